@@ -1,0 +1,41 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+
+help:  ## list the tasks
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"residua needs Python 3.11 or newer, and this is {v[0]}.{v[1]}. Run: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,test,lint]'
+	@touch $@
+
+setup: $(STAMP)  ## make .venv with every extra, the test tools and the residua command
+
+demo: $(STAMP)  ## train on bundled images, all jobs, and write a report (three minutes)
+	$(BIN)/residua demo --out runs/demo
+
+test: $(STAMP)  ## run every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(STAMP)  ## ruff: style and mistakes
+	$(BIN)/ruff check src tests benchmarks && $(BIN)/ruff format --check src tests benchmarks
+
+types: $(STAMP)  ## mypy, strict
+	$(BIN)/mypy
+
+docs: $(STAMP)  ## run every example in the documentation
+	$(BIN)/python -m pytest tests/docs --doctest-modules src/residua
+
+bench: $(STAMP)  ## measure speed and coverage beside the peers (long; results in benchmarks/results)
+	$(BIN)/python benchmarks/run.py
+
+check: lint types test  ## what a commit must pass
+
+clean:  ## remove what the tasks made
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: help setup demo test lint types docs bench check clean

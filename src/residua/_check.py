@@ -1,0 +1,156 @@
+"""The one input boundary: images, labels and scores from outside become canonical arrays here, or are refused.
+
+Every check collects all problems of a call in a `Problems` and raises them together, each as
+*Where: what must hold. Got what. How to mend.*
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.errors import InputError, LabelError, RangeError, ShapeError
+
+
+class Problems:
+    """Collects what is wrong with one call, so that a user sees all of it at once.
+
+    Examples
+    --------
+    >>> problems = Problems("roc_auc")
+    >>> problems.add("labels and scores must have the same length", "3 labels and 2 scores", "Pass one label a score", ShapeError)
+    >>> problems.raise_any()
+    Traceback (most recent call last):
+    ...
+    residua.errors.ShapeError: roc_auc: labels and scores must have the same length. Got 3 labels and 2 scores. Pass one label a score.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self._found: list[tuple[str, type[InputError]]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, must: str, got: str, mend: str, kind: type[InputError] = InputError) -> None:
+        """Note one problem; nothing is raised yet."""
+        self._found.append((f"{self.where}: {must}. Got {got}. {mend}.", kind))
+
+    def raise_any(self) -> None:
+        """Raise what was noted: the problem's own class if there is one kind, `InputError` if there are several."""
+        if not self._found:
+            return
+        kinds = {kind for _, kind in self._found}
+        kind = kinds.pop() if len(kinds) == 1 else InputError
+        raise kind("\n".join(message for message, _ in self._found))
+
+
+def as_images(images: Any, *, name: str = "images", problems: Problems) -> NDArray[np.float32]:
+    """Images as float32 (n_images, height, width, channels) in [0, 1].
+
+    uint8 is divided by 255, uint16 by 65535, booleans become 0 and 1, floats must already lie in [0, 1];
+    (n, height, width) gains a channel axis. On a problem an empty array comes back and `problems` has grown.
+    """
+    empty = np.zeros((0, 1, 1, 1), np.float32)
+    try:
+        array = np.asarray(images)
+    except (ValueError, TypeError) as error:
+        problems.add(f"{name} must form one array", f"images that do not stack ({error})", "Resize them to one size", ShapeError)
+        return empty
+    if array.ndim == 3:
+        array = array[..., np.newaxis]
+    if array.ndim != 4 or 0 in array.shape[1:]:
+        problems.add(
+            f"{name} must have shape (n_images, height, width) or (n_images, height, width, channels)",
+            f"shape {np.shape(images)}",
+            "Add or move axes so that the images come first and the channels last",
+            ShapeError,
+        )
+        return empty
+    if array.dtype == np.uint8:
+        return array.astype(np.float32) / np.float32(255)
+    if array.dtype == np.uint16:
+        return array.astype(np.float32) / np.float32(65535)
+    if array.dtype == np.bool_:
+        return array.astype(np.float32)
+    if not np.issubdtype(array.dtype, np.floating):
+        problems.add(
+            f"{name} must be uint8, uint16, bool or float in [0, 1]",
+            f"dtype {array.dtype}",
+            "Convert them: what the largest possible value is, only you know",
+            RangeError,
+        )
+        return empty
+    return _unit_range(array, name, problems)
+
+
+def _unit_range(array: NDArray[Any], name: str, problems: Problems) -> NDArray[np.float32]:
+    if array.size == 0:
+        return array.astype(np.float32)
+    low, high = float(array.min()), float(array.max())
+    if not np.isfinite(low) or not np.isfinite(high):
+        n_bad = int(np.count_nonzero(~np.isfinite(array)))
+        problems.add(f"{name} must be finite", f"{n_bad} NaN or infinite values", "Mend or leave out those images", RangeError)
+        return np.zeros((0, *array.shape[1:]), np.float32)
+    if low < 0 or high > 1:
+        mend = "Divide by 255" if 1.5 < high <= 255 and low >= 0 else "Clip or rescale them"
+        problems.add(f"float {name} must lie in [0, 1]", f"values in [{low:.4g}, {high:.4g}]", mend, RangeError)
+        return np.zeros((0, *array.shape[1:]), np.float32)
+    return array.astype(np.float32, copy=False)
+
+
+def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArray[Any]:
+    """Scores as a one-dimensional float array, float32 kept as float32, all else float64; NaN and infinities refused."""
+    try:
+        array = np.asarray(scores)
+        if not np.issubdtype(array.dtype, np.floating):
+            array = array.astype(np.float64)
+    except (ValueError, TypeError):
+        problems.add(f"{name} must be numbers", f"{np.asarray(scores).dtype} values", "Convert them to float", RangeError)
+        return np.zeros(0)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        problems.add(f"{name} must have shape (n_images,)", f"shape {array.shape}", "Pass one score an image", ShapeError)
+        return np.zeros(0)
+    if array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float64 if array.dtype.itemsize > 4 else np.float32)
+    finite = np.isfinite(array)
+    if not finite.all():
+        n_nan = int(np.isnan(array).sum())
+        n_inf = int((~finite).sum()) - n_nan
+        problems.add(f"{name} must be finite", f"{n_nan} NaN and {n_inf} infinite values", "Mend or leave out those images", RangeError)
+        return np.zeros(0)
+    return array
+
+
+def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -> NDArray[np.bool_]:
+    """Labels as booleans (n_images,), True = anomalous (positive); 0/1 and booleans are accepted, all else refused."""
+    array = np.asarray(labels)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        problems.add(f"{name} must have shape (n_images,)", f"shape {array.shape}", "Pass one label an image", ShapeError)
+        return np.zeros(0, np.bool_)
+    if array.dtype == np.bool_:
+        return array
+    values = np.unique(array) if array.dtype != object else np.array(sorted({str(value) for value in array}))
+    is_binary = np.issubdtype(array.dtype, np.number) and all(value in (0, 1) for value in values.tolist())
+    if not is_binary:
+        shown = ", ".join(str(value) for value in values[:6].tolist()) + (", ..." if len(values) > 6 else "")
+        problems.add(
+            f"{name} must be 0 (normal) or 1 (anomalous)", f"the values {shown}", "Name the normal label, or convert them", LabelError
+        )
+        return np.zeros(0, np.bool_)
+    return array.astype(np.bool_)
+
+
+def same_length(problems: Problems, **arrays: Any) -> None:
+    """Note a problem unless all arrays (those that are not None) have the same first dimension."""
+    lengths = {name: len(array) for name, array in arrays.items() if array is not None}
+    if len(set(lengths.values())) > 1:
+        names = " and ".join(lengths)
+        got = ", ".join(f"{n} {name}" for name, n in lengths.items())
+        problems.add(f"{names} must have the same length", got, "Pass one of each an image, in the same order", ShapeError)
