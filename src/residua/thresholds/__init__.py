@@ -1,0 +1,24 @@
+"""Policies that turn calibration scores into an operating point, and say how."""
+
+from residua.thresholds.choose import choose_threshold
+from residua.thresholds.optimism import Optimism, threshold_optimism
+from residua.thresholds.planning import DifferencePlan, Plan, PlanRow, plan, plan_difference
+from residua.thresholds.policy import Policy
+from residua.thresholds.rates import is_flagged, rates_at
+from residua.thresholds.registry import POLICIES, parse_policy
+
+__all__ = [
+    "POLICIES",
+    "DifferencePlan",
+    "Optimism",
+    "Plan",
+    "PlanRow",
+    "Policy",
+    "choose_threshold",
+    "is_flagged",
+    "parse_policy",
+    "plan",
+    "plan_difference",
+    "rates_at",
+    "threshold_optimism",
+]

@@ -1,0 +1,57 @@
+"""Exact binomial bounds: how many faults n images may show, and how many images it takes."""
+
+from __future__ import annotations
+
+
+def chance_of_at_most(n_faults: int, n: int, rate: float) -> float:
+    """Probability of at most `n_faults` among `n` images that go wrong independently at `rate` (binomial)."""
+    from scipy.special import betainc
+
+    if n_faults < 0:
+        return 0.0
+    if n_faults >= n:
+        return 1.0
+    return float(betainc(n - n_faults, n_faults + 1, 1 - rate))
+
+
+def allowed_faults(n: int, rate: float, confidence: float) -> int | None:
+    """The most faults among `n` that still show a rate of at most `rate` at the confidence, one-sided; None if even none can't.
+
+    This is the one-sided Clopper-Pearson bound read backwards, and the order statistic that bounds a quantile:
+    Wilks, *Annals of Mathematical Statistics* 12 (1941) 91.
+
+    Examples
+    --------
+    >>> allowed_faults(299, 0.01, 0.95), allowed_faults(298, 0.01, 0.95), allowed_faults(1000, 0.01, 0.95)
+    (0, None, 4)
+    """
+    if chance_of_at_most(0, n, rate) > 1 - confidence:
+        return None
+    low, high = 0, n
+    while high - low > 1:
+        middle = (low + high) // 2
+        if chance_of_at_most(middle, n, rate) <= 1 - confidence:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def images_needed(rate: float, confidence: float, n_faults: int = 0) -> int:
+    """The fewest images that show a rate of at most `rate` when `n_faults` of them go wrong.
+
+    Examples
+    --------
+    >>> [images_needed(0.01, 0.95, n_faults) for n_faults in (0, 1, 2)]
+    [299, 473, 628]
+    """
+    low, high = n_faults, n_faults + 1
+    while chance_of_at_most(n_faults, high, rate) > 1 - confidence:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if chance_of_at_most(n_faults, middle, rate) <= 1 - confidence:
+            high = middle
+        else:
+            low = middle
+    return high

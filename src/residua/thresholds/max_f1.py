@@ -1,0 +1,47 @@
+"""The threshold with the highest F1 on the calibration set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from residua.thresholds.calibration import Calibration
+from residua.thresholds.policy import Choice, Policy, require_anomalies, require_normals
+
+
+@dataclass(frozen=True)
+class MaxF1(Policy):
+    """The highest F1 that any threshold reaches on the calibration set; of several, the highest threshold.
+
+    Without anomalies F1 is 0 everywhere and the "best" threshold would flag everything: refused.
+    F1 moves with the share of anomalies; it is computed at the assumed prevalence.
+    """
+
+    usage = "max-f1"
+    keyword = "max-f1"
+
+    @classmethod
+    def parse(cls, text: str) -> MaxF1 | None:
+        """Read ``max-f1``."""
+        return cls() if text == "max-f1" else None
+
+    def choose(self, calibration: Calibration) -> Choice:
+        """Try every cut."""
+        require_anomalies(calibration, self)
+        require_normals(calibration, self)
+        cuts, share = calibration.cuts(), calibration.assumed_prevalence
+        hits = share * cuts.true_positives / len(calibration.anomalous)
+        alarms = (1 - share) * cuts.false_positives / len(calibration.normal)
+        f1 = 2 * hits / (hits + alarms + share)
+        best = int(np.flatnonzero(f1 >= f1.max() - 1e-12)[-1])
+        threshold = calibration.threshold(best)
+        how = (
+            f"The threshold with the highest F1 on the calibration set, {f1[best]:.3g} with {len(calibration.normal)} normal and "
+            f"{len(calibration.anomalous)} anomalous images, {calibration.prevalence_words}. Tuned there, so new images "
+            f"will score lower. {calibration.place(threshold)}"
+        )
+        return Choice(threshold, how)
+
+    def __str__(self) -> str:
+        return "max-f1"

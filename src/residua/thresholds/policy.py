@@ -1,0 +1,99 @@
+"""What a policy is: a frozen rule that turns calibration scores into a threshold and says how."""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from residua.errors import PolicyError
+from residua.thresholds.calibration import Calibration
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A threshold and the words of how it was chosen."""
+
+    threshold: float
+    how: str
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a policy promises about one kind of image: at most `rate` of them go wrong.
+
+    `kind` is the images that have to be labelled, `fault` what going wrong is called.
+    """
+
+    kind: str
+    fault: str
+    rate: float
+
+
+@dataclass(frozen=True)
+class Policy(ABC):
+    """A rule for thresholds. A subclass is one file, one line in the registry and one paragraph in the documentation.
+
+    ``str(policy)`` is the text that `parse_policy` reads.
+    """
+
+    usage: ClassVar[str]
+    keyword: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, text: str) -> Policy | None:
+        """The policy that `text` (lower case, no spaces) names; None where it is another one's."""
+
+    @abstractmethod
+    def choose(self, calibration: Calibration) -> Choice:
+        """The threshold, or `PolicyError` where the data cannot support it."""
+
+    def promise(self) -> Promise | None:
+        """What `plan` has to find a number of images for; None where nothing is promised."""
+        return None
+
+
+def number(text: str, policy: str, *, low: float, high: float) -> float:
+    """Read a number strictly between `low` and `high`; ``1%`` is 0.01."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = math.nan
+    if not low < value < high:
+        limits = f"between {low:g} and {high:g}, both excluded" if math.isfinite(high) else f"greater than {low:g}"
+        raise PolicyError(f"policy: {policy} needs a number {limits}. Got {text!r}. Write for instance {policy}.")
+    return value
+
+
+def after(prefix: str, text: str) -> str | None:
+    """What follows `prefix` in `text`; None where it does not begin so."""
+    match = re.fullmatch(re.escape(prefix) + r"(.*)", text)
+    return match[1] if match else None
+
+
+def plain(value: float) -> str:
+    """The shortest text that reads back as the same number."""
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
+
+
+def require_normals(calibration: Calibration, policy: Policy) -> None:
+    """Refuse a calibration set without normal images."""
+    if len(calibration.normal) == 0:
+        raise PolicyError(
+            f"choose_threshold: {policy} needs normal images in the calibration set. Got none, with {len(calibration.anomalous)} "
+            "anomalous ones. Add normal images, or give a fixed threshold."
+        )
+
+
+def require_anomalies(calibration: Calibration, policy: Policy) -> None:
+    """Refuse a calibration set without labelled anomalies: what is known of them can't be learnt from normals."""
+    if len(calibration.anomalous) == 0:
+        got = "all labels normal" if calibration.is_labelled else "no labels"
+        raise PolicyError(
+            f"choose_threshold: {policy} speaks of anomalies and needs some that are labelled in the calibration set. Got "
+            f"{len(calibration.normal)} scores and {got}. Label anomalies, or use a policy that needs normals only: "
+            "false-alarms<=0.01 or quantile:0.99."
+        )

@@ -1,0 +1,61 @@
+"""As many anomalies found as can be, with few of the flagged images normal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from residua.errors import PolicyError
+from residua.thresholds.calibration import Calibration, percent
+from residua.thresholds.policy import Choice, Policy, Promise, after, number, plain, require_anomalies, require_normals
+
+
+@dataclass(frozen=True)
+class Precision(Policy):
+    """The lowest threshold whose precision, at the assumed prevalence, is at least `rate` on the calibration set.
+
+    Precision depends on how many images are anomalous where the detector works: the prevalence is part of the
+    policy and stands in the words of how. It is an estimate with an interval, not a bound.
+    """
+
+    usage = "precision>=0.9"
+    keyword = "precision"
+    rate: float
+
+    @classmethod
+    def parse(cls, text: str) -> Precision | None:
+        """Read ``precision>=0.9``."""
+        value = after("precision>=", text)
+        return None if value is None else cls(number(value, cls.usage, low=0, high=1))
+
+    def choose(self, calibration: Calibration) -> Choice:
+        """Lower the threshold as far as the precision allows; refuse where it is never reached."""
+        require_anomalies(calibration, self)
+        require_normals(calibration, self)
+        cuts, share = calibration.cuts(), calibration.assumed_prevalence
+        hits = share * cuts.true_positives / len(calibration.anomalous)
+        alarms = (1 - share) * cuts.false_positives / len(calibration.normal)
+        precision = np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits > 0)
+        reached = np.flatnonzero(precision >= self.rate - 1e-12)
+        if len(reached) == 0:
+            raise PolicyError(
+                f"choose_threshold: {self} must be reached by some threshold. Got a precision of {precision.max():.3g} at best, "
+                f"{calibration.prevalence_words}. Ask for a lower precision, or train a better detector."
+            )
+        best = int(reached[0])
+        threshold = calibration.threshold(best)
+        how = (
+            f"The lowest threshold at which at least {percent(self.rate)} of the flagged images are anomalous, "
+            f"{calibration.prevalence_words}: on the calibration set {percent(float(precision[best]))}, with "
+            f"{cuts.true_positives[best]} of {len(calibration.anomalous)} anomalies found. An estimate, not a bound: look at its "
+            f"interval. {calibration.place(threshold)}"
+        )
+        return Choice(threshold, how)
+
+    def promise(self) -> Promise:
+        """At most ``1 - rate`` of flagged images are normal."""
+        return Promise("flagged", "false alarms", round(1 - self.rate, 15))
+
+    def __str__(self) -> str:
+        return f"precision>={plain(self.rate)}"

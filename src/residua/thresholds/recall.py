@@ -1,0 +1,61 @@
+"""A bound on missed anomalies that holds with the stated confidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from residua.errors import PolicyError
+from residua.thresholds.bounds import allowed_faults, images_needed
+from residua.thresholds.calibration import Calibration, percent
+from residua.thresholds.policy import Choice, Policy, Promise, after, number, plain, require_anomalies
+
+
+@dataclass(frozen=True)
+class Recall(Policy):
+    """The highest threshold that finds at least `rate` of anomalies, shown at the confidence by the labelled ones.
+
+    The mirror image of `FalseAlarms`, an order statistic of the anomalous scores: 30 anomalies can't show recall 0.99.
+    It speaks of anomalies like the labelled ones; a new kind of defect is promised nothing.
+    """
+
+    usage = "recall>=0.99"
+    keyword = "recall"
+    rate: float
+
+    @classmethod
+    def parse(cls, text: str) -> Recall | None:
+        """Read ``recall>=0.99``."""
+        value = after("recall>=", text)
+        return None if value is None else cls(number(value, cls.usage, low=0, high=1))
+
+    @property
+    def miss_rate(self) -> float:
+        """The share of anomalies that may be missed, freed of the rounding in ``1 - rate``."""
+        return round(1 - self.rate, 15)
+
+    def choose(self, calibration: Calibration) -> Choice:
+        """Allow as many misses as the binomial bound does; refuse where not even none would show it."""
+        require_anomalies(calibration, self)
+        n, confidence = len(calibration.anomalous), calibration.confidence
+        allowed = allowed_faults(n, self.miss_rate, confidence)
+        if allowed is None:
+            raise PolicyError(
+                f"choose_threshold: {n} anomalous calibration images can't show {self} with {percent(confidence)} confidence; "
+                f"{images_needed(self.miss_rate, confidence)} without a miss would, one-sided. Got {n}. "
+                "Label more anomalies, promise a lower recall, or lower the confidence."
+            )
+        threshold = calibration.just_below(calibration.anomalous[allowed])
+        n_missed = int((calibration.anomalous <= threshold).sum())
+        how = (
+            f"The highest threshold that shows, with {percent(confidence)} confidence (one-sided), that at least "
+            f"{percent(self.rate)} of anomalies like these are found: of {n} anomalous calibration images up to {allowed} may be "
+            f"missed, and {n_missed} {'is' if n_missed == 1 else 'are'}. {calibration.place(threshold)}"
+        )
+        return Choice(threshold, how)
+
+    def promise(self) -> Promise:
+        """At most ``1 - rate`` of anomalous images are missed."""
+        return Promise("anomalous", "misses", self.miss_rate)
+
+    def __str__(self) -> str:
+        return f"recall>={plain(self.rate)}"

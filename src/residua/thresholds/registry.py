@@ -1,0 +1,66 @@
+"""Every policy there is, and the text that names it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from residua.errors import PolicyError
+from residua.thresholds.cost import Cost
+from residua.thresholds.false_alarms import FalseAlarms
+from residua.thresholds.fixed import Fixed
+from residua.thresholds.max_f1 import MaxF1
+from residua.thresholds.policy import Policy
+from residua.thresholds.precision import Precision
+from residua.thresholds.quantile import Quantile
+from residua.thresholds.recall import Recall
+
+POLICIES: tuple[type[Policy], ...] = (FalseAlarms, Quantile, Recall, Precision, MaxF1, Cost, Fixed)
+
+
+def parse_policy(policy: str | float | Policy) -> Policy:
+    """Read a threshold policy; ``str`` of the result is text that reads back as the same policy.
+
+    Parameters
+    ----------
+    policy : str, number or Policy
+        ``'false-alarms<=0.01'``, ``'quantile:0.99'``, ``'recall>=0.99'``, ``'precision>=0.9'``, ``'max-f1'``, ``'cost:20:1'``
+        (a miss costs 20 false alarms) or a number, the fixed threshold. Case and spaces don't matter; ``1%`` is 0.01.
+
+    Raises
+    ------
+    PolicyError
+        If the text names no policy, or with a number that can't be.
+
+    Examples
+    --------
+    >>> parse_policy("false-alarms <= 1%")
+    FalseAlarms(rate=0.01)
+    >>> str(parse_policy("cost:20:1")), str(parse_policy(0.004))
+    ('cost:20:1', '0.004')
+    >>> parse_policy("recal>=0.99")
+    Traceback (most recent call last):
+    ...
+    residua.errors.PolicyError: policy: the text must name a threshold policy. Got 'recal>=0.99'. Did you mean 'recall>=0.99'?
+    """
+    if isinstance(policy, Policy):
+        return policy
+    text = re.sub(r"\s+", "", str(policy)).lower().replace("≤", "<=").replace("≥", ">=").replace("_", "-")
+    for kind in POLICIES:
+        found = kind.parse(text)
+        if found is not None:
+            return found
+    raise PolicyError(f"policy: the text must name a threshold policy. Got {str(policy)!r}. {_suggestion(text)}")
+
+
+def _suggestion(text: str) -> str:
+    word = re.split(r"[<>=:0-9]", text, maxsplit=1)[0]
+    near = difflib.get_close_matches(word, [kind.keyword for kind in POLICIES], n=1, cutoff=0.5)
+    if not near:
+        return "Write one of " + ", ".join(kind.usage for kind in POLICIES) + "."
+    usage = next(kind.usage for kind in POLICIES if kind.keyword == near[0])
+    value = re.search(r"[\d.][\d.e%-]*$", text)
+    if value and usage[0].isalpha() and ":" not in usage.partition(":")[2]:
+        guess = re.sub(r"[\d.]+$", value[0], usage)
+        return f"Did you mean {guess!r}?"
+    return f"Did you mean {usage!r}?"
