@@ -1,0 +1,76 @@
+"""How much an autoencoder compresses: the size of its code against the size of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from residua._check import Problems
+from residua.errors import RangeError
+
+
+@dataclass(frozen=True)
+class Compression:
+    """What `latent_compression` found.
+
+    ``ratio`` is values of the image for each number of the code, above 1 where the code is the smaller one.
+    ``bits_a_pixel`` is what the stored code takes for each pixel (a position, not a channel value), ``image_bits_a_pixel``
+    what the raw image takes, ``bit_ratio`` the second divided by the first.
+    """
+
+    values_per_image: int
+    latent_size: int
+    ratio: float
+    bits_a_pixel: float
+    image_bits_a_pixel: float
+    bit_ratio: float
+
+
+def latent_compression(
+    image_shape: Sequence[int], latent_size: int, *, bits_a_number: int = 32, bits_a_value: int = 8
+) -> Compression:
+    """Size of a code against the image it stands for.
+
+    The weights of the decoder are not counted, and neither code nor image is entropy-coded: PNG of the same image may
+    well be smaller than the "compressed" code.
+
+    Parameters
+    ----------
+    image_shape : (height, width) or (height, width, channels)
+        Of one image.
+    latent_size : int, at least 1
+        How many numbers the code holds.
+    bits_a_number : int
+        Bits in which one number of the code is stored; 32 for float32.
+    bits_a_value : int
+        Bits of one channel of one pixel of the image.
+
+    Returns
+    -------
+    Compression
+
+    Raises
+    ------
+    RangeError
+        If a size is below 1, or the shape does not have two or three entries.
+
+    Examples
+    --------
+    >>> found = latent_compression((28, 28), 32)
+    >>> found.ratio, round(found.bits_a_pixel, 2), round(found.bit_ratio, 2)
+    (24.5, 1.31, 6.12)
+    """
+    problems = Problems("latent_compression")
+    if len(image_shape) not in (2, 3) or min(image_shape) < 1:
+        problems.add(
+            "image_shape must be (height, width[, channels])", f"{tuple(image_shape)}", "Leave out the batch axis", RangeError
+        )
+    sizes = {"latent_size": latent_size, "bits_a_number": bits_a_number, "bits_a_value": bits_a_value}
+    for name, size in sizes.items():
+        if size < 1:
+            problems.add(f"{name} must be at least 1", f"{size}", "Count the numbers in one code", RangeError)
+    problems.raise_any()
+    n_pixels, n_values = prod(image_shape[:2]), prod(image_shape)
+    code, image = latent_size * bits_a_number / n_pixels, n_values * bits_a_value / n_pixels
+    return Compression(n_values, latent_size, n_values / latent_size, code, image, image / code)
