@@ -1,0 +1,31 @@
+"""What every interval needs: a checked confidence, a normal quantile, and the way to and from the logit scale."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from residua._check import Problems
+from residua.errors import RangeError
+
+
+def check_confidence(confidence: float, problems: Problems) -> None:
+    """Note a problem unless `confidence` lies strictly between 0 and 1."""
+    if not 0 < confidence < 1:
+        problems.add("confidence must lie between 0 and 1", f"{confidence}", "Pass 0.95 for 95%", RangeError)
+
+
+def two_sided_z(confidence: float) -> float:
+    """How many standard errors a two-sided interval reaches to either side: 1.96 at 95%."""
+    return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+def logit_interval(value: float, variance: float, reach: float) -> tuple[float, float]:
+    """``value +- reach`` standard errors on the logit scale, back in (0, 1); `value` itself must lie strictly inside."""
+    centre = math.log(value / (1 - value))
+    half = reach * math.sqrt(variance) / (value * (1 - value))
+    return _logistic(centre - half), _logistic(centre + half)
+
+
+def _logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0

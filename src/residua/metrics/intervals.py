@@ -1,0 +1,113 @@
+"""An interval on every number: rates here, the others re-exported from their own files."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from residua._check import Problems
+from residua.errors import RangeError
+from residua.metrics._confidence import check_confidence, two_sided_z
+from residua.metrics.bootstrap import bootstrap_interval
+from residua.metrics.delong import delong_variance, roc_auc_difference, roc_auc_interval
+from residua.metrics.means import mean_interval, paired_difference_interval
+from residua.metrics.precision_intervals import average_precision_interval
+from residua.records import Estimate
+
+__all__ = [
+    "average_precision_interval",
+    "bootstrap_interval",
+    "delong_variance",
+    "mean_interval",
+    "paired_difference_interval",
+    "rate_interval",
+    "roc_auc_difference",
+    "roc_auc_interval",
+]
+
+Method = Literal["wilson", "clopper-pearson"]
+Side = Literal["two", "lower", "upper"]
+
+
+def rate_interval(
+    n_successes: int, n: int, *, confidence: float = 0.95, method: Method = "wilson", side: Side = "two"
+) -> Estimate:
+    """A rate ``n_successes / n`` with its confidence interval.
+
+    Parameters
+    ----------
+    n_successes, n : int
+        ``0 <= n_successes <= n``.
+    confidence : float in (0, 1)
+        Of the interval as a whole: with ``side="lower"`` all of the error lies below.
+    method : {"wilson", "clopper-pearson"}
+        Wilson's covers the stated share on average over rates; Clopper-Pearson's at least the stated share at every
+        rate, which is what a promise needs.
+    side : {"two", "lower", "upper"}
+        ``"lower"`` bounds the rate from below alone (``high`` is 1), ``"upper"`` from above alone (``low`` is 0).
+
+    Returns
+    -------
+    Estimate
+        ``value`` None and no bounds when `n` is 0.
+
+    Raises
+    ------
+    RangeError
+        If the counts are negative or ``n_successes > n``, or an option is unknown.
+
+    Examples
+    --------
+    >>> estimate = rate_interval(5, 6)
+    >>> round(estimate.value, 3), round(estimate.low, 3), round(estimate.high, 3)
+    (0.833, 0.436, 0.97)
+
+    No false alarm in 299 normals shows at most 1%, one-sided, at 95%:
+
+    >>> round(rate_interval(0, 299, method="clopper-pearson", side="upper").high, 5)
+    0.00997
+    """
+    _check_counts(n_successes, n, confidence, method, side)
+    if n == 0:
+        return Estimate(value=None, confidence=confidence, n=0)
+    # A one-sided bound is one end of a two-sided interval with twice the error.
+    two_sided = confidence if side == "two" else 2 * confidence - 1
+    low, high = (_wilson if method == "wilson" else _clopper_pearson)(n_successes, n, two_sided)
+    return Estimate(
+        value=n_successes / n,
+        low=0.0 if side == "upper" else low,
+        high=1.0 if side == "lower" else high,
+        confidence=confidence,
+        n=n,
+    )
+
+
+def _check_counts(n_successes: int, n: int, confidence: float, method: str, side: str) -> None:
+    problems = Problems("rate_interval")
+    check_confidence(confidence, problems)
+    if not 0 <= n_successes <= n:
+        problems.add("0 <= n_successes <= n must hold", f"{n_successes} of {n}", "Count successes among the n", RangeError)
+    if method not in ("wilson", "clopper-pearson"):
+        problems.add("method must be 'wilson' or 'clopper-pearson'", f"{method!r}", "Pass one of them", RangeError)
+    if side not in ("two", "lower", "upper"):
+        problems.add("side must be 'two', 'lower' or 'upper'", f"{side!r}", "Pass one of them", RangeError)
+    problems.raise_any()
+
+
+def _wilson(n_successes: int, n: int, confidence: float) -> tuple[float, float]:
+    """Wilson (1927): the rates whose own standard error would reach the observed one."""
+    z = two_sided_z(confidence)
+    rate, shrink = n_successes / n, 1 + z * z / n
+    centre = (rate + z * z / (2 * n)) / shrink
+    half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / shrink
+    return (0.0 if n_successes == 0 else max(centre - half, 0.0)), (1.0 if n_successes == n else min(centre + half, 1.0))
+
+
+def _clopper_pearson(n_successes: int, n: int, confidence: float) -> tuple[float, float]:
+    """Clopper and Pearson (1934): the rates at which so few or so many successes are just not too rare."""
+    from scipy.special import betaincinv
+
+    tail = (1 - confidence) / 2
+    low = 0.0 if n_successes == 0 else float(betaincinv(n_successes, n - n_successes + 1, tail))
+    high = 1.0 if n_successes == n else float(betaincinv(n_successes + 1, n - n_successes, 1 - tail))
+    return low, high
