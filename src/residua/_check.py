@@ -121,7 +121,9 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
     if not finite.all():
         n_nan = int(np.isnan(array).sum())
         n_inf = int((~finite).sum()) - n_nan
-        problems.add(f"{name} must be finite", f"{n_nan} NaN and {n_inf} infinite values", "Mend or leave out those images", RangeError)
+        problems.add(
+            f"{name} must be finite", f"{n_nan} NaN and {n_inf} infinite values", "Mend or leave out those images", RangeError
+        )
         return np.zeros(0)
     return array
 
@@ -141,7 +143,10 @@ def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -
     if not is_binary:
         shown = ", ".join(str(value) for value in values[:6].tolist()) + (", ..." if len(values) > 6 else "")
         problems.add(
-            f"{name} must be 0 (normal) or 1 (anomalous)", f"the values {shown}", "Name the normal label, or convert them", LabelError
+            f"{name} must be 0 (normal) or 1 (anomalous)",
+            f"the values {shown}",
+            "Name the normal label, or convert them",
+            LabelError,
         )
         return np.zeros(0, np.bool_)
     return array.astype(np.bool_)
@@ -154,3 +159,70 @@ def same_length(problems: Problems, **arrays: Any) -> None:
         names = " and ".join(lengths)
         got = ", ".join(f"{n} {name}" for name, n in lengths.items())
         problems.add(f"{names} must have the same length", got, "Pass one of each an image, in the same order", ShapeError)
+
+
+def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDArray[Any]:
+    """Class labels as int64 or str (n_images,); whole floats and booleans become integers, missing labels are refused."""
+    array = np.asarray(labels)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        mend = "A 0/1 matrix is multi-label: use residua.metrics.multilabel. Take the argmax of one-hot rows"
+        problems.add(f"{name} must have shape (n_images,)", f"shape {array.shape}", mend, ShapeError)
+        return np.zeros(0, np.int64)
+    if array.dtype.kind in "biu":
+        return array.astype(np.int64)
+    if array.dtype.kind == "f":
+        if np.array_equal(array, np.trunc(array)) and np.abs(array).max(initial=0) < 2**53:
+            return array.astype(np.int64)
+        shown = next(value for value in array.tolist() if value != np.trunc(value) or abs(value) >= 2**53)
+        problems.add(
+            f"{name} must be integers or strings", f"the value {shown}", "Leave out unlabelled images; pass classes", LabelError
+        )
+        return np.zeros(0, np.int64)
+    values = array.tolist()
+    n_missing = sum(value is None or value == "" or (isinstance(value, float) and np.isnan(value)) for value in values)
+    if n_missing:
+        problems.add(f"{name} must all be there", f"{n_missing} missing labels", "Leave out the unlabelled images", LabelError)
+        return np.zeros(0, np.int64)
+    if values and all(isinstance(value, int | np.integer) for value in values):
+        return np.array(values, np.int64)
+    return np.array([value.decode() if isinstance(value, bytes) else str(value) for value in values], dtype=np.str_)
+
+
+def as_probabilities(probabilities: Any, *, name: str = "probabilities", problems: Problems) -> NDArray[Any]:
+    """Probabilities as float (n_images, n_classes), rows summing to 1; one column is P(second class) and gains the first.
+
+    float32 stays float32, everything else becomes float64. Rows may miss 1 by 0.001, which half precision needs.
+    """
+    empty = np.zeros((0, 2))
+    try:
+        array = np.asarray(probabilities)
+        array = array.astype(np.float32 if array.dtype in (np.float16, np.float32) else np.float64)
+    except (ValueError, TypeError):
+        problems.add(f"{name} must be numbers", "something that is no array of numbers", "Convert them to float", RangeError)
+        return empty
+    if array.ndim == 1:
+        array = array[:, np.newaxis]
+    if array.ndim != 2 or array.shape[1] == 0:
+        problems.add(f"{name} must have shape (n_images, n_classes)", f"shape {array.shape}", "Pass one row an image", ShapeError)
+        return empty
+    n_bad = int(np.count_nonzero(~np.isfinite(array)))
+    if n_bad:
+        problems.add(f"{name} must be finite", f"{n_bad} NaN or infinite values", "Mend or leave out those images", RangeError)
+        return empty
+    low, high = float(array.min(initial=0)), float(array.max(initial=0))
+    if low < 0 or high > 1.001:
+        mend = "Pass logits through softmax or sigmoid; pass classes as integers"
+        problems.add(f"{name} must lie in [0, 1]", f"values in [{low:.4g}, {high:.4g}]", mend, RangeError)
+        return empty
+    if array.shape[1] == 1:
+        array = np.hstack([1 - array, array])
+    total = array.sum(axis=1)
+    n_bad = int(np.count_nonzero(np.abs(total - 1) > 1e-3))
+    if n_bad:
+        shown = f"{n_bad} rows that do not, sums in [{total.min():.4g}, {total.max():.4g}]"
+        mend = "Normalise them; where several labels may hold at once, use residua.metrics.multilabel"
+        problems.add(f"{name} must sum to 1 in each row", shown, mend, RangeError)
+        return empty
+    return array

@@ -58,8 +58,8 @@ def latent_compression(
     Examples
     --------
     >>> found = latent_compression((28, 28), 32)
-    >>> found.ratio, round(found.bits_a_pixel, 2), round(found.bit_ratio, 2)
-    (24.5, 1.31, 6.12)
+    >>> found.ratio, round(found.bits_a_pixel, 2), round(found.bit_ratio, 3)
+    (24.5, 1.31, 6.125)
     """
     problems = Problems("latent_compression")
     if len(image_shape) not in (2, 3) or min(image_shape) < 1:

@@ -1,0 +1,95 @@
+"""True classes beside predicted ones or probabilities: checked once, brought to indices into one list of classes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems, as_classes, as_probabilities, same_length
+from residua.errors import LabelError
+
+Indices = NDArray[np.int64]
+
+
+class Classified(NamedTuple):
+    """`true` and `predicted` index into `classes`; `probabilities` (n_images, n_classes) is None where classes were given."""
+
+    classes: NDArray[Any]
+    true: Indices
+    predicted: Indices
+    probabilities: NDArray[Any] | None
+
+
+def classified(where: str, y_true: Any, y_pred: Any, classes: Any) -> Classified:
+    """Integers or strings are classes; one float column is P(second class), several are probabilities.
+
+    The first of several equal probabilities wins, so P(second class) = 0.5 is the first class.
+    """
+    if np.asarray(y_pred).dtype.kind == "f":
+        names, true, probabilities = with_probabilities(where, y_true, y_pred, classes)
+        return Classified(names, true, probabilities.argmax(axis=1), probabilities)
+    problems = Problems(where)
+    y, p = as_classes(y_true, name="y_true", problems=problems), as_classes(y_pred, name="y_pred", problems=problems)
+    problems.raise_any()
+    same_length(problems, y_true=y, y_pred=p)
+    y, p, given = _one_kind(y, p, None if classes is None else as_classes(classes, name="classes", problems=problems))
+    names = np.unique(np.concatenate([y, p])) if given is None else given
+    true, predicted = _index(y, names, "y_true", problems), _index(p, names, "y_pred", problems)
+    problems.raise_any()
+    return Classified(names, true, predicted, None)
+
+
+def with_probabilities(where: str, y_true: Any, probabilities: Any, classes: Any) -> tuple[NDArray[Any], Indices, NDArray[Any]]:
+    """Classes, indices of the true ones, and probabilities whose columns are in the order of the classes."""
+    problems = Problems(where)
+    y, p = as_classes(y_true, name="y_true", problems=problems), as_probabilities(probabilities, problems=problems)
+    problems.raise_any()
+    same_length(problems, y_true=y, probabilities=p)
+    given = None if classes is None else as_classes(classes, name="classes", problems=problems)
+    if given is not None:
+        y, given, _ = _one_kind(y, given, None)
+    names = _column_names(y, p.shape[1], given, problems)
+    true = _index(y, names, "y_true", problems)
+    problems.raise_any()
+    return names, true, p
+
+
+def _column_names(y: NDArray[Any], n_columns: int, given: NDArray[Any] | None, problems: Problems) -> NDArray[Any]:
+    """The classes of the columns: as named, else the sorted labels, else 0, 1, 2 ... where the labels are such integers."""
+    present = np.unique(y)
+    if given is None and y.dtype.kind == "i" and (not len(y) or (present[0] >= 0 and present[-1] < n_columns)):
+        return np.arange(n_columns)
+    names = present if given is None else given
+    if len(names) != n_columns:
+        got = f"{len(names)} classes and {n_columns} columns"
+        problems.add(
+            "probabilities must have one column a class", got, "Name the classes of the columns: classes=[...]", LabelError
+        )
+        return present
+    return names
+
+
+def _one_kind(*labels: NDArray[Any] | None) -> list[Any]:
+    """All as integers, or all as strings where one of them is: a CSV file gives "3" where an array gives 3."""
+    kinds = {array.dtype.kind for array in labels if array is not None and len(array)}
+    return [array if array is None or len(kinds) < 2 else array.astype(np.str_) for array in labels]
+
+
+def _index(labels: NDArray[Any], names: NDArray[Any], name: str, problems: Problems) -> Indices:
+    if not len(labels):
+        return np.zeros(0, np.int64)
+    if len(np.unique(names)) != len(names):
+        problems.add("classes must differ", f"{names.tolist()}", "Name each class once", LabelError)
+        return np.zeros(0, np.int64)
+    order = np.argsort(names)
+    place = np.minimum(np.searchsorted(names, labels, sorter=order), len(names) - 1)
+    found: Indices = order[place]
+    unknown = np.unique(labels[names[found] != labels])
+    if len(unknown):
+        shown = ", ".join(map(str, unknown[:6].tolist())) + (", ..." if len(unknown) > 6 else "")
+        problems.add(
+            f"{name} must hold known classes only", f"{shown} beside {names.tolist()[:12]}", "Add them to classes", LabelError
+        )
+    return found
