@@ -71,6 +71,19 @@ def places(keys: NDArray[Any], everybody: NDArray[Any]) -> Iterator[Places]:
         start, reached = stop, end
 
 
+def insertion_points(
+    ascending: NDArray[Any], keys: NDArray[Any]
+) -> Iterator[tuple[int, int, NDArray[np.int64], NDArray[np.int64]]]:
+    """Block by block of the sorted `keys`: start, stop, and the left and right insertion points in `ascending`."""
+    for start in range(0, len(keys), _BLOCK):
+        block = keys[start : start + _BLOCK]
+        low = int(np.searchsorted(ascending, block[0], "left"))
+        high = int(np.searchsorted(ascending, block[-1], "right"))
+        window = ascending[low:high]
+        left = np.searchsorted(window, block, "left")
+        yield start, start + len(block), left + low, np.searchsorted(window, block, "right") + low
+
+
 def _end_of_run(keys: NDArray[Any], stop: int) -> int:
     if stop < len(keys) and keys[stop] == keys[stop - 1]:
         stop += int(np.searchsorted(keys[stop:], keys[stop - 1], "right"))

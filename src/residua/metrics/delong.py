@@ -146,8 +146,12 @@ def _interval(ranked: _Ranked, z: float) -> tuple[float, float]:
 
 
 def _has_room(ranked: _Ranked) -> bool:
-    """Whether DeLong's variance can be trusted alone: at least ten images' worth of errors in the smaller class."""
-    return min(ranked.n_positive, ranked.n_negative) * min(ranked.auc, 1 - ranked.auc) >= 10
+    """Whether DeLong's variance can be trusted alone: at least five images' worth of errors in the smaller class.
+
+    In simulations of four shapes and seven sizes its 95% interval then covers 93.5% to 97% of the time; with fewer
+    errors as little as 69% (docs/metrics/intervals.md).
+    """
+    return min(ranked.n_positive, ranked.n_negative) * min(ranked.auc, 1 - ranked.auc) >= 5
 
 
 def _newcombe(ranked: _Ranked, z: float) -> tuple[float, float]:
