@@ -1,0 +1,113 @@
+"""Pixel arrays from outside (npz, npy, IDX, plain arrays) become uint8 or float32 in [0, 1], (n, h, w, 1 or 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems, as_images
+from residua.errors import LabelError, ShapeError
+
+
+def as_pixels(images: Any, *, name: str, problems: Problems) -> NDArray[Any]:
+    """Images of one size as (n, h, w, 1 or 3): uint8 stays, booleans become 0 and 255, 16 bits and floats become float32.
+
+    Four channels are taken as colour with transparency and laid on black, as for files. On a problem an empty array comes
+    back and `problems` has grown.
+    """
+    array = np.asarray(images)
+    if array.ndim == 3:
+        array = array[..., np.newaxis]
+    if array.ndim == 4 and 0 not in array.shape[1:] and array.shape[-1] not in {1, 3, 4}:
+        problems.add(
+            f"{name} must have 1 channel, 3 (red, green, blue) or 4 (and transparency), the last axis",
+            f"shape {array.shape}",
+            "Move the channels last" if array.shape[1] in {1, 3, 4} else "Drop or merge channels",
+            ShapeError,
+        )
+        return np.zeros((0, 1, 1, 1), np.uint8)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
+    if array.ndim != 4 or 0 in array.shape[1:] or array.dtype != np.uint8:
+        array = as_images(array, name=name, problems=problems)
+    return _without_alpha(array) if array.shape[-1] == 4 else array
+
+
+def _without_alpha(array: NDArray[Any]) -> NDArray[Any]:
+    colour, alpha = array[..., :3], array[..., 3:]
+    if array.dtype == np.uint8:
+        return np.asarray((colour.astype(np.uint16) * alpha + 127) // 255, np.uint8)
+    return np.asarray(colour * alpha)
+
+
+def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[Any] | None:
+    """Labels (n,) as the source gives them: integers as int64, everything else as an object array of str or None."""
+    array = np.asarray(labels if isinstance(labels, np.ndarray) else _as_object(labels))
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        mend = "Pass class numbers or names; for one-hot labels that is labels.argmax(axis=1)"
+        problems.add(f"{name} must have shape (n_images,)", f"shape {array.shape}", mend, ShapeError)
+        return None
+    if len(array) != n:
+        problems.add(
+            f"{name} must have one entry an image", f"{len(array)} for {n} images", "Pass one label an image", ShapeError
+        )
+        return None
+    if array.dtype.kind in "iub":
+        return array.astype(np.int64)
+    if array.dtype.kind == "f":
+        return _from_floats(array, name, problems)
+    return _from_objects(array)
+
+
+def joined_labels(columns: list[NDArray[Any] | None], lengths: list[int]) -> NDArray[Any] | None:
+    """Columns of labels one after the other; None where a part has none."""
+    if all(column is None for column in columns):
+        return None
+    if all(column is not None and column.dtype == np.int64 for column in columns):
+        return np.concatenate([column for column in columns if column is not None])
+    joined = np.empty(sum(lengths), object)
+    joined[:] = [
+        label for column, n in zip(columns, lengths, strict=True) for label in ([None] * n if column is None else column.tolist())
+    ]
+    return joined
+
+
+def _as_object(labels: Sequence[Any]) -> NDArray[Any]:
+    values = list(labels)
+    if any(isinstance(value, (list, tuple, np.ndarray)) for value in values):
+        return np.asarray(values)
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def _from_floats(array: NDArray[Any], name: str, problems: Problems) -> NDArray[Any] | None:
+    if np.isfinite(array).all() and (array == np.rint(array)).all():
+        return array.astype(np.int64)
+    mend = "Pass integers or strings, and None where an image has no label"
+    problems.add(
+        f"{name} must be whole numbers or names", f"floats such as {array[array != np.rint(array)][0]}", mend, LabelError
+    )
+    return None
+
+
+def _from_objects(array: NDArray[Any]) -> NDArray[Any]:
+    values = [value.item() if isinstance(value, np.generic) else value for value in array.tolist()]
+    if values and all(isinstance(value, int) for value in values):
+        return np.asarray(values, np.int64)
+    result = np.empty(len(values), object)
+    result[:] = [_plain(value) for value in values]
+    return result
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value)

@@ -1,0 +1,469 @@
+"""`ImageSet`: images with labels, parts, groups and masks; an immutable view into what a source held."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems
+from residua.errors import LabelError, ShapeError
+from residua.images.arrays import as_labels, as_pixels
+from residua.images.decoding import decode_mask
+from residua.images.hashing import fingerprint
+from residua.images.listing import PARTS, Quarantined
+from residua.images.pixels import InArray, InMemory, Pixels, as_common, strings
+from residua.images.resize import resize
+from residua.images.splits import groups_in_two_splits
+
+Labels = str | int | Sequence[str | int]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A whole source, a row an image; every `ImageSet` made from it shares it."""
+
+    pixels: Pixels
+    paths: NDArray[Any]
+    labels: NDArray[Any] | None
+    splits: NDArray[Any]
+    groups: NDArray[Any] | None = None
+    masks: Sequence[Path | NDArray[np.bool_] | None] | None = None
+    source: str = "arrays"
+    kind: str = "arrays"
+    notes: tuple[str, ...] = ()
+    quarantined: tuple[Quarantined, ...] = ()
+    formats: dict[str, int] = field(default_factory=dict)
+    pixel_limit: int = 100_000_000
+    byte_limit: int = 800_000_000
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Masks by position: bool (h, w), True = defective, or None where the image has no mask; decoded on access."""
+
+    _table: Table
+    _rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> NDArray[np.bool_] | None:
+        mask = None if self._table.masks is None else self._table.masks[self._rows[index]]
+        if isinstance(mask, Path):
+            return decode_mask(mask, self._table.pixel_limit, self._table.byte_limit)
+        return mask
+
+    def __iter__(self) -> Iterator[NDArray[np.bool_] | None]:
+        return (self[index] for index in range(len(self)))
+
+
+class ImageSet:
+    """Images with their labels, parts, groups and masks. Immutable; slicing gives another `ImageSet`.
+
+    ``images[i]`` is (h, w, c), uint8, or float32 in [0, 1] where the source has more than 8 bits (read-only);
+    ``images[slice]``, ``images[index array]`` and ``images[boolean array]`` are `ImageSet`. `load_images` makes one from a
+    source, `ImageSet.from_arrays` from arrays.
+
+    Examples
+    --------
+    >>> images = ImageSet.from_arrays(np.zeros((3, 8, 8), np.uint8), labels=["good", "good", "crack"], normal="good")
+    >>> images[0].shape, images[:2].labels.tolist(), images.is_anomalous.tolist()
+    ((8, 8, 1), ['good', 'good'], [False, False, True])
+    """
+
+    def __init__(self, table: Table, rows: NDArray[np.int64], normal: tuple[str, ...] | None = None) -> None:
+        self._table, self._rows, self._normal = table, np.asarray(rows, np.int64), normal
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Any,
+        labels: Any = None,
+        *,
+        paths: Sequence[str] | None = None,
+        splits: Sequence[str] | str | None = None,
+        groups: Sequence[str | None] | None = None,
+        masks: Sequence[NDArray[np.bool_] | None] | None = None,
+        normal: Labels | None = None,
+        source: str = "arrays",
+    ) -> ImageSet:
+        """An `ImageSet` from plain arrays, as from a source; an `ImageSet` comes back as it is.
+
+        Parameters
+        ----------
+        images : array, (n, h, w) or (n, h, w, c), or a sequence of (h, w) or (h, w, c)
+            uint8, bool, uint16, or floats in [0, 1]. Not copied where uint8 or float32.
+        labels : sequence, optional
+            One an image, integers or strings, None where there is none.
+        splits : sequence or str, optional
+            ``train``, ``calibration`` or ``test`` for every image or for all of them; ``train`` if left out.
+
+        Raises
+        ------
+        ShapeError, RangeError, LabelError
+            If images or columns do not hold; all problems at once.
+        """
+        if isinstance(images, ImageSet):
+            return images
+        problems = Problems("ImageSet.from_arrays")
+        pixels = _pixels_of(images, problems)
+        n = len(pixels.sizes)
+        parts = [splits] * n if isinstance(splits, str) else list(splits) if splits is not None else ["train"] * n
+        _check_columns(problems, n, parts, paths=paths, splits=parts, groups=groups, masks=masks)
+        label_array = None if labels is None else as_labels(labels, n, name="labels", problems=problems)
+        problems.raise_any()
+        table = Table(
+            pixels=pixels,
+            paths=strings(paths if paths is not None else [f"{source}[{index}]" for index in range(n)]),
+            labels=label_array,
+            splits=strings(parts),
+            groups=None if groups is None else strings(groups),
+            masks=None if masks is None else [None if mask is None else np.asarray(mask, np.bool_) for mask in masks],
+            source=source,
+        )
+        whole = cls(table, np.arange(n))
+        return whole if normal is None else whole.with_normal(normal)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> NDArray[Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | NDArray[Any]) -> ImageSet: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, (int, np.integer)):
+            return self._table.pixels.read(self._rows[[index]])[0]
+        rows = self._rows[index if isinstance(index, slice) else _as_index(index)]
+        return ImageSet(self._table, rows, self._normal)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        for batch in self.batches(64):
+            yield from batch
+
+    def __repr__(self) -> str:
+        size = "mixed sizes" if self.uniform_size is None else "{}x{}".format(*self.uniform_size)
+        parts = ", ".join(f"{part} {n:,}" for part, n in self._part_counts().items())
+        return f"ImageSet({self.source!r}: {len(self):,} images, {size}x{self.channels} {self.dtype}; {parts})"
+
+    def batches(self, n: int) -> Iterator[list[NDArray[Any]]]:
+        """Lists of at most `n` images in order, decoded in parallel where they are not in memory; sizes may differ."""
+        for start in range(0, len(self), n):
+            yield list(self._table.pixels.read(self._rows[start : start + n]))
+
+    def array(self, size: tuple[int, int] | None = None) -> NDArray[Any]:
+        """All images as one array (n, h, w, c), a copy; with `size` = (height, width) each is resized to it first.
+
+        Raises
+        ------
+        ShapeError
+            If sizes are mixed and no `size` is given.
+        """
+        wanted = size if size is not None else self.uniform_size
+        if wanted is None:
+            low, high = self.sizes.min(axis=0).tolist(), self.sizes.max(axis=0).tolist()
+            raise ShapeError(
+                f"ImageSet.array: images must have one size to form one array. Got {len(self)} images between "
+                f"{low[0]}x{low[1]} and {high[0]}x{high[1]}. Pass size=(height, width) to resize them."
+            )
+        result = np.empty((len(self), *wanted, self.channels), self.dtype)
+        start = 0
+        for batch in self.batches(1024 if self.uniform_size is not None else 64):
+            for image in batch:
+                result[start] = resize(image, wanted)
+                start += 1
+        return result
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour; the same for every image of the source."""
+        return self._table.pixels.channels
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """``uint8``, or ``float32`` where the source has more than 8 bits."""
+        return self._table.pixels.dtype
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Heights and widths, (n, 2)."""
+        return self._table.pixels.sizes[self._rows]
+
+    @property
+    def uniform_size(self) -> tuple[int, int] | None:
+        """(height, width) if all images have it (of the whole source, where this set is empty), else None."""
+        sizes = self.sizes if len(self) else self._table.pixels.sizes
+        if not len(sizes) or (sizes != sizes[0]).any():
+            return None
+        return int(sizes[0, 0]), int(sizes[0, 1])
+
+    @property
+    def paths(self) -> NDArray[Any]:
+        """Names as told to users: paths relative to the source, or ``x_train[3]``; object array of str."""
+        return self._table.paths[self._rows]
+
+    @property
+    def labels(self) -> NDArray[Any] | None:
+        """Labels as the source gives them: int64, or objects with None where one is missing; None if there are none."""
+        return None if self._table.labels is None else self._table.labels[self._rows]
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which images have a label."""
+        labels = self.labels
+        if labels is None:
+            return np.zeros(len(self), np.bool_)
+        return np.asarray([label is not None for label in labels] if labels.dtype == object else [True] * len(self), np.bool_)
+
+    @property
+    def splits(self) -> NDArray[Any]:
+        """The part of every image: ``train``, ``calibration`` or ``test``."""
+        return self._table.splits[self._rows]
+
+    @property
+    def groups(self) -> NDArray[Any] | None:
+        """What each image was grouped by (None where it has no group); None if the source has no groups."""
+        return None if self._table.groups is None else self._table.groups[self._rows]
+
+    @property
+    def train(self) -> ImageSet:
+        """The images that models are fitted on."""
+        return self._part("train")
+
+    @property
+    def calibration(self) -> ImageSet:
+        """The images that thresholds come from."""
+        return self._part("calibration")
+
+    @property
+    def test(self) -> ImageSet:
+        """The images that nothing is ever fitted to."""
+        return self._part("test")
+
+    @property
+    def masks(self) -> Masks:
+        """``masks[i]`` is bool (h, w), True = defective, or None."""
+        return Masks(self._table, self._rows)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether any image of this set has a mask."""
+        masks = self._table.masks
+        return masks is not None and any(masks[row] is not None for row in self._rows)
+
+    @property
+    def normal(self) -> tuple[str, ...] | None:
+        """The labels that mean normal, as text; None while they are not named."""
+        return self._normal
+
+    def with_normal(self, labels: Labels) -> ImageSet:
+        """The same images with the normal label or labels named; `LabelError` if one is not in the source."""
+        return ImageSet(self._table, self._rows, known_labels(as_texts(labels), self._table.labels, where="with_normal"))
+
+    def with_split(self, splits: Sequence[str] | str) -> ImageSet:
+        """The same images in other parts: one of ``train``, ``calibration``, ``test`` for each, or for all."""
+        parts = [splits] * len(self) if isinstance(splits, str) else list(splits)
+        problems = Problems("ImageSet.with_split")
+        _check_columns(problems, len(self), parts, splits=parts)
+        problems.raise_any()
+        column = self._table.splits.copy()
+        column[self._rows] = strings(parts)
+        return ImageSet(replace(self._table, splits=column), self._rows, self._normal)
+
+    def with_channels(self, channels: int) -> ImageSet:
+        """The same images with 3 channels where they have 1 (repeated); 3 to 1 is refused with a `ShapeError`."""
+        if channels == self.channels:
+            return self
+        if (self.channels, channels) != (1, 3):
+            raise ShapeError(
+                f"{self.source}: images must have {channels} channel{'s' * (channels != 1)}. Got {self.channels}. "
+                "Convert them to grey first: which mixture of colours is right, only you know."
+            )
+        return ImageSet(replace(self._table, pixels=_Repeated(self._table.pixels)), self._rows, self._normal)
+
+    @property
+    def is_anomalous(self) -> NDArray[np.bool_]:
+        """True where the label is none of the normal ones; False, and meaningless, where `labelled` is False.
+
+        Raises
+        ------
+        LabelError
+            While normal is not named.
+        """
+        if self._normal is None:
+            known = known_texts(self._table.labels)
+            got = "the labels " + ", ".join(known[:20]) if known else "no labels at all"
+            raise LabelError(
+                f"{self.source}: the normal label must be named before images are normal or anomalous. Got {got}. "
+                "Name it with normal= (--normal)."
+            )
+        labels = self.labels
+        if labels is None:
+            return np.zeros(len(self), np.bool_)
+        return np.asarray([label is not None and str(label) not in self._normal for label in labels.tolist()], np.bool_)
+
+    @property
+    def byte_hashes(self) -> NDArray[Any]:
+        """SHA-256 of each file's bytes (of the raw pixels where there is no file), in hex."""
+        return self._table.pixels.byte_hashes[self._rows]
+
+    @property
+    def pixel_hashes(self) -> NDArray[Any]:
+        """BLAKE2b-128 of each decoded image, its size and type, in hex: equal for equal pictures in different files."""
+        return self._table.pixels.pixel_hashes[self._rows]
+
+    @property
+    def fingerprint(self) -> str:
+        """One hex string over the decoded images, whatever their order."""
+        return fingerprint(self.pixel_hashes.tolist())
+
+    @property
+    def quarantined(self) -> tuple[Quarantined, ...]:
+        """The files of the source that were kept out, each with its reason."""
+        return self._table.quarantined
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done on the way in: converted, held out, first frame taken."""
+        return self._table.notes
+
+    @property
+    def source(self) -> str:
+        """The source as it was named."""
+        return self._table.source
+
+    @property
+    def kind(self) -> str:
+        """What the source was recognised as."""
+        return self._table.kind
+
+    def summary(self) -> dict[str, Any]:
+        """What `info --json` writes: counts, sizes, notes and quarantined files, as JSON-able values."""
+        return {
+            "source": self.source,
+            "kind": self.kind,
+            "n_images": len(self),
+            "splits": self._part_counts(),
+            "labels": self._label_counts(),
+            "normal": None if self._normal is None else list(self._normal),
+            "n_with_mask": sum(self._table.masks[row] is not None for row in self._rows) if self._table.masks is not None else 0,
+            "n_groups": len({group for group in self.groups.tolist() if group is not None}) if self.groups is not None else 0,
+            "groups_in_two_splits": groups_in_two_splits(self.splits, None if self.groups is None else self.groups.tolist()),
+            "channels": self.channels,
+            "dtype": self.dtype.name,
+            "sizes": _size_summary(self.sizes),
+            "formats": dict(self._table.formats),
+            "fingerprint": self.fingerprint,
+            "notes": list(self.notes),
+            "quarantined": [{"path": path, "reason": reason} for path, reason in self.quarantined],
+        }
+
+    def _part(self, part: str) -> ImageSet:
+        return self[np.flatnonzero(self.splits == part)]
+
+    def _part_counts(self) -> dict[str, int]:
+        tally = Counter(self.splits.tolist())
+        return {part: tally[part] for part in PARTS}
+
+    def _label_counts(self) -> dict[str, dict[str, int]]:
+        labels = self.labels
+        if labels is None:
+            return {}
+        tally = Counter(zip(self.splits.tolist(), labels.tolist(), strict=True))
+        order = sorted(tally, key=lambda pair: (pair[1] is None, str(pair[1])))
+        return {
+            part: {"(no label)" if label is None else str(label): tally[own, label] for own, label in order if own == part}
+            for part in PARTS
+        }
+
+
+@dataclass(frozen=True)
+class _Repeated:
+    """Grey pixels given out with three equal channels; hashes stay those of the grey images."""
+
+    _pixels: Pixels
+    channels: int = 3
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._pixels.dtype
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        return self._pixels.sizes
+
+    @property
+    def byte_hashes(self) -> NDArray[Any]:
+        return self._pixels.byte_hashes
+
+    @property
+    def pixel_hashes(self) -> NDArray[Any]:
+        return self._pixels.pixel_hashes
+
+    def read(self, rows: NDArray[np.int64]) -> Sequence[NDArray[Any]]:
+        return [as_common(image, self.channels, self.dtype) for image in self._pixels.read(rows)]
+
+
+def as_texts(labels: Labels) -> tuple[str, ...]:
+    """One label or several as texts, each once."""
+    several = [labels] if isinstance(labels, (str, int, np.integer)) else list(labels)
+    return tuple(dict.fromkeys(str(label) for label in several))
+
+
+def known_texts(labels: NDArray[Any] | None) -> list[str]:
+    """The labels that occur, as sorted texts."""
+    return [] if labels is None else sorted({str(label) for label in labels.tolist() if label is not None})
+
+
+def known_labels(texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: str) -> tuple[str, ...]:
+    """`texts` if every one of them occurs in `labels`; else `LabelError` with the labels there are."""
+    known = known_texts(labels)
+    missing = [text for text in texts if text not in known]
+    if missing or not texts:
+        there = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "") if known else "no labels at all"
+        got = ", ".join(map(repr, missing)) or "no label"
+        raise LabelError(
+            f"{where}: the normal label must occur in the source. Got {got} where there are {there}. "
+            + ("Name one of those." if known else "Name a source with labels, such as a folder for each class.")
+        )
+    return texts
+
+
+def _pixels_of(images: Any, problems: Problems) -> Pixels:
+    if isinstance(images, np.ndarray) and images.dtype != object:
+        return InArray(as_pixels(images, name="images", problems=problems))
+    if len({np.shape(image) for image in images}) <= 1:
+        return InArray(as_pixels(np.asarray(list(images)), name="images", problems=problems))
+    singles = [as_pixels(np.asarray(image)[np.newaxis], name=f"images[{i}]", problems=problems) for i, image in enumerate(images)]
+    return InMemory([single[0] for single in singles if len(single)])
+
+
+def _check_columns(problems: Problems, n: int, parts: Sequence[str], **columns: Sequence[Any] | None) -> None:
+    for name, column in columns.items():
+        if column is not None and len(column) != n:
+            problems.add(f"{name} must have one entry an image", f"{len(column)} for {n} images", "Pass one an image", ShapeError)
+    wrong = sorted({str(part) for part in parts} - set(PARTS))
+    if wrong:
+        problems.add("splits must be train, calibration or test", ", ".join(map(repr, wrong)), "Rename those parts", LabelError)
+
+
+def _as_index(index: Any) -> NDArray[Any]:
+    array = np.asarray(index)
+    return array if array.size else array.astype(np.int64)
+
+
+def _size_summary(sizes: NDArray[np.int64]) -> dict[str, Any]:
+    if not len(sizes):
+        return {"n_different": 0}
+    rows = {"min": sizes.min(axis=0), "median": np.median(sizes, axis=0), "max": sizes.max(axis=0)}
+    summary: dict[str, Any] = {name: {"height": int(row[0]), "width": int(row[1])} for name, row in rows.items()}
+    summary["n_different"] = len(np.unique(sizes, axis=0))
+    return summary

@@ -1,0 +1,320 @@
+"""`load_images`: from a SOURCE to a clean `ImageSet`. Every file is decoded once; what fails is quarantined."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems
+from residua.errors import ImageError, RangeError, SourceError
+from residua.images.arrays import as_labels
+from residua.images.decoding import Decoded, decode, decode_mask, quiet_pillow
+from residua.images.hashing import byte_hash, pixel_hash
+from residua.images.imageset import ImageSet, Table, as_texts, known_labels
+from residua.images.listing import Encoded, Listing, Options, Progress, Quarantined, count
+from residua.images.pixels import WORKERS, Decodable, InArray, Pixels, strings
+from residua.images.sources import list_source
+from residua.images.splits import groups_in_two_splits, make_splits
+
+_NOTES = {
+    "turned": "{} turned upright as the EXIF orientation says",
+    "frames": "{} several frames: the first was taken",
+    "alpha": "{} transparency: laid on black",
+    "palette": "{} a palette: converted to RGB",
+    "colour space": "{} another colour space (CMYK, YCbCr, ...): converted to RGB without a colour profile",
+    "grey": "{} only grey stored as colour: counted as grey",
+    "reduced": "{} 16-bit colour, of which the decoder gives 8 bits",
+    "exif": "{} EXIF data that cannot be read: taken as they lie",
+}
+
+
+def load_images(
+    source: str | Path,
+    *,
+    normal: str | int | Sequence[str | int] | None = None,
+    seed: int = 0,
+    pixel_limit: int = 100_000_000,
+    memory_megabytes: float = 2048,
+    progress: Progress | None = None,
+    root: str | Path | None = None,
+) -> ImageSet:
+    """Read a SOURCE: a folder in any supported layout, ``.npz``, ``.npy``, IDX, Parquet, a CSV manifest, or ``digits``.
+
+    Every file is decoded once, in parallel, so that what comes back is clean; a file that does not decode or exceeds a
+    limit is in ``.quarantined`` with its reason. The layouts are described in the page *Images*.
+
+    Parameters
+    ----------
+    source : str or Path
+        The word ``digits`` means scikit-learn's bundled digits; a folder of that name is ``./digits``.
+    normal : str, int or several
+        The label or labels that mean *normal*, compared as text. None: taken from the source where it shows (said in
+        ``.notes``), else left open.
+    seed : int
+        Of the split, where the source does not give one.
+    pixel_limit : int
+        An image that declares more pixels is quarantined before it is decoded.
+    memory_megabytes : float
+        Decoded pixels are kept in memory up to this; the rest is decoded again on access.
+    progress : callable, optional
+        Called with (done, total) as files are decoded.
+    root : str or Path, optional
+        For a manifest: the folder that its paths are relative to and must stay in, instead of the manifest's own.
+
+    Raises
+    ------
+    SourceError
+        If the source does not exist, holds no readable image, or contradicts itself.
+    LabelError
+        If `normal` names a label that is not there.
+
+    Examples
+    --------
+    >>> images = load_images("digits", normal=0)
+    >>> len(images.train), len(images.calibration), len(images.test), images.uniform_size, images.channels
+    (107, 522, 1168, (8, 8), 1)
+    """
+    _check_limits(pixel_limit, memory_megabytes)
+    options = Options(pixel_limit, memory_megabytes, None if root is None else Path(root), progress)
+    listing = list_source(source, options)
+    content = listing.content
+    loaded = _in_array(listing, content, options) if isinstance(content, np.ndarray) else _decode_all(listing, content, options)
+    return _assemble(str(source), loaded, normal, seed)
+
+
+def _check_limits(pixel_limit: int, memory_megabytes: float) -> None:
+    if pixel_limit < 1 or not memory_megabytes >= 0:
+        raise RangeError(
+            "load_images: pixel_limit must be at least 1 and memory_megabytes at least 0. "
+            f"Got {pixel_limit} and {memory_megabytes}. Leave them out for the defaults."
+        )
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A listing of which only what decoded is left, and its pixels."""
+
+    listing: Listing
+    pixels: Pixels
+    options: Options
+
+
+def _in_array(listing: Listing, content: NDArray[Any], options: Options) -> _Loaded:
+    if options.progress is not None:
+        options.progress(len(content), len(content))
+    return _Loaded(listing, InArray(content), options)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one decoding told: the image's facts, its pixels where memory has room for them, and faults."""
+
+    size: tuple[int, int] = (0, 0)
+    pixel_hash: str = ""
+    byte_hash: str = ""
+    decoded: Decoded | None = None
+    pixels: NDArray[Any] | None = None
+    reason: str | None = None
+    mask_reason: str | None = None
+
+
+class _Reader:
+    """Decodes image after image in several threads, keeping pixels while they fit."""
+
+    def __init__(self, listing: Listing, encoded: Encoded, options: Options) -> None:
+        self._listing, self._encoded, self._options = listing, encoded, options
+        self._room = int(options.memory_megabytes * 2**20)
+        self._lock = threading.Lock()
+        self._n_done = 0
+
+    def all(self) -> Iterator[_Seen]:
+        """What each image told, in order; never more than a few are in flight."""
+        n = len(self._encoded)
+        waiting: deque[Future[_Seen]] = deque()
+        with quiet_pillow(), ThreadPoolExecutor(WORKERS) as pool:
+            for index in range(n):
+                waiting.append(pool.submit(self._see, index))
+                if len(waiting) >= 8 * WORKERS:
+                    yield self._next(waiting, n)
+            while waiting:
+                yield self._next(waiting, n)
+
+    def _next(self, waiting: deque[Future[_Seen]], n: int) -> _Seen:
+        seen = waiting.popleft().result()
+        self._n_done += 1
+        if self._options.progress is not None:
+            self._options.progress(self._n_done, n)
+        return seen
+
+    def _see(self, index: int) -> _Seen:
+        try:
+            data = self._encoded.read(index)
+            decoded = decode(data, self._options.pixel_limit)
+        except ImageError as error:
+            return _Seen(reason=str(error))
+        pixels = decoded.pixels
+        height, width = pixels.shape[:2]
+        return _Seen(
+            size=(height, width),
+            pixel_hash=pixel_hash(pixels),
+            byte_hash=byte_hash(data),
+            decoded=replace(decoded, pixels=pixels[:0]),
+            pixels=pixels if self._has_room(pixels.nbytes) else None,
+            mask_reason=self._mask_fault(index, (height, width)),
+        )
+
+    def _has_room(self, n_bytes: int) -> bool:
+        with self._lock:
+            if n_bytes > self._room:
+                return False
+            self._room -= n_bytes
+            return True
+
+    def _mask_fault(self, index: int, size: tuple[int, int]) -> str | None:
+        mask = None if self._listing.masks is None else self._listing.masks[index]
+        if mask is None:
+            return None
+        try:
+            found = decode_mask(mask, self._options.pixel_limit, self._options.byte_limit).shape
+        except ImageError as error:
+            return f"as a mask: {error}"
+        return None if found == size else f"as a mask: is {found[0]} x {found[1]} where its image is {size[0]} x {size[1]}"
+
+
+def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded:
+    seen = list(_Reader(listing, encoded, options).all())
+    good = [index for index, one in enumerate(seen) if one.reason is None]
+    quarantined = [*listing.quarantined]
+    masks = None if listing.masks is None else list(listing.masks)
+    for index, one in enumerate(seen):
+        if one.reason is not None:
+            quarantined.append(Quarantined(listing.names[index], one.reason))
+        elif one.mask_reason is not None and masks is not None:
+            quarantined.append(Quarantined(str(masks[index]), one.mask_reason))
+            masks[index] = None
+    kept = [seen[index] for index in good]
+    facts = [one.decoded for one in kept if one.decoded is not None]
+    dtype = np.dtype(np.uint8 if all(fact.pixels.dtype == np.uint8 for fact in facts) else np.float32)
+    channels = max((fact.pixels.shape[-1] for fact in facts), default=1)
+    pixels = Decodable(
+        encoded,
+        np.asarray(good, np.int64),
+        [one.pixels for one in kept],
+        sizes=np.asarray([one.size for one in kept], np.int64).reshape(-1, 2),
+        byte_hashes=strings(one.byte_hash for one in kept),
+        pixel_hashes=strings(one.pixel_hash for one in kept),
+        channels=channels,
+        dtype=dtype,
+        pixel_limit=options.pixel_limit,
+    )
+    clean = replace(
+        listing,
+        names=[listing.names[index] for index in good],
+        labels=_take(listing.labels, good),
+        splits=_take(listing.splits, good),
+        groups=_take(listing.groups, good),
+        masks=_take(masks, good),
+        quarantined=quarantined,
+        notes=[*listing.notes, *_decoding_notes(facts, channels, dtype)],
+        formats=dict(sorted(Counter(f"{fact.format} {fact.mode}" for fact in facts).items())),
+    )
+    return _Loaded(clean, pixels, options)
+
+
+def _take(column: Sequence[Any] | None, rows: Sequence[int]) -> list[Any] | None:
+    return None if column is None else [column[row] for row in rows]
+
+
+def _decoding_notes(facts: Sequence[Decoded], channels: int, dtype: np.dtype[Any]) -> list[str]:
+    tally = Counter(flag for fact in facts for flag in fact.done)
+    notes = []
+    for flag, sentence in _NOTES.items():
+        if tally[flag]:
+            noun, verb = count(tally[flag], "image"), "has" if tally[flag] == 1 else "have"
+            notes.append(sentence.format(noun if flag == "turned" else f"{noun} {verb}"))
+    n_grey = sum(fact.pixels.shape[-1] < channels for fact in facts)
+    if n_grey:
+        notes.append(f"{count(n_grey, 'grey image')} beside colour ones: repeated to 3 channels")
+    n_bytes = sum(fact.pixels.dtype == np.uint8 for fact in facts)
+    if dtype == np.float32:
+        notes.append(f"{count(len(facts) - n_bytes, 'image')} with more than 8 bits: all images are float32 in [0, 1]")
+    return notes
+
+
+def _assemble(source: str, loaded: _Loaded, normal: str | int | Sequence[str | int] | None, seed: int) -> ImageSet:
+    listing = loaded.listing
+    if not len(listing.names):
+        raise SourceError(_nothing_readable(source, listing))
+    problems = Problems("load_images")
+    labels = None if listing.labels is None else as_labels(listing.labels, len(listing.names), name="labels", problems=problems)
+    problems.raise_any()
+    if labels is not None and labels.dtype == object and all(label is None for label in labels):
+        labels = None
+    notes = list(listing.notes)
+    named = _named_normal(normal, labels) if normal is not None else _inferred_normal(listing, labels, notes)
+    splits, split_notes = make_splits(
+        listing.names, labels, splits=listing.splits, groups=listing.groups, normal=named, seed=seed
+    )
+    torn = groups_in_two_splits(splits, listing.groups)
+    if torn:
+        split_notes.append(f"{count(len(torn), 'group')} in more than one part, {torn[0]!r} for one: test is not independent")
+    if listing.quarantined:
+        split_notes.append(f"{count(len(listing.quarantined), 'file')} quarantined")
+    table = Table(
+        pixels=loaded.pixels,
+        paths=strings(listing.names),
+        labels=labels,
+        splits=splits,
+        groups=None if listing.groups is None else strings(listing.groups),
+        masks=None if listing.masks is None or not any(listing.masks) else tuple(listing.masks),
+        source=source,
+        kind=listing.kind,
+        notes=(*notes, *split_notes),
+        quarantined=tuple(listing.quarantined),
+        formats=listing.formats,
+        pixel_limit=loaded.options.pixel_limit,
+        byte_limit=loaded.options.byte_limit,
+    )
+    return ImageSet(table, np.arange(len(listing.names)), named)
+
+
+def _nothing_readable(source: str, listing: Listing) -> str:
+    got = "none"
+    if listing.quarantined:
+        first = listing.quarantined[0]
+        got = f"{count(len(listing.quarantined), 'file')} that cannot be read ({first.path}: {first.reason})"
+    return f"{source}: a source must hold at least one image that decodes. Got {got}. Name a folder or file with images."
+
+
+def _named_normal(normal: str | int | Sequence[str | int], labels: NDArray[Any] | None) -> tuple[str, ...]:
+    return known_labels(as_texts(normal), labels, where="load_images")
+
+
+def _inferred_normal(listing: Listing, labels: NDArray[Any] | None, notes: list[str]) -> tuple[str, ...] | None:
+    """The normal label where the source shows it: the layout says so, train holds one label only, or one is called good."""
+    if labels is None:
+        return None
+    texts = [None if label is None else str(label) for label in labels]
+    there = {text for text in texts if text is not None}
+    why, found = "", None
+    if listing.normal is not None and listing.normal in there:
+        found, why = listing.normal, "as the MVTec layout has it"
+    elif listing.splits is not None:
+        in_train = {text for text, part in zip(texts, listing.splits, strict=True) if part == "train" and text is not None}
+        if len(in_train) == 1 and len(there) > 1:
+            found, why = next(iter(in_train)), "the only label in train"
+    if found is None and len(there) > 1:
+        found = next((text for text in sorted(there) if text.lower() in {"good", "normal", "ok"}), None)
+        why = "by its name"
+    if found is None:
+        return None
+    notes.append(f"normal was not named: {found!r} was taken, {why}")
+    return (found,)
