@@ -80,7 +80,9 @@ class Evidence:
             with np.load(path, allow_pickle=False) as archive:
                 flat = {name: archive[name] for name in archive.files}
         except (OSError, ValueError, KeyError) as error:
-            raise BundleError(f"{path}: the evidence must be a whole .npz that residua wrote. Got: {error}. Run evaluate again.") from error
+            raise BundleError(
+                f"{path}: the evidence must be a whole .npz that residua wrote. Got: {error}. Run evaluate again."
+            ) from error
         groups: dict[str, dict[str, Any]] = {"per_image": {}, "history": {}, "gallery": {}}
         plain: dict[str, Any] = {}
         for name, array in flat.items():

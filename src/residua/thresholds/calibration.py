@@ -108,7 +108,7 @@ def midway(lower: float, upper: float) -> float:
     >>> midway(1.0, 2.0)
     1.5
     >>> lower = np.float32(0.1); upper = np.nextafter(lower, np.float32(1))
-    >>> np.float32(midway(lower, upper)) == lower
+    >>> midway(lower, upper) == float(lower)
     True
     """
     low, high = float(lower), float(upper)

@@ -145,7 +145,8 @@ def plan_difference(first: float, second: float, *, confidence: float = 0.95, po
     meaning = (
         f"To show with {percent(confidence)} confidence (two-sided) that two models with rates {plain(first)} and "
         f"{plain(second)} differ, and to find it {percent(power)} of the time: {n_unpaired} images for each model if they see "
-        f"different images; if both judge the same images, {n_least} where their errors coincide as far as possible, up to {n_paired} where they are independent."
+        f"different images; if both judge the same images, {n_least} where their errors coincide as far as possible, up to "
+        f"{n_paired} where they are independent."
     )
     return DifferencePlan(first, second, confidence, power, n_least, n_paired, n_unpaired, meaning)
 

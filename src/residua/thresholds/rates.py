@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +33,14 @@ def rates_at(
     *,
     confidence: float = 0.95,
     prevalence: float | None = None,
+    method: Literal["wilson", "clopper-pearson"] = "clopper-pearson",
 ) -> dict[str, Estimate]:
     """Rates of a threshold on labelled scores: those that the labels define.
 
     ``false_alarm_rate`` (share of normals flagged), ``recall`` (share of anomalies flagged), ``precision`` (share of flagged
     images that are anomalous, at the share of anomalies in these scores), ``f1``; with a `prevalence`, also
-    ``precision_at_prevalence``. Intervals are two-sided and exact (Clopper-Pearson). F1's is that of the share of true
+    ``precision_at_prevalence``. Intervals are two-sided, by `method`: Clopper-Pearson's cover at least what they
+    state, Wilson's on average. F1's is that of the share of true
     positives among all that are anomalous or flagged, J, of which it is the monotone function 2J / (1 + J).
 
     Parameters
@@ -64,7 +66,7 @@ def rates_at(
     def rate(n_successes: int, n: int) -> Estimate:
         if n == 0:
             return Estimate(value=None, confidence=confidence)
-        return rate_interval(n_successes, n, confidence=confidence, method="clopper-pearson")
+        return rate_interval(n_successes, n, confidence=confidence, method=method)
 
     rates = {"false_alarm_rate": rate(alarms, n_normal)} if n_normal else {}
     if n_anomalous == 0:

@@ -1,0 +1,40 @@
+"""Findings: what the judge noticed, what it means and what to do. One file each, one line in the registry."""
+
+from residua.diagnostics.baseline import find_not_better_than_baseline
+from residua.diagnostics.broken_promise import find_broken_promise
+from residua.diagnostics.chance import find_not_better_than_chance
+from residua.diagnostics.collapsed import find_collapsed_reconstruction
+from residua.diagnostics.inflated_accuracy import find_inflated_accuracy
+from residua.diagnostics.majority_class import find_majority_class
+from residua.diagnostics.meaningless_metric import find_meaningless_accuracy
+from residua.diagnostics.overfitting import find_overfitting
+from residua.diagnostics.overlap import find_overlap
+from residua.diagnostics.registry import DIAGNOSTICS, Diagnostic
+from residua.diagnostics.scale import find_scale
+from residua.diagnostics.shared_scores import find_shared_scores
+from residua.diagnostics.threshold_optimism import find_threshold_optimism
+from residua.diagnostics.threshold_trade_off import find_threshold_trade_off
+from residua.diagnostics.too_few_images import find_too_few_images
+from residua.diagnostics.undefined_metric import find_undefined_metric
+from residua.diagnostics.unlabelled import find_unlabelled
+
+__all__ = [
+    "DIAGNOSTICS",
+    "Diagnostic",
+    "find_broken_promise",
+    "find_collapsed_reconstruction",
+    "find_inflated_accuracy",
+    "find_majority_class",
+    "find_meaningless_accuracy",
+    "find_not_better_than_baseline",
+    "find_not_better_than_chance",
+    "find_overfitting",
+    "find_overlap",
+    "find_scale",
+    "find_shared_scores",
+    "find_threshold_optimism",
+    "find_threshold_trade_off",
+    "find_too_few_images",
+    "find_undefined_metric",
+    "find_unlabelled",
+]

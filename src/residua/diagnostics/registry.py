@@ -1,0 +1,55 @@
+"""Every finding that the judge can make, by its stable code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from residua.diagnostics import (
+    baseline,
+    broken_promise,
+    chance,
+    collapsed,
+    inflated_accuracy,
+    majority_class,
+    meaningless_metric,
+    overfitting,
+    overlap,
+    scale,
+    shared_scores,
+    threshold_optimism,
+    threshold_trade_off,
+    too_few_images,
+    undefined_metric,
+    unlabelled,
+)
+from residua.records import Finding
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A stable code, what it says in a line, and the function that makes the finding (or None)."""
+
+    code: str
+    title: str
+    find: Callable[..., Finding | None]
+
+
+DIAGNOSTICS: tuple[Diagnostic, ...] = (
+    Diagnostic(undefined_metric.CODE, "a metric that the data cannot define", undefined_metric.find_undefined_metric),
+    Diagnostic(too_few_images.CODE, "too few images to show what is claimed", too_few_images.find_too_few_images),
+    Diagnostic(broken_promise.CODE, "a test rate contradicts the threshold's promise", broken_promise.find_broken_promise),
+    Diagnostic(threshold_optimism.CODE, "a threshold tested where it was tuned", threshold_optimism.find_threshold_optimism),
+    Diagnostic(threshold_trade_off.CODE, "what other thresholds would do", threshold_trade_off.find_threshold_trade_off),
+    Diagnostic(meaningless_metric.CODE, "accuracy of what does not classify", meaningless_metric.find_meaningless_accuracy),
+    Diagnostic(inflated_accuracy.CODE, "accuracy inflated by labels that are not set", inflated_accuracy.find_inflated_accuracy),
+    Diagnostic(majority_class.CODE, "accuracy of the commonest class", majority_class.find_majority_class),
+    Diagnostic(overfitting.CODE, "training images reconstructed better than new ones", overfitting.find_overfitting),
+    Diagnostic(overlap.CODE, "gap or overlap of normal and anomalous scores", overlap.find_overlap),
+    Diagnostic(baseline.CODE, "something simpler is as good", baseline.find_not_better_than_baseline),
+    Diagnostic(chance.CODE, "ranking like chance, or backwards", chance.find_not_better_than_chance),
+    Diagnostic(scale.CODE, "pixels on different scales", scale.find_scale),
+    Diagnostic(collapsed.CODE, "the same reconstruction whatever the image", collapsed.find_collapsed_reconstruction),
+    Diagnostic(shared_scores.CODE, "scores that training and test images share", shared_scores.find_shared_scores),
+    Diagnostic(unlabelled.CODE, "images without a label", unlabelled.find_unlabelled),
+)

@@ -1,0 +1,70 @@
+"""Images and reconstructions on different scales, or on one other than 0 to 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from residua.records import Finding
+
+CODE = "scale"
+
+
+def find_scale(images: Any, reconstructions: Any, *, clipped_share: float = 0.0) -> Finding | None:
+    """Say on which scale two arrays stood as they were given; None where both ran from 0 to 1 already.
+
+    Parameters
+    ----------
+    images, reconstructions : numeric array, (n_images, ...)
+        As given, before any conversion.
+    clipped_share : float
+        Share of reconstructed values outside [0, 1] that had to be clipped.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.linspace(0, 255, 64).reshape(1, 8, 8)
+    >>> find_scale(x, x / 255).severity
+    'error'
+    """
+    from residua.metrics.scale import scale_audit
+
+    audit = scale_audit(images, reconstructions)
+    scales = (audit.images.scale, audit.reconstructions.scale)
+    if scales == ("0-1", "0-1"):
+        return _clipped(clipped_share) if clipped_share > 0 else None
+    measured = {
+        "images": audit.images.scale,
+        "reconstructions": audit.reconstructions.scale,
+        "mse_as_given": audit.mse_as_given,
+        "sum_as_given": audit.sum_as_given,
+        "values_per_image": audit.values_per_image,
+    }
+    if audit.comparable:
+        return Finding(
+            code=CODE,
+            severity="note",
+            measured=measured,
+            meaning=(
+                f"{audit.meaning} Here both were brought to 0-1, where errors do not depend on bit depth or image size: "
+                "compare with errors on that scale only."
+            ),
+            what_to_do="State errors as means over pixels in [0, 1]; never compare a sum with a mean, or 0-255 with 0-1.",
+        )
+    is_declared = {audit.images.dtype, audit.reconstructions.dtype} & {"uint8", "uint16"} and "unknown" not in scales
+    return Finding(
+        code=CODE,
+        severity="warning" if is_declared else "error",
+        measured=measured,
+        meaning=f"{audit.meaning} Here each was brought to 0-1 by its own scale; an error computed without that is wrong.",
+        what_to_do="Save both on one scale, and check that the training loss compared like with like.",
+    )
+
+
+def _clipped(share: float) -> Finding:
+    return Finding(
+        code=CODE,
+        severity="note",
+        measured={"clipped_share": share},
+        meaning=f"{100 * share:.3g}% of the reconstructed values lay outside [0, 1], where no pixel can be, and were clipped.",
+        what_to_do="End the decoder with a sigmoid, or clip its output where it is used.",
+    )

@@ -1,0 +1,236 @@
+"""What is known of a one-class detector from its scores on labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua import diagnostics
+from residua._check import Problems, as_scores, same_length
+from residua.evaluation.labels import as_detection_labels
+from residua.evaluation.pixels import pixel_metrics
+from residua.records import Estimate, Evaluation, Finding, OperatingPoint
+
+_AT_THRESHOLD = ("precision", "recall", "f1", "accuracy", "balanced_accuracy", "false_alarm_rate")
+
+
+def evaluate_detection(
+    labels: Any,
+    scores: Any,
+    *,
+    operating_point: OperatingPoint | float | None = None,
+    normal: str | Iterable[str] | None = None,
+    masks: Sequence[Any] | None = None,
+    maps: Sequence[Any] | None = None,
+    train_scores: Any = None,
+    baselines: Mapping[str, Any] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+    split: str = "test",
+    provenance: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Judge a detector by its scores on images that it was neither fitted nor thresholded on.
+
+    Parameters
+    ----------
+    labels : array, (n_images,), or None
+        0/1 or booleans (1 = anomalous), or names: see `normal`. None, empty and NaN entries are "no label": left out, counted.
+    scores : float array, (n_images,)
+        Higher = more anomalous. Any scale.
+    operating_point : OperatingPoint or float, optional
+        Without it there are no decisions, and no metric that needs one.
+    normal : str or strings, optional
+        Which labels are normal; without it 0, or ``good``, ``normal``, ``ok``.
+    masks : sequence of bool (height, width) or None, optional
+        Where each image is defective. None on a normal image means nowhere, on an anomalous one unknown.
+    maps : sequence of float (height, width), optional
+        Error of each pixel; with `masks`, pixel metrics.
+    train_scores : float array, (n,), optional
+        Scores of training images, for overfitting.
+    baselines : mapping, optional
+        For each name, scores of the same images (judged here), or metrics as a mapping of name to `Estimate`.
+    confidence : float
+    seed : int
+        Of resampled intervals.
+    split, provenance
+        Kept in the record.
+
+    Returns
+    -------
+    Evaluation
+        ``roc_auc``, ``average_precision``; with an operating point ``precision``, ``recall``, ``f1``, ``accuracy``,
+        ``balanced_accuracy``, ``false_alarm_rate``; with maps ``pixel_roc_auc``, ``pixel_average_precision``, ``aupro``.
+        What the labels can't define has the value None and a finding.
+
+    Raises
+    ------
+    ShapeError, RangeError, LabelError, InputError
+        All problems of the call at once.
+
+    Examples
+    --------
+    >>> record = evaluate_detection([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> record.metrics["roc_auc"].value
+    0.75
+    >>> evaluate_detection([0, 0], [0.1, 0.4]).metrics["roc_auc"].value is None
+    True
+    """
+    problems = Problems("evaluate_detection")
+    array = as_scores(scores, problems=problems)
+    n_given = len(np.atleast_1d(np.asarray(scores)))
+    truth = as_detection_labels(labels, n_given, normal=normal, problems=problems)
+    train = None if train_scores is None else as_scores(train_scores, name="train_scores", problems=problems)
+    if not problems:
+        same_length(problems, labels=truth.labelled, scores=array)
+        same_length(problems, scores=array, masks=masks)
+        same_length(problems, scores=array, maps=maps)
+    beside = _checked_baselines(baselines, len(array), problems)
+    problems.raise_any()
+    known, anomalous = array[truth.labelled], truth.is_anomalous[truth.labelled]
+    point = _as_point(operating_point)
+    metrics = ranking_metrics(anomalous, known, confidence=confidence, seed=seed)
+    if point is not None:
+        metrics |= threshold_metrics(anomalous, known, point.threshold, confidence=confidence)
+    if masks is not None and maps is not None:
+        metrics |= pixel_metrics(masks, maps, truth, confidence=confidence)
+    judged = {name: _judged(value, anomalous, truth.labelled, confidence, seed) for name, value in beside.items()}
+    findings = _findings(known, anomalous, metrics, point, judged, confidence=confidence)
+    findings += [diagnostics.find_unlabelled(int((~truth.labelled).sum()), len(array))]
+    if train is not None:
+        new = known[~anomalous] if len(known) > anomalous.sum() else array[~truth.labelled]
+        findings += [
+            diagnostics.find_overfitting(train, new, confidence=confidence),
+            diagnostics.find_shared_scores(train, array),
+        ]
+    return Evaluation(
+        job="detect",
+        n_images=len(array),
+        split=split,
+        metrics=metrics,
+        operating_point=point,
+        baselines=judged,
+        findings=tuple(finding for finding in findings if finding is not None),
+        provenance=dict(provenance or {}),
+    )
+
+
+def _as_point(operating_point: OperatingPoint | float | None) -> OperatingPoint | None:
+    if operating_point is None or isinstance(operating_point, OperatingPoint):
+        return operating_point
+    from residua.thresholds import choose_threshold
+
+    return choose_threshold(float(operating_point), [])
+
+
+def ranking_metrics(
+    is_anomalous: NDArray[np.bool_], scores: NDArray[Any], *, confidence: float, seed: int
+) -> dict[str, Estimate]:
+    """ROC AUC and average precision with intervals; None values where only one kind is there."""
+    from residua.metrics.intervals import average_precision_interval, roc_auc_interval
+
+    if not is_anomalous.any() or is_anomalous.all():
+        undefined = Estimate(value=None, confidence=confidence, n=len(scores))
+        return {"roc_auc": undefined, "average_precision": undefined}
+    return {
+        "roc_auc": roc_auc_interval(is_anomalous, scores, confidence=confidence),
+        "average_precision": average_precision_interval(is_anomalous, scores, confidence=confidence, seed=seed),
+    }
+
+
+def threshold_metrics(
+    is_anomalous: NDArray[np.bool_], scores: NDArray[Any], threshold: float, *, confidence: float
+) -> dict[str, Estimate]:
+    """Every rate of decisions at a threshold, Wilson's intervals; None values where the labels don't define them."""
+    from residua.metrics.intervals import rate_interval
+    from residua.thresholds import is_flagged, rates_at
+
+    undefined = Estimate(value=None, confidence=confidence, n=0)
+    if len(scores) == 0:
+        return dict.fromkeys(_AT_THRESHOLD, undefined)
+    rates = rates_at(threshold, scores, is_anomalous, confidence=confidence, method="wilson")
+    n_right = int((is_flagged(scores, threshold) == is_anomalous).sum())
+    rates["accuracy"] = rate_interval(n_right, len(scores), confidence=confidence)
+    recall, alarms = rates.get("recall", undefined), rates.get("false_alarm_rate", undefined)
+    rates["balanced_accuracy"] = _balanced(recall, alarms, confidence)
+    return {name: rates.get(name, undefined) for name in _AT_THRESHOLD}
+
+
+def _balanced(recall: Estimate, alarms: Estimate, confidence: float) -> Estimate:
+    """Mean of recall and specificity; the interval recovers the variance of each side's own (Newcombe's MOVER)."""
+    n = recall.n + alarms.n
+    if (
+        recall.value is None
+        or alarms.value is None
+        or recall.low is None
+        or recall.high is None
+        or alarms.low is None
+        or alarms.high is None
+    ):
+        return Estimate(value=None, confidence=confidence, n=n)
+    value = (recall.value + 1 - alarms.value) / 2
+    below = np.hypot(recall.value - recall.low, alarms.high - alarms.value) / 2
+    above = np.hypot(recall.high - recall.value, alarms.value - alarms.low) / 2
+    return Estimate(
+        value=value, low=max(0.0, float(value - below)), high=min(1.0, float(value + above)), confidence=confidence, n=n
+    )
+
+
+def _checked_baselines(baselines: Mapping[str, Any] | None, n_images: int, problems: Problems) -> dict[str, Any]:
+    checked: dict[str, Any] = {}
+    for name, value in (baselines or {}).items():
+        if isinstance(value, Mapping):
+            checked[name] = dict(value)
+            continue
+        array = as_scores(value, name=f"baseline {name}", problems=problems)
+        if len(array) and n_images:
+            same_length(problems, **{"scores": np.empty(n_images), f"baseline {name}": array})
+        checked[name] = array
+    return checked
+
+
+def _judged(
+    value: Any, anomalous: NDArray[np.bool_], labelled: NDArray[np.bool_], confidence: float, seed: int
+) -> dict[str, Estimate]:
+    if isinstance(value, dict):
+        return value
+    return ranking_metrics(anomalous, value[labelled], confidence=confidence, seed=seed)
+
+
+def _findings(
+    scores: NDArray[Any],
+    anomalous: NDArray[np.bool_],
+    metrics: dict[str, Estimate],
+    point: OperatingPoint | None,
+    baselines: dict[str, dict[str, Estimate]],
+    *,
+    confidence: float,
+) -> list[Finding | None]:
+    n_anomalous = int(anomalous.sum())
+    counts = {"normal": len(scores) - n_anomalous, "anomalous": n_anomalous}
+    of_baselines = {name: values["roc_auc"] for name, values in baselines.items() if "roc_auc" in values}
+    found = [
+        _undefined(metrics, counts["normal"], n_anomalous),
+        diagnostics.find_too_few_images(counts, operating_point=point, confidence=confidence),
+        diagnostics.find_not_better_than_chance(metrics["roc_auc"]),
+        diagnostics.find_overlap(scores[~anomalous], scores[anomalous]),
+        diagnostics.find_not_better_than_baseline("roc_auc", metrics["roc_auc"], of_baselines),
+    ]
+    if point is not None:
+        found.append(diagnostics.find_broken_promise(point, metrics))
+        found.append(diagnostics.find_threshold_trade_off(scores, anomalous, point.threshold))
+    return found
+
+
+def _undefined(metrics: dict[str, Estimate], n_normal: int, n_anomalous: int) -> Finding | None:
+    names = [name for name, estimate in metrics.items() if estimate.value is None]
+    counts = {"n_normal": n_normal, "n_anomalous": n_anomalous}
+    if n_normal + n_anomalous == 0:
+        return diagnostics.find_undefined_metric(names, "No image is labelled.", "Pass labels: 0 normal, 1 anomalous.", **counts)
+    if n_anomalous == 0 or n_normal == 0:
+        kind, other = ("normal", "anomalous") if n_anomalous == 0 else ("anomalous", "normal")
+        reason = f"All {n_normal + n_anomalous} labelled images are {kind}."
+        return diagnostics.find_undefined_metric(names, reason, f"Add labelled {other} images to the test set.", **counts)
+    return diagnostics.find_undefined_metric(names, "Nothing is flagged at this threshold.", "Lower the threshold.", **counts)

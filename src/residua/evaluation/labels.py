@@ -1,0 +1,134 @@
+"""Labels as people have them (0 and 1, booleans, class names, empty cells) made into "anomalous" and "labelled"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems
+from residua.errors import LabelError, ShapeError
+
+NORMAL_NAMES = ("good", "normal", "ok")
+
+
+@dataclass(frozen=True)
+class DetectionLabels:
+    """Which images are anomalous, and which are labelled at all; ``is_anomalous`` means nothing where ``labelled`` is False."""
+
+    is_anomalous: NDArray[np.bool_]
+    labelled: NDArray[np.bool_]
+
+
+def as_detection_labels(labels: Any, n_images: int, *, normal: str | Iterable[str] | None, problems: Problems) -> DetectionLabels:
+    """Read labels of a detector's images.
+
+    Parameters
+    ----------
+    labels : array, (n_images,), or None
+        Booleans or 0/1 (1 = anomalous), or class names of which `normal` names the normal ones; without `normal`, ``good``,
+        ``normal`` or ``ok``. None, an empty string, NaN and masked entries are "no label".
+    n_images : int
+        For `labels` None: nothing is labelled.
+    normal : str or strings, optional
+        Matched against ``str(label)``.
+
+    Examples
+    --------
+    >>> read = as_detection_labels(["good", "crack", None], 3, normal=None, problems=Problems("example"))
+    >>> read.is_anomalous.tolist(), read.labelled.tolist()
+    ([False, True, False], [True, True, False])
+    """
+    nothing = DetectionLabels(np.zeros(n_images, np.bool_), np.zeros(n_images, np.bool_))
+    if labels is None:
+        return nothing
+    array = without_missing(labels)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        problems.add("labels must have shape (n_images,)", f"shape {array.shape}", "Pass one label an image", ShapeError)
+        return nothing
+    labelled = np.array([value is not None for value in array.tolist()], np.bool_)
+    names = np.array([label_name(value) for value in array[labelled].tolist()], dtype=object)
+    anomalous = np.zeros(len(array), np.bool_)
+    anomalous[labelled] = _anomalous(names, _normal_names(normal), problems)
+    return DetectionLabels(anomalous, labelled)
+
+
+def without_missing(labels: Any) -> NDArray[Any]:
+    """Labels as an array; one of objects with None where a label is missing, if any is."""
+    masked = np.ma.getmaskarray(labels) if isinstance(labels, np.ma.MaskedArray) else None
+    array = np.ma.getdata(labels) if masked is not None else np.asarray(labels, dtype=_object_if_missing(labels))
+    missing = np.zeros(array.shape, np.bool_) if masked is None else masked
+    if array.dtype.kind == "f":
+        missing = missing | np.isnan(array)
+    elif array.dtype.kind in "OU":
+        blank = [
+            value is None or _is_nan(value) or (isinstance(value, str) and not value.strip()) for value in array.ravel().tolist()
+        ]
+        missing = missing | np.array(blank, np.bool_).reshape(array.shape)
+    if missing.any():
+        array = array.astype(object)
+        array[missing] = None
+    return array
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _object_if_missing(labels: Any) -> Any:
+    return object if isinstance(labels, list | tuple) and any(value is None for value in labels) else None
+
+
+def label_name(value: Any) -> str:
+    """A label as text: whole floats without the point, so that 1, 1.0 and "1" are one label; booleans as 0 and 1.
+
+    Examples
+    --------
+    >>> label_name(1.0), label_name(True), label_name("good")
+    ('1', '1', 'good')
+    """
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _normal_names(normal: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    if normal is None:
+        return None
+    names = normal.split(",") if isinstance(normal, str) else normal
+    return tuple(label_name(name).strip() for name in names)
+
+
+def _anomalous(names: NDArray[Any], normal: tuple[str, ...] | None, problems: Problems) -> NDArray[np.bool_]:
+    present = sorted(set(names.tolist()))
+    shown = ", ".join(present[:6]) + (", ..." if len(present) > 6 else "")
+    if normal is not None:
+        absent = [name for name in normal if name not in present]
+        if absent and len(names):
+            problems.add(
+                "normal must name labels that are there",
+                f"{', '.join(absent)} where the labels are {shown}",
+                "Name one of them",
+                LabelError,
+            )
+        return ~np.isin(names, normal)
+    if set(present) <= {"0", "1"}:
+        return np.asarray(names == "1", np.bool_)
+    known = [name for name in present if name.strip().lower() in NORMAL_NAMES]
+    if not known:
+        problems.add(
+            "labels must be 0 (normal) and 1 (anomalous), or one of them must be named as the normal one",
+            f"the labels {shown}",
+            f"Name the normal label (normal='{present[0]}', --normal {present[0]})",
+            LabelError,
+        )
+        return np.zeros(len(names), np.bool_)
+    return ~np.isin(names, known)

@@ -1,0 +1,139 @@
+"""What is known of a reconstructor from images and their reconstructions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua import diagnostics, metrics
+from residua._check import Problems, as_scores, same_length
+from residua.evaluation.scales import to_unit_range
+from residua.metrics.intervals import mean_interval
+from residua.records import Estimate, Evaluation, Finding
+
+_METRICS: dict[str, Callable[..., NDArray[np.float64]]] = {
+    "mse": metrics.mse,
+    "mae": metrics.mae,
+    "rmse": metrics.rmse,
+    "psnr": metrics.psnr,
+    "ssim": metrics.ssim,
+    "ms_ssim": metrics.ms_ssim,
+    "msgms": metrics.multiscale_gradient_magnitude_similarity,
+    "kl_divergence": metrics.kl_divergence,
+    "contrast_normalised_error": metrics.contrast_normalised_error,
+}
+
+
+def evaluate_reconstruction(
+    images: Any,
+    reconstructions: Any,
+    *,
+    ids: Any = None,
+    train_errors: Any = None,
+    baselines: Mapping[str, Any] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+    split: str = "test",
+    provenance: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Judge reconstructions: every metric an image, then its mean with an interval; never pooled.
+
+    Parameters
+    ----------
+    images, reconstructions : array, (n_images, height, width[, channels]) or (n_images, n_pixels)
+        uint8, uint16, bool, or float in [0, 1]. Floats on another known scale are brought to [0, 1], with a finding.
+        Flat images have no neighbours, so they get no ``ssim`` and its kin.
+    ids : array, (n_images,), optional
+        Names; checked for length, named in findings.
+    train_errors : float array, (n,), optional
+        ``mse`` of training images (or its mean, as a single number), for overfitting.
+    baselines : mapping of str to mapping of str to Estimate, optional
+        Metrics of simpler models on the same images.
+    confidence : float
+    seed : int
+        Of resampled intervals.
+    split, provenance
+        Kept in the record.
+
+    Returns
+    -------
+    Evaluation
+        ``mse``, ``mae``, ``rmse``, ``psnr`` (decibels), ``ssim``, ``ms_ssim``, ``msgms``, ``kl_divergence`` (nats),
+        ``contrast_normalised_error``. A mean that is infinite (``psnr`` of a perfect image) is None with a finding.
+
+    Raises
+    ------
+    ShapeError, RangeError, InputError
+        All problems of the call at once.
+
+    Examples
+    --------
+    >>> x = np.linspace(0, 1, 2 * 16 * 16).reshape(2, 16, 16)
+    >>> record = evaluate_reconstruction(x, np.clip(x + 0.1, 0, 1))
+    >>> round(record.metrics["rmse"].value, 3)
+    0.097
+    """
+    problems = Problems("evaluate_reconstruction")
+    x, r, scale = to_unit_range(images, reconstructions, problems)
+    train = None if train_errors is None else as_scores(np.atleast_1d(train_errors), name="train_errors", problems=problems)
+    if not problems:
+        same_length(problems, images=x, ids=ids)
+    problems.raise_any()
+    columns = per_image_errors(x, r)
+    estimates = {name: mean_interval(column, confidence=confidence, seed=seed) for name, column in columns.items()}
+    beside = {name: dict(values) for name, values in (baselines or {}).items()}
+    findings = [
+        scale,
+        _infinite(columns, estimates),
+        diagnostics.find_too_few_images({"test": len(x)}),
+        _collapsed(x, r),
+        None if train is None else diagnostics.find_overfitting(train, columns["mse"], confidence=confidence),
+        diagnostics.find_not_better_than_baseline(
+            "mse",
+            estimates.get("mse", Estimate(value=None)),
+            {name: values["mse"] for name, values in beside.items() if "mse" in values},
+            higher_is_better=False,
+        ),
+    ]
+    return Evaluation(
+        job="reconstruct",
+        n_images=len(x),
+        split=split,
+        metrics=estimates,
+        baselines=beside,
+        findings=tuple(finding for finding in findings if finding is not None),
+        provenance=dict(provenance or {}),
+    )
+
+
+def per_image_errors(images: NDArray[Any], reconstructions: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Every reconstruction metric of each image, by name; images without height get none that look at neighbours."""
+    is_flat = images.shape[1] == 1
+    neighbours = ("ssim", "ms_ssim", "msgms")
+    return {name: metric(images, reconstructions) for name, metric in _METRICS.items() if not (is_flat and name in neighbours)}
+
+
+def _infinite(columns: dict[str, NDArray[np.float64]], estimates: dict[str, Estimate]) -> Finding | None:
+    names = [name for name, estimate in estimates.items() if estimate.value is None]
+    n_images = len(next(iter(columns.values())))
+    if n_images == 0:
+        return diagnostics.find_undefined_metric(names, "There are no images.", "Pass some.", n_images=0)
+    n_infinite = {name: int((~np.isfinite(columns[name])).sum()) for name in names}
+    reason = f"Some images have no finite value ({', '.join(f'{n} of {n_images} for {name}' for name, n in n_infinite.items())})."
+    advice = "Where an image is reconstructed exactly psnr is infinite: read mse, or leave those images out and say so."
+    return diagnostics.find_undefined_metric(names, reason, advice, n_infinite=n_infinite)
+
+
+def _collapsed(images: NDArray[Any], reconstructions: NDArray[Any]) -> Finding | None:
+    problems = Problems("evaluate_reconstruction")
+    x, r = (_as_unit(array, problems) for array in (images, reconstructions))
+    return diagnostics.find_collapsed_reconstruction(x, r)
+
+
+def _as_unit(array: NDArray[Any], problems: Problems) -> NDArray[np.float32]:
+    from residua._check import as_images
+
+    return as_images(array, problems=problems)
