@@ -1,0 +1,129 @@
+"""An evaluation for a terminal: the headline first, then what a tired person wants to know."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from residua.evaluation.evidence import Evidence
+from residua.records import Evaluation, Finding
+from residua.report import words
+from residua.report.gallery import ranking_values
+
+_COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
+_WORST = 5
+
+
+def print_evaluation(evaluation: Evaluation, evidence: Evidence | None = None, *, console: Console | None = None) -> None:
+    """Print an evaluation: one sentence, metrics with intervals, the operating point, baselines, findings, the worst images.
+
+    Parameters
+    ----------
+    evaluation
+        What to print.
+    evidence
+        Where given, the images with the highest error are listed too.
+    console
+        Where to print; standard output if None.
+
+    Examples
+    --------
+    >>> from residua.records import Estimate
+    >>> metrics = {"roc_auc": Estimate(value=0.912, low=0.897, high=0.926, n=500)}
+    >>> record = Evaluation(job="detect", n_images=500, split="test", metrics=metrics)
+    >>> print_evaluation(record, console=Console(width=80))
+    Anomaly detection
+    ROC AUC 0.912 [0.897, 0.926] on 500 test images.
+    <BLANKLINE>
+     ROC AUC   0.912 [0.897, 0.926]   chance that an abnormal image scores above a …
+    """
+    console = console or Console()
+    console.print(Text(words.JOB_TITLES[evaluation.job], style="bold"))
+    console.print(Text(words.verdict(evaluation)))
+    for part in (_metrics(evaluation), _baselines(evaluation)):
+        if part is not None:
+            console.print()
+            console.print(Padding(part, (0, 0, 0, 1), expand=False))
+    if evaluation.operating_point is not None:
+        console.print()
+        console.print(Text(words.operating_sentence(evaluation.operating_point)))
+    _print_findings(evaluation, console)
+    if evidence is not None:
+        _print_worst(evidence, console)
+
+
+def _grid(*columns: str, show_header: bool = True) -> Table:
+    table = Table(box=None, show_header=show_header, header_style="dim", pad_edge=False, padding=(0, 2, 0, 1))
+    for column in columns:
+        table.add_column(escape(column))
+    return table
+
+
+def _metrics(evaluation: Evaluation) -> Table | None:
+    if not evaluation.metrics:
+        return None
+    names = words.headline_names(evaluation)
+    table = _grid("", "", "", show_header=False)
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True  # so that a narrow terminal cuts the meaning, not the numbers
+    for name in [*names, *(name for name in evaluation.metrics if name not in names)]:
+        about = words.metric_words(name)
+        meaning = Text(about.meaning, style="dim", no_wrap=True, overflow="ellipsis")
+        table.add_row(Text(about.label), Text(words.interval(name, evaluation.metrics[name])), meaning)
+    return table
+
+
+def _baselines(evaluation: Evaluation) -> Table | None:
+    main = words.primary_metric(evaluation)
+    if main is None or not evaluation.baselines:
+        return None
+    table = _grid("Beside it", words.metric_words(main).label, "Against the model")
+    table.add_row(Text("This model", style="bold"), Text(words.interval(main, evaluation.metrics[main]), style="bold"), "")
+    for name, values in evaluation.baselines.items():
+        if main in values:
+            standing = words.comparison(main, evaluation.metrics[main], values[main])
+            colour = {"bad": "red", "good": "green", "": ""}[words.tone(standing)]
+            table.add_row(
+                Text(words.baseline_title(name)), Text(words.interval(main, values[main])), Text(standing, style=colour)
+            )
+    return table
+
+
+def _print_findings(evaluation: Evaluation, console: Console) -> None:
+    ordered = words.by_severity(evaluation.findings)
+    for finding in ordered:
+        if finding.severity != "ok":
+            console.print()
+            console.print(_finding(finding))
+    n_fine = sum(finding.severity == "ok" for finding in ordered)
+    if n_fine:
+        console.print()
+        console.print(
+            Text("1 check found nothing wrong." if n_fine == 1 else f"{n_fine} checks found nothing wrong.", style="green")
+        )
+
+
+def _finding(finding: Finding) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=len("WARNING"), no_wrap=True)
+    table.add_column()
+    body = Text.assemble(finding.meaning, "\n" if finding.what_to_do else "", finding.what_to_do, (f"  ({finding.code})", "dim"))
+    table.add_row(Text(finding.severity.upper(), style=_COLOURS[finding.severity]), body)
+    return table
+
+
+def _print_worst(evidence: Evidence, console: Console) -> None:
+    quantity, values = ranking_values(evidence)
+    if values is None or len(values) == 0:
+        return
+    table = _grid(f"Highest {quantity}", "", "Image")
+    for index in np.argsort(-np.asarray(values, np.float64), kind="stable")[:_WORST].tolist():
+        label = "" if evidence.labels is None or evidence.labels[index] is None else str(evidence.labels[index])
+        table.add_row(
+            Text(words.significant(float(values[index]))), Text(label), Text(str(evidence.paths[index]), overflow="fold")
+        )
+    console.print()
+    console.print(Padding(table, (0, 0, 0, 1), expand=False))

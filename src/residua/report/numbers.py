@@ -1,0 +1,92 @@
+"""The numbers of a job: headline metrics as cards, further ones, and the baselines beside them."""
+
+from __future__ import annotations
+
+from residua.records import Estimate, Evaluation
+from residua.report import words
+from residua.report.bars import interval_bar, scale_of
+from residua.report.markup import Html, element
+from residua.report.sections import panel
+from residua.report.tables import prose, row, scroller, table
+
+
+def metrics(key: str, evaluation: Evaluation) -> Html | None:
+    """The headline numbers as cards, the rest in a table below."""
+    if not evaluation.metrics:
+        return None
+    names = words.headline_names(evaluation)
+    others = [name for name in evaluation.metrics if name not in names]
+    cards = element("div", (_card(name, evaluation) for name in names), class_="cards")
+    ticks = "; ticks are baselines" if evaluation.baselines else ""
+    lede = f"Measured on {words.images(evaluation.n_images, evaluation.split)}. Bars show confidence intervals{ticks}."
+    return panel(key, "metrics", "How good it is", cards, _other_metrics(others, evaluation), lede=lede)
+
+
+def _card(name: str, evaluation: Evaluation) -> Html:
+    estimate, about = evaluation.metrics[name], words.metric_words(name)
+    rivals = {title: values[name] for title, values in evaluation.baselines.items() if name in values}
+    better = "higher is better" if about.higher_is_better else "lower is better"
+    return element(
+        "article",
+        element("h4", about.label),
+        element("p", words.number(estimate.value, about.kind), class_="big"),
+        element("p", _interval_words(name, estimate), class_="interval"),
+        interval_bar(name, estimate, rivals, scale_of(name, [estimate, *rivals.values()])),
+        element("p", f"{about.meaning}; {better}" if about.meaning else better, class_="small"),
+        element("p", f"n = {estimate.n:,}", class_="small count") if estimate.n else None,
+        class_="card",
+    )
+
+
+def _interval_words(name: str, estimate: Estimate) -> str:
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "no interval"
+    kind = words.metric_words(name).kind
+    low, high = words.number(estimate.low, kind).removesuffix(" dB"), words.number(estimate.high, kind)
+    return f"{estimate.confidence:.0%}: {low} to {high}"
+
+
+def _other_metrics(names: list[str], evaluation: Evaluation) -> Html | None:
+    if not names:
+        return None
+    rows = (_metric_row(name, evaluation.metrics[name]) for name in names)
+    listed = scroller(table(("Metric", "Value [interval]", "n", "What it is"), rows), "Further metrics")
+    return element("details", element("summary", f"{len(names)} more"), listed)
+
+
+def _metric_row(name: str, estimate: Estimate) -> Html:
+    about = words.metric_words(name)
+    return row(about.label, words.interval(name, estimate), f"{estimate.n:,}", prose(about.meaning))
+
+
+def baselines(key: str, evaluation: Evaluation) -> Html | None:
+    """The model among its baselines: one row each, a bar for the main metric, better or worse in words."""
+    main = words.primary_metric(evaluation)
+    if not evaluation.baselines or main is None:
+        return None
+    shown = [name for name in words.headline_names(evaluation) if any(name in values for values in evaluation.baselines.values())]
+    labels = [words.metric_words(name).label for name in shown]
+    titles = ("", *labels, f"{words.metric_words(main).label}, to scale", "Against the model")
+    ends = scale_of(main, [evaluation.metrics[main], *(one[main] for one in evaluation.baselines.values() if main in one)])
+    rows = [row("This model", *_cells(evaluation.metrics, shown, main, ends), prose(""), class_="model")]
+    for name, values in _ranked(evaluation, main):
+        standing = words.comparison(main, evaluation.metrics[main], values[main]) if main in values else ""
+        rows.append(row(words.baseline_title(name), *_cells(values, shown, main, ends), prose(standing, words.tone(standing))))
+    listed = scroller(table(titles, rows, class_="baselines"), "Baselines")
+    return panel(key, "baselines", "What simpler things reach", listed, lede="The same images, the same metrics.")
+
+
+def _cells(values: dict[str, Estimate], shown: list[str], main: str, ends: tuple[float, float]) -> list[str | Html]:
+    bar = interval_bar(main, values[main], {}, ends) if main in values else None
+    return [*(words.interval(name, values[name]) if name in values else "–" for name in shown), element("td", bar, class_="bar")]
+
+
+def _ranked(evaluation: Evaluation, main: str) -> list[tuple[str, dict[str, Estimate]]]:
+    """The baselines, strongest first; those without the metric last."""
+    sign = -1 if words.metric_words(main).higher_is_better else 1
+
+    def rank(item: tuple[str, dict[str, Estimate]]) -> float:
+        value = item[1][main].value if main in item[1] else None
+        return float("inf") if value is None else sign * value
+
+    return sorted(evaluation.baselines.items(), key=rank)

@@ -1,0 +1,156 @@
+"""The numbers a page carries for its script: scores bit for bit, histograms, curves, the per-image table."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.evaluation.evidence import Evidence
+from residua.metrics.ranking import precision_recall_curve, roc_curve
+from residua.records import Evaluation
+from residua.report.public import plain
+
+UNKNOWN = 2
+_BINS = 60
+_VERTICES = 400
+
+
+def job_payload(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any]:
+    """What ``report.js`` needs for one job; strict JSON (arrays are base64 of little-endian bytes)."""
+    point = evaluation.operating_point
+    return {
+        "job": evaluation.job,
+        "split": evaluation.split,
+        "threshold": None if point is None else point.threshold,
+        "policy": None if point is None else point.policy,
+        "scores": packed(evidence.scores),
+        "truth": packed(truth(evidence)),
+        "histogram": histogram(evaluation, evidence),
+        "curves": curves(evidence),
+        "history": {name: plain(np.asarray(column)) for name, column in evidence.history.items()},
+        "table": table(evidence),
+    }
+
+
+def packed(array: NDArray[Any] | None) -> dict[str, str] | None:
+    """An array as its dtype and the base64 of its little-endian bytes: exact, and half the size of decimal digits."""
+    if array is None:
+        return None
+    array = np.asarray(array)
+    if array.dtype.kind == "f":
+        array = array.astype("<f4" if array.dtype.itemsize <= 4 else "<f8")
+    elif array.dtype != np.uint8:
+        array = array.astype("<f8")
+    return {"dtype": array.dtype.str, "data": base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")}
+
+
+def truth(evidence: Evidence) -> NDArray[np.uint8] | None:
+    """0 normal, 1 abnormal, 2 not known, an image each; None where nothing is known."""
+    if evidence.is_anomalous is None:
+        return None
+    known = np.asarray(evidence.is_anomalous).astype(np.uint8)
+    if evidence.labelled is not None:
+        known[~np.asarray(evidence.labelled, dtype=bool)] = UNKNOWN
+    return None if (known == UNKNOWN).all() else known
+
+
+def histogram(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any] | None:
+    """Shares of images by score, in common bins; bins even in the logarithm where the scores span decades."""
+    series, quantity = _series(evaluation, evidence)
+    series = {name: values[np.isfinite(values)] for name, values in series.items()}
+    series = {name: values for name, values in series.items() if values.size}
+    if not series:
+        return None
+    everything = np.concatenate(list(series.values()))
+    low, high = float(everything.min()), float(everything.max())
+    is_log = low > 0 and high / low > 50 and high > 8 * float(np.median(everything))
+    if low == high:
+        low, high = low - (abs(low) or 1.0) * 0.5, high + (abs(high) or 1.0) * 0.5
+    edges = np.geomspace(low, high, _BINS + 1) if is_log else np.linspace(low, high, _BINS + 1)
+    edges[0], edges[-1] = low, high
+    counts = {name: np.histogram(values, edges)[0].tolist() for name, values in series.items()}
+    return {"quantity": quantity, "log": is_log, "edges": edges.tolist(), "counts": counts}
+
+
+def _series(evaluation: Evaluation, evidence: Evidence) -> tuple[dict[str, NDArray[np.float64]], str]:
+    if evidence.scores is None:
+        name = next((name for name in ("mse", "mae") if name in evidence.per_image), None)
+        values = {} if name is None else {"images": np.asarray(evidence.per_image[name], np.float64)}
+        return values, name or ""
+    scores, known = np.asarray(evidence.scores, np.float64), truth(evidence)
+    if known is None or evaluation.job != "detect":
+        series = {"images": scores}
+    else:
+        series = {"normal": scores[known == 0], "abnormal": scores[known == 1]}
+    if evidence.calibration_scores is not None:
+        calibration = np.asarray(evidence.calibration_scores, np.float64)
+        flags = evidence.calibration_is_anomalous
+        series["calibration"] = calibration if flags is None else calibration[~np.asarray(flags, dtype=bool)]
+    if evidence.train_scores is not None:
+        series["train"] = np.asarray(evidence.train_scores, np.float64)
+    return series, "score"
+
+
+def curves(evidence: Evidence) -> dict[str, Any] | None:
+    """ROC and precision-recall curves with at most 400 vertices each; None without scores of both kinds."""
+    known = truth(evidence)
+    if evidence.scores is None or known is None:
+        return None
+    labelled = known != UNKNOWN
+    labels, scores = known[labelled] == 1, np.asarray(evidence.scores)[labelled]
+    if labels.all() or not labels.any():
+        return None
+    rate, recall, _ = roc_curve(labels, scores, max_points=_VERTICES)
+    precision, recalled, _ = precision_recall_curve(labels, scores, max_points=_VERTICES)
+    return {
+        "roc": _vertices(rate, recall),
+        "pr": _vertices(recalled, precision),
+        "prevalence": float(labels.mean()),
+    }
+
+
+def _vertices(x: NDArray[Any], y: NDArray[Any]) -> list[list[float]]:
+    return [[round(float(a), 6), round(float(b), 6)] for a, b in zip(x, y, strict=True)]
+
+
+def table(evidence: Evidence) -> dict[str, Any]:
+    """The per-image table by columns; paths without the folder they share."""
+    paths = [str(path) for path in np.asarray(evidence.paths).tolist()]
+    folder = shared_folder(paths)
+    names: dict[str, int] = {}
+    labels = None if evidence.labels is None else _coded(np.asarray(evidence.labels), names)
+    predicted = None
+    if evidence.probabilities is not None and evidence.classes is not None:
+        predicted = _coded(np.asarray(evidence.classes)[np.asarray(evidence.probabilities).argmax(axis=1)], names)
+    columns = {name: packed(np.asarray(column)) for name, column in evidence.per_image.items()}
+    return {
+        "folder": folder,
+        "paths": [path[len(folder) :] for path in paths],
+        "label_names": list(names),
+        "labels": labels,
+        "predicted": predicted,
+        "columns": columns,
+    }
+
+
+def _coded(labels: NDArray[Any], names: dict[str, int]) -> list[int]:
+    """Each label's number in `names`, which grows by those that are new."""
+    return [names.setdefault("" if label is None else str(label), len(names)) for label in labels.tolist()]
+
+
+def shared_folder(paths: list[str]) -> str:
+    """The folder that all of `paths` begin with, slash included; empty if there is none.
+
+    Examples
+    --------
+    >>> shared_folder(["parts/test/a.png", "parts/test/b/c.png"])
+    'parts/test/'
+    """
+    if len(paths) < 2:
+        return ""
+    first, last = min(paths), max(paths)
+    same = next((i for i, (one, two) in enumerate(zip(first, last, strict=False)) if one != two), min(len(first), len(last)))
+    return first[: first.rfind("/", 0, same) + 1]

@@ -1,0 +1,233 @@
+"""How the report speaks: metric names, directions, number formats, and the sentence a reader sees first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from residua.records import Estimate, Evaluation, Finding, Job, OperatingPoint, Severity
+
+Kind = Literal["share", "error", "decibel", "plain"]
+
+
+@dataclass(frozen=True)
+class MetricWords:
+    """A metric's name as people say it, where its better end lies, its format, and what it means in a few words."""
+
+    label: str
+    higher_is_better: bool
+    kind: Kind
+    meaning: str
+
+
+METRICS: dict[str, MetricWords] = {
+    "roc_auc": MetricWords("ROC AUC", True, "share", "chance that an abnormal image scores above a normal one"),
+    "average_precision": MetricWords(
+        "Average precision", True, "share", "precision averaged over all recalls; depends on the mix"
+    ),
+    "precision": MetricWords("Precision", True, "share", "of the flagged images, how many are abnormal"),
+    "recall": MetricWords("Recall", True, "share", "of the abnormal images, how many are flagged"),
+    "f1": MetricWords("F1", True, "share", "harmonic mean of precision and recall"),
+    "false_positive_rate": MetricWords("False-alarm rate", False, "share", "of the normal images, how many are flagged"),
+    "false_alarm_rate": MetricWords("False-alarm rate", False, "share", "of the normal images, how many are flagged"),
+    "accuracy": MetricWords("Accuracy", True, "share", "share of images whose class is right"),
+    "balanced_accuracy": MetricWords("Balanced accuracy", True, "share", "recall averaged over the classes"),
+    "log_loss": MetricWords("Log loss", False, "plain", "how surprised the probabilities are by the truth"),
+    "mse": MetricWords("Mean squared error", False, "error", "per pixel, images in [0, 1]"),
+    "mae": MetricWords("Mean absolute error", False, "error", "per pixel, images in [0, 1]"),
+    "rmse": MetricWords("Root mean squared error", False, "error", "per pixel, images in [0, 1]"),
+    "psnr": MetricWords("PSNR", True, "decibel", "mean over images of the peak signal-to-noise ratio"),
+    "ssim": MetricWords("SSIM", True, "share", "structural similarity; 1 is identical"),
+    "kl_divergence": MetricWords("KL divergence", False, "error", "between image and reconstruction, read as distributions"),
+    "pixel_roc_auc": MetricWords("Pixel ROC AUC", True, "share", "chance that a defect pixel's error exceeds a good pixel's"),
+    "aupro": MetricWords("AUPRO", True, "share", "overlap with each defect region, up to 30% false pixels"),
+}
+HEADLINE: dict[Job, tuple[str, ...]] = {
+    "reconstruct": ("mse", "psnr", "ssim", "mae"),
+    "detect": ("roc_auc", "average_precision", "recall", "precision", "f1"),
+    "classify": ("accuracy", "balanced_accuracy", "f1", "log_loss"),
+}
+JOB_TITLES: dict[Job, str] = {"reconstruct": "Reconstruction", "detect": "Anomaly detection", "classify": "Classification"}
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note", "ok")
+BASELINES = {
+    "untrained": "Untrained network",
+    "mean_image": "Mean image",
+    "pca": "PCA",
+    "pixel_neighbours": "Nearest neighbours on pixels",
+    "brightness": "Mean brightness",
+    "contrast": "Contrast",
+    "file_size": "File size",
+}
+
+
+def metric_words(name: str) -> MetricWords:
+    """The words for a metric; an unknown one is spelled out and taken as higher-is-better."""
+    if name.startswith("top_") and name.endswith("_accuracy"):
+        k = name.removeprefix("top_").removesuffix("_accuracy")
+        return MetricWords(f"Top-{k} accuracy", True, "share", f"share of images whose class is among the {k} most probable")
+    return METRICS.get(name) or MetricWords(spelled(name), True, "plain", "")
+
+
+def spelled(name: str) -> str:
+    """A key as a person would write it.
+
+    Examples
+    --------
+    >>> spelled("train_loss")
+    'Train loss'
+    """
+    text = name.replace("_", " ").strip()
+    return text[:1].upper() + text[1:]
+
+
+def baseline_title(name: str) -> str:
+    """A baseline's name as people say it."""
+    return BASELINES.get(name, spelled(name))
+
+
+def number(value: float | None, kind: Kind = "plain") -> str:
+    """A number as a reader wants it: shares with three decimals, errors with three digits that mean something.
+
+    Examples
+    --------
+    >>> number(0.9123, "share"), number(0.00051234, "error"), number(27.345, "decibel"), number(None)
+    ('0.912', '0.000512', '27.3 dB', 'not defined')
+    """
+    if value is None or not math.isfinite(value):
+        return "not defined"
+    if kind == "share":
+        return f"{value:.3f}"
+    if kind == "decibel":
+        return f"{value:.1f} dB"
+    return significant(value)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` with `digits` significant digits, without an exponent where that stays readable.
+
+    Examples
+    --------
+    >>> significant(0.0000012345), significant(1234567.0), significant(0.5)
+    ('1.23e-06', '1,234,567', '0.5')
+    """
+    if value == 0 or 1e-4 <= abs(value) < 10**digits:
+        return f"{value:.{digits}g}"
+    if 10**digits <= abs(value) < 1e9:
+        return f"{value:,.0f}"
+    return f"{value:.{digits - 1}e}"
+
+
+def interval(name: str, estimate: Estimate) -> str:
+    """``0.912 [0.897, 0.926]``, or the value alone where there is no interval."""
+    kind = metric_words(name).kind
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return number(estimate.value, kind)
+    low, high = (number(end, kind).removesuffix(" dB") for end in (estimate.low, estimate.high))
+    return f"{number(estimate.value, kind)} [{low}, {high}]"
+
+
+def primary_metric(evaluation: Evaluation) -> str | None:
+    """The one metric that the first sentence is about: the job's first headline that has a value."""
+    for name in HEADLINE[evaluation.job]:
+        if name in evaluation.metrics and evaluation.metrics[name].value is not None:
+            return name
+    return None
+
+
+def headline_names(evaluation: Evaluation) -> list[str]:
+    """The metrics shown large, in order; all of them where none is a known headline."""
+    known = [name for name in HEADLINE[evaluation.job] if name in evaluation.metrics]
+    return known or list(evaluation.metrics)
+
+
+def comparison(name: str, model: Estimate, other: Estimate) -> str:
+    """How a baseline stands to the model: ``better``, ``worse``, ``equal``; ``slightly`` where the intervals overlap."""
+    if model.value is None or other.value is None:
+        return "not comparable"
+    if model.value == other.value:
+        return "equal"
+    is_better = (other.value > model.value) == metric_words(name).higher_is_better
+    word = "better" if is_better else "worse"
+    return f"slightly {word}" if _overlap(model, other) else word
+
+
+def tone(standing: str) -> str:
+    """What a `comparison` means for the model: ``good``, ``bad`` or neither."""
+    return "bad" if standing.endswith("better") else "good" if standing == "worse" else ""
+
+
+def _overlap(one: Estimate, two: Estimate) -> bool:
+    ends = (one.low, one.high, two.low, two.high)
+    if any(end is None for end in ends):
+        return False
+    low_one, high_one, low_two, high_two = (float(end) for end in ends if end is not None)
+    return low_one <= high_two and low_two <= high_one
+
+
+def best_baseline(evaluation: Evaluation, name: str) -> tuple[str, Estimate] | None:
+    """The strongest baseline that has the metric `name`."""
+    rivals = [(title, values[name]) for title, values in evaluation.baselines.items() if name in values]
+    rivals = [(title, estimate) for title, estimate in rivals if estimate.value is not None]
+    sign = 1 if metric_words(name).higher_is_better else -1
+    return max(rivals, key=lambda rival: sign * (rival[1].value or 0.0), default=None)
+
+
+def verdict(evaluation: Evaluation) -> str:
+    """The first sentence: what the main number is, and whether anything simple does better."""
+    name = primary_metric(evaluation)
+    if name is None:
+        return "No metric of this job could be measured on these images; the findings say why."
+    estimate, words = evaluation.metrics[name], metric_words(name)
+    opening = f"{words.label} {interval(name, estimate)} on {images(evaluation.n_images, evaluation.split)}"
+    rival = best_baseline(evaluation, name)
+    if rival is None:
+        return f"{opening}."
+    title, other = rival
+    standing = {
+        "better": "is clearly better: the training did not pay",
+        "slightly better": "is better, if only within the intervals",
+        "equal": "does exactly as well",
+        "slightly worse": "is a little worse, within the intervals",
+        "worse": "is clearly worse",
+    }[comparison(name, estimate, other)]
+    return f"{opening}. The strongest baseline, {baseline_title(title)} ({number(other.value, words.kind)}), {standing}."
+
+
+def images(count: int, split: str = "") -> str:
+    """``1 image``, ``10,000 test images``, ``5 images (new parts)``."""
+    is_part = split in ("train", "validation", "calibration", "test")
+    noun = f"{split} image" if is_part else "image"
+    plural = noun if count == 1 else f"{noun}s"
+    return f"{count:,} {plural}" if is_part or not split else f"{count:,} {plural} ({split})"
+
+
+def operating_sentence(point: OperatingPoint) -> str:
+    """What the threshold is and how it came about."""
+    how = point.how.strip()
+    return f"An image is flagged when its score exceeds {significant(point.threshold, 4)} (policy {point.policy}). {how}".strip()
+
+
+def by_severity(findings: tuple[Finding, ...]) -> list[Finding]:
+    """Findings, the most serious first, otherwise in their own order."""
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def value_words(value: object) -> str:
+    """Anything a finding measured or the provenance holds, on one line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return significant(value, 4) if math.isfinite(value) else "not defined"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        if set(value) >= {"value", "low", "high"}:
+            return interval("", Estimate.model_validate(value))
+        return ", ".join(f"{key}: {value_words(one)}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        shown = ", ".join(value_words(one) for one in value[:12])
+        return f"{shown} and {len(value) - 12} more" if len(value) > 12 else shown
+    return str(value)
