@@ -1,0 +1,231 @@
+"""The saved model: a folder with `bundle.json` and `model.safetensors`. Data, never code; written whole or not at all.
+
+The JSON names its format and version, carries the SHA-256 of the weights and a checksum over itself. What does not fit
+is refused. A checksum guards against damage and careless edits, not against somebody who computes a new one: nothing in
+a bundle is executed either way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+import residua
+from residua.errors import BundleError, InputError, OutputError
+from residua.files import write_json
+from residua.models import ImageShape
+from residua.recipes import Recipe, make_recipe
+from residua.records import OperatingPoint
+from residua.scoring.graph import InferenceGraph
+from residua.scoring.prepare import Aspect, Prepare
+
+FORMAT, FORMAT_VERSION = "residua-bundle", 1
+_JSON_NAME, _WEIGHTS_NAME = "bundle.json", "model.safetensors"
+_MOST_JSON_BYTES = 16 * 2**20
+_MOST_WEIGHT_BYTES = 8 * 2**30
+_LARGEST_SIDE = 8192
+
+
+class BundleConfig(BaseModel):
+    """Everything of a bundle that is not an array; stored as `bundle.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job: Literal["reconstruct", "detect"]
+    recipe: str
+    recipe_options: dict[str, Any] = Field(default_factory=dict)
+    size: tuple[int, int]
+    channels: int = Field(ge=1, le=64)
+    bits: Literal["8", "more"] = "8"
+    aspect: Aspect = "stretch"
+    batch_size: int = Field(ge=1, le=65536)
+    normal: tuple[str, ...] | None = None
+    operating_point: OperatingPoint | None = None
+    training: dict[str, Any] = Field(default_factory=dict)
+    fingerprints: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model with its preprocessing, threshold and the calibration scores the threshold came from."""
+
+    config: BundleConfig
+    graph: InferenceGraph
+    calibration_scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    calibration_is_anomalous: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+
+    def with_operating_point(self, point: OperatingPoint) -> Bundle:
+        """The same model under another threshold."""
+        config = self.config.model_copy(update={"operating_point": point})
+        _set_threshold(self.graph, config)
+        return Bundle(config, self.graph, self.calibration_scores, self.calibration_is_anomalous)
+
+
+def build_recipe(config: BundleConfig) -> Recipe:
+    """The recipe that a bundle's JSON names."""
+    return make_recipe(config.recipe, **config.recipe_options)
+
+
+def build_graph(recipe: Recipe, network: torch.nn.Module, size: tuple[int, int], aspect: Aspect) -> InferenceGraph:
+    """Preprocessing, the recipe's scorer around `network`, and no threshold yet.
+
+    Weights lie channels-last, just trained or just loaded: another layout means other kernels and other last digits.
+    """
+    graph = InferenceGraph(Prepare(size, aspect), recipe.build_scorer(network)).eval()
+    return graph.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
+
+
+def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
+    """Write `bundle` as a folder; a bundle that was there is replaced, and is whole until the new one is.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    """
+    folder = Path(folder)
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        tensors = {name: value.contiguous() for name, value in bundle.graph.state_dict().items() if name != "threshold"}
+        tensors["calibration.scores"] = torch.from_numpy(bundle.calibration_scores.astype(np.float32))
+        tensors["calibration.is_anomalous"] = torch.from_numpy(bundle.calibration_is_anomalous)
+        save_file(tensors, fresh / _WEIGHTS_NAME)
+        with open(fresh / _WEIGHTS_NAME, "rb") as file:
+            os.fsync(file.fileno())
+        _write_config(bundle.config, fresh, fresh / _WEIGHTS_NAME)
+        _swap(fresh, folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: the bundle must be writable. Got: {error}. Name another place, or free some space.") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def save_operating_point(bundle: Bundle, folder: str | Path) -> None:
+    """Write only the JSON again: weights stay, the threshold changes, atomically."""
+    _write_config(bundle.config, Path(folder), Path(folder) / _WEIGHTS_NAME)
+
+
+def load_bundle(folder: str | Path) -> Bundle:
+    """Read what `save_bundle` wrote, refusing anything damaged, edited or of another version.
+
+    Raises
+    ------
+    BundleError
+        With what is wrong and how to mend it.
+    """
+    folder = Path(folder)
+    config, weights = _read_config(folder)
+    _check_weights(folder / _WEIGHTS_NAME, weights)
+    try:
+        tensors = load_file(folder / _WEIGHTS_NAME)
+        scores = tensors.pop("calibration.scores").numpy()
+        is_anomalous = tensors.pop("calibration.is_anomalous").numpy()
+        recipe = build_recipe(config)
+        shape = ImageShape(config.size[0], config.size[1], config.channels)
+        with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; the caller's generator stays
+            graph = build_graph(recipe, recipe.build_network(shape), config.size, config.aspect)
+        graph.load_state_dict({**tensors, "threshold": graph.threshold})
+    except (SafetensorError, KeyError, RuntimeError, InputError) as error:
+        raise BundleError(f"{folder}: the weights must fit the recipe. Got: {error}. Train again, or restore a copy.") from error
+    _set_threshold(graph, config)
+    return Bundle(config, graph.eval(), scores, is_anomalous)
+
+
+def _set_threshold(graph: InferenceGraph, config: BundleConfig) -> None:
+    point = config.operating_point
+    graph.threshold.fill_(point.threshold if point is not None else float("inf"))
+
+
+def _write_config(config: BundleConfig, folder: Path, weights: Path) -> None:
+    body: dict[str, Any] = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "residua_version": residua.__version__,
+        "config": config.model_dump(mode="json"),
+        "files": {_WEIGHTS_NAME: {"bytes": weights.stat().st_size, "sha256": _sha256(weights)}},
+    }
+    write_json(folder / _JSON_NAME, {**body, "checksum": _checksum(body)})
+
+
+def _read_config(folder: Path) -> tuple[BundleConfig, dict[str, Any]]:
+    path = folder / _JSON_NAME
+    if not path.is_file():
+        raise BundleError(f"{folder}: a bundle must hold {_JSON_NAME}. Got a place without it. Name the folder that fit wrote.")
+    if path.stat().st_size > _MOST_JSON_BYTES:
+        raise BundleError(f"{path}: must be under {_MOST_JSON_BYTES:,} bytes. Got {path.stat().st_size:,}. Restore a copy.")
+    try:
+        body = json.loads(path.read_text("utf-8"))
+        checksum = body.pop("checksum")
+        if body["format"] != FORMAT:
+            raise BundleError(f"{path}: must be a {FORMAT}. Got {body['format']!r}. Name the folder that fit wrote.")
+        if body["format_version"] != FORMAT_VERSION:
+            raise BundleError(
+                f"{path}: the format version must be {FORMAT_VERSION}. Got {body['format_version']}, written by residua "
+                f"{body['residua_version']}. Install that version, or train again."
+            )
+        if checksum != _checksum(body):
+            raise BundleError(
+                f"{path}: the checksum must match the content. It does not: the file was edited or damaged. "
+                "Restore a copy, or change thresholds with `residua threshold`."
+            )
+        config = BundleConfig(**body["config"])
+        weights = body["files"][_WEIGHTS_NAME]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, BundleError):
+            raise
+        what = "fields that do not fit" if isinstance(error, ValidationError) else str(error)
+        raise BundleError(f"{path}: must be the JSON that residua wrote. Got: {what}. Restore a copy, or train again.") from error
+    if max(config.size) > _LARGEST_SIDE:
+        raise BundleError(f"{path}: image sides must be at most {_LARGEST_SIDE}. Got {config.size}. Train again.")
+    return config, weights
+
+
+def _check_weights(path: Path, expected: dict[str, Any]) -> None:
+    if not path.is_file():
+        raise BundleError(f"{path}: the weights must be there. They are not. Restore a copy, or train again.")
+    size = path.stat().st_size
+    if size != expected["bytes"] or size > _MOST_WEIGHT_BYTES:
+        raise BundleError(
+            f"{path}: must have {expected['bytes']:,} bytes. Got {size:,}: the file is truncated or not the one saved. "
+            "Restore a copy, or train again."
+        )
+    if _sha256(path) != expected["sha256"]:
+        raise BundleError(f"{path}: the SHA-256 must match. It does not: the file is damaged. Restore a copy, or train again.")
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _swap(fresh: Path, folder: Path) -> None:
+    """Rename `fresh` to `folder`; a folder cannot be renamed over a full one, so the old one steps aside first."""
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+__all__ = ["Bundle", "BundleConfig", "build_graph", "build_recipe", "load_bundle", "save_bundle", "save_operating_point"]

@@ -1,0 +1,7 @@
+"""scikit-learn-style faces of the training wing."""
+
+from residua.estimators.autoencoder import Autoencoder
+from residua.estimators.base import ImageEstimator, NotFittedError
+from residua.estimators.detector import OneClassDetector
+
+__all__ = ["Autoencoder", "ImageEstimator", "NotFittedError", "OneClassDetector"]

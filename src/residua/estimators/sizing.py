@@ -1,0 +1,36 @@
+"""How large the network sees the images: picked from the set, or from `--size`, and put into words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from residua.errors import InputError
+from residua.images import ImageSet
+from residua.scoring.prepare import Aspect
+
+_LARGEST_BY_DEFAULT = 128
+_SMALLEST, _LARGEST = 8, 4096
+
+
+def choose_size(images: ImageSet, longer_side: int | None, aspect: Aspect) -> tuple[tuple[int, int], str]:
+    """(height, width) that the network sees, and the sentence that says so.
+
+    Images of one size up to 128 pixels stay as they are. Else the longer side becomes `longer_side` (128 unless said) and
+    the other follows the set's median proportions, so that resizing distorts as little as one size for all allows.
+    """
+    if longer_side is not None and not _SMALLEST <= longer_side <= _LARGEST:
+        raise InputError(f"size: must lie between {_SMALLEST} and {_LARGEST} pixels. Got {longer_side}. Choose another --size.")
+    heights, widths = images.sizes[:, 0], images.sizes[:, 1]
+    uniform = images.uniform_size
+    if uniform is not None and longer_side is None and max(uniform) <= _LARGEST_BY_DEFAULT:
+        return uniform, f"images are {uniform[0]}x{uniform[1]} (height x width) and stay so"
+    side = longer_side or min(_LARGEST_BY_DEFAULT, int(max(np.median(heights), np.median(widths))))
+    proportion = float(np.median(np.log(heights / widths)))
+    height = side if proportion >= 0 else round(side * float(np.exp(proportion)))
+    width = side if proportion <= 0 else round(side / float(np.exp(proportion)))
+    size = (max(_SMALLEST, height), max(_SMALLEST, width))
+    if uniform == size:
+        return size, f"images are {size[0]}x{size[1]} (height x width) and stay so"
+    came = f"{uniform[0]}x{uniform[1]}" if uniform else f"{int(heights.min())}-{int(heights.max())} x {int(widths.min())}-{int(widths.max())}"
+    how = "height and width fitted separately" if aspect == "stretch" else "proportions kept, edges repeated"
+    return size, f"images of {came} (height x width) are resized to {size[0]}x{size[1]}, {how}"

@@ -1,0 +1,157 @@
+"""`residua fit`: from a SOURCE to a RUN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from residua.bundle import save_bundle
+from residua.errors import InputError, LabelError, OutputError
+from residua.estimators.detector import normals_of
+from residua.estimators.fitting import FitOptions, Fitted, fit_bundle
+from residua.experiment.run_folder import RunFolder, RunOptions, RunState
+from residua.images import ImageSet, load_images
+from residua.recipes import make_recipe
+from residua.training.fit import TrainingPlan
+from residua.training.lightning_parts import StepReport
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told how a run gets on; all of it is optional."""
+
+    on_read: Callable[[int, int], None] | None = None
+    on_note: Callable[[str], None] | None = None
+    on_step: StepReport | None = None
+
+    def note(self, text: str) -> None:
+        """Tell a sentence."""
+        if self.on_note is not None:
+            self.on_note(text)
+
+
+def fit_run(
+    options: RunOptions,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    watcher: Watcher | None = None,
+    images: ImageSet | None = None,
+    checkpoint_seconds: float = 10.0,
+) -> RunFolder:
+    """Load, split, train, calibrate and save; the run's folder holds everything that later commands need.
+
+    With `resume`, a run that was stopped goes on from its last checkpoint and ends where it would have ended; a finished
+    one is left as it is. Without it, a folder that already holds a run is refused.
+    """
+    watcher = watcher or Watcher()
+    run = RunFolder(Path(out))
+    with run.locked():
+        state = _begin(run, options, resume=resume)
+        if state.finished:
+            watcher.note(f"{run.path} is finished already: nothing to resume")
+            return run
+        images = images if images is not None else load_source(options, watcher)
+        for text in images.notes:
+            watcher.note(text)
+        fitted = _fit(run, state, images, watcher, checkpoint_seconds=checkpoint_seconds, resume=resume)
+        save_bundle(fitted.bundle, run.bundle)
+        run.write_images(_parts(fitted, images))
+        scores = {"train_scores": fitted.train_scores}
+        run.write_training({**{f"history/{name}": column for name, column in fitted.trained.history.items()}, **scores})
+        run.write_state(run.read_state().model_copy(update={"finished": True, "notes": (*images.notes, *fitted.notes)}))
+        run.checkpoint.unlink(missing_ok=True)
+    return run
+
+
+def load_source(options: RunOptions, watcher: Watcher | None = None) -> ImageSet:
+    """The images of a run's source, in the parts that its seed gives."""
+    watcher = watcher or Watcher()
+    return load_images(options.source, normal=options.normal, seed=options.settings.seed, progress=watcher.on_read)
+
+
+def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
+    if not run.exists():
+        state = RunState(options=options)
+        run.write_state(state)
+        return state
+    state = run.read_state()
+    if not resume:
+        raise OutputError(
+            f"{run.path}: the output folder must not hold a run yet. It holds one"
+            f"{'' if state.finished else ', not finished'}. Pass --resume to go on with it, or name another folder."
+        )
+    if state.options != options:
+        changed = [name for name in RunOptions.model_fields if getattr(state.options, name) != getattr(options, name)]
+        raise InputError(
+            f"{run.path}: a run must be resumed with the options it was begun with. Got others for {', '.join(changed)}. "
+            "Repeat the first command with --resume, or name another folder."
+        )
+    return state
+
+
+def _fit(  # noqa: PLR0917
+    run: RunFolder, state: RunState, images: ImageSet, watcher: Watcher, *, checkpoint_seconds: float, resume: bool
+) -> Fitted:
+    options = state.options
+    train, left_out = _train_images(images, options)
+    if left_out:
+        watcher.note(f"{left_out} images of other classes in train were left out and counted")
+
+    def on_plan(plan: TrainingPlan) -> None:
+        run.write_state(run.read_state().model_copy(update={"plan": asdict(plan)}))
+        watcher.note(f"training: {plan.epochs} epochs of {plan.steps_per_epoch} steps, in {'bfloat16' if plan.bfloat16 else 'float32'}")
+
+    fit_options = FitOptions(
+        job=options.job,
+        settings=options.settings,
+        size=options.size,
+        aspect=options.aspect,
+        policy=options.policy,
+        checkpoint=run.checkpoint,
+        checkpoint_seconds=checkpoint_seconds,
+        resume=resume,
+        plan=state.training_plan(),
+        on_plan=on_plan,
+        on_step=watcher.on_step,
+        on_note=watcher.on_note,
+    )
+    calibration = images.calibration
+    fitted = fit_bundle(make_recipe(options.recipe, **options.recipe_options), train, calibration if len(calibration) else None, fit_options)
+    fingerprints = {**fitted.bundle.config.fingerprints, "test": images.test.fingerprint, "calibration": images.calibration.fingerprint}
+    config = fitted.bundle.config.model_copy(update={"fingerprints": fingerprints})
+    return replace(fitted, bundle=replace(fitted.bundle, config=config))
+
+
+def _train_images(images: ImageSet, options: RunOptions) -> tuple[ImageSet, int]:
+    train = images.train
+    if len(train) == 0:
+        raise InputError(f"{options.source}: there must be images to train on. The train part is empty. Check the split column or folders.")
+    if options.job == "reconstruct":
+        return train, 0
+    labels = images.labels
+    if images.normal is None and labels is not None and len({str(label) for label in labels if label is not None}) > 1:
+        names = sorted({str(label) for label in labels if label is not None})
+        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        raise LabelError(
+            f"{options.source}: with several labels, the normal ones must be named. Got the labels {shown}. "
+            f"Pass --normal {names[0]} (or several, separated by commas)."
+        )
+    normals, left_out = normals_of(train)
+    if len(normals) == 0:
+        raise LabelError(f"{options.source}: train must hold normal images. Got {len(train)} images, none of them normal. Check --normal.")
+    return normals, left_out
+
+
+def _parts(fitted: Fitted, images: ImageSet) -> dict[str, ImageSet]:
+    fitted_on = {"train": fitted.parts["fitted"], "validation": fitted.parts["validation"]}
+    calibration = fitted.parts.get("calibration", images.calibration)
+    left = images.train[np.flatnonzero(~np.isin(images.train.paths.astype(str), _paths(fitted)))]
+    return {**fitted_on, "calibration": calibration, "test": images.test, "left out": left}
+
+
+def _paths(fitted: Fitted) -> list[str]:
+    return [str(path) for part in fitted.parts.values() for path in part.paths]

@@ -1,0 +1,177 @@
+"""A RUN: the folder that `fit` writes and every other command reads."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from residua.errors import BundleError, OutputError
+from residua.files import atomic_write, ensure_folder, write_json
+from residua.images import ImageSet
+from residua.scoring.prepare import Aspect
+from residua.training.fit import TrainingPlan
+from residua.training.settings import TrainingSettings
+
+_FORMAT, _FORMAT_VERSION = "residua-run", 1
+_COLUMNS = ("path", "label", "part", "sha256", "pixels")
+
+
+class RunOptions(BaseModel):
+    """What was asked of `fit`; stored, so that `--resume` can prove it is asked the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    job: Literal["reconstruct", "detect"]
+    recipe: str = "plain"
+    recipe_options: dict[str, Any] = Field(default_factory=dict)
+    normal: tuple[str, ...] | None = None
+    size: int | None = None
+    aspect: Aspect = "stretch"
+    policy: str | None = None
+    settings: TrainingSettings = Field(default_factory=TrainingSettings)
+
+
+class RunState(BaseModel):
+    """`run.json`: the options, the plan decided before the first step, and whether the model is finished."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["residua-run"] = "residua-run"
+    format_version: Literal[1] = 1
+    options: RunOptions
+    plan: dict[str, Any] | None = None
+    finished: bool = False
+    notes: tuple[str, ...] = ()
+
+    def training_plan(self) -> TrainingPlan | None:
+        """The plan as training takes it."""
+        return None if self.plan is None else TrainingPlan(**self.plan)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside a run, and reading and writing its state."""
+
+    path: Path
+
+    @property
+    def bundle(self) -> Path:
+        """The saved model."""
+        return self.path / "bundle"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state of training; gone when it is finished."""
+        return self.path / "training.ckpt"
+
+    @property
+    def evaluation(self) -> Path:
+        """The last evaluation, as `--json` writes it."""
+        return self.path / "evaluation.json"
+
+    @property
+    def evidence(self) -> Path:
+        """The arrays behind the evaluation."""
+        return self.path / "evidence.npz"
+
+    @property
+    def report(self) -> Path:
+        """The last report."""
+        return self.path / "report.html"
+
+    @property
+    def images(self) -> Path:
+        """Which image was in which part, with the hashes of its bytes and of its pixels."""
+        return self.path / "images.csv"
+
+    @property
+    def training(self) -> Path:
+        """History and training scores, for reports."""
+        return self.path / "training.npz"
+
+    def read_state(self) -> RunState:
+        """`run.json`, checked."""
+        path = self.path / "run.json"
+        try:
+            return RunState.model_validate_json(path.read_text("utf-8"))
+        except FileNotFoundError:
+            raise BundleError(f"{self.path}: a RUN must hold run.json. It does not. Name a folder that `residua fit` wrote.") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise BundleError(f"{path}: must be readable. Got: {error}. Name a folder that `residua fit` wrote.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise BundleError(
+                f"{path}: must be what `residua fit` wrote. Got: {'.'.join(map(str, first['loc']))}: {first['msg']}. Train again."
+            ) from None
+
+    def write_state(self, state: RunState) -> None:
+        """Write `run.json`, atomically."""
+        write_json(self.path / "run.json", state.model_dump(mode="json"))
+
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / "run.json").exists()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second writer out for as long as this one works."""
+        from filelock import FileLock, Timeout
+
+        ensure_folder(self.path, where="RUN")
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise OutputError(f"{self.path}: only one process may write a run. Another one does now. Wait for it, or stop it.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def write_images(self, parts: dict[str, ImageSet]) -> None:
+        """Record the parts with their fingerprints."""
+        with atomic_write(self.images, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(_COLUMNS)
+            for part, images in parts.items():
+                labels = images.labels if images.labels is not None else [None] * len(images)
+                for path, label, sha256, pixels in zip(
+                    images.paths, labels, images.byte_hashes, images.pixel_hashes, strict=True
+                ):
+                    writer.writerow((path, "" if label is None else label, part, sha256, pixels))
+
+    def read_images(self) -> dict[str, NDArray[Any]]:
+        """The columns of `images.csv`, object arrays by name."""
+        try:
+            with open(self.images, encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise BundleError(f"{self.images}: must be readable. Got: {error}. Train again.") from error
+        if rows and set(rows[0]) != set(_COLUMNS):
+            raise BundleError(f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {', '.join(map(str, rows[0]))}. Train again.")
+        return {name: np.array([row[name] for row in rows], dtype=object) for name in _COLUMNS}
+
+    def write_training(self, columns: dict[str, NDArray[Any]]) -> None:
+        """Write the history and the scores of training images."""
+        with atomic_write(self.training) as file:
+            np.savez_compressed(file, **columns)  # type: ignore[arg-type]
+
+    def read_training(self) -> dict[str, NDArray[Any]]:
+        """What `write_training` wrote; empty where there is nothing."""
+        if not self.training.exists():
+            return {}
+        try:
+            with np.load(self.training, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+            raise BundleError(f"{self.training}: must be whole. Got: {error}. Train again.") from error

@@ -1,0 +1,40 @@
+"""Recipes, one file each. `RECIPES` is the registry: a new recipe is one file, one line here and one page of documentation."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic import ValidationError
+
+from residua.errors import InputError
+from residua.recipes.base import Recipe
+from residua.recipes.plain import Plain
+
+__all__ = ["RECIPES", "Recipe", "make_recipe"]
+
+RECIPES: dict[str, type[Recipe]] = {recipe.name: recipe for recipe in (Plain,)}
+
+
+def make_recipe(name: str, **options: Any) -> Recipe:
+    """The recipe called `name` with `options`; every unknown option is named at once, with what was probably meant.
+
+    Raises
+    ------
+    InputError
+        If there is no such recipe, or an option is unknown or out of range.
+    """
+    if name not in RECIPES:
+        close = difflib.get_close_matches(name, RECIPES, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"Choose one of {', '.join(RECIPES)}."
+        raise InputError(f"recipe: the name must be a known recipe. Got {name!r}. {hint}")
+    try:
+        return RECIPES[name](**options)
+    except ValidationError as error:
+        known = [option for option in RECIPES[name].model_fields]
+        lines = [
+            f"recipe {name}: option {'.'.join(map(str, problem['loc']))}: {problem['msg']}. Got {problem['input']!r}. "
+            f"The options are {', '.join(known)}."
+            for problem in error.errors()
+        ]
+        raise InputError("\n".join(lines)) from None

@@ -1,0 +1,166 @@
+"""Running the graph over many images, in batches of one fixed, padded size, so that no score depends on its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from residua.images import ImageSet
+from residua.scoring.graph import InferenceGraph, Scored
+from residua.scoring.prepare import Prepare
+
+Progress = Callable[[int, int], None]
+
+_READ = 256
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Per-image results in the order of the images: float32 arrays (n_images,), decisions bool (n_images,).
+
+    ``columns`` holds ``mse``, ``mae`` and ``ssim``. ``maps`` (where asked for) are float32 (height, width), each at its
+    image's own resolution; ``reconstructions`` (where asked for) float32 (n_images, height, width, channels) at the
+    network's; ``codes`` float32 (n_images, latent).
+    """
+
+    score: NDArray[np.float32]
+    anomalous: NDArray[np.bool_]
+    columns: dict[str, NDArray[np.float32]]
+    maps: list[NDArray[np.float32]] | None = None
+    reconstructions: NDArray[np.float32] | None = None
+
+
+def prepare_images(
+    prepare: Prepare, images: ImageSet, *, progress: Progress | None = None, keep_float: bool = False
+) -> Tensor:
+    """All images as the network sees them, (n_images, channels, *size): uint8 where the source is, else float32.
+
+    Rounding to uint8 is for training, which keeps small sets in memory; scoring never rounds. ``keep_float`` is exact.
+    """
+    device = prepare.unit.device
+    parts = []
+    done = 0
+    with torch.inference_mode():
+        for batch in images.batches(_READ):
+            for stack in _same_sizes(batch):
+                prepared = prepare(torch.tensor(stack, device=device)).cpu()
+                if images.dtype == np.uint8 and not keep_float:
+                    prepared = (prepared * 255).round().to(torch.uint8)
+                parts.append(prepared)
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(images))
+    height, width = prepare.size
+    return torch.cat(parts).clone() if parts else torch.zeros(0, images.channels, height, width)
+
+
+def score_images(
+    graph: InferenceGraph,
+    images: ImageSet,
+    *,
+    batch_size: int,
+    maps: bool = False,
+    reconstructions: bool = False,
+    progress: Progress | None = None,
+) -> Scores:
+    """Run the graph over `images`, in order.
+
+    The network always sees exactly `batch_size` images: the last batch is filled with black ones, whose results are
+    dropped. Each image is prepared by itself where sizes differ.
+    """
+    was_training = graph.training
+    graph.eval()
+    kept: list[dict[str, NDArray[Any]]] = []
+    kept_maps: list[NDArray[np.float32]] = []
+    done = 0
+    with torch.inference_mode():
+        for batch in images.batches(batch_size):
+            scored = _score_batch(graph, batch, batch_size)
+            kept.append(_to_numpy(scored, len(batch), reconstructions=reconstructions))
+            if maps:
+                kept_maps.extend(_restore_maps(graph.prepare, scored.error_map, batch))
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(images))
+    graph.train(was_training)
+    joined = _join(kept, graph, images.channels, reconstructions=reconstructions)
+    return Scores(
+        score=joined["score"],
+        anomalous=joined["anomalous"],
+        columns={name: joined[name] for name in ("mse", "mae", "ssim")},
+        maps=kept_maps if maps else None,
+        reconstructions=joined.get("reconstruction"),
+    )
+
+
+def encode_images(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> NDArray[np.float32]:
+    """Codes of `images`, float32 (n_images, latent), in batches of one fixed, padded size."""
+    was_training = graph.training
+    graph.eval()
+    parts = []
+    with torch.inference_mode():
+        for batch in images.batches(batch_size):
+            parts.append(graph.scorer.encode(_prepared_batch(graph.prepare, batch, batch_size))[: len(batch)].cpu().numpy())
+    graph.train(was_training)
+    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+
+def _score_batch(graph: InferenceGraph, batch: list[NDArray[Any]], batch_size: int) -> Scored:
+    return graph.score_prepared(_prepared_batch(graph.prepare, batch, batch_size))
+
+
+def _prepared_batch(prepare: Prepare, batch: list[NDArray[Any]], batch_size: int) -> Tensor:
+    device = prepare.unit.device
+    if all(image.shape[:2] == prepare.size for image in batch):  # nothing to resize: element by element, however stacked
+        prepared = prepare(torch.tensor(np.stack(batch), device=device))
+    else:  # one at a time, always: a product over a stack may round differently from one over a single image
+        prepared = torch.cat([prepare(torch.tensor(image[np.newaxis], device=device)) for image in batch])
+    missing = batch_size - len(batch)
+    if missing:
+        prepared = torch.cat([prepared, prepared.new_zeros(missing, *prepared.shape[1:])])
+    return prepared
+
+
+def _same_sizes(batch: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    """Runs of neighbouring images of one size, stacked, in order."""
+    run: list[NDArray[Any]] = []
+    for image in batch:
+        if run and run[0].shape != image.shape:
+            yield np.stack(run)
+            run = []
+        run.append(image)
+    if run:
+        yield np.stack(run)
+
+
+def _restore_maps(prepare: Prepare, maps: Tensor, batch: list[NDArray[Any]]) -> list[NDArray[np.float32]]:
+    return [
+        prepare.restore(maps[index : index + 1], image.shape[0], image.shape[1])[0].cpu().numpy()
+        for index, image in enumerate(batch)
+    ]
+
+
+def _to_numpy(scored: Scored, n: int, *, reconstructions: bool) -> dict[str, NDArray[Any]]:
+    names = ["score", "anomalous", "mse", "mae", "ssim"]
+    kept = {name: getattr(scored, name)[:n].cpu().numpy() for name in names}
+    if reconstructions:
+        kept["reconstruction"] = scored.reconstruction[:n].permute(0, 2, 3, 1).cpu().numpy()
+    return kept
+
+
+def _join(
+    kept: list[dict[str, NDArray[Any]]], graph: InferenceGraph, channels: int, *, reconstructions: bool
+) -> dict[str, NDArray[Any]]:
+    if kept:
+        return {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
+    empty: dict[str, NDArray[Any]] = {name: np.zeros(0, np.float32) for name in ("score", "mse", "mae", "ssim")}
+    empty["anomalous"] = np.zeros(0, np.bool_)
+    if reconstructions:
+        empty["reconstruction"] = np.zeros((0, *graph.prepare.size, channels), np.float32)
+    return empty

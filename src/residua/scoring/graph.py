@@ -1,0 +1,64 @@
+"""The one inference path: decoded image to score, error map, threshold and decision, in one module."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from residua.scoring import errors
+from residua.scoring.prepare import Prepare
+from residua.scoring.scorer import Scorer
+
+
+class Scored(NamedTuple):
+    """What the graph says of a batch of images.
+
+    score : float32 (batch,), higher = more anomalous
+    error_map : float32 (batch, height, width), at the resolution of the images that went in
+    anomalous : bool (batch,), ``score > threshold``
+    reconstruction : float32 (batch, channels, *size) in [0, 1], at the resolution the network sees
+    mse, mae, ssim : float32 (batch,), of the reconstruction against the prepared image
+    """
+
+    score: Tensor
+    error_map: Tensor
+    anomalous: Tensor
+    reconstruction: Tensor
+    mse: Tensor
+    mae: Tensor
+    ssim: Tensor
+
+
+class InferenceGraph(nn.Module):
+    """Preprocessing, network, error, aggregation and threshold; `evaluate`, `score`, exports and servers all run this.
+
+    Input: uint8, or float32 in [0, 1], (batch, height, width, channels), any size.
+    """
+
+    threshold: Tensor
+
+    def __init__(self, prepare: Prepare, scorer: Scorer) -> None:
+        super().__init__()
+        self.prepare, self.scorer = prepare, scorer
+        self.register_buffer("threshold", torch.tensor(float("inf")))
+
+    def forward(self, images: Tensor) -> Scored:
+        """Score images that share one size."""
+        scored = self.score_prepared(self.prepare(images))
+        return scored._replace(error_map=self.prepare.restore(scored.error_map, images.shape[1], images.shape[2]))
+
+    def score_prepared(self, prepared: Tensor) -> Scored:
+        """Score what `prepare` made; the error map stays at the network's resolution."""
+        prepared = prepared.contiguous(memory_format=torch.channels_last)
+        score, error_map, reconstruction = self.scorer(prepared)
+        return Scored(
+            score=score,
+            error_map=error_map,
+            anomalous=score > self.threshold,
+            reconstruction=reconstruction,
+            mse=errors.squared(prepared, reconstruction).mean((1, 2)),
+            mae=errors.absolute(prepared, reconstruction).mean((1, 2)),
+            ssim=errors.ssim(prepared, reconstruction),
+        )

@@ -1,0 +1,72 @@
+"""Preprocessing inside the graph: a decoded image of any size becomes the tensor that the network sees.
+
+Resizing is two matrix products with weights made from the sizes, by the triangle filter (bilinear with antialiasing, as
+Pillow's BILINEAR): the same formula in every engine, so an exported file cannot resize differently. The NumPy wing has
+the same weights in `residua.images.resize`; a test ties the two.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Aspect = Literal["stretch", "keep"]
+
+
+def resize_weights(n_in: int, n_out: int, scale: Tensor) -> Tensor:
+    """Weights (n_out, n_in) whose rows sum to 1; `scale` is input pixels an output pixel, about the common centre.
+
+    Output centres that fall outside the input take the edge's value.
+    """
+    centres = (torch.arange(n_out, device=scale.device) + 0.5 - n_out / 2) * scale + n_in / 2
+    centres = centres.clamp(0.5, n_in - 0.5)
+    positions = torch.arange(n_in, device=scale.device) + 0.5
+    support = scale.clamp(min=1.0)
+    weights = (1 - (positions[None, :] - centres[:, None]).abs() / support).clamp(min=0)
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+class Prepare(nn.Module):
+    """uint8 or float images (batch, height, width, channels) of any size to float32 (batch, channels, *size) in [0, 1].
+
+    ``aspect="stretch"`` fits height and width separately; ``"keep"`` scales both alike and repeats the edge on the shorter side.
+    """
+
+    def __init__(self, size: tuple[int, int], aspect: Aspect = "stretch") -> None:
+        super().__init__()
+        self.size, self.aspect = size, aspect
+        # A tensor that follows the module from device to device; not part of what is saved.
+        self.register_buffer("unit", torch.ones(()), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scale to [0, 1], move the channels forward, resize."""
+        values = images.to(torch.float32)
+        if images.dtype == torch.uint8:
+            values = values / 255.0
+        values = values.permute(0, 3, 1, 2)
+        height, width = images.shape[1], images.shape[2]
+        # Equal sizes give identity matrices, which change nothing; an exported graph must not rely on the size it was traced with.
+        if not torch.compiler.is_exporting() and (height, width) == self.size:
+            return values.contiguous()
+        vertical, horizontal = self._scales(height, width)
+        rows = resize_weights(height, self.size[0], vertical)
+        columns = resize_weights(width, self.size[1], horizontal)
+        return rows @ values @ columns.T
+
+    def restore(self, maps: Tensor, height: int, width: int) -> Tensor:
+        """Bring maps (batch, *size) back to the resolution (batch, height, width) of the images they came from."""
+        if not torch.compiler.is_exporting() and (height, width) == self.size:
+            return maps
+        vertical, horizontal = self._scales(height, width)
+        rows = resize_weights(self.size[0], height, 1 / vertical)
+        columns = resize_weights(self.size[1], width, 1 / horizontal)
+        return rows @ maps @ columns.T
+
+    def _scales(self, height: int, width: int) -> tuple[Tensor, Tensor]:
+        unit: Tensor = self.unit  # type: ignore[assignment]
+        vertical, horizontal = unit * height / self.size[0], unit * width / self.size[1]
+        if self.aspect == "keep":
+            vertical = horizontal = torch.maximum(vertical, horizontal)
+        return vertical, horizontal

@@ -1,0 +1,176 @@
+"""Train a recipe's network on prepared images, on Lightning."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from residua.errors import BundleError, InputError
+from residua.recipes import Recipe
+from residua.training.augment import check_names
+from residua.training.batches import MemoryBatches, seeded
+from residua.training.lightning_parts import AtomicCheckpoints, Checkpoints, History, RecipeModule, Seeds, StepReport
+from residua.training.settings import TrainingSettings, default_epochs, uses_bfloat16
+
+_WARM_UP_SECONDS = 4.0
+_BUDGET_SHARE = 0.95  # the rest of --minutes is for loading, scoring and saving
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How many steps a run will take: decided once, before the first one, and stored, so that resuming repeats it."""
+
+    epochs: int
+    steps_per_epoch: int
+    bfloat16: bool
+
+    @property
+    def n_steps(self) -> int:
+        """Optimiser steps in all."""
+        return self.epochs * self.steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training leaves: columns of the history by name, the best epoch (from 1), seconds, and where it ran."""
+
+    history: dict[str, NDArray[Any]]
+    best_epoch: int
+    seconds: float
+    plan: TrainingPlan
+    device: str
+
+
+def plan_training(recipe: Recipe, network: torch.nn.Module, train: Tensor, settings: TrainingSettings) -> TrainingPlan:
+    """Turn epochs or minutes into a number of steps; minutes by timing a few steps on a copy of the network."""
+    check_names(settings.augment)
+    if settings.epochs is not None and settings.minutes is not None:
+        raise InputError("fit: --epochs and --minutes exclude each other. Got both. Leave one out.")
+    steps = len(MemoryBatches(train, batch_size=settings.batch_size, seed=settings.seed, shuffle=True))
+    bfloat16 = uses_bfloat16(settings.precision, on_gpu=_on_gpu(settings))
+    if settings.minutes is None:
+        return TrainingPlan(settings.epochs or default_epochs(steps), steps, bfloat16)
+    seconds_per_step = _time_steps(recipe, network, train, settings, bfloat16=bfloat16)
+    affordable = max(1, int(settings.minutes * 60 * _BUDGET_SHARE / seconds_per_step))
+    return TrainingPlan(max(1, affordable // steps), min(steps, affordable), bfloat16)
+
+
+def train_network(  # noqa: PLR0917
+    recipe: Recipe,
+    network: torch.nn.Module,
+    train: Tensor,
+    validation: Tensor,
+    settings: TrainingSettings,
+    plan: TrainingPlan,
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 10.0,
+    on_step: StepReport | None = None,
+) -> Trained:
+    """Minimise the recipe's loss on `train` and leave the weights that were best on `validation` in `network`.
+
+    Both are prepared images, uint8 or float32 (n, channels, height, width). With `resume` and a checkpoint there,
+    training goes on from it and ends where the uninterrupted run would have ended.
+    """
+    batches = MemoryBatches(
+        train, batch_size=settings.batch_size, seed=settings.seed, shuffle=True, limit=plan.steps_per_epoch
+    )
+    held_out = MemoryBatches(validation, batch_size=settings.batch_size, seed=settings.seed, shuffle=False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = RecipeModule(recipe, network, settings, plan.n_steps)
+    history = History(settings.patience or max(10, plan.epochs // 5), on_step)
+    callbacks: list[L.Callback] = [Seeds(batches, settings.seed), history]
+    if checkpoint is not None:
+        callbacks.append(Checkpoints(checkpoint, checkpoint_seconds))
+    trainer = _trainer(settings, plan, callbacks)
+    start_from = _resumable(checkpoint) if resume and checkpoint is not None else None
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's advice on workers and logging is not for our users
+        trainer.fit(module, batches, held_out, ckpt_path=start_from)
+    network.load_state_dict(history.best)
+    network.cpu().eval()
+    return Trained(
+        history={name: np.array([row[name] for row in history.rows]) for name in history.rows[0]},
+        best_epoch=history.best_epoch + 1,
+        seconds=float(sum(row["seconds"] for row in history.rows)) or time.perf_counter() - started,
+        plan=plan,
+        device=_device_words(trainer),
+    )
+
+
+def _trainer(settings: TrainingSettings, plan: TrainingPlan, callbacks: list[L.Callback]) -> L.Trainer:
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return L.Trainer(
+        accelerator=settings.accelerator,
+        devices=1,
+        precision="bf16-mixed" if plan.bfloat16 else "32-true",
+        max_epochs=plan.epochs,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpoints()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def _resumable(checkpoint: Path) -> Path | None:
+    if not checkpoint.exists():
+        return None
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise BundleError(
+            f"{checkpoint}: the checkpoint must be a whole file that residua wrote. Got: {error}. Delete it to start again."
+        ) from error
+    return checkpoint
+
+
+def _time_steps(
+    recipe: Recipe, network: torch.nn.Module, train: Tensor, settings: TrainingSettings, *, bfloat16: bool
+) -> float:
+    """Median seconds a step, on a copy; the first steps, which allocate and compile, do not count."""
+    copied = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = torch.device("cuda" if _on_gpu(settings) else "cpu")
+    copied.to(device)
+    optimiser = torch.optim.AdamW(copied.parameters(), lr=1e-5, fused=True)
+    batches = MemoryBatches(train, batch_size=settings.batch_size, seed=settings.seed, shuffle=True)
+    seconds: list[float] = []
+    deadline = time.perf_counter() + _WARM_UP_SECONDS
+    while time.perf_counter() < deadline or len(seconds) < 3:
+        for batch in batches:
+            started = time.perf_counter()
+            with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+                loss = recipe.loss(copied, batch.to(device), seeded(settings.seed, len(seconds)))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            seconds.append(time.perf_counter() - started)
+            if time.perf_counter() > deadline and len(seconds) >= 3:
+                break
+    return float(np.median(seconds[len(seconds) // 3 :]))
+
+
+def _on_gpu(settings: TrainingSettings) -> bool:
+    return settings.accelerator != "cpu" and torch.cuda.is_available()
+
+
+def _device_words(trainer: L.Trainer) -> str:
+    device = trainer.strategy.root_device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device.type)

@@ -1,0 +1,62 @@
+"""How long and how to train, and what the machine is good at."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+_STEPS_WANTED = 3000
+_FEWEST_EPOCHS, _MOST_EPOCHS = 10, 200
+
+
+class TrainingSettings(BaseModel):
+    """Options of one training run; `epochs` and `minutes` exclude each other, and without either the builder chooses.
+
+    ``patience`` is the number of epochs without a better validation loss after which training stops; None chooses a
+    fifth of the epochs, at least 10. ``precision="auto"`` takes bfloat16 where the processor or GPU computes in it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int | None = Field(default=None, ge=1, le=1_000_000)
+    minutes: float | None = Field(default=None, gt=0, le=60 * 24 * 30)
+    batch_size: int = Field(default=128, ge=1, le=65536)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    patience: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    precision: Precision = "auto"
+    augment: tuple[str, ...] = ()
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+
+
+def default_epochs(steps_per_epoch: int) -> int:
+    """About 3,000 steps, but at least 10 and at most 200 epochs."""
+    return min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, -(-_STEPS_WANTED // steps_per_epoch)))
+
+
+def uses_bfloat16(precision: Precision, *, on_gpu: bool) -> bool:
+    """Whether to train in bfloat16: as asked, or where the hardware multiplies in it (AMX, AVX-512 BF16, recent GPUs)."""
+    if precision != "auto":
+        return precision == "bf16"
+    if on_gpu:
+        return torch.cuda.is_bf16_supported()
+    return _processor_has_bfloat16()
+
+
+def _processor_has_bfloat16() -> bool:
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return bool(supported is not None and supported() and _has_flag("avx512_bf16", "amx_bf16"))
+
+
+def _has_flag(*flags: str) -> bool:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            line = next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return False
+    return any(flag in line.split() for flag in flags)
