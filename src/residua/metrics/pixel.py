@@ -222,7 +222,8 @@ def _mask(mask: Any) -> NDArray[Any] | None:
     if array.dtype.kind in "iuf" and array.size:
         high = array.max()
         if high in (0, 1, 255) and np.isin(array, (0, high)).all():
-            return np.not_equal(array, 0)
+            defective: NDArray[np.bool_] = array != 0
+            return defective
     return array
 
 
