@@ -4,6 +4,7 @@ from residua.diagnostics.baseline import find_not_better_than_baseline
 from residua.diagnostics.broken_promise import find_broken_promise
 from residua.diagnostics.chance import find_not_better_than_chance
 from residua.diagnostics.collapsed import find_collapsed_reconstruction
+from residua.diagnostics.confusion import find_most_confused
 from residua.diagnostics.inflated_accuracy import find_inflated_accuracy
 from residua.diagnostics.majority_class import find_majority_class
 from residua.diagnostics.meaningless_metric import find_meaningless_accuracy
@@ -26,6 +27,7 @@ __all__ = [
     "find_inflated_accuracy",
     "find_majority_class",
     "find_meaningless_accuracy",
+    "find_most_confused",
     "find_not_better_than_baseline",
     "find_not_better_than_chance",
     "find_overfitting",

@@ -10,6 +10,7 @@ from residua.diagnostics import (
     broken_promise,
     chance,
     collapsed,
+    confusion,
     inflated_accuracy,
     majority_class,
     meaningless_metric,
@@ -51,5 +52,6 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     Diagnostic(scale.CODE, "pixels on different scales", scale.find_scale),
     Diagnostic(collapsed.CODE, "the same reconstruction whatever the image", collapsed.find_collapsed_reconstruction),
     Diagnostic(shared_scores.CODE, "scores that training and test images share", shared_scores.find_shared_scores),
+    Diagnostic(confusion.CODE, "which class is taken for which", confusion.find_most_confused),
     Diagnostic(unlabelled.CODE, "images without a label", unlabelled.find_unlabelled),
 )

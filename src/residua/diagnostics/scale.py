@@ -10,7 +10,9 @@ CODE = "scale"
 
 
 def find_scale(images: Any, reconstructions: Any, *, clipped_share: float = 0.0) -> Finding | None:
-    """Say on which scale two arrays stood as they were given; None where both ran from 0 to 1 already.
+    """Say on which scale two arrays stood as they were given; None where both ran from 0 to 1 already, or both are whole bytes.
+
+    An integer type declares its scale, so bytes beside floats in [0, 1] are a note; floats on different scales are an error.
 
     Parameters
     ----------
@@ -30,7 +32,8 @@ def find_scale(images: Any, reconstructions: Any, *, clipped_share: float = 0.0)
 
     audit = scale_audit(images, reconstructions)
     scales = (audit.images.scale, audit.reconstructions.scale)
-    if scales == ("0-1", "0-1"):
+    is_declared = {audit.images.dtype, audit.reconstructions.dtype} & {"uint8", "uint16", "bool"} and "unknown" not in scales
+    if scales == ("0-1", "0-1") or (audit.comparable and is_declared):
         return _clipped(clipped_share) if clipped_share > 0 else None
     measured = {
         "images": audit.images.scale,
@@ -50,10 +53,9 @@ def find_scale(images: Any, reconstructions: Any, *, clipped_share: float = 0.0)
             ),
             what_to_do="State errors as means over pixels in [0, 1]; never compare a sum with a mean, or 0-255 with 0-1.",
         )
-    is_declared = {audit.images.dtype, audit.reconstructions.dtype} & {"uint8", "uint16"} and "unknown" not in scales
     return Finding(
         code=CODE,
-        severity="warning" if is_declared else "error",
+        severity="note" if is_declared else "error",
         measured=measured,
         meaning=f"{audit.meaning} Here each was brought to 0-1 by its own scale; an error computed without that is wrong.",
         what_to_do="Save both on one scale, and check that the training loss compared like with like.",

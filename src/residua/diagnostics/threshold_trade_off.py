@@ -13,26 +13,31 @@ CODE = "threshold-trade-off"
 
 
 def find_threshold_trade_off(scores: NDArray[Any], is_anomalous: NDArray[np.bool_], threshold: float) -> Finding | None:
-    """Show recall and precision at a low, the chosen and a high threshold; None unless both kinds are there.
+    """Show recall and precision at the chosen threshold, a lower and a higher one; None unless both kinds are there.
 
     Recall can only fall as the threshold rises. Precision tends the other way and need not be monotone; the finding says
-    whether it was here, over every threshold that changes a decision.
+    whether it was here, over every threshold that changes a decision. The lower and higher ones are the middle of
+    the distinct scores on either side.
 
     Examples
     --------
     >>> told = find_threshold_trade_off(np.array([1.0, 2, 3, 4]), np.array([False, True, False, True]), 2.5)
-    >>> [(row["recall"], row["precision"]) for row in told.measured["thresholds"]]
-    [(1.0, 0.6666666666666666), (0.5, 0.5), (0.5, 1.0)]
+    >>> [(row["name"], row["recall"], round(row["precision"], 3)) for row in told.measured["thresholds"]]
+    [('low', 1.0, 0.667), ('chosen', 0.5, 0.5), ('high', 0.5, 1.0)]
     """
     from residua.thresholds import is_flagged
 
     if not is_anomalous.any() or is_anomalous.all():
         return None
     distinct = np.unique(scores)
-    low = float(np.quantile(distinct, 0.25, method="lower"))
-    high = float(np.quantile(distinct, 0.75, method="lower"))
+    below, above = distinct[~is_flagged(distinct, threshold)], distinct[is_flagged(distinct, threshold)]
+    places = [("chosen", threshold)]
+    if len(below) > 1:
+        places.insert(0, ("low", float(below[(len(below) - 1) // 2])))
+    if len(above) > 1:
+        places.append(("high", float(above[(len(above) - 1) // 2])))
     rows = []
-    for name, at in (("low", min(low, threshold)), ("chosen", threshold), ("high", max(high, threshold))):
+    for name, at in places:
         flagged = is_flagged(scores, at)
         hits = int((flagged & is_anomalous).sum())
         precision = hits / int(flagged.sum()) if flagged.any() else None
@@ -46,7 +51,7 @@ def find_threshold_trade_off(scores: NDArray[Any], is_anomalous: NDArray[np.bool
     habit = "rises with it throughout" if is_monotone else "mostly rises with it, but not everywhere"
     return Finding(
         code=CODE,
-        severity="ok",
+        severity="note",
         measured={"thresholds": rows, "precision_is_monotone": is_monotone},
         meaning=f"A higher threshold finds fewer anomalies, always; precision on these images {habit}. {shown}.",
         what_to_do="Choose the threshold by what a miss and a false alarm cost: a policy such as recall>=0.95 or cost:20:1.",

@@ -74,13 +74,15 @@ def rates_at(
     rates["recall"] = rate(hits, n_anomalous)
     if n_normal:
         rates["precision"] = rate(hits, hits + alarms)
-        rates["f1"] = _f1(rate(hits, n_anomalous + alarms))
+        rates["f1"] = f1_estimate(rate(hits, n_anomalous + alarms))
         if prevalence is not None:
             rates["precision_at_prevalence"] = _precision_at(prevalence, (hits, n_anomalous), (alarms, n_normal), confidence)
     return rates
 
 
-def _f1(jaccard: Estimate) -> Estimate:
+def f1_estimate(jaccard: Estimate) -> Estimate:
+    """F1 with its interval from the share J of true positives among all that are anomalous or flagged: 2J / (1 + J)."""
+
     def transform(j: float | None) -> float | None:
         return None if j is None else 2 * j / (1 + j)
 

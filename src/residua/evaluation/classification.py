@@ -1,0 +1,145 @@
+"""What is known of a classifier from its predictions on labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua import diagnostics
+from residua._check import Problems, same_length
+from residua.errors import ShapeError
+from residua.evaluation.confusion import confusion_estimates, per_class_estimates
+from residua.evaluation.labels import without_missing
+from residua.evaluation.multilabel import evaluate_multilabel, is_multilabel
+from residua.evaluation.probabilities import probability_estimates
+from residua.metrics._classes import Classified, classified
+from residua.records import Estimate, Evaluation, Finding
+
+
+def evaluate_classification(
+    labels: Any,
+    predictions: Any,
+    *,
+    classes: Sequence[Any] | None = None,
+    baselines: Mapping[str, Mapping[str, Estimate]] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+    split: str = "test",
+    provenance: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Judge a classifier by its predictions.
+
+    Parameters
+    ----------
+    labels : array of int or str, (n_images,); or 0/1 matrix, (n_images, n_labels)
+        True classes; a boolean or 0/1 matrix is multi-label. None, empty and NaN entries are "no label": left out, counted.
+    predictions : array, (n_images,), (n_images, n_classes) or (n_images, n_labels)
+        Integers or strings are classes; one float column is P(second class); several are probabilities.
+    classes : sequence, optional
+        In the order of the columns. Left out: all that occur, sorted.
+    baselines : mapping of str to mapping of str to Estimate, optional
+        Metrics of simpler models on the same images.
+    confidence : float
+    seed : int
+        Of resampled intervals.
+    split, provenance
+        Kept in the record.
+
+    Returns
+    -------
+    Evaluation
+        ``accuracy``, ``balanced_accuracy``, ``precision``, ``recall``, ``f1`` (of the second of two classes; of more, the mean
+        over classes), ``f1_weighted``, ``matthews_correlation``, ``cohen_kappa``, each class's ``precision[CLASS]`` and so on; from
+        probabilities ``roc_auc``, ``log_loss``, ``brier_score``, ``expected_calibration_error``, ``top_3_accuracy``. Multi-label:
+        see `evaluate_multilabel`.
+
+    Raises
+    ------
+    ShapeError, RangeError, LabelError, InputError
+        All problems of the call at once.
+
+    Examples
+    --------
+    >>> record = evaluate_classification(["cat", "cat", "dog", "dog"], ["cat", "dog", "dog", "dog"])
+    >>> record.metrics["accuracy"].value, record.metrics["recall[cat]"].value
+    (0.75, 0.5)
+    """
+    if is_multilabel(labels, predictions):
+        return evaluate_multilabel(
+            labels, predictions, classes=classes, confidence=confidence, seed=seed, split=split, provenance=provenance
+        )
+    known, y, p = _labelled(labels, predictions)
+    read = classified("evaluate_classification", y, p, classes)
+    names = [str(name) for name in read.classes.tolist()]
+    matrix = np.bincount(read.true * len(names) + read.predicted, minlength=len(names) ** 2).reshape(len(names), len(names))
+    metrics = confusion_estimates(matrix, confidence=confidence, seed=seed)
+    if read.probabilities is not None:
+        metrics |= probability_estimates(read.true, read.probabilities, names, confidence=confidence, seed=seed)
+    metrics |= per_class_estimates(matrix, names, confidence=confidence)
+    beside = {name: dict(values) for name, values in (baselines or {}).items()}
+    findings = [diagnostics.find_unlabelled(int((~known).sum()), len(known)), *_findings(read, names, matrix, metrics, beside)]
+    return Evaluation(
+        job="classify",
+        n_images=len(known),
+        split=split,
+        metrics=metrics,
+        baselines=beside,
+        findings=tuple(finding for finding in findings if finding is not None),
+        provenance=dict(provenance or {}),
+    )
+
+
+def _labelled(labels: Any, predictions: Any) -> tuple[NDArray[np.bool_], NDArray[Any], NDArray[Any]]:
+    """Which images have a label, and the labels and predictions of those."""
+    y, p = without_missing(labels), np.asarray(predictions)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    problems = Problems("evaluate_classification")
+    if y.ndim != 1 or p.ndim not in (1, 2):
+        got = f"{y.shape} and {p.shape}"
+        must = "labels must have shape (n_images,), or be a 0/1 matrix like the predictions, and predictions one or two axes"
+        problems.add(must, got, "Pass one row an image", ShapeError)
+    else:
+        same_length(problems, labels=y, predictions=p)
+    problems.raise_any()
+    known = np.array([value is not None for value in y.tolist()], np.bool_)
+    kept = y[known]
+    if kept.dtype == object and not known.all():
+        kept = np.array(kept.tolist())
+    return known, kept, p[known]
+
+
+def _findings(
+    read: Classified, names: list[str], matrix: NDArray[Any], metrics: dict[str, Estimate], beside: dict[str, dict[str, Estimate]]
+) -> list[Finding | None]:
+    support = matrix.sum(axis=1)
+    n = int(support.sum())
+    found = [
+        _undefined(names, metrics, n),
+        diagnostics.find_too_few_images({f"class-{name}": int(count) for name, count in zip(names, support, strict=True)}),
+        diagnostics.find_most_confused(matrix, names),
+        diagnostics.find_not_better_than_baseline(
+            "accuracy", metrics["accuracy"], {name: values["accuracy"] for name, values in beside.items() if "accuracy" in values}
+        ),
+    ]
+    if n:
+        commonest = int(support.argmax())
+        found.append(diagnostics.find_majority_class(metrics["accuracy"], float(support[commonest] / n), names[commonest]))
+    return found
+
+
+def _undefined(names: list[str], metrics: dict[str, Estimate], n: int) -> Finding | None:
+    undefined = [name for name, estimate in metrics.items() if estimate.value is None]
+    if n == 0:
+        return diagnostics.find_undefined_metric(undefined, "No image is labelled.", "Pass labels.", n_images=0)
+    without = [name for name in names if f"recall[{name}]" in undefined]
+    unused = [name for name in names if f"precision[{name}]" in undefined and name not in without]
+    parts = [f"no image is of class {', '.join(without[:5])}"] * bool(without) + [
+        f"nothing is predicted as {', '.join(unused[:5])}"
+    ] * bool(unused)
+    reason = " and ".join(parts) or "the labels hold one class only"
+    advice = "Judge on images of every class; a class that is never predicted is the model's fault, not the metric's."
+    return diagnostics.find_undefined_metric(undefined, f"{reason[0].upper()}{reason[1:]}.", advice, n_images=n)

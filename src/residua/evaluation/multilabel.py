@@ -1,0 +1,143 @@
+"""What is known of a classifier that may give an image several labels at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua import diagnostics
+from residua._check import Problems, same_length
+from residua.errors import LabelError, ShapeError
+from residua.metrics.intervals import bootstrap_interval, mean_interval, rate_interval
+from residua.metrics.multilabel import multilabel_average_precision, multilabel_f1
+from residua.records import Estimate, Evaluation
+
+# Above this many images the averages over labels, which need a sort each, get no interval.
+_MOST_RESAMPLED = 5000
+
+
+def is_multilabel(labels: Any, predictions: Any) -> bool:
+    """Whether labels are a matrix of booleans or of 0 and 1, with predictions of as many axes."""
+    y = np.asarray(labels)
+    if y.ndim != 2 or y.shape[1] < 2 or np.ndim(predictions) != 2 or y.dtype.kind not in "buif":
+        return False
+    return bool(np.isin(y, (0, 1)).all())
+
+
+def evaluate_multilabel(
+    labels: Any,
+    predictions: Any,
+    *,
+    classes: Sequence[Any] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+    split: str = "test",
+    provenance: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Judge multi-label predictions; a probability above 0.5 counts as predicted.
+
+    Parameters
+    ----------
+    labels : 0/1 array, (n_images, n_labels)
+    predictions : 0/1 array, or float in [0, 1], of the same shape
+    classes : sequence, optional
+        Names of the labels.
+
+    Returns
+    -------
+    Evaluation
+        ``accuracy`` (of whole images: subset accuracy, as in scikit-learn), ``element_wise_accuracy`` with a finding that says
+        how far it flatters, ``hamming_loss``, ``precision``, ``recall`` and ``f1`` pooled over labels, ``f1_macro``,
+        ``average_precision`` (mean over labels), ``recall[LABEL]``. Intervals resample images.
+
+    Examples
+    --------
+    >>> record = evaluate_multilabel([[1, 0, 0, 0, 0, 1]], [[0.23, 0.34, 0.45, 0.22, 0.10, 0.9]])
+    >>> round(record.metrics["element_wise_accuracy"].value, 3), record.metrics["recall"].value, record.metrics["accuracy"].value
+    (0.833, 0.5, 0.0)
+    """
+    y, p = np.asarray(labels).astype(np.bool_), np.asarray(predictions)
+    names = _names(classes, y, p)
+    predicted = p > 0.5 if p.dtype.kind == "f" else p.astype(np.bool_)
+    metrics = _metrics(y, predicted, p, confidence, seed) | _per_label(y, predicted, names, confidence)
+    undefined = [name for name, estimate in metrics.items() if estimate.value is None]
+    reason = "A label that never holds, or is never predicted, has no recall, precision or average precision."
+    findings = [
+        diagnostics.find_inflated_accuracy(y, p),
+        diagnostics.find_undefined_metric(undefined, reason, "Judge on images where every label holds sometimes."),
+        diagnostics.find_too_few_images({"test": len(y)}),
+    ]
+    return Evaluation(
+        job="classify",
+        n_images=len(y),
+        split=split,
+        metrics=metrics,
+        findings=tuple(finding for finding in findings if finding is not None),
+        provenance=dict(provenance or {}),
+    )
+
+
+def _names(classes: Sequence[Any] | None, y: NDArray[Any], p: NDArray[Any]) -> list[str]:
+    problems = Problems("evaluate_classification")
+    same_length(problems, labels=y, predictions=p)
+    if y.ndim != p.ndim or y.shape[1:] != p.shape[1:]:
+        problems.add(
+            "multi-label labels and predictions must have one shape",
+            f"{y.shape} and {p.shape}",
+            "Pass one column a label",
+            ShapeError,
+        )
+    names = [str(name) for name in (range(y.shape[1]) if classes is None else classes)]
+    if len(names) != y.shape[1]:
+        problems.add(
+            "classes must name every label", f"{len(names)} names for {y.shape[1]}", "Pass one name a column", LabelError
+        )
+    problems.raise_any()
+    return names
+
+
+def _metrics(
+    y: NDArray[np.bool_], predicted: NDArray[np.bool_], p: NDArray[Any], confidence: float, seed: int
+) -> dict[str, Estimate]:
+    both, found, held = (matrix.sum(axis=1) for matrix in (y & predicted, predicted, y))
+    wrong = (y != predicted).mean(axis=1)
+
+    def resampled(top: NDArray[Any], bottom: NDArray[Any]) -> Estimate:
+        return bootstrap_interval(_share, top, bottom, confidence=confidence, seed=seed, vectorised=True)
+
+    def of_labels(statistic: Callable[..., float], values: NDArray[Any]) -> Estimate:
+        if len(y) > _MOST_RESAMPLED:
+            value = statistic(y, values)
+            return Estimate(value=value if np.isfinite(value) else None, confidence=confidence, n=len(y))
+        return bootstrap_interval(statistic, y, values, confidence=confidence, n_resamples=200, seed=seed)
+
+    return {
+        "accuracy": rate_interval(int((wrong == 0).sum()), len(y), confidence=confidence),
+        "element_wise_accuracy": mean_interval(1 - wrong, confidence=confidence, seed=seed),
+        "hamming_loss": mean_interval(wrong, confidence=confidence, seed=seed),
+        "precision": resampled(both, found),
+        "recall": resampled(both, held),
+        "f1": resampled(2 * both, found + held),
+        "f1_macro": of_labels(partial(multilabel_f1, average="macro"), p),
+        "average_precision": of_labels(partial(multilabel_average_precision, average="macro"), p.astype(np.float64)),
+    }
+
+
+def _share(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[np.float64]:
+    """Sum of `top` over sum of `bottom` of each resample."""
+    of = bottom.sum(axis=1)
+    return np.divide(top.sum(axis=1), of, out=np.full(len(of), np.nan), where=of > 0)
+
+
+def _per_label(y: NDArray[np.bool_], predicted: NDArray[np.bool_], names: list[str], confidence: float) -> dict[str, Estimate]:
+    if len(names) > 30:
+        return {}
+    hits, held = (y & predicted).sum(axis=0), y.sum(axis=0)
+    return {
+        f"recall[{name}]": rate_interval(int(h), int(n), confidence=confidence)
+        for name, h, n in zip(names, hits, held, strict=True)
+    }
