@@ -22,13 +22,15 @@ from residua.errors import ImageError
 from residua.images.listing import read_bytes
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
-SUFFIXES = frozenset(
-    ".png .apng .jpg .jpeg .jpe .jfif .bmp .tif .tiff .webp .gif .ppm .pgm .pbm .pnm .pfm .jp2 .j2k .jpx .j2c .jpf".split()
-)
+SUFFIXES = frozenset({
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".j2c", ".jpf",
+})  # fmt: skip
 # Known as images, but not decoded: said so, never skipped in silence.
-OTHER_SUFFIXES = frozenset(
-    ".avif .heic .heif .svg .eps .ps .psd .ico .icns .tga .dds .exr .hdr .dcm .dib .pcx .raw .nef .cr2 .arw .dng .jxl .fits".split()
-)
+OTHER_SUFFIXES = frozenset({
+    ".avif", ".heic", ".heif", ".jxl", ".svg", ".eps", ".ps", ".psd", ".ico", ".icns", ".tga", ".dds", ".exr", ".hdr",
+    ".dcm", ".dib", ".pcx", ".fits", ".raw", ".nef", ".cr2", ".arw", ".dng",
+})  # fmt: skip
 _MAGIC = {
     b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"II*\x00": "TIFF", b"MM\x00*": "TIFF", b"II+\x00": "TIFF",
     b"MM\x00+": "TIFF", b"GIF8": "GIF", b"\x00\x00\x00\x0cjP": "JPEG2000", b"\xff\x4f\xff\x51": "JPEG2000",
@@ -88,12 +90,8 @@ def decode(data: bytes, pixel_limit: int) -> Decoded:
         raise ImageError("the file is empty")
     try:
         with quiet_pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > pixel_limit:
-                raise ImageError(f"declares {width:,} x {height:,} pixels, more than the limit of {pixel_limit:,}")
-            if width * height == 0:
-                raise ImageError(f"declares {width} x {height} pixels: there is nothing in it")
-            with _one_large_at_a_time if width * height > _LARGE_PIXELS else contextlib.nullcontext():
+            n_pixels = _within_limit(*image.size, pixel_limit)
+            with _one_large_at_a_time if n_pixels > _LARGE_PIXELS else contextlib.nullcontext():
                 return _decode_open(image)
     except ImageError:
         raise
@@ -111,6 +109,14 @@ def decode_mask(path: Path, pixel_limit: int, byte_limit: int) -> NDArray[np.boo
     if pixels.dtype != np.uint8:
         return np.asarray(pixels > 0)
     return np.asarray(pixels >= 128 if pixels.max() > 127 else pixels > 0)
+
+
+def _within_limit(width: int, height: int, pixel_limit: int) -> int:
+    if width * height > pixel_limit:
+        raise ImageError(f"declares {width:,} x {height:,} pixels, more than the limit of {pixel_limit:,}")
+    if width * height == 0:
+        raise ImageError(f"declares {width} x {height} pixels: there is nothing in it")
+    return width * height
 
 
 def _decode_open(image: Image.Image) -> Decoded:

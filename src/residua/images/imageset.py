@@ -141,7 +141,7 @@ class ImageSet:
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, (int, np.integer)):
-            return self._table.pixels.read(self._rows[[index]])[0]
+            return self._table.pixels.read(self._rows[index : index + 1 or None])[0]
         rows = self._rows[index if isinstance(index, slice) else _as_index(index)]
         return ImageSet(self._table, rows, self._normal)
 

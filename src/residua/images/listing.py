@@ -97,7 +97,7 @@ class Listing:
     kind: str
     names: Sequence[str]
     content: NDArray[Any] | Encoded
-    labels: Sequence[Any] | None = None
+    labels: Sequence[Any] | NDArray[Any] | None = None
     splits: Sequence[str] | None = None
     groups: Sequence[str | None] | None = None
     masks: Sequence[Path | None] | None = None

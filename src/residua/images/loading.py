@@ -229,7 +229,7 @@ def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded
     return _Loaded(clean, pixels, options)
 
 
-def _take(column: Sequence[Any] | None, rows: Sequence[int]) -> list[Any] | None:
+def _take(column: Sequence[Any] | NDArray[Any] | None, rows: Sequence[int]) -> list[Any] | None:
     return None if column is None else [column[row] for row in rows]
 
 

@@ -22,8 +22,15 @@ WORKERS = min(8, os.cpu_count() or 1)
 class Pixels(Protocol):
     """The pixels of every image of a source; (h, w, c), all of one dtype and number of channels, read-only."""
 
-    dtype: np.dtype[Any]
-    channels: int
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of every image."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """The number of channels of every image."""
+        ...
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -51,22 +58,26 @@ class InArray:
     def __init__(self, array: NDArray[Any]) -> None:
         self._array = array.view()
         self._array.flags.writeable = False
-        self.dtype = array.dtype
+        self.dtype: np.dtype[Any] = array.dtype
         self.channels = int(array.shape[-1])
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
+        """Heights and widths, (n, 2)."""
         return np.tile(np.asarray(self._array.shape[1:3], np.int64), (len(self._array), 1))
 
     @cached_property
     def byte_hashes(self) -> NDArray[Any]:
+        """SHA-256 of the raw pixels of each image."""
         return strings(row_byte_hashes(self._array))
 
     @cached_property
     def pixel_hashes(self) -> NDArray[Any]:
+        """Hash of each image."""
         return strings(row_pixel_hashes(self._array))
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """The images in these rows."""
         if len(rows) == 1:  # a view, not a copy
             return self._array[rows[0] : rows[0] + 1]
         taken = self._array[rows]
@@ -84,17 +95,21 @@ class InMemory:
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
+        """Heights and widths, (n, 2)."""
         return np.asarray([image.shape[:2] for image in self._images], np.int64).reshape(-1, 2)
 
     @cached_property
     def byte_hashes(self) -> NDArray[Any]:
+        """SHA-256 of the raw pixels of each image."""
         return strings(row_byte_hashes(image[np.newaxis])[0] for image in self._images)
 
     @cached_property
     def pixel_hashes(self) -> NDArray[Any]:
+        """Hash of each image."""
         return strings(row_pixel_hashes(image[np.newaxis])[0] for image in self._images)
 
     def read(self, rows: NDArray[np.int64]) -> Sequence[NDArray[Any]]:
+        """The images in these rows."""
         return [self._images[row] for row in rows]
 
 
@@ -119,6 +134,7 @@ class Decodable:
         self.channels, self.dtype = channels, dtype
 
     def read(self, rows: NDArray[np.int64]) -> Sequence[NDArray[Any]]:
+        """The images in these rows, decoded in parallel where they are not in memory."""
         if len(rows) < 2 or all(self._kept[row] is not None for row in rows):
             return [self._one(row) for row in rows]
         with quiet_pillow(), ThreadPoolExecutor(WORKERS) as pool:

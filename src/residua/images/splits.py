@@ -29,7 +29,7 @@ class _Unit:
 
 def make_splits(
     names: Sequence[str],
-    labels: Sequence[Any] | None,
+    labels: Sequence[Any] | NDArray[Any] | None,
     *,
     splits: Sequence[str] | None = None,
     groups: Sequence[str | None] | None = None,
@@ -62,7 +62,7 @@ def make_splits(
     else:
         rows, fractions = np.flatnonzero(parts == "train"), OUT_OF_TRAIN
         note = "the source has no calibration part: 20% of train were held out for it"
-    units = _units(names, labels, groups, normal, seed, rows)
+    units = _units(names, labels, groups, normal, seed=seed, rows=rows)
     withheld = [unit for unit in units if not unit.has_normal] if splits is None else []
     kept = [unit for unit in units if unit.has_normal] if withheld else units
     for chosen, shares in ((kept, fractions), (withheld, ANOMALOUS)):
@@ -87,9 +87,10 @@ def groups_in_two_splits(splits: NDArray[Any], groups: Sequence[str | None] | No
 
 def _units(
     names: Sequence[str],
-    labels: Sequence[Any] | None,
+    labels: Sequence[Any] | NDArray[Any] | None,
     groups: Sequence[str | None] | None,
     normal: Sequence[str] | None,
+    *,
     seed: int,
     rows: NDArray[np.int64],
 ) -> list[_Unit]:

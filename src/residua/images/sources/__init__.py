@@ -11,7 +11,7 @@ from residua.images.sources import digits, folders, idx, manifest, npy, npz, par
 
 
 class Source(Protocol):
-    """A kind of source: does it know this path, and what lies there?"""
+    """A kind of source: whether it knows a path, and what lies there."""
 
     def recognises(self, path: Path) -> bool:
         """Whether `path` is a source of this kind; looks at names and first bytes only."""
@@ -31,7 +31,7 @@ SOURCES = cast(
 def list_source(source: str | Path, options: Options) -> Listing:
     """What `source` holds, by the first kind that recognises it; `SourceError` if none does or nothing is there."""
     if source == digits.WORD:
-        return digits.read(options)
+        return digits.read()
     path = Path(source)
     try:
         there = path.exists()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from residua.images.listing import Listing, Options
+from residua.images.listing import Listing
 
 WORD = "digits"
 
 
-def read(options: Options) -> Listing:  # noqa: ARG001  # every kind is read with the same options
+def read() -> Listing:
     """The digits with 17 grey levels spread over 0 to 255."""
     from sklearn.datasets import load_digits
 

@@ -25,7 +25,7 @@ def too_large(path: Path, n_bytes: int, limit: int) -> SourceError:
 
 def unreadable(path: Path, error: Exception) -> SourceError:
     """The error of a file that NumPy does not read."""
-    if "allow_pickle" in str(error):
+    if "allow_pickle" in str(error) or "Python objects" in str(error):
         got, mend = "Python objects, which would have to be executed", "Save numbers, not objects"
     else:
         got, mend = str(error) or type(error).__name__, "Write it again with numpy.save or numpy.savez"

@@ -50,13 +50,13 @@ def read(path: Path, options: Options) -> Listing:
     if len({part.shape[1:] for part in pixels}) > 1 or len({part.dtype for part in pixels}) > 1:
         shapes = ", ".join(f"{file.name} {part.shape}" for file, part in zip(files.values(), pixels, strict=True))
         raise SourceError(f"{path}: the image files must agree in size and type. Got {shapes}. Name one file alone.")
-    one_file_only = len(files) == 1 and not path.is_dir()
+    known = [part for part in parts if part is not None]
     return Listing(
         kind="IDX",
         names=names,
         content=pixels[0] if len(pixels) == 1 else np.concatenate(pixels),
         labels=joined_labels(found, [len(part) for part in pixels]),
-        splits=None if one_file_only or None in parts else parts,
+        splits=known if path.is_dir() and len(known) == len(names) else None,
         notes=notes,
     )
 

@@ -30,8 +30,9 @@ def read(path: Path, options: Options) -> Listing:
     _check_splits(path, [row.get("split") for row in rows])
     outside = [cell for row in rows for cell in (row["path"], row.get("mask")) if cell and _leaves(cell, root)]
     if outside:
+        found = f"{count(len(outside), 'path')} that leave it, such as {outside[0]}"
         raise SourceError(
-            f"{path}: paths must stay inside the folder {root}. Got {count(len(outside), 'path')} that leave it, such as {outside[0]}. "
+            f"{path}: paths must stay inside the folder {root}. Got {found}. "
             "Pass root= (--root) with the folder that holds the images, or write the manifest there."
         )
     quarantined = []
@@ -122,13 +123,13 @@ def _cell(name: str, value: str | Path | None, base: Path, path: Path) -> str:
         return ""
     if name not in {"path", "mask"}:
         return str(value)
-    below = os.path.relpath(value, base)
-    if below.startswith(os.pardir) or Path(below).is_absolute():
+    below = Path(os.path.relpath(value, base))
+    if below.is_absolute() or below.parts[:1] == (os.pardir,):
         raise SourceError(
             f"{path}: files must lie in {base}, which their paths are relative to. Got {value}. "
             "Pass root= with the folder that holds them, and copy=True for a manifest that stands alone."
         )
-    return Path(below).as_posix()
+    return below.as_posix()
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -188,8 +189,8 @@ def _check_splits(path: Path, cells: Sequence[str | None]) -> None:
 
 
 def _leaves(cell: str, root: Path) -> bool:
-    below = os.path.relpath(os.path.join(os.path.abspath(root), cell), os.path.abspath(root))
-    return below == os.pardir or below.startswith(os.pardir + os.sep) or os.path.isabs(below)
+    below = Path(os.path.relpath(root / cell, root))  # lexical: what links do is looked at file by file
+    return below.is_absolute() or below.parts[:1] == (os.pardir,)
 
 
 def _links_out(path: Path, inside: str) -> bool:

@@ -60,12 +60,12 @@ def _load(path: Path, options: Options) -> dict[str, NDArray[Any]]:
             warnings.simplefilter("ignore")
             archive: Any = np.load(path, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("an array, not an archive of arrays")  # noqa: TRY004, TRY301  # told like the other faults
+                raise ValueError("an array, not an archive of arrays")  # noqa: TRY004  # told like the other faults
             with archive:
                 n_bytes = sum(entry.file_size for entry in archive.zip.infolist()) if archive.zip is not None else 0
                 if n_bytes > options.array_limit:
                     raise too_large(path, n_bytes, options.array_limit)
-                return {name: archive[name] for name in archive.files}
+                return {name: np.asarray(archive[name]) for name in archive.files}
     except SourceError:
         raise
     except NUMPY_FAULTS as error:

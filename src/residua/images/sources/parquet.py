@@ -30,7 +30,7 @@ def read(path: Path, options: Options) -> Listing:
     if all(column is not None for column in in_column):
         splits = [_known_part(cell, path) for column in in_column if column is not None for cell in column]
     elif all(part is not None for part in parts) and path.is_dir():
-        splits = [part for table, part in zip(tables, parts, strict=True) for _ in range(len(table))]
+        splits = [part for table, part in zip(tables, parts, strict=True) if part is not None for _ in range(len(table))]
     else:
         splits = []
     labels = [label for table in tables for label in table.labels]
@@ -92,9 +92,9 @@ class _Table:
         data = cells[row]
         if data is None:
             raise ImageError("the row holds no bytes (a path alone is not followed)")
-        if len(data) > self._limit:
-            raise ImageError(f"the cell holds {len(data):,} bytes, more than the {self._limit:,} that its pixels could need")
-        return bytes(data.as_buffer())
+        if data.size > self._limit:
+            raise ImageError(f"the cell holds {data.size:,} bytes, more than the {self._limit:,} that its pixels could need")
+        return bytes(data)
 
     def _read_group(self, group: int) -> list[Any]:
         try:
@@ -102,7 +102,7 @@ class _Table:
             cells = [cell["bytes"] if self._image[1] else cell for cell in column]
         except self._faults as error:
             raise ImageError(f"its row group cannot be read: {error}") from error
-        self._groups[group] = [cell if cell.is_valid else None for cell in cells]
+        self._groups[group] = [cell.as_buffer() if cell.is_valid else None for cell in cells]
         while len(self._groups) > 2:
             self._groups.popitem(last=False)
         return self._groups[group]

@@ -47,8 +47,8 @@ def find_images(root: Path) -> Found:
         found.quarantined.append(Quarantined(found.name(Path(error.filename)), f"the folder cannot be read: {error.strerror}"))
 
     for folder, subfolders, files in os.walk(root, onerror=unreadable):
-        for name in [name for name in subfolders if os.path.islink(os.path.join(folder, name))]:
-            found.quarantined.append(Quarantined(found.name(Path(folder, name)), "a link to a folder: links are not followed"))
+        for link in [child for name in subfolders if (child := Path(folder, name)).is_symlink()]:
+            found.quarantined.append(Quarantined(found.name(link), "a link to a folder: links are not followed"))
         subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
         for name in sorted(files):
             if not name.startswith("."):
