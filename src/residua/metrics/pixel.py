@@ -129,7 +129,8 @@ def aupro(masks: Iterable[Any], maps: Iterable[Any], *, max_fpr: float = 0.3) ->
     # What lies below `floor` is reached only after `limit` false positives, and adds nothing.
     floor = background[len(background) - math.ceil(limit)]
     top, near = background[np.searchsorted(background, floor, "left") :], defects >= floor
-    return _found_area(top, defects[near], weights[near], limit) / (limit * n_regions)
+    area = _found_area(top, defects[near], weights[near], limit) / (limit * n_regions)
+    return min(area, 1.0)  # the weights of a region's pixels add up to 1 only within rounding
 
 
 def _found_area(top: NDArray[Any], defects: NDArray[Any], weights: NDArray[np.float64], limit: float) -> float:
