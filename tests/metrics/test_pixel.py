@@ -37,7 +37,7 @@ def defective_images(draw):
     """One to three small images of mixed sizes, from nearly all tied to all distinct, with at least one defect."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     values = rng.normal(size=draw(st.integers(1, 12))) * draw(st.sampled_from([1e-30, 1.0, 1e30]))
-    sizes = [(2, 3)] + draw(st.lists(st.tuples(st.integers(1, 7), st.integers(1, 7)), max_size=2))
+    sizes = [(2, 3), *draw(st.lists(st.tuples(st.integers(1, 7), st.integers(1, 7)), max_size=2))]
     maps = [rng.choice(values, size).astype(draw(st.sampled_from([np.float32, np.float64]))) for size in sizes]
     masks = [rng.random(size) < draw(st.sampled_from([0.1, 0.4])) for size in sizes]
     masks[0][:] = [[True, False, False], [False, False, False]]

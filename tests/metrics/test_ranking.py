@@ -218,7 +218,7 @@ def test_bad_input_is_refused_with_every_problem_at_once(function):
         function([0, 1, 1], [np.nan, np.inf, 1.0])
     with pytest.raises(ShapeError, match="2 labels, 3 scores"):
         function([0, 1], [1.0, 2.0, 3.0])
-    with pytest.raises(LabelError, match="0 .normal. or 1 .anomalous."):
+    with pytest.raises(LabelError, match=r"0 \(normal\) or 1 \(anomalous\)"):
         function([0, 2], [1.0, 2.0])
     with pytest.raises(InputError, match=r"(?s)NaN.*the values|the values.*NaN"):
         function([0, 2], [1.0, np.nan])

@@ -1,4 +1,4 @@
-"""What every interval needs: a checked confidence, a normal quantile, and the way to and from the logit scale."""
+"""What every interval needs: a checked confidence, the quantiles, and the way to and from the logit scale."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ def check_confidence(confidence: float, problems: Problems) -> None:
 def two_sided_z(confidence: float) -> float:
     """How many standard errors a two-sided interval reaches to either side: 1.96 at 95%."""
     return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+def student_t(confidence: float, degrees_of_freedom: int) -> float:
+    """How many standard errors a two-sided interval reaches when the error itself is estimated from few values."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees_of_freedom, (1 + confidence) / 2))
 
 
 def logit_interval(value: float, variance: float, reach: float) -> tuple[float, float]:

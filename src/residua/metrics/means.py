@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, same_length
 from residua.errors import RangeError, ShapeError
-from residua.metrics._confidence import check_confidence, two_sided_z
+from residua.metrics._confidence import check_confidence, student_t, two_sided_z
 from residua.records import Estimate
 
 _N_RESAMPLES = 2000
@@ -112,9 +112,7 @@ def _mean_estimate(values: NDArray[np.float64], confidence: float, seed: int, wh
 def _quantiles(values: NDArray[np.float64], confidence: float, seed: int) -> tuple[float, float]:
     """Quantiles of the studentised mean: Student's below ten images, where resamples repeat one image too often."""
     if len(values) < _RESAMPLED_FROM:
-        from scipy.special import stdtrit
-
-        reach = float(stdtrit(len(values) - 1, (1 + confidence) / 2))
+        reach = student_t(confidence, len(values) - 1)
         return -reach, reach
     return _bootstrap_t(values, confidence, seed) if len(values) <= _RESAMPLED_UP_TO else _hall(values, confidence)
 

