@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from residua.records import Estimate, Evaluation
 from residua.report import words
 from residua.report.bars import interval_bar, scale_of
@@ -16,7 +18,8 @@ def metrics(key: str, evaluation: Evaluation) -> Html | None:
         return None
     names = words.headline_names(evaluation)
     others = [name for name in evaluation.metrics if name not in names]
-    cards = element("div", (_card(name, evaluation) for name in names), class_="cards")
+    columns = math.ceil(len(names) / math.ceil(len(names) / 5))
+    cards = element("div", (_card(name, evaluation) for name in names), class_="cards", style=f"--columns: {columns}")
     ticks = "; ticks are baselines" if evaluation.baselines else ""
     lede = f"Measured on {words.images(evaluation.n_images, evaluation.split)}. Bars show confidence intervals{ticks}."
     return panel(key, "metrics", "How good it is", cards, _other_metrics(others, evaluation), lede=lede)

@@ -73,10 +73,15 @@ def gallery_pictures(gallery: Gallery, budget: int) -> list[dict[str, str]]:
     """For each image of the gallery its pictures by role, together below `budget` characters: shrunk, and at last cut short."""
     ceiling = 1.0 if gallery.error_maps is None else error_ceiling(gallery.error_maps)
     pictures: list[dict[str, str]] = []
+    expected = 0.0
     for side in _SIDES:
+        if expected * (side / _SIDES[0]) ** 2 > 1.5 * budget and side != _SIDES[-1]:
+            continue  # a waste of time: files grow about with the area
         pictures = [_roles(gallery, row, side, ceiling) for row in range(len(gallery.index))]
-        if sum(len(uri) for roles in pictures for uri in roles.values()) <= budget:
+        size = sum(len(uri) for roles in pictures for uri in roles.values())
+        if size <= budget:
             return pictures
+        expected = size / (side / _SIDES[0]) ** 2
     sizes = np.cumsum([sum(len(uri) for uri in roles.values()) for roles in pictures])
     return pictures[: int(np.searchsorted(sizes, budget, side="right"))]
 

@@ -29,7 +29,6 @@ METRICS: dict[str, MetricWords] = {
     "precision": MetricWords("Precision", True, "share", "of the flagged images, how many are abnormal"),
     "recall": MetricWords("Recall", True, "share", "of the abnormal images, how many are flagged"),
     "f1": MetricWords("F1", True, "share", "harmonic mean of precision and recall"),
-    "false_positive_rate": MetricWords("False-alarm rate", False, "share", "of the normal images, how many are flagged"),
     "false_alarm_rate": MetricWords("False-alarm rate", False, "share", "of the normal images, how many are flagged"),
     "accuracy": MetricWords("Accuracy", True, "share", "share of images whose class is right"),
     "balanced_accuracy": MetricWords("Balanced accuracy", True, "share", "recall averaged over the classes"),
@@ -41,11 +40,15 @@ METRICS: dict[str, MetricWords] = {
     "ssim": MetricWords("SSIM", True, "share", "structural similarity; 1 is identical"),
     "kl_divergence": MetricWords("KL divergence", False, "error", "between image and reconstruction, read as distributions"),
     "pixel_roc_auc": MetricWords("Pixel ROC AUC", True, "share", "chance that a defect pixel's error exceeds a good pixel's"),
+    "pixel_average_precision": MetricWords(
+        "Pixel average precision", True, "share", "precision over all recalls, pixel by pixel"
+    ),
+    "precision_at_prevalence": MetricWords("Precision at the stated prevalence", True, "share", "as it would be in production"),
     "aupro": MetricWords("AUPRO", True, "share", "overlap with each defect region, up to 30% false pixels"),
 }
 HEADLINE: dict[Job, tuple[str, ...]] = {
     "reconstruct": ("mse", "psnr", "ssim", "mae"),
-    "detect": ("roc_auc", "average_precision", "recall", "precision", "f1"),
+    "detect": ("roc_auc", "average_precision", "recall", "false_alarm_rate", "precision", "f1"),
     "classify": ("accuracy", "balanced_accuracy", "f1", "log_loss"),
 }
 JOB_TITLES: dict[Job, str] = {"reconstruct": "Reconstruction", "detect": "Anomaly detection", "classify": "Classification"}

@@ -196,7 +196,7 @@
     const holders = [...job.root.querySelectorAll("[data-chart]")];
     const watch = new ResizeObserver(entries => { for (const entry of entries) draw(job, entry.target); });
     for (const holder of holders) { draw(job, holder); watch.observe(holder); }
-    window.addEventListener("beforeprint", () => holders.forEach(holder => draw(job, holder)));
+    window.addEventListener("beforeprint", () => holders.forEach(holder => draw(job, holder)));  // those in a hidden tab
   }
 
   /* The threshold's slider, exact field, buttons, counts and rates. */
