@@ -44,8 +44,11 @@ def _without_alpha(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[Any] | None:
-    """Labels (n,) as the source gives them: integers as int64, everything else as an object array of str or None."""
-    array = np.asarray(labels if isinstance(labels, np.ndarray) else _as_object(labels))
+    """Labels (n,) as the source gives them: integers as int64, everything else as an object array of int, str or None.
+
+    None, NaN and masked entries mean *no label*; whole floats become integers, other floats are refused.
+    """
+    array = _column(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
@@ -59,9 +62,15 @@ def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[
         return None
     if array.dtype.kind in "iub":
         return array.astype(np.int64)
-    if array.dtype.kind == "f":
-        return _from_floats(array, name, problems)
-    return _from_objects(array)
+    values = [_plain(value) for value in array.tolist()]
+    wrong = [value for value in values if isinstance(value, float)]
+    if wrong:
+        mend = "Pass integers or strings, and None where an image has no label"
+        problems.add(f"{name} must be whole numbers or names", f"floats such as {wrong[0]}", mend, LabelError)
+        return None
+    if values and all(isinstance(value, int) for value in values):
+        return np.asarray(values, np.int64)
+    return _objects(values)
 
 
 def joined_labels(columns: list[NDArray[Any] | None], lengths: list[int]) -> NDArray[Any] | None:
@@ -77,37 +86,28 @@ def joined_labels(columns: list[NDArray[Any] | None], lengths: list[int]) -> NDA
     return joined
 
 
-def _as_object(labels: Sequence[Any]) -> NDArray[Any]:
+def _column(labels: Any) -> NDArray[Any]:
+    if isinstance(labels, np.ma.MaskedArray):
+        return np.asarray(labels.astype(object).filled(None))
+    if isinstance(labels, np.ndarray):
+        return labels
     values = list(labels)
     if any(isinstance(value, (list, tuple, np.ndarray)) for value in values):
         return np.asarray(values)
+    return _objects(values)
+
+
+def _objects(values: Sequence[Any]) -> NDArray[Any]:
     array = np.empty(len(values), object)
     array[:] = values
     return array
 
 
-def _from_floats(array: NDArray[Any], name: str, problems: Problems) -> NDArray[Any] | None:
-    if np.isfinite(array).all() and (array == np.rint(array)).all():
-        return array.astype(np.int64)
-    mend = "Pass integers or strings, and None where an image has no label"
-    problems.add(
-        f"{name} must be whole numbers or names", f"floats such as {array[array != np.rint(array)][0]}", mend, LabelError
-    )
-    return None
-
-
-def _from_objects(array: NDArray[Any]) -> NDArray[Any]:
-    values = [value.item() if isinstance(value, np.generic) else value for value in array.tolist()]
-    if values and all(isinstance(value, int) for value in values):
-        return np.asarray(values, np.int64)
-    result = np.empty(len(values), object)
-    result[:] = [_plain(value) for value in values]
-    return result
-
-
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, (str, int)):
-        return value
+    """A label as int, str or None; a float only where it is neither whole nor NaN, which is refused."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float):
+        return None if value != value else int(value) if value.is_integer() else value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return str(value)
+    return value if value is None or isinstance(value, (str, int)) else str(value)

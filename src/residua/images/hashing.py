@@ -21,7 +21,7 @@ def pixel_hash(pixels: NDArray[Any]) -> str:
     Examples
     --------
     >>> pixel_hash(np.zeros((2, 3, 1), np.uint8))[:8]
-    'HASH'
+    '3b997598'
     """
     digest = hashlib.blake2b(_prefix(pixels.shape, pixels.dtype), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).data)

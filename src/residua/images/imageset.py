@@ -112,8 +112,8 @@ class ImageSet:
         if isinstance(images, ImageSet):
             return images
         problems = Problems("ImageSet.from_arrays")
-        pixels = _pixels_of(images, problems)
-        n = len(pixels.sizes)
+        several = images if isinstance(images, np.ndarray) and images.ndim else list(images)
+        pixels, n = _pixels_of(several, problems), len(several)
         parts = [splits] * n if isinstance(splits, str) else list(splits) if splits is not None else ["train"] * n
         _check_columns(problems, n, parts, paths=paths, splits=parts, groups=groups, masks=masks)
         label_array = None if labels is None else as_labels(labels, n, name="labels", problems=problems)
@@ -151,8 +151,9 @@ class ImageSet:
 
     def __repr__(self) -> str:
         size = "mixed sizes" if self.uniform_size is None else "{}x{}".format(*self.uniform_size)
+        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
         parts = ", ".join(f"{part} {n:,}" for part, n in self._part_counts().items())
-        return f"ImageSet({self.source!r}: {len(self):,} images, {size}x{self.channels} {self.dtype}; {parts})"
+        return f"ImageSet({self.source!r}: {len(self):,} images, {size}, {channels}, {self.dtype}; {parts})"
 
     def batches(self, n: int) -> Iterator[list[NDArray[Any]]]:
         """Lists of at most `n` images in order, decoded in parallel where they are not in memory; sizes may differ."""

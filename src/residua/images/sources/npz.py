@@ -56,20 +56,26 @@ def read(path: Path, options: Options) -> Listing:
 
 def _load(path: Path, options: Options) -> dict[str, NDArray[Any]]:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file:  # NumPy leaves a file open that it fails on
             warnings.simplefilter("ignore")
-            archive: Any = np.load(path, allow_pickle=False)
+            archive: Any = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("an array, not an archive of arrays")  # noqa: TRY004  # told like the other faults
-            with archive:
-                n_bytes = sum(entry.file_size for entry in archive.zip.infolist()) if archive.zip is not None else 0
-                if n_bytes > options.array_limit:
-                    raise too_large(path, n_bytes, options.array_limit)
-                return {name: np.asarray(archive[name]) for name in archive.files}
+            n_bytes = sum(entry.file_size for entry in archive.zip.infolist()) if archive.zip is not None else 0
+            if n_bytes > options.array_limit:
+                raise too_large(path, n_bytes, options.array_limit)
+            return {name: _array(archive, name) for name in archive.files}
     except SourceError:
         raise
     except NUMPY_FAULTS as error:
         raise unreadable(path, error) from error
+
+
+def _array(archive: Any, name: str) -> NDArray[Any]:
+    array = archive[name]
+    if not isinstance(array, np.ndarray):  # NumPy hands out a member that is no array as its bytes
+        raise ValueError(f"{name} is not an array")  # noqa: TRY004  # told like the other faults
+    return array
 
 
 def _pair(arrays: dict[str, NDArray[Any]], part: str) -> tuple[str, str | None] | None:
