@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,7 +89,7 @@ def joined_labels(columns: list[NDArray[Any] | None], lengths: list[int]) -> NDA
 
 def _column(labels: Any) -> NDArray[Any]:
     if isinstance(labels, np.ma.MaskedArray):
-        return np.asarray(labels.astype(object).filled(None))
+        return _objects(labels.tolist())  # masked entries become None
     if isinstance(labels, np.ndarray):
         return labels
     values = list(labels)
@@ -107,7 +108,7 @@ def _plain(value: Any) -> Any:
     """A label as int, str or None; a float only where it is neither whole nor NaN, which is refused."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):
-        return None if value != value else int(value) if value.is_integer() else value
+        return None if math.isnan(value) else int(value) if value.is_integer() else value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if value is None or isinstance(value, (str, int)) else str(value)
