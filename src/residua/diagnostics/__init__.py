@@ -6,6 +6,7 @@ from residua.diagnostics.chance import find_not_better_than_chance
 from residua.diagnostics.collapsed import find_collapsed_reconstruction
 from residua.diagnostics.confusion import find_most_confused
 from residua.diagnostics.inflated_accuracy import find_inflated_accuracy
+from residua.diagnostics.leakage import find_leakage
 from residua.diagnostics.majority_class import find_majority_class
 from residua.diagnostics.meaningless_metric import find_meaningless_accuracy
 from residua.diagnostics.overfitting import find_overfitting
@@ -13,6 +14,7 @@ from residua.diagnostics.overlap import find_overlap
 from residua.diagnostics.registry import DIAGNOSTICS, Diagnostic
 from residua.diagnostics.scale import find_scale
 from residua.diagnostics.shared_scores import find_shared_scores
+from residua.diagnostics.source_changed import find_source_changed
 from residua.diagnostics.threshold_optimism import find_threshold_optimism
 from residua.diagnostics.threshold_trade_off import find_threshold_trade_off
 from residua.diagnostics.too_few_images import find_too_few_images
@@ -25,6 +27,7 @@ __all__ = [
     "find_broken_promise",
     "find_collapsed_reconstruction",
     "find_inflated_accuracy",
+    "find_leakage",
     "find_majority_class",
     "find_meaningless_accuracy",
     "find_most_confused",
@@ -34,6 +37,7 @@ __all__ = [
     "find_overlap",
     "find_scale",
     "find_shared_scores",
+    "find_source_changed",
     "find_threshold_optimism",
     "find_threshold_trade_off",
     "find_too_few_images",

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
 
+from residua.metrics.demonstration import AccuracyDemonstration
 from residua.records import Finding
 
 CODE = "meaningless-metric"
 
+_WITHOUT_IMAGES = (
+    "What Keras prints under that name for images of shape (height, width, 1) counts pixels that agree after rounding: its "
+    "ceiling is the share of pixels that are exactly 0 or 1, and an all-black image comes close to it."
+)
 
-def find_meaningless_accuracy(job: str, *, metric: str = "accuracy", demonstration: Mapping[str, Any] | None = None) -> Finding:
+
+def find_meaningless_accuracy(
+    job: str, *, metric: str = "accuracy", demonstration: AccuracyDemonstration | None = None
+) -> Finding:
     """Refuse the accuracy of a reconstruction, with what Keras would print and the right question in its place.
 
     Parameters
@@ -18,15 +25,16 @@ def find_meaningless_accuracy(job: str, *, metric: str = "accuracy", demonstrati
     job : {"reconstruct", "detect"}
     metric : str
         What was asked for.
-    demonstration : mapping, optional
-        Numbers of `residua.metrics.demonstration.accuracy_demonstration` on the user's own images; kept as measured.
+    demonstration : AccuracyDemonstration, optional
+        Made of the user's own images; its numbers are kept as measured.
 
     Examples
     --------
     >>> find_meaningless_accuracy("reconstruct").severity
     'error'
     """
-    measured = {"metric": metric, **(demonstration or {})}
+    shown = {} if demonstration is None else {key: value for key, value in asdict(demonstration).items() if key != "meaning"}
+    measured = {"metric": metric, **shown}
     if job == "detect":
         return Finding(
             code=CODE,
@@ -43,10 +51,8 @@ def find_meaningless_accuracy(job: str, *, metric: str = "accuracy", demonstrati
         severity="error",
         measured=measured,
         meaning=(
-            f"A model that reconstructs does not classify, so it has no {metric}. What Keras prints under that name counts "
-            "pixels "
-            "that agree after rounding: its ceiling is the share of pixels that are exactly 0 or 1, and an all-black image "
-            "comes close." + _shown(measured)
+            f"A model that reconstructs does not classify, so it has no {metric}. "
+            + (_WITHOUT_IMAGES if demonstration is None else demonstration.meaning)
         ),
         what_to_do=(
             "Ask how far reconstructions are from their images: mse, mae, psnr, ssim, each beside a baseline. If the model is "
@@ -54,9 +60,3 @@ def find_meaningless_accuracy(job: str, *, metric: str = "accuracy", demonstrati
             "to detect, pass --labels with --scores and read roc_auc; if it is meant to classify, pass --predictions."
         ),
     )
-
-
-def _shown(measured: Mapping[str, Any]) -> str:
-    names = {"value": "these reconstructions", "ceiling": "a perfect reconstruction", "all_black": "an all-black image"}
-    parts = [f"{words} {measured[name]:.4g}" for name, words in names.items() if isinstance(measured.get(name), int | float)]
-    return f" On these images it would print: {', '.join(parts)}." if parts else ""

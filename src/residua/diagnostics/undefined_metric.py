@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from residua.records import Finding
+from residua.records import Finding, Severity
 
 CODE = "undefined-metric"
 
 
-def find_undefined_metric(metrics: Sequence[str], reason: str, what_to_do: str, **measured: Any) -> Finding | None:
+def find_undefined_metric(
+    metrics: Sequence[str], reason: str, what_to_do: str, *, severity: Severity = "warning", **measured: Any
+) -> Finding | None:
     """Say why these metrics have no value; None where there are none.
 
     Parameters
@@ -31,7 +33,7 @@ def find_undefined_metric(metrics: Sequence[str], reason: str, what_to_do: str, 
         return None
     meaning = f"{reason} So there is no value for {_listed(metrics)}, which is not the same as 0."
     return Finding(
-        code=CODE, severity="warning", measured={"metrics": list(metrics), **measured}, meaning=meaning, what_to_do=what_to_do
+        code=CODE, severity=severity, measured={"metrics": list(metrics), **measured}, meaning=meaning, what_to_do=what_to_do
     )
 
 

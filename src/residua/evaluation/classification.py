@@ -52,9 +52,9 @@ def evaluate_classification(
     -------
     Evaluation
         ``accuracy``, ``balanced_accuracy``, ``precision``, ``recall``, ``f1`` (of the second of two classes; of more, the mean
-        over classes), ``f1_weighted``, ``matthews_correlation``, ``cohen_kappa``, each class's ``precision[CLASS]`` and so on; from
-        probabilities ``roc_auc``, ``log_loss``, ``brier_score``, ``expected_calibration_error``, ``top_3_accuracy``. Multi-label:
-        see `evaluate_multilabel`.
+        over classes), ``f1_weighted``, ``matthews_correlation``, ``cohen_kappa``, each class's ``precision[CLASS]`` and so on;
+        from probabilities ``roc_auc``, ``log_loss``, ``brier_score``, ``expected_calibration_error``, ``top_3_accuracy``.
+        Multi-label: see `evaluate_multilabel`.
 
     Raises
     ------

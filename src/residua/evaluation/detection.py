@@ -12,7 +12,9 @@ from residua import diagnostics
 from residua._check import Problems, as_scores, same_length
 from residua.evaluation.labels import as_detection_labels
 from residua.evaluation.pixels import pixel_metrics
+from residua.metrics.intervals import average_precision_interval, rate_interval, roc_auc_interval
 from residua.records import Estimate, Evaluation, Finding, OperatingPoint
+from residua.thresholds import choose_threshold, is_flagged, rates_at
 
 _AT_THRESHOLD = ("precision", "recall", "f1", "accuracy", "balanced_accuracy", "false_alarm_rate")
 
@@ -62,7 +64,8 @@ def evaluate_detection(
     -------
     Evaluation
         ``roc_auc``, ``average_precision``; with an operating point ``precision``, ``recall``, ``f1``, ``accuracy``,
-        ``balanced_accuracy``, ``false_alarm_rate``; with maps ``pixel_roc_auc``, ``pixel_average_precision``, ``aupro``.
+        ``balanced_accuracy``, ``false_alarm_rate``, and ``flagged_rate`` (of all images, labelled or not); with maps
+        ``pixel_roc_auc``, ``pixel_average_precision``, ``aupro``.
         What the labels can't define has the value None and a finding.
 
     Raises
@@ -94,6 +97,8 @@ def evaluate_detection(
     metrics = ranking_metrics(anomalous, known, confidence=confidence, seed=seed)
     if point is not None:
         metrics |= threshold_metrics(anomalous, known, point.threshold, confidence=confidence)
+        n_flagged = int(is_flagged(array, point.threshold).sum())
+        metrics["flagged_rate"] = rate_interval(n_flagged, len(array), confidence=confidence)
     if masks is not None and maps is not None:
         metrics |= pixel_metrics(masks, maps, truth, confidence=confidence)
     judged = {name: _judged(value, anomalous, truth.labelled, confidence, seed) for name, value in beside.items()}
@@ -120,8 +125,6 @@ def evaluate_detection(
 def _as_point(operating_point: OperatingPoint | float | None) -> OperatingPoint | None:
     if operating_point is None or isinstance(operating_point, OperatingPoint):
         return operating_point
-    from residua.thresholds import choose_threshold
-
     return choose_threshold(float(operating_point), [])
 
 
@@ -129,8 +132,6 @@ def ranking_metrics(
     is_anomalous: NDArray[np.bool_], scores: NDArray[Any], *, confidence: float, seed: int
 ) -> dict[str, Estimate]:
     """ROC AUC and average precision with intervals; None values where only one kind is there."""
-    from residua.metrics.intervals import average_precision_interval, roc_auc_interval
-
     if not is_anomalous.any() or is_anomalous.all():
         undefined = Estimate(value=None, confidence=confidence, n=len(scores))
         return {"roc_auc": undefined, "average_precision": undefined}
@@ -144,9 +145,6 @@ def threshold_metrics(
     is_anomalous: NDArray[np.bool_], scores: NDArray[Any], threshold: float, *, confidence: float
 ) -> dict[str, Estimate]:
     """Every rate of decisions at a threshold, Wilson's intervals; None values where the labels don't define them."""
-    from residua.metrics.intervals import rate_interval
-    from residua.thresholds import is_flagged, rates_at
-
     undefined = Estimate(value=None, confidence=confidence, n=0)
     if len(scores) == 0:
         return dict.fromkeys(_AT_THRESHOLD, undefined)
@@ -226,9 +224,11 @@ def _findings(
 
 def _undefined(metrics: dict[str, Estimate], n_normal: int, n_anomalous: int) -> Finding | None:
     names = [name for name, estimate in metrics.items() if estimate.value is None]
-    counts = {"n_normal": n_normal, "n_anomalous": n_anomalous}
+    counts: dict[str, Any] = {"n_normal": n_normal, "n_anomalous": n_anomalous}
     if n_normal + n_anomalous == 0:
-        return diagnostics.find_undefined_metric(names, "No image is labelled.", "Pass labels: 0 normal, 1 anomalous.", **counts)
+        return diagnostics.find_undefined_metric(
+            names, "No image is labelled.", "Pass labels: 0 normal, 1 anomalous.", severity="note", **counts
+        )
     if n_anomalous == 0 or n_normal == 0:
         kind, other = ("normal", "anomalous") if n_anomalous == 0 else ("anomalous", "normal")
         reason = f"All {n_normal + n_anomalous} labelled images are {kind}."

@@ -52,10 +52,14 @@ def as_detection_labels(labels: Any, n_images: int, *, normal: str | Iterable[st
     if array.ndim != 1:
         problems.add("labels must have shape (n_images,)", f"shape {array.shape}", "Pass one label an image", ShapeError)
         return nothing
-    labelled = np.array([value is not None for value in array.tolist()], np.bool_)
-    names = np.array([label_name(value) for value in array[labelled].tolist()], dtype=object)
+    labelled = np.ones(len(array), np.bool_)
+    if array.dtype == object:
+        labelled = np.array([value is not None for value in array.tolist()], np.bool_)
+        array = np.array([label_name(value) if value is not None else "" for value in array.tolist()], dtype=object)
+    present, place = np.unique(array[labelled], return_inverse=True)
+    names = np.array([label_name(value) for value in present.tolist()], dtype=object)
     anomalous = np.zeros(len(array), np.bool_)
-    anomalous[labelled] = _anomalous(names, _normal_names(normal), problems)
+    anomalous[labelled] = _anomalous(names, _normal_names(normal), problems)[place]
     return DetectionLabels(anomalous, labelled)
 
 
@@ -66,7 +70,9 @@ def without_missing(labels: Any) -> NDArray[Any]:
     missing = np.zeros(array.shape, np.bool_) if masked is None else masked
     if array.dtype.kind == "f":
         missing = missing | np.isnan(array)
-    elif array.dtype.kind in "OU":
+    elif array.dtype.kind == "U":
+        missing = missing | (np.char.strip(array) == "")
+    elif array.dtype.kind == "O":
         blank = [
             value is None or _is_nan(value) or (isinstance(value, str) and not value.strip()) for value in array.ravel().tolist()
         ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -122,15 +121,17 @@ def _metrics(
         "precision": resampled(both, found),
         "recall": resampled(both, held),
         "f1": resampled(2 * both, found + held),
-        "f1_macro": of_labels(partial(multilabel_f1, average="macro"), p),
-        "average_precision": of_labels(partial(multilabel_average_precision, average="macro"), p.astype(np.float64)),
+        "f1_macro": of_labels(lambda labels, given: multilabel_f1(labels, given, average="macro"), p),
+        "average_precision": of_labels(
+            lambda labels, given: multilabel_average_precision(labels, given, average="macro"), p.astype(np.float64)
+        ),
     }
 
 
 def _share(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[np.float64]:
     """Sum of `top` over sum of `bottom` of each resample."""
     of = bottom.sum(axis=1)
-    return np.divide(top.sum(axis=1), of, out=np.full(len(of), np.nan), where=of > 0)
+    return np.asarray(np.divide(top.sum(axis=1), of, out=np.full(len(of), np.nan), where=of > 0))
 
 
 def _per_label(y: NDArray[np.bool_], predicted: NDArray[np.bool_], names: list[str], confidence: float) -> dict[str, Estimate]:

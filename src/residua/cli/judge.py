@@ -1,0 +1,113 @@
+"""`residua judge`: arrays of any framework to an evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from residua.evaluation import Evidence
+    from residua.records import Evaluation
+
+_ARRAY = ".npy, .npz (or FILE.npz:NAME) or .csv (or FILE.csv:COLUMN)"
+
+
+def judge(
+    images: Annotated[str | None, typer.Option(help=f"Images, {_ARRAY}.", metavar="FILE")] = None,
+    reconstructions: Annotated[str | None, typer.Option(help="What the model made of them.", metavar="FILE")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="0/1, names (see --normal), classes, or a 0/1 matrix; empty cells are unlabelled.", metavar="FILE"),
+    ] = None,
+    scores: Annotated[str | None, typer.Option(help="One score an image, higher = more anomalous.", metavar="FILE")] = None,
+    train_scores: Annotated[
+        str | None, typer.Option(help="Scores or errors of training images, for overfitting.", metavar="FILE")
+    ] = None,
+    predictions: Annotated[
+        str | None, typer.Option(help="Classes, P(second class), or one column of probabilities a class.", metavar="FILE")
+    ] = None,
+    calibration_scores: Annotated[str | None, typer.Option(help="Scores on which --policy chooses.", metavar="FILE")] = None,
+    calibration_labels: Annotated[
+        str | None, typer.Option(help="Their labels; without them all are normal.", metavar="FILE")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Anomalous means a score above this.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="How to choose the threshold: 'false-alarms<=0.01', 'recall>=0.99', max-f1, ...")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="Show this metric alone.", metavar="NAME")] = None,
+    normal: Annotated[str | None, typer.Option(help="Labels that are normal, separated by commas.", metavar="LABEL,...")] = None,
+    confidence: Annotated[float, typer.Option(help="Of intervals and bounds.")] = 0.95,
+    prevalence: Annotated[float | None, typer.Option(help="Share of anomalies to expect in use, for precision and cost.")] = None,
+    seed: Annotated[int, typer.Option(help="Of resampled intervals.")] = 0,
+    json: Annotated[Path | None, typer.Option(help="Write the evaluation as JSON; - is standard output.", metavar="FILE")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.", metavar="FILE")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 if a finding is an error.")] = False,
+) -> None:
+    """Judge a model from its arrays alone: any framework, no torch.
+
+    A reconstructor, from images and reconstructions:
+
+        residua judge --images x.npy --reconstructions x_hat.npy
+
+    A detector, from scores and labels, with a threshold chosen on other images:
+
+        residua judge --scores s.csv --labels y.csv --normal good --calibration-scores c.csv --policy 'false-alarms<=0.01'
+
+    Per-image errors against a threshold; overfitting:
+
+        residua judge --scores errors.csv --threshold 0.004 --train-scores train_errors.csv
+
+    A classifier:
+
+        residua judge --labels y.npy --predictions probabilities.npy
+    """
+    from residua.cli.output import is_stdout, refuse_if_strict, show
+    from residua.judge import judge as judge_arrays
+
+    evaluation, evidence = judge_arrays(
+        images=images,
+        reconstructions=reconstructions,
+        labels=labels,
+        scores=scores,
+        train_scores=train_scores,
+        predictions=predictions,
+        calibration_scores=calibration_scores,
+        calibration_labels=calibration_labels,
+        threshold=threshold,
+        policy=policy,
+        metric=metric,
+        normal=normal,
+        confidence=confidence,
+        prevalence=prevalence,
+        seed=seed,
+    )
+    show(evaluation, evidence, json=json, html=html, title="residua judge")
+    if not is_stdout(json):
+        _print_table(evaluation, evidence)
+    refuse_if_strict(evaluation, strict=strict)
+
+
+_LONGEST_TABLE = 30
+
+
+def _print_table(evaluation: Evaluation, evidence: Evidence) -> None:
+    """The table an image, where it is short enough to read."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from residua.evaluation import per_image_table
+
+    errors = evidence.per_image.get("mse") if evidence.scores is None else evidence.scores
+    if errors is None or not 0 < len(errors) <= _LONGEST_TABLE:
+        return
+    point = evaluation.operating_point
+    rows = per_image_table(errors, ids=evidence.paths, threshold=None if point is None else point.threshold)
+    table = Table(*rows, box=None, header_style="dim", padding=(0, 2, 0, 1))
+    for cells in zip(*rows.values(), strict=True):
+        name, error, *flagged = cells
+        table.add_row(str(name), f"{error:.4g}", *("flagged" if flag else "" for flag in flagged))
+    console = Console()
+    console.print()
+    console.print(table)

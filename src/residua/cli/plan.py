@@ -1,0 +1,84 @@
+"""`residua plan`: how many images have to be labelled."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from residua.thresholds import DifferencePlan, Plan
+
+
+def plan(
+    policy: Annotated[
+        str | None, typer.Option(help="The promise: 'recall>=0.99', 'false-alarms<=0.01', 'precision>=0.9' or 'quantile:0.99'.")
+    ] = None,
+    difference: Annotated[
+        str | None, typer.Option(help="Two rates that should be told apart, such as 0.90:0.95.", metavar="RATE:RATE")
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Of the promise.")] = 0.95,
+    power: Annotated[float, typer.Option(help="With --difference: how often it should be found.")] = 0.8,
+    misses: Annotated[str, typer.Option(help="Numbers of faults to plan for.", metavar="N,...")] = "0,1,2",
+    json: Annotated[Path | None, typer.Option(help="Write the plan as JSON; - is standard output.", metavar="FILE")] = None,
+) -> None:
+    """How many normal and anomalous images it takes to show a promise, with none, one or two going wrong.
+
+    Examples:
+        residua plan --policy 'recall>=0.99'
+
+        residua plan --policy 'false-alarms<=0.01' --confidence 0.99
+
+        residua plan --difference 0.90:0.95
+    """
+    from residua import thresholds
+    from residua.cli.output import emit_json, is_stdout
+    from residua.errors import InputError
+
+    if (policy is None) == (difference is None):
+        got = "neither" if policy is None else "both"
+        raise InputError(f"plan: one of --policy and --difference must be given. Got {got}. Write --policy 'recall>=0.99'.")
+    told: Plan | DifferencePlan
+    if policy is not None:
+        told = thresholds.plan(policy, confidence=confidence, misses=_whole(misses))
+    else:
+        told = thresholds.plan_difference(*_two_rates(difference or ""), confidence=confidence, power=power)
+    if not is_stdout(json):
+        if isinstance(told, thresholds.Plan):
+            _print_rows(told)
+        typer.echo(told.meaning)
+    if json is not None:
+        emit_json(asdict(told), json)
+
+
+def _whole(text: str) -> tuple[int, ...]:
+    from residua.errors import InputError
+
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() for part in parts):
+        raise InputError(f"plan: --misses must be whole numbers, separated by commas. Got {text!r}. Write for instance 0,1,2.")
+    return tuple(int(part) for part in parts)
+
+
+def _two_rates(text: str) -> tuple[float, float]:
+    from residua.errors import InputError
+
+    try:
+        first, second = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise InputError(f"plan: --difference must be two rates. Got {text!r}. Write for instance 0.90:0.95.") from None
+    return first, second
+
+
+def _print_rows(told: Plan) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(told.fault, f"{told.kind} images", box=None, header_style="dim", padding=(0, 2, 0, 1))
+    for row in told.rows:
+        table.add_row(str(row.n_faults), f"{row.n_images:,}")
+    console = Console()
+    console.print(table)
+    console.print()

@@ -1,0 +1,55 @@
+"""`residua threshold`: another operating point for a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from residua.records import OperatingPoint
+
+
+def threshold(
+    run: Annotated[Path, typer.Argument(help="The folder that fit wrote.", metavar="RUN")],
+    source: Annotated[
+        str | None, typer.Argument(help="Calibration images; without them the run's own.", metavar="[SOURCE]")
+    ] = None,
+    policy: Annotated[
+        str, typer.Option(help="'false-alarms<=0.01', 'recall>=0.99', max-f1, cost:20:1, quantile:0.99, 0.004.")
+    ] = "",
+    confidence: Annotated[float, typer.Option(help="Of bounds and intervals.")] = 0.95,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the operating point as JSON; - is standard output.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Choose the threshold of a run anew, by a policy, on its calibration images or on others.
+
+    Examples:
+        residua threshold runs/parts --policy 'false-alarms<=0.01'
+
+        residua threshold runs/parts labelled/ --policy 'recall>=0.95'
+    """
+    from residua.errors import PolicyError
+
+    if not policy:
+        raise PolicyError("threshold: --policy must be given. Got none. Write for instance --policy 'false-alarms<=0.01'.")
+    from residua.cli.output import emit_json, is_stdout
+    from residua.experiment import change_threshold
+    from residua.thresholds import parse_policy
+
+    point = change_threshold(run, str(parse_policy(policy)), source=source, confidence=confidence)
+    if not is_stdout(json):
+        _print_point(point)
+    if json is not None:
+        emit_json(point.model_dump(mode="json"), json)
+
+
+def _print_point(point: OperatingPoint) -> None:
+    typer.echo(f"Threshold {point.threshold:.6g} ({point.policy})")
+    typer.echo(point.how)
+    for name, rate in point.rates.items():
+        bounds = "" if rate.low is None or rate.high is None else f" [{rate.low:.3g}, {rate.high:.3g}]"
+        value = "undefined" if rate.value is None else f"{rate.value:.3g}"
+        typer.echo(f"  {name.replace('_', ' ')} {value}{bounds} on {rate.n} calibration images")

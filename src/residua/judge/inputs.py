@@ -1,0 +1,101 @@
+"""What was given to the judge, which of it goes together, and how decisions are to be made."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems
+from residua.errors import InputError, ShapeError
+from residua.judge.reading import Column
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What was given, read but not yet judged; None where it was not."""
+
+    images: Column | None
+    reconstructions: Column | None
+    labels: Column | None
+    scores: Column | None
+    train_scores: Column | None
+    predictions: Column | None
+    calibration_scores: Column | None
+    calibration_labels: Column | None
+
+    @property
+    def ids(self) -> NDArray[Any] | None:
+        """The first column of ids that came with per-image values."""
+        given = (self.scores, self.predictions, self.images, self.labels, self.reconstructions)
+        return next((column.ids for column in given if column is not None and column.ids is not None), None)
+
+    def check_ids(self, problems: Problems) -> None:
+        """Note a problem where two files name the same rows differently: then their rows are not the same images."""
+        columns = {"images": self.images, "reconstructions": self.reconstructions, "labels": self.labels, "scores": self.scores}
+        columns["predictions"] = self.predictions
+        named = [(name, column.ids) for name, column in columns.items() if column is not None and column.ids is not None]
+        for (first, ids), (second, others) in itertools.pairwise(named):
+            if len(ids) == len(others) and (differ := np.flatnonzero(ids.astype(str) != others.astype(str))).size:
+                row = int(differ[0])
+                got = f"{ids[row]!s} and {others[row]!s} for image {row + 1}"
+                problems.add(
+                    f"--{first} and --{second} must list the same images in the same order", got, "Sort both by id", ShapeError
+                )
+
+    def names(self, n_images: int) -> NDArray[Any]:
+        """A name for each image: the ids that were given, else 1, 2, 3, ..."""
+        if self.ids is not None and len(self.ids) == n_images:
+            return np.asarray(self.ids, dtype=object)
+        return np.array([str(i + 1) for i in range(n_images)], dtype=object)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How decisions are to be made, if at all."""
+
+    threshold: float | None
+    policy: str | None
+    normal: str | None
+    confidence: float
+    prevalence: float | None
+
+
+def check_combination(names: set[str], decision: Decision, problems: Problems) -> None:
+    """Note what is missing or contradicts itself among the options named."""
+
+    def need(name: str, with_it: str) -> None:
+        if name in names and with_it not in names:
+            problems.add(f"--{name} needs --{with_it}", f"no --{with_it}", f"Pass --{with_it} too", InputError)
+
+    if not names & {"images", "reconstructions", "scores", "predictions"}:
+        got = ", ".join(f"--{name}" for name in sorted(names)) or "nothing"
+        problems.add(
+            "something to judge must be given",
+            got,
+            "Pass --images with --reconstructions, --scores, or --predictions with --labels",
+        )
+    need("images", "reconstructions")
+    need("reconstructions", "images")
+    need("predictions", "labels")
+    need("calibration-labels", "calibration-scores")
+    if {"scores", "predictions"} <= names:
+        problems.add(
+            "one model is judged at a time", "--scores and --predictions", "Judge the detector and the classifier in two calls"
+        )
+    if decision.threshold is not None and decision.policy is not None:
+        got = f"--threshold {decision.threshold} and --policy {decision.policy}"
+        problems.add("the threshold is either given or chosen", got, "Drop one of them")
+    if decision.threshold is not None and not np.isfinite(decision.threshold):
+        problems.add("--threshold must be a finite number", f"{decision.threshold}", "Write for instance 0.004")
+    if "predictions" in names and (decision.threshold is not None or decision.policy is not None):
+        problems.add(
+            "--threshold and --policy are for scores", "--predictions", "Pass a detector's --scores, or drop the threshold"
+        )
+    if "calibration-scores" in names and decision.policy is None:
+        problems.add(
+            "--calibration-scores needs a --policy that chooses on them", "no --policy", "Pass --policy 'false-alarms<=0.01'"
+        )

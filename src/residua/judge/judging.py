@@ -1,0 +1,157 @@
+"""From whatever arrays somebody has to an evaluation and the evidence behind it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems
+from residua.errors import PolicyError
+from residua.evaluation import Evidence, evaluate_classification, evaluate_reconstruction
+from residua.evaluation.labels import without_missing
+from residua.evaluation.reconstruction import per_image_errors
+from residua.evaluation.scales import to_unit_range
+from residua.judge import reading
+from residua.judge.detector import judge_scores
+from residua.judge.gallery import worst_images
+from residua.judge.inputs import Decision, Inputs, check_combination
+from residua.judge.metric import asked_for
+from residua.metrics._classes import classified
+from residua.records import Evaluation
+from residua.thresholds import parse_policy
+
+
+def judge(
+    *,
+    images: Any = None,
+    reconstructions: Any = None,
+    labels: Any = None,
+    scores: Any = None,
+    train_scores: Any = None,
+    predictions: Any = None,
+    calibration_scores: Any = None,
+    calibration_labels: Any = None,
+    threshold: float | None = None,
+    policy: str | None = None,
+    metric: str | None = None,
+    normal: str | None = None,
+    confidence: float = 0.95,
+    prevalence: float | None = None,
+    seed: int = 0,
+) -> tuple[Evaluation, Evidence]:
+    """Judge a model from its arrays alone; every array may be a path to a ``.npy``, ``.npz`` or ``.csv`` file.
+
+    Images with reconstructions are judged as a reconstructor; with labels, a threshold or a policy too, their ``mse`` is the
+    score of a detector. Scores are judged as a detector's, predictions with labels as a classifier's.
+
+    Parameters
+    ----------
+    images, reconstructions : array, (n_images, height, width[, channels]) or (n_images, n_pixels), or path
+    labels : array, (n_images,), or a 0/1 matrix, or path
+    scores : float array, (n_images,), or path
+        Higher = more anomalous.
+    train_scores : float array, (n,), or path
+        Scores (or errors) of training images, or their mean as a single number.
+    predictions : array, (n_images,) or (n_images, n_classes), or path
+        Integers or strings are classes; one float column is P(second class); several are probabilities.
+    calibration_scores, calibration_labels
+        Where a policy chooses the threshold. Without them it is chosen on the judged images, with a finding that says how
+        much that flatters.
+    threshold, policy
+        A number, or a policy as for `residua.thresholds.parse_policy`.
+    metric : str, optional
+        The one asked for; of a model that does not classify, ``accuracy`` is refused by a finding of severity error.
+    normal : str, optional
+        The normal labels, separated by commas.
+    confidence, prevalence, seed
+        See `choose_threshold`.
+
+    Raises
+    ------
+    InputError
+        All problems of the call at once.
+
+    Examples
+    --------
+    >>> record, evidence = judge(scores=[0.002, 0.0015, 0.005, 0.0008, 0.007], threshold=0.004)
+    >>> [str(name) for name, score in zip(evidence.paths, evidence.scores) if score > record.operating_point.threshold]
+    ['3', '5']
+    """
+    problems = Problems("judge")
+    given = Inputs(
+        reading.read(images, reading.IMAGES, problems),
+        reading.read(reconstructions, reading.RECONSTRUCTIONS, problems),
+        reading.read(labels, reading.LABELS, problems),
+        reading.read(scores, reading.SCORES, problems),
+        reading.read(train_scores, reading.TRAIN_SCORES, problems),
+        reading.read(predictions, reading.PREDICTIONS, problems),
+        reading.read(calibration_scores, reading.CALIBRATION_SCORES, problems),
+        reading.read(calibration_labels, reading.CALIBRATION_LABELS, problems),
+    )
+    asked = {"images": images, "reconstructions": reconstructions, "labels": labels, "scores": scores, "predictions": predictions}
+    asked |= {"calibration-scores": calibration_scores, "calibration-labels": calibration_labels, "train-scores": train_scores}
+    decision = Decision(threshold, policy, normal, confidence, prevalence)
+    check_combination({name for name, value in asked.items() if value is not None}, decision, problems)
+    if policy is not None:
+        _check_policy(policy, problems)
+    given.check_ids(problems)
+    problems.raise_any()
+    if given.predictions is not None and given.labels is not None:
+        evaluation, evidence = _judge_classes(given, given.labels.values, given.predictions.values, decision, seed)
+    elif given.scores is not None:
+        evaluation, evidence = judge_scores(given, given.scores.values, decision, seed)
+    else:
+        evaluation, evidence = _judge_pictures(given, decision, seed)
+    evaluation = evaluation.model_copy(
+        update={"provenance": {"judged": {name: _described(value) for name, value in asked.items() if value is not None}}}
+    )
+    return asked_for(metric, evaluation, given.images, given.reconstructions), evidence
+
+
+def _check_policy(policy: str, problems: Problems) -> None:
+    try:
+        parse_policy(policy)
+    except PolicyError as error:
+        mend = str(error).rpartition(". ")[2] if ". " in str(error) else str(error)
+        problems.add(
+            "--policy must be one that residua knows, with numbers it can take", repr(policy), mend.rstrip(".?"), PolicyError
+        )
+
+
+def _described(value: Any) -> str:
+    return str(value) if isinstance(value, str) or hasattr(value, "__fspath__") else f"array {np.shape(value)}"
+
+
+def _judge_classes(given: Inputs, labels: Any, predictions: Any, decision: Decision, seed: int) -> tuple[Evaluation, Evidence]:
+    evaluation = evaluate_classification(labels, predictions, confidence=decision.confidence, seed=seed)
+    names = given.names(len(labels))
+    if np.ndim(labels) == 2 and np.shape(labels)[1] > 1:
+        return evaluation, Evidence(paths=names)
+    y = without_missing(labels).reshape(len(names))
+    known = np.array([value is not None for value in y.tolist()], np.bool_)
+    kept = np.array(y[known].tolist())
+    read = classified("judge", kept, np.asarray(predictions)[known], None)
+    hard = np.eye(len(read.classes), dtype=np.float32)[read.predicted]
+    shown = hard if read.probabilities is None else read.probabilities
+    return evaluation, Evidence(paths=names[known], labels=kept.astype(object), probabilities=shown, classes=read.classes)
+
+
+def _judge_pictures(given: Inputs, decision: Decision, seed: int) -> tuple[Evaluation, Evidence]:
+    """Judge reconstructions; with labels, a threshold or a policy, their mse as a detector's score too."""
+    images, reconstructions = (None if column is None else column.values for column in (given.images, given.reconstructions))
+    train = None if given.train_scores is None else given.train_scores.values
+    evaluation = evaluate_reconstruction(images, reconstructions, train_errors=train, confidence=decision.confidence, seed=seed)
+    x, r, _ = to_unit_range(images, reconstructions, Problems("judge"))
+    columns: dict[str, NDArray[Any]] = dict(per_image_errors(x, r))
+    gallery = worst_images(x, r, columns["mse"])
+    if given.labels is None and decision.threshold is None and decision.policy is None:
+        return evaluation, Evidence(paths=given.names(len(x)), per_image=columns, gallery=gallery)
+    detection, evidence = judge_scores(given, columns["mse"], decision, seed)
+    told = {finding.code for finding in detection.findings}
+    more = tuple(finding for finding in evaluation.findings if finding.code not in told)
+    merged = {"metrics": {**detection.metrics, **evaluation.metrics}, "findings": (*detection.findings, *more)}
+    kept = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
+    return detection.model_copy(update=merged), Evidence(**{**kept, "per_image": columns, "gallery": gallery})

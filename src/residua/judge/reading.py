@@ -1,0 +1,137 @@
+"""Arrays from ``.npy``, ``.npz`` and ``.csv`` files of any framework, without pickle, with every problem told at once."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems
+from residua.errors import ShapeError, SourceError
+from residua.evaluation.labels import without_missing
+from residua.judge.table import read_table
+
+LIMIT_MEGABYTES = 16_384
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a file is read as: the option's name, the array or column names it goes by, and whether it holds numbers."""
+
+    name: str
+    known_as: tuple[str, ...]
+    is_numeric: bool = True
+    is_matrix: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """What was read: values, and the ids that stood beside them (None without such a column)."""
+
+    values: NDArray[Any]
+    ids: NDArray[Any] | None = None
+
+
+IMAGES = Role("images", ("images", "x", "x_test", "arr_0", "inputs", "originals"), is_matrix=True)
+RECONSTRUCTIONS = Role(
+    "reconstructions", ("reconstructions", "x_hat", "decoded", "reconstructed", "outputs", "arr_0", "x"), is_matrix=True
+)
+_SCORE_NAMES = ("scores", "score", "anomaly_score", "anomaly_scores", "error", "errors", "reconstruction_error", "mse", "arr_0")
+SCORES = Role("scores", _SCORE_NAMES)
+TRAIN_SCORES = Role("train-scores", ("train_scores", "train_errors", *_SCORE_NAMES))
+CALIBRATION_SCORES = Role("calibration-scores", ("calibration_scores", *_SCORE_NAMES))
+_LABEL_NAMES = ("labels", "label", "y", "y_test", "y_true", "target", "targets", "class", "truth", "anomalous", "arr_0")
+LABELS = Role("labels", _LABEL_NAMES, is_numeric=False, is_matrix=True)
+CALIBRATION_LABELS = Role("calibration-labels", ("calibration_labels", *_LABEL_NAMES), is_numeric=False)
+PREDICTIONS = Role(
+    "predictions",
+    ("predictions", "prediction", "y_pred", "predicted", "probabilities", "outputs", "arr_0"),
+    is_numeric=False,
+    is_matrix=True,
+)
+
+
+def read(source: Any, role: Role, problems: Problems) -> Column | None:
+    """Read one argument: an array as it is, a path from its file; None (and a problem) where it can't be.
+
+    ``file.npz:NAME`` and ``file.csv:COLUMN`` name one array or column of several.
+    """
+    if source is None:
+        return None
+    if not isinstance(source, str | Path):
+        return Column(source if isinstance(source, np.ma.MaskedArray) else without_missing(source))
+    path, wanted = _split(str(source))
+    kind = path.suffix.lower()
+    where = f"--{role.name} {path}"
+    try:
+        if not path.is_file():
+            problems.add(
+                f"{where} must be a file", "a folder" if path.is_dir() else "nothing there", "Check the path", SourceError
+            )
+        elif path.stat().st_size == 0:
+            problems.add(f"{where} must not be empty", "an empty file", "Write the array again", SourceError)
+        elif path.stat().st_size > LIMIT_MEGABYTES * 2**20:
+            problems.add(
+                f"{where} must have at most {LIMIT_MEGABYTES} MB", f"{path.stat().st_size >> 20} MB", "Judge a part", SourceError
+            )
+        elif kind == ".npy":
+            return Column(_npy(path))
+        elif kind == ".npz":
+            return _npz(path, wanted, role, where, problems)
+        elif kind in (".csv", ".tsv", ".txt"):
+            table = read_table(path, wanted, role, where, problems=problems)
+            return None if table is None else Column(*table)
+        else:
+            problems.add(
+                f"{where} must be .npy, .npz or .csv", kind or "no ending", "Save it with numpy.save, or as CSV", SourceError
+            )
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, UnicodeDecodeError) as error:
+        mend = (
+            "Write it again with numpy.save; objects (pickle) are never loaded" if kind != ".csv" else "Write it again as UTF-8"
+        )
+        problems.add(
+            f"{where} must be readable", str(error).splitlines()[0] if str(error) else type(error).__name__, mend, SourceError
+        )
+    return None
+
+
+def _split(text: str) -> tuple[Path, str | None]:
+    """``file.npz:NAME`` into its parts; a colon elsewhere belongs to the path."""
+    path = Path(text)
+    head, colon, name = text.rpartition(":")
+    if colon and not path.exists() and Path(head).suffix.lower() in (".npz", ".csv", ".tsv", ".txt"):
+        return Path(head), name
+    return path, None
+
+
+def _npy(path: Path) -> NDArray[Any]:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return np.asarray(array)
+
+
+def _npz(path: Path, wanted: str | None, role: Role, where: str, problems: Problems) -> Column | None:
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(info.file_size for info in archive.infolist())
+    if unpacked > LIMIT_MEGABYTES * 2**20:
+        got = f"{unpacked >> 20} MB unpacked"
+        problems.add(f"{where} must hold at most {LIMIT_MEGABYTES} MB", got, "Judge a part", SourceError)
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        name = wanted or _chosen(arrays.files, role)
+        if name not in arrays.files:
+            listed = ", ".join(arrays.files[:8]) or "no array"
+            mend = f"Name one: {path.name}:{arrays.files[0]}" if arrays.files else "Write it again with numpy.savez"
+            problems.add(f"{where} must hold an array {wanted or 'called ' + role.known_as[0]}", listed, mend, ShapeError)
+            return None
+        ids = next((arrays[key] for key in ("ids", "paths", "id", "path") if key in arrays.files and key != name), None)
+        return Column(arrays[name], ids)
+
+
+def _chosen(names: list[str], role: Role) -> str | None:
+    if len(names) == 1:
+        return names[0]
+    return next((known for known in role.known_as if known in names), None)
