@@ -21,9 +21,9 @@ from residua.metrics._confidence import check_confidence, logit_interval, studen
 from residua.metrics._ranks import labelled_scores, places, sorted_class
 from residua.records import Estimate
 
-# Counts drawn at once, and in all before the delta method takes over (about a second).
+# Counts drawn at once, and in all before the delta method takes over.
 _ENTRIES = 1_000_000
-_DRAWN_UP_TO = 20_000_000
+_DRAWN_UP_TO = 5_000_000
 
 
 @dataclass(frozen=True)

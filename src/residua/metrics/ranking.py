@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import RangeError
-from residua.metrics._ranks import labelled_scores, places, sorted_class, twice_wins
+from residua.metrics._ranks import insertion_points, labelled_scores, places, sorted_class, twice_wins
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]
 
@@ -248,9 +248,12 @@ def precision_recall_curve(labels: Any, scores: Any, *, max_points: int | None =
 def _counts(where: str, labels: Any, scores: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
     """False and true positives at ``score >= threshold``, for every distinct score, descending."""
     truth, values = labelled_scores(where, labels, scores)
-    thresholds = np.unique(values)[::-1]
-    negatives, positives = sorted_class(truth, values, False), sorted_class(truth, values, True)
-    return _at_least(negatives, thresholds), _at_least(positives, thresholds), thresholds
+    everybody, positives = np.sort(values), sorted_class(truth, values, True)
+    first = np.flatnonzero(np.concatenate(([True], everybody[1:] != everybody[:-1]))[: len(everybody)])
+    thresholds = everybody[first]
+    below = [left for _, _, left, _ in insertion_points(positives, thresholds)]
+    true = len(positives) - np.concatenate([np.zeros(0, np.int64), *below])
+    return (len(everybody) - first - true)[::-1], true[::-1], thresholds[::-1]
 
 
 def _share(counts: NDArray[np.int64]) -> NDArray[np.float64]:
