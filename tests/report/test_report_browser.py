@@ -179,6 +179,16 @@ def test_the_gallery_says_what_is_caught_and_missed_and_filters_by_it(open_page)
     assert page.locator("#job0 .none-here").is_visible()
 
 
+def test_a_long_gallery_shows_its_ends_until_asked_for_all(open_page):
+    page = open_page()
+    figures = page.locator("#job0 figure:visible")
+    assert figures.count() == 18
+    page.click("#job0 .more")
+    assert figures.count() == 22 and not page.locator("#job0 .more").is_visible()
+    page.click("#job0 .chips [data-verdict=all]")
+    assert figures.count() == 18
+
+
 def column(page, number):
     return page.eval_on_selector_all(f"#job0 .images tbody tr td:nth-child({number})", "all => all.map(cell => cell.textContent)")
 

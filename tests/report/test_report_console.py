@@ -5,7 +5,7 @@ from report_samples import HOSTILE, detector, reconstructor
 from rich.console import Console
 
 from residua.evaluation.evidence import Evidence
-from residua.records import Evaluation, Finding, OperatingPoint
+from residua.records import Estimate, Evaluation, Finding, OperatingPoint
 from residua.report import print_evaluation
 
 
@@ -50,6 +50,16 @@ def test_text_with_brackets_is_not_taken_for_markup():
 def test_an_evaluation_without_metrics_says_so():
     text = printed(Evaluation(job="classify", n_images=0, split="test"))
     assert "No metric of this job could be measured" in text
+
+
+def test_classes_are_listed_by_recall_the_lowest_first():
+    metrics = {"accuracy": Estimate(value=0.7)}
+    for name, recall in (("owl", 0.9), ("cat", 0.2), ("[x]", None), ("dog", 0.5)):
+        metrics |= {f"recall[{name}]": Estimate(value=recall), f"precision[{name}]": Estimate(value=0.75)}
+    text = printed(Evaluation(job="classify", n_images=9, split="test", metrics=metrics))
+    rows = [line.split() for line in text.splitlines() if line.split()[:1] in (["cat"], ["dog"], ["owl"])]
+    assert rows == [["cat", "0.200", "0.750"], ["dog", "0.500", "0.750"], ["owl", "0.900", "0.750"]]
+    assert "[x]" not in text
 
 
 def test_a_reconstructor_is_compared_where_lower_is_better():

@@ -101,6 +101,7 @@ def test_text_from_outside_stays_text(full, outline):
     assert "onerror" not in {name for _, attrs in outline.tags for name in attrs}
     assert len(outline.scripts) == 4
     assert any(HOSTILE in text for text in outline.texts)
+    assert f"Neighbours win {HOSTILE}" in "".join(outline.texts)
 
 
 def test_a_hostile_path_and_label_survive_as_data():

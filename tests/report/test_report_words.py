@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from report_samples import detector
 
+from residua.evaluation import evaluate_classification, evaluate_detection, evaluate_reconstruction
 from residua.records import Estimate, Evaluation
 from residua.report import to_json, words, write_json
 from residua.report.bars import interval_bar, scale_of
@@ -56,7 +57,7 @@ def test_the_first_sentence_names_the_strongest_baseline():
     values = {"weak": {"mse": Estimate(value=0.5)}, "pca": {"mse": Estimate(value=0.02)}, "none": {"mse": Estimate(value=None)}}
     record = Evaluation(job="reconstruct", n_images=1, split="new", metrics={"mse": Estimate(value=0.03)}, baselines=values)
     said = words.verdict(record)
-    assert said.startswith("Mean squared error 0.03 on 1 image (new). The strongest baseline, PCA (0.02), is clearly better")
+    assert said.startswith("Mean squared error 0.0300 on 1 image (new). The strongest baseline, PCA (0.0200), is clearly better")
 
 
 def test_a_headline_without_a_value_gives_way_to_the_next():
@@ -71,6 +72,28 @@ def test_an_interval_of_decibels_names_its_unit_once():
 def test_unknown_metrics_and_top_k_are_spelled_out():
     assert words.metric_words("top_3_accuracy").label == "Top-3 accuracy"
     assert words.metric_words("my_own_rate").label == "My own rate"
+    of_one_class = words.metric_words("brier_score[a[0]]")
+    assert of_one_class.label == "Brier score of a[0]" and not of_one_class.higher_is_better
+
+
+def test_every_metric_that_an_evaluation_can_hold_has_words():
+    rng = np.random.default_rng(0)
+    images = rng.random((40, 48, 48, 1))
+    errors, labels = rng.random((40, 48, 48)), np.arange(40) % 2
+    masks = [errors[i] > 0.9 if labels[i] else None for i in range(40)]
+    records = (
+        evaluate_reconstruction(images, images * 0.9),
+        evaluate_detection(labels, rng.random(40), operating_point=0.5, masks=masks, maps=list(errors)),
+        evaluate_classification(np.arange(40) % 6, rng.dirichlet(np.ones(6), 40)),
+        evaluate_classification(rng.random((40, 3)) > 0.5, rng.random((40, 3))),
+    )
+    unknown = {name for record in records for name in record.metrics if not words.metric_words(name.partition("[")[0]).meaning}
+    assert unknown == set()
+
+
+def test_metrics_speak_of_classes_where_the_job_is_to_classify():
+    assert "abnormal" in words.meaning("recall", "detect")
+    assert "class" in words.meaning("recall", "classify") and "abnormal" not in words.meaning("roc_auc", "classify")
 
 
 def test_bars_keep_value_interval_and_rivals_on_the_scale():

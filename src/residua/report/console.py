@@ -16,6 +16,7 @@ from residua.report.gallery import ranking_values
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 _WORST = 5
+_CLASSES = 12
 
 
 def print_evaluation(evaluation: Evaluation, evidence: Evidence | None = None, *, console: Console | None = None) -> None:
@@ -44,7 +45,7 @@ def print_evaluation(evaluation: Evaluation, evidence: Evidence | None = None, *
     console = console or Console()
     console.print(Text(words.JOB_TITLES[evaluation.job], style="bold"))
     console.print(Text(words.verdict(evaluation)))
-    for part in (_metrics(evaluation), _baselines(evaluation)):
+    for part in (_metrics(evaluation), _per_class(evaluation), _baselines(evaluation)):
         if part is not None:
             console.print()
             console.print(Padding(part, (0, 0, 0, 1), expand=False))
@@ -69,10 +70,25 @@ def _metrics(evaluation: Evaluation) -> Table | None:
     names = words.headline_names(evaluation)
     table = _grid("", "", "", show_header=False)
     table.columns[0].no_wrap = table.columns[1].no_wrap = True  # so that a narrow terminal cuts the meaning, not the numbers
-    for name in [*names, *(name for name in evaluation.metrics if name not in names)]:
-        about = words.metric_words(name)
-        meaning = Text(about.meaning, style="dim", no_wrap=True, overflow="ellipsis")
-        table.add_row(Text(about.label), Text(words.interval(name, evaluation.metrics[name])), meaning)
+    for name in [*names, *(name for name in evaluation.metrics if name not in names and "[" not in name)]:
+        meaning = Text(words.meaning(name, evaluation.job), style="dim", no_wrap=True, overflow="ellipsis")
+        table.add_row(Text(words.metric_words(name).label), Text(words.interval(name, evaluation.metrics[name])), meaning)
+    return table
+
+
+def _per_class(evaluation: Evaluation) -> Table | None:
+    """The classes with the lowest recall; their metrics are named ``recall[CLASS]``."""
+    recalls = {name: one for name, one in evaluation.metrics.items() if name.startswith("recall[") and one.value is not None}
+    if not recalls:
+        return None
+    lowest = sorted(recalls, key=lambda name: recalls[name].value or 0.0)[:_CLASSES]
+    table = _grid(
+        "Class" if len(lowest) == len(recalls) else f"Class ({len(lowest)} lowest of {len(recalls)})", "Recall", "Precision", "F1"
+    )
+    for name in lowest:
+        others = (name.replace("recall", other, 1) for other in ("recall", "precision", "f1"))
+        cells = (words.interval(one, evaluation.metrics[one]) if one in evaluation.metrics else "" for one in others)
+        table.add_row(Text(name[len("recall[") : -1]), *(Text(cell) for cell in cells))
     return table
 
 

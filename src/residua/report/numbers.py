@@ -28,6 +28,7 @@ def metrics(key: str, evaluation: Evaluation) -> Html | None:
 def _card(name: str, evaluation: Evaluation) -> Html:
     estimate, about = evaluation.metrics[name], words.metric_words(name)
     rivals = {title: values[name] for title, values in evaluation.baselines.items() if name in values}
+    meaning = words.meaning(name, evaluation.job)
     better = "higher is better" if about.higher_is_better else "lower is better"
     return element(
         "article",
@@ -35,7 +36,7 @@ def _card(name: str, evaluation: Evaluation) -> Html:
         element("p", words.number(estimate.value, about.kind), class_="big"),
         element("p", _interval_words(name, estimate), class_="interval"),
         interval_bar(name, estimate, rivals, scale_of(name, [estimate, *rivals.values()])),
-        element("p", f"{about.meaning}; {better}" if about.meaning else better, class_="small"),
+        element("p", f"{meaning}; {better}" if meaning else better, class_="small"),
         element("p", f"n = {estimate.n:,}", class_="small count") if estimate.n else None,
         class_="card",
     )
@@ -52,14 +53,15 @@ def _interval_words(name: str, estimate: Estimate) -> str:
 def _other_metrics(names: list[str], evaluation: Evaluation) -> Html | None:
     if not names:
         return None
-    rows = (_metric_row(name, evaluation.metrics[name]) for name in names)
+    rows = (_metric_row(name, evaluation) for name in names)
     listed = scroller(table(("Metric", "Value [interval]", "n", "What it is"), rows), "Further metrics")
     return element("details", element("summary", f"{len(names)} more"), listed)
 
 
-def _metric_row(name: str, estimate: Estimate) -> Html:
-    about = words.metric_words(name)
-    return row(about.label, words.interval(name, estimate), f"{estimate.n:,}", prose(about.meaning))
+def _metric_row(name: str, evaluation: Evaluation) -> Html:
+    estimate = evaluation.metrics[name]
+    cells = words.interval(name, estimate), f"{estimate.n:,}", prose(words.meaning(name, evaluation.job))
+    return row(words.metric_words(name).label, *cells)
 
 
 def baselines(key: str, evaluation: Evaluation) -> Html | None:

@@ -11,6 +11,7 @@ from residua.report.tables import prose, row, scroller, table, terms
 
 _FACTS = (
     ("source", "Source"),
+    ("judged_on", "Judged on"),
     ("normal", "Normal"),
     ("recipe", "Recipe"),
     ("architecture", "Architecture"),
@@ -99,8 +100,11 @@ def _finding(finding: Finding) -> Html:
     pairs = ((words.spelled(name), words.value_words(value)) for name, value in finding.measured.items())
     measured = terms(pairs, "measured") if finding.measured else None
     advice = element("p", element("strong", "What to do: "), finding.what_to_do) if finding.what_to_do else None
+    loud, rest = words.first_sentence(finding.meaning)
     badge = element("span", finding.severity, class_=f"badge {finding.severity}")
-    body = element("div", element("p", finding.meaning, class_="meaning"), advice, measured, element("code", finding.code))
+    body = element(
+        "div", element("p", element("strong", loud), rest, class_="meaning"), advice, measured, element("code", finding.code)
+    )
     return element("li", badge, body, class_=f"finding {finding.severity}")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from residua.records import Estimate, Evaluation, Finding, Job, OperatingPoint, Severity
@@ -30,14 +31,28 @@ METRICS: dict[str, MetricWords] = {
     "recall": MetricWords("Recall", True, "share", "of the abnormal images, how many are flagged"),
     "f1": MetricWords("F1", True, "share", "harmonic mean of precision and recall"),
     "false_alarm_rate": MetricWords("False-alarm rate", False, "share", "of the normal images, how many are flagged"),
+    "flagged_rate": MetricWords("Flagged", False, "share", "of all images, how many are flagged"),
     "accuracy": MetricWords("Accuracy", True, "share", "share of images whose class is right"),
     "balanced_accuracy": MetricWords("Balanced accuracy", True, "share", "recall averaged over the classes"),
+    "f1_macro": MetricWords("F1, mean over classes", True, "share", "each class counts the same"),
+    "f1_weighted": MetricWords("F1, weighted", True, "share", "each image counts the same"),
+    "matthews_correlation": MetricWords("Matthews correlation", True, "share", "1 is perfect, 0 is chance"),
+    "cohen_kappa": MetricWords("Cohen's kappa", True, "share", "agreement beyond chance; 1 is perfect"),
+    "brier_score": MetricWords("Brier score", False, "share", "squared distance of the probabilities from the truth"),
+    "expected_calibration_error": MetricWords("Calibration error", False, "share", "stated confidence minus share that is right"),
+    "element_wise_accuracy": MetricWords("Element-wise accuracy", True, "share", "flattering where few labels hold"),
+    "hamming_loss": MetricWords("Hamming loss", False, "share", "share of labels that are wrong"),
     "log_loss": MetricWords("Log loss", False, "plain", "how surprised the probabilities are by the truth"),
     "mse": MetricWords("Mean squared error", False, "error", "per pixel, images in [0, 1]"),
     "mae": MetricWords("Mean absolute error", False, "error", "per pixel, images in [0, 1]"),
     "rmse": MetricWords("Root mean squared error", False, "error", "per pixel, images in [0, 1]"),
     "psnr": MetricWords("PSNR", True, "decibel", "mean over images of the peak signal-to-noise ratio"),
     "ssim": MetricWords("SSIM", True, "share", "structural similarity; 1 is identical"),
+    "ms_ssim": MetricWords("Multi-scale SSIM", True, "share", "structural similarity over several scales; 1 is identical"),
+    "msgms": MetricWords("Gradient similarity", True, "share", "of edges, over several scales; 1 is identical"),
+    "contrast_normalised_error": MetricWords(
+        "Contrast-normalised error", False, "error", "does not shrink when an image is dimmed"
+    ),
     "kl_divergence": MetricWords("KL divergence", False, "error", "between image and reconstruction, read as distributions"),
     "pixel_roc_auc": MetricWords("Pixel ROC AUC", True, "share", "chance that a defect pixel's error exceeds a good pixel's"),
     "pixel_average_precision": MetricWords(
@@ -45,6 +60,12 @@ METRICS: dict[str, MetricWords] = {
     ),
     "precision_at_prevalence": MetricWords("Precision at the stated prevalence", True, "share", "as it would be in production"),
     "aupro": MetricWords("AUPRO", True, "share", "overlap with each defect region, up to 30% false pixels"),
+}
+_IN_CLASSES = {
+    "roc_auc": "chance that an image of a class scores above one that is not, mean over the classes",
+    "average_precision": "precision averaged over all recalls, mean over the classes",
+    "precision": "of the images said to be of a class, how many are",
+    "recall": "of the images of a class, how many are recognised",
 }
 HEADLINE: dict[Job, tuple[str, ...]] = {
     "reconstruct": ("mse", "psnr", "ssim", "mae"),
@@ -65,11 +86,21 @@ BASELINES = {
 
 
 def metric_words(name: str) -> MetricWords:
-    """The words for a metric; an unknown one is spelled out and taken as higher-is-better."""
+    """The words for a metric; ``recall[cat]`` is of one class; an unknown one is spelled out, and higher taken for better."""
+    general, bracket, one_class = name.partition("[")
+    if bracket and one_class.endswith("]"):
+        words = metric_words(general)
+        return replace(words, label=f"{words.label} of {one_class[:-1]}", meaning="")
     if name.startswith("top_") and name.endswith("_accuracy"):
         k = name.removeprefix("top_").removesuffix("_accuracy")
         return MetricWords(f"Top-{k} accuracy", True, "share", f"share of images whose class is among the {k} most probable")
     return METRICS.get(name) or MetricWords(spelled(name), True, "plain", "")
+
+
+def meaning(name: str, job: Job) -> str:
+    """What a metric says, in the words of the job."""
+    in_classes = _IN_CLASSES.get(name) if job == "classify" else None
+    return in_classes or metric_words(name).meaning
 
 
 def spelled(name: str) -> str:
@@ -80,6 +111,8 @@ def spelled(name: str) -> str:
     >>> spelled("train_loss")
     'Train loss'
     """
+    if name in METRICS:
+        return METRICS[name].label
     text = name.replace("_", " ").strip()
     return text[:1].upper() + text[1:]
 
@@ -103,6 +136,8 @@ def number(value: float | None, kind: Kind = "plain") -> str:
         return f"{value:.3f}"
     if kind == "decibel":
         return f"{value:.1f} dB"
+    if 1e-4 <= abs(value) < 1000:
+        return f"{value:#.3g}".rstrip(".")  # 1.00 beside 1.03, not 1
     return significant(value)
 
 
@@ -216,6 +251,18 @@ def by_severity(findings: tuple[Finding, ...]) -> list[Finding]:
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
+def first_sentence(text: str) -> tuple[str, str]:
+    """`text` cut after its first sentence: what is said loud, and what after it.
+
+    Examples
+    --------
+    >>> first_sentence("ROC AUC is 0.3. Scores seem reversed.")
+    ('ROC AUC is 0.3.', ' Scores seem reversed.')
+    """
+    end = re.search(r"(?<=[.!?])(?=\s+[A-Z])", text)
+    return (text[: end.start()], text[end.start() :]) if end else (text, "")
+
+
 def value_words(value: object) -> str:
     """Anything a finding measured or the provenance holds, on one line."""
     if isinstance(value, bool):
@@ -231,6 +278,7 @@ def value_words(value: object) -> str:
             return interval("", Estimate.model_validate(value))
         return ", ".join(f"{key}: {value_words(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
-        shown = ", ".join(value_words(one) for one in value[:12])
+        between = "; " if any(isinstance(one, dict) for one in value) else ", "
+        shown = between.join(value_words(one) for one in value[:12])
         return f"{shown} and {len(value) - 12} more" if len(value) > 12 else shown
     return str(value)

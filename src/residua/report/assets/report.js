@@ -256,7 +256,10 @@
     const figures = [...job.root.querySelectorAll("figure[data-index]")], buttons = [...chips.querySelectorAll("button")];
     const none = make("p", "None among the pictures shown here.", {class: "none-here", hidden: ""});
     chips.after(none);
-    let chosen = "all";
+    const more = make("button", "", {type: "button", class: "more"});
+    figures[figures.length - 1].parentElement.after(more);
+    more.addEventListener("click", () => { unfolded = true; show(); });
+    let chosen = "all", unfolded = false;
     const show = () => {
       const counts = {all: figures.length};
       for (const figure of figures) {
@@ -266,13 +269,18 @@
         label.className = `verdict ${IS_BAD[verdict] ? "bad" : "good"}`;
         figure.hidden = chosen !== "all" && verdict !== chosen;
       }
+      // Of many only the ends: the highest scores and the lowest.
+      const wanted = figures.filter(figure => !figure.hidden), folded = unfolded ? [] : wanted.slice(9, -9);
+      for (const figure of folded) figure.hidden = true;
+      more.hidden = !folded.length;
+      more.textContent = `Show the ${count(folded.length)} in between`;
       for (const button of buttons) {
         button.setAttribute("aria-pressed", String(button.dataset.verdict === chosen));
         button.querySelector(".count").textContent = count(counts[button.dataset.verdict] || 0);
       }
       none.hidden = Boolean(counts[chosen]);
     };
-    for (const button of buttons) button.addEventListener("click", () => { chosen = button.dataset.verdict; show(); });
+    for (const button of buttons) button.addEventListener("click", () => { chosen = button.dataset.verdict; unfolded = false; show(); });
     job.onMove(show);
   }
 
