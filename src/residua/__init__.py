@@ -10,6 +10,7 @@ import importlib
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
+from residua._threads import wait_passively
 from residua.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"residua.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'residua' has no attribute {name!r}")
+    if name in _NEED_TORCH:
+        wait_passively()
     try:
         value = getattr(importlib.import_module(f"residua.{_WHERE[name]}"), name)
     except ModuleNotFoundError as error:

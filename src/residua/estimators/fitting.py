@@ -63,7 +63,7 @@ class Fitted:
     trained: Trained
     notes: tuple[str, ...]
     parts: dict[str, ImageSet]
-    train_scores: NDArray[np.float32]
+    train_sample: Scores
 
 
 def fit_bundle(recipe: Recipe, train: ImageSet, calibration: ImageSet | None, options: FitOptions) -> Fitted:
@@ -125,11 +125,11 @@ def fit_bundle(recipe: Recipe, train: ImageSet, calibration: ImageSet | None, op
     )
     bundle = _calibrated(Bundle(config, graph), calibration, options)
     sample = fitted_on[_sample(len(fitted_on), 2000, seed)]
-    train_scores = score_images(graph, sample, batch_size=config.batch_size).score
+    train_sample = score_images(graph, sample, batch_size=config.batch_size)
     parts = {"fitted": fitted_on, "validation": validation}
     if calibration is not None:
         parts["calibration"] = calibration
-    return Fitted(bundle, trained, tuple(notes), parts, train_scores)
+    return Fitted(bundle, trained, tuple(notes), parts, train_sample)
 
 
 def hold_out(images: ImageSet, share: float, *, seed: int) -> tuple[ImageSet, ImageSet]:

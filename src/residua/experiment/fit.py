@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from residua.bundle import save_bundle
 from residua.errors import InputError, LabelError, OutputError
@@ -60,8 +62,7 @@ def fit_run(
         fitted = _fit(run, state, images, watcher, checkpoint_seconds=checkpoint_seconds, resume=resume)
         save_bundle(fitted.bundle, run.bundle)
         run.write_images(_parts(fitted, images))
-        scores = {"train_scores": fitted.train_scores}
-        run.write_training({**{f"history/{name}": column for name, column in fitted.trained.history.items()}, **scores})
+        run.write_training(_training_columns(fitted))
         run.write_state(run.read_state().model_copy(update={"finished": True, "notes": (*images.notes, *fitted.notes)}))
         run.checkpoint.unlink(missing_ok=True)
     return run
@@ -151,6 +152,11 @@ def _parts(fitted: Fitted, images: ImageSet) -> dict[str, ImageSet]:
     calibration = fitted.parts.get("calibration", images.calibration)
     left = images.train[np.flatnonzero(~np.isin(images.train.paths.astype(str), _paths(fitted)))]
     return {**fitted_on, "calibration": calibration, "test": images.test, "left out": left}
+
+
+def _training_columns(fitted: Fitted) -> dict[str, NDArray[Any]]:
+    history = {f"history/{name}": column for name, column in fitted.trained.history.items()}
+    return {**history, "train_scores": fitted.train_sample.score, "train_mse": fitted.train_sample.columns["mse"]}
 
 
 def _paths(fitted: Fitted) -> list[str]:

@@ -59,7 +59,7 @@ def plan_training(recipe: Recipe, network: torch.nn.Module, train: Tensor, setti
     if settings.epochs is not None and settings.minutes is not None:
         raise InputError("fit: --epochs and --minutes exclude each other. Got both. Leave one out.")
     steps = len(MemoryBatches(train, batch_size=settings.batch_size, seed=settings.seed, shuffle=True))
-    bfloat16 = uses_bfloat16(settings.precision, on_gpu=_on_gpu(settings))
+    bfloat16 = uses_bfloat16(settings.precision, train.shape[-2] * train.shape[-1], on_gpu=_on_gpu(settings))
     if settings.minutes is None:
         return TrainingPlan(settings.epochs or default_epochs(steps), steps, bfloat16)
     seconds_per_step = _time_steps(recipe, network, train, settings, bfloat16=bfloat16)

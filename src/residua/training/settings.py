@@ -11,6 +11,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 _STEPS_WANTED = 3000
 _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 200
+_FEWEST_PIXELS_FOR_BFLOAT16 = 24 * 24
 
 
 class TrainingSettings(BaseModel):
@@ -39,10 +40,15 @@ def default_epochs(steps_per_epoch: int) -> int:
     return min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, -(-_STEPS_WANTED // steps_per_epoch)))
 
 
-def uses_bfloat16(precision: Precision, *, on_gpu: bool) -> bool:
-    """Whether to train in bfloat16: as asked, or where the hardware multiplies in it (AMX, AVX-512 BF16, recent GPUs)."""
+def uses_bfloat16(precision: Precision, n_pixels: int, *, on_gpu: bool) -> bool:
+    """Whether to train in bfloat16: as asked, or where the hardware multiplies in it (AMX, AVX-512 BF16, recent GPUs).
+
+    Images under 24x24 pixels are too small to gain by it. The rule looks at no clock, so that it decides alike each time.
+    """
     if precision != "auto":
         return precision == "bf16"
+    if n_pixels < _FEWEST_PIXELS_FOR_BFLOAT16:
+        return False
     if on_gpu:
         return torch.cuda.is_bf16_supported()
     return _processor_has_bfloat16()

@@ -1,0 +1,73 @@
+"""The `residua` command: a file a command. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from residua._threads import wait_passively
+from residua.cli.demo import demo
+from residua.cli.evaluate import evaluate
+from residua.cli.fit import fit
+from residua.cli.info import info
+from residua.cli.recipes import recipes
+from residua.cli.report import report
+from residua.cli.score import score
+from residua.errors import GateError, InputError, MissingExtraError, OutputError, ResiduaError
+
+app = typer.Typer(
+    name="residua",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_USER_ERRORS = (InputError, OutputError, MissingExtraError)
+_OURS, _USERS, _GATE, _INTERRUPTED = 1, 2, 3, 130
+
+for _command in (demo, fit, evaluate, score, report, info, recipes):
+    app.command()(_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import residua
+
+        typer.echo(f"residua {residua.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def residua_command(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)] = False,
+) -> None:
+    """Train image autoencoders and say, honestly, how good they are.
+
+    Start with `residua demo`, then `residua fit FOLDER --normal good --out runs/first`.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; ends the process with 0, 1 (our fault), 2 (the user's mistake) or 3 (a gate said no)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    wait_passively()
+    try:
+        app(args=arguments, prog_name="residua")
+    except ResiduaError as error:
+        if debug:
+            raise
+        typer.echo(f"residua: {error}" if "\n" not in str(error) else f"residua:\n{error}", err=True)
+        sys.exit(_GATE if isinstance(error, GateError) else _USERS if isinstance(error, _USER_ERRORS) else _OURS)
+    except KeyboardInterrupt:
+        typer.echo("residua: interrupted", err=True)
+        sys.exit(_INTERRUPTED)
+    except Exception as error:  # noqa: BLE001  the last door: whatever comes here is our fault, and is said in one line
+        if debug:
+            raise
+        typer.echo(f"residua: something went wrong that should not: {type(error).__name__}: {error}. Run again with --debug.", err=True)
+        sys.exit(_OURS)

@@ -1,0 +1,28 @@
+"""`residua evaluate`."""
+
+from __future__ import annotations
+
+from residua.cli.options import Html, Json, OtherSource, Quiet, Run, Strict
+
+
+def evaluate(
+    run: Run, source: OtherSource = None, json: Json = None, html: Html = None, strict: Strict = False, quiet: Quiet = False
+) -> None:
+    """Judge a RUN on its own test part, or on another SOURCE, beside the baselines it has to beat.
+
+        residua evaluate runs/parts --json result.json --html report.html
+
+        residua evaluate runs/parts new-parts/ --strict
+    """
+    from residua.cli.output import refuse_if_strict, show
+    from residua.cli.progress import watching
+    from residua.experiment import evaluate_run
+
+    with watching(quiet=quiet) as watcher:
+        judged = evaluate_run(run, source, watcher=watcher)
+    show(judged.evaluation, judged.evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
+    if not quiet and html is None:
+        from rich.console import Console
+
+        Console(stderr=True, highlight=False).print(f"Next: residua report {run}", markup=False)
+    refuse_if_strict(judged.evaluation, strict=strict)

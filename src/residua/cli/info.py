@@ -1,0 +1,116 @@
+"""`residua info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from residua.cli.options import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_MOST_FILES = 50
+
+
+def info(
+    what: Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run, or images.", show_default=False)],
+    normal: Annotated[str | None, typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False)] = None,
+    json: Json = None,
+) -> None:
+    """Say what a RUN is, or what a SOURCE holds: which images can be read, how they are split, what is quarantined and why.
+
+        residua info parts/
+
+        residua info runs/parts --json -
+    """
+    from rich.console import Console
+
+    from residua.cli.options import names
+    from residua.cli.output import emit_json, is_stdout
+
+    console = Console(highlight=False)
+    is_run = (Path(what) / "run.json").exists()
+    value = _run_summary(Path(what)) if is_run else _source_summary(what, names(normal))
+    if json is not None:
+        emit_json(value, json)
+    if not is_stdout(json):
+        (_print_run if is_run else _print_source)(value, console)
+
+
+def _source_summary(source: str, normal: tuple[str, ...] | None) -> dict[str, Any]:
+    from residua.images import load_images
+
+    return load_images(source, normal=normal).summary()
+
+
+def _run_summary(run: Path) -> dict[str, Any]:
+    from residua.bundle import load_bundle
+    from residua.experiment import RunFolder
+
+    folder = RunFolder(run)
+    state = folder.read_state()
+    value: dict[str, Any] = {"run": str(run), **state.model_dump(mode="json")}
+    if state.finished:
+        value["bundle"] = load_bundle(folder.bundle).config.model_dump(mode="json")
+    return value
+
+
+def _print_source(value: dict[str, Any], console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(f"[bold]{value['n_images']:,} images[/bold] in {value['source']} ({value['kind']})")
+    sizes = value["sizes"]
+    shown = [
+        ("parts", ", ".join(f"{part} {n:,}" for part, n in value["splits"].items())),
+        ("channels", f"{value['channels']} ({'grey' if value['channels'] == 1 else 'colour'}), {value['dtype']}"),
+        ("sizes", ", ".join(f"{name} {_words(size)}" for name, size in sizes.items())),
+        ("formats", ", ".join(f"{name} {n:,}" for name, n in value["formats"].items())),
+        ("normal", ", ".join(value["normal"]) if value["normal"] else "not named"),
+        ("masks", f"{value['n_with_mask']:,} images"),
+    ]
+    table = Table.grid(padding=(0, 2))
+    for name, text in shown:
+        if text:
+            table.add_row(Text(name, style="dim"), Text(text))
+    console.print(table)
+    for part, labels in value["labels"].items():
+        if labels:
+            counted = ", ".join(f"{label} {n:,}" for label, n in list(labels.items())[:20])
+            console.print(f"  labels in {part}: {counted}{', ...' if len(labels) > 20 else ''}", markup=False)
+    for note in value["notes"]:
+        console.print(f"  note: {note}", markup=False)
+    quarantined = value["quarantined"]
+    if quarantined:
+        console.print(f"[bold]{len(quarantined):,} files are quarantined[/bold]: kept out of every number")
+        for one in quarantined[:_MOST_FILES]:
+            console.print(f"  {one['path']}: {one['reason']}", markup=False)
+        if len(quarantined) > _MOST_FILES:
+            console.print(f"  and {len(quarantined) - _MOST_FILES:,} more (--json lists all)", markup=False)
+
+
+def _print_run(value: dict[str, Any], console: Console) -> None:
+    options = value["options"]
+    console.print(f"[bold]{value['run']}[/bold]: {options['job']} on {options['source']}, recipe {options['recipe']}")
+    if not value["finished"]:
+        console.print("  not finished: repeat the fit command with --resume", markup=False)
+        return
+    bundle = value["bundle"]
+    training = bundle["training"]
+    lines = [
+        training["network"] + f", {training['parameters']:,} parameters",
+        f"{training['images']:,} images, {training['epochs']} epochs (best: {training['best_epoch']}), "
+        f"{training['seconds']:.0f} s in {training['precision']} on {training['device']}",
+    ]
+    if bundle["operating_point"]:
+        point = bundle["operating_point"]
+        lines.append(f"threshold {point['threshold']:.6g} ({point['policy']}). {point['how']}")
+    for line in (*lines, *(f"note: {note}" for note in value["notes"])):
+        console.print(f"  {line}", markup=False)
+
+
+def _words(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,34 @@
+"""Arguments and options that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `residua fit` wrote.", show_default=False)]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A folder of images, .npz, .npy, IDX, Parquet, a CSV manifest, or the word digits.",
+        show_default=False,
+    ),
+]
+OtherSource = Annotated[
+    str | None,
+    typer.Argument(metavar="[SOURCE]", help="Other images than the run's own test part.", show_default=False),
+]
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - for standard output.")]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML file.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with code 3 if a finding of severity error stands.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")]
+Seed = Annotated[int, typer.Option(help="The same seed, data and machine give the same scores.", min=0)]
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """``"0,1"`` as ``("0", "1")``; empty parts are dropped."""
+    if text is None:
+        return None
+    return tuple(part.strip() for part in text.split(",") if part.strip()) or None

@@ -1,0 +1,56 @@
+"""What commands do with an evaluation: tables, JSON, HTML, and the gate."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from residua.errors import GateError
+
+if TYPE_CHECKING:
+    from residua.evaluation import Evidence
+    from residua.records import Evaluation
+
+
+def show(
+    evaluation: Evaluation, evidence: Evidence, *, json: Path | None, html: Path | None, title: str, quiet: bool = False
+) -> None:
+    """Print the tables (not where JSON goes to standard output), and write what was asked for."""
+    from residua.report import print_evaluation, to_json, write_html
+
+    if not quiet and not is_stdout(json):
+        print_evaluation(evaluation, evidence)
+    if json is not None:
+        emit_json(to_json(evaluation), json)
+    if html is not None:
+        write_html(html, title, [(evaluation, evidence)])
+
+
+def emit_json(value: Any, target: Path) -> None:
+    """Write JSON to a file, atomically, or to standard output where the name is ``-``."""
+    from residua.files import write_json
+
+    if is_stdout(target):
+        sys.stdout.write(json_module.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    else:
+        write_json(target, value)
+
+
+def is_stdout(target: Path | None) -> bool:
+    """Whether `target` is the dash that means standard output."""
+    return target is not None and str(target) == "-"
+
+
+def refuse_if_strict(*evaluations: Evaluation, strict: bool) -> None:
+    """Raise `GateError` if `strict` and a finding of severity error stands."""
+    refuse_findings([finding for evaluation in evaluations for finding in evaluation.findings], strict=strict)
+
+
+def refuse_findings(findings: Sequence[Any], *, strict: bool) -> None:
+    """Raise `GateError` naming the findings of severity error, if `strict`."""
+    codes = sorted({finding.code for finding in findings if finding.severity == "error"})
+    if strict and codes:
+        raise GateError(f"--strict: findings of severity error stand: {', '.join(codes)}. Mend what they name, or drop --strict.")

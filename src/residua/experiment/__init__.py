@@ -1,0 +1,11 @@
+"""Where the wings meet: split, fit, score, evaluate, diagnose, report, on a RUN folder."""
+
+from residua.experiment.demo import run_demo
+from residua.experiment.evaluate import Judged, evaluate_run
+from residua.experiment.fit import Watcher, fit_run
+from residua.experiment.report import report_run
+from residua.experiment.run_folder import RunFolder, RunOptions
+from residua.experiment.score import score_run
+from residua.experiment.threshold import change_threshold
+
+__all__ = ["Judged", "RunFolder", "RunOptions", "Watcher", "change_threshold", "evaluate_run", "fit_run", "report_run", "run_demo", "score_run"]

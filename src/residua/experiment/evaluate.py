@@ -1,0 +1,248 @@
+"""`residua evaluate`: what a run's model is worth on images it has not seen, beside what it has to beat."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import residua
+from residua.baselines import DETECTORS, RECONSTRUCTORS
+from residua.bundle import Bundle, build_graph, build_recipe, load_bundle
+from residua.estimators.fitting import anomalies_of, score_set
+from residua.evaluation import Evidence, evaluate_detection, evaluate_reconstruction
+from residua.experiment.fit import Watcher
+from residua.experiment.gallery import choose_images, make_gallery
+from residua.experiment.parts import JudgedImages, other_images, own_test_images
+from residua.experiment.run_folder import RunFolder, RunState
+from residua.images import ImageSet
+from residua.metrics import mean_interval, mse, psnr, ssim
+from residua.models import ImageShape
+from residua.records import Estimate, Evaluation
+from residua.report import write_json
+from residua.scoring.engine import prepare_images, score_images
+from residua.training.batches import to_unit
+
+_MOST_BASELINE_IMAGES = 20_000
+_BASELINE_METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An evaluation and the arrays behind it."""
+
+    evaluation: Evaluation
+    evidence: Evidence
+
+
+def evaluate_run(run: str | Path, source: str | None = None, *, watcher: Watcher | None = None) -> Judged:
+    """Judge the model of `run` on its own test part, or on another source; the run keeps the latest judgement of its own.
+
+    Returns
+    -------
+    Judged
+        ``evaluation`` is what ``--json`` writes; ``evidence`` is what the report draws.
+    """
+    watcher = watcher or Watcher()
+    folder = RunFolder(Path(run))
+    state, bundle = folder.read_state(), load_bundle(folder.bundle)
+    judged = (
+        own_test_images(folder, state, bundle.config, watcher) if source is None else other_images(folder, state, source, watcher)
+    )
+    judge = _judge_detection if bundle.config.job == "detect" else _judge_reconstruction
+    result = judge(folder, state, bundle, judged)
+    if source is None:
+        write_json(result.evaluation, folder.evaluation)
+        result.evidence.save(folder.evidence)
+    return result
+
+
+def _judge_detection(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> Judged:
+    images = judged.images
+    has_masks = images.has_masks
+    scores = score_set(bundle, images, maps=has_masks)
+    is_anomalous = anomalies_of(images)
+    labelled = images.labelled if images.labels is not None and images.normal is not None else np.zeros(len(images), np.bool_)
+    labels = np.array([bool(flag) if known else None for flag, known in zip(is_anomalous, labelled, strict=True)], dtype=object)
+    training = folder.read_training()
+    evaluation = evaluate_detection(
+        labels,
+        scores.score,
+        operating_point=bundle.config.operating_point,
+        masks=list(images.masks) if has_masks else None,
+        maps=scores.maps,
+        train_scores=training.get("train_scores"),
+        baselines=_detection_baselines(bundle, judged) if judged.fitted_on is not None else None,
+        seed=state.options.settings.seed,
+        split=judged.part,
+        provenance=_provenance(folder, state, bundle, judged),
+    )
+    threshold = None if bundle.config.operating_point is None else bundle.config.operating_point.threshold
+    known = is_anomalous if labelled.all() else None
+    return _result(folder, bundle, judged, evaluation, scores.columns, choose_images(scores.score, known, threshold), {
+        "scores": scores.score,
+        "is_anomalous": is_anomalous if labelled.any() else None,
+        "labelled": labelled if labelled.any() else None,
+        "train_scores": training.get("train_scores"),
+        "calibration_scores": bundle.calibration_scores,
+        "calibration_is_anomalous": bundle.calibration_is_anomalous,
+    })
+
+
+def _judge_reconstruction(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> Judged:
+    images = judged.images
+    prepared = prepare_images(bundle.graph.prepare, images, keep_float=True).permute(0, 2, 3, 1).numpy()
+    scores = score_set(bundle, images, reconstructions=True)
+    training = folder.read_training()
+    evaluation = evaluate_reconstruction(
+        prepared,
+        scores.reconstructions,
+        ids=images.paths,
+        train_errors=training.get("train_mse"),
+        baselines=_reconstruction_baselines(bundle, judged, prepared) if judged.fitted_on is not None else None,
+        seed=state.options.settings.seed,
+        split=judged.part,
+        provenance=_provenance(folder, state, bundle, judged),
+    )
+    columns = {**scores.columns, "psnr": psnr(prepared, scores.reconstructions).astype(np.float32)}
+    return _result(folder, bundle, judged, evaluation, columns, choose_images(scores.columns["mse"], None, None), {})
+
+
+def _result(  # noqa: PLR0917
+    folder: RunFolder,
+    bundle: Bundle,
+    judged: JudgedImages,
+    evaluation: Evaluation,
+    columns: dict[str, NDArray[np.float32]],
+    shown: NDArray[np.int64],
+    more: dict[str, Any],
+) -> Judged:
+    evaluation = evaluation.model_copy(update={"findings": (*evaluation.findings, *judged.findings)})
+    history = {
+        name.removeprefix("history/"): column
+        for name, column in folder.read_training().items()
+        if name.startswith("history/")
+    }
+    evidence = Evidence(
+        paths=judged.images.paths,
+        labels=judged.images.labels,
+        per_image=dict(columns),
+        history=history,
+        gallery=make_gallery(bundle, judged.images, shown),
+        quarantined=tuple((path, reason) for path, reason in judged.images.quarantined),
+        **more,
+    )
+    return Judged(evaluation, evidence)
+
+
+def _detection_baselines(bundle: Bundle, judged: JudgedImages) -> dict[str, NDArray[np.float32]]:
+    train, images = _baseline_arrays(bundle, judged)
+    seed, latent = _seed(bundle), _latent(bundle)
+    scores = {name: detect(train, images, latent=latent, seed=seed) for name, detect in DETECTORS.items()}
+    return {"untrained": _untrained_scores(bundle, judged), **scores}
+
+
+def _reconstruction_baselines(
+    bundle: Bundle, judged: JudgedImages, prepared: NDArray[np.float32]
+) -> dict[str, dict[str, Estimate]]:
+    train, _ = _baseline_arrays(bundle, judged)
+    seed, latent = _seed(bundle), _latent(bundle)
+    made = {name: rebuild(train, prepared, latent=latent, seed=seed) for name, rebuild in RECONSTRUCTORS.items()}
+    graph = _untrained_graph(bundle, judged)
+    untrained = score_images(graph, judged.images, batch_size=bundle.config.batch_size, reconstructions=True).reconstructions
+    return {
+        name: {metric: mean_interval(measure(prepared, np.clip(rebuilt, 0, 1)), seed=seed) for metric, measure in _BASELINE_METRICS.items()}
+        for name, rebuilt in {"untrained": untrained, **made}.items()
+        if rebuilt is not None
+    }
+
+
+def _baseline_arrays(bundle: Bundle, judged: JudgedImages) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Training images (a seeded sample of very many) and judged images, as the network sees them."""
+    fitted_on = _fitted_on(judged)
+    if len(fitted_on) > _MOST_BASELINE_IMAGES:
+        rows = np.random.default_rng(_seed(bundle)).choice(len(fitted_on), _MOST_BASELINE_IMAGES, replace=False)
+        fitted_on = fitted_on[np.sort(rows)]
+    prepare = bundle.graph.prepare
+    train, images = (prepare_images(prepare, part, keep_float=True) for part in (fitted_on, judged.images))
+    return train.permute(0, 2, 3, 1).numpy(), images.permute(0, 2, 3, 1).numpy()
+
+
+def _untrained_scores(bundle: Bundle, judged: JudgedImages) -> NDArray[np.float32]:
+    return score_images(_untrained_graph(bundle, judged), judged.images, batch_size=bundle.config.batch_size).score
+
+
+def _untrained_graph(bundle: Bundle, judged: JudgedImages) -> Any:
+    """The same architecture with fresh weights, its score fitted to the same normal images."""
+    config, recipe = bundle.config, build_recipe(bundle.config)
+    fitted_on = _fitted_on(judged)[:1000]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_seed(bundle) + 1)
+        network = recipe.build_network(ImageShape(*config.size, config.channels))
+        graph = build_graph(recipe, network, config.size, config.aspect)
+        prepared = prepare_images(graph.prepare, fitted_on, keep_float=True)
+        with torch.inference_mode():
+            half = max(1, len(prepared) // 2)
+            graph.scorer.fit(to_unit(prepared[:half]), prepared[half:])
+    return graph.eval()
+
+
+def _fitted_on(judged: JudgedImages) -> ImageSet:
+    assert judged.fitted_on is not None  # noqa: S101  callers make baselines only where it is there
+    return judged.fitted_on
+
+
+def _seed(bundle: Bundle) -> int:
+    return int(bundle.config.training["settings"]["seed"])
+
+
+def _latent(bundle: Bundle) -> int:
+    return int(getattr(bundle.graph.scorer.network, "latent", 32))
+
+
+def _provenance(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> dict[str, Any]:
+    config, training = bundle.config, bundle.config.training
+    recorded = folder.read_images()
+    parts = {part: int((recorded["part"] == part).sum()) for part in ("train", "validation", "calibration", "test", "left out")}
+    resized = next((note for note in state.notes if note.startswith("images ")), None)
+    return {
+        "source": state.options.source,
+        "judged_on": f"{judged.part} part of {judged.images.source}" if judged.part == "test" else judged.images.source,
+        "normal": ", ".join(config.normal) if config.normal else None,
+        "recipe": config.recipe,
+        "architecture": training["network"],
+        "parameters": training["parameters"],
+        "latent": _latent(bundle),
+        "splits": {part: n for part, n in parts.items() if n},
+        "image_size": [*config.size, config.channels],
+        "resize": resized,
+        "epochs": training["epochs"],
+        "best_epoch": training["best_epoch"],
+        "seconds": training["seconds"],
+        "device": training["device"],
+        "precision": training["precision"],
+        "seed": _seed(bundle),
+        "version": residua.__version__,
+        "fingerprints": {**config.fingerprints, "judged": judged.images.fingerprint},
+        "notes": list(state.notes),
+        "settings": training["settings"],
+        "recipe_options": config.recipe_options,
+        "baselines_learnt_from": None if judged.fitted_on is None else min(len(judged.fitted_on), _MOST_BASELINE_IMAGES),
+        "command": shlex.join(_command(folder, state)),
+    }
+
+
+def _command(folder: RunFolder, state: RunState) -> list[str]:
+    options = state.options
+    words = ["residua", "fit", options.source, "--job", options.job, "--recipe", options.recipe]
+    if options.normal:
+        words += ["--normal", ",".join(options.normal)]
+    plan = state.training_plan()
+    if plan is not None:
+        words += ["--epochs", str(plan.epochs)]
+    return [*words, "--seed", str(options.settings.seed), "--out", str(folder.path)]

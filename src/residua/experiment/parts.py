@@ -1,0 +1,76 @@
+"""Finding a run's parts again in its source, by what `fit` recorded of every image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from residua import diagnostics
+from residua.bundle import BundleConfig
+from residua.errors import SourceError
+from residua.experiment.fit import Watcher, load_source
+from residua.experiment.run_folder import RunFolder, RunState
+from residua.images import ImageSet, load_images
+from residua.records import Finding
+
+_FITTED = ("train", "validation")
+_NO_SPLIT = "the source has no split"
+
+
+@dataclass(frozen=True)
+class JudgedImages:
+    """The images to judge, those the model was fitted on (where the source is still there), and what was noticed."""
+
+    images: ImageSet
+    part: str
+    fitted_on: ImageSet | None
+    findings: tuple[Finding, ...]
+
+
+def own_test_images(run: RunFolder, state: RunState, config: BundleConfig, watcher: Watcher) -> JudgedImages:
+    """The test part that `fit` drew, found by path; a source that has changed since is a finding."""
+    source = load_source(state.options, watcher)
+    recorded = run.read_images()
+    part_of = dict(zip(recorded["path"], recorded["part"], strict=True))
+    parts = np.array([part_of.get(path, "new") for path in source.paths], dtype=object)
+    test = source[np.flatnonzero(parts == "test")]
+    if len(test) == 0:
+        raise SourceError(f"{state.options.source}: there must be test images. Got none. Name a SOURCE to evaluate on.")
+    n_recorded = int((recorded["part"] == "test").sum())
+    changed = diagnostics.find_source_changed(
+        config.fingerprints.get("test"), test.fingerprint, n_missing=n_recorded - len(test), n_new=int((parts == "new").sum())
+    )
+    fitted_on = source[np.flatnonzero(np.isin(parts.astype(str), _FITTED))]
+    return _judged(run, test, "test", fitted_on, changed)
+
+
+def other_images(run: RunFolder, state: RunState, source: str, watcher: Watcher) -> JudgedImages:
+    """The test part of another source that names its parts, or all of one that does not."""
+    images = load_images(source, normal=state.options.normal, seed=state.options.settings.seed, progress=watcher.on_read)
+    part = "test" if has_own_parts(images) and len(images.test) else "all"
+    judged = images.test if part == "test" else images
+    try:
+        own = load_source(state.options)
+        recorded = run.read_images()
+        fitted_paths = recorded["path"][np.isin(recorded["part"].astype(str), _FITTED)]
+        fitted_on = own[np.flatnonzero(np.isin(own.paths.astype(str), fitted_paths.astype(str)))]
+    except SourceError:
+        watcher.note("the source the model was fitted on is gone, so there are no baselines beside it")
+        fitted_on = None
+    return _judged(run, judged, part, fitted_on, None)
+
+
+def has_own_parts(images: ImageSet) -> bool:
+    """Whether the source itself names train and test, so that its parts mean more than a draw."""
+    return not any(note.startswith(_NO_SPLIT) for note in images.notes)
+
+
+def _judged(
+    run: RunFolder, images: ImageSet, part: str, fitted_on: ImageSet | None, changed: Finding | None
+) -> JudgedImages:
+    recorded = run.read_images()
+    seen = recorded["pixels"][np.isin(recorded["part"].astype(str), _FITTED)]
+    leakage = diagnostics.find_leakage(seen, images.pixel_hashes, images.paths)
+    findings = tuple(finding for finding in (changed, leakage) if finding is not None)
+    return JudgedImages(images, part, fitted_on if fitted_on is not None and len(fitted_on) else None, findings)
