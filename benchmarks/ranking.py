@@ -121,7 +121,7 @@ def main() -> None:
             results.measure(f"{name}: ours", lambda n=n, share=share: ours(n, share))
             if n <= 10**7:
                 results.measure(f"{name}: beside peers", lambda n=n, share=share: peers(n, share))
-                results.measure(f"{name}: 1,000 resamples", lambda n=n, share=share: precision_interval(n, share))
+                results.measure(f"{name}: average precision interval", lambda n=n, share=share: precision_interval(n, share))
             if n >= 10**6:
                 results.measure(f"{name}: memory", lambda n=n, share=share: memory(n, share))
 
