@@ -48,10 +48,25 @@ class Precision(Policy):
         how = (
             f"The lowest threshold at which at least {percent(self.rate)} of the flagged images are anomalous, "
             f"{calibration.prevalence_words}: on the calibration set {percent(float(precision[best]))}, with "
-            f"{cuts.true_positives[best]} of {len(calibration.anomalous)} anomalies found. An estimate, not a bound: look at its "
-            f"interval. {calibration.place(threshold)}"
+            f"{cuts.true_positives[best]} of {len(calibration.anomalous)} anomalies found. "
+            f"{self._shown(calibration, int(cuts.true_positives[best]), int(cuts.false_positives[best]))} "
+            f"{calibration.place(threshold)}"
         )
         return Choice(threshold, how)
+
+    def _shown(self, calibration: Calibration, hits: int, alarms: int) -> str:
+        """What these images show with confidence, as against what they suggest."""
+        from residua.metrics.intervals import rate_interval
+
+        confidence, share = calibration.confidence, calibration.assumed_prevalence
+        # Both tails are one-sided; each has half of the error, so that together they keep the confidence.
+        recall = rate_interval(hits, len(calibration.anomalous), confidence=confidence, method="clopper-pearson").low or 0.0
+        alarm = rate_interval(alarms, len(calibration.normal), confidence=confidence, method="clopper-pearson").high or 0.0
+        low = share * recall / (share * recall + (1 - share) * alarm)
+        return (
+            f"That is an estimate: what these images show with {percent(confidence)} confidence (one-sided) is {percent(low)}"
+            + ("." if low >= self.rate else f", less than {percent(self.rate)}; more labelled images would narrow it.")
+        )
 
     def promise(self) -> Promise:
         """At most ``1 - rate`` of flagged images are normal."""
