@@ -1,0 +1,31 @@
+"""What every test may ask for: the project's root and the test data that lies outside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Before anything loads torch: threads that wait asleep, and Keras (a differential target) on torch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("KERAS_BACKEND", "torch")
+# Absolute, so that tests which work in a temporary folder still find it.
+os.environ["RESIDUA_TEST_DATA"] = str(Path(os.environ.get("RESIDUA_TEST_DATA") or ROOT.parent / "shared" / "data").resolve())
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The project's root folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder with the real images; a test that needs it is skipped by name where it is absent."""
+    folder = Path(os.environ["RESIDUA_TEST_DATA"])
+    if not folder.is_dir():
+        pytest.skip(f"test data: {folder} is not there (set RESIDUA_TEST_DATA)")
+    return folder
