@@ -137,18 +137,40 @@ def load_bundle(folder: str | Path) -> Bundle:
         is_anomalous = tensors.pop("calibration.is_anomalous").numpy()
         recipe = build_recipe(config)
         shape = ImageShape(config.size[0], config.size[1], config.channels)
+        _check_extent(recipe, shape, sum(tensor.numel() for tensor in tensors.values()))
         with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; the caller's generator stays
             graph = build_graph(recipe, recipe.build_network(shape), config.size, config.aspect)
+        _take_shapes(graph, tensors)
         graph.load_state_dict({**tensors, "threshold": graph.threshold})
-    except (SafetensorError, KeyError, RuntimeError, InputError) as error:
+    except (SafetensorError, KeyError, RuntimeError, TypeError, OSError, InputError) as error:
         raise BundleError(f"{folder}: the weights must fit the recipe. Got: {error}. Train again, or restore a copy.") from error
     _set_threshold(graph, config)
     return Bundle(config, graph.eval(), scores, is_anomalous)
 
 
+def _check_extent(recipe: Recipe, shape: ImageShape, n_stored: int) -> None:
+    """Refuse a network larger than the stored weights before any memory is asked for it."""
+    with torch.device("meta"):
+        n_numbers = sum(value.numel() for value in recipe.build_network(shape).state_dict().values())
+    if n_numbers > n_stored:
+        raise InputError(f"a network of {n_numbers:,} numbers, of which {n_stored:,} are stored")
+
+
 def _set_threshold(graph: InferenceGraph, config: BundleConfig) -> None:
     point = config.operating_point
     graph.threshold.fill_(point.threshold if point is not None else float("inf"))
+
+
+def _take_shapes(graph: InferenceGraph, tensors: dict[str, torch.Tensor]) -> None:
+    """Give buffers the shapes they have in the file: how many neighbours a score keeps, say, depends on the data.
+
+    Parameters keep theirs, so that weights of another architecture are refused.
+    """
+    for module_name, module in graph.named_modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            saved = tensors.get(f"{module_name}.{name}" if module_name else name)
+            if saved is not None and saved.shape != buffer.shape and saved.ndim == buffer.ndim:
+                setattr(module, name, torch.zeros_like(saved, dtype=buffer.dtype))
 
 
 def _write_config(config: BundleConfig, folder: Path, weights: Path) -> None:
@@ -184,8 +206,9 @@ def _read_config(folder: Path) -> tuple[BundleConfig, dict[str, Any]]:
                 "Restore a copy, or change thresholds with `residua threshold`."
             )
         config = BundleConfig(**body["config"])
-        weights = body["files"][_WEIGHTS_NAME]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        listed = body["files"][_WEIGHTS_NAME]
+        weights = {"bytes": int(listed["bytes"]), "sha256": str(listed["sha256"])}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         if isinstance(error, BundleError):
             raise
         what = "fields that do not fit" if isinstance(error, ValidationError) else str(error)

@@ -83,6 +83,7 @@ def fit_bundle(recipe: Recipe, train: ImageSet, calibration: ImageSet | None, op
         train, calibration = hold_out(train, CALIBRATION_SHARE, seed=seed + 1)
         note(f"{len(calibration)} images were held out of train for calibration (seed {seed})")
     _enough(train)
+    _check_calibration(train, calibration, options)
     fitted_on, validation = hold_out(train, VALIDATION_SHARE, seed=seed)
     size, words = choose_size(train, options.size, options.aspect)
     note(words)
@@ -199,6 +200,23 @@ def _enough(train: ImageSet) -> None:
             f"fit: train must hold at least {_FEWEST_IMAGES} normal images. Got {len(train)}. "
             "Add images, name other normal labels with --normal, or check the split."
         )
+
+
+def _check_calibration(train: ImageSet, calibration: ImageSet | None, options: FitOptions) -> None:
+    """Refuse before training what would be refused after it: a policy that even perfect scores could not support."""
+    if calibration is None:
+        return
+    if len(calibration) and calibration.channels != train.channels:
+        raise ShapeError(
+            f"fit: train and calibration must have the same number of channels. Got {train.channels} and {calibration.channels}. "
+            "Convert one of them."
+        )
+    if options.job == "detect":
+        if len(calibration) == 0:
+            raise InputError("fit: calibration must hold images. Got none. Pass calibration=None to hold a fifth out of train.")
+        is_anomalous = anomalies_of(calibration)
+        perfect = np.argsort(np.argsort(is_anomalous, kind="stable"), kind="stable").astype(np.float32)
+        choose_operating_point(perfect, is_anomalous, options.policy, confidence=options.confidence)
 
 
 def _unit_numbers(groups: NDArray[Any]) -> NDArray[np.int64]:

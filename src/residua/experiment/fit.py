@@ -75,11 +75,11 @@ def load_source(options: RunOptions, watcher: Watcher | None = None) -> ImageSet
 
 
 def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
-    if not run.exists():
+    state = run.read_state() if run.exists() else None
+    if state is None or state.plan is None:  # without a plan no step was taken: a mistyped first attempt stands in nobody's way
         state = RunState(options=options)
         run.write_state(state)
         return state
-    state = run.read_state()
     if not resume:
         raise OutputError(
             f"{run.path}: the output folder must not hold a run yet. It holds one"

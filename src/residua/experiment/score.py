@@ -118,11 +118,12 @@ def _write_maps(bundle: Bundle, images: ImageSet, scores: Scores, folder: Path, 
     from PIL import Image
 
     ceiling = _common_scale(bundle, images, scores)
+    names = _file_names(images.paths.tolist())
     for start in range(0, len(images), _CHUNK):
         chunk = images[start : start + _CHUNK]
         found = score_set(bundle, chunk, maps=True).maps or []
-        for path, error_map in zip(chunk.paths, found, strict=True):
-            target = folder / f"{_file_name(str(path))}.png"
+        for name, error_map in zip(names[start : start + _CHUNK], found, strict=True):
+            target = folder / f"{name}.png"
             with atomic_write(target) as file:
                 Image.fromarray(heat_map(error_map, ceiling)).save(file, format="PNG")
         if watcher.on_read is not None:
@@ -136,6 +137,12 @@ def _common_scale(bundle: Bundle, images: ImageSet, scores: Scores) -> float:
     return float(np.quantile(np.concatenate([one.ravel() for one in maps]), _SCALE_QUANTILE)) if maps else 1.0
 
 
-def _file_name(path: str) -> str:
-    """A path inside the source as one safe file name."""
-    return "".join(character if character.isalnum() or character in "._-" else "_" for character in path)[-180:]
+def _file_names(paths: list[str]) -> list[str]:
+    """Paths inside the source as safe file names, each its own: what would coincide gets its row's number."""
+    names = ["".join(character if character.isascii() and (character.isalnum() or character in "._-") else "_" for character in path)[-180:] for path in paths]
+    seen: set[str] = set()
+    for row, name in enumerate(names):
+        if name in seen:
+            names[row] = f"{name}-{row}"
+        seen.add(names[row])
+    return names

@@ -108,7 +108,7 @@ def encode_images(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -
         for batch in images.batches(batch_size):
             parts.append(graph.scorer.encode(_prepared_batch(graph.prepare, batch, batch_size))[: len(batch)].cpu().numpy())
     graph.train(was_training)
-    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+    return np.concatenate(parts) if parts else np.zeros((0, getattr(graph.scorer.network, "latent", 0)), np.float32)
 
 
 def _score_batch(graph: InferenceGraph, batch: list[NDArray[Any]], batch_size: int) -> Scored:

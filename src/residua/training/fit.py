@@ -24,6 +24,7 @@ from residua.training.batches import MemoryBatches, seeded
 from residua.training.lightning_parts import AtomicCheckpoints, Checkpoints, History, RecipeModule, Seeds, StepReport
 from residua.training.settings import TrainingSettings, default_epochs, uses_bfloat16
 
+_CHECKPOINT_PARTS = frozenset({"state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks"})
 _WARM_UP_SECONDS = 4.0
 _BUDGET_SHARE = 0.95  # the rest of --minutes is for loading, scoring and saving
 
@@ -134,7 +135,9 @@ def _resumable(checkpoint: Path) -> Path | None:
     if not checkpoint.exists():
         return None
     try:
-        torch.load(checkpoint, map_location="cpu", weights_only=True)
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not _CHECKPOINT_PARTS <= state.keys():
+            raise ValueError("a file without the state of training")  # noqa: TRY301  said in one place with the others
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise BundleError(
             f"{checkpoint}: the checkpoint must be a whole file that residua wrote. Got: {error}. Delete it to start again."

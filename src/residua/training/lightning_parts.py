@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +120,11 @@ class History(L.Callback):
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Complete the row; keep the weights if they are the best; stop if there was nothing better for long."""
         validation = float(trainer.callback_metrics["validation_loss"])
+        if not math.isfinite(validation):
+            raise TrainingError(
+                f"fit: the validation loss must stay finite. Got {validation} after epoch {trainer.current_epoch + 1}. "
+                "Lower the learning rate, or train with --precision fp32."
+            )
         train = float(torch.stack(self._losses).mean())
         seconds = time.perf_counter() - self._started
         self.rows.append(
@@ -154,7 +160,9 @@ class Checkpoints(L.Callback):
         self._last = time.monotonic()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save if it is time."""
+        """Save if it is time; not where training stops early, because a checkpoint does not say so and resuming would go on."""
+        if trainer.should_stop:
+            return
         if time.monotonic() - self._last >= self.every_seconds:
             trainer.save_checkpoint(self.path)
             self._last = time.monotonic()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from residua.errors import InputError
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -26,13 +28,23 @@ class TrainingSettings(BaseModel):
     epochs: int | None = Field(default=None, ge=1, le=1_000_000)
     minutes: float | None = Field(default=None, gt=0, le=60 * 24 * 30)
     batch_size: int = Field(default=128, ge=1, le=65536)
-    learning_rate: float = Field(default=2e-3, gt=0)
-    weight_decay: float = Field(default=1e-4, ge=0)
+    learning_rate: float = Field(default=2e-3, gt=0, allow_inf_nan=False)
+    weight_decay: float = Field(default=1e-4, ge=0, allow_inf_nan=False)
     patience: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
     precision: Precision = "auto"
     augment: tuple[str, ...] = ()
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            super().__init__(**options)
+        except ValidationError as error:
+            lines = [
+                f"fit: {'.'.join(map(str, problem['loc']))}: {problem['msg']}. Got {problem['input']!r}. Choose another value."
+                for problem in error.errors()
+            ]
+            raise InputError("\n".join(lines)) from None
 
 
 def default_epochs(steps_per_epoch: int) -> int:
