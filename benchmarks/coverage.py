@@ -1,4 +1,4 @@
-"""How often 95% intervals hold the truth, and how often promised thresholds keep their promise, on simulated sets where it is known.
+"""How often 95% intervals hold the truth, and promised thresholds keep their promise, on simulated sets where it is known.
 
 ``below`` and ``above`` are the shares of sets in which the truth lies below or above the interval; 95% means 2.5% each.
 """
@@ -110,7 +110,7 @@ ERRORS = {
 
 def means(name: str, n: int) -> dict[str, Any]:
     rng, (draw, truth) = np.random.default_rng(0), ERRORS[name]
-    n_sets = 2000 if n <= 100 or n > 5000 else 500
+    n_sets = 2000 if n <= 100 or n > 5000 else 1000
     return tally(truth, (mean_interval(draw(rng, n), seed=k) for k in range(n_sets)))
 
 
