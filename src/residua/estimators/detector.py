@@ -26,7 +26,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
     ----------
     policy : str, optional
         How the threshold comes from the calibration scores: ``"false-alarms<=0.01"``, ``"quantile:0.99"``, ...; see
-        `residua.thresholds`. None: at most 5% false alarms, as a bound where there are 59 calibration normals, else as a quantile.
+        `residua.thresholds`. None: at most 5% false alarms, as a bound where there are 59 calibration normals, else as a
+        quantile (below 19 normals: the strictest that they allow).
     recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, augment, seed
         See `ImageEstimator`.
 

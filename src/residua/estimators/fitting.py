@@ -32,6 +32,7 @@ _FEWEST_IMAGES = 4
 _DEFAULT_BOUND = "false-alarms<=0.05"
 _DEFAULT_QUANTILE = "quantile:0.95"
 _NORMALS_FOR_BOUND = 59  # the smallest n with 0.95**n <= 0.05
+_NORMALS_FOR_QUANTILE = 19  # the smallest n with 0.95 * (n + 1) <= n
 
 Note = Callable[[str], None]
 
@@ -162,8 +163,18 @@ def check_fits(config: BundleConfig, images: ImageSet) -> None:
 
 
 def default_policy(n_normals: int) -> str:
-    """At most 5% false alarms as a bound where the normals suffice for it, else as a quantile."""
-    return _DEFAULT_BOUND if n_normals >= _NORMALS_FOR_BOUND else _DEFAULT_QUANTILE
+    """At most 5% false alarms as a bound where the normals suffice for it, else as a quantile, else the strictest quantile they allow.
+
+    Examples
+    --------
+    >>> [default_policy(n) for n in (59, 19, 12)]
+    ['false-alarms<=0.05', 'quantile:0.95', 'quantile:0.92']
+    """
+    if n_normals >= _NORMALS_FOR_BOUND:
+        return _DEFAULT_BOUND
+    if n_normals >= _NORMALS_FOR_QUANTILE or n_normals == 0:
+        return _DEFAULT_QUANTILE
+    return f"quantile:{100 * n_normals // (n_normals + 1) / 100:g}"
 
 
 def _calibrated(bundle: Bundle, calibration: ImageSet | None, options: FitOptions) -> Bundle:

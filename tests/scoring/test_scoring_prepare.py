@@ -1,0 +1,89 @@
+"""Resizing inside the graph is that of the images room, and none at all where sizes agree."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from residua.images.resize import resize, resize_weights
+from residua.scoring import prepare
+from residua.scoring.prepare import Prepare
+
+LENGTHS = [(8, 8), (8, 16), (16, 8), (13, 9), (100, 28), (7, 64), (1, 5), (5, 1)]
+SIZES = [((8, 8), (16, 16)), ((28, 28), (9, 13)), ((40, 60), (32, 32)), ((300, 20), (64, 64)), ((17, 31), (8, 40))]
+
+
+def random_images(n, size, channels=1, dtype=np.uint8):
+    rng = np.random.default_rng([n, *size, channels])
+    return rng.integers(0, 256, (n, *size, channels)).astype(np.uint8) if dtype == np.uint8 else rng.random((n, *size, channels), dtype)
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), LENGTHS)
+def test_weights_equal_those_of_the_images_room(n_in, n_out):
+    ours = prepare.resize_weights(n_in, n_out, torch.tensor(n_in / n_out)).numpy()
+    assert np.allclose(ours, resize_weights(n_in, n_out), atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 2.5, 10.0])
+def test_weights_of_any_scale_sum_to_one_and_none_is_negative(scale):
+    weights = prepare.resize_weights(20, 12, torch.tensor(scale))
+    assert torch.allclose(weights.sum(1), torch.ones(12))
+    assert (weights >= 0).all()
+
+
+@pytest.mark.parametrize(("size", "target"), SIZES, ids=str)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_stretching_equals_resize_of_the_images_room(size, target, channels, dtype):
+    images = random_images(3, size, channels, dtype)
+    as_float = images.astype(np.float32) / (255 if dtype == np.uint8 else 1)
+    prepared = Prepare(target)(torch.from_numpy(images))
+    assert prepared.shape == (3, channels, *target)
+    assert np.allclose(prepared.permute(0, 2, 3, 1).numpy(), resize(as_float, target), atol=1e-5)
+
+
+@pytest.mark.parametrize("aspect", ["stretch", "keep"])
+def test_images_of_the_networks_size_are_not_touched(aspect):
+    images = random_images(4, (9, 13), 3)
+    prepared = Prepare((9, 13), aspect)(torch.from_numpy(images))
+    assert np.array_equal(prepared.permute(0, 2, 3, 1).numpy(), images.astype(np.float32) / np.float32(255))
+    maps = torch.rand(4, 9, 13)
+    assert torch.equal(Prepare((9, 13), aspect).restore(maps, 9, 13), maps)
+
+
+@pytest.mark.parametrize("aspect", ["stretch", "keep"])
+@pytest.mark.parametrize("level", [0, 77, 255])
+def test_constant_images_stay_constant_at_any_size(aspect, level):
+    prepared = Prepare((16, 24), aspect)(torch.full((1, 50, 30, 1), level, dtype=torch.uint8))
+    assert torch.allclose(prepared, torch.tensor(level / 255), atol=1e-6)
+
+
+def test_keeping_proportions_scales_both_sides_alike_and_repeats_the_edge():
+    image = torch.zeros(1, 40, 20, 1)
+    image[:, :, 10:] = 1
+    prepared = Prepare((16, 16), "keep")(image)[0, 0]
+    assert torch.allclose(prepared[:, :4], torch.zeros(()), atol=1e-6)  # 20 columns became 8, in the middle
+    assert torch.allclose(prepared[:, 12:], torch.ones(()), atol=1e-6)
+    assert torch.allclose(Prepare((16, 16))(image)[0, 0, :, 5], torch.zeros(()), atol=1e-6)
+
+
+@pytest.mark.parametrize("aspect", ["stretch", "keep"])
+@pytest.mark.parametrize("size", [(40, 20), (20, 40), (16, 16), (8, 9)])
+def test_maps_return_to_each_images_own_resolution_with_the_peak_in_its_place(aspect, size):
+    image = torch.zeros(1, *size, 1)
+    row, column = size[0] // 4, (3 * size[1]) // 4
+    image[0, row, column] = 1
+    prepared = Prepare((16, 16), aspect)
+    restored = prepared.restore(prepared(image)[:, 0], *size)[0]
+    assert restored.shape == size
+    found = np.unravel_index(int(restored.argmax()), size)
+    assert abs(found[0] - row) <= max(1, size[0] / 16)
+    assert abs(found[1] - column) <= max(1, size[1] / 16)
+
+
+@pytest.mark.parametrize("aspect", ["stretch", "keep"])
+def test_no_value_leaves_the_range(aspect):
+    prepared = Prepare((13, 29), aspect)(torch.from_numpy(random_images(2, (31, 8), 3)))
+    assert prepared.min() >= 0
+    assert prepared.max() <= 1
