@@ -1,4 +1,4 @@
-"""What every test may ask for: the project's root and the test data that lies outside it."""
+"""What every test may ask for: the test data that lies outside the project."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Before anything loads torch: threads that wait asleep, and Keras (a differential target) on torch.
+# Before anything loads torch: one thread a worker (tiny models gain nothing by more) that waits asleep, and Keras (a
+# differential target) on torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("KERAS_BACKEND", "torch")
 # Absolute, so that tests which work in a temporary folder still find it.
@@ -17,13 +19,7 @@ os.environ["RESIDUA_TEST_DATA"] = str(Path(os.environ.get("RESIDUA_TEST_DATA") o
 
 
 @pytest.fixture(scope="session")
-def project() -> Path:
-    """The project's root folder."""
-    return ROOT
-
-
-@pytest.fixture(scope="session")
-def test_data() -> Path:
+def data_folder() -> Path:
     """The folder with the real images; a test that needs it is skipped by name where it is absent."""
     folder = Path(os.environ["RESIDUA_TEST_DATA"])
     if not folder.is_dir():

@@ -1,0 +1,134 @@
+"""Everything a user can name has a page: commands and options, findings, policies, metrics, recipes, sources, networks."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+
+import pytest
+import typer
+from pages import PAGES, ROOT
+
+import residua.metrics
+from residua.cli import app
+from residua.diagnostics import DIAGNOSTICS
+from residua.images.sources import SOURCES
+from residua.models import FAMILIES
+from residua.recipes import RECIPES
+from residua.thresholds.registry import POLICIES
+
+DOCS = ROOT / "docs"
+COMMANDS = typer.main.get_command(app).commands
+EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
+def section(command: str) -> str:
+    """What docs/commands.md says of `command`."""
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    found = re.search(rf"^## residua {command}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert found, f"docs/commands.md has no section '## residua {command}'"
+    return found[1]
+
+
+def rows(command: str) -> set[str]:
+    """What stands in backticks in the first column of the command's tables."""
+    return {
+        name for row in re.findall(r"^\|([^|]+)\|", section(command), re.MULTILINE) for name in re.findall(r"`([^`\s]+)", row)
+    }
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_a_section_with_an_example(command: str):
+    assert f"$ residua {command}" in section(command)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_option_has_a_line_and_no_line_is_of_an_option_that_is_gone(command: str):
+    offered: set[str] = set()
+    for parameter in COMMANDS[command].params:
+        is_option = parameter.param_type_name == "option"
+        offered |= set(parameter.opts if is_option else (parameter.metavar or parameter.name.upper()).strip("[]").split("|"))
+    offered -= {"-h", "--help"}
+    written = rows(command)
+    assert offered - written == set(), "options without a line"
+    assert written - offered == set(), "lines without an option"
+
+
+@pytest.mark.parametrize("code", [one.code for one in DIAGNOSTICS])
+def test_every_finding_has_a_page(code: str):
+    page = DOCS / "findings" / f"{code}.md"
+    assert page.is_file()
+    assert len(page.read_text(encoding="utf-8").split()) > 40
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.keyword)
+def test_every_policy_is_explained(policy):
+    text = "\n".join(page.read_text(encoding="utf-8") for page in DOCS.rglob("*threshold*.md"))
+    text += "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "thresholds").glob("*.md"))
+    assert policy.usage.rstrip("0123456789.:") in text
+
+
+@pytest.mark.parametrize("name", [n for n in residua.metrics.__all__ if inspect.isfunction(getattr(residua.metrics, n))])
+def test_every_metric_is_on_a_page(name: str):
+    text = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "metrics").glob("*.md"))
+    assert re.search(rf"\b{name}\b", text)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_has_a_page_that_says_what_it_is_blind_to(name: str):
+    text = (DOCS / "recipes" / f"{name}.md").read_text(encoding="utf-8")
+    assert "blind to" in text.lower()
+    assert f"--recipe {name}" in text
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_every_network_family_has_a_page(name: str):
+    assert (DOCS / "models" / f"{name}.md").is_file()
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__.rsplit(".", 1)[-1])
+def test_every_kind_of_source_is_on_the_page_about_images(source):
+    words = {
+        "manifest": "CSV manifest",
+        "parquet": "Parquet",
+        "npz": ".npz",
+        "npy": ".npy",
+        "idx": "IDX",
+        "single_file": "One image file",
+        "split_folders": "`train/` and `test/`",
+        "folders": "Class folders",
+    }
+    name = source.__name__.rsplit(".", 1)[-1]
+    assert words.get(name, name) in (DOCS / "images.md").read_text(encoding="utf-8")
+
+
+def names_in_prose() -> set[str]:
+    return set(re.findall(r"`(residua(?:\.\w+)+)(?:\([^`]*\))?`", EVERYTHING))
+
+
+@pytest.mark.parametrize("dotted", sorted(names_in_prose()))
+def test_every_name_that_a_page_mentions_exists(dotted: str):
+    value: object = residua
+    for i, part in enumerate(dotted.split(".")[1:], start=1):
+        if not hasattr(value, part):
+            value = importlib.import_module(".".join(dotted.split(".")[: i + 1]))
+        else:
+            value = getattr(value, part)
+
+
+def test_the_list_of_commands_names_each_once():
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^## residua (\w+)$", text, re.MULTILINE)) == sorted(COMMANDS)
+
+
+def test_there_is_no_page_of_a_finding_or_recipe_that_is_gone():
+    codes = {one.code for one in DIAGNOSTICS}
+    assert {page.stem for page in (DOCS / "findings").glob("*.md")} - codes - {"index"} == set()
+    assert {page.stem for page in (DOCS / "recipes").glob("*.md")} - set(RECIPES) - {"index"} == set()
+
+
+def test_every_module_says_what_it_is_for():
+    names = [m.name for m in pkgutil.walk_packages(residua.__path__, "residua.")]
+    assert [name for name in names if not (importlib.import_module(name).__doc__ or "").strip()] == []
