@@ -93,9 +93,10 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
     Raises
     ------
     OutputError
-        If the folder cannot be written.
+        If the folder cannot be written, or holds anything but a bundle: replacing it would delete that.
     """
     folder = Path(folder)
+    _check_place(folder)
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -109,7 +110,9 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
         _write_config(bundle.config, fresh, fresh / _WEIGHTS_NAME)
         _swap(fresh, folder)
     except OSError as error:
-        raise OutputError(f"{folder}: the bundle must be writable. Got: {error}. Name another place, or free some space.") from error
+        raise OutputError(
+            f"{folder}: the bundle must be writable. Got: {error}. Name another place, or free some space."
+        ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return folder
@@ -239,6 +242,16 @@ def _checksum(body: dict[str, Any]) -> str:
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_place(folder: Path) -> None:
+    if folder.is_dir():
+        strangers = sorted({path.name for path in folder.iterdir()} - {_JSON_NAME, _WEIGHTS_NAME})
+    else:
+        strangers = [folder.name] if folder.exists() else []
+    if strangers:
+        shown = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
+        raise OutputError(f"{folder}: must be a new folder, an empty one or a bundle. Got one that holds {shown}. Name another place.")
 
 
 def _swap(fresh: Path, folder: Path) -> None:

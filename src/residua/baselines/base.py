@@ -15,13 +15,15 @@ MOST_TRAIN_IMAGES = 10_000
 class Reconstructor(Protocol):
     """``f(train, images, latent, seed) -> reconstructions``, float32 of the shape of `images`."""
 
-    def __call__(self, train: Images, images: Images, *, latent: int, seed: int = 0) -> Images: ...
+    def __call__(self, train: Images, images: Images, *, latent: int, seed: int = 0) -> Images:
+        """Reconstruct `images` by what `train` shows."""
 
 
 class Detector(Protocol):
     """``f(train, images, latent, seed) -> scores``, float32 (n_images,), higher = more anomalous."""
 
-    def __call__(self, train: Images, images: Images, *, latent: int, seed: int = 0) -> NDArray[np.float32]: ...
+    def __call__(self, train: Images, images: Images, *, latent: int, seed: int = 0) -> NDArray[np.float32]:
+        """Score `images` by what `train` shows."""
 
 
 def sample(train: Images, seed: int) -> Images:
@@ -34,7 +36,7 @@ def sample(train: Images, seed: int) -> Images:
 
 def squared_error(images: Images, reconstructions: Images) -> NDArray[np.float32]:
     """Mean squared error of each image, float32 (n_images,)."""
-    difference = (images - reconstructions).reshape(len(images), -1)
+    difference = (images - reconstructions).reshape(len(images), int(np.prod(images.shape[1:])))
     return np.asarray(np.einsum("ij,ij->i", difference, difference) / np.float32(max(1, difference.shape[1])), np.float32)
 
 

@@ -19,10 +19,11 @@ def pca_reconstructions(train: Images, images: Images, *, latent: int, seed: int
     """
     from sklearn.decomposition import PCA
 
-    flat = sample(train, seed).reshape(-1, images[0].size if len(images) else train[0].size)
+    flat = sample(train, seed).reshape(-1, train[0].size)
     n_components = max(1, min(latent, len(flat) - 1, flat.shape[1]))
     solver = "randomized" if n_components < 0.5 * min(flat.shape) else "full"
-    pca = PCA(n_components, svd_solver=solver, random_state=seed).fit(flat)
+    with np.errstate(invalid="ignore", divide="ignore"):  # shares of no variance, where all train images are alike
+        pca = PCA(n_components, svd_solver=solver, random_state=seed).fit(flat)
     reconstructed = pca.inverse_transform(pca.transform(images.reshape(len(images), -1))) if len(images) else images
     return np.asarray(reconstructed, np.float32).reshape(images.shape)
 
