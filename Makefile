@@ -19,7 +19,7 @@ demo: $(STAMP)  ## train on bundled images, all jobs, and write a report (three 
 	$(BIN)/residua demo --out runs/demo
 
 test: $(STAMP)  ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)  ## ruff: style and mistakes
 	$(BIN)/ruff check src tests benchmarks && $(BIN)/ruff format --check src tests benchmarks

@@ -24,7 +24,8 @@ class Problems:
     >>> problems.raise_any()
     Traceback (most recent call last):
     ...
-    residua.errors.ShapeError: roc_auc: labels and scores must have the same length. Got 3 labels and 2 scores. Pass one label a score.
+    residua.errors.ShapeError: roc_auc: labels and scores must have the same length. Got 3 labels and 2 scores. \
+Pass one label a score.
     """
 
     def __init__(self, where: str) -> None:

@@ -47,15 +47,16 @@ def atomic_write(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+        Path(temporary).chmod(0o666 & ~umask)
         try:
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
         except OSError as error:
-            raise OutputError(f"{path}: the file must be writable. Got: {error.strerror or error}. Name another place.") from error
+            raise OutputError(
+                f"{path}: the file must be writable. Got: {error.strerror or error}. Name another place."
+            ) from error
         _sync_folder(path.parent)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        Path(temporary).unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -1,8 +1,8 @@
 """What an autoencoder has to beat, a file each. `RECONSTRUCTORS` and `DETECTORS` are the registries.
 
-A reconstructor is ``f(train, images, latent, seed) -> reconstructions``; a detector is ``f(train, images, latent, seed) -> scores``
-(higher = more anomalous). Both see images float32 (n_images, height, width, channels) in [0, 1], `train` being the ones
-the model was trained on. Nothing here sees a label.
+A reconstructor is ``f(train, images, latent, seed) -> reconstructions``, a detector is
+``f(train, images, latent, seed) -> scores`` (higher = more anomalous). Both see images float32
+(n_images, height, width, channels) in [0, 1], `train` being the ones the model was trained on. Nothing here sees a label.
 """
 
 from __future__ import annotations

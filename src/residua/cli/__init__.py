@@ -12,9 +12,12 @@ from residua.cli.demo import demo
 from residua.cli.evaluate import evaluate
 from residua.cli.fit import fit
 from residua.cli.info import info
+from residua.cli.judge import judge
+from residua.cli.plan import plan
 from residua.cli.recipes import recipes
 from residua.cli.report import report
 from residua.cli.score import score
+from residua.cli.threshold import threshold
 from residua.errors import GateError, InputError, MissingExtraError, OutputError, ResiduaError
 
 app = typer.Typer(
@@ -28,7 +31,7 @@ app = typer.Typer(
 _USER_ERRORS = (InputError, OutputError, MissingExtraError)
 _OURS, _USERS, _GATE, _INTERRUPTED = 1, 2, 3, 130
 
-for _command in (demo, fit, evaluate, score, report, info, recipes):
+for _command in (demo, fit, evaluate, score, threshold, report, info, recipes, judge, plan):
     app.command()(_command)
 
 
@@ -66,8 +69,10 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         typer.echo("residua: interrupted", err=True)
         sys.exit(_INTERRUPTED)
-    except Exception as error:  # noqa: BLE001  the last door: whatever comes here is our fault, and is said in one line
+    except Exception as error:
         if debug:
             raise
-        typer.echo(f"residua: something went wrong that should not: {type(error).__name__}: {error}. Run again with --debug.", err=True)
+        typer.echo(
+            f"residua: something went wrong that should not: {type(error).__name__}: {error}. Run again with --debug.", err=True
+        )
         sys.exit(_OURS)

@@ -10,9 +10,9 @@ def evaluate(
 ) -> None:
     """Judge a RUN on its own test part, or on another SOURCE, beside the baselines it has to beat.
 
-        residua evaluate runs/parts --json result.json --html report.html
+    residua evaluate runs/parts --json result.json --html report.html
 
-        residua evaluate runs/parts new-parts/ --strict
+    residua evaluate runs/parts new-parts/ --strict
     """
     from residua.cli.output import refuse_if_strict, show
     from residua.cli.progress import watching

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,28 +11,28 @@ import typer
 from residua.cli.options import Quiet, Seed, Source, names
 
 
-class Job(str, Enum):
+class Job(StrEnum):
     """What the autoencoder is for."""
 
     reconstruct = "reconstruct"
     detect = "detect"
 
 
-class Aspect(str, Enum):
+class Aspect(StrEnum):
     """How resizing treats proportions."""
 
     stretch = "stretch"
     keep = "keep"
 
 
-class Family(str, Enum):
+class Family(StrEnum):
     """Kinds of network."""
 
     conv = "conv"
     dense = "dense"
 
 
-class Loss(str, Enum):
+class Loss(StrEnum):
     """What training minimises."""
 
     squared = "squared"
@@ -40,7 +40,7 @@ class Loss(str, Enum):
     binary_cross_entropy = "binary-cross-entropy"
 
 
-class Error(str, Enum):
+class Error(StrEnum):
     """What an image's score is made of."""
 
     squared = "squared"
@@ -49,7 +49,7 @@ class Error(str, Enum):
     ssim = "ssim"
 
 
-class Precision(str, Enum):
+class Precision(StrEnum):
     """Numbers that training computes in."""
 
     auto = "auto"
@@ -60,25 +60,44 @@ class Precision(str, Enum):
 def fit(
     source: Source,
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder to write the run to.", show_default=False)],
-    job: Annotated[Job, typer.Option(help="reconstruct: reproduce images. detect: learn normal images, flag others.")] = Job.detect,
+    job: Annotated[
+        Job, typer.Option(help="reconstruct: reproduce images. detect: learn normal images, flag others.")
+    ] = Job.detect,
     normal: Annotated[
-        str | None, typer.Option(metavar="LABEL,...", help="Labels that mean normal; only these are trained on.", show_default=False)
+        str | None,
+        typer.Option(metavar="LABEL,...", help="Labels that mean normal; only these are trained on.", show_default=False),
     ] = None,
     recipe: Annotated[str, typer.Option(metavar="NAME", help="How to train and score; `residua recipes` lists them.")] = "plain",
     latent: Annotated[int | None, typer.Option(min=1, help="Size of the code; chosen by the image size if left out.")] = None,
     family: Annotated[Family, typer.Option(help="Convolutional, or fully connected.")] = Family.conv,
     tied: Annotated[bool, typer.Option("--tied", help="Dense only: the decoder uses the encoder's weights, transposed.")] = False,
     loss: Annotated[Loss, typer.Option(help="What training minimises.")] = Loss.squared,
-    error: Annotated[Error, typer.Option(help="What the score is the mean of (euclidean: the root of the sum of squares).")] = Error.squared,
-    size: Annotated[int | None, typer.Option(help="Longer side in pixels that the network sees; images up to 128 stay as they are.")] = None,
-    aspect: Annotated[Aspect, typer.Option(help="stretch: fit height and width separately. keep: proportions kept, edges repeated.")] = Aspect.stretch,
-    epochs: Annotated[int | None, typer.Option(min=1, help="How long to train; about 3,000 steps if neither this nor --minutes is given.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.01, help="Time budget instead of epochs; turned into steps once, then fixed.")] = None,
+    error: Annotated[
+        Error, typer.Option(help="What the score is the mean of (euclidean: the root of the sum of squares).")
+    ] = Error.squared,
+    size: Annotated[
+        int | None, typer.Option(help="Longer side in pixels that the network sees; images up to 128 stay as they are.")
+    ] = None,
+    aspect: Annotated[
+        Aspect, typer.Option(help="stretch: fit height and width separately. keep: proportions kept, edges repeated.")
+    ] = Aspect.stretch,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="How long to train; about 3,000 steps if neither this nor --minutes is given.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Time budget instead of epochs; turned into steps once, then fixed.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a training step.")] = 128,
     learning_rate: Annotated[float, typer.Option(min=1e-8, help="Peak of the one-cycle schedule.")] = 2e-3,
     patience: Annotated[int | None, typer.Option(min=1, help="Epochs without improvement before stopping early.")] = None,
     augment: Annotated[str | None, typer.Option(metavar="NAME,...", help="flip, shift, brightness.", show_default=False)] = None,
-    precision: Annotated[Precision, typer.Option(help="auto: bfloat16 where the processor or GPU computes in it.")] = Precision.auto,
+    precision: Annotated[
+        Precision, typer.Option(help="auto: bfloat16 where the processor or GPU computes in it.")
+    ] = Precision.auto,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processor threads for training; all, or one for images under 24x24.", show_default=False),
+    ] = None,
     policy: Annotated[
         str | None, typer.Option(help="Where the threshold lies; see `residua threshold --help`.", show_default=False)
     ] = None,
@@ -108,6 +127,7 @@ def fit(
         learning_rate=learning_rate,
         patience=patience,
         precision=precision.value,
+        threads=threads,
         augment=names(augment) or (),
         seed=seed,
     )
@@ -137,10 +157,12 @@ def _print_result(path: Path, console: object) -> None:
     from residua.bundle import load_bundle
     from residua.experiment import RunFolder
 
-    assert isinstance(console, Console)  # noqa: S101  narrows the type; the import is late
+    assert isinstance(console, Console)
     config = load_bundle(RunFolder(path).bundle).config
     training = config.training
     console.print(f"[bold]{path}[/bold]: {training['network']}, {training['epochs']} epochs in {training['seconds']:.0f} s")
     if config.operating_point is not None:
-        console.print(f"threshold {config.operating_point.threshold:.6g} ({config.operating_point.policy}). {config.operating_point.how}")
+        console.print(
+            f"threshold {config.operating_point.threshold:.6g} ({config.operating_point.policy}). {config.operating_point.how}"
+        )
     console.print(f"Next: residua evaluate {path}", markup=False)

@@ -22,9 +22,9 @@ def info(
 ) -> None:
     """Say what a RUN is, or what a SOURCE holds: which images can be read, how they are split, what is quarantined and why.
 
-        residua info parts/
+    residua info parts/
 
-        residua info runs/parts --json -
+    residua info runs/parts --json -
     """
     from rich.console import Console
 
@@ -67,7 +67,7 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
     shown = [
         ("parts", ", ".join(f"{part} {n:,}" for part, n in value["splits"].items())),
         ("channels", f"{value['channels']} ({'grey' if value['channels'] == 1 else 'colour'}), {value['dtype']}"),
-        ("sizes", ", ".join(f"{name} {_words(size)}" for name, size in sizes.items())),
+        ("sizes", _size_words(sizes)),
         ("formats", ", ".join(f"{name} {n:,}" for name, n in value["formats"].items())),
         ("normal", ", ".join(value["normal"]) if value["normal"] else "not named"),
         ("masks", f"{value['n_with_mask']:,} images"),
@@ -112,5 +112,11 @@ def _print_run(value: dict[str, Any], console: Console) -> None:
         console.print(f"  {line}", markup=False)
 
 
-def _words(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+def _size_words(sizes: dict[str, Any]) -> str:
+    """Height x width: one size, or the smallest, the median and the largest."""
+    low, middle, high = (f"{sizes[name]['height']}x{sizes[name]['width']}" for name in ("min", "median", "max"))
+    return (
+        low
+        if sizes["n_different"] == 1
+        else f"{low} to {high}, median {middle}, {sizes['n_different']} different (height x width)"
+    )

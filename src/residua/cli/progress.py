@@ -33,7 +33,9 @@ def watching(*, quiet: bool = False) -> Iterator[Watcher]:
     )
     with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress:
         bars = _Bars(progress)
-        yield Watcher(on_read=bars.reading, on_step=bars.training, on_note=lambda text: progress.console.print(f"  {text}", markup=False))
+        yield Watcher(
+            on_read=bars.reading, on_step=bars.training, on_note=lambda text: progress.console.print(f"  {text}", markup=False)
+        )
 
 
 class _Bars:

@@ -11,11 +11,14 @@ from residua.cli.options import Run
 
 
 def report(
-    run: Run, out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; RUN/report.html if left out.")] = None
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; RUN/report.html if left out.")
+    ] = None,
 ) -> None:
     """Write a RUN's report: one HTML file that opens offline. Evaluates first if that was not done yet.
 
-        residua report runs/parts
+    residua report runs/parts
     """
     from rich.console import Console
 

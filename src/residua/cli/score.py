@@ -19,7 +19,7 @@ def score(
 ) -> None:
     """Score every image of SOURCE: one row an image with path, score, threshold, anomalous, mse, mae, ssim.
 
-        residua score runs/parts new-parts/ --out scores.csv --maps maps/
+    residua score runs/parts new-parts/ --out scores.csv --maps maps/
     """
     from rich.console import Console
 

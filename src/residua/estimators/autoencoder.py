@@ -21,7 +21,7 @@ class Autoencoder(TransformerMixin, ImageEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, augment, seed
+    recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, augment, threads, seed
         See `ImageEstimator`.
 
     Examples

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +39,13 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         Whether resizing fits height and width separately, or keeps the proportions and repeats the edge.
     epochs, minutes : optional
         How long to train: one or the other; None chooses by the size of the set.
-    batch_size, learning_rate, patience, precision, augment
+    batch_size, learning_rate, patience, precision, augment, threads
         See `residua.training.settings.TrainingSettings`.
     seed : int
         The same seed, data and machine give the same scores.
     """
 
-    _job: Literal["reconstruct", "detect"]
+    _job: ClassVar[Literal["reconstruct", "detect"]]
 
     def __init__(
         self,
@@ -61,6 +61,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         patience: int | None = None,
         precision: Precision = "auto",
         augment: tuple[str, ...] = (),
+        threads: int | None = None,
         seed: int = 0,
     ) -> None:
         self.recipe = recipe
@@ -74,12 +75,13 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.precision = precision
         self.augment = augment
+        self.threads = threads
         self.seed = seed
 
     def reconstruct(self, X: Any) -> NDArray[np.float32]:
         """Reconstructions at the network's resolution, float32 (n_images, height, width, channels) in [0, 1]."""
         reconstructions = score_set(self._fitted(), as_image_set(X), reconstructions=True).reconstructions
-        assert reconstructions is not None  # noqa: S101  asked for in the line above
+        assert reconstructions is not None
         return reconstructions
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -135,6 +137,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             patience=self.patience,
             precision=self.precision,
             augment=tuple(self.augment),
+            threads=self.threads,
             seed=self.seed,
         )
 

@@ -13,8 +13,8 @@ from residua.errors import LabelError
 from residua.estimators.base import ImageEstimator, as_image_set
 from residua.estimators.fitting import anomalies_of, choose_operating_point, score_set
 from residua.images import ImageSet
-from residua.records import OperatingPoint
 from residua.recipes import Recipe
+from residua.records import OperatingPoint
 from residua.scoring.prepare import Aspect
 from residua.training.settings import Precision
 
@@ -28,7 +28,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         How the threshold comes from the calibration scores: ``"false-alarms<=0.01"``, ``"quantile:0.99"``, ...; see
         `residua.thresholds`. None: at most 5% false alarms, as a bound where there are 59 calibration normals, else as a
         quantile (below 19 normals: the strictest that they allow).
-    recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, augment, seed
+    recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, augment, threads, seed
         See `ImageEstimator`.
 
     Attributes
@@ -68,6 +68,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         patience: int | None = None,
         precision: Precision = "auto",
         augment: tuple[str, ...] = (),
+        threads: int | None = None,
         seed: int = 0,
     ) -> None:
         # Spelled out, not passed on as a dictionary: get_params and clone read this signature.
@@ -83,6 +84,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
             patience=patience,
             precision=precision,
             augment=augment,
+            threads=threads,
             seed=seed,
         )
         self.policy = policy
@@ -124,7 +126,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
     def error_maps(self, X: Any) -> list[NDArray[np.float32]]:
         """A map an image, float32 (height, width) at the image's own resolution: higher = more anomalous."""
         maps = score_set(self._fitted(), as_image_set(X), maps=True).maps
-        assert maps is not None  # noqa: S101  asked for in the line above
+        assert maps is not None
         return maps
 
     def score_samples(self, X: Any) -> NDArray[np.float32]:
@@ -133,7 +135,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
 
     def decision_function(self, X: Any) -> NDArray[np.float32]:
         """Threshold minus anomaly score, as scikit-learn has it: negative = anomalous. float32 (n_images,)."""
-        return np.float32(self.operating_point_.threshold) - self.anomaly_scores(X)
+        scores = self.anomaly_scores(X)
+        return np.float32(self.operating_point_.threshold) - scores
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """+1 for normal and -1 for anomalous images (score > threshold, strictly), int (n_images,)."""
@@ -142,9 +145,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
     def choose_threshold(self, policy: str, *, confidence: float = 0.95) -> OperatingPoint:
         """Choose another operating point from the calibration scores of `fit`; the detector uses it from here on."""
         bundle = self._fitted()
-        point = choose_operating_point(
-            bundle.calibration_scores, bundle.calibration_is_anomalous, policy, confidence=confidence
-        )
+        point = choose_operating_point(bundle.calibration_scores, bundle.calibration_is_anomalous, policy, confidence=confidence)
         self._take(bundle.with_operating_point(point))
         return point
 

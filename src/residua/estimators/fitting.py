@@ -24,7 +24,7 @@ from residua.thresholds import choose_threshold
 from residua.training.batches import to_unit
 from residua.training.fit import Trained, TrainingPlan, plan_training, train_network
 from residua.training.lightning_parts import StepReport
-from residua.training.settings import TrainingSettings
+from residua.training.settings import TrainingSettings, is_busy, training_threads
 
 VALIDATION_SHARE = 0.1
 CALIBRATION_SHARE = 0.2
@@ -94,21 +94,24 @@ def fit_bundle(recipe: Recipe, train: ImageSet, calibration: ImageSet | None, op
     torch.manual_seed(seed)
     network = recipe.build_network(ImageShape(*size, train.channels))
     note(f"network: {recipe.describe(network)}, {n_parameters(network):,} parameters")
-    plan = options.plan or plan_training(recipe, network, train_images, options.settings)
-    if options.on_plan is not None:
-        options.on_plan(plan)
-    trained = train_network(
-        recipe,
-        network,
-        train_images,
-        validation_images,
-        options.settings,
-        plan,
-        checkpoint=options.checkpoint,
-        resume=options.resume,
-        checkpoint_seconds=options.checkpoint_seconds,
-        on_step=options.on_step,
-    )
+    with training_threads(options.settings.threads, size[0] * size[1]) as n_threads:
+        if n_threads > 1 and is_busy():
+            note(f"the machine is busy: training waits for {n_threads} threads at each step, and --threads 1 may be faster")
+        plan = options.plan or plan_training(recipe, network, train_images, options.settings)
+        if options.on_plan is not None:
+            options.on_plan(plan)
+        trained = train_network(
+            recipe,
+            network,
+            train_images,
+            validation_images,
+            options.settings,
+            plan,
+            checkpoint=options.checkpoint,
+            resume=options.resume,
+            checkpoint_seconds=options.checkpoint_seconds,
+            on_step=options.on_step,
+        )
     graph = build_graph(recipe, network, size, options.aspect)
     with torch.inference_mode():
         graph.scorer.fit(to_unit(train_images), prepare_images(prepare, validation, keep_float=True))
@@ -122,7 +125,7 @@ def fit_bundle(recipe: Recipe, train: ImageSet, calibration: ImageSet | None, op
         aspect=options.aspect,
         batch_size=_scoring_batch(size),
         normal=train.normal,
-        training=_training_words(recipe, network, trained, options, len(fitted_on), len(validation)),
+        training=_training_words(recipe, network, trained, options, n_train=len(fitted_on), n_validation=len(validation)),
         fingerprints={"train": train.fingerprint},
     )
     bundle = _calibrated(Bundle(config, graph), calibration, options)
@@ -163,7 +166,7 @@ def check_fits(config: BundleConfig, images: ImageSet) -> None:
 
 
 def default_policy(n_normals: int) -> str:
-    """At most 5% false alarms as a bound where the normals suffice for it, else as a quantile, else the strictest quantile they allow.
+    """At most 5% false alarms as a bound where the normals suffice, else a quantile, else the strictest they allow.
 
     Examples
     --------
@@ -234,7 +237,10 @@ def _unit_numbers(groups: NDArray[Any]) -> NDArray[np.int64]:
     """A number a group; images without a group are groups of their own."""
     numbers: dict[Any, int] = {}
     return np.array(
-        [numbers.setdefault((True, group) if group is not None else (False, row), len(numbers)) for row, group in enumerate(groups)],
+        [
+            numbers.setdefault((True, group) if group is not None else (False, row), len(numbers))
+            for row, group in enumerate(groups)
+        ],
         np.int64,
     )
 
@@ -251,7 +257,7 @@ def _scoring_batch(size: tuple[int, int]) -> int:
 
 
 def _training_words(
-    recipe: Recipe, network: torch.nn.Module, trained: Trained, options: FitOptions, n_train: int, n_validation: int
+    recipe: Recipe, network: torch.nn.Module, trained: Trained, options: FitOptions, *, n_train: int, n_validation: int
 ) -> dict[str, Any]:
     return {
         "network": recipe.describe(network),
@@ -263,6 +269,7 @@ def _training_words(
         "best_epoch": trained.best_epoch,
         "seconds": round(trained.seconds, 1),
         "device": trained.device,
+        "threads": trained.threads,
         "precision": "bfloat16" if trained.plan.bfloat16 else "float32",
         "settings": options.settings.model_dump(mode="json"),
     }

@@ -31,6 +31,10 @@ def choose_size(images: ImageSet, longer_side: int | None, aspect: Aspect) -> tu
     size = (max(_SMALLEST, height), max(_SMALLEST, width))
     if uniform == size:
         return size, f"images are {size[0]}x{size[1]} (height x width) and stay so"
-    came = f"{uniform[0]}x{uniform[1]}" if uniform else f"{int(heights.min())}-{int(heights.max())} x {int(widths.min())}-{int(widths.max())}"
+    came = (
+        f"{uniform[0]}x{uniform[1]}"
+        if uniform
+        else f"{int(heights.min())}-{int(heights.max())} x {int(widths.min())}-{int(widths.max())}"
+    )
     how = "height and width fitted separately" if aspect == "stretch" else "proportions kept, edges repeated"
     return size, f"images of {came} (height x width) are resized to {size[0]}x{size[1]}, {how}"

@@ -8,4 +8,15 @@ from residua.experiment.run_folder import RunFolder, RunOptions
 from residua.experiment.score import score_run
 from residua.experiment.threshold import change_threshold
 
-__all__ = ["Judged", "RunFolder", "RunOptions", "Watcher", "change_threshold", "evaluate_run", "fit_run", "report_run", "run_demo", "score_run"]
+__all__ = [
+    "Judged",
+    "RunFolder",
+    "RunOptions",
+    "Watcher",
+    "change_threshold",
+    "evaluate_run",
+    "fit_run",
+    "report_run",
+    "run_demo",
+    "score_run",
+]

@@ -84,14 +84,22 @@ def _judge_detection(folder: RunFolder, state: RunState, bundle: Bundle, judged:
     )
     threshold = None if bundle.config.operating_point is None else bundle.config.operating_point.threshold
     known = is_anomalous if labelled.all() else None
-    return _result(folder, bundle, judged, evaluation, scores.columns, choose_images(scores.score, known, threshold), {
-        "scores": scores.score,
-        "is_anomalous": is_anomalous if labelled.any() else None,
-        "labelled": labelled if labelled.any() else None,
-        "train_scores": training.get("train_scores"),
-        "calibration_scores": bundle.calibration_scores,
-        "calibration_is_anomalous": bundle.calibration_is_anomalous,
-    })
+    return _result(
+        folder,
+        bundle,
+        judged,
+        evaluation,
+        scores.columns,
+        choose_images(scores.score, known, threshold),
+        {
+            "scores": scores.score,
+            "is_anomalous": is_anomalous if labelled.any() else None,
+            "labelled": labelled if labelled.any() else None,
+            "train_scores": training.get("train_scores"),
+            "calibration_scores": bundle.calibration_scores,
+            "calibration_is_anomalous": bundle.calibration_is_anomalous,
+        },
+    )
 
 
 def _judge_reconstruction(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> Judged:
@@ -124,9 +132,7 @@ def _result(  # noqa: PLR0917
 ) -> Judged:
     evaluation = evaluation.model_copy(update={"findings": (*evaluation.findings, *judged.findings)})
     history = {
-        name.removeprefix("history/"): column
-        for name, column in folder.read_training().items()
-        if name.startswith("history/")
+        name.removeprefix("history/"): column for name, column in folder.read_training().items() if name.startswith("history/")
     }
     evidence = Evidence(
         paths=judged.images.paths,
@@ -156,7 +162,10 @@ def _reconstruction_baselines(
     graph = _untrained_graph(bundle, judged)
     untrained = score_images(graph, judged.images, batch_size=bundle.config.batch_size, reconstructions=True).reconstructions
     return {
-        name: {metric: mean_interval(measure(prepared, np.clip(rebuilt, 0, 1)), seed=seed) for metric, measure in _BASELINE_METRICS.items()}
+        name: {
+            metric: mean_interval(measure(prepared, np.clip(rebuilt, 0, 1)), seed=seed)
+            for metric, measure in _BASELINE_METRICS.items()
+        }
         for name, rebuilt in {"untrained": untrained, **made}.items()
         if rebuilt is not None
     }
@@ -193,7 +202,7 @@ def _untrained_graph(bundle: Bundle, judged: JudgedImages) -> Any:
 
 
 def _fitted_on(judged: JudgedImages) -> ImageSet:
-    assert judged.fitted_on is not None  # noqa: S101  callers make baselines only where it is there
+    assert judged.fitted_on is not None
     return judged.fitted_on
 
 

@@ -94,7 +94,7 @@ def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
     return state
 
 
-def _fit(  # noqa: PLR0917
+def _fit(
     run: RunFolder, state: RunState, images: ImageSet, watcher: Watcher, *, checkpoint_seconds: float, resume: bool
 ) -> Fitted:
     options = state.options
@@ -104,7 +104,9 @@ def _fit(  # noqa: PLR0917
 
     def on_plan(plan: TrainingPlan) -> None:
         run.write_state(run.read_state().model_copy(update={"plan": asdict(plan)}))
-        watcher.note(f"training: {plan.epochs} epochs of {plan.steps_per_epoch} steps, in {'bfloat16' if plan.bfloat16 else 'float32'}")
+        watcher.note(
+            f"training: {plan.epochs} epochs of {plan.steps_per_epoch} steps, in {'bfloat16' if plan.bfloat16 else 'float32'}"
+        )
 
     fit_options = FitOptions(
         job=options.job,
@@ -121,8 +123,14 @@ def _fit(  # noqa: PLR0917
         on_note=watcher.on_note,
     )
     calibration = images.calibration
-    fitted = fit_bundle(make_recipe(options.recipe, **options.recipe_options), train, calibration if len(calibration) else None, fit_options)
-    fingerprints = {**fitted.bundle.config.fingerprints, "test": images.test.fingerprint, "calibration": images.calibration.fingerprint}
+    fitted = fit_bundle(
+        make_recipe(options.recipe, **options.recipe_options), train, calibration if len(calibration) else None, fit_options
+    )
+    fingerprints = {
+        **fitted.bundle.config.fingerprints,
+        "test": images.test.fingerprint,
+        "calibration": images.calibration.fingerprint,
+    }
     config = fitted.bundle.config.model_copy(update={"fingerprints": fingerprints})
     return replace(fitted, bundle=replace(fitted.bundle, config=config))
 
@@ -130,7 +138,9 @@ def _fit(  # noqa: PLR0917
 def _train_images(images: ImageSet, options: RunOptions) -> tuple[ImageSet, int]:
     train = images.train
     if len(train) == 0:
-        raise InputError(f"{options.source}: there must be images to train on. The train part is empty. Check the split column or folders.")
+        raise InputError(
+            f"{options.source}: there must be images to train on. The train part is empty. Check the split column or folders."
+        )
     if options.job == "reconstruct":
         return train, 0
     labels = images.labels
@@ -143,7 +153,9 @@ def _train_images(images: ImageSet, options: RunOptions) -> tuple[ImageSet, int]
         )
     normals, left_out = normals_of(train)
     if len(normals) == 0:
-        raise LabelError(f"{options.source}: train must hold normal images. Got {len(train)} images, none of them normal. Check --normal.")
+        raise LabelError(
+            f"{options.source}: train must hold normal images. Got {len(train)} images, none of them normal. Check --normal."
+        )
     return normals, left_out
 
 

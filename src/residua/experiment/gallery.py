@@ -40,7 +40,7 @@ def make_gallery(bundle: Bundle, images: ImageSet, index: NDArray[np.int64]) -> 
     with torch.inference_mode():
         maps = _network_maps(bundle, prepared)
     scores = score_set(bundle, shown, reconstructions=True)
-    assert scores.reconstructions is not None  # noqa: S101  asked for in the line above
+    assert scores.reconstructions is not None
     return Gallery(
         index=index,
         images=_as_uint8(prepared.permute(0, 2, 3, 1).numpy()),

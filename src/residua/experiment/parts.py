@@ -66,9 +66,7 @@ def has_own_parts(images: ImageSet) -> bool:
     return not any(note.startswith(_NO_SPLIT) for note in images.notes)
 
 
-def _judged(
-    run: RunFolder, images: ImageSet, part: str, fitted_on: ImageSet | None, changed: Finding | None
-) -> JudgedImages:
+def _judged(run: RunFolder, images: ImageSet, part: str, fitted_on: ImageSet | None, changed: Finding | None) -> JudgedImages:
     recorded = run.read_images()
     seen = recorded["pixels"][np.isin(recorded["part"].astype(str), _FITTED)]
     leakage = diagnostics.find_leakage(seen, images.pixel_hashes, images.paths)

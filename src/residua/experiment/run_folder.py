@@ -105,7 +105,9 @@ class RunFolder:
         try:
             return RunState.model_validate_json(path.read_text("utf-8"))
         except FileNotFoundError:
-            raise BundleError(f"{self.path}: a RUN must hold run.json. It does not. Name a folder that `residua fit` wrote.") from None
+            raise BundleError(
+                f"{self.path}: a RUN must hold run.json. It does not. Name a folder that `residua fit` wrote."
+            ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise BundleError(f"{path}: must be readable. Got: {error}. Name a folder that `residua fit` wrote.") from error
         except ValidationError as error:
@@ -132,7 +134,9 @@ class RunFolder:
         try:
             lock.acquire()
         except Timeout:
-            raise OutputError(f"{self.path}: only one process may write a run. Another one does now. Wait for it, or stop it.") from None
+            raise OutputError(
+                f"{self.path}: only one process may write a run. Another one does now. Wait for it, or stop it."
+            ) from None
         try:
             yield
         finally:
@@ -158,7 +162,9 @@ class RunFolder:
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise BundleError(f"{self.images}: must be readable. Got: {error}. Train again.") from error
         if rows and set(rows[0]) != set(_COLUMNS):
-            raise BundleError(f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {', '.join(map(str, rows[0]))}. Train again.")
+            raise BundleError(
+                f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {', '.join(map(str, rows[0]))}. Train again."
+            )
         return {name: np.array([row[name] for row in rows], dtype=object) for name in _COLUMNS}
 
     def write_training(self, columns: dict[str, NDArray[Any]]) -> None:

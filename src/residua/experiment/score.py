@@ -55,7 +55,7 @@ def score_run(
 
 
 def _load(folder: RunFolder, state: RunState, source: str, watcher: Watcher) -> tuple[ImageSet, list[str | None]]:
-    """The images, and each one's part: the recorded one in the run's own source, the source's own elsewhere, None if it has none."""
+    """The images, and each one's part: recorded in the run's own source, else the source's own, None if it has none."""
     if source == state.options.source:
         images, recorded = load_source(state.options, watcher), folder.read_images()
         part_of = dict(zip(recorded["path"], recorded["part"], strict=True))
@@ -139,7 +139,12 @@ def _common_scale(bundle: Bundle, images: ImageSet, scores: Scores) -> float:
 
 def _file_names(paths: list[str]) -> list[str]:
     """Paths inside the source as safe file names, each its own: what would coincide gets its row's number."""
-    names = ["".join(character if character.isascii() and (character.isalnum() or character in "._-") else "_" for character in path)[-180:] for path in paths]
+    names = [
+        "".join(character if character.isascii() and (character.isalnum() or character in "._-") else "_" for character in path)[
+            -180:
+        ]
+        for path in paths
+    ]
     seen: set[str] = set()
     for row, name in enumerate(names):
         if name in seen:

@@ -1,5 +1,7 @@
 """Metrics as pure functions of arrays, a family a file. What the data cannot define is ``nan``, never 0."""
 
+from residua.metrics import keras
+from residua.metrics.bootstrap import bootstrap_interval
 from residua.metrics.classification import (
     accuracy,
     balanced_accuracy,
@@ -11,6 +13,11 @@ from residua.metrics.classification import (
 )
 from residua.metrics.compression import Compression, latent_compression
 from residua.metrics.confusion import ConfusionMetrics, confusion_matrix, metrics_from_confusion
+from residua.metrics.delong import roc_auc_difference, roc_auc_interval
+from residua.metrics.demonstration import AccuracyDemonstration, accuracy_demonstration
+from residua.metrics.exact_scores import ExactScores
+from residua.metrics.intervals import rate_interval
+from residua.metrics.means import mean_interval, paired_difference_interval
 from residua.metrics.multilabel import (
     Inflation,
     element_wise_accuracy,
@@ -21,6 +28,7 @@ from residua.metrics.multilabel import (
     subset_accuracy,
 )
 from residua.metrics.pixel import aupro, pixel_average_precision, pixel_roc_auc
+from residua.metrics.precision_intervals import average_precision_interval
 from residua.metrics.probability import (
     Reliability,
     brier_score,
@@ -49,6 +57,7 @@ from residua.metrics.reconstruction import (
     rmse,
 )
 from residua.metrics.scale import ScaleAudit, ValueScale, scale_audit
+from residua.metrics.sketch import Bounds, ScoreSketch
 from residua.metrics.structural import (
     gms_map,
     gradient_magnitude_similarity,
@@ -59,17 +68,24 @@ from residua.metrics.structural import (
 )
 
 __all__ = [
+    "AccuracyDemonstration",
+    "Bounds",
     "Compression",
     "ConfusionMetrics",
+    "ExactScores",
     "Inflation",
     "Reliability",
     "ScaleAudit",
+    "ScoreSketch",
     "ValueScale",
     "accuracy",
+    "accuracy_demonstration",
     "aupro",
     "average_precision",
+    "average_precision_interval",
     "balanced_accuracy",
     "binary_cross_entropy",
+    "bootstrap_interval",
     "brier_score",
     "cohen_kappa",
     "confusion_matrix",
@@ -82,11 +98,13 @@ __all__ = [
     "gradient_magnitude_similarity",
     "hamming_loss",
     "inflation",
+    "keras",
     "kl_divergence",
     "latent_compression",
     "log_loss",
     "mae",
     "matthews_correlation",
+    "mean_interval",
     "metrics_from_confusion",
     "ms_ssim",
     "mse",
@@ -94,16 +112,20 @@ __all__ = [
     "multilabel_average_precision",
     "multilabel_f1",
     "multiscale_gradient_magnitude_similarity",
+    "paired_difference_interval",
     "partial_roc_auc",
     "pixel_average_precision",
     "pixel_roc_auc",
     "precision",
     "precision_recall_curve",
     "psnr",
+    "rate_interval",
     "recall",
     "reliability_table",
     "rmse",
     "roc_auc",
+    "roc_auc_difference",
+    "roc_auc_interval",
     "roc_auc_per_class",
     "roc_curve",
     "scale_audit",

@@ -173,7 +173,7 @@ def multilabel_average_precision(y_true: Any, scores: Any, *, average: Average |
 
 
 def inflation(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -> Inflation:
-    """How much element-wise accuracy flatters: beside the answer "nothing holds", subset accuracy, recall, precision.
+    r"""How much element-wise accuracy flatters: beside the answer "nothing holds", subset accuracy, recall, precision.
 
     Parameters and errors are those of `subset_accuracy`.
 
@@ -182,7 +182,7 @@ def inflation(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -> Inflation:
     >>> found = inflation([[1, 0, 0, 0, 0, 1]], [[0.23, 0.34, 0.45, 0.22, 0.10, 0.9]])
     >>> round(found.element_wise_accuracy, 4), round(found.all_negative_accuracy, 4), found.recall, found.subset_accuracy
     (0.8333, 0.6667, 0.5, 0.0)
-    >>> print(found.meaning.replace(". ", ".\\n"))
+    >>> print(found.meaning.replace(". ", ".\n"))
     83.3% of the single answers are right; predicting nothing at all gets 66.7%.
     50.0% of what holds was found, and 0.0% of the images are right in full.
     """

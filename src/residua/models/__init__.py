@@ -12,6 +12,7 @@ from residua.errors import InputError
 from residua.models.base import AutoencoderNetwork, ImageShape, default_latent, n_parameters
 from residua.models.conv import ConvAutoencoder
 from residua.models.dense import DenseAutoencoder
+from residua.models.variational import VariationalAutoencoder
 
 __all__ = [
     "FAMILIES",
@@ -19,6 +20,7 @@ __all__ = [
     "ConvAutoencoder",
     "DenseAutoencoder",
     "ImageShape",
+    "VariationalAutoencoder",
     "build_network",
     "default_latent",
     "n_parameters",

@@ -31,10 +31,15 @@ class AutoencoderNetwork(nn.Module, ABC):
 
     shape: ImageShape
     latent: int
+    to_code: nn.Linear
 
     @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """Images to what the code is a linear function of, (batch, n_features)."""
+
     def encode(self, images: Tensor) -> Tensor:
         """Images to codes, (batch, latent)."""
+        return self.to_code(self.features(images))  # type: ignore[no-any-return]
 
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:

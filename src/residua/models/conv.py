@@ -38,12 +38,12 @@ class ConvAutoencoder(AutoencoderNetwork):
         self.up = nn.ModuleList(_block(n_in, n_out, stride=1) for n_in, n_out in zip(self.widths[::-1], outs, strict=True))
         self.to_image = nn.Conv2d(self.widths[0], shape.channels, 3, padding=1)
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Images to codes, (batch, latent)."""
+    def features(self, images: Tensor) -> Tensor:
+        """The smallest grid, flattened: (batch, width x rows x columns)."""
         features = images
         for block in self.down:
             features = block(features)
-        return self.to_code(features.flatten(1))  # type: ignore[no-any-return]
+        return features.flatten(1)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes to reconstructions, (batch, channels, height, width)."""
@@ -56,7 +56,8 @@ class ConvAutoencoder(AutoencoderNetwork):
         """Depth, widths and latent size in a few words."""
         widths = "-".join(map(str, self.widths))
         rows, columns = self.grids[-1]
-        return f"convolutional, {len(self.widths)} halvings ({widths} wide, down to {rows}x{columns}), latent {self.latent}"
+        halvings = "1 halving" if len(self.widths) == 1 else f"{len(self.widths)} halvings"
+        return f"convolutional, {halvings} ({widths} wide, down to {rows}x{columns}), latent {self.latent}"
 
 
 def _block(n_in: int, n_out: int, *, stride: int) -> nn.Sequential:

@@ -23,18 +23,19 @@ class DenseAutoencoder(AutoencoderNetwork):
         self.shape, self.latent, self.tied = shape, latent, tied
         self.hidden = tuple(hidden) if hidden is not None else _pick_hidden(shape, latent)
         sizes = [shape.n_values, *self.hidden, latent]
-        self.encoder = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes))
+        self.encoder = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes[:-1]))
+        self.to_code = nn.Linear(sizes[-2], latent)
         if tied:
             self.decoder_biases = nn.ParameterList(torch.zeros(size) for size in sizes[-2::-1])
         else:
             self.decoder = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes[::-1]))
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Images to codes, (batch, latent)."""
+    def features(self, images: Tensor) -> Tensor:
+        """The last hidden layer, (batch, n_hidden)."""
         features = images.flatten(1)
-        for layer in list(self.encoder)[:-1]:
+        for layer in self.encoder:
             features = F.relu(layer(features))
-        return self.encoder[-1](features)  # type: ignore[no-any-return]
+        return features
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes to reconstructions, (batch, channels, height, width)."""
@@ -46,8 +47,8 @@ class DenseAutoencoder(AutoencoderNetwork):
     def _decoder_layers(self) -> list[tuple[Tensor, Tensor]]:
         if not self.tied:
             return [(layer.weight, layer.bias) for layer in self.decoder]  # type: ignore[misc]
-        weights = [layer.weight.T for layer in reversed(list(self.encoder))]  # type: ignore[operator,union-attr]
-        return list(zip(weights, self.decoder_biases, strict=True))
+        layers: list[nn.Linear] = [self.to_code, *reversed(list(self.encoder))]  # type: ignore[list-item]
+        return [(layer.weight.T, bias) for layer, bias in zip(layers, self.decoder_biases, strict=True)]
 
     def describe(self) -> str:
         """Depth, widths and latent size in a few words."""

@@ -9,11 +9,14 @@ from pydantic import ValidationError
 
 from residua.errors import InputError
 from residua.recipes.base import Recipe
+from residua.recipes.denoising import Denoising
 from residua.recipes.plain import Plain
+from residua.recipes.sparse import Sparse
+from residua.recipes.variational import Variational
 
 __all__ = ["RECIPES", "Recipe", "make_recipe"]
 
-RECIPES: dict[str, type[Recipe]] = {recipe.name: recipe for recipe in (Plain,)}
+RECIPES: dict[str, type[Recipe]] = {recipe.name: recipe for recipe in (Plain, Denoising, Sparse, Variational)}
 
 
 def make_recipe(name: str, **options: Any) -> Recipe:
@@ -31,7 +34,7 @@ def make_recipe(name: str, **options: Any) -> Recipe:
     try:
         return RECIPES[name](**options)
     except ValidationError as error:
-        known = [option for option in RECIPES[name].model_fields]
+        known = list(RECIPES[name].model_fields)
         lines = [
             f"recipe {name}: option {'.'.join(map(str, problem['loc']))}: {problem['msg']}. Got {problem['input']!r}. "
             f"The options are {', '.join(known)}."

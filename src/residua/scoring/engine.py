@@ -36,9 +36,7 @@ class Scores:
     reconstructions: NDArray[np.float32] | None = None
 
 
-def prepare_images(
-    prepare: Prepare, images: ImageSet, *, progress: Progress | None = None, keep_float: bool = False
-) -> Tensor:
+def prepare_images(prepare: Prepare, images: ImageSet, *, progress: Progress | None = None, keep_float: bool = False) -> Tensor:
     """All images as the network sees them, (n_images, channels, *size): uint8 where the source is, else float32.
 
     Rounding to uint8 is for training, which keeps small sets in memory; scoring never rounds. ``keep_float`` is exact.

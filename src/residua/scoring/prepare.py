@@ -34,6 +34,8 @@ class Prepare(nn.Module):
     ``aspect="stretch"`` fits height and width separately; ``"keep"`` scales both alike and repeats the edge on the shorter side.
     """
 
+    unit: Tensor
+
     def __init__(self, size: tuple[int, int], aspect: Aspect = "stretch") -> None:
         super().__init__()
         self.size, self.aspect = size, aspect
@@ -47,7 +49,7 @@ class Prepare(nn.Module):
             values = values / 255.0
         values = values.permute(0, 3, 1, 2)
         height, width = images.shape[1], images.shape[2]
-        # Equal sizes give identity matrices, which change nothing; an exported graph must not rely on the size it was traced with.
+        # Equal sizes give identity matrices, which change nothing; an exported graph must not rely on one.
         if not torch.compiler.is_exporting() and (height, width) == self.size:
             return values.contiguous()
         vertical, horizontal = self._scales(height, width)
@@ -65,8 +67,7 @@ class Prepare(nn.Module):
         return rows @ maps @ columns.T
 
     def _scales(self, height: int, width: int) -> tuple[Tensor, Tensor]:
-        unit: Tensor = self.unit  # type: ignore[assignment]
-        vertical, horizontal = unit * height / self.size[0], unit * width / self.size[1]
+        vertical, horizontal = self.unit * height / self.size[0], self.unit * width / self.size[1]
         if self.aspect == "keep":
             vertical = horizontal = torch.maximum(vertical, horizontal)
         return vertical, horizontal

@@ -13,7 +13,7 @@ Error = Literal["squared", "absolute", "euclidean", "ssim"]
 
 
 class ScorerOutput(NamedTuple):
-    """What a scorer makes of prepared images: score (batch,), error map (batch, height, width), reconstruction like the images."""
+    """What a scorer makes of prepared images: score (batch,), map (batch, height, width), reconstruction like images."""
 
     score: Tensor
     error_map: Tensor
@@ -39,7 +39,7 @@ class Scorer(nn.Module, ABC):
         """Images of codes, (batch, channels, height, width), in [0, 1]."""
         return self.network.decode(codes).clamp(0, 1)  # type: ignore[operator,union-attr,no-any-return]
 
-    def fit(self, train: Tensor, held_out: Tensor) -> None:  # noqa: B027  most scorers have nothing to learn
+    def fit(self, train: Tensor, held_out: Tensor) -> None:
         """Learn what the score needs beyond the network, from prepared normal images."""
 
 

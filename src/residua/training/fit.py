@@ -52,6 +52,7 @@ class Trained:
     seconds: float
     plan: TrainingPlan
     device: str
+    threads: int
 
 
 def plan_training(recipe: Recipe, network: torch.nn.Module, train: Tensor, settings: TrainingSettings) -> TrainingPlan:
@@ -86,9 +87,7 @@ def train_network(  # noqa: PLR0917
     Both are prepared images, uint8 or float32 (n, channels, height, width). With `resume` and a checkpoint there,
     training goes on from it and ends where the uninterrupted run would have ended.
     """
-    batches = MemoryBatches(
-        train, batch_size=settings.batch_size, seed=settings.seed, shuffle=True, limit=plan.steps_per_epoch
-    )
+    batches = MemoryBatches(train, batch_size=settings.batch_size, seed=settings.seed, shuffle=True, limit=plan.steps_per_epoch)
     held_out = MemoryBatches(validation, batch_size=settings.batch_size, seed=settings.seed, shuffle=False)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = RecipeModule(recipe, network, settings, plan.n_steps)
@@ -110,6 +109,7 @@ def train_network(  # noqa: PLR0917
         seconds=float(sum(row["seconds"] for row in history.rows)) or time.perf_counter() - started,
         plan=plan,
         device=_device_words(trainer),
+        threads=torch.get_num_threads(),
     )
 
 
@@ -135,19 +135,19 @@ def _resumable(checkpoint: Path) -> Path | None:
     if not checkpoint.exists():
         return None
     try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        if not isinstance(state, dict) or not _CHECKPOINT_PARTS <= state.keys():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of a foreign file, the error says better
+            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not state.keys() >= _CHECKPOINT_PARTS:
             raise ValueError("a file without the state of training")  # noqa: TRY301  said in one place with the others
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, pickle.UnpicklingError) as error:
         raise BundleError(
             f"{checkpoint}: the checkpoint must be a whole file that residua wrote. Got: {error}. Delete it to start again."
         ) from error
     return checkpoint
 
 
-def _time_steps(
-    recipe: Recipe, network: torch.nn.Module, train: Tensor, settings: TrainingSettings, *, bfloat16: bool
-) -> float:
+def _time_steps(recipe: Recipe, network: torch.nn.Module, train: Tensor, settings: TrainingSettings, *, bfloat16: bool) -> float:
     """Median seconds a step, on a copy; the first steps, which allocate and compile, do not count."""
     copied = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     device = torch.device("cuda" if _on_gpu(settings) else "cpu")

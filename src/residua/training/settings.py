@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -13,7 +16,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 _STEPS_WANTED = 3000
 _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 200
-_FEWEST_PIXELS_FOR_BFLOAT16 = 24 * 24
+_FEWEST_PIXELS = 24 * 24
 
 
 class TrainingSettings(BaseModel):
@@ -21,6 +24,8 @@ class TrainingSettings(BaseModel):
 
     ``patience`` is the number of epochs without a better validation loss after which training stops; None chooses a
     fifth of the epochs, at least 10. ``precision="auto"`` takes bfloat16 where the processor or GPU computes in it.
+    ``threads`` is the number of processor threads that training uses; None takes one for images under 24x24 pixels, else
+    all that torch was given. Another number of threads adds in another order, so weights differ in their last digits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +40,7 @@ class TrainingSettings(BaseModel):
     precision: Precision = "auto"
     augment: tuple[str, ...] = ()
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    threads: int | None = Field(default=None, ge=1, le=1024)
 
     def __init__(self, **options: Any) -> None:
         try:
@@ -59,11 +65,34 @@ def uses_bfloat16(precision: Precision, n_pixels: int, *, on_gpu: bool) -> bool:
     """
     if precision != "auto":
         return precision == "bf16"
-    if n_pixels < _FEWEST_PIXELS_FOR_BFLOAT16:
+    if n_pixels < _FEWEST_PIXELS:
         return False
     if on_gpu:
         return torch.cuda.is_bf16_supported()
     return _processor_has_bfloat16()
+
+
+@contextmanager
+def training_threads(wanted: int | None, n_pixels: int) -> Iterator[int]:
+    """Train with as many threads as `wanted`, or as suit images of `n_pixels`; afterwards all is as before.
+
+    The rule does not look at how busy the machine is: what it chooses must be the same each time.
+    """
+    before = torch.get_num_threads()
+    chosen = wanted or (1 if n_pixels < _FEWEST_PIXELS else before)
+    torch.set_num_threads(chosen)
+    try:
+        yield chosen
+    finally:
+        torch.set_num_threads(before)
+
+
+def is_busy() -> bool:
+    """Whether other processes want most of the processor right now: then fewer threads are faster than all."""
+    try:
+        return os.getloadavg()[0] > 0.75 * (os.cpu_count() or 1)
+    except OSError:
+        return False
 
 
 def _processor_has_bfloat16() -> bool:
