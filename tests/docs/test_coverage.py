@@ -34,9 +34,8 @@ def section(command: str) -> str:
 
 def rows(command: str) -> set[str]:
     """What stands in backticks in the first column of the command's tables."""
-    return {
-        name for row in re.findall(r"^\|([^|]+)\|", section(command), re.MULTILINE) for name in re.findall(r"`([^`\s]+)", row)
-    }
+    cells = re.findall(r"^\|([^|]+)\|", section(command), re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

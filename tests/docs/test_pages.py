@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import typer
-from pages import PAGES, ROOT, anchors, blocks, links, name_of
+from pages import PAGES, ROOT, Block, anchors, blocks, links, name_of
 
-from residua.cli import app
+from residua.cli import app, main
 
 RUNNABLE = [page for page in PAGES if blocks(page, "python")]
 SHOWN = [page for page in PAGES if blocks(page, "console")]
+# Pages whose commands are not only parsed but run, between the python blocks they stand among.
+COMMANDS_RUN = {"quickstart.md"}
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
@@ -24,7 +26,11 @@ def test_python_blocks_run_from_top_to_bottom(page: Path, tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "page"}
     absent = set()
-    for block in blocks(page, "python"):
+    for block in blocks(page, "python", "console"):
+        if block.language == "console":
+            if page.name in COMMANDS_RUN:
+                run_commands(block)
+            continue
         if block.needs and not (Path(os.environ["RESIDUA_TEST_DATA"]) / block.needs).is_dir():
             absent.add(block.needs)
             continue
@@ -73,6 +79,14 @@ def commands_shown(text: str) -> list[list[str]]:
             cut = next((i for i, word in enumerate(words) if word in {"|", ">", "&&", "2>", ";"}), len(words))
             calls.append(words[1:cut])
     return calls
+
+
+def run_commands(block: Block) -> None:
+    for arguments in commands_shown(block.text):
+        try:
+            main(arguments)
+        except SystemExit as end:
+            assert not end.code, f"residua {shlex.join(arguments)} ended with {end.code}"
 
 
 @pytest.mark.parametrize("page", SHOWN, ids=name_of)
