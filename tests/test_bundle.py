@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from training_wing import blobs
 
 from residua import OneClassDetector, bundle
 from residua.bundle import load_bundle, save_bundle, save_operating_point
 from residua.errors import BundleError, OutputError
 from residua.records import OperatingPoint
+from training_wing import blobs
 
 JSON, WEIGHTS = "bundle.json", "model.safetensors"
 
@@ -211,7 +211,9 @@ def test_another_threshold_rewrites_the_json_alone(saved, detector):
     loaded = load_bundle(saved)
     assert loaded.config.operating_point == point
     assert loaded.graph.threshold == 0.25
-    assert loaded.config.model_copy(update={"operating_point": None}) == detector.bundle_.config.model_copy(update={"operating_point": None})
+    assert loaded.config.model_copy(update={"operating_point": None}) == detector.bundle_.config.model_copy(
+        update={"operating_point": None}
+    )
 
 
 def test_saving_again_replaces_the_bundle_and_leaves_nothing_beside_it(saved):

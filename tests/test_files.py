@@ -14,12 +14,16 @@ from residua.files import atomic_write, ensure_folder, write_json, write_text
 as_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
 
 
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_a_file_appears_whole_with_nothing_beside_it(tmp_path):
     with atomic_write(tmp_path / "a.bin") as file:
         file.write(b"abc")
         assert not (tmp_path / "a.bin").exists()
     assert (tmp_path / "a.bin").read_bytes() == b"abc"
-    assert os.listdir(tmp_path) == ["a.bin"]
+    assert names(tmp_path) == ["a.bin"]
 
 
 def test_a_failure_leaves_the_old_file_and_no_part(tmp_path):
@@ -29,7 +33,7 @@ def test_a_failure_leaves_the_old_file_and_no_part(tmp_path):
         file.write(b"new")
         raise KeyError("stop")
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["a.bin"]
+    assert names(tmp_path) == ["a.bin"]
 
 
 def test_permissions_are_those_of_an_ordinary_file(tmp_path):
@@ -44,7 +48,7 @@ def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path, target):
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError, match="must be writable"):
         write_text(tmp_path / target, "x")
-    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+    assert names(tmp_path) == ["file", "folder"]
 
 
 def test_json_is_strict_and_a_failed_write_leaves_nothing(tmp_path):
@@ -52,7 +56,7 @@ def test_json_is_strict_and_a_failed_write_leaves_nothing(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {"ä": [1, None]}
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "b.json", float("nan"))
-    assert os.listdir(tmp_path) == ["a.json"]
+    assert names(tmp_path) == ["a.json"]
 
 
 def test_text_keeps_its_line_ends(tmp_path):

@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
-from training_wing import blobs
 
 from residua import metrics
-from residua.baselines import DETECTORS, RECONSTRUCTORS, base, mean_image_reconstructions, pca_reconstructions, pixel_neighbour_scores
+from residua.baselines import (
+    DETECTORS,
+    RECONSTRUCTORS,
+    base,
+    mean_image_reconstructions,
+    pca_reconstructions,
+    pixel_neighbour_scores,
+)
+from training_wing import blobs
 
 every_detector = pytest.mark.parametrize("name", DETECTORS)
 every_reconstructor = pytest.mark.parametrize("name", RECONSTRUCTORS)

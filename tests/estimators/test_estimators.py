@@ -9,7 +9,6 @@ import pytest
 from sklearn.base import clone, is_outlier_detector
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
-from training_wing import blobs
 
 import residua
 from residua import Autoencoder, OneClassDetector
@@ -17,6 +16,7 @@ from residua.errors import InputError, LabelError, PolicyError, ResiduaError, Sh
 from residua.estimators.fitting import default_policy, hold_out
 from residua.images import ImageSet
 from residua.recipes import make_recipe
+from training_wing import blobs
 
 ESTIMATORS = [Autoencoder, OneClassDetector]
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -64,9 +64,7 @@ def test_asking_before_fit_raises_the_error_of_both_trees(estimator, method, ima
         check_is_fitted(estimator())
 
 
-@pytest.mark.parametrize(
-    "method", ["anomaly_scores", "predict", "error_maps", "score_samples", "decision_function", "save"]
-)
+@pytest.mark.parametrize("method", ["anomaly_scores", "predict", "error_maps", "score_samples", "decision_function", "save"])
 def test_a_detector_before_fit_says_so_whatever_is_asked(method, images, tmp_path):
     with pytest.raises(NotFittedError, match="Call fit"):
         getattr(OneClassDetector(), method)(tmp_path / "bundle" if method == "save" else images)
@@ -196,7 +194,13 @@ def test_bad_options_are_refused_by_fit_with_a_sentence(estimator, options, sent
 @every_estimator
 @pytest.mark.parametrize(
     "bad",
-    [np.zeros((0, 8, 8), np.uint8), np.zeros((3, 8, 8), np.uint8), np.zeros((12, 8), np.uint8), np.full((12, 8, 8), 7.0), np.full((12, 8, 8), np.nan)],
+    [
+        np.zeros((0, 8, 8), np.uint8),
+        np.zeros((3, 8, 8), np.uint8),
+        np.zeros((12, 8), np.uint8),
+        np.full((12, 8, 8), 7.0),
+        np.full((12, 8, 8), np.nan),
+    ],
     ids=["none", "three", "flat", "out of range", "nan"],
 )
 def test_bad_images_are_refused_by_fit_with_a_sentence(estimator, bad):

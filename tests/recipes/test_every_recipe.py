@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from training_wing import blobs
 
 from residua import OneClassDetector
 from residua.bundle import BundleConfig, build_recipe
@@ -17,6 +16,7 @@ from residua.errors import InputError
 from residua.images import ImageSet
 from residua.models import ImageShape
 from residua.recipes import RECIPES, Recipe, make_recipe
+from training_wing import blobs
 
 SIZES = [(8, 8), (9, 13), (17, 31), (64, 40)]
 

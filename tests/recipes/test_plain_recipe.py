@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
-from training_wing import blobs
 
 from residua import Autoencoder, OneClassDetector
 from residua.models import ImageShape
 from residua.recipes import make_recipe
 from residua.recipes.plain import reconstruction_loss
+from training_wing import blobs
 
 OPTIONS = [
     {"family": "dense"},
@@ -38,7 +38,8 @@ def test_every_option_trains_scores_noise_higher_and_survives_saving(options, tm
 
 def test_tied_weights_make_a_smaller_network_with_tied_weights_in_its_name():
     free, tied = (
-        Autoencoder(make_recipe("plain", family="dense", latent=3, tied=tied), epochs=1).fit(blobs(12, (8, 8))) for tied in (False, True)
+        Autoencoder(make_recipe("plain", family="dense", latent=3, tied=tied), epochs=1).fit(blobs(12, (8, 8)))
+        for tied in (False, True)
     )
     assert tied.bundle_.config.training["parameters"] < free.bundle_.config.training["parameters"]
     assert "tied" in tied.bundle_.config.training["network"]

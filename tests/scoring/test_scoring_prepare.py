@@ -16,7 +16,11 @@ SIZES = [((8, 8), (16, 16)), ((28, 28), (9, 13)), ((40, 60), (32, 32)), ((300, 2
 
 def random_images(n, size, channels=1, dtype=np.uint8):
     rng = np.random.default_rng([n, *size, channels])
-    return rng.integers(0, 256, (n, *size, channels)).astype(np.uint8) if dtype == np.uint8 else rng.random((n, *size, channels), dtype)
+    return (
+        rng.integers(0, 256, (n, *size, channels)).astype(np.uint8)
+        if dtype == np.uint8
+        else rng.random((n, *size, channels), dtype)
+    )
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), LENGTHS)

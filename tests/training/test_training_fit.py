@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from training_wing import blobs
 
 from residua.errors import BundleError, TrainingError
 from residua.models import ImageShape
@@ -15,12 +14,13 @@ from residua.recipes import make_recipe
 from residua.recipes.plain import Plain
 from residua.training.fit import TrainingPlan, train_network
 from residua.training.settings import TrainingSettings
+from training_wing import blobs
 
 PLAN = TrainingPlan(epochs=4, steps_per_epoch=5, bfloat16=False)
 SETTINGS = TrainingSettings(batch_size=8, epochs=4, accelerator="cpu")
 
 
-class Interrupted(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -105,10 +105,10 @@ def test_augmented_training_is_as_reproducible(augment, whole):
 def test_a_stopped_run_resumes_to_the_very_weights_of_the_uninterrupted_one(stop_at, whole, tmp_path):
     def interrupt(step, *_):
         if step == stop_at:
-            raise Interrupted
+            raise StoppedError
 
     checkpoint = tmp_path / "training.ckpt"
-    with pytest.raises(Interrupted):
+    with pytest.raises(StoppedError):
         train(checkpoint=checkpoint, checkpoint_seconds=0, on_step=interrupt)
     assert checkpoint.exists() == (stop_at > 5)
     told = []
@@ -174,7 +174,9 @@ def _pickle_that_runs_something(path):
     path.write_bytes(pickle.dumps(Run()))
 
 
-@pytest.mark.parametrize("damage", [_truncated, _empty, _text, _other_torch_file, _pickle_that_runs_something], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "damage", [_truncated, _empty, _text, _other_torch_file, _pickle_that_runs_something], ids=lambda f: f.__name__
+)
 def test_a_damaged_checkpoint_is_refused_with_a_sentence_and_nothing_in_it_runs(damage, tmp_path):
     checkpoint = tmp_path / "training.ckpt"
     train(checkpoint=checkpoint, checkpoint_seconds=0)

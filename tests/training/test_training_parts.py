@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from training_wing import blobs
 
 from residua.errors import InputError
 from residua.models import ImageShape
@@ -14,7 +13,8 @@ from residua.training.augment import AUGMENTATIONS, augment, check_names
 from residua.training.batches import MemoryBatches, seeded
 from residua.training.fit import plan_training
 from residua.training.lightning_parts import one_cycle
-from residua.training.settings import TrainingSettings, default_epochs, uses_bfloat16
+from residua.training.settings import TrainingSettings, uses_bfloat16
+from training_wing import blobs
 
 
 def images(n, size=(8, 8)):
@@ -42,7 +42,9 @@ def test_the_order_follows_from_seed_and_epoch_alone():
 
 @pytest.mark.parametrize(("n", "n_batches"), [(1, 1), (4, 1), (5, 1), (6, 2), (8, 2), (9, 2), (10, 3)])
 def test_a_last_batch_of_one_image_is_dropped(n, n_batches):
-    assert [len(batch) for batch in batches(n)] == [4] * (n_batches - 1) + [min(n, 4) if n_batches == 1 else (n - 1) % 4 + 1 if n % 4 != 1 else 4]
+    assert [len(batch) for batch in batches(n)] == [4] * (n_batches - 1) + [
+        min(n, 4) if n_batches == 1 else (n - 1) % 4 + 1 if n % 4 != 1 else 4
+    ]
     assert len(batches(n)) == n_batches
 
 
@@ -101,7 +103,7 @@ def test_the_learning_rate_rises_over_a_tenth_and_falls_to_a_thousandth():
 
 @pytest.mark.parametrize(("steps", "epochs"), [(1, 200), (15, 200), (30, 100), (3000, 10), (100_000, 10)])
 def test_epochs_are_chosen_for_about_3000_steps(steps, epochs):
-    assert default_epochs(steps) == epochs
+    assert make_recipe("plain").schedule.n_epochs(steps) == epochs
 
 
 @pytest.mark.parametrize(
