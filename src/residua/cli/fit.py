@@ -87,8 +87,10 @@ def fit(
     minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Time budget instead of epochs; turned into steps once, then fixed.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images a training step.")] = 128,
-    learning_rate: Annotated[float, typer.Option(min=1e-8, help="Peak of the one-cycle schedule.")] = 2e-3,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images a training step; the recipe's choice if left out.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-8, help="Peak of the one-cycle schedule; the recipe's choice if left out.")
+    ] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Epochs without improvement before stopping early.")] = None,
     augment: Annotated[str | None, typer.Option(metavar="NAME,...", help="flip, shift, brightness.", show_default=False)] = None,
     precision: Annotated[

@@ -12,6 +12,8 @@ from residua.errors import InputError
 from residua.models.base import AutoencoderNetwork, ImageShape, default_latent, n_parameters
 from residua.models.conv import ConvAutoencoder
 from residua.models.dense import DenseAutoencoder
+from residua.models.joint import JointNetwork, JointOutput
+from residua.models.residual import ResidualAutoencoder
 from residua.models.variational import VariationalAutoencoder
 
 __all__ = [
@@ -20,6 +22,9 @@ __all__ = [
     "ConvAutoencoder",
     "DenseAutoencoder",
     "ImageShape",
+    "JointNetwork",
+    "JointOutput",
+    "ResidualAutoencoder",
     "VariationalAutoencoder",
     "build_network",
     "default_latent",

@@ -10,13 +10,17 @@ from pydantic import ValidationError
 from residua.errors import InputError
 from residua.recipes.base import Recipe
 from residua.recipes.denoising import Denoising
+from residua.recipes.joint_one_class import JointOneClass
 from residua.recipes.plain import Plain
+from residua.recipes.restore import Restore
 from residua.recipes.sparse import Sparse
 from residua.recipes.variational import Variational
 
 __all__ = ["RECIPES", "Recipe", "make_recipe"]
 
-RECIPES: dict[str, type[Recipe]] = {recipe.name: recipe for recipe in (Plain, Denoising, Sparse, Variational)}
+RECIPES: dict[str, type[Recipe]] = {
+    recipe.name: recipe for recipe in (Plain, Denoising, Sparse, Variational, Restore, JointOneClass)
+}
 
 
 def make_recipe(name: str, **options: Any) -> Recipe:

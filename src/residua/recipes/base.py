@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 from torch import Generator, Tensor, nn
 
 from residua.models import ImageShape
 from residua.scoring.scorer import Scorer
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a recipe is trained unless the user says otherwise.
+
+    ``keep="best"`` stops early and keeps the weights with the lowest validation loss; ``"last"`` runs all `steps` and keeps
+    the last ones: nothing is selected. `epochs` bounds what `steps` comes to on very small and very large sets.
+    """
+
+    steps: int = 3000
+    epochs: tuple[int, int] = (10, 200)
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    keep: Literal["best", "last"] = "best"
+
+    def n_epochs(self, steps_per_epoch: int) -> int:
+        """Epochs that come nearest to `steps`, within the bounds."""
+        fewest, most = self.epochs
+        return min(most, max(fewest, -(-self.steps // steps_per_epoch)))
 
 
 class Recipe(BaseModel, ABC):
@@ -26,6 +48,7 @@ class Recipe(BaseModel, ABC):
     cost: ClassVar[str]
     good_for: ClassVar[str]
     blind_to: ClassVar[tuple[str, ...]] = ()
+    schedule: ClassVar[Schedule] = Schedule()
 
     latent: int | None = None
 

@@ -22,7 +22,7 @@ from residua.recipes import Recipe
 from residua.training.augment import check_names
 from residua.training.batches import MemoryBatches, seeded
 from residua.training.lightning_parts import AtomicCheckpoints, Checkpoints, History, RecipeModule, Seeds, StepReport
-from residua.training.settings import TrainingSettings, default_epochs, uses_bfloat16
+from residua.training.settings import TrainingSettings, uses_bfloat16
 
 _CHECKPOINT_PARTS = frozenset({"state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks"})
 _WARM_UP_SECONDS = 4.0
@@ -60,10 +60,10 @@ def plan_training(recipe: Recipe, network: torch.nn.Module, train: Tensor, setti
     check_names(settings.augment)
     if settings.epochs is not None and settings.minutes is not None:
         raise InputError("fit: --epochs and --minutes exclude each other. Got both. Leave one out.")
-    steps = len(MemoryBatches(train, batch_size=settings.batch_size, seed=settings.seed, shuffle=True))
+    steps = len(MemoryBatches(train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True))
     bfloat16 = uses_bfloat16(settings.precision, train.shape[-2] * train.shape[-1], on_gpu=_on_gpu(settings))
     if settings.minutes is None:
-        return TrainingPlan(settings.epochs or default_epochs(steps), steps, bfloat16)
+        return TrainingPlan(settings.epochs or recipe.schedule.n_epochs(steps), steps, bfloat16)
     seconds_per_step = _time_steps(recipe, network, train, settings, bfloat16=bfloat16)
     affordable = max(1, int(settings.minutes * 60 * _BUDGET_SHARE / seconds_per_step))
     return TrainingPlan(max(1, affordable // steps), min(steps, affordable), bfloat16)
@@ -87,11 +87,13 @@ def train_network(  # noqa: PLR0917
     Both are prepared images, uint8 or float32 (n, channels, height, width). With `resume` and a checkpoint there,
     training goes on from it and ends where the uninterrupted run would have ended.
     """
-    batches = MemoryBatches(train, batch_size=settings.batch_size, seed=settings.seed, shuffle=True, limit=plan.steps_per_epoch)
-    held_out = MemoryBatches(validation, batch_size=settings.batch_size, seed=settings.seed, shuffle=False)
+    batch_size = batch_size_of(recipe, settings)
+    batches = MemoryBatches(train, batch_size=batch_size, seed=settings.seed, shuffle=True, limit=plan.steps_per_epoch)
+    held_out = MemoryBatches(validation, batch_size=batch_size, seed=settings.seed, shuffle=False)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = RecipeModule(recipe, network, settings, plan.n_steps)
-    history = History(settings.patience or max(10, plan.epochs // 5), on_step)
+    patience = settings.patience or max(10, plan.epochs // 5)
+    history = History(patience, on_step, keep=recipe.schedule.keep if settings.patience is None else "best")
     callbacks: list[L.Callback] = [Seeds(batches, settings.seed), history]
     if checkpoint is not None:
         callbacks.append(Checkpoints(checkpoint, checkpoint_seconds))
@@ -100,7 +102,12 @@ def train_network(  # noqa: PLR0917
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice on workers and logging is not for our users
-        trainer.fit(module, batches, held_out, ckpt_path=start_from)
+        try:
+            trainer.fit(module, batches, held_out, ckpt_path=start_from)
+        except SystemExit as ended:  # what Lightning makes of Ctrl-C
+            if isinstance(ended.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
     network.load_state_dict(history.best)
     network.cpu().eval()
     return Trained(
@@ -111,6 +118,11 @@ def train_network(  # noqa: PLR0917
         device=_device_words(trainer),
         threads=torch.get_num_threads(),
     )
+
+
+def batch_size_of(recipe: Recipe, settings: TrainingSettings) -> int:
+    """Images a step: as asked, else as the recipe has it."""
+    return settings.batch_size or recipe.schedule.batch_size
 
 
 def _trainer(settings: TrainingSettings, plan: TrainingPlan, callbacks: list[L.Callback]) -> L.Trainer:
@@ -153,7 +165,7 @@ def _time_steps(recipe: Recipe, network: torch.nn.Module, train: Tensor, setting
     device = torch.device("cuda" if _on_gpu(settings) else "cpu")
     copied.to(device)
     optimiser = torch.optim.AdamW(copied.parameters(), lr=1e-5, fused=True)
-    batches = MemoryBatches(train, batch_size=settings.batch_size, seed=settings.seed, shuffle=True)
+    batches = MemoryBatches(train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True)
     seconds: list[float] = []
     deadline = time.perf_counter() + _WARM_UP_SECONDS
     while time.perf_counter() < deadline or len(seconds) < 3:

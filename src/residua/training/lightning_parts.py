@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -33,6 +33,8 @@ class RecipeModule(L.LightningModule):
     def __init__(self, recipe: Recipe, network: torch.nn.Module, settings: TrainingSettings, n_steps: int) -> None:
         super().__init__()
         self.recipe, self.network, self.settings, self.n_steps = recipe, network, settings, n_steps
+        self.learning_rate = settings.learning_rate or recipe.schedule.learning_rate
+        self.weight_decay = recipe.schedule.weight_decay if settings.weight_decay is None else settings.weight_decay
 
     def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
         """Loss of one batch; stops clearly when it is no longer a number."""
@@ -42,7 +44,7 @@ class RecipeModule(L.LightningModule):
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"fit: the loss must stay finite. Got {loss.item()} at step {self.global_step + 1} of {self.n_steps}. "
-                f"Lower the learning rate (it is {self.settings.learning_rate:g}), or train with --precision fp32."
+                f"Lower the learning rate (it is {self.learning_rate:g}), or train with --precision fp32."
             )
         return loss
 
@@ -59,9 +61,8 @@ class RecipeModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule over the whole run."""
-        settings = self.settings
         optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            self.network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(self.n_steps))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -95,8 +96,8 @@ class Seeds(L.Callback):
 class History(L.Callback):
     """A row an epoch, the best weights so far, and early stopping; all of it survives in checkpoints."""
 
-    def __init__(self, patience: int, on_step: StepReport | None) -> None:
-        self.patience, self.on_step = patience, on_step
+    def __init__(self, patience: int, on_step: StepReport | None, *, keep: Literal["best", "last"] = "best") -> None:
+        self.patience, self.on_step, self.keep = patience, on_step, keep
         self.rows: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
         self.best_loss, self.best_epoch = float("inf"), -1
@@ -130,7 +131,7 @@ class History(L.Callback):
         self.rows.append(
             {"epoch": trainer.current_epoch + 1, "train_loss": train, "validation_loss": validation, "seconds": seconds}
         )
-        if validation < self.best_loss:
+        if validation < self.best_loss or self.keep == "last":
             self.best_loss, self.best_epoch = validation, trainer.current_epoch
             network: torch.nn.Module = pl_module.network  # type: ignore[assignment]
             self.best = {name: value.detach().clone() for name, value in network.state_dict().items()}

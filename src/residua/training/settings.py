@@ -14,14 +14,13 @@ from residua.errors import InputError
 
 Precision = Literal["auto", "fp32", "bf16"]
 
-_STEPS_WANTED = 3000
-_FEWEST_EPOCHS, _MOST_EPOCHS = 10, 200
 _FEWEST_PIXELS = 24 * 24
 
 
 class TrainingSettings(BaseModel):
-    """Options of one training run; `epochs` and `minutes` exclude each other, and without either the builder chooses.
+    """Options of one training run; `epochs` and `minutes` exclude each other, and without either the recipe chooses.
 
+    What is None among ``batch_size``, ``learning_rate`` and ``weight_decay`` is the recipe's choice too.
     ``patience`` is the number of epochs without a better validation loss after which training stops; None chooses a
     fifth of the epochs, at least 10. ``precision="auto"`` takes bfloat16 where the processor or GPU computes in it.
     ``threads`` is the number of processor threads that training uses; None takes one for images under 24x24 pixels, else
@@ -32,9 +31,9 @@ class TrainingSettings(BaseModel):
 
     epochs: int | None = Field(default=None, ge=1, le=1_000_000)
     minutes: float | None = Field(default=None, gt=0, le=60 * 24 * 30)
-    batch_size: int = Field(default=128, ge=1, le=65536)
-    learning_rate: float = Field(default=2e-3, gt=0, allow_inf_nan=False)
-    weight_decay: float = Field(default=1e-4, ge=0, allow_inf_nan=False)
+    batch_size: int | None = Field(default=None, ge=1, le=65536)
+    learning_rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    weight_decay: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     patience: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
     precision: Precision = "auto"
@@ -51,11 +50,6 @@ class TrainingSettings(BaseModel):
                 for problem in error.errors()
             ]
             raise InputError("\n".join(lines)) from None
-
-
-def default_epochs(steps_per_epoch: int) -> int:
-    """About 3,000 steps, but at least 10 and at most 200 epochs."""
-    return min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, -(-_STEPS_WANTED // steps_per_epoch)))
 
 
 def uses_bfloat16(precision: Precision, n_pixels: int, *, on_gpu: bool) -> bool:
