@@ -131,7 +131,8 @@ def test_threshold_changes_the_operating_point(residua, run):
     assert json.loads(residua("info", run, "--json", "-")[1])["bundle"]["operating_point"]["policy"] == "quantile:0.5"
 
 
-def test_recipes_are_listed(residua):
+def test_recipes_are_listed(residua, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     from residua.recipes import RECIPES
 
     code, out, _ = residua("recipes")
@@ -374,7 +375,7 @@ def test_importing_residua_does_not_import_torch():
 
 
 def test_python_m_residua_is_the_command_and_its_exit_code_the_processs(tmp_path):
-    command = [sys.executable, "-m", "residua", "fit", str(tmp_path / "nowhere"), "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "residua", "info", str(tmp_path / "nowhere")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stdout == ""
