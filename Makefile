@@ -28,7 +28,7 @@ types: $(STAMP)  ## mypy, strict
 	$(BIN)/mypy
 
 docs: $(STAMP)  ## run every example in the documentation
-	$(BIN)/python -m pytest tests/docs --doctest-modules src/residua
+	$(BIN)/python -m pytest tests/docs
 
 bench: $(STAMP)  ## measure speed and coverage beside the peers (long; results in benchmarks/results)
 	$(BIN)/python benchmarks/run.py

@@ -251,7 +251,9 @@ def _check_place(folder: Path) -> None:
         strangers = [folder.name] if folder.exists() else []
     if strangers:
         shown = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
-        raise OutputError(f"{folder}: must be a new folder, an empty one or a bundle. Got one that holds {shown}. Name another place.")
+        raise OutputError(
+            f"{folder}: must be a new folder, an empty one or a bundle. Got one that holds {shown}. Name another place."
+        )
 
 
 def _swap(fresh: Path, folder: Path) -> None:

@@ -29,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _USER_ERRORS = (InputError, OutputError, MissingExtraError)
+_TRAINING_PACKAGES = ("torch", "lightning", "safetensors", "filelock")
 _OURS, _USERS, _GATE, _INTERRUPTED = 1, 2, 3, 130
 
 for _command in (demo, fit, evaluate, score, threshold, report, info, recipes, judge, plan):
@@ -66,6 +67,11 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         typer.echo(f"residua: {error}" if "\n" not in str(error) else f"residua:\n{error}", err=True)
         sys.exit(_GATE if isinstance(error, GateError) else _USERS if isinstance(error, _USER_ERRORS) else _OURS)
+    except ModuleNotFoundError as error:
+        if debug or error.name not in _TRAINING_PACKAGES:
+            raise
+        typer.echo(f"residua: {MissingExtraError(error.name, 'train', 'this command')}", err=True)
+        sys.exit(_USERS)
     except KeyboardInterrupt:
         typer.echo("residua: interrupted", err=True)
         sys.exit(_INTERRUPTED)

@@ -14,10 +14,11 @@ def evaluate(
 
     residua evaluate runs/parts new-parts/ --strict
     """
-    from residua.cli.output import refuse_if_strict, show
+    from residua.cli.output import check_targets, refuse_if_strict, show
     from residua.cli.progress import watching
     from residua.experiment import evaluate_run
 
+    check_targets(json, html)
     with watching(quiet=quiet) as watcher:
         judged = evaluate_run(run, source, watcher=watcher)
     show(judged.evaluation, judged.evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)

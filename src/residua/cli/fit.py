@@ -87,7 +87,9 @@ def fit(
     minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Time budget instead of epochs; turned into steps once, then fixed.")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images a training step; the recipe's choice if left out.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images a training step; the recipe's choice if left out.")
+    ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(min=1e-8, help="Peak of the one-cycle schedule; the recipe's choice if left out.")
     ] = None,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from residua.errors import GateError
+from residua.errors import GateError, OutputError
 
 if TYPE_CHECKING:
     from residua.evaluation import Evidence
@@ -27,6 +27,18 @@ def show(
         emit_json(to_json(evaluation), json)
     if html is not None:
         write_html(html, title, [(evaluation, evidence)])
+
+
+def check_targets(*targets: Path | None) -> None:
+    """Refuse output files that cannot be written, before the work begins and not after it."""
+    from residua.files import ensure_folder
+
+    for target in targets:
+        if target is None or is_stdout(target):
+            continue
+        ensure_folder(target.parent, where=str(target))
+        if target.is_dir():
+            raise OutputError(f"{target}: the output must be a file. Got a folder. Name a file in it.")
 
 
 def emit_json(value: Any, target: Path) -> None:

@@ -31,7 +31,7 @@ def watching(*, quiet: bool = False) -> Iterator[Watcher]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[detail]}"),
     )
-    with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress:
+    with Progress(*columns, console=console, transient=True, refresh_per_second=5, disable=not console.is_terminal) as progress:
         bars = _Bars(progress)
         yield Watcher(
             on_read=bars.reading, on_step=bars.training, on_note=lambda text: progress.console.print(f"  {text}", markup=False)

@@ -56,7 +56,8 @@ def fit_run(
         if state.finished:
             watcher.note(f"{run.path} is finished already: nothing to resume")
             return run
-        images = images if images is not None else load_source(options, watcher)
+        images = images if images is not None else load_source(state, watcher)
+        state = _same_images(run, state, images)
         for text in images.notes:
             watcher.note(text)
         fitted = _fit(run, state, images, watcher, checkpoint_seconds=checkpoint_seconds, resume=resume)
@@ -68,16 +69,16 @@ def fit_run(
     return run
 
 
-def load_source(options: RunOptions, watcher: Watcher | None = None) -> ImageSet:
+def load_source(state: RunState, watcher: Watcher | None = None) -> ImageSet:
     """The images of a run's source, in the parts that its seed gives."""
-    watcher = watcher or Watcher()
-    return load_images(options.source, normal=options.normal, seed=options.settings.seed, progress=watcher.on_read)
+    watcher, options = watcher or Watcher(), state.options
+    return load_images(state.located_source(), normal=options.normal, seed=options.settings.seed, progress=watcher.on_read)
 
 
 def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
     state = run.read_state() if run.exists() else None
     if state is None or state.plan is None:  # without a plan no step was taken: a mistyped first attempt stands in nobody's way
-        state = RunState(options=options)
+        state = RunState(options=options, working_folder=str(Path.cwd()))
         run.write_state(state)
         return state
     if not resume:
@@ -91,6 +92,17 @@ def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
             f"{run.path}: a run must be resumed with the options it was begun with. Got others for {', '.join(changed)}. "
             "Repeat the first command with --resume, or name another folder."
         )
+    return state
+
+
+def _same_images(run: RunFolder, state: RunState, images: ImageSet) -> RunState:
+    if state.fingerprint not in (None, images.fingerprint):
+        raise InputError(
+            f"{run.path}: a run must be resumed on the images it was begun with. Got others: files of {images.source} were added, "
+            "removed or changed. Restore them, or begin a new run in another folder."
+        )
+    state = state.model_copy(update={"fingerprint": images.fingerprint})
+    run.write_state(state)
     return state
 
 

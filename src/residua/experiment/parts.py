@@ -30,7 +30,7 @@ class JudgedImages:
 
 def own_test_images(run: RunFolder, state: RunState, config: BundleConfig, watcher: Watcher) -> JudgedImages:
     """The test part that `fit` drew, found by path; a source that has changed since is a finding."""
-    source = load_source(state.options, watcher)
+    source = load_source(state, watcher)
     recorded = run.read_images()
     part_of = dict(zip(recorded["path"], recorded["part"], strict=True))
     parts = np.array([part_of.get(path, "new") for path in source.paths], dtype=object)
@@ -47,11 +47,11 @@ def own_test_images(run: RunFolder, state: RunState, config: BundleConfig, watch
 
 def other_images(run: RunFolder, state: RunState, source: str, watcher: Watcher) -> JudgedImages:
     """The test part of another source that names its parts, or all of one that does not."""
-    images = load_images(source, normal=state.options.normal, seed=state.options.settings.seed, progress=watcher.on_read)
+    images = _load_other(state, source, watcher)
     part = "test" if has_own_parts(images) and len(images.test) else "all"
     judged = images.test if part == "test" else images
     try:
-        own = load_source(state.options)
+        own = load_source(state)
         recorded = run.read_images()
         fitted_paths = recorded["path"][np.isin(recorded["part"].astype(str), _FITTED)]
         fitted_on = own[np.flatnonzero(np.isin(own.paths.astype(str), fitted_paths.astype(str)))]
@@ -59,6 +59,14 @@ def other_images(run: RunFolder, state: RunState, source: str, watcher: Watcher)
         watcher.note("the source the model was fitted on is gone, so there are no baselines beside it")
         fitted_on = None
     return _judged(run, judged, part, fitted_on, None)
+
+
+def _load_other(state: RunState, source: str, watcher: Watcher) -> ImageSet:
+    """Another source under the run's normal labels; one without any label is judged by what needs none."""
+    images = load_images(source, seed=state.options.settings.seed, progress=watcher.on_read)
+    if state.options.normal is None or images.labels is None:
+        return images
+    return images.with_normal(state.options.normal)
 
 
 def has_own_parts(images: ImageSet) -> bool:

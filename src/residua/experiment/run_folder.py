@@ -42,16 +42,27 @@ class RunOptions(BaseModel):
 
 
 class RunState(BaseModel):
-    """`run.json`: the options, the plan decided before the first step, and whether the model is finished."""
+    """`run.json`: the options, the plan decided before the first step, and whether the model is finished.
+
+    ``working_folder`` is where `fit` was started, so that a relative source is found from anywhere; ``fingerprint`` is
+    that of the source's images, so that a run is not resumed on others.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["residua-run"] = "residua-run"
     format_version: Literal[1] = 1
     options: RunOptions
+    working_folder: str = ""
+    fingerprint: str | None = None
     plan: dict[str, Any] | None = None
     finished: bool = False
     notes: tuple[str, ...] = ()
+
+    def located_source(self) -> str:
+        """The source as `fit` found it: relative ones from where it was started, if they are still there."""
+        there = Path(self.working_folder) / self.options.source
+        return str(there) if self.working_folder and there.exists() else self.options.source
 
     def training_plan(self) -> TrainingPlan | None:
         """The plan as training takes it."""

@@ -123,7 +123,7 @@ def quarter_turn(images: Tensor, turn: int) -> Tensor:
 
 
 def centre_and_whitening(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (d,) and a matrix W (d, d) such that ``|W (x - mean)|`` is the Mahalanobis distance, covariance shrunk by Ledoit-Wolf."""
+    """Mean (d,) and a matrix W (d, d) such that ``|W (x - mean)|`` is the Mahalanobis distance; Ledoit-Wolf covariance."""
     from sklearn.covariance import LedoitWolf
 
     values = codes.double().numpy()

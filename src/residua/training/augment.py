@@ -15,7 +15,7 @@ Augmentation = Callable[[Tensor, Generator], Tensor]
 
 def flip(images: Tensor, generator: Generator) -> Tensor:
     """Mirror half of the images left to right."""
-    mirrored = torch.rand(len(images), generator=generator) < 0.5
+    mirrored = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
     return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
 
 
@@ -33,7 +33,7 @@ def shift(images: Tensor, generator: Generator) -> Tensor:
 def brightness(images: Tensor, generator: Generator) -> Tensor:
     """Multiply each image by a factor between 0.8 and 1.2, clipped to [0, 1]."""
     factors = 0.8 + 0.4 * torch.rand(len(images), 1, 1, 1, generator=generator)
-    return (images * factors).clamp(0, 1)
+    return (images * factors.to(images)).clamp(0, 1)
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {"flip": flip, "shift": shift, "brightness": brightness}
