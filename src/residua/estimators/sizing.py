@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from residua.errors import InputError
 from residua.images import ImageSet
 from residua.scoring.prepare import Aspect
 
-_LARGEST_BY_DEFAULT = 128
 _SMALLEST, _LARGEST = 8, 4096
 
 
-def choose_size(images: ImageSet, longer_side: int | None, aspect: Aspect) -> tuple[tuple[int, int], str]:
+def choose_size(
+    images: ImageSet, longer_side: int | None, aspect: Aspect, *, default_side: int = 128, smallest_side: int = _SMALLEST
+) -> tuple[tuple[int, int], str]:
     """(height, width) that the network sees, and the sentence that says so.
 
-    Images of one size up to 128 pixels stay as they are. Else the longer side becomes `longer_side` (128 unless said) and
-    the other follows the set's median proportions, so that resizing distorts as little as one size for all allows.
+    Images of one size up to `default_side` stay as they are. Else the longer side becomes `longer_side` (at most
+    `default_side` unless said) and the other follows the set's median proportions, so that resizing distorts as little as one
+    size for all allows. Long, narrow images get a longer side, so that the shorter one keeps `smallest_side` if it has it.
     """
     if longer_side is not None and not _SMALLEST <= longer_side <= _LARGEST:
         raise InputError(f"size: must lie between {_SMALLEST} and {_LARGEST} pixels. Got {longer_side}. Choose another --size.")
     heights, widths = images.sizes[:, 0], images.sizes[:, 1]
     uniform = images.uniform_size
-    if uniform is not None and longer_side is None and max(uniform) <= _LARGEST_BY_DEFAULT:
+    if uniform is not None and longer_side is None and max(uniform) <= default_side:
         return uniform, f"images are {uniform[0]}x{uniform[1]} (height x width) and stay so"
-    side = longer_side or min(_LARGEST_BY_DEFAULT, int(max(np.median(heights), np.median(widths))))
     proportion = float(np.median(np.log(heights / widths)))
-    height = side if proportion >= 0 else round(side * float(np.exp(proportion)))
-    width = side if proportion <= 0 else round(side / float(np.exp(proportion)))
+    bound = max(default_side, math.ceil(smallest_side * math.exp(abs(proportion))))
+    side = longer_side or min(bound, int(max(np.median(heights), np.median(widths))))
+    height = side if proportion >= 0 else round(side * math.exp(proportion))
+    width = side if proportion <= 0 else round(side / math.exp(proportion))
     size = (max(_SMALLEST, height), max(_SMALLEST, width))
     if uniform == size:
         return size, f"images are {size[0]}x{size[1]} (height x width) and stay so"

@@ -1,0 +1,180 @@
+"""Scores of a skip network: where a defect is seen, where the restoration differs, where the features are unusual."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from residua.models.skip import STRIDE, SkipNetwork
+from residua.scoring.errors import gradient_dissimilarity
+from residua.scoring.scorer import Scorer, ScorerOutput
+from residua.synthesis import Draws, Family, add_one_defect, smooth, standardise
+from residua.synthesis.smoothing import Standardised, resized
+
+Part = Literal["segmentation", "similarity", "features"]
+
+_SMOOTHING = 2.0  # pixels
+_TOP = 0.003  # share of the pixels that an image's score is the mean of: the smallest defects that matter
+_GRID = 10  # parts are standardised by place, in so many cells a side
+_CHUNK = 8
+_MOST_TRAINING = 300
+_POSITIONS = 100  # feature vectors an image
+_FEWEST_SYNTHETIC = 150
+_FEWEST_PIXELS = 6
+_LEAST_WEIGHT = 1e-3
+_RIDGE = 1e-3
+_TINY = 1e-6
+_EXPOSURE_MARGIN = 0.5
+_EXPOSURE_WEIGHT = 10.0
+
+
+class InspectedScorer(Scorer):
+    """A weighted sum of the named parts, as a map and, over each part's highest 0.3% of the pixels, as a score.
+
+    ``segmentation``: the logit that a synthetic defect was put there. ``similarity``: one minus the multi-scale
+    gradient-magnitude similarity of image and restoration. ``features``: Mahalanobis distance of the decoder's features.
+
+    Every part is smoothed and standardised on held-out normals, by place and then as an image's score. It weighs as much as
+    it separates synthetic defects from those normals: no real defect and no label is needed. Images are seen in units of
+    their own mean and spread, so that dimming hides nothing; one far darker, brighter or flatter than any seen pays extra.
+    """
+
+    feature_mean: Tensor
+    whitening: Tensor
+    place_mean: Tensor
+    place_spread: Tensor
+    image_mean: Tensor
+    image_spread: Tensor
+    weight: Tensor
+    exposure_bounds: Tensor
+
+    def __init__(self, network: SkipNetwork, parts: tuple[Part, ...], families: tuple[Family, ...]) -> None:
+        super().__init__()
+        self.network, self.parts, self.families = network, parts, families
+        d, n = network.n_features, len(parts)
+        self.register_buffer("feature_mean", torch.zeros(1, d, 1, 1))
+        self.register_buffer("whitening", torch.eye(d))
+        self.register_buffer("place_mean", torch.zeros(1, n, _GRID, _GRID))
+        self.register_buffer("place_spread", torch.ones(1, n, _GRID, _GRID))
+        self.register_buffer("image_mean", torch.zeros(n))
+        self.register_buffer("image_spread", torch.ones(n))
+        self.register_buffer("weight", torch.full((n,), 1 / n))
+        self.register_buffer("exposure_bounds", torch.tensor([[-1e9, -1e9], [1e9, 1e9]]))
+
+    def forward(self, images: Tensor) -> ScorerOutput:
+        """Score prepared images."""
+        seen = standardise(images)
+        maps, restoration = self._maps(seen.values)
+        parts = (self._image_scores(maps) - self.image_mean) / self.image_spread
+        score = (parts * self.weight).sum(1) + _EXPOSURE_WEIGHT * self._strangeness(images)
+        return ScorerOutput(score, (maps * self.weight.view(1, -1, 1, 1)).sum(1), seen.undo(restoration))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes of prepared images, (batch, latent)."""
+        return self.network.encode(_padded(standardise(images).values))
+
+    def fit(self, train: Tensor, held_out: Tensor) -> None:
+        """Features from training images; the scale of each part, and its weight, from held-out ones; exposures from both."""
+        generator = torch.Generator().manual_seed(0)  # the same defects for every model
+        some = train[:: -(-len(train) // _MOST_TRAINING)]
+        self._fit_features(some, generator)
+        normals = standardise(held_out)
+        self._fit_places(normals)
+        scores = self._all_image_scores(normals.values)
+        self.image_mean = scores.mean(0)
+        self.image_spread = scores.std(0, correction=0).clamp(min=_TINY)
+        self._fit_weights(normals.values, scores, generator)
+        self._fit_exposure(torch.cat([_exposure(some), _exposure(held_out)]))
+
+    def _maps(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised images to parts, (batch, n_parts, height, width), and restorations, both standardised."""
+        height, width = values.shape[-2:]
+        padded = _padded(values)
+        output = self.network(padded)
+        made = {
+            "segmentation": lambda: output.logits,
+            "similarity": lambda: gradient_dissimilarity(padded, output.restoration)[:, None],
+            "features": lambda: resized(self._distance(output.features), padded.shape[-2], padded.shape[-1]),
+        }
+        maps = smooth(torch.cat([made[part]() for part in self.parts], dim=1), _SMOOTHING)[..., :height, :width]
+        mean, spread = resized(self.place_mean, height, width), resized(self.place_spread, height, width)
+        return (maps - mean) / spread, output.restoration[..., :height, :width]
+
+    def _distance(self, features: Tensor) -> Tensor:
+        white = torch.einsum("bchw,cd->bdhw", features - self.feature_mean, self.whitening)
+        return white.square().mean(1, keepdim=True).sqrt()
+
+    def _image_scores(self, maps: Tensor) -> Tensor:
+        """Mean of each part's highest pixels, (batch, n_parts)."""
+        values = maps.flatten(2)
+        return values.topk(max(1, round(_TOP * values.shape[2])), dim=2).values.mean(2)
+
+    def _all_image_scores(self, values: Tensor) -> Tensor:
+        return torch.cat([self._image_scores(self._maps(chunk)[0]) for chunk in values.split(_CHUNK)])
+
+    def _strangeness(self, images: Tensor) -> Tensor:
+        """How far mean and logarithm of the spread lie outside the bounds, in widths of the bounds, (batch,)."""
+        exposure = _exposure(images)
+        low, high = self.exposure_bounds
+        outside = torch.maximum(low - exposure, exposure - high).clamp(min=0)
+        return (outside / (high - low).clamp(min=1e-3)).sum(1)
+
+    def _fit_features(self, train: Tensor, generator: Generator) -> None:
+        samples = []
+        for chunk in train.split(_CHUNK):
+            features = self.network(_padded(standardise(chunk).values)).features.flatten(2)
+            chosen = torch.randperm(features.shape[2], generator=generator)[:_POSITIONS]
+            samples.append(features[:, :, chosen].transpose(1, 2).flatten(0, 1))
+        vectors = torch.cat(samples).double()
+        centred = vectors - vectors.mean(0)
+        covariance = centred.T @ centred / len(vectors)
+        ridge = _RIDGE * covariance.diagonal().mean().clamp(min=_TINY)
+        values, directions = torch.linalg.eigh(covariance + ridge * torch.eye(len(covariance), dtype=torch.float64))
+        self.feature_mean = vectors.mean(0).float().view(1, -1, 1, 1)
+        self.whitening = (directions / values.clamp(min=float(ridge)).sqrt()).float()
+
+    def _fit_places(self, normals: Standardised) -> None:
+        cells, squares = [], []
+        for chunk in normals.values.split(_CHUNK):
+            maps, _ = self._maps(chunk)
+            cells.append(F.adaptive_avg_pool2d(maps, _GRID))
+            squares.append(F.adaptive_avg_pool2d(maps.square(), _GRID))
+        mean = torch.cat(cells).mean(0, keepdim=True)
+        variance = torch.cat(squares).mean(0, keepdim=True) - mean.square()
+        # Half the place's own variance, half the whole image's: a place is seen in a few dozen images only.
+        shrunk = 0.5 * variance + 0.5 * variance.mean((2, 3), keepdim=True)
+        self.place_mean, self.place_spread = mean, shrunk.clamp(min=_TINY**2).sqrt()
+
+    def _fit_weights(self, normals: Tensor, scores: Tensor, generator: Generator) -> None:
+        draws = Draws(generator, normals.device)
+        found = []
+        for chunk in normals.repeat(1 + _FEWEST_SYNTHETIC // len(normals), 1, 1, 1).split(_CHUNK):
+            spoilt = add_one_defect(draws, chunk, chunk, self.families)
+            is_seen = spoilt.target.sum((1, 2, 3)) >= _FEWEST_PIXELS
+            found.append(self._image_scores(self._maps(spoilt.images)[0])[is_seen])
+        defective = torch.cat(found)
+        if len(defective) == 0:
+            return
+        ranked = (defective[:, None] > scores[None]).float().mean((0, 1))
+        advantage = (2 * ranked - 1).clamp(min=_LEAST_WEIGHT)
+        self.weight = advantage / advantage.sum()
+
+    def _fit_exposure(self, seen: Tensor) -> None:
+        low, high = seen.amin(0), seen.amax(0)
+        margin = _EXPOSURE_MARGIN * (high - low)
+        self.exposure_bounds = torch.stack([low - margin, high + margin])
+
+
+def _exposure(images: Tensor) -> Tensor:
+    """Mean, and logarithm of the spread, of each image: (batch, 2)."""
+    spread = images.var((1, 2, 3), correction=0).sqrt().clamp(min=1e-4)
+    return torch.stack([images.mean((1, 2, 3)), spread.log()], dim=1)
+
+
+def _padded(images: Tensor) -> Tensor:
+    """The edge repeated below and to the right until both sides are multiples of the network's stride."""
+    height, width = images.shape[-2:]
+    return F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")

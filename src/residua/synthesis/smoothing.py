@@ -1,0 +1,68 @@
+"""Gaussian smoothing that is cheap when wide, and images in units of their own mean and spread."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_WIDEST = 3.0  # beyond this sigma an image is smoothed at half its size, or a quarter, ...
+_LEAST_SPREAD = 1e-3
+_LIMIT = 4.0
+
+
+class Standardised(NamedTuple):
+    """``values`` = (image - mean) / spread, clipped to [-4, 4]; ``mean`` and ``spread`` are (n, 1, 1, 1)."""
+
+    values: Tensor
+    mean: Tensor
+    spread: Tensor
+
+    def undo(self, values: Tensor) -> Tensor:
+        """Standardised values back on the images' own scale, clipped to [0, 1]."""
+        return (values * self.spread + self.mean).clamp(0, 1)
+
+
+def standardise(images: Tensor) -> Standardised:
+    """Images (n, channels, height, width) in units of their own mean and spread: exposure and contrast fall out.
+
+    Examples
+    --------
+    >>> dim = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)) / 4
+    >>> bright = 3 * dim + 0.2
+    >>> bool(torch.allclose(standardise(dim).values, standardise(bright).values, atol=1e-3))
+    True
+    """
+    images = images.contiguous()  # channels-last memory makes blurring each channel by itself crawl
+    mean = images.mean((1, 2, 3), keepdim=True)
+    spread = (images.var((1, 2, 3), keepdim=True, correction=0) + _LEAST_SPREAD**2).sqrt()
+    return Standardised(((images - mean) / spread).clamp(-_LIMIT, _LIMIT), mean, spread)
+
+
+def smooth(images: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of every channel, edges repeated; `sigma` in pixels. Wide blurs are made at a reduced size."""
+    factor = 1
+    while sigma / factor > _WIDEST and images.shape[-1] % (2 * factor) == 0 and images.shape[-2] % (2 * factor) == 0:
+        factor *= 2
+    small = F.avg_pool2d(images, factor) if factor > 1 else images
+    weights = torch.tensor(_gaussian(sigma / factor), dtype=images.dtype, device=images.device)
+    radius, channels = len(weights) // 2, images.shape[1]
+    vertical = weights.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
+    horizontal = weights.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
+    small = F.conv2d(F.pad(small, (radius, radius, 0, 0), mode="replicate"), horizontal, groups=channels)
+    small = F.conv2d(F.pad(small, (0, 0, radius, radius), mode="replicate"), vertical, groups=channels)
+    return resized(small, images.shape[-2], images.shape[-1]) if factor > 1 else small
+
+
+def resized(images: Tensor, height: int, width: int) -> Tensor:
+    """Bilinear interpolation to height x width."""
+    return F.interpolate(images, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def _gaussian(sigma: float) -> list[float]:
+    radius = max(1, round(2.5 * sigma))
+    weights = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
+    return [weight / sum(weights) for weight in weights]
