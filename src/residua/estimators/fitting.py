@@ -86,7 +86,9 @@ def fit_bundle(recipe: Recipe, train: ImageSet, calibration: ImageSet | None, op
     _enough(train)
     _check_calibration(train, calibration, options)
     fitted_on, validation = hold_out(train, VALIDATION_SHARE, seed=seed)
-    size, words = choose_size(train, options.size, options.aspect)
+    size, words = choose_size(
+        train, options.size, options.aspect, default_side=recipe.default_side, smallest_side=recipe.smallest_side
+    )
     note(words)
     prepare = Prepare(size, options.aspect)
     train_images, validation_images = prepare_images(prepare, fitted_on), prepare_images(prepare, validation)

@@ -38,7 +38,8 @@ class Recipe(BaseModel, ABC):
     """A named composition with its options; frozen, and written into the bundle as JSON.
 
     Subclasses declare options as fields. `blind_to` names what a baseline recipe cannot see by construction, so that the
-    tests of meaning leave it out and the documentation says so.
+    tests of meaning leave it out and the documentation says so. `default_side` bounds the longer side of the images unless the
+    user says otherwise, `smallest_side` is the least that the network takes; both in pixels.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +50,8 @@ class Recipe(BaseModel, ABC):
     good_for: ClassVar[str]
     blind_to: ClassVar[tuple[str, ...]] = ()
     schedule: ClassVar[Schedule] = Schedule()
+    default_side: ClassVar[int] = 128
+    smallest_side: ClassVar[int] = 8
 
     latent: int | None = None
 
