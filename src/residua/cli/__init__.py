@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from residua._threads import wait_passively
+from residua.cli.benchmark import benchmark
 from residua.cli.demo import demo
 from residua.cli.evaluate import evaluate
 from residua.cli.fit import fit
@@ -32,7 +33,7 @@ _USER_ERRORS = (InputError, OutputError, MissingExtraError)
 _TRAINING_PACKAGES = ("torch", "lightning", "safetensors", "filelock")
 _OURS, _USERS, _GATE, _INTERRUPTED = 1, 2, 3, 130
 
-for _command in (demo, fit, evaluate, score, threshold, report, info, recipes, judge, plan):
+for _command in (demo, fit, evaluate, score, threshold, report, info, recipes, benchmark, judge, plan):
     app.command()(_command)
 
 

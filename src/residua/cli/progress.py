@@ -4,47 +4,88 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
 
 if TYPE_CHECKING:
-    from residua.experiment import Watcher
+    from residua.experiment import FitReport, Watcher
 
 
 @contextmanager
 def watching(*, quiet: bool = False) -> Iterator[Watcher]:
     """A watcher that draws on standard error for as long as the block runs; silent with `quiet`."""
+    with watching_several(quiet=quiet) as (watcher, _):
+        yield watcher
+
+
+@contextmanager
+def watching_several(*, quiet: bool = False) -> Iterator[tuple[Watcher, FitReport | None]]:
+    """A watcher, and who is told how many fits of several are done: a bar above those of the present one."""
     from residua.experiment import Watcher
 
     if quiet:
-        yield Watcher()
+        yield Watcher(), None
         return
     console = Console(stderr=True, highlight=False)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        TimeElapsedColumn(table_column=_never_shortened()),
         TextColumn("left"),
-        TimeRemainingColumn(),
+        _Left(table_column=_never_shortened()),
         TextColumn("{task.fields[detail]}"),
     )
     with Progress(*columns, console=console, transient=True, refresh_per_second=5, disable=not console.is_terminal) as progress:
         bars = _Bars(progress)
-        yield Watcher(
+        watcher = Watcher(
             on_read=bars.reading, on_step=bars.training, on_note=lambda text: progress.console.print(f"  {text}", markup=False)
         )
+        yield watcher, bars.fits
+
+
+def _never_shortened() -> Column:
+    """A column as wide as a time: on a narrow terminal the bar and the words after it give way."""
+    return Column(no_wrap=True, min_width=7)
+
+
+class _Left(TimeRemainingColumn):
+    """The time left as the caller knows it, else by the speed of the bar: fits of several recipes differ too much for that."""
+
+    def render(self, task: Task) -> Text:
+        if "seconds_left" not in task.fields:
+            return super().render(task)
+        left = task.fields["seconds_left"]
+        return Text("-:--:--" if left is None else str(timedelta(seconds=round(left))), style="progress.remaining")
 
 
 class _Bars:
-    """One bar at a time: reading images, or training."""
+    """One bar at a time: reading images, or training; above it one over all fits, where there are several."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task: TaskID | None = None
         self._kind = ""
+        self._all_fits: TaskID | None = None
+
+    def fits(self, done: float, total: int, words: str, seconds_left: float | None) -> None:
+        if self._all_fits is None:
+            self._all_fits = self._progress.add_task("all fits", total=total, detail=words, seconds_left=seconds_left)
+        self._progress.update(self._all_fits, completed=done, total=total, detail=words, seconds_left=seconds_left)
 
     def reading(self, done: int, total: int) -> None:
         self._show("images", done, total, "")

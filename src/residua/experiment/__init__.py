@@ -1,5 +1,7 @@
 """Where the wings meet: split, fit, score, evaluate, diagnose, report, on a RUN folder."""
 
+from residua.experiment.benchmark import BenchmarkOptions, run_benchmark
+from residua.experiment.benchmark_progress import FitReport
 from residua.experiment.demo import run_demo
 from residua.experiment.evaluate import Judged, evaluate_run
 from residua.experiment.fit import Watcher, fit_run
@@ -9,6 +11,8 @@ from residua.experiment.score import score_run
 from residua.experiment.threshold import change_threshold
 
 __all__ = [
+    "BenchmarkOptions",
+    "FitReport",
     "Judged",
     "RunFolder",
     "RunOptions",
@@ -17,6 +21,7 @@ __all__ = [
     "evaluate_run",
     "fit_run",
     "report_run",
+    "run_benchmark",
     "run_demo",
     "score_run",
 ]

@@ -8,27 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 import residua
 from residua.baselines import DETECTORS, RECONSTRUCTORS
-from residua.bundle import Bundle, build_graph, build_recipe, load_bundle
+from residua.bundle import Bundle, load_bundle
 from residua.estimators.fitting import anomalies_of, score_set
 from residua.evaluation import Evidence, evaluate_detection, evaluate_reconstruction
+from residua.experiment.beside import MOST_BASELINE_IMAGES, baseline_arrays, latent_of, seed_of, untrained_graph
 from residua.experiment.fit import Watcher
 from residua.experiment.gallery import choose_images, make_gallery
 from residua.experiment.parts import JudgedImages, other_images, own_test_images
 from residua.experiment.run_folder import RunFolder, RunState
-from residua.images import ImageSet
 from residua.metrics import mean_interval, mse, psnr, ssim
-from residua.models import ImageShape
 from residua.records import Estimate, Evaluation
 from residua.report import write_json
 from residua.scoring.engine import prepare_images, score_images
-from residua.training.batches import to_unit
 
-_MOST_BASELINE_IMAGES = 20_000
 _BASELINE_METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
 
 
@@ -147,19 +143,22 @@ def _result(  # noqa: PLR0917
 
 
 def _detection_baselines(bundle: Bundle, judged: JudgedImages) -> dict[str, NDArray[np.float32]]:
-    train, images = _baseline_arrays(bundle, judged)
-    seed, latent = _seed(bundle), _latent(bundle)
+    assert judged.fitted_on is not None
+    train, images = baseline_arrays(bundle, judged.fitted_on, judged.images)
+    seed, latent = seed_of(bundle), latent_of(bundle)
     scores = {name: detect(train, images, latent=latent, seed=seed) for name, detect in DETECTORS.items()}
-    return {"untrained": _untrained_scores(bundle, judged), **scores}
+    graph = untrained_graph(bundle, judged.fitted_on)
+    return {"untrained": score_images(graph, judged.images, batch_size=bundle.config.batch_size).score, **scores}
 
 
 def _reconstruction_baselines(
     bundle: Bundle, judged: JudgedImages, prepared: NDArray[np.float32]
 ) -> dict[str, dict[str, Estimate]]:
-    train, _ = _baseline_arrays(bundle, judged)
-    seed, latent = _seed(bundle), _latent(bundle)
+    assert judged.fitted_on is not None
+    train, _ = baseline_arrays(bundle, judged.fitted_on, judged.images)
+    seed, latent = seed_of(bundle), latent_of(bundle)
     made = {name: rebuild(train, prepared, latent=latent, seed=seed) for name, rebuild in RECONSTRUCTORS.items()}
-    graph = _untrained_graph(bundle, judged)
+    graph = untrained_graph(bundle, judged.fitted_on)
     untrained = score_images(graph, judged.images, batch_size=bundle.config.batch_size, reconstructions=True).reconstructions
     return {
         name: {
@@ -169,49 +168,6 @@ def _reconstruction_baselines(
         for name, rebuilt in {"untrained": untrained, **made}.items()
         if rebuilt is not None
     }
-
-
-def _baseline_arrays(bundle: Bundle, judged: JudgedImages) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Training images (a seeded sample of very many) and judged images, as the network sees them."""
-    fitted_on = _fitted_on(judged)
-    if len(fitted_on) > _MOST_BASELINE_IMAGES:
-        rows = np.random.default_rng(_seed(bundle)).choice(len(fitted_on), _MOST_BASELINE_IMAGES, replace=False)
-        fitted_on = fitted_on[np.sort(rows)]
-    prepare = bundle.graph.prepare
-    train, images = (prepare_images(prepare, part, keep_float=True) for part in (fitted_on, judged.images))
-    return train.permute(0, 2, 3, 1).numpy(), images.permute(0, 2, 3, 1).numpy()
-
-
-def _untrained_scores(bundle: Bundle, judged: JudgedImages) -> NDArray[np.float32]:
-    return score_images(_untrained_graph(bundle, judged), judged.images, batch_size=bundle.config.batch_size).score
-
-
-def _untrained_graph(bundle: Bundle, judged: JudgedImages) -> Any:
-    """The same architecture with fresh weights, its score fitted to the same normal images."""
-    config, recipe = bundle.config, build_recipe(bundle.config)
-    fitted_on = _fitted_on(judged)[:1000]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_seed(bundle) + 1)
-        network = recipe.build_network(ImageShape(*config.size, config.channels))
-        graph = build_graph(recipe, network, config.size, config.aspect)
-        prepared = prepare_images(graph.prepare, fitted_on, keep_float=True)
-        with torch.inference_mode():
-            half = max(1, len(prepared) // 2)
-            graph.scorer.fit(to_unit(prepared[:half]), prepared[half:])
-    return graph.eval()
-
-
-def _fitted_on(judged: JudgedImages) -> ImageSet:
-    assert judged.fitted_on is not None
-    return judged.fitted_on
-
-
-def _seed(bundle: Bundle) -> int:
-    return int(bundle.config.training["settings"]["seed"])
-
-
-def _latent(bundle: Bundle) -> int:
-    return int(getattr(bundle.graph.scorer.network, "latent", 32))
 
 
 def _provenance(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> dict[str, Any]:
@@ -226,7 +182,7 @@ def _provenance(folder: RunFolder, state: RunState, bundle: Bundle, judged: Judg
         "recipe": config.recipe,
         "architecture": training["network"],
         "parameters": training["parameters"],
-        "latent": _latent(bundle),
+        "latent": latent_of(bundle),
         "splits": {part: n for part, n in parts.items() if n},
         "image_size": [*config.size, config.channels],
         "resize": resized,
@@ -235,13 +191,13 @@ def _provenance(folder: RunFolder, state: RunState, bundle: Bundle, judged: Judg
         "seconds": training["seconds"],
         "device": training["device"],
         "precision": training["precision"],
-        "seed": _seed(bundle),
+        "seed": seed_of(bundle),
         "version": residua.__version__,
         "fingerprints": {**config.fingerprints, "judged": judged.images.fingerprint},
         "notes": list(state.notes),
         "settings": training["settings"],
         "recipe_options": config.recipe_options,
-        "baselines_learnt_from": None if judged.fitted_on is None else min(len(judged.fitted_on), _MOST_BASELINE_IMAGES),
+        "baselines_learnt_from": None if judged.fitted_on is None else min(len(judged.fitted_on), MOST_BASELINE_IMAGES),
         "command": shlex.join(_command(folder, state)),
     }
 

@@ -15,7 +15,7 @@ from residua.images import ImageSet, load_images
 from residua.records import Finding
 
 _FITTED = ("train", "validation")
-_NO_SPLIT = "the source has no split"
+NO_SPLIT = "the source has no split"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _load_other(state: RunState, source: str, watcher: Watcher) -> ImageSet:
 
 def has_own_parts(images: ImageSet) -> bool:
     """Whether the source itself names train and test, so that its parts mean more than a draw."""
-    return not any(note.startswith(_NO_SPLIT) for note in images.notes)
+    return not any(note.startswith(NO_SPLIT) for note in images.notes)
 
 
 def _judged(run: RunFolder, images: ImageSet, part: str, fitted_on: ImageSet | None, changed: Finding | None) -> JudgedImages:
