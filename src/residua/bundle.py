@@ -138,17 +138,27 @@ def load_bundle(folder: str | Path) -> Bundle:
         tensors = load_file(folder / _WEIGHTS_NAME)
         scores = tensors.pop("calibration.scores").numpy()
         is_anomalous = tensors.pop("calibration.is_anomalous").numpy()
-        recipe = build_recipe(config)
+        recipe = _recipe_of(config, folder)
         shape = ImageShape(config.size[0], config.size[1], config.channels)
         _check_extent(recipe, shape, sum(tensor.numel() for tensor in tensors.values()))
         with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; the caller's generator stays
             graph = build_graph(recipe, recipe.build_network(shape), config.size, config.aspect)
         _take_shapes(graph, tensors)
         graph.load_state_dict({**tensors, "threshold": graph.threshold})
+    except BundleError:
+        raise
     except (SafetensorError, KeyError, RuntimeError, TypeError, OSError, InputError) as error:
         raise BundleError(f"{folder}: the weights must fit the recipe. Got: {error}. Train again, or restore a copy.") from error
     _set_threshold(graph, config)
     return Bundle(config, graph.eval(), scores, is_anomalous)
+
+
+def _recipe_of(config: BundleConfig, folder: Path) -> Recipe:
+    """The recipe, whose own sentence says what is missing: an option it does not know, a backbone that is not registered."""
+    try:
+        return build_recipe(config)
+    except InputError as error:
+        raise BundleError(f"{folder}: {error}") from error
 
 
 def _check_extent(recipe: Recipe, shape: ImageShape, n_stored: int) -> None:

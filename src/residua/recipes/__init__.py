@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from residua.errors import InputError
 from residua.recipes.base import Recipe
 from residua.recipes.denoising import Denoising
+from residua.recipes.feature import Feature
+from residua.recipes.inspect import Inspect
 from residua.recipes.joint_one_class import JointOneClass
 from residua.recipes.plain import Plain
 from residua.recipes.restore import Restore
@@ -19,7 +21,7 @@ from residua.recipes.variational import Variational
 __all__ = ["RECIPES", "Recipe", "make_recipe"]
 
 RECIPES: dict[str, type[Recipe]] = {
-    recipe.name: recipe for recipe in (Plain, Denoising, Sparse, Variational, Restore, JointOneClass)
+    recipe.name: recipe for recipe in (Plain, Denoising, Sparse, Variational, Restore, JointOneClass, Feature, Inspect)
 }
 
 

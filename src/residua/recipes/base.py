@@ -67,6 +67,9 @@ class Recipe(BaseModel, ABC):
     def build_scorer(self, network: nn.Module) -> Scorer:
         """The scorer around `network`, not fitted yet."""
 
+    def load_pretrained(self, network: nn.Module) -> None:
+        """Fetch weights that others trained, where a recipe starts from any; a bundle that is loaded has them already."""
+
     def describe(self, network: nn.Module) -> str:
         """The network in words."""
         return network.describe()  # type: ignore[operator,no-any-return]

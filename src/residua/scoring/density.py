@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from residua.scoring.scorer import Scorer, ScorerOutput
+from residua.scoring.turned import centre_and_whitening
 
 Density = Literal["mahalanobis", "neighbours"]
 
@@ -60,14 +61,9 @@ class DensityScorer(Scorer):
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
         """Covariance and neighbours from training images, the scale of each part from held-out ones."""
-        from sklearn.covariance import LedoitWolf
-
         self.inner.fit(train, held_out)
         codes = torch.cat([self.encode(chunk) for chunk in train.split(_CHUNK)])
-        shrunk = LedoitWolf().fit(codes.double().numpy())
-        self.mean = torch.tensor(shrunk.location_, dtype=torch.float32)
-        precision = torch.tensor(shrunk.precision_)
-        self.whitening = torch.linalg.cholesky(precision).T.float()
+        self.mean, self.whitening = centre_and_whitening(codes)
         stride = -(-len(codes) // _MOST_CODES)
         self.bank = codes[::stride].clone()
         parts = torch.cat([self._parts(self.inner(chunk).score, self.encode(chunk)) for chunk in held_out.split(_CHUNK)])
