@@ -95,6 +95,10 @@ def fit(
     ] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Epochs without improvement before stopping early.")] = None,
     augment: Annotated[str | None, typer.Option(metavar="NAME,...", help="flip, shift, brightness.", show_default=False)] = None,
+    trim: Annotated[
+        float,
+        typer.Option(min=0, max=0.5, help="Share of train to drop as the worst after a first training, before a second one."),
+    ] = 0.0,
     precision: Annotated[
         Precision, typer.Option(help="auto: bfloat16 where the processor or GPU computes in it.")
     ] = Precision.auto,
@@ -133,6 +137,7 @@ def fit(
         precision=precision.value,
         threads=threads,
         augment=names(augment) or (),
+        trim=trim,
         seed=seed,
     )
     recipe_options: dict[str, object] = {"latent": latent}

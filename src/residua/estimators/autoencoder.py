@@ -21,7 +21,7 @@ class Autoencoder(TransformerMixin, ImageEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, augment, threads, seed
+    recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, augment, trim, threads, seed
         See `ImageEstimator`.
 
     Examples

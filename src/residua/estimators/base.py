@@ -39,7 +39,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         Whether resizing fits height and width separately, or keeps the proportions and repeats the edge.
     epochs, minutes : optional
         How long to train: one or the other; None chooses by the size of the set.
-    batch_size, learning_rate, patience, precision, augment, threads
+    batch_size, learning_rate, patience, precision, augment, trim, threads
         See `residua.training.settings.TrainingSettings`.
     seed : int
         The same seed, data and machine give the same scores.
@@ -61,6 +61,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         patience: int | None = None,
         precision: Precision = "auto",
         augment: tuple[str, ...] = (),
+        trim: float = 0.0,
         threads: int | None = None,
         seed: int = 0,
     ) -> None:
@@ -75,6 +76,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.precision = precision
         self.augment = augment
+        self.trim = trim
         self.threads = threads
         self.seed = seed
 
@@ -137,6 +139,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             patience=self.patience,
             precision=self.precision,
             augment=tuple(self.augment),
+            trim=self.trim,
             threads=self.threads,
             seed=self.seed,
         )

@@ -28,7 +28,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         How the threshold comes from the calibration scores: ``"false-alarms<=0.01"``, ``"quantile:0.99"``, ...; see
         `residua.thresholds`. None: at most 5% false alarms, as a bound where there are 59 calibration normals, else as a
         quantile (below 19 normals: the strictest that they allow).
-    recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, augment, threads, seed
+    recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, augment, trim, threads, seed
         See `ImageEstimator`.
 
     Attributes
@@ -68,6 +68,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         patience: int | None = None,
         precision: Precision = "auto",
         augment: tuple[str, ...] = (),
+        trim: float = 0.0,
         threads: int | None = None,
         seed: int = 0,
     ) -> None:
@@ -84,6 +85,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
             patience=patience,
             precision=precision,
             augment=augment,
+            trim=trim,
             threads=threads,
             seed=seed,
         )

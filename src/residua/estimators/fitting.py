@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from residua.bundle import Bundle, BundleConfig, build_graph
 from residua.errors import InputError, ShapeError
@@ -19,11 +20,13 @@ from residua.models import ImageShape, n_parameters
 from residua.recipes import Recipe
 from residua.records import OperatingPoint
 from residua.scoring.engine import Scores, prepare_images, score_images
+from residua.scoring.graph import InferenceGraph
 from residua.scoring.prepare import Aspect, Prepare
 from residua.thresholds import choose_threshold
 from residua.training.batches import to_unit
 from residua.training.fit import Trained, TrainingPlan, plan_training, train_network
 from residua.training.lightning_parts import StepReport
+from residua.training.robust import keep_best, plan_again, say_dropped, second_checkpoint
 from residua.training.settings import TrainingSettings, is_busy, training_threads
 
 VALIDATION_SHARE = 0.1
@@ -93,30 +96,31 @@ def fit_bundle(recipe: Recipe, train: ImageSet, calibration: ImageSet | None, op
     prepare = Prepare(size, options.aspect)
     train_images, validation_images = prepare_images(prepare, fitted_on), prepare_images(prepare, validation)
 
-    torch.manual_seed(seed)
-    network = recipe.build_network(ImageShape(*size, train.channels))
+    network = _fresh_network(recipe, ImageShape(*size, train.channels), seed)
     note(f"network: {recipe.describe(network)}, {n_parameters(network):,} parameters")
     with training_threads(options.settings.threads, size[0] * size[1]) as n_threads:
         if n_threads > 1 and is_busy():
             note(f"the machine is busy: training waits for {n_threads} threads at each step, and --threads 1 may be faster")
         plan = options.plan or plan_training(recipe, network, train_images, options.settings)
-        if options.on_plan is not None:
-            options.on_plan(plan)
-        trained = train_network(
-            recipe,
-            network,
-            train_images,
-            validation_images,
-            options.settings,
-            plan,
-            checkpoint=options.checkpoint,
-            resume=options.resume,
-            checkpoint_seconds=options.checkpoint_seconds,
-            on_step=options.on_step,
-        )
-    graph = build_graph(recipe, network, size, options.aspect)
-    with torch.inference_mode():
-        graph.scorer.fit(to_unit(train_images), prepare_images(prepare, validation, keep_float=True))
+    if options.on_plan is not None:
+        options.on_plan(plan)
+    exact = prepare_images(prepare, validation, keep_float=True)
+    graph, trained = _train(recipe, network, prepare, (train_images, validation_images, exact), plan, options)
+    dropped: list[NDArray[Any]] = []
+    if options.settings.trim:
+        first, n_images = trained.seconds, len(fitted_on) + len(validation)
+        kept, kept_validation = (keep_best(graph.scorer, x, options.settings.trim) for x in (train_images, exact))
+        dropped = [np.delete(part.paths, rows) for part, rows in ((fitted_on, kept), (validation, kept_validation))]
+        note(say_dropped(np.concatenate(dropped), n_images))
+        fitted_on, validation = fitted_on[kept], validation[kept_validation]
+        images = (train_images[kept], validation_images[kept_validation], exact[kept_validation])
+        network = _fresh_network(recipe, ImageShape(*size, train.channels), seed)
+        again = replace(options, checkpoint=second_checkpoint(options.checkpoint))
+        plan = plan_again(plan, recipe, images[0], options.settings)
+        graph, trained = _train(recipe, network, prepare, images, plan, again)
+        trained = replace(trained, seconds=first + trained.seconds)
+        if again.checkpoint is not None:
+            again.checkpoint.unlink(missing_ok=True)
     config = BundleConfig(
         job=options.job,
         recipe=recipe.name,
@@ -127,7 +131,15 @@ def fit_bundle(recipe: Recipe, train: ImageSet, calibration: ImageSet | None, op
         aspect=options.aspect,
         batch_size=_scoring_batch(size),
         normal=train.normal,
-        training=_training_words(recipe, network, trained, options, n_train=len(fitted_on), n_validation=len(validation)),
+        training=_training_words(
+            recipe,
+            network,
+            trained,
+            options,
+            n_train=len(fitted_on),
+            n_validation=len(validation),
+            n_trimmed=sum(map(len, dropped)),
+        ),
         fingerprints={"train": train.fingerprint},
     )
     bundle = _calibrated(Bundle(config, graph), calibration, options)
@@ -137,6 +149,42 @@ def fit_bundle(recipe: Recipe, train: ImageSet, calibration: ImageSet | None, op
     if calibration is not None:
         parts["calibration"] = calibration
     return Fitted(bundle, trained, tuple(notes), parts, train_sample)
+
+
+def _fresh_network(recipe: Recipe, shape: ImageShape, seed: int) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    network = recipe.build_network(shape)
+    recipe.load_pretrained(network)
+    return network
+
+
+def _train(  # noqa: PLR0917
+    recipe: Recipe,
+    network: torch.nn.Module,
+    prepare: Prepare,
+    images: tuple[Tensor, Tensor, Tensor],
+    plan: TrainingPlan,
+    options: FitOptions,
+) -> tuple[InferenceGraph, Trained]:
+    """Train `network` and fit its score; `images` are training, validation, and validation as scoring sees it."""
+    train, validation, exact = images
+    with training_threads(options.settings.threads, prepare.size[0] * prepare.size[1]):
+        trained = train_network(
+            recipe,
+            network,
+            train,
+            validation,
+            options.settings,
+            plan,
+            checkpoint=options.checkpoint,
+            resume=options.resume,
+            checkpoint_seconds=options.checkpoint_seconds,
+            on_step=options.on_step,
+        )
+    graph = build_graph(recipe, network, prepare.size, options.aspect)
+    with torch.inference_mode():
+        graph.scorer.fit(to_unit(train), exact)
+    return graph, trained
 
 
 def hold_out(images: ImageSet, share: float, *, seed: int) -> tuple[ImageSet, ImageSet]:
@@ -259,13 +307,21 @@ def _scoring_batch(size: tuple[int, int]) -> int:
 
 
 def _training_words(
-    recipe: Recipe, network: torch.nn.Module, trained: Trained, options: FitOptions, *, n_train: int, n_validation: int
+    recipe: Recipe,
+    network: torch.nn.Module,
+    trained: Trained,
+    options: FitOptions,
+    *,
+    n_train: int,
+    n_validation: int,
+    n_trimmed: int,
 ) -> dict[str, Any]:
     return {
         "network": recipe.describe(network),
         "parameters": n_parameters(network),
         "images": n_train,
         "validation_images": n_validation,
+        "trimmed": n_trimmed,
         "epochs": len(trained.history["epoch"]),
         "epochs_planned": trained.plan.epochs,
         "best_epoch": trained.best_epoch,

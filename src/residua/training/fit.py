@@ -65,7 +65,8 @@ def plan_training(recipe: Recipe, network: torch.nn.Module, train: Tensor, setti
     if settings.minutes is None:
         return TrainingPlan(settings.epochs or recipe.schedule.n_epochs(steps), steps, bfloat16)
     seconds_per_step = _time_steps(recipe, network, train, settings, bfloat16=bfloat16)
-    affordable = max(1, int(settings.minutes * 60 * _BUDGET_SHARE / seconds_per_step))
+    seconds = settings.minutes * 60 * _BUDGET_SHARE / (2 if settings.trim else 1)
+    affordable = max(1, int(seconds / seconds_per_step))
     return TrainingPlan(max(1, affordable // steps), min(steps, affordable), bfloat16)
 
 
@@ -164,7 +165,7 @@ def _time_steps(recipe: Recipe, network: torch.nn.Module, train: Tensor, setting
     copied = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     device = torch.device("cuda" if _on_gpu(settings) else "cpu")
     copied.to(device)
-    optimiser = torch.optim.AdamW(copied.parameters(), lr=1e-5, fused=True)
+    optimiser = torch.optim.AdamW([p for p in copied.parameters() if p.requires_grad], lr=1e-5, fused=True)
     batches = MemoryBatches(train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True)
     seconds: list[float] = []
     deadline = time.perf_counter() + _WARM_UP_SECONDS

@@ -23,6 +23,8 @@ class TrainingSettings(BaseModel):
     What is None among ``batch_size``, ``learning_rate`` and ``weight_decay`` is the recipe's choice too.
     ``patience`` is the number of epochs without a better validation loss after which training stops; None chooses a
     fifth of the epochs, at least 10. ``precision="auto"`` takes bfloat16 where the processor or GPU computes in it.
+    ``trim`` is the share of the training images that is dropped as the worst after a first training, before a second one
+    from the start: for sets that may hold a few anomalies. It trains twice; ``minutes`` are those of both together.
     ``threads`` is the number of processor threads that training uses; None takes one for images under 24x24 pixels, else
     all that torch was given. Another number of threads adds in another order, so weights differ in their last digits.
     """
@@ -38,6 +40,7 @@ class TrainingSettings(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**32)
     precision: Precision = "auto"
     augment: tuple[str, ...] = ()
+    trim: float = Field(default=0.0, ge=0, le=0.5)
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     threads: int | None = Field(default=None, ge=1, le=1024)
 
