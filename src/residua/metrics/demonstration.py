@@ -82,8 +82,8 @@ def accuracy_demonstration(
     rounded = judged((x > 0.5).astype(np.float32)).value
     pure = float(np.mean((x == 0) | (x == 1)))
     meaning = (
-        f"Keras calls this 'accuracy' and computes {given.rule}: {given.value:.1%} for these reconstructions, {ceiling:.1%} for a "
-        f"perfect copy and {black:.1%} for an all-black image. {_why(given.rule, pure)} Look at mse, psnr or ssim instead."
+        f"Keras calls this 'accuracy' and computes {given.rule}: {given.value:.1%} for these reconstructions, {ceiling:.1%} for "
+        f"a perfect copy and {black:.1%} for an all-black image. {_why(given.rule, pure)} Look at mse, psnr or ssim instead."
     )
     return AccuracyDemonstration(given.rule, given.value, ceiling, black, rounded, noisy, pure, meaning)
 
