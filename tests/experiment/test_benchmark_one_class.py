@@ -264,6 +264,13 @@ def test_one_class_is_compared_over_its_test_images():
     assert difference["n"] == 120
 
 
+@pytest.mark.parametrize(("value", "said"), [(0.9, "lies 0.200 above"), (0.6, "lies 0.100 below"), (0.7, "equals")])
+def test_without_an_interval_the_verdict_says_so(value, said):
+    summary = summarise([area("good", "plain", value)], [area("good", "pca", 0.7)])
+    assert summary["difference"]["low"] is None
+    assert f"It {said} the strongest baseline (pca, 0.700), on too little for an interval." in summary["verdict"]
+
+
 def test_time_left_is_learnt_from_fits_of_the_same_recipe():
     fits = [("0", "plain", 0), ("0", "restore", 0), ("1", "plain", 0), ("1", "restore", 0)]
     known = [(fits[0], 10.0), (fits[1], 100.0)]

@@ -94,7 +94,7 @@ def _print(result: dict[str, Any]) -> None:
         console.print(f"{skipped[0].upper()}{skipped[1:]}.", markup=False)
     console.print(summary["verdict"], style="bold", markup=False)
     console.print(
-        f"{len(result['rows'])} fits, {in_words(result['seconds'])}; this machine: {machine['cpu']}, {machine['cores']} cores, "
+        f"{len(result['rows'])} fit{'s' * (len(result['rows']) > 1)}, {in_words(result['seconds'])}; this machine: {machine['cpu']}, {machine['cores']} cores, "
         f"load {machine['load']}. Nothing was chosen on test.",
         style="dim",
         markup=False,

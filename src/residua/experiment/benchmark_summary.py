@@ -108,7 +108,7 @@ def _verdict(best: str, strongest: str, columns: Record, difference: Estimate, *
     value, low, high = difference.value, difference.low, difference.high
     assert value is not None
     if low is None or high is None:
-        return f"{first} {_side(value)} {against} by {abs(value):.3f}, on too little for an interval."
+        return f"{first} {_side(value)} {against}, on too little for an interval."
     interval = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
     over = "paired over classes" if n_classes > 1 else "paired over test images"
     if low > 0:
@@ -119,4 +119,4 @@ def _verdict(best: str, strongest: str, columns: Record, difference: Estimate, *
 
 
 def _side(value: float) -> str:
-    return "It lies above" if value > 0 else "It lies below" if value < 0 else "It equals"
+    return "It equals" if value == 0 else f"It lies {abs(value):.3f} {'above' if value > 0 else 'below'}"
