@@ -93,9 +93,10 @@ def _print(result: dict[str, Any]) -> None:
     for skipped in result["skipped"]:
         console.print(f"{skipped[0].upper()}{skipped[1:]}.", markup=False)
     console.print(summary["verdict"], style="bold", markup=False)
+    n_fits = len(result["rows"])
     console.print(
-        f"{len(result['rows'])} fit{'s' * (len(result['rows']) > 1)}, {in_words(result['seconds'])}; this machine: {machine['cpu']}, {machine['cores']} cores, "
-        f"load {machine['load']}. Nothing was chosen on test.",
+        f"{n_fits} fit{'s' * (n_fits > 1)}, {in_words(result['seconds'])}; this machine: {machine['cpu']}, "
+        f"{machine['cores']} cores, load {machine['load']}. Nothing was chosen on test.",
         style="dim",
         markup=False,
     )
