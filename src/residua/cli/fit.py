@@ -67,14 +67,26 @@ def fit(
         str | None,
         typer.Option(metavar="LABEL,...", help="Labels that mean normal; only these are trained on.", show_default=False),
     ] = None,
-    recipe: Annotated[str, typer.Option(metavar="NAME", help="How to train and score; `residua recipes` lists them.")] = "plain",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How to train and score: `residua recipes` lists them. auto (to detect) or plain (to reconstruct) if left out.",
+            show_default=False,
+        ),
+    ] = None,
     latent: Annotated[int | None, typer.Option(min=1, help="Size of the code; chosen by the image size if left out.")] = None,
-    family: Annotated[Family, typer.Option(help="Convolutional, or fully connected.")] = Family.conv,
+    family: Annotated[Family | None, typer.Option(show_default=False, help="Convolutional, or fully connected.")] = None,
     tied: Annotated[bool, typer.Option("--tied", help="Dense only: the decoder uses the encoder's weights, transposed.")] = False,
-    loss: Annotated[Loss, typer.Option(help="What training minimises.")] = Loss.squared,
+    loss: Annotated[Loss | None, typer.Option(show_default=False, help="What training minimises.")] = None,
     error: Annotated[
-        Error, typer.Option(help="What the score is the mean of (euclidean: the root of the sum of squares).")
-    ] = Error.squared,
+        Error | None,
+        typer.Option(show_default=False, help="What the score is the mean of (euclidean: the root of the sum of squares)."),
+    ] = None,
+    density: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="mahalanobis, neighbours: add how unusual the code is.", show_default=False),
+    ] = None,
     size: Annotated[
         int | None, typer.Option(help="Longer side in pixels that the network sees; images up to 128 stay as they are.")
     ] = None,
@@ -140,14 +152,19 @@ def fit(
         trim=trim,
         seed=seed,
     )
-    recipe_options: dict[str, object] = {"latent": latent}
-    if recipe == "plain":
-        recipe_options |= {"family": family.value, "tied": tied, "loss_name": loss.value, "error": error.value}
+    given = {
+        "latent": latent,
+        "family": family and family.value,
+        "tied": tied or None,
+        "loss_name": loss and loss.value,
+        "error": error and error.value,
+        "density": names(density),
+    }
     options = RunOptions(
         source=source,
         job=job.value,
-        recipe=recipe,
-        recipe_options=recipe_options,
+        recipe=recipe or ("auto" if job is Job.detect else "plain"),
+        recipe_options={name: value for name, value in given.items() if value is not None},
         normal=names(normal),
         size=size,
         aspect=aspect.value,

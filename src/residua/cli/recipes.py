@@ -6,11 +6,23 @@ from __future__ import annotations
 def recipes() -> None:
     """List the recipes: what each does, what it costs, where it is good, what it is blind to."""
     from rich.console import Console
-    from rich.table import Column, Table
+    from rich.table import Table
+    from rich.text import Text
 
     from residua.recipes import RECIPES
 
-    table = Table(Column("recipe", no_wrap=True), "what it is", "cost", "good for", "blind to", box=None, padding=(0, 2, 1, 0))
-    for recipe in RECIPES.values():
-        table.add_row(f"[bold]{recipe.name}[/bold]", recipe.summary, recipe.cost, recipe.good_for, ", ".join(recipe.blind_to))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    rows = [
+        ("auto", "chooses by image size, and by how well each candidate tells made anomalies from normal images", {}),
+        *(
+            (one.name, one.summary, {"cost": one.cost, "good for": one.good_for, "blind to": ", ".join(one.blind_to)})
+            for one in RECIPES.values()
+        ),
+    ]
+    for name, summary, facts in rows:
+        console.print(Text(name, style="bold"))
+        table = Table.grid(padding=(0, 2, 0, 2))
+        for title, text in (("what", summary), *facts.items()):
+            if text:
+                table.add_row(Text(title, style="dim"), Text(text))
+        console.print(table)

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 
 from residua.bundle import Bundle, load_bundle, save_bundle
 from residua.errors import InputError, ResiduaError
+from residua.estimators.choosing import AUTO
 from residua.estimators.fitting import FitOptions, Fitted, check_fits, fit_bundle, score_set
 from residua.images import ImageSet
 from residua.recipes import Recipe, make_recipe
@@ -30,7 +31,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     recipe : str or Recipe
-        A recipe's name (``residua recipes`` lists them), or a recipe with options of its own.
+        A recipe's name (``residua recipes`` lists them), a recipe with options of its own, or ``"auto"``: chosen by size
+        and by how well each candidate tells made anomalies from held-out normal images.
     latent : int, optional
         Size of the code; None lets the recipe choose by the image size.
     size : int, optional
@@ -126,7 +128,11 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             raise NotFittedError(f"{type(self).__name__}: must be fitted first. It is not. Call fit, or load a bundle.")
         return bundle
 
-    def _recipe(self) -> Recipe:
+    def _recipe(self) -> Recipe | None:
+        if self.recipe == AUTO:
+            if self.latent is not None:
+                raise InputError("latent: auto picks the network itself. Got a latent size. Name a recipe, or leave latent out.")
+            return None
         recipe = self.recipe if isinstance(self.recipe, Recipe) else make_recipe(self.recipe)
         return recipe if self.latent is None else recipe.model_copy(update={"latent": self.latent})
 

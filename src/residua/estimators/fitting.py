@@ -14,6 +14,7 @@ from torch import Tensor
 
 from residua.bundle import Bundle, BundleConfig, build_graph
 from residua.errors import InputError, ShapeError
+from residua.estimators.choosing import choose_recipe
 from residua.estimators.sizing import choose_size
 from residua.images import ImageSet
 from residua.models import ImageShape, n_parameters
@@ -55,6 +56,7 @@ class FitOptions:
     resume: bool = False
     plan: TrainingPlan | None = None
     on_plan: Callable[[TrainingPlan], None] | None = None
+    on_choice: Callable[[Recipe], None] | None = None
     on_step: StepReport | None = None
     on_note: Note | None = None
 
@@ -70,57 +72,25 @@ class Fitted:
     train_sample: Scores
 
 
-def fit_bundle(recipe: Recipe, train: ImageSet, calibration: ImageSet | None, options: FitOptions) -> Fitted:
+def fit_bundle(recipe: Recipe | None, train: ImageSet, calibration: ImageSet | None, options: FitOptions) -> Fitted:
     """Train on `train` less its validation slice, fit the score on that slice, choose the threshold on `calibration`.
 
-    `train` holds normal images only. Without `calibration` (and for detection) a fifth of train is held out for it.
+    `train` holds normal images only. Without `calibration` (and for detection) a fifth of train is held out for it. Without
+    `recipe` one is chosen by made anomalies; see `residua.estimators.choosing`.
     """
-    notes: list[str] = []
-
-    def note(text: str) -> None:
-        notes.append(text)
-        if options.on_note is not None:
-            options.on_note(text)
-
-    seed = options.settings.seed
-    if calibration is None and options.job == "detect":
-        train, calibration = hold_out(train, CALIBRATION_SHARE, seed=seed + 1)
-        note(f"{len(calibration)} images were held out of train for calibration (seed {seed})")
+    notes = _Notes(options.on_note)
+    train, calibration = _with_calibration(train, calibration, options, notes)
     _enough(train)
     _check_calibration(train, calibration, options)
-    fitted_on, validation = hold_out(train, VALIDATION_SHARE, seed=seed)
+    fitted_on, validation = hold_out(train, VALIDATION_SHARE, seed=options.settings.seed)
+    if recipe is None:
+        recipe = _chosen(fitted_on, validation, options, notes)
     size, words = choose_size(
         train, options.size, options.aspect, default_side=recipe.default_side, smallest_side=recipe.smallest_side
     )
-    note(words)
-    prepare = Prepare(size, options.aspect)
-    train_images, validation_images = prepare_images(prepare, fitted_on), prepare_images(prepare, validation)
-
-    network = _fresh_network(recipe, ImageShape(*size, train.channels), seed)
-    note(f"network: {recipe.describe(network)}, {n_parameters(network):,} parameters")
-    with training_threads(options.settings.threads, size[0] * size[1]) as n_threads:
-        if n_threads > 1 and is_busy():
-            note(f"the machine is busy: training waits for {n_threads} threads at each step, and --threads 1 may be faster")
-        plan = options.plan or plan_training(recipe, network, train_images, options.settings)
-    if options.on_plan is not None:
-        options.on_plan(plan)
-    exact = prepare_images(prepare, validation, keep_float=True)
-    graph, trained = _train(recipe, network, prepare, (train_images, validation_images, exact), plan, options)
-    dropped: list[NDArray[Any]] = []
-    if options.settings.trim:
-        first, n_images = trained.seconds, len(fitted_on) + len(validation)
-        kept, kept_validation = (keep_best(graph.scorer, x, options.settings.trim) for x in (train_images, exact))
-        dropped = [np.delete(part.paths, rows) for part, rows in ((fitted_on, kept), (validation, kept_validation))]
-        note(say_dropped(np.concatenate(dropped), n_images))
-        fitted_on, validation = fitted_on[kept], validation[kept_validation]
-        images = (train_images[kept], validation_images[kept_validation], exact[kept_validation])
-        network = _fresh_network(recipe, ImageShape(*size, train.channels), seed)
-        again = replace(options, checkpoint=second_checkpoint(options.checkpoint))
-        plan = plan_again(plan, recipe, images[0], options.settings)
-        graph, trained = _train(recipe, network, prepare, images, plan, again)
-        trained = replace(trained, seconds=first + trained.seconds)
-        if again.checkpoint is not None:
-            again.checkpoint.unlink(missing_ok=True)
+    notes.add(words)
+    work = _Work(recipe, Prepare(size, options.aspect), fitted_on, validation, options, notes)
+    made = _train_trimmed(work) if options.settings.trim else _train_once(work)
     config = BundleConfig(
         job=options.job,
         recipe=recipe.name,
@@ -131,24 +101,105 @@ def fit_bundle(recipe: Recipe, train: ImageSet, calibration: ImageSet | None, op
         aspect=options.aspect,
         batch_size=_scoring_batch(size),
         normal=train.normal,
-        training=_training_words(
-            recipe,
-            network,
-            trained,
-            options,
-            n_train=len(fitted_on),
-            n_validation=len(validation),
-            n_trimmed=sum(map(len, dropped)),
-        ),
+        training=_training_words(recipe, made, options),
         fingerprints={"train": train.fingerprint},
     )
-    bundle = _calibrated(Bundle(config, graph), calibration, options)
-    sample = fitted_on[_sample(len(fitted_on), 2000, seed)]
-    train_sample = score_images(graph, sample, batch_size=config.batch_size)
-    parts = {"fitted": fitted_on, "validation": validation}
+    bundle = _calibrated(Bundle(config, made.graph), calibration, options)
+    sample = made.fitted_on[_sample(len(made.fitted_on), 2000, options.settings.seed)]
+    train_sample = score_images(made.graph, sample, batch_size=config.batch_size)
+    parts = {"fitted": made.fitted_on, "validation": made.validation}
     if calibration is not None:
         parts["calibration"] = calibration
-    return Fitted(bundle, trained, tuple(notes), parts, train_sample)
+    return Fitted(bundle, made.trained, tuple(notes.told), parts, train_sample)
+
+
+class _Notes:
+    """What was decided on the way, kept and told."""
+
+    def __init__(self, tell: Note | None) -> None:
+        self.told: list[str] = []
+        self._tell = tell
+
+    def add(self, text: str) -> None:
+        self.told.append(text)
+        if self._tell is not None:
+            self._tell(text)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a training needs; a second one (of what trimming leaves) differs in the images and the checkpoint."""
+
+    recipe: Recipe
+    prepare: Prepare
+    fitted_on: ImageSet
+    validation: ImageSet
+    options: FitOptions
+    notes: _Notes
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A trained graph and the images it was made from."""
+
+    graph: InferenceGraph
+    trained: Trained
+    fitted_on: ImageSet
+    validation: ImageSet
+    images: tuple[Tensor, Tensor, Tensor]
+    n_trimmed: int = 0
+
+
+def _with_calibration(
+    train: ImageSet, calibration: ImageSet | None, options: FitOptions, notes: _Notes
+) -> tuple[ImageSet, ImageSet | None]:
+    if calibration is not None or options.job != "detect":
+        return train, calibration
+    train, calibration = hold_out(train, CALIBRATION_SHARE, seed=options.settings.seed + 1)
+    notes.add(f"{len(calibration)} images were held out of train for calibration (seed {options.settings.seed})")
+    return train, calibration
+
+
+def _chosen(fitted_on: ImageSet, validation: ImageSet, options: FitOptions, notes: _Notes) -> Recipe:
+    choice = choose_recipe(fitted_on, validation, options.settings, size=options.size, aspect=options.aspect, on_note=notes.add)
+    if options.on_choice is not None:
+        options.on_choice(choice.recipe)
+    return choice.recipe
+
+
+def _train_once(work: _Work) -> _Made:
+    recipe, prepare, options = work.recipe, work.prepare, work.options
+    train_images, validation_images = (prepare_images(prepare, part) for part in (work.fitted_on, work.validation))
+    exact = prepare_images(prepare, work.validation, keep_float=True)
+    network = _fresh_network(recipe, ImageShape(*prepare.size, work.fitted_on.channels), options.settings.seed)
+    work.notes.add(f"network: {recipe.describe(network)}, {n_parameters(network):,} parameters")
+    with training_threads(options.settings.threads, prepare.size[0] * prepare.size[1]) as n_threads:
+        if n_threads > 1 and is_busy():
+            work.notes.add(f"the machine is busy: training waits for {n_threads} threads a step, and --threads 1 may be faster")
+        plan = options.plan or plan_training(recipe, network, train_images, options.settings)
+    if options.on_plan is not None:
+        options.on_plan(plan)
+    images = (train_images, validation_images, exact)
+    graph, trained = _train(recipe, network, prepare, images, plan, options)
+    return _Made(graph, trained, work.fitted_on, work.validation, images)
+
+
+def _train_trimmed(work: _Work) -> _Made:
+    """Train, drop the share of the images that scores worst, train again from scratch."""
+    first, options, trim = _train_once(work), work.options, work.options.settings.trim
+    kept, kept_validation = (keep_best(first.graph.scorer, images, trim) for images in (first.images[0], first.images[2]))
+    dropped = [np.delete(part.paths, rows) for part, rows in ((work.fitted_on, kept), (work.validation, kept_validation))]
+    n_images = len(work.fitted_on) + len(work.validation)
+    work.notes.add(say_dropped(np.concatenate(dropped), n_images))
+    images = (first.images[0][kept], first.images[1][kept_validation], first.images[2][kept_validation])
+    network = _fresh_network(work.recipe, ImageShape(*work.prepare.size, work.fitted_on.channels), options.settings.seed)
+    again = replace(options, checkpoint=second_checkpoint(options.checkpoint))
+    plan = plan_again(first.trained.plan, work.recipe, images[0], options.settings)
+    graph, trained = _train(work.recipe, network, work.prepare, images, plan, again)
+    if again.checkpoint is not None:
+        again.checkpoint.unlink(missing_ok=True)
+    trained = replace(trained, seconds=first.trained.seconds + trained.seconds)
+    return _Made(graph, trained, work.fitted_on[kept], work.validation[kept_validation], images, n_trimmed=sum(map(len, dropped)))
 
 
 def _fresh_network(recipe: Recipe, shape: ImageShape, seed: int) -> torch.nn.Module:
@@ -306,22 +357,15 @@ def _scoring_batch(size: tuple[int, int]) -> int:
     return int(min(64, max(4, 64 * 64 * 64 // (size[0] * size[1]))))
 
 
-def _training_words(
-    recipe: Recipe,
-    network: torch.nn.Module,
-    trained: Trained,
-    options: FitOptions,
-    *,
-    n_train: int,
-    n_validation: int,
-    n_trimmed: int,
-) -> dict[str, Any]:
+def _training_words(recipe: Recipe, made: _Made, options: FitOptions) -> dict[str, Any]:
+    trained: Trained = made.trained
+    network: Any = made.graph.scorer.network
     return {
         "network": recipe.describe(network),
         "parameters": n_parameters(network),
-        "images": n_train,
-        "validation_images": n_validation,
-        "trimmed": n_trimmed,
+        "images": len(made.fitted_on),
+        "validation_images": len(made.validation),
+        "trimmed": made.n_trimmed,
         "epochs": len(trained.history["epoch"]),
         "epochs_planned": trained.plan.epochs,
         "best_epoch": trained.best_epoch,

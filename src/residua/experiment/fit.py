@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from residua.bundle import save_bundle
 from residua.errors import InputError, LabelError, OutputError
+from residua.estimators.choosing import AUTO
 from residua.estimators.detector import normals_of
 from residua.estimators.fitting import FitOptions, Fitted, fit_bundle
 from residua.experiment.run_folder import RunFolder, RunOptions, RunState
 from residua.images import ImageSet, load_images
-from residua.recipes import make_recipe
+from residua.recipes import Recipe, make_recipe
 from residua.training.fit import TrainingPlan
 from residua.training.lightning_parts import StepReport
 
@@ -98,8 +99,8 @@ def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
 def _same_images(run: RunFolder, state: RunState, images: ImageSet) -> RunState:
     if state.fingerprint not in (None, images.fingerprint):
         raise InputError(
-            f"{run.path}: a run must be resumed on the images it was begun with. Got others: files of {images.source} were added, "
-            "removed or changed. Restore them, or begin a new run in another folder."
+            f"{run.path}: a run must be resumed on the images it was begun with. Got others: files of {images.source} were "
+            "added, removed or changed. Restore them, or begin a new run in another folder."
         )
     state = state.model_copy(update={"fingerprint": images.fingerprint})
     run.write_state(state)
@@ -120,6 +121,10 @@ def _fit(
             f"training: {plan.epochs} epochs of {plan.steps_per_epoch} steps, in {'bfloat16' if plan.bfloat16 else 'float32'}"
         )
 
+    def on_choice(recipe: Recipe) -> None:
+        choice = {"recipe": recipe.name, "options": recipe.model_dump(mode="json")}
+        run.write_state(run.read_state().model_copy(update={"choice": choice}))
+
     fit_options = FitOptions(
         job=options.job,
         settings=options.settings,
@@ -131,13 +136,12 @@ def _fit(
         resume=resume,
         plan=state.training_plan(),
         on_plan=on_plan,
+        on_choice=on_choice,
         on_step=watcher.on_step,
         on_note=watcher.on_note,
     )
     calibration = images.calibration
-    fitted = fit_bundle(
-        make_recipe(options.recipe, **options.recipe_options), train, calibration if len(calibration) else None, fit_options
-    )
+    fitted = fit_bundle(_recipe(state), train, calibration if len(calibration) else None, fit_options)
     fingerprints = {
         **fitted.bundle.config.fingerprints,
         "test": images.test.fingerprint,
@@ -145,6 +149,18 @@ def _fit(
     }
     config = fitted.bundle.config.model_copy(update={"fingerprints": fingerprints})
     return replace(fitted, bundle=replace(fitted.bundle, config=config))
+
+
+def _recipe(state: RunState) -> Recipe | None:
+    """The recipe asked for, or chosen before the run was stopped; None where `auto` has yet to choose."""
+    if state.options.recipe != AUTO:
+        return make_recipe(state.options.recipe, **state.options.recipe_options)
+    if state.options.recipe_options:
+        given = ", ".join(state.options.recipe_options)
+        raise InputError(
+            f"recipe auto: takes no options of a recipe. Got {given}. Name a recipe with --recipe, or leave them out."
+        )
+    return None if state.choice is None else make_recipe(state.choice["recipe"], **state.choice["options"])
 
 
 def _train_images(images: ImageSet, options: RunOptions) -> tuple[ImageSet, int]:

@@ -45,7 +45,7 @@ class RunState(BaseModel):
     """`run.json`: the options, the plan decided before the first step, and whether the model is finished.
 
     ``working_folder`` is where `fit` was started, so that a relative source is found from anywhere; ``fingerprint`` is
-    that of the source's images, so that a run is not resumed on others.
+    that of the source's images, so that a run is not resumed on others; ``choice`` what ``auto`` chose.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +55,7 @@ class RunState(BaseModel):
     options: RunOptions
     working_folder: str = ""
     fingerprint: str | None = None
+    choice: dict[str, Any] | None = None
     plan: dict[str, Any] | None = None
     finished: bool = False
     notes: tuple[str, ...] = ()

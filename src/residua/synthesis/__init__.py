@@ -5,6 +5,7 @@ Everything works on standardised images: float tensors (n, channels, height, wid
 
 from __future__ import annotations
 
+from residua.synthesis.anomalies import make_anomalies
 from residua.synthesis.crops import random_crops
 from residua.synthesis.defects import FAMILIES, Family, Spoilt, add_defects, add_one_defect
 from residua.synthesis.draws import Draws
@@ -19,6 +20,7 @@ __all__ = [
     "add_defects",
     "add_one_defect",
     "change_exposure",
+    "make_anomalies",
     "random_crops",
     "smooth",
     "standardise",
