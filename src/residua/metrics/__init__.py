@@ -13,7 +13,7 @@ from residua.metrics.classification import (
 )
 from residua.metrics.compression import Compression, latent_compression
 from residua.metrics.confusion import ConfusionMetrics, confusion_matrix, metrics_from_confusion
-from residua.metrics.delong import roc_auc_difference, roc_auc_interval
+from residua.metrics.delong import delong_variance, roc_auc_difference, roc_auc_interval
 from residua.metrics.demonstration import AccuracyDemonstration, accuracy_demonstration
 from residua.metrics.exact_scores import ExactScores
 from residua.metrics.intervals import rate_interval
@@ -90,6 +90,7 @@ __all__ = [
     "cohen_kappa",
     "confusion_matrix",
     "contrast_normalised_error",
+    "delong_variance",
     "element_wise_accuracy",
     "euclidean_distance",
     "expected_calibration_error",
