@@ -16,7 +16,7 @@ from residua.models import ImageShape
 from residua.recipes import make_recipe
 from residua.scoring.scorer import ScorerOutput
 from residua.training.fit import TrainingPlan, plan_training
-from residua.training.robust import keep_best, plan_again, say_dropped, second_checkpoint
+from residua.training.robust import keep_best, plan_again, plan_first, say_dropped, second_checkpoint
 from residua.training.settings import TrainingSettings
 from training_wing import blobs
 
@@ -43,6 +43,11 @@ def test_the_second_plan_has_as_many_epochs_of_the_batches_that_are_left():
     recipe, settings = make_recipe("plain"), TrainingSettings(batch_size=10)
     assert plan_again(TrainingPlan(7, 10, False), recipe, torch.zeros(90, 1, 8, 8), settings) == TrainingPlan(7, 9, False)
     assert plan_again(TrainingPlan(1, 3, True), recipe, torch.zeros(90, 1, 8, 8), settings) == TrainingPlan(1, 3, True)
+
+
+def test_the_first_training_is_a_quarter_as_long():
+    assert plan_first(TrainingPlan(30, 5, False)) == TrainingPlan(7, 5, False)
+    assert plan_first(TrainingPlan(2, 5, True)) == TrainingPlan(1, 5, True)
 
 
 def test_shares_that_would_leave_too_little_are_refused():
@@ -105,9 +110,9 @@ class StoppedError(Exception):
     """What stands for a lost connection."""
 
 
-@pytest.mark.parametrize("stop_at", [70, 150])
+@pytest.mark.parametrize("stop_at", [20, 80])
 def test_a_run_stopped_in_either_training_ends_as_if_it_had_not_been(stop_at, tmp_path):
-    """120 steps of the first training, then 90 of the second."""
+    """28 steps of the first training, then 90 of the second."""
     images, checkpoint = ImageSet.from_arrays(blobs(80, (8, 8))), tmp_path / "training.ckpt"
     steps = []
 
@@ -119,11 +124,11 @@ def test_a_run_stopped_in_either_training_ends_as_if_it_had_not_been(stop_at, tm
     with pytest.raises(StoppedError):
         fit(images, 0.2, checkpoint=checkpoint, checkpoint_seconds=0.0, on_step=stop)
     assert checkpoint.exists()
-    assert second_checkpoint(checkpoint).exists() == (stop_at == 150)
+    assert second_checkpoint(checkpoint).exists() == (stop_at == 80)
     resumed = []
     again = fit(images, 0.2, checkpoint=checkpoint, checkpoint_seconds=0.0, resume=True, on_step=lambda *s: resumed.append(s))
     whole = fit(images, 0.2)
-    assert len(resumed) < len(whole.trained.history["epoch"]) * 2 * whole.trained.plan.steps_per_epoch
+    assert len(resumed) < 28 + 90
     assert not second_checkpoint(checkpoint).exists()
     assert list(again.parts["fitted"].paths) == list(whole.parts["fitted"].paths)
     assert np.array_equal(again.train_sample.score, whole.train_sample.score)
@@ -137,4 +142,4 @@ def test_minutes_are_those_of_both_trainings_together(monkeypatch):
         plan_training(recipe, network, images, TrainingSettings(minutes=1.0, batch_size=16, trim=trim)).n_steps
         for trim in (0.0, 0.2)
     )
-    assert (once, twice) == (5700, 2848)
+    assert (once, twice) == (5700, 4560)

@@ -71,7 +71,7 @@ def fit(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How to train and score: `residua recipes` lists them. auto (to detect) or plain (to reconstruct) if left out.",
+            help="How to train and score: `residua recipes` lists them. auto to detect, plain to reconstruct or with options of a network, if left out.",
             show_default=False,
         ),
     ] = None,
@@ -109,7 +109,7 @@ def fit(
     augment: Annotated[str | None, typer.Option(metavar="NAME,...", help="flip, shift, brightness.", show_default=False)] = None,
     trim: Annotated[
         float,
-        typer.Option(min=0, max=0.5, help="Share of train to drop as the worst after a first training, before a second one."),
+        typer.Option(min=0, max=0.5, help="Share of train to drop as the worst after a short first training."),
     ] = 0.0,
     precision: Annotated[
         Precision, typer.Option(help="auto: bfloat16 where the processor or GPU computes in it.")
@@ -160,11 +160,14 @@ def fit(
         "error": error and error.value,
         "density": names(density),
     }
+    asked = {name: value for name, value in given.items() if value is not None}
+    # Options of a network speak of the plain autoencoder unless a recipe is named; auto picks the network itself.
+    by_default = "auto" if job is Job.detect and not asked else "plain"
     options = RunOptions(
         source=source,
         job=job.value,
-        recipe=recipe or ("auto" if job is Job.detect else "plain"),
-        recipe_options={name: value for name, value in given.items() if value is not None},
+        recipe=recipe or by_default,
+        recipe_options=asked,
         normal=names(normal),
         size=size,
         aspect=aspect.value,

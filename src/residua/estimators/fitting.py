@@ -27,7 +27,7 @@ from residua.thresholds import choose_threshold
 from residua.training.batches import to_unit
 from residua.training.fit import Trained, TrainingPlan, plan_training, train_network
 from residua.training.lightning_parts import StepReport
-from residua.training.robust import keep_best, plan_again, say_dropped, second_checkpoint
+from residua.training.robust import keep_best, plan_again, plan_first, say_dropped, second_checkpoint
 from residua.training.settings import TrainingSettings, is_busy, training_threads
 
 VALIDATION_SHARE = 0.1
@@ -180,12 +180,13 @@ def _train_once(work: _Work) -> _Made:
     if options.on_plan is not None:
         options.on_plan(plan)
     images = (train_images, validation_images, exact)
-    graph, trained = _train(recipe, network, prepare, images, plan, options)
-    return _Made(graph, trained, work.fitted_on, work.validation, images)
+    first = plan_first(plan) if options.settings.trim else plan
+    graph, trained = _train(recipe, network, prepare, images, first, options)
+    return _Made(graph, replace(trained, plan=plan), work.fitted_on, work.validation, images)
 
 
 def _train_trimmed(work: _Work) -> _Made:
-    """Train, drop the share of the images that scores worst, train again from scratch."""
+    """Train for a quarter of the time, drop the share of the images that scores worst, train again from scratch."""
     first, options, trim = _train_once(work), work.options, work.options.settings.trim
     kept, kept_validation = (keep_best(first.graph.scorer, images, trim) for images in (first.images[0], first.images[2]))
     dropped = [np.delete(part.paths, rows) for part, rows in ((work.fitted_on, kept), (work.validation, kept_validation))]

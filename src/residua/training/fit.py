@@ -65,7 +65,7 @@ def plan_training(recipe: Recipe, network: torch.nn.Module, train: Tensor, setti
     if settings.minutes is None:
         return TrainingPlan(settings.epochs or recipe.schedule.n_epochs(steps), steps, bfloat16)
     seconds_per_step = _time_steps(recipe, network, train, settings, bfloat16=bfloat16)
-    seconds = settings.minutes * 60 * _BUDGET_SHARE / (2 if settings.trim else 1)
+    seconds = settings.minutes * 60 * _BUDGET_SHARE / (1.25 if settings.trim else 1)
     affordable = max(1, int(seconds / seconds_per_step))
     return TrainingPlan(max(1, affordable // steps), min(steps, affordable), bfloat16)
 

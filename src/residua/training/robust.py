@@ -1,4 +1,4 @@
-"""Training sets that hold a few bad images: train, drop the worst share, train again from the start.
+"""Training sets that hold a few bad images: train briefly, drop the worst share, train again from the start.
 
 Iterative trimming in one round (Rousseeuw and Van Driessen's concentration step, 1999). It looks at scores alone, so that
 it works for every recipe, and nothing in it is random, so that a resumed run drops the same images.
@@ -20,6 +20,7 @@ from residua.training.fit import TrainingPlan, batch_size_of
 from residua.training.settings import TrainingSettings
 
 _CHUNK = 64
+_FIRST = 4
 
 
 def keep_best(scorer: nn.Module, images: Tensor, trim: float) -> NDArray[np.int64]:
@@ -28,6 +29,11 @@ def keep_best(scorer: nn.Module, images: Tensor, trim: float) -> NDArray[np.int6
         scores = torch.cat([scorer(to_unit(chunk)).score for chunk in images.split(_CHUNK)]).numpy()
     n_kept = len(scores) - round(trim * len(scores))
     return np.sort(np.argsort(scores, kind="stable")[:n_kept])
+
+
+def plan_first(plan: TrainingPlan) -> TrainingPlan:
+    """A quarter of the epochs: what is rare is learnt last, and a network that has learnt an anomaly does not point at it."""
+    return replace(plan, epochs=max(1, plan.epochs // _FIRST))
 
 
 def plan_again(plan: TrainingPlan, recipe: Recipe, kept: Tensor, settings: TrainingSettings) -> TrainingPlan:

@@ -23,8 +23,8 @@ class TrainingSettings(BaseModel):
     What is None among ``batch_size``, ``learning_rate`` and ``weight_decay`` is the recipe's choice too.
     ``patience`` is the number of epochs without a better validation loss after which training stops; None chooses a
     fifth of the epochs, at least 10. ``precision="auto"`` takes bfloat16 where the processor or GPU computes in it.
-    ``trim`` is the share of the training images that is dropped as the worst after a first training, before a second one
-    from the start: for sets that may hold a few anomalies. It trains twice; ``minutes`` are those of both together.
+    ``trim`` is the share of the training images that is dropped as the worst after a first training of a quarter of
+    the length, before one from the start: for sets that may hold a few anomalies. ``minutes`` are those of both together.
     ``threads`` is the number of processor threads that training uses; None takes one for images under 24x24 pixels, else
     all that torch was given. Another number of threads adds in another order, so weights differ in their last digits.
     """
