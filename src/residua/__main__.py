@@ -1,5 +1,8 @@
-"""``python -m residua`` is the command `residua`."""
+"""``python -m residua``: the same as the command `residua`."""
+
+from __future__ import annotations
 
 from residua.cli import main
 
-main()
+if __name__ == "__main__":
+    main()
