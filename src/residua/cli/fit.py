@@ -71,7 +71,7 @@ def fit(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How to train and score: `residua recipes` lists them. auto to detect, plain to reconstruct or with options of a network, if left out.",
+            help="How to train and score; see `residua recipes`. Left out: auto to detect, else plain.",
             show_default=False,
         ),
     ] = None,
