@@ -147,3 +147,10 @@ def test_overlap_loss_is_zero_for_perfect_marks_near_one_for_none_and_zero_witho
     assert overlap_loss(20 * (2 * target - 1), target, ONES).item() == pytest.approx(0, abs=1e-3)
     assert overlap_loss(torch.full_like(target, -20.0), target, ONES).item() > 0.9
     assert overlap_loss(torch.zeros_like(target), torch.zeros_like(target), ONES) == 0
+
+
+def test_images_cannot_be_made_from_codes_alone():
+    recipe = make_recipe("inspect", width=4)
+    scorer = recipe.build_scorer(recipe.build_network(ImageShape(64, 64, 1)))
+    with pytest.raises(InputError, match="from codes alone"):
+        scorer.decode(torch.zeros(1, 24))

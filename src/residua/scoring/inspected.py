@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from residua.errors import InputError
 from residua.models.skip import STRIDE, SkipNetwork
 from residua.scoring.errors import gradient_dissimilarity
 from residua.scoring.scorer import Scorer, ScorerOutput
@@ -75,6 +76,12 @@ class InspectedScorer(Scorer):
     def encode(self, images: Tensor) -> Tensor:
         """Codes of prepared images, (batch, latent)."""
         return self.network.encode(_padded(standardise(images).values))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Refused: a skip network restores from the image, not from a code alone."""
+        raise InputError(
+            "inspect: images cannot be made from codes alone. Got codes. Use reconstruct, or a recipe with a dense code."
+        )
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
         """Features from training images; the scale of each part, and its weight, from held-out ones; exposures from both."""
