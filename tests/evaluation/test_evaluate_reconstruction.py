@@ -56,6 +56,15 @@ def test_a_worse_reconstruction_is_worse_by_every_metric(noise: float, factor: f
         assert worse[name].value < better[name].value
 
 
+def test_intervals_of_three_images_hold_nothing_impossible() -> None:
+    worse = np.stack([IMAGES[0], CLOSE[1], np.ones_like(IMAGES[2])])
+    metrics = evaluate_reconstruction(IMAGES[:3], worse).metrics
+    for name in ("mse", "mae", "rmse", "kl_divergence", "contrast_normalised_error"):
+        assert metrics[name].low == 0
+    for name in ("ssim", "ms_ssim", "msgms"):
+        assert metrics[name].high == 1
+
+
 def test_a_perfect_copy_has_no_mean_psnr_and_says_why() -> None:
     record = evaluate_reconstruction(IMAGES, IMAGES)
     assert record.metrics["mse"].value == 0

@@ -34,10 +34,11 @@ def probability_estimates(
     estimates = {"roc_auc": _roc_auc(true, p, confidence)}
     smallest = float(np.finfo(probabilities.dtype).eps)
     of_truth = np.clip(p[np.arange(n), true] / np.maximum(p.sum(axis=1), smallest), smallest, 1 - smallest)
-    estimates["log_loss"] = mean_interval(-np.log(of_truth), confidence=confidence, seed=seed)
+    estimates["log_loss"] = mean_interval(-np.log(of_truth), confidence=confidence, seed=seed, least=0)
     off = p.copy()
     off[np.arange(n), true] -= 1
-    estimates["brier_score"] = mean_interval((off**2).sum(axis=1) / (2 if k == 2 else 1), confidence=confidence, seed=seed)
+    squared, most = (off**2).sum(axis=1) / (2 if k == 2 else 1), 1 if k == 2 else 2
+    estimates["brier_score"] = mean_interval(squared, confidence=confidence, seed=seed, least=0, most=most)
     estimates["expected_calibration_error"] = _calibration(true, p, confidence, seed)
     for top in (3, 5):
         if k > top:

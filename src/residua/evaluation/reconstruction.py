@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,15 @@ _METRICS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "msgms": metrics.multiscale_gradient_magnitude_similarity,
     "kl_divergence": metrics.kl_divergence,
     "contrast_normalised_error": metrics.contrast_normalised_error,
+}
+# The smallest and the largest mean there can be; intervals of a few images would reach beyond.
+_RANGES: dict[str, tuple[float, float]] = {
+    "psnr": (-math.inf, math.inf),
+    "ssim": (-1, 1),
+    "ms_ssim": (0, 1),
+    "msgms": (0, 1),
+    "kl_divergence": (0, math.inf),
+    "contrast_normalised_error": (0, math.inf),
 }
 
 
@@ -83,7 +93,7 @@ def evaluate_reconstruction(
         same_length(problems, images=x, ids=ids)
     problems.raise_any()
     columns = per_image_errors(x, r)
-    estimates = {name: mean_interval(column, confidence=confidence, seed=seed) for name, column in columns.items()}
+    estimates = {name: _mean(name, column, confidence, seed) for name, column in columns.items()}
     beside = {name: dict(values) for name, values in (baselines or {}).items()}
     findings = [
         scale,
@@ -114,6 +124,11 @@ def per_image_errors(images: NDArray[Any], reconstructions: NDArray[Any]) -> dic
     is_flat = images.shape[1] == 1
     neighbours = ("ssim", "ms_ssim", "msgms")
     return {name: metric(images, reconstructions) for name, metric in _METRICS.items() if not (is_flat and name in neighbours)}
+
+
+def _mean(name: str, column: NDArray[np.float64], confidence: float, seed: int) -> Estimate:
+    least, most = _RANGES.get(name, (0, 1))
+    return mean_interval(column, confidence=confidence, seed=seed, least=least, most=most)
 
 
 def _infinite(columns: dict[str, NDArray[np.float64]], estimates: dict[str, Estimate]) -> Finding | None:

@@ -23,7 +23,9 @@ _N_RESAMPLES = 2000
 _RESAMPLED_FROM, _RESAMPLED_UP_TO = 5, 5000
 
 
-def mean_interval(values: Any, *, confidence: float = 0.95, seed: int = 0) -> Estimate:
+def mean_interval(
+    values: Any, *, confidence: float = 0.95, seed: int = 0, least: float = -math.inf, most: float = math.inf
+) -> Estimate:
     """Mean of per-image values with a two-sided interval that allows for skewness.
 
     Parameters
@@ -33,6 +35,8 @@ def mean_interval(values: Any, *, confidence: float = 0.95, seed: int = 0) -> Es
     confidence : float in (0, 1)
     seed : int
         The same seed gives the same interval.
+    least, most : float, optional
+        What the mean can be at all, 0 and 1 for a share; the interval goes no further.
 
     Returns
     -------
@@ -51,7 +55,10 @@ def mean_interval(values: Any, *, confidence: float = 0.95, seed: int = 0) -> Es
     >>> round(estimate.value, 5), estimate.low < 0.00326 < estimate.high, estimate.n
     (0.00326, True, 5)
     """
-    return _mean_estimate(_values("mean_interval", values=values)[0], confidence, seed, "mean_interval")
+    estimate = _mean_estimate(_values("mean_interval", values=values)[0], confidence, seed, "mean_interval")
+    if estimate.low is None or estimate.high is None:
+        return estimate
+    return estimate.model_copy(update={"low": max(estimate.low, least), "high": min(estimate.high, most)})
 
 
 def paired_difference_interval(a: Any, b: Any, *, confidence: float = 0.95, seed: int = 0) -> Estimate:
