@@ -125,6 +125,21 @@ def test_multi_label_metrics_equal_scikit_learns() -> None:
     for name, value in expected.items():
         assert metrics[name].value == pytest.approx(value)
         assert metrics[name].low < value < metrics[name].high
+    for label in range(4):
+        column, said = y[:, label], p[:, label] > 0.5
+        assert metrics[f"recall[{label}]"].value == pytest.approx(sk.recall_score(column, said))
+        assert metrics[f"precision[{label}]"].value == pytest.approx(sk.precision_score(column, said))
+        assert metrics[f"f1[{label}]"].value == pytest.approx(sk.f1_score(column, said))
+        assert metrics[f"average_precision[{label}]"].value == pytest.approx(sk.average_precision_score(column, p[:, label]))
+
+
+def test_no_interval_of_a_few_images_leaves_the_range_of_its_metric() -> None:
+    several = evaluate_classification([[1, 0, 1], [0, 0, 1], [1, 1, 0]], [[0.9, 0.2, 0.8], [0.1, 0.4, 0.3], [0.6, 0.7, 0.2]])
+    single = evaluate_classification([0, 1, 1], [0.1, 0.9, 0.2])
+    for record, names in ((several, ("element_wise_accuracy", "hamming_loss")), (single, ("brier_score",))):
+        for name in names:
+            assert 0 <= record.metrics[name].low < record.metrics[name].value < record.metrics[name].high <= 1
+    assert single.metrics["log_loss"].low == 0
 
 
 def test_the_commonest_class_is_set_beside_accuracy() -> None:

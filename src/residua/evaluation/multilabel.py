@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from residua import diagnostics
 from residua._check import Problems, same_length
 from residua.errors import LabelError, ShapeError
-from residua.metrics.intervals import bootstrap_interval, mean_interval, rate_interval
+from residua.metrics.intervals import average_precision_interval, bootstrap_interval, mean_interval, rate_interval
 from residua.metrics.multilabel import multilabel_average_precision, multilabel_f1
 from residua.records import Estimate, Evaluation
+from residua.thresholds.rates import f1_estimate
 
 # Above this many images the averages over labels, which need a sort each, get no interval.
 _MOST_RESAMPLED = 5000
@@ -51,7 +52,8 @@ def evaluate_multilabel(
     Evaluation
         ``accuracy`` (of whole images: subset accuracy, as in scikit-learn), ``element_wise_accuracy`` with a finding that says
         how far it flatters, ``hamming_loss``, ``precision``, ``recall`` and ``f1`` pooled over labels, ``f1_macro``,
-        ``average_precision`` (mean over labels), ``recall[LABEL]``. Intervals resample images.
+        ``average_precision`` (mean over labels); of up to 30 labels ``recall[LABEL]``, ``precision[LABEL]``, ``f1[LABEL]``,
+        ``average_precision[LABEL]``. Intervals of what is pooled over labels resample images.
 
     Examples
     --------
@@ -62,7 +64,7 @@ def evaluate_multilabel(
     y, p = np.asarray(labels).astype(np.bool_), np.asarray(predictions)
     names = _names(classes, y, p)
     predicted = p > 0.5 if p.dtype.kind == "f" else p.astype(np.bool_)
-    metrics = _metrics(y, predicted, p, confidence, seed) | _per_label(y, predicted, names, confidence)
+    metrics = _metrics(y, predicted, p, confidence, seed) | _per_label(y, predicted, p, names, confidence)
     undefined = [name for name, estimate in metrics.items() if estimate.value is None]
     reason = "A label that never holds, or is never predicted, has no recall, precision or average precision."
     findings = [
@@ -116,8 +118,8 @@ def _metrics(
 
     return {
         "accuracy": rate_interval(int((wrong == 0).sum()), len(y), confidence=confidence),
-        "element_wise_accuracy": mean_interval(1 - wrong, confidence=confidence, seed=seed),
-        "hamming_loss": mean_interval(wrong, confidence=confidence, seed=seed),
+        "element_wise_accuracy": mean_interval(1 - wrong, confidence=confidence, seed=seed, least=0, most=1),
+        "hamming_loss": mean_interval(wrong, confidence=confidence, seed=seed, least=0, most=1),
         "precision": resampled(both, found),
         "recall": resampled(both, held),
         "f1": resampled(2 * both, found + held),
@@ -134,11 +136,22 @@ def _share(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.divide(top.sum(axis=1), of, out=np.full(len(of), np.nan), where=of > 0))
 
 
-def _per_label(y: NDArray[np.bool_], predicted: NDArray[np.bool_], names: list[str], confidence: float) -> dict[str, Estimate]:
+def _per_label(
+    y: NDArray[np.bool_], predicted: NDArray[np.bool_], p: NDArray[Any], names: list[str], confidence: float
+) -> dict[str, Estimate]:
     if len(names) > 30:
         return {}
-    hits, held = (y & predicted).sum(axis=0), y.sum(axis=0)
+    each = {name: _one_label(y[:, i], predicted[:, i], p[:, i], confidence) for i, name in enumerate(names)}
     return {
-        f"recall[{name}]": rate_interval(int(h), int(n), confidence=confidence)
-        for name, h, n in zip(names, hits, held, strict=True)
+        f"{metric}[{name}]": each[name][metric] for metric in ("recall", "precision", "f1", "average_precision") for name in names
+    }
+
+
+def _one_label(holds: NDArray[np.bool_], predicted: NDArray[np.bool_], p: NDArray[Any], confidence: float) -> dict[str, Estimate]:
+    hits, n_holds, n_predicted = int((holds & predicted).sum()), int(holds.sum()), int(predicted.sum())
+    return {
+        "recall": rate_interval(hits, n_holds, confidence=confidence),
+        "precision": rate_interval(hits, n_predicted, confidence=confidence),
+        "f1": f1_estimate(rate_interval(hits, n_holds + n_predicted - hits, confidence=confidence)),
+        "average_precision": average_precision_interval(holds, p.astype(np.float64), confidence=confidence),
     }
