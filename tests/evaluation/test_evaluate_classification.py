@@ -161,6 +161,12 @@ def test_text_labels_match_text_predictions_and_numbers_read_as_text() -> None:
     assert evaluate_classification(["3", "4"], [3, 4]).metrics["accuracy"].value == 1
 
 
+def test_names_beside_numbers_are_refused_and_not_an_accuracy_of_0() -> None:
+    with pytest.raises(LabelError, match="cat, dog and 0, 1"):
+        evaluate_classification(["cat", "dog"], [0, 1])
+    assert evaluate_classification(["cat", "cat"], ["dog", "dog"]).metrics["accuracy"].value == 0
+
+
 @pytest.mark.parametrize(
     ("labels", "predictions", "kind"),
     [
