@@ -228,6 +228,32 @@ def test_everything_wrong_is_said_at_once_with_row_numbers(tmp_path: Path) -> No
     assert "Did you mean 'recall>=.9'" in text
 
 
+def test_what_is_wrong_inside_arrays_is_said_beside_what_is_wrong_with_files_and_lengths(tmp_path: Path) -> None:
+    broken = written(tmp_path, "s.npy", np.where(LABELS, np.nan, SCORES))
+    with pytest.raises(InputError) as caught:
+        judge(scores=broken, labels=np.where(LABELS, "a", "b")[1:], train_scores="nowhere.npy", confidence=95)
+    text = str(caught.value)
+    assert len(text.splitlines()) == 5
+    for part in ("nothing there", "300 in --scores", "80 NaN", "one of them must be named", "confidence"):
+        assert part in text
+    with pytest.raises(InputError) as caught:
+        judge(images=DIGITS, reconstructions=np.full_like(NOISY, np.nan), labels=[0, 1])
+    assert "must be finite" in str(caught.value)
+    assert "2 in --labels" in str(caught.value)
+
+
+def test_an_array_of_no_images_is_refused_like_an_empty_file(tmp_path: Path) -> None:
+    with pytest.raises(ShapeError, match="none in --labels, --scores"):
+        judge(scores=written(tmp_path, "s.npy", np.zeros(0)), labels=written(tmp_path, "y.npy", np.zeros(0, int)))
+
+
+def test_a_label_beside_the_probabilities_of_one_table_is_not_one_of_them(tmp_path: Path) -> None:
+    table = written(tmp_path, "t.csv", "path,label,p_cat,p_dog\na,cat,.4,.6\nb,dog,.1,.9\nc,cat,.8,.2\n")
+    assert judge(labels=table, predictions=table)[0].metrics["accuracy"].value == pytest.approx(2 / 3)
+    only = written(tmp_path, "p.csv", "path,label\na,cat\nb,dog\nc,dog\n")
+    assert judge(labels=table, predictions=only)[0].metrics["accuracy"].value == pytest.approx(2 / 3)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
-from residua.errors import InputError, ShapeError
+from residua._check import Problems, as_scores
+from residua.errors import InputError, RangeError, ShapeError
+from residua.evaluation.labels import as_detection_labels
+from residua.evaluation.scales import to_unit_range
 from residua.judge.reading import Column
+from residua.metrics._confidence import check_confidence
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,38 @@ class Inputs:
                 problems.add(
                     f"--{first} and --{second} must list the same images in the same order", got, "Sort both by id", ShapeError
                 )
+
+    def check_lengths(self, problems: Problems) -> None:
+        """Note a problem where there is no image, or not as many of each."""
+        of_images = {"images": self.images, "reconstructions": self.reconstructions, "labels": self.labels, "scores": self.scores}
+        of_images["predictions"] = self.predictions
+        of_calibration = {"calibration-scores": self.calibration_scores, "calibration-labels": self.calibration_labels}
+        for columns in (of_images, of_calibration):
+            lengths = {f"--{name}": len(np.atleast_1d(column.values)) for name, column in columns.items() if column is not None}
+            if any(n == 0 for n in lengths.values()):
+                empty = ", ".join(name for name, n in lengths.items() if n == 0)
+                problems.add("there must be at least one image", f"none in {empty}", "Write the array again", ShapeError)
+            elif len(set(lengths.values())) > 1:
+                got = ", ".join(f"{n} in {name}" for name, n in lengths.items())
+                mend = "Pass one of each an image, in the same order"
+                problems.add(f"{' and '.join(lengths)} must have the same length", got, mend, ShapeError)
+
+    def look_further(self, normal: str | None, problems: Problems) -> None:
+        """Note what the evaluation itself would refuse: once something is wrong it is not reached, and all is told at once."""
+        for name, column in (("scores", self.scores), ("calibration-scores", self.calibration_scores)):
+            if column is not None:
+                as_scores(column.values, name=name, problems=problems)
+        if self.train_scores is not None:
+            as_scores(np.atleast_1d(self.train_scores.values), name="train-scores", problems=problems)
+        if self.labels is not None and self.scores is not None:
+            as_detection_labels(self.labels.values, 0, normal=normal, problems=problems)
+        if self.predictions is not None and np.asarray(self.predictions.values).dtype.kind == "f":
+            n_bad = int(np.count_nonzero(~np.isfinite(self.predictions.values)))
+            if n_bad:
+                got = f"{n_bad} NaN or infinite values"
+                problems.add("predictions must be finite", got, "Mend or leave out those images", RangeError)
+        if self.images is not None and self.reconstructions is not None:
+            to_unit_range(self.images.values, self.reconstructions.values, problems)
 
     def names(self, n_images: int) -> NDArray[Any]:
         """A name for each image: the ids that were given, else 1, 2, 3, ..."""
@@ -82,6 +117,7 @@ def check_combination(names: set[str], decision: Decision, problems: Problems) -
     need("reconstructions", "images")
     need("predictions", "labels")
     need("calibration-labels", "calibration-scores")
+    check_confidence(decision.confidence, problems)
     if {"scores", "predictions"} <= names:
         problems.add(
             "one model is judged at a time", "--scores and --predictions", "Judge the detector and the classifier in two calls"

@@ -98,6 +98,9 @@ def judge(
     if policy is not None:
         _check_policy(policy, problems)
     given.check_ids(problems)
+    given.check_lengths(problems)
+    if problems:
+        given.look_further(normal, problems)
     problems.raise_any()
     if given.predictions is not None and given.labels is not None:
         evaluation, evidence = _judge_classes(given, given.labels.values, given.predictions.values, decision, seed)

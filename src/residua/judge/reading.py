@@ -20,12 +20,16 @@ LIMIT_MEGABYTES = 16_384
 
 @dataclass(frozen=True)
 class Role:
-    """What a file is read as: the option's name, the array or column names it goes by, and whether it holds numbers."""
+    """What a file is read as: the option's name, the array or column names it goes by, and whether it holds numbers.
+
+    Columns called `besides` stand beside those of a matrix and are not part of it.
+    """
 
     name: str
     known_as: tuple[str, ...]
     is_numeric: bool = True
     is_matrix: bool = False
+    besides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,10 @@ LABELS = Role("labels", _LABEL_NAMES, is_numeric=False, is_matrix=True)
 CALIBRATION_LABELS = Role("calibration-labels", ("calibration_labels", *_LABEL_NAMES), is_numeric=False)
 PREDICTIONS = Role(
     "predictions",
-    ("predictions", "prediction", "y_pred", "predicted", "probabilities", "outputs", "arr_0"),
+    ("predictions", "prediction", "y_pred", "predicted", "pred", "probabilities", "outputs", "arr_0"),
     is_numeric=False,
     is_matrix=True,
+    besides=_LABEL_NAMES,
 )
 
 
@@ -90,12 +95,12 @@ def read(source: Any, role: Role, problems: Problems) -> Column | None:
                 f"{where} must be .npy, .npz or .csv", kind or "no ending", "Save it with numpy.save, or as CSV", SourceError
             )
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, UnicodeDecodeError) as error:
-        mend = (
-            "Write it again with numpy.save; objects (pickle) are never loaded" if kind != ".csv" else "Write it again as UTF-8"
-        )
-        problems.add(
-            f"{where} must be readable", str(error).splitlines()[0] if str(error) else type(error).__name__, mend, SourceError
-        )
+        holds_objects = "Python objects" in str(error) or "Object arrays" in str(error)
+        mend = "Write it again as UTF-8" if kind == ".csv" else "Write it again with numpy.save"
+        if holds_objects:
+            mend = "Objects (pickle) are never loaded: write names as text, numpy.save(file, labels.astype(str))"
+        got = "Python objects" if holds_objects else (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        problems.add(f"{where} must be readable", got, mend, SourceError)
     return None
 
 

@@ -108,7 +108,8 @@ def _columns(table: _Table, wanted: str | None, problems: Problems) -> tuple[int
     if n == 1:
         return None, [0]
     id_column = _id_column(table)
-    others = [column for column in range(n) if column != id_column]
+    beside = {column for column, name in enumerate(table.names) if name in table.role.besides} | {id_column}
+    others = [column for column in range(n) if column not in beside] or [column for column in range(n) if column != id_column]
     known = [names.index(name) for name in table.role.known_as if name in names]
     if known:
         return id_column, known[:1]
