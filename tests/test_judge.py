@@ -240,6 +240,8 @@ def test_what_is_wrong_inside_arrays_is_said_beside_what_is_wrong_with_files_and
         judge(images=DIGITS, reconstructions=np.full_like(NOISY, np.nan), labels=[0, 1])
     assert "must be finite" in str(caught.value)
     assert "2 in --labels" in str(caught.value)
+    with pytest.raises(ShapeError, match="--images must form one array"):
+        judge(images=[np.zeros((8, 8)), np.zeros((9, 8))], reconstructions=NOISY)
 
 
 def test_an_array_of_no_images_is_refused_like_an_empty_file(tmp_path: Path) -> None:

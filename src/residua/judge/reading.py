@@ -68,7 +68,7 @@ def read(source: Any, role: Role, problems: Problems) -> Column | None:
     if source is None:
         return None
     if not isinstance(source, str | Path):
-        return Column(source if isinstance(source, np.ma.MaskedArray) else without_missing(source))
+        return _array(source, role, problems)
     path, wanted = _split(str(source))
     kind = path.suffix.lower()
     where = f"--{role.name} {path}"
@@ -102,6 +102,17 @@ def read(source: Any, role: Role, problems: Problems) -> Column | None:
         got = "Python objects" if holds_objects else (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         problems.add(f"{where} must be readable", got, mend, SourceError)
     return None
+
+
+def _array(source: Any, role: Role, problems: Problems) -> Column | None:
+    """An array as it is, NaN in it too; only labels may be missing."""
+    if isinstance(source, np.ma.MaskedArray):
+        return Column(source)
+    try:
+        return Column(without_missing(source) if role in (LABELS, CALIBRATION_LABELS) else np.asarray(source))
+    except ValueError:
+        problems.add(f"--{role.name} must form one array", "parts that do not stack", "Give all the same shape", ShapeError)
+        return None
 
 
 def _split(text: str) -> tuple[Path, str | None]:
