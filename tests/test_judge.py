@@ -16,6 +16,7 @@ from residua.cli.judge import judge as command
 from residua.cli.plan import plan as plan_command
 from residua.errors import GateError, InputError, LabelError, PolicyError, RangeError, ShapeError, SourceError
 from residua.judge import judge
+from residua.metrics import keras
 
 RNG = np.random.default_rng(0)
 DIGITS = (load_digits().images[:120] / 16).astype(np.float32)[..., np.newaxis]
@@ -86,6 +87,14 @@ def test_accuracy_of_an_autoencoder_is_refused_with_the_demonstration_on_the_use
     assert told["measured"]["black"] == pytest.approx((DIGITS == 0).mean(), abs=1e-6)
     assert {"mse", "mae", "psnr", "ssim"} <= set(record["metrics"])
     assert "accuracy" not in record["metrics"]
+
+
+@pytest.mark.parametrize("shape", [(120, 64), (120, 8, 8), (120, 8, 8, 1), (120, 1, 8, 8)])
+def test_the_accuracy_that_is_refused_is_that_of_keras_for_the_shape_that_was_given(shape: tuple[int, ...]) -> None:
+    images, noisy = DIGITS.reshape(shape), NOISY.reshape(shape)
+    told = found(judge(images=images, reconstructions=noisy, metric="accuracy")[0], "meaningless-metric").measured
+    expected = keras.accuracy(images, noisy)
+    assert (told["rule"], told["value"]) == (expected.rule, pytest.approx(expected.value))
 
 
 def test_pixels_from_0_to_255_against_0_to_1_are_an_error_and_the_sum_stands_beside_the_mean() -> None:

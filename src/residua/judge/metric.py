@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 
+import numpy as np
+
 from residua import diagnostics
 from residua._check import Problems
 from residua.errors import InputError
@@ -60,4 +62,6 @@ def _demonstration(images: Column | None, reconstructions: Column | None) -> Acc
     if images is None or reconstructions is None:
         return None
     x, r, _ = to_unit_range(images.values, reconstructions.values, Problems("judge"))
-    return accuracy_demonstration(x, r) if len(x) else None
+    # The shape decides Keras' rule: (n, 784) and (n, 28, 28) are categorical, (n, 28, 28, 1) is binary.
+    shape = np.shape(images.values)
+    return accuracy_demonstration(x.reshape(shape), r.reshape(shape)) if len(x) else None
