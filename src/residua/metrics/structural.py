@@ -109,7 +109,9 @@ def ms_ssim(images: Any, reconstructions: Any) -> Floats:
     """
     pair, window = _prepare("ms_ssim", images, reconstructions, 11, 1.5)
     n_scales = _n_scales(min(pair.shape[1:3]), len(_SCALE_WEIGHTS), smallest=11)
-    weights = np.array(_SCALE_WEIGHTS[:n_scales]) / sum(_SCALE_WEIGHTS[:n_scales])
+    # All five are taken as published, though they sum to 1.0001.
+    weights = np.array(_SCALE_WEIGHTS[:n_scales])
+    weights /= 1 if n_scales == len(_SCALE_WEIGHTS) else weights.sum()
 
     def product(x: Floats, r: Floats) -> Floats:
         result = np.ones(len(x))
