@@ -69,9 +69,9 @@ def _metrics(evaluation: Evaluation) -> Table | None:
         return None
     names = words.headline_names(evaluation)
     table = _grid("", "", "", show_header=False)
-    table.columns[0].no_wrap = table.columns[1].no_wrap = True  # so that a narrow terminal cuts the meaning, not the numbers
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True  # a narrow terminal breaks the meaning, not the numbers
     for name in [*names, *(name for name in evaluation.metrics if name not in names and "[" not in name)]:
-        meaning = Text(words.meaning(name, evaluation.job), style="dim", no_wrap=True, overflow="ellipsis")
+        meaning = Text(words.meaning(name, evaluation.job), style="dim")
         table.add_row(Text(words.metric_words(name).label), Text(words.interval(name, evaluation.metrics[name])), meaning)
     return table
 

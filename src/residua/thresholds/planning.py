@@ -95,7 +95,7 @@ def plan(policy: str | Policy, *, confidence: float = 0.95, misses: Sequence[int
         )
     rows = tuple(PlanRow(n, images_needed(promise.rate, confidence, n)) for n in misses)
     shown = "; ".join(
-        f"{row.n_images} {promise.kind} images with {row.n_faults or 'no'} {promise.fault} among them" for row in rows
+        f"{row.n_images} {promise.kind} images with {_counted(row.n_faults, promise.fault)} among them" for row in rows
     )
     meaning = (
         f"To show {rule} with {percent(confidence)} confidence (one-sided): {shown}. "
@@ -167,3 +167,9 @@ def _unpaired(first: float, second: float, confidence: float, power: float) -> i
     spread = _z(1 - (1 - confidence) / 2) * math.sqrt(2 * mean * (1 - mean))
     spread += _z(power) * math.sqrt(first * (1 - first) + second * (1 - second))
     return math.ceil((spread / (first - second)) ** 2)
+
+
+def _counted(n: int, faults: str) -> str:
+    """The number with its noun: no misses, 1 miss, 2 misses."""
+    singular = {"misses": "miss"}.get(faults, faults.removesuffix("s"))
+    return f"no {faults}" if n == 0 else f"1 {singular}" if n == 1 else f"{n} {faults}"
