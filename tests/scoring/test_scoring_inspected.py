@@ -10,7 +10,7 @@ from scipy.ndimage import convolve
 from residua.errors import InputError
 from residua.models import ImageShape
 from residua.models.skip import SkipNetwork, degraded_view
-from residua.scoring.errors import gradient_dissimilarity
+from residua.scoring.error_maps import gradient_dissimilarity
 from residua.scoring.inspected import InspectedScorer
 from residua.synthesis import FAMILIES
 

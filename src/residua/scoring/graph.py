@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from residua.scoring import errors
+from residua.scoring import error_maps
 from residua.scoring.prepare import Prepare
 from residua.scoring.scorer import Scorer
 
@@ -58,7 +58,7 @@ class InferenceGraph(nn.Module):
             error_map=error_map,
             anomalous=score > self.threshold,
             reconstruction=reconstruction,
-            mse=errors.squared(prepared, reconstruction).mean((1, 2)),
-            mae=errors.absolute(prepared, reconstruction).mean((1, 2)),
-            ssim=errors.ssim(prepared, reconstruction),
+            mse=error_maps.squared(prepared, reconstruction).mean((1, 2)),
+            mae=error_maps.absolute(prepared, reconstruction).mean((1, 2)),
+            ssim=error_maps.ssim(prepared, reconstruction),
         )

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from residua.errors import InputError
 from residua.models.skip import STRIDE, SkipNetwork
-from residua.scoring.errors import gradient_dissimilarity
+from residua.scoring.error_maps import gradient_dissimilarity
 from residua.scoring.scorer import Scorer, ScorerOutput
 from residua.synthesis import Draws, Family, add_one_defect, smooth, standardise
 from residua.synthesis.smoothing import Standardised, resized

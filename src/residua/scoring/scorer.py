@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from residua.scoring import errors
+from residua.scoring import error_maps
 
 Error = Literal["squared", "absolute", "euclidean", "ssim"]
 
@@ -54,11 +54,11 @@ class ErrorScorer(Scorer):
         """Score prepared images by their reconstruction error."""
         reconstruction = self._to_unit(self.network(images))
         if self.error == "ssim":
-            error_map = errors.dissimilarity(images, reconstruction)
+            error_map = error_maps.dissimilarity(images, reconstruction)
         elif self.error == "absolute":
-            error_map = errors.absolute(images, reconstruction)
+            error_map = error_maps.absolute(images, reconstruction)
         else:
-            error_map = errors.squared(images, reconstruction)
+            error_map = error_maps.squared(images, reconstruction)
         score = error_map.mean((1, 2))
         if self.error == "euclidean":
             score = (score * images[0].numel()).sqrt()

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from residua.models import JointNetwork
-from residua.scoring import errors
+from residua.scoring import error_maps
 from residua.scoring.scorer import Scorer, ScorerOutput
 
 Part = Literal["mahalanobis", "mahalanobis_max", "neighbours", "restoration"]
@@ -92,7 +92,7 @@ class TurnedScorer(Scorer):
             if images.shape[1] > 1:
                 features = base.maps(view.mean(1, keepdim=True).expand_as(view))
             restoration = base.decode(base.to_code(base.grid_features(features))).clamp(0, 1)
-            maps.append(errors.squared(images, restoration))
+            maps.append(error_maps.squared(images, restoration))
             restored.append(restoration)
         error_map = torch.stack(maps).mean(0)
         return _Codes(torch.stack(means), torch.stack(maxima), torch.cat(quarters, 1), error_map, restored[0])
