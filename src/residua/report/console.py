@@ -36,11 +36,11 @@ def print_evaluation(evaluation: Evaluation, evidence: Evidence | None = None, *
     >>> from residua.records import Estimate
     >>> metrics = {"roc_auc": Estimate(value=0.912, low=0.897, high=0.926, n=500)}
     >>> record = Evaluation(job="detect", n_images=500, split="test", metrics=metrics)
-    >>> print_evaluation(record, console=Console(width=80))
+    >>> print_evaluation(record, console=Console(width=100))
     Anomaly detection
     ROC AUC 0.912 [0.897, 0.926] on 500 test images.
     <BLANKLINE>
-     ROC AUC   0.912 [0.897, 0.926]   chance that an abnormal image scores above a …
+     ROC AUC   0.912 [0.897, 0.926]   chance that an abnormal image scores above a normal one
     """
     console = console or Console()
     console.print(Text(words.JOB_TITLES[evaluation.job], style="bold"))
