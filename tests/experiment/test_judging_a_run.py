@@ -162,6 +162,27 @@ def test_another_source_without_the_normal_label_is_refused(finished, tmp_path):
         evaluate_run(finished.path, str(tmp_path / "new"))
 
 
+def test_a_normal_label_that_fit_found_by_itself_holds_for_other_sources_too(source, tmp_path):
+    run = fit_run(options(source, settings={"epochs": 1}, normal=None), tmp_path / "run")
+    for part, label in (("train", "0"), ("test", "0"), ("test", "1")):
+        (tmp_path / "new" / part / label).mkdir(parents=True)
+        for index in range(3):
+            add_image(tmp_path / "new" / part / label / f"{index}.png", index)
+    for use in (
+        lambda: evaluate_run(run.path, str(tmp_path / "new")),
+        lambda: change_threshold(run.path, "0.1", str(tmp_path / "new")),
+    ):
+        with pytest.raises(LabelError, match="good"):
+            use()
+
+
+def test_one_image_file_is_of_no_part(finished, tmp_path):
+    add_image(tmp_path / "a.png", 0)
+    score_run(finished.path, str(tmp_path / "a.png"), tmp_path / "scores.csv")
+    assert [row["split"] for row in rows_of(tmp_path / "scores.csv")] == [""]
+    assert evaluate_run(finished.path, str(tmp_path / "a.png")).evaluation.split == "all"
+
+
 def test_scores_of_the_own_source_cover_every_image_and_equal_those_of_evaluate(finished, judged, source, tmp_path):
     n_anomalous, images = score_run(finished.path, str(source), tmp_path / "scores.csv")
     rows = rows_of(tmp_path / "scores.csv")
@@ -257,6 +278,27 @@ def test_a_threshold_may_come_from_another_source(run, source):
     assert "max-f1" in point.policy
     with pytest.raises(PolicyError):
         change_threshold(run.path, "recall>=0.999")
+
+
+def test_a_threshold_from_another_source_takes_all_of_it(run, tmp_path):
+    for label, n in (("good", 19), ("bad", 3)):
+        (tmp_path / "new" / label).mkdir(parents=True)
+        for index in range(n):
+            add_image(tmp_path / "new" / label / f"{index}.png", index)
+    rates = change_threshold(run.path, "quantile:0.95", str(tmp_path / "new")).rates
+    assert (rates["false_alarm_rate"].n, rates["recall"].n) == (19, 3)
+
+
+def test_labels_without_a_normal_one_are_no_calibration(source, tmp_path):
+    (tmp_path / "flat").mkdir()
+    for index in range(20):
+        add_image(tmp_path / "flat" / f"{index}.png", index)
+    run = fit_run(options(tmp_path / "flat", settings={"epochs": 1}, normal=None), tmp_path / "run")
+    for label in ("a", "b"):
+        (tmp_path / "new" / label).mkdir(parents=True)
+        add_image(tmp_path / "new" / label / "0.png", 0)
+    with pytest.raises(LabelError, match="normal images must be known"):
+        change_threshold(run.path, "0.1", str(tmp_path / "new"))
 
 
 def test_a_report_is_written_from_the_stored_evaluation_or_after_evaluating(run, tmp_path, monkeypatch):

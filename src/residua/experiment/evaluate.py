@@ -48,7 +48,9 @@ def evaluate_run(run: str | Path, source: str | None = None, *, watcher: Watcher
     folder = RunFolder(Path(run))
     state, bundle = folder.read_state(), load_bundle(folder.bundle)
     judged = (
-        own_test_images(folder, state, bundle.config, watcher) if source is None else other_images(folder, state, source, watcher)
+        own_test_images(folder, state, bundle.config, watcher)
+        if source is None
+        else other_images(folder, state, bundle.config, source, watcher)
     )
     judge = _judge_detection if bundle.config.job == "detect" else _judge_reconstruction
     result = judge(folder, state, bundle, judged)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from residua.errors import SourceError
 from residua.experiment.fit import Watcher, load_source
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.images import ImageSet, load_images
+from residua.images.sources import single_file
 from residua.records import Finding
 
 _FITTED = ("train", "validation")
@@ -45,9 +47,9 @@ def own_test_images(run: RunFolder, state: RunState, config: BundleConfig, watch
     return _judged(run, test, "test", fitted_on, changed)
 
 
-def other_images(run: RunFolder, state: RunState, source: str, watcher: Watcher) -> JudgedImages:
+def other_images(run: RunFolder, state: RunState, config: BundleConfig, source: str, watcher: Watcher) -> JudgedImages:
     """The test part of another source that names its parts, or all of one that does not."""
-    images = _load_other(state, source, watcher)
+    images = load_other(state, config, source, watcher)
     part = "test" if has_own_parts(images) and len(images.test) else "all"
     judged = images.test if part == "test" else images
     try:
@@ -61,17 +63,27 @@ def other_images(run: RunFolder, state: RunState, source: str, watcher: Watcher)
     return _judged(run, judged, part, fitted_on, None)
 
 
-def _load_other(state: RunState, source: str, watcher: Watcher) -> ImageSet:
-    """Another source under the run's normal labels; one without any label is judged by what needs none."""
+def load_other(state: RunState, config: BundleConfig, source: str, watcher: Watcher) -> ImageSet:
+    """Another source's images. Normal is what it is to the model, whatever the source suggests; labels may be missing."""
     images = load_images(source, seed=state.options.settings.seed, progress=watcher.on_read)
-    if state.options.normal is None or images.labels is None:
+    if images.labels is None:
         return images
-    return images.with_normal(state.options.normal)
+    if config.normal is not None:
+        return images.with_normal(config.normal)
+    if images.normal is not None:
+        watcher.note(f"the model was trained without labels: {', '.join(images.normal)} is taken as normal")
+    return images
+
+
+def is_own_source(state: RunState, source: str) -> bool:
+    """Whether `source` is the one that the run was fitted on."""
+    own = state.located_source()
+    return source == own or (Path(source).exists() and Path(own).exists() and Path(source).samefile(own))
 
 
 def has_own_parts(images: ImageSet) -> bool:
     """Whether the source itself names train and test, so that its parts mean more than a draw."""
-    return not any(note.startswith(NO_SPLIT) for note in images.notes)
+    return images.kind != single_file.KIND and not any(note.startswith(NO_SPLIT) for note in images.notes)
 
 
 def _judged(run: RunFolder, images: ImageSet, part: str, fitted_on: ImageSet | None, changed: Finding | None) -> JudgedImages:

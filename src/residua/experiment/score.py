@@ -14,7 +14,7 @@ from residua.bundle import Bundle, load_bundle
 from residua.errors import InputError, MissingExtraError
 from residua.estimators.fitting import score_set
 from residua.experiment.fit import Watcher, load_source
-from residua.experiment.parts import has_own_parts
+from residua.experiment.parts import has_own_parts, is_own_source
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.files import atomic_write, ensure_folder
 from residua.images import ImageSet, load_images
@@ -56,18 +56,13 @@ def score_run(
 
 def _load(folder: RunFolder, state: RunState, source: str, watcher: Watcher) -> tuple[ImageSet, list[str | None]]:
     """The images, and each one's part: recorded in the run's own source, else the source's own, None if it has none."""
-    if _is_own_source(state, source):
+    if is_own_source(state, source):
         images, recorded = load_source(state, watcher), folder.read_images()
         part_of = dict(zip(recorded["path"], recorded["part"], strict=True))
         return images, [part_of.get(path) for path in images.paths]
     # New images may carry other labels or none: what is normal is the model's business, so it is not asked of them.
     images = load_images(source, seed=state.options.settings.seed, progress=watcher.on_read)
     return images, images.splits.tolist() if has_own_parts(images) else [None] * len(images)
-
-
-def _is_own_source(state: RunState, source: str) -> bool:
-    own = state.located_source()
-    return source == own or (Path(source).exists() and Path(own).exists() and Path(source).samefile(own))
 
 
 def _columns(images: ImageSet, splits: list[str | None], scores: Scores, threshold: float | None) -> dict[str, Any]:

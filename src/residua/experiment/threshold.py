@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from residua.bundle import load_bundle, save_operating_point
-from residua.errors import InputError
+import numpy as np
+
+from residua.bundle import BundleConfig, load_bundle, save_operating_point
+from residua.errors import InputError, LabelError
 from residua.estimators.fitting import anomalies_of, choose_operating_point, score_set
-from residua.experiment.fit import Watcher
-from residua.experiment.run_folder import RunFolder
-from residua.images import load_images
+from residua.experiment.fit import Watcher, load_source
+from residua.experiment.parts import has_own_parts, is_own_source, load_other
+from residua.experiment.run_folder import RunFolder, RunState
+from residua.images import ImageSet
 from residua.records import OperatingPoint
 
 
@@ -18,8 +21,8 @@ def change_threshold(
 ) -> OperatingPoint:
     """Choose a threshold by `policy` and store it in the run's bundle.
 
-    It comes from the calibration scores that `fit` stored, or from another `source`: its calibration part if it names
-    one, else all of it. Nothing else of the model changes.
+    It comes from the calibration scores that `fit` stored, or from another `source`: its calibration part if it is divided
+    into parts, else all of it. Nothing else of the model changes.
     """
     watcher = watcher or Watcher()
     folder = RunFolder(Path(run))
@@ -28,10 +31,24 @@ def change_threshold(
         raise InputError(f"threshold: the run must be a detector. Got the job {bundle.config.job}. Fit with --job detect.")
     scores, is_anomalous = bundle.calibration_scores, bundle.calibration_is_anomalous
     if source is not None:
-        images = load_images(source, normal=state.options.normal, seed=state.options.settings.seed, progress=watcher.on_read)
-        chosen = images.calibration if (images.splits == "calibration").any() else images
+        chosen = _calibration_images(folder, state, bundle.config, source, watcher)
         scores, is_anomalous = score_set(bundle, chosen).score, anomalies_of(chosen)
     point = choose_operating_point(scores, is_anomalous, policy, confidence=confidence)
     with folder.locked():
         save_operating_point(bundle.with_operating_point(point), folder.bundle)
     return point
+
+
+def _calibration_images(folder: RunFolder, state: RunState, config: BundleConfig, source: str, watcher: Watcher) -> ImageSet:
+    if is_own_source(state, source):
+        images, recorded = load_source(state, watcher), folder.read_images()
+        paths = recorded["path"][recorded["part"] == "calibration"]
+        return images[np.flatnonzero(np.isin(images.paths.astype(str), paths.astype(str)))]
+    images = load_other(state, config, source, watcher)
+    several = images.labels is not None and len({str(label) for label in images.labels if label is not None}) > 1
+    if several and images.normal is None:
+        raise LabelError(
+            f"{source}: the normal images must be known. Got several labels, and a model trained without any. "
+            "Fit with --normal, or name the folder of the normal images good."
+        )
+    return images.calibration if has_own_parts(images) and len(images.calibration) else images

@@ -8,6 +8,8 @@ from residua.images.decoding import OTHER_SUFFIXES, SUFFIXES
 from residua.images.listing import Files, Listing, Options
 from residua.images.sources.walking import shown
 
+KIND = "image file"
+
 
 def recognises(path: Path) -> bool:
     """A file whose suffix is that of an image."""
@@ -16,4 +18,4 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, options: Options) -> Listing:
     """The one image, in the part test: there is nothing to train on."""
-    return Listing(kind="image file", names=[shown(path.name)], content=Files([path], options.byte_limit), splits=["test"])
+    return Listing(kind=KIND, names=[shown(path.name)], content=Files([path], options.byte_limit), splits=["test"])
