@@ -16,7 +16,7 @@ from runs import BAD, GOOD, options
 from residua.bundle import load_bundle
 from residua.errors import BundleError, InputError, LabelError, OutputError, PolicyError, SourceError, TrainingError
 from residua.estimators.fitting import score_set
-from residua.experiment import RunFolder, Watcher, fit_run
+from residua.experiment import RunFolder, Watcher, evaluate_run, fit_run
 from residua.images import load_images
 
 SCRIPT = """
@@ -127,7 +127,8 @@ def test_a_folder_that_holds_a_run_is_refused_without_resume(run, source):
     "change", [{"settings": {"epochs": 4}}, {"settings": {"seed": 9}}, {"size": 16}, {"policy": "max-f1"}], ids=str
 )
 def test_resuming_with_other_options_is_refused_and_they_are_named(change, run, source):
-    with pytest.raises(InputError, match=rf"Got others for {next(iter(change))}"):
+    changed = next(iter(change.get("settings", change)))
+    with pytest.raises(InputError, match=rf"Got others for {changed}\."):
         fit_run(options(source, **change), run.path, resume=True)
 
 
@@ -172,6 +173,14 @@ def test_a_first_attempt_that_failed_before_training_stands_in_nobodys_way(sourc
     with pytest.raises(LabelError):
         fit_run(options(source, normal=("god",)), tmp_path / "run")
     assert fit_run(options(source), tmp_path / "run").read_state().finished
+
+
+def test_a_run_that_diverged_can_be_fitted_again_in_its_folder_with_other_options(source, tmp_path):
+    with pytest.raises(TrainingError):
+        fit_run(options(source, settings={"learning_rate": 1e35}), tmp_path / "run")
+    with pytest.raises(BundleError, match="must be finished"):
+        evaluate_run(tmp_path / "run")
+    assert fit_run(options(source, settings={"epochs": 1}), tmp_path / "run").read_state().finished
 
 
 def test_a_run_that_diverged_ends_with_a_training_error(source, tmp_path):

@@ -46,7 +46,7 @@ def evaluate_run(run: str | Path, source: str | None = None, *, watcher: Watcher
     """
     watcher = watcher or Watcher()
     folder = RunFolder(Path(run))
-    state, bundle = folder.read_state(), load_bundle(folder.bundle)
+    state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     judged = (
         own_test_images(folder, state, bundle.config, watcher)
         if source is None

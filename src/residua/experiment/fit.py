@@ -78,7 +78,7 @@ def load_source(state: RunState, watcher: Watcher | None = None) -> ImageSet:
 
 def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
     state = run.read_state() if run.exists() else None
-    if state is None or state.plan is None:  # without a plan no step was taken: a mistyped first attempt stands in nobody's way
+    if state is None or _nothing_to_lose(run, state, resume=resume):
         state = RunState(options=options, working_folder=str(Path.cwd()))
         run.write_state(state)
         return state
@@ -88,12 +88,30 @@ def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
             f"{'' if state.finished else ', not finished'}. Pass --resume to go on with it, or name another folder."
         )
     if state.options != options:
-        changed = [name for name in RunOptions.model_fields if getattr(state.options, name) != getattr(options, name)]
+        changed = _changed(state.options.model_dump(), options.model_dump())
         raise InputError(
             f"{run.path}: a run must be resumed with the options it was begun with. Got others for {', '.join(changed)}. "
             "Repeat the first command with --resume, or name another folder."
         )
     return state
+
+
+def _nothing_to_lose(run: RunFolder, state: RunState, *, resume: bool) -> bool:
+    """Whether no step was taken, or none that was kept: a mistyped first attempt stands in nobody's way."""
+    kept = state.finished or run.bundle.exists() or any(run.path.glob("*.ckpt"))
+    return state.plan is None or not (resume or kept)
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """The names of the options that differ, those of training and of the recipe among them."""
+    changed: list[str] = []
+    for name in dict.fromkeys([*before, *now]):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            changed += _changed(old, new)
+        elif old != new:
+            changed.append(name)
+    return changed
 
 
 def _same_images(run: RunFolder, state: RunState, images: ImageSet) -> RunState:

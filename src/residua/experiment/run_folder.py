@@ -128,6 +128,16 @@ class RunFolder:
                 f"{path}: must be what `residua fit` wrote. Got: {'.'.join(map(str, first['loc']))}: {first['msg']}. Train again."
             ) from None
 
+    def read_finished(self) -> RunState:
+        """`run.json` of a run whose model is there; `BundleError` where training has not come to its end."""
+        state = self.read_state()
+        if not state.finished:
+            raise BundleError(
+                f"{self.path}: the run must be finished. Its training was stopped or failed. "
+                "Repeat the fit command with --resume, or fit again."
+            )
+        return state
+
     def write_state(self, state: RunState) -> None:
         """Write `run.json`, atomically."""
         write_json(self.path / "run.json", state.model_dump(mode="json"))

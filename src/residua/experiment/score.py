@@ -44,7 +44,7 @@ def score_run(
     write = _writer(out)
     ensure_folder(out.parent, where="score")
     folder = RunFolder(Path(run))
-    state, bundle = folder.read_state(), load_bundle(folder.bundle)
+    state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     images, splits = _load(folder, state, source, watcher)
     scores = score_set(bundle, images, progress=watcher.on_read)
     threshold = bundle.config.operating_point.threshold if bundle.config.operating_point else None

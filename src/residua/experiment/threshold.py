@@ -26,7 +26,7 @@ def change_threshold(
     """
     watcher = watcher or Watcher()
     folder = RunFolder(Path(run))
-    state, bundle = folder.read_state(), load_bundle(folder.bundle)
+    state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     if bundle.config.job != "detect":
         raise InputError(f"threshold: the run must be a detector. Got the job {bundle.config.job}. Fit with --job detect.")
     scores, is_anomalous = bundle.calibration_scores, bundle.calibration_is_anomalous
