@@ -140,11 +140,11 @@ def metrics_from_confusion(matrix: Any) -> ConfusionMetrics:
     right, support, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     recall = _ratio(right, support)
     occurs = support > 0
-    chance = float(support.astype(float) @ predicted)
-    spread = (float(n) ** 2 - float(predicted.astype(float) @ predicted)) * (
-        float(n) ** 2 - float(support.astype(float) @ support)
-    )
-    above_chance = float(n) * float(right.sum()) - chance
+    # Python's integers: n^2 of 1e8 images is beyond float64, and a rounded spread can fall below 0.
+    squared = n.item() ** 2
+    chance = _dot(support, predicted)
+    spread = max(0, squared - _dot(predicted, predicted)) * max(0, squared - _dot(support, support))
+    above_chance = n.item() * right.sum().item() - chance
     return ConfusionMetrics(
         matrix=counts,
         n=n.item(),
@@ -160,7 +160,7 @@ def metrics_from_confusion(matrix: Any) -> ConfusionMetrics:
         accuracy=_quotient(right.sum(), n),
         balanced_accuracy=float(recall[occurs].mean()) if occurs.any() else float("nan"),
         matthews_correlation=_quotient(above_chance, spread**0.5),
-        cohen_kappa=_quotient(above_chance, float(n) ** 2 - chance),
+        cohen_kappa=_quotient(above_chance, squared - chance),
     )
 
 
@@ -182,6 +182,12 @@ def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
     """`part / whole`, nan where there is nothing to divide by."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(whole == 0, np.nan, part / whole)
+
+
+def _dot(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Sum of products, exact where the counts are integers."""
+    total: float = sum(x * y for x, y in zip(a.tolist(), b.tolist(), strict=True))
+    return total
 
 
 def _quotient(part: float, whole: float) -> float:
