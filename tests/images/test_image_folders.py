@@ -217,3 +217,20 @@ def test_a_normal_label_that_is_not_there_is_refused_with_those_that_are(tmp_pat
 def test_one_image_file_is_a_set_of_one_to_score(tmp_path, write):
     images = load_images(write(tmp_path / "a.png"))
     assert (len(images), images.splits.tolist()) == (1, ["test"])
+
+
+def test_a_folder_of_sources_is_refused_and_the_source_in_it_named(tmp_path):
+    for place in ("train/good", "test/crack", "ground_truth/crack"):
+        (tmp_path / "tile" / place).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / "tile" / place / "0.png")
+    with pytest.raises(SourceError, match=r"a source of its own. Name .*tile"):
+        load_images(tmp_path)
+    assert len(load_images(tmp_path / "tile")) == 2
+
+
+def test_one_class_folder_that_holds_several_is_pointed_out(tmp_path):
+    for label in ("good", "bad"):
+        (tmp_path / "parts" / label).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / "parts" / label / "0.png")
+    assert any("every image has the label 'parts'" in note for note in load_images(tmp_path).notes)
+    assert not any("every image" in note for note in load_images(tmp_path / "parts").notes)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from residua.errors import SourceError
 from residua.images.listing import Files, Listing, Options, count
-from residua.images.sources.walking import Found, find_images
+from residua.images.sources.walking import Found, find_images, subfolders
 
 
 def recognises(path: Path) -> bool:
@@ -17,6 +17,8 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, options: Options) -> Listing:
     """Every image under the folder; its label is the name of the first subfolder on the way, if there is one."""
+    for child in subfolders(path):
+        _refuse_source_inside(path, child)
     found = find_images(path)
     if not found.paths and not found.quarantined:
         raise empty_folder(path, found)
@@ -26,6 +28,9 @@ def read(path: Path, options: Options) -> Listing:
     notes = [*found.notes, *twin_notes(found.paths)]
     if has_classes and n_loose:
         notes.append(f"{count(n_loose, 'image')} beside the class folders: without a label")
+    below = {file.relative_to(path).parts[1] for file in found.paths if len(file.relative_to(path).parts) > 2}
+    if len(set(classes)) == 1 and has_classes and len(below) > 1:
+        notes.append(f"every image has the label {classes[0]!r}; for the folders in it as labels, name {path / str(classes[0])}")
     return Listing(
         kind="class folders" if has_classes else "flat folder",
         names=[found.name(file) for file in found.paths],
@@ -34,6 +39,16 @@ def read(path: Path, options: Options) -> Listing:
         quarantined=found.quarantined,
         notes=notes,
     )
+
+
+def _refuse_source_inside(path: Path, child: Path) -> None:
+    """A folder with train and test in it is a source; as a class it would put defects and masks among the normal images."""
+    inside = {folder.name.lower() for folder in subfolders(child)}
+    if inside & {"train", "training"} and inside & {"test", "testing", "ground_truth"}:
+        raise SourceError(
+            f"{path}: class folders must hold the images of one class. Got {child.name} with {', '.join(sorted(inside))} in it, "
+            f"a source of its own. Name {child}, or write a manifest."
+        )
 
 
 def class_of(file: Path, folder: Path) -> str | None:
