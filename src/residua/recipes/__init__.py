@@ -42,8 +42,12 @@ def make_recipe(name: str, **options: Any) -> Recipe:
     except ValidationError as error:
         known = list(RECIPES[name].model_fields)
         lines = [
-            f"recipe {name}: option {'.'.join(map(str, problem['loc']))}: {problem['msg']}. Got {problem['input']!r}. "
+            f"recipe {name}: {_where(problem['loc'])}{problem['msg'].removeprefix('Value error, ')}. Got {problem['input']!r}. "
             f"The options are {', '.join(known)}."
             for problem in error.errors()
         ]
         raise InputError("\n".join(lines)) from None
+
+
+def _where(place: tuple[int | str, ...]) -> str:
+    return f"option {'.'.join(map(str, place))}: " if place else ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC
-from typing import Literal
+from typing import Literal, Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -30,6 +31,12 @@ class Reconstructing(Recipe, ABC):
     loss_name: Loss = "squared"
     error: Error = "squared"
     density: tuple[Density, ...] = ()
+
+    @model_validator(mode="after")
+    def _ties_dense_weights_only(self) -> Self:
+        if self.tied and self.family != "dense":
+            raise ValueError("tied weights need the family dense")
+        return self
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """A fresh autoencoder of the family, Glorot-initialised."""
