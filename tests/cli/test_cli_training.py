@@ -228,13 +228,26 @@ def test_a_folder_that_is_no_run(residua, command, tmp_path, monkeypatch):
     assert "nothing" in mistake(residua(*with_run(command, tmp_path / "nothing")))
 
 
+def test_a_label_with_a_comma_is_named_in_double_quotes(residua, source, tmp_path):
+    import shutil
+
+    shutil.copytree(source / "good", tmp_path / "parts" / "fine, new")
+    shutil.copytree(source / "bad", tmp_path / "parts" / "bad")
+    assert '"fine, new"' in mistake(residua("fit", tmp_path / "parts", "--normal", "fine, new", "--out", tmp_path / "run"))
+    assert residua("info", tmp_path / "parts", "--normal", '"fine, new"')[0] == 0
+
+
+def test_tied_weights_of_convolutions_are_refused(residua, source, tmp_path):
+    assert "need the family dense" in mistake(residua("fit", source, "--normal", "good", "--tied", "--out", tmp_path / "run"))
+
+
 def test_a_run_that_is_not_finished(residua, run):
     import shutil
 
     shutil.rmtree(run / "bundle")
     state = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**state, "finished": False}))
-    assert "bundle" in mistake(residua("evaluate", run))
+    assert "must be finished" in mistake(residua("evaluate", run))
 
 
 @pytest.mark.parametrize("inside", ["", "deeper", "deeper/still"])
@@ -293,7 +306,7 @@ def test_options_that_do_not_hold(residua, options, sentence, source, tmp_path):
 
 
 def test_resuming_with_other_options(residua, run, source):
-    assert "settings" in mistake(residua("fit", source, "--normal", "good", "--epochs", 9, "--resume", "--out", run))
+    assert "epochs" in mistake(residua("fit", source, "--normal", "good", "--epochs", 9, "--resume", "--out", run))
 
 
 def test_fitting_into_a_run_without_resume(residua, run, source):

@@ -182,14 +182,17 @@ def fit(
 
 def _print_result(path: Path, console: object) -> None:
     from rich.console import Console
+    from rich.markup import escape
 
     from residua.bundle import load_bundle
     from residua.experiment import RunFolder
+    from residua.images.listing import count
 
     assert isinstance(console, Console)
     config = load_bundle(RunFolder(path).bundle).config
     training = config.training
-    console.print(f"[bold]{path}[/bold]: {training['network']}, {training['epochs']} epochs in {training['seconds']:.0f} s")
+    epochs = count(training["epochs"], "epoch")
+    console.print(f"[bold]{escape(str(path))}[/bold]: {training['network']}, {epochs} in {training['seconds']:.0f} s")
     if config.operating_point is not None:
         console.print(
             f"threshold {config.operating_point.threshold:.6g} ({config.operating_point.policy}). {config.operating_point.how}"

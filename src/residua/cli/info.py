@@ -59,10 +59,13 @@ def _run_summary(run: Path) -> dict[str, Any]:
 
 
 def _print_source(value: dict[str, Any], console: Console) -> None:
+    from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
-    console.print(f"[bold]{value['n_images']:,} images[/bold] in {value['source']} ({value['kind']})")
+    from residua.images.listing import count
+
+    console.print(f"[bold]{count(value['n_images'], 'image')}[/bold] in {escape(value['source'])} ({value['kind']})")
     sizes = value["sizes"]
     shown = [
         ("parts", ", ".join(f"{part} {n:,}" for part, n in value["splits"].items())),
@@ -85,7 +88,7 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
         console.print(f"  note: {note}", markup=False)
     quarantined = value["quarantined"]
     if quarantined:
-        console.print(f"[bold]{len(quarantined):,} files are quarantined[/bold]: kept out of every number")
+        console.print(f"[bold]{count(len(quarantined), 'file')} quarantined[/bold]: kept out of every number")
         for one in quarantined[:_MOST_FILES]:
             console.print(f"  {one['path']}: {one['reason']}", markup=False)
         if len(quarantined) > _MOST_FILES:
@@ -94,7 +97,7 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
 
 def _print_run(value: dict[str, Any], console: Console) -> None:
     options = value["options"]
-    console.print(f"[bold]{value['run']}[/bold]: {options['job']} on {options['source']}, recipe {options['recipe']}")
+    console.print(f"{value['run']}: {options['job']} on {options['source']}, recipe {options['recipe']}", markup=False)
     if not value["finished"]:
         console.print("  not finished: repeat the fit command with --resume", markup=False)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,7 @@ Seed = Annotated[int, typer.Option(help="The same seed, data and machine give th
 
 
 def names(text: str | None) -> tuple[str, ...] | None:
-    """``"0,1"`` as ``("0", "1")``; empty parts are dropped."""
+    """``"0,1"`` as ``("0", "1")``; empty parts are dropped, and double quotes hold a comma: ``'"a, b",c'``."""
     if text is None:
         return None
-    return tuple(part.strip() for part in text.split(",") if part.strip()) or None
+    return tuple(part.strip() for row in csv.reader([text], skipinitialspace=True) for part in row if part.strip()) or None

@@ -25,14 +25,15 @@ def score(
 
     from residua.cli.progress import watching
     from residua.experiment import score_run
+    from residua.images.listing import count
 
     with watching(quiet=quiet) as watcher:
         n_anomalous, images = score_run(run, source, out, maps=maps, watcher=watcher)
     if quiet:
         return
     console = Console(highlight=False)
-    console.print(f"{len(images):,} images scored, {n_anomalous:,} above the threshold: {out}", markup=False)
+    console.print(f"{count(len(images), 'image')} scored, {n_anomalous:,} above the threshold: {out}", markup=False)
     if images.quarantined:
-        console.print(f"{len(images.quarantined):,} files could not be read and have no row:", markup=False)
+        console.print(f"{count(len(images.quarantined), 'file')} could not be read, without a row here:", markup=False)
         for path, reason in images.quarantined[:20]:
             console.print(f"  {path}: {reason}", markup=False)

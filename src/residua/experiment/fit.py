@@ -17,6 +17,7 @@ from residua.estimators.detector import normals_of
 from residua.estimators.fitting import FitOptions, Fitted, fit_bundle
 from residua.experiment.run_folder import RunFolder, RunOptions, RunState
 from residua.images import ImageSet, load_images
+from residua.images.listing import count
 from residua.recipes import Recipe, make_recipe
 from residua.training.fit import TrainingPlan
 from residua.training.lightning_parts import StepReport
@@ -51,6 +52,8 @@ def fit_run(
     one is left as it is. Without it, a folder that already holds a run is refused.
     """
     watcher = watcher or Watcher()
+    if options.recipe != AUTO:  # a mistyped name is refused before a large source is read
+        make_recipe(options.recipe, **options.recipe_options)
     run = RunFolder(Path(out))
     with run.locked():
         state = _begin(run, options, resume=resume)
@@ -135,9 +138,8 @@ def _fit(
 
     def on_plan(plan: TrainingPlan) -> None:
         run.write_state(run.read_state().model_copy(update={"plan": asdict(plan)}))
-        watcher.note(
-            f"training: {plan.epochs} epochs of {plan.steps_per_epoch} steps, in {'bfloat16' if plan.bfloat16 else 'float32'}"
-        )
+        length = f"{count(plan.epochs, 'epoch')} of {count(plan.steps_per_epoch, 'step')}"
+        watcher.note(f"training: {length}, in {'bfloat16' if plan.bfloat16 else 'float32'}")
 
     def on_choice(recipe: Recipe) -> None:
         choice = {"recipe": recipe.name, "options": recipe.model_dump(mode="json")}

@@ -429,7 +429,11 @@ def known_labels(texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: 
     known = known_texts(labels)
     missing = [text for text in texts if text not in known]
     if missing or not texts:
-        there = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "") if known else "no labels at all"
+        there = (
+            ", ".join(f'"{text}"' if "," in text else text for text in known[:20]) + (", ..." if len(known) > 20 else "")
+            if known
+            else "no labels at all"
+        )
         got = ", ".join(map(repr, missing)) or "no label"
         raise LabelError(
             f"{where}: the normal label must occur in the source. Got {got} where there are {there}. "
