@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from residua.baselines import DETECTORS, RECONSTRUCTORS
 from residua.bundle import Bundle, load_bundle
 from residua.estimators.fitting import anomalies_of, score_set
 from residua.evaluation import Evidence, evaluate_detection, evaluate_reconstruction
+from residua.experiment.again import fit_command
 from residua.experiment.beside import MOST_BASELINE_IMAGES, baseline_arrays, latent_of, seed_of, untrained_graph
 from residua.experiment.fit import Watcher
 from residua.experiment.gallery import choose_images, make_gallery
@@ -200,16 +200,5 @@ def _provenance(folder: RunFolder, state: RunState, bundle: Bundle, judged: Judg
         "settings": training["settings"],
         "recipe_options": config.recipe_options,
         "baselines_learnt_from": None if judged.fitted_on is None else min(len(judged.fitted_on), MOST_BASELINE_IMAGES),
-        "command": shlex.join(_command(folder, state)),
+        "command": fit_command(folder, state),
     }
-
-
-def _command(folder: RunFolder, state: RunState) -> list[str]:
-    options = state.options
-    words = ["residua", "fit", options.source, "--job", options.job, "--recipe", options.recipe]
-    if options.normal:
-        words += ["--normal", ",".join(options.normal)]
-    plan = state.training_plan()
-    if plan is not None:
-        words += ["--epochs", str(plan.epochs)]
-    return [*words, "--seed", str(options.settings.seed), "--out", str(folder.path)]
