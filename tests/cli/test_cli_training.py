@@ -353,6 +353,7 @@ def test_ctrl_c_ends_with_130(residua, source, tmp_path, monkeypatch):
     monkeypatch.setattr("residua.recipes.plain.Plain.loss", interrupt)
     code, _, err = residua("fit", source, "--normal", "good", *FIT, "--quiet", "--out", tmp_path / "run")
     assert code == 130
+    assert "--resume" in err
     assert "Traceback" not in err
 
 

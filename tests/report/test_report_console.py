@@ -29,6 +29,7 @@ def test_operating_point_baselines_findings_and_worst_images_are_told():
     assert text.index("ERROR") < text.index("NOTE") and "1 check found nothing wrong." in text
     worst = int(np.argmax(detector()[1].scores))
     assert f"digits/test/{worst:04d}" in text.split("Highest score")[1]
+    assert "1 file of the source could not be read" in text
     assert len(text.split("Highest score")[1].strip().splitlines()) == 6
 
 

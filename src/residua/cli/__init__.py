@@ -63,6 +63,10 @@ def main(arguments: list[str] | None = None) -> None:
     wait_passively()
     try:
         app(args=arguments, prog_name="residua")
+    except SystemExit as leaving:  # the command line turns Ctrl-C into an exit without a word
+        if leaving.code == _INTERRUPTED:
+            typer.echo("residua: interrupted. A fit that had begun goes on with the same command and --resume.", err=True)
+        raise
     except ResiduaError as error:
         if debug:
             raise
@@ -73,9 +77,6 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         typer.echo(f"residua: {MissingExtraError(error.name, 'train', 'this command')}", err=True)
         sys.exit(_USERS)
-    except KeyboardInterrupt:
-        typer.echo("residua: interrupted", err=True)
-        sys.exit(_INTERRUPTED)
     except Exception as error:
         if debug:
             raise

@@ -54,7 +54,15 @@ def print_evaluation(evaluation: Evaluation, evidence: Evidence | None = None, *
         console.print(Text(words.operating_sentence(evaluation.operating_point)))
     _print_findings(evaluation, console)
     if evidence is not None:
+        _print_quarantined(evidence, console)
         _print_worst(evidence, console)
+
+
+def _print_quarantined(evidence: Evidence, console: Console) -> None:
+    n = len(evidence.quarantined)
+    if n:
+        files = f"{n:,} files" if n > 1 else "1 file"
+        console.print(Text(f"\n{files} of the source could not be read: in none of these numbers. `residua info` lists them."))
 
 
 def _grid(*columns: str, show_header: bool = True) -> Table:
