@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -14,6 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("KERAS_BACKEND", "torch")
+# The same examples each time, so that a run can be repeated; HYPOTHESIS_PROFILE=default searches on.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 # Absolute, so that tests which work in a temporary folder still find it.
 os.environ["RESIDUA_TEST_DATA"] = str(Path(os.environ.get("RESIDUA_TEST_DATA") or ROOT.parent / "shared" / "data").resolve())
 

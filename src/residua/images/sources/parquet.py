@@ -156,6 +156,8 @@ class _Table:
             cells = self._file.read(columns=[f"{name}.path"]).column(0).combine_chunks().field("path").to_pylist()
         except self._faults:
             return plain
+        if len(cells) != len(plain):
+            raise self._unreadable(ValueError(f"{len(plain)} rows and {len(cells)} paths"))
         return [f"{name}/{cell}" if cell else name for name, cell in zip(plain, cells, strict=True)]
 
     def _unreadable(self, error: Exception) -> SourceError:
