@@ -176,6 +176,16 @@ def test_a_normal_label_that_fit_found_by_itself_holds_for_other_sources_too(sou
             use()
 
 
+def test_a_manifest_that_tears_groups_apart_is_a_finding(source, tmp_path):
+    rows = ["path,label,split,group"]
+    rows += [f"good/{row:03d}.png,good,{'test' if row % 4 == 0 else 'train'},{row // 4}" for row in range(40)]
+    rows += [f"bad/{row:03d}.png,bad,test,bad {row}" for row in range(12)]
+    shutil.copytree(source, tmp_path / "parts")
+    (tmp_path / "parts" / "list.csv").write_text("\n".join(rows))
+    run = fit_run(options(tmp_path / "parts" / "list.csv", settings={"epochs": 1}), tmp_path / "run")
+    assert findings(evaluate_run(run.path))["torn-groups"].measured["n_test_images"] == 10
+
+
 def test_one_image_file_is_of_no_part(finished, tmp_path):
     add_image(tmp_path / "a.png", 0)
     score_run(finished.path, str(tmp_path / "a.png"), tmp_path / "scores.csv")

@@ -18,6 +18,7 @@ from residua.diagnostics.source_changed import find_source_changed
 from residua.diagnostics.threshold_optimism import find_threshold_optimism
 from residua.diagnostics.threshold_trade_off import find_threshold_trade_off
 from residua.diagnostics.too_few_images import find_too_few_images
+from residua.diagnostics.torn_groups import find_torn_groups
 from residua.diagnostics.undefined_metric import find_undefined_metric
 from residua.diagnostics.unlabelled import find_unlabelled
 
@@ -41,6 +42,7 @@ __all__ = [
     "find_threshold_optimism",
     "find_threshold_trade_off",
     "find_too_few_images",
+    "find_torn_groups",
     "find_undefined_metric",
     "find_unlabelled",
 ]

@@ -23,6 +23,7 @@ from residua.diagnostics import (
     threshold_optimism,
     threshold_trade_off,
     too_few_images,
+    torn_groups,
     undefined_metric,
     unlabelled,
 )
@@ -56,6 +57,7 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     Diagnostic(shared_scores.CODE, "scores that training and test images share", shared_scores.find_shared_scores),
     Diagnostic(confusion.CODE, "which class is taken for which", confusion.find_most_confused),
     Diagnostic(leakage.CODE, "training images among the judged ones", leakage.find_leakage),
+    Diagnostic(torn_groups.CODE, "groups on both sides of a split", torn_groups.find_torn_groups),
     Diagnostic(source_changed.CODE, "a source that is no longer the same", source_changed.find_source_changed),
     Diagnostic(unlabelled.CODE, "images without a label", unlabelled.find_unlabelled),
 )

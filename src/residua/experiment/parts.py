@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from residua import diagnostics
 from residua.bundle import BundleConfig
@@ -13,6 +15,7 @@ from residua.errors import SourceError
 from residua.experiment.fit import Watcher, load_source
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.images import ImageSet, load_images
+from residua.images.listing import PARTS
 from residua.images.sources import single_file
 from residua.records import Finding
 
@@ -43,8 +46,15 @@ def own_test_images(run: RunFolder, state: RunState, config: BundleConfig, watch
     changed = diagnostics.find_source_changed(
         config.fingerprints.get("test"), test.fingerprint, n_missing=n_recorded - len(test), n_new=int((parts == "new").sum())
     )
-    fitted_on = source[np.flatnonzero(np.isin(parts.astype(str), _FITTED))]
-    return _judged(run, test, "test", fitted_on, changed)
+    in_train = np.isin(parts.astype(str), _FITTED)
+    judged = _judged(run, test, "test", source[np.flatnonzero(in_train)], changed)
+    torn = _torn_groups(source, np.where(in_train, "train", parts))
+    return judged if torn is None else replace(judged, findings=(*judged.findings, torn))
+
+
+def _torn_groups(source: ImageSet, parts: NDArray[Any]) -> Finding | None:
+    used = np.isin(parts.astype(str), PARTS)
+    return None if source.groups is None else diagnostics.find_torn_groups(source.groups[used], parts[used])
 
 
 def other_images(run: RunFolder, state: RunState, config: BundleConfig, source: str, watcher: Watcher) -> JudgedImages:
