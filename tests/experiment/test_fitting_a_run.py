@@ -183,6 +183,18 @@ def test_a_run_that_diverged_can_be_fitted_again_in_its_folder_with_other_option
     assert fit_run(options(source, settings={"epochs": 1}), tmp_path / "run").read_state().finished
 
 
+def test_a_run_is_not_written_into_its_source(source):
+    before = sorted(source.rglob("*"))
+    with pytest.raises(OutputError, match="must not be the source"):
+        fit_run(options(source), source / "good" / "..")
+    assert sorted(source.rglob("*")) == before
+
+
+def test_an_empty_text_is_no_source(tmp_path):
+    with pytest.raises(SourceError, match="must be named"):
+        fit_run(options(""), tmp_path / "run")
+
+
 def test_a_run_that_diverged_ends_with_a_training_error(source, tmp_path):
     with pytest.raises(TrainingError, match="learning rate"):
         fit_run(options(source, settings={"learning_rate": 1e35}), tmp_path / "run")

@@ -55,6 +55,8 @@ def fit_run(
     if options.recipe != AUTO:  # a mistyped name is refused before a large source is read
         make_recipe(options.recipe, **options.recipe_options)
     run = RunFolder(Path(out))
+    if options.source and Path(options.source).is_dir() and Path(options.source).resolve() == run.path.resolve():
+        raise OutputError(f"{out}: the output folder must not be the source. It is. Name another folder with --out.")
     with run.locked():
         state = _begin(run, options, resume=resume)
         if state.finished:

@@ -32,6 +32,8 @@ def list_source(source: str | Path, options: Options) -> Listing:
     """What `source` holds, by the first kind that recognises it; `SourceError` if none does or nothing is there."""
     if source == digits.WORD:
         return digits.read()
+    if not str(source):
+        raise SourceError("source: must be named. Got an empty text. Name a folder, a file, or 'digits'.")
     path = Path(source)
     try:
         there = path.exists()
