@@ -63,7 +63,7 @@ class RunState(BaseModel):
     def located_source(self) -> str:
         """The source as `fit` found it: relative ones from where it was started, if they are still there."""
         there = Path(self.working_folder) / self.options.source
-        return str(there) if self.working_folder and there.exists() else self.options.source
+        return str(there) if self.working_folder and self.options.source and there.exists() else self.options.source
 
     def training_plan(self) -> TrainingPlan | None:
         """The plan as training takes it."""
