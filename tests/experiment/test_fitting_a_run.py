@@ -265,3 +265,11 @@ def test_a_folder_or_a_file_that_is_no_run_is_refused(tmp_path):
     for name in ("", "missing", "file"):
         with pytest.raises(BundleError, match=r"run\.json"):
             RunFolder(tmp_path / name).read_state()
+
+
+def test_a_source_without_labels_is_presumed_normal_and_that_is_said(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (40, 10, 10), np.uint8)
+    np.save(tmp_path / "parts.npy", images)
+    told = []
+    fit_run(options(tmp_path / "parts.npy", normal=None), tmp_path / "run", watcher=Watcher(on_note=told.append))
+    assert any("presumed normal" in note for note in told)

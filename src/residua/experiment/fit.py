@@ -135,6 +135,8 @@ def _fit(
 ) -> Fitted:
     options = state.options
     train, left_out = _train_images(images, options)
+    if options.job == "detect" and images.normal is None:
+        watcher.note(f"no label says what is normal: all {len(train):,} training images are presumed normal")
     if left_out:
         watcher.note(f"{left_out} images of other classes in train were left out and counted")
 
