@@ -110,7 +110,7 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
     graph = build_graph(recipe, network, network_size, aspect)
     half = max(1, len(held_out) // 2)
     with torch.inference_mode():
-        graph.scorer.fit(to_unit(train), held_out[:half])
+        graph.fit_score(to_unit(train), held_out[:half])
     # The half that set the scale of the score is not asked again.
     normal_scores = score_images(graph, normals[half:], batch_size=_BATCH).score
     is_made = np.repeat([False, True], [len(normal_scores), len(normals)])

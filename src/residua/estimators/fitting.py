@@ -235,7 +235,7 @@ def _train(  # noqa: PLR0917
         )
     graph = build_graph(recipe, network, prepare.size, options.aspect)
     with torch.inference_mode():
-        graph.scorer.fit(to_unit(train), exact)
+        graph.fit_score(to_unit(train), exact)
     return graph, trained
 
 

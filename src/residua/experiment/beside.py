@@ -38,7 +38,7 @@ def untrained_graph(bundle: Bundle, fitted_on: ImageSet) -> Any:
         prepared = prepare_images(graph.prepare, fitted_on[:_MOST_UNTRAINED_IMAGES], keep_float=True)
         with torch.inference_mode():
             half = max(1, len(prepared) // 2)
-            graph.scorer.fit(to_unit(prepared[:half]), prepared[half:])
+            graph.fit_score(to_unit(prepared[:half]), prepared[half:])
     return graph.eval()
 
 

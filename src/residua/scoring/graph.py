@@ -44,6 +44,17 @@ class InferenceGraph(nn.Module):
         self.prepare, self.scorer = prepare, scorer
         self.register_buffer("threshold", torch.tensor(float("inf")))
 
+    def fit_score(self, train: Tensor, held_out: Tensor) -> None:
+        """Let the scorer learn its statistics; see `Scorer.fit`.
+
+        What it learnt is laid out in memory as loading would: a transposed whitening matrix multiplies with other last digits.
+        """
+        self.scorer.fit(train, held_out)
+        for module in self.scorer.modules():
+            for name, buffer in module.named_buffers(recurse=False):
+                layout = torch.channels_last if buffer.ndim == 4 else torch.contiguous_format
+                setattr(module, name, buffer.contiguous(memory_format=layout))
+
     def forward(self, images: Tensor) -> Scored:
         """Score images that share one size."""
         scored = self.score_prepared(self.prepare(images))
