@@ -18,7 +18,8 @@ class Schedule:
     """How a recipe is trained unless the user says otherwise.
 
     ``keep="best"`` stops early and keeps the weights with the lowest validation loss; ``"last"`` runs all `steps` and keeps
-    the last ones: nothing is selected. `epochs` bounds what `steps` comes to on very small and very large sets.
+    the last ones: nothing is selected. `epochs` bounds what `steps` comes to on very small and very large sets. With
+    ``average`` (a decay below 1; 0 for none) the exponential average of the weights over the steps is what is validated and kept.
     """
 
     steps: int = 3000
@@ -27,6 +28,7 @@ class Schedule:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     keep: Literal["best", "last"] = "best"
+    average: float = 0.0
 
     def n_epochs(self, steps_per_epoch: int) -> int:
         """Epochs that come nearest to `steps`, within the bounds."""

@@ -20,6 +20,7 @@ from torch import Tensor
 from residua.errors import BundleError, InputError
 from residua.recipes import Recipe
 from residua.training.augment import check_names
+from residua.training.averaging import averaging
 from residua.training.batches import MemoryBatches, seeded
 from residua.training.lightning_parts import AtomicCheckpoints, Checkpoints, History, RecipeModule, Seeds, StepReport
 from residua.training.settings import TrainingSettings, uses_bfloat16
@@ -96,6 +97,8 @@ def train_network(  # noqa: PLR0917
     patience = settings.patience or max(10, plan.epochs // 5)
     history = History(patience, on_step, keep=recipe.schedule.keep if settings.patience is None else "best")
     callbacks: list[L.Callback] = [Seeds(batches, settings.seed), history]
+    if recipe.schedule.average:
+        callbacks.append(averaging(recipe.schedule.average))  # after the history, which must see the averages
     if checkpoint is not None:
         callbacks.append(Checkpoints(checkpoint, checkpoint_seconds))
     trainer = _trainer(settings, plan, callbacks)
