@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from residua.evaluation.evidence import Evidence, Gallery
+from residua.exhibits import Exhibit, Group, Histogram, Picture
 from residua.metrics.ranking import roc_auc
 from residua.records import Estimate, Evaluation, Finding, OperatingPoint
 
@@ -32,6 +33,14 @@ def gallery_of(images, rebuilt, index):
     masks = np.zeros((len(index), 8, 8), bool)
     masks[0, 2:5, 2:5] = True
     return Gallery(np.asarray(index, np.int64), pictures(images), pictures(rebuilt), errors, masks)
+
+
+def exhibit_of(images, train, test):
+    pairs = [
+        Group((Picture.of(images[i].reshape(8, 8), f"train/{i}"), Picture.of(images[i + 1].reshape(8, 8), HOSTILE)), "Alike")
+        for i in range(10)
+    ]
+    return Exhibit.of(pairs, histogram=Histogram.of({"train": train, "test": test}, "score"), caption="Ten pairs.")
 
 
 def detector(paths=None):
@@ -70,6 +79,7 @@ def detector(paths=None):
             "validation_loss": np.array([6, 4, 3, 2, 1.9]),
         },
         gallery=gallery_of(test, rebuild(test), np.concatenate([order[:12], order[-10:]])),
+        exhibits={"worse": exhibit_of(test, score(train), scores)},
         quarantined=(("digits/broken.png", HOSTILE),),
     )
     record = Evaluation(

@@ -11,6 +11,7 @@ from residua.errors import InputError, OutputError
 from residua.evaluation.evidence import Evidence, Gallery
 from residua.records import Evaluation
 from residua.report import write_html
+from residua.report.exhibits import exhibit
 from residua.report.page import job_titles, page, script_json
 
 VOID = {"br", "hr", "img", "input", "link", "meta", "col"}
@@ -145,6 +146,21 @@ def test_findings_are_ordered_by_severity_and_the_fine_ones_folded(full):
     first = full.index("Neighbours win"), full.index("Few images."), full.index("Train and test errors are alike.")
     assert list(first) == sorted(first)
     assert full.rindex("<details>", 0, first[2]) > first[1]
+
+
+def test_a_finding_is_shown_with_its_pictures_and_its_histogram(full):
+    finding = re.search(r'<li class="finding error">.*?</li>', full, re.S).group()
+    assert finding.count('class="exhibit-group"') == 10 and finding.count("<img") == 20
+    assert finding.count("<details") == 1 and "Show 4 more" in finding and "Ten pairs." in finding
+    label = re.search(r'class="small-histogram" role="img" aria-label="([^"]*)"', finding).group(1)
+    assert re.match(r"score: train: \d+ values, the middle half between [\d.]+ and [\d.]+; test: 697 values", label)
+
+
+def test_pictures_of_findings_beyond_the_budget_are_counted_not_shown():
+    _, evidence = detector()
+    html, used = exhibit(evidence.exhibits["worse"], 3000)
+    shown = html.count('class="exhibit-group"')
+    assert 0 < shown < 10 and used <= 3000 and f"and {10 - shown} more that are not shown" in html
 
 
 def test_a_metric_without_a_value_is_said_to_be_not_defined(full):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import BundleError
+from residua.exhibits import Exhibit
 from residua.files import atomic_write
 
 
@@ -36,7 +37,7 @@ class Evidence:
     ``scores`` are higher = more anomalous. ``per_image`` holds error columns by name (``mse``, ``mae``, ``psnr``, ``ssim``).
     ``is_anomalous`` means nothing where ``labelled`` is False. ``history`` holds columns by name, a row an epoch
     (``epoch``, ``train_loss``, ``validation_loss``, ``seconds``). ``probabilities`` is (n_images, n_classes) in the order
-    of ``classes``.
+    of ``classes``. ``exhibits`` holds, by the code of a finding, the pictures that show it.
     """
 
     paths: NDArray[Any]
@@ -52,6 +53,7 @@ class Evidence:
     per_image: dict[str, NDArray[Any]] = field(default_factory=dict)
     history: dict[str, NDArray[Any]] = field(default_factory=dict)
     gallery: Gallery | None = None
+    exhibits: dict[str, Exhibit] = field(default_factory=dict)
     quarantined: tuple[tuple[str, str], ...] = ()
 
     def save(self, path: str | Path) -> None:
@@ -61,7 +63,10 @@ class Evidence:
             value = getattr(self, spec.name)
             if spec.name == "quarantined" or value is None:
                 continue
-            if isinstance(value, Gallery):
+            if spec.name == "exhibits":
+                for code, exhibit in value.items():
+                    flat.update({f"exhibits/{code}/{name}": array for name, array in exhibit.to_arrays().items()})
+            elif isinstance(value, Gallery):
                 for part in fields(value):
                     array = getattr(value, part.name)
                     if array is not None:
@@ -83,7 +88,7 @@ class Evidence:
             raise BundleError(
                 f"{path}: the evidence must be a whole .npz that residua wrote. Got: {error}. Run evaluate again."
             ) from error
-        groups: dict[str, dict[str, Any]] = {"per_image": {}, "history": {}, "gallery": {}}
+        groups: dict[str, dict[str, Any]] = {"per_image": {}, "history": {}, "gallery": {}, "exhibits": {}}
         plain: dict[str, Any] = {}
         for name, array in flat.items():
             group, _, column = name.partition("/")
@@ -94,7 +99,21 @@ class Evidence:
             else:
                 plain[name] = _with_missing(array) if name == "labels" else array
         gallery = Gallery(**groups["gallery"]) if groups["gallery"] else None
-        return cls(**plain, per_image=groups["per_image"], history=groups["history"], gallery=gallery)
+        return cls(
+            **plain,
+            per_image=groups["per_image"],
+            history=groups["history"],
+            gallery=gallery,
+            exhibits=_exhibits(groups["exhibits"]),
+        )
+
+
+def _exhibits(arrays: dict[str, NDArray[Any]]) -> dict[str, Exhibit]:
+    by_code: dict[str, dict[str, NDArray[Any]]] = {}
+    for name, array in arrays.items():
+        code, _, part = name.partition("/")
+        by_code.setdefault(code, {})[part] = array
+    return {code: Exhibit.from_arrays(parts) for code, parts in by_code.items()}
 
 
 _MISSING = "\x00missing"

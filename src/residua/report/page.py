@@ -21,7 +21,8 @@ from residua.report.markup import Html, element, join, render
 from residua.report.payload import job_payload
 
 # With d3 and Plot (0.5 MB) and the numbers of 10,000 images (1 to 2 MB) a page stays well under ten megabytes.
-_PICTURE_BUDGET = 6_000_000
+_PICTURE_BUDGET = 4_500_000
+_EXHIBIT_BUDGET = 1_500_000
 _SCRIPTS = ("d3.min.js", "plot.umd.min.js", "report.js")
 
 Job = tuple[Evaluation, Evidence]
@@ -72,8 +73,7 @@ def write_html(path: str | Path, title: str, jobs: Sequence[Job], *, subtitle: s
 def page(title: str, jobs: Sequence[Job], *, subtitle: str | None = None) -> str:
     """The whole page as text."""
     keys = [f"job{number}" for number in range(len(jobs))]
-    budget = _PICTURE_BUDGET // len(jobs)
-    body = join(_tabs(keys, jobs), (_job(key, *job, budget, len(jobs)) for key, job in zip(keys, jobs, strict=True)))
+    body = join(_tabs(keys, jobs), (_job(key, *job, len(jobs)) for key, job in zip(keys, jobs, strict=True)))
     data = {key: job_payload(*job) for key, job in zip(keys, jobs, strict=True)}
     scripts = [_asset(name) for name in _SCRIPTS]
     return string.Template(_asset("report.html")).substitute(
@@ -134,18 +134,18 @@ def job_titles(jobs: Sequence[Job]) -> list[str]:
     return titles
 
 
-def _job(key: str, evaluation: Evaluation, evidence: Evidence, budget: int, n_jobs: int) -> Html:
+def _job(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) -> Html:
     heading = element("h2", words.JOB_TITLES[evaluation.job], id=f"{key}-title")
     top = element("header", heading, element("p", words.verdict(evaluation), class_="verdict-line"), _alarms(key, evaluation),
                   sections.facts(evaluation.provenance), class_="job-top")  # fmt: skip
     return element(
         "article",
         top,
-        sections.findings(key, evaluation),
+        sections.findings(key, evaluation, evidence.exhibits, _EXHIBIT_BUDGET // n_jobs),
         numbers.metrics(key, evaluation),
         interactive.scores(key, evaluation, evidence),
         classes.classes(key, evidence),
-        gallery(key, evaluation, evidence, budget),
+        gallery(key, evaluation, evidence, _PICTURE_BUDGET // n_jobs),
         numbers.baselines(key, evaluation),
         interactive.history(key, evidence),
         interactive.per_image(key, evidence),

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.evaluation.evidence import Evidence
+from residua.exhibits import Histogram
 from residua.metrics.ranking import precision_recall_curve, roc_curve
 from residua.records import Evaluation
 from residua.report.public import plain
 
 UNKNOWN = 2
-_BINS = 60
 _VERTICES = 400
 
 
@@ -58,21 +58,13 @@ def truth(evidence: Evidence) -> NDArray[np.uint8] | None:
 
 
 def histogram(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any] | None:
-    """Shares of images by score, in common bins; bins even in the logarithm where the scores span decades."""
+    """Shares of images by score, in common bins."""
     series, quantity = _series(evaluation, evidence)
-    series = {name: values[np.isfinite(values)] for name, values in series.items()}
-    series = {name: values for name, values in series.items() if values.size}
-    if not series:
+    drawn = Histogram.of(series, quantity)
+    if drawn is None:
         return None
-    everything = np.concatenate(list(series.values()))
-    low, high = float(everything.min()), float(everything.max())
-    is_log = low > 0 and high / low > 50 and high > 8 * float(np.median(everything))
-    if low == high:
-        low, high = low - (abs(low) or 1.0) * 0.5, high + (abs(high) or 1.0) * 0.5
-    edges = np.geomspace(low, high, _BINS + 1) if is_log else np.linspace(low, high, _BINS + 1)
-    edges[0], edges[-1] = low, high
-    counts = {name: np.histogram(values, edges)[0].tolist() for name, values in series.items()}
-    return {"quantity": quantity, "log": is_log, "edges": edges.tolist(), "counts": counts}
+    counts = {name: one.tolist() for name, one in drawn.counts.items()}
+    return {"quantity": quantity, "log": drawn.is_log, "edges": drawn.edges.tolist(), "counts": counts}
 
 
 def _series(evaluation: Evaluation, evidence: Evidence) -> tuple[dict[str, NDArray[np.float64]], str]:

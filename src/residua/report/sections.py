@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from residua.exhibits import Exhibit
 from residua.records import Evaluation, Finding
 from residua.report import words
+from residua.report.exhibits import exhibit
 from residua.report.markup import Html, element
 from residua.report.tables import prose, row, scroller, table, terms
 
@@ -81,29 +84,39 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def findings(key: str, evaluation: Evaluation) -> Html | None:
-    """What the judge noticed, the most serious on top; what was found in order is folded away."""
+def findings(key: str, evaluation: Evaluation, exhibits: Mapping[str, Exhibit], budget: int) -> Html | None:
+    """What the judge noticed, the most serious on top, each with its picture; what was found in order is folded away."""
     if not evaluation.findings:
         return None
     ordered = words.by_severity(evaluation.findings)
     serious, fine = [one for one in ordered if one.severity != "ok"], [one for one in ordered if one.severity == "ok"]
-    listed = element("ol", (_finding(one) for one in serious), class_="findings") if serious else None
+    listed: list[Html] = []
+    for one in serious:
+        drawn, used = exhibit(exhibits[one.code], budget) if one.code in exhibits else (None, 0)
+        budget -= used
+        listed.append(_finding(one, drawn))
     folded = None
     if fine:
         title = "1 check found nothing wrong" if len(fine) == 1 else f"{len(fine)} checks found nothing wrong"
         folded = element("details", element("summary", title), element("ol", (_finding(one) for one in fine), class_="findings"))
     lede = None if serious else "Nothing stands against this model in what was checked."
-    return panel(key, "findings", "What to know before you trust it", listed, folded, lede=lede)
+    shown = element("ol", listed, class_="findings") if listed else None
+    return panel(key, "findings", "What to know before you trust it", shown, folded, lede=lede)
 
 
-def _finding(finding: Finding) -> Html:
+def _finding(finding: Finding, drawn: Html | None = None) -> Html:
     pairs = ((words.spelled(name), words.value_words(value)) for name, value in finding.measured.items())
     measured = terms(pairs, "measured") if finding.measured else None
     advice = element("p", element("strong", "What to do: "), finding.what_to_do) if finding.what_to_do else None
     loud, rest = words.first_sentence(finding.meaning)
     badge = element("span", finding.severity, class_=f"badge {finding.severity}")
     body = element(
-        "div", element("p", element("strong", loud), rest, class_="meaning"), advice, measured, element("code", finding.code)
+        "div",
+        element("p", element("strong", loud), rest, class_="meaning"),
+        advice,
+        drawn,
+        measured,
+        element("code", finding.code),
     )
     return element("li", badge, body, class_=f"finding {finding.severity}")
 
