@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,29 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from residua.engines import Scores
+from residua.engines.interface import Progress
 from residua.images import ImageSet
 from residua.scoring.graph import InferenceGraph, Scored
 from residua.scoring.prepare import Prepare
 
-Progress = Callable[[int, int], None]
+__all__ = ["GraphEngine", "Progress", "Scores", "encode_images", "prepare_images", "score_images"]
 
 _READ = 256
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Per-image results in the order of the images: float32 arrays (n_images,), decisions bool (n_images,).
-
-    ``columns`` holds ``mse``, ``mae`` and ``ssim``. ``maps`` (where asked for) are float32 (height, width), each at its
-    image's own resolution; ``reconstructions`` (where asked for) float32 (n_images, height, width, channels) at the
-    network's; ``codes`` float32 (n_images, latent).
-    """
-
-    score: NDArray[np.float32]
-    anomalous: NDArray[np.bool_]
-    columns: dict[str, NDArray[np.float32]]
-    maps: list[NDArray[np.float32]] | None = None
-    reconstructions: NDArray[np.float32] | None = None
 
 
 def prepare_images(prepare: Prepare, images: ImageSet, *, progress: Progress | None = None, keep_float: bool = False) -> Tensor:
@@ -95,6 +80,22 @@ def score_images(
         maps=kept_maps if maps else None,
         reconstructions=joined.get("reconstruction"),
     )
+
+
+class GraphEngine:
+    """The graph as an `Engine`: the reference that all others are verified against."""
+
+    name = "torch"
+
+    def __init__(self, graph: InferenceGraph, batch_size: int) -> None:
+        self._graph, self.batch_size = graph, batch_size
+
+    def score(
+        self, images: Sequence[NDArray[Any]], *, maps: bool = False, reconstructions: bool = False, columns: bool = True
+    ) -> Scores:
+        """Scores of decoded images in padded batches; `columns` come at no cost here, so they always do."""
+        chosen = ImageSet.from_arrays(images)
+        return score_images(self._graph, chosen, batch_size=self.batch_size, maps=maps, reconstructions=reconstructions)
 
 
 def encode_images(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> NDArray[np.float32]:

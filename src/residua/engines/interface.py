@@ -1,0 +1,99 @@
+"""The interface of everything that scores decoded images, and the loop over an image set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.images import ImageSet
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Per-image results in the order of the images: float32 arrays (n_images,), decisions bool (n_images,).
+
+    ``columns`` holds ``mse``, ``mae`` and ``ssim``. ``maps`` (where asked for) are float32 (height, width), each at its
+    image's own resolution; ``reconstructions`` (where asked for) float32 (n_images, height, width, channels) at the
+    network's.
+    """
+
+    score: NDArray[np.float32]
+    anomalous: NDArray[np.bool_]
+    columns: dict[str, NDArray[np.float32]]
+    maps: list[NDArray[np.float32]] | None = None
+    reconstructions: NDArray[np.float32] | None = None
+
+
+class Engine(Protocol):
+    """What scores decoded images: the reference graph in PyTorch, an exported file, a wrapped model.
+
+    ``name`` is what ``--engine`` takes, ``batch_size`` how many images it likes to get at once.
+    """
+
+    @property
+    def name(self) -> str:
+        """What ``--engine`` takes."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """How many images go through at once."""
+        ...
+
+    def score(
+        self, images: Sequence[NDArray[Any]], *, maps: bool = False, reconstructions: bool = False, columns: bool = True
+    ) -> Scores:
+        """Scores of decoded images, (h, w, c) each, uint8 or float32 in [0, 1], sizes as they come, in order.
+
+        Without `columns` that dictionary is empty: mse, mae and ssim cost time that a server may not have.
+        """
+        ...
+
+
+def score_with(
+    engine: Engine, images: ImageSet, *, maps: bool = False, reconstructions: bool = False, progress: Progress | None = None
+) -> Scores:
+    """Scores of a whole set, a batch of the engine's own size after the other.
+
+    Raises
+    ------
+    ShapeError
+        If the images have another number of channels than the engine takes.
+    """
+    parts = []
+    done = 0
+    for batch in images.batches(engine.batch_size):
+        parts.append(engine.score(batch, maps=maps, reconstructions=reconstructions))
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(images))
+    return join_scores(parts) if parts else engine.score([], maps=maps, reconstructions=reconstructions)
+
+
+def join_scores(parts: Sequence[Scores]) -> Scores:
+    """Scores of several batches as those of one; all of them hold the same things.
+
+    Examples
+    --------
+    >>> part = Scores(np.ones(2, np.float32), np.zeros(2, bool), {"mse": np.ones(2, np.float32)})
+    >>> len(join_scores([part, part]).score)
+    4
+    """
+    first = parts[0]
+    joined = Scores(
+        score=np.concatenate([part.score for part in parts]),
+        anomalous=np.concatenate([part.anomalous for part in parts]),
+        columns={name: np.concatenate([part.columns[name] for part in parts]) for name in first.columns},
+    )
+    if first.maps is not None:
+        joined = replace(joined, maps=[one for part in parts for one in part.maps or []])
+    if first.reconstructions is not None:
+        whole = np.concatenate([part.reconstructions for part in parts if part.reconstructions is not None])
+        joined = replace(joined, reconstructions=whole)
+    return joined
