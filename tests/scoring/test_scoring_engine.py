@@ -9,6 +9,7 @@ import torch
 from residua import metrics
 from residua.bundle import build_graph
 from residua.engines import score_with
+from residua.errors import ShapeError
 from residua.images import ImageSet
 from residua.models import ImageShape
 from residua.recipes import make_recipe
@@ -171,12 +172,17 @@ def test_every_error_kind_is_what_its_name_says(error, mixed):
 
 def test_the_graph_as_an_engine_gives_the_same_scores_maps_and_reconstructions(graph, mixed):
     whole = score_images(graph, mixed, batch_size=4, maps=True, reconstructions=True)
-    again = score_with(GraphEngine(graph, 4), mixed, maps=True, reconstructions=True)
+    again = score_with(GraphEngine(graph, 1, 4), mixed, maps=True, reconstructions=True)
     assert all(np.array_equal(columns(whole)[name], columns(again)[name]) for name in FIELDS)
     assert np.array_equal(whole.reconstructions, again.reconstructions)
     assert all(np.array_equal(one, other) for one, other in zip(whole.maps, again.maps, strict=True))
 
 
 def test_an_engine_that_gets_no_images_gives_no_scores(graph, mixed):
-    none = score_with(GraphEngine(graph, 4), mixed[:0], maps=True, reconstructions=True)
+    none = score_with(GraphEngine(graph, 1, 4), mixed[:0], maps=True, reconstructions=True)
     assert (len(none.score), none.maps, len(none.reconstructions)) == (0, [], 0)
+
+
+def test_an_engine_refuses_images_of_another_number_of_channels(graph):
+    with pytest.raises(ShapeError, match=r"must be grey.*Got colour"):
+        GraphEngine(graph, 1, 4).score([np.zeros((9, 9, 3), np.uint8)])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.errors import ShapeError
 from residua.images import ImageSet
 
 Progress = Callable[[int, int], None]
@@ -74,6 +75,17 @@ def score_with(
         if progress is not None:
             progress(done, len(images))
     return join_scores(parts) if parts else engine.score([], maps=maps, reconstructions=reconstructions)
+
+
+def check_channels(given: Iterable[int], channels: int) -> None:
+    """Refuse images whose numbers of channels are `given`, unless all are the model's."""
+    found = sorted(set(given) - {channels})
+    if found:
+        colour = {1: "grey (1 channel)", 3: "colour (3 channels)"}
+        raise ShapeError(
+            f"score: images must be {colour.get(channels, channels)} like those the model was trained on. "
+            f"Got {colour.get(found[0], found[0])}. Convert the images, or train a model on images of this kind."
+        )
 
 
 def join_scores(parts: Sequence[Scores]) -> Scores:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from residua.bundle import Bundle, BundleConfig, build_graph
+from residua.engines.interface import check_channels
 from residua.errors import InputError, ShapeError
 from residua.estimators.choosing import choose_recipe
 from residua.estimators.sizing import choose_size
@@ -259,12 +260,7 @@ def score_set(bundle: Bundle, images: ImageSet, **wanted: Any) -> Scores:
 
 def check_fits(config: BundleConfig, images: ImageSet) -> None:
     """Refuse images of another channel count than the model's."""
-    if images.channels != config.channels:
-        colour = {1: "grey (1 channel)", 3: "colour (3 channels)"}
-        raise ShapeError(
-            f"score: images must be {colour.get(config.channels, config.channels)} like those the model was trained on. "
-            f"Got {colour.get(images.channels, images.channels)}. Convert the images, or train a model on images of this kind."
-        )
+    check_channels([images.channels], config.channels)
 
 
 def default_policy(n_normals: int) -> str:

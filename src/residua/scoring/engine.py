@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from residua.engines import Scores
-from residua.engines.interface import Progress
+from residua.engines.interface import Progress, check_channels
 from residua.images import ImageSet
 from residua.scoring.graph import InferenceGraph, Scored
 from residua.scoring.prepare import Prepare
@@ -87,14 +87,16 @@ class GraphEngine:
 
     name = "torch"
 
-    def __init__(self, graph: InferenceGraph, batch_size: int) -> None:
-        self._graph, self.batch_size = graph, batch_size
+    def __init__(self, graph: InferenceGraph, channels: int, batch_size: int) -> None:
+        self._graph, self.channels, self.batch_size = graph, channels, batch_size
 
     def score(
         self, images: Sequence[NDArray[Any]], *, maps: bool = False, reconstructions: bool = False, columns: bool = True
     ) -> Scores:
         """Scores of decoded images in padded batches; `columns` come at no cost here, so they always do."""
-        chosen = ImageSet.from_arrays(images)
+        check_channels((image.shape[-1] for image in images), self.channels)
+        none = np.zeros((0, *self._graph.prepare.size, self.channels), np.uint8)
+        chosen = ImageSet.from_arrays(images if len(images) else none)
         return score_images(self._graph, chosen, batch_size=self.batch_size, maps=maps, reconstructions=reconstructions)
 
 
