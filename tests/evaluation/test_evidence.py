@@ -2,7 +2,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from residua.evaluation import Evidence, Gallery
+from residua.evaluation import Evidence, Gallery, Thumbnails
 from residua.exhibits import Exhibit, Picture
 
 
@@ -23,6 +23,11 @@ def full():
             "torn-groups": Exhibit(),
         },
         quarantined=(("x.png", "truncated"),),
+        baselines={"pca": rng.random(3)},
+        thumbnails=Thumbnails(np.array([1, 2]), small),
+        prevalence=0.1,
+        threshold_from="judged",
+        seed=3,
     )
 
 
@@ -36,6 +41,8 @@ def test_evidence_is_read_back_whole_with_the_pictures_of_its_findings(tmp_path)
     assert read.labels.tolist() == given.labels.tolist() and read.paths.tolist() == given.paths.tolist()
     assert read.quarantined == given.quarantined and read.gallery.reconstructions is None
     assert set(read.exhibits) == {"leakage", "torn-groups"} and read.exhibits["leakage"].caption == "Copies"
+    assert (read.seed, read.prevalence, read.threshold_from) == (3, 0.1, "judged")
+    assert np.array_equal(read.baselines["pca"], given.baselines["pca"]) and read.thumbnails.index.tolist() == [1, 2]
     pictures = read.exhibits["leakage"].groups[0].pictures
     assert [one.caption for one in pictures] == ["train/a", "test/b"]
     assert np.array_equal(pictures[1].pixels, given.gallery.images[1])
@@ -44,5 +51,6 @@ def test_evidence_is_read_back_whole_with_the_pictures_of_its_findings(tmp_path)
 def test_evidence_of_nothing_but_paths_comes_back_as_that(tmp_path):
     Evidence(paths=np.array(["a"])).save(tmp_path / "evidence.npz")
     read = Evidence.load(tmp_path / "evidence.npz")
-    empty = [getattr(read, one.name) for one in fields(read) if one.name not in ("paths",)]
+    told = ("paths", "seed", "threshold_from")
+    empty = [getattr(read, one.name) for one in fields(read) if one.name not in told]
     assert all(value is None or len(value) == 0 for value in empty)

@@ -48,7 +48,7 @@ class Outline(HTMLParser):
 
     @property
     def data(self):
-        return next(json.loads("".join(text)) for attrs, text in self.scripts if attrs.get("id") == "residua-data")
+        return next(json.loads("".join(text)) for attrs, text in self.scripts if attrs.get("id") == "residua-data")["jobs"]
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import BundleError
+from residua.evaluation.thumbnails import Thumbnails
 from residua.exhibits import Exhibit
 from residua.files import atomic_write
+
+ThresholdFrom = Literal["calibration", "judged", "elsewhere"]
+_TOLD = ("seed", "prevalence", "threshold_from")  # kept as JSON
+_DICTS = ("per_image", "history", "baselines")
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class Gallery:
     """A few images with what the model made of them, small enough to show.
 
     ``index`` says which image of the evidence each one is; pictures are uint8 (k, height, width, channels), error maps
-    float32 (k, height, width) with errors >= 0, masks bool (k, height, width).
+    float32 (k, height, width) with errors >= 0, masks bool (k, height, width). ``nearest`` are the training images that
+    are nearest to each, pixel by pixel, and ``nearest_paths`` their names.
     """
 
     index: NDArray[np.int64]
@@ -28,6 +34,8 @@ class Gallery:
     reconstructions: NDArray[np.uint8] | None = None
     error_maps: NDArray[np.float32] | None = None
     masks: NDArray[np.bool_] | None = None
+    nearest: NDArray[np.uint8] | None = None
+    nearest_paths: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,12 @@ class Evidence:
     ``scores`` are higher = more anomalous. ``per_image`` holds error columns by name (``mse``, ``mae``, ``psnr``, ``ssim``).
     ``is_anomalous`` means nothing where ``labelled`` is False. ``history`` holds columns by name, a row an epoch
     (``epoch``, ``train_loss``, ``validation_loss``, ``seconds``). ``probabilities`` is (n_images, n_classes) in the order
-    of ``classes``. ``exhibits`` holds, by the code of a finding, the pictures that show it.
+    of ``classes``. ``exhibits`` holds, by the code of a finding, the pictures that show it. ``baselines`` holds what the
+    baselines' figures are made of: for a detector the scores of each, else a column a metric (``pca/mse``).
+
+    ``seed`` is that of resampled intervals, ``prevalence`` the one that was stated to the policy, and ``threshold_from`` says
+    which scores the threshold comes from: ``calibration``, those carried here; ``judged``, the judged ones themselves;
+    ``elsewhere``, others. With these an evaluation can be made again from its evidence.
     """
 
     paths: NDArray[Any]
@@ -52,25 +65,29 @@ class Evidence:
     train_scores: NDArray[Any] | None = None
     per_image: dict[str, NDArray[Any]] = field(default_factory=dict)
     history: dict[str, NDArray[Any]] = field(default_factory=dict)
+    baselines: dict[str, NDArray[Any]] = field(default_factory=dict)
     gallery: Gallery | None = None
+    thumbnails: Thumbnails | None = None
     exhibits: dict[str, Exhibit] = field(default_factory=dict)
     quarantined: tuple[tuple[str, str], ...] = ()
+    seed: int = 0
+    prevalence: float | None = None
+    threshold_from: ThresholdFrom = "calibration"
 
     def save(self, path: str | Path) -> None:
         """Write everything into one ``.npz`` without pickle, atomically."""
-        flat: dict[str, NDArray[Any]] = {"quarantined": np.array(json.dumps(self.quarantined))}
+        told = {name: getattr(self, name) for name in ("quarantined", *_TOLD)}
+        flat: dict[str, NDArray[Any]] = {"told": np.array(json.dumps(told))}
         for spec in fields(self):
             value = getattr(self, spec.name)
-            if spec.name == "quarantined" or value is None:
+            if spec.name in told or value is None:
                 continue
             if spec.name == "exhibits":
                 for code, exhibit in value.items():
                     flat.update({f"exhibits/{code}/{name}": array for name, array in exhibit.to_arrays().items()})
-            elif isinstance(value, Gallery):
-                for part in fields(value):
-                    array = getattr(value, part.name)
-                    if array is not None:
-                        flat[f"gallery/{part.name}"] = array
+            elif isinstance(value, Gallery | Thumbnails):
+                parts = {part.name: getattr(value, part.name) for part in fields(value)}
+                flat.update({f"{spec.name}/{name}": _without_objects(one) for name, one in parts.items() if one is not None})
             elif isinstance(value, dict):
                 flat.update({f"{spec.name}/{name}": np.asarray(column) for name, column in value.items()})
             else:
@@ -84,28 +101,23 @@ class Evidence:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 flat = {name: archive[name] for name in archive.files}
+            told = json.loads(str(flat.pop("told")))
+            told["quarantined"] = tuple((str(where), str(why)) for where, why in told["quarantined"])
         except (OSError, ValueError, KeyError) as error:
             raise BundleError(
-                f"{path}: the evidence must be a whole .npz that residua wrote. Got: {error}. Run evaluate again."
+                f"{path}: the evidence must be a whole .npz that this version of residua wrote. Got: {error}. Run evaluate again."
             ) from error
-        groups: dict[str, dict[str, Any]] = {"per_image": {}, "history": {}, "gallery": {}, "exhibits": {}}
-        plain: dict[str, Any] = {}
+        parts: dict[str, Any] = {name: {} for name in (*_DICTS, "gallery", "thumbnails", "exhibits")}
         for name, array in flat.items():
             group, _, column = name.partition("/")
-            if column and group in groups:
-                groups[group][column] = array
-            elif name == "quarantined":
-                plain[name] = tuple((str(where), str(why)) for where, why in json.loads(str(array)))
+            if column and group in parts:
+                parts[group][column] = array
             else:
-                plain[name] = _with_missing(array) if name == "labels" else array
-        gallery = Gallery(**groups["gallery"]) if groups["gallery"] else None
-        return cls(
-            **plain,
-            per_image=groups["per_image"],
-            history=groups["history"],
-            gallery=gallery,
-            exhibits=_exhibits(groups["exhibits"]),
-        )
+                parts[name] = _with_missing(array) if name == "labels" else array
+        parts["gallery"] = Gallery(**parts["gallery"]) if parts["gallery"] else None
+        parts["thumbnails"] = Thumbnails(**parts["thumbnails"]) if parts["thumbnails"] else None
+        parts["exhibits"] = _exhibits(parts["exhibits"])
+        return cls(**parts, **told)
 
 
 def _exhibits(arrays: dict[str, NDArray[Any]]) -> dict[str, Exhibit]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,24 @@ def evaluate_reconstruction(
     >>> round(record.metrics["rmse"].value, 3)
     0.097
     """
+    evaluation, _ = judge_reconstruction(
+        images,
+        reconstructions,
+        ids=ids,
+        train_errors=train_errors,
+        baselines=baselines,
+        confidence=confidence,
+        seed=seed,
+        split=split,
+        provenance=provenance,
+    )
+    return evaluation
+
+
+def judge_reconstruction(
+    images: Any, reconstructions: Any, *, ids: Any = None, train_errors: Any = None, **options: Any
+) -> tuple[Evaluation, dict[str, NDArray[np.float64]]]:
+    """`evaluate_reconstruction`, and the columns its means were taken of: each metric of each image."""
     problems = Problems("evaluate_reconstruction")
     x, r, scale = to_unit_range(images, reconstructions, problems)
     train = None if train_errors is None else as_scores(np.atleast_1d(train_errors), name="train_errors", problems=problems)
@@ -93,14 +111,29 @@ def evaluate_reconstruction(
         same_length(problems, images=x, ids=ids)
     problems.raise_any()
     columns = per_image_errors(x, r)
+    return evaluate_errors(columns, train_errors=train, findings=(scale, _collapsed(x, r)), **options), columns
+
+
+def evaluate_errors(
+    columns: Mapping[str, NDArray[np.float64]],
+    *,
+    train_errors: NDArray[Any] | None = None,
+    baselines: Mapping[str, Any] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+    split: str = "test",
+    provenance: Mapping[str, Any] | None = None,
+    findings: Iterable[Finding | None] = (),
+) -> Evaluation:
+    """The record of a reconstructor from what `per_image_errors` gave, and the findings that took the pictures themselves."""
+    n_images = len(next(iter(columns.values())))
     estimates = {name: _mean(name, column, confidence, seed) for name, column in columns.items()}
     beside = {name: dict(values) for name, values in (baselines or {}).items()}
-    findings = [
-        scale,
+    found = [
+        *findings,
         _infinite(columns, estimates),
-        diagnostics.find_too_few_images({"test": len(x)}),
-        _collapsed(x, r),
-        None if train is None else diagnostics.find_overfitting(train, columns["mse"], confidence=confidence),
+        diagnostics.find_too_few_images({"test": n_images}),
+        None if train_errors is None else diagnostics.find_overfitting(train_errors, columns["mse"], confidence=confidence),
         diagnostics.find_not_better_than_baseline(
             "mse",
             estimates.get("mse", Estimate(value=None)),
@@ -110,13 +143,22 @@ def evaluate_reconstruction(
     ]
     return Evaluation(
         job="reconstruct",
-        n_images=len(x),
+        n_images=n_images,
         split=split,
         metrics=estimates,
         baselines=beside,
-        findings=tuple(finding for finding in findings if finding is not None),
+        findings=tuple(finding for finding in found if finding is not None),
         provenance=dict(provenance or {}),
     )
+
+
+def baseline_errors(columns: Mapping[str, NDArray[Any]], *, seed: int) -> dict[str, dict[str, Estimate]]:
+    """Means with intervals of what baselines reach, by baseline and metric, from columns named ``pca/mse``."""
+    estimates: dict[str, dict[str, Estimate]] = {}
+    for name, column in columns.items():
+        baseline, _, metric = name.partition("/")
+        estimates.setdefault(baseline, {})[metric] = mean_interval(column, seed=seed)
+    return estimates
 
 
 def per_image_errors(images: NDArray[Any], reconstructions: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
@@ -131,7 +173,7 @@ def _mean(name: str, column: NDArray[np.float64], confidence: float, seed: int) 
     return mean_interval(column, confidence=confidence, seed=seed, least=least, most=most)
 
 
-def _infinite(columns: dict[str, NDArray[np.float64]], estimates: dict[str, Estimate]) -> Finding | None:
+def _infinite(columns: Mapping[str, NDArray[np.float64]], estimates: dict[str, Estimate]) -> Finding | None:
     names = [name for name, estimate in estimates.items() if estimate.value is None]
     n_images = len(next(iter(columns.values())))
     if n_images == 0:

@@ -20,12 +20,18 @@ _MOST_UNTRAINED_IMAGES = 1000
 
 def baseline_arrays(bundle: Bundle, fitted_on: ImageSet, images: ImageSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Training images (a seeded sample of very many) and judged images, as the network sees them."""
-    if len(fitted_on) > MOST_BASELINE_IMAGES:
-        rows = np.random.default_rng(seed_of(bundle)).choice(len(fitted_on), MOST_BASELINE_IMAGES, replace=False)
-        fitted_on = fitted_on[np.sort(rows)]
+    fitted_on = sampled(fitted_on, seed_of(bundle))
     prepare = bundle.graph.prepare
     train, judged = (prepare_images(prepare, part, keep_float=True) for part in (fitted_on, images))
     return train.permute(0, 2, 3, 1).numpy(), judged.permute(0, 2, 3, 1).numpy()
+
+
+def sampled(fitted_on: ImageSet, seed: int) -> ImageSet:
+    """At most 20,000 of the training images, drawn by the seed."""
+    if len(fitted_on) <= MOST_BASELINE_IMAGES:
+        return fitted_on
+    rows = np.random.default_rng(seed).choice(len(fitted_on), MOST_BASELINE_IMAGES, replace=False)
+    return fitted_on[np.sort(rows)]
 
 
 def untrained_graph(bundle: Bundle, fitted_on: ImageSet) -> Any:

@@ -12,16 +12,19 @@ from numpy.typing import NDArray
 import residua
 from residua.baselines import DETECTORS, RECONSTRUCTORS
 from residua.bundle import Bundle, load_bundle
-from residua.estimators.fitting import anomalies_of, score_set
-from residua.evaluation import Evidence, evaluate_detection, evaluate_reconstruction
+from residua.errors import InputError
+from residua.estimators.fitting import anomalies_of, choose_operating_point, score_set
+from residua.evaluation import Evidence, evaluate_detection
+from residua.evaluation.evidence import ThresholdFrom
+from residua.evaluation.reconstruction import baseline_errors, judge_reconstruction
 from residua.experiment.again import fit_command
 from residua.experiment.beside import MOST_BASELINE_IMAGES, baseline_arrays, latent_of, seed_of, untrained_graph
 from residua.experiment.fit import Watcher
-from residua.experiment.gallery import choose_images, make_gallery
+from residua.experiment.gallery import choose_images, make_gallery, make_thumbnails
 from residua.experiment.parts import JudgedImages, other_images, own_test_images
 from residua.experiment.run_folder import RunFolder, RunState
-from residua.metrics import mean_interval, mse, psnr, ssim
-from residua.records import Estimate, Evaluation
+from residua.metrics import mse, psnr, ssim
+from residua.records import Evaluation
 from residua.report import write_json
 from residua.scoring.engine import prepare_images, score_images
 
@@ -68,6 +71,7 @@ def _judge_detection(folder: RunFolder, state: RunState, bundle: Bundle, judged:
     labelled = images.labelled if images.labels is not None and images.normal is not None else np.zeros(len(images), np.bool_)
     labels = np.array([bool(flag) if known else None for flag, known in zip(is_anomalous, labelled, strict=True)], dtype=object)
     training = folder.read_training()
+    baselines = _detection_baselines(bundle, judged) if judged.fitted_on is not None else {}
     evaluation = evaluate_detection(
         labels,
         scores.score,
@@ -75,7 +79,7 @@ def _judge_detection(folder: RunFolder, state: RunState, bundle: Bundle, judged:
         masks=list(images.masks) if has_masks else None,
         maps=scores.maps,
         train_scores=training.get("train_scores"),
-        baselines=_detection_baselines(bundle, judged) if judged.fitted_on is not None else None,
+        baselines=baselines,
         seed=state.options.settings.seed,
         split=judged.part,
         provenance=_provenance(folder, state, bundle, judged),
@@ -96,6 +100,10 @@ def _judge_detection(folder: RunFolder, state: RunState, bundle: Bundle, judged:
             "train_scores": training.get("train_scores"),
             "calibration_scores": bundle.calibration_scores,
             "calibration_is_anomalous": bundle.calibration_is_anomalous,
+            "baselines": baselines,
+            "threshold_from": _threshold_from(bundle),
+            "seed": state.options.settings.seed,
+            "thumbnails": make_thumbnails(bundle, images, scores.score, known),
         },
     )
 
@@ -105,18 +113,20 @@ def _judge_reconstruction(folder: RunFolder, state: RunState, bundle: Bundle, ju
     prepared = prepare_images(bundle.graph.prepare, images, keep_float=True).permute(0, 2, 3, 1).numpy()
     scores = score_set(bundle, images, reconstructions=True)
     training = folder.read_training()
-    evaluation = evaluate_reconstruction(
+    beside = _reconstruction_baselines(bundle, judged, prepared) if judged.fitted_on is not None else {}
+    seed = state.options.settings.seed
+    evaluation, columns = judge_reconstruction(
         prepared,
         scores.reconstructions,
         ids=images.paths,
         train_errors=training.get("train_mse"),
-        baselines=_reconstruction_baselines(bundle, judged, prepared) if judged.fitted_on is not None else None,
-        seed=state.options.settings.seed,
+        baselines=baseline_errors(beside, seed=seed),
+        seed=seed,
         split=judged.part,
         provenance=_provenance(folder, state, bundle, judged),
     )
-    columns = {**scores.columns, "psnr": psnr(prepared, scores.reconstructions).astype(np.float32)}
-    return _result(folder, bundle, judged, evaluation, columns, choose_images(scores.columns["mse"], None, None), {})
+    more = {"baselines": beside, "train_scores": training.get("train_mse"), "seed": seed}
+    return _result(folder, bundle, judged, evaluation, columns, choose_images(columns["mse"], None, None), more)
 
 
 def _result(  # noqa: PLR0917
@@ -124,7 +134,7 @@ def _result(  # noqa: PLR0917
     bundle: Bundle,
     judged: JudgedImages,
     evaluation: Evaluation,
-    columns: dict[str, NDArray[np.float32]],
+    columns: dict[str, NDArray[Any]],
     shown: NDArray[np.int64],
     more: dict[str, Any],
 ) -> Judged:
@@ -137,14 +147,14 @@ def _result(  # noqa: PLR0917
         labels=judged.images.labels,
         per_image=dict(columns),
         history=history,
-        gallery=make_gallery(bundle, judged.images, shown),
+        gallery=make_gallery(bundle, judged.images, shown, judged.fitted_on),
         quarantined=tuple((path, reason) for path, reason in judged.images.quarantined),
         **more,
     )
     return Judged(evaluation, evidence)
 
 
-def _detection_baselines(bundle: Bundle, judged: JudgedImages) -> dict[str, NDArray[np.float32]]:
+def _detection_baselines(bundle: Bundle, judged: JudgedImages) -> dict[str, NDArray[Any]]:
     assert judged.fitted_on is not None
     train, images = baseline_arrays(bundle, judged.fitted_on, judged.images)
     seed, latent = seed_of(bundle), latent_of(bundle)
@@ -155,7 +165,8 @@ def _detection_baselines(bundle: Bundle, judged: JudgedImages) -> dict[str, NDAr
 
 def _reconstruction_baselines(
     bundle: Bundle, judged: JudgedImages, prepared: NDArray[np.float32]
-) -> dict[str, dict[str, Estimate]]:
+) -> dict[str, NDArray[np.float64]]:
+    """Each baseline's error of each image, under names like ``pca/mse``."""
     assert judged.fitted_on is not None
     train, _ = baseline_arrays(bundle, judged.fitted_on, judged.images)
     seed, latent = seed_of(bundle), latent_of(bundle)
@@ -163,13 +174,25 @@ def _reconstruction_baselines(
     graph = untrained_graph(bundle, judged.fitted_on)
     untrained = score_images(graph, judged.images, batch_size=bundle.config.batch_size, reconstructions=True).reconstructions
     return {
-        name: {
-            metric: mean_interval(measure(prepared, np.clip(rebuilt, 0, 1)), seed=seed)
-            for metric, measure in _BASELINE_METRICS.items()
-        }
+        f"{name}/{metric}": measure(prepared, np.clip(rebuilt, 0, 1))
         for name, rebuilt in {"untrained": untrained, **made}.items()
         if rebuilt is not None
+        for metric, measure in _BASELINE_METRICS.items()
     }
+
+
+def _threshold_from(bundle: Bundle) -> ThresholdFrom:
+    """Whether the stored calibration scores give the bundle's threshold; `residua threshold RUN SOURCE` takes others."""
+    point = bundle.config.operating_point
+    if point is None:
+        return "calibration"
+    confidence = next((rate.confidence for rate in point.rates.values()), 0.95)
+    scores, flags = bundle.calibration_scores, bundle.calibration_is_anomalous
+    try:
+        again = choose_operating_point(scores, flags, point.policy, confidence=confidence)
+    except InputError:
+        return "elsewhere"
+    return "calibration" if again.threshold == point.threshold else "elsewhere"
 
 
 def _provenance(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from residua.bundle import Bundle
 from residua.estimators.fitting import score_set
-from residua.evaluation import Gallery
+from residua.evaluation import Gallery, Thumbnails, choose_thumbnails, thumbnail_size
+from residua.experiment.beside import sampled, seed_of
 from residua.images import ImageSet
 from residua.scoring.engine import prepare_images
 from residua.scoring.prepare import Prepare
 
 _EACH = 8
+_ASKED_AT_ONCE = 64
 _MASK_SHARE = 0.25  # of a picture's pixel that has to be defective to be outlined: thin cracks stay visible
 
 
@@ -32,8 +34,8 @@ def choose_images(scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None, 
     return np.unique(np.concatenate(chosen)).astype(np.int64)
 
 
-def make_gallery(bundle: Bundle, images: ImageSet, index: NDArray[np.int64]) -> Gallery:
-    """Input, reconstruction, error map and mask of the chosen images, at the network's resolution."""
+def make_gallery(bundle: Bundle, images: ImageSet, index: NDArray[np.int64], fitted_on: ImageSet | None) -> Gallery:
+    """Input, reconstruction, error map and mask of the chosen images, and the training image nearest to each."""
     shown = images[index]
     prepare = bundle.graph.prepare
     prepared = prepare_images(prepare, shown, keep_float=True)
@@ -41,13 +43,54 @@ def make_gallery(bundle: Bundle, images: ImageSet, index: NDArray[np.int64]) -> 
         maps = _network_maps(bundle, prepared)
     scores = score_set(bundle, shown, reconstructions=True)
     assert scores.reconstructions is not None
+    nearest = None if fitted_on is None else nearest_images(bundle, fitted_on, shown)
     return Gallery(
         index=index,
-        images=_as_uint8(prepared.permute(0, 2, 3, 1).numpy()),
+        images=_as_uint8(_as_arrays(prepared)),
         reconstructions=_as_uint8(scores.reconstructions),
         error_maps=maps,
         masks=_masks(prepare, shown) if shown.has_masks else None,
+        nearest=None if nearest is None else _as_uint8(_as_arrays(prepare_images(prepare, nearest, keep_float=True))),
+        nearest_paths=None if nearest is None else nearest.paths,
     )
+
+
+def nearest_images(bundle: Bundle, fitted_on: ImageSet, shown: ImageSet) -> ImageSet:
+    """For each shown image the training image that is nearest to it, pixel by pixel, compared at 32 pixels at most."""
+    fitted_on, small = sampled(fitted_on, seed_of(bundle)), _smaller(bundle, 32)
+    known, asked = (_as_arrays(prepare_images(small, part, keep_float=True)) for part in (fitted_on, shown))
+    return fitted_on[nearest_rows(known, asked)]
+
+
+def nearest_rows(known: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Which of `known` is nearest to each of `asked` by Euclidean distance; the first of several."""
+    flat, wanted = (array.reshape(len(array), -1) for array in (known, asked))
+    squares = np.einsum("ij,ij->i", flat, flat)
+    best = np.empty(len(wanted), np.int64)
+    for start in range(0, len(wanted), _ASKED_AT_ONCE):
+        part = slice(start, start + _ASKED_AT_ONCE)
+        best[part] = (squares - 2 * wanted[part] @ flat.T).argmin(axis=1)
+    return best
+
+
+def make_thumbnails(bundle: Bundle, images: ImageSet, scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None) -> Thumbnails:
+    """Small pictures of the judged images, as the network sees them."""
+    index = choose_thumbnails(scores, is_anomalous)
+    prepare = bundle.graph.prepare
+    small = Prepare(thumbnail_size(len(index), prepare.size), prepare.aspect)
+    chosen = images if len(index) == len(images) else images[index]
+    return Thumbnails(index, _as_uint8(_as_arrays(prepare_images(small, chosen, keep_float=True))))
+
+
+def _smaller(bundle: Bundle, side: int) -> Prepare:
+    prepare = bundle.graph.prepare
+    share = min(1.0, side / max(prepare.size))
+    height, width = (max(1, round(length * share)) for length in prepare.size)
+    return Prepare((height, width), prepare.aspect)
+
+
+def _as_arrays(prepared: torch.Tensor) -> NDArray[np.float32]:
+    return np.ascontiguousarray(prepared.permute(0, 2, 3, 1).numpy())
 
 
 def _network_maps(bundle: Bundle, prepared: torch.Tensor) -> NDArray[np.float32]:

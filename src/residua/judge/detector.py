@@ -46,6 +46,9 @@ def judge_scores(given: Inputs, values: Any, decision: Decision, seed: int) -> t
         calibration_scores=calibration,
         calibration_is_anomalous=None if of_calibration is None else of_calibration.is_anomalous,
         train_scores=train,
+        seed=seed,
+        prevalence=decision.prevalence,
+        threshold_from="calibration" if calibration is not None or decision.policy is None else "judged",
     )
     return evaluation, evidence
 

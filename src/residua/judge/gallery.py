@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.evaluation import Gallery
+from residua.evaluation import Gallery, Thumbnails, choose_thumbnails, thumbnail_size
+from residua.images.resize import resize
 
 _WORST, _BEST = 12, 4
 
@@ -31,6 +32,16 @@ def worst_images(images: NDArray[Any], reconstructions: NDArray[Any], errors: ND
         reconstructions=_as_bytes(r),
         error_maps=np.square(x - r).mean(axis=3).astype(np.float32),
     )
+
+
+def small_images(images: NDArray[Any], errors: NDArray[np.float64]) -> Thumbnails | None:
+    """Thumbnails of the images (of 10,000 at most); None for images without height or odd channels."""
+    if len(images) == 0 or images.shape[1] == 1 or images.shape[3] not in (1, 3):
+        return None
+    index = choose_thumbnails(errors)
+    size = thumbnail_size(len(index), (images.shape[1], images.shape[2]))
+    parts = (index[start : start + 256] for start in range(0, len(index), 256))
+    return Thumbnails(index, np.concatenate([_as_bytes(resize(_as_unit(images[part]), size)) for part in parts]))
 
 
 def _as_unit(array: NDArray[Any]) -> NDArray[np.float32]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import PolicyError
-from residua.evaluation import Evidence, evaluate_classification, evaluate_reconstruction
+from residua.evaluation import Evidence, evaluate_classification
 from residua.evaluation.labels import without_missing
-from residua.evaluation.reconstruction import per_image_errors
+from residua.evaluation.reconstruction import judge_reconstruction
 from residua.evaluation.scales import to_unit_range
 from residua.judge import reading
 from residua.judge.detector import judge_scores
-from residua.judge.gallery import worst_images
+from residua.judge.gallery import small_images, worst_images
 from residua.judge.inputs import Decision, Inputs, check_combination
 from residua.judge.metric import asked_for
 from residua.metrics._classes import classified
@@ -139,22 +138,29 @@ def _judge_classes(given: Inputs, labels: Any, predictions: Any, decision: Decis
     read = classified("judge", kept, np.asarray(predictions)[known], None)
     hard = np.eye(len(read.classes), dtype=np.float32)[read.predicted]
     shown = hard if read.probabilities is None else read.probabilities
-    return evaluation, Evidence(paths=names[known], labels=kept.astype(object), probabilities=shown, classes=read.classes)
+    true = kept.astype(object)
+    return evaluation, Evidence(paths=names[known], labels=true, probabilities=shown, classes=read.classes, seed=seed)
 
 
 def _judge_pictures(given: Inputs, decision: Decision, seed: int) -> tuple[Evaluation, Evidence]:
     """Judge reconstructions; with labels, a threshold or a policy, their mse as a detector's score too."""
     images, reconstructions = (None if column is None else column.values for column in (given.images, given.reconstructions))
     train = None if given.train_scores is None else given.train_scores.values
-    evaluation = evaluate_reconstruction(images, reconstructions, train_errors=train, confidence=decision.confidence, seed=seed)
+    evaluation, columns = judge_reconstruction(
+        images, reconstructions, train_errors=train, confidence=decision.confidence, seed=seed
+    )
     x, r, _ = to_unit_range(images, reconstructions, Problems("judge"))
-    columns: dict[str, NDArray[Any]] = dict(per_image_errors(x, r))
-    gallery = worst_images(x, r, columns["mse"])
+    pictures: dict[str, Any] = {
+        "per_image": dict(columns),
+        "gallery": worst_images(x, r, columns["mse"]),
+        "thumbnails": small_images(x, columns["mse"]),
+    }
     if given.labels is None and decision.threshold is None and decision.policy is None:
-        return evaluation, Evidence(paths=given.names(len(x)), per_image=columns, gallery=gallery)
+        train_errors = None if train is None else np.atleast_1d(np.asarray(train))
+        plain = Evidence(paths=given.names(len(x)), train_scores=train_errors, seed=seed)
+        return evaluation, replace(plain, **pictures)
     detection, evidence = judge_scores(given, columns["mse"], decision, seed)
     told = {finding.code for finding in detection.findings}
     more = tuple(finding for finding in evaluation.findings if finding.code not in told)
     merged = {"metrics": {**detection.metrics, **evaluation.metrics}, "findings": (*detection.findings, *more)}
-    kept = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
-    return detection.model_copy(update=merged), Evidence(**{**kept, "per_image": columns, "gallery": gallery})
+    return detection.model_copy(update=merged), replace(evidence, **pictures)

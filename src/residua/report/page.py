@@ -18,7 +18,7 @@ from residua.records import Evaluation
 from residua.report import classes, interactive, numbers, sections, words
 from residua.report.gallery import gallery
 from residua.report.markup import Html, element, join, render
-from residua.report.payload import job_payload
+from residua.report.payload import report_payload
 
 # With d3 and Plot (0.5 MB) and the numbers of 10,000 images (1 to 2 MB) a page stays well under ten megabytes.
 _PICTURE_BUDGET = 4_500_000
@@ -74,7 +74,7 @@ def page(title: str, jobs: Sequence[Job], *, subtitle: str | None = None) -> str
     """The whole page as text."""
     keys = [f"job{number}" for number in range(len(jobs))]
     body = join(_tabs(keys, jobs), (_job(key, *job, len(jobs)) for key, job in zip(keys, jobs, strict=True)))
-    data = {key: job_payload(*job) for key, job in zip(keys, jobs, strict=True)}
+    data = report_payload(dict(zip(keys, jobs, strict=True)))
     scripts = [_asset(name) for name in _SCRIPTS]
     return string.Template(_asset("report.html")).substitute(
         policy=_policy(scripts),

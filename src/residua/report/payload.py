@@ -1,8 +1,8 @@
-"""The numbers a page carries for its script: scores bit for bit, histograms, curves, the per-image table."""
+"""The numbers a page carries: scores bit for bit, histograms, curves, the per-image table, and the record itself."""
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,29 @@ from residua.evaluation.evidence import Evidence
 from residua.exhibits import Histogram
 from residua.metrics.ranking import precision_recall_curve, roc_curve
 from residua.records import Evaluation
-from residua.report.public import plain
+from residua.report.packing import packed
+from residua.report.public import plain, to_json
 
+FORMAT, FORMAT_VERSION = "residua-report", 1
 UNKNOWN = 2
 _VERTICES = 400
 
 
+def report_payload(jobs: Mapping[str, tuple[Evaluation, Evidence]]) -> dict[str, Any]:
+    """Everything a page carries: for each job what its script draws and what its figures are made of."""
+    return {"format": FORMAT, "format_version": FORMAT_VERSION, "jobs": {key: job_payload(*job) for key, job in jobs.items()}}
+
+
 def job_payload(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any]:
-    """What ``report.js`` needs for one job; strict JSON (arrays are base64 of little-endian bytes)."""
+    """One job; strict JSON, arrays packed."""
     point = evaluation.operating_point
     return {
         "job": evaluation.job,
         "split": evaluation.split,
         "threshold": None if point is None else point.threshold,
         "policy": None if point is None else point.policy,
+        "record": to_json(evaluation),
+        "sources": _sources(evidence),
         "scores": packed(evidence.scores),
         "truth": packed(truth(evidence)),
         "histogram": histogram(evaluation, evidence),
@@ -35,16 +44,19 @@ def job_payload(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def packed(array: NDArray[Any] | None) -> dict[str, str] | None:
-    """An array as its dtype and the base64 of its little-endian bytes: exact, and half the size of decimal digits."""
-    if array is None:
-        return None
-    array = np.asarray(array)
-    if array.dtype.kind == "f":
-        array = array.astype("<f4" if array.dtype.itemsize <= 4 else "<f8")
-    elif array.dtype != np.uint8:
-        array = array.astype("<f8")
-    return {"dtype": array.dtype.str, "data": base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")}
+def _sources(evidence: Evidence) -> dict[str, Any]:
+    """What the figures are made of beside scores, labels and the table's columns: `residua verify` makes them again from it."""
+    return {
+        "train_scores": packed(evidence.train_scores),
+        "calibration_scores": packed(evidence.calibration_scores),
+        "calibration_is_anomalous": packed(evidence.calibration_is_anomalous),
+        "baselines": {name: packed(column) for name, column in evidence.baselines.items()},
+        "probabilities": packed(evidence.probabilities),
+        "classes": None if evidence.classes is None else [str(one) for one in np.asarray(evidence.classes).tolist()],
+        "seed": evidence.seed,
+        "prevalence": evidence.prevalence,
+        "threshold_from": evidence.threshold_from,
+    }
 
 
 def truth(evidence: Evidence) -> NDArray[np.uint8] | None:
@@ -71,6 +83,8 @@ def _series(evaluation: Evaluation, evidence: Evidence) -> tuple[dict[str, NDArr
     if evidence.scores is None:
         name = next((name for name in ("mse", "mae") if name in evidence.per_image), None)
         values = {} if name is None else {"images": np.asarray(evidence.per_image[name], np.float64)}
+        if name == "mse" and evidence.train_scores is not None:
+            values["train"] = np.asarray(evidence.train_scores, np.float64)
         return values, name or ""
     scores, known = np.asarray(evidence.scores, np.float64), truth(evidence)
     if known is None or evaluation.job != "detect":

@@ -399,7 +399,7 @@
     choose(0);
   }
 
-  const jobs = Object.entries(data).map(([key, payload]) => new Job(key, payload));
+  const jobs = Object.entries(data.jobs).map(([key, payload]) => new Job(key, payload));
   window.residua = {jobs};
   for (const job of jobs) { bringThreshold(job); bringGallery(job); bringTable(job); bringCharts(job); }
   bringTabs(jobs);
