@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from residua.errors import ImageError
-from residua.images.listing import read_bytes
+from residua.images.stores import read_bytes
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 SUFFIXES = frozenset({

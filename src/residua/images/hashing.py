@@ -1,4 +1,7 @@
-"""Hashes that prove which images were seen: one of the bytes, one of the decoded pixels, one over a set."""
+"""Hashes that prove which images were seen: one of the bytes, one of the decoded pixels, one over a set.
+
+A column of hashes is an array of raw digests, uint8 (n_images, bytes): a million take 16 or 32 MB, as text seven times that.
+"""
 
 from __future__ import annotations
 
@@ -9,47 +12,81 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+BYTES, PIXELS = 32, 16
+"""Bytes of a digest: SHA-256 of what was read, BLAKE2b-128 of what it decoded to."""
 
-def byte_hash(data: bytes | memoryview) -> str:
-    """SHA-256 of encoded bytes, in hex."""
-    return hashlib.sha256(data).hexdigest()
+_CHUNK = 65536
 
 
-def pixel_hash(pixels: NDArray[Any]) -> str:
-    """BLAKE2b-128 of one decoded image, its shape and type, in hex: equal for equal pictures in different files.
+def byte_digest(data: bytes | memoryview) -> bytes:
+    """SHA-256 of encoded bytes."""
+    return hashlib.sha256(data).digest()
+
+
+def pixel_digest(pixels: NDArray[Any]) -> bytes:
+    """BLAKE2b-128 of one decoded image, its shape and type: equal for equal pictures in different files.
 
     Examples
     --------
-    >>> pixel_hash(np.zeros((2, 3, 1), np.uint8))[:8]
+    >>> pixel_digest(np.zeros((2, 3, 1), np.uint8)).hex()[:8]
     '3b997598'
     """
-    digest = hashlib.blake2b(_prefix(pixels.shape, pixels.dtype), digest_size=16)
+    digest = hashlib.blake2b(_prefix(pixels.shape, pixels.dtype), digest_size=PIXELS)
     digest.update(np.ascontiguousarray(pixels).data)
-    return digest.hexdigest()
+    return digest.digest()
 
 
-def row_pixel_hashes(array: NDArray[Any]) -> list[str]:
-    """`pixel_hash` of each image of (n, h, w, c); a colour image that holds only grey is hashed as grey, as files are."""
+def row_pixel_digests(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """`pixel_digest` of each image of (n, h, w, c); a colour image that holds only grey is hashed as grey, as files are."""
     if array.shape[-1] == 3:
         grey = _is_grey(array)
-        return [pixel_hash(image[..., :1] if flat else image) for image, flat in zip(array, grey, strict=True)]
-    start = hashlib.blake2b(_prefix(array.shape[1:], array.dtype), digest_size=16)
-    hashes = []
-    for row in _rows(array):
+        digests = (pixel_digest(image[..., :1] if flat else image) for image, flat in zip(array, grey, strict=True))
+        return column(digests, PIXELS, len(array))
+    start = hashlib.blake2b(_prefix(array.shape[1:], array.dtype), digest_size=PIXELS)
+
+    def digest_of(row: Any) -> bytes:
         digest = start.copy()
         digest.update(row)
-        hashes.append(digest.hexdigest())
-    return hashes
+        return digest.digest()
+
+    return column(map(digest_of, _rows(array)), PIXELS, len(array))
 
 
-def row_byte_hashes(array: NDArray[Any]) -> list[str]:
+def row_byte_digests(array: NDArray[Any]) -> NDArray[np.uint8]:
     """SHA-256 of the raw bytes of each image of (n, h, w, c)."""
-    return [hashlib.sha256(row).hexdigest() for row in _rows(array)]
+    return column((hashlib.sha256(row).digest() for row in _rows(array)), BYTES, len(array))
 
 
-def fingerprint(hashes: Iterable[str]) -> str:
-    """One hex string over a set of hashes; the order does not matter, how often each occurs does."""
-    return hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()
+def column(digests: Iterable[bytes], width: int, n: int) -> NDArray[np.uint8]:
+    """`n` digests of `width` bytes below each other, uint8 (n, width)."""
+    result = np.empty((n, width), np.uint8)
+    for row, digest in enumerate(digests):
+        result[row] = np.frombuffer(digest, np.uint8)
+    return result
+
+
+def in_hex(digests: NDArray[np.uint8]) -> NDArray[Any]:
+    """Digests as an object array of hex texts."""
+    texts = np.empty(len(digests), object)
+    texts[:] = [digest.tobytes().hex() for digest in digests]
+    return texts
+
+
+def fingerprint(digests: NDArray[np.uint8]) -> str:
+    r"""One hex string over a set of digests; the order does not matter, how often each occurs does.
+
+    Examples
+    --------
+    >>> two = np.array([[1, 2], [0, 255]], np.uint8)
+    >>> fingerprint(two) == fingerprint(two[::-1]) == hashlib.sha256(b"00ff\n0102").hexdigest()
+    True
+    """
+    order = np.lexsort(digests.T[::-1])
+    whole = hashlib.sha256()
+    for start in range(0, len(order), _CHUNK):
+        lines = "\n".join(digest.tobytes().hex() for digest in digests[order[start : start + _CHUNK]])
+        whole.update((("\n" if start else "") + lines).encode())
+    return whole.hexdigest()
 
 
 def _prefix(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
@@ -57,8 +94,10 @@ def _prefix(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
 
 
 def _rows(array: NDArray[Any]) -> Iterable[Any]:
-    flat = np.ascontiguousarray(array).reshape(len(array), -1)
-    return (row.data for row in flat)
+    """Each image's bytes; a block at a time where the array lies on disk or is not contiguous."""
+    for start in range(0, len(array), _CHUNK):
+        flat = np.ascontiguousarray(array[start : start + _CHUNK]).reshape(len(array[start : start + _CHUNK]), -1)
+        yield from (row.data for row in flat)
 
 
 def _is_grey(array: NDArray[Any]) -> list[bool]:

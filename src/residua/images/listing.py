@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import ImageError
+from residua.images.columns import taken, texts
+from residua.images.stores import Store
 
 PARTS = ("train", "calibration", "test")
 
@@ -44,7 +48,7 @@ class Options:
 
 
 class Encoded(Protocol):
-    """Images that still have to be decoded, by position."""
+    """Images that still have to be decoded, by position; picklable."""
 
     def __len__(self) -> int:
         """The number of images."""
@@ -54,59 +58,142 @@ class Encoded(Protocol):
         """The encoded bytes of one image; `ImageError` where there are none."""
         ...
 
+    def part(self, rows: NDArray[np.int64]) -> Encoded:
+        """These images alone."""
+        ...
+
 
 @dataclass(frozen=True)
 class Files:
-    """Encoded images that are files on disk."""
+    """Encoded images that are a file each; ``names`` are relative to the store, as `texts`."""
 
-    paths: Sequence[Path]
+    store: Store
+    names: NDArray[Any]
+    byte_limit: int
+
+    @classmethod
+    def of(cls, store: Store, names: Sequence[str], byte_limit: int) -> Encoded:
+        """Files by name; names that are no UTF-8, which some file systems hold, are kept apart."""
+        odd = {row: name for row, name in enumerate(names) if not _is_utf8(name)}
+        column = texts("" if row in odd else name for row, name in enumerate(names)) if odd else texts(names)
+        return OddFiles(store, column, byte_limit, odd) if odd else cls(store, column, byte_limit)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, index: int) -> bytes:
+        """The bytes of one file."""
+        return self.store.read(str(self.names[index]), self.byte_limit)
+
+    def part(self, rows: NDArray[np.int64]) -> Encoded:
+        """These files alone."""
+        return Files(self.store, self.names[rows], self.byte_limit)
+
+
+@dataclass(frozen=True)
+class OddFiles(Files):
+    """Files of which a few have names that are no text; those are held by row."""
+
+    odd: dict[int, str]
+
+    def read(self, index: int) -> bytes:
+        """The bytes of one file."""
+        return self.store.read(self.odd.get(index, str(self.names[index])), self.byte_limit)
+
+    def part(self, rows: NDArray[np.int64]) -> Encoded:
+        """These files alone."""
+        odd = {new: self.odd[old] for new, old in enumerate(rows.tolist()) if old in self.odd}
+        return OddFiles(self.store, self.names[rows], self.byte_limit, odd)
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Encoded images that are ranges of larger files: of tar shards."""
+
+    store: Store
+    shards: tuple[str, ...]
+    shard: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
     byte_limit: int
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.starts)
 
     def read(self, index: int) -> bytes:
-        """The bytes of one file; nothing but a regular file is opened, so that a pipe cannot make us wait."""
-        return read_bytes(self.paths[index], self.byte_limit)
+        """The bytes of one range."""
+        size = int(self.sizes[index])
+        if size > self.byte_limit:
+            raise ImageError(f"the file holds {size:,} bytes, more than the {self.byte_limit:,} that its pixels could need")
+        return self.store.read_range(self.shards[self.shard[index]], int(self.starts[index]), size)
+
+    def part(self, rows: NDArray[np.int64]) -> Encoded:
+        """These ranges alone."""
+        return replace(self, shard=self.shard[rows], starts=self.starts[rows], sizes=self.sizes[rows])
 
 
-def read_bytes(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes; `ImageError` says in plain words why not."""
-    try:
-        if not path.is_file():
-            raise ImageError("not a regular file" if path.exists() else "there is no such file")
-        size = path.stat().st_size
-        if size > limit:
-            raise ImageError(f"the file holds {size:,} bytes, more than the {limit:,} that its pixels could need")
-        with path.open("rb") as file:
-            return file.read(limit + 1)
-    except (OSError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from error
+@dataclass(frozen=True)
+class Joined:
+    """The images of several contents, one after the other."""
+
+    contents: tuple[Encoded, ...]
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        return np.cumsum([len(content) for content in self.contents])
+
+    def read(self, index: int) -> bytes:
+        """The bytes of one image, of the content that holds it."""
+        which = int(np.searchsorted(self._ends, index, "right"))
+        return self.contents[which].read(index - int(self._ends[which] - len(self.contents[which])))
+
+    def part(self, rows: NDArray[np.int64]) -> Encoded:
+        """These images alone; rows ascend."""
+        which = np.searchsorted(self._ends, rows, "right")
+        starts = self._ends - [len(content) for content in self.contents]
+        return Joined(tuple(self.contents[one].part(rows[which == one] - starts[one]) for one in np.unique(which).tolist()))
 
 
 @dataclass(frozen=True)
 class Listing:
     """A source as found: a row an image, the same length in every column.
 
-    ``content`` is either an array of pixels, (n, h, w, c) uint8 or float32 in [0, 1], or `Encoded` images.
+    ``content`` is either an array of pixels, (n, h, w, c) uint8 or float32 in [0, 1], or `Encoded` images. Names are `texts`
+    where there may be very many; labels, parts and groups then share equal objects.
     ``splits`` holds ``train``, ``calibration``, ``test``, or is None where the source has no split.
     """
 
     kind: str
-    names: Sequence[str]
+    names: Sequence[str] | NDArray[Any]
     content: NDArray[Any] | Encoded
     labels: Sequence[Any] | NDArray[Any] | None = None
-    splits: Sequence[str] | None = None
-    groups: Sequence[str | None] | None = None
+    splits: Sequence[str] | NDArray[Any] | None = None
+    groups: Sequence[str | None] | NDArray[Any] | None = None
     masks: Sequence[Path | None] | None = None
     quarantined: Sequence[Quarantined] = ()
     notes: Sequence[str] = ()
     normal: str | None = None
     formats: dict[str, int] = field(default_factory=dict)
 
+    def part(self, start: int, stop: int) -> Listing:
+        """The rows from `start` up to `stop`, without what was said of the whole."""
+        rows = np.arange(start, min(stop, len(self.names)))
+        content = self.content[rows] if isinstance(self.content, np.ndarray) else self.content.part(rows)
+        columns = {name: taken(getattr(self, name), rows) for name in ("names", "labels", "splits", "groups", "masks")}
+        return replace(self, content=content, **columns, quarantined=(), notes=())
+
 
 def count(n: int, noun: str) -> str:
     """``1 image``, ``1,200 images``."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import ImageError, RangeError, SourceError
 from residua.images.arrays import as_labels
-from residua.images.decoding import Decoded, decode, decode_mask, quiet_pillow
-from residua.images.hashing import byte_hash, pixel_hash
+from residua.images.columns import shared, taken, texts
+from residua.images.decoding import decode, decode_mask, quiet_pillow
+from residua.images.hashing import BYTES, PIXELS, byte_digest, pixel_digest
 from residua.images.imageset import ImageSet, Table, as_texts, known_labels
 from residua.images.listing import Encoded, Listing, Options, Progress, Quarantined, count
-from residua.images.pixels import WORKERS, Decodable, InArray, Pixels, strings
+from residua.images.pixels import WORKERS, Decodable, InArray, Pixels, decoders
 from residua.images.sources import list_source
 from residua.images.splits import groups_in_two_splits, make_splits
 
@@ -34,6 +35,8 @@ _NOTES = {
     "reduced": "{} 16-bit colour, of which the decoder gives 8 bits",
     "exif": "{} EXIF data that cannot be read: taken as they lie",
 }
+
+_OBJECT = 200  # bytes that an array costs beside its pixels
 
 
 def load_images(
@@ -118,12 +121,22 @@ class _Seen:
     """What one decoding told: the image's facts, its pixels where memory has room for them, and faults."""
 
     size: tuple[int, int] = (0, 0)
-    pixel_hash: str = ""
-    byte_hash: str = ""
-    decoded: Decoded | None = None
+    pixel_digest: bytes = b""
+    byte_digest: bytes = b""
+    fact: _Fact | None = None
     pixels: NDArray[Any] | None = None
     reason: str | None = None
     mask_reason: str | None = None
+
+
+class _Fact(NamedTuple):
+    """What kind of file an image came from; few kinds occur, so they are counted, not listed."""
+
+    format: str
+    mode: str
+    dtype: str
+    channels: int
+    done: frozenset[str]
 
 
 class _Reader:
@@ -139,9 +152,9 @@ class _Reader:
         """What each image told, in order; never more than a few are in flight."""
         n = len(self._encoded)
         waiting: deque[Future[_Seen]] = deque()
-        with quiet_pillow(), ThreadPoolExecutor(WORKERS) as pool:
+        with quiet_pillow():
             for index in range(n):
-                waiting.append(pool.submit(self._see, index))
+                waiting.append(decoders().submit(self._see, index))
                 if len(waiting) >= 8 * WORKERS:
                     yield self._next(waiting, n)
             while waiting:
@@ -161,13 +174,13 @@ class _Reader:
         except ImageError as error:
             return _Seen(reason=str(error))
         pixels = decoded.pixels
-        height, width = pixels.shape[:2]
+        height, width, channels = pixels.shape
         return _Seen(
             size=(height, width),
-            pixel_hash=pixel_hash(pixels),
-            byte_hash=byte_hash(data),
-            decoded=replace(decoded, pixels=pixels[:0]),
-            pixels=pixels if self._has_room(pixels.nbytes) else None,
+            pixel_digest=pixel_digest(pixels),
+            byte_digest=byte_digest(data),
+            fact=_Fact(decoded.format, decoded.mode, pixels.dtype.name, channels, decoded.done),
+            pixels=pixels if self._has_room(pixels.nbytes + _OBJECT) else None,
             mask_reason=self._mask_fault(index, (height, width)),
         )
 
@@ -189,63 +202,96 @@ class _Reader:
         return None if found == size else f"as a mask: is {found[0]} x {found[1]} where its image is {size[0]} x {size[1]}"
 
 
+class _Columns:
+    """What was seen of every image that decodes, in arrays of fixed width that are filled row by row."""
+
+    def __init__(self, n: int) -> None:
+        self._sizes = np.zeros((n, 2), np.int32)
+        self._byte_digests = np.zeros((n, BYTES), np.uint8)
+        self._pixel_digests = np.zeros((n, PIXELS), np.uint8)
+        self._rows = np.zeros(n, np.int64)
+        self.kept: dict[int, NDArray[Any]] = {}
+        self.facts: Counter[_Fact] = Counter()
+        self.n = 0
+
+    def add(self, row: int, seen: _Seen, fact: _Fact) -> None:
+        """Take an image of the listing's `row`."""
+        self._rows[self.n], self._sizes[self.n] = row, seen.size
+        self._byte_digests[self.n] = np.frombuffer(seen.byte_digest, np.uint8)
+        self._pixel_digests[self.n] = np.frombuffer(seen.pixel_digest, np.uint8)
+        if seen.pixels is not None:
+            self.kept[self.n] = seen.pixels
+        self.facts[fact] += 1
+        self.n += 1
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The listing's rows that decoded."""
+        return self._rows[: self.n]
+
+    def pixels(self, encoded: Encoded, *, channels: int, dtype: np.dtype[Any], pixel_limit: int) -> Decodable:
+        """The images, to be read."""
+        return Decodable(
+            encoded if self.n == len(encoded) else encoded.part(self.rows),
+            self.kept,
+            sizes=self._sizes[: self.n],
+            byte_digests=self._byte_digests[: self.n],
+            pixel_digests=self._pixel_digests[: self.n],
+            channels=channels,
+            dtype=dtype,
+            pixel_limit=pixel_limit,
+        )
+
+
 def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded:
-    seen = list(_Reader(listing, encoded, options).all())
-    good = [index for index, one in enumerate(seen) if one.reason is None]
+    columns = _Columns(len(encoded))
     quarantined = [*listing.quarantined]
     masks = None if listing.masks is None else list(listing.masks)
-    for index, one in enumerate(seen):
-        if one.reason is not None:
-            quarantined.append(Quarantined(listing.names[index], one.reason))
-        elif one.mask_reason is not None and masks is not None:
+    for index, one in enumerate(_Reader(listing, encoded, options).all()):
+        if one.fact is None:
+            quarantined.append(Quarantined(str(listing.names[index]), str(one.reason)))
+            continue
+        if one.mask_reason is not None and masks is not None:
             quarantined.append(Quarantined(str(masks[index]), one.mask_reason))
             masks[index] = None
-    kept = [seen[index] for index in good]
-    facts = [one.decoded for one in kept if one.decoded is not None]
-    dtype = np.dtype(np.uint8 if all(fact.pixels.dtype == np.uint8 for fact in facts) else np.float32)
-    channels = max((fact.pixels.shape[-1] for fact in facts), default=1)
-    pixels = Decodable(
-        encoded,
-        np.asarray(good, np.int64),
-        [one.pixels for one in kept],
-        sizes=np.asarray([one.size for one in kept], np.int64).reshape(-1, 2),
-        byte_hashes=strings(one.byte_hash for one in kept),
-        pixel_hashes=strings(one.pixel_hash for one in kept),
-        channels=channels,
-        dtype=dtype,
-        pixel_limit=options.pixel_limit,
-    )
+        columns.add(index, one, one.fact)
+    facts = columns.facts
+    dtype = np.dtype(np.uint8 if all(fact.dtype == "uint8" for fact in facts) else np.float32)
+    channels = max((fact.channels for fact in facts), default=1)
+    pixels = columns.pixels(encoded, channels=channels, dtype=dtype, pixel_limit=options.pixel_limit)
+    formats: Counter[str] = Counter()
+    for fact, n in facts.items():
+        formats[f"{fact.format} {fact.mode}"] += n
+    # Where all is well no column is copied: at a million images each copy is 8 to 50 MB.
+    good = None if columns.n == len(encoded) else columns.rows
+    named = ("names", "labels", "splits", "groups")
+    kept = {} if good is None else {name: taken(getattr(listing, name), good) for name in named}
     clean = replace(
         listing,
-        names=[listing.names[index] for index in good],
-        labels=_take(listing.labels, good),
-        splits=_take(listing.splits, good),
-        groups=_take(listing.groups, good),
-        masks=_take(masks, good),
+        **kept,
+        masks=masks if good is None else taken(masks, good),
         quarantined=quarantined,
         notes=[*listing.notes, *_decoding_notes(facts, channels, dtype)],
-        formats=dict(sorted(Counter(f"{fact.format} {fact.mode}" for fact in facts).items())),
+        formats=dict(sorted(formats.items())),
     )
     return _Loaded(clean, pixels, options)
 
 
-def _take(column: Sequence[Any] | NDArray[Any] | None, rows: Sequence[int]) -> list[Any] | None:
-    return None if column is None else [column[row] for row in rows]
-
-
-def _decoding_notes(facts: Sequence[Decoded], channels: int, dtype: np.dtype[Any]) -> list[str]:
-    tally = Counter(flag for fact in facts for flag in fact.done)
+def _decoding_notes(facts: Counter[_Fact], channels: int, dtype: np.dtype[Any]) -> list[str]:
+    tally: Counter[str] = Counter()
+    for fact, n in facts.items():
+        tally.update(dict.fromkeys(fact.done, n))
     notes = []
     for flag, sentence in _NOTES.items():
         if tally[flag]:
             noun, verb = count(tally[flag], "image"), "has" if tally[flag] == 1 else "have"
             notes.append(sentence.format(noun if flag == "turned" else f"{noun} {verb}"))
-    n_grey = sum(fact.pixels.shape[-1] < channels for fact in facts)
+    n_grey = sum(n for fact, n in facts.items() if fact.channels < channels)
     if n_grey:
         notes.append(f"{count(n_grey, 'grey image')} beside colour ones: repeated to 3 channels")
-    n_bytes = sum(fact.pixels.dtype == np.uint8 for fact in facts)
     if dtype == np.float32:
-        notes.append(f"{count(len(facts) - n_bytes, 'image')} with more than 8 bits: all images are float32 in [0, 1]")
+        n_deep = sum(n for fact, n in facts.items() if fact.dtype != "uint8")
+        notes.append(f"{count(n_deep, 'image')} with more than 8 bits: all images are float32 in [0, 1]")
     return notes
 
 
@@ -270,10 +316,10 @@ def _assemble(source: str, loaded: _Loaded, normal: str | int | Sequence[str | i
         split_notes.append(f"{count(len(listing.quarantined), 'file')} quarantined")
     table = Table(
         pixels=loaded.pixels,
-        paths=strings(listing.names),
+        paths=texts(listing.names),
         labels=labels,
         splits=splits,
-        groups=None if listing.groups is None else strings(listing.groups),
+        groups=None if listing.groups is None else shared(listing.groups),
         masks=None if listing.masks is None or not any(listing.masks) else tuple(listing.masks),
         source=source,
         kind=listing.kind,

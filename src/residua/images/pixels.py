@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from residua.errors import ImageError
 from residua.images.decoding import decode, quiet_pillow
-from residua.images.hashing import pixel_hash, row_byte_hashes, row_pixel_hashes
+from residua.images.hashing import BYTES, PIXELS, pixel_digest, row_byte_digests, row_pixel_digests
 from residua.images.listing import Encoded
 
 WORKERS = min(8, os.cpu_count() or 1)
@@ -33,18 +33,18 @@ class Pixels(Protocol):
         ...
 
     @property
-    def sizes(self) -> NDArray[np.int64]:
-        """Heights and widths, (n, 2)."""
+    def sizes(self) -> NDArray[Any]:
+        """Heights and widths, integers (n, 2)."""
         ...
 
     @property
-    def byte_hashes(self) -> NDArray[Any]:
-        """SHA-256 of what each image was read from."""
+    def byte_digests(self) -> NDArray[np.uint8]:
+        """SHA-256 of what each image was read from, (n, 32)."""
         ...
 
     @property
-    def pixel_hashes(self) -> NDArray[Any]:
-        """Hash of each decoded image."""
+    def pixel_digests(self) -> NDArray[np.uint8]:
+        """Digest of each decoded image, (n, 16)."""
         ...
 
     def read(self, rows: NDArray[np.int64]) -> Sequence[NDArray[Any]] | NDArray[Any]:
@@ -61,20 +61,20 @@ class InArray:
         self.dtype: np.dtype[Any] = array.dtype
         self.channels = int(array.shape[-1])
 
-    @cached_property
+    @property
     def sizes(self) -> NDArray[np.int64]:
-        """Heights and widths, (n, 2)."""
-        return np.tile(np.asarray(self._array.shape[1:3], np.int64), (len(self._array), 1))
+        """Heights and widths, (n, 2); one row, seen n times."""
+        return np.broadcast_to(np.asarray(self._array.shape[1:3], np.int64), (len(self._array), 2))
 
     @cached_property
-    def byte_hashes(self) -> NDArray[Any]:
+    def byte_digests(self) -> NDArray[np.uint8]:
         """SHA-256 of the raw pixels of each image."""
-        return strings(row_byte_hashes(self._array))
+        return row_byte_digests(self._array)
 
     @cached_property
-    def pixel_hashes(self) -> NDArray[Any]:
-        """Hash of each image."""
-        return strings(row_pixel_hashes(self._array))
+    def pixel_digests(self) -> NDArray[np.uint8]:
+        """Digest of each image."""
+        return row_pixel_digests(self._array)
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """The images in these rows."""
@@ -99,14 +99,16 @@ class InMemory:
         return np.asarray([image.shape[:2] for image in self._images], np.int64).reshape(-1, 2)
 
     @cached_property
-    def byte_hashes(self) -> NDArray[Any]:
+    def byte_digests(self) -> NDArray[np.uint8]:
         """SHA-256 of the raw pixels of each image."""
-        return strings(row_byte_hashes(image[np.newaxis])[0] for image in self._images)
+        each = (row_byte_digests(image[np.newaxis]) for image in self._images)
+        return np.concatenate([np.zeros((0, BYTES), np.uint8), *each])
 
     @cached_property
-    def pixel_hashes(self) -> NDArray[Any]:
-        """Hash of each image."""
-        return strings(row_pixel_hashes(image[np.newaxis])[0] for image in self._images)
+    def pixel_digests(self) -> NDArray[np.uint8]:
+        """Digest of each image."""
+        each = (row_pixel_digests(image[np.newaxis]) for image in self._images)
+        return np.concatenate([np.zeros((0, PIXELS), np.uint8), *each])
 
     def read(self, rows: NDArray[np.int64]) -> Sequence[NDArray[Any]]:
         """The images in these rows."""
@@ -114,41 +116,50 @@ class InMemory:
 
 
 class Decodable:
-    """Encoded images, each of which has been decoded once: what fits is kept, the rest is decoded again, in parallel."""
+    """Encoded images, each of which has been decoded once: what fits is kept, the rest is decoded again, in parallel.
+
+    ``kept`` holds pixels by row; ``sizes`` are int32, digests raw bytes: 56 bytes an image beside its name.
+    """
 
     def __init__(
         self,
         encoded: Encoded,
-        positions: NDArray[np.int64],
-        kept: Sequence[NDArray[Any] | None],
+        kept: dict[int, NDArray[Any]],
         *,
-        sizes: NDArray[np.int64],
-        byte_hashes: NDArray[Any],
-        pixel_hashes: NDArray[Any],
+        sizes: NDArray[np.int32],
+        byte_digests: NDArray[np.uint8],
+        pixel_digests: NDArray[np.uint8],
         channels: int,
         dtype: np.dtype[Any],
         pixel_limit: int,
     ) -> None:
-        self._encoded, self._positions, self._kept, self._pixel_limit = encoded, positions, kept, pixel_limit
-        self.sizes, self.byte_hashes, self.pixel_hashes = sizes, byte_hashes, pixel_hashes
+        self._encoded, self._kept, self._pixel_limit = encoded, kept, pixel_limit
+        self.sizes, self.byte_digests, self.pixel_digests = sizes, byte_digests, pixel_digests
         self.channels, self.dtype = channels, dtype
 
     def read(self, rows: NDArray[np.int64]) -> Sequence[NDArray[Any]]:
         """The images in these rows, decoded in parallel where they are not in memory."""
-        if len(rows) < 2 or all(self._kept[row] is not None for row in rows):
-            return [self._one(row) for row in rows]
-        with quiet_pillow(), ThreadPoolExecutor(WORKERS) as pool:
-            return list(pool.map(self._one, rows.tolist()))
+        wanted = rows.tolist()
+        if len(wanted) < 2 or all(row in self._kept for row in wanted):
+            return [self._one(row) for row in wanted]
+        with quiet_pillow():
+            return list(decoders().map(self._one, wanted))
 
     def _one(self, row: int) -> NDArray[Any]:
-        pixels = self._kept[row]
+        pixels = self._kept.get(row)
         if pixels is None:
-            pixels = decode(self._encoded.read(int(self._positions[row])), self._pixel_limit).pixels
-            if pixel_hash(pixels) != self.pixel_hashes[row]:
+            pixels = decode(self._encoded.read(row), self._pixel_limit).pixels
+            if pixel_digest(pixels) != self.pixel_digests[row].tobytes():
                 raise ImageError(
                     "an image must not change while it is used. Got other pixels than at loading. Load the source again."
                 )
         return as_common(pixels, self.channels, self.dtype)
+
+
+@cache
+def decoders() -> ThreadPoolExecutor:
+    """The threads that decode, made once: starting eight for each batch of 64 small images costs more than the images."""
+    return ThreadPoolExecutor(WORKERS, thread_name_prefix="residua-decode")
 
 
 def as_common(pixels: NDArray[Any], channels: int, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -161,11 +172,3 @@ def as_common(pixels: NDArray[Any], channels: int, dtype: np.dtype[Any]) -> NDAr
     pixels = pixels.view()
     pixels.flags.writeable = False
     return pixels
-
-
-def strings(values: Iterable[Any]) -> NDArray[Any]:
-    """An object array, so that texts of any length and None stand beside each other."""
-    values = list(values)
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.images.columns import shared
+
 ALL_PARTS = {"train": 0.6, "calibration": 0.2, "test": 0.2}
 OUT_OF_TRAIN = {"train": 0.8, "calibration": 0.2}
 # What is purely anomalous is never trained on by a one-class model; test, which has to show the rates, gets more of it.
@@ -18,21 +20,26 @@ ANOMALOUS = {"calibration": 0.3, "test": 0.7}
 
 
 @dataclass(frozen=True)
-class _Unit:
-    """Images that stay together, in the order that seed and name give them."""
+class _Units:
+    """Images that stay together, a row a unit: the order that seed and name give them, their stratum and number of images.
 
-    key: bytes
-    stratum: str
-    has_normal: bool
-    rows: tuple[int, ...]
+    ``of_row`` names the unit of every row that is shared out. Arrays, not objects: a million images are a million units.
+    """
+
+    keys: NDArray[np.uint64]
+    strata: NDArray[np.int64]
+    names: list[str]
+    has_normal: NDArray[np.bool_]
+    sizes: NDArray[np.int64]
+    of_row: NDArray[np.int64]
 
 
 def make_splits(
-    names: Sequence[str],
+    names: Sequence[str] | NDArray[Any],
     labels: Sequence[Any] | NDArray[Any] | None,
     *,
-    splits: Sequence[str] | None = None,
-    groups: Sequence[str | None] | None = None,
+    splits: Sequence[str] | NDArray[Any] | None = None,
+    groups: Sequence[str | None] | NDArray[Any] | None = None,
     normal: Sequence[str] | None = None,
     seed: int = 0,
 ) -> tuple[NDArray[Any], list[str]]:
@@ -53,7 +60,7 @@ def make_splits(
     >>> [int((parts == part).sum()) for part in ("train", "calibration", "test")]
     [6, 2, 2]
     """
-    parts = np.full(len(names), "train", object) if splits is None else np.asarray(list(splits), object)
+    parts = np.full(len(names), "train", object) if splits is None else shared(splits)
     if splits is None:
         rows, fractions = np.arange(len(names)), ALL_PARTS
         note = "the source has no split: 60% train, 20% calibration, 20% test were drawn"
@@ -63,18 +70,19 @@ def make_splits(
         rows, fractions = np.flatnonzero(parts == "train"), OUT_OF_TRAIN
         note = "the source has no calibration part: 20% of train were held out for it"
     units = _units(names, labels, groups, normal, seed=seed, rows=rows)
-    withheld = [unit for unit in units if not unit.has_normal] if splits is None else []
-    kept = [unit for unit in units if unit.has_normal] if withheld else units
-    for chosen, shares in ((kept, fractions), (withheld, ANOMALOUS)):
-        for unit, part in _share_out(chosen, shares):
-            parts[list(unit.rows)] = part
+    withheld = ~units.has_normal if splits is None else np.zeros(len(units.keys), np.bool_)
+    given = np.empty(len(units.keys), object)
+    for chosen, shares in ((~withheld, fractions), (withheld, ANOMALOUS)):
+        where, found = _share_out(units, np.flatnonzero(chosen), shares)
+        given[where] = found
+    parts[rows] = given[units.of_row]
     note += f" (seed {seed}, stratified by label" + (", groups kept together)" if groups is not None else ")")
-    if withheld:
+    if withheld.any():
         note += "; anomalies went 30% to calibration, 70% to test"
     return parts, [note]
 
 
-def groups_in_two_splits(splits: NDArray[Any], groups: Sequence[str | None] | None) -> list[str]:
+def groups_in_two_splits(splits: NDArray[Any], groups: Sequence[str | None] | NDArray[Any] | None) -> list[str]:
     """The groups of which images lie in more than one part, sorted."""
     if groups is None:
         return []
@@ -86,47 +94,82 @@ def groups_in_two_splits(splits: NDArray[Any], groups: Sequence[str | None] | No
 
 
 def _units(
-    names: Sequence[str],
+    names: Sequence[str] | NDArray[Any],
     labels: Sequence[Any] | NDArray[Any] | None,
-    groups: Sequence[str | None] | None,
+    groups: Sequence[str | None] | NDArray[Any] | None,
     normal: Sequence[str] | None,
     *,
     seed: int,
     rows: NDArray[np.int64],
-) -> list[_Unit]:
-    members: dict[tuple[bool, str], list[int]] = defaultdict(list)
-    for row in rows.tolist():
-        group = None if groups is None else groups[row]
-        members[(True, group) if group is not None else (False, names[row])].append(row)
+) -> _Units:
+    of_row, first = _unit_of_rows(names, groups, rows)
+    n = len(first)
     salt = hashlib.blake2b(f"residua split {seed} ".encode(), digest_size=8)
-    units = []
-    for (_, name), own in members.items():
+    keys = np.zeros(n, np.uint64)
+    for unit, row in enumerate(first.tolist()):
+        name = names[row] if groups is None or groups[row] is None else groups[row]
         key = salt.copy()
-        key.update(name.encode("utf-8", "surrogatepass"))
-        texts = [None if labels is None or labels[row] is None else str(labels[row]) for row in own]
+        key.update(str(name).encode("utf-8", "surrogatepass"))
+        keys[unit] = int.from_bytes(key.digest(), "big")
+    strata, stratum_names = _strata(labels, rows, of_row, n)
+    has_normal = np.ones(n, np.bool_)
+    if normal is not None:
         # An image without a label is not known to be anomalous, so it may be trained on.
-        has_normal = normal is None or any(text is None or text in normal for text in texts)
-        stratum = str(texts[0]) if len(set(texts)) == 1 else " + ".join(sorted({str(text) for text in texts}))
-        units.append(_Unit(key.digest(), stratum, has_normal, tuple(own)))
-    return units
+        known = [label is None or str(label) in normal for label in (labels[row] if labels is not None else None for row in rows)]
+        has_normal = np.bincount(of_row, known, n) > 0
+    return _Units(keys, strata, stratum_names, has_normal, np.bincount(of_row, minlength=n), of_row)
 
 
-def _share_out(units: Sequence[_Unit], fractions: Mapping[str, float]) -> list[tuple[_Unit, str]]:
-    """Give each unit to the part that is furthest behind, within its stratum and over all."""
-    strata: dict[str, list[_Unit]] = defaultdict(list)
-    for unit in units:
-        strata[unit.stratum].append(unit)
+def _unit_of_rows(
+    names: Sequence[str] | NDArray[Any], groups: Sequence[str | None] | NDArray[Any] | None, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The unit of each row, and the first row of each unit; without groups every image is its own."""
+    if groups is None:
+        return np.arange(len(rows)), rows
+    numbers: dict[tuple[bool, str], int] = {}
+    of_row = np.zeros(len(rows), np.int64)
+    first: list[int] = []
+    for index, row in enumerate(rows.tolist()):
+        group = groups[row]
+        of_row[index] = numbers.setdefault((True, group) if group is not None else (False, str(names[row])), len(numbers))
+        if len(numbers) > len(first):
+            first.append(row)
+    return of_row, np.asarray(first, np.int64)
+
+
+def _strata(
+    labels: Sequence[Any] | NDArray[Any] | None, rows: NDArray[np.int64], of_row: NDArray[np.int64], n_units: int
+) -> tuple[NDArray[np.int64], list[str]]:
+    """The stratum of each unit by number, and their names: the label, or the labels that a mixed group holds."""
+    numbers: dict[str, int] = {}
+    if n_units == len(rows):
+        texts = (str(None if labels is None else labels[row]) for row in rows.tolist())
+    else:
+        held: list[set[str]] = [set() for _ in range(n_units)]
+        for unit, row in zip(of_row.tolist(), rows.tolist(), strict=True):
+            held[unit].add(str(None if labels is None else labels[row]))
+        texts = (" + ".join(sorted(own)) for own in held)
+    strata = np.fromiter((numbers.setdefault(text, len(numbers)) for text in texts), np.int64, n_units)
+    return strata, list(numbers)
+
+
+def _share_out(
+    units: _Units, chosen: NDArray[np.int64], fractions: Mapping[str, float]
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Give each of the `chosen` units to the part that is furthest behind, within its stratum and over all."""
+    order = chosen[np.argsort(units.keys[chosen], kind="stable")]
     overall = _Tally(fractions)
-    given: list[tuple[_Unit, str]] = []
-    for stratum in sorted(strata):
+    where, given = [], []
+    for stratum in sorted(range(len(units.names)), key=lambda number: units.names[number]):
         own = _Tally(fractions)
-        for unit in sorted(strata[stratum], key=lambda unit: unit.key):
-            size = len(unit.rows)
+        members = order[units.strata[order] == stratum]
+        where.append(members)
+        for size in units.sizes[members].tolist():
             part = max(fractions, key=lambda part: own.behind(part, size) + overall.behind(part, size))
             own.give(part, size)
             overall.give(part, size)
-            given.append((unit, part))
-    return _none_empty(given, fractions)
+            given.append(part)
+    return np.concatenate([*where, np.zeros(0, np.int64)]), shared(_none_empty(given, fractions))
 
 
 class _Tally:
@@ -145,11 +188,10 @@ class _Tally:
         self._total += size
 
 
-def _none_empty(given: list[tuple[_Unit, str]], fractions: Mapping[str, float]) -> list[tuple[_Unit, str]]:
+def _none_empty(parts: list[str], fractions: Mapping[str, float]) -> list[str]:
     """Where there are units enough, an empty part takes one from the part with the most units."""
-    parts = [part for _, part in given]
     for empty in [part for part in fractions if part not in parts]:
         richest = max(fractions, key=parts.count)
         if parts.count(richest) > 1:
             parts[len(parts) - 1 - parts[::-1].index(richest)] = empty
-    return [(unit, part) for (unit, _), part in zip(given, parts, strict=True)]
+    return parts

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import RangeError
+from residua.images.columns import strings
 from residua.images.imageset import ImageSet
-from residua.images.pixels import strings
 from residua.images.resize import resize
 
 _SIDE = 32

@@ -7,7 +7,9 @@ from typing import Protocol, cast
 
 from residua.errors import SourceError
 from residua.images.listing import Listing, Options
-from residua.images.sources import digits, folders, idx, manifest, npy, npz, parquet, single_file, split_folders
+from residua.images.shards import Shards, in_blocks
+from residua.images.sources import digits, folders, idx, manifest, npy, npz, parquet, remote, single_file, split_folders, tar
+from residua.images.stores import is_url
 
 
 class Source(Protocol):
@@ -24,14 +26,33 @@ class Source(Protocol):
 
 # The first that recognises a path reads it: files by their suffix, then folders from the most particular layout to the least.
 SOURCES = cast(
-    "tuple[Source, ...]", (manifest, parquet, npz, npy, idx, single_file, split_folders, folders)
+    "tuple[Source, ...]", (manifest, parquet, tar, npz, npy, idx, single_file, split_folders, folders)
 )  # modules have the two functions; mypy compares them as instances
+_SHARDED = (parquet, tar)
 
 
 def list_source(source: str | Path, options: Options) -> Listing:
     """What `source` holds, by the first kind that recognises it; `SourceError` if none does or nothing is there."""
     if source == digits.WORD:
         return digits.read()
+    if is_url(str(source)):
+        return remote.read(str(source), options)
+    path, kind = _recognised(source)
+    return kind.read(path, options)
+
+
+def list_shards(source: str | Path, options: Options) -> Shards:
+    """`source` in pieces that are listed and read one at a time; the same images in the same order as `list_source`."""
+    if source == digits.WORD:
+        return in_blocks(digits.read())
+    if is_url(str(source)):
+        return remote.shards(str(source), options)
+    path, kind = _recognised(source)
+    sharded = next((one for one in _SHARDED if one is kind), None)
+    return in_blocks(kind.read(path, options)) if sharded is None else sharded.shards(path, options)
+
+
+def _recognised(source: str | Path) -> tuple[Path, Source]:
     if not str(source):
         raise SourceError("source: must be named. Got an empty text. Name a folder, a file, or 'digits'.")
     path = Path(source)
@@ -44,7 +65,7 @@ def list_source(source: str | Path, options: Options) -> Listing:
     kind = next((kind for kind in SOURCES if kind.recognises(path)), None)
     if kind is None:
         raise SourceError(
-            f"{source}: a source must be a folder with images, an image, .npz, .npy, IDX, .parquet, a .csv manifest or 'digits'. "
-            "Got something else. Convert it to one of those."
+            f"{source}: a source must be a folder with images, an image, .npz, .npy, IDX, .parquet, .tar, a .csv manifest, a URL "
+            "or 'digits'. Got something else. Convert it to one of those."
         )
-    return kind.read(path, options)
+    return path, kind

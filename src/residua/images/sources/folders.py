@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from residua.errors import SourceError
-from residua.images.listing import Files, Listing, Options, count
-from residua.images.sources.walking import Found, find_images, subfolders
+from residua.images.columns import shared
+from residua.images.listing import Listing, Options, count
+from residua.images.sources.walking import Found, find_images, subfolders, suffix_of
 
 
 def recognises(path: Path) -> bool:
@@ -19,23 +20,29 @@ def read(path: Path, options: Options) -> Listing:
     """Every image under the folder; its label is the name of the first subfolder on the way, if there is one."""
     for child in subfolders(path):
         _refuse_source_inside(path, child)
-    found = find_images(path)
-    if not found.paths and not found.quarantined:
-        raise empty_folder(path, found)
-    classes = [class_of(file, path) for file in found.paths]
-    has_classes = any(label is not None for label in classes)
+    return arrange(find_images(path), options)
+
+
+def arrange(found: Found, options: Options) -> Listing:
+    """The images found, each labelled by the first folder on the way."""
+    if not len(found.names) and not found.quarantined:
+        raise empty_folder(found)
+    classes = shared(class_of(name) for name in found.names)
+    labels = {label for label in classes if label is not None}
     n_loose = sum(label is None for label in classes)
-    notes = [*found.notes, *twin_notes(found.paths)]
-    if has_classes and n_loose:
+    notes = [*found.notes, *twin_notes(found.names)]
+    if labels and n_loose:
         notes.append(f"{count(n_loose, 'image')} beside the class folders: without a label")
-    below = {file.relative_to(path).parts[1] for file in found.paths if len(file.relative_to(path).parts) > 2}
-    if len(set(classes)) == 1 and has_classes and len(below) > 1:
-        notes.append(f"every image has the label {classes[0]!r}; for the folders in it as labels, name {path / str(classes[0])}")
+    if len(labels) == 1 and not n_loose:
+        label = next(iter(labels))
+        below = {name.split("/", 2)[1] for name in found.names if name.count("/") > 1}
+        if len(below) > 1:
+            notes.append(f"every image has the label {label!r}; for the folders in it as labels, name {found.root}/{label}")
     return Listing(
-        kind="class folders" if has_classes else "flat folder",
-        names=[found.name(file) for file in found.paths],
-        content=Files(found.paths, options.byte_limit),
-        labels=classes if has_classes else None,
+        kind="class folders" if labels else "flat folder",
+        names=found.names,
+        content=found.files(None, options),
+        labels=classes if labels else None,
         quarantined=found.quarantined,
         notes=notes,
     )
@@ -51,28 +58,34 @@ def _refuse_source_inside(path: Path, child: Path) -> None:
         )
 
 
-def class_of(file: Path, folder: Path) -> str | None:
-    """The name of the first folder between `folder` and `file`."""
-    between = file.relative_to(folder).parts[:-1]
-    return between[0] if between else None
+def class_of(name: str) -> str | None:
+    """The first folder of a relative name."""
+    first, slash, _ = name.partition("/")
+    return first if slash else None
 
 
-def empty_folder(path: Path, found: Found) -> SourceError:
+def empty_folder(found: Found) -> SourceError:
     """The error of a folder without images, saying what lies there instead."""
     got = (
         f"{count(len(found.ignored), 'file')} of other kinds ({', '.join(found.ignored[:3])})"
         if found.ignored
         else "an empty folder"
     )
-    return SourceError(f"{path}: a folder must hold images (PNG, JPEG, TIFF, ...). Got {got}. Name the folder that holds them.")
+    return SourceError(
+        f"{found.root}: a folder must hold images (PNG, JPEG, TIFF, ...). Got {got}. Name the folder that holds them."
+    )
 
 
-def twin_notes(paths: list[Path]) -> list[str]:
+def twin_notes(names: Iterable[str]) -> list[str]:
     """A sentence where many files differ only in their suffix: one of each pair is often a mask, not an image."""
-    stems: dict[Path, int] = defaultdict(int)
-    for path in paths:
-        stems[path.with_suffix("")] += 1
-    n_pairs = sum(n > 1 for n in stems.values())
+    n_pairs = n_alike = 0
+    before = None
+    # Names are in order within a folder, so what differs in the suffix alone mostly stands together.
+    for name in names:
+        stem = name[: len(name) - len(suffix_of(name))]
+        n_alike = n_alike + 1 if stem == before else 1
+        n_pairs += n_alike == 2
+        before = stem
     if not n_pairs:
         return []
     noun = count(n_pairs, "pair")

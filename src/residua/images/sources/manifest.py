@@ -9,11 +9,16 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from residua.errors import SourceError
 from residua.files import ensure_folder, write_text
+from residua.images.columns import shared, texts
 from residua.images.listing import PARTS, Files, Listing, Options, Quarantined, count
 from residua.images.sources.walking import shown
+from residua.images.stores import LocalFolder
 
 COLUMNS = ("path", "label", "mask", "split", "group")
 
@@ -48,12 +53,12 @@ def read(path: Path, options: Options) -> Listing:
         kept.append(row)
     return Listing(
         kind="CSV manifest",
-        names=[shown(row["path"]) for row in kept],
-        content=Files([root / row["path"] for row in kept], options.byte_limit),
+        names=texts(shown(row["path"]) for row in kept),
+        content=Files.of(LocalFolder(root), [row["path"] for row in kept], options.byte_limit),
         labels=_column(kept, "label"),
-        splits=[row["split"].lower() for row in kept] if _column(kept, "split") else None,
+        splits=shared(row["split"].lower() for row in kept) if _column(kept, "split") is not None else None,
         groups=_column(kept, "group"),
-        masks=[root / row["mask"] if row.get("mask") else None for row in kept] if _column(kept, "mask") else None,
+        masks=[root / row["mask"] if row.get("mask") else None for row in kept] if _column(kept, "mask") is not None else None,
         quarantined=quarantined,
     )
 
@@ -197,6 +202,6 @@ def _links_out(path: Path, inside: str) -> bool:
     return os.path.commonpath([inside, os.path.realpath(path)]) != inside
 
 
-def _column(rows: Sequence[Mapping[str, str]], name: str) -> list[str | None] | None:
-    cells = [row.get(name) or None for row in rows]
+def _column(rows: Sequence[Mapping[str, str]], name: str) -> NDArray[Any] | None:
+    cells = shared(row.get(name) or None for row in rows)
     return cells if any(cells) else None

@@ -6,15 +6,27 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from residua.errors import ImageError, MissingExtraError, SourceError
+from residua.images.columns import shared, texts
 from residua.images.listing import PARTS, Listing, Options, count
+from residua.images.shards import Shards, join_shards
 from residua.images.sources.walking import shown
+from residua.images.stores import LocalFolder, Store
+
+KIND = "Parquet"
+SUFFIXES = frozenset({".parquet", ".pq"})
 
 _PARTS = {"train": "train", "validation": "train", "valid": "train", "val": "train", "calibration": "calibration", "test": "test"}
+_MOST_OPEN = 16
+_MOST_GROUPS = 2
 
 
 def recognises(path: Path) -> bool:
@@ -24,118 +36,198 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, options: Options) -> Listing:
     """All rows of all files; ``train-*.parquet`` and ``test-*.parquet`` are parts. Images are read as they are used."""
-    tables = [_Table(file, options) for file in _files(path)]
-    parts = [_part(table.path) for table in tables]
-    in_column = [table.column("split") for table in tables]
-    if all(column is not None for column in in_column):
-        splits = [_known_part(cell, path) for column in in_column if column is not None for cell in column]
-    elif all(part is not None for part in parts) and path.is_dir():
-        splits = [part for table, part in zip(tables, parts, strict=True) if part is not None for _ in range(len(table))]
-    else:
-        splits = []
-    labels = [label for table in tables for label in table.labels]
-    groups = [group for table in tables for group in table.column("group") or [None] * len(table)]
-    n_validation = sum(len(table) for table in tables if table.path.name.lower().startswith("val"))
-    return Listing(
-        kind="Parquet",
-        names=[name for table in tables for name in table.names],
-        content=_Joined(tables),
-        labels=labels if any(label is not None for label in labels) else None,
-        splits=splits or None,
-        groups=[None if group is None else str(group) for group in groups] if any(groups) else None,
-        notes=[f"{count(n_validation, 'validation image')} joined train"] if n_validation and splits else [],
-    )
+    return join_shards(KIND, shards(path, options).pieces, options)
 
 
-class _Table:
-    """One Parquet file: its small columns read at once, its images a row group at a time."""
+def shards(path: Path, options: Options) -> Shards:
+    """Each file is a piece."""
+    files = _files(path)
+    folder = path if path.is_dir() else path.parent
+    names = [file.relative_to(folder).as_posix() for file in files]
+    return shards_of(LocalFolder(folder), names, is_folder=path.is_dir())
 
-    def __init__(self, path: Path, options: Options) -> None:
-        self.path = path
-        self._limit = options.byte_limit
-        self._lock = threading.Lock()
-        self._groups: OrderedDict[int, list[Any]] = OrderedDict()
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError as error:
-            raise MissingExtraError("pyarrow", "tables", f"Reading {path}") from error
-        self._faults: tuple[type[Exception], ...] = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError)
-        try:
-            self._file = pq.ParquetFile(path, memory_map=True)
-            self._schema = self._file.schema_arrow
-            counts = [self._file.metadata.row_group(group).num_rows for group in range(self._file.num_row_groups)]
-        except self._faults as error:
-            raise self._unreadable(error) from error
-        self._places = [(group, row) for group, n in enumerate(counts) for row in range(n)]
-        self._image = self._image_column(pa)
-        self.labels = self._labels()
-        self.names = self._names(pa)
+
+def shards_of(store: Store, names: Sequence[str], *, is_folder: bool) -> Shards:
+    """Each of the files `names` is a piece; in a folder where all are named by parts, the name says the part."""
+    parts = [part_of(name) if is_folder else None for name in names]
+    known = all(part is not None for part in parts)
+    pieces = [ParquetShard(store, name, part if known else None) for name, part in zip(names, parts, strict=True)]
+    return Shards(KIND, pieces)
+
+
+def part_of(name: str) -> str | None:
+    """The part that a file is named by: ``train-00001.parquet``, ``data/test_3.tar``."""
+    return _PARTS.get(Path(name).stem.lower().replace("_", "-").split("-")[0])
+
+
+@dataclass(frozen=True)
+class ParquetShard:
+    """One Parquet file: its small columns are read at once, its images a row group at a time."""
+
+    store: Store
+    file: str
+    part: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's."""
+        return shown(self.file)
+
+    def listing(self, options: Options) -> Listing:
+        """The rows."""
+        table = Rows(self.store, self.file, options.byte_limit)
+        labels, groups, splits = table.labels(), table.column("group"), table.column("split")
+        n_validation = len(table) if Path(self.file).name.lower().startswith("val") else 0
+        parts = [self.part] * len(table) if self.part is not None else None
+        return Listing(
+            kind=KIND,
+            names=texts(table.names()),
+            content=table,
+            labels=shared(labels) if any(label is not None for label in labels) else None,
+            splits=shared(_known_part(cell, self.name) for cell in splits) if splits is not None else parts,
+            groups=shared(None if group is None else str(group) for group in groups) if groups and any(groups) else None,
+            notes=[f"{count(n_validation, 'validation image')} joined train"] if n_validation and parts is not None else [],
+        )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The images of one Parquet file; the file is opened when it is first needed, and again after a while."""
+
+    store: Store
+    file: str
+    byte_limit: int
+    rows: NDArray[np.int64] | None = None
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"store": self.store, "file": self.file, "byte_limit": self.byte_limit, "rows": self.rows, "_cache": {}}
 
     def __len__(self) -> int:
-        return len(self._places)
+        if self.rows is not None:
+            return len(self.rows)
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def part(self, rows: NDArray[np.int64]) -> Rows:
+        """These rows alone."""
+        return replace(self, rows=rows if self.rows is None else self.rows[rows], _cache={})
+
+    def read(self, index: int) -> bytes:
+        """The encoded bytes in one row."""
+        index = index if self.rows is None else int(self.rows[index])
+        group = int(np.searchsorted(self._ends, index, "right"))
+        cells = self._group(group)
+        cell = cells[index - (int(self._ends[group - 1]) if group else 0)]
+        data = cell["bytes"] if self._image[1] and cell.is_valid else cell
+        if not data.is_valid:
+            raise ImageError("the row holds no bytes (a path alone is not followed)")
+        buffer = data.as_buffer()
+        if buffer.size > self.byte_limit:
+            raise ImageError(
+                f"the cell holds {buffer.size:,} bytes, more than the {self.byte_limit:,} that its pixels could need"
+            )
+        return bytes(buffer)
 
     def column(self, name: str) -> list[Any] | None:
         """A column of numbers or texts as Python values, or None if there is none of that name."""
         if name not in self._schema.names:
             return None
         try:
-            return list(self._file.read(columns=[name]).column(0).to_pylist())
+            return list(self._open().read(columns=[name]).column(0).to_pylist())
         except self._faults as error:
             raise self._unreadable(error) from error
 
-    def read(self, index: int) -> bytes:
-        """The encoded bytes in one row."""
-        group, row = self._places[index]
-        with self._lock:  # a ParquetFile is not to be used by two threads at once
-            cells = self._groups.get(group) or self._read_group(group)
-        data = cells[row]
-        if data is None:
-            raise ImageError("the row holds no bytes (a path alone is not followed)")
-        if data.size > self._limit:
-            raise ImageError(f"the cell holds {data.size:,} bytes, more than the {self._limit:,} that its pixels could need")
-        return bytes(data)
-
-    def _read_group(self, group: int) -> list[Any]:
-        try:
-            column = self._file.read_row_group(group, columns=[self._image[0]]).column(0)
-            cells = [cell["bytes"] if self._image[1] else cell for cell in column]
-        except self._faults as error:
-            raise ImageError(f"its row group cannot be read: {error}") from error
-        self._groups[group] = [cell.as_buffer() if cell.is_valid else None for cell in cells]
-        while len(self._groups) > 2:
-            self._groups.popitem(last=False)
-        return self._groups[group]
-
-    def _image_column(self, pa: Any) -> tuple[str, bool]:
-        """The column of images, and whether it is a struct of bytes and path."""
-        structs, plain = [], []
-        for field in self._schema:
-            if pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0:
-                structs.append(field.name)
-            elif pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
-                plain.append(field.name)
-        candidates = structs + plain
-        if not candidates:
-            raise SourceError(
-                f"{self.path}: must hold a column of encoded images (bytes, or a struct of bytes and path). "
-                f"Got the columns {', '.join(self._schema.names) or 'none'}. Write the images as PNG or JPEG bytes."
-            )
-        chosen = next((name for name in ("image", "img") if name in candidates), candidates[0])
-        return chosen, chosen in structs
-
-    def _labels(self) -> list[Any]:
+    def labels(self) -> list[Any]:
+        """The labels, class names where the file has them, None where there is none."""
         name = next((name for name in ("label", "labels") if name in self._schema.names), None)
         if name is None:
             return [None] * len(self)
         classes = self._class_names(name)
         values = self.column(name) or []
         if any(isinstance(value, (list, dict)) for value in values):
-            raise SourceError(f"{self.path}: {name} must be one value an image. Got lists. Choose one label an image.")
+            raise SourceError(f"{self.file}: {name} must be one value an image. Got lists. Choose one label an image.")
         if not classes:
             return values
         # Hugging Face writes -1 where a test set has no labels.
         return [classes[value] if isinstance(value, int) and 0 <= value < len(classes) else None for value in values]
+
+    def names(self) -> list[str]:
+        """A name a row: the file's and the row's number, and the image's own where the file has it."""
+        import pyarrow as pa
+
+        stem = shown(Path(self.file).name)
+        plain = [f"{stem}[{index}]" for index in range(len(self))]
+        name, is_struct = self._image
+        kind = self._schema.field(name).type
+        if not is_struct or kind.get_field_index("path") < 0 or not pa.types.is_string(kind.field("path").type):
+            return plain
+        try:
+            cells = self._open().read(columns=[f"{name}.path"]).column(0).combine_chunks().field("path").to_pylist()
+        except self._faults:
+            return plain
+        if len(cells) != len(plain):
+            raise self._unreadable(ValueError(f"{len(plain)} rows and {len(cells)} paths"))
+        return [f"{name}/{cell}" if cell else name for name, cell in zip(plain, cells, strict=True)]
+
+    def _open(self) -> Any:
+        return _recent.opened(self)
+
+    def _group(self, group: int) -> Any:
+        with _recent.lock:  # a ParquetFile is not to be used by two threads at once
+            groups: OrderedDict[int, Any] = self._cache.setdefault("groups", OrderedDict())
+            if group not in groups:
+                try:
+                    groups[group] = self._open().read_row_group(group, columns=[self._image[0]]).column(0)
+                except self._faults as error:
+                    raise ImageError(f"its row group cannot be read: {error}") from error
+            groups.move_to_end(group)
+            while len(groups) > _MOST_GROUPS:
+                groups.popitem(last=False)
+            return groups[group]
+
+    @cached_property
+    def _faults(self) -> tuple[type[Exception], ...]:
+        pa = _pyarrow(self.file)
+        return (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError)
+
+    @cached_property
+    def _schema(self) -> Any:
+        return self._facts[0]
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        return self._facts[1]
+
+    @cached_property
+    def _facts(self) -> tuple[Any, NDArray[np.int64]]:
+        try:
+            file = self._open()
+            counts = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+            return file.schema_arrow, np.cumsum(counts, dtype=np.int64)
+        except self._faults as error:
+            if isinstance(error, SourceError):
+                raise
+            raise self._unreadable(error) from error
+
+    @cached_property
+    def _image(self) -> tuple[str, bool]:
+        """The column of images, and whether it is a struct of bytes and path."""
+        import pyarrow as pa
+
+        structs, plain = [], []
+        for one in self._schema:
+            if pa.types.is_struct(one.type) and one.type.get_field_index("bytes") >= 0:
+                structs.append(one.name)
+            elif pa.types.is_binary(one.type) or pa.types.is_large_binary(one.type):
+                plain.append(one.name)
+        candidates = structs + plain
+        if not candidates:
+            raise SourceError(
+                f"{self.file}: must hold a column of encoded images (bytes, or a struct of bytes and path). "
+                f"Got the columns {', '.join(self._schema.names) or 'none'}. Write the images as PNG or JPEG bytes."
+            )
+        chosen = next((name for name in ("image", "img") if name in candidates), candidates[0])
+        return chosen, chosen in structs
 
     def _class_names(self, column: str) -> list[str]:
         try:
@@ -145,57 +237,56 @@ class _Table:
             return []
         return [str(name) for name in names] if isinstance(names, list) else []
 
-    def _names(self, pa: Any) -> list[str]:
-        stem = shown(self.path.name)
-        plain = [f"{stem}[{index}]" for index in range(len(self))]
-        name, is_struct = self._image
-        kind = self._schema.field(name).type
-        if not is_struct or kind.get_field_index("path") < 0 or not pa.types.is_string(kind.field("path").type):
-            return plain
-        try:
-            cells = self._file.read(columns=[f"{name}.path"]).column(0).combine_chunks().field("path").to_pylist()
-        except self._faults:
-            return plain
-        if len(cells) != len(plain):
-            raise self._unreadable(ValueError(f"{len(plain)} rows and {len(cells)} paths"))
-        return [f"{name}/{cell}" if cell else name for name, cell in zip(plain, cells, strict=True)]
-
     def _unreadable(self, error: Exception) -> SourceError:
-        return SourceError(f"{self.path}: a Parquet file must be whole. Got: {error}. Fetch or write it again.")
+        return SourceError(f"{self.file}: a Parquet file must be whole. Got: {error}. Fetch or write it again.")
 
 
-@dataclass(frozen=True)
-class _Joined:
-    """The rows of several tables, one after the other."""
+class _RecentlyUsed:
+    """The few Parquet files that are open at a time: a folder may hold more of them than a process may open."""
 
-    tables: Sequence[_Table]
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._open: OrderedDict[int, Rows] = OrderedDict()
 
-    def __len__(self) -> int:
-        return sum(len(table) for table in self.tables)
+    def opened(self, rows: Rows) -> Any:
+        with self.lock:
+            if "file" not in rows._cache:
+                import pyarrow.parquet as pq
 
-    def read(self, index: int) -> bytes:
-        for table in self.tables:
-            if index < len(table):
-                return table.read(index)
-            index -= len(table)
-        raise IndexError(index)
+                # Local files by path, which pyarrow opens and closes itself.
+                store = rows.store
+                where = store.root / rows.file if isinstance(store, LocalFolder) else store.open(rows.file)
+                rows._cache["file"] = pq.ParquetFile(where)
+            self._open[id(rows)] = rows
+            self._open.move_to_end(id(rows))
+            while len(self._open) > _MOST_OPEN:
+                _, oldest = self._open.popitem(last=False)
+                oldest._cache.clear()
+            return rows._cache["file"]
+
+
+_recent = _RecentlyUsed()
+
+
+def _pyarrow(file: str) -> Any:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "tables", f"Reading {file}") from error
+    return pa
 
 
 def _files(path: Path) -> list[Path]:
     if path.is_file():
-        return [path] if path.suffix.lower() in {".parquet", ".pq"} else []
+        return [path] if path.suffix.lower() in SUFFIXES else []
     if not path.is_dir():
         return []
     return sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
 
 
-def _part(path: Path) -> str | None:
-    stem = path.stem.lower().replace("_", "-").split("-")[0]
-    return _PARTS.get(stem)
-
-
-def _known_part(cell: Any, path: Path) -> str:
+def _known_part(cell: Any, file: str) -> str:
     part = str(cell).lower()
     if part not in PARTS:
-        raise SourceError(f"{path}: split must be train, calibration or test. Got {cell!r}. Rename that part.")
+        raise SourceError(f"{file}: split must be train, calibration or test. Got {cell!r}. Rename that part.")
     return part

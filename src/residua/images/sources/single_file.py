@@ -7,6 +7,7 @@ from pathlib import Path
 from residua.images.decoding import OTHER_SUFFIXES, SUFFIXES
 from residua.images.listing import Files, Listing, Options
 from residua.images.sources.walking import shown
+from residua.images.stores import LocalFolder
 
 KIND = "image file"
 
@@ -18,4 +19,9 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, options: Options) -> Listing:
     """The one image, in the part test: there is nothing to train on."""
-    return Listing(kind=KIND, names=[shown(path.name)], content=Files([path], options.byte_limit), splits=["test"])
+    return Listing(
+        kind=KIND,
+        names=[shown(path.name)],
+        content=Files.of(LocalFolder(path.parent), [path.name], options.byte_limit),
+        splits=["test"],
+    )

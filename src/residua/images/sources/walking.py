@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.images.columns import TextColumn
 from residua.images.decoding import OTHER_SUFFIXES, SUFFIXES, sniff
-from residua.images.listing import Quarantined, count
+from residua.images.listing import Encoded, Files, OddFiles, Options, Quarantined, count
+from residua.images.stores import LocalFolder, RemoteFolder, Store
 
 
 @dataclass
 class Found:
-    """The files under a folder that may be images, in the order of their names, and what was passed over."""
+    """The files under a root that may be images, by name relative to it and in order, and what was passed over.
 
-    root: Path
-    paths: list[Path] = field(default_factory=list)
+    ``odd`` holds the real names, by row, of files whose names are no text.
+    """
+
+    root: str
+    store: Store
+    column: TextColumn = field(default_factory=TextColumn)
+    odd: dict[int, str] = field(default_factory=dict)
     quarantined: list[Quarantined] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
-
-    def name(self, path: Path) -> str:
-        """The path as told to users: relative to the source, with slashes."""
-        return shown(path.relative_to(self.root).as_posix())
 
     @property
     def notes(self) -> list[str]:
@@ -33,6 +40,24 @@ class Found:
         are = "is no image and was" if len(self.ignored) == 1 else "are no images and were"
         return [f"{count(len(self.ignored), 'file')} {are} left alone: {', '.join(self.ignored[:5])}{more}"]
 
+    def add(self, name: str) -> None:
+        """Take a file."""
+        told = shown(name)
+        if told != name:
+            self.odd[len(self.column)] = name
+        self.column.append(told)
+
+    @property
+    def names(self) -> NDArray[Any]:
+        """The names as told to users."""
+        return self.column.array()
+
+    def files(self, rows: NDArray[np.int64] | None, options: Options) -> Encoded:
+        """The images of these rows, or all."""
+        content = OddFiles(self.store, self.names, options.byte_limit, self.odd) if self.odd else None
+        everything = content or Files(self.store, self.names, options.byte_limit)
+        return everything if rows is None else everything.part(rows)
+
 
 def find_images(root: Path) -> Found:
     """Every file under `root` that is an image by its suffix or, without a known one, by its first bytes.
@@ -40,20 +65,47 @@ def find_images(root: Path) -> Found:
     Hidden files are skipped. Links that lead out of the folder, links to folders, and what is no regular file are
     quarantined; they are never followed or opened.
     """
-    found = Found(root)
+    found = Found(str(root), LocalFolder(root))
     inside = os.path.realpath(root)
+    start = len(os.fspath(root)) + (not os.fspath(root).endswith(os.sep))
+
+    def relative(path: str) -> str:
+        return path[start:].replace(os.sep, "/")
 
     def unreadable(error: OSError) -> None:
-        found.quarantined.append(Quarantined(found.name(Path(error.filename)), f"the folder cannot be read: {error.strerror}"))
+        why = f"the folder cannot be read: {error.strerror}"
+        found.quarantined.append(Quarantined(shown(relative(str(error.filename))), why))
 
     for folder, subfolders, files in os.walk(root, onerror=unreadable):
-        for link in [child for name in subfolders if (child := Path(folder, name)).is_symlink()]:
-            found.quarantined.append(Quarantined(found.name(link), "a link to a folder: links are not followed"))
+        before = folder if folder.endswith(os.sep) else folder + os.sep
+        for link in [before + name for name in subfolders if Path(before + name).is_symlink()]:
+            found.quarantined.append(Quarantined(shown(relative(link)), "a link to a folder: links are not followed"))
         subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
         for name in sorted(files):
             if not name.startswith("."):
-                _sort_in(Path(folder, name), inside, found)
+                _sort_in(before + name, relative(before + name), inside, found)
     return found
+
+
+def find_remote_images(store: RemoteFolder, names: Iterable[str]) -> Found:
+    """The images among the files of a store, by their suffix alone: opening each to look would cost a request."""
+    found = Found(store.url, store)
+    for name in names:
+        suffix = suffix_of(name)
+        if suffix in SUFFIXES:
+            found.add(name)
+        elif suffix in OTHER_SUFFIXES:
+            found.quarantined.append(Quarantined(shown(name), f"{suffix} is not a format that is decoded"))
+        else:
+            found.ignored.append(shown(name))
+    return found
+
+
+def suffix_of(name: str) -> str:
+    """The suffix in lower case, as `Path.suffix` has it, without making a path of every name."""
+    base = name[name.rfind("/") + 1 :]
+    dot = base.rfind(".")
+    return base[dot:].lower() if 0 < dot < len(base) - 1 else ""
 
 
 def shown(text: str) -> str:
@@ -74,19 +126,17 @@ def subfolders(folder: Path) -> Iterator[Path]:
         return
 
 
-def _sort_in(path: Path, inside: str, found: Found) -> None:
-    if path.is_symlink():
-        target = os.path.realpath(path)
-        if os.path.commonpath([inside, target]) != inside:
-            found.quarantined.append(Quarantined(found.name(path), "a link that leads out of the folder: not followed"))
-            return
-    suffix = path.suffix.lower()
-    if suffix in SUFFIXES or (suffix not in OTHER_SUFFIXES and _begins_like_an_image(path)):
-        found.paths.append(path)
+def _sort_in(path: str, name: str, inside: str, found: Found) -> None:
+    if Path(path).is_symlink() and os.path.commonpath([inside, os.path.realpath(path)]) != inside:
+        found.quarantined.append(Quarantined(shown(name), "a link that leads out of the folder: not followed"))
+        return
+    suffix = suffix_of(name)
+    if suffix in SUFFIXES or (suffix not in OTHER_SUFFIXES and _begins_like_an_image(Path(path))):
+        found.add(name)
     elif suffix in OTHER_SUFFIXES:
-        found.quarantined.append(Quarantined(found.name(path), f"{suffix} is not a format that is decoded"))
+        found.quarantined.append(Quarantined(shown(name), f"{suffix} is not a format that is decoded"))
     else:
-        found.ignored.append(found.name(path))
+        found.ignored.append(shown(name))
 
 
 def _begins_like_an_image(path: Path) -> bool:

@@ -1,0 +1,179 @@
+"""Tar shards in the WebDataset layout: ``key.png`` beside ``key.cls`` or ``key.json``; one ``.tar``, or a folder of them.
+
+Nothing is unpacked: images are read where they lie in the archive, so no name in it can lead anywhere, and links and
+devices are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from residua.errors import SourceError
+from residua.images.columns import TextColumn, shared
+from residua.images.decoding import OTHER_SUFFIXES
+from residua.images.decoding import SUFFIXES as IMAGE_SUFFIXES
+from residua.images.listing import PARTS, Listing, Options, Quarantined, Ranges
+from residua.images.shards import Shards, join_shards
+from residua.images.sources.parquet import part_of
+from residua.images.sources.walking import shown
+from residua.images.stores import LocalFolder, Store
+
+KIND = "tar shards"
+SUFFIXES = frozenset({".tar"})
+
+_MOST_LABEL_BYTES = 1 << 20
+_FACTS = ("label", "split", "group")
+
+
+def recognises(path: Path) -> bool:
+    """A ``.tar`` file, or a folder with some directly in it."""
+    return bool(_files(path))
+
+
+def read(path: Path, options: Options) -> Listing:
+    """Every image of every archive, in the order they lie in."""
+    return join_shards(KIND, shards(path, options).pieces, options)
+
+
+def shards(path: Path, options: Options) -> Shards:
+    """Each archive is a piece."""
+    folder = path if path.is_dir() else path.parent
+    return shards_of(LocalFolder(folder), [file.name for file in _files(path)], is_folder=path.is_dir())
+
+
+def shards_of(store: Store, names: Sequence[str], *, is_folder: bool) -> Shards:
+    """Each of the archives `names` is a piece; in a folder where all are named by parts, the name says the part."""
+    parts = [part_of(name) if is_folder else None for name in names]
+    known = all(part is not None for part in parts)
+    return Shards(KIND, [TarShard(store, name, part if known else None) for name, part in zip(names, parts, strict=True)])
+
+
+@dataclass(frozen=True)
+class TarShard:
+    """One archive."""
+
+    store: Store
+    file: str
+    part: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's."""
+        return shown(self.file)
+
+    def listing(self, options: Options) -> Listing:
+        """The images and what lies beside them under the same key; where the archive breaks off, the rest is quarantined."""
+        rows = _Rows(self.name)
+        try:
+            with self.store.open(self.file) as file, tarfile.open(fileobj=file, mode="r:") as archive:
+                for member in _members(archive):
+                    rows.take(archive, member)
+        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+            if isinstance(error, SourceError):
+                raise
+            if not rows.n:
+                raise SourceError(f"{self.name}: a tar archive must be whole. Got: {error}. Fetch or write it again.") from error
+            rows.quarantined.append(Quarantined(self.name, f"the archive breaks off after {rows.n:,} images: {error}"))
+        return rows.listing(self, options)
+
+
+class _Rows:
+    """What an archive holds, gathered member by member; what shares a key stands together in it."""
+
+    def __init__(self, shard: str) -> None:
+        self.quarantined: list[Quarantined] = []
+        self.n = 0
+        self._shard = shard
+        self._names = TextColumn()
+        self._places: list[tuple[int, int]] = []
+        self._facts: dict[str, list[Any]] = {name: [] for name in _FACTS}
+        self._key: str | None = None
+        self._known: dict[str, Any] = {}
+        self._first_of_key = 0
+
+    def take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        """An image is a row; a label or facts go to the images of their key, before or after them."""
+        folder, slash, base = member.name.rpartition("/")
+        stem, _, extension = base.partition(".")
+        if not stem or not member.isreg():
+            return
+        if folder + slash + stem != self._key:
+            self._key, self._known, self._first_of_key = folder + slash + stem, {}, self.n
+        suffix = "." + extension.rpartition(".")[2].lower()
+        if suffix in IMAGE_SUFFIXES:
+            self._names.append(f"{self._shard}/{shown(member.name)}")
+            self._places.append((member.offset_data, member.size))
+            for name in _FACTS:
+                self._facts[name].append(self._known.get(name))
+            self.n += 1
+        elif suffix in OTHER_SUFFIXES:
+            where = f"{self._shard}/{shown(member.name)}"
+            self.quarantined.append(Quarantined(where, f"{suffix} is not a format that is decoded"))
+        elif suffix in {".cls", ".json"}:
+            self._know(_read_facts(archive, member, suffix))
+
+    def _know(self, facts: dict[str, Any]) -> None:
+        self._known.update(facts)
+        for name, value in facts.items():
+            for row in range(self._first_of_key, self.n):
+                self._facts[name][row] = value
+
+    def listing(self, shard: TarShard, options: Options) -> Listing:
+        """All of it."""
+        places = np.asarray(self._places, np.int64).reshape(-1, 2)
+        splits, groups = self._facts["split"], self._facts["group"]
+        has_splits = bool(splits) and all(value in PARTS for value in splits)
+        return Listing(
+            kind=KIND,
+            names=self._names.array(),
+            content=Ranges(
+                shard.store, (shard.file,), np.zeros(self.n, np.int32), places[:, 0], places[:, 1], options.byte_limit
+            ),
+            labels=shared(self._facts["label"]) if any(label is not None for label in self._facts["label"]) else None,
+            splits=shared(splits) if has_splits else [shard.part] * self.n if shard.part is not None else None,
+            groups=shared(None if group is None else str(group) for group in groups) if any(groups) else None,
+            quarantined=self.quarantined,
+        )
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """One member after the other; the archive's own list of them is emptied, as it would grow with the images."""
+    while (member := archive.next()) is not None:
+        yield member
+        archive.members.clear()  # type: ignore[attr-defined]  # what typeshed leaves out
+
+
+def _read_facts(archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str) -> dict[str, Any]:
+    """``.cls`` is the label; of ``.json`` an object's ``label``, ``split`` and ``group`` count. What is neither tells nothing."""
+    if member.size > _MOST_LABEL_BYTES:
+        return {}
+    file = archive.extractfile(member)
+    text = b"" if file is None else file.read(_MOST_LABEL_BYTES)
+    try:
+        if suffix == ".cls":
+            return {"label": _plain(text.decode().strip())}
+        facts = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(facts, dict):
+        return {}
+    known = {name: facts[name] for name in _FACTS if isinstance(facts.get(name), (str, int))}
+    return {name: int(value) if isinstance(value, bool) else value for name, value in known.items()}
+
+
+def _plain(text: str) -> str | int | None:
+    """A class number as a number, a name as a name."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text or None
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix.lower() in SUFFIXES else []
+    return sorted(path.glob("*.tar")) if path.is_dir() else []
