@@ -13,7 +13,7 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="A folder of images, .npz, .npy, IDX, Parquet, a CSV manifest, or the word digits.",
+        help="A folder of images, .npz, .npy, IDX, Parquet, tar shards, a CSV manifest, a URL, or the word digits.",
         show_default=False,
     ),
 ]

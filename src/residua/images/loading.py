@@ -49,7 +49,7 @@ def load_images(
     progress: Progress | None = None,
     root: str | Path | None = None,
 ) -> ImageSet:
-    """Read a SOURCE: a folder in any supported layout, ``.npz``, ``.npy``, IDX, Parquet, a CSV manifest, or ``digits``.
+    """Read a SOURCE: a folder in any layout, ``.npz``, ``.npy``, IDX, Parquet, tar shards, a URL, a CSV manifest, or ``digits``.
 
     Every file is decoded once, in parallel, so that what comes back is clean; a file that does not decode or exceeds a
     limit is in ``.quarantined`` with its reason. The layouts are described in the page *Images*.
