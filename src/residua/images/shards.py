@@ -90,10 +90,7 @@ def join_shards(kind: str, shards: Sequence[Shard], options: Options) -> Listing
             quarantined.append(Quarantined(shard.name, f"the whole shard: {error}"))
     if not listings:
         raise SourceError("\n".join(one.reason for one in quarantined[:3]))
-    contents: list[Encoded] = []
-    for one in listings:
-        assert not isinstance(one.content, np.ndarray)
-        contents.append(one.content)
+    contents: list[Encoded] = [one.content for one in listings if not isinstance(one.content, np.ndarray)]
     splits = [one.splits for one in listings]
     return Listing(
         kind=kind,
