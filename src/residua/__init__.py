@@ -15,7 +15,7 @@ from residua.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from residua import baselines, diagnostics, errors, metrics, records, thresholds
-    from residua.estimators import Autoencoder, OneClassDetector
+    from residua.estimators import Autoencoder, AutoencoderClassifier, OneClassDetector
     from residua.evaluation import Evidence, evaluate_classification, evaluate_detection, evaluate_reconstruction
     from residua.images import ImageSet, load_images
     from residua.records import Estimate, Evaluation, Finding, OperatingPoint
@@ -26,6 +26,7 @@ __version__ = _version("residua")
 
 _WHERE = {
     "Autoencoder": "estimators",
+    "AutoencoderClassifier": "estimators",
     "OneClassDetector": "estimators",
     "Evidence": "evaluation",
     "evaluate_classification": "evaluation",
@@ -42,10 +43,11 @@ _WHERE = {
     "choose_threshold": "thresholds",
 }
 _ROOMS = ("baselines", "diagnostics", "errors", "metrics", "records", "thresholds")
-_NEED_TORCH = ("Autoencoder", "OneClassDetector")
+_NEED_TORCH = ("Autoencoder", "AutoencoderClassifier", "OneClassDetector")
 
 __all__ = [
     "Autoencoder",
+    "AutoencoderClassifier",
     "Estimate",
     "Evaluation",
     "Evidence",

@@ -13,12 +13,12 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -27,9 +27,10 @@ from residua.errors import BundleError, InputError, OutputError
 from residua.files import write_json
 from residua.models import ImageShape
 from residua.recipes import Recipe, make_recipe
-from residua.records import OperatingPoint
+from residua.records import Job, OperatingPoint
 from residua.scoring.graph import InferenceGraph
 from residua.scoring.prepare import Aspect, Prepare
+from residua.strategies import make_strategy
 
 FORMAT, FORMAT_VERSION = "residua-bundle", 1
 _JSON_NAME, _WEIGHTS_NAME = "bundle.json", "model.safetensors"
@@ -39,11 +40,15 @@ _LARGEST_SIDE = 8192
 
 
 class BundleConfig(BaseModel):
-    """Everything of a bundle that is not an array; stored as `bundle.json`."""
+    """Everything of a bundle that is not an array; stored as `bundle.json`.
+
+    `recipe` is the strategy's name where the job is to classify; `classes` are then those of the columns of the probabilities,
+    with ``multilabel`` labels of which several may hold at once.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    job: Literal["reconstruct", "detect"]
+    job: Job
     recipe: str
     recipe_options: dict[str, Any] = Field(default_factory=dict)
     size: tuple[int, int]
@@ -52,9 +57,18 @@ class BundleConfig(BaseModel):
     aspect: Aspect = "stretch"
     batch_size: int = Field(ge=1, le=65536)
     normal: tuple[str, ...] | None = None
+    classes: tuple[int | str, ...] | None = None
+    multilabel: bool = False
     operating_point: OperatingPoint | None = None
     training: dict[str, Any] = Field(default_factory=dict)
     fingerprints: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _classes_of_a_classifier(self) -> Self:
+        n = self.recipe_options.get("n_classes")
+        if self.job == "classify" and (self.classes is None or len(self.classes) != n):
+            raise ValueError(f"a classifier must name its {n} classes")
+        return self
 
 
 @dataclass(frozen=True)
@@ -74,8 +88,9 @@ class Bundle:
 
 
 def build_recipe(config: BundleConfig) -> Recipe:
-    """The recipe that a bundle's JSON names."""
-    return make_recipe(config.recipe, **config.recipe_options)
+    """The recipe, or a classifier's strategy, that a bundle's JSON names."""
+    make = make_strategy if config.job == "classify" else make_recipe
+    return make(config.recipe, **config.recipe_options)
 
 
 def build_graph(recipe: Recipe, network: torch.nn.Module, size: tuple[int, int], aspect: Aspect) -> InferenceGraph:

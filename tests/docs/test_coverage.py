@@ -17,6 +17,7 @@ from residua.diagnostics import DIAGNOSTICS
 from residua.images.sources import SOURCES
 from residua.models import FAMILIES
 from residua.recipes import RECIPES
+from residua.strategies import STRATEGIES, Strategy
 from residua.thresholds.registry import POLICIES
 
 DOCS = ROOT / "docs"
@@ -82,6 +83,14 @@ def test_every_recipe_has_a_page_that_says_what_it_is_blind_to(name: str):
     assert f"--recipe {name}" in text
 
 
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_every_strategy_has_a_page_with_its_options(name: str):
+    text = (DOCS / "strategies" / f"{name}.md").read_text(encoding="utf-8")
+    assert f'AutoencoderClassifier("{name}"' in text
+    shared = set(Strategy.model_fields)
+    assert [option for option in STRATEGIES[name].model_fields if option not in shared and f"`{option}`" not in text] == []
+
+
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_every_network_family_has_a_page(name: str):
     assert (DOCS / "models" / f"{name}.md").is_file()
@@ -125,6 +134,7 @@ def test_the_list_of_commands_names_each_once():
 def test_there_is_no_page_of_a_finding_or_recipe_that_is_gone():
     codes = {one.code for one in DIAGNOSTICS}
     assert {page.stem for page in (DOCS / "findings").glob("*.md")} - codes - {"index"} == set()
+    assert {page.stem for page in (DOCS / "strategies").glob("*.md")} == set(STRATEGIES)
     assert {page.stem for page in (DOCS / "recipes").glob("*.md")} - set(RECIPES) - {"index", "auto"} == set()
 
 

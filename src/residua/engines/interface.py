@@ -21,7 +21,7 @@ class Scores:
 
     ``columns`` holds ``mse``, ``mae`` and ``ssim``. ``maps`` (where asked for) are float32 (height, width), each at its
     image's own resolution; ``reconstructions`` (where asked for) float32 (n_images, height, width, channels) at the
-    network's.
+    network's; ``probabilities`` (of a classifier) float32 (n_images, n_classes).
     """
 
     score: NDArray[np.float32]
@@ -29,6 +29,7 @@ class Scores:
     columns: dict[str, NDArray[np.float32]]
     maps: list[NDArray[np.float32]] | None = None
     reconstructions: NDArray[np.float32] | None = None
+    probabilities: NDArray[np.float32] | None = None
 
 
 class Engine(Protocol):
@@ -108,4 +109,7 @@ def join_scores(parts: Sequence[Scores]) -> Scores:
     if first.reconstructions is not None:
         whole = np.concatenate([part.reconstructions for part in parts if part.reconstructions is not None])
         joined = replace(joined, reconstructions=whole)
+    if first.probabilities is not None:
+        every = np.concatenate([part.probabilities for part in parts if part.probabilities is not None])
+        joined = replace(joined, probabilities=every)
     return joined

@@ -2,6 +2,7 @@
 
 from residua.estimators.autoencoder import Autoencoder
 from residua.estimators.base import ImageEstimator, NotFittedError
+from residua.estimators.classifier import AutoencoderClassifier
 from residua.estimators.detector import OneClassDetector
 
-__all__ = ["Autoencoder", "ImageEstimator", "NotFittedError", "OneClassDetector"]
+__all__ = ["Autoencoder", "AutoencoderClassifier", "ImageEstimator", "NotFittedError", "OneClassDetector"]

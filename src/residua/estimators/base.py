@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from residua.estimators.choosing import AUTO
 from residua.estimators.fitting import FitOptions, Fitted, check_fits, fit_bundle, score_set
 from residua.images import ImageSet
 from residua.recipes import Recipe, make_recipe
+from residua.records import Job
 from residua.scoring.engine import encode_images
 from residua.scoring.prepare import Aspect
 from residua.training.settings import Precision, TrainingSettings
@@ -23,6 +24,10 @@ from residua.training.settings import Precision, TrainingSettings
 
 class NotFittedError(ResiduaError, sklearn_exceptions.NotFittedError):
     """An estimator was asked for something it learns in `fit`, before `fit`."""
+
+
+class NoProbabilitiesError(InputError, AttributeError):
+    """Probabilities were asked of a model that does not classify."""
 
 
 class ImageEstimator(BaseEstimator):  # type: ignore[misc]
@@ -47,7 +52,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         The same seed, data and machine give the same scores.
     """
 
-    _job: ClassVar[Literal["reconstruct", "detect"]]
+    _job: ClassVar[Job]
+    augment: Any
 
     def __init__(
         self,
@@ -94,6 +100,14 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         check_fits(bundle.config, images)
         return encode_images(bundle.graph, images, batch_size=bundle.config.batch_size)
 
+    @property
+    def predict_proba(self) -> Any:
+        """Probabilities are a classifier's alone: everything else says so, and looks to `hasattr` as if it had none."""
+        raise NoProbabilitiesError(
+            f"{type(self).__name__}.predict_proba: the model must classify to have probabilities. It does not classify. "
+            "Train an AutoencoderClassifier on labelled images."
+        )
+
     def save(self, folder: str | Path) -> Path:
         """Write the bundle: safetensors and JSON, atomically; `load` reads it back."""
         return save_bundle(self._fitted(), folder)
@@ -101,15 +115,20 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """An estimator around a saved bundle; nothing in the folder is executed."""
+        bundle = cls._load_bundle(folder)
+        estimator = cls(make_recipe(bundle.config.recipe, **bundle.config.recipe_options))
+        estimator._take(bundle)
+        return estimator
+
+    @classmethod
+    def _load_bundle(cls, folder: str | Path) -> Bundle:
         bundle = load_bundle(folder)
         if bundle.config.job != cls._job:
             raise InputError(
                 f"{cls.__name__}.load: the bundle must be of the job {cls._job}. Got {bundle.config.job}. "
                 "Use the estimator of that job."
             )
-        estimator = cls(make_recipe(bundle.config.recipe, **bundle.config.recipe_options))
-        estimator._take(bundle)
-        return estimator
+        return bundle
 
     def _fit(self, train: ImageSet, calibration: ImageSet | None, **more: Any) -> Fitted:
         options = FitOptions(job=self._job, settings=self._settings(), size=self.size, aspect=self.aspect, **more)

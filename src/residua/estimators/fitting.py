@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from residua.estimators.sizing import choose_size
 from residua.images import ImageSet
 from residua.models import ImageShape, n_parameters
 from residua.recipes import Recipe
-from residua.records import OperatingPoint
+from residua.records import Job, OperatingPoint
 from residua.scoring.engine import Scores, prepare_images, score_images
 from residua.scoring.graph import InferenceGraph
 from residua.scoring.prepare import Aspect, Prepare
@@ -46,7 +46,7 @@ Note = Callable[[str], None]
 class FitOptions:
     """What a fit needs beyond the recipe; `on_step` and `on_note` are for who watches."""
 
-    job: Literal["reconstruct", "detect"]
+    job: Job
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     size: int | None = None
     aspect: Aspect = "stretch"
@@ -79,7 +79,7 @@ def fit_bundle(recipe: Recipe | None, train: ImageSet, calibration: ImageSet | N
     `train` holds normal images only. Without `calibration` (and for detection) a fifth of train is held out for it. Without
     `recipe` one is chosen by made anomalies; see `residua.estimators.choosing`.
     """
-    notes = _Notes(options.on_note)
+    notes = Notes(options.on_note)
     train, calibration = _with_calibration(train, calibration, options, notes)
     _enough(train)
     _check_calibration(train, calibration, options)
@@ -100,13 +100,18 @@ def fit_bundle(recipe: Recipe | None, train: ImageSet, calibration: ImageSet | N
         channels=train.channels,
         bits="8" if train.dtype == np.uint8 else "more",
         aspect=options.aspect,
-        batch_size=_scoring_batch(size),
+        batch_size=scoring_batch(size),
         normal=train.normal,
-        training=_training_words(recipe, made, options),
+        training={
+            **training_words(
+                recipe, made.graph.scorer.network, made.trained, (len(made.fitted_on), len(made.validation)), options
+            ),
+            "trimmed": made.n_trimmed,
+        },
         fingerprints={"train": train.fingerprint},
     )
     bundle = _calibrated(Bundle(config, made.graph), calibration, options)
-    sample = made.fitted_on[_sample(len(made.fitted_on), 2000, options.settings.seed)]
+    sample = made.fitted_on[sample_rows(len(made.fitted_on), 2000, options.settings.seed)]
     train_sample = score_images(made.graph, sample, batch_size=config.batch_size)
     parts = {"fitted": made.fitted_on, "validation": made.validation}
     if calibration is not None:
@@ -114,7 +119,7 @@ def fit_bundle(recipe: Recipe | None, train: ImageSet, calibration: ImageSet | N
     return Fitted(bundle, made.trained, tuple(notes.told), parts, train_sample)
 
 
-class _Notes:
+class Notes:
     """What was decided on the way, kept and told."""
 
     def __init__(self, tell: Note | None) -> None:
@@ -122,6 +127,7 @@ class _Notes:
         self._tell = tell
 
     def add(self, text: str) -> None:
+        """Keep a sentence and tell it."""
         self.told.append(text)
         if self._tell is not None:
             self._tell(text)
@@ -136,7 +142,7 @@ class _Work:
     fitted_on: ImageSet
     validation: ImageSet
     options: FitOptions
-    notes: _Notes
+    notes: Notes
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,7 @@ class _Made:
 
 
 def _with_calibration(
-    train: ImageSet, calibration: ImageSet | None, options: FitOptions, notes: _Notes
+    train: ImageSet, calibration: ImageSet | None, options: FitOptions, notes: Notes
 ) -> tuple[ImageSet, ImageSet | None]:
     if calibration is not None or options.job != "detect":
         return train, calibration
@@ -161,7 +167,7 @@ def _with_calibration(
     return train, calibration
 
 
-def _chosen(fitted_on: ImageSet, validation: ImageSet, options: FitOptions, notes: _Notes) -> Recipe:
+def _chosen(fitted_on: ImageSet, validation: ImageSet, options: FitOptions, notes: Notes) -> Recipe:
     choice = choose_recipe(fitted_on, validation, options.settings, size=options.size, aspect=options.aspect, on_note=notes.add)
     if options.on_choice is not None:
         options.on_choice(choice.recipe)
@@ -172,7 +178,7 @@ def _train_once(work: _Work) -> _Made:
     recipe, prepare, options = work.recipe, work.prepare, work.options
     train_images, validation_images = (prepare_images(prepare, part) for part in (work.fitted_on, work.validation))
     exact = prepare_images(prepare, work.validation, keep_float=True)
-    network = _fresh_network(recipe, ImageShape(*prepare.size, work.fitted_on.channels), options.settings.seed)
+    network = fresh_network(recipe, ImageShape(*prepare.size, work.fitted_on.channels), options.settings.seed)
     work.notes.add(f"network: {recipe.describe(network)}, {n_parameters(network):,} parameters")
     with training_threads(options.settings.threads, prepare.size[0] * prepare.size[1]) as n_threads:
         if n_threads > 1 and is_busy():
@@ -194,7 +200,7 @@ def _train_trimmed(work: _Work) -> _Made:
     n_images = len(work.fitted_on) + len(work.validation)
     work.notes.add(say_dropped(np.concatenate(dropped), n_images))
     images = (first.images[0][kept], first.images[1][kept_validation], first.images[2][kept_validation])
-    network = _fresh_network(work.recipe, ImageShape(*work.prepare.size, work.fitted_on.channels), options.settings.seed)
+    network = fresh_network(work.recipe, ImageShape(*work.prepare.size, work.fitted_on.channels), options.settings.seed)
     again = replace(options, checkpoint=second_checkpoint(options.checkpoint))
     plan = plan_again(first.trained.plan, work.recipe, images[0], options.settings)
     graph, trained = _train(work.recipe, network, work.prepare, images, plan, again)
@@ -204,7 +210,8 @@ def _train_trimmed(work: _Work) -> _Made:
     return _Made(graph, trained, work.fitted_on[kept], work.validation[kept_validation], images, n_trimmed=sum(map(len, dropped)))
 
 
-def _fresh_network(recipe: Recipe, shape: ImageShape, seed: int) -> torch.nn.Module:
+def fresh_network(recipe: Recipe, shape: ImageShape, seed: int) -> torch.nn.Module:
+    """A network with weights drawn by `seed`, or those that others trained."""
     torch.manual_seed(seed)
     network = recipe.build_network(shape)
     recipe.load_pretrained(network)
@@ -242,14 +249,19 @@ def _train(  # noqa: PLR0917
 
 def hold_out(images: ImageSet, share: float, *, seed: int) -> tuple[ImageSet, ImageSet]:
     """`images` without, and with only, a seeded share of them (at least one); whole groups stay together."""
+    held = held_rows(images, share, seed=seed)
+    return images[np.flatnonzero(~held)], images[np.flatnonzero(held)]
+
+
+def held_rows(images: ImageSet, share: float, *, seed: int) -> NDArray[np.bool_]:
+    """Which images `hold_out` holds out."""
     groups = images.groups
     units = np.arange(len(images)) if groups is None else _unit_numbers(groups)
     names = np.unique(units)
     chosen = np.random.default_rng([seed, len(names)]).permutation(names)
     sizes = np.bincount(units)[chosen]
     n_units = int(np.searchsorted(np.cumsum(sizes), share * len(images))) + 1
-    held = np.isin(units, chosen[: min(n_units, len(names) - 1)])
-    return images[np.flatnonzero(~held)], images[np.flatnonzero(held)]
+    return np.isin(units, chosen[: min(n_units, len(names) - 1)])
 
 
 def score_set(bundle: Bundle, images: ImageSet, **wanted: Any) -> Scores:
@@ -343,26 +355,27 @@ def _unit_numbers(groups: NDArray[Any]) -> NDArray[np.int64]:
     )
 
 
-def _sample(n: int, most: int, seed: int) -> NDArray[np.int64]:
+def sample_rows(n: int, most: int, seed: int) -> NDArray[np.int64]:
+    """At most `most` of `n` rows, drawn by `seed`, in order."""
     if n <= most:
         return np.arange(n)
     return np.sort(np.random.default_rng([seed, n]).choice(n, most, replace=False))
 
 
-def _scoring_batch(size: tuple[int, int]) -> int:
+def scoring_batch(size: tuple[int, int]) -> int:
     """Images that fit a processor's cache in one go: 64 small ones, fewer large ones."""
     return int(min(64, max(4, 64 * 64 * 64 // (size[0] * size[1]))))
 
 
-def _training_words(recipe: Recipe, made: _Made, options: FitOptions) -> dict[str, Any]:
-    trained: Trained = made.trained
-    network: Any = made.graph.scorer.network
+def training_words(
+    recipe: Recipe, network: Any, trained: Trained, n_images: tuple[int, int], options: FitOptions
+) -> dict[str, Any]:
+    """What a bundle records of its training; `n_images` fitted and in the validation slice."""
     return {
         "network": recipe.describe(network),
         "parameters": n_parameters(network),
-        "images": len(made.fitted_on),
-        "validation_images": len(made.validation),
-        "trimmed": made.n_trimmed,
+        "images": n_images[0],
+        "validation_images": n_images[1],
         "epochs": len(trained.history["epoch"]),
         "epochs_planned": trained.plan.epochs,
         "best_epoch": trained.best_epoch,

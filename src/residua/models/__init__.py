@@ -10,6 +10,7 @@ from typing import Any
 
 from residua.errors import InputError
 from residua.models.base import AutoencoderNetwork, ImageShape, default_latent, n_parameters
+from residua.models.classifier import ClassifierNetwork, ClassifierOutput, FlatNetwork
 from residua.models.conv import ConvAutoencoder
 from residua.models.dense import DenseAutoencoder
 from residua.models.joint import JointNetwork, JointOutput
@@ -19,8 +20,11 @@ from residua.models.variational import VariationalAutoencoder
 __all__ = [
     "FAMILIES",
     "AutoencoderNetwork",
+    "ClassifierNetwork",
+    "ClassifierOutput",
     "ConvAutoencoder",
     "DenseAutoencoder",
+    "FlatNetwork",
     "ImageShape",
     "JointNetwork",
     "JointOutput",

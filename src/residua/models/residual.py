@@ -29,9 +29,9 @@ class ResidualAutoencoder(AutoencoderNetwork):
             nn.Conv2d(shape.channels, width, 5, 2, 2, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
-            _Block(width, width, 1),
-            _Block(width, 2 * width, 2),
-            _Block(2 * width, 4 * width, 2),
+            ResidualBlock(width, width, 1),
+            ResidualBlock(width, 2 * width, 2),
+            ResidualBlock(2 * width, 4 * width, 2),
         )
         rows, columns = -(-shape.height // _STRIDE), -(-shape.width // _STRIDE)
         cells = min(_CELLS, rows, columns)
@@ -81,7 +81,7 @@ class ResidualAutoencoder(AutoencoderNetwork):
         return f"residual, three stages ({self.width}-{2 * self.width}-{4 * self.width} wide), latent {self.latent}"
 
 
-class _Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut (He et al., 2016)."""
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
@@ -92,6 +92,7 @@ class _Block(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Conv2d(n_in, n_out, 1, stride, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
+        """Feature maps to feature maps, smaller by `stride`."""
         inner = F.relu(self.norm1(self.conv1(features)))
         return F.relu(self.norm2(self.conv2(inner)) + self.shortcut(features))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -25,6 +26,9 @@ RECIPES: dict[str, type[Recipe]] = {
 }
 
 
+Named = TypeVar("Named", bound=Recipe)
+
+
 def make_recipe(name: str, **options: Any) -> Recipe:
     """The recipe called `name` with `options`; every unknown option is named at once, with what was probably meant.
 
@@ -33,16 +37,21 @@ def make_recipe(name: str, **options: Any) -> Recipe:
     InputError
         If there is no such recipe, or an option is unknown or out of range.
     """
-    if name not in RECIPES:
-        close = difflib.get_close_matches(name, RECIPES, n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"Choose one of {', '.join(RECIPES)}."
-        raise InputError(f"recipe: the name must be a known recipe. Got {name!r}. {hint}")
+    return build_named("recipe", RECIPES, name, options)
+
+
+def build_named(what: str, registry: Mapping[str, type[Named]], name: str, options: dict[str, Any]) -> Named:
+    """The entry of `registry` called `name` with `options`; `what` is the word for its entries in errors."""
+    if name not in registry:
+        close = difflib.get_close_matches(name, registry, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"Choose one of {', '.join(registry)}."
+        raise InputError(f"{what}: the name must be a known {what}. Got {name!r}. {hint}")
     try:
-        return RECIPES[name](**options)
+        return registry[name](**options)
     except ValidationError as error:
-        known = list(RECIPES[name].model_fields)
+        known = list(registry[name].model_fields)
         lines = [
-            f"recipe {name}: {_where(problem['loc'])}{problem['msg'].removeprefix('Value error, ')}. Got {problem['input']!r}. "
+            f"{what} {name}: {_where(problem['loc'])}{problem['msg'].removeprefix('Value error, ')}. Got {problem['input']!r}. "
             f"The options are {', '.join(known)}."
             for problem in error.errors()
         ]

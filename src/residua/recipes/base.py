@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Generator, Tensor, nn
 
 from residua.models import ImageShape
 from residua.scoring.scorer import Scorer
+
+
+class Labelled(NamedTuple):
+    """A batch of images (batch, channels, height, width) with targets.
+
+    Targets are class numbers, int64 (batch,), -1 where an image has no label; or, where several labels may hold at once, 0 and
+    1 as float32 (batch, n_classes), NaN where an image has none.
+    """
+
+    images: Tensor
+    targets: Tensor
+
+
+def is_labelled(targets: Tensor) -> Tensor:
+    """Which images have a label, bool (batch,)."""
+    return ~torch.isnan(targets).any(dim=1) if targets.ndim == 2 else targets >= 0
 
 
 @dataclass(frozen=True)
@@ -34,6 +51,17 @@ class Schedule:
         """Epochs that come nearest to `steps`, within the bounds."""
         fewest, most = self.epochs
         return min(most, max(fewest, -(-self.steps // steps_per_epoch)))
+
+
+class Trainable(Protocol):
+    """What the training loop needs: a recipe, or one phase of a strategy that has several."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """How to train unless the user says otherwise."""
+
+    def loss(self, network: nn.Module, images: Any, generator: Generator) -> Tensor:
+        """The scalar to minimise on a batch, images or `Labelled` ones."""
 
 
 class Recipe(BaseModel, ABC):

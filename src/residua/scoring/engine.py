@@ -79,6 +79,7 @@ def score_images(
         columns={name: joined[name] for name in ("mse", "mae", "ssim")},
         maps=kept_maps if maps else None,
         reconstructions=joined.get("reconstruction"),
+        probabilities=joined.get("probabilities"),
     )
 
 
@@ -150,6 +151,8 @@ def _restore_maps(prepare: Prepare, maps: Tensor, batch: list[NDArray[Any]]) -> 
 def _to_numpy(scored: Scored, n: int, *, reconstructions: bool) -> dict[str, NDArray[Any]]:
     names = ["score", "anomalous", "mse", "mae", "ssim"]
     kept = {name: getattr(scored, name)[:n].cpu().numpy() for name in names}
+    if scored.probabilities is not None:
+        kept["probabilities"] = scored.probabilities[:n].cpu().numpy()
     if reconstructions:
         kept["reconstruction"] = scored.reconstruction[:n].permute(0, 2, 3, 1).cpu().numpy()
     return kept

@@ -20,6 +20,7 @@ class Scored(NamedTuple):
     anomalous : bool (batch,), ``score > threshold``
     reconstruction : float32 (batch, channels, *size) in [0, 1], at the resolution the network sees
     mse, mae, ssim : float32 (batch,), of the reconstruction against the prepared image
+    probabilities : float32 (batch, n_classes) of a classifier, None of everything else
     """
 
     score: Tensor
@@ -29,6 +30,7 @@ class Scored(NamedTuple):
     mse: Tensor
     mae: Tensor
     ssim: Tensor
+    probabilities: Tensor | None = None
 
 
 class InferenceGraph(nn.Module):
@@ -63,7 +65,7 @@ class InferenceGraph(nn.Module):
     def score_prepared(self, prepared: Tensor) -> Scored:
         """Score what `prepare` made; the error map stays at the network's resolution."""
         prepared = prepared.contiguous(memory_format=torch.channels_last)
-        score, error_map, reconstruction = self.scorer(prepared)
+        score, error_map, reconstruction, probabilities = self.scorer(prepared)
         return Scored(
             score=score,
             error_map=error_map,
@@ -72,4 +74,5 @@ class InferenceGraph(nn.Module):
             mse=error_maps.squared(prepared, reconstruction).mean((1, 2)),
             mae=error_maps.absolute(prepared, reconstruction).mean((1, 2)),
             ssim=error_maps.ssim(prepared, reconstruction),
+            probabilities=probabilities,
         )

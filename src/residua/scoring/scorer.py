@@ -13,11 +13,15 @@ Error = Literal["squared", "absolute", "euclidean", "ssim"]
 
 
 class ScorerOutput(NamedTuple):
-    """What a scorer makes of prepared images: score (batch,), map (batch, height, width), reconstruction like images."""
+    """What a scorer makes of prepared images: score (batch,), map (batch, height, width), reconstruction like images.
+
+    ``probabilities`` (batch, n_classes) are those of a classifier, None of everything else.
+    """
 
     score: Tensor
     error_map: Tensor
     reconstruction: Tensor
+    probabilities: Tensor | None = None
 
 
 class Scorer(nn.Module, ABC):
@@ -26,6 +30,11 @@ class Scorer(nn.Module, ABC):
     Everything it needs is in parameters and buffers, so that one state dictionary saves it. `fit` sees held-out normals
     (the validation slice of train, never calibration or test) and may set buffers: means, spreads, neighbours.
     """
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether there is a reconstruction; where not, it and its errors are NaN."""
+        return True
 
     @abstractmethod
     def forward(self, images: Tensor) -> ScorerOutput:

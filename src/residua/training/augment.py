@@ -21,13 +21,12 @@ def flip(images: Tensor, generator: Generator) -> Tensor:
 
 def shift(images: Tensor, generator: Generator) -> Tensor:
     """Move each image by up to a sixteenth of its side (at least one pixel), repeating the edge."""
-    reach = max(1, min(images.shape[-2:]) // 16)
-    padded = F.pad(images, (reach,) * 4, mode="replicate")
-    offsets = torch.randint(0, 2 * reach + 1, (len(images), 2), generator=generator)
-    rows = offsets[:, :1] + torch.arange(images.shape[-2])
-    columns = offsets[:, 1:] + torch.arange(images.shape[-1])
-    index = torch.arange(len(images))[:, None, None]
-    return padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return _moved(images, max(1, min(images.shape[-2:]) // 16), generator)
+
+
+def crop(images: Tensor, generator: Generator) -> Tensor:
+    """Move each image by up to an eighth of its side (at least one pixel), repeating the edge."""
+    return _moved(images, max(1, min(images.shape[-2:]) // 8), generator)
 
 
 def brightness(images: Tensor, generator: Generator) -> Tensor:
@@ -36,7 +35,7 @@ def brightness(images: Tensor, generator: Generator) -> Tensor:
     return (images * factors.to(images)).clamp(0, 1)
 
 
-AUGMENTATIONS: dict[str, Augmentation] = {"flip": flip, "shift": shift, "brightness": brightness}
+AUGMENTATIONS: dict[str, Augmentation] = {"flip": flip, "shift": shift, "crop": crop, "brightness": brightness}
 
 
 def augment(images: Tensor, names: Sequence[str], generator: Generator) -> Tensor:
@@ -53,3 +52,12 @@ def check_names(names: Sequence[str]) -> None:
         raise InputError(
             f"augment: each name must be one of {', '.join(AUGMENTATIONS)}. Got {', '.join(map(repr, unknown))}. Mend --augment."
         )
+
+
+def _moved(images: Tensor, reach: int, generator: Generator) -> Tensor:
+    padded = F.pad(images, (reach,) * 4, mode="replicate")
+    offsets = torch.randint(0, 2 * reach + 1, (len(images), 2), generator=generator)
+    rows = offsets[:, :1] + torch.arange(images.shape[-2])
+    columns = offsets[:, 1:] + torch.arange(images.shape[-1])
+    index = torch.arange(len(images))[:, None, None]
+    return padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
+
+from residua.recipes.base import Labelled, is_labelled
 
 
 class MemoryBatches:
@@ -32,6 +35,70 @@ class MemoryBatches:
             order = torch.randperm(len(self.images), generator=seeded(self.seed, self.epoch))
         for start in range(0, self.n_batches * self.batch_size, self.batch_size):
             yield to_unit(self.images[order[start : start + self.batch_size]])
+
+
+class LabelledImages(NamedTuple):
+    """Prepared images with their targets, a row an image; see `Labelled` for what a target is."""
+
+    images: Tensor
+    targets: Tensor
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of the images."""
+        return self.images.shape
+
+    def __len__(self) -> int:
+        """How many images, not how many parts of the tuple."""
+        return len(self.images)
+
+
+class LabelledBatches(MemoryBatches):
+    """Iterate over labelled and unlabelled images as `Labelled` batches, images float32 in [0, 1].
+
+    Where fewer than half of the images have a label, half of each batch has one: those are drawn again and again, in a new
+    order each time, while the unlabelled ones pass once an epoch.
+    """
+
+    def __init__(self, data: LabelledImages, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None) -> None:
+        super().__init__(data.images, batch_size=batch_size, seed=seed, shuffle=shuffle)
+        self.targets = data.targets
+        known = is_labelled(data.targets)
+        self.known, self.unknown = known.nonzero()[:, 0], (~known).nonzero()[:, 0]
+        self.is_mixed = shuffle and batch_size > 1 and 0 < len(self.known) < len(self.unknown)
+        if self.is_mixed:
+            self.n_batches = max(1, len(self.unknown) // (batch_size - batch_size // 2))
+        if limit is not None:
+            self.n_batches = min(self.n_batches, limit)
+
+    def __iter__(self) -> Iterator[Any]:
+        for rows in self._mixed() if self.is_mixed else self._plain():
+            yield Labelled(to_unit(self.images[rows]), self.targets[rows])
+
+    def _plain(self) -> Iterator[Tensor]:
+        order = torch.arange(len(self.images))
+        if self.shuffle:
+            order = torch.randperm(len(self.images), generator=seeded(self.seed, self.epoch))
+        return (order[at * self.batch_size : (at + 1) * self.batch_size] for at in range(self.n_batches))
+
+    def _mixed(self) -> Iterator[Tensor]:
+        generator = seeded(self.seed, self.epoch)
+        n_known = self.batch_size // 2
+        n_unknown = self.batch_size - n_known
+        unknown = self.unknown[torch.randperm(len(self.unknown), generator=generator)]
+        rounds = -(-self.n_batches * n_known // len(self.known))
+        known = torch.cat([self.known[torch.randperm(len(self.known), generator=generator)] for _ in range(rounds)])
+        for at in range(self.n_batches):
+            yield torch.cat([known[at * n_known : (at + 1) * n_known], unknown[at * n_unknown : (at + 1) * n_unknown]])
+
+
+def make_batches(
+    data: Tensor | LabelledImages, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None
+) -> MemoryBatches:
+    """Batches of images, or of images with targets."""
+    if isinstance(data, LabelledImages):
+        return LabelledBatches(data, batch_size=batch_size, seed=seed, shuffle=shuffle, limit=limit)
+    return MemoryBatches(data, batch_size=batch_size, seed=seed, shuffle=shuffle, limit=limit)
 
 
 def to_unit(images: Tensor) -> Tensor:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from residua.errors import BundleError, InputError
-from residua.recipes import Recipe
+from residua.recipes.base import Labelled, Trainable
 from residua.training.augment import check_names
 from residua.training.averaging import averaging
-from residua.training.batches import MemoryBatches, seeded
+from residua.training.batches import LabelledImages, make_batches, seeded
 from residua.training.lightning_parts import AtomicCheckpoints, Checkpoints, History, RecipeModule, Seeds, StepReport
 from residua.training.settings import TrainingSettings, uses_bfloat16
 
@@ -56,12 +56,14 @@ class Trained:
     threads: int
 
 
-def plan_training(recipe: Recipe, network: torch.nn.Module, train: Tensor, settings: TrainingSettings) -> TrainingPlan:
+def plan_training(
+    recipe: Trainable, network: torch.nn.Module, train: Tensor | LabelledImages, settings: TrainingSettings
+) -> TrainingPlan:
     """Turn epochs or minutes into a number of steps; minutes by timing a few steps on a copy of the network."""
     check_names(settings.augment)
     if settings.epochs is not None and settings.minutes is not None:
         raise InputError("fit: --epochs and --minutes exclude each other. Got both. Leave one out.")
-    steps = len(MemoryBatches(train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True))
+    steps = len(make_batches(train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True))
     bfloat16 = uses_bfloat16(settings.precision, train.shape[-2] * train.shape[-1], on_gpu=_on_gpu(settings))
     if settings.minutes is None:
         return TrainingPlan(settings.epochs or recipe.schedule.n_epochs(steps), steps, bfloat16)
@@ -72,10 +74,10 @@ def plan_training(recipe: Recipe, network: torch.nn.Module, train: Tensor, setti
 
 
 def train_network(  # noqa: PLR0917
-    recipe: Recipe,
+    recipe: Trainable,
     network: torch.nn.Module,
-    train: Tensor,
-    validation: Tensor,
+    train: Tensor | LabelledImages,
+    validation: Tensor | LabelledImages,
     settings: TrainingSettings,
     plan: TrainingPlan,
     *,
@@ -86,12 +88,12 @@ def train_network(  # noqa: PLR0917
 ) -> Trained:
     """Minimise the recipe's loss on `train` and leave the weights that were best on `validation` in `network`.
 
-    Both are prepared images, uint8 or float32 (n, channels, height, width). With `resume` and a checkpoint there,
-    training goes on from it and ends where the uninterrupted run would have ended.
+    Both are prepared images, uint8 or float32 (n, channels, height, width), with targets where the loss asks for them. With
+    `resume` and a checkpoint there, training goes on from it and ends where the uninterrupted run would have ended.
     """
     batch_size = batch_size_of(recipe, settings)
-    batches = MemoryBatches(train, batch_size=batch_size, seed=settings.seed, shuffle=True, limit=plan.steps_per_epoch)
-    held_out = MemoryBatches(validation, batch_size=batch_size, seed=settings.seed, shuffle=False)
+    batches = make_batches(train, batch_size=batch_size, seed=settings.seed, shuffle=True, limit=plan.steps_per_epoch)
+    held_out = make_batches(validation, batch_size=batch_size, seed=settings.seed, shuffle=False)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = RecipeModule(recipe, network, settings, plan.n_steps)
     patience = settings.patience or max(10, plan.epochs // 5)
@@ -124,7 +126,7 @@ def train_network(  # noqa: PLR0917
     )
 
 
-def batch_size_of(recipe: Recipe, settings: TrainingSettings) -> int:
+def batch_size_of(recipe: Trainable, settings: TrainingSettings) -> int:
     """Images a step: as asked, else as the recipe has it."""
     return settings.batch_size or recipe.schedule.batch_size
 
@@ -163,20 +165,27 @@ def _resumable(checkpoint: Path) -> Path | None:
     return checkpoint
 
 
-def _time_steps(recipe: Recipe, network: torch.nn.Module, train: Tensor, settings: TrainingSettings, *, bfloat16: bool) -> float:
+def _time_steps(
+    recipe: Trainable,
+    network: torch.nn.Module,
+    train: Tensor | LabelledImages,
+    settings: TrainingSettings,
+    *,
+    bfloat16: bool,
+) -> float:
     """Median seconds a step, on a copy; the first steps, which allocate and compile, do not count."""
     copied = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     device = torch.device("cuda" if _on_gpu(settings) else "cpu")
     copied.to(device)
     optimiser = torch.optim.AdamW([p for p in copied.parameters() if p.requires_grad], lr=1e-5, fused=True)
-    batches = MemoryBatches(train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True)
+    batches = make_batches(train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True)
     seconds: list[float] = []
     deadline = time.perf_counter() + _WARM_UP_SECONDS
     while time.perf_counter() < deadline or len(seconds) < 3:
         for batch in batches:
             started = time.perf_counter()
             with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-                loss = recipe.loss(copied, batch.to(device), seeded(settings.seed, len(seconds)))
+                loss = recipe.loss(copied, _moved(batch, device), seeded(settings.seed, len(seconds)))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -184,6 +193,10 @@ def _time_steps(recipe: Recipe, network: torch.nn.Module, train: Tensor, setting
             if time.perf_counter() > deadline and len(seconds) >= 3:
                 break
     return float(np.median(seconds[len(seconds) // 3 :]))
+
+
+def _moved(batch: Tensor | Labelled, device: torch.device) -> Tensor | Labelled:
+    return Labelled(*(part.to(device) for part in batch)) if isinstance(batch, Labelled) else batch.to(device)
 
 
 def _on_gpu(settings: TrainingSettings) -> bool:

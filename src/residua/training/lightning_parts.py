@@ -15,7 +15,7 @@ from torch import Tensor
 
 from residua.errors import TrainingError
 from residua.files import atomic_write
-from residua.recipes import Recipe
+from residua.recipes.base import Labelled, Trainable
 from residua.training.augment import augment
 from residua.training.batches import MemoryBatches, seeded
 from residua.training.settings import TrainingSettings
@@ -30,17 +30,16 @@ _TRAINING = 0
 class RecipeModule(L.LightningModule):
     """A recipe's network and loss; randomness follows from the seed and the step alone."""
 
-    def __init__(self, recipe: Recipe, network: torch.nn.Module, settings: TrainingSettings, n_steps: int) -> None:
+    def __init__(self, recipe: Trainable, network: torch.nn.Module, settings: TrainingSettings, n_steps: int) -> None:
         super().__init__()
         self.recipe, self.network, self.settings, self.n_steps = recipe, network, settings, n_steps
         self.learning_rate = settings.learning_rate or recipe.schedule.learning_rate
         self.weight_decay = recipe.schedule.weight_decay if settings.weight_decay is None else settings.weight_decay
 
-    def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
+    def training_step(self, batch: Tensor | Labelled, batch_index: int) -> Tensor:
         """Loss of one batch; stops clearly when it is no longer a number."""
         generator = seeded(self.settings.seed, _TRAINING, self.global_step)
-        images = augment(batch, self.settings.augment, generator) if self.settings.augment else batch
-        loss = self.recipe.loss(self.network, images, generator)
+        loss = self.recipe.loss(self.network, self._augmented(batch, generator), generator)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"fit: the loss must stay finite. Got {loss.item()} at step {self.global_step + 1} of {self.n_steps}. "
@@ -48,12 +47,19 @@ class RecipeModule(L.LightningModule):
             )
         return loss
 
-    def validation_step(self, batch: Tensor, batch_index: int) -> None:
+    def _augmented(self, batch: Tensor | Labelled, generator: torch.Generator) -> Tensor | Labelled:
+        if not self.settings.augment:
+            return batch
+        if isinstance(batch, Labelled):
+            return batch._replace(images=augment(batch.images, self.settings.augment, generator))
+        return augment(batch, self.settings.augment, generator)
+
+    def validation_step(self, batch: Tensor | Labelled, batch_index: int) -> None:
         """Loss on the validation slice, in float32, with the same randomness every epoch."""
         generator = seeded(self.settings.seed, _VALIDATION, batch_index)
         with torch.autocast(self.device.type, enabled=False):
             loss = self.recipe.loss(self.network, batch, generator)
-        self.log("validation_loss", loss, batch_size=len(batch))
+        self.log("validation_loss", loss, batch_size=len(batch.images if isinstance(batch, Labelled) else batch))
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient's norm to 1; Lightning's own clipping refuses fused optimisers."""
