@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from residua.evaluation.evidence import Evidence, Gallery
+from residua.evaluation import Evidence, Gallery, Thumbnails
 from residua.exhibits import Exhibit, Group, Histogram, Picture
 from residua.metrics.ranking import roc_auc
 from residua.records import Estimate, Evaluation, Finding, OperatingPoint
@@ -79,6 +79,7 @@ def detector(paths=None):
             "validation_loss": np.array([6, 4, 3, 2, 1.9]),
         },
         gallery=gallery_of(test, rebuild(test), np.concatenate([order[:12], order[-10:]])),
+        thumbnails=Thumbnails(np.arange(len(test)), (test.reshape(-1, 8, 8, 1) * 255).astype(np.uint8)),
         exhibits={"worse": exhibit_of(test, score(train), scores)},
         quarantined=(("digits/broken.png", HOSTILE),),
     )

@@ -7,6 +7,7 @@ import pytest
 from report_samples import HOSTILE, classifier, detector, reconstructor
 
 from residua.report import write_html
+from residua.thresholds import choose_threshold, is_flagged
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -60,7 +61,7 @@ def open_page(browser, report):
 
 def by_numpy(evidence, threshold):
     known = evidence.labelled
-    flagged, anomalous = evidence.scores[known] > np.float64(threshold), evidence.is_anomalous[known]
+    flagged, anomalous = is_flagged(evidence.scores[known], threshold), evidence.is_anomalous[known]
     tp, fp = int((flagged & anomalous).sum()), int((flagged & ~anomalous).sum())
     fn, tn = int((~flagged & anomalous).sum()), int((~flagged & ~anomalous).sum())
     rates = {"precision": (tp, tp + fp), "recall": (tp, tp + fn), "f1": (2 * tp, 2 * tp + fp + fn), "alarms": (fp, fp + tn)}
@@ -164,7 +165,8 @@ def test_the_quick_buttons_do_what_they_say(open_page):
     page.click("#job0 [data-go=f1]")
     best = max(by_numpy(evidence, one)["f1"] for one in [-1, *evidence.scores])
     assert page.evaluate("residua.jobs[0].rates().f1") == best
-    page.click("#job0 [data-go=chosen]")
+    assert page.locator("#job0 .reset").is_visible()
+    page.click("#job0 .reset")
     assert page.evaluate("residua.jobs[0].threshold") == record.operating_point.threshold
 
 
@@ -173,18 +175,115 @@ def test_the_gallery_says_what_is_caught_and_missed_and_filters_by_it(open_page)
     page.evaluate("residua.jobs[0].move(9)")
     shown_anomalies = int((evidence.is_anomalous & evidence.labelled)[evidence.gallery.index].sum())
     page.click("#job0 .chips [data-verdict=missed]")
-    assert page.locator("#job0 figure:visible").count() == shown_anomalies > 0
+    assert page.locator("#job0 figure[data-index]:visible").count() == shown_anomalies > 0
     page.click("#job0 .chips [data-verdict=caught]")
-    assert page.locator("#job0 figure:visible").count() == 0
+    assert page.locator("#job0 figure[data-index]:visible").count() == 0
     assert page.locator("#job0 .none-here").is_visible()
+
+
+def pictured(page, strip):
+    """The images of a strip by row number, every one unfolded."""
+    root = page.locator(f"#job0-strip-{strip}")
+    root.scroll_into_view_if_needed()
+    if root.locator(".count").inner_text() != "0":
+        root.locator("[role=listitem]").first.wait_for()
+    more = root.locator(".more")
+    while more.is_visible():
+        more.click()
+    return root.locator("[role=listitem]").evaluate_all("all => all.map(one => +one.dataset.image)")
+
+
+def test_the_rows_of_thumbnails_hold_what_numpy_says_is_missed_and_caught(open_page):
+    page, (_, evidence) = open_page(), detector()
+    scores, anomalous = evidence.scores, evidence.is_anomalous
+    for threshold in (float(np.quantile(scores, 0.3)), float(np.quantile(scores, 0.02))):
+        page.evaluate("t => residua.jobs[0].move(t)", threshold)
+        page.wait_for_timeout(50)
+        flagged, known = is_flagged(scores, threshold), evidence.labelled
+        verdicts = {"missed": anomalous & ~flagged, "alarm": ~anomalous & flagged, "passed": ~anomalous & ~flagged}
+        for strip, wanted in verdicts.items():
+            images = np.flatnonzero(wanted & known)
+            shown_images = pictured(page, strip)
+            assert sorted(shown_images) == images.tolist()
+            order = scores[shown_images] if strip == "missed" else -scores[shown_images]
+            assert (np.diff(order) >= 0).all()
+            assert page.inner_text(f"#job0-strip-{strip} .count") == f"{len(images):,}"
+
+
+def test_a_thumbnail_is_the_picture_of_its_image(open_page):
+    page, (_, evidence) = open_page(), detector()
+    images = pictured(page, "missed")[:5]
+    page.wait_for_timeout(300)
+    for image in images:
+        drawn = page.locator(f"#job0-strip-missed [data-image='{image}'] canvas").evaluate(
+            "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 === 0)"
+        )
+        wanted = evidence.thumbnails.pixels[image, :, :, 0].astype(float)
+        assert np.abs(np.array(drawn).reshape(8, 8) - wanted).mean() < 25  # compressed
+
+
+def test_a_closer_look_opens_turns_its_pages_and_closes_by_keyboard(open_page):
+    page, (_, evidence) = open_page(), detector()
+    images = pictured(page, "missed")
+    page.locator(f"#job0-strip-missed [data-image='{images[0]}'] button").focus()
+    page.keyboard.press("Enter")
+    dialog = page.locator("dialog.look")
+    assert dialog.is_visible() and evidence.paths[images[0]] in dialog.inner_text() and "missed" in dialog.inner_text()
+    page.keyboard.press("ArrowRight")
+    assert evidence.paths[images[1]] in dialog.inner_text() and f"2 of {len(images)}" in dialog.inner_text()
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert page.evaluate("document.activeElement.closest('[data-image]').dataset.image") == str(images[0])
+
+
+def test_policies_are_marks_on_the_slider_and_put_the_threshold_where_they_say(open_page):
+    page, (record, evidence) = open_page(), detector()
+    buttons = page.locator("#job0 .policies button")
+    assert page.locator("#job0 .ticks i").count() == buttons.count() == 2
+    point = choose_threshold("quantile:0.95", evidence.calibration_scores)
+    buttons.nth(1).click()
+    assert page.evaluate("residua.jobs[0].threshold") == point.threshold
+    assert buttons.nth(1).get_attribute("aria-pressed") == "true" and buttons.nth(0).get_attribute("aria-pressed") == "false"
+    lefts = page.eval_on_selector_all("#job0 .ticks i", "all => all.map(one => one.getBoundingClientRect().x)")
+    ranks = [(evidence.scores > one).sum() for one in (record.operating_point.threshold, point.threshold)]
+    assert (lefts[0] < lefts[1]) == (ranks[0] > ranks[1])
+
+
+def test_print_stands_at_the_stored_threshold_and_the_slider_comes_back(open_page):
+    page, (record, evidence) = open_page(), detector()
+    page.evaluate("residua.jobs[0].move(9)")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expected = by_numpy(evidence, record.operating_point.threshold)
+    assert shown(page)[0] == {name: expected[name] for name in ("tp", "fp", "fn", "tn")}
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("residua.jobs[0].threshold") == 9
+
+
+def test_a_finger_drags_the_threshold(browser, report):
+    context = browser.new_context(viewport={"width": 375, "height": 800}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    grip = page.locator("#job0 .grip")
+    grip.scroll_into_view_if_needed()
+    box, session = grip.bounding_box(), context.new_cdp_session(page)
+    seen = []
+    y = box["y"] + box["height"] / 2
+    for kind, share in (("touchStart", 0.3), ("touchMove", 0.5), ("touchMove", 0.8)):
+        points = [{"x": box["x"] + box["width"] * share, "y": y}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        seen.append(page.evaluate("residua.jobs[0].threshold"))
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert seen == sorted(seen) and len(set(seen)) == 3
+    context.close()
 
 
 def test_a_long_gallery_shows_its_ends_until_asked_for_all(open_page):
     page = open_page()
-    figures = page.locator("#job0 figure:visible")
+    figures = page.locator("#job0 figure[data-index]:visible")
     assert figures.count() == 18
-    page.click("#job0 .more")
-    assert figures.count() == 22 and not page.locator("#job0 .more").is_visible()
+    page.click("#job0-gallery .more")
+    assert figures.count() == 22 and not page.locator("#job0-gallery .more").is_visible()
     page.click("#job0 .chips [data-verdict=all]")
     assert figures.count() == 18
 
@@ -247,7 +346,7 @@ def test_hostile_text_is_shown_and_does_nothing(open_page):
     assert page.locator("img[src=x]").count() == 0
 
 
-@pytest.mark.parametrize("width", [390, 320, 768])
+@pytest.mark.parametrize("width", [375, 320, 768])
 def test_nothing_scrolls_sideways_on_a_narrow_screen(open_page, width):
     page = open_page(viewport={"width": width, "height": 800})
     for tab in page.query_selector_all("[role=tab]"):

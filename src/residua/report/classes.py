@@ -35,22 +35,22 @@ def classes(key: str, evidence: Evidence) -> Html | None:
     if found is None:
         return None
     names, counts = found
-    picture = scroller(_matrix(names, counts), "Confusion matrix") if len(names) <= _MOST else None
+    picture = scroller(_matrix(key, names, counts), "Confusion matrix") if len(names) <= _MOST else None
     lede = "Rows are what the images are, columns what the model says; the diagonal is right."
     return panel(
         key,
         "classes",
         "What it confuses",
         picture,
-        scroller(_per_class(names, counts), "Classes"),
+        scroller(_per_class(key, names, counts), "Classes"),
         lede=lede if picture else None,
     )
 
 
-def _matrix(names: list[str], counts: NDArray[np.int64]) -> Html:
+def _matrix(key: str, names: list[str], counts: NDArray[np.int64]) -> Html:
     totals, places = np.maximum(counts.sum(axis=1), 1), range(len(names))
     rows = (row(names[i], *(_cell(int(counts[i, j]), i == j, counts[i, j] / totals[i]) for j in places)) for i in places)
-    return table(("true \\ said", *names), rows, class_="matrix")
+    return table(("true \\ said", *names), rows, class_="matrix", data_figure=f"{key}/classes/confusion")
 
 
 def _cell(count: int, is_right: bool, share: float) -> Html:
@@ -58,13 +58,14 @@ def _cell(count: int, is_right: bool, share: float) -> Html:
     return element("td", f"{count:,}" if count else "·", class_="right" if is_right else "wrong", style=tint)
 
 
-def _per_class(names: list[str], counts: NDArray[np.int64]) -> Html:
+def _per_class(key: str, names: list[str], counts: NDArray[np.int64]) -> Html:
     true, said, right = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
     rows = []
     for i, name in enumerate(names):
         rates = _ratio(right[i], said[i]), _ratio(right[i], true[i]), _ratio(2 * right[i], said[i] + true[i])
         rows.append(row(name, f"{true[i]:,}", *rates, prose(_mistaken(names, counts, i))))
-    return table(("Class", "Images", "Precision", "Recall", "F1", "Most often taken for"), rows)
+    titles = ("Class", "Images", "Precision", "Recall", "F1", "Most often taken for")
+    return table(titles, rows, data_figure=f"{key}/classes/rates")
 
 
 def _ratio(part: Any, whole: Any) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 from residua.evaluation.evidence import Evidence
 from residua.records import Evaluation, Finding
 from residua.report import words
-from residua.report.gallery import ranking_values
+from residua.report.kinds import ranking_values
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 _WORST = 5

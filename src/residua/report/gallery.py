@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from residua.evaluation.evidence import Evidence
 from residua.records import Evaluation
 from residua.report import words
+from residua.report.kinds import UNKNOWN, ranking_values, truth
 from residua.report.markup import Html, element
-from residua.report.payload import UNKNOWN, truth
 from residua.report.pictures import error_ceiling, gallery_pictures
 from residua.report.sections import panel
 
@@ -27,7 +24,7 @@ def gallery(key: str, evaluation: Evaluation, evidence: Evidence, budget: int) -
     known, (quantity, values) = truth(evidence), ranking_values(evidence)
     index = np.asarray(shown.index)[: len(pictures)]
     order = np.arange(len(index)) if values is None else np.argsort(-values[index], kind="stable")
-    figures = [_figure(evidence, int(index[row]), pictures[row], quantity) for row in order.tolist()]
+    figures = [_figure(key, evidence, int(index[row]), pictures[row]) for row in order.tolist()]
     is_live = evaluation.job == "detect" and known is not None and evidence.scores is not None
     groups = [_group(None, figures)] if is_live or values is None else _worst_and_best(figures)
     return panel(
@@ -44,16 +41,6 @@ def gallery(key: str, evaluation: Evaluation, evidence: Evidence, budget: int) -
 def _worst_and_best(figures: list[Html]) -> list[Html]:
     half = (len(figures) + 1) // 2
     return [_group("Worst", figures[:half]), _group("Best", figures[: half - 1 : -1] if half else figures)]
-
-
-def ranking_values(evidence: Evidence) -> tuple[str, NDArray[Any] | None]:
-    """What images are ordered by: the score, else the mean squared or absolute error."""
-    if evidence.scores is not None:
-        return "score", np.asarray(evidence.scores)
-    for name in ("mse", "mae"):
-        if name in evidence.per_image:
-            return name, np.asarray(evidence.per_image[name])
-    return "", None
 
 
 def _group(title: str | None, figures: list[Html]) -> Html:
@@ -77,17 +64,23 @@ def _chips() -> Html:
     return element("div", buttons, class_="chips", role="group", aria_label="Which images to show", hidden=True)
 
 
-def _figure(evidence: Evidence, index: int, pictures: dict[str, str], quantity: str) -> Html:
-    path, (_, values) = str(evidence.paths[index]), ranking_values(evidence)
-    facts = [] if values is None else [f"{quantity} {words.significant(float(values[index]), 3)}"]
+def _figure(key: str, evidence: Evidence, index: int, pictures: dict[str, str]) -> Html:
+    path = str(evidence.paths[index])
     caption = element(
         "figcaption",
         element("span", path.rsplit("/", 1)[-1], class_="name", title=path),
-        element("span", " · ".join([*facts, *_label_words(evidence, index)]), class_="facts-line"),
+        element("span", facts_line(evidence, index), class_="facts-line", data_figure=f"{key}/gallery/{index}"),
         element("span", "", class_="verdict"),
     )
     images = (_picture(role, uri, path) for role, uri in pictures.items())
     return element("figure", element("div", images, class_="triple"), caption, data_index=index)
+
+
+def facts_line(evidence: Evidence, index: int) -> str:
+    """What is said below the pictures of one image: its score and what it is."""
+    quantity, values = ranking_values(evidence)
+    facts = [] if values is None else [f"{quantity} {words.significant(float(values[index]), 3)}"]
+    return " · ".join([*facts, *_label_words(evidence, index)])
 
 
 def _picture(role: str, uri: str, path: str) -> Html:

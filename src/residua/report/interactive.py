@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from residua.evaluation.evidence import Evidence
 from residua.records import Evaluation
 from residua.report import sections, words
+from residua.report.kinds import truth
+from residua.report.marks import marks
 from residua.report.markup import Html, element
-from residua.report.payload import curves, histogram, shared_folder
+from residua.report.payload import curves, histogram, outcome, shared_folder
 from residua.report.tables import row, scroller, table
+from residua.thresholds import parse_policy
 
-_QUICK = (("chosen", "As chosen"), ("all", "Catch all"), ("none", "No false alarm"), ("f1", "Best F1 here"))
+_PEEKS = (("all", "Catch all"), ("none", "No false alarm"), ("f1", "Best F1 here"))
+_STRIPS = (
+    ("missed", "Missed", "Abnormal, and passed; the least conspicuous first."),
+    ("alarm", "False alarms", "Normal, and flagged; the highest score first."),
+    ("caught", "Caught", "Abnormal, and flagged; the closest to the threshold first."),
+    ("passed", "Left alone", "Normal, and passed; the closest to the threshold first."),
+)
+_UNKNOWN_STRIPS = (
+    ("flagged", "Flagged", "The highest score first."),
+    ("unflagged", "Not flagged", "The closest to the threshold first."),
+)
 _CELLS = (
     ("abnormal", (("tp", "caught", "good"), ("fn", "missed", "bad"))),
     ("normal", (("fp", "false alarms", "bad"), ("tn", "left alone", "good"))),
@@ -18,7 +33,7 @@ _RATES = (("precision", "Precision"), ("recall", "Recall"), ("f1", "F1"), ("alar
 
 
 def scores(key: str, evaluation: Evaluation, evidence: Evidence) -> Html | None:
-    """Score histogram with the threshold in it; for a detector also the slider, its counts and the two curves."""
+    """Score histogram with the threshold in it; for a detector also the slider, its counts, the two curves and what is caught."""
     drawn = histogram(evaluation, evidence)
     if drawn is None:
         return None
@@ -29,53 +44,103 @@ def scores(key: str, evaluation: Evaluation, evidence: Evidence) -> Html | None:
         )
     both = curves(evidence) is not None
     drawing = _chart("histogram", "Histogram of scores with the threshold")
-    parts = [sections.operating_point(evaluation), drawing, _control(key, evaluation, both)]
+    parts = [sections.operating_point(key, evaluation), drawing, _control(key, evaluation, evidence, both)]
     if both:
         roc = _titled("ROC curve", _chart("roc", "ROC curve with the threshold's point"))
         pr = _titled("Precision and recall", _chart("pr", "Precision-recall curve with the threshold's point"))
-        parts += [_outcome(), element("div", roc, pr, class_="pair")]
+        parts += [_outcome(key, evaluation, evidence), element("div", roc, pr, class_="pair")]
+    if evidence.thumbnails is not None:
+        parts.append(_strips(key, evidence))
     return sections.panel(key, "scores", "Scores and threshold", *parts, class_="threshold")
 
 
-def _control(key: str, evaluation: Evaluation, both: bool) -> Html:
-    quick = [
-        one for one in _QUICK if (one[0] != "chosen" or evaluation.operating_point is not None) and (both or one[0] == "chosen")
-    ]
-    buttons = (element("button", title, type="button", data_go=name) for name, title in quick)
+def _control(key: str, evaluation: Evaluation, evidence: Evidence, both: bool) -> Html:
     slider = element(
         "input", type="range", id=f"{key}-slider", min=0, max=1, step=1, value=0, class_="slider", aria_describedby=f"{key}-words"
     )
     field = element("input", type="number", step="any", class_="exact", aria_label="Threshold, exactly")
-    warning = (
-        "Moving it explores the test images. A threshold picked by looking at them will seem better than it turns out to be; "
-        "choose with calibration images instead."
-    )
-    return element(
+    reset = element("button", "Back to the chosen one", type="button", class_="reset", hidden=True)
+    point = evaluation.operating_point
+    head = element(
         "div",
-        element(
-            "div",
-            element("label", "Threshold", for_=f"{key}-slider"),
-            field,
-            element("span", buttons, class_="quick"),
-            class_="control-head",
-        ),
-        slider,
-        element("p", "", id=f"{key}-words", class_="outcome-words", role="status"),
-        element("p", warning, class_="small"),
-        class_="control",
-        hidden=True,
+        element("label", "Threshold", for_=f"{key}-slider"),
+        field,
+        None if point is None else reset,
+        class_="control-head",
     )
+    track = element("div", slider, element("div", "", class_="ticks", aria_hidden="true"), class_="track")
+    said = element("p", "", id=f"{key}-words", class_="outcome-words", role="status")
+    return element("div", head, track, said, _policies(key, evaluation, evidence, both), class_="control", hidden=True)
 
 
-def _outcome() -> Html:
-    rows = (row(title, *(_count(*cell) for cell in cells)) for title, cells in _CELLS)
+def _policies(key: str, evaluation: Evaluation, evidence: Evidence, both: bool) -> Html:
+    """Buttons that put the threshold where a policy would, by calibration; and where only the test images would."""
+    found = marks(evaluation, evidence)
+    point = evaluation.operating_point
+    buttons = [] if point is None else [_go(point.policy, point.threshold, is_chosen=True)]
+    buttons += [_go(one.policy, one.threshold) for one in found if one.threshold is not None]
+    refused = [element("li", element("code", one.policy), " ", one.why) for one in found if one.threshold is None]
+    cannot = None
+    if refused:
+        title = "What these calibration images cannot promise"
+        cannot = element("details", element("summary", title), element("ul", refused, class_="refused"))
+    by_policy = element("div", buttons, class_="policies", role="group", aria_label="Thresholds by policy") if buttons else None
+    lead = element("p", "By policy, from calibration images alone:", class_="small") if buttons else None
+    return element("div", lead, by_policy, cannot, _peeks() if both else None, class_="by-policy")
+
+
+def _go(policy: str, threshold: float, *, is_chosen: bool = False) -> Html:
+    said = f"{policy}: {words.significant(threshold, 4)}{', chosen' if is_chosen else ''}"
+    attributes = {"type": "button", "data_threshold": repr(threshold), "aria_pressed": "false"}
+    return element("button", parse_policy(policy).in_words(), element("small", said), data_chosen=is_chosen, **attributes)
+
+
+def _peeks() -> Html:
+    warning = (
+        "By looking at the test images. A threshold picked so will seem better than it turns out to be; choose with calibration "
+        "images instead."
+    )
+    buttons = (element("button", title, type="button", data_go=name) for name, title in _PEEKS)
+    return element("div", element("p", warning, class_="small"), element("div", buttons, class_="quick"), class_="peeks")
+
+
+def _outcome(key: str, evaluation: Evaluation, evidence: Evidence) -> Html:
+    """Confusion matrix and rates at the stored threshold; the script keeps them up with the slider."""
+    counts = outcome(evaluation, evidence)
+    rows = (row(title, *(_count(key, counts, *cell) for cell in cells)) for title, cells in _CELLS)
     matrix = table(("", "flagged", "passed"), rows, class_="outcome", aria_label="Confusion matrix at the threshold")
-    rates = (element("div", element("dt", title), element("dd", "–", data_rate=name)) for name, title in _RATES)
-    return element("div", matrix, element("dl", rates, class_="rates"), class_="outcome-box", hidden=True)
+    rates = (_rate(key, counts, name, title) for name, title in _RATES)
+    return element("div", matrix, element("dl", rates, class_="rates"), class_="outcome-box", hidden=counts is None)
 
 
-def _count(name: str, word: str, tone: str) -> Html:
-    return element("td", element("b", "–"), element("small", word), data_count=name, class_=tone)
+def _rate(key: str, counts: dict[str, Any] | None, name: str, title: str) -> Html:
+    text = "–" if counts is None else words.number(counts[name], "share")
+    return element("div", element("dt", title), element("dd", text, data_rate=name, data_figure=f"{key}/outcome/{name}"))
+
+
+def _count(key: str, counts: dict[str, Any] | None, name: str, word: str, tone: str) -> Html:
+    number = element("b", "–" if counts is None else f"{counts[name]:,}", data_figure=f"{key}/outcome/{name}")
+    return element("td", number, element("small", word), data_count=name, class_=tone)
+
+
+def _strips(key: str, evidence: Evidence) -> Html:
+    """Empty rows of thumbnails, one a verdict; the script fills them as they come into view."""
+    shown = _STRIPS if truth(evidence) is not None else _UNKNOWN_STRIPS
+    strips = (
+        element(
+            "section",
+            element("h4", title, " ", element("span", "", class_="count")),
+            element("p", about, class_="small"),
+            element("div", "", class_="thumbs", role="list", aria_labelledby=f"{key}-strip-{name}"),
+            element("button", "Show more", type="button", class_="more", hidden=True),
+            class_="strip",
+            data_strip=name,
+            id=f"{key}-strip-{name}",
+            aria_label=title,
+        )
+        for name, title, about in shown
+    )
+    return element("div", strips, class_="strips", hidden=True)
 
 
 def history(key: str, evidence: Evidence) -> Html | None:

@@ -19,13 +19,13 @@ def metrics(key: str, evaluation: Evaluation) -> Html | None:
     names = words.headline_names(evaluation)
     others = [name for name in evaluation.metrics if name not in names]
     columns = math.ceil(len(names) / math.ceil(len(names) / 5))
-    cards = element("div", (_card(name, evaluation) for name in names), class_="cards", style=f"--columns: {columns}")
+    cards = element("div", (_card(key, name, evaluation) for name in names), class_="cards", style=f"--columns: {columns}")
     ticks = "; ticks are baselines" if evaluation.baselines else ""
     lede = f"Measured on {words.images(evaluation.n_images, evaluation.split)}. Bars show confidence intervals{ticks}."
-    return panel(key, "metrics", "How good it is", cards, _other_metrics(others, evaluation), lede=lede)
+    return panel(key, "metrics", "How good it is", cards, _other_metrics(key, others, evaluation), lede=lede)
 
 
-def _card(name: str, evaluation: Evaluation) -> Html:
+def _card(key: str, name: str, evaluation: Evaluation) -> Html:
     estimate, about = evaluation.metrics[name], words.metric_words(name)
     rivals = {title: values[name] for title, values in evaluation.baselines.items() if name in values}
     meaning = words.meaning(name, evaluation.job)
@@ -33,11 +33,11 @@ def _card(name: str, evaluation: Evaluation) -> Html:
     return element(
         "article",
         element("h4", about.label),
-        element("p", words.number(estimate.value, about.kind), class_="big"),
-        element("p", _interval_words(name, estimate), class_="interval"),
+        element("p", words.number(estimate.value, about.kind), class_="big", data_figure=f"{key}/metrics/{name}"),
+        element("p", _interval_words(name, estimate), class_="interval", data_figure=f"{key}/metrics/{name}/interval"),
         interval_bar(name, estimate, rivals, scale_of(name, [estimate, *rivals.values()])),
         element("p", f"{meaning}; {better}" if meaning else better, class_="small"),
-        element("p", f"n = {estimate.n:,}", class_="small count") if estimate.n else None,
+        element("p", f"n = {estimate.n:,}", class_="small count", data_figure=f"{key}/metrics/{name}/n") if estimate.n else None,
         class_="card",
     )
 
@@ -50,17 +50,19 @@ def _interval_words(name: str, estimate: Estimate) -> str:
     return f"{estimate.confidence:.0%}: {low} to {high}"
 
 
-def _other_metrics(names: list[str], evaluation: Evaluation) -> Html | None:
+def _other_metrics(key: str, names: list[str], evaluation: Evaluation) -> Html | None:
     if not names:
         return None
-    rows = (_metric_row(name, evaluation) for name in names)
+    rows = (_metric_row(key, name, evaluation) for name in names)
     listed = scroller(table(("Metric", "Value [interval]", "n", "What it is"), rows), "Further metrics")
     return element("details", element("summary", f"{len(names)} more"), listed)
 
 
-def _metric_row(name: str, evaluation: Evaluation) -> Html:
+def _metric_row(key: str, name: str, evaluation: Evaluation) -> Html:
     estimate = evaluation.metrics[name]
-    cells = words.interval(name, estimate), f"{estimate.n:,}", prose(words.meaning(name, evaluation.job))
+    figure = f"{key}/metrics/{name}"
+    value = element("td", words.interval(name, estimate), data_figure=figure)
+    cells = value, element("td", f"{estimate.n:,}", data_figure=f"{figure}/n"), prose(words.meaning(name, evaluation.job))
     return row(words.metric_words(name).label, *cells)
 
 
@@ -73,17 +75,20 @@ def baselines(key: str, evaluation: Evaluation) -> Html | None:
     labels = [words.metric_words(name).label for name in shown]
     titles = ("", *labels, f"{words.metric_words(main).label}, to scale", "Against the model")
     ends = scale_of(main, [evaluation.metrics[main], *(one[main] for one in evaluation.baselines.values() if main in one)])
-    rows = [row("This model", *_cells(evaluation.metrics, shown, main, ends), prose(""), class_="model")]
+    rows = [row("This model", *_cells(f"{key}/model", evaluation.metrics, shown, main, ends), prose(""), class_="model")]
     for name, values in _ranked(evaluation, main):
         standing = words.comparison(main, evaluation.metrics[main], values[main]) if main in values else ""
-        rows.append(row(words.baseline_title(name), *_cells(values, shown, main, ends), prose(standing, words.tone(standing))))
+        cells = _cells(f"{key}/baselines/{name}", values, shown, main, ends)
+        standing_cell = prose(standing, words.tone(standing), data_figure=f"{key}/baselines/{name}/standing")
+        rows.append(row(words.baseline_title(name), *cells, standing_cell))
     listed = scroller(table(titles, rows, class_="baselines"), "Baselines")
     return panel(key, "baselines", "What simpler things reach", listed, lede="The same images, the same metrics.")
 
 
-def _cells(values: dict[str, Estimate], shown: list[str], main: str, ends: tuple[float, float]) -> list[str | Html]:
+def _cells(figure: str, values: dict[str, Estimate], shown: list[str], main: str, ends: tuple[float, float]) -> list[str | Html]:
     bar = interval_bar(main, values[main], {}, ends) if main in values else None
-    return [*(words.interval(name, values[name]) if name in values else "–" for name in shown), element("td", bar, class_="bar")]
+    texts = ((name, words.interval(name, values[name]) if name in values else "–") for name in shown)
+    return [*(element("td", text, data_figure=f"{figure}/{name}") for name, text in texts), element("td", bar, class_="bar")]
 
 
 def _ranked(evaluation: Evaluation, main: str) -> list[tuple[str, dict[str, Estimate]]]:

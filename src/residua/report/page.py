@@ -21,9 +21,10 @@ from residua.report.markup import Html, element, join, render
 from residua.report.payload import report_payload
 
 # With d3 and Plot (0.5 MB) and the numbers of 10,000 images (1 to 2 MB) a page stays well under ten megabytes.
-_PICTURE_BUDGET = 4_500_000
-_EXHIBIT_BUDGET = 1_500_000
-_SCRIPTS = ("d3.min.js", "plot.umd.min.js", "report.js")
+_PICTURE_BUDGET = 3_000_000
+_EXHIBIT_BUDGET = 1_200_000
+_THUMBNAIL_BUDGET = 3_200_000
+_SCRIPTS = ("d3.min.js", "plot.umd.min.js", "strips.js", "report.js")
 
 Job = tuple[Evaluation, Evidence]
 
@@ -74,7 +75,7 @@ def page(title: str, jobs: Sequence[Job], *, subtitle: str | None = None) -> str
     """The whole page as text."""
     keys = [f"job{number}" for number in range(len(jobs))]
     body = join(_tabs(keys, jobs), (_job(key, *job, len(jobs)) for key, job in zip(keys, jobs, strict=True)))
-    data = report_payload(dict(zip(keys, jobs, strict=True)))
+    data = report_payload(dict(zip(keys, jobs, strict=True)), _THUMBNAIL_BUDGET)
     scripts = [_asset(name) for name in _SCRIPTS]
     return string.Template(_asset("report.html")).substitute(
         policy=_policy(scripts),
@@ -135,9 +136,14 @@ def job_titles(jobs: Sequence[Job]) -> list[str]:
 
 
 def _job(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) -> Html:
-    heading = element("h2", words.JOB_TITLES[evaluation.job], id=f"{key}-title")
-    top = element("header", heading, element("p", words.verdict(evaluation), class_="verdict-line"), _alarms(key, evaluation),
-                  sections.facts(evaluation.provenance), class_="job-top")  # fmt: skip
+    top = element(
+        "header",
+        element("h2", words.JOB_TITLES[evaluation.job], id=f"{key}-title"),
+        element("p", words.verdict(evaluation), class_="verdict-line", data_figure=f"{key}/verdict"),
+        _alarms(key, evaluation),
+        sections.facts(evaluation.provenance),
+        class_="job-top",
+    )
     return element(
         "article",
         top,

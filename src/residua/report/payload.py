@@ -12,17 +12,24 @@ from residua.evaluation.evidence import Evidence
 from residua.exhibits import Histogram
 from residua.metrics.ranking import precision_recall_curve, roc_curve
 from residua.records import Evaluation
+from residua.report.kinds import UNKNOWN, truth
 from residua.report.packing import packed
 from residua.report.public import plain, to_json
+from residua.report.thumbnails import sheets
+from residua.thresholds import is_flagged
 
 FORMAT, FORMAT_VERSION = "residua-report", 1
-UNKNOWN = 2
 _VERTICES = 400
 
 
-def report_payload(jobs: Mapping[str, tuple[Evaluation, Evidence]]) -> dict[str, Any]:
-    """Everything a page carries: for each job what its script draws and what its figures are made of."""
-    return {"format": FORMAT, "format_version": FORMAT_VERSION, "jobs": {key: job_payload(*job) for key, job in jobs.items()}}
+def report_payload(jobs: Mapping[str, tuple[Evaluation, Evidence]], budget: int) -> dict[str, Any]:
+    """Everything a page carries: for each job what its script draws and what its figures are made of.
+
+    The thumbnails of all jobs take about `budget` characters at most.
+    """
+    share = budget // max(1, len(jobs))
+    payloads = {key: {**job_payload(*job), "thumbnails": sheets(job[1], share)} for key, job in jobs.items()}
+    return {"format": FORMAT, "format_version": FORMAT_VERSION, "jobs": payloads}
 
 
 def job_payload(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any]:
@@ -59,14 +66,28 @@ def _sources(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def truth(evidence: Evidence) -> NDArray[np.uint8] | None:
-    """0 normal, 1 abnormal, 2 not known, an image each; None where nothing is known."""
-    if evidence.is_anomalous is None:
+def outcome(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any] | None:
+    """Counts and rates of decisions at the stored threshold; None without one, or without labels. Undefined rates are None."""
+    known, point = truth(evidence), evaluation.operating_point
+    if known is None or point is None or evidence.scores is None:
         return None
-    known = np.asarray(evidence.is_anomalous).astype(np.uint8)
-    if evidence.labelled is not None:
-        known[~np.asarray(evidence.labelled, dtype=bool)] = UNKNOWN
-    return None if (known == UNKNOWN).all() else known
+    flagged = is_flagged(evidence.scores, point.threshold)
+    tp, fp = int((flagged & (known == 1)).sum()), int((flagged & (known == 0)).sum())
+    fn, tn = int((known == 1).sum()) - tp, int((known == 0).sum()) - fp
+    return {
+        "tp": tp,
+        "fp": fp,
+        "fn": fn,
+        "tn": tn,
+        "precision": _ratio(tp, tp + fp),
+        "recall": _ratio(tp, tp + fn),
+        "f1": _ratio(2 * tp, 2 * tp + fp + fn),
+        "alarms": _ratio(fp, fp + tn),
+    }
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def histogram(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any] | None:

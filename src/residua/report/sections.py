@@ -94,25 +94,29 @@ def findings(key: str, evaluation: Evaluation, exhibits: Mapping[str, Exhibit], 
     for one in serious:
         drawn, used = exhibit(exhibits[one.code], budget) if one.code in exhibits else (None, 0)
         budget -= used
-        listed.append(_finding(one, drawn))
+        listed.append(_finding(key, one, drawn))
     folded = None
     if fine:
         title = "1 check found nothing wrong" if len(fine) == 1 else f"{len(fine)} checks found nothing wrong"
-        folded = element("details", element("summary", title), element("ol", (_finding(one) for one in fine), class_="findings"))
+        folded = element(
+            "details", element("summary", title), element("ol", (_finding(key, one) for one in fine), class_="findings")
+        )
     lede = None if serious else "Nothing stands against this model in what was checked."
     shown = element("ol", listed, class_="findings") if listed else None
     return panel(key, "findings", "What to know before you trust it", shown, folded, lede=lede)
 
 
-def _finding(finding: Finding, drawn: Html | None = None) -> Html:
+def _finding(key: str, finding: Finding, drawn: Html | None = None) -> Html:
     pairs = ((words.spelled(name), words.value_words(value)) for name, value in finding.measured.items())
-    measured = terms(pairs, "measured") if finding.measured else None
+    measured = None
+    if finding.measured:
+        measured = terms(pairs, "measured", data_figure=f"{key}/findings/{finding.code}/measured")
     advice = element("p", element("strong", "What to do: "), finding.what_to_do) if finding.what_to_do else None
     loud, rest = words.first_sentence(finding.meaning)
     badge = element("span", finding.severity, class_=f"badge {finding.severity}")
     body = element(
         "div",
-        element("p", element("strong", loud), rest, class_="meaning"),
+        element("p", element("strong", loud), rest, class_="meaning", data_figure=f"{key}/findings/{finding.code}"),
         advice,
         drawn,
         measured,
@@ -121,15 +125,16 @@ def _finding(finding: Finding, drawn: Html | None = None) -> Html:
     return element("li", badge, body, class_=f"finding {finding.severity}")
 
 
-def operating_point(evaluation: Evaluation) -> Html | None:
+def operating_point(key: str, evaluation: Evaluation) -> Html | None:
     """The threshold in words, with the rates it was chosen for."""
     point = evaluation.operating_point
     if point is None:
         return None
     rates = ((words.metric_words(name).label, words.interval(name, rate)) for name, rate in point.rates.items())
-    promised = terms(rates, "facts") if point.rates else None
+    promised = terms(rates, "facts", data_figure=f"{key}/operating_point/rates") if point.rates else None
     caption = element("p", "On the calibration images, with intervals:", class_="small") if point.rates else None
-    return element("div", element("p", words.operating_sentence(point)), caption, promised, class_="operating")
+    sentence = element("p", words.operating_sentence(point), data_figure=f"{key}/operating_point")
+    return element("div", sentence, caption, promised, class_="operating")
 
 
 def quarantined(key: str, files: tuple[tuple[str, str], ...]) -> Html | None:

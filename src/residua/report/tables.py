@@ -18,9 +18,9 @@ def row(title: str, *cells: Child, **attributes: str | None) -> Html:
     return element("tr", element("th", title, scope="row"), (_cell(cell) for cell in cells), **attributes)
 
 
-def prose(text: str, class_: str = "") -> Html:
+def prose(text: str, class_: str = "", **attributes: str) -> Html:
     """A cell that holds words and may wrap."""
-    return element("td", text, class_=f"words {class_}".strip())
+    return element("td", text, class_=f"words {class_}".strip(), **attributes)
 
 
 def scroller(table: Html, label: str) -> Html:
@@ -28,9 +28,10 @@ def scroller(table: Html, label: str) -> Html:
     return element("div", table, class_="scroller", tabindex=0, role="region", aria_label=label)
 
 
-def terms(pairs: Iterable[tuple[str, Child]], class_: str) -> Html:
+def terms(pairs: Iterable[tuple[str, Child]], class_: str, **attributes: str) -> Html:
     """A list of terms and what they are."""
-    return element("dl", (element("div", element("dt", term), element("dd", what)) for term, what in pairs), class_=class_)
+    listed = (element("div", element("dt", term), element("dd", what)) for term, what in pairs)
+    return element("dl", listed, class_=class_, **attributes)
 
 
 def _cell(cell: Child) -> Html:

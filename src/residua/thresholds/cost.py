@@ -37,6 +37,10 @@ class Cost(Policy):
         miss, false_alarm = (number(part, cls.usage, low=0, high=float("inf")) for part in match.groups())
         return cls(miss, false_alarm)
 
+    def in_words(self) -> str:
+        """See `Policy.in_words`."""
+        return f"a miss costs {self.miss / self.false_alarm:g} false alarms"
+
     def choose(self, calibration: Calibration) -> Choice:
         """Try every cut."""
         require_anomalies(calibration, self)

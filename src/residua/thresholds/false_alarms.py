@@ -29,6 +29,10 @@ class FalseAlarms(Policy):
         value = after("false-alarms<=", text)
         return None if value is None else cls(number(value, cls.usage, low=0, high=1))
 
+    def in_words(self) -> str:
+        """See `Policy.in_words`."""
+        return f"at most {100 * self.rate:g}% false alarms"
+
     def choose(self, calibration: Calibration) -> Choice:
         """Allow as many exceedances as the binomial bound does; refuse where not even none would show it."""
         require_normals(calibration, self)

@@ -29,6 +29,10 @@ class Fixed(Policy):
             raise PolicyError(f"policy: a fixed threshold must be a finite number. Got {text!r}. Write for instance 0.004.")
         return cls(value)
 
+    def in_words(self) -> str:
+        """See `Policy.in_words`."""
+        return "as set"
+
     def choose(self, calibration: Calibration) -> Choice:
         """Return the value."""
         return Choice(self.value, f"Fixed at {plain(self.value)} by the user; no data was asked.")

@@ -26,6 +26,10 @@ class MaxF1(Policy):
         """Read ``max-f1``."""
         return cls() if text == "max-f1" else None
 
+    def in_words(self) -> str:
+        """See `Policy.in_words`."""
+        return "best F1 on calibration images"
+
     def choose(self, calibration: Calibration) -> Choice:
         """Try every cut."""
         require_anomalies(calibration, self)

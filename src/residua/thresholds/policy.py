@@ -51,6 +51,10 @@ class Policy(ABC):
     def choose(self, calibration: Calibration) -> Choice:
         """The threshold, or `PolicyError` where the data cannot support it."""
 
+    @abstractmethod
+    def in_words(self) -> str:
+        """The policy as people would say it, in a few words."""
+
     def promise(self) -> Promise | None:
         """What `plan` has to find a number of images for; None where nothing is promised."""
         return None

@@ -29,6 +29,10 @@ class Precision(Policy):
         value = after("precision>=", text)
         return None if value is None else cls(number(value, cls.usage, low=0, high=1))
 
+    def in_words(self) -> str:
+        """See `Policy.in_words`."""
+        return f"at least {100 * self.rate:g}% of alarms right"
+
     def choose(self, calibration: Calibration) -> Choice:
         """Lower the threshold as far as the precision allows; refuse where it is never reached."""
         require_anomalies(calibration, self)

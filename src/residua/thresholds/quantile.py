@@ -29,6 +29,10 @@ class Quantile(Policy):
         value = after("quantile:", text)
         return None if value is None else cls(number(value, cls.usage, low=0, high=1))
 
+    def in_words(self) -> str:
+        """See `Policy.in_words`."""
+        return f"about {100 * (1 - self.q):.3g}% false alarms"
+
     def choose(self, calibration: Calibration) -> Choice:
         """Take the conformal quantile; refuse where it would lie beyond the highest normal score."""
         require_normals(calibration, self)

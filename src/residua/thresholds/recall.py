@@ -33,6 +33,10 @@ class Recall(Policy):
         """The share of anomalies that may be missed, freed of the rounding in ``1 - rate``."""
         return round(1 - self.rate, 15)
 
+    def in_words(self) -> str:
+        """See `Policy.in_words`."""
+        return f"at least {100 * self.rate:g}% caught"
+
     def choose(self, calibration: Calibration) -> Choice:
         """Allow as many misses as the binomial bound does; refuse where not even none would show it."""
         require_anomalies(calibration, self)

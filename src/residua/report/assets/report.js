@@ -2,7 +2,7 @@
 // Reads the numbers that the page carries and brings its charts, threshold, gallery and table to life. No request, no storage.
 (() => {
   const data = JSON.parse(document.getElementById("residua-data").textContent);
-  const NORMAL = 0, ABNORMAL = 1;
+  const NORMAL = 0, ABNORMAL = 1, UNKNOWN = 2;
   const VERDICT_WORDS = {caught: "caught", missed: "missed", alarm: "false alarm", passed: "left alone", flagged: "flagged", unflagged: "not flagged"};
   const IS_BAD = {missed: true, alarm: true};
   const SERIES = {normal: ["var(--accent)", "normal"], abnormal: ["var(--abnormal)", "abnormal"], images: ["var(--accent)", "images"]};
@@ -47,18 +47,30 @@
         const pick = kind => this.truth ? this.scores.filter((_, i) => this.truth[i] === kind).sort() : new Float64Array();
         this.normal = pick(NORMAL);
         this.abnormal = pick(ABNORMAL);
-        this.candidates = candidates(this.everything);
+        this.unknown = this.truth ? pick(UNKNOWN) : this.everything;
+        // NumPy compares in the scores' own precision, and so does this.
+        this.rounded = payload.scores.dtype === "<f4" ? Math.fround : t => t;
+        this.candidates = candidates(this.everything, this.rounded);
         this.threshold = payload.threshold ?? this.everything[Math.floor((this.everything.length - 1) * 0.99)];
       }
     }
-    rates(t = this.threshold) {
+    limit() { return this.rounded(this.threshold); }
+    pathOf(i) { return this.payload.table.folder + this.payload.table.paths[i]; }
+    labelOf(i) { return labelOf(this.payload.table, i); }
+    // How many images each verdict has, those without a label apart.
+    verdicts() {
+      const {tp, fp, fn, tn} = this.rates(), flagged = above(this.unknown, this.limit());
+      return {missed: fn, caught: tp, alarm: fp, passed: tn, flagged, unflagged: this.unknown.length - flagged};
+    }
+    rates(at = this.threshold) {
+      const t = this.rounded(at);
       const tp = above(this.abnormal, t), fp = above(this.normal, t), fn = this.abnormal.length - tp, tn = this.normal.length - fp;
       const ratio = (part, whole) => whole ? part / whole : null;
       return {tp, fp, fn, tn, precision: ratio(tp, tp + fp), recall: ratio(tp, tp + fn), f1: ratio(2 * tp, 2 * tp + fp + fn), alarms: ratio(fp, fp + tn)};
     }
     verdict(i) {
       if (!this.isDetector) return null;
-      const flagged = this.scores[i] > this.threshold, known = this.truth ? this.truth[i] : 2;
+      const flagged = this.scores[i] > this.limit(), known = this.truth ? this.truth[i] : UNKNOWN;
       if (known === ABNORMAL) return flagged ? "caught" : "missed";
       if (known === NORMAL) return flagged ? "alarm" : "passed";
       return flagged ? "flagged" : "unflagged";
@@ -68,11 +80,11 @@
   }
 
   // Every threshold that changes anything: below all, midway between neighbours, at the largest.
-  function candidates(sorted) {
+  function candidates(sorted, rounded) {
     const found = [];
     if (sorted.length) found.push(sorted[0] - (Math.abs(sorted[0]) * 1e-6 || 1e-9));
     for (let i = 1; i < sorted.length; i++) if (sorted[i] > sorted[i - 1]) {
-      const middle = sorted[i - 1] + (sorted[i] - sorted[i - 1]) / 2;
+      const middle = rounded(sorted[i - 1] + (sorted[i] - sorted[i - 1]) / 2);
       found.push(middle < sorted[i] ? middle : sorted[i - 1]);
     }
     if (sorted.length) found.push(sorted[sorted.length - 1]);
@@ -159,6 +171,9 @@
     const x = plot.scale("x"), [left, right] = [46, width - 12], svg = d3.select(plot);
     const group = svg.append("g").attr("class", "threshold-line");
     group.append("line").attr("y1", 20).attr("y2", 210).attr("stroke", "var(--text)").attr("stroke-width", 1.5);
+    const policies = [...job.root.querySelectorAll(".policies [data-threshold]")].map(button => +button.dataset.threshold);
+    svg.insert("g", ".threshold-line").selectAll("line").data(policies.filter(t => x.apply(t) >= left && x.apply(t) <= right)).join("line")
+      .attr("class", "policy-line").attr("x1", t => x.apply(t)).attr("x2", t => x.apply(t)).attr("y1", 203).attr("y2", 210).attr("stroke", "var(--text)").attr("stroke-width", 1.5);
     const label = group.append("text").attr("y", 12).attr("fill", "var(--text)").attr("font-size", 11.5).attr("font-weight", 600);
     const grip = svg.append("rect").attr("class", "grip").attr("x", left).attr("y", 0).attr("width", Math.max(0, right - left)).attr("height", 212).attr("fill", "transparent");
     const lowest = job.candidates[0], highest = job.everything[job.everything.length - 1];
@@ -210,17 +225,29 @@
     slider.max = job.candidates.length - 1;
     slider.addEventListener("input", () => job.move(job.candidates[+slider.value]));
     exact.addEventListener("change", () => { if (exact.value !== "" && Number.isFinite(+exact.value)) job.move(+exact.value); });
-    const go = {chosen: () => job.payload.threshold, all: () => lowestCatchingAll(job), none: () => job.normal[job.normal.length - 1], f1: () => bestF1(job)};
+    const go = {all: () => lowestCatchingAll(job), none: () => job.normal[job.normal.length - 1], f1: () => bestF1(job)};
     for (const button of control.querySelectorAll("[data-go]")) button.addEventListener("click", () => {
       const t = go[button.dataset.go]();
       if (t !== undefined && t !== null) job.move(t);
     });
+    const policies = [...control.querySelectorAll("[data-threshold]")], reset = control.querySelector(".reset");
+    const ticks = control.querySelector(".ticks"), last = Math.max(1, job.candidates.length - 1);
+    for (const button of policies) {
+      const t = +button.dataset.threshold, place = Math.min(d3.bisectLeft(job.candidates, t), last) / last;
+      button.addEventListener("click", () => job.move(t));
+      const tick = make("i", null, {title: button.firstChild.textContent, class: "chosen" in button.dataset ? "chosen" : ""});
+      tick.style.left = `calc(10px + (100% - 20px) * ${place})`;  // the middle of the slider's thumb
+      ticks.append(tick);
+    }
+    if (reset) reset.addEventListener("click", () => job.move(job.payload.threshold));
     job.onMove(() => {
       const place = d3.bisectLeft(job.candidates, job.threshold);
       slider.value = Math.min(Math.max(place, 0), job.candidates.length - 1);
       slider.setAttribute("aria-valuetext", significant(job.threshold));
       if (document.activeElement !== exact) exact.value = Number(job.threshold.toPrecision(6));
       words.textContent = sentence(job);
+      for (const button of policies) button.setAttribute("aria-pressed", String(+button.dataset.threshold === job.threshold));
+      if (reset) reset.hidden = job.threshold === job.payload.threshold;
       if (!outcome) return;
       const rates = job.rates();
       for (const cell of outcome.querySelectorAll("[data-count]")) cell.querySelector("b").textContent = count(rates[cell.dataset.count]);
@@ -229,7 +256,7 @@
   }
   function sentence(job) {
     const n = job.abnormal.length, m = job.normal.length;
-    if (!n && !m) return `${count(above(job.everything, job.threshold))} of ${count(job.everything.length)} images are flagged.`;
+    if (!n && !m) return `${count(above(job.everything, job.limit()))} of ${count(job.everything.length)} images are flagged.`;
     const {tp, fp, fn} = job.rates();
     const one = n ? `Of ${count(n)} abnormal images, ${count(tp)} are caught and ${count(fn)} missed. ` : "";
     return one + (m ? `Of ${count(m)} normal images, ${count(fp)} ${fp === 1 ? "is a false alarm" : "are false alarms"}.` : "");
@@ -377,6 +404,15 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
+  /* What is printed stands at the stored threshold, wherever the slider was. */
+  function bringPrint(jobs) {
+    const moved = new Map();
+    window.addEventListener("beforeprint", () => {
+      for (const job of jobs) if (job.isDetector && job.payload.threshold !== null) { moved.set(job, job.threshold); job.move(job.payload.threshold); }
+    });
+    window.addEventListener("afterprint", () => { for (const [job, t] of moved) job.move(t); moved.clear(); });
+  }
+
   /* Several jobs are tabs; without a script, and in print, they simply follow one another. */
   function bringTabs(jobs) {
     const tabs = [...document.querySelectorAll("[role=tab]")];
@@ -401,6 +437,13 @@
 
   const jobs = Object.entries(data.jobs).map(([key, payload]) => new Job(key, payload));
   window.residua = {jobs};
-  for (const job of jobs) { bringThreshold(job); bringGallery(job); bringTable(job); bringCharts(job); }
+  bringPrint(jobs);
+  for (const job of jobs) {
+    bringThreshold(job);
+    window.residuaStrips.bring(job, {words: VERDICT_WORDS, count, significant});
+    bringGallery(job);
+    bringTable(job);
+    bringCharts(job);
+  }
   bringTabs(jobs);
 })();
