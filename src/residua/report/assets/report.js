@@ -177,6 +177,7 @@
     const label = group.append("text").attr("y", 12).attr("fill", "var(--text)").attr("font-size", 11.5).attr("font-weight", 600);
     const grip = svg.append("rect").attr("class", "grip").attr("x", left).attr("y", 0).attr("width", Math.max(0, right - left)).attr("height", 212).attr("fill", "transparent");
     const lowest = job.candidates[0], highest = job.everything[job.everything.length - 1];
+    plot.style.touchAction = "pan-y";  // on the grip alone it has no effect, and the browser takes the drag for a scroll
     const drag = event => {
       const at = x.invert(Math.min(Math.max(d3.pointer(event, plot)[0], left), right));
       job.move(Math.min(Math.max(at, lowest), highest));
