@@ -9,6 +9,7 @@ Each joins this tree *and* the builtin class that people already catch::
     │   ├── LabelError         (ValueError)    labels that are missing, unknown or of one class only
     │   ├── SourceError        (ValueError)    a SOURCE that is empty, unknown or inconsistent
     │   ├── ImageError         (ValueError)    an image that cannot be decoded or exceeds a limit
+    │   │   └── PixelLimitError (ValueError)   an image whose header declares more pixels than are allowed
     │   ├── PolicyError        (ValueError)    a policy that is unknown or that the data cannot support
     │   └── BundleError        (ValueError)    a bundle or run that is damaged, edited or of another format
     ├── OutputError            (OSError)       a place that cannot be written
@@ -50,6 +51,10 @@ class SourceError(InputError):
 
 class ImageError(InputError):
     """An image that cannot be decoded or exceeds a limit."""
+
+
+class PixelLimitError(ImageError):
+    """An image whose header declares more pixels than are allowed; none of them was decoded."""
 
 
 class PolicyError(InputError):

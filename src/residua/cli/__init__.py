@@ -18,6 +18,7 @@ from residua.cli.plan import plan
 from residua.cli.recipes import recipes
 from residua.cli.report import report
 from residua.cli.score import score
+from residua.cli.serve import serve
 from residua.cli.threshold import threshold
 from residua.errors import GateError, InputError, MissingExtraError, OutputError, ResiduaError
 
@@ -33,7 +34,7 @@ _USER_ERRORS = (InputError, OutputError, MissingExtraError)
 _TRAINING_PACKAGES = ("torch", "lightning", "safetensors", "filelock")
 _OURS, _USERS, _GATE, _INTERRUPTED = 1, 2, 3, 130
 
-for _command in (demo, fit, evaluate, score, threshold, report, info, recipes, benchmark, judge, plan):
+for _command in (demo, fit, evaluate, score, threshold, report, info, recipes, benchmark, judge, plan, serve):
     app.command()(_command)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from residua.errors import ImageError
+from residua.errors import ImageError, PixelLimitError
 from residua.images.stores import read_bytes
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
@@ -96,7 +96,8 @@ def decode(data: bytes, pixel_limit: int) -> Decoded:
     except ImageError:
         raise
     except FAULTS as error:
-        raise ImageError(_reason(error, data)) from error
+        kind = PixelLimitError if isinstance(error, Image.DecompressionBombError) else ImageError
+        raise kind(_reason(error, data)) from error
 
 
 def decode_mask(path: Path, pixel_limit: int, byte_limit: int) -> NDArray[np.bool_]:
@@ -113,7 +114,7 @@ def decode_mask(path: Path, pixel_limit: int, byte_limit: int) -> NDArray[np.boo
 
 def _within_limit(width: int, height: int, pixel_limit: int) -> int:
     if width * height > pixel_limit:
-        raise ImageError(f"declares {width:,} x {height:,} pixels, more than the limit of {pixel_limit:,}")
+        raise PixelLimitError(f"declares {width:,} x {height:,} pixels, more than the limit of {pixel_limit:,}")
     if width * height == 0:
         raise ImageError(f"declares {width} x {height} pixels: there is nothing in it")
     return width * height

@@ -1,0 +1,76 @@
+"""`residua serve`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from residua.cli.options import Quiet, Run, names
+
+
+def serve(
+    run: Run,
+    host: Annotated[str, typer.Option(help="The address to listen on. Beyond this machine: give a --token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RESIDUA_TOKEN", metavar="TEXT", show_envvar=False, help="What clients must show; better in RESIDUA_TOKEN."
+        ),
+    ] = None,
+    allow_host: Annotated[
+        str | None, typer.Option("--allow-host", metavar="NAME,...", help="Host names to answer to, beside this machine's.")
+    ] = None,
+    trust_proxy: Annotated[
+        str | None, typer.Option("--trust-proxy", metavar="ADDRESS,...", help="Proxies whose X-Forwarded-For is believed.")
+    ] = None,
+    megabytes: Annotated[float | None, typer.Option(metavar="M", help="The largest request; 20.")] = None,
+    pixels: Annotated[int | None, typer.Option(metavar="N", help="The largest image, by its header; 25 million.")] = None,
+    images: Annotated[int | None, typer.Option(metavar="N", help="The largest batch; 64.")] = None,
+    seconds: Annotated[float | None, typer.Option(metavar="S", help="For an upload, and then for the work on it; 30.")] = None,
+    concurrency: Annotated[int | None, typer.Option(metavar="N", help="Images decoded at once; up to 4 cores.")] = None,
+    queue: Annotated[int | None, typer.Option(metavar="N", help="Requests that may wait beside; 128.")] = None,
+    per_client: Annotated[
+        int | None, typer.Option("--per-client", metavar="N", help="Requests of one address at once; as many as it likes.")
+    ] = None,
+    connections: Annotated[int | None, typer.Option(metavar="N", help="Open at once; 1024.")] = None,
+    access_log: Annotated[bool, typer.Option("--access-log", help="A line a request on standard error.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Serve a RUN over HTTP: score, decision, findings and error map of an image or a batch, and a page to drop images on.
+
+    residua serve runs/parts
+
+    RESIDUA_TOKEN=... residua serve runs/parts --host 0.0.0.0 --port 8080
+    """
+    try:
+        from residua.server import Server, load_model
+    except ModuleNotFoundError as error:
+        from residua.errors import MissingExtraError
+
+        if error.name not in {"fastapi", "starlette", "uvicorn", "python_multipart"}:
+            raise
+        raise MissingExtraError(error.name, "serve", "serve") from None
+    from residua.server.limits import checked_limits
+
+    limits = checked_limits(
+        megabytes=megabytes, pixels=pixels, images=images, seconds=seconds, concurrency=concurrency, queue=queue,
+        per_client=per_client, connections=connections,
+    )  # fmt: skip
+
+    server = Server(
+        load_model(run),
+        host=host,
+        port=port,
+        token=token,
+        hosts=names(allow_host) or (),
+        trusted_proxies=names(trust_proxy) or (),
+        access_log=access_log,
+        limits=limits,
+    )
+    if server.is_open_to_all:
+        typer.echo(f"residua: warning: {host} can be reached from other machines, and no token is asked for (--token).", err=True)
+    if not quiet:
+        typer.echo(f"{run} is served at {server.address} (page), {server.address}/openapi.json (API). Ctrl-C stops.", err=True)
+    server.run()

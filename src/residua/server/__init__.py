@@ -1,0 +1,8 @@
+"""A run as an HTTP service: one image or a batch in, score, decision, findings and map out; and a page to drop images on."""
+
+from residua.server.app import build_app
+from residua.server.limits import Limits
+from residua.server.model import ServedModel, load_model
+from residua.server.run import Server
+
+__all__ = ["Limits", "ServedModel", "Server", "build_app", "load_model"]

@@ -1,0 +1,109 @@
+"""What the service answers, as records: the schema that OpenAPI publishes is made from them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from residua.records import Finding
+from residua.server.refusals import Problem
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class State(_Answer):
+    """Whether the server lives, or is ready."""
+
+    status: Literal["alive", "ready", "warming-up", "stopped"]
+
+
+class ImageFacts(_Answer):
+    """The image as it was decoded; `converted` names what was done on the way (turned, alpha, palette, frames, ...)."""
+
+    width: int
+    height: int
+    channels: int
+    bits: int
+    format: str
+    converted: list[str]
+
+
+class Pictures(_Answer):
+    """Pictures as `data:` URIs: the image as it was read, what the network made of it, and where they differ.
+
+    The colour scale of `map` ends at the error `brightest`: the same for every image where the run was evaluated, else
+    this image's own.
+    """
+
+    image: str
+    reconstruction: str | None
+    map: str
+    brightest: float
+    one_scale_for_all: bool
+
+
+class Rank(_Answer):
+    """Where the score lies among those of the normal calibration images."""
+
+    n_normals: int
+    n_below: int
+
+
+class ImageScore(_Answer):
+    """One image's score, decision and findings; higher scores are more anomalous."""
+
+    score: float | None = Field(description="null where the network's result is no finite number")
+    threshold: float | None
+    anomalous: bool | None = Field(description="score > threshold; null where there is no threshold")
+    policy: str | None
+    decision: str = Field(description="the decision in words")
+    rank: Rank | None
+    errors: dict[str, float | None] = Field(description="mse, mae and ssim of the reconstruction")
+    findings: list[Finding]
+    image: ImageFacts
+    pictures: Pictures | None
+
+
+class BatchItem(_Answer):
+    """One image of a batch: either its result or why it has none."""
+
+    index: int
+    name: str | None
+    result: ImageScore | None
+    problem: Problem | None
+
+
+class BatchScores(_Answer):
+    """The images of a batch, in the order they came."""
+
+    images: list[BatchItem]
+
+
+class Histogram(_Answer):
+    """How many of the normal calibration images have a score between each two `edges`."""
+
+    edges: list[float]
+    counts: list[int]
+
+
+class ModelFacts(_Answer):
+    """What this server scores with, and what it takes."""
+
+    name: str
+    job: str
+    recipe: str
+    engine: str
+    height: int
+    width: int
+    channels: int
+    normal: list[str] | None
+    threshold: float | None
+    policy: str | None
+    how: str | None
+    calibration: Histogram | None
+    formats: list[str]
+    limits: dict[str, Any]
+    version: str

@@ -1,0 +1,184 @@
+"""The routes: score one image, score a batch, its map as PNG, what the model is, health, and the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+import residua
+from residua.server.answers import BatchItem, BatchScores, ImageScore, ModelFacts, State
+from residua.server.batcher import Scored
+from residua.server.guard import Doorkeeping, Guard, answer_refusal
+from residua.server.limits import Limits
+from residua.server.model import ServedModel, Sight
+from residua.server.page import page, page_policy
+from residua.server.pictures import Style, map_png, pictures_of
+from residua.server.refusals import RETRY_SECONDS, Problem, RefusedError
+from residua.server.service import Service, T, Told
+from residua.server.uploads import BINARY, FORM
+
+_BINARY_SCHEMA = {"type": "string", "format": "binary"}
+
+
+def build_app(model: ServedModel, limits: Limits | None = None, doorkeeping: Doorkeeping | None = None) -> FastAPI:
+    """The ASGI application that serves `model`; it is ready once it has scored an image of its own."""
+    service = Service(model, limits or Limits())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        await service.stop()
+
+    app = FastAPI(
+        title="residua",
+        summary=f"Scores images with the model {model.name}.",
+        version=residua.__version__,
+        lifespan=lifespan,
+        docs_url=None,  # these pages would load scripts from elsewhere
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    _add_health(app, service)
+    doorkeeping = doorkeeping or Doorkeeping()
+    # The guard does the work; this tells readers of the schema about it.
+    bearer = [Depends(HTTPBearer(auto_error=False, description="The server's token."))] if doorkeeping.token is not None else []
+    scoring = APIRouter(prefix="/v1", dependencies=bearer)
+    _add_scoring(scoring, service)
+    app.include_router(scoring)
+    _add_refusals(app)
+    app.add_middleware(Guard, doorkeeping=doorkeeping)
+    return app
+
+
+def _add_health(app: FastAPI, service: Service) -> None:
+    @app.get("/", include_in_schema=False)
+    async def show_page() -> Response:
+        return Response(page(), media_type="text/html; charset=utf-8", headers={"content-security-policy": page_policy()})
+
+    @app.get("/healthz", summary="Is the process alive?")
+    async def healthz() -> State:
+        return State(status="alive")
+
+    @app.get("/readyz", summary="Will an image be scored now?", responses={200: {"model": State}, 503: {"model": State}})
+    async def readyz() -> Response:
+        if service.state == "ready":
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": service.state}, 503, {"Retry-After": str(RETRY_SECONDS)})
+
+
+def _add_scoring(routes: APIRouter, service: Service) -> None:
+    model = service.model
+
+    def with_pictures(sight: Sight, scored: Scored) -> ImageScore:
+        pictures = pictures_of(sight.pixels, scored, model.ceiling)
+        return model.answer(sight, scored).model_copy(update={"pictures": pictures})
+
+    @routes.get("/model", summary="What is served here", responses=_problems(401, 403, 421))
+    async def model_facts() -> ModelFacts:
+        return model.facts(service.limits)
+
+    @routes.post("/score", summary="Score one image", responses=_PROBLEMS, openapi_extra=_body("image"))
+    async def score(
+        request: Request, pictures: Annotated[bool, Query(description="Also answer with pictures, for a page.")] = False
+    ) -> ImageScore:
+        finish = with_pictures if pictures else model.answer
+        return _only(await service.judge(request, finish, pictures=pictures, most=1))
+
+    @routes.post(
+        "/map",
+        summary="The error map of one image, as PNG",
+        responses={**_PROBLEMS, 200: {"content": {"image/png": {"schema": _BINARY_SCHEMA}}}},
+        response_class=Response,
+        openapi_extra=_body("image"),
+    )
+    async def error_map(
+        request: Request,
+        style: Annotated[Style, Query(description="Colours over the image, colours alone, or 16-bit grey.")] = "overlay",
+    ) -> Response:
+        def draw(sight: Sight, scored: Scored) -> Response:
+            png, scale = map_png(sight.pixels, scored, style, model.ceiling)
+            told = model.answer(sight, scored)
+            headers = {"Residua-Score": json.dumps(told.score), "Residua-Anomalous": json.dumps(told.anomalous)}
+            return Response(png, media_type="image/png", headers={**headers, "Residua-Scale": json.dumps(scale)})
+
+        return _only(await service.judge(request, draw, pictures=True, most=1))
+
+    @routes.post("/score-batch", summary="Score several images", responses=_PROBLEMS, openapi_extra=_body("images"))
+    async def score_batch(request: Request) -> BatchScores:
+        told = await service.judge(request, model.answer, pictures=False, only_form=True)
+        return BatchScores(
+            images=[
+                BatchItem(
+                    index=index, name=one.name, result=one.result, problem=None if one.refusal is None else one.refusal.problem
+                )
+                for index, one in enumerate(told)
+            ]
+        )
+
+
+def _item(index: int, told: Told[ImageScore]) -> BatchItem:
+    problem = None if told.refusal is None else told.refusal.problem
+    return BatchItem(index=index, name=told.name, result=told.result, problem=problem)
+
+
+def _only(told: Sequence[Told[T]]) -> T:
+    if told[0].refusal is not None:
+        raise told[0].refusal
+    assert told[0].result is not None
+    return told[0].result
+
+
+def _add_refusals(app: FastAPI) -> None:
+    @app.exception_handler(RefusedError)
+    async def refuse(_: Request, refusal: RefusedError) -> Response:
+        return answer_refusal(refusal)
+
+    @app.exception_handler(HTTPException)
+    async def refuse_route(_: Request, error: HTTPException) -> Response:
+        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+        message = {404: "There is nothing at this address.", 405: "This address does not take that method."}
+        refusal = RefusedError(error.status_code, code, message.get(error.status_code, "The request does not hold."))
+        refusal.headers.update(error.headers or {})
+        return answer_refusal(refusal)
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse_parameter(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = " ".join(str(part) for part in first["loc"])[:200]
+        return answer_refusal(RefusedError(422, "bad-parameter", f"{where}: {first['msg']}."))
+
+    @app.exception_handler(ClientDisconnect)
+    async def nobody_there(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=400)
+
+    @app.exception_handler(Exception)
+    async def our_fault(_: Request, __: Exception) -> Response:  # the server's own log has the rest
+        message = "Something went wrong that should not. The server's log says what."
+        return answer_refusal(RefusedError(500, "our-fault", message, {"Connection": "close"}))
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in statuses}
+
+
+_PROBLEMS = _problems(400, 401, 403, 408, 413, 415, 421, 422, 429, 500, 503)
+
+
+def _body(field: str) -> dict[str, Any]:
+    """The request body of a route, which reads it itself: FastAPI would keep it on disk and know no limits."""
+    several = field == "images"
+    value = {"type": "array", "items": _BINARY_SCHEMA, "minItems": 1} if several else _BINARY_SCHEMA
+    form = {"schema": {"type": "object", "properties": {field: value}, "required": [field], "additionalProperties": False}}
+    plain = {} if several else {kind: {"schema": _BINARY_SCHEMA} for kind in ("image/png", "image/jpeg", BINARY)}
+    return {"requestBody": {"required": True, "content": {**plain, FORM: form}}}

@@ -1,0 +1,186 @@
+"""The model of a run as the service needs it: an engine, the threshold, the calibration scores, and words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import residua
+from residua.bundle import Bundle, load_bundle
+from residua.errors import ImageError, PixelLimitError
+from residua.estimators.fitting import score_set
+from residua.evaluation import Evidence
+from residua.experiment import RunFolder
+from residua.images import ImageSet
+from residua.images.decoding import FORMATS, Decoded, decode, sniff
+from residua.images.pixels import as_common
+from residua.report.pictures import error_ceiling
+from residua.scoring.engine import Scores
+from residua.server.answers import Histogram, ImageFacts, ImageScore, ModelFacts, Rank
+from residua.server.batcher import Engine, Scored
+from residua.server.limits import Limits
+from residua.server.refusals import RefusedError
+from residua.server.uploads import not_an_image
+
+_BINS = 40
+
+
+class GraphEngine:
+    """The bundle's own graph: the scores are those of `residua score`, bit for bit."""
+
+    name = "torch"
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self.batch_size = bundle.config.batch_size
+
+    def score(self, images: Sequence[NDArray[Any]], *, maps: bool, reconstructions: bool) -> Scores:
+        """Scores of these images, in order."""
+        return score_set(self._bundle, ImageSet.from_arrays(images), maps=maps, reconstructions=reconstructions)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A decoded image as the model takes it, and the facts of its file."""
+
+    pixels: NDArray[Any]
+    facts: ImageFacts
+
+    @property
+    def n_pixels(self) -> int:
+        """Height times width."""
+        return self.facts.height * self.facts.width
+
+
+class ServedModel:
+    """Everything about a run that answers need; nothing of it changes while the server runs."""
+
+    def __init__(self, name: str, bundle: Bundle, engine: Engine, *, ceiling: float | None = None) -> None:
+        self.name, self.config, self.engine, self.ceiling = name, bundle.config, engine, ceiling
+        self.normals = np.sort(bundle.calibration_scores[~bundle.calibration_is_anomalous])
+
+    def read(self, data: bytes, limits: Limits) -> Sight:
+        """Decode an upload, in the room where every image of residua is decoded, and bring it to the model's channels."""
+        decoded = _decode(data, limits)
+        channels = decoded.pixels.shape[-1]
+        if channels > self.config.channels:
+            raise RefusedError(422, "wrong-channels", "The image must be grey: the model was trained on grey images. Got colour.")
+        dtype = np.dtype(np.uint8 if decoded.pixels.dtype == np.uint8 else np.float32)
+        height, width = decoded.pixels.shape[:2]
+        facts = ImageFacts(
+            width=width,
+            height=height,
+            channels=channels,
+            bits=8 * decoded.pixels.dtype.itemsize,
+            format=decoded.format,
+            converted=sorted(decoded.done),
+        )
+        return Sight(as_common(decoded.pixels, self.config.channels, dtype), facts)
+
+    def warm_up_image(self) -> NDArray[np.uint8]:
+        """An image of the network's size, to be scored before the first real one."""
+        return np.full((*self.config.size, self.config.channels), 128, np.uint8)
+
+    def answer(self, sight: Sight, scored: Scored) -> ImageScore:
+        """What the client is told of an image, without pictures."""
+        score = _finite(scored.score)
+        point = self.config.operating_point if self.config.job == "detect" else None
+        anomalous = None if point is None or np.isnan(scored.score) else scored.anomalous
+        rank = None
+        if score is not None and len(self.normals):
+            rank = Rank(n_normals=len(self.normals), n_below=int(np.searchsorted(self.normals, scored.score, side="left")))
+        return ImageScore(
+            score=score,
+            threshold=None if point is None else point.threshold,
+            anomalous=anomalous,
+            policy=None if point is None else point.policy,
+            decision=_words(score, None if point is None else point.threshold, anomalous, rank),
+            rank=rank,
+            errors={name: _finite(value) for name, value in scored.columns.items()},
+            findings=[],
+            image=sight.facts,
+            pictures=None,
+        )
+
+    def facts(self, limits: Limits) -> ModelFacts:
+        """What the model is and what the server takes."""
+        config = self.config
+        point = config.operating_point if config.job == "detect" else None
+        return ModelFacts(
+            name=self.name,
+            job=config.job,
+            recipe=config.recipe,
+            engine=getattr(self.engine, "name", "torch"),
+            height=config.size[0],
+            width=config.size[1],
+            channels=config.channels,
+            normal=None if config.normal is None else list(config.normal),
+            threshold=None if point is None else point.threshold,
+            policy=None if point is None else point.policy,
+            how=None if point is None else point.how,
+            calibration=self._histogram(),
+            formats=list(FORMATS),
+            limits=limits.model_dump(include={"megabytes", "pixels", "images", "seconds"}),
+            version=residua.__version__,
+        )
+
+    def _histogram(self) -> Histogram | None:
+        if not len(self.normals):
+            return None
+        counts, edges = np.histogram(self.normals.astype(np.float64), bins=_BINS)
+        return Histogram(edges=edges.tolist(), counts=counts.tolist())
+
+
+def load_model(run: str | Path) -> ServedModel:
+    """The finished model of `run`.
+
+    Raises
+    ------
+    BundleError
+        Where the run is not finished, damaged or of another version.
+    """
+    folder = RunFolder(Path(run))
+    folder.read_finished()
+    bundle = load_bundle(folder.bundle)
+    ceiling = None
+    if folder.evidence.exists():
+        gallery = Evidence.load(folder.evidence).gallery
+        ceiling = None if gallery is None or gallery.error_maps is None else error_ceiling(gallery.error_maps)
+    return ServedModel(folder.path.resolve().name, bundle, GraphEngine(bundle), ceiling=ceiling)
+
+
+def _decode(data: bytes, limits: Limits) -> Decoded:
+    if sniff(data[:16]) is None:
+        raise not_an_image()
+    try:
+        return decode(data, limits.pixels)
+    except PixelLimitError as error:
+        raise RefusedError(413, "too-many-pixels", f"The image {error}. Send a smaller one.") from None
+    except ImageError as error:
+        raise RefusedError(422, "broken-image", f"The image must be whole. Got: {error}. Send another copy.") from None
+
+
+def _finite(value: np.floating[Any]) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _words(score: float | None, threshold: float | None, anomalous: bool | None, rank: Rank | None) -> str:
+    if threshold is None:
+        return "Not judged: the run has no threshold." if score is not None else "Not judged: the score is no finite number."
+    if score is None:
+        verdict = "Anomalous" if anomalous else "Not judged"
+        return f"{verdict}: the score is no finite number."
+    side = "lies above" if anomalous else "does not exceed"
+    words = f"{'Anomalous' if anomalous else 'Normal'}: the score {score:.4g} {side} the threshold {threshold:.4g}"
+    return f"{words}{'' if rank is None else _rank_words(rank)}."
+
+
+def _rank_words(rank: Rank) -> str:
+    which = {0: "lower than or equal to all", rank.n_normals: "higher than all"}.get(rank.n_below)
+    which = f"higher than {rank.n_below:,} of the" if which is None else which
+    return f", {which} {rank.n_normals:,} normal calibration scores"

@@ -1,0 +1,36 @@
+"""Why a request is refused: a status code, a stable word, and a sentence that says how to mend it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from residua.errors import ResiduaError
+
+RETRY_SECONDS = 1
+
+
+class Problem(BaseModel):
+    """The body of every answer that is not a success."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    message: str
+
+
+class RefusedError(ResiduaError):
+    """A request that is refused; `headers` go with the answer."""
+
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.headers = status, code, headers or {}
+
+    @property
+    def problem(self) -> Problem:
+        """What the client is told."""
+        return Problem(code=self.code, message=str(self))
+
+
+def too_busy(status: int, code: str, message: str) -> RefusedError:
+    """A refusal that says when to come again."""
+    return RefusedError(status, code, message, {"Retry-After": str(RETRY_SECONDS)})

@@ -1,0 +1,150 @@
+"""From a request's body to scores: admission, decoding in a few threads, the network in one, and a deadline on all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, TypeVarTuple
+
+from starlette.requests import ClientDisconnect, Request
+
+from residua.server.admission import Admission, PixelRoom
+from residua.server.batcher import Batcher, Scored
+from residua.server.limits import Limits
+from residua.server.model import ServedModel, Sight
+from residua.server.refusals import RefusedError, too_busy
+from residua.server.uploads import Part, check_media_type, parts_of, read_body
+
+T = TypeVar("T")
+Given = TypeVarTuple("Given")
+
+
+@dataclass(frozen=True)
+class Told(Generic[T]):
+    """What a request is told of one of its images, or why it has no result."""
+
+    name: str | None
+    result: T | None = None
+    refusal: RefusedError | None = None
+
+
+class Service:
+    """One model at work. Lives in one event loop, from `start` to `stop`."""
+
+    def __init__(self, model: ServedModel, limits: Limits) -> None:
+        self.model, self.limits = model, limits
+        self.admission = Admission(limits)
+        self._workers = ThreadPoolExecutor(limits.concurrency, thread_name_prefix="residua-worker")
+        self._decoding = asyncio.Semaphore(limits.concurrency)
+        self._room = PixelRoom(limits.waiting_pixels)
+        self._batcher: Batcher | None = None
+        self._warming: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, and score one image before anybody else's."""
+        self._batcher = Batcher(self.model.engine)
+        self._warming = asyncio.create_task(self._warm_up())
+
+    async def stop(self) -> None:
+        """End the threads; the server has answered what it had taken by then."""
+        if self._warming is not None:
+            self._warming.cancel()
+        if self._batcher is not None:
+            await self._batcher.close()
+        self._workers.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def state(self) -> str:
+        """``warming-up``, ``ready``, or ``stopped`` where nothing will be scored any more."""
+        if self._batcher is None or self._warming is None or not self._batcher.is_running:
+            return "stopped"
+        if not self._warming.done():
+            return "warming-up"
+        return "stopped" if self._warming.cancelled() or self._warming.exception() is not None else "ready"
+
+    async def judge(
+        self,
+        request: Request,
+        finish: Callable[[Sight, Scored], T],
+        *,
+        pictures: bool,
+        only_form: bool = False,
+        most: int | None = None,
+    ) -> list[Told[T]]:
+        """Everything from the request's headers to what `finish` makes of each scored image, `most` of them at most."""
+        if self.state != "ready":
+            raise too_busy(503, "not-ready", "The server is not ready. Try again in a moment.")
+        check_media_type(request, only_form=only_form)
+        self.admission.check_room()
+        with self.admission.upload() as upload:
+            body = await read_body(request, self.limits, upload)
+            with self.admission.place(request.client.host if request.client else ""):
+                work = self._judge_all(body, request.headers.get("content-type", ""), finish, pictures=pictures, most=most)
+                return await self._within_time(request, work)
+
+    async def _judge_all(
+        self, body: bytes, content_type: str, finish: Callable[[Sight, Scored], T], *, pictures: bool, most: int | None
+    ) -> list[Told[T]]:
+        parts = await self._in_thread(parts_of, body, content_type, self.limits)
+        if most is not None and len(parts) > most:
+            message = f"One image is scored here. Got {len(parts)}. Send them to /v1/score-batch."
+            raise RefusedError(422, "several-images", message)
+        return await asyncio.gather(*(self._judge_one(part, finish, pictures=pictures) for part in parts))
+
+    async def _judge_one(self, part: Part, finish: Callable[[Sight, Scored], T], *, pictures: bool) -> Told[T]:
+        assert self._batcher is not None
+        try:
+            async with self._decoding:
+                sight = await self._in_thread(self.model.read, part.data, self.limits)
+                await self._room.take(sight.n_pixels)
+        except RefusedError as refusal:
+            return Told(part.name, refusal=refusal)
+        try:
+            scored = await self._batcher.score(sight.pixels, pictures=pictures)
+            return Told(part.name, await self._in_thread(finish, sight, scored))
+        finally:
+            self._room.give(sight.n_pixels)
+
+    async def _in_thread(self, function: Callable[[*Given], T], *given: *Given) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, function, *given)
+
+    async def _within_time(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, given up when its time is over or the client has gone."""
+        async with _watching(request) as gone:
+            task = asyncio.create_task(work)
+            try:
+                await asyncio.wait([task, gone], timeout=self.limits.seconds, return_when=asyncio.FIRST_COMPLETED)
+                has_gone = gone.done()
+            finally:
+                if not task.done():
+                    task.cancel()
+                    await asyncio.wait([task])
+        if not task.cancelled():
+            return task.result()
+        if has_gone:
+            raise ClientDisconnect
+        message = f"The work took longer than {self.limits.seconds:g} seconds. Try again, or send less at once."
+        raise too_busy(503, "out-of-time", message)
+
+    async def _warm_up(self) -> None:
+        assert self._batcher is not None
+        await self._batcher.score(self.model.warm_up_image(), pictures=True)
+
+
+@asynccontextmanager
+async def _watching(request: Request) -> AsyncIterator[asyncio.Task[None]]:
+    """A task that ends when the client goes away."""
+
+    async def disconnect() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    task = asyncio.create_task(disconnect())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
