@@ -19,7 +19,7 @@ PACKAGE = ROOT / "src" / "residua"
 FACE = "residua"
 LONGEST_MODULE = 500
 # Names under which a distribution is imported, where they differ.
-IMPORT_NAMES = {"scikit-learn": "sklearn", "pillow": "PIL"}
+IMPORT_NAMES = {"scikit-learn": "sklearn", "pillow": "PIL", "python-multipart": "python_multipart"}
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Held:
     """An engine that scores only when it is let go, so that requests pile up behind it."""
 
     def __init__(self, engine) -> None:
-        self._engine, self.batch_size, self.name = engine, 1, "held"
+        self._engine, self.batch_size, self.channels, self.name = engine, 1, 1, "held"
         self.open = threading.Event()
         self.open.set()
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from serving import asking, encoded, with_engine
 
+from residua.engines import Scores
 from residua.experiment import score_run
-from residua.scoring.engine import Scores
 from training_wing import blobs
 
 BINARY = {"content-type": "application/octet-stream"}
@@ -129,12 +129,12 @@ def test_colour_is_refused_by_a_grey_model_and_grey_stored_as_colour_is_not(clie
 class Answering:
     """An engine that always answers the same score."""
 
-    batch_size, name = 4, "answering"
+    batch_size, channels, name = 4, 1, "answering"
 
     def __init__(self, score: float) -> None:
         self._score = score
 
-    def score(self, images, *, maps, reconstructions):
+    def score(self, images, *, maps=False, reconstructions=False, columns=True):
         n = len(images)
         one = [np.zeros(image.shape[:2], np.float32) for image in images]
         score = np.full(n, self._score, np.float32)
@@ -152,10 +152,10 @@ def test_a_score_that_is_no_number_is_null_and_never_passes_as_normal(model, goo
 class Choking(Answering):
     """An engine that cannot take bright images, nor any batch with one in it."""
 
-    def score(self, images, *, maps, reconstructions):
+    def score(self, images, *, maps=False, reconstructions=False, columns=True):
         if any(image.max() == 255 and image.min() == 255 for image in images):
             raise RuntimeError("secret: /home/somebody/weights")
-        return super().score(images, maps=maps, reconstructions=reconstructions)
+        return super().score(images, maps=maps, reconstructions=reconstructions, columns=columns)
 
 
 def test_an_image_that_breaks_the_engine_is_our_fault_without_details_and_its_neighbours_are_scored(model, good):

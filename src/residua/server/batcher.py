@@ -10,25 +10,12 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.scoring.engine import Scores
-
-
-class Engine(Protocol):
-    """What scores decoded images, (h, w, c) each, of one dtype and the model's channels, sizes as they come."""
-
-    @property
-    def batch_size(self) -> int:
-        """How many images go through at once."""
-        ...
-
-    def score(self, images: Sequence[NDArray[Any]], *, maps: bool, reconstructions: bool) -> Scores:
-        """Scores of these images, in order."""
-        ...
+from residua.engines import Engine
 
 
 @dataclass(frozen=True)
@@ -115,7 +102,7 @@ def _score(engine: Engine, jobs: Sequence[_Job]) -> list[Scored]:
     if not jobs:
         return []
     pictures = jobs[0].wants_pictures
-    scores = engine.score([job.pixels for job in jobs], maps=pictures, reconstructions=pictures)
+    scores = engine.score([job.pixels for job in jobs], maps=pictures, reconstructions=pictures, columns=pictures)
     return [
         Scored(
             scores.score[row],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,36 +11,21 @@ from numpy.typing import NDArray
 
 import residua
 from residua.bundle import Bundle, load_bundle
+from residua.engines import Engine
 from residua.errors import ImageError, PixelLimitError
-from residua.estimators.fitting import score_set
 from residua.evaluation import Evidence
 from residua.experiment import RunFolder
-from residua.images import ImageSet
 from residua.images.decoding import FORMATS, Decoded, decode, sniff
 from residua.images.pixels import as_common
 from residua.report.pictures import error_ceiling
-from residua.scoring.engine import Scores
+from residua.scoring.engine import GraphEngine
 from residua.server.answers import Histogram, ImageFacts, ImageScore, ModelFacts, Rank
-from residua.server.batcher import Engine, Scored
+from residua.server.batcher import Scored
 from residua.server.limits import Limits
 from residua.server.refusals import RefusedError
 from residua.server.uploads import not_an_image
 
 _BINS = 40
-
-
-class GraphEngine:
-    """The bundle's own graph: the scores are those of `residua score`, bit for bit."""
-
-    name = "torch"
-
-    def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
-        self.batch_size = bundle.config.batch_size
-
-    def score(self, images: Sequence[NDArray[Any]], *, maps: bool, reconstructions: bool) -> Scores:
-        """Scores of these images, in order."""
-        return score_set(self._bundle, ImageSet.from_arrays(images), maps=maps, reconstructions=reconstructions)
 
 
 @dataclass(frozen=True)
@@ -115,7 +99,7 @@ class ServedModel:
             name=self.name,
             job=config.job,
             recipe=config.recipe,
-            engine=getattr(self.engine, "name", "torch"),
+            engine=self.engine.name,
             height=config.size[0],
             width=config.size[1],
             channels=config.channels,
@@ -151,7 +135,8 @@ def load_model(run: str | Path) -> ServedModel:
     if folder.evidence.exists():
         gallery = Evidence.load(folder.evidence).gallery
         ceiling = None if gallery is None or gallery.error_maps is None else error_ceiling(gallery.error_maps)
-    return ServedModel(folder.path.resolve().name, bundle, GraphEngine(bundle), ceiling=ceiling)
+    engine = GraphEngine(bundle.graph, bundle.config.channels, bundle.config.batch_size)
+    return ServedModel(folder.path.resolve().name, bundle, engine, ceiling=ceiling)
 
 
 def _decode(data: bytes, limits: Limits) -> Decoded:
