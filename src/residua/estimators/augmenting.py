@@ -13,7 +13,7 @@ from residua.images.resize import resize
 ALWAYS = ("crop",)
 
 _SIDE = 16
-_MOST_IMAGES = 4000
+_MOST_IMAGES = 10_000
 _CHUNK = 500
 _LEVEL = 0.05
 

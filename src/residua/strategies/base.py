@@ -109,7 +109,7 @@ class TwoLosses(Strategy, ABC):
 
     network_class: ClassVar[type[ClassifierNetwork]] = ClassifierNetwork
 
-    weight: float | Literal["learn"] = 0.5
+    weight: float | Literal["learn"] = 0.8
     distance: Distance = "squared"
 
     @model_validator(mode="after")
