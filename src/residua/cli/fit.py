@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from residua.cli.options import Quiet, Seed, Source, names
+from residua.errors import InputError
 
 
 class Job(StrEnum):
@@ -16,6 +17,7 @@ class Job(StrEnum):
 
     reconstruct = "reconstruct"
     detect = "detect"
+    classify = "classify"
 
 
 class Aspect(StrEnum):
@@ -30,6 +32,29 @@ class Family(StrEnum):
 
     conv = "conv"
     dense = "dense"
+
+
+class Strategy(StrEnum):
+    """How a classifier and an autoencoder share a network."""
+
+    joint = "joint"
+    joint_flat = "joint-flat"
+    sequential = "sequential"
+    fine_tune = "fine-tune"
+    plain = "plain"
+
+
+class Distance(StrEnum):
+    """What a reconstruction's loss is beside a classifier's."""
+
+    squared = "squared"
+    euclidean = "euclidean"
+
+
+class ClassWeight(StrEnum):
+    """How images of rare classes count."""
+
+    balanced = "balanced"
 
 
 class Loss(StrEnum):
@@ -61,7 +86,10 @@ def fit(
     source: Source,
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder to write the run to.", show_default=False)],
     job: Annotated[
-        Job, typer.Option(help="reconstruct: reproduce images. detect: learn normal images, flag others.")
+        Job,
+        typer.Option(
+            help="reconstruct: reproduce images. detect: learn normal images, flag others. classify: name the class of each."
+        ),
     ] = Job.detect,
     normal: Annotated[
         str | None,
@@ -72,6 +100,36 @@ def fit(
         typer.Option(
             metavar="NAME",
             help="How to train and score; see `residua recipes`. Left out: auto to detect, else plain.",
+            show_default=False,
+        ),
+    ] = None,
+    strategy: Annotated[
+        Strategy | None,
+        typer.Option(show_default=False, help="Classify only: how the autoencoder takes part; joint if left out."),
+    ] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option(
+            metavar="W|learn",
+            help="Joint strategies: weight of the reconstruction in the loss, in [0, 1], or learn.",
+            show_default=False,
+        ),
+    ] = None,
+    distance: Annotated[
+        Distance | None,
+        typer.Option(show_default=False, help="Classify only: squared is a mean over pixels, euclidean the root of the sum."),
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(min=4, help="Classify only: width of the encoder's first stage.", show_default=False)
+    ] = None,
+    class_weight: Annotated[
+        ClassWeight | None, typer.Option(show_default=False, help="Classify only: images of rare classes count more.")
+    ] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Classify only: labels hold several names with this between them, such as '|'.",
             show_default=False,
         ),
     ] = None,
@@ -106,7 +164,14 @@ def fit(
         float | None, typer.Option(min=1e-8, help="Peak of the one-cycle schedule; the recipe's choice if left out.")
     ] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Epochs without improvement before stopping early.")] = None,
-    augment: Annotated[str | None, typer.Option(metavar="NAME,...", help="flip, shift, brightness.", show_default=False)] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="flip, shift, crop, brightness. Classify: auto (the default) or none.",
+            show_default=False,
+        ),
+    ] = None,
     trim: Annotated[
         float,
         typer.Option(min=0, max=0.5, help="Share of train to drop as the worst after a short first training."),
@@ -133,6 +198,8 @@ def fit(
         residua fit parts/ --normal good --out runs/parts
 
         residua fit digits --job reconstruct --latent 16 --minutes 1 --out runs/digits
+
+        residua fit animals/ --job classify --strategy joint --out runs/animals
     """
     from rich.console import Console
 
@@ -148,7 +215,7 @@ def fit(
         patience=patience,
         precision=precision.value,
         threads=threads,
-        augment=names(augment) or (),
+        augment=_augment(job, augment),
         trim=trim,
         seed=seed,
     )
@@ -159,6 +226,9 @@ def fit(
         "loss_name": loss and loss.value,
         "error": error and error.value,
         "density": names(density),
+        "weight": _weight(weight),
+        "distance": distance and distance.value,
+        "width": width,
     }
     asked = {name: value for name, value in given.items() if value is not None}
     # Options of a network speak of the plain autoencoder unless a recipe is named; auto picks the network itself.
@@ -166,18 +236,45 @@ def fit(
     options = RunOptions(
         source=source,
         job=job.value,
-        recipe=recipe or by_default,
+        recipe=_recipe(job, recipe, strategy) or by_default,
         recipe_options=asked,
         normal=names(normal),
         size=size,
         aspect=aspect.value,
         policy=policy,
+        class_weight="balanced" if class_weight else None,
+        separator=separator,
         settings=settings,
     )
     with watching(quiet=quiet) as watcher:
         run = fit_run(options, out, resume=resume, watcher=watcher)
     if not quiet:
         _print_result(run.path, Console(highlight=False))
+
+
+def _recipe(job: Job, recipe: str | None, strategy: Strategy | None) -> str | None:
+    """The name that the run is fitted by: a strategy to classify, a recipe for all else."""
+    if job is not Job.classify and strategy is not None:
+        raise InputError(f"fit: --strategy is for --job classify. Got the job {job.value}. Leave it out, or change the job.")
+    if job is Job.classify and recipe is not None:
+        raise InputError(f"fit: a classifier has a --strategy, not a recipe. Got --recipe {recipe}. Name a strategy.")
+    return (strategy or Strategy.joint).value if job is Job.classify else recipe
+
+
+def _augment(job: Job, text: str | None) -> tuple[str, ...]:
+    given = names(text)
+    if given == ("none",):
+        return ()
+    return given or (("auto",) if job is Job.classify else ())
+
+
+def _weight(text: str | None) -> float | str | None:
+    if text is None or text == "learn":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"fit: --weight must be a number in [0, 1] or learn. Got {text!r}. Mend it.") from None
 
 
 def _print_result(path: Path, console: object) -> None:

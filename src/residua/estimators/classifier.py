@@ -221,12 +221,12 @@ def _calibration_set(calibration: Any, targets: Targets) -> LabelledSet:
 def calibration_set(images: ImageSet, labels: Any, targets: Targets) -> LabelledSet:
     """Calibration images with their targets in terms of the training classes; `LabelError` where a label is none of them."""
     if targets.multilabel:
-        read = read_targets(labels, len(images), multilabel=True)
-        if len(read.classes) != len(targets.classes):
+        matrix = np.asarray(labels, np.float32)
+        if matrix.shape != (len(images), len(targets.classes)):
             raise ShapeError(
-                f"fit: calibration labels must have {len(targets.classes)} columns. Got {len(read.classes)}. "
-                "Pass the same labels."
+                f"fit: calibration labels must have shape {(len(images), len(targets.classes))}. Got {matrix.shape}. "
+                "Pass the same labels as for training."
             )
-        return LabelledSet(images, read)
+        return LabelledSet(images, Targets(targets.classes, matrix, multilabel=True))
     values = index_targets([None] * len(images) if labels is None else labels, targets.classes, where="fit: calibration")
     return LabelledSet(images, Targets(targets.classes, values))

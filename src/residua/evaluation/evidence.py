@@ -48,6 +48,7 @@ class Evidence:
     of ``classes``. ``exhibits`` holds, by the code of a finding, the pictures that show it. ``baselines`` holds what the
     baselines' figures are made of: for a detector the scores of each, else a column a metric (``pca/mse``).
 
+    ``pixel_hashes`` are those of the decoded images: by them two runs are compared on the same images, whatever their paths.
     ``seed`` is that of resampled intervals, ``prevalence`` the one that was stated to the policy, and ``threshold_from`` says
     which scores the threshold comes from: ``calibration``, those carried here; ``judged``, the judged ones themselves;
     ``elsewhere``, others. With these an evaluation can be made again from its evidence.
@@ -63,6 +64,7 @@ class Evidence:
     calibration_scores: NDArray[Any] | None = None
     calibration_is_anomalous: NDArray[np.bool_] | None = None
     train_scores: NDArray[Any] | None = None
+    pixel_hashes: NDArray[Any] | None = None
     per_image: dict[str, NDArray[Any]] = field(default_factory=dict)
     history: dict[str, NDArray[Any]] = field(default_factory=dict)
     baselines: dict[str, NDArray[Any]] = field(default_factory=dict)

@@ -8,23 +8,32 @@ from typing import Any
 from residua.experiment.run_folder import RunFolder, RunOptions, RunState
 from residua.training.settings import TrainingSettings
 
-_RECIPE_OPTIONS = ("latent", "family", "tied", "loss_name", "error", "density")
+_RECIPE_OPTIONS = ("latent", "weight", "distance", "width", "family", "tied", "loss_name", "error", "density")
 _SETTINGS = ("batch_size", "learning_rate", "patience", "augment", "trim", "precision", "threads")
 
 
 def fit_command(folder: RunFolder, state: RunState) -> str:
     """`residua fit` with every option that differs from its default; the time budget as the epochs that it became."""
     options, settings = state.options, state.options.settings
-    words = ["residua", "fit", options.source, "--job", options.job, "--recipe", options.recipe]
+    named = "--strategy" if options.job == "classify" else "--recipe"
+    words = ["residua", "fit", options.source, "--job", options.job, named, options.recipe]
     words += _option("normal", options.normal)
     for name in _RECIPE_OPTIONS:
         words += _option(name, options.recipe_options.get(name))
-    for name in ("size", "aspect", "policy"):
+    for name in ("size", "aspect", "policy", "class_weight", "separator"):
         words += _option(name, getattr(options, name), RunOptions.model_fields[name].default)
     words += _option("epochs", state.plan["epochs"] if state.plan else settings.epochs)
     for name in _SETTINGS:
+        if name == "augment" and options.job == "classify":
+            words += _augment(settings.augment)
+            continue
         words += _option(name, getattr(settings, name), TrainingSettings.model_fields[name].default)
     return shlex.join([*words, "--seed", str(settings.seed), "--out", str(folder.path)])
+
+
+def _augment(names: tuple[str, ...]) -> list[str]:
+    """A classifier chooses by itself unless told otherwise, and no augmentation at all has to be said."""
+    return [] if names == ("auto",) else ["--augment", ",".join(names) or "none"]
 
 
 def _option(name: str, value: Any, default: Any = None) -> list[str]:

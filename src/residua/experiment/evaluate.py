@@ -21,6 +21,7 @@ from residua.experiment.again import fit_command
 from residua.experiment.beside import MOST_BASELINE_IMAGES, baseline_arrays, latent_of, seed_of, untrained_graph
 from residua.experiment.fit import Watcher
 from residua.experiment.gallery import choose_images, make_gallery, make_thumbnails
+from residua.experiment.judge_classes import judge_classes
 from residua.experiment.parts import JudgedImages, other_images, own_test_images
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.metrics import mse, psnr, ssim
@@ -55,8 +56,8 @@ def evaluate_run(run: str | Path, source: str | None = None, *, watcher: Watcher
         if source is None
         else other_images(folder, state, bundle.config, source, watcher)
     )
-    judge = _judge_detection if bundle.config.job == "detect" else _judge_reconstruction
-    result = judge(folder, state, bundle, judged)
+    judges = {"detect": _judge_detection, "classify": _judge_classification, "reconstruct": _judge_reconstruction}
+    result = judges[bundle.config.job](folder, state, bundle, judged)
     if source is None:
         write_json(result.evaluation, folder.evaluation)
         result.evidence.save(folder.evidence)
@@ -129,6 +130,12 @@ def _judge_reconstruction(folder: RunFolder, state: RunState, bundle: Bundle, ju
     return _result(folder, bundle, judged, evaluation, columns, choose_images(columns["mse"], None, None), more)
 
 
+def _judge_classification(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> Judged:
+    made = judge_classes(bundle, state, judged, _provenance(folder, state, bundle, judged))
+    shown = choose_images(made.ranked_by, None, None)
+    return _result(folder, bundle, judged, made.evaluation, made.columns, shown, made.more)
+
+
 def _result(  # noqa: PLR0917
     folder: RunFolder,
     bundle: Bundle,
@@ -147,6 +154,7 @@ def _result(  # noqa: PLR0917
         labels=judged.images.labels,
         per_image=dict(columns),
         history=history,
+        pixel_hashes=judged.images.pixel_hashes,
         gallery=make_gallery(bundle, judged.images, shown, judged.fitted_on),
         quarantined=tuple((path, reason) for path, reason in judged.images.quarantined),
         **more,

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from residua.bundle import save_bundle
 from residua.errors import InputError, LabelError, OutputError
 from residua.estimators.choosing import AUTO
+from residua.estimators.classifying import check_strategy, fit_classifier
 from residua.estimators.detector import normals_of
 from residua.estimators.fitting import FitOptions, Fitted, fit_bundle
+from residua.experiment.classes import chosen_strategy, labelled_parts
 from residua.experiment.run_folder import RunFolder, RunOptions, RunState
 from residua.images import ImageSet, load_images
 from residua.images.listing import count
@@ -52,7 +54,9 @@ def fit_run(
     one is left as it is. Without it, a folder that already holds a run is refused.
     """
     watcher = watcher or Watcher()
-    if options.recipe != AUTO:  # a mistyped name is refused before a large source is read
+    if options.job == "classify":  # a mistyped name is refused before a large source is read
+        check_strategy(chosen_strategy(options))
+    elif options.recipe != AUTO:
         make_recipe(options.recipe, **options.recipe_options)
     run = RunFolder(Path(out))
     if options.source and Path(options.source).is_dir() and Path(options.source).resolve() == run.path.resolve():
@@ -134,11 +138,6 @@ def _fit(
     run: RunFolder, state: RunState, images: ImageSet, watcher: Watcher, *, checkpoint_seconds: float, resume: bool
 ) -> Fitted:
     options = state.options
-    train, left_out = _train_images(images, options)
-    if options.job == "detect" and images.normal is None:
-        watcher.note(f"no label says what is normal: all {len(train):,} training images are presumed normal")
-    if left_out:
-        watcher.note(f"{left_out} images of other classes in train were left out and counted")
 
     def on_plan(plan: TrainingPlan) -> None:
         run.write_state(run.read_state().model_copy(update={"plan": asdict(plan)}))
@@ -164,15 +163,41 @@ def _fit(
         on_step=watcher.on_step,
         on_note=watcher.on_note,
     )
-    calibration = images.calibration
-    fitted = fit_bundle(_recipe(state), train, calibration if len(calibration) else None, fit_options)
+    fit = _fit_classes if options.job == "classify" else _fit_images
+    fitted = fit(state, images, watcher, fit_options)
     fingerprints = {
         **fitted.bundle.config.fingerprints,
         "test": images.test.fingerprint,
-        "calibration": images.calibration.fingerprint,
+        "calibration": fitted.parts.get("calibration", images.calibration).fingerprint,
     }
     config = fitted.bundle.config.model_copy(update={"fingerprints": fingerprints})
     return replace(fitted, bundle=replace(fitted.bundle, config=config))
+
+
+def _fit_images(state: RunState, images: ImageSet, watcher: Watcher, fit_options: FitOptions) -> Fitted:
+    """A reconstructor or a detector, which learn from images alone."""
+    train, left_out = _train_images(images, state.options)
+    if state.options.job == "detect" and images.normal is None:
+        watcher.note(f"no label says what is normal: all {len(train):,} training images are presumed normal")
+    if left_out:
+        watcher.note(f"{left_out} images of other classes in train were left out and counted")
+    calibration = images.calibration
+    return fit_bundle(_recipe(state), train, calibration if len(calibration) else None, fit_options)
+
+
+def _fit_classes(state: RunState, images: ImageSet, watcher: Watcher, fit_options: FitOptions) -> Fitted:
+    """A classifier, which learns from labels too."""
+    if len(images.train) == 0:
+        raise InputError(_no_train(state.options))
+    train, calibration, told = labelled_parts(images, state.options)
+    if told is not None:
+        watcher.note(told)
+    fitted = fit_classifier(chosen_strategy(state.options), train, calibration, fit_options)
+    return fitted if told is None else replace(fitted, notes=(told, *fitted.notes))
+
+
+def _no_train(options: RunOptions) -> str:
+    return f"{options.source}: there must be images to train on. The train part is empty. Check the split column or folders."
 
 
 def _recipe(state: RunState) -> Recipe | None:
@@ -190,9 +215,7 @@ def _recipe(state: RunState) -> Recipe | None:
 def _train_images(images: ImageSet, options: RunOptions) -> tuple[ImageSet, int]:
     train = images.train
     if len(train) == 0:
-        raise InputError(
-            f"{options.source}: there must be images to train on. The train part is empty. Check the split column or folders."
-        )
+        raise InputError(_no_train(options))
     if options.job == "reconstruct":
         return train, 0
     labels = images.labels
@@ -214,7 +237,8 @@ def _train_images(images: ImageSet, options: RunOptions) -> tuple[ImageSet, int]
 def _parts(fitted: Fitted, images: ImageSet) -> dict[str, ImageSet]:
     fitted_on = {"train": fitted.parts["fitted"], "validation": fitted.parts["validation"]}
     calibration = fitted.parts.get("calibration", images.calibration)
-    left = images.train[np.flatnonzero(~np.isin(images.train.paths.astype(str), _paths(fitted)))]
+    used = [*_paths(fitted), *map(str, calibration.paths)]
+    left = images[np.flatnonzero((images.splits != "test") & ~np.isin(images.paths.astype(str), used))]
     return {**fitted_on, "calibration": calibration, "test": images.test, "left out": left}
 
 

@@ -39,15 +39,16 @@ def make_gallery(bundle: Bundle, images: ImageSet, index: NDArray[np.int64], fit
     shown = images[index]
     prepare = bundle.graph.prepare
     prepared = prepare_images(prepare, shown, keep_float=True)
-    with torch.inference_mode():
-        maps = _network_maps(bundle, prepared)
-    scores = score_set(bundle, shown, reconstructions=True)
-    assert scores.reconstructions is not None
+    rebuilt, maps = None, None
+    if bundle.graph.scorer.reconstructs:
+        with torch.inference_mode():
+            maps = _network_maps(bundle, prepared)
+        rebuilt = score_set(bundle, shown, reconstructions=True).reconstructions
     nearest = None if fitted_on is None else nearest_images(bundle, fitted_on, shown)
     return Gallery(
         index=index,
         images=_as_uint8(_as_arrays(prepared)),
-        reconstructions=_as_uint8(scores.reconstructions),
+        reconstructions=None if rebuilt is None else _as_uint8(rebuilt),
         error_maps=maps,
         masks=_masks(prepare, shown) if shown.has_masks else None,
         nearest=None if nearest is None else _as_uint8(_as_arrays(prepare_images(prepare, nearest, keep_float=True))),

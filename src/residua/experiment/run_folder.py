@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from residua.errors import BundleError, OutputError
 from residua.files import atomic_write, ensure_folder, write_json
 from residua.images import ImageSet
+from residua.records import Job
 from residua.scoring.prepare import Aspect
 from residua.training.fit import TrainingPlan
 from residua.training.settings import TrainingSettings
@@ -26,18 +27,23 @@ _COLUMNS = ("path", "label", "part", "sha256", "pixels")
 
 
 class RunOptions(BaseModel):
-    """What was asked of `fit`; stored, so that `--resume` can prove it is asked the same."""
+    """What was asked of `fit`; stored, so that `--resume` can prove it is asked the same.
+
+    For a classifier `recipe` is the strategy's name; `separator` stands between labels of which several may hold at once.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
-    job: Literal["reconstruct", "detect"]
+    job: Job
     recipe: str = "plain"
     recipe_options: dict[str, Any] = Field(default_factory=dict)
     normal: tuple[str, ...] | None = None
     size: int | None = None
     aspect: Aspect = "stretch"
     policy: str | None = None
+    class_weight: Literal["balanced"] | None = None
+    separator: str | None = Field(default=None, min_length=1)
     settings: TrainingSettings = Field(default_factory=TrainingSettings)
 
 

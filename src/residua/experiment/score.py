@@ -31,6 +31,9 @@ def score_run(
 ) -> tuple[int, ImageSet]:
     """Score every image of `source` and write ``path, label, split, score, threshold, anomalous, mse, mae, ssim``.
 
+    A classifier also writes ``predicted`` and a column ``p[CLASS]`` with the probability of each class; its score is how unsure
+    it is.
+
     ``out`` ends in ``.csv`` or ``.parquet``. With `maps`, each image's error map is written there as a PNG at the image's
     own resolution, all on one colour scale.
 
@@ -48,7 +51,7 @@ def score_run(
     images, splits = _load(folder, state, source, watcher)
     scores = score_set(bundle, images, progress=watcher.on_read)
     threshold = bundle.config.operating_point.threshold if bundle.config.operating_point else None
-    write(out, _columns(images, splits, scores, threshold))
+    write(out, {**_columns(images, splits, scores, threshold), **_classes(bundle, scores)})
     if maps is not None:
         _write_maps(bundle, images, scores, ensure_folder(maps, where="score --maps"), watcher)
     return int(scores.anomalous.sum()), images
@@ -76,6 +79,21 @@ def _columns(images: ImageSet, splits: list[str | None], scores: Scores, thresho
         "anomalous": scores.anomalous.tolist() if threshold is not None else [None] * n,
         **scores.columns,
     }
+
+
+def _classes(bundle: Bundle, scores: Scores) -> dict[str, Any]:
+    """What a classifier says of each image; nothing of other models. Several labels at once are joined by a bar."""
+    probabilities = scores.probabilities
+    if probabilities is None:
+        return {}
+    names = [str(name) for name in bundle.config.classes or ()]
+    if bundle.config.multilabel:
+        predicted = [
+            "|".join(name for name, holds in zip(names, row, strict=True) if holds) for row in (probabilities > 0.5).tolist()
+        ]
+    else:
+        predicted = [names[column] for column in probabilities.argmax(axis=1).tolist()]
+    return {"predicted": predicted, **{f"p[{name}]": probabilities[:, column] for column, name in enumerate(names)}}
 
 
 def _writer(out: Path) -> Callable[[Path, dict[str, Any]], None]:

@@ -78,6 +78,8 @@ BASELINES = {
     "untrained": "Untrained network",
     "mean_image": "Mean image",
     "pca": "PCA",
+    "majority_class": "Commonest class",
+    "pixel_linear": "Linear function of the pixels",
     "pixel_neighbours": "Nearest neighbours on pixels",
     "brightness": "Mean brightness",
     "contrast": "Contrast",
