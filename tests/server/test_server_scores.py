@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from serving import asking, encoded, with_engine
 
 from residua.engines import Scores
 from residua.experiment import score_run
+from serving import asking, encoded, with_engine
 from training_wing import blobs
 
 BINARY = {"content-type": "application/octet-stream"}
@@ -166,6 +166,16 @@ def test_an_image_that_breaks_the_engine_is_our_fault_without_details_and_its_ne
         assert answers[1].json()["code"] == "our-fault"
         assert "secret" not in answers[1].text
         assert client.get("/readyz").status_code == 200
+
+
+def test_an_image_unlike_the_calibration_images_is_pointed_out(client, good):
+    def findings(pixels) -> list[str]:
+        answer = client.post("/v1/score", content=encoded(pixels), headers=BINARY).json()
+        return [name for one in answer["findings"] for name in one["measured"]]
+
+    assert client.post("/v1/score", content=good, headers=BINARY).json()["findings"] == []
+    assert findings(blobs(1, (40, 12), seed=3)[0])[:1] == ["height"]
+    assert "brightness" in findings(np.full((12, 12, 1), 250, np.uint8))
 
 
 def test_model_facts_are_those_of_the_bundle(client, model):

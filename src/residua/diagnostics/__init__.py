@@ -21,6 +21,7 @@ from residua.diagnostics.too_few_images import find_too_few_images
 from residua.diagnostics.torn_groups import find_torn_groups
 from residua.diagnostics.undefined_metric import find_undefined_metric
 from residua.diagnostics.unlabelled import find_unlabelled
+from residua.diagnostics.unlike import find_unlike_calibration
 
 __all__ = [
     "DIAGNOSTICS",
@@ -45,4 +46,5 @@ __all__ = [
     "find_torn_groups",
     "find_undefined_metric",
     "find_unlabelled",
+    "find_unlike_calibration",
 ]

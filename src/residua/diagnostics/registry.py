@@ -26,6 +26,7 @@ from residua.diagnostics import (
     torn_groups,
     undefined_metric,
     unlabelled,
+    unlike,
 )
 from residua.records import Finding
 
@@ -60,4 +61,5 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     Diagnostic(torn_groups.CODE, "groups on both sides of a split", torn_groups.find_torn_groups),
     Diagnostic(source_changed.CODE, "a source that is no longer the same", source_changed.find_source_changed),
     Diagnostic(unlabelled.CODE, "images without a label", unlabelled.find_unlabelled),
+    Diagnostic(unlike.CODE, "an image unlike those the threshold was chosen on", unlike.find_unlike_calibration),
 )

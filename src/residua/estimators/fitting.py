@@ -18,6 +18,7 @@ from residua.errors import InputError, ShapeError
 from residua.estimators.choosing import choose_recipe
 from residua.estimators.sizing import choose_size
 from residua.images import ImageSet
+from residua.images.looks import looks_of
 from residua.models import ImageShape, n_parameters
 from residua.recipes import Recipe
 from residua.records import Job, OperatingPoint
@@ -295,7 +296,9 @@ def _calibrated(bundle: Bundle, calibration: ImageSet | None, options: FitOption
         return bundle
     scores = score_set(bundle, calibration).score
     is_anomalous = anomalies_of(calibration)
-    calibrated = Bundle(bundle.config, bundle.graph, scores, is_anomalous)
+    looks = {"calibration_images": looks_of(calibration[np.flatnonzero(~is_anomalous)])}
+    config = bundle.config.model_copy(update={"training": {**bundle.config.training, **looks}})
+    calibrated = Bundle(config, bundle.graph, scores, is_anomalous)
     if options.job != "detect":
         return calibrated
     return calibrated.with_operating_point(

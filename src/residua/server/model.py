@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 import residua
 from residua.bundle import Bundle, load_bundle
+from residua.diagnostics import find_unlike_calibration
 from residua.engines import Engine
 from residua.errors import ImageError, PixelLimitError
 from residua.evaluation import Evidence
 from residua.experiment import RunFolder
 from residua.images.decoding import FORMATS, Decoded, decode, sniff
+from residua.images.looks import brightness
 from residua.images.pixels import as_common
+from residua.records import Finding
 from residua.report.pictures import error_ceiling
 from residua.scoring.engine import GraphEngine
 from residua.server.answers import Histogram, ImageFacts, ImageScore, ModelFacts, Rank
@@ -34,6 +37,7 @@ class Sight:
 
     pixels: NDArray[Any]
     facts: ImageFacts
+    brightness: float
 
     @property
     def n_pixels(self) -> int:
@@ -64,7 +68,8 @@ class ServedModel:
             format=decoded.format,
             converted=sorted(decoded.done),
         )
-        return Sight(as_common(decoded.pixels, self.config.channels, dtype), facts)
+        pixels = as_common(decoded.pixels, self.config.channels, dtype)
+        return Sight(pixels, facts, brightness(pixels))
 
     def warm_up_image(self) -> NDArray[np.uint8]:
         """An image of the network's size, to be scored before the first real one."""
@@ -86,10 +91,22 @@ class ServedModel:
             decision=_words(score, None if point is None else point.threshold, anomalous, rank),
             rank=rank,
             errors={name: _finite(value) for name, value in scored.columns.items()},
-            findings=[],
+            findings=self._findings(sight, score),
             image=sight.facts,
             pictures=None,
         )
+
+    def _findings(self, sight: Sight, score: float | None) -> list[Finding]:
+        seen = {**self.config.training.get("calibration_images", {"n": len(self.normals)}), "channels": self.config.channels}
+        image = {
+            "height": sight.facts.height,
+            "width": sight.facts.width,
+            "channels": sight.facts.channels,
+            "brightness": sight.brightness,
+        }
+        scores = (float(self.normals[0]), float(self.normals[-1])) if len(self.normals) else None
+        found = find_unlike_calibration(image, seen, score=score, scores=scores)
+        return [] if found is None else [found]
 
     def facts(self, limits: Limits) -> ModelFacts:
         """What the model is and what the server takes."""

@@ -55,6 +55,7 @@
     }
     if (running) running.abort();
     const mine = running = new AbortController();
+    byId("result").hidden = true;
     say(`Scoring ${file.name} ...`);
     try {
       const answer = await ask("v1/score?pictures=true", {method: "POST", body: file, signal: mine.signal, headers: {"content-type": "application/octet-stream"}});
@@ -62,7 +63,6 @@
       show(file.name, answer);
     } catch (error) {
       if (error.name === "AbortError") return;
-      byId("result").hidden = true;
       say(`${file.name}: ${error.message}${more}`, true);
     }
   }
@@ -73,12 +73,13 @@
     byId("file-name").textContent = name;
     byId("badge").className = `badge ${kind}`;
     byId("badge").textContent = verdict;
-    byId("words").textContent = rest.join(": ");
+    const words = rest.join(": ");
+    byId("words").textContent = words.charAt(0).toUpperCase() + words.slice(1);
+    byId("result").hidden = false;
     showFindings(answer.findings);
     showPictures(answer);
     showHistogram(answer, kind);
     showNumbers(answer);
-    byId("result").hidden = false;
     byId("decision").focus({preventScroll: true});
     byId("result").scrollIntoView({block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"});
   }
@@ -116,7 +117,7 @@
     const drawn = model && model.calibration;
     byId("histogram-panel").hidden = !drawn || answer.score === null;
     if (byId("histogram-panel").hidden) return;
-    const {edges, counts} = drawn, [W, H, left, right, top, bottom] = [640, 210, 8, 8, 40, 24];
+    const {edges, counts} = drawn, [W, H, left, right, top, bottom] = [Math.max(280, byId("histogram").clientWidth), 210, 8, 8, 40, 24];
     const low = edges[0], high = edges[edges.length - 1], marks = [answer.score, answer.threshold].filter(v => v !== null);
     const reach = Math.max(high - low, 1e-12);
     const from = Math.max(Math.min(low, ...marks), low - reach), to = Math.min(Math.max(high, ...marks), high + 3 * reach), pad = (to - from) * .04 || 1e-12;
