@@ -1,0 +1,156 @@
+"""Two pictures laid on each other pixel by pixel: how much of the one the other explains, and by which change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.images.copies.likeness import TURNS
+from residua.images.resize import resize
+
+_LONGEST = 64
+_LEAST_CUT, _MOST_CUT = -0.03, 0.16
+_LARGEST_STEP = 0.03
+_ROUNDS = 3
+_Picture = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """What became of one picture in another.
+
+    ``details`` is the correlation of what is finer than a 3 x 3 mean, 1 for the same picture, about 0 for another one with
+    the same coarse forms. ``cut`` are the shares cut off left, right, top, bottom; ``contrast`` the ratio of standard
+    deviations, ``brightness`` the difference of means, ``sizes`` height and width of both before
+    they were reduced.
+    """
+
+    details: float
+    unexplained: float
+    turn: int
+    cut: tuple[float, float, float, float]
+    contrast: float
+    brightness: float
+    sizes: tuple[tuple[int, int], tuple[int, int]]
+
+
+def align(first: NDArray[np.generic], second: NDArray[np.generic], turn: int, cut: NDArray[np.float32]) -> Alignment:
+    """Move the edges of `first`, from `cut` on, until it fits `second`, turned by `turn`, best (Gauss-Newton).
+
+    Brightness may have changed by any parabola, and the larger picture is reduced to the smaller one's size: neither
+    counts as a difference.
+    """
+    a, b = _grey(first), _grey(second)
+    b = _turned(b, turn)
+    sizes = (a.shape[0], a.shape[1]), (b.shape[0], b.shape[1])
+    a, b = _reduced(a), _reduced(b)
+    size = min(a.shape[0], b.shape[0]), min(a.shape[1], b.shape[1])
+    aim = _resized(b, size)
+    edges = np.clip(np.asarray(cut, np.float64), _LEAST_CUT, _MOST_CUT)
+    best = _fit(a, aim, edges)
+    for _ in range(_ROUNDS):
+        tried = _fit(a, aim, _better_edges(a, aim, best))
+        if tried.unexplained >= best.unexplained:
+            break
+        best = tried
+    whole = _fit(a, aim, np.zeros(4))
+    if whole.unexplained <= 1.2 * best.unexplained + 0.01:
+        best = whole
+    left, right, top, bottom = best.edges.tolist()
+    return Alignment(
+        details=_correlation(_fine(aim), _fine(best.explained)),
+        unexplained=best.unexplained,
+        turn=turn,
+        cut=(left, right, top, bottom),
+        contrast=float(aim.std() / max(best.framed.std(), 1e-6)),
+        brightness=float(aim.mean() - best.framed.mean()),
+        sizes=sizes,
+    )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    edges: _Picture
+    framed: _Picture
+    powers: _Picture
+    coefficients: _Picture
+    explained: _Picture
+    unexplained: float
+
+
+def _fit(picture: _Picture, aim: _Picture, edges: _Picture) -> _Fit:
+    """The part of `picture` between the edges, with the parabola of its brightness that comes nearest to `aim`."""
+    framed = _framed(picture, aim.shape, edges)
+    z = (framed - framed.mean()) / max(framed.std(), 1e-6)
+    powers = np.stack([np.ones(z.size), z.ravel(), z.ravel() ** 2], axis=1)
+    coefficients = np.linalg.lstsq(powers, aim.ravel(), rcond=None)[0]
+    explained = (powers @ coefficients).reshape(aim.shape)
+    rest = float(np.linalg.norm(aim - explained)) / max(float(np.linalg.norm(aim - aim.mean())), 1e-6)
+    return _Fit(edges, framed, powers, coefficients, explained, rest)
+
+
+def _better_edges(picture: _Picture, aim: _Picture, fit: _Fit) -> _Picture:
+    step = 0.25 / min(aim.shape)
+    slope = (fit.coefficients[1] + 2 * fit.coefficients[2] * fit.powers[:, 1]) / max(fit.framed.std(), 1e-6)
+    columns = []
+    for edge in range(4):
+        moved = np.zeros(4)
+        moved[edge] = step
+        change = _framed(picture, aim.shape, fit.edges + moved) - _framed(picture, aim.shape, fit.edges - moved)
+        columns.append(slope * change.ravel() / (2 * step))
+    design = np.concatenate([fit.powers, np.stack(columns, axis=1)], axis=1)
+    lengths = np.maximum(np.linalg.norm(design, axis=0), 1e-9)
+    solved = np.linalg.lstsq(design / lengths, (aim - fit.explained).ravel(), rcond=1e-3)[0] / lengths
+    return np.asarray(np.clip(fit.edges + np.clip(solved[3:], -_LARGEST_STEP, _LARGEST_STEP), _LEAST_CUT, _MOST_CUT))
+
+
+def _framed(picture: _Picture, size: tuple[int, ...], edges: _Picture) -> _Picture:
+    left, right, top, bottom = edges.tolist()
+    rows = _weights(picture.shape[0], size[0], top, 1 - bottom)
+    columns = _weights(picture.shape[1], size[1], left, 1 - right)
+    return np.asarray(rows @ picture @ columns.T)
+
+
+def _weights(n_in: int, n_out: int, low: float, high: float) -> _Picture:
+    """`resize_weights` for the stretch from `low` to `high` of the side."""
+    scale = n_in * (high - low) / n_out
+    centres = low * n_in + (np.arange(n_out) + 0.5) * scale
+    distance = np.abs(np.clip(centres, 0.5, n_in - 0.5)[:, np.newaxis] - np.arange(n_in) - 0.5) / max(scale, 1.0)
+    weights = np.maximum(0.0, 1.0 - distance)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _grey(image: NDArray[np.generic]) -> _Picture:
+    return np.asarray(image.astype(np.float64).mean(axis=2) / (255 if image.dtype == np.uint8 else 1))
+
+
+def _turned(picture: _Picture, turn: int) -> _Picture:
+    transposed, vertical, horizontal = TURNS[turn]
+    picture = picture.T if transposed else picture
+    picture = picture[::-1] if vertical else picture
+    return picture[:, ::-1] if horizontal else picture
+
+
+def _reduced(picture: _Picture) -> _Picture:
+    longest = max(picture.shape)
+    if longest <= _LONGEST:
+        return picture
+    height, width = (max(1, round(side * _LONGEST / longest)) for side in picture.shape)
+    return _resized(picture, (height, width))
+
+
+def _resized(picture: _Picture, size: tuple[int, int]) -> _Picture:
+    return np.asarray(resize(picture[..., np.newaxis].astype(np.float32), size)[..., 0], np.float64)
+
+
+def _fine(picture: _Picture) -> _Picture:
+    from scipy.ndimage import uniform_filter
+
+    return np.asarray(picture - uniform_filter(picture, 3, mode="nearest"))
+
+
+def _correlation(first: _Picture, second: _Picture) -> float:
+    a, b = first.ravel() - first.mean(), second.ravel() - second.mean()
+    return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))

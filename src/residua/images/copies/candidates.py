@@ -1,0 +1,118 @@
+"""Pairs of images that may be copies of each other, found among the nearest neighbours of every image and of its crops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.images.copies.cells import Cells
+from residua.images.copies.codes import Frame
+from residua.images.copies.likeness import FRAMES, WHOLE, Likeness, unturned
+
+# A neighbour of this rank is another picture, unless there are as many copies of one: its distance is the scale of the place.
+_RANK = 20
+_FLOOR = 0.25
+_UNRELATED = 1.0  # the scale where there are too few images to show one: about what two random pictures have
+_NEIGHBOURS, _OF_CROPS = 8, 4
+_PROBES, _PROBES_OF_CROPS = 4, 2
+FURTHEST = 0.8
+_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs in both orders: ``ratio`` is their distance over the distance at which other pictures begin there."""
+
+    pairs: NDArray[np.int64]
+    ratio: NDArray[np.float32]
+    turn: NDArray[np.int8]
+    cut: NDArray[np.float32]
+
+    def best(self) -> Candidates:
+        """Each pair once, as it came out nearest, the nearest pairs first."""
+        ends = np.sort(self.pairs, axis=1)
+        order = np.lexsort((self.ratio, ends[:, 1], ends[:, 0]))
+        ends = ends[order]
+        is_first = np.ones(len(ends), np.bool_)
+        is_first[1:] = (ends[1:] != ends[:-1]).any(axis=1)
+        kept = order[is_first]
+        kept = kept[np.argsort(self.ratio[kept], kind="stable")]
+        return Candidates(self.pairs[kept], self.ratio[kept], self.turn[kept], self.cut[kept])
+
+
+def find_candidates(
+    codes: NDArray[np.float32], *, seed: int = 0, on_step: Callable[[int, int], None] | None = None
+) -> Candidates:
+    """Compare every image and 16 crops of it with its nearest neighbours in what no turn changes.
+
+    Parameters
+    ----------
+    codes : float32 array, (n, 16, 16)
+        From `encode`, of distinct images with some contrast.
+    """
+    n = len(codes)
+    likeness = Likeness.of(codes)
+    unit = likeness.unit(codes)
+    points = unturned(unit)
+    cells = Cells(points, seed=seed)
+    rank = min(_RANK, max(2, (n - 1) // 2))
+    rows, distances = _without_itself(*cells.nearest(points, max(rank, _NEIGHBOURS) + 1, _PROBES))
+    scale = np.full(n, _UNRELATED, np.float32) if distances.shape[1] < rank else np.minimum(distances[:, rank - 1], _UNRELATED)
+    scale = np.maximum(scale, _FLOOR * float(np.median(scale)))
+    search = _Search(codes, unit, likeness, scale)
+    found = [search.compare(rows[:, :_NEIGHBOURS], distances[:, :_NEIGHBOURS], WHOLE)]
+    for number, frame in enumerate(FRAMES[1:], start=1):
+        if on_step is not None:
+            on_step(number, len(FRAMES) - 1)
+        found.append(search.crops(cells, frame))
+    return Candidates(*(np.concatenate([part[column] for part in found]) for column in range(4)))
+
+
+def _without_itself(rows: NDArray[np.int64], distances: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    distances = np.where(rows == np.arange(len(rows))[:, np.newaxis], np.inf, distances).astype(np.float32)
+    order = np.argsort(distances, axis=1, kind="stable")[:, : max(1, rows.shape[1] - 1)]
+    return np.take_along_axis(rows, order, 1), np.take_along_axis(distances, order, 1)
+
+
+_Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int8], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class _Search:
+    codes: NDArray[np.float32]
+    unit: NDArray[np.float32]
+    likeness: Likeness
+    scale: NDArray[np.float32]
+
+    def crops(self, cells: Cells, frame: Frame) -> _Found:
+        """Compare the images cropped to `frame` with their nearest neighbours, a block of images at a time."""
+        near = [
+            cells.nearest(
+                unturned(self.likeness.unit(self.codes[start : start + 4 * _BLOCK], frame)), _OF_CROPS, _PROBES_OF_CROPS
+            )
+            for start in range(0, len(self.codes), 4 * _BLOCK)
+        ]
+        return self.compare(np.concatenate([rows for rows, _ in near]), np.concatenate([far for _, far in near]), frame)
+
+    def compare(self, rows: NDArray[np.int64], distances: NDArray[np.float32], frame: Frame) -> _Found:
+        """Those pairs of image and neighbour that come nearer than other pictures do, once aligned."""
+        first = np.repeat(np.arange(len(rows)), rows.shape[1])
+        second, apart = rows.ravel(), distances.ravel()
+        is_near = np.isfinite(apart) & (second != first)
+        limit = np.minimum(self.scale[first], self.scale[second])
+        is_near &= apart <= FURTHEST * limit
+        pairs, limit = np.stack([first, second], axis=1)[is_near], limit[is_near]
+        starts = np.arange(0, len(rows), _BLOCK)
+        bounds = np.searchsorted(pairs[:, 0], np.append(starts, len(rows)))
+        blocks = []
+        for start, low, high in zip(starts.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            distance, turn, cut = self.likeness.aligned(
+                self.codes[start : start + _BLOCK], self.unit, pairs[low:high] - (start, 0), frame
+            )
+            ratio = distance / np.maximum(limit[low:high], 1e-9)
+            kept = ratio < FURTHEST
+            blocks.append((pairs[low:high][kept], ratio[kept], turn[kept], cut[kept]))
+        return tuple(np.concatenate([block[column] for block in blocks]) for column in range(4))  # type: ignore[return-value]

@@ -1,0 +1,183 @@
+"""`find_copies`: which images of one set or of several are copies of each other, and of what kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.images.copies.alignment import Alignment, align
+from residua.images.copies.candidates import Candidates, find_candidates
+from residua.images.copies.codes import encode
+from residua.images.copies.kinds import kind_of
+from residua.images.imageset import ImageSet
+
+# How well details have to agree: hardly at all where coarse forms are the same (strong compression spoils details),
+# better the further apart those are, and from the last on as well as the data ask.
+_RATIOS, _DETAILS = (0.08, 0.28), (0.3, 0.8)
+_POSSIBLE = 0.45
+_EACH = 4
+_LEAST_CONTRAST = 1e-3
+Progress = Callable[[int, int], None]
+
+
+class Copy(NamedTuple):
+    """Two images, by their rows, that show the same picture; ``ratio`` is their distance, 1 where other pictures begin."""
+
+    first: int
+    second: int
+    kind: str
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What `find_copies` found among n images.
+
+    ``pairs`` has the nearest first; ``groups`` (n,) gives for each image the row of the first image of its group, its own
+    where it is alone. ``details_needed`` is the correlation of fine details that the data asked of a doubtful pair.
+    """
+
+    pairs: tuple[Copy, ...]
+    groups: NDArray[np.int64]
+    details_needed: float
+
+    def members(self) -> list[NDArray[np.int64]]:
+        """The rows of each group of two images or more, the largest group first."""
+        order = np.argsort(self.groups, kind="stable")
+        firsts = np.unique(self.groups[order], return_index=True)[1]
+        several = [rows for rows in np.split(order, firsts[1:]) if len(rows) > 1]
+        return sorted(several, key=len, reverse=True)
+
+
+def find_copies(images: ImageSet | Sequence[ImageSet], *, seed: int = 0, progress: Progress | None = None) -> Copies:
+    """Find images that are one picture: exact, re-encoded, resized, brightened, slightly cropped, flipped or rotated copies.
+
+    Candidates are nearest neighbours of low frequencies, of every image and of 16 crops of it (up to about 5% off a side).
+    How near a copy has to be, the data say: well below the distance of the 20th neighbour there, and where that is not far
+    below, with fine details, laid on each other pixel by pixel, that agree better than those of the data's near but
+    different images do. So classes of similar images (digits, shirts) are no copies. Images without contrast have exact
+    copies only. Work grows about linearly.
+
+    Parameters
+    ----------
+    images : ImageSet or several
+        Several are searched as one: rows count through.
+    seed : int
+        Of the points that cells are drawn around; hardly anything depends on it.
+    progress : callable, optional
+        Called with (done, total).
+
+    Examples
+    --------
+    >>> pictures = np.random.default_rng(0).integers(0, 200, (40, 24, 24)).astype(np.uint8)
+    >>> images = ImageSet.from_arrays(np.concatenate([pictures, pictures[3:4, :, ::-1], pictures[5:6] // 2]))
+    >>> [(copy.first, copy.second, copy.kind) for copy in sorted(find_copies(images).pairs)]
+    [(3, 40, 'flipped'), (5, 41, 'brightened')]
+    """
+    sets = [images] if isinstance(images, ImageSet) else list(images)
+    n = sum(len(one) for one in sets)
+    exact = _exact(sets)
+    rows = np.flatnonzero(exact == np.arange(n))
+    codes = encode(_read(sets, rows, progress), len(rows))
+    contrast = np.sqrt(np.square(codes).sum(axis=(1, 2)) - np.square(codes[:, 0, 0]))
+    rows, codes = rows[contrast > _LEAST_CONTRAST], codes[contrast > _LEAST_CONTRAST]
+    near: list[Copy] = []
+    needed = _DETAILS[-1]
+    if len(rows) > 1:
+        candidates = find_candidates(codes, seed=seed, on_step=progress).best()
+        near, needed = _verified(sets, rows, candidates, seed, progress)
+    copied = np.flatnonzero(exact != np.arange(n))
+    same = [Copy(int(exact[row]), int(row), "exact", 0.0) for row in copied]
+    pairs = tuple(sorted([*same, *near], key=lambda copy: copy.ratio))
+    return Copies(pairs, _joined(n, pairs), needed)
+
+
+def _exact(sets: Sequence[ImageSet]) -> NDArray[np.int64]:
+    """For each image the row of the first one with the same pixels."""
+    hashes = np.concatenate([one.pixel_hashes.astype(str) for one in sets])
+    _, first, place = np.unique(hashes, return_index=True, return_inverse=True)
+    return np.asarray(first[place], np.int64)
+
+
+def _read(sets: Sequence[ImageSet], rows: NDArray[np.int64], progress: Progress | None) -> Iterator[NDArray[np.generic]]:
+    done, start = 0, 0
+    for one in sets:
+        own = rows[(rows >= start) & (rows < start + len(one))] - start
+        start += len(one)
+        for batch in one[own].batches(512):
+            yield from batch
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(rows))
+
+
+def _verified(
+    sets: Sequence[ImageSet], rows: NDArray[np.int64], found: Candidates, seed: int, progress: Progress | None
+) -> tuple[list[Copy], float]:
+    """Those candidates that their pixels confirm, and the correlation of details that the data ask of doubtful ones."""
+    place = _Place(sets)
+
+    def aligned(index: int) -> Alignment:
+        first, second = (place[int(rows[row])] for row in found.pairs[index])
+        return align(first, second, int(found.turn[index]), found.cut[index])
+
+    needed = _details_of_others(found, aligned, seed)
+    possible = _few_each(found, np.flatnonzero(found.ratio <= _POSSIBLE))
+    copies = []
+    for done, index in enumerate(possible.tolist(), start=1):
+        result, ratio = aligned(index), float(found.ratio[index])
+        if result.details >= (np.interp(ratio, _RATIOS, _DETAILS) if ratio <= _RATIOS[-1] else needed):
+            first, second = sorted(int(rows[row]) for row in found.pairs[index])
+            copies.append(Copy(first, second, kind_of(result), ratio))
+        if progress is not None:
+            progress(done, len(possible))
+    return copies, needed
+
+
+def _details_of_others(found: Candidates, aligned: Callable[[int], Alignment], seed: int) -> float:
+    """How well details of near but different images of this set agree: the 98% quantile over up to 500 pairs."""
+    others = np.flatnonzero(found.ratio > 0.5)
+    if len(others) < 30:
+        return 0.95
+    chosen = np.random.default_rng(seed).choice(others, min(500, len(others)), replace=False)
+    return float(np.clip(np.quantile([aligned(index).details for index in chosen.tolist()], 0.98), 0.9, 0.97))
+
+
+def _few_each(found: Candidates, possible: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of each image the four nearest possible copies: groups join through them, and a thousand copies make no million pairs."""
+    seen: dict[int, int] = {}
+    kept = []
+    for index in possible.tolist():
+        first, second = found.pairs[index].tolist()
+        if min(seen.get(first, 0), seen.get(second, 0)) < _EACH:
+            kept.append(index)
+            seen[first], seen[second] = seen.get(first, 0) + 1, seen.get(second, 0) + 1
+    return np.asarray(kept, np.int64)
+
+
+class _Place:
+    """Images of several sets by one row number."""
+
+    def __init__(self, sets: Sequence[ImageSet]) -> None:
+        self._sets = sets
+        self._starts = np.cumsum([0, *(len(one) for one in sets)])
+
+    def __getitem__(self, row: int) -> NDArray[np.generic]:
+        which = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return self._sets[which][row - int(self._starts[which])]
+
+
+def _joined(n: int, pairs: Sequence[Copy]) -> NDArray[np.int64]:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if n == 0:
+        return np.zeros(0, np.int64)
+    ends = np.asarray([(copy.first, copy.second) for copy in pairs], np.int64).reshape(-1, 2)
+    edges = coo_array((np.ones(len(ends), np.bool_), (ends[:, 0], ends[:, 1])), shape=(n, n))
+    label = connected_components(edges, directed=False)[1]
+    return np.asarray(np.unique(label, return_index=True)[1][label], np.int64)

@@ -1,0 +1,156 @@
+"""Copies: each kind is found and named, similar images are not accused, and the search misses no near neighbour."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from residua.images import ImageSet, find_copies, load_images, resize
+from residua.images.copies.alignment import align
+from residua.images.copies.cells import Cells
+from residua.images.copies.codes import encode
+from residua.images.copies.kinds import kind_of
+from residua.images.copies.likeness import FRAMES, TURNS, WHOLE, Likeness, unturned
+
+
+def scenes(n: int, seed: int = 0, size: tuple[int, int] = (48, 40)) -> np.ndarray:
+    """Pictures with coarse and fine forms, as photographs have them: random numbers under a falling spectrum."""
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(size[0]), np.fft.fftfreq(size[1]), indexing="ij"))
+    white = np.fft.fft2(rng.normal(size=(n, *size)))
+    pictures = np.fft.ifft2(white / (frequency + 0.03) ** 1.3).real
+    pictures -= pictures.min(axis=(1, 2), keepdims=True)
+    return (20 + 200 * pictures / pictures.max(axis=(1, 2), keepdims=True)).astype(np.uint8)
+
+
+def encoded(picture: np.ndarray, quality: int = 60) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+CHANGES = {
+    "exact": lambda x: x.copy(),
+    "re-encoded": encoded,
+    "resized": lambda x: resize(x[..., np.newaxis], (31, 26))[..., 0],
+    "brightened": lambda x: np.clip(x * 1.2 + 10, 0, 255).astype(np.uint8),
+    "cropped": lambda x: x[2:-1, 1:-1],
+    "flipped": lambda x: x[:, ::-1],
+    "rotated": np.rot90,
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_each_kind_of_copy_is_found_and_named(kind: str):
+    pictures = scenes(60)
+    copies = [np.ascontiguousarray(CHANGES[kind](picture)) for picture in pictures[:10]]
+    found = find_copies(ImageSet.from_arrays([*pictures, *copies]))
+    assert {(copy.first, copy.second) for copy in found.pairs} == {(row, 60 + row) for row in range(10)}
+    assert {copy.kind for copy in found.pairs} == {kind}
+    assert [rows.tolist() for rows in found.members()] == [[row, 60 + row] for row in range(10)]
+
+
+def test_a_flipped_crop_of_other_brightness_is_all_three():
+    pictures = scenes(60)
+    copy = np.ascontiguousarray((pictures[7][1:-2, 2:-1] // 2)[::-1])
+    (found,) = find_copies(ImageSet.from_arrays([*pictures, copy])).pairs
+    assert found.kind == "flipped + cropped + brightened"
+
+
+def test_similar_images_of_one_class_are_no_copies():
+    digits = load_images("digits")
+    found = find_copies(digits)
+    assert len(found.pairs) == 0
+    assert (found.groups == np.arange(len(digits))).all()
+
+
+def test_several_sets_are_searched_as_one_and_rows_count_through():
+    pictures = scenes(40)
+    sets = [ImageSet.from_arrays(pictures[:30]), ImageSet.from_arrays(pictures[30:]), ImageSet.from_arrays(pictures[3:4])]
+    assert [(copy.first, copy.second, copy.kind) for copy in find_copies(sets).pairs] == [(3, 40, "exact")]
+
+
+def test_more_copies_than_neighbours_that_are_looked_at_end_in_one_group():
+    pictures = scenes(120)
+    many = np.stack([np.clip(pictures[0].astype(int) + shift, 0, 255).astype(np.uint8) for shift in range(1, 13)])
+    found = find_copies(ImageSet.from_arrays(np.concatenate([pictures, many])))
+    assert [rows.tolist() for rows in found.members()] == [[0, *range(120, 132)]]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_hardly_any_images_are_no_trouble(n: int):
+    assert find_copies(ImageSet.from_arrays(scenes(3)[:n].reshape(n, 48, 40))).pairs == ()
+
+
+def test_images_without_contrast_have_exact_copies_only():
+    flat = np.full((4, 8, 8), 100, np.uint8)
+    flat[3] = 101
+    found = find_copies(ImageSet.from_arrays(flat))
+    assert [rows.tolist() for rows in found.members()] == [[0, 1, 2]]
+
+
+def test_the_seed_of_the_search_changes_nothing_that_is_found():
+    pictures = scenes(600, size=(16, 16))
+    images = ImageSet.from_arrays(np.concatenate([pictures, pictures[:50, ::-1]]))
+    results = [{copy[:2] for copy in find_copies(images, seed=seed).pairs} for seed in (0, 1)]
+    assert results[0] == results[1]
+    assert len(results[0]) == 50
+
+
+def test_cells_find_near_neighbours_that_all_comparisons_would_find():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(3000, 12)).astype(np.float32)
+    queries = points[:200] + 0.05 * rng.normal(size=(200, 12)).astype(np.float32)
+    rows, distances = Cells(points).nearest(queries, 1)
+    everywhere = np.linalg.norm(queries[:, np.newaxis] - points, axis=2)
+    assert (rows[:, 0] == everywhere.argmin(axis=1)).mean() >= 0.99
+    assert distances[:, 0] == pytest.approx(everywhere.min(axis=1), abs=1e-3)
+
+
+def test_cells_that_one_point_repeated_would_fill_are_cut():
+    points = np.zeros((10_000, 3), np.float32)
+    points[:, 0] = np.arange(10_000) * 1e-6
+    cells = Cells(points)
+    assert max(len(members) for members in cells._members) <= 4096
+    assert cells.nearest(points[:5], 3)[0].shape == (5, 3)
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_no_turn_changes_what_candidates_are_searched_by_and_the_turn_is_told(turn: int):
+    transposed, vertical, horizontal = TURNS[turn]
+    picture = scenes(1, size=(32, 32))[0]
+    other = picture.T if transposed else picture
+    other = other[::-1] if vertical else other
+    other = other[:, ::-1] if horizontal else other
+    codes = encode([picture[..., np.newaxis], other[..., np.newaxis]], 2)
+    likeness = Likeness.of(codes)
+    unit = likeness.unit(codes)
+    first, second = unturned(unit)
+    assert second == pytest.approx(first, abs=1e-5)
+    distance, told, _ = likeness.aligned(codes, unit, np.array([[1, 0]]), WHOLE)
+    assert (distance[0] < 1e-3, int(told[0])) == (True, turn)
+
+
+def test_a_crop_of_the_code_is_the_code_of_the_crop():
+    pictures = scenes(5, size=(200, 200))
+    left, right, top, bottom = 0.045, 0.0, 0.0, 0.045
+    cropped = pictures[:, : 200 - 9, 9:]
+    codes, of_crops = (encode(list(stack[..., np.newaxis]), 5) for stack in (pictures, cropped))
+    likeness = Likeness.of(codes)
+    apart = np.linalg.norm((likeness.unit(codes, (left, right, top, bottom)) - likeness.unit(of_crops)).reshape(5, -1), axis=1)
+    between = np.linalg.norm((likeness.unit(codes) - likeness.unit(of_crops)).reshape(5, -1), axis=1)
+    assert (apart < 0.25 * between).all()
+    assert (left, right, top, bottom) in FRAMES
+
+
+def test_pixels_are_aligned_to_a_fraction_of_a_pixel_and_details_tell_pictures_apart():
+    pictures = scenes(2, size=(60, 60))
+    first, second = pictures[0][..., np.newaxis], pictures[0][3:, 1:-2, np.newaxis]
+    told = align(first, second, 0, np.array([0.0, 0.02, 0.04, 0.0], np.float32))
+    assert told.cut == pytest.approx((1 / 60, 2 / 60, 3 / 60, 0), abs=0.3 / 60)
+    assert told.details > 0.98
+    assert kind_of(told) == "cropped"
+    assert align(first, pictures[1][..., np.newaxis], 0, np.zeros(4, np.float32)).details < 0.5
