@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from residua.images import ImageSet, find_copies, load_images, resize
-from residua.images.copies.alignment import align
+from residua.images.copies.alignment import Reduced, align
 from residua.images.copies.cells import Cells
 from residua.images.copies.codes import encode
 from residua.images.copies.kinds import kind_of
@@ -149,8 +149,9 @@ def test_a_crop_of_the_code_is_the_code_of_the_crop():
 def test_pixels_are_aligned_to_a_fraction_of_a_pixel_and_details_tell_pictures_apart():
     pictures = scenes(2, size=(60, 60))
     first, second = pictures[0][..., np.newaxis], pictures[0][3:, 1:-2, np.newaxis]
-    told = align(first, second, 0, np.array([0.0, 0.02, 0.04, 0.0], np.float32))
+    told = align(Reduced.of(first), Reduced.of(second), 0, np.array([0.0, 0.02, 0.04, 0.0], np.float32))
     assert told.cut == pytest.approx((1 / 60, 2 / 60, 3 / 60, 0), abs=0.3 / 60)
     assert told.details > 0.98
     assert kind_of(told) == "cropped"
-    assert align(first, pictures[1][..., np.newaxis], 0, np.zeros(4, np.float32)).details < 0.5
+    other = Reduced.of(pictures[1][..., np.newaxis])
+    assert align(Reduced.of(first), other, 0, np.zeros(4, np.float32)).details < 0.5

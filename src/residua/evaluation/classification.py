@@ -13,8 +13,10 @@ from residua._check import Problems, same_length
 from residua.errors import ShapeError
 from residua.evaluation.confusion import confusion_estimates, per_class_estimates
 from residua.evaluation.labels import without_missing
+from residua.evaluation.leaked import leakage_of
 from residua.evaluation.multilabel import evaluate_multilabel, is_multilabel
 from residua.evaluation.probabilities import probability_estimates
+from residua.images.copies import Leaks
 from residua.metrics._classes import Classified, classified
 from residua.records import Estimate, Evaluation, Finding
 
@@ -25,6 +27,7 @@ def evaluate_classification(
     *,
     classes: Sequence[Any] | None = None,
     baselines: Mapping[str, Mapping[str, Estimate]] | None = None,
+    leaks: Leaks | None = None,
     confidence: float = 0.95,
     seed: int = 0,
     split: str = "test",
@@ -42,6 +45,9 @@ def evaluate_classification(
         In the order of the columns. Left out: all that occur, sorted.
     baselines : mapping of str to mapping of str to Estimate, optional
         Metrics of simpler models on the same images.
+    leaks : Leaks, optional
+        Which of the images are copies of training images (`residua.images.copies.leaks_of`): every metric is given without
+        them too, in the finding ``leakage``.
     confidence : float
     seed : int
         Of resampled intervals.
@@ -74,13 +80,22 @@ def evaluate_classification(
     known, y, p = _labelled(labels, predictions)
     read = classified("evaluate_classification", y, p, classes)
     names = [str(name) for name in read.classes.tolist()]
-    matrix = np.bincount(read.true * len(names) + read.predicted, minlength=len(names) ** 2).reshape(len(names), len(names))
-    metrics = confusion_estimates(matrix, confidence=confidence, seed=seed)
-    if read.probabilities is not None:
-        metrics |= probability_estimates(read.true, read.probabilities, names, confidence=confidence, seed=seed)
-    metrics |= per_class_estimates(matrix, names, confidence=confidence)
+
+    def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
+        some, matrix = kept[known], _matrix(read, kept[known])
+        found = confusion_estimates(matrix, confidence=confidence, seed=seed)
+        if read.probabilities is not None:
+            found |= probability_estimates(read.true[some], read.probabilities[some], names, confidence=confidence, seed=seed)
+        return found | per_class_estimates(matrix, names, confidence=confidence)
+
+    everything = np.ones(len(known), np.bool_)
+    matrix, metrics = _matrix(read, everything[known]), metrics_of(everything)
     beside = {name: dict(values) for name, values in (baselines or {}).items()}
-    findings = [diagnostics.find_unlabelled(int((~known).sum()), len(known)), *_findings(read, names, matrix, metrics, beside)]
+    findings = [
+        diagnostics.find_unlabelled(int((~known).sum()), len(known)),
+        leakage_of(leaks, len(known), metrics, metrics_of),
+        *_findings(read, names, matrix, metrics, beside),
+    ]
     return Evaluation(
         job="classify",
         n_images=len(known),
@@ -90,6 +105,12 @@ def evaluate_classification(
         findings=tuple(finding for finding in findings if finding is not None),
         provenance=dict(provenance or {}),
     )
+
+
+def _matrix(read: Classified, some: NDArray[np.bool_]) -> NDArray[Any]:
+    """Counts (n_classes, n_classes), rows true, columns predicted."""
+    k = len(read.classes)
+    return np.bincount(read.true[some] * k + read.predicted[some], minlength=k * k).reshape(k, k)
 
 
 def _labelled(labels: Any, predictions: Any) -> tuple[NDArray[np.bool_], NDArray[Any], NDArray[Any]]:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from residua import diagnostics
 from residua._check import Problems, as_scores, same_length
 from residua.evaluation.labels import as_detection_labels
+from residua.evaluation.leaked import leakage_of
 from residua.evaluation.pixels import pixel_metrics
+from residua.images.copies import Leaks
 from residua.metrics.intervals import average_precision_interval, rate_interval, roc_auc_interval
 from residua.records import Estimate, Evaluation, Finding, OperatingPoint
 from residua.thresholds import choose_threshold, is_flagged, rates_at
@@ -29,6 +31,7 @@ def evaluate_detection(
     maps: Sequence[Any] | None = None,
     train_scores: Any = None,
     baselines: Mapping[str, Any] | None = None,
+    leaks: Leaks | None = None,
     confidence: float = 0.95,
     seed: int = 0,
     split: str = "test",
@@ -54,6 +57,9 @@ def evaluate_detection(
         Scores of training images, for overfitting.
     baselines : mapping, optional
         For each name, scores of the same images (judged here), or metrics as a mapping of name to `Estimate`.
+    leaks : Leaks, optional
+        Which of the images are copies of training images (`residua.images.copies.leaks_of`): every metric is given without
+        them too, in the finding ``leakage``.
     confidence : float
     seed : int
         Of resampled intervals.
@@ -94,16 +100,26 @@ def evaluate_detection(
     problems.raise_any()
     known, anomalous = array[truth.labelled], truth.is_anomalous[truth.labelled]
     point = _as_point(operating_point)
-    metrics = ranking_metrics(anomalous, known, confidence=confidence, seed=seed)
+
+    def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
+        some = kept[truth.labelled]
+        found = ranking_metrics(anomalous[some], known[some], confidence=confidence, seed=seed)
+        if point is not None:
+            found |= threshold_metrics(anomalous[some], known[some], point.threshold, confidence=confidence)
+        return found
+
+    metrics = metrics_of(np.ones(len(array), np.bool_))
     if point is not None:
-        metrics |= threshold_metrics(anomalous, known, point.threshold, confidence=confidence)
         n_flagged = int(is_flagged(array, point.threshold).sum())
         metrics["flagged_rate"] = rate_interval(n_flagged, len(array), confidence=confidence)
     if masks is not None and maps is not None:
         metrics |= pixel_metrics(masks, maps, truth, confidence=confidence)
     judged = {name: _judged(value, anomalous, truth.labelled, confidence, seed) for name, value in beside.items()}
     findings = _findings(known, anomalous, metrics, point, judged, confidence=confidence)
-    findings += [diagnostics.find_unlabelled(int((~truth.labelled).sum()), len(array))]
+    findings += [
+        diagnostics.find_unlabelled(int((~truth.labelled).sum()), len(array)),
+        leakage_of(leaks, len(array), metrics, metrics_of),
+    ]
     if train is not None:
         new = known[~anomalous] if len(known) > anomalous.sum() else array[~truth.labelled]
         findings += [

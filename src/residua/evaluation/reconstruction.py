@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from residua import diagnostics, metrics
 from residua._check import Problems, as_scores, same_length
+from residua.evaluation.leaked import leakage_of
 from residua.evaluation.scales import to_unit_range
+from residua.images.copies import Leaks
 from residua.metrics.intervals import mean_interval
 from residua.records import Estimate, Evaluation, Finding
 
@@ -44,6 +46,7 @@ def evaluate_reconstruction(
     ids: Any = None,
     train_errors: Any = None,
     baselines: Mapping[str, Any] | None = None,
+    leaks: Leaks | None = None,
     confidence: float = 0.95,
     seed: int = 0,
     split: str = "test",
@@ -62,6 +65,9 @@ def evaluate_reconstruction(
         ``mse`` of training images (or its mean, as a single number), for overfitting.
     baselines : mapping of str to mapping of str to Estimate, optional
         Metrics of simpler models on the same images.
+    leaks : Leaks, optional
+        Which of the images are copies of training images (`residua.images.copies.leaks_of`): every metric is given without
+        them too, in the finding ``leakage``.
     confidence : float
     seed : int
         Of resampled intervals.
@@ -92,6 +98,7 @@ def evaluate_reconstruction(
         ids=ids,
         train_errors=train_errors,
         baselines=baselines,
+        leaks=leaks,
         confidence=confidence,
         seed=seed,
         split=split,
@@ -119,6 +126,7 @@ def evaluate_errors(
     *,
     train_errors: NDArray[Any] | None = None,
     baselines: Mapping[str, Any] | None = None,
+    leaks: Leaks | None = None,
     confidence: float = 0.95,
     seed: int = 0,
     split: str = "test",
@@ -127,7 +135,11 @@ def evaluate_errors(
 ) -> Evaluation:
     """The record of a reconstructor from what `per_image_errors` gave, and the findings that took the pictures themselves."""
     n_images = len(next(iter(columns.values())))
-    estimates = {name: _mean(name, column, confidence, seed) for name, column in columns.items()}
+
+    def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
+        return {name: _mean(name, column[kept], confidence, seed) for name, column in columns.items()}
+
+    estimates = metrics_of(np.ones(n_images, np.bool_))
     beside = {name: dict(values) for name, values in (baselines or {}).items()}
     found = [
         *findings,
@@ -140,6 +152,7 @@ def evaluate_errors(
             {name: values["mse"] for name, values in beside.items() if "mse" in values},
             higher_is_better=False,
         ),
+        leakage_of(leaks, n_images, estimates, metrics_of),
     ]
     return Evaluation(
         job="reconstruct",

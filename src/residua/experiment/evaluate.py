@@ -81,6 +81,7 @@ def _judge_detection(folder: RunFolder, state: RunState, bundle: Bundle, judged:
         maps=scores.maps,
         train_scores=training.get("train_scores"),
         baselines=baselines,
+        leaks=judged.leaks,
         seed=state.options.settings.seed,
         split=judged.part,
         provenance=_provenance(folder, state, bundle, judged),
@@ -122,6 +123,7 @@ def _judge_reconstruction(folder: RunFolder, state: RunState, bundle: Bundle, ju
         ids=images.paths,
         train_errors=training.get("train_mse"),
         baselines=baseline_errors(beside, seed=seed),
+        leaks=judged.leaks,
         seed=seed,
         split=judged.part,
         provenance=_provenance(folder, state, bundle, judged),
@@ -157,6 +159,7 @@ def _result(  # noqa: PLR0917
         pixel_hashes=judged.images.pixel_hashes,
         gallery=make_gallery(bundle, judged.images, shown, judged.fitted_on),
         quarantined=tuple((path, reason) for path, reason in judged.images.quarantined),
+        exhibits={} if judged.leak_pictures is None else {"leakage": judged.leak_pictures},
         **more,
     )
     return Judged(evaluation, evidence)

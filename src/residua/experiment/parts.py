@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from residua import diagnostics
 from residua.bundle import BundleConfig
 from residua.errors import SourceError
+from residua.exhibits import MOST_GROUPS, Exhibit, Group, Picture
 from residua.experiment.fit import Watcher, load_source
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.images import ImageSet, load_images
+from residua.images.copies import Leaks, exact_leaks, find_copies, leaks_of
 from residua.images.listing import PARTS
 from residua.images.sources import single_file
 from residua.records import Finding
 
 _FITTED = ("train", "validation")
+MOST_COMPARED = 200_000  # images among which copies of every kind are looked for: some minutes
 NO_SPLIT = "the source has no split"
 
 
@@ -31,6 +34,8 @@ class JudgedImages:
     part: str
     fitted_on: ImageSet | None
     findings: tuple[Finding, ...]
+    leaks: Leaks
+    leak_pictures: Exhibit | None = None
 
 
 def own_test_images(run: RunFolder, state: RunState, config: BundleConfig, watcher: Watcher) -> JudgedImages:
@@ -47,7 +52,7 @@ def own_test_images(run: RunFolder, state: RunState, config: BundleConfig, watch
         config.fingerprints.get("test"), test.fingerprint, n_missing=n_recorded - len(test), n_new=int((parts == "new").sum())
     )
     in_train = np.isin(parts.astype(str), _FITTED)
-    judged = _judged(run, test, "test", source[np.flatnonzero(in_train)], changed)
+    judged = _judged(run, test, "test", source[np.flatnonzero(in_train)], changed, watcher)
     torn = _torn_groups(source, np.where(in_train, "train", parts))
     return judged if torn is None else replace(judged, findings=(*judged.findings, torn))
 
@@ -70,7 +75,7 @@ def other_images(run: RunFolder, state: RunState, config: BundleConfig, source: 
     except SourceError:
         watcher.note("the source the model was fitted on is gone, so there are no baselines beside it")
         fitted_on = None
-    return _judged(run, judged, part, fitted_on, None)
+    return _judged(run, judged, part, fitted_on, None, watcher)
 
 
 def load_other(state: RunState, config: BundleConfig, source: str, watcher: Watcher) -> ImageSet:
@@ -96,9 +101,33 @@ def has_own_parts(images: ImageSet) -> bool:
     return images.kind != single_file.KIND and not any(note.startswith(NO_SPLIT) for note in images.notes)
 
 
-def _judged(run: RunFolder, images: ImageSet, part: str, fitted_on: ImageSet | None, changed: Finding | None) -> JudgedImages:
+def _judged(  # noqa: PLR0917
+    run: RunFolder, images: ImageSet, part: str, fitted_on: ImageSet | None, changed: Finding | None, watcher: Watcher
+) -> JudgedImages:
+    findings = () if changed is None else (changed,)
+    if fitted_on is not None and 0 < len(fitted_on) + len(images) <= MOST_COMPARED:
+        watcher.note("looking for copies of training images among those to judge")
+        both = [fitted_on, images]
+        seen = np.arange(len(fitted_on) + len(images)) < len(fitted_on)
+        copies = find_copies(both, progress=watcher.on_read)
+        leaks, rows = leaks_of(copies, seen, np.concatenate([one.paths for one in both]))
+        return JudgedImages(images, part, fitted_on, findings, leaks, leak_pictures(leaks, rows, fitted_on, images))
     recorded = run.read_images()
-    seen = recorded["pixels"][np.isin(recorded["part"].astype(str), _FITTED)]
-    leakage = diagnostics.find_leakage(seen, images.pixel_hashes, images.paths)
-    findings = tuple(finding for finding in (changed, leakage) if finding is not None)
-    return JudgedImages(images, part, fitted_on if fitted_on is not None and len(fitted_on) else None, findings)
+    seen_hashes = recorded["pixels"][np.isin(recorded["part"].astype(str), _FITTED)]
+    leaks = exact_leaks(seen_hashes, images.pixel_hashes, images.paths)
+    return JudgedImages(images, part, fitted_on if fitted_on is not None and len(fitted_on) else None, findings, leaks)
+
+
+def leak_pictures(leaks: Leaks, rows: NDArray[np.int64], fitted_on: ImageSet, images: ImageSet) -> Exhibit | None:
+    """Each leaked image beside the training image it is a copy of; None where nothing leaked."""
+    leaked = np.flatnonzero(leaks.leaked)
+    if not len(leaked):
+        return None
+    groups = [
+        Group(
+            (Picture.of(fitted_on[int(rows[row])], str(leaks.of[row])), Picture.of(images[int(row)], str(leaks.paths[row]))), kind
+        )
+        for row, kind in ((row, str(leaks.kinds[row])) for row in leaked[:MOST_GROUPS].tolist())
+    ]
+    shown = Exhibit.of(groups, caption="A training image, and the judged image that is a copy of it.")
+    return replace(shown, n_more=len(leaked) - len(groups))

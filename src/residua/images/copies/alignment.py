@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from residua.images.copies.likeness import TURNS
 from residua.images.resize import resize
 
-_LONGEST = 64
+_KEPT, _COMPARED = 72, 48  # longer side: kept finer than compared, so that a crop is not blurred by enlarging it
 _LEAST_CUT, _MOST_CUT = -0.03, 0.16
 _LARGEST_STEP = 0.03
 _ROUNDS = 3
@@ -36,25 +36,50 @@ class Alignment:
     sizes: tuple[tuple[int, int], tuple[int, int]]
 
 
-def align(first: NDArray[np.generic], second: NDArray[np.generic], turn: int, cut: NDArray[np.float32]) -> Alignment:
+@dataclass(frozen=True)
+class Reduced:
+    """An image made ready for aligning: grey, its longer side at most 72 pixels; ``size`` is what it was before."""
+
+    pixels: _Picture
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, image: NDArray[np.generic]) -> Reduced:
+        """Reduce an image (height, width, channels), uint8 or float in [0, 1]."""
+        height, width = image.shape[:2]
+        longest = max(height, width)
+        if longest > _KEPT:
+            image = resize(image, (max(1, round(height * _KEPT / longest)), max(1, round(width * _KEPT / longest))))
+        return cls(np.asarray(image.astype(np.float64).mean(axis=2) / (255 if image.dtype == np.uint8 else 1)), (height, width))
+
+    def turned(self, turn: int) -> Reduced:
+        """The same picture turned by one of the eight `TURNS`."""
+        transposed, vertical, horizontal = TURNS[turn]
+        pixels = self.pixels.T if transposed else self.pixels
+        pixels = pixels[::-1] if vertical else pixels
+        return Reduced(pixels[:, ::-1] if horizontal else pixels, self.size[::-1] if transposed else self.size)
+
+
+def align(first: Reduced, second: Reduced, turn: int, cut: NDArray[np.float32]) -> Alignment:
     """Move the edges of `first`, from `cut` on, until it fits `second`, turned by `turn`, best (Gauss-Newton).
 
     Brightness may have changed by any parabola, and the larger picture is reduced to the smaller one's size: neither
     counts as a difference.
     """
-    a, b = _grey(first), _grey(second)
-    b = _turned(b, turn)
-    sizes = (a.shape[0], a.shape[1]), (b.shape[0], b.shape[1])
-    a, b = _reduced(a), _reduced(b)
+    turned = second.turned(turn)
+    a, b = first.pixels, turned.pixels
     size = min(a.shape[0], b.shape[0]), min(a.shape[1], b.shape[1])
+    shrunk = min(1.0, _COMPARED / max(size))
+    size = max(1, round(size[0] * shrunk)), max(1, round(size[1] * shrunk))
     aim = _resized(b, size)
     edges = np.clip(np.asarray(cut, np.float64), _LEAST_CUT, _MOST_CUT)
     best = _fit(a, aim, edges)
     for _ in range(_ROUNDS):
         tried = _fit(a, aim, _better_edges(a, aim, best))
-        if tried.unexplained >= best.unexplained:
+        gain = best.unexplained - tried.unexplained
+        best = tried if gain > 0 else best
+        if gain < 0.02 * best.unexplained:
             break
-        best = tried
     whole = _fit(a, aim, np.zeros(4))
     if whole.unexplained <= 1.2 * best.unexplained + 0.01:
         best = whole
@@ -66,7 +91,7 @@ def align(first: NDArray[np.generic], second: NDArray[np.generic], turn: int, cu
         cut=(left, right, top, bottom),
         contrast=float(aim.std() / max(best.framed.std(), 1e-6)),
         brightness=float(aim.mean() - best.framed.mean()),
-        sizes=sizes,
+        sizes=(first.size, turned.size),
     )
 
 
@@ -85,7 +110,7 @@ def _fit(picture: _Picture, aim: _Picture, edges: _Picture) -> _Fit:
     framed = _framed(picture, aim.shape, edges)
     z = (framed - framed.mean()) / max(framed.std(), 1e-6)
     powers = np.stack([np.ones(z.size), z.ravel(), z.ravel() ** 2], axis=1)
-    coefficients = np.linalg.lstsq(powers, aim.ravel(), rcond=None)[0]
+    coefficients = _solved(powers, aim.ravel())
     explained = (powers @ coefficients).reshape(aim.shape)
     rest = float(np.linalg.norm(aim - explained)) / max(float(np.linalg.norm(aim - aim.mean())), 1e-6)
     return _Fit(edges, framed, powers, coefficients, explained, rest)
@@ -101,9 +126,15 @@ def _better_edges(picture: _Picture, aim: _Picture, fit: _Fit) -> _Picture:
         change = _framed(picture, aim.shape, fit.edges + moved) - _framed(picture, aim.shape, fit.edges - moved)
         columns.append(slope * change.ravel() / (2 * step))
     design = np.concatenate([fit.powers, np.stack(columns, axis=1)], axis=1)
-    lengths = np.maximum(np.linalg.norm(design, axis=0), 1e-9)
-    solved = np.linalg.lstsq(design / lengths, (aim - fit.explained).ravel(), rcond=1e-3)[0] / lengths
+    solved = _solved(design, (aim - fit.explained).ravel())
     return np.asarray(np.clip(fit.edges + np.clip(solved[3:], -_LARGEST_STEP, _LARGEST_STEP), _LEAST_CUT, _MOST_CUT))
+
+
+def _solved(design: _Picture, values: _Picture) -> _Picture:
+    """Least squares by the normal equations; columns of one length, held back a little: a picture may have no slope."""
+    lengths = np.maximum(np.linalg.norm(design, axis=0), 1e-9)
+    scaled = design / lengths
+    return np.asarray(np.linalg.solve(scaled.T @ scaled + 1e-6 * np.eye(scaled.shape[1]), scaled.T @ values) / lengths)
 
 
 def _framed(picture: _Picture, size: tuple[int, ...], edges: _Picture) -> _Picture:
@@ -120,25 +151,6 @@ def _weights(n_in: int, n_out: int, low: float, high: float) -> _Picture:
     distance = np.abs(np.clip(centres, 0.5, n_in - 0.5)[:, np.newaxis] - np.arange(n_in) - 0.5) / max(scale, 1.0)
     weights = np.maximum(0.0, 1.0 - distance)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-
-
-def _grey(image: NDArray[np.generic]) -> _Picture:
-    return np.asarray(image.astype(np.float64).mean(axis=2) / (255 if image.dtype == np.uint8 else 1))
-
-
-def _turned(picture: _Picture, turn: int) -> _Picture:
-    transposed, vertical, horizontal = TURNS[turn]
-    picture = picture.T if transposed else picture
-    picture = picture[::-1] if vertical else picture
-    return picture[:, ::-1] if horizontal else picture
-
-
-def _reduced(picture: _Picture) -> _Picture:
-    longest = max(picture.shape)
-    if longest <= _LONGEST:
-        return picture
-    height, width = (max(1, round(side * _LONGEST / longest)) for side in picture.shape)
-    return _resized(picture, (height, width))
 
 
 def _resized(picture: _Picture, size: tuple[int, int]) -> _Picture:

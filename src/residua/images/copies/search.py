@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.images.copies.alignment import Alignment, align
+from residua.images.copies.alignment import Alignment, Reduced, align
 from residua.images.copies.candidates import Candidates, find_candidates
 from residua.images.copies.codes import encode
 from residua.images.copies.kinds import kind_of
@@ -18,7 +19,7 @@ from residua.images.imageset import ImageSet
 # How well details have to agree: hardly at all where coarse forms are the same (strong compression spoils details),
 # better the further apart those are, and from the last on as well as the data ask.
 _RATIOS, _DETAILS = (0.08, 0.28), (0.3, 0.8)
-_POSSIBLE = 0.45
+_POSSIBLE = 0.42
 _EACH = 4
 _LEAST_CONTRAST = 1e-3
 Progress = Callable[[int, int], None]
@@ -98,9 +99,9 @@ def find_copies(images: ImageSet | Sequence[ImageSet], *, seed: int = 0, progres
 
 def _exact(sets: Sequence[ImageSet]) -> NDArray[np.int64]:
     """For each image the row of the first one with the same pixels."""
-    hashes = np.concatenate([one.pixel_hashes.astype(str) for one in sets])
-    _, first, place = np.unique(hashes, return_index=True, return_inverse=True)
-    return np.asarray(first[place], np.int64)
+    digests = np.ascontiguousarray(np.concatenate([one.pixel_digests for one in sets])).view(np.uint64)
+    _, first, place = np.unique(digests, axis=0, return_index=True, return_inverse=True)
+    return np.asarray(first[place.ravel()], np.int64)
 
 
 def _read(sets: Sequence[ImageSet], rows: NDArray[np.int64], progress: Progress | None) -> Iterator[NDArray[np.generic]]:
@@ -139,12 +140,12 @@ def _verified(
 
 
 def _details_of_others(found: Candidates, aligned: Callable[[int], Alignment], seed: int) -> float:
-    """How well details of near but different images of this set agree: the 98% quantile over up to 500 pairs."""
+    """How well details of near but different images of this set agree: the 99% quantile over up to 500 pairs."""
     others = np.flatnonzero(found.ratio > 0.5)
     if len(others) < 30:
         return 0.95
     chosen = np.random.default_rng(seed).choice(others, min(500, len(others)), replace=False)
-    return float(np.clip(np.quantile([aligned(index).details for index in chosen.tolist()], 0.98), 0.9, 0.97))
+    return float(np.clip(np.quantile([aligned(index).details for index in chosen.tolist()], 0.99), 0.9, 0.98))
 
 
 def _few_each(found: Candidates, possible: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -160,15 +161,19 @@ def _few_each(found: Candidates, possible: NDArray[np.int64]) -> NDArray[np.int6
 
 
 class _Place:
-    """Images of several sets by one row number."""
+    """Images of several sets by one row number, reduced; the last few thousand are kept."""
 
     def __init__(self, sets: Sequence[ImageSet]) -> None:
         self._sets = sets
         self._starts = np.cumsum([0, *(len(one) for one in sets)])
+        self._read = lru_cache(4096)(self._reduced)
 
-    def __getitem__(self, row: int) -> NDArray[np.generic]:
+    def __getitem__(self, row: int) -> Reduced:
+        return self._read(row)
+
+    def _reduced(self, row: int) -> Reduced:
         which = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return self._sets[which][row - int(self._starts[which])]
+        return Reduced.of(self._sets[which][row - int(self._starts[which])])
 
 
 def _joined(n: int, pairs: Sequence[Copy]) -> NDArray[np.int64]:

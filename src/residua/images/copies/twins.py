@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.images.columns import strings
 from residua.images.copies.search import Progress, find_copies
 from residua.images.imageset import ImageSet
-from residua.images.pixels import strings
 
 
 def group_twins(images: ImageSet, *, seed: int = 0, progress: Progress | None = None) -> NDArray[np.object_]:
