@@ -28,8 +28,11 @@ _FEWEST_PIXELS = 6
 _LEAST_WEIGHT = 1e-3
 _RIDGE = 1e-3
 _TINY = 1e-6
-_EXPOSURE_MARGIN = 0.5
-_EXPOSURE_WEIGHT = 10.0
+_MARGIN = 0.5  # beyond the range of the looks seen, in widths of that range
+_NARROWEST = 0.02
+_STRANGENESS = 10.0
+_FINE, _COARSE = 1.0, 4.0  # pixels
+_LOOKS = 4
 
 
 class InspectedScorer(Scorer):
@@ -40,7 +43,8 @@ class InspectedScorer(Scorer):
 
     Every part is smoothed and standardised on held-out normals, by place and then as an image's score. It weighs as much as
     it separates synthetic defects from those normals: no real defect and no label is needed. Images are seen in units of
-    their own mean and spread, so that dimming hides nothing; one far darker, brighter or flatter than any seen pays extra.
+    their own mean and spread, so that dimming hides nothing; one far darker, brighter, flatter, rougher or smoother than any
+    seen pays extra, the more the farther: an image of nothing but noise is no better than one that is half noise.
     """
 
     feature_mean: Tensor
@@ -50,7 +54,7 @@ class InspectedScorer(Scorer):
     image_mean: Tensor
     image_spread: Tensor
     weight: Tensor
-    exposure_bounds: Tensor
+    look_bounds: Tensor
 
     def __init__(self, network: SkipNetwork, parts: tuple[Part, ...], families: tuple[Family, ...]) -> None:
         super().__init__()
@@ -63,14 +67,14 @@ class InspectedScorer(Scorer):
         self.register_buffer("image_mean", torch.zeros(n))
         self.register_buffer("image_spread", torch.ones(n))
         self.register_buffer("weight", torch.full((n,), 1 / n))
-        self.register_buffer("exposure_bounds", torch.tensor([[-1e9, -1e9], [1e9, 1e9]]))
+        self.register_buffer("look_bounds", torch.tensor([[-1e9] * _LOOKS, [1e9] * _LOOKS]))
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""
         seen = standardise(images)
         maps, restoration = self._maps(seen.values)
         parts = (self._image_scores(maps) - self.image_mean) / self.image_spread
-        score = (parts * self.weight).sum(1) + _EXPOSURE_WEIGHT * self._strangeness(images)
+        score = (parts * self.weight).sum(1) + _STRANGENESS * self._strangeness(images, seen.values)
         return ScorerOutput(score, (maps * self.weight.view(1, -1, 1, 1)).sum(1), seen.undo(restoration))
 
     def encode(self, images: Tensor) -> Tensor:
@@ -84,7 +88,7 @@ class InspectedScorer(Scorer):
         )
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
-        """Features from training images; the scale of each part, and its weight, from held-out ones; exposures from both."""
+        """Features from training images; the scale of each part, and its weight, from held-out ones; looks from both."""
         generator = torch.Generator().manual_seed(0)  # the same defects for every model
         some = train[:: -(-len(train) // _MOST_TRAINING)]
         self._fit_features(some, generator)
@@ -94,7 +98,8 @@ class InspectedScorer(Scorer):
         self.image_mean = scores.mean(0)
         self.image_spread = scores.std(0, correction=0).clamp(min=_TINY)
         self._fit_weights(normals.values, scores, generator)
-        self._fit_exposure(torch.cat([_exposure(some), _exposure(held_out)]))
+        looks = [_look(chunk, standardise(chunk).values) for part in (some, held_out) for chunk in part.split(_CHUNK)]
+        self._fit_looks(torch.cat(looks))
 
     def _maps(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised images to parts, (batch, n_parts, height, width), and restorations, both standardised."""
@@ -122,12 +127,12 @@ class InspectedScorer(Scorer):
     def _all_image_scores(self, values: Tensor) -> Tensor:
         return torch.cat([self._image_scores(self._maps(chunk)[0]) for chunk in values.split(_CHUNK)])
 
-    def _strangeness(self, images: Tensor) -> Tensor:
-        """How far mean and logarithm of the spread lie outside the bounds, in widths of the bounds, (batch,)."""
-        exposure = _exposure(images)
-        low, high = self.exposure_bounds
-        outside = torch.maximum(low - exposure, exposure - high).clamp(min=0)
-        return (outside / (high - low).clamp(min=1e-3)).sum(1)
+    def _strangeness(self, images: Tensor, values: Tensor) -> Tensor:
+        """How far the look of each image lies outside the bounds, in widths of the bounds, (batch,)."""
+        look = _look(images, values)
+        low, high = self.look_bounds
+        outside = torch.maximum(low - look, look - high).clamp(min=0)
+        return (outside / (high - low)).sum(1)
 
     def _fit_features(self, train: Tensor, generator: Generator) -> None:
         samples = []
@@ -169,16 +174,24 @@ class InspectedScorer(Scorer):
         advantage = (2 * ranked - 1).clamp(min=_LEAST_WEIGHT)
         self.weight = advantage / advantage.sum()
 
-    def _fit_exposure(self, seen: Tensor) -> None:
+    def _fit_looks(self, seen: Tensor) -> None:
         low, high = seen.amin(0), seen.amax(0)
-        margin = _EXPOSURE_MARGIN * (high - low)
-        self.exposure_bounds = torch.stack([low - margin, high + margin])
+        margin = (_MARGIN * (high - low)).clamp(min=_NARROWEST)
+        self.look_bounds = torch.stack([low - margin, high + margin])
 
 
-def _exposure(images: Tensor) -> Tensor:
-    """Mean, and logarithm of the spread, of each image: (batch, 2)."""
+def _look(images: Tensor, values: Tensor) -> Tensor:
+    """Mean, and logarithms of the spread, of the finest detail and of what is coarse, of each image: (batch, 4).
+
+    Detail and coarseness are those of the standardised `values`: noise has much of the one and little of the other.
+    """
     spread = images.var((1, 2, 3), correction=0).sqrt().clamp(min=1e-4)
-    return torch.stack([images.mean((1, 2, 3)), spread.log()], dim=1)
+    fine, coarse = (_strength(part).log() for part in (values - smooth(values, _FINE), smooth(values, _COARSE)))
+    return torch.stack([images.mean((1, 2, 3)), spread.log(), fine, coarse], dim=1)
+
+
+def _strength(values: Tensor) -> Tensor:
+    return values.square().mean((1, 2, 3)).sqrt().clamp(min=1e-2)
 
 
 def _padded(images: Tensor) -> Tensor:
