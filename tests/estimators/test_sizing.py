@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from residua.estimators.sizing import choose_size
+from residua.errors import InputError
+from residua.estimators.sizing import choose_aspect, choose_size
 from residua.images import ImageSet
+from residua.recipes import RECIPES
 
 
 def images(*sizes: tuple[int, int]) -> ImageSet:
@@ -36,3 +38,18 @@ def test_narrow_images_get_a_longer_side_so_that_the_shorter_one_suffices_where_
     assert choose_size(images((2048, 256)), None, "stretch", default_side=256, smallest_side=64)[0] == (512, 64)
     assert choose_size(images((512, 32)), None, "stretch", default_side=256, smallest_side=64)[0] == (512, 32)
     assert choose_size(images((2048, 256)), None, "stretch", default_side=256)[0] == (256, 32)
+
+
+def test_mixed_sizes_keep_their_proportions_where_the_recipe_takes_any_size_and_are_stretched_where_not():
+    mixed, alike = images((100, 50), (50, 100)), images((100, 50), (100, 50))
+    assert RECIPES["inspect"].any_size and not RECIPES["plain"].any_size
+    assert choose_aspect(mixed, None, name="a", any_size=True) == "area"
+    assert choose_aspect(alike, None, name="a", any_size=True) == "stretch"
+    assert choose_aspect(mixed, None, name="a", any_size=False) == "stretch"
+    assert choose_aspect(mixed, "keep", name="a", any_size=True) == "keep"
+    assert "the area of 100x100, each at its own proportions" in choose_size(mixed, 100, "area")[1]
+
+
+def test_proportions_of_their_own_are_refused_where_the_recipe_needs_one_size():
+    with pytest.raises(InputError, match=r"Got plain\. Choose stretch or keep"):
+        choose_aspect(images((100, 50)), "area", name="plain", any_size=False)

@@ -91,3 +91,28 @@ def test_no_value_leaves_the_range(aspect):
     prepared = Prepare((13, 29), aspect)(torch.from_numpy(random_images(2, (31, 8), 3)))
     assert prepared.min() >= 0
     assert prepared.max() <= 1
+
+
+@pytest.mark.parametrize("size", [(240, 600), (600, 240), (300, 300), (9, 900), (17, 31), (1, 4000)], ids=str)
+def test_at_equal_area_sides_are_multiples_of_16_and_proportions_stay_as_near_as_these_allow(size):
+    height, width = Prepare((128, 96), "area").target(*size)
+    assert height % 16 == width % 16 == 0
+    scale = (128 * 96 / (size[0] * size[1])) ** 0.5
+    assert abs(height - scale * size[0]) <= 8 or height == 16
+    assert abs(width - scale * size[1]) <= 8 or width == 16
+
+
+@pytest.mark.parametrize("size", [(100, 40), (40, 100), (64, 64)], ids=str)
+def test_at_equal_area_maps_return_to_their_images_resolution_with_the_peak_in_its_place(size):
+    prepare, image = Prepare((64, 64), "area"), torch.zeros(1, *size, 1)
+    image[0, size[0] // 4, 3 * size[1] // 4] = 1
+    restored = prepare.restore(prepare(image)[:, 0], *size)[0]
+    assert restored.shape == size
+    found = np.unravel_index(int(restored.argmax()), size)
+    assert abs(found[0] - size[0] // 4) <= 2 and abs(found[1] - 3 * size[1] // 4) <= 2
+
+
+def test_what_needs_one_size_gets_it():
+    assert Prepare((64, 48), "area").at_one_size()(torch.zeros(1, 100, 30, 1)).shape == (1, 1, 64, 48)
+    kept = Prepare((64, 48), "keep")
+    assert kept.at_one_size() is kept

@@ -25,6 +25,7 @@ class Aspect(StrEnum):
 
     stretch = "stretch"
     keep = "keep"
+    area = "area"
 
 
 class Family(StrEnum):
@@ -149,8 +150,13 @@ def fit(
         int | None, typer.Option(help="Longer side in pixels that the network sees; images up to 128 stay as they are.")
     ] = None,
     aspect: Annotated[
-        Aspect, typer.Option(help="stretch: fit height and width separately. keep: proportions kept, edges repeated.")
-    ] = Aspect.stretch,
+        Aspect | None,
+        typer.Option(
+            show_default=False,
+            help="stretch: fit height and width separately. keep: proportions kept, edges repeated. area: each at its own "
+            "proportions, all of one area. Left out: area for mixed sizes if the recipe can, else stretch.",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="How long to train; about 3,000 steps if neither this nor --minutes is given.")
     ] = None,
@@ -240,7 +246,7 @@ def fit(
         recipe_options=asked,
         normal=names(normal),
         size=size,
-        aspect=aspect.value,
+        aspect=None if aspect is None else aspect.value,
         policy=policy,
         class_weight="balanced" if class_weight else None,
         separator=separator,

@@ -42,7 +42,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         Size of the code; None lets the recipe choose by the image size.
     size : int, optional
         Longer side, in pixels, that the network sees; None keeps images of one size up to 128 pixels as they are.
-    aspect : {"stretch", "keep"}
+    aspect : {"stretch", "keep", "area"}, optional
         Whether resizing fits height and width separately, or keeps the proportions and repeats the edge.
     epochs, minutes : optional
         How long to train: one or the other; None chooses by the size of the set.
@@ -61,7 +61,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         *,
         latent: int | None = None,
         size: int | None = None,
-        aspect: Aspect = "stretch",
+        aspect: Aspect | None = None,
         epochs: int | None = None,
         minutes: float | None = None,
         batch_size: int | None = None,

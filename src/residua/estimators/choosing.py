@@ -6,22 +6,25 @@ schedule on the fitted images; the validation slice gives the normals, and anoma
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from residua.bundle import build_graph
-from residua.estimators.sizing import choose_size
+from residua.estimators.sizing import choose_aspect, choose_size
 from residua.images import ImageSet
 from residua.metrics import roc_auc
 from residua.models import ImageShape
 from residua.recipes import Recipe, make_recipe
-from residua.scoring.engine import prepare_images, score_images
+from residua.scoring.engine import prepare_each, score_images
+from residua.scoring.image_list import Images
 from residua.scoring.prepare import Aspect, Prepare
 from residua.synthesis import Draws, make_anomalies
-from residua.training.batches import seeded, to_unit
+from residua.synthesis.smoothing import resized
+from residua.training.batches import all_to_unit, seeded
 from residua.training.fit import TrainingPlan, plan_training, train_network
 from residua.training.settings import TrainingSettings
 
@@ -57,12 +60,12 @@ def choose_recipe(
     settings: TrainingSettings,
     *,
     size: int | None = None,
-    aspect: Aspect = "stretch",
+    aspect: Aspect | None = None,
     on_note: Callable[[str], None],
 ) -> Choice:
     """Train each candidate briefly and keep the one that separates made anomalies from the validation slice best."""
     normals = validation[:_MOST_IMAGES]
-    made = _made_anomalies(normals, settings.seed, aspect)
+    made = _made_anomalies(normals, settings.seed)
     separation = {}
     for name, recipe in candidates(fitted_on).items():
         separation[name] = _separation(recipe, fitted_on, normals, made, settings, size, aspect)
@@ -78,17 +81,26 @@ def choose_recipe(
     return Choice(candidates(fitted_on)[best], separation, words)
 
 
-def _made_anomalies(normals: ImageSet, seed: int, aspect: Aspect) -> dict[str, ImageSet]:
-    """Made at one size for all candidates, each of which resizes them as it does real images."""
+def _made_anomalies(normals: ImageSet, seed: int) -> dict[str, ImageSet]:
+    """Made at the images' own proportions, so that each candidate resizes them as it does real images."""
     longer = int(min(_MADE_SIDE, np.median(normals.sizes.max(axis=1))))
-    made_size, _ = choose_size(normals, max(8, longer), aspect)
-    prepared = prepare_images(Prepare(made_size, aspect), normals, keep_float=True)
+    made_size, _ = choose_size(normals, max(8, longer), "stretch")
+    prepared = prepare_each(Prepare(made_size, "stretch" if normals.uniform_size else "area"), normals, keep_float=True)
     draws = Draws(seeded(seed, 5), torch.device("cpu"))
-    parts = [make_anomalies(draws, batch) for batch in prepared.split(_BATCH) if len(batch) > 1]
+    parts = [make_anomalies(draws, batch, other) for batch, other in _with_neighbours(prepared)]
     return {
-        kind: ImageSet.from_arrays(torch.cat([part[kind] for part in parts]).permute(0, 2, 3, 1).contiguous().numpy())
+        kind: ImageSet.from_arrays([image.permute(1, 2, 0).contiguous().numpy() for part in parts for image in part[kind]])
         for kind in (parts[0] if parts else {})
     }
+
+
+def _with_neighbours(prepared: Images) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches, and for each image of one the image before it, at the same size."""
+    if isinstance(prepared, Tensor):
+        yield from ((batch, batch.roll(1, 0)) for batch in prepared.split(_BATCH) if len(batch) > 1)
+        return
+    batches = list(prepared.split(1)) if len(prepared) > 1 else []
+    yield from ((batch, resized(other, *batch.shape[-2:])) for batch, other in zip(batches, batches[-1:] + batches, strict=False))
 
 
 def _separation(  # noqa: PLR0917  a private step of one function, given what that function has
@@ -98,11 +110,12 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
     made: dict[str, ImageSet],
     settings: TrainingSettings,
     size: int | None,
-    aspect: Aspect,
+    asked: Aspect | None,
 ) -> float:
+    aspect = choose_aspect(fitted_on, asked, name=recipe.name, any_size=recipe.any_size)
     network_size, _ = choose_size(fitted_on, size, aspect, default_side=recipe.default_side, smallest_side=recipe.smallest_side)
     prepare = Prepare(network_size, aspect)
-    train, held_out = prepare_images(prepare, fitted_on), prepare_images(prepare, normals, keep_float=True)
+    train, held_out = prepare_each(prepare, fitted_on), prepare_each(prepare, normals, keep_float=True)
     torch.manual_seed(settings.seed)
     network = recipe.build_network(ImageShape(*network_size, fitted_on.channels))
     brief = settings.model_copy(update={"epochs": None, "minutes": None, "patience": None})
@@ -110,7 +123,7 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
     graph = build_graph(recipe, network, network_size, aspect)
     half = max(1, len(held_out) // 2)
     with torch.inference_mode():
-        graph.fit_score(to_unit(train), held_out[:half])
+        graph.fit_score(all_to_unit(train), held_out[:half])
     # The half that set the scale of the score is not asked again.
     normal_scores = score_images(graph, normals[half:], batch_size=_BATCH).score
     is_made = np.repeat([False, True], [len(normal_scores), len(normals)])

@@ -23,7 +23,7 @@ from residua.estimators.fitting import (
     scoring_batch,
     training_words,
 )
-from residua.estimators.sizing import choose_size
+from residua.estimators.sizing import choose_aspect, choose_size
 from residua.estimators.targets import Targets
 from residua.estimators.temperature import fit_temperature
 from residua.images import ImageSet
@@ -81,11 +81,12 @@ def fit_classifier(chosen: Chosen, train: LabelledSet, calibration: LabelledSet 
         notes.add(words)
     options = replace(options, settings=settings)
     strategy = _strategy(chosen, fitted_on.targets)
-    size, words = choose_size(train.images, options.size, options.aspect, default_side=strategy.default_side)
+    aspect = choose_aspect(train.images, options.aspect, name=strategy.name, any_size=False)
+    size, words = choose_size(train.images, options.size, aspect, default_side=strategy.default_side)
     notes.add(words)
-    trained, network = _train(strategy, Prepare(size, options.aspect), fitted_on, validation, options, notes)
-    graph = build_graph(strategy, network, size, options.aspect)
-    batch_size = scoring_batch(size)
+    trained, network = _train(strategy, Prepare(size, aspect), fitted_on, validation, options, notes)
+    graph = build_graph(strategy, network, size, aspect)
+    batch_size = scoring_batch(size, aspect)
     held = calibration if calibration is not None and len(calibration.images) else validation
     scorer: Any = graph.scorer
     notes.add(fit_temperature(graph, held.images, held.targets, batch_size=batch_size, n_classes=strategy.n_classes))
@@ -96,7 +97,7 @@ def fit_classifier(chosen: Chosen, train: LabelledSet, calibration: LabelledSet 
         size=size,
         channels=train.images.channels,
         bits="8" if train.images.dtype == np.uint8 else "more",
-        aspect=options.aspect,
+        aspect=aspect,
         batch_size=batch_size,
         classes=train.targets.classes,
         multilabel=strategy.multilabel,

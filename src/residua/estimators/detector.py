@@ -60,7 +60,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         policy: str | None = None,
         latent: int | None = None,
         size: int | None = None,
-        aspect: Aspect = "stretch",
+        aspect: Aspect | None = None,
         epochs: int | None = None,
         minutes: float | None = None,
         batch_size: int | None = None,

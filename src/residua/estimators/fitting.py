@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from residua.bundle import Bundle, BundleConfig, build_graph
 from residua.engines.interface import check_channels
 from residua.errors import InputError, ShapeError
 from residua.estimators.choosing import choose_recipe
-from residua.estimators.sizing import choose_size
+from residua.estimators.sizing import choose_aspect, choose_size
 from residua.images import ImageSet
 from residua.images.looks import looks_of
 from residua.models import ImageShape, n_parameters
 from residua.recipes import Recipe
 from residua.records import Job, OperatingPoint
-from residua.scoring.engine import Scores, prepare_images, score_images
+from residua.scoring.engine import Scores, prepare_each, score_images
 from residua.scoring.graph import InferenceGraph
+from residua.scoring.image_list import Images
 from residua.scoring.prepare import Aspect, Prepare
 from residua.thresholds import choose_threshold
-from residua.training.batches import to_unit
+from residua.training.batches import all_to_unit
 from residua.training.fit import Trained, TrainingPlan, plan_training, train_network
 from residua.training.lightning_parts import StepReport
 from residua.training.robust import keep_best, plan_again, plan_first, say_dropped, second_checkpoint
@@ -50,7 +50,7 @@ class FitOptions:
     job: Job
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     size: int | None = None
-    aspect: Aspect = "stretch"
+    aspect: Aspect | None = None
     policy: str | None = None
     confidence: float = 0.95
     checkpoint: Path | None = None
@@ -87,11 +87,10 @@ def fit_bundle(recipe: Recipe | None, train: ImageSet, calibration: ImageSet | N
     fitted_on, validation = hold_out(train, VALIDATION_SHARE, seed=options.settings.seed)
     if recipe is None:
         recipe = _chosen(fitted_on, validation, options, notes)
-    size, words = choose_size(
-        train, options.size, options.aspect, default_side=recipe.default_side, smallest_side=recipe.smallest_side
-    )
+    aspect = choose_aspect(train, options.aspect, name=recipe.name, any_size=recipe.any_size)
+    size, words = choose_size(train, options.size, aspect, default_side=recipe.default_side, smallest_side=recipe.smallest_side)
     notes.add(words)
-    work = _Work(recipe, Prepare(size, options.aspect), fitted_on, validation, options, notes)
+    work = _Work(recipe, Prepare(size, aspect), fitted_on, validation, options, notes)
     made = _train_trimmed(work) if options.settings.trim else _train_once(work)
     config = BundleConfig(
         job=options.job,
@@ -100,8 +99,8 @@ def fit_bundle(recipe: Recipe | None, train: ImageSet, calibration: ImageSet | N
         size=size,
         channels=train.channels,
         bits="8" if train.dtype == np.uint8 else "more",
-        aspect=options.aspect,
-        batch_size=scoring_batch(size),
+        aspect=aspect,
+        batch_size=scoring_batch(size, aspect),
         normal=train.normal,
         training={
             **training_words(
@@ -154,7 +153,7 @@ class _Made:
     trained: Trained
     fitted_on: ImageSet
     validation: ImageSet
-    images: tuple[Tensor, Tensor, Tensor]
+    images: tuple[Images, Images, Images]
     n_trimmed: int = 0
 
 
@@ -177,8 +176,8 @@ def _chosen(fitted_on: ImageSet, validation: ImageSet, options: FitOptions, note
 
 def _train_once(work: _Work) -> _Made:
     recipe, prepare, options = work.recipe, work.prepare, work.options
-    train_images, validation_images = (prepare_images(prepare, part) for part in (work.fitted_on, work.validation))
-    exact = prepare_images(prepare, work.validation, keep_float=True)
+    train_images, validation_images = (prepare_each(prepare, part) for part in (work.fitted_on, work.validation))
+    exact = prepare_each(prepare, work.validation, keep_float=True)
     network = fresh_network(recipe, ImageShape(*prepare.size, work.fitted_on.channels), options.settings.seed)
     work.notes.add(f"network: {recipe.describe(network)}, {n_parameters(network):,} parameters")
     with training_threads(options.settings.threads, prepare.size[0] * prepare.size[1]) as n_threads:
@@ -223,7 +222,7 @@ def _train(  # noqa: PLR0917
     recipe: Recipe,
     network: torch.nn.Module,
     prepare: Prepare,
-    images: tuple[Tensor, Tensor, Tensor],
+    images: tuple[Images, Images, Images],
     plan: TrainingPlan,
     options: FitOptions,
 ) -> tuple[InferenceGraph, Trained]:
@@ -242,9 +241,9 @@ def _train(  # noqa: PLR0917
             checkpoint_seconds=options.checkpoint_seconds,
             on_step=options.on_step,
         )
-    graph = build_graph(recipe, network, prepare.size, options.aspect)
+    graph = build_graph(recipe, network, prepare.size, prepare.aspect)
     with torch.inference_mode():
-        graph.fit_score(to_unit(train), exact)
+        graph.fit_score(all_to_unit(train), exact)
     return graph, trained
 
 
@@ -365,8 +364,10 @@ def sample_rows(n: int, most: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng([seed, n]).choice(n, most, replace=False))
 
 
-def scoring_batch(size: tuple[int, int]) -> int:
-    """Images that fit a processor's cache in one go: 64 small ones, fewer large ones."""
+def scoring_batch(size: tuple[int, int], aspect: Aspect) -> int:
+    """Images that fit a processor's cache in one go: 64 small ones, fewer large ones; one where each has its own size."""
+    if aspect == "area":
+        return 1
     return int(min(64, max(4, 64 * 64 * 64 // (size[0] * size[1]))))
 
 

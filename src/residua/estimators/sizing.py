@@ -11,6 +11,26 @@ from residua.images import ImageSet
 from residua.scoring.prepare import Aspect
 
 _SMALLEST, _LARGEST = 8, 4096
+_HOW: dict[Aspect, str] = {
+    "stretch": "{0}x{1}, height and width fitted separately",
+    "keep": "{0}x{1}, proportions kept, edges repeated",
+    "area": "the area of {0}x{1}, each at its own proportions",
+}
+
+
+def choose_aspect(images: ImageSet, asked: Aspect | None, *, name: str, any_size: bool) -> Aspect:
+    """As asked; else images of mixed sizes keep their proportions if the recipe takes any size, and are stretched if not.
+
+    Raises
+    ------
+    InputError
+        If images are to keep their own sizes and the recipe needs them all alike.
+    """
+    if asked == "area" and not any_size:
+        raise InputError(
+            f"aspect: area needs a recipe that takes images of any size. Got {name}. Choose stretch or keep, or --recipe inspect."
+        )
+    return asked or ("area" if any_size and images.uniform_size is None else "stretch")
 
 
 def choose_size(
@@ -34,12 +54,11 @@ def choose_size(
     height = side if proportion >= 0 else round(side * math.exp(proportion))
     width = side if proportion <= 0 else round(side / math.exp(proportion))
     size = (max(_SMALLEST, height), max(_SMALLEST, width))
-    if uniform == size:
+    if uniform == size and aspect != "area":
         return size, f"images are {size[0]}x{size[1]} (height x width) and stay so"
     came = (
         f"{uniform[0]}x{uniform[1]}"
         if uniform
         else f"{int(heights.min())}-{int(heights.max())} x {int(widths.min())}-{int(widths.max())}"
     )
-    how = "height and width fitted separately" if aspect == "stretch" else "proportions kept, edges repeated"
-    return size, f"images of {came} (height x width) are resized to {size[0]}x{size[1]}, {how}"
+    return size, f"images of {came} (height x width) are resized to {_HOW[aspect].format(*size)}"

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from residua.bundle import Bundle, build_graph, build_recipe
 from residua.images import ImageSet
 from residua.models import ImageShape
-from residua.scoring.engine import prepare_images
-from residua.training.batches import to_unit
+from residua.scoring.engine import prepare_each, prepare_images
+from residua.training.batches import all_to_unit
 
 MOST_BASELINE_IMAGES = 20_000
 _MOST_UNTRAINED_IMAGES = 1000
@@ -41,10 +41,10 @@ def untrained_graph(bundle: Bundle, fitted_on: ImageSet) -> Any:
         torch.manual_seed(seed_of(bundle) + 1)
         network = recipe.build_network(ImageShape(*config.size, config.channels))
         graph = build_graph(recipe, network, config.size, config.aspect)
-        prepared = prepare_images(graph.prepare, fitted_on[:_MOST_UNTRAINED_IMAGES], keep_float=True)
+        prepared = prepare_each(graph.prepare, fitted_on[:_MOST_UNTRAINED_IMAGES], keep_float=True)
         with torch.inference_mode():
             half = max(1, len(prepared) // 2)
-            graph.fit_score(to_unit(prepared[:half]), prepared[half:])
+            graph.fit_score(all_to_unit(prepared[:half]), prepared[half:])
     return graph.eval()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,8 @@ def make_gallery(bundle: Bundle, images: ImageSet, index: NDArray[np.int64], fit
     prepared = prepare_images(prepare, shown, keep_float=True)
     rebuilt, maps = None, None
     if bundle.graph.scorer.reconstructs:
-        with torch.inference_mode():
-            maps = _network_maps(bundle, prepared)
-        rebuilt = score_set(bundle, shown, reconstructions=True).reconstructions
+        scores = score_set(bundle, shown, reconstructions=True, maps=True)
+        rebuilt, maps = scores.reconstructions, _at_one_size(prepare, scores.maps or [])
     nearest = None if fitted_on is None else nearest_images(bundle, fitted_on, shown)
     return Gallery(
         index=index,
@@ -94,10 +94,10 @@ def _as_arrays(prepared: torch.Tensor) -> NDArray[np.float32]:
     return np.ascontiguousarray(prepared.permute(0, 2, 3, 1).numpy())
 
 
-def _network_maps(bundle: Bundle, prepared: torch.Tensor) -> NDArray[np.float32]:
-    size = bundle.config.batch_size
-    batches = [bundle.graph.score_prepared(batch).error_map for batch in prepared.split(size)]
-    return torch.cat(batches).numpy().astype(np.float32)
+def _at_one_size(prepare: Prepare, maps: Iterable[NDArray[Any]]) -> NDArray[np.float32]:
+    one_size = prepare.at_one_size()
+    values = (torch.tensor(one[np.newaxis, :, :, np.newaxis], dtype=torch.float32) for one in maps)
+    return torch.cat([one_size(one)[0] for one in values]).numpy()
 
 
 def _as_uint8(images: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -105,9 +105,9 @@ def _as_uint8(images: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _masks(prepare: Prepare, images: ImageSet) -> NDArray[np.bool_]:
-    masks = np.zeros((len(images), *prepare.size), np.bool_)
+    masks, one_size = np.zeros((len(images), *prepare.size), np.bool_), prepare.at_one_size()
     for row, mask in enumerate(images.masks):
         if mask is not None:
             values = torch.tensor(mask[np.newaxis, :, :, np.newaxis], dtype=torch.float32)
-            masks[row] = prepare(values)[0, 0].numpy() > _MASK_SHARE
+            masks[row] = one_size(values)[0, 0].numpy() > _MASK_SHARE
     return masks

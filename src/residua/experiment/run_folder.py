@@ -40,7 +40,7 @@ class RunOptions(BaseModel):
     recipe_options: dict[str, Any] = Field(default_factory=dict)
     normal: tuple[str, ...] | None = None
     size: int | None = None
-    aspect: Aspect = "stretch"
+    aspect: Aspect | None = None
     policy: str | None = None
     class_weight: Literal["balanced"] | None = None
     separator: str | None = Field(default=None, min_length=1)

@@ -69,7 +69,8 @@ class Recipe(BaseModel, ABC):
 
     Subclasses declare options as fields. `blind_to` names what a baseline recipe cannot see by construction, so that the
     tests of meaning leave it out and the documentation says so. `default_side` bounds the longer side of the images unless the
-    user says otherwise, `smallest_side` is the least that the network takes; both in pixels.
+    user says otherwise, `smallest_side` is the least that the network takes; both in pixels. A recipe that takes `any_size` can
+    be given each image at its own proportions; its scorer is then fitted to an `ImageList`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +83,7 @@ class Recipe(BaseModel, ABC):
     schedule: ClassVar[Schedule] = Schedule()
     default_side: ClassVar[int] = 128
     smallest_side: ClassVar[int] = 8
+    any_size: ClassVar[bool] = False
 
     latent: int | None = None
 

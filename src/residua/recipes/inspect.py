@@ -49,6 +49,7 @@ class Inspect(Recipe):
     good_for: ClassVar[str] = "defects of surfaces and parts from 64 px up, with maps worth looking at"
     default_side: ClassVar[int] = 256
     smallest_side: ClassVar[int] = 64
+    any_size: ClassVar[bool] = True
     schedule: ClassVar[Schedule] = Schedule(
         steps=4000, epochs=(1, 100_000), batch_size=8, learning_rate=3e-3, weight_decay=0.02, keep="last"
     )

@@ -14,6 +14,7 @@ from residua.engines import Scores
 from residua.engines.interface import Progress, check_channels
 from residua.images import ImageSet
 from residua.scoring.graph import InferenceGraph, Scored
+from residua.scoring.image_list import ImageList, Images
 from residua.scoring.prepare import Prepare
 
 __all__ = ["GraphEngine", "Progress", "Scores", "encode_images", "prepare_images", "score_images"]
@@ -25,7 +26,9 @@ def prepare_images(prepare: Prepare, images: ImageSet, *, progress: Progress | N
     """All images as the network sees them, (n_images, channels, *size): uint8 where the source is, else float32.
 
     Rounding to uint8 is for training, which keeps small sets in memory; scoring never rounds. ``keep_float`` is exact.
+    Where images keep their own proportions, this stretches them to one size; see `prepare_each`.
     """
+    prepare = prepare.at_one_size()
     device = prepare.unit.device
     parts = []
     done = 0
@@ -43,6 +46,19 @@ def prepare_images(prepare: Prepare, images: ImageSet, *, progress: Progress | N
     return torch.cat(parts).clone() if parts else torch.zeros(0, images.channels, height, width)
 
 
+def prepare_each(prepare: Prepare, images: ImageSet, *, keep_float: bool = False) -> Images:
+    """What training and the fit of a score get: as `prepare_images`, but a list where images keep their own proportions."""
+    if prepare.aspect != "area":
+        return prepare_images(prepare, images, keep_float=keep_float)
+    made = []
+    with torch.inference_mode():
+        for batch in images.batches(_READ):
+            for image in batch:
+                prepared = prepare(torch.tensor(image[np.newaxis], device=prepare.unit.device))[0].cpu()
+                made.append((prepared * 255).round().to(torch.uint8) if images.dtype == np.uint8 and not keep_float else prepared)
+    return ImageList([image.clone() for image in made])
+
+
 def score_images(
     graph: InferenceGraph,
     images: ImageSet,
@@ -55,17 +71,19 @@ def score_images(
     """Run the graph over `images`, in order.
 
     The network always sees exactly `batch_size` images: the last batch is filled with black ones, whose results are
-    dropped. Each image is prepared by itself where sizes differ.
+    dropped. Each image is prepared by itself where sizes differ; where it keeps its own proportions, it is scored by itself.
     """
+    batch_size = _possible(graph, batch_size)
     was_training = graph.training
     graph.eval()
+    one_size = graph.prepare.at_one_size()
     kept: list[dict[str, NDArray[Any]]] = []
     kept_maps: list[NDArray[np.float32]] = []
     done = 0
     with torch.inference_mode():
         for batch in images.batches(batch_size):
             scored = _score_batch(graph, batch, batch_size)
-            kept.append(_to_numpy(scored, len(batch), reconstructions=reconstructions))
+            kept.append(_to_numpy(scored, len(batch), one_size, reconstructions=reconstructions))
             if maps:
                 kept_maps.extend(_restore_maps(graph.prepare, scored.error_map, batch))
             done += len(batch)
@@ -103,6 +121,7 @@ class GraphEngine:
 
 def encode_images(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> NDArray[np.float32]:
     """Codes of `images`, float32 (n_images, latent), in batches of one fixed, padded size."""
+    batch_size = _possible(graph, batch_size)
     was_training = graph.training
     graph.eval()
     parts = []
@@ -113,15 +132,22 @@ def encode_images(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -
     return np.concatenate(parts) if parts else np.zeros((0, getattr(graph.scorer.network, "latent", 0)), np.float32)
 
 
+def _possible(graph: InferenceGraph, batch_size: int) -> int:
+    """Images of several sizes do not stack."""
+    return 1 if graph.prepare.aspect == "area" else batch_size
+
+
 def _score_batch(graph: InferenceGraph, batch: list[NDArray[Any]], batch_size: int) -> Scored:
     return graph.score_prepared(_prepared_batch(graph.prepare, batch, batch_size))
 
 
 def _prepared_batch(prepare: Prepare, batch: list[NDArray[Any]], batch_size: int) -> Tensor:
     device = prepare.unit.device
-    if all(image.shape[:2] == prepare.size for image in batch):  # nothing to resize: element by element, however stacked
+    if prepare.aspect != "area" and all(image.shape[:2] == prepare.size for image in batch):
+        # Nothing to resize: element by element, however stacked.
         prepared = prepare(torch.tensor(np.stack(batch), device=device))
-    else:  # one at a time, always: a product over a stack may round differently from one over a single image
+    else:
+        # One at a time, always: a product over a stack may round differently from one over a single image.
         prepared = torch.cat([prepare(torch.tensor(image[np.newaxis], device=device)) for image in batch])
     missing = batch_size - len(batch)
     if missing:
@@ -148,13 +174,14 @@ def _restore_maps(prepare: Prepare, maps: Tensor, batch: list[NDArray[Any]]) -> 
     ]
 
 
-def _to_numpy(scored: Scored, n: int, *, reconstructions: bool) -> dict[str, NDArray[Any]]:
+def _to_numpy(scored: Scored, n: int, one_size: Prepare, *, reconstructions: bool) -> dict[str, NDArray[Any]]:
     names = ["score", "anomalous", "mse", "mae", "ssim"]
     kept = {name: getattr(scored, name)[:n].cpu().numpy() for name in names}
     if scored.probabilities is not None:
         kept["probabilities"] = scored.probabilities[:n].cpu().numpy()
     if reconstructions:
-        kept["reconstruction"] = scored.reconstruction[:n].permute(0, 2, 3, 1).cpu().numpy()
+        restored = one_size(scored.reconstruction[:n].permute(0, 2, 3, 1))
+        kept["reconstruction"] = restored.permute(0, 2, 3, 1).cpu().numpy()
     return kept
 
 

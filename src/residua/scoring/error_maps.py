@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from residua.synthesis.smoothing import weighted_sum
+
 _K1, _K2 = 0.01, 0.03
+_MEAN, _SLOPE = (1 / 3, 1 / 3, 1 / 3), (1.0, 0.0, -1.0)
 
 
 def squared(images: Tensor, reconstructions: Tensor) -> Tensor:
@@ -24,7 +27,7 @@ def absolute(images: Tensor, reconstructions: Tensor) -> Tensor:
 def dissimilarity(images: Tensor, reconstructions: Tensor) -> Tensor:
     """``(1 - SSIM) / 2`` of each pixel's neighbourhood, channels averaged: (batch, height, width), in [0, 1]."""
     window = _window(images.shape[-2], images.shape[-1])
-    pad = (window.numel() - 1) // 2
+    pad = (len(window) - 1) // 2
     padded = [F.pad(x, (pad, pad, pad, pad), mode="replicate") for x in (images, reconstructions)]
     return (1 - _ssim_valid(padded[0], padded[1], window).mean(1)) / 2
 
@@ -34,23 +37,19 @@ def ssim(images: Tensor, reconstructions: Tensor) -> Tensor:
     return _ssim_valid(images, reconstructions, _window(images.shape[-2], images.shape[-1])).mean((1, 2, 3))
 
 
-def _window(height: int, width: int, size: int = 11, sigma: float = 1.5) -> Tensor:
+def _window(height: int, width: int, size: int = 11, sigma: float = 1.5) -> list[float]:
     """Gaussian weights; the window shrinks to the largest odd size that fits an image below 11 pixels."""
     side = min(size, height, width)
     radius = (side - 1) // 2
     weights = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
-    return torch.tensor(weights) / sum(weights)
+    return [weight / sum(weights) for weight in weights]
 
 
-def _ssim_valid(images: Tensor, reconstructions: Tensor, window: Tensor) -> Tensor:
-    window = window.to(images)
-    channels = images.shape[1]
-    vertical = window.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
-    horizontal = window.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
-
+def _ssim_valid(images: Tensor, reconstructions: Tensor, window: list[float]) -> Tensor:
     def blur(x: Tensor) -> Tensor:
-        return F.conv2d(F.conv2d(x, vertical, groups=channels), horizontal, groups=channels)
+        return weighted_sum(weighted_sum(x, window, -2), window, -1)
 
+    images, reconstructions = images.contiguous(), reconstructions.contiguous()
     mean_x, mean_y = blur(images), blur(reconstructions)
     var_x = blur(images * images) - mean_x * mean_x
     var_y = blur(reconstructions * reconstructions) - mean_y * mean_y
@@ -80,9 +79,7 @@ def gradient_dissimilarity(images: Tensor, reconstructions: Tensor, *, scales: i
 
 def _gradient(images: Tensor) -> Tensor:
     """Magnitude of the Prewitt gradient of each channel."""
-    slope = torch.tensor([[1.0, 0.0, -1.0]] * 3, device=images.device, dtype=images.dtype) / 3
-    channels = images.shape[1]
-    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
-    across = F.conv2d(padded, slope.expand(channels, 1, 3, 3), groups=channels)
-    down = F.conv2d(padded, slope.T.expand(channels, 1, 3, 3), groups=channels)
+    padded = F.pad(images.contiguous(), (1, 1, 1, 1), mode="replicate")
+    across = weighted_sum(weighted_sum(padded, _MEAN, -2), _SLOPE, -1)
+    down = weighted_sum(weighted_sum(padded, _MEAN, -1), _SLOPE, -2)
     return (across.square() + down.square() + 1e-8).sqrt()

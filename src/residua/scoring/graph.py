@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from residua.scoring import error_maps
+from residua.scoring.image_list import Images
 from residua.scoring.prepare import Prepare
 from residua.scoring.scorer import Scorer
 
@@ -46,12 +47,12 @@ class InferenceGraph(nn.Module):
         self.prepare, self.scorer = prepare, scorer
         self.register_buffer("threshold", torch.tensor(float("inf")))
 
-    def fit_score(self, train: Tensor, held_out: Tensor) -> None:
+    def fit_score(self, train: Images, held_out: Images) -> None:
         """Let the scorer learn its statistics; see `Scorer.fit`.
 
         What it learnt is laid out in memory as loading would: a transposed whitening matrix multiplies with other last digits.
         """
-        self.scorer.fit(train, held_out)
+        self.scorer.fit(train, held_out)  # type: ignore[arg-type]  # lists come to the scorers of recipes that take any size
         for module in self.scorer.modules():
             for name, buffer in module.named_buffers(recurse=False):
                 layout = torch.channels_last if buffer.ndim == 4 else torch.contiguous_format

@@ -11,9 +11,10 @@ from torch.nn import functional as F
 from residua.errors import InputError
 from residua.models.skip import STRIDE, SkipNetwork
 from residua.scoring.error_maps import gradient_dissimilarity
+from residua.scoring.image_list import Images
 from residua.scoring.scorer import Scorer, ScorerOutput
 from residua.synthesis import Draws, Family, add_one_defect, smooth, standardise
-from residua.synthesis.smoothing import Standardised, resized
+from residua.synthesis.smoothing import resized
 
 Part = Literal["segmentation", "similarity", "features"]
 
@@ -87,17 +88,17 @@ class InspectedScorer(Scorer):
             "inspect: images cannot be made from codes alone. Got codes. Use reconstruct, or a recipe with a dense code."
         )
 
-    def fit(self, train: Tensor, held_out: Tensor) -> None:
+    def fit(self, train: Images, held_out: Images) -> None:
         """Features from training images; the scale of each part, and its weight, from held-out ones; looks from both."""
         generator = torch.Generator().manual_seed(0)  # the same defects for every model
         some = train[:: -(-len(train) // _MOST_TRAINING)]
         self._fit_features(some, generator)
-        normals = standardise(held_out)
+        normals = [standardise(chunk).values for chunk in held_out.split(_CHUNK)]
         self._fit_places(normals)
-        scores = self._all_image_scores(normals.values)
+        scores = torch.cat([self._image_scores(self._maps(chunk)[0]) for chunk in normals])
         self.image_mean = scores.mean(0)
         self.image_spread = scores.std(0, correction=0).clamp(min=_TINY)
-        self._fit_weights(normals.values, scores, generator)
+        self._fit_weights(normals, scores, generator)
         looks = [_look(chunk, standardise(chunk).values) for part in (some, held_out) for chunk in part.split(_CHUNK)]
         self._fit_looks(torch.cat(looks))
 
@@ -124,9 +125,6 @@ class InspectedScorer(Scorer):
         values = maps.flatten(2)
         return values.topk(max(1, round(_TOP * values.shape[2])), dim=2).values.mean(2)
 
-    def _all_image_scores(self, values: Tensor) -> Tensor:
-        return torch.cat([self._image_scores(self._maps(chunk)[0]) for chunk in values.split(_CHUNK)])
-
     def _strangeness(self, images: Tensor, values: Tensor) -> Tensor:
         """How far the look of each image lies outside the bounds, in widths of the bounds, (batch,)."""
         look = _look(images, values)
@@ -134,7 +132,7 @@ class InspectedScorer(Scorer):
         outside = torch.maximum(low - look, look - high).clamp(min=0)
         return (outside / (high - low)).sum(1)
 
-    def _fit_features(self, train: Tensor, generator: Generator) -> None:
+    def _fit_features(self, train: Images, generator: Generator) -> None:
         samples = []
         for chunk in train.split(_CHUNK):
             features = self.network(_padded(standardise(chunk).values)).features.flatten(2)
@@ -148,9 +146,9 @@ class InspectedScorer(Scorer):
         self.feature_mean = vectors.mean(0).float().view(1, -1, 1, 1)
         self.whitening = (directions / values.clamp(min=float(ridge)).sqrt()).float()
 
-    def _fit_places(self, normals: Standardised) -> None:
+    def _fit_places(self, normals: list[Tensor]) -> None:
         cells, squares = [], []
-        for chunk in normals.values.split(_CHUNK):
+        for chunk in normals:
             maps, _ = self._maps(chunk)
             cells.append(F.adaptive_avg_pool2d(maps, _GRID))
             squares.append(F.adaptive_avg_pool2d(maps.square(), _GRID))
@@ -160,10 +158,10 @@ class InspectedScorer(Scorer):
         shrunk = 0.5 * variance + 0.5 * variance.mean((2, 3), keepdim=True)
         self.place_mean, self.place_spread = mean, shrunk.clamp(min=_TINY**2).sqrt()
 
-    def _fit_weights(self, normals: Tensor, scores: Tensor, generator: Generator) -> None:
-        draws = Draws(generator, normals.device)
+    def _fit_weights(self, normals: list[Tensor], scores: Tensor, generator: Generator) -> None:
+        draws = Draws(generator, scores.device)
         found = []
-        for chunk in normals.repeat(1 + _FEWEST_SYNTHETIC // len(normals), 1, 1, 1).split(_CHUNK):
+        for chunk in normals * (1 + _FEWEST_SYNTHETIC // len(scores)):
             spoilt = add_one_defect(draws, chunk, chunk, self.families)
             is_seen = spoilt.target.sum((1, 2, 3)) >= _FEWEST_PIXELS
             found.append(self._image_scores(self._maps(spoilt.images)[0])[is_seen])

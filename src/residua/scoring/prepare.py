@@ -12,7 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Aspect = Literal["stretch", "keep"]
+Aspect = Literal["stretch", "keep", "area"]
+
+_STRIDE = 16  # sides of images that keep their proportions are multiples of it, as networks that halve them want
 
 
 def resize_weights(n_in: int, n_out: int, scale: Tensor) -> Tensor:
@@ -32,6 +34,12 @@ class Prepare(nn.Module):
     """uint8 or float images (batch, height, width, channels) of any size to float32 (batch, channels, *size) in [0, 1].
 
     ``aspect="stretch"`` fits height and width separately; ``"keep"`` scales both alike and repeats the edge on the shorter side.
+    ``"area"`` leaves each image its own proportions and gives it about as many pixels as `size` has, its sides multiples of 16.
+
+    Examples
+    --------
+    >>> Prepare((256, 256), "area").target(240, 600)
+    (160, 400)
     """
 
     unit: Tensor
@@ -49,25 +57,43 @@ class Prepare(nn.Module):
             values = values / 255.0
         values = values.permute(0, 3, 1, 2)
         height, width = images.shape[1], images.shape[2]
+        target = self.target(height, width)
         # Equal sizes give identity matrices, which change nothing; an exported graph must not rely on one.
-        if not torch.compiler.is_exporting() and (height, width) == self.size:
+        if not torch.compiler.is_exporting() and (height, width) == target:
             return values.contiguous()
-        vertical, horizontal = self._scales(height, width)
-        rows = resize_weights(height, self.size[0], vertical)
-        columns = resize_weights(width, self.size[1], horizontal)
+        vertical, horizontal = self._scales((height, width), target)
+        rows = resize_weights(height, target[0], vertical)
+        columns = resize_weights(width, target[1], horizontal)
         return rows @ values @ columns.T
+
+    def target(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) that an image of this size is resized to."""
+        if self.aspect != "area":
+            return self.size
+        scale = (self.size[0] * self.size[1] / (height * width)) ** 0.5
+        return _rounded(height * scale), _rounded(width * scale)
+
+    def at_one_size(self) -> Prepare:
+        """The same, but stretched where images would keep their own sizes: for what needs them all alike."""
+        return Prepare(self.size, "stretch").to(self.unit.device) if self.aspect == "area" else self
 
     def restore(self, maps: Tensor, height: int, width: int) -> Tensor:
         """Bring maps (batch, *size) back to the resolution (batch, height, width) of the images they came from."""
-        if not torch.compiler.is_exporting() and (height, width) == self.size:
+        target = self.target(height, width)
+        if not torch.compiler.is_exporting() and (height, width) == target:
             return maps
-        vertical, horizontal = self._scales(height, width)
-        rows = resize_weights(self.size[0], height, 1 / vertical)
-        columns = resize_weights(self.size[1], width, 1 / horizontal)
+        vertical, horizontal = self._scales((height, width), target)
+        rows = resize_weights(target[0], height, 1 / vertical)
+        columns = resize_weights(target[1], width, 1 / horizontal)
         return rows @ maps @ columns.T
 
-    def _scales(self, height: int, width: int) -> tuple[Tensor, Tensor]:
-        vertical, horizontal = self.unit * height / self.size[0], self.unit * width / self.size[1]
+    def _scales(self, size: tuple[int, int], target: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        vertical, horizontal = self.unit * size[0] / target[0], self.unit * size[1] / target[1]
         if self.aspect == "keep":
             vertical = horizontal = torch.maximum(vertical, horizontal)
         return vertical, horizontal
+
+
+def _rounded(side: float) -> int:
+    """The nearest multiple of the stride, at least one; sides may be symbols of a graph that is being exported."""
+    return torch.sym_max(1, torch.sym_int(side / _STRIDE + 0.5)) * _STRIDE  # type: ignore[no-any-return]

@@ -15,13 +15,15 @@ from residua.synthesis.smoothing import standardise
 _WARP = 0.35
 
 
-def make_anomalies(draws: Draws, images: Tensor) -> dict[str, Tensor]:
+def make_anomalies(draws: Draws, images: Tensor, other: Tensor | None = None) -> dict[str, Tensor]:
     """For each kind, an anomaly of every image, (n, channels, height, width) in [0, 1].
+
+    ``other`` holds what each is mixed with; None takes each image's neighbour in the batch.
 
     ``defect``: a small defect. ``joined``: half of one image, half of another. ``blended``: the mean of two.
     ``scrambled``: quarters exchanged. ``warped``: bent by a coarse random field. ``squeezed``: narrower or flatter.
     """
-    other = images.roll(1, 0)
+    other = images.roll(1, 0) if other is None else other
     return {name: make(draws, images, other).clamp(0, 1) for name, make in _KINDS.items()}
 
 

@@ -27,7 +27,7 @@ def _crop(draws: Draws, image: Tensor, side: int) -> Tensor:
     crop = image[:, top : top + rows, left : left + columns]
     if (rows, columns) != (side, side):
         crop = resized(crop[None], round(rows * side / taken), round(columns * side / taken))[0]
-        crop = crop[:, _mirrored(crop.shape[1], side)][:, :, _mirrored(crop.shape[2], side)]
+        crop = crop[:, mirrored(crop.shape[1], side)][:, :, mirrored(crop.shape[2], side)]
     if draws.number(2):
         crop = crop.flip(-1)
     return crop.flip(-2) if draws.number(2) else crop
@@ -38,8 +38,14 @@ def _offset(draws: Draws, room: int) -> int:
     return min(max(0, int(drawn)), room)
 
 
-def _mirrored(length: int, wanted: int) -> list[int]:
-    """Indices 0 .. wanted - 1, folded back into 0 .. length - 1."""
+def mirrored(length: int, wanted: int) -> list[int]:
+    """Indices 0 .. wanted - 1, folded back into 0 .. length - 1.
+
+    Examples
+    --------
+    >>> mirrored(3, 7)
+    [0, 1, 2, 1, 0, 1, 2]
+    """
     period = max(1, 2 * length - 2)
     folded = [index % period for index in range(wanted)]
     return [index if index < length else period - index for index in folded]

@@ -9,16 +9,19 @@ import torch
 from torch import Generator, Tensor
 
 from residua.recipes.base import Labelled, is_labelled
+from residua.scoring.image_list import ImageList, Images
 
 
 class MemoryBatches:
     """Iterate over prepared images, (n, channels, height, width) uint8 or float32, as float32 batches in [0, 1].
 
+    Images of several sizes are mirrored out to the largest of their batch.
+
     The order of an epoch follows from the seed and the epoch's number alone, so that a resumed run sees what an
     uninterrupted one would have seen. A last batch of a single image is dropped (batch norm cannot use it).
     """
 
-    def __init__(self, images: Tensor, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None) -> None:
+    def __init__(self, images: Images, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None) -> None:
         self.images, self.batch_size, self.seed, self.shuffle = images, batch_size, seed, shuffle
         self.epoch = 0
         n_batches, rest = divmod(len(images), batch_size)
@@ -34,7 +37,11 @@ class MemoryBatches:
         if self.shuffle:
             order = torch.randperm(len(self.images), generator=seeded(self.seed, self.epoch))
         for start in range(0, self.n_batches * self.batch_size, self.batch_size):
-            yield to_unit(self.images[order[start : start + self.batch_size]])
+            yield self._take(order[start : start + self.batch_size])
+
+    def _take(self, rows: Tensor) -> Tensor:
+        chosen = self.images[rows]
+        return to_unit(chosen.stacked() if isinstance(chosen, ImageList) else chosen)
 
 
 class LabelledImages(NamedTuple):
@@ -73,7 +80,7 @@ class LabelledBatches(MemoryBatches):
 
     def __iter__(self) -> Iterator[Any]:
         for rows in self._mixed() if self.is_mixed else self._plain():
-            yield Labelled(to_unit(self.images[rows]), self.targets[rows])
+            yield Labelled(self._take(rows), self.targets[rows])
 
     def _plain(self) -> Iterator[Tensor]:
         order = torch.arange(len(self.images))
@@ -92,9 +99,10 @@ class LabelledBatches(MemoryBatches):
             yield torch.cat([known[at * n_known : (at + 1) * n_known], unknown[at * n_unknown : (at + 1) * n_unknown]])
 
 
-def make_batches(
-    data: Tensor | LabelledImages, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None
-) -> MemoryBatches:
+TrainingData = Images | LabelledImages
+
+
+def make_batches(data: TrainingData, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None) -> MemoryBatches:
     """Batches of images, or of images with targets."""
     if isinstance(data, LabelledImages):
         return LabelledBatches(data, batch_size=batch_size, seed=seed, shuffle=shuffle, limit=limit)
@@ -105,6 +113,11 @@ def to_unit(images: Tensor) -> Tensor:
     """uint8 to float32 in [0, 1], channels last in memory; float images pass."""
     values = images.float() / 255 if images.dtype == torch.uint8 else images
     return values.contiguous(memory_format=torch.channels_last)
+
+
+def all_to_unit(images: Images) -> Images:
+    """`to_unit` of a stack, or of each of a list."""
+    return to_unit(images) if isinstance(images, Tensor) else ImageList([to_unit(image[None])[0] for image in images])
 
 
 def seeded(*numbers: int) -> Generator:

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from residua.errors import BundleError, InputError
 from residua.recipes.base import Labelled, Trainable
+from residua.scoring.image_list import n_pixels
 from residua.training.augment import check_names
 from residua.training.averaging import averaging
-from residua.training.batches import LabelledImages, make_batches, seeded
+from residua.training.batches import LabelledImages, TrainingData, make_batches, seeded
 from residua.training.lightning_parts import AtomicCheckpoints, Checkpoints, History, RecipeModule, Seeds, StepReport
 from residua.training.settings import TrainingSettings, uses_bfloat16
 
@@ -56,15 +57,14 @@ class Trained:
     threads: int
 
 
-def plan_training(
-    recipe: Trainable, network: torch.nn.Module, train: Tensor | LabelledImages, settings: TrainingSettings
-) -> TrainingPlan:
+def plan_training(recipe: Trainable, network: torch.nn.Module, train: TrainingData, settings: TrainingSettings) -> TrainingPlan:
     """Turn epochs or minutes into a number of steps; minutes by timing a few steps on a copy of the network."""
     check_names(settings.augment)
     if settings.epochs is not None and settings.minutes is not None:
         raise InputError("fit: --epochs and --minutes exclude each other. Got both. Leave one out.")
     steps = len(make_batches(train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True))
-    bfloat16 = uses_bfloat16(settings.precision, train.shape[-2] * train.shape[-1], on_gpu=_on_gpu(settings))
+    n_image_pixels = n_pixels(train.images if isinstance(train, LabelledImages) else train)
+    bfloat16 = uses_bfloat16(settings.precision, n_image_pixels, on_gpu=_on_gpu(settings))
     if settings.minutes is None:
         return TrainingPlan(settings.epochs or recipe.schedule.n_epochs(steps), steps, bfloat16)
     seconds_per_step = _time_steps(recipe, network, train, settings, bfloat16=bfloat16)
@@ -76,8 +76,8 @@ def plan_training(
 def train_network(  # noqa: PLR0917
     recipe: Trainable,
     network: torch.nn.Module,
-    train: Tensor | LabelledImages,
-    validation: Tensor | LabelledImages,
+    train: TrainingData,
+    validation: TrainingData,
     settings: TrainingSettings,
     plan: TrainingPlan,
     *,
@@ -88,8 +88,8 @@ def train_network(  # noqa: PLR0917
 ) -> Trained:
     """Minimise the recipe's loss on `train` and leave the weights that were best on `validation` in `network`.
 
-    Both are prepared images, uint8 or float32 (n, channels, height, width), with targets where the loss asks for them. With
-    `resume` and a checkpoint there, training goes on from it and ends where the uninterrupted run would have ended.
+    Both are prepared images, uint8 or float32 (n, channels, height, width) or a list, with targets where the loss asks for
+    them. With `resume` and a checkpoint there, training goes on from it and ends where the uninterrupted run would have ended.
     """
     batch_size = batch_size_of(recipe, settings)
     batches = make_batches(train, batch_size=batch_size, seed=settings.seed, shuffle=True, limit=plan.steps_per_epoch)
@@ -168,7 +168,7 @@ def _resumable(checkpoint: Path) -> Path | None:
 def _time_steps(
     recipe: Trainable,
     network: torch.nn.Module,
-    train: Tensor | LabelledImages,
+    train: TrainingData,
     settings: TrainingSettings,
     *,
     bfloat16: bool,

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from residua.recipes import Recipe
+from residua.scoring.image_list import Images
 from residua.training.batches import MemoryBatches, to_unit
 from residua.training.fit import TrainingPlan, batch_size_of
 from residua.training.settings import TrainingSettings
@@ -23,7 +24,7 @@ _CHUNK = 64
 _FIRST = 4
 
 
-def keep_best(scorer: nn.Module, images: Tensor, trim: float) -> NDArray[np.int64]:
+def keep_best(scorer: nn.Module, images: Images, trim: float) -> NDArray[np.int64]:
     """Which of the prepared `images` stay, in order: all but the share `trim` (rounded) that `scorer` finds most anomalous."""
     with torch.inference_mode():
         scores = torch.cat([scorer(to_unit(chunk)).score for chunk in images.split(_CHUNK)]).numpy()
@@ -36,7 +37,7 @@ def plan_first(plan: TrainingPlan) -> TrainingPlan:
     return replace(plan, epochs=max(1, plan.epochs // _FIRST))
 
 
-def plan_again(plan: TrainingPlan, recipe: Recipe, kept: Tensor, settings: TrainingSettings) -> TrainingPlan:
+def plan_again(plan: TrainingPlan, recipe: Recipe, kept: Images, settings: TrainingSettings) -> TrainingPlan:
     """The plan for what is left: as many epochs, of no more steps than there are batches."""
     n_batches = len(MemoryBatches(kept, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True))
     return replace(plan, steps_per_epoch=min(plan.steps_per_epoch, n_batches))

@@ -1,0 +1,60 @@
+"""Prepared images of several sizes, for the recipes that take each at its own proportions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from residua.synthesis.crops import mirrored
+
+
+class ImageList:
+    """Prepared images (channels, height, width) of any sizes: sliced, indexed and split as a stack of them would be.
+
+    Batches of one are what `split` gives, however many are asked for: images of several sizes do not stack.
+
+    Examples
+    --------
+    >>> images = ImageList([torch.zeros(1, 64, 80), torch.zeros(1, 80, 64)])
+    >>> [tuple(batch.shape) for batch in images.split(8)]
+    [(1, 1, 64, 80), (1, 1, 80, 64)]
+    >>> tuple(images.stacked().shape)
+    (2, 1, 80, 80)
+    """
+
+    def __init__(self, images: list[Tensor]) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.images)
+
+    def __getitem__(self, index: slice | Any) -> ImageList:
+        if isinstance(index, slice):
+            return ImageList(self.images[index])
+        return ImageList([self.images[int(row)] for row in index])
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """Each image as a batch of its own."""
+        return (image[None] for image in self.images)
+
+    def stacked(self) -> Tensor:
+        """One batch, (n_images, channels, height, width): what an image lacks of the largest sides is mirrored into it."""
+        height, width = (max(image.shape[axis] for image in self.images) for axis in (1, 2))
+        rows, columns = ([mirrored(image.shape[axis], side) for image in self.images] for axis, side in ((1, height), (2, width)))
+        return torch.stack([image[:, down][:, :, across] for image, down, across in zip(self.images, rows, columns, strict=True)])
+
+
+Images = Tensor | ImageList
+
+
+def n_pixels(images: Images) -> int:
+    """Pixels of an image; of images of several sizes, the mean."""
+    if isinstance(images, Tensor):
+        return images.shape[-2] * images.shape[-1]
+    return round(sum(image.shape[-2] * image.shape[-1] for image in images) / max(1, len(images)))

@@ -1,0 +1,60 @@
+"""`inspect` on images of mixed sizes: each is seen at its own proportions, and alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from residua import OneClassDetector
+from residua.images import ImageSet
+from residua.recipes import make_recipe
+
+SIZES = [(70, 100), (100, 64), (64, 150), (90, 90)]
+
+
+def mixed(n: int, seed: int = 0) -> ImageSet:
+    """Stripes of one pitch, whatever the proportions."""
+    rng, made = np.random.default_rng([seed, n]), []
+    for row in range(n):
+        height, width = SIZES[row % len(SIZES)]
+        stripes = 128 + 60 * np.sin(np.arange(width)[None] * 2 * np.pi / 8 + rng.uniform(0, 2 * np.pi))
+        made.append(np.clip(stripes + rng.normal(0, 6, (height, width)), 0, 255).astype(np.uint8)[..., None])
+    return ImageSet.from_arrays(made)
+
+
+@pytest.fixture(scope="module")
+def trained() -> OneClassDetector:
+    return OneClassDetector(make_recipe("inspect", width=3), epochs=2, batch_size=8, seed=0).fit(
+        mixed(24), calibration=mixed(20, 1)
+    )
+
+
+def test_maps_have_their_images_resolution_and_restorations_one_size(trained):
+    images = mixed(5, 2)
+    assert trained.bundle_.config.aspect == "area"
+    assert [error_map.shape for error_map in trained.error_maps(images)] == [*SIZES, SIZES[0]]
+    assert trained.reconstruct(images).shape == (5, *trained.bundle_.config.size, 1)
+    assert len(trained.transform(images)) == 5
+
+
+def test_a_score_does_not_depend_on_the_other_images_and_survives_saving(trained, tmp_path):
+    images = mixed(8, 3)
+    scores = trained.anomaly_scores(images)
+    assert np.array_equal(trained.anomaly_scores(images[[6, 1]]), scores[[6, 1]])
+    loaded = OneClassDetector.load(trained.save(tmp_path / "bundle"))
+    assert np.array_equal(loaded.anomaly_scores(images), scores)
+
+
+def test_extreme_proportions_are_scored(trained):
+    thin = ImageSet.from_arrays([np.full((4, 900, 1), 90, np.uint8), np.full((900, 3, 1), 90, np.uint8)])
+    assert np.isfinite(trained.anomaly_scores(thin)).all()
+
+
+def test_training_is_reproducible_and_trimming_works(trained):
+    def fitted(**options):
+        return OneClassDetector(make_recipe("inspect", width=3), epochs=2, batch_size=8, seed=0, **options).fit(
+            mixed(24), calibration=mixed(20, 1)
+        )
+
+    assert np.array_equal(fitted().anomaly_scores(mixed(4, 4)), trained.anomaly_scores(mixed(4, 4)))
+    assert any("3 of 24 images" in note or "2 of 24 images" in note for note in fitted(trim=0.1).notes_)
