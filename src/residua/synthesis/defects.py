@@ -17,6 +17,7 @@ Family = Literal["paste", "texture", "tone", "local", "stroke", "dots"]
 
 _LIMIT = 4.5
 _MOST = 3  # defects an image
+_GRAIN, _LEAST_GRAIN = 2.0, 0.02  # detail below so many pixels; spreads of the image
 
 
 class Spoilt(NamedTuple):
@@ -71,8 +72,8 @@ def add_one_defect(draws: Draws, images: Tensor, pool: Tensor, families: tuple[F
 def _can_be_seen(clean: Tensor, spoilt: Tensor) -> Tensor:
     """Where the change exceeds the clean image's own texture: what nobody can see must not be asked for."""
     change = (spoilt - clean).abs().amax(1, keepdim=True)
-    texture = smooth((clean - smooth(clean, 2.0)).abs().mean(1, keepdim=True), 4.0)
-    return smooth((change > 0.15 + texture).to(clean), 1.0) > 0.2
+    texture = smooth((clean - smooth(clean, _GRAIN)).abs().mean(1, keepdim=True), 4.0)
+    return smooth((change > 0.05 + 0.8 * texture).to(clean), 1.0) > 0.2
 
 
 def _paste(draws: Draws, images: Tensor, pool: Tensor) -> _Change:
@@ -123,10 +124,15 @@ def _local(draws: Draws, images: Tensor, pool: Tensor) -> _Change:
 
 
 def _shift(draws: Draws, images: Tensor) -> Tensor:
-    """How much darker or brighter, in spreads of the image: (n, channels, 1, 1)."""
+    """How much darker or brighter, (n, channels, 1, 1): half in spreads of the image, half in units of its own grain.
+
+    Where the image's spread is one of uneven light, its grain is a tenth of it, and so is many a real crack.
+    """
     n, channels = images.shape[:2]
-    amplitude = draws.log_uniform(n, 0.5, 3.5) * draws.sign(n)
-    return amplitude.expand(n, channels, 1, 1) + _tint(draws, images, 0.7)
+    bold, faint = draws.log_uniform(n, 0.5, 3.5), draws.log_uniform(n, 1.5, 8.0)
+    grain = (images - smooth(images, _GRAIN)).abs().mean((1, 2, 3), keepdim=True)
+    amplitude = torch.where(draws.chance(n, 0.5), bold, faint * (grain + _LEAST_GRAIN)) * draws.sign(n)
+    return amplitude.expand(n, channels, 1, 1) + _tint(draws, images, 0.7) * amplitude.abs().clamp(max=1)
 
 
 def _shifted(draws: Draws, images: Tensor, mask: Tensor, shift: Tensor) -> Tensor:
