@@ -19,7 +19,9 @@ from residua.synthesis.smoothing import resized
 Part = Literal["segmentation", "similarity", "features"]
 
 _SMOOTHING = 2.0  # pixels
-_TOP = 0.003  # share of the pixels that an image's score is the mean of: the smallest defects that matter
+_TOP: dict[Part, float] = {"segmentation": 0.003, "similarity": 0.003, "features": 0.02}
+"""Share of the pixels that an image's score is the mean of: the smallest defects that matter, where marks can show them."""
+_NEIGHBOURHOOD = 3  # features are averaged over so many places a side
 _GRID = 10  # parts are standardised by place, in so many cells a side
 _CHUNK = 8
 _MOST_TRAINING = 300
@@ -27,7 +29,7 @@ _POSITIONS = 100  # feature vectors an image
 _FEWEST_SYNTHETIC = 150
 _FEWEST_PIXELS = 6
 _LEAST_WEIGHT = 1e-3
-_RIDGE = 1e-3
+_RIDGE = 1e-2
 _TINY = 1e-6
 _MARGIN = 0.5  # beyond the range of the looks seen, in widths of that range
 _NARROWEST = 0.02
@@ -37,7 +39,7 @@ _LOOKS = 4
 
 
 class InspectedScorer(Scorer):
-    """A weighted sum of the named parts, as a map and, over each part's highest 0.3% of the pixels, as a score.
+    """A weighted sum of the named parts, as a map and, over each part's highest pixels (0.3%, of features 2%), as a score.
 
     ``segmentation``: the logit that a synthetic defect was put there. ``similarity``: one minus the multi-scale
     gradient-magnitude similarity of image and restoration. ``features``: Mahalanobis distance of the decoder's features.
@@ -117,13 +119,15 @@ class InspectedScorer(Scorer):
         return (maps - mean) / spread, output.restoration[..., :height, :width]
 
     def _distance(self, features: Tensor) -> Tensor:
-        white = torch.einsum("bchw,cd->bdhw", features - self.feature_mean, self.whitening)
+        white = torch.einsum("bchw,cd->bdhw", _averaged(features) - self.feature_mean, self.whitening)
         return white.square().mean(1, keepdim=True).sqrt()
 
     def _image_scores(self, maps: Tensor) -> Tensor:
         """Mean of each part's highest pixels, (batch, n_parts)."""
         values = maps.flatten(2)
-        return values.topk(max(1, round(_TOP * values.shape[2])), dim=2).values.mean(2)
+        numbers = [max(1, round(_TOP[part] * values.shape[2])) for part in self.parts]
+        highest = [values[:, row].topk(number, dim=1).values.mean(1) for row, number in enumerate(numbers)]
+        return torch.stack(highest, dim=1)
 
     def _strangeness(self, images: Tensor, values: Tensor) -> Tensor:
         """How far the look of each image lies outside the bounds, in widths of the bounds, (batch,)."""
@@ -135,7 +139,7 @@ class InspectedScorer(Scorer):
     def _fit_features(self, train: Images, generator: Generator) -> None:
         samples = []
         for chunk in train.split(_CHUNK):
-            features = self.network(_padded(standardise(chunk).values)).features.flatten(2)
+            features = _averaged(self.network(_padded(standardise(chunk).values)).features).flatten(2)
             chosen = torch.randperm(features.shape[2], generator=generator)[:_POSITIONS]
             samples.append(features[:, :, chosen].transpose(1, 2).flatten(0, 1))
         vectors = torch.cat(samples).double()
@@ -186,6 +190,10 @@ def _look(images: Tensor, values: Tensor) -> Tensor:
     spread = images.var((1, 2, 3), correction=0).sqrt().clamp(min=1e-4)
     fine, coarse = (_strength(part).log() for part in (values - smooth(values, _FINE), smooth(values, _COARSE)))
     return torch.stack([images.mean((1, 2, 3)), spread.log(), fine, coarse], dim=1)
+
+
+def _averaged(features: Tensor) -> Tensor:
+    return F.avg_pool2d(features, _NEIGHBOURHOOD, 1, _NEIGHBOURHOOD // 2, count_include_pad=False)
 
 
 def _strength(values: Tensor) -> Tensor:

@@ -1,0 +1,209 @@
+"""`inspect` on photographs of magnetic tiles: detection, maps, what each ingredient is worth, how much training it takes.
+
+Three protocols: ``published`` (leaks), ``final`` (grouped by tile; its test half was not looked at while the recipe was designed)
+and ``development``. Every figure has a 95% interval by bootstrap over groups of near-twins. ``--rows WORD`` measures the rows
+whose name holds the word, ``--data FOLDER`` says where magnetic_tile lies, ``--bundles FOLDER`` keeps the models and goes on
+where a training was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from measure import Results, rounded
+from residua.bundle import Bundle, save_bundle
+from residua.estimators.choosing import candidates, choose_recipe
+from residua.estimators.fitting import VALIDATION_SHARE, FitOptions, fit_bundle, hold_out, score_set
+from residua.images import ImageSet
+from residua.metrics import aupro, pixel_roc_auc, roc_auc
+from residua.recipes import Recipe, make_recipe
+from residua.scoring.prepare import Aspect
+from residua.training.settings import TrainingSettings
+from tile_protocols import KINDS, PROTOCOLS, load_tiles
+
+DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+RESAMPLES = 1000
+TIMED = 12
+CURVE = (250, 500, 1000, 4000)
+
+
+@cache
+def tiles(folder: Path) -> ImageSet:
+    return load_tiles(folder / "magnetic_tile")
+
+
+def fit(
+    recipe: Recipe, protocol: str, steps: int | None, options: argparse.Namespace, aspect: Aspect | None = None, seed: int = 0
+) -> tuple[Bundle, dict[str, Any]]:
+    """A model of the protocol's training part; `steps` are rounded to epochs."""
+    images = tiles(options.data)
+    parts = PROTOCOLS[protocol](images)
+    train = images[parts.train]
+    batches = -(-round((1 - VALIDATION_SHARE) * len(train)) // recipe.schedule.batch_size)
+    settings = TrainingSettings(seed=seed, threads=1, epochs=None if steps is None else max(1, round(steps / batches)))
+    name = f"{protocol}-{recipe.name}-{steps}-{aspect}-{seed}"
+    checkpoint = None if options.bundles is None else options.bundles / f"{name}.ckpt"
+    started, processor = time.perf_counter(), time.process_time()
+    fitted = fit_bundle(
+        recipe,
+        train,
+        images[parts.calibration],
+        FitOptions("detect", settings, aspect=aspect, checkpoint=checkpoint, resume=True),
+    )
+    seconds = {
+        "train_images": len(fitted.parts["fitted"]),
+        "steps": fitted.trained.plan.n_steps,
+        "train_processor_seconds": rounded(time.process_time() - processor),
+        "train_seconds": rounded(time.perf_counter() - started),
+    }
+    if options.bundles is not None:
+        save_bundle(fitted.bundle, options.bundles / name)
+    return fitted.bundle, seconds
+
+
+def judge(bundle: Bundle, protocol: str, options: argparse.Namespace, *, maps: bool = True) -> dict[str, Any]:
+    """ROC AUC over all images and for each kind of defect, and how well the maps show where."""
+    images = tiles(options.data)
+    test = images[PROTOCOLS[protocol](images).test]
+    scores = score_set(bundle, test, maps=maps)
+    row: dict[str, Any] = {"n_normal": int((~test.is_anomalous).sum()), "n_defective": int(test.is_anomalous.sum())}
+    row["roc_auc"] = with_interval(test, scores.score, test.is_anomalous)
+    kinds = test.labels.astype(str)
+    for kind in KINDS:
+        row[kind] = with_interval(test, scores.score, kinds == kind)
+    return row | (judge_maps(test, scores.maps or []) if maps else {})
+
+
+def with_interval(test: ImageSet, scores: NDArray[Any], is_found: NDArray[np.bool_]) -> list[float | None]:
+    """ROC AUC of the found against the normal images, and its 95% interval by drawing whole groups with replacement."""
+    asked = is_found | ~test.is_anomalous
+    labels, values = is_found[asked], scores[asked]
+    names, unit = np.unique(test.groups[asked].astype(str), return_inverse=True)
+    members = [np.flatnonzero(unit == group) for group in range(len(names))]
+    rng, drawn = np.random.default_rng(0), []
+    for _ in range(RESAMPLES):
+        rows = np.concatenate([members[group] for group in rng.integers(0, len(names), len(names))])
+        if 0 < labels[rows].sum() < len(rows):
+            drawn.append(roc_auc(labels[rows], values[rows]))
+    return [rounded(float(value), 4) for value in (roc_auc(labels, values), *np.quantile(drawn, [0.025, 0.975]))]
+
+
+def judge_maps(test: ImageSet, maps: list[NDArray[np.float32]]) -> dict[str, Any]:
+    """Pooled over all images, and the mean over the defective ones (four masks are empty)."""
+    masks = [test.masks[row] for row in range(len(test))]
+    shown = [(mask, one) for mask, one in zip(masks, maps, strict=True) if mask is not None and mask.any()]
+    alone = [roc_auc(mask.ravel(), one.ravel()) for mask, one in shown]
+    judged = {
+        "pixel_roc_auc": pixel_roc_auc(masks, maps),
+        "pixel_roc_auc_within_images": np.mean(alone),
+        "aupro": aupro(masks, maps),
+    }
+    return {name: rounded(float(value), 4) for name, value in judged.items()}
+
+
+def latency(bundle: Bundle, options: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds an image with its map, one at a time: on the clock, which a busy machine inflates, and of the processor."""
+    images = tiles(options.data)
+    some, before, measured = images[:: len(images) // TIMED], torch.get_num_threads(), {}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        score_set(bundle, some[:2], maps=True)
+        clock, processor = [], []
+        for row in range(len(some)):
+            started, used = time.perf_counter(), time.process_time()
+            score_set(bundle, some[row : row + 1], maps=True)
+            clock.append(time.perf_counter() - started)
+            processor.append(time.process_time() - used)
+        measured[f"milliseconds_{threads}_threads"] = rounded(1000 * statistics.median(clock))
+        measured[f"processor_milliseconds_{threads}_threads"] = rounded(1000 * statistics.median(processor))
+    torch.set_num_threads(before)
+    return measured
+
+
+def whole(protocol: str, steps: int | None, options: argparse.Namespace) -> dict[str, Any]:
+    bundle, seconds = fit(make_recipe("inspect"), protocol, steps, options)
+    return seconds | judge(bundle, protocol, options) | each_part(bundle, protocol, options) | latency(bundle, options)
+
+
+def each_part(bundle: Bundle, protocol: str, options: argparse.Namespace) -> dict[str, Any]:
+    """What each part of the score reaches alone, and what it weighs."""
+    scorer: Any = bundle.graph.scorer
+    weight, row = scorer.weight.clone(), {}
+    for number, part in enumerate(scorer.parts):
+        scorer.weight = torch.eye(len(weight))[number]
+        alone = judge(bundle, protocol, options, maps=False)
+        row[f"only {part}"] = {"weight": rounded(float(weight[number])), "roc_auc": alone["roc_auc"]}
+    scorer.weight = weight
+    return row
+
+
+def varied(recipe: Recipe, aspect: Aspect | None, options: argparse.Namespace) -> dict[str, Any]:
+    bundle, seconds = fit(recipe, "development", 1000, options, aspect)
+    return seconds | judge(bundle, "development", options)
+
+
+def other(recipe: Recipe, options: argparse.Namespace) -> dict[str, Any]:
+    bundle, seconds = fit(recipe, "final", None, options)
+    return seconds | judge(bundle, "final", options)
+
+
+def chosen(options: argparse.Namespace) -> dict[str, Any]:
+    """What `auto` would choose on the final protocol's training part: no label and no test image goes into it."""
+    images = tiles(options.data)
+    fitted_on, validation = hold_out(images[PROTOCOLS["final"](images).train], VALIDATION_SHARE, seed=0)
+    started = time.perf_counter()
+    choice = choose_recipe(fitted_on, validation, TrainingSettings(threads=1), on_note=lambda _: None)
+    return {"chose": choice.recipe.name, "separation": choice.separation, "seconds": rounded(time.perf_counter() - started)}
+
+
+def rows(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]:
+    made: dict[str, Callable[[], dict[str, Any]]] = {}
+    for protocol in ("final", "published"):
+        made[f"{protocol}, inspect"] = lambda protocol=protocol: whole(protocol, None, options)
+    for steps in CURVE:
+        made[f"curve, {steps} steps"] = lambda steps=steps: whole("final", steps, options)
+    variants: dict[str, tuple[Recipe, Aspect | None]] = {
+        "as it is": (make_recipe("inspect"), None),
+        "stretched to one size": (make_recipe("inspect"), "stretch"),
+        "no strokes among the defects": (make_recipe("inspect", families=("paste", "texture", "tone", "local", "dots")), None),
+    }
+    for name, (recipe, aspect) in variants.items():
+        made[f"ablation, {name}"] = lambda recipe=recipe, aspect=aspect: varied(recipe, aspect, options)
+    made["auto, choice"] = lambda: chosen(options)
+    for name, recipe in candidates(tiles(options.data)).items():
+        if name != "inspect":
+            made[f"auto, {name}"] = lambda recipe=recipe: other(recipe, options)
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--rows", default="", help="measure only rows whose name holds this")
+    parser.add_argument("--bundles", type=Path, help="keep models and checkpoints here")
+    parser.add_argument("--data", type=Path, default=DATA)
+    options = parser.parse_args()
+    if not (options.data / "magnetic_tile").is_dir():
+        sys.exit(f"{options.data}: must hold magnetic_tile. It does not. Pass --data FOLDER, or set RESIDUA_TEST_DATA.")
+    if options.bundles is not None:
+        options.bundles.mkdir(parents=True, exist_ok=True)
+    results = Results("surfaces")
+    for name, measured in rows(options).items():
+        if options.rows in name:
+            results.measure(name, measured)
+
+
+if __name__ == "__main__":
+    main()
