@@ -132,8 +132,8 @@ def latency(bundle: Bundle, options: argparse.Namespace) -> dict[str, Any]:
     return measured
 
 
-def whole(protocol: str, steps: int | None, options: argparse.Namespace) -> dict[str, Any]:
-    bundle, seconds = fit(make_recipe("inspect"), protocol, steps, options)
+def whole(protocol: str, options: argparse.Namespace) -> dict[str, Any]:
+    bundle, seconds = fit(make_recipe("inspect"), protocol, None, options)
     return seconds | judge(bundle, protocol, options) | each_part(bundle, protocol, options) | latency(bundle, options)
 
 
@@ -149,14 +149,15 @@ def each_part(bundle: Bundle, protocol: str, options: argparse.Namespace) -> dic
     return row
 
 
-def varied(recipe: Recipe, aspect: Aspect | None, options: argparse.Namespace) -> dict[str, Any]:
-    bundle, seconds = fit(recipe, "development", 1000, options, aspect)
-    return seconds | judge(bundle, "development", options)
-
-
-def other(recipe: Recipe, options: argparse.Namespace) -> dict[str, Any]:
-    bundle, seconds = fit(recipe, "final", None, options)
-    return seconds | judge(bundle, "final", options)
+def varied(
+    recipe: Recipe,
+    aspect: Aspect | None,
+    options: argparse.Namespace,
+    protocol: str = "development",
+    steps: int | None = 1000,
+) -> dict[str, Any]:
+    bundle, seconds = fit(recipe, protocol, steps, options, aspect)
+    return seconds | judge(bundle, protocol, options)
 
 
 def chosen(options: argparse.Namespace) -> dict[str, Any]:
@@ -171,9 +172,9 @@ def chosen(options: argparse.Namespace) -> dict[str, Any]:
 def rows(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]:
     made: dict[str, Callable[[], dict[str, Any]]] = {}
     for protocol in ("final", "published"):
-        made[f"{protocol}, inspect"] = lambda protocol=protocol: whole(protocol, None, options)
+        made[f"{protocol}, inspect"] = lambda protocol=protocol: whole(protocol, options)
     for steps in CURVE:
-        made[f"curve, {steps} steps"] = lambda steps=steps: whole("final", steps, options)
+        made[f"curve, {steps} steps"] = lambda steps=steps: varied(make_recipe("inspect"), None, options, "final", steps)
     variants: dict[str, tuple[Recipe, Aspect | None]] = {
         "as it is": (make_recipe("inspect"), None),
         "stretched to one size": (make_recipe("inspect"), "stretch"),
@@ -184,7 +185,7 @@ def rows(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]
     made["auto, choice"] = lambda: chosen(options)
     for name, recipe in candidates(tiles(options.data)).items():
         if name != "inspect":
-            made[f"auto, {name}"] = lambda recipe=recipe: other(recipe, options)
+            made[f"auto, {name}"] = lambda recipe=recipe: varied(recipe, None, options, "final", None)
     return made
 
 
