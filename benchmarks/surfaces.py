@@ -13,6 +13,7 @@ import os
 import statistics
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -53,7 +54,7 @@ def fit(
     train = images[parts.train]
     batches = -(-round((1 - VALIDATION_SHARE) * len(train)) // recipe.schedule.batch_size)
     settings = TrainingSettings(seed=seed, threads=1, epochs=None if steps is None else max(1, round(steps / batches)))
-    name = f"{protocol}-{recipe.name}-{steps}-{aspect}-{seed}"
+    name = f"{protocol}-{recipe.name}-{zlib.crc32(recipe.model_dump_json().encode()):08x}-{steps}-{aspect}-{seed}"
     checkpoint = None if options.bundles is None else options.bundles / f"{name}.ckpt"
     started, processor = time.perf_counter(), time.process_time()
     fitted = fit_bundle(
@@ -70,6 +71,7 @@ def fit(
     }
     if options.bundles is not None:
         save_bundle(fitted.bundle, options.bundles / name)
+        checkpoint.unlink(missing_ok=True)
     return fitted.bundle, seconds
 
 
