@@ -15,9 +15,11 @@ from residua.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from residua import baselines, diagnostics, errors, metrics, records, thresholds
+    from residua.comparison import compare_models
     from residua.estimators import Autoencoder, AutoencoderClassifier, OneClassDetector
     from residua.evaluation import Evidence, evaluate_classification, evaluate_detection, evaluate_reconstruction
     from residua.images import ImageSet, load_images
+    from residua.probes import evaluate_codes
     from residua.records import Estimate, Evaluation, Finding, OperatingPoint
     from residua.report import print_evaluation, write_html
     from residua.thresholds import choose_threshold
@@ -38,6 +40,8 @@ _WHERE = {
     "Evaluation": "records",
     "Finding": "records",
     "OperatingPoint": "records",
+    "compare_models": "comparison",
+    "evaluate_codes": "probes",
     "print_evaluation": "report",
     "write_html": "report",
     "choose_threshold": "thresholds",
@@ -58,9 +62,11 @@ __all__ = [
     "__version__",
     "baselines",
     "choose_threshold",
+    "compare_models",
     "diagnostics",
     "errors",
     "evaluate_classification",
+    "evaluate_codes",
     "evaluate_detection",
     "evaluate_reconstruction",
     "load_images",

@@ -9,12 +9,14 @@ import typer
 
 from residua._threads import wait_passively
 from residua.cli.benchmark import benchmark
+from residua.cli.compare import compare
 from residua.cli.demo import demo
 from residua.cli.evaluate import evaluate
 from residua.cli.fit import fit
 from residua.cli.info import info
 from residua.cli.judge import judge
 from residua.cli.plan import plan
+from residua.cli.probe import probe
 from residua.cli.recipes import recipes
 from residua.cli.report import report
 from residua.cli.score import score
@@ -34,7 +36,7 @@ _USER_ERRORS = (InputError, OutputError, MissingExtraError)
 _TRAINING_PACKAGES = ("torch", "lightning", "safetensors", "filelock")
 _OURS, _USERS, _GATE, _INTERRUPTED = 1, 2, 3, 130
 
-for _command in (demo, fit, evaluate, score, threshold, report, info, recipes, benchmark, judge, plan, serve):
+for _command in (demo, fit, evaluate, score, threshold, report, info, recipes, benchmark, compare, probe, judge, plan, serve):
     app.command()(_command)
 
 

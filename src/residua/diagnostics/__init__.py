@@ -5,6 +5,7 @@ from residua.diagnostics.broken_promise import find_broken_promise
 from residua.diagnostics.chance import find_not_better_than_chance
 from residua.diagnostics.collapsed import find_collapsed_reconstruction
 from residua.diagnostics.confusion import find_most_confused
+from residua.diagnostics.different_images import find_different_images
 from residua.diagnostics.inflated_accuracy import find_inflated_accuracy
 from residua.diagnostics.leakage import find_leakage
 from residua.diagnostics.majority_class import find_majority_class
@@ -28,6 +29,7 @@ __all__ = [
     "Diagnostic",
     "find_broken_promise",
     "find_collapsed_reconstruction",
+    "find_different_images",
     "find_inflated_accuracy",
     "find_leakage",
     "find_majority_class",

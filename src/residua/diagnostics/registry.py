@@ -11,6 +11,7 @@ from residua.diagnostics import (
     chance,
     collapsed,
     confusion,
+    different_images,
     inflated_accuracy,
     leakage,
     majority_class,
@@ -60,6 +61,7 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     Diagnostic(leakage.CODE, "training images among the judged ones", leakage.find_leakage),
     Diagnostic(torn_groups.CODE, "groups on both sides of a split", torn_groups.find_torn_groups),
     Diagnostic(source_changed.CODE, "a source that is no longer the same", source_changed.find_source_changed),
+    Diagnostic(different_images.CODE, "runs tested on different images", different_images.find_different_images),
     Diagnostic(unlabelled.CODE, "images without a label", unlabelled.find_unlabelled),
     Diagnostic(unlike.CODE, "an image unlike those the threshold was chosen on", unlike.find_unlike_calibration),
 )

@@ -2,9 +2,11 @@
 
 from residua.experiment.benchmark import BenchmarkOptions, run_benchmark
 from residua.experiment.benchmark_progress import FitReport
+from residua.experiment.compare import compare_runs
 from residua.experiment.demo import run_demo
 from residua.experiment.evaluate import Judged, evaluate_run
 from residua.experiment.fit import Watcher, fit_run
+from residua.experiment.probe import probe_run
 from residua.experiment.report import report_run
 from residua.experiment.run_folder import RunFolder, RunOptions
 from residua.experiment.score import score_run
@@ -18,8 +20,10 @@ __all__ = [
     "RunOptions",
     "Watcher",
     "change_threshold",
+    "compare_runs",
     "evaluate_run",
     "fit_run",
+    "probe_run",
     "report_run",
     "run_benchmark",
     "run_demo",

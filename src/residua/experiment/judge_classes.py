@@ -25,6 +25,7 @@ from residua.metrics import mse, psnr, ssim
 from residua.records import Evaluation
 from residua.scoring.engine import prepare_images
 
+_SMALLEST = 1e-7
 _RECONSTRUCTION_METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
 
 
@@ -63,7 +64,7 @@ def judge_classes(bundle: Bundle, state: RunState, judged: JudgedImages, provena
         evaluation = evaluation.model_copy(
             update={"metrics": metrics, "findings": (*evaluation.findings, *_worth_telling(rebuilt))}
         )
-    columns = {"confidence": probabilities.max(axis=1, initial=0.0), **columns}
+    columns = {**_per_image(labels, probabilities, bundle), **columns}
     more: dict[str, Any] = {
         "classes": np.array([str(name) for name in classes.tolist()]),
         "probabilities": probabilities,
@@ -74,6 +75,26 @@ def judge_classes(bundle: Bundle, state: RunState, judged: JudgedImages, provena
         shown = show_mistakes(labels, probabilities, classes, lambda row: images[int(row)], images.paths)
         more["exhibits"] = {} if shown is None else {"most-confused": shown}
     return JudgedClasses(evaluation, columns, more, columns.get("mse", scores.score))
+
+
+def _per_image(labels: Any, probabilities: NDArray[Any], bundle: Bundle) -> dict[str, NDArray[np.float64]]:
+    """How sure the model is of each image, whether it is right, and its log loss: NaN without a label.
+
+    Of several labels at once: right in full, and the mean loss over labels.
+    """
+    p = np.clip(probabilities.astype(np.float64), _SMALLEST, 1 - _SMALLEST)
+    if bundle.config.multilabel:
+        truth = np.asarray(labels, np.float64)
+        known = ~np.isnan(truth).any(axis=1)
+        right = ((probabilities > 0.5) == (truth > 0.5)).all(axis=1)
+        loss = -(np.log(p) * (truth > 0.5) + np.log(1 - p) * (truth <= 0.5)).mean(axis=1)
+        sure = np.maximum(p, 1 - p).mean(axis=1)
+    else:
+        place = index_targets(labels, bundle.config.classes or (), where="evaluate")
+        known = place >= 0
+        right, sure = probabilities.argmax(axis=1) == place, p.max(axis=1)
+        loss = -np.log(p[np.arange(len(p)), place])
+    return {"confidence": sure, "right": np.where(known, right, np.nan), "log_loss": np.where(known, loss, np.nan)}
 
 
 def _labels(images: ImageSet, bundle: Bundle, state: RunState) -> Any:

@@ -18,11 +18,12 @@ from residua.report import write_html
 def report_run(run: str | Path, out: str | Path, *, watcher: Watcher | None = None) -> Path:
     """Write the report of `run` to `out`, from its stored evaluation, or after evaluating it."""
     folder = RunFolder(Path(run))
-    judged = _stored(folder) or evaluate_run(folder.path, watcher=watcher)
+    judged = stored_judgement(folder) or evaluate_run(folder.path, watcher=watcher)
     return write_html(out, f"residua: {folder.path.resolve().name}", [(judged.evaluation, judged.evidence)])
 
 
-def _stored(folder: RunFolder) -> Judged | None:
+def stored_judgement(folder: RunFolder) -> Judged | None:
+    """The run's latest evaluation on its own test part, with the arrays behind it; None if there was none."""
     folder.read_state()
     if not (folder.evaluation.exists() and folder.evidence.exists()):
         return None

@@ -41,6 +41,10 @@ METRICS: dict[str, MetricWords] = {
     "brier_score": MetricWords("Brier score", False, "share", "squared distance of the probabilities from the truth"),
     "expected_calibration_error": MetricWords("Calibration error", False, "share", "stated confidence minus share that is right"),
     "element_wise_accuracy": MetricWords("Element-wise accuracy", True, "share", "flattering where few labels hold"),
+    "linear_probe_accuracy": MetricWords("Linear probe on the code", True, "share", "classes read off the code by a line"),
+    "neighbours_probe_accuracy": MetricWords(
+        "Neighbours probe on the code", True, "share", "classes read off the nearest codes of training images"
+    ),
     "hamming_loss": MetricWords("Hamming loss", False, "share", "share of labels that are wrong"),
     "log_loss": MetricWords("Log loss", False, "plain", "how surprised the probabilities are by the truth"),
     "mse": MetricWords("Mean squared error", False, "error", "per pixel, images in [0, 1]"),
@@ -70,7 +74,7 @@ _IN_CLASSES = {
 HEADLINE: dict[Job, tuple[str, ...]] = {
     "reconstruct": ("mse", "psnr", "ssim", "mae"),
     "detect": ("roc_auc", "average_precision", "recall", "false_alarm_rate", "precision", "f1"),
-    "classify": ("accuracy", "balanced_accuracy", "f1", "log_loss"),
+    "classify": ("accuracy", "balanced_accuracy", "f1", "log_loss", "linear_probe_accuracy", "neighbours_probe_accuracy"),
 }
 JOB_TITLES: dict[Job, str] = {"reconstruct": "Reconstruction", "detect": "Anomaly detection", "classify": "Classification"}
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note", "ok")
@@ -79,6 +83,7 @@ BASELINES = {
     "mean_image": "Mean image",
     "pca": "PCA",
     "majority_class": "Commonest class",
+    "pixels": "The same on the pixels",
     "pixel_linear": "Linear function of the pixels",
     "pixel_neighbours": "Nearest neighbours on pixels",
     "brightness": "Mean brightness",

@@ -1,0 +1,80 @@
+"""`residua compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from residua.cli.options import Json, Quiet
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from residua.comparison import Comparison
+
+
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Two or more folders that `residua fit` wrote.", show_default=False)
+    ],
+    confidence: Annotated[float, typer.Option(help="Of the intervals, all pairs of a metric together.")] = 0.95,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compare RUNs of one job on the same test images: who is better by how much, or that no difference can be shown.
+
+    Paired: McNemar's test of accuracies, DeLong's of ROC AUCs, resampling of the rest. A run that was not evaluated yet is.
+
+    residua compare runs/joint runs/plain
+
+    residua compare runs/a runs/b runs/c --json comparison.json
+    """
+    from rich.console import Console
+
+    from residua.cli.output import check_targets, emit_json, is_stdout
+    from residua.cli.progress import watching
+    from residua.experiment import compare_runs
+
+    check_targets(json)
+    with watching(quiet=quiet) as watcher:
+        comparison = compare_runs(runs, confidence=confidence, watcher=watcher)
+    if not quiet and not is_stdout(json):
+        _print(comparison, Console(highlight=False))
+    if json is not None:
+        emit_json(comparison.model_dump(mode="json"), json)
+
+
+def _print(comparison: Comparison, console: Console) -> None:
+    console.print(comparison.sentence, style="bold", markup=False)
+    console.print()
+    console.print(_standings(comparison))
+    console.print()
+    for pair in comparison.pairs:
+        console.print(f"{pair.metric}: {pair.sentence} (p {_p(pair.p_adjusted)})", markup=False)
+    if comparison.correction is not None:
+        console.print(f"\nIntervals and p-values hold together: {comparison.correction}.", style="dim", markup=False)
+    for finding in comparison.findings:
+        console.print(f"\n{finding.severity.upper()} {finding.meaning} {finding.what_to_do}  ({finding.code})", markup=False)
+
+
+def _standings(comparison: Comparison) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from residua.report.words import interval, metric_words
+
+    metrics = list(comparison.standings[0].metrics)
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 1))
+    table.add_column("run")
+    for name in metrics:
+        table.add_column(metric_words(name).label)
+    for standing in comparison.standings:
+        table.add_row(escape(standing.name), *(escape(interval(name, standing.metrics[name])) for name in metrics))
+    return table
+
+
+def _p(value: float | None) -> str:
+    return "not defined" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"

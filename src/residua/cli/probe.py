@@ -1,0 +1,30 @@
+"""`residua probe`."""
+
+from __future__ import annotations
+
+from residua.cli.options import Json, OtherSource, Quiet, Run, Strict
+
+
+def probe(run: Run, source: OtherSource = None, json: Json = None, strict: Strict = False, quiet: Quiet = False) -> None:
+    """Say what the code of any RUN is worth to a simple classifier: the honest form of "the accuracy of my autoencoder".
+
+    A linear and a nearest-neighbours probe are fitted on labelled training images and judged on test images, beside the same
+    probes on pixels and on as many principal components, and the commonest class.
+
+    residua probe runs/digits
+
+    residua probe runs/parts other-parts/ --json probe.json
+    """
+    from residua.cli.output import check_targets, emit_json, is_stdout, refuse_if_strict
+    from residua.cli.progress import watching
+    from residua.experiment import probe_run
+    from residua.report import print_evaluation, to_json
+
+    check_targets(json)
+    with watching(quiet=quiet) as watcher:
+        record = probe_run(run, source, watcher=watcher)
+    if not quiet and not is_stdout(json):
+        print_evaluation(record)
+    if json is not None:
+        emit_json(to_json(record), json)
+    refuse_if_strict(record, strict=strict)

@@ -1,0 +1,54 @@
+"""`residua compare`: runs on the same test images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from residua.comparison import Comparison, Contestant, compare_models
+from residua.errors import InputError
+from residua.experiment.evaluate import evaluate_run
+from residua.experiment.fit import Watcher
+from residua.experiment.report import stored_judgement
+from residua.experiment.run_folder import RunFolder
+
+
+def compare_runs(runs: Sequence[str | Path], *, confidence: float = 0.95, watcher: Watcher | None = None) -> Comparison:
+    """Compare runs by their stored evaluations on their own test parts; those that have none are evaluated first.
+
+    Raises
+    ------
+    InputError, LabelError, BundleError
+        See `compare_models`; a folder that is no run, or is named twice.
+    """
+    watcher = watcher or Watcher()
+    folders = [RunFolder(Path(run)) for run in runs]
+    places = [folder.path.resolve() for folder in folders]
+    if len(set(places)) < len(places):
+        twice = next(str(place) for place in places if places.count(place) > 1)
+        raise InputError(f"compare: each run must be named once. Got {twice} twice. Name another run beside it.")
+    contestants = []
+    for folder, name in zip(folders, _names(places), strict=True):
+        judged = stored_judgement(folder)
+        if judged is None or judged.evidence.pixel_hashes is None:
+            watcher.note(f"{folder.path} is evaluated first")
+            judged = evaluate_run(folder.path, watcher=watcher)
+        contestants.append(Contestant(name, judged.evaluation, judged.evidence))
+    return compare_models(contestants, confidence=confidence)
+
+
+def _names(places: Sequence[Path]) -> list[str]:
+    """The folders' own names, with as many of their parents' as it takes to tell them apart.
+
+    Examples
+    --------
+    >>> _names([Path("/a/joint"), Path("/b/joint"), Path("/a/plain")])
+    ['a/joint', 'b/joint', 'a/plain']
+    """
+    depth = 1
+    while depth < max(len(place.parts) for place in places):
+        names = ["/".join(place.parts[-depth:]) for place in places]
+        if len(set(names)) == len(names):
+            return names
+        depth += 1
+    return [str(place) for place in places]
