@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ from residua.training.fit import TrainingPlan, plan_training, train_network
 from residua.training.settings import TrainingSettings
 
 AUTO = "auto"
+Hold = Callable[[Prepare, ImageSet], Any]
+"""Prepares images and keeps them, in memory or in a file."""
 
 _SHARE_OF_SCHEDULE = 0.15
 _MOST_IMAGES = 200
@@ -61,6 +64,7 @@ def choose_recipe(
     *,
     size: int | None = None,
     aspect: Aspect | None = None,
+    hold: Hold = prepare_each,
     on_note: Callable[[str], None],
 ) -> Choice:
     """Train each candidate briefly and keep the one that separates made anomalies from the validation slice best."""
@@ -68,7 +72,7 @@ def choose_recipe(
     made = _made_anomalies(normals, settings.seed)
     separation = {}
     for name, recipe in candidates(fitted_on).items():
-        separation[name] = _separation(recipe, fitted_on, normals, made, settings, size, aspect)
+        separation[name] = _separation(recipe, fitted_on, normals, made, settings, size, aspect, hold)
         on_note(f"auto: {name} tells made anomalies from {len(normals)} held-out normal images at ROC AUC {separation[name]:.3f}")
     best = max(separation, key=lambda name: separation[name])
     others = ", ".join(f"{name} {value:.3f}" for name, value in separation.items() if name != best)
@@ -111,11 +115,12 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
     settings: TrainingSettings,
     size: int | None,
     asked: Aspect | None,
+    hold: Hold,
 ) -> float:
     aspect = choose_aspect(fitted_on, asked, name=recipe.name, any_size=recipe.any_size)
     network_size, _ = choose_size(fitted_on, size, aspect, default_side=recipe.default_side, smallest_side=recipe.smallest_side)
     prepare = Prepare(network_size, aspect)
-    train, held_out = prepare_each(prepare, fitted_on), prepare_each(prepare, normals, keep_float=True)
+    train, held_out = hold(prepare, fitted_on), prepare_each(prepare, normals, keep_float=True)
     torch.manual_seed(settings.seed)
     network = recipe.build_network(ImageShape(*network_size, fitted_on.channels))
     brief = settings.model_copy(update={"epochs": None, "minutes": None, "patience": None})

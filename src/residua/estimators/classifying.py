@@ -16,6 +16,7 @@ from residua.estimators.augmenting import choose_augmentations
 from residua.estimators.fitting import (
     FitOptions,
     Fitted,
+    Hold,
     Notes,
     fresh_network,
     held_rows,
@@ -28,7 +29,8 @@ from residua.estimators.targets import Targets
 from residua.estimators.temperature import fit_temperature
 from residua.images import ImageSet
 from residua.models import ImageShape, n_parameters
-from residua.scoring.engine import prepare_images, score_images
+from residua.scoring.engine import score_images
+from residua.scoring.image_list import taken
 from residua.scoring.prepare import Prepare
 from residua.strategies import Phase, Strategy, make_strategy
 from residua.training.batches import LabelledImages, make_batches
@@ -196,10 +198,8 @@ def _train(  # noqa: PLR0917  a private step of one function, given what that fu
     strategy: Strategy, prepare: Prepare, fitted_on: LabelledSet, validation: LabelledSet, options: FitOptions, notes: Notes
 ) -> tuple[Trained, torch.nn.Module]:
     """Train a fresh network, one phase after the other."""
-    settings = options.settings
-    prepared = [
-        LabelledImages(prepare_images(prepare, one.images), torch.tensor(one.targets.values)) for one in (fitted_on, validation)
-    ]
+    settings, hold = options.settings, Hold(options)
+    prepared = [LabelledImages(hold(prepare, one.images), torch.tensor(one.targets.values)) for one in (fitted_on, validation)]
     network = fresh_network(strategy, ImageShape(*prepare.size, fitted_on.images.channels), settings.seed)
     notes.add(f"network: {strategy.describe(network)}, {n_parameters(network):,} parameters")
     phases = strategy.phases()
@@ -240,8 +240,8 @@ def _seen(phase: Phase, data: LabelledImages, labelled: LabelledSet) -> Labelled
     known = labelled.targets.labelled
     if phase.uses == "all" or known.all():
         return data
-    rows = torch.from_numpy(np.flatnonzero(known))
-    return LabelledImages(data.images[rows], data.targets[rows])
+    rows = np.flatnonzero(known)
+    return LabelledImages(taken(data.images, rows), data.targets[torch.from_numpy(rows)])
 
 
 def _phase_plan(phase: Phase, train: LabelledImages, plan: TrainingPlan, batch_size: int | None) -> TrainingPlan:

@@ -21,10 +21,11 @@ from residua.images.looks import looks_of
 from residua.models import ImageShape, n_parameters
 from residua.recipes import Recipe
 from residua.records import Job, OperatingPoint
-from residua.scoring.engine import Scores, prepare_each, score_images
+from residua.scoring.engine import Scores, prepare_each, prepared_chunks, score_images
 from residua.scoring.graph import InferenceGraph
-from residua.scoring.image_list import Images
+from residua.scoring.image_list import Images, taken
 from residua.scoring.prepare import Aspect, Prepare
+from residua.scoring.stored import PreparedStore
 from residua.thresholds import choose_threshold
 from residua.training.batches import all_to_unit
 from residua.training.fit import Trained, TrainingPlan, plan_training, train_network
@@ -53,6 +54,7 @@ class FitOptions:
     aspect: Aspect | None = None
     policy: str | None = None
     confidence: float = 0.95
+    memory_megabytes: float = 2048
     checkpoint: Path | None = None
     checkpoint_seconds: float = 10.0
     resume: bool = False
@@ -85,12 +87,13 @@ def fit_bundle(recipe: Recipe | None, train: ImageSet, calibration: ImageSet | N
     _enough(train)
     _check_calibration(train, calibration, options)
     fitted_on, validation = hold_out(train, VALIDATION_SHARE, seed=options.settings.seed)
+    hold = Hold(options)
     if recipe is None:
         recipe = _chosen(fitted_on, validation, options, notes)
     aspect = choose_aspect(train, options.aspect, name=recipe.name, any_size=recipe.any_size)
     size, words = choose_size(train, options.size, aspect, default_side=recipe.default_side, smallest_side=recipe.smallest_side)
     notes.add(words)
-    work = _Work(recipe, Prepare(size, aspect), fitted_on, validation, options, notes)
+    work = _Work(recipe, Prepare(size, aspect), fitted_on, validation, options, notes, hold)
     made = _train_trimmed(work) if options.settings.trim else _train_once(work)
     config = BundleConfig(
         job=options.job,
@@ -143,6 +146,23 @@ class _Work:
     validation: ImageSet
     options: FitOptions
     notes: Notes
+    hold: Hold
+
+
+class Hold:
+    """Prepares images and keeps them within the bound on memory, else in a file beside the checkpoint."""
+
+    def __init__(self, options: FitOptions) -> None:
+        folder = None if options.checkpoint is None else options.checkpoint.parent
+        self.store = PreparedStore(options.memory_megabytes, folder)
+
+    def __call__(self, prepare: Prepare, images: ImageSet, *, keep_float: bool = False) -> Any:
+        """As `prepare_each`."""
+        if prepare.aspect == "area":  # each at its own proportions: those stay in memory
+            return prepare_each(prepare, images, keep_float=keep_float)
+        dtype = torch.uint8 if images.dtype == np.uint8 and not keep_float else torch.float32
+        shape = (len(images), images.channels, *prepare.size)
+        return self.store.keep(prepared_chunks(prepare, images, keep_float=keep_float), shape, dtype)
 
 
 @dataclass(frozen=True)
@@ -168,7 +188,9 @@ def _with_calibration(
 
 
 def _chosen(fitted_on: ImageSet, validation: ImageSet, options: FitOptions, notes: Notes) -> Recipe:
-    choice = choose_recipe(fitted_on, validation, options.settings, size=options.size, aspect=options.aspect, on_note=notes.add)
+    choice = choose_recipe(
+        fitted_on, validation, options.settings, size=options.size, aspect=options.aspect, hold=Hold(options), on_note=notes.add
+    )
     if options.on_choice is not None:
         options.on_choice(choice.recipe)
     return choice.recipe
@@ -176,8 +198,13 @@ def _chosen(fitted_on: ImageSet, validation: ImageSet, options: FitOptions, note
 
 def _train_once(work: _Work) -> _Made:
     recipe, prepare, options = work.recipe, work.prepare, work.options
-    train_images, validation_images = (prepare_each(prepare, part) for part in (work.fitted_on, work.validation))
-    exact = prepare_each(prepare, work.validation, keep_float=True)
+    train_images, validation_images = (work.hold(prepare, part) for part in (work.fitted_on, work.validation))
+    exact = work.hold(prepare, work.validation, keep_float=True)
+    if stored := work.hold.store.stored_bytes:
+        work.notes.add(
+            f"prepared images beyond {options.memory_megabytes:g} MB lie in a file of {stored / 2**20:,.0f} MB; "
+            "the batches are those of memory"
+        )
     network = fresh_network(recipe, ImageShape(*prepare.size, work.fitted_on.channels), options.settings.seed)
     work.notes.add(f"network: {recipe.describe(network)}, {n_parameters(network):,} parameters")
     with training_threads(options.settings.threads, prepare.size[0] * prepare.size[1]) as n_threads:
@@ -199,7 +226,8 @@ def _train_trimmed(work: _Work) -> _Made:
     dropped = [np.delete(part.paths, rows) for part, rows in ((work.fitted_on, kept), (work.validation, kept_validation))]
     n_images = len(work.fitted_on) + len(work.validation)
     work.notes.add(say_dropped(np.concatenate(dropped), n_images))
-    images = (first.images[0][kept], first.images[1][kept_validation], first.images[2][kept_validation])
+    fitted, validation, exact = first.images
+    images = (taken(fitted, kept), taken(validation, kept_validation), taken(exact, kept_validation))
     network = fresh_network(work.recipe, ImageShape(*work.prepare.size, work.fitted_on.channels), options.settings.seed)
     again = replace(options, checkpoint=second_checkpoint(options.checkpoint))
     plan = plan_again(first.trained.plan, work.recipe, images[0], options.settings)

@@ -24,6 +24,9 @@ from residua.recipes import Recipe, make_recipe
 from residua.training.fit import TrainingPlan
 from residua.training.lightning_parts import StepReport
 
+MEMORY_MEGABYTES = 2048.0
+"""Megabytes of pixels that a command keeps in memory unless told otherwise."""
+
 
 @dataclass(frozen=True)
 class Watcher:
@@ -46,12 +49,14 @@ def fit_run(
     resume: bool = False,
     watcher: Watcher | None = None,
     images: ImageSet | None = None,
+    memory_megabytes: float = MEMORY_MEGABYTES,
     checkpoint_seconds: float = 10.0,
 ) -> RunFolder:
     """Load, split, train, calibrate and save; the run's folder holds everything that later commands need.
 
     With `resume`, a run that was stopped goes on from its last checkpoint and ends where it would have ended; a finished
-    one is left as it is. Without it, a folder that already holds a run is refused.
+    one is left as it is. Without it, a folder that already holds a run is refused. Up to `memory_megabytes` of pixels are kept
+    in memory, half as decoded and half as the network sees them; what is more lies in a file, and changes no score.
     """
     watcher = watcher or Watcher()
     if options.job == "classify":  # a mistyped name is refused before a large source is read
@@ -66,11 +71,19 @@ def fit_run(
         if state.finished:
             watcher.note(f"{run.path} is finished already: nothing to resume")
             return run
-        images = images if images is not None else load_source(state, watcher)
+        images = images if images is not None else load_source(state, watcher, memory_megabytes / 2)
         state = _same_images(run, state, images)
         for text in images.notes:
             watcher.note(text)
-        fitted = _fit(run, state, images, watcher, checkpoint_seconds=checkpoint_seconds, resume=resume)
+        fitted = _fit(
+            run,
+            state,
+            images,
+            watcher,
+            checkpoint_seconds=checkpoint_seconds,
+            resume=resume,
+            memory_megabytes=memory_megabytes / 2,
+        )
         save_bundle(fitted.bundle, run.bundle)
         run.write_images(_parts(fitted, images))
         run.write_training(_training_columns(fitted))
@@ -79,10 +92,16 @@ def fit_run(
     return run
 
 
-def load_source(state: RunState, watcher: Watcher | None = None) -> ImageSet:
+def load_source(state: RunState, watcher: Watcher | None = None, memory_megabytes: float = MEMORY_MEGABYTES) -> ImageSet:
     """The images of a run's source, in the parts that its seed gives."""
     watcher, options = watcher or Watcher(), state.options
-    return load_images(state.located_source(), normal=options.normal, seed=options.settings.seed, progress=watcher.on_read)
+    return load_images(
+        state.located_source(),
+        normal=options.normal,
+        seed=options.settings.seed,
+        memory_megabytes=memory_megabytes,
+        progress=watcher.on_read,
+    )
 
 
 def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
@@ -135,7 +154,14 @@ def _same_images(run: RunFolder, state: RunState, images: ImageSet) -> RunState:
 
 
 def _fit(
-    run: RunFolder, state: RunState, images: ImageSet, watcher: Watcher, *, checkpoint_seconds: float, resume: bool
+    run: RunFolder,
+    state: RunState,
+    images: ImageSet,
+    watcher: Watcher,
+    *,
+    checkpoint_seconds: float,
+    resume: bool,
+    memory_megabytes: float,
 ) -> Fitted:
     options = state.options
 
@@ -154,6 +180,7 @@ def _fit(
         size=options.size,
         aspect=options.aspect,
         policy=options.policy,
+        memory_megabytes=memory_megabytes,
         checkpoint=run.checkpoint,
         checkpoint_seconds=checkpoint_seconds,
         resume=resume,
@@ -237,15 +264,10 @@ def _train_images(images: ImageSet, options: RunOptions) -> tuple[ImageSet, int]
 def _parts(fitted: Fitted, images: ImageSet) -> dict[str, ImageSet]:
     fitted_on = {"train": fitted.parts["fitted"], "validation": fitted.parts["validation"]}
     calibration = fitted.parts.get("calibration", images.calibration)
-    used = [*_paths(fitted), *map(str, calibration.paths)]
-    left = images[np.flatnonzero((images.splits != "test") & ~np.isin(images.paths.astype(str), used))]
+    left = images[np.flatnonzero(images.splits != "test")].without(calibration, *fitted.parts.values())
     return {**fitted_on, "calibration": calibration, "test": images.test, "left out": left}
 
 
 def _training_columns(fitted: Fitted) -> dict[str, NDArray[Any]]:
     history = {f"history/{name}": column for name, column in fitted.trained.history.items()}
     return {**history, "train_scores": fitted.train_sample.score, "train_mse": fitted.train_sample.columns["mse"]}
-
-
-def _paths(fitted: Fitted) -> list[str]:
-    return [str(path) for part in fitted.parts.values() for path in part.paths]

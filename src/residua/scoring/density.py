@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from residua.scoring.image_list import chunks_of
 from residua.scoring.scorer import Scorer, ScorerOutput
 from residua.scoring.turned import centre_and_whitening
 
@@ -62,11 +63,11 @@ class DensityScorer(Scorer):
     def fit(self, train: Tensor, held_out: Tensor) -> None:
         """Covariance and neighbours from training images, the scale of each part from held-out ones."""
         self.inner.fit(train, held_out)
-        codes = torch.cat([self.encode(chunk) for chunk in train.split(_CHUNK)])
+        codes = torch.cat([self.encode(chunk) for chunk in chunks_of(train, _CHUNK)])
         self.mean, self.whitening = centre_and_whitening(codes)
         stride = -(-len(codes) // _MOST_CODES)
         self.bank = codes[::stride].clone()
-        parts = torch.cat([self._parts(self.inner(chunk).score, self.encode(chunk)) for chunk in held_out.split(_CHUNK)])
+        parts = torch.cat([self._parts(self.inner(chunk).score, self.encode(chunk)) for chunk in chunks_of(held_out, _CHUNK)])
         self.centre = parts.mean(0)
         self.spread = parts.std(0, correction=0).clamp(min=1e-12)
 

@@ -29,21 +29,27 @@ def prepare_images(prepare: Prepare, images: ImageSet, *, progress: Progress | N
     Where images keep their own proportions, this stretches them to one size; see `prepare_each`.
     """
     prepare = prepare.at_one_size()
+    parts = list(prepared_chunks(prepare, images, progress=progress, keep_float=keep_float))
+    height, width = prepare.size
+    return torch.cat(parts).clone() if parts else torch.zeros(0, images.channels, height, width)
+
+
+def prepared_chunks(
+    prepare: Prepare, images: ImageSet, *, progress: Progress | None = None, keep_float: bool = False
+) -> Iterator[Tensor]:
+    """What `prepare_images` gives, a few hundred images at a time."""
     device = prepare.unit.device
-    parts = []
     done = 0
-    with torch.inference_mode():
-        for batch in images.batches(_READ):
-            for stack in _same_sizes(batch):
+    for batch in images.batches(_READ):
+        for stack in _same_sizes(batch):
+            with torch.inference_mode():
                 prepared = prepare(torch.tensor(stack, device=device)).cpu()
                 if images.dtype == np.uint8 and not keep_float:
                     prepared = (prepared * 255).round().to(torch.uint8)
-                parts.append(prepared)
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(images))
-    height, width = prepare.size
-    return torch.cat(parts).clone() if parts else torch.zeros(0, images.channels, height, width)
+            yield prepared
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(images))
 
 
 def prepare_each(prepare: Prepare, images: ImageSet, *, keep_float: bool = False) -> Images:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from residua.scoring.stored import StoredImages
 from residua.synthesis.crops import mirrored
 
 
@@ -50,11 +53,29 @@ class ImageList:
         return torch.stack([image[:, down][:, :, across] for image, down, across in zip(self.images, rows, columns, strict=True)])
 
 
-Images = Tensor | ImageList
+Images = Tensor | ImageList | StoredImages
+"""Prepared images: a stack in memory, a list of several sizes, or a stack in a file."""
 
 
 def n_pixels(images: Images) -> int:
     """Pixels of an image; of images of several sizes, the mean."""
-    if isinstance(images, Tensor):
-        return images.shape[-2] * images.shape[-1]
+    if not isinstance(images, ImageList):
+        return int(images.shape[-2] * images.shape[-1])
     return round(sum(image.shape[-2] * image.shape[-1] for image in images) / max(1, len(images)))
+
+
+def every(images: Any, stride: int) -> Any:
+    """Each of so many images, of whatever kind they are; of a file nothing is read yet."""
+    if stride <= 1:
+        return images
+    return images.every(stride) if isinstance(images, StoredImages) else images[::stride]
+
+
+def taken(images: Images, rows: NDArray[np.int64]) -> Images:
+    """These rows of images of whatever kind, as that kind."""
+    return images.subset(rows) if isinstance(images, StoredImages) else images[torch.from_numpy(rows)]
+
+
+def chunks_of(images: Any, n: int, *, most: int = 50_000) -> Iterator[Tensor]:
+    """At most `most` of the images, evenly spread, `n` at a time: statistics of 50,000 codes gain nothing by more."""
+    return iter(every(images, -(-len(images) // most)).split(n))

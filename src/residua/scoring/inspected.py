@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from residua.errors import InputError
 from residua.models.skip import STRIDE, SkipNetwork
 from residua.scoring.error_maps import gradient_dissimilarity
-from residua.scoring.image_list import Images
+from residua.scoring.image_list import Images, every
 from residua.scoring.scorer import Scorer, ScorerOutput
 from residua.synthesis import Draws, Family, add_one_defect, smooth, standardise
 from residua.synthesis.smoothing import resized
@@ -25,6 +25,7 @@ _NEIGHBOURHOOD = 3  # features are averaged over so many places a side
 _GRID = 10  # parts are standardised by place, in so many cells a side
 _CHUNK = 8
 _MOST_TRAINING = 300
+_MOST_HELD_OUT = 2000
 _POSITIONS = 100  # feature vectors an image
 _FEWEST_SYNTHETIC = 150
 _FEWEST_PIXELS = 6
@@ -95,6 +96,7 @@ class InspectedScorer(Scorer):
         generator = torch.Generator().manual_seed(0)  # the same defects for every model
         some = train[:: -(-len(train) // _MOST_TRAINING)]
         self._fit_features(some, generator)
+        held_out = every(held_out, -(-len(held_out) // _MOST_HELD_OUT))
         normals = [standardise(chunk).values for chunk in held_out.split(_CHUNK)]
         self._fit_places(normals)
         scores = torch.cat([self._image_scores(self._maps(chunk)[0]) for chunk in normals])

@@ -49,7 +49,10 @@ class Scorer(nn.Module, ABC):
         return self.network.decode(codes).clamp(0, 1)  # type: ignore[operator,union-attr,no-any-return]
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
-        """Learn what the score needs beyond the network, from prepared normal images."""
+        """Learn what the score needs beyond the network, from prepared normal images.
+
+        Both may lie in a file: take slices of them or `chunks_of` them, never all at once.
+        """
 
 
 class ErrorScorer(Scorer):

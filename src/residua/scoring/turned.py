@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from residua.models import JointNetwork
 from residua.scoring import error_maps
+from residua.scoring.image_list import chunks_of
 from residua.scoring.scorer import Scorer, ScorerOutput
 
 Part = Literal["mahalanobis", "mahalanobis_max", "neighbours", "restoration"]
@@ -66,7 +67,7 @@ class TurnedScorer(Scorer):
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
         """Covariances and neighbours from training images, the scale of each part from held-out ones."""
-        chunks = [self._codes(chunk) for chunk in train.split(_CHUNK)]
+        chunks = [self._codes(chunk) for chunk in chunks_of(train, _CHUNK)]
         for name, codes in (
             ("mean", torch.cat([chunk.mean for chunk in chunks], 1)),
             ("most", torch.cat([chunk.most for chunk in chunks], 1)),
@@ -76,7 +77,7 @@ class TurnedScorer(Scorer):
             setattr(self, f"{name}_whitening", torch.stack([whitening for _, whitening in fitted]))
         quarters = torch.cat([chunk.quarters for chunk in chunks])
         self.bank = F.normalize(quarters[:: -(-len(quarters) // _MOST_CODES)], dim=1)
-        parts = torch.cat([self._parts(self._codes(chunk)) for chunk in held_out.split(_CHUNK)])
+        parts = torch.cat([self._parts(self._codes(chunk)) for chunk in chunks_of(held_out, _CHUNK)])
         self.centre = parts.mean(0)
         self.spread = parts.std(0, correction=0).clamp(min=1e-12)
 

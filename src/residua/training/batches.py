@@ -1,4 +1,4 @@
-"""Batches from memory: small data sets stay whole, as uint8, and are shuffled and augmented by the batch."""
+"""Batches of prepared images, in memory or in a file: shuffled and augmented by the batch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ from torch import Generator, Tensor
 
 from residua.recipes.base import Labelled, is_labelled
 from residua.scoring.image_list import ImageList, Images
+from residua.scoring.stored import StoredImages, to_unit
+
+__all__ = [
+    "LabelledBatches",
+    "LabelledImages",
+    "MemoryBatches",
+    "TrainingData",
+    "all_to_unit",
+    "make_batches",
+    "seeded",
+    "to_unit",
+]
 
 
 class MemoryBatches:
@@ -17,8 +29,9 @@ class MemoryBatches:
 
     Images of several sizes are mirrored out to the largest of their batch.
 
-    The order of an epoch follows from the seed and the epoch's number alone, so that a resumed run sees what an
-    uninterrupted one would have seen. A last batch of a single image is dropped (batch norm cannot use it).
+    The order of an epoch is a permutation of all images, wherever they lie, and follows from the seed and the epoch's number
+    alone, so that a resumed run sees what an uninterrupted one would have seen. A last batch of a single image is dropped
+    (batch norm cannot use it).
     """
 
     def __init__(self, images: Images, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None) -> None:
@@ -47,11 +60,11 @@ class MemoryBatches:
 class LabelledImages(NamedTuple):
     """Prepared images with their targets, a row an image; see `Labelled` for what a target is."""
 
-    images: Tensor
+    images: Any
     targets: Tensor
 
     @property
-    def shape(self) -> torch.Size:
+    def shape(self) -> Any:
         """Of the images."""
         return self.images.shape
 
@@ -109,14 +122,10 @@ def make_batches(data: TrainingData, *, batch_size: int, seed: int, shuffle: boo
     return MemoryBatches(data, batch_size=batch_size, seed=seed, shuffle=shuffle, limit=limit)
 
 
-def to_unit(images: Tensor) -> Tensor:
-    """uint8 to float32 in [0, 1], channels last in memory; float images pass."""
-    values = images.float() / 255 if images.dtype == torch.uint8 else images
-    return values.contiguous(memory_format=torch.channels_last)
-
-
 def all_to_unit(images: Images) -> Images:
-    """`to_unit` of a stack, or of each of a list."""
+    """`to_unit` of a stack, of each of a list, or of what is read from a file."""
+    if isinstance(images, StoredImages):
+        return images.as_unit()
     return to_unit(images) if isinstance(images, Tensor) else ImageList([to_unit(image[None])[0] for image in images])
 
 
