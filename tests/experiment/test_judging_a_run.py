@@ -194,10 +194,10 @@ def test_one_image_file_is_of_no_part(finished, tmp_path):
 
 
 def test_scores_of_the_own_source_cover_every_image_and_equal_those_of_evaluate(finished, judged, source, tmp_path):
-    n_anomalous, images = score_run(finished.path, str(source), tmp_path / "scores.csv")
+    done = score_run(finished.path, str(source), tmp_path / "scores.csv")
     rows = rows_of(tmp_path / "scores.csv")
     assert list(rows[0]) == COLUMNS
-    assert len(rows) == len(images) == GOOD + BAD
+    assert len(rows) == done.n_images == GOOD + BAD
     by_path = {row["path"]: row for row in rows}
     for path, score, mse, ssim in zip(
         judged.evidence.paths,
@@ -213,7 +213,7 @@ def test_scores_of_the_own_source_cover_every_image_and_equal_those_of_evaluate(
         assert row["split"] == "test"
     recorded = finished.read_images()
     assert {path: row["split"] for path, row in by_path.items()} == dict(zip(recorded["path"], recorded["part"], strict=True))
-    assert sum(row["anomalous"] == "true" for row in rows) == n_anomalous
+    assert sum(row["anomalous"] == "true" for row in rows) == done.n_anomalous
     assert all((row["anomalous"] == "true") == (float(row["score"]) > float(row["threshold"])) for row in rows)
 
 
@@ -235,10 +235,10 @@ def test_images_without_labels_or_parts_are_scored_with_empty_cells(finished, tm
     for index in range(3):
         add_image(tmp_path / "flat" / f"{index}.png", index)
     (tmp_path / "flat" / "broken.png").write_bytes(b"not an image")
-    _, images = score_run(finished.path, str(tmp_path / "flat"), tmp_path / "scores.csv")
+    done = score_run(finished.path, str(tmp_path / "flat"), tmp_path / "scores.csv")
     rows = rows_of(tmp_path / "scores.csv")
     assert [(row["label"], row["split"]) for row in rows] == [("", "")] * 3
-    assert [bad.path for bad in images.quarantined] == ["broken.png"]
+    assert [bad.path for bad in done.quarantined] == ["broken.png"]
 
 
 def test_maps_are_written_at_each_images_own_size_each_under_its_own_name(finished, tmp_path):
@@ -265,7 +265,7 @@ def test_a_reconstructor_scores_without_threshold(source, tmp_path):
 @pytest.mark.parametrize(("name", "error"), [("scores.txt", InputError), ("file/scores.csv", OutputError)])
 def test_a_place_for_scores_that_cannot_be_is_refused_before_scoring(name, error, finished, source, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("residua.experiment.score.score_set", lambda *_, **__: pytest.fail("scored first"))
+    monkeypatch.setattr("residua.experiment.score.score_piece", lambda *_, **__: pytest.fail("scored first"))
     with pytest.raises(error):
         score_run(finished.path, str(source), tmp_path / name)
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from residua.cli.options import Html, Json, OtherSource, Quiet, Run, Strict
+from residua.cli.options import Html, Json, Memory, OtherSource, Quiet, Run, Strict
 
 
 def evaluate(
-    run: Run, source: OtherSource = None, json: Json = None, html: Html = None, strict: Strict = False, quiet: Quiet = False
+    run: Run,
+    source: OtherSource = None,
+    json: Json = None,
+    html: Html = None,
+    strict: Strict = False,
+    memory: Memory = 2048,
+    quiet: Quiet = False,
 ) -> None:
     """Judge a RUN on its own test part, or on another SOURCE, beside the baselines it has to beat.
 
@@ -20,7 +26,7 @@ def evaluate(
 
     check_targets(json, html)
     with watching(quiet=quiet) as watcher:
-        judged = evaluate_run(run, source, watcher=watcher)
+        judged = evaluate_run(run, source, memory_megabytes=memory, watcher=watcher)
     show(judged.evaluation, judged.evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
     if not quiet and html is None:
         from rich.console import Console

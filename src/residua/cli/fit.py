@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from residua.cli.options import Quiet, Seed, Source, names
+from residua.cli.options import Memory, Quiet, Seed, Source, names
 from residua.errors import InputError
 
 
@@ -193,6 +193,7 @@ def fit(
         str | None, typer.Option(help="Where the threshold lies; see `residua threshold --help`.", show_default=False)
     ] = None,
     seed: Seed = 0,
+    memory: Memory = 2048,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped; repeat its options.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -253,7 +254,7 @@ def fit(
         settings=settings,
     )
     with watching(quiet=quiet) as watcher:
-        run = fit_run(options, out, resume=resume, watcher=watcher)
+        run = fit_run(options, out, resume=resume, memory_megabytes=memory, watcher=watcher)
     if not quiet:
         _print_result(run.path, Console(highlight=False))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Json
+from residua.cli.options import Json, Memory
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +19,7 @@ def info(
     what: Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run, or images.", show_default=False)],
     normal: Annotated[str | None, typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False)] = None,
     json: Json = None,
+    memory: Memory = 2048,
 ) -> None:
     """Say what a RUN is, or what a SOURCE holds: which images can be read, how they are split, what is quarantined and why.
 
@@ -33,17 +34,17 @@ def info(
 
     console = Console(highlight=False)
     is_run = (Path(what) / "run.json").exists()
-    value = _run_summary(Path(what)) if is_run else _source_summary(what, names(normal))
+    value = _run_summary(Path(what)) if is_run else _source_summary(what, names(normal), memory)
     if json is not None:
         emit_json(value, json)
     if not is_stdout(json):
         (_print_run if is_run else _print_source)(value, console)
 
 
-def _source_summary(source: str, normal: tuple[str, ...] | None) -> dict[str, Any]:
+def _source_summary(source: str, normal: tuple[str, ...] | None, memory: float) -> dict[str, Any]:
     from residua.images import load_images
 
-    return load_images(source, normal=normal).summary()
+    return load_images(source, normal=normal, memory_megabytes=memory).summary()
 
 
 def _run_summary(run: Path) -> dict[str, Any]:

@@ -24,6 +24,10 @@ OtherSource = Annotated[
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - for standard output.")]
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML file.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with code 3 if a finding of severity error stands.")]
+Memory = Annotated[
+    float,
+    typer.Option("--memory", metavar="MEGABYTES", min=0, help="Pixels kept in memory; the rest is read as it is used."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")]
 Seed = Annotated[int, typer.Option(help="The same seed, data and machine give the same scores.", min=0)]
 

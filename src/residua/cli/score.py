@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from residua.cli.options import Quiet, Run, Source
+from residua.cli.options import Memory, Quiet, Run, Source
 
 
 def score(
@@ -15,11 +15,17 @@ def score(
     source: Source,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="scores.csv or scores.parquet", show_default=False)],
     maps: Annotated[Path | None, typer.Option("--maps", metavar="DIR", help="Write each image's error map as a PNG.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with scoring that was stopped; repeat its options.")] = False,
+    memory: Memory = 2048,
     quiet: Quiet = False,
 ) -> None:
     """Score every image of SOURCE: one row an image with path, score, threshold, anomalous, mse, mae, ssim.
 
+    The source is read piece by piece, so it may be of any size. Scores are written as they come.
+
     residua score runs/parts new-parts/ --out scores.csv --maps maps/
+
+    residua score runs/parts s3://bucket/line-2/ --out scores.parquet --resume
     """
     from rich.console import Console
 
@@ -28,12 +34,12 @@ def score(
     from residua.images.listing import count
 
     with watching(quiet=quiet) as watcher:
-        n_anomalous, images = score_run(run, source, out, maps=maps, watcher=watcher)
+        done = score_run(run, source, out, maps=maps, resume=resume, memory_megabytes=memory, watcher=watcher)
     if quiet:
         return
     console = Console(highlight=False)
-    console.print(f"{count(len(images), 'image')} scored, {n_anomalous:,} above the threshold: {out}", markup=False)
-    if images.quarantined:
-        console.print(f"{count(len(images.quarantined), 'file')} could not be read, without a row here:", markup=False)
-        for path, reason in images.quarantined[:20]:
+    console.print(f"{count(done.n_images, 'image')} scored, {done.n_anomalous:,} above the threshold: {out}", markup=False)
+    if done.n_quarantined:
+        console.print(f"{count(done.n_quarantined, 'file')} could not be read, without a row here:", markup=False)
+        for path, reason in done.quarantined[:20]:
             console.print(f"  {path}: {reason}", markup=False)

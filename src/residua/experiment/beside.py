@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from residua.baselines import DETECTORS
 from residua.bundle import Bundle, build_graph, build_recipe
 from residua.images import ImageSet
 from residua.models import ImageShape
@@ -18,12 +19,25 @@ MOST_BASELINE_IMAGES = 20_000
 _MOST_UNTRAINED_IMAGES = 1000
 
 
-def baseline_arrays(bundle: Bundle, fitted_on: ImageSet, images: ImageSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Training images (a seeded sample of very many) and judged images, as the network sees them."""
-    fitted_on = sampled(fitted_on, seed_of(bundle))
-    prepare = bundle.graph.prepare
-    train, judged = (prepare_images(prepare, part, keep_float=True) for part in (fitted_on, images))
-    return train.permute(0, 2, 3, 1).numpy(), judged.permute(0, 2, 3, 1).numpy()
+def as_seen(bundle: Bundle, images: ImageSet) -> NDArray[np.float32]:
+    """Images as the network sees them, float32 (n, height, width, channels)."""
+    return prepare_images(bundle.graph.prepare, images, keep_float=True).permute(0, 2, 3, 1).numpy()
+
+
+def training_arrays(bundle: Bundle, fitted_on: ImageSet) -> NDArray[np.float32]:
+    """Training images, a seeded sample of very many, as the network sees them."""
+    return as_seen(bundle, sampled(fitted_on, seed_of(bundle)))
+
+
+def baseline_scores(bundle: Bundle, fitted_on: ImageSet, images: ImageSet) -> dict[str, NDArray[Any]]:
+    """Every detecting baseline's scores of `images`, 20,000 images at a time: a million as floats would be 3 GB and more."""
+    train, seed, latent = training_arrays(bundle, fitted_on), seed_of(bundle), latent_of(bundle)
+    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in DETECTORS}
+    for start in range(0, len(images), MOST_BASELINE_IMAGES):
+        seen = as_seen(bundle, images[start : start + MOST_BASELINE_IMAGES])
+        for name, detect in DETECTORS.items():
+            parts[name].append(detect(train, seen, latent=latent, seed=seed))
+    return {name: np.concatenate(own) for name, own in parts.items()}
 
 
 def sampled(fitted_on: ImageSet, seed: int) -> ImageSet:

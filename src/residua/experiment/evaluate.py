@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import residua
-from residua.baselines import DETECTORS, RECONSTRUCTORS
+from residua.baselines import RECONSTRUCTORS
 from residua.bundle import Bundle, load_bundle
 from residua.errors import InputError
 from residua.estimators.fitting import anomalies_of, choose_operating_point, score_set
@@ -18,8 +18,8 @@ from residua.evaluation import Evidence, evaluate_detection
 from residua.evaluation.evidence import ThresholdFrom
 from residua.evaluation.reconstruction import baseline_errors, judge_reconstruction
 from residua.experiment.again import fit_command
-from residua.experiment.beside import MOST_BASELINE_IMAGES, baseline_arrays, latent_of, seed_of, untrained_graph
-from residua.experiment.fit import Watcher
+from residua.experiment.beside import MOST_BASELINE_IMAGES, baseline_scores, latent_of, seed_of, training_arrays, untrained_graph
+from residua.experiment.fit import MEMORY_MEGABYTES, Watcher
 from residua.experiment.gallery import choose_images, make_gallery, make_thumbnails
 from residua.experiment.judge_classes import judge_classes
 from residua.experiment.parts import JudgedImages, other_images, own_test_images
@@ -40,7 +40,13 @@ class Judged:
     evidence: Evidence
 
 
-def evaluate_run(run: str | Path, source: str | None = None, *, watcher: Watcher | None = None) -> Judged:
+def evaluate_run(
+    run: str | Path,
+    source: str | None = None,
+    *,
+    memory_megabytes: float = MEMORY_MEGABYTES,
+    watcher: Watcher | None = None,
+) -> Judged:
     """Judge the model of `run` on its own test part, or on another source; the run keeps the latest judgement of its own.
 
     Returns
@@ -52,9 +58,9 @@ def evaluate_run(run: str | Path, source: str | None = None, *, watcher: Watcher
     folder = RunFolder(Path(run))
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     judged = (
-        own_test_images(folder, state, bundle.config, watcher)
+        own_test_images(folder, state, bundle.config, watcher, memory_megabytes)
         if source is None
-        else other_images(folder, state, bundle.config, source, watcher)
+        else other_images(folder, state, bundle.config, source, watcher, memory_megabytes)
     )
     judges = {"detect": _judge_detection, "classify": _judge_classification, "reconstruct": _judge_reconstruction}
     result = judges[bundle.config.job](folder, state, bundle, judged)
@@ -167,9 +173,7 @@ def _result(  # noqa: PLR0917
 
 def _detection_baselines(bundle: Bundle, judged: JudgedImages) -> dict[str, NDArray[Any]]:
     assert judged.fitted_on is not None
-    train, images = baseline_arrays(bundle, judged.fitted_on, judged.images)
-    seed, latent = seed_of(bundle), latent_of(bundle)
-    scores = {name: detect(train, images, latent=latent, seed=seed) for name, detect in DETECTORS.items()}
+    scores = baseline_scores(bundle, judged.fitted_on, judged.images)
     graph = untrained_graph(bundle, judged.fitted_on)
     return {"untrained": score_images(graph, judged.images, batch_size=bundle.config.batch_size).score, **scores}
 
@@ -179,7 +183,7 @@ def _reconstruction_baselines(
 ) -> dict[str, NDArray[np.float64]]:
     """Each baseline's error of each image, under names like ``pca/mse``."""
     assert judged.fitted_on is not None
-    train, _ = baseline_arrays(bundle, judged.fitted_on, judged.images)
+    train = training_arrays(bundle, judged.fitted_on)
     seed, latent = seed_of(bundle), latent_of(bundle)
     made = {name: rebuild(train, prepared, latent=latent, seed=seed) for name, rebuild in RECONSTRUCTORS.items()}
     graph = untrained_graph(bundle, judged.fitted_on)
@@ -208,7 +212,7 @@ def _threshold_from(bundle: Bundle) -> ThresholdFrom:
 
 def _provenance(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> dict[str, Any]:
     config, training = bundle.config, bundle.config.training
-    recorded = folder.read_images()
+    recorded = folder.read_images("part")
     parts = {part: int((recorded["part"] == part).sum()) for part in ("train", "validation", "calibration", "test", "left out")}
     resized = next((note for note in state.notes if note.startswith("images ")), None)
     return {

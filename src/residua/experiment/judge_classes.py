@@ -16,7 +16,7 @@ from residua.estimators.targets import index_targets
 from residua.evaluation import evaluate_classification
 from residua.evaluation.mistakes import show_mistakes
 from residua.evaluation.reconstruction import baseline_errors, judge_reconstruction
-from residua.experiment.beside import baseline_arrays, latent_of, sampled, seed_of
+from residua.experiment.beside import latent_of, sampled, seed_of, training_arrays
 from residua.experiment.classes import label_values
 from residua.experiment.parts import JudgedImages
 from residua.experiment.run_folder import RunState
@@ -130,7 +130,7 @@ def _baselines(
 def _reconstructions(bundle: Bundle, judged: JudgedImages, prepared: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
     """Each reconstructing baseline's error of each image, under names like ``pca/mse``."""
     assert judged.fitted_on is not None
-    train, _ = baseline_arrays(bundle, judged.fitted_on, judged.images[:0])
+    train = training_arrays(bundle, judged.fitted_on)
     made = {
         name: np.clip(rebuild(train, prepared, latent=latent_of(bundle), seed=seed_of(bundle)), 0, 1)
         for name, rebuild in RECONSTRUCTORS.items()

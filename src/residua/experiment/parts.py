@@ -13,7 +13,8 @@ from residua import diagnostics
 from residua.bundle import BundleConfig
 from residua.errors import SourceError
 from residua.exhibits import MOST_GROUPS, Exhibit, Group, Picture
-from residua.experiment.fit import Watcher, load_source
+from residua.experiment.fit import MEMORY_MEGABYTES, Watcher, load_source
+from residua.experiment.recorded import PartLookup
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.images import ImageSet, load_images
 from residua.images.copies import Leaks, exact_leaks, find_copies, leaks_of
@@ -38,12 +39,14 @@ class JudgedImages:
     leak_pictures: Exhibit | None = None
 
 
-def own_test_images(run: RunFolder, state: RunState, config: BundleConfig, watcher: Watcher) -> JudgedImages:
+def own_test_images(
+    run: RunFolder, state: RunState, config: BundleConfig, watcher: Watcher, memory_megabytes: float = MEMORY_MEGABYTES
+) -> JudgedImages:
     """The test part that `fit` drew, found by path; a source that has changed since is a finding."""
-    source = load_source(state, watcher)
-    recorded = run.read_images()
-    part_of = dict(zip(recorded["path"], recorded["part"], strict=True))
-    parts = np.array([part_of.get(path, "new") for path in source.paths], dtype=object)
+    source = load_source(state, watcher, memory_megabytes)
+    recorded = run.read_images("path", "part")
+    parts = recorded_parts(recorded, source)
+    parts[parts == None] = "new"  # noqa: E711  element by element
     test = source[np.flatnonzero(parts == "test")]
     if len(test) == 0:
         raise SourceError(f"{state.options.source}: there must be test images. Got none. Name a SOURCE to evaluate on.")
@@ -51,36 +54,53 @@ def own_test_images(run: RunFolder, state: RunState, config: BundleConfig, watch
     changed = diagnostics.find_source_changed(
         config.fingerprints.get("test"), test.fingerprint, n_missing=n_recorded - len(test), n_new=int((parts == "new").sum())
     )
-    in_train = np.isin(parts.astype(str), _FITTED)
+    in_train = _is_fitted(parts)
     judged = _judged(run, test, "test", source[np.flatnonzero(in_train)], changed, watcher)
     torn = _torn_groups(source, np.where(in_train, "train", parts))
     return judged if torn is None else replace(judged, findings=(*judged.findings, torn))
 
 
 def _torn_groups(source: ImageSet, parts: NDArray[Any]) -> Finding | None:
-    used = np.isin(parts.astype(str), PARTS)
+    used = (parts == PARTS[0]) | (parts == PARTS[1]) | (parts == PARTS[2])
     return None if source.groups is None else diagnostics.find_torn_groups(source.groups[used], parts[used])
 
 
-def other_images(run: RunFolder, state: RunState, config: BundleConfig, source: str, watcher: Watcher) -> JudgedImages:
+def other_images(  # noqa: PLR0917  the run and what to judge
+    run: RunFolder,
+    state: RunState,
+    config: BundleConfig,
+    source: str,
+    watcher: Watcher,
+    memory_megabytes: float = MEMORY_MEGABYTES,
+) -> JudgedImages:
     """The test part of another source that names its parts, or all of one that does not."""
-    images = load_other(state, config, source, watcher)
+    images = load_other(state, config, source, watcher, memory_megabytes)
     part = "test" if has_own_parts(images) and len(images.test) else "all"
     judged = images.test if part == "test" else images
     try:
-        own = load_source(state)
-        recorded = run.read_images()
-        fitted_paths = recorded["path"][np.isin(recorded["part"].astype(str), _FITTED)]
-        fitted_on = own[np.flatnonzero(np.isin(own.paths.astype(str), fitted_paths.astype(str)))]
+        own = load_source(state, memory_megabytes=memory_megabytes)
+        fitted_on = own[np.flatnonzero(_is_fitted(recorded_parts(run.read_images("path", "part"), own)))]
     except SourceError:
         watcher.note("the source the model was fitted on is gone, so there are no baselines beside it")
         fitted_on = None
     return _judged(run, judged, part, fitted_on, None, watcher)
 
 
-def load_other(state: RunState, config: BundleConfig, source: str, watcher: Watcher) -> ImageSet:
+def recorded_parts(recorded: dict[str, NDArray[Any]], images: ImageSet) -> NDArray[Any]:
+    """The part that each image had when the model was fitted, None where it is new; object array."""
+    return PartLookup.of(recorded["path"], recorded["part"]).find(images.paths, len(images))
+
+
+def _is_fitted(parts: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray((parts == _FITTED[0]) | (parts == _FITTED[1]))
+
+
+def load_other(
+    state: RunState, config: BundleConfig, source: str, watcher: Watcher, memory_megabytes: float = MEMORY_MEGABYTES
+) -> ImageSet:
     """Another source's images. Normal is what it is to the model, whatever the source suggests; labels may be missing."""
-    images = load_images(source, seed=state.options.settings.seed, progress=watcher.on_read)
+    seed = state.options.settings.seed
+    images = load_images(source, seed=seed, memory_megabytes=memory_megabytes, progress=watcher.on_read)
     if images.labels is None:
         return images
     if config.normal is not None:
@@ -112,8 +132,8 @@ def _judged(  # noqa: PLR0917
         copies = find_copies(both, progress=watcher.on_read)
         leaks, rows = leaks_of(copies, seen, np.concatenate([one.paths for one in both]))
         return JudgedImages(images, part, fitted_on, findings, leaks, leak_pictures(leaks, rows, fitted_on, images))
-    recorded = run.read_images()
-    seen_hashes = recorded["pixels"][np.isin(recorded["part"].astype(str), _FITTED)]
+    recorded = run.read_images("part", "pixels")
+    seen_hashes = recorded["pixels"][_is_fitted(recorded["part"])]
     leaks = exact_leaks(seen_hashes, images.pixel_hashes, images.paths)
     return JudgedImages(images, part, fitted_on if fitted_on is not None and len(fitted_on) else None, findings, leaks)
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from residua.errors import BundleError, OutputError
 from residua.files import atomic_write, ensure_folder, write_json
 from residua.images import ImageSet
+from residua.images.columns import TextColumn, shared
 from residua.records import Job
 from residua.scoring.prepare import Aspect
 from residua.training.fit import TrainingPlan
@@ -24,6 +25,7 @@ from residua.training.settings import TrainingSettings
 
 _FORMAT, _FORMAT_VERSION = "residua-run", 1
 _COLUMNS = ("path", "label", "part", "sha256", "pixels")
+_FEW = frozenset({"label", "part"})
 
 
 class RunOptions(BaseModel):
@@ -182,18 +184,30 @@ class RunFolder:
                 ):
                     writer.writerow((path, "" if label is None else label, part, sha256, pixels))
 
-    def read_images(self) -> dict[str, NDArray[Any]]:
-        """The columns of `images.csv`, object arrays by name."""
+    def read_images(self, *names: str) -> dict[str, NDArray[Any]]:
+        """The columns of `images.csv` by name, or some of them: paths and hashes as `texts`, labels and parts as objects."""
+        wanted = names or _COLUMNS
+        columns: dict[str, TextColumn] = {name: TextColumn() for name in wanted}
         try:
             with open(self.images, encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
+                rows = csv.DictReader(file)
+                if set(rows.fieldnames or _COLUMNS) != set(_COLUMNS):
+                    got = ", ".join(map(str, rows.fieldnames or ()))
+                    raise BundleError(f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {got}. Train again.")
+                for row in rows:
+                    for name, column in columns.items():
+                        column.append(row[name] or "")
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise BundleError(f"{self.images}: must be readable. Got: {error}. Train again.") from error
-        if rows and set(rows[0]) != set(_COLUMNS):
-            raise BundleError(
-                f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {', '.join(map(str, rows[0]))}. Train again."
-            )
-        return {name: np.array([row[name] for row in rows], dtype=object) for name in _COLUMNS}
+        return {name: shared(column.array()) if name in _FEW else column.array() for name, column in columns.items()}
+
+    def bundle_checksum(self) -> str:
+        """The checksum in the bundle's JSON: another model or another threshold, another checksum."""
+        path = self.bundle / "bundle.json"
+        try:
+            return str(json.loads(path.read_text("utf-8"))["checksum"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BundleError(f"{path}: must be whole. Got: {error}. Train again.") from error
 
     def write_training(self, columns: dict[str, NDArray[Any]]) -> None:
         """Write the history and the scores of training images."""

@@ -1,138 +1,175 @@
-"""`residua score`: a row an image, for every image of a source."""
+"""`residua score`: a row an image, for every image of a source, however many there are."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua.bundle import Bundle, load_bundle
-from residua.errors import InputError, MissingExtraError
+from residua.errors import SourceError
 from residua.estimators.fitting import score_set
-from residua.experiment.fit import Watcher, load_source
-from residua.experiment.parts import has_own_parts, is_own_source
+from residua.experiment.fit import MEMORY_MEGABYTES, Watcher, load_source
+from residua.experiment.parts import is_own_source
+from residua.experiment.pieces import Task, check_first, score_piece
+from residua.experiment.recorded import PartLookup
 from residua.experiment.run_folder import RunFolder, RunState
+from residua.experiment.score_parts import ScoreParts, ScoreSummary, describe_pieces, encode, note_of
 from residua.files import atomic_write, ensure_folder
 from residua.images import ImageSet, load_images
+from residua.images.listing import Options
+from residua.images.shards import Shards
+from residua.images.sources import list_shards
 from residua.report.pictures import heat_map
-from residua.scoring.engine import Scores
+from residua.scoring.engine import GraphEngine
 
 _CHUNK = 512
 _SAMPLED_FOR_SCALE = 64
 _SCALE_QUANTILE = 0.999
 
+Workers = Callable[["ScoreJob"], None]
+"""Scores all pieces of a job that are not done, by whatever means."""
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """All that scoring a source takes; what is done of it lies in `parts`."""
+
+    bundle: Bundle
+    shards: Shards
+    task: Task
+    parts: ScoreParts
+    watcher: Watcher
+
+    def open_pieces(self) -> Iterator[tuple[int, int, int]]:
+        """Number, images done and parts done of each piece that is not finished."""
+        for number in range(len(self.shards.pieces)):
+            seen, n_parts, done = self.parts.state_of(number)
+            if not done:
+                yield number, seen, n_parts
+
+    def tell(self, n_done: int, n_pieces_done: int) -> None:
+        """Progress; the number of images is an estimate where shards have not been opened yet."""
+        if self.watcher.on_read is not None:
+            n_pieces = len(self.shards.pieces)
+            total = self.shards.n_images or round(n_done * n_pieces / max(1, n_pieces_done))
+            self.watcher.on_read(n_done, max(total, n_done + (n_pieces_done < n_pieces)))
+
 
 def score_run(
-    run: str | Path, source: str, out: str | Path, *, maps: str | Path | None = None, watcher: Watcher | None = None
-) -> tuple[int, ImageSet]:
+    run: str | Path,
+    source: str,
+    out: str | Path,
+    *,
+    maps: str | Path | None = None,
+    resume: bool = False,
+    memory_megabytes: float = MEMORY_MEGABYTES,
+    watcher: Watcher | None = None,
+    workers: Workers | None = None,
+) -> ScoreSummary:
     """Score every image of `source` and write ``path, label, split, score, threshold, anomalous, mse, mae, ssim``.
 
     A classifier also writes ``predicted`` and a column ``p[CLASS]`` with the probability of each class; its score is how unsure
     it is.
 
-    ``out`` ends in ``.csv`` or ``.parquet``. With `maps`, each image's error map is written there as a PNG at the image's
-    own resolution, all on one colour scale.
+    ``out`` ends in ``.csv`` or ``.parquet``. The source is read piece by piece and its images are let go once they are scored,
+    so memory does not grow with their number. With `resume`, scoring that was stopped goes on; the file is the same. With
+    `maps`, each image's error map is written there as a PNG at the image's own resolution, all on one colour scale; for
+    those the source is read again, keeping up to `memory_megabytes` of pixels.
 
     Returns
     -------
-    n_anomalous, images
-        How many images lie above the threshold, and the images (their ``quarantined`` files have no row).
+    ScoreSummary
+        How many images have a row, lie above the threshold, could not be read.
     """
     watcher = watcher or Watcher()
-    out = Path(out)
-    write = _writer(out)
-    ensure_folder(out.parent, where="score")
+    parts = ScoreParts(Path(out))
     folder = RunFolder(Path(run))
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
-    images, splits = _load(folder, state, source, watcher)
-    scores = score_set(bundle, images, progress=watcher.on_read)
-    threshold = bundle.config.operating_point.threshold if bundle.config.operating_point else None
-    write(out, {**_columns(images, splits, scores, threshold), **_classes(bundle, scores)})
+    with parts.locked():
+        job = _begin(folder, state, bundle, source, parts, watcher, resume=resume)
+        (workers or _score_here)(job)
+        n_pieces = len(job.shards.pieces)
+        summary = parts.summary(n_pieces)
+        summary.add_listed(job.shards.quarantined)
+        if not summary.n_images:
+            parts.discard()
+            raise SourceError(_nothing_readable(source, summary))
+        parts.finish(n_pieces, job.task)
     if maps is not None:
-        _write_maps(bundle, images, scores, ensure_folder(maps, where="score --maps"), watcher)
-    return int(scores.anomalous.sum()), images
+        images = _load(state, source, memory_megabytes, watcher)
+        _write_maps(bundle, images, _read_scores(parts.out), ensure_folder(maps, where="score --maps"), watcher)
+    return summary
 
 
-def _load(folder: RunFolder, state: RunState, source: str, watcher: Watcher) -> tuple[ImageSet, list[str | None]]:
-    """The images, and each one's part: recorded in the run's own source, else the source's own, None if it has none."""
+def _begin(  # noqa: PLR0917  a private step of one function, given what that function has
+    folder: RunFolder, state: RunState, bundle: Bundle, source: str, parts: ScoreParts, watcher: Watcher, *, resume: bool
+) -> ScoreJob:
+    own = is_own_source(state, source)
+    options = Options()
+    shards = list_shards(state.located_source() if own else source, options)
+    lookup = None
+    if own:
+        recorded = folder.read_images("path", "part")
+        lookup = PartLookup.of(recorded["path"], recorded["part"])
+    point = bundle.config.operating_point
+    classes = bundle.config.classes
+    task = Task(
+        bundle.config.channels,
+        None if point is None else point.threshold,
+        options,
+        lookup,
+        classes=None if classes is None else tuple(map(str, classes)),
+        multilabel=bundle.config.multilabel,
+    )
+    if len(shards.pieces):
+        check_first(task, shards.pieces[0])
+    parts.begin({"source": source, "model": folder.bundle_checksum(), **describe_pieces(shards)}, resume=resume)
+    return ScoreJob(bundle, shards, task, parts, watcher)
+
+
+def _score_here(job: ScoreJob) -> None:
+    config = job.bundle.config
+    engine = GraphEngine(job.bundle.graph, config.channels, config.batch_size)
+    n_done = 0
+    for number, seen, n_parts in job.open_pieces():
+        n_done += seen
+        for further, part in enumerate(score_piece(engine, job.task, job.shards.pieces[number], start=seen)):
+            job.parts.write(number, n_parts + further, encode(part, job.parts.out.suffix), note_of(part))
+            n_done += part.n_seen
+            job.tell(n_done, number + part.is_last)
+
+
+def _nothing_readable(source: str, summary: ScoreSummary) -> str:
+    first = summary.quarantined[0] if summary.quarantined else None
+    got = "none" if first is None else f"{summary.n_quarantined:,} that cannot be read ({first.path}: {first.reason})"
+    return f"{source}: a source must hold at least one image that decodes. Got {got}. Name a folder or file with images."
+
+
+def _load(state: RunState, source: str, memory_megabytes: float, watcher: Watcher) -> ImageSet:
     if is_own_source(state, source):
-        images, recorded = load_source(state, watcher), folder.read_images()
-        part_of = dict(zip(recorded["path"], recorded["part"], strict=True))
-        return images, [part_of.get(path) for path in images.paths]
+        return load_source(state, watcher, memory_megabytes)
     # New images may carry other labels or none: what is normal is the model's business, so it is not asked of them.
-    images = load_images(source, seed=state.options.settings.seed, progress=watcher.on_read)
-    return images, images.splits.tolist() if has_own_parts(images) else [None] * len(images)
+    seed = state.options.settings.seed
+    return load_images(source, seed=seed, memory_megabytes=memory_megabytes, progress=watcher.on_read)
 
 
-def _columns(images: ImageSet, splits: list[str | None], scores: Scores, threshold: float | None) -> dict[str, Any]:
-    n = len(images)
-    return {
-        "path": images.paths.tolist(),
-        "label": images.labels.tolist() if images.labels is not None else [None] * n,
-        "split": splits,
-        "score": scores.score,
-        "threshold": [threshold] * n,
-        "anomalous": scores.anomalous.tolist() if threshold is not None else [None] * n,
-        **scores.columns,
-    }
-
-
-def _classes(bundle: Bundle, scores: Scores) -> dict[str, Any]:
-    """What a classifier says of each image; nothing of other models. Several labels at once are joined by a bar."""
-    probabilities = scores.probabilities
-    if probabilities is None:
-        return {}
-    names = [str(name) for name in bundle.config.classes or ()]
-    if bundle.config.multilabel:
-        predicted = [
-            "|".join(name for name, holds in zip(names, row, strict=True) if holds) for row in (probabilities > 0.5).tolist()
-        ]
-    else:
-        predicted = [names[column] for column in probabilities.argmax(axis=1).tolist()]
-    return {"predicted": predicted, **{f"p[{name}]": probabilities[:, column] for column, name in enumerate(names)}}
-
-
-def _writer(out: Path) -> Callable[[Path, dict[str, Any]], None]:
-    if out.suffix == ".csv":
-        return _write_csv
+def _read_scores(out: Path) -> NDArray[np.float32]:
+    """The column of scores of a file just written, in the order of the images."""
     if out.suffix == ".parquet":
-        try:
-            import pyarrow  # noqa: F401  asked before the work begins
-        except ModuleNotFoundError:
-            raise MissingExtraError("pyarrow", "tables", "score --out *.parquet") from None
-        return _write_parquet
-    raise InputError(f"score: --out must end in .csv or .parquet. Got {out.name!r}. Name such a file.")
+        import pyarrow.parquet as pq
+
+        return np.asarray(pq.read_table(out, columns=["score"])["score"], np.float32)
+    import csv
+
+    with open(out, encoding="utf-8", newline="") as file:
+        return np.array([row["score"] for row in csv.DictReader(file)], np.float32)
 
 
-def _write_csv(out: Path, columns: dict[str, Any]) -> None:
-    with atomic_write(out, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for row in zip(*(_texts(column) for column in columns.values()), strict=True):
-            writer.writerow(row)
-
-
-def _texts(column: Any) -> list[str]:
-    """Numbers in the shortest form that reads back as the same float32; booleans as true and false; None as nothing."""
-    return ["" if value is None else str(value).lower() if isinstance(value, bool) else str(value) for value in column]
-
-
-def _write_parquet(out: Path, columns: dict[str, Any]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    labels = columns["label"]
-    if len({type(label) for label in labels if label is not None}) > 1:
-        labels = [None if label is None else str(label) for label in labels]
-    with atomic_write(out) as file:
-        pq.write_table(pa.table({**columns, "label": labels}), file)
-
-
-def _write_maps(bundle: Bundle, images: ImageSet, scores: Scores, folder: Path, watcher: Watcher) -> None:
+def _write_maps(bundle: Bundle, images: ImageSet, scores: NDArray[np.float32], folder: Path, watcher: Watcher) -> None:
     from PIL import Image
 
     ceiling = _common_scale(bundle, images, scores)
@@ -148,9 +185,9 @@ def _write_maps(bundle: Bundle, images: ImageSet, scores: Scores, folder: Path, 
             watcher.on_read(min(start + _CHUNK, len(images)), len(images))
 
 
-def _common_scale(bundle: Bundle, images: ImageSet, scores: Scores) -> float:
+def _common_scale(bundle: Bundle, images: ImageSet, scores: NDArray[np.float32]) -> float:
     """The error that gets the brightest colour: high, but not the one wildest pixel's."""
-    most = images[np.sort(np.argsort(-scores.score, kind="stable")[:_SAMPLED_FOR_SCALE])]
+    most = images[np.sort(np.argsort(-scores, kind="stable")[:_SAMPLED_FOR_SCALE])]
     maps: list[NDArray[np.float32]] = score_set(bundle, most, maps=True).maps or []
     return float(np.quantile(np.concatenate([one.ravel() for one in maps]), _SCALE_QUANTILE)) if maps else 1.0
 

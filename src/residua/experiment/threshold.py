@@ -10,7 +10,7 @@ from residua.bundle import BundleConfig, load_bundle, save_operating_point
 from residua.errors import InputError, LabelError
 from residua.estimators.fitting import anomalies_of, choose_operating_point, score_set
 from residua.experiment.fit import Watcher, load_source
-from residua.experiment.parts import has_own_parts, is_own_source, load_other
+from residua.experiment.parts import has_own_parts, is_own_source, load_other, recorded_parts
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.images import ImageSet
 from residua.records import OperatingPoint
@@ -41,9 +41,8 @@ def change_threshold(
 
 def _calibration_images(folder: RunFolder, state: RunState, config: BundleConfig, source: str, watcher: Watcher) -> ImageSet:
     if is_own_source(state, source):
-        images, recorded = load_source(state, watcher), folder.read_images()
-        paths = recorded["path"][recorded["part"] == "calibration"]
-        return images[np.flatnonzero(np.isin(images.paths.astype(str), paths.astype(str)))]
+        images = load_source(state, watcher)
+        return images[np.flatnonzero(recorded_parts(folder.read_images("path", "part"), images) == "calibration")]
     images = load_other(state, config, source, watcher)
     several = images.labels is not None and len({str(label) for label in images.labels if label is not None}) > 1
     if several and images.normal is None:
