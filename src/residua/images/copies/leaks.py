@@ -96,6 +96,6 @@ def exact_leaks(seen_hashes: NDArray[Any], hashes: NDArray[Any], paths: NDArray[
     >>> exact_leaks(np.array(["a1", "b2"], object), np.array(["b2", "c3"], object), np.array(["x", "y"], object)).tally
     {'exact': 1}
     """
-    is_seen = np.isin(hashes.astype(str), seen_hashes.astype(str))
+    is_seen = np.isin(hashes.astype("S32"), seen_hashes.astype("S32"))
     kinds = strings("exact" if one else None for one in is_seen.tolist())
     return Leaks(kinds, paths, strings("a training image" if one else None for one in is_seen.tolist()), is_thorough=False)
