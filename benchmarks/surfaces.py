@@ -136,7 +136,8 @@ def latency(bundle: Bundle, options: argparse.Namespace) -> dict[str, Any]:
 
 def whole(protocol: str, options: argparse.Namespace) -> dict[str, Any]:
     bundle, seconds = fit(make_recipe("inspect"), protocol, None, options)
-    return seconds | judge(bundle, protocol, options) | each_part(bundle, protocol, options) | latency(bundle, options)
+    parts = each_part(bundle, protocol, options) if protocol == "final" else {}
+    return seconds | judge(bundle, protocol, options) | parts | latency(bundle, options)
 
 
 def each_part(bundle: Bundle, protocol: str, options: argparse.Namespace) -> dict[str, Any]:

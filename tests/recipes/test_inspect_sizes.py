@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from residua import OneClassDetector
 from residua.images import ImageSet
@@ -48,6 +49,29 @@ def test_a_score_does_not_depend_on_the_other_images_and_survives_saving(trained
 def test_extreme_proportions_are_scored(trained):
     thin = ImageSet.from_arrays([np.full((4, 900, 1), 90, np.uint8), np.full((900, 3, 1), 90, np.uint8)])
     assert np.isfinite(trained.anomaly_scores(thin)).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_traced_graph_takes_images_of_any_size(trained):
+    """What an export is made from: nothing that depends on the size may be frozen in it."""
+
+    class Traced(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.graph = trained.bundle_.graph
+
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            scored = self.graph(images)
+            return scored.score, scored.error_map
+
+    given = [torch.from_numpy(image)[None] for image in mixed(3, 5)]
+    with torch.no_grad():
+        graph = trained.bundle_.graph
+        traced = torch.jit.trace(Traced().eval(), given[0], check_trace=False)
+        for images in given:
+            score, error_map = traced(images)
+            assert torch.allclose(score, graph(images).score, atol=1e-4)
+            assert torch.allclose(error_map, graph(images).error_map, atol=1e-3)
 
 
 def test_the_worst_of_several_sizes_are_trimmed():

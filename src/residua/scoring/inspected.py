@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor
@@ -127,7 +127,7 @@ class InspectedScorer(Scorer):
     def _image_scores(self, maps: Tensor) -> Tensor:
         """Mean of each part's highest pixels, (batch, n_parts)."""
         values = maps.flatten(2)
-        numbers = [max(1, round(_TOP[part] * values.shape[2])) for part in self.parts]
+        numbers = [_so_many(_TOP[part], values.shape[2]) for part in self.parts]
         highest = [values[:, row].topk(number, dim=1).values.mean(1) for row, number in enumerate(numbers)]
         return torch.stack(highest, dim=1)
 
@@ -192,6 +192,13 @@ def _look(images: Tensor, values: Tensor) -> Tensor:
     spread = images.var((1, 2, 3), correction=0).sqrt().clamp(min=1e-4)
     fine, coarse = (_strength(part).log() for part in (values - smooth(values, _FINE), smooth(values, _COARSE)))
     return torch.stack([images.mean((1, 2, 3)), spread.log(), fine, coarse], dim=1)
+
+
+def _so_many(share: float, n_pixels: Any) -> Any:
+    """A share of the pixels, at least one; a tensor where `n_pixels` is one, as it is while a graph is traced."""
+    if isinstance(n_pixels, Tensor):
+        return (n_pixels * share + 0.5).long().clamp(min=1)
+    return max(1, int(n_pixels * share + 0.5))
 
 
 def _averaged(features: Tensor) -> Tensor:

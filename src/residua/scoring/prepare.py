@@ -7,7 +7,7 @@ the same weights in `residua.images.resize`; a test ties the two.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -66,11 +66,12 @@ class Prepare(nn.Module):
         columns = resize_weights(width, target[1], horizontal)
         return rows @ values @ columns.T
 
-    def target(self, height: int, width: int) -> tuple[int, int]:
+    def target(self, height: Any, width: Any) -> tuple[int, int]:
         """(height, width) that an image of this size is resized to."""
         if self.aspect != "area":
             return self.size
-        scale = (self.size[0] * self.size[1] / (height * width)) ** 0.5
+        area = height.double() * width if isinstance(height, Tensor) else height * width  # traced sizes are tensors
+        scale = (self.size[0] * self.size[1] / area) ** 0.5
         return _rounded(height * scale), _rounded(width * scale)
 
     def at_one_size(self) -> Prepare:
@@ -94,6 +95,8 @@ class Prepare(nn.Module):
         return vertical, horizontal
 
 
-def _rounded(side: float) -> int:
-    """The nearest multiple of the stride, at least one; sides may be symbols of a graph that is being exported."""
-    return torch.sym_max(1, torch.sym_int(side / _STRIDE + 0.5)) * _STRIDE  # type: ignore[no-any-return]
+def _rounded(side: Any) -> Any:
+    """The nearest multiple of the stride, at least one; sides may be symbols of a graph that is exported, or traced tensors."""
+    if isinstance(side, Tensor):
+        return (side / _STRIDE + 0.5).long().clamp(min=1) * _STRIDE
+    return torch.sym_max(1, torch.sym_int(side / _STRIDE + 0.5)) * _STRIDE
