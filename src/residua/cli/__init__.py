@@ -22,6 +22,7 @@ from residua.cli.report import report
 from residua.cli.score import score
 from residua.cli.serve import serve
 from residua.cli.threshold import threshold
+from residua.cli.verify import verify
 from residua.errors import GateError, InputError, MissingExtraError, OutputError, ResiduaError
 
 app = typer.Typer(
@@ -36,7 +37,9 @@ _USER_ERRORS = (InputError, OutputError, MissingExtraError)
 _TRAINING_PACKAGES = ("torch", "lightning", "safetensors", "filelock")
 _OURS, _USERS, _GATE, _INTERRUPTED = 1, 2, 3, 130
 
-for _command in (demo, fit, evaluate, score, threshold, report, info, recipes, benchmark, compare, probe, judge, plan, serve):
+for _command in (
+    demo, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare, probe, judge, plan, serve,
+):  # fmt: skip
     app.command()(_command)
 
 

@@ -24,7 +24,7 @@ from residua.report.payload import report_payload
 _PICTURE_BUDGET = 3_000_000
 _EXHIBIT_BUDGET = 1_200_000
 _THUMBNAIL_BUDGET = 3_200_000
-_SCRIPTS = ("d3.min.js", "plot.umd.min.js", "strips.js", "report.js")
+PAGE_SCRIPTS = ("d3.min.js", "plot.umd.min.js", "strips.js", "report.js")
 
 Job = tuple[Evaluation, Evidence]
 
@@ -74,9 +74,9 @@ def write_html(path: str | Path, title: str, jobs: Sequence[Job], *, subtitle: s
 def page(title: str, jobs: Sequence[Job], *, subtitle: str | None = None) -> str:
     """The whole page as text."""
     keys = [f"job{number}" for number in range(len(jobs))]
-    body = join(_tabs(keys, jobs), (_job(key, *job, len(jobs)) for key, job in zip(keys, jobs, strict=True)))
+    body = join(_tabs(keys, jobs), (job_html(key, *job, len(jobs)) for key, job in zip(keys, jobs, strict=True)))
     data = report_payload(dict(zip(keys, jobs, strict=True)), _THUMBNAIL_BUDGET)
-    scripts = [_asset(name) for name in _SCRIPTS]
+    scripts = [script_text(name) for name in PAGE_SCRIPTS]
     return string.Template(_asset("report.html")).substitute(
         policy=_policy(scripts),
         title=render(title),
@@ -113,6 +113,11 @@ def _asset(name: str) -> str:
     return resources.files("residua.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
+def script_text(name: str) -> str:
+    """A script of the page exactly as it stands there."""
+    return _asset(name)
+
+
 def _tabs(keys: list[str], jobs: Sequence[Job]) -> Html | None:
     if len(jobs) < 2:
         return None
@@ -135,7 +140,8 @@ def job_titles(jobs: Sequence[Job]) -> list[str]:
     return titles
 
 
-def _job(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) -> Html:
+def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) -> Html:
+    """One job of the page; elements that hold a figure are named by ``data-figure``."""
     top = element(
         "header",
         element("h2", words.JOB_TITLES[evaluation.job], id=f"{key}-title"),

@@ -1,0 +1,88 @@
+"""`residua verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from residua.cli.options import Json, Quiet
+
+if TYPE_CHECKING:
+    from residua.verify import Verification
+
+_COLOURS = {"same": "green", "differs": "bold red", "not carried": "dim"}
+
+
+def verify(
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="An HTML file that residua wrote.", show_default=False)],
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make every figure of a REPORT again from the scores and labels in it; exit with 3 if one differs.
+
+    Nothing in the file is executed.
+
+    residua verify report.html
+    """
+    from residua.cli.output import emit_json, is_stdout
+    from residua.errors import GateError
+    from residua.verify import verify_report
+
+    found = verify_report(report)
+    if not quiet and not is_stdout(json):
+        _print(found)
+    if json is not None:
+        emit_json(_as_json(found), json)
+    if found.differing:
+        n = len(found.differing)
+        raise GateError(
+            f"{report}: every figure must follow from the scores and labels in the report. {n} {'do' if n > 1 else 'does'} not. "
+            "Do not rely on it; ask whoever sent it for the run."
+        )
+
+
+def _as_json(found: Verification) -> dict[str, object]:
+    from dataclasses import asdict
+
+    counts = {name: sum(one.verdict == name for one in found.figures) for name in _COLOURS}
+    return {
+        "made_by": found.made_by or None,
+        "verified_with": found.verified_with,
+        "counts": counts,
+        "figures": [asdict(one) for one in found.figures],
+    }
+
+
+def _print(found: Verification) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("Figure", "In the report", "Made again", ""):
+        table.add_column(title, overflow="fold")
+    job = ""
+    for one in found.figures:
+        if one.job != job:
+            job = one.job
+            table.add_row(Text(f"{job[:1].upper()}{job[1:]}", style="bold"))
+        verdict = Text(one.verdict, style=_COLOURS[one.verdict])
+        table.add_row(Text(f"  {one.name}"), Text(one.in_report), Text(one.recomputed), verdict)
+    console.print(table)
+    console.print()
+    for line in _summary(found):
+        console.print(Text(line))
+
+
+def _summary(found: Verification) -> list[str]:
+    n_same = sum(one.verdict == "same" for one in found.figures)
+    n_other, n_differ = len(found.not_carried), len(found.differing)
+    lines = [f"{n_same} of {n_same + n_differ} figures follow from the scores and labels in the report."]
+    if n_other:
+        lines.append(f"{n_other} more take what a report does not carry (images, masks): only their run can show them.")
+    if found.made_by and found.made_by != found.verified_with:
+        lines.append(f"Made by residua {found.made_by}, verified with {found.verified_with}: wordings may differ between them.")
+    return lines
