@@ -30,7 +30,14 @@ def test_operating_point_baselines_findings_and_worst_images_are_told():
     worst = int(np.argmax(detector()[1].scores))
     assert f"digits/test/{worst:04d}" in text.split("Highest score")[1]
     assert "1 file of the source could not be read" in text
-    assert len(text.split("Highest score")[1].strip().splitlines()) == 6
+    assert len(text.split("Highest score")[1].strip().split("\n\n")[0].splitlines()) == 6
+
+
+def test_the_findings_are_last_and_counted_and_the_threshold_is_told_in_counts():
+    text = printed(*detector())
+    assert "What to know before you trust it: 1 error, 1 note" in text
+    assert text.index("Highest score") < text.index("What to know before you trust it") < text.index("ERROR")
+    assert "Of 626 abnormal images, 571 are caught and 55 missed. Of 66 normal images, 12 are false alarms." in text
 
 
 def test_a_narrow_terminal_keeps_every_number():

@@ -151,7 +151,7 @@ def test_findings_are_ordered_by_severity_and_the_fine_ones_folded(full):
 def test_a_finding_is_shown_with_its_pictures_and_its_histogram(full):
     finding = re.search(r'<li class="finding error">.*?</li>', full, re.S).group()
     assert finding.count('class="exhibit-group"') == 10 and finding.count("<img") == 20
-    assert finding.count("<details") == 1 and "Show 4 more" in finding and "Ten pairs." in finding
+    assert finding.count("<details") == 2 and "Show 4 more" in finding and "Ten pairs." in finding
     label = re.search(r'class="small-histogram" role="img" aria-label="([^"]*)"', finding).group(1)
     assert re.match(r"score: train: \d+ values, the middle half between [\d.]+ and [\d.]+; test: 697 values", label)
 

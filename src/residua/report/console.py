@@ -13,6 +13,7 @@ from residua.evaluation.evidence import Evidence
 from residua.records import Evaluation, Finding
 from residua.report import words
 from residua.report.kinds import ranking_values
+from residua.report.payload import outcome
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 _WORST = 5
@@ -20,7 +21,7 @@ _CLASSES = 12
 
 
 def print_evaluation(evaluation: Evaluation, evidence: Evidence | None = None, *, console: Console | None = None) -> None:
-    """Print an evaluation: one sentence, metrics with intervals, the operating point, baselines, findings, the worst images.
+    """Print an evaluation: one sentence, metrics with intervals, baselines, the operating point, the worst images, findings.
 
     Parameters
     ----------
@@ -52,10 +53,17 @@ def print_evaluation(evaluation: Evaluation, evidence: Evidence | None = None, *
     if evaluation.operating_point is not None:
         console.print()
         console.print(Text(words.operating_sentence(evaluation.operating_point)))
-    _print_findings(evaluation, console)
     if evidence is not None:
-        _print_quarantined(evidence, console)
+        _print_outcome(evaluation, evidence, console)
         _print_worst(evidence, console)
+        _print_quarantined(evidence, console)
+    _print_findings(evaluation, console)  # last, where the eye is when the command ends
+
+
+def _print_outcome(evaluation: Evaluation, evidence: Evidence, console: Console) -> None:
+    counts = outcome(evaluation, evidence)
+    if counts is not None:
+        console.print(Text(words.outcome_sentence(counts), style="bold"))
 
 
 def _print_quarantined(evidence: Evidence, console: Console) -> None:
@@ -118,6 +126,10 @@ def _baselines(evaluation: Evaluation) -> Table | None:
 
 def _print_findings(evaluation: Evaluation, console: Console) -> None:
     ordered = words.by_severity(evaluation.findings)
+    counts = words.severity_counts(evaluation.findings)
+    if counts:
+        console.print()
+        console.print(Text(f"What to know before you trust it: {counts}", style="bold"))
     for finding in ordered:
         if finding.severity != "ok":
             console.print()
@@ -134,7 +146,8 @@ def _finding(finding: Finding) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_column(width=len("WARNING"), no_wrap=True)
     table.add_column()
-    body = Text.assemble(finding.meaning, "\n" if finding.what_to_do else "", finding.what_to_do, (f"  ({finding.code})", "dim"))
+    advice = f"\n→ {finding.what_to_do}" if finding.what_to_do else ""
+    body = Text.assemble(finding.meaning, advice, (f"  ({finding.code})", "dim"))
     table.add_row(Text(finding.severity.upper(), style=_COLOURS[finding.severity]), body)
     return table
 

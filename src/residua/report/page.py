@@ -147,7 +147,7 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
         element("h2", words.JOB_TITLES[evaluation.job], id=f"{key}-title"),
         element("p", words.verdict(evaluation), class_="verdict-line", data_figure=f"{key}/verdict"),
         _alarms(key, evaluation),
-        sections.facts(evaluation.provenance),
+        sections.top_facts(evaluation.provenance),
         class_="job-top",
     )
     return element(

@@ -12,15 +12,17 @@ from residua.report.exhibits import exhibit
 from residua.report.markup import Html, element
 from residua.report.tables import prose, row, scroller, table, terms
 
-_FACTS = (
+_TOP_FACTS = (
     ("source", "Source"),
-    ("judged_on", "Judged on"),
     ("normal", "Normal"),
     ("recipe", "Recipe"),
+    ("splits", "Images"),
+)
+_FACTS = (
+    ("judged_on", "Judged on"),
     ("architecture", "Architecture"),
     ("parameters", "Parameters"),
     ("latent", "Latent dimensions"),
-    ("splits", "Images"),
     ("image_size", "Image size"),
     ("resize", "Resize"),
     ("epochs", "Epochs"),
@@ -48,9 +50,13 @@ def panel(key: str, name: str, title: str, *children: Any, lede: str | None = No
     )
 
 
-def facts(provenance: dict[str, Any]) -> Html:
+def top_facts(provenance: dict[str, Any]) -> Html:
     """What was trained on what and how it was split, as a list of terms."""
-    shown = ((title, _fact(name, provenance[name])) for name, title in _FACTS if provenance.get(name) not in (None, "", {}))
+    return _facts(provenance, _TOP_FACTS)
+
+
+def _facts(provenance: dict[str, Any], names: tuple[tuple[str, str], ...]) -> Html:
+    shown = ((title, _fact(name, provenance[name])) for name, title in names if provenance.get(name) not in (None, "", {}))
     return terms(shown, "facts")
 
 
@@ -110,7 +116,8 @@ def _finding(key: str, finding: Finding, drawn: Html | None = None) -> Html:
     pairs = ((words.spelled(name), words.value_words(value)) for name, value in finding.measured.items())
     measured = None
     if finding.measured:
-        measured = terms(pairs, "measured", data_figure=f"{key}/findings/{finding.code}/measured")
+        listed = terms(pairs, "measured", data_figure=f"{key}/findings/{finding.code}/measured")
+        measured = element("details", element("summary", "Measured"), listed, class_="numbers")
     advice = element("p", element("strong", "What to do: "), finding.what_to_do) if finding.what_to_do else None
     loud, rest = words.first_sentence(finding.meaning)
     badge = element("span", finding.severity, class_=f"badge {finding.severity}")
@@ -154,7 +161,7 @@ def quarantined(key: str, files: tuple[tuple[str, str], ...]) -> Html | None:
 def provenance(key: str, evaluation: Evaluation) -> Html:
     """How to get these numbers again, and everything else that is recorded about the run."""
     command = reproduction(evaluation)
-    known = {name for name, _ in _FACTS} | _ELSEWHERE
+    known = {name for name, _ in (*_TOP_FACTS, *_FACTS)} | _ELSEWHERE
     rest = {name: value for name, value in evaluation.provenance.items() if name not in known}
     details = None
     if rest:
@@ -162,7 +169,9 @@ def provenance(key: str, evaluation: Evaluation) -> Html:
         listed = scroller(element("table", element("tbody", rows)), "Provenance")
         details = element("details", element("summary", "All that is recorded about this run"), listed)
     again = element("pre", element("code", command), tabindex=0, aria_label="Command") if command else None
-    return panel(key, "provenance", "How to get these numbers again", again, details)
+    return panel(
+        key, "provenance", "How it was made, and how to make it again", _facts(evaluation.provenance, _FACTS), again, details
+    )
 
 
 def reproduction(evaluation: Evaluation) -> str:

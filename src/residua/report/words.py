@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from residua.records import Estimate, Evaluation, Finding, Job, OperatingPoint, Severity
 
@@ -106,6 +106,8 @@ def metric_words(name: str) -> MetricWords:
 
 def meaning(name: str, job: Job) -> str:
     """What a metric says, in the words of the job."""
+    if job == "detect" and name == "accuracy":
+        return "share of decisions that are right; depends on the mix"
     in_classes = _IN_CLASSES.get(name) if job == "classify" else None
     return in_classes or metric_words(name).meaning
 
@@ -251,6 +253,29 @@ def operating_sentence(point: OperatingPoint) -> str:
     """What the threshold is and how it came about."""
     how = point.how.strip()
     return f"An image is flagged when its score exceeds {significant(point.threshold, 4)} (policy {point.policy}). {how}".strip()
+
+
+def outcome_sentence(counts: dict[str, Any]) -> str:
+    """What a threshold does with the judged images, in counts.
+
+    Examples
+    --------
+    >>> outcome_sentence({"tp": 55, "fn": 5, "fp": 1, "tn": 99})
+    'Of 60 abnormal images, 55 are caught and 5 missed. Of 100 normal images, 1 is a false alarm.'
+    """
+    n_abnormal, n_normal, alarms = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"], counts["fp"]
+    said = []
+    if n_abnormal:
+        said.append(f"Of {n_abnormal:,} abnormal images, {counts['tp']:,} are caught and {counts['fn']:,} missed.")
+    if n_normal:
+        said.append(f"Of {n_normal:,} normal images, {alarms:,} {'is a false alarm' if alarms == 1 else 'are false alarms'}.")
+    return " ".join(said)
+
+
+def severity_counts(findings: tuple[Finding, ...]) -> str:
+    """``1 error, 2 warnings``; empty where nothing stands."""
+    counted = ((name, sum(one.severity == name for one in findings)) for name in SEVERITIES[:3])
+    return ", ".join(f"{n} {name}" if n == 1 else f"{n} {name}s" for name, n in counted if n)
 
 
 def by_severity(findings: tuple[Finding, ...]) -> list[Finding]:

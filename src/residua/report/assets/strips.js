@@ -1,7 +1,7 @@
 "use strict";
 // Rows of thumbnails that follow the threshold: what it misses, flags wrongly, catches and leaves alone; and a closer look at one.
 window.residuaStrips = (() => {
-  const FIRST = 24, MORE = 96;
+  const FIRST = matchMedia("(max-width: 640px)").matches ? 12 : 24, MORE = 96;
   const make = (tag, text, attributes = {}) => {
     const node = document.createElement(tag);
     if (text) node.textContent = text;
