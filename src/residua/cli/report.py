@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
-from residua.cli.options import Run
-
 
 def report(
-    run: Run,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `residua fit` wrote.", show_default=False)],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; RUN/report.html if left out.")
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; report.html in the first RUN if left out.")
     ] = None,
 ) -> None:
-    """Write a RUN's report: one HTML file that opens offline. Evaluates first if that was not done yet.
+    """Write the report of one RUN or several: one HTML file that opens offline. Evaluates first if that was not done yet.
 
     residua report runs/parts
+
+    residua report runs/parts runs/parts-longer --out both.html
     """
     from rich.console import Console
 
@@ -26,5 +26,5 @@ def report(
     from residua.experiment import RunFolder, report_run
 
     with watching() as watcher:
-        path = report_run(run, out or RunFolder(run).report, watcher=watcher)
+        path = report_run(runs, out or RunFolder(runs[0]).report, watcher=watcher)
     Console(highlight=False).print(str(path), markup=False, soft_wrap=True)

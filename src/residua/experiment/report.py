@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,11 +16,33 @@ from residua.records import Evaluation
 from residua.report import write_html
 
 
-def report_run(run: str | Path, out: str | Path, *, watcher: Watcher | None = None) -> Path:
-    """Write the report of `run` to `out`, from its stored evaluation, or after evaluating it."""
-    folder = RunFolder(Path(run))
-    judged = stored_judgement(folder) or evaluate_run(folder.path, watcher=watcher)
-    return write_html(out, f"residua: {folder.path.resolve().name}", [(judged.evaluation, judged.evidence)])
+def report_run(runs: Path | Sequence[Path], out: str | Path, *, watcher: Watcher | None = None) -> Path:
+    """Write the report of one or several runs to `out`, from their stored evaluations, or after evaluating them.
+
+    Two runs that were judged on the same images are compared image by image.
+    """
+    folders = [RunFolder(Path(run)) for run in ([runs] if isinstance(runs, Path) else runs)]
+    judged = [stored_judgement(folder) or evaluate_run(folder.path, watcher=watcher) for folder in folders]
+    names = run_names([folder.path for folder in folders])
+    jobs = [(one.evaluation, one.evidence) for one in judged]
+    return write_html(out, f"residua: {' and '.join(names)}", jobs, names=names if len(names) > 1 else None)
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """The runs' folder names, with as much of the path before them as it takes to tell them apart.
+
+    Examples
+    --------
+    >>> run_names([Path("runs/a"), Path("runs/b")]), run_names([Path("/x/one/run"), Path("/x/two/run")])
+    (['a', 'b'], ['one/run', 'two/run'])
+    """
+    parts = [folder.resolve().parts for folder in folders]
+    longest = max(len(part) for part in parts)
+    for depth in range(1, longest + 1):
+        names = ["/".join(part[-depth:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{folder.name} ({place + 1})" for place, folder in enumerate(folders)]
 
 
 def stored_judgement(folder: RunFolder) -> Judged | None:

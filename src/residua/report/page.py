@@ -16,8 +16,10 @@ from residua.errors import InputError
 from residua.evaluation.evidence import Evidence
 from residua.records import Evaluation
 from residua.report import classes, interactive, numbers, sections, words
+from residua.report.comparison import comparison
 from residua.report.gallery import gallery
 from residua.report.markup import Html, element, join, render
+from residua.report.overview import overview
 from residua.report.payload import report_payload
 
 # With d3 and Plot (0.5 MB) and the numbers of 10,000 images (1 to 2 MB) a page stays well under ten megabytes.
@@ -29,7 +31,9 @@ PAGE_SCRIPTS = ("d3.min.js", "plot.umd.min.js", "strips.js", "report.js")
 Job = tuple[Evaluation, Evidence]
 
 
-def write_html(path: str | Path, title: str, jobs: Sequence[Job], *, subtitle: str | None = None) -> Path:
+def write_html(
+    path: str | Path, title: str, jobs: Sequence[Job], *, subtitle: str | None = None, names: Sequence[str] | None = None
+) -> Path:
     """Write the report of one or several jobs as one self-contained HTML file, atomically.
 
     Parameters
@@ -39,9 +43,11 @@ def write_html(path: str | Path, title: str, jobs: Sequence[Job], *, subtitle: s
     title
         The page's heading.
     jobs
-        Pairs of an evaluation and the arrays behind it; each becomes a tab.
+        Pairs of an evaluation and the arrays behind it; each becomes a tab. Two of one job on the same images are compared.
     subtitle
         One line below the title.
+    names
+        What the jobs are called, one each; by default what they do.
 
     Returns
     -------
@@ -51,7 +57,7 @@ def write_html(path: str | Path, title: str, jobs: Sequence[Job], *, subtitle: s
     Raises
     ------
     InputError
-        If `jobs` is empty.
+        If `jobs` is empty, or there is not one name a job.
     OutputError
         If the place cannot be written.
 
@@ -66,16 +72,21 @@ def write_html(path: str | Path, title: str, jobs: Sequence[Job], *, subtitle: s
     """
     if not jobs:
         raise InputError("write_html: there must be something to report. Got no jobs. Pass at least one (evaluation, evidence).")
+    if names is not None and len(names) != len(jobs):
+        got = f"{len(names)} for {len(jobs)}"
+        raise InputError(f"write_html: there must be one name a job. Got {got}. Name each, or none.")
     path = Path(path)
-    files.write_text(path, page(title, jobs, subtitle=subtitle))
+    files.write_text(path, page(title, jobs, subtitle=subtitle, names=names))
     return path
 
 
-def page(title: str, jobs: Sequence[Job], *, subtitle: str | None = None) -> str:
+def page(title: str, jobs: Sequence[Job], *, subtitle: str | None = None, names: Sequence[str] | None = None) -> str:
     """The whole page as text."""
     keys = [f"job{number}" for number in range(len(jobs))]
-    body = join(_tabs(keys, jobs), (job_html(key, *job, len(jobs)) for key, job in zip(keys, jobs, strict=True)))
-    data = report_payload(dict(zip(keys, jobs, strict=True)), _THUMBNAIL_BUDGET)
+    titles = job_titles(jobs) if names is None else list(names)
+    articles = (job_html(key, *job, len(jobs)) for key, job in zip(keys, jobs, strict=True))
+    body = join(front_html(keys, titles, jobs), _tabs(keys, titles), articles)
+    data = {**report_payload(dict(zip(keys, jobs, strict=True)), _THUMBNAIL_BUDGET), "titles": titles}
     scripts = [script_text(name) for name in PAGE_SCRIPTS]
     return string.Template(_asset("report.html")).substitute(
         policy=_policy(scripts),
@@ -118,12 +129,17 @@ def script_text(name: str) -> str:
     return _asset(name)
 
 
-def _tabs(keys: list[str], jobs: Sequence[Job]) -> Html | None:
-    if len(jobs) < 2:
+def front_html(keys: Sequence[str], titles: Sequence[str], jobs: Sequence[Job]) -> Html:
+    """What stands before the jobs of a page with several: an overview, and for two runs on the same images their comparison."""
+    return join(overview(keys, titles, [evaluation for evaluation, _ in jobs]), comparison(jobs, titles, _EXHIBIT_BUDGET // 3))
+
+
+def _tabs(keys: list[str], titles: list[str]) -> Html | None:
+    if len(keys) < 2:
         return None
     tabs = (
         element("button", title, type="button", role="tab", id=f"{key}-tab", aria_controls=key, aria_selected="false")
-        for key, title in zip(keys, job_titles(jobs), strict=True)
+        for key, title in zip(keys, titles, strict=True)
     )
     return element("div", tabs, class_="tabs", role="tablist", aria_label="Jobs")
 

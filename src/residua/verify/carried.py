@@ -125,6 +125,14 @@ def carried_jobs(data: dict[str, Any], where: str) -> dict[str, CarriedJob]:
         ) from None
 
 
+def carried_titles(data: dict[str, Any], keys: list[str], where: str) -> dict[str, str]:
+    """What the jobs are called, by their key."""
+    titles = data.get("titles")
+    if not isinstance(titles, list) or len(titles) != len(keys) or not all(isinstance(one, str) for one in titles):
+        raise SourceError(f"{where}: the report must name each of its {len(keys)} jobs. Write the report again.")
+    return dict(zip(keys, titles, strict=True))
+
+
 def _array(packed: Packed | None, where: str) -> NDArray[Any] | None:
     return None if packed is None else packed.unpack(where)
 

@@ -11,9 +11,9 @@ import residua
 from residua.evaluation import Evidence
 from residua.records import Evaluation
 from residua.report.gallery import facts_line
-from residua.report.page import PAGE_SCRIPTS, job_html, job_titles, script_text
+from residua.report.page import PAGE_SCRIPTS, front_html, job_html, script_text
 from residua.verify.again import evaluate_again
-from residua.verify.carried import carried_jobs
+from residua.verify.carried import carried_jobs, carried_titles
 from residua.verify.figures import Figure, figures
 from residua.verify.page import Page, read_page, read_text
 
@@ -64,14 +64,17 @@ def verify_report(path: str | Path) -> Verification:
     """
     page = read_page(path)
     jobs = carried_jobs(page.data, str(path))
-    titles = dict(zip(jobs, job_titles([(job.record, Evidence(paths=())) for job in jobs.values()]), strict=True))  # type: ignore[arg-type]
+    titles = carried_titles(page.data, list(jobs), str(path))
     found: list[Figure] = []
     texts: dict[str, str] = {}
+    pairs = []
     for key, job in jobs.items():
         evidence = job.evidence(titles[key])
+        pairs.append((job.record, evidence))
         again = evaluate_again(job.record, evidence)
         found += figures(titles[key], job, evidence, again)
         texts |= _expected_texts(key, job.record, evidence, page, len(jobs))
+    texts |= _drawn(str(front_html(list(jobs), list(titles.values()), pairs)))
     found += _texts(page, texts, titles)
     made_by = next((str(one.record.provenance["version"]) for one in jobs.values() if one.record.provenance.get("version")), "")
     found.append(_scripts(page))
@@ -80,13 +83,16 @@ def verify_report(path: str | Path) -> Verification:
 
 def _expected_texts(key: str, record: Evaluation, evidence: Evidence, page: Page, n_jobs: int) -> dict[str, str]:
     """What residua writes at each figure of this job, pictures' captions included."""
-    drawn = read_text(str(job_html(key, record, evidence, n_jobs))).figures
-    texts = {name: values[0] for name, values in drawn.items()}
+    texts = _drawn(str(job_html(key, record, evidence, n_jobs)))
     for name in page.figures:
         start, _, index = name.rpartition("/")
         if start == f"{key}/gallery" and index.isdigit() and int(index) < len(evidence.paths):
             texts[name] = facts_line(evidence, int(index))
     return texts
+
+
+def _drawn(html: str) -> dict[str, str]:
+    return {name: values[0] for name, values in read_text(html).figures.items()}
 
 
 def _texts(page: Page, expected: dict[str, str], titles: dict[str, str]) -> Iterator[Figure]:

@@ -433,6 +433,7 @@
         if (to !== undefined) { event.preventDefault(); choose((to + tabs.length) % tabs.length, true); }
       });
     });
+    for (const link of document.querySelectorAll("[data-job-link]")) link.addEventListener("click", () => choose(jobs.findIndex(job => job.key === link.dataset.jobLink)));
     choose(0);
   }
 
