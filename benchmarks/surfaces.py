@@ -9,12 +9,14 @@ where a training was stopped.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from measure import Results, rounded
-from residua.bundle import Bundle, save_bundle
+from residua.bundle import Bundle, load_bundle, save_bundle
 from residua.estimators.choosing import candidates, choose_recipe
 from residua.estimators.fitting import VALIDATION_SHARE, FitOptions, fit_bundle, hold_out, score_set
 from residua.images import ImageSet
@@ -55,7 +57,10 @@ def fit(
     batches = -(-round((1 - VALIDATION_SHARE) * len(train)) // recipe.schedule.batch_size)
     settings = TrainingSettings(seed=seed, threads=1, epochs=None if steps is None else max(1, round(steps / batches)))
     name = f"{protocol}-{recipe.name}-{zlib.crc32(recipe.model_dump_json().encode()):08x}-{steps}-{aspect}-{seed}"
-    checkpoint = None if options.bundles is None else options.bundles / f"{name}.ckpt"
+    kept = None if options.bundles is None else options.bundles / name
+    if kept is not None and kept.is_dir():
+        return load_bundle(kept), json.loads(kept.with_suffix(".json").read_text())
+    checkpoint = None if kept is None else kept.with_suffix(".ckpt")
     started, processor = time.perf_counter(), time.process_time()
     fitted = fit_bundle(
         recipe,
@@ -69,23 +74,25 @@ def fit(
         "train_processor_seconds": rounded(time.process_time() - processor),
         "train_seconds": rounded(time.perf_counter() - started),
     }
-    if options.bundles is not None:
-        save_bundle(fitted.bundle, options.bundles / name)
+    if kept is not None and checkpoint is not None:
+        kept.with_suffix(".json").write_text(json.dumps(seconds))
+        save_bundle(fitted.bundle, kept)
         checkpoint.unlink(missing_ok=True)
     return fitted.bundle, seconds
 
 
-def judge(bundle: Bundle, protocol: str, options: argparse.Namespace, *, maps: bool = True) -> dict[str, Any]:
+def judge(bundle: Bundle, protocol: str, options: argparse.Namespace) -> dict[str, Any]:
     """ROC AUC over all images and for each kind of defect, and how well the maps show where."""
     images = tiles(options.data)
     test = images[PROTOCOLS[protocol](images).test]
-    scores = score_set(bundle, test, maps=maps)
+    with noting_parts(bundle) as noted:
+        scores = score_set(bundle, test, maps=True)
     row: dict[str, Any] = {"n_normal": int((~test.is_anomalous).sum()), "n_defective": int(test.is_anomalous.sum())}
     row["roc_auc"] = with_interval(test, scores.score, test.is_anomalous)
     kinds = test.labels.astype(str)
     for kind in KINDS:
         row[kind] = with_interval(test, scores.score, kinds == kind)
-    return row | (judge_maps(test, scores.maps or []) if maps else {})
+    return row | judge_maps(test, scores.maps or []) | (each_part(bundle, test, noted) if noted else {})
 
 
 def with_interval(test: ImageSet, scores: NDArray[Any], is_found: NDArray[np.bool_]) -> list[float | None]:
@@ -116,40 +123,59 @@ def judge_maps(test: ImageSet, maps: list[NDArray[np.float32]]) -> dict[str, Any
 
 
 def latency(bundle: Bundle, options: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds an image with its map, one at a time: on the clock, which a busy machine inflates, and of the processor."""
+    """Milliseconds an image with its map, one at a time on one thread: on the clock, which others lengthen, and of the processor."""
     images = tiles(options.data)
-    some, before, measured = images[:: len(images) // TIMED], torch.get_num_threads(), {}
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        score_set(bundle, some[:2], maps=True)
-        clock, processor = [], []
-        for row in range(len(some)):
-            started, used = time.perf_counter(), time.process_time()
-            score_set(bundle, some[row : row + 1], maps=True)
-            clock.append(time.perf_counter() - started)
-            processor.append(time.process_time() - used)
-        measured[f"milliseconds_{threads}_threads"] = rounded(1000 * statistics.median(clock))
-        measured[f"processor_milliseconds_{threads}_threads"] = rounded(1000 * statistics.median(processor))
-    torch.set_num_threads(before)
-    return measured
+    some, clock, processor = images[:: len(images) // TIMED], [], []
+    score_set(bundle, some[:2], maps=True)
+    for row in range(len(some)):
+        started, used = time.perf_counter(), time.process_time()
+        score_set(bundle, some[row : row + 1], maps=True)
+        clock.append(time.perf_counter() - started)
+        processor.append(time.process_time() - used)
+    return {
+        "milliseconds": rounded(1000 * statistics.median(clock)),
+        "processor_milliseconds": rounded(1000 * statistics.median(processor)),
+    }
 
 
 def whole(protocol: str, options: argparse.Namespace) -> dict[str, Any]:
     bundle, seconds = fit(make_recipe("inspect"), protocol, None, options)
-    parts = each_part(bundle, protocol, options) if protocol == "final" else {}
-    return seconds | judge(bundle, protocol, options) | parts | latency(bundle, options)
+    return seconds | judge(bundle, protocol, options) | latency(bundle, options)
 
 
-def each_part(bundle: Bundle, protocol: str, options: argparse.Namespace) -> dict[str, Any]:
+@contextmanager
+def noting_parts(bundle: Bundle) -> Iterator[list[torch.Tensor]]:
+    """Collects what each part of `inspect`'s score says of each image, standardised, while they are scored."""
+    scorer: Any = bundle.graph.scorer
+    noted: list[torch.Tensor] = []
+    if not hasattr(scorer, "parts"):
+        yield noted
+        return
+    measure = scorer._image_scores
+
+    def note(maps: torch.Tensor) -> torch.Tensor:
+        measured = measure(maps)
+        noted.append((measured - scorer.image_mean) / scorer.image_spread)
+        return measured
+
+    scorer._image_scores = note
+    try:
+        yield noted
+    finally:
+        del scorer._image_scores
+
+
+def each_part(bundle: Bundle, test: ImageSet, noted: list[torch.Tensor]) -> dict[str, Any]:
     """What each part of the score reaches alone, and what it weighs."""
     scorer: Any = bundle.graph.scorer
-    weight, row = scorer.weight.clone(), {}
-    for number, part in enumerate(scorer.parts):
-        scorer.weight = torch.eye(len(weight))[number]
-        alone = judge(bundle, protocol, options, maps=False)
-        row[f"only {part}"] = {"weight": rounded(float(weight[number])), "roc_auc": alone["roc_auc"]}
-    scorer.weight = weight
-    return row
+    alone = torch.cat(noted)[: len(test)].numpy()  # the last batch is filled up
+    return {
+        f"only {part}": {
+            "weight": rounded(float(scorer.weight[column])),
+            "roc_auc": with_interval(test, alone[:, column], test.is_anomalous),
+        }
+        for column, part in enumerate(scorer.parts)
+    }
 
 
 def varied(
@@ -199,6 +225,7 @@ def main() -> None:
     parser.add_argument("--bundles", type=Path, help="keep models and checkpoints here")
     parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
+    torch.set_num_threads(1)
     if not (options.data / "magnetic_tile").is_dir():
         sys.exit(f"{options.data}: must hold magnetic_tile. It does not. Pass --data FOLDER, or set RESIDUA_TEST_DATA.")
     if options.bundles is not None:
