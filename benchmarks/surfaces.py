@@ -123,7 +123,7 @@ def judge_maps(test: ImageSet, maps: list[NDArray[np.float32]]) -> dict[str, Any
 
 
 def latency(bundle: Bundle, options: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds an image with its map, one at a time on one thread: on the clock, which others lengthen, and of the processor."""
+    """Milliseconds an image with its map, one at a time on one thread: on the clock, and of the processor alone."""
     images = tiles(options.data)
     some, clock, processor = images[:: len(images) // TIMED], [], []
     score_set(bundle, some[:2], maps=True)
