@@ -66,7 +66,8 @@ def judge_classes(bundle: Bundle, state: RunState, judged: JudgedImages, provena
         )
     columns = {**_per_image(labels, probabilities, bundle), **columns}
     more: dict[str, Any] = {
-        "classes": np.array([str(name) for name in classes.tolist()]),
+        # Several labels at once are no classes of which the largest probability names one.
+        "classes": None if config.multilabel else np.array([str(name) for name in classes.tolist()]),
         "probabilities": probabilities,
         "baselines": beside,
         "seed": seed,

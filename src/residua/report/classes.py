@@ -36,7 +36,10 @@ def classes(key: str, evidence: Evidence) -> Html | None:
         return None
     names, counts = found
     picture = scroller(_matrix(key, names, counts), "Confusion matrix") if len(names) <= _MOST else None
-    lede = "Rows are what the images are, columns what the model says; the diagonal is right."
+    lede = (
+        "Rows are what the images are, columns what the model says; the diagonal is right. Off it, a row holds the images of a "
+        "class that are missed (false negatives), a column those falsely said to be of it (false positives); margins count both."
+    )
     return panel(
         key,
         "classes",
@@ -49,8 +52,17 @@ def classes(key: str, evidence: Evidence) -> Html | None:
 
 def _matrix(key: str, names: list[str], counts: NDArray[np.int64]) -> Html:
     totals, places = np.maximum(counts.sum(axis=1), 1), range(len(names))
-    rows = (row(names[i], *(_cell(int(counts[i, j]), i == j, counts[i, j] / totals[i]) for j in places)) for i in places)
-    return table(("true \\ said", *names), rows, class_="matrix", data_figure=f"{key}/classes/confusion")
+    missed, falsely = counts.sum(axis=1) - np.diag(counts), counts.sum(axis=0) - np.diag(counts)
+    rows = [
+        row(names[i], *(_cell(int(counts[i, j]), i == j, counts[i, j] / totals[i]) for j in places), _margin(missed[i]))
+        for i in places
+    ]
+    rows.append(row("falsely said", *(_margin(falsely[j]) for j in places), _margin(missed.sum())))
+    return table(("true \\ said", *names, "missed"), rows, class_="matrix", data_figure=f"{key}/classes/confusion")
+
+
+def _margin(count: Any) -> Html:
+    return element("td", f"{int(count):,}", class_="margin")
 
 
 def _cell(count: int, is_right: bool, share: float) -> Html:

@@ -15,7 +15,7 @@ from residua import files
 from residua.errors import InputError
 from residua.evaluation.evidence import Evidence
 from residua.records import Evaluation
-from residua.report import classes, interactive, numbers, sections, words
+from residua.report import class_curves, classes, interactive, numbers, sections, words
 from residua.report.comparison import comparison
 from residua.report.gallery import gallery
 from residua.report.markup import Html, element, join, render
@@ -173,6 +173,7 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
         numbers.metrics(key, evaluation),
         interactive.scores(key, evaluation, evidence),
         classes.classes(key, evidence),
+        class_curves.class_curves(key, evidence),
         gallery(key, evaluation, evidence, _PICTURE_BUDGET // n_jobs),
         numbers.baselines(key, evaluation),
         interactive.history(key, evidence),
