@@ -14,10 +14,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "experiment"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from runs import options, write_source
-from serving import Held, asking, encoded, with_engine
 
 from residua.experiment import fit_run
 from residua.server import ServedModel, load_model
+from serving import Held, asking, encoded, with_engine
 from training_wing import blobs
 
 

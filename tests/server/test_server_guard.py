@@ -8,11 +8,11 @@ import hmac
 import re
 
 import pytest
-from serving import asking
 
 from residua.errors import InputError, OutputError
 from residua.server import Server
 from residua.server.run import check_token
+from serving import asking
 
 BINARY = {"content-type": "application/octet-stream"}
 TOKEN = "a-token-of-some-length"

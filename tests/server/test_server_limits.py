@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from serving import asking, encoded, until_ready, with_engine
 from test_server_scores import Choking
 
 from residua.errors import RangeError
 from residua.server import Limits
 from residua.server.limits import checked_limits
+from serving import asking, encoded, until_ready, with_engine
 
 BINARY = {"content-type": "application/octet-stream"}
 

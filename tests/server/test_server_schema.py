@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from serving import asking, encoded
 
 from residua.server import Limits
+from serving import asking, encoded
 from training_wing import blobs
 
 schemathesis = pytest.importorskip("schemathesis", reason="the package schemathesis is not installed")

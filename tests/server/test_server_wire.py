@@ -12,9 +12,9 @@ import time
 
 import httpx
 import pytest
-from serving import asking, until_ready
 
 from residua.server import Limits, protocol
+from serving import asking, until_ready
 
 BINARY = {"content-type": "application/octet-stream"}
 
