@@ -16,7 +16,8 @@ _CELLS = 4
 class ResidualAutoencoder(AutoencoderNetwork):
     """A strided 5x5 stem, three residual stages of width w, 2w, 4w, a dense code, and a pixel-shuffling decoder.
 
-    `maps` gives the last stage's feature maps, (batch, 4w, height / 8, width / 8) rounded up: densities and heads read those.
+    `maps` gives the last stage's feature maps, (batch, 4w, height / 8, width / 8) rounded up: heads and densities read those,
+    and `stages` those of all three for densities that look at strokes as well as at objects.
     """
 
     grid_pooling: Tensor
@@ -37,7 +38,7 @@ class ResidualAutoencoder(AutoencoderNetwork):
         cells = min(_CELLS, rows, columns)
         self.register_buffer("grid_pooling", pooling(rows, columns, cells), persistent=False)
         self.register_buffer("quarter_pooling", pooling(rows, columns, min(2, rows, columns)), persistent=False)
-        self.n_maps = 4 * width
+        self.n_maps, self.n_stage_maps = 4 * width, 7 * width
         self.to_code = nn.Linear(self.n_maps * cells * cells, latent)
         self.start = (-(-shape.height // 4), -(-shape.width // 4))
         self.from_code = nn.Linear(latent, _DECODER_WIDTH * self.start[0] * self.start[1])
@@ -58,6 +59,15 @@ class ResidualAutoencoder(AutoencoderNetwork):
     def maps(self, images: Tensor) -> Tensor:
         """Feature maps of the last stage."""
         return self.encoder(images)
+
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of the three stages, finest first; the last is what `maps` gives."""
+        features, stages = images, []
+        for layer in self.encoder:
+            features = layer(features)
+            if isinstance(layer, ResidualBlock):
+                stages.append(features)
+        return stages
 
     def features(self, images: Tensor) -> Tensor:
         """Feature maps averaged over a grid of cells, flattened."""

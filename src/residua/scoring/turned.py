@@ -2,42 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from residua.models import JointNetwork
+from residua.models.residual import pooling
 from residua.scoring import error_maps
+from residua.scoring.complexity import Expected, complexity
+from residua.scoring.gradients import N_ORIENTATIONS, orientation_histograms
 from residua.scoring.image_list import chunks_of
 from residua.scoring.scorer import Scorer, ScorerOutput
 
-Part = Literal["mahalanobis", "mahalanobis_max", "neighbours", "restoration"]
+Part = Literal["mahalanobis", "mahalanobis_max", "neighbours", "restoration", "structure", "gradients"]
+
+PARTS: tuple[Part, ...] = get_args(Part)
 
 N_TURNS = 4
 _MOST_CODES = 2000
 _NEIGHBOURS = 2
 _CHUNK = 250
+_CELLS = 7
+_LEAST = 1e-6
 
 
 class _Codes(NamedTuple):
-    """Per turn and image: mean- and max-pooled maps (turns, batch, d); quarters (batch, turns * 4d); restorations."""
+    """Mean- and max-pooled maps (turns, batch, d), of the last stage and of all; quarters (batch, turns * 4d); restorations.
+
+    ``errors`` is (batch, 2): squared error and structural dissimilarity, means over turns and pixels. ``gradients`` are unit
+    vectors, (batch, 8 * cells).
+    """
 
     mean: Tensor
     most: Tensor
     quarters: Tensor
-    error_map: Tensor
-    reconstruction: Tensor
+    errors: Tensor
+    gradients: Tensor
+    complexity: Tensor
 
 
 class TurnedScorer(Scorer):
-    """The sum of the named parts, each standardised on held-out normals.
+    """The sum of the named parts, each less what is expected of an image of that contrast and detail, and over its spread.
 
-    ``mahalanobis``, ``mahalanobis_max``: Mahalanobis distance (Ledoit-Wolf covariance, one for each turn) of mean- and of
-    max-pooled feature maps, averaged over the turns. ``neighbours``: cosine distance of the maps pooled by quarters, all
-    turns side by side, to the two nearest of at most 2,000 training images. ``restoration``: mean squared error of the
-    upright image restored from each turn (from its grey copy where there is colour).
+    ``mahalanobis``, ``mahalanobis_max``: Mahalanobis distance (Ledoit-Wolf covariance, one for each turn) of the last stage's
+    mean-pooled and of all stages' max-pooled feature maps, averaged over the turns. ``neighbours``: cosine distance of the last
+    stage's maps pooled by quarters, all turns side by side, to the two nearest of at most 2,000 training images.
+    ``restoration``, ``structure``: logarithm of the mean squared error, and of the structural dissimilarity, of the upright
+    image restored from each turn (from its grey copy where there is colour). ``gradients``: as ``neighbours``, of histograms
+    of the image's own gradients. What is expected, and the spread about it, come from held-out normals; see
+    `residua.scoring.complexity`.
     """
 
     mean_centre: Tensor
@@ -45,72 +60,96 @@ class TurnedScorer(Scorer):
     most_centre: Tensor
     most_whitening: Tensor
     bank: Tensor
-    centre: Tensor
+    gradient_bank: Tensor
+    gradient_pooling: Tensor
     spread: Tensor
 
     def __init__(self, network: JointNetwork, parts: tuple[Part, ...]) -> None:
         super().__init__()
         self.network, self.parts = network, parts
-        d = network.base.n_maps
-        for name in ("mean", "most"):
-            self.register_buffer(f"{name}_centre", torch.zeros(N_TURNS, 1, d))
-            self.register_buffer(f"{name}_whitening", torch.eye(d).repeat(N_TURNS, 1, 1))
+        d, shape = network.base.n_maps, network.shape
+        for name, width in (("mean", d), ("most", network.base.n_stage_maps)):
+            self.register_buffer(f"{name}_centre", torch.zeros(N_TURNS, 1, width))
+            self.register_buffer(f"{name}_whitening", torch.eye(width).repeat(N_TURNS, 1, 1))
         self.register_buffer("bank", torch.zeros(1, N_TURNS * d * network.base.quarter_pooling.shape[1]))
-        self.register_buffer("centre", torch.zeros(len(parts)))
+        cells = pooling(shape.height, shape.width, min(_CELLS, shape.height, shape.width))
+        self.register_buffer("gradient_pooling", cells, persistent=False)
+        self.register_buffer("gradient_bank", torch.zeros(1, N_ORIENTATIONS * cells.shape[1]))
+        self.expected = Expected(len(parts))
         self.register_buffer("spread", torch.ones(len(parts)))
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images by the sum of the standardised parts."""
-        codes = self._codes(images)
-        score = ((self._parts(codes) - self.centre) / self.spread).sum(1)
-        return ScorerOutput(score, codes.error_map, codes.reconstruction)
+        codes, restored = self._codes(images)
+        score = ((self._parts(codes) - self.expected(codes.complexity)) / self.spread).sum(1)
+        return ScorerOutput(score, *restored)
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
-        """Covariances and neighbours from training images, the scale of each part from held-out ones."""
-        chunks = [self._codes(chunk) for chunk in chunks_of(train, _CHUNK)]
-        for name, codes in (
-            ("mean", torch.cat([chunk.mean for chunk in chunks], 1)),
-            ("most", torch.cat([chunk.most for chunk in chunks], 1)),
-        ):
-            fitted = [centre_and_whitening(one) for one in codes]
-            setattr(self, f"{name}_centre", torch.stack([centre for centre, _ in fitted])[:, None])
-            setattr(self, f"{name}_whitening", torch.stack([whitening for _, whitening in fitted]))
-        quarters = torch.cat([chunk.quarters for chunk in chunks])
-        self.bank = F.normalize(quarters[:: -(-len(quarters) // _MOST_CODES)], dim=1)
-        parts = torch.cat([self._parts(self._codes(chunk)) for chunk in chunks_of(held_out, _CHUNK)])
-        self.centre = parts.mean(0)
-        self.spread = parts.std(0, correction=0).clamp(min=1e-12)
+        """Covariances and neighbours from training images, what is expected of each part and its spread from held-out ones."""
+        fitted = self._all_codes(train)
+        for name, codes in (("mean", fitted.mean), ("most", fitted.most)):
+            pairs = [centre_and_whitening(one) for one in codes]
+            setattr(self, f"{name}_centre", torch.stack([centre for centre, _ in pairs])[:, None])
+            setattr(self, f"{name}_whitening", torch.stack([whitening for _, whitening in pairs]))
+        stride = -(-len(fitted.quarters) // _MOST_CODES)
+        self.bank, self.gradient_bank = fitted.quarters[::stride].clone(), fitted.gradients[::stride].clone()
+        held = self._all_codes(held_out)
+        parts = torch.cat([self._parts(_rows(held, rows)) for rows in torch.arange(len(held.errors)).split(_CHUNK)])
+        self.expected.fit(held.complexity, parts)
+        self.spread = (parts - self.expected(held.complexity)).std(0, correction=0).clamp(min=1e-12)
 
-    def _codes(self, images: Tensor) -> _Codes:
+    def _all_codes(self, images: Tensor) -> _Codes:
+        chunks = [self._codes(chunk)[0] for chunk in chunks_of(images, _CHUNK)]
+        return _Codes(*(torch.cat(parts, 1 if parts[0].ndim == 3 else 0) for parts in zip(*chunks, strict=True)))
+
+    def _codes(self, images: Tensor) -> tuple[_Codes, tuple[Tensor, Tensor]]:
+        """What the parts are made of; the error map, mean over the turns, and the upright restoration."""
         base = self.network.base
-        means, maxima, quarters, maps, restored = [], [], [], [], []
+        means, maxima, quarters, maps, dissimilarities, restorations = [], [], [], [], [], []
         for turn in range(N_TURNS):
             view = quarter_turn(images, turn)
-            features = base.maps(view)
+            stages = base.stages(view)
+            features = stages[-1]
             means.append(features.mean((2, 3)))
-            maxima.append(features.flatten(2).amax(2))
+            maxima.append(torch.cat([stage.flatten(2).amax(2) for stage in stages], 1))
             quarters.append(base.quarter_features(features))
             if images.shape[1] > 1:
                 features = base.maps(view.mean(1, keepdim=True).expand_as(view))
-            restoration = base.decode(base.to_code(base.grid_features(features))).clamp(0, 1)
-            maps.append(error_maps.squared(images, restoration))
-            restored.append(restoration)
+            restorations.append(base.decode(base.to_code(base.grid_features(features))).clamp(0, 1))
+            maps.append(error_maps.squared(images, restorations[-1]))
+            dissimilarities.append(error_maps.dissimilarity(images, restorations[-1]).mean((1, 2)))
         error_map = torch.stack(maps).mean(0)
-        return _Codes(torch.stack(means), torch.stack(maxima), torch.cat(quarters, 1), error_map, restored[0])
+        codes = _Codes(
+            mean=torch.stack(means),
+            most=torch.stack(maxima),
+            quarters=F.normalize(torch.cat(quarters, 1), dim=1),
+            errors=torch.stack([error_map.mean((1, 2)), torch.stack(dissimilarities).mean(0)], 1),
+            gradients=F.normalize(orientation_histograms(images, self.gradient_pooling), dim=1),
+            complexity=complexity(images),
+        )
+        return codes, (error_map, restorations[0])
 
     def _parts(self, codes: _Codes) -> Tensor:
+        restoration, structure = (codes.errors + _LEAST).log().unbind(1)
         made = {
             "mahalanobis": lambda: _mahalanobis(codes.mean, self.mean_centre, self.mean_whitening),
             "mahalanobis_max": lambda: _mahalanobis(codes.most, self.most_centre, self.most_whitening),
-            "neighbours": lambda: self._neighbours(codes.quarters),
-            "restoration": lambda: codes.error_map.mean((1, 2)),
+            "neighbours": lambda: _neighbours(codes.quarters, self.bank),
+            "restoration": lambda: restoration,
+            "structure": lambda: structure,
+            "gradients": lambda: _neighbours(codes.gradients, self.gradient_bank),
         }
         return torch.stack([made[part]() for part in self.parts], dim=1)
 
-    def _neighbours(self, quarters: Tensor) -> Tensor:
-        similarity = F.normalize(quarters, dim=1) @ self.bank.T
-        nearest = similarity.topk(min(_NEIGHBOURS, len(self.bank)), dim=1).values.mean(1)
-        return (2 - 2 * nearest).clamp(min=0).sqrt()
+
+def _neighbours(codes: Tensor, bank: Tensor) -> Tensor:
+    """Mean distance of unit vectors to their two nearest in `bank`: that of their mean cosine similarity."""
+    nearest = (codes @ bank.T).topk(min(_NEIGHBOURS, len(bank)), dim=1).values.mean(1)
+    return (2 - 2 * nearest).clamp(min=0).sqrt()
+
+
+def _rows(codes: _Codes, rows: Tensor) -> _Codes:
+    return _Codes(*(part[:, rows] if part.ndim == 3 else part[rows] for part in codes))
 
 
 def quarter_turn(images: Tensor, turn: int) -> Tensor:
