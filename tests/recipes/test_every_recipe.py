@@ -186,6 +186,17 @@ def test_dimmed_images_are_anomalous_unless_the_recipe_says_that_it_cannot_see_t
 
 
 @every_recipe
+def test_dimming_a_defect_does_not_make_it_normal_unless_the_recipe_says_that_it_cannot_see_dimmed_images(name, trained):
+    if "dimmed" in RECIPES[name].blind_to:
+        pytest.skip(f"{name} is blind to dimmed images and says so")
+    detector, broken = trained(name), blobs(40, fitting(name), seed=9)
+    normal = np.median(detector.anomaly_scores(broken))
+    side = broken.shape[1] // 3
+    broken[:, :side, :side] = 255
+    assert np.mean(detector.anomaly_scores(broken // 2) > normal) > 0.8
+
+
+@every_recipe
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_constant_images_have_finite_scores(name, trained, level):
     scores = trained(name).anomaly_scores(np.full((3, 12, 12), level, np.uint8))

@@ -16,7 +16,6 @@ from residua.scoring.complexity import Expected, complexity
 from residua.scoring.gradients import N_ORIENTATIONS, orientation_histograms
 from residua.scoring.turned import PARTS, TurnedScorer, quarter_turn
 
-
 _SIZE = 16
 
 
@@ -90,7 +89,7 @@ def test_the_mahalanobis_part_is_scikit_learns_averaged_over_the_turns():
         for turn in range(4):
             pooled = [made.network.base.maps(quarter_turn(images, turn)).mean((2, 3)).numpy() for images in (train, test)]
             distances.append(np.sqrt(LedoitWolf().fit(pooled[0].astype(float)).mahalanobis(pooled[1])))
-        part = made._parts(made._codes(test)[0])[:, 0]
+        part = made.parts_of(test)[:, 0] * made.spread + made.centre
     assert part.numpy() == pytest.approx(np.mean(distances, axis=0), rel=1e-2)
 
 
@@ -99,15 +98,15 @@ def test_held_out_normals_score_zero_on_average_and_each_part_counts_alike(chann
     made, held_out = scorer(channels=channels), pictures(40, seed=1, channels=channels)
     with torch.inference_mode():
         made.fit(pictures(60, channels=channels), held_out)
-        parts = made._parts(made._codes(held_out)[0]) - made.expected(complexity(held_out))
-        assert made(held_out).score.mean().abs() < 1e-3
-    assert torch.allclose(parts.std(0, correction=0) / made.spread, torch.ones(len(PARTS)), atol=1e-3)
+        parts, score = made.parts_of(held_out), made(held_out).score
+    assert torch.allclose(parts.mean(0), torch.zeros(len(PARTS)), atol=1e-3)
+    assert torch.allclose(parts.std(0, correction=0), torch.ones(len(PARTS)), atol=1e-3)
+    assert torch.allclose(parts.sum(1), score)
 
 
 def test_a_training_image_has_itself_among_its_neighbours():
     made, train = scorer(("neighbours", "gradients")), pictures(30)
     with torch.inference_mode():
         made.fit(train, pictures(10, seed=1))
-        parts = [made._parts(made._codes(images)[0]).mean(0) for images in (train, pictures(30, seed=3))]
+        parts = [made.parts_of(images).mean(0) for images in (train, pictures(30, seed=3))]
     assert (parts[0] < parts[1]).all()
-    assert torch.equal(parts[0], parts[0].clamp(min=0))

@@ -1,8 +1,7 @@
-"""What an image's contrast and detail alone make of a score, so that the rest of the score can be judged.
+"""What an image's contrast and detail alone make of its error, so that the rest of the error can be judged.
 
-Plain images are restored well whatever they show, and busy ones badly; they lie nearer to others, too. The likelihoods of
-generative models have the same fault (Serrà et al., *Input complexity and out-of-distribution detection with
-likelihood-based generative models*, 2020).
+Plain images are restored well whatever they show, and busy ones badly. The likelihoods of generative models have the same
+fault (Serrà et al., *Input complexity and out-of-distribution detection with likelihood-based generative models*, 2020).
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ def complexity(images: Tensor) -> Tensor:
 
 
 class Expected(nn.Module):
-    """A line through normal images: the scores to expect of an image with such contrast and detail.
+    """A line through normal images: the errors to expect of an image with such contrast and detail.
 
     Least squares with a ridge that weighs as much as five images do: few images give the mean, many a line. Outside the
     contrast and detail of the images that it went through the line is level: nothing is known there.
@@ -34,20 +33,20 @@ class Expected(nn.Module):
     low: Tensor
     high: Tensor
 
-    def __init__(self, n_scores: int) -> None:
+    def __init__(self, n_errors: int) -> None:
         super().__init__()
-        self.register_buffer("slopes", torch.zeros(2, n_scores))
-        self.register_buffer("level", torch.zeros(n_scores))
+        self.register_buffer("slopes", torch.zeros(2, n_errors))
+        self.register_buffer("level", torch.zeros(n_errors))
         self.register_buffer("low", torch.zeros(2))
         self.register_buffer("high", torch.zeros(2))
 
     def forward(self, variables: Tensor) -> Tensor:
-        """The scores (batch, n_scores) to expect of images whose `complexity` is (batch, 2)."""
+        """The errors (batch, n_errors) to expect of images whose `complexity` is (batch, 2)."""
         return variables.clamp(self.low, self.high) @ self.slopes + self.level
 
-    def fit(self, variables: Tensor, scores: Tensor) -> None:
-        """Lay the line through images with `complexity` (n, 2) and scores (n, n_scores)."""
-        x, y = variables.double(), scores.double()
+    def fit(self, variables: Tensor, errors: Tensor) -> None:
+        """Lay the line through images with `complexity` (n, 2) and errors (n, n_errors)."""
+        x, y = variables.double(), errors.double()
         centre = x.mean(0)
         ridge = (_RIDGE_IMAGES * float((x - centre).square().mean()) + 1e-6) * torch.eye(2, dtype=x.dtype)
         slopes = torch.linalg.solve((x - centre).T @ (x - centre) + ridge, (x - centre).T @ (y - y.mean(0)))

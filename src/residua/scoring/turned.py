@@ -31,8 +31,8 @@ _LEAST = 1e-6
 class _Codes(NamedTuple):
     """Mean- and max-pooled maps (turns, batch, d), of the last stage and of all; quarters (batch, turns * 4d); restorations.
 
-    ``errors`` is (batch, 2): squared error and structural dissimilarity, means over turns and pixels. ``gradients`` are unit
-    vectors, (batch, 8 * cells).
+    ``errors`` is (batch, 2): logarithms of squared error and structural dissimilarity, means over turns and pixels. ``gradients``
+    are unit vectors, (batch, 8 * cells).
     """
 
     mean: Tensor
@@ -44,15 +44,15 @@ class _Codes(NamedTuple):
 
 
 class TurnedScorer(Scorer):
-    """The sum of the named parts, each less what is expected of an image of that contrast and detail, and over its spread.
+    """The sum of the named parts, each standardised on held-out normals.
 
     ``mahalanobis``, ``mahalanobis_max``: Mahalanobis distance (Ledoit-Wolf covariance, one for each turn) of the last stage's
     mean-pooled and of all stages' max-pooled feature maps, averaged over the turns. ``neighbours``: cosine distance of the last
     stage's maps pooled by quarters, all turns side by side, to the two nearest of at most 2,000 training images.
     ``restoration``, ``structure``: logarithm of the mean squared error, and of the structural dissimilarity, of the upright
-    image restored from each turn (from its grey copy where there is colour). ``gradients``: as ``neighbours``, of histograms
-    of the image's own gradients. What is expected, and the spread about it, come from held-out normals; see
-    `residua.scoring.complexity`.
+    image restored from each turn (from its grey copy where there is colour), less what held-out normals lead one to expect at
+    that contrast and detail; see `residua.scoring.complexity`. ``gradients``: as ``neighbours``, of histograms of the image's
+    own gradients.
     """
 
     mean_centre: Tensor
@@ -62,6 +62,7 @@ class TurnedScorer(Scorer):
     bank: Tensor
     gradient_bank: Tensor
     gradient_pooling: Tensor
+    centre: Tensor
     spread: Tensor
 
     def __init__(self, network: JointNetwork, parts: tuple[Part, ...]) -> None:
@@ -75,17 +76,21 @@ class TurnedScorer(Scorer):
         cells = pooling(shape.height, shape.width, min(_CELLS, shape.height, shape.width))
         self.register_buffer("gradient_pooling", cells, persistent=False)
         self.register_buffer("gradient_bank", torch.zeros(1, N_ORIENTATIONS * cells.shape[1]))
-        self.expected = Expected(len(parts))
+        self.expected = Expected(2)
+        self.register_buffer("centre", torch.zeros(len(parts)))
         self.register_buffer("spread", torch.ones(len(parts)))
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images by the sum of the standardised parts."""
         codes, restored = self._codes(images)
-        score = ((self._parts(codes) - self.expected(codes.complexity)) / self.spread).sum(1)
-        return ScorerOutput(score, *restored)
+        return ScorerOutput(self._standardised(codes).sum(1), *restored)
+
+    def parts_of(self, images: Tensor) -> Tensor:
+        """What the score is the sum of, (batch, n_parts) in the order of `parts`; held-out normals: mean 0, deviation 1."""
+        return self._standardised(self._codes(images)[0])
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
-        """Covariances and neighbours from training images, what is expected of each part and its spread from held-out ones."""
+        """Covariances and neighbours from training images, the errors to expect and the scale of each part from held-out ones."""
         fitted = self._all_codes(train)
         for name, codes in (("mean", fitted.mean), ("most", fitted.most)):
             pairs = [centre_and_whitening(one) for one in codes]
@@ -94,9 +99,10 @@ class TurnedScorer(Scorer):
         stride = -(-len(fitted.quarters) // _MOST_CODES)
         self.bank, self.gradient_bank = fitted.quarters[::stride].clone(), fitted.gradients[::stride].clone()
         held = self._all_codes(held_out)
+        self.expected.fit(held.complexity, held.errors)
         parts = torch.cat([self._parts(_rows(held, rows)) for rows in torch.arange(len(held.errors)).split(_CHUNK)])
-        self.expected.fit(held.complexity, parts)
-        self.spread = (parts - self.expected(held.complexity)).std(0, correction=0).clamp(min=1e-12)
+        self.centre = parts.mean(0)
+        self.spread = parts.std(0, correction=0).clamp(min=1e-12)
 
     def _all_codes(self, images: Tensor) -> _Codes:
         chunks = [self._codes(chunk)[0] for chunk in chunks_of(images, _CHUNK)]
@@ -123,14 +129,17 @@ class TurnedScorer(Scorer):
             mean=torch.stack(means),
             most=torch.stack(maxima),
             quarters=F.normalize(torch.cat(quarters, 1), dim=1),
-            errors=torch.stack([error_map.mean((1, 2)), torch.stack(dissimilarities).mean(0)], 1),
+            errors=(torch.stack([error_map.mean((1, 2)), torch.stack(dissimilarities).mean(0)], 1) + _LEAST).log(),
             gradients=F.normalize(orientation_histograms(images, self.gradient_pooling), dim=1),
             complexity=complexity(images),
         )
         return codes, (error_map, restorations[0])
 
+    def _standardised(self, codes: _Codes) -> Tensor:
+        return (self._parts(codes) - self.centre) / self.spread
+
     def _parts(self, codes: _Codes) -> Tensor:
-        restoration, structure = (codes.errors + _LEAST).log().unbind(1)
+        restoration, structure = (codes.errors - self.expected(codes.complexity)).unbind(1)
         made = {
             "mahalanobis": lambda: _mahalanobis(codes.mean, self.mean_centre, self.mean_whitening),
             "mahalanobis_max": lambda: _mahalanobis(codes.most, self.most_centre, self.most_whitening),

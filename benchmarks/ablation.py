@@ -1,0 +1,103 @@
+"""What each part of the score of joint-one-class is worth, on official train images alone.
+
+Each class of Fashion-MNIST in turn: fitted on the normal images of train less calibration and validation, as `residua benchmark`
+does, and judged on the calibration normals (never trained on) against 150 train images of each other class. Test is not read.
+``--classes 2,5`` names some, ``--data FOLDER`` says where fashion_mnist lies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from measure import Results, rounded
+from residua import load_images
+from residua.estimators.fitting import FitOptions, fit_bundle
+from residua.images import ImageSet
+from residua.metrics.intervals import roc_auc_interval
+from residua.recipes import make_recipe
+from residua.scoring.complexity import Expected
+from residua.scoring.engine import prepare_images
+from residua.scoring.turned import PARTS, TurnedScorer
+from residua.training.settings import TrainingSettings
+
+OTHERS = 150
+CODES = ("mahalanobis", "mahalanobis_max", "neighbours")
+SUMS: dict[str, tuple[str, ...]] = {
+    "all six": PARTS,
+    "without gradients": (*CODES, "restoration", "structure"),
+    "without structure": (*CODES, "restoration", "gradients"),
+    "without both errors": (*CODES, "gradients"),
+    "without densities of codes": ("restoration", "structure", "gradients"),
+    "densities of codes": CODES,
+}
+DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+
+
+def development(folder: Path, normal: str) -> tuple[ImageSet, ImageSet, ImageSet]:
+    """Train and calibration images of `normal`, and train images of the other classes."""
+    images = load_images(str(folder / "fashion_mnist"), normal=[normal])
+    labels, rng = images.labels.astype(str), np.random.default_rng(7)
+    seen = images.splits != "test"
+    rows = [rng.permutation(np.flatnonzero(seen & (labels == one)))[:OTHERS] for one in sorted(set(labels) - {normal})]
+    mine = labels == normal
+    train, calibration = (images[np.flatnonzero(mine & (images.splits == part))] for part in ("train", "calibration"))
+    return train, calibration, images[np.sort(np.concatenate(rows))]
+
+
+def parts_of(scorer: TurnedScorer, images: torch.Tensor) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        chunks = (chunk.contiguous(memory_format=torch.channels_last) for chunk in images.split(250))
+        return torch.cat([scorer.parts_of(chunk) for chunk in chunks]).numpy()
+
+
+def measure_class(folder: Path, normal: str) -> dict[str, Any]:
+    train, calibration, others = development(folder, normal)
+    started = time.process_time()
+    fitted = fit_bundle(
+        make_recipe("joint-one-class"), train, calibration, FitOptions("detect", TrainingSettings(seed=0, threads=1))
+    )
+    seconds = time.process_time() - started
+    scorer: Any = fitted.bundle.graph.scorer
+    uncorrected = copy.deepcopy(scorer)
+    uncorrected.expected = Expected(2)
+    sets = [fitted.parts["validation"], calibration, others]
+    held, *judged = (prepare_images(fitted.bundle.graph.prepare, one, keep_float=True) for one in sets)
+    images = torch.cat(judged)
+    is_anomalous = np.repeat([False, True], [len(calibration), len(others)])
+    rows: dict[str, Any] = {"train_images": len(train), "judged": len(images), "processor_seconds": rounded(seconds)}
+    for title, one in (("", scorer), (", errors not corrected", uncorrected)):
+        normal_parts, parts = parts_of(one, held), parts_of(one, images)
+        parts = (parts - normal_parts.mean(0)) / normal_parts.std(0)
+        columns = dict(zip(PARTS, parts.T, strict=True))
+        for name, chosen in {**{part: (part,) for part in PARTS}, **SUMS}.items():
+            if not title or {"restoration", "structure"} & set(chosen):
+                area = roc_auc_interval(is_anomalous, sum(columns[part] for part in chosen))
+                rows[name + title] = {key: rounded(getattr(area, key), 4) for key in ("value", "low", "high")}
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--classes", default=",".join(map(str, range(10))))
+    parser.add_argument("--data", type=Path, default=DATA)
+    options = parser.parse_args()
+    if not (options.data / "fashion_mnist").is_dir():
+        sys.exit(f"{options.data}: must hold fashion_mnist. It does not. Pass --data FOLDER, or set RESIDUA_TEST_DATA.")
+    results = Results("ablation")
+    for normal in options.classes.split(","):
+        results.measure(f"class {normal}", lambda normal=normal: measure_class(options.data, normal))
+
+
+if __name__ == "__main__":
+    main()
