@@ -9,6 +9,7 @@ import typer
 
 from residua._threads import wait_passively
 from residua.cli.benchmark import benchmark
+from residua.cli.check import check
 from residua.cli.compare import compare
 from residua.cli.demo import demo
 from residua.cli.evaluate import evaluate
@@ -38,7 +39,7 @@ _TRAINING_PACKAGES = ("torch", "lightning", "safetensors", "filelock")
 _OURS, _USERS, _GATE, _INTERRUPTED = 1, 2, 3, 130
 
 for _command in (
-    demo, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare, probe, judge, plan, serve,
+    demo, check, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare, probe, judge, plan, serve,
 ):  # fmt: skip
     app.command()(_command)
 

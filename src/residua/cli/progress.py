@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -40,6 +40,25 @@ def watching_several(*, quiet: bool = False) -> Iterator[tuple[Watcher, FitRepor
     if quiet:
         yield Watcher(), None
         return
+    with _progress() as progress:
+        bars = _Bars(progress)
+        watcher = Watcher(
+            on_read=bars.reading, on_step=bars.training, on_note=lambda text: progress.console.print(f"  {text}", markup=False)
+        )
+        yield watcher, bars.fits
+
+
+@contextmanager
+def counting(*, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
+    """Who is told how many of how many images are done, for commands that need no torch; None with `quiet`."""
+    if quiet:
+        yield None
+        return
+    with _progress() as progress:
+        yield _Bars(progress).reading
+
+
+def _progress() -> Progress:
     console = Console(stderr=True, highlight=False)
     columns = (
         TextColumn("{task.description}"),
@@ -50,12 +69,7 @@ def watching_several(*, quiet: bool = False) -> Iterator[tuple[Watcher, FitRepor
         _Left(table_column=_never_shortened()),
         TextColumn("{task.fields[detail]}"),
     )
-    with Progress(*columns, console=console, transient=True, refresh_per_second=5, disable=not console.is_terminal) as progress:
-        bars = _Bars(progress)
-        watcher = Watcher(
-            on_read=bars.reading, on_step=bars.training, on_note=lambda text: progress.console.print(f"  {text}", markup=False)
-        )
-        yield watcher, bars.fits
+    return Progress(*columns, console=console, transient=True, refresh_per_second=5, disable=not console.is_terminal)
 
 
 def _never_shortened() -> Column:

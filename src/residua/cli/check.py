@@ -1,0 +1,106 @@
+"""`residua check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from residua.cli.options import Json, Quiet, Seed, Strict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from residua.records import Finding
+    from residua.survey import Survey
+
+_STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
+
+
+def check(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE", help="Images; of several sources the first is what will be trained on.", show_default=False
+        ),
+    ],
+    normal: Annotated[str | None, typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False)] = None,
+    strict: Strict = False,
+    json: Json = None,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the copies that were found as pictures, a PNG a finding.")
+    ] = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Look for what spoils a result before an hour of training: leakage, duplicates, scale, bad files, balance, shortcuts.
+
+    The parts of one SOURCE are compared with each other, or several sources with the first.
+
+    residua check parts/ --normal good
+
+    residua check train/ new-parts/ --strict --json check.json
+    """
+    from residua.cli.options import names
+    from residua.cli.output import check_targets, emit_json, is_stdout, refuse_findings
+
+    check_targets(json)
+    found = _surveyed(sources, names(normal), seed, quiet=quiet)
+    if json is not None:
+        emit_json(found.to_json(), json)
+    if pictures is not None:
+        _write_pictures(found, pictures)
+    if not quiet and not is_stdout(json):
+        from rich.console import Console
+
+        _print(found, Console(highlight=False))
+    refuse_findings(found.findings, strict=strict)
+
+
+def _surveyed(sources: list[str], normal: tuple[str, ...] | None, seed: int, *, quiet: bool) -> Survey:
+    from residua.cli.progress import counting
+    from residua.images import load_images
+    from residua.survey import survey
+
+    with counting(quiet=quiet) as progress:
+        sets = [load_images(source, normal=normal, seed=seed, progress=progress) for source in sources]
+        return survey(sets, seed=seed, progress=progress)
+
+
+def _print(found: Survey, console: Console) -> None:
+    from residua.images.listing import count
+
+    told = [finding for finding in found.findings if finding.severity != "ok"]
+    console.print(f"{count(found.n_images, 'image')} in {', '.join(found.sources)}", markup=False)
+    console.print(_as_table(found.findings))
+    if not told:
+        console.print("Nothing found that would spoil a result.")
+
+
+def _as_table(findings: tuple[Finding, ...]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for finding in findings:
+        words = Text.assemble((f"{finding.code}: ", "bold"), finding.meaning)
+        if finding.what_to_do and finding.severity != "ok":
+            words.append(f"\n{finding.what_to_do}", style="dim")
+        table.add_row(Text(finding.severity, style=_STYLES[finding.severity]), words)
+    return table
+
+
+def _write_pictures(found: Survey, folder: Path) -> None:
+    import io
+
+    from residua.files import atomic_write, ensure_folder
+    from residua.survey.sheet import contact_sheet
+
+    ensure_folder(folder, where="check --pictures")
+    for code, exhibit in found.exhibits.items():
+        data = io.BytesIO()
+        contact_sheet(exhibit).save(data, format="PNG")
+        with atomic_write(folder / f"{code}.png") as file:
+            file.write(data.getvalue())

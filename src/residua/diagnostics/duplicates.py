@@ -1,0 +1,71 @@
+"""Copies within one part: images that count twice, and pictures that carry two labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.records import Finding, Severity
+
+CODE = "duplicates"
+
+_MOST_EXAMPLES = 10
+
+
+def find_duplicates(
+    groups: Sequence[NDArray[np.int64]], paths: NDArray[Any], labels: NDArray[Any] | None = None, *, part: str = "this source"
+) -> Finding | None:
+    """Say how many images of a part are copies of others of it, and which copies carry different labels; None where none are.
+
+    Warning: a picture has two labels, or more than a tenth of the images are copies. Note: fewer.
+
+    Parameters
+    ----------
+    groups : sequence of int arrays
+        Rows of two images or more that are one picture: `Copies.members`.
+    paths : object array of str, (n_images,)
+    labels : object array, (n_images,), optional
+        None where an image has none.
+    part : str
+        What the images are called.
+
+    Examples
+    --------
+    >>> paths = np.array(["a", "b", "c", "d"], object)
+    >>> told = find_duplicates([np.array([0, 2])], paths, np.array(["good", "good", "crack", "good"], object))
+    >>> told.severity, told.measured["n_extra"], told.measured["n_two_labels"]
+    ('warning', 1, 1)
+    """
+    several = [rows for rows in groups if len(rows) > 1]
+    if not several:
+        return None
+    n_extra = sum(len(rows) - 1 for rows in several)
+    torn = [] if labels is None else [rows for rows in several if len({str(one) for one in labels[rows] if one is not None}) > 1]
+    severity: Severity = "warning" if torn or n_extra > 0.1 * len(paths) else "note"
+    first = [[str(path) for path in paths[rows[:4]]] for rows in [*torn, *several][:_MOST_EXAMPLES]]
+    conflict = (
+        f" {len(torn):,} of the pictures {'carries' if len(torn) == 1 else 'carry'} two labels, {first[0][0]} and {first[0][1]} "
+        "for one: one of them is wrong."
+        if torn
+        else ""
+    )
+    return Finding(
+        code=CODE,
+        severity=severity,
+        measured={
+            "n_groups": len(several),
+            "n_extra": n_extra,
+            "n_images": len(paths),
+            "n_two_labels": len(torn),
+            "largest": max(len(rows) for rows in several),
+            "examples": first,
+        },
+        meaning=f"{n_extra:,} of the {len(paths):,} images of {part} are copies of others of it ({len(several):,} picture"
+        f"{'' if len(several) == 1 else 's'} more than once): they count twice, and intervals look narrower than they are."
+        + conflict,
+        what_to_do="Keep one of each, or give copies one `group` in a manifest (`residua.images.group_twins` names it). "
+        + ("Settle the labels first." if torn else ""),
+    )

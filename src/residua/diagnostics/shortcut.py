@@ -1,0 +1,81 @@
+"""One number an image, such as its brightness or the size of its file, that tells the label as well as a model would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.records import Estimate, Finding, Severity
+
+CODE = "shortcut"
+
+# Of how a file was made, not of what it shows: the label should not follow from these at all.
+TECHNICAL = ("height", "width", "file_size", "compression")
+_TECHNICAL_LIMIT, _LIMIT = 0.7, 0.95
+
+
+def find_shortcut(
+    features: Mapping[str, NDArray[Any]],
+    is_anomalous: NDArray[np.bool_],
+    *,
+    model: Estimate | None = None,
+    confidence: float = 0.95,
+) -> Finding | None:
+    """Rank images by one simple number after the other; None where no label is there, or nothing tells.
+
+    The area under the curve is taken in whichever direction is better, the limit is on its interval's lower end, which is
+    widened for having tried several. Error: how a file was made (image size, file size, compression) ranks above .7. Warning:
+    brightness, contrast or sharpness ranks above .95, or as well as the model. Note: something ranks above .75.
+
+    Parameters
+    ----------
+    features : mapping of str to float array, (n_images,)
+    is_anomalous : bool array, (n_images,)
+    model : Estimate, optional
+        The model's ROC AUC on the same images.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) < 50
+    >>> find_shortcut({"file_size": rng.normal(size=200) + 2 * labels}, labels).severity
+    'error'
+    >>> find_shortcut({"brightness": rng.normal(size=200)}, labels) is None
+    True
+    """
+    from residua.metrics.intervals import roc_auc_interval
+
+    if not is_anomalous.any() or is_anomalous.all():
+        return None
+    tried = {name: np.asarray(column, np.float64) for name, column in features.items() if np.ptp(column) > 0}
+    level = 1 - (1 - confidence) / max(1, 2 * len(tried))
+    areas: dict[str, tuple[float, float]] = {}
+    for name, column in tried.items():
+        both = [roc_auc_interval(is_anomalous, sign * column, confidence=level) for sign in (1, -1)]
+        best = max(both, key=lambda one: one.value or 0.0)
+        areas[name] = (best.value or 0.0, best.low or 0.0)
+    if not areas:
+        return None
+    technical = [name for name in areas if name in TECHNICAL and areas[name][1] > _TECHNICAL_LIMIT]
+    worst = max(technical or areas, key=lambda name: areas[name][1])
+    value, low = areas[worst]
+    matches_model = model is not None and model.value is not None and value >= model.value and low > 0.5
+    if not (technical or low > 0.75 or matches_model):
+        return None
+    severity: Severity = "error" if technical else "warning" if low > _LIMIT or matches_model else "note"
+    beside = f", where the model reaches {model.value:.3g}" if model is not None and model.value is not None else ""
+    made = "how the file was made" if technical else "one number an image"
+    return Finding(
+        code=CODE,
+        severity=severity,
+        measured={"feature": worst, "roc_auc": value, "low": low, "all": {name: area for name, (area, _) in areas.items()}},
+        meaning=f"{worst.replace('_', ' ').capitalize()} alone tells normal from anomalous with a ROC AUC of "
+        f"{value:.3g} (at least "
+        f"{low:.3g}){beside}: {made} gives the label away, and a detector may learn nothing else.",
+        what_to_do="Find out why: another camera, another day, another program for one of the classes? Record both "
+        "kinds alike and "
+        "balance that, or crop, resize and compress all images in one way.",
+    )

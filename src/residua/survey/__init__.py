@@ -1,0 +1,6 @@
+"""What is wrong with images before anything is trained on them: `residua check`."""
+
+from residua.survey.statistics import image_statistics
+from residua.survey.surveying import Survey, survey
+
+__all__ = ["Survey", "image_statistics", "survey"]

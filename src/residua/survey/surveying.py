@@ -1,0 +1,187 @@
+"""`residua check`: what is wrong with images before anything is trained on them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua import diagnostics
+from residua.exhibits import Exhibit, Group, Picture
+from residua.images import Copies, ImageSet, find_copies
+from residua.images.columns import strings
+from residua.images.copies import Leaks, leaks_of
+from residua.records import Finding
+from residua.survey.statistics import image_statistics
+
+Progress = Callable[[int, int], None]
+_PLAIN = ("brightness", "contrast", "sharpness", "compression", "height", "width")
+_ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found: the findings, the most serious first, and by code the pictures that show them."""
+
+    sources: tuple[str, ...]
+    n_images: int
+    findings: tuple[Finding, ...]
+    exhibits: dict[str, Exhibit] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``--json`` writes."""
+        told = [finding.model_dump(mode="json") for finding in self.findings]
+        return {"sources": list(self.sources), "n_images": self.n_images, "findings": told}
+
+
+def survey(sets: Sequence[ImageSet], *, seed: int = 0, progress: Progress | None = None) -> Survey:
+    """Check one source part against part, or several sources against each other; no model is needed.
+
+    Parameters
+    ----------
+    sets : sequence of ImageSet
+        With one, its parts are compared; with several, the first counts as what is trained on, the others as what is tested on.
+    seed : int
+    progress : callable, optional
+        Called with (done, total) of each stage.
+
+    Examples
+    --------
+    >>> images = np.random.default_rng(0).integers(0, 200, (60, 24, 24)).astype(np.uint8)
+    >>> images[55] = images[5]
+    >>> found = survey([ImageSet.from_arrays(images, splits=["train"] * 50 + ["test"] * 10)])
+    >>> found.findings[0].code, found.findings[0].measured["n_leaked"]
+    ('leakage', 1)
+    """
+    table = _Table.of(sets)
+    copies = find_copies(sets, seed=seed, progress=progress)
+    statistics = [image_statistics(one, progress=progress) for one in sets]
+    shared = set.intersection(*(set(one) for one in statistics))
+    columns = {name: np.concatenate([one[name] for one in statistics]) for name in sorted(shared)}
+    leakage, exhibits = _leakage(table, copies, sets)
+    found = [
+        *leakage,
+        *_duplicates(table, copies),
+        diagnostics.find_unreadable_files(
+            [(one.path, one.reason) for part in sets for one in part.quarantined], len(table.paths)
+        ),
+        diagnostics.find_mixed_scale(columns["highest"], str(sets[0].dtype), parts=table.parts),
+        diagnostics.find_mixed_sizes(np.concatenate([one.sizes for one in sets])),
+        diagnostics.find_class_balance(table.counts(), normal=sets[0].normal) if table.is_labelled.any() else None,
+        _shortcut(table, columns),
+        diagnostics.find_unlike_parts(
+            {part: {name: columns[name][rows] for name in _PLAIN} for part, rows in table.normals().items()}
+        ),
+        diagnostics.find_too_few_images({part: int((table.parts == part).sum()) for part in dict.fromkeys(table.parts.tolist())}),
+        _torn_groups(sets),
+    ]
+    findings = sorted((finding for finding in found if finding is not None), key=lambda one: _ORDER[one.severity])
+    return Survey(tuple(one.source for one in sets), len(table.paths), tuple(findings), exhibits)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """All images of all sets, a row each; the part is the source's name where there are several sources."""
+
+    paths: NDArray[Any]
+    parts: NDArray[Any]
+    labels: NDArray[Any]
+    is_anomalous: NDArray[np.bool_] | None
+
+    @classmethod
+    def of(cls, sets: Sequence[ImageSet]) -> _Table:
+        names = _distinct([one.source for one in sets])
+        parts = [one.splits if len(sets) == 1 else strings([name] * len(one)) for name, one in zip(names, sets, strict=True)]
+        labels = [
+            strings([None] * len(one) if one.labels is None else [None if x is None else str(x) for x in one.labels.tolist()])
+            for one in sets
+        ]
+        anomalous = [one.is_anomalous for one in sets if one.normal is not None]
+        return cls(
+            np.concatenate([one.paths for one in sets]),
+            np.concatenate(parts),
+            np.concatenate(labels),
+            np.concatenate(anomalous) if len(anomalous) == len(sets) else None,
+        )
+
+    @property
+    def is_labelled(self) -> NDArray[np.bool_]:
+        return np.array([label is not None for label in self.labels.tolist()], np.bool_)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Images of each label in each part; of several sources the first is train and the rest test."""
+        first = self.parts[0] if len(self.parts) else ""
+        are_splits = set(self.parts.tolist()) <= {"train", "calibration", "test"}
+        tally: dict[str, Counter[str]] = {}
+        for part, label in zip(self.parts.tolist(), self.labels.tolist(), strict=True):
+            name = part if are_splits else "train" if part == first else "test"
+            tally.setdefault(name, Counter())
+            if label is not None:
+                tally[name][label] += 1
+        return {name: dict(one) for name, one in tally.items()}
+
+    def normals(self) -> dict[str, NDArray[np.int64]]:
+        """The rows of each part, of normal images alone where they are known."""
+        kept = np.ones(len(self.parts), np.bool_) if self.is_anomalous is None else ~self.is_anomalous & self.is_labelled
+        return {part: np.flatnonzero((self.parts == part) & kept) for part in dict.fromkeys(self.parts.tolist())}
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    return list(names) if len(set(names)) == len(names) else [f"{name} ({i})" for i, name in enumerate(names, start=1)]
+
+
+def _leakage(table: _Table, copies: Copies, sets: Sequence[ImageSet]) -> tuple[list[Finding | None], dict[str, Exhibit]]:
+    """Copies of the first part among the others: train among calibration and test, or the first source among the rest."""
+    first = "train" if len(sets) == 1 else str(table.parts[0])
+    seen = table.parts == first
+    if seen.all() or not seen.any():
+        return [], {}
+    leaks, rows = leaks_of(copies, seen, table.paths)
+    others = "images of calibration and test" if len(sets) == 1 else "images of the other sources"
+    finding = diagnostics.find_leakage(leaks, judged=others, seen=f"images of {first}")
+    return [finding], _pictures(leaks, rows, np.flatnonzero(~seen), sets)
+
+
+def _pictures(leaks: Leaks, rows: NDArray[np.int64], asked: NDArray[np.int64], sets: Sequence[ImageSet]) -> dict[str, Exhibit]:
+    starts = np.cumsum([0, *(len(one) for one in sets)])
+
+    def picture(row: int, caption: str) -> Picture:
+        which = int(np.searchsorted(starts, row, side="right")) - 1
+        return Picture.of(sets[which][row - int(starts[which])], caption)
+
+    groups = (
+        Group(
+            (picture(int(rows[place]), str(leaks.of[place])), picture(int(asked[place]), str(leaks.paths[place]))),
+            str(leaks.kinds[place]),
+        )
+        for place in np.flatnonzero(leaks.leaked)[:200].tolist()
+    )
+    shown = Exhibit.of(groups, caption="An image that is trained on, and its copy among the others.")
+    return {diagnostics.leakage.CODE: shown} if shown.groups else {}
+
+
+def _duplicates(table: _Table, copies: Copies) -> list[Finding | None]:
+    found = []
+    for part in dict.fromkeys(table.parts.tolist()):
+        rows = np.flatnonzero(table.parts == part)
+        place = np.full(len(table.parts), -1)
+        place[rows] = np.arange(len(rows))
+        members = [place[group[table.parts[group] == part]] for group in copies.members()]
+        found.append(diagnostics.find_duplicates(members, table.paths[rows], table.labels[rows], part=part))
+    return found
+
+
+def _shortcut(table: _Table, columns: dict[str, NDArray[np.float64]]) -> Finding | None:
+    if table.is_anomalous is None or not table.is_labelled.any():
+        return None
+    known = table.is_labelled
+    features = {name: column[known] for name, column in columns.items() if name != "highest"}
+    return diagnostics.find_shortcut(features, table.is_anomalous[known])
+
+
+def _torn_groups(sets: Sequence[ImageSet]) -> Finding | None:
+    return None if len(sets) != 1 or sets[0].groups is None else diagnostics.find_torn_groups(sets[0].groups, sets[0].splits)

@@ -1,0 +1,153 @@
+"""Findings about images and about scores of new images: made where the fault is, silent where it is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from residua import diagnostics
+from residua.records import Estimate
+
+RNG = np.random.default_rng(0)
+PATHS = np.array([f"{i}.png" for i in range(100)], object)
+
+
+def test_copies_within_a_part_are_a_note_many_or_contradicting_ones_a_warning() -> None:
+    find = diagnostics.find_duplicates
+    assert find([], PATHS) is None
+    few = find([np.array([0, 5, 7])], PATHS)
+    assert (few.severity, few.measured["n_extra"]) == ("note", 2)
+    assert find([np.arange(20)], PATHS).severity == "warning"
+    labels = np.array([None, "b"] * 50, object)
+    assert find([np.array([0, 1])], PATHS, labels).severity == "note"  # an image without a label contradicts none
+    labels[0] = "a"
+    told = find([np.array([0, 1])], PATHS, labels)
+    assert (told.severity, told.measured["n_two_labels"], told.measured["examples"][0]) == ("warning", 1, ["0.png", "1.png"])
+
+
+@pytest.mark.parametrize(("n", "severity"), [(1, "warning"), (5, "warning"), (6, "error")])
+def test_more_than_one_unreadable_file_in_twenty_is_an_error(n: int, severity: str) -> None:
+    told = diagnostics.find_unreadable_files([(f"{i}.png", "broken") for i in range(n)], 100 - n)
+    assert told.severity == severity
+
+
+@pytest.mark.parametrize(
+    ("highest", "dtype", "case"),
+    [
+        (np.full(50, 1 / 255), "uint8", "only 0 and 1"),
+        (np.full(50, 1 / 255), "float32", "all too small"),
+        (np.full(50, 255 / 65535), "float32", "all too small"),
+        (np.full(50, 4095 / 65535), "float32", "fewer bits"),
+        (np.r_[np.full(45, 0.9), np.full(5, 0.9 / 255)], "float32", "some too small"),
+        (np.r_[np.full(45, 1.0), np.full(5, 1 / 255)], "uint8", "some too small"),
+    ],
+)
+def test_a_wrong_scale_is_told_by_its_case(highest, dtype, case) -> None:
+    assert diagnostics.find_mixed_scale(highest, dtype).measured["case"] == case
+
+
+def test_exposures_that_differ_are_no_other_scale() -> None:
+    assert diagnostics.find_mixed_scale(np.geomspace(0.05, 1, 100), "float32") is None
+    assert diagnostics.find_mixed_scale(np.zeros(100), "uint8") is None
+
+
+def test_one_dark_frame_is_a_warning_and_a_dark_part_is_named() -> None:
+    highest = np.full(200, 0.9)
+    highest[150] /= 255
+    parts = np.array(["train"] * 150 + ["test"] * 50, object)
+    assert diagnostics.find_mixed_scale(highest, "uint8", parts=parts).severity == "warning"
+    highest[150:] = 0.9 / 255
+    told = diagnostics.find_mixed_scale(highest, "float32", parts=parts)
+    assert told.severity == "error"
+    assert "100% of test" in told.meaning
+
+
+def test_sizes_and_proportions() -> None:
+    find = diagnostics.find_mixed_sizes
+    assert find(np.zeros((0, 2))) is None
+    assert find(np.full((9, 2), 64)) is None
+    assert find(np.array([[64, 64], [128, 128]])).severity == "note"
+    assert find(np.array([[64, 64], [64, 128]] * 5)).severity == "warning"
+
+
+def test_what_a_part_lacks() -> None:
+    find = diagnostics.find_class_balance
+    assert find({"train": {"good": 50}, "test": {"good": 9, "crack": 5}}, normal=("good",)) is None
+    assert find({"train": {"good": 50}}, normal=("good",)) is None
+    lacks = {"train": {"a": 9, "b": 9}, "test": {"a": 9, "C": 3}}
+    assert find(lacks).measured["lacking"] == ["train holds no image of 'C'", "test holds no image of 'b'"]
+    assert "'C'" in find(lacks).meaning
+    assert find({"train": {"good": 5, "bad": 5}, "test": {"bad": 5}}, normal=("good",)).severity == "warning"
+    assert find({"train": {"a": 500, "b": 20}, "test": {"a": 50, "b": 2}}).severity == "note"
+
+
+def test_how_a_file_was_made_must_not_tell_the_label_and_its_brightness_may_a_little() -> None:
+    labels = np.arange(300) < 60
+    noise = {name: RNG.normal(size=300) for name in ("brightness", "contrast", "sharpness", "file_size", "compression")}
+    find = diagnostics.find_shortcut
+    assert find(noise, labels) is None
+    assert find({**noise, "file_size": noise["file_size"] - 1.5 * labels}, labels).severity == "error"
+    assert find({**noise, "brightness": noise["brightness"] + 1.5 * labels}, labels).severity == "note"
+    assert find({**noise, "brightness": noise["brightness"] + 4 * labels}, labels).severity == "warning"
+    told = find({**noise, "brightness": noise["brightness"] + labels}, labels, model=Estimate(value=0.7))
+    assert (told.severity, told.measured["feature"]) == ("warning", "brightness")
+    assert find(noise, np.zeros(300, bool)) is None
+
+
+def test_shortcuts_are_seldom_seen_in_noise() -> None:
+    rng = np.random.default_rng(1)
+    labels = np.arange(60) < 20
+    accused = [diagnostics.find_shortcut({str(i): rng.normal(size=60) for i in range(8)}, labels) for _ in range(100)]
+    assert sum(one is not None for one in accused) <= 1
+
+
+def test_parts_are_unlike_where_they_differ_by_more_than_chance() -> None:
+    find = diagnostics.find_unlike_parts
+    rng = np.random.default_rng(2)
+
+    def parts(shift: float, n: int = 200) -> dict[str, dict[str, np.ndarray]]:
+        shifts = {"train": 0.0, "calibration": 0.0, "test": shift}
+        return {name: {"brightness": rng.normal(size=n) + by, "contrast": rng.normal(size=n)} for name, by in shifts.items()}
+
+    assert all(find(parts(0)) is None for _ in range(50))
+    assert all(find(parts(0, n=10)) is None for _ in range(50))
+    assert find(parts(1)).severity == "warning"
+    told = find(parts(3))
+    assert (told.severity, told.measured["feature"]) == ("error", "brightness")
+    assert "test" in told.measured["parts"]
+
+
+@pytest.mark.parametrize(("shift", "are_normal", "severity"), [
+    (0, True, "ok"), (0.7, True, "warning"), (2, True, "error"), (0.7, False, "ok"), (2, False, "error"), (-2, False, "error"),
+    (-0.7, True, "warning"),
+])  # fmt: skip
+def test_drift_needs_more_where_anomalies_may_be_among_the_new_images(shift, are_normal, severity) -> None:
+    rng = np.random.default_rng(3)
+    told = diagnostics.find_drift(rng.normal(size=300), rng.normal(size=400) + shift, threshold=1.6, are_normal=are_normal)
+    assert told.severity == severity
+    assert told.measured["flagged_of_calibration"] == pytest.approx(0.05, abs=0.04)
+
+
+def test_a_fifth_of_anomalies_is_no_drift_and_few_scores_say_nothing() -> None:
+    rng = np.random.default_rng(4)
+    new = np.r_[rng.normal(size=400), rng.normal(size=100) + 6]
+    assert diagnostics.find_drift(rng.normal(size=300), new).severity == "ok"
+    assert diagnostics.find_drift(rng.normal(size=19), new) is None
+
+
+def test_images_that_chose_the_threshold_are_told_by_their_hashes() -> None:
+    hashes = np.array([f"{i:x}" for i in range(100)], object)
+    find = diagnostics.find_test_reused
+    assert find(hashes[:50], hashes[50:], PATHS[50:]) is None
+    assert find(hashes[:51], hashes[50:], PATHS[50:]).severity == "error"
+    assert find(hashes[:1], hashes, PATHS).severity == "warning"
+
+
+def test_a_blind_spot_needs_enough_images_to_be_called_one() -> None:
+    find = diagnostics.find_blind_spots
+    scores = {"dimmed": np.r_[np.zeros(30), np.ones(10)], "noise": np.ones(40)}
+    told = find(scores, 0.5, np.zeros(40))
+    assert (told.severity, told.measured["blind"]) == ("warning", ["dimmed"])
+    assert told.measured["caught"]["dimmed"]["value"] == 0.25
+    assert find({name: one[28:32] for name, one in scores.items()}, 0.5, np.zeros(4)).severity == "note"
+    assert find({}, 0.5, np.zeros(4)) is None

@@ -1,0 +1,117 @@
+"""`residua check`: planted faults are told, clean sources are not accused, a gate says no."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from residua.cli import app, main
+from residua.images import ImageSet
+from residua.survey import image_statistics, survey
+
+
+def pictures(n: int, seed: int = 0, size: int = 24) -> np.ndarray:
+    """Coarse forms with fine grain, no two alike."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(40, 160, (n, 6, 6)).repeat(size // 6, axis=1).repeat(size // 6, axis=2)
+    return (coarse + rng.integers(0, 60, (n, size, size))).astype(np.uint8)
+
+
+def clean(n: int = 200) -> dict:
+    splits = ["train"] * (n // 2) + ["calibration"] * (n // 4) + ["test"] * (n // 4)
+    return {"images": pictures(n), "splits": splits, "labels": (["good"] * 9 + ["bad"]) * (n // 10), "normal": "good"}
+
+
+def codes(found) -> dict[str, str]:
+    return {finding.code: finding.severity for finding in found.findings}
+
+
+def test_a_clean_source_is_not_accused() -> None:
+    assert codes(survey([ImageSet.from_arrays(**clean())])) == {"leakage": "ok"}
+
+
+def test_copies_across_parts_and_within_are_two_findings_and_have_pictures() -> None:
+    source = clean()
+    source["images"][150:153] = source["images"][:3, ::-1]
+    source["images"][10] = source["images"][11]
+    found = survey([ImageSet.from_arrays(**source)])
+    assert codes(found) == {"leakage": "error", "duplicates": "note"}
+    assert found.findings[0].measured["kinds"] == {"flipped": 3}
+    assert len(found.exhibits["leakage"].groups) == 3
+    assert found.findings[0].code == "leakage"
+
+
+def test_one_picture_with_two_labels_is_told() -> None:
+    source = clean()
+    source["images"][9] = source["images"][8]
+    assert codes(survey([ImageSet.from_arrays(**source)])) == {"leakage": "ok", "duplicates": "warning"}
+
+
+def test_a_part_on_another_scale_and_a_shortcut_are_told() -> None:
+    source = clean()
+    source["images"] = source["images"].astype(np.float32) / 255
+    source["images"][150:] /= 255
+    assert codes(survey([ImageSet.from_arrays(**source)]))["mixed-scale"] == "error"
+    source = clean()
+    bad = np.array(source["labels"]) == "bad"
+    source["images"] = [np.pad(image, 6, mode="edge") if one else image for image, one in zip(source["images"], bad, strict=True)]
+    found = survey([ImageSet.from_arrays(**source)])
+    assert codes(found)["shortcut"] == "error"
+    assert next(one for one in found.findings if one.code == "shortcut").measured["feature"] in {"height", "width", "compression"}
+
+
+def test_of_several_sources_the_first_is_what_is_trained_on() -> None:
+    train, test = pictures(60), pictures(40, seed=1)
+    test[5] = train[7]
+    sets = [ImageSet.from_arrays(train, source="a"), ImageSet.from_arrays(test, source="b")]
+    leakage = survey(sets).findings[0]
+    assert leakage.measured["examples"] == [{"path": "b[5]", "of": "a[7]", "kind": "exact"}]
+    darker = ImageSet.from_arrays(test // 3, source="c")
+    assert codes(survey([sets[0], darker]))["unlike-parts"] == "error"
+
+
+def test_compression_shows_in_blocks_of_eight() -> None:
+    smooth = np.linspace(0, 255, 64 * 64).reshape(1, 64, 64).astype(np.uint8)
+    blocks = smooth.reshape(1, 8, 8, 8, 8).mean(axis=(2, 4)).repeat(8, axis=1).repeat(8, axis=2).astype(np.uint8)
+    whole, parted = (image_statistics(ImageSet.from_arrays(one))["compression"][0] for one in (smooth, blocks))
+    assert whole == pytest.approx(1, abs=0.1)
+    assert parted > 5
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for row, image in enumerate(pictures(40)):
+        path = tmp_path / "parts" / ("train" if row < 30 else "test") / "good" / f"{row:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return tmp_path / "parts"
+
+
+def test_the_command_lists_findings_writes_json_and_pictures_and_is_a_gate(folder, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    with Image.open(folder / "train" / "good" / "03.png") as image:
+        image.transpose(Image.Transpose.ROTATE_90).save(folder / "test" / "good" / "copy.png")
+    result = CliRunner().invoke(app, ["check", "parts", "--json", "check.json", "--pictures", "sheets", "-q"])
+    assert result.exit_code == 0
+    value = json.loads((folder.parent / "check.json").read_text())
+    leakage = next(one for one in value["findings"] if one["code"] == "leakage")
+    assert leakage["measured"]["kinds"] == {"rotated": 1}
+    with Image.open(folder.parent / "sheets" / "leakage.png") as sheet:
+        assert sheet.width > 100
+    with pytest.raises(SystemExit) as leaving:
+        main(["check", "parts", "--strict"])
+    assert leaving.value.code == 3
+    said = capsys.readouterr()
+    assert "leakage" in said.err
+    assert "1 rotated" in said.out.replace("\n", " ")
+
+
+def test_the_command_needs_no_torch(folder) -> None:
+    code = "import sys\nsys.modules['torch'] = None\nfrom residua.cli import main\nmain(['check', sys.argv[1], '-q'])"
+    assert subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == 0
