@@ -7,11 +7,13 @@ from residua.diagnostics.chance import find_not_better_than_chance
 from residua.diagnostics.class_balance import find_class_balance
 from residua.diagnostics.collapsed import find_collapsed_reconstruction
 from residua.diagnostics.confusion import find_most_confused
+from residua.diagnostics.dead_latent import find_dead_latent
 from residua.diagnostics.different_images import find_different_images
 from residua.diagnostics.drift import find_drift
 from residua.diagnostics.duplicates import find_duplicates
 from residua.diagnostics.inflated_accuracy import find_inflated_accuracy
 from residua.diagnostics.leakage import find_leakage
+from residua.diagnostics.learnt_identity import find_learnt_identity
 from residua.diagnostics.majority_class import find_majority_class
 from residua.diagnostics.meaningless_metric import find_meaningless_accuracy
 from residua.diagnostics.mixed_scale import find_mixed_scale
@@ -28,7 +30,9 @@ from residua.diagnostics.threshold_optimism import find_threshold_optimism
 from residua.diagnostics.threshold_trade_off import find_threshold_trade_off
 from residua.diagnostics.too_few_images import find_too_few_images
 from residua.diagnostics.torn_groups import find_torn_groups
+from residua.diagnostics.tracks_complexity import find_tracks_complexity
 from residua.diagnostics.undefined_metric import find_undefined_metric
+from residua.diagnostics.underfitting import find_underfitting
 from residua.diagnostics.unlabelled import find_unlabelled
 from residua.diagnostics.unlike import find_unlike_calibration
 from residua.diagnostics.unlike_parts import find_unlike_parts
@@ -41,11 +45,13 @@ __all__ = [
     "find_broken_promise",
     "find_class_balance",
     "find_collapsed_reconstruction",
+    "find_dead_latent",
     "find_different_images",
     "find_drift",
     "find_duplicates",
     "find_inflated_accuracy",
     "find_leakage",
+    "find_learnt_identity",
     "find_majority_class",
     "find_meaningless_accuracy",
     "find_mixed_scale",
@@ -64,7 +70,9 @@ __all__ = [
     "find_threshold_trade_off",
     "find_too_few_images",
     "find_torn_groups",
+    "find_tracks_complexity",
     "find_undefined_metric",
+    "find_underfitting",
     "find_unlabelled",
     "find_unlike_calibration",
     "find_unlike_parts",

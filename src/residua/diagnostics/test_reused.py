@@ -27,7 +27,8 @@ def find_test_reused(chosen_on: NDArray[Any], judged: NDArray[Any], paths: NDArr
     >>> find_test_reused(np.array(["a", "b"]), np.array(["b", "c"]), np.array(["x", "y"], object)).measured["examples"]
     ['x']
     """
-    again = np.isin(judged.astype(str), chosen_on.astype(str))
+    known = set(chosen_on.tolist())
+    again = np.array([one in known for one in judged.tolist()], np.bool_)
     n = int(again.sum())
     if n == 0:
         return None

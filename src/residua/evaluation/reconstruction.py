@@ -152,6 +152,11 @@ def evaluate_errors(
             {name: values["mse"] for name, values in beside.items() if "mse" in values},
             higher_is_better=False,
         ),
+        diagnostics.find_underfitting(
+            estimates.get("mse", Estimate(value=None)),
+            {name: values["mse"] for name, values in beside.items() if "mse" in values},
+            train_error=None if train_errors is None or len(train_errors) == 0 else float(np.mean(train_errors)),
+        ),
         leakage_of(leaks, n_images, estimates, metrics_of),
     ]
     return Evaluation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from residua.experiment.beside import MOST_BASELINE_IMAGES, baseline_scores, lat
 from residua.experiment.fit import MEMORY_MEGABYTES, Watcher
 from residua.experiment.gallery import choose_images, make_gallery, make_thumbnails
 from residua.experiment.judge_classes import judge_classes
+from residua.experiment.noticed import find_dead_codes, find_reused, notice_in_detection
 from residua.experiment.parts import JudgedImages, other_images, own_test_images
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.metrics import mse, psnr, ssim
-from residua.records import Evaluation
+from residua.records import Evaluation, Finding
 from residua.report import write_json
 from residua.scoring.engine import prepare_images, score_images
 
@@ -92,6 +94,8 @@ def _judge_detection(folder: RunFolder, state: RunState, bundle: Bundle, judged:
         split=judged.part,
         provenance=_provenance(folder, state, bundle, judged),
     )
+    found, exhibits = notice_in_detection(bundle, judged, scores, (is_anomalous, labelled), evaluation)
+    evaluation = _with_findings(evaluation, [*found, find_reused(folder, judged)])
     threshold = None if bundle.config.operating_point is None else bundle.config.operating_point.threshold
     known = is_anomalous if labelled.all() else None
     return _result(
@@ -103,6 +107,7 @@ def _judge_detection(folder: RunFolder, state: RunState, bundle: Bundle, judged:
         choose_images(scores.score, known, threshold),
         {
             "scores": scores.score,
+            "exhibits": exhibits,
             "is_anomalous": is_anomalous if labelled.any() else None,
             "labelled": labelled if labelled.any() else None,
             "train_scores": training.get("train_scores"),
@@ -134,6 +139,7 @@ def _judge_reconstruction(folder: RunFolder, state: RunState, bundle: Bundle, ju
         split=judged.part,
         provenance=_provenance(folder, state, bundle, judged),
     )
+    evaluation = _with_findings(evaluation, [find_dead_codes(bundle, judged)])
     more = {"baselines": beside, "train_scores": training.get("train_mse"), "seed": seed}
     return _result(folder, bundle, judged, evaluation, columns, choose_images(columns["mse"], None, None), more)
 
@@ -153,7 +159,8 @@ def _result(  # noqa: PLR0917
     shown: NDArray[np.int64],
     more: dict[str, Any],
 ) -> Judged:
-    evaluation = evaluation.model_copy(update={"findings": (*evaluation.findings, *judged.findings)})
+    evaluation = _with_findings(evaluation, judged.findings)
+    exhibits = {**more.pop("exhibits", {}), **({} if judged.leak_pictures is None else {"leakage": judged.leak_pictures})}
     history = {
         name.removeprefix("history/"): column for name, column in folder.read_training().items() if name.startswith("history/")
     }
@@ -165,10 +172,15 @@ def _result(  # noqa: PLR0917
         pixel_hashes=judged.images.pixel_hashes,
         gallery=make_gallery(bundle, judged.images, shown, judged.fitted_on),
         quarantined=tuple((path, reason) for path, reason in judged.images.quarantined),
-        exhibits={} if judged.leak_pictures is None else {"leakage": judged.leak_pictures},
+        exhibits=exhibits,
         **more,
     )
     return Judged(evaluation, evidence)
+
+
+def _with_findings(evaluation: Evaluation, more: Iterable[Finding | None]) -> Evaluation:
+    found = tuple(finding for finding in more if finding is not None)
+    return evaluation.model_copy(update={"findings": (*evaluation.findings, *found)})
 
 
 def _detection_baselines(bundle: Bundle, judged: JudgedImages) -> dict[str, NDArray[Any]]:

@@ -55,7 +55,14 @@ def judge_classes(bundle: Bundle, state: RunState, judged: JudgedImages, provena
         beside |= {} if judged.fitted_on is None else _reconstructions(bundle, judged, prepared)
     baselines = baseline_errors({name: column[~np.isnan(column)] for name, column in beside.items()}, seed=seed)
     evaluation = evaluate_classification(
-        labels, probabilities, classes=classes.tolist(), baselines=baselines, seed=seed, split=judged.part, provenance=provenance
+        labels,
+        probabilities,
+        classes=classes.tolist(),
+        baselines=baselines,
+        leaks=judged.leaks,
+        seed=seed,
+        split=judged.part,
+        provenance=provenance,
     )
     if config.multilabel:
         evaluation = evaluation.model_copy(update={"baselines": baselines})

@@ -1,0 +1,262 @@
+"""How well copies are found, on whom it casts doubt wrongly, how long it takes, and what perceptual hashes do on the same images.
+
+``--only WORD`` runs the rows whose name holds the word: planted, tiles, whole, growth. ``--largest N`` is the last size of growth.
+The hashes need the package imagehash; without it their rows are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import re
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from measure import Results, in_subprocess, rounded
+from residua.images import Copies, ImageSet, find_copies, load_images
+
+DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+Picture = np.ndarray
+
+
+def encoded(picture: Picture, quality: int) -> Picture:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def scaled(picture: Picture, factor: float) -> Picture:
+    size = [max(4, round(side * factor)) for side in picture.shape[::-1]]
+    return np.asarray(Image.fromarray(picture).resize((size[0], size[1]), Image.Resampling.BICUBIC))
+
+
+def cropped(picture: Picture, rng: np.random.Generator, most: float) -> Picture:
+    """Up to `most` of the side off each of the four sides, in whole pixels, at least one pixel in all."""
+    height, width = picture.shape
+    left, right = (int(np.rint(rng.uniform(0, most) * width)) for _ in range(2))
+    top, bottom = (int(np.rint(rng.uniform(0, most) * height)) for _ in range(2))
+    left += left + right + top + bottom == 0
+    return np.ascontiguousarray(picture[top : height - bottom, left : width - right])
+
+
+def lit(picture: Picture, gain: float, offset: float) -> Picture:
+    return np.clip(picture * gain + offset, 0, 255).astype(np.uint8)
+
+
+CHANGES: dict[str, tuple[str, Callable[[Picture, np.random.Generator], Picture]]] = {
+    "exact": ("exact", lambda x, rng: x.copy()),
+    "JPEG quality 75": ("re-encoded", lambda x, rng: encoded(x, 75)),
+    "JPEG quality 40": ("re-encoded", lambda x, rng: encoded(x, 40)),
+    "resized to 70%": ("resized", lambda x, rng: scaled(x, 0.7)),
+    "resized to 50%": ("resized", lambda x, rng: scaled(x, 0.5)),
+    "resized to 200%": ("resized", lambda x, rng: scaled(x, 2)),
+    "cropped by up to 3% a side": ("cropped", lambda x, rng: cropped(x, rng, 0.03)),
+    "cropped by up to 5% a side": ("cropped", lambda x, rng: cropped(x, rng, 0.05)),
+    "cropped by up to 8% a side": ("cropped", lambda x, rng: cropped(x, rng, 0.08)),
+    "brightened by 30%, clipped": ("brightened", lambda x, rng: lit(x, 1.3, 0)),
+    "dimmed to 60%": ("brightened", lambda x, rng: lit(x, 0.6, 0)),
+    "30 of 255 added": ("brightened", lambda x, rng: lit(x, 1, 30)),
+    "flipped left to right": ("flipped", lambda x, rng: np.ascontiguousarray(x[:, ::-1])),
+    "flipped upside down": ("flipped", lambda x, rng: np.ascontiguousarray(x[::-1])),
+    "rotated by 90 degrees": ("rotated", lambda x, rng: np.ascontiguousarray(np.rot90(x))),
+    "rotated by 270 degrees": ("rotated", lambda x, rng: np.ascontiguousarray(np.rot90(x, 3))),
+}
+
+
+@cache
+def fashion() -> ImageSet:
+    return load_images(str(DATA / "fashion_mnist"))
+
+
+@cache
+def tiles() -> tuple[ImageSet, list[str]]:
+    files = sorted((DATA / "magnetic_tile").glob("MT_*/Imgs/*.jpg"))
+    images = [np.asarray(Image.open(file).convert("L")) for file in files]
+    return ImageSet.from_arrays(images, paths=[file.stem for file in files]), [file.stem for file in files]
+
+
+@cache
+def tile_copies() -> Copies:
+    return find_copies(tiles()[0])
+
+
+def originals(name: str, seed: int) -> list[Picture]:
+    rng = np.random.default_rng(seed)
+    if name == "fashion-mnist":
+        whole = fashion()
+        return [whole[int(row)][..., 0] for row in np.sort(rng.choice(len(whole), 10_000, replace=False))]
+    if name == "digits":
+        return [image[..., 0] for image in load_images("digits")]
+    groups = tile_copies().groups
+    return [tiles()[0][int(row)][..., 0] for row in np.flatnonzero(groups == np.arange(len(groups)))]
+
+
+def planted(name: str, n_each: int, only_changes: list[str]) -> dict[str, Any]:
+    pictures = originals(name, 0)
+    rng = np.random.default_rng(1)
+    chosen = rng.permutation(len(pictures))[: n_each * len(only_changes)].reshape(len(only_changes), -1)
+    copies = [CHANGES[change][1](pictures[row], rng) for change, rows in zip(only_changes, chosen, strict=True) for row in rows]
+    started = time.process_time()
+    found = find_copies(ImageSet.from_arrays([*pictures, *copies]))
+    seconds = time.process_time() - started
+    kinds = {(one.first, one.second): one.kind for one in found.pairs}
+    n = len(pictures)
+    of_originals = {row for one in found.pairs if one.second < n for row in (one.first, one.second)}
+    result: dict[str, Any] = {"images": n, "copies_each": chosen.shape[1], "cpu_seconds": rounded(seconds)}
+    result["accused_per_1000_originals"] = rounded(1000 * len(of_originals) / n)
+    for place, (change, rows) in enumerate(zip(only_changes, chosen, strict=True)):
+        own = [kinds.get((int(row), n + place * chosen.shape[1] + at)) for at, row in enumerate(rows)]
+        told = [kind for kind in own if kind is not None]
+        right = [CHANGES[change][0] in kind.split(" + ") for kind in told]
+        result[change] = {"recall": rounded(len(told) / len(own)), "kind_right": rounded(float(np.mean(right)) if told else 0.0)}
+    return result
+
+
+def hashed(n_each: int, only_changes: list[str]) -> dict[str, Any]:
+    """Perceptual and difference hash of 64 bits, near at 10 bits or fewer, as imagededup has it by default."""
+    import imagehash
+
+    pictures = originals("fashion-mnist", 0)[:5000]
+    rng = np.random.default_rng(1)
+    chosen = rng.permutation(len(pictures))[: n_each * len(only_changes)].reshape(len(only_changes), -1)
+    copies = [CHANGES[change][1](pictures[row], rng) for change, rows in zip(only_changes, chosen, strict=True) for row in rows]
+    result: dict[str, Any] = {"images": len(pictures)}
+    for name, function in (("pHash", imagehash.phash), ("dHash", imagehash.dhash)):
+        started = time.process_time()
+        bits = np.stack([function(Image.fromarray(one)).hash.ravel() for one in [*pictures, *copies]]).astype(np.float32)
+        apart = bits.sum(axis=1)[:, None] + bits.sum(axis=1)[None] - 2 * bits @ bits.T
+        seconds = time.process_time() - started
+        np.fill_diagonal(apart, 99)
+        n = len(pictures)
+        row: dict[str, Any] = {"cpu_seconds": rounded(seconds)}
+        row["accused_per_1000_originals"] = rounded(1000 * float((apart[:n, :n] <= 10).any(axis=1).mean()))
+        for place, (change, rows) in enumerate(zip(only_changes, chosen, strict=True)):
+            at = n + place * chosen.shape[1] + np.arange(chosen.shape[1])
+            row[change] = rounded(float((apart[rows, at] <= 10).mean()))
+        result[name] = row
+    started = time.process_time()
+    find_copies(ImageSet.from_arrays([*pictures, *copies]))
+    result["residua cpu_seconds, same images"] = rounded(time.process_time() - started)
+    return result
+
+
+def tile_groups() -> dict[str, Any]:
+    """Groups against the names: photographs of a tile are numbered close together, each exposure once."""
+    names = [re.search(r"exp(\d)_num_(\d+)", name) for name in tiles()[1]]
+    exposure, number = (np.array([int(name[part]) for name in names if name]) for part in (1, 2))
+    members = tile_copies().members()
+    rank = np.argsort(np.argsort(number))
+    spans = [int(np.ptp(rank[rows]) + 1 - len(rows)) for rows in members]
+    return {
+        "images": len(names),
+        "groups_of_two_or_more": len(members),
+        "images_in_them": int(sum(len(rows) for rows in members)),
+        "sizes": {str(size): n for size, n in sorted(Counter(len(rows) for rows in members).items())},
+        "every_exposure_once": rounded(float(np.mean([len(set(exposure[rows])) == len(rows) for rows in members]))),
+        "median_of_numbers_between_that_are_others": float(np.median(spans)),
+    }
+
+
+def whole() -> dict[str, Any]:
+    """All 70,000 images: processor seconds, and how many of each kind were named."""
+    images = fashion()
+    images.pixel_digests  # noqa: B018  hashing belongs to reading
+    started = time.process_time()
+    found = find_copies(images)
+    seconds = time.process_time() - started
+    is_test = images.splits == "test"
+    across = [one for one in found.pairs if is_test[one.first] != is_test[one.second]]
+    leaked = {row for one in across for row in (one.first, one.second) if is_test[row]}
+    return {
+        "images": len(images),
+        "cpu_seconds": rounded(seconds),
+        "pairs": len(found.pairs),
+        "images_in_groups": int(sum(len(rows) for rows in found.members())),
+        "pairs_across_test_and_the_rest": len(across),
+        "test_images_in_them": len(leaked),
+        "kinds": dict(Counter(one.kind for one in found.pairs).most_common(8)),
+    }
+
+
+GROWTH = """
+import json, resource, time
+import numpy as np
+from residua.images import ImageSet, find_copies
+n = {n}
+rng = np.random.default_rng(0)
+coarse = rng.normal(size=(100, 12, 12)).astype(np.float32)  # a hundred kinds, each image a mixture of two and its own forms
+images = np.empty((n, 24, 24), np.uint8)
+for start in range(0, n, 10000):
+    m = min(10000, n - start)
+    share = rng.random((m, 1, 1), np.float32)
+    form = share * coarse[rng.integers(0, 100, m)] + (1 - share) * coarse[rng.integers(0, 100, m)]
+    form = (form + 0.7 * rng.normal(size=(m, 12, 12)).astype(np.float32)).repeat(2, axis=1).repeat(2, axis=2)
+    images[start : start + m] = np.clip(128 + 30 * form + 4 * rng.normal(size=(m, 24, 24)), 0, 255)
+copied = rng.choice(n // 2, n // 100, replace=False)
+images[n - len(copied):] = images[copied][:, ::-1]
+made = ImageSet.from_arrays(images)
+made.pixel_digests
+before = time.process_time()
+found = find_copies(made)
+seconds = time.process_time() - before
+hit = {{(a, b) for a, b, *_ in found.pairs}}
+wanted = [(int(a), n - len(copied) + i) for i, a in enumerate(copied)]
+print(json.dumps({{"images": n, "cpu_seconds": seconds, "milliseconds_an_image": 1000 * seconds / n,
+    "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "flipped_found": sum(one in hit for one in wanted) / len(wanted), "
+    ""pairs_beyond": len(hit) - sum(one in hit for one in wanted)}}))
+"""
+
+
+def growth(n: int) -> dict[str, Any]:
+    return {name: rounded(value) for name, value in in_subprocess(GROWTH.format(n=n)).items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--largest", type=int, default=1_000_000)
+    options = parser.parse_args()
+    results = Results("leakage")
+    every = list(CHANGES)
+    jobs: list[tuple[str, Callable[[], dict[str, Any]]]] = [
+        ("planted: Fashion-MNIST", lambda: planted("fashion-mnist", 150, every)),
+        # A pixel is an eighth of a digit's side, so that no crop of them is slight, and half of 8 pixels shows no digit.
+        ("planted: digits", lambda: planted("digits", 60, [one for one in every if "crop" not in one and "50%" not in one])),
+        ("planted: tiles, one image of each", lambda: planted("tiles", 20, every)),
+        ("planted: perceptual hashes, Fashion-MNIST", lambda: hashed(100, every)),
+        ("tiles: groups against file names", tile_groups),
+        ("whole: Fashion-MNIST, 70,000", whole),
+    ]
+    jobs += [(f"growth: {n:,} synthetic", lambda n=n: growth(n)) for n in (10_000, 30_000, 100_000, 300_000, 1_000_000) if n <= options.largest]
+    for name, job in jobs:
+        if options.only not in name:
+            continue
+        if "hashes" in name and not _has_imagehash():
+            print("imagehash is not installed: its row is left out", file=sys.stderr)
+            continue
+        results.measure(name, job)
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
+def _has_imagehash() -> bool:
+    try:
+        import imagehash  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()
