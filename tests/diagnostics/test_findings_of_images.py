@@ -151,3 +151,43 @@ def test_a_blind_spot_needs_enough_images_to_be_called_one() -> None:
     assert told.measured["caught"]["dimmed"]["value"] == 0.25
     assert find({name: one[28:32] for name, one in scores.items()}, 0.5, np.zeros(4)).severity == "note"
     assert find({}, 0.5, np.zeros(4)) is None
+
+
+def test_a_network_worse_than_pca_or_the_mean_image_underfits_unless_it_overfits() -> None:
+    find = diagnostics.find_underfitting
+    baselines = {"pca": Estimate(value=0.01), "mean_image": Estimate(value=0.05)}
+    assert find(Estimate(value=0.06), baselines).severity == "error"
+    assert find(Estimate(value=0.02, low=0.018, high=0.022), baselines, train_error=0.019).severity == "warning"
+    assert find(Estimate(value=0.011, low=0.009, high=0.013), baselines).severity == "ok"
+    assert find(Estimate(value=0.02), baselines, train_error=0.002) is None
+    assert find(Estimate(value=None), baselines) is None
+    assert find(Estimate(value=0.02), {}) is None
+
+
+def test_dead_dimensions_are_counted_and_a_constant_code_has_collapsed() -> None:
+    find = diagnostics.find_dead_latent
+    codes = RNG.normal(size=(100, 8))
+    assert find(codes).severity == "ok"
+    assert find(codes).measured["effective"] > 6
+    codes[:, 3:] *= 1e-4
+    assert (find(codes).severity, find(codes).measured["n_dead"]) == ("warning", 5)
+    assert find(np.ones((100, 8))).severity == "error"
+    assert find(codes[:5]) is None
+
+
+def test_a_copied_input_is_told_only_of_a_model_that_reconstructs_well() -> None:
+    find = diagnostics.find_learnt_identity
+    normal, anomalous = RNG.gamma(4, 1, 200), RNG.gamma(4, 1, 60)
+    assert find(normal, anomalous, explained=0.99).severity == "warning"
+    assert find(normal, anomalous, explained=0.5) is None
+    assert find(normal, 2 * anomalous, explained=0.99) is None
+    assert find(normal, anomalous[:5], explained=0.99) is None
+
+
+def test_a_score_that_is_the_complexity_is_told_and_one_that_shares_some_of_it_is_not() -> None:
+    busy = RNG.random(200)
+    find = diagnostics.find_tracks_complexity
+    assert find(busy**2, busy).severity == "warning"
+    assert find(busy + RNG.random(200), busy) is None
+    assert find(-busy, busy) is None
+    assert find(busy[:10], busy[:10]) is None

@@ -39,6 +39,8 @@ def score(
         return
     console = Console(highlight=False)
     console.print(f"{count(done.n_images, 'image')} scored, {done.n_anomalous:,} above the threshold: {out}", markup=False)
+    if done.drift is not None and done.drift.severity != "ok":
+        console.print(f"{done.drift.severity} {done.drift.code}: {done.drift.meaning} {done.drift.what_to_do}", markup=False)
     if done.n_quarantined:
         console.print(f"{count(done.n_quarantined, 'file')} could not be read, without a row here:", markup=False)
         for path, reason in done.quarantined[:20]:

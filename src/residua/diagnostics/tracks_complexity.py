@@ -39,7 +39,9 @@ def find_tracks_complexity(scores: NDArray[Any], complexity: NDArray[Any], *, co
         return None
     correlation = float(spearmanr(scores, complexity).statistic)
     # Fisher's transform; 1.06 is its variance's factor for ranks.
-    low = math.tanh(math.atanh(min(correlation, 0.999999)) - float(ndtri(confidence)) * math.sqrt(1.06 / (len(scores) - 3)))
+    low = math.tanh(
+        math.atanh(max(-0.999999, min(correlation, 0.999999))) - float(ndtri(confidence)) * math.sqrt(1.06 / (len(scores) - 3))
+    )
     if low <= _LIMIT:
         return None
     return Finding(

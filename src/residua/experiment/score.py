@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.bundle import Bundle, load_bundle
+from residua.diagnostics import find_drift
 from residua.errors import SourceError
 from residua.estimators.fitting import score_set
 from residua.experiment.fit import MEMORY_MEGABYTES, Watcher, load_source
+from residua.experiment.noticed import calibration_normals
 from residua.experiment.parts import is_own_source
 from residua.experiment.pieces import Task, check_first, score_piece
 from residua.experiment.recorded import PartLookup
@@ -23,9 +25,11 @@ from residua.images import ImageSet, load_images
 from residua.images.listing import Options
 from residua.images.shards import Shards
 from residua.images.sources import list_shards
+from residua.records import Finding
 from residua.report.pictures import heat_map
 from residua.scoring.engine import GraphEngine
 
+_MOST_FOR_DRIFT = 5_000_000
 _CHUNK = 512
 _SAMPLED_FOR_SCALE = 64
 _SCALE_QUANTILE = 0.999
@@ -83,7 +87,8 @@ def score_run(
     Returns
     -------
     ScoreSummary
-        How many images have a row, lie above the threshold, could not be read.
+        How many images have a row, lie above the threshold, could not be read, and whether their scores are unlike those that the
+        threshold was chosen on.
     """
     watcher = watcher or Watcher()
     parts = ScoreParts(Path(out))
@@ -99,10 +104,18 @@ def score_run(
             parts.discard()
             raise SourceError(_nothing_readable(source, summary))
         parts.finish(n_pieces, job.task)
+    summary.drift = None if is_own_source(state, source) else _drift(bundle, parts.out, summary.n_images)
     if maps is not None:
         images = _load(state, source, memory_megabytes, watcher)
         _write_maps(bundle, images, _read_scores(parts.out), ensure_folder(maps, where="score --maps"), watcher)
     return summary
+
+
+def _drift(bundle: Bundle, out: Path, n_images: int) -> Finding | None:
+    point = bundle.config.operating_point
+    if point is None or n_images > _MOST_FOR_DRIFT:
+        return None
+    return find_drift(calibration_normals(bundle), _read_scores(out), threshold=point.threshold)
 
 
 def _begin(  # noqa: PLR0917  a private step of one function, given what that function has

@@ -23,6 +23,7 @@ from residua.experiment.pieces import Part, Task
 from residua.files import atomic_write, ensure_folder, write_json
 from residua.images.listing import Quarantined
 from residua.images.shards import Block, Shards
+from residua.records import Finding
 
 _JOURNAL = "journal.json"
 _KEPT_REASONS = 1000
@@ -36,6 +37,7 @@ class ScoreSummary:
     n_anomalous: int = 0
     n_quarantined: int = 0
     quarantined: list[Quarantined] = field(default_factory=list)
+    drift: Finding | None = None
 
     def add(self, note: dict[str, Any]) -> None:
         """Count a part by its note."""

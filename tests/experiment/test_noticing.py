@@ -1,0 +1,72 @@
+"""What `evaluate` and `score` notice beyond metrics, and what is planted to see it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from residua.experiment import evaluate_run, score_run
+from residua.experiment.planted import CHANGES
+from residua.images import load_images
+
+
+@pytest.fixture(scope="module")
+def judged(finished):
+    return evaluate_run(finished.path)
+
+
+def test_blind_spots_are_counted_at_the_operating_point_and_shown(judged) -> None:
+    told = next(one for one in judged.evaluation.findings if one.code == "blind-spots")
+    assert set(told.measured["caught"]) == set(CHANGES)
+    assert all(0 <= rate["value"] <= 1 for rate in told.measured["caught"].values())
+    (group,) = judged.evidence.exhibits["blind-spots"].groups
+    assert [picture.caption.split(":")[0] for picture in group.pictures] == ["as it is", *CHANGES]
+
+
+def test_codes_are_looked_at_and_a_test_part_from_the_same_pool_shows_no_drift(judged) -> None:
+    severity = {one.code: one.severity for one in judged.evaluation.findings}
+    assert severity["dead-latent"] in {"ok", "warning"}
+    assert severity.get("drift", "ok") == "ok"
+    assert "test-reused" not in severity
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_planted_change_is_visible_and_leaves_size_and_range(name: str) -> None:
+    rng = np.random.default_rng(0)
+    image, other = (rng.random((40, 32, 1)).astype(np.float32) for _ in range(2))
+    changed = CHANGES[name](image, rng, other)
+    assert changed.shape == image.shape
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    assert np.abs(changed - image).max() > 0.1
+
+
+def test_new_images_unlike_those_of_calibration_are_drift_and_the_same_kind_are_not(finished, source, tmp_path) -> None:
+    images = load_images(str(source), normal="good")
+    good = images[np.flatnonzero(~images.is_anomalous)]
+    for name, change in (("alike", lambda x: x), ("negative", lambda x: 255 - x)):
+        for row, image in enumerate(good):
+            path = tmp_path / name / f"{row:03d}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(change(image[..., 0])).save(path)
+    calibration = int((finished.read_images()["part"] == "calibration").sum())
+    alike, negative = (score_run(finished.path, str(tmp_path / name), tmp_path / f"{name}.csv") for name in ("alike", "negative"))
+    if calibration < 20:
+        assert negative.drift is None  # too few calibration scores say nothing
+        return
+    assert (alike.drift.severity, negative.drift.severity) == ("ok", "error")
+
+
+def test_judging_on_the_images_that_chose_the_threshold_is_told(finished, source, tmp_path) -> None:
+    recorded = finished.read_images()
+    chosen = [
+        path for path, part in zip(recorded["path"].tolist(), recorded["part"].tolist(), strict=True) if part == "calibration"
+    ]
+    for path in chosen:
+        target = tmp_path / "again" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((source / path).read_bytes())
+    judged = evaluate_run(finished.path, str(tmp_path / "again"))
+    told = next(one for one in judged.evaluation.findings if one.code == "test-reused")
+    assert (told.severity, told.measured["n_reused"]) == ("error", len(chosen))
