@@ -1,7 +1,7 @@
 """How well copies are found, on whom it casts doubt wrongly, how long it takes, and what perceptual hashes do on the same images.
 
-``--only WORD`` runs the rows whose name holds the word: planted, tiles, whole, growth. ``--largest N`` is the last size of growth.
-The hashes need the package imagehash; without it their rows are left out.
+``--only WORD`` runs the rows whose name holds the word: planted, tiles, whole, growth. ``--largest N`` is the last size of
+growth. The hashes need the package imagehash; without it their rows are left out.
 """
 
 from __future__ import annotations
@@ -213,8 +213,7 @@ hit = {{(a, b) for a, b, *_ in found.pairs}}
 wanted = [(int(a), n - len(copied) + i) for i, a in enumerate(copied)]
 print(json.dumps({{"images": n, "cpu_seconds": seconds, "milliseconds_an_image": 1000 * seconds / n,
     "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    "flipped_found": sum(one in hit for one in wanted) / len(wanted), "
-    ""pairs_beyond": len(hit) - sum(one in hit for one in wanted)}}))
+    "flipped_found": sum(one in hit for one in wanted) / len(wanted), "pairs_beyond": len(hit) - sum(one in hit for one in wanted)}}))
 """
 
 
@@ -239,7 +238,8 @@ def main() -> None:
         ("tiles: groups against file names", tile_groups),
         ("whole: Fashion-MNIST, 70,000", whole),
     ]
-    jobs += [(f"growth: {n:,} synthetic", lambda n=n: growth(n)) for n in (10_000, 30_000, 100_000, 300_000, 1_000_000) if n <= options.largest]
+    sizes = [n for n in (10_000, 30_000, 100_000, 300_000, 1_000_000) if n <= options.largest]
+    jobs += [(f"growth: {n:,} synthetic", lambda n=n: growth(n)) for n in sizes]
     for name, job in jobs:
         if options.only not in name:
             continue

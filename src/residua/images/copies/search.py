@@ -14,14 +14,9 @@ from residua.images.copies.alignment import Alignment, Reduced, align
 from residua.images.copies.candidates import Candidates, find_candidates
 from residua.images.copies.codes import encode
 from residua.images.copies.kinds import kind_of
+from residua.images.copies.reach import reach_of
 from residua.images.imageset import ImageSet
 
-# A copy lies within `_REACH` of the distance at which other pictures begin, and nearer where the data are so regular that
-# others come as near: the pairs in an outer band say how many others lie within.
-_REACH = 0.42
-_BANDS = (0.5, 0.65, 0.8)
-_FEWEST, _FEW_WAYS, _BEYOND = 20, 3.0, 1.4
-_MOST_OTHERS, _MOST_WRONG = 0.01, 0.03
 # How well details have to agree, at these shares of the reach: hardly at all where coarse forms are the same (strong
 # compression spoils details), better the further apart those are, and beyond as well as the data ask.
 _SHARES, _DETAILS = (0.2, 0.667), (0.3, 0.8)
@@ -131,7 +126,7 @@ def _verified(
         first, second = (place[int(rows[row])] for row in found.pairs[index])
         return align(first, second, int(found.turn[index]), found.cut[index])
 
-    needed, reach = _details_of_others(found, aligned, seed), reach_of(found.ratio, len(rows))
+    needed, reach = _details_of_others(found, aligned, seed), reach_of(found.pairs, found.ratio, len(rows))
     possible = _few_each(found, np.flatnonzero(found.ratio <= reach))
     copies = []
     for done, index in enumerate(possible.tolist(), start=1):
@@ -142,32 +137,6 @@ def _verified(
         if progress is not None:
             progress(done, len(possible))
     return copies, needed
-
-
-def reach_of(ratio: NDArray[np.float32], n_images: int) -> float:
-    """How near a copy has to be: as far as pairs of *other* pictures are expected in at most 1% of the images.
-
-    The number of pairs of others grows with distance like ``r ** m``, m being how many ways the data vary, so those just
-    beyond a reach tell how many lie within; m comes from the pairs between .5 and .8, and is taken for 3 where those are
-    few. Pictures of a blob that only moves have others at every distance, so that hardly any reach is left; clothes
-    (m about 6) have few near ones. Details refuse most of what comes through.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> [round(reach_of(0.8 * rng.random(2000) ** (1 / m), 1000), 2) for m in (2, 6, 12)]
-    [0.05, 0.33, 0.42]
-    """
-    low, middle, high = _BANDS
-    inner, outer = (int(((ratio >= a) & (ratio < b)).sum()) for a, b in ((low, middle), (middle, high)))
-    ways = np.linspace(0.5, 30, 600)
-    expected = (high**ways - middle**ways) / (middle**ways - low**ways)
-    m = float(np.interp(outer / max(inner, 1), expected, ways)) if inner + outer >= _FEWEST else _FEW_WAYS
-    for reach in np.arange(_REACH, 0, -0.01).tolist():
-        within, beyond = int((ratio <= reach).sum()), int(((ratio > reach) & (ratio <= _BEYOND * reach)).sum())
-        if beyond / (_BEYOND**m - 1) <= _MOST_OTHERS * n_images + _MOST_WRONG * within:
-            return float(reach)
-    return 0.0
 
 
 def _details_of_others(found: Candidates, aligned: Callable[[int], Alignment], seed: int) -> float:
