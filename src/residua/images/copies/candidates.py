@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.images.copies.cells import Cells
-from residua.images.copies.codes import Frame
+from residua.images.copies.codes import COMPARED, Frame
 from residua.images.copies.likeness import FRAMES, WHOLE, Likeness, unturned
 
 # A neighbour of this rank is another picture, unless there are as many copies of one: its distance is the scale of the place.
@@ -44,7 +44,7 @@ class Candidates:
 
 
 def find_candidates(
-    codes: NDArray[np.float32], *, seed: int = 0, on_step: Callable[[int, int], None] | None = None
+    codes: NDArray[np.float32], *, shortest_side: int = COMPARED, seed: int = 0, on_step: Callable[[int, int], None] | None = None
 ) -> Candidates:
     """Compare every image and 16 crops of it with its nearest neighbours in what no turn changes.
 
@@ -52,9 +52,11 @@ def find_candidates(
     ----------
     codes : float32 array, (n, 16, 16)
         From `encode`, of distinct images with some contrast.
+    shortest_side : int
+        Pixels along the shorter side of the smallest images, but for a few.
     """
     n = len(codes)
-    likeness = Likeness.of(codes)
+    likeness = Likeness.of(codes, shortest_side)
     unit = likeness.unit(codes)
     points = unturned(unit)
     cells = Cells(points, seed=seed)

@@ -30,13 +30,18 @@ class Likeness:
     weights: NDArray[np.float32]
 
     @classmethod
-    def of(cls, codes: NDArray[np.float32]) -> Likeness:
-        """Weigh each frequency by its standard deviation to the power -3/4: half-way to whitening and beyond."""
+    def of(cls, codes: NDArray[np.float32], shortest_side: int = COMPARED) -> Likeness:
+        """Weigh each frequency by its standard deviation to the power -3/4: half-way to whitening and beyond.
+
+        What a picture of `shortest_side` pixels can't hold does not count.
+        """
         spread = np.sqrt(np.square(codes[:, :COMPARED, :COMPARED], dtype=np.float64).mean(axis=0))
         spread = (spread + spread.T) / 2
         spread[0, 0] = 0
         weights = np.maximum(spread, 1e-3 * max(float(spread.max()), 1e-9)) ** -_ALPHA
         weights[0, 0] = 0
+        held = max(3, shortest_side)
+        weights[held:], weights[:, held:] = 0, 0
         return cls(weights.astype(np.float32))
 
     def unit(self, codes: NDArray[np.float32], frame: Frame = WHOLE) -> NDArray[np.float32]:

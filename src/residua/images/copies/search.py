@@ -21,6 +21,7 @@ from residua.images.imageset import ImageSet
 # compression spoils details), better the further apart those are, and beyond as well as the data ask.
 _SHARES, _DETAILS = (0.2, 0.667), (0.3, 0.8)
 _EACH = 4
+_FEW_SMALL = 0.01
 _LEAST_CONTRAST = 1e-3
 Progress = Callable[[int, int], None]
 
@@ -87,9 +88,11 @@ def find_copies(images: ImageSet | Sequence[ImageSet], *, seed: int = 0, progres
     contrast = np.sqrt(np.square(codes).sum(axis=(1, 2)) - np.square(codes[:, 0, 0]))
     rows, codes = rows[contrast > _LEAST_CONTRAST], codes[contrast > _LEAST_CONTRAST]
     near: list[Copy] = []
+    sides = np.concatenate([one.sizes.min(axis=1) for one in sets])[rows]
+    shortest = int(np.quantile(sides, _FEW_SMALL)) if len(rows) else 0
     needed = _DETAILS[-1]
     if len(rows) > 1:
-        candidates = find_candidates(codes, seed=seed, on_step=progress).best()
+        candidates = find_candidates(codes, shortest_side=shortest, seed=seed, on_step=progress).best()
         near, needed = _verified(sets, rows, candidates, seed, progress)
     copied = np.flatnonzero(exact != np.arange(n))
     same = [Copy(int(exact[row]), int(row), "exact", 0.0) for row in copied]
