@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -34,6 +35,45 @@ def test_a_failure_leaves_the_old_file_and_no_part(tmp_path):
         raise KeyError("stop")
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.bin"]
+
+
+def test_what_a_killed_writer_left_is_taken_over_and_not_added_to(tmp_path):
+    (tmp_path / ".a.bin.part").write_bytes(b"the half of something much longer")
+    with atomic_write(tmp_path / "a.bin") as file:
+        file.write(b"abc")
+    assert (tmp_path / "a.bin").read_bytes() == b"abc"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_two_writers_of_one_file_do_not_mix(tmp_path):
+    path = tmp_path / "a.bin"
+    with atomic_write(path) as first:
+        first.write(b"first")
+        with atomic_write(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+        first.write(b" and last")
+    assert path.read_bytes() == b"first and last"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_a_link_that_somebody_laid_is_not_followed(tmp_path):
+    (tmp_path / "victim").write_bytes(b"mine")
+    (tmp_path / ".a.bin.part").symlink_to(tmp_path / "victim")
+    with atomic_write(tmp_path / "a.bin") as file:
+        file.write(b"abc")
+    assert (tmp_path / "victim").read_bytes() == b"mine"
+    os.link(tmp_path / "victim", tmp_path / ".b.bin.part")
+    write_text(tmp_path / "b.bin", "abc")
+    assert (tmp_path / "victim").read_bytes() == b"mine"
+
+
+def test_a_disk_that_is_full_is_an_output_error_and_other_errors_stay_what_they_are(tmp_path):
+    with pytest.raises(OutputError, match="No space left on device"), atomic_write(tmp_path / "a.bin"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.bin"):
+        (tmp_path / "nowhere").read_bytes()
+    assert names(tmp_path) == []
 
 
 def test_permissions_are_those_of_an_ordinary_file(tmp_path):

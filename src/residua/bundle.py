@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 
 import residua
 from residua.errors import BundleError, InputError, OutputError
-from residua.files import write_json
+from residua.files import sync_folder, write_json
 from residua.models import ImageShape
 from residua.recipes import Recipe, make_recipe
 from residua.records import Job, OperatingPoint
@@ -124,7 +124,9 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
             os.fsync(file.fileno())
         _write_config(bundle.config, fresh, fresh / _WEIGHTS_NAME)
         _swap(fresh, folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, OutputError):
+            raise
         raise OutputError(
             f"{folder}: the bundle must be writable. Got: {error}. Name another place, or free some space."
         ) from error
@@ -146,7 +148,7 @@ def load_bundle(folder: str | Path) -> Bundle:
     BundleError
         With what is wrong and how to mend it.
     """
-    folder = Path(folder)
+    folder = _whole(Path(folder))
     config, weights = _read_config(folder)
     _check_weights(folder / _WEIGHTS_NAME, weights)
     try:
@@ -166,6 +168,21 @@ def load_bundle(folder: str | Path) -> Bundle:
         raise BundleError(f"{folder}: the weights must fit the recipe. Got: {error}. Train again, or restore a copy.") from error
     _set_threshold(graph, config)
     return Bundle(config, graph.eval(), scores, is_anomalous)
+
+
+def _whole(folder: Path) -> Path:
+    """`folder`, or the bundle that had stepped aside for a new one when the process was killed between the two renames."""
+    if folder.exists():
+        return folder
+    aside = sorted(folder.parent.glob(f".{folder.name}.*.old"), key=lambda path: path.stat().st_mtime)
+    return aside[-1] if aside else folder
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what writers of the bundle `folder` that were killed have left beside it; for who knows that none is at work."""
+    for kind in ("part", "old") if folder.exists() else ("part",):
+        for path in folder.parent.glob(f".{folder.name}.*.{kind}"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _recipe_of(config: BundleConfig, folder: Path) -> Recipe:
@@ -288,7 +305,17 @@ def _swap(fresh: Path, folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     fresh.rename(folder)
+    sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
-__all__ = ["Bundle", "BundleConfig", "build_graph", "build_recipe", "load_bundle", "save_bundle", "save_operating_point"]
+__all__ = [
+    "Bundle",
+    "BundleConfig",
+    "build_graph",
+    "build_recipe",
+    "clear_leftovers",
+    "load_bundle",
+    "save_bundle",
+    "save_operating_point",
+]

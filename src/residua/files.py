@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from residua.errors import OutputError
+
+_LOCKS = os.name == "posix"
+# What a disk answers that was open for writing and takes no more.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 
 
 def ensure_folder(folder: str | Path, *, where: str) -> Path:
@@ -34,29 +39,76 @@ def ensure_folder(folder: str | Path, *, where: str) -> Path:
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; on success fsync and rename it over `path`, on failure leave `path` as it was."""
+    """Open a temporary file beside `path`; on success fsync and rename it over `path`, on failure leave `path` as it was.
+
+    The temporary file of a process that was killed is taken over by the next writer of the same file, so that none stay behind.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be opened, written to its end or renamed: no permission, no space.
+    """
     path = Path(path)
+    with _saying(path):
+        handle, temporary = _open_temporary(path)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise OutputError(f"{path}: the file must be writable. Got: {error.strerror or error}. Name another place.") from error
-    try:
-        with os.fdopen(handle, mode, **kwargs) as file:
+        with _saying(path, _FULL), os.fdopen(handle, mode, **kwargs) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        try:
-            Path(temporary).replace(path)
-        except OSError as error:
-            raise OutputError(
-                f"{path}: the file must be writable. Got: {error.strerror or error}. Name another place."
-            ) from error
-        _sync_folder(path.parent)
+            if _LOCKS:  # while the file is open: its lock keeps others from taking it over
+                _put_in_place(temporary, path)
+        if not _LOCKS:
+            _put_in_place(temporary, path)
+        sync_folder(path.parent)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _saying(path: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
+    """Errors of the system (with these numbers; any, if None) as one that names the file."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, OutputError) or (errors is not None and error.errno not in errors):
+            raise
+        reason = error.strerror or error
+        raise OutputError(f"{path}: the file must be writable. Got: {reason}. Name another place, or free some space.") from error
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    umask = os.umask(0)
+    os.umask(umask)
+    with _saying(path):
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+
+
+def _open_temporary(path: Path) -> tuple[int, Path]:
+    """A file beside `path` that is ours alone: under a fixed name, which a lock says is free, else under a random one."""
+    if _LOCKS:
+        with contextlib.suppress(OSError):
+            fixed = path.with_name(f".{path.name}.part")
+            handle = os.open(fixed, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            if _is_ours(handle, fixed):
+                os.ftruncate(handle, 0)
+                return handle, fixed
+            os.close(handle)
+    found, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    return found, Path(name)
+
+
+def _is_ours(handle: int, path: Path) -> bool:
+    """Whether nobody else writes this file, and it still lies under this name alone."""
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        there, here = path.lstat(), os.fstat(handle)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino, here.st_nlink) == (here.st_dev, here.st_ino, 1)
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -72,7 +124,8 @@ def write_text(path: str | Path, text: str) -> None:
         file.write(text)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make names in `folder` as durable as the files they stand for."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from runs import options
 
 from residua.engines import Scores
-from residua.experiment import score_run
+from residua.experiment import fit_run, score_run
+from residua.server import load_model
 from serving import asking, encoded, with_engine
 from training_wing import blobs
 
@@ -183,3 +185,22 @@ def test_model_facts_are_those_of_the_bundle(client, model):
     assert (facts["job"], facts["recipe"], facts["threshold"]) == ("detect", "plain", model.config.operating_point.threshold)
     assert sum(facts["calibration"]["counts"]) == len(model.normals)
     assert facts["calibration"]["edges"][0] == pytest.approx(model.normals.min())
+
+
+@pytest.fixture(scope="module")
+def classifier(run, tmp_path_factory) -> Path:
+    return fit_run(options(run.parent / "parts", "classify", recipe="joint"), tmp_path_factory.mktemp("runs") / "run").path
+
+
+def test_a_classifier_answers_with_the_probabilities_that_score_writes(classifier, folder, tmp_path):
+    score_run(classifier, str(folder), tmp_path / "scores.csv")
+    with open(tmp_path / "scores.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    with asking(load_model(classifier)) as client:
+        assert client.get("/v1/model").json()["classes"] == ["bad", "good"]
+        for row in rows[:3]:
+            answer = client.post("/v1/score", content=(folder / row["path"]).read_bytes(), headers=BINARY).json()
+            assert answer["predicted"] == [row["predicted"]]
+            assert answer["decision"].startswith(f"{row['predicted']}: probability 0.")
+            for name, chance in answer["probabilities"].items():
+                assert np.float32(chance) == np.float32(row[f"p[{name}]"])

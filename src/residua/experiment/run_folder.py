@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from residua.bundle import clear_leftovers
 from residua.errors import BundleError, OutputError
 from residua.files import atomic_write, ensure_folder, write_json
 from residua.images import ImageSet
@@ -168,6 +169,7 @@ class RunFolder:
                 f"{self.path}: only one process may write a run. Another one does now. Wait for it, or stop it."
             ) from None
         try:
+            clear_leftovers(self.bundle)
             yield
         finally:
             lock.release()

@@ -62,6 +62,8 @@ class ImageScore(_Answer):
     decision: str = Field(description="the decision in words")
     rank: Rank | None
     errors: dict[str, float | None] = Field(description="mse, mae and ssim of the reconstruction")
+    predicted: list[str] | None = Field(description="of a classifier: the likeliest class, or the labels that hold")
+    probabilities: dict[str, float] | None = Field(description="of a classifier: each class's")
     findings: list[Finding]
     image: ImageFacts
     pictures: Pictures | None
@@ -100,6 +102,7 @@ class ModelFacts(_Answer):
     width: int
     channels: int
     normal: list[str] | None
+    classes: list[str] | None
     threshold: float | None
     policy: str | None
     how: str | None

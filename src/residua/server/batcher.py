@@ -20,13 +20,17 @@ from residua.engines import Engine
 
 @dataclass(frozen=True)
 class Scored:
-    """One image's results; `error_map` (h, w) at its own resolution, `reconstruction` (h, w, c) at the network's."""
+    """One image's results; `error_map` (h, w) at its own resolution, `reconstruction` (h, w, c) at the network's.
+
+    `probabilities` (n_classes,) of a classifier.
+    """
 
     score: np.float32
     anomalous: bool
     columns: dict[str, np.float32]
     error_map: NDArray[np.float32] | None
     reconstruction: NDArray[np.float32] | None
+    probabilities: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ def _score(engine: Engine, jobs: Sequence[_Job]) -> list[Scored]:
             {name: column[row] for name, column in scores.columns.items()},
             None if scores.maps is None else scores.maps[row],
             None if scores.reconstructions is None else scores.reconstructions[row],
+            None if scores.probabilities is None else scores.probabilities[row],
         )
         for row in range(len(jobs))
     ]

@@ -83,18 +83,34 @@ class ServedModel:
         rank = None
         if score is not None and len(self.normals):
             rank = Rank(n_normals=len(self.normals), n_below=int(np.searchsorted(self.normals, scored.score, side="left")))
+        chances = self._chances(scored)
+        predicted = None if chances is None else self._predicted(chances)
         return ImageScore(
             score=score,
             threshold=None if point is None else point.threshold,
             anomalous=anomalous,
             policy=None if point is None else point.policy,
-            decision=_words(score, None if point is None else point.threshold, anomalous, rank),
+            decision=_words(score, None if point is None else point.threshold, anomalous, rank)
+            if chances is None or predicted is None
+            else _class_words(chances, predicted),
             rank=rank,
             errors={name: _finite(value) for name, value in scored.columns.items()},
+            predicted=predicted,
+            probabilities=None if chances is None else {name: float(chance) for name, chance in chances},
             findings=self._findings(sight, score),
             image=sight.facts,
             pictures=None,
         )
+
+    def _chances(self, scored: Scored) -> list[tuple[str, np.float32]] | None:
+        if scored.probabilities is None or self.config.classes is None:
+            return None
+        return list(zip(map(str, self.config.classes), scored.probabilities, strict=True))
+
+    def _predicted(self, chances: list[tuple[str, np.float32]]) -> list[str]:
+        if self.config.multilabel:
+            return [name for name, chance in chances if chance > 0.5]
+        return [max(chances, key=lambda pair: pair[1])[0]]
 
     def _findings(self, sight: Sight, score: float | None) -> list[Finding]:
         seen = {**self.config.training.get("calibration_images", {"n": len(self.normals)}), "channels": self.config.channels}
@@ -124,6 +140,7 @@ class ServedModel:
             threshold=None if point is None else point.threshold,
             policy=None if point is None else point.policy,
             how=None if point is None else point.how,
+            classes=None if config.classes is None else list(map(str, config.classes)),
             calibration=self._histogram(),
             formats=list(FORMATS),
             limits=limits.model_dump(include={"megabytes", "pixels", "images", "seconds"}),
@@ -180,6 +197,13 @@ def _words(score: float | None, threshold: float | None, anomalous: bool | None,
     side = "lies above" if anomalous else "does not exceed"
     words = f"{'Anomalous' if anomalous else 'Normal'}: the score {score:.4g} {side} the threshold {threshold:.4g}"
     return f"{words}{'' if rank is None else _rank_words(rank)}."
+
+
+def _class_words(chances: list[tuple[str, np.float32]], predicted: list[str]) -> str:
+    if not predicted:
+        return "No label: none is likelier than not."
+    chance_of = dict(chances)
+    return f"{', '.join(predicted)}: " + ", ".join(f"probability {chance_of[name]:.3f}" for name in predicted) + "."
 
 
 def _rank_words(rank: Rank) -> str:
