@@ -97,8 +97,8 @@ def ended(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def writes(place: Path, on: Callable[[int], None]) -> Callable[[], None]:
-    """A preparation that calls `on(n)` at the n-th thing that is done to a file in `place`."""
+def writes(place: Path, on: Callable[[int], None], *, takes_space: bool = False) -> Callable[[], None]:
+    """A preparation that calls `on(n)` at the n-th thing that is done to a file in `place` (removing takes no space)."""
     count = 0
 
     def hook(event: str, given: tuple) -> None:
@@ -107,7 +107,7 @@ def writes(place: Path, on: Callable[[int], None]) -> Callable[[], None]:
             path, _, flags = given
             if not isinstance(flags, int) or not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
                 return
-        elif event in {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod"}:
+        elif event in {"os.rename", "os.mkdir", *({"os.remove", "os.rmdir", "os.chmod"} if not takes_space else ())}:
             path = given[0]
         else:
             return
@@ -234,7 +234,7 @@ class Trials:
         for n in range(1, self.n_writes + 1):
             print(f"{self.name}: write {n} of {self.n_writes}, {len(self.misses)} misses", flush=True)
             self.after("killed at a write", f"{n}", lambda place, n=n: ended(child(work, place, writes(place, kill_at(n)))))
-            self.after("no space at a write", f"{n}", lambda place, n=n: ended(child(work, place, writes(place, fail_at(n)))))
+            self.after("no space at a write", f"{n}", lambda place, n=n: self._out_of_space_at(place, n))
         for trial in range(n_random):
             print(f"{self.name}: moment {trial + 1} of {n_random}, {len(self.misses)} misses", flush=True)
             moments = [draw.random() * 1.1 * self.seconds for _ in range(draw.choice((1, 1, 2, 3)))]
@@ -249,6 +249,9 @@ class Trials:
             "trials": sum(self.kinds.values()), "misses": len(self.misses), "kinds": self.kinds, "ended_with": self.ends,
             "writes": self.n_writes, "seconds_undisturbed": round(self.seconds, 2), "what_missed": self.misses[:20],
         }  # fmt: skip
+
+    def _out_of_space_at(self, place: Path, n: int) -> int:
+        return ended(child(self._work, place, writes(place, fail_at(n), takes_space=True)))
 
     def _killed_after(self, place: Path, seconds: float) -> int:
         pid = child(self._work, place, lambda: None)

@@ -341,10 +341,10 @@ def hunted(target: Target, folder: Path, seconds: float, seed: int) -> dict:
         try:
             search(target, folder, examples=200, seed=seed_now)
         except Exception as error:  # noqa: BLE001  whatever a reader lets out is what is looked for
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            ours = [one for one in traceback.extract_tb(error.__traceback__) if "/residua/" in one.filename]
-            at = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else f"{Path(last.filename).name}:{last.lineno}"
-            found.setdefault(f"{type(error).__name__} at {at}", str(error)[:300])
+            for one in error.exceptions if isinstance(error, ExceptionGroup) else (error,):
+                frames = traceback.extract_tb(one.__traceback__)
+                last = next((frame for frame in reversed(frames) if "/residua/" in frame.filename), frames[-1])
+                found.setdefault(f"{type(one).__name__} at {Path(last.filename).name}:{last.lineno}", str(one)[:300])
         tried += 200
         seed_now += 1
     return {"files_tried": tried, "seconds": round(seconds), "findings": found}

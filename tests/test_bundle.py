@@ -248,3 +248,16 @@ def test_a_place_that_cannot_be_written_is_an_output_error(target, detector, tmp
     with pytest.raises(OutputError, match="must be"):
         save_bundle(detector.bundle_, tmp_path / target)
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_writer_killed_between_its_two_renames_loses_no_bundle(saved, tmp_path):
+    scores = load_bundle(saved).calibration_scores
+    saved.rename(tmp_path / ".bundle.4711.old")
+    (tmp_path / ".bundle.4711.part").mkdir()
+    assert np.array_equal(load_bundle(saved).calibration_scores, scores)
+    bundle.clear_leftovers(saved)
+    assert [path.name for path in tmp_path.iterdir()] == [".bundle.4711.old"]
+    (tmp_path / ".bundle.4711.old").rename(saved)
+    (tmp_path / ".bundle.4712.old").mkdir()
+    bundle.clear_leftovers(saved)
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

@@ -1,4 +1,4 @@
-"""Writing files so that each is whole or absent: temporary name, fsync, rename."""
+"""Writing files so that each is whole or absent (temporary name, fsync, rename), and reading arrays that may be damaged."""
 
 from __future__ import annotations
 
@@ -6,12 +6,26 @@ import contextlib
 import errno
 import json
 import os
+import struct
 import tempfile
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from residua.errors import OutputError
+from residua.errors import BundleError, OutputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# What NumPy's readers throw at broken bytes; the header of an array is parsed as a Python literal, hence the odd ones.
+NUMPY_FAULTS = (
+    OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, ArithmeticError, MemoryError, RuntimeError,
+    AttributeError, IndexError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
+_MOST_UNPACKED = 4 << 30
 
 _LOCKS = os.name == "posix"
 # What a disk answers that was open for writing and takes no more.
@@ -51,6 +65,7 @@ def atomic_write(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[
     path = Path(path)
     with _saying(path):
         handle, temporary = _open_temporary(path)
+    done = False
     try:
         with _saying(path, _FULL), os.fdopen(handle, mode, **kwargs) as file:
             yield file
@@ -60,9 +75,12 @@ def atomic_write(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[
                 _put_in_place(temporary, path)
         if not _LOCKS:
             _put_in_place(temporary, path)
-        sync_folder(path.parent)
+        done = True
     finally:
-        temporary.unlink(missing_ok=True)
+        if not done:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -109,6 +127,30 @@ def _is_ours(handle: int, path: Path) -> bool:
     except OSError:
         return False
     return (there.st_dev, there.st_ino, here.st_nlink) == (here.st_dev, here.st_ino, 1)
+
+
+def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` file by name; executes nothing, and unpacks no more than 4 GiB.
+
+    Raises
+    ------
+    BundleError
+        If the file is damaged, or declares more.
+    """
+    import numpy as np
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            n_bytes = sum(member.file_size for member in archive.infolist())
+        if n_bytes > _MOST_UNPACKED:
+            raise BundleError(f"{path}: must unpack to at most {_MOST_UNPACKED:,} bytes. Got {n_bytes:,}. Make it again.")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except NUMPY_FAULTS as error:
+        if isinstance(error, BundleError):
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise BundleError(f"{path}: must be a whole .npz file that residua wrote. Got: {reason}. Make it again.") from error
 
 
 def write_json(path: str | Path, value: Any) -> None:

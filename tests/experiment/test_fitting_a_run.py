@@ -106,6 +106,14 @@ def test_stopped_between_training_and_saving_it_resumes_to_the_same_scores(finis
     assert np.array_equal(scores(run, source), scores(finished, source))
 
 
+def test_what_was_left_when_killed_after_the_last_word_is_cleared_by_resuming(run, source):
+    run.checkpoint.write_bytes(b"the state of a training that is over")
+    (run.path / ".bundle.1.part").mkdir()
+    fit_run(options(source), run.path, resume=True)
+    assert not run.checkpoint.exists()
+    assert not (run.path / ".bundle.1.part").exists()
+
+
 def test_a_finished_run_resumed_is_left_alone(run, source):
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*") if path.is_file() and path.name != ".lock"}
     told: list[str] = []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from residua.errors import BundleError
 from residua.evaluation.thumbnails import Thumbnails
 from residua.exhibits import Exhibit
-from residua.files import atomic_write
+from residua.files import atomic_write, read_arrays
 
 ThresholdFrom = Literal["calibration", "judged", "elsewhere"]
 _TOLD = ("seed", "prevalence", "threshold_from")  # kept as JSON
@@ -100,15 +100,18 @@ class Evidence:
     @classmethod
     def load(cls, path: str | Path) -> Evidence:
         """Read what `save` wrote; executes nothing."""
+        flat = read_arrays(path)
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                flat = {name: archive[name] for name in archive.files}
             told = json.loads(str(flat.pop("told")))
             told["quarantined"] = tuple((str(where), str(why)) for where, why in told["quarantined"])
-        except (OSError, ValueError, KeyError) as error:
+            return cls._from(flat, told)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise BundleError(
                 f"{path}: the evidence must be a whole .npz that this version of residua wrote. Got: {error}. Run evaluate again."
             ) from error
+
+    @classmethod
+    def _from(cls, flat: dict[str, NDArray[Any]], told: dict[str, Any]) -> Evidence:
         parts: dict[str, Any] = {name: {} for name in (*_DICTS, "gallery", "thumbnails", "exhibits")}
         for name, array in flat.items():
             group, _, column = name.partition("/")

@@ -70,6 +70,7 @@ def fit_run(
         state = _begin(run, options, resume=resume)
         if state.finished:
             watcher.note(f"{run.path} is finished already: nothing to resume")
+            run.checkpoint.unlink(missing_ok=True)  # stopped after the last word was written and before this
             return run
         images = images if images is not None else load_source(state, watcher, memory_megabytes / 2)
         state = _same_images(run, state, images)

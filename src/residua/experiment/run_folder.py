@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from residua.bundle import clear_leftovers
 from residua.errors import BundleError, OutputError
-from residua.files import atomic_write, ensure_folder, write_json
+from residua.files import atomic_write, ensure_folder, read_arrays, write_json
 from residua.images import ImageSet
 from residua.images.columns import TextColumn, shared
 from residua.records import Job
@@ -220,8 +219,4 @@ class RunFolder:
         """What `write_training` wrote; empty where there is nothing."""
         if not self.training.exists():
             return {}
-        try:
-            with np.load(self.training, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
-            raise BundleError(f"{self.training}: must be whole. Got: {error}. Train again.") from error
+        return read_arrays(self.training)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import ShapeError, SourceError
 from residua.evaluation.labels import without_missing
+from residua.files import NUMPY_FAULTS
 from residua.judge.table import read_table
 
 LIMIT_MEGABYTES = 16_384
@@ -94,7 +95,7 @@ def read(source: Any, role: Role, problems: Problems) -> Column | None:
             problems.add(
                 f"{where} must be .npy, .npz or .csv", kind or "no ending", "Save it with numpy.save, or as CSV", SourceError
             )
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, UnicodeDecodeError) as error:
+    except NUMPY_FAULTS as error:
         holds_objects = "Python objects" in str(error) or "Object arrays" in str(error)
         mend = "Write it again as UTF-8" if kind == ".csv" else "Write it again with numpy.save"
         if holds_objects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections.abc import Callable
@@ -178,9 +179,11 @@ class AtomicCheckpoints(TorchCheckpointIO):
     """Lightning's checkpoint files, whole or absent, and read without executing anything."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write beside, sync, rename."""
+        """Write beside, sync, rename. By way of memory, since torch hides the system's error when a disk is full."""
+        whole = io.BytesIO()
+        torch.save(checkpoint, whole)
         with atomic_write(path) as file:
-            torch.save(checkpoint, file)
+            file.write(whole.getbuffer())
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         """Tensors and primitives only."""

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 
 from residua.errors import SourceError
-
-# What NumPy's readers throw at broken bytes; the header of an array is parsed as a Python literal, hence the odd ones.
-NUMPY_FAULTS = (
-    OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, ArithmeticError, MemoryError, RuntimeError,
-    AttributeError, IndexError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 def too_large(path: Path, n_bytes: int, limit: int) -> SourceError:

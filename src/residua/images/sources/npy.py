@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from residua._check import Problems
+from residua.files import NUMPY_FAULTS
 from residua.images.arrays import as_pixels
 from residua.images.listing import Listing, Options
-from residua.images.sources.faults import NUMPY_FAULTS, too_large, unreadable
+from residua.images.sources.faults import too_large, unreadable
 from residua.images.sources.walking import shown
 
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import SourceError
+from residua.files import NUMPY_FAULTS
 from residua.images.arrays import as_labels, as_pixels, joined_labels
 from residua.images.listing import Listing, Options, count
-from residua.images.sources.faults import NUMPY_FAULTS, too_large, unreadable
+from residua.images.sources.faults import too_large, unreadable
 
 _PARTS = {"train": "train", "val": "train", "valid": "train", "validation": "train", "calibration": "calibration", "test": "test"}
 _LABELS = ("y", "labels", "label", "targets")
