@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.comparison import Comparison, Contestant, compare_models
+from residua.comparison.paired import paired_shares
+from residua.errors import InputError
 from residua.evaluation.evidence import Evidence
 from residua.exhibits import Exhibit, Group, Histogram, Picture
-from residua.metrics.delong import roc_auc_difference
-from residua.metrics.means import paired_difference_interval
 from residua.records import Estimate, Evaluation
 from residua.report import words
 from residua.report.exhibits import exhibit, histogram
-from residua.report.kinds import UNKNOWN, truth
+from residua.report.kinds import truth
 from residua.report.markup import Html, element
 from residua.report.sections import panel
 from residua.report.tables import prose, row, scroller, table
@@ -27,21 +28,14 @@ _SHOWN = 8  # images a kind of disagreement
 Pair = Sequence[tuple[Evaluation, Evidence]]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A metric of both runs, and the second minus the first over the same images."""
-
-    metric: str
-    first: float
-    second: float
-    difference: Estimate
-
-
 def are_comparable(jobs: Pair) -> bool:
     """Whether these are two runs of one job, judged on the same images in the same order."""
     if len(jobs) != 2 or jobs[0][0].job != jobs[1][0].job:
         return False
     first, second = (evidence for _, evidence in jobs)
+    judged = [evaluation.provenance.get("fingerprints", {}).get("judged") for evaluation, _ in jobs]
+    if judged[0] != judged[1]:
+        return False
     if not np.array_equal(np.asarray(first.paths).astype(str), np.asarray(second.paths).astype(str)):
         return False
     one, two = truth(first), truth(second)
@@ -52,8 +46,9 @@ def comparison(jobs: Pair, names: Sequence[str], budget: int) -> Html | None:
     """The section; None where the two cannot be compared image by image."""
     if not are_comparable(jobs):
         return None
-    found = differences(jobs)
-    if not found:
+    try:
+        found = compared(jobs, names)
+    except InputError:  # evaluations without scores, labels or errors
         return None
     drawn = [_distribution(name, *job) for name, job in zip(names, jobs, strict=True)]
     seen = disagreements(jobs, names)
@@ -62,8 +57,8 @@ def comparison(jobs: Pair, names: Sequence[str], budget: int) -> Html | None:
         KEY,
         "differences",
         f"{names[1]} beside {names[0]}",
-        element("p", verdict(found[0], names), class_="verdict-line", data_figure=f"{KEY}/verdict"),
-        scroller(_table(found, names), "Differences"),
+        element("p", found.sentence, class_="verdict-line", data_figure=f"{KEY}/sentence"),
+        scroller(_table(found, jobs, names), "Differences"),
         element("div", drawn, class_="pair"),
         element("h4", "Where they disagree") if pictures else None,
         pictures,
@@ -71,92 +66,42 @@ def comparison(jobs: Pair, names: Sequence[str], budget: int) -> Html | None:
     )
 
 
-def verdict(main: Difference, names: Sequence[str]) -> str:
-    """Which run is better by the main metric, or that these images cannot tell.
-
-    Examples
-    --------
-    >>> verdict(Difference("roc_auc", 0.9, 0.95, Estimate(value=0.05, low=0.01, high=0.09)), ["first", "second"])
-    'second is better than first: ROC AUC higher by 0.050 [0.010, 0.090].'
-    """
-    about, found = words.metric_words(main.metric), main.difference
-    value = found.value or 0.0
-    if found.low is None or found.high is None or found.low <= 0 <= found.high:
-        by = words.interval(main.metric, found)
-        return f"These images cannot tell {names[1]} and {names[0]} apart: {about.label} differs by {by}."
-    better = (value > 0) == about.higher_is_better
-    direction = "higher" if value > 0 else "lower"
-    standing = "better" if better else "worse"
-    return f"{names[1]} is {standing} than {names[0]}: {about.label} {direction} by {_signless(main)}."
+def compared(jobs: Pair, names: Sequence[str]) -> Comparison:
+    """The comparison, the second run minus the first; images are matched by their paths, which are the same."""
+    models = [
+        Contestant(name, evaluation, replace(evidence, pixel_hashes=np.asarray(evidence.paths).astype(str)))
+        for name, (evaluation, evidence) in zip(names, jobs, strict=True)
+    ]
+    return compare_models(models[::-1])
 
 
-def _signless(main: Difference) -> str:
-    found = main.difference
-    ends = [abs(end) for end in (found.value, found.low, found.high) if end is not None]
-    low, high = min(ends[1:]), max(ends[1:])
-    return words.interval(main.metric, Estimate(value=ends[0], low=low, high=high))
-
-
-def differences(jobs: Pair) -> list[Difference]:
-    """The main metrics of the job with paired intervals, the most telling first."""
-    job = jobs[0][0].job
-    if job == "detect":
-        return _of_detectors(jobs)
-    if job == "reconstruct":
-        return _of_columns("mse", *(evidence.per_image.get("mse") for _, evidence in jobs))
-    return _of_columns("accuracy", *(_right(evidence) for _, evidence in jobs))
-
-
-def _of_columns(metric: str, first: NDArray[Any] | None, second: NDArray[Any] | None) -> list[Difference]:
-    if first is None or second is None or len(first) == 0:
-        return []
-    found = paired_difference_interval(second, first)
-    return [Difference(metric, float(np.mean(first)), float(np.mean(second)), found)]
-
-
-def _right(evidence: Evidence) -> NDArray[np.float64] | None:
-    if evidence.probabilities is None or evidence.classes is None or evidence.labels is None:
-        return None
-    said = np.asarray(evidence.classes).astype(str)[np.asarray(evidence.probabilities).argmax(axis=1)]
-    known = np.array([label is not None for label in evidence.labels.tolist()], np.bool_)
-    return np.asarray(said[known] == evidence.labels[known].astype(str), np.float64)
-
-
-def _of_detectors(jobs: Pair) -> list[Difference]:
-    (one, first), (two, second) = jobs
-    known = truth(first)
-    if known is None or first.scores is None or second.scores is None:
-        return []
-    labelled = known != UNKNOWN
-    anomalous = known[labelled] == 1
-    if anomalous.all() or not anomalous.any():
-        return []
-    scores = first.scores[labelled], second.scores[labelled]
-    area = roc_auc_difference(anomalous, scores[1], scores[0])
-    areas = [one.metrics["roc_auc"].value, two.metrics["roc_auc"].value]
-    found = [Difference("roc_auc", areas[0] or 0.0, areas[1] or 0.0, area)]
-    if one.operating_point is None or two.operating_point is None:
-        return found
-    points = one.operating_point, two.operating_point
-    flagged = [is_flagged(column, point.threshold).astype(np.float64) for column, point in zip(scores, points, strict=True)]
-    for metric, kind in (("recall", anomalous), ("false_alarm_rate", ~anomalous)):
-        found += _of_columns(metric, flagged[0][kind], flagged[1][kind])
-    return found
-
-
-def _table(found: Sequence[Difference], names: Sequence[str]) -> Html:
-    rows = []
-    for one in found:
-        about, figure = words.metric_words(one.metric), f"{KEY}/{one.metric}"
-        texts = (
-            words.number(one.first, about.kind),
-            words.number(one.second, about.kind),
-            words.interval(one.metric, one.difference),
-        )
-        cells = (element("td", text, data_figure=f"{figure}/{place}") for place, text in enumerate(texts))
-        better = prose("higher is better" if about.higher_is_better else "lower is better")
-        rows.append(row(about.label, *cells, better))
+def _table(found: Comparison, jobs: Pair, names: Sequence[str]) -> Html:
+    second, first = found.standings
+    rows = [_row(pair.metric, first.metrics[pair.metric], second.metrics[pair.metric], pair.difference) for pair in found.pairs]
+    rows += [_row(name, *three) for name, three in at_thresholds(jobs).items()]
     return table(("", *names, "Difference [interval]", ""), rows)
+
+
+def _row(metric: str, first: Estimate, second: Estimate, difference: Estimate) -> Html:
+    about, figure = words.metric_words(metric), f"{KEY}/{metric}"
+    texts = words.number(first.value, about.kind), words.number(second.value, about.kind), words.interval(metric, difference)
+    cells = (element("td", text, data_figure=f"{figure}/{place}") for place, text in enumerate(texts))
+    return row(about.label, *cells, prose("higher is better" if about.higher_is_better else "lower is better"))
+
+
+def at_thresholds(jobs: Pair) -> dict[str, tuple[Estimate, Estimate, Estimate]]:
+    """Recall and false-alarm rate of two detectors, each at its own threshold, and the paired difference."""
+    (one, first), (two, second) = jobs
+    known, points = truth(first), (one.operating_point, two.operating_point)
+    if known is None or first.scores is None or second.scores is None or points[0] is None or points[1] is None:
+        return {}
+    before, after = is_flagged(first.scores, points[0].threshold), is_flagged(second.scores, points[1].threshold)
+    found = {}
+    for metric, kind in (("recall", known == 1), ("false_alarm_rate", known == 0)):
+        if kind.any() and metric in one.metrics and metric in two.metrics:
+            difference = paired_shares(after[kind], before[kind], confidence=one.metrics[metric].confidence).difference
+            found[metric] = one.metrics[metric], two.metrics[metric], difference
+    return found
 
 
 def _distribution(name: str, evaluation: Evaluation, evidence: Evidence) -> Html:
