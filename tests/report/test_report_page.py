@@ -206,7 +206,7 @@ def test_one_class_only_leaves_out_the_curves():
 
 def test_confusions_are_counted_by_true_row_and_predicted_column(full):
     matrix = re.search(r'<table class="matrix"[^>]*>.*?</table>', full, re.S).group()
-    cells = [re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<td.*?</td>", matrix, re.S)]
+    cells = [re.sub("<[^>]+>", "", cell) for cell in re.findall(r'<td class="(?:right|wrong)".*?</td>', matrix, re.S)]
     assert cells == ["1", "1", "·", "·", "2", "·", "·", "1", "·"]
 
 
