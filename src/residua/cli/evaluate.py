@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from residua.cli.options import Html, Json, Memory, OtherSource, Quiet, Run, Strict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from residua.cli.options import Cluster, Html, Json, Memory, OtherSource, Quiet, Run, Strict, Workers
+
+
+class Ranking(StrEnum):
+    """How scores are gathered from a cluster."""
+
+    exact = "exact"
+    sketch = "sketch"
 
 
 def evaluate(
@@ -11,6 +23,11 @@ def evaluate(
     json: Json = None,
     html: Html = None,
     strict: Strict = False,
+    cluster: Cluster = None,
+    workers: Workers = None,
+    ranking: Annotated[
+        Ranking, typer.Option(help="With --cluster: gather all scores, or summaries of bounded size with guaranteed bounds.")
+    ] = Ranking.exact,
     memory: Memory = 2048,
     quiet: Quiet = False,
 ) -> None:
@@ -19,6 +36,8 @@ def evaluate(
     residua evaluate runs/parts --json result.json --html report.html
 
     residua evaluate runs/parts new-parts/ --strict
+
+    residua evaluate runs/parts /shared/line-2/ --cluster auto --ranking sketch
     """
     from residua.cli.output import check_targets, refuse_if_strict, show
     from residua.cli.progress import watching
@@ -26,7 +45,13 @@ def evaluate(
 
     check_targets(json, html)
     with watching(quiet=quiet) as watcher:
-        judged = evaluate_run(run, source, memory_megabytes=memory, watcher=watcher)
+        if cluster is None:
+            judged = evaluate_run(run, source, memory_megabytes=memory, watcher=watcher)
+        else:
+            from residua.cluster import ClusterOptions, evaluate_on_cluster
+
+            options = ClusterOptions(cluster, workers)
+            judged = evaluate_on_cluster(run, source, options, ranking=ranking.value, watcher=watcher)
     show(judged.evaluation, judged.evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
     if not quiet and html is None:
         from rich.console import Console

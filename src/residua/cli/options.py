@@ -28,6 +28,14 @@ Memory = Annotated[
     float,
     typer.Option("--memory", metavar="MEGABYTES", min=0, help="Pixels kept in memory; the rest is read as it is used."),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="ADDRESS|local", help="Work on a Ray cluster; local starts one here.", show_default=False),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Processes of --cluster; as many as it has processors.", show_default=False),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")]
 Seed = Annotated[int, typer.Option(help="The same seed, data and machine give the same scores.", min=0)]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from residua.cli.options import Memory, Quiet, Run, Source
+from residua.cli.options import Cluster, Memory, Quiet, Run, Source, Workers
 
 
 def score(
@@ -16,6 +16,8 @@ def score(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="scores.csv or scores.parquet", show_default=False)],
     maps: Annotated[Path | None, typer.Option("--maps", metavar="DIR", help="Write each image's error map as a PNG.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with scoring that was stopped; repeat its options.")] = False,
+    cluster: Cluster = None,
+    workers: Workers = None,
     memory: Memory = 2048,
     quiet: Quiet = False,
 ) -> None:
@@ -24,6 +26,8 @@ def score(
     The source is read piece by piece, so it may be of any size. Scores are written as they come.
 
     residua score runs/parts new-parts/ --out scores.csv --maps maps/
+
+    residua score runs/parts /shared/line-2/ --out scores.parquet --cluster auto
 
     residua score runs/parts s3://bucket/line-2/ --out scores.parquet --resume
     """
@@ -34,7 +38,13 @@ def score(
     from residua.images.listing import count
 
     with watching(quiet=quiet) as watcher:
-        done = score_run(run, source, out, maps=maps, resume=resume, memory_megabytes=memory, watcher=watcher)
+        more: dict[str, Any] = {"maps": maps, "resume": resume, "memory_megabytes": memory, "watcher": watcher}
+        if cluster is None:
+            done = score_run(run, source, out, **more)
+        else:
+            from residua.cluster import ClusterOptions, score_on_cluster
+
+            done = score_on_cluster(run, source, out, ClusterOptions(cluster, workers), **more)
     if quiet:
         return
     console = Console(highlight=False)

@@ -4,12 +4,13 @@ from residua.experiment.benchmark import BenchmarkOptions, run_benchmark
 from residua.experiment.benchmark_progress import FitReport
 from residua.experiment.compare import compare_runs
 from residua.experiment.demo import run_demo
-from residua.experiment.evaluate import Judged, evaluate_run
+from residua.experiment.evaluate import Judged, evaluate_run, model_provenance
 from residua.experiment.fit import Watcher, fit_run
 from residua.experiment.probe import probe_run
 from residua.experiment.report import report_run
 from residua.experiment.run_folder import RunFolder, RunOptions
-from residua.experiment.score import score_run
+from residua.experiment.score import ScoreJob, make_task, score_run
+from residua.experiment.score_parts import ScoreSummary
 from residua.experiment.threshold import change_threshold
 
 __all__ = [
@@ -18,11 +19,15 @@ __all__ = [
     "Judged",
     "RunFolder",
     "RunOptions",
+    "ScoreJob",
+    "ScoreSummary",
     "Watcher",
     "change_threshold",
     "compare_runs",
     "evaluate_run",
     "fit_run",
+    "make_task",
+    "model_provenance",
     "probe_run",
     "report_run",
     "run_benchmark",

@@ -223,13 +223,24 @@ def _threshold_from(bundle: Bundle) -> ThresholdFrom:
 
 
 def _provenance(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> dict[str, Any]:
+    of_model = model_provenance(folder, state, bundle)
+    return {
+        **of_model,
+        "judged_on": f"{judged.part} part of {judged.images.source}" if judged.part == "test" else judged.images.source,
+        "fingerprints": {**of_model["fingerprints"], "judged": judged.images.fingerprint},
+        "baselines_learnt_from": None if judged.fitted_on is None else min(len(judged.fitted_on), MOST_BASELINE_IMAGES),
+    }
+
+
+def model_provenance(folder: RunFolder, state: RunState, bundle: Bundle) -> dict[str, Any]:
+    """Where a run's model comes from, for the record of an evaluation."""
     config, training = bundle.config, bundle.config.training
     recorded = folder.read_images("part")
     parts = {part: int((recorded["part"] == part).sum()) for part in ("train", "validation", "calibration", "test", "left out")}
     resized = next((note for note in state.notes if note.startswith("images ")), None)
     return {
         "source": state.options.source,
-        "judged_on": f"{judged.part} part of {judged.images.source}" if judged.part == "test" else judged.images.source,
+        "judged_on": None,
         "normal": ", ".join(config.normal) if config.normal else None,
         "recipe": config.recipe,
         "architecture": training["network"],
@@ -245,10 +256,10 @@ def _provenance(folder: RunFolder, state: RunState, bundle: Bundle, judged: Judg
         "precision": training["precision"],
         "seed": seed_of(bundle),
         "version": residua.__version__,
-        "fingerprints": {**config.fingerprints, "judged": judged.images.fingerprint},
+        "fingerprints": dict(config.fingerprints),
         "notes": list(state.notes),
         "settings": training["settings"],
         "recipe_options": config.recipe_options,
-        "baselines_learnt_from": None if judged.fitted_on is None else min(len(judged.fitted_on), MOST_BASELINE_IMAGES),
+        "baselines_learnt_from": None,
         "command": fit_command(folder, state),
     }

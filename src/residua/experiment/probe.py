@@ -68,7 +68,7 @@ def probe_run(run: str | Path, source: str | None = None, *, watcher: Watcher | 
 
 def _own_parts(folder: RunFolder, state: RunState, watcher: Watcher) -> tuple[ImageSet, ImageSet]:
     """Train with the images that a one-class model left out, and test, as `fit` recorded them."""
-    images, recorded = load_source(state, watcher), folder.read_images()
+    images, recorded = load_source(state, watcher), folder.read_images("path", "part")
     part_of = dict(zip(recorded["path"], recorded["part"], strict=True))
     parts = np.array([part_of.get(path, "new") for path in images.paths])
     return images[np.flatnonzero(np.isin(parts, _LEARNT_FROM))], images[np.flatnonzero(parts == "test")]

@@ -121,6 +121,13 @@ def _drift(bundle: Bundle, out: Path, n_images: int) -> Finding | None:
 def _begin(  # noqa: PLR0917  a private step of one function, given what that function has
     folder: RunFolder, state: RunState, bundle: Bundle, source: str, parts: ScoreParts, watcher: Watcher, *, resume: bool
 ) -> ScoreJob:
+    shards, task = make_task(folder, state, bundle, source)
+    parts.begin({"source": source, "model": folder.bundle_checksum(), **describe_pieces(shards)}, resume=resume)
+    return ScoreJob(bundle, shards, task, parts, watcher)
+
+
+def make_task(folder: RunFolder, state: RunState, bundle: Bundle, source: str, *, only_test: bool = False) -> tuple[Shards, Task]:
+    """A source in pieces, and what scoring one of them needs; refuses images of another kind than the model's."""
     own = is_own_source(state, source)
     options = Options()
     shards = list_shards(state.located_source() if own else source, options)
@@ -128,20 +135,19 @@ def _begin(  # noqa: PLR0917  a private step of one function, given what that fu
     if own:
         recorded = folder.read_images("path", "part")
         lookup = PartLookup.of(recorded["path"], recorded["part"])
-    point = bundle.config.operating_point
-    classes = bundle.config.classes
+    point, classes = bundle.config.operating_point, bundle.config.classes
     task = Task(
         bundle.config.channels,
         None if point is None else point.threshold,
         options,
         lookup,
+        only_test=only_test,
         classes=None if classes is None else tuple(map(str, classes)),
         multilabel=bundle.config.multilabel,
     )
     if len(shards.pieces):
         check_first(task, shards.pieces[0])
-    parts.begin({"source": source, "model": folder.bundle_checksum(), **describe_pieces(shards)}, resume=resume)
-    return ScoreJob(bundle, shards, task, parts, watcher)
+    return shards, task
 
 
 def _score_here(job: ScoreJob) -> None:

@@ -1,0 +1,102 @@
+"""`residua evaluate --cluster`: a detector judged on images that no single machine holds, exactly or by sketches that merge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from residua.bundle import Bundle, load_bundle
+from residua.cluster.session import ClusterOptions, connected, through_workers
+from residua.cluster.sketched import evaluate_sketched
+from residua.cluster.tally import UNKNOWN, Tally, merged
+from residua.cluster.worker import JudgedWorker, read_bundle
+from residua.errors import InputError, LabelError, SourceError
+from residua.evaluation import Evidence, evaluate_detection
+from residua.experiment import Judged, RunFolder, Watcher, make_task, model_provenance
+
+Ranking = Literal["exact", "sketch"]
+
+
+def evaluate_on_cluster(
+    run: str | Path,
+    source: str | None,
+    options: ClusterOptions,
+    *,
+    ranking: Ranking = "exact",
+    watcher: Watcher | None = None,
+) -> Judged:
+    """Judge a detector on the test part of its own source, or on another, with the pieces scored by the workers of a Ray cluster.
+
+    With ``ranking="exact"`` the scores come back, 5 bytes and a name an image, and every figure is that of one machine. With
+    ``"sketch"`` bounded summaries do, whatever the number of images: the rates at the threshold stay exact, ROC AUC and average
+    precision are known within guaranteed bounds, which the provenance states. Baselines and copies of training images are not
+    looked for: they need the images in one place.
+    """
+    watcher = watcher or Watcher()
+    folder = RunFolder(Path(run))
+    state, bundle = folder.read_finished(), load_bundle(folder.bundle)
+    if bundle.config.job != "detect":
+        raise InputError(f"evaluate --cluster: the run must be a detector. Got the job {bundle.config.job}. Leave --cluster out.")
+    shards, task = make_task(folder, state, bundle, source if source is not None else state.options.source, only_test=True)
+    arguments = (read_bundle(folder.bundle), task, bundle.config.normal, ranking == "sketch")
+    items: list[Any] = [{"number": number, "piece": piece} for number, piece in enumerate(shards.pieces)]
+    tallies: dict[tuple[int, int], Tally] = {}
+    with connected(options):
+        for row in through_workers(JudgedWorker, arguments, items, options):
+            tallies[int(row["number"]), int(row["part"])] = Tally.from_bytes(row["tally"])
+            if watcher.on_read is not None:
+                watcher.on_read(len({number for number, _ in tallies}), len(items))
+    tally = merged(tallies)
+    tally.quarantined += list(shards.quarantined)
+    tally.n_quarantined += len(shards.quarantined)
+    _check(tally, bundle, source or state.options.source)
+    provenance = model_provenance(folder, state, bundle) | {
+        "judged_on": source or f"test part of {state.options.source}",
+        "ranking": ranking,
+        "quarantined": tally.n_quarantined,
+        "not_looked_for": "baselines, copies of training images",
+    }
+    training = folder.read_training().get("train_scores")
+    split = "test" if tally.is_test else "all"
+    if ranking == "sketch":
+        return Judged(evaluate_sketched(tally, bundle.config.operating_point, split, provenance), _evidence(tally, sketched=True))
+    labels = np.array([None if one == UNKNOWN else bool(one) for one in tally.truth.tolist()], object)
+    evaluation = evaluate_detection(
+        labels,
+        tally.scores,
+        operating_point=bundle.config.operating_point,
+        train_scores=training,
+        seed=state.options.settings.seed,
+        split=split,
+        provenance=provenance,
+    )
+    return Judged(evaluation, _evidence(tally, sketched=False))
+
+
+def _check(tally: Tally, bundle: Bundle, source: str) -> None:
+    if not tally.n_images:
+        first = tally.quarantined[0] if tally.quarantined else None
+        got = "none" if first is None else f"{tally.n_quarantined:,} that cannot be read ({first.path}: {first.reason})"
+        raise SourceError(f"{source}: there must be images to judge. Got {got}. Name a source with test images.")
+    negatives, positives = int(tally.confusion[:2].sum()), int(tally.confusion[2:].sum())
+    if bundle.config.normal is not None and positives and not negatives:
+        names = ", ".join(bundle.config.normal)
+        raise LabelError(
+            f"{source}: the normal label must occur in the source. Got none of {names}. Name a source with the model's labels."
+        )
+
+
+def _evidence(tally: Tally, *, sketched: bool) -> Evidence:
+    quarantined = tuple((path, reason) for path, reason in tally.quarantined)
+    if sketched:
+        return Evidence(paths=np.zeros(0, object), quarantined=quarantined)
+    known = tally.truth != UNKNOWN
+    return Evidence(
+        paths=np.array(tally.paths, object),
+        scores=tally.scores,
+        is_anomalous=tally.truth == 1 if known.any() else None,
+        labelled=known if known.any() else None,
+        quarantined=quarantined,
+    )

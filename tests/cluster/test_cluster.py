@@ -1,0 +1,138 @@
+"""Several machines: Ray's own test cluster of three nodes gives what one process gives, broken shards and all."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+
+import numpy as np
+import pytest
+
+from residua.cluster.sketched import evaluate_sketched
+from residua.cluster.tally import Tally, merged, tally_of
+from residua.evaluation import evaluate_detection
+from residua.experiment import RunOptions, evaluate_run, fit_run, score_run
+from residua.experiment.pieces import COLUMNS, Part
+from residua.images import Quarantined
+from training_wing import blobs
+
+N = 72
+
+
+def write_shards(folder):
+    """Three shards of 24 images, a third of them with a bright corner; the second shard breaks off, an image is broken."""
+    from PIL import Image
+
+    folder.mkdir()
+    pixels = blobs(N)
+    pixels[::3, :5, :5] = 255 - pixels[::3, :5, :5] // 4
+    for start in range(0, N, 24):
+        with tarfile.open(folder / f"shard-{start:03d}.tar", "w") as archive:
+            for row in range(start, start + 24):
+                data = io.BytesIO()
+                Image.fromarray(pixels[row, ..., 0]).save(data, "PNG")
+                image = b"broken" if row == 50 else data.getvalue()
+                for suffix, content in (("png", image), ("cls", b"good" if row % 3 else b"bad")):
+                    info = tarfile.TarInfo(f"{row:03d}.{suffix}")
+                    info.size = len(content)
+                    archive.addfile(info, io.BytesIO(content))
+    broken = folder / "shard-024.tar"
+    broken.write_bytes(broken.read_bytes()[:9000])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return write_shards(tmp_path_factory.mktemp("cluster") / "shards")
+
+
+@pytest.fixture(scope="module")
+def run(shards, tmp_path_factory):
+    options = {
+        "source": str(shards),
+        "job": "detect",
+        "normal": ("good",),
+        "recipe_options": {"latent": 3},
+        "settings": {"epochs": 2, "batch_size": 8},
+    }
+    return fit_run(RunOptions.model_validate(options), tmp_path_factory.mktemp("run") / "run")
+
+
+def part(labels: list[str | None], scores: list[float]) -> Part:
+    columns = dict.fromkeys(COLUMNS) | {"path": [f"{i}.png" for i in range(len(labels))], "label": labels, "score": scores}
+    columns["split"] = ["test"] * len(labels)
+    return Part(columns, len(labels) + 1, (Quarantined("a.png", "broken"),), is_last=True)
+
+
+def tallies(*, sketched: bool) -> Tally:
+    first = part(["good", "bad", None], [0.1, 0.9, 0.5])
+    second = part(["bad", "good", "good"], [0.2, 0.3, 0.7])
+    both = {
+        (1, 0): tally_of(second, ("good",), 0.4, sketched=sketched),
+        (0, 0): tally_of(first, ("good",), 0.4, sketched=sketched),
+    }
+    return merged({key: Tally.from_bytes(one.to_bytes()) for key, one in both.items()})
+
+
+def test_tallies_travel_and_merge_in_the_order_of_the_source():
+    tally = tallies(sketched=False)
+    assert tally.scores.tolist() == pytest.approx([0.1, 0.9, 0.5, 0.2, 0.3, 0.7])
+    assert tally.truth.tolist() == [0, 1, -1, 1, 0, 0]
+    assert tally.confusion.tolist() == [2, 1, 1, 1]
+    assert (tally.n_images, tally.n_flagged, tally.n_quarantined, tally.is_test) == (6, 3, 2, True)
+
+
+def test_a_sketch_keeps_the_rates_and_holds_the_exact_ranking_within_its_bounds():
+    labels = np.array([0, 1, None, 1, 0, 0], object)
+    exact = evaluate_detection(labels, np.array([0.1, 0.9, 0.5, 0.2, 0.3, 0.7], np.float32), operating_point=0.4)
+    record = evaluate_sketched(tallies(sketched=True), exact.operating_point, "test", {})
+    for name in ("recall", "precision", "accuracy", "false_alarm_rate", "flagged_rate"):
+        assert record.metrics[name] == exact.metrics[name], name
+    for name in ("roc_auc", "average_precision"):
+        bounds = record.provenance["guaranteed_bounds"][name]
+        assert bounds["low"] <= exact.metrics[name].value <= bounds["high"]
+        assert record.metrics[name].low <= exact.metrics[name].value <= record.metrics[name].high
+
+
+def test_a_sketch_without_anomalies_has_no_ranking():
+    tally = merged({(0, 0): tally_of(part(["good", "good"], [0.1, 0.2]), ("good",), 0.4, sketched=True)})
+    record = evaluate_sketched(tally, None, "all", {})
+    assert record.metrics["roc_auc"].value is None
+    assert "undefined-metric" in {finding.code for finding in record.findings}
+
+
+@pytest.fixture(scope="module")
+def three_nodes():
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'residua[cluster]'")
+    import ray
+    from ray.cluster_utils import Cluster
+
+    small = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    cluster = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
+    for _ in range(2):
+        cluster.add_node(**small)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_three_nodes_give_the_scores_and_the_figures_of_one_process(three_nodes, run, shards, tmp_path, monkeypatch):
+    from residua.cluster import ClusterOptions, evaluate_on_cluster, score_on_cluster
+
+    options = ClusterOptions(workers=2)
+    whole = score_run(run.path, str(shards), tmp_path / "one.parquet")
+    done = score_on_cluster(run.path, str(shards), tmp_path / "three.parquet", options)
+    assert (tmp_path / "three.parquet").read_bytes() == (tmp_path / "one.parquet").read_bytes()
+    assert done == whole
+    assert {one.path.split("/")[0] for one in done.quarantined} == {"shard-024.tar", "shard-048.tar"}
+    one, exact = evaluate_run(run.path), evaluate_on_cluster(run.path, None, options)
+    assert exact.evaluation.metrics == one.evaluation.metrics
+    sketched = evaluate_on_cluster(run.path, None, options, ranking="sketch").evaluation
+    for name, bounds in sketched.provenance["guaranteed_bounds"].items():
+        assert bounds["low"] <= one.evaluation.metrics[name].value <= bounds["high"]
+    assert sketched.metrics["recall"] == one.evaluation.metrics["recall"]
