@@ -192,6 +192,10 @@ def fit(
     policy: Annotated[
         str | None, typer.Option(help="Where the threshold lies; see `residua threshold --help`.", show_default=False)
     ] = None,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Processors or GPUs of a machine that share each batch, a process each.")
+    ] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the same command on each by torchrun or SLURM.")] = 1,
     seed: Seed = 0,
     memory: Memory = 2048,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped; repeat its options.")] = False,
@@ -224,6 +228,8 @@ def fit(
         threads=threads,
         augment=_augment(job, augment),
         trim=trim,
+        devices=devices,
+        nodes=nodes,
         seed=seed,
     )
     given = {

@@ -9,7 +9,7 @@ from residua.experiment.run_folder import RunFolder, RunOptions, RunState
 from residua.training.settings import TrainingSettings
 
 _RECIPE_OPTIONS = ("latent", "weight", "distance", "width", "family", "tied", "loss_name", "error", "density")
-_SETTINGS = ("batch_size", "learning_rate", "patience", "augment", "trim", "precision", "threads")
+_SETTINGS = ("batch_size", "learning_rate", "patience", "augment", "trim", "precision", "threads", "devices", "nodes")
 
 
 def fit_command(folder: RunFolder, state: RunState) -> str:

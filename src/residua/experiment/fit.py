@@ -23,6 +23,7 @@ from residua.images.listing import count
 from residua.recipes import Recipe, make_recipe
 from residua.training.fit import TrainingPlan
 from residua.training.lightning_parts import StepReport
+from residua.training.spread import check_spread, is_follower
 
 MEMORY_MEGABYTES = 2048.0
 """Megabytes of pixels that a command keeps in memory unless told otherwise."""
@@ -66,6 +67,9 @@ def fit_run(
     run = RunFolder(Path(out))
     if options.source and Path(options.source).is_dir() and Path(options.source).resolve() == run.path.resolve():
         raise OutputError(f"{out}: the output folder must not be the source. It is. Name another folder with --out.")
+    check_spread(options.settings, job=options.job, chosen_by_itself=options.recipe == AUTO)
+    if is_follower():
+        return _follow(run, options, images, memory_megabytes, resume=resume)
     with run.locked():
         state = _begin(run, options, resume=resume)
         if state.finished:
@@ -90,6 +94,14 @@ def fit_run(
         run.write_training(_training_columns(fitted))
         run.write_state(run.read_state().model_copy(update={"finished": True, "notes": (*images.notes, *fitted.notes)}))
         run.checkpoint.unlink(missing_ok=True)
+    return run
+
+
+def _follow(run: RunFolder, options: RunOptions, images: ImageSet | None, memory_megabytes: float, *, resume: bool) -> RunFolder:
+    """Train beside the first process, which alone reads and writes the run's state; ends with the training."""
+    state = RunState(options=options, working_folder=str(Path.cwd()))
+    images = images if images is not None else load_source(state, memory_megabytes=memory_megabytes / 2)
+    _fit(run, state, images, Watcher(), resume=resume, checkpoint_seconds=0.0, memory_megabytes=memory_megabytes / 2)
     return run
 
 
@@ -167,6 +179,8 @@ def _fit(
     options = state.options
 
     def on_plan(plan: TrainingPlan) -> None:
+        if is_follower():
+            return
         run.write_state(run.read_state().model_copy(update={"plan": asdict(plan)}))
         length = f"{count(plan.epochs, 'epoch')} of {count(plan.steps_per_epoch, 'step')}"
         watcher.note(f"training: {length}, in {'bfloat16' if plan.bfloat16 else 'float32'}")

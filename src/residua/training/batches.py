@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from residua.recipes.base import Labelled, is_labelled
 from residua.scoring.image_list import ImageList, Images
 from residua.scoring.stored import StoredImages, to_unit
+from residua.training.spread import share_of
 
 __all__ = [
     "LabelledBatches",
@@ -37,6 +38,7 @@ class MemoryBatches:
     def __init__(self, images: Images, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None) -> None:
         self.images, self.batch_size, self.seed, self.shuffle = images, batch_size, seed, shuffle
         self.epoch = 0
+        self.rank, self.world = 0, 1
         n_batches, rest = divmod(len(images), batch_size)
         self.n_batches = n_batches + (rest > 1 or n_batches == 0)
         if limit is not None:
@@ -50,7 +52,7 @@ class MemoryBatches:
         if self.shuffle:
             order = torch.randperm(len(self.images), generator=seeded(self.seed, self.epoch))
         for start in range(0, self.n_batches * self.batch_size, self.batch_size):
-            yield self._take(order[start : start + self.batch_size])
+            yield self._take(share_of(order[start : start + self.batch_size], self.rank, self.world))
 
     def _take(self, rows: Tensor) -> Tensor:
         chosen = self.images[rows]

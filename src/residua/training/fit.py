@@ -25,6 +25,7 @@ from residua.training.averaging import averaging
 from residua.training.batches import LabelledImages, TrainingData, make_batches, seeded
 from residua.training.lightning_parts import AtomicCheckpoints, Checkpoints, History, RecipeModule, Seeds, StepReport
 from residua.training.settings import TrainingSettings, uses_bfloat16
+from residua.training.spread import is_spread, shared_statistics
 
 _CHECKPOINT_PARTS = frozenset({"state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks"})
 _WARM_UP_SECONDS = 4.0
@@ -109,11 +110,14 @@ def train_network(  # noqa: PLR0917
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice on workers and logging is not for our users
         try:
-            trainer.fit(module, batches, held_out, ckpt_path=start_from)
+            with shared_statistics(network, spread=is_spread(settings)):
+                trainer.fit(module, batches, held_out, ckpt_path=start_from)
         except SystemExit as ended:  # what Lightning makes of Ctrl-C
             if isinstance(ended.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
             raise
+    if trainer.global_rank:  # the first process has the same weights, and goes on alone
+        raise SystemExit(0)
     network.load_state_dict(history.best)
     network.cpu().eval()
     return Trained(
@@ -136,7 +140,10 @@ def _trainer(settings: TrainingSettings, plan: TrainingPlan, callbacks: list[L.C
         logging.getLogger(name).setLevel(logging.ERROR)
     return L.Trainer(
         accelerator=settings.accelerator,
-        devices=1,
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        strategy="ddp" if is_spread(settings) else "auto",
+        use_distributed_sampler=False,
         precision="bf16-mixed" if plan.bfloat16 else "32-true",
         max_epochs=plan.epochs,
         callbacks=callbacks,

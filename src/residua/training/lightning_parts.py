@@ -20,6 +20,7 @@ from residua.recipes.base import Labelled, Trainable
 from residua.training.augment import augment
 from residua.training.batches import MemoryBatches, seeded
 from residua.training.settings import TrainingSettings
+from residua.training.spread import share_of_loss
 
 StepReport = Callable[[int, int, int, float, float | None], None]
 """Called after each step with (step, n_steps, epoch, training loss, validation loss or None)."""
@@ -39,14 +40,15 @@ class RecipeModule(L.LightningModule):
 
     def training_step(self, batch: Tensor | Labelled, batch_index: int) -> Tensor:
         """Loss of one batch; stops clearly when it is no longer a number."""
-        generator = seeded(self.settings.seed, _TRAINING, self.global_step)
+        numbers = (self.settings.seed, _TRAINING, self.global_step)
+        generator = seeded(*numbers, self.global_rank) if self.global_rank else seeded(*numbers)
         loss = self.recipe.loss(self.network, self._augmented(batch, generator), generator)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"fit: the loss must stay finite. Got {loss.item()} at step {self.global_step + 1} of {self.n_steps}. "
                 f"Lower the learning rate (it is {self.learning_rate:g}), or train with --precision fp32."
             )
-        return loss
+        return share_of_loss(loss, len(batch.images if isinstance(batch, Labelled) else batch))
 
     def _augmented(self, batch: Tensor | Labelled, generator: torch.Generator) -> Tensor | Labelled:
         if not self.settings.augment:
@@ -96,6 +98,7 @@ class Seeds(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Seed the epoch."""
         self.batches.epoch = trainer.current_epoch
+        self.batches.rank, self.batches.world = trainer.global_rank, trainer.world_size
         torch.manual_seed(seeded(self.seed, 2, trainer.current_epoch).initial_seed())
 
 
@@ -132,7 +135,7 @@ class History(L.Callback):
                 f"fit: the validation loss must stay finite. Got {validation} after epoch {trainer.current_epoch + 1}. "
                 "Lower the learning rate, or train with --precision fp32."
             )
-        train = float(torch.stack(self._losses).mean())
+        train = float(trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean"))
         seconds = time.perf_counter() - self._started
         self.rows.append(
             {"epoch": trainer.current_epoch + 1, "train_loss": train, "validation_loss": validation, "seconds": seconds}
@@ -170,7 +173,8 @@ class Checkpoints(L.Callback):
         """Save if it is time; not where training stops early, because a checkpoint does not say so and resuming would go on."""
         if trainer.should_stop:
             return
-        if time.monotonic() - self._last >= self.every_seconds:
+        # Clocks differ; all processes have to save together.
+        if trainer.strategy.broadcast(time.monotonic() - self._last >= self.every_seconds):
             trainer.save_checkpoint(self.path)
             self._last = time.monotonic()
 

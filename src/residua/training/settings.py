@@ -27,6 +27,7 @@ class TrainingSettings(BaseModel):
     the length, before one from the start: for sets that may hold a few anomalies. ``minutes`` are those of both together.
     ``threads`` is the number of processor threads that training uses; None takes one for images under 24x24 pixels, else
     all that torch was given. Another number of threads adds in another order, so weights differ in their last digits.
+    ``devices`` are those of each of so many ``nodes``: processes that share each batch, so that training is that of one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +44,8 @@ class TrainingSettings(BaseModel):
     trim: float = Field(default=0.0, ge=0, le=0.5)
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     threads: int | None = Field(default=None, ge=1, le=1024)
+    devices: int = Field(default=1, ge=1, le=1024)
+    nodes: int = Field(default=1, ge=1, le=4096)
 
     def __init__(self, **options: Any) -> None:
         try:

@@ -1,0 +1,72 @@
+"""Two processes train what one trains: the same batches, the batch norm of all of them, sums in another order."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from residua.errors import InputError
+from residua.experiment import RunOptions, fit_run
+from residua.training.settings import TrainingSettings
+from residua.training.spread import check_spread, is_follower, share_of
+
+TOLERANCE = 1e-3
+"""Largest difference of a weight, after ten epochs of a network with batch norm whose weights are of the order of 0.1."""
+
+
+def test_shares_are_cut_from_the_global_batch_and_a_small_one_is_taken_by_all():
+    rows = torch.arange(9)
+    assert sorted(torch.cat([share_of(rows, rank, 4) for rank in range(4)]).tolist()) == rows.tolist()
+    assert share_of(torch.arange(2), 1, 4).tolist() == [0, 1]
+
+
+def test_what_processes_would_decide_differently_is_refused():
+    with pytest.raises(InputError, match="--epochs"):
+        check_spread(TrainingSettings(minutes=1, devices=2), job="detect", chosen_by_itself=False)
+    with pytest.raises(InputError, match="name a recipe"):
+        check_spread(TrainingSettings(nodes=2), job="detect", chosen_by_itself=True)
+    check_spread(TrainingSettings(minutes=1), job="classify", chosen_by_itself=True)
+
+
+@pytest.mark.parametrize(
+    ("environment", "follows"),
+    [({}, False), ({"RANK": "0"}, False), ({"LOCAL_RANK": "1"}, True), ({"RANK": "2", "LOCAL_RANK": "0"}, True)],
+)
+def test_a_process_started_beside_the_first_follows_it(environment, follows, monkeypatch):
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert is_follower() is follows
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_the_weights_of_one(tmp_path):
+    settings = {"epochs": 10, "batch_size": 16, "precision": "fp32", "threads": 1}
+    asked = {"source": "digits", "job": "detect", "normal": ("0",), "recipe": "plain", "recipe_options": {"latent": 4}}
+    one = fit_run(RunOptions.model_validate({**asked, "settings": settings}), tmp_path / "one")
+    command = (
+        "fit digits --normal 0 --recipe plain --latent 4 --epochs 10 --batch-size 16 --precision fp32 --threads 1 --devices 2 -q"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in {"RANK", "LOCAL_RANK", "WORLD_SIZE"}}
+    done = subprocess.run(
+        [sys.executable, "-m", "residua", *command.split(), "--out", str(tmp_path / "two")],
+        env={**environment, "CUDA_VISIBLE_DEVICES": "", "GLOO_SOCKET_IFNAME": "lo"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    ours, theirs = (load_file(run / "bundle" / "model.safetensors") for run in (one.path, tmp_path / "two"))
+    assert ours.keys() == theirs.keys()
+    for name, weights in ours.items():
+        if weights.is_floating_point() and not name.startswith("calibration"):
+            assert torch.allclose(weights, theirs[name], atol=TOLERANCE), (name, float((weights - theirs[name]).abs().max()))
+    scores = ours["calibration.scores"], theirs["calibration.scores"]
+    assert torch.allclose(*scores, rtol=0.02)
