@@ -104,7 +104,7 @@ def test_a_sketch_without_anomalies_has_no_ranking():
 
 @pytest.fixture(scope="module")
 def three_nodes():
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}  # 15 else: starved where a machine is busy
     pytest.importorskip("ray", reason="ray is not installed: pip install 'residua[cluster]'")
     import ray
     from ray.cluster_utils import Cluster

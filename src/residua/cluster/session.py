@@ -73,6 +73,8 @@ def through_workers(
     ray = _ray()
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    # Ray plans with blocks of 128 MB, more than a small object store holds; a part is a few hundred kilobytes.
+    context.target_max_block_size = 2 * _MEGABYTE
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     n_workers = options.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
     dataset = ray.data.from_items(items, override_num_blocks=min(len(items), _MOST_BLOCKS)).map_batches(
