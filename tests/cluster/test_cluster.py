@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tarfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from residua.cluster import ClusterOptions, evaluate_on_cluster, score_on_cluster
 from residua.cluster.sketched import evaluate_sketched
 from residua.cluster.tally import Tally, merged, tally_of
+from residua.errors import LabelError
 from residua.evaluation import evaluate_detection
-from residua.experiment import RunOptions, evaluate_run, fit_run, score_run
+from residua.experiment import RunOptions, evaluate_run, fit_run, pieces, score_run
 from residua.experiment.pieces import COLUMNS, Part
 from residua.images import Quarantined
 from training_wing import blobs
@@ -22,8 +26,6 @@ N = 72
 
 def write_shards(folder):
     """Three shards of 24 images, a third of them with a bright corner; the second shard breaks off, an image is broken."""
-    from PIL import Image
-
     folder.mkdir()
     pixels = blobs(N)
     pixels[::3, :5, :5] = 255 - pixels[::3, :5, :5] // 4
@@ -102,6 +104,33 @@ def test_a_sketch_without_anomalies_has_no_ranking():
     assert "undefined-metric" in {finding.code for finding in record.findings}
 
 
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """The workers without Ray: the last piece is done first, as if another machine had been faster."""
+
+    def through(worker, arguments, items, options):
+        work = worker(*arguments)
+        for item in reversed(items):
+            for row in work({name: [value] for name, value in item.items()}):
+                yield {name: column[0] for name, column in row.items()}
+
+    for module in ("score", "evaluate"):
+        monkeypatch.setattr(f"residua.cluster.{module}.through_workers", through)
+        monkeypatch.setattr(f"residua.cluster.{module}.connected", lambda options: contextlib.nullcontext())
+
+
+def test_workers_give_the_bytes_and_the_figures_of_one_process(in_this_process, run, shards, tmp_path, monkeypatch):
+    monkeypatch.setattr(pieces, "ROWS_A_PART", 10)
+    check_like_one_process(run, shards, tmp_path)
+
+
+def test_a_worker_refuses_what_one_process_refuses(in_this_process, run, tmp_path):
+    (tmp_path / "new" / "other").mkdir(parents=True)
+    Image.fromarray(blobs(1)[0, ..., 0]).save(tmp_path / "new" / "other" / "a.png")
+    with pytest.raises(LabelError, match="good"):
+        evaluate_on_cluster(run.path, str(tmp_path / "new"), ClusterOptions())
+
+
 @pytest.fixture(scope="module")
 def three_nodes():
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}  # 15 else: starved where a machine is busy
@@ -119,11 +148,7 @@ def three_nodes():
     cluster.shutdown()
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_three_nodes_give_the_scores_and_the_figures_of_one_process(three_nodes, run, shards, tmp_path, monkeypatch):
-    from residua.cluster import ClusterOptions, evaluate_on_cluster, score_on_cluster
-
+def check_like_one_process(run, shards, tmp_path):
     options = ClusterOptions(workers=2)
     whole = score_run(run.path, str(shards), tmp_path / "one.parquet")
     done = score_on_cluster(run.path, str(shards), tmp_path / "three.parquet", options)
@@ -136,3 +161,9 @@ def test_three_nodes_give_the_scores_and_the_figures_of_one_process(three_nodes,
     for name, bounds in sketched.provenance["guaranteed_bounds"].items():
         assert bounds["low"] <= one.evaluation.metrics[name].value <= bounds["high"]
     assert sketched.metrics["recall"] == one.evaluation.metrics["recall"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_three_nodes_give_the_scores_and_the_figures_of_one_process(three_nodes, run, shards, tmp_path):
+    check_like_one_process(run, shards, tmp_path)
