@@ -15,8 +15,8 @@ from residua.experiment import RunOptions, fit_run
 from residua.training.settings import TrainingSettings
 from residua.training.spread import check_spread, is_follower, share_of
 
-TOLERANCE = 1e-3
-"""Largest difference of a weight, after ten epochs of a network with batch norm whose weights are of the order of 0.1."""
+TOLERANCE = 1e-4
+"""Largest difference of a weight after ten epochs of a network with batch norm; 8e-7 was measured."""
 
 
 def test_shares_are_cut_from_the_global_batch_and_a_small_one_is_taken_by_all():
@@ -69,4 +69,4 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path):
         if weights.is_floating_point() and not name.startswith("calibration"):
             assert torch.allclose(weights, theirs[name], atol=TOLERANCE), (name, float((weights - theirs[name]).abs().max()))
     scores = ours["calibration.scores"], theirs["calibration.scores"]
-    assert torch.allclose(*scores, rtol=0.02)
+    assert torch.allclose(*scores, rtol=1e-3)
