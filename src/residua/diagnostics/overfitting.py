@@ -54,8 +54,21 @@ def find_overfitting(train_errors: NDArray[Any], new_errors: NDArray[Any], *, co
         "confidence": confidence,
         "n_train": len(train_errors),
         "n_new": len(new_errors),
+        **_distributions(train_errors, new_errors),
     }
     return Finding(code=CODE, severity=severity, measured=measured, **_words(severity, train, new, ratio, interval))
+
+
+def _distributions(train: NDArray[Any], new: NDArray[Any]) -> dict[str, Any]:
+    """Quantiles of both sides, and how many new images have a larger error than 95% of the training images."""
+    if min(len(train), len(new)) < 2:
+        return {}
+    levels = (0.05, 0.25, 0.5, 0.75, 0.95)
+    quantiles = {
+        name: {f"{level:g}": float(np.quantile(errors, level)) for level in levels}
+        for name, errors in (("train_quantiles", train), ("new_quantiles", new))
+    }
+    return {**quantiles, "new_above_95_percent_of_train": float((new > np.quantile(train, 0.95)).mean())}
 
 
 def _interval(train: NDArray[Any], new: NDArray[Any], ratio: float, confidence: float) -> tuple[float, float] | None:

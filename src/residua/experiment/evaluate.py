@@ -23,7 +23,7 @@ from residua.experiment.beside import MOST_BASELINE_IMAGES, baseline_scores, lat
 from residua.experiment.fit import MEMORY_MEGABYTES, Watcher
 from residua.experiment.gallery import choose_images, make_gallery, make_thumbnails
 from residua.experiment.judge_classes import judge_classes
-from residua.experiment.noticed import find_dead_codes, find_reused, notice_in_detection
+from residua.experiment.noticed import errors_shown, find_dead_codes, find_reused, notice_in_detection
 from residua.experiment.parts import JudgedImages, other_images, own_test_images
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.metrics import mse, psnr, ssim
@@ -96,6 +96,8 @@ def _judge_detection(folder: RunFolder, state: RunState, bundle: Bundle, judged:
     )
     found, exhibits = notice_in_detection(bundle, judged, scores, (is_anomalous, labelled), evaluation)
     evaluation = _with_findings(evaluation, [*found, find_reused(folder, judged)])
+    new = scores.score[labelled & ~is_anomalous] if labelled.any() else scores.score
+    exhibits |= errors_shown(evaluation, training.get("train_scores"), new)
     threshold = None if bundle.config.operating_point is None else bundle.config.operating_point.threshold
     known = is_anomalous if labelled.all() else None
     return _result(
@@ -140,7 +142,9 @@ def _judge_reconstruction(folder: RunFolder, state: RunState, bundle: Bundle, ju
         provenance=_provenance(folder, state, bundle, judged),
     )
     evaluation = _with_findings(evaluation, [find_dead_codes(bundle, judged)])
-    more = {"baselines": beside, "train_scores": training.get("train_mse"), "seed": seed}
+    train = training.get("train_mse")
+    shown = errors_shown(evaluation, train, columns["mse"])
+    more: dict[str, Any] = {"baselines": beside, "train_scores": train, "seed": seed, "exhibits": shown}
     return _result(folder, bundle, judged, evaluation, columns, choose_images(columns["mse"], None, None), more)
 
 

@@ -71,6 +71,14 @@ def notice_in_detection(
     return found, exhibits
 
 
+def errors_shown(evaluation: Evaluation, train: NDArray[Any] | None, new: NDArray[Any]) -> dict[str, Exhibit]:
+    """How errors of training and of new images are distributed, where overfitting was judged."""
+    if train is None or not any(one.code == diagnostics.overfitting.CODE for one in evaluation.findings):
+        return {}
+    shown = Histogram.of({"training images": train, "new images": new}, "error")
+    return {diagnostics.overfitting.CODE: Exhibit(histogram=shown)}
+
+
 def find_dead_codes(bundle: Bundle, judged: JudgedImages) -> Finding | None:
     """The finding about the codes of up to 2,000 judged images; None where the network has none."""
     encode = getattr(getattr(bundle.graph.scorer, "network", None), "encode", None)
