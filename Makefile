@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 setup: $(STAMP)  ## make .venv with every extra, the test tools and the residua command
 
-demo: $(STAMP)  ## train on bundled images, all jobs, and write a report (half a minute on two free cores)
+demo: $(STAMP)  ## train on bundled images, all jobs, and write a report (a minute on two free cores)
 	$(BIN)/residua demo --out runs/demo
 
 test: $(STAMP)  ## run every test

@@ -135,6 +135,8 @@ def test_the_bundles_json_gives_back_strategy_and_configuration(name, trained):
     assert again == config
     assert build_recipe(again) == build_recipe(config)
     assert again.classes == (0, 1, 2)
+    network = trained(name).bundle_.graph.scorer.network
+    assert config.training["parameters"] == sum(one.numel() for one in network.parameters())  # a frozen encoder counts too
 
 
 @every_strategy

@@ -200,7 +200,7 @@ def _train(  # noqa: PLR0917  a private step of one function, given what that fu
     """Train a fresh network, one phase after the other."""
     settings, hold = options.settings, Hold(options)
     prepared = [LabelledImages(hold(prepare, one.images), torch.tensor(one.targets.values)) for one in (fitted_on, validation)]
-    network = fresh_network(strategy, ImageShape(*prepare.size, fitted_on.images.channels), settings.seed)
+    network: Any = fresh_network(strategy, ImageShape(*prepare.size, fitted_on.images.channels), settings.seed)
     notes.add(f"network: {strategy.describe(network)}, {n_parameters(network):,} parameters")
     phases = strategy.phases()
     with training_threads(settings.threads, prepare.size[0] * prepare.size[1]):
@@ -228,6 +228,7 @@ def _train(  # noqa: PLR0917  a private step of one function, given what that fu
                     on_step=_offset(options.on_step, done, plan.n_steps),
                 )
             )
+    network.freeze_encoder(False)  # a frozen part is no smaller: what counts parameters later counts all
     for phase in phases[1:]:
         checkpoint = _checkpoint(options, phase, first=False)
         if checkpoint is not None:
