@@ -1,10 +1,11 @@
 """Killed, out of space, not allowed: fit, score and evaluate are ended at many moments, repeated, and compared bit for bit.
 
-    python benchmarks/crash.py [--again] [--random 100]
+    python benchmarks/crash.py [--again] [--random 100] [--every 1]
 
 Each trial forks a child that works on a folder of its own and is ended in one of these ways:
 
-- SIGKILL at the n-th thing that it does to a file there (opened for writing, renamed, removed, synced), for every n there is;
+- SIGKILL at the n-th thing that it does to a file there (opened for writing, renamed, removed), for every n there is
+  (every K-th with `--every K`);
 - SIGKILL at a random moment, and again at a random moment of the repetition;
 - the n-th such thing fails with "no space left on device", for every n;
 - no file may grow beyond a random number of bytes (RLIMIT_FSIZE): a disk that is full in the middle of a write;
@@ -228,15 +229,15 @@ class Trials:
                 except Exception as error:  # noqa: BLE001  whatever a half file throws
                     self.misses.append(f"{what}: left {path.relative_to(place)} that is not whole: {error}"[:300])
 
-    def run(self, n_random: int) -> dict:
+    def run(self, n_random: int, every: int) -> dict:
         """Every write once, then random moments."""
         work, draw = self._work, random.Random(self.name)
-        for n in range(1, self.n_writes + 1):
-            print(f"{self.name}: write {n} of {self.n_writes}, {len(self.misses)} misses", flush=True)
+        for n in range(self.n_writes, 0, -every):
+            print(f"{self.name}: write {n} of {self.n_writes}, misses: {self.misses}", flush=True)
             self.after("killed at a write", f"{n}", lambda place, n=n: ended(child(work, place, writes(place, kill_at(n)))))
             self.after("no space at a write", f"{n}", lambda place, n=n: self._out_of_space_at(place, n))
         for trial in range(n_random):
-            print(f"{self.name}: moment {trial + 1} of {n_random}, {len(self.misses)} misses", flush=True)
+            print(f"{self.name}: moment {trial + 1} of {n_random}, misses: {self.misses}", flush=True)
             moments = [draw.random() * 1.1 * self.seconds for _ in range(draw.choice((1, 1, 2, 3)))]
             words = " and ".join(f"{moment:.2f} s" for moment in moments)
             self.after("killed at random", words, *(lambda place, m=m: self._killed_after(place, m) for m in moments))
@@ -262,6 +263,7 @@ class Trials:
 
 def main() -> None:
     n_random = int(sys.argv[sys.argv.index("--random") + 1]) if "--random" in sys.argv else 100
+    every = int(sys.argv[sys.argv.index("--every") + 1]) if "--every" in sys.argv else 1
     results = Results("crash")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -275,7 +277,7 @@ def main() -> None:
         import lightning.pytorch  # noqa: F401  loaded once, so that each fork starts at once
 
         for command, start in (("fit", folder / "empty"), ("score", fitted), ("evaluate", fitted)):
-            results.measure(command, lambda c=command, s=start: Trials(c, work[c], s, scratch).run(n_random))
+            results.measure(command, lambda c=command, s=start: Trials(c, work[c], s, scratch).run(n_random, every))
 
 
 if __name__ == "__main__":

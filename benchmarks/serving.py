@@ -29,7 +29,7 @@ from PIL import Image
 from measure import Results, rounded
 
 CLIENTS = (1, 16, 256)
-SECONDS = 12.0
+SECONDS = 8.0
 BOUNDARY = b"----residua"
 NAIVE = """
 import io, sys, threading
@@ -83,7 +83,7 @@ def serving(arguments: list[str], port: int):
 
 
 async def _until_ready(port: int) -> None:
-    for _ in range(1200):
+    for _ in range(6000):
         with suppress(OSError):
             status, _ = await ask_once(port, b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
             if status == 200:

@@ -166,6 +166,7 @@ def test_an_image_that_breaks_the_engine_is_our_fault_without_details_and_its_ne
         answers = list(pool.map(lambda data: client.post("/v1/score", content=data, headers=BINARY), [good, white] * 8))
         assert [one.status_code for one in answers] == [200, 500] * 8
         assert answers[1].json()["code"] == "our-fault"
+        assert answers[1].headers["x-content-type-options"] == "nosniff"
         assert "secret" not in answers[1].text
         assert client.get("/readyz").status_code == 200
 

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 import residua
 from residua.server.answers import BatchItem, BatchScores, ImageScore, ModelFacts, State
 from residua.server.batcher import Scored
-from residua.server.guard import Doorkeeping, Guard, answer_refusal
+from residua.server.guard import SECURITY_HEADERS, Doorkeeping, Guard, answer_refusal
 from residua.server.limits import Limits
 from residua.server.model import ServedModel, Sight
 from residua.server.page import page, page_policy
@@ -163,9 +163,9 @@ def _add_refusals(app: FastAPI) -> None:
         return Response(status_code=400)
 
     @app.exception_handler(Exception)
-    async def our_fault(_: Request, __: Exception) -> Response:  # the server's own log has the rest
+    async def our_fault(_: Request, __: Exception) -> Response:  # answered outside the guard; the log has the rest
         message = "Something went wrong that should not. The server's log says what."
-        return answer_refusal(RefusedError(500, "our-fault", message, {"Connection": "close"}))
+        return answer_refusal(RefusedError(500, "our-fault", message, {**SECURITY_HEADERS, "Connection": "close"}))
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from residua.server.refusals import RefusedError
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _GUARDED = ("/v1/", "/openapi.json")
-_HEADERS = {
+SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -53,7 +53,7 @@ class Guard:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
