@@ -65,7 +65,9 @@ def commands(source: Path) -> dict[str, Callable[[Path], None]]:
     })  # fmt: skip
     return {
         "fit": lambda place: fit_run(options, place / "run", resume=True, checkpoint_seconds=0) and None,
-        "score": lambda place: score_run(place / "run", str(source / "bad"), place / "scores.csv", maps=place / "maps") and None,
+        "score": lambda place: (
+            score_run(place / "run", str(source / "bad"), place / "scores.csv", maps=place / "maps", resume=True) and None
+        ),
         "evaluate": lambda place: evaluate_run(place / "run") and None,
     }
 

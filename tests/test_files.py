@@ -38,7 +38,7 @@ def test_a_failure_leaves_the_old_file_and_no_part(tmp_path):
 
 
 def test_what_a_killed_writer_left_is_taken_over_and_not_added_to(tmp_path):
-    (tmp_path / ".a.bin.part").write_bytes(b"the half of something much longer")
+    (tmp_path / ".a.bin.writing").write_bytes(b"the half of something much longer")
     with atomic_write(tmp_path / "a.bin") as file:
         file.write(b"abc")
     assert (tmp_path / "a.bin").read_bytes() == b"abc"
@@ -59,11 +59,11 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path):
 
 def test_a_link_that_somebody_laid_is_not_followed(tmp_path):
     (tmp_path / "victim").write_bytes(b"mine")
-    (tmp_path / ".a.bin.part").symlink_to(tmp_path / "victim")
+    (tmp_path / ".a.bin.writing").symlink_to(tmp_path / "victim")
     with atomic_write(tmp_path / "a.bin") as file:
         file.write(b"abc")
     assert (tmp_path / "victim").read_bytes() == b"mine"
-    os.link(tmp_path / "victim", tmp_path / ".b.bin.part")
+    os.link(tmp_path / "victim", tmp_path / ".b.bin.writing")
     write_text(tmp_path / "b.bin", "abc")
     assert (tmp_path / "victim").read_bytes() == b"mine"
 

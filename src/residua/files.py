@@ -107,7 +107,7 @@ def _open_temporary(path: Path) -> tuple[int, Path]:
     """A file beside `path` that is ours alone: under a fixed name, which a lock says is free, else under a random one."""
     if _LOCKS:
         with contextlib.suppress(OSError):
-            fixed = path.with_name(f".{path.name}.part")
+            fixed = path.with_name(f".{path.name}.writing")
             handle = os.open(fixed, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             if _is_ours(handle, fixed):
                 os.ftruncate(handle, 0)
