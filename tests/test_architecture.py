@@ -221,7 +221,7 @@ def test_the_judging_wing_never_imports_the_judged():
 
 def test_packages_that_are_imported_are_declared_and_those_of_extras_are_imported_late():
     drawn, core = the_map(), requirements(None)
-    late = set().union(*(requirements(extra) for extra in ("tables", "train", "export", "serve", "remote", "cluster")))
+    late = set().union(*(requirements(extra) for extra in ("tables", "train", "export", "serve", "remote", "cluster", "keras")))
     wrong = []
     for one in all_imports():
         package = foreign(one)

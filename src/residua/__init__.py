@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from residua.records import Estimate, Evaluation, Finding, OperatingPoint
     from residua.report import print_evaluation, write_html
     from residua.thresholds import choose_threshold
+    from residua.wrapping import wrap
 
 __version__ = _version("residua")
 
@@ -45,6 +46,7 @@ _WHERE = {
     "print_evaluation": "report",
     "write_html": "report",
     "choose_threshold": "thresholds",
+    "wrap": "wrapping",
 }
 _ROOMS = ("baselines", "diagnostics", "errors", "metrics", "records", "thresholds")
 _NEED_TORCH = ("Autoencoder", "AutoencoderClassifier", "OneClassDetector")
@@ -74,6 +76,7 @@ __all__ = [
     "print_evaluation",
     "records",
     "thresholds",
+    "wrap",
     "write_html",
 ]
 

@@ -12,7 +12,9 @@ from residua.cli.benchmark import benchmark
 from residua.cli.check import check
 from residua.cli.compare import compare
 from residua.cli.demo import demo
+from residua.cli.engines import engines
 from residua.cli.evaluate import evaluate
+from residua.cli.export import export
 from residua.cli.fit import fit
 from residua.cli.info import info
 from residua.cli.judge import judge
@@ -39,7 +41,8 @@ _TRAINING_PACKAGES = ("torch", "lightning", "safetensors", "filelock")
 _OURS, _USERS, _GATE, _INTERRUPTED = 1, 2, 3, 130
 
 for _command in (
-    demo, check, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare, probe, judge, plan, serve,
+    demo, check, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare, probe, judge, plan,
+    export, engines, serve,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from residua.cli.options import Cluster, Html, Json, Memory, OtherSource, Quiet, Run, Strict, Workers
+from residua.cli.options import Cluster, Engine, Html, Json, Memory, OtherSource, Quiet, Run, Strict, Workers
 
 
 class Ranking(StrEnum):
@@ -29,6 +30,7 @@ def evaluate(
         Ranking, typer.Option(help="With --cluster: gather all scores, or summaries of bounded size with guaranteed bounds.")
     ] = Ranking.exact,
     memory: Memory = 2048,
+    engine: Engine = "torch",
     quiet: Quiet = False,
 ) -> None:
     """Judge a RUN on its own test part, or on another SOURCE, beside the baselines it has to beat.
@@ -40,21 +42,32 @@ def evaluate(
     residua evaluate runs/parts /shared/line-2/ --cluster auto --ranking sketch
     """
     from residua.cli.output import check_targets, refuse_if_strict, show
-    from residua.cli.progress import watching
-    from residua.experiment import evaluate_run
+    from residua.wrapping import evaluate_wrapped, is_wrapped
 
     check_targets(json, html)
-    with watching(quiet=quiet) as watcher:
-        if cluster is None:
-            judged = evaluate_run(run, source, memory_megabytes=memory, watcher=watcher)
-        else:
-            from residua.cluster import ClusterOptions, evaluate_on_cluster
-
-            options = ClusterOptions(cluster, workers)
-            judged = evaluate_on_cluster(run, source, options, ranking=ranking.value, watcher=watcher)
-    show(judged.evaluation, judged.evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
+    if is_wrapped(run):
+        evaluation, evidence = evaluate_wrapped(run, source)
+    else:
+        evaluation, evidence = _judge(run, source, engine, memory, cluster, workers, ranking.value, quiet=quiet)
+    show(evaluation, evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
     if not quiet and html is None:
         from rich.console import Console
 
         Console(stderr=True, highlight=False).print(f"Next: residua report {run}", markup=False)
-    refuse_if_strict(judged.evaluation, strict=strict)
+    refuse_if_strict(evaluation, strict=strict)
+
+
+def _judge(
+    run: Path, source: str | None, engine: str, memory: float, cluster: Any, workers: Any, ranking: Any, *, quiet: bool
+) -> Any:
+    from residua.cli.progress import watching
+    from residua.experiment import evaluate_run
+
+    with watching(quiet=quiet) as watcher:
+        if cluster is None:
+            judged = evaluate_run(run, source, engine=engine, memory_megabytes=memory, watcher=watcher)
+        else:
+            from residua.cluster import ClusterOptions, evaluate_on_cluster
+
+            judged = evaluate_on_cluster(run, source, ClusterOptions(cluster, workers), ranking=ranking, watcher=watcher)
+    return judged.evaluation, judged.evidence

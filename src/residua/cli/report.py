@@ -22,9 +22,14 @@ def report(
     """
     from rich.console import Console
 
-    from residua.cli.progress import watching
-    from residua.experiment import RunFolder, report_run
+    from residua.wrapping import is_wrapped, report_wrapped
 
-    with watching() as watcher:
-        path = report_run(runs, out or RunFolder(runs[0]).report, watcher=watcher)
+    if len(runs) == 1 and is_wrapped(runs[0]):
+        path = report_wrapped(runs[0], out or runs[0] / "report.html")
+    else:
+        from residua.cli.progress import watching
+        from residua.experiment import report_run
+
+        with watching() as watcher:
+            path = report_run(runs, out or runs[0] / "report.html", watcher=watcher)
     Console(highlight=False).print(str(path), markup=False, soft_wrap=True)

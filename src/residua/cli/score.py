@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from residua.cli.options import Cluster, Memory, Quiet, Run, Source, Workers
+from residua.cli.options import Cluster, Engine, Memory, Quiet, Run, Source, Workers
 
 
 def score(
@@ -19,6 +19,7 @@ def score(
     cluster: Cluster = None,
     workers: Workers = None,
     memory: Memory = 2048,
+    engine: Engine = "torch",
     quiet: Quiet = False,
 ) -> None:
     """Score every image of SOURCE: one row an image with path, score, threshold, anomalous, mse, mae, ssim.
@@ -33,18 +34,23 @@ def score(
     """
     from rich.console import Console
 
-    from residua.cli.progress import watching
-    from residua.experiment import score_run
     from residua.images.listing import count
+    from residua.wrapping import is_wrapped, score_wrapped
 
-    with watching(quiet=quiet) as watcher:
-        more: dict[str, Any] = {"maps": maps, "resume": resume, "memory_megabytes": memory, "watcher": watcher}
-        if cluster is None:
-            done = score_run(run, source, out, **more)
-        else:
-            from residua.cluster import ClusterOptions, score_on_cluster
+    if is_wrapped(run):
+        done: Any = score_wrapped(run, source, out)
+    else:
+        from residua.cli.progress import watching
+        from residua.experiment import score_run
 
-            done = score_on_cluster(run, source, out, ClusterOptions(cluster, workers), **more)
+        with watching(quiet=quiet) as watcher:
+            more: dict[str, Any] = {"maps": maps, "resume": resume, "memory_megabytes": memory, "watcher": watcher}
+            if cluster is None:
+                done = score_run(run, source, out, engine=engine, **more)
+            else:
+                from residua.cluster import ClusterOptions, score_on_cluster
+
+                done = score_on_cluster(run, source, out, ClusterOptions(cluster, workers), **more)
     if quiet:
         return
     console = Console(highlight=False)

@@ -36,10 +36,16 @@ def threshold(
     if not policy:
         raise PolicyError("threshold: --policy must be given. Got none. Write for instance --policy 'false-alarms<=0.01'.")
     from residua.cli.output import emit_json, is_stdout
-    from residua.experiment import change_threshold
     from residua.thresholds import parse_policy
+    from residua.wrapping import change_wrapped_threshold, is_wrapped
 
-    point = change_threshold(run, str(parse_policy(policy)), source=source, confidence=confidence)
+    words = str(parse_policy(policy))
+    if is_wrapped(run):
+        point = change_wrapped_threshold(run, words, source, confidence=confidence)
+    else:
+        from residua.experiment import change_threshold
+
+        point = change_threshold(run, words, source=source, confidence=confidence)
     if not is_stdout(json):
         _print_point(point)
     if json is not None:

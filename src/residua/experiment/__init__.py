@@ -4,6 +4,7 @@ from residua.experiment.benchmark import BenchmarkOptions, run_benchmark
 from residua.experiment.benchmark_progress import FitReport
 from residua.experiment.compare import compare_runs
 from residua.experiment.demo import run_demo
+from residua.experiment.engines import EngineRow, export_run, measure_engines
 from residua.experiment.evaluate import Judged, evaluate_run, model_provenance
 from residua.experiment.fit import Watcher, fit_run
 from residua.experiment.probe import probe_run
@@ -15,6 +16,7 @@ from residua.experiment.threshold import change_threshold
 
 __all__ = [
     "BenchmarkOptions",
+    "EngineRow",
     "FitReport",
     "Judged",
     "RunFolder",
@@ -25,8 +27,10 @@ __all__ = [
     "change_threshold",
     "compare_runs",
     "evaluate_run",
+    "export_run",
     "fit_run",
     "make_task",
+    "measure_engines",
     "model_provenance",
     "probe_run",
     "report_run",

@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 import residua
 from residua.baselines import RECONSTRUCTORS
 from residua.bundle import Bundle, load_bundle
+from residua.engines import score_with
+from residua.engines.kinds import REFERENCE
 from residua.errors import InputError
-from residua.estimators.fitting import anomalies_of, choose_operating_point, score_set
+from residua.estimators.fitting import anomalies_of, choose_operating_point
 from residua.evaluation import Evidence, evaluate_detection
 from residua.evaluation.evidence import ThresholdFrom
 from residua.evaluation.reconstruction import baseline_errors, judge_reconstruction
 from residua.experiment.again import fit_command
 from residua.experiment.beside import MOST_BASELINE_IMAGES, baseline_scores, latent_of, seed_of, training_arrays, untrained_graph
+from residua.experiment.engines import Opened, open_engine
 from residua.experiment.fit import MEMORY_MEGABYTES, Watcher
 from residua.experiment.gallery import choose_images, make_gallery, make_thumbnails
 from residua.experiment.judge_classes import judge_classes
@@ -47,9 +50,12 @@ def evaluate_run(
     source: str | None = None,
     *,
     memory_megabytes: float = MEMORY_MEGABYTES,
+    engine: str = REFERENCE,
     watcher: Watcher | None = None,
 ) -> Judged:
     """Judge the model of `run` on its own test part, or on another source; the run keeps the latest judgement of its own.
+
+    Another `engine` than the reference scores the judged images and brings its own threshold; see `residua.engines`.
 
     Returns
     -------
@@ -58,24 +64,26 @@ def evaluate_run(
     """
     watcher = watcher or Watcher()
     folder = RunFolder(Path(run))
-    state, bundle = folder.read_finished(), load_bundle(folder.bundle)
+    state = folder.read_finished()
+    opened = open_engine(folder, load_bundle(folder.bundle), engine, watcher)
+    bundle = opened.bundle
     judged = (
         own_test_images(folder, state, bundle.config, watcher, memory_megabytes)
         if source is None
         else other_images(folder, state, bundle.config, source, watcher, memory_megabytes)
     )
     judges = {"detect": _judge_detection, "classify": _judge_classification, "reconstruct": _judge_reconstruction}
-    result = judges[bundle.config.job](folder, state, bundle, judged)
+    result = judges[bundle.config.job](folder, state, opened, judged)
     if source is None:
         write_json(result.evaluation, folder.evaluation)
         result.evidence.save(folder.evidence)
     return result
 
 
-def _judge_detection(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> Judged:
-    images = judged.images
+def _judge_detection(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> Judged:
+    images, bundle = judged.images, opened.bundle
     has_masks = images.has_masks
-    scores = score_set(bundle, images, maps=has_masks)
+    scores = score_with(opened.engine, images, maps=has_masks)
     is_anomalous = anomalies_of(images)
     labelled = images.labelled if images.labels is not None and images.normal is not None else np.zeros(len(images), np.bool_)
     labels = np.array([bool(flag) if known else None for flag, known in zip(is_anomalous, labelled, strict=True)], dtype=object)
@@ -92,7 +100,7 @@ def _judge_detection(folder: RunFolder, state: RunState, bundle: Bundle, judged:
         leaks=judged.leaks,
         seed=state.options.settings.seed,
         split=judged.part,
-        provenance=_provenance(folder, state, bundle, judged),
+        provenance=_provenance(folder, state, opened, judged),
     )
     found, exhibits = notice_in_detection(bundle, judged, scores, (is_anomalous, labelled), evaluation)
     evaluation = _with_findings(evaluation, [*found, find_reused(folder, judged)])
@@ -123,10 +131,10 @@ def _judge_detection(folder: RunFolder, state: RunState, bundle: Bundle, judged:
     )
 
 
-def _judge_reconstruction(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> Judged:
-    images = judged.images
+def _judge_reconstruction(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> Judged:
+    images, bundle = judged.images, opened.bundle
     prepared = prepare_images(bundle.graph.prepare, images, keep_float=True).permute(0, 2, 3, 1).numpy()
-    scores = score_set(bundle, images, reconstructions=True)
+    scores = score_with(opened.engine, images, reconstructions=True)
     training = folder.read_training()
     beside = _reconstruction_baselines(bundle, judged, prepared) if judged.fitted_on is not None else {}
     seed = state.options.settings.seed
@@ -139,7 +147,7 @@ def _judge_reconstruction(folder: RunFolder, state: RunState, bundle: Bundle, ju
         leaks=judged.leaks,
         seed=seed,
         split=judged.part,
-        provenance=_provenance(folder, state, bundle, judged),
+        provenance=_provenance(folder, state, opened, judged),
     )
     evaluation = _with_findings(evaluation, [find_dead_codes(bundle, judged)])
     train = training.get("train_mse")
@@ -148,8 +156,9 @@ def _judge_reconstruction(folder: RunFolder, state: RunState, bundle: Bundle, ju
     return _result(folder, bundle, judged, evaluation, columns, choose_images(columns["mse"], None, None), more)
 
 
-def _judge_classification(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> Judged:
-    made = judge_classes(bundle, state, judged, _provenance(folder, state, bundle, judged))
+def _judge_classification(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> Judged:
+    bundle = opened.bundle
+    made = judge_classes(bundle, opened.engine, state, judged, _provenance(folder, state, opened, judged))
     shown = choose_images(made.ranked_by, None, None)
     return _result(folder, bundle, judged, made.evaluation, made.columns, shown, made.more)
 
@@ -226,10 +235,12 @@ def _threshold_from(bundle: Bundle) -> ThresholdFrom:
     return "calibration" if again.threshold == point.threshold else "elsewhere"
 
 
-def _provenance(folder: RunFolder, state: RunState, bundle: Bundle, judged: JudgedImages) -> dict[str, Any]:
-    of_model = model_provenance(folder, state, bundle)
+def _provenance(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> dict[str, Any]:
+    of_model, card = model_provenance(folder, state, opened.bundle), opened.card
     return {
         **of_model,
+        "engine": opened.engine.name,
+        "engine_deviation": None if card is None else card.deviation.model_dump(mode="json"),
         "judged_on": f"{judged.part} part of {judged.images.source}" if judged.part == "test" else judged.images.source,
         "fingerprints": {**of_model["fingerprints"], "judged": judged.images.fingerprint},
         "baselines_learnt_from": None if judged.fitted_on is None else min(len(judged.fitted_on), MOST_BASELINE_IMAGES),

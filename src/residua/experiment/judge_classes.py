@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from residua.baselines import CLASSIFIERS, RECONSTRUCTORS
 from residua.bundle import Bundle
+from residua.engines import Engine, score_with
 from residua.estimators.classifier import class_array
-from residua.estimators.fitting import score_set
 from residua.estimators.targets import index_targets
 from residua.evaluation import evaluate_classification
 from residua.evaluation.mistakes import show_mistakes
@@ -39,11 +39,13 @@ class JudgedClasses:
     ranked_by: NDArray[Any]
 
 
-def judge_classes(bundle: Bundle, state: RunState, judged: JudgedImages, provenance: dict[str, Any]) -> JudgedClasses:
+def judge_classes(
+    bundle: Bundle, engine: Engine, state: RunState, judged: JudgedImages, provenance: dict[str, Any]
+) -> JudgedClasses:
     """Judge a classifier on `judged`; `LabelError` where an image is of a class that the model does not know."""
     images, config, seed = judged.images, bundle.config, state.options.settings.seed
     classes = class_array(config.classes or ())
-    scores = score_set(bundle, images, reconstructions=True)
+    scores = score_with(engine, images, reconstructions=True)
     probabilities = np.asarray(scores.probabilities)
     labels = _labels(images, bundle, state)
     prepared = prepare_images(bundle.graph.prepare, images, keep_float=True).permute(0, 2, 3, 1).numpy()

@@ -91,6 +91,11 @@ class RunFolder:
         return self.path / "bundle"
 
     @property
+    def export(self) -> Path:
+        """The exported models, each with its card."""
+        return self.path / "export"
+
+    @property
     def checkpoint(self) -> Path:
         """The state of training; gone when it is finished."""
         return self.path / "training.ckpt"

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from residua.bundle import Bundle, load_bundle
 from residua.diagnostics import find_drift
+from residua.engines import Engine, score_with
+from residua.engines.kinds import REFERENCE
 from residua.errors import SourceError
-from residua.estimators.fitting import score_set
+from residua.experiment.engines import Opened, open_engine
 from residua.experiment.fit import MEMORY_MEGABYTES, Watcher, load_source
 from residua.experiment.noticed import calibration_normals
 from residua.experiment.parts import is_own_source
@@ -27,7 +29,6 @@ from residua.images.shards import Shards
 from residua.images.sources import list_shards
 from residua.records import Finding
 from residua.report.pictures import heat_map
-from residua.scoring.engine import GraphEngine
 
 _MOST_FOR_DRIFT = 5_000_000
 _CHUNK = 512
@@ -43,6 +44,7 @@ class ScoreJob:
     """All that scoring a source takes; what is done of it lies in `parts`."""
 
     bundle: Bundle
+    engine: Engine
     shards: Shards
     task: Task
     parts: ScoreParts
@@ -71,6 +73,7 @@ def score_run(
     maps: str | Path | None = None,
     resume: bool = False,
     memory_megabytes: float = MEMORY_MEGABYTES,
+    engine: str = REFERENCE,
     watcher: Watcher | None = None,
     workers: Workers | None = None,
 ) -> ScoreSummary:
@@ -82,7 +85,8 @@ def score_run(
     ``out`` ends in ``.csv`` or ``.parquet``. The source is read piece by piece and its images are let go once they are scored,
     so memory does not grow with their number. With `resume`, scoring that was stopped goes on; the file is the same. With
     `maps`, each image's error map is written there as a PNG at the image's own resolution, all on one colour scale; for
-    those the source is read again, keeping up to `memory_megabytes` of pixels.
+    those the source is read again, keeping up to `memory_megabytes` of pixels. Another `engine` than the reference brings its
+    own threshold.
 
     Returns
     -------
@@ -93,9 +97,10 @@ def score_run(
     watcher = watcher or Watcher()
     parts = ScoreParts(Path(out))
     folder = RunFolder(Path(run))
-    state, bundle = folder.read_finished(), load_bundle(folder.bundle)
+    state = folder.read_finished()
+    opened = open_engine(folder, load_bundle(folder.bundle), engine, watcher)
     with parts.locked():
-        job = _begin(folder, state, bundle, source, parts, watcher, resume=resume)
+        job = _begin(folder, state, opened, source, parts, watcher, resume=resume)
         (workers or _score_here)(job)
         n_pieces = len(job.shards.pieces)
         summary = parts.summary(n_pieces)
@@ -107,7 +112,7 @@ def score_run(
     summary.drift = None if is_own_source(state, source) else _drift(bundle, parts.out, summary.n_images)
     if maps is not None:
         images = _load(state, source, memory_megabytes, watcher)
-        _write_maps(bundle, images, _read_scores(parts.out), ensure_folder(maps, where="score --maps"), watcher)
+        _write_maps(opened.engine, images, _read_scores(parts.out), ensure_folder(maps, where="score --maps"), watcher)
     return summary
 
 
@@ -119,11 +124,12 @@ def _drift(bundle: Bundle, out: Path, n_images: int) -> Finding | None:
 
 
 def _begin(  # noqa: PLR0917  a private step of one function, given what that function has
-    folder: RunFolder, state: RunState, bundle: Bundle, source: str, parts: ScoreParts, watcher: Watcher, *, resume: bool
+    folder: RunFolder, state: RunState, opened: Opened, source: str, parts: ScoreParts, watcher: Watcher, *, resume: bool
 ) -> ScoreJob:
-    shards, task = make_task(folder, state, bundle, source)
-    parts.begin({"source": source, "model": folder.bundle_checksum(), **describe_pieces(shards)}, resume=resume)
-    return ScoreJob(bundle, shards, task, parts, watcher)
+    shards, task = make_task(folder, state, opened.bundle, source)
+    by = {} if opened.card is None else {"engine": opened.engine.name}
+    parts.begin({"source": source, "model": folder.bundle_checksum(), **by, **describe_pieces(shards)}, resume=resume)
+    return ScoreJob(opened.bundle, opened.engine, shards, task, parts, watcher)
 
 
 def make_task(folder: RunFolder, state: RunState, bundle: Bundle, source: str, *, only_test: bool = False) -> tuple[Shards, Task]:
@@ -151,12 +157,10 @@ def make_task(folder: RunFolder, state: RunState, bundle: Bundle, source: str, *
 
 
 def _score_here(job: ScoreJob) -> None:
-    config = job.bundle.config
-    engine = GraphEngine(job.bundle.graph, config.channels, config.batch_size)
     n_done = 0
     for number, seen, n_parts in job.open_pieces():
         n_done += seen
-        for further, part in enumerate(score_piece(engine, job.task, job.shards.pieces[number], start=seen)):
+        for further, part in enumerate(score_piece(job.engine, job.task, job.shards.pieces[number], start=seen)):
             job.parts.write(number, n_parts + further, encode(part, job.parts.out.suffix), note_of(part))
             n_done += part.n_seen
             job.tell(n_done, number + part.is_last)
@@ -188,14 +192,14 @@ def _read_scores(out: Path) -> NDArray[np.float32]:
         return np.array([row["score"] for row in csv.DictReader(file)], np.float32)
 
 
-def _write_maps(bundle: Bundle, images: ImageSet, scores: NDArray[np.float32], folder: Path, watcher: Watcher) -> None:
+def _write_maps(engine: Engine, images: ImageSet, scores: NDArray[np.float32], folder: Path, watcher: Watcher) -> None:
     from PIL import Image
 
-    ceiling = _common_scale(bundle, images, scores)
+    ceiling = _common_scale(engine, images, scores)
     names = _file_names(images.paths.tolist())
     for start in range(0, len(images), _CHUNK):
         chunk = images[start : start + _CHUNK]
-        found = score_set(bundle, chunk, maps=True).maps or []
+        found = score_with(engine, chunk, maps=True).maps or []
         for name, error_map in zip(names[start : start + _CHUNK], found, strict=True):
             target = folder / f"{name}.png"
             with atomic_write(target) as file:
@@ -204,10 +208,10 @@ def _write_maps(bundle: Bundle, images: ImageSet, scores: NDArray[np.float32], f
             watcher.on_read(min(start + _CHUNK, len(images)), len(images))
 
 
-def _common_scale(bundle: Bundle, images: ImageSet, scores: NDArray[np.float32]) -> float:
+def _common_scale(engine: Engine, images: ImageSet, scores: NDArray[np.float32]) -> float:
     """The error that gets the brightest colour: high, but not the one wildest pixel's."""
     most = images[np.sort(np.argsort(-scores, kind="stable")[:_SAMPLED_FOR_SCALE])]
-    maps: list[NDArray[np.float32]] = score_set(bundle, most, maps=True).maps or []
+    maps: list[NDArray[np.float32]] = score_with(engine, most, maps=True).maps or []
     return float(np.quantile(np.concatenate([one.ravel() for one in maps]), _SCALE_QUANTILE)) if maps else 1.0
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from residua.scoring.image_list import chunks_of
-from residua.scoring.scorer import Scorer, ScorerOutput
+from residua.scoring.scorer import Scorer, ScorerOutput, in_float32
 from residua.scoring.turned import centre_and_whitening
 
 Density = Literal["mahalanobis", "neighbours"]
@@ -77,9 +77,11 @@ class DensityScorer(Scorer):
             parts.append(self._mahalanobis(codes) if density == "mahalanobis" else self._neighbours(codes))
         return torch.stack(parts, dim=1)
 
+    @in_float32
     def _mahalanobis(self, codes: Tensor) -> Tensor:
         return ((codes - self.mean) @ self.whitening.T).square().sum(1)
 
+    @in_float32
     def _neighbours(self, codes: Tensor) -> Tensor:
         distances = torch.cdist(codes, self.bank, compute_mode="donot_use_mm_for_euclid_dist")
         return distances.topk(min(_NEIGHBOURS, len(self.bank)), largest=False).values.mean(1)

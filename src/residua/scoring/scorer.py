@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from residua.scoring import error_maps
@@ -22,6 +25,17 @@ class ScorerOutput(NamedTuple):
     error_map: Tensor
     reconstruction: Tensor
     probabilities: Tensor | None = None
+
+
+def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Compute a scorer's method in float32 whatever the network computes in: small differences of distances are the score."""
+
+    @wraps(method)
+    def exactly(*arguments: Any) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return method(*(one.float() if isinstance(one, Tensor) else one for one in arguments))
+
+    return exactly
 
 
 class Scorer(nn.Module, ABC):

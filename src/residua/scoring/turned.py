@@ -14,7 +14,7 @@ from residua.scoring import error_maps
 from residua.scoring.complexity import Expected, complexity
 from residua.scoring.gradients import N_ORIENTATIONS, orientation_histograms
 from residua.scoring.image_list import chunks_of
-from residua.scoring.scorer import Scorer, ScorerOutput
+from residua.scoring.scorer import Scorer, ScorerOutput, in_float32
 
 Part = Literal["mahalanobis", "mahalanobis_max", "neighbours", "restoration", "structure", "gradients"]
 
@@ -151,6 +151,7 @@ class TurnedScorer(Scorer):
         return torch.stack([made[part]() for part in self.parts], dim=1)
 
 
+@in_float32
 def _neighbours(codes: Tensor, bank: Tensor) -> Tensor:
     """Mean distance of unit vectors to their two nearest in `bank`: that of their mean cosine similarity."""
     nearest = (codes @ bank.T).topk(min(_NEIGHBOURS, len(bank)), dim=1).values.mean(1)
@@ -183,5 +184,6 @@ def centre_and_whitening(codes: Tensor) -> tuple[Tensor, Tensor]:
     return torch.tensor(shrunk.location_, dtype=torch.float32), inverse.float()
 
 
+@in_float32
 def _mahalanobis(codes: Tensor, centre: Tensor, whitening: Tensor) -> Tensor:
     return torch.einsum("tnd,ted->tne", codes - centre, whitening).square().sum(2).sqrt().mean(0)

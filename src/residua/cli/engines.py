@@ -1,0 +1,33 @@
+"""`residua engines`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from residua.cli.options import Json, Quiet, Run
+
+
+def engines(
+    run: Run,
+    everything: Annotated[bool, typer.Option("--all", help="Export the engines that are not there yet first.")] = False,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure the engines of RUN on this machine: images a second one at a time and by 256, and what each costs.
+
+    residua engines runs/parts --all
+    """
+    from residua.cli.engine_table import print_engines, write_engines
+    from residua.cli.output import check_targets
+    from residua.cli.progress import watching
+    from residua.experiment import measure_engines
+
+    check_targets(json, None)
+    with watching(quiet=quiet) as watcher:
+        rows = measure_engines(run, everything=everything, watcher=watcher)
+    if json is not None:
+        write_engines(rows, json)
+    if not quiet:
+        print_engines(rows)

@@ -1,0 +1,190 @@
+"""What is known of an exported model, as JSON beside its file: names, units, threshold, how far it was verified, its price."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from residua.engines.kinds import KINDS, Kind, Precision, Runtime
+from residua.errors import BundleError
+from residua.files import write_json
+from residua.records import Job, OperatingPoint
+
+UNITS = {
+    "images": "(batch, height, width, channels), any size: uint8, or float32 in [0, 1] if the entry is float32",
+    "score": "(batch,) float32, higher = more anomalous",
+    "error_map": "(batch, height, width) float32 at the image's own size, higher = more anomalous",
+    "anomalous": "(batch,) bool, score > threshold",
+    "reconstruction": "(batch, *size, channels) float32 in [0, 1], at the size the network sees",
+    "probabilities": "(batch, n_classes) float32, in the order of the card's classes",
+}
+_MOST_BYTES = 64 * 2**20
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Deviation(_Record):
+    """How far an engine is from the reference on real images, one at a time and in batches.
+
+    ``score`` and ``error_map`` are the largest absolute differences, ``score_spread`` the distance between the reference's
+    5% and 95% quantiles and ``error_map_peak`` its largest map value, to weigh them by. ``different_decisions`` counts images
+    decided otherwise; ``near_threshold`` those whose score lies within the deviation of the threshold, whose decision
+    nothing short of equal arithmetic could promise. ``probabilities`` is the largest difference of a classifier's, whose
+    decision is the class as well.
+    """
+
+    n_images: int
+    score: float
+    score_spread: float
+    error_map: float
+    error_map_peak: float
+    probabilities: float = 0.0
+    different_decisions: int
+    near_threshold: int
+
+
+class Price(_Record):
+    """What a reduced precision costs: ROC AUC beside the reference's where both labels exist, rank correlation always."""
+
+    roc_auc: float | None = None
+    roc_auc_reference: float | None = None
+    rank_correlation: float
+    changed_decisions: int
+    n_images: int
+
+
+class Speed(_Record):
+    """Images a second, medians, measured on one machine beside the reference; ``cpu`` and ``threads`` say where."""
+
+    batch_1: float
+    batch_256: float
+    reference_batch_1: float
+    reference_batch_256: float
+    threads: int
+    cpu: str
+
+
+class Card(_Record):
+    """Everything of an exported model that is not arithmetic; ``operating_point`` is the engine's own."""
+
+    format: Literal["residua-export"] = "residua-export"
+    format_version: Literal[1] = 1
+    residua_version: str
+    engine: str
+    runtime: Runtime
+    precision: Precision
+    job: Job
+    recipe: str
+    normal: tuple[str, ...] | None = None
+    size: tuple[int, int]
+    channels: int
+    aspect: Literal["stretch", "keep", "area"]
+    entry: Literal["uint8", "float32"]
+    batch_size: int
+    classes: tuple[int | str, ...] | None = None
+    outputs: dict[str, str]
+    operating_point: OperatingPoint | None = None
+    reference_threshold: float | None = None
+    weights_sha256: str
+    fingerprints: dict[str, str] = Field(default_factory=dict)
+    deviation: Deviation
+    price: Price | None = None
+    speed: Speed | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+    calibration_scores: tuple[float, ...] = ()
+    calibration_is_anomalous: tuple[bool, ...] = ()
+
+    @property
+    def threshold(self) -> float:
+        """The engine's own threshold; infinite where there is none."""
+        return float("inf") if self.operating_point is None else self.operating_point.threshold
+
+    @property
+    def kind(self) -> Kind:
+        """The engine's entry in the registry."""
+        return KINDS[self.engine]
+
+    def normals(self) -> NDArray[np.float32]:
+        """The engine's own scores of the normal calibration images, ascending."""
+        scores, is_anomalous = np.array(self.calibration_scores, np.float32), np.array(self.calibration_is_anomalous, np.bool_)
+        return np.sort(scores[~is_anomalous])
+
+    def public(self) -> dict[str, Any]:
+        """What goes into the model file's own metadata: all but hashes of that file and the calibration scores."""
+        return self.model_dump(mode="json", exclude={"files", "calibration_scores", "calibration_is_anomalous"})
+
+
+def write_card(card: Card, folder: Path) -> None:
+    """Write the JSON beside the files it describes."""
+    write_json(folder / card.kind.card, card.model_dump(mode="json"))
+
+
+def read_card(folder: Path, kind: Kind) -> Card:
+    """The card of an exported engine, after checking that its files are those it was written for.
+
+    Raises
+    ------
+    BundleError
+        If there is none, or it or a file is damaged.
+    """
+    path = folder / kind.card
+    if not path.is_file():
+        raise BundleError(f"{folder}: the engine {kind.name} must be exported first. It is not. Run: {export_command(kind)}")
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise BundleError(f"{path}: must be under {_MOST_BYTES:,} bytes. It is larger. Export again.")
+        card = Card.model_validate_json(path.read_text("utf-8"))
+    except (ValidationError, UnicodeDecodeError, OSError) as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise BundleError(f"{path}: must be what `residua export` wrote. Got: {what}. Export again.") from None
+    for name in kind.files:
+        if not (folder / name).is_file() or sha256(folder / name) != card.files.get(name):
+            raise BundleError(f"{folder / name}: must be the file that was verified. It is missing or another. Export again.")
+    return card
+
+
+def check_fresh(card: Card, bundle: Path) -> None:
+    """Refuse an export of a model that was trained again, or that got another threshold, since.
+
+    Raises
+    ------
+    BundleError
+        With what changed and the command that exports again.
+    """
+    try:
+        body = json.loads((bundle / "bundle.json").read_text("utf-8"))
+        weights = body["files"]["model.safetensors"]["sha256"]
+        point = body["config"]["operating_point"]
+        threshold = None if point is None else float(point["threshold"])
+    except FileNotFoundError:
+        return  # the exported model was taken elsewhere by itself
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise BundleError(f"{bundle}: must be the bundle that was exported. Got: {error}. Restore a copy.") from None
+    changed = "weights" if weights != card.weights_sha256 else "threshold" if threshold != card.reference_threshold else None
+    if changed:
+        raise BundleError(
+            f"{card.engine}: the exported model must have the run's {changed}. It has the one before it changed. "
+            f"Run: {export_command(card.kind)}"
+        )
+
+
+def export_command(kind: Kind) -> str:
+    """The command that makes an engine."""
+    if not kind.files:
+        return "residua engines RUN --all"
+    precision = "" if kind.precision == "float32" else f" --precision {kind.precision}"
+    return f"residua export RUN --format {kind.runtime}{precision}"
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

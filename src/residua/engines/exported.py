@@ -1,0 +1,197 @@
+"""Exported files as engines: ONNX Runtime and OpenVINO. Neither loads torch."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.engines.card import Card, check_fresh, read_card
+from residua.engines.interface import Scores, check_channels
+from residua.engines.kinds import parse_engine
+from residua.errors import BundleError, InputError, MissingExtraError
+from residua.images.resize import fit_to
+from residua.metrics import mae, mse, ssim
+
+_ALWAYS = ("score", "anomalous")
+
+
+def load_engine(folder: str | Path, name: str, *, bundle: str | Path | None = None, threads: int | None = None) -> ExportedEngine:
+    """The engine called `name` from a folder of exports (``RUN/export``); with `bundle`, refused where it is out of date.
+
+    Raises
+    ------
+    BundleError
+        If it was not exported, is damaged or out of date.
+    MissingExtraError
+        If its runtime is not installed.
+    InputError
+        If there is no such engine, or it is one of PyTorch's, which has no file.
+    """
+    kind = parse_engine(name)
+    if not kind.files:
+        raise InputError(f"engine: must be one that is exported to a file. Got {name}. Name onnx or openvino.")
+    card = read_card(Path(folder), kind)
+    if bundle is not None:
+        check_fresh(card, Path(bundle))
+    return open_file(card, Path(folder) / kind.files[0], threads=threads)
+
+
+def open_file(card: Card, path: Path, *, threads: int | None = None) -> ExportedEngine:
+    """The engine of one file."""
+    return (OnnxEngine if card.runtime == "onnx" else OpenVinoEngine)(card, path, threads or free_threads())
+
+
+def free_threads() -> int:
+    """Processors that nothing else wants just now, at least one and at most ``OMP_NUM_THREADS``.
+
+    A score's last digits may depend on the number of threads; verification allows for that, training could not.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(asked) if asked.isdigit() and int(asked) > 0 else cores
+    return max(1, min(most, cores, round(cores - busy)))
+
+
+class ExportedEngine(ABC):
+    """An exported graph behind the interface of all engines; images of one size go through together."""
+
+    def __init__(self, card: Card) -> None:
+        self.card, self.name, self.batch_size = card, card.engine, card.batch_size
+
+    def score(
+        self, images: Sequence[NDArray[Any]], *, maps: bool = False, reconstructions: bool = False, columns: bool = True
+    ) -> Scores:
+        """Scores of decoded images, in order; `columns` are computed outside the graph."""
+        check_channels((image.shape[-1] for image in images), self.card.channels)
+        asked = (*_ALWAYS, *(["error_map"] if maps else []), *(["reconstruction"] if reconstructions or columns else []))
+        wanted = [name for name in (*asked, "probabilities") if name in self.card.outputs]
+        n, size, channels = len(images), self.card.size, self.card.channels
+        score, anomalous = np.zeros(n, np.float32), np.zeros(n, np.bool_)
+        # NaN is what a classifier without a decoder reconstructs, in the reference too.
+        rebuilt = np.full((n, *size, channels), np.nan, np.float32) if "reconstruction" in asked else None
+        prepared = np.zeros((n, *size, channels), np.float32) if columns else None
+        classes = np.zeros((n, len(self.card.classes)), np.float32) if self.card.classes is not None else None
+        found = {row: np.full(image.shape[:2], np.nan, np.float32) for row, image in enumerate(images)} if maps else {}
+        for rows in _rows_by_size(images, self.batch_size):
+            stack = self._entry(np.stack([images[row] for row in rows]))
+            out = self.run(stack, wanted)
+            score[rows], anomalous[rows] = out["score"], out["anomalous"]
+            if "error_map" in out:
+                found.update(zip(rows, out["error_map"], strict=True))
+            if rebuilt is not None and "reconstruction" in out:
+                rebuilt[rows] = out["reconstruction"]
+            if classes is not None:
+                classes[rows] = out["probabilities"]
+            if prepared is not None:
+                prepared[rows] = fit_to(stack, size, keep_aspect=self.card.aspect == "keep")
+        return Scores(
+            score,
+            anomalous,
+            {} if prepared is None or rebuilt is None else error_columns(prepared, rebuilt),
+            [found[row] for row in range(n)] if maps else None,
+            rebuilt if reconstructions else None,
+            classes,
+        )
+
+    @abstractmethod
+    def run(self, images: NDArray[Any], wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """The named outputs for images of one size, (batch, height, width, channels) of the entry's dtype."""
+
+    def _entry(self, images: NDArray[Any]) -> NDArray[Any]:
+        if self.card.entry == "float32":
+            return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images.astype(np.float32)
+        if images.dtype != np.uint8:
+            raise InputError(
+                f"{self.name}: the exported model takes 8-bit images. Got {images.dtype}. "
+                "Export it again with --input float32, or score with --engine torch."
+            )
+        return images
+
+
+class OnnxEngine(ExportedEngine):
+    """A file in ONNX Runtime; threads wait asleep."""
+
+    def __init__(self, card: Card, path: Path, threads: int) -> None:
+        super().__init__(card)
+        try:
+            import onnxruntime
+        except ModuleNotFoundError:
+            raise MissingExtraError("onnxruntime", "export", f"the engine {card.engine}") from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        self._only_asked = onnxruntime.RunOptions()
+        self._only_asked.only_execute_path_to_fetches = True
+
+    def run(self, images: NDArray[Any], wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """The named outputs; what leads to no other is not computed."""
+        names = list(wanted)
+        return dict(zip(names, self._session.run(names, {"images": images}, self._only_asked), strict=True))
+
+
+class OpenVinoEngine(ExportedEngine):
+    """A file in OpenVINO, compiled for the outputs that are asked for, when they first are."""
+
+    def __init__(self, card: Card, path: Path, threads: int) -> None:
+        super().__init__(card)
+        try:
+            import openvino
+        except ModuleNotFoundError:
+            raise MissingExtraError("openvino", "export", f"the engine {card.engine}") from None
+        self._openvino: Any = openvino
+        self._core: Any = openvino.Core()
+        try:
+            self._model = self._core.read_model(path)
+        except RuntimeError as error:
+            raise BundleError(f"{path}: must be an OpenVINO model. Got: {error}. Export again.") from None
+        self._options = {
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": "bf16" if card.precision == "bfloat16" else "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+        }
+        self._requests: dict[tuple[str, ...], Any] = {}
+
+    def run(self, images: NDArray[Any], wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """The named outputs; what leads to no other is not part of the compiled model."""
+        names = tuple(wanted)
+        if names not in self._requests:
+            self._requests[names] = self._compile(names)
+        results = self._requests[names].infer({"images": images}, share_inputs=True)
+        return {name: np.array(results[name]) for name in names}
+
+    def _compile(self, names: tuple[str, ...]) -> Any:
+        results = [self._model.output(name).get_node() for name in names]
+        part = self._openvino.Model(results, self._model.get_parameters())
+        return self._core.compile_model(part, "CPU", self._options).create_infer_request()
+
+
+def error_columns(prepared: NDArray[np.float32], rebuilt: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """mse, mae and ssim of reconstructions against the images as the model saw them, float32 (n_images,) each."""
+    if not len(prepared) or np.isnan(rebuilt).all():
+        return {name: np.full(len(prepared), np.nan, np.float32) for name in ("mse", "mae", "ssim")}
+    rebuilt = np.clip(rebuilt, 0, 1)
+    measures = {"mse": mse, "mae": mae, "ssim": ssim}
+    return {name: measure(prepared, rebuilt).astype(np.float32) for name, measure in measures.items()}
+
+
+def _rows_by_size(images: Sequence[NDArray[Any]], most: int) -> Iterator[list[int]]:
+    """Rows of images of one size and dtype, at most `most` together."""
+    rows: dict[tuple[Any, ...], list[int]] = {}
+    for row, image in enumerate(images):
+        rows.setdefault((image.shape, image.dtype), []).append(row)
+    for same in rows.values():
+        for start in range(0, len(same), most):
+            yield same[start : start + most]
+
+
+__all__: list[str] = ["ExportedEngine", "OnnxEngine", "OpenVinoEngine", "free_threads", "load_engine", "open_file"]

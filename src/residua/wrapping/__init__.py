@@ -1,0 +1,22 @@
+"""Bring your own model: Keras, PyTorch, ONNX or any function, judged like our own. Loads no framework by itself."""
+
+from residua.wrapping.model import WrappedModel, wrap
+from residua.wrapping.runs import (
+    change_wrapped_threshold,
+    evaluate_wrapped,
+    is_wrapped,
+    open_wrapped,
+    report_wrapped,
+    score_wrapped,
+)
+
+__all__ = [
+    "WrappedModel",
+    "change_wrapped_threshold",
+    "evaluate_wrapped",
+    "is_wrapped",
+    "open_wrapped",
+    "report_wrapped",
+    "score_wrapped",
+    "wrap",
+]

@@ -1,0 +1,251 @@
+"""A wrapped model as a RUN: the model's file, how it is called, its source, its threshold and calibration scores. No torch."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import residua
+from residua.errors import BundleError, InputError, LabelError, MissingExtraError, OutputError
+from residua.evaluation import Evidence
+from residua.files import atomic_write, ensure_folder, write_json
+from residua.images import ImageSet, load_images
+from residua.images.listing import Quarantined
+from residua.records import Evaluation, OperatingPoint
+from residua.report import write_html
+from residua.report import write_json as write_evaluation
+from residua.thresholds import choose_threshold
+from residua.wrapping.contract import Contract, Known
+from residua.wrapping.judging import is_anomalous_of
+from residua.wrapping.model import WrappedModel
+from residua.wrapping.origins import look_at
+
+_STATE, _EVALUATION, _EVIDENCE = "wrapped.json", "evaluation.json", "evidence.npz"
+_DEFAULT_POLICY = "quantile:0.95"
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ScoreCount:
+    """What scoring came to: images with a row, those above the threshold, files that could not be read."""
+
+    n_images: int
+    n_anomalous: int
+    n_quarantined: int
+    quarantined: list[Quarantined]
+
+
+class WrappedState(BaseModel):
+    """`wrapped.json`: everything of a wrapped run that is not the model itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["residua-wrapped"] = "residua-wrapped"
+    format_version: Literal[1] = 1
+    residua_version: str
+    contract: Contract
+    file: str
+    sha256: str
+    source: str
+    working_folder: str
+    normal: tuple[str, ...] | None = None
+    seed: int = 0
+    operating_point: OperatingPoint | None = None
+    calibration_scores: tuple[float, ...] = ()
+    calibration_is_anomalous: tuple[bool, ...] = ()
+
+
+def is_wrapped(run: str | Path) -> bool:
+    """Whether `run` holds a wrapped model."""
+    return (Path(run) / _STATE).is_file()
+
+
+def save_wrapped(
+    model: WrappedModel, run: str | Path, *, source: str, normal: Any = None, policy: str | None = None, seed: int = 0
+) -> Path:
+    """Write `model` as a RUN judged on `source`, its threshold chosen by `policy` on the source's calibration part.
+
+    Raises
+    ------
+    InputError
+        If the model is code, which is not stored.
+    OutputError
+        If the folder holds something else already.
+    """
+    run = Path(run)
+    if run.exists() and any(run.iterdir()) and not is_wrapped(run):
+        raise OutputError(f"{run}: must be a new folder, an empty one or a wrapped run. It holds other files. Name another.")
+    images = load_images(source, normal=normal, seed=seed)
+    ensure_folder(run, where="save")
+    name = model.store(run)
+    point = model.operating_point_
+    if point is None and images.normal is not None and len(images.calibration):
+        point = model.choose_threshold(policy or _DEFAULT_POLICY, images.calibration)
+    _write(
+        run,
+        WrappedState(
+            residua_version=residua.__version__,
+            contract=model.contract,
+            file=name,
+            sha256=_sha256(run / name),
+            source=source,
+            working_folder=str(Path.cwd()),
+            normal=images.normal,
+            seed=seed,
+            operating_point=point,
+            calibration_scores=tuple(model.calibration_scores_.tolist()),
+            calibration_is_anomalous=tuple(model.calibration_is_anomalous_.tolist()),
+        ),
+    )
+    for stale in (_EVALUATION, _EVIDENCE):
+        (run / stale).unlink(missing_ok=True)
+    return run
+
+
+def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
+    """The model of a wrapped run with its threshold; nothing in its files is executed.
+
+    Raises
+    ------
+    BundleError
+        If a file is missing, damaged, or not what was saved.
+    MissingExtraError
+        If the framework that the model needs is not installed.
+    """
+    run = Path(run)
+    state = _read(run)
+    path = run / state.file
+    if not path.is_file() or _sha256(path) != state.sha256:
+        raise BundleError(f"{path}: must be the model that was saved. It is missing or another. Save the wrapped model again.")
+    known, model = _load(path, state)
+    wrapped = WrappedModel(known, state.contract, model)
+    wrapped.operating_point_ = state.operating_point
+    wrapped.calibration_scores_ = np.array(state.calibration_scores, np.float32)
+    wrapped.calibration_is_anomalous_ = np.array(state.calibration_is_anomalous, np.bool_)
+    return wrapped, state
+
+
+def evaluate_wrapped(
+    run: str | Path, source: str | None = None, *, progress: Progress | None = None
+) -> tuple[Evaluation, Evidence]:
+    """Judge a wrapped run on its source's test part, or on another source; baselines learn from the run's train part."""
+    model, state = open_wrapped(run)
+    own = _images(state, None, progress)
+    other = own if source is None else _images(state, source, progress)
+    judged = other.test if len(other.test) and (source is None or len(other.train)) else other
+    evaluation, evidence = model.judge(
+        judged, train=_normals(own.train), seed=state.seed, split="test" if judged is not other else "all"
+    )
+    if source is None:
+        write_evaluation(evaluation, Path(run) / _EVALUATION)
+        evidence.save(Path(run) / _EVIDENCE)
+    return evaluation, evidence
+
+
+def report_wrapped(run: str | Path, out: str | Path) -> Path:
+    """Write the report of a wrapped run from its latest evaluation, or after evaluating it."""
+    run = Path(run)
+    if (run / _EVALUATION).exists() and (run / _EVIDENCE).exists():
+        evaluation = Evaluation.model_validate_json((run / _EVALUATION).read_text("utf-8"))
+        judged = evaluation, Evidence.load(run / _EVIDENCE)
+    else:
+        judged = evaluate_wrapped(run)
+    return write_html(out, f"residua: {run.resolve().name}", [judged])
+
+
+def change_wrapped_threshold(
+    run: str | Path, policy: str, source: str | None = None, *, confidence: float = 0.95
+) -> OperatingPoint:
+    """Choose a wrapped run's threshold anew, from its stored calibration scores or from another source's images."""
+    model, state = open_wrapped(run)
+    scores, flags = model.calibration_scores_, model.calibration_is_anomalous_
+    if source is not None:
+        images = _images(state, source, None)
+        chosen = images.calibration if len(images.calibration) else images
+        scores, flags = model.anomaly_scores(chosen), is_anomalous_of(chosen)
+    elif not len(scores):
+        raise LabelError(f"{run}: the source must say what is normal. It does not. Save the model again with normal=.")
+    point = choose_threshold(policy, scores, flags, confidence=confidence)
+    _write(Path(run), state.model_copy(update={"operating_point": point}))
+    return point
+
+
+def score_wrapped(run: str | Path, source: str, out: str | Path, *, progress: Progress | None = None) -> ScoreCount:
+    """Score every image of `source` into a CSV file of path, label, score, threshold, anomalous, mse, mae, ssim."""
+    from residua.engines import score_with
+
+    if Path(out).suffix != ".csv":
+        raise InputError(f"score: --out of a wrapped run must end in .csv. Got {Path(out).name!r}. Name such a file.")
+    model, _ = open_wrapped(run)
+    images = load_images(source, progress=progress)
+    scores = score_with(model, images, progress=progress)
+    threshold = "" if model.operating_point_ is None else repr(model.operating_point_.threshold)
+    labels = images.labels if images.labels is not None else [None] * len(images)
+    with atomic_write(out, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "score", "threshold", "anomalous", *scores.columns])
+        for row, (path, label) in enumerate(zip(images.paths, labels, strict=True)):
+            decided = str(bool(scores.anomalous[row])).lower() if threshold else ""
+            columns = [str(column[row]) for column in scores.columns.values()]
+            writer.writerow([path, "" if label is None else label, str(scores.score[row]), threshold, decided, *columns])
+    return ScoreCount(len(images), int(scores.anomalous.sum()), len(images.quarantined), list(images.quarantined))
+
+
+def _images(state: WrappedState, source: str | None, progress: Progress | None) -> ImageSet:
+    if source is not None:
+        images = load_images(source, seed=state.seed, progress=progress)
+        return images if state.normal is None or images.labels is None else images.with_normal(state.normal)
+    there = Path(state.working_folder) / state.source
+    own = str(there) if there.exists() else state.source
+    return load_images(own, normal=state.normal, seed=state.seed, progress=progress)
+
+
+def _normals(train: ImageSet) -> ImageSet:
+    return train[np.flatnonzero(~is_anomalous_of(train))]
+
+
+def _load(path: Path, state: WrappedState) -> tuple[Known, Any]:
+    if state.contract.origin == "onnx":
+        return look_at(path), path
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    try:
+        import keras
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "keras", "keras", "a wrapped Keras model") from None
+    try:
+        model = keras.saving.load_model(str(path), compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError) as error:
+        raise BundleError(f"{path}: must load in Keras' safe mode. Got: {str(error).splitlines()[0]}. Save it again.") from None
+    return look_at(model), model
+
+
+def _read(run: Path) -> WrappedState:
+    path = run / _STATE
+    try:
+        state = WrappedState.model_validate_json(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{run}: must hold {_STATE}. It does not. Name a folder that a wrapped model was saved to.") from None
+    except (ValidationError, UnicodeDecodeError, OSError) as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise BundleError(f"{path}: must be what save wrote. Got: {what}. Save the wrapped model again.") from None
+    if Path(state.file).name != state.file or state.file not in ("model.onnx", "model.keras"):
+        raise BundleError(f"{path}: the model must lie in the run. Got {state.file!r}. Save the wrapped model again.")
+    return state
+
+
+def _write(run: Path, state: WrappedState) -> None:
+    write_json(run / _STATE, state.model_dump(mode="json"))
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
