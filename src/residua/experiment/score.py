@@ -109,7 +109,7 @@ def score_run(
             parts.discard()
             raise SourceError(_nothing_readable(source, summary))
         parts.finish(n_pieces, job.task)
-    summary.drift = None if is_own_source(state, source) else _drift(bundle, parts.out, summary.n_images)
+    summary.drift = None if is_own_source(state, source) else _drift(opened.bundle, parts.out, summary.n_images)
     if maps is not None:
         images = _load(state, source, memory_megabytes, watcher)
         _write_maps(opened.engine, images, _read_scores(parts.out), ensure_folder(maps, where="score --maps"), watcher)

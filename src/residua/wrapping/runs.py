@@ -19,7 +19,7 @@ from residua.evaluation import Evidence
 from residua.files import atomic_write, ensure_folder, write_json
 from residua.images import ImageSet, load_images
 from residua.images.listing import Quarantined
-from residua.records import Evaluation, OperatingPoint
+from residua.records import Evaluation, Finding, OperatingPoint
 from residua.report import write_html
 from residua.report import write_json as write_evaluation
 from residua.thresholds import choose_threshold
@@ -42,6 +42,7 @@ class ScoreCount:
     n_anomalous: int
     n_quarantined: int
     quarantined: list[Quarantined]
+    drift: Finding | None = None
 
 
 class WrappedState(BaseModel):
