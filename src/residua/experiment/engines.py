@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from residua.bundle import Bundle, load_bundle
 from residua.engines import KINDS, Card, Engine, Kind, Speed, load_engine, parse_engine
@@ -132,8 +134,9 @@ def _verification(folder: RunFolder, state: RunState, bundle: Bundle, source: st
     return Verification(images, anomalies_of(images), parts["train"], watcher.on_read)
 
 
-def _part(images: ImageSet, paths: object) -> ImageSet:
-    return images[np.flatnonzero(np.isin(images.paths.astype(str), np.asarray(paths).astype(str)))]
+def _part(images: ImageSet, paths: NDArray[Any]) -> ImageSet:
+    wanted = {str(path) for path in paths}
+    return images[np.array([row for row, path in enumerate(images.paths) if str(path) in wanted], np.int64)]
 
 
 def _fresh_card(folder: RunFolder, kind: Kind) -> Card:
