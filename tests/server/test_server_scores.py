@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import random
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from PIL import Image
 from runs import options
 
 from residua.engines import Scores
-from residua.experiment import fit_run, score_run
+from residua.experiment import Watcher, fit_run, score_run
 from residua.server import load_model
 from serving import asking, encoded, with_engine
 from training_wing import blobs
@@ -205,3 +206,26 @@ def test_a_classifier_answers_with_the_probabilities_that_score_writes(classifie
             assert answer["decision"].startswith(f"{row['predicted']}: probability 0.")
             for name, chance in answer["probabilities"].items():
                 assert np.float32(chance) == np.float32(row[f"p[{name}]"])
+
+
+def test_an_exported_engine_serves_the_scores_that_residua_score_writes_with_it(run, folder, tmp_path):
+    pytest.importorskip("onnxruntime")
+    served = tmp_path / "run"
+    shutil.copytree(run, served)
+    notes: list[str] = []
+    model = load_model(served, "onnx", watcher=Watcher(on_note=notes.append))
+    assert any("exporting" in note for note in notes)
+    eight_bits = tmp_path / "eight-bits"
+    shutil.copytree(folder, eight_bits, ignore=shutil.ignore_patterns("9.png"))
+    score_run(served, str(eight_bits), tmp_path / "scores.csv", engine="onnx")
+    with open(tmp_path / "scores.csv", encoding="utf-8") as file:
+        rows = {row["path"]: row for row in csv.DictReader(file)}
+    with asking(model) as client:
+        assert client.get("/v1/model").json()["engine"] == "onnx"
+        for name, row in rows.items():
+            answer = client.post("/v1/score", content=(folder / name).read_bytes(), headers=BINARY).json()
+            assert answer["score"] == pytest.approx(float(row["score"]), rel=1e-4)
+            assert answer["threshold"] == pytest.approx(float(row["threshold"]), rel=1e-6)
+        refused = client.post("/v1/score", content=(folder / "9.png").read_bytes(), headers=BINARY)
+        assert refused.status_code == 422
+        assert "8 bits" in refused.text

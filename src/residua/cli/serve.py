@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from residua.cli.options import Quiet, Run, names
+from residua.cli.options import Engine, Quiet, Run, names
 
 
 def serve(
     run: Run,
+    engine: Engine = "torch",
     host: Annotated[str, typer.Option(help="The address to listen on. Beyond this machine: give a --token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8000,
     token: Annotated[
@@ -52,6 +53,7 @@ def serve(
         if error.name not in {"fastapi", "starlette", "uvicorn", "python_multipart"}:
             raise
         raise MissingExtraError(error.name, "serve", "serve") from None
+    from residua.experiment import Watcher
     from residua.server.limits import checked_limits
 
     limits = checked_limits(
@@ -60,7 +62,7 @@ def serve(
     )  # fmt: skip
 
     server = Server(
-        load_model(run),
+        load_model(run, engine, watcher=Watcher(on_note=lambda note: typer.echo(note, err=True))),
         host=host,
         port=port,
         token=token,

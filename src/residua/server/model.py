@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 import residua
 from residua.bundle import Bundle, load_bundle
 from residua.diagnostics import find_unlike_calibration
-from residua.engines import Engine
+from residua.engines import Engine, ExportedEngine
 from residua.errors import ImageError, PixelLimitError
 from residua.evaluation import Evidence
-from residua.experiment import RunFolder
+from residua.experiment import RunFolder, Watcher
+from residua.experiment.engines import open_engine
 from residua.images.decoding import FORMATS, Decoded, decode, sniff
 from residua.images.looks import brightness
 from residua.images.pixels import as_common
 from residua.records import Finding
 from residua.report.pictures import error_ceiling
-from residua.scoring.engine import GraphEngine
 from residua.server.answers import Histogram, ImageFacts, ImageScore, ModelFacts, Rank
 from residua.server.batcher import Scored
 from residua.server.limits import Limits
@@ -68,6 +68,8 @@ class ServedModel:
             format=decoded.format,
             converted=sorted(decoded.done),
         )
+        if dtype == np.float32 and isinstance(self.engine, ExportedEngine) and self.engine.card.entry == "uint8":
+            raise RefusedError(422, "too-many-bits", "The image must have 8 bits a channel: the engine takes no more. Got 16.")
         pixels = as_common(decoded.pixels, self.config.channels, dtype)
         return Sight(pixels, facts, brightness(pixels))
 
@@ -154,23 +156,26 @@ class ServedModel:
         return Histogram(edges=edges.tolist(), counts=counts.tolist())
 
 
-def load_model(run: str | Path) -> ServedModel:
-    """The finished model of `run`.
+def load_model(run: str | Path, engine: str = "torch", *, watcher: Watcher | None = None) -> ServedModel:
+    """The finished model of `run`, scored by `engine`; one that was not exported yet is exported and verified first.
 
     Raises
     ------
     BundleError
         Where the run is not finished, damaged or of another version.
+    InputError, MissingExtraError
+        Where there is no such engine, or its runtime is not installed.
+    GateError
+        Where the engine does not do what the run's model does.
     """
     folder = RunFolder(Path(run))
     folder.read_finished()
-    bundle = load_bundle(folder.bundle)
+    opened = open_engine(folder, load_bundle(folder.bundle), engine, watcher or Watcher())
     ceiling = None
     if folder.evidence.exists():
         gallery = Evidence.load(folder.evidence).gallery
         ceiling = None if gallery is None or gallery.error_maps is None else error_ceiling(gallery.error_maps)
-    engine = GraphEngine(bundle.graph, bundle.config.channels, bundle.config.batch_size)
-    return ServedModel(folder.path.resolve().name, bundle, engine, ceiling=ceiling)
+    return ServedModel(folder.path.resolve().name, opened.bundle, opened.engine, ceiling=ceiling)
 
 
 def _decode(data: bytes, limits: Limits) -> Decoded:
