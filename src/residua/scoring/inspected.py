@@ -21,7 +21,6 @@ Part = Literal["segmentation", "similarity", "features"]
 _SMOOTHING = 2.0  # pixels
 _TOP: dict[Part, float] = {"segmentation": 0.003, "similarity": 0.003, "features": 0.02}
 """Share of the pixels that an image's score is the mean of: the smallest defects that matter, where marks can show them."""
-_NEIGHBOURHOOD = 3  # features are averaged over so many places a side
 _GRID = 10  # parts are standardised by place, in so many cells a side
 _CHUNK = 8
 _MOST_TRAINING = 300
@@ -121,7 +120,7 @@ class InspectedScorer(Scorer):
         return (maps - mean) / spread, output.restoration[..., :height, :width]
 
     def _distance(self, features: Tensor) -> Tensor:
-        white = torch.einsum("bchw,cd->bdhw", _averaged(features) - self.feature_mean, self.whitening)
+        white = torch.einsum("bchw,cd->bdhw", features - self.feature_mean, self.whitening)
         return white.square().mean(1, keepdim=True).sqrt()
 
     def _image_scores(self, maps: Tensor) -> Tensor:
@@ -141,7 +140,7 @@ class InspectedScorer(Scorer):
     def _fit_features(self, train: Images, generator: Generator) -> None:
         samples = []
         for chunk in train.split(_CHUNK):
-            features = _averaged(self.network(_padded(standardise(chunk).values)).features).flatten(2)
+            features = self.network(_padded(standardise(chunk).values)).features.flatten(2)
             chosen = torch.randperm(features.shape[2], generator=generator)[:_POSITIONS]
             samples.append(features[:, :, chosen].transpose(1, 2).flatten(0, 1))
         vectors = torch.cat(samples).double()
@@ -199,10 +198,6 @@ def _so_many(share: float, n_pixels: Any) -> Any:
     if isinstance(n_pixels, Tensor):
         return (n_pixels * share + 0.5).long().clamp(min=1)
     return max(1, int(n_pixels * share + 0.5))
-
-
-def _averaged(features: Tensor) -> Tensor:
-    return F.avg_pool2d(features, _NEIGHBOURHOOD, 1, _NEIGHBOURHOOD // 2, count_include_pad=False)
 
 
 def _strength(values: Tensor) -> Tensor:
