@@ -106,3 +106,10 @@ def test_an_engine_that_is_mistyped_is_the_users_mistake(residua, exported_run):
     code, _, err = residua("evaluate", exported_run, "--engine", "onx")
     assert code == 2
     assert "Did you mean onnx" in err
+
+
+def test_an_engine_that_a_cluster_would_ignore_is_refused(residua, finished, source, tmp_path):
+    for arguments in (("score", finished, source, "--out", tmp_path / "scores.csv"), ("evaluate", finished)):
+        code, _, said = residua(*arguments, "--engine", "onnx", "--cluster", "local")
+        assert code == 2
+        assert "--engine onnx" in said

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from residua.cli.options import Cluster, Engine, Html, Json, Memory, OtherSource, Quiet, Run, Strict, Workers
+from residua.cli.options import Cluster, Engine, Html, Json, Memory, OtherSource, Quiet, Run, Strict, Workers, reference_only
 
 
 class Ranking(StrEnum):
@@ -46,6 +46,7 @@ def evaluate(
 
     check_targets(json, html)
     if is_wrapped(run):
+        reference_only("evaluate", "a wrapped model", engine, cluster=cluster)
         evaluation, evidence = evaluate_wrapped(run, source)
     else:
         evaluation, evidence = _judge(run, source, engine, memory, cluster, workers, ranking.value, quiet=quiet)
@@ -68,6 +69,8 @@ def _judge(
             judged = evaluate_run(run, source, engine=engine, memory_megabytes=memory, watcher=watcher)
         else:
             from residua.cluster import ClusterOptions, evaluate_on_cluster
+
+            reference_only("evaluate", "a cluster", engine)
 
             judged = evaluate_on_cluster(run, source, ClusterOptions(cluster, workers), ranking=ranking, watcher=watcher)
     return judged.evaluation, judged.evidence

@@ -44,6 +44,21 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no t
 Seed = Annotated[int, typer.Option(help="The same seed, data and machine give the same scores.", min=0)]
 
 
+def reference_only(command: str, what: str, engine: str, **others: object) -> None:
+    """Refuse options that `what` would otherwise ignore: an engine that is not the reference, and those that `others` name.
+
+    Raises
+    ------
+    InputError
+        With the options that were given.
+    """
+    from residua.errors import InputError
+
+    given = [f"--engine {engine}"] * (engine != "torch") + [f"--{name}" for name, value in others.items() if value]
+    if given:
+        raise InputError(f"{command}: with {what}, these options must be left out. Got {', '.join(given)}. Repeat it without.")
+
+
 def names(text: str | None) -> tuple[str, ...] | None:
     """``"0,1"`` as ``("0", "1")``; empty parts are dropped, and double quotes hold a comma: ``'"a, b",c'``."""
     if text is None:

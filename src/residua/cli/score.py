@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from residua.cli.options import Cluster, Engine, Memory, Quiet, Run, Source, Workers
+from residua.cli.options import Cluster, Engine, Memory, Quiet, Run, Source, Workers, reference_only
 
 
 def score(
@@ -38,6 +38,7 @@ def score(
     from residua.wrapping import is_wrapped, score_wrapped
 
     if is_wrapped(run):
+        reference_only("score", "a wrapped model", engine, maps=maps, resume=resume, cluster=cluster)
         done: Any = score_wrapped(run, source, out)
     else:
         from residua.cli.progress import watching
@@ -49,6 +50,8 @@ def score(
                 done = score_run(run, source, out, engine=engine, **more)
             else:
                 from residua.cluster import ClusterOptions, score_on_cluster
+
+                reference_only("score", "a cluster", engine)
 
                 done = score_on_cluster(run, source, out, ClusterOptions(cluster, workers), **more)
     if quiet:
