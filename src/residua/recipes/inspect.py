@@ -51,7 +51,7 @@ class Inspect(Recipe):
     smallest_side: ClassVar[int] = 64
     any_size: ClassVar[bool] = True
     schedule: ClassVar[Schedule] = Schedule(
-        steps=2000, epochs=(1, 100_000), batch_size=8, learning_rate=3e-3, weight_decay=0.02, keep="last", average=0.99
+        steps=2000, epochs=(1, 100_000), batch_size=8, learning_rate=3e-3, weight_decay=0.02, keep="last"
     )
 
     latent: int | None = Field(default=None, ge=1)
