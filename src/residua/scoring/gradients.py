@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 N_ORIENTATIONS = 8
+_LEAST = 1e-6  # not smaller: what simplifies exported graphs takes 1e-8 for 0, and flat cells would be 0 / 0
 
 
 def orientation_histograms(images: Tensor, pooling: Tensor) -> Tensor:
@@ -19,7 +20,7 @@ def orientation_histograms(images: Tensor, pooling: Tensor) -> Tensor:
     """
     across = _slope(images)
     down = _slope(images.transpose(2, 3)).transpose(2, 3)
-    strength = (across.square() + down.square() + 1e-8).sqrt()
+    strength = (across.square() + down.square() + _LEAST).sqrt()
     found = []
     for direction in range(N_ORIENTATIONS):
         angle = 2 * math.pi * direction / N_ORIENTATIONS
