@@ -181,7 +181,7 @@ def test_labels_that_name_anomalies_are_refused(labels):
         ({"precision": "fp7"}, "precision"),
         ({"latent": 0}, "latent"),
         ({"size": 4}, "between 8 and 4096"),
-        ({"augment": ("spin",)}, "flip, shift, brightness"),
+        ({"augment": ("spin",)}, "flip, shift, crop, brightness"),
         ({"recipe": "plian"}, "Did you mean plain"),
     ],
     ids=str,

@@ -10,8 +10,9 @@ import pytest
 from runs import write_source
 
 from residua.errors import InputError, OutputError, ShapeError, SourceError
-from residua.experiment import change_threshold, evaluate_run, pieces, score, score_run
+from residua.experiment import change_threshold, evaluate_run, pieces, score_run
 from residua.experiment.recorded import PartLookup
+from residua.scoring.engine import GraphEngine
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ class StoppedError(Exception):
 @pytest.fixture
 def stop_after(monkeypatch):
     """Let scoring die after so many batches."""
-    whole = score.GraphEngine.score
+    whole = GraphEngine.score
 
     def stop(n: int) -> None:
         left = iter(range(n))
@@ -53,10 +54,10 @@ def stop_after(monkeypatch):
                 raise StoppedError
             return whole(self, images, **more)
 
-        monkeypatch.setattr(score.GraphEngine, "score", dying)
+        monkeypatch.setattr(GraphEngine, "score", dying)
 
     yield stop
-    monkeypatch.setattr(score.GraphEngine, "score", whole)
+    monkeypatch.setattr(GraphEngine, "score", whole)
 
 
 def scored(run, source, out, **more) -> bytes:

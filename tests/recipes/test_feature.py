@@ -211,11 +211,11 @@ def test_the_score_is_the_mean_of_the_worst_share_of_the_map(registered):
         recipe = make_recipe("feature", backbone="mine", density=(), top=top)
         scorer = recipe.build_scorer(recipe.build_network(ImageShape(16, 16, 1))).eval()
         with torch.inference_mode():
-            score, error_map, _ = scorer(torch.rand(3, 1, 16, 16))
-        worst = error_map.flatten(1).sort(descending=True).values[:, :pixels].mean(1)
-        assert torch.allclose(score, worst)
-        assert (error_map >= 0).all()
-        assert (error_map <= 2).all()
+            output = scorer(torch.rand(3, 1, 16, 16))
+        worst = output.error_map.flatten(1).sort(descending=True).values[:, :pixels].mean(1)
+        assert torch.allclose(output.score, worst)
+        assert (output.error_map >= 0).all()
+        assert (output.error_map <= 2).all()
 
 
 def test_noise_in_the_bottleneck_keeps_its_mean_and_comes_from_the_generator():

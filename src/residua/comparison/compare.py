@@ -74,7 +74,7 @@ def compare_models(models: Sequence[Contestant], *, confidence: float = 0.95) ->
     ...     return Contestant(name, Evaluation(job="classify", n_images=200, split="test"), evidence)
     >>> first, second = np.ones(200), (np.arange(200) >= 30).astype(float)
     >>> compare_models([model("joint", first), model("plain", second)]).sentence
-    'joint beats plain by 15.0 points of accuracy [10.4, 20.3] on 200 test images.'
+    'joint beats plain by 15.0 points of accuracy [10.0, 20.2] on 200 test images.'
     """
     _check(models, confidence)
     job = models[0].evaluation.job

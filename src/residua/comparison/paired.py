@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from residua.metrics import average_precision, bootstrap_interval, paired_difference_interval, roc_auc_difference
 from residua.records import Estimate
@@ -41,6 +40,8 @@ def paired_shares(a: NDArray[np.bool_], b: NDArray[np.bool_], *, confidence: flo
     """
     difference = paired_difference_interval(a.astype(np.float64), b.astype(np.float64), confidence=confidence, seed=seed)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    from scipy.stats import binomtest  # most of a second to load, and needed here alone
+
     p_value = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
     return Paired(difference, p_value, f"McNemar, exact: {only_a:,} images right for the first alone, {only_b:,} for the second")
 

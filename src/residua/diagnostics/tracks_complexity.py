@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
-from scipy.stats import spearmanr
 
 from residua.records import Finding
 
@@ -37,6 +36,8 @@ def find_tracks_complexity(scores: NDArray[Any], complexity: NDArray[Any], *, co
     """
     if len(scores) < 20 or np.ptp(scores) == 0 or np.ptp(complexity) == 0:
         return None
+    from scipy.stats import spearmanr  # most of a second to load, and seldom asked
+
     correlation = float(spearmanr(scores, complexity).statistic)
     # Fisher's transform; 1.06 is its variance's factor for ranks.
     low = math.tanh(

@@ -32,7 +32,7 @@ def find_unlike_calibration(
     Examples
     --------
     >>> seen = {"n": 100, "height": (200, 400), "width": (100, 300), "brightness": (0.3, 0.5), "channels": 1}
-    >>> find_unlike_calibration({"height": 390, "width": 90, "brightness": 0.45, "channels": 1}, seen) is None
+    >>> find_unlike_calibration({"height": 390, "width": 95, "brightness": 0.45, "channels": 1}, seen) is None
     True
     >>> found = find_unlike_calibration({"height": 64, "width": 64, "brightness": 0.9, "channels": 1}, seen)
     >>> sorted(found.measured)

@@ -57,7 +57,7 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
     --------
     >>> import residua
     >>> digits = residua.load_images("digits")
-    >>> classifier = residua.AutoencoderClassifier("joint", epochs=2, seed=0).fit(digits.train)
+    >>> classifier = residua.AutoencoderClassifier("joint", epochs=8, seed=0).fit(digits.train)
     >>> classifier.predict_proba(digits.test).shape[1], classifier.score(digits.test) > 0.5
     (10, True)
     """

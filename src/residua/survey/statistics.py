@@ -27,7 +27,7 @@ def image_statistics(images: ImageSet, *, progress: Callable[[int, int], None] |
     Examples
     --------
     >>> found = image_statistics(ImageSet.from_arrays(np.full((2, 8, 8), 51, np.uint8)))
-    >>> found["brightness"].tolist(), found["contrast"].tolist(), sorted(found)[:3]
+    >>> found["brightness"].round(3).tolist(), found["contrast"].round(3).tolist(), sorted(found)[:3]
     ([0.2, 0.2], [0.0, 0.0], ['brightness', 'compression', 'contrast'])
     """
     rows = []

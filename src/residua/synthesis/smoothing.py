@@ -31,6 +31,7 @@ def standardise(images: Tensor) -> Standardised:
 
     Examples
     --------
+    >>> import torch
     >>> dim = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)) / 4
     >>> bright = 3 * dim + 0.2
     >>> bool(torch.allclose(standardise(dim).values, standardise(bright).values, atol=1e-3))
@@ -62,6 +63,7 @@ def weighted_sum(images: Tensor, weights: Sequence[float], axis: int) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> weighted_sum(torch.tensor([1.0, 2.0, 4.0]), (0.5, 0.5), 0)
     tensor([1.5000, 3.0000])
     """
