@@ -9,7 +9,7 @@ from residua.comparison import Comparison, Contestant, compare_models
 from residua.errors import InputError
 from residua.experiment.evaluate import evaluate_run
 from residua.experiment.fit import Watcher
-from residua.experiment.report import stored_judgement
+from residua.experiment.report import run_names, stored_judgement
 from residua.experiment.run_folder import RunFolder
 
 
@@ -28,27 +28,10 @@ def compare_runs(runs: Sequence[str | Path], *, confidence: float = 0.95, watche
         twice = next(str(place) for place in places if places.count(place) > 1)
         raise InputError(f"compare: each run must be named once. Got {twice} twice. Name another run beside it.")
     contestants = []
-    for folder, name in zip(folders, _names(places), strict=True):
+    for folder, name in zip(folders, run_names(places), strict=True):
         judged = stored_judgement(folder)
         if judged is None or judged.evidence.pixel_hashes is None:
             watcher.note(f"{folder.path} is evaluated first")
             judged = evaluate_run(folder.path, watcher=watcher)
         contestants.append(Contestant(name, judged.evaluation, judged.evidence))
     return compare_models(contestants, confidence=confidence)
-
-
-def _names(places: Sequence[Path]) -> list[str]:
-    """The folders' own names, with as many of their parents' as it takes to tell them apart.
-
-    Examples
-    --------
-    >>> _names([Path("/a/joint"), Path("/b/joint"), Path("/a/plain")])
-    ['a/joint', 'b/joint', 'a/plain']
-    """
-    depth = 1
-    while depth < max(len(place.parts) for place in places):
-        names = ["/".join(place.parts[-depth:]) for place in places]
-        if len(set(names)) == len(names):
-            return names
-        depth += 1
-    return [str(place) for place in places]

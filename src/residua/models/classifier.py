@@ -57,14 +57,7 @@ class ClassifierNetwork(AutoencoderNetwork):
 
     def build_head(self) -> nn.Module:
         """From the code to the logits: one hidden layer."""
-        return nn.Sequential(
-            nn.BatchNorm1d(self.latent),
-            nn.ReLU(),
-            nn.Linear(self.latent, _HIDDEN),
-            nn.BatchNorm1d(_HIDDEN),
-            nn.ReLU(),
-            nn.Linear(_HIDDEN, self.n_logits),
-        )
+        return _through_one_layer(self.latent, self.n_logits)
 
     def build_decoder(self) -> None:
         """From the code back to the image, at a fraction of the encoder's cost: most of it happens at a quarter of the size."""
@@ -132,14 +125,7 @@ class FlatNetwork(ClassifierNetwork):
 
     def build_head(self) -> nn.Module:
         """From the code to K, through one hidden layer."""
-        return nn.Sequential(
-            nn.BatchNorm1d(self.latent),
-            nn.ReLU(),
-            nn.Linear(self.latent, _HIDDEN),
-            nn.BatchNorm1d(_HIDDEN),
-            nn.ReLU(),
-            nn.Linear(_HIDDEN, self.shape.n_values + self.n_logits),
-        )
+        return _through_one_layer(self.latent, self.shape.n_values + self.n_logits)
 
     def build_decoder(self) -> None:
         """Nothing of its own: K holds the reconstruction."""
@@ -190,3 +176,8 @@ def _encoder(shape: ImageShape, width: int) -> tuple[nn.Sequential, int, tuple[i
     for _ in range(halvings):
         rows, columns = -(-rows // 2), -(-columns // 2)
     return nn.Sequential(*layers), n_maps, (rows, columns)
+
+
+def _through_one_layer(n_in: int, n_out: int) -> nn.Sequential:
+    hidden = (nn.BatchNorm1d(n_in), nn.ReLU(), nn.Linear(n_in, _HIDDEN), nn.BatchNorm1d(_HIDDEN), nn.ReLU())
+    return nn.Sequential(*hidden, nn.Linear(_HIDDEN, n_out))
