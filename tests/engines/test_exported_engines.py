@@ -16,6 +16,7 @@ from exporting import exported
 
 from residua.engines import exported as exported_engines
 from residua.engines import load_engine, score_with
+from residua.engines.one_by_one import OneByOne
 from residua.engines.speed import images_a_second
 from residua.errors import ShapeError
 from residua.images import ImageSet
@@ -45,6 +46,20 @@ def test_alone_and_in_company_scores_agree_within_the_stored_deviation(engine):
     together = score_with(opened, images).score
     alone = np.concatenate([opened.score([images[row]], columns=False).score for row in range(9)])
     assert np.abs(together - alone).max() <= 2 * card.deviation.score + 1e-6
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+def test_one_by_one_a_score_is_the_same_bits_in_any_company(engine):
+    bundle, folder, _ = exported("plain", 1, engine)
+    images = [blobs(1, size, seed=seed)[0] for seed, size in enumerate([bundle.config.size] * 5 + [(30, 11), (9, 9)])]
+    opened = OneByOne(load_engine(folder, engine))
+    together = opened.score(images, maps=True)
+    for row in (6, 0, 3):
+        alone = opened.score([images[row]], maps=True)
+        assert alone.score[0] == together.score[row]
+        assert np.array_equal(alone.maps[0], together.maps[row])
+        assert all(alone.columns[name][0] == column[row] for name, column in together.columns.items())
+    assert len(opened.score([]).score) == 0
 
 
 def test_columns_are_left_out_where_nobody_asks():

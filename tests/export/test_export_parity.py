@@ -23,6 +23,7 @@ VARIANTS = [
     ("plain", {"error": "euclidean", "family": "dense", "tied": True}),
     ("plain", {"loss_name": "binary-cross-entropy", "error": "absolute"}),
     ("variational", {"score": "elbo", "aspect": "keep"}),
+    ("inspect", {"aspect": "area"}),
 ]
 
 

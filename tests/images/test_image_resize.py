@@ -8,6 +8,7 @@ from PIL import Image
 
 from residua.errors import ShapeError
 from residua.images import resize, resize_weights
+from residua.images.resize import fit_to
 
 LENGTHS = st.integers(1, 40)
 
@@ -57,6 +58,14 @@ def test_a_constant_image_stays_constant_and_many_are_resized_as_one():
     assert (resize(np.full((9, 7, 1), 200, np.uint8), (3, 4)) == 200).all()
     images = np.random.default_rng(0).integers(0, 256, (3, 9, 7, 2)).astype(np.uint8)
     assert np.array_equal(resize(images, (4, 5))[1], resize(images[1], (4, 5)))
+
+
+def test_white_stays_within_its_range_whatever_rounding_does():
+    for height in range(5, 60, 3):
+        white = np.ones((1, height, height + 3, 1), np.float32)
+        for side in (8, 28, 32):
+            assert fit_to(white, (side, side)).max() <= 1
+            assert resize(white, (side, side)).max() <= 1
 
 
 def test_lengths_below_one_are_refused():

@@ -16,7 +16,7 @@ from PIL import Image
 from runs import options
 
 from residua.engines import Scores
-from residua.experiment import Watcher, fit_run, score_run
+from residua.experiment import fit_run, score_run
 from residua.server import load_model
 from serving import asking, encoded, with_engine
 from training_wing import blobs
@@ -213,7 +213,7 @@ def test_an_exported_engine_serves_the_scores_that_residua_score_writes_with_it(
     served = tmp_path / "run"
     shutil.copytree(run, served)
     notes: list[str] = []
-    model = load_model(served, "onnx", watcher=Watcher(on_note=notes.append))
+    model = load_model(served, "onnx", on_note=notes.append)
     assert any("exporting" in note for note in notes)
     eight_bits = tmp_path / "eight-bits"
     shutil.copytree(folder, eight_bits, ignore=shutil.ignore_patterns("9.png"))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
+from identity import onnx_file
+from onnx import TensorProto
 
 import residua
 from residua.errors import InputError, RangeError, ShapeError
@@ -19,23 +19,6 @@ from training_wing import blobs
 
 def dimmer(x):
     return x * 0.9
-
-
-def onnx_file(path, shape, *, kind=TensorProto.FLOAT):
-    """A model that gives back 0.9 times what it gets."""
-    nodes = [
-        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", ["floats", "by"], ["out"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "dimmer",
-        [helper.make_tensor_value_info("images", kind, shape)],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)],
-        [helper.make_tensor("by", TensorProto.FLOAT, [], [0.9])],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
-    return path
 
 
 @pytest.mark.parametrize("kind", ["squared", "absolute", "euclidean", "ssim"])

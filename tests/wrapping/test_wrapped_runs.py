@@ -10,7 +10,7 @@ import textwrap
 import numpy as np
 import pytest
 import torch
-from test_wrap import onnx_file
+from identity import onnx_file
 
 import residua
 from residua.errors import BundleError, InputError, OutputError

@@ -47,13 +47,13 @@ def serve(
     """
     try:
         from residua.server import Server, load_model
+        from residua.server.advice import advise_on_engine
     except ModuleNotFoundError as error:
         from residua.errors import MissingExtraError
 
         if error.name not in {"fastapi", "starlette", "uvicorn", "python_multipart"}:
             raise
         raise MissingExtraError(error.name, "serve", "serve") from None
-    from residua.experiment import Watcher
     from residua.server.limits import checked_limits
 
     limits = checked_limits(
@@ -62,7 +62,7 @@ def serve(
     )  # fmt: skip
 
     server = Server(
-        load_model(run, engine, watcher=Watcher(on_note=lambda note: typer.echo(note, err=True))),
+        load_model(run, engine, on_note=lambda note: typer.echo(note, err=True)),
         host=host,
         port=port,
         token=token,
@@ -75,4 +75,5 @@ def serve(
         typer.echo(f"residua: warning: {host} can be reached from other machines, and no token is asked for (--token).", err=True)
     if not quiet:
         typer.echo(f"{run} is served at {server.address} (page), {server.address}/openapi.json (API). Ctrl-C stops.", err=True)
+        typer.echo(advise_on_engine(run, engine), err=True)
     server.run()

@@ -22,6 +22,9 @@ UNITS = {
     "error_map": "(batch, height, width) float32 at the image's own size, higher = more anomalous",
     "anomalous": "(batch,) bool, score > threshold",
     "reconstruction": "(batch, *size, channels) float32 in [0, 1], at the size the network sees",
+    "mse": "(batch,) float32, mean squared error at the image's own proportions",
+    "mae": "(batch,) float32, mean absolute error at the image's own proportions",
+    "ssim": "(batch,) float32, structural similarity at the image's own proportions, 1 = the same",
     "probabilities": "(batch, n_classes) float32, in the order of the card's classes",
 }
 _MOST_BYTES = 64 * 2**20
@@ -90,6 +93,8 @@ class Card(_Record):
     entry: Literal["uint8", "float32"]
     batch_size: int
     classes: tuple[int | str, ...] | None = None
+    multilabel: bool = False
+    calibration_images: dict[str, Any] = Field(default_factory=dict)
     outputs: dict[str, str]
     operating_point: OperatingPoint | None = None
     reference_threshold: float | None = None

@@ -19,6 +19,7 @@ from residua.images.resize import fit_to
 from residua.metrics import mae, mse, ssim
 
 _ALWAYS = ("score", "anomalous")
+_MEASURED = ("mse", "mae", "ssim")
 
 
 def load_engine(folder: str | Path, name: str, *, bundle: str | Path | None = None, threads: int | None = None) -> ExportedEngine:
@@ -68,37 +69,51 @@ class ExportedEngine(ABC):
     def score(
         self, images: Sequence[NDArray[Any]], *, maps: bool = False, reconstructions: bool = False, columns: bool = True
     ) -> Scores:
-        """Scores of decoded images, in order; `columns` are computed outside the graph."""
+        """Scores of decoded images, in order; `columns` are computed outside the graph, unless the file gives them."""
         check_channels((image.shape[-1] for image in images), self.card.channels)
-        asked = (*_ALWAYS, *(["error_map"] if maps else []), *(["reconstruction"] if reconstructions or columns else []))
-        wanted = [name for name in (*asked, "probabilities") if name in self.card.outputs]
+        wanted = self._wanted(maps=maps, reconstructions=reconstructions, columns=columns)
         n, size, channels = len(images), self.card.size, self.card.channels
-        score, anomalous = np.zeros(n, np.float32), np.zeros(n, np.bool_)
+        made: dict[str, NDArray[Any]] = {}
         # NaN is what a classifier without a decoder reconstructs, in the reference too.
-        rebuilt = np.full((n, *size, channels), np.nan, np.float32) if "reconstruction" in asked else None
-        prepared = np.zeros((n, *size, channels), np.float32) if columns else None
-        classes = np.zeros((n, len(self.card.classes)), np.float32) if self.card.classes is not None else None
+        prepared = np.zeros((n, *size, channels), np.float32) if columns and not self._measures else None
         found = {row: np.full(image.shape[:2], np.nan, np.float32) for row, image in enumerate(images)} if maps else {}
         for rows in _rows_by_size(images, self.batch_size):
             stack = self._entry(np.stack([images[row] for row in rows]))
             out = self.run(stack, wanted)
-            score[rows], anomalous[rows] = out["score"], out["anomalous"]
-            if "error_map" in out:
-                found.update(zip(rows, out["error_map"], strict=True))
-            if rebuilt is not None and "reconstruction" in out:
-                rebuilt[rows] = out["reconstruction"]
-            if classes is not None:
-                classes[rows] = out["probabilities"]
+            found.update(zip(rows, out.pop("error_map", ()), strict=False))
+            for name, values in out.items():
+                made.setdefault(name, np.zeros((n, *values.shape[1:]), values.dtype))[rows] = values
             if prepared is not None:
                 prepared[rows] = fit_to(stack, size, keep_aspect=self.card.aspect == "keep")
+        rebuilt = made.get("reconstruction", np.full((n, *size, channels), np.nan, np.float32))
         return Scores(
-            score,
-            anomalous,
-            {} if prepared is None or rebuilt is None else error_columns(prepared, rebuilt),
+            made.get("score", np.zeros(0, np.float32)),
+            made.get("anomalous", np.zeros(0, np.bool_)),
+            self._columns(made, prepared, rebuilt) if columns else {},
             [found[row] for row in range(n)] if maps else None,
             rebuilt if reconstructions else None,
-            classes,
+            made.get("probabilities", self._no_probabilities()),
         )
+
+    @property
+    def _measures(self) -> bool:
+        """Whether the file gives the errors itself: where images keep their proportions, a stretched picture has others."""
+        return "mse" in self.card.outputs
+
+    def _wanted(self, *, maps: bool, reconstructions: bool, columns: bool) -> list[str]:
+        pictures = ["error_map"] * maps + ["reconstruction"] * (reconstructions or (columns and not self._measures))
+        asked = (*_ALWAYS, *pictures, *(_MEASURED if columns else ()), "probabilities")
+        return [name for name in asked if name in self.card.outputs]
+
+    def _columns(
+        self, made: dict[str, NDArray[Any]], prepared: NDArray[np.float32] | None, rebuilt: NDArray[np.float32]
+    ) -> dict[str, NDArray[np.float32]]:
+        if prepared is not None:
+            return error_columns(prepared, rebuilt)
+        return {name: made.get(name, np.zeros(0, np.float32)) for name in _MEASURED}
+
+    def _no_probabilities(self) -> NDArray[np.float32] | None:
+        return None if self.card.classes is None else np.zeros((0, len(self.card.classes)), np.float32)
 
     @abstractmethod
     def run(self, images: NDArray[Any], wanted: Sequence[str]) -> dict[str, NDArray[Any]]:

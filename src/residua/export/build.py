@@ -91,6 +91,8 @@ def _draft(bundle: Bundle, kind: Kind, weights_sha256: str, entry: Entry) -> Car
             "channels": config.channels,
             "aspect": config.aspect,
             "classes": config.classes,
+            "multilabel": config.multilabel,
+            "calibration_images": config.training.get("calibration_images", {}),
             "entry": entry,
             "batch_size": config.batch_size,
             "outputs": describe_outputs(bundle),

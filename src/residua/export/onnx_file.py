@@ -20,6 +20,7 @@ Entry = Literal["uint8", "float32"]
 
 INPUT = "images"
 _ALWAYS, _REBUILT, _CLASSES = ("score", "anomalous"), ("error_map", "reconstruction"), "probabilities"
+_MEASURED = ("mse", "mae", "ssim")
 _OPSET = 17
 _THRESHOLD = "graph.threshold"
 
@@ -71,8 +72,12 @@ def write_onnx(bundle: Bundle, path: Path, entry: Entry) -> None:
 
 
 def output_names(bundle: Bundle) -> tuple[str, ...]:
-    """What the file gives: map and reconstruction where the network reconstructs, probabilities where it classifies."""
-    rebuilt = _REBUILT if bundle.graph.scorer.reconstructs else ()
+    """What the file gives: map and reconstruction where the network reconstructs, probabilities where it classifies.
+
+    Errors too where images keep their own proportions: the reconstruction leaves stretched to one size, where they differ.
+    """
+    rebuilt: tuple[str, ...] = _REBUILT if bundle.graph.scorer.reconstructs else ()
+    rebuilt += _MEASURED if rebuilt and bundle.config.aspect == "area" else ()
     return (*_ALWAYS, *rebuilt, *((_CLASSES,) if bundle.config.classes is not None else ()))
 
 

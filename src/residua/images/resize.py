@@ -65,7 +65,8 @@ def resize(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     result = np.moveaxis(rows @ planes @ columns.T, -3, -1)
     if image.dtype == np.uint8:
         return np.asarray(np.rint(result), np.uint8)
-    return np.ascontiguousarray(result)
+    # Rows of weights sum to 1 up to rounding: white would come out a last digit above 1.
+    return np.clip(np.ascontiguousarray(result), image.min(initial=np.inf), image.max(initial=-np.inf))
 
 
 def fit_to(images: NDArray[Any], size: tuple[int, int], *, keep_aspect: bool = False) -> NDArray[np.float32]:
@@ -88,4 +89,4 @@ def fit_to(images: NDArray[Any], size: tuple[int, int], *, keep_aspect: bool = F
     both = max(height / size[0], width / size[1]) if keep_aspect else None
     rows, columns = resize_weights(height, size[0], both), resize_weights(width, size[1], both)
     planes = np.asarray(rows @ np.moveaxis(values, -1, -3) @ columns.T, np.float32)
-    return np.ascontiguousarray(np.moveaxis(planes, -3, -1))
+    return np.clip(np.ascontiguousarray(np.moveaxis(planes, -3, -1)), 0, 1)  # rounding leaves it by a last digit

@@ -43,7 +43,8 @@ def prepared_chunks(
     for batch in images.batches(_READ):
         for stack in _same_sizes(batch):
             with torch.inference_mode():
-                prepared = prepare(torch.tensor(stack, device=device)).cpu()
+                # Resizing leaves the range by a last digit, which whoever measures would refuse.
+                prepared = prepare(torch.tensor(stack, device=device)).cpu().clamp_(0, 1)
                 if images.dtype == np.uint8 and not keep_float:
                     prepared = (prepared * 255).round().to(torch.uint8)
             yield prepared

@@ -2,7 +2,8 @@
 
 from residua.server.app import build_app
 from residua.server.limits import Limits
-from residua.server.model import ServedModel, load_model
+from residua.server.load import load_model, serve_wrapped
+from residua.server.model import ServedModel
 from residua.server.run import Server
 
-__all__ = ["Limits", "ServedModel", "Server", "build_app", "load_model"]
+__all__ = ["Limits", "ServedModel", "Server", "build_app", "load_model", "serve_wrapped"]

@@ -1,27 +1,21 @@
-"""The model of a run as the service needs it: an engine, the threshold, the calibration scores, and words."""
+"""A model as the service needs it, whoever trained it: an engine, the threshold, the calibration scores, and words."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import residua
-from residua.bundle import Bundle, load_bundle
 from residua.diagnostics import find_unlike_calibration
-from residua.engines import Engine, ExportedEngine
+from residua.engines import Engine
 from residua.errors import ImageError, PixelLimitError
-from residua.evaluation import Evidence
-from residua.experiment import RunFolder, Watcher
-from residua.experiment.engines import open_engine
 from residua.images.decoding import FORMATS, Decoded, decode, sniff
 from residua.images.looks import brightness
 from residua.images.pixels import as_common
-from residua.records import Finding
-from residua.report.pictures import error_ceiling
+from residua.records import Finding, Job, OperatingPoint
 from residua.server.answers import Histogram, ImageFacts, ImageScore, ModelFacts, Rank
 from residua.server.batcher import Scored
 from residua.server.limits import Limits
@@ -45,12 +39,38 @@ class Sight:
         return self.facts.height * self.facts.width
 
 
-class ServedModel:
-    """Everything about a run that answers need; nothing of it changes while the server runs."""
+@dataclass(frozen=True)
+class Known:
+    """What answers need to know of a model beside its engine.
 
-    def __init__(self, name: str, bundle: Bundle, engine: Engine, *, ceiling: float | None = None) -> None:
-        self.name, self.config, self.engine, self.ceiling = name, bundle.config, engine, ceiling
-        self.normals = np.sort(bundle.calibration_scores[~bundle.calibration_is_anomalous])
+    ``calibration_images`` are the facts that a new image is compared with, ``only_eight_bits`` says that the engine takes
+    uint8 alone.
+    """
+
+    job: Job
+    recipe: str
+    size: tuple[int, int]
+    channels: int
+    normal: tuple[str, ...] | None = None
+    classes: tuple[int | str, ...] | None = None
+    multilabel: bool = False
+    operating_point: OperatingPoint | None = None
+    calibration_images: dict[str, Any] = field(default_factory=dict)
+    only_eight_bits: bool = False
+
+
+class ServedModel:
+    """Everything about a model that answers need; nothing of it changes while the server runs.
+
+    `normals` are its scores of the normal calibration images, `ceiling` is the error that a map draws brightest (None: each
+    image's own).
+    """
+
+    def __init__(
+        self, name: str, known: Known, engine: Engine, normals: NDArray[np.float32], *, ceiling: float | None = None
+    ) -> None:
+        self.name, self.config, self.engine, self.ceiling = name, known, engine, ceiling
+        self.normals = np.sort(normals)
 
     def read(self, data: bytes, limits: Limits) -> Sight:
         """Decode an upload, in the room where every image of residua is decoded, and bring it to the model's channels."""
@@ -68,7 +88,7 @@ class ServedModel:
             format=decoded.format,
             converted=sorted(decoded.done),
         )
-        if dtype == np.float32 and isinstance(self.engine, ExportedEngine) and self.engine.card.entry == "uint8":
+        if dtype == np.float32 and self.config.only_eight_bits:
             raise RefusedError(422, "too-many-bits", "The image must have 8 bits a channel: the engine takes no more. Got 16.")
         pixels = as_common(decoded.pixels, self.config.channels, dtype)
         return Sight(pixels, facts, brightness(pixels))
@@ -115,7 +135,7 @@ class ServedModel:
         return [max(chances, key=lambda pair: pair[1])[0]]
 
     def _findings(self, sight: Sight, score: float | None) -> list[Finding]:
-        seen = {**self.config.training.get("calibration_images", {"n": len(self.normals)}), "channels": self.config.channels}
+        seen = {**(self.config.calibration_images or {"n": len(self.normals)}), "channels": self.config.channels}
         image = {
             "height": sight.facts.height,
             "width": sight.facts.width,
@@ -154,28 +174,6 @@ class ServedModel:
             return None
         counts, edges = np.histogram(self.normals.astype(np.float64), bins=_BINS)
         return Histogram(edges=edges.tolist(), counts=counts.tolist())
-
-
-def load_model(run: str | Path, engine: str = "torch", *, watcher: Watcher | None = None) -> ServedModel:
-    """The finished model of `run`, scored by `engine`; one that was not exported yet is exported and verified first.
-
-    Raises
-    ------
-    BundleError
-        Where the run is not finished, damaged or of another version.
-    InputError, MissingExtraError
-        Where there is no such engine, or its runtime is not installed.
-    GateError
-        Where the engine does not do what the run's model does.
-    """
-    folder = RunFolder(Path(run))
-    folder.read_finished()
-    opened = open_engine(folder, load_bundle(folder.bundle), engine, watcher or Watcher())
-    ceiling = None
-    if folder.evidence.exists():
-        gallery = Evidence.load(folder.evidence).gallery
-        ceiling = None if gallery is None or gallery.error_maps is None else error_ceiling(gallery.error_maps)
-    return ServedModel(folder.path.resolve().name, opened.bundle, opened.engine, ceiling=ceiling)
 
 
 def _decode(data: bytes, limits: Limits) -> Decoded:

@@ -77,6 +77,7 @@ def agree(
     size: Sequence[int] | None,
     channels: int | None,
     error: Error,
+    batch_size: int | None = None,
 ) -> Contract:
     """The contract, from what was told and what the model says; what is left open or contradicts is refused, all at once.
 
@@ -96,7 +97,8 @@ def agree(
         problems.add(
             "the number of channels must be known", "a model that says none", "Pass channels=1 or channels=3", ShapeError
         )
-    for name, one, other in (("size", told, found_size), ("channels", channels, found_channels)):
+    fixed = (("size", told, found_size), ("channels", channels, found_channels), ("batch_size", batch_size, known.n_batch))
+    for name, one, other in fixed:
         if one is not None and other is not None and one != other:
             problems.add(f"{name} must be the model's", f"{one}, where it says {other}", f"Leave {name} out", ShapeError)
     values = values or known.values
@@ -107,6 +109,8 @@ def agree(
             'Pass values="unit" for [0, 1], "symmetric" for [-1, 1] or "bytes" for [0, 255]',
             ShapeError,
         )
+    if batch_size is not None and batch_size < 1:
+        problems.add("batch_size must be at least 1", str(batch_size), "Pass batch_size=1, or leave it out", ShapeError)
     problems.raise_any()
     return Contract.model_validate(
         {
@@ -116,7 +120,7 @@ def agree(
             "size": size_,
             "channels": channels_,
             "error": error,
-            "batch_size": known.n_batch or 64,
+            "batch_size": known.n_batch or batch_size or 64,
         }
     )
 

@@ -16,6 +16,7 @@ from residua.engines.interface import check_channels
 from residua.errors import InputError, RangeError, ShapeError
 from residua.evaluation import Evidence
 from residua.images import ImageSet
+from residua.images.looks import looks_of
 from residua.images.resize import fit_to
 from residua.records import Evaluation, Job, OperatingPoint
 from residua.report import write_html
@@ -31,7 +32,8 @@ _FARTHEST = 1.0  # widths of its range that a reconstruction may lie outside of 
 class WrappedModel:
     """A model from outside with a threshold: it reconstructs, scores, decides, and is judged like our own.
 
-    Made by `wrap`. ``contract`` says how images go in and out; ``operating_point_`` is there after `choose_threshold`.
+    Made by `wrap`. ``contract`` says how images go in and out; ``operating_point_`` is there after `choose_threshold`;
+    ``n_classes`` is the number of probabilities that it gives beside the reconstruction, 0 where it gives none.
     Images are resized to the model's size by the inference graph's filter, the model sees batches of one fixed, padded
     size, and scores follow the graph's formulas.
     """
@@ -40,9 +42,11 @@ class WrappedModel:
 
     def __init__(self, known: Known, contract: Contract, model: Any = None) -> None:
         self._known, self.contract, self._model = known, contract, model
+        self.n_classes = 0
         self.operating_point_: OperatingPoint | None = None
         self.calibration_scores_: NDArray[np.float32] = np.zeros(0, np.float32)
         self.calibration_is_anomalous_: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self.calibration_images_: dict[str, Any] = {}
 
     @property
     def batch_size(self) -> int:
@@ -56,7 +60,7 @@ class WrappedModel:
         contract = self.contract
         check_channels((image.shape[-1] for image in images), contract.channels)
         prepared = self._prepare(images)
-        rebuilt = self._call(prepared)[0]
+        rebuilt, probabilities = self._call(prepared)
         small = error_maps(contract.error, prepared, rebuilt)
         score = scores_of(contract.error, small, prepared[0].size if len(prepared) else 1)
         threshold = float("inf") if self.operating_point_ is None else self.operating_point_.threshold
@@ -66,6 +70,7 @@ class WrappedModel:
             error_columns(prepared, rebuilt) if columns else {},
             [restore_map(one, *image.shape[:2]) for one, image in zip(small, images, strict=True)] if maps else None,
             rebuilt if reconstructions else None,
+            probabilities,
         )
 
     def reconstruct(self, images: Any) -> NDArray[np.float32]:
@@ -82,10 +87,10 @@ class WrappedModel:
         InputError
             If the model gives reconstructions alone.
         """
-        parts = [self._call(self._prepare(batch))[1] for batch in ImageSet.from_arrays(images).batches(self.batch_size)]
-        if not parts or parts[0] is None:
+        found = score_with(self, ImageSet.from_arrays(images)).probabilities
+        if found is None:
             raise InputError("wrap: the model must give (x_hat, probabilities). It gives x_hat alone. Wrap one with two outputs.")
-        return np.concatenate([part for part in parts if part is not None])
+        return found
 
     def anomaly_scores(self, images: Any) -> NDArray[np.float32]:
         """Scores, float32 (n_images,): higher = more anomalous."""
@@ -105,6 +110,7 @@ class WrappedModel:
         scores, flags = self.anomaly_scores(images), is_anomalous_of(images)
         self.operating_point_ = choose_threshold(policy, scores, flags, confidence=confidence)
         self.calibration_scores_, self.calibration_is_anomalous_ = scores, flags
+        self.calibration_images_ = looks_of(images[np.flatnonzero(~flags)])
         return self.operating_point_
 
     def evaluate(self, images: Any, *, job: Job | None = None, train: Any = None, seed: int = 0) -> Evaluation:
@@ -190,6 +196,7 @@ def wrap(
     size: Sequence[int] | None = None,
     channels: int | None = None,
     error: Error = "squared",
+    batch_size: int | None = None,
 ) -> WrappedModel:
     """Take a model that somebody else trained, to be judged like our own, without training it again.
 
@@ -203,6 +210,9 @@ def wrap(
         asked for where it does not: nothing is guessed.
     error : str
         What the score is the mean of: ``squared``, ``absolute``, ``ssim`` (its dissimilarity), or ``euclidean``.
+    batch_size : int, optional
+        How many images the model always sees at once, black ones filling up; its own where it has a fixed one, else 64.
+        With 1 a single image, as a server gets it, does not pay for 64.
 
     Raises
     ------
@@ -216,7 +226,7 @@ def wrap(
     array([0.01], dtype=float32)
     """
     known = look_at(model)
-    contract = agree(known, layout=layout, values=values, size=size, channels=channels, error=error)
+    contract = agree(known, layout=layout, values=values, size=size, channels=channels, error=error, batch_size=batch_size)
     wrapped = WrappedModel(known, contract, model)
     _try(wrapped)
     return wrapped
@@ -228,7 +238,8 @@ def _try(model: WrappedModel) -> None:
     height, width = contract.size
     ramp = np.broadcast_to(np.linspace(0, 1, width, dtype=np.float32)[None, None, :, None], (1, height, width, contract.channels))
     given = contract.to_model(np.repeat(ramp, contract.batch_size, axis=0))
-    images, _ = _outputs(model._known.call(given), given.shape)
+    images, probabilities = _outputs(model._known.call(given), given.shape)
+    model.n_classes = 0 if probabilities is None else probabilities.shape[1]
     low, high = {"unit": (0, 1), "symmetric": (-1, 1), "bytes": (0, 255)}[contract.values]
     reach = _FARTHEST * (high - low)
     if not (np.isfinite(images).all() and images.min() >= low - reach and images.max() <= high + reach):

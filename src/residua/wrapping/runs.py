@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import residua
 from residua.errors import BundleError, InputError, LabelError, MissingExtraError, OutputError
@@ -63,6 +63,7 @@ class WrappedState(BaseModel):
     operating_point: OperatingPoint | None = None
     calibration_scores: tuple[float, ...] = ()
     calibration_is_anomalous: tuple[bool, ...] = ()
+    calibration_images: dict[str, Any] = Field(default_factory=dict)
 
 
 def is_wrapped(run: str | Path) -> bool:
@@ -105,6 +106,7 @@ def save_wrapped(
             operating_point=point,
             calibration_scores=tuple(model.calibration_scores_.tolist()),
             calibration_is_anomalous=tuple(model.calibration_is_anomalous_.tolist()),
+            calibration_images=model.calibration_images_,
         ),
     )
     for stale in (_EVALUATION, _EVIDENCE):
@@ -132,6 +134,7 @@ def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
     wrapped.operating_point_ = state.operating_point
     wrapped.calibration_scores_ = np.array(state.calibration_scores, np.float32)
     wrapped.calibration_is_anomalous_ = np.array(state.calibration_is_anomalous, np.bool_)
+    wrapped.calibration_images_ = state.calibration_images
     return wrapped, state
 
 
