@@ -1,4 +1,4 @@
-"""Killed, out of space, not allowed: fit, score and evaluate are ended at many moments, repeated, and compared bit for bit.
+"""Killed, interrupted, out of space, not allowed: fit, score and evaluate are ended at many moments, repeated, and compared bit for bit.
 
     python benchmarks/crash.py [--again] [--random 100] [--every 1]
 
@@ -7,9 +7,12 @@ Each trial forks a child that works on a folder of its own and is ended in one o
 - SIGKILL at the n-th thing that it does to a file there (opened for writing, renamed, removed), for every n there is
   (every K-th with `--every K`);
 - SIGKILL at a random moment, and again at a random moment of the repetition;
+- Ctrl-C (SIGINT) at a random moment;
 - the n-th such thing fails with "no space left on device", for every n;
 - no file may grow beyond a random number of bytes (RLIMIT_FSIZE): a disk that is full in the middle of a write;
 - a folder that may not be written (as another user, where this is run by root).
+
+Random moments come in rows of 25, so that what is stopped goes on from there.
 
 Then the same command is repeated, fit with `--resume`. A trial is a miss if what is there in the end differs from an undisturbed
 run's in a bit (times apart), if something is left over beside it, if a file that the ended process left under its final name is
@@ -19,6 +22,7 @@ not whole, or if a failing write ended in anything but an `OutputError` or anoth
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -38,7 +42,8 @@ from PIL import Image
 
 from measure import Results
 
-OURS, FOREIGN = 2, 1
+OURS, FOREIGN, INTERRUPTED = 2, 1, 130
+ROW = 25  # random moments in a row of the results
 TIMES = {"seconds", "history/seconds"}  # what a clock decides
 
 
@@ -91,6 +96,8 @@ def child(work: Callable[[Path], None], place: Path, prepare: Callable[[], None]
             code = 0
         except ResiduaError:
             code = OURS
+        except KeyboardInterrupt:
+            code = INTERRUPTED
     finally:
         os._exit(code)
 
@@ -147,17 +154,18 @@ def as_nobody() -> None:
 
 
 def contents(place: Path) -> dict[str, str]:
-    """Every file by name: a hash of what it means, times left out. The lock is no content."""
+    """Every file by name: a hash of what it means; times and the folder's own name left out. The lock is no content."""
     found = {}
     for path in sorted(place.rglob("*")):
         if path.is_file() and path.name != ".lock":
-            found[str(path.relative_to(place))] = meaning(path)
+            found[str(path.relative_to(place))] = meaning(path, place)
     return found
 
 
-def meaning(path: Path) -> str:
+def meaning(path: Path, place: Path) -> str:
     if path.suffix == ".json":
-        return hashlib.sha256(json.dumps(without_times(json.loads(path.read_text())), sort_keys=True).encode()).hexdigest()
+        body = without_times(json.loads(path.read_text().replace(str(place), "")))
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as archive:
             parts = [(name, archive[name]) for name in sorted(archive.files) if name not in TIMES]
@@ -225,41 +233,57 @@ class Trials:
         for path in place.rglob("*"):
             if path.is_file() and not any(part.startswith(".") for part in path.relative_to(place).parts):
                 try:
-                    meaning(path)
+                    meaning(path, place)
                     if path.suffix == ".png":
                         Image.open(path).load()
                 except Exception as error:  # noqa: BLE001  whatever a half file throws
                     self.misses.append(f"{what}: left {path.relative_to(place)} that is not whole: {error}"[:300])
 
-    def run(self, n_random: int, every: int) -> dict:
-        """Every write once, then random moments."""
-        work, draw = self._work, random.Random(self.name)
+    def at_every_write(self, every: int) -> dict:
+        """SIGKILL and "no space" at each thing done to a file, and a folder that may not be written."""
+        work = self._work
         for n in range(self.n_writes, 0, -every):
-            print(f"{self.name}: write {n} of {self.n_writes}, misses: {self.misses}", flush=True)
+            self._say(f"write {n} of {self.n_writes}")
             self.after("killed at a write", f"{n}", lambda place, n=n: ended(child(work, place, writes(place, kill_at(n)))))
             self.after("no space at a write", f"{n}", lambda place, n=n: self._out_of_space_at(place, n))
-        for trial in range(n_random):
-            print(f"{self.name}: moment {trial + 1} of {n_random}, misses: {self.misses}", flush=True)
-            moments = [draw.random() * 1.1 * self.seconds for _ in range(draw.choice((1, 1, 2, 3)))]
-            words = " and ".join(f"{moment:.2f} s" for moment in moments)
-            self.after("killed at random", words, *(lambda place, m=m: self._killed_after(place, m) for m in moments))
-            if trial % 3 == 0:
-                most = int(10 ** draw.uniform(1, 5))
-                self.after("no space", f"{most} bytes", lambda place, m=most: ended(child(work, place, limit_file_size(m))))
         if os.geteuid() == 0:
             self.after("not allowed", "", lambda place: ended(child(work, place, as_nobody)))
-        return {
+        return self._counted()
+
+    def at_random(self, first: int) -> dict:
+        """`ROW` random moments from trial `first` on: each one to three SIGKILLs, every third a full disk and a Ctrl-C too."""
+        work = self._work
+        for trial in range(first, first + ROW):
+            self._say(f"moment {trial}")
+            draw = random.Random(f"{self.name} {trial}")
+            moments = [draw.random() * 1.1 * self.seconds for _ in range(draw.choice((1, 1, 2, 3)))]
+            words = " and ".join(f"{moment:.2f} s" for moment in moments)
+            self.after("killed at random", words, *(lambda place, m=m: self._ended_after(place, m, signal.SIGKILL) for m in moments))
+            if trial % 3 == 0:
+                most, moment = int(10 ** draw.uniform(1, 5)), draw.random() * 1.1 * self.seconds
+                self.after("no space", f"{most} bytes", lambda place, m=most: ended(child(work, place, limit_file_size(m))))
+                self.after("interrupted", f"{moment:.2f} s", lambda place, m=moment: self._ended_after(place, m, signal.SIGINT))
+        return self._counted()
+
+    def _say(self, what: str) -> None:
+        print(f"{self.name}: {what}, misses: {self.misses}", flush=True)
+
+    def _counted(self) -> dict:
+        """What was tried since the last count."""
+        counted = {
             "trials": sum(self.kinds.values()), "misses": len(self.misses), "kinds": self.kinds, "ended_with": self.ends,
             "writes": self.n_writes, "seconds_undisturbed": round(self.seconds, 2), "what_missed": self.misses[:20],
         }  # fmt: skip
+        self.kinds, self.ends, self.misses = {}, {}, []
+        return counted
 
     def _out_of_space_at(self, place: Path, n: int) -> int:
         return ended(child(self._work, place, writes(place, fail_at(n), takes_space=True)))
 
-    def _killed_after(self, place: Path, seconds: float) -> int:
+    def _ended_after(self, place: Path, seconds: float, how: signal.Signals) -> int:
         pid = child(self._work, place, lambda: None)
         time.sleep(seconds)
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, how)
         return ended(pid)
 
 
@@ -279,7 +303,12 @@ def main() -> None:
         import lightning.pytorch  # noqa: F401  loaded once, so that each fork starts at once
 
         for command, start in (("fit", folder / "empty"), ("score", fitted), ("evaluate", fitted)):
-            results.measure(command, lambda c=command, s=start: Trials(c, work[c], s, scratch).run(n_random, every))
+            trials = functools.cache(lambda c=command, s=start: Trials(c, work[c], s, scratch))
+            results.measure(f"{command}, every write", lambda t=trials: t().at_every_write(every))
+            for first in range(0, n_random, ROW):
+                results.measure(f"{command}, moments from {first}", lambda t=trials, f=first: t().at_random(f))
+    count = {what: sum(row[what] for row in results.rows.values()) for what in ("trials", "misses")}
+    print(f"{count['trials']} trials, {count['misses']} misses")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
     python benchmarks/fuzz.py [--seconds 60] [--only NAME,...] [--seed N]
 
+The seconds are processor seconds of each reader.
+
 Hypothesis cuts, overwrites, inserts and repeats pieces of valid files, and sets text in them to other values. What comes out of a
 reader and is not a `ResiduaError` is a finding: it is shrunk, printed with its place, and counted by that place. The tests run
 the same targets for a few seconds (`tests/test_fuzz.py`).
@@ -94,6 +96,9 @@ def targets(run: Path) -> list[Target]:
             ("model.safetensors", "bundle/model.safetensors", read_weights, bytes),
         )),
         Target("request.form", (form(images[0]),), read_form),
+        Target("report.html", ((run / "report.html").read_bytes(),), verify),
+        Target("model.onnx.json", ((run / "export" / "model.onnx.json").read_bytes(),), in_run(run, "export/model.onnx.json", read_export)),
+        Target("part.json", (json.dumps(PART).encode(),), read_part),
     ]  # fmt: skip
     return found + tables(images[0])
 
@@ -215,6 +220,31 @@ def read_weights(run: Path) -> object:
         listed.write_bytes(kept)
 
 
+def read_export(run: Path) -> object:
+    from residua.engines import load_engine
+
+    return load_engine(run / "export", "onnx", bundle=run / "bundle")
+
+
+PART = {"seen": 3, "rows": 2, "anomalous": 1, "quarantined": [["c.png", "not an image"]], "last": True}
+
+
+def read_part(path: Path) -> object:
+    """The note of a part of half-written scores, as `score --resume` finds it."""
+    from residua.experiment.score_parts import ScoreParts
+
+    parts = ScoreParts(path.parent / "scores.csv")
+    parts.folder.mkdir(exist_ok=True)
+    (parts.folder / "0000000-000000.json").write_bytes(path.read_bytes())
+    return parts.state_of(0), parts.summary(1)
+
+
+def verify(path: Path) -> object:
+    from residua.verify import verify_report
+
+    return verify_report(path)
+
+
 def read_form(path: Path) -> object:
     from residua.server import Limits
     from residua.server.uploads import parts_of
@@ -303,8 +333,9 @@ def search(target: Target, folder: Path, *, examples: int, seed: int | None = No
 
 
 def make_run(folder: Path) -> Path:
-    """A finished, evaluated run on a few digits."""
-    from residua.experiment import RunOptions, evaluate_run, fit_run
+    """A finished run on a few digits: evaluated, exported and with a report."""
+    from residua.engines import KINDS
+    from residua.experiment import RunOptions, evaluate_run, export_run, fit_run, report_run
 
     options = RunOptions.model_validate({
         "source": "digits", "job": "detect", "normal": ("0",), "recipe_options": {"latent": 2},
@@ -312,6 +343,8 @@ def make_run(folder: Path) -> Path:
     })  # fmt: skip
     run = fit_run(options, folder / "run").path
     evaluate_run(run)
+    report_run(run, run / "report.html")
+    export_run(run, KINDS["onnx"])
     return run
 
 
@@ -336,8 +369,8 @@ def main() -> int:
 def hunted(target: Target, folder: Path, seconds: float, seed: int) -> dict:
     """Search for a time; findings by the place they came from, each once."""
     found: dict[str, str] = {}
-    tried, until, seed_now = 0, time.monotonic() + seconds, seed
-    while time.monotonic() < until:
+    tried, until, seed_now = 0, time.process_time() + seconds, seed
+    while time.process_time() < until:
         try:
             search(target, folder, examples=200, seed=seed_now)
         except Exception as error:  # noqa: BLE001  whatever a reader lets out is what is looked for

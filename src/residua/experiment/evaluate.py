@@ -29,6 +29,7 @@ from residua.experiment.judge_classes import judge_classes
 from residua.experiment.noticed import errors_shown, find_dead_codes, find_reused, notice_in_detection
 from residua.experiment.parts import JudgedImages, other_images, own_test_images
 from residua.experiment.run_folder import RunFolder, RunState
+from residua.files import ensure_folder
 from residua.metrics import mse, psnr, ssim
 from residua.records import Evaluation, Finding
 from residua.report import write_json
@@ -65,6 +66,8 @@ def evaluate_run(
     watcher = watcher or Watcher()
     folder = RunFolder(Path(run))
     state = folder.read_finished()
+    if source is None:
+        ensure_folder(folder.path, where="evaluate")  # said before the work, not after it
     opened = open_engine(folder, load_bundle(folder.bundle), engine, watcher)
     bundle = opened.bundle
     judged = (
@@ -75,9 +78,16 @@ def evaluate_run(
     judges = {"detect": _judge_detection, "classify": _judge_classification, "reconstruct": _judge_reconstruction}
     result = judges[bundle.config.job](folder, state, opened, judged)
     if source is None:
-        write_json(result.evaluation, folder.evaluation)
-        result.evidence.save(folder.evidence)
+        _keep(folder, result)
     return result
+
+
+def _keep(folder: RunFolder, judged: Judged) -> None:
+    """Both files of a judgement, or the evaluation alone is missing: never one beside the evidence of another."""
+    with folder.locked():
+        folder.evaluation.unlink(missing_ok=True)
+        judged.evidence.save(folder.evidence)
+        write_json(judged.evaluation, folder.evaluation)
 
 
 def _judge_detection(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> Judged:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from residua.bundle import clear_leftovers
-from residua.errors import BundleError, OutputError
+from residua.errors import BundleError
+from residua.experiment.locks import one_writer
 from residua.files import atomic_write, ensure_folder, read_arrays, write_json
 from residua.images import ImageSet
 from residua.images.columns import TextColumn, shared
@@ -163,21 +164,11 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep a second writer out for as long as this one works."""
-        from filelock import FileLock, Timeout
-
         ensure_folder(self.path, where="RUN")
-        lock = FileLock(self.path / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise OutputError(
-                f"{self.path}: only one process may write a run. Another one does now. Wait for it, or stop it."
-            ) from None
-        try:
+        refusal = f"{self.path}: only one process may write a run. Another one does now. Wait for it, or stop it."
+        with one_writer(self.path / ".lock", refusal):
             clear_leftovers(self.bundle)
             yield
-        finally:
-            lock.release()
 
     def write_images(self, parts: dict[str, ImageSet]) -> None:
         """Record the parts with their fingerprints."""

@@ -16,9 +16,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationError
 
 from residua.errors import InputError, MissingExtraError, OutputError
+from residua.experiment.locks import one_writer
 from residua.experiment.pieces import Part, Task
 from residua.files import atomic_write, ensure_folder, write_json
 from residua.images.listing import Quarantined
@@ -27,6 +30,7 @@ from residua.records import Finding
 
 _JOURNAL = "journal.json"
 _KEPT_REASONS = 1000
+_Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass
@@ -56,6 +60,16 @@ class ScoreSummary:
         self.quarantined += [Quarantined(path, reason) for path, reason in quarantined[:room]]
 
 
+class _Note(BaseModel):
+    """What a note must say to count; one that was damaged says nothing, and its part is scored again."""
+
+    seen: _Count
+    rows: _Count
+    anomalous: _Count
+    quarantined: list[tuple[str, str]]
+    last: bool
+
+
 class ScoreParts:
     """The parts of one output file."""
 
@@ -74,18 +88,12 @@ class ScoreParts:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep a second writer of the same file out."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.out.with_name(f".{self.out.name}.lock"), timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise OutputError(f"{self.out}: only one process may write a file. Another one does now. Wait for it.") from None
-        try:
-            yield
-        finally:
-            lock.release()
-            Path(lock.lock_file).unlink(missing_ok=True)
+        lock = self.out.with_name(f".{self.out.name}.lock")
+        with one_writer(lock, f"{self.out}: only one process may write a file. Another one does now. Wait for it."):
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)  # while it is ours: filelock refuses a lock that lies under no name any more
 
     def begin(self, journal: dict[str, Any], *, resume: bool) -> None:
         """Begin, or go on with what lies there: never throw work away unasked, never mix it with other work."""
@@ -160,7 +168,11 @@ class ScoreParts:
         return self.folder / f"{piece:07d}-{number:06d}.json"
 
     def _note(self, piece: int, number: int) -> dict[str, Any] | None:
-        return _read_json(self._note_path(piece, number))
+        value = _read_json(self._note_path(piece, number))
+        try:
+            return None if value is None else _Note.model_validate(value).model_dump()
+        except ValidationError:
+            return None
 
 
 def note_of(part: Part) -> dict[str, Any]:
@@ -245,6 +257,6 @@ def _join_parquet(tables: list[Path], task: Task, file: Any) -> None:
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -1,0 +1,52 @@
+"""One writer at a time, and a judgement whose two files belong together."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+import pytest
+
+from residua.errors import OutputError
+from residua.evaluation import Evidence
+from residua.experiment import evaluate_run
+from residua.experiment.locks import one_writer
+
+
+def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path):
+    with one_writer(tmp_path / "lock", "taken"):
+        with pytest.raises(OutputError, match="taken"), one_writer(tmp_path / "lock", "taken"):
+            pytest.fail("two writers at once")
+    with one_writer(tmp_path / "lock", "taken"):
+        pass
+
+
+def test_a_lock_that_cannot_be_made_is_a_sentence(tmp_path):
+    with pytest.raises(OutputError, match="must be writable"), one_writer(tmp_path / "nowhere" / "lock", "taken"):
+        pytest.fail("locked nothing")
+
+
+_full = False
+
+
+def _hook(event, given):
+    if _full and event == "open" and str(given[0]).endswith(".lock"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_no_room_for_a_lock_is_a_sentence(tmp_path, monkeypatch):
+    sys.addaudithook(_hook)
+    monkeypatch.setattr(sys.modules[__name__], "_full", True)
+    with pytest.raises(OutputError, match="No space left"), one_writer(tmp_path / ".lock", "taken"):
+        pytest.fail("locked nothing")
+
+
+def test_an_evaluation_never_stands_beside_the_evidence_of_another(run, monkeypatch):
+    evaluate_run(run.path)
+    monkeypatch.setattr(Evidence, "save", lambda *_: os._exit(9))
+    if (child := os.fork()) == 0:
+        evaluate_run(run.path)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert not run.evaluation.exists()
