@@ -258,7 +258,9 @@ class Trials:
             draw = random.Random(f"{self.name} {trial}")
             moments = [draw.random() * 1.1 * self.seconds for _ in range(draw.choice((1, 1, 2, 3)))]
             words = " and ".join(f"{moment:.2f} s" for moment in moments)
-            self.after("killed at random", words, *(lambda place, m=m: self._ended_after(place, m, signal.SIGKILL) for m in moments))
+            self.after(
+                "killed at random", words, *(lambda place, m=m: self._ended_after(place, m, signal.SIGKILL) for m in moments)
+            )
             if trial % 3 == 0:
                 most, moment = int(10 ** draw.uniform(1, 5)), draw.random() * 1.1 * self.seconds
                 self.after("no space", f"{most} bytes", lambda place, m=most: ended(child(work, place, limit_file_size(m))))

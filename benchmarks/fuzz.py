@@ -94,10 +94,10 @@ def targets(run: Path) -> list[Target]:
             ("bundle.json", "bundle/bundle.json", read_bundle, bytes),
             ("bundle.json, its checksum right", "bundle/bundle.json", read_bundle, checksummed),
             ("model.safetensors", "bundle/model.safetensors", read_weights, bytes),
+            ("model.onnx.json", "export/model.onnx.json", read_export, bytes),
         )),
         Target("request.form", (form(images[0]),), read_form),
         Target("report.html", ((run / "report.html").read_bytes(),), verify),
-        Target("model.onnx.json", ((run / "export" / "model.onnx.json").read_bytes(),), in_run(run, "export/model.onnx.json", read_export)),
         Target("part.json", (json.dumps(PART).encode(),), read_part),
     ]  # fmt: skip
     return found + tables(images[0])

@@ -15,9 +15,9 @@ from residua.experiment.locks import one_writer
 
 
 def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path):
-    with one_writer(tmp_path / "lock", "taken"):
-        with pytest.raises(OutputError, match="taken"), one_writer(tmp_path / "lock", "taken"):
-            pytest.fail("two writers at once")
+    first = one_writer(tmp_path / "lock", "taken")
+    with first, pytest.raises(OutputError, match="taken"), one_writer(tmp_path / "lock", "taken"):
+        pytest.fail("two writers at once")
     with one_writer(tmp_path / "lock", "taken"):
         pass
 
@@ -45,7 +45,6 @@ def test_no_room_for_a_lock_is_a_sentence(tmp_path, monkeypatch):
 
 def test_an_evaluation_never_stands_beside_the_evidence_of_another(run, monkeypatch):
     evaluate_run(run.path)
-
 
     def ended(*_):
         raise KeyboardInterrupt
