@@ -1,4 +1,4 @@
-"""Killed, interrupted, out of space, not allowed: fit, score and evaluate are ended at any moment, repeated, compared bit for bit.
+"""Killed, interrupted, out of space, not allowed: fit, score and evaluate are ended at any moment, repeated and compared.
 
     python benchmarks/crash.py [--again] [--random 100] [--every 1]
 
