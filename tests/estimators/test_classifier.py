@@ -155,6 +155,17 @@ def test_balanced_weights_turn_rare_classes_up():
         AutoencoderClassifier(class_weight={"green": 9}, **QUICK).fit(images, labels)
 
 
+def test_what_training_mirrors_is_averaged_with_its_mirror_image_unless_told_otherwise(tmp_path):
+    images, labels = bright_and_dark(40)
+    made = AutoencoderClassifier(**{**QUICK, "augment": ("flip",)}).fit(images, labels)
+    np.testing.assert_allclose(made.predict_proba(images), made.predict_proba(images[:, :, ::-1]), atol=1e-6)
+    made.save(tmp_path / "bundle")
+    assert np.array_equal(AutoencoderClassifier.load(tmp_path / "bundle").predict_proba(images), made.predict_proba(images))
+    alone = AutoencoderClassifier(mirrored=False, **{**QUICK, "augment": ("flip",)}).fit(images, labels)
+    assert not np.allclose(alone.predict_proba(images), alone.predict_proba(images[:, :, ::-1]), atol=1e-6)
+    assert not AutoencoderClassifier(**QUICK).fit(images, labels).bundle_.graph.scorer.mirrored
+
+
 def test_an_option_that_a_strategy_does_not_have_is_refused():
     with pytest.raises(InputError, match="strategy plain: option weight"):
         AutoencoderClassifier("plain", weight=0.5, **QUICK).fit(*bright_and_dark(20))

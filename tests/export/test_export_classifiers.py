@@ -23,7 +23,8 @@ from training_wing import blobs
 def classifier(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     images, labels = blobs(24, (13, 15)), np.arange(24) % 3
-    model = AutoencoderClassifier(request.param, width=4, epochs=1, batch_size=12, seed=0, precision="fp32", augment=())
+    augment = ("flip",) if request.param == "joint" else ()  # averages over mirror images, inside the exported file
+    model = AutoencoderClassifier(request.param, width=4, epochs=1, batch_size=12, seed=0, precision="fp32", augment=augment)
     model.fit(images, labels).save(folder / "bundle")
     return request.param, load_bundle(folder / "bundle"), folder
 

@@ -60,6 +60,21 @@ def test_two_classes_are_one_sigmoid_output_with_two_columns():
     torch.testing.assert_close(probabilities, torch.cat([1 - logit.sigmoid(), logit.sigmoid()], 1))
 
 
+@pytest.mark.parametrize("name", ["joint", "joint-flat", "plain"])
+def test_mirrored_probabilities_are_the_same_for_an_image_and_its_mirror_image_and_the_reconstruction_is_not(name):
+    strategy = make_strategy(name, n_classes=3, width=4, mirrored=True)
+    network = strategy.build_network(ImageShape(8, 10, 1)).eval()
+    images = torch.rand(4, 1, 8, 10)
+    scorer = strategy.build_scorer(network)
+    scored = scorer(images)
+    both = [network.heads(one).logits for one in (images, images.flip(-1))]
+    torch.testing.assert_close(scored.probabilities, (sum(both) / 2).softmax(1))
+    torch.testing.assert_close(scored.probabilities, scorer(images.flip(-1)).probabilities)
+    torch.testing.assert_close(scorer.logits(images), sum(both) / 2)
+    if scorer.reconstructs:
+        torch.testing.assert_close(scored.reconstruction, network.heads(images).reconstructions.clamp(0, 1))
+
+
 def test_one_sigmoid_and_a_softmax_over_two_are_the_same_loss():
     logit, targets = torch.randn(7, 1), torch.tensor([0, 1, 1, 0, -1, 1, 0])
     both = torch.cat([torch.zeros(7, 1), logit], 1)

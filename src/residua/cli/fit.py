@@ -121,7 +121,15 @@ def fit(
         typer.Option(show_default=False, help="Classify only: squared is a mean over pixels, euclidean the root of the sum."),
     ] = None,
     width: Annotated[
-        int | None, typer.Option(min=4, help="Classify only: width of the encoder's first stage.", show_default=False)
+        int | None, typer.Option(min=4, help="Classify only: width of the first stage that halves.", show_default=False)
+    ] = None,
+    mirrored: Annotated[
+        bool | None,
+        typer.Option(
+            "--mirrored/--not-mirrored",
+            show_default=False,
+            help="Classify only: average over each image and its mirror image, at twice the encoder's cost; on where flip augments.",
+        ),
     ] = None,
     class_weight: Annotated[
         ClassWeight | None, typer.Option(show_default=False, help="Classify only: images of rare classes count more.")
@@ -242,6 +250,7 @@ def fit(
         "weight": _weight(weight),
         "distance": distance and distance.value,
         "width": width,
+        "mirrored": mirrored,
     }
     asked = {name: value for name, value in given.items() if value is not None}
     # Options of a network speak of the plain autoencoder unless a recipe is named; auto picks the network itself.

@@ -30,7 +30,7 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         How classifier and autoencoder share the network: both heads together; one dense output for both; the autoencoder first
         and the classifier on its frozen or released encoder; or no autoencoder at all, the control.
     latent, width : int, optional
-        Size of the dense code, and width of the encoder's first stage.
+        Size of the dense code, and width of the first stage that halves the image.
     weight : float in [0, 1] or "learn", optional
         Of the reconstruction's distance in the weighted mean of both losses (`joint`, `joint-flat`).
     distance : {"squared", "euclidean"}, optional
@@ -42,7 +42,10 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
     multilabel : bool, optional
         Whether a 0/1 matrix of labels names several at once; None: it does unless every row has exactly one 1.
     augment : "auto" or names
-        "auto": shifts by up to an eighth, and mirroring where the labels show that it helps.
+        "auto": shifts by up to a tenth, and mirroring where the labels show that it helps.
+    mirrored : bool, optional
+        Whether probabilities are means over the image and its mirror image, at the cost of a second pass through the encoder;
+        None: where mirroring augments.
     size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, threads, seed
         See `ImageEstimator`. By default all steps are taken and the last weights kept.
 
@@ -74,6 +77,7 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         distance: Distance | None = None,
         label_smoothing: float | None = None,
         erase: float | None = None,
+        mirrored: bool | None = None,
         class_weight: ClassWeight = None,
         multilabel: bool | None = None,
         size: int | None = None,
@@ -95,6 +99,7 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         self.distance = distance
         self.label_smoothing = label_smoothing
         self.erase = erase
+        self.mirrored = mirrored
         self.class_weight = class_weight
         self.multilabel = multilabel
         self.size = size
@@ -199,8 +204,9 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         )
 
     def _chosen(self) -> Chosen:
-        asked = {name: getattr(self, name) for name in ("latent", "width", "weight", "distance", "label_smoothing", "erase")}
-        return Chosen(self.strategy, {name: value for name, value in asked.items() if value is not None}, self.class_weight)
+        names = ("latent", "width", "weight", "distance", "label_smoothing", "erase", "mirrored")
+        asked = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return Chosen(self.strategy, asked, self.class_weight)
 
 
 def class_array(classes: tuple[int | str, ...]) -> NDArray[Any]:

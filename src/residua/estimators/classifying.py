@@ -82,7 +82,7 @@ def fit_classifier(chosen: Chosen, train: LabelledSet, calibration: LabelledSet 
         settings = settings.model_copy(update={"augment": names})
         notes.add(words)
     options = replace(options, settings=settings)
-    strategy = _strategy(chosen, fitted_on.targets)
+    strategy = _strategy(chosen, fitted_on.targets, mirrored="flip" in settings.augment)
     aspect = choose_aspect(train.images, options.aspect, name=strategy.name, any_size=False)
     size, words = choose_size(train.images, options.size, aspect, default_side=strategy.default_side)
     notes.add(words)
@@ -171,10 +171,11 @@ def _stratified(targets: Targets, seed: int) -> NDArray[np.bool_]:
     return held
 
 
-def _strategy(chosen: Chosen, targets: Targets) -> Strategy:
+def _strategy(chosen: Chosen, targets: Targets, *, mirrored: bool) -> Strategy:
+    """The strategy for these classes; it averages over mirror images where training has seen some, unless told otherwise."""
     weights = None if chosen.class_weight is None else _class_weights(chosen.class_weight, targets)
     fixed = {"n_classes": len(targets.classes), "multilabel": targets.multilabel, "class_weights": weights}
-    return make_strategy(chosen.strategy, **{**chosen.options, **fixed})
+    return make_strategy(chosen.strategy, **{"mirrored": mirrored, **chosen.options, **fixed})
 
 
 def _class_weights(asked: Literal["balanced"] | Mapping[Any, float], targets: Targets) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from residua.estimators.targets import Targets
 from residua.images import ImageSet
-from residua.scoring.engine import encode_images
+from residua.scoring.engine import logits_of
 from residua.scoring.graph import InferenceGraph
 
 FEWEST = 100
@@ -31,9 +31,7 @@ def fit_temperature(graph: InferenceGraph, images: ImageSet, targets: Targets, *
             "read them as an order, not as chances"
         )
     scorer: Any = graph.scorer
-    codes = encode_images(graph, images[rows], batch_size=batch_size)
-    with torch.inference_mode():
-        logits = scorer.network.classify(torch.from_numpy(codes)).double()
+    logits = torch.from_numpy(logits_of(graph, images[rows], batch_size=batch_size)).double()
     truth = torch.from_numpy(targets.values[rows])
 
     def loss(logarithm: float) -> float:

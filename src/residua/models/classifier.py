@@ -13,7 +13,8 @@ from residua.models.base import AutoencoderNetwork, ImageShape
 from residua.models.residual import ResidualBlock
 
 _SMALLEST_GRID = 4
-_WIDEST = 8  # of the first stage's width
+_SMALLEST_DETAILED, _LARGEST_WHOLE = 24, 40  # of the shorter side, in pixels
+_WIDEST = 8  # of `width`
 _DECODER_WIDTH = 32
 _HIDDEN = 256
 
@@ -28,8 +29,8 @@ class ClassifierOutput(NamedTuple):
 class ClassifierNetwork(AutoencoderNetwork):
     """One encoder, one dense code, two heads: classes and reconstruction.
 
-    The encoder halves the image down to about four pixels a side in residual stages of width w, 2w, 4w. The code is a linear
-    function of the last feature maps, averaged over the image and place by place. ``decoder=False`` leaves the second head
+    The encoder halves the image down to about four pixels a side in residual stages of `width` w, 2w, 4w, behind one of w/2 that
+    sees all details of images from 24 pixels on. The code is a linear function of the last feature maps, averaged over the image and place by place. ``decoder=False`` leaves the second head
     out. With ``learns_balance`` the network has a parameter more, `balance`: the logarithms of the variances of the two losses
     (classes, reconstruction), for a loss that weighs them by what they are.
     """
@@ -155,25 +156,24 @@ class FlatNetwork(ClassifierNetwork):
 
 
 def _encoder(shape: ImageShape, width: int) -> tuple[nn.Sequential, int, tuple[int, int]]:
-    """The stem and the residual stages, with the number of maps at the end and their height and width."""
-    halvings, side = 1, (min(shape.height, shape.width) + 1) // 2
-    while side > _SMALLEST_GRID:
-        halvings, side = halvings + 1, (side + 1) // 2
-    # From 24 pixels on the stem halves, by a 5x5 kernel: full resolution would cost as much as all the rest.
-    if halvings >= 3:
-        stem = nn.Conv2d(shape.channels, width, 5, 2, 2, bias=False)
-        strides = [1, 2, 2] if halvings == 3 else [2] * (halvings - 1)
-    else:
-        stem = nn.Conv2d(shape.channels, width, 3, 1, 1, bias=False)
-        strides = [1] + [2] * halvings
-    layers: list[nn.Module] = [stem, nn.BatchNorm2d(width), nn.ReLU()]
-    n_maps = width
-    for stage, stride in enumerate(strides):
+    """The stem and the residual stages, with the number of maps at the end and their height and width.
+
+    From 24 pixels on the first stage is half as wide and as large as the stem leaves the image: details of a few pixels are
+    worth what it costs. Above 40 pixels the stem halves, by a 5x5 kernel.
+    """
+    side = min(shape.height, shape.width)
+    halves = side > _LARGEST_WHOLE
+    first = width // 2 if side >= _SMALLEST_DETAILED else width
+    stem = (
+        nn.Conv2d(shape.channels, first, 5, 2, 2, bias=False) if halves else nn.Conv2d(shape.channels, first, 3, 1, 1, bias=False)
+    )
+    rows, columns = (-(-length // 2) if halves else length for length in (shape.height, shape.width))
+    layers: list[nn.Module] = [stem, nn.BatchNorm2d(first), nn.ReLU(), ResidualBlock(first, first, 1)]
+    n_maps, stage = first, 0 if first < width else 1
+    while min(rows, columns) > _SMALLEST_GRID:
         n_out = width * min(2**stage, _WIDEST)
-        layers.append(ResidualBlock(n_maps, n_out, stride))
-        n_maps = n_out
-    rows, columns = shape.height, shape.width
-    for _ in range(halvings):
+        layers.append(ResidualBlock(n_maps, n_out, 2))
+        n_maps, stage = n_out, stage + 1
         rows, columns = -(-rows // 2), -(-columns // 2)
     return nn.Sequential(*layers), n_maps, (rows, columns)
 

@@ -35,7 +35,8 @@ class Schedule:
     """How a recipe is trained unless the user says otherwise.
 
     ``keep="best"`` stops early and keeps the weights with the lowest validation loss; ``"last"`` runs all `steps` and keeps
-    the last ones: nothing is selected. `epochs` bounds what `steps` comes to on very small and very large sets. With
+    the last ones: nothing is selected. Without `decay_norms` the weights of matrices and kernels alone decay, and not those of
+    norms, nor biases. `epochs` bounds what `steps` comes to on very small and very large sets. With
     ``average`` (a decay below 1; 0 for none) the exponential average of the weights over the steps is what is validated and kept.
     """
 
@@ -44,6 +45,7 @@ class Schedule:
     batch_size: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
+    decay_norms: bool = True
     keep: Literal["best", "last"] = "best"
     average: float = 0.0
 

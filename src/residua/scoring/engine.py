@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from residua.scoring.graph import InferenceGraph, Scored
 from residua.scoring.image_list import ImageList, Images
 from residua.scoring.prepare import Prepare
 
-__all__ = ["GraphEngine", "Progress", "Scores", "encode_images", "prepare_images", "score_images"]
+__all__ = ["GraphEngine", "Progress", "Scores", "encode_images", "logits_of", "prepare_images", "score_images"]
 
 _READ = 256
 
@@ -128,15 +128,27 @@ class GraphEngine:
 
 def encode_images(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> NDArray[np.float32]:
     """Codes of `images`, float32 (n_images, latent), in batches of one fixed, padded size."""
+    parts = list(_in_batches(graph, images, graph.scorer.encode, batch_size=batch_size))
+    return np.concatenate(parts) if parts else np.zeros((0, getattr(graph.scorer.network, "latent", 0)), np.float32)
+
+
+def logits_of(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> NDArray[np.float32]:
+    """A classifier's logits of at least one image, float32 (n_images, n_logits), in the same batches."""
+    scorer: Any = graph.scorer
+    return np.concatenate(list(_in_batches(graph, images, scorer.logits, batch_size=batch_size)))
+
+
+def _in_batches(
+    graph: InferenceGraph, images: ImageSet, function: Callable[[Tensor], Tensor], *, batch_size: int
+) -> Iterator[NDArray[np.float32]]:
+    """`function` of prepared images, a batch after the other, without what belongs to the filling."""
     batch_size = _possible(graph, batch_size)
     was_training = graph.training
     graph.eval()
-    parts = []
     with torch.inference_mode():
         for batch in images.batches(batch_size):
-            parts.append(graph.scorer.encode(_prepared_batch(graph.prepare, batch, batch_size))[: len(batch)].cpu().numpy())
+            yield function(_prepared_batch(graph.prepare, batch, batch_size))[: len(batch)].cpu().numpy()
     graph.train(was_training)
-    return np.concatenate(parts) if parts else np.zeros((0, getattr(graph.scorer.network, "latent", 0)), np.float32)
 
 
 def _possible(graph: InferenceGraph, batch_size: int) -> int:

@@ -19,7 +19,9 @@ from residua.strategies.erasing import erase
 from residua.strategies.losses import Distance, classification_loss, distance, weighted_mean
 
 _LATENT = 128
-_SCHEDULE = Schedule(steps=4000, epochs=(10, 4000), batch_size=128, learning_rate=4e-3, weight_decay=0.05, keep="last")
+_SCHEDULE = Schedule(
+    steps=4000, epochs=(10, 4000), batch_size=128, learning_rate=4e-3, weight_decay=0.05, decay_norms=False, keep="last"
+)
 
 
 def _nothing(network: nn.Module) -> None:
@@ -44,8 +46,8 @@ class Strategy(Recipe, ABC):
     ``n_classes`` and ``multilabel`` follow from the labels. Two classes are one sigmoid output, more are a softmax; with
     ``multilabel`` each is a sigmoid of its own. ``label_smoothing`` moves that share of the truth to all classes alike,
     ``erase`` is the share of the training images from which a box is cut (the reconstruction has to fill it in).
-    ``class_weights`` weigh the images of a class in the cross-entropy. ``width`` is that of the encoder's first stage,
-    ``latent`` the size of the code D.
+    ``class_weights`` weigh the images of a class in the cross-entropy. ``width`` is that of the encoder's first stage
+    that halves the image, ``latent`` the size of the code D. ``mirrored`` averages the logits over an image and its mirror image when classifying.
     """
 
     schedule: ClassVar[Schedule] = _SCHEDULE
@@ -58,6 +60,7 @@ class Strategy(Recipe, ABC):
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
     erase: float = Field(default=0.5, ge=0, le=1)
     class_weights: tuple[float, ...] | None = None
+    mirrored: bool = False
 
     @model_validator(mode="after")
     def _one_weight_a_class(self) -> Self:
@@ -86,7 +89,7 @@ class Strategy(Recipe, ABC):
 
     def build_scorer(self, network: nn.Module) -> Scorer:
         """Probabilities, and the reconstruction where there is one."""
-        return ClassifyingScorer(network, multilabel=self.multilabel)
+        return ClassifyingScorer(network, multilabel=self.multilabel, mirrored=self.mirrored)
 
     def spoilt(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
         """What the network sees of `images`: in training some have a box cut out."""

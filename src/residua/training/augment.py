@@ -25,8 +25,8 @@ def shift(images: Tensor, generator: Generator) -> Tensor:
 
 
 def crop(images: Tensor, generator: Generator) -> Tensor:
-    """Move each image by up to an eighth of its side (at least one pixel), repeating the edge."""
-    return _moved(images, max(1, min(images.shape[-2:]) // 8), generator)
+    """Move each image by up to a tenth of its side (at least one pixel), repeating the edge."""
+    return _moved(images, max(1, min(images.shape[-2:]) // 10), generator)
 
 
 def brightness(images: Tensor, generator: Generator) -> Tensor:

@@ -70,7 +70,10 @@ class RecipeModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule over the whole run."""
-        learnt = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        learnt: Any = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        if not self.recipe.schedule.decay_norms:
+            flat = [parameter for parameter in learnt if parameter.ndim < 2]
+            learnt = [{"params": [one for one in learnt if one.ndim >= 2]}, {"params": flat, "weight_decay": 0.0}]
         optimiser = torch.optim.AdamW(learnt, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(self.n_steps))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
