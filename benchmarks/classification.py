@@ -4,7 +4,7 @@
 time. ``--part few``: 10, 100 and 1,000 labels a class, the other training images unlabelled. One thread. ``--seconds`` is the
 budget of a fit and becomes epochs by processor seconds an image that are measured once and kept (row "rates"), so that a busy
 machine changes no result. Nothing is chosen on test: its 10,000 images are asked once a fit, at the end. ``--data FOLDER`` says
-where fashion_mnist lies, ``--seeds N`` how often each is trained, ``--out FOLDER`` where a fit that was stopped keeps its state.
+where fashion_mnist lies, ``--seeds 0,1,2`` which trainings, ``--out FOLDER`` where a fit that was stopped keeps its state.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--out", type=Path, default=Path("runs/classification"))
     parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", default="0")
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--weight", type=float, default=0.8)
     parser.add_argument("--strategy", default=",".join(STRATEGIES))
@@ -157,7 +157,7 @@ def main() -> None:
     rates = results.measure(
         f"rates, width {options.width}", lambda: {name: seconds_an_image(name, options.width) for name in names}
     )
-    for seed in range(options.seeds):
+    for seed in map(int, filter(None, options.seeds.split(","))):
         for n_each in LABELS if options.part == "few" else (None,):
             for name in names:
                 n_steps = n_steps_for(options.seconds, name, rates[name])

@@ -128,7 +128,7 @@ def fit(
         typer.Option(
             "--mirrored/--not-mirrored",
             show_default=False,
-            help="Classify only: average over each image and its mirror image, at twice the encoder's cost; on where flip augments.",
+            help="Classify only: average over each image and its mirror image, a second pass. On where flip augments.",
         ),
     ] = None,
     class_weight: Annotated[

@@ -29,10 +29,11 @@ class ClassifierOutput(NamedTuple):
 class ClassifierNetwork(AutoencoderNetwork):
     """One encoder, one dense code, two heads: classes and reconstruction.
 
-    The encoder halves the image down to about four pixels a side in residual stages of `width` w, 2w, 4w, behind one of w/2 that
-    sees all details of images from 24 pixels on. The code is a linear function of the last feature maps, averaged over the image and place by place. ``decoder=False`` leaves the second head
-    out. With ``learns_balance`` the network has a parameter more, `balance`: the logarithms of the variances of the two losses
-    (classes, reconstruction), for a loss that weighs them by what they are.
+    The encoder halves the image down to about four pixels a side in residual stages of width w, 2w, 4w, behind one of w/2 that
+    sees every detail of images from 24 pixels on. The code is a linear function of the last feature maps, averaged over the
+    image and place by place. ``decoder=False`` leaves the second head out. With ``learns_balance`` the network has a parameter
+    more, `balance`: the logarithms of the variances of the two losses (classes, reconstruction), for a loss that weighs them by
+    what they are.
     """
 
     def __init__(

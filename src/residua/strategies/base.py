@@ -46,8 +46,9 @@ class Strategy(Recipe, ABC):
     ``n_classes`` and ``multilabel`` follow from the labels. Two classes are one sigmoid output, more are a softmax; with
     ``multilabel`` each is a sigmoid of its own. ``label_smoothing`` moves that share of the truth to all classes alike,
     ``erase`` is the share of the training images from which a box is cut (the reconstruction has to fill it in).
-    ``class_weights`` weigh the images of a class in the cross-entropy. ``width`` is that of the encoder's first stage
-    that halves the image, ``latent`` the size of the code D. ``mirrored`` averages the logits over an image and its mirror image when classifying.
+    ``class_weights`` weigh the images of a class in the cross-entropy. ``width`` is that of the encoder's first stage that halves
+    the image, ``latent`` the size of the code D. ``mirrored`` averages the logits over an image and its mirror image when
+    classifying.
     """
 
     schedule: ClassVar[Schedule] = _SCHEDULE
