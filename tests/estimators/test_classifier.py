@@ -171,18 +171,39 @@ def test_an_option_that_a_strategy_does_not_have_is_refused():
         AutoencoderClassifier("plain", weight=0.5, **QUICK).fit(*bright_and_dark(20))
 
 
+def chosen(images, classes):
+    return choose_augmentations(ImageSet.from_arrays(images), read_targets(classes, len(images)), seed=0)
+
+
 def test_mirroring_is_on_where_mirrored_neighbours_help_and_off_where_they_harm():
     rng = np.random.default_rng(0)
     shapes = rng.integers(0, 256, (40, 8, 8)).astype(np.uint8)  # each class is a shape, half of its images mirrored
     images = np.repeat(shapes, 6, axis=0)
     mirrored = np.arange(len(images)) % 6 == 0
     images[mirrored] = images[mirrored][:, :, ::-1]
-    classes = np.repeat(np.arange(40), 6)
-    targets = read_targets(classes, len(images))
-    names, words = choose_augmentations(ImageSet.from_arrays(images), targets, seed=0)
+    names, words = chosen(images, np.repeat(np.arange(40), 6))
     assert names == ("flip", "crop")
     assert "images right and 0 wrong" in words
     handed = np.where(mirrored, 1, 0)  # here the class is the side it faces
     votes = mirror_votes(images[..., None].astype(np.float32) / 255, handed)
-    assert votes[1] > votes[0]
-    assert choose_augmentations(ImageSet.from_arrays(images), read_targets(handed, len(images)), seed=0)[0] == ("crop",)
+    assert votes.harmed > votes.helped
+    assert chosen(images, handed)[0] == ("crop",)
+
+
+def test_mirroring_is_on_where_things_face_both_ways_off_for_digits_and_off_where_there_are_too_few_to_tell(digits):
+    rng = np.random.default_rng(0)
+    symmetric = np.arange(80) % 4  # how bright an image is: mirrored neighbours alone tell it as well
+    noise = rng.integers(0, 40, (80, 8, 8))
+    images = (noise + 50 * symmetric[:, None, None]).astype(np.uint8)
+    assert chosen(images, symmetric)[0] == ("flip", "crop")
+    assert "40 labelled images do not show" in chosen(images[:40], symmetric[:40])[1]
+    assert choose_augmentations(digits[:300], read_targets(digits.labels[:300], 300), seed=0)[0] == ("crop",)
+
+
+def test_mirror_votes_count_by_hand():
+    left, right = np.zeros((2, 2, 4, 1), np.float32)
+    left[:, 0], right[:, 3] = 1, 1
+    faint = 0.9
+    images = np.stack([left, left * faint, right * faint, right])
+    assert mirror_votes(images, np.array([0, 0, 0, 0])) == (0, 0, 0, 0)
+    assert mirror_votes(images, np.array([0, 0, 1, 1])) == (0, 4, 4, 0)  # the side is the class
