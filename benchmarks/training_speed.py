@@ -38,7 +38,7 @@ class Stamps:
     def __init__(self) -> None:
         self.at: list[float] = []
 
-    def __call__(self, *_: Any) -> None:
+    def __call__(self, *_: Any, **__: Any) -> None:
         self.at.append(time.process_time())
 
     @property

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from residua.experiment import evaluate_run, score_run
-from residua.experiment.planted import CHANGES
 from residua.images import load_images
+from residua.noticing.planted import CHANGES
 
 
 @pytest.fixture(scope="module")

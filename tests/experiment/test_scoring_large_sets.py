@@ -11,7 +11,7 @@ from runs import write_source
 
 from residua.errors import InputError, OutputError, ShapeError, SourceError
 from residua.experiment import change_threshold, evaluate_run, pieces, score_run
-from residua.experiment.recorded import PartLookup
+from residua.piecewise.recorded import PartLookup
 from residua.scoring.engine import GraphEngine
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.experiment.pieces import Part
 from residua.images import Quarantined
 from residua.metrics.sketch import ScoreSketch
+from residua.piecewise.pieces import Part
 from residua.thresholds import is_flagged
 
 UNKNOWN = -1

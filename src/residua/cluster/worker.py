@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from residua.experiment.pieces import Task, score_piece
-from residua.experiment.score_parts import encode, note_of
+from residua.piecewise.pieces import Task, score_piece
+from residua.piecewise.score_parts import encode, note_of
 
 BundleFiles = dict[str, bytes]
 

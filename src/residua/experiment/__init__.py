@@ -10,9 +10,9 @@ from residua.experiment.fit import Watcher, fit_run
 from residua.experiment.probe import probe_run
 from residua.experiment.report import report_run
 from residua.experiment.run_folder import RunFolder, RunOptions
-from residua.experiment.score import ScoreJob, make_task, score_run
-from residua.experiment.score_parts import ScoreSummary
+from residua.experiment.score import make_task, score_run
 from residua.experiment.threshold import change_threshold
+from residua.piecewise import ScoreJob, ScoreSummary
 
 __all__ = [
     "BenchmarkOptions",

@@ -16,7 +16,7 @@ from residua.bundle import Bundle, load_bundle
 from residua.engines import score_with
 from residua.engines.kinds import REFERENCE
 from residua.errors import InputError
-from residua.estimators.fitting import anomalies_of, choose_operating_point
+from residua.estimators.fitting import anomalies_of, choose_operating_point, score_set
 from residua.evaluation import Evidence, evaluate_detection
 from residua.evaluation.evidence import ThresholdFrom
 from residua.evaluation.reconstruction import baseline_errors, judge_reconstruction
@@ -24,13 +24,14 @@ from residua.experiment.again import fit_command
 from residua.experiment.beside import MOST_BASELINE_IMAGES, baseline_scores, latent_of, seed_of, training_arrays, untrained_graph
 from residua.experiment.engines import Opened, open_engine
 from residua.experiment.fit import MEMORY_MEGABYTES, Watcher
-from residua.experiment.gallery import choose_images, make_gallery, make_thumbnails
+from residua.experiment.gallery import make_gallery, make_thumbnails
 from residua.experiment.judge_classes import judge_classes
-from residua.experiment.noticed import errors_shown, find_dead_codes, find_reused, notice_in_detection
+from residua.experiment.noticed import calibration_normals, find_dead_codes, find_reused
 from residua.experiment.parts import JudgedImages, other_images, own_test_images
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.files import ensure_folder
 from residua.metrics import mse, psnr, ssim
+from residua.noticing import choose_images, errors_shown, notice_in_detection
 from residua.records import Evaluation, Finding
 from residua.report import write_json
 from residua.scoring.engine import prepare_images, score_images
@@ -112,8 +113,15 @@ def _judge_detection(folder: RunFolder, state: RunState, opened: Opened, judged:
         split=judged.part,
         provenance=_provenance(folder, state, opened, judged),
     )
-    found, exhibits = notice_in_detection(bundle, judged, scores, (is_anomalous, labelled), evaluation)
-    evaluation = _with_findings(evaluation, [*found, find_reused(folder, judged)])
+    found, exhibits = notice_in_detection(
+        lambda others: score_set(bundle, others).score,
+        images,
+        scores,
+        (is_anomalous, labelled),
+        evaluation=evaluation,
+        calibration=calibration_normals(bundle),
+    )
+    evaluation = _with_findings(evaluation, [*found, find_dead_codes(bundle, judged), find_reused(folder, judged)])
     new = scores.score[labelled & ~is_anomalous] if labelled.any() else scores.score
     exhibits |= errors_shown(evaluation, training.get("train_scores"), new)
     threshold = None if bundle.config.operating_point is None else bundle.config.operating_point.threshold

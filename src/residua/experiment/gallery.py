@@ -14,25 +14,11 @@ from residua.estimators.fitting import score_set
 from residua.evaluation import Gallery, Thumbnails, choose_thumbnails, thumbnail_size
 from residua.experiment.beside import sampled, seed_of
 from residua.images import ImageSet
+from residua.noticing import nearest_rows
 from residua.scoring.engine import prepare_images
 from residua.scoring.prepare import Prepare
 
-_EACH = 8
-_ASKED_AT_ONCE = 64
 _MASK_SHARE = 0.25  # of a picture's pixel that has to be defective to be outlined: thin cracks stay visible
-
-
-def choose_images(scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None, threshold: float | None) -> NDArray[np.int64]:
-    """The worst and the best images; of labelled ones also the most missed, the falsest alarms, and examples of each kind."""
-    order = np.argsort(scores, kind="stable")
-    chosen = [order[::-1][:_EACH], order[:_EACH]]
-    if is_anomalous is not None:
-        normal, anomalous = order[~is_anomalous[order]], order[is_anomalous[order]]
-        chosen += [anomalous[:_EACH], anomalous[::-1][:_EACH], normal[::-1][:_EACH], normal[:_EACH]]
-        if threshold is not None:
-            near = order[np.argsort(np.abs(scores[order] - threshold), kind="stable")]
-            chosen.append(near[:_EACH])
-    return np.unique(np.concatenate(chosen)).astype(np.int64)
 
 
 def make_gallery(bundle: Bundle, images: ImageSet, index: NDArray[np.int64], fitted_on: ImageSet | None) -> Gallery:
@@ -61,17 +47,6 @@ def nearest_images(bundle: Bundle, fitted_on: ImageSet, shown: ImageSet) -> Imag
     fitted_on, small = sampled(fitted_on, seed_of(bundle)), _smaller(bundle, 32)
     known, asked = (_as_arrays(prepare_images(small, part, keep_float=True)) for part in (fitted_on, shown))
     return fitted_on[nearest_rows(known, asked)]
-
-
-def nearest_rows(known: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Which of `known` is nearest to each of `asked` by Euclidean distance; the first of several."""
-    flat, wanted = (array.reshape(len(array), -1) for array in (known, asked))
-    squares = np.einsum("ij,ij->i", flat, flat)
-    best = np.empty(len(wanted), np.int64)
-    for start in range(0, len(wanted), _ASKED_AT_ONCE):
-        part = slice(start, start + _ASKED_AT_ONCE)
-        best[part] = (squares - 2 * wanted[part] @ flat.T).argmin(axis=1)
-    return best
 
 
 def make_thumbnails(bundle: Bundle, images: ImageSet, scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None) -> Thumbnails:

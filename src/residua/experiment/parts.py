@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from residua import diagnostics
 from residua.bundle import BundleConfig
 from residua.errors import SourceError
-from residua.exhibits import MOST_GROUPS, Exhibit, Group, Picture
+from residua.exhibits import Exhibit
 from residua.experiment.fit import MEMORY_MEGABYTES, Watcher, load_source
-from residua.experiment.recorded import PartLookup
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.images import ImageSet, load_images
-from residua.images.copies import Leaks, exact_leaks, find_copies, leaks_of
+from residua.images.copies import Leaks, exact_leaks
 from residua.images.listing import PARTS
 from residua.images.sources import single_file
+from residua.noticing import MOST_COMPARED, look_for_leaks
+from residua.piecewise.recorded import PartLookup
 from residua.records import Finding
 
 _FITTED = ("train", "validation")
-MOST_COMPARED = 200_000  # images among which copies of every kind are looked for: some minutes
 NO_SPLIT = "the source has no split"
 
 
@@ -127,27 +127,9 @@ def _judged(  # noqa: PLR0917
     findings = () if changed is None else (changed,)
     if fitted_on is not None and 0 < len(fitted_on) + len(images) <= MOST_COMPARED:
         watcher.note("looking for copies of training images among those to judge")
-        both = [fitted_on, images]
-        seen = np.arange(len(fitted_on) + len(images)) < len(fitted_on)
-        copies = find_copies(both, progress=watcher.on_read)
-        leaks, rows = leaks_of(copies, seen, np.concatenate([one.paths for one in both]))
-        return JudgedImages(images, part, fitted_on, findings, leaks, leak_pictures(leaks, rows, fitted_on, images))
+        leaks, shown = look_for_leaks(fitted_on, images, progress=watcher.on_read)
+        return JudgedImages(images, part, fitted_on, findings, leaks, shown)
     recorded = run.read_images("part", "pixels")
     seen_hashes = recorded["pixels"][_is_fitted(recorded["part"])]
     leaks = exact_leaks(seen_hashes, images.pixel_hashes, images.paths)
     return JudgedImages(images, part, fitted_on if fitted_on is not None and len(fitted_on) else None, findings, leaks)
-
-
-def leak_pictures(leaks: Leaks, rows: NDArray[np.int64], fitted_on: ImageSet, images: ImageSet) -> Exhibit | None:
-    """Each leaked image beside the training image it is a copy of; None where nothing leaked."""
-    leaked = np.flatnonzero(leaks.leaked)
-    if not len(leaked):
-        return None
-    groups = [
-        Group(
-            (Picture.of(fitted_on[int(rows[row])], str(leaks.of[row])), Picture.of(images[int(row)], str(leaks.paths[row]))), kind
-        )
-        for row, kind in ((row, str(leaks.kinds[row])) for row in leaked[:MOST_GROUPS].tolist())
-    ]
-    shown = Exhibit.of(groups, caption="A training image, and the judged image that is a copy of it.")
-    return replace(shown, n_more=len(leaked) - len(groups))

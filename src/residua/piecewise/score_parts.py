@@ -13,7 +13,6 @@ import io
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,11 +20,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from residua.errors import InputError, MissingExtraError, OutputError
-from residua.experiment.locks import one_writer
-from residua.experiment.pieces import Part, Task
 from residua.files import atomic_write, ensure_folder, write_json
 from residua.images.listing import Quarantined
 from residua.images.shards import Block, Shards
+from residua.piecewise.pieces import Part, Task
 from residua.records import Finding
 
 _JOURNAL = "journal.json"
@@ -84,16 +82,6 @@ class ScoreParts:
         ensure_folder(out.parent, where="score")
         self.out = out
         self.folder = out.with_name(f".{out.name}.part")
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep a second writer of the same file out."""
-        lock = self.out.with_name(f".{self.out.name}.lock")
-        with one_writer(lock, f"{self.out}: only one process may write a file. Another one does now. Wait for it."):
-            try:
-                yield
-            finally:
-                lock.unlink(missing_ok=True)  # while it is ours: filelock refuses a lock that lies under no name any more
 
     def begin(self, journal: dict[str, Any], *, resume: bool) -> None:
         """Begin, or go on with what lies there: never throw work away unasked, never mix it with other work."""

@@ -19,7 +19,6 @@ from residua._check import Problems
 from residua.engines import Engine, Scores
 from residua.engines.interface import check_channels, join_scores
 from residua.errors import ImageError, SourceError
-from residua.experiment.recorded import PartLookup
 from residua.images.arrays import as_labels
 from residua.images.columns import strings
 from residua.images.decoding import decode, quiet_pillow
@@ -27,6 +26,7 @@ from residua.images.listing import Listing, Options, Quarantined
 from residua.images.pixels import WORKERS, as_common, decoders
 from residua.images.shards import Shard
 from residua.images.sources import single_file
+from residua.piecewise.recorded import PartLookup
 
 ROWS_A_PART = 4096
 COLUMNS = ("path", "label", "split", "score", "threshold", "anomalous", "mse", "mae", "ssim")
@@ -195,7 +195,8 @@ def _decoded(listing: Listing, rows: NDArray[np.int64], options: Options) -> Ite
 
 def _read(listing: Listing, row: int, options: Options) -> NDArray[Any] | Quarantined:
     if isinstance(listing.content, np.ndarray):
-        return listing.content[row]
+        image: NDArray[Any] = listing.content[row]
+        return image
     try:
         return decode(listing.content.read(row), options.pixel_limit).pixels
     except ImageError as error:

@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua import diagnostics
-from residua.bundle import Bundle
-from residua.estimators.fitting import score_set
 from residua.exhibits import Exhibit, Group, Picture
 from residua.images import ImageSet
 from residua.records import Finding
@@ -18,6 +16,8 @@ from residua.records import Finding
 _MOST = 40
 _Image = NDArray[np.float32]
 _Change = Callable[[_Image, np.random.Generator, _Image], _Image]
+ScoreOf = Callable[[ImageSet], NDArray[Any]]
+"""The scores of images, (n_images,), by the model that is judged."""
 
 
 def _dimmed(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
@@ -78,30 +78,30 @@ CHANGES: dict[str, _Change] = {
 
 
 def look_for_blind_spots(
-    bundle: Bundle, normals: ImageSet, scores: NDArray[Any], *, seed: int
+    score_of: ScoreOf, threshold: float | None, normals: ImageSet, scores: NDArray[Any], *, seed: int
 ) -> tuple[Finding | None, Exhibit | None]:
     """Plant every change into up to 40 normal images and score them as any other image.
 
     Parameters
     ----------
-    bundle : Bundle
-        A detector; without an operating point nothing is caught or missed.
+    score_of : callable
+    threshold : float or None
+        Without one nothing is caught or missed.
     normals : ImageSet
     scores : float array, (n_normals,)
         Theirs.
     """
-    point = bundle.config.operating_point
-    if point is None or len(normals) == 0:
+    if threshold is None or len(normals) == 0:
         return None, None
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(len(normals), min(_MOST, len(normals)), replace=False))
     images = [_as_float(image) for image in normals[rows]]
     planted = {name: _planted(images, change, rng, normals.dtype) for name, change in CHANGES.items()}
-    found = {name: score_set(bundle, ImageSet.from_arrays(several)).score for name, several in planted.items()}
-    finding = diagnostics.find_blind_spots(found, point.threshold, scores[rows])
+    found = {name: score_of(ImageSet.from_arrays(several)) for name, several in planted.items()}
+    finding = diagnostics.find_blind_spots(found, threshold, scores[rows])
     first = [Picture.of(images[0], "as it is")]
     first += [
-        Picture.of(several[0], f"{name}: {'caught' if found[name][0] > point.threshold else 'missed'}")
+        Picture.of(several[0], f"{name}: {'caught' if found[name][0] > threshold else 'missed'}")
         for name, several in planted.items()
     ]
     return finding, Exhibit.of([Group(tuple(first), str(normals.paths[rows[0]]))], caption="One of the images, with each change.")

@@ -1,0 +1,39 @@
+"""Judged images that are copies of training images, of any kind, each beside the image it is a copy of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.engines.interface import Progress
+from residua.exhibits import MOST_GROUPS, Exhibit, Group, Picture
+from residua.images import ImageSet
+from residua.images.copies import Leaks, find_copies, leaks_of
+
+MOST_COMPARED = 200_000  # images among which copies of every kind are looked for: some minutes
+
+
+def look_for_leaks(fitted_on: ImageSet, images: ImageSet, *, progress: Progress | None = None) -> tuple[Leaks, Exhibit | None]:
+    """Which of `images` are copies of those the model was fitted on, and the pairs as pictures where there are any."""
+    both = [fitted_on, images]
+    seen = np.arange(len(fitted_on) + len(images)) < len(fitted_on)
+    copies = find_copies(both, progress=progress)
+    leaks, rows = leaks_of(copies, seen, np.concatenate([one.paths for one in both]))
+    return leaks, _pictures(leaks, rows, fitted_on, images)
+
+
+def _pictures(leaks: Leaks, rows: NDArray[np.int64], fitted_on: ImageSet, images: ImageSet) -> Exhibit | None:
+    """Each leaked image beside the training image it is a copy of; None where nothing leaked."""
+    leaked = np.flatnonzero(leaks.leaked)
+    if not len(leaked):
+        return None
+    groups = [
+        Group(
+            (Picture.of(fitted_on[int(rows[row])], str(leaks.of[row])), Picture.of(images[int(row)], str(leaks.paths[row]))), kind
+        )
+        for row, kind in ((row, str(leaks.kinds[row])) for row in leaked[:MOST_GROUPS].tolist())
+    ]
+    shown = Exhibit.of(groups, caption="A training image, and the judged image that is a copy of it.")
+    return replace(shown, n_more=len(leaked) - len(groups))
