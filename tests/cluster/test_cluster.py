@@ -17,8 +17,9 @@ from residua.cluster.sketched import evaluate_sketched
 from residua.cluster.tally import Tally, merged, tally_of
 from residua.errors import LabelError
 from residua.evaluation import evaluate_detection
-from residua.experiment import RunOptions, evaluate_run, fit_run, pieces, score_run
+from residua.experiment import RunOptions, evaluate_run, fit_run, score_run
 from residua.images import Quarantined
+from residua.piecewise import pieces
 from residua.piecewise.pieces import COLUMNS, Part
 from training_wing import blobs
 

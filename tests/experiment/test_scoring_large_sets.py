@@ -10,7 +10,8 @@ import pytest
 from runs import write_source
 
 from residua.errors import InputError, OutputError, ShapeError, SourceError
-from residua.experiment import change_threshold, evaluate_run, pieces, score_run
+from residua.experiment import change_threshold, evaluate_run, score_run
+from residua.piecewise import pieces
 from residua.piecewise.recorded import PartLookup
 from residua.scoring.engine import GraphEngine
 
