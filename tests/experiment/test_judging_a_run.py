@@ -265,7 +265,7 @@ def test_a_reconstructor_scores_without_threshold(source, tmp_path):
 @pytest.mark.parametrize(("name", "error"), [("scores.txt", InputError), ("file/scores.csv", OutputError)])
 def test_a_place_for_scores_that_cannot_be_is_refused_before_scoring(name, error, finished, source, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("residua.experiment.score.score_piece", lambda *_, **__: pytest.fail("scored first"))
+    monkeypatch.setattr("residua.piecewise.job.score_piece", lambda *_, **__: pytest.fail("scored first"))
     with pytest.raises(error):
         score_run(finished.path, str(source), tmp_path / name)
 
