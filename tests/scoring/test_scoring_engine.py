@@ -14,6 +14,7 @@ from residua.images import ImageSet
 from residua.models import ImageShape
 from residua.recipes import make_recipe
 from residua.scoring.engine import GraphEngine, encode_images, prepare_images, score_images
+from residua.scoring.prepare import Prepare
 
 FIELDS = ("score", "anomalous", "mse", "mae", "ssim")
 
@@ -186,3 +187,24 @@ def test_an_engine_that_gets_no_images_gives_no_scores(graph, mixed):
 def test_an_engine_refuses_images_of_another_number_of_channels(graph):
     with pytest.raises(ShapeError, match=r"must be grey.*Got colour"):
         GraphEngine(graph, 1, 4).score([np.zeros((9, 9, 3), np.uint8)])
+
+
+def test_large_images_are_prepared_a_few_at_a_time_and_small_ones_many(monkeypatch):
+    sizes: list[int] = []
+    forward = Prepare.forward
+    monkeypatch.setattr(Prepare, "forward", lambda self, images: (sizes.append(len(images)), forward(self, images))[1])
+    prepare_images(Prepare((64, 64)), ImageSet.from_arrays(np.zeros((12, 1024, 1024, 3), np.uint8)))
+    assert max(sizes) == 5  # sixteen million values at most
+    sizes.clear()
+    prepare_images(Prepare((8, 8)), ImageSet.from_arrays(np.zeros((300, 9, 9, 1), np.uint8)))
+    assert sizes == [256, 44]
+
+
+def test_maps_can_be_taken_one_by_one_instead_of_kept(graph, mixed):
+    taken = {}
+    engine = GraphEngine(graph, 1, 4)
+    scores = score_with(engine, mixed, on_map=taken.__setitem__)
+    assert scores.maps is None
+    kept = score_with(engine, mixed, maps=True).maps
+    assert list(taken) == list(range(len(mixed)))
+    assert all(np.array_equal(taken[row], one) for row, one in enumerate(kept))

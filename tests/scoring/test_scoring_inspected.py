@@ -12,6 +12,7 @@ from residua.models import ImageShape
 from residua.models.skip import SkipNetwork, degraded_view
 from residua.scoring.error_maps import gradient_dissimilarity
 from residua.scoring.inspected import InspectedScorer
+from residua.scoring.stored import UnitImages
 from residua.synthesis import FAMILIES
 
 PARTS = ("segmentation", "similarity", "features")
@@ -137,3 +138,36 @@ def test_one_held_out_image_is_enough_to_stay_finite():
     with torch.inference_mode():
         made.fit(textures(1), textures(1, seed=1))
         assert torch.isfinite(made(textures(2, seed=2)).score).all()
+
+
+class _Watched(UnitImages):
+    """Notes how many images are given out as floats at once."""
+
+    def __init__(self, images):
+        super().__init__(images)
+        self.most = 0
+
+    def __getitem__(self, index):
+        chosen = super().__getitem__(index)
+        self.most = max(self.most, len(chosen))
+        return chosen
+
+    def split(self, n):
+        self.most = max(self.most, n)
+        return super().split(n)
+
+    def every(self, stride):
+        self.seen = _Watched(self._images[::stride])
+        return self.seen
+
+
+def test_fitting_never_asks_for_all_images_as_floats_at_once_and_learns_the_same():
+    bytes_of = (255 * textures(40)).round().to(torch.uint8)
+    watched, all_at_once = _Watched(bytes_of), scorer()
+    made = scorer()
+    with torch.inference_mode():
+        made.fit(watched, textures(4, seed=1))
+        all_at_once.fit(bytes_of.float() / 255, textures(4, seed=1))
+    assert 0 < watched.most <= 8
+    for (name, one), other in zip(made.named_buffers(), all_at_once.buffers(), strict=True):
+        assert torch.allclose(one.float(), other.float(), atol=1e-5), name

@@ -59,9 +59,17 @@ class Engine(Protocol):
 
 
 def score_with(
-    engine: Engine, images: ImageSet, *, maps: bool = False, reconstructions: bool = False, progress: Progress | None = None
+    engine: Engine,
+    images: ImageSet,
+    *,
+    maps: bool = False,
+    reconstructions: bool = False,
+    progress: Progress | None = None,
+    on_map: Callable[[int, NDArray[np.float32]], None] | None = None,
 ) -> Scores:
     """Scores of a whole set, a batch of the engine's own size after the other.
+
+    ``on_map`` is given each image's number and map, which is then dropped: maps of many large images fill any memory.
 
     Raises
     ------
@@ -71,7 +79,12 @@ def score_with(
     parts = []
     done = 0
     for batch in images.batches(engine.batch_size):
-        parts.append(engine.score(batch, maps=maps, reconstructions=reconstructions))
+        scored = engine.score(batch, maps=maps or on_map is not None, reconstructions=reconstructions)
+        if on_map is not None:
+            for row, one in enumerate(scored.maps or [], start=done):
+                on_map(row, one)
+            scored = replace(scored, maps=None)
+        parts.append(scored)
         done += len(batch)
         if progress is not None:
             progress(done, len(images))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from residua.bundle import build_graph
@@ -69,10 +70,9 @@ def choose_recipe(
 ) -> Choice:
     """Train each candidate briefly and keep the one that separates made anomalies from the validation slice best."""
     normals = validation[:_MOST_IMAGES]
-    made = _made_anomalies(normals, settings.seed)
     separation = {}
     for name, recipe in candidates(fitted_on).items():
-        separation[name] = _separation(recipe, fitted_on, normals, made, settings, size, aspect, hold)
+        separation[name] = _separation(recipe, fitted_on, normals, settings, size, aspect, hold)
         on_note(f"auto: {name} tells made anomalies from {len(normals)} held-out normal images at ROC AUC {separation[name]:.3f}")
     best = max(separation, key=lambda name: separation[name])
     others = ", ".join(f"{name} {value:.3f}" for name, value in separation.items() if name != best)
@@ -85,17 +85,18 @@ def choose_recipe(
     return Choice(candidates(fitted_on)[best], separation, words)
 
 
-def _made_anomalies(normals: ImageSet, seed: int) -> dict[str, ImageSet]:
-    """Made at the images' own proportions, so that each candidate resizes them as it does real images."""
+def _made_anomalies(normals: ImageSet, seed: int) -> Iterator[tuple[str, ImageSet]]:
+    """A few of each kind at a time, the same for each candidate.
+
+    Made at the images' own proportions, so that each candidate resizes them as it does real images.
+    """
     longer = int(min(_MADE_SIDE, np.median(normals.sizes.max(axis=1))))
     made_size, _ = choose_size(normals, max(8, longer), "stretch")
     prepared = prepare_each(Prepare(made_size, "stretch" if normals.uniform_size else "area"), normals, keep_float=True)
     draws = Draws(seeded(seed, 5), torch.device("cpu"))
-    parts = [make_anomalies(draws, batch, other) for batch, other in _with_neighbours(prepared)]
-    return {
-        kind: ImageSet.from_arrays([image.permute(1, 2, 0).contiguous().numpy() for part in parts for image in part[kind]])
-        for kind in (parts[0] if parts else {})
-    }
+    for batch, other in _with_neighbours(prepared):
+        for kind, made in make_anomalies(draws, batch, other).items():
+            yield kind, ImageSet.from_arrays([image.permute(1, 2, 0).contiguous().numpy() for image in made])
 
 
 def _with_neighbours(prepared: Images) -> Iterator[tuple[Tensor, Tensor]]:
@@ -111,7 +112,6 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
     recipe: Recipe,
     fitted_on: ImageSet,
     normals: ImageSet,
-    made: dict[str, ImageSet],
     settings: TrainingSettings,
     size: int | None,
     asked: Aspect | None,
@@ -131,12 +131,11 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
         graph.fit_score(all_to_unit(train), held_out[:half])
     # The half that set the scale of the score is not asked again.
     normal_scores = score_images(graph, normals[half:], batch_size=_BATCH).score
-    is_made = np.repeat([False, True], [len(normal_scores), len(normals)])
-    found = []
-    for one in made.values():
-        scores = score_images(graph, one, batch_size=_BATCH).score
-        found.append(roc_auc(is_made[: len(normal_scores) + len(scores)], np.concatenate([normal_scores, scores])))
-    return float(np.mean(found))
+    scores: dict[str, list[NDArray[np.float32]]] = {}
+    for kind, made in _made_anomalies(normals, settings.seed):
+        scores.setdefault(kind, [normal_scores]).append(score_images(graph, made, batch_size=_BATCH).score)
+    found = [np.concatenate(parts) for parts in scores.values()]
+    return float(np.mean([roc_auc(np.arange(len(one)) >= len(normal_scores), one) for one in found]))
 
 
 def _brief_plan(plan: TrainingPlan) -> TrainingPlan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,14 @@ from residua import diagnostics
 from residua._check import Problems, as_scores, same_length
 from residua.evaluation.labels import as_detection_labels
 from residua.evaluation.leaked import leakage_of
-from residua.evaluation.pixels import pixel_metrics
+from residua.evaluation.pixels import pixel_metrics, tallied_metrics
 from residua.images.copies import Leaks
 from residua.metrics.intervals import average_precision_interval, rate_interval, roc_auc_interval
 from residua.records import Estimate, Evaluation, Finding, OperatingPoint
 from residua.thresholds import choose_threshold, is_flagged, rates_at
+
+if TYPE_CHECKING:
+    from residua.metrics.pixel_tally import PixelTally
 
 _AT_THRESHOLD = ("precision", "recall", "f1", "accuracy", "balanced_accuracy", "false_alarm_rate")
 
@@ -29,6 +32,7 @@ def evaluate_detection(
     normal: str | Iterable[str] | None = None,
     masks: Sequence[Any] | None = None,
     maps: Sequence[Any] | None = None,
+    pixels: PixelTally | None = None,
     train_scores: Any = None,
     baselines: Mapping[str, Any] | None = None,
     leaks: Leaks | None = None,
@@ -53,6 +57,8 @@ def evaluate_detection(
         Where each image is defective. None on a normal image means nowhere, on an anomalous one unknown.
     maps : sequence of float (height, width), optional
         Error of each pixel; with `masks`, pixel metrics.
+    pixels : PixelTally, optional
+        Masks and maps that were added one at a time, in place of both: for more than memory holds.
     train_scores : float array, (n,), optional
         Scores of training images, for overfitting.
     baselines : mapping, optional
@@ -114,6 +120,8 @@ def evaluate_detection(
         metrics["flagged_rate"] = rate_interval(n_flagged, len(array), confidence=confidence)
     if masks is not None and maps is not None:
         metrics |= pixel_metrics(masks, maps, truth, confidence=confidence)
+    if pixels is not None:
+        metrics |= tallied_metrics(pixels, confidence=confidence)
     judged = {name: _judged(value, anomalous, truth.labelled, confidence, seed) for name, value in beside.items()}
     findings = _findings(known, anomalous, metrics, point, judged, confidence=confidence)
     findings += [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from residua._check import Problems
 from residua.errors import ShapeError
 from residua.evaluation.labels import DetectionLabels
 from residua.records import Estimate
+
+if TYPE_CHECKING:
+    from residua.metrics.pixel_tally import PixelTally
 
 
 def pixel_metrics(masks: Sequence[Any], maps: Sequence[Any], truth: DetectionLabels, *, confidence: float) -> dict[str, Estimate]:
@@ -22,15 +26,28 @@ def pixel_metrics(masks: Sequence[Any], maps: Sequence[Any], truth: DetectionLab
     from residua.metrics.pixel import aupro, pixel_average_precision, pixel_roc_auc
 
     kept_masks, kept_maps = _known(masks, maps, truth)
-    n = len(kept_maps)
     if not any(mask.any() for mask in kept_masks) or all(mask.all() for mask in kept_masks):
-        undefined = Estimate(value=None, confidence=confidence, n=n)
-        return dict.fromkeys(("pixel_roc_auc", "pixel_average_precision", "aupro"), undefined)
+        values = dict.fromkeys(("pixel_roc_auc", "pixel_average_precision", "aupro"), math.nan)
+    else:
+        values = {
+            "pixel_roc_auc": pixel_roc_auc(kept_masks, kept_maps),
+            "pixel_average_precision": pixel_average_precision(kept_masks, kept_maps),
+            "aupro": aupro(kept_masks, kept_maps),
+        }
+    return _estimates(values, len(kept_maps), confidence)
+
+
+def tallied_metrics(tally: PixelTally, *, confidence: float) -> dict[str, Estimate]:
+    """The same of maps that were added one at a time."""
     values = {
-        "pixel_roc_auc": pixel_roc_auc(kept_masks, kept_maps),
-        "pixel_average_precision": pixel_average_precision(kept_masks, kept_maps),
-        "aupro": aupro(kept_masks, kept_maps),
+        "pixel_roc_auc": tally.roc_auc(),
+        "pixel_average_precision": tally.average_precision(),
+        "aupro": tally.aupro() if tally.n_images else math.nan,
     }
+    return _estimates(values, tally.n_images, confidence)
+
+
+def _estimates(values: dict[str, float], n: int, confidence: float) -> dict[str, Estimate]:
     return {
         name: Estimate(value=value if np.isfinite(value) else None, confidence=confidence, n=n) for name, value in values.items()
     }

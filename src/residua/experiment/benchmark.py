@@ -19,7 +19,7 @@ from residua.experiment.benchmark_cases import Case, find_cases
 from residua.experiment.benchmark_folder import BenchmarkFolder, Record
 from residua.experiment.benchmark_progress import BenchmarkProgress, Fit, FitReport
 from residua.experiment.benchmark_summary import summarise, untrained_name
-from residua.experiment.beside import as_seen, seed_of, training_arrays, untrained_graph
+from residua.experiment.beside import baseline_arrays, seed_of, untrained_graph
 from residua.experiment.fit import Watcher
 from residua.experiment.machine import describe_machine
 from residua.experiment.parts import has_own_parts
@@ -190,13 +190,13 @@ def _fit(case: Case, recipe: str, seed: int, options: BenchmarkOptions, watcher:
 
 def _baselines(bundle: Bundle, case: Case) -> list[Record]:
     """Every baseline on the images as the networks see them; PCA with as many dimensions as plain's code has there."""
-    train, test = training_arrays(bundle, case.train), as_seen(bundle, case.test)
+    pieces = list(baseline_arrays(bundle, case.train, case.test))
     shape = ImageShape(*bundle.config.size, bundle.config.channels)
     latent = int(getattr(make_recipe("plain").build_network(shape), "latent", 0))
     found = []
     for name, detect in DETECTORS.items():
         began = time.monotonic()
-        scores = detect(train, test, latent=latent, seed=seed_of(bundle))
+        scores = np.concatenate([detect(train, test, latent=latent, seed=seed_of(bundle)) for train, test in pieces])
         found.append(_area(case, name, scores) | {"seconds": round(time.monotonic() - began, 2)})
         if name == "pca":
             found[-1]["latent"] = latent

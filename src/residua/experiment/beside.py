@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,38 +15,51 @@ from residua.bundle import Bundle, build_graph, build_recipe
 from residua.images import ImageSet
 from residua.models import ImageShape
 from residua.scoring.engine import prepare_each, prepare_images
+from residua.scoring.prepare import Prepare
 from residua.training.batches import all_to_unit
 
+_Arrays = tuple[NDArray[np.float32], NDArray[np.float32]]
+
 MOST_BASELINE_IMAGES = 20_000
-_MOST_UNTRAINED_IMAGES = 1000
-
-
-def as_seen(bundle: Bundle, images: ImageSet) -> NDArray[np.float32]:
-    """Images as the network sees them, float32 (n, height, width, channels)."""
-    return prepare_images(bundle.graph.prepare, images, keep_float=True).permute(0, 2, 3, 1).numpy()
+_BASELINE_SIDE = 128  # a larger one changes no ranking that was looked at, and fills memory
+_MOST_BASELINE_VALUES = 2**27  # of images as floats, half a gigabyte
+_MOST_UNTRAINED_IMAGES, _MOST_UNTRAINED_VALUES = 1000, 2**26
 
 
 def training_arrays(bundle: Bundle, fitted_on: ImageSet) -> NDArray[np.float32]:
-    """Training images, a seeded sample of very many, as the network sees them."""
-    return as_seen(bundle, sampled(fitted_on, seed_of(bundle)))
+    """Training images, a seeded sample of very many, as the network sees them, float32 (n, height, width, channels)."""
+    return _as_arrays(bundle.graph.prepare, sampled(fitted_on, seed_of(bundle)))
+
+
+def baseline_arrays(bundle: Bundle, fitted_on: ImageSet, images: ImageSet) -> Iterator[_Arrays]:
+    """For detecting baselines: training images, a seeded sample of very many, beside a piece of `images` after the other.
+
+    As the network sees them, but at 128 pixels a side at most, and half a gigabyte of each at a time.
+    """
+    prepare = bundle.graph.prepare
+    share = min(1.0, _BASELINE_SIDE / max(prepare.size))
+    height, width = (max(1, round(length * share)) for length in prepare.size)
+    small = Prepare((height, width), prepare.aspect)
+    most = min(MOST_BASELINE_IMAGES, max(1, _MOST_BASELINE_VALUES // (height * width * bundle.config.channels)))
+    train = _as_arrays(small, sampled(fitted_on, seed_of(bundle), most=most))
+    for start in range(0, max(1, len(images)), most):
+        yield train, _as_arrays(small, images[start : start + most])
 
 
 def baseline_scores(bundle: Bundle, fitted_on: ImageSet, images: ImageSet) -> dict[str, NDArray[Any]]:
-    """Every detecting baseline's scores of `images`, 20,000 images at a time: a million as floats would be 3 GB and more."""
-    train, seed, latent = training_arrays(bundle, fitted_on), seed_of(bundle), latent_of(bundle)
+    """Every detecting baseline's scores of `images`."""
     parts: dict[str, list[NDArray[Any]]] = {name: [] for name in DETECTORS}
-    for start in range(0, len(images), MOST_BASELINE_IMAGES):
-        seen = as_seen(bundle, images[start : start + MOST_BASELINE_IMAGES])
+    for train, seen in baseline_arrays(bundle, fitted_on, images):
         for name, detect in DETECTORS.items():
-            parts[name].append(detect(train, seen, latent=latent, seed=seed))
+            parts[name].append(detect(train, seen, latent=latent_of(bundle), seed=seed_of(bundle)))
     return {name: np.concatenate(own) for name, own in parts.items()}
 
 
-def sampled(fitted_on: ImageSet, seed: int) -> ImageSet:
-    """At most 20,000 of the training images, drawn by the seed."""
-    if len(fitted_on) <= MOST_BASELINE_IMAGES:
+def sampled(fitted_on: ImageSet, seed: int, *, most: int = MOST_BASELINE_IMAGES) -> ImageSet:
+    """At most 20,000 of the training images, or `most`, drawn by the seed."""
+    if len(fitted_on) <= most:
         return fitted_on
-    rows = np.random.default_rng(seed).choice(len(fitted_on), MOST_BASELINE_IMAGES, replace=False)
+    rows = np.random.default_rng(seed).choice(len(fitted_on), most, replace=False)
     return fitted_on[np.sort(rows)]
 
 
@@ -55,7 +70,8 @@ def untrained_graph(bundle: Bundle, fitted_on: ImageSet) -> Any:
         torch.manual_seed(seed_of(bundle) + 1)
         network = recipe.build_network(ImageShape(*config.size, config.channels))
         graph = build_graph(recipe, network, config.size, config.aspect)
-        prepared = prepare_each(graph.prepare, fitted_on[:_MOST_UNTRAINED_IMAGES], keep_float=True)
+        most = min(_MOST_UNTRAINED_IMAGES, max(2, _MOST_UNTRAINED_VALUES // (config.channels * math.prod(config.size))))
+        prepared = prepare_each(graph.prepare, fitted_on[:most], keep_float=True)
         with torch.inference_mode():
             half = max(1, len(prepared) // 2)
             graph.fit_score(all_to_unit(prepared[:half]), prepared[half:])
@@ -65,6 +81,10 @@ def untrained_graph(bundle: Bundle, fitted_on: ImageSet) -> Any:
 def seed_of(bundle: Bundle) -> int:
     """The seed that the bundle was trained with."""
     return int(bundle.config.training["settings"]["seed"])
+
+
+def _as_arrays(prepare: Prepare, images: ImageSet) -> NDArray[np.float32]:
+    return prepare_images(prepare, images, keep_float=True).permute(0, 2, 3, 1).numpy()
 
 
 def latent_of(bundle: Bundle) -> int:

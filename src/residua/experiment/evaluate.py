@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from residua.experiment.noticed import calibration_normals, find_dead_codes, fin
 from residua.experiment.parts import JudgedImages, other_images, own_test_images
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.files import ensure_folder
-from residua.metrics import mse, psnr, ssim
+from residua.images import ImageSet
+from residua.metrics import PixelTally, mse, psnr, ssim
 from residua.noticing import choose_images, errors_shown, notice_in_detection
 from residua.records import Evaluation, Finding
 from residua.report import write_json
@@ -93,10 +94,11 @@ def _keep(folder: RunFolder, judged: Judged) -> None:
 
 def _judge_detection(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> Judged:
     images, bundle = judged.images, opened.bundle
-    has_masks = images.has_masks
-    scores = score_with(opened.engine, images, maps=has_masks)
     is_anomalous = anomalies_of(images)
     labelled = images.labelled if images.labels is not None and images.normal is not None else np.zeros(len(images), np.bool_)
+    pixels = PixelTally() if images.has_masks else None
+    on_map = None if pixels is None else _adding(pixels, images, labelled & ~is_anomalous)
+    scores = score_with(opened.engine, images, on_map=on_map)
     labels = np.array([bool(flag) if known else None for flag, known in zip(is_anomalous, labelled, strict=True)], dtype=object)
     training = folder.read_training()
     baselines = _detection_baselines(bundle, judged) if judged.fitted_on is not None else {}
@@ -104,8 +106,7 @@ def _judge_detection(folder: RunFolder, state: RunState, opened: Opened, judged:
         labels,
         scores.score,
         operating_point=bundle.config.operating_point,
-        masks=list(images.masks) if has_masks else None,
-        maps=scores.maps,
+        pixels=pixels,
         train_scores=training.get("train_scores"),
         baselines=baselines,
         leaks=judged.leaks,
@@ -147,6 +148,17 @@ def _judge_detection(folder: RunFolder, state: RunState, opened: Opened, judged:
             "thumbnails": make_thumbnails(bundle, images, scores.score, known),
         },
     )
+
+
+def _adding(pixels: PixelTally, images: ImageSet, is_normal: NDArray[np.bool_]) -> Callable[[int, NDArray[np.float32]], None]:
+    """What adds a map with its mask. No mask means nowhere on a normal image; of others the pixels are unknown."""
+
+    def add(row: int, error_map: NDArray[np.float32]) -> None:
+        mask = images.masks[row]
+        if mask is not None or is_normal[row]:
+            pixels.add(mask, error_map)
+
+    return add
 
 
 def _judge_reconstruction(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> Judged:

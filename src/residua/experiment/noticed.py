@@ -13,7 +13,8 @@ from residua.bundle import Bundle
 from residua.experiment.parts import JudgedImages
 from residua.experiment.run_folder import RunFolder
 from residua.records import Finding
-from residua.scoring.engine import prepare_images
+from residua.scoring.engine import prepared_chunks
+from residua.scoring.image_list import at_once
 
 _MOST_CODES = 2000
 
@@ -23,9 +24,10 @@ def find_dead_codes(bundle: Bundle, judged: JudgedImages) -> Finding | None:
     encode = getattr(getattr(bundle.graph.scorer, "network", None), "encode", None)
     if encode is None:
         return None
-    prepared = prepare_images(bundle.graph.prepare, judged.images[:_MOST_CODES], keep_float=True)
+    prepared = prepared_chunks(bundle.graph.prepare.at_one_size(), judged.images[:_MOST_CODES], keep_float=True)
     with torch.inference_mode():
-        codes = torch.cat([encode(batch) for batch in prepared.split(256)]).flatten(1)
+        batches = (batch for chunk in prepared for batch in chunk.split(at_once(chunk, 256)))
+        codes = torch.cat([encode(batch) for batch in batches]).flatten(1)
     return diagnostics.find_dead_latent(codes.float().cpu().numpy())
 
 

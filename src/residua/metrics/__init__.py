@@ -28,6 +28,7 @@ from residua.metrics.multilabel import (
     subset_accuracy,
 )
 from residua.metrics.pixel import aupro, pixel_average_precision, pixel_roc_auc
+from residua.metrics.pixel_tally import PixelTally
 from residua.metrics.precision_intervals import average_precision_interval
 from residua.metrics.probability import (
     Reliability,
@@ -74,6 +75,7 @@ __all__ = [
     "ConfusionMetrics",
     "ExactScores",
     "Inflation",
+    "PixelTally",
     "Reliability",
     "ScaleAudit",
     "ScoreSketch",

@@ -122,6 +122,13 @@ def aupro(masks: Iterable[Any], maps: Iterable[Any], *, max_fpr: float = 0.3) ->
         problems.add("max_fpr must lie in (0, 1]", f"{max_fpr}", "Pass 0.3, the usual limit", RangeError)
     background, defects, weights, n_regions = _by_region(_pairs(masks, maps, problems))
     problems.raise_any()
+    return overlap_area(background, defects, weights, n_regions, max_fpr)
+
+
+def overlap_area(
+    background: NDArray[Any], defects: NDArray[Any], weights: NDArray[np.float64], n_regions: int, max_fpr: float
+) -> float:
+    """`aupro` of background values, which it sorts in place, and of defective ones with 1 / (area of their region)."""
     if n_regions == 0 or len(background) == 0:
         return math.nan
     limit = max_fpr * len(background)
@@ -160,13 +167,13 @@ def _by_region(
             continue
         background.append(values[~mask])
         defects.append(values[mask])
-        areas, region = _regions(mask)
+        areas, region = regions_of(mask)
         weights.append((1 / areas)[region])
         n_regions += len(areas)
     return _joined(background), _joined(defects), np.concatenate(weights) if weights else np.zeros(0), n_regions
 
 
-def _regions(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def regions_of(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Areas of the 8-connected regions, and for each True pixel in reading order the region it belongs to."""
     from scipy.ndimage import label
 

@@ -19,7 +19,7 @@ from residua.scoring.prepare import Prepare
 
 __all__ = ["GraphEngine", "Progress", "Scores", "encode_images", "logits_of", "prepare_images", "score_images"]
 
-_READ = 256
+_READ, _READ_VALUES = 256, 2**24  # images, and their values, that are decoded and prepared at once
 
 
 def prepare_images(prepare: Prepare, images: ImageSet, *, progress: Progress | None = None, keep_float: bool = False) -> Tensor:
@@ -29,18 +29,22 @@ def prepare_images(prepare: Prepare, images: ImageSet, *, progress: Progress | N
     Where images keep their own proportions, this stretches them to one size; see `prepare_each`.
     """
     prepare = prepare.at_one_size()
-    parts = list(prepared_chunks(prepare, images, progress=progress, keep_float=keep_float))
-    height, width = prepare.size
-    return torch.cat(parts).clone() if parts else torch.zeros(0, images.channels, height, width)
+    is_rounded = images.dtype == np.uint8 and not keep_float
+    prepared = torch.zeros(len(images), images.channels, *prepare.size, dtype=torch.uint8 if is_rounded else torch.float32)
+    start = 0
+    for chunk in prepared_chunks(prepare, images, progress=progress, keep_float=keep_float):
+        prepared[start : start + len(chunk)] = chunk
+        start += len(chunk)
+    return prepared
 
 
 def prepared_chunks(
     prepare: Prepare, images: ImageSet, *, progress: Progress | None = None, keep_float: bool = False
 ) -> Iterator[Tensor]:
-    """What `prepare_images` gives, a few hundred images at a time."""
+    """What `prepare_images` gives, a few hundred images at a time, of large ones a few."""
     device = prepare.unit.device
     done = 0
-    for batch in images.batches(_READ):
+    for batch in images.batches(_read_at_once(images)):
         for stack in _same_sizes(batch):
             with torch.inference_mode():
                 # Resizing leaves the range by a last digit, which whoever measures would refuse.
@@ -59,7 +63,7 @@ def prepare_each(prepare: Prepare, images: ImageSet, *, keep_float: bool = False
         return prepare_images(prepare, images, keep_float=keep_float)
     made = []
     with torch.inference_mode():
-        for batch in images.batches(_READ):
+        for batch in images.batches(_read_at_once(images)):
             for image in batch:
                 prepared = prepare(torch.tensor(image[np.newaxis], device=prepare.unit.device))[0].cpu()
                 made.append((prepared * 255).round().to(torch.uint8) if images.dtype == np.uint8 and not keep_float else prepared)
@@ -149,6 +153,11 @@ def _in_batches(
         for batch in images.batches(batch_size):
             yield function(_prepared_batch(graph.prepare, batch, batch_size))[: len(batch)].cpu().numpy()
     graph.train(was_training)
+
+
+def _read_at_once(images: ImageSet) -> int:
+    largest = images.channels * int(images.sizes.prod(axis=1).max(initial=1))
+    return max(1, min(_READ, _READ_VALUES // largest))
 
 
 def _possible(graph: InferenceGraph, batch_size: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import torch
@@ -11,18 +12,19 @@ from torch.nn import functional as F
 from residua.errors import InputError
 from residua.models.skip import STRIDE, SkipNetwork
 from residua.scoring.error_maps import gradient_dissimilarity
-from residua.scoring.image_list import Images, every
+from residua.scoring.image_list import Images, every, n_pixels
 from residua.scoring.scorer import Scorer, ScorerOutput
 from residua.synthesis import Draws, Family, add_one_defect, smooth, standardise
 from residua.synthesis.smoothing import resized
 
 Part = Literal["segmentation", "similarity", "features"]
+Chunks = Callable[[], Iterator[Tensor]]
 
 _SMOOTHING = 2.0  # pixels
 _TOP: dict[Part, float] = {"segmentation": 0.003, "similarity": 0.003, "features": 0.02}
 """Share of the pixels that an image's score is the mean of: the smallest defects that matter, where marks can show them."""
 _GRID = 10  # parts are standardised by place, in so many cells a side
-_CHUNK = 8
+_CHUNK, _CHUNK_PIXELS = 8, 8 * 256 * 256  # images at once, and their pixels together
 _MOST_TRAINING = 300
 _MOST_HELD_OUT = 2000
 _POSITIONS = 100  # feature vectors an image
@@ -93,16 +95,19 @@ class InspectedScorer(Scorer):
     def fit(self, train: Images, held_out: Images) -> None:
         """Features from training images; the scale of each part, and its weight, from held-out ones; looks from both."""
         generator = torch.Generator().manual_seed(0)  # the same defects for every model
-        some = train[:: -(-len(train) // _MOST_TRAINING)]
+        some = every(train, -(-len(train) // _MOST_TRAINING))
         self._fit_features(some, generator)
         held_out = every(held_out, -(-len(held_out) // _MOST_HELD_OUT))
-        normals = [standardise(chunk).values for chunk in held_out.split(_CHUNK)]
+
+        def normals() -> Iterator[Tensor]:  # made anew for each pass: all of them at once are many times the images
+            return (standardise(chunk).values for chunk in _chunks(held_out))
+
         self._fit_places(normals)
-        scores = torch.cat([self._image_scores(self._maps(chunk)[0]) for chunk in normals])
+        scores = torch.cat([self._image_scores(self._maps(chunk)[0]) for chunk in normals()])
         self.image_mean = scores.mean(0)
         self.image_spread = scores.std(0, correction=0).clamp(min=_TINY)
         self._fit_weights(normals, scores, generator)
-        looks = [_look(chunk, standardise(chunk).values) for part in (some, held_out) for chunk in part.split(_CHUNK)]
+        looks = [_look(chunk, standardise(chunk).values) for part in (some, held_out) for chunk in _chunks(part)]
         self._fit_looks(torch.cat(looks))
 
     def _maps(self, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,7 +144,7 @@ class InspectedScorer(Scorer):
 
     def _fit_features(self, train: Images, generator: Generator) -> None:
         samples = []
-        for chunk in train.split(_CHUNK):
+        for chunk in _chunks(train):
             features = self.network(_padded(standardise(chunk).values)).features.flatten(2)
             chosen = torch.randperm(features.shape[2], generator=generator)[:_POSITIONS]
             samples.append(features[:, :, chosen].transpose(1, 2).flatten(0, 1))
@@ -151,9 +156,9 @@ class InspectedScorer(Scorer):
         self.feature_mean = vectors.mean(0).float().view(1, -1, 1, 1)
         self.whitening = (directions / values.clamp(min=float(ridge)).sqrt()).float()
 
-    def _fit_places(self, normals: list[Tensor]) -> None:
+    def _fit_places(self, normals: Chunks) -> None:
         cells, squares = [], []
-        for chunk in normals:
+        for chunk in normals():
             maps, _ = self._maps(chunk)
             cells.append(F.adaptive_avg_pool2d(maps, _GRID))
             squares.append(F.adaptive_avg_pool2d(maps.square(), _GRID))
@@ -163,10 +168,11 @@ class InspectedScorer(Scorer):
         shrunk = 0.5 * variance + 0.5 * variance.mean((2, 3), keepdim=True)
         self.place_mean, self.place_spread = mean, shrunk.clamp(min=_TINY**2).sqrt()
 
-    def _fit_weights(self, normals: list[Tensor], scores: Tensor, generator: Generator) -> None:
+    def _fit_weights(self, normals: Chunks, scores: Tensor, generator: Generator) -> None:
         draws = Draws(generator, scores.device)
         found = []
-        for chunk in normals * (1 + _FEWEST_SYNTHETIC // len(scores)):
+        rounds = range(1 + _FEWEST_SYNTHETIC // len(scores))
+        for chunk in (chunk for _ in rounds for chunk in normals()):
             spoilt = add_one_defect(draws, chunk, chunk, self.families)
             is_seen = spoilt.target.sum((1, 2, 3)) >= _FEWEST_PIXELS
             found.append(self._image_scores(self._maps(spoilt.images)[0])[is_seen])
@@ -181,6 +187,10 @@ class InspectedScorer(Scorer):
         low, high = seen.amin(0), seen.amax(0)
         margin = (_MARGIN * (high - low)).clamp(min=_NARROWEST)
         self.look_bounds = torch.stack([low - margin, high + margin])
+
+
+def _chunks(images: Images) -> Iterator[Tensor]:
+    return iter(images.split(max(1, min(_CHUNK, _CHUNK_PIXELS // max(1, n_pixels(images))))))
 
 
 def _look(images: Tensor, values: Tensor) -> Tensor:

@@ -74,6 +74,38 @@ class StoredImages:
         return view
 
 
+class UnitImages:
+    """Prepared images in memory, (n, channels, height, width), given out as float32 in [0, 1] no more than are asked for.
+
+    Examples
+    --------
+    >>> images = UnitImages(torch.full((3, 1, 2, 2), 51, dtype=torch.uint8))
+    >>> [len(chunk) for chunk in images.split(2)], round(float(images[:1].mean()), 6)
+    ([2, 1], 0.2)
+    """
+
+    def __init__(self, images: Tensor) -> None:
+        self._images, self.shape = images, tuple(images.shape)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return to_unit(self._images[index])
+
+    def split(self, n: int) -> Iterator[Tensor]:
+        """All images in order, `n` at a time."""
+        return (to_unit(chunk) for chunk in self._images.split(n))
+
+    def as_unit(self) -> UnitImages:
+        """These images: they are given out so already."""
+        return self
+
+    def every(self, stride: int) -> UnitImages:
+        """Each of so many; nothing is copied."""
+        return UnitImages(self._images[::stride])
+
+
 class _File:
     """An open file without a name, closed when the last set of images that lies in it is forgotten."""
 

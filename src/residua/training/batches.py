@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from residua.recipes.base import Labelled, is_labelled
 from residua.scoring.image_list import ImageList, Images
-from residua.scoring.stored import StoredImages, to_unit
+from residua.scoring.stored import UnitImages, to_unit
 from residua.training.spread import share_of
 
 __all__ = [
@@ -125,10 +125,8 @@ def make_batches(data: TrainingData, *, batch_size: int, seed: int, shuffle: boo
 
 
 def all_to_unit(images: Images) -> Images:
-    """`to_unit` of a stack, of each of a list, or of what is read from a file."""
-    if isinstance(images, StoredImages):
-        return images.as_unit()
-    return to_unit(images) if isinstance(images, Tensor) else ImageList([to_unit(image[None])[0] for image in images])
+    """The same images, given out as float32 in [0, 1] piece by piece: four times the bytes, so never all at once."""
+    return UnitImages(images) if isinstance(images, Tensor) else images.as_unit()
 
 
 def seeded(*numbers: int) -> Generator:

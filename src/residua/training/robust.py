@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from residua.recipes import Recipe
-from residua.scoring.image_list import Images
+from residua.scoring.image_list import Images, at_once
 from residua.training.batches import MemoryBatches, to_unit
 from residua.training.fit import TrainingPlan, batch_size_of
 from residua.training.settings import TrainingSettings
@@ -27,7 +27,7 @@ _FIRST = 4
 def keep_best(scorer: nn.Module, images: Images, trim: float) -> NDArray[np.int64]:
     """Which of the prepared `images` stay, in order: all but the share `trim` (rounded) that `scorer` finds most anomalous."""
     with torch.inference_mode():
-        scores = torch.cat([scorer(to_unit(chunk)).score for chunk in images.split(_CHUNK)]).numpy()
+        scores = torch.cat([scorer(to_unit(chunk)).score for chunk in images.split(at_once(images, _CHUNK))]).numpy()
     n_kept = len(scores) - round(trim * len(scores))
     return np.sort(np.argsort(scores, kind="stable")[:n_kept])
 

@@ -1,0 +1,116 @@
+"""Pixel metrics of more maps than memory holds: each map is added and forgotten.
+
+Up to 33 million pixels are kept as they are, and every area is exact. Beyond, pixels are counted by value, to eleven
+binary digits (one part in 2,048): values that share a count are ties, of which half are taken for won.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.metrics.pixel import overlap_area, regions_of
+from residua.metrics.ranking import average_precision, roc_auc
+
+_MOST_EXACT = 2**25
+_DROPPED_BITS = 12
+_N_KEYS = 2 ** (32 - _DROPPED_BITS)
+
+
+class PixelTally:
+    """Masks and maps, added one at a time.
+
+    Examples
+    --------
+    >>> tally = PixelTally()
+    >>> tally.add(None, np.array([[0.1, 0.2]]))
+    >>> tally.add(np.array([[True, False], [False, False]]), np.array([[0.3, 0.1], [0.4, 0.0]]))
+    >>> tally.n_images, tally.roc_auc(), tally.average_precision(), round(tally.aupro(), 4)
+    (2, 0.8, 0.5, 0.3333)
+    """
+
+    def __init__(self, *, most_exact: float = _MOST_EXACT) -> None:
+        self.n_images = self.n_pixels = self.n_regions = 0
+        self._most_exact = most_exact
+        self._kept: list[tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]] = []
+        self._counts: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]] | None = None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing had to be counted by value yet."""
+        return self._counts is None
+
+    def add(self, mask: NDArray[np.bool_] | None, values: NDArray[Any]) -> None:
+        """One map, float (height, width), and where it is defective; None: nowhere."""
+        self.n_images, self.n_pixels = self.n_images + 1, self.n_pixels + values.size
+        if mask is None or not mask.any():
+            found = (values.ravel(), values.ravel()[:0], np.zeros(0))
+        else:
+            areas, region = regions_of(mask)
+            self.n_regions += len(areas)
+            found = (values[~mask], values[mask], (1 / areas)[region])
+        if self.is_exact and self.n_pixels <= self._most_exact:
+            self._kept.append(found)
+            return
+        for one in (*self._kept, found):
+            self._count(*one)
+        self._kept = []
+
+    def roc_auc(self) -> float:
+        """As `pixel_roc_auc`."""
+        if self._counts is None:
+            return roc_auc(*self._labelled())
+        background, defects, _ = self._counts
+        n_pairs = int(background.sum()) * int(defects.sum())
+        below = np.cumsum(background) - background
+        return float((defects * (below + background / 2)).sum() / n_pairs) if n_pairs else math.nan
+
+    def average_precision(self) -> float:
+        """As `pixel_average_precision`."""
+        if self._counts is None:
+            return average_precision(*self._labelled())
+        background, defects, _ = (counts[::-1] for counts in self._counts)
+        n_defective, found = int(defects.sum()), np.cumsum(defects)
+        if n_defective == 0 or not background.any():
+            return math.nan
+        flagged = np.maximum(found + np.cumsum(background), 1)
+        return float((defects * (found / flagged)).sum() / n_defective)
+
+    def aupro(self, *, max_fpr: float = 0.3) -> float:
+        """As `residua.metrics.aupro`."""
+        if self._counts is None:
+            background, defects, weights = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
+            return overlap_area(background, defects, weights, self.n_regions, max_fpr)
+        background, _, weights = (counts[::-1] for counts in self._counts)
+        n_background = int(background.sum())
+        if self.n_regions == 0 or n_background == 0:
+            return math.nan
+        limit = max_fpr * n_background
+        before = np.cumsum(background) - background
+        climbed = np.clip(limit - before, 0, background)
+        reached = np.maximum(limit - before - background, 0) + climbed**2 / (2 * np.maximum(background, 1))
+        return min(float((weights * reached).sum() / (limit * self.n_regions)), 1.0)
+
+    def _labelled(self) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+        parts = [part for background, defects, _ in self._kept for part in (background, defects)]
+        flags = np.repeat([False, True] * len(self._kept), [len(part) for part in parts])
+        return flags, np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def _count(self, background: NDArray[Any], defects: NDArray[Any], weights: NDArray[np.float64]) -> None:
+        if self._counts is None:
+            self._counts = (np.zeros(_N_KEYS, np.int64), np.zeros(_N_KEYS, np.int64), np.zeros(_N_KEYS))
+        of_background, of_defects, weighed = self._counts
+        keys = _keys(defects)
+        of_background += np.bincount(_keys(background), minlength=_N_KEYS)
+        of_defects += np.bincount(keys, minlength=_N_KEYS)
+        weighed += np.bincount(keys, weights, _N_KEYS)
+
+
+def _keys(values: NDArray[Any]) -> NDArray[np.uint32]:
+    """Whole numbers in the order of the values: the leading bits of a float, the negative ones turned about."""
+    bits = (values.astype(np.float32) + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0
+    ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+    return ordered >> np.uint32(_DROPPED_BITS)
