@@ -46,8 +46,11 @@ def evaluate(
 
     check_targets(json, html)
     if is_wrapped(run):
+        from residua.cli.progress import counting
+
         reference_only("evaluate", "a wrapped model", engine, cluster=cluster)
-        evaluation, evidence = evaluate_wrapped(run, source)
+        with counting(quiet=quiet) as progress:
+            evaluation, evidence = evaluate_wrapped(run, source, progress=progress)
     else:
         evaluation, evidence = _judge(run, source, engine, memory, cluster, workers, ranking.value, quiet=quiet)
     show(evaluation, evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)

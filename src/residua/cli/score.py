@@ -38,8 +38,11 @@ def score(
     from residua.wrapping import is_wrapped, score_wrapped
 
     if is_wrapped(run):
-        reference_only("score", "a wrapped model", engine, maps=maps, resume=resume, cluster=cluster)
-        done: Any = score_wrapped(run, source, out)
+        from residua.cli.progress import counting
+
+        reference_only("score", "a wrapped model", engine, cluster=cluster)
+        with counting(quiet=quiet) as progress:
+            done: Any = score_wrapped(run, source, out, maps=maps, resume=resume, progress=progress)
     else:
         from residua.cli.progress import watching
         from residua.experiment import score_run

@@ -1,41 +1,78 @@
-"""Judging a wrapped model: scores, baselines and findings, by the same judge as our own models."""
+"""Judging a wrapped model: scores, baselines, findings and pictures, by the same judge as our own models."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import residua
+from residua import diagnostics
 from residua.baselines import DETECTORS, RECONSTRUCTORS
-from residua.engines import Scores, score_with
+from residua.engines import score_with
+from residua.engines.interface import Progress
 from residua.errors import InputError
-from residua.evaluation import Evidence, Gallery, evaluate_classification, evaluate_detection
+from residua.evaluation import Evidence, evaluate_classification, evaluate_detection
 from residua.evaluation.reconstruction import baseline_errors, judge_reconstruction
+from residua.exhibits import Exhibit
 from residua.images import ImageSet
+from residua.images.copies import Leaks
 from residua.metrics import mse, psnr, ssim
-from residua.records import Evaluation, Job
+from residua.noticing import MOST_COMPARED, choose_images, errors_shown, look_for_leaks, notice_in_detection
+from residua.records import Evaluation, Finding, Job
+from residua.wrapping.pictures import make_gallery, make_thumbnails
 
 if TYPE_CHECKING:
     from residua.wrapping.model import WrappedModel
 
 _MOST_TRAINING = 5000
 _LATENT = 32
-_SHOWN = 8
 
 
-def judge(
-    model: WrappedModel, images: ImageSet, *, job: Job | None, train: ImageSet | None, seed: int, split: str
+@dataclass(frozen=True)
+class Asked:
+    """What is judged: images, what the model was trained on where that is known, and what was noticed between the two.
+
+    `known` is a sample of `train` for baselines; `leaks` says which images are copies of training images.
+    """
+
+    images: ImageSet
+    train: ImageSet | None
+    known: ImageSet | None
+    leaks: Leaks | None
+    leak_pictures: Exhibit | None
+    seed: int
+    split: str
+    progress: Progress | None
+
+
+def judge(  # noqa: PLR0917  the call of `WrappedModel.judge`
+    model: WrappedModel,
+    images: ImageSet,
+    job: Job | None,
+    train: ImageSet | None,
+    seed: int,
+    split: str,
+    progress: Progress | None = None,
 ) -> tuple[Evaluation, Evidence]:
     """The evaluation of `model` on `images`, and the arrays behind it."""
     if len(images) == 0:
         raise InputError("evaluate: there must be images to judge. Got none. Name others.")
     job = job or ("detect" if images.labels is not None and images.normal is not None else "reconstruct")
-    known = None if train is None else train[_some(len(train), seed)]
-    if job == "classify":
-        return _judge_classes(model, images, split)
-    return (_judge_detection if job == "detect" else _judge_reconstruction)(model, images, known, seed, split)
+    train = None if train is None or len(train) == 0 else train
+    leaks, shown = None, None
+    if train is not None and len(train) + len(images) <= MOST_COMPARED:
+        leaks, shown = look_for_leaks(train, images, progress=progress)
+    asked = Asked(images, train, None if train is None else train[_some(len(train), seed)], leaks, shown, seed, split, progress)
+    kinds: dict[Job, Callable[[WrappedModel, Asked], tuple[Evaluation, Evidence]]] = {
+        "detect": _judge_detection,
+        "reconstruct": _judge_reconstruction,
+        "classify": _judge_classes,
+    }
+    return kinds[job](model, asked)
 
 
 def is_anomalous_of(images: ImageSet) -> NDArray[np.bool_]:
@@ -45,38 +82,37 @@ def is_anomalous_of(images: ImageSet) -> NDArray[np.bool_]:
     return images.is_anomalous
 
 
-def _judge_detection(
-    model: WrappedModel, images: ImageSet, train: ImageSet | None, seed: int, split: str
-) -> tuple[Evaluation, Evidence]:
-    has_masks = images.has_masks
-    scores = score_with(model, images, maps=has_masks)
+def _judge_detection(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evidence]:
+    images, point = asked.images, model.operating_point_
+    scores = score_with(model, images, maps=images.has_masks, progress=asked.progress)
     flags, labelled = is_anomalous_of(images), images.labelled if images.normal is not None else np.zeros(len(images), np.bool_)
-    labels = np.array([bool(flag) if known else None for flag, known in zip(flags, labelled, strict=True)], dtype=object)
-    train_scores = None if train is None else model.anomaly_scores(train)
-    beside: dict[str, NDArray[Any]] = {}
-    if train is not None:
-        known, asked = model.prepare(train), model.prepare(images)
-        beside = {name: detect(known, asked, latent=_LATENT, seed=seed) for name, detect in DETECTORS.items()}
+    train_scores = None if asked.known is None else model.anomaly_scores(asked.known)
+    beside = _detecting_baselines(model, asked)
     evaluation = evaluate_detection(
-        labels,
+        np.array([bool(flag) if known else None for flag, known in zip(flags, labelled, strict=True)], dtype=object),
         scores.score,
-        operating_point=model.operating_point_,
-        masks=list(images.masks) if has_masks else None,
+        operating_point=point,
+        masks=list(images.masks) if images.has_masks else None,
         maps=scores.maps,
         train_scores=train_scores,
         baselines=beside,
-        seed=seed,
-        split=split,
-        provenance=_provenance(model, images, train),
+        leaks=asked.leaks,
+        seed=asked.seed,
+        split=asked.split,
+        provenance=_provenance(model, asked),
     )
-    order = np.argsort(scores.score, kind="stable")
-    shown = np.unique(
-        np.concatenate([order[:_SHOWN], order[-_SHOWN:], order[flags[order]][:_SHOWN], order[~flags[order]][-_SHOWN:]])
+    calibration = model.calibration_scores_[~model.calibration_is_anomalous_]
+    found, exhibits = notice_in_detection(
+        model.anomaly_scores, images, scores, (flags, labelled), evaluation=evaluation, calibration=calibration
     )
+    reused = diagnostics.find_test_reused(np.array(model.calibration_pixels_, object), images.pixel_hashes, images.paths)
+    evaluation = _with_findings(evaluation, [*found, reused])
+    new = scores.score[labelled & ~flags] if labelled.any() else scores.score
+    known = flags if labelled.all() else None
+    shown = choose_images(scores.score, known, None if point is None else point.threshold)
     return evaluation, Evidence(
-        paths=images.paths,
+        **_shared(model, asked, shown, {**exhibits, **errors_shown(evaluation, train_scores, new)}),
         scores=scores.score,
-        labels=images.labels,
         is_anomalous=flags if labelled.any() else None,
         labelled=labelled if labelled.any() else None,
         calibration_scores=model.calibration_scores_,
@@ -84,78 +120,99 @@ def _judge_detection(
         train_scores=train_scores,
         per_image=dict(scores.columns),
         baselines=beside,
-        gallery=_gallery(model, images, shown),
-        quarantined=tuple((path, reason) for path, reason in images.quarantined),
-        seed=seed,
+        threshold_from="calibration" if point is None or len(model.calibration_scores_) else "elsewhere",
+        thumbnails=make_thumbnails(model.contract.size, images, scores.score, known),
     )
 
 
-def _judge_reconstruction(
-    model: WrappedModel, images: ImageSet, train: ImageSet | None, seed: int, split: str
-) -> tuple[Evaluation, Evidence]:
-    prepared, rebuilt = model.prepare(images), model.reconstruct(images)
-    beside: dict[str, NDArray[Any]] = {}
-    train_errors = None
-    if train is not None:
-        known = model.prepare(train)
-        train_errors = mse(known, model.reconstruct(train))
-        measures = {"mse": mse, "psnr": psnr, "ssim": ssim}
-        made = {name: rebuild(known, prepared, latent=_LATENT, seed=seed) for name, rebuild in RECONSTRUCTORS.items()}
-        beside = {
-            f"{name}/{metric}": measure(prepared, np.clip(one, 0, 1))
-            for name, one in made.items()
-            if one is not None
-            for metric, measure in measures.items()
-        }
+def _judge_reconstruction(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evidence]:
+    images = asked.images
+    prepared = model.prepare(images)
+    rebuilt = score_with(model, images, reconstructions=True, progress=asked.progress).reconstructions
+    train_errors = None if asked.known is None else mse(model.prepare(asked.known), model.reconstruct(asked.known))
+    beside = _rebuilding_baselines(model, asked, prepared)
     evaluation, columns = judge_reconstruction(
         prepared,
         rebuilt,
         ids=images.paths,
         train_errors=train_errors,
-        baselines=baseline_errors(beside, seed=seed),
-        seed=seed,
-        split=split,
-        provenance=_provenance(model, images, train),
+        baselines=baseline_errors(beside, seed=asked.seed),
+        leaks=asked.leaks,
+        seed=asked.seed,
+        split=asked.split,
+        provenance=_provenance(model, asked),
     )
-    order = np.argsort(columns["mse"], kind="stable")
+    shown = choose_images(columns["mse"], None, None)
     return evaluation, Evidence(
-        paths=images.paths,
-        labels=images.labels,
+        **_shared(model, asked, shown, errors_shown(evaluation, train_errors, columns["mse"])),
         per_image=dict(columns),
         train_scores=train_errors,
         baselines=beside,
-        gallery=_gallery(model, images, np.unique(np.concatenate([order[:_SHOWN], order[-_SHOWN:]]))),
-        quarantined=tuple((path, reason) for path, reason in images.quarantined),
-        seed=seed,
+        thumbnails=make_thumbnails(model.contract.size, images, columns["mse"], None),
     )
 
 
-def _judge_classes(model: WrappedModel, images: ImageSet, split: str) -> tuple[Evaluation, Evidence]:
+def _judge_classes(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evidence]:
+    images = asked.images
     if images.labels is None:
         raise InputError("evaluate: images must have labels to judge classes by. Got none. Name images with labels.")
     probabilities = model.probabilities(images)
-    evaluation = evaluate_classification(images.labels, probabilities, split=split, provenance=_provenance(model, images, None))
-    return evaluation, Evidence(paths=images.paths, labels=images.labels, probabilities=probabilities)
-
-
-def _gallery(model: WrappedModel, images: ImageSet, index: NDArray[Any]) -> Gallery:
-    shown = images[index.astype(np.int64)]
-    found: Scores = score_with(model, shown, reconstructions=True)
-    prepared = model.prepare(shown)
-    assert found.reconstructions is not None
-    return Gallery(
-        index=index.astype(np.int64),
-        images=_bytes(prepared),
-        reconstructions=_bytes(found.reconstructions),
-        error_maps=np.square(prepared - found.reconstructions).mean(axis=3).astype(np.float32),
+    evaluation = evaluate_classification(
+        images.labels, probabilities, leaks=asked.leaks, split=asked.split, provenance=_provenance(model, asked)
+    )
+    unsure = 1 - probabilities.max(axis=1)
+    return evaluation, Evidence(
+        **_shared(model, asked, choose_images(unsure, None, None), {}),
+        probabilities=probabilities,
+        thumbnails=make_thumbnails(model.contract.size, images, unsure, None),
     )
 
 
-def _provenance(model: WrappedModel, images: ImageSet, train: ImageSet | None) -> dict[str, Any]:
-    contract = model.contract
+def _shared(model: WrappedModel, asked: Asked, shown: NDArray[np.int64], exhibits: dict[str, Exhibit]) -> dict[str, Any]:
+    """What the evidence of every job holds."""
+    images = asked.images
+    return {
+        "paths": images.paths,
+        "labels": images.labels,
+        "pixel_hashes": images.pixel_hashes,
+        "gallery": make_gallery(model, images, shown, asked.known),
+        "quarantined": tuple((path, reason) for path, reason in images.quarantined),
+        "exhibits": {**exhibits, **({} if asked.leak_pictures is None else {diagnostics.leakage.CODE: asked.leak_pictures})},
+        "seed": asked.seed,
+    }
+
+
+def _detecting_baselines(model: WrappedModel, asked: Asked) -> dict[str, NDArray[Any]]:
+    if asked.known is None:
+        return {}
+    known, images = model.prepare(asked.known), model.prepare(asked.images)
+    return {name: detect(known, images, latent=_LATENT, seed=asked.seed) for name, detect in DETECTORS.items()}
+
+
+def _rebuilding_baselines(model: WrappedModel, asked: Asked, prepared: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Each baseline's error of each image, under names like ``pca/mse``."""
+    if asked.known is None:
+        return {}
+    known = model.prepare(asked.known)
+    made = {name: rebuild(known, prepared, latent=_LATENT, seed=asked.seed) for name, rebuild in RECONSTRUCTORS.items()}
+    return {
+        f"{name}/{metric}": measure(prepared, np.clip(one, 0, 1))
+        for name, one in made.items()
+        if one is not None
+        for metric, measure in {"mse": mse, "psnr": psnr, "ssim": ssim}.items()
+    }
+
+
+def _with_findings(evaluation: Evaluation, more: Iterable[Finding | None]) -> Evaluation:
+    found = tuple(finding for finding in more if finding is not None)
+    return evaluation.model_copy(update={"findings": (*evaluation.findings, *found)})
+
+
+def _provenance(model: WrappedModel, asked: Asked) -> dict[str, Any]:
+    contract, images = model.contract, asked.images
     return {
         "source": images.source,
-        "judged_on": images.source,
+        "judged_on": f"{asked.split} part of {images.source}" if asked.split == "test" else images.source,
         "normal": ", ".join(images.normal) if images.normal else None,
         "recipe": f"wrapped {contract.origin} model",
         "architecture": f"wrapped: {contract.origin}, {contract.layout}, {contract.values}",
@@ -163,13 +220,9 @@ def _provenance(model: WrappedModel, images: ImageSet, train: ImageSet | None) -
         "error": contract.error,
         "version": residua.__version__,
         "fingerprints": {"judged": images.fingerprint},
-        "baselines_learnt_from": None if train is None else len(train),
+        "baselines_learnt_from": None if asked.known is None else len(asked.known),
     }
 
 
 def _some(n: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(n, min(n, _MOST_TRAINING), replace=False)).astype(np.int64)
-
-
-def _bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from residua.engines import Scores, score_with
 from residua.engines.exported import error_columns
-from residua.engines.interface import check_channels
+from residua.engines.interface import Progress, check_channels
 from residua.errors import InputError, RangeError, ShapeError
 from residua.evaluation import Evidence
 from residua.images import ImageSet
@@ -47,6 +47,7 @@ class WrappedModel:
         self.calibration_scores_: NDArray[np.float32] = np.zeros(0, np.float32)
         self.calibration_is_anomalous_: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.calibration_images_: dict[str, Any] = {}
+        self.calibration_pixels_: tuple[str, ...] = ()
 
     @property
     def batch_size(self) -> int:
@@ -111,6 +112,7 @@ class WrappedModel:
         self.operating_point_ = choose_threshold(policy, scores, flags, confidence=confidence)
         self.calibration_scores_, self.calibration_is_anomalous_ = scores, flags
         self.calibration_images_ = looks_of(images[np.flatnonzero(~flags)])
+        self.calibration_pixels_ = tuple(map(str, images.pixel_hashes))
         return self.operating_point_
 
     def evaluate(self, images: Any, *, job: Job | None = None, train: Any = None, seed: int = 0) -> Evaluation:
@@ -118,7 +120,14 @@ class WrappedModel:
         return self.judge(images, job=job, train=train, seed=seed)[0]
 
     def judge(
-        self, images: Any, *, job: Job | None = None, train: Any = None, seed: int = 0, split: str = "test"
+        self,
+        images: Any,
+        *,
+        job: Job | None = None,
+        train: Any = None,
+        seed: int = 0,
+        split: str = "test",
+        progress: Progress | None = None,
     ) -> tuple[Evaluation, Evidence]:
         """The evaluation and the arrays behind it.
 
@@ -127,10 +136,11 @@ class WrappedModel:
         job : str, optional
             ``detect`` where the images say what is normal, else ``reconstruct``; ``classify`` judges the probabilities.
         train : ImageSet or array, optional
-            What the model was trained on: baselines learn from it, and it shows whether the model overfits.
+            What the model was trained on: baselines learn from it, it shows whether the model overfits, and copies of it among
+            the judged images are found.
         """
         fitted_on = None if train is None else ImageSet.from_arrays(train)
-        return judge(self, ImageSet.from_arrays(images), job=job, train=fitted_on, seed=seed, split=split)
+        return judge(self, ImageSet.from_arrays(images), job, fitted_on, seed, split, progress)
 
     def report(self, path: str | Path, images: Any, *, job: Job | None = None, train: Any = None) -> Path:
         """Judge the model, and write the report as one HTML file."""

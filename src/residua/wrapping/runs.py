@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +11,18 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import residua
-from residua.errors import BundleError, InputError, LabelError, MissingExtraError, OutputError
+from residua.diagnostics import find_drift
+from residua.engines.interface import Progress
+from residua.errors import BundleError, LabelError, MissingExtraError, OutputError
 from residua.evaluation import Evidence
-from residua.files import atomic_write, ensure_folder, write_json
+from residua.files import ensure_folder, write_json
 from residua.images import ImageSet, load_images
-from residua.images.listing import Quarantined
-from residua.records import Evaluation, Finding, OperatingPoint
+from residua.images.listing import Options
+from residua.images.sources import list_shards
+from residua.piecewise import ScoreJob, ScoreParts, ScoreSummary, Task, do_job, read_scores, write_maps
+from residua.piecewise.pieces import check_first
+from residua.piecewise.score_parts import describe_pieces
+from residua.records import Evaluation, OperatingPoint
 from residua.report import write_html
 from residua.report import write_json as write_evaluation
 from residua.thresholds import choose_threshold
@@ -30,19 +33,7 @@ from residua.wrapping.origins import look_at
 
 _STATE, _EVALUATION, _EVIDENCE = "wrapped.json", "evaluation.json", "evidence.npz"
 _DEFAULT_POLICY = "quantile:0.95"
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class ScoreCount:
-    """What scoring came to: images with a row, those above the threshold, files that could not be read."""
-
-    n_images: int
-    n_anomalous: int
-    n_quarantined: int
-    quarantined: list[Quarantined]
-    drift: Finding | None = None
+_MOST_FOR_DRIFT = 5_000_000
 
 
 class WrappedState(BaseModel):
@@ -64,6 +55,7 @@ class WrappedState(BaseModel):
     calibration_scores: tuple[float, ...] = ()
     calibration_is_anomalous: tuple[bool, ...] = ()
     calibration_images: dict[str, Any] = Field(default_factory=dict)
+    calibration_pixels: tuple[str, ...] = ()
 
 
 def is_wrapped(run: str | Path) -> bool:
@@ -107,6 +99,7 @@ def save_wrapped(
             calibration_scores=tuple(model.calibration_scores_.tolist()),
             calibration_is_anomalous=tuple(model.calibration_is_anomalous_.tolist()),
             calibration_images=model.calibration_images_,
+            calibration_pixels=model.calibration_pixels_,
         ),
     )
     for stale in (_EVALUATION, _EVIDENCE):
@@ -135,6 +128,7 @@ def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
     wrapped.calibration_scores_ = np.array(state.calibration_scores, np.float32)
     wrapped.calibration_is_anomalous_ = np.array(state.calibration_is_anomalous, np.bool_)
     wrapped.calibration_images_ = state.calibration_images
+    wrapped.calibration_pixels_ = state.calibration_pixels
     return wrapped, state
 
 
@@ -147,7 +141,7 @@ def evaluate_wrapped(
     other = own if source is None else _images(state, source, progress)
     judged = other.test if len(other.test) and (source is None or len(other.train)) else other
     evaluation, evidence = model.judge(
-        judged, train=_normals(own.train), seed=state.seed, split="test" if judged is not other else "all"
+        judged, train=_normals(own.train), seed=state.seed, split="test" if judged is not other else "all", progress=progress
     )
     if source is None:
         write_evaluation(evaluation, Path(run) / _EVALUATION)
@@ -183,25 +177,36 @@ def change_wrapped_threshold(
     return point
 
 
-def score_wrapped(run: str | Path, source: str, out: str | Path, *, progress: Progress | None = None) -> ScoreCount:
-    """Score every image of `source` into a CSV file of path, label, score, threshold, anomalous, mse, mae, ssim."""
-    from residua.engines import score_with
+def score_wrapped(
+    run: str | Path,
+    source: str,
+    out: str | Path,
+    *,
+    maps: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> ScoreSummary:
+    """Score every image of `source` into a CSV or Parquet file, piece by piece, as `residua.experiment.score_run` does.
 
-    if Path(out).suffix != ".csv":
-        raise InputError(f"score: --out of a wrapped run must end in .csv. Got {Path(out).name!r}. Name such a file.")
-    model, _ = open_wrapped(run)
-    images = load_images(source, progress=progress)
-    scores = score_with(model, images, progress=progress)
-    threshold = "" if model.operating_point_ is None else repr(model.operating_point_.threshold)
-    labels = images.labels if images.labels is not None else [None] * len(images)
-    with atomic_write(out, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "label", "score", "threshold", "anomalous", *scores.columns])
-        for row, (path, label) in enumerate(zip(images.paths, labels, strict=True)):
-            decided = str(bool(scores.anomalous[row])).lower() if threshold else ""
-            columns = [str(column[row]) for column in scores.columns.values()]
-            writer.writerow([path, "" if label is None else label, str(scores.score[row]), threshold, decided, *columns])
-    return ScoreCount(len(images), int(scores.anomalous.sum()), len(images.quarantined), list(images.quarantined))
+    With `resume`, scoring that was stopped goes on. With `maps`, each image's error map is written there as a PNG.
+    """
+    parts = ScoreParts(Path(out))
+    model, state = open_wrapped(run)
+    shards, point = list_shards(source, Options()), model.operating_point_
+    task = Task(model.contract.channels, None if point is None else point.threshold, Options())
+    if len(shards.pieces):
+        check_first(task, shards.pieces[0])
+    parts.begin(
+        {"source": source, "model": state.sha256, "state": _sha256(Path(run) / _STATE), **describe_pieces(shards)}, resume=resume
+    )
+    summary = do_job(ScoreJob(model, shards, task, parts, progress), source)
+    if point is not None and summary.n_images <= _MOST_FOR_DRIFT:
+        normals = model.calibration_scores_[~model.calibration_is_anomalous_]
+        summary.drift = find_drift(normals, read_scores(parts.out), threshold=point.threshold)
+    if maps is not None:
+        images = load_images(source, seed=state.seed, progress=progress)
+        write_maps(model, images, read_scores(parts.out), ensure_folder(maps, where="score --maps"), progress)
+    return summary
 
 
 def _images(state: WrappedState, source: str | None, progress: Progress | None) -> ImageSet:
