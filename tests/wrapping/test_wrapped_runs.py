@@ -8,13 +8,16 @@ import sys
 import textwrap
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 import torch
 from identity import onnx_file
+from PIL import Image
 
 import residua
 from residua.errors import BundleError, InputError, OutputError
-from residua.wrapping import open_wrapped
+from residua.wrapping import evaluate_wrapped, open_wrapped, score_wrapped
+from training_wing import blobs
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def test_the_commands_judge_threshold_score_and_report_a_wrapped_run_without_tor
     assert record["job"] == "detect"
     assert record["operating_point"]["policy"] == "quantile:0.9"
     assert {"pca", "pixel_neighbours"} <= record["baselines"].keys()
-    assert (tmp_path / "s.csv").read_text("utf-8").startswith("path,label,score,threshold,anomalous,mse,mae,ssim")
+    assert (tmp_path / "s.csv").read_text("utf-8").startswith("path,label,split,score,threshold,anomalous,mse,mae,ssim")
     assert (tmp_path / "r.html").stat().st_size > 1000
     assert open_wrapped(saved)[1].operating_point.policy == "quantile:0.8"
 
@@ -54,6 +57,48 @@ def test_a_saved_model_scores_as_before(saved):
     model, state = open_wrapped(saved)
     images = residua.load_images("digits", normal="0").calibration
     assert np.array_equal(model.anomaly_scores(images), np.array(state.calibration_scores, np.float32))
+
+
+def test_a_wrapped_run_scores_into_the_same_tables_with_maps_as_our_own(saved, tmp_path):
+    done = [score_wrapped(saved, "digits", tmp_path / name) for name in ("s.csv", "s.parquet")]
+    table = pyarrow.parquet.read_table(tmp_path / "s.parquet")
+    rows = [row.split(",") for row in (tmp_path / "s.csv").read_text("utf-8").splitlines()[1:]]
+    scores = np.array([row[3] for row in rows], np.float32)
+    assert np.array_equal(np.asarray(table["score"], np.float32), scores)
+    assert {row[2] for row in rows} == {"train", "calibration", "test"}
+    assert done[0].n_images == done[1].n_images == len(scores)
+    np.save(tmp_path / "few.npy", blobs(3, (9, 12)))
+    score_wrapped(saved, str(tmp_path / "few.npy"), tmp_path / "few.csv", maps=tmp_path / "maps")
+    written = sorted((tmp_path / "maps").glob("*.png"))
+    assert len(written) == 3
+    with Image.open(written[0]) as picture:
+        assert picture.size == (12, 9)
+    with pytest.raises(InputError, match="must end in"):
+        score_wrapped(saved, "digits", tmp_path / "s.txt")
+
+
+def test_a_report_of_a_wrapped_model_has_what_ours_has(saved):
+    evaluation, evidence = evaluate_wrapped(saved)
+    found = {one.code for one in evaluation.findings}
+    assert {"leakage", "drift", "blind-spots", "overfitting", "not-better-than-baseline"} <= found
+    assert evidence.gallery.error_maps.shape[1:] == (8, 8)
+    assert len(evidence.gallery.nearest_paths) == len(evidence.gallery.index)
+    assert len(evidence.thumbnails.index) == len(evidence.paths)
+
+
+def test_copies_of_training_images_and_images_that_chose_the_threshold_are_told():
+    images = residua.load_images("digits", normal="0")
+    model = residua.wrap(lambda x: x * 0.9, values="unit", size=(8, 8), channels=1)
+    model.choose_threshold("quantile:0.9", images.calibration)
+
+    def severities(judged):
+        return {one.code: one.severity for one in model.evaluate(judged, train=images.train).findings}
+
+    healthy = severities(images.test[:60])
+    assert healthy["leakage"] == "ok"
+    assert "test-reused" not in healthy
+    assert severities(images.calibration[:60])["test-reused"] == "error"
+    assert severities(images.train[:60])["leakage"] == "error"
 
 
 @pytest.mark.parametrize("model", [lambda x: x, torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Sigmoid())])

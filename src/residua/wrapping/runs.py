@@ -21,6 +21,7 @@ from residua.images.listing import Options
 from residua.images.sources import list_shards
 from residua.piecewise import ScoreJob, ScoreParts, ScoreSummary, Task, do_job, read_scores, write_maps
 from residua.piecewise.pieces import check_first
+from residua.piecewise.recorded import PartLookup
 from residua.piecewise.score_parts import describe_pieces
 from residua.records import Evaluation, OperatingPoint
 from residua.report import write_html
@@ -193,12 +194,11 @@ def score_wrapped(
     parts = ScoreParts(Path(out))
     model, state = open_wrapped(run)
     shards, point = list_shards(source, Options()), model.operating_point_
-    task = Task(model.contract.channels, None if point is None else point.threshold, Options())
+    task = Task(model.contract.channels, None if point is None else point.threshold, Options(), _parts_of(state, source))
     if len(shards.pieces):
         check_first(task, shards.pieces[0])
-    parts.begin(
-        {"source": source, "model": state.sha256, "state": _sha256(Path(run) / _STATE), **describe_pieces(shards)}, resume=resume
-    )
+    begun_with = {"source": source, "model": state.sha256, "threshold": task.threshold, **describe_pieces(shards)}
+    parts.begin(begun_with, resume=resume)
     summary = do_job(ScoreJob(model, shards, task, parts, progress), source)
     if point is not None and summary.n_images <= _MOST_FOR_DRIFT:
         normals = model.calibration_scores_[~model.calibration_is_anomalous_]
@@ -207,6 +207,14 @@ def score_wrapped(
         images = load_images(source, seed=state.seed, progress=progress)
         write_maps(model, images, read_scores(parts.out), ensure_folder(maps, where="score --maps"), progress)
     return summary
+
+
+def _parts_of(state: WrappedState, source: str) -> PartLookup | None:
+    """Which part each image is in, where `source` is the run's own."""
+    if Path(source).resolve() != (Path(state.working_folder) / state.source).resolve() and source != state.source:
+        return None
+    own = _images(state, None, None)
+    return PartLookup.of(own.paths, own.splits)
 
 
 def _images(state: WrappedState, source: str | None, progress: Progress | None) -> ImageSet:
