@@ -121,6 +121,17 @@ def test_a_class_missing_from_calibration_is_told():
     assert "no image there is of bright" in classifier.notes_[-1]
 
 
+def test_images_kept_aside_without_a_mistake_do_not_make_the_model_certain(two):
+    held, names = bright_and_dark(240)
+    images, labels = bright_and_dark()
+    sure = AutoencoderClassifier("joint", **{**QUICK, "epochs": 30}).fit(images, labels, calibration=(held, names))
+    right = sure.predict(held) == names
+    largest = sure.predict_proba(held).max(axis=1)
+    assert "temperature" in sure.notes_[-1]
+    assert np.log(1 - largest[right]).mean() > np.log(1 / 240**2)  # an unbounded temperature leaves less than a millionth
+    assert two.score(held, names) > 0.8
+
+
 def test_probabilities_asked_of_a_model_that_does_not_classify_are_refused(tmp_path):
     model = Autoencoder(latent=2, epochs=1, batch_size=8).fit(blobs(12))
     with pytest.raises(InputError, match=r"Autoencoder.predict_proba.*does not classify.*AutoencoderClassifier"):

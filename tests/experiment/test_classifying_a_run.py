@@ -96,7 +96,7 @@ def test_the_evidence_holds_probabilities_hashes_and_the_surest_mistakes(run, ju
 
 
 def test_evaluate_and_score_give_the_same_probabilities(run, source, judged, tmp_path):
-    score_run(run.path, str(source), tmp_path / "scores.csv")
+    assert not score_run(run.path, str(source), tmp_path / "scores.csv").has_threshold
     with (tmp_path / "scores.csv").open() as file:
         rows = {row["path"]: row for row in csv.DictReader(file)}
     for path, probabilities in zip(judged.evidence.paths, judged.evidence.probabilities, strict=True):
@@ -114,6 +114,10 @@ def test_the_command_that_fits_it_again_is_complete(run):
     assert "--job classify --strategy joint" in words
     assert "--augment none" in words
     assert "--width 4" in words
+    state = run.read_state()
+    for mirrored, flag in ((True, "--mirrored"), (False, "--not-mirrored")):
+        asked = state.options.model_copy(update={"recipe_options": {"mirrored": mirrored}})
+        assert f" {flag} " in fit_command(run, state.model_copy(update={"options": asked}))
 
 
 def test_plain_leaves_unlabelled_images_out_and_has_no_reconstruction(source, tmp_path):

@@ -60,7 +60,8 @@ def score(
     if quiet:
         return
     console = Console(highlight=False)
-    console.print(f"{count(done.n_images, 'image')} scored, {done.n_anomalous:,} above the threshold: {out}", markup=False)
+    flagged = f", {done.n_anomalous:,} above the threshold" if done.has_threshold else ""
+    console.print(f"{count(done.n_images, 'image')} scored{flagged}: {out}", markup=False)
     if done.drift is not None and done.drift.severity != "ok":
         console.print(f"{done.drift.severity} {done.drift.code}: {done.drift.meaning} {done.drift.what_to_do}", markup=False)
     if done.n_quarantined:

@@ -15,7 +15,7 @@ from residua.images.arrays import as_labels
 
 Class = int | str
 
-_WHERE = "AutoencoderClassifier.fit"
+_WHERE = "fit"  # the estimator and the command
 _MOST_CLASSES = 10_000
 
 

@@ -20,6 +20,8 @@ def fit_command(folder: RunFolder, state: RunState) -> str:
     words += _option("normal", options.normal)
     for name in _RECIPE_OPTIONS:
         words += _option(name, options.recipe_options.get(name))
+    if options.recipe_options.get("mirrored") is not None:
+        words.append("--mirrored" if options.recipe_options["mirrored"] else "--not-mirrored")
     for name in ("size", "aspect", "policy", "class_weight", "separator"):
         words += _option(name, getattr(options, name), RunOptions.model_fields[name].default)
     words += _option("epochs", state.plan["epochs"] if state.plan else settings.epochs)

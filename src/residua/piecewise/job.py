@@ -58,6 +58,7 @@ def do_job(job: ScoreJob, source: str, workers: Workers | None = None) -> ScoreS
     n_pieces = len(job.shards.pieces)
     summary = job.parts.summary(n_pieces)
     summary.add_listed(job.shards.quarantined)
+    summary.has_threshold = job.task.threshold is not None
     if not summary.n_images:
         job.parts.discard()
         raise SourceError(_nothing_readable(source, summary))

@@ -40,6 +40,7 @@ class ScoreSummary:
     n_quarantined: int = 0
     quarantined: list[Quarantined] = field(default_factory=list)
     drift: Finding | None = None
+    has_threshold: bool = True
 
     def add(self, note: dict[str, Any]) -> None:
         """Count a part by its note."""
