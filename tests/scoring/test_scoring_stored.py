@@ -13,8 +13,8 @@ from residua.estimators.fitting import FitOptions, fit_bundle
 from residua.images import ImageSet
 from residua.recipes import make_recipe
 from residua.scoring import stored
-from residua.scoring.image_list import chunks_of, taken
-from residua.scoring.stored import PreparedStore, StoredImages
+from residua.scoring.image_list import ImageList, chunks_of, taken
+from residua.scoring.stored import PreparedStore, StoredImages, StoredPieces
 from residua.training.batches import MemoryBatches, all_to_unit, to_unit
 from residua.training.settings import TrainingSettings
 from training_wing import blobs
@@ -84,3 +84,41 @@ def test_a_model_trained_from_a_file_is_bit_for_bit_that_of_memory(recipe, tmp_p
     in_memory, from_file = (one.graph.state_dict() for one in made)
     assert all(torch.equal(value, from_file[name]) for name, value in in_memory.items())
     assert np.array_equal(made[0].calibration_scores, made[1].calibration_scores)
+
+
+def test_images_of_any_sizes_in_a_file_are_those_of_a_list(tmp_path):
+    rng = torch.Generator().manual_seed(0)
+    images = [torch.randint(0, 256, (3, 5 + n, 9 - n), dtype=torch.uint8, generator=rng) for n in range(6)]
+    shapes = [tuple(image.shape) for image in images]
+    kept = PreparedStore(0, tmp_path).keep_each(iter(images), shapes, torch.uint8)
+    assert isinstance(kept, StoredPieces)
+    rows = torch.tensor([4, 1, 1])
+    for here, there in ((ImageList(images), ImageList(kept)), (ImageList(images).as_unit(), ImageList(kept).as_unit())):
+        chosen = taken(there, np.array([5, 0, 2]))[::2]
+        assert all(torch.equal(one, other) for one, other in zip(here, there, strict=True))
+        assert torch.equal(here[rows].stacked(), there[rows].stacked())
+        assert [image.shape for image in chosen] == [images[5].shape, images[2].shape]
+    assert isinstance(PreparedStore(1, tmp_path).keep_each(images, shapes, torch.uint8), list)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mixed_sizes_train_bit_for_bit_from_a_file_too(tmp_path):
+    rng = np.random.default_rng(0)
+    images = ImageSet.from_arrays([rng.integers(0, 256, (64 + n % 3, 70, 1)).astype(np.uint8) for n in range(16)])
+    made = [
+        fit_bundle(
+            make_recipe("inspect", width=2),
+            images,
+            None,
+            FitOptions(
+                job="detect",
+                settings=TrainingSettings(epochs=1, batch_size=4),
+                memory_megabytes=megabytes,
+                checkpoint=tmp_path / f"{megabytes}.ckpt",
+            ),
+        )
+        for megabytes in (100, 0)
+    ]
+    in_memory, from_file = (one.bundle.graph.state_dict() for one in made)
+    assert all(torch.equal(value, from_file[name]) for name, value in in_memory.items())
+    assert any("lie in a file" in note for note in made[1].notes)

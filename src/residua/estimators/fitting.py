@@ -21,9 +21,9 @@ from residua.images.looks import looks_of
 from residua.models import ImageShape, n_parameters
 from residua.recipes import Recipe
 from residua.records import Job, OperatingPoint
-from residua.scoring.engine import Scores, prepare_each, prepared_chunks, score_images
+from residua.scoring.engine import Scores, prepared_chunks, prepared_one_by_one, score_images
 from residua.scoring.graph import InferenceGraph
-from residua.scoring.image_list import Images, taken
+from residua.scoring.image_list import ImageList, Images, taken
 from residua.scoring.prepare import Aspect, Prepare
 from residua.scoring.stored import PreparedStore
 from residua.thresholds import choose_threshold
@@ -158,9 +158,10 @@ class Hold:
 
     def __call__(self, prepare: Prepare, images: ImageSet, *, keep_float: bool = False) -> Any:
         """As `prepare_each`."""
-        if prepare.aspect == "area":  # each at its own proportions: those stay in memory
-            return prepare_each(prepare, images, keep_float=keep_float)
         dtype = torch.uint8 if images.dtype == np.uint8 and not keep_float else torch.float32
+        if prepare.aspect == "area":
+            shapes = [(images.channels, *prepare.target(int(height), int(width))) for height, width in images.sizes]
+            return ImageList(self.store.keep_each(prepared_one_by_one(prepare, images, keep_float=keep_float), shapes, dtype))
         shape = (len(images), images.channels, *prepare.size)
         return self.store.keep(prepared_chunks(prepare, images, keep_float=keep_float), shape, dtype)
 
@@ -393,10 +394,17 @@ def sample_rows(n: int, most: int, seed: int) -> NDArray[np.int64]:
 
 
 def scoring_batch(size: tuple[int, int], aspect: Aspect) -> int:
-    """Images that fit a processor's cache in one go: 64 small ones, fewer large ones; one where each has its own size."""
+    """Images that fit a processor's cache in one go: 64 small ones, fewer large ones; one where each has its own size.
+
+    Examples
+    --------
+    >>> [scoring_batch((side, side), "stretch") for side in (28, 128, 256, 512, 1024)]
+    [64, 16, 4, 4, 1]
+    """
     if aspect == "area":
         return 1
-    return int(min(64, max(4, 64 * 64 * 64 // (size[0] * size[1]))))
+    n_pixels = size[0] * size[1]
+    return int(min(64, max(4, 2**18 // n_pixels), max(1, 2**20 // n_pixels)))
 
 
 def training_words(

@@ -14,8 +14,7 @@ from residua.files import atomic_write
 from residua.images import ImageSet
 from residua.report.pictures import heat_map
 
-_CHUNK = 512
-_SAMPLED_FOR_SCALE = 64
+_SAMPLED_FOR_SCALE, _PIXELS_FOR_SCALE = 64, 2**18  # images, and pixels of each
 _SCALE_QUANTILE = 0.999
 
 
@@ -25,22 +24,24 @@ def write_maps(
     """Write the error map of each image into `folder`, all on one colour scale, which the highest `scores` set."""
     ceiling = _common_scale(engine, images, scores)
     names = _file_names(images.paths.tolist())
-    for start in range(0, len(images), _CHUNK):
-        chunk = images[start : start + _CHUNK]
-        found = score_with(engine, chunk, maps=True).maps or []
-        for name, error_map in zip(names[start : start + _CHUNK], found, strict=True):
-            target = folder / f"{name}.png"
-            with atomic_write(target) as file:
-                Image.fromarray(heat_map(error_map, ceiling)).save(file, format="PNG")
-        if progress is not None:
-            progress(min(start + _CHUNK, len(images)), len(images))
+
+    def write(row: int, error_map: NDArray[np.float32]) -> None:
+        with atomic_write(folder / f"{names[row]}.png") as file:
+            Image.fromarray(heat_map(error_map, ceiling)).save(file, format="PNG")
+
+    score_with(engine, images, on_map=write, progress=progress)
 
 
 def _common_scale(engine: Engine, images: ImageSet, scores: NDArray[np.float32]) -> float:
     """The error that gets the brightest colour: high, but not the one wildest pixel's."""
     most = images[np.sort(np.argsort(-scores, kind="stable")[:_SAMPLED_FOR_SCALE])]
-    maps: list[NDArray[np.float32]] = score_with(engine, most, maps=True).maps or []
-    return float(np.quantile(np.concatenate([one.ravel() for one in maps]), _SCALE_QUANTILE)) if maps else 1.0
+    sampled: list[NDArray[np.float32]] = []
+
+    def keep(row: int, error_map: NDArray[np.float32]) -> None:
+        sampled.append(error_map.ravel()[:: max(1, error_map.size // _PIXELS_FOR_SCALE)].copy())
+
+    score_with(engine, most, on_map=keep)
+    return float(np.quantile(np.concatenate(sampled), _SCALE_QUANTILE)) if sampled else 1.0
 
 
 def _file_names(paths: list[str]) -> list[str]:

@@ -61,13 +61,18 @@ def prepare_each(prepare: Prepare, images: ImageSet, *, keep_float: bool = False
     """What training and the fit of a score get: as `prepare_images`, but a list where images keep their own proportions."""
     if prepare.aspect != "area":
         return prepare_images(prepare, images, keep_float=keep_float)
-    made = []
-    with torch.inference_mode():
-        for batch in images.batches(_read_at_once(images)):
-            for image in batch:
+    return ImageList([image.clone() for image in prepared_one_by_one(prepare, images, keep_float=keep_float)])
+
+
+def prepared_one_by_one(prepare: Prepare, images: ImageSet, *, keep_float: bool = False) -> Iterator[Tensor]:
+    """What the list of `prepare_each` holds, (channels, height, width), where images keep their own proportions."""
+    is_rounded = images.dtype == np.uint8 and not keep_float
+    for batch in images.batches(_read_at_once(images)):
+        for image in batch:
+            with torch.inference_mode():
                 prepared = prepare(torch.tensor(image[np.newaxis], device=prepare.unit.device))[0].cpu()
-                made.append((prepared * 255).round().to(torch.uint8) if images.dtype == np.uint8 and not keep_float else prepared)
-    return ImageList([image.clone() for image in made])
+                prepared = (prepared * 255).round().to(torch.uint8) if is_rounded else prepared
+            yield prepared
 
 
 def score_images(

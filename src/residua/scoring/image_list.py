@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from residua.scoring.stored import StoredImages, UnitImages, to_unit
+from residua.scoring.stored import StoredImages, StoredPieces, UnitImages, to_unit
 from residua.synthesis.crops import mirrored
 
 
@@ -29,7 +29,7 @@ class ImageList:
     (2, 1, 80, 80)
     """
 
-    def __init__(self, images: list[Tensor], *, unit: bool = False) -> None:
+    def __init__(self, images: Sequence[Tensor], *, unit: bool = False) -> None:
         self.images, self._unit = images, unit
 
     def __len__(self) -> int:
@@ -46,6 +46,11 @@ class ImageList:
     def split(self, size: int) -> Iterator[Tensor]:
         """Each image as a batch of its own."""
         return (to_unit(image[None]) if self._unit else image[None] for image in self.images)
+
+    def subset(self, rows: NDArray[np.int64]) -> ImageList:
+        """These images alone; of a file nothing is read yet."""
+        kept = self.images.subset(rows) if isinstance(self.images, StoredPieces) else [self.images[row] for row in rows]
+        return ImageList(kept, unit=self._unit)
 
     def as_unit(self) -> ImageList:
         """The same images, given out as float32 in [0, 1]."""
@@ -68,7 +73,8 @@ def n_pixels(images: Images) -> int:
     """Pixels of an image; of images of several sizes, the mean."""
     if not isinstance(images, ImageList):
         return int(images.shape[-2] * images.shape[-1])
-    return round(sum(image.shape[-2] * image.shape[-1] for image in images) / max(1, len(images)))
+    some = every(images, -(-len(images) // 100))
+    return round(sum(image.shape[-2] * image.shape[-1] for image in some) / max(1, len(some)))
 
 
 def every(images: Any, stride: int) -> Any:
@@ -80,7 +86,7 @@ def every(images: Any, stride: int) -> Any:
 
 def taken(images: Images, rows: NDArray[np.int64]) -> Images:
     """These rows of images of whatever kind, as that kind."""
-    return images.subset(rows) if isinstance(images, StoredImages) else images[torch.from_numpy(rows)]
+    return images.subset(rows) if isinstance(images, StoredImages | ImageList) else images[torch.from_numpy(rows)]
 
 
 def at_once(images: Any, n: int) -> int:

@@ -6,15 +6,16 @@ from a file equals one trained in memory. A set is decoded once, not once an epo
 
 from __future__ import annotations
 
+import copy
 import math
 import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -72,6 +73,38 @@ class StoredImages:
         view = StoredImages(self._file, self.shape, dtype, rows=rows)
         view._unit = unit
         return view
+
+
+class StoredPieces(Sequence[Tensor]):
+    """Prepared images of any sizes, (channels, height, width), in an unnamed file: read one at a time, like those of a list."""
+
+    def __init__(self, file: _File, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> None:
+        self._file, self._shapes = file, shapes
+        self._dtype: Any = np.uint8 if dtype == torch.uint8 else np.float32
+        ends = np.cumsum([math.prod(shape) for shape in shapes], dtype=np.int64) * np.dtype(self._dtype).itemsize
+        self._starts = np.concatenate([np.zeros(1, np.int64), ends])
+        self._rows = np.arange(len(shapes))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> StoredPieces: ...
+    def __getitem__(self, index: int | slice) -> Tensor | StoredPieces:
+        if isinstance(index, slice):
+            return self.subset(np.arange(len(self))[index])
+        row = self._rows[index]
+        image = np.empty(self._shapes[row], self._dtype)
+        self._file.read_into(image.reshape(-1).view(np.uint8), int(self._starts[row]))
+        return torch.from_numpy(image)
+
+    def subset(self, rows: NDArray[np.int64]) -> StoredPieces:
+        """These images alone; nothing is copied."""
+        seen = copy.copy(self)
+        seen._rows = self._rows[rows]
+        return seen
 
 
 class UnitImages:
@@ -146,9 +179,17 @@ class PreparedStore:
             for start, chunk in _placed(chunks):
                 kept[start : start + len(chunk)] = chunk
             return kept
-        return self._store(chunks, shape, dtype, n_bytes)
+        return StoredImages(self._stored(chunks, n_bytes), shape, dtype)
 
-    def _store(self, chunks: Iterable[Tensor], shape: tuple[int, ...], dtype: torch.dtype, n_bytes: int) -> StoredImages:
+    def keep_each(self, images: Iterable[Tensor], shapes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> Sequence[Tensor]:
+        """As `keep`, of images whose sizes differ: a list of them, or what reads like one."""
+        n_bytes = sum(math.prod(shape) for shape in shapes) * dtype.itemsize
+        if n_bytes <= self._room:
+            self._room -= n_bytes
+            return [image.clone() for image in images]
+        return StoredPieces(self._stored(images, n_bytes), shapes, dtype)
+
+    def _stored(self, chunks: Iterable[Tensor], n_bytes: int) -> _File:
         folder = str(self._folder) if self._folder is not None else tempfile.gettempdir()
         free = shutil.disk_usage(folder).free
         if free < n_bytes + _SPARE:
@@ -167,7 +208,7 @@ class PreparedStore:
                 "Free some space, or raise --memory."
             ) from error
         self.stored_bytes += n_bytes
-        return StoredImages(file, shape, dtype)
+        return file
 
 
 def to_unit(images: Tensor) -> Tensor:
