@@ -18,6 +18,7 @@ ATTEMPTS = 5
 FIRST_WAIT = 0.2
 """Seconds before the second attempt; each further one waits twice as long, so that five attempts take three seconds."""
 _READ_AHEAD = 1 << 20
+_ASK_AGAIN = frozenset({408, 425, 429})  # too slow, too early, too many
 
 _Result = TypeVar("_Result")
 
@@ -115,6 +116,11 @@ class RemoteFolder:
         """Part of a file."""
         fs, path = self._place[0], self.path(name)
         data = _persistently(lambda: fs.cat_file(path, start=start, end=start + n_bytes), f"{self.url}: {name}")
+        if len(data) > n_bytes:
+            raise SourceError(
+                f"{self.url}: the store must give parts of files (HTTP ranges). Got all of {name}. "
+                "Copy the files here first, or serve them by a server that knows ranges."
+            )
         return _whole(data, n_bytes)
 
     def open(self, name: str) -> BinaryIO:
@@ -196,6 +202,9 @@ def _persistently(ask: Callable[[], _Result], what: str) -> _Result:
         except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
             raise ImageError(f"cannot be read from the store: {error}") from error
         except _passing_faults() as error:
+            status = getattr(error, "status", None)  # of an answer over HTTP
+            if isinstance(status, int) and 400 <= status < 500 and status not in _ASK_AGAIN:
+                raise ImageError(f"cannot be read from the store: it answers {status}") from error
             if attempt == ATTEMPTS - 1:
                 raise SourceError(
                     f"{what}: the store must answer. Got {type(error).__name__}: {error}, {ATTEMPTS} times in a row. "
