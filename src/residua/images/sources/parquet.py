@@ -27,6 +27,10 @@ SUFFIXES = frozenset({".parquet", ".pq"})
 _PARTS = {"train": "train", "validation": "train", "valid": "train", "val": "train", "calibration": "calibration", "test": "test"}
 _MOST_OPEN = 16
 _MOST_GROUPS = 2
+# What a file may unpack to: a few kilobytes of it can stand for any number of rows and any size of cells.
+_MOST_ROWS = 5_000_000
+_MOST_IMAGES, _MOST_TEXTS = 1 << 30, 256 << 20  # bytes of one row group's images, of a column of labels or names
+_ROWS_AT_ONCE = 4096
 
 
 def recognises(path: Path) -> bool:
@@ -133,9 +137,10 @@ class Rows:
         if name not in self._schema.names:
             return None
         try:
-            return list(self._open().read(columns=[name]).column(0).to_pylist())
+            cells = self._unpacked(name, range(self._n_groups), _MOST_TEXTS)
         except self._faults as error:
             raise self._unreadable(error) from error
+        return [value for batch in cells for value in batch.to_pylist()]
 
     def labels(self) -> list[Any]:
         """The labels, class names where the file has them, None where there is none."""
@@ -162,9 +167,10 @@ class Rows:
         if not is_struct or kind.get_field_index("path") < 0 or not pa.types.is_string(kind.field("path").type):
             return plain
         try:
-            cells = self._open().read(columns=[f"{name}.path"]).column(0).combine_chunks().field("path").to_pylist()
+            batches = self._unpacked(f"{name}.path", range(self._n_groups), _MOST_TEXTS)
         except self._faults:
             return plain
+        cells = [cell for batch in batches for cell in batch.field("path").to_pylist()]
         if len(cells) != len(plain):
             raise self._unreadable(ValueError(f"{len(plain)} rows and {len(cells)} paths"))
         return [f"{name}/{cell}" if cell else name for name, cell in zip(plain, cells, strict=True)]
@@ -176,19 +182,47 @@ class Rows:
         with _recent.lock:  # a ParquetFile is not to be used by two threads at once
             groups: OrderedDict[int, Any] = self._cache.setdefault("groups", OrderedDict())
             if group not in groups:
-                try:
-                    groups[group] = self._open().read_row_group(group, columns=[self._image[0]]).column(0)
-                except self._faults as error:
-                    raise ImageError(f"its row group cannot be read: {error}") from error
+                groups[group] = self._read_group(group)
             groups.move_to_end(group)
             while len(groups) > _MOST_GROUPS:
                 groups.popitem(last=False)
+            if isinstance(groups[group], ImageError):
+                raise ImageError(str(groups[group]))
             return groups[group]
+
+    def _read_group(self, group: int) -> Any:
+        """A row group's images, or why they cannot be had: asked once for all rows of it."""
+        try:
+            return _pyarrow(self.file).chunked_array(self._unpacked(self._image[0], [group], _MOST_IMAGES))
+        except self._faults as error:
+            return ImageError(f"its row group cannot be read: {error}")
+
+    def _unpacked(self, column: str, groups: Sequence[int], most: int) -> list[Any]:
+        """Some groups of a column as arrays; `ImageError` where they unpack to more than `most` bytes.
+
+        So few rows at once that even a cell as large as its whole chunk, repeated, stays within `most`.
+        """
+        file = self._open()
+        declared = max((_declared(file.metadata.row_group(group), column) for group in groups), default=0)
+        if declared > most:
+            raise ImageError(f"{column} unpacks to {declared:,} bytes, more than {most:,}")
+        rows = max(1, min(_ROWS_AT_ONCE, most // max(1, declared)))
+        found, n_bytes = [], 0
+        for batch in file.iter_batches(batch_size=rows, row_groups=list(groups), columns=[column]):
+            n_bytes += batch.nbytes
+            if n_bytes > most:
+                raise ImageError(f"{column} unpacks to more than {most:,} bytes")
+            found.append(batch.column(0))
+        return found
 
     @cached_property
     def _faults(self) -> tuple[type[Exception], ...]:
         pa = _pyarrow(self.file)
-        return (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError)
+        return (pa.ArrowException, ImageError, OSError, ValueError, KeyError, TypeError, MemoryError)
+
+    @property
+    def _n_groups(self) -> int:
+        return len(self._ends)
 
     @cached_property
     def _schema(self) -> Any:
@@ -203,6 +237,10 @@ class Rows:
         try:
             file = self._open()
             counts = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+            if sum(counts) > _MOST_ROWS:
+                raise SourceError(
+                    f"{self.file}: a Parquet file may hold {_MOST_ROWS:,} rows. Got {sum(counts):,}. Divide it into several."
+                )
             return file.schema_arrow, np.cumsum(counts, dtype=np.int64)
         except self._faults as error:
             if isinstance(error, SourceError):
@@ -283,6 +321,16 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
     return sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
+
+
+def _declared(group: Any, column: str) -> int:
+    """The unpacked size of a column of a row group, as the file states it."""
+    chunks = (group.column(index) for index in range(group.num_columns))
+    return sum(
+        chunk.total_uncompressed_size
+        for chunk in chunks
+        if chunk.path_in_schema == column or chunk.path_in_schema.startswith(f"{column}.")
+    )
 
 
 def _known_part(cell: Any, file: str) -> str:
