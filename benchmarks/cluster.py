@@ -26,13 +26,13 @@ N_IMAGES, SHARD = 40_000, 2_500
 RAYLET = "raylet"
 
 
-def shards(name: str, *, torn: bool = False) -> Path:
-    """Sixteen shards; in one of the torn set the end is missing, in another every 500th image is no image."""
+def shards(name: str, n_images: int = N_IMAGES, *, torn: bool = False) -> Path:
+    """Sixteen shards, or fewer; in one of the torn set the end is missing, in another every 500th image is no image."""
     folder = scale.WORK / name
     if not folder.exists():
         table = pq.read_table(next(scale.shards(scale.SHARD).glob("*.parquet")))
         folder.mkdir()
-        for number in range(N_IMAGES // SHARD):
+        for number in range(n_images // SHARD):
             start = number * SHARD % len(table)
             pq.write_table(table.slice(start, SHARD), folder / f"part-{number:02d}.parquet", row_group_size=500)
         if torn:
@@ -154,10 +154,10 @@ def disturbed(how: Callable[[Any], Callable[[], None]], source: Path) -> dict[st
     return {**found, "same_bytes": out.read_bytes() == whole.read_bytes()}
 
 
-def by_workers(n_workers: int) -> dict[str, Any]:
+def by_workers(n_workers: int, source: Path) -> dict[str, Any]:
     """One node with as many processors declared; the machine has two."""
     with cluster(1, n_workers):
-        return scored(shards("cluster-whole"), scale.WORK / f"workers-{n_workers}.parquet")
+        return scored(source, scale.WORK / f"workers-{n_workers}.parquet")
 
 
 def main() -> None:
@@ -167,9 +167,12 @@ def main() -> None:
     results.measure("three nodes, a worker killed", lambda: disturbed(kill_a_worker, whole))
     results.measure("three nodes, a node killed", lambda: disturbed(kill_a_node, whole))
     results.measure("three nodes, a torn shard and a worker killed", lambda: disturbed(kill_a_worker, torn))
-    results.measure("one process", lambda: in_one_process(whole, scale.WORK / "one.parquet"))
-    for n_workers in (1, 2, 4):
-        results.measure(f"{n_workers} workers on two processors", lambda n=n_workers: by_workers(n))
+    few, out = shards("cluster-few", 10_000), scale.WORK / "one.parquet"
+    for n_images, source in ((10_000, few), (N_IMAGES, whole)):
+        results.measure(f"one process, {n_images} images", lambda s=source: in_one_process(s, out))
+        results.measure(f"1 worker, {n_images} images", lambda s=source: by_workers(1, s))
+    for n_workers in (2, 4):
+        results.measure(f"{n_workers} workers on two processors, {N_IMAGES} images", lambda n=n_workers: by_workers(n, whole))
 
 
 if __name__ == "__main__":

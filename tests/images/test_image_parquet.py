@@ -12,6 +12,7 @@ from PIL import Image
 
 from residua.errors import MissingExtraError, ResiduaError, SourceError
 from residua.images import load_images
+from residua.images.sources import parquet
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -126,3 +127,45 @@ def test_mutated_tables_load_or_raise_an_error_of_ours(tmp_path_factory, changes
         assert str(error)
     else:
         assert len(images) > 0
+
+
+def repeated(value, n):
+    """A column that a few bytes stand for: one value, n times."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([value]))
+
+
+def bomb(path, **columns):
+    pq.write_table(pa.table(columns), path, store_schema=False, compression="zstd")
+    return path
+
+
+def test_a_label_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "_MOST_TEXTS", 10 << 20)
+    path = bomb(tmp_path / "x.parquet", image=repeated(b"image", 10_000), label=repeated("x" * 100_000, 10_000))
+    assert path.stat().st_size < 10_000
+    with pytest.raises(SourceError, match="unpacks to more than"):
+        load_images(path)
+
+
+def test_images_that_unpack_to_gigabytes_are_quarantined_after_one_look(tmp_path, monkeypatch):
+    path = bomb(tmp_path / "x.parquet", image=repeated(b"\0" * 200_000, 2_000))
+    monkeypatch.setattr(parquet, "_MOST_IMAGES", 10 << 20)
+    looks = []
+    unpacked = parquet.Rows._unpacked
+    monkeypatch.setattr(parquet.Rows, "_unpacked", lambda self, *given: looks.append(given) or unpacked(self, *given))
+    with pytest.raises(SourceError, match="unpacks to more than"):
+        load_images(path)
+    assert len(looks) < 10
+
+
+def test_a_cell_that_is_larger_than_all_may_be_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "_MOST_IMAGES", 1 << 20)
+    path = bomb(tmp_path / "x.parquet", image=pa.array([bytes(2 << 20)]))
+    with pytest.raises(SourceError, match="unpacks to 2,097,"):
+        load_images(path)
+
+
+def test_more_rows_than_a_file_may_hold_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "_MOST_ROWS", 1000)
+    with pytest.raises(SourceError, match="may hold 1,000 rows"):
+        load_images(bomb(tmp_path / "x.parquet", image=repeated(b"image", 1001)))

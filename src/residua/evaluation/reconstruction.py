@@ -111,14 +111,23 @@ def judge_reconstruction(
     images: Any, reconstructions: Any, *, ids: Any = None, train_errors: Any = None, **options: Any
 ) -> tuple[Evaluation, dict[str, NDArray[np.float64]]]:
     """`evaluate_reconstruction`, and the columns its means were taken of: each metric of each image."""
+    columns, found = errors_of(images, reconstructions, ids=ids, train_errors=train_errors)
+    train = None if train_errors is None else np.atleast_1d(np.asarray(train_errors, np.float64))
+    return evaluate_errors(columns, train_errors=train, findings=found, **options), columns
+
+
+def errors_of(
+    images: Any, reconstructions: Any, *, ids: Any = None, train_errors: Any = None
+) -> tuple[dict[str, NDArray[np.float64]], list[Finding | None]]:
+    """Each metric of each image, after all checks of the arrays, and the findings that take the pictures themselves."""
     problems = Problems("evaluate_reconstruction")
     x, r, scale = to_unit_range(images, reconstructions, problems)
-    train = None if train_errors is None else as_scores(np.atleast_1d(train_errors), name="train_errors", problems=problems)
+    if train_errors is not None:
+        as_scores(np.atleast_1d(train_errors), name="train_errors", problems=problems)
     if not problems:
         same_length(problems, images=x, ids=ids)
     problems.raise_any()
-    columns = per_image_errors(x, r)
-    return evaluate_errors(columns, train_errors=train, findings=(scale, _collapsed(x, r)), **options), columns
+    return per_image_errors(x, r), [scale, _collapsed(x, r)]
 
 
 def evaluate_errors(

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import residua
-from residua.baselines import RECONSTRUCTORS
 from residua.bundle import Bundle, load_bundle
 from residua.engines import score_with
 from residua.engines.kinds import REFERENCE
@@ -19,9 +18,10 @@ from residua.errors import InputError
 from residua.estimators.fitting import anomalies_of, choose_operating_point, score_set
 from residua.evaluation import Evidence, evaluate_detection
 from residua.evaluation.evidence import ThresholdFrom
-from residua.evaluation.reconstruction import baseline_errors, judge_reconstruction
+from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
 from residua.experiment.again import fit_command
-from residua.experiment.beside import MOST_BASELINE_IMAGES, baseline_scores, latent_of, seed_of, training_arrays, untrained_graph
+from residua.experiment.beside import MOST_BASELINE_IMAGES, as_seen, baseline_scores, latent_of, seed_of, untrained_graph
+from residua.experiment.chunks import Columns, errors_beside, images_at_once, in_chunks, reconstructing_baselines
 from residua.experiment.engines import Opened, open_engine
 from residua.experiment.fit import MEMORY_MEGABYTES, Watcher
 from residua.experiment.gallery import make_gallery, make_thumbnails
@@ -31,13 +31,11 @@ from residua.experiment.parts import JudgedImages, other_images, own_test_images
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.files import ensure_folder
 from residua.images import ImageSet
-from residua.metrics import PixelTally, mse, psnr, ssim
+from residua.metrics import PixelTally
 from residua.noticing import choose_images, errors_shown, notice_in_detection
 from residua.records import Evaluation, Finding
 from residua.report import write_json
-from residua.scoring.engine import prepare_images, score_images
-
-_BASELINE_METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
+from residua.scoring.engine import score_images
 
 
 @dataclass(frozen=True)
@@ -163,26 +161,34 @@ def _adding(pixels: PixelTally, images: ImageSet, is_normal: NDArray[np.bool_]) 
 
 def _judge_reconstruction(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> Judged:
     images, bundle = judged.images, opened.bundle
-    prepared = prepare_images(bundle.graph.prepare, images, keep_float=True).permute(0, 2, 3, 1).numpy()
-    scores = score_with(opened.engine, images, reconstructions=True)
-    training = folder.read_training()
-    beside = _reconstruction_baselines(bundle, judged, prepared) if judged.fitted_on is not None else {}
-    seed = state.options.settings.seed
-    evaluation, columns = judge_reconstruction(
-        prepared,
-        scores.reconstructions,
-        ids=images.paths,
-        train_errors=training.get("train_mse"),
-        baselines=baseline_errors(beside, seed=seed),
+    beside = reconstructing_baselines(bundle, judged.fitted_on)
+    fresh = None if judged.fitted_on is None else untrained_graph(bundle, judged.fitted_on)
+    found: list[Finding | None] = []
+
+    def columns_of(chunk: ImageSet, rows: slice) -> Columns:
+        prepared = as_seen(bundle, chunk)
+        columns, told = errors_of(prepared, score_with(opened.engine, chunk, reconstructions=True).reconstructions)
+        found.extend(told if rows.start == 0 else [])
+        if fresh is not None:
+            made = score_images(fresh, chunk, batch_size=bundle.config.batch_size, reconstructions=True).reconstructions
+            columns |= {} if made is None else errors_beside("untrained", prepared, made)
+        return columns | beside(prepared)
+
+    columns, others = in_chunks(images, images_at_once(bundle), columns_of)
+    train, seed = folder.read_training().get("train_mse"), state.options.settings.seed
+    evaluation = evaluate_errors(
+        columns,
+        train_errors=train,
+        baselines=baseline_errors(others, seed=seed),
         leaks=judged.leaks,
         seed=seed,
         split=judged.part,
         provenance=_provenance(folder, state, opened, judged),
+        findings=found,
     )
     evaluation = _with_findings(evaluation, [find_dead_codes(bundle, judged)])
-    train = training.get("train_mse")
     shown = errors_shown(evaluation, train, columns["mse"])
-    more: dict[str, Any] = {"baselines": beside, "train_scores": train, "seed": seed, "exhibits": shown}
+    more: dict[str, Any] = {"baselines": others, "train_scores": train, "seed": seed, "exhibits": shown}
     return _result(folder, bundle, judged, evaluation, columns, choose_images(columns["mse"], None, None), more)
 
 
@@ -231,24 +237,6 @@ def _detection_baselines(bundle: Bundle, judged: JudgedImages) -> dict[str, NDAr
     scores = baseline_scores(bundle, judged.fitted_on, judged.images)
     graph = untrained_graph(bundle, judged.fitted_on)
     return {"untrained": score_images(graph, judged.images, batch_size=bundle.config.batch_size).score, **scores}
-
-
-def _reconstruction_baselines(
-    bundle: Bundle, judged: JudgedImages, prepared: NDArray[np.float32]
-) -> dict[str, NDArray[np.float64]]:
-    """Each baseline's error of each image, under names like ``pca/mse``."""
-    assert judged.fitted_on is not None
-    train = training_arrays(bundle, judged.fitted_on)
-    seed, latent = seed_of(bundle), latent_of(bundle)
-    made = {name: rebuild(train, prepared, latent=latent, seed=seed) for name, rebuild in RECONSTRUCTORS.items()}
-    graph = untrained_graph(bundle, judged.fitted_on)
-    untrained = score_images(graph, judged.images, batch_size=bundle.config.batch_size, reconstructions=True).reconstructions
-    return {
-        f"{name}/{metric}": measure(prepared, np.clip(rebuilt, 0, 1))
-        for name, rebuilt in {"untrained": untrained, **made}.items()
-        if rebuilt is not None
-        for metric, measure in _BASELINE_METRICS.items()
-    }
 
 
 def _threshold_from(bundle: Bundle) -> ThresholdFrom:

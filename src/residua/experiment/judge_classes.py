@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.baselines import CLASSIFIERS, RECONSTRUCTORS
+from residua.baselines import CLASSIFIERS
 from residua.bundle import Bundle
 from residua.engines import Engine, score_with
 from residua.estimators.classifier import class_array
 from residua.estimators.targets import index_targets
 from residua.evaluation import evaluate_classification
 from residua.evaluation.mistakes import show_mistakes
-from residua.evaluation.reconstruction import baseline_errors, judge_reconstruction
-from residua.experiment.beside import latent_of, sampled, seed_of, training_arrays
+from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
+from residua.experiment.beside import as_seen, sampled, seed_of
+from residua.experiment.chunks import Columns, images_at_once, in_chunks, reconstructing_baselines
 from residua.experiment.classes import label_values
 from residua.experiment.parts import JudgedImages
 from residua.experiment.run_folder import RunState
 from residua.images import ImageSet
-from residua.metrics import mse, psnr, ssim
-from residua.records import Evaluation
-from residua.scoring.engine import prepare_images
+from residua.records import Evaluation, Finding
 
 _SMALLEST = 1e-7
-_RECONSTRUCTION_METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
+_P, _SCORE = "probabilities", "score"
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,25 @@ def judge_classes(
     """Judge a classifier on `judged`; `LabelError` where an image is of a class that the model does not know."""
     images, config, seed = judged.images, bundle.config, state.options.settings.seed
     classes = class_array(config.classes or ())
-    scores = score_with(engine, images, reconstructions=True)
-    probabilities = np.asarray(scores.probabilities)
     labels = _labels(images, bundle, state)
-    prepared = prepare_images(bundle.graph.prepare, images, keep_float=True).permute(0, 2, 3, 1).numpy()
-    columns: dict[str, NDArray[Any]] = {}
-    beside = {} if judged.fitted_on is None else _baselines(bundle, judged, prepared, labels)
-    rebuilt = None
-    if bundle.graph.scorer.reconstructs:
-        rebuilt, columns = judge_reconstruction(prepared, scores.reconstructions, ids=images.paths, seed=seed)
-        beside |= {} if judged.fitted_on is None else _reconstructions(bundle, judged, prepared)
+    reconstructs = bundle.graph.scorer.reconstructs
+    said_beside = _classifying_baselines(bundle, judged)
+    rebuilt_beside = reconstructing_baselines(bundle, judged.fitted_on if reconstructs else None)
+    found: list[Finding | None] = []
+
+    def columns_of(chunk: ImageSet, rows: slice) -> Columns:
+        scores = score_with(engine, chunk, reconstructions=True)
+        prepared = as_seen(bundle, chunk)
+        columns: Columns = {_P: np.asarray(scores.probabilities), _SCORE: scores.score}
+        if reconstructs:
+            errors, told = errors_of(prepared, scores.reconstructions)
+            columns |= errors
+            found.extend(told if rows.start == 0 else [])
+        return columns | said_beside(prepared, labels[rows]) | rebuilt_beside(prepared)
+
+    columns, beside = in_chunks(images, images_at_once(bundle), columns_of)
+    probabilities, score = columns.pop(_P), columns.pop(_SCORE)
+    rebuilt = evaluate_errors(columns, seed=seed, findings=found) if reconstructs else None
     baselines = baseline_errors({name: column[~np.isnan(column)] for name, column in beside.items()}, seed=seed)
     evaluation = evaluate_classification(
         labels,
@@ -84,7 +93,7 @@ def judge_classes(
     if not config.multilabel:
         shown = show_mistakes(labels, probabilities, classes, lambda row: images[int(row)], images.paths)
         more["exhibits"] = {} if shown is None else {"most-confused": shown}
-    return JudgedClasses(evaluation, columns, more, columns.get("mse", scores.score))
+    return JudgedClasses(evaluation, columns, more, columns.get("mse", score))
 
 
 def _per_image(labels: Any, probabilities: NDArray[Any], bundle: Bundle) -> dict[str, NDArray[np.float64]]:
@@ -118,38 +127,22 @@ def _labels(images: ImageSet, bundle: Bundle, state: RunState) -> Any:
     return labels
 
 
-def _baselines(
-    bundle: Bundle, judged: JudgedImages, prepared: NDArray[np.float32], labels: Any
-) -> dict[str, NDArray[np.float64]]:
-    """Whether each baseline is right on each image, under names like ``majority_class/accuracy``; NaN without a label."""
+def _classifying_baselines(bundle: Bundle, judged: JudgedImages) -> Callable[[NDArray[np.float32], Any], Columns]:
+    """What says whether each baseline is right on each image (``majority_class/accuracy``); NaN without a label."""
     if bundle.config.multilabel or judged.fitted_on is None or judged.fitted_on.labels is None:
-        return {}
-    classes = bundle.config.classes or ()
-    known = judged.fitted_on[np.flatnonzero(judged.fitted_on.labelled)]
-    known = sampled(known, seed_of(bundle))
-    train = prepare_images(bundle.graph.prepare, known, keep_float=True).permute(0, 2, 3, 1).numpy()
-    given = index_targets(known.labels, classes, where="train")
-    truth = index_targets(labels, classes, where="test")
-    made = {
-        name: classify(train, given, prepared, n_classes=len(classes), seed=seed_of(bundle))
-        for name, classify in CLASSIFIERS.items()
-    }
-    return {f"{name}/accuracy": np.where(truth >= 0, said == truth, np.nan) for name, said in made.items()}
+        return lambda prepared, labels: {}
+    classes, seed = bundle.config.classes or (), seed_of(bundle)
+    known = sampled(judged.fitted_on[np.flatnonzero(judged.fitted_on.labelled)], seed)
+    train, given = as_seen(bundle, known), index_targets(known.labels, classes, where="train")
 
+    def right(prepared: NDArray[np.float32], labels: Any) -> Columns:
+        truth = index_targets(labels, classes, where="test")
+        made = {
+            name: classify(train, given, prepared, n_classes=len(classes), seed=seed) for name, classify in CLASSIFIERS.items()
+        }
+        return {f"{name}/accuracy": np.where(truth >= 0, said == truth, np.nan) for name, said in made.items()}
 
-def _reconstructions(bundle: Bundle, judged: JudgedImages, prepared: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    """Each reconstructing baseline's error of each image, under names like ``pca/mse``."""
-    assert judged.fitted_on is not None
-    train = training_arrays(bundle, judged.fitted_on)
-    made = {
-        name: np.clip(rebuild(train, prepared, latent=latent_of(bundle), seed=seed_of(bundle)), 0, 1)
-        for name, rebuild in RECONSTRUCTORS.items()
-    }
-    return {
-        f"{name}/{metric}": measure(prepared, rebuilt)
-        for name, rebuilt in made.items()
-        for metric, measure in _RECONSTRUCTION_METRICS.items()
-    }
+    return right
 
 
 def _worth_telling(rebuilt: Evaluation) -> list[Any]:
