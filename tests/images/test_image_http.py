@@ -131,3 +131,10 @@ def test_what_is_refused_or_empty_is_quarantined_and_asked_for_once(served):
     assert len(images) == 5
     assert sorted(one.path for one in images.quarantined) == ["good/1.png", "good/empty.png"]
     assert server.asked["/set/good/1.png"] == 1
+
+
+def test_a_place_that_may_not_be_listed_is_refused_with_its_name(served):
+    _, url, server = served
+    server.trouble = lambda path, n: 403
+    with pytest.raises(SourceError, match=f"{url}/set"):
+        load_images(f"{url}/set")

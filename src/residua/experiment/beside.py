@@ -26,9 +26,15 @@ _MOST_BASELINE_VALUES = 2**27  # of images as floats, half a gigabyte
 _MOST_UNTRAINED_IMAGES, _MOST_UNTRAINED_VALUES = 1000, 2**26
 
 
+def as_seen(bundle: Bundle, images: ImageSet) -> NDArray[np.float32]:
+    """Images as the network sees them, float32 (n, height, width, channels)."""
+    return _as_arrays(bundle.graph.prepare, images)
+
+
 def training_arrays(bundle: Bundle, fitted_on: ImageSet) -> NDArray[np.float32]:
     """Training images, a seeded sample of very many, as the network sees them, float32 (n, height, width, channels)."""
-    return _as_arrays(bundle.graph.prepare, sampled(fitted_on, seed_of(bundle)))
+    pixels = math.prod(bundle.config.size) * bundle.config.channels
+    return as_seen(bundle, sampled(fitted_on, seed_of(bundle), most=min(MOST_BASELINE_IMAGES, _MOST_BASELINE_VALUES // pixels)))
 
 
 def baseline_arrays(bundle: Bundle, fitted_on: ImageSet, images: ImageSet) -> Iterator[_Arrays]:

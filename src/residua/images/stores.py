@@ -94,7 +94,7 @@ class RemoteFolder:
     def names(self) -> list[str]:
         """Every file under the root, in order; hidden ones left out. Empty where nothing is there."""
         fs, root = self._place
-        found = _persistently(lambda: fs.find(root), self.url)
+        found = self._look(lambda: fs.find(root))
         prefix = f"{root}/" if root else ""
         names = (path.removeprefix(prefix) for path in found if path.startswith(prefix) and path != root)
         return sorted(name for name in names if is_inside(name) and not _is_hidden(name))
@@ -102,7 +102,15 @@ class RemoteFolder:
     def is_file(self) -> bool:
         """Whether the URL itself is a file."""
         fs, root = self._place
-        return bool(_persistently(lambda: fs.isfile(root), self.url))
+        return bool(self._look(lambda: fs.isfile(root)))
+
+    def _look(self, ask: Callable[[], Any]) -> Any:
+        try:
+            return _persistently(ask, self.url)
+        except ImageError as error:
+            raise SourceError(
+                f"{self.url}: a source must exist. Got: {error}. Check the URL, and that you may read it."
+            ) from None
 
     def read(self, name: str, limit: int) -> bytes:
         """A whole file."""
