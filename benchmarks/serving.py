@@ -2,9 +2,10 @@
 
     python benchmarks/serving.py [--again] [--minutes 10]
 
-Every answer is compared with what `score_run` wrote for the same image, bit for bit. The naive handler is what one writes first:
-it decodes the upload and calls the graph on that one image, without limits, in FastAPI's pool of threads. Server and clients
-share the machine, and the machine is shared with others: read the ratios.
+Every answer is compared bit for bit: that of `torch` with what `score_run` wrote for the same image, that of an exported engine with
+what it gives for that image alone. The naive handler is what one writes first: it decodes the upload and calls the graph on that
+one image, without limits, in FastAPI's pool of threads. Server and clients share the machine, and the machine is shared with
+others: read the ratios, and the server's processor seconds a request.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from PIL import Image
 from measure import Results, rounded
 
 CLIENTS = (1, 16, 256)
+ENGINES = ("torch", "onnx", "openvino")
+BEST = "onnx"
 SECONDS = 8.0
 BOUNDARY = b"----residua"
 NAIVE = """
@@ -51,9 +54,11 @@ uvicorn.run(app, port=int(sys.argv[2]), log_level="error")
 """
 
 
-def make_run(folder: Path) -> tuple[Path, list[bytes], list[float]]:
-    """A small detector of digits, 256 of its images as PNG files, and the scores that `residua score` gives them."""
-    from residua.experiment import RunOptions, fit_run, score_run
+def make_run(folder: Path) -> tuple[Path, list[bytes], dict[str, list[float]]]:
+    """A small detector of digits, 256 of its images as PNG files, and each engine's scores of them."""
+    from residua.engines import KINDS, load_engine
+    from residua.engines.one_by_one import OneByOne
+    from residua.experiment import RunOptions, export_run, fit_run, score_run
     from residua.images import load_images
 
     options = RunOptions.model_validate({
@@ -67,7 +72,14 @@ def make_run(folder: Path) -> tuple[Path, list[bytes], list[float]]:
     score_run(run, str(folder / "images"), folder / "scores.csv")
     with open(folder / "scores.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return run, [(folder / "images" / row["path"]).read_bytes() for row in rows], [float(row["score"]) for row in rows]
+    scores = {"torch": [float(row["score"]) for row in rows]}
+    images = load_images(str(folder / "images"))
+    assert images.paths.tolist() == [row["path"] for row in rows]
+    for name in ENGINES[1:]:
+        export_run(run, KINDS[name])
+        alone = OneByOne(load_engine(run / "export", name))
+        scores[name] = alone.score([images[row] for row in range(len(images))], columns=False).score.tolist()
+    return run, [(folder / "images" / row["path"]).read_bytes() for row in rows], scores
 
 
 @contextmanager
@@ -245,6 +257,12 @@ async def siege(port: int, images, scores, n_good: int, seconds: float, process)
     }
 
 
+def processor_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident_megabytes(pid: int) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS"):
@@ -267,22 +285,31 @@ def main() -> None:
         folder = Path(name)
         run, images, scores = make_run(folder)
         (folder / "naive.py").write_text(NAIVE)
-        port, naive_port = free_port(), free_port()
-        ours = ["-m", "residua", "serve", str(run), "--port", str(port), "--quiet", "--queue", "512"]
-        naive = [str(folder / "naive.py"), str(run), str(naive_port)]
+        ports = {name: free_port() for name in (*ENGINES, "naive")}
 
-        def measured(to: int, n: int, *, exact: bool) -> dict:
-            return asyncio.run(load(to, images, scores, n, SECONDS, exact=exact))
+        def ours(engine: str, *more: str) -> list[str]:
+            start = ["-m", "residua", "serve", str(run), "--port", str(ports[engine]), "--engine", engine, "--quiet"]
+            return [*start, *(more or ("--queue", "512"))]
 
-        with serving(ours, port), serving(naive, naive_port):  # both up, measured in turn
+        def measured(process, to: str, n: int) -> dict:
+            before = processor_seconds(process.pid)
+            wanted = scores.get(to, scores["torch"])
+            row = asyncio.run(load(ports[to], images, wanted, n, SECONDS, exact=to != "naive"))
+            spent = processor_seconds(process.pid) - before
+            return {**row, "processor_ms_a_request": rounded(1000 * spent / max(1, row["answered"]))}
+
+        with ExitStack() as stack:  # all up, measured in turn
+            commands = {**{one: ours(one) for one in ENGINES}, "naive": [str(folder / "naive.py"), str(run), str(ports["naive"])]}
+            processes = {one: stack.enter_context(serving(command, ports[one])) for one, command in commands.items()}
             for n in CLIENTS:
-                results.measure(f"residua, {n} clients", partial(measured, port, n, exact=True))
-                results.measure(f"naive, {n} clients", partial(measured, naive_port, n, exact=False))
-        with serving([*ours[:-1], "8", "--concurrency", "2"], port):
-            results.measure("residua, 256 clients, a queue of 8", partial(measured, port, 256, exact=True))
-        with serving(ours, port) as process:
-            key = f"residua, 16 good clients among bad ones, {minutes:g} minutes"
-            results.measure(key, lambda: asyncio.run(siege(port, images, scores, 16, 60 * minutes, process)))
+                for one, process in processes.items():
+                    label = "naive handler" if one == "naive" else f"serve --engine {one}"
+                    results.measure(f"{label}, {n} clients", partial(measured, process, one, n))
+        with serving(ours(BEST, "--queue", "8", "--concurrency", "2"), ports[BEST]) as process:
+            results.measure(f"serve --engine {BEST}, 256 clients, a queue of 8", partial(measured, process, BEST, 256))
+        with serving(ours(BEST), ports[BEST]) as process:
+            key = f"serve --engine {BEST}, 16 good clients among bad ones, {minutes:g} minutes"
+            results.measure(key, lambda: asyncio.run(siege(ports[BEST], images, scores[BEST], 16, 60 * minutes, process)))
 
 
 if __name__ == "__main__":
