@@ -2,9 +2,9 @@
 
     python benchmarks/serving.py [--again] [--minutes 10]
 
-Every answer is compared bit for bit: that of `torch` with what `score_run` wrote for the same image, that of an exported engine with
-what it gives for that image alone. The naive handler is what one writes first: it decodes the upload and calls the graph on that
-one image, without limits, in FastAPI's pool of threads. Server and clients share the machine, and the machine is shared with
+Every answer is compared bit for bit: that of `torch` with what `score_run` wrote for the same image, that of an exported engine
+with what it gives for that image alone. The naive handler is what one writes first: it decodes the upload and calls the graph on
+that one image, without limits, in FastAPI's pool of threads. Server and clients share the machine, and the machine is shared with
 others: read the ratios, and the server's processor seconds a request.
 """
 
