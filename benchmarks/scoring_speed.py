@@ -1,7 +1,10 @@
-"""Scoring at batch 1 and 256 beside eager PyTorch, a folder of JPEG and PNG files to scores, and start-up.
+"""Scoring at batch 1 and 256 beside eager PyTorch and the peers, a folder of JPEG and PNG files to scores, and start-up.
 
-Images a second of wall time, medians of turns that alternate in one process, so that a busy machine slows all alike. Every
-engine does the whole work: decoded bytes to score and decision; eager PyTorch is the network and the mean squared error.
+    RESIDUA_PEERS_PYTHON=peers/bin/python python benchmarks/scoring_speed.py [--again]
+
+Images a processor second on one thread, medians of turns that alternate, so that a busy machine slows all alike; files in
+images a second of wall time. Every engine does the whole work: decoded bytes to score and decision; eager PyTorch is the
+network and the mean squared error. anomalib and PyOD run in a Python of their own, where the variable names one.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +27,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from measure import Results, median_seconds, rounded
+from measure import Results, in_subprocess, median_seconds, rounded
 from residua.bundle import Bundle, BundleConfig, build_graph
 from residua.engines import KINDS, Engine, Scores, load_engine, score_with
-from residua.engines.speed import images_a_second
 from residua.export import Verification, build_engine
 from residua.images import ImageSet, load_images
 from residua.models import ImageShape
@@ -35,6 +38,8 @@ from residua.scoring.engine import GraphEngine
 from residua.scoring.lowered import LoweredEngine
 
 SIZE = (32, 32)
+BATCHES, TURNS, SECONDS = (1, 256), 7, 0.25
+PEERS = {"anomalib, Ganomaly": "anomalib", "PyOD, AutoEncoder": "pyod"} if "RESIDUA_PEERS_PYTHON" in os.environ else {}
 
 
 class Eager:
@@ -83,14 +88,84 @@ def engines() -> dict[str, Any]:
     for name in ("onnx", "onnx-int8", "openvino", "openvino-bf16", "openvino-int8"):
         build_engine(bundle, KINDS[name], folder, given, weights_sha256="0")
         all_engines[name] = load_engine(folder, name)
-    rates = images_a_second(all_engines, images, (1, 256), turns=7)
+    batches = {n: [images[row] for row in range(n)] for n in BATCHES}
+    found: dict[str, dict[int, list[float]]] = {name: {n: [] for n in BATCHES} for name in (*all_engines, *PEERS)}
+    with ExitStack() as stack:
+        peers = {name: stack.enter_context(Peer(label, images.array())) for name, label in PEERS.items()}
+        for _ in range(TURNS):
+            for n, batch in batches.items():
+                for name, engine in all_engines.items():
+                    found[name][n].append(rate(lambda engine=engine, batch=batch: engine.score(batch, columns=False), n))
+                for name, peer in peers.items():
+                    found[name][n].append(peer.rate(n))
+        megabytes = {name: peer.finish() for name, peer in peers.items()}
+    rates = {name: {n: float(np.median(one)) for n, one in both.items()} for name, both in found.items()}
     eager = rates["eager PyTorch"]
     return {
-        "images_a_second": {name: {str(n): rounded(v) for n, v in one.items()} for name, one in rates.items()},
+        "images_a_processor_second": {name: {str(n): rounded(v) for n, v in one.items()} for name, one in rates.items()},
         "over_eager": {name: {str(n): rounded(v / eager[n]) for n, v in one.items()} for name, one in rates.items()},
+        "onnx_over_eager_in_pairs": {
+            str(n): rounded(float(np.median(np.divide(found["onnx"][n], found["eager PyTorch"][n])))) for n in BATCHES
+        },
+        "peak_megabytes": {
+            **megabytes,
+            **{f"serving {name} alone": alone_megabytes(folder, name) for name in ("onnx", "openvino")},
+        },
         "threads": torch.get_num_threads(),
-        "peak_megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
+
+
+def rate(score: Callable[[], Any], n: int) -> float:
+    """Images a processor second."""
+    score()
+    done, started = 0, time.process_time()
+    while time.process_time() - started < SECONDS:
+        score()
+        done += n
+    return done / (time.process_time() - started)
+
+
+class Peer:
+    """A peer in a process of its own, which measures when it is asked."""
+
+    def __init__(self, name: str, images: NDArray[np.uint8]) -> None:
+        folder = Path(tempfile.mkdtemp())
+        np.save(folder / "images.npy", images)
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        script = str(Path(__file__).parent / "scoring_peers.py")
+        self._process = subprocess.Popen(
+            [os.environ["RESIDUA_PEERS_PYTHON"], script, name, str(folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+        )  # fmt: skip
+
+    def __enter__(self) -> Peer:
+        while (line := self._process.stdout.readline()) and line.strip() != "ready":
+            pass
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def rate(self, n: int) -> float:
+        self._process.stdin.write(f"{n}\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def finish(self) -> int:
+        self._process.stdin.close()
+        return int(self._process.stdout.readline())
+
+
+def alone_megabytes(folder: Path, name: str) -> int:
+    """Peak memory of a process that does nothing but score with an exported file."""
+    code = (
+        "import json, resource, numpy as np\nfrom residua.engines import load_engine\n"
+        f"engine = load_engine({str(folder)!r}, {name!r})\n"
+        "for _ in range(20):\n    engine.score(list(np.zeros((256, 32, 32, 3), np.uint8)), columns=False)\n"
+        "print(json.dumps(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))"
+    )
+    return int(in_subprocess(code))
 
 
 def folder_to_scores(suffix: str) -> dict[str, Any]:
@@ -115,17 +190,16 @@ def folder_to_scores(suffix: str) -> dict[str, Any]:
     }
 
 
-def start_up(arguments: list[str]) -> dict[str, Any]:
+def start_up(arguments: list[str], python: str = sys.executable) -> dict[str, Any]:
     """Processor seconds of a fresh process, median of five."""
     seconds = []
+    environment = {name: value for name, value in os.environ.items() if python == sys.executable or name != "PYTHONPATH"}
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        started = time.perf_counter()
-        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+        subprocess.run([python, *arguments], check=True, capture_output=True, env=environment)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        seconds.append((used, time.perf_counter() - started))
-    return {"processor_seconds": rounded(float(np.median([one for one, _ in seconds])))}
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return {"processor_seconds": rounded(float(np.median(seconds)))}
 
 
 def main() -> None:
@@ -140,7 +214,23 @@ def main() -> None:
     judge = ["-m", "residua", "judge", "--scores", str(folder / "scores.npy"), "--labels", str(folder / "labels.npy"), "--quiet"]
     results.measure("start-up: residua --help", lambda: start_up(["-m", "residua", "--help"]))
     results.measure("start-up: residua judge of 200 scores", lambda: start_up([word for word in judge if word != "--quiet"]))
-    results.measure("start-up: import torch, for comparison", lambda: start_up(["-c", "import torch"]))
+    imports = {
+        "nothing, for comparison": "",
+        "import residua": "import residua",
+        "residua, an exported engine": "from residua.engines import load_engine",
+        "residua, a detector to fit": "from residua import OneClassDetector",
+        "import torch, for comparison": "import torch",
+    }
+    for name, code in imports.items():
+        results.measure(f"start-up: {name}", lambda code=code: start_up(["-c", code]))
+    of_peers = {
+        "import anomalib": "import anomalib",
+        "anomalib, a model to fit": "from anomalib.models import Ganomaly",
+        "import pyod": "import pyod",
+        "pyod, a model to fit": "from pyod.models.auto_encoder import AutoEncoder",
+    }
+    for name, code in of_peers.items() if PEERS else ():
+        results.measure(f"start-up: {name}", lambda code=code: start_up(["-c", code], os.environ["RESIDUA_PEERS_PYTHON"]))
 
 
 if __name__ == "__main__":

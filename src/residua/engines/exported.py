@@ -72,25 +72,28 @@ class ExportedEngine(ABC):
         """Scores of decoded images, in order; `columns` are computed outside the graph, unless the file gives them."""
         check_channels((image.shape[-1] for image in images), self.card.channels)
         wanted = self._wanted(maps=maps, reconstructions=reconstructions, columns=columns)
-        n, size, channels = len(images), self.card.size, self.card.channels
+        groups, n, size = list(_rows_by_size(images, self.batch_size)), len(images), self.card.size
         made: dict[str, NDArray[Any]] = {}
-        # NaN is what a classifier without a decoder reconstructs, in the reference too.
-        prepared = np.zeros((n, *size, channels), np.float32) if columns and not self._measures else None
-        found = {row: np.full(image.shape[:2], np.nan, np.float32) for row, image in enumerate(images)} if maps else {}
-        for rows in _rows_by_size(images, self.batch_size):
-            stack = self._entry(np.stack([images[row] for row in rows]))
+        prepared = np.zeros((n, *size, self.card.channels), np.float32) if columns and not self._measures else None
+        found: dict[int, NDArray[np.float32]] = {}
+        for rows in groups:
+            stack = self._entry(_stacked(images, rows))
             out = self.run(stack, wanted)
             found.update(zip(rows, out.pop("error_map", ()), strict=False))
-            for name, values in out.items():
+            if len(groups) == 1:
+                made = out
+            for name, values in out.items() if len(groups) > 1 else ():
                 made.setdefault(name, np.zeros((n, *values.shape[1:]), values.dtype))[rows] = values
             if prepared is not None:
                 prepared[rows] = fit_to(stack, size, keep_aspect=self.card.aspect == "keep")
-        rebuilt = made.get("reconstruction", np.full((n, *size, channels), np.nan, np.float32))
+        rebuilt = made.get("reconstruction")
+        if rebuilt is None and (columns or reconstructions):  # as the reference says of a classifier without a decoder
+            rebuilt = np.full((n, *size, self.card.channels), np.nan, np.float32)
         return Scores(
             made.get("score", np.zeros(0, np.float32)),
             made.get("anomalous", np.zeros(0, np.bool_)),
             self._columns(made, prepared, rebuilt) if columns else {},
-            [found[row] for row in range(n)] if maps else None,
+            [found.get(row, np.full(image.shape[:2], np.nan, np.float32)) for row, image in enumerate(images)] if maps else None,
             rebuilt if reconstructions else None,
             made.get("probabilities", self._no_probabilities()),
         )
@@ -106,9 +109,9 @@ class ExportedEngine(ABC):
         return [name for name in asked if name in self.card.outputs]
 
     def _columns(
-        self, made: dict[str, NDArray[Any]], prepared: NDArray[np.float32] | None, rebuilt: NDArray[np.float32]
+        self, made: dict[str, NDArray[Any]], prepared: NDArray[np.float32] | None, rebuilt: NDArray[np.float32] | None
     ) -> dict[str, NDArray[np.float32]]:
-        if prepared is not None:
+        if prepared is not None and rebuilt is not None:
             return error_columns(prepared, rebuilt)
         return {name: made.get(name, np.zeros(0, np.float32)) for name in _MEASURED}
 
@@ -197,6 +200,11 @@ def error_columns(prepared: NDArray[np.float32], rebuilt: NDArray[np.float32]) -
     rebuilt = np.clip(rebuilt, 0, 1)
     measures = {"mse": mse, "mae": mae, "ssim": ssim}
     return {name: measure(prepared, rebuilt).astype(np.float32) for name, measure in measures.items()}
+
+
+def _stacked(images: Sequence[NDArray[Any]], rows: list[int]) -> NDArray[Any]:
+    """Images of one size as one array; a single one is not copied."""
+    return images[rows[0]][np.newaxis] if len(rows) == 1 else np.stack([images[row] for row in rows])
 
 
 def _rows_by_size(images: Sequence[NDArray[Any]], most: int) -> Iterator[list[int]]:
