@@ -16,7 +16,8 @@ from PIL import Image
 
 import residua
 from residua.errors import BundleError, InputError, OutputError
-from residua.wrapping import evaluate_wrapped, open_wrapped, score_wrapped
+from residua.server import Limits, load_model
+from residua.wrapping import evaluate_wrapped, open_wrapped, report_wrapped, score_wrapped
 from training_wing import blobs
 
 
@@ -124,3 +125,21 @@ def test_damage_and_strangers_are_refused(saved, tmp_path):
     (tmp_path / "other" / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputError, match="holds other files"):
         open_wrapped(saved)[0].save(tmp_path / "other", source="digits", normal="0")
+
+
+def test_a_wrapped_classifier_is_a_run_that_is_judged_and_served_by_its_classes(tmp_path):
+    np.savez(
+        tmp_path / "two.npz",
+        x_train=np.stack([np.full((8, 8), 20 + 200 * (row % 2) + row % 5, np.uint8) for row in range(40)]),
+        y_train=np.array([row % 2 for row in range(40)]),
+        x_test=np.stack([np.full((8, 8), 30 + 190 * (row % 2) + row % 7, np.uint8) for row in range(20)]),
+        y_test=np.array([row % 2 for row in range(20)]),
+    )
+    model = residua.wrap(onnx_file(tmp_path / "m.onnx", ["n", 8, 8, 1], two_classes=True), values="unit")
+    model.save(tmp_path / "run", source=str(tmp_path / "two.npz"))
+    evaluation, _ = evaluate_wrapped(tmp_path / "run")
+    assert evaluation.job == "classify"
+    assert evaluation.metrics["accuracy"].value == 1.0
+    assert report_wrapped(tmp_path / "run", tmp_path / "report.html").stat().st_size > 1000
+    served = load_model(tmp_path / "run")
+    assert served.facts(Limits()).classes == ["0", "1"]

@@ -41,7 +41,7 @@ def load_model(run: str | Path, engine: str = "torch", *, on_note: Note | None =
         if not kind.is_reference:
             raise InputError(f"serve: a wrapped model scores by itself. Got --engine {engine}. Leave it out.")
         model, state = open_wrapped(run)
-        return serve_wrapped(model, run.resolve().name, normal=state.normal, ceiling=_ceiling(run))
+        return serve_wrapped(model, run.resolve().name, normal=state.normal, classes=state.classes, ceiling=_ceiling(run))
     if not kind.files:
         return _from_bundle(run, engine)
     card = fresh_card(run, kind) or _export(run, kind, on_note)

@@ -51,6 +51,7 @@ class WrappedState(BaseModel):
     source: str
     working_folder: str
     normal: tuple[str, ...] | None = None
+    classes: tuple[int | str, ...] | None = None
     seed: int = 0
     operating_point: OperatingPoint | None = None
     calibration_scores: tuple[float, ...] = ()
@@ -68,6 +69,9 @@ def save_wrapped(
     model: WrappedModel, run: str | Path, *, source: str, normal: Any = None, policy: str | None = None, seed: int = 0
 ) -> Path:
     """Write `model` as a RUN judged on `source`, its threshold chosen by `policy` on the source's calibration part.
+
+    A model that gives probabilities, on a source without a normal label, is a classifier: its columns are the source's
+    classes in sorted order.
 
     Raises
     ------
@@ -95,6 +99,7 @@ def save_wrapped(
             source=source,
             working_folder=str(Path.cwd()),
             normal=images.normal,
+            classes=_classes_of(model, images),
             seed=seed,
             operating_point=point,
             calibration_scores=tuple(model.calibration_scores_.tolist()),
@@ -125,6 +130,7 @@ def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
         raise BundleError(f"{path}: must be the model that was saved. It is missing or another. Save the wrapped model again.")
     known, model = _load(path, state)
     wrapped = WrappedModel(known, state.contract, model)
+    wrapped.n_classes = 0 if state.classes is None else len(state.classes)
     wrapped.operating_point_ = state.operating_point
     wrapped.calibration_scores_ = np.array(state.calibration_scores, np.float32)
     wrapped.calibration_is_anomalous_ = np.array(state.calibration_is_anomalous, np.bool_)
@@ -142,7 +148,12 @@ def evaluate_wrapped(
     other = own if source is None else _images(state, source, progress)
     judged = other.test if len(other.test) and (source is None or len(other.train)) else other
     evaluation, evidence = model.judge(
-        judged, train=_normals(own.train), seed=state.seed, split="test" if judged is not other else "all", progress=progress
+        judged,
+        job=None if state.classes is None else "classify",
+        train=_normals(own.train),
+        seed=state.seed,
+        split="test" if judged is not other else "all",
+        progress=progress,
     )
     if source is None:
         write_evaluation(evaluation, Path(run) / _EVALUATION)
@@ -215,6 +226,19 @@ def _parts_of(state: WrappedState, source: str) -> PartLookup | None:
         return None
     own = _images(state, None, None)
     return PartLookup.of(own.paths, own.splits)
+
+
+def _classes_of(model: WrappedModel, images: ImageSet) -> tuple[int | str, ...] | None:
+    if not model.n_classes or images.normal is not None or images.labels is None:
+        return None
+    classes = tuple(np.unique(images.labels[images.labelled]).tolist())
+    if len(classes) != model.n_classes:
+        found = ", ".join(map(str, classes[:10]))
+        raise LabelError(
+            f"save: the source must have the model's {model.n_classes} classes. Got {len(classes)}: {found}. "
+            "Name another source, or say what is normal with normal=."
+        )
+    return classes
 
 
 def _images(state: WrappedState, source: str | None, progress: Progress | None) -> ImageSet:

@@ -132,7 +132,7 @@
     });
     svg.append(draw("line", {class: "axis", x1: left, x2: W - right, y1: H - bottom, y2: H - bottom}));
     svg.append(draw("text", {x: x(low), y: H - 7, "text-anchor": "start"}, significant(low, 3)));
-    if (x(high) - x(low) > 120) svg.append(draw("text", {x: x(high), y: H - 7, "text-anchor": "middle"}, significant(high, 3)));
+    if (x(high) - x(low) > 120) svg.append(draw("text", {x: x(high), y: H - 7, "text-anchor": x(high) > W * .85 ? "end" : "middle"}, significant(high, 3)));
     const label = (value, text, row, className) => {
       const at = x(value), anchor = at > W * .7 ? "end" : at < W * .3 ? "start" : "middle";
       svg.append(draw("text", {class: className, x: at, y: row, "text-anchor": anchor}, text));
