@@ -130,7 +130,7 @@ def test_what_is_refused_or_empty_is_quarantined_and_asked_for_once(served):
     images = load_images(f"{url}/set")
     assert len(images) == 5
     assert sorted(one.path for one in images.quarantined) == ["good/1.png", "good/empty.png"]
-    assert server.asked["/set/good/1.png"] == 1
+    assert server.asked["/set/good/1.png"] == server.asked["/set/good/empty.png"] == 1
 
 
 def test_a_place_that_may_not_be_listed_is_refused_with_its_name(served):
