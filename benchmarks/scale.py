@@ -1,4 +1,4 @@
-"""Beyond memory: peak memory and processor seconds of score, fit, info and evaluate as the set grows under one bound.
+"""Beyond memory: peak memory and processor seconds of score, fit, info, check and evaluate as the set grows under one bound.
 
 Real images (Fashion-MNIST test, 28x28) as Parquet shards of 10,000, repeated under new names by hard links, so that a million of
 them take the disk of ten thousand; a folder of single files for comparison. Each row is a fresh process of the command itself.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import resource
 import shutil
@@ -127,6 +128,14 @@ def fit(n_images: int, megabytes: float) -> dict[str, Any]:
     return {**found, "weights": (run / "bundle" / "bundle.json").read_text().split('"sha256": "')[1][:16]}
 
 
+def evaluate(n_images: int) -> dict[str, Any]:
+    """The run that was fitted under the bound, judged on its test part under it."""
+    run = WORK / f"run-{n_images}-{BOUND:g}"
+    found = measured("evaluate", str(run), "--memory", str(BOUND), "-q")
+    record = json.loads((run / "evaluation.json").read_text())
+    return {**found, "n_images": record["n_images"], "roc_auc": record["metrics"]["roc_auc"]["value"]}
+
+
 def main() -> None:
     results = Results("scale")
     largest = int(os.environ.get("RESIDUA_BENCHMARK_IMAGES") or 1_000_000)
@@ -135,8 +144,12 @@ def main() -> None:
     results.measure("score 100000 killed at 90% and resumed", lambda: score_killed(100_000))
     for n_images in (10_000, 100_000, 300_000):
         results.measure(f"info {n_images}", lambda n=n_images: measured("info", str(shards(n)), "--memory", str(BOUND)))
+    for n_images in (10_000, 50_000):
+        results.measure(f"check {n_images}", lambda n=n_images: measured("check", str(shards(n)), "--memory", str(BOUND), "-q"))
     for n_images, megabytes in ((10_000, BOUND), (100_000, BOUND), (100_000, 2048), (300_000, BOUND)):
         results.measure(f"fit {n_images} under {megabytes} MB", lambda n=n_images, m=megabytes: fit(n, m))
+    for n_images in (10_000, 100_000):
+        results.measure(f"evaluate {n_images} under {BOUND} MB", lambda n=n_images: evaluate(n))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from runs import write_source
 
 from residua.errors import InputError, OutputError, ShapeError, SourceError
 from residua.experiment import change_threshold, evaluate_run, score_run
-from residua.piecewise import pieces
+from residua.piecewise import job, pieces, read_scores, sample_scores
 from residua.piecewise.recorded import PartLookup
 from residua.scoring.engine import GraphEngine
 
@@ -151,3 +151,15 @@ def test_a_part_is_found_by_its_path():
     found = PartLookup.of(names, parts).find([*reversed(names), "new.png"], 301)
     assert found.tolist() == [*parts[::-1], None]
     assert PartLookup.of([], parts[:0]).find(["a"], 1).tolist() == [None]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_scores_that_drift_is_looked_for_in_are_every_nth(suffix, finished, shards, tmp_path, small_parts, monkeypatch):
+    out = tmp_path / f"scores{suffix}"
+    n_images = score_run(finished.path, str(shards), out).n_images
+    scores = read_scores(out)
+    assert sample_scores(out, n_images).tolist() == scores.tolist()
+    monkeypatch.setattr(job, "_SAMPLED", 9)
+    step = -(-n_images // 9)
+    assert step > 1
+    assert sample_scores(out, n_images).tolist() == scores[::step].tolist()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from residua.cli.options import Json, Quiet, Seed, Strict
+from residua.cli.options import Json, Memory, Quiet, Seed, Strict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +33,7 @@ def check(
         Path | None, typer.Option(metavar="DIR", help="Write the copies that were found as pictures, a PNG a finding.")
     ] = None,
     seed: Seed = 0,
+    memory: Memory = 2048,
     quiet: Quiet = False,
 ) -> None:
     """Look for what spoils a result before an hour of training: leakage, duplicates, scale, bad files, balance, shortcuts.
@@ -47,7 +48,7 @@ def check(
     from residua.cli.output import check_targets, emit_json, is_stdout, refuse_findings
 
     check_targets(json)
-    found = _surveyed(sources, names(normal), seed, quiet=quiet)
+    found = _surveyed(sources, names(normal), seed, memory, quiet=quiet)
     if json is not None:
         emit_json(found.to_json(), json)
     if pictures is not None:
@@ -59,13 +60,14 @@ def check(
     refuse_findings(found.findings, strict=strict)
 
 
-def _surveyed(sources: list[str], normal: tuple[str, ...] | None, seed: int, *, quiet: bool) -> Survey:
+def _surveyed(sources: list[str], normal: tuple[str, ...] | None, seed: int, memory: float, *, quiet: bool) -> Survey:
     from residua.cli.progress import counting
     from residua.images import load_images
     from residua.survey import survey
 
     with counting(quiet=quiet) as progress:
-        sets = [load_images(source, normal=normal, seed=seed, progress=progress) for source in sources]
+        own = memory / len(sources)
+        sets = [load_images(one, normal=normal, seed=seed, memory_megabytes=own, progress=progress) for one in sources]
         return survey(sets, seed=seed, progress=progress)
 
 

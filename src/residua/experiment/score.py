@@ -20,13 +20,11 @@ from residua.images import ImageSet, load_images
 from residua.images.listing import Options
 from residua.images.shards import Shards
 from residua.images.sources import list_shards
-from residua.piecewise import ScoreJob, ScoreParts, ScoreSummary, Task, Workers, do_job, read_scores, write_maps
+from residua.piecewise import ScoreJob, ScoreParts, ScoreSummary, Task, Workers, do_job, read_scores, sample_scores, write_maps
 from residua.piecewise.pieces import check_first
 from residua.piecewise.recorded import PartLookup
 from residua.piecewise.score_parts import describe_pieces
 from residua.records import Finding
-
-_MOST_FOR_DRIFT = 5_000_000
 
 
 def score_run(
@@ -86,9 +84,9 @@ def _only_writer(out: Path) -> Iterator[None]:
 
 def _drift(bundle: Bundle, out: Path, n_images: int) -> Finding | None:
     point = bundle.config.operating_point
-    if point is None or n_images > _MOST_FOR_DRIFT:
+    if point is None:
         return None
-    return find_drift(calibration_normals(bundle), read_scores(out), threshold=point.threshold)
+    return find_drift(calibration_normals(bundle), sample_scores(out, n_images), threshold=point.threshold)
 
 
 def _begin(  # noqa: PLR0917  a private step of one function, given what that function has

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from residua.errors import SourceError
 from residua.images.shards import Shards
 from residua.piecewise.pieces import Task, score_piece
 from residua.piecewise.score_parts import ScoreParts, ScoreSummary, encode, note_of
+
+_SAMPLED = 100_000
 
 Workers = Callable[["ScoreJob"], None]
 """Scores all pieces of a job that are not done, by whatever means."""
@@ -74,6 +77,23 @@ def read_scores(out: Path) -> NDArray[np.float32]:
         return np.asarray(pq.read_table(out, columns=["score"])["score"], np.float32)
     with open(out, encoding="utf-8", newline="") as file:
         return np.array([row["score"] for row in csv.DictReader(file)], np.float32)
+
+
+def sample_scores(out: Path, n_images: int) -> NDArray[np.float32]:
+    """Evenly spread scores of a file just written: all of up to 100,000, else so many, so that memory does not grow with them."""
+    step = max(1, -(-n_images // _SAMPLED))
+    if out.suffix == ".csv":
+        with open(out, encoding="utf-8", newline="") as file:
+            return np.array([row["score"] for row in islice(csv.DictReader(file), 0, None, step)], np.float32)
+    import pyarrow.parquet as pq
+
+    found, start = [], 0
+    with pq.ParquetFile(out) as table:
+        for group in range(table.num_row_groups):
+            scores = np.asarray(table.read_row_group(group, columns=["score"])["score"], np.float32)
+            found.append(scores[-start % step :: step])
+            start += len(scores)
+    return np.concatenate(found)
 
 
 def _score_here(job: ScoreJob) -> None:

@@ -19,7 +19,7 @@ from residua.files import ensure_folder, write_json
 from residua.images import ImageSet, load_images
 from residua.images.listing import Options
 from residua.images.sources import list_shards
-from residua.piecewise import ScoreJob, ScoreParts, ScoreSummary, Task, do_job, read_scores, write_maps
+from residua.piecewise import ScoreJob, ScoreParts, ScoreSummary, Task, do_job, read_scores, sample_scores, write_maps
 from residua.piecewise.pieces import check_first
 from residua.piecewise.recorded import PartLookup
 from residua.piecewise.score_parts import describe_pieces
@@ -34,7 +34,6 @@ from residua.wrapping.origins import look_at
 
 _STATE, _EVALUATION, _EVIDENCE = "wrapped.json", "evaluation.json", "evidence.npz"
 _DEFAULT_POLICY = "quantile:0.95"
-_MOST_FOR_DRIFT = 5_000_000
 
 
 class WrappedState(BaseModel):
@@ -211,9 +210,9 @@ def score_wrapped(
     begun_with = {"source": source, "model": state.sha256, "threshold": task.threshold, **describe_pieces(shards)}
     parts.begin(begun_with, resume=resume)
     summary = do_job(ScoreJob(model, shards, task, parts, progress), source)
-    if point is not None and summary.n_images <= _MOST_FOR_DRIFT:
+    if point is not None:
         normals = model.calibration_scores_[~model.calibration_is_anomalous_]
-        summary.drift = find_drift(normals, read_scores(parts.out), threshold=point.threshold)
+        summary.drift = find_drift(normals, sample_scores(parts.out, summary.n_images), threshold=point.threshold)
     if maps is not None:
         images = load_images(source, seed=state.seed, progress=progress)
         write_maps(model, images, read_scores(parts.out), ensure_folder(maps, where="score --maps"), progress)
