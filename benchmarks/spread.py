@@ -2,7 +2,8 @@
 
     python benchmarks/spread.py [--again]
 
-Digits 0 as normal, the convolutional network with batch norm, ten epochs, the same global batch of 16, float32, one thread a process.
+Digits 0 as normal, the convolutional network with batch norm, ten epochs, the same global batch of 16,
+float32, one thread a process.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from safetensors.numpy import load_file
 import scale
 from measure import Results, rounded
 
-COMMAND = ("fit digits --normal 0 --recipe plain --latent 4 --epochs 10 --batch-size 16 --precision fp32 --threads 1 -q").split()
+COMMAND = "fit digits --normal 0 --recipe plain --latent 4 --epochs 10 --batch-size 16 --precision fp32 --threads 1 -q"
 
 
 def apart(n_processes: int, folder: Path) -> dict[str, Any]:
     """The largest differences between a run by one process and one by several."""
     runs = [folder / "one", folder / "several"]
     seconds = [
-        scale.measured(*COMMAND, "--devices", str(n), "--out", str(run))["processor_seconds"]
+        scale.measured(*COMMAND.split(), "--devices", str(n), "--out", str(run))["processor_seconds"]
         for n, run in zip((1, n_processes), runs, strict=True)
     ]
     one, several = (load_file(run / "bundle" / "model.safetensors") for run in runs)
     weights = [name for name, array in one.items() if array.dtype == np.float32 and not name.startswith("calibration")]
     scores = [run["calibration.scores"] for run in (one, several)]
-    losses = [np.load(run / "training.npz")["history/loss"] for run in runs]
+    losses = [np.load(run / "training.npz")["history/train_loss"] for run in runs]
     return {
         "largest_difference_of_a_weight": rounded(max(float(np.abs(one[name] - several[name]).max()) for name in weights)),
         "largest_weight": rounded(max(float(np.abs(one[name]).max()) for name in weights)),
