@@ -177,6 +177,12 @@ def test_what_training_mirrors_is_averaged_with_its_mirror_image_unless_told_oth
     assert not AutoencoderClassifier(**QUICK).fit(images, labels).bundle_.graph.scorer.mirrored
 
 
+def test_threads_that_would_wait_on_a_busy_machine_are_told(monkeypatch):
+    monkeypatch.setattr("residua.estimators.fitting.is_busy", lambda: True)
+    told = [AutoencoderClassifier(**{**QUICK, "epochs": 1, "threads": n}).fit(*bright_and_dark(20)).notes_ for n in (2, 1)]
+    assert [any("--threads 1 may be faster" in note for note in notes) for notes in told] == [True, False]
+
+
 def test_an_option_that_a_strategy_does_not_have_is_refused():
     with pytest.raises(InputError, match="strategy plain: option weight"):
         AutoencoderClassifier("plain", weight=0.5, **QUICK).fit(*bright_and_dark(20))

@@ -204,7 +204,8 @@ def _train(  # noqa: PLR0917  a private step of one function, given what that fu
     network: Any = fresh_network(strategy, ImageShape(*prepare.size, fitted_on.images.channels), settings.seed)
     notes.add(f"network: {strategy.describe(network)}, {n_parameters(network):,} parameters")
     phases = strategy.phases()
-    with training_threads(settings.threads, prepare.size[0] * prepare.size[1]):
+    with training_threads(settings.threads, prepare.size[0] * prepare.size[1]) as n_threads:
+        notes.add_if_busy(n_threads)
         plan = options.plan or plan_training(phases[0], network, _seen(phases[0], prepared[0], fitted_on), settings)
         if options.on_plan is not None:
             options.on_plan(plan)

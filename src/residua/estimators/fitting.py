@@ -135,6 +135,11 @@ class Notes:
         if self._tell is not None:
             self._tell(text)
 
+    def add_if_busy(self, n_threads: int) -> None:
+        """Say that others want the processor too, if they do: threads that wait for each other are many times slower then."""
+        if n_threads > 1 and is_busy():
+            self.add(f"the machine is busy: training waits for {n_threads} threads a step, and --threads 1 may be faster")
+
 
 @dataclass(frozen=True)
 class _Work:
@@ -209,8 +214,7 @@ def _train_once(work: _Work) -> _Made:
     network = fresh_network(recipe, ImageShape(*prepare.size, work.fitted_on.channels), options.settings.seed)
     work.notes.add(f"network: {recipe.describe(network)}, {n_parameters(network):,} parameters")
     with training_threads(options.settings.threads, prepare.size[0] * prepare.size[1]) as n_threads:
-        if n_threads > 1 and is_busy():
-            work.notes.add(f"the machine is busy: training waits for {n_threads} threads a step, and --threads 1 may be faster")
+        work.notes.add_if_busy(n_threads)
         plan = options.plan or plan_training(recipe, network, train_images, options.settings)
     if options.on_plan is not None:
         options.on_plan(plan)
