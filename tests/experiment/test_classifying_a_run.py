@@ -83,6 +83,8 @@ def test_the_record_holds_the_classes_the_reconstruction_and_the_baselines(judge
     assert {"log_loss", "roc_auc", "recall[dark]", "mse", "psnr"} <= set(record.metrics)
     assert {"majority_class", "pixel_neighbours", "pixel_linear"} <= set(record.baselines)
     assert "mse" in record.baselines["pca"]
+    shares = [values["accuracy"] for values in record.baselines.values() if "accuracy" in values]
+    assert all(0 <= share.low <= share.value <= share.high <= 1 for share in shares)
     assert "unlabelled-images" in {finding.code for finding in record.findings}
 
 

@@ -190,6 +190,13 @@ def test_the_same_seed_gives_the_same_interval():
     assert mean_interval(values, seed=1) != mean_interval(values, seed=2)
 
 
+def test_resamples_of_one_value_are_told_by_more_than_their_rounding():
+    values = np.ones(144)
+    values[:2] = 0  # some resamples are ones alone, whose spread is 1e-17 and not 0
+    estimate = mean_interval(values)
+    assert 0.95 < estimate.low < estimate.value < estimate.high < 1.02
+
+
 def test_resampled_and_expanded_intervals_meet_where_one_takes_over():
     values = np.random.default_rng(4).lognormal(0, 1, 5001)
     resampled, expanded = mean_interval(values[:5000]), mean_interval(values)

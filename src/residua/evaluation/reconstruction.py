@@ -14,7 +14,7 @@ from residua._check import Problems, as_scores, same_length
 from residua.evaluation.leaked import leakage_of
 from residua.evaluation.scales import to_unit_range
 from residua.images.copies import Leaks
-from residua.metrics.intervals import mean_interval
+from residua.metrics.intervals import mean_interval, rate_interval
 from residua.records import Estimate, Evaluation, Finding
 
 _METRICS: dict[str, Callable[..., NDArray[np.float64]]] = {
@@ -184,7 +184,8 @@ def baseline_errors(columns: Mapping[str, NDArray[Any]], *, seed: int) -> dict[s
     estimates: dict[str, dict[str, Estimate]] = {}
     for name, column in columns.items():
         baseline, _, metric = name.partition("/")
-        estimates.setdefault(baseline, {})[metric] = mean_interval(column, seed=seed)
+        estimate = rate_interval(int(column.sum()), len(column)) if metric == "accuracy" else mean_interval(column, seed=seed)
+        estimates.setdefault(baseline, {})[metric] = estimate
     return estimates
 
 

@@ -35,7 +35,12 @@ def labelled_parts(images: ImageSet, options: RunOptions) -> tuple[LabelledSet, 
     if any(note.startswith(_DRAWN) for note in images.notes):
         train, calibration = _give_back(images, options.settings.seed)
         n_back = len(images.calibration) - len(calibration)
-        told = f"a classifier calibrates with {len(calibration):,} images: {n_back:,} of those held out went back to train"
+        kept = (
+            f"a classifier calibrates with {len(calibration):,} images"
+            if len(calibration)
+            else "too few labels to calibrate with"
+        )
+        told = f"{kept}: {n_back:,} of those held out went back to train"
     if images.labels is None:
         raise LabelError(
             f"{options.source}: images must have labels to train a classifier. They have none. "

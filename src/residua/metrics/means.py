@@ -19,6 +19,7 @@ from residua.metrics._confidence import check_confidence, student_t, two_sided_z
 from residua.records import Estimate
 
 _N_RESAMPLES = 2000
+_DUST = 1e-9
 # Resamples of fewer than five images repeat one of them too often.
 _RESAMPLED_FROM, _RESAMPLED_UP_TO = 5, 5000
 
@@ -141,8 +142,8 @@ def _bootstrap_t(values: NDArray[np.float64], confidence: float, seed: int) -> t
         drawn = centred[rng.integers(n, size=(100, n))]
         spread = drawn.std(axis=1, ddof=1)
         mean = drawn.mean(axis=1)
-        # A resample of one image drawn again and again shows no spread: infinitely far out, on the side of its mean.
-        studentised.append(np.divide(mean * math.sqrt(n), spread, out=np.copysign(np.inf, mean), where=spread > 0))
+        # A resample of one value again and again shows no spread but rounding's: infinitely far out, on the side of its mean.
+        studentised.append(np.divide(mean * math.sqrt(n), spread, out=np.copysign(np.inf, mean), where=spread > _DUST))
     low, high = np.quantile(np.concatenate(studentised), ((1 - confidence) / 2, (1 + confidence) / 2), method="nearest")
     return float(low), float(high)
 

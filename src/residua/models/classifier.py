@@ -12,7 +12,7 @@ from residua.errors import InputError
 from residua.models.base import AutoencoderNetwork, ImageShape
 from residua.models.residual import ResidualBlock
 
-_SMALLEST_GRID = 4
+_LARGEST_GRID = 5
 _SMALLEST_DETAILED, _LARGEST_WHOLE = 24, 40  # of the shorter side, in pixels
 _WIDEST = 8  # of `width`
 _DECODER_WIDTH = 32
@@ -29,7 +29,7 @@ class ClassifierOutput(NamedTuple):
 class ClassifierNetwork(AutoencoderNetwork):
     """One encoder, one dense code, two heads: classes and reconstruction.
 
-    The encoder halves the image down to about four pixels a side in residual stages of width w, 2w, 4w, behind one of w/2 that
+    The encoder halves the image down to three to five pixels a side in residual stages of width w, 2w, 4w, behind one of w/2 that
     sees every detail of images from 24 pixels on. The code is a linear function of the last feature maps, averaged over the
     image and place by place. ``decoder=False`` leaves the second head out. With ``learns_balance`` the network has a parameter
     more, `balance`: the logarithms of the variances of the two losses (classes, reconstruction), for a loss that weighs them by
@@ -171,7 +171,7 @@ def _encoder(shape: ImageShape, width: int) -> tuple[nn.Sequential, int, tuple[i
     rows, columns = (-(-length // 2) if halves else length for length in (shape.height, shape.width))
     layers: list[nn.Module] = [stem, nn.BatchNorm2d(first), nn.ReLU(), ResidualBlock(first, first, 1)]
     n_maps, stage = first, 0 if first < width else 1
-    while min(rows, columns) > _SMALLEST_GRID:
+    while min(rows, columns) > _LARGEST_GRID:
         n_out = width * min(2**stage, _WIDEST)
         layers.append(ResidualBlock(n_maps, n_out, 2))
         n_maps, stage = n_out, stage + 1
