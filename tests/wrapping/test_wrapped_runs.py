@@ -15,7 +15,9 @@ from identity import onnx_file
 from PIL import Image
 
 import residua
+from residua.engines import KINDS
 from residua.errors import BundleError, InputError, OutputError
+from residua.experiment import compare_runs, export_run, report_run
 from residua.server import Limits, load_model
 from residua.wrapping import evaluate_wrapped, open_wrapped, report_wrapped, score_wrapped
 from training_wing import blobs
@@ -41,6 +43,7 @@ def test_the_commands_judge_threshold_score_and_report_a_wrapped_run_without_tor
         run("threshold", {str(saved)!r}, "--policy", "quantile:0.8")
         run("score", {str(saved)!r}, "digits", "--out", {str(tmp_path / "s.csv")!r}, "--quiet")
         run("report", {str(saved)!r}, "--out", {str(tmp_path / "r.html")!r})
+        run("info", {str(saved)!r}, "--json", {str(tmp_path / "i.json")!r})
         sys.exit(f"loaded torch" if "torch" in sys.modules else 0)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
@@ -143,3 +146,13 @@ def test_a_wrapped_classifier_is_a_run_that_is_judged_and_served_by_its_classes(
     assert report_wrapped(tmp_path / "run", tmp_path / "report.html").stat().st_size > 1000
     served = load_model(tmp_path / "run")
     assert served.facts(Limits()).classes == ["0", "1"]
+
+
+def test_wrapped_models_stand_beside_others_and_commands_that_need_ours_say_so(saved, tmp_path):
+    other = residua.wrap(onnx_file(tmp_path / "m.onnx", ["n", 8, 8, 1]), values="unit", error="absolute")
+    other.save(tmp_path / "absolute", source="digits", normal="0")
+    comparison = compare_runs([saved, tmp_path / "absolute"])
+    assert [one.name for one in comparison.standings] == ["run", "absolute"]
+    assert report_run([saved, tmp_path / "absolute"], tmp_path / "both.html").stat().st_size > 1000
+    with pytest.raises(BundleError, match="Got a wrapped one"):
+        export_run(saved, KINDS["onnx"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,12 +34,39 @@ def info(
     from residua.cli.output import emit_json, is_stdout
 
     console = Console(highlight=False)
-    is_run = (Path(what) / "run.json").exists()
-    value = _run_summary(Path(what)) if is_run else _source_summary(what, names(normal), memory)
+    summary, show = _reader(Path(what))
+    value = _source_summary(what, names(normal), memory) if summary is None else summary(Path(what))
     if json is not None:
         emit_json(value, json)
     if not is_stdout(json):
-        (_print_run if is_run else _print_source)(value, console)
+        show(value, console)
+
+
+def _reader(what: Path) -> tuple[Callable[[Path], dict[str, Any]] | None, Callable[[dict[str, Any], Console], None]]:
+    """What sums up a run, and what prints it; None first for images."""
+    if (what / "run.json").exists():
+        return _run_summary, _print_run
+    if (what / "wrapped.json").exists():
+        return _wrapped_summary, _print_wrapped
+    return None, _print_source
+
+
+def _wrapped_summary(run: Path) -> dict[str, Any]:
+    from residua.wrapping import open_wrapped
+
+    few = {"calibration_scores", "calibration_is_anomalous", "calibration_pixels"}
+    return {"run": str(run), **open_wrapped(run)[1].model_dump(mode="json", exclude=few)}
+
+
+def _print_wrapped(value: dict[str, Any], console: Console) -> None:
+    contract = value["contract"]
+    height, width = contract["size"]
+    console.print(f"{value['run']}: a wrapped {contract['origin']} model, judged on {value['source']}", markup=False)
+    console.print(
+        f"  {height}x{width}, {contract['channels']} channels, {contract['layout']}, values {contract['values']}", markup=False
+    )
+    if value["operating_point"]:
+        _print_point(value["operating_point"], console)
 
 
 def _source_summary(source: str, normal: tuple[str, ...] | None, memory: float) -> dict[str, Any]:
@@ -109,11 +137,16 @@ def _print_run(value: dict[str, Any], console: Console) -> None:
         f"{training['images']:,} images, {training['epochs']} epochs (best: {training['best_epoch']}), "
         f"{training['seconds']:.0f} s in {training['precision']} on {training['device']}",
     ]
-    if bundle["operating_point"]:
-        point = bundle["operating_point"]
-        lines.append(f"threshold {point['threshold']:.6g} ({point['policy']}). {point['how']}")
-    for line in (*lines, *(f"note: {note}" for note in value["notes"])):
+    for line in lines:
         console.print(f"  {line}", markup=False)
+    if bundle["operating_point"]:
+        _print_point(bundle["operating_point"], console)
+    for note in value["notes"]:
+        console.print(f"  note: {note}", markup=False)
+
+
+def _print_point(point: dict[str, Any], console: Console) -> None:
+    console.print(f"  threshold {point['threshold']:.6g} ({point['policy']}). {point['how']}", markup=False)
 
 
 def _size_words(sizes: dict[str, Any]) -> str:

@@ -25,7 +25,10 @@ def report(
     from residua.wrapping import is_wrapped, report_wrapped
 
     if len(runs) == 1 and is_wrapped(runs[0]):
-        path = report_wrapped(runs[0], out or runs[0] / "report.html")
+        from residua.cli.progress import counting
+
+        with counting() as progress:
+            path = report_wrapped(runs[0], out or runs[0] / "report.html", progress=progress)
     else:
         from residua.cli.progress import watching
         from residua.experiment import report_run

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from residua.comparison import Comparison, Contestant, compare_models
 from residua.errors import InputError
-from residua.experiment.evaluate import evaluate_run
 from residua.experiment.fit import Watcher
-from residua.experiment.report import run_names, stored_judgement
-from residua.experiment.run_folder import RunFolder
+from residua.experiment.report import judgement_of, run_names
 
 
 def compare_runs(runs: Sequence[str | Path], *, confidence: float = 0.95, watcher: Watcher | None = None) -> Comparison:
@@ -22,16 +20,12 @@ def compare_runs(runs: Sequence[str | Path], *, confidence: float = 0.95, watche
         See `compare_models`; a folder that is no run, or is named twice.
     """
     watcher = watcher or Watcher()
-    folders = [RunFolder(Path(run)) for run in runs]
-    places = [folder.path.resolve() for folder in folders]
+    places = [Path(run).resolve() for run in runs]
     if len(set(places)) < len(places):
         twice = next(str(place) for place in places if places.count(place) > 1)
         raise InputError(f"compare: each run must be named once. Got {twice} twice. Name another run beside it.")
     contestants = []
-    for folder, name in zip(folders, run_names(places), strict=True):
-        judged = stored_judgement(folder)
-        if judged is None or judged.evidence.pixel_hashes is None:
-            watcher.note(f"{folder.path} is evaluated first")
-            judged = evaluate_run(folder.path, watcher=watcher)
+    for run, name in zip(runs, run_names(places), strict=True):
+        judged = judgement_of(Path(run), watcher)
         contestants.append(Contestant(name, judged.evaluation, judged.evidence))
     return compare_models(contestants, confidence=confidence)

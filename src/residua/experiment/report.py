@@ -14,6 +14,7 @@ from residua.experiment.fit import Watcher
 from residua.experiment.run_folder import RunFolder
 from residua.records import Evaluation
 from residua.report import write_html
+from residua.wrapping import is_wrapped, judged_wrapped
 
 
 def report_run(runs: Path | Sequence[Path], out: str | Path, *, watcher: Watcher | None = None) -> Path:
@@ -21,9 +22,9 @@ def report_run(runs: Path | Sequence[Path], out: str | Path, *, watcher: Watcher
 
     Two runs that were judged on the same images are compared image by image.
     """
-    folders = [RunFolder(Path(run)) for run in ([runs] if isinstance(runs, Path) else runs)]
-    judged = [stored_judgement(folder) or evaluate_run(folder.path, watcher=watcher) for folder in folders]
-    names = run_names([folder.path for folder in folders])
+    places = [Path(run) for run in ([runs] if isinstance(runs, Path) else runs)]
+    judged = [judgement_of(place, watcher or Watcher()) for place in places]
+    names = run_names(places)
     jobs = [(one.evaluation, one.evidence) for one in judged]
     return write_html(out, f"residua: {' and '.join(names)}", jobs, names=names if len(names) > 1 else None)
 
@@ -43,6 +44,17 @@ def run_names(folders: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [f"{folder.name} ({place + 1})" for place, folder in enumerate(folders)]
+
+
+def judgement_of(run: Path, watcher: Watcher) -> Judged:
+    """The latest evaluation of a run, wrapped or our own, on its own test part; evaluated now if there was none."""
+    if is_wrapped(run):
+        return Judged(*judged_wrapped(run, progress=watcher.on_read))
+    judged = stored_judgement(RunFolder(run))
+    if judged is None or judged.evidence.pixel_hashes is None:
+        watcher.note(f"{run} is evaluated first")
+        judged = evaluate_run(run, watcher=watcher)
+    return judged
 
 
 def stored_judgement(folder: RunFolder) -> Judged | None:

@@ -24,6 +24,7 @@ from residua.records import Job
 from residua.scoring.prepare import Aspect
 from residua.training.fit import TrainingPlan
 from residua.training.settings import TrainingSettings
+from residua.wrapping import is_wrapped
 
 _FORMAT, _FORMAT_VERSION = "residua-run", 1
 _COLUMNS = ("path", "label", "part", "sha256", "pixels")
@@ -132,6 +133,11 @@ class RunFolder:
         try:
             return RunState.model_validate_json(path.read_text("utf-8"))
         except FileNotFoundError:
+            if is_wrapped(self.path):
+                raise BundleError(
+                    f"{self.path}: this takes a model that `residua fit` trained. Got a wrapped one. Those that take it are "
+                    "evaluate, threshold, score, report, compare, serve, info and verify."
+                ) from None
             raise BundleError(
                 f"{self.path}: a RUN must hold run.json. It does not. Name a folder that `residua fit` wrote."
             ) from None

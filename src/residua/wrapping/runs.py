@@ -160,15 +160,21 @@ def evaluate_wrapped(
     return evaluation, evidence
 
 
-def report_wrapped(run: str | Path, out: str | Path) -> Path:
-    """Write the report of a wrapped run from its latest evaluation, or after evaluating it."""
+def judged_wrapped(run: str | Path, *, progress: Progress | None = None) -> tuple[Evaluation, Evidence]:
+    """The latest evaluation of a wrapped run on its own test part; evaluated now if there was none."""
     run = Path(run)
-    if (run / _EVALUATION).exists() and (run / _EVIDENCE).exists():
+    if not ((run / _EVALUATION).exists() and (run / _EVIDENCE).exists()):
+        return evaluate_wrapped(run, progress=progress)
+    try:
         evaluation = Evaluation.model_validate_json((run / _EVALUATION).read_text("utf-8"))
-        judged = evaluation, Evidence.load(run / _EVIDENCE)
-    else:
-        judged = evaluate_wrapped(run)
-    return write_html(out, f"residua: {run.resolve().name}", [judged])
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise BundleError(f"{run / _EVALUATION}: must be what evaluate wrote. Got: {error}. Run evaluate again.") from None
+    return evaluation, Evidence.load(run / _EVIDENCE)
+
+
+def report_wrapped(run: str | Path, out: str | Path, *, progress: Progress | None = None) -> Path:
+    """Write the report of a wrapped run from its latest evaluation, or after evaluating it."""
+    return write_html(out, f"residua: {Path(run).resolve().name}", [judged_wrapped(run, progress=progress)])
 
 
 def change_wrapped_threshold(
