@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from residua.errors import InputError
-from residua.experiment import RunOptions, fit_run
+from residua.experiment import RunFolder, RunOptions, fit, fit_run
+from residua.experiment.run_folder import RunState
+from residua.training.fit import TrainingPlan
 from residua.training.settings import TrainingSettings
 from residua.training.spread import check_spread, is_follower, share_of
 
@@ -25,9 +27,14 @@ def test_shares_are_cut_from_the_global_batch_and_a_small_one_is_taken_by_all():
     assert share_of(torch.arange(2), 1, 4).tolist() == [0, 1]
 
 
-def test_what_processes_would_decide_differently_is_refused():
+def test_what_processes_would_decide_differently_is_refused(monkeypatch):
+    with pytest.raises(InputError, match="--epochs"):
+        check_spread(TrainingSettings(minutes=1, devices=2, nodes=2), job="detect", chosen_by_itself=False)
+    check_spread(TrainingSettings(minutes=1, devices=2), job="detect", chosen_by_itself=False)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     with pytest.raises(InputError, match="--epochs"):
         check_spread(TrainingSettings(minutes=1, devices=2), job="detect", chosen_by_itself=False)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID")
     with pytest.raises(InputError, match="name a recipe"):
         check_spread(TrainingSettings(nodes=2), job="detect", chosen_by_itself=True)
     check_spread(TrainingSettings(minutes=1), job="classify", chosen_by_itself=True)
@@ -43,6 +50,19 @@ def test_a_process_started_beside_the_first_follows_it(environment, follows, mon
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert is_follower() is follows
+
+
+def test_minutes_become_steps_once_and_the_others_take_them_from_the_run(tmp_path, monkeypatch):
+    settings = {"minutes": 0.02, "batch_size": 16, "threads": 1, "devices": 2}
+    asked = RunOptions.model_validate({"source": "digits", "job": "detect", "normal": ("0",), "settings": settings})
+    run, taken = RunFolder(tmp_path / "run"), []
+    run.path.mkdir()
+    plan = {"epochs": 3, "steps_per_epoch": 5, "bfloat16": False}
+    run.write_state(RunState(options=asked, plan=plan))
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(fit, "_fit", lambda run, state, *given, **more: taken.append(state.training_plan()))
+    fit_run(asked, run.path)
+    assert taken == [TrainingPlan(**plan)]
 
 
 @pytest.mark.slow

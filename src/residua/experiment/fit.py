@@ -100,6 +100,8 @@ def fit_run(
 def _follow(run: RunFolder, options: RunOptions, images: ImageSet | None, memory_megabytes: float, *, resume: bool) -> RunFolder:
     """Train beside the first process, which alone reads and writes the run's state; ends with the training."""
     state = RunState(options=options, working_folder=str(Path.cwd()))
+    if options.settings.minutes is not None:  # made into steps by the first process, before it started this one
+        state = state.model_copy(update={"plan": run.read_state().plan})
     images = images if images is not None else load_source(state, memory_megabytes=memory_megabytes / 2)
     _fit(run, state, images, Watcher(), resume=resume, checkpoint_seconds=0.0, memory_megabytes=memory_megabytes / 2)
     return run

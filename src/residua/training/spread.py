@@ -37,7 +37,10 @@ def check_spread(settings: TrainingSettings, *, job: str, chosen_by_itself: bool
     wrong = [
         words
         for is_so, words in (
-            (settings.minutes is not None, "--minutes, which each would measure differently: pass --epochs"),
+            (
+                settings.minutes is not None and (settings.nodes > 1 or _started_together()),
+                "--minutes where torchrun or SLURM starts them at once, which each would measure differently: pass --epochs",
+            ),
             (bool(settings.trim), "--trim, which trains twice"),
             (job == "classify", "--job classify, which trains in phases"),
             (chosen_by_itself, "the recipe auto, which trains every candidate: name a recipe"),
@@ -46,6 +49,11 @@ def check_spread(settings: TrainingSettings, *, job: str, chosen_by_itself: bool
     ]
     if wrong:
         raise InputError("\n".join(f"fit: --devices and --nodes do not go with {one}." for one in wrong))
+
+
+def _started_together() -> bool:
+    """Whether something else started all processes at once; Lightning starts the others when the first has made its plan."""
+    return "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) > 1
 
 
 def share_of(rows: Tensor, rank: int, world: int) -> Tensor:
