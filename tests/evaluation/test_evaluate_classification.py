@@ -8,6 +8,7 @@ from sklearn import metrics as sk
 
 from residua.errors import LabelError, RangeError, ShapeError
 from residua.evaluation import evaluate_classification
+from residua.images.copies import Leaks
 
 MATRIX = np.array([[109, 0, 4, 1, 87], [0, 282, 13, 0, 140], [0, 6, 474, 6, 757], [3, 4, 50, 174, 358], [1, 0, 29, 2, 2500]])
 TRUE = np.repeat(np.arange(5), MATRIX.sum(axis=1))
@@ -188,3 +189,16 @@ def test_no_label_at_all_is_null_with_a_reason() -> None:
     assert record.n_images == 2
     assert record.metrics["accuracy"].value is None
     assert found(record, "undefined-metric").meaning.startswith("No image is labelled.")
+
+
+def test_copies_of_training_images_are_told_by_what_they_do_to_accuracy():
+    labels = np.array([0, 1] * 20)
+    kinds = np.full(40, None, object)
+    kinds[:10] = "exact"
+    right = np.where(np.arange(40) < 10, 0.9, 0.4)  # right on the copies alone
+    probabilities = np.where(labels[:, None] == np.arange(2), right[:, None], 1 - right[:, None])
+    names = np.arange(40).astype(str).astype(object)
+    record = evaluate_classification(labels, probabilities, leaks=Leaks(kinds, names, names))
+    told = next(finding for finding in record.findings if finding.code == "leakage")
+    assert "Without them accuracy is 0 " in told.meaning
+    assert "instead of 0.25" in told.meaning
