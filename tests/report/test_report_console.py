@@ -73,3 +73,12 @@ def test_classes_are_listed_by_recall_the_lowest_first():
 def test_a_reconstructor_is_compared_where_lower_is_better():
     line = next(line for line in printed(*reconstructor()).splitlines() if line.strip().startswith("Mean image"))
     assert line.split()[-1] == "worse"
+
+
+def test_baselines_that_do_not_reach_the_main_metric_make_no_empty_table():
+    metrics = {"accuracy": Estimate(value=0.9, low=0.8, high=0.95, n=50), "mse": Estimate(value=0.1, n=50)}
+    record = Evaluation(
+        job="classify", n_images=50, split="test", metrics=metrics, baselines={"pca": {"mse": Estimate(value=0.2, n=50)}}
+    )
+    assert "Beside it" not in printed(record)
+    assert "Beside it" in printed(record.model_copy(update={"baselines": {"pca": {"accuracy": metrics["accuracy"]}}}))

@@ -110,7 +110,7 @@ def _per_class(evaluation: Evaluation) -> Table | None:
 
 def _baselines(evaluation: Evaluation) -> Table | None:
     main = words.primary_metric(evaluation)
-    if main is None or not evaluation.baselines:
+    if main is None or not any(main in values for values in evaluation.baselines.values()):
         return None
     table = _grid("Beside it", words.metric_words(main).label, "Against the model")
     table.add_row(Text("This model", style="bold"), Text(words.interval(main, evaluation.metrics[main]), style="bold"), "")
