@@ -14,6 +14,7 @@ import asyncio
 import csv
 import os
 import random
+import statistics
 import struct
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from measure import Results, rounded
 CLIENTS = (1, 16, 256)
 ENGINES = ("torch", "onnx", "openvino")
 BEST = "onnx"
-SECONDS = 8.0
+SECONDS, TURNS = 4.0, 3
 BOUNDARY = b"----residua"
 NAIVE = """
 import io, sys, threading
@@ -167,7 +168,7 @@ async def good_client(port: int, images, scores, tally: Tally, until: float, see
                     status, body = await read_answer(reader)
                     if status == 503:
                         tally.refused += 1
-                        await asyncio.sleep(0.1)
+                        await asyncio.sleep(1)  # as Retry-After asks
                         continue
                     tally.latencies.append(time.perf_counter() - started)
                     given = json.loads(body)["score"] if status == 200 else float("nan")
@@ -257,6 +258,13 @@ async def siege(port: int, images, scores, n_good: int, seconds: float, process)
     }
 
 
+def together(rows: list[dict]) -> dict:
+    """Several turns of one contender as one row."""
+    counted = {"answered", "refused_503", "connection_errors", "wrong_answers"}
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return {name: sum(found) if name in counted else rounded(statistics.median(found)) for name, found in columns.items()}
+
+
 def processor_seconds(pid: int) -> float:
     """User and system time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -296,15 +304,25 @@ def main() -> None:
             wanted = scores.get(to, scores["torch"])
             row = asyncio.run(load(ports[to], images, wanted, n, SECONDS, exact=to != "naive"))
             spent = processor_seconds(process.pid) - before
-            return {**row, "processor_ms_a_request": rounded(1000 * spent / max(1, row["answered"]))}
+            more = {
+                "processor_ms_a_request": 1000 * spent / max(1, row["answered"]),
+                "megabytes": resident_megabytes(process.pid),
+            }
+            return {**row, **more}
+
+        def in_turns(processes: dict, n: int) -> dict:
+            """All contenders in turn, several times; of rates the median, of mistakes and refusals the sum."""
+            turns: dict[str, list[dict]] = {one: [] for one in processes}
+            for _ in range(TURNS):
+                for one, process in processes.items():
+                    turns[one].append(measured(process, one, n))
+            return {one: together(rows) for one, rows in turns.items()}
 
         with ExitStack() as stack:  # all up, measured in turn
             commands = {**{one: ours(one) for one in ENGINES}, "naive": [str(folder / "naive.py"), str(run), str(ports["naive"])]}
             processes = {one: stack.enter_context(serving(command, ports[one])) for one, command in commands.items()}
             for n in CLIENTS:
-                for one, process in processes.items():
-                    label = "naive handler" if one == "naive" else f"serve --engine {one}"
-                    results.measure(f"{label}, {n} clients", partial(measured, process, one, n))
+                results.measure(f"{n} clients", partial(in_turns, processes, n))
         with serving(ours(BEST, "--queue", "8", "--concurrency", "2"), ports[BEST]) as process:
             results.measure(f"serve --engine {BEST}, 256 clients, a queue of 8", partial(measured, process, BEST, 256))
         with serving(ours(BEST), ports[BEST]) as process:
