@@ -200,10 +200,20 @@ def bomb(side: int = 10_000) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+@cache
+def too_large() -> bytes:
+    return request(bytes(25_000_000))
+
+
 async def bad_client(port: int, images, kind: str, until: float, seen: dict) -> None:
     """One of those that every open door meets."""
     large = request(images[0] + bytes(1_000_000))
-    bombs = request(bomb())
+    sent = {
+        "garbage": lambda: os.urandom(3000) + b"\r\n\r\n",
+        "bomb": lambda: request(bomb()),
+        "wrong type": lambda: request(b"%PDF-1.7 not an image"),
+        "too large": too_large,
+    }
     while time.perf_counter() < until:
         with suppress(OSError, asyncio.IncompleteReadError, ValueError, TimeoutError, asyncio.LimitOverrunError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -218,10 +228,7 @@ async def bad_client(port: int, images, kind: str, until: float, seen: dict) -> 
                     writer.write(large[: len(large) // 2])
                     await asyncio.sleep(0.05)
                 else:
-                    writer.write({
-                        "garbage": os.urandom(3000) + b"\r\n\r\n", "bomb": bombs, "wrong type": request(b"%PDF-1.7 not an image"),
-                        "too large": request(bytes(25_000_000)),
-                    }[kind])  # fmt: skip
+                    writer.write(sent[kind]())
                     status, _ = await asyncio.wait_for(read_answer(reader), 30)
                     seen[f"{kind}: {status}"] = seen.get(f"{kind}: {status}", 0) + 1
             finally:
