@@ -28,7 +28,14 @@ from residua.wrapping import is_wrapped
 
 _FORMAT, _FORMAT_VERSION = "residua-run", 1
 _COLUMNS = ("path", "label", "part", "sha256", "pixels")
+_ROWS_AT_ONCE = 4096
 _FEW = frozenset({"label", "part"})
+
+
+def _rows(part: str, images: ImageSet) -> Iterator[tuple[Any, ...]]:
+    labels = images.labels if images.labels is not None else [None] * len(images)
+    for path, label, sha256, pixels in zip(images.paths, labels, images.byte_hashes, images.pixel_hashes, strict=True):
+        yield path, "" if label is None else label, part, sha256, pixels
 
 
 class RunOptions(BaseModel):
@@ -182,11 +189,8 @@ class RunFolder:
             writer = csv.writer(file)
             writer.writerow(_COLUMNS)
             for part, images in parts.items():
-                labels = images.labels if images.labels is not None else [None] * len(images)
-                for path, label, sha256, pixels in zip(
-                    images.paths, labels, images.byte_hashes, images.pixel_hashes, strict=True
-                ):
-                    writer.writerow((path, "" if label is None else label, part, sha256, pixels))
+                for start in range(0, len(images), _ROWS_AT_ONCE):  # as texts the hashes take six times the memory
+                    writer.writerows(_rows(part, images[start : start + _ROWS_AT_ONCE]))
 
     def read_images(self, *names: str) -> dict[str, NDArray[Any]]:
         """The columns of `images.csv` by name, or some of them: paths and hashes as `texts`, labels and parts as objects."""
