@@ -191,3 +191,12 @@ def test_a_score_that_is_the_complexity_is_told_and_one_that_shares_some_of_it_i
     assert find(busy + RNG.random(200), busy) is None
     assert find(-busy, busy) is None
     assert find(busy[:10], busy[:10]) is None
+
+
+def test_scores_that_only_spread_are_drift_where_images_are_known_to_be_normal() -> None:
+    rng = np.random.default_rng(1)
+    calibration, same, spread = rng.normal(size=400), rng.normal(size=400), 2.5 * rng.normal(size=400)
+    assert diagnostics.find_drift(calibration, same, are_normal=True).severity == "ok"
+    told = diagnostics.find_drift(calibration, spread, are_normal=True)
+    assert (told.severity, "spread otherwise" in told.meaning) == ("warning", True)
+    assert diagnostics.find_drift(calibration, spread).severity == "ok"  # anomalies among them would spread scores too

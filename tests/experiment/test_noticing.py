@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
+from runs import options
 
-from residua.experiment import evaluate_run, score_run
-from residua.images import load_images
+from residua.experiment import Watcher, evaluate_run, fit_run, score_run
+from residua.experiment.checked import check_images, read_check
+from residua.images import ImageSet, load_images
 from residua.noticing.planted import CHANGES
 
 
@@ -70,3 +74,40 @@ def test_judging_on_the_images_that_chose_the_threshold_is_told(finished, source
     judged = evaluate_run(finished.path, str(tmp_path / "again"))
     told = next(one for one in judged.evaluation.findings if one.code == "test-reused")
     assert (told.severity, told.measured["n_reused"]) == ("error", len(chosen))
+
+
+def test_a_run_tells_what_is_wrong_with_its_images_before_training_and_again_in_its_report(source, tmp_path) -> None:
+    files = sorted((source / "good").glob("*.png"))
+    shutil.copytree(source, tmp_path / "parts")
+    for row in range(12):
+        shutil.copy(files[0], tmp_path / "parts" / "good" / f"copy-{row}.png")
+    told: list[str] = []
+    run = fit_run(options(tmp_path / "parts"), tmp_path / "run", watcher=Watcher(on_note=told.append))
+    assert any(text.startswith("warning: duplicates: ") and text.count(".") <= 1 for text in told)
+    assert any(text.endswith(f"residua check {tmp_path / 'parts'}") for text in told)
+    kept = read_check(run)
+    assert "duplicates" in {one.code for one in kept}
+    found = [one.code for one in evaluate_run(run.path).evaluation.findings]
+    assert "duplicates" in found
+    run.check.write_text('{"findings": 7}')
+    assert read_check(run) == ()
+
+
+def test_a_run_is_checked_once(run, source) -> None:
+    told: list[str] = []
+    check_images(run, load_images(str(source), normal="good"), "detect", Watcher(on_note=told.append))
+    assert told == []
+    run.check.unlink()
+    check_images(run, load_images(str(source), normal="good"), "detect", Watcher(on_note=told.append))
+    assert told[-1].startswith("checked 72 images in ")
+
+
+def test_classes_that_a_part_lacks_are_nothing_to_a_reconstructor(run) -> None:
+    pictures = np.random.default_rng(0).integers(0, 200, (40, 12, 12)).astype(np.uint8)
+    lacking = ImageSet.from_arrays(pictures, ["a"] * 30 + ["b"] * 10, splits=["train"] * 30 + ["test"] * 10)
+    codes = []
+    for job in ("classify", "reconstruct"):
+        run.check.unlink()
+        check_images(run, lacking, job, Watcher())
+        codes.append({one.code for one in read_check(run)})
+    assert ["class-balance" in told for told in codes] == [True, False]

@@ -136,8 +136,8 @@ def test_no_turn_changes_what_candidates_are_searched_by_and_the_turn_is_told(tu
 
 def test_a_crop_of_the_code_is_the_code_of_the_crop():
     pictures = scenes(5, size=(200, 200))
-    left, right, top, bottom = 0.045, 0.0, 0.0, 0.045
-    cropped = pictures[:, : 200 - 9, 9:]
+    left, right, top, bottom = 0.05, 0.0, 0.0, 0.05
+    cropped = pictures[:, : 200 - 10, 10:]
     codes, of_crops = (encode(list(stack[..., np.newaxis]), 5) for stack in (pictures, cropped))
     likeness = Likeness.of(codes)
     apart = np.linalg.norm((likeness.unit(codes, (left, right, top, bottom)) - likeness.unit(of_crops)).reshape(5, -1), axis=1)
@@ -155,3 +155,21 @@ def test_pixels_are_aligned_to_a_fraction_of_a_pixel_and_details_tell_pictures_a
     assert kind_of(told) == "cropped"
     other = Reduced.of(pictures[1][..., np.newaxis])
     assert align(Reduced.of(first), other, 0, np.zeros(4, np.float32)).details < 0.5
+
+
+def test_a_copy_beyond_the_reach_is_known_by_details_that_agree_all_but_perfectly():
+    """Clipped light and a few small copies of small pictures move low frequencies further than other pictures are."""
+    pictures = [one[..., 0] for one in load_images("digits")]
+    bright = [np.clip(one * 1.3, 0, 255).astype(np.uint8) for one in pictures[100:108]]
+    small = [np.asarray(Image.fromarray(one).resize((6, 6), Image.Resampling.BICUBIC)) for one in pictures[300:308]]
+    found = {(one.first, one.second) for one in find_copies(ImageSet.from_arrays([*pictures, *bright, *small])).pairs}
+    n = len(pictures)
+    wanted = [*((100 + i, n + i) for i in range(8)), *((300 + i, n + 8 + i) for i in range(8))]
+    assert sum(pair in found for pair in wanted) >= 14
+    assert len(found - set(wanted)) <= 2
+
+
+def test_only_exact_copies_can_be_asked_for():
+    pictures = scenes(20, size=(24, 24))
+    images = ImageSet.from_arrays(np.concatenate([pictures, pictures[3:4], pictures[5:6, ::-1]]))
+    assert [one.kind for one in find_copies(images, only_exact=True).pairs] == ["exact"]

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.diagnostics.unlike_parts import distance_of
 from residua.records import Finding
 
 CODE = "drift"
 
 _FEWEST = 20
+_SPREAD = 0.2
 
 
 def find_drift(
@@ -26,7 +28,9 @@ def find_drift(
 
     The measure is the chance that a new score is above a calibration score: 1/2 where nothing changed. New images may hold
     anomalies, which are above, so where they are not known to be normal more is needed. Error: the interval of that
-    chance lies beyond .75 (unknown: .85) or below .25. Warning: beyond .6 (unknown: .7) or below .4.
+    chance lies beyond .75 (unknown: .85) or below .25. Warning: beyond .6 (unknown: .7) or below .4; or, of images known to
+    be normal, scores that are spread otherwise, more than .2 apart by Kolmogorov and Smirnov: blur lowers an error and noise
+    raises it, and both together leave the chance at 1/2.
 
     Parameters
     ----------
@@ -55,10 +59,17 @@ def find_drift(
     if chance.value is None or chance.low is None or chance.high is None:
         return None
     error, warning = (0.75, 0.6) if are_normal else (0.85, 0.7)
-    severity = (
-        "error" if chance.low > error or chance.high < 0.25 else "warning" if chance.low > warning or chance.high < 0.4 else "ok"
-    )
-    measured: dict[str, Any] = {"above_calibration": chance.value, "low": chance.low, "high": chance.high, "n_new": len(new)}
+    apart, by_chance = distance_of(calibration, new, 1 - confidence)
+    is_spread = are_normal and apart > max(_SPREAD, by_chance + 0.05)
+    is_moved = chance.low > warning or chance.high < 0.4
+    severity = "error" if chance.low > error or chance.high < 0.25 else "warning" if is_moved or is_spread else "ok"
+    measured: dict[str, Any] = {
+        "above_calibration": chance.value,
+        "low": chance.low,
+        "high": chance.high,
+        "distance": apart,
+        "n_new": len(new),
+    }
     flags = ""
     if threshold is not None:
         measured["flagged"], measured["flagged_of_calibration"] = (float((one > threshold).mean()) for one in (new, calibration))
@@ -74,7 +85,10 @@ def find_drift(
         return Finding(code=CODE, severity="ok", measured=measured, meaning=words, what_to_do="")
     mixed = "" if are_normal else ", or most of them are anomalous"
     direction = (
-        f"they are unlike the images the threshold was chosen on{mixed}"
+        f"their scores are spread otherwise ({apart:.2g} apart on a scale from 0, the same, to 1): images changed in ways that "
+        "raise and lower scores at once, as blur and noise do"
+        if not is_moved
+        else f"they are unlike the images the threshold was chosen on{mixed}"
         if chance.value > 0.5
         else (
             "they score lower than what the threshold was chosen on: duller images, or copies of training images, and "

@@ -38,7 +38,7 @@ def find_unlike_parts(features: Mapping[str, Mapping[str, NDArray[Any]]], *, con
     compared = [(a, b, feature) for a, b in pairs for feature in features[a] if feature in features[b]]
     told = []
     for a, b, feature in compared:
-        distance, chance = _apart(features[a][feature], features[b][feature], (1 - confidence) / len(compared))
+        distance, chance = distance_of(features[a][feature], features[b][feature], (1 - confidence) / len(compared))
         if distance - chance > _CLEAR:
             told.append((distance, feature, a, b))
     if not told:
@@ -66,8 +66,14 @@ def find_unlike_parts(features: Mapping[str, Mapping[str, NDArray[Any]]], *, con
     )
 
 
-def _apart(first: NDArray[Any], second: NDArray[Any], level: float) -> tuple[float, float]:
-    """The distance, and how large chance makes it at that level (asymptotic)."""
+def distance_of(first: NDArray[Any], second: NDArray[Any], level: float) -> tuple[float, float]:
+    """The distance of two samples by Kolmogorov and Smirnov, and how large chance makes it at that level (asymptotic).
+
+    Examples
+    --------
+    >>> distance_of(np.array([1.0, 2, 3, 4]), np.array([3.0, 4, 5, 6]), 0.05)[0]
+    0.5
+    """
     a, b = np.sort(first), np.sort(second)
     edges = np.concatenate([a, b])
     below = np.searchsorted(a, edges, "right") / len(a) - np.searchsorted(b, edges, "right") / len(b)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from residua.evaluation.evidence import ThresholdFrom
 from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
 from residua.experiment.again import fit_command
 from residua.experiment.beside import MOST_BASELINE_IMAGES, as_seen, baseline_scores, latent_of, seed_of, untrained_graph
+from residua.experiment.checked import read_check
 from residua.experiment.chunks import Columns, errors_beside, images_at_once, in_chunks, reconstructing_baselines
 from residua.experiment.engines import Opened, open_engine
 from residua.experiment.fit import MEMORY_MEGABYTES, Watcher
@@ -78,6 +79,7 @@ def evaluate_run(
     judges = {"detect": _judge_detection, "classify": _judge_classification, "reconstruct": _judge_reconstruction}
     result = judges[bundle.config.job](folder, state, opened, judged)
     if source is None:
+        result = replace(result, evaluation=_with_findings(result.evaluation, _noticed_before(folder, result.evaluation)))
         _keep(folder, result)
     return result
 
@@ -225,6 +227,12 @@ def _result(  # noqa: PLR0917
         **more,
     )
     return Judged(evaluation, evidence)
+
+
+def _noticed_before(folder: RunFolder, evaluation: Evaluation) -> list[Finding]:
+    """What was found in the images before training and is not judged again here."""
+    told = {one.code for one in evaluation.findings}
+    return [one for one in read_check(folder) if one.code not in told]
 
 
 def _with_findings(evaluation: Evaluation, more: Iterable[Finding | None]) -> Evaluation:

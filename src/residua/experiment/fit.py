@@ -16,6 +16,7 @@ from residua.estimators.choosing import AUTO
 from residua.estimators.classifying import check_strategy, fit_classifier
 from residua.estimators.detector import normals_of
 from residua.estimators.fitting import FitOptions, Fitted, fit_bundle
+from residua.experiment.checked import check_images
 from residua.experiment.classes import chosen_strategy, labelled_parts
 from residua.experiment.run_folder import RunFolder, RunOptions, RunState
 from residua.images import ImageSet, load_images
@@ -80,6 +81,7 @@ def fit_run(
         state = _same_images(run, state, images)
         for text in images.notes:
             watcher.note(text)
+        check_images(run, images, options.job, watcher)
         fitted = _fit(
             run,
             state,

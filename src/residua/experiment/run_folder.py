@@ -130,6 +130,11 @@ class RunFolder:
         return self.path / "images.csv"
 
     @property
+    def check(self) -> Path:
+        """What `residua check` says of the images, from before training."""
+        return self.path / "check.json"
+
+    @property
     def training(self) -> Path:
         """History and training scores, for reports."""
         return self.path / "training.npz"

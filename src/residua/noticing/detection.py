@@ -17,6 +17,8 @@ from residua.survey import image_statistics
 
 Noticed = tuple[list[Finding | None], dict[str, Exhibit]]
 
+_SAME_RANKING = 0.7
+
 
 def notice_in_detection(
     score_of: ScoreOf,
@@ -71,9 +73,17 @@ def notice_in_detection(
         blind,
         shortcut,
         diagnostics.find_tracks_complexity(scores.score[normal], complexity[normal]),
-        diagnostics.find_learnt_identity(mse[normal], mse[anomalous], explained=explained),
+        diagnostics.find_learnt_identity(mse[normal], mse[anomalous], explained=explained)
+        if _is_an_error(scores.score, mse)
+        else None,
     ]
     return found, exhibits
+
+
+def _is_an_error(scores: NDArray[Any], mse: NDArray[np.float64]) -> bool:
+    """Whether scores rank images about as reconstruction errors do; a score that looks elsewhere may well copy its input."""
+    ranks = [np.argsort(np.argsort(one)) for one in (scores, mse)]
+    return bool(np.corrcoef(*ranks)[0, 1] > _SAME_RANKING) if len(scores) > 2 else False
 
 
 def errors_shown(evaluation: Evaluation, train: NDArray[Any] | None, new: NDArray[Any]) -> dict[str, Exhibit]:

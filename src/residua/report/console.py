@@ -14,6 +14,7 @@ from residua.records import Evaluation, Finding
 from residua.report import words
 from residua.report.kinds import ranking_values
 from residua.report.payload import outcome
+from residua.thresholds import is_flagged
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 _WORST = 5
@@ -64,6 +65,11 @@ def _print_outcome(evaluation: Evaluation, evidence: Evidence, console: Console)
     counts = outcome(evaluation, evidence)
     if counts is not None:
         console.print(Text(words.outcome_sentence(counts), style="bold"))
+    elif evaluation.operating_point is not None and evidence.scores is not None:
+        flagged = np.flatnonzero(is_flagged(evidence.scores, evaluation.operating_point.threshold))
+        console.print(
+            Text(words.flagged_sentence([str(evidence.paths[row]) for row in flagged], len(evidence.scores)), style="bold")
+        )
 
 
 def _print_quarantined(evidence: Evidence, console: Console) -> None:
@@ -84,9 +90,14 @@ def _metrics(evaluation: Evaluation) -> Table | None:
     if not evaluation.metrics:
         return None
     names = words.headline_names(evaluation)
+    shown = [*names, *(name for name in evaluation.metrics if name not in names and "[" not in name)]
+    if words.primary_metric(evaluation) is None:  # without labels hardly any is defined, and a finding names those
+        shown = [name for name in shown if evaluation.metrics[name].value is not None]
+    if not shown:
+        return None
     table = _grid("", "", "", show_header=False)
     table.columns[0].no_wrap = table.columns[1].no_wrap = True  # a narrow terminal breaks the meaning, not the numbers
-    for name in [*names, *(name for name in evaluation.metrics if name not in names and "[" not in name)]:
+    for name in shown:
         meaning = Text(words.meaning(name, evaluation.job), style="dim")
         table.add_row(Text(words.metric_words(name).label), Text(words.interval(name, evaluation.metrics[name])), meaning)
     return table

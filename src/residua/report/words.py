@@ -71,6 +71,7 @@ _IN_CLASSES = {
     "precision": "of the images said to be of a class, how many are",
     "recall": "of the images of a class, how many are recognised",
 }
+_MOST_NAMED = 10
 HEADLINE: dict[Job, tuple[str, ...]] = {
     "reconstruct": ("mse", "psnr", "ssim", "mae"),
     "detect": ("roc_auc", "average_precision", "recall", "false_alarm_rate", "precision", "f1"),
@@ -270,6 +271,18 @@ def outcome_sentence(counts: dict[str, Any]) -> str:
     if n_normal:
         said.append(f"Of {n_normal:,} normal images, {alarms:,} {'is a false alarm' if alarms == 1 else 'are false alarms'}.")
     return " ".join(said)
+
+
+def flagged_sentence(paths: list[str], n_images: int) -> str:
+    """Which of the images are flagged, where no label says whether that is right.
+
+    Examples
+    --------
+    >>> flagged_sentence(["3", "5"], 5)
+    '2 of 5 images are flagged: 3, 5.'
+    """
+    named = "" if not paths else f": {', '.join(paths[:_MOST_NAMED])}{', ...' if len(paths) > _MOST_NAMED else ''}"
+    return f"{len(paths):,} of {n_images:,} images {'is' if len(paths) == 1 else 'are'} flagged{named}."
 
 
 def severity_counts(findings: tuple[Finding, ...]) -> str:

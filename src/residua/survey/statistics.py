@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,12 @@ from numpy.typing import NDArray
 from residua.images import ImageSet, resize
 
 _SIDE = 64
-_GRID = 8  # JPEG compresses blocks of 8 x 8 pixels
+_BLOCK = 8  # JPEG compresses blocks of 8 x 8 pixels
+_MOST_COMPRESSED = 512
+_FLOOR = 0.002
+_FREQUENCIES = np.arange(_BLOCK)
+_COSINES = (np.cos(np.pi * np.outer(_FREQUENCIES, 2 * _FREQUENCIES + 1) / 16) / 2).astype(np.float32)
+_IS_HIGH = np.add.outer(_FREQUENCIES, _FREQUENCIES) >= _BLOCK
 
 
 def image_statistics(images: ImageSet, *, progress: Callable[[int, int], None] | None = None) -> dict[str, NDArray[np.float64]]:
@@ -21,8 +27,9 @@ def image_statistics(images: ImageSet, *, progress: Callable[[int, int], None] |
     ``brightness``, ``contrast``, ``sharpness``, ``compression``, ``highest``, ``height``, ``width`` and, of files, ``file_size``.
 
     Brightness is the mean of the values in [0, 1], contrast their standard deviation, sharpness the mean step between
-    neighbours over the contrast, at 64 pixels at most, so that size does not count; compression the steps across the edges of
-    8 x 8 blocks over those within, 1 where there are no blocks (of images of 24 pixels and more); highest the largest value.
+    neighbours over the contrast, at 64 pixels at most, so that size does not count; compression how much of the high frequencies
+    is missing in 8 x 8 blocks, as JPEG leaves them (a logarithm, 0 where none is; of images of 24 pixels and more); highest the
+    largest value.
 
     Examples
     --------
@@ -51,18 +58,22 @@ def _of(image: NDArray[np.generic]) -> tuple[float, ...]:
     contrast = float(grey.std())
     steps = [np.abs(np.diff(small, axis=axis)).mean() for axis in (0, 1) if small.shape[axis] > 1]
     sharpness = float(np.mean(steps)) / max(contrast, 1e-3) if steps else 0.0
-    return float(grey.mean()), contrast, sharpness, _blockiness(grey), float(values.max())
+    return float(grey.mean()), contrast, sharpness, _compression(grey), float(values.max())
 
 
-def _blockiness(grey: NDArray[np.float32]) -> float:
-    ratios = []
-    for axis in (0, 1):
-        if grey.shape[axis] < 3 * _GRID:
-            continue
-        steps = np.abs(np.diff(grey, axis=axis)).mean(axis=1 - axis)
-        is_edge = np.arange(1, len(steps) + 1) % _GRID == 0
-        ratios.append(float((steps[is_edge].mean() + 1e-3) / (steps[~is_edge].mean() + 1e-3)))
-    return float(np.mean(ratios)) if ratios else 1.0
+def _compression(grey: NDArray[np.float32]) -> float:
+    """How much less high frequencies there are in the blocks that JPEG compresses than in blocks that lie half-way between."""
+    grey = grey[:_MOST_COMPRESSED, :_MOST_COMPRESSED]
+    if min(grey.shape) < 3 * _BLOCK:
+        return 0.0
+    return math.log((_high_frequencies(grey[4:, 4:]) + _FLOOR) / (_high_frequencies(grey) + _FLOOR))
+
+
+def _high_frequencies(grey: NDArray[np.float32]) -> float:
+    """The mean size of the upper half of the cosine coefficients of 8 x 8 blocks from the first corner on."""
+    rows, columns = (extent // _BLOCK for extent in grey.shape)
+    blocks = grey[: rows * _BLOCK, : columns * _BLOCK].reshape(rows, _BLOCK, columns, _BLOCK).swapaxes(1, 2)
+    return float(np.abs(_COSINES @ blocks @ _COSINES.T)[..., _IS_HIGH].mean())
 
 
 def _file_sizes(images: ImageSet) -> NDArray[np.float64] | None:

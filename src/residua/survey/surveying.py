@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,9 @@ class Survey:
         return {"sources": list(self.sources), "n_images": self.n_images, "findings": told}
 
 
-def survey(sets: Sequence[ImageSet], *, seed: int = 0, progress: Progress | None = None) -> Survey:
+def survey(
+    sets: Sequence[ImageSet], *, seed: int = 0, most_compared: int | None = None, progress: Progress | None = None
+) -> Survey:
     """Check one source part against part, or several sources against each other; no model is needed.
 
     Parameters
@@ -46,6 +48,8 @@ def survey(sets: Sequence[ImageSet], *, seed: int = 0, progress: Progress | None
     sets : sequence of ImageSet
         With one, its parts are compared; with several, the first counts as what is trained on, the others as what is tested on.
     seed : int
+    most_compared : int, optional
+        Of more images than this only exact copies are looked for, and the simple numbers are those of an even share.
     progress : callable, optional
         Called with (done, total) of each stage.
 
@@ -58,23 +62,26 @@ def survey(sets: Sequence[ImageSet], *, seed: int = 0, progress: Progress | None
     ('leakage', 1)
     """
     table = _Table.of(sets)
-    copies = find_copies(sets, seed=seed, progress=progress)
-    statistics = [image_statistics(one, progress=progress) for one in sets]
+    is_whole = most_compared is None or len(table.paths) <= most_compared
+    copies = find_copies(sets, seed=seed, only_exact=not is_whole, progress=progress)
+    leakage, exhibits = _leakage(table, copies, sets, is_thorough=is_whole)
+    some = sets if is_whole else [_even_share(one, most_compared or 0) for one in sets]
+    measured = table if is_whole else _Table.of(some)
+    statistics = [image_statistics(one, progress=progress) for one in some]
     shared = set.intersection(*(set(one) for one in statistics))
     columns = {name: np.concatenate([one[name] for one in statistics]) for name in sorted(shared)}
-    leakage, exhibits = _leakage(table, copies, sets)
     found = [
         *leakage,
         *_duplicates(table, copies),
         diagnostics.find_unreadable_files(
             [(one.path, one.reason) for part in sets for one in part.quarantined], len(table.paths)
         ),
-        diagnostics.find_mixed_scale(columns["highest"], str(sets[0].dtype), parts=table.parts),
+        diagnostics.find_mixed_scale(columns["highest"], str(sets[0].dtype), parts=measured.parts),
         diagnostics.find_mixed_sizes(np.concatenate([one.sizes for one in sets])),
         diagnostics.find_class_balance(table.counts(), normal=sets[0].normal) if table.is_labelled.any() else None,
-        _shortcut(table, columns),
+        _shortcut(measured, columns),
         diagnostics.find_unlike_parts(
-            {part: {name: columns[name][rows] for name in _PLAIN} for part, rows in table.normals().items()}
+            {part: {name: columns[name][rows] for name in _PLAIN} for part, rows in measured.normals().items()}
         ),
         diagnostics.find_too_few_images({part: int((table.parts == part).sum()) for part in dict.fromkeys(table.parts.tolist())}),
         _torn_groups(sets),
@@ -134,13 +141,20 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return list(names) if len(set(names)) == len(names) else [f"{name} ({i})" for i, name in enumerate(names, start=1)]
 
 
-def _leakage(table: _Table, copies: Copies, sets: Sequence[ImageSet]) -> tuple[list[Finding | None], dict[str, Exhibit]]:
+def _even_share(images: ImageSet, most: int) -> ImageSet:
+    return images if len(images) <= most else images[np.linspace(0, len(images) - 1, most).astype(np.int64)]
+
+
+def _leakage(
+    table: _Table, copies: Copies, sets: Sequence[ImageSet], *, is_thorough: bool
+) -> tuple[list[Finding | None], dict[str, Exhibit]]:
     """Copies of the first part among the others: train among calibration and test, or the first source among the rest."""
     first = "train" if len(sets) == 1 else str(table.parts[0])
     seen = table.parts == first
     if seen.all() or not seen.any():
         return [], {}
     leaks, rows = leaks_of(copies, seen, table.paths)
+    leaks = replace(leaks, is_thorough=is_thorough)
     others = "images of calibration and test" if len(sets) == 1 else "images of the other sources"
     finding = diagnostics.find_leakage(leaks, judged=others, seen=f"images of {first}")
     return [finding], _pictures(leaks, rows, np.flatnonzero(~seen), sets)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from residua.images.copies.likeness import TURNS
 from residua.images.resize import resize
 
-_KEPT, _COMPARED = 72, 48  # longer side: kept finer than compared, so that a crop is not blurred by enlarging it
+_KEPT, _COMPARED = 96, 48  # longer side: kept finer than compared, so that a crop is not blurred by enlarging it
 _LEAST_CUT, _MOST_CUT = -0.03, 0.16
 _LARGEST_STEP = 0.03
 _ROUNDS = 3
@@ -38,7 +38,7 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Reduced:
-    """An image made ready for aligning: grey, its longer side at most 72 pixels; ``size`` is what it was before."""
+    """An image made ready for aligning: grey, its longer side at most 96 pixels; ``size`` is what it was before."""
 
     pixels: _Picture
     size: tuple[int, int]
@@ -63,8 +63,8 @@ class Reduced:
 def align(first: Reduced, second: Reduced, turn: int, cut: NDArray[np.float32]) -> Alignment:
     """Move the edges of `first`, from `cut` on, until it fits `second`, turned by `turn`, best (Gauss-Newton).
 
-    Brightness may have changed by any parabola, and the larger picture is reduced to the smaller one's size: neither
-    counts as a difference.
+    Brightness may have changed by any cubic, which follows a curve that is cut off at white, and the larger picture is
+    reduced to the smaller one's size: neither counts as a difference.
     """
     turned = second.turned(turn)
     a, b = first.pixels, turned.pixels
@@ -85,7 +85,7 @@ def align(first: Reduced, second: Reduced, turn: int, cut: NDArray[np.float32]) 
         best = whole
     left, right, top, bottom = best.edges.tolist()
     return Alignment(
-        details=_correlation(_fine(aim), _fine(best.explained)),
+        details=max(_alike(best.framed, aim), _alike(aim, best.framed)),
         unexplained=best.unexplained,
         turn=turn,
         cut=(left, right, top, bottom),
@@ -106,19 +106,29 @@ class _Fit:
 
 
 def _fit(picture: _Picture, aim: _Picture, edges: _Picture) -> _Fit:
-    """The part of `picture` between the edges, with the parabola of its brightness that comes nearest to `aim`."""
+    """The part of `picture` between the edges, with the cubic of its brightness that comes nearest to `aim`."""
     framed = _framed(picture, aim.shape, edges)
-    z = (framed - framed.mean()) / max(framed.std(), 1e-6)
-    powers = np.stack([np.ones(z.size), z.ravel(), z.ravel() ** 2], axis=1)
+    powers = _powers(framed)
     coefficients = _solved(powers, aim.ravel())
     explained = (powers @ coefficients).reshape(aim.shape)
     rest = float(np.linalg.norm(aim - explained)) / max(float(np.linalg.norm(aim - aim.mean())), 1e-6)
     return _Fit(edges, framed, powers, coefficients, explained, rest)
 
 
+def _powers(picture: _Picture) -> _Picture:
+    z = ((picture - picture.mean()) / max(picture.std(), 1e-6)).ravel()
+    return np.stack([np.ones(z.size), z, z**2, z**3], axis=1)
+
+
+def _alike(shown: _Picture, aim: _Picture) -> float:
+    """The correlation of details, `shown` as bright as suits `aim`; what was cut off at white can be told one way only."""
+    powers = _powers(shown)
+    return _correlation(_fine(aim), _fine((powers @ _solved(powers, aim.ravel())).reshape(aim.shape)))
+
+
 def _better_edges(picture: _Picture, aim: _Picture, fit: _Fit) -> _Picture:
     step = 0.25 / min(aim.shape)
-    slope = (fit.coefficients[1] + 2 * fit.coefficients[2] * fit.powers[:, 1]) / max(fit.framed.std(), 1e-6)
+    slope = fit.powers[:, :3] @ (fit.coefficients[1:] * (1, 2, 3)) / max(fit.framed.std(), 1e-6)
     columns = []
     for edge in range(4):
         moved = np.zeros(4)
@@ -127,7 +137,7 @@ def _better_edges(picture: _Picture, aim: _Picture, fit: _Fit) -> _Picture:
         columns.append(slope * change.ravel() / (2 * step))
     design = np.concatenate([fit.powers, np.stack(columns, axis=1)], axis=1)
     solved = _solved(design, (aim - fit.explained).ravel())
-    return np.asarray(np.clip(fit.edges + np.clip(solved[3:], -_LARGEST_STEP, _LARGEST_STEP), _LEAST_CUT, _MOST_CUT))
+    return np.asarray(np.clip(fit.edges + np.clip(solved[-4:], -_LARGEST_STEP, _LARGEST_STEP), _LEAST_CUT, _MOST_CUT))
 
 
 def _solved(design: _Picture, values: _Picture) -> _Picture:

@@ -18,7 +18,8 @@ _FLOOR = 0.25
 _UNRELATED = 1.0  # the scale where there are too few images to show one: about what two random pictures have
 _NEIGHBOURS, _OF_CROPS = 8, 4
 _PROBES, _PROBES_OF_CROPS = 4, 2
-FURTHEST = 0.8
+FURTHEST, _BEFORE = 0.8, 0.95  # times the distance at which other pictures begin: once aligned, and before
+_OTHERS = 300
 _BLOCK = 4096
 
 
@@ -30,6 +31,9 @@ class Candidates:
     ratio: NDArray[np.float32]
     turn: NDArray[np.int8]
     cut: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ratio)
 
     def best(self) -> Candidates:
         """Each pair once, as it came out nearest, the nearest pairs first."""
@@ -45,8 +49,10 @@ class Candidates:
 
 def find_candidates(
     codes: NDArray[np.float32], *, shortest_side: int = COMPARED, seed: int = 0, on_step: Callable[[int, int], None] | None = None
-) -> Candidates:
-    """Compare every image and 16 crops of it with its nearest neighbours in what no turn changes.
+) -> tuple[Candidates, Candidates]:
+    """Compare every image and many crops of it with its nearest neighbours in what no turn changes.
+
+    The second are some images with a neighbour so far down the list that it is another picture.
 
     Parameters
     ----------
@@ -70,7 +76,8 @@ def find_candidates(
         if on_step is not None:
             on_step(number, len(FRAMES) - 1)
         found.append(search.crops(cells, frame))
-    return Candidates(*(np.concatenate([part[column] for part in found]) for column in range(4)))
+    near = Candidates(*(np.concatenate([part[column] for part in found]) for column in range(4)))
+    return near, search.others(rows[:, min(rank, rows.shape[1]) - 1], np.random.default_rng(seed))
 
 
 def _without_itself(rows: NDArray[np.int64], distances: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -99,20 +106,31 @@ class _Search:
         ]
         return self.compare(np.concatenate([rows for rows, _ in near]), np.concatenate([far for _, far in near]), frame)
 
+    def others(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Candidates:
+        """Up to 300 images with the neighbour that `rows` (n,) names, aligned."""
+        asked = np.flatnonzero(rows >= 0)
+        asked = np.sort(rng.choice(asked, min(_OTHERS, len(asked)), replace=False))
+        distance, turn, cut = self.likeness.aligned(
+            self.codes[asked], self.unit, np.stack([np.arange(len(asked)), rows[asked]], axis=1), WHOLE
+        )
+        pairs = np.stack([asked, rows[asked]], axis=1)
+        return Candidates(pairs, (distance / np.maximum(self.scale[asked], 1e-9)).astype(np.float32), turn, cut)
+
     def compare(self, rows: NDArray[np.int64], distances: NDArray[np.float32], frame: Frame) -> _Found:
         """Those pairs of image and neighbour that come nearer than other pictures do, once aligned."""
         first = np.repeat(np.arange(len(rows)), rows.shape[1])
         second, apart = rows.ravel(), distances.ravel()
         is_near = np.isfinite(apart) & (second != first)
         limit = np.minimum(self.scale[first], self.scale[second])
-        is_near &= apart <= FURTHEST * limit
+        is_near &= apart <= _BEFORE * limit
         pairs, limit = np.stack([first, second], axis=1)[is_near], limit[is_near]
         starts = np.arange(0, len(rows), _BLOCK)
         bounds = np.searchsorted(pairs[:, 0], np.append(starts, len(rows)))
         blocks = []
-        for start, low, high in zip(starts.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            asked, place = np.unique(pairs[low:high, 0], return_inverse=True)
             distance, turn, cut = self.likeness.aligned(
-                self.codes[start : start + _BLOCK], self.unit, pairs[low:high] - (start, 0), frame
+                self.codes[asked], self.unit, np.stack([place, pairs[low:high, 1]], axis=1), frame
             )
             ratio = distance / np.maximum(limit[low:high], 1e-9)
             kept = ratio < FURTHEST

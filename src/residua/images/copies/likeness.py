@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from residua.images.copies.codes import COMPARED, Frame, cropping
 
-CUT = 0.045
 WHOLE: Frame = (0.0, 0.0, 0.0, 0.0)
-# Left, right, top, bottom: the crops that are tried. What lies between them is found by a linear step from the nearest.
-_CORNERS: tuple[Frame, ...] = tuple(
-    (left, right, top, bottom) for left in (0.0, CUT) for right in (0.0, CUT) for top in (0.0, CUT) for bottom in (0.0, CUT)
-)
-FRAMES: tuple[Frame, ...] = (WHOLE, (CUT / 2, CUT / 2, CUT / 2, CUT / 2), *(frame for frame in _CORNERS if any(frame)))
+# The crops that are tried, by what is cut off at both ends of an axis. What lies between them is found by a linear step from
+# the nearest; a crop that is off centre moves the picture more than one that only enlarges it, so those lie closer.
+_ENDS = ((0.0, 0.0), (0.05, 0.0), (0.0, 0.05), (0.035, 0.035), (0.07, 0.04), (0.04, 0.07))
+FRAMES: tuple[Frame, ...] = tuple((*across, *along) for across in _ENDS for along in _ENDS)
 TURNS = tuple(itertools.product((False, True), repeat=3))  # transposed, flipped top to bottom, flipped left to right
 _STEP = 0.004
 _LARGEST_STEP = 0.04
@@ -59,7 +57,7 @@ class Likeness:
         sides = []
         for edge in np.eye(4) * _STEP:
             more, less = (self.unit(codes, _as_frame(frame + sign * edge)) for sign in (1, -1))
-            sides.append((more - less).reshape(len(codes), -1) / (2 * _STEP))
+            sides.append((more - less).reshape(len(codes), COMPARED**2) / (2 * _STEP))
         return np.stack(sides, axis=2)
 
     def aligned(
@@ -84,7 +82,7 @@ class Likeness:
         cut : float32 array, (p, 4)
             The frame after the linear step.
         """
-        framed = self.unit(codes, frame).reshape(len(codes), -1)
+        framed = self.unit(codes, frame).reshape(len(codes), COMPARED**2)
         slopes = self.tangents(codes, frame)
         normal = np.einsum("nij,nik->njk", slopes, slopes) + 1e-2 * np.eye(4, dtype=np.float32)
         solve = np.linalg.solve(normal, slopes.transpose(0, 2, 1))

@@ -1,0 +1,202 @@
+"""Faults of images, parts and files, planted at a strength; 0 plants nothing."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from planted_pictures import Pictures, as_bytes, as_set
+from residua import diagnostics
+from residua.images import ImageSet, find_copies, load_images, resize
+from residua.images.copies import leaks_of
+from residua.images.looks import brightness, looks_of
+from residua.records import Finding
+from residua.survey import image_statistics
+
+Rng = np.random.Generator
+_PLAIN = ("brightness", "contrast", "sharpness", "compression")
+
+
+def leakage(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of 200 new images are training images, turned, or dimmed to 70%."""
+    x = as_bytes(source.sample(rng, 600))
+    x = x[np.unique(x.reshape(len(x), -1), axis=0, return_index=True)[1]]
+    train, new = x[:-200], x[-200:]
+    n = round(strength * len(new))
+    if n:
+        new[:n] = train[:n, ::-1]
+        new[: n // 2] = np.rint(0.7 * train[: n // 2])
+    images = ImageSet.from_arrays(np.concatenate([train, new]))
+    leaks, _ = leaks_of(find_copies(images), np.arange(len(images)) < len(train), images.paths)
+    return diagnostics.find_leakage(leaks)
+
+
+def duplicates(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of 400 images once more, a little brighter; a warning is due above a tenth, a note below."""
+    x = source.sample(rng, 400)
+    n = round(strength * len(x))
+    images = as_set(np.concatenate([x, 0.8 * x[:n] + 0.05])) if n else as_set(x)
+    return diagnostics.find_duplicates(find_copies(images).members(), images.paths)
+
+
+def mixed_scale(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of 500 images divided by 255 once more."""
+    x = source.sample(rng, 500).copy()
+    x[: round(len(x) * strength)] /= 255
+    return diagnostics.find_mixed_scale(x.max(axis=(1, 2)), "float32")
+
+
+def scale(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """Reconstructions that many times as large as the images."""
+    x = source.sample(rng, 100)
+    rebuilt = np.clip(x + 0.02 * rng.normal(size=x.shape), 0, 1)
+    return diagnostics.find_scale(x, rebuilt * strength if strength else rebuilt)
+
+
+def mixed_sizes(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """Half of the images stretched in width by that share."""
+    height, width = source.images.shape[1:]
+    sizes = np.repeat([[height, width], [height, round(width * (1 + strength))]], 50, axis=0)
+    return diagnostics.find_mixed_sizes(sizes)
+
+
+def class_balance(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That many of the classes have no image in test."""
+    kinds, counts = np.unique(source.kinds, return_counts=True)
+    train = dict(zip(kinds.tolist(), (counts // 2).tolist(), strict=True))
+    test = {kind: 0 if row < strength else n for row, (kind, n) in enumerate(train.items())}
+    return diagnostics.find_class_balance({"train": train, "test": test})
+
+
+def shortcut_by_light(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """The images called anomalous are of the same class, and brighter by that much of the whole range."""
+    x, labels = _two_kinds(source, rng)
+    x[labels] = np.clip(x[labels] * (1 - strength) + strength, 0, 1)
+    return _shortcut(as_set(x), labels)
+
+
+def shortcut_by_jpeg(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """The images called anomalous are of the same class, stored as JPEG at a quality 100 less that."""
+    x, labels = _two_kinds(source, rng)
+    several = list(as_bytes(x))
+    several = [
+        _encoded(one, round(100 - strength)) if bad and strength else one for one, bad in zip(several, labels, strict=True)
+    ]
+    return _shortcut(ImageSet.from_arrays(several), labels)
+
+
+def shortcut_by_size(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of the images called anomalous is a pixel wider; all are of the same class."""
+    x, labels = _two_kinds(source, rng)
+    height, width = x.shape[1:]
+    wider = labels & (rng.random(len(x)) < strength)
+    several = [resize(one[..., np.newaxis], (height, width + int(more))) for one, more in zip(as_bytes(x), wider, strict=True)]
+    return _shortcut(ImageSet.from_arrays(several), labels)
+
+
+def _two_kinds(source: Pictures, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+    x = source.sample(rng, 300, kind=source.normal)
+    return x, np.arange(len(x)) < len(x) // 3
+
+
+def _shortcut(images: ImageSet, labels: np.ndarray) -> Finding | None:
+    statistics = image_statistics(images)
+    return diagnostics.find_shortcut({name: column for name, column in statistics.items() if name != "highest"}, labels)
+
+
+def _encoded(picture: np.ndarray, quality: int) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def unlike_parts_by_light(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """A test part dimmed by that share."""
+    return _parts(source, rng, lambda test: (1 - strength) * test)
+
+
+def unlike_parts_by_blur(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """A test part blurred by that many pixels, and a twentieth as much noise."""
+    return _parts(
+        source,
+        rng,
+        lambda test: gaussian_filter(test, (0, strength, strength)) + 0.05 * strength * rng.normal(size=test.shape),
+    )
+
+
+def _parts(source: Pictures, rng: Rng, change) -> Finding | None:  # type: ignore[no-untyped-def]
+    train, calibration, test = source.normals(rng, 0.5, 0.25, 0.25)
+    parts = {"train": train, "calibration": calibration, "test": np.clip(change(test), 0, 1)}
+    columns = {part: image_statistics(as_set(x)) for part, x in parts.items()}
+    return diagnostics.find_unlike_parts({part: {name: found[name] for name in _PLAIN} for part, found in columns.items()})
+
+
+def unlike_calibration(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """One new image, brighter by that much of the whole range."""
+    calibration, new = source.normals(rng, 0.7, 0.3)
+    one = as_bytes(np.clip(new[0] * (1 - strength) + strength, 0, 1))[..., np.newaxis]
+    height, width = one.shape[:2]
+    shown = {"height": height, "width": width, "channels": 1, "brightness": brightness(one)}
+    return diagnostics.find_unlike_calibration(shown, {**looks_of(as_set(calibration)), "channels": 1})
+
+
+def test_reused(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of the judged images chose the threshold."""
+    chosen_on, judged = _distinct(source, rng)
+    n = round(strength * len(judged))
+    judged[:n] = chosen_on[:n]
+    sets = [ImageSet.from_arrays(one) for one in (chosen_on, judged)]
+    return diagnostics.find_test_reused(sets[0].pixel_hashes, sets[1].pixel_hashes, sets[1].paths)
+
+
+def source_changed(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """One pixel changed by one level in that share of the test images."""
+    _, before = _distinct(source, rng)
+    after = before.copy()
+    after[: round(strength * len(after)), 0, 0] ^= 1
+    sets = [ImageSet.from_arrays(one) for one in (before, after)]
+    gone = len(set(sets[0].pixel_hashes.tolist()) - set(sets[1].pixel_hashes.tolist()))
+    return diagnostics.find_source_changed(*(one.fingerprint for one in sets), n_missing=gone, n_new=gone)
+
+
+def different_test_images(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of the test images differs between two runs."""
+    n = 200
+    shared = n - round(strength * n)
+    return diagnostics.find_different_images(shared, {"a": n, "b": n})
+
+
+def _distinct(source: Pictures, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+    x = as_bytes(source.sample(rng, 450))
+    x = x[np.unique(x.reshape(len(x), -1), axis=0, return_index=True)[1]][:400]
+    return x[:200], x[200:]
+
+
+def too_few_images(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of 200 anomalous test images taken away."""
+    return diagnostics.find_too_few_images({"normal": 200, "anomalous": 200 - round(200 * strength)})
+
+
+def torn_groups(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of 100 groups of four images with one image moved to the other side."""
+    groups = np.repeat([f"object {i}" for i in range(100)], 4).astype(object)
+    parts = np.repeat(["train"] * 70 + ["test"] * 30, 4).astype(object)
+    parts[::4][: round(100 * strength)] = "test"
+    return diagnostics.find_torn_groups(groups, parts)
+
+
+def unreadable_files(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of 50 PNG files cut off in the middle."""
+    with tempfile.TemporaryDirectory() as folder:
+        for row, image in enumerate(as_bytes(source.sample(rng, 50))):
+            file = io.BytesIO()
+            Image.fromarray(image).save(file, "PNG")
+            data = file.getvalue()
+            Path(folder, f"{row:02d}.png").write_bytes(data[: len(data) // 2] if row < round(50 * strength) else data)
+        images = load_images(folder)
+    return diagnostics.find_unreadable_files([(one.path, one.reason) for one in images.quarantined], len(images))
