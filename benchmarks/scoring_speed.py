@@ -107,7 +107,7 @@ def engines() -> dict[str, Any]:
         "onnx_over_eager_in_pairs": {
             str(n): rounded(float(np.median(np.divide(found["onnx"][n], found["eager PyTorch"][n])))) for n in BATCHES
         },
-        "peak_megabytes": {
+        "megabytes_resident_at_the_end": {
             **megabytes,
             **{f"serving {name} alone": alone_megabytes(folder, name) for name in ("onnx", "openvino")},
         },
@@ -158,12 +158,13 @@ class Peer:
 
 
 def alone_megabytes(folder: Path, name: str) -> int:
-    """Peak memory of a process that does nothing but score with an exported file."""
+    """Memory of a process that does nothing but score with an exported file."""
     code = (
-        "import json, resource, numpy as np\nfrom residua.engines import load_engine\n"
+        "import numpy as np\nfrom pathlib import Path\nfrom residua.engines import load_engine\n"
         f"engine = load_engine({str(folder)!r}, {name!r})\n"
         "for _ in range(20):\n    engine.score(list(np.zeros((256, 32, 32, 3), np.uint8)), columns=False)\n"
-        "print(json.dumps(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))"
+        "lines = Path('/proc/self/status').read_text().splitlines()\n"
+        "print(next(round(int(line.split()[1]) / 1024) for line in lines if line.startswith('VmRSS')))"
     )
     return int(in_subprocess(code))
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+import torch
 from exporting import exported, shaken, verification
 
 from residua.engines import KINDS, load_engine, score_with
@@ -129,3 +130,16 @@ def test_a_float_entry_takes_sixteen_bits_and_eight(tmp_path):
     assert_same(bundle, engine, ImageSet.from_arrays(pixels))
     finer = pixels.astype(np.float32) / 255 + np.float32(1 / 1000)
     assert_same(bundle, engine, ImageSet.from_arrays(np.clip(finer, 0, 1)))
+
+
+def test_equal_biases_that_the_exporter_shares_are_quantised_like_others(tmp_path):
+    bundle = shaken("plain", 1)
+    for module in bundle.graph.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.reset_parameters()  # folded into convolutions, norms that are alike give biases that are
+    build_engine(bundle, KINDS["onnx-int8"], tmp_path / "export", verification(bundle), weights_sha256="0")
+    nodes = onnx.load(str(tmp_path / "export" / "model-int8.onnx")).graph.node
+    made_by = {name: node.op_type for node in nodes for name in node.output}
+    biases = [made_by.get(node.input[2]) for node in nodes if node.op_type == "Conv" and len(node.input) == 3]
+    assert len(biases) > 2
+    assert set(biases) == {"DequantizeLinear"}

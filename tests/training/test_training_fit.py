@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -18,6 +20,11 @@ from training_wing import blobs
 
 PLAN = TrainingPlan(epochs=4, steps_per_epoch=5, bfloat16=False)
 SETTINGS = TrainingSettings(batch_size=8, epochs=4, accelerator="cpu")
+
+
+def test_lightning_is_loaded_by_training_alone():
+    script = "import sys, residua.experiment; from residua import OneClassDetector; sys.exit('lightning' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 class StoppedError(Exception):

@@ -35,8 +35,7 @@ from residua.scoring.prepare import Prepare
 from residua.strategies import Phase, Strategy, make_strategy
 from residua.training.batches import LabelledImages, make_batches
 from residua.training.fit import Trained, TrainingPlan, plan_training, train_network
-from residua.training.lightning_parts import StepReport
-from residua.training.settings import training_threads
+from residua.training.settings import StepReport, training_threads
 
 ClassWeight = Literal["balanced"] | Mapping[Any, float] | None
 

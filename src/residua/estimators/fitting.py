@@ -29,9 +29,8 @@ from residua.scoring.stored import PreparedStore
 from residua.thresholds import choose_threshold
 from residua.training.batches import all_to_unit
 from residua.training.fit import Trained, TrainingPlan, plan_training, train_network
-from residua.training.lightning_parts import StepReport
 from residua.training.robust import keep_best, plan_again, plan_first, say_dropped, second_checkpoint
-from residua.training.settings import TrainingSettings, is_busy, training_threads
+from residua.training.settings import StepReport, TrainingSettings, is_busy, training_threads
 
 VALIDATION_SHARE = 0.1
 CALIBRATION_SHARE = 0.2

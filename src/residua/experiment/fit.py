@@ -23,7 +23,7 @@ from residua.images import ImageSet, load_images
 from residua.images.listing import count
 from residua.recipes import Recipe, make_recipe
 from residua.training.fit import TrainingPlan
-from residua.training.lightning_parts import StepReport
+from residua.training.settings import StepReport
 from residua.training.spread import check_spread, is_follower
 
 MEMORY_MEGABYTES = 2048.0

@@ -36,7 +36,9 @@ def quantise_onnx(source: Path, target: Path, images: ImageSet, *, as_float: boo
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "onnxruntime", "export", "export --precision int8") from None
 
-    graph = onnx.load(str(source)).graph
+    model = onnx.load(str(source))
+    _give_each_its_own(model)
+    graph = model.graph
     learnt = {tensor.name for tensor in graph.initializer}  # a blur's weights are constants instead
     nodes = [
         node.name
@@ -57,7 +59,7 @@ def quantise_onnx(source: Path, target: Path, images: ImageSet, *, as_float: boo
 
     with _without_advice():
         quantize_static(
-            str(source),
+            model,
             str(target),
             Reader(),
             quant_format=QuantFormat.QDQ,
@@ -67,6 +69,16 @@ def quantise_onnx(source: Path, target: Path, images: ImageSet, *, as_float: boo
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
+
+
+def _give_each_its_own(model: Any) -> None:
+    """Copies of what the exporter shares by ``Identity`` where weights are equal: the quantiser leaves such biases in float32."""
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in [node for node in model.graph.node if node.op_type == "Identity" and node.input[0] in tensors]:
+        copy = model.graph.initializer.add()
+        copy.CopyFrom(tensors[node.input[0]])
+        copy.name = node.output[0]
+        model.graph.node.remove(node)
 
 
 @contextmanager

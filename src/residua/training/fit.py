@@ -9,9 +9,8 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning as L
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,11 +20,12 @@ from residua.errors import BundleError, InputError
 from residua.recipes.base import Labelled, Trainable
 from residua.scoring.image_list import n_pixels
 from residua.training.augment import check_names
-from residua.training.averaging import averaging
 from residua.training.batches import LabelledImages, TrainingData, make_batches, seeded
-from residua.training.lightning_parts import AtomicCheckpoints, Checkpoints, History, RecipeModule, Seeds, StepReport
-from residua.training.settings import TrainingSettings, uses_bfloat16
+from residua.training.settings import StepReport, TrainingSettings, uses_bfloat16
 from residua.training.spread import is_spread, shared_statistics
+
+if TYPE_CHECKING:
+    import lightning as L
 
 _CHECKPOINT_PARTS = frozenset({"state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks"})
 _WARM_UP_SECONDS = 4.0
@@ -92,6 +92,10 @@ def train_network(  # noqa: PLR0917
     Both are prepared images, uint8 or float32 (n, channels, height, width) or a list, with targets where the loss asks for
     them. With `resume` and a checkpoint there, training goes on from it and ends where the uninterrupted run would have ended.
     """
+    # Lightning takes four seconds to load, which only training should cost.
+    from residua.training.averaging import averaging
+    from residua.training.lightning_parts import Checkpoints, History, RecipeModule, Seeds
+
     batch_size = batch_size_of(recipe, settings)
     batches = make_batches(train, batch_size=batch_size, seed=settings.seed, shuffle=True, limit=plan.steps_per_epoch)
     held_out = make_batches(validation, batch_size=batch_size, seed=settings.seed, shuffle=False)
@@ -136,6 +140,10 @@ def batch_size_of(recipe: Trainable, settings: TrainingSettings) -> int:
 
 
 def _trainer(settings: TrainingSettings, plan: TrainingPlan, callbacks: list[L.Callback]) -> L.Trainer:
+    import lightning as L
+
+    from residua.training.lightning_parts import AtomicCheckpoints
+
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return L.Trainer(

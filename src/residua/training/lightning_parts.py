@@ -19,11 +19,8 @@ from residua.files import atomic_write
 from residua.recipes.base import Labelled, Trainable
 from residua.training.augment import augment
 from residua.training.batches import MemoryBatches, seeded
-from residua.training.settings import TrainingSettings
+from residua.training.settings import StepReport, TrainingSettings
 from residua.training.spread import share_of_loss
-
-StepReport = Callable[[int, int, int, float, float | None], None]
-"""Called after each step with (step, n_steps, epoch, training loss, validation loss or None)."""
 
 _VALIDATION = 1
 _TRAINING = 0

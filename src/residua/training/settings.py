@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from residua.errors import InputError
 
 Precision = Literal["auto", "fp32", "bf16"]
+
+StepReport = Callable[[int, int, int, float, float | None], None]
+"""Called after each step with (step, n_steps, epoch, training loss, validation loss or None)."""
 
 _FEWEST_PIXELS = 24 * 24
 
