@@ -54,8 +54,6 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "majority-class": (Trial(of_models.majority_class, (0, 0.3, 0.7, 1)),),
     "most-confused": (Trial(of_models.most_confused, (0, 0.1, 0.3, 0.6)),),
     "inflated-accuracy": (Trial(of_models.inflated_accuracy, (0, 0.1, 0.5, 0.9), 5),),
-    "leakage": (Trial(of_images.leakage, (0, 0.005, 0.02, 0.1), 5),),
-    "duplicates": (Trial(of_images.duplicates, (0, 0.01, 0.15), 5),),
     "mixed-scale": (Trial(of_images.mixed_scale, (0, 0.002, 0.02, 0.5)),),
     "scale": (Trial(of_images.scale, (0, 2, 255)),),
     "mixed-sizes": (Trial(of_images.mixed_sizes, (0, 0.2, 0.6, 1), 1),),
@@ -76,6 +74,8 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "too-few-images": (Trial(of_images.too_few_images, (0, 0.8, 0.9, 0.97), 1),),
     "torn-groups": (Trial(of_images.torn_groups, (0, 0.01, 0.1), 1),),
     "unreadable-files": (Trial(of_images.unreadable_files, (0, 0.02, 0.1), 3),),
+    "leakage": (Trial(of_images.leakage, (0, 0.005, 0.1), 3),),
+    "duplicates": (Trial(of_images.duplicates, (0, 0.01, 0.15), 3),),
 }
 FOLLOW = {
     "meaningless-metric": "a refusal, made whenever accuracy is asked of what does not classify",

@@ -43,7 +43,7 @@ def test_a_run_holds_bundle_parts_history_and_no_checkpoint(finished, source):
     assert state.finished
     assert state.options == options(source)
     assert sorted(path.name for path in finished.path.iterdir() if not path.name.startswith(".")) == [
-        "bundle", "images.csv", "run.json", "training.npz",
+        "bundle", "check.json", "images.csv", "run.json", "training.npz",
     ]  # fmt: skip
     assert finished.read_training()["history/epoch"].tolist() == [1, 2, 3]
 

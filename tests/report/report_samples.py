@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
+from residua import evaluate_detection
 from residua.evaluation import Evidence, Gallery, Thumbnails
 from residua.exhibits import Exhibit, Group, Histogram, Picture
 from residua.metrics.ranking import roc_auc
@@ -136,3 +139,16 @@ def classifier():
         classes=np.array(["cat", "dog", "owl"]),
     )
     return Evaluation(job="classify", n_images=6, split="test", metrics={"accuracy": near(0.6, 0.2, 5)}), evidence
+
+
+RNG = np.random.default_rng(3)
+
+
+def detectors(gain=0.02):
+    """The digits' detector, and one whose abnormal scores are higher by `gain`; each with a threshold of its own."""
+    _, first = detector()
+    first = replace(first, train_scores=None, calibration_scores=None, gallery=None, exhibits={})
+    moved = first.scores + gain * first.is_anomalous + RNG.normal(0, 0.002, len(first.scores))
+    second = replace(first, scores=moved.astype(np.float32))
+    truth = np.ma.MaskedArray(first.is_anomalous, mask=~first.labelled)
+    return [(evaluate_detection(truth, one.scores, operating_point=0.04), one) for one in (first, second)]

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from report_samples import HOSTILE, classifier, detector, reconstructor
+from report_samples import HOSTILE, classifier, detector, detectors, reconstructor
 
 from residua.report import write_html
 from residua.thresholds import choose_threshold, is_flagged
@@ -42,14 +42,14 @@ def open_page(browser, report):
     """Open the report; on the way out, no error was logged and nothing but the file was asked for."""
     contexts, complaints, requests = [], [], []
 
-    def opened(**options):
+    def opened(file=report, **options):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
-        page.goto(report.as_uri())
+        page.goto(file.as_uri())
         return page
 
     yield opened
@@ -388,3 +388,19 @@ def test_without_a_script_the_findings_numbers_and_pictures_are_there(browser, r
     assert page.locator(".job:visible").count() == 3
     assert page.locator(".card:visible").count() >= 3 and page.locator("figure:visible").count() > 8
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_two_runs_in_one_page_are_compared_and_each_keeps_its_own_threshold(open_page, tmp_path, scheme):
+    jobs = detectors()
+    file = write_html(tmp_path / "both.html", "Two runs", jobs, names=["before", "after"])
+    page = open_page(file, color_scheme=scheme)
+    assert "after beats before" in page.inner_text("[data-figure='comparison/sentence']")
+    page.evaluate("residua.jobs[0].move(9)")
+    assert page.evaluate("residua.jobs[1].threshold") == 0.04
+    page.focus("#job0-tab")
+    page.keyboard.press("ArrowRight")
+    page.locator("#job1 [data-chart=histogram] svg").wait_for()
+    assert page.evaluate("residua.jobs[1].rates().tp") == by_numpy(jobs[1][1], 0.04)["tp"]
+    page.set_viewport_size({"width": 375, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375

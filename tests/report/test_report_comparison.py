@@ -2,9 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_samples import classifier, detector, reconstructor
+from report_samples import classifier, detectors, reconstructor
 
-from residua import evaluate_detection
 from residua.errors import InputError
 from residua.evaluation import Evidence
 from residua.metrics.delong import roc_auc_difference
@@ -12,18 +11,6 @@ from residua.records import Evaluation
 from residua.report import write_html
 from residua.report.comparison import are_comparable, at_thresholds, compared, comparison, disagreements
 from residua.verify import verify_report
-
-RNG = np.random.default_rng(3)
-
-
-def detectors(gain=0.02):
-    """The digits' detector, and one whose abnormal scores are higher by `gain`; each with a threshold of its own."""
-    _, first = detector()
-    first = replace(first, train_scores=None, calibration_scores=None, gallery=None, exhibits={})
-    moved = first.scores + gain * first.is_anomalous + RNG.normal(0, 0.002, len(first.scores))
-    second = replace(first, scores=moved.astype(np.float32))
-    truth = np.ma.MaskedArray(first.is_anomalous, mask=~first.labelled)
-    return [(evaluate_detection(truth, one.scores, operating_point=0.04), one) for one in (first, second)]
 
 
 def test_differences_are_paired_and_of_the_second_minus_the_first():
