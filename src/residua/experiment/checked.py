@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,14 +28,15 @@ _MOST_TOLD = 3
 
 
 def check_images(run: RunFolder, images: ImageSet, job: Job, watcher: Watcher) -> None:
-    """Survey the images before training, once a run; errors and warnings are told in a line each, all is kept."""
-    if run.check.exists():
+    """Survey the images before training, once; errors and warnings are told in a line each, all is kept."""
+    of_what = {"fingerprint": images.fingerprint, "normal": None if images.normal is None else list(images.normal)}
+    if _kept(run).items() >= of_what.items():
         return
     started = time.perf_counter()
     found = survey([images], most_compared=MOST_CHECKED, progress=watcher.on_read)
     if job == "reconstruct":  # labels mean nothing to it
         found = replace(found, findings=tuple(one for one in found.findings if one.code != class_balance.CODE))
-    write_json(run.check, found.to_json())
+    write_json(run.check, {**found.to_json(), **of_what})
     serious = [one for one in found.findings if one.severity in ("error", "warning")]
     seconds = time.perf_counter() - started
     if not serious:
@@ -52,10 +53,18 @@ def check_images(run: RunFolder, images: ImageSet, job: Job, watcher: Watcher) -
 def read_check(run: RunFolder) -> tuple[Finding, ...]:
     """What was found before training, but what is fine; nothing where a run has none, as those of older versions."""
     try:
-        kept = _FINDINGS.validate_python(json.loads(run.check.read_text("utf-8"))["findings"])
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        kept = _FINDINGS.validate_python(_kept(run).get("findings", ()))
+    except ValidationError:
         return ()
     return tuple(one for one in kept if one.severity != "ok")
+
+
+def _kept(run: RunFolder) -> dict[str, Any]:
+    try:
+        found = json.loads(run.check.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _first_sentence(text: str) -> str:
