@@ -231,7 +231,7 @@ PART = {"seen": 3, "rows": 2, "anomalous": 1, "quarantined": [["c.png", "not an 
 
 def read_part(path: Path) -> object:
     """The note of a part of half-written scores, as `score --resume` finds it."""
-    from residua.experiment.score_parts import ScoreParts
+    from residua.piecewise import ScoreParts
 
     parts = ScoreParts(path.parent / "scores.csv")
     parts.folder.mkdir(exist_ok=True)
