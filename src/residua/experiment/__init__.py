@@ -6,12 +6,13 @@ from residua.experiment.compare import compare_runs
 from residua.experiment.demo import run_demo
 from residua.experiment.engines import EngineRow, export_run, measure_engines
 from residua.experiment.evaluate import Judged, evaluate_run, model_provenance
-from residua.experiment.fit import Watcher, fit_run
+from residua.experiment.fit import fit_run
 from residua.experiment.probe import probe_run
 from residua.experiment.report import report_run
 from residua.experiment.run_folder import RunFolder, RunOptions
 from residua.experiment.score import make_task, score_run
 from residua.experiment.threshold import change_threshold
+from residua.experiment.watching import Watcher
 from residua.piecewise import ScoreJob, ScoreSummary
 
 __all__ = [

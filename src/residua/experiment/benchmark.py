@@ -20,9 +20,9 @@ from residua.experiment.benchmark_folder import BenchmarkFolder, Record
 from residua.experiment.benchmark_progress import BenchmarkProgress, Fit, FitReport
 from residua.experiment.benchmark_summary import summarise, untrained_name
 from residua.experiment.beside import baseline_arrays, seed_of, untrained_graph
-from residua.experiment.fit import Watcher
 from residua.experiment.machine import describe_machine
 from residua.experiment.parts import has_own_parts
+from residua.experiment.watching import Watcher
 from residua.images import ImageSet, load_images
 from residua.metrics import roc_auc_interval
 from residua.models import ImageShape

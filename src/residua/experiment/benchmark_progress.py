@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from residua.experiment.fit import Watcher
+from residua.experiment.watching import Watcher
 
 Fit = tuple[str, str, int]
 """Class, recipe and seed."""

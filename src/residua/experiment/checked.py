@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from residua.diagnostics import class_balance
 from residua.experiment.run_folder import RunFolder
+from residua.experiment.watching import Watcher
 from residua.files import write_json
 from residua.images import ImageSet
 from residua.images.listing import count
 from residua.records import Finding, Job
 from residua.survey import survey
-
-if TYPE_CHECKING:
-    from residua.experiment.fit import Watcher
 
 MOST_CHECKED = 20_000
 """Images that `fit` compares with each other: about fifteen seconds."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from residua.comparison import Comparison, Contestant, compare_models
 from residua.errors import InputError
-from residua.experiment.fit import Watcher
 from residua.experiment.report import judgement_of, run_names
+from residua.experiment.watching import Watcher
 
 
 def compare_runs(runs: Sequence[str | Path], *, confidence: float = 0.95, watcher: Watcher | None = None) -> Comparison:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from residua.experiment.evaluate import Judged, evaluate_run
-from residua.experiment.fit import Watcher, fit_run
+from residua.experiment.fit import fit_run
 from residua.experiment.run_folder import RunOptions
+from residua.experiment.watching import Watcher
 from residua.report import write_html
 from residua.training.settings import TrainingSettings
 

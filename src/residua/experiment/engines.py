@@ -18,10 +18,11 @@ from residua.engines.kinds import REFERENCE
 from residua.engines.speed import images_a_second
 from residua.errors import BundleError, GateError, MissingExtraError, SourceError
 from residua.estimators.fitting import anomalies_of, check_fits
-from residua.experiment.fit import Watcher, load_source
+from residua.experiment.fit import load_source
 from residua.experiment.machine import describe_machine
 from residua.experiment.parts import load_other
 from residua.experiment.run_folder import RunFolder, RunState
+from residua.experiment.watching import Watcher
 from residua.export import Verification, build_engine
 from residua.export.onnx_file import Entry
 from residua.images import ImageSet

@@ -24,12 +24,13 @@ from residua.experiment.beside import MOST_BASELINE_IMAGES, as_seen, baseline_sc
 from residua.experiment.checked import read_check
 from residua.experiment.chunks import Columns, errors_beside, images_at_once, in_chunks, reconstructing_baselines
 from residua.experiment.engines import Opened, open_engine
-from residua.experiment.fit import MEMORY_MEGABYTES, Watcher
+from residua.experiment.fit import MEMORY_MEGABYTES
 from residua.experiment.gallery import make_gallery, make_thumbnails
 from residua.experiment.judge_classes import judge_classes
 from residua.experiment.noticed import calibration_normals, find_dead_codes, find_reused
 from residua.experiment.parts import JudgedImages, other_images, own_test_images
 from residua.experiment.run_folder import RunFolder, RunState
+from residua.experiment.watching import Watcher
 from residua.files import ensure_folder
 from residua.images import ImageSet
 from residua.metrics import PixelTally

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +18,15 @@ from residua.estimators.fitting import FitOptions, Fitted, fit_bundle
 from residua.experiment.checked import check_images
 from residua.experiment.classes import chosen_strategy, labelled_parts
 from residua.experiment.run_folder import RunFolder, RunOptions, RunState
+from residua.experiment.watching import Watcher
 from residua.images import ImageSet, load_images
 from residua.images.listing import count
 from residua.recipes import Recipe, make_recipe
 from residua.training.fit import TrainingPlan
-from residua.training.settings import StepReport
 from residua.training.spread import check_spread, is_follower
 
 MEMORY_MEGABYTES = 2048.0
 """Megabytes of pixels that a command keeps in memory unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class Watcher:
-    """Who is told how a run gets on; all of it is optional."""
-
-    on_read: Callable[[int, int], None] | None = None
-    on_note: Callable[[str], None] | None = None
-    on_step: StepReport | None = None
-
-    def note(self, text: str) -> None:
-        """Tell a sentence."""
-        if self.on_note is not None:
-            self.on_note(text)
 
 
 def fit_run(

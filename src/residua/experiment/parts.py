@@ -13,8 +13,9 @@ from residua import diagnostics
 from residua.bundle import BundleConfig
 from residua.errors import SourceError
 from residua.exhibits import Exhibit
-from residua.experiment.fit import MEMORY_MEGABYTES, Watcher, load_source
+from residua.experiment.fit import MEMORY_MEGABYTES, load_source
 from residua.experiment.run_folder import RunFolder, RunState
+from residua.experiment.watching import Watcher
 from residua.images import ImageSet, load_images
 from residua.images.copies import Leaks, exact_leaks
 from residua.images.listing import PARTS

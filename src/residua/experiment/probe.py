@@ -13,8 +13,9 @@ from residua.bundle import Bundle, load_bundle
 from residua.errors import LabelError, SourceError
 from residua.estimators.fitting import check_fits
 from residua.experiment.beside import sampled, seed_of
-from residua.experiment.fit import Watcher, load_source
+from residua.experiment.fit import load_source
 from residua.experiment.run_folder import RunFolder, RunState
+from residua.experiment.watching import Watcher
 from residua.images import ImageSet, load_images
 from residua.probes import evaluate_codes
 from residua.records import Evaluation

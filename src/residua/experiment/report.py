@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from residua.errors import BundleError
 from residua.evaluation import Evidence
 from residua.experiment.evaluate import Judged, evaluate_run
-from residua.experiment.fit import Watcher
 from residua.experiment.run_folder import RunFolder
+from residua.experiment.watching import Watcher
 from residua.records import Evaluation
 from residua.report import write_html
 from residua.wrapping import is_wrapped, judged_wrapped

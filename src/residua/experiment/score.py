@@ -10,11 +10,12 @@ from residua.bundle import Bundle, load_bundle
 from residua.diagnostics import find_drift
 from residua.engines.kinds import REFERENCE
 from residua.experiment.engines import Opened, open_engine
-from residua.experiment.fit import MEMORY_MEGABYTES, Watcher, load_source
+from residua.experiment.fit import MEMORY_MEGABYTES, load_source
 from residua.experiment.locks import one_writer
 from residua.experiment.noticed import calibration_normals
 from residua.experiment.parts import is_own_source
 from residua.experiment.run_folder import RunFolder, RunState
+from residua.experiment.watching import Watcher
 from residua.files import ensure_folder
 from residua.images import ImageSet, load_images
 from residua.images.listing import Options

@@ -9,9 +9,10 @@ import numpy as np
 from residua.bundle import BundleConfig, load_bundle, save_operating_point
 from residua.errors import InputError, LabelError
 from residua.estimators.fitting import anomalies_of, choose_operating_point, score_set
-from residua.experiment.fit import Watcher, load_source
+from residua.experiment.fit import load_source
 from residua.experiment.parts import has_own_parts, is_own_source, load_other, recorded_parts
 from residua.experiment.run_folder import RunFolder, RunState
+from residua.experiment.watching import Watcher
 from residua.images import ImageSet
 from residua.records import OperatingPoint
 

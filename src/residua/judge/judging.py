@@ -13,7 +13,7 @@ from residua.evaluation import Evidence, evaluate_classification
 from residua.evaluation.labels import without_missing
 from residua.evaluation.reconstruction import judge_reconstruction
 from residua.evaluation.scales import to_unit_range
-from residua.judge import reading
+from residua.judge import reading, roles
 from residua.judge.detector import judge_scores
 from residua.judge.gallery import small_images, worst_images
 from residua.judge.inputs import Decision, Inputs, check_combination
@@ -81,14 +81,14 @@ def judge(
     """
     problems = Problems("judge")
     given = Inputs(
-        reading.read(images, reading.IMAGES, problems),
-        reading.read(reconstructions, reading.RECONSTRUCTIONS, problems),
-        reading.read(labels, reading.LABELS, problems),
-        reading.read(scores, reading.SCORES, problems),
-        reading.read(train_scores, reading.TRAIN_SCORES, problems),
-        reading.read(predictions, reading.PREDICTIONS, problems),
-        reading.read(calibration_scores, reading.CALIBRATION_SCORES, problems),
-        reading.read(calibration_labels, reading.CALIBRATION_LABELS, problems),
+        reading.read(images, roles.IMAGES, problems),
+        reading.read(reconstructions, roles.RECONSTRUCTIONS, problems),
+        reading.read(labels, roles.LABELS, problems),
+        reading.read(scores, roles.SCORES, problems),
+        reading.read(train_scores, roles.TRAIN_SCORES, problems),
+        reading.read(predictions, roles.PREDICTIONS, problems),
+        reading.read(calibration_scores, roles.CALIBRATION_SCORES, problems),
+        reading.read(calibration_labels, roles.CALIBRATION_LABELS, problems),
     )
     asked = {"images": images, "reconstructions": reconstructions, "labels": labels, "scores": scores, "predictions": predictions}
     asked |= {"calibration-scores": calibration_scores, "calibration-labels": calibration_labels, "train-scores": train_scores}

@@ -6,16 +6,14 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import RangeError, ShapeError, SourceError
-
-if TYPE_CHECKING:
-    from residua.judge.reading import Role
+from residua.judge.roles import Role
 
 ID_NAMES = ("id", "ids", "path", "paths", "file", "filename", "image", "image_id", "image id", "name", "index")
 
