@@ -25,7 +25,9 @@ Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML file.")]
 Engine = Annotated[
     str,
-    typer.Option("--engine", metavar="NAME", help="What scores: torch, torch-bf16, onnx, onnx-int8, openvino, -bf16, -int8."),
+    typer.Option(
+        "--engine", metavar="NAME", help="What scores: torch, torch-bf16, torch-gpu, onnx, onnx-int8, openvino, -bf16, -int8."
+    ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with code 3 if a finding of severity error stands.")]
 Memory = Annotated[

@@ -8,7 +8,7 @@ from typing import Literal
 
 from residua.errors import InputError
 
-Runtime = Literal["torch", "onnx", "openvino"]
+Runtime = Literal["torch", "torch-gpu", "onnx", "openvino"]
 Precision = Literal["float32", "bfloat16", "int8"]
 
 
@@ -39,6 +39,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("torch", "torch", "float32"),
         Kind("torch-bf16", "torch", "bfloat16"),
+        Kind("torch-gpu", "torch-gpu", "float32"),
         Kind("onnx", "onnx", "float32", ("model.onnx",)),
         Kind("onnx-int8", "onnx", "int8", ("model-int8.onnx",)),
         Kind("openvino", "openvino", "float32", ("model.xml", "model.bin")),

@@ -16,7 +16,7 @@ from residua.engines.card import check_fresh, read_card, write_card
 from residua.engines.exported import free_threads
 from residua.engines.kinds import REFERENCE
 from residua.engines.speed import images_a_second
-from residua.errors import BundleError, GateError, MissingExtraError, SourceError
+from residua.errors import BundleError, GateError, InputError, MissingExtraError, SourceError
 from residua.estimators.fitting import anomalies_of, check_fits
 from residua.experiment.fit import load_source
 from residua.experiment.machine import describe_machine
@@ -27,7 +27,7 @@ from residua.export import Verification, build_engine
 from residua.export.onnx_file import Entry
 from residua.images import ImageSet
 from residua.scoring.engine import GraphEngine
-from residua.scoring.lowered import LoweredEngine
+from residua.scoring.variants import VARIANTS
 
 _BATCHES = (1, 256)
 
@@ -103,7 +103,7 @@ def measure_engines(run: str | Path, *, everything: bool = False, watcher: Watch
             if not everything and not kind.is_reference:
                 _fresh_card(folder, kind)
             opened[kind.name] = open_engine(folder, bundle, kind.name, watcher)
-        except (BundleError, MissingExtraError, GateError) as error:
+        except (InputError, MissingExtraError, GateError) as error:
             missing[kind.name] = str(error)
     speeds = images_a_second({name: one.engine for name, one in opened.items()}, images, _BATCHES, on_turn=watcher.on_read)
     for name, one in opened.items():
@@ -149,7 +149,7 @@ def _fresh_card(folder: RunFolder, kind: Kind) -> Card:
 def _engine_of(folder: RunFolder, bundle: Bundle, card: Card) -> Engine:
     if card.kind.files:
         return load_engine(folder.export, card.engine, bundle=folder.bundle)
-    return LoweredEngine(bundle.graph, bundle.config.channels, bundle.config.batch_size, threshold=card.threshold)
+    return VARIANTS[card.engine](bundle.graph, bundle.config.channels, bundle.config.batch_size, threshold=card.threshold)
 
 
 def _as_seen(bundle: Bundle, card: Card) -> Bundle:

@@ -24,7 +24,7 @@ from residua.files import ensure_folder
 from residua.images import ImageSet
 from residua.records import OperatingPoint
 from residua.scoring.engine import GraphEngine
-from residua.scoring.lowered import LoweredEngine
+from residua.scoring.variants import VARIANTS
 from residua.thresholds import choose_threshold
 
 
@@ -124,7 +124,7 @@ def _write(bundle: Bundle, kind: Kind, folder: Path, verification: Verification,
 
 def _open(bundle: Bundle, card: Card, folder: Path) -> Engine:
     if not card.kind.files:
-        return LoweredEngine(bundle.graph, bundle.config.channels, bundle.config.batch_size)
+        return VARIANTS[card.engine](bundle.graph, bundle.config.channels, bundle.config.batch_size)
     return open_file(card, folder / card.kind.files[0])
 
 
