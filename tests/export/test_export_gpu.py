@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-
 from exporting import exported, shaken, verification
+
 from residua.engines import KINDS
 from residua.errors import InputError
 from residua.export import build_engine
