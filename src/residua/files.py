@@ -1,4 +1,4 @@
-"""Writing files so that each is whole or absent (temporary name, fsync, rename), and reading arrays that may be damaged."""
+"""Files written whole or not at all (temporary name, fsync, rename), by one process at a time; arrays that may be damaged."""
 
 from __future__ import annotations
 
@@ -49,6 +49,31 @@ def ensure_folder(folder: str | Path, *, where: str) -> Path:
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{where}: the output folder must be writable. Got {folder}: permission denied. Name another folder.")
     return folder
+
+
+@contextlib.contextmanager
+def one_writer(lock: str | Path, refusal: str) -> Iterator[None]:
+    """Hold the file `lock` for as long as the block runs.
+
+    Raises
+    ------
+    OutputError
+        If another process holds it (then `refusal` is said), or it cannot be made: no permission, no space.
+    """
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock, timeout=0)
+    try:
+        held.acquire()
+    except Timeout:
+        raise OutputError(refusal) from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"{lock}: the file must be writable. Got: {reason}. Name another place, or free some space.") from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 @contextlib.contextmanager

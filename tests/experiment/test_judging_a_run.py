@@ -13,6 +13,7 @@ from runs import BAD, GOOD, add_image, options, write_source
 
 from residua.bundle import load_bundle
 from residua.errors import BundleError, InputError, LabelError, OutputError, PolicyError, ShapeError, SourceError
+from residua.evaluation import Evidence
 from residua.experiment import change_threshold, evaluate_run, fit_run, report_run, score_run
 from residua.images import load_images
 from residua.metrics import roc_auc
@@ -356,3 +357,15 @@ def test_a_dozen_magnetic_tiles_of_mixed_sizes_are_judged_with_their_masks(data_
     assert judged.evaluation.n_images == 6
     assert judged.evaluation.metrics["pixel_roc_auc"].value is not None
     assert judged.evidence.gallery.masks.any()
+
+
+def test_an_evaluation_never_stands_beside_the_evidence_of_another(run, monkeypatch):
+    evaluate_run(run.path)
+
+    def ended(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Evidence, "save", ended)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_run(run.path)
+    assert not run.evaluation.exists()

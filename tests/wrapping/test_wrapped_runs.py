@@ -18,6 +18,7 @@ import residua
 from residua.engines import KINDS
 from residua.errors import BundleError, InputError, OutputError
 from residua.experiment import compare_runs, export_run, report_run
+from residua.piecewise import ScoreParts
 from residua.server import Limits, load_model
 from residua.wrapping import evaluate_wrapped, open_wrapped, report_wrapped, score_wrapped
 from training_wing import blobs
@@ -79,6 +80,13 @@ def test_a_wrapped_run_scores_into_the_same_tables_with_maps_as_our_own(saved, t
         assert picture.size == (12, 9)
     with pytest.raises(InputError, match="must end in"):
         score_wrapped(saved, "digits", tmp_path / "s.txt")
+
+
+def test_a_file_of_scores_has_one_writer(saved, tmp_path):
+    with ScoreParts(tmp_path / "s.csv").only_writer(), pytest.raises(OutputError, match="only one process may write"):
+        score_wrapped(saved, "digits", tmp_path / "s.csv")
+    assert score_wrapped(saved, "digits", tmp_path / "s.csv").n_images > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
 
 
 def test_a_report_of_a_wrapped_model_has_what_ours_has(saved):

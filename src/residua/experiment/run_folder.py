@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from residua.bundle import clear_leftovers
 from residua.errors import BundleError
-from residua.experiment.locks import one_writer
-from residua.files import atomic_write, ensure_folder, read_arrays, write_json
+from residua.files import atomic_write, ensure_folder, one_writer, read_arrays, write_json
 from residua.images import ImageSet
 from residua.images.columns import TextColumn, shared
 from residua.records import Job

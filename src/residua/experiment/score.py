@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from residua.bundle import Bundle, load_bundle
 from residua.diagnostics import find_drift
 from residua.engines.kinds import REFERENCE
-from residua.experiment.engines import Opened, open_engine
+from residua.experiment.engines import open_engine
 from residua.experiment.fit import MEMORY_MEGABYTES, load_source
-from residua.experiment.locks import one_writer
 from residua.experiment.noticed import calibration_normals
 from residua.experiment.parts import is_own_source
 from residua.experiment.run_folder import RunFolder, RunState
@@ -24,7 +21,6 @@ from residua.images.sources import list_shards
 from residua.piecewise import ScoreJob, ScoreParts, ScoreSummary, Task, Workers, do_job, read_scores, sample_scores, write_maps
 from residua.piecewise.pieces import check_first
 from residua.piecewise.recorded import PartLookup
-from residua.piecewise.score_parts import describe_pieces
 from residua.records import Finding
 
 
@@ -62,9 +58,10 @@ def score_run(
     folder = RunFolder(Path(run))
     state = folder.read_finished()
     opened = open_engine(folder, load_bundle(folder.bundle), engine, watcher)
-    with _only_writer(parts.out):
-        job = _begin(folder, state, opened, source, parts, watcher, resume=resume)
-        summary = do_job(job, source, workers)
+    shards, task = make_task(folder, state, opened.bundle, source)
+    begun_with = {"model": folder.bundle_checksum(), **({} if opened.card is None else {"engine": opened.engine.name})}
+    job = ScoreJob(opened.engine, shards, task, parts, watcher.on_read)
+    summary = do_job(job, source, begun_with, resume=resume, workers=workers)
     summary.drift = None if is_own_source(state, source) else _drift(opened.bundle, parts.out, summary.n_images)
     if maps is not None:
         images = _load(state, source, memory_megabytes, watcher)
@@ -72,31 +69,11 @@ def score_run(
     return summary
 
 
-@contextmanager
-def _only_writer(out: Path) -> Iterator[None]:
-    """Keep a second writer of the same file out."""
-    lock = out.with_name(f".{out.name}.lock")
-    with one_writer(lock, f"{out}: only one process may write a file. Another one does now. Wait for it."):
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)  # while it is ours: filelock refuses a lock that lies under no name any more
-
-
 def _drift(bundle: Bundle, out: Path, n_images: int) -> Finding | None:
     point = bundle.config.operating_point
     if point is None:
         return None
     return find_drift(calibration_normals(bundle), sample_scores(out, n_images), threshold=point.threshold)
-
-
-def _begin(  # noqa: PLR0917  a private step of one function, given what that function has
-    folder: RunFolder, state: RunState, opened: Opened, source: str, parts: ScoreParts, watcher: Watcher, *, resume: bool
-) -> ScoreJob:
-    shards, task = make_task(folder, state, opened.bundle, source)
-    by = {} if opened.card is None else {"engine": opened.engine.name}
-    parts.begin({"source": source, "model": folder.bundle_checksum(), **by, **describe_pieces(shards)}, resume=resume)
-    return ScoreJob(opened.engine, shards, task, parts, watcher.on_read)
 
 
 def make_task(folder: RunFolder, state: RunState, bundle: Bundle, source: str, *, only_test: bool = False) -> tuple[Shards, Task]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from residua.engines.interface import Progress
 from residua.errors import SourceError
 from residua.images.shards import Shards
 from residua.piecewise.pieces import Task, score_piece
-from residua.piecewise.score_parts import ScoreParts, ScoreSummary, encode, note_of
+from residua.piecewise.score_parts import ScoreParts, ScoreSummary, describe_pieces, encode, note_of
 
 _SAMPLED = 100_000
 
@@ -49,15 +50,27 @@ class ScoreJob:
             self.on_read(n_done, max(total, n_done + (n_pieces_done < n_pieces)))
 
 
-def do_job(job: ScoreJob, source: str, workers: Workers | None = None) -> ScoreSummary:
+def do_job(
+    job: ScoreJob, source: str, begun_with: dict[str, Any], *, resume: bool = False, workers: Workers | None = None
+) -> ScoreSummary:
     """Score what is left of a job, in this process unless there are `workers`, and join the parts into the file.
+
+    `begun_with` is what must be the same where scoring goes on: the model, its threshold.
 
     Raises
     ------
+    OutputError
+        If another process writes the same file, or it is half written and `resume` is not said.
     SourceError
         If not one image of `source` can be read.
     """
-    (workers or _score_here)(job)
+    with job.parts.only_writer():
+        job.parts.begin({"source": source, **begun_with, **describe_pieces(job.shards)}, resume=resume)
+        return _all_done(job, source, workers or _score_here)
+
+
+def _all_done(job: ScoreJob, source: str, workers: Workers) -> ScoreSummary:
+    workers(job)
     n_pieces = len(job.shards.pieces)
     summary = job.parts.summary(n_pieces)
     summary.add_listed(job.shards.quarantined)

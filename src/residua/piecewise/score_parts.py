@@ -7,6 +7,7 @@ finished file is the same, byte for byte, whether it was written at once, in sev
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -20,7 +21,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from residua.errors import InputError, MissingExtraError, OutputError
-from residua.files import atomic_write, ensure_folder, write_json
+from residua.files import atomic_write, ensure_folder, one_writer, write_json
 from residua.images.listing import Quarantined
 from residua.images.shards import Block, Shards
 from residua.piecewise.pieces import Part, Task
@@ -83,6 +84,16 @@ class ScoreParts:
         ensure_folder(out.parent, where="score")
         self.out = out
         self.folder = out.with_name(f".{out.name}.part")
+
+    @contextlib.contextmanager
+    def only_writer(self) -> Iterator[None]:
+        """Keep a second writer of the same file out."""
+        lock = self.out.with_name(f".{self.out.name}.lock")
+        with one_writer(lock, f"{self.out}: only one process may write a file. Another one does now. Wait for it."):
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)  # while it is ours: filelock refuses a lock that lies under no name any more
 
     def begin(self, journal: dict[str, Any], *, resume: bool) -> None:
         """Begin, or go on with what lies there: never throw work away unasked, never mix it with other work."""

@@ -22,7 +22,6 @@ from residua.images.sources import list_shards
 from residua.piecewise import ScoreJob, ScoreParts, ScoreSummary, Task, do_job, read_scores, sample_scores, write_maps
 from residua.piecewise.pieces import check_first
 from residua.piecewise.recorded import PartLookup
-from residua.piecewise.score_parts import describe_pieces
 from residua.records import Evaluation, OperatingPoint
 from residua.report import write_html
 from residua.report import write_json as write_evaluation
@@ -213,9 +212,8 @@ def score_wrapped(
     task = Task(model.contract.channels, None if point is None else point.threshold, Options(), _parts_of(state, source))
     if len(shards.pieces):
         check_first(task, shards.pieces[0])
-    begun_with = {"source": source, "model": state.sha256, "threshold": task.threshold, **describe_pieces(shards)}
-    parts.begin(begun_with, resume=resume)
-    summary = do_job(ScoreJob(model, shards, task, parts, progress), source)
+    begun_with = {"model": state.sha256, "threshold": task.threshold}
+    summary = do_job(ScoreJob(model, shards, task, parts, progress), source, begun_with, resume=resume)
     if point is not None:
         normals = model.calibration_scores_[~model.calibration_is_anomalous_]
         summary.drift = find_drift(normals, sample_scores(parts.out, summary.n_images), threshold=point.threshold)

@@ -1,4 +1,4 @@
-"""One writer at a time, and a judgement whose two files belong together."""
+"""One writer at a time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import sys
 import pytest
 
 from residua.errors import OutputError
-from residua.evaluation import Evidence
-from residua.experiment import evaluate_run
-from residua.experiment.locks import one_writer
+from residua.files import one_writer
 
 
 def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path):
@@ -41,15 +39,3 @@ def test_no_room_for_a_lock_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "_full", True)
     with pytest.raises(OutputError, match="No space left"), one_writer(tmp_path / ".lock", "taken"):
         pytest.fail("locked nothing")
-
-
-def test_an_evaluation_never_stands_beside_the_evidence_of_another(run, monkeypatch):
-    evaluate_run(run.path)
-
-    def ended(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Evidence, "save", ended)
-    with pytest.raises(KeyboardInterrupt):
-        evaluate_run(run.path)
-    assert not run.evaluation.exists()
