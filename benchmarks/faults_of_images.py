@@ -81,8 +81,10 @@ def shortcut_by_light(source: Pictures, rng: Rng, strength: float) -> Finding | 
 
 
 def shortcut_by_jpeg(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """The images called anomalous are of the same class, stored as JPEG at a quality 100 less that."""
-    x, labels = _two_kinds(source, rng)
+    """The images called anomalous are of other classes than the normal one, stored as JPEG at a quality 100 less that."""
+    normal = str(rng.choice(np.unique(source.kinds)))
+    two = source.sample(rng, 200, kind=normal), source.sample(rng, 200, other_than=normal)
+    x, labels = np.concatenate(two), np.repeat([False, True], [len(one) for one in two])
     several = list(as_bytes(x))
     several = [
         _encoded(one, round(100 - strength)) if bad and strength else one for one, bad in zip(several, labels, strict=True)

@@ -86,7 +86,9 @@ def test_how_a_file_was_made_must_not_tell_the_label_and_its_brightness_may_a_li
     noise = {name: RNG.normal(size=300) for name in ("brightness", "contrast", "sharpness", "file_size", "compression")}
     find = diagnostics.find_shortcut
     assert find(noise, labels) is None
-    assert find({**noise, "file_size": noise["file_size"] - 1.5 * labels}, labels).severity == "error"
+    assert find({**noise, "compression": noise["compression"] - 2 * labels}, labels).severity == "error"
+    assert find({**noise, "width": noise["brightness"] - 1.5 * labels}, labels).severity == "error"
+    assert find({**noise, "file_size": noise["file_size"] - 1.5 * labels}, labels).severity == "note"  # a busy image takes more
     assert find({**noise, "brightness": noise["brightness"] + 1.5 * labels}, labels).severity == "note"
     assert find({**noise, "brightness": noise["brightness"] + 4 * labels}, labels).severity == "warning"
     told = find({**noise, "brightness": noise["brightness"] + labels}, labels, model=Estimate(value=0.7))

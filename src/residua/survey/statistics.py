@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from residua.images import ImageSet, resize
 
 _SIDE = 64
-_BLOCK = 8  # JPEG compresses blocks of 8 x 8 pixels
+_BLOCK, _HALF = 8, 4  # JPEG compresses blocks of 8 x 8 pixels
+_AWAY = (-_HALF, _HALF)
 _MOST_COMPRESSED = 512
 _FLOOR = 0.002
 _FREQUENCIES = np.arange(_BLOCK)
@@ -27,9 +28,9 @@ def image_statistics(images: ImageSet, *, progress: Callable[[int, int], None] |
     ``brightness``, ``contrast``, ``sharpness``, ``compression``, ``highest``, ``height``, ``width`` and, of files, ``file_size``.
 
     Brightness is the mean of the values in [0, 1], contrast their standard deviation, sharpness the mean step between
-    neighbours over the contrast, at 64 pixels at most, so that size does not count; compression how much of the high frequencies
-    is missing in 8 x 8 blocks, as JPEG leaves them (a logarithm, 0 where none is; of images of 24 pixels and more); highest the
-    largest value.
+    neighbours over the contrast, at 64 pixels at most, so that size does not count; compression how much of the high
+    frequencies is missing in 8 x 8 blocks, as JPEG leaves them (a logarithm, near 0 where none is; of images of 24 pixels and
+    more); highest the largest value.
 
     Examples
     --------
@@ -62,16 +63,22 @@ def _of(image: NDArray[np.generic]) -> tuple[float, ...]:
 
 
 def _compression(grey: NDArray[np.float32]) -> float:
-    """How much less high frequencies there are in the blocks that JPEG compresses than in blocks that lie half-way between."""
+    """How much less high frequencies there are in the blocks that JPEG compresses than in blocks that lie half-way between.
+
+    Those half a block away in all four directions: one direction alone would compare other parts of the image too.
+    """
     grey = grey[:_MOST_COMPRESSED, :_MOST_COMPRESSED]
     if min(grey.shape) < 3 * _BLOCK:
         return 0.0
-    return math.log((_high_frequencies(grey[4:, 4:]) + _FLOOR) / (_high_frequencies(grey) + _FLOOR))
+    inner = grey.shape[0] - _BLOCK - _HALF, grey.shape[1] - _BLOCK - _HALF
+    aligned = _high_frequencies(grey[_BLOCK:, _BLOCK:], inner)
+    between = [_high_frequencies(grey[_BLOCK + down :, _BLOCK + right :], inner) for down in _AWAY for right in _AWAY]
+    return math.log((float(np.mean(between)) + _FLOOR) / (aligned + _FLOOR))
 
 
-def _high_frequencies(grey: NDArray[np.float32]) -> float:
-    """The mean size of the upper half of the cosine coefficients of 8 x 8 blocks from the first corner on."""
-    rows, columns = (extent // _BLOCK for extent in grey.shape)
+def _high_frequencies(grey: NDArray[np.float32], extent: tuple[int, int]) -> float:
+    """The mean size of the upper half of the cosine coefficients of the 8 x 8 blocks in `extent` from the first corner on."""
+    rows, columns = (side // _BLOCK for side in extent)
     blocks = grey[: rows * _BLOCK, : columns * _BLOCK].reshape(rows, _BLOCK, columns, _BLOCK).swapaxes(1, 2)
     return float(np.abs(_COSINES @ blocks @ _COSINES.T)[..., _IS_HIGH].mean())
 
