@@ -259,6 +259,16 @@ def test_print_stands_at_the_stored_threshold_and_the_slider_comes_back(open_pag
     assert page.evaluate("residua.jobs[0].threshold") == 9
 
 
+def test_thumbnails_are_drawn_before_anyone_scrolls_so_that_they_print(open_page):
+    page = open_page()
+    assert page.evaluate("document.querySelector('#job0 .strips').getBoundingClientRect().top") > 2000
+    page.wait_for_function(
+        """() => { const all = [...document.querySelectorAll('#job0 .strips canvas')];
+        const isDrawn = one => one.getContext("2d").getImageData(0, 0, one.width, one.height).data.some(value => value);
+        return all.length > 20 && all.every(isDrawn); }"""
+    )
+
+
 def test_a_finger_drags_the_threshold(browser, report):
     context = browser.new_context(viewport={"width": 375, "height": 800}, has_touch=True, is_mobile=True)
     page = context.new_page()

@@ -6,6 +6,7 @@ import pytest
 from report_samples import detector
 
 from residua.evaluation import evaluate_classification, evaluate_detection, evaluate_reconstruction
+from residua.metrics.names import metric_words
 from residua.records import Estimate, Evaluation
 from residua.report import to_json, words, write_json
 from residua.report.bars import interval_bar, scale_of
@@ -70,9 +71,9 @@ def test_an_interval_of_decibels_names_its_unit_once():
 
 
 def test_unknown_metrics_and_top_k_are_spelled_out():
-    assert words.metric_words("top_3_accuracy").label == "Top-3 accuracy"
-    assert words.metric_words("my_own_rate").label == "My own rate"
-    of_one_class = words.metric_words("brier_score[a[0]]")
+    assert metric_words("top_3_accuracy").label == "Top-3 accuracy"
+    assert metric_words("my_own_rate").label == "My own rate"
+    of_one_class = metric_words("brier_score[a[0]]")
     assert of_one_class.label == "Brier score of a[0]" and not of_one_class.higher_is_better
 
 
@@ -87,7 +88,7 @@ def test_every_metric_that_an_evaluation_can_hold_has_words():
         evaluate_classification(np.arange(40) % 6, rng.dirichlet(np.ones(6), 40)),
         evaluate_classification(rng.random((40, 3)) > 0.5, rng.random((40, 3))),
     )
-    unknown = {name for record in records for name in record.metrics if not words.metric_words(name.partition("[")[0]).meaning}
+    unknown = {name for record in records for name in record.metrics if not metric_words(name.partition("[")[0]).meaning}
     assert unknown == set()
 
 

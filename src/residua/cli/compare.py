@@ -64,7 +64,8 @@ def _standings(comparison: Comparison) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from residua.report.words import interval, metric_words
+    from residua.metrics.names import metric_words
+    from residua.report.words import interval
 
     metrics = list(comparison.standings[0].metrics)
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from residua.metrics.names import baseline_title, metric_words
 from residua.records import Estimate, Finding
 
 CODE = "not-better-than-baseline"
@@ -28,6 +29,7 @@ def find_not_better_than_baseline(
     sign = 1 if higher_is_better else -1
     best = max(values, key=lambda name: sign * values[name])
     bound = (model.low if higher_is_better else model.high) if model.low is not None else model.value
+    said = metric_words(metric).label
     measured = {"metric": metric, "model": model.value, "baseline": best, "baseline_value": values[best], "baselines": values}
     if sign * model.value <= sign * values[best]:
         return Finding(
@@ -35,8 +37,8 @@ def find_not_better_than_baseline(
             severity="warning",
             measured=measured,
             meaning=(
-                f"The baseline {best!r} reaches {metric} {values[best]:.4g}, the model {model.value:.4g}: the model adds "
-                "nothing to it."
+                f"{baseline_title(best)}, a baseline, reaches {said} {values[best]:.4g}, the model {model.value:.4g}: the model "
+                "adds nothing to it."
             ),
             what_to_do=(
                 "Use the baseline, or find out what the model fails to learn: too little training, too large a code, the wrong "
@@ -48,7 +50,7 @@ def find_not_better_than_baseline(
         code=CODE,
         severity="ok" if is_clear else "note",
         measured=measured,
-        meaning=f"The model's {metric} {model.value:.4g} is better than that of the best baseline {best!r}, {values[best]:.4g}"
-        + ("." if is_clear else ", but by less than its interval: these images can't tell them apart."),
+        meaning=f"The model's {said} {model.value:.4g} is better than that of the best baseline ({baseline_title(best)}), "
+        f"{values[best]:.4g}" + ("." if is_clear else ", but by less than its interval: these images can't tell them apart."),
         what_to_do="Nothing." if is_clear else "Test on more images before preferring the model.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from residua.metrics.names import baseline_title, metric_words
 from residua.records import Estimate
 from residua.report import words
 from residua.report.markup import Html, element
@@ -23,7 +24,7 @@ def scale_of(name: str, estimates: Sequence[Estimate]) -> tuple[float, float]:
     if not ends:
         return 0.0, 1.0
     low, high = min(ends), max(ends)
-    if words.metric_words(name).kind == "share" and low >= -1 and high <= 1:
+    if metric_words(name).kind == "share" and low >= -1 and high <= 1:
         steps = (0.9, 0.5, 0.0, -1.0)
         return next(start for start in steps if low >= start), 1.0
     start = min(0.0, low * 1.05)
@@ -39,11 +40,11 @@ def interval_bar(name: str, estimate: Estimate, rivals: dict[str, Estimate], end
     def at(value: float) -> str:
         return f"{min(max((value - low) / (high - low), 0.0), 1.0) * 100:.2f}%"
 
-    kind = words.metric_words(name).kind
+    kind = metric_words(name).kind
     marks = [element("line", x1="0", x2="100%", y1=9, y2=9, class_="rail")]
     for title, rival in rivals.items():
         if rival.value is not None:
-            text = f"{words.baseline_title(title)}: {words.number(rival.value, kind)}"
+            text = f"{baseline_title(title)}: {words.number(rival.value, kind)}"
             x = at(rival.value)
             marks.append(element("line", element("title", text), x1=x, x2=x, y1=4, y2=14, class_="rival"))
     if estimate.low is not None and estimate.high is not None:

@@ -14,6 +14,7 @@ from residua.comparison.paired import paired_shares
 from residua.errors import InputError
 from residua.evaluation.evidence import Evidence
 from residua.exhibits import Exhibit, Group, Histogram, Picture
+from residua.metrics.names import metric_words
 from residua.records import Estimate, Evaluation
 from residua.report import words
 from residua.report.exhibits import exhibit, histogram
@@ -83,7 +84,7 @@ def _table(found: Comparison, jobs: Pair, names: Sequence[str]) -> Html:
 
 
 def _row(metric: str, first: Estimate, second: Estimate, difference: Estimate) -> Html:
-    about, figure = words.metric_words(metric), f"{KEY}/{metric}"
+    about, figure = metric_words(metric), f"{KEY}/{metric}"
     texts = words.number(first.value, about.kind), words.number(second.value, about.kind), words.interval(metric, difference)
     cells = (element("td", text, data_figure=f"{figure}/{place}") for place, text in enumerate(texts))
     return row(about.label, *cells, prose("higher is better" if about.higher_is_better else "lower is better"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from residua.evaluation.evidence import Evidence
+from residua.metrics.names import metric_words
 from residua.records import Evaluation
 from residua.report import sections, words
 from residua.report.kinds import truth
@@ -38,7 +39,7 @@ def scores(key: str, evaluation: Evaluation, evidence: Evidence) -> Html | None:
     if drawn is None:
         return None
     if evaluation.job != "detect":
-        name = "Score" if drawn["quantity"] == "score" else words.metric_words(drawn["quantity"]).label
+        name = "Score" if drawn["quantity"] == "score" else metric_words(drawn["quantity"]).label
         return sections.panel(
             key, "scores", f"{name}, image by image", _chart("histogram", f"Histogram of the {name.lower()} of each image")
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from residua.metrics.names import baseline_title, metric_words
 from residua.records import Estimate, Evaluation
 from residua.report import words
 from residua.report.bars import interval_bar, scale_of
@@ -26,7 +27,7 @@ def metrics(key: str, evaluation: Evaluation) -> Html | None:
 
 
 def _card(key: str, name: str, evaluation: Evaluation) -> Html:
-    estimate, about = evaluation.metrics[name], words.metric_words(name)
+    estimate, about = evaluation.metrics[name], metric_words(name)
     rivals = {title: values[name] for title, values in evaluation.baselines.items() if name in values}
     meaning = words.meaning(name, evaluation.job)
     better = "higher is better" if about.higher_is_better else "lower is better"
@@ -45,7 +46,7 @@ def _card(key: str, name: str, evaluation: Evaluation) -> Html:
 def _interval_words(name: str, estimate: Estimate) -> str:
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "no interval"
-    kind = words.metric_words(name).kind
+    kind = metric_words(name).kind
     low, high = words.number(estimate.low, kind).removesuffix(" dB"), words.number(estimate.high, kind)
     return f"{estimate.confidence:.0%}: {low} to {high}"
 
@@ -63,7 +64,7 @@ def _metric_row(key: str, name: str, evaluation: Evaluation) -> Html:
     figure = f"{key}/metrics/{name}"
     value = element("td", words.interval(name, estimate), data_figure=figure)
     cells = value, element("td", f"{estimate.n:,}", data_figure=f"{figure}/n"), prose(words.meaning(name, evaluation.job))
-    return row(words.metric_words(name).label, *cells)
+    return row(metric_words(name).label, *cells)
 
 
 def baselines(key: str, evaluation: Evaluation) -> Html | None:
@@ -72,15 +73,15 @@ def baselines(key: str, evaluation: Evaluation) -> Html | None:
     if not evaluation.baselines or main is None:
         return None
     shown = [name for name in words.headline_names(evaluation) if any(name in values for values in evaluation.baselines.values())]
-    labels = [words.metric_words(name).label for name in shown]
-    titles = ("", *labels, f"{words.metric_words(main).label}, to scale", "Against the model")
+    labels = [metric_words(name).label for name in shown]
+    titles = ("", *labels, f"{metric_words(main).label}, to scale", "Against the model")
     ends = scale_of(main, [evaluation.metrics[main], *(one[main] for one in evaluation.baselines.values() if main in one)])
     rows = [row("This model", *_cells(f"{key}/model", evaluation.metrics, shown, main, ends), prose(""), class_="model")]
     for name, values in _ranked(evaluation, main):
         standing = words.comparison(main, evaluation.metrics[main], values[main]) if main in values else ""
         cells = _cells(f"{key}/baselines/{name}", values, shown, main, ends)
         standing_cell = prose(standing, words.tone(standing), data_figure=f"{key}/baselines/{name}/standing")
-        rows.append(row(words.baseline_title(name), *cells, standing_cell))
+        rows.append(row(baseline_title(name), *cells, standing_cell))
     listed = scroller(table(titles, rows, class_="baselines"), "Baselines")
     return panel(key, "baselines", "What simpler things reach", listed, lede="The same images, the same metrics.")
 
@@ -93,7 +94,7 @@ def _cells(figure: str, values: dict[str, Estimate], shown: list[str], main: str
 
 def _ranked(evaluation: Evaluation, main: str) -> list[tuple[str, dict[str, Estimate]]]:
     """The baselines, strongest first; those without the metric last."""
-    sign = -1 if words.metric_words(main).higher_is_better else 1
+    sign = -1 if metric_words(main).higher_is_better else 1
 
     def rank(item: tuple[str, dict[str, Estimate]]) -> float:
         value = item[1][main].value if main in item[1] else None

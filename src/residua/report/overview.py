@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from residua.metrics.names import metric_words
 from residua.records import Estimate, Evaluation
 from residua.report import words
 from residua.report.bars import interval_bar, scale_of
@@ -29,7 +30,7 @@ def _card(key: str, title: str, evaluation: Evaluation, beside: list[Estimate]) 
     name = words.primary_metric(evaluation)
     number = bar = None
     if name is not None:
-        estimate, about = evaluation.metrics[name], words.metric_words(name)
+        estimate, about = evaluation.metrics[name], metric_words(name)
         rivals = {rival: values[name] for rival, values in evaluation.baselines.items() if name in values}
         said = element("b", words.number(estimate.value, about.kind), data_figure=f"overview/{key}")
         number = element("p", said, " ", about.label, class_="headline")

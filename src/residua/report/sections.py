@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from residua.exhibits import Exhibit
+from residua.metrics.names import metric_words, spelled
 from residua.records import Evaluation, Finding
 from residua.report import words
 from residua.report.exhibits import exhibit
@@ -113,7 +114,7 @@ def findings(key: str, evaluation: Evaluation, exhibits: Mapping[str, Exhibit], 
 
 
 def _finding(key: str, finding: Finding, drawn: Html | None = None) -> Html:
-    pairs = ((words.spelled(name), words.value_words(value)) for name, value in finding.measured.items())
+    pairs = ((spelled(name), words.value_words(value)) for name, value in finding.measured.items())
     measured = None
     if finding.measured:
         listed = terms(pairs, "measured", data_figure=f"{key}/findings/{finding.code}/measured")
@@ -137,7 +138,7 @@ def operating_point(key: str, evaluation: Evaluation) -> Html | None:
     point = evaluation.operating_point
     if point is None:
         return None
-    rates = ((words.metric_words(name).label, words.interval(name, rate)) for name, rate in point.rates.items())
+    rates = ((metric_words(name).label, words.interval(name, rate)) for name, rate in point.rates.items())
     promised = terms(rates, "facts", data_figure=f"{key}/operating_point/rates") if point.rates else None
     caption = element("p", "On the calibration images, with intervals:", class_="small") if point.rates else None
     sentence = element("p", words.operating_sentence(point), data_figure=f"{key}/operating_point")
@@ -165,7 +166,7 @@ def provenance(key: str, evaluation: Evaluation) -> Html:
     rest = {name: value for name, value in evaluation.provenance.items() if name not in known}
     details = None
     if rest:
-        rows = (row(words.spelled(name), prose(words.value_words(value))) for name, value in rest.items())
+        rows = (row(spelled(name), prose(words.value_words(value))) for name, value in rest.items())
         listed = scroller(element("table", element("tbody", rows)), "Provenance")
         details = element("details", element("summary", "All that is recorded about this run"), listed)
     again = element("pre", element("code", command), tabindex=0, aria_label="Command") if command else None

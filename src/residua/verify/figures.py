@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from residua.evaluation import Evidence
+from residua.metrics.names import baseline_title, metric_words
 from residua.records import Estimate, Evaluation, Finding
 from residua.report import words
 from residua.report.payload import curves, histogram
@@ -45,9 +46,9 @@ def figures(job: str, carried: CarriedJob, evidence: Evidence, again: Evaluation
     yield from _metrics(job, "", record.metrics, again.metrics, not_carried(record, again))
     for name, values in record.baselines.items():
         if name in again.baselines:
-            yield from _metrics(job, f"{words.baseline_title(name)}: ", values, again.baselines[name], set())
+            yield from _metrics(job, f"{baseline_title(name)}: ", values, again.baselines[name], set())
         else:
-            yield Figure(job, words.baseline_title(name), f"{len(values)} metrics", "no scores", "not carried")
+            yield Figure(job, baseline_title(name), f"{len(values)} metrics", "no scores", "not carried")
     yield from _operating_point(job, carried, evidence, again)
     yield from _findings(job, record, again)
     yield _drawing(
@@ -58,7 +59,7 @@ def figures(job: str, carried: CarriedJob, evidence: Evidence, again: Evaluation
 
 def _metrics(job: str, prefix: str, said: dict[str, Estimate], made: dict[str, Estimate], missing: set[str]) -> Iterator[Figure]:
     for name, estimate in said.items():
-        title = f"{prefix}{words.metric_words(name).label}"
+        title = f"{prefix}{metric_words(name).label}"
         if name in missing:
             yield Figure(job, title, words.interval(name, estimate), "needs the error maps", "not carried")
         elif name not in made:

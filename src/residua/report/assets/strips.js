@@ -87,7 +87,10 @@ window.residuaStrips = (() => {
     const update = () => { waiting = false; for (const strip of all) strip.update(); };
     job.onMove(() => { if (!waiting) { waiting = true; requestAnimationFrame(update); } });
     update();
-    window.addEventListener("beforeprint", () => { for (const strip of all) { strip.show(); strip.update(); } });
+    const complete = () => { for (const strip of all) { strip.show(); strip.update(); } };
+    // Printing does not wait for pictures that are only then decoded: those of the first rows are, as soon as there is nothing else to do.
+    (window.requestIdleCallback || (act => setTimeout(act, 500)))(complete);
+    window.addEventListener("beforeprint", complete);
   }
 
   // A closer look at one image; the arrow keys go through the row it stands in.
