@@ -23,10 +23,10 @@ _PLAIN = ("brightness", "contrast", "sharpness", "compression")
 
 
 def leakage(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """That share of 200 new images are training images, turned, or dimmed to 70%."""
-    x = as_bytes(source.sample(rng, 600))
+    """That share of a third of 600 images (tiles: all of one exposure) is training images, turned, or dimmed to 70%."""
+    x = as_bytes(source.sample(rng, 600, once=True))
     x = x[np.unique(x.reshape(len(x), -1), axis=0, return_index=True)[1]]
-    train, new = x[:-200], x[-200:]
+    train, new = np.split(x, [2 * len(x) // 3])
     n = round(strength * len(new))
     if n:
         new[:n] = train[:n, ::-1]
@@ -37,8 +37,8 @@ def leakage(source: Pictures, rng: Rng, strength: float) -> Finding | None:
 
 
 def duplicates(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """That share of 400 images once more, a little brighter; a warning is due above a tenth, a note below."""
-    x = source.sample(rng, 400)
+    """That share of 400 images (tiles: all of one exposure) once more, a little brighter; a warning is due above a tenth."""
+    x = source.sample(rng, 400, once=True)
     n = round(strength * len(x))
     images = as_set(np.concatenate([x, 0.8 * x[:n] + 0.05])) if n else as_set(x)
     return diagnostics.find_duplicates(find_copies(images).members(), images.paths)

@@ -20,16 +20,23 @@ _TILE = (48, 32)
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images of one source, float32 in [0, 1], (n, height, width), their classes, and which class is taken for normal."""
+    """Images of one source, float32 in [0, 1], (n, height, width), their classes, and which class is taken for normal.
+
+    ``is_once`` holds each object once: of the tiles, those of one exposure, since every other one is a photograph of the same.
+    """
 
     name: str
     images: np.ndarray
     kinds: np.ndarray
     normal: str
+    is_once: np.ndarray
 
-    def sample(self, rng: np.random.Generator, n: int, *, kind: str | None = None, other_than: str | None = None) -> np.ndarray:
-        """So many different images, or as many as there are, of one class, of all but one, or of all."""
-        kept = np.ones(len(self.images), np.bool_) if kind is None else self.kinds == kind
+    def sample(
+        self, rng: np.random.Generator, n: int, *, kind: str | None = None, other_than: str | None = None, once: bool = False
+    ) -> np.ndarray:
+        """So many different images, or as many as there are, of one class, of all but one, or of all; each object `once`."""
+        kept = self.is_once.copy() if once else np.ones(len(self.images), np.bool_)
+        kept &= True if kind is None else self.kinds == kind
         kept &= self.kinds != other_than
         rows = np.flatnonzero(kept)
         return self.images[rng.choice(rows, min(n, len(rows)), replace=False)]
@@ -51,10 +58,16 @@ def pictures(name: str) -> Pictures:
         kinds = np.array([file.parts[-3].removeprefix("MT_") for file in files])
         opened = (np.asarray(Image.open(file).convert("L"))[..., np.newaxis] for file in files)
         images = np.stack([resize(image, _TILE)[..., 0] for image in opened])
-        return Pictures(name, images.astype(np.float32) / 255, kinds, "Free")
+        return Pictures(name, images.astype(np.float32) / 255, kinds, "Free", np.array(["exp6" in file.stem for file in files]))
     images = load_images("digits") if name == "digits" else load_images(str(DATA / "fashion_mnist")).test
     x = images.array()[..., 0].astype(np.float32) / 255
-    return Pictures(name, x, np.array([str(label) for label in images.labels.tolist()]), "3" if name == "digits" else "6")
+    return Pictures(
+        name,
+        x,
+        np.array([str(label) for label in images.labels.tolist()]),
+        "3" if name == "digits" else "6",
+        np.ones(len(x), np.bool_),
+    )
 
 
 def as_set(x: np.ndarray) -> ImageSet:

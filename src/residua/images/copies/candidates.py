@@ -67,7 +67,8 @@ def find_candidates(
     points = unturned(unit)
     cells = Cells(points, seed=seed)
     rank = min(_RANK, max(2, (n - 1) // 2))
-    rows, distances = _without_itself(*cells.nearest(points, max(rank, _NEIGHBOURS) + 1, _PROBES))
+    k = max(rank, _NEIGHBOURS) + 1
+    rows, distances = _without_itself(*_in_order(cells, lambda asked: cells.nearest(points[asked], k, _PROBES, near=asked)))
     scale = np.full(n, _UNRELATED, np.float32) if distances.shape[1] < rank else np.minimum(distances[:, rank - 1], _UNRELATED)
     scale = np.maximum(scale, _FLOOR * float(np.median(scale)))
     search = _Search(codes, unit, likeness, scale)
@@ -78,6 +79,17 @@ def find_candidates(
         found.append(search.crops(cells, frame))
     near = Candidates(*(np.concatenate([part[column] for part in found]) for column in range(4)))
     return near, search.others(rows[:, min(rank, rows.shape[1]) - 1], np.random.default_rng(seed))
+
+
+_Near = tuple[NDArray[np.int64], NDArray[np.float32]]
+
+
+def _in_order(cells: Cells, nearest: Callable[[NDArray[np.int64]], _Near]) -> _Near:
+    """Neighbours of all points and how far they are, asked for a block at a time, points of one cell together."""
+    blocks = [cells.order[start : start + 4 * _BLOCK] for start in range(0, len(cells.order), 4 * _BLOCK)]
+    found = [nearest(block) for block in blocks]
+    place = np.argsort(cells.order)
+    return np.concatenate([rows for rows, _ in found])[place], np.concatenate([apart for _, apart in found])[place]
 
 
 def _without_itself(rows: NDArray[np.int64], distances: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -98,13 +110,12 @@ class _Search:
 
     def crops(self, cells: Cells, frame: Frame) -> _Found:
         """Compare the images cropped to `frame` with their nearest neighbours, a block of images at a time."""
-        near = [
-            cells.nearest(
-                unturned(self.likeness.unit(self.codes[start : start + 4 * _BLOCK], frame)), _OF_CROPS, _PROBES_OF_CROPS
-            )
-            for start in range(0, len(self.codes), 4 * _BLOCK)
-        ]
-        return self.compare(np.concatenate([rows for rows, _ in near]), np.concatenate([far for _, far in near]), frame)
+
+        def nearest(asked: NDArray[np.int64]) -> _Near:
+            cropped = unturned(self.likeness.unit(self.codes[asked], frame))
+            return cells.nearest(cropped, _OF_CROPS, _PROBES_OF_CROPS, near=asked)
+
+        return self.compare(*_in_order(cells, nearest), frame)
 
     def others(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Candidates:
         """Up to 300 images with the neighbour that `rows` (n,) names, aligned."""

@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 _MEMBERS = 256
 _MOST_MEMBERS = 4096
 _BLOCK = 16384
+_NEAR_CELLS = 128
 
 
 class Cells:
     """Points (n, d) in cells around some of the points, drawn by a seed; a cell that fills beyond measure is cut.
 
-    With n / 256 cells a query costs about 256 x `probes` + n / 256 distances, so that the work of n queries grows little
-    faster than n up to some millions. A close neighbour is hardly ever missed, a far one may be.
+    With n / 256 cells a query costs about 256 x `probes` + n / 256 distances; one that is known to lie near one of the points
+    costs 256 x `probes` + 128, however many there are. A close neighbour is hardly ever missed, a far one may be.
+
+    ``order`` are the rows of the points, those of one cell together: queries in that order are compared many at a time.
 
     Examples
     --------
@@ -35,6 +38,10 @@ class Cells:
         self._members = [piece for _, cut in pieces for piece in cut]
         centres = [centre if len(cut) == 1 else points[piece].mean(axis=0) for centre, cut in pieces for piece in cut]
         self._centres = np.stack(centres)
+        self.order = np.concatenate(self._members)
+        self._cell_of = np.empty(len(points), np.int64)
+        self._cell_of[self.order] = np.repeat(np.arange(len(self._members)), [len(one) for one in self._members])
+        self._near = self._nearest_cells(self._centres, min(_NEAR_CELLS, len(self._centres)))
 
     def _parted(self) -> list[NDArray[np.int64]]:
         """The rows nearest to each centre; centres that are nearest to none are dropped."""
@@ -44,14 +51,25 @@ class Cells:
         self._centres = self._centres[used]
         return np.split(order, firsts[1:])
 
-    def nearest(self, queries: NDArray[np.float32], k: int, probes: int = 3) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The rows of each query's `k` nearest points and their distances, nearest first; -1 and inf where there are fewer."""
-        found = [self._block(queries[start : start + _BLOCK], k, probes) for start in range(0, len(queries), _BLOCK)]
+    def nearest(
+        self, queries: NDArray[np.float32], k: int, probes: int = 3, *, near: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The rows of each query's `k` nearest points and their distances, nearest first; -1 and inf where there are fewer.
+
+        `near` are rows of points that the queries lie near to, one each: only the cells around theirs are looked into.
+        """
+        blocks = [slice(start, start + _BLOCK) for start in range(0, len(queries), _BLOCK)]
+        found = [self._block(queries[block], k, probes, None if near is None else near[block]) for block in blocks]
         return np.concatenate([rows for rows, _ in found]), np.concatenate([distances for _, distances in found])
 
-    def _block(self, queries: NDArray[np.float32], k: int, probes: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _block(
+        self, queries: NDArray[np.float32], k: int, probes: int, near: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         probes = min(probes, len(self._members))
-        cells = self._nearest_cells(queries, probes)
+        if near is None or len(self._members) <= _NEAR_CELLS:
+            cells = self._nearest_cells(queries, probes)
+        else:
+            cells = self._nearest_of_few(queries, probes, self._cell_of[near])
         own = np.einsum("ij,ij->i", queries, queries)
         rows = np.full((len(queries), probes, k), -1, np.int64)
         squares = np.full((len(queries), probes, k), np.inf, np.float32)
@@ -76,6 +94,17 @@ class Cells:
             result[start : start + _BLOCK] = (
                 apart.argmin(axis=1)[:, np.newaxis] if probes == 1 else np.argpartition(apart, probes - 1, axis=1)[:, :probes]
             )
+        return result
+
+    def _nearest_of_few(self, queries: NDArray[np.float32], probes: int, homes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As `_nearest_cells`, among the 128 cells nearest to the one that is each query's home."""
+        result = np.empty((len(queries), probes), np.int64)
+        bounds = np.flatnonzero(np.diff(homes)) + 1
+        for places in np.split(np.arange(len(queries)), bounds):
+            few = self._near[homes[places[0]]]
+            centres = self._centres[few]
+            apart = np.einsum("ij,ij->i", centres, centres) - 2 * (queries[places] @ centres.T)
+            result[places] = few[np.argpartition(apart, probes - 1, axis=1)[:, :probes]]
         return result
 
     def _cut(self, members: NDArray[np.int64]) -> list[NDArray[np.int64]]:
