@@ -13,7 +13,7 @@ from residua.errors import InputError
 from residua.models.skip import STRIDE, SkipNetwork
 from residua.scoring.error_maps import gradient_dissimilarity
 from residua.scoring.image_list import Images, every, n_pixels
-from residua.scoring.scorer import Scorer, ScorerOutput
+from residua.scoring.scorer import Scorer, ScorerOutput, in_float32
 from residua.synthesis import Draws, Family, add_one_defect, smooth, standardise
 from residua.synthesis.smoothing import resized
 
@@ -32,6 +32,7 @@ _FEWEST_SYNTHETIC = 150
 _FEWEST_PIXELS = 6
 _LEAST_WEIGHT = 1e-3
 _RIDGE = 1e-2
+_BANK = 1000  # feature vectors that others are compared with
 _TINY = 1e-6
 _MARGIN = 0.5  # beyond the range of the looks seen, in widths of that range
 _NARROWEST = 0.02
@@ -44,7 +45,8 @@ class InspectedScorer(Scorer):
     """A weighted sum of the named parts, as a map and, over each part's highest pixels (0.3%, of features 2%), as a score.
 
     ``segmentation``: the logit that a synthetic defect was put there. ``similarity``: one minus the multi-scale
-    gradient-magnitude similarity of image and restoration. ``features``: Mahalanobis distance of the decoder's features.
+    gradient-magnitude similarity of image and restoration. ``features``: the distance of the decoder's features, whitened, to
+    the nearest of 1,000 of training images, chosen to lie as far apart as they can (Roth et al., PatchCore, 2022).
 
     Every part is smoothed and standardised on held-out normals, by place and then as an image's score. It weighs as much as
     it separates synthetic defects from those normals: no real defect and no label is needed. Images are seen in units of
@@ -54,6 +56,7 @@ class InspectedScorer(Scorer):
 
     feature_mean: Tensor
     whitening: Tensor
+    bank: Tensor
     place_mean: Tensor
     place_spread: Tensor
     image_mean: Tensor
@@ -67,6 +70,7 @@ class InspectedScorer(Scorer):
         d, n = network.n_features, len(parts)
         self.register_buffer("feature_mean", torch.zeros(1, d, 1, 1))
         self.register_buffer("whitening", torch.eye(d))
+        self.register_buffer("bank", torch.zeros(_BANK, d))
         self.register_buffer("place_mean", torch.zeros(1, n, _GRID, _GRID))
         self.register_buffer("place_spread", torch.ones(1, n, _GRID, _GRID))
         self.register_buffer("image_mean", torch.zeros(n))
@@ -124,9 +128,17 @@ class InspectedScorer(Scorer):
         mean, spread = resized(self.place_mean, height, width), resized(self.place_spread, height, width)
         return (maps - mean) / spread, output.restoration[..., :height, :width]
 
+    def _white(self, features: Tensor) -> Tensor:
+        """Features (batch, n_features, height, width) as whitened vectors, (batch, height * width, n_features)."""
+        return (features - self.feature_mean).flatten(2).transpose(1, 2) @ self.whitening
+
+    @in_float32
     def _distance(self, features: Tensor) -> Tensor:
-        white = torch.einsum("bchw,cd->bdhw", features - self.feature_mean, self.whitening)
-        return white.square().mean(1, keepdim=True).sqrt()
+        """To the nearest vector of the bank, (batch, 1, height, width)."""
+        white = self._white(features)
+        nearest = (self.bank.square().sum(1) - 2 * white @ self.bank.T).amin(2)
+        squares = (white.square().sum(2) + nearest).clamp(min=0)
+        return squares.sqrt().view(features.shape[0], 1, features.shape[2], features.shape[3])
 
     def _image_scores(self, maps: Tensor) -> Tensor:
         """Mean of each part's highest pixels, (batch, n_parts)."""
@@ -155,6 +167,7 @@ class InspectedScorer(Scorer):
         values, directions = torch.linalg.eigh(covariance + ridge * torch.eye(len(covariance), dtype=torch.float64))
         self.feature_mean = vectors.mean(0).float().view(1, -1, 1, 1)
         self.whitening = (directions / values.clamp(min=float(ridge)).sqrt()).float()
+        self.bank = _far_apart((vectors.float() - self.feature_mean.flatten()) @ self.whitening, _BANK)
 
     def _fit_places(self, normals: Chunks) -> None:
         cells, squares = [], []
@@ -187,6 +200,18 @@ class InspectedScorer(Scorer):
         low, high = seen.amin(0), seen.amax(0)
         margin = (_MARGIN * (high - low)).clamp(min=_NARROWEST)
         self.look_bounds = torch.stack([low - margin, high + margin])
+
+
+def _far_apart(vectors: Tensor, n: int) -> Tensor:
+    """`n` of `vectors`, each the farthest from those before it (Gonzalez, 1985); some several times if there are fewer."""
+    chosen = vectors.new_zeros(n, vectors.shape[1])
+    apart = vectors.new_full((len(vectors),), torch.inf)
+    next_one = 0
+    for place in range(n):
+        chosen[place] = vectors[next_one]
+        apart = torch.minimum(apart, (vectors - chosen[place]).square().sum(1))
+        next_one = int(apart.argmax())
+    return chosen
 
 
 def _chunks(images: Images) -> Iterator[Tensor]:

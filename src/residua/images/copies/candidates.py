@@ -86,7 +86,7 @@ _Near = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 def _in_order(cells: Cells, nearest: Callable[[NDArray[np.int64]], _Near]) -> _Near:
     """Neighbours of all points and how far they are, asked for a block at a time, points of one cell together."""
-    blocks = [cells.order[start : start + 4 * _BLOCK] for start in range(0, len(cells.order), 4 * _BLOCK)]
+    blocks = [cells.order[start : start + cells.block] for start in range(0, len(cells.order), cells.block)]
     found = [nearest(block) for block in blocks]
     place = np.argsort(cells.order)
     return np.concatenate([rows for rows, _ in found])[place], np.concatenate([apart for _, apart in found])[place]
