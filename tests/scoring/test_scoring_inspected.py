@@ -11,7 +11,7 @@ from residua.errors import InputError
 from residua.models import ImageShape
 from residua.models.skip import SkipNetwork, degraded_view
 from residua.scoring.error_maps import gradient_dissimilarity
-from residua.scoring.inspected import InspectedScorer
+from residua.scoring.inspected import InspectedScorer, _far_apart
 from residua.scoring.stored import UnitImages
 from residua.synthesis import FAMILIES
 
@@ -105,6 +105,12 @@ def test_fitting_twice_gives_the_same_buffers(fitted):
         assert torch.equal(value, again.state_dict()[name]), name
 
 
+def test_the_bank_of_features_covers_what_was_seen():
+    vectors = torch.cat([torch.zeros(50, 3), torch.eye(3)])
+    assert _far_apart(vectors, 4).unique(dim=0).shape == (4, 3)
+    assert torch.equal(_far_apart(vectors[:1], 2), torch.zeros(2, 3))
+
+
 def test_dark_flat_and_blinding_images_score_far_above_normal_ones(fitted):
     normal = textures(4, seed=2)
     strange = torch.cat([torch.zeros(1, 1, 64, 70), torch.ones(1, 1, 64, 70), normal[:1] / 8])
@@ -114,9 +120,9 @@ def test_dark_flat_and_blinding_images_score_far_above_normal_ones(fitted):
 
 def test_maps_and_scores_do_not_change_when_an_image_is_dimmed_within_the_range_seen():
     made = scorer()
-    normal = torch.cat([textures(12), 0.8 * textures(12)])
+    normal, held_out = (torch.cat([textures(12, seed=seed), 0.8 * textures(12, seed=seed)]) for seed in (0, 1))
     with torch.inference_mode():
-        made.fit(normal, normal)
+        made.fit(normal, held_out)
         bright, dim = made(textures(3, seed=4)), made(0.8 * textures(3, seed=4))
     assert torch.allclose(bright.score, dim.score, atol=0.05)
     assert torch.allclose(bright.error_map, dim.error_map, atol=0.05)
