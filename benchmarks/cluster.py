@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 import scale
@@ -154,6 +155,50 @@ def disturbed(how: Callable[[Any], Callable[[], None]], source: Path) -> dict[st
     return {**found, "same_bytes": out.read_bytes() == whole.read_bytes()}
 
 
+def judged_while(how: Callable[[Any], Callable[[], None]], source: Path) -> dict[str, Any]:
+    """`evaluate` on three nodes, something killed when a third of the shards is done: the figures of scores of one process."""
+    from residua.bundle import load_bundle
+    from residua.cluster import ClusterOptions, evaluate_on_cluster
+    from residua.evaluation import evaluate_detection
+    from residua.experiment import RunFolder, Watcher
+
+    whole = source.with_suffix(".whole.parquet")
+    in_one_process(source, whole)
+    folder = RunFolder(Path(scale.fitted()))
+    config = load_bundle(folder.bundle).config
+    table = pq.read_table(whole, columns=["label", "score"])
+    is_anomalous = ~np.isin(table["label"].to_numpy().astype(str), [str(one) for one in config.normal or ()])
+    expected = evaluate_detection(
+        is_anomalous,
+        table["score"].to_numpy(),
+        operating_point=config.operating_point,
+        seed=folder.read_finished().options.settings.seed,
+    )
+    killed = False
+    with cluster(3, 1) as nodes:
+        kill = how(nodes)
+
+        def on_read(n_done: int, n: int) -> None:
+            nonlocal killed
+            if not killed and n_done >= n / 3:
+                killed = True
+                kill()
+
+        started, watcher = time.perf_counter(), Watcher(on_read=on_read)
+        exact = evaluate_on_cluster(scale.fitted(), str(source), ClusterOptions("auto"), watcher=watcher).evaluation
+        seconds = time.perf_counter() - started
+        sketched = evaluate_on_cluster(scale.fitted(), str(source), ClusterOptions("auto"), ranking="sketch").evaluation
+    bounds = sketched.provenance["guaranteed_bounds"]
+    return {
+        "killed": killed,
+        "n_images": exact.n_images,
+        "wall_seconds": round(seconds, 1),
+        "same_metrics": exact.metrics == expected.metrics,
+        "roc_auc": exact.metrics["roc_auc"].value,
+        "roc_auc_by_sketch_within": bounds["roc_auc"],
+    }
+
+
 def by_workers(n_workers: int, source: Path) -> dict[str, Any]:
     """One node with as many processors declared; the machine has two."""
     with cluster(1, n_workers):
@@ -167,6 +212,8 @@ def main() -> None:
     results.measure("three nodes, a worker killed", lambda: disturbed(kill_a_worker, whole))
     results.measure("three nodes, a node killed", lambda: disturbed(kill_a_node, whole))
     results.measure("three nodes, a torn shard and a worker killed", lambda: disturbed(kill_a_worker, torn))
+    results.measure("evaluate on three nodes, a worker killed", lambda: judged_while(kill_a_worker, whole))
+    results.measure("evaluate on three nodes, a node killed", lambda: judged_while(kill_a_node, whole))
     few, out = shards("cluster-few", 10_000), scale.WORK / "one.parquet"
     for n_images, source in ((10_000, few), (N_IMAGES, whole)):
         results.measure(f"one process, {n_images} images", lambda s=source: in_one_process(s, out))
