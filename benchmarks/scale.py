@@ -105,6 +105,8 @@ def score(n_images: int) -> dict[str, Any]:
 def score_killed(n_images: int) -> dict[str, Any]:
     """Killed when most of it is done, and gone on with: the file must be that of the undisturbed run."""
     whole, out = WORK / f"scores-{n_images}.parquet", WORK / "killed.parquet"
+    if not whole.exists():
+        score(n_images)
     parts = out.with_name(f".{out.name}.part")
     shutil.rmtree(parts, ignore_errors=True)
     arguments = ["score", fitted(), str(shards(n_images)), "--out", str(out), "-q"]
