@@ -14,11 +14,9 @@ from residua.estimators.fitting import score_set
 from residua.evaluation import Gallery, Thumbnails, choose_thumbnails, thumbnail_size
 from residua.experiment.beside import sampled, seed_of
 from residua.images import ImageSet
-from residua.noticing import nearest_rows
+from residua.noticing import as_bytes, nearest_rows, shown_masks
 from residua.scoring.engine import prepare_images
 from residua.scoring.prepare import Prepare
-
-_MASK_SHARE = 0.25  # of a picture's pixel that has to be defective to be outlined: thin cracks stay visible
 
 
 def make_gallery(bundle: Bundle, images: ImageSet, index: NDArray[np.int64], fitted_on: ImageSet | None) -> Gallery:
@@ -33,11 +31,11 @@ def make_gallery(bundle: Bundle, images: ImageSet, index: NDArray[np.int64], fit
     nearest = None if fitted_on is None else nearest_images(bundle, fitted_on, shown)
     return Gallery(
         index=index,
-        images=_as_uint8(_as_arrays(prepared)),
-        reconstructions=None if rebuilt is None else _as_uint8(rebuilt),
+        images=as_bytes(_as_arrays(prepared)),
+        reconstructions=None if rebuilt is None else as_bytes(rebuilt),
         error_maps=maps,
-        masks=_masks(prepare, shown) if shown.has_masks else None,
-        nearest=None if nearest is None else _as_uint8(_as_arrays(prepare_images(prepare, nearest, keep_float=True))),
+        masks=shown_masks(shown, prepare.size, keep_aspect=prepare.aspect == "keep") if shown.has_masks else None,
+        nearest=None if nearest is None else as_bytes(_as_arrays(prepare_images(prepare, nearest, keep_float=True))),
         nearest_paths=None if nearest is None else nearest.paths,
     )
 
@@ -55,7 +53,7 @@ def make_thumbnails(bundle: Bundle, images: ImageSet, scores: NDArray[Any], is_a
     prepare = bundle.graph.prepare
     small = Prepare(thumbnail_size(len(index), prepare.size), prepare.aspect)
     chosen = images if len(index) == len(images) else images[index]
-    return Thumbnails(index, _as_uint8(_as_arrays(prepare_images(small, chosen, keep_float=True))))
+    return Thumbnails(index, as_bytes(_as_arrays(prepare_images(small, chosen, keep_float=True))))
 
 
 def _smaller(bundle: Bundle, side: int) -> Prepare:
@@ -73,16 +71,3 @@ def _at_one_size(prepare: Prepare, maps: Iterable[NDArray[Any]]) -> NDArray[np.f
     one_size = prepare.at_one_size()
     values = (torch.tensor(one[np.newaxis, :, :, np.newaxis], dtype=torch.float32) for one in maps)
     return torch.cat([one_size(one)[0] for one in values]).numpy()
-
-
-def _as_uint8(images: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
-
-
-def _masks(prepare: Prepare, images: ImageSet) -> NDArray[np.bool_]:
-    masks, one_size = np.zeros((len(images), *prepare.size), np.bool_), prepare.at_one_size()
-    for row, mask in enumerate(images.masks):
-        if mask is not None:
-            values = torch.tensor(mask[np.newaxis, :, :, np.newaxis], dtype=torch.float32)
-            masks[row] = one_size(values)[0, 0].numpy() > _MASK_SHARE
-    return masks

@@ -11,12 +11,11 @@ from residua.engines import score_with
 from residua.evaluation import Gallery, Thumbnails, choose_thumbnails, thumbnail_size
 from residua.images import ImageSet
 from residua.images.resize import fit_to
-from residua.noticing import nearest_rows
+from residua.noticing import as_bytes, nearest_rows, shown_masks
 
 if TYPE_CHECKING:
     from residua.wrapping.model import WrappedModel
 
-_MASK_SHARE = 0.25  # of a picture's pixel that has to be defective to be outlined: thin cracks stay visible
 _COMPARED_SIDE = 32
 
 
@@ -28,11 +27,11 @@ def make_gallery(model: WrappedModel, images: ImageSet, index: NDArray[np.int64]
     nearest = None if known is None else known[nearest_rows(_small(known, size), _small(shown, size))]
     return Gallery(
         index=index,
-        images=_bytes(model.prepare(shown)),
-        reconstructions=_bytes(found.reconstructions),
+        images=as_bytes(model.prepare(shown)),
+        reconstructions=as_bytes(found.reconstructions),
         error_maps=np.stack([fit_to(one[np.newaxis, :, :, np.newaxis], size)[0, :, :, 0] for one in found.maps]),
-        masks=_masks(shown, size) if shown.has_masks else None,
-        nearest=None if nearest is None else _bytes(model.prepare(nearest)),
+        masks=shown_masks(shown, size) if shown.has_masks else None,
+        nearest=None if nearest is None else as_bytes(model.prepare(nearest)),
         nearest_paths=None if nearest is None else nearest.paths,
     )
 
@@ -43,7 +42,7 @@ def make_thumbnails(
     """Small pictures of the judged images, as the model sees them."""
     index = choose_thumbnails(scores, is_anomalous)
     small = thumbnail_size(len(index), size)
-    return Thumbnails(index, _bytes(_fitted(images[index], small)))
+    return Thumbnails(index, as_bytes(_fitted(images[index], small)))
 
 
 def _small(images: ImageSet, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -53,15 +52,3 @@ def _small(images: ImageSet, size: tuple[int, int]) -> NDArray[np.float32]:
 
 def _fitted(images: ImageSet, size: tuple[int, int]) -> NDArray[np.float32]:
     return np.concatenate([fit_to(image[np.newaxis], size) for batch in images.batches(256) for image in batch])
-
-
-def _masks(images: ImageSet, size: tuple[int, int]) -> NDArray[np.bool_]:
-    masks = np.zeros((len(images), *size), np.bool_)
-    for row, mask in enumerate(images.masks):
-        if mask is not None:
-            masks[row] = fit_to(mask.astype(np.float32)[np.newaxis, :, :, np.newaxis], size)[0, :, :, 0] > _MASK_SHARE
-    return masks
-
-
-def _bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
