@@ -96,9 +96,9 @@ def tile_copies() -> Copies:
 
 def originals(name: str, seed: int) -> list[Picture]:
     rng = np.random.default_rng(seed)
-    if name == "fashion-mnist":
-        whole = fashion()
-        return [whole[int(row)][..., 0] for row in np.sort(rng.choice(len(whole), 10_000, replace=False))]
+    if name.startswith("fashion-mnist"):
+        whole, n = fashion(), 60_000 if name.endswith("many") else 10_000
+        return [whole[int(row)][..., 0] for row in np.sort(rng.choice(len(whole), n, replace=False))]
     if name == "digits":
         return [image[..., 0] for image in load_images("digits")]
     groups = tile_copies().groups
@@ -291,6 +291,7 @@ def main() -> None:
     every = list(CHANGES)
     jobs: list[tuple[str, Callable[[], dict[str, Any]]]] = [
         ("planted: Fashion-MNIST", lambda: planted("fashion-mnist", 75, every, 2)),
+        ("planted: Fashion-MNIST, 60,000", lambda: planted("fashion-mnist, many", 150, every, 1)),
         # A pixel is an eighth of a digit's side: no crop of them is slight, and half of 8 pixels shows no digit.
         ("planted: digits", lambda: planted("digits", 10, [one for one in every if "crop" not in one and "50%" not in one], 5)),
         ("planted: tiles, one image of each", lambda: planted("tiles", 5, every, 4)),

@@ -17,7 +17,7 @@ _RANK = 20
 _FLOOR = 0.25
 _UNRELATED = 1.0  # the scale where there are too few images to show one: about what two random pictures have
 _NEIGHBOURS, _OF_CROPS = 8, 4
-_PROBES, _PROBES_OF_CROPS = 4, 2
+_PROBES = 4
 FURTHEST, _BEFORE = 0.8, 0.95  # times the distance at which other pictures begin: once aligned, and before
 _OTHERS = 300
 _BLOCK = 4096
@@ -113,7 +113,7 @@ class _Search:
 
         def nearest(asked: NDArray[np.int64]) -> _Near:
             cropped = unturned(self.likeness.unit(self.codes[asked], frame))
-            return cells.nearest(cropped, _OF_CROPS, _PROBES_OF_CROPS, near=asked)
+            return cells.nearest(cropped, _OF_CROPS, _PROBES, near=asked)
 
         return self.compare(*_in_order(cells, nearest), frame)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 _MEMBERS = 256
 _MOST_MEMBERS = 4096
 _BLOCK = 16384
-_NEAR_CELLS = 128
+_NEAR_CELLS = 512
 _A_CELL = 32  # queries a cell and block: with fewer, going through the cells is all the work
 
 
@@ -16,7 +16,7 @@ class Cells:
     """Points (n, d) in cells around some of the points, drawn by a seed; a cell that fills beyond measure is cut.
 
     With n / 256 cells a query costs about 256 x `probes` + n / 256 distances; one that is known to lie near one of the points
-    costs 256 x `probes` + 128, however many there are. A close neighbour is hardly ever missed, a far one may be.
+    costs 256 x `probes` + 512, however many there are. A close neighbour is hardly ever missed, a far one may be.
 
     ``order`` are the rows of the points, those of one cell together; queries in that order, ``block`` at a time, are quickest.
 
@@ -102,7 +102,7 @@ class Cells:
         return result
 
     def _nearest_of_few(self, queries: NDArray[np.float32], probes: int, homes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """As `_nearest_cells`, among the 128 cells nearest to the one that is each query's home."""
+        """As `_nearest_cells`, among the 512 cells nearest to the one that is each query's home."""
         result = np.empty((len(queries), probes), np.int64)
         bounds = np.flatnonzero(np.diff(homes)) + 1
         for places in np.split(np.arange(len(queries)), bounds):
