@@ -30,7 +30,6 @@ class Cells:
 
     def __init__(self, points: NDArray[np.float32], *, seed: int = 0) -> None:
         self._points = points
-        self._squares = np.einsum("ij,ij->i", points, points)
         rng = np.random.default_rng(seed)
         n_cells = max(1, len(points) // _MEMBERS)
         self._centres = points[np.sort(rng.choice(len(points), n_cells, replace=False))]
@@ -41,7 +40,8 @@ class Cells:
         self._centres = np.stack(centres)
         self.order = np.concatenate(members)
         self._bounds = np.cumsum([0, *(len(one) for one in members)])
-        self._points, self._squares = points[self.order], self._squares[self.order]  # a cell is a slice
+        self._points = points[self.order]  # a cell is a slice
+        self._squares = np.einsum("ij,ij->i", self._points, self._points)
         self.block = max(_BLOCK, _A_CELL * len(members))
         self._cell_of = np.empty(len(points), np.int64)
         self._cell_of[self.order] = np.repeat(np.arange(len(members)), np.diff(self._bounds))
