@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from residua.metrics.names import baseline_title, metric_words
+from residua.metrics.names import baseline_title, metric_inside
 from residua.records import Estimate, Finding
 
 CODE = "not-better-than-baseline"
@@ -29,7 +29,7 @@ def find_not_better_than_baseline(
     sign = 1 if higher_is_better else -1
     best = max(values, key=lambda name: sign * values[name])
     bound = (model.low if higher_is_better else model.high) if model.low is not None else model.value
-    said = metric_words(metric).label
+    said = metric_inside(metric)
     measured = {"metric": metric, "model": model.value, "baseline": best, "baseline_value": values[best], "baselines": values}
     if sign * model.value <= sign * values[best]:
         return Finding(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from residua.metrics.names import metric_words
+from residua.metrics.names import metric_inside
 from residua.records import Estimate, Finding, OperatingPoint
 
 CODE = "broken-promise"
@@ -45,7 +45,7 @@ def find_broken_promise(operating_point: OperatingPoint, metrics: Mapping[str, E
         severity="error",
         measured=measured,
         meaning=(
-            f"The threshold was chosen for {operating_point.policy}, but on these images {metric_words(name).label} is "
+            f"The threshold was chosen for {operating_point.policy}, but on these images {metric_inside(name)} is "
             f"{estimate.value:.3g} ({estimate.low:.3g} to {estimate.high:.3g}): they are unlike those it was chosen on."
         ),
         what_to_do="Find out what changed between calibration and test, and choose the threshold on images like those to come.",

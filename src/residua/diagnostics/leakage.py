@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from residua.images.copies import Leaks
-from residua.metrics.names import metric_words
+from residua.metrics.names import metric_inside
 from residua.records import Estimate, Finding, Severity
 
 CODE = "leakage"
@@ -81,7 +81,7 @@ def _compared(metrics: Mapping[str, Estimate], without: Mapping[str, Estimate]) 
     name = next((name for name in headlines if name in metrics and name in without), None)
     if name is None or metrics[name].value is None:
         return ""
-    one, said = without[name], metric_words(name).label
+    one, said = without[name], metric_inside(name)
     if one.value is None:
         return f" Without them too few images are left for {said}."
     interval = "" if one.low is None or one.high is None else f" ({one.low:.4g} to {one.high:.4g})"

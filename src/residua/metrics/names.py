@@ -87,6 +87,18 @@ def metric_words(name: str) -> MetricWords:
     return METRICS.get(name) or MetricWords(spelled(name), True, "plain", "")
 
 
+def metric_inside(name: str) -> str:
+    """A metric's name inside a sentence: small letters, but for abbreviations.
+
+    Examples
+    --------
+    >>> metric_inside("balanced_accuracy"), metric_inside("roc_auc")
+    ('balanced accuracy', 'ROC AUC')
+    """
+    label = metric_words(name).label
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label
+
+
 def spelled(name: str) -> str:
     """A key as a person would write it.
 
