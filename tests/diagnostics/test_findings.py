@@ -120,7 +120,7 @@ def test_an_undefined_metric_is_told_only_where_there_is_one() -> None:
     assert diagnostics.find_undefined_metric([], "x", "y") is None
     told = diagnostics.find_undefined_metric(["roc_auc", "f1"], "All images are normal.", "Add some.", n=3)
     assert told.measured == {"metrics": ["roc_auc", "f1"], "n": 3}
-    assert "roc_auc and f1" in told.meaning
+    assert "ROC AUC and F1" in told.meaning
 
 
 def test_too_few_images_speaks_of_small_kinds_and_of_promises() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from residua.metrics.names import metric_inside
 from residua.records import Finding, Severity
 
 CODE = "undefined-metric"
@@ -27,11 +28,11 @@ def find_undefined_metric(
     Examples
     --------
     >>> find_undefined_metric(["roc_auc"], "All 5 labelled images are normal.", "Label anomalies.", n_anomalous=0).meaning
-    'All 5 labelled images are normal. So there is no value for roc_auc, which is not the same as 0.'
+    'All 5 labelled images are normal. So there is no value for ROC AUC, which is not the same as 0.'
     """
     if not metrics:
         return None
-    meaning = f"{reason} So there is no value for {_listed(metrics)}, which is not the same as 0."
+    meaning = f"{reason} So there is no value for {_listed([metric_inside(one) for one in metrics])}, which is not the same as 0."
     return Finding(
         code=CODE, severity=severity, measured={"metrics": list(metrics), **measured}, meaning=meaning, what_to_do=what_to_do
     )
