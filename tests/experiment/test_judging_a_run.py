@@ -369,3 +369,11 @@ def test_an_evaluation_never_stands_beside_the_evidence_of_another(run, monkeypa
     with pytest.raises(KeyboardInterrupt):
         evaluate_run(run.path)
     assert not run.evaluation.exists()
+
+
+@pytest.mark.parametrize("content", ["", "\na,b\n", "path,part\na,test\n"])
+def test_a_record_of_images_without_its_columns_is_refused(own, content):
+    run, _ = own
+    run.images.write_text(content)
+    with pytest.raises(BundleError, match="the columns must be"):
+        evaluate_run(run.path)

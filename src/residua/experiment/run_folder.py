@@ -203,8 +203,8 @@ class RunFolder:
         try:
             with open(self.images, encoding="utf-8", newline="") as file:
                 rows = csv.DictReader(file)
-                if set(rows.fieldnames or _COLUMNS) != set(_COLUMNS):
-                    got = ", ".join(map(str, rows.fieldnames or ()))
+                if set(rows.fieldnames or ()) != set(_COLUMNS):
+                    got = ", ".join(map(str, rows.fieldnames or ())) or "none"
                     raise BundleError(f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {got}. Train again.")
                 for row in rows:
                     for name, column in columns.items():
