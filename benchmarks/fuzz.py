@@ -260,7 +260,7 @@ def checksummed(data: bytes) -> bytes:
         body = json.loads(data)
         body.pop("checksum", None)
         return json.dumps({**body, "checksum": _checksum(body)}).encode()
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return data
 
 

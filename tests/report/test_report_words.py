@@ -138,3 +138,8 @@ def test_a_run_without_a_recorded_command_gets_one_from_its_provenance():
     record, _ = detector()
     assert reproduction(record) == "residua fit digits --job detect --normal 8 --recipe plain --seed 0 --out RUN"
     assert reproduction(Evaluation(job="detect", n_images=1, split="test")) == ""
+
+
+def test_what_only_looks_like_an_estimate_is_shown_as_it_is():
+    assert words.value_words({"value": 0.5, "low": 0.4, "high": 0.6}).startswith("0.500 [")
+    assert words.value_words({"value": 0.5, "low": 0.4, "high": 0.6, "confdence": 0.95}).startswith("value: 0.5")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from typing import Any
+
+from pydantic import ValidationError
 
 from residua.metrics.names import Kind, baseline_title, metric_words
 from residua.records import Estimate, Evaluation, Finding, Job, OperatingPoint, Severity
@@ -221,7 +224,8 @@ def value_words(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, dict):
         if set(value) >= {"value", "low", "high"}:
-            return interval("", Estimate.model_validate(value))
+            with contextlib.suppress(ValidationError):  # else it only looks like one
+                return interval("", Estimate.model_validate(value))
         return ", ".join(f"{key}: {value_words(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
         between = "; " if any(isinstance(one, dict) for one in value) else ", "
