@@ -1,9 +1,9 @@
 """`inspect` on photographs of magnetic tiles: detection, maps, what each ingredient is worth, how much training it takes.
 
 Three protocols: ``published`` (leaks), ``final`` (grouped by tile; its test half was not looked at while the recipe was designed)
-and ``development``. Every figure has a 95% interval by bootstrap over groups of near-twins. ``--rows WORD`` measures the rows
-whose name holds the word, ``--data FOLDER`` says where magnetic_tile lies, ``--bundles FOLDER`` keeps the models and goes on
-where a training was stopped.
+and ``development``. Every figure has a 95% interval by bootstrap over groups of near-twins. ``--rows WORDS`` measures the rows
+whose name holds one of the words (split by ;), ``--data FOLDER`` says where magnetic_tile lies, ``--bundles FOLDER`` keeps the
+models and goes on where a training was stopped.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ from measure import Results, rounded
 from residua.bundle import Bundle, load_bundle, save_bundle
 from residua.estimators.choosing import candidates, choose_recipe
 from residua.estimators.fitting import VALIDATION_SHARE, FitOptions, fit_bundle, hold_out, score_set
+from residua.experiment.beside import untrained_graph
 from residua.images import ImageSet
 from residua.metrics import aupro, pixel_roc_auc, roc_auc
 from residua.recipes import Recipe, make_recipe
+from residua.scoring.engine import score_images
 from residua.scoring.prepare import Aspect
 from residua.training.settings import TrainingSettings
 from tile_protocols import KINDS, PROTOCOLS, load_tiles
@@ -39,6 +41,7 @@ from tile_protocols import KINDS, PROTOCOLS, load_tiles
 DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 RESAMPLES = 1000
 TIMED = 12
+SEEDS = (0, 1, 2)
 CURVE = (250, 500, 1000, 4000)
 
 
@@ -92,7 +95,7 @@ def judge(bundle: Bundle, protocol: str, options: argparse.Namespace) -> dict[st
     kinds = test.labels.astype(str)
     for kind in KINDS:
         row[kind] = with_interval(test, scores.score, kinds == kind)
-    return row | judge_maps(test, scores.maps or []) | (each_part(bundle, test, noted) if noted else {})
+    return row | judge_maps(test, scores.maps or []) | (each_part(bundle, test, noted, scores.score) if noted else {})
 
 
 def with_interval(test: ImageSet, scores: NDArray[Any], is_found: NDArray[np.bool_]) -> list[float | None]:
@@ -138,14 +141,19 @@ def latency(bundle: Bundle, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def whole(protocol: str, options: argparse.Namespace) -> dict[str, Any]:
-    bundle, seconds = fit(make_recipe("inspect"), protocol, None, options)
-    return seconds | judge(bundle, protocol, options) | latency(bundle, options)
+def whole(protocol: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    bundle, seconds = fit(make_recipe("inspect"), protocol, None, options, seed=seed)
+    row = seconds | judge(bundle, protocol, options) | latency(bundle, options)
+    images = tiles(options.data)
+    parts = PROTOCOLS[protocol](images)
+    test = images[parts.test]
+    untrained = score_images(untrained_graph(bundle, images[parts.train]), test, batch_size=1).score
+    return row | {"untrained": with_interval(test, untrained, test.is_anomalous)}
 
 
 @contextmanager
 def noting_parts(bundle: Bundle) -> Iterator[list[torch.Tensor]]:
-    """Collects what each part of `inspect`'s score says of each image, standardised, while they are scored."""
+    """Collects what each part of `inspect` adds to the score of each image while they are scored."""
     scorer: Any = bundle.graph.scorer
     noted: list[torch.Tensor] = []
     if not hasattr(scorer, "parts"):
@@ -155,7 +163,7 @@ def noting_parts(bundle: Bundle) -> Iterator[list[torch.Tensor]]:
 
     def note(maps: torch.Tensor) -> torch.Tensor:
         measured = measure(maps)
-        noted.append((measured - scorer.image_mean) / scorer.image_spread)
+        noted.append(scorer.weight * torch.asinh((measured - scorer.image_mean) / scorer.image_spread))
         return measured
 
     scorer._image_scores = note
@@ -165,14 +173,15 @@ def noting_parts(bundle: Bundle) -> Iterator[list[torch.Tensor]]:
         del scorer._image_scores
 
 
-def each_part(bundle: Bundle, test: ImageSet, noted: list[torch.Tensor]) -> dict[str, Any]:
-    """What each part of the score reaches alone, and what it weighs."""
+def each_part(bundle: Bundle, test: ImageSet, noted: list[torch.Tensor], whole_score: NDArray[Any]) -> dict[str, Any]:
+    """What each part of the score reaches alone, what it weighs, and what the score reaches without it."""
     scorer: Any = bundle.graph.scorer
-    alone = torch.cat(noted)[: len(test)].numpy()  # the last batch is filled up
+    added = torch.cat(noted)[: len(test)].numpy()  # the last batch is filled up
     return {
-        f"only {part}": {
+        part: {
             "weight": rounded(float(scorer.weight[column])),
-            "roc_auc": with_interval(test, alone[:, column], test.is_anomalous),
+            "alone": with_interval(test, added[:, column], test.is_anomalous),
+            "without": with_interval(test, whole_score - added[:, column], test.is_anomalous),
         }
         for column, part in enumerate(scorer.parts)
     }
@@ -200,14 +209,18 @@ def chosen(options: argparse.Namespace) -> dict[str, Any]:
 
 def rows(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]:
     made: dict[str, Callable[[], dict[str, Any]]] = {}
-    for protocol in ("final", "published"):
-        made[f"{protocol}, inspect"] = lambda protocol=protocol: whole(protocol, options)
+    for seed in SEEDS:
+        for protocol in ("final", "published"):
+            made[f"{protocol}, seed {seed}"] = lambda protocol=protocol, seed=seed: whole(protocol, seed, options)
     for steps in CURVE:
         made[f"curve, {steps} steps"] = lambda steps=steps: varied(make_recipe("inspect"), None, options, "final", steps)
     variants: dict[str, tuple[Recipe, Aspect | None]] = {
         "as it is": (make_recipe("inspect"), None),
-        "stretched to one size": (make_recipe("inspect"), "stretch"),
+        "nothing restored": (make_recipe("inspect", restoration=0.0), None),
+        "nothing marked": (make_recipe("inspect", segmentation=0.0, overlap=0.0), None),
+        "pasted pieces alone": (make_recipe("inspect", families=("paste",)), None),
         "no strokes among the defects": (make_recipe("inspect", families=("paste", "texture", "tone", "local", "dots")), None),
+        "stretched to one size": (make_recipe("inspect"), "stretch"),
     }
     for name, (recipe, aspect) in variants.items():
         made[f"ablation, {name}"] = lambda recipe=recipe, aspect=aspect: varied(recipe, aspect, options)
@@ -232,7 +245,7 @@ def main() -> None:
         options.bundles.mkdir(parents=True, exist_ok=True)
     results = Results("surfaces")
     for name, measured in rows(options).items():
-        if options.rows in name:
+        if any(word in name for word in options.rows.split(";")):
             results.measure(name, measured)
 
 

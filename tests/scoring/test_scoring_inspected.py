@@ -11,11 +11,11 @@ from residua.errors import InputError
 from residua.models import ImageShape
 from residua.models.skip import SkipNetwork, degraded_view
 from residua.scoring.error_maps import gradient_dissimilarity
-from residua.scoring.inspected import InspectedScorer, _far_apart
+from residua.scoring.inspected import InspectedScorer
 from residua.scoring.stored import UnitImages
 from residua.synthesis import FAMILIES
 
-PARTS = ("segmentation", "similarity", "features")
+PARTS = ("segmentation", "similarity", "features", "texture")
 
 
 def scorer(parts=PARTS, size=(64, 70), channels=1) -> InspectedScorer:
@@ -97,18 +97,31 @@ def test_normal_images_score_about_zero_and_weights_sum_to_one(fitted):
     assert (fitted.weight > 0).all()
 
 
+def test_a_part_that_does_not_find_synthetic_defects_weighs_next_to_nothing():
+    made = scorer(("segmentation", "texture"))  # an untrained network marks nothing
+    with torch.inference_mode():
+        made.fit(textures(24), textures(40, seed=1))
+    marks, texture = made.weight
+    assert marks < 0.1 * texture
+
+
+def test_one_part_far_out_does_not_drown_the_others(fitted):
+    normal = textures(1, seed=5)
+    with torch.inference_mode():
+        maps, _ = fitted._maps(normal - normal.mean())
+        parts = fitted._image_scores(maps)
+        far, farther = (parts + factor * fitted.image_spread * torch.tensor([1.0, 0, 0, 0]) for factor in (10, 1000))
+        added = [torch.asinh((one - fitted.image_mean) / fitted.image_spread)[0, 0] for one in (far, farther)]
+    assert 2 < added[0] < 4
+    assert added[0] < added[1] < 9
+
+
 def test_fitting_twice_gives_the_same_buffers(fitted):
     again = scorer()
     with torch.inference_mode():
         again.fit(textures(24), textures(12, seed=1))
     for name, value in fitted.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
-
-
-def test_the_bank_of_features_covers_what_was_seen():
-    vectors = torch.cat([torch.zeros(50, 3), torch.eye(3)])
-    assert _far_apart(vectors, 4).unique(dim=0).shape == (4, 3)
-    assert torch.equal(_far_apart(vectors[:1], 2), torch.zeros(2, 3))
 
 
 def test_dark_flat_and_blinding_images_score_far_above_normal_ones(fitted):

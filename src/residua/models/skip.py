@@ -20,7 +20,7 @@ _RARE = -3.0  # the logit from which the segmentation starts: few pixels are def
 class SkipOutput(NamedTuple):
     """All float32: restoration (batch, channels, height, width), defect logits (batch, 1, height, width), features.
 
-    Features are the decoder's maps at an eighth of the size, (batch, n_features, height / 8, width / 8).
+    Features are the encoder's maps at a quarter and an eighth of the size, (batch, n_features, height / 8, width / 8).
     """
 
     restoration: Tensor
@@ -58,18 +58,15 @@ class SkipNetwork(nn.Module):
         nn.init.zeros_(self.output.weight)
         nn.init.constant_(self.output.bias[: 4 * shape.channels], 0.0)  # type: ignore[index]
         nn.init.constant_(self.output.bias[4 * shape.channels :], _RARE)  # type: ignore[index]
-        self.n_features = 4 * width + 2 * width
+        self.n_features = widths[1] + widths[2]
 
     def forward(self, images: Tensor, kept: Tensor | None = None) -> SkipOutput:
         """Restore standardised `images`; what is seen is multiplied by `kept`, (batch, 1, height, width), 0 in a hole."""
-        skips = self._encode(images, kept)
-        maps = skips.pop()
-        levels = []
+        *skips, maps = self._encode(images, kept)
+        features = torch.cat([F.avg_pool2d(skips[1].float(), 2), skips[2].float()], dim=1)
         for level in self.decoder:
             maps = level(torch.cat([skips.pop(), F.interpolate(maps, scale_factor=2.0, mode="nearest")], dim=1))
-            levels.append(maps)
         output = F.pixel_shuffle(self.output(maps), 2).float()
-        features = torch.cat([levels[0].float(), F.avg_pool2d(levels[1].float(), 2)], dim=1)
         n_channels = self.shape.channels
         return SkipOutput(output[:, :n_channels], output[:, n_channels:], features)
 

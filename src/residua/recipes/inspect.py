@@ -62,7 +62,7 @@ class Inspect(Recipe):
     restoration: float = Field(default=1.0, ge=0)
     segmentation: float = Field(default=3.0, ge=0)
     overlap: float = Field(default=0.5, ge=0)
-    parts: tuple[Part, ...] = Field(default=("segmentation", "similarity", "features"), min_length=1)
+    parts: tuple[Part, ...] = Field(default=("segmentation", "similarity", "features", "texture"), min_length=1)
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """A fresh skip network."""

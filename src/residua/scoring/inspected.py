@@ -13,15 +13,17 @@ from residua.errors import InputError
 from residua.models.skip import STRIDE, SkipNetwork
 from residua.scoring.error_maps import gradient_dissimilarity
 from residua.scoring.image_list import Images, every, n_pixels
-from residua.scoring.scorer import Scorer, ScorerOutput, in_float32
+from residua.scoring.nearest import Nearest
+from residua.scoring.scorer import Scorer, ScorerOutput
+from residua.scoring.texture import Texture
 from residua.synthesis import Draws, Family, add_one_defect, smooth, standardise
 from residua.synthesis.smoothing import resized
 
-Part = Literal["segmentation", "similarity", "features"]
+Part = Literal["segmentation", "similarity", "features", "texture"]
 Chunks = Callable[[], Iterator[Tensor]]
 
 _SMOOTHING = 2.0  # pixels
-_TOP: dict[Part, float] = {"segmentation": 0.003, "similarity": 0.003, "features": 0.02}
+_TOP: dict[Part, float] = {"segmentation": 0.001, "similarity": 0.003, "features": 0.02, "texture": 0.3}
 """Share of the pixels that an image's score is the mean of: the smallest defects that matter, where marks can show them."""
 _GRID = 10  # parts are standardised by place, in so many cells a side
 _CHUNK, _CHUNK_PIXELS = 8, 8 * 256 * 256  # images at once, and their pixels together
@@ -30,9 +32,8 @@ _MOST_HELD_OUT = 2000
 _POSITIONS = 100  # feature vectors an image
 _FEWEST_SYNTHETIC = 150
 _FEWEST_PIXELS = 6
+_ENOUGH = 0.15  # 2 * ROC AUC - 1 against synthetic defects from which on a part counts in full
 _LEAST_WEIGHT = 1e-3
-_RIDGE = 1e-2
-_BANK = 1000  # feature vectors that others are compared with
 _TINY = 1e-6
 _MARGIN = 0.5  # beyond the range of the looks seen, in widths of that range
 _NARROWEST = 0.02
@@ -54,9 +55,6 @@ class InspectedScorer(Scorer):
     seen pays extra, the more the farther: an image of nothing but noise is no better than one that is half noise.
     """
 
-    feature_mean: Tensor
-    whitening: Tensor
-    bank: Tensor
     place_mean: Tensor
     place_spread: Tensor
     image_mean: Tensor
@@ -67,10 +65,10 @@ class InspectedScorer(Scorer):
     def __init__(self, network: SkipNetwork, parts: tuple[Part, ...], families: tuple[Family, ...]) -> None:
         super().__init__()
         self.network, self.parts, self.families = network, parts, families
-        d, n = network.n_features, len(parts)
-        self.register_buffer("feature_mean", torch.zeros(1, d, 1, 1))
-        self.register_buffer("whitening", torch.eye(d))
-        self.register_buffer("bank", torch.zeros(_BANK, d))
+        n = len(parts)
+        self.features = Nearest(network.n_features)
+        self.filters = Texture(network.shape.channels)
+        self.texture = Nearest(self.filters.n_features)
         self.register_buffer("place_mean", torch.zeros(1, n, _GRID, _GRID))
         self.register_buffer("place_spread", torch.ones(1, n, _GRID, _GRID))
         self.register_buffer("image_mean", torch.zeros(n))
@@ -82,7 +80,7 @@ class InspectedScorer(Scorer):
         """Score prepared images."""
         seen = standardise(images)
         maps, restoration = self._maps(seen.values)
-        parts = (self._image_scores(maps) - self.image_mean) / self.image_spread
+        parts = torch.asinh((self._image_scores(maps) - self.image_mean) / self.image_spread)
         score = (parts * self.weight).sum(1) + _STRANGENESS * self._strangeness(images, seen.values)
         return ScorerOutput(score, (maps * self.weight.view(1, -1, 1, 1)).sum(1), seen.undo(restoration))
 
@@ -100,7 +98,7 @@ class InspectedScorer(Scorer):
         """Features from training images; the scale of each part, and its weight, from held-out ones; looks from both."""
         generator = torch.Generator().manual_seed(0)  # the same defects for every model
         some = every(train, -(-len(train) // _MOST_TRAINING))
-        self._fit_features(some, generator)
+        self._fit_banks(some, generator)
         held_out = every(held_out, -(-len(held_out) // _MOST_HELD_OUT))
 
         def normals() -> Iterator[Tensor]:  # made anew for each pass: all of them at once are many times the images
@@ -122,23 +120,12 @@ class InspectedScorer(Scorer):
         made = {
             "segmentation": lambda: output.logits,
             "similarity": lambda: gradient_dissimilarity(padded, output.restoration)[:, None],
-            "features": lambda: resized(self._distance(output.features), padded.shape[-2], padded.shape[-1]),
+            "features": lambda: resized(self.features(output.features), padded.shape[-2], padded.shape[-1]),
+            "texture": lambda: resized(self.texture(self.filters(padded)), padded.shape[-2], padded.shape[-1]),
         }
         maps = smooth(torch.cat([made[part]() for part in self.parts], dim=1), _SMOOTHING)[..., :height, :width]
         mean, spread = resized(self.place_mean, height, width), resized(self.place_spread, height, width)
         return (maps - mean) / spread, output.restoration[..., :height, :width]
-
-    def _white(self, features: Tensor) -> Tensor:
-        """Features (batch, n_features, height, width) as whitened vectors, (batch, height * width, n_features)."""
-        return (features - self.feature_mean).flatten(2).transpose(1, 2) @ self.whitening
-
-    @in_float32
-    def _distance(self, features: Tensor) -> Tensor:
-        """To the nearest vector of the bank, (batch, 1, height, width)."""
-        white = self._white(features)
-        nearest = (self.bank.square().sum(1) - 2 * white @ self.bank.T).amin(2)
-        squares = (white.square().sum(2) + nearest).clamp(min=0)
-        return squares.sqrt().view(features.shape[0], 1, features.shape[2], features.shape[3])
 
     def _image_scores(self, maps: Tensor) -> Tensor:
         """Mean of each part's highest pixels, (batch, n_parts)."""
@@ -154,20 +141,14 @@ class InspectedScorer(Scorer):
         outside = torch.maximum(low - look, look - high).clamp(min=0)
         return (outside / (high - low)).sum(1)
 
-    def _fit_features(self, train: Images, generator: Generator) -> None:
-        samples = []
+    def _fit_banks(self, train: Images, generator: Generator) -> None:
+        features, texture = [], []
         for chunk in _chunks(train):
-            features = self.network(_padded(standardise(chunk).values)).features.flatten(2)
-            chosen = torch.randperm(features.shape[2], generator=generator)[:_POSITIONS]
-            samples.append(features[:, :, chosen].transpose(1, 2).flatten(0, 1))
-        vectors = torch.cat(samples).double()
-        centred = vectors - vectors.mean(0)
-        covariance = centred.T @ centred / len(vectors)
-        ridge = _RIDGE * covariance.diagonal().mean().clamp(min=_TINY)
-        values, directions = torch.linalg.eigh(covariance + ridge * torch.eye(len(covariance), dtype=torch.float64))
-        self.feature_mean = vectors.mean(0).float().view(1, -1, 1, 1)
-        self.whitening = (directions / values.clamp(min=float(ridge)).sqrt()).float()
-        self.bank = _far_apart((vectors.float() - self.feature_mean.flatten()) @ self.whitening, _BANK)
+            padded = _padded(standardise(chunk).values)
+            features.append(_some_vectors(self.network(padded).features, generator))
+            texture.append(_some_vectors(self.filters(padded), generator))
+        self.features.fit(torch.cat(features))
+        self.texture.fit(torch.cat(texture))
 
     def _fit_places(self, normals: Chunks) -> None:
         cells, squares = [], []
@@ -193,7 +174,7 @@ class InspectedScorer(Scorer):
         if len(defective) == 0:
             return
         ranked = (defective[:, None] > scores[None]).float().mean((0, 1))
-        advantage = (2 * ranked - 1).clamp(min=_LEAST_WEIGHT)
+        advantage = ((2 * ranked - 1) / _ENOUGH).clamp(_LEAST_WEIGHT, 1.0)
         self.weight = advantage / advantage.sum()
 
     def _fit_looks(self, seen: Tensor) -> None:
@@ -202,16 +183,10 @@ class InspectedScorer(Scorer):
         self.look_bounds = torch.stack([low - margin, high + margin])
 
 
-def _far_apart(vectors: Tensor, n: int) -> Tensor:
-    """`n` of `vectors`, each the farthest from those before it (Gonzalez, 1985); some several times if there are fewer."""
-    chosen = vectors.new_zeros(n, vectors.shape[1])
-    apart = vectors.new_full((len(vectors),), torch.inf)
-    next_one = 0
-    for place in range(n):
-        chosen[place] = vectors[next_one]
-        apart = torch.minimum(apart, (vectors - chosen[place]).square().sum(1))
-        next_one = int(apart.argmax())
-    return chosen
+def _some_vectors(maps: Tensor, generator: Generator) -> Tensor:
+    """A few places of each image, the same in all of the batch, as vectors: (n, n_features)."""
+    chosen = torch.randperm(maps.shape[2] * maps.shape[3], generator=generator)[:_POSITIONS]
+    return maps.flatten(2)[:, :, chosen].transpose(1, 2).flatten(0, 1)
 
 
 def _chunks(images: Images) -> Iterator[Tensor]:
