@@ -30,7 +30,7 @@ _CHUNK, _CHUNK_PIXELS = 8, 8 * 256 * 256  # images at once, and their pixels tog
 _MOST_TRAINING = 300
 _MOST_HELD_OUT = 2000
 _POSITIONS = 100  # feature vectors an image
-_FEWEST_SYNTHETIC = 150
+_FEWEST_SYNTHETIC = 300
 _FEWEST_PIXELS = 6
 _ENOUGH = 0.15  # 2 * ROC AUC - 1 against synthetic defects from which on a part counts in full
 _LEAST_WEIGHT = 1e-3
@@ -144,9 +144,10 @@ class InspectedScorer(Scorer):
     def _fit_banks(self, train: Images, generator: Generator) -> None:
         features, texture = [], []
         for chunk in _chunks(train):
-            padded = _padded(standardise(chunk).values)
-            features.append(_some_vectors(self.network(padded).features, generator))
-            texture.append(_some_vectors(self.filters(padded), generator))
+            seen = standardise(chunk).values
+            for view in (seen, seen.flip(-1)):  # the network was trained on flipped crops too
+                features.append(_some_vectors(self.network(_padded(view)).features, generator))
+            texture.append(_some_vectors(self.filters(_padded(seen)), generator))
         self.features.fit(torch.cat(features))
         self.texture.fit(torch.cat(texture))
 
