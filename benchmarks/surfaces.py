@@ -34,6 +34,7 @@ from residua.images import ImageSet
 from residua.metrics import aupro, pixel_roc_auc, roc_auc
 from residua.recipes import Recipe, make_recipe
 from residua.scoring.engine import score_images
+from residua.scoring.inspected import tamed
 from residua.scoring.prepare import Aspect
 from residua.training.settings import TrainingSettings
 from tile_protocols import KINDS, PROTOCOLS, load_tiles
@@ -163,7 +164,7 @@ def noting_parts(bundle: Bundle) -> Iterator[list[torch.Tensor]]:
 
     def note(maps: torch.Tensor) -> torch.Tensor:
         measured = measure(maps)
-        noted.append(scorer.weight * torch.asinh((measured - scorer.image_mean) / scorer.image_spread))
+        noted.append(scorer.weight * tamed((measured - scorer.image_mean) / scorer.image_spread))
         return measured
 
     scorer._image_scores = note

@@ -44,8 +44,8 @@ class Inspect(Recipe):
     """
 
     name: ClassVar[str] = "inspect"
-    summary: ClassVar[str] = "restores crops with synthetic defects and marks them; scored by marks, restored edges and features"
-    cost: ClassVar[str] = "five minutes on one core; 20 to 30 ms an image"
+    summary: ClassVar[str] = "restores crops with synthetic defects and marks them; scored by marks, edges, features and texture"
+    cost: ClassVar[str] = "five minutes on one core; about 45 ms an image"
     good_for: ClassVar[str] = "defects of surfaces and parts from 64 px up, with maps worth looking at"
     default_side: ClassVar[int] = 256
     smallest_side: ClassVar[int] = 64

@@ -24,7 +24,7 @@ Chunks = Callable[[], Iterator[Tensor]]
 
 _SMOOTHING = 2.0  # pixels
 _TOP: dict[Part, float] = {"segmentation": 0.001, "similarity": 0.003, "features": 0.02, "texture": 0.3}
-"""Share of the pixels that an image's score is the mean of: the smallest defects that matter, where marks can show them."""
+"""Share of the pixels that an image's score is the mean of: of marks the smallest defects that matter, of texture large areas."""
 _GRID = 10  # parts are standardised by place, in so many cells a side
 _CHUNK, _CHUNK_PIXELS = 8, 8 * 256 * 256  # images at once, and their pixels together
 _MOST_TRAINING = 300
@@ -43,14 +43,16 @@ _LOOKS = 4
 
 
 class InspectedScorer(Scorer):
-    """A weighted sum of the named parts, as a map and, over each part's highest pixels (0.3%, of features 2%), as a score.
+    """A weighted sum of the named parts, as a map and, over each part's highest pixels, as a score.
 
-    ``segmentation``: the logit that a synthetic defect was put there. ``similarity``: one minus the multi-scale
-    gradient-magnitude similarity of image and restoration. ``features``: the distance of the decoder's features, whitened, to
-    the nearest of 1,000 of training images, chosen to lie as far apart as they can (Roth et al., PatchCore, 2022).
+    ``segmentation``: the logit that a synthetic defect was put there (its highest .1%). ``similarity``: one minus the
+    multi-scale gradient-magnitude similarity of image and restoration (.3%). ``features``: the distance of the encoder's
+    features, whitened, to the nearest of 1,000 of training images and their mirror images (2%). ``texture``: the same of
+    filters for which nothing was learnt (30%); see `residua.scoring.nearest` and `residua.scoring.texture`.
 
-    Every part is smoothed and standardised on held-out normals, by place and then as an image's score. It weighs as much as
-    it separates synthetic defects from those normals: no real defect and no label is needed. Images are seen in units of
+    Every part is smoothed and standardised on held-out normals, by place and then as an image's score, and what lies far out
+    counts by its logarithm there, so that no part alone decides. All weigh the same but those that hardly separate synthetic
+    defects from held-out normals: no real defect and no label is needed. Images are seen in units of
     their own mean and spread, so that dimming hides nothing; one far darker, brighter, flatter, rougher or smoother than any
     seen pays extra, the more the farther: an image of nothing but noise is no better than one that is half noise.
     """
@@ -80,7 +82,7 @@ class InspectedScorer(Scorer):
         """Score prepared images."""
         seen = standardise(images)
         maps, restoration = self._maps(seen.values)
-        parts = torch.asinh((self._image_scores(maps) - self.image_mean) / self.image_spread)
+        parts = tamed((self._image_scores(maps) - self.image_mean) / self.image_spread)
         score = (parts * self.weight).sum(1) + _STRANGENESS * self._strangeness(images, seen.values)
         return ScorerOutput(score, (maps * self.weight.view(1, -1, 1, 1)).sum(1), seen.undo(restoration))
 
@@ -131,7 +133,7 @@ class InspectedScorer(Scorer):
         """Mean of each part's highest pixels, (batch, n_parts)."""
         values = maps.flatten(2)
         numbers = [_so_many(_TOP[part], values.shape[2]) for part in self.parts]
-        highest = [values[:, row].topk(number, dim=1).values.mean(1) for row, number in enumerate(numbers)]
+        highest = [values[:, row].topk(number, dim=1, sorted=False).values.mean(1) for row, number in enumerate(numbers)]
         return torch.stack(highest, dim=1)
 
     def _strangeness(self, images: Tensor, values: Tensor) -> Tensor:
@@ -182,6 +184,18 @@ class InspectedScorer(Scorer):
         low, high = seen.amin(0), seen.amax(0)
         margin = (_MARGIN * (high - low)).clamp(min=_NARROWEST)
         self.look_bounds = torch.stack([low - margin, high + margin])
+
+
+def tamed(values: Tensor) -> Tensor:
+    """The inverse hyperbolic sine: as it is near 0, the logarithm far out, so that one part alone far out decides nothing.
+
+    Examples
+    --------
+    >>> tamed(torch.tensor([-0.1, 0.0, 10.0, 1000.0]))
+    tensor([-0.0998,  0.0000,  2.9982,  7.6009])
+    """
+    far = values.abs()  # written out: the exporter does not know asinh
+    return values.sign() * (far + (far.square() + 1).sqrt()).log()
 
 
 def _some_vectors(maps: Tensor, generator: Generator) -> Tensor:

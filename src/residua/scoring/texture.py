@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from residua.synthesis.smoothing import smooth
 
 CELL = 8  # pixels
 _LEVELS = (2, 4, 8)  # the image is seen at these fractions of its size
@@ -24,8 +23,9 @@ _LEAST = 1e-3
 class Texture(nn.Module):
     """Standardised images, whose sides are multiples of 8, to logarithms of filters' strength in cells of 8 pixels.
 
-    At a half, a quarter and an eighth of the size: the strength along six directions, mean and (where a cell holds several pixels)
-    maximum, of three by three cells averaged, and that of the brightest and of the darkest spot. Beside it the cell's own mean.
+    At a half, a quarter and an eighth of the size: the strength along six directions, mean and (where a cell holds several
+    pixels) maximum, averaged over three by three cells, and that of the brightest and of the darkest spot. Beside it the cell's
+    own mean.
     """
 
     filters: Tensor
@@ -46,14 +46,17 @@ class Texture(nn.Module):
         return maps.reshape(images.shape[0], self.n_features, height // CELL, width // CELL)
 
     def _seen_at(self, images: Tensor, cell: int) -> list[Tensor]:
+        """What the filters say of one level, in cells of so many of its pixels."""
         reach = self.filters.shape[-1] // 2
         answers = F.conv2d(F.pad(images, (reach,) * 4, mode="replicate"), self.filters)
         even, odd, spots = answers.split([_DIRECTIONS, _DIRECTIONS, 1], dim=1)
-        strength = (even.square() + odd.square() + _LEAST**2).sqrt()
-        found = [F.avg_pool2d(strength, cell), F.max_pool2d(strength, cell)] if cell > 1 else [strength]
-        averaged = [F.avg_pool2d(F.pad(one, (1, 1, 1, 1), mode="replicate"), 3, stride=1) for one in found]
-        brightest = F.max_pool2d(torch.cat([spots, -spots], dim=1), cell) if cell > 1 else torch.cat([spots, -spots], dim=1)
-        return [one.clamp(min=_LEAST).log() for one in (*averaged, brightest)]
+        strengths = [(even.square() + odd.square() + _LEAST**2).sqrt()]
+        extremes = torch.cat([spots, -spots], dim=1)
+        if cell > 1:
+            strengths = [F.avg_pool2d(strengths[0], cell), F.max_pool2d(strengths[0], cell)]
+            extremes = F.max_pool2d(extremes, cell)
+        averaged = [F.avg_pool2d(F.pad(one, (1, 1, 1, 1), mode="replicate"), 3, stride=1) for one in strengths]
+        return [one.clamp(min=_LEAST).log() for one in (*averaged, extremes)]
 
 
 def _filters() -> Tensor:
