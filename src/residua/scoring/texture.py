@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
 CELL = 8  # pixels
 _LEVELS = (2, 4, 8)  # the image is seen at these fractions of its size
 _DIRECTIONS = 6
