@@ -2,7 +2,7 @@
 
 Each class of Fashion-MNIST in turn: fitted on the normal images of train less calibration and validation, as `residua benchmark`
 does, and judged on the calibration normals (never trained on) against 150 train images of each other class. Test is not read.
-``--classes 2,5`` names some, ``--data FOLDER`` says where fashion_mnist lies.
+``--classes 2,5`` names some, ``--seeds 0,1,2`` repeats the training, ``--data FOLDER`` says where fashion_mnist lies.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ def parts_of(scorer: TurnedScorer, images: torch.Tensor) -> NDArray[np.float32]:
         return torch.cat([scorer.parts_of(chunk) for chunk in chunks]).numpy()
 
 
-def measure_class(folder: Path, normal: str) -> dict[str, Any]:
+def measure_class(folder: Path, normal: str, seed: int) -> dict[str, Any]:
     train, calibration, others = development(folder, normal)
     started = time.process_time()
     fitted = fit_bundle(
-        make_recipe("joint-one-class"), train, calibration, FitOptions("detect", TrainingSettings(seed=0, threads=1))
+        make_recipe("joint-one-class"), train, calibration, FitOptions("detect", TrainingSettings(seed=seed, threads=1))
     )
     seconds = time.process_time() - started
     scorer: Any = fitted.bundle.graph.scorer
@@ -90,13 +90,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--classes", default=",".join(map(str, range(10))))
+    parser.add_argument("--seeds", default="0")
     parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
     if not (options.data / "fashion_mnist").is_dir():
         sys.exit(f"{options.data}: must hold fashion_mnist. It does not. Pass --data FOLDER, or set RESIDUA_TEST_DATA.")
     results = Results("ablation")
-    for normal in options.classes.split(","):
-        results.measure(f"class {normal}", lambda normal=normal: measure_class(options.data, normal))
+    for seed in map(int, options.seeds.split(",")):
+        for normal in options.classes.split(","):
+            results.measure(
+                f"class {normal}, seed {seed}", lambda normal=normal, seed=seed: measure_class(options.data, normal, seed)
+            )
 
 
 if __name__ == "__main__":

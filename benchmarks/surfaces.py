@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 
 from measure import Results, rounded
 from residua.bundle import Bundle, load_bundle, save_bundle
-from residua.estimators.choosing import candidates, choose_recipe
-from residua.estimators.fitting import VALIDATION_SHARE, FitOptions, fit_bundle, hold_out, score_set
+from residua.estimators.fitting import VALIDATION_SHARE, FitOptions, fit_bundle, score_set
 from residua.experiment.beside import untrained_graph
 from residua.images import ImageSet
 from residua.metrics import aupro, pixel_roc_auc, roc_auc
@@ -199,15 +198,6 @@ def varied(
     return seconds | judge(bundle, protocol, options)
 
 
-def chosen(options: argparse.Namespace) -> dict[str, Any]:
-    """What `auto` would choose on the final protocol's training part: no label and no test image goes into it."""
-    images = tiles(options.data)
-    fitted_on, validation = hold_out(images[PROTOCOLS["final"](images).train], VALIDATION_SHARE, seed=0)
-    started = time.perf_counter()
-    choice = choose_recipe(fitted_on, validation, TrainingSettings(threads=1), on_note=lambda _: None)
-    return {"chose": choice.recipe.name, "separation": choice.separation, "seconds": rounded(time.perf_counter() - started)}
-
-
 def rows(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]:
     made: dict[str, Callable[[], dict[str, Any]]] = {}
     for seed in SEEDS:
@@ -225,10 +215,6 @@ def rows(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]
     }
     for name, (recipe, aspect) in variants.items():
         made[f"ablation, {name}"] = lambda recipe=recipe, aspect=aspect: varied(recipe, aspect, options)
-    made["auto, choice"] = lambda: chosen(options)
-    for name, recipe in candidates(tiles(options.data)).items():
-        if name != "inspect":
-            made[f"auto, {name}"] = lambda recipe=recipe: varied(recipe, None, options, "final", None)
     return made
 
 
