@@ -1,8 +1,9 @@
-"""What each part of the score of joint-one-class is worth, on official train images alone.
+"""What each part of the score of joint-one-class is worth, and its second head, on official train images alone.
 
 Each class of Fashion-MNIST in turn: fitted on the normal images of train less calibration and validation, as `residua benchmark`
 does, and judged on the calibration normals (never trained on) against 150 train images of each other class. Test is not read.
-``--classes 2,5`` names some, ``--seeds 0,1,2`` repeats the training, ``--data FOLDER`` says where fashion_mnist lies.
+``--classes 2,5`` names some, ``--seeds 0,1,2`` repeats the training, ``--recipe restore`` trains without the second head,
+``--data FOLDER`` says where fashion_mnist lies.
 """
 
 from __future__ import annotations
@@ -60,12 +61,10 @@ def parts_of(scorer: TurnedScorer, images: torch.Tensor) -> NDArray[np.float32]:
         return torch.cat([scorer.parts_of(chunk) for chunk in chunks]).numpy()
 
 
-def measure_class(folder: Path, normal: str, seed: int) -> dict[str, Any]:
+def measure_class(folder: Path, recipe: str, normal: str, seed: int) -> dict[str, Any]:
     train, calibration, others = development(folder, normal)
     started = time.process_time()
-    fitted = fit_bundle(
-        make_recipe("joint-one-class"), train, calibration, FitOptions("detect", TrainingSettings(seed=seed, threads=1))
-    )
+    fitted = fit_bundle(make_recipe(recipe), train, calibration, FitOptions("detect", TrainingSettings(seed=seed, threads=1)))
     seconds = time.process_time() - started
     scorer: Any = fitted.bundle.graph.scorer
     uncorrected = copy.deepcopy(scorer)
@@ -90,6 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--classes", default=",".join(map(str, range(10))))
+    parser.add_argument("--recipe", choices=("joint-one-class", "restore"), default="joint-one-class")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
@@ -99,7 +99,8 @@ def main() -> None:
     for seed in map(int, options.seeds.split(",")):
         for normal in options.classes.split(","):
             results.measure(
-                f"class {normal}, seed {seed}", lambda normal=normal, seed=seed: measure_class(options.data, normal, seed)
+                f"{options.recipe}, class {normal}, seed {seed}",
+                lambda normal=normal, seed=seed: measure_class(options.data, options.recipe, normal, seed),
             )
 
 
