@@ -83,6 +83,11 @@ def final(images: ImageSet) -> Protocol:
     return _parted(images, trained=is_train | ~is_final, tested=~is_train & is_final)
 
 
+def in_final_half(images: ImageSet) -> Mask:
+    """Which images belong to the groups that nothing was designed on."""
+    return _halves(images)[0]
+
+
 PROTOCOLS = {"published": published, "final": final, "development": development}
 
 
