@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from residua.scoring.scorer import in_float32
+
 CELL = 8  # pixels
 _LEVELS = (2, 4, 8)  # the image is seen at these fractions of its size
 _DIRECTIONS = 6
@@ -34,6 +36,7 @@ class Texture(nn.Module):
         self.register_buffer("filters", _filters()[:, None], persistent=False)
         self.n_features = channels * (1 + sum(_DIRECTIONS * (2 if level < CELL else 1) + 2 for level in _LEVELS))
 
+    @in_float32
     def forward(self, images: Tensor) -> Tensor:
         """(batch, channels, height, width) to (batch, n_features, height / 8, width / 8)."""
         height, width = images.shape[-2:]
