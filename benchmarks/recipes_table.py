@@ -33,7 +33,7 @@ from tile_protocols import PROTOCOLS
 
 CLASSES = ("0", "4", "5")
 RECIPES = {
-    "plain, convolutional": make_recipe("plain"),
+    "convolutional, plain": make_recipe("plain"),
     "plain": make_recipe("plain", family="dense"),
     "plain, tied": make_recipe("plain", family="dense", tied=True),
     "denoising": make_recipe("denoising", family="dense"),
