@@ -9,7 +9,6 @@ thousand test images) and the magnetic tiles (final protocol of ``surfaces.py``)
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from residua.images import ImageSet
 from residua.metrics.intervals import roc_auc_interval
 from residua.recipes import Recipe, make_recipe
 from residua.training.settings import TrainingSettings
-from surfaces import tiles, varied
+from surfaces import DATA, tiles, varied
 from tile_protocols import PROTOCOLS
 
 CLASSES = ("0", "4", "5")
@@ -42,7 +41,6 @@ RECIPES = {
     "variational, by ELBO": make_recipe("variational", family="dense", score="elbo"),
     "restore": make_recipe("restore"),
 }
-DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 
 
 @cache

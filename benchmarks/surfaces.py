@@ -87,7 +87,8 @@ def fit(
 def judge(bundle: Bundle, protocol: str, options: argparse.Namespace) -> dict[str, Any]:
     """ROC AUC over all images and for each kind of defect, and how well the maps show where."""
     images = tiles(options.data)
-    test = images[PROTOCOLS[protocol](images).test]
+    tested = PROTOCOLS[protocol](images).test
+    test = images[tested]
     with noting_parts(bundle) as noted:
         scores = score_set(bundle, test, maps=True)
     row: dict[str, Any] = {"n_normal": int((~test.is_anomalous).sum()), "n_defective": int(test.is_anomalous.sum())}
@@ -95,6 +96,8 @@ def judge(bundle: Bundle, protocol: str, options: argparse.Namespace) -> dict[st
     kinds = test.labels.astype(str)
     for kind in KINDS:
         row[kind] = with_interval(test, scores.score, kinds == kind)
+    if protocol == "published":  # half of its test tiles are ones that the recipe was designed on
+        row |= each_half(test, scores.score, in_final_half(images)[tested])
     return row | judge_maps(test, scores.maps or []) | (each_part(bundle, test, noted, scores.score) if noted else {})
 
 
@@ -147,15 +150,12 @@ def whole(protocol: str, seed: int, options: argparse.Namespace) -> dict[str, An
     images = tiles(options.data)
     parts = PROTOCOLS[protocol](images)
     test = images[parts.test]
-    if protocol == "published":  # half of its test tiles are ones that the recipe was designed on
-        row |= each_half(test, in_final_half(images)[parts.test], bundle)
     untrained = score_images(untrained_graph(bundle, images[parts.train]), test, batch_size=1).score
     return row | {"untrained": with_interval(test, untrained, test.is_anomalous)}
 
 
-def each_half(test: ImageSet, is_final: NDArray[np.bool_], bundle: Bundle) -> dict[str, Any]:
+def each_half(test: ImageSet, scores: NDArray[Any], is_final: NDArray[np.bool_]) -> dict[str, Any]:
     """ROC AUC of the tiles that nothing was designed on, and of the others."""
-    scores = score_set(bundle, test).score
     return {
         name: with_interval(test[rows], scores[rows], test.is_anomalous[rows])
         for name, rows in (("final half", np.flatnonzero(is_final)), ("development half", np.flatnonzero(~is_final)))
