@@ -1,9 +1,9 @@
 """`inspect` on photographs of magnetic tiles: detection, maps, what each ingredient is worth, how much training it takes.
 
-Three protocols: ``published`` (leaks), ``final`` (grouped by tile; its test half was not looked at while the recipe was designed)
-and ``development``. Every figure has a 95% interval by bootstrap over groups of near-twins. ``--rows WORDS`` measures the rows
-whose name holds one of the words (split by ;), ``--data FOLDER`` says where magnetic_tile lies, ``--bundles FOLDER`` keeps the
-models and goes on where a training was stopped.
+Four protocols: ``published`` (leaks), ``grouped`` by tile (three divisions), ``final`` (grouped; its test half was not looked at
+while the recipe was designed) and ``development``. Every figure has a 95% interval by bootstrap over groups of near-twins.
+``--rows WORDS`` measures the rows whose name holds one of the words (split by ;), ``--data FOLDER`` says where magnetic_tile
+lies, ``--bundles FOLDER`` keeps the models and goes on where a training was stopped.
 """
 
 from __future__ import annotations
@@ -29,33 +29,38 @@ from measure import Results, rounded
 from residua.bundle import Bundle, load_bundle, save_bundle
 from residua.estimators.fitting import VALIDATION_SHARE, FitOptions, fit_bundle, score_set
 from residua.experiment.beside import untrained_graph
-from residua.images import ImageSet
+from residua.images import ImageSet, group_twins
 from residua.metrics import aupro, pixel_roc_auc, roc_auc
 from residua.recipes import Recipe, make_recipe
 from residua.scoring.engine import score_images
 from residua.scoring.inspected import tamed
 from residua.scoring.prepare import Aspect
 from residua.training.settings import TrainingSettings
-from tile_protocols import KINDS, PROTOCOLS, in_final_half, load_tiles
+from tile_protocols import GROUPED, KINDS, PROTOCOLS, FindGroups, Protocol, correlated, in_final_half, load_tiles
 
 DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 RESAMPLES = 1000
 TIMED = 12
 SEEDS = (0, 1, 2)
-CURVE = (250, 500, 1000)
+CURVE = (500, 1000, 2000)
 
 
 @cache
-def tiles(folder: Path) -> ImageSet:
-    return load_tiles(folder / "magnetic_tile")
+def tiles(folder: Path, find_groups: FindGroups = correlated) -> ImageSet:
+    return load_tiles(folder / "magnetic_tile", find_groups)
+
+
+def divided(protocol: str, options: argparse.Namespace) -> tuple[ImageSet, Protocol]:
+    """The photographs, in the groups of the protocol, and what is done with each."""
+    images = tiles(options.data, group_twins if protocol in GROUPED else correlated)
+    return images, PROTOCOLS[protocol](images)
 
 
 def fit(
     recipe: Recipe, protocol: str, steps: int | None, options: argparse.Namespace, aspect: Aspect | None = None, seed: int = 0
 ) -> tuple[Bundle, dict[str, Any]]:
     """A model of the protocol's training part; `steps` are rounded to epochs."""
-    images = tiles(options.data)
-    parts = PROTOCOLS[protocol](images)
+    images, parts = divided(protocol, options)
     train = images[parts.train]
     batches = -(-round((1 - VALIDATION_SHARE) * len(train)) // recipe.schedule.batch_size)
     settings = TrainingSettings(seed=seed, threads=1, epochs=None if steps is None else max(1, round(steps / batches)))
@@ -86,9 +91,8 @@ def fit(
 
 def judge(bundle: Bundle, protocol: str, options: argparse.Namespace) -> dict[str, Any]:
     """ROC AUC over all images and for each kind of defect, and how well the maps show where."""
-    images = tiles(options.data)
-    tested = PROTOCOLS[protocol](images).test
-    test = images[tested]
+    images, parts = divided(protocol, options)
+    test = images[parts.test]
     with noting_parts(bundle) as noted:
         scores = score_set(bundle, test, maps=True)
     row: dict[str, Any] = {"n_normal": int((~test.is_anomalous).sum()), "n_defective": int(test.is_anomalous.sum())}
@@ -96,8 +100,8 @@ def judge(bundle: Bundle, protocol: str, options: argparse.Namespace) -> dict[st
     kinds = test.labels.astype(str)
     for kind in KINDS:
         row[kind] = with_interval(test, scores.score, kinds == kind)
-    if protocol == "published":  # half of its test tiles are ones that the recipe was designed on
-        row |= each_half(test, scores.score, in_final_half(images)[tested])
+    if protocol == "published" or protocol in GROUPED:  # half of their test tiles are ones that the recipe was designed on
+        row |= each_half(test, scores.score, in_final_half(tiles(options.data))[parts.test])
     return row | judge_maps(test, scores.maps or []) | (each_part(bundle, test, noted, scores.score) if noted else {})
 
 
@@ -147,8 +151,7 @@ def latency(bundle: Bundle, options: argparse.Namespace) -> dict[str, Any]:
 def whole(protocol: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     bundle, seconds = fit(make_recipe("inspect"), protocol, None, options, seed=seed)
     row = seconds | judge(bundle, protocol, options) | latency(bundle, options)
-    images = tiles(options.data)
-    parts = PROTOCOLS[protocol](images)
+    images, parts = divided(protocol, options)
     test = images[parts.test]
     untrained = score_images(untrained_graph(bundle, images[parts.train]), test, batch_size=1).score
     return row | {"untrained": with_interval(test, untrained, test.is_anomalous)}
@@ -214,6 +217,8 @@ def rows(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]
     for seed in SEEDS:
         for protocol in ("final", "published"):
             made[f"{protocol}, seed {seed}"] = lambda protocol=protocol, seed=seed: whole(protocol, seed, options)
+    for protocol in GROUPED:
+        made[protocol] = lambda protocol=protocol: whole(protocol, 0, options)
     for steps in CURVE:
         made[f"curve, {steps} steps"] = lambda steps=steps: varied(make_recipe("inspect"), None, options, "final", steps)
     variants: dict[str, tuple[Recipe, Aspect | None]] = {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ _TEST_SHARE, _LARGEST_GROUP = (0.3, 0.45), 0.2
 _CALIBRATION = 0.1
 
 Mask = NDArray[np.bool_]
+FindGroups = Callable[[ImageSet], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,6 @@ class Protocol:
     train: NDArray[np.int64]
     calibration: NDArray[np.int64]
     test: NDArray[np.int64]
-
-
-def load_tiles(folder: Path) -> ImageSet:
-    """All photographs with their masks; ``groups`` holds the near-twins that each belongs to."""
-    rows: list[dict[str, Any]] = [
-        {"path": path, "label": path.parts[-3].removeprefix("MT_"), "mask": path.with_suffix(".png")}
-        for path in sorted(folder.glob("MT_*/Imgs/*.jpg"))
-    ]
-    with tempfile.TemporaryDirectory() as place:
-        images = load_images(write_manifest(rows, f"{place}/tiles.csv", root=folder), root=folder, normal=NORMAL)
-        grouped = [{**row, "group": group} for row, group in zip(rows, correlated(images), strict=True)]
-        return load_images(write_manifest(grouped, f"{place}/grouped.csv", root=folder), root=folder, normal=NORMAL)
 
 
 def correlated(images: ImageSet) -> list[str]:
@@ -61,6 +52,18 @@ def correlated(images: ImageSet) -> list[str]:
     return [str(images.paths[first[member]]) for member in members]
 
 
+def load_tiles(folder: Path, find_groups: FindGroups = correlated) -> ImageSet:
+    """All photographs with their masks; ``groups`` holds the photographs that each belongs to by `find_groups`."""
+    rows: list[dict[str, Any]] = [
+        {"path": path, "label": path.parts[-3].removeprefix("MT_"), "mask": path.with_suffix(".png")}
+        for path in sorted(folder.glob("MT_*/Imgs/*.jpg"))
+    ]
+    with tempfile.TemporaryDirectory() as place:
+        images = load_images(write_manifest(rows, f"{place}/tiles.csv", root=folder), root=folder, normal=NORMAL)
+        grouped = [{**row, "group": group} for row, group in zip(rows, find_groups(images), strict=True)]
+        return load_images(write_manifest(grouped, f"{place}/grouped.csv", root=folder), root=folder, normal=NORMAL)
+
+
 def published(images: ImageSet, *, seed: int = 0) -> Protocol:
     """A random fifth of the good images and all defective ones are test. It leaks: twins of test images are trained on."""
     normals = np.random.default_rng([_HALVES, seed]).permutation(np.flatnonzero(~images.is_anomalous))
@@ -69,6 +72,18 @@ def published(images: ImageSet, *, seed: int = 0) -> Protocol:
     test = np.concatenate([normals[:n_test], np.flatnonzero(images.is_anomalous)])
     calibration, train = np.split(normals[n_test:], [n_calibration])
     return Protocol(np.sort(train), np.sort(calibration), np.sort(test))
+
+
+def grouped(images: ImageSet, *, seed: int = 0) -> Protocol:
+    """The published protocol without its leak: test is a random fifth of the groups, and each that holds a defective image."""
+    groups = images.groups.astype(str)
+    is_spoilt = np.isin(groups, groups[images.is_anomalous])
+    names = np.random.default_rng([_HALVES, seed]).permutation(np.unique(groups[~is_spoilt]))
+    n_test = round(0.2 * len(names))
+    n_calibration = round(_CALIBRATION * (len(names) - n_test))
+    test = np.flatnonzero(is_spoilt | np.isin(groups, names[:n_test]))
+    calibration, train = (np.flatnonzero(np.isin(groups, some)) for some in np.split(names[n_test:], [n_calibration]))
+    return Protocol(train, calibration, test)
 
 
 def development(images: ImageSet) -> Protocol:
@@ -88,7 +103,13 @@ def in_final_half(images: ImageSet) -> Mask:
     return _halves(images)[0]
 
 
-PROTOCOLS = {"published": published, "final": final, "development": development}
+GROUPED = {f"grouped {division}": partial(grouped, seed=division) for division in range(3)}
+PROTOCOLS: dict[str, Callable[[ImageSet], Protocol]] = {
+    "published": published,
+    "final": final,
+    "development": development,
+    **GROUPED,
+}
 
 
 def _parted(images: ImageSet, *, trained: Mask, tested: Mask) -> Protocol:

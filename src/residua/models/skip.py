@@ -63,12 +63,16 @@ class SkipNetwork(nn.Module):
     def forward(self, images: Tensor, kept: Tensor | None = None) -> SkipOutput:
         """Restore standardised `images`; what is seen is multiplied by `kept`, (batch, 1, height, width), 0 in a hole."""
         *skips, maps = self._encode(images, kept)
-        features = torch.cat([F.avg_pool2d(skips[1].float(), 2), skips[2].float()], dim=1)
+        features = _features(skips)
         for level in self.decoder:
             maps = level(torch.cat([skips.pop(), F.interpolate(maps, scale_factor=2.0, mode="nearest")], dim=1))
         output = F.pixel_shuffle(self.output(maps), 2).float()
         n_channels = self.shape.channels
         return SkipOutput(output[:, :n_channels], output[:, n_channels:], features)
+
+    def features(self, images: Tensor) -> Tensor:
+        """The features that `forward` gives of standardised images, without the rest."""
+        return _features(self._encode(images, None))
 
     def encode(self, images: Tensor) -> Tensor:
         """Averages of the lowest level's maps, (batch, latent), of standardised images."""
@@ -87,6 +91,10 @@ class SkipNetwork(nn.Module):
             maps = level(F.max_pool2d(maps, 2) if levels else maps)
             levels.append(maps)
         return levels
+
+
+def _features(levels: list[Tensor]) -> Tensor:
+    return torch.cat([F.avg_pool2d(levels[1].float(), 2), levels[2].float()], dim=1)
 
 
 def degraded_view(images: Tensor) -> Tensor:

@@ -147,11 +147,14 @@ class InspectedScorer(Scorer):
         features, texture = [], []
         for chunk in _chunks(train):
             seen = standardise(chunk).values
-            for view in (seen, seen.flip(-1)):  # the network was trained on flipped crops too
-                features.append(_some_vectors(self.network(_padded(view)).features, generator))
-            texture.append(_some_vectors(self.filters(_padded(seen)), generator))
-        self.features.fit(torch.cat(features))
-        self.texture.fit(torch.cat(texture))
+            if "features" in self.parts:
+                for view in (seen, seen.flip(-1)):  # the network was trained on flipped crops too
+                    features.append(_some_vectors(self.network.features(_padded(view)), generator))
+            if "texture" in self.parts:
+                texture.append(_some_vectors(self.filters(_padded(seen)), generator))
+        for bank, vectors in ((self.features, features), (self.texture, texture)):
+            if vectors:
+                bank.fit(torch.cat(vectors))
 
     def _fit_places(self, normals: Chunks) -> None:
         cells, squares = [], []
