@@ -94,14 +94,39 @@ def test_the_mahalanobis_part_is_scikit_learns_averaged_over_the_turns():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_held_out_normals_score_zero_on_average_and_each_part_counts_alike(channels):
+def test_held_out_normals_score_zero_on_average_and_weights_sum_to_one(channels):
     made, held_out = scorer(channels=channels), pictures(40, seed=1, channels=channels)
     with torch.inference_mode():
         made.fit(pictures(60, channels=channels), held_out)
         parts, score = made.parts_of(held_out), made(held_out).score
     assert torch.allclose(parts.mean(0), torch.zeros(len(PARTS)), atol=1e-3)
     assert torch.allclose(parts.std(0, correction=0), torch.ones(len(PARTS)), atol=1e-3)
-    assert torch.allclose(parts.sum(1), score)
+    assert made.weight.sum() == pytest.approx(1)
+    assert torch.allclose((parts * made.weight).sum(1), score, atol=1e-5)
+
+
+def test_a_part_that_tells_made_anomalies_from_normal_images_weighs_more_than_one_that_says_nothing():
+    made, train, held_out = scorer(("gradients", "turns")), pictures(60), pictures(40, seed=1)
+    torch.nn.init.zeros_(made.network.classifier.weight)  # every turn is as likely
+    torch.nn.init.zeros_(made.network.classifier.bias)
+    with torch.inference_mode():
+        made.fit(train, held_out)
+    assert made.weight[0] > 5 * made.weight[1]
+
+
+def test_turns_are_the_cross_entropy_of_the_head_that_names_them():
+    made, images = scorer(("turns",)), pictures(5)
+    with torch.inference_mode():
+        logits = [made.network.heads(quarter_turn(images, turn)).logits for turn in range(4)]
+        expected = [F.cross_entropy(one, torch.full((5,), turn), reduction="none") for turn, one in enumerate(logits)]
+        assert torch.allclose(made.parts_of(images)[:, 0], torch.stack(expected).mean(0), atol=1e-5)
+
+
+def test_of_a_single_held_out_image_no_anomaly_is_made_and_all_parts_weigh_the_same():
+    made = scorer()
+    with torch.inference_mode():
+        made.fit(pictures(30), pictures(1, seed=1))
+    assert torch.allclose(made.weight, torch.full((len(PARTS),), 1 / len(PARTS)))
 
 
 def test_a_training_image_has_itself_among_its_neighbours():

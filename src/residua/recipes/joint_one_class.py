@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from residua.recipes.base import Schedule
 from residua.recipes.restore import Restore
-from residua.scoring.turned import N_TURNS
+from residua.scoring.turned import N_TURNS, PARTS, Part
 
 _RESTORATION_SCALE = 10  # brings the squared error of images in [0, 1] to the size of a cross-entropy
 
@@ -28,7 +28,7 @@ class JointOneClass(Restore):
     """
 
     name: ClassVar[str] = "joint-one-class"
-    summary: ClassVar[str] = "restores, names the turn and pairs copies: heads on one encoder; scored by error and density"
+    summary: ClassVar[str] = "restores, names the turn and pairs copies: heads on one encoder; scored by both heads and density"
     cost: ClassVar[str] = "two to three minutes of one core at 28x28, whatever the number of images; 3 ms an image"
     good_for: ClassVar[str] = "small images of objects: the strongest from scratch"
     schedule: ClassVar[Schedule] = Schedule(
@@ -39,6 +39,7 @@ class JointOneClass(Restore):
     turning: float = Field(default=1.0, ge=0)
     contrast: float = Field(default=1.0, ge=0)
     temperature: float = Field(default=0.3, gt=0)
+    parts: tuple[Part, ...] = PARTS
 
     def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
         """Weighted sum of the three losses."""

@@ -35,7 +35,7 @@ class Restore(Recipe):
     width: int = Field(default=32, ge=4, le=512)
     jitter: float = Field(default=1.0, ge=0, le=2)
     masked: float = Field(default=0.1, ge=0, lt=1)
-    parts: tuple[Part, ...] = PARTS
+    parts: tuple[Part, ...] = tuple(part for part in PARTS if part != "turns")  # no head names them here
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """A fresh residual autoencoder with its heads."""
@@ -54,6 +54,6 @@ class Restore(Recipe):
         return spoilt.contiguous(memory_format=torch.channels_last)
 
     def build_scorer(self, network: nn.Module) -> Scorer:
-        """The named parts, standardised and summed."""
+        """The named parts, standardised, weighted and summed."""
         joint: Any = network
         return TurnedScorer(joint, self.parts)

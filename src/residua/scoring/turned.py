@@ -1,22 +1,25 @@
-"""Scores over the four quarter turns of an image: restoration error, and density of pooled feature maps."""
+"""Scores over the four quarter turns of an image: which turn it was, restoration error, and density of pooled feature maps."""
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from residua.metrics import roc_auc
 from residua.models import JointNetwork
 from residua.models.residual import pooling
 from residua.scoring import error_maps
 from residua.scoring.complexity import Expected, complexity
 from residua.scoring.gradients import N_ORIENTATIONS, orientation_histograms
-from residua.scoring.image_list import chunks_of
+from residua.scoring.image_list import Images, chunks_of, every
 from residua.scoring.scorer import Scorer, ScorerOutput, in_float32
+from residua.synthesis import Draws, make_anomalies
 
-Part = Literal["mahalanobis", "mahalanobis_max", "neighbours", "restoration", "structure", "gradients"]
+Part = Literal["mahalanobis", "mahalanobis_max", "neighbours", "restoration", "structure", "gradients", "turns"]
 
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -26,13 +29,15 @@ _NEIGHBOURS = 2
 _CHUNK = 250
 _CELLS = 7
 _LEAST = 1e-6
+_MOST_MADE = 200  # held-out images that anomalies are made of
+_LEAST_WEIGHT = 0.02
 
 
 class _Codes(NamedTuple):
     """Mean- and max-pooled maps (turns, batch, d), of the last stage and of all; quarters (batch, turns * 4d); restorations.
 
     ``errors`` is (batch, 2): logarithms of squared error and structural dissimilarity, means over turns and pixels. ``gradients``
-    are unit vectors, (batch, 8 * cells).
+    are unit vectors, (batch, 8 * cells). ``surprise`` (batch,) is the cross-entropy of the head that names the turn.
     """
 
     mean: Tensor
@@ -40,11 +45,12 @@ class _Codes(NamedTuple):
     quarters: Tensor
     errors: Tensor
     gradients: Tensor
+    surprise: Tensor
     complexity: Tensor
 
 
 class TurnedScorer(Scorer):
-    """The sum of the named parts, each standardised on held-out normals.
+    """A weighted sum of the named parts, each standardised on held-out normals.
 
     ``mahalanobis``, ``mahalanobis_max``: Mahalanobis distance (Ledoit-Wolf covariance, one for each turn) of the last stage's
     mean-pooled and of all stages' max-pooled feature maps, averaged over the turns. ``neighbours``: cosine distance of the last
@@ -52,7 +58,10 @@ class TurnedScorer(Scorer):
     ``restoration``, ``structure``: logarithm of the mean squared error, and of the structural dissimilarity, of the upright
     image restored from each turn (from its grey copy where there is colour), less what held-out normals lead one to expect at
     that contrast and detail; see `residua.scoring.complexity`. ``gradients``: as ``neighbours``, of histograms of the image's
-    own gradients.
+    own gradients. ``turns``: cross-entropy of the head that names the turn, mean over the turns (Golan and El-Yaniv, 2018).
+
+    A part weighs as much as it separates anomalies that are made of held-out normals from these: twice its mean ROC AUC over the
+    kinds that `residua.synthesis.make_anomalies` makes, less 1. No real anomaly and no label is needed.
     """
 
     mean_centre: Tensor
@@ -64,6 +73,7 @@ class TurnedScorer(Scorer):
     gradient_pooling: Tensor
     centre: Tensor
     spread: Tensor
+    weight: Tensor
 
     def __init__(self, network: JointNetwork, parts: tuple[Part, ...]) -> None:
         super().__init__()
@@ -79,18 +89,19 @@ class TurnedScorer(Scorer):
         self.expected = Expected(2)
         self.register_buffer("centre", torch.zeros(len(parts)))
         self.register_buffer("spread", torch.ones(len(parts)))
+        self.register_buffer("weight", torch.full((len(parts),), 1 / len(parts)))
 
     def forward(self, images: Tensor) -> ScorerOutput:
-        """Score prepared images by the sum of the standardised parts."""
+        """Score prepared images by the weighted sum of the standardised parts."""
         codes, restored = self._codes(images)
-        return ScorerOutput(self._standardised(codes).sum(1), *restored)
+        return ScorerOutput((self._standardised(codes) * self.weight).sum(1), *restored)
 
     def parts_of(self, images: Tensor) -> Tensor:
-        """What the score is the sum of, (batch, n_parts) in the order of `parts`; held-out normals: mean 0, deviation 1."""
+        """What the score is the weighted sum of, (batch, n_parts); of held-out normals each has mean 0 and deviation 1."""
         return self._standardised(self._codes(images)[0])
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
-        """Covariances and neighbours from training images, the errors to expect and the scale of each part from held-out ones."""
+        """Covariances and neighbours from training images; errors to expect, scales and weights from held-out ones."""
         fitted = self._all_codes(train)
         for name, codes in (("mean", fitted.mean), ("most", fitted.most)):
             pairs = [centre_and_whitening(one) for one in codes]
@@ -103,6 +114,19 @@ class TurnedScorer(Scorer):
         parts = torch.cat([self._parts(_rows(held, rows)) for rows in torch.arange(len(held.errors)).split(_CHUNK)])
         self.centre = parts.mean(0)
         self.spread = parts.std(0, correction=0).clamp(min=1e-12)
+        self._fit_weights(every(held_out, -(-len(held_out) // _MOST_MADE)), self._standardised(held))
+
+    def _fit_weights(self, held_out: Images, normal: Tensor) -> None:
+        draws = Draws(torch.Generator().manual_seed(0), normal.device)  # the same anomalies for every model
+        found: dict[str, list[Tensor]] = {}
+        for chunk in chunks_of(held_out, _CHUNK):
+            if len(chunk) > 1:  # an anomaly is mixed with another image
+                for kind, made in make_anomalies(draws, chunk).items():
+                    found.setdefault(kind, []).append(self.parts_of(made))
+        if found:
+            apart = torch.stack([_separations(normal, torch.cat(made)) for made in found.values()]).mean(0)
+            weight = (2 * apart - 1).clamp(min=_LEAST_WEIGHT)
+            self.weight = (weight / weight.sum()).to(normal)
 
     def _all_codes(self, images: Tensor) -> _Codes:
         chunks = [self._codes(chunk)[0] for chunk in chunks_of(images, _CHUNK)]
@@ -111,7 +135,7 @@ class TurnedScorer(Scorer):
     def _codes(self, images: Tensor) -> tuple[_Codes, tuple[Tensor, Tensor]]:
         """What the parts are made of; the error map, mean over the turns, and the upright restoration."""
         base = self.network.base
-        means, maxima, quarters, maps, dissimilarities, restorations = [], [], [], [], [], []
+        means, maxima, quarters, surprises, maps, dissimilarities, restorations = [], [], [], [], [], [], []
         for turn in range(N_TURNS):
             view = quarter_turn(images, turn)
             stages = base.stages(view)
@@ -119,6 +143,7 @@ class TurnedScorer(Scorer):
             means.append(features.mean((2, 3)))
             maxima.append(torch.cat([stage.flatten(2).amax(2) for stage in stages], 1))
             quarters.append(base.quarter_features(features))
+            surprises.append(-self.network.classifier(means[-1]).float().log_softmax(1)[:, turn])
             if images.shape[1] > 1:
                 features = base.maps(view.mean(1, keepdim=True).expand_as(view))
             restorations.append(base.decode(base.to_code(base.grid_features(features))).clamp(0, 1))
@@ -131,6 +156,7 @@ class TurnedScorer(Scorer):
             quarters=F.normalize(torch.cat(quarters, 1), dim=1),
             errors=(torch.stack([error_map.mean((1, 2)), torch.stack(dissimilarities).mean(0)], 1) + _LEAST).log(),
             gradients=F.normalize(orientation_histograms(images, self.gradient_pooling), dim=1),
+            surprise=torch.stack(surprises).mean(0),
             complexity=complexity(images),
         )
         return codes, (error_map, restorations[0])
@@ -147,6 +173,7 @@ class TurnedScorer(Scorer):
             "restoration": lambda: restoration,
             "structure": lambda: structure,
             "gradients": lambda: _neighbours(codes.gradients, self.gradient_bank),
+            "turns": lambda: codes.surprise,
         }
         return torch.stack([made[part]() for part in self.parts], dim=1)
 
@@ -156,6 +183,12 @@ def _neighbours(codes: Tensor, bank: Tensor) -> Tensor:
     """Mean distance of unit vectors to their two nearest in `bank`: that of their mean cosine similarity."""
     nearest = (codes @ bank.T).topk(min(_NEIGHBOURS, len(bank)), dim=1).values.mean(1)
     return (2 - 2 * nearest).clamp(min=0).sqrt()
+
+
+def _separations(normal: Tensor, made: Tensor) -> Tensor:
+    """ROC AUC of each part, (n_parts,), made anomalies against normal images."""
+    labels = np.repeat([False, True], [len(normal), len(made)])
+    return torch.tensor([roc_auc(labels, part.numpy()) for part in torch.cat([normal, made]).T])
 
 
 def _rows(codes: _Codes, rows: Tensor) -> _Codes:
