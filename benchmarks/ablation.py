@@ -1,9 +1,10 @@
 """What each part of the score of joint-one-class is worth, and its second head, on official train images alone.
 
-Each class of Fashion-MNIST in turn: fitted on the normal images of train less calibration and validation, as `residua benchmark`
-does, and judged on the calibration normals (never trained on) against 150 train images of each other class. Test is not read.
-``--classes 2,5`` names some, ``--seeds 0,1,2`` repeats the training, ``--recipe restore`` trains without the second head,
-``--data FOLDER`` says where fashion_mnist lies.
+Each class in turn: fitted on the normal images of train less calibration and validation, as `residua benchmark` does, and judged
+on the calibration normals (never trained on) against 150 train images of each other class. Test is not read. Sums count each
+part alike but for "all, weighted", which is the score. ``--classes 2,5`` names some, ``--seeds 0,1,2`` repeats the training,
+``--recipe restore`` trains without the second head, ``--data FOLDER`` says where fashion_mnist lies, ``--source SOURCE`` takes
+another set of small images with a test part.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from residua.training.settings import TrainingSettings
 OTHERS = 150
 CODES = ("mahalanobis", "mahalanobis_max", "neighbours")
 SUMS: dict[str, tuple[str, ...]] = {
-    "all six": PARTS,
+    "all": PARTS,
+    "all six": (*CODES, "restoration", "structure", "gradients"),
     "without gradients": (*CODES, "restoration", "structure"),
     "without structure": (*CODES, "restoration", "gradients"),
     "without both errors": (*CODES, "gradients"),
@@ -44,9 +46,9 @@ SUMS: dict[str, tuple[str, ...]] = {
 DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 
 
-def development(folder: Path, normal: str) -> tuple[ImageSet, ImageSet, ImageSet]:
+def development(source: str, normal: str) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Train and calibration images of `normal`, and train images of the other classes."""
-    images = load_images(str(folder / "fashion_mnist"), normal=[normal])
+    images = load_images(source, normal=[normal])
     labels, rng = images.labels.astype(str), np.random.default_rng(7)
     seen = images.splits != "test"
     rows = [rng.permutation(np.flatnonzero(seen & (labels == one)))[:OTHERS] for one in sorted(set(labels) - {normal})]
@@ -61,8 +63,8 @@ def parts_of(scorer: TurnedScorer, images: torch.Tensor) -> NDArray[np.float32]:
         return torch.cat([scorer.parts_of(chunk) for chunk in chunks]).numpy()
 
 
-def measure_class(folder: Path, recipe: str, normal: str, seed: int) -> dict[str, Any]:
-    train, calibration, others = development(folder, normal)
+def measure_class(source: str, recipe: str, normal: str, seed: int) -> dict[str, Any]:
+    train, calibration, others = development(source, normal)
     started = time.process_time()
     fitted = fit_bundle(make_recipe(recipe), train, calibration, FitOptions("detect", TrainingSettings(seed=seed, threads=1)))
     seconds = time.process_time() - started
@@ -77,12 +79,19 @@ def measure_class(folder: Path, recipe: str, normal: str, seed: int) -> dict[str
     for title, one in (("", scorer), (", errors not corrected", uncorrected)):
         normal_parts, parts = parts_of(one, held), parts_of(one, images)
         parts = (parts - normal_parts.mean(0)) / normal_parts.std(0)
-        columns = dict(zip(PARTS, parts.T, strict=True))
-        for name, chosen in {**{part: (part,) for part in PARTS}, **SUMS}.items():
+        columns = dict(zip(scorer.parts, parts.T, strict=True))
+        for name, chosen in {**{part: (part,) for part in scorer.parts}, **SUMS}.items():
             if not title or {"restoration", "structure"} & set(chosen):
-                area = roc_auc_interval(is_anomalous, sum(columns[part] for part in chosen))
-                rows[name + title] = {key: rounded(getattr(area, key), 4) for key in ("value", "low", "high")}
+                rows[name + title] = area(is_anomalous, sum(columns[part] for part in chosen if part in columns))
+    weights = scorer.weight.numpy()
+    rows["weights"] = {part: rounded(float(weight)) for part, weight in zip(scorer.parts, weights, strict=True)}
+    rows["all, weighted"] = area(is_anomalous, parts_of(scorer, images) @ weights)
     return rows
+
+
+def area(is_anomalous: NDArray[np.bool_], scores: NDArray[Any]) -> dict[str, float]:
+    interval = roc_auc_interval(is_anomalous, scores)
+    return {key: rounded(getattr(interval, key), 4) for key in ("value", "low", "high")}
 
 
 def main() -> None:
@@ -92,15 +101,18 @@ def main() -> None:
     parser.add_argument("--recipe", choices=("joint-one-class", "restore"), default="joint-one-class")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--source")
     options = parser.parse_args()
-    if not (options.data / "fashion_mnist").is_dir():
+    if options.source is None and not (options.data / "fashion_mnist").is_dir():
         sys.exit(f"{options.data}: must hold fashion_mnist. It does not. Pass --data FOLDER, or set RESIDUA_TEST_DATA.")
+    source = options.source or str(options.data / "fashion_mnist")
+    prefix = "" if options.source is None else f"{Path(source).stem}, "
     results = Results("ablation")
     for seed in map(int, options.seeds.split(",")):
         for normal in options.classes.split(","):
             results.measure(
-                f"{options.recipe}, class {normal}, seed {seed}",
-                lambda normal=normal, seed=seed: measure_class(options.data, options.recipe, normal, seed),
+                f"{prefix}{options.recipe}, class {normal}, seed {seed}",
+                lambda normal=normal, seed=seed: measure_class(source, options.recipe, normal, seed),
             )
 
 

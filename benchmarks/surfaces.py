@@ -42,7 +42,7 @@ DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().pare
 RESAMPLES = 1000
 TIMED = 12
 SEEDS = (0, 1, 2)
-CURVE = (500, 1000, 2000)
+CURVE = (500, 1000, 6000)
 
 
 @cache

@@ -34,7 +34,7 @@ AUTO = "auto"
 Hold = Callable[[Prepare, ImageSet], Any]
 """Prepares images and keeps them, in memory or in a file."""
 
-_SHARE_OF_SCHEDULE, _MOST_STEPS = 0.15, 500
+_SHARE_OF_SCHEDULE = 0.15
 _MOST_IMAGES = 200
 _DEFECT_SIDE = 64
 _MADE_SIDE = 256
@@ -77,9 +77,9 @@ def choose_recipe(
     best = max(separation, key=lambda name: separation[name])
     others = ", ".join(f"{name} {value:.3f}" for name, value in separation.items() if name != best)
     words = (
-        f"auto chose {best}: after {_SHARE_OF_SCHEDULE:.0%} of its schedule, {_MOST_STEPS} steps at most, it told made "
-        "anomalies (defects, joined, blended, scrambled, warped, squeezed images) from held-out normal ones at "
-        f"ROC AUC {separation[best]:.3f} ({others}); no label, no calibration and no test image was looked at"
+        f"auto chose {best}: after {_SHARE_OF_SCHEDULE:.0%} of its schedule it told made anomalies (defects, joined, blended, "
+        f"scrambled, warped, squeezed images) from held-out normal ones at ROC AUC {separation[best]:.3f} ({others}); "
+        "no label, no calibration and no test image was looked at"
     )
     on_note(words)
     return Choice(candidates(fitted_on)[best], separation, words)
@@ -139,6 +139,6 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
 
 
 def _brief_plan(plan: TrainingPlan) -> TrainingPlan:
-    n_steps = min(_MOST_STEPS, max(1, round(plan.n_steps * _SHARE_OF_SCHEDULE)))
+    n_steps = max(1, round(plan.n_steps * _SHARE_OF_SCHEDULE))
     steps_per_epoch = min(plan.steps_per_epoch, n_steps)
     return TrainingPlan(max(1, n_steps // steps_per_epoch), steps_per_epoch, plan.bfloat16)

@@ -45,13 +45,13 @@ class Inspect(Recipe):
 
     name: ClassVar[str] = "inspect"
     summary: ClassVar[str] = "restores crops with synthetic defects and marks them; scored by marks, edges, features and texture"
-    cost: ClassVar[str] = "a quarter of an hour on one core; about 45 ms an image"
+    cost: ClassVar[str] = "five minutes on one core; about 45 ms an image"
     good_for: ClassVar[str] = "defects of surfaces and parts from 64 px up, with maps worth looking at"
     default_side: ClassVar[int] = 256
     smallest_side: ClassVar[int] = 64
     any_size: ClassVar[bool] = True
     schedule: ClassVar[Schedule] = Schedule(
-        steps=6000, epochs=(1, 100_000), batch_size=8, learning_rate=3e-3, weight_decay=0.02, keep="last"
+        steps=2000, epochs=(1, 100_000), batch_size=8, learning_rate=3e-3, weight_decay=0.02, keep="last"
     )
 
     latent: int | None = Field(default=None, ge=1)

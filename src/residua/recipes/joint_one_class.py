@@ -39,7 +39,7 @@ class JointOneClass(Restore):
     turning: float = Field(default=1.0, ge=0)
     contrast: float = Field(default=1.0, ge=0)
     temperature: float = Field(default=0.3, gt=0)
-    parts: tuple[Part, ...] = PARTS
+    parts: tuple[Part, ...] = Field(default=PARTS, min_length=1)  # type: ignore[assignment]  # it has the head
 
     def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
         """Weighted sum of the three losses."""

@@ -13,7 +13,7 @@ from residua.models import ImageShape, JointNetwork, ResidualAutoencoder
 from residua.recipes.base import Recipe, Schedule
 from residua.recipes.turning import turn_and_spoil
 from residua.scoring.scorer import Scorer
-from residua.scoring.turned import N_TURNS, PARTS, Part, TurnedScorer
+from residua.scoring.turned import HEADLESS_PARTS, N_TURNS, HeadlessPart, TurnedScorer
 
 
 class Restore(Recipe):
@@ -35,7 +35,7 @@ class Restore(Recipe):
     width: int = Field(default=32, ge=4, le=512)
     jitter: float = Field(default=1.0, ge=0, le=2)
     masked: float = Field(default=0.1, ge=0, lt=1)
-    parts: tuple[Part, ...] = tuple(part for part in PARTS if part != "turns")  # no head names them here
+    parts: tuple[HeadlessPart, ...] = Field(default=HEADLESS_PARTS, min_length=1)
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """A fresh residual autoencoder with its heads."""

@@ -19,9 +19,12 @@ from residua.scoring.image_list import Images, chunks_of, every
 from residua.scoring.scorer import Scorer, ScorerOutput, in_float32
 from residua.synthesis import Draws, make_anomalies
 
-Part = Literal["mahalanobis", "mahalanobis_max", "neighbours", "restoration", "structure", "gradients", "turns"]
+HeadlessPart = Literal["mahalanobis", "mahalanobis_max", "neighbours", "restoration", "structure", "gradients"]
+"""Parts that need no head that names the turn."""
+Part = HeadlessPart | Literal["turns"]
 
-PARTS: tuple[Part, ...] = get_args(Part)
+HEADLESS_PARTS: tuple[HeadlessPart, ...] = get_args(HeadlessPart)
+PARTS: tuple[Part, ...] = (*HEADLESS_PARTS, "turns")
 
 N_TURNS = 4
 _MOST_CODES = 2000
