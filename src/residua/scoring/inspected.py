@@ -15,6 +15,7 @@ from residua.scoring.error_maps import gradient_dissimilarity
 from residua.scoring.image_list import Images, every, n_pixels
 from residua.scoring.nearest import Nearest
 from residua.scoring.scorer import Scorer, ScorerOutput
+from residua.scoring.separation import separations
 from residua.scoring.texture import Texture
 from residua.synthesis import Draws, Family, add_one_defect, smooth, standardise
 from residua.synthesis.smoothing import resized
@@ -179,8 +180,7 @@ class InspectedScorer(Scorer):
         defective = torch.cat(found)
         if len(defective) == 0:
             return
-        ranked = (defective[:, None] > scores[None]).float().mean((0, 1))
-        advantage = ((2 * ranked - 1) / _ENOUGH).clamp(_LEAST_WEIGHT, 1.0)
+        advantage = ((2 * separations(scores, defective) - 1) / _ENOUGH).clamp(_LEAST_WEIGHT, 1.0)
         self.weight = advantage / advantage.sum()
 
     def _fit_looks(self, seen: Tensor) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from residua.metrics import roc_auc
 from residua.models import JointNetwork
 from residua.models.residual import pooling
 from residua.scoring import error_maps
@@ -17,6 +15,7 @@ from residua.scoring.complexity import Expected, complexity
 from residua.scoring.gradients import N_ORIENTATIONS, orientation_histograms
 from residua.scoring.image_list import Images, chunks_of, every
 from residua.scoring.scorer import Scorer, ScorerOutput, in_float32
+from residua.scoring.separation import separations
 from residua.synthesis import Draws, make_anomalies
 
 HeadlessPart = Literal["mahalanobis", "mahalanobis_max", "neighbours", "restoration", "structure", "gradients"]
@@ -127,9 +126,9 @@ class TurnedScorer(Scorer):
                 for kind, made in make_anomalies(draws, chunk).items():
                     found.setdefault(kind, []).append(self.parts_of(made))
         if found:
-            apart = torch.stack([_separations(normal, torch.cat(made)) for made in found.values()]).mean(0)
+            apart = torch.stack([separations(normal, torch.cat(made)) for made in found.values()]).mean(0)
             weight = (2 * apart - 1).clamp(min=_LEAST_WEIGHT)
-            self.weight = (weight / weight.sum()).to(normal)
+            self.weight = weight / weight.sum()
 
     def _all_codes(self, images: Tensor) -> _Codes:
         chunks = [self._codes(chunk)[0] for chunk in chunks_of(images, _CHUNK)]
@@ -186,12 +185,6 @@ def _neighbours(codes: Tensor, bank: Tensor) -> Tensor:
     """Mean distance of unit vectors to their two nearest in `bank`: that of their mean cosine similarity."""
     nearest = (codes @ bank.T).topk(min(_NEIGHBOURS, len(bank)), dim=1).values.mean(1)
     return (2 - 2 * nearest).clamp(min=0).sqrt()
-
-
-def _separations(normal: Tensor, made: Tensor) -> Tensor:
-    """ROC AUC of each part, (n_parts,), made anomalies against normal images."""
-    labels = np.repeat([False, True], [len(normal), len(made)])
-    return torch.tensor([roc_auc(labels, part.numpy()) for part in torch.cat([normal, made]).T])
 
 
 def _rows(codes: _Codes, rows: Tensor) -> _Codes:
