@@ -116,7 +116,7 @@ class TurnedScorer(Scorer):
         parts = torch.cat([self._parts(_rows(held, rows)) for rows in torch.arange(len(held.errors)).split(_CHUNK)])
         self.centre = parts.mean(0)
         self.spread = parts.std(0, correction=0).clamp(min=1e-12)
-        self._fit_weights(every(held_out, -(-len(held_out) // _MOST_MADE)), self._standardised(held))
+        self._fit_weights(every(held_out, -(-len(held_out) // _MOST_MADE)), (parts - self.centre) / self.spread)
 
     def _fit_weights(self, held_out: Images, normal: Tensor) -> None:
         draws = Draws(torch.Generator().manual_seed(0), normal.device)  # the same anomalies for every model
