@@ -2,8 +2,9 @@
 
 Four protocols: ``published`` (leaks), ``grouped`` by tile (three divisions), ``final`` (grouped; its test half was not looked at
 while the recipe was designed) and ``development``. Every figure has a 95% interval by bootstrap over groups of near-twins.
-``--rows WORDS`` measures the rows whose name holds one of the words (split by ;), ``--data FOLDER`` says where magnetic_tile
-lies, ``--bundles FOLDER`` keeps the models and goes on where a training was stopped.
+Rows of `feature` need a pretrained backbone; see `pretrained.py`. ``--rows WORDS`` measures the rows whose name holds one of
+the words (split by ;), ``--data FOLDER`` says where magnetic_tile lies, ``--bundles FOLDER`` keeps the models and goes on where
+a training was stopped.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import pretrained
 from measure import Results, rounded
 from residua.bundle import Bundle, load_bundle, save_bundle
 from residua.estimators.fitting import VALIDATION_SHARE, FitOptions, fit_bundle, score_set
@@ -33,7 +35,7 @@ from residua.images import ImageSet, group_twins
 from residua.metrics import aupro, pixel_roc_auc, roc_auc
 from residua.recipes import Recipe, make_recipe
 from residua.scoring.engine import score_images
-from residua.scoring.inspected import tamed
+from residua.scoring.places import tamed
 from residua.scoring.prepare import Aspect
 from residua.training.settings import TrainingSettings
 from tile_protocols import GROUPED, KINDS, PROTOCOLS, FindGroups, Protocol, correlated, in_final_half, load_tiles
@@ -167,7 +169,7 @@ def each_half(test: ImageSet, scores: NDArray[Any], is_final: NDArray[np.bool_])
 
 @contextmanager
 def noting_parts(bundle: Bundle) -> Iterator[list[torch.Tensor]]:
-    """Collects what each part of `inspect` adds to the score of each image while they are scored."""
+    """Collects what each part adds to the score of each image while they are scored."""
     scorer: Any = bundle.graph.scorer
     noted: list[torch.Tensor] = []
     if not hasattr(scorer, "parts"):
@@ -175,9 +177,9 @@ def noting_parts(bundle: Bundle) -> Iterator[list[torch.Tensor]]:
         return
     measure = scorer._image_scores
 
-    def note(maps: torch.Tensor) -> torch.Tensor:
-        measured = measure(maps)
-        noted.append(scorer.weight * tamed((measured - scorer.image_mean) / scorer.image_spread))
+    def note(*arguments: torch.Tensor) -> torch.Tensor:
+        measured = measure(*arguments)
+        noted.append(weights(scorer) * tamed((measured - scorer.image_mean) / scorer.image_spread))
         return measured
 
     scorer._image_scores = note
@@ -187,13 +189,18 @@ def noting_parts(bundle: Bundle) -> Iterator[list[torch.Tensor]]:
         del scorer._image_scores
 
 
+def weights(scorer: Any) -> torch.Tensor:
+    """Of the parts: of `feature` all weigh the same."""
+    return scorer.weight if hasattr(scorer, "weight") else torch.ones(len(scorer.parts))
+
+
 def each_part(bundle: Bundle, test: ImageSet, noted: list[torch.Tensor], whole_score: NDArray[Any]) -> dict[str, Any]:
     """What each part of the score reaches alone, what it weighs, and what the score reaches without it."""
     scorer: Any = bundle.graph.scorer
     added = torch.cat(noted)[: len(test)].numpy()  # the last batch is filled up
     return {
         part: {
-            "weight": rounded(float(scorer.weight[column])),
+            "weight": rounded(float(weights(scorer)[column])),
             "alone": with_interval(test, added[:, column], test.is_anomalous),
             "without": with_interval(test, whole_score - added[:, column], test.is_anomalous),
         }
@@ -212,6 +219,11 @@ def varied(
     return seconds | judge(bundle, protocol, options)
 
 
+def brought_backbone(recipe: Recipe, protocol: str, options: argparse.Namespace) -> dict[str, Any]:
+    bundle, seconds = fit(recipe, protocol, None, options)
+    return seconds | judge(bundle, protocol, options) | latency(bundle, options)
+
+
 def rows(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]:
     made: dict[str, Callable[[], dict[str, Any]]] = {}
     for seed in SEEDS:
@@ -221,6 +233,10 @@ def rows(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]
         made[protocol] = lambda protocol=protocol: whole(protocol, 0, options)
     for steps in CURVE:
         made[f"curve, {steps} steps"] = lambda steps=steps: varied(make_recipe("inspect"), None, options, "final", steps)
+    if pretrained.register():
+        brought = make_recipe("feature", backbone=pretrained.NAME, normalise=False)
+        for protocol in ("published", *GROUPED):
+            made[f"feature, {protocol}"] = lambda protocol=protocol: brought_backbone(brought, protocol, options)
     variants: dict[str, tuple[Recipe, Aspect | None]] = {
         "as it is": (make_recipe("inspect"), None),
         "nothing restored": (make_recipe("inspect", restoration=0.0), None),

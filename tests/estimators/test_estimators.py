@@ -270,6 +270,20 @@ def test_holding_out_is_seeded_disjoint_complete_and_keeps_groups_together():
     assert any(hold_out(images, 0.2, seed=seed)[1].paths.tolist() != held.paths.tolist() for seed in range(1, 5))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_one_group_that_is_half_of_the_set_stays_in_training(seed):
+    groups = ["chain"] * 30 + [f"g{index // 2}" for index in range(30)]
+    held = hold_out(ImageSet.from_arrays(blobs(60, (8, 8)), groups=groups), 0.1, seed=seed)[1]
+    assert "chain" not in held.groups
+    assert len(held) == 6
+
+
+def test_where_every_group_is_large_the_smallest_is_held_out():
+    groups = ["a"] * 12 + ["b"] * 8 + ["c"] * 10
+    held = hold_out(ImageSet.from_arrays(blobs(30, (8, 8)), groups=groups), 0.1, seed=0)[1]
+    assert set(held.groups) == {"b"}
+
+
 def test_holding_out_never_takes_everything():
     two = ImageSet.from_arrays(blobs(2, (8, 8)))
     assert [len(part) for part in hold_out(two, 0.9, seed=0)] == [1, 1]

@@ -206,16 +206,34 @@ def test_options_change_what_the_backbone_sees(registered):
     assert torch.allclose(seen[-1][:, 0], torch.zeros(()), atol=1e-6)
 
 
-def test_the_score_is_the_mean_of_the_worst_share_of_the_map(registered):
-    for top, pixels in ((0.01, 3), (1e-9, 1), (1.0, 256)):
-        recipe = make_recipe("feature", backbone="mine", density=(), top=top)
-        scorer = recipe.build_scorer(recipe.build_network(ImageShape(16, 16, 1))).eval()
+def test_the_error_of_an_image_is_the_mean_of_its_worst_places(registered):
+    for top, places in ((0.05, 3), (1e-9, 1), (1.0, 64)):
+        recipe = make_recipe("feature", backbone="mine", parts=("error",), top=top)
+        network = recipe.build_network(ImageShape(16, 16, 1))
+        scorer = recipe.build_scorer(network).eval()  # not fitted: nothing is standardised yet
+        images = torch.rand(3, 1, 16, 16)
         with torch.inference_mode():
-            output = scorer(torch.rand(3, 1, 16, 16))
-        worst = output.error_map.flatten(1).sort(descending=True).values[:, :pixels].mean(1)
-        assert torch.allclose(output.score, worst)
-        assert (output.error_map >= 0).all()
-        assert (output.error_map <= 2).all()
+            targets = network.targets(images)
+            distances = network.distances(network.rebuild(network.squeeze(targets)), targets)
+            around = F.avg_pool2d(distances, 3, stride=1, padding=1, count_include_pad=False)
+            worst = around.flatten(1).sort(descending=True).values[:, :places].mean(1)
+            assert torch.allclose(scorer(images).score, worst.asinh(), atol=1e-5)
+
+
+def test_each_part_finds_what_was_never_seen_and_weighs_alike(registered):
+    normal, patched = blobs(40, seed=9), blobs(40, seed=9)
+    patched[:, :4, :4] = 255
+    for parts in (("error",), ("neighbours",), ("neighbours", "density")):
+        fitted = detector(parts=parts).fit(blobs(120))
+        scores = fitted.anomaly_scores(normal)
+        assert np.mean(fitted.anomaly_scores(patched) > scores) > 0.8, parts
+        assert abs(np.median(scores)) < 1.5 * len(parts)
+
+
+@pytest.mark.parametrize("parts", [("density",), ("error", "error"), ()])
+def test_parts_without_a_map_or_named_twice_are_refused(parts):
+    with pytest.raises(InputError, match="one of them error or neighbours"):
+        make_recipe("feature", parts=parts)
 
 
 def test_noise_in_the_bottleneck_keeps_its_mean_and_comes_from_the_generator():

@@ -11,7 +11,8 @@ from residua.errors import InputError
 from residua.models import ImageShape
 from residua.models.skip import SkipNetwork, degraded_view
 from residua.scoring.error_maps import gradient_dissimilarity
-from residua.scoring.inspected import InspectedScorer, tamed
+from residua.scoring.inspected import InspectedScorer
+from residua.scoring.places import tamed
 from residua.scoring.stored import UnitImages
 from residua.synthesis import FAMILIES
 

@@ -34,6 +34,7 @@ from residua.training.settings import StepReport, TrainingSettings, is_busy, tra
 
 VALIDATION_SHARE = 0.1
 CALIBRATION_SHARE = 0.2
+_HELD_AT_MOST = 1.5  # times the share that is asked for: one large group may be most of the set
 _FEWEST_IMAGES = 4
 _DEFAULT_BOUND = "false-alarms<=0.05"
 _DEFAULT_QUANTILE = "quantile:0.95"
@@ -280,7 +281,10 @@ def _train(  # noqa: PLR0917
 
 
 def hold_out(images: ImageSet, share: float, *, seed: int) -> tuple[ImageSet, ImageSet]:
-    """`images` without, and with only, a seeded share of them (at least one); whole groups stay together."""
+    """`images` without, and with only, a seeded share of them (at least one); whole groups stay together.
+
+    Groups so large that they would take half as much again as the share are left where they are, if there are others.
+    """
     held = held_rows(images, share, seed=seed)
     return images[np.flatnonzero(~held)], images[np.flatnonzero(held)]
 
@@ -289,11 +293,20 @@ def held_rows(images: ImageSet, share: float, *, seed: int) -> NDArray[np.bool_]
     """Which images `hold_out` holds out."""
     groups = images.groups
     units = np.arange(len(images)) if groups is None else _unit_numbers(groups)
-    names = np.unique(units)
-    chosen = np.random.default_rng([seed, len(names)]).permutation(names)
-    sizes = np.bincount(units)[chosen]
-    n_units = int(np.searchsorted(np.cumsum(sizes), share * len(images))) + 1
-    return np.isin(units, chosen[: min(n_units, len(names) - 1)])
+    sizes = np.bincount(units)
+    wanted = share * len(images)
+    most = max(_HELD_AT_MOST * wanted, wanted + 1)
+    held: list[int] = []
+    n_held = 0
+    for unit in np.random.default_rng([seed, len(sizes)]).permutation(len(sizes)).tolist():
+        if n_held >= wanted or len(held) == len(sizes) - 1:
+            break
+        if n_held + sizes[unit] <= most:
+            held.append(unit)
+            n_held += sizes[unit]
+    if not held and len(sizes) > 1:
+        held = [int(sizes.argmin())]
+    return np.isin(units, held)
 
 
 def score_set(bundle: Bundle, images: ImageSet, **wanted: Any) -> Scores:

@@ -5,7 +5,6 @@ After Dinomaly (Guo et al., 2025): who has to rebuild features through noise reb
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import torch
@@ -17,25 +16,24 @@ from residua.models import ImageShape
 from residua.models.backbones import build_backbone, check_backbone, fetch_weights, register_backbone
 from residua.models.feature import FeatureAutoencoder
 from residua.recipes.base import Recipe, Schedule
-from residua.recipes.reconstructing import with_density
-from residua.scoring.density import Density
-from residua.scoring.scorer import Scorer, ScorerOutput
+from residua.scoring.featured import PARTS, PLACED_PARTS, FeatureScorer, Part
+from residua.scoring.scorer import Scorer
 
-__all__ = ["Feature", "FeatureScorer", "register_backbone"]
+__all__ = ["Feature", "register_backbone"]
 
 _WIDTH = 64
 
 
 class Feature(Recipe):
-    """Rebuild a frozen backbone's feature maps; a place's cosine distance is its error, an image's that of its worst places.
+    """Rebuild a frozen backbone's feature maps; a place's cosine distance is its error, and density stands beside it.
 
-    To the image's error comes the density of its features, averaged over a few cells (``density``; empty for the error
-    alone): black or dimmed places are easy to rebuild, but an image of nothing else is far from all normal ones.
+    Beside the error stand how far a place's features lie from those of normal images, which a network that rebuilds too well
+    does not hide, and how unusual the image is as a whole; see `residua.scoring.featured.FeatureScorer` for the ``parts``.
 
     ``backbone`` is ``timm:NAME``, ``huggingface:NAME``, a name given to `register_backbone`, or ``random-conv``, a stand-in
     with random weights. ``latent`` is the width of the bottleneck at each place, ``noise`` the share of it that is dropped
     in training. ``levels`` chooses among the backbone's maps, ``side`` resizes what it sees to a square, ``normalise`` takes
-    off ImageNet's mean and deviation. ``top`` is the share of the map's pixels that the score is the mean of.
+    off ImageNet's mean and deviation. ``top`` is the share of the map's places that the score is the mean of.
     """
 
     name: ClassVar[str] = "feature"
@@ -44,7 +42,7 @@ class Feature(Recipe):
     )
     cost: ClassVar[str] = "the backbone's forward pass, at each step"
     good_for: ClassVar[str] = "textures and parts, with a pretrained backbone; the default one is a random stand-in"
-    schedule: ClassVar[Schedule] = Schedule(steps=1000, epochs=(5, 100), batch_size=32, keep="last")
+    schedule: ClassVar[Schedule] = Schedule(steps=600, epochs=(5, 100), batch_size=16, keep="last")
     default_side: ClassVar[int] = 256
 
     latent: int | None = Field(default=_WIDTH, ge=1)
@@ -54,13 +52,20 @@ class Feature(Recipe):
     normalise: bool = True
     noise: float = Field(default=0.2, ge=0, lt=1)
     top: float = Field(default=0.01, gt=0, le=1)
-    density: tuple[Density, ...] = ("mahalanobis",)
+    parts: tuple[Part, ...] = PARTS
 
     @field_validator("backbone")
     @classmethod
     def _known(cls, name: str) -> str:
         check_backbone(name)
         return name
+
+    @field_validator("parts")
+    @classmethod
+    def _points_somewhere(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        if not set(parts) & set(PLACED_PARTS) or len(set(parts)) < len(parts):
+            raise ValueError("parts must be named once each, one of them error or neighbours: density alone makes no map")
+        return parts
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """The backbone's architecture (`load_pretrained` fetches its weights) and a fresh autoencoder of its features."""
@@ -87,28 +92,10 @@ class Feature(Recipe):
         return narrow * kept / (1 - self.noise)
 
     def build_scorer(self, network: nn.Module) -> Scorer:
-        """Distances, brought to the image's size; add densities where asked for."""
-        return with_density(FeatureScorer(network, self.top), self.density, network)
+        """The named parts, standardised and summed."""
+        return FeatureScorer(network, self.parts, self.top)  # type: ignore[arg-type]
 
     def describe(self, network: nn.Module) -> str:
         """The network, and what its backbone is."""
         stand_in = " (random weights: a stand-in, bring a pretrained backbone)" if self.backbone == "random-conv" else ""
         return f"{super().describe(network)}, {self.backbone}{stand_in}"
-
-
-class FeatureScorer(Scorer):
-    """Score = mean of the largest ``top`` share of the map, at least one pixel; the map is cosine distance, 0 to 2."""
-
-    def __init__(self, network: nn.Module, top: float) -> None:
-        super().__init__()
-        self.network, self.top = network, top
-
-    def forward(self, images: Tensor) -> ScorerOutput:
-        """Score prepared images."""
-        network: Any = self.network
-        targets = network.targets(images)
-        places = network.distances(network.rebuild(network.squeeze(targets)), targets)
-        error_map = F.interpolate(places[:, None], size=images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
-        most = max(1, math.ceil(self.top * error_map[0].numel()))
-        score = error_map.flatten(1).topk(most, dim=1).values.mean(1)
-        return ScorerOutput(score, error_map, network.decode(network.pool(targets)).clamp(0, 1))

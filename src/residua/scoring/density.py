@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from residua.scoring.gaussian import Gaussian
 from residua.scoring.image_list import chunks_of
 from residua.scoring.scorer import Scorer, ScorerOutput, in_float32
-from residua.scoring.turned import centre_and_whitening
 
 Density = Literal["mahalanobis", "neighbours"]
 
@@ -26,8 +26,6 @@ class DensityScorer(Scorer):
     map stays the reconstruction's: a code has no place in the image.
     """
 
-    mean: Tensor
-    whitening: Tensor
     bank: Tensor
     centre: Tensor
     spread: Tensor
@@ -35,8 +33,7 @@ class DensityScorer(Scorer):
     def __init__(self, inner: Scorer, densities: tuple[Density, ...], latent: int) -> None:
         super().__init__()
         self.inner, self.densities = inner, densities
-        self.register_buffer("mean", torch.zeros(latent))
-        self.register_buffer("whitening", torch.eye(latent))
+        self.gaussian = Gaussian(latent)
         self.register_buffer("bank", torch.zeros(1, latent))
         self.register_buffer("centre", torch.zeros(1 + len(densities)))
         self.register_buffer("spread", torch.ones(1 + len(densities)))
@@ -64,7 +61,7 @@ class DensityScorer(Scorer):
         """Covariance and neighbours from training images, the scale of each part from held-out ones."""
         self.inner.fit(train, held_out)
         codes = torch.cat([self.encode(chunk) for chunk in chunks_of(train, _CHUNK)])
-        self.mean, self.whitening = centre_and_whitening(codes)
+        self.gaussian.fit(codes)
         stride = -(-len(codes) // _MOST_CODES)
         self.bank = codes[::stride].clone()
         parts = torch.cat([self._parts(self.inner(chunk).score, self.encode(chunk)) for chunk in chunks_of(held_out, _CHUNK)])
@@ -74,12 +71,8 @@ class DensityScorer(Scorer):
     def _parts(self, error: Tensor, codes: Tensor) -> Tensor:
         parts = [error]
         for density in self.densities:
-            parts.append(self._mahalanobis(codes) if density == "mahalanobis" else self._neighbours(codes))
+            parts.append(self.gaussian(codes) if density == "mahalanobis" else self._neighbours(codes))
         return torch.stack(parts, dim=1)
-
-    @in_float32
-    def _mahalanobis(self, codes: Tensor) -> Tensor:
-        return ((codes - self.mean) @ self.whitening.T).square().sum(1)
 
     @in_float32
     def _neighbours(self, codes: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
@@ -13,7 +13,8 @@ from residua.errors import InputError
 from residua.models.skip import STRIDE, SkipNetwork
 from residua.scoring.error_maps import gradient_dissimilarity
 from residua.scoring.image_list import Images, every, n_pixels
-from residua.scoring.nearest import Nearest
+from residua.scoring.nearest import Nearest, some_vectors
+from residua.scoring.places import Places, highest, tamed
 from residua.scoring.scorer import Scorer, ScorerOutput
 from residua.scoring.separation import separations
 from residua.scoring.texture import Texture
@@ -26,11 +27,9 @@ Chunks = Callable[[], Iterator[Tensor]]
 _SMOOTHING = 2.0  # pixels
 _TOP: dict[Part, float] = {"segmentation": 0.001, "similarity": 0.003, "features": 0.02, "texture": 0.3}
 """Share of the pixels that an image's score is the mean of: of marks the smallest defects that matter, of texture large areas."""
-_GRID = 10  # parts are standardised by place, in so many cells a side
 _CHUNK, _CHUNK_PIXELS = 8, 8 * 256 * 256  # images at once, and their pixels together
 _MOST_TRAINING = 300
 _MOST_HELD_OUT = 2000
-_POSITIONS = 100  # feature vectors an image
 _FEWEST_SYNTHETIC = 300
 _FEWEST_PIXELS = 6
 _ENOUGH = 0.15  # 2 * ROC AUC - 1 against synthetic defects from which on a part counts in full
@@ -58,8 +57,6 @@ class InspectedScorer(Scorer):
     seen pays extra, the more the farther: an image of nothing but noise is no better than one that is half noise.
     """
 
-    place_mean: Tensor
-    place_spread: Tensor
     image_mean: Tensor
     image_spread: Tensor
     weight: Tensor
@@ -72,8 +69,7 @@ class InspectedScorer(Scorer):
         self.features = Nearest(network.n_features)
         self.filters = Texture(network.shape.channels)
         self.texture = Nearest(self.filters.n_features)
-        self.register_buffer("place_mean", torch.zeros(1, n, _GRID, _GRID))
-        self.register_buffer("place_spread", torch.ones(1, n, _GRID, _GRID))
+        self.places = Places(n)
         self.register_buffer("image_mean", torch.zeros(n))
         self.register_buffer("image_spread", torch.ones(n))
         self.register_buffer("weight", torch.full((n,), 1 / n))
@@ -107,7 +103,7 @@ class InspectedScorer(Scorer):
         def normals() -> Iterator[Tensor]:  # made anew for each pass: all of them at once are many times the images
             return (standardise(chunk).values for chunk in _chunks(held_out))
 
-        self._fit_places(normals)
+        self.places.fit(self._maps(chunk)[0] for chunk in normals())
         scores = torch.cat([self._image_scores(self._maps(chunk)[0]) for chunk in normals()])
         self.image_mean = scores.mean(0)
         self.image_spread = scores.std(0, correction=0).clamp(min=_TINY)
@@ -127,15 +123,11 @@ class InspectedScorer(Scorer):
             "texture": lambda: resized(self.texture(self.filters(padded)), padded.shape[-2], padded.shape[-1]),
         }
         maps = smooth(torch.cat([made[part]() for part in self.parts], dim=1), _SMOOTHING)[..., :height, :width]
-        mean, spread = resized(self.place_mean, height, width), resized(self.place_spread, height, width)
-        return (maps - mean) / spread, output.restoration[..., :height, :width]
+        return self.places(maps), output.restoration[..., :height, :width]
 
     def _image_scores(self, maps: Tensor) -> Tensor:
         """Mean of each part's highest pixels, (batch, n_parts)."""
-        values = maps.flatten(2)
-        numbers = [_so_many(_TOP[part], values.shape[2]) for part in self.parts]
-        highest = [values[:, row].topk(number, dim=1, sorted=False).values.mean(1) for row, number in enumerate(numbers)]
-        return torch.stack(highest, dim=1)
+        return torch.stack([highest(maps[:, row], _TOP[part]) for row, part in enumerate(self.parts)], dim=1)
 
     def _strangeness(self, images: Tensor, values: Tensor) -> Tensor:
         """How far the look of each image lies outside the bounds, in widths of the bounds, (batch,)."""
@@ -150,24 +142,12 @@ class InspectedScorer(Scorer):
             seen = standardise(chunk).values
             if "features" in self.parts:
                 for view in (seen, seen.flip(-1)):  # the network was trained on flipped crops too
-                    features.append(_some_vectors(self.network.features(_padded(view)), generator))
+                    features.append(some_vectors(self.network.features(_padded(view)), generator))
             if "texture" in self.parts:
-                texture.append(_some_vectors(self.filters(_padded(seen)), generator))
+                texture.append(some_vectors(self.filters(_padded(seen)), generator))
         for bank, vectors in ((self.features, features), (self.texture, texture)):
             if vectors:
                 bank.fit(torch.cat(vectors))
-
-    def _fit_places(self, normals: Chunks) -> None:
-        cells, squares = [], []
-        for chunk in normals():
-            maps, _ = self._maps(chunk)
-            cells.append(F.adaptive_avg_pool2d(maps, _GRID))
-            squares.append(F.adaptive_avg_pool2d(maps.square(), _GRID))
-        mean = torch.cat(cells).mean(0, keepdim=True)
-        variance = torch.cat(squares).mean(0, keepdim=True) - mean.square()
-        # Half the place's own variance, half the whole image's: a place is seen in a few dozen images only.
-        shrunk = 0.5 * variance + 0.5 * variance.mean((2, 3), keepdim=True)
-        self.place_mean, self.place_spread = mean, shrunk.clamp(min=_TINY**2).sqrt()
 
     def _fit_weights(self, normals: Chunks, scores: Tensor, generator: Generator) -> None:
         draws = Draws(generator, scores.device)
@@ -189,24 +169,6 @@ class InspectedScorer(Scorer):
         self.look_bounds = torch.stack([low - margin, high + margin])
 
 
-def tamed(values: Tensor) -> Tensor:
-    """The inverse hyperbolic sine: as it is near 0, the logarithm far out, so that one part alone far out decides nothing.
-
-    Examples
-    --------
-    >>> tamed(torch.tensor([-0.1, 0.0, 10.0, 1000.0]))
-    tensor([-0.0998,  0.0000,  2.9982,  7.6009])
-    """
-    far = values.abs()  # written out: the exporter does not know asinh
-    return values.sign() * (far + (far.square() + 1).sqrt()).log()
-
-
-def _some_vectors(maps: Tensor, generator: Generator) -> Tensor:
-    """A few places of each image, the same in all of the batch, as vectors: (n, n_features)."""
-    chosen = torch.randperm(maps.shape[2] * maps.shape[3], generator=generator)[:_POSITIONS]
-    return maps.flatten(2)[:, :, chosen].transpose(1, 2).flatten(0, 1)
-
-
 def _chunks(images: Images) -> Iterator[Tensor]:
     return iter(images.split(max(1, min(_CHUNK, _CHUNK_PIXELS // max(1, n_pixels(images))))))
 
@@ -219,13 +181,6 @@ def _look(images: Tensor, values: Tensor) -> Tensor:
     spread = images.var((1, 2, 3), correction=0).sqrt().clamp(min=1e-4)
     fine, coarse = (_strength(part).log() for part in (values - smooth(values, _FINE), smooth(values, _COARSE)))
     return torch.stack([images.mean((1, 2, 3)), spread.log(), fine, coarse], dim=1)
-
-
-def _so_many(share: float, n_pixels: Any) -> Any:
-    """A share of the pixels, at least one; a tensor where `n_pixels` is one, as it is while a graph is traced."""
-    if isinstance(n_pixels, Tensor):
-        return (n_pixels * share + 0.5).long().clamp(min=1)
-    return max(1, int(n_pixels * share + 0.5))
 
 
 def _strength(values: Tensor) -> Tensor:

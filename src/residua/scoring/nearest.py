@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from residua.scoring.scorer import in_float32
 
 _SIZE = 1000  # vectors in the bank
+_PLACES = 100  # of each image
 _RIDGE = 1e-2
 _TINY = 1e-6
 
@@ -49,6 +50,12 @@ class Nearest(nn.Module):
         nearest = torch.addmm(self.bank.square().sum(1), white, self.bank.T, alpha=-2).amin(1)
         squares = (white.square().sum(1) + nearest).clamp(min=0)
         return squares.sqrt().view(maps.shape[0], 1, maps.shape[2], maps.shape[3])
+
+
+def some_vectors(maps: Tensor, generator: Generator) -> Tensor:
+    """A hundred places of each image, the same in all of the batch, as vectors: (n, n_features)."""
+    chosen = torch.randperm(maps.shape[2] * maps.shape[3], generator=generator)[:_PLACES]
+    return maps.flatten(2)[:, :, chosen].transpose(1, 2).flatten(0, 1)
 
 
 def far_apart(vectors: Tensor, n: int) -> Tensor:

@@ -12,6 +12,7 @@ from residua.models import JointNetwork
 from residua.models.residual import pooling
 from residua.scoring import error_maps
 from residua.scoring.complexity import Expected, complexity
+from residua.scoring.gaussian import centre_and_whitening
 from residua.scoring.gradients import N_ORIENTATIONS, orientation_histograms
 from residua.scoring.image_list import Images, chunks_of, every
 from residua.scoring.scorer import Scorer, ScorerOutput, in_float32
@@ -199,18 +200,6 @@ def quarter_turn(images: Tensor, turn: int) -> Tensor:
     if images.shape[2] != images.shape[3]:
         turned = F.interpolate(turned, size=images.shape[2:], mode="bilinear", align_corners=False)
     return turned
-
-
-def centre_and_whitening(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (d,) and a matrix W (d, d) such that ``|W (x - mean)|`` is the Mahalanobis distance; Ledoit-Wolf covariance."""
-    from sklearn.covariance import LedoitWolf
-
-    values = codes.double().numpy()
-    shrunk = LedoitWolf().fit(values)
-    floor = 1e-6 * max(float(values.var(axis=0).mean()), 1e-12)  # dead units leave the covariance singular
-    covariance = torch.tensor(shrunk.covariance_) + floor * torch.eye(values.shape[1], dtype=torch.float64)
-    inverse = torch.linalg.inv(torch.linalg.cholesky(covariance))
-    return torch.tensor(shrunk.location_, dtype=torch.float32), inverse.float()
 
 
 @in_float32
