@@ -214,8 +214,9 @@ def varied(
     options: argparse.Namespace,
     protocol: str = "development",
     steps: int | None = 1000,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    bundle, seconds = fit(recipe, protocol, steps, options, aspect)
+    bundle, seconds = fit(recipe, protocol, steps, options, aspect, seed)
     return seconds | judge(bundle, protocol, options)
 
 
@@ -245,8 +246,11 @@ def rows(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]
         "no strokes among the defects": (make_recipe("inspect", families=("paste", "texture", "tone", "local", "dots")), None),
         "stretched to one size": (make_recipe("inspect"), "stretch"),
     }
-    for name, (recipe, aspect) in variants.items():
-        made[f"ablation, {name}"] = lambda recipe=recipe, aspect=aspect: varied(recipe, aspect, options)
+    for seed in SEEDS:
+        for name, (recipe, aspect) in variants.items():
+            made[f"ablation, {name}, seed {seed}"] = lambda recipe=recipe, aspect=aspect, seed=seed: varied(
+                recipe, aspect, options, seed=seed
+            )
     return made
 
 
