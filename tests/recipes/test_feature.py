@@ -232,7 +232,7 @@ def test_each_part_finds_what_was_never_seen_and_weighs_alike(registered):
 
 @pytest.mark.parametrize("parts", [("density",), ("error", "error"), ()])
 def test_parts_without_a_map_or_named_twice_are_refused(parts):
-    with pytest.raises(InputError, match="one of them error or neighbours"):
+    with pytest.raises(InputError, match="at least one of error, neighbours"):
         make_recipe("feature", parts=parts)
 
 

@@ -109,9 +109,8 @@ def test_a_part_that_does_not_find_synthetic_defects_weighs_next_to_nothing():
 def test_one_part_far_out_does_not_drown_the_others(fitted):
     normal = textures(1, seed=5)
     with torch.inference_mode():
-        maps, _ = fitted._maps(normal - normal.mean())
-        parts = fitted._image_scores(maps)
-        far, farther = (parts + factor * fitted.image_spread * torch.tensor([1.0, 0, 0, 0]) for factor in (10, 1000))
+        parts = fitted._scores_of(normal - normal.mean())
+        far, farther = (parts + factor * fitted.image_spread * torch.eye(len(fitted.parts))[0] for factor in (10, 1000))
         added = [tamed((one - fitted.image_mean) / fitted.image_spread)[0, 0] for one in (far, farther)]
     assert 2 < added[0] < 4
     assert added[0] < added[1] < 9

@@ -17,6 +17,7 @@ from residua.models.backbones import build_backbone, check_backbone, fetch_weigh
 from residua.models.feature import FeatureAutoencoder
 from residua.recipes.base import Recipe, Schedule
 from residua.scoring.featured import PARTS, PLACED_PARTS, FeatureScorer, Part
+from residua.scoring.places import check_parts
 from residua.scoring.scorer import Scorer
 
 __all__ = ["Feature", "register_backbone"]
@@ -62,9 +63,8 @@ class Feature(Recipe):
 
     @field_validator("parts")
     @classmethod
-    def _points_somewhere(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        if not set(parts) & set(PLACED_PARTS) or len(set(parts)) < len(parts):
-            raise ValueError("parts must be named once each, one of them error or neighbours: density alone makes no map")
+    def _point_somewhere(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        check_parts(parts, PLACED_PARTS)
         return parts
 
     def build_network(self, shape: ImageShape) -> nn.Module:

@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from residua.models import ImageShape
 from residua.models.skip import STRIDE, SkipNetwork
 from residua.recipes.base import Recipe, Schedule
-from residua.scoring.inspected import InspectedScorer, Part
+from residua.scoring.inspected import PARTS, PLACED_PARTS, InspectedScorer, Part
+from residua.scoring.places import check_parts
 from residua.scoring.scorer import Scorer
 from residua.synthesis import FAMILIES, Draws, Family, Spoilt, add_defects, change_exposure, random_crops, standardise
 
@@ -44,7 +45,7 @@ class Inspect(Recipe):
     """
 
     name: ClassVar[str] = "inspect"
-    summary: ClassVar[str] = "restores crops with synthetic defects and marks them; scored by marks, edges, features and texture"
+    summary: ClassVar[str] = "restores crops with synthetic defects and marks them; scored by marks, edges, features and surface"
     cost: ClassVar[str] = "five minutes on one core; about 45 ms an image"
     good_for: ClassVar[str] = "defects of surfaces and parts from 64 px up, with maps worth looking at"
     default_side: ClassVar[int] = 256
@@ -62,7 +63,13 @@ class Inspect(Recipe):
     restoration: float = Field(default=1.0, ge=0)
     segmentation: float = Field(default=3.0, ge=0)
     overlap: float = Field(default=0.5, ge=0)
-    parts: tuple[Part, ...] = Field(default=("segmentation", "similarity", "features", "texture"), min_length=1)
+    parts: tuple[Part, ...] = PARTS
+
+    @field_validator("parts")
+    @classmethod
+    def _point_somewhere(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        check_parts(parts, PLACED_PARTS)
+        return parts
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """A fresh skip network."""

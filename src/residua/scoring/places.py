@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -43,6 +43,18 @@ class Places(nn.Module):
         """Maps (batch, n_maps, height, width) less what is usual there, in units of its spread."""
         height, width = maps.shape[-2:]
         return (maps - resized(self.mean, height, width)) / resized(self.spread, height, width)
+
+
+def check_parts(parts: Sequence[str], placed: Sequence[str]) -> None:
+    """Refuse parts of a score of which none says where, or one is named twice.
+
+    Raises
+    ------
+    ValueError
+        With what must hold; a recipe's validation puts it into words.
+    """
+    if not set(parts) & set(placed) or len(set(parts)) < len(parts):
+        raise ValueError(f"parts must be named once each, at least one of {', '.join(placed)}: the others make no map")
 
 
 def highest(maps: Tensor, share: float) -> Tensor:
