@@ -154,3 +154,9 @@ def test_images_cannot_be_made_from_codes_alone():
     scorer = recipe.build_scorer(recipe.build_network(ImageShape(64, 64, 1)))
     with pytest.raises(InputError, match="from codes alone"):
         scorer.decode(torch.zeros(1, 24))
+
+
+@pytest.mark.parametrize("parts", [("whole", "quarters"), ("texture", "texture"), ()])
+def test_parts_that_say_nowhere_or_twice_are_refused(parts):
+    with pytest.raises(InputError, match="at least one of segmentation, similarity, features, texture"):
+        make_recipe("inspect", parts=parts)

@@ -11,12 +11,10 @@ from residua.errors import InputError
 from residua.models import ImageShape
 from residua.models.skip import SkipNetwork, degraded_view
 from residua.scoring.error_maps import gradient_dissimilarity
-from residua.scoring.inspected import InspectedScorer
+from residua.scoring.inspected import PARTS, PLACED_PARTS, SURFACE_PARTS, InspectedScorer
 from residua.scoring.places import tamed
 from residua.scoring.stored import UnitImages
 from residua.synthesis import FAMILIES
-
-PARTS = ("segmentation", "similarity", "features", "texture")
 
 
 def scorer(parts=PARTS, size=(64, 70), channels=1) -> InspectedScorer:
@@ -106,6 +104,42 @@ def test_a_part_that_does_not_find_synthetic_defects_weighs_next_to_nothing():
     assert marks < 0.1 * texture
 
 
+def half_and_half(n: int, seed: int = 0) -> torch.Tensor:
+    """Smooth on the left, rough on the right."""
+    images = textures(n, seed, size=(64, 64))
+    images[..., :32] = 0.5 + 0.1 * (images[..., :32] - 0.5)
+    return images
+
+
+def test_a_surface_whose_halves_are_exchanged_is_found_by_its_quarters_and_not_by_the_whole():
+    made = scorer(("texture", *SURFACE_PARTS), (64, 64))
+    with torch.inference_mode():
+        made.fit(half_and_half(60), half_and_half(40, seed=1))
+        given = half_and_half(9, seed=2)
+        normal, exchanged = (made._scores_of(images - images.mean()) for images in (given, given.flip(-1)))
+    spread = made.image_spread
+    _, whole, quarters = ((exchanged - normal) / spread).median(0).values
+    assert quarters > 10
+    assert abs(whole) < 0.2 * quarters
+
+
+def test_another_grain_all_over_is_found_by_the_whole():
+    made = scorer(("texture", *SURFACE_PARTS))
+    with torch.inference_mode():
+        made.fit(textures(60), textures(40, seed=1))
+        coarse = torch.nn.functional.avg_pool2d(textures(9, seed=2, size=(66, 72)), 3, stride=1)
+        parts = (made._scores_of(coarse - coarse.mean()) - made.image_mean) / made.image_spread
+    assert parts[:, 1].min() > 5
+
+
+def test_made_defects_do_not_say_what_the_surface_is_worth():
+    made = scorer(("segmentation", *SURFACE_PARTS))
+    with torch.inference_mode():
+        made.fit(textures(24), textures(40, seed=1))
+    marks, whole, quarters = made.weight
+    assert whole == quarters > marks
+
+
 def test_one_part_far_out_does_not_drown_the_others(fitted):
     normal = textures(1, seed=5)
     with torch.inference_mode():
@@ -141,7 +175,7 @@ def test_maps_and_scores_do_not_change_when_an_image_is_dimmed_within_the_range_
     assert torch.allclose(bright.error_map, dim.error_map, atol=0.05)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", PLACED_PARTS)
 def test_each_part_alone_gives_finite_scores_in_colour_at_odd_sizes(part):
     made = scorer((part,), (65, 83), 3)
     with torch.inference_mode():
