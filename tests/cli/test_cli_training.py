@@ -55,6 +55,20 @@ def test_fit_takes_every_option(residua, source, tmp_path):
     assert config["training"]["settings"]["augment"] == ["flip", "shift"]
 
 
+def test_a_backbone_is_trained_on_by_the_recipe_that_needs_one(residua, source, tmp_path):
+    run = tmp_path / "run"
+    code, _, err = residua("fit", source, "--normal", "good", "--backbone", "random-conv", *FIT, "--out", run)
+    assert code == 0
+    assert "on a frozen backbone" in " ".join(err.split())
+    config = json.loads((run / "bundle" / "bundle.json").read_text())["config"]
+    assert (config["recipe"], config["recipe_options"]["backbone"]) == ("feature", "random-conv")
+    for recipe in ("plain", "inspect"):
+        refused = residua(
+            "fit", source, "--normal", "good", "--recipe", recipe, "--backbone", "random-conv", "--out", tmp_path / "x"
+        )
+        assert "option backbone" in mistake(refused)
+
+
 def test_evaluate_writes_the_public_object_to_standard_output_and_nothing_else(residua, finished):
     code, out, _ = residua("evaluate", finished, "--json", "-")
     assert code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from types import SimpleNamespace
 
@@ -253,6 +254,17 @@ def test_pictures_drawn_from_codes_resemble_the_images():
     mean_image = ((images / 255 - images.mean(0) / 255) ** 2).mean()
     assert drawing.reconstruction_errors(images)["mse"].mean() < mean_image
     assert np.allclose(drawing.inverse_transform(drawing.transform(images)), drawing.reconstruct(images), atol=1e-4)
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("Unknown model (some-net)"), OSError("no route to host\nmore"), ValueError("")])
+def test_a_package_that_cannot_give_the_backbone_is_told_in_one_sentence(monkeypatch, failure):
+    def create_model(*_, **__):
+        raise failure
+
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=create_model))
+    said = str(failure).split("\n")[0] or "ValueError"
+    with pytest.raises(InputError, match=rf"timm must know 'some-net'.*Got: {re.escape(said)}\. Check the name"):
+        make_recipe("feature", backbone="timm:some-net").build_network(ImageShape(12, 12, 1))
 
 
 def test_the_stand_in_says_that_it_is_one_and_is_the_same_each_time():

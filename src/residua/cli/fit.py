@@ -154,6 +154,10 @@ def fit(
         str | None,
         typer.Option(metavar="NAME,...", help="mahalanobis, neighbours: add how unusual the code is.", show_default=False),
     ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Recipe feature: timm:NAME or huggingface:NAME, with its weights.", show_default=False),
+    ] = None,
     size: Annotated[
         int | None, typer.Option(help="Longer side in pixels that the network sees; images up to 128 stay as they are.")
     ] = None,
@@ -247,6 +251,7 @@ def fit(
         "loss_name": loss and loss.value,
         "error": error and error.value,
         "density": names(density),
+        "backbone": backbone,
         "weight": _weight(weight),
         "distance": distance and distance.value,
         "width": width,
@@ -254,7 +259,7 @@ def fit(
     }
     asked = {name: value for name, value in given.items() if value is not None}
     # Options of a network speak of the plain autoencoder unless a recipe is named; auto picks the network itself.
-    by_default = "auto" if job is Job.detect and not asked else "plain"
+    by_default = "feature" if backbone else "auto" if job is Job.detect and not asked else "plain"
     options = RunOptions(
         source=source,
         job=job.value,

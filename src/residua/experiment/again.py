@@ -8,7 +8,7 @@ from typing import Any
 from residua.experiment.run_folder import RunFolder, RunOptions, RunState
 from residua.training.settings import TrainingSettings
 
-_RECIPE_OPTIONS = ("latent", "weight", "distance", "width", "family", "tied", "loss_name", "error", "density")
+_RECIPE_OPTIONS = ("latent", "weight", "distance", "width", "family", "tied", "loss_name", "error", "density", "backbone")
 _SETTINGS = ("batch_size", "learning_rate", "patience", "augment", "trim", "precision", "threads", "devices", "nodes")
 
 

@@ -103,18 +103,43 @@ def build_backbone(name: str, *, pretrained: bool) -> nn.Module:
 
     Weights of Hugging Face models are read from safetensors and no code of theirs is run. Registered networks come with the
     weights that their factory gives them.
+
+    Raises
+    ------
+    InputError
+        If the package does not know the model, cannot reach what it has to fetch, or does not work itself.
     """
     check_backbone(name)
     library, _, model = name.partition(":")
-    if library == "timm" and model:
-        timm: Any = importlib.import_module("timm")
-        return timm.create_model(model, pretrained=pretrained, features_only=True)  # type: ignore[no-any-return]
-    if library == "huggingface" and model:
-        transformers: Any = importlib.import_module("transformers")
-        if pretrained:
-            return transformers.AutoModel.from_pretrained(model, use_safetensors=True)  # type: ignore[no-any-return]
-        return transformers.AutoModel.from_config(transformers.AutoConfig.from_pretrained(model))  # type: ignore[no-any-return]
+    if library in _PACKAGES and model:
+        try:
+            return _BUILDERS[library](model, pretrained)
+        except (OSError, RuntimeError, ValueError, LookupError, ImportError) as error:
+            wanted = "its published weights, which are fetched once" if pretrained else "its architecture"
+            raise InputError(
+                f"recipe feature: {_PACKAGES[library]} must know {model!r} and find {wanted}. Got: {_first_line(error)}. "
+                f"Check the name, the network and that {_PACKAGES[library]} works with the installed torch."
+            ) from error
     return copy.deepcopy(_REGISTERED[name]())
+
+
+def _from_timm(model: str, pretrained: bool) -> nn.Module:
+    timm: Any = importlib.import_module("timm")
+    return timm.create_model(model, pretrained=pretrained, features_only=True)  # type: ignore[no-any-return]
+
+
+def _from_huggingface(model: str, pretrained: bool) -> nn.Module:
+    transformers: Any = importlib.import_module("transformers")
+    if pretrained:
+        return transformers.AutoModel.from_pretrained(model, use_safetensors=True)  # type: ignore[no-any-return]
+    return transformers.AutoModel.from_config(transformers.AutoConfig.from_pretrained(model))  # type: ignore[no-any-return]
+
+
+_BUILDERS: dict[str, Callable[[str, bool], nn.Module]] = {"timm": _from_timm, "huggingface": _from_huggingface}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def fetch_weights(backbone: nn.Module, name: str) -> None:
