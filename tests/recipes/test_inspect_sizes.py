@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from residua import OneClassDetector
+from residua.experiment.noticed import find_dead_codes
 from residua.images import ImageSet
 from residua.recipes import make_recipe
 
@@ -78,3 +81,13 @@ def test_the_worst_of_several_sizes_are_trimmed():
     detector = OneClassDetector(make_recipe("inspect", width=2), epochs=1, batch_size=8, trim=0.1)
     notes = detector.fit(mixed(12), calibration=mixed(20, 1)).notes_
     assert any("the 1 of 12 images that scored worst were dropped" in note for note in notes)
+
+
+def test_evaluating_looks_at_codes_of_images_with_odd_sides():
+    rng = np.random.default_rng(0)
+    images = ImageSet.from_arrays(rng.integers(90, 160, (16, 65, 71, 1)).astype(np.uint8))
+    recipe = make_recipe("inspect", width=3)
+    bundle = OneClassDetector(recipe, epochs=1, batch_size=8, seed=0).fit(images, calibration=images).bundle_
+    assert bundle.config.size == (65, 71)
+    found = find_dead_codes(bundle, SimpleNamespace(images=images))
+    assert found is None or found.code == "dead-latent"

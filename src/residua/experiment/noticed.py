@@ -21,13 +21,13 @@ _MOST_CODES = 2000
 
 def find_dead_codes(bundle: Bundle, judged: JudgedImages) -> Finding | None:
     """The finding about the codes of up to 2,000 judged images; None where the network has none."""
-    encode = getattr(getattr(bundle.graph.scorer, "network", None), "encode", None)
-    if encode is None:
+    scorer = bundle.graph.scorer
+    if not hasattr(scorer.network, "encode"):
         return None
     prepared = prepared_chunks(bundle.graph.prepare.at_one_size(), judged.images[:_MOST_CODES], keep_float=True)
     with torch.inference_mode():
         batches = (batch for chunk in prepared for batch in chunk.split(at_once(chunk, 256)))
-        codes = torch.cat([encode(batch) for batch in batches]).flatten(1)
+        codes = torch.cat([scorer.encode(batch) for batch in batches]).flatten(1)
     return diagnostics.find_dead_latent(codes.float().cpu().numpy())
 
 
