@@ -44,7 +44,7 @@ DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().pare
 RESAMPLES = 1000
 TIMED = 12
 SEEDS = (0, 1, 2)
-CURVE = (500, 1000, 6000)
+CURVE = (500, 1000)
 
 
 @cache

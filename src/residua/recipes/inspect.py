@@ -46,7 +46,7 @@ class Inspect(Recipe):
 
     name: ClassVar[str] = "inspect"
     summary: ClassVar[str] = "restores crops with synthetic defects and marks them; scored by marks, edges, features and surface"
-    cost: ClassVar[str] = "five minutes on one core; about 45 ms an image"
+    cost: ClassVar[str] = "five minutes on one core; about 50 ms an image"
     good_for: ClassVar[str] = "defects of surfaces and parts from 64 px up, with maps worth looking at"
     default_side: ClassVar[int] = 256
     smallest_side: ClassVar[int] = 64
