@@ -38,6 +38,7 @@ class Schedule:
     the last ones: nothing is selected. Without `decay_norms` the weights of matrices and kernels alone decay, and not those of
     norms, nor biases. `epochs` bounds what `steps` comes to on very small and very large sets. With
     ``average`` (a decay below 1; 0 for none) the exponential average of the weights over the steps is what is validated and kept.
+    ``optimiser="muon"`` moves kernels along orthogonalised momentum (`residua.training.optimisers`).
     """
 
     steps: int = 3000
@@ -48,6 +49,7 @@ class Schedule:
     decay_norms: bool = True
     keep: Literal["best", "last"] = "best"
     average: float = 0.0
+    optimiser: Literal["adamw", "muon"] = "adamw"
 
     def n_epochs(self, steps_per_epoch: int) -> int:
         """Epochs that come nearest to `steps`, within the bounds."""

@@ -32,7 +32,7 @@ class JointOneClass(Restore):
     cost: ClassVar[str] = "two to three minutes of one core at 28x28, whatever the number of images; 3 ms an image"
     good_for: ClassVar[str] = "small images of objects: the strongest from scratch"
     schedule: ClassVar[Schedule] = Schedule(
-        steps=400, epochs=(1, 400), batch_size=256, learning_rate=4e-3, weight_decay=5e-4, keep="last"
+        steps=800, epochs=(1, 800), batch_size=128, learning_rate=4e-3, weight_decay=5e-4, keep="last", optimiser="muon"
     )
 
     restoration: float = Field(default=1.0, ge=0)

@@ -21,6 +21,7 @@ from residua.recipes.base import Labelled, Trainable
 from residua.scoring.image_list import n_pixels
 from residua.training.augment import check_names
 from residua.training.batches import LabelledImages, TrainingData, make_batches, seeded
+from residua.training.optimisers import make_optimiser
 from residua.training.settings import StepReport, TrainingSettings, uses_bfloat16
 from residua.training.spread import is_spread, shared_statistics
 
@@ -192,7 +193,7 @@ def _time_steps(
     copied = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     device = torch.device("cuda" if _on_gpu(settings) else "cpu")
     copied.to(device)
-    optimiser = torch.optim.AdamW([p for p in copied.parameters() if p.requires_grad], lr=1e-5, fused=True)
+    optimiser = make_optimiser(copied, recipe.schedule, learning_rate=1e-5, weight_decay=0.0)
     batches = make_batches(train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True)
     seconds: list[float] = []
     deadline = time.perf_counter() + _WARM_UP_SECONDS

@@ -19,6 +19,7 @@ from residua.files import atomic_write
 from residua.recipes.base import Labelled, Trainable
 from residua.training.augment import augment
 from residua.training.batches import MemoryBatches, seeded
+from residua.training.optimisers import make_optimiser
 from residua.training.settings import StepReport, TrainingSettings
 from residua.training.spread import share_of_loss
 
@@ -66,12 +67,10 @@ class RecipeModule(L.LightningModule):
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
 
     def configure_optimizers(self) -> Any:
-        """AdamW under a one-cycle schedule over the whole run."""
-        learnt: Any = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        if not self.recipe.schedule.decay_norms:
-            flat = [parameter for parameter in learnt if parameter.ndim < 2]
-            learnt = [{"params": [one for one in learnt if one.ndim >= 2]}, {"params": flat, "weight_decay": 0.0}]
-        optimiser = torch.optim.AdamW(learnt, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+        """The recipe's optimiser under a one-cycle schedule over the whole run."""
+        optimiser = make_optimiser(
+            self.network, self.recipe.schedule, learning_rate=self.learning_rate, weight_decay=self.weight_decay
+        )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(self.n_steps))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
