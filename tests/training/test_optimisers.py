@@ -72,8 +72,8 @@ def test_what_is_not_inner_goes_where_adamw_takes_it():
 
 
 def test_muon_learns_and_can_be_stopped_and_gone_on_with():
-    whole, halves = network(), network()
-    before = taught(network(), Muon(network().parameters(), lr=0.01, weight_decay=0.0), 1)
+    whole, halves, fresh = network(), network(), network()
+    before = taught(fresh, Muon(fresh.parameters(), lr=0.01, weight_decay=0.0), 1)
     assert taught(whole, Muon(whole.parameters(), lr=0.01, weight_decay=0.0), 40) < 0.5 * before
     first = Muon(halves.parameters(), lr=0.01, weight_decay=0.0)
     taught(halves, first, 20)
