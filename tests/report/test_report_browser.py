@@ -17,7 +17,8 @@ PIXELS = """one => { const copy = Object.assign(document.createElement("canvas")
     const drawing = copy.getContext("2d", {willReadFrequently: true});
     drawing.drawImage(one, 0, 0);
     return drawing.getImageData(0, 0, one.width, one.height).data; }"""
-ARE_DRAWN = f"chosen => [...document.querySelectorAll(chosen)].every(one => ({PIXELS})(one).some(value => value))"
+ARE_DRAWN = f"""([chosen, least]) => {{ const all = [...document.querySelectorAll(chosen)];
+    return all.length >= least && all.every(one => ({PIXELS})(one).some(value => value)); }}"""
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.xdist_group("browser"),
@@ -219,7 +220,7 @@ def test_the_rows_of_thumbnails_hold_what_numpy_says_is_missed_and_caught(open_p
 def test_a_thumbnail_is_the_picture_of_its_image(open_page):
     page, (_, evidence) = open_page(), detector()
     images = pictured(page, "missed")[:5]
-    page.wait_for_function(ARE_DRAWN, arg="#job0-strip-missed canvas")
+    page.wait_for_function(ARE_DRAWN, arg=["#job0-strip-missed canvas", len(images)])
     for image in images:
         canvas = page.locator(f"#job0-strip-missed [data-image='{image}'] canvas")
         drawn = canvas.evaluate(f"one => [...({PIXELS})(one)].filter((_, i) => i % 4 === 0)")
@@ -267,8 +268,7 @@ def test_print_stands_at_the_stored_threshold_and_the_slider_comes_back(open_pag
 def test_thumbnails_are_drawn_before_anyone_scrolls_so_that_they_print(open_page):
     page = open_page()
     assert page.evaluate("document.querySelector('#job0 .strips').getBoundingClientRect().top") > 2000
-    assert page.locator("#job0 .strips canvas").count() > 20
-    page.wait_for_function(ARE_DRAWN, arg="#job0 .strips canvas")
+    page.wait_for_function(ARE_DRAWN, arg=["#job0 .strips canvas", 20])
 
 
 def test_a_finger_drags_the_threshold(browser, report):
