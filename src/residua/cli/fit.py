@@ -173,7 +173,10 @@ def fit(
         int | None, typer.Option(min=1, help="How long to train; about 3,000 steps if neither this nor --minutes is given.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Time budget instead of epochs; turned into steps once, then fixed.")
+        float | None,
+        typer.Option(
+            min=0.01, help="Time for training instead of epochs; turned into steps once. Fitting the score comes on top."
+        ),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images a training step; the recipe's choice if left out.")
