@@ -35,7 +35,7 @@ def with_interval(test: ImageSet, scores: NDArray[Any], is_found: NDArray[np.boo
 
 
 def judge_maps(test: ImageSet, maps: list[NDArray[np.float32]]) -> dict[str, Any]:
-    """Pooled over all images, and the mean over the defective ones (four masks are empty)."""
+    """Pooled over all images, and the mean over the defective ones; empty masks have none."""
     masks = [test.masks[row] for row in range(len(test))]
     shown = [(mask, one) for mask, one in zip(masks, maps, strict=True) if mask is not None and mask.any()]
     alone = [roc_auc(mask.ravel(), one.ravel()) for mask, one in shown]

@@ -268,7 +268,7 @@ def test_print_stands_at_the_stored_threshold_and_the_slider_comes_back(open_pag
 def test_thumbnails_are_drawn_before_anyone_scrolls_so_that_they_print(open_page):
     page = open_page()
     assert page.evaluate("document.querySelector('#job0 .strips').getBoundingClientRect().top") > 2000
-    page.wait_for_function(ARE_DRAWN, arg=["#job0 .strips canvas", 20])
+    page.wait_for_function(ARE_DRAWN, arg=["#job0 .strips canvas", 21])
 
 
 def test_a_finger_drags_the_threshold(browser, report):
