@@ -5,6 +5,7 @@ Their JSON form (``model_dump(mode="json")``) is the public object that ``--json
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -52,6 +53,59 @@ class Finding(_Record):
     measured: dict[str, Any] = Field(default_factory=dict)
     meaning: str
     what_to_do: str
+
+
+class Assumption(_Record):
+    """Something about the data that residua read off it because nobody told it.
+
+    A report of a number names every assumption behind it. What the user told is no assumption.
+
+    Attributes
+    ----------
+    about : str
+        What was open: ``scale of the images``, ``positive class``, ``order of the columns``, ``masks``, ``bits``.
+    taken : str
+        What was taken: ``0-255``, ``crack``.
+    because : str
+        What in the data says so, as a sentence without its subject: ``whole numbers from 0 to 255``.
+    to_tell : str
+        How to tell it instead: an option, a parameter, or another layout of the source.
+    """
+
+    about: str
+    taken: str
+    because: str
+    to_tell: str
+
+    @property
+    def sentence(self) -> str:
+        """The assumption as people read it.
+
+        Examples
+        --------
+        >>> Assumption(about="scale", taken="0-255", because="whole numbers to 255", to_tell="--scale").sentence
+        'scale: 0-255 (whole numbers to 255; to tell it: --scale)'
+        """
+        return f"{self.about}: {self.taken} ({self.because}; to tell it: {self.to_tell})"
+
+
+def with_assumptions(provenance: Mapping[str, Any] | None, more: Iterable[Assumption]) -> dict[str, Any]:
+    """`provenance` with `more` after the assumptions that it holds already, each once.
+
+    Examples
+    --------
+    >>> scale = Assumption(about="scale", taken="0-255", because="whole numbers to 255", to_tell="--scale")
+    >>> with_assumptions({"seed": 0}, [scale, scale])["assumptions"][0]["taken"]
+    '0-255'
+    """
+    told = dict(provenance or {})
+    listed = [*told.get("assumptions", ()), *(one.model_dump(mode="json") for one in more)]
+    return {**told, "assumptions": [one for row, one in enumerate(listed) if one not in listed[:row]]}
+
+
+def assumptions_of(provenance: Mapping[str, Any]) -> tuple[Assumption, ...]:
+    """The assumptions that a record's provenance holds; none in records of earlier versions."""
+    return tuple(Assumption.model_validate(one) for one in provenance.get("assumptions", ()))
 
 
 class Evaluation(_Record):

@@ -34,7 +34,7 @@ def test_class_folders_give_labels_and_deeper_folders_belong_to_the_class(tmp_pa
     assert images.paths.tolist() == ["crack/c.jpg", "good/a.png", "good/line 2/b.png"]
     assert images.labels.tolist() == ["crack", "good", "good"]
     assert images.normal == ("good",)
-    assert any("'good' was taken, by its name" in note for note in images.notes)
+    assert [one.taken for one in images.assumptions] == ["good"]
     assert images.is_anomalous.tolist() == [True, False, False]
 
 
@@ -55,7 +55,7 @@ def test_train_and_test_folders_keep_their_split_and_calibration_comes_out_of_tr
     assert images.test.paths.tolist() == ["test/bent/b.png", "test/fine/a.png"]
     assert [len(images.train), len(images.calibration)] == [8, 2]
     assert images.normal == ("fine",)
-    assert any("the only label in train" in note for note in images.notes)
+    assert [one.because for one in images.assumptions] == ["the only label in train"]
 
 
 def test_a_calibration_folder_is_used_as_it_is_and_validation_joins_train(tmp_path, write):

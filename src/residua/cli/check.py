@@ -76,6 +76,8 @@ def _print(found: Survey, console: Console) -> None:
 
     told = [finding for finding in found.findings if finding.severity != "ok"]
     console.print(f"{count(found.n_images, 'image')} in {', '.join(found.sources)}", markup=False)
+    for one in found.assumptions:
+        console.print(f"assumed {one.sentence}", markup=False)
     console.print(_as_table(found.findings))
     if not told:
         console.print("Nothing found that would spoil a result.")

@@ -93,6 +93,7 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
     from rich.text import Text
 
     from residua.images.listing import count
+    from residua.records import Assumption
 
     console.print(f"[bold]{count(value['n_images'], 'image')}[/bold] in {escape(value['source'])} ({value['kind']})")
     sizes = value["sizes"]
@@ -113,6 +114,8 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
         if labels:
             counted = ", ".join(f"{label} {n:,}" for label, n in list(labels.items())[:20])
             console.print(f"  labels in {part}: {counted}{', ...' if len(labels) > 20 else ''}", markup=False)
+    for one in value["assumptions"]:
+        console.print(f"  assumed {Assumption.model_validate(one).sentence}", markup=False)
     for note in value["notes"]:
         console.print(f"  note: {note}", markup=False)
     quarantined = value["quarantined"]

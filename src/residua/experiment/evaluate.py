@@ -35,7 +35,7 @@ from residua.files import ensure_folder
 from residua.images import ImageSet
 from residua.metrics import PixelTally
 from residua.noticing import choose_images, errors_shown, notice_in_detection
-from residua.records import Evaluation, Finding
+from residua.records import Evaluation, Finding, with_assumptions
 from residua.report import write_json
 from residua.scoring.engine import score_images
 
@@ -264,7 +264,7 @@ def _threshold_from(bundle: Bundle) -> ThresholdFrom:
 
 def _provenance(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> dict[str, Any]:
     of_model, card = model_provenance(folder, state, opened.bundle), opened.card
-    return {
+    told = {
         **of_model,
         "engine": opened.engine.name,
         "engine_deviation": None if card is None else card.deviation.model_dump(mode="json"),
@@ -272,6 +272,7 @@ def _provenance(folder: RunFolder, state: RunState, opened: Opened, judged: Judg
         "fingerprints": {**of_model["fingerprints"], "judged": judged.images.fingerprint},
         "baselines_learnt_from": None if judged.fitted_on is None else min(len(judged.fitted_on), MOST_BASELINE_IMAGES),
     }
+    return with_assumptions(told, (*state.assumptions, *judged.images.assumptions))
 
 
 def model_provenance(folder: RunFolder, state: RunState, bundle: Bundle) -> dict[str, Any]:

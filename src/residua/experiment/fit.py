@@ -64,7 +64,7 @@ def fit_run(
             return run
         images = images if images is not None else load_source(state, watcher, memory_megabytes / 2)
         state = _same_images(run, state, images)
-        for text in images.notes:
+        for text in (*images.notes, *(f"assumed {one.sentence}" for one in images.assumptions)):
             watcher.note(text)
         check_images(run, images, options.job, watcher)
         fitted = _fit(
@@ -79,7 +79,8 @@ def fit_run(
         save_bundle(fitted.bundle, run.bundle)
         run.write_images(_parts(fitted, images))
         run.write_training(_training_columns(fitted))
-        run.write_state(run.read_state().model_copy(update={"finished": True, "notes": (*images.notes, *fitted.notes)}))
+        notes = {"notes": (*images.notes, *fitted.notes), "assumptions": images.assumptions}
+        run.write_state(run.read_state().model_copy(update={"finished": True, **notes}))
         run.checkpoint.unlink(missing_ok=True)
     return run
 

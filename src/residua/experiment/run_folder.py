@@ -19,7 +19,7 @@ from residua.errors import BundleError
 from residua.files import atomic_write, ensure_folder, one_writer, read_arrays, write_json
 from residua.images import ImageSet
 from residua.images.columns import TextColumn, shared
-from residua.records import Job
+from residua.records import Assumption, Job
 from residua.scoring.prepare import Aspect
 from residua.training.fit import TrainingPlan
 from residua.training.settings import TrainingSettings
@@ -76,6 +76,7 @@ class RunState(BaseModel):
     plan: dict[str, Any] | None = None
     finished: bool = False
     notes: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
 
     def located_source(self) -> str:
         """The source as `fit` found it: relative ones from where it was started, if they are still there."""

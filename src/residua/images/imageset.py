@@ -21,6 +21,7 @@ from residua.images.listing import PARTS, Quarantined
 from residua.images.pixels import InArray, InMemory, Pixels, as_common
 from residua.images.resize import resize
 from residua.images.splits import groups_in_two_splits
+from residua.records import Assumption
 
 Labels = str | int | Sequence[str | int]
 
@@ -38,6 +39,7 @@ class Table:
     source: str = "arrays"
     kind: str = "arrays"
     notes: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
     quarantined: tuple[Quarantined, ...] = ()
     formats: dict[str, int] = field(default_factory=dict)
     pixel_limit: int = 100_000_000
@@ -355,6 +357,11 @@ class ImageSet:
         return self._table.notes
 
     @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What was read off the source because nobody told it."""
+        return self._table.assumptions
+
+    @property
     def source(self) -> str:
         """The source as it was named."""
         return self._table.source
@@ -382,6 +389,7 @@ class ImageSet:
             "formats": dict(self._table.formats),
             "fingerprint": self.fingerprint,
             "notes": list(self.notes),
+            "assumptions": [one.model_dump(mode="json") for one in self.assumptions],
             "quarantined": [{"path": path, "reason": reason} for path, reason in self.quarantined],
         }
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from residua.errors import ImageError
 from residua.images.columns import taken, texts
 from residua.images.stores import Store
+from residua.records import Assumption
 
 PARTS = ("train", "calibration", "test")
 
@@ -175,6 +176,7 @@ class Listing:
     masks: Sequence[Path | None] | None = None
     quarantined: Sequence[Quarantined] = ()
     notes: Sequence[str] = ()
+    assumptions: Sequence[Assumption] = ()
     normal: str | None = None
     formats: dict[str, int] = field(default_factory=dict)
 
@@ -183,7 +185,7 @@ class Listing:
         rows = np.arange(start, min(stop, len(self.names)))
         content = self.content[rows] if isinstance(self.content, np.ndarray) else self.content.part(rows)
         columns = {name: taken(getattr(self, name), rows) for name in ("names", "labels", "splits", "groups", "masks")}
-        return replace(self, content=content, **columns, quarantined=(), notes=())
+        return replace(self, content=content, **columns, quarantined=(), notes=(), assumptions=())
 
 
 def count(n: int, noun: str) -> str:

@@ -24,6 +24,7 @@ from residua.images.listing import Encoded, Listing, Options, Progress, Quaranti
 from residua.images.pixels import WORKERS, Decodable, InArray, Pixels, decoders
 from residua.images.sources import list_source
 from residua.images.splits import groups_in_two_splits, make_splits
+from residua.records import Assumption
 
 _NOTES = {
     "turned": "{} turned upright as the EXIF orientation says",
@@ -304,8 +305,8 @@ def _assemble(source: str, loaded: _Loaded, normal: str | int | Sequence[str | i
     problems.raise_any()
     if labels is not None and labels.dtype == object and all(label is None for label in labels):
         labels = None
-    notes = list(listing.notes)
-    named = _named_normal(normal, labels) if normal is not None else _inferred_normal(listing, labels, notes)
+    assumed = list(listing.assumptions)
+    named = _named_normal(normal, labels) if normal is not None else _inferred_normal(listing, labels, assumed)
     splits, split_notes = make_splits(
         listing.names, labels, splits=listing.splits, groups=listing.groups, normal=named, seed=seed
     )
@@ -323,7 +324,8 @@ def _assemble(source: str, loaded: _Loaded, normal: str | int | Sequence[str | i
         masks=None if listing.masks is None or not any(listing.masks) else tuple(listing.masks),
         source=source,
         kind=listing.kind,
-        notes=(*notes, *split_notes),
+        notes=(*listing.notes, *split_notes),
+        assumptions=tuple(assumed),
         quarantined=tuple(listing.quarantined),
         formats=listing.formats,
         pixel_limit=loaded.options.pixel_limit,
@@ -344,7 +346,7 @@ def _named_normal(normal: str | int | Sequence[str | int], labels: NDArray[Any] 
     return known_labels(as_texts(normal), labels, where="load_images")
 
 
-def _inferred_normal(listing: Listing, labels: NDArray[Any] | None, notes: list[str]) -> tuple[str, ...] | None:
+def _inferred_normal(listing: Listing, labels: NDArray[Any] | None, assumed: list[Assumption]) -> tuple[str, ...] | None:
     """The normal label where the source shows it: the layout says so, train holds one label only, or one is called good."""
     if labels is None:
         return None
@@ -362,5 +364,5 @@ def _inferred_normal(listing: Listing, labels: NDArray[Any] | None, notes: list[
         why = "by its name"
     if found is None:
         return None
-    notes.append(f"normal was not named: {found!r} was taken, {why}")
+    assumed.append(Assumption(about="normal label", taken=found, because=why, to_tell="--normal"))
     return (found,)

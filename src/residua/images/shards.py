@@ -101,6 +101,7 @@ def join_shards(kind: str, shards: Sequence[Shard], options: Options) -> Listing
         groups=_joined([one.groups for one in listings], listings),
         quarantined=[*quarantined, *(bad for one in listings for bad in one.quarantined)],
         notes=list(dict.fromkeys(note for one in listings for note in one.notes)),
+        assumptions=list(dict.fromkeys(made for one in listings for made in one.assumptions)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from residua.evaluation.labels import as_detection_labels
 from residua.evaluation.scales import to_unit_range
 from residua.judge.reading import Column
 from residua.metrics._confidence import check_confidence
+from residua.records import Assumption
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class Inputs:
     predictions: Column | None
     calibration_scores: Column | None
     calibration_labels: Column | None
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What was assumed of any of them."""
+        given = (getattr(self, one.name) for one in fields(self))
+        return tuple(assumed for column in given if column is not None for assumed in column.assumptions)
 
     @property
     def ids(self) -> NDArray[Any] | None:

@@ -19,7 +19,7 @@ from residua.judge.gallery import small_images, worst_images
 from residua.judge.inputs import Decision, Inputs, check_combination
 from residua.judge.metric import asked_for
 from residua.metrics._classes import classified
-from residua.records import Evaluation
+from residua.records import Evaluation, assumptions_of, with_assumptions
 from residua.thresholds import parse_policy
 
 
@@ -107,9 +107,9 @@ def judge(
         evaluation, evidence = judge_scores(given, given.scores.values, decision, seed)
     else:
         evaluation, evidence = _judge_pictures(given, decision, seed)
-    evaluation = evaluation.model_copy(
-        update={"provenance": {"judged": {name: _described(value) for name, value in asked.items() if value is not None}}}
-    )
+    judged = {name: _described(value) for name, value in asked.items() if value is not None}
+    provenance = with_assumptions({**evaluation.provenance, "judged": judged}, given.assumptions)
+    evaluation = evaluation.model_copy(update={"provenance": provenance})
     return asked_for(metric, evaluation, given.images, given.reconstructions), evidence
 
 
@@ -162,5 +162,9 @@ def _judge_pictures(given: Inputs, decision: Decision, seed: int) -> tuple[Evalu
     detection, evidence = judge_scores(given, columns["mse"], decision, seed)
     told = {finding.code for finding in detection.findings}
     more = tuple(finding for finding in evaluation.findings if finding.code not in told)
-    merged = {"metrics": {**detection.metrics, **evaluation.metrics}, "findings": (*detection.findings, *more)}
+    merged = {
+        "metrics": {**detection.metrics, **evaluation.metrics},
+        "findings": (*detection.findings, *more),
+        "provenance": with_assumptions(evaluation.provenance, assumptions_of(detection.provenance)),
+    }
     return detection.model_copy(update=merged), replace(evidence, **pictures)

@@ -16,16 +16,18 @@ from residua.evaluation.labels import without_missing
 from residua.files import NUMPY_FAULTS
 from residua.judge.roles import CALIBRATION_LABELS, LABELS, Role
 from residua.judge.table import read_table
+from residua.records import Assumption
 
 LIMIT_MEGABYTES = 16_384
 
 
 @dataclass(frozen=True)
 class Column:
-    """What was read: values, and the ids that stood beside them (None without such a column)."""
+    """What was read: values, the ids that stood beside them (None without such a column), and what was assumed."""
 
     values: NDArray[Any]
     ids: NDArray[Any] | None = None
+    assumptions: tuple[Assumption, ...] = ()
 
 
 def read(source: Any, role: Role, problems: Problems) -> Column | None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from residua.evaluation.evidence import Evidence
 from residua.metrics.names import baseline_title, metric_words
-from residua.records import Evaluation, Finding
+from residua.records import Evaluation, Finding, assumptions_of
 from residua.report import words
 from residua.report.kinds import ranking_values
 from residua.report.payload import outcome
@@ -59,6 +59,7 @@ def print_evaluation(evaluation: Evaluation, evidence: Evidence | None = None, *
         _print_outcome(evaluation, evidence, console)
         _print_worst(evidence, console)
         _print_quarantined(evidence, console)
+    _print_assumptions(evaluation, console)
     _print_findings(evaluation, console)  # last, where the eye is when the command ends
 
 
@@ -71,6 +72,11 @@ def _print_outcome(evaluation: Evaluation, evidence: Evidence, console: Console)
         console.print(
             Text(words.flagged_sentence([str(evidence.paths[row]) for row in flagged], len(evidence.scores)), style="bold")
         )
+
+
+def _print_assumptions(evaluation: Evaluation, console: Console) -> None:
+    for row, one in enumerate(assumptions_of(evaluation.provenance)):
+        console.print(Text(("\n" if row == 0 else "") + f"Assumed {one.sentence}", style="dim"))
 
 
 def _print_quarantined(evidence: Evidence, console: Console) -> None:

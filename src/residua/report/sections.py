@@ -7,7 +7,7 @@ from typing import Any
 
 from residua.exhibits import Exhibit
 from residua.metrics.names import metric_words, spelled
-from residua.records import Evaluation, Finding
+from residua.records import Evaluation, Finding, assumptions_of
 from residua.report import words
 from residua.report.exhibits import exhibit
 from residua.report.markup import Html, element
@@ -33,7 +33,7 @@ _FACTS = (
     ("version", "residua"),
 )
 _MOST_FILES = 500
-_ELSEWHERE = frozenset({"command", "reproduce"})
+_ELSEWHERE = frozenset({"command", "reproduce", "assumptions"})
 
 
 def panel(key: str, name: str, title: str, *children: Any, lede: str | None = None, class_: str = "") -> Html:
@@ -157,6 +157,18 @@ def quarantined(key: str, files: tuple[tuple[str, str], ...]) -> Html | None:
     return panel(
         key, "quarantined", "Quarantined files", element("details", element("summary", "Show them"), listed, more), lede=lede
     )
+
+
+def assumptions(key: str, evaluation: Evaluation) -> Html | None:
+    """What was read off the data because nobody told it, and how to tell it."""
+    assumed = assumptions_of(evaluation.provenance)
+    if not assumed:
+        return None
+    cells = ((one.about, one.taken, one.because, one.to_tell) for one in assumed)
+    rows = (element("tr", *(prose(cell) for cell in line)) for line in cells)
+    listed = scroller(table(("What", "Taken", "Because", "To tell it"), rows), "Assumptions")
+    lede = "Nobody told these, so they were read off the data. If one is wrong, so are the numbers."
+    return panel(key, "assumptions", "What was assumed about the data", listed, lede=lede)
 
 
 def provenance(key: str, evaluation: Evaluation) -> Html:

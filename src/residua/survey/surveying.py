@@ -15,7 +15,7 @@ from residua.exhibits import Exhibit, Group, Picture
 from residua.images import Copies, ImageSet, find_copies
 from residua.images.columns import strings
 from residua.images.copies import Leaks, leaks_of
-from residua.records import Finding
+from residua.records import Assumption, Finding
 from residua.survey.statistics import image_statistics
 
 Progress = Callable[[int, int], None]
@@ -25,17 +25,19 @@ _ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found: the findings, the most serious first, and by code the pictures that show them."""
+    """The findings, the most serious first, the pictures that show them by code, and what was assumed of the images."""
 
     sources: tuple[str, ...]
     n_images: int
     findings: tuple[Finding, ...]
     exhibits: dict[str, Exhibit] = field(default_factory=dict)
+    assumptions: tuple[Assumption, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What ``--json`` writes."""
         told = [finding.model_dump(mode="json") for finding in self.findings]
-        return {"sources": list(self.sources), "n_images": self.n_images, "findings": told}
+        assumed = [one.model_dump(mode="json") for one in self.assumptions]
+        return {"sources": list(self.sources), "n_images": self.n_images, "findings": told, "assumptions": assumed}
 
 
 def survey(
@@ -87,7 +89,8 @@ def survey(
         _torn_groups(sets),
     ]
     findings = sorted((finding for finding in found if finding is not None), key=lambda one: _ORDER[one.severity])
-    return Survey(tuple(one.source for one in sets), len(table.paths), tuple(findings), exhibits)
+    assumed = tuple(dict.fromkeys(made for one in sets for made in one.assumptions))
+    return Survey(tuple(one.source for one in sets), len(table.paths), tuple(findings), exhibits, assumed)
 
 
 @dataclass(frozen=True)

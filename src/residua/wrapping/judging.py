@@ -22,7 +22,7 @@ from residua.images import ImageSet
 from residua.images.copies import Leaks
 from residua.metrics import mse, psnr, ssim
 from residua.noticing import MOST_COMPARED, choose_images, errors_shown, look_for_leaks, notice_in_detection
-from residua.records import Evaluation, Finding, Job
+from residua.records import Evaluation, Finding, Job, with_assumptions
 from residua.wrapping.pictures import make_gallery, make_thumbnails
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _with_findings(evaluation: Evaluation, more: Iterable[Finding | None]) -> Ev
 
 def _provenance(model: WrappedModel, asked: Asked) -> dict[str, Any]:
     contract, images = model.contract, asked.images
-    return {
+    told = {
         "source": images.source,
         "judged_on": f"{asked.split} part of {images.source}" if asked.split == "test" else images.source,
         "normal": ", ".join(images.normal) if images.normal else None,
@@ -222,6 +222,7 @@ def _provenance(model: WrappedModel, asked: Asked) -> dict[str, Any]:
         "fingerprints": {"judged": images.fingerprint},
         "baselines_learnt_from": None if asked.known is None else len(asked.known),
     }
+    return with_assumptions(told, images.assumptions)
 
 
 def _some(n: int, seed: int) -> NDArray[np.int64]:

@@ -1,0 +1,64 @@
+"""Records: what a judgement hands out."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from residua import load_images
+from residua.evaluation import Evidence
+from residua.records import Assumption, Evaluation, assumptions_of, with_assumptions
+from residua.report import print_evaluation, write_html
+
+SCALE = Assumption(about="scale", taken="0-255", because="whole numbers to 255", to_tell="--scale")
+CLASS = Assumption(about="positive class", taken="crack", because="the rarer", to_tell="--positive")
+
+
+def test_assumptions_are_kept_once_and_in_order() -> None:
+    told = with_assumptions(with_assumptions({"seed": 3}, [SCALE]), [CLASS, SCALE])
+    assert assumptions_of(told) == (SCALE, CLASS)
+    assert told["seed"] == 3
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_records_of_earlier_versions_have_none() -> None:
+    assert assumptions_of({"seed": 3}) == ()
+
+
+def test_assumptions_are_printed_and_stand_in_the_report(tmp_path) -> None:
+    record = Evaluation(job="detect", n_images=3, split="test", provenance=with_assumptions({}, [SCALE, CLASS]))
+    console = Console(width=100, record=True)
+    print_evaluation(record, console=console)
+    text = console.export_text()
+    assert "Assumed scale: 0-255 (whole numbers to 255; to tell it: --scale)" in text
+    assert "positive class: crack" in text
+    write_html(tmp_path / "r.html", "record", [(record, Evidence(paths=np.array(["a", "b", "c"], object)))])
+    page = (tmp_path / "r.html").read_text()
+    assert "What was assumed about the data" in page
+    assert "whole numbers to 255" in page
+
+
+@pytest.fixture
+def two_classes(tmp_path):
+    for label in ("good", "crack"):
+        for number in range(6):
+            path = tmp_path / label / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(np.full((8, 8), 20 * number + len(label), np.uint8)).save(path)
+    return tmp_path
+
+
+def test_a_normal_label_that_nobody_named_is_an_assumption_of_the_images(two_classes) -> None:
+    images = load_images(two_classes)
+    assert [(one.about, one.taken, one.to_tell) for one in images.assumptions] == [("normal label", "good", "--normal")]
+    assert images.summary()["assumptions"][0]["taken"] == "good"
+    assert images.test.assumptions == images.assumptions
+    assert not any("normal" in note for note in images.notes)
+
+
+def test_a_normal_label_that_was_told_is_none(two_classes) -> None:
+    assert load_images(two_classes, normal="good").assumptions == ()
