@@ -6,6 +6,8 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from residua.images import ImageSet, find_copies, load_images, resize
@@ -116,6 +118,50 @@ def test_cells_that_one_point_repeated_would_fill_are_cut():
     cells = Cells(points)
     assert np.diff(cells._bounds).max() <= 4096
     assert cells.nearest(points[:5], 3)[0].shape == (5, 3)
+
+
+@settings(max_examples=60, deadline=None)
+@example(n=1200, n_clusters=2, noise=0.2, n_ways=8, seed=1)  # a centre that no point is nearest to, once it is a mean
+@given(
+    n=st.one_of(st.integers(1, 20), st.integers(500, 2600)),
+    n_clusters=st.integers(1, 40),
+    noise=st.sampled_from([0.0, 1e-6, 1e-3, 0.05, 0.2, 1.0]),
+    n_ways=st.sampled_from([1, 2, 8, 99]),
+    seed=st.integers(0, 99),
+)
+def test_cells_of_clusters_of_any_shape_find_what_all_comparisons_find(
+    n: int, n_clusters: int, noise: float, n_ways: int, seed: int
+):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(n_clusters, n_ways))[rng.integers(0, n_clusters, n)] + noise * rng.normal(size=(n, n_ways))
+    points = points.astype(np.float32)
+    cells = Cells(points, seed=seed)
+    assert np.array_equal(np.sort(cells.order), np.arange(n))
+    asked = rng.choice(n, min(n, 20), replace=False)
+    rows, distances = cells.nearest(points[asked], 3, near=asked)
+    everywhere = np.linalg.norm(points[asked, np.newaxis] - points, axis=2)
+    is_there = rows >= 0
+    assert is_there[:, 0].all()
+    told, rounding = (
+        np.take_along_axis(everywhere, np.maximum(rows, 0), 1),
+        2e-3 * float(1 + np.linalg.norm(points, axis=1).max()),
+    )
+    assert distances[is_there] == pytest.approx(told[is_there], abs=rounding)
+    assert distances[:, 0] == pytest.approx(everywhere.min(axis=1), abs=rounding)
+
+
+@pytest.mark.parametrize(("n", "n_scenes", "noise"), [(1300, 1, 3), (1500, 5, 4), (1500, 20, 2), (1500, 5, 0)])
+def test_a_fixed_camera_is_searched_and_what_was_planted_is_found(n: int, n_scenes: int, noise: float):
+    """Photographs of a few scenes that differ by their noise alone are no copies; those under other light are."""
+    rng = np.random.default_rng(n_scenes)
+    scene = scenes(n_scenes, seed=1, size=(24, 24)).astype(np.float32)[rng.integers(0, n_scenes, n)]
+    pictures = np.clip(scene + rng.normal(0, noise, scene.shape), 0, 255).astype(np.uint8)
+    darker = np.rint(0.8 * pictures[:10]).astype(np.uint8)
+    found = find_copies(ImageSet.from_arrays(np.concatenate([pictures, darker])))
+    pairs = {(one.first, one.second) for one in found.pairs}
+    assert noise == 0 or {(row, n + row) for row in range(10)} <= pairs
+    assert noise == 0 or len(pairs) <= 12
+    assert noise or len(found.members()) <= n_scenes
 
 
 @pytest.mark.parametrize("turn", range(8))

@@ -34,7 +34,8 @@ class Cells:
         n_cells = max(1, len(points) // _MEMBERS)
         self._centres = points[np.sort(rng.choice(len(points), n_cells, replace=False))]
         self._centres = np.stack([points[members].mean(axis=0) for members in self._parted()])
-        pieces = [(centre, self._cut(members)) for centre, members in zip(self._centres, self._parted(), strict=True)]
+        parted = self._parted()  # before its centres are read: in tight clusters some are nearest to none, and dropped
+        pieces = [(centre, self._cut(members)) for centre, members in zip(self._centres, parted, strict=True)]
         members = [piece for _, cut in pieces for piece in cut]
         centres = [centre if len(cut) == 1 else points[piece].mean(axis=0) for centre, cut in pieces for piece in cut]
         self._centres = np.stack(centres)
