@@ -14,6 +14,7 @@ from residua.cluster.tally import UNKNOWN, Tally, merged
 from residua.cluster.worker import JudgedWorker, read_bundle
 from residua.errors import InputError, LabelError, SourceError
 from residua.evaluation import Evidence, evaluate_detection
+from residua.evaluation.labels import DetectionLabels
 from residua.experiment import Judged, RunFolder, Watcher, make_task, model_provenance
 
 Ranking = Literal["exact", "sketch"]
@@ -62,9 +63,8 @@ def evaluate_on_cluster(
     split = "test" if tally.is_test else "all"
     if ranking == "sketch":
         return Judged(evaluate_sketched(tally, bundle.config.operating_point, split, provenance), _evidence(tally, sketched=True))
-    labels = np.array([None if one == UNKNOWN else bool(one) for one in tally.truth.tolist()], object)
     evaluation = evaluate_detection(
-        labels,
+        DetectionLabels(tally.truth == 1, tally.truth != UNKNOWN),
         tally.scores,
         operating_point=bundle.config.operating_point,
         train_scores=training,

@@ -38,7 +38,7 @@ def evaluate_sketched(tally: Tally, point: OperatingPoint | None, split: str, pr
         }
     findings = [
         diagnostics.find_unlabelled(tally.n_images - n_normal - n_anomalous, tally.n_images),
-        diagnostics.find_not_better_than_chance(metrics["roc_auc"]),
+        diagnostics.find_not_better_than_chance(metrics["roc_auc"], prevalence=n_anomalous / max(1, n_normal + n_anomalous)),
         diagnostics.find_undefined_metric(
             [name for name, one in metrics.items() if one.value is None],
             f"There are {n_normal:,} normal and {n_anomalous:,} anomalous labelled images.",

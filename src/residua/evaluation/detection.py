@@ -15,7 +15,7 @@ from residua.evaluation.leaked import leakage_of
 from residua.evaluation.pixels import pixel_metrics, tallied_metrics
 from residua.images.copies import Leaks
 from residua.metrics.intervals import average_precision_interval, rate_interval, roc_auc_interval
-from residua.records import Estimate, Evaluation, Finding, OperatingPoint
+from residua.records import Estimate, Evaluation, Finding, OperatingPoint, with_assumptions
 from residua.thresholds import choose_threshold, is_flagged, rates_at
 
 if TYPE_CHECKING:
@@ -47,12 +47,14 @@ def evaluate_detection(
     ----------
     labels : array, (n_images,), or None
         0/1 or booleans (1 = anomalous), or names: see `normal`. None, empty and NaN entries are "no label": left out, counted.
+        `DetectionLabels` too.
     scores : float array, (n_images,)
         Higher = more anomalous. Any scale.
     operating_point : OperatingPoint or float, optional
         Without it there are no decisions, and no metric that needs one.
     normal : str or strings, optional
-        Which labels are normal; without it 0, or ``good``, ``normal``, ``ok``.
+        Which labels are normal; without it 0, or names that say it: ``good``, ``OK``, ``pass``. What was taken is an
+        assumption in the record's provenance.
     masks : sequence of bool (height, width) or None, optional
         Where each image is defective. None on a normal image means nowhere, on an anomalous one unknown.
     maps : sequence of float (height, width), optional
@@ -124,6 +126,7 @@ def evaluate_detection(
         metrics |= tallied_metrics(pixels, confidence=confidence)
     judged = {name: _judged(value, anomalous, truth.labelled, confidence, seed) for name, value in beside.items()}
     findings = _findings(known, anomalous, metrics, point, judged, confidence=confidence)
+    findings.append(diagnostics.find_high_prevalence(known, anomalous, doubt=truth.doubt))
     findings += [
         diagnostics.find_unlabelled(int((~truth.labelled).sum()), len(array)),
         leakage_of(leaks, len(array), metrics, metrics_of),
@@ -142,7 +145,7 @@ def evaluate_detection(
         operating_point=point,
         baselines=judged,
         findings=tuple(finding for finding in findings if finding is not None),
-        provenance=dict(provenance or {}),
+        provenance=with_assumptions(provenance, [] if truth.assumption is None else [truth.assumption]),
     )
 
 
@@ -236,7 +239,8 @@ def _findings(
     found = [
         _undefined(metrics, counts["normal"], n_anomalous),
         diagnostics.find_too_few_images(counts, operating_point=point, confidence=confidence),
-        diagnostics.find_not_better_than_chance(metrics["roc_auc"]),
+        diagnostics.find_not_better_than_chance(metrics["roc_auc"], prevalence=n_anomalous / max(1, len(scores))),
+        diagnostics.find_hard_scores(scores, anomalous),
         diagnostics.find_overlap(scores[~anomalous], scores[anomalous]),
         diagnostics.find_not_better_than_baseline("roc_auc", metrics["roc_auc"], of_baselines),
     ]

@@ -11,17 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
-from residua.errors import LabelError, ShapeError
-
-NORMAL_NAMES = ("good", "normal", "ok")
+from residua.errors import ShapeError
+from residua.evaluation.normal import read_names
+from residua.records import Assumption
 
 
 @dataclass(frozen=True)
 class DetectionLabels:
-    """Which images are anomalous, and which are labelled at all; ``is_anomalous`` means nothing where ``labelled`` is False."""
+    """Which images are anomalous, and which are labelled at all; ``is_anomalous`` means nothing where ``labelled`` is False.
+
+    ``assumption`` says how the normal label was found where nobody named it, ``doubt`` (see `residua.evaluation.normal.Reading`)
+    why the two kinds may be exchanged.
+    """
 
     is_anomalous: NDArray[np.bool_]
     labelled: NDArray[np.bool_]
+    assumption: Assumption | None = None
+    doubt: str | None = None
 
 
 def as_detection_labels(labels: Any, n_images: int, *, normal: str | Iterable[str] | None, problems: Problems) -> DetectionLabels:
@@ -30,12 +36,13 @@ def as_detection_labels(labels: Any, n_images: int, *, normal: str | Iterable[st
     Parameters
     ----------
     labels : array, (n_images,), or None
-        Booleans or 0/1 (1 = anomalous), or class names of which `normal` names the normal ones; without `normal`, ``good``,
-        ``normal`` or ``ok``. None, an empty string, NaN and masked entries are "no label".
+        Booleans or 0/1 (1 = anomalous), 0/255 as in masks, or class names of which `normal` names the normal ones; without
+        `normal`, names that say it (``good``, ``OK``, ``pass``). None, an empty string, NaN and masked entries are "no label".
+        `DetectionLabels` come back as they are.
     n_images : int
         For `labels` None: nothing is labelled.
     normal : str or strings, optional
-        Matched against ``str(label)``.
+        Matched against ``str(label)``; names that differ by case or blanks alone count as one.
 
     Examples
     --------
@@ -43,6 +50,8 @@ def as_detection_labels(labels: Any, n_images: int, *, normal: str | Iterable[st
     >>> read.is_anomalous.tolist(), read.labelled.tolist()
     ([False, True, False], [True, True, False])
     """
+    if isinstance(labels, DetectionLabels):
+        return labels
     nothing = DetectionLabels(np.zeros(n_images, np.bool_), np.zeros(n_images, np.bool_))
     if labels is None:
         return nothing
@@ -57,10 +66,12 @@ def as_detection_labels(labels: Any, n_images: int, *, normal: str | Iterable[st
         labelled = np.array([value is not None for value in array.tolist()], np.bool_)
         array = np.array([label_name(value) if value is not None else "" for value in array.tolist()], dtype=object)
     present, place = np.unique(array[labelled], return_inverse=True)
-    names = np.array([label_name(value) for value in present.tolist()], dtype=object)
+    names = [label_name(value) for value in present.tolist()]
+    counts = dict(zip(names, np.bincount(place, minlength=len(names)).tolist(), strict=True))
+    reading = read_names(counts, _told_names(normal), problems)
     anomalous = np.zeros(len(array), np.bool_)
-    anomalous[labelled] = _anomalous(names, _normal_names(normal), problems)[place]
-    return DetectionLabels(anomalous, labelled)
+    anomalous[labelled] = np.array([name in reading.anomalous for name in names], np.bool_)[place]
+    return DetectionLabels(anomalous, labelled, reading.assumption, reading.doubt)
 
 
 def without_missing(labels: Any) -> NDArray[Any]:
@@ -106,35 +117,8 @@ def label_name(value: Any) -> str:
     return str(value)
 
 
-def _normal_names(normal: str | Iterable[str] | None) -> tuple[str, ...] | None:
+def _told_names(normal: Any) -> tuple[str, ...] | None:
     if normal is None:
         return None
-    names = normal.split(",") if isinstance(normal, str) else normal
+    names = normal.split(",") if isinstance(normal, str) else normal if isinstance(normal, Iterable) else [normal]
     return tuple(label_name(name).strip() for name in names)
-
-
-def _anomalous(names: NDArray[Any], normal: tuple[str, ...] | None, problems: Problems) -> NDArray[np.bool_]:
-    present = sorted(set(names.tolist()))
-    shown = ", ".join(present[:6]) + (", ..." if len(present) > 6 else "")
-    if normal is not None:
-        absent = [name for name in normal if name not in present]
-        if absent and len(names):
-            problems.add(
-                "normal must name labels that are there",
-                f"{', '.join(absent)} where the labels are {shown}",
-                "Name one of them",
-                LabelError,
-            )
-        return ~np.isin(names, normal)
-    if set(present) <= {"0", "1"}:
-        return np.asarray(names == "1", np.bool_)
-    known = [name for name in present if name.strip().lower() in NORMAL_NAMES]
-    if not known:
-        problems.add(
-            "labels must be 0 (normal) and 1 (anomalous), or one of them must be named as the normal one",
-            f"the labels {shown}",
-            f"Name the normal label (normal='{present[0]}', --normal {present[0]})",
-            LabelError,
-        )
-        return np.zeros(len(names), np.bool_)
-    return ~np.isin(names, known)

@@ -18,6 +18,7 @@ from residua.errors import InputError
 from residua.estimators.fitting import anomalies_of, choose_operating_point, score_set
 from residua.evaluation import Evidence, evaluate_detection
 from residua.evaluation.evidence import ThresholdFrom
+from residua.evaluation.labels import DetectionLabels
 from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
 from residua.experiment.again import fit_command
 from residua.experiment.beside import MOST_BASELINE_IMAGES, as_seen, baseline_scores, latent_of, seed_of, untrained_graph
@@ -100,11 +101,10 @@ def _judge_detection(folder: RunFolder, state: RunState, opened: Opened, judged:
     pixels = PixelTally() if images.has_masks else None
     on_map = None if pixels is None else _adding(pixels, images, labelled & ~is_anomalous)
     scores = score_with(opened.engine, images, on_map=on_map)
-    labels = np.array([bool(flag) if known else None for flag, known in zip(is_anomalous, labelled, strict=True)], dtype=object)
     training = folder.read_training()
     baselines = _detection_baselines(bundle, judged) if judged.fitted_on is not None else {}
     evaluation = evaluate_detection(
-        labels,
+        DetectionLabels(is_anomalous, labelled),
         scores.score,
         operating_point=bundle.config.operating_point,
         pixels=pixels,

@@ -256,7 +256,7 @@ def _train_images(images: ImageSet, options: RunOptions) -> tuple[ImageSet, int]
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         raise LabelError(
             f"{options.source}: with several labels, the normal ones must be named. Got the labels {shown}. "
-            f"Pass --normal {names[0]} (or several, separated by commas)."
+            "Pass --normal LABEL (or several, separated by commas)."
         )
     normals, left_out = normals_of(train)
     if len(normals) == 0:

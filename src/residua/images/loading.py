@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
+from residua._labels import means_normal
 from residua.errors import ImageError, RangeError, SourceError
 from residua.images.arrays import as_labels
 from residua.images.columns import shared, taken, texts
@@ -360,7 +361,7 @@ def _inferred_normal(listing: Listing, labels: NDArray[Any] | None, assumed: lis
         if len(in_train) == 1 and len(there) > 1:
             found, why = next(iter(in_train)), "the only label in train"
     if found is None and len(there) > 1:
-        found = next((text for text in sorted(there) if text.lower() in {"good", "normal", "ok"}), None)
+        found = next((text for text in sorted(there) if means_normal(text)), None)
         why = "by its name"
     if found is None:
         return None

@@ -31,9 +31,8 @@ def judge_scores(given: Inputs, values: Any, decision: Decision, seed: int) -> t
         same_length(problems, labels=truth.labelled, scores=scores)
     problems.raise_any()
     point, optimism = _operating_point(decision, (scores, truth), (calibration, of_calibration), seed)
-    known = np.ma.MaskedArray(truth.is_anomalous, mask=~truth.labelled)
     evaluation = evaluate_detection(
-        known, scores, operating_point=point, train_scores=train, confidence=decision.confidence, seed=seed
+        truth, scores, operating_point=point, train_scores=train, confidence=decision.confidence, seed=seed
     )
     if optimism is not None:
         evaluation = evaluation.model_copy(update={"findings": (*evaluation.findings, optimism)})

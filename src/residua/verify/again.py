@@ -9,6 +9,7 @@ import numpy as np
 from residua import diagnostics
 from residua.errors import InputError
 from residua.evaluation import Evidence, evaluate_classification, evaluate_detection
+from residua.evaluation.labels import DetectionLabels
 from residua.evaluation.reconstruction import baseline_errors, evaluate_errors
 from residua.records import Evaluation, OperatingPoint
 from residua.thresholds import choose_threshold
@@ -45,7 +46,7 @@ def _detection(record: Evaluation, evidence: Evidence, options: dict[str, Any]) 
     flags = labelled if evidence.is_anomalous is None else evidence.is_anomalous
     point = _operating_point(record, evidence, flags, labelled)
     again = evaluate_detection(
-        np.ma.MaskedArray(flags, mask=~labelled),
+        DetectionLabels(flags, labelled, doubt=_doubt(record)),
         evidence.scores,
         operating_point=point,
         train_scores=evidence.train_scores,
@@ -64,6 +65,12 @@ def _detection(record: Evaluation, evidence: Evidence, options: dict[str, Any]) 
         errors = evaluate_errors(evidence.per_image, confidence=options["confidence"], seed=evidence.seed)
         metrics |= errors.metrics
     return again.model_copy(update={"findings": tuple(findings), "metrics": metrics})
+
+
+def _doubt(record: Evaluation) -> str | None:
+    """Why labels may be exchanged: it follows from labels as they were written, which are no flags."""
+    told = (one.measured.get("doubt") for one in record.findings if one.code == diagnostics.high_prevalence.CODE)
+    return next(told, None)
 
 
 def _operating_point(record: Evaluation, evidence: Evidence, flags: Any, labelled: Any) -> OperatingPoint | None:

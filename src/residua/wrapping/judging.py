@@ -16,6 +16,7 @@ from residua.engines import score_with
 from residua.engines.interface import Progress
 from residua.errors import InputError
 from residua.evaluation import Evidence, evaluate_classification, evaluate_detection
+from residua.evaluation.labels import DetectionLabels
 from residua.evaluation.reconstruction import baseline_errors, judge_reconstruction
 from residua.exhibits import Exhibit
 from residua.images import ImageSet
@@ -89,7 +90,7 @@ def _judge_detection(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evi
     train_scores = None if asked.known is None else model.anomaly_scores(asked.known)
     beside = _detecting_baselines(model, asked)
     evaluation = evaluate_detection(
-        np.array([bool(flag) if known else None for flag, known in zip(flags, labelled, strict=True)], dtype=object),
+        DetectionLabels(flags, labelled),
         scores.score,
         operating_point=point,
         masks=list(images.masks) if images.has_masks else None,
