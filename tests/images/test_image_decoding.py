@@ -14,7 +14,7 @@ from PIL import Image
 
 from residua.errors import ImageError
 from residua.images import load_images
-from residua.images.decoding import decode, decode_mask, quiet_pillow
+from residua.images.decoding import decode, quiet_pillow
 
 LIMIT = 1_000_000
 
@@ -143,12 +143,6 @@ def test_formats_that_are_not_on_the_list_are_refused():
         data = encoded(Image.fromarray(noise((16, 16, 3))), file_format)
         with pytest.raises(ImageError, match="not an image in a format that is decoded"):
             decode(data, LIMIT)
-
-
-def test_masks_count_from_the_middle_unless_they_are_dark(tmp_path):
-    for values, expected in (([0, 127, 128, 255], [0, 0, 1, 1]), ([0, 1, 2, 3], [0, 1, 1, 1]), ([0, 0, 0, 0], [0, 0, 0, 0])):
-        Image.fromarray(np.array([values], np.uint8)).save(tmp_path / "mask.png")
-        assert decode_mask(tmp_path / "mask.png", LIMIT, LIMIT).tolist() == [[bool(value) for value in expected]]
 
 
 def test_pillows_warnings_are_silenced_in_every_thread_and_no_others(data_folder):

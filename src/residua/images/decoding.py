@@ -9,17 +9,17 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from residua.errors import ImageError, PixelLimitError
-from residua.images.stores import read_bytes
+
+Taken = TypeVar("Taken")
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 SUFFIXES = frozenset({
@@ -86,13 +86,18 @@ def decode(data: bytes, pixel_limit: int) -> Decoded:
     ImageError
         If the bytes are not a whole image of a listed format within the limit; the message is the plain reason.
     """
+    return open_encoded(data, pixel_limit, _decode_open)
+
+
+def open_encoded(data: bytes, pixel_limit: int, take: Callable[[Image.Image], Taken]) -> Taken:
+    """What `take` makes of an encoded image that has been opened and keeps within the limit; every fault an `ImageError`."""
     if not data:
         raise ImageError("the file is empty")
     try:
         with quiet_pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             n_pixels = _within_limit(*image.size, pixel_limit)
             with _one_large_at_a_time if n_pixels > _LARGE_PIXELS else contextlib.nullcontext():
-                return _decode_open(image)
+                return take(image)
     except ImageError:
         raise
     except FAULTS as error:
@@ -100,16 +105,10 @@ def decode(data: bytes, pixel_limit: int) -> Decoded:
         raise kind(_reason(error, data)) from error
 
 
-def decode_mask(path: Path, pixel_limit: int, byte_limit: int) -> NDArray[np.bool_]:
-    """A mask file as booleans (h, w), True = defective.
-
-    In a mask that reaches above 127 the pixels from 128 up count (so that the fringe of a smooth or JPEG mask does not);
-    in a darker one, 0/1 or class numbers, every pixel that is not 0.
-    """
-    pixels = decode(read_bytes(path, byte_limit), pixel_limit).pixels.max(axis=2)
-    if pixels.dtype != np.uint8:
-        return np.asarray(pixels > 0)
-    return np.asarray(pixels >= 128 if pixels.max() > 127 else pixels > 0)
+def turned_upright(image: Image.Image) -> Image.Image:
+    """A loaded image, turned as its EXIF orientation says."""
+    turn = _turn(image, set())
+    return image if turn is None else image.transpose(turn)
 
 
 def _within_limit(width: int, height: int, pixel_limit: int) -> int:

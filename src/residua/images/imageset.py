@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -15,9 +14,9 @@ from residua._check import Problems
 from residua.errors import LabelError, ShapeError
 from residua.images.arrays import as_labels, as_pixels
 from residua.images.columns import shared, texts
-from residua.images.decoding import decode_mask
 from residua.images.hashing import fingerprint, in_hex
 from residua.images.listing import PARTS, Quarantined
+from residua.images.masks import PLAIN, Convention, MaskFiles, read_mask
 from residua.images.pixels import InArray, InMemory, Pixels, as_common
 from residua.images.resize import resize
 from residua.images.splits import groups_in_two_splits
@@ -35,7 +34,8 @@ class Table:
     labels: NDArray[Any] | None
     splits: NDArray[Any]
     groups: NDArray[Any] | None = None
-    masks: Sequence[Path | NDArray[np.bool_] | None] | None = None
+    masks: Sequence[MaskFiles | NDArray[np.bool_] | None] | None = None
+    mask_convention: Convention = PLAIN
     source: str = "arrays"
     kind: str = "arrays"
     notes: tuple[str, ...] = ()
@@ -58,9 +58,11 @@ class Masks:
 
     def __getitem__(self, index: int) -> NDArray[np.bool_] | None:
         mask = None if self._table.masks is None else self._table.masks[self._rows[index]]
-        if isinstance(mask, Path):
-            return decode_mask(mask, self._table.pixel_limit, self._table.byte_limit)
-        return mask
+        if mask is None or isinstance(mask, np.ndarray):
+            return mask
+        table = self._table
+        height, width = table.pixels.sizes[self._rows[index]].tolist()
+        return read_mask(mask, table.pixel_limit, table.byte_limit, convention=table.mask_convention, size=(height, width))
 
     def __iter__(self) -> Iterator[NDArray[np.bool_] | None]:
         return (self[index] for index in range(len(self)))

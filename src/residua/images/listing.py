@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from residua.errors import ImageError
 from residua.images.columns import taken, texts
+from residua.images.masks import MaskFiles
 from residua.images.stores import Store
 from residua.records import Assumption
 
@@ -173,7 +174,7 @@ class Listing:
     labels: Sequence[Any] | NDArray[Any] | None = None
     splits: Sequence[str] | NDArray[Any] | None = None
     groups: Sequence[str | None] | NDArray[Any] | None = None
-    masks: Sequence[Path | None] | None = None
+    masks: Sequence[MaskFiles | None] | None = None
     quarantined: Sequence[Quarantined] = ()
     notes: Sequence[str] = ()
     assumptions: Sequence[Assumption] = ()

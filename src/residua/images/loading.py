@@ -18,10 +18,12 @@ from residua._labels import means_normal
 from residua.errors import ImageError, RangeError, SourceError
 from residua.images.arrays import as_labels
 from residua.images.columns import shared, taken, texts
-from residua.images.decoding import decode, decode_mask, quiet_pillow
+from residua.images.decoding import decode, quiet_pillow
 from residua.images.hashing import BYTES, PIXELS, byte_digest, pixel_digest
 from residua.images.imageset import ImageSet, Table, as_texts, known_labels
 from residua.images.listing import Encoded, Listing, Options, Progress, Quarantined, count
+from residua.images.mask_set import MaskSet, Settled
+from residua.images.masks import PLAIN, Convention
 from residua.images.pixels import WORKERS, Decodable, InArray, Pixels, decoders
 from residua.images.sources import list_source
 from residua.images.splits import groups_in_two_splits, make_splits
@@ -110,6 +112,7 @@ class _Loaded:
     listing: Listing
     pixels: Pixels
     options: Options
+    mask_convention: Convention = PLAIN
 
 
 def _in_array(listing: Listing, content: NDArray[Any], options: Options) -> _Loaded:
@@ -128,7 +131,6 @@ class _Seen:
     fact: _Fact | None = None
     pixels: NDArray[Any] | None = None
     reason: str | None = None
-    mask_reason: str | None = None
 
 
 class _Fact(NamedTuple):
@@ -149,6 +151,7 @@ class _Reader:
         self._room = int(options.memory_megabytes * 2**20)
         self._lock = threading.Lock()
         self._n_done = 0
+        self.masks = None if listing.masks is None else MaskSet(listing.masks, options)
 
     def all(self) -> Iterator[_Seen]:
         """What each image told, in order; never more than a few are in flight."""
@@ -177,13 +180,14 @@ class _Reader:
             return _Seen(reason=str(error))
         pixels = decoded.pixels
         height, width, channels = pixels.shape
+        if self.masks is not None:
+            self.masks.look(index, (height, width))
         return _Seen(
             size=(height, width),
             pixel_digest=pixel_digest(pixels),
             byte_digest=byte_digest(data),
             fact=_Fact(decoded.format, decoded.mode, pixels.dtype.name, channels, decoded.done),
             pixels=pixels if self._has_room(pixels.nbytes + _OBJECT) else None,
-            mask_reason=self._mask_fault(index, (height, width)),
         )
 
     def _has_room(self, n_bytes: int) -> bool:
@@ -192,16 +196,6 @@ class _Reader:
                 return False
             self._room -= n_bytes
             return True
-
-    def _mask_fault(self, index: int, size: tuple[int, int]) -> str | None:
-        mask = None if self._listing.masks is None else self._listing.masks[index]
-        if mask is None:
-            return None
-        try:
-            found = decode_mask(mask, self._options.pixel_limit, self._options.byte_limit).shape
-        except ImageError as error:
-            return f"as a mask: {error}"
-        return None if found == size else f"as a mask: is {found[0]} x {found[1]} where its image is {size[0]} x {size[1]}"
 
 
 class _Columns:
@@ -248,15 +242,15 @@ class _Columns:
 def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded:
     columns = _Columns(len(encoded))
     quarantined = [*listing.quarantined]
-    masks = None if listing.masks is None else list(listing.masks)
-    for index, one in enumerate(_Reader(listing, encoded, options).all()):
+    reader = _Reader(listing, encoded, options)
+    for index, one in enumerate(reader.all()):
         if one.fact is None:
             quarantined.append(Quarantined(str(listing.names[index]), str(one.reason)))
             continue
-        if one.mask_reason is not None and masks is not None:
-            quarantined.append(Quarantined(str(masks[index]), one.mask_reason))
-            masks[index] = None
         columns.add(index, one, one.fact)
+    settled = Settled(PLAIN) if reader.masks is None else reader.masks.settle()
+    quarantined += [one for row in sorted(settled.faults) for one in settled.faults[row]]
+    masks = None if listing.masks is None else [None if row in settled.faults else one for row, one in enumerate(listing.masks)]
     facts = columns.facts
     dtype = np.dtype(np.uint8 if all(fact.dtype == "uint8" for fact in facts) else np.float32)
     channels = max((fact.channels for fact in facts), default=1)
@@ -273,10 +267,11 @@ def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded
         **kept,
         masks=masks if good is None else taken(masks, good),
         quarantined=quarantined,
-        notes=[*listing.notes, *_decoding_notes(facts, channels, dtype)],
+        notes=[*listing.notes, *_decoding_notes(facts, channels, dtype), *settled.notes],
+        assumptions=[*listing.assumptions, *settled.assumptions],
         formats=dict(sorted(formats.items())),
     )
-    return _Loaded(clean, pixels, options)
+    return _Loaded(clean, pixels, options, settled.convention)
 
 
 def _decoding_notes(facts: Counter[_Fact], channels: int, dtype: np.dtype[Any]) -> list[str]:
@@ -323,6 +318,7 @@ def _assemble(source: str, loaded: _Loaded, normal: str | int | Sequence[str | i
         splits=splits,
         groups=None if listing.groups is None else shared(listing.groups),
         masks=None if listing.masks is None or not any(listing.masks) else tuple(listing.masks),
+        mask_convention=loaded.mask_convention,
         source=source,
         kind=listing.kind,
         notes=(*listing.notes, *split_notes),
