@@ -20,13 +20,14 @@ from residua.images.arrays import as_labels
 from residua.images.columns import shared, taken, texts
 from residua.images.decoding import decode, quiet_pillow
 from residua.images.hashing import BYTES, PIXELS, byte_digest, pixel_digest
-from residua.images.imageset import ImageSet, Table, as_texts, known_labels
+from residua.images.imageset import ImageSet, as_texts, known_labels
 from residua.images.listing import Encoded, Listing, Options, Progress, Quarantined, count
 from residua.images.mask_set import MaskSet, Settled
 from residua.images.masks import PLAIN, Convention
 from residua.images.pixels import WORKERS, Decodable, InArray, Pixels, decoders
 from residua.images.sources import list_source
 from residua.images.splits import groups_in_two_splits, make_splits
+from residua.images.table import Table
 from residua.records import Assumption
 
 _NOTES = {
