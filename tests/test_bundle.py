@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -49,6 +50,15 @@ def set_in(*keys, value):
         body[keys[-1]] = value
 
     return change
+
+
+def test_the_umask_decides_who_may_read_the_weights(detector, tmp_path):
+    before = os.umask(0o022)
+    try:
+        save_bundle(detector.bundle_, tmp_path / "bundle")
+    finally:
+        os.umask(before)
+    assert {oct((tmp_path / "bundle" / name).stat().st_mode & 0o777) for name in ("bundle.json", WEIGHTS)} == {"0o644"}
 
 
 def test_a_bundle_is_two_files_of_data(saved):
@@ -131,7 +141,7 @@ DAMAGES = {
     "deep JSON": (_text("[" * 1_000_000), "JSON that residua wrote"),
     "deep objects": (_text('{"checksum":' * 100_000 + "1" + "}" * 100_000), "JSON that residua wrote"),
     "a number of a million digits": (_text('{"checksum": ' + "9" * 1_000_000 + "}"), "JSON that residua wrote"),
-    "huge JSON": (_text(" " * (17 * 2**20)), "must be under"),
+    "huge JSON": (_text(" " * (17 * 2**20)), "it holds more than 16,777,216 bytes"),
     "edited threshold": (
         lambda folder: rewrite(folder, set_in("config", "operating_point", "threshold", value=9.0), checksum=False),
         "edited or damaged",
@@ -181,7 +191,7 @@ def reweigh(folder, change):
     save_file(tensors, folder / WEIGHTS)
 
     def listed(body):
-        body["files"][WEIGHTS] = {"bytes": (folder / WEIGHTS).stat().st_size, "sha256": bundle._sha256(folder / WEIGHTS)}
+        body["files"][WEIGHTS] = {"bytes": (folder / WEIGHTS).stat().st_size, "sha256": bundle.sha256(folder / WEIGHTS)}
 
     rewrite(folder, listed)
 

@@ -15,10 +15,12 @@ from itertools import islice
 from pathlib import Path
 
 from residua.errors import SourceError
+from residua.files import in_a_line, read_file
 from residua.records import Assumption
 
 DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE = 200
+_MOST_BYTES = 1 << 30
 _POINT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[+-]?[1-9]\d{0,2}(\.\d{3})+,\d+|[+-]?[1-9]\d{0,2}(\.\d{3}){2,}")
@@ -116,7 +118,12 @@ def decimal_comma(cells: Iterable[str]) -> bool | str:
 
 
 def _decoded(path: Path) -> tuple[str, str]:
-    raw = path.read_bytes()
+    try:
+        raw = read_file(path, _MOST_BYTES)
+    except OSError as error:
+        raise SourceError(
+            f"{path}: a table must be a readable file. Got: {in_a_line(error)}. Name another, or a part of it."
+        ) from None
     for encoding in _encodings(raw):
         try:
             return raw.decode(encoding), encoding.removesuffix("-sig")

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 
 import residua
 from residua.errors import BundleError, InputError, OutputError
-from residua.files import sync_folder, write_json
+from residua.files import in_a_line, make_readable, read_json, sha256, sync_folder, write_json
 from residua.models import ImageShape
 from residua.recipes import Recipe, make_recipe
 from residua.records import Job, OperatingPoint
@@ -120,6 +120,7 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
         tensors["calibration.scores"] = torch.from_numpy(bundle.calibration_scores.astype(np.float32))
         tensors["calibration.is_anomalous"] = torch.from_numpy(bundle.calibration_is_anomalous)
         save_file(tensors, fresh / _WEIGHTS_NAME)
+        make_readable(fresh / _WEIGHTS_NAME)  # safetensors writes for the owner alone
         with open(fresh / _WEIGHTS_NAME, "rb") as file:
             os.fsync(file.fileno())
         _write_config(bundle.config, fresh, fresh / _WEIGHTS_NAME)
@@ -224,7 +225,7 @@ def _write_config(config: BundleConfig, folder: Path, weights: Path) -> None:
         "format_version": FORMAT_VERSION,
         "residua_version": residua.__version__,
         "config": config.model_dump(mode="json"),
-        "files": {_WEIGHTS_NAME: {"bytes": weights.stat().st_size, "sha256": _sha256(weights)}},
+        "files": {_WEIGHTS_NAME: {"bytes": weights.stat().st_size, "sha256": sha256(weights)}},
     }
     write_json(folder / _JSON_NAME, {**body, "checksum": _checksum(body)})
 
@@ -233,10 +234,8 @@ def _read_config(folder: Path) -> tuple[BundleConfig, dict[str, Any]]:
     path = folder / _JSON_NAME
     if not path.is_file():
         raise BundleError(f"{folder}: a bundle must hold {_JSON_NAME}. Got a place without it. Name the folder that fit wrote.")
-    if path.stat().st_size > _MOST_JSON_BYTES:
-        raise BundleError(f"{path}: must be under {_MOST_JSON_BYTES:,} bytes. Got {path.stat().st_size:,}. Restore a copy.")
     try:
-        body = json.loads(path.read_text("utf-8"))
+        body = read_json(path, _MOST_JSON_BYTES)
         checksum = body.pop("checksum")
         if body["format"] != FORMAT:
             raise BundleError(f"{path}: must be a {FORMAT}. Got {body['format']!r}. Name the folder that fit wrote.")
@@ -256,7 +255,7 @@ def _read_config(folder: Path) -> tuple[BundleConfig, dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         if isinstance(error, BundleError):
             raise
-        what = "fields that do not fit" if isinstance(error, ValidationError) else str(error)
+        what = "fields that do not fit" if isinstance(error, ValidationError) else in_a_line(error)
         raise BundleError(f"{path}: must be the JSON that residua wrote. Got: {what}. Restore a copy, or train again.") from error
     if max(config.size) > _LARGEST_SIDE:
         raise BundleError(f"{path}: image sides must be at most {_LARGEST_SIDE}. Got {config.size}. Train again.")
@@ -272,18 +271,13 @@ def _check_weights(path: Path, expected: dict[str, Any]) -> None:
             f"{path}: must have {expected['bytes']:,} bytes. Got {size:,}: the file is truncated or not the one saved. "
             "Restore a copy, or train again."
         )
-    if _sha256(path) != expected["sha256"]:
+    if sha256(path) != expected["sha256"]:
         raise BundleError(f"{path}: the SHA-256 must match. It does not: the file is damaged. Restore a copy, or train again.")
 
 
 def _checksum(body: dict[str, Any]) -> str:
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_place(folder: Path) -> None:

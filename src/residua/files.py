@@ -1,11 +1,17 @@
-"""Files written whole or not at all (temporary name, fsync, rename), by one process at a time; arrays that may be damaged."""
+"""Files written whole or not at all (temporary name, fsync, rename), by one process at a time; and read within bounds.
+
+Every file that is not an image is read through here: a regular file, of bounded size. A pipe or a device would hang or never end.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import io
 import json
 import os
+import stat
 import struct
 import tempfile
 import tokenize
@@ -26,6 +32,8 @@ NUMPY_FAULTS = (
     AttributeError, IndexError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
 _MOST_UNPACKED = 4 << 30
+MOST_TEXT_BYTES = 64 << 20
+_MOST_LINE = 1 << 20
 
 _LOCKS = os.name == "posix"
 # What a disk answers that was open for writing and takes no more.
@@ -121,10 +129,8 @@ def _saying(path: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:
-    umask = os.umask(0)
-    os.umask(umask)
     with _saying(path):
-        temporary.chmod(0o666 & ~umask)
+        make_readable(temporary)
         temporary.replace(path)
 
 
@@ -154,6 +160,68 @@ def _is_ours(handle: int, path: Path) -> bool:
     return (there.st_dev, there.st_ino, here.st_nlink) == (here.st_dev, here.st_ino, 1)
 
 
+def make_readable(path: Path) -> None:
+    """Give a file that a library wrote for its owner alone the permissions that the umask gives every other file."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
+
+
+def open_regular(path: str | Path) -> io.BufferedReader:
+    """Open a regular file for reading bytes; `OSError` where it is a pipe, a device, a socket or a folder."""
+    _check_regular(Path(path).stat().st_mode)  # before it is opened: opening a device can do something
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _check_regular(os.fstat(handle).st_mode)
+    except OSError:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")
+
+
+def _check_regular(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
+
+
+def read_file(path: str | Path, limit: int = MOST_TEXT_BYTES) -> bytes:
+    """The bytes of a regular file; `OSError` where it holds more than `limit`, of which no more are read."""
+    with open_regular(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it holds more than {limit:,} bytes")
+    return data
+
+
+def read_json(path: str | Path, limit: int = MOST_TEXT_BYTES) -> Any:
+    """The JSON of a file; `OSError` or `ValueError` where it is no regular file, too large, too deep or no JSON."""
+    try:
+        return json.loads(read_file(path, limit).decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def read_lines(path: str | Path) -> Iterator[str]:
+    """The lines of a text file in UTF-8, with their ends; `ValueError` where one is longer than a mebibyte."""
+    with open_regular(path) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as file:
+        while line := file.readline(_MOST_LINE + 1):
+            if len(line) > _MOST_LINE:
+                raise ValueError(f"a line is longer than {_MOST_LINE:,} characters")
+            yield line
+
+
+def in_a_line(error: Exception) -> str:
+    """What an error says, without its number and in one line of at most 200 characters: no error echoes what was read."""
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(words).splitlines()[0][:200]
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a regular file, in hex."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     """The arrays of an ``.npz`` file by name; executes nothing, and unpacks no more than 4 GiB.
 
@@ -165,16 +233,18 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     import numpy as np
 
     try:
-        with zipfile.ZipFile(path) as archive:
-            n_bytes = sum(member.file_size for member in archive.infolist())
-        if n_bytes > _MOST_UNPACKED:
-            raise BundleError(f"{path}: must unpack to at most {_MOST_UNPACKED:,} bytes. Got {n_bytes:,}. Make it again.")
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        with open_regular(path) as file:
+            with zipfile.ZipFile(file) as archive:
+                n_bytes = sum(member.file_size for member in archive.infolist())
+            if n_bytes > _MOST_UNPACKED:
+                raise BundleError(f"{path}: must unpack to at most {_MOST_UNPACKED:,} bytes. Got {n_bytes:,}. Make it again.")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
     except NUMPY_FAULTS as error:
         if isinstance(error, BundleError):
             raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = in_a_line(error)
         raise BundleError(f"{path}: must be a whole .npz file that residua wrote. Got: {reason}. Make it again.") from error
 
 

@@ -225,7 +225,7 @@ def test_a_file_that_is_absent_too_large_or_not_text_is_refused(tmp_path):
         verify_report(tmp_path / "bytes.html")
     with open(tmp_path / "large.html", "wb") as file:
         file.truncate(MOST_MEGABYTES * 1_000_000 + 1)
-    with pytest.raises(SourceError, match="at most"):
+    with pytest.raises(SourceError, match="more than 64,000,000 bytes"):
         verify_report(tmp_path / "large.html")
 
 

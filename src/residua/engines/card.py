@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from residua.engines.kinds import KINDS, Kind, Precision, Runtime
 from residua.errors import BundleError
-from residua.files import write_json
+from residua.files import in_a_line, read_file, read_json, sha256, write_json
 from residua.records import Job, OperatingPoint
 
 UNITS = {
@@ -144,11 +142,9 @@ def read_card(folder: Path, kind: Kind) -> Card:
     if not path.is_file():
         raise BundleError(f"{folder}: the engine {kind.name} must be exported first. It is not. Run: {export_command(kind)}")
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise BundleError(f"{path}: must be under {_MOST_BYTES:,} bytes. It is larger. Export again.")
-        card = Card.model_validate_json(path.read_text("utf-8"))
+        card = Card.model_validate_json(read_file(path, _MOST_BYTES))
     except (ValidationError, UnicodeDecodeError, OSError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
         raise BundleError(f"{path}: must be what `residua export` wrote. Got: {what}. Export again.") from None
     for name in kind.files:
         if not (folder / name).is_file() or sha256(folder / name) != card.files.get(name):
@@ -165,14 +161,14 @@ def check_fresh(card: Card, bundle: Path) -> None:
         With what changed and the command that exports again.
     """
     try:
-        body = json.loads((bundle / "bundle.json").read_text("utf-8"))
+        body = read_json(bundle / "bundle.json")
         weights = body["files"]["model.safetensors"]["sha256"]
         point = body["config"]["operating_point"]
         threshold = None if point is None else float(point["threshold"])
     except FileNotFoundError:
         return  # the exported model was taken elsewhere by itself
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise BundleError(f"{bundle}: must be the bundle that was exported. Got: {error}. Restore a copy.") from None
+        raise BundleError(f"{bundle}: must be the bundle that was exported. Got: {in_a_line(error)}. Restore a copy.") from None
     changed = "weights" if weights != card.weights_sha256 else "threshold" if threshold != card.reference_threshold else None
     if changed:
         raise BundleError(
@@ -187,9 +183,3 @@ def export_command(kind: Kind) -> str:
         return "residua engines RUN --all"
     precision = "" if kind.precision == "float32" else f" --precision {kind.precision}"
     return f"residua export RUN --format {kind.runtime}{precision}"
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from residua.errors import BundleError, InputError
-from residua.files import ensure_folder, write_json
+from residua.files import ensure_folder, in_a_line, read_json, write_json
 
 Record = dict[str, Any]
 _FORMAT, _FORMAT_VERSION = "residua-benchmark", 1
@@ -71,10 +70,10 @@ class BenchmarkFolder:
 
 def _read(path: Path) -> Record:
     try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        value = read_json(path)
+    except (OSError, ValueError) as error:
         raise BundleError(
-            f"{path}: must be what `residua benchmark` wrote. Got: {error}. Delete it and repeat the command."
+            f"{path}: must be what `residua benchmark` wrote. Got: {in_a_line(error)}. Delete it and repeat the command."
         ) from None
     if not isinstance(value, dict):
         raise BundleError(f"{path}: must be what `residua benchmark` wrote. Got a {type(value).__name__}. Delete it and repeat.")

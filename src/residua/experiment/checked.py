@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from residua.diagnostics import class_balance
 from residua.experiment.run_folder import RunFolder
 from residua.experiment.watching import Watcher
-from residua.files import write_json
+from residua.files import read_json, write_json
 from residua.images import ImageSet
 from residua.images.listing import count
 from residua.records import Finding, Job
@@ -59,7 +58,7 @@ def read_check(run: RunFolder) -> tuple[Finding, ...]:
 
 def _kept(run: RunFolder) -> dict[str, Any]:
     try:
-        found = json.loads(run.check.read_text("utf-8"))
+        found = read_json(run.check)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

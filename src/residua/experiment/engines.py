@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from residua.experiment.run_folder import RunFolder, RunState
 from residua.experiment.watching import Watcher
 from residua.export import Verification, build_engine
 from residua.export.onnx_file import Entry
+from residua.files import read_json
 from residua.images import ImageSet
 from residua.scoring.engine import GraphEngine
 from residua.scoring.variants import VARIANTS
@@ -159,7 +159,7 @@ def _as_seen(bundle: Bundle, card: Card) -> Bundle:
 
 
 def _weights(folder: RunFolder) -> str:
-    body = json.loads((folder.bundle / "bundle.json").read_text("utf-8"))
+    body = read_json(folder.bundle / "bundle.json")
     return str(body["files"]["model.safetensors"]["sha256"])
 
 

@@ -12,6 +12,7 @@ from residua.evaluation import Evidence
 from residua.experiment.evaluate import Judged, evaluate_run
 from residua.experiment.run_folder import RunFolder
 from residua.experiment.watching import Watcher
+from residua.files import in_a_line, read_file
 from residua.records import Evaluation
 from residua.report import write_html
 from residua.wrapping import is_wrapped, judged_wrapped
@@ -63,7 +64,8 @@ def stored_judgement(folder: RunFolder) -> Judged | None:
     if not (folder.evaluation.exists() and folder.evidence.exists()):
         return None
     try:
-        evaluation = Evaluation.model_validate_json(folder.evaluation.read_text("utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise BundleError(f"{folder.evaluation}: must be what evaluate wrote. Got: {error}. Run evaluate again.") from None
+        evaluation = Evaluation.model_validate_json(read_file(folder.evaluation))
+    except (ValidationError, OSError) as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
+        raise BundleError(f"{folder.evaluation}: must be what evaluate wrote. Got: {what}. Run evaluate again.") from None
     return Judged(evaluation, Evidence.load(folder.evidence))

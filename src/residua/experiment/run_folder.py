@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from residua.bundle import clear_leftovers
 from residua.errors import BundleError
-from residua.files import atomic_write, ensure_folder, one_writer, read_arrays, write_json
+from residua.files import (
+    atomic_write,
+    ensure_folder,
+    in_a_line,
+    one_writer,
+    read_arrays,
+    read_file,
+    read_json,
+    read_lines,
+    write_json,
+)
 from residua.images import ImageSet
 from residua.images.columns import TextColumn, shared
 from residua.records import Assumption, Job
@@ -143,7 +152,7 @@ class RunFolder:
         """`run.json`, checked."""
         path = self.path / "run.json"
         try:
-            return RunState.model_validate_json(path.read_text("utf-8"))
+            return RunState.model_validate_json(read_file(path))
         except FileNotFoundError:
             if is_wrapped(self.path):
                 raise BundleError(
@@ -153,8 +162,10 @@ class RunFolder:
             raise BundleError(
                 f"{self.path}: a RUN must hold run.json. It does not. Name a folder that `residua fit` wrote."
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise BundleError(f"{path}: must be readable. Got: {error}. Name a folder that `residua fit` wrote.") from error
+        except OSError as error:
+            raise BundleError(
+                f"{path}: must be readable. Got: {in_a_line(error)}. Name a folder that `residua fit` wrote."
+            ) from error
         except ValidationError as error:
             first = error.errors()[0]
             raise BundleError(
@@ -202,25 +213,24 @@ class RunFolder:
         wanted = names or _COLUMNS
         columns: dict[str, TextColumn] = {name: TextColumn() for name in wanted}
         try:
-            with open(self.images, encoding="utf-8", newline="") as file:
-                rows = csv.DictReader(file)
-                if set(rows.fieldnames or ()) != set(_COLUMNS):
-                    got = ", ".join(map(str, rows.fieldnames or ())) or "none"
-                    raise BundleError(f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {got}. Train again.")
-                for row in rows:
-                    for name, column in columns.items():
-                        column.append(row[name] or "")
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise BundleError(f"{self.images}: must be readable. Got: {error}. Train again.") from error
+            rows = csv.DictReader(read_lines(self.images))
+            if set(rows.fieldnames or ()) != set(_COLUMNS):
+                got = ", ".join(map(str, rows.fieldnames or ()))[:200] or "none"
+                raise BundleError(f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {got}. Train again.")
+            for row in rows:
+                for name, column in columns.items():
+                    column.append(row[name] or "")
+        except (OSError, ValueError, csv.Error) as error:
+            raise BundleError(f"{self.images}: must be readable. Got: {in_a_line(error)}. Train again.") from error
         return {name: shared(column.array()) if name in _FEW else column.array() for name, column in columns.items()}
 
     def bundle_checksum(self) -> str:
         """The checksum in the bundle's JSON: another model or another threshold, another checksum."""
         path = self.bundle / "bundle.json"
         try:
-            return str(json.loads(path.read_text("utf-8"))["checksum"])
+            return str(read_json(path)["checksum"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BundleError(f"{path}: must be whole. Got: {error}. Train again.") from error
+            raise BundleError(f"{path}: must be whole. Got: {in_a_line(error)}. Train again.") from error
 
     def write_training(self, columns: dict[str, NDArray[Any]]) -> None:
         """Write the history and the scores of training images."""

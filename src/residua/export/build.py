@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import residua
 from residua.bundle import Bundle
 from residua.engines import Card, Engine, Kind
-from residua.engines.card import sha256, write_card
+from residua.engines.card import write_card
 from residua.engines.exported import open_file
 from residua.engines.interface import Progress
 from residua.errors import InputError
@@ -20,7 +20,7 @@ from residua.export.onnx_file import Entry, describe_outputs, finish_onnx, write
 from residua.export.openvino_file import finish_openvino, write_openvino
 from residua.export.quantise import quantise_onnx
 from residua.export.verify import Compared, compare, measure_deviation, measure_price, refuse_if_dear, refuse_if_different
-from residua.files import ensure_folder
+from residua.files import ensure_folder, sha256
 from residua.images import ImageSet
 from residua.records import OperatingPoint
 from residua.scoring.engine import GraphEngine

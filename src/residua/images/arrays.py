@@ -12,6 +12,28 @@ from numpy.typing import NDArray
 from residua._check import Problems, as_images
 from residua.errors import LabelError, ShapeError
 
+LONGEST_SIDE = 65_535  # what a JPEG can hold; weights that resize a side are as long as it
+_MODERATE_SIDE, _NARROWEST = 4_096, 256
+
+
+def fault_of_extent(height: int, width: int) -> str | None:
+    """Why an image of this size is not taken: a side too long, or far longer than the other; None where it is.
+
+    Work and memory of resizing follow the sides and not the pixels, so a thousand bytes of 24,000,000 x 1 pixels would
+    take gigabytes.
+
+    Examples
+    --------
+    >>> fault_of_extent(1, 784), fault_of_extent(1, 100_000)
+    (None, 'a side may have at most 65,535')
+    """
+    longer, shorter = max(height, width), min(height, width)
+    if longer > LONGEST_SIDE:
+        return f"a side may have at most {LONGEST_SIDE:,}"
+    if longer > _MODERATE_SIDE and longer > _NARROWEST * shorter:
+        return f"a side beyond {_MODERATE_SIDE:,} may be at most {_NARROWEST} times as long as the other"
+    return None
+
 
 def as_pixels(images: Any, *, name: str, problems: Problems) -> NDArray[Any]:
     """Images of one size as (n, h, w, 1 or 3): uint8 stays, booleans become 0 and 255, 16 bits and floats become float32.
@@ -29,6 +51,9 @@ def as_pixels(images: Any, *, name: str, problems: Problems) -> NDArray[Any]:
             "Move the channels last" if array.shape[1] in {1, 3, 4} else "Drop or merge channels",
             ShapeError,
         )
+        return np.zeros((0, 1, 1, 1), np.uint8)
+    if array.ndim == 4 and (fault := fault_of_extent(*array.shape[1:3])):
+        problems.add(f"{name} must have sides that can be resized", f"shape {array.shape}: {fault}", "Cut or reshape", ShapeError)
         return np.zeros((0, 1, 1, 1), np.uint8)
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from residua.errors import ImageError, PixelLimitError
+from residua.images.arrays import fault_of_extent
 
 Taken = TypeVar("Taken")
 
@@ -116,6 +117,8 @@ def _within_limit(width: int, height: int, pixel_limit: int) -> int:
         raise PixelLimitError(f"declares {width:,} x {height:,} pixels, more than the limit of {pixel_limit:,}")
     if width * height == 0:
         raise ImageError(f"declares {width} x {height} pixels: there is nothing in it")
+    if fault := fault_of_extent(height, width):
+        raise PixelLimitError(f"declares {width:,} x {height:,} pixels: {fault}")
     return width * height
 
 

@@ -7,18 +7,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from residua._check import Problems
 from residua.errors import ShapeError
 
+_MOST_CACHED = 4096  # pixels of both sides: weights of longer ones are made anew, so that the cache stays under 30 MB
 
-@lru_cache(maxsize=256)
-def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> NDArray[np.float32]:
+
+def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_array:
     """Weights (n_out, n_in) that resize one axis; rows sum to 1, and equal lengths give the identity.
 
     ``w[i, j] = max(0, 1 - |j + 1/2 - (i + 1/2) s| / max(s, 1))`` with ``s = n_in / n_out``, rows normalised: the filter
-    that Pillow calls ``BILINEAR`` and torch ``mode="bilinear", antialias=True``. The array is read-only. Another `scale` (input
-    pixels an output pixel) is taken about the common centre, and what falls outside the input has the edge's value.
+    that Pillow calls ``BILINEAR`` and torch ``mode="bilinear", antialias=True``. Another `scale` (input pixels an output
+    pixel) is taken about the common centre, and what falls outside the input has the edge's value.
+
+    Sparse: a row holds the few weights under the filter, so memory follows the longer side and not the product of both.
 
     Raises
     ------
@@ -27,7 +31,7 @@ def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> NDArray
 
     Examples
     --------
-    >>> resize_weights(4, 2).round(3)
+    >>> resize_weights(4, 2).toarray().round(3)
     array([[0.429, 0.429, 0.143, 0.   ],
            [0.   , 0.143, 0.429, 0.429]], dtype=float32)
     """
@@ -37,14 +41,22 @@ def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> NDArray
             "both lengths must be at least 1", f"{n_in} and {n_out}", "Pass the number of pixels along the axis", ShapeError
         )
         problems.raise_any()
-    scale = n_in / n_out if scale is None else scale
+    made = _weights if n_in + n_out <= _MOST_CACHED else _weights.__wrapped__
+    return made(n_in, n_out, n_in / n_out if scale is None else scale)
+
+
+@lru_cache(maxsize=256)
+def _weights(n_in: int, n_out: int, scale: float) -> csr_array:
+    support = max(scale, 1.0)
     centres = np.clip((np.arange(n_out) + 0.5 - n_out / 2) * scale + n_in / 2, 0.5, n_in - 0.5)
-    distance = np.abs(np.arange(n_in) + 0.5 - centres[:, np.newaxis]) / max(scale, 1.0)
-    weights = np.maximum(0.0, 1.0 - distance)
+    first = np.floor(centres - support).astype(np.int64)
+    places = first[:, np.newaxis] + np.arange(int(2 * support) + 3)
+    weights = np.maximum(0.0, 1.0 - np.abs(places + 0.5 - centres[:, np.newaxis]) / support)
+    is_under = (weights > 0) & (places >= 0) & (places < n_in)
+    weights[~is_under] = 0
     weights /= weights.sum(axis=1, keepdims=True)
-    result: NDArray[np.float32] = weights.astype(np.float32)
-    result.flags.writeable = False
-    return result
+    starts = np.concatenate([[0], np.cumsum(is_under.sum(axis=1))])
+    return csr_array((weights[is_under].astype(np.float32), places[is_under], starts), shape=(n_out, n_in))
 
 
 def resize(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
@@ -60,13 +72,26 @@ def resize(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     height, width = image.shape[-3:-1]
     if (height, width) == tuple(size):
         return image
-    rows, columns = resize_weights(height, size[0]), resize_weights(width, size[1])
-    planes = np.moveaxis(image, -1, -3).astype(np.float32)
-    result = np.moveaxis(rows @ planes @ columns.T, -3, -1)
+    result = weighted(image.astype(np.float32), resize_weights(height, size[0]), resize_weights(width, size[1]))
     if image.dtype == np.uint8:
         return np.asarray(np.rint(result), np.uint8)
     # Rows of weights sum to 1 up to rounding: white would come out a last digit above 1.
-    return np.clip(np.ascontiguousarray(result), image.min(initial=np.inf), image.max(initial=-np.inf))
+    return np.clip(result, image.min(initial=np.inf), image.max(initial=-np.inf))
+
+
+def weighted(images: NDArray[np.float32], rows: csr_array, columns: csr_array) -> NDArray[np.float32]:
+    """Images (..., h, w, c) with `rows` applied along the height and `columns` along the width."""
+    height, width = images.shape[-3:-1]
+    # The axis that shrinks most goes first: 1 x 4,000,000 made 64 high first would take a gigabyte.
+    if rows.shape[0] * width <= height * columns.shape[0]:
+        return _along(-2, columns, _along(-3, rows, images))
+    return _along(-3, rows, _along(-2, columns, images))
+
+
+def _along(axis: int, weights: csr_array, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    first = np.moveaxis(images, axis, 0)
+    made = np.asarray(weights @ first.reshape(len(first), -1)).reshape(-1, *first.shape[1:])
+    return np.ascontiguousarray(np.moveaxis(made, 0, axis), np.float32)
 
 
 def fit_to(images: NDArray[Any], size: tuple[int, int], *, keep_aspect: bool = False) -> NDArray[np.float32]:
@@ -88,5 +113,4 @@ def fit_to(images: NDArray[Any], size: tuple[int, int], *, keep_aspect: bool = F
         return values
     both = max(height / size[0], width / size[1]) if keep_aspect else None
     rows, columns = resize_weights(height, size[0], both), resize_weights(width, size[1], both)
-    planes = np.asarray(rows @ np.moveaxis(values, -1, -3) @ columns.T, np.float32)
-    return np.clip(np.ascontiguousarray(np.moveaxis(planes, -3, -1)), 0, 1)  # rounding leaves it by a last digit
+    return np.clip(weighted(values, rows, columns), 0, 1)  # rounding leaves it by a last digit

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from residua.engines import Engine
 from residua.engines.interface import Progress
 from residua.errors import SourceError
+from residua.files import read_lines
 from residua.images.shards import Shards
 from residua.piecewise.pieces import Task, score_piece
 from residua.piecewise.score_parts import ScoreParts, ScoreSummary, describe_pieces, encode, note_of
@@ -88,16 +89,15 @@ def read_scores(out: Path) -> NDArray[np.float32]:
         import pyarrow.parquet as pq
 
         return np.asarray(pq.read_table(out, columns=["score"])["score"], np.float32)
-    with open(out, encoding="utf-8", newline="") as file:
-        return np.array([row["score"] for row in csv.DictReader(file)], np.float32)
+    return np.array([row["score"] for row in csv.DictReader(read_lines(out))], np.float32)
 
 
 def sample_scores(out: Path, n_images: int) -> NDArray[np.float32]:
     """Evenly spread scores of a file just written: all of up to 100,000, else so many, so that memory does not grow with them."""
     step = max(1, -(-n_images // _SAMPLED))
     if out.suffix == ".csv":
-        with open(out, encoding="utf-8", newline="") as file:
-            return np.array([row["score"] for row in islice(csv.DictReader(file), 0, None, step)], np.float32)
+        rows = islice(csv.DictReader(read_lines(out)), 0, None, step)
+        return np.array([row["score"] for row in rows], np.float32)
     import pyarrow.parquet as pq
 
     found, start = [], 0

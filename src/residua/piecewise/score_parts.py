@@ -11,7 +11,6 @@ import contextlib
 import csv
 import hashlib
 import io
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from residua.errors import InputError, MissingExtraError, OutputError
-from residua.files import atomic_write, ensure_folder, one_writer, write_json
+from residua.files import atomic_write, ensure_folder, one_writer, read_json, write_json
 from residua.images.listing import Quarantined
 from residua.images.shards import Block, Shards
 from residua.piecewise.pieces import Part, Task
@@ -256,7 +255,7 @@ def _join_parquet(tables: list[Path], task: Task, file: Any) -> None:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        value = read_json(path)
+    except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

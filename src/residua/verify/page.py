@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from residua.errors import SourceError
+from residua.files import in_a_line, read_file
 from residua.report.markup import VOID
 
 MOST_MEGABYTES = 64
@@ -90,20 +91,18 @@ def read_page(path: str | Path) -> Page:
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if size > MOST_MEGABYTES * 1_000_000:
-            got = f"{size / 1e6:.0f} MB"
-            raise SourceError(f"{path}: a report must have at most {MOST_MEGABYTES} MB. Got {got}. Name a report of residua.")
-        text = path.read_text("utf-8")
+        text = read_file(path, MOST_MEGABYTES * 1_000_000).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: must be a readable HTML file. Got: {error}. Name a report of residua.") from None
+        raise SourceError(f"{path}: must be a readable HTML file. Got: {in_a_line(error)}. Name a report of residua.") from None
     found = read_text(text)
     if len(found.data) != 1:
         raise SourceError(f"{path}: must be one report of residua. Got {len(found.data)} blocks of its data. Name another file.")
     try:
         data = json.loads(found.data[0], parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: the data in it must be strict JSON. Got: {error}. Write the report again.") from None
+        raise SourceError(
+            f"{path}: the data in it must be strict JSON. Got: {in_a_line(error)}. Write the report again."
+        ) from None
     if not isinstance(data, dict):
         raise SourceError(f"{path}: the data in it must be a JSON object. Got {type(data).__name__}. Write the report again.")
     return Page(data, found.figures, tuple(found.scripts))

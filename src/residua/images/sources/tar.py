@@ -29,6 +29,7 @@ KIND = "tar shards"
 SUFFIXES = frozenset({".tar"})
 
 _MOST_LABEL_BYTES = 1 << 20
+_MOST_HEADER_BYTES = 4 << 20
 _FACTS = ("label", "split", "group")
 
 
@@ -72,7 +73,7 @@ class TarShard:
         """The images and what lies beside them under the same key; where the archive breaks off, the rest is quarantined."""
         rows = _Rows(self.name)
         try:
-            with self.store.open(self.file) as file, tarfile.open(fileobj=file, mode="r:") as archive:
+            with self.store.open(self.file) as file, tarfile.open(fileobj=_Bounded(file), mode="r:") as archive:
                 for member in _members(archive):
                     rows.take(archive, member)
         except (tarfile.TarError, EOFError, OSError, ValueError) as error:
@@ -82,6 +83,22 @@ class TarShard:
                 raise SourceError(f"{self.name}: a tar archive must be whole. Got: {error}. Fetch or write it again.") from error
             rows.quarantined.append(Quarantined(self.name, f"the archive breaks off after {rows.n:,} images: {error}"))
         return rows.listing(self, options)
+
+
+class _Bounded:
+    """A file of which no read takes more than a header may hold: what a PAX or long-name header declares is read at once."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def read(self, n: int = -1) -> bytes:
+        """At most `_MOST_HEADER_BYTES`; images are read elsewhere, by their place."""
+        if not 0 <= n <= _MOST_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header declares {n:,} bytes")
+        return bytes(self._file.read(n))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 class _Rows:
