@@ -95,7 +95,7 @@ def test_100_samples_of_two_classes_are_split_at_one_half_strictly() -> None:
     assert record.metrics["recall[1]"].value == 0
 
 
-def test_precision_of_two_classes_is_that_of_the_second() -> None:
+def test_precision_of_0_and_1_is_that_of_1() -> None:
     true, predicted = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 0])
     metrics = evaluate_classification(true, predicted).metrics
     assert metrics["precision"].value == sk.precision_score(true, predicted)

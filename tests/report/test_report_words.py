@@ -93,8 +93,10 @@ def test_every_metric_that_an_evaluation_can_hold_has_words():
 
 
 def test_metrics_speak_of_classes_where_the_job_is_to_classify():
-    assert "abnormal" in words.meaning("recall", "detect")
-    assert "class" in words.meaning("recall", "classify") and "abnormal" not in words.meaning("roc_auc", "classify")
+    detecting, classifying = (Evaluation(job=job, n_images=2, split="test") for job in ("detect", "classify"))
+    assert "abnormal" in words.meaning("recall", detecting)
+    assert "class" in words.meaning("recall", classifying) and "abnormal" not in words.meaning("roc_auc", classifying)
+    assert words.meaning("f1", classifying).endswith("mean over classes")
 
 
 def test_bars_keep_value_interval_and_rivals_on_the_scale():

@@ -31,6 +31,10 @@ def evaluate(
     ] = Ranking.exact,
     memory: Memory = 2048,
     engine: Engine = "torch",
+    positive: Annotated[
+        str | None,
+        typer.Option(help="Of a classifier's two classes the one that precision, recall and F1 are of.", metavar="LABEL"),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Judge a RUN on its own test part, or on another SOURCE, beside the baselines it has to beat.
@@ -48,11 +52,12 @@ def evaluate(
     if is_wrapped(run):
         from residua.cli.progress import counting
 
-        reference_only("evaluate", "a wrapped model", engine, cluster=cluster)
+        reference_only("evaluate", "a wrapped model", engine, cluster=cluster, positive=positive)
         with counting(quiet=quiet) as progress:
             evaluation, evidence = evaluate_wrapped(run, source, progress=progress)
     else:
-        evaluation, evidence = _judge(run, source, engine, memory, cluster, workers, ranking.value, quiet=quiet)
+        asked = {"engine": engine, "memory": memory, "positive": positive}
+        evaluation, evidence = _judge(run, source, asked, cluster, workers, ranking.value, quiet=quiet)
     show(evaluation, evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
     if not quiet and html is None:
         from rich.console import Console
@@ -61,19 +66,18 @@ def evaluate(
     refuse_if_strict(evaluation, strict=strict)
 
 
-def _judge(
-    run: Path, source: str | None, engine: str, memory: float, cluster: Any, workers: Any, ranking: Any, *, quiet: bool
-) -> Any:
+def _judge(run: Path, source: str | None, asked: dict[str, Any], cluster: Any, workers: Any, ranking: Any, *, quiet: bool) -> Any:
     from residua.cli.progress import watching
     from residua.experiment import evaluate_run
 
     with watching(quiet=quiet) as watcher:
         if cluster is None:
-            judged = evaluate_run(run, source, engine=engine, memory_megabytes=memory, watcher=watcher)
+            engine, memory, positive = asked["engine"], asked["memory"], asked["positive"]
+            judged = evaluate_run(run, source, engine=engine, memory_megabytes=memory, positive=positive, watcher=watcher)
         else:
             from residua.cluster import ClusterOptions, evaluate_on_cluster
 
-            reference_only("evaluate", "a cluster", engine)
+            reference_only("evaluate", "a cluster", asked["engine"], positive=asked["positive"])
 
             judged = evaluate_on_cluster(run, source, ClusterOptions(cluster, workers), ranking=ranking, watcher=watcher)
     return judged.evaluation, judged.evidence

@@ -38,6 +38,9 @@ def judge(
     ] = None,
     metric: Annotated[str | None, typer.Option(help="Show this metric alone.", metavar="NAME")] = None,
     normal: Annotated[str | None, typer.Option(help="Labels that are normal, separated by commas.", metavar="LABEL,...")] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="Of two classes the one that precision, recall and F1 are of.", metavar="LABEL")
+    ] = None,
     confidence: Annotated[float, typer.Option(help="Of intervals and bounds.")] = 0.95,
     prevalence: Annotated[float | None, typer.Option(help="Share of anomalies to expect in use, for precision and cost.")] = None,
     seed: Annotated[int, typer.Option(help="Of resampled intervals.")] = 0,
@@ -79,6 +82,7 @@ def judge(
         policy=policy,
         metric=metric,
         normal=normal,
+        positive=positive,
         confidence=confidence,
         prevalence=prevalence,
         seed=seed,

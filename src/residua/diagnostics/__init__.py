@@ -11,7 +11,7 @@ from residua.diagnostics.dead_latent import find_dead_latent
 from residua.diagnostics.different_images import find_different_images
 from residua.diagnostics.drift import find_drift
 from residua.diagnostics.duplicates import find_duplicates
-from residua.diagnostics.hard_scores import find_hard_scores
+from residua.diagnostics.hard_scores import find_hard_probabilities, find_hard_scores
 from residua.diagnostics.high_prevalence import find_high_prevalence
 from residua.diagnostics.inflated_accuracy import find_inflated_accuracy
 from residua.diagnostics.leakage import find_leakage
@@ -51,6 +51,7 @@ __all__ = [
     "find_different_images",
     "find_drift",
     "find_duplicates",
+    "find_hard_probabilities",
     "find_hard_scores",
     "find_high_prevalence",
     "find_inflated_accuracy",

@@ -60,6 +60,33 @@ def find_hard_scores(scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | Non
     )
 
 
+def find_hard_probabilities(probabilities: NDArray[Any]) -> Finding | None:
+    """Say that probabilities which are all 0 or 1 are decisions; None for fewer than ten images, or any value between.
+
+    Parameters
+    ----------
+    probabilities : float array, (n_images, n_classes)
+
+    Examples
+    --------
+    >>> find_hard_probabilities(np.eye(10)).severity
+    'error'
+    """
+    n, k = probabilities.shape
+    if n < _FEWEST or not np.isin(probabilities, (0, 1)).all():
+        return None
+    return Finding(
+        code=CODE,
+        severity="error",
+        measured={"values": [0.0, 1.0], "n": n, "n_classes": k},
+        meaning=(
+            "All probabilities are 0 or 1: they are hard decisions. ROC AUC, log loss, Brier score and calibration error are "
+            "those of a model that is always sure, not of the model behind the decisions."
+        ),
+        what_to_do="Pass the probabilities that were decided upon; or the classes, as integers or names.",
+    )
+
+
 def _balanced_accuracy(said: NDArray[np.bool_], is_anomalous: NDArray[np.bool_] | None) -> float | None:
     """Mean of recall and specificity of "the higher value is anomalous"; None where only one kind is there."""
     if is_anomalous is None or is_anomalous.all() or not is_anomalous.any():

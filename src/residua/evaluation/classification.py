@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from residua import diagnostics
 from residua._check import Problems, same_length
-from residua.errors import ShapeError
+from residua.errors import LabelError, ShapeError
 from residua.evaluation.confusion import confusion_estimates, per_class_estimates
 from residua.evaluation.labels import without_missing
 from residua.evaluation.leaked import leakage_of
 from residua.evaluation.multilabel import evaluate_multilabel, is_multilabel
+from residua.evaluation.positive import PositiveClass, positive_class
 from residua.evaluation.probabilities import probability_estimates
 from residua.images.copies import Leaks
 from residua.metrics._classes import Classified, classified
-from residua.records import Estimate, Evaluation, Finding
+from residua.records import Assumption, Estimate, Evaluation, Finding, with_assumptions
 
 
 def evaluate_classification(
@@ -26,6 +27,7 @@ def evaluate_classification(
     predictions: Any,
     *,
     classes: Sequence[Any] | None = None,
+    positive: Any = None,
     baselines: Mapping[str, Mapping[str, Estimate]] | None = None,
     leaks: Leaks | None = None,
     confidence: float = 0.95,
@@ -43,6 +45,10 @@ def evaluate_classification(
         Integers or strings are classes; one float column is P(second class); several are probabilities.
     classes : sequence, optional
         In the order of the columns. Left out: all that occur, sorted.
+    positive : int or str, optional
+        Of two classes the one that ``precision``, ``recall`` and ``f1`` are of. Left out: 1 beside 0; else the class whose name
+        says anomalous (``bad``, ``defect``), or the one beside a name that says normal (``good``, ``OK``); else the rarer one.
+        What was taken is ``positive_class`` in the provenance, and an assumption there.
     baselines : mapping of str to mapping of str to Estimate, optional
         Metrics of simpler models on the same images.
     leaks : Leaks, optional
@@ -57,9 +63,10 @@ def evaluate_classification(
     Returns
     -------
     Evaluation
-        ``accuracy``, ``balanced_accuracy``, ``precision``, ``recall``, ``f1`` (of the second of two classes; of more, the mean
-        over classes), ``f1_weighted``, ``matthews_correlation``, ``cohen_kappa``, each class's ``precision[CLASS]`` and so on;
-        from probabilities ``roc_auc``, ``log_loss``, ``brier_score``, ``expected_calibration_error``, ``top_3_accuracy``.
+        ``accuracy``, ``balanced_accuracy``, ``precision``, ``recall``, ``f1`` (of the positive one of two classes; of more,
+        the mean over classes), ``f1_weighted``, ``matthews_correlation``, ``cohen_kappa``, each class's ``precision[CLASS]``
+        and so on; from probabilities ``roc_auc``, ``log_loss``, ``brier_score``, ``expected_calibration_error``,
+        ``top_3_accuracy``.
         Multi-label: see `evaluate_multilabel`.
 
     Raises
@@ -74,22 +81,25 @@ def evaluate_classification(
     (0.75, 0.5)
     """
     if is_multilabel(labels, predictions):
+        _refuse_positive(positive)
         return evaluate_multilabel(
             labels, predictions, classes=classes, confidence=confidence, seed=seed, split=split, provenance=provenance
         )
     known, y, p = _labelled(labels, predictions)
     read = classified("evaluate_classification", y, p, classes)
     names = [str(name) for name in read.classes.tolist()]
+    everything = np.ones(len(known), np.bool_)
+    matrix = _matrix(read, everything[known])
+    chosen = _positive(names, matrix, positive)
 
     def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
         some, matrix = kept[known], _matrix(read, kept[known])
-        found = confusion_estimates(matrix, confidence=confidence, seed=seed)
+        found = confusion_estimates(matrix, positive=None if chosen is None else chosen.place, confidence=confidence, seed=seed)
         if read.probabilities is not None:
             found |= probability_estimates(read.true[some], read.probabilities[some], names, confidence=confidence, seed=seed)
         return found | per_class_estimates(matrix, names, confidence=confidence)
 
-    everything = np.ones(len(known), np.bool_)
-    matrix, metrics = _matrix(read, everything[known]), metrics_of(everything)
+    metrics = metrics_of(everything)
     beside = {name: dict(values) for name, values in (baselines or {}).items()}
     findings = [
         diagnostics.find_unlabelled(int((~known).sum()), len(known)),
@@ -103,8 +113,42 @@ def evaluate_classification(
         metrics=metrics,
         baselines=beside,
         findings=tuple(finding for finding in findings if finding is not None),
-        provenance=dict(provenance or {}),
+        provenance=_provenance(provenance, names, chosen, _of_one_column(p, names) if classes is None else None),
     )
+
+
+def _provenance(
+    given: Mapping[str, Any] | None, names: list[str], chosen: PositiveClass | None, column: Assumption | None
+) -> dict[str, Any]:
+    """What was given, and of two classes the positive one."""
+    if chosen is None:
+        return dict(given or {})
+    assumed = [made for made in (chosen.assumption, column) if made is not None]
+    return with_assumptions({**(given or {}), "positive_class": names[chosen.place]}, assumed)
+
+
+def _of_one_column(predictions: NDArray[Any], names: list[str]) -> Assumption | None:
+    """Which class a single column of probabilities was taken to be of; None for classes or several columns."""
+    if predictions.dtype.kind != "f" or predictions.size != len(predictions) or len(names) != 2:
+        return None
+    why = f"one column is that of the second class, and {names[0]} comes before {names[1]}"
+    to_tell = "classes= in the order that makes it the second, or a column for each class"
+    return Assumption(about="class of the probabilities", taken=names[1], because=why, to_tell=to_tell)
+
+
+def _positive(names: list[str], matrix: NDArray[Any], told: Any) -> PositiveClass | None:
+    problems = Problems("evaluate_classification")
+    chosen = positive_class(names, matrix.sum(axis=1).tolist(), told, problems)
+    problems.raise_any()
+    return chosen
+
+
+def _refuse_positive(positive: Any) -> None:
+    problems = Problems("evaluate_classification")
+    if positive is not None:
+        mend = "Leave it out: precision, recall and F1 are given for each label"
+        problems.add("a positive class is one of two", "labels that may hold together", mend, LabelError)
+    problems.raise_any()
 
 
 def _matrix(read: Classified, some: NDArray[np.bool_]) -> NDArray[Any]:
@@ -142,6 +186,7 @@ def _findings(
         _undefined(names, metrics, n),
         diagnostics.find_too_few_images({f"class-{name}": int(count) for name, count in zip(names, support, strict=True)}),
         diagnostics.find_most_confused(matrix, names),
+        None if read.probabilities is None else diagnostics.find_hard_probabilities(read.probabilities),
         diagnostics.find_not_better_than_baseline(
             "accuracy", metrics["accuracy"], {name: values["accuracy"] for name, values in beside.items() if "accuracy" in values}
         ),

@@ -17,10 +17,11 @@ _N_RESAMPLES = 1000
 _MOST_CLASSES = 30
 
 
-def confusion_estimates(matrix: NDArray[Any], *, confidence: float, seed: int) -> dict[str, Estimate]:
+def confusion_estimates(matrix: NDArray[Any], *, positive: int | None, confidence: float, seed: int) -> dict[str, Estimate]:
     """Accuracy (Wilson) and what averages over classes (bootstrap, resampled within each true class).
 
-    With two classes ``precision``, ``recall`` and ``f1`` are those of the second, with more their mean over classes.
+    With two classes ``precision``, ``recall`` and ``f1`` are those of the one at place `positive`, with more their mean over
+    classes.
     """
     n, k = int(matrix.sum()), len(matrix)
     right = int(np.trace(matrix))
@@ -29,8 +30,8 @@ def confusion_estimates(matrix: NDArray[Any], *, confidence: float, seed: int) -
     resampled = _resampled(matrix, seed)
     for name, value in values.items():
         estimates[name] = _estimate(value, np.array([one[name] for one in resampled]), n, confidence)
-    if k == 2:
-        estimates |= {name: _one_class(matrix, 1, confidence)[name] for name in ("precision", "recall", "f1")}
+    if positive is not None:
+        estimates |= {name: _one_class(matrix, positive, confidence)[name] for name in ("precision", "recall", "f1")}
     return estimates
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,13 @@ def evaluate_run(
     *,
     memory_megabytes: float = MEMORY_MEGABYTES,
     engine: str = REFERENCE,
+    positive: str | None = None,
     watcher: Watcher | None = None,
 ) -> Judged:
     """Judge the model of `run` on its own test part, or on another source; the run keeps the latest judgement of its own.
 
     Another `engine` than the reference scores the judged images and brings its own threshold; see `residua.engines`.
+    `positive` names the positive one of a classifier's two classes; see `evaluate_classification`.
 
     Returns
     -------
@@ -71,6 +74,7 @@ def evaluate_run(
     state = folder.read_finished()
     if source is None:
         ensure_folder(folder.path, where="evaluate")  # said before the work, not after it
+    _check_positive(state, positive)
     opened = open_engine(folder, load_bundle(folder.bundle), engine, watcher)
     bundle = opened.bundle
     judged = (
@@ -78,12 +82,19 @@ def evaluate_run(
         if source is None
         else other_images(folder, state, bundle.config, source, watcher, memory_megabytes)
     )
-    judges = {"detect": _judge_detection, "classify": _judge_classification, "reconstruct": _judge_reconstruction}
+    judges = {"detect": _judge_detection, "reconstruct": _judge_reconstruction}
+    judges["classify"] = partial(_judge_classification, positive=positive)
     result = judges[bundle.config.job](folder, state, opened, judged)
     if source is None:
         result = replace(result, evaluation=_with_findings(result.evaluation, _noticed_before(folder, result.evaluation)))
         _keep(folder, result)
     return result
+
+
+def _check_positive(state: RunState, positive: str | None) -> None:
+    job = state.options.job
+    if positive is not None and job != "classify":
+        raise InputError(f"evaluate: a positive class is one of a classifier. Got {positive} for the job {job}. Leave it out.")
 
 
 def _keep(folder: RunFolder, judged: Judged) -> None:
@@ -195,9 +206,11 @@ def _judge_reconstruction(folder: RunFolder, state: RunState, opened: Opened, ju
     return _result(folder, bundle, judged, evaluation, columns, choose_images(columns["mse"], None, None), more)
 
 
-def _judge_classification(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> Judged:
+def _judge_classification(
+    folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages, positive: str | None = None
+) -> Judged:
     bundle = opened.bundle
-    made = judge_classes(bundle, opened.engine, state, judged, _provenance(folder, state, opened, judged))
+    made = judge_classes(bundle, opened.engine, state, judged, _provenance(folder, state, opened, judged), positive=positive)
     shown = choose_images(made.ranked_by, None, None)
     return _result(folder, bundle, judged, made.evaluation, made.columns, shown, made.more)
 

@@ -40,7 +40,13 @@ class JudgedClasses:
 
 
 def judge_classes(
-    bundle: Bundle, engine: Engine, state: RunState, judged: JudgedImages, provenance: dict[str, Any]
+    bundle: Bundle,
+    engine: Engine,
+    state: RunState,
+    judged: JudgedImages,
+    provenance: dict[str, Any],
+    *,
+    positive: str | None = None,
 ) -> JudgedClasses:
     """Judge a classifier on `judged`; `LabelError` where an image is of a class that the model does not know."""
     images, config, seed = judged.images, bundle.config, state.options.settings.seed
@@ -69,6 +75,7 @@ def judge_classes(
         labels,
         probabilities,
         classes=classes.tolist(),
+        positive=positive,
         baselines=baselines,
         leaks=judged.leaks,
         seed=seed,

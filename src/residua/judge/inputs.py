@@ -104,6 +104,7 @@ class Decision:
     normal: str | None
     confidence: float
     prevalence: float | None
+    positive: str | int | None = None
 
 
 def check_combination(names: set[str], decision: Decision, problems: Problems) -> None:
@@ -138,6 +139,9 @@ def check_combination(names: set[str], decision: Decision, problems: Problems) -
         problems.add(
             "--threshold and --policy are for scores", "--predictions", "Pass a detector's --scores, or drop the threshold"
         )
+    if decision.positive is not None and "predictions" not in names:
+        got, mend = "no --predictions", "Leave it out; of a detector's labels --normal names the normal ones"
+        problems.add("--positive is for a classifier of two classes", got, mend)
     if "calibration-scores" in names and decision.policy is None:
         problems.add(
             "--calibration-scores needs a --policy that chooses on them", "no --policy", "Pass --policy 'false-alarms<=0.01'"

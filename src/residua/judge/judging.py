@@ -37,6 +37,7 @@ def judge(
     policy: str | None = None,
     metric: str | None = None,
     normal: str | None = None,
+    positive: str | int | None = None,
     confidence: float = 0.95,
     prevalence: float | None = None,
     seed: int = 0,
@@ -65,6 +66,8 @@ def judge(
         The one asked for; of a model that does not classify, ``accuracy`` is refused by a finding of severity error.
     normal : str, optional
         The normal labels, separated by commas.
+    positive : str or int, optional
+        Of two classes the one that precision, recall and F1 are of; see `evaluate_classification`.
     confidence, prevalence, seed
         See `choose_threshold`.
 
@@ -92,7 +95,7 @@ def judge(
     )
     asked = {"images": images, "reconstructions": reconstructions, "labels": labels, "scores": scores, "predictions": predictions}
     asked |= {"calibration-scores": calibration_scores, "calibration-labels": calibration_labels, "train-scores": train_scores}
-    decision = Decision(threshold, policy, normal, confidence, prevalence)
+    decision = Decision(threshold, policy, normal, confidence, prevalence, positive)
     check_combination({name for name, value in asked.items() if value is not None}, decision, problems)
     if policy is not None:
         _check_policy(policy, problems)
@@ -128,7 +131,9 @@ def _described(value: Any) -> str:
 
 
 def _judge_classes(given: Inputs, labels: Any, predictions: Any, decision: Decision, seed: int) -> tuple[Evaluation, Evidence]:
-    evaluation = evaluate_classification(labels, predictions, confidence=decision.confidence, seed=seed)
+    evaluation = evaluate_classification(
+        labels, predictions, positive=decision.positive, confidence=decision.confidence, seed=seed
+    )
     names = given.names(len(labels))
     if np.ndim(labels) == 2 and np.shape(labels)[1] > 1:
         return evaluation, Evidence(paths=names)
@@ -138,7 +143,7 @@ def _judge_classes(given: Inputs, labels: Any, predictions: Any, decision: Decis
     read = classified("judge", kept, np.asarray(predictions)[known], None)
     hard = np.eye(len(read.classes), dtype=np.float32)[read.predicted]
     shown = hard if read.probabilities is None else read.probabilities
-    true = kept.astype(object)
+    true = read.classes[read.true].astype(object)  # spelled as the classes are: 1, not 1.0 or True
     return evaluation, Evidence(paths=names[known], labels=true, probabilities=shown, classes=read.classes, seed=seed)
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from residua.evaluation.evidence import Evidence
-from residua.metrics.names import baseline_title, metric_words
+from residua.metrics.names import baseline_title
 from residua.records import Evaluation, Finding, assumptions_of
 from residua.report import words
 from residua.report.kinds import ranking_values
@@ -105,8 +105,8 @@ def _metrics(evaluation: Evaluation) -> Table | None:
     table = _grid("", "", "", show_header=False)
     table.columns[0].no_wrap = table.columns[1].no_wrap = True  # a narrow terminal breaks the meaning, not the numbers
     for name in shown:
-        meaning = Text(words.meaning(name, evaluation.job), style="dim")
-        table.add_row(Text(metric_words(name).label), Text(words.interval(name, evaluation.metrics[name])), meaning)
+        meaning = Text(words.meaning(name, evaluation), style="dim")
+        table.add_row(Text(words.label(name, evaluation)), Text(words.interval(name, evaluation.metrics[name])), meaning)
     return table
 
 
@@ -130,7 +130,7 @@ def _baselines(evaluation: Evaluation) -> Table | None:
     main = words.primary_metric(evaluation)
     if main is None or not any(main in values for values in evaluation.baselines.values()):
         return None
-    table = _grid("Beside it", metric_words(main).label, "Against the model")
+    table = _grid("Beside it", words.label(main, evaluation), "Against the model")
     table.add_row(Text("This model", style="bold"), Text(words.interval(main, evaluation.metrics[main]), style="bold"), "")
     for name, values in evaluation.baselines.items():
         if main in values:

@@ -29,11 +29,11 @@ def metrics(key: str, evaluation: Evaluation) -> Html | None:
 def _card(key: str, name: str, evaluation: Evaluation) -> Html:
     estimate, about = evaluation.metrics[name], metric_words(name)
     rivals = {title: values[name] for title, values in evaluation.baselines.items() if name in values}
-    meaning = words.meaning(name, evaluation.job)
+    meaning = words.meaning(name, evaluation)
     better = "higher is better" if about.higher_is_better else "lower is better"
     return element(
         "article",
-        element("h4", about.label),
+        element("h4", words.label(name, evaluation)),
         element("p", words.number(estimate.value, about.kind), class_="big", data_figure=f"{key}/metrics/{name}"),
         element("p", _interval_words(name, estimate), class_="interval", data_figure=f"{key}/metrics/{name}/interval"),
         interval_bar(name, estimate, rivals, scale_of(name, [estimate, *rivals.values()])),
@@ -63,8 +63,8 @@ def _metric_row(key: str, name: str, evaluation: Evaluation) -> Html:
     estimate = evaluation.metrics[name]
     figure = f"{key}/metrics/{name}"
     value = element("td", words.interval(name, estimate), data_figure=figure)
-    cells = value, element("td", f"{estimate.n:,}", data_figure=f"{figure}/n"), prose(words.meaning(name, evaluation.job))
-    return row(metric_words(name).label, *cells)
+    cells = value, element("td", f"{estimate.n:,}", data_figure=f"{figure}/n"), prose(words.meaning(name, evaluation))
+    return row(words.label(name, evaluation), *cells)
 
 
 def baselines(key: str, evaluation: Evaluation) -> Html | None:
@@ -73,8 +73,8 @@ def baselines(key: str, evaluation: Evaluation) -> Html | None:
     if not evaluation.baselines or main is None:
         return None
     shown = [name for name in words.headline_names(evaluation) if any(name in values for values in evaluation.baselines.values())]
-    labels = [metric_words(name).label for name in shown]
-    titles = ("", *labels, f"{metric_words(main).label}, to scale", "Against the model")
+    labels = [words.label(name, evaluation) for name in shown]
+    titles = ("", *labels, f"{words.label(main, evaluation)}, to scale", "Against the model")
     ends = scale_of(main, [evaluation.metrics[main], *(one[main] for one in evaluation.baselines.values() if main in one)])
     rows = [row("This model", *_cells(f"{key}/model", evaluation.metrics, shown, main, ends), prose(""), class_="model")]
     for name, values in _ranked(evaluation, main):

@@ -16,6 +16,7 @@ from residua.report.tables import prose, row, scroller, table, terms
 _TOP_FACTS = (
     ("source", "Source"),
     ("normal", "Normal"),
+    ("positive_class", "Positive class"),
     ("recipe", "Recipe"),
     ("splits", "Images"),
 )

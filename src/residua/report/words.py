@@ -17,7 +17,9 @@ _IN_CLASSES = {
     "average_precision": "precision averaged over all recalls, mean over the classes",
     "precision": "of the images said to be of a class, how many are",
     "recall": "of the images of a class, how many are recognised",
+    "f1": "harmonic mean of precision and recall of a class",
 }
+_OF_POSITIVE = ("precision", "recall", "f1")
 _MOST_NAMED = 10
 HEADLINE: dict[Job, tuple[str, ...]] = {
     "reconstruct": ("mse", "psnr", "ssim", "mae"),
@@ -28,12 +30,34 @@ JOB_TITLES: dict[Job, str] = {"reconstruct": "Reconstruction", "detect": "Anomal
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note", "ok")
 
 
-def meaning(name: str, job: Job) -> str:
+def label(name: str, evaluation: Evaluation) -> str:
+    """What a metric is called in this evaluation: with two classes ``F1 of bad``, the positive one.
+
+    Examples
+    --------
+    >>> record = Evaluation(job="classify", n_images=9, split="test", provenance={"positive_class": "bad"})
+    >>> label("f1", record), label("accuracy", record)
+    ('F1 of bad', 'Accuracy')
+    """
+    positive = evaluation.provenance.get("positive_class")
+    if evaluation.job == "classify" and name in _OF_POSITIVE and positive is not None:
+        return metric_words(f"{name}[{positive}]").label
+    return metric_words(name).label
+
+
+def meaning(name: str, evaluation: Evaluation) -> str:
     """What a metric says, in the words of the job."""
-    if job == "detect" and name == "accuracy":
+    if evaluation.job == "detect" and name == "accuracy":
         return "share of decisions that are right; depends on the mix"
-    in_classes = _IN_CLASSES.get(name) if job == "classify" else None
-    return in_classes or metric_words(name).meaning
+    if evaluation.job != "classify" or name not in _IN_CLASSES:
+        return metric_words(name).meaning
+    if name not in _OF_POSITIVE:
+        return _IN_CLASSES[name]
+    positive = evaluation.provenance.get("positive_class")
+    if positive is not None:
+        return f"{_IN_CLASSES[name]}; here {positive}, the positive one of two"
+    together = "pooled over labels" if "hamming_loss" in evaluation.metrics else "mean over classes"
+    return f"{_IN_CLASSES[name]}; {together}"
 
 
 def number(value: float | None, kind: Kind = "plain") -> str:
@@ -131,7 +155,7 @@ def verdict(evaluation: Evaluation) -> str:
     if name is None:
         return "No metric of this job could be measured on these images; the findings say why."
     estimate, words = evaluation.metrics[name], metric_words(name)
-    opening = f"{words.label} {interval(name, estimate)} on {images(evaluation.n_images, evaluation.split)}"
+    opening = f"{label(name, evaluation)} {interval(name, estimate)} on {images(evaluation.n_images, evaluation.split)}"
     rival = best_baseline(evaluation, name)
     if rival is None:
         return f"{opening}."

@@ -101,4 +101,7 @@ def _classification(record: Evaluation, evidence: Evidence, options: dict[str, A
     predictions: Any = evidence.probabilities
     if "log_loss" not in record.metrics:  # they were classes, not probabilities
         predictions = evidence.classes[evidence.probabilities.argmax(axis=1)]
-    return evaluate_classification(evidence.labels, predictions, classes=classes, **options)
+    # Reports of earlier versions name no positive class: it was the second of two.
+    second = classes[1] if len(classes) == 2 else None
+    positive = record.provenance.get("positive_class", second)
+    return evaluate_classification(evidence.labels, predictions, classes=classes, positive=positive, **options)
