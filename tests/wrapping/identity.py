@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 
 def onnx_file(path, shape, *, kind=TensorProto.FLOAT, two_classes=False):
@@ -28,4 +29,15 @@ def onnx_file(path, shape, *, kind=TensorProto.FLOAT, two_classes=False):
         ]
     graph = helper.make_graph(nodes, "dimmer", [helper.make_tensor_value_info("images", kind, shape)], outputs, constants)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+    return path
+
+
+def with_weights_beside(path, size, by, *, location="model.onnx.data"):
+    """A model that gives back `by` times what it gets, whose weights lie in another file beside it."""
+    shape = ["n", *size, 1]
+    constant = numpy_helper.from_array(np.full((*size, 1), by, np.float32), "by")
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("images", "out")]
+    graph = helper.make_graph([helper.make_node("Mul", ["images", "by"], ["out"])], "dimmer", values[:1], values[1:], [constant])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, str(path), save_as_external_data=True, location=location, size_threshold=0)
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -11,12 +12,12 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 import torch
-from identity import onnx_file
+from identity import onnx_file, with_weights_beside
 from PIL import Image
 
 import residua
 from residua.engines import KINDS
-from residua.errors import BundleError, InputError, OutputError
+from residua.errors import BundleError, InputError, LabelError, OutputError
 from residua.experiment import compare_runs, export_run, report_run
 from residua.piecewise import ScoreParts
 from residua.server import Limits, load_model
@@ -121,8 +122,6 @@ def test_code_is_not_saved_and_the_way_forward_is_named(model, tmp_path):
 
 
 def test_damage_and_strangers_are_refused(saved, tmp_path):
-    import shutil
-
     copied = tmp_path / "run"
     shutil.copytree(saved, copied)
     (copied / "model.onnx").write_bytes(b"something else")
@@ -164,3 +163,62 @@ def test_wrapped_models_stand_beside_others_and_commands_that_need_ours_say_so(s
     assert report_run([saved, tmp_path / "absolute"], tmp_path / "both.html").stat().st_size > 1000
     with pytest.raises(BundleError, match="Got a wrapped one"):
         export_run(saved, KINDS["onnx"])
+
+
+def test_weights_beside_an_onnx_file_are_loaded_from_there_copied_hashed_and_verified(tmp_path, monkeypatch):
+    for name, by in (("own", 0.9), ("other", 0.1)):
+        (tmp_path / name).mkdir()
+        with_weights_beside(tmp_path / name / "model.onnx", (8, 8), by)
+    monkeypatch.chdir(tmp_path / "other")
+    white = np.full((2, 8, 8, 1), 255, np.uint8)
+    model = residua.wrap("../own/model.onnx", values="unit")
+    assert model.anomaly_scores(white) == pytest.approx([0.01, 0.01], rel=1e-4)
+    run = model.save(tmp_path / "run", source="digits", normal="0")
+    shutil.rmtree(tmp_path / "own")
+    assert open_wrapped(run)[0].anomaly_scores(white) == pytest.approx([0.01, 0.01], rel=1e-4)
+    shutil.copyfile(tmp_path / "other" / "model.onnx.data", run / "model.onnx.data")
+    with pytest.raises(BundleError, match=r"model\.onnx\.data: must be the model that was saved"):
+        open_wrapped(run)
+    (run / "model.onnx.data").unlink()
+    with pytest.raises(BundleError, match="must lie beside the model"):
+        open_wrapped(run)
+
+
+def test_weights_named_as_a_runs_own_files_are_refused(tmp_path):
+    model = residua.wrap(with_weights_beside(tmp_path / "m.onnx", (8, 8), 0.9, location="wrapped.json"), values="unit")
+    with pytest.raises(InputError, match="must not be named as a RUN's own files are"):
+        model.save(tmp_path / "run", source="digits", normal="0")
+
+
+def test_a_save_that_was_refused_leaves_nothing_and_one_after_it_replaces_what_was_there(saved, tmp_path):
+    model = residua.wrap(lambda x: x, values="unit", size=(8, 8), channels=1)
+    with pytest.raises(InputError, match="which is code"):
+        model.save(tmp_path / "run", source="digits", normal="0")
+    assert list(tmp_path.iterdir()) == []
+    model = open_wrapped(saved)[0]
+    with pytest.raises(LabelError, match="must occur in the source"):
+        model.save(tmp_path / "run", source="digits", normal="ten")
+    assert list(tmp_path.iterdir()) == []
+    run = model.save(tmp_path / "run", source="digits", normal="0")
+    evaluate_wrapped(run)
+    assert (run / "evaluation.json").exists()
+    model.save(run, source="digits", normal="1")
+    assert open_wrapped(run)[1].normal == ("1",)
+    assert sorted(one.name for one in run.iterdir()) == ["model.onnx", "wrapped.json"]
+    assert [one.name for one in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_keras_model_of_layers_that_only_this_process_knows_is_not_saved(tmp_path):
+    import keras
+
+    @keras.saving.register_keras_serializable()
+    class Doubling(keras.layers.Layer):
+        def call(self, x):
+            return x * 2
+
+    out = keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid")
+    for layer, reason in ((keras.layers.Lambda(lambda x: x * 2), "Lambda"), (Doubling(), "could not be deserialized")):
+        model = residua.wrap(keras.Sequential([keras.Input((8, 8, 1)), layer, out]))
+        with pytest.raises(InputError, match=rf"must load again.*{reason}.*without Lambda"):
+            model.save(tmp_path / "run", source="digits", normal="0")
+        assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from residua.engines.card import Card, check_fresh, read_card
 from residua.engines.interface import Scores, check_channels
 from residua.engines.kinds import parse_engine
+from residua.engines.onnx_file import open_session
 from residua.errors import BundleError, InputError, MissingExtraError
 from residua.images.resize import fit_to
 from residua.metrics import mae, mse, ssim
@@ -138,15 +139,9 @@ class OnnxEngine(ExportedEngine):
 
     def __init__(self, card: Card, path: Path, threads: int) -> None:
         super().__init__(card)
-        try:
-            import onnxruntime
-        except ModuleNotFoundError:
-            raise MissingExtraError("onnxruntime", "export", f"the engine {card.engine}") from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        self._session = open_session(path, f"the engine {card.engine}", whole=True, threads=threads)
+        import onnxruntime
+
         self._only_asked = onnxruntime.RunOptions()
         self._only_asked.only_execute_path_to_fetches = True
 

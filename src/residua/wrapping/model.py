@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ class WrappedModel:
     name = "wrapped"
 
     def __init__(self, known: Known, contract: Contract, model: Any = None) -> None:
-        self._known, self.contract, self._model = known, contract, model
+        self._known, self.contract, self.model = known, contract, model
         self.n_classes = 0
         self.operating_point_: OperatingPoint | None = None
         self.calibration_scores_: NDArray[np.float32] = np.zeros(0, np.float32)
@@ -157,20 +156,6 @@ class WrappedModel:
         from residua.wrapping.runs import save_wrapped
 
         return save_wrapped(self, run, source=source, normal=normal, policy=policy, seed=seed)
-
-    def store(self, folder: Path) -> str:
-        """Put the model into `folder` as data, and say under which name."""
-        if self.contract.origin == "onnx":
-            shutil.copyfile(self._model, folder / "model.onnx")
-            return "model.onnx"
-        if self.contract.origin == "keras":
-            self._model.save(folder / "model.keras")
-            return "model.keras"
-        what = "a PyTorch module" if self.contract.origin == "torch" else "a function"
-        raise InputError(
-            f"wrap: a model must be data to be saved. Got {what}, which is code. Export it to ONNX (torch.onnx.export) and wrap "
-            "the file, or keep using it in this process: evaluate, choose_threshold and report need no RUN."
-        )
 
     def prepare(self, images: ImageSet) -> NDArray[np.float32]:
         """Images as the model sees them, in [0, 1]: float32 (n_images, height, width, channels)."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.errors import BundleError, InputError, MissingExtraError
+from residua.engines.onnx_file import open_session
+from residua.errors import InputError
 from residua.wrapping.contract import Known, Values
 
 _RANGES: dict[str, Values] = {"sigmoid": "unit", "tanh": "symmetric"}
@@ -79,16 +79,7 @@ def _torch(model: Any) -> Known:
 def _onnx(path: Path) -> Known:
     if not path.is_file() or path.suffix != ".onnx":
         raise InputError(f"wrap: a path must be that of an ONNX file. Got {path}. Name a .onnx file that is there.")
-    try:
-        import onnxruntime
-    except ModuleNotFoundError:
-        raise MissingExtraError("onnxruntime", "export", "wrapping an ONNX file") from None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    except (RuntimeError, ValueError) as error:
-        raise BundleError(f"{path}: must be an ONNX model. Got: {str(error).splitlines()[0]}. Export it again.") from None
+    session = open_session(path, "wrapping an ONNX file")
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise InputError(f"wrap: an ONNX model must have one input. Got {len(inputs)}. Wrap it in a function x -> x_hat.")
@@ -104,6 +95,3 @@ def _onnx(path: Path) -> Known:
         return tuple(session.run(None, {entry.name: values}))
 
     return Known("onnx", call, shape, "bytes" if dtype == np.uint8 else None, n_batch=shape[0] if shape else None)
-
-
-Call = Callable[[NDArray[np.float32]], Any]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import residua
 from residua.diagnostics import find_drift
 from residua.engines.interface import Progress
-from residua.errors import BundleError, LabelError, MissingExtraError, OutputError
+from residua.errors import BundleError, LabelError, OutputError
 from residua.evaluation import Evidence
 from residua.files import ensure_folder, write_json
 from residua.images import ImageSet, load_images
@@ -26,12 +24,23 @@ from residua.records import Evaluation, OperatingPoint
 from residua.report import write_html
 from residua.report import write_json as write_evaluation
 from residua.thresholds import choose_threshold
-from residua.wrapping.contract import Contract, Known
+from residua.wrapping.contract import Contract
 from residua.wrapping.judging import is_anomalous_of
 from residua.wrapping.model import WrappedModel
 from residua.wrapping.origins import look_at
+from residua.wrapping.storing import (
+    EVALUATION,
+    EVIDENCE,
+    KERAS,
+    ONNX,
+    STATE,
+    check_files,
+    check_storable,
+    load_keras,
+    staged,
+    store,
+)
 
-_STATE, _EVALUATION, _EVIDENCE = "wrapped.json", "evaluation.json", "evidence.npz"
 _DEFAULT_POLICY = "quantile:0.95"
 
 
@@ -46,6 +55,7 @@ class WrappedState(BaseModel):
     contract: Contract
     file: str
     sha256: str
+    weights: dict[str, str] = Field(default_factory=dict)
     source: str
     working_folder: str
     normal: tuple[str, ...] | None = None
@@ -60,7 +70,7 @@ class WrappedState(BaseModel):
 
 def is_wrapped(run: str | Path) -> bool:
     """Whether `run` holds a wrapped model."""
-    return (Path(run) / _STATE).is_file()
+    return (Path(run) / STATE).is_file()
 
 
 def save_wrapped(
@@ -79,35 +89,36 @@ def save_wrapped(
         If the folder holds something else already.
     """
     run = Path(run)
+    check_storable(model)
     if run.exists() and any(run.iterdir()) and not is_wrapped(run):
         raise OutputError(f"{run}: must be a new folder, an empty one or a wrapped run. It holds other files. Name another.")
     images = load_images(source, normal=normal, seed=seed)
-    ensure_folder(run, where="save")
-    name = model.store(run)
-    point = model.operating_point_
-    if point is None and images.normal is not None and len(images.calibration):
-        point = model.choose_threshold(policy or _DEFAULT_POLICY, images.calibration)
-    _write(
-        run,
-        WrappedState(
-            residua_version=residua.__version__,
-            contract=model.contract,
-            file=name,
-            sha256=_sha256(run / name),
-            source=source,
-            working_folder=str(Path.cwd()),
-            normal=images.normal,
-            classes=_classes_of(model, images),
-            seed=seed,
-            operating_point=point,
-            calibration_scores=tuple(model.calibration_scores_.tolist()),
-            calibration_is_anomalous=tuple(model.calibration_is_anomalous_.tolist()),
-            calibration_images=model.calibration_images_,
-            calibration_pixels=model.calibration_pixels_,
-        ),
-    )
-    for stale in (_EVALUATION, _EVIDENCE):
-        (run / stale).unlink(missing_ok=True)
+    classes = _classes_of(model, images)
+    with staged(run) as fresh:
+        name, files = store(model, fresh)
+        point = model.operating_point_
+        if point is None and images.normal is not None and len(images.calibration):
+            point = model.choose_threshold(policy or _DEFAULT_POLICY, images.calibration)
+        _write(
+            fresh,
+            WrappedState(
+                residua_version=residua.__version__,
+                contract=model.contract,
+                file=name,
+                sha256=files.pop(name),
+                weights=files,
+                source=source,
+                working_folder=str(Path.cwd()),
+                normal=images.normal,
+                classes=classes,
+                seed=seed,
+                operating_point=point,
+                calibration_scores=tuple(model.calibration_scores_.tolist()),
+                calibration_is_anomalous=tuple(model.calibration_is_anomalous_.tolist()),
+                calibration_images=model.calibration_images_,
+                calibration_pixels=model.calibration_pixels_,
+            ),
+        )
     return run
 
 
@@ -124,9 +135,9 @@ def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
     run = Path(run)
     state = _read(run)
     path = run / state.file
-    if not path.is_file() or _sha256(path) != state.sha256:
-        raise BundleError(f"{path}: must be the model that was saved. It is missing or another. Save the wrapped model again.")
-    known, model = _load(path, state)
+    check_files(run, state.file, {state.file: state.sha256, **state.weights})
+    model = path if state.contract.origin == "onnx" else load_keras(path)
+    known = look_at(model)
     wrapped = WrappedModel(known, state.contract, model)
     wrapped.n_classes = 0 if state.classes is None else len(state.classes)
     wrapped.operating_point_ = state.operating_point
@@ -154,21 +165,21 @@ def evaluate_wrapped(
         progress=progress,
     )
     if source is None:
-        write_evaluation(evaluation, Path(run) / _EVALUATION)
-        evidence.save(Path(run) / _EVIDENCE)
+        write_evaluation(evaluation, Path(run) / EVALUATION)
+        evidence.save(Path(run) / EVIDENCE)
     return evaluation, evidence
 
 
 def judged_wrapped(run: str | Path, *, progress: Progress | None = None) -> tuple[Evaluation, Evidence]:
     """The latest evaluation of a wrapped run on its own test part; evaluated now if there was none."""
     run = Path(run)
-    if not ((run / _EVALUATION).exists() and (run / _EVIDENCE).exists()):
+    if not ((run / EVALUATION).exists() and (run / EVIDENCE).exists()):
         return evaluate_wrapped(run, progress=progress)
     try:
-        evaluation = Evaluation.model_validate_json((run / _EVALUATION).read_text("utf-8"))
+        evaluation = Evaluation.model_validate_json((run / EVALUATION).read_text("utf-8"))
     except (ValidationError, UnicodeDecodeError) as error:
-        raise BundleError(f"{run / _EVALUATION}: must be what evaluate wrote. Got: {error}. Run evaluate again.") from None
-    return evaluation, Evidence.load(run / _EVIDENCE)
+        raise BundleError(f"{run / EVALUATION}: must be what evaluate wrote. Got: {error}. Run evaluate again.") from None
+    return evaluation, Evidence.load(run / EVIDENCE)
 
 
 def report_wrapped(run: str | Path, out: str | Path, *, progress: Progress | None = None) -> Path:
@@ -257,39 +268,19 @@ def _normals(train: ImageSet) -> ImageSet:
     return train[np.flatnonzero(~is_anomalous_of(train))]
 
 
-def _load(path: Path, state: WrappedState) -> tuple[Known, Any]:
-    if state.contract.origin == "onnx":
-        return look_at(path), path
-    os.environ.setdefault("KERAS_BACKEND", "torch")
-    try:
-        import keras
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "keras", "keras", "a wrapped Keras model") from None
-    try:
-        model = keras.saving.load_model(str(path), compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError) as error:
-        raise BundleError(f"{path}: must load in Keras' safe mode. Got: {str(error).splitlines()[0]}. Save it again.") from None
-    return look_at(model), model
-
-
 def _read(run: Path) -> WrappedState:
-    path = run / _STATE
+    path = run / STATE
     try:
         state = WrappedState.model_validate_json(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise BundleError(f"{run}: must hold {_STATE}. It does not. Name a folder that a wrapped model was saved to.") from None
+        raise BundleError(f"{run}: must hold {STATE}. It does not. Name a folder that a wrapped model was saved to.") from None
     except (ValidationError, UnicodeDecodeError, OSError) as error:
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise BundleError(f"{path}: must be what save wrote. Got: {what}. Save the wrapped model again.") from None
-    if Path(state.file).name != state.file or state.file not in ("model.onnx", "model.keras"):
+    if Path(state.file).name != state.file or state.file not in (ONNX, KERAS):
         raise BundleError(f"{path}: the model must lie in the run. Got {state.file!r}. Save the wrapped model again.")
     return state
 
 
 def _write(run: Path, state: WrappedState) -> None:
-    write_json(run / _STATE, state.model_dump(mode="json"))
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    write_json(run / STATE, state.model_dump(mode="json"))
