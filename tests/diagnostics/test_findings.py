@@ -208,6 +208,13 @@ def test_reversed_scores_are_an_error_and_chance_is_told() -> None:
     assert diagnostics.find_not_better_than_chance(Estimate(value=0.7, low=0.4, high=0.9)).severity == "warning"
 
 
+def test_an_overstep_is_a_note_and_clipping_far_beyond_it_an_error() -> None:
+    assert diagnostics.find_clipped_values("reconstructions", 0, 0, 0.025) is None
+    overstep = diagnostics.find_clipped_values("reconstructions", 0.2, 0.025, 0.025)
+    assert (overstep.severity, overstep.measured["clipped_share"]) == ("note", 0.2)
+    assert diagnostics.find_clipped_values("images", 0.2, 0.026, 0.025).severity == "error"
+
+
 def test_scales_that_differ_are_an_error_between_floats_and_a_note_beside_bytes() -> None:
     x = RNG.random((3, 8, 8))
     assert diagnostics.find_scale(x, x) is None
@@ -217,7 +224,6 @@ def test_scales_that_differ_are_an_error_between_floats_and_a_note_beside_bytes(
     assert told.measured["sum_as_given"] == pytest.approx(told.measured["mse_as_given"] * 64)
     assert diagnostics.find_scale(x * 255, x * 255).severity == "note"
     assert diagnostics.find_scale((x * 255).astype(np.uint8), x).severity == "note"
-    assert diagnostics.find_scale(x, x, clipped_share=0.1).measured == {"clipped_share": 0.1}
 
 
 def test_reconstructions_like_the_mean_image_are_collapsed() -> None:

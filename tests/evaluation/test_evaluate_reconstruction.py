@@ -96,7 +96,7 @@ def test_bytes_need_no_finding() -> None:
 
 def test_a_linear_layers_oversteps_are_clipped_and_counted() -> None:
     record = evaluate_reconstruction(IMAGES, IMAGES * 1.2)
-    assert found(record, "scale").measured["clipped_share"] == pytest.approx((IMAGES * 1.2 > 1).mean())
+    assert found(record, "clipped-values").measured["clipped_share"] == pytest.approx((IMAGES * 1.2 > 1).mean())
     assert record.metrics["mse"].value == pytest.approx(((IMAGES - np.clip(IMAGES * 1.2, 0, 1)) ** 2).mean(), rel=1e-4)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from residua.errors import RangeError, ShapeError
-from residua.metrics import accuracy_demonstration, mse
+from residua.metrics import accuracy_demonstration, keras, mse
 
 DATA = Path(os.environ.get("RESIDUA_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -24,12 +24,12 @@ def fashion():
     if not path.exists():
         pytest.skip(f"the Fashion-MNIST test images are not at {path}: set RESIDUA_TEST_DATA")
     with gzip.open(path) as file:
-        return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28, 1)
+        return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28, 1) / np.float32(255)
 
 
 def test_on_fashion_mnist_a_perfect_copy_is_capped_by_the_share_of_pure_pixels(fashion):
     shown = accuracy_demonstration(fashion, fashion)
-    pure = np.mean((fashion == 0) | (fashion == 255))
+    pure = np.mean((fashion == 0) | (fashion == 1))
     assert shown.rule == "BinaryAccuracy"
     assert shown.value == shown.ceiling == shown.share_of_pure_pixels == pytest.approx(pure, abs=1e-9)
     assert shown.rounded == shown.ceiling < 0.6
@@ -66,7 +66,8 @@ def test_the_sentence_holds_the_three_numbers_and_what_to_use_instead(fashion):
 @given(arrays(np.uint8, st.tuples(st.integers(1, 4), st.integers(1, 4), st.just(3), st.just(1))))
 def test_no_reconstruction_beats_the_ceiling_of_binary_images(images):
     rng = np.random.default_rng(0)
-    shown = accuracy_demonstration(images, rng.integers(0, 256, images.shape, dtype=np.uint8))
+    images = images / np.float32(255)
+    shown = accuracy_demonstration(images, rng.random(images.shape, np.float32), black=0, white=1)
     assert shown.value <= shown.ceiling == shown.rounded
     assert shown.ceiling == pytest.approx(shown.share_of_pure_pixels)
 
@@ -88,5 +89,26 @@ def test_what_is_no_pair_of_images_is_refused():
         accuracy_demonstration(np.zeros((2, 4, 4)), np.zeros((2, 4, 4, 1)))
     with pytest.raises(ShapeError, match="at least one image"):
         accuracy_demonstration(np.zeros((0, 4, 4)), np.zeros((0, 4, 4)))
-    with pytest.raises(RangeError, match="Divide by 255"):
-        accuracy_demonstration(np.full((1, 2, 2, 1), 200.0), np.zeros((1, 2, 2, 1)))
+    with pytest.raises(RangeError, match="white="):
+        accuracy_demonstration(np.full((1, 2, 2, 1), 7.0), np.full((1, 2, 2, 1), 8.0))
+    with pytest.raises(RangeError, match="finite"):
+        accuracy_demonstration(np.full((1, 2, 2, 1), np.nan), np.zeros((1, 2, 2, 1)))
+
+
+def on_scales(x: np.ndarray) -> dict[str, np.ndarray]:
+    return {"0-1": x, "0-255": 255 * x, "uint8": (255 * x).round().astype(np.uint8), "-1..1": 2 * x - 1}
+
+
+@pytest.mark.parametrize("scale", ["0-1", "0-255", "uint8", "-1..1"])
+def test_every_number_is_what_keras_computes_on_the_arrays_as_they_are(scale):
+    x = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 1)) / np.float32(255)
+    x[:, :3] = 0
+    r = np.clip(x * 0.9 + 0.03, 0, 1)
+    images, reconstructions = on_scales(x)[scale], on_scales(r)[scale]
+    shown = accuracy_demonstration(images, reconstructions)
+    black = np.full(x.shape, -1.0 if scale == "-1..1" else 0.0, np.float32)
+    assert shown.value == keras.accuracy(images, reconstructions).value
+    assert shown.ceiling == keras.accuracy(images, images.astype(np.float32)).value
+    assert shown.black == keras.accuracy(images, black).value
+    assert shown.share_of_pure_pixels == np.mean((images == 0) | (images == 1))
+    assert shown.ceiling == pytest.approx({"-1..1": np.mean(images == 1)}.get(scale, shown.share_of_pure_pixels))

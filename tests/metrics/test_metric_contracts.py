@@ -251,7 +251,7 @@ def test_confusion_as_rates_sums_to_1_along_what_it_is_divided_by():
 
 def test_the_audit_tells_scales_apart_and_knows_a_linear_layer_that_oversteps():
     x = np.linspace(0, 1, 64).reshape(1, 8, 8)
-    scales = {"0-1": x, "0-255": x * 255, "0-65535": x * 65535, "-1-1": 2 * x - 1}
+    scales = {"0-1": x, "0-255": x * 255, "0-65535": x * 65535, "-1..1": 2 * x - 1}
     for name, array in scales.items():
         audit = metrics.scale_audit(array, array)
         assert (audit.images.scale, audit.comparable, audit.mse) == (name, True, 0)

@@ -36,6 +36,18 @@ def judge(
     policy: Annotated[
         str | None, typer.Option(help="How to choose the threshold: 'false-alarms<=0.01', 'recall>=0.99', max-f1, ...")
     ] = None,
+    scale: Annotated[
+        str, typer.Option(help="Of images and reconstructions: auto, 0-1, 0-255, -1..1, 0-65535, ...", metavar="SCALE")
+    ] = "auto",
+    mean: Annotated[
+        str | None, typer.Option(help="Both hold (pixel - mean) / std of pixels on 0-1; one number or one per channel.")
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="See --mean.")] = None,
+    reconstructions_scale: Annotated[
+        str | None, typer.Option(help="Of reconstructions alone, where it differs; auto reads it.", metavar="SCALE")
+    ] = None,
+    reconstructions_mean: Annotated[str | None, typer.Option(help="Of reconstructions alone.")] = None,
+    reconstructions_std: Annotated[str | None, typer.Option(help="Of reconstructions alone.")] = None,
     metric: Annotated[str | None, typer.Option(help="Show this metric alone.", metavar="NAME")] = None,
     normal: Annotated[str | None, typer.Option(help="Labels that are normal, separated by commas.", metavar="LABEL,...")] = None,
     positive: Annotated[
@@ -80,6 +92,12 @@ def judge(
         calibration_labels=calibration_labels,
         threshold=threshold,
         policy=policy,
+        scale=scale,
+        mean=mean,
+        std=std,
+        reconstructions_scale=reconstructions_scale,
+        reconstructions_mean=reconstructions_mean,
+        reconstructions_std=reconstructions_std,
         metric=metric,
         normal=normal,
         positive=positive,

@@ -5,6 +5,7 @@ from residua.diagnostics.blind_spots import find_blind_spots
 from residua.diagnostics.broken_promise import find_broken_promise
 from residua.diagnostics.chance import find_not_better_than_chance
 from residua.diagnostics.class_balance import find_class_balance
+from residua.diagnostics.clipped_values import find_clipped_values
 from residua.diagnostics.collapsed import find_collapsed_reconstruction
 from residua.diagnostics.confusion import find_most_confused
 from residua.diagnostics.dead_latent import find_dead_latent
@@ -46,6 +47,7 @@ __all__ = [
     "find_blind_spots",
     "find_broken_promise",
     "find_class_balance",
+    "find_clipped_values",
     "find_collapsed_reconstruction",
     "find_dead_latent",
     "find_different_images",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from residua.metrics.scale import ScaleAudit, scale_audit
 from residua.records import Finding
 
 CODE = "scale"
 
 
-def find_scale(images: Any, reconstructions: Any, *, clipped_share: float = 0.0) -> Finding | None:
+def find_scale(images: Any, reconstructions: Any, *, audit: ScaleAudit | None = None) -> Finding | None:
     """Say on which scale two arrays stood as they were given; None where both ran from 0 to 1 already, or both are whole bytes.
 
     An integer type declares its scale, so bytes beside floats in [0, 1] are a note; floats on different scales are an error.
@@ -18,8 +19,8 @@ def find_scale(images: Any, reconstructions: Any, *, clipped_share: float = 0.0)
     ----------
     images, reconstructions : numeric array, (n_images, ...)
         As given, before any conversion.
-    clipped_share : float
-        Share of reconstructed values outside [0, 1] that had to be clipped.
+    audit : ScaleAudit, optional
+        Of these arrays, where it was made already.
 
     Examples
     --------
@@ -28,13 +29,11 @@ def find_scale(images: Any, reconstructions: Any, *, clipped_share: float = 0.0)
     >>> find_scale(x, x / 255).severity
     'error'
     """
-    from residua.metrics.scale import scale_audit
-
-    audit = scale_audit(images, reconstructions)
+    audit = audit or scale_audit(images, reconstructions)
     scales = (audit.images.scale, audit.reconstructions.scale)
     is_declared = {audit.images.dtype, audit.reconstructions.dtype} & {"uint8", "uint16", "bool"} and "unknown" not in scales
     if scales == ("0-1", "0-1") or (audit.comparable and is_declared):
-        return _clipped(clipped_share) if clipped_share > 0 else None
+        return None
     measured = {
         "images": audit.images.scale,
         "reconstructions": audit.reconstructions.scale,
@@ -59,14 +58,4 @@ def find_scale(images: Any, reconstructions: Any, *, clipped_share: float = 0.0)
         measured=measured,
         meaning=f"{audit.meaning} Here each was brought to 0-1 by its own scale; an error computed without that is wrong.",
         what_to_do="Save both on one scale, and check that the training loss compared like with like.",
-    )
-
-
-def _clipped(share: float) -> Finding:
-    return Finding(
-        code=CODE,
-        severity="note",
-        measured={"clipped_share": share},
-        meaning=f"{100 * share:.3g}% of the reconstructed values lay outside [0, 1], where no pixel can be, and were clipped.",
-        what_to_do="End the decoder with a sigmoid, or clip its output where it is used.",
     )

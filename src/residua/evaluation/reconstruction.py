@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua import diagnostics, metrics
-from residua._check import Problems, as_scores, same_length
+from residua._check import Problems, as_images, as_scores, same_length
 from residua.evaluation.leaked import leakage_of
-from residua.evaluation.scales import to_unit_range
+from residua.evaluation.pictures import Pictures, known_pictures, read_pictures
+from residua.evaluation.scale_options import Numbers, ScaleOptions
 from residua.images.copies import Leaks
 from residua.metrics.intervals import mean_interval, rate_interval
-from residua.records import Estimate, Evaluation, Finding
+from residua.records import Estimate, Evaluation, Finding, with_assumptions
 
 _METRICS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "mse": metrics.mse,
@@ -43,6 +44,12 @@ def evaluate_reconstruction(
     images: Any,
     reconstructions: Any,
     *,
+    scale: str = "auto",
+    mean: Numbers = None,
+    std: Numbers = None,
+    reconstructions_scale: str | None = None,
+    reconstructions_mean: Numbers = None,
+    reconstructions_std: Numbers = None,
     ids: Any = None,
     train_errors: Any = None,
     baselines: Mapping[str, Any] | None = None,
@@ -57,8 +64,15 @@ def evaluate_reconstruction(
     Parameters
     ----------
     images, reconstructions : array, (n_images, height, width[, channels]) or (n_images, n_pixels)
-        uint8, uint16, bool, or float in [0, 1]. Floats on another known scale are brought to [0, 1], with a finding.
-        Flat images have no neighbours, so they get no ``ssim`` and its kin.
+        Numbers on any scale that their values show, each side read by itself; all metrics are computed on [0, 1].
+        What was read is in ``provenance["assumptions"]``; what fits no scale, or several, is refused.
+        Channels may come first. Flat images have no neighbours, so they get no ``ssim`` and its kin.
+    scale : {"auto", "0-1", "0-255", "-1..1", "0-65535", ...}
+        Of both sides, where it is to be told.
+    mean, std : float, or one per channel, optional
+        Of both sides, which then hold (pixel - mean) / std of pixels in [0, 1].
+    reconstructions_scale, reconstructions_mean, reconstructions_std
+        Of the reconstructions alone, where they differ from the images; ``"auto"`` reads them from the values.
     ids : array, (n_images,), optional
         Names; checked for length, named in findings.
     train_errors : float array, (n,), optional
@@ -92,10 +106,12 @@ def evaluate_reconstruction(
     >>> round(record.metrics["rmse"].value, 3)
     0.097
     """
-    evaluation, _ = judge_reconstruction(
-        images,
-        reconstructions,
-        ids=ids,
+    scales = scale_options(
+        ScaleOptions(scale, mean, std), ScaleOptions(reconstructions_scale, reconstructions_mean, reconstructions_std)
+    )
+    pictures = pictures_of(images, reconstructions, ids=ids, train_errors=train_errors, scales=scales)
+    evaluation, _ = judge_pictures(
+        pictures,
         train_errors=train_errors,
         baselines=baselines,
         leaks=leaks,
@@ -108,26 +124,63 @@ def evaluate_reconstruction(
 
 
 def judge_reconstruction(
-    images: Any, reconstructions: Any, *, ids: Any = None, train_errors: Any = None, **options: Any
+    images: Any, reconstructions: Any, *, ids: Any = None, **options: Any
 ) -> tuple[Evaluation, dict[str, NDArray[np.float64]]]:
-    """`evaluate_reconstruction`, and the columns its means were taken of: each metric of each image."""
-    columns, found = errors_of(images, reconstructions, ids=ids, train_errors=train_errors)
-    train = None if train_errors is None else np.atleast_1d(np.asarray(train_errors, np.float64))
-    return evaluate_errors(columns, train_errors=train, findings=found, **options), columns
-
-
-def errors_of(
-    images: Any, reconstructions: Any, *, ids: Any = None, train_errors: Any = None
-) -> tuple[dict[str, NDArray[np.float64]], list[Finding | None]]:
-    """Each metric of each image, after all checks of the arrays, and the findings that take the pictures themselves."""
+    """`evaluate_reconstruction` of arrays known to stand on 0-1 with channels last, and each metric of each image."""
     problems = Problems("evaluate_reconstruction")
-    x, r, scale = to_unit_range(images, reconstructions, problems)
+    pictures = known_pictures(images, reconstructions, problems)
+    if not problems:
+        same_length(problems, images=pictures.images, ids=ids)
+    problems.raise_any()
+    return judge_pictures(pictures, **options)
+
+
+def judge_pictures(
+    pictures: Pictures, *, train_errors: Any = None, provenance: Mapping[str, Any] | None = None, **options: Any
+) -> tuple[Evaluation, dict[str, NDArray[np.float64]]]:
+    """`judge_reconstruction` of pictures that were read already; what was read into them is kept in the record."""
+    columns, found = per_image_errors(pictures.images, pictures.reconstructions), findings_of(pictures)
+    train = None if train_errors is None else np.atleast_1d(np.asarray(train_errors, np.float64))
+    told = with_assumptions(provenance, pictures.assumptions) if pictures.assumptions else provenance
+    return evaluate_errors(columns, train_errors=train, findings=found, provenance=told, **options), columns
+
+
+def scale_options(of_both: ScaleOptions, of_reconstructions: ScaleOptions) -> tuple[ScaleOptions, ScaleOptions]:
+    """What is told of images and of reconstructions: the same, unless something is told of the reconstructions alone."""
+    return of_both, of_both if of_reconstructions == ScaleOptions() else of_reconstructions
+
+
+def pictures_of(
+    images: Any,
+    reconstructions: Any,
+    *,
+    ids: Any = None,
+    train_errors: Any = None,
+    scales: tuple[ScaleOptions, ScaleOptions] | None = None,
+) -> Pictures:
+    """Both sides read, after all checks of the call's arrays."""
+    problems = Problems("evaluate_reconstruction")
+    of_images, of_reconstructions = scales or (None, None)
+    pictures = read_pictures(images, reconstructions, problems, of_images=of_images, of_reconstructions=of_reconstructions)
     if train_errors is not None:
         as_scores(np.atleast_1d(train_errors), name="train_errors", problems=problems)
     if not problems:
-        same_length(problems, images=x, ids=ids)
+        same_length(problems, images=pictures.images, ids=ids)
     problems.raise_any()
-    return per_image_errors(x, r), [scale, _collapsed(x, r)]
+    return pictures
+
+
+def errors_of(images: Any, reconstructions: Any) -> tuple[dict[str, NDArray[np.float64]], list[Finding | None]]:
+    """Each metric of each image on 0-1 with channels last, and the findings that take the pictures themselves."""
+    problems = Problems("evaluate_reconstruction")
+    pictures = known_pictures(images, reconstructions, problems)
+    problems.raise_any()
+    return per_image_errors(pictures.images, pictures.reconstructions), findings_of(pictures)
+
+
+def findings_of(pictures: Pictures) -> list[Finding | None]:
+    """What is found by looking at the pictures: how they were read, and whether one answers all."""
+    return [*pictures.findings, _collapsed(pictures.images, pictures.reconstructions)]
 
 
 def evaluate_errors(
@@ -214,11 +267,5 @@ def _infinite(columns: Mapping[str, NDArray[np.float64]], estimates: dict[str, E
 
 def _collapsed(images: NDArray[Any], reconstructions: NDArray[Any]) -> Finding | None:
     problems = Problems("evaluate_reconstruction")
-    x, r = (_as_unit(array, problems) for array in (images, reconstructions))
+    x, r = (as_images(array, problems=problems) for array in (images, reconstructions))
     return diagnostics.find_collapsed_reconstruction(x, r)
-
-
-def _as_unit(array: NDArray[Any], problems: Problems) -> NDArray[np.float32]:
-    from residua._check import as_images
-
-    return as_images(array, problems=problems)

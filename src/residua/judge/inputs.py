@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from residua._check import Problems, as_scores
 from residua.errors import InputError, RangeError, ShapeError
 from residua.evaluation.labels import as_detection_labels
-from residua.evaluation.scales import to_unit_range
+from residua.evaluation.pictures import read_pictures
+from residua.evaluation.scale_options import ScaleOptions
 from residua.judge.reading import Column
 from residua.metrics._confidence import check_confidence
 from residua.records import Assumption
@@ -43,6 +44,12 @@ class Inputs:
         given = (self.scores, self.predictions, self.images, self.labels, self.reconstructions)
         return next((column.ids for column in given if column is not None and column.ids is not None), None)
 
+    @property
+    def pixels(self) -> tuple[Any, Any]:
+        """Images and reconstructions as they were given; None where they were not."""
+        images, reconstructions = self.images, self.reconstructions
+        return (images and images.values, reconstructions and reconstructions.values)
+
     def check_ids(self, problems: Problems) -> None:
         """Note a problem where two files name the same rows differently: then their rows are not the same images."""
         columns = {"images": self.images, "reconstructions": self.reconstructions, "labels": self.labels, "scores": self.scores}
@@ -71,7 +78,7 @@ class Inputs:
                 mend = "Pass one of each an image, in the same order"
                 problems.add(f"{' and '.join(lengths)} must have the same length", got, mend, ShapeError)
 
-    def look_further(self, normal: str | None, problems: Problems) -> None:
+    def look_further(self, normal: str | None, scales: tuple[ScaleOptions, ScaleOptions], problems: Problems) -> None:
         """Note what the evaluation itself would refuse: once something is wrong it is not reached, and all is told at once."""
         for name, column in (("scores", self.scores), ("calibration-scores", self.calibration_scores)):
             if column is not None:
@@ -86,7 +93,7 @@ class Inputs:
                 got = f"{n_bad} NaN or infinite values"
                 problems.add("predictions must be finite", got, "Mend or leave out those images", RangeError)
         if self.images is not None and self.reconstructions is not None:
-            to_unit_range(self.images.values, self.reconstructions.values, problems)
+            read_pictures(*self.pixels, problems, of_images=scales[0], of_reconstructions=scales[1])
 
     def names(self, n_images: int) -> NDArray[Any]:
         """A name for each image: the ids that were given, else 1, 2, 3, ..."""

@@ -11,8 +11,9 @@ from residua._check import Problems
 from residua.errors import PolicyError
 from residua.evaluation import Evidence, evaluate_classification
 from residua.evaluation.labels import without_missing
-from residua.evaluation.reconstruction import judge_reconstruction
-from residua.evaluation.scales import to_unit_range
+from residua.evaluation.pictures import Pictures
+from residua.evaluation.reconstruction import judge_pictures, pictures_of, scale_options
+from residua.evaluation.scale_options import Numbers, ScaleOptions
 from residua.judge import reading, roles
 from residua.judge.detector import judge_scores
 from residua.judge.gallery import small_images, worst_images
@@ -27,6 +28,12 @@ def judge(
     *,
     images: Any = None,
     reconstructions: Any = None,
+    scale: str = "auto",
+    mean: Numbers = None,
+    std: Numbers = None,
+    reconstructions_scale: str | None = None,
+    reconstructions_mean: Numbers = None,
+    reconstructions_std: Numbers = None,
     labels: Any = None,
     scores: Any = None,
     train_scores: Any = None,
@@ -50,6 +57,9 @@ def judge(
     Parameters
     ----------
     images, reconstructions : array, (n_images, height, width[, channels]) or (n_images, n_pixels), or path
+        Their scale and layout are read from the values, each side by itself, or refused.
+    scale, mean, std, reconstructions_scale, reconstructions_mean, reconstructions_std
+        As for `residua.evaluate_reconstruction`, where the scale is to be told.
     labels : array, (n_images,), or a 0/1 matrix, or path
     scores : float array, (n_images,), or path
         Higher = more anomalous.
@@ -101,19 +111,25 @@ def judge(
         _check_policy(policy, problems)
     given.check_ids(problems)
     given.check_lengths(problems)
+    of_reconstructions = ScaleOptions(reconstructions_scale, reconstructions_mean, reconstructions_std)
+    scales = scale_options(ScaleOptions(scale, mean, std), of_reconstructions)
     if problems:
-        given.look_further(normal, problems)
+        given.look_further(normal, scales, problems)
     problems.raise_any()
+    pictures = None
     if given.predictions is not None and given.labels is not None:
         evaluation, evidence = _judge_classes(given, given.labels.values, given.predictions.values, decision, seed)
     elif given.scores is not None:
         evaluation, evidence = judge_scores(given, given.scores.values, decision, seed)
     else:
-        evaluation, evidence = _judge_pictures(given, decision, seed)
+        x, r = given.pixels
+        train = None if given.train_scores is None else given.train_scores.values
+        pictures = pictures_of(x, r, train_errors=train, scales=scales)
+        evaluation, evidence = _judge_pictures(given, pictures, decision, seed)
     judged = {name: _described(value) for name, value in asked.items() if value is not None}
     provenance = with_assumptions({**evaluation.provenance, "judged": judged}, given.assumptions)
     evaluation = evaluation.model_copy(update={"provenance": provenance})
-    return asked_for(metric, evaluation, given.images, given.reconstructions), evidence
+    return asked_for(metric, evaluation, given.pixels, pictures), evidence
 
 
 def _check_policy(policy: str, problems: Problems) -> None:
@@ -147,14 +163,11 @@ def _judge_classes(given: Inputs, labels: Any, predictions: Any, decision: Decis
     return evaluation, Evidence(paths=names[known], labels=true, probabilities=shown, classes=read.classes, seed=seed)
 
 
-def _judge_pictures(given: Inputs, decision: Decision, seed: int) -> tuple[Evaluation, Evidence]:
+def _judge_pictures(given: Inputs, read: Pictures, decision: Decision, seed: int) -> tuple[Evaluation, Evidence]:
     """Judge reconstructions; with labels, a threshold or a policy, their mse as a detector's score too."""
-    images, reconstructions = (None if column is None else column.values for column in (given.images, given.reconstructions))
     train = None if given.train_scores is None else given.train_scores.values
-    evaluation, columns = judge_reconstruction(
-        images, reconstructions, train_errors=train, confidence=decision.confidence, seed=seed
-    )
-    x, r, _ = to_unit_range(images, reconstructions, Problems("judge"))
+    evaluation, columns = judge_pictures(read, train_errors=train, confidence=decision.confidence, seed=seed)
+    x, r = read.images, read.reconstructions
     pictures: dict[str, Any] = {
         "per_image": dict(columns),
         "gallery": worst_images(x, r, columns["mse"]),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 import numpy as np
 
 from residua import diagnostics
 from residua._check import Problems
 from residua.errors import InputError
-from residua.evaluation.scales import to_unit_range
-from residua.judge.reading import Column
+from residua.evaluation.pictures import Pictures
 from residua.metrics.demonstration import AccuracyDemonstration, accuracy_demonstration
 from residua.records import Evaluation
 
@@ -22,8 +22,11 @@ _OF_CLASSES = (
 _OF_RANKING = ("roc_auc", "average_precision")
 
 
-def asked_for(metric: str | None, evaluation: Evaluation, images: Column | None, reconstructions: Column | None) -> Evaluation:
-    """The evaluation with the metric asked for alone; with all of them and a finding where it means nothing."""
+def asked_for(metric: str | None, evaluation: Evaluation, given: tuple[Any, Any], pictures: Pictures | None) -> Evaluation:
+    """The evaluation with the metric asked for alone; with all of them and a finding where it means nothing.
+
+    `given` holds images and reconstructions as they came, `pictures` how they were read.
+    """
     if metric is None:
         return evaluation
     name = metric.strip().lower().replace("-", "_").replace(" ", "_")
@@ -31,7 +34,7 @@ def asked_for(metric: str | None, evaluation: Evaluation, images: Column | None,
     if name in evaluation.metrics and not (evaluation.metrics[name].value is None and name in _OF_CLASSES):
         return evaluation.model_copy(update={"metrics": {name: evaluation.metrics[name]}})
     if evaluation.job != "classify" and name in _OF_CLASSES:
-        return _refused(name, evaluation, images, reconstructions)
+        return _refused(name, evaluation, given, pictures)
     if name in evaluation.metrics:
         return evaluation.model_copy(update={"metrics": {name: evaluation.metrics[name]}})
     problems = Problems("judge")
@@ -42,7 +45,7 @@ def asked_for(metric: str | None, evaluation: Evaluation, images: Column | None,
     return evaluation
 
 
-def _refused(name: str, evaluation: Evaluation, images: Column | None, reconstructions: Column | None) -> Evaluation:
+def _refused(name: str, evaluation: Evaluation, given: tuple[Any, Any], pictures: Pictures | None) -> Evaluation:
     has_labels = any(estimate.n for key, estimate in evaluation.metrics.items() if key in _OF_RANKING)
     if evaluation.job == "detect" and has_labels and name not in evaluation.metrics:
         problems = Problems("judge")
@@ -51,17 +54,16 @@ def _refused(name: str, evaluation: Evaluation, images: Column | None, reconstru
     if evaluation.job == "detect" and has_labels:
         return evaluation.model_copy(update={"metrics": {name: evaluation.metrics[name]}})
     finding = diagnostics.find_meaningless_accuracy(
-        "reconstruct" if images is not None else evaluation.job,
+        "reconstruct" if given[0] is not None else evaluation.job,
         metric=name,
-        demonstration=_demonstration(images, reconstructions),
+        demonstration=_demonstration(given, pictures),
     )
     return evaluation.model_copy(update={"findings": (finding, *evaluation.findings)})
 
 
-def _demonstration(images: Column | None, reconstructions: Column | None) -> AccuracyDemonstration | None:
-    if images is None or reconstructions is None:
+def _demonstration(given: tuple[Any, Any], pictures: Pictures | None) -> AccuracyDemonstration | None:
+    """What Keras computes on the arrays as they were given: their shape decides its rule, their scale its value."""
+    if pictures is None or pictures.of_images is None or np.shape(given[0]) != np.shape(given[1]):
         return None
-    x, r, _ = to_unit_range(images.values, reconstructions.values, Problems("judge"))
-    # The shape decides Keras' rule: (n, 784) and (n, 28, 28) are categorical, (n, 28, 28, 1) is binary.
-    shape = np.shape(images.values)
-    return accuracy_demonstration(x.reshape(shape), r.reshape(shape)) if len(x) else None
+    black, white = (pictures.of_images.in_shape(np.shape(given[0]), level) for level in (0.0, 1.0))
+    return accuracy_demonstration(*given, black=black, white=white)

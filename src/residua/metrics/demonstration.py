@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, as_images
-from residua.errors import ShapeError
+from residua._check import Problems
+from residua.errors import RangeError, ShapeError
+from residua.metrics._values import SPANS
 from residua.metrics.keras import KerasAccuracy, Rule, accuracy
+from residua.metrics.scale import read_scales
 
 _NOISE = 0.1
 
@@ -25,9 +27,10 @@ class AccuracyDemonstration:
 
     All but ``share_of_pure_pixels`` are values of `residua.metrics.keras.accuracy` with the images as labels:
     ``value`` of the reconstructions, ``ceiling`` of the images themselves, ``black`` of all-black images, ``rounded``
-    of the images cut at 0.5 to 0 and 1, ``noisy`` of the images plus normal noise (standard deviation 0.1, clipped).
-    ``share_of_pure_pixels`` is the share of image values that are exactly 0 or 1: where the rule is binary it is the
-    ceiling.
+    of the images cut at mid-grey to black and white, ``noisy`` of the images plus normal noise (standard deviation 0.1 of
+    the way from black to white, clipped). All are computed on the arrays as they were given, whatever their scale.
+    ``share_of_pure_pixels`` is the share of image values that are exactly 0 or 1: where the rule is binary no
+    reconstruction exceeds it.
     """
 
     rule: Rule
@@ -41,19 +44,28 @@ class AccuracyDemonstration:
 
 
 def accuracy_demonstration(
-    images: Any, reconstructions: Any, *, version: str = "3", loss: Any = None, seed: int = 0
+    images: Any,
+    reconstructions: Any,
+    *,
+    version: str = "3",
+    loss: Any = None,
+    seed: int = 0,
+    black: Any = None,
+    white: Any = None,
 ) -> AccuracyDemonstration:
     """What Keras' 'accuracy' says of these reconstructions, its ceiling on these images, and what black images get.
 
     Parameters
     ----------
     images, reconstructions : array, (n_images, ...)
-        uint8, uint16, bool, or float in [0, 1]. The shape decides the rule and is kept: (n, 28, 28, 1) is binary,
-        (n, 784) is not.
+        As they were given to Keras: neither scale nor type is changed. The shape decides the rule: (n, 28, 28, 1) is
+        binary, (n, 784) is not.
     version, loss
         As for `residua.metrics.keras.accuracy`.
     seed : int
         Of the noise.
+    black, white : float or array, optional
+        The values of black and of white in `images`; read from the values if left out.
 
     Returns
     -------
@@ -62,7 +74,7 @@ def accuracy_demonstration(
     Raises
     ------
     ShapeError, RangeError
-        If the two differ in shape, hold no image, or lie outside [0, 1].
+        If the two differ in shape, hold no image, are no numbers, or show no scale while black and white are left out.
 
     Examples
     --------
@@ -72,35 +84,57 @@ def accuracy_demonstration(
     ('BinaryAccuracy', 0.8, 0.8, 0.6)
     """
     x, r = _as_pair(images, reconstructions)
+    low, high = _ends(x, r) if black is None or white is None else (np.asarray(black), np.asarray(white))
 
-    def judged(prediction: NDArray[np.float32]) -> KerasAccuracy:
+    def judged(prediction: NDArray[Any]) -> KerasAccuracy:
         return accuracy(x, prediction, version=version, loss=loss)
 
-    given, ceiling, black = judged(r), judged(x).value, judged(np.zeros_like(x)).value
+    unit = ((x - low) / (high - low)).astype(np.float32)
     noise = np.random.default_rng(seed).standard_normal(x.shape, np.float32)
-    noisy = judged(np.clip(x + np.float32(_NOISE) * noise, 0, 1)).value
-    rounded = judged((x > 0.5).astype(np.float32)).value
+
+    kind = r.dtype if r.dtype.kind == "f" else np.float32
+
+    def of(levels: NDArray[Any]) -> float:
+        return judged((low + levels * (high - low)).astype(kind)).value
+
+    given, ceiling = judged(r), judged(x.astype(kind)).value
+    of_black, rounded = of(np.zeros_like(unit)), of(unit > 0.5)  # mid-grey
+    noisy = of(np.clip(unit + np.float32(_NOISE) * noise, 0, 1))
     pure = float(np.mean((x == 0) | (x == 1)))
     meaning = (
         f"Keras calls this 'accuracy' and computes {given.rule}: {given.value:.1%} for these reconstructions, {ceiling:.1%} for "
-        f"a perfect copy and {black:.1%} for an all-black image. {_why(given.rule, pure)} Look at mse, psnr or ssim instead."
+        f"a perfect copy and {of_black:.1%} for an all-black image. {_why(given.rule, pure)} Look at mse, psnr or ssim instead."
     )
-    return AccuracyDemonstration(given.rule, given.value, ceiling, black, rounded, noisy, pure, meaning)
+    return AccuracyDemonstration(given.rule, given.value, ceiling, of_black, rounded, noisy, pure, meaning)
 
 
-def _as_pair(images: Any, reconstructions: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Both as float32 on [0, 1], in the shape they came in."""
+def _as_pair(images: Any, reconstructions: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Both in the shape and on the scale they came in; float64 as Keras takes it, as float32."""
     problems = Problems("accuracy_demonstration")
     shape, other = np.shape(images), np.shape(reconstructions)
     if shape != other or len(shape) < 2 or 0 in shape:
         must = "images and reconstructions must have the same shape, (n_images, ...), and hold at least one image"
         problems.add(must, f"{shape} and {other}", "Pass one reconstruction an image, at the image's own shape", ShapeError)
         problems.raise_any()
-    flat = (shape[0], 1, -1)
-    x = as_images(np.asarray(images).reshape(flat), problems=problems)
-    r = as_images(np.asarray(reconstructions).reshape(flat), name="reconstructions", problems=problems)
+    x, r = np.asarray(images), np.asarray(reconstructions)
+    for name, array in (("images", x), ("reconstructions", r)):
+        if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+            got = f"dtype {array.dtype}" if array.dtype.kind not in "biuf" else "NaN or infinite values"
+            problems.add(f"{name} must be finite numbers", got, "Mend or leave out those images", RangeError)
     problems.raise_any()
-    return x.reshape(shape), r.reshape(shape)
+    return x, r
+
+
+def _ends(x: NDArray[Any], r: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Black and white of the images, read from the values."""
+    scale, _ = read_scales(x, r)
+    if scale.scale not in SPANS:
+        problems = Problems("accuracy_demonstration")
+        got = f"{scale.dtype} values in [{scale.low:.4g}, {scale.high:.4g}], which {scale.because}"
+        problems.add("images must show their scale", got, "Pass the values of black= and white=", RangeError)
+        problems.raise_any()
+    black, span = SPANS[scale.scale]
+    return np.asarray(black), np.asarray(black + span)
 
 
 def _why(rule: Rule, pure: float) -> str:

@@ -7,28 +7,32 @@ is a mean or a sum. Nothing is refused here: the audit looks at the arrays as th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import RangeError, ShapeError
+from residua.metrics._values import SPANS, Candidate, Scale, Values
 
-Scale = Literal["0-1", "0-255", "0-65535", "-1-1", "unknown"]
-
-# What one unit of the 0-1 scale is on each.
-_UNITS: dict[Scale, float] = {"0-1": 1.0, "0-255": 255.0, "0-65535": 65535.0, "-1-1": 2.0, "unknown": float("nan")}
+_VALUES_TO_FIT = 1 << 20
+_LEAST_CORRELATION = 0.5
+_MOST_EXCESS = 1.5  # how far a reading's error may lie above that of the best straight line
 
 
 @dataclass(frozen=True)
 class ValueScale:
-    """The scale that one array seems to stand on: its type, its extremes, and the guess that follows from them."""
+    """The scale that one array stands on: its type, its extremes, and what follows from them.
+
+    ``scale`` is ``unknown`` where the values fit nothing, or several scales equally well; ``because`` says what it was read from.
+    """
 
     dtype: str
     low: float
     high: float
     scale: Scale
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,8 @@ def scale_audit(images: Any, reconstructions: Any, *, reported: float | None = N
     Parameters
     ----------
     images, reconstructions : numeric array, (n_images, ...)
-        As they came: any range, any number of axes. An array whose values all lie in [0, 1] is taken to be on
-        that scale unless it is of an integer type.
+        As they came: any range, any number of axes. Each side is read by itself; where its values fit several scales,
+        the other side decides if it can, else the scale is ``unknown``.
     reported : float, optional
         An error that somebody states for these reconstructions. The audit names the one it matches within 2%.
 
@@ -84,12 +88,129 @@ def scale_audit(images: Any, reconstructions: Any, *, reported: float | None = N
     False
     """
     x, r = _as_numbers(images, reconstructions)
-    of_images, of_reconstructions = _value_scale(x), _value_scale(r)
+    return audited(x, r, read_scales(x, r), reported=reported)
+
+
+def read_scales(
+    images: NDArray[Any], reconstructions: NDArray[Any], told: tuple[str | None, str | None] = (None, None)
+) -> tuple[ValueScale, ValueScale]:
+    """The scale of each side, by itself where its values say it, else by the other side; ``unknown`` where neither does.
+
+    `told` names the scales that the user stated; those are not questioned.
+    """
+    x, r = Values(images, are_images=True), Values(reconstructions, are_images=False)
+    of_x, of_r = (_stated(name) or side.candidates() for name, side in zip(told, (x, r), strict=True))
+    first, second = _settled(x, of_x, r, of_r), _settled(r, of_r, x, of_x)
+    if first is None and second is None and _are_blank(x, of_x) and _are_blank(r, of_r):
+        first, second = of_x[0], of_r[0]
+    if second is None and first is not None:
+        second = _settled(r, of_r, x, [first])
+    if first is None and second is not None:
+        first = _settled(x, of_x, r, [second])
+    return _value_scale(x, first, of_x), _value_scale(r, second, of_r)
+
+
+def _are_blank(side: Values, found: list[Candidate]) -> bool:
+    """Whether one value from 0 to 1 fills the array, so that 0-1 is the plain reading."""
+    return bool(found) and side.low == side.high and 0 <= side.low <= 1
+
+
+def _stated(name: str | None) -> list[Candidate] | None:
+    return None if name is None else [Candidate(name, "told", True)]  # type: ignore[arg-type]
+
+
+def _settled(side: Values, found: list[Candidate], other: Values, of_other: list[Candidate]) -> Candidate | None:
+    """The one scale of `side` that stands: firm by itself, or decided by the other side where that is firm."""
+    firm = next((candidate for candidate in found if candidate.is_firm), None)
+    if firm is not None or not found:
+        return firm
+    reference = next((candidate for candidate in of_other if candidate.is_firm), None)
+    if reference is None:
+        return None
+    if side.low == side.high:
+        return _of_blank(side, found, other, reference)
+    if reference.scale in SPANS and side.array.shape == other.array.shape:
+        fitting = [each for each in found if _fits(side, each.scale, other, reference.scale)]
+        if len(fitting) == 1:
+            return Candidate(fitting[0].scale, f"{fitting[0].because}, and only so do both sides agree", True)
+    same = next((each for each in found if each.scale == reference.scale), None)
+    if same is not None:
+        return Candidate(same.scale, f"{same.because}, and the other side stands on it", True)
+    # Overstepping 0-1 by far and never otherwise: a decoder without an end. Its clipping is told as an error.
+    return Candidate("0-1", found[0].because, True) if [each.scale for each in found] == ["0-1"] and side.high > 1 else None
+
+
+def _of_blank(side: Values, found: list[Candidate], other: Values, reference: Candidate) -> Candidate | None:
+    """The scale of an array that holds one value; None where that would be black on one scale and grey on another."""
+    names = [each.scale for each in found]
+    if side.low == 0 and reference.scale.startswith("0-"):
+        return Candidate(reference.scale, "every value is 0", True)
+    if side.dtype.kind == "f" and other.dtype.kind in "biu" and 0 < side.low <= 1:
+        return Candidate("0-1", found[0].because, True)
+    is_grey_on_one = 0 <= side.low < 1 if reference.scale == "-1..1" else 0 < side.low <= 1
+    if reference.scale not in names or (is_grey_on_one and reference.scale != "0-1"):
+        return None
+    return Candidate(reference.scale, f"{found[0].because}, and the other side stands on it", True)
+
+
+def _fits(side: Values, scale: str, other: Values, of_other: str) -> bool:
+    """Whether `side` read on `scale` resembles the other side: close to the best straight line, or of like contrast and grey."""
+    a, b = (unit_sample(each.array, name) for each, name in ((side, scale), (other, of_other)))
+    line = straight_line(a, b)
+    if line is None or line.correlation < _LEAST_CORRELATION:
+        return False
+    is_near = float(np.square(a - b).mean()) <= _MOST_EXCESS * line.mse + 1e-6
+    # A reading of twice the span has slope 2 or 1/2: weaker contrast than that is a dull model.
+    return is_near or (0.55 < line.slope < 1.8 and abs(line.slope * 0.5 + line.offset - 0.5) < 0.15)
+
+
+def unit_sample(array: NDArray[Any], scale: str) -> NDArray[np.float64]:
+    """An even sample of the images of `array`, flat, brought from `scale` to 0-1."""
+    step = max(1, array.size // _VALUES_TO_FIT)
+    black, span = SPANS[scale]
+    return (array[::step].reshape(-1).astype(np.float64) - black) / span
+
+
+@dataclass(frozen=True)
+class StraightLine:
+    """The best ``target = slope * source + offset``, its correlation and its mean squared error."""
+
+    slope: float
+    offset: float
+    correlation: float
+    mse: float
+
+
+def straight_line(source: NDArray[np.float64], target: NDArray[np.float64]) -> StraightLine | None:
+    """Least squares of `target` on `source`; None where either does not vary."""
+    a, b = source - source.mean(), target - target.mean()
+    of_a, of_b, both = float(a @ a), float(b @ b), float(a @ b)
+    if of_a <= 0 or of_b <= 0:
+        return None
+    correlation = both / np.sqrt(of_a * of_b)
+    slope = both / of_a
+    error = of_b / len(b) * (1 - correlation**2)
+    return StraightLine(slope, float(target.mean() - slope * source.mean()), float(correlation), float(max(error, 0.0)))
+
+
+def _value_scale(side: Values, settled: Candidate | None, found: list[Candidate]) -> ValueScale:
+    if settled is not None:
+        return ValueScale(str(side.dtype), side.low, side.high, settled.scale, settled.because)
+    doubt = f"may be {' or '.join(each.scale for each in found)}" if found else "fit no known scale"
+    doubt += "; mean and deviation leave such values" if side.looks_normalised else ""
+    return ValueScale(str(side.dtype), side.low, side.high, "unknown", doubt)
+
+
+def audited(
+    x: NDArray[Any], r: NDArray[Any], scales: tuple[ValueScale, ValueScale], *, reported: float | None = None
+) -> ScaleAudit:
+    """The audit of two arrays whose scales were read."""
+    of_images, of_reconstructions = scales
     n_values = int(np.prod(x.shape[1:]))
     comparable = of_images.scale == of_reconstructions.scale != "unknown"
-    difference = x.astype(np.float64) - r
-    given = float(np.mean(difference**2)) if x.size else float("nan")
-    mean = given / _UNITS[of_images.scale] ** 2 if comparable else float("nan")
+    given = float(np.mean((x.astype(np.float64) - r) ** 2)) if x.size else float("nan")
+    span = SPANS.get(of_images.scale, (0.0, float("nan")))[1]
+    mean = given / span**2 if comparable else float("nan")
     errors = _named_errors(given, mean, n_values, of_images.scale)
     reported_as = (
         None
@@ -116,28 +237,6 @@ def _as_numbers(images: Any, reconstructions: Any) -> tuple[NDArray[Any], NDArra
         problems.add(must, f"{x.shape} and {r.shape}", "Pass one reconstruction an image", ShapeError)
     problems.raise_any()
     return x, r
-
-
-def _value_scale(array: NDArray[Any]) -> ValueScale:
-    low, high = (float(array.min()), float(array.max())) if array.size else (float("nan"), float("nan"))
-    return ValueScale(str(array.dtype), low, high, _guess(array.dtype, low, high))
-
-
-def _guess(dtype: np.dtype[Any], low: float, high: float) -> Scale:
-    if dtype == np.bool_:
-        return "0-1"
-    if dtype == np.uint8:
-        return "0-255"
-    if dtype == np.uint16:
-        return "0-65535"
-    # A linear last layer oversteps the ends a little: half a unit is still the same scale.
-    if dtype.kind == "f" and low >= -0.1 and high <= 1.5:
-        return "0-1"
-    if dtype.kind == "f" and low >= -1.5 and high <= 1.5:
-        return "-1-1"
-    if low >= -25.5 and 1.5 < high <= 280:
-        return "0-255"
-    return "0-65535" if low >= 0 and 280 < high <= 65535 else "unknown"
 
 
 def _named_errors(given: float, mean: float, n_values: int, scale: Scale) -> dict[str, float]:
