@@ -9,10 +9,13 @@ import pytest
 from PIL import Image
 from runs import options
 
-from residua.experiment import Watcher, evaluate_run, fit_run, score_run
+from residua.experiment import Watcher, evaluate, evaluate_run, fit_run, score_run
 from residua.experiment.checked import check_images, read_check
-from residua.images import ImageSet, load_images
+from residua.experiment.run_folder import RunFolder
+from residua.images import ImageSet, find_copies, load_images
+from residua.noticing import detection, leaks
 from residua.noticing.planted import CHANGES
+from residua.survey import surveying
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +36,28 @@ def test_codes_are_looked_at_and_a_test_part_from_the_same_pool_shows_no_drift(j
     assert severity["dead-latent"] in {"ok", "warning"}
     assert severity.get("drift", "ok") == "ok"
     assert "test-reused" not in severity
+
+
+def test_checks_that_fail_end_neither_a_judgement_nor_a_fit(finished, source, tmp_path, monkeypatch) -> None:
+    def broken(*arguments, only_exact=False, **options):
+        if only_exact:
+            return find_copies(*arguments, only_exact=True, **options)
+        raise ValueError("zip() argument 2 is shorter")
+
+    monkeypatch.setattr(leaks, "find_copies", broken)
+    monkeypatch.setattr(surveying, "find_copies", broken)
+    for name in ("look_for_blind_spots", "image_statistics", "_drift"):
+        monkeypatch.setattr(detection, name, broken)
+    monkeypatch.setattr(evaluate, "find_dead_codes", broken)
+    shutil.copytree(finished.path, tmp_path / "run")
+    findings = evaluate_run(tmp_path / "run").evaluation.findings
+    failed = {one.measured["check"] for one in findings if one.code == "not-checked"}
+    assert failed == {"near-duplicates", "blind spots", "the looks of images", "drift", "dead numbers of the code"}
+    assert next(one for one in findings if one.code == "leakage").measured["looked_for"] == "exact copies"
+    told: list[str] = []
+    (tmp_path / "new").mkdir()
+    check_images(RunFolder(tmp_path / "new"), load_images(str(source), normal="good"), "detect", Watcher(on_note=told.append))
+    assert any("not-checked: Near-duplicates could not be checked" in line for line in told)
 
 
 @pytest.mark.parametrize("name", CHANGES)

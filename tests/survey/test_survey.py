@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import subprocess
 import sys
 
@@ -14,9 +15,10 @@ from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 from residua.cli import app, main
+from residua.errors import SourceError
 from residua.images import ImageSet
 from residua.metrics import roc_auc
-from residua.survey import image_statistics, survey
+from residua.survey import image_statistics, survey, surveying
 
 
 def pictures(n: int, seed: int = 0, size: int = 24) -> np.ndarray:
@@ -54,6 +56,64 @@ def test_one_picture_with_two_labels_is_told() -> None:
     source = clean()
     source["images"][9] = source["images"][8]
     assert codes(survey([ImageSet.from_arrays(**source)])) == {"leakage": "ok", "duplicates": "warning"}
+
+
+@pytest.mark.parametrize("search", ["find_copies", "image_statistics", "_duplicates"])
+def test_a_check_that_fails_is_told_and_the_others_are_made(search: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = getattr(surveying, search)
+
+    def broken(*arguments, only_exact=False, **options):
+        if only_exact:
+            return real(*arguments, only_exact=True, **options)
+        raise ValueError("zip() argument 2 is shorter\nand more")
+
+    monkeypatch.setattr(surveying, search, broken)
+    source = clean()
+    source["images"][150] = source["images"][0]
+    source["images"] = source["images"][:, :, : 24 if search == "find_copies" else 23]
+    found = survey([ImageSet.from_arrays(**source)])
+    told = codes(found)
+    assert told["not-checked"] == "warning"
+    (failed,) = (one for one in found.findings if one.code == "not-checked")
+    assert failed.measured["error"] == "ValueError: zip() argument 2 is shorter"
+    leakage = next(one for one in found.findings if one.code == "leakage")
+    assert leakage.measured["n_leaked"] == 1
+    assert leakage.measured["looked_for"] == ("exact copies" if search == "find_copies" else "copies of every kind")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, SourceError])
+def test_an_interruption_a_lack_of_memory_and_a_users_mistake_end_a_check(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments, **options):
+        raise error("stop")
+
+    monkeypatch.setattr(surveying, "find_copies", broken)
+    with pytest.raises(error):
+        survey([ImageSet.from_arrays(**clean(40))])
+
+
+def test_debug_shows_the_traceback_of_a_failed_check(
+    monkeypatch: pytest.MonkeyPatch, tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments, **options):
+        raise ValueError("cells differ")
+
+    monkeypatch.setattr(surveying, "image_statistics", broken)
+    np.save(tmp_path / "x.npy", pictures(12))
+    log = logging.getLogger("residua")
+    monkeypatch.setattr(log, "handlers", [])
+    monkeypatch.setattr(log, "level", log.level)
+    with pytest.raises(SystemExit) as leaving:
+        main(["--debug", "check", str(tmp_path / "x.npy")])
+    shown = capsys.readouterr()
+    assert leaving.value.code == 0
+    assert "Traceback" in shown.err
+    assert "could not be checked" in shown.out
+    log.handlers.clear()
+    with pytest.raises(SystemExit):
+        main(["check", str(tmp_path / "x.npy")])
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_part_on_another_scale_and_a_shortcut_are_told() -> None:

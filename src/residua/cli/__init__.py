@@ -66,10 +66,21 @@ def residua_command(
     """
 
 
+def _show_failed_checks() -> None:
+    """A check that fails is told as a finding; its traceback goes to the log, which nobody else writes to."""
+    import logging
+
+    log = logging.getLogger("residua")
+    log.setLevel(logging.DEBUG)
+    log.addHandler(logging.StreamHandler())
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; ends the process with 0, 1 (our fault), 2 (the user's mistake) or 3 (a gate said no)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
+    if debug:
+        _show_failed_checks()
     wait_passively()
     try:
         app(args=arguments, prog_name="residua")

@@ -21,6 +21,7 @@ from residua.diagnostics.majority_class import find_majority_class
 from residua.diagnostics.meaningless_metric import find_meaningless_accuracy
 from residua.diagnostics.mixed_scale import find_mixed_scale
 from residua.diagnostics.mixed_sizes import find_mixed_sizes
+from residua.diagnostics.not_checked import Checks, find_not_checked
 from residua.diagnostics.overfitting import find_overfitting
 from residua.diagnostics.overlap import find_overlap
 from residua.diagnostics.registry import DIAGNOSTICS, Diagnostic
@@ -43,6 +44,7 @@ from residua.diagnostics.unreadable_files import find_unreadable_files
 
 __all__ = [
     "DIAGNOSTICS",
+    "Checks",
     "Diagnostic",
     "find_blind_spots",
     "find_broken_promise",
@@ -66,6 +68,7 @@ __all__ = [
     "find_most_confused",
     "find_not_better_than_baseline",
     "find_not_better_than_chance",
+    "find_not_checked",
     "find_overfitting",
     "find_overlap",
     "find_scale",

@@ -27,6 +27,7 @@ from residua.diagnostics import (
     meaningless_metric,
     mixed_scale,
     mixed_sizes,
+    not_checked,
     overfitting,
     overlap,
     scale,
@@ -98,4 +99,5 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     Diagnostic(dead_latent.CODE, "numbers of the code that never change", dead_latent.find_dead_latent),
     Diagnostic(learnt_identity.CODE, "anomalies reconstructed as well as normal images", learnt_identity.find_learnt_identity),
     Diagnostic(tracks_complexity.CODE, "a score that follows how busy an image is", tracks_complexity.find_tracks_complexity),
+    Diagnostic(not_checked.CODE, "a check that could not be made", not_checked.find_not_checked),
 )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import residua
 from residua.bundle import Bundle, load_bundle
+from residua.diagnostics import Checks, not_checked
 from residua.engines import score_with
 from residua.engines.kinds import REFERENCE
 from residua.errors import InputError
@@ -134,7 +135,10 @@ def _judge_detection(folder: RunFolder, state: RunState, opened: Opened, judged:
         evaluation=evaluation,
         calibration=calibration_normals(bundle),
     )
-    evaluation = _with_findings(evaluation, [*found, find_dead_codes(bundle, judged), find_reused(folder, judged)])
+    checks = Checks()
+    dead = checks.make("dead numbers of the code", lambda: find_dead_codes(bundle, judged))
+    reused = checks.make("images used before", lambda: find_reused(folder, judged))
+    evaluation = _with_findings(evaluation, [*found, dead, reused, *checks.not_made])
     new = scores.score[labelled & ~is_anomalous] if labelled.any() else scores.score
     exhibits |= errors_shown(evaluation, training.get("train_scores"), new)
     threshold = None if bundle.config.operating_point is None else bundle.config.operating_point.threshold
@@ -200,7 +204,9 @@ def _judge_reconstruction(folder: RunFolder, state: RunState, opened: Opened, ju
         provenance=_provenance(folder, state, opened, judged),
         findings=found,
     )
-    evaluation = _with_findings(evaluation, [find_dead_codes(bundle, judged)])
+    checks = Checks()
+    dead = checks.make("dead numbers of the code", lambda: find_dead_codes(bundle, judged))
+    evaluation = _with_findings(evaluation, [dead, *checks.not_made])
     shown = errors_shown(evaluation, train, columns["mse"])
     more: dict[str, Any] = {"baselines": others, "train_scores": train, "seed": seed, "exhibits": shown}
     return _result(folder, bundle, judged, evaluation, columns, choose_images(columns["mse"], None, None), more)
@@ -245,7 +251,7 @@ def _result(  # noqa: PLR0917
 
 def _noticed_before(folder: RunFolder, evaluation: Evaluation) -> list[Finding]:
     """What was found in the images before training and is not judged again here."""
-    told = {one.code for one in evaluation.findings}
+    told = {one.code for one in evaluation.findings} - {not_checked.CODE}
     return [one for one in read_check(folder) if one.code not in told]
 
 

@@ -128,8 +128,8 @@ def _judged(  # noqa: PLR0917
     findings = () if changed is None else (changed,)
     if fitted_on is not None and 0 < len(fitted_on) + len(images) <= MOST_COMPARED:
         watcher.note("looking for copies of training images among those to judge")
-        leaks, shown = look_for_leaks(fitted_on, images, progress=watcher.on_read)
-        return JudgedImages(images, part, fitted_on, findings, leaks, shown)
+        leaks, shown, not_made = look_for_leaks(fitted_on, images, progress=watcher.on_read)
+        return JudgedImages(images, part, fitted_on, (*findings, *not_made), leaks, shown)
     recorded = run.read_images("part", "pixels")
     seen_hashes = recorded["pixels"][_is_fitted(recorded["part"])]
     leaks = exact_leaks(seen_hashes, images.pixel_hashes, images.paths)

@@ -16,6 +16,7 @@ from residua.records import Evaluation, Finding
 from residua.survey import image_statistics
 
 Noticed = tuple[list[Finding | None], dict[str, Exhibit]]
+_Noticed = tuple[Finding | None, dict[str, Exhibit]]
 
 _SAME_RANKING = 0.7
 
@@ -46,38 +47,71 @@ def notice_in_detection(
     """
     is_anomalous, labelled = truth
     point = evaluation.operating_point
+    threshold = None if point is None else point.threshold
     normal, anomalous = np.flatnonzero(labelled & ~is_anomalous), np.flatnonzero(labelled & is_anomalous)
-    statistics = image_statistics(images)
+    judged = normal if len(normal) else np.flatnonzero(~labelled)
+    mse = np.asarray(scores.columns["mse"], np.float64)
+    checks = diagnostics.Checks()
+    statistics = checks.make("the looks of images", lambda: image_statistics(images))
+    noticed: list[_Noticed | None] = [
+        checks.make("drift", lambda: _drift(calibration, scores.score[judged], threshold, are_normal=bool(len(normal)))),
+        checks.make("blind spots", lambda: _blind_spots(score_of, threshold, images[normal], scores.score[normal])),
+    ]
+    if statistics is not None:
+        noticed += [
+            checks.make("shortcuts", lambda: _shortcut(statistics, is_anomalous, labelled, evaluation)),
+            checks.make("whether scores follow complexity", lambda: (_tracks_complexity(statistics, scores.score, normal), {})),
+            checks.make("copied input", lambda: (_learnt_identity(statistics, scores.score, mse, normal, anomalous), {})),
+        ]
+    found: list[Finding | None] = [one[0] for one in noticed if one is not None]
+    exhibits = {code: shown for one in noticed if one is not None for code, shown in one[1].items()}
+    return [*found, *checks.not_made], exhibits
+
+
+def _blind_spots(score_of: ScoreOf, threshold: float | None, normals: ImageSet, scores: NDArray[Any]) -> _Noticed:
+    finding, shown = look_for_blind_spots(score_of, threshold, normals, scores, seed=0)
+    return finding, {} if shown is None else {diagnostics.blind_spots.CODE: shown}
+
+
+def _shortcut(
+    statistics: dict[str, NDArray[np.float64]],
+    is_anomalous: NDArray[np.bool_],
+    labelled: NDArray[np.bool_],
+    evaluation: Evaluation,
+) -> _Noticed:
     features = {name: column for name, column in statistics.items() if name not in {"highest", "brightness", "contrast"}}
-    shortcut = diagnostics.find_shortcut(
+    finding = diagnostics.find_shortcut(
         {name: column[labelled] for name, column in features.items()},
         is_anomalous[labelled],
         model=evaluation.metrics.get("roc_auc"),
     )
-    threshold = None if point is None else point.threshold
-    judged = normal if len(normal) else np.flatnonzero(~labelled)
-    drift, exhibits = _drift(calibration, scores.score[judged], threshold, are_normal=bool(len(normal)))
-    blind, shown = look_for_blind_spots(score_of, threshold, images[normal], scores.score[normal], seed=0)
-    if shown is not None:
-        exhibits[diagnostics.blind_spots.CODE] = shown
-    if shortcut is not None:
-        name = shortcut.measured["feature"]
-        series = {"normal": features[name][normal], "anomalous": features[name][anomalous]}
-        exhibits[shortcut.code] = Exhibit(histogram=Histogram.of(series, name.replace("_", " ")))
-    contrast = statistics["contrast"]
-    mse = np.asarray(scores.columns["mse"], np.float64)
-    explained = 1 - float(mse[normal].mean() / max(np.square(contrast[normal]).mean(), 1e-12)) if len(normal) else 0.0
-    complexity = statistics["sharpness"] * np.maximum(contrast, 1e-3)
-    found = [
-        drift,
-        blind,
-        shortcut,
-        diagnostics.find_tracks_complexity(scores.score[normal], complexity[normal]),
-        diagnostics.find_learnt_identity(mse[normal], mse[anomalous], explained=explained)
-        if _is_an_error(scores.score, mse)
-        else None,
-    ]
-    return found, exhibits
+    if finding is None:
+        return None, {}
+    column = features[finding.measured["feature"]]
+    series = {"normal": column[labelled & ~is_anomalous], "anomalous": column[labelled & is_anomalous]}
+    shown = Histogram.of(series, finding.measured["feature"].replace("_", " "))
+    return finding, {finding.code: Exhibit(histogram=shown)}
+
+
+def _tracks_complexity(
+    statistics: dict[str, NDArray[np.float64]], scores: NDArray[Any], normal: NDArray[np.int64]
+) -> Finding | None:
+    complexity = statistics["sharpness"] * np.maximum(statistics["contrast"], 1e-3)
+    return diagnostics.find_tracks_complexity(scores[normal], complexity[normal])
+
+
+def _learnt_identity(
+    statistics: dict[str, NDArray[np.float64]],
+    scores: NDArray[Any],
+    mse: NDArray[np.float64],
+    normal: NDArray[np.int64],
+    anomalous: NDArray[np.int64],
+) -> Finding | None:
+    if not _is_an_error(scores, mse):
+        return None
+    contrast = statistics["contrast"][normal]
+    explained = 1 - float(mse[normal].mean() / max(np.square(contrast).mean(), 1e-12)) if len(normal) else 0.0
+    return diagnostics.find_learnt_identity(mse[normal], mse[anomalous], explained=explained)
 
 
 def _is_an_error(scores: NDArray[Any], mse: NDArray[np.float64]) -> bool:
@@ -96,9 +130,7 @@ def errors_shown(evaluation: Evaluation, train: NDArray[Any] | None, new: NDArra
     return {diagnostics.overfitting.CODE: Exhibit(histogram=shown)}
 
 
-def _drift(
-    calibration: NDArray[Any], scores: NDArray[Any], threshold: float | None, *, are_normal: bool
-) -> tuple[Finding | None, dict[str, Exhibit]]:
+def _drift(calibration: NDArray[Any], scores: NDArray[Any], threshold: float | None, *, are_normal: bool) -> _Noticed:
     finding = diagnostics.find_drift(calibration, scores, threshold=threshold, are_normal=are_normal)
     if finding is None or finding.severity == "ok":
         return finding, {}

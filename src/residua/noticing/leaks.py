@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.diagnostics import Checks
 from residua.engines.interface import Progress
 from residua.exhibits import MOST_GROUPS, Exhibit, Group, Picture
 from residua.images import ImageSet
 from residua.images.copies import Leaks, find_copies, leaks_of
+from residua.records import Finding
 
 MOST_COMPARED = 200_000  # images among which copies of every kind are looked for: some minutes
 
 
-def look_for_leaks(fitted_on: ImageSet, images: ImageSet, *, progress: Progress | None = None) -> tuple[Leaks, Exhibit | None]:
-    """Which of `images` are copies of those the model was fitted on, and the pairs as pictures where there are any."""
-    both = [fitted_on, images]
+class Leakage(NamedTuple):
+    """Which judged images are copies of training images, the pairs as pictures, and the finding where a search failed."""
+
+    leaks: Leaks
+    pictures: Exhibit | None
+    not_made: tuple[Finding, ...]
+
+
+def look_for_leaks(fitted_on: ImageSet, images: ImageSet, *, progress: Progress | None = None) -> Leakage:
+    """Look for copies of the images the model was fitted on among `images`; only for exact ones where that fails."""
+    checks, both = Checks(), [fitted_on, images]
     seen = np.arange(len(fitted_on) + len(images)) < len(fitted_on)
-    copies = find_copies(both, progress=progress)
+    found = checks.make("near-duplicates", lambda: find_copies(both, progress=progress))
+    copies = find_copies(both, only_exact=True) if found is None else found
     leaks, rows = leaks_of(copies, seen, np.concatenate([one.paths for one in both]))
-    return leaks, _pictures(leaks, rows, fitted_on, images)
+    leaks = replace(leaks, is_thorough=found is not None)
+    return Leakage(leaks, _pictures(leaks, rows, fitted_on, images), tuple(checks.not_made))
 
 
 def _pictures(leaks: Leaks, rows: NDArray[np.int64], fitted_on: ImageSet, images: ImageSet) -> Exhibit | None:

@@ -63,34 +63,69 @@ def survey(
     >>> found.findings[0].code, found.findings[0].measured["n_leaked"]
     ('leakage', 1)
     """
+    checks = diagnostics.Checks()
     table = _Table.of(sets)
     is_whole = most_compared is None or len(table.paths) <= most_compared
-    copies = find_copies(sets, seed=seed, only_exact=not is_whole, progress=progress)
-    leakage, exhibits = _leakage(table, copies, sets, is_thorough=is_whole)
+    copies, is_thorough = _copies(sets, checks, seed, is_whole=is_whole, progress=progress)
+    leakage, exhibits = checks.make("leakage", lambda: _leakage(table, copies, sets, is_thorough=is_thorough)) or (None, {})
     some = sets if is_whole else [_even_share(one, most_compared or 0) for one in sets]
     measured = table if is_whole else _Table.of(some)
-    statistics = [image_statistics(one, progress=progress) for one in some]
-    shared = set.intersection(*(set(one) for one in statistics))
-    columns = {name: np.concatenate([one[name] for one in statistics]) for name in sorted(shared)}
-    found = [
-        *leakage,
-        *_duplicates(table, copies),
+    columns = checks.make("the looks of images", lambda: _statistics(some, progress))
+    make = checks.make
+    found: list[Finding | None] = [
+        leakage,
+        *(make("duplicates", lambda: _duplicates(table, copies)) or []),
         diagnostics.find_unreadable_files(
             [(one.path, one.reason) for part in sets for one in part.quarantined], len(table.paths)
         ),
-        diagnostics.find_mixed_scale(columns["highest"], str(sets[0].dtype), parts=measured.parts),
-        diagnostics.find_mixed_sizes(np.concatenate([one.sizes for one in sets])),
-        diagnostics.find_class_balance(table.counts(), normal=sets[0].normal) if table.is_labelled.any() else None,
-        _shortcut(measured, columns),
-        diagnostics.find_unlike_parts(
-            {part: {name: columns[name][rows] for name in _PLAIN} for part, rows in measured.normals().items()}
+        make("mixed sizes", lambda: diagnostics.find_mixed_sizes(np.concatenate([one.sizes for one in sets]))),
+        make("class balance", lambda: _class_balance(table, sets)),
+        make(
+            "too few images",
+            lambda: diagnostics.find_too_few_images(
+                {part: int((table.parts == part).sum()) for part in dict.fromkeys(table.parts.tolist())}
+            ),
         ),
-        diagnostics.find_too_few_images({part: int((table.parts == part).sum()) for part in dict.fromkeys(table.parts.tolist())}),
-        _torn_groups(sets),
+        make("torn groups", lambda: _torn_groups(sets)),
+        *([] if columns is None else _looks(measured, columns, str(sets[0].dtype), checks)),
     ]
-    findings = sorted((finding for finding in found if finding is not None), key=lambda one: _ORDER[one.severity])
-    assumed = tuple(dict.fromkeys(made for one in sets for made in one.assumptions))
-    return Survey(tuple(one.source for one in sets), len(table.paths), tuple(findings), exhibits, assumed)
+    told = [*(finding for finding in found if finding is not None), *checks.not_made]
+    findings = sorted(told, key=lambda one: _ORDER[one.severity])
+    return Survey(tuple(one.source for one in sets), len(table.paths), tuple(findings), exhibits)
+
+
+def _copies(
+    sets: Sequence[ImageSet], checks: diagnostics.Checks, seed: int, *, is_whole: bool, progress: Progress | None
+) -> tuple[Copies, bool]:
+    """Copies of every kind and True; exact ones and False where there are too many images, or where the search fails."""
+    if is_whole:
+        found = checks.make("near-duplicates", lambda: find_copies(sets, seed=seed, progress=progress))
+        if found is not None:
+            return found, True
+    return find_copies(sets, seed=seed, only_exact=True), False
+
+
+def _statistics(sets: Sequence[ImageSet], progress: Progress | None) -> dict[str, NDArray[np.float64]]:
+    """The simple numbers that all sets have, over all images."""
+    statistics = [image_statistics(one, progress=progress) for one in sets]
+    shared = set.intersection(*(set(one) for one in statistics))
+    return {name: np.concatenate([one[name] for one in statistics]) for name in sorted(shared)}
+
+
+def _looks(
+    table: _Table, columns: dict[str, NDArray[np.float64]], dtype: str, checks: diagnostics.Checks
+) -> list[Finding | None]:
+    """What the simple numbers of images tell."""
+    parts = {part: {name: columns[name][rows] for name in _PLAIN} for part, rows in table.normals().items()}
+    return [
+        checks.make("mixed scale", lambda: diagnostics.find_mixed_scale(columns["highest"], dtype, parts=table.parts)),
+        checks.make("shortcuts", lambda: _shortcut(table, columns)),
+        checks.make("unlike parts", lambda: diagnostics.find_unlike_parts(parts)),
+    ]
+
+
+def _class_balance(table: _Table, sets: Sequence[ImageSet]) -> Finding | None:
+    return diagnostics.find_class_balance(table.counts(), normal=sets[0].normal) if table.is_labelled.any() else None
 
 
 @dataclass(frozen=True)
@@ -150,17 +185,17 @@ def _even_share(images: ImageSet, most: int) -> ImageSet:
 
 def _leakage(
     table: _Table, copies: Copies, sets: Sequence[ImageSet], *, is_thorough: bool
-) -> tuple[list[Finding | None], dict[str, Exhibit]]:
+) -> tuple[Finding | None, dict[str, Exhibit]]:
     """Copies of the first part among the others: train among calibration and test, or the first source among the rest."""
     first = "train" if len(sets) == 1 else str(table.parts[0])
     seen = table.parts == first
     if seen.all() or not seen.any():
-        return [], {}
+        return None, {}
     leaks, rows = leaks_of(copies, seen, table.paths)
     leaks = replace(leaks, is_thorough=is_thorough)
     others = "images of calibration and test" if len(sets) == 1 else "images of the other sources"
     finding = diagnostics.find_leakage(leaks, judged=others, seen=f"images of {first}")
-    return [finding], _pictures(leaks, rows, np.flatnonzero(~seen), sets)
+    return finding, _pictures(leaks, rows, np.flatnonzero(~seen), sets)
 
 
 def _pictures(leaks: Leaks, rows: NDArray[np.int64], asked: NDArray[np.int64], sets: Sequence[ImageSet]) -> dict[str, Exhibit]:

@@ -64,16 +64,19 @@ def judge(  # noqa: PLR0917  the call of `WrappedModel.judge`
         raise InputError("evaluate: there must be images to judge. Got none. Name others.")
     job = job or ("detect" if images.labels is not None and images.normal is not None else "reconstruct")
     train = None if train is None or len(train) == 0 else train
-    leaks, shown = None, None
+    leaks: Leaks | None = None
+    shown: Exhibit | None = None
+    not_made: tuple[Finding, ...] = ()
     if train is not None and len(train) + len(images) <= MOST_COMPARED:
-        leaks, shown = look_for_leaks(train, images, progress=progress)
+        leaks, shown, not_made = look_for_leaks(train, images, progress=progress)
     asked = Asked(images, train, None if train is None else train[_some(len(train), seed)], leaks, shown, seed, split, progress)
     kinds: dict[Job, Callable[[WrappedModel, Asked], tuple[Evaluation, Evidence]]] = {
         "detect": _judge_detection,
         "reconstruct": _judge_reconstruction,
         "classify": _judge_classes,
     }
-    return kinds[job](model, asked)
+    evaluation, evidence = kinds[job](model, asked)
+    return _with_findings(evaluation, not_made), evidence
 
 
 def is_anomalous_of(images: ImageSet) -> NDArray[np.bool_]:
@@ -106,8 +109,9 @@ def _judge_detection(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evi
     found, exhibits = notice_in_detection(
         model.anomaly_scores, images, scores, (flags, labelled), evaluation=evaluation, calibration=calibration
     )
-    reused = diagnostics.find_test_reused(np.array(model.calibration_pixels_, object), images.pixel_hashes, images.paths)
-    evaluation = _with_findings(evaluation, [*found, reused])
+    checks, chosen_on = diagnostics.Checks(), np.array(model.calibration_pixels_, object)
+    reused = checks.make("images used before", lambda: diagnostics.find_test_reused(chosen_on, images.pixel_hashes, images.paths))
+    evaluation = _with_findings(evaluation, [*found, reused, *checks.not_made])
     new = scores.score[labelled & ~flags] if labelled.any() else scores.score
     known = flags if labelled.all() else None
     shown = choose_images(scores.score, known, None if point is None else point.threshold)
