@@ -24,6 +24,7 @@ from residua.diagnostics.mixed_sizes import find_mixed_sizes
 from residua.diagnostics.not_checked import Checks, find_not_checked
 from residua.diagnostics.overfitting import find_overfitting
 from residua.diagnostics.overlap import find_overlap
+from residua.diagnostics.permuted import find_permuted_classes
 from residua.diagnostics.registry import DIAGNOSTICS, Diagnostic
 from residua.diagnostics.scale import find_scale
 from residua.diagnostics.shared_scores import find_shared_scores
@@ -71,6 +72,7 @@ __all__ = [
     "find_not_checked",
     "find_overfitting",
     "find_overlap",
+    "find_permuted_classes",
     "find_scale",
     "find_shared_scores",
     "find_shortcut",

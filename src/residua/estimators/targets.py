@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import LabelError, ShapeError
 from residua.images.arrays import as_labels
+from residua.metrics._classes import in_order
 
 Class = int | str
 
@@ -164,7 +165,7 @@ def _of_column(values: list[Any]) -> Targets:
     known = {value for value in values if value is not None}
     if any(isinstance(value, str) for value in known):
         known, values = {str(value) for value in known}, [None if value is None else str(value) for value in values]
-    classes = tuple(sorted(known))
+    classes = tuple(in_order(known))
     place = {name: index for index, name in enumerate(classes)}
     return _checked(Targets(classes, np.array([-1 if value is None else place[value] for value in values], np.int64)))
 

@@ -14,6 +14,7 @@ from residua.estimators.targets import Targets, read_targets
 from residua.estimators.temperature import FEWEST
 from residua.experiment.run_folder import RunOptions
 from residua.images import ImageSet
+from residua.metrics._classes import in_order
 
 _MOST, _SHARE = 2000, 0.1
 _DRAWN = ("the source has no split", "the source has no calibration part")
@@ -77,9 +78,9 @@ def label_values(images: ImageSet, separator: str | None, classes: tuple[Any, ..
 
 
 def class_names(images: ImageSet, separator: str) -> tuple[str, ...]:
-    """The names that occur between separators, sorted."""
+    """The names that occur between separators, in order."""
     labels = [] if images.labels is None else images.labels.tolist()
-    return tuple(sorted({name for label in labels if label is not None for name in _split(label, separator)}))
+    return tuple(in_order(name for label in labels if label is not None for name in _split(label, separator)))
 
 
 def _split(label: Any, separator: str) -> list[str]:

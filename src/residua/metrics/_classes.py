@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +13,8 @@ from residua._check import Problems, as_classes, as_probabilities, same_length
 from residua.errors import LabelError
 
 Indices = NDArray[np.int64]
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+_DIGITS = re.compile(r"(\d+)", re.ASCII)
 
 
 class Classified(NamedTuple):
@@ -20,6 +24,30 @@ class Classified(NamedTuple):
     true: Indices
     predicted: Indices
     probabilities: NDArray[Any] | None
+
+
+def in_order(names: Iterable[Any]) -> list[Any]:
+    """Names of classes, each once, in the order in which people count: 2 before 10, as numbers and as text.
+
+    Examples
+    --------
+    >>> in_order(["10", "2", "-1"]), in_order(["class 10", "class 2", "other"])
+    (['-1', '2', '10'], ['class 2', 'class 10', 'other'])
+    """
+    return sorted(set(names), key=_natural)
+
+
+def _natural(name: Any) -> tuple[Any, ...]:
+    text = str(name)
+    if _NUMBER.fullmatch(text):
+        return 0, float(text), text
+    return 1, [int(part) if part.isdecimal() and part.isascii() else part for part in _DIGITS.split(text)], text
+
+
+def _present(*labels: NDArray[Any]) -> NDArray[Any]:
+    """All that occur, each once, in order."""
+    names = np.unique(np.concatenate(labels))
+    return names if names.dtype.kind != "U" else np.array(in_order(names.tolist()), names.dtype)
 
 
 def classified(where: str, y_true: Any, y_pred: Any, classes: Any) -> Classified:
@@ -40,7 +68,7 @@ def classified(where: str, y_true: Any, y_pred: Any, classes: Any) -> Classified
         got = f"{', '.join(np.unique(y)[:4])} and {', '.join(np.unique(p)[:4])}"
         mend = "Map both to the same: classes[y_pred], where classes lists the names"
         problems.add("y_true and y_pred must name classes alike", got, mend, LabelError)
-    names = np.unique(np.concatenate([y, p])) if given is None else given
+    names = _present(y, p) if given is None else given
     true, predicted = _index(y, names, "y_true", problems), _index(p, names, "y_pred", problems)
     problems.raise_any()
     return Classified(names, true, predicted, None)
@@ -62,8 +90,8 @@ def with_probabilities(where: str, y_true: Any, probabilities: Any, classes: Any
 
 
 def _column_names(y: NDArray[Any], n_columns: int, given: NDArray[Any] | None, problems: Problems) -> NDArray[Any]:
-    """The classes of the columns: as named, else the sorted labels, else 0, 1, 2 ... where the labels are such integers."""
-    present = np.unique(y)
+    """The classes of the columns: as named, else the labels in order, else 0, 1, 2 ... where the labels are such integers."""
+    present = _present(y)
     if given is None and y.dtype.kind == "i" and (not len(y) or (present[0] >= 0 and present[-1] < n_columns)):
         return np.arange(n_columns)
     names = present if given is None else given

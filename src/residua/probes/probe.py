@@ -14,6 +14,7 @@ from residua.errors import LabelError, RangeError, ShapeError
 from residua.evaluation.labels import label_name, without_missing
 from residua.images.resize import resize
 from residua.metrics import rate_interval
+from residua.metrics._classes import in_order
 from residua.probes.fitted import LINEAR, PROBES, Probed, run_probe
 from residua.records import Estimate, Evaluation
 
@@ -141,7 +142,7 @@ def _classes(labels: Any, test_labels: Any) -> tuple[list[str], NDArray[np.int64
         [None if value is None else label_name(value) for value in without_missing(values).ravel().tolist()]
         for values in (labels, test_labels)
     ]
-    names = sorted({name for name in read[0] if name is not None})
+    names = in_order(name for name in read[0] if name is not None)
     place = {name: index for index, name in enumerate(names)}
     problems = Problems(_WHERE)
     unknown = sorted({name for name in read[1] if name is not None and name not in place})
