@@ -163,7 +163,7 @@ def test_text_labels_match_text_predictions_and_numbers_read_as_text() -> None:
 
 
 def test_names_beside_numbers_are_refused_and_not_an_accuracy_of_0() -> None:
-    with pytest.raises(LabelError, match="cat, dog and 0, 1"):
+    with pytest.raises(LabelError, match="cat, dog and predictions 0, 1"):
         evaluate_classification(["cat", "dog"], [0, 1])
     assert evaluate_classification(["cat", "cat"], ["dog", "dog"]).metrics["accuracy"].value == 0
 
@@ -176,7 +176,7 @@ def test_names_beside_numbers_are_refused_and_not_an_accuracy_of_0() -> None:
         ([0, 1], [[np.nan, 1], [0.5, 0.5]], RangeError),
         (["a", "b", "c"], [[0.5, 0.5]] * 3, LabelError),
         ([[1, 0], [0, 1]], [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], ShapeError),
-        ([0, 1], [-1.0, 3.0], RangeError),
+        ([0, 1], [-1.5, 3.0], RangeError),
     ],
 )
 def test_bad_predictions_are_refused(labels, predictions, kind) -> None:

@@ -53,6 +53,13 @@ def judge(
     positive: Annotated[
         str | None, typer.Option(help="Of two classes the one that precision, recall and F1 are of.", metavar="LABEL")
     ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="The classes in the order of the columns of predictions.", metavar="A,B,...")
+    ] = None,
+    multilabel: Annotated[
+        bool | None,
+        typer.Option("--multilabel/--one-label", help="What a 0/1 matrix of labels is.", show_default=False),
+    ] = None,
     confidence: Annotated[float, typer.Option(help="Of intervals and bounds.")] = 0.95,
     prevalence: Annotated[float | None, typer.Option(help="Share of anomalies to expect in use, for precision and cost.")] = None,
     seed: Annotated[int, typer.Option(help="Of resampled intervals.")] = 0,
@@ -78,6 +85,7 @@ def judge(
 
         residua judge --labels y.npy --predictions probabilities.npy
     """
+    from residua.cli.options import names
     from residua.cli.output import is_stdout, refuse_if_strict, show
     from residua.judge import judge as judge_arrays
 
@@ -101,6 +109,8 @@ def judge(
         metric=metric,
         normal=normal,
         positive=positive,
+        classes=names(classes),
+        multilabel=multilabel,
         confidence=confidence,
         prevalence=prevalence,
         seed=seed,

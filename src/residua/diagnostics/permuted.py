@@ -81,9 +81,7 @@ def find_permuted_classes(
     )
 
 
-def _better_order(
-    fit: NDArray[np.float64], support: NDArray[Any], noise: NDArray[np.float64] | None
-) -> NDArray[np.int64] | None:
+def _better_order(fit: NDArray[np.float64], support: NDArray[Any], noise: NDArray[np.float64] | None) -> NDArray[np.int64] | None:
     """For each class the column that fits it best, together; None where that is no better than the given order by far.
 
     `fit` is the share of answers, or the area under the ROC curve; `noise` is its variance by chance (None: that of a share).

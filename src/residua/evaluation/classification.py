@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua import diagnostics
-from residua._check import Problems, same_length
-from residua.errors import LabelError, ShapeError
+from residua._check import Problems
+from residua.errors import LabelError
+from residua.evaluation.classes import is_multilabel, read_classes
 from residua.evaluation.confusion import confusion_estimates, per_class_estimates
-from residua.evaluation.labels import without_missing
 from residua.evaluation.leaked import leakage_of
-from residua.evaluation.multilabel import evaluate_multilabel, is_multilabel
+from residua.evaluation.multilabel import evaluate_multilabel
 from residua.evaluation.positive import PositiveClass, positive_class
 from residua.evaluation.probabilities import probability_estimates
 from residua.images.copies import Leaks
-from residua.metrics._classes import Classified, classified
+from residua.metrics._classes import Classified
 from residua.records import Assumption, Estimate, Evaluation, Finding, with_assumptions
 
 
@@ -28,6 +28,7 @@ def evaluate_classification(
     *,
     classes: Sequence[Any] | None = None,
     positive: Any = None,
+    multilabel: bool | None = None,
     baselines: Mapping[str, Mapping[str, Estimate]] | None = None,
     leaks: Leaks | None = None,
     confidence: float = 0.95,
@@ -40,15 +41,21 @@ def evaluate_classification(
     Parameters
     ----------
     labels : array of int or str, (n_images,); or 0/1 matrix, (n_images, n_labels)
-        True classes; a boolean or 0/1 matrix is multi-label. None, empty and NaN entries are "no label": left out, counted.
+        True classes; a boolean or 0/1 matrix holds one-hot classes or several labels, see `multilabel`. None, empty and NaN
+        entries are "no label": left out, counted.
     predictions : array, (n_images,), (n_images, n_classes) or (n_images, n_labels)
-        Integers or strings are classes; one float column is P(second class); several are probabilities.
+        Integers or strings are classes; one float column is P(second class); several are probabilities. Names that differ from
+        the labels' by case, blanks or the form of a number are matched, which is an assumption in the provenance.
     classes : sequence, optional
-        In the order of the columns. Left out: all that occur, sorted.
+        In the order of the columns; labels and predictions may then be places in it. Left out: all that occur, in order (2
+        before 10), which is an assumption in the provenance.
     positive : int or str, optional
         Of two classes the one that ``precision``, ``recall`` and ``f1`` are of. Left out: 1 beside 0; else the class whose name
         says anomalous (``bad``, ``defect``), or the one beside a name that says normal (``good``, ``OK``); else the rarer one.
         What was taken is ``positive_class`` in the provenance, and an assumption there.
+    multilabel : bool, optional
+        What a 0/1 matrix of labels is. Left out: one-hot classes where its rows hold one 1 each and rows of predictions sum to 1;
+        several labels where neither is so; else `LabelError` asks.
     baselines : mapping of str to mapping of str to Estimate, optional
         Metrics of simpler models on the same images.
     leaks : Leaks, optional
@@ -80,13 +87,12 @@ def evaluate_classification(
     >>> record.metrics["accuracy"].value, record.metrics["recall[cat]"].value
     (0.75, 0.5)
     """
-    if is_multilabel(labels, predictions):
+    if is_multilabel(labels, predictions, multilabel):
         _refuse_positive(positive)
         return evaluate_multilabel(
             labels, predictions, classes=classes, confidence=confidence, seed=seed, split=split, provenance=provenance
         )
-    known, y, p = _labelled(labels, predictions)
-    read = classified("evaluate_classification", y, p, classes)
+    known, read, assumptions = read_classes(labels, predictions, classes)
     names = [str(name) for name in read.classes.tolist()]
     everything = np.ones(len(known), np.bool_)
     matrix = _matrix(read, everything[known])
@@ -113,27 +119,18 @@ def evaluate_classification(
         metrics=metrics,
         baselines=beside,
         findings=tuple(finding for finding in findings if finding is not None),
-        provenance=_provenance(provenance, names, chosen, _of_one_column(p, names) if classes is None else None),
+        provenance=_provenance(provenance, names, chosen, assumptions),
     )
 
 
 def _provenance(
-    given: Mapping[str, Any] | None, names: list[str], chosen: PositiveClass | None, column: Assumption | None
+    given: Mapping[str, Any] | None, names: list[str], chosen: PositiveClass | None, assumed: tuple[Assumption, ...]
 ) -> dict[str, Any]:
     """What was given, and of two classes the positive one."""
     if chosen is None:
-        return dict(given or {})
-    assumed = [made for made in (chosen.assumption, column) if made is not None]
-    return with_assumptions({**(given or {}), "positive_class": names[chosen.place]}, assumed)
-
-
-def _of_one_column(predictions: NDArray[Any], names: list[str]) -> Assumption | None:
-    """Which class a single column of probabilities was taken to be of; None for classes or several columns."""
-    if predictions.dtype.kind != "f" or predictions.size != len(predictions) or len(names) != 2:
-        return None
-    why = f"one column is that of the second class, and {names[0]} comes before {names[1]}"
-    to_tell = "classes= in the order that makes it the second, or a column for each class"
-    return Assumption(about="class of the probabilities", taken=names[1], because=why, to_tell=to_tell)
+        return with_assumptions(given, assumed) if assumed else dict(given or {})
+    own = () if chosen.assumption is None else (chosen.assumption,)
+    return with_assumptions({**(given or {}), "positive_class": names[chosen.place]}, (*own, *assumed))
 
 
 def _positive(names: list[str], matrix: NDArray[Any], told: Any) -> PositiveClass | None:
@@ -157,41 +154,23 @@ def _matrix(read: Classified, some: NDArray[np.bool_]) -> NDArray[Any]:
     return np.bincount(read.true[some] * k + read.predicted[some], minlength=k * k).reshape(k, k)
 
 
-def _labelled(labels: Any, predictions: Any) -> tuple[NDArray[np.bool_], NDArray[Any], NDArray[Any]]:
-    """Which images have a label, and the labels and predictions of those."""
-    y, p = without_missing(labels), np.asarray(predictions)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    problems = Problems("evaluate_classification")
-    if y.ndim != 1 or p.ndim not in (1, 2):
-        got = f"{y.shape} and {p.shape}"
-        must = "labels must have shape (n_images,), or be a 0/1 matrix like the predictions, and predictions one or two axes"
-        problems.add(must, got, "Pass one row an image", ShapeError)
-    else:
-        same_length(problems, labels=y, predictions=p)
-    problems.raise_any()
-    known = np.array([value is not None for value in y.tolist()], np.bool_)
-    kept = y[known]
-    if kept.dtype == object and not known.all():
-        kept = np.array(kept.tolist())
-    return known, kept, p[known]
-
-
 def _findings(
     read: Classified, names: list[str], matrix: NDArray[Any], metrics: dict[str, Estimate], beside: dict[str, dict[str, Estimate]]
 ) -> list[Finding | None]:
     support = matrix.sum(axis=1)
     n = int(support.sum())
+    permuted = diagnostics.find_permuted_classes(matrix, names, true=read.true, probabilities=read.probabilities)
     found = [
         _undefined(names, metrics, n),
         diagnostics.find_too_few_images({f"class-{name}": int(count) for name, count in zip(names, support, strict=True)}),
+        permuted,
         diagnostics.find_most_confused(matrix, names),
         None if read.probabilities is None else diagnostics.find_hard_probabilities(read.probabilities),
         diagnostics.find_not_better_than_baseline(
             "accuracy", metrics["accuracy"], {name: values["accuracy"] for name, values in beside.items() if "accuracy" in values}
         ),
     ]
-    if n:
+    if n and permuted is None:  # no advice about a model that may not be to blame
         commonest = int(support.argmax())
         found.append(diagnostics.find_majority_class(metrics["accuracy"], float(support[commonest] / n), names[commonest]))
     return found

@@ -20,14 +20,6 @@ from residua.thresholds.rates import f1_estimate
 _MOST_RESAMPLED = 5000
 
 
-def is_multilabel(labels: Any, predictions: Any) -> bool:
-    """Whether labels are a matrix of booleans or of 0 and 1, with predictions of as many axes."""
-    y = np.asarray(labels)
-    if y.ndim != 2 or y.shape[1] < 2 or np.ndim(predictions) != 2 or y.dtype.kind not in "buif":
-        return False
-    return bool(np.isin(y, (0, 1)).all())
-
-
 def evaluate_multilabel(
     labels: Any,
     predictions: Any,

@@ -112,6 +112,8 @@ class Decision:
     confidence: float
     prevalence: float | None
     positive: str | int | None = None
+    classes: tuple[Any, ...] | None = None
+    multilabel: bool | None = None
 
 
 def check_combination(names: set[str], decision: Decision, problems: Problems) -> None:
@@ -149,6 +151,10 @@ def check_combination(names: set[str], decision: Decision, problems: Problems) -
     if decision.positive is not None and "predictions" not in names:
         got, mend = "no --predictions", "Leave it out; of a detector's labels --normal names the normal ones"
         problems.add("--positive is for a classifier of two classes", got, mend)
+    told = {"--classes": decision.classes, "--multilabel": decision.multilabel}
+    if "predictions" not in names and any(value is not None for value in told.values()):
+        given = " and ".join(name for name, value in told.items() if value is not None)
+        problems.add(f"{given} must go with a classifier's predictions", "no --predictions", "Leave it out")
     if "calibration-scores" in names and decision.policy is None:
         problems.add(
             "--calibration-scores needs a --policy that chooses on them", "no --policy", "Pass --policy 'false-alarms<=0.01'"

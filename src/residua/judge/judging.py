@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from residua._check import Problems
 from residua.errors import PolicyError
 from residua.evaluation import Evidence, evaluate_classification
-from residua.evaluation.labels import without_missing
+from residua.evaluation.classes import is_multilabel, read_classes
 from residua.evaluation.pictures import Pictures
 from residua.evaluation.reconstruction import judge_pictures, pictures_of, scale_options
 from residua.evaluation.scale_options import Numbers, ScaleOptions
@@ -19,7 +20,6 @@ from residua.judge.detector import judge_scores
 from residua.judge.gallery import small_images, worst_images
 from residua.judge.inputs import Decision, Inputs, check_combination
 from residua.judge.metric import asked_for
-from residua.metrics._classes import classified
 from residua.records import Evaluation, assumptions_of, with_assumptions
 from residua.thresholds import parse_policy
 
@@ -45,6 +45,8 @@ def judge(
     metric: str | None = None,
     normal: str | None = None,
     positive: str | int | None = None,
+    classes: Sequence[Any] | None = None,
+    multilabel: bool | None = None,
     confidence: float = 0.95,
     prevalence: float | None = None,
     seed: int = 0,
@@ -78,6 +80,10 @@ def judge(
         The normal labels, separated by commas.
     positive : str or int, optional
         Of two classes the one that precision, recall and F1 are of; see `evaluate_classification`.
+    classes : sequence, optional
+        The classes in the order of the columns of predictions, where no header names them.
+    multilabel : bool, optional
+        What a 0/1 matrix of labels is: several labels an image, or one class; see `evaluate_classification`.
     confidence, prevalence, seed
         See `choose_threshold`.
 
@@ -105,7 +111,9 @@ def judge(
     )
     asked = {"images": images, "reconstructions": reconstructions, "labels": labels, "scores": scores, "predictions": predictions}
     asked |= {"calibration-scores": calibration_scores, "calibration-labels": calibration_labels, "train-scores": train_scores}
-    decision = Decision(threshold, policy, normal, confidence, prevalence, positive)
+    decision = Decision(
+        threshold, policy, normal, confidence, prevalence, positive, None if classes is None else tuple(classes), multilabel
+    )
     check_combination({name for name, value in asked.items() if value is not None}, decision, problems)
     if policy is not None:
         _check_policy(policy, problems)
@@ -148,15 +156,18 @@ def _described(value: Any) -> str:
 
 def _judge_classes(given: Inputs, labels: Any, predictions: Any, decision: Decision, seed: int) -> tuple[Evaluation, Evidence]:
     evaluation = evaluate_classification(
-        labels, predictions, positive=decision.positive, confidence=decision.confidence, seed=seed
+        labels,
+        predictions,
+        classes=decision.classes,
+        positive=decision.positive,
+        multilabel=decision.multilabel,
+        confidence=decision.confidence,
+        seed=seed,
     )
     names = given.names(len(labels))
-    if np.ndim(labels) == 2 and np.shape(labels)[1] > 1:
+    if is_multilabel(labels, predictions, decision.multilabel):
         return evaluation, Evidence(paths=names)
-    y = without_missing(labels).reshape(len(names))
-    known = np.array([value is not None for value in y.tolist()], np.bool_)
-    kept = np.array(y[known].tolist())
-    read = classified("judge", kept, np.asarray(predictions)[known], None)
+    known, read, _ = read_classes(labels, predictions, decision.classes)
     hard = np.eye(len(read.classes), dtype=np.float32)[read.predicted]
     shown = hard if read.probabilities is None else read.probabilities
     true = read.classes[read.true].astype(object)  # spelled as the classes are: 1, not 1.0 or True
