@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from residua._check import Problems
 from residua.errors import InputError, LabelError
 from residua.evaluation import evaluate_classification
 from residua.evaluation.positive import positive_class
+from residua.evaluation.reconstruction import evaluate_errors
 from residua.judge import judge
 from residua.records import assumptions_of
 from residua.report import print_evaluation, write_html
@@ -129,6 +131,15 @@ def test_console_report_json_and_verify_say_the_same_class(tmp_path: Path) -> No
         assert f"F1 of {positive}" in page.read_text(encoding="utf-8")
         assert json.loads(record.model_dump_json())["provenance"]["positive_class"] == positive
         assert verify_report(page).differing == ()
+
+
+def test_a_report_of_a_classifier_that_reconstructs_follows_from_what_it_carries(tmp_path: Path) -> None:
+    record, evidence = judge(labels=BAD.astype(int), predictions=SAID_BAD.astype(int))
+    columns = {"mse": np.random.default_rng(7).random(400), "confidence": np.ones(400)}
+    errors = evaluate_errors({"mse": columns["mse"]}, seed=evidence.seed)
+    record = record.model_copy(update={"metrics": {**record.metrics, **errors.metrics}})
+    page = write_html(tmp_path / "report.html", "Both", [(record, replace(evidence, per_image=columns))])
+    assert verify_report(page).differing == ()
 
 
 def test_a_report_counts_labels_whatever_numbers_they_are_written_as(tmp_path: Path) -> None:

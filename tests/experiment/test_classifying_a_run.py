@@ -17,6 +17,8 @@ from residua.experiment import RunFolder, RunOptions, Watcher, evaluate_run, fit
 from residua.experiment.again import fit_command
 from residua.experiment.fit import load_source
 from residua.images import ImageSet, load_images
+from residua.records import assumptions_of
+from residua.verify import verify_report
 from training_wing import blobs
 
 N = 90
@@ -196,3 +198,21 @@ def test_a_calibration_part_that_the_source_names_is_kept(tmp_path):
     named = ImageSet.from_arrays(images, labels, splits=["train"] * 20 + ["calibration"] * 10 + ["test"] * 10)
     kept = fit_run(options(Path("arrays"), settings={"epochs": 1}), tmp_path / "named", images=named)
     assert (kept.read_images()["part"] == "calibration").sum() == 10
+
+
+def test_of_two_classes_the_rarer_one_is_positive_or_the_one_that_is_named(tmp_path):
+    names = ("dark", "bright", "bright")
+    run = fit_run(options(write_manifest(tmp_path / "two", names=names), settings={"epochs": 1}), tmp_path / "run")
+    for named, expected in ((None, "dark"), ("Bright", "bright")):
+        record = evaluate_run(run.path, positive=named).evaluation
+        assert record.provenance["positive_class"] == expected
+        assert record.metrics["f1"] == record.metrics[f"f1[{expected}]"]
+        assert ("positive class" in {one.about for one in assumptions_of(record.provenance)}) == (named is None)
+    assert verify_report(report_run(run.path, tmp_path / "report.html")).differing == ()
+    with pytest.raises(LabelError, match="'cow' where they are bright, dark"):
+        evaluate_run(run.path, positive="cow")
+
+
+def test_a_positive_class_of_three_classes_is_refused(run):
+    with pytest.raises(LabelError, match="Got 3 classes"):
+        evaluate_run(run.path, positive="dark")

@@ -42,6 +42,13 @@ def positive_class(names: Sequence[str], support: Sequence[int], told: Any, prob
     return PositiveClass(place, made)
 
 
+def check_positive(names: Sequence[str], told: Any, where: str) -> None:
+    """Raise `LabelError` unless `told` is one of two classes."""
+    problems = Problems(where)
+    _place_of(told, names, problems)
+    problems.raise_any()
+
+
 def _place_of(told: Any, names: Sequence[str], problems: Problems) -> int | None:
     if len(names) != 2:
         got, mend = f"{len(names)} classes", "Leave it out: with more classes precision, recall and F1 are given for each"

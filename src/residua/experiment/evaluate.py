@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import residua
-from residua.bundle import Bundle, load_bundle
+from residua.bundle import Bundle, BundleConfig, load_bundle
 from residua.diagnostics import Checks, not_checked
 from residua.engines import score_with
 from residua.engines.kinds import REFERENCE
@@ -21,6 +21,7 @@ from residua.estimators.fitting import anomalies_of, choose_operating_point, sco
 from residua.evaluation import Evidence, evaluate_detection
 from residua.evaluation.evidence import ThresholdFrom
 from residua.evaluation.labels import DetectionLabels
+from residua.evaluation.positive import check_positive
 from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
 from residua.experiment.again import fit_command
 from residua.experiment.beside import MOST_BASELINE_IMAGES, as_seen, baseline_scores, latent_of, seed_of, untrained_graph
@@ -75,8 +76,9 @@ def evaluate_run(
     state = folder.read_finished()
     if source is None:
         ensure_folder(folder.path, where="evaluate")  # said before the work, not after it
-    _check_positive(state, positive)
-    opened = open_engine(folder, load_bundle(folder.bundle), engine, watcher)
+    stored = load_bundle(folder.bundle)
+    _check_positive(stored.config, positive)
+    opened = open_engine(folder, stored, engine, watcher)
     bundle = opened.bundle
     judged = (
         own_test_images(folder, state, bundle.config, watcher, memory_megabytes)
@@ -92,10 +94,14 @@ def evaluate_run(
     return result
 
 
-def _check_positive(state: RunState, positive: str | None) -> None:
-    job = state.options.job
-    if positive is not None and job != "classify":
-        raise InputError(f"evaluate: a positive class is one of a classifier. Got {positive} for the job {job}. Leave it out.")
+def _check_positive(config: BundleConfig, positive: str | None) -> None:
+    """Said before the work, not after it."""
+    if positive is not None and config.job != "classify":
+        raise InputError(
+            f"evaluate: a positive class is one of a classifier. Got {positive} for the job {config.job}. Leave it out."
+        )
+    if positive is not None:
+        check_positive([str(name) for name in config.classes or ()], positive, "evaluate")
 
 
 def _keep(folder: RunFolder, judged: Judged) -> None:

@@ -55,7 +55,7 @@ def meaning(name: str, evaluation: Evaluation) -> str:
         return _IN_CLASSES[name]
     positive = evaluation.provenance.get("positive_class")
     if positive is not None:
-        return f"{_IN_CLASSES[name]}; here {positive}, the positive one of two"
+        return _IN_CLASSES[name].replace("a class", str(positive))
     together = "pooled over labels" if "hamming_loss" in evaluation.metrics else "mean over classes"
     return f"{_IN_CLASSES[name]}; {together}"
 

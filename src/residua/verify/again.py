@@ -104,4 +104,9 @@ def _classification(record: Evaluation, evidence: Evidence, options: dict[str, A
     # Reports of earlier versions name no positive class: it was the second of two.
     second = classes[1] if len(classes) == 2 else None
     positive = record.provenance.get("positive_class", second)
-    return evaluate_classification(evidence.labels, predictions, classes=classes, positive=positive, **options)
+    again = evaluate_classification(evidence.labels, predictions, classes=classes, positive=positive, **options)
+    rebuilt = {name: one for name, one in evidence.per_image.items() if name in record.metrics and name not in again.metrics}
+    if not rebuilt:
+        return again
+    errors = evaluate_errors(rebuilt, confidence=options["confidence"], seed=evidence.seed)  # a classifier with a decoder
+    return again.model_copy(update={"metrics": {**again.metrics, **errors.metrics}})
