@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 import residua
 from residua.errors import BundleError, InputError, OutputError
 from residua.files import in_a_line, make_readable, read_json, sha256, sync_folder, write_json
+from residua.images.reading import Reading
 from residua.models import ImageShape
 from residua.recipes import Recipe, make_recipe
 from residua.records import Job, OperatingPoint
@@ -43,7 +44,7 @@ class BundleConfig(BaseModel):
     """Everything of a bundle that is not an array; stored as `bundle.json`.
 
     `recipe` is the strategy's name where the job is to classify; `classes` are then those of the columns of the probabilities,
-    with ``multilabel`` labels of which several may hold at once.
+    with ``multilabel`` labels of which several may hold at once. `reading` is how the values of images become brightness.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +55,7 @@ class BundleConfig(BaseModel):
     size: tuple[int, int]
     channels: int = Field(ge=1, le=64)
     bits: Literal["8", "more"] = "8"
+    reading: Reading = Reading()
     aspect: Aspect = "stretch"
     batch_size: int = Field(ge=1, le=65536)
     normal: tuple[str, ...] | None = None

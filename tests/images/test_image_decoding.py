@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import io
-import struct
 import threading
 import warnings
-import zlib
 
 import numpy as np
 import pytest
@@ -49,19 +47,6 @@ def test_sixteen_bits_stay_sixteen_bits():
         found = decode(encoded(Image.fromarray(pixels), file_format), LIMIT).pixels
         assert found.dtype == np.uint16
         assert np.array_equal(found[..., 0], pixels)
-
-
-def test_sixteen_bit_colour_comes_with_eight_bits_and_says_so():
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    row = b"\0" + np.array([[65535, 256 * 100, 0]], ">u2").tobytes()
-    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
-    found = decode(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b""), LIMIT
-    )
-    assert "reduced" in found.done
-    assert found.pixels.tolist() == [[[255, 100, 0]]]
 
 
 def test_a_bilevel_image_is_black_and_white():

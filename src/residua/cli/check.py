@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Json, Memory, Quiet, Seed, Strict
+from residua.cli.options import Bits, Json, Memory, Quiet, Seed, Strict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +32,7 @@ def check(
     pictures: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the copies that were found as pictures, a PNG a finding.")
     ] = None,
+    bits: Bits = None,
     seed: Seed = 0,
     memory: Memory = 2048,
     quiet: Quiet = False,
@@ -48,7 +49,7 @@ def check(
     from residua.cli.output import check_targets, emit_json, is_stdout, refuse_findings
 
     check_targets(json)
-    found = _surveyed(sources, names(normal), seed, memory, quiet=quiet)
+    found = _surveyed(sources, names(normal), bits, seed, memory, quiet=quiet)
     if json is not None:
         emit_json(found.to_json(), json)
     if pictures is not None:
@@ -60,14 +61,17 @@ def check(
     refuse_findings(found.findings, strict=strict)
 
 
-def _surveyed(sources: list[str], normal: tuple[str, ...] | None, seed: int, memory: float, *, quiet: bool) -> Survey:
+def _surveyed(
+    sources: list[str], normal: tuple[str, ...] | None, bits: int | None, seed: int, memory: float, *, quiet: bool
+) -> Survey:
     from residua.cli.progress import counting
     from residua.images import load_images
     from residua.survey import survey
 
     with counting(quiet=quiet) as progress:
         own = memory / len(sources)
-        sets = [load_images(one, normal=normal, seed=seed, memory_megabytes=own, progress=progress) for one in sources]
+        more: dict[str, Any] = {"normal": normal, "seed": seed, "memory_megabytes": own, "progress": progress, "bits": bits}
+        sets = [load_images(one, **more) for one in sources]
         return survey(sets, seed=seed, progress=progress)
 
 

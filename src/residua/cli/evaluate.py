@@ -8,7 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from residua.cli.options import Cluster, Engine, Html, Json, Memory, OtherSource, Quiet, Run, Strict, Workers, reference_only
+from residua.cli.options import (
+    Bits,
+    Cluster,
+    Engine,
+    Html,
+    Json,
+    Memory,
+    OtherSource,
+    Quiet,
+    Run,
+    Strict,
+    Workers,
+    of_another_source,
+    reference_only,
+)
 
 
 class Ranking(StrEnum):
@@ -29,6 +43,7 @@ def evaluate(
     ranking: Annotated[
         Ranking, typer.Option(help="With --cluster: gather all scores, or summaries of bounded size with guaranteed bounds.")
     ] = Ranking.exact,
+    bits: Bits = None,
     memory: Memory = 2048,
     engine: Engine = "torch",
     positive: Annotated[
@@ -49,14 +64,15 @@ def evaluate(
     from residua.wrapping import evaluate_wrapped, is_wrapped
 
     check_targets(json, html)
+    of_another_source("evaluate", source, bits)
     if is_wrapped(run):
         from residua.cli.progress import counting
 
         reference_only("evaluate", "a wrapped model", engine, cluster=cluster, positive=positive)
         with counting(quiet=quiet) as progress:
-            evaluation, evidence = evaluate_wrapped(run, source, progress=progress)
+            evaluation, evidence = evaluate_wrapped(run, source, bits=bits, progress=progress)
     else:
-        asked = {"engine": engine, "memory": memory, "positive": positive}
+        asked = {"engine": engine, "memory_megabytes": memory, "positive": positive, "bits": bits}
         evaluation, evidence = _judge(run, source, asked, cluster, workers, ranking.value, quiet=quiet)
     show(evaluation, evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
     if not quiet and html is None:
@@ -72,12 +88,12 @@ def _judge(run: Path, source: str | None, asked: dict[str, Any], cluster: Any, w
 
     with watching(quiet=quiet) as watcher:
         if cluster is None:
-            engine, memory, positive = asked["engine"], asked["memory"], asked["positive"]
-            judged = evaluate_run(run, source, engine=engine, memory_megabytes=memory, positive=positive, watcher=watcher)
+            judged = evaluate_run(run, source, watcher=watcher, **asked)
         else:
             from residua.cluster import ClusterOptions, evaluate_on_cluster
 
             reference_only("evaluate", "a cluster", asked["engine"], positive=asked["positive"])
 
-            judged = evaluate_on_cluster(run, source, ClusterOptions(cluster, workers), ranking=ranking, watcher=watcher)
+            more: dict[str, Any] = {"ranking": ranking, "bits": asked["bits"], "watcher": watcher}
+            judged = evaluate_on_cluster(run, source, ClusterOptions(cluster, workers), **more)
     return judged.evaluation, judged.evidence

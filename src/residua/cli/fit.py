@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from residua.cli.options import Memory, Quiet, Seed, Source, names
+from residua.cli.options import Bits, Memory, Quiet, Seed, Source, names
 from residua.errors import InputError
 
 
@@ -212,6 +212,7 @@ def fit(
     ] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Machines; start the same command on each by torchrun or SLURM.")] = 1,
     seed: Seed = 0,
+    bits: Bits = None,
     memory: Memory = 2048,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped; repeat its options.")] = False,
     quiet: Quiet = False,
@@ -274,6 +275,7 @@ def fit(
         policy=policy,
         class_weight="balanced" if class_weight else None,
         separator=separator,
+        bits=bits,
         settings=settings,
     )
     with watching(quiet=quiet) as watcher:

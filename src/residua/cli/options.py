@@ -34,6 +34,17 @@ Memory = Annotated[
     float,
     typer.Option("--memory", metavar="MEGABYTES", min=0, help="Pixels kept in memory; the rest is read as it is used."),
 ]
+Bits = Annotated[
+    int | None,
+    typer.Option(
+        "--bits",
+        metavar="N",
+        min=1,
+        max=32,
+        help="Bits that count in whole numbers stored with more, such as 12; declared or recognised if left out.",
+        show_default=False,
+    ),
+]
 Cluster = Annotated[
     str | None,
     typer.Option("--cluster", metavar="ADDRESS|local", help="Work on a Ray cluster; local starts one here.", show_default=False),
@@ -59,6 +70,20 @@ def reference_only(command: str, what: str, engine: str, **others: object) -> No
     given = [f"--engine {engine}"] * (engine != "torch") + [f"--{name}" for name, value in others.items() if value]
     if given:
         raise InputError(f"{command}: with {what}, these options must be left out. Got {', '.join(given)}. Repeat it without.")
+
+
+def of_another_source(command: str, source: str | None, bits: int | None) -> None:
+    """Refuse ``--bits`` where no other source is named: a run keeps the bits that it was fitted with.
+
+    Raises
+    ------
+    InputError
+        If bits are told of nothing.
+    """
+    from residua.errors import InputError
+
+    if bits is not None and source is None:
+        raise InputError(f"{command}: --bits is for another SOURCE; the run's own was read by `fit`. Got none. Leave it out.")
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from residua.cli.options import Json, OtherSource, Quiet, Run, Strict
+from residua.cli.options import Bits, Json, OtherSource, Quiet, Run, Strict, of_another_source
 
 
-def probe(run: Run, source: OtherSource = None, json: Json = None, strict: Strict = False, quiet: Quiet = False) -> None:
+def probe(
+    run: Run,
+    source: OtherSource = None,
+    bits: Bits = None,
+    json: Json = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
+) -> None:
     """Say what the code of any RUN is worth to a simple classifier: the honest form of "the accuracy of my autoencoder".
 
     A linear and a nearest-neighbours probe are fitted on labelled training images and judged on test images, beside the same
@@ -21,8 +28,9 @@ def probe(run: Run, source: OtherSource = None, json: Json = None, strict: Stric
     from residua.report import print_evaluation, to_json
 
     check_targets(json)
+    of_another_source("probe", source, bits)
     with watching(quiet=quiet) as watcher:
-        record = probe_run(run, source, watcher=watcher)
+        record = probe_run(run, source, bits=bits, watcher=watcher)
     if not quiet and not is_stdout(json):
         print_evaluation(record)
     if json is not None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from residua.cli.options import Cluster, Engine, Memory, Quiet, Run, Source, Workers, reference_only
+from residua.cli.options import Bits, Cluster, Engine, Memory, Quiet, Run, Source, Workers, reference_only
 
 
 def score(
@@ -18,6 +18,7 @@ def score(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with scoring that was stopped; repeat its options.")] = False,
     cluster: Cluster = None,
     workers: Workers = None,
+    bits: Bits = None,
     memory: Memory = 2048,
     engine: Engine = "torch",
     quiet: Quiet = False,
@@ -42,13 +43,13 @@ def score(
 
         reference_only("score", "a wrapped model", engine, cluster=cluster)
         with counting(quiet=quiet) as progress:
-            done: Any = score_wrapped(run, source, out, maps=maps, resume=resume, progress=progress)
+            done: Any = score_wrapped(run, source, out, maps=maps, resume=resume, bits=bits, progress=progress)
     else:
         from residua.cli.progress import watching
         from residua.experiment import score_run
 
         with watching(quiet=quiet) as watcher:
-            more: dict[str, Any] = {"maps": maps, "resume": resume, "memory_megabytes": memory, "watcher": watcher}
+            more: dict[str, Any] = {"maps": maps, "resume": resume, "bits": bits, "memory_megabytes": memory, "watcher": watcher}
             if cluster is None:
                 done = score_run(run, source, out, engine=engine, **more)
             else:

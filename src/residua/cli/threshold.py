@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from residua.cli.options import Bits, of_another_source
+
 if TYPE_CHECKING:
     from residua.records import OperatingPoint
 
@@ -20,6 +22,7 @@ def threshold(
         str, typer.Option(help="'false-alarms<=0.01', 'recall>=0.99', max-f1, cost:20:1, quantile:0.99, 0.004.")
     ] = "",
     confidence: Annotated[float, typer.Option(help="Of bounds and intervals.")] = 0.95,
+    bits: Bits = None,
     json: Annotated[
         Path | None, typer.Option(help="Write the operating point as JSON; - is standard output.", metavar="FILE")
     ] = None,
@@ -39,13 +42,14 @@ def threshold(
     from residua.thresholds import parse_policy
     from residua.wrapping import change_wrapped_threshold, is_wrapped
 
+    of_another_source("threshold", source, bits)
     words = str(parse_policy(policy))
     if is_wrapped(run):
-        point = change_wrapped_threshold(run, words, source, confidence=confidence)
+        point = change_wrapped_threshold(run, words, source, confidence=confidence, bits=bits)
     else:
         from residua.experiment import change_threshold
 
-        point = change_threshold(run, words, source=source, confidence=confidence)
+        point = change_threshold(run, words, source=source, confidence=confidence, bits=bits)
     if not is_stdout(json):
         _print_point(point)
     if json is not None:

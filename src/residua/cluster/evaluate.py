@@ -16,6 +16,7 @@ from residua.errors import InputError, LabelError, SourceError
 from residua.evaluation import Evidence, evaluate_detection
 from residua.evaluation.labels import DetectionLabels
 from residua.experiment import Judged, RunFolder, Watcher, make_task, model_provenance
+from residua.records import with_assumptions
 
 Ranking = Literal["exact", "sketch"]
 
@@ -26,6 +27,7 @@ def evaluate_on_cluster(
     options: ClusterOptions,
     *,
     ranking: Ranking = "exact",
+    bits: int | None = None,
     watcher: Watcher | None = None,
 ) -> Judged:
     """Judge a detector on the test part of its own source, or on another, with the pieces scored by the workers of a Ray cluster.
@@ -40,7 +42,8 @@ def evaluate_on_cluster(
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     if bundle.config.job != "detect":
         raise InputError(f"evaluate --cluster: the run must be a detector. Got the job {bundle.config.job}. Leave --cluster out.")
-    shards, task = make_task(folder, state, bundle, source if source is not None else state.options.source, only_test=True)
+    judged_on = source if source is not None else state.options.source
+    shards, task = make_task(folder, state, bundle, judged_on, only_test=True, bits=bits)
     arguments = (read_bundle(folder.bundle), task, bundle.config.normal, ranking == "sketch")
     items: list[Any] = [{"number": number, "piece": piece} for number, piece in enumerate(shards.pieces)]
     tallies: dict[tuple[int, int], Tally] = {}
@@ -52,13 +55,14 @@ def evaluate_on_cluster(
     tally = merged(tallies)
     tally.quarantined += list(shards.quarantined)
     tally.n_quarantined += len(shards.quarantined)
-    _check(tally, bundle, source or state.options.source)
-    provenance = model_provenance(folder, state, bundle) | {
+    _check(tally, bundle, judged_on)
+    told = model_provenance(folder, state, bundle) | {
         "judged_on": source or f"test part of {state.options.source}",
         "ranking": ranking,
         "quarantined": tally.n_quarantined,
         "not_looked_for": "baselines, copies of training images",
     }
+    provenance = with_assumptions(told, (*state.assumptions, *task.assumptions))
     training = folder.read_training().get("train_scores")
     split = "test" if tally.is_test else "all"
     if ranking == "sketch":

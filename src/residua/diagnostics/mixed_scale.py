@@ -11,6 +11,7 @@ from residua.records import Finding
 
 CODE = "mixed-scale"
 
+_SIXTEENTH = 0.0635  # of the scale: 4097 of 65535, and 16 of 255
 _FAR = 40.0  # a factor between brightest pixels that light does not explain, and a wrong divisor (255, 257) does
 
 
@@ -18,8 +19,8 @@ def find_mixed_scale(highest: NDArray[Any], dtype: str, *, parts: NDArray[Any] |
     """Judge the scale of images by the brightest pixel of each; None where nothing is odd.
 
     Error: images of bytes hold nothing but 0 and 1; all values are 255 times too small (divided twice, or 8 bits stored
-    in 16); more than one in a hundred images is more than 40 times darker than most. Warning: fewer are. Note: 10 or 12 bits
-    stored in 16.
+    in 16); nearly all images end below a sixteenth of the scale, as fewer bits stored in more do; more than one in a hundred
+    images is more than 40 times darker than most. Warning: fewer are.
 
     Parameters
     ----------
@@ -49,8 +50,10 @@ def find_mixed_scale(highest: NDArray[Any], dtype: str, *, parts: NDArray[Any] |
                 len(lit),
                 "The images are bytes, but hold nothing above 1: floats between 0 and 1 "
                 "were cut to whole numbers, or these are masks.",
-                "Write them again as round(255 x value).",
+                "Write them again as round(255 x value), or tell --bits 1.",
             )
+        if usual <= _SIXTEENTH:
+            return _fewer_bits(usual, len(highest), 8, (4,))
     elif usual <= 1.01 / 255:
         return _told(
             "all too small",
@@ -60,14 +63,8 @@ def find_mixed_scale(highest: NDArray[Any], dtype: str, *, parts: NDArray[Any] |
             "divided by 255 twice, or 8 bits were stored in 16.",
             "Divide once, or store 8 bits as 8 bits.",
         )
-    elif usual <= 4097 / 65535:
-        return Finding(
-            code=CODE,
-            severity="note",
-            measured={"case": "fewer bits", "highest": usual, "n_images": len(highest)},
-            meaning=f"The brightest values reach {usual:.3g} of what 16 bits can hold, as 10 or 12 bits stored in 16 do.",
-            what_to_do="Multiply so that the sensor's full scale is 65535: errors in [0, 1] would be 256 times too small else.",
-        )
+    elif usual <= _SIXTEENTH:
+        return _fewer_bits(usual, len(highest), 16, (10, 12))
     dark = (highest > 0) & (highest * _FAR < usual)
     if not dark.any():
         return None
@@ -80,6 +77,18 @@ def find_mixed_scale(highest: NDArray[Any], dtype: str, *, parts: NDArray[Any] |
         meaning=f"{number} more than {_FAR:g} times darker than most{where}: on another scale (0 to 1 beside 0 to 255, 8 bits "
         "beside 16), or black.",
         what_to_do="Bring all images to one scale before anything is trained or compared; leave out what shows nothing.",
+    )
+
+
+def _fewer_bits(usual: float, n: int, stored: int, bits: tuple[int, ...]) -> Finding:
+    few = " or ".join(map(str, bits))
+    return _told(
+        "fewer bits",
+        usual,
+        n,
+        f"The images are nearly black: their brightest values reach {usual:.3g} of the scale, as {few} bits in {stored} do.",
+        f"Tell the camera's bits, for instance --bits {bits[-1]}: squared errors are some 256 times too small else. Brighten "
+        "images that are that dark.",
     )
 
 

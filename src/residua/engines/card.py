@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from residua.engines.kinds import KINDS, Kind, Precision, Runtime
 from residua.errors import BundleError
 from residua.files import in_a_line, read_file, read_json, sha256, write_json
+from residua.images.reading import Reading
 from residua.records import Job, OperatingPoint
 
 UNITS = {
@@ -93,6 +94,7 @@ class Card(_Record):
     classes: tuple[int | str, ...] | None = None
     multilabel: bool = False
     calibration_images: dict[str, Any] = Field(default_factory=dict)
+    reading: Reading = Reading()
     outputs: dict[str, str]
     operating_point: OperatingPoint | None = None
     reference_threshold: float | None = None

@@ -56,7 +56,7 @@ class Autoencoder(TransformerMixin, ImageEstimator):  # type: ignore[misc]
 
     def reconstruction_errors(self, X: Any) -> dict[str, NDArray[np.float32]]:
         """``mse``, ``mae`` (lower is better) and ``ssim`` (higher is better) of each image, float32 (n_images,)."""
-        return score_set(self._fitted(), as_image_set(X)).columns
+        return score_set(self._fitted(), as_image_set(X, like=self._fitted().config.reading)).columns
 
     def score(self, X: Any, y: Any = None) -> float:
         """Negative mean squared error over images and pixels: higher is better, 0 is perfect. Not an accuracy."""

@@ -15,6 +15,7 @@ from residua.errors import InputError, ResiduaError
 from residua.estimators.choosing import AUTO
 from residua.estimators.fitting import FitOptions, Fitted, check_fits, fit_bundle, score_set
 from residua.images import ImageSet
+from residua.images.reading import Reading
 from residua.recipes import Recipe, make_recipe
 from residua.records import Job
 from residua.scoring.engine import encode_images
@@ -90,13 +91,16 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
 
     def reconstruct(self, X: Any) -> NDArray[np.float32]:
         """Reconstructions at the network's resolution, float32 (n_images, height, width, channels) in [0, 1]."""
-        reconstructions = score_set(self._fitted(), as_image_set(X), reconstructions=True).reconstructions
+        reconstructions = score_set(
+            self._fitted(), as_image_set(X, like=self._fitted().config.reading), reconstructions=True
+        ).reconstructions
         assert reconstructions is not None
         return reconstructions
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Codes, float32 (n_images, latent)."""
-        bundle, images = self._fitted(), as_image_set(X)
+        bundle = self._fitted()
+        images = as_image_set(X, like=bundle.config.reading)
         check_fits(bundle.config, images)
         return encode_images(bundle.graph, images, batch_size=bundle.config.batch_size)
 
@@ -170,8 +174,6 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         )
 
 
-def as_image_set(images: Any, labels: Any = None) -> ImageSet:
-    """An `ImageSet` as it is; arrays (n_images, height, width[, channels]) as one."""
-    if isinstance(images, ImageSet):
-        return images
-    return ImageSet.from_arrays(images, labels)
+def as_image_set(images: Any, labels: Any = None, like: Reading | None = None) -> ImageSet:
+    """An `ImageSet` as it is; arrays (n_images, height, width[, channels]) as one, read `like` others."""
+    return ImageSet.from_arrays(images, labels, reading=like)

@@ -133,7 +133,7 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         """
         train = as_image_set(X)
         targets = read_targets(_labels(train, y), len(train), multilabel=self.multilabel)
-        held = None if calibration is None else _calibration_set(calibration, targets)
+        held = None if calibration is None else _calibration_set(calibration, train, targets)
         options = FitOptions(job="classify", settings=self._settings(), size=self.size, aspect=self.aspect)
         fitted = fit_classifier(self._chosen(), LabelledSet(train, targets), held, options)
         self._take(fitted.bundle)
@@ -142,7 +142,7 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # type: ignore[override]
         """Probabilities, float32 (n_images, n_classes); rows sum to 1, except where several labels may hold at once."""
-        probabilities = score_set(self._fitted(), as_image_set(X)).probabilities
+        probabilities = score_set(self._fitted(), as_image_set(X, like=self._fitted().config.reading)).probabilities
         assert probabilities is not None
         return probabilities
 
@@ -164,7 +164,7 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy over the labelled images; multi-label: the share of images with every label right."""
-        images = as_image_set(X)
+        images = as_image_set(X, like=self._fitted().config.reading)
         config, labels = self._fitted().config, _labels(images, y)
         if config.multilabel:
             right = (self.predict(images) == np.asarray(labels)).all(axis=1)
@@ -218,9 +218,9 @@ def _labels(images: ImageSet, labels: Any) -> Any:
     return images.labels if labels is None else labels
 
 
-def _calibration_set(calibration: Any, targets: Targets) -> LabelledSet:
+def _calibration_set(calibration: Any, train: ImageSet, targets: Targets) -> LabelledSet:
     images, labels = calibration if isinstance(calibration, tuple) else (calibration, None)
-    held = as_image_set(images)
+    held = as_image_set(images, like=train.reading)
     return calibration_set(held, _labels(held, labels), targets)
 
 

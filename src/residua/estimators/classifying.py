@@ -98,6 +98,7 @@ def fit_classifier(chosen: Chosen, train: LabelledSet, calibration: LabelledSet 
         size=size,
         channels=train.images.channels,
         bits="8" if train.images.dtype == np.uint8 else "more",
+        reading=train.images.reading,
         aspect=aspect,
         batch_size=batch_size,
         classes=train.targets.classes,

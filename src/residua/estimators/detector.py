@@ -115,7 +115,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         train = as_image_set(X)
         _refuse_anomalies(y)
         normals, left_out = normals_of(train)
-        held = None if calibration is None else as_image_set(calibration)
+        held = None if calibration is None else as_image_set(calibration, like=train.reading)
         self._fit(normals, held, policy=self.policy)
         if left_out:
             self.notes_ = (f"{left_out} images with other labels were left out of train", *self.notes_)
@@ -123,11 +123,11 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
 
     def anomaly_scores(self, X: Any) -> NDArray[np.float32]:
         """Scores, float32 (n_images,): higher = more anomalous."""
-        return score_set(self._fitted(), as_image_set(X)).score
+        return score_set(self._fitted(), as_image_set(X, like=self._fitted().config.reading)).score
 
     def error_maps(self, X: Any) -> list[NDArray[np.float32]]:
         """A map an image, float32 (height, width) at the image's own resolution: higher = more anomalous."""
-        maps = score_set(self._fitted(), as_image_set(X), maps=True).maps
+        maps = score_set(self._fitted(), as_image_set(X, like=self._fitted().config.reading), maps=True).maps
         assert maps is not None
         return maps
 
@@ -142,7 +142,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """+1 for normal and -1 for anomalous images (score > threshold, strictly), int (n_images,)."""
-        return np.where(score_set(self._fitted(), as_image_set(X)).anomalous, -1, 1)
+        return np.where(score_set(self._fitted(), as_image_set(X, like=self._fitted().config.reading)).anomalous, -1, 1)
 
     def choose_threshold(self, policy: str, *, confidence: float = 0.95) -> OperatingPoint:
         """Choose another operating point from the calibration scores of `fit`; the detector uses it from here on."""

@@ -102,6 +102,7 @@ def fit_bundle(recipe: Recipe | None, train: ImageSet, calibration: ImageSet | N
         size=size,
         channels=train.channels,
         bits="8" if train.dtype == np.uint8 else "more",
+        reading=train.reading,
         aspect=aspect,
         batch_size=scoring_batch(size, aspect),
         normal=train.normal,

@@ -59,11 +59,13 @@ def evaluate_run(
     memory_megabytes: float = MEMORY_MEGABYTES,
     engine: str = REFERENCE,
     positive: str | None = None,
+    bits: int | None = None,
     watcher: Watcher | None = None,
 ) -> Judged:
     """Judge the model of `run` on its own test part, or on another source; the run keeps the latest judgement of its own.
 
-    Another `engine` than the reference scores the judged images and brings its own threshold; see `residua.engines`.
+    Another `engine` than the reference scores the judged images and brings its own threshold; see `residua.engines`. `bits` are
+    those of another source whose scale is not that of the training images.
     `positive` names the positive one of a classifier's two classes; see `evaluate_classification`.
 
     Returns
@@ -83,7 +85,7 @@ def evaluate_run(
     judged = (
         own_test_images(folder, state, bundle.config, watcher, memory_megabytes)
         if source is None
-        else other_images(folder, state, bundle.config, source, watcher, memory_megabytes)
+        else other_images(folder, state, bundle.config, source, watcher, memory_megabytes, bits)
     )
     judges = {"detect": _judge_detection, "reconstruct": _judge_reconstruction}
     judges["classify"] = partial(_judge_classification, positive=positive)

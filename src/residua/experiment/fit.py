@@ -79,7 +79,7 @@ def fit_run(
         save_bundle(fitted.bundle, run.bundle)
         run.write_images(_parts(fitted, images))
         run.write_training(_training_columns(fitted))
-        notes = {"notes": (*images.notes, *fitted.notes), "assumptions": images.assumptions}
+        notes = {"notes": (*images.notes, *fitted.notes), "assumptions": images.assumptions, "reading": images.reading}
         run.write_state(run.read_state().model_copy(update={"finished": True, **notes}))
         run.checkpoint.unlink(missing_ok=True)
     return run
@@ -104,6 +104,8 @@ def load_source(state: RunState, watcher: Watcher | None = None, memory_megabyte
         seed=options.settings.seed,
         memory_megabytes=memory_megabytes,
         progress=watcher.on_read,
+        bits=options.bits,
+        reading=state.reading,
     )
 
 

@@ -73,9 +73,10 @@ def other_images(  # noqa: PLR0917  the run and what to judge
     source: str,
     watcher: Watcher,
     memory_megabytes: float = MEMORY_MEGABYTES,
+    bits: int | None = None,
 ) -> JudgedImages:
     """The test part of another source that names its parts, or all of one that does not."""
-    images = load_other(state, config, source, watcher, memory_megabytes)
+    images = load_other(state, config, source, watcher, memory_megabytes, bits)
     part = "test" if has_own_parts(images) and len(images.test) else "all"
     judged = images.test if part == "test" else images
     try:
@@ -96,12 +97,26 @@ def _is_fitted(parts: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray((parts == _FITTED[0]) | (parts == _FITTED[1]))
 
 
-def load_other(
-    state: RunState, config: BundleConfig, source: str, watcher: Watcher, memory_megabytes: float = MEMORY_MEGABYTES
+def load_other(  # noqa: PLR0917
+    state: RunState,
+    config: BundleConfig,
+    source: str,
+    watcher: Watcher,
+    memory_megabytes: float = MEMORY_MEGABYTES,
+    bits: int | None = None,
 ) -> ImageSet:
-    """Another source's images. Normal is what it is to the model, whatever the source suggests; labels may be missing."""
-    seed = state.options.settings.seed
-    images = load_images(source, seed=seed, memory_megabytes=memory_megabytes, progress=watcher.on_read)
+    """Another source's images. Normal is what it is to the model, whatever the source suggests; labels may be missing.
+
+    Their values are scaled as those of the training images were, unless `bits` are told.
+    """
+    images = load_images(
+        source,
+        seed=state.options.settings.seed,
+        memory_megabytes=memory_megabytes,
+        progress=watcher.on_read,
+        bits=bits,
+        reading=config.reading,
+    )
     if images.labels is None:
         return images
     if config.normal is not None:

@@ -14,9 +14,10 @@ from residua.errors import LabelError, SourceError
 from residua.estimators.fitting import check_fits
 from residua.experiment.beside import sampled, seed_of
 from residua.experiment.fit import load_source
+from residua.experiment.parts import load_other
 from residua.experiment.run_folder import RunFolder, RunState
 from residua.experiment.watching import Watcher
-from residua.images import ImageSet, load_images
+from residua.images import ImageSet
 from residua.probes import evaluate_codes
 from residua.records import Evaluation
 from residua.scoring.engine import encode_images, prepare_images
@@ -24,7 +25,9 @@ from residua.scoring.engine import encode_images, prepare_images
 _LEARNT_FROM = ("train", "validation", "left out")
 
 
-def probe_run(run: str | Path, source: str | None = None, *, watcher: Watcher | None = None) -> Evaluation:
+def probe_run(
+    run: str | Path, source: str | None = None, *, bits: int | None = None, watcher: Watcher | None = None
+) -> Evaluation:
     """Probe the code of any run, whatever its job, on its own source or on another one with labels.
 
     Probes are fitted on the labelled training images (a seeded sample of very many) and judged on the test images.
@@ -37,7 +40,11 @@ def probe_run(run: str | Path, source: str | None = None, *, watcher: Watcher | 
     watcher = watcher or Watcher()
     folder = RunFolder(Path(run))
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
-    train, test = _own_parts(folder, state, watcher) if source is None else _other_parts(state, source, watcher)
+    if source is None:
+        train, test = _own_parts(folder, state, watcher)
+    else:
+        images = load_other(state, bundle.config, source, watcher, bits=bits)
+        train, test = images.train, images.test
     for part, images in (("train", train), ("test", test)):
         if len(images) == 0:
             raise SourceError(f"probe: the {part} part must hold images. It is empty. Name a SOURCE that has train and test.")
@@ -73,11 +80,6 @@ def _own_parts(folder: RunFolder, state: RunState, watcher: Watcher) -> tuple[Im
     part_of = dict(zip(recorded["path"], recorded["part"], strict=True))
     parts = np.array([part_of.get(path, "new") for path in images.paths])
     return images[np.flatnonzero(np.isin(parts, _LEARNT_FROM))], images[np.flatnonzero(parts == "test")]
-
-
-def _other_parts(state: RunState, source: str, watcher: Watcher) -> tuple[ImageSet, ImageSet]:
-    images = load_images(source, seed=state.options.settings.seed, progress=watcher.on_read)
-    return images.train, images.test
 
 
 def _encoded(bundle: Bundle, images: ImageSet) -> tuple[NDArray[np.float32], NDArray[Any]]:

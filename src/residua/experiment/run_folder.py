@@ -28,6 +28,7 @@ from residua.files import (
 )
 from residua.images import ImageSet
 from residua.images.columns import TextColumn, shared
+from residua.images.reading import Reading
 from residua.records import Assumption, Job
 from residua.scoring.prepare import Aspect
 from residua.training.fit import TrainingPlan
@@ -64,6 +65,7 @@ class RunOptions(BaseModel):
     policy: str | None = None
     class_weight: Literal["balanced"] | None = None
     separator: str | None = Field(default=None, min_length=1)
+    bits: int | None = Field(default=None, ge=1, le=32)
     settings: TrainingSettings = Field(default_factory=TrainingSettings)
 
 
@@ -71,7 +73,8 @@ class RunState(BaseModel):
     """`run.json`: the options, the plan decided before the first step, and whether the model is finished.
 
     ``working_folder`` is where `fit` was started, so that a relative source is found from anywhere; ``fingerprint`` is
-    that of the source's images, so that a run is not resumed on others; ``choice`` what ``auto`` chose.
+    that of the source's images, so that a run is not resumed on others; ``choice`` what ``auto`` chose; ``reading`` how the
+    source's values became brightness, so that it is not guessed again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,6 +89,7 @@ class RunState(BaseModel):
     finished: bool = False
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
+    reading: Reading | None = None
 
     def located_source(self) -> str:
         """The source as `fit` found it: relative ones from where it was started, if they are still there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from residua.bundle import Bundle, load_bundle
 from residua.diagnostics import find_drift
@@ -16,6 +17,7 @@ from residua.experiment.watching import Watcher
 from residua.files import ensure_folder
 from residua.images import ImageSet, load_images
 from residua.images.listing import Options
+from residua.images.reading import reading_of
 from residua.images.shards import Shards
 from residua.images.sources import list_shards
 from residua.piecewise import ScoreJob, ScoreParts, ScoreSummary, Task, Workers, do_job, read_scores, sample_scores, write_maps
@@ -33,6 +35,7 @@ def score_run(
     resume: bool = False,
     memory_megabytes: float = MEMORY_MEGABYTES,
     engine: str = REFERENCE,
+    bits: int | None = None,
     watcher: Watcher | None = None,
     workers: Workers | None = None,
 ) -> ScoreSummary:
@@ -45,7 +48,7 @@ def score_run(
     so memory does not grow with their number. With `resume`, scoring that was stopped goes on; the file is the same. With
     `maps`, each image's error map is written there as a PNG at the image's own resolution, all on one colour scale; for
     those the source is read again, keeping up to `memory_megabytes` of pixels. Another `engine` than the reference brings its
-    own threshold.
+    own threshold. `bits` are those of images whose scale is not that of the training images.
 
     Returns
     -------
@@ -58,13 +61,16 @@ def score_run(
     folder = RunFolder(Path(run))
     state = folder.read_finished()
     opened = open_engine(folder, load_bundle(folder.bundle), engine, watcher)
-    shards, task = make_task(folder, state, opened.bundle, source)
-    begun_with = {"model": folder.bundle_checksum(), **({} if opened.card is None else {"engine": opened.engine.name})}
+    shards, task = make_task(folder, state, opened.bundle, source, bits=bits)
+    for made in task.assumptions:
+        watcher.note(f"assumed {made.sentence}")
+    other = {"engine": None if opened.card is None else opened.engine.name, "bits": bits}
+    begun_with = {"model": folder.bundle_checksum(), **{name: value for name, value in other.items() if value is not None}}
     job = ScoreJob(opened.engine, shards, task, parts, watcher.on_read)
     summary = do_job(job, source, begun_with, resume=resume, workers=workers)
     summary.drift = None if is_own_source(state, source) else _drift(opened.bundle, parts.out, summary.n_images)
     if maps is not None:
-        images = _load(state, source, memory_megabytes, watcher)
+        images = _load(state, opened.bundle, source, memory_megabytes, watcher, bits)
         write_maps(opened.engine, images, read_scores(parts.out), ensure_folder(maps, where="score --maps"), watcher.on_read)
     return summary
 
@@ -76,10 +82,13 @@ def _drift(bundle: Bundle, out: Path, n_images: int) -> Finding | None:
     return find_drift(calibration_normals(bundle), sample_scores(out, n_images), threshold=point.threshold)
 
 
-def make_task(folder: RunFolder, state: RunState, bundle: Bundle, source: str, *, only_test: bool = False) -> tuple[Shards, Task]:
+def make_task(
+    folder: RunFolder, state: RunState, bundle: Bundle, source: str, *, only_test: bool = False, bits: int | None = None
+) -> tuple[Shards, Task]:
     """A source in pieces, and what scoring one of them needs; refuses images of another kind than the model's."""
     own = is_own_source(state, source)
-    options = Options()
+    reading = reading_of(bits, bundle.config.reading, where="score")
+    options = Options(reading=reading, of_model=bits is None)
     shards = list_shards(state.located_source() if own else source, options)
     lookup = None
     if own:
@@ -95,14 +104,14 @@ def make_task(folder: RunFolder, state: RunState, bundle: Bundle, source: str, *
         classes=None if classes is None else tuple(map(str, classes)),
         multilabel=bundle.config.multilabel,
     )
-    if len(shards.pieces):
-        check_first(task, shards.pieces[0])
-    return shards, task
+    return shards, check_first(task, shards.pieces[0], source) if len(shards.pieces) else task
 
 
-def _load(state: RunState, source: str, memory_megabytes: float, watcher: Watcher) -> ImageSet:
+def _load(  # noqa: PLR0917
+    state: RunState, bundle: Bundle, source: str, memory_megabytes: float, watcher: Watcher, bits: int | None
+) -> ImageSet:
     if is_own_source(state, source):
         return load_source(state, watcher, memory_megabytes)
     # New images may carry other labels or none: what is normal is the model's business, so it is not asked of them.
-    seed = state.options.settings.seed
-    return load_images(source, seed=seed, memory_megabytes=memory_megabytes, progress=watcher.on_read)
+    more: dict[str, Any] = {"seed": state.options.settings.seed, "bits": bits, "reading": bundle.config.reading}
+    return load_images(source, memory_megabytes=memory_megabytes, progress=watcher.on_read, **more)

@@ -18,7 +18,13 @@ from residua.records import OperatingPoint
 
 
 def change_threshold(
-    run: str | Path, policy: str, source: str | None = None, *, confidence: float = 0.95, watcher: Watcher | None = None
+    run: str | Path,
+    policy: str,
+    source: str | None = None,
+    *,
+    confidence: float = 0.95,
+    bits: int | None = None,
+    watcher: Watcher | None = None,
 ) -> OperatingPoint:
     """Choose a threshold by `policy` and store it in the run's bundle.
 
@@ -32,7 +38,7 @@ def change_threshold(
         raise InputError(f"threshold: the run must be a detector. Got the job {bundle.config.job}. Fit with --job detect.")
     scores, is_anomalous = bundle.calibration_scores, bundle.calibration_is_anomalous
     if source is not None:
-        chosen = _calibration_images(folder, state, bundle.config, source, watcher)
+        chosen = _calibration_images(folder, state, bundle.config, source, watcher, bits)
         scores, is_anomalous = score_set(bundle, chosen).score, anomalies_of(chosen)
     point = choose_operating_point(scores, is_anomalous, policy, confidence=confidence)
     with folder.locked():
@@ -40,11 +46,13 @@ def change_threshold(
     return point
 
 
-def _calibration_images(folder: RunFolder, state: RunState, config: BundleConfig, source: str, watcher: Watcher) -> ImageSet:
+def _calibration_images(  # noqa: PLR0917
+    folder: RunFolder, state: RunState, config: BundleConfig, source: str, watcher: Watcher, bits: int | None
+) -> ImageSet:
     if is_own_source(state, source):
         images = load_source(state, watcher)
         return images[np.flatnonzero(recorded_parts(folder.read_images("path", "part"), images) == "calibration")]
-    images = load_other(state, config, source, watcher)
+    images = load_other(state, config, source, watcher, bits=bits)
     several = images.labels is not None and len({str(label) for label in images.labels if label is not None}) > 1
     if several and images.normal is None:
         raise LabelError(

@@ -93,6 +93,7 @@ def _draft(bundle: Bundle, kind: Kind, weights_sha256: str, entry: Entry) -> Car
             "classes": config.classes,
             "multilabel": config.multilabel,
             "calibration_images": config.training.get("calibration_images", {}),
+            "reading": config.reading,
             "entry": entry,
             "batch_size": config.batch_size,
             "outputs": describe_outputs(bundle),

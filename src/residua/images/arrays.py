@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, as_images
-from residua.errors import LabelError, ShapeError
+from residua.errors import ImageError, LabelError, RangeError, ShapeError
+from residua.images.reading import AS_IT_SAYS, Reading, Seen, ink_of, on_ground
+from residua.records import Assumption
 
 LONGEST_SIDE = 65_535  # what a JPEG can hold; weights that resize a side are as long as it
 _MODERATE_SIDE, _NARROWEST = 4_096, 256
@@ -35,11 +37,37 @@ def fault_of_extent(height: int, width: int) -> str | None:
     return None
 
 
-def as_pixels(images: Any, *, name: str, problems: Problems) -> NDArray[Any]:
+def settle_arrays(
+    arrays: Iterable[Any], told: Reading, *, model: bool = False, where: str = "load_images"
+) -> tuple[Reading, tuple[Assumption, ...]]:
+    """How all of a set's arrays are read, and what was assumed for it; see `Seen.settle`.
+
+    Examples
+    --------
+    >>> settle_arrays([np.full((20, 4, 4), 4000, np.uint16)], Reading())[0].bits
+    12
+    """
+    seen = Seen()
+    for array in map(np.asarray, arrays):
+        if array.dtype == np.uint16 and array.size:
+            seen.add_wide(len(array) if array.ndim > 2 else 1, int(array.max()))
+        if array.ndim in {3, 4} and array.shape[-1] == 4 and array.dtype.kind in "uf" and array.size:
+            for image in array if array.ndim == 4 else array[np.newaxis]:
+                seen.add(None, _ink(image))
+    return seen.settle(told, model=model, where=where)
+
+
+def _ink(image: NDArray[Any]) -> Any:
+    white = 1 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
+    opacity = image[..., 3] / np.float32(white)
+    return None if opacity.min() >= 1 else ink_of(image[..., :3], opacity)
+
+
+def as_pixels(images: Any, *, name: str, problems: Problems, reading: Reading = AS_IT_SAYS) -> NDArray[Any]:
     """Images of one size as (n, h, w, 1 or 3): uint8 stays, booleans become 0 and 255, 16 bits and floats become float32.
 
-    Four channels are taken as colour with transparency and laid on black, as for files. On a problem an empty array comes
-    back and `problems` has grown.
+    Whole numbers are scaled as `reading` says. Four channels are taken as colour with transparency and laid on its ground, as for
+    files. On a problem an empty array comes back and `problems` has grown.
     """
     array = np.asarray(images)
     if array.ndim == 3:
@@ -57,16 +85,23 @@ def as_pixels(images: Any, *, name: str, problems: Problems) -> NDArray[Any]:
         return np.zeros((0, 1, 1, 1), np.uint8)
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
+    if array.ndim == 4 and array.dtype.kind in "iu" and reading.bits is not None and reading.is_scaled(array.dtype):
+        array = _scaled(array, name, problems, reading)
     if array.ndim != 4 or 0 in array.shape[1:] or array.dtype != np.uint8:
         array = as_images(array, name=name, problems=problems)
-    return _without_alpha(array) if array.shape[-1] == 4 else array
+    if array.shape[-1] != 4:
+        return array
+    white = np.float32(255 if array.dtype == np.uint8 else 1)
+    return on_ground(array[..., :3], array[..., 3] / white, reading.ground or "black")
 
 
-def _without_alpha(array: NDArray[Any]) -> NDArray[Any]:
-    colour, alpha = array[..., :3], array[..., 3:]
-    if array.dtype == np.uint8:
-        return np.asarray((colour.astype(np.uint16) * alpha + 127) // 255, np.uint8)
-    return np.asarray(colour * alpha)
+def _scaled(array: NDArray[Any], name: str, problems: Problems, reading: Reading) -> NDArray[Any]:
+    try:
+        reading.check(array)
+    except ImageError as error:
+        problems.add(f"{name} must lie on the scale that is told", f"an array that {error}", "Mend bits", RangeError)
+        return np.zeros((0, *array.shape[1:]), np.float32)
+    return reading.to_unit(array)
 
 
 def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[Any] | None:

@@ -19,6 +19,9 @@ from PIL import Image, UnidentifiedImageError
 
 from residua.errors import ImageError, PixelLimitError
 from residua.images.arrays import fault_of_extent
+from residua.images.reading import AS_IT_SAYS, Ground, Reading, ink_of, on_ground
+from residua.images.samples import Samples, samples_of
+from residua.images.tiff import OddTiff
 
 Taken = TypeVar("Taken")
 
@@ -44,27 +47,40 @@ FAULTS: tuple[type[Exception], ...] = (
     RuntimeError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels.swapaxes(0, 1)[::-1, ::-1],
+    8: np.rot90,
 }
 _LARGE_PIXELS = 16_000_000
 _one_large_at_a_time = threading.Lock()
+_ORDINARY_GAMMA = 0.45455  # in PNG's gAMA
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image as its file holds it: uint8, uint16 or float32 in [0, 1], (h, w, 1 or 3), and what was done on the way."""
+    """An image as its file holds it, (h, w, 1 or 3), and what was done on the way.
+
+    ``pixels`` are uint8, float32 in [0, 1] where the file says what its largest value is, or whole numbers (uint16, int32)
+    whose scale is the source's: `Reading.to_unit` applies it. ``ink`` is how far what a transparent image shows stands off
+    each ground, in [0, 1]; None of opaque images.
+    """
 
     pixels: NDArray[Any]
     format: str
     mode: str
     done: frozenset[str]
+    ink: dict[Ground, float] | None = None
+
+    @property
+    def highest(self) -> int | None:
+        """The largest value, where its scale is the source's."""
+        is_open = self.pixels.dtype.kind in "iu" and self.pixels.dtype != np.uint8
+        return int(self.pixels.max()) if is_open else None
 
 
 def sniff(head: bytes) -> str | None:
@@ -76,40 +92,51 @@ def sniff(head: bytes) -> str | None:
     return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def decode(data: bytes, pixel_limit: int) -> Decoded:
+def decode(data: bytes, pixel_limit: int, reading: Reading = AS_IT_SAYS) -> Decoded:
     """Decode the first frame of an encoded image.
 
-    The size is checked from the header before a pixel is decoded. EXIF orientation is applied, transparency is laid on
-    black, palettes and other colour spaces become RGB, and colour files that hold only grey become grey.
+    The size is checked from the header before a pixel is decoded. EXIF orientation is applied, transparency is laid on the
+    ground that `reading` names (else black), palettes and other colour spaces become RGB, and colour files that hold only grey
+    become grey. Values that the scale of `reading` does not hold are refused.
 
     Raises
     ------
     ImageError
         If the bytes are not a whole image of a listed format within the limit; the message is the plain reason.
     """
-    return open_encoded(data, pixel_limit, _decode_open)
+    odd = _guarded(data, lambda: _decode_odd(data, pixel_limit))
+    decoded = odd or open_encoded(data, pixel_limit, lambda image: _decode_open(image, data, reading.ground or "black"))
+    reading.check(decoded.pixels)
+    return decoded
 
 
 def open_encoded(data: bytes, pixel_limit: int, take: Callable[[Image.Image], Taken]) -> Taken:
     """What `take` makes of an encoded image that has been opened and keeps within the limit; every fault an `ImageError`."""
+
+    def opened() -> Taken:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image, _room_for(image.size, pixel_limit):
+            return take(image)
+
+    return _guarded(data, opened)
+
+
+def upright(image: Image.Image, values: NDArray[Any]) -> NDArray[Any]:
+    """The values of a loaded image, (h, w, ...), turned as its EXIF orientation says."""
+    turn = _turn(image, set())
+    return values if turn is None else np.ascontiguousarray(turn(values))
+
+
+def _guarded(data: bytes, work: Callable[[], Taken]) -> Taken:
     if not data:
         raise ImageError("the file is empty")
     try:
-        with quiet_pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            n_pixels = _within_limit(*image.size, pixel_limit)
-            with _one_large_at_a_time if n_pixels > _LARGE_PIXELS else contextlib.nullcontext():
-                return take(image)
+        with quiet_pillow():
+            return work()
     except ImageError:
         raise
     except FAULTS as error:
         kind = PixelLimitError if isinstance(error, Image.DecompressionBombError) else ImageError
         raise kind(_reason(error, data)) from error
-
-
-def turned_upright(image: Image.Image) -> Image.Image:
-    """A loaded image, turned as its EXIF orientation says."""
-    turn = _turn(image, set())
-    return image if turn is None else image.transpose(turn)
 
 
 def _within_limit(width: int, height: int, pixel_limit: int) -> int:
@@ -122,21 +149,43 @@ def _within_limit(width: int, height: int, pixel_limit: int) -> int:
     return width * height
 
 
-def _decode_open(image: Image.Image) -> Decoded:
+def _decode_odd(data: bytes, pixel_limit: int) -> Decoded | None:
+    """A TIFF that Pillow does not read, or not the right way round."""
+    odd = OddTiff.of(data)
+    if odd is None:
+        return None
+    with _room_for(odd.size, pixel_limit):
+        pixels = _by_own_scale(Samples(odd.read(), 2**odd.bits - 1 if odd.bits < 16 else None))
     done: set[str] = set()
+    return Decoded(_grey_if_grey(pixels, done), "TIFF", f"{odd.bits} bits", frozenset(done))
+
+
+def _room_for(size: tuple[int, int], pixel_limit: int) -> contextlib.AbstractContextManager[Any]:
+    n_pixels = _within_limit(*size, pixel_limit)
+    return _one_large_at_a_time if n_pixels > _LARGE_PIXELS else contextlib.nullcontext()
+
+
+def _decode_open(image: Image.Image, data: bytes, ground: Ground) -> Decoded:
     file_format, mode = image.format or "?", image.mode
-    # Pillow reduces 16-bit colour to 8 bits while decoding; only the raw mode in the tile still tells.
-    if mode in {"RGB", "RGBA", "LA"} and any(";16" in str(tile) for tile in getattr(image, "tile", ())):
-        done.add("reduced")
-    image.load()
+    samples = samples_of(image, data)
+    done = {"reduced"} if samples.is_reduced else set()
+    if mode in {"P", "PA"}:
+        done.add("palette")
+    elif mode not in {"RGB", "RGBA", "LA", "L", "1", "F"} and not mode.startswith("I"):
+        done.add("colour space")
+    _note_profile(image, done)
+    pixels, ink = _by_own_scale(samples), None
+    if samples.opacity is not None:
+        done.add("alpha")
+        pixels, ink = on_ground(pixels, samples.opacity, ground), ink_of(pixels, samples.opacity)
     turn = _turn(image, done)
-    pixels = _pixels(image if turn is None else image.transpose(turn), file_format, done)
+    pixels = _grey_if_grey(pixels if turn is None else np.ascontiguousarray(turn(pixels)), done)
     if _has_more_frames(image):
         done.add("frames")
-    return Decoded(pixels, "JPEG" if file_format == "MPO" else file_format, mode, frozenset(done))
+    return Decoded(pixels, "JPEG" if file_format == "MPO" else file_format, mode, frozenset(done), ink)
 
 
-def _turn(image: Image.Image, done: set[str]) -> Image.Transpose | None:
+def _turn(image: Image.Image, done: set[str]) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
     try:
         orientation = image.getexif().get(0x0112)
     except FAULTS:
@@ -148,49 +197,25 @@ def _turn(image: Image.Image, done: set[str]) -> Image.Transpose | None:
     return turn
 
 
-def _pixels(image: Image.Image, file_format: str, done: set[str]) -> NDArray[Any]:
-    mode = image.mode
-    if mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16)[..., np.newaxis]
-    if mode == "I":
-        return _wide_integers(np.asarray(image), file_format)
-    if mode == "F":
-        return _floats(np.asarray(image))
-    if image.has_transparency_data:
-        image = _on_black(image.convert("RGBA"), done)
-    elif mode in {"1", "L"}:
-        return np.asarray(image.convert("L"))[..., np.newaxis]
-    elif mode != "RGB":
-        image = image.convert("RGB")
-    if mode in {"P", "PA"}:
-        done.add("palette")
-    elif mode not in {"RGB", "RGBA", "LA", "L", "1"}:
-        done.add("colour space")
-    return _grey_if_grey(np.asarray(image), done)
+def _note_profile(image: Image.Image, done: set[str]) -> None:
+    """Values stand as they lie: what another gamma or a wide gamut would make of them is told, not applied."""
+    gamma, profile = image.info.get("gamma"), image.info.get("icc_profile")
+    if isinstance(gamma, float) and gamma > 0 and abs(gamma - _ORDINARY_GAMMA) > 0.01 and "srgb" not in image.info:
+        done.add("gamma")
+    if isinstance(profile, bytes) and b"sRGB" not in profile and b"s\0R\0G\0B" not in profile:
+        done.add("profile")
 
 
-def _wide_integers(values: NDArray[Any], file_format: str) -> NDArray[np.uint16]:
-    if file_format == "TIFF" or values.min() < 0 or values.max() > 65535:
-        raise ImageError("holds 32-bit integers: what the largest possible value is, the file does not say")
-    return values.astype(np.uint16)[..., np.newaxis]
-
-
-def _floats(values: NDArray[Any]) -> NDArray[np.float32]:
-    low, high = float(values.min()), float(values.max())
-    if not (low >= 0 and high <= 1):  # written so that NaN is refused too
-        raise ImageError(f"holds floats in [{low:.4g}, {high:.4g}]: floats must lie in [0, 1]")
-    return values.astype(np.float32)[..., np.newaxis]
-
-
-def _on_black(image: Image.Image, done: set[str]) -> Image.Image:
-    lowest = image.getchannel("A").getextrema()[0]
-    if isinstance(lowest, tuple) or lowest == 255:
-        return image.convert("RGB")
-    done.add("alpha")
-    return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image).convert("RGB")
+def _by_own_scale(samples: Samples) -> NDArray[Any]:
+    """Values in [0, 1] where the file says what its largest one is, else as they lie."""
+    if samples.most is None:
+        return samples.values
+    return np.asarray(samples.values.astype(np.float32) / np.float32(samples.most), np.float32)
 
 
 def _grey_if_grey(pixels: NDArray[Any], done: set[str]) -> NDArray[Any]:
+    if pixels.shape[-1] != 3:
+        return pixels
     red = pixels[..., 0]
     if np.array_equal(red, pixels[..., 1]) and np.array_equal(red, pixels[..., 2]):
         done.add("grey")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import LabelError, ShapeError
-from residua.images.arrays import as_labels, as_pixels
+from residua.images.arrays import as_labels, settle_arrays
 from residua.images.columns import shared, texts
 from residua.images.hashing import fingerprint, in_hex
 from residua.images.listing import PARTS, Quarantined
-from residua.images.pixels import InArray, InMemory, Pixels, as_common
+from residua.images.pixels import Repeated, pixels_of
+from residua.images.reading import Reading, reading_of
 from residua.images.resize import resize
 from residua.images.splits import groups_in_two_splits
 from residua.images.table import Masks, Table
@@ -54,6 +55,8 @@ class ImageSet:
         masks: Sequence[NDArray[np.bool_] | None] | None = None,
         normal: Labels | None = None,
         source: str = "arrays",
+        bits: int | None = None,
+        reading: Reading | None = None,
     ) -> ImageSet:
         """An `ImageSet` from plain arrays, as from a source; an `ImageSet` comes back as it is.
 
@@ -65,6 +68,10 @@ class ImageSet:
             One an image, integers or strings, None where there is none.
         splits : sequence or str, optional
             ``train``, ``calibration`` or ``test`` for every image or for all of them; ``train`` if left out.
+        bits : int, optional
+            How many bits of whole numbers count, as in `load_images`.
+        reading : Reading, optional
+            How another set was read, so that this one is read alike; `bits` comes before it.
 
         Raises
         ------
@@ -75,7 +82,10 @@ class ImageSet:
             return images
         problems = Problems("ImageSet.from_arrays")
         several = images if isinstance(images, np.ndarray) and images.ndim else list(images)
-        pixels, n = _pixels_of(several, problems), len(several)
+        given = [several] if isinstance(several, np.ndarray) and several.dtype != object else several
+        how = reading_of(bits, reading, where="ImageSet.from_arrays")
+        how, assumed = settle_arrays(given, how, model=bits is None and reading is not None, where=source)
+        pixels, n = pixels_of(several, problems, how), len(several)
         parts = [splits] * n if isinstance(splits, str) else list(splits) if splits is not None else ["train"] * n
         _check_columns(problems, n, parts, paths=paths, splits=parts, groups=groups, masks=masks)
         label_array = None if labels is None else as_labels(labels, n, name="labels", problems=problems)
@@ -88,6 +98,8 @@ class ImageSet:
             groups=None if groups is None else shared(groups),
             masks=None if masks is None else [None if mask is None else np.asarray(mask, np.bool_) for mask in masks],
             source=source,
+            assumptions=assumed,
+            reading=how,
         )
         whole = cls(table, np.arange(n))
         return whole if normal is None else whole.with_normal(normal)
@@ -257,7 +269,7 @@ class ImageSet:
                 f"{self.source}: images must have {channels} channel{'s' * (channels != 1)}. Got {self.channels}. "
                 "Convert them to grey first: which mixture of colours is right, only you know."
             )
-        return ImageSet(replace(self._table, pixels=_Repeated(self._table.pixels)), self._rows, self._normal)
+        return ImageSet(replace(self._table, pixels=Repeated(self._table.pixels)), self._rows, self._normal)
 
     @property
     def is_anomalous(self) -> NDArray[np.bool_]:
@@ -321,6 +333,11 @@ class ImageSet:
         return self._table.assumptions
 
     @property
+    def reading(self) -> Reading:
+        """How values became brightness: the bits that count, and the ground under transparent pixels."""
+        return self._table.reading
+
+    @property
     def source(self) -> str:
         """The source as it was named."""
         return self._table.source
@@ -344,6 +361,7 @@ class ImageSet:
             "groups_in_two_splits": groups_in_two_splits(self.splits, None if self.groups is None else self.groups.tolist()),
             "channels": self.channels,
             "dtype": self.dtype.name,
+            "reading": self.reading.model_dump(mode="json"),
             "sizes": _size_summary(self.sizes),
             "formats": dict(self._table.formats),
             "fingerprint": self.fingerprint,
@@ -369,33 +387,6 @@ class ImageSet:
             part: {"(no label)" if label is None else str(label): tally[own, label] for own, label in order if own == part}
             for part in PARTS
         }
-
-
-@dataclass(frozen=True)
-class _Repeated:
-    """Grey pixels given out with three equal channels; hashes stay those of the grey images."""
-
-    _pixels: Pixels
-    channels: int = 3
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._pixels.dtype
-
-    @property
-    def sizes(self) -> NDArray[Any]:
-        return self._pixels.sizes
-
-    @property
-    def byte_digests(self) -> NDArray[np.uint8]:
-        return self._pixels.byte_digests
-
-    @property
-    def pixel_digests(self) -> NDArray[np.uint8]:
-        return self._pixels.pixel_digests
-
-    def read(self, rows: NDArray[np.int64]) -> Sequence[NDArray[Any]]:
-        return [as_common(image, self.channels, self.dtype) for image in self._pixels.read(rows)]
 
 
 def as_texts(labels: Labels) -> tuple[str, ...]:
@@ -425,15 +416,6 @@ def known_labels(texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: 
             + ("Name one of those." if known else "Name a source with labels, such as a folder for each class.")
         )
     return texts
-
-
-def _pixels_of(images: Any, problems: Problems) -> Pixels:
-    if isinstance(images, np.ndarray) and images.dtype != object:
-        return InArray(as_pixels(images, name="images", problems=problems))
-    if len({np.shape(image) for image in images}) <= 1:
-        return InArray(as_pixels(np.asarray(list(images)), name="images", problems=problems))
-    singles = [as_pixels(np.asarray(image)[np.newaxis], name=f"images[{i}]", problems=problems) for i, image in enumerate(images)]
-    return InMemory([single[0] for single in singles if len(single)])
 
 
 def _check_columns(problems: Problems, n: int, parts: Sequence[str], **columns: Sequence[Any] | None) -> None:

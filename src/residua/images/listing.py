@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from residua.errors import ImageError
 from residua.images.columns import taken, texts
 from residua.images.masks import MaskFiles
+from residua.images.reading import AS_IT_SAYS, Reading
 from residua.images.stores import Store
 from residua.records import Assumption
 
@@ -31,12 +32,14 @@ class Quarantined(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
-    """How a source is to be read; the same for every kind."""
+    """How a source is to be read; the same for every kind. ``of_model``: the reading is a model's, nobody told it of these."""
 
     pixel_limit: int = 100_000_000
     memory_megabytes: float = 2048
     root: Path | None = None
     progress: Progress | None = None
+    reading: Reading = AS_IT_SAYS
+    of_model: bool = False
 
     @property
     def byte_limit(self) -> int:
@@ -165,7 +168,8 @@ class Listing:
 
     ``content`` is either an array of pixels, (n, h, w, c) uint8 or float32 in [0, 1], or `Encoded` images. Names are `texts`
     where there may be very many; labels, parts and groups then share equal objects.
-    ``splits`` holds ``train``, ``calibration``, ``test``, or is None where the source has no split.
+    ``splits`` holds ``train``, ``calibration``, ``test``, or is None where the source has no split. ``reading`` is how pixels in
+    an array were read.
     """
 
     kind: str
@@ -180,6 +184,7 @@ class Listing:
     assumptions: Sequence[Assumption] = ()
     normal: str | None = None
     formats: dict[str, int] = field(default_factory=dict)
+    reading: Reading = AS_IT_SAYS
 
     def part(self, start: int, stop: int) -> Listing:
         """The rows from `start` up to `stop`, without what was said of the whole."""

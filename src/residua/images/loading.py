@@ -25,6 +25,7 @@ from residua.images.listing import Encoded, Listing, Options, Progress, Quaranti
 from residua.images.mask_set import MaskSet, Settled
 from residua.images.masks import PLAIN, Convention
 from residua.images.pixels import WORKERS, Decodable, InArray, Pixels, decoders
+from residua.images.reading import Ground, Reading, Seen, common_type, reading_of
 from residua.images.sources import list_source
 from residua.images.splits import groups_in_two_splits, make_splits
 from residua.images.table import Table
@@ -33,9 +34,11 @@ from residua.records import Assumption
 _NOTES = {
     "turned": "{} turned upright as the EXIF orientation says",
     "frames": "{} several frames: the first was taken",
-    "alpha": "{} transparency: laid on black",
+    "alpha": "{} transparency: laid on GROUND",
     "palette": "{} a palette: converted to RGB",
     "colour space": "{} another colour space (CMYK, YCbCr, ...): converted to RGB without a colour profile",
+    "gamma": "{} a gamma of its own in the file: values are taken as they lie",
+    "profile": "{} a colour profile other than sRGB: values are taken as they lie",
     "grey": "{} only grey stored as colour: counted as grey",
     "reduced": "{} 16-bit colour, of which the decoder gives 8 bits",
     "exif": "{} EXIF data that cannot be read: taken as they lie",
@@ -53,6 +56,8 @@ def load_images(
     memory_megabytes: float = 2048,
     progress: Progress | None = None,
     root: str | Path | None = None,
+    bits: int | None = None,
+    reading: Reading | None = None,
 ) -> ImageSet:
     """Read a SOURCE: a folder in any layout, ``.npz``, ``.npy``, IDX, Parquet, tar shards, a URL, a CSV manifest, or ``digits``.
 
@@ -76,6 +81,11 @@ def load_images(
         Called with (done, total) as files are decoded.
     root : str or Path, optional
         For a manifest: the folder that its paths are relative to and must stay in, instead of the manifest's own.
+    bits : int, optional
+        How many bits of whole numbers in larger containers count: 12 for a camera of 12 bits that writes 16. None: what the
+        files declare, else recognised where all images end at 8, 10, 12 or 14 bits (said in ``.assumptions``), else all.
+    reading : Reading, optional
+        How another set was read (its ``.reading``), so that this one is read alike; `bits` comes before it.
 
     Raises
     ------
@@ -91,7 +101,15 @@ def load_images(
     (107, 522, 1168, (8, 8), 1)
     """
     _check_limits(pixel_limit, memory_megabytes)
-    options = Options(pixel_limit, memory_megabytes, None if root is None else Path(root), progress)
+    how = reading_of(bits, reading, where="load_images")
+    options = Options(
+        pixel_limit,
+        memory_megabytes,
+        None if root is None else Path(root),
+        progress,
+        how,
+        of_model=bits is None and reading is not None,
+    )
     listing = list_source(source, options)
     content = listing.content
     loaded = _in_array(listing, content, options) if isinstance(content, np.ndarray) else _decode_all(listing, content, options)
@@ -131,6 +149,8 @@ class _Seen:
     byte_digest: bytes = b""
     fact: _Fact | None = None
     pixels: NDArray[Any] | None = None
+    highest: int | None = None
+    ink: dict[Ground, float] | None = None
     reason: str | None = None
 
 
@@ -176,7 +196,7 @@ class _Reader:
     def _see(self, index: int) -> _Seen:
         try:
             data = self._encoded.read(index)
-            decoded = decode(data, self._options.pixel_limit)
+            decoded = decode(data, self._options.pixel_limit, self._options.reading)
         except ImageError as error:
             return _Seen(reason=str(error))
         pixels = decoded.pixels
@@ -189,6 +209,8 @@ class _Reader:
             byte_digest=byte_digest(data),
             fact=_Fact(decoded.format, decoded.mode, pixels.dtype.name, channels, decoded.done),
             pixels=pixels if self._has_room(pixels.nbytes + _OBJECT) else None,
+            highest=decoded.highest,
+            ink=decoded.ink,
         )
 
     def _has_room(self, n_bytes: int) -> bool:
@@ -209,6 +231,7 @@ class _Columns:
         self._rows = np.zeros(n, np.int64)
         self.kept: dict[int, NDArray[Any]] = {}
         self.facts: Counter[_Fact] = Counter()
+        self.seen = Seen()
         self.n = 0
 
     def add(self, row: int, seen: _Seen, fact: _Fact) -> None:
@@ -219,6 +242,7 @@ class _Columns:
         if seen.pixels is not None:
             self.kept[self.n] = seen.pixels
         self.facts[fact] += 1
+        self.seen.add(seen.highest, seen.ink)
         self.n += 1
 
     @property
@@ -226,7 +250,7 @@ class _Columns:
         """The listing's rows that decoded."""
         return self._rows[: self.n]
 
-    def pixels(self, encoded: Encoded, *, channels: int, dtype: np.dtype[Any], pixel_limit: int) -> Decodable:
+    def pixels(self, encoded: Encoded, *, channels: int, dtype: np.dtype[Any], pixel_limit: int, reading: Reading) -> Decodable:
         """The images, to be read."""
         return Decodable(
             encoded if self.n == len(encoded) else encoded.part(self.rows),
@@ -237,6 +261,7 @@ class _Columns:
             channels=channels,
             dtype=dtype,
             pixel_limit=pixel_limit,
+            reading=reading,
         )
 
 
@@ -249,13 +274,18 @@ def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded
             quarantined.append(Quarantined(str(listing.names[index]), str(one.reason)))
             continue
         columns.add(index, one, one.fact)
+    reading, assumed = columns.seen.settle(options.reading, model=options.of_model)
+    if options.reading.ground is None and reading.ground not in (None, "black"):
+        again = _decode_all(listing, encoded, replace(options, reading=Reading(bits=options.reading.bits, ground=reading.ground)))
+        made = list(dict.fromkeys([*again.listing.assumptions, *assumed]))
+        return replace(again, listing=replace(again.listing, assumptions=made))
     settled = Settled(PLAIN) if reader.masks is None else reader.masks.settle()
     quarantined += [one for row in sorted(settled.faults) for one in settled.faults[row]]
     masks = None if listing.masks is None else [None if row in settled.faults else one for row, one in enumerate(listing.masks)]
     facts = columns.facts
-    dtype = np.dtype(np.uint8 if all(fact.dtype == "uint8" for fact in facts) else np.float32)
+    dtype = common_type((np.dtype(fact.dtype) for fact in facts), reading)
     channels = max((fact.channels for fact in facts), default=1)
-    pixels = columns.pixels(encoded, channels=channels, dtype=dtype, pixel_limit=options.pixel_limit)
+    pixels = columns.pixels(encoded, channels=channels, dtype=dtype, pixel_limit=options.pixel_limit, reading=reading)
     formats: Counter[str] = Counter()
     for fact, n in facts.items():
         formats[f"{fact.format} {fact.mode}"] += n
@@ -268,14 +298,15 @@ def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded
         **kept,
         masks=masks if good is None else taken(masks, good),
         quarantined=quarantined,
-        notes=[*listing.notes, *_decoding_notes(facts, channels, dtype), *settled.notes],
-        assumptions=[*listing.assumptions, *settled.assumptions],
+        notes=[*listing.notes, *_decoding_notes(facts, channels, dtype, reading), *settled.notes],
+        assumptions=[*listing.assumptions, *assumed, *settled.assumptions],
+        reading=reading,
         formats=dict(sorted(formats.items())),
     )
     return _Loaded(clean, pixels, options, settled.convention)
 
 
-def _decoding_notes(facts: Counter[_Fact], channels: int, dtype: np.dtype[Any]) -> list[str]:
+def _decoding_notes(facts: Counter[_Fact], channels: int, dtype: np.dtype[Any], reading: Reading) -> list[str]:
     tally: Counter[str] = Counter()
     for fact, n in facts.items():
         tally.update(dict.fromkeys(fact.done, n))
@@ -283,7 +314,8 @@ def _decoding_notes(facts: Counter[_Fact], channels: int, dtype: np.dtype[Any]) 
     for flag, sentence in _NOTES.items():
         if tally[flag]:
             noun, verb = count(tally[flag], "image"), "has" if tally[flag] == 1 else "have"
-            notes.append(sentence.format(noun if flag == "turned" else f"{noun} {verb}"))
+            told = sentence.replace("GROUND", reading.ground or "black")
+            notes.append(told.format(noun if flag == "turned" else f"{noun} {verb}"))
     n_grey = sum(n for fact, n in facts.items() if fact.channels < channels)
     if n_grey:
         notes.append(f"{count(n_grey, 'grey image')} beside colour ones: repeated to 3 channels")
@@ -323,6 +355,7 @@ def _assemble(source: str, loaded: _Loaded, normal: str | int | Sequence[str | i
         source=source,
         kind=listing.kind,
         notes=(*listing.notes, *split_notes),
+        reading=listing.reading,
         assumptions=tuple(assumed),
         quarantined=tuple(listing.quarantined),
         formats=listing.formats,

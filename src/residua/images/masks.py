@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.ndimage import binary_erosion
 
 from residua.errors import ImageError
-from residua.images.decoding import open_encoded, turned_upright
+from residua.images.decoding import open_encoded, upright
 from residua.images.stores import read_bytes
 
 MaskFiles = Path | tuple[Path, ...]
@@ -196,16 +196,18 @@ def _decode(path: Path, pixel_limit: int, byte_limit: int) -> tuple[NDArray[Any]
 
 
 def _values(image: Image.Image) -> tuple[NDArray[Any], bool]:
-    is_lossy = image.format in _LOSSY
     image.load()
-    image = turned_upright(image)
+    return upright(image, _as_they_lie(image)), image.format in _LOSSY
+
+
+def _as_they_lie(image: Image.Image) -> NDArray[Any]:
     if image.mode == "F" or image.mode.startswith("I"):
         values = np.asarray(image)
         if not np.isfinite(values).all():
             raise ImageError("holds values that are not finite")
-        return values.astype(np.float64)[..., np.newaxis], is_lossy
+        return values.astype(np.float64)[..., np.newaxis]
     if image.mode in {"1", "L"}:
-        return np.asarray(image.convert("L"))[..., np.newaxis], is_lossy
+        return np.asarray(image.convert("L"))[..., np.newaxis]
     colours = np.asarray(image.convert("RGBA"))
     alpha = colours[..., 3:]
     if alpha.min() == alpha.max() and (alpha.max() > 0 or np.ptp(colours[..., :3], axis=(0, 1)).any()):
@@ -215,7 +217,7 @@ def _values(image: Image.Image) -> tuple[NDArray[Any], bool]:
         colours = np.concatenate([paint.astype(np.uint8), alpha], axis=2)
     red = colours[..., :1]
     is_grey = colours[..., 3].min() == 255 and (colours[..., 1:3] == red).all()
-    return (red.copy() if is_grey else colours), is_lossy
+    return red.copy() if is_grey else colours
 
 
 def _tally(values: NDArray[Any], *, is_lossy: bool) -> tuple[dict[Colour, float], int]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._check import Problems
 from residua.errors import ImageError
+from residua.images.arrays import as_pixels
 from residua.images.decoding import decode, quiet_pillow
 from residua.images.hashing import BYTES, PIXELS, pixel_digest, row_byte_digests, row_pixel_digests
 from residua.images.listing import Encoded
+from residua.images.reading import AS_IT_SAYS, Reading, common_type
 
 WORKERS = min(8, os.cpu_count() or 1)
 
@@ -90,7 +94,7 @@ class InMemory:
 
     def __init__(self, images: Sequence[NDArray[Any]]) -> None:
         self.channels = max((image.shape[-1] for image in images), default=1)
-        self.dtype = np.dtype(np.uint8) if all(image.dtype == np.uint8 for image in images) else np.dtype(np.float32)
+        self.dtype = common_type((image.dtype for image in images), AS_IT_SAYS)
         self._images = [as_common(image, self.channels, self.dtype) for image in images]
 
     @cached_property
@@ -115,6 +119,38 @@ class InMemory:
         return [self._images[row] for row in rows]
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """Grey pixels given out with three equal channels; hashes stay those of the grey images."""
+
+    _pixels: Pixels
+    channels: int = 3
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of every image."""
+        return self._pixels.dtype
+
+    @property
+    def sizes(self) -> NDArray[Any]:
+        """Heights and widths, (n, 2)."""
+        return self._pixels.sizes
+
+    @property
+    def byte_digests(self) -> NDArray[np.uint8]:
+        """Those of the grey images."""
+        return self._pixels.byte_digests
+
+    @property
+    def pixel_digests(self) -> NDArray[np.uint8]:
+        """Those of the grey images."""
+        return self._pixels.pixel_digests
+
+    def read(self, rows: NDArray[np.int64]) -> Sequence[NDArray[Any]]:
+        """The images in these rows."""
+        return [as_common(image, self.channels, self.dtype) for image in self._pixels.read(rows)]
+
+
 class Decodable:
     """Encoded images, each of which has been decoded once: what fits is kept, the rest is decoded again, in parallel.
 
@@ -132,8 +168,9 @@ class Decodable:
         channels: int,
         dtype: np.dtype[Any],
         pixel_limit: int,
+        reading: Reading,
     ) -> None:
-        self._encoded, self._kept, self._pixel_limit = encoded, kept, pixel_limit
+        self._encoded, self._kept, self._pixel_limit, self._reading = encoded, kept, pixel_limit, reading
         self.sizes, self.byte_digests, self.pixel_digests = sizes, byte_digests, pixel_digests
         self.channels, self.dtype = channels, dtype
 
@@ -148,12 +185,12 @@ class Decodable:
     def _one(self, row: int) -> NDArray[Any]:
         pixels = self._kept.get(row)
         if pixels is None:
-            pixels = decode(self._encoded.read(row), self._pixel_limit).pixels
+            pixels = decode(self._encoded.read(row), self._pixel_limit, self._reading).pixels
             if pixel_digest(pixels) != self.pixel_digests[row].tobytes():
                 raise ImageError(
                     "an image must not change while it is used. Got other pixels than at loading. Load the source again."
                 )
-        return as_common(pixels, self.channels, self.dtype)
+        return as_common(pixels, self.channels, self.dtype, self._reading)
 
 
 @cache
@@ -162,13 +199,25 @@ def decoders() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(WORKERS, thread_name_prefix="residua-decode")
 
 
-def as_common(pixels: NDArray[Any], channels: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """One image in the type and number of channels of its set; grey is repeated, integers are divided by their largest."""
+def as_common(pixels: NDArray[Any], channels: int, dtype: np.dtype[Any], reading: Reading = AS_IT_SAYS) -> NDArray[Any]:
+    """One image in the type and number of channels of its set; grey is repeated, whole numbers are scaled as `reading` says."""
     if pixels.dtype != dtype:
-        largest = {"uint8": 255, "uint16": 65535}.get(pixels.dtype.name, 1)
-        pixels = pixels.astype(np.float32) / np.float32(largest)
+        pixels = reading.to_unit(pixels)
     if pixels.shape[-1] != channels:
         pixels = np.repeat(pixels, channels, axis=-1)
     pixels = pixels.view()
     pixels.flags.writeable = False
     return pixels
+
+
+def pixels_of(images: Any, problems: Problems, reading: Reading) -> Pixels:
+    """Arrays from outside, in one or as a sequence of images of any sizes, as `as_pixels` takes them."""
+    if isinstance(images, np.ndarray) and images.dtype != object:
+        return InArray(as_pixels(images, name="images", problems=problems, reading=reading))
+    if len({np.shape(image) for image in images}) <= 1:
+        return InArray(as_pixels(np.asarray(list(images)), name="images", problems=problems, reading=reading))
+    singles = [
+        as_pixels(np.asarray(image)[np.newaxis], name=f"images[{i}]", problems=problems, reading=reading)
+        for i, image in enumerate(images)
+    ]
+    return InMemory([single[0] for single in singles if len(single)])

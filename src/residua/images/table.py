@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from residua.images.listing import Quarantined
 from residua.images.masks import PLAIN, Convention, MaskFiles, read_mask
 from residua.images.pixels import Pixels
+from residua.images.reading import AS_IT_SAYS, Reading
 from residua.records import Assumption
 
 
@@ -30,6 +31,7 @@ class Table:
     kind: str = "arrays"
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
+    reading: Reading = AS_IT_SAYS
     quarantined: tuple[Quarantined, ...] = ()
     formats: dict[str, int] = field(default_factory=dict)
     pixel_limit: int = 100_000_000

@@ -21,12 +21,14 @@ from residua.engines.interface import check_channels, join_scores
 from residua.errors import ImageError, SourceError
 from residua.images.arrays import as_labels
 from residua.images.columns import strings
-from residua.images.decoding import decode, quiet_pillow
+from residua.images.decoding import Decoded, decode, quiet_pillow
 from residua.images.listing import Listing, Options, Quarantined
 from residua.images.pixels import WORKERS, as_common, decoders
+from residua.images.reading import Seen, common_type
 from residua.images.shards import Shard
 from residua.images.sources import single_file
 from residua.piecewise.recorded import PartLookup
+from residua.records import Assumption
 
 ROWS_A_PART = 4096
 COLUMNS = ("path", "label", "split", "score", "threshold", "anomalous", "mse", "mae", "ssim")
@@ -37,7 +39,8 @@ _LOOKED_AT = 64
 class Task:
     """What scoring a piece needs beside the engine; picklable.
 
-    ``lookup`` says the parts where the source is the run's own; ``classes`` are a classifier's.
+    ``lookup`` says the parts where the source is the run's own; ``classes`` are a classifier's; ``assumptions`` what was read
+    off the images.
     """
 
     channels: int
@@ -45,6 +48,7 @@ class Task:
     options: Options
     lookup: PartLookup | None = None
     only_test: bool = False
+    assumptions: tuple[Assumption, ...] = ()
     classes: tuple[str, ...] | None = None
     multilabel: bool = False
 
@@ -96,19 +100,31 @@ def score_piece(engine: Engine, task: Task, piece: Shard, *, start: int = 0) -> 
         broken = ()
 
 
-def check_first(task: Task, piece: Shard) -> None:
-    """Refuse grey images for a model of colour ones before the work begins; among colour ones they are repeated."""
+def check_first(task: Task, piece: Shard, source: str) -> Task:
+    """Look at a share of the first piece before the work begins: the task, with what its images leave open settled.
+
+    Raises
+    ------
+    ShapeError
+        For colour images and a model of grey ones; grey among colour ones is repeated.
+    SourceError
+        For images on another scale than the model's.
+    """
     try:
         listing = piece.listing(task.options)
     except SourceError:
-        return  # quarantined when its turn comes
-    found = set()
-    for row in range(min(_LOOKED_AT, len(listing.names))):
+        return task  # quarantined when its turn comes
+    channels, seen, n = set(), Seen(), len(listing.names)
+    for row in np.unique(np.linspace(0, n - 1, min(_LOOKED_AT, n)).astype(np.int64)).tolist():
         image = _read(listing, row, task.options)
         if not isinstance(image, Quarantined):
-            found.add(image.shape[-1])
-    if found:
-        check_channels([max(found)], task.channels)
+            channels.add(image.pixels.shape[-1])
+            seen.add(image.highest, image.ink)
+    if channels:
+        check_channels([max(channels)], task.channels)
+    options = task.options
+    reading, assumptions = seen.settle(options.reading, model=options.of_model, where=source)
+    return replace(task, options=replace(options, reading=reading), assumptions=(*listing.assumptions, *assumptions))
 
 
 def _score_rows(engine: Engine, task: Task, listing: Listing, start: int, stop: int) -> Part:
@@ -124,12 +140,12 @@ def _score_rows(engine: Engine, task: Task, listing: Listing, start: int, stop: 
             quarantined.append(image)
             continue
         kept.append(row)
-        batch.append(image)
+        batch.append(image.pixels)
         if len(batch) == engine.batch_size:
-            scored.append(engine.score(_alike(batch, task.channels)))
+            scored.append(engine.score(_alike(batch, task)))
             batch = []
     if batch:
-        scored.append(engine.score(_alike(batch, task.channels)))
+        scored.append(engine.score(_alike(batch, task)))
     if not scored:
         return Part(task.no_rows(), stop - start, tuple(quarantined), is_last=False)
     scores = join_scores(scored)
@@ -179,9 +195,9 @@ def _labels(listing: Listing, rows: NDArray[np.int64]) -> list[Any]:
     return [None] * len(rows) if labels is None else labels.tolist()
 
 
-def _decoded(listing: Listing, rows: NDArray[np.int64], options: Options) -> Iterator[tuple[int, NDArray[Any] | Quarantined]]:
+def _decoded(listing: Listing, rows: NDArray[np.int64], options: Options) -> Iterator[tuple[int, Decoded | Quarantined]]:
     """Each image in order, decoded in a few threads; never more than a few are in flight."""
-    waiting: deque[tuple[int, Future[NDArray[Any] | Quarantined]]] = deque()
+    waiting: deque[tuple[int, Future[Decoded | Quarantined]]] = deque()
     with quiet_pillow():
         for row in rows.tolist():
             waiting.append((row, decoders().submit(_read, listing, row, options)))
@@ -193,18 +209,18 @@ def _decoded(listing: Listing, rows: NDArray[np.int64], options: Options) -> Ite
             yield first, future.result()
 
 
-def _read(listing: Listing, row: int, options: Options) -> NDArray[Any] | Quarantined:
+def _read(listing: Listing, row: int, options: Options) -> Decoded | Quarantined:
     if isinstance(listing.content, np.ndarray):
-        image: NDArray[Any] = listing.content[row]
-        return image
+        return Decoded(listing.content[row], listing.kind, "array", frozenset())
     try:
-        return decode(listing.content.read(row), options.pixel_limit).pixels
+        return decode(listing.content.read(row), options.pixel_limit, options.reading)
     except ImageError as error:
         return Quarantined(str(listing.names[row]), str(error))
 
 
-def _alike(batch: Sequence[NDArray[Any]], channels: int) -> list[NDArray[Any]]:
+def _alike(batch: Sequence[NDArray[Any]], task: Task) -> list[NDArray[Any]]:
     """Images of one type and number of channels: grey is repeated, and all are floats where one has more than 8 bits."""
-    dtype = np.dtype(np.uint8 if all(image.dtype == np.uint8 for image in batch) else np.float32)
+    channels, reading = task.channels, task.options.reading
+    dtype = common_type((image.dtype for image in batch), reading)
     check_channels({max(image.shape[-1], channels) for image in batch}, channels)
-    return [as_common(image, channels, dtype) for image in batch]
+    return [as_common(image, channels, dtype, reading) for image in batch]

@@ -119,6 +119,7 @@ def _from_bundle(run: Path, name: str) -> ServedModel:
         multilabel=config.multilabel,
         operating_point=config.operating_point,
         calibration_images=config.training.get("calibration_images", {}),
+        reading=config.reading,
     )
     normals = opened.bundle.calibration_scores[~opened.bundle.calibration_is_anomalous]
     return ServedModel(run.resolve().name, known, opened.engine, normals, ceiling=_ceiling(run))
@@ -144,6 +145,7 @@ def _known_by(card: Card) -> Known:
         multilabel=card.multilabel,
         operating_point=card.operating_point,
         calibration_images=card.calibration_images,
+        reading=card.reading,
         only_eight_bits=card.entry == "uint8",
     )
 

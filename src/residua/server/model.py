@@ -15,6 +15,7 @@ from residua.errors import ImageError, PixelLimitError
 from residua.images.decoding import FORMATS, Decoded, decode, sniff
 from residua.images.looks import brightness
 from residua.images.pixels import as_common
+from residua.images.reading import AS_IT_SAYS, Reading, common_type
 from residua.records import Finding, Job, OperatingPoint
 from residua.server.answers import Histogram, ImageFacts, ImageScore, ModelFacts, Rank
 from residua.server.batcher import Scored
@@ -44,7 +45,7 @@ class Known:
     """What answers need to know of a model beside its engine.
 
     ``calibration_images`` are the facts that a new image is compared with, ``only_eight_bits`` says that the engine takes
-    uint8 alone.
+    uint8 alone, ``reading`` how values become brightness.
     """
 
     job: Job
@@ -57,6 +58,7 @@ class Known:
     operating_point: OperatingPoint | None = None
     calibration_images: dict[str, Any] = field(default_factory=dict)
     only_eight_bits: bool = False
+    reading: Reading = AS_IT_SAYS
 
 
 class ServedModel:
@@ -74,11 +76,11 @@ class ServedModel:
 
     def read(self, data: bytes, limits: Limits) -> Sight:
         """Decode an upload, in the room where every image of residua is decoded, and bring it to the model's channels."""
-        decoded = _decode(data, limits)
+        decoded = _decode(data, limits, self.config.reading)
         channels = decoded.pixels.shape[-1]
         if channels > self.config.channels:
             raise RefusedError(422, "wrong-channels", "The image must be grey: the model was trained on grey images. Got colour.")
-        dtype = np.dtype(np.uint8 if decoded.pixels.dtype == np.uint8 else np.float32)
+        dtype = common_type([decoded.pixels.dtype], self.config.reading)
         height, width = decoded.pixels.shape[:2]
         facts = ImageFacts(
             width=width,
@@ -90,7 +92,7 @@ class ServedModel:
         )
         if dtype == np.float32 and self.config.only_eight_bits:
             raise RefusedError(422, "too-many-bits", "The image must have 8 bits a channel: the engine takes no more. Got 16.")
-        pixels = as_common(decoded.pixels, self.config.channels, dtype)
+        pixels = as_common(decoded.pixels, self.config.channels, dtype, self.config.reading)
         return Sight(pixels, facts, brightness(pixels))
 
     def warm_up_image(self) -> NDArray[np.uint8]:
@@ -176,11 +178,11 @@ class ServedModel:
         return Histogram(edges=edges.tolist(), counts=counts.tolist())
 
 
-def _decode(data: bytes, limits: Limits) -> Decoded:
+def _decode(data: bytes, limits: Limits, reading: Reading) -> Decoded:
     if sniff(data[:16]) is None:
         raise not_an_image()
     try:
-        return decode(data, limits.pixels)
+        return decode(data, limits.pixels, reading)
     except PixelLimitError as error:
         raise RefusedError(413, "too-many-pixels", f"The image {error}. Send a smaller one.") from None
     except ImageError as error:

@@ -16,6 +16,7 @@ from residua.evaluation import Evidence
 from residua.files import ensure_folder, write_json
 from residua.images import ImageSet, load_images
 from residua.images.listing import Options
+from residua.images.reading import Reading, reading_of
 from residua.images.sources import list_shards
 from residua.piecewise import ScoreJob, ScoreParts, ScoreSummary, Task, do_job, read_scores, sample_scores, write_maps
 from residua.piecewise.pieces import check_first
@@ -66,6 +67,7 @@ class WrappedState(BaseModel):
     calibration_is_anomalous: tuple[bool, ...] = ()
     calibration_images: dict[str, Any] = Field(default_factory=dict)
     calibration_pixels: tuple[str, ...] = ()
+    reading: Reading = Reading()
 
 
 def is_wrapped(run: str | Path) -> bool:
@@ -117,6 +119,7 @@ def save_wrapped(
                 calibration_is_anomalous=tuple(model.calibration_is_anomalous_.tolist()),
                 calibration_images=model.calibration_images_,
                 calibration_pixels=model.calibration_pixels_,
+                reading=images.reading,
             ),
         )
     return run
@@ -149,12 +152,12 @@ def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
 
 
 def evaluate_wrapped(
-    run: str | Path, source: str | None = None, *, progress: Progress | None = None
+    run: str | Path, source: str | None = None, *, bits: int | None = None, progress: Progress | None = None
 ) -> tuple[Evaluation, Evidence]:
     """Judge a wrapped run on its source's test part, or on another source; baselines learn from the run's train part."""
     model, state = open_wrapped(run)
     own = _images(state, None, progress)
-    other = own if source is None else _images(state, source, progress)
+    other = own if source is None else _images(state, source, progress, bits)
     judged = other.test if len(other.test) and (source is None or len(other.train)) else other
     evaluation, evidence = model.judge(
         judged,
@@ -188,13 +191,13 @@ def report_wrapped(run: str | Path, out: str | Path, *, progress: Progress | Non
 
 
 def change_wrapped_threshold(
-    run: str | Path, policy: str, source: str | None = None, *, confidence: float = 0.95
+    run: str | Path, policy: str, source: str | None = None, *, confidence: float = 0.95, bits: int | None = None
 ) -> OperatingPoint:
     """Choose a wrapped run's threshold anew, from its stored calibration scores or from another source's images."""
     model, state = open_wrapped(run)
     scores, flags = model.calibration_scores_, model.calibration_is_anomalous_
     if source is not None:
-        images = _images(state, source, None)
+        images = _images(state, source, None, bits)
         chosen = images.calibration if len(images.calibration) else images
         scores, flags = model.anomaly_scores(chosen), is_anomalous_of(chosen)
     elif not len(scores):
@@ -211,6 +214,7 @@ def score_wrapped(
     *,
     maps: str | Path | None = None,
     resume: bool = False,
+    bits: int | None = None,
     progress: Progress | None = None,
 ) -> ScoreSummary:
     """Score every image of `source` into a CSV or Parquet file, piece by piece, as `residua.experiment.score_run` does.
@@ -219,17 +223,17 @@ def score_wrapped(
     """
     parts = ScoreParts(Path(out))
     model, state = open_wrapped(run)
-    shards, point = list_shards(source, Options()), model.operating_point_
-    task = Task(model.contract.channels, None if point is None else point.threshold, Options(), _parts_of(state, source))
-    if len(shards.pieces):
-        check_first(task, shards.pieces[0])
-    begun_with = {"model": state.sha256, "threshold": task.threshold}
+    options = Options(reading=reading_of(bits, state.reading, where="score"), of_model=bits is None)
+    shards, point = list_shards(source, options), model.operating_point_
+    task = Task(model.contract.channels, None if point is None else point.threshold, options, _parts_of(state, source))
+    task = check_first(task, shards.pieces[0], source) if len(shards.pieces) else task
+    begun_with = {"model": state.sha256, "threshold": task.threshold, **({} if bits is None else {"bits": bits})}
     summary = do_job(ScoreJob(model, shards, task, parts, progress), source, begun_with, resume=resume)
     if point is not None:
         normals = model.calibration_scores_[~model.calibration_is_anomalous_]
         summary.drift = find_drift(normals, sample_scores(parts.out, summary.n_images), threshold=point.threshold)
     if maps is not None:
-        images = load_images(source, seed=state.seed, progress=progress)
+        images = load_images(source, seed=state.seed, progress=progress, bits=bits, reading=state.reading)
         write_maps(model, images, read_scores(parts.out), ensure_folder(maps, where="score --maps"), progress)
     return summary
 
@@ -255,13 +259,13 @@ def _classes_of(model: WrappedModel, images: ImageSet) -> tuple[int | str, ...] 
     return classes
 
 
-def _images(state: WrappedState, source: str | None, progress: Progress | None) -> ImageSet:
+def _images(state: WrappedState, source: str | None, progress: Progress | None, bits: int | None = None) -> ImageSet:
     if source is not None:
-        images = load_images(source, seed=state.seed, progress=progress)
+        images = load_images(source, seed=state.seed, progress=progress, bits=bits, reading=state.reading)
         return images if state.normal is None or images.labels is None else images.with_normal(state.normal)
     there = Path(state.working_folder) / state.source
     own = str(there) if there.exists() else state.source
-    return load_images(own, normal=state.normal, seed=state.seed, progress=progress)
+    return load_images(own, normal=state.normal, seed=state.seed, progress=progress, reading=state.reading)
 
 
 def _normals(train: ImageSet) -> ImageSet:

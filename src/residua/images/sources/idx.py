@@ -58,6 +58,7 @@ def read(path: Path, options: Options) -> Listing:
         labels=joined_labels(found, [len(part) for part in pixels]),
         splits=known if path.is_dir() and len(known) == len(names) else None,
         notes=notes,
+        reading=options.reading,
     )
 
 
@@ -111,7 +112,7 @@ def _images(path: Path, options: Options) -> NDArray[Any]:
     if array.ndim < 3:
         raise SourceError(f"{path}: a file of images must have 3 or 4 axes. Got {array.ndim}. Name the file of images.")
     problems = Problems(str(path))
-    pixels = as_pixels(array.astype(array.dtype.newbyteorder("=")), name="images", problems=problems)
+    pixels = as_pixels(array.astype(array.dtype.newbyteorder("=")), name="images", problems=problems, reading=options.reading)
     problems.raise_any()
     return pixels
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from residua._check import Problems
 from residua.files import NUMPY_FAULTS
-from residua.images.arrays import as_pixels
+from residua.images.arrays import as_pixels, settle_arrays
 from residua.images.listing import Listing, Options
 from residua.images.sources.faults import too_large, unreadable
 from residua.images.sources.walking import shown
@@ -32,6 +32,8 @@ def read(path: Path, options: Options) -> Listing:
     if array.dtype != np.uint8 and 4 * array.size > options.array_limit:
         raise too_large(path, 4 * array.size, options.array_limit)
     problems = Problems(str(path))
-    pixels = as_pixels(array, name="the array", problems=problems)
+    reading, assumed = settle_arrays([array], options.reading, model=options.of_model, where=str(path))
+    pixels = as_pixels(array, name="the array", problems=problems, reading=reading)
     problems.raise_any()
-    return Listing(kind="npy", names=[f"{shown(path.name)}[{index}]" for index in range(len(pixels))], content=pixels)
+    names = [f"{shown(path.name)}[{index}]" for index in range(len(pixels))]
+    return Listing(kind="npy", names=names, content=pixels, assumptions=assumed, reading=reading)

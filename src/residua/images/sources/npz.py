@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import SourceError
 from residua.files import NUMPY_FAULTS
-from residua.images.arrays import as_labels, as_pixels, joined_labels
+from residua.images.arrays import as_labels, as_pixels, joined_labels, settle_arrays
 from residua.images.listing import Listing, Options, count
 from residua.images.sources.faults import too_large, unreadable
 
@@ -31,11 +31,13 @@ def read(path: Path, options: Options) -> Listing:
     parts = {name: _pair(arrays, name) for name in _PARTS if _pair(arrays, name) is not None}
     problems = Problems(str(path))
     if not parts:
-        return _one_array(path, arrays, problems)
+        return _one_array(path, arrays, problems, options)
+    keys = [pair[0] for pair in parts.values() if pair is not None]
+    reading, assumed = settle_arrays([arrays[key] for key in keys], options.reading, model=options.of_model, where=str(path))
     pixels, labels, names, splits = [], [], [], []
     for name, pair in parts.items():
         key, own = pair  # type: ignore[misc]  # None is filtered out above
-        images = as_pixels(arrays[key], name=key, problems=problems)
+        images = as_pixels(arrays[key], name=key, problems=problems, reading=reading)
         pixels.append(images)
         names += [f"{key}[{index}]" for index in range(len(images))]
         splits += [_PARTS[name]] * len(images)
@@ -52,6 +54,8 @@ def read(path: Path, options: Options) -> Listing:
         labels=joined_labels(labels, [len(images) for images in pixels]),
         splits=splits,
         notes=[f"{count(n_validation, 'validation image')} joined train"] if n_validation else [],
+        assumptions=assumed,
+        reading=reading,
     )
 
 
@@ -88,7 +92,7 @@ def _pair(arrays: dict[str, NDArray[Any]], part: str) -> tuple[str, str | None] 
     return images, labels
 
 
-def _one_array(path: Path, arrays: dict[str, NDArray[Any]], problems: Problems) -> Listing:
+def _one_array(path: Path, arrays: dict[str, NDArray[Any]], problems: Problems, options: Options) -> Listing:
     candidates = [key for key, array in arrays.items() if array.ndim in {3, 4}]
     named = [key for key in ("x", "X", "images", "data") if key in candidates]
     if not named and len(candidates) != 1:
@@ -98,8 +102,10 @@ def _one_array(path: Path, arrays: dict[str, NDArray[Any]], problems: Problems) 
             "Name the images 'images' and their labels 'labels'."
         )
     key = named[0] if named else candidates[0]
-    pixels = as_pixels(arrays[key], name=key, problems=problems)
+    reading, assumed = settle_arrays([arrays[key]], options.reading, model=options.of_model, where=str(path))
+    pixels = as_pixels(arrays[key], name=key, problems=problems, reading=reading)
     own = next((name for name in _LABELS if name in arrays), None)
     labels = None if own is None else as_labels(arrays[own], len(arrays[key]), name=own, problems=problems)
     problems.raise_any()
-    return Listing(kind="npz", names=[f"{key}[{index}]" for index in range(len(pixels))], content=pixels, labels=labels)
+    names = [f"{key}[{index}]" for index in range(len(pixels))]
+    return Listing(kind="npz", names=names, content=pixels, labels=labels, assumptions=assumed, reading=reading)
