@@ -259,5 +259,5 @@ def test_the_finding_for_a_threshold_chosen_by_policy_reads_the_policys_text() -
 def test_a_group_in_two_parts_is_told_and_images_without_a_group_never() -> None:
     groups = np.array(["a", "a", "a", "b", None, None], object)
     told = diagnostics.find_torn_groups(groups, np.array(["train", "test", "test", "test", "train", "test"], object))
-    assert told.measured == {"n_torn": 1, "n_groups": 2, "n_test_images": 2, "examples": ["a"]}
+    assert told.measured == {"n_torn": 1, "n_groups": 2, "n_test_images": 2, "share_of_test": 0.5, "examples": ["a"]}
     assert diagnostics.find_torn_groups(groups, np.array(["test", "test", "test", "train", "train", "test"], object)) is None

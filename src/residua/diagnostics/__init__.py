@@ -12,6 +12,7 @@ from residua.diagnostics.dead_latent import find_dead_latent
 from residua.diagnostics.different_images import find_different_images
 from residua.diagnostics.drift import find_drift
 from residua.diagnostics.duplicates import find_duplicates
+from residua.diagnostics.empty_masks import find_empty_masks
 from residua.diagnostics.hard_scores import find_hard_probabilities, find_hard_scores
 from residua.diagnostics.high_prevalence import find_high_prevalence
 from residua.diagnostics.inflated_accuracy import find_inflated_accuracy
@@ -30,6 +31,7 @@ from residua.diagnostics.scale import find_scale
 from residua.diagnostics.shared_scores import find_shared_scores
 from residua.diagnostics.shortcut import find_shortcut
 from residua.diagnostics.source_changed import find_source_changed
+from residua.diagnostics.suspicious_masks import find_suspicious_masks
 from residua.diagnostics.test_reused import find_test_reused
 from residua.diagnostics.threshold_optimism import find_threshold_optimism
 from residua.diagnostics.threshold_trade_off import find_threshold_trade_off
@@ -56,6 +58,7 @@ __all__ = [
     "find_different_images",
     "find_drift",
     "find_duplicates",
+    "find_empty_masks",
     "find_hard_probabilities",
     "find_hard_scores",
     "find_high_prevalence",
@@ -77,6 +80,7 @@ __all__ = [
     "find_shared_scores",
     "find_shortcut",
     "find_source_changed",
+    "find_suspicious_masks",
     "find_test_reused",
     "find_threshold_optimism",
     "find_threshold_trade_off",

@@ -231,8 +231,7 @@ class ImageSet:
     @property
     def has_masks(self) -> bool:
         """Whether any image of this set has a mask."""
-        masks = self._table.masks
-        return masks is not None and any(masks[row] is not None for row in self._rows)
+        return bool(self.masks.known.any())
 
     @property
     def normal(self) -> tuple[str, ...] | None:
@@ -356,7 +355,7 @@ class ImageSet:
             "splits": self._part_counts(),
             "labels": self._label_counts(),
             "normal": None if self._normal is None else list(self._normal),
-            "n_with_mask": sum(self._table.masks[row] is not None for row in self._rows) if self._table.masks is not None else 0,
+            "n_with_mask": int(self.masks.known.sum()),
             "n_groups": len({group for group in self.groups.tolist() if group is not None}) if self.groups is not None else 0,
             "groups_in_two_splits": groups_in_two_splits(self.splits, None if self.groups is None else self.groups.tolist()),
             "channels": self.channels,

@@ -48,6 +48,12 @@ class Masks:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which images have a mask, (n,)."""
+        masks = self._table.masks
+        return np.array([masks is not None and masks[row] is not None for row in self._rows], np.bool_)
+
     def __getitem__(self, index: int) -> NDArray[np.bool_] | None:
         mask = None if self._table.masks is None else self._table.masks[self._rows[index]]
         if mask is None or isinstance(mask, np.ndarray):

@@ -13,7 +13,7 @@ from residua.exhibits import Exhibit, Histogram
 from residua.images import ImageSet
 from residua.noticing.planted import ScoreOf, look_for_blind_spots
 from residua.records import Evaluation, Finding
-from residua.survey import image_statistics
+from residua.survey import image_statistics, mask_findings
 
 Noticed = tuple[list[Finding | None], dict[str, Exhibit]]
 _Noticed = tuple[Finding | None, dict[str, Exhibit]]
@@ -64,6 +64,7 @@ def notice_in_detection(
             checks.make("copied input", lambda: (_learnt_identity(statistics, scores.score, mse, normal, anomalous), {})),
         ]
     found: list[Finding | None] = [one[0] for one in noticed if one is not None]
+    found += checks.make("masks", lambda: mask_findings([images], metrics=evaluation.metrics)) or []
     exhibits = {code: shown for one in noticed if one is not None for code, shown in one[1].items()}
     return [*found, *checks.not_made], exhibits
 

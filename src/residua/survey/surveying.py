@@ -16,6 +16,7 @@ from residua.images import Copies, ImageSet, find_copies
 from residua.images.columns import strings
 from residua.images.copies import Leaks, leaks_of
 from residua.records import Assumption, Finding
+from residua.survey.masks import mask_findings
 from residua.survey.statistics import image_statistics
 
 Progress = Callable[[int, int], None]
@@ -78,6 +79,7 @@ def survey(
         diagnostics.find_unreadable_files(
             [(one.path, one.reason) for part in sets for one in part.quarantined], len(table.paths)
         ),
+        *(make("masks", lambda: mask_findings(sets)) or []),
         make("mixed sizes", lambda: diagnostics.find_mixed_sizes(np.concatenate([one.sizes for one in sets]))),
         make("class balance", lambda: _class_balance(table, sets)),
         make(
@@ -91,7 +93,8 @@ def survey(
     ]
     told = [*(finding for finding in found if finding is not None), *checks.not_made]
     findings = sorted(told, key=lambda one: _ORDER[one.severity])
-    return Survey(tuple(one.source for one in sets), len(table.paths), tuple(findings), exhibits)
+    assumed = tuple(dict.fromkeys(made for one in sets for made in one.assumptions))
+    return Survey(tuple(one.source for one in sets), len(table.paths), tuple(findings), exhibits, assumed)
 
 
 def _copies(
