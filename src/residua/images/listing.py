@@ -37,6 +37,7 @@ class Options:
     pixel_limit: int = 100_000_000
     memory_megabytes: float = 2048
     root: Path | None = None
+    follow_links: bool = False
     progress: Progress | None = None
     reading: Reading = AS_IT_SAYS
     of_model: bool = False

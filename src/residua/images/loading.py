@@ -23,7 +23,7 @@ from residua.images.hashing import BYTES, PIXELS, byte_digest, pixel_digest
 from residua.images.imageset import ImageSet, as_texts, known_labels
 from residua.images.listing import Encoded, Listing, Options, Progress, Quarantined, count
 from residua.images.mask_set import MaskSet, Settled
-from residua.images.masks import PLAIN, Convention
+from residua.images.masks import PLAIN, Convention, MaskFiles, read_mask
 from residua.images.pixels import WORKERS, Decodable, InArray, Pixels, decoders
 from residua.images.reading import Ground, Reading, Seen, common_type, reading_of
 from residua.images.sources import list_source
@@ -44,6 +44,8 @@ _NOTES = {
     "exif": "{} EXIF data that cannot be read: taken as they lie",
 }
 
+GOOD, DEFECT = "good", "defect"
+
 _OBJECT = 200  # bytes that an array costs beside its pixels
 
 
@@ -58,6 +60,7 @@ def load_images(
     root: str | Path | None = None,
     bits: int | None = None,
     reading: Reading | None = None,
+    follow_links: bool = False,
 ) -> ImageSet:
     """Read a SOURCE: a folder in any layout, ``.npz``, ``.npy``, IDX, Parquet, tar shards, a URL, a CSV manifest, or ``digits``.
 
@@ -86,6 +89,9 @@ def load_images(
         files declare, else recognised where all images end at 8, 10, 12 or 14 bits (said in ``.assumptions``), else all.
     reading : Reading, optional
         How another set was read (its ``.reading``), so that this one is read alike; `bits` comes before it.
+    follow_links : bool
+        For a folder: follow links that lead out of it, as DVC and git-annex make them. Left out, such files are
+        quarantined, as a folder from elsewhere could otherwise bring in any file of this machine.
 
     Raises
     ------
@@ -106,6 +112,7 @@ def load_images(
         pixel_limit,
         memory_megabytes,
         None if root is None else Path(root),
+        follow_links,
         progress,
         how,
         of_model=bits is None and reading is not None,
@@ -282,6 +289,7 @@ def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded
     settled = Settled(PLAIN) if reader.masks is None else reader.masks.settle()
     quarantined += [one for row in sorted(settled.faults) for one in settled.faults[row]]
     masks = None if listing.masks is None else [None if row in settled.faults else one for row, one in enumerate(listing.masks)]
+    listing = _labelled_by_masks(replace(listing, masks=masks), settled.convention, options)
     facts = columns.facts
     dtype = common_type((np.dtype(fact.dtype) for fact in facts), reading)
     channels = max((fact.channels for fact in facts), default=1)
@@ -304,6 +312,28 @@ def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded
         formats=dict(sorted(formats.items())),
     )
     return _Loaded(clean, pixels, options, settled.convention)
+
+
+def _labelled_by_masks(listing: Listing, convention: Convention, options: Options) -> Listing:
+    """Where nothing names a class, what its mask marks is defective: else defects would be trained on as if they were good."""
+    if listing.labels is not None or listing.masks is None:
+        return listing
+
+    def is_marked(mask: MaskFiles | None) -> bool:
+        return mask is not None and bool(read_mask(mask, options.pixel_limit, options.byte_limit, convention=convention).any())
+
+    labels = [DEFECT if one else GOOD for one in decoders().map(is_marked, listing.masks)]
+    n_defects = labels.count(DEFECT)
+    if n_defects in {0, len(labels)}:
+        return listing
+    marked = f"{count(n_defects, 'image')} whose mask marks something"
+    made = Assumption(
+        about="labels",
+        taken=f"{marked} {DEFECT!r}, the other {len(labels) - n_defects:,} {GOOD!r}",
+        because="no folder names a class",
+        to_tell="a folder a class, or a manifest with a column label",
+    )
+    return replace(listing, labels=shared(labels), assumptions=[*listing.assumptions, made])
 
 
 def _decoding_notes(facts: Counter[_Fact], channels: int, dtype: np.dtype[Any], reading: Reading) -> list[str]:
@@ -339,6 +369,7 @@ def _assemble(source: str, loaded: _Loaded, normal: str | int | Sequence[str | i
     splits, split_notes = make_splits(
         listing.names, labels, splits=listing.splits, groups=listing.groups, normal=named, seed=seed
     )
+    split_notes += _about_test(listing, labels, named)
     torn = groups_in_two_splits(splits, listing.groups)
     if torn:
         split_notes.append(f"{count(len(torn), 'group')} in more than one part, {torn[0]!r} for one: test is not independent")
@@ -383,17 +414,29 @@ def _inferred_normal(listing: Listing, labels: NDArray[Any] | None, assumed: lis
         return None
     texts = [None if label is None else str(label) for label in labels]
     there = {text for text in texts if text is not None}
-    why, found = "", None
+    why = ""
+    found: tuple[str, ...] = ()
     if listing.normal is not None and listing.normal in there:
-        found, why = listing.normal, "as the MVTec layout has it"
+        found, why = (listing.normal,), "as the MVTec layout has it"
     elif listing.splits is not None:
         in_train = {text for text, part in zip(texts, listing.splits, strict=True) if part == "train" and text is not None}
         if len(in_train) == 1 and len(there) > 1:
-            found, why = next(iter(in_train)), "the only label in train"
-    if found is None and len(there) > 1:
-        found = next((text for text in sorted(there) if means_normal(text)), None)
-        why = "by its name"
-    if found is None:
+            found, why = tuple(in_train), "the only label in train"
+    if not found and len(there) > 1:
+        found, why = tuple(filter(means_normal, sorted(there))), "by its name"
+    if not found:
         return None
-    assumed.append(Assumption(about="normal label", taken=found, because=why, to_tell="--normal"))
-    return (found,)
+    assumed.append(Assumption(about="normal label", taken=", ".join(found), because=why, to_tell="--normal"))
+    return found
+
+
+def _about_test(listing: Listing, labels: NDArray[Any] | None, normal: tuple[str, ...] | None) -> list[str]:
+    """A sentence where the source's own test part cannot show how well normal and anomalous images are told apart."""
+    if listing.splits is None or labels is None or normal is None:
+        return []
+    parts = zip(labels, listing.splits, strict=True)
+    is_normal = {str(label) in normal for label, part in parts if part == "test" and label is not None}
+    if len(is_normal) != 1:
+        return []
+    there, missing = ("anomalous", "normal") if False in is_normal else ("normal", "anomalous")
+    return [f"the test part holds no {missing} image, {there} ones alone: ROC AUC cannot be measured on it"]

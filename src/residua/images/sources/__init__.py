@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from residua.errors import SourceError
-from residua.images.listing import Listing, Options
+from residua.images.listing import Listing, Options, count
 from residua.images.shards import Shards, in_blocks
 from residua.images.sources import digits, folders, idx, manifest, npy, npz, parquet, remote, single_file, split_folders, tar
+from residua.images.sources.walking import n_images
 from residua.images.stores import is_url
 
 
@@ -62,10 +63,27 @@ def _recognised(source: str | Path) -> tuple[Path, Source]:
         there = False
     if not there:
         raise SourceError(f"{source}: a source must exist. Got a path where nothing is. Check the spelling, or name 'digits'.")
-    kind = next((kind for kind in SOURCES if kind.recognises(path)), None)
+    kind = _kind_of_folder(path) if path.is_dir() else next((kind for kind in SOURCES if kind.recognises(path)), None)
     if kind is None:
         raise SourceError(
             f"{source}: a source must be a folder with images, an image, .npz, .npy, IDX, .parquet, .tar, a .csv manifest, a URL "
             "or 'digits'. Got something else. Convert it to one of those."
         )
     return path, kind
+
+
+def _kind_of_folder(path: Path) -> Source:
+    """Shards where there are shards alone. A few files of data beside many images are left alone: the images are the source."""
+    data = {kind: files for kind, files in ((one, one.files_in(path)) for one in (parquet, tar, idx)) if files}
+    n_files = sum(map(len, data.values()))
+    n_beside = n_images(path, most=n_files + 1) if data else 0
+    if n_beside > n_files or not data:
+        return cast("Source", split_folders if split_folders.recognises(path) else folders)
+    if len(data) == 1 and not n_beside:
+        return cast("Source", next(iter(data)))
+    got = [count(len(files), f"{files[0].suffix or files[0].name} file") for files in data.values()]
+    got += [count(n_beside, "image")] if n_beside else []
+    raise SourceError(
+        f"{path}: a folder must hold images, or shards of one kind. Got {' and '.join(got)}. "
+        f"Name one of the files ({next(iter(data.values()))[0].name}), or put each kind in a folder of its own."
+    )

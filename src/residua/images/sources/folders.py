@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._labels import means_normal
 from residua.errors import SourceError
 from residua.images.columns import shared
 from residua.images.listing import Listing, Options, count
-from residua.images.sources.walking import Found, find_images, subfolders, suffix_of
+from residua.images.sources.mask_files import evenly, part_masks, twins
+from residua.images.sources.mask_looks import same_picture
+from residua.images.sources.mask_names import IMAGE_FOLDERS
+from residua.images.sources.walking import Found, few, find_images, subfolders
+from residua.records import Assumption
 
 
 def recognises(path: Path) -> bool:
@@ -20,32 +30,41 @@ def read(path: Path, options: Options) -> Listing:
     """Every image under the folder; its label is the name of the first subfolder on the way, if there is one."""
     for child in subfolders(path):
         _refuse_source_inside(path, child)
-    return arrange(find_images(path), options)
+    return arrange(find_images(path, follow_links=options.follow_links), options)
 
 
 def arrange(found: Found, options: Options) -> Listing:
-    """The images found, each labelled by the first folder on the way."""
-    if not len(found.names) and not found.quarantined:
+    """The images found, each labelled by the first folder on the way; masks belong to their images."""
+    parted = part_masks(found, options)
+    names = parted.names(found)
+    if not len(names) and not found.quarantined:
         raise empty_folder(found)
-    classes = shared(class_of(name) for name in found.names)
-    labels = {label for label in classes if label is not None}
-    n_loose = sum(label is None for label in classes)
-    notes = [*found.notes, *twin_notes(found.names)]
-    if labels and n_loose:
-        notes.append(f"{count(n_loose, 'image')} beside the class folders: without a label")
-    if len(labels) == 1 and not n_loose:
-        label = next(iter(labels))
-        below = {name.split("/", 2)[1] for name in found.names if name.count("/") > 1}
-        if len(below) > 1:
-            notes.append(f"every image has the label {label!r}; for the folders in it as labels, name {found.root}/{label}")
+    above = folder_of_all(names)
+    classes = shared(class_of(name[len(above) :]) for name in names)
+    _refuse_several_objects(found.root, names, above)
     return Listing(
-        kind="class folders" if labels else "flat folder",
-        names=found.names,
-        content=found.files(None, options),
-        labels=classes if labels else None,
-        quarantined=found.quarantined,
-        notes=notes,
+        kind="class folders" if any(classes) else "flat folder",
+        names=names,
+        content=found.files(parted.images, options),
+        labels=classes if any(classes) else None,
+        masks=parted.masks,
+        quarantined=parted.quarantined,
+        notes=[*found.notes, *parted.notes, *twin_notes(found, parted.images, options), *_about_labels(found, names, classes)],
+        assumptions=[*parted.assumptions, *passed_over(above)],
     )
+
+
+def _about_labels(found: Found, names: NDArray[Any], classes: NDArray[Any]) -> list[str]:
+    labels = set(classes) - {None}
+    n_loose = sum(label is None for label in classes)
+    if labels and n_loose:
+        return [f"{count(n_loose, 'image')} beside the class folders: without a label"]
+    if len(labels) == 1:
+        label = next(iter(labels))
+        below = {name.split("/", 2)[1] for name in names if name.count("/") > 1}
+        if len(below) > 1:
+            return [f"every image has the label {label!r}; for the folders in it as labels, name {found.root}/{label}"]
+    return []
 
 
 def _refuse_source_inside(path: Path, child: Path) -> None:
@@ -56,6 +75,44 @@ def _refuse_source_inside(path: Path, child: Path) -> None:
             f"{path}: class folders must hold the images of one class. Got {child.name} with {', '.join(sorted(inside))} in it, "
             f"a source of its own. Name {child}, or write a manifest."
         )
+
+
+def _refuse_several_objects(root: str, names: NDArray[Any], above: str) -> None:
+    """Folders that each have good and other images in them are sets of their own; as classes they would mix the two."""
+    below: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        top, *parts = name[len(above) :].split("/")[:-1] or [""]
+        below[top].update(parts)
+        if not top:
+            return
+    if len(below) > 1 and all(len(parts) > 1 and any(map(means_normal, parts)) for parts in below.values()):
+        first, inside = next(iter(below.items()))
+        normal = next(filter(means_normal, sorted(inside)))
+        raise SourceError(
+            f"{root}: class folders must hold the images of one class. Got {few(sorted(below))}, each with {normal!r} and other "
+            f"folders in it: sets of their own. Name one, such as {root}/{above}{first}, or write a manifest."
+        )
+
+
+def folder_of_all(names: Iterable[str]) -> str:
+    """The folders called ``images``, ``data`` and the like that all images lie in, with a slash; empty where there are none."""
+    above = None
+    for name in names:
+        parts = name.split("/")[:-1]
+        n = next((at for at, part in enumerate(parts) if part.lower() not in IMAGE_FOLDERS), len(parts))
+        way = parts[:n]
+        above = way if above is None else [one for one, other in zip(above, way, strict=False) if one == other]
+        if not above:
+            return ""
+    return "".join(f"{part}/" for part in above or ())
+
+
+def passed_over(above: str) -> list[Assumption]:
+    """What to say of a folder of images that is neither a class nor a part."""
+    if not above:
+        return []
+    taken = f"{above[:-1]} is where the images lie, and no class"
+    return [Assumption(about="folders", taken=taken, because="every image lies in it", to_tell="a manifest, or another folder")]
 
 
 def class_of(name: str) -> str | None:
@@ -69,6 +126,8 @@ def empty_folder(found: Found) -> SourceError:
     got = (
         f"{count(len(found.ignored), 'file')} of other kinds ({', '.join(found.ignored[:3])})"
         if found.ignored
+        else "hidden images alone: " + "; ".join(found.notes)
+        if found.skipped
         else "an empty folder"
     )
     return SourceError(
@@ -76,17 +135,18 @@ def empty_folder(found: Found) -> SourceError:
     )
 
 
-def twin_notes(names: Iterable[str]) -> list[str]:
-    """A sentence where many files differ only in their suffix: one of each pair is often a mask, not an image."""
-    n_pairs = n_alike = 0
-    before = None
-    # Names are in order within a folder, so what differs in the suffix alone mostly stands together.
-    for name in names:
-        stem = name[: len(name) - len(suffix_of(name))]
-        n_alike = n_alike + 1 if stem == before else 1
-        n_pairs += n_alike == 2
-        before = stem
-    if not n_pairs:
+def twin_notes(found: Found, rows: NDArray[np.int64], options: Options) -> list[str]:
+    """A sentence where many files differ only in their suffix: one of each pair is often a copy or a mask, not an image."""
+    names = found.names
+    pairs = list(twins(names, rows))
+    if not pairs:
         return []
-    noun = count(n_pairs, "pair")
+    noun = count(len(pairs), "pair")
+    sample = evenly(pairs, 5)
+    alike = sum(same_picture(found.store, *(found.real(row, names[row]) for row in pair), options=options) for pair in sample)
+    if alike > len(sample) / 2:
+        return [
+            f"{noun} of files differ only in the suffix and show the same picture: "
+            "copies of an image in two parts make a result too good, so keep one format"
+        ]
     return [f"{noun} of files differ only in the suffix: if one of each is a mask, write a manifest that says so"]

@@ -27,7 +27,7 @@ _PARTS = {"train": "train", "t10k": "test", "test": "test"}
 def recognises(path: Path) -> bool:
     """A folder with IDX image files, or a file named or beginning like one."""
     if path.is_dir():
-        return bool(_in_folder(path, "images"))
+        return bool(files_in(path))
     if not path.is_file():
         return False
     return _NAME.match(path.name) is not None or ".idx" in path.name or "-idx" in path.name
@@ -82,6 +82,11 @@ def read_idx(path: Path, limit: int) -> NDArray[Any]:
         got = f"{len(data):,} bytes" if len(data) < n_bytes else "more"
         raise SourceError(f"{path}: the header of an IDX file promises {n_bytes:,} bytes. Got {got}. Fetch or write it again.")
     return np.frombuffer(data, _TYPES[code]).reshape(shape)
+
+
+def files_in(path: Path) -> list[Path]:
+    """The IDX files of images in a folder; none where there are none."""
+    return list(_in_folder(path, "images").values()) if path.is_dir() else []
 
 
 def _open(path: Path) -> BinaryIO:

@@ -35,7 +35,7 @@ _ROWS_AT_ONCE = 4096
 
 def recognises(path: Path) -> bool:
     """A ``.parquet`` file, or a folder that holds some (directly or in ``data/``)."""
-    return bool(_files(path))
+    return bool(files_in(path))
 
 
 def read(path: Path, options: Options) -> Listing:
@@ -45,7 +45,7 @@ def read(path: Path, options: Options) -> Listing:
 
 def shards(path: Path, options: Options) -> Shards:
     """Each file is a piece."""
-    files = _files(path)
+    files = files_in(path)
     folder = path if path.is_dir() else path.parent
     names = [file.relative_to(folder).as_posix() for file in files]
     return shards_of(LocalFolder(folder), names, is_folder=path.is_dir())
@@ -315,7 +315,8 @@ def _pyarrow(file: str) -> Any:
     return pa
 
 
-def _files(path: Path) -> list[Path]:
+def files_in(path: Path) -> list[Path]:
+    """The shards in a folder, or the one that `path` is; none where it is something else."""
     if path.is_file():
         return [path] if path.suffix.lower() in SUFFIXES else []
     if not path.is_dir():

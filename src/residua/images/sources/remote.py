@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from residua.errors import SourceError
-from residua.images.listing import Listing, Options
+from residua.images.decoding import SUFFIXES as IMAGE_SUFFIXES
+from residua.images.listing import Listing, Options, count
 from residua.images.shards import Shards, in_blocks, join_shards
 from residua.images.sources import folders, parquet, split_folders, tar
 from residua.images.sources.walking import find_remote_images, suffix_of
@@ -27,7 +28,13 @@ def _sharded(url: str) -> Shards | None:
     store, names = _files(url)
     for shards_of, suffixes in ((parquet.shards_of, parquet.SUFFIXES), (tar.shards_of, tar.SUFFIXES)):
         own = [name for name in names if suffix_of(name) in suffixes and name.count("/") <= 1]
-        if own:
+        n_beside = sum(suffix_of(name) in IMAGE_SUFFIXES for name in names)
+        if own and n_beside and n_beside <= len(own):
+            raise SourceError(
+                f"{url}: a store must hold images, or shards of one kind. Got {count(len(own), 'shard')} and "
+                f"{count(n_beside, 'image')}. Name one of the files, or put each kind in a place of its own."
+            )
+        if own and not n_beside:
             return shards_of(store, own, is_folder=len(names) > 1)
     return None
 
@@ -35,8 +42,7 @@ def _sharded(url: str) -> Shards | None:
 def _images(url: str, options: Options) -> Listing:
     store, names = _files(url)
     found = find_remote_images(store, names)
-    tops = {name.partition("/")[0].lower() for name in found.names if "/" in name}
-    has_parts = bool(tops & {"train", "training", "test", "testing"})
+    has_parts = split_folders.has_parts(found.names)
     return split_folders.arrange(found, options) if has_parts else folders.arrange(found, options)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from residua.images.columns import shared
-from residua.images.listing import Listing, Options, Quarantined, count
-from residua.images.sources.folders import class_of, empty_folder, twin_notes
-from residua.images.sources.walking import Found, find_images, subfolders, suffix_of
+from residua._labels import means_normal
+from residua.images.columns import shared, taken
+from residua.images.listing import Listing, Options, count
+from residua.images.masks import MaskFiles
+from residua.images.sources.folders import class_of, empty_folder, folder_of_all, passed_over, twin_notes
+from residua.images.sources.mask_files import Parted, part_masks
+from residua.images.sources.mask_names import IMAGE_FOLDERS, LOOKED_FOR, MAIN_PARTS, folder_of_masks
+from residua.images.sources.walking import Found, find_images, subfolders
 
 # Validation is a slice of train (for stopping early), so a folder of that name joins train.
 PART_FOLDERS = {
@@ -22,67 +25,82 @@ _VALIDATION = {"val", "valid", "validation"}
 
 
 def recognises(path: Path) -> bool:
-    """A folder with a ``train`` or a ``test`` folder directly in it."""
-    return path.is_dir() and bool({"train", "training", "test", "testing"} & {child.name.lower() for child in subfolders(path)})
+    """A folder with a ``train`` or a ``test`` folder directly in it, or in a folder ``images`` that is all there is."""
+    while path.is_dir():
+        inside = [child for child in subfolders(path) if folder_of_masks(child.name) is None]
+        if MAIN_PARTS & {child.name.lower() for child in inside}:
+            return True
+        if len(inside) != 1 or inside[0].name.lower() not in IMAGE_FOLDERS:
+            return False
+        path = inside[0]
+    return False
+
+
+def has_parts(names: Iterable[str]) -> bool:
+    """The same of files by name."""
+    names = [name for name in names if folder_of_masks(name.rpartition("/")[0]) is None]
+    above = folder_of_all(names)
+    return any(name[len(above) :].partition("/")[0].lower() in MAIN_PARTS for name in names)
 
 
 def read(path: Path, options: Options) -> Listing:
     """Every image under a part folder; its label is the class folder in it. ``ground_truth`` makes it the MVTec layout."""
-    truth = next((child for child in subfolders(path) if child.name.lower() == "ground_truth"), None)
-    return arrange(find_images(path), options, truth)
+    return arrange(find_images(path, follow_links=options.follow_links), options)
 
 
-def arrange(found: Found, options: Options, truth: Path | None = None) -> Listing:
-    """The images found under part folders, each labelled by the class folder in it, with masks where there is `truth`."""
+def arrange(found: Found, options: Options) -> Listing:
+    """The images found under part folders, each labelled by the class folder in it; masks belong to their images."""
+    parted = part_masks(found, options)
+    all_names = parted.names(found)
+    above = folder_of_all(all_names)
     parts, labels, rows, outside = [], [], [], []
-    for row, name in enumerate(found.names):
-        top, slash, rest = name.partition("/")
+    for row, name in enumerate(all_names):
+        top, slash, rest = name[len(above) :].partition("/")
         part = PART_FOLDERS.get(top.lower()) if slash else None
         if part is None:
-            if top.lower() != "ground_truth":
-                outside.append(name)
+            outside.append(name)
             continue
         rows.append(row)
         parts.append(part)
         labels.append(class_of(rest))
     kept = np.asarray(rows, np.int64)
-    names = found.names[kept]
+    names = all_names[kept]
     if not len(names) and not found.quarantined:
         raise empty_folder(found)
-    masks, mask_notes = (None, []) if truth is None else _masks(names, truth)
+    masks = taken(parted.masks, kept)
+    in_files = parted.images[kept]
     return Listing(
-        kind="train and test folders" if truth is None else "MVTec layout",
+        kind="train and test folders" if masks is None else "MVTec layout",
         names=names,
-        content=found.files(kept, options),
-        labels=shared(labels),
+        content=found.files(in_files, options),
+        labels=shared(labels) if any(labels) else None,
         splits=shared(parts),
         masks=masks,
-        quarantined=[one for one in found.quarantined if not one.path.startswith("ground_truth/")] + _bad_masks(found),
-        notes=[*found.notes, *twin_notes(names), *_part_notes(names, outside), *mask_notes],
-        normal=None if truth is None else "good",
+        quarantined=parted.quarantined,
+        notes=[
+            *found.notes,
+            *parted.notes,
+            *twin_notes(found, in_files, options),
+            *_part_notes([name[len(above) :] for name in names], outside),
+            *_without_mask(parted, masks, labels, parts),
+        ],
+        assumptions=[*parted.assumptions, *passed_over(above)],
+        normal=None if masks is None else "good",
     )
 
 
-def _masks(names: NDArray[Any], truth: Path) -> tuple[list[Path | None], list[str]]:
-    """The mask of each test image: ``ground_truth/CLASS/NAME_mask.*`` or ``ground_truth/CLASS/NAME.*``."""
-    by_place = {name[: len(name) - len(suffix_of(name))]: truth / name for name in find_images(truth).names}
-    masks: list[Path | None] = []
-    missing = 0
-    for name in names:
-        top, _, below = name.partition("/")
-        place = below[: len(below) - len(suffix_of(below))]
-        in_test = PART_FOLDERS.get(top.lower()) == "test"
-        mask = (by_place.get(f"{place}_mask") or by_place.get(place)) if in_test else None
-        missing += in_test and mask is None and (class_of(below) or "good").lower() != "good"
-        masks.append(mask)
-    return masks, [f"{count(missing, 'defective test image')} without a mask in ground_truth"] if missing else []
+def _without_mask(parted: Parted, masks: list[MaskFiles | None] | None, labels: list[str | None], parts: list[str]) -> list[str]:
+    """How many images of test are defective by their folder and have no mask, where others have one."""
+    if masks is None and not parted.n_loose:
+        return []
+    missing = sum(
+        (masks is None or masks[row] is None) and part == "test" and label is not None and not means_normal(label)
+        for row, (label, part) in enumerate(zip(labels, parts, strict=True))
+    )
+    return [f"{count(missing, 'defective test image')} without a mask: looked for was {LOOKED_FOR}"] if missing else []
 
 
-def _bad_masks(found: Found) -> list[Quarantined]:
-    return [Quarantined(path, f"as a mask: {why}") for path, why in found.quarantined if path.startswith("ground_truth/")]
-
-
-def _part_notes(names: NDArray[Any], outside: list[str]) -> list[str]:
+def _part_notes(names: list[str], outside: list[str]) -> list[str]:
     notes = []
     n_validation = sum(name.partition("/")[0].lower() in _VALIDATION for name in names)
     if n_validation:

@@ -35,7 +35,7 @@ _FACTS = ("label", "split", "group")
 
 def recognises(path: Path) -> bool:
     """A ``.tar`` file, or a folder with some directly in it."""
-    return bool(_files(path))
+    return bool(files_in(path))
 
 
 def read(path: Path, options: Options) -> Listing:
@@ -46,7 +46,7 @@ def read(path: Path, options: Options) -> Listing:
 def shards(path: Path, options: Options) -> Shards:
     """Each archive is a piece."""
     folder = path if path.is_dir() else path.parent
-    return shards_of(LocalFolder(folder), [file.name for file in _files(path)], is_folder=path.is_dir())
+    return shards_of(LocalFolder(folder), [file.name for file in files_in(path)], is_folder=path.is_dir())
 
 
 def shards_of(store: Store, names: Sequence[str], *, is_folder: bool) -> Shards:
@@ -190,7 +190,8 @@ def _plain(text: str) -> str | int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text or None
 
 
-def _files(path: Path) -> list[Path]:
+def files_in(path: Path) -> list[Path]:
+    """The shards in a folder, or the one that `path` is; none where it is something else."""
     if path.is_file():
         return [path] if path.suffix.lower() in SUFFIXES else []
     return sorted(path.glob("*.tar")) if path.is_dir() else []

@@ -1,0 +1,320 @@
+"""Which of the files in a folder are masks of the others: by name first, and only if they look like masks too.
+
+Three rounds, each over what the round before left: folders with the name of masks, files named after another with a word
+more (``10000_GT.png`` beside ``10000.png``), and pairs that differ in their suffix alone. What is not sure stays an image.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.images.listing import Options, Quarantined, count
+from residua.images.masks import MaskFiles, fits
+from residua.images.sources.mask_looks import Glance, glance_at
+from residua.images.sources.mask_names import (
+    LOOKED_FOR,
+    MAIN_PARTS,
+    Place,
+    folder_of_masks,
+    nearness,
+    places,
+    stem_of,
+    stem_of_image,
+)
+from residua.images.sources.walking import Found, few, suffix_of
+from residua.images.stores import LocalFolder
+from residua.records import Assumption
+
+_Any = TypeVar("_Any")
+
+_SAMPLES = 12
+_MOST = 0.8  # of the samples of a name that may be a class's
+_TO_TELL = "a manifest with a column mask"
+
+
+@dataclass(frozen=True)
+class Parted:
+    """The rows that are images, the masks of each, and what to say of it."""
+
+    images: NDArray[np.int64]
+    masks: list[MaskFiles | None] | None = None
+    n_loose: int = 0
+    quarantined: list[Quarantined] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    assumptions: list[Assumption] = field(default_factory=list)
+
+    def names(self, found: Found) -> NDArray[Any]:
+        """Of the images; the column itself, not a copy, where every file is one."""
+        return found.names if len(self.images) == len(found.column) else found.names[self.images]
+
+
+class _Candidate(NamedTuple):
+    row: int
+    places: Sequence[Place]
+
+
+class _Group(NamedTuple):
+    """Files that are masks together, or not at all."""
+
+    words: str
+    candidates: list[_Candidate]
+    may_be_a_class: bool
+
+
+def part_masks(found: Found, options: Options) -> Parted:
+    """The images among the files found, and their masks."""
+    work = _Parting(found, options)
+    work.take_folders()
+    work.take_named_after()
+    work.take_twins()
+    return work.parted()
+
+
+class _Parting:
+    """The rounds."""
+
+    def __init__(self, found: Found, options: Options) -> None:
+        self._found, self._options = found, options
+        self._names = found.names
+        self._is_image = np.ones(len(self._names), np.bool_)
+        self._masks: defaultdict[int, list[int]] = defaultdict(list)
+        self._folders: set[tuple[str, int]] = set()
+        self._loose: list[str] = []
+        self._notes: list[str] = []
+        self._assumptions: list[Assumption] = []
+
+    def take_folders(self) -> None:
+        """Folders with the name of masks: ``ground_truth/crack``, ``Train/Label``, ``Data/Masks/Anomaly``."""
+        groups: dict[tuple[str, int], _Group] = {}
+        for row, name in enumerate(self._names):
+            folder = folder_of_masks(name.rpartition("/")[0])
+            if folder is not None:
+                group = groups.setdefault(_kind(folder.name), _Group(folder.name, [], folder.may_be_a_class))
+                group.candidates.append(_Candidate(row, places(name, folder.rests)))
+        waiting = np.zeros(len(self._names), np.bool_)
+        for group in groups.values():
+            waiting[[one.row for one in group.candidates]] = True
+        if waiting.all():  # masks of nothing are the images that somebody wants to look at
+            return
+        self._is_image = ~waiting
+        partners = self._partners(one for group in groups.values() for one in group.candidates)
+        self._folders = {kind for kind, group in groups.items() if self._take_folder(group, partners)}
+
+    def _take_folder(self, group: _Group, partners: dict[int, tuple[int, int]]) -> bool:
+        rows = [one.row for one in group.candidates]
+        paired = {row: partners[row] for row in rows if row in partners}
+        folder = f"the folder {group.words}"
+        of = {row: image for row, (image, _) in paired.items()}
+        if not (paired and self._is_beside_parts(group)) and not self._look_like_masks(rows, of, sure=not group.may_be_a_class):
+            self._is_image[rows] = True
+            self._notes.append(
+                f"{folder} has the name of masks, but {count(len(rows), 'file')} in it do not look like masks: taken as images"
+            )
+            return False
+        self._attach(paired)
+        loose = [row for row in rows if row not in paired]
+        self._loose += [self._names[row] for row in loose]
+        some = f", {len(paired):,} of them of an image" if loose else ""
+        self._assume(f"{folder} holds {count(len(rows), 'mask')}, no images{some}", "its name, and few distinct values")
+        return True
+
+    def _is_beside_parts(self, group: _Group) -> bool:
+        """Whether masks alone can lie there: beside ``train`` and ``test``, in no part, and with a name that is no class's."""
+        tops = {name.partition("/")[0].lower() for name in self._names}
+        return not group.may_be_a_class and group.words.lower() in tops and bool(tops & MAIN_PARTS)
+
+    def take_named_after(self) -> None:
+        """A file beside another whose name it has, and a word more."""
+        groups: dict[str, _Group] = {}
+        longer = {row: shorter for row, stem in self._images() if (shorter := stem_of_image(stem))}
+        if not longer:
+            return
+        beside = self._beside(longer)
+        paired = {}
+        for row, shorter in longer.items():
+            folder = self._names[row].rpartition("/")[0]
+            others = [one for one in beside.get((folder, shorter), ()) if one != row]
+            if len(others) != 1:
+                continue
+            paired[row] = (others[0], 0)
+            word = self._stem(row).replace(shorter, "NAME", 1)
+            groups.setdefault(word, _Group(word, [], may_be_a_class=True)).candidates.append(_Candidate(row, ()))
+        for group in groups.values():
+            rows = [one.row for one in group.candidates]
+            if self._look_like_masks(rows, {row: paired[row][0] for row in rows}, sure=False):
+                self._is_image[rows] = False
+                self._attach({row: paired[row] for row in rows})
+                told = f"{count(len(rows), 'file')} named {group.words} are masks, no images"
+                self._assume(told, "the names, and few distinct values")
+
+    def take_twins(self) -> None:
+        """Pairs that differ in the suffix alone, of which one side looks like masks and the other does not."""
+        pairs: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+        for one, other in twins(self._names, np.flatnonzero(self._is_image)):
+            pairs[suffix_of(str(self._names[one])), suffix_of(str(self._names[other]))].append((one, other))
+        for suffixes, rows in pairs.items():
+            for suffix, masks in zip(suffixes, (dict(rows), {b: a for a, b in rows}), strict=True):
+                if self._look_like_masks(list(masks), masks, sure=False):
+                    self._is_image[list(masks)] = False
+                    self._attach({mask: (image, 0) for mask, image in masks.items()})
+                    told = f"of {count(len(rows), 'pair')} of files with one name, the {suffix} is the mask"
+                    self._assume(told, "few distinct values")
+
+    def parted(self) -> Parted:
+        """What came of it."""
+        rows = np.flatnonzero(self._is_image)
+        if self._loose:
+            noun = count(len(self._loose), "mask")
+            self._notes.append(
+                f"{noun} without an image were left out: {few(self._loose, 3)}. Looked for was {LOOKED_FOR}; "
+                "where names say nothing, write a manifest"
+            )
+        local = isinstance(self._found.store, LocalFolder)
+        if self._masks and not local:
+            self._notes.append("masks in an object store are not read: copy the folder here for pixel metrics")
+        return Parted(
+            images=rows,
+            masks=[self._files(row) for row in rows.tolist()] if self._masks and local else None,
+            n_loose=len(self._loose),
+            quarantined=[self._told(one) for one in self._found.quarantined],
+            notes=self._notes,
+            assumptions=self._assumptions,
+        )
+
+    def _files(self, image: int) -> MaskFiles | None:
+        masks = self._masks.get(image)
+        if masks is None or not isinstance(self._found.store, LocalFolder):
+            return None
+        files = tuple(self._found.store.root / self._found.real(row, self._names[row]) for row in sorted(masks))
+        return files[0] if len(files) == 1 else files
+
+    def _told(self, one: Quarantined) -> Quarantined:
+        folder = folder_of_masks(one.path.rpartition("/")[0])
+        is_mask = folder is not None and _kind(folder.name) in self._folders
+        return Quarantined(one.path, f"as a mask: {one.reason}") if is_mask else one
+
+    def _images(self) -> Iterator[tuple[int, str]]:
+        """Rows and stems of what is an image so far."""
+        return ((row, self._stem(row)) for row in np.flatnonzero(self._is_image).tolist())
+
+    def _stem(self, row: int) -> str:
+        return stem_of(self._names[row])
+
+    def _beside(self, longer: dict[int, str]) -> dict[tuple[str, str], list[int]]:
+        """Images by folder and stem, those alone that another may be named after."""
+        wanted = set(longer.values())
+        found: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for row, stem in self._images():
+            if stem in wanted:
+                found[self._names[row].rpartition("/")[0], stem].append(row)
+        return found
+
+    def _partners(self, candidates: Iterable[_Candidate]) -> dict[int, tuple[int, int]]:
+        """The image of each candidate that has one for sure, and how likely a place it was found in (0 the likeliest)."""
+        candidates = list(candidates)
+        wanted = {place.stem for one in candidates for place in one.places}
+        by_stem: defaultdict[str, list[int]] = defaultdict(list)
+        for row, stem in self._images():
+            if stem in wanted:
+                by_stem[stem].append(row)
+        found = {}
+        for one in candidates:
+            for place in one.places:
+                image = self._nearest(by_stem.get(place.stem, ()), place)
+                if image is not None:
+                    found[one.row] = (image, place.rank)
+                    break
+        return found
+
+    def _nearest(self, rows: Sequence[int], place: Place) -> int | None:
+        ranked = []
+        for row in rows:
+            near = nearness(self._names[row].lower().split("/")[:-1], place)
+            if near is not None:
+                ranked.append((near, row))
+        ranked.sort()
+        return ranked[0][1] if ranked and (len(ranked) == 1 or ranked[0][0] < ranked[1][0]) else None
+
+    def _attach(self, paired: dict[int, tuple[int, int]]) -> None:
+        """Each mask to its image; of several the likeliest names count, and what is as likely is joined."""
+        best: dict[int, int] = {}
+        for image, rank in paired.values():
+            best[image] = min(rank, best.get(image, rank))
+        for row, (image, rank) in paired.items():
+            if rank == best[image]:
+                self._masks[image].append(row)
+            else:
+                self._loose.append(self._names[row])
+
+    def _assume(self, taken: str, because: str) -> None:
+        several = sum(len(rows) > 1 for rows in self._masks.values())
+        joined = f", {count(several, 'image')} with several that are joined" if several else ""
+        self._assumptions.append(
+            Assumption(
+                about="files of masks",
+                taken=f"{taken}{joined}",
+                because=because,
+                to_tell=f"{_TO_TELL}, or name the folder of the images",
+            )
+        )
+
+    def _look_like_masks(self, rows: list[int], images: dict[int, int], *, sure: bool) -> bool:
+        """Whether most of some samples do; where the name may be another's, their images must look otherwise and be as large."""
+        sample = evenly([row for row in rows if row in images] or rows)
+        looks = {row: look for row in sample if (look := self._look(row)) is not None}
+        like = [row for row, look in looks.items() if look.is_mask]
+        if len(like) < (0.5 if sure else _MOST) * len(looks):
+            return False
+        if not looks:  # nothing there decodes, so that the name alone counts
+            return sure
+        if sure and images:
+            return True
+        others = [images[row] for row in like if row in images] or evenly(np.flatnonzero(self._is_image).tolist())
+        pictures = [look for row in others if (look := self._look(row)) is not None]
+        if sum(look.is_mask for look in pictures) > 0.5 * len(pictures):
+            return False
+        return self._as_large(like, images, looks)
+
+    def _as_large(self, rows: list[int], images: dict[int, int], looks: dict[int, Glance]) -> bool:
+        pairs = [(looks[row], self._look(images[row])) for row in rows if row in images]
+        fit = [fits(mask.size, image.size) for mask, image in pairs if image is not None]
+        return sum(fit) >= 0.5 * len(fit)
+
+    def _look(self, row: int) -> Glance | None:
+        return glance_at(self._found.store, self._found.real(row, self._names[row]), self._options)
+
+
+def twins(names: Sequence[str] | NDArray[Any], rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Pairs of rows whose names differ in the suffix alone; three of a name are no pair."""
+    # Names are in order within a folder, so what differs in the suffix alone mostly stands together.
+    run: list[int] = []
+    before = None
+    for row in rows.tolist():
+        name = names[row]
+        stem = name[: len(name) - len(suffix_of(name))]
+        if stem != before:
+            if len(run) == 2:
+                yield run[0], run[1]
+            run.clear()
+        run.append(row)
+        before = stem
+    if len(run) == 2:
+        yield run[0], run[1]
+
+
+def _kind(folder: str) -> tuple[str, int]:
+    """Folders of one name and depth hold masks together, or not at all: ``kos01/mask``, ``kos02/mask``."""
+    return folder.rpartition("/")[2].lower(), folder.count("/")
+
+
+def evenly(rows: Sequence[_Any], most: int = _SAMPLES) -> list[_Any]:
+    """At most so many of them, from the first to the last."""
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[at] for at in np.linspace(0, len(rows) - 1, most).astype(int).tolist()]
