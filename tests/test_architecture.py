@@ -234,7 +234,7 @@ def test_packages_that_are_imported_are_declared_and_those_of_extras_are_importe
 
 def test_commands_load_nothing_heavy_before_they_run():
     allowed = {"typer", "rich"}
-    ours = {"residua.errors", "residua._threads"}
+    ours = {"residua.errors", "residua._text", "residua._threads"}
     wrong = []
     for one in all_imports():
         if room_of(one.module) != "cli" or one.in_function:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import re
+import socket
 
 import pytest
 
@@ -122,14 +123,55 @@ def test_an_address_that_is_taken_is_named(model):
     ):
         Server(model, port=client.base_url.port)
     with pytest.raises(OutputError, match=r"Got no\.such\.host\.invalid:0"):
-        Server(model, host="no.such.host.invalid", port=0)
+        Server(model, host="no.such.host.invalid", port=0, token=TOKEN)
 
 
 def test_only_an_open_address_without_a_token_is_warned_of(model):
     for host, token, expected in (("127.0.0.1", None, False), ("0.0.0.0", None, True), ("0.0.0.0", TOKEN, False)):
-        server = Server(model, host=host, port=0, token=token)
+        server = Server(model, host=host, port=0, token=token, without_token=True)
         server.close()
         assert server.is_open_to_all == expected
+
+
+def test_beyond_this_machine_it_does_not_start_without_a_token_unless_told(model):
+    with pytest.raises(InputError, match=r"must show a token.*--without-token"):
+        Server(model, host="0.0.0.0", port=0)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("rebound.example:8000", 421), ("127.0.0.1", 200), ("10.1.2.3:8000", 200), ("[2001:db8::1]:80", 200)]
+)
+def test_beyond_this_machine_only_addresses_and_own_names_are_answered(model, host, status):
+    with asking(model, host="0.0.0.0", without_token=True) as client:
+        assert client.get("/healthz", headers={"host": host}).status_code == status
+
+
+def test_a_page_of_another_site_is_known_by_its_origin_too(client, good):
+    own = client.base_url.netloc.decode()
+    for origin, status in (
+        (f"http://{own}", 200),
+        ("http://evil.example", 403),
+        ("null", 403),
+        (f"http://{own}.evil.example", 403),
+        ("http://localhost:3000", 403),
+    ):
+        answer = client.post("/v1/score", content=good, headers={**BINARY, "origin": origin})
+        assert answer.status_code == status, origin
+
+
+def test_a_page_behind_a_proxy_may_use_it_under_an_allowed_name(model, good):
+    with asking(model, hosts=("parts.example",)) as client:
+        for origin, status in (("https://parts.example", 200), ("https://other.example", 403)):
+            answer = client.post("/v1/score", content=good, headers={**BINARY, "origin": origin})
+            assert answer.status_code == status
+
+
+def test_a_target_in_absolute_form_is_answered_and_its_host_counts(client):
+    own = client.base_url.netloc.decode()
+    for target, status in ((f"http://{own}/healthz", 200), ("http://evil.example/healthz", 421), (f"http://{own}", 200)):
+        with socket.create_connection((client.base_url.host, client.base_url.port)) as wire:
+            wire.sendall(f"GET {target} HTTP/1.1\r\nHost: {own}\r\nConnection: close\r\n\r\n".encode())
+            assert wire.makefile("rb").readline().split()[1] == str(status).encode()
 
 
 def test_no_answer_tells_where_the_server_lives(client, run, good):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn, TypeGuard
 
 import typer
 
+from residua._text import say
 from residua._threads import wait_passively
 from residua.cli.benchmark import benchmark
 from residua.cli.check import check
@@ -38,7 +41,7 @@ app = typer.Typer(
 )
 _USER_ERRORS = (InputError, OutputError, MissingExtraError)
 _TRAINING_PACKAGES = ("torch", "lightning", "safetensors", "filelock")
-_OURS, _USERS, _GATE, _INTERRUPTED = 1, 2, 3, 130
+_OURS, _USERS, _GATE, _INTERRUPTED, _READER_GONE = 1, 2, 3, 130, 141
 
 for _command in (
     demo, check, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare, probe, judge, plan,
@@ -51,7 +54,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         import residua
 
-        typer.echo(f"residua {residua.__version__}")
+        say(f"residua {residua.__version__}")
         raise typer.Exit
 
 
@@ -83,25 +86,80 @@ def main(arguments: list[str] | None = None) -> None:
         _show_failed_checks()
     wait_passively()
     try:
-        app(args=arguments, prog_name="residua")
-    except SystemExit as leaving:  # the command line turns Ctrl-C into an exit without a word
-        if leaving.code == _INTERRUPTED:
-            typer.echo("residua: interrupted. A fit that had begun goes on with the same command and --resume.", err=True)
-        raise
-    except ResiduaError as error:
-        if debug:
-            raise
-        typer.echo(f"residua: {error}" if "\n" not in str(error) else f"residua:\n{error}", err=True)
-        sys.exit(_GATE if isinstance(error, GateError) else _USERS if isinstance(error, _USER_ERRORS) else _OURS)
-    except ModuleNotFoundError as error:
-        if debug or error.name not in _TRAINING_PACKAGES:
-            raise
-        typer.echo(f"residua: {MissingExtraError(error.name, 'train', 'this command')}", err=True)
-        sys.exit(_USERS)
+        _run(arguments)
+    except BrokenPipeError:
+        _leave_quietly()
     except Exception as error:
         if debug:
             raise
-        typer.echo(
-            f"residua: something went wrong that should not: {type(error).__name__}: {error}. Run again with --debug.", err=True
-        )
-        sys.exit(_OURS)
+        told = _told(error)
+        if _is_of_output(error):
+            _forget_output()
+        say(f"residua:\n{told}" if "\n" in told else f"residua: {told}", err=True)
+        sys.exit(_code_of(error))
+
+
+def _run(arguments: list[str]) -> None:
+    try:
+        app(args=arguments, prog_name="residua")
+    except SystemExit as leaving:  # the command line turns Ctrl-C into an exit without a word
+        if leaving.code == _INTERRUPTED:
+            say("residua: interrupted. A fit that had begun goes on with the same command and --resume.", err=True)
+        _flush()
+        raise
+    _flush()
+
+
+def _flush() -> None:
+    """Write out what was printed while an error can still be told: at the end of the process it would be a traceback."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _forget_output()
+        raise
+
+
+def _leave_quietly() -> NoReturn:
+    """End as programs do whose reader is gone, `head` for one."""
+    _forget_output()
+    sys.exit(_READER_GONE)
+
+
+def _forget_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _is_of_output(error: Exception) -> TypeGuard[OSError]:
+    """Whether a full disk or device refused what was printed: errors of files of ours name them."""
+    return isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, ResiduaError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in _TRAINING_PACKAGES:
+        return str(MissingExtraError(error.name, "train", "this command"))
+    if _lacks_memory(error):
+        return "there must be memory enough. There is not. Lower --memory or --size, name fewer images, or raise the limit."
+    if _is_of_output(error):
+        return f"standard output must take what is printed. Got: {error.strerror}. Send it to another place."
+    if isinstance(error, PermissionError):
+        return f"the place must be one that you may read or write. Got {error.filename}: {error.strerror}. Name another."
+    return f"something went wrong that should not: {type(error).__name__}: {error}. Run again with --debug."
+
+
+def _code_of(error: Exception) -> int:
+    if isinstance(error, GateError):
+        return _GATE
+    is_users = isinstance(error, (*_USER_ERRORS, PermissionError)) or _lacks_memory(error) or _is_of_output(error)
+    return _USERS if is_users or (isinstance(error, ModuleNotFoundError) and error.name in _TRAINING_PACKAGES) else _OURS
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory ran out, while working or while a library was loaded."""
+    words = str(error).lower()
+    signs = ("cannot allocate memory", "failed to map segment", "not enough memory", "bad_alloc", "can't allocate")
+    is_told = isinstance(error, OSError | RuntimeError | ImportError) and any(sign in words for sign in signs)
+    return is_told or isinstance(error, MemoryError)

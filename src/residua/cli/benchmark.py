@@ -76,11 +76,10 @@ def benchmark(
 
 
 def _print(result: dict[str, Any]) -> None:
-    from rich.console import Console
-
+    from residua._text import terminal
     from residua.experiment.benchmark_progress import in_words
 
-    console = Console(highlight=False)
+    console = terminal()
     summary, machine = result["summary"], result["machine"]
     columns = summary["columns"]
     console.print("\nROC AUC, each class in turn as the normal one (1 is perfect, 0.5 is chance)", style="bold")

@@ -55,9 +55,9 @@ def check(
     if pictures is not None:
         _write_pictures(found, pictures)
     if not quiet and not is_stdout(json):
-        from rich.console import Console
+        from residua._text import terminal
 
-        _print(found, Console(highlight=False))
+        _print(found, terminal())
     refuse_findings(found.findings, strict=strict)
 
 

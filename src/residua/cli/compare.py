@@ -32,8 +32,7 @@ def compare(
 
     residua compare runs/a runs/b runs/c --json comparison.json
     """
-    from rich.console import Console
-
+    from residua._text import terminal
     from residua.cli.output import check_targets, emit_json, is_stdout
     from residua.cli.progress import watching
     from residua.experiment import compare_runs
@@ -42,7 +41,7 @@ def compare(
     with watching(quiet=quiet) as watcher:
         comparison = compare_runs(runs, confidence=confidence, watcher=watcher)
     if not quiet and not is_stdout(json):
-        _print(comparison, Console(highlight=False))
+        _print(comparison, terminal())
     if json is not None:
         emit_json(comparison.model_dump(mode="json"), json)
 

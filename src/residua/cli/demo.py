@@ -15,15 +15,14 @@ def demo(
     seed: Seed = 0,
 ) -> None:
     """Train on scikit-learn's handwritten digits, judge the results, and write a report; under three minutes on two cores."""
-    from rich.console import Console
-
+    from residua._text import terminal
     from residua.cli.progress import watching
     from residua.experiment import run_demo
     from residua.report import print_evaluation
 
     with watching() as watcher:
         report, judged = run_demo(out, seed=seed, watcher=watcher)
-    console = Console(highlight=False)
+    console = terminal()
     for one in judged:
         print_evaluation(one.evaluation, one.evidence, console=console)
     console.print("\nThe report, with pictures:", markup=False)

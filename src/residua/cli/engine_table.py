@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 
 def print_export(card: Card, folder: Path) -> None:
     """What was written, and how it was verified."""
-    from rich.console import Console
-
+    from residua._text import terminal
     from residua.images.listing import count
 
-    console, deviation = Console(highlight=False), card.deviation
+    console, deviation = terminal(), card.deviation
     console.print(f"{', '.join(card.kind.files)} and {card.kind.card} in {folder}", markup=False)
     console.print(
         f"Verified on {count(deviation.n_images, 'image')}: scores differ by at most {deviation.score:.2g} (they spread over "
@@ -38,10 +37,11 @@ def print_export(card: Card, folder: Path) -> None:
 
 def print_engines(rows: Sequence[EngineRow]) -> None:
     """The table to choose by; the fastest of each column is bold."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from residua._text import terminal
+
+    console = terminal()
     table = Table(title="Engines on this machine", title_justify="left")
     for name in ("engine", "images/s by 1", "by 256", "score off by", "decisions changed", "ROC AUC lost", "MB"):
         table.add_column(name, justify="left" if name == "engine" else "right")
@@ -62,8 +62,7 @@ def write_engines(rows: Sequence[EngineRow], target: Path) -> None:
     """The table as JSON; - for standard output."""
     import json
 
-    import typer
-
+    from residua._text import say
     from residua.files import write_json
 
     value: list[dict[str, Any]] = [
@@ -78,7 +77,7 @@ def write_engines(rows: Sequence[EngineRow], target: Path) -> None:
         for row in rows
     ]
     if str(target) == "-":
-        typer.echo(json.dumps(value, indent=1))
+        say(json.dumps(value, indent=1))
     else:
         write_json(target, value)
 

@@ -76,9 +76,9 @@ def evaluate(
         evaluation, evidence = _judge(run, source, asked, cluster, workers, ranking.value, quiet=quiet)
     show(evaluation, evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
     if not quiet and html is None:
-        from rich.console import Console
+        from residua._text import terminal
 
-        Console(stderr=True, highlight=False).print(f"Next: residua report {run}", markup=False)
+        terminal(stderr=True).print(f"Next: residua report {run}", markup=False)
     refuse_if_strict(evaluation, strict=strict)
 
 

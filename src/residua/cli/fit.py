@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from residua.cli.options import Bits, Memory, Quiet, Seed, Source, names
 from residua.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Job(StrEnum):
@@ -228,8 +231,7 @@ def fit(
 
         residua fit animals/ --job classify --strategy joint --out runs/animals
     """
-    from rich.console import Console
-
+    from residua._text import terminal
     from residua.cli.progress import watching
     from residua.experiment import RunOptions, fit_run
     from residua.training.settings import TrainingSettings
@@ -281,7 +283,7 @@ def fit(
     with watching(quiet=quiet) as watcher:
         run = fit_run(options, out, resume=resume, memory_megabytes=memory, watcher=watcher)
     if not quiet:
-        _print_result(run.path, Console(highlight=False))
+        _print_result(run.path, terminal())
 
 
 def _recipe(job: Job, recipe: str | None, strategy: Strategy | None) -> str | None:
@@ -309,15 +311,13 @@ def _weight(text: str | None) -> float | str | None:
         raise InputError(f"fit: --weight must be a number in [0, 1] or learn. Got {text!r}. Mend it.") from None
 
 
-def _print_result(path: Path, console: object) -> None:
-    from rich.console import Console
+def _print_result(path: Path, console: Console) -> None:
     from rich.markup import escape
 
     from residua.bundle import load_bundle
     from residua.experiment import RunFolder
     from residua.images.listing import count
 
-    assert isinstance(console, Console)
     config = load_bundle(RunFolder(path).bundle).config
     training = config.training
     epochs = count(training["epochs"], "epoch")

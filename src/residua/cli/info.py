@@ -29,12 +29,11 @@ def info(
 
     residua info runs/parts --json -
     """
-    from rich.console import Console
-
+    from residua._text import terminal
     from residua.cli.options import names
     from residua.cli.output import emit_json, is_stdout
 
-    console = Console(highlight=False)
+    console = terminal()
     summary, show = _reader(Path(what))
     value = _source_summary(what, names(normal), memory, bits) if summary is None else summary(Path(what))
     if json is not None:

@@ -126,9 +126,9 @@ _LONGEST_TABLE = 30
 
 def _print_table(evaluation: Evaluation, evidence: Evidence) -> None:
     """The table an image, where it is short enough to read."""
-    from rich.console import Console
     from rich.table import Table
 
+    from residua._text import terminal
     from residua.evaluation import per_image_table
 
     errors = evidence.per_image.get("mse") if evidence.scores is None else evidence.scores
@@ -140,6 +140,6 @@ def _print_table(evaluation: Evaluation, evidence: Evidence) -> None:
     for cells in zip(*rows.values(), strict=True):
         name, error, *flagged = cells
         table.add_row(str(name), f"{error:.4g}", *("flagged" if flag else "" for flag in flagged))
-    console = Console()
+    console = terminal(highlight=True)
     console.print()
     console.print(table)

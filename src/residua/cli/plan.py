@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from residua._text import say
+
 if TYPE_CHECKING:
     from residua.thresholds import DifferencePlan, Plan
 
@@ -48,7 +50,7 @@ def plan(
     if not is_stdout(json):
         if isinstance(told, thresholds.Plan):
             _print_rows(told)
-        typer.echo(told.meaning)
+        say(told.meaning)
     if json is not None:
         emit_json(asdict(told), json)
 
@@ -73,12 +75,13 @@ def _two_rates(text: str) -> tuple[float, float]:
 
 
 def _print_rows(told: Plan) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from residua._text import terminal
 
     table = Table(told.fault, f"{told.kind} images", box=None, header_style="dim", padding=(0, 2, 0, 1))
     for row in told.rows:
         table.add_row(str(row.n_faults), f"{row.n_images:,}")
-    console = Console()
+    console = terminal(highlight=True)
     console.print(table)
     console.print()

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,6 +19,8 @@ from rich.progress import (
 )
 from rich.table import Column
 from rich.text import Text
+
+from residua._text import terminal
 
 if TYPE_CHECKING:
     from residua.experiment import FitReport, Watcher
@@ -59,7 +60,7 @@ def counting(*, quiet: bool = False) -> Iterator[Callable[[int, int], None] | No
 
 
 def _progress() -> Progress:
-    console = Console(stderr=True, highlight=False)
+    console = terminal(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),

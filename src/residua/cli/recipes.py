@@ -5,13 +5,13 @@ from __future__ import annotations
 
 def recipes() -> None:
     """List the recipes: what each does, what it costs, where it is good, what it is blind to."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from residua._text import terminal
     from residua.recipes import RECIPES
 
-    console = Console(highlight=False)
+    console = terminal()
     rows = [
         ("auto", "chooses by image size, and by how well each candidate tells made anomalies from normal images", {}),
         *(

@@ -20,8 +20,7 @@ def report(
 
     residua report runs/parts runs/parts-longer --out both.html
     """
-    from rich.console import Console
-
+    from residua._text import terminal
     from residua.wrapping import is_wrapped, report_wrapped
 
     if len(runs) == 1 and is_wrapped(runs[0]):
@@ -35,4 +34,4 @@ def report(
 
         with watching() as watcher:
             path = report_run(runs, out or runs[0] / "report.html", watcher=watcher)
-    Console(highlight=False).print(str(path), markup=False, soft_wrap=True)
+    terminal().print(str(path), markup=False, soft_wrap=True)

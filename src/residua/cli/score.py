@@ -21,6 +21,9 @@ def score(
     bits: Bits = None,
     memory: Memory = 2048,
     engine: Engine = "torch",
+    raw_cells: Annotated[
+        bool, typer.Option("--raw-cells", help="Leave texts in CSV as they are, even if a spreadsheet takes them for formulas.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Score every image of SOURCE: one row an image with path, score, threshold, anomalous, mse, mae, ssim.
@@ -33,8 +36,7 @@ def score(
 
     residua score runs/parts s3://bucket/line-2/ --out scores.parquet --resume
     """
-    from rich.console import Console
-
+    from residua._text import terminal
     from residua.images.listing import count
     from residua.wrapping import is_wrapped, score_wrapped
 
@@ -43,13 +45,16 @@ def score(
 
         reference_only("score", "a wrapped model", engine, cluster=cluster)
         with counting(quiet=quiet) as progress:
-            done: Any = score_wrapped(run, source, out, maps=maps, resume=resume, bits=bits, progress=progress)
+            done: Any = score_wrapped(
+                run, source, out, maps=maps, resume=resume, bits=bits, progress=progress, raw_cells=raw_cells
+            )
     else:
         from residua.cli.progress import watching
         from residua.experiment import score_run
 
         with watching(quiet=quiet) as watcher:
-            more: dict[str, Any] = {"maps": maps, "resume": resume, "bits": bits, "memory_megabytes": memory, "watcher": watcher}
+            more: dict[str, Any] = {"maps": maps, "resume": resume, "bits": bits, "raw_cells": raw_cells}
+            more |= {"memory_megabytes": memory, "watcher": watcher}
             if cluster is None:
                 done = score_run(run, source, out, engine=engine, **more)
             else:
@@ -60,7 +65,7 @@ def score(
                 done = score_on_cluster(run, source, out, ClusterOptions(cluster, workers), **more)
     if quiet:
         return
-    console = Console(highlight=False)
+    console = terminal()
     flagged = f", {done.n_anomalous:,} above the threshold" if done.has_threshold else ""
     console.print(f"{count(done.n_images, 'image')} scored{flagged}: {out}", markup=False)
     if done.drift is not None and done.drift.severity != "ok":

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from residua._text import say
 from residua.cli.options import Engine, Quiet, Run, names
 
 
@@ -20,8 +21,11 @@ def serve(
             envvar="RESIDUA_TOKEN", metavar="TEXT", show_envvar=False, help="What clients must show; better in RESIDUA_TOKEN."
         ),
     ] = None,
+    without_token: Annotated[
+        bool, typer.Option("--without-token", help="Let everybody ask who reaches --host; without this a token is needed there.")
+    ] = False,
     allow_host: Annotated[
-        str | None, typer.Option("--allow-host", metavar="NAME,...", help="Host names to answer to, beside this machine's.")
+        str | None, typer.Option("--allow-host", metavar="NAME,...", help="Host names to answer to, beside this machine's own.")
     ] = None,
     trust_proxy: Annotated[
         str | None, typer.Option("--trust-proxy", metavar="ADDRESS,...", help="Proxies whose X-Forwarded-For is believed.")
@@ -62,18 +66,19 @@ def serve(
     )  # fmt: skip
 
     server = Server(
-        load_model(run, engine, on_note=lambda note: typer.echo(note, err=True)),
+        load_model(run, engine, on_note=lambda note: say(note, err=True)),
         host=host,
         port=port,
         token=token,
+        without_token=without_token,
         hosts=names(allow_host) or (),
         trusted_proxies=names(trust_proxy) or (),
         access_log=access_log,
         limits=limits,
     )
     if server.is_open_to_all:
-        typer.echo(f"residua: warning: {host} can be reached from other machines, and no token is asked for (--token).", err=True)
+        say(f"residua: warning: {host} can be reached from other machines, and no token is asked for (--token).", err=True)
     if not quiet:
-        typer.echo(f"{run} is served at {server.address} (page), {server.address}/openapi.json (API). Ctrl-C stops.", err=True)
-        typer.echo(advise_on_engine(run, engine), err=True)
+        say(f"{run} is served at {server.address} (page), {server.address}/openapi.json (API). Ctrl-C stops.", err=True)
+        say(advise_on_engine(run, engine), err=True)
     server.run()

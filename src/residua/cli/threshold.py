@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from residua._text import say
 from residua.cli.options import Bits, of_another_source
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ def threshold(
 
 
 def _print_point(point: OperatingPoint) -> None:
-    typer.echo(f"Threshold {point.threshold:.6g} ({point.policy})")
-    typer.echo(point.how)
+    say(f"Threshold {point.threshold:.6g} ({point.policy})")
+    say(point.how)
     for name, rate in point.rates.items():
         bounds = "" if rate.low is None or rate.high is None else f" [{rate.low:.3g}, {rate.high:.3g}]"
         value = "undefined" if rate.value is None else f"{rate.value:.3g}"
-        typer.echo(f"  {name.replace('_', ' ')} {value}{bounds} on {rate.n} calibration images")
+        say(f"  {name.replace('_', ' ')} {value}{bounds} on {rate.n} calibration images")

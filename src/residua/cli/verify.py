@@ -56,11 +56,12 @@ def _as_json(found: Verification) -> dict[str, object]:
 
 
 def _print(found: Verification) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from residua._text import terminal
+
+    console = terminal()
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("Figure", "In the report", "Made again", ""):
         table.add_column(title, overflow="fold")

@@ -48,7 +48,7 @@ class TableWorker(Scorer):
                 yield {
                     "number": np.array([int(number)]),
                     "part": np.array([int(n_parts) + further]),
-                    "table": [encode(part, self.suffix)],
+                    "table": [encode(part, self.suffix, raw_cells=self.task.raw_cells)],
                     "note": [json.dumps(note_of(part))],
                 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def score_run(
     bits: int | None = None,
     watcher: Watcher | None = None,
     workers: Workers | None = None,
+    raw_cells: bool = False,
 ) -> ScoreSummary:
     """Score every image of `source` and write ``path, label, split, score, threshold, anomalous, mse, mae, ssim``.
 
@@ -48,7 +50,8 @@ def score_run(
     so memory does not grow with their number. With `resume`, scoring that was stopped goes on; the file is the same. With
     `maps`, each image's error map is written there as a PNG at the image's own resolution, all on one colour scale; for
     those the source is read again, keeping up to `memory_megabytes` of pixels. Another `engine` than the reference brings its
-    own threshold. `bits` are those of images whose scale is not that of the training images.
+    own threshold. `bits` are those of images whose scale is not that of the training images. Texts in CSV that a
+    spreadsheet would take for a formula begin with an apostrophe, unless `raw_cells`.
 
     Returns
     -------
@@ -62,6 +65,7 @@ def score_run(
     state = folder.read_finished()
     opened = open_engine(folder, load_bundle(folder.bundle), engine, watcher)
     shards, task = make_task(folder, state, opened.bundle, source, bits=bits)
+    task = replace(task, raw_cells=raw_cells)
     for made in task.assumptions:
         watcher.note(f"assumed {made.sentence}")
     other = {"engine": None if opened.card is None else opened.engine.name, "bits": bits}

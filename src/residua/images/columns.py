@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._text import printable
+
 _CHUNK = 4096
 _TEXT: Any = np.dtypes.StringDType()
 
@@ -65,9 +67,19 @@ def strings(values: Iterable[Any]) -> NDArray[Any]:
 
 
 def shared(values: Iterable[Any]) -> NDArray[Any]:
-    """An object array in which equal values are one object: 8 bytes a row for labels, parts and groups."""
+    """An object array in which equal values are one object: 8 bytes a row for labels, parts and groups.
+
+    Control characters of texts are spelled out: names of classes and groups are printed everywhere.
+    """
     known: dict[Any, Any] = {}
-    return np.fromiter((known.setdefault((type(value), value), value) for value in values), object)
+
+    def kept(value: Any) -> Any:
+        key = (type(value), value)
+        if key not in known:
+            known[key] = printable(value) if isinstance(value, str) else value
+        return known[key]
+
+    return np.fromiter((kept(value) for value in values), object)
 
 
 def taken(column: Sequence[Any] | NDArray[Any] | None, rows: NDArray[np.int64]) -> Any:

@@ -378,7 +378,7 @@ def _assemble(source: str, loaded: _Loaded, normal: str | int | Sequence[str | i
     table = Table(
         pixels=loaded.pixels,
         paths=texts(listing.names),
-        labels=labels,
+        labels=shared(labels) if labels is not None and labels.dtype == object else labels,
         splits=splits,
         groups=None if listing.groups is None else shared(listing.groups),
         masks=None if listing.masks is None or not any(listing.masks) else tuple(listing.masks),

@@ -114,7 +114,9 @@ def _score_here(job: ScoreJob) -> None:
     for number, seen, n_parts in job.open_pieces():
         n_done += seen
         for further, part in enumerate(score_piece(job.engine, job.task, job.shards.pieces[number], start=seen)):
-            job.parts.write(number, n_parts + further, encode(part, job.parts.out.suffix), note_of(part))
+            job.parts.write(
+                number, n_parts + further, encode(part, job.parts.out.suffix, raw_cells=job.task.raw_cells), note_of(part)
+            )
             n_done += part.n_seen
             job.tell(n_done, number + part.is_last)
 

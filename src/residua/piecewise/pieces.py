@@ -40,7 +40,7 @@ class Task:
     """What scoring a piece needs beside the engine; picklable.
 
     ``lookup`` says the parts where the source is the run's own; ``classes`` are a classifier's; ``assumptions`` what was read
-    off the images.
+    off the images. With ``raw_cells`` texts stand in CSV as they are, though a spreadsheet may take one for a formula.
     """
 
     channels: int
@@ -51,6 +51,7 @@ class Task:
     assumptions: tuple[Assumption, ...] = ()
     classes: tuple[str, ...] | None = None
     multilabel: bool = False
+    raw_cells: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from residua._text import cell
 from residua.errors import InputError, MissingExtraError, OutputError
 from residua.files import atomic_write, ensure_folder, one_writer, read_json, write_json
 from residua.images.listing import Quarantined
@@ -185,12 +186,15 @@ def note_of(part: Part) -> dict[str, Any]:
     }
 
 
-def encode(part: Part, suffix: str) -> bytes:
-    """A part as a table, CSV rows without a header or Parquet."""
+def encode(part: Part, suffix: str, *, raw_cells: bool = False) -> bytes:
+    """A part as a table, CSV rows without a header or Parquet.
+
+    Texts in CSV are safe for spreadsheets (`residua._text.cell`) unless `raw_cells`; Parquet holds them as they are.
+    """
     if suffix == ".csv":
         text = io.StringIO(newline="")
         writer = csv.writer(text)
-        writer.writerows(zip(*(_texts(column) for column in part.columns.values()), strict=True))
+        writer.writerows(zip(*(_texts(column, raw=raw_cells) for column in part.columns.values()), strict=True))
         return text.getvalue().encode()
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -227,14 +231,15 @@ def _arrow(columns: dict[str, Any]) -> Any:
     return pa.table({name: pa.array(column, types.get(name, pa.float32())) for name, column in columns.items()})
 
 
-def _texts(column: Any) -> list[str]:
+def _texts(column: Any, *, raw: bool = True) -> list[str]:
     """Numbers in the shortest form that reads back as the same float32; booleans as true and false; None as nothing."""
-    return ["" if value is None else str(value).lower() if isinstance(value, bool) else str(value) for value in column]
+    shown = ["" if value is None else str(value).lower() if isinstance(value, bool) else str(value) for value in column]
+    return shown if raw else [cell(text) for text in shown]
 
 
 def _join_csv(tables: list[Path], task: Task, file: Any) -> None:
     header = io.StringIO(newline="")
-    csv.writer(header).writerow(task.columns)
+    csv.writer(header).writerow(map(cell, task.columns))
     file.write(header.getvalue().encode())
     for table in tables:
         file.write(table.read_bytes())

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from residua._text import terminal
 from residua.evaluation.evidence import Evidence
 from residua.metrics.names import baseline_title
 from residua.records import Evaluation, Finding, assumptions_of
@@ -45,7 +46,7 @@ def print_evaluation(evaluation: Evaluation, evidence: Evidence | None = None, *
     <BLANKLINE>
      ROC AUC   0.912 [0.897, 0.926]   chance that an abnormal image scores above a normal one
     """
-    console = console or Console()
+    console = console or terminal(highlight=True)
     console.print(Text(words.JOB_TITLES[evaluation.job], style="bold"))
     console.print(Text(words.verdict(evaluation)))
     for part in (_metrics(evaluation), _per_class(evaluation), _baselines(evaluation)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -27,10 +28,16 @@ SECURITY_HEADERS = {
 
 @dataclass(frozen=True)
 class Doorkeeping:
-    """Who may ask: `token` is what a client has to show (None: nothing), `hosts` the names it may call us by (None: any)."""
+    """Who may ask: `token` is what a client has to show (None: nothing), `hosts` the names it may call us by.
+
+    With `by_address` any IP address in the ``Host`` header is answered too: it names this machine or a proxy before it, and
+    no page of another site can bear it. Pages of `sites` may use the server: a proxy's public names.
+    """
 
     token: str | None = None
-    hosts: tuple[str, ...] | None = None
+    hosts: tuple[str, ...] = ()
+    by_address: bool = False
+    sites: tuple[str, ...] = ()
 
 
 class Guard:
@@ -41,7 +48,7 @@ class Guard:
     """
 
     def __init__(self, app: ASGIApp, doorkeeping: Doorkeeping) -> None:
-        self._app, self._hosts = app, doorkeeping.hosts
+        self._app, self._doorkeeping = app, doorkeeping
         self._token = None if doorkeeping.token is None else _digest(doorkeeping.token.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,21 +64,39 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._refusal(scope["path"], Headers(scope=scope))
+        path, authority = _target(scope["path"])
+        refusal = self._refusal(path, authority, Headers(scope=scope))
         if refusal is None:
-            await self._app(scope, receive, send_with_headers)
+            await self._app({**scope, "path": path, "raw_path": path.encode()}, receive, send_with_headers)
         else:
             await answer_refusal(refusal)(scope, receive, send_with_headers)
 
-    def _refusal(self, path: str, headers: Headers) -> RefusedError | None:
-        if self._hosts is not None and _host_name(headers.get("host", "")) not in self._hosts:
+    def _refusal(self, path: str, authority: str | None, headers: Headers) -> RefusedError | None:
+        host = headers.get("host", "") if authority is None else authority
+        if not self._is_ours(host):
             return RefusedError(421, "wrong-host", "This server does not answer to that host name. Allow it with --allow-host.")
-        if headers.get("sec-fetch-site") == "cross-site" and path != "/":
+        if path != "/" and self._is_of_another_site(host, headers):
             return RefusedError(403, "cross-site", "Pages of other sites may not use this server.")
         if self._token is not None and path.startswith(_GUARDED) and not self._is_allowed(headers):
             challenge = {"WWW-Authenticate": 'Bearer realm="residua"'}
             return RefusedError(401, "no-token", "The header Authorization must be 'Bearer TOKEN', with the server's.", challenge)
         return None
+
+    def _is_ours(self, host: str) -> bool:
+        name = _host_name(host)
+        return name in self._doorkeeping.hosts or (self._doorkeeping.by_address and _is_address(name))
+
+    def _is_of_another_site(self, host: str, headers: Headers) -> bool:
+        """Browsers name the page's site in ``Origin``; only over https or on this machine they say ``Sec-Fetch-Site`` too."""
+        if headers.get("sec-fetch-site") == "cross-site":
+            return True
+        origin = headers.get("origin")
+        if origin is None:
+            return False
+        site = origin.partition("://")[2].lower()  # empty for "null", which sandboxed pages send
+        name, _, port = site.partition(":")
+        is_allowed = name in self._doorkeeping.sites and (not port or port.isdigit())
+        return site != host.lower() and not is_allowed
 
     def _is_allowed(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -87,6 +112,23 @@ def answer_refusal(refusal: RefusedError) -> JSONResponse:
 
 def _digest(token: bytes) -> bytes:
     return hashlib.sha256(token).digest()
+
+
+def _target(path: str) -> tuple[str, str | None]:
+    """The path of a request, and its authority where the target was written in absolute form, as to a proxy."""
+    scheme, separator, rest = path.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        return path, None
+    authority, slash, below = rest.partition("/")
+    return slash + below or "/", authority
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _host_name(host: str) -> str:

@@ -23,14 +23,15 @@ _BACKLOG = 2048
 class Server:
     """A server that listens already; `run` answers until `stop`, SIGINT or SIGTERM, and what was taken by then is answered first.
 
-    On a loopback address only requests sent to that address's names are answered, and to the names in `hosts`; elsewhere
-    any name goes unless `hosts` are given. `trusted_proxies` are addresses whose ``X-Forwarded-For`` is believed. Port 0
+    Only requests sent to this machine's names, to `host`, or to the names in `hosts` are answered; beyond loopback also those
+    sent to an IP address. Beyond loopback a token is needed, unless `without_token` says that everybody may ask.
+    `trusted_proxies` are addresses whose ``X-Forwarded-For`` is believed. Port 0
     takes a free one, which `address` says.
 
     Raises
     ------
     InputError
-        If the token is short or not plain text.
+        If the token is short or not plain text, or there is none and other machines reach `host`.
     OutputError
         If the address cannot be bound.
     """
@@ -42,6 +43,7 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 8000,
         token: str | None = None,
+        without_token: bool = False,
         hosts: tuple[str, ...] = (),
         trusted_proxies: tuple[str, ...] = (),
         access_log: bool = False,
@@ -50,13 +52,19 @@ class Server:
         limits = limits or Limits()
         check_token(token)
         self.is_open_to_all = not is_loopback(host) and token is None
-        names = tuple(map(str.lower, hosts))
-        allowed = (*LOOPBACK_NAMES, *names) if is_loopback(host) else names or None
+        if self.is_open_to_all and not without_token:
+            raise InputError(
+                f"serve: on an address that other machines reach, clients must show a token. Got --host {host} and no token. "
+                "Set RESIDUA_TOKEN, or say --without-token if everybody there may ask."
+            )
+        own = (*LOOPBACK_NAMES, socket.gethostname().lower(), host.lower())
+        sites = tuple(map(str.lower, hosts))
+        doorkeeping = Doorkeeping(token, (*own, *sites), by_address=not is_loopback(host), sites=sites)
         self._listening = _bind(host, port)
         self.address = _address(host, self._listening)
         _set_logging(access_log=access_log)
         config = uvicorn.Config(
-            build_app(model, limits, Doorkeeping(token, allowed)),
+            build_app(model, limits, doorkeeping),
             http=bounded_protocol(limits),
             ws="none",
             loop="asyncio",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -216,6 +217,7 @@ def score_wrapped(
     resume: bool = False,
     bits: int | None = None,
     progress: Progress | None = None,
+    raw_cells: bool = False,
 ) -> ScoreSummary:
     """Score every image of `source` into a CSV or Parquet file, piece by piece, as `residua.experiment.score_run` does.
 
@@ -227,6 +229,7 @@ def score_wrapped(
     shards, point = list_shards(source, options), model.operating_point_
     task = Task(model.contract.channels, None if point is None else point.threshold, options, _parts_of(state, source))
     task = check_first(task, shards.pieces[0], source) if len(shards.pieces) else task
+    task = replace(task, raw_cells=raw_cells)
     begun_with = {"model": state.sha256, "threshold": task.threshold, **({} if bits is None else {"bits": bits})}
     summary = do_job(ScoreJob(model, shards, task, parts, progress), source, begun_with, resume=resume)
     if point is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._text import printable
 from residua.images.columns import TextColumn
 from residua.images.decoding import OTHER_SUFFIXES, SUFFIXES, sniff
 from residua.images.listing import Encoded, Files, OddFiles, Options, Quarantined, count
@@ -204,8 +205,8 @@ def suffix_of(name: str) -> str:
 
 
 def shown(text: str) -> str:
-    """A file name as text that any output can hold; bytes that are not UTF-8 become replacement marks."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """A file name as text that any output can hold: control characters spelled out, bytes that are not UTF-8 as marks."""
+    return printable(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
 def is_junk(folder: str) -> bool:

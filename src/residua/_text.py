@@ -1,0 +1,63 @@
+"""Text from outside, shown: names of files, classes and groups must not speak to a terminal or a spreadsheet."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Control characters (C0, DEL, C1), what ends a line elsewhere, and what turns the direction of writing round.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_UNSEEN_IN_LINES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# A spreadsheet takes a cell that begins so for a formula.
+_FORMULA = re.compile(r"\s*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""`text` with control characters spelled out; with `lines`, line breaks stay.
+
+    Examples
+    --------
+    >>> printable("part\x1b]0;title\x07.png\n")
+    'part\\x1b]0;title\\x07.png\\n'
+    """
+    pattern = _UNSEEN_IN_LINES if lines else _UNSEEN
+    return pattern.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def cell(text: str) -> str:
+    """`text` as a cell that no spreadsheet takes for a formula: with an apostrophe in front where it begins like one.
+
+    Examples
+    --------
+    >>> cell("=1+2"), cell("-0.5"), cell("-crack"), cell("a=b")
+    ("'=1+2", '-0.5', "'-crack", 'a=b')
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def terminal(**options: Any) -> Console:
+    """A console that spells out the control characters of what it is given; its own styles are not touched."""
+    from rich.console import Console, ConsoleOptions
+    from rich.segment import Segment
+
+    class Printable(Console):
+        def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                text, style, control = segment
+                yield segment if control else Segment(printable(text, lines=True), style)
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # the command ends as programs do whose reader is gone
+
+    return Printable(**{"highlight": False, **options})
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line that may hold names from outside."""
+    print(printable(text, lines=True), file=sys.stderr if err else sys.stdout, flush=True)
