@@ -20,6 +20,7 @@ from residua.diagnostics.leakage import find_leakage
 from residua.diagnostics.learnt_identity import find_learnt_identity
 from residua.diagnostics.majority_class import find_majority_class
 from residua.diagnostics.meaningless_metric import find_meaningless_accuracy
+from residua.diagnostics.mispaired import find_mispaired
 from residua.diagnostics.mixed_scale import find_mixed_scale
 from residua.diagnostics.mixed_sizes import find_mixed_sizes
 from residua.diagnostics.not_checked import Checks, find_not_checked
@@ -67,6 +68,7 @@ __all__ = [
     "find_learnt_identity",
     "find_majority_class",
     "find_meaningless_accuracy",
+    "find_mispaired",
     "find_mixed_scale",
     "find_mixed_sizes",
     "find_most_confused",

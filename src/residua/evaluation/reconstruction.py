@@ -139,7 +139,8 @@ def judge_pictures(
     pictures: Pictures, *, train_errors: Any = None, provenance: Mapping[str, Any] | None = None, **options: Any
 ) -> tuple[Evaluation, dict[str, NDArray[np.float64]]]:
     """`judge_reconstruction` of pictures that were read already; what was read into them is kept in the record."""
-    columns, found = per_image_errors(pictures.images, pictures.reconstructions), findings_of(pictures)
+    columns = per_image_errors(pictures.images, pictures.reconstructions)
+    found = [*findings_of(pictures), diagnostics.find_mispaired(pictures.images, pictures.reconstructions)]
     train = None if train_errors is None else np.atleast_1d(np.asarray(train_errors, np.float64))
     told = with_assumptions(provenance, pictures.assumptions) if pictures.assumptions else provenance
     return evaluate_errors(columns, train_errors=train, findings=found, provenance=told, **options), columns

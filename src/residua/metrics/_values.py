@@ -106,9 +106,10 @@ class Values:
         """One value says little: every scale that holds it."""
         if self.dtype == np.uint8:
             return [Candidate("0-255", "uint8", True)]
-        held = [name for name, (black, span) in SPANS.items() if black - 0.1 * span <= self.low <= black + span * 1.1]
+        held = [name for name, (black, span) in SPANS.items() if black <= self.low <= black + span]
+        held = held or (["0-1"] if -0.1 < self.low < 1.1 else [])
         because = f"the only value is {self.low:.4g}"
-        return [Candidate(name, because, False) for name in held]  # type: ignore[arg-type]
+        return [Candidate(name, because, len(held) == 1) for name in held]  # type: ignore[arg-type]
 
     def _of_whole_numbers(self) -> list[Candidate]:
         if self.low < 0:

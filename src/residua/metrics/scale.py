@@ -160,8 +160,7 @@ def _fits(side: Values, scale: str, other: Values, of_other: str) -> bool:
     if line is None or line.correlation < _LEAST_CORRELATION:
         return False
     is_near = float(np.square(a - b).mean()) <= _MOST_EXCESS * line.mse + 1e-6
-    # A reading of twice the span has slope 2 or 1/2: weaker contrast than that is a dull model.
-    return is_near or (0.55 < line.slope < 1.8 and abs(line.slope * 0.5 + line.offset - 0.5) < 0.15)
+    return is_near or line.is_plain
 
 
 def unit_sample(array: NDArray[Any], scale: str) -> NDArray[np.float64]:
@@ -179,6 +178,14 @@ class StraightLine:
     offset: float
     correlation: float
     mse: float
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a dull or pale model would do as much.
+
+        Reading twice the span has slope 2 or 1/2; half a span moves mid-grey by 0.5.
+        """
+        return 0.55 < self.slope < 1.9 and abs(self.slope * 0.5 + self.offset - 0.5) < 0.35
 
 
 def straight_line(source: NDArray[np.float64], target: NDArray[np.float64]) -> StraightLine | None:
