@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +163,7 @@ def test_links_are_not_followed_out_of_the_folder(tmp_path, write):
     assert dict(images.quarantined) == {
         "folder": "a link to a folder: links are not followed",
         "outside.png": "a link that leads out of the folder: not followed",
-        "broken.png": "there is no such file",
+        "broken.png": "a link to a file that is not there: fetch it (git annex get, dvc pull)",
     }
 
 
@@ -234,3 +235,193 @@ def test_one_class_folder_that_holds_several_is_pointed_out(tmp_path):
         Image.new("L", (8, 8)).save(tmp_path / "parts" / label / "0.png")
     assert any("every image has the label 'parts'" in note for note in load_images(tmp_path).notes)
     assert not any("every image" in note for note in load_images(tmp_path / "parts").notes)
+
+
+# --- what lies beside the images --------------------------------------------------------------------------------------
+
+
+def broken_idx(folder: Path) -> None:
+    (folder / "train-images-idx3-ubyte").write_bytes(b"x" * 20)
+
+
+def small_tar(folder: Path) -> None:
+    with tarfile.open(folder / "old.tar", "w") as archive:
+        archive.add(folder / "good" / "0.png", "0.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "put"),
+    [
+        ("old.tar", small_tar),
+        ("scores.parquet", lambda folder: (folder / "scores.parquet").write_bytes(b"PAR1")),
+        ("train-images-idx3-ubyte", broken_idx),
+        ("features.npz", lambda folder: np.savez(folder / "features.npz", f=np.zeros(3))),
+        ("set.csv", lambda folder: (folder / "set.csv").write_text("path\n")),
+        ("backup.zip", lambda folder: (folder / "backup.zip").write_bytes(b"PK")),
+    ],
+)
+def test_a_file_of_data_beside_images_is_named_and_the_images_are_read(tmp_path, write, name, put):
+    for i in range(7):
+        write(tmp_path / "good" / f"{i}.png", i)
+    for i in range(6):
+        (tmp_path / f"a{i}.txt").write_text("no image")
+    put(tmp_path)
+    images = load_images(tmp_path)
+    assert len(images) == 7
+    (note,) = [note for note in images.notes if "left alone" in note]
+    assert f"left alone: {name}, " in note
+    assert note.endswith("to read one of them, name it as the source")
+
+
+def test_shards_with_a_readme_are_shards_and_with_as_many_images_they_are_refused(tmp_path, write):
+    write(tmp_path / "good" / "0.png", 0)
+    small_tar(tmp_path)
+    with pytest.raises(SourceError, match=r"Got 1 \.tar file and 1 image\. Name one of the files \(old\.tar\)"):
+        load_images(tmp_path)
+    shutil.rmtree(tmp_path / "good")
+    (tmp_path / "README.md").write_text("shards")
+    (tmp_path / "dataset.json").write_text("{}")
+    assert load_images(tmp_path).kind == "tar shards"
+    (tmp_path / "more.parquet").write_bytes(b"PAR1")
+    with pytest.raises(SourceError, match=r"Got 1 \.parquet file and 1 \.tar file"):
+        load_images(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["@eaDir", "__MACOSX", ".thumbnails", ".ipynb_checkpoints", "#recycle", "$RECYCLE.BIN"])
+def test_pictures_that_systems_and_tools_left_are_skipped_and_counted(tmp_path, write, folder):
+    for i in range(4):
+        write(tmp_path / "good" / f"{i}.png", i)
+    write(tmp_path / "good" / folder / "0.png" / "THUMB_M.jpg", 9)
+    write(tmp_path / folder / "1.png", 8)
+    (tmp_path / "good" / "Thumbs.db").write_bytes(b"\0")
+    images = load_images(tmp_path)
+    assert len(images) == 4
+    assert images.notes[0] == (f"2 image files are hidden, or in folders that systems and tools make ({folder}): skipped")
+
+
+def test_hidden_images_alone_are_told(tmp_path, write):
+    write(tmp_path / ".cache" / "0.png", 0)
+    with pytest.raises(SourceError, match=r"hidden images alone: 1 image file is hidden.*\.cache"):
+        load_images(tmp_path)
+
+
+@pytest.fixture
+def linked(tmp_path, write) -> Path:
+    """Six images, of which all but two lie elsewhere, and a folder that is a link."""
+    store, parts = tmp_path / "store", tmp_path / "parts"
+    for i in range(2):
+        write(parts / "good" / f"{i}.png", i)
+    for i in range(2, 6):
+        (parts / "good" / f"{i}.png").symlink_to(write(store / f"{i}.png", i))
+    for i in range(6, 9):
+        write(store / "bent" / f"{i}.png", i)
+    (parts / "bent").symlink_to(store / "bent")
+    (parts / "bent" / "again").symlink_to(store / "bent")
+    (parts / "loop").symlink_to(parts)
+    return parts
+
+
+def test_links_to_data_elsewhere_are_counted_with_the_reason_and_the_option(linked):
+    images = load_images(linked)
+    assert len(images) == 2
+    (note,) = [note for note in images.notes if "lead to files outside" in note]
+    assert note.startswith("5 links lead to files outside the folder: not followed, as")
+    assert note.endswith("If they are yours (DVC, git-annex): follow_links=True (--follow-links)")
+
+
+def test_links_are_followed_where_that_is_asked_and_no_folder_is_read_twice(linked):
+    images = load_images(linked, follow_links=True)
+    assert images.paths.tolist() == [f"bent/{i}.png" for i in (6, 7, 8)] + [f"good/{i}.png" for i in range(6)]
+    assert dict(images.quarantined) == {
+        "bent/again": "a link to a folder that is read already",
+        "loop": "a link to a folder that is read already",
+    }
+
+
+def test_a_set_of_links_alone_names_the_option(tmp_path, write):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "0.png").symlink_to(write(tmp_path / "store" / "0.png", 0))
+    with pytest.raises(SourceError, match="follow_links=True"):
+        load_images(tmp_path / "parts")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n", "git lfs pull"),
+        (b"/annex/objects/SHA256E-s1--00.png\n", "git annex get"),
+    ],
+)
+def test_a_file_that_only_stands_for_another_says_how_to_fetch_it(tmp_path, write, content, reason):
+    write(tmp_path / "0.png", 0)
+    (tmp_path / "1.png").write_bytes(content)
+    (one,) = load_images(tmp_path).quarantined
+    assert reason in one.reason
+
+
+def test_a_link_to_what_was_not_fetched_says_so(tmp_path, write):
+    write(tmp_path / "0.png", 0)
+    (tmp_path / "1.png").symlink_to(tmp_path / "missing.png")
+    (one,) = load_images(tmp_path).quarantined
+    assert "a link to a file that is not there" in one.reason
+
+
+# --- layouts ----------------------------------------------------------------------------------------------------------
+
+
+def test_suffixes_count_in_any_case(tmp_path, write):
+    for i, suffix in enumerate((".PNG", ".Jpg", ".JPEG", ".TIF", ".BmP")):
+        write(tmp_path / "good" / f"{i}{suffix}", i)
+    assert len(load_images(tmp_path)) == 5
+
+
+def test_one_picture_in_two_formats_is_told_as_a_copy(tmp_path):
+    for i in range(6):
+        rows = np.add.outer(np.arange(32) * i, np.arange(32) * 3) % 200
+        pixels = np.clip(rows + np.random.default_rng(i).normal(20, 3, (32, 32)), 0, 255).astype(np.uint8)
+        for suffix in ("png", "jpg"):
+            (tmp_path / "a").mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "a" / f"{i}.{suffix}")
+    images = load_images(tmp_path)
+    assert len(images) == 12
+    assert any("6 pairs of files differ only in the suffix and show the same picture" in note for note in images.notes)
+
+
+@pytest.mark.parametrize("part", ["val", "valid", "Validation", "VAL"])
+def test_parts_in_a_folder_of_images_are_parts_and_text_beside_them_is_named(tmp_path, write, part):
+    for i in range(4):
+        write(tmp_path / "images" / "train" / f"{i}.jpg", i)
+        write(tmp_path / "images" / part / f"{9 + i}.jpg", 9 + i)
+        write(tmp_path / "images" / "test" / f"{20 + i}.jpg", 20 + i)
+        (tmp_path / "labels" / "train").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "labels" / "train" / f"{i}.txt").write_text("0 .5 .5 .1 .1\n")
+    images = load_images(tmp_path)
+    assert (len(images.train) + len(images.calibration), len(images.test)) == (8, 4)
+    assert images.labels is None
+    assert any("4 files are no images" in note and "labels/train/0.txt" in note for note in images.notes)
+    assert any("images is where the images lie" in one.taken for one in images.assumptions)
+
+
+@pytest.mark.parametrize("name", ["Normal", "OK", "Good", "GOOD", "normal", "ok", "defect-free", "No_Defect"])
+def test_a_class_that_is_called_good_is_normal_in_any_case(tmp_path, write, name):
+    write(tmp_path / name / "0.png", 0)
+    write(tmp_path / "bent" / "1.png", 1)
+    assert load_images(tmp_path).normal == (name,)
+
+
+def test_several_objects_with_good_and_bad_images_each_are_refused_and_one_is_named(tmp_path, write):
+    for thing in ("candle", "capsules"):
+        for kind in ("Normal", "Anomaly"):
+            write(tmp_path / thing / "Data" / "Images" / kind / "0.png", 0)
+    with pytest.raises(SourceError, match=r"Got candle, capsules, each with 'Normal' and other.*Name one, such as .*/candle"):
+        load_images(tmp_path)
+    assert load_images(tmp_path / "candle").normal == ("Normal",)
+
+
+def test_a_test_part_without_normal_or_anomalous_images_is_told_while_loading(tmp_path, write):
+    for i in range(5):
+        write(tmp_path / "train" / "good" / f"{i}.png", i)
+        write(tmp_path / "test" / "bent" / f"{i}.png", 9 + i)
+    assert any("the test part holds no normal image" in note for note in load_images(tmp_path).notes)
+    write(tmp_path / "test" / "good" / "0.png", 40)
+    assert not any("the test part holds" in note for note in load_images(tmp_path).notes)

@@ -68,6 +68,14 @@ def test_numbers_are_class_numbers_and_json_tells_label_part_and_group(tmp_path)
     assert (images.labels.tolist(), images.splits.tolist(), images.groups.tolist()) == (["crack"], ["test"], ["a"])
 
 
+def test_masks_in_an_archive_are_no_images_and_are_told(tmp_path):
+    members = [(f"{i}.{kind}", png(i)) for i in range(3) for kind in ("jpg", "mask.png", "seg.PNG")]
+    (tmp_path / "a.tar").write_bytes(tar_of(*members))
+    images = load_images(tmp_path / "a.tar")
+    assert images.paths.tolist() == [f"a.tar/{i}.jpg" for i in range(3)]
+    assert "a.tar: 6 masks left out, which are not read from shards" in images.notes
+
+
 def test_an_archive_that_breaks_off_keeps_what_came_before(shards):
     whole = (shards / "train-1.tar").read_bytes()
     (shards / "train-1.tar").write_bytes(whole[: len(whole) // 4])

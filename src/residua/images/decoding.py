@@ -39,6 +39,11 @@ _MAGIC = {
     b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"II*\x00": "TIFF", b"MM\x00*": "TIFF", b"II+\x00": "TIFF",
     b"MM\x00+": "TIFF", b"GIF8": "GIF", b"\x00\x00\x00\x0cjP": "JPEG2000", b"\xff\x4f\xff\x51": "JPEG2000",
 }  # fmt: skip
+# Text files in the place of images that version control has not fetched.
+_STANDS_FOR = {
+    b"version https://git-lfs": "stands for a file that Git LFS keeps elsewhere: fetch it with git lfs pull",
+    b"/annex/objects/": "stands for a file that git-annex keeps elsewhere: fetch it with git annex get",
+}
 _PPM = re.compile(rb"P[1-6fFy]\s")
 
 # What decoders throw at broken bytes, found by trying; a bug of ours would show as one of the types that are not here.
@@ -238,6 +243,8 @@ def _reason(error: Exception, data: bytes) -> str:
         return f"declares {n}, more than any limit allows: a decompression bomb"
     if isinstance(error, UnidentifiedImageError):
         if announced is None:
+            if stands_for := next((what for start, what in _STANDS_FOR.items() if data[:64].startswith(start)), None):
+                return stands_for
             return "not an image in a format that is decoded (" + ", ".join(FORMATS) + ")"
         return f"begins like {announced}, but its header is broken"
     if isinstance(error, MemoryError):

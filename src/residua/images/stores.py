@@ -187,7 +187,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
     """The bytes of a regular file of at most `limit` bytes; `ImageError` says in plain words why not."""
     try:
         if not path.is_file():
-            raise ImageError("not a regular file" if path.exists() else "there is no such file")
+            raise ImageError(_why_no_file(path))
         size = path.stat().st_size
         if size > limit:
             raise ImageError(f"the file holds {size:,} bytes, more than the {limit:,} that its pixels could need")
@@ -197,6 +197,14 @@ def read_bytes(path: Path, limit: int) -> bytes:
         if isinstance(error, ImageError):
             raise
         raise ImageError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _why_no_file(path: Path) -> str:
+    if path.exists():
+        return "not a regular file"
+    if path.is_symlink():
+        return "a link to a file that is not there: fetch it (git annex get, dvc pull)"
+    return "there is no such file"
 
 
 def _persistently(ask: Callable[[], _Result], what: str) -> _Result:

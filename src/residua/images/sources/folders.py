@@ -37,7 +37,7 @@ def arrange(found: Found, options: Options) -> Listing:
     """The images found, each labelled by the first folder on the way; masks belong to their images."""
     parted = part_masks(found, options)
     names = parted.names(found)
-    if not len(names) and not found.quarantined:
+    if not len(names) and len(found.quarantined) == found.n_links_out:
         raise empty_folder(found)
     above = folder_of_all(names)
     classes = shared(class_of(name[len(above) :]) for name in names)
@@ -128,6 +128,8 @@ def empty_folder(found: Found) -> SourceError:
         if found.ignored
         else "hidden images alone: " + "; ".join(found.notes)
         if found.skipped
+        else f"links alone: {'; '.join(found.notes)}"
+        if found.n_links_out
         else "an empty folder"
     )
     return SourceError(

@@ -65,7 +65,7 @@ def arrange(found: Found, options: Options) -> Listing:
         labels.append(class_of(rest))
     kept = np.asarray(rows, np.int64)
     names = all_names[kept]
-    if not len(names) and not found.quarantined:
+    if not len(names) and len(found.quarantined) == found.n_links_out:
         raise empty_folder(found)
     masks = taken(parted.masks, kept)
     in_files = parted.images[kept]

@@ -19,8 +19,9 @@ from residua.errors import SourceError
 from residua.images.columns import TextColumn, shared
 from residua.images.decoding import OTHER_SUFFIXES
 from residua.images.decoding import SUFFIXES as IMAGE_SUFFIXES
-from residua.images.listing import PARTS, Listing, Options, Quarantined, Ranges
+from residua.images.listing import PARTS, Listing, Options, Quarantined, Ranges, count
 from residua.images.shards import Shards, join_shards
+from residua.images.sources.mask_names import folder_of_masks
 from residua.images.sources.parquet import part_of
 from residua.images.sources.walking import shown
 from residua.images.stores import LocalFolder, Store
@@ -107,6 +108,7 @@ class _Rows:
     def __init__(self, shard: str) -> None:
         self.quarantined: list[Quarantined] = []
         self.n = 0
+        self._n_masks = 0
         self._shard = shard
         self._names = TextColumn()
         self._places: list[tuple[int, int]] = []
@@ -123,8 +125,11 @@ class _Rows:
             return
         if folder + slash + stem != self._key:
             self._key, self._known, self._first_of_key = folder + slash + stem, {}, self.n
-        suffix = "." + extension.rpartition(".")[2].lower()
-        if suffix in IMAGE_SUFFIXES:
+        kind, _, last = extension.rpartition(".")
+        suffix = "." + last.lower()
+        if suffix in IMAGE_SUFFIXES and kind and folder_of_masks(kind) is not None:
+            self._n_masks += 1  # 000.mask.png beside 000.jpg
+        elif suffix in IMAGE_SUFFIXES:
             self._names.append(f"{self._shard}/{shown(member.name)}")
             self._places.append((member.offset_data, member.size))
             for name in _FACTS:
@@ -157,6 +162,8 @@ class _Rows:
             splits=shared(splits) if has_splits else [shard.part] * self.n if shard.part is not None else None,
             groups=shared(None if group is None else str(group) for group in groups) if any(groups) else None,
             quarantined=self.quarantined,
+            notes=[f"{self._shard}: {count(self._n_masks, 'mask')} left out, which are not read from shards"]
+            * (self._n_masks > 0),
         )
 
 
