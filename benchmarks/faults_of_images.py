@@ -16,7 +16,7 @@ from residua.images import ImageSet, find_copies, load_images, resize
 from residua.images.copies import leaks_of
 from residua.images.looks import brightness, looks_of
 from residua.records import Finding
-from residua.survey import image_statistics
+from residua.survey import SCALES, image_statistics
 
 Rng = np.random.Generator
 _PLAIN = ("brightness", "contrast", "sharpness", "compression")
@@ -108,7 +108,7 @@ def _two_kinds(source: Pictures, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
 
 def _shortcut(images: ImageSet, labels: np.ndarray) -> Finding | None:
     statistics = image_statistics(images)
-    return diagnostics.find_shortcut({name: column for name, column in statistics.items() if name != "highest"}, labels)
+    return diagnostics.find_shortcut({name: column for name, column in statistics.items() if name not in SCALES}, labels)
 
 
 def _encoded(picture: np.ndarray, quality: int) -> np.ndarray:

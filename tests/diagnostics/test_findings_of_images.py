@@ -38,12 +38,26 @@ def test_more_than_one_unreadable_file_in_twenty_is_an_error(n: int, severity: s
         (np.full(50, 1 / 255), "float32", "all too small"),
         (np.full(50, 255 / 65535), "float32", "all too small"),
         (np.full(50, 4095 / 65535), "float32", "fewer bits"),
+        (np.full(50, 15 / 255), "uint8", "fewer bits"),
         (np.r_[np.full(45, 0.9), np.full(5, 0.9 / 255)], "float32", "some too small"),
         (np.r_[np.full(45, 1.0), np.full(5, 1 / 255)], "uint8", "some too small"),
     ],
 )
 def test_a_wrong_scale_is_told_by_its_case(highest, dtype, case) -> None:
-    assert diagnostics.find_mixed_scale(highest, dtype).measured["case"] == case
+    told = diagnostics.find_mixed_scale(highest, dtype)
+    assert (told.measured["case"], told.severity) == (case, "error")
+
+
+@pytest.mark.parametrize(("n", "severity"), [(1, "note"), (2, "note"), (3, "warning"), (20, "warning"), (21, "error")])
+def test_images_that_show_nothing_are_told_by_their_share(n: int, severity: str) -> None:
+    ranges, paths = np.full(200, 0.3), np.array([f"{i}.png" for i in range(200)], object)
+    assert diagnostics.find_constant_images(ranges, paths) is None
+    ranges[:n] = 0
+    labels = np.array(["good", "bad"] * 100, object)
+    told = diagnostics.find_constant_images(ranges, paths, labels, levels=np.zeros(200))
+    assert (told.severity, told.measured["n_constant"], told.measured["n_black"]) == (severity, n, n)
+    labels[:n] = "crack"
+    assert diagnostics.find_constant_images(ranges, paths, labels).severity == "error"
 
 
 def test_exposures_that_differ_are_no_other_scale() -> None:

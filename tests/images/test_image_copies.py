@@ -87,11 +87,15 @@ def test_hardly_any_images_are_no_trouble(n: int):
     assert find_copies(ImageSet.from_arrays(scenes(3)[:n].reshape(n, 48, 40))).pairs == ()
 
 
-def test_images_without_contrast_have_exact_copies_only():
-    flat = np.full((4, 8, 8), 100, np.uint8)
-    flat[3] = 101
-    found = find_copies(ImageSet.from_arrays(flat))
-    assert [rows.tolist() for rows in found.members()] == [[0, 1, 2]]
+def test_images_that_show_nothing_are_no_copies_of_each_other():
+    pictures = np.full((6, 8, 8), 100, np.uint8)
+    pictures[3] = 101
+    pictures[4:, 2:4, 2:4] = 7
+    for only_exact in (False, True):
+        found = find_copies(ImageSet.from_arrays(pictures), only_exact=only_exact)
+        assert [rows.tolist() for rows in found.members()] == [[4, 5]]
+    coloured = np.zeros((2, 8, 8, 3), np.uint8) + np.array([10, 20, 30], np.uint8)
+    assert find_copies(ImageSet.from_arrays(coloured)).pairs == ()
 
 
 def test_the_seed_of_the_search_changes_nothing_that_is_found():

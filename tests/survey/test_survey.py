@@ -116,6 +116,15 @@ def test_debug_shows_the_traceback_of_a_failed_check(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_images_that_show_nothing_are_told_as_that_and_not_as_copies_with_two_labels() -> None:
+    source = clean()
+    source["images"][:30] = 0
+    found = survey([ImageSet.from_arrays(**source)])
+    assert codes(found) == {"leakage": "ok", "constant-images": "error"}
+    told = next(one for one in found.findings if one.code == "constant-images")
+    assert (told.measured["n_constant"], told.measured["n_black"]) == (30, 30)
+
+
 def test_a_part_on_another_scale_and_a_shortcut_are_told() -> None:
     source = clean()
     source["images"] = source["images"].astype(np.float32) / 255

@@ -8,6 +8,7 @@ from residua.diagnostics.class_balance import find_class_balance
 from residua.diagnostics.clipped_values import find_clipped_values
 from residua.diagnostics.collapsed import find_collapsed_reconstruction
 from residua.diagnostics.confusion import find_most_confused
+from residua.diagnostics.constant import find_constant_images
 from residua.diagnostics.dead_latent import find_dead_latent
 from residua.diagnostics.different_images import find_different_images
 from residua.diagnostics.drift import find_drift
@@ -55,6 +56,7 @@ __all__ = [
     "find_class_balance",
     "find_clipped_values",
     "find_collapsed_reconstruction",
+    "find_constant_images",
     "find_dead_latent",
     "find_different_images",
     "find_drift",

@@ -13,7 +13,7 @@ from residua.exhibits import Exhibit, Histogram
 from residua.images import ImageSet
 from residua.noticing.planted import ScoreOf, look_for_blind_spots
 from residua.records import Evaluation, Finding
-from residua.survey import image_statistics, mask_findings
+from residua.survey import SCALES, image_statistics, mask_findings
 
 Noticed = tuple[list[Finding | None], dict[str, Exhibit]]
 _Noticed = tuple[Finding | None, dict[str, Exhibit]]
@@ -80,7 +80,7 @@ def _shortcut(
     labelled: NDArray[np.bool_],
     evaluation: Evaluation,
 ) -> _Noticed:
-    features = {name: column for name, column in statistics.items() if name not in {"highest", "brightness", "contrast"}}
+    features = {name: column for name, column in statistics.items() if name not in SCALES | {"brightness", "contrast"}}
     finding = diagnostics.find_shortcut(
         {name: column[labelled] for name, column in features.items()},
         is_anomalous[labelled],

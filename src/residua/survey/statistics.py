@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from residua.images import ImageSet, resize
 
+SCALES = frozenset({"highest", "range"})
+"""Numbers that say how an image was stored, not how it looks."""
+
 _SIDE = 64
 _BLOCK, _HALF = 8, 4  # JPEG compresses blocks of 8 x 8 pixels
 _AWAY = (-_HALF, _HALF)
@@ -25,12 +28,13 @@ _IS_HIGH = np.add.outer(_FREQUENCIES, _FREQUENCIES) >= _BLOCK
 def image_statistics(images: ImageSet, *, progress: Callable[[int, int], None] | None = None) -> dict[str, NDArray[np.float64]]:
     """Simple numbers of every image by name, (n,) each.
 
-    ``brightness``, ``contrast``, ``sharpness``, ``compression``, ``highest``, ``height``, ``width`` and, of files, ``file_size``.
+    ``brightness``, ``contrast``, ``sharpness``, ``compression``, ``highest``, ``range``, ``height``, ``width`` and, of files,
+    ``file_size``.
 
     Brightness is the mean of the values in [0, 1], contrast their standard deviation, sharpness the mean step between
     neighbours over the contrast, at 64 pixels at most, so that size does not count; compression how much of the high
     frequencies is missing in 8 x 8 blocks, as JPEG leaves them (a logarithm, near 0 where none is; of images of 24 pixels and
-    more); highest the largest value.
+    more); highest the largest value; range the largest less the smallest, of the channel where that is most.
 
     Examples
     --------
@@ -43,8 +47,8 @@ def image_statistics(images: ImageSet, *, progress: Callable[[int, int], None] |
         rows += [_of(image) for image in batch]
         if progress is not None:
             progress(len(rows), len(images))
-    table = np.asarray(rows, np.float64).reshape(-1, 5)
-    found = dict(zip(("brightness", "contrast", "sharpness", "compression", "highest"), table.T, strict=True))
+    table = np.asarray(rows, np.float64).reshape(-1, 6)
+    found = dict(zip(("brightness", "contrast", "sharpness", "compression", "highest", "range"), table.T, strict=True))
     found["height"], found["width"] = images.sizes.astype(np.float64).T if len(images) else np.zeros((2, 0))
     sizes = _file_sizes(images)
     return found if sizes is None else {**found, "file_size": sizes}
@@ -59,7 +63,8 @@ def _of(image: NDArray[np.generic]) -> tuple[float, ...]:
     contrast = float(grey.std())
     steps = [np.abs(np.diff(small, axis=axis)).mean() for axis in (0, 1) if small.shape[axis] > 1]
     sharpness = float(np.mean(steps)) / max(contrast, 1e-3) if steps else 0.0
-    return float(grey.mean()), contrast, sharpness, _compression(grey), float(values.max())
+    reach = float(np.ptp(values, axis=(0, 1)).max())
+    return float(grey.mean()), contrast, sharpness, _compression(grey), float(values.max()), reach
 
 
 def _compression(grey: NDArray[np.float32]) -> float:

@@ -17,7 +17,7 @@ from residua.images.columns import strings
 from residua.images.copies import Leaks, leaks_of
 from residua.records import Assumption, Finding
 from residua.survey.masks import mask_findings
-from residua.survey.statistics import image_statistics
+from residua.survey.statistics import SCALES, image_statistics
 
 Progress = Callable[[int, int], None]
 _PLAIN = ("brightness", "contrast", "sharpness", "compression", "height", "width")
@@ -121,10 +121,16 @@ def _looks(
     """What the simple numbers of images tell."""
     parts = {part: {name: columns[name][rows] for name in _PLAIN} for part, rows in table.normals().items()}
     return [
+        checks.make("constant images", lambda: _constant(table, columns)),
         checks.make("mixed scale", lambda: diagnostics.find_mixed_scale(columns["highest"], dtype, parts=table.parts)),
         checks.make("shortcuts", lambda: _shortcut(table, columns)),
         checks.make("unlike parts", lambda: diagnostics.find_unlike_parts(parts)),
     ]
+
+
+def _constant(table: _Table, columns: dict[str, NDArray[np.float64]]) -> Finding | None:
+    labels = table.labels if table.is_labelled.any() else None
+    return diagnostics.find_constant_images(columns["range"], table.paths, labels, levels=columns["brightness"])
 
 
 def _class_balance(table: _Table, sets: Sequence[ImageSet]) -> Finding | None:
@@ -234,7 +240,7 @@ def _shortcut(table: _Table, columns: dict[str, NDArray[np.float64]]) -> Finding
     if table.is_anomalous is None or not table.is_labelled.any():
         return None
     known = table.is_labelled
-    features = {name: column[known] for name, column in columns.items() if name != "highest"}
+    features = {name: column[known] for name, column in columns.items() if name not in SCALES}
     return diagnostics.find_shortcut(features, table.is_anomalous[known])
 
 

@@ -69,7 +69,7 @@ def find_copies(
     How near a copy has to be, the data say: well below the distance of the 20th neighbour there, and where that is not far
     below, with fine details, laid on each other pixel by pixel, that agree better than those of the data's near but
     different images do. What lies further away is a copy only if its details agree all but perfectly. So classes of similar
-    images (digits, shirts) are no copies. Images without contrast have exact copies only. Work grows about linearly.
+    images (digits, shirts) are no copies. Images that show nothing are no copies of each other. Work grows about linearly.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def find_copies(
     seed : int
         Of the points that cells are drawn around; hardly anything depends on it.
     only_exact : bool
-        Look for exact copies alone, by the digests that loading has made: no image is read.
+        Look for exact copies alone, by the digests that loading has made: one image of each group is read.
     progress : callable, optional
         Called with (done, total).
 
@@ -91,7 +91,7 @@ def find_copies(
     """
     sets = [images] if isinstance(images, ImageSet) else list(images)
     n = sum(len(one) for one in sets)
-    exact = _exact(sets)
+    exact = _shown(sets, _exact(sets))
     near, needed = ([], _DETAILS[-1]) if only_exact else _near(sets, np.flatnonzero(exact == np.arange(n)), seed, progress)
     copied = np.flatnonzero(exact != np.arange(n))
     same = [Copy(int(exact[row]), int(row), "exact", 0.0) for row in copied]
@@ -116,6 +116,14 @@ def _exact(sets: Sequence[ImageSet]) -> NDArray[np.int64]:
     digests = np.ascontiguousarray(np.concatenate([one.pixel_digests for one in sets])).view(np.uint64)
     _, first, place = np.unique(digests, axis=0, return_index=True, return_inverse=True)
     return np.asarray(first[place.ravel()], np.int64)
+
+
+def _shown(sets: Sequence[ImageSet], firsts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same without images of one value throughout: they are equal because they show nothing."""
+    rows = np.arange(len(firsts))
+    several = np.unique(firsts[firsts != rows])
+    flat = [row for row, image in zip(several, _read(sets, several, None), strict=True) if not np.ptp(image, axis=(0, 1)).any()]
+    return np.where(np.isin(firsts, flat), rows, firsts)
 
 
 def _read(sets: Sequence[ImageSet], rows: NDArray[np.int64], progress: Progress | None) -> Iterator[NDArray[np.generic]]:
