@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from residua._tables import number
 
 NORMAL_NAMES = frozenset({
     "good", "normal", "ok", "okay", "pass", "passed", "healthy", "negative", "benign", "nominal", "intact", "undamaged",
@@ -15,22 +20,51 @@ ANOMALOUS_NAMES = frozenset({
 })  # fmt: skip
 
 
-def folded(name: str) -> str:
-    """`name` without what spellings differ in: case, blanks, hyphens, underscores and points.
+def spelled(name: Any) -> str:
+    r"""A name as it is compared: without case (but of single letters), single blanks, numbers without the point.
 
     Examples
     --------
-    >>> folded("Defect-free "), folded("i.O.")
-    ('defectfree', 'io')
+    >>> spelled(" Good  part"), spelled("1.0"), spelled("Cafe\u0301") == spelled("Caf\u00e9")
+    ('good part', '1', True)
+    >>> spelled("a") == spelled("A")  # two classes, where letters are read
+    False
     """
-    return re.sub(r"[\s_.\-]", "", name).casefold()
+    text = " ".join(unicodedata.normalize("NFC", str(name)).split())
+    text = text if len(text) == 1 else text.casefold()
+    value = number(text)
+    return str(int(value)) if value is not None and value.is_integer() and abs(value) < 2**53 else text
 
 
 def means_normal(name: str) -> bool:
     """Whether a label says by its name that an image is normal."""
-    return folded(name) in NORMAL_NAMES
+    return _bare(name) in NORMAL_NAMES
 
 
 def means_anomalous(name: str) -> bool:
     """Whether a label says by its name that an image is anomalous."""
-    return folded(name) in ANOMALOUS_NAMES
+    return _bare(name) in ANOMALOUS_NAMES
+
+
+def normal_among(names: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Which of the labels that occur mean normal by what they are called, and why; none where no name says it.
+
+    Examples
+    --------
+    >>> normal_among(["crack", "OK", "good"])
+    (('OK', 'good'), 'by their names')
+    >>> normal_among(["bad", "part"]), normal_among(["cat", "dog"])
+    ((('part',), 'the other label says anomalous by its name'), ((), ''))
+    """
+    normal = tuple(name for name in names if means_normal(name))
+    if normal:
+        return normal, "by its name" if len(normal) == 1 else "by their names"
+    other = tuple(name for name in names if not means_anomalous(name))
+    if len(names) == 2 and len(other) == 1:
+        return other, "the other label says anomalous by its name"
+    return (), ""
+
+
+def _bare(name: str) -> str:
+    """`name` without what spellings of it differ in: case, blanks, hyphens, underscores and points."""
+    return re.sub(r"[\s_.\-]", "", name).casefold()

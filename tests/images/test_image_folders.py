@@ -425,3 +425,28 @@ def test_a_test_part_without_normal_or_anomalous_images_is_told_while_loading(tm
     assert any("the test part holds no normal image" in note for note in load_images(tmp_path).notes)
     write(tmp_path / "test" / "good" / "0.png", 40)
     assert not any("the test part holds" in note for note in load_images(tmp_path).notes)
+
+
+@pytest.mark.parametrize(
+    ("folders", "normal"),
+    [
+        (("good", "OK", "crack"), ("OK", "good")),
+        (("Pass", "Fail"), ("Pass",)),
+        (("bad", "parts"), ("parts",)),
+        (("no_defect", "scratch"), ("no_defect",)),
+        (("cats", "dogs"), None),
+        (("0", "1"), None),
+    ],
+)
+def test_folders_that_say_by_their_names_which_are_normal_are_taken_at_their_word_and_told(tmp_path, write, folders, normal):
+    for folder in folders:
+        write(tmp_path / folder / "a.png")
+    images = load_images(tmp_path)
+    assert images.normal == normal
+    assert [one.about for one in images.assumptions] == ["normal label"] * (normal is not None)
+
+
+def test_the_only_label_in_train_is_not_normal_where_it_says_anomalous(tmp_path, write):
+    for name in ("train/defect/a.png", "test/defect/b.png", "test/parts/c.png"):
+        write(tmp_path / name)
+    assert load_images(tmp_path).normal == ("parts",)

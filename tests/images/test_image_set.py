@@ -215,3 +215,19 @@ def test_limits_below_sense_are_refused():
 
 def test_repr_says_what_is_in_it(mixed):
     assert "9 images, mixed sizes, 1 channel, uint8; train " in repr(mixed)
+
+
+def test_labels_that_differ_from_the_normal_one_by_case_or_blanks_are_normal_and_told() -> None:
+    labels = ["good", "Good", "GOOD ", "crack", "Crack"]
+    for named in ("good", "Good", "goOD"):
+        images = ImageSet.from_arrays(np.zeros((5, 4, 4), np.uint8), labels=labels, normal=named)
+        assert images.is_anomalous.tolist() == [False, False, False, True, True]
+        (told,) = images.assumptions
+        assert (told.about, "too" in told.taken) == ("normal label", True)
+    one = ImageSet.from_arrays(np.zeros((2, 4, 4), np.uint8), labels=["good", "crack"], normal="good")
+    assert one.assumptions == ()
+
+
+def test_single_letters_of_two_cases_are_two_labels() -> None:
+    images = ImageSet.from_arrays(np.zeros((3, 4, 4), np.uint8), labels=["a", "A", "b"], normal="a")
+    assert images.is_anomalous.tolist() == [False, True, True]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
+from residua._labels import spelled
 from residua._tables import number
 from residua.errors import LabelError
 from residua.metrics._classes import in_order
@@ -17,19 +17,6 @@ from residua.records import Assumption
 
 _TRUTH = {"true": "1", "false": "0"}
 _MOST_SHOWN = 6
-
-
-def folded(name: Any) -> str:
-    r"""A name as it is compared: composed letters, no case, single blanks, whole numbers without the point.
-
-    Examples
-    --------
-    >>> folded(" Good  part"), folded("1.0"), folded("Cafe\u0301") == folded("Caf\u00e9")
-    ('good part', '1', True)
-    """
-    text = " ".join(unicodedata.normalize("NFC", str(name)).split()).casefold()
-    value = number(text)
-    return str(int(value)) if value is not None and value.is_integer() and abs(value) < 2**53 else text
 
 
 def listed(names: Iterable[Any]) -> str:
@@ -70,15 +57,15 @@ def agree(y: NDArray[Any], p: NDArray[Any], problems: Problems) -> tuple[NDArray
         return p, ()
     known: dict[str, list[str]] = {}
     for name in true:
-        known.setdefault(folded(name), []).append(name)
-    if _TRUTH.keys() & {folded(name) for name in (*true, *said)}:
+        known.setdefault(spelled(name), []).append(name)
+    if _TRUTH.keys() & {spelled(name) for name in (*true, *said)}:
         known = {_TRUTH.get(key, key): names for key, names in known.items()}
     twice = next((names for names in known.values() if len(names) > 1), None)
     if twice is not None:
         got = " and ".join(repr(name) for name in twice)
         problems.add("labels must spell each class in one way", got, "Write them alike, or name all: classes=[...]", LabelError)
         return p, ()
-    meant = {name: found[0] for name in strange if (found := known.get(_TRUTH.get(folded(name), folded(name))))}
+    meant = {name: found[0] for name in strange if (found := known.get(_TRUTH.get(spelled(name), spelled(name))))}
     _check_rest(true, said, meant, problems)
     if problems or not meant:
         return p, ()

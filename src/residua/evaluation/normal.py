@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from residua._check import Problems
-from residua._labels import means_anomalous, means_normal
+from residua._labels import normal_among, spelled
 from residua.errors import LabelError
 from residua.records import Assumption
 
@@ -82,12 +82,7 @@ def _of_numbers(canonical: Mapping[str, str]) -> Reading | None:
 
 
 def _of_words(names: tuple[str, ...]) -> Reading | None:
-    normal = [name for name in names if means_normal(name)]
-    why = "by its name" if len(normal) == 1 else "by their names"
-    if not normal and len(names) == 2:
-        normal = [name for name in names if not means_anomalous(name)]
-        why = "the other label says anomalous by its name"
-        normal = normal if len(normal) == 1 else []
+    normal, why = normal_among(names)
     if not normal:
         return None
     made = Assumption(about="normal label", taken=", ".join(normal), because=why, to_tell=_TO_TELL)
@@ -131,8 +126,7 @@ def _one_spelling(name: str, canonical: Mapping[str, str]) -> str:
     values = set(canonical.values())
     if values <= {"0", "1"} and name.casefold() in {"true", "false"}:
         return "1" if name.casefold() == "true" else "0"
-    number = _number(name)
-    return str(int(number)) if number is not None else " ".join(name.split()).casefold()
+    return spelled(name)
 
 
 def _number(name: str) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from residua._check import Problems
-from residua._labels import means_anomalous, means_normal
+from residua._labels import means_anomalous, means_normal, spelled
 from residua.errors import LabelError
 from residua.records import Assumption
 
@@ -86,4 +86,4 @@ def _folded(name: Any) -> str:
     """A class as it is compared: without case and blanks, booleans and whole floats as the integers that classes are."""
     if isinstance(name, bool) or (isinstance(name, float) and name.is_integer()):
         return str(int(name))
-    return " ".join(str(name).split()).casefold()
+    return spelled(name)

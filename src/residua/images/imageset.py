@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
+from residua._labels import spelled
 from residua.errors import LabelError, ShapeError
 from residua.images.arrays import as_labels, settle_arrays
 from residua.images.columns import shared, texts
@@ -240,7 +241,10 @@ class ImageSet:
 
     def with_normal(self, labels: Labels) -> ImageSet:
         """The same images with the normal label or labels named; `LabelError` if one is not in the source."""
-        return ImageSet(self._table, self._rows, known_labels(as_texts(labels), self._table.labels, where="with_normal"))
+        named = as_texts(labels)
+        normal = known_labels(named, self._table.labels, where="with_normal")
+        assumed = (*self._table.assumptions, *spelled_otherwise(named, normal))
+        return ImageSet(replace(self._table, assumptions=tuple(dict.fromkeys(assumed))), self._rows, normal)
 
     def with_split(self, splits: Sequence[str] | str) -> ImageSet:
         """The same images in other parts: one of ``train``, ``calibration``, ``test`` for each, or for all."""
@@ -400,9 +404,13 @@ def known_texts(labels: NDArray[Any] | None) -> list[str]:
 
 
 def known_labels(texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: str) -> tuple[str, ...]:
-    """`texts` if every one of them occurs in `labels`; else `LabelError` with the labels there are."""
+    """`texts`, and what differs from them by case or blanks alone; `LabelError` where one does not occur."""
     known = known_texts(labels)
-    missing = [text for text in texts if text not in known]
+    by_spelling: dict[str, list[str]] = {}
+    for one in known:
+        by_spelling.setdefault(spelled(one), []).append(one)
+    alike = {text: by_spelling.get(spelled(text), []) for text in texts}
+    missing = [text for text in texts if not alike[text]]
     if missing or not texts:
         there = (
             ", ".join(f'"{text}"' if "," in text else text for text in known[:20]) + (", ..." if len(known) > 20 else "")
@@ -414,7 +422,15 @@ def known_labels(texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: 
             f"{where}: the normal label must occur in the source. Got {got} where there are {there}. "
             + ("Name one of those." if known else "Name a source with labels, such as a folder for each class.")
         )
-    return texts
+    return tuple(dict.fromkeys([text for text in texts if text in known] + [one for text in texts for one in alike[text]]))
+
+
+def spelled_otherwise(named: Sequence[str], normal: Sequence[str]) -> list[Assumption]:
+    """What is told of normal labels that nobody named as they are spelled."""
+    others = [label for label in normal if label not in named]
+    why = "it differs from the label that was named by case or blanks alone"
+    taken = f"{', '.join(map(repr, others))} too"
+    return [Assumption(about="normal label", taken=taken, because=why, to_tell="one spelling in the source")] if others else []
 
 
 def _check_columns(problems: Problems, n: int, parts: Sequence[str], **columns: Sequence[Any] | None) -> None:

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
-from residua._labels import means_normal
+from residua._labels import means_anomalous, normal_among
 from residua.errors import ImageError, RangeError, SourceError
 from residua.images.arrays import as_labels
 from residua.images.columns import shared, taken, texts
 from residua.images.decoding import decode, quiet_pillow
 from residua.images.hashing import BYTES, PIXELS, byte_digest, pixel_digest
-from residua.images.imageset import ImageSet, as_texts, known_labels
+from residua.images.imageset import ImageSet, as_texts, known_labels, spelled_otherwise
 from residua.images.listing import Encoded, Listing, Options, Progress, Quarantined, count
 from residua.images.mask_set import MaskSet, Settled
 from residua.images.masks import PLAIN, Convention, MaskFiles, read_mask
@@ -365,7 +365,7 @@ def _assemble(source: str, loaded: _Loaded, normal: str | int | Sequence[str | i
     if labels is not None and labels.dtype == object and all(label is None for label in labels):
         labels = None
     assumed = list(listing.assumptions)
-    named = _named_normal(normal, labels) if normal is not None else _inferred_normal(listing, labels, assumed)
+    named = _named_normal(normal, labels, assumed) if normal is not None else _inferred_normal(listing, labels, assumed)
     splits, split_notes = make_splits(
         listing.names, labels, splits=listing.splits, groups=listing.groups, normal=named, seed=seed
     )
@@ -404,8 +404,13 @@ def _nothing_readable(source: str, listing: Listing) -> str:
     return f"{source}: a source must hold at least one image that decodes. Got {got}. Name a folder or file with images."
 
 
-def _named_normal(normal: str | int | Sequence[str | int], labels: NDArray[Any] | None) -> tuple[str, ...]:
-    return known_labels(as_texts(normal), labels, where="load_images")
+def _named_normal(
+    normal: str | int | Sequence[str | int], labels: NDArray[Any] | None, assumed: list[Assumption]
+) -> tuple[str, ...]:
+    named = as_texts(normal)
+    found = known_labels(named, labels, where="load_images")
+    assumed.extend(spelled_otherwise(named, found))
+    return found
 
 
 def _inferred_normal(listing: Listing, labels: NDArray[Any] | None, assumed: list[Assumption]) -> tuple[str, ...] | None:
@@ -420,10 +425,12 @@ def _inferred_normal(listing: Listing, labels: NDArray[Any] | None, assumed: lis
         found, why = (listing.normal,), "as the MVTec layout has it"
     elif listing.splits is not None:
         in_train = {text for text, part in zip(texts, listing.splits, strict=True) if part == "train" and text is not None}
-        if len(in_train) == 1 and len(there) > 1:
+        if len(in_train) == 1 and len(there) > 1 and not means_anomalous(next(iter(in_train))):
             found, why = tuple(in_train), "the only label in train"
-    if not found and len(there) > 1:
-        found, why = tuple(filter(means_normal, sorted(there))), "by its name"
+    if found:
+        found = known_labels(found, labels, where="load_images")
+    elif len(there) > 1:
+        found, why = normal_among(sorted(there))
     if not found:
         return None
     assumed.append(Assumption(about="normal label", taken=", ".join(found), because=why, to_tell="--normal"))
