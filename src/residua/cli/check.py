@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Bits, Json, Memory, Quiet, Seed, Strict
+from residua.cli.options import Bits, FollowLinks, Json, Memory, Quiet, Seed, Strict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +33,7 @@ def check(
         Path | None, typer.Option(metavar="DIR", help="Write the copies that were found as pictures, a PNG a finding.")
     ] = None,
     bits: Bits = None,
+    follow_links: FollowLinks = False,
     seed: Seed = 0,
     memory: Memory = 2048,
     quiet: Quiet = False,
@@ -49,7 +50,8 @@ def check(
     from residua.cli.output import check_targets, emit_json, is_stdout, refuse_findings
 
     check_targets(json)
-    found = _surveyed(sources, names(normal), bits, seed, memory, quiet=quiet)
+    told: dict[str, Any] = {"normal": names(normal), "bits": bits, "follow_links": follow_links}
+    found = _surveyed(sources, told, seed, memory, quiet=quiet)
     if json is not None:
         emit_json(found.to_json(), json)
     if pictures is not None:
@@ -61,17 +63,14 @@ def check(
     refuse_findings(found.findings, strict=strict)
 
 
-def _surveyed(
-    sources: list[str], normal: tuple[str, ...] | None, bits: int | None, seed: int, memory: float, *, quiet: bool
-) -> Survey:
+def _surveyed(sources: list[str], told: dict[str, Any], seed: int, memory: float, *, quiet: bool) -> Survey:
     from residua.cli.progress import counting
     from residua.images import load_images
     from residua.survey import survey
 
     with counting(quiet=quiet) as progress:
         own = memory / len(sources)
-        more: dict[str, Any] = {"normal": normal, "seed": seed, "memory_megabytes": own, "progress": progress, "bits": bits}
-        sets = [load_images(one, **more) for one in sources]
+        sets = [load_images(one, seed=seed, memory_megabytes=own, progress=progress, **told) for one in sources]
         return survey(sets, seed=seed, progress=progress)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from residua.cli.options import Bits, Memory, Quiet, Seed, Source, names
+from residua.cli.options import Bits, FollowLinks, Memory, Quiet, Seed, Source, names
 from residua.errors import InputError
 
 if TYPE_CHECKING:
@@ -216,6 +216,7 @@ def fit(
     nodes: Annotated[int, typer.Option(min=1, help="Machines; start the same command on each by torchrun or SLURM.")] = 1,
     seed: Seed = 0,
     bits: Bits = None,
+    follow_links: FollowLinks = False,
     memory: Memory = 2048,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped; repeat its options.")] = False,
     quiet: Quiet = False,
@@ -278,6 +279,7 @@ def fit(
         class_weight="balanced" if class_weight else None,
         separator=separator,
         bits=bits,
+        follow_links=follow_links,
         settings=settings,
     )
     with watching(quiet=quiet) as watcher:

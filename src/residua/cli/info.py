@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Bits, Json, Memory
+from residua.cli.options import Bits, FollowLinks, Json, Memory
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +20,7 @@ def info(
     what: Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run, or images.", show_default=False)],
     normal: Annotated[str | None, typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False)] = None,
     bits: Bits = None,
+    follow_links: FollowLinks = False,
     json: Json = None,
     memory: Memory = 2048,
 ) -> None:
@@ -35,7 +36,8 @@ def info(
 
     console = terminal()
     summary, show = _reader(Path(what))
-    value = _source_summary(what, names(normal), memory, bits) if summary is None else summary(Path(what))
+    told: dict[str, Any] = {"normal": names(normal), "memory_megabytes": memory, "bits": bits, "follow_links": follow_links}
+    value = _source_summary(what, told) if summary is None else summary(Path(what))
     if json is not None:
         emit_json(value, json)
     if not is_stdout(json):
@@ -69,10 +71,10 @@ def _print_wrapped(value: dict[str, Any], console: Console) -> None:
         _print_point(value["operating_point"], console)
 
 
-def _source_summary(source: str, normal: tuple[str, ...] | None, memory: float, bits: int | None) -> dict[str, Any]:
+def _source_summary(source: str, told: dict[str, Any]) -> dict[str, Any]:
     from residua.images import load_images
 
-    return load_images(source, normal=normal, memory_megabytes=memory, bits=bits).summary()
+    return load_images(source, **told).summary()
 
 
 def _run_summary(run: Path) -> dict[str, Any]:

@@ -45,6 +45,10 @@ Bits = Annotated[
         show_default=False,
     ),
 ]
+FollowLinks = Annotated[
+    bool,
+    typer.Option("--follow-links", help="Follow links that lead out of the folder, as DVC and git-annex make them."),
+]
 Cluster = Annotated[
     str | None,
     typer.Option("--cluster", metavar="ADDRESS|local", help="Work on a Ray cluster; local starts one here.", show_default=False),

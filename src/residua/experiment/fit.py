@@ -106,6 +106,7 @@ def load_source(state: RunState, watcher: Watcher | None = None, memory_megabyte
         progress=watcher.on_read,
         bits=options.bits,
         reading=state.reading,
+        follow_links=options.follow_links,
     )
 
 

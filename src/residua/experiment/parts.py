@@ -107,7 +107,7 @@ def load_other(  # noqa: PLR0917
 ) -> ImageSet:
     """Another source's images. Normal is what it is to the model, whatever the source suggests; labels may be missing.
 
-    Their values are scaled as those of the training images were, unless `bits` are told.
+    Their values are scaled as those of the training images were, unless `bits` are told; links are followed if `fit` did.
     """
     images = load_images(
         source,
@@ -116,6 +116,7 @@ def load_other(  # noqa: PLR0917
         progress=watcher.on_read,
         bits=bits,
         reading=config.reading,
+        follow_links=state.options.follow_links,
     )
     if images.labels is None:
         return images

@@ -66,6 +66,7 @@ class RunOptions(BaseModel):
     class_weight: Literal["balanced"] | None = None
     separator: str | None = Field(default=None, min_length=1)
     bits: int | None = Field(default=None, ge=1, le=32)
+    follow_links: bool = False
     settings: TrainingSettings = Field(default_factory=TrainingSettings)
 
 

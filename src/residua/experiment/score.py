@@ -92,7 +92,7 @@ def make_task(
     """A source in pieces, and what scoring one of them needs; refuses images of another kind than the model's."""
     own = is_own_source(state, source)
     reading = reading_of(bits, bundle.config.reading, where="score")
-    options = Options(reading=reading, of_model=bits is None)
+    options = Options(reading=reading, of_model=bits is None, follow_links=state.options.follow_links)
     shards = list_shards(state.located_source() if own else source, options)
     lookup = None
     if own:
@@ -117,5 +117,7 @@ def _load(  # noqa: PLR0917
     if is_own_source(state, source):
         return load_source(state, watcher, memory_megabytes)
     # New images may carry other labels or none: what is normal is the model's business, so it is not asked of them.
-    more: dict[str, Any] = {"seed": state.options.settings.seed, "bits": bits, "reading": bundle.config.reading}
+    asked = state.options
+    more: dict[str, Any] = {"seed": asked.settings.seed, "bits": bits, "follow_links": asked.follow_links}
+    more |= {"reading": bundle.config.reading}
     return load_images(source, memory_megabytes=memory_megabytes, progress=watcher.on_read, **more)
