@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from residua import files
-from residua.errors import BundleError, SourceError
-from residua.images import load_images
+from residua.errors import BundleError, LabelError, SourceError
+from residua.images import ImageSet, load_images
 from residua.verify import verify_report
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices by name are of POSIX")
@@ -130,3 +130,9 @@ def test_resizing_a_long_line_takes_memory_that_follows_its_pixels():
     """A dense matrix of 256 by 1,000,000 weights took 3 GB."""
     done = subprocess.run([sys.executable, "-c", _PEAK], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 200
+
+
+def test_a_label_of_megabytes_is_told_by_its_length():
+    with pytest.raises(LabelError, match=r"at most 1,000 characters\. Got one of 10,000,000") as refused:
+        ImageSet.from_arrays(np.zeros((2, 4, 4), np.uint8), labels=["good", "x" * 10_000_000])
+    assert len(str(refused.value)) < 500

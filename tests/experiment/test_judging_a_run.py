@@ -377,3 +377,17 @@ def test_a_record_of_images_without_its_columns_is_refused(own, content):
     run.images.write_text(content)
     with pytest.raises(BundleError, match="the columns must be"):
         evaluate_run(run.path)
+
+
+def test_a_run_that_somebody_sent_sends_no_request_until_its_source_is_named(run, tmp_path):
+    sent = tmp_path / "sent"
+    shutil.copytree(run.path, sent)
+    state = json.loads((sent / "run.json").read_text())
+    state["options"]["source"], state["made_here"] = "memory://nowhere/parts.tar", "0" * 64
+    (sent / "run.json").write_text(json.dumps(state))
+    (sent / "evaluation.json").unlink(missing_ok=True)
+    with pytest.raises(SourceError, match="must be named by you"):
+        evaluate_run(sent)
+    with pytest.raises(SourceError) as named:
+        evaluate_run(sent, "memory://nowhere/parts.tar")
+    assert "must be named by you" not in str(named.value), "named, it is asked for, and is not there"

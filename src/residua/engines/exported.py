@@ -140,15 +140,21 @@ class OnnxEngine(ExportedEngine):
     def __init__(self, card: Card, path: Path, threads: int) -> None:
         super().__init__(card)
         self._session = open_session(path, f"the engine {card.engine}", whole=True, threads=threads)
-        import onnxruntime
+        self._running: Any = None
 
-        self._only_asked = onnxruntime.RunOptions()
-        self._only_asked.only_execute_path_to_fetches = True
+    def end(self) -> None:
+        """End the run that is under way, between two of its nodes."""
+        if self._running is not None:
+            self._running.terminate = True
 
     def run(self, images: NDArray[Any], wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
         """The named outputs; what leads to no other is not computed."""
-        names = list(wanted)
-        return dict(zip(names, self._session.run(names, {"images": images}, self._only_asked), strict=True))
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()  # of this run alone: once ended, options stay so
+        options.only_execute_path_to_fetches = True
+        names, self._running = list(wanted), options
+        return dict(zip(names, self._session.run(names, {"images": images}, options), strict=True))
 
 
 class OpenVinoEngine(ExportedEngine):
@@ -181,6 +187,11 @@ class OpenVinoEngine(ExportedEngine):
             self._requests[names] = self._compile(names)
         results = self._requests[names].infer({"images": images}, share_inputs=True)
         return {name: np.array(results[name]) for name in names}
+
+    def end(self) -> None:
+        """End the requests that are under way."""
+        for request in self._requests.values():
+            request.cancel()
 
     def _compile(self, names: tuple[str, ...]) -> Any:
         results = [self._model.output(name).get_node() for name in names]

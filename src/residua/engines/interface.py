@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,15 @@ class Engine(Protocol):
 
         Without `columns` that dictionary is empty: mse, mae and ssim cost time that a server may not have.
         """
+        ...
+
+
+@runtime_checkable
+class Endable(Protocol):
+    """An engine that can be ended from another thread while it scores: a file from elsewhere may loop for ever."""
+
+    def end(self) -> None:
+        """End what runs now; whoever waits for it gets an error."""
         ...
 
 

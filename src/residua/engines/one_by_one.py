@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from residua.engines.interface import Engine, Scores, join_scores
+from residua.engines.interface import Endable, Engine, Scores, join_scores
 
 _AT_ONCE = 16
 
@@ -23,6 +23,11 @@ class OneByOne:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self.name = engine, engine.name
+
+    def end(self) -> None:
+        """End what `engine` runs now, where it can be ended."""
+        if isinstance(self._engine, Endable):
+            self._engine.end()
 
     def score(
         self, images: Sequence[NDArray[Any]], *, maps: bool = False, reconstructions: bool = False, columns: bool = True

@@ -37,6 +37,7 @@ from residua.experiment.run_folder import RunFolder, RunState
 from residua.experiment.watching import Watcher
 from residua.files import ensure_folder
 from residua.images import ImageSet
+from residua.images.stores import is_url
 from residua.metrics import PixelTally
 from residua.noticing import choose_images, errors_shown, notice_in_detection
 from residua.records import Evaluation, Finding, with_assumptions
@@ -76,6 +77,8 @@ def evaluate_run(
     watcher = watcher or Watcher()
     folder = RunFolder(Path(run))
     state = folder.read_finished()
+    is_own_url = source is not None and source == state.options.source and is_url(source)
+    source = None if is_own_url else source
     if source is None:
         ensure_folder(folder.path, where="evaluate")  # said before the work, not after it
     stored = load_bundle(folder.bundle)
@@ -83,7 +86,7 @@ def evaluate_run(
     opened = open_engine(folder, stored, engine, watcher)
     bundle = opened.bundle
     judged = (
-        own_test_images(folder, state, bundle.config, watcher, memory_megabytes)
+        own_test_images(folder, state, bundle.config, watcher, memory_megabytes, named=is_own_url)
         if source is None
         else other_images(folder, state, bundle.config, source, watcher, memory_megabytes, bits)
     )

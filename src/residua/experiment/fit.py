@@ -21,6 +21,7 @@ from residua.experiment.run_folder import RunFolder, RunOptions, RunState
 from residua.experiment.watching import Watcher
 from residua.images import ImageSet, load_images
 from residua.images.listing import count
+from residua.images.run_source import mark_of_here
 from residua.recipes import Recipe, make_recipe
 from residua.training.fit import TrainingPlan
 from residua.training.spread import check_spread, is_follower
@@ -62,7 +63,7 @@ def fit_run(
             watcher.note(f"{run.path} is finished already: nothing to resume")
             run.checkpoint.unlink(missing_ok=True)  # stopped after the last word was written and before this
             return run
-        images = images if images is not None else load_source(state, watcher, memory_megabytes / 2)
+        images = images if images is not None else load_source(state, watcher, memory_megabytes / 2, named=True)
         state = _same_images(run, state, images)
         for text in (*images.notes, *(f"assumed {one.sentence}" for one in images.assumptions)):
             watcher.note(text)
@@ -87,19 +88,21 @@ def fit_run(
 
 def _follow(run: RunFolder, options: RunOptions, images: ImageSet | None, memory_megabytes: float, *, resume: bool) -> RunFolder:
     """Train beside the first process, which alone reads and writes the run's state; ends with the training."""
-    state = RunState(options=options, working_folder=str(Path.cwd()))
+    state = _new_state(options)
     if options.settings.minutes is not None:  # made into steps by the first process, before it started this one
         state = state.model_copy(update={"plan": run.read_state().plan})
-    images = images if images is not None else load_source(state, memory_megabytes=memory_megabytes / 2)
+    images = images if images is not None else load_source(state, memory_megabytes=memory_megabytes / 2, named=True)
     _fit(run, state, images, Watcher(), resume=resume, checkpoint_seconds=0.0, memory_megabytes=memory_megabytes / 2)
     return run
 
 
-def load_source(state: RunState, watcher: Watcher | None = None, memory_megabytes: float = MEMORY_MEGABYTES) -> ImageSet:
-    """The images of a run's source, in the parts that its seed gives."""
+def load_source(
+    state: RunState, watcher: Watcher | None = None, memory_megabytes: float = MEMORY_MEGABYTES, *, named: bool = False
+) -> ImageSet:
+    """The images of a run's source, in the parts that its seed gives; `named` where the user named it."""
     watcher, options = watcher or Watcher(), state.options
     return load_images(
-        state.located_source(),
+        state.located_source(named=named),
         normal=options.normal,
         seed=options.settings.seed,
         memory_megabytes=memory_megabytes,
@@ -110,10 +113,15 @@ def load_source(state: RunState, watcher: Watcher | None = None, memory_megabyte
     )
 
 
+def _new_state(options: RunOptions) -> RunState:
+    here = str(Path.cwd())
+    return RunState(options=options, working_folder=here, made_here=mark_of_here(here))
+
+
 def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
     state = run.read_state() if run.exists() else None
     if state is None or _nothing_to_lose(run, state, resume=resume):
-        state = RunState(options=options, working_folder=str(Path.cwd()))
+        state = _new_state(options)
         run.write_state(state)
         return state
     if not resume:

@@ -41,10 +41,16 @@ class JudgedImages:
 
 
 def own_test_images(
-    run: RunFolder, state: RunState, config: BundleConfig, watcher: Watcher, memory_megabytes: float = MEMORY_MEGABYTES
+    run: RunFolder,
+    state: RunState,
+    config: BundleConfig,
+    watcher: Watcher,
+    memory_megabytes: float = MEMORY_MEGABYTES,
+    *,
+    named: bool = False,
 ) -> JudgedImages:
     """The test part that `fit` drew, found by path; a source that has changed since is a finding."""
-    source = load_source(state, watcher, memory_megabytes)
+    source = load_source(state, watcher, memory_megabytes, named=named)
     recorded = run.read_images("path", "part")
     parts = recorded_parts(recorded, source)
     parts[parts == None] = "new"  # noqa: E711  element by element
@@ -129,7 +135,7 @@ def load_other(  # noqa: PLR0917
 
 def is_own_source(state: RunState, source: str) -> bool:
     """Whether `source` is the one that the run was fitted on."""
-    own = state.located_source()
+    own = state.located_source(named=True)
     return source == own or (Path(source).exists() and Path(own).exists() and Path(source).samefile(own))
 
 

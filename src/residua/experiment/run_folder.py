@@ -29,6 +29,7 @@ from residua.files import (
 from residua.images import ImageSet
 from residua.images.columns import TextColumn, shared
 from residua.images.reading import Reading
+from residua.images.run_source import find_run_source
 from residua.records import Assumption, Job
 from residua.scoring.prepare import Aspect
 from residua.training.fit import TrainingPlan
@@ -73,7 +74,8 @@ class RunOptions(BaseModel):
 class RunState(BaseModel):
     """`run.json`: the options, the plan decided before the first step, and whether the model is finished.
 
-    ``working_folder`` is where `fit` was started, so that a relative source is found from anywhere; ``fingerprint`` is
+    ``working_folder`` is where `fit` was started, so that a relative source is found from anywhere; ``made_here``
+    tells a run that was begun on this machine from others; ``fingerprint`` is
     that of the source's images, so that a run is not resumed on others; ``choice`` what ``auto`` chose; ``reading`` how the
     source's values became brightness, so that it is not guessed again.
     """
@@ -84,6 +86,7 @@ class RunState(BaseModel):
     format_version: Literal[1] = 1
     options: RunOptions
     working_folder: str = ""
+    made_here: str = ""
     fingerprint: str | None = None
     choice: dict[str, Any] | None = None
     plan: dict[str, Any] | None = None
@@ -92,10 +95,9 @@ class RunState(BaseModel):
     assumptions: tuple[Assumption, ...] = ()
     reading: Reading | None = None
 
-    def located_source(self) -> str:
-        """The source as `fit` found it: relative ones from where it was started, if they are still there."""
-        there = Path(self.working_folder) / self.options.source
-        return str(there) if self.working_folder and self.options.source and there.exists() else self.options.source
+    def located_source(self, *, named: bool = False) -> str:
+        """The source as `fit` found it; see `find_run_source`."""
+        return find_run_source(self.options.source, self.working_folder, self.made_here, named=named)
 
     def training_plan(self) -> TrainingPlan | None:
         """The plan as training takes it."""

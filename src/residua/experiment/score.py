@@ -93,7 +93,7 @@ def make_task(
     own = is_own_source(state, source)
     reading = reading_of(bits, bundle.config.reading, where="score")
     options = Options(reading=reading, of_model=bits is None, follow_links=state.options.follow_links)
-    shards = list_shards(state.located_source() if own else source, options)
+    shards = list_shards(state.located_source(named=True) if own else source, options)
     lookup = None
     if own:
         recorded = folder.read_images("path", "part")
@@ -115,7 +115,7 @@ def _load(  # noqa: PLR0917
     state: RunState, bundle: Bundle, source: str, memory_megabytes: float, watcher: Watcher, bits: int | None
 ) -> ImageSet:
     if is_own_source(state, source):
-        return load_source(state, watcher, memory_megabytes)
+        return load_source(state, watcher, memory_megabytes, named=True)
     # New images may carry other labels or none: what is normal is the model's business, so it is not asked of them.
     asked = state.options
     more: dict[str, Any] = {"seed": asked.settings.seed, "bits": bits, "follow_links": asked.follow_links}

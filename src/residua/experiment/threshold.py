@@ -50,7 +50,7 @@ def _calibration_images(  # noqa: PLR0917
     folder: RunFolder, state: RunState, config: BundleConfig, source: str, watcher: Watcher, bits: int | None
 ) -> ImageSet:
     if is_own_source(state, source):
-        images = load_source(state, watcher)
+        images = load_source(state, watcher, named=True)
         return images[np.flatnonzero(recorded_parts(folder.read_images("path", "part"), images) == "calibration")]
     images = load_other(state, config, source, watcher, bits=bits)
     several = images.labels is not None and len({str(label) for label in images.labels if label is not None}) > 1

@@ -14,6 +14,7 @@ from residua.errors import ImageError, LabelError, RangeError, ShapeError
 from residua.images.reading import AS_IT_SAYS, Reading, Seen, ink_of, on_ground
 from residua.records import Assumption
 
+_LONGEST_LABEL = 1_000  # characters: what is printed beside a number, and not a text
 LONGEST_SIDE = 65_535  # what a JPEG can hold; weights that resize a side are as long as it
 _MODERATE_SIDE, _NARROWEST = 4_096, 256
 
@@ -128,6 +129,11 @@ def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[
     if wrong:
         mend = "Pass integers or strings, and None where an image has no label"
         problems.add(f"{name} must be whole numbers or names", f"floats such as {wrong[0]}", mend, LabelError)
+        return None
+    longest = max((len(value) for value in values if isinstance(value, str)), default=0)
+    if longest > _LONGEST_LABEL:
+        must = f"{name} must be names of at most {_LONGEST_LABEL:,} characters"
+        problems.add(must, f"one of {longest:,}", "Name another column", LabelError)
         return None
     if values and all(isinstance(value, int) for value in values):
         return np.asarray(values, np.int64)

@@ -6,16 +6,23 @@ The graph pads every batch to one fixed size, so company changes no score, and s
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import queue
+import threading
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua.engines import Engine
+from residua.engines.interface import Endable
+
+_T = TypeVar("_T")
+_GRACE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -45,14 +52,60 @@ class _Job:
         return self.pixels.dtype, self.wants_pictures
 
 
-class Batcher:
-    """Feeds the engine from the event loop; the engine itself runs in one thread of its own."""
+class _OneThread:
+    """A thread that runs one function after the other, and that the process does not wait for at its end.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    A pool's threads are joined at exit: a network that never comes back would keep the process alive.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._asked: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any], asyncio.AbstractEventLoop] | None]
+        self._asked = queue.SimpleQueue()
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def run(self, function: Callable[[], _T]) -> asyncio.Future[_T]:
+        """The result of `function`, when it is there."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[_T] = loop.create_future()
+        self._asked.put((function, done, loop))
+        return done
+
+    def stop(self) -> None:
+        """Take no more after what runs now."""
+        self._asked.put(None)
+
+    def _work(self) -> None:
+        while (one := self._asked.get()) is not None:
+            function, done, loop = one
+            try:
+                settle = partial(_settle, done, result=function())
+            except Exception as error:  # noqa: BLE001  whatever the network throws is told where it was asked for
+                settle = partial(_settle, done, error=error)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle)
+
+
+def _settle(done: asyncio.Future[Any], *, result: Any = None, error: Exception | None = None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(result)
+    else:
+        done.set_exception(error)
+
+
+class Batcher:
+    """Feeds the engine from the event loop; the engine itself runs in one thread of its own.
+
+    An image has `seconds` in the network. After that the engine is asked to end; one that does not is given up, and the server
+    is no longer ready.
+    """
+
+    def __init__(self, engine: Engine, seconds: float = 86_400) -> None:
+        self._engine, self._seconds = engine, seconds
         self._jobs: deque[_Job] = deque()
         self._arrived = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="residua-network")
+        self._thread = _OneThread("residua-network")
         self._task = asyncio.create_task(self._run())
 
     @property
@@ -73,10 +126,10 @@ class Batcher:
         await asyncio.wait([self._task])
         for job in self._jobs:
             job.done.cancel()
-        self._thread.shutdown(wait=True)
+        self._thread.stop()
+        _end(self._engine)
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await self._arrived.wait()
             taken = self._take()
@@ -85,12 +138,22 @@ class Batcher:
             batches = [[job for job in taken if not job.done.cancelled()]]
             while batches:
                 jobs = batches.pop()
-                running = loop.run_in_executor(self._thread, _score, self._engine, jobs)
-                await asyncio.wait([running])
+                running = self._thread.run(partial(_score, self._engine, jobs))
+                if not await self._came_back(running, len(jobs)):
+                    _give_up(jobs)
+                    return
                 if running.exception() is not None and len(jobs) > 1:  # one image's fault is not its neighbours'
                     batches += [[job] for job in jobs]
                 else:
                     _deliver(running, jobs)
+
+    async def _came_back(self, running: asyncio.Future[list[Scored]], n_images: int) -> bool:
+        """Whether the network ended: by itself in its time, or when it was asked to."""
+        await asyncio.wait([running], timeout=self._seconds * max(1, n_images))
+        if not running.done():
+            _end(self._engine)
+            await asyncio.wait([running], timeout=_GRACE_SECONDS)
+        return running.done()
 
     def _take(self) -> list[_Job]:
         """The jobs that waited longest, all of one kind."""
@@ -118,6 +181,18 @@ def _score(engine: Engine, jobs: Sequence[_Job]) -> list[Scored]:
         )
         for row in range(len(jobs))
     ]
+
+
+def _end(engine: Engine) -> None:
+    """Ask an engine that can be ended to end what it runs."""
+    if isinstance(engine, Endable):
+        engine.end()
+
+
+def _give_up(jobs: Sequence[_Job]) -> None:
+    for job in jobs:
+        if not job.done.done():
+            job.done.set_exception(TimeoutError("the network did not come back"))
 
 
 def _deliver(running: asyncio.Future[list[Scored]], jobs: Sequence[_Job]) -> None:

@@ -33,6 +33,9 @@ class Told(Generic[T]):
     refusal: RefusedError | None = None
 
 
+_LEAST_SECONDS = 60.0  # of an image in the network: the first one may wait for a compiler
+
+
 class Service:
     """One model at work. Lives in one event loop, from `start` to `stop`."""
 
@@ -47,7 +50,7 @@ class Service:
 
     def start(self) -> None:
         """Begin, and score one image before anybody else's."""
-        self._batcher = Batcher(self.model.engine)
+        self._batcher = Batcher(self.model.engine, max(_LEAST_SECONDS, 4 * self.limits.seconds))
         self._warming = asyncio.create_task(self._warm_up())
 
     async def stop(self) -> None:

@@ -14,10 +14,11 @@ from residua.diagnostics import find_drift
 from residua.engines.interface import Progress
 from residua.errors import BundleError, LabelError, OutputError
 from residua.evaluation import Evidence
-from residua.files import ensure_folder, write_json
+from residua.files import ensure_folder, in_a_line, read_file, write_json
 from residua.images import ImageSet, load_images
 from residua.images.listing import Options
 from residua.images.reading import Reading, reading_of
+from residua.images.run_source import find_run_source, mark_of_here
 from residua.images.sources import list_shards
 from residua.piecewise import ScoreJob, ScoreParts, ScoreSummary, Task, do_job, read_scores, sample_scores, write_maps
 from residua.piecewise.pieces import check_first
@@ -60,6 +61,7 @@ class WrappedState(BaseModel):
     weights: dict[str, str] = Field(default_factory=dict)
     source: str
     working_folder: str
+    made_here: str = ""
     normal: tuple[str, ...] | None = None
     classes: tuple[int | str, ...] | None = None
     seed: int = 0
@@ -112,6 +114,7 @@ def save_wrapped(
                 weights=files,
                 source=source,
                 working_folder=str(Path.cwd()),
+                made_here=mark_of_here(str(Path.cwd())),
                 normal=images.normal,
                 classes=classes,
                 seed=seed,
@@ -180,9 +183,10 @@ def judged_wrapped(run: str | Path, *, progress: Progress | None = None) -> tupl
     if not ((run / EVALUATION).exists() and (run / EVIDENCE).exists()):
         return evaluate_wrapped(run, progress=progress)
     try:
-        evaluation = Evaluation.model_validate_json((run / EVALUATION).read_text("utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise BundleError(f"{run / EVALUATION}: must be what evaluate wrote. Got: {error}. Run evaluate again.") from None
+        evaluation = Evaluation.model_validate_json(read_file(run / EVALUATION))
+    except (ValidationError, OSError) as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
+        raise BundleError(f"{run / EVALUATION}: must be what evaluate wrote. Got: {what}. Run evaluate again.") from None
     return evaluation, Evidence.load(run / EVIDENCE)
 
 
@@ -266,8 +270,7 @@ def _images(state: WrappedState, source: str | None, progress: Progress | None, 
     if source is not None:
         images = load_images(source, seed=state.seed, progress=progress, bits=bits, reading=state.reading)
         return images if state.normal is None or images.labels is None else images.with_normal(state.normal)
-    there = Path(state.working_folder) / state.source
-    own = str(there) if there.exists() else state.source
+    own = find_run_source(state.source, state.working_folder, state.made_here)
     return load_images(own, normal=state.normal, seed=state.seed, progress=progress, reading=state.reading)
 
 
@@ -278,11 +281,11 @@ def _normals(train: ImageSet) -> ImageSet:
 def _read(run: Path) -> WrappedState:
     path = run / STATE
     try:
-        state = WrappedState.model_validate_json(path.read_text("utf-8"))
+        state = WrappedState.model_validate_json(read_file(path))
     except FileNotFoundError:
         raise BundleError(f"{run}: must hold {STATE}. It does not. Name a folder that a wrapped model was saved to.") from None
-    except (ValidationError, UnicodeDecodeError, OSError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    except (ValidationError, OSError) as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
         raise BundleError(f"{path}: must be what save wrote. Got: {what}. Save the wrapped model again.") from None
     if Path(state.file).name != state.file or state.file not in (ONNX, KERAS):
         raise BundleError(f"{path}: the model must lie in the run. Got {state.file!r}. Save the wrapped model again.")
