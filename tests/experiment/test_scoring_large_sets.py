@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import tarfile
 
@@ -11,6 +12,7 @@ from runs import write_source
 
 from residua.errors import InputError, OutputError, ShapeError, SourceError
 from residua.experiment import change_threshold, evaluate_run, score_run
+from residua.experiment.watching import Watcher
 from residua.piecewise import job, pieces, read_scores, sample_scores
 from residua.piecewise.recorded import PartLookup
 from residua.scoring.engine import GraphEngine
@@ -104,6 +106,27 @@ def test_it_goes_on_with_the_same_model_threshold_and_source_only(run, shards, t
     change_threshold(run.path, "quantile:0.5")
     with pytest.raises(InputError, match="another model"):
         scored(run, shards / "tars", tmp_path / "s.csv", resume=True)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_columns_of_a_manifest_follow_its_images_into_the_scores(suffix, finished, shards, tmp_path, small_parts):
+    pq = pytest.importorskip("pyarrow.parquet")
+    files = sorted((shards / "parts").rglob("*.png"))
+    rows = [f"{file.relative_to(shards).as_posix()},{file.parent.name},S{row},{row % 3 or ''}" for row, file in enumerate(files)]
+    table = shards / "parts.csv"
+    table.write_text("path,label,serial,Score\n" + "\n".join([*rows, "parts/gone.png,good,S99,1"]) + "\n")
+    out = tmp_path / f"scores{suffix}"
+    told = []
+    score_run(finished.path, str(table), out, watcher=Watcher(on_note=told.append))
+    if suffix == ".csv":
+        with out.open(newline="") as file:
+            found = list(csv.DictReader(file))
+    else:
+        found = [{name: cell or "" for name, cell in row.items()} for row in pq.read_table(out).to_pylist()]
+    assert list(found[0])[-2:] == ["serial", "Score (source)"]
+    assert [row["serial"] for row in found] == [f"S{row}" for row in range(len(files))]
+    assert [row["Score (source)"] for row in found] == [str(row % 3 or "") for row in range(len(files))]
+    assert any("'Score' is written as 'Score (source)'" in note for note in told)
 
 
 def test_a_broken_shard_and_broken_images_are_counted_and_the_rest_is_scored(finished, shards, tmp_path):

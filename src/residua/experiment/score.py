@@ -43,8 +43,8 @@ def score_run(
 ) -> ScoreSummary:
     """Score every image of `source` and write ``path, label, split, score, threshold, anomalous, mse, mae, ssim``.
 
-    A classifier also writes ``predicted`` and a column ``p[CLASS]`` with the probability of each class; its score is how unsure
-    it is.
+    Columns of a manifest that mean nothing to residua (serial number, camera, time) follow as they are. A classifier also writes
+    ``predicted`` and a column ``p[CLASS]`` with the probability of each class; its score is how unsure it is.
 
     ``out`` ends in ``.csv`` or ``.parquet``. The source is read piece by piece and its images are let go once they are scored,
     so memory does not grow with their number. With `resume`, scoring that was stopped goes on; the file is the same. With
@@ -68,6 +68,9 @@ def score_run(
     task = replace(task, raw_cells=raw_cells)
     for made in task.assumptions:
         watcher.note(f"assumed {made.sentence}")
+    for name, told in task.own:
+        if told != name:
+            watcher.note(f"the source's column {name!r} is written as {told!r}: residua has one of that name")
     other = {"engine": None if opened.card is None else opened.engine.name, "bits": bits}
     begun_with = {"model": folder.bundle_checksum(), **{name: value for name, value in other.items() if value is not None}}
     job = ScoreJob(opened.engine, shards, task, parts, watcher.on_read)
@@ -108,7 +111,8 @@ def make_task(
         classes=None if classes is None else tuple(map(str, classes)),
         multilabel=bundle.config.multilabel,
     )
-    return shards, check_first(task, shards.pieces[0], source) if len(shards.pieces) else task
+    task = check_first(task, shards.pieces[0], source) if len(shards.pieces) else task
+    return shards, replace(task, assumptions=(*shards.assumptions, *task.assumptions))
 
 
 def _load(  # noqa: PLR0917

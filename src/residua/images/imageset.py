@@ -210,6 +210,11 @@ class ImageSet:
         return None if self._table.groups is None else self._table.groups[self._rows]
 
     @property
+    def own_columns(self) -> dict[str, NDArray[Any]]:
+        """Columns of a manifest that mean nothing to residua (serial number, camera, time), as objects of str."""
+        return {name: column[self._rows].astype(object) for name, column in self._table.own.items()}
+
+    @property
     def train(self) -> ImageSet:
         """The images that models are fitted on."""
         return self._part("train")

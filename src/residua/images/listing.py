@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -169,6 +169,7 @@ class Listing:
 
     ``content`` is either an array of pixels, (n, h, w, c) uint8 or float32 in [0, 1], or `Encoded` images. Names are `texts`
     where there may be very many; labels, parts and groups then share equal objects.
+    ``own`` are columns of the source that mean nothing to residua, as `texts`: they go into the table of scores.
     ``splits`` holds ``train``, ``calibration``, ``test``, or is None where the source has no split. ``reading`` is how pixels in
     an array were read.
     """
@@ -180,6 +181,7 @@ class Listing:
     splits: Sequence[str] | NDArray[Any] | None = None
     groups: Sequence[str | None] | NDArray[Any] | None = None
     masks: Sequence[MaskFiles | None] | None = None
+    own: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     quarantined: Sequence[Quarantined] = ()
     notes: Sequence[str] = ()
     assumptions: Sequence[Assumption] = ()
@@ -192,7 +194,8 @@ class Listing:
         rows = np.arange(start, min(stop, len(self.names)))
         content = self.content[rows] if isinstance(self.content, np.ndarray) else self.content.part(rows)
         columns = {name: taken(getattr(self, name), rows) for name in ("names", "labels", "splits", "groups", "masks")}
-        return replace(self, content=content, **columns, quarantined=(), notes=(), assumptions=())
+        own = {name: column[rows] for name, column in self.own.items()}
+        return replace(self, content=content, own=own, **columns, quarantined=(), notes=(), assumptions=())
 
 
 def count(n: int, noun: str) -> str:

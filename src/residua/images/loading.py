@@ -301,9 +301,11 @@ def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded
     good = None if columns.n == len(encoded) else columns.rows
     named = ("names", "labels", "splits", "groups")
     kept = {} if good is None else {name: taken(getattr(listing, name), good) for name in named}
+    own = listing.own if good is None else {name: column[good] for name, column in listing.own.items()}
     clean = replace(
         listing,
         **kept,
+        own=own,
         masks=masks if good is None else taken(masks, good),
         quarantined=quarantined,
         notes=[*listing.notes, *_decoding_notes(facts, channels, dtype, reading), *settled.notes],
@@ -382,6 +384,7 @@ def _assemble(source: str, loaded: _Loaded, normal: str | int | Sequence[str | i
         splits=splits,
         groups=None if listing.groups is None else shared(listing.groups),
         masks=None if listing.masks is None or not any(listing.masks) else tuple(listing.masks),
+        own=listing.own,
         mask_convention=loaded.mask_convention,
         source=source,
         kind=listing.kind,

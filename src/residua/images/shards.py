@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from residua.errors import SourceError
 from residua.images.columns import shared, texts
 from residua.images.listing import Encoded, Joined, Listing, Options, Quarantined
+from residua.records import Assumption
 
 ROWS_A_BLOCK = 4096
 
@@ -50,12 +51,13 @@ class Shards:
     quarantined: Sequence[Quarantined] = ()
     notes: Sequence[str] = ()
     n_images: int | None = None
+    assumptions: Sequence[Assumption] = ()
 
 
 def in_blocks(listing: Listing) -> Shards:
     """A listing in pieces of 4,096 rows."""
     n = len(listing.names)
-    return Shards(listing.kind, _Blocks(listing), listing.quarantined, listing.notes, n_images=n)
+    return Shards(listing.kind, _Blocks(listing), listing.quarantined, listing.notes, n, listing.assumptions)
 
 
 class _Blocks(Sequence[Shard]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ class Table:
     splits: NDArray[Any]
     groups: NDArray[Any] | None = None
     masks: Sequence[MaskFiles | NDArray[np.bool_] | None] | None = None
+    own: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     mask_convention: Convention = PLAIN
     source: str = "arrays"
     kind: str = "arrays"

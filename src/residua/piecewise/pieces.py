@@ -7,7 +7,7 @@ the work is cut changes nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,7 +40,8 @@ class Task:
     """What scoring a piece needs beside the engine; picklable.
 
     ``lookup`` says the parts where the source is the run's own; ``classes`` are a classifier's; ``assumptions`` what was read
-    off the images. With ``raw_cells`` texts stand in CSV as they are, though a spreadsheet may take one for a formula.
+    off the images. With ``raw_cells`` texts stand in CSV as they are, though a spreadsheet may take one for a formula. ``own``
+    are the source's own columns, each with its name among the scores.
     """
 
     channels: int
@@ -52,16 +53,39 @@ class Task:
     classes: tuple[str, ...] | None = None
     multilabel: bool = False
     raw_cells: bool = False
+    own: tuple[tuple[str, str], ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the scores, in order."""
-        own = () if self.classes is None else ("predicted", *(f"p[{name}]" for name in self.classes))
-        return (*COLUMNS, *own)
+        return (*self._made, *(told for _, told in self.own))
+
+    @property
+    def _made(self) -> tuple[str, ...]:
+        of_classes = () if self.classes is None else ("predicted", *(f"p[{name}]" for name in self.classes))
+        return (*COLUMNS, *of_classes)
+
+    def with_own(self, names: Iterable[str]) -> Task:
+        """The task with the source's own columns; one that is named as a column of residua's is told apart.
+
+        Examples
+        --------
+        >>> Task(1, None, Options()).with_own(["camera", "Score"]).own
+        (('camera', 'camera'), ('Score', 'Score (source)'))
+        """
+        taken = {name.lower() for name in self._made}
+        own = []
+        for name in names:
+            told = name
+            while told.lower() in taken:
+                told = f"{told} (source)"
+            taken.add(told.lower())
+            own.append((name, told))
+        return replace(self, own=tuple(own))
 
     def no_rows(self) -> dict[str, Any]:
         """The columns of no image."""
-        texts = {"path", "label", "split", "threshold", "anomalous", "predicted"}
+        texts = {"path", "label", "split", "threshold", "anomalous", "predicted", *(told for _, told in self.own)}
         return {name: [] if name in texts else np.zeros(0, np.float32) for name in self.columns}
 
 
@@ -125,7 +149,8 @@ def check_first(task: Task, piece: Shard, source: str) -> Task:
         check_channels([max(channels)], task.channels)
     options = task.options
     reading, assumptions = seen.settle(options.reading, model=options.of_model, where=source)
-    return replace(task, options=replace(options, reading=reading), assumptions=(*listing.assumptions, *assumptions))
+    settled = replace(task, options=replace(options, reading=reading), assumptions=(*listing.assumptions, *assumptions))
+    return settled.with_own(listing.own)
 
 
 def _score_rows(engine: Engine, task: Task, listing: Listing, start: int, stop: int) -> Part:
@@ -160,6 +185,7 @@ def _score_rows(engine: Engine, task: Task, listing: Listing, start: int, stop: 
         "anomalous": scores.anomalous.tolist() if task.threshold is not None else [None] * len(kept),
         **scores.columns,
         **_class_columns(task, scores),
+        **{told: [cell or None for cell in listing.own[name][chosen].tolist()] for name, told in task.own},
     }
     return Part(columns, stop - start, tuple(quarantined), is_last=False)
 

@@ -228,7 +228,8 @@ def _arrow(columns: dict[str, Any]) -> Any:
     types["label"] = pa.int64() if are_numbers else pa.string()
     if not are_numbers:
         columns = {**columns, "label": [None if label is None else str(label) for label in labels]}
-    return pa.table({name: pa.array(column, types.get(name, pa.float32())) for name, column in columns.items()})
+    by_default = {name: pa.string() if isinstance(column, list) else pa.float32() for name, column in columns.items()}
+    return pa.table({name: pa.array(column, {**by_default, **types}[name]) for name, column in columns.items()})
 
 
 def _texts(column: Any, *, raw: bool = True) -> list[str]:

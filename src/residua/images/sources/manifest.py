@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 import os
 import shutil
@@ -16,11 +15,13 @@ from numpy.typing import NDArray
 from residua.errors import SourceError
 from residua.files import ensure_folder, write_text
 from residua.images.columns import shared, texts
-from residua.images.listing import PARTS, Files, Listing, Options, Quarantined, count
+from residua.images.listing import Files, Listing, Options, count
+from residua.images.sources.manifest_files import ManifestFiles
+from residua.images.sources.manifest_table import COLUMNS, Row, check_columns, read_table
+from residua.images.sources.split_folders import PART_FOLDERS
 from residua.images.sources.walking import shown
 from residua.images.stores import LocalFolder
-
-COLUMNS = ("path", "label", "mask", "split", "group")
+from residua.records import Assumption
 
 
 def recognises(path: Path) -> bool:
@@ -31,35 +32,25 @@ def recognises(path: Path) -> bool:
 def read(path: Path, options: Options) -> Listing:
     """One image a row; an empty cell is *none*. Paths are relative to the manifest, or to ``root``, and stay inside."""
     root = path.parent if options.root is None else options.root
-    rows = _rows(path)
-    _check_splits(path, [row.get("split") for row in rows])
-    outside = [cell for row in rows for cell in (row["path"], row.get("mask")) if cell and _leaves(cell, root)]
-    if outside:
-        found = f"{count(len(outside), 'path')} that leave it, such as {outside[0]}"
-        raise SourceError(
-            f"{path}: paths must stay inside the folder {root}. Got {found}. "
-            "Pass root= (--root) with the folder that holds the images, or write the manifest there."
-        )
-    quarantined = []
-    kept = []
-    inside = os.path.realpath(root)
-    for row in rows:
-        if _links_out(root / row["path"], inside):
-            quarantined.append(Quarantined(shown(row["path"]), "a link that leads out of the folder: not followed"))
-            continue
-        if row.get("mask") and _links_out(root / row["mask"], inside):
-            quarantined.append(Quarantined(shown(row["mask"]), "as a mask: a link that leads out of the folder: not followed"))
-            row["mask"] = ""
-        kept.append(row)
+    if not root.is_dir():
+        raise SourceError(f"{path}: root must be a folder. Got {root}, where none is. Check the spelling of root= (--root).")
+    table = read_table(path)
+    splits, told = _splits(path, [row["split"] for row in table.rows])
+    files = ManifestFiles(path, root, table.rows)
+    kept = files.once(files.there())
+    rows = [table.rows[place] for place in kept]
     return Listing(
         kind="CSV manifest",
-        names=texts(shown(row["path"]) for row in kept),
-        content=Files.of(LocalFolder(root), [row["path"] for row in kept], options.byte_limit),
-        labels=_column(kept, "label"),
-        splits=shared(row["split"].lower() for row in kept) if _column(kept, "split") is not None else None,
-        groups=_column(kept, "group"),
-        masks=[root / row["mask"] if row.get("mask") else None for row in kept] if _column(kept, "mask") is not None else None,
-        quarantined=quarantined,
+        names=texts(shown(row["path"]) for row in rows),
+        content=Files.of(LocalFolder(root), [row["path"] for row in rows], options.byte_limit),
+        labels=_column(rows, "label"),
+        splits=None if splits is None else shared(splits[place] for place in kept),
+        groups=_column(rows, "group"),
+        masks=files.masks(kept),
+        own={name: texts(row.cells[place] for row in rows) for name, place in table.own.items()},
+        quarantined=files.quarantined,
+        notes=files.notes,
+        assumptions=[*table.assumptions, *files.assumptions, *told],
     )
 
 
@@ -108,7 +99,7 @@ def write_manifest(
             "write_manifest: a manifest must have a row an image. Got none. Check the pattern that finds the images."
         )
     names = [name for name in COLUMNS if any(row.get(name) for row in listed)]
-    _check_columns(path, sorted({name for row in listed for name in row}))
+    check_columns(path, sorted({name for row in listed for name in row}))
     if copy:
         for file in sorted({cell for row in listed for name in ("path", "mask") if (cell := row.get(name))}):
             target = path.parent / file
@@ -137,71 +128,29 @@ def _cell(name: str, value: str | Path | None, base: Path, path: Path) -> str:
     return below.as_posix()
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="", restkey="", skipinitialspace=True, strict=True)
-            names = [name.strip().lower() for name in reader.fieldnames or ()]
-            _check_columns(path, names)
-            reader.fieldnames = names
-            rows = [_row(path, reader.line_num, row) for row in reader]
-    except (csv.Error, UnicodeDecodeError, OSError) as error:
-        raise SourceError(f"{path}: a manifest must be CSV in UTF-8. Got: {error}. Save it again as such.") from error
-    if not rows:
-        raise SourceError(f"{path}: a manifest must have a row an image. Got none below the header. Add rows.")
-    return rows
-
-
-def _row(path: Path, line: int, row: dict[str, str]) -> dict[str, str]:
-    if "" in row:
-        raise SourceError(
-            f"{path}: rows must have as many cells as the header. Got more in line {line}. Quote cells with commas."
-        )
-    cells = {name: cell.strip() for name, cell in row.items()}
-    if not cells["path"]:
-        raise SourceError(f"{path}: every row must have a path. Got none in line {line}. Fill it in, or drop the row.")
-    if "\0" in cells["path"] + cells.get("mask", ""):
-        raise SourceError(f"{path}: a path must be one that a file system can hold. Got a NUL in line {line}. Correct it.")
-    return cells
-
-
-def _check_columns(path: Path, names: Sequence[str]) -> None:
-    wrong = [name for name in names if name not in COLUMNS]
+def _splits(path: Path, cells: Sequence[str]) -> tuple[list[str] | None, list[Assumption]]:
+    """The part of every row, None where no row has one; validation joins train, as in folders."""
+    lowered = [cell.lower() for cell in cells]
+    values = sorted({cell for cell in lowered if cell})
+    wrong = [value for value in values if value not in PART_FOLDERS]
     if wrong:
-        close = difflib.get_close_matches(wrong[0], COLUMNS, 1, 0.5)
-        mend = f"Did you mean {close[0]!r}?" if close else "Drop the column."
         raise SourceError(
-            f"{path}: the columns of a manifest are {', '.join(COLUMNS)}. Got {', '.join(map(repr, wrong))}. {mend}"
+            f"{path}: split must be train, calibration or test. Got {', '.join(map(repr, wrong))}. Rename those parts."
         )
-    if "path" not in names:
-        raise SourceError(f"{path}: a manifest must have a column path. Got {', '.join(names) or 'no header'}. Add it.")
-    if len(set(names)) < len(names):
-        raise SourceError(f"{path}: every column must occur once. Got {', '.join(names)}. Drop one of the same name.")
-
-
-def _check_splits(path: Path, cells: Sequence[str | None]) -> None:
-    values = sorted({cell.lower() for cell in cells if cell})
-    wrong = [value for value in values if value not in PARTS]
-    if wrong:
-        validation = any(value in {"val", "valid", "validation"} for value in wrong)
-        mend = "Validation is a slice that train gives up by itself: write train" if validation else "Rename those parts"
-        raise SourceError(f"{path}: split must be train, calibration or test. Got {', '.join(map(repr, wrong))}. {mend}.")
-    n_empty = sum(not cell for cell in cells)
+    n_empty = lowered.count("")
     if values and n_empty:
         raise SourceError(
             f"{path}: split must be given in every row or in none. Got {count(n_empty, 'row')} without. Fill them in."
         )
+    if not values:
+        return None, []
+    renamed = {value: PART_FOLDERS[value] for value in values if PART_FOLDERS[value] != value}
+    words = ", ".join(f"{value} as {part}" for value, part in renamed.items())
+    why = "train gives up its own validation slice" if "train" in renamed.values() else "by their names"
+    told = [Assumption(about="parts of the manifest", taken=words, because=why, to_tell="write train, calibration or test")]
+    return [PART_FOLDERS[cell] for cell in lowered], told if renamed else []
 
 
-def _leaves(cell: str, root: Path) -> bool:
-    below = Path(os.path.relpath(root / cell, root))  # lexical: what links do is looked at file by file
-    return below.is_absolute() or below.parts[:1] == (os.pardir,)
-
-
-def _links_out(path: Path, inside: str) -> bool:
-    return os.path.commonpath([inside, os.path.realpath(path)]) != inside
-
-
-def _column(rows: Sequence[Mapping[str, str]], name: str) -> NDArray[Any] | None:
-    cells = shared(row.get(name) or None for row in rows)
+def _column(rows: Sequence[Row], name: str) -> NDArray[Any] | None:
+    cells = shared(row[name] or None for row in rows)
     return cells if any(cells) else None
