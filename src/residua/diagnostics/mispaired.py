@@ -60,10 +60,22 @@ def find_mispaired(images: NDArray[Any], reconstructions: NDArray[Any]) -> Findi
     n_values = images[0].size
     step = max(1, len(images) // min(_MOST_IMAGES, max(1, _MOST_VALUES // n_values)))
     x, r = (_as_unit(array[::step]) for array in (images, reconstructions))
-    errors = np.square(x - r).mean(axis=(1, 2, 3))
-    if errors.mean() < _LEAST_ERROR or not _resembles(x, r):
+    error = float(np.square(x - r).mean())
+    if error == 0 and x.std() > 0 and np.array_equal(images, reconstructions):
+        return _same()
+    if error < _LEAST_ERROR or not _resembles(x, r):
         return None
-    return _scaled(x, r, float(errors.mean())) or _changed(x, r) or _reordered(images, reconstructions)
+    return _scaled(x, r, error) or _changed(x, r) or _reordered(images, reconstructions)
+
+
+def _same() -> Finding:
+    return Finding(
+        code=CODE,
+        severity="error",
+        measured={"change": "none", "mse": 0.0},
+        meaning="Images and reconstructions are equal in every value: one array was given twice, or the model passes images on.",
+        what_to_do="Name the array of each: FILE.npz:NAME, or two files.",
+    )
 
 
 def _as_unit(array: NDArray[Any]) -> Floats:

@@ -107,7 +107,21 @@ def read_scales(
         second = _settled(r, of_r, x, [first])
     if first is None and second is not None:
         first = _settled(x, of_x, r, [second])
+    if told[1] is None and first is not None and second is not None:
+        second = _signed_without_negatives(r, second, x, first)
     return _value_scale(x, first, of_x), _value_scale(r, second, of_r)
+
+
+def _signed_without_negatives(r: Values, found: Candidate, x: Values, of_images: Candidate) -> Candidate:
+    """Bright reconstructions beside bright images of -1..1 may lack negative values: then the images decide."""
+    if (found.scale, of_images.scale, r.dtype.kind) != ("0-1", "-1..1", "f") or r.low == r.high or r.array.shape != x.array.shape:
+        return found
+    target = unit_sample(x.array, "-1..1")
+    of_unit, of_signed = (float(np.square(unit_sample(r.array, scale) - target).mean()) for scale in ("0-1", "-1..1"))
+    line = straight_line(unit_sample(r.array, "0-1"), target)
+    if line is None or line.correlation < 0.3 or line.slope > 0.75 or of_signed > of_unit / 4:
+        return found
+    return Candidate("-1..1", "as the images, which they resemble only so", True)
 
 
 def _are_blank(side: Values, found: list[Candidate]) -> bool:
