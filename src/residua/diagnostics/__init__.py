@@ -19,6 +19,7 @@ from residua.diagnostics.high_prevalence import find_high_prevalence
 from residua.diagnostics.inflated_accuracy import find_inflated_accuracy
 from residua.diagnostics.leakage import find_leakage
 from residua.diagnostics.learnt_identity import find_learnt_identity
+from residua.diagnostics.loss_history import find_loss_history
 from residua.diagnostics.majority_class import find_majority_class
 from residua.diagnostics.meaningless_metric import find_meaningless_accuracy
 from residua.diagnostics.mispaired import find_mispaired
@@ -68,6 +69,7 @@ __all__ = [
     "find_inflated_accuracy",
     "find_leakage",
     "find_learnt_identity",
+    "find_loss_history",
     "find_majority_class",
     "find_meaningless_accuracy",
     "find_mispaired",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from residua import diagnostics
 from residua._check import Problems
 from residua.errors import PolicyError
 from residua.evaluation import Evidence, evaluate_classification
@@ -129,6 +130,7 @@ def judge(
         evaluation, evidence = _judge_classes(given, given.labels.values, given.predictions.values, decision, seed)
     elif given.scores is not None:
         evaluation, evidence = judge_scores(given, given.scores.values, decision, seed)
+        evaluation = _told_of_losses(evaluation, given)
     else:
         x, r = given.pixels
         train = None if given.train_scores is None else given.train_scores.values
@@ -138,6 +140,14 @@ def judge(
     provenance = with_assumptions({**evaluation.provenance, "judged": judged}, given.assumptions)
     evaluation = evaluation.model_copy(update={"provenance": provenance})
     return asked_for(metric, evaluation, given.pixels, pictures), evidence
+
+
+def _told_of_losses(evaluation: Evaluation, given: Inputs) -> Evaluation:
+    """The evaluation with a finding where nameless numbers look like losses of epochs."""
+    nameless = [column for column in (given.scores, given.train_scores) if column is not None and column.ids is None]
+    found = [diagnostics.find_loss_history(column.values) for column in nameless if given.labels is None]
+    told = tuple(finding for finding in found[:2] if finding is not None)[:1]
+    return evaluation.model_copy(update={"findings": (*evaluation.findings, *told)})
 
 
 def _check_policy(policy: str, problems: Problems) -> None:

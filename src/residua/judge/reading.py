@@ -14,7 +14,8 @@ from residua._check import Problems
 from residua.errors import ShapeError, SourceError
 from residua.evaluation.labels import without_missing
 from residua.files import NUMPY_FAULTS
-from residua.judge.roles import CALIBRATION_LABELS, LABELS, Role
+from residua.judge.history import refuse_history
+from residua.judge.roles import CALIBRATION_LABELS, LABELS, RECONSTRUCTIONS, Role
 from residua.judge.table import read_table
 from residua.records import Assumption
 
@@ -35,7 +36,7 @@ def read(source: Any, role: Role, problems: Problems) -> Column | None:
 
     ``file.npz:NAME`` and ``file.csv:COLUMN`` name one array or column of several.
     """
-    if source is None:
+    if source is None or refuse_history(source, role.name, problems):
         return None
     if not isinstance(source, str | Path):
         return _array(source, role, problems)
@@ -120,4 +121,6 @@ def _npz(path: Path, wanted: str | None, role: Role, where: str, problems: Probl
 def _chosen(names: list[str], role: Role) -> str | None:
     if len(names) == 1:
         return names[0]
-    return next((known for known in role.known_as if known in names), None)
+    # Of several arrays without names, or an "x" beside others, nothing says that the reconstructions are among them.
+    unclear = ("arr_0", "x") if role is RECONSTRUCTIONS else ("arr_0",)
+    return next((known for known in role.known_as if known in names and known not in unclear), None)
