@@ -231,7 +231,7 @@ def test_everything_wrong_is_said_at_once_with_row_numbers(tmp_path: Path) -> No
         judge(scores=scores, labels=str(empty), train_scores="nowhere.npy", policy="recal>=.9", threshold=1)
     text = str(caught.value)
     assert len(text.splitlines()) == 5
-    assert "'abc' in row 3, and 2 more such cells (rows 3, 4, 6)" in text
+    assert "'abc' in line 3, and 2 more such cells (lines 3, 4, 6)" in text
     assert "must not be empty" in text
     assert "nothing there" in text
     assert "Did you mean 'recall>=.9'" in text
@@ -254,7 +254,7 @@ def test_what_is_wrong_inside_arrays_is_said_beside_what_is_wrong_with_files_and
 
 
 def test_an_array_of_no_images_is_refused_like_an_empty_file(tmp_path: Path) -> None:
-    with pytest.raises(ShapeError, match="none in --labels, --scores"):
+    with pytest.raises(ShapeError, match="none in --scores, --labels"):
         judge(scores=written(tmp_path, "s.npy", np.zeros(0)), labels=written(tmp_path, "y.npy", np.zeros(0, int)))
 
 
@@ -272,7 +272,7 @@ def test_a_label_beside_the_probabilities_of_one_table_is_not_one_of_them(tmp_pa
         ("\n\n", "an empty file"),
         ("1,2\n3\n", "every row must have"),
         ("a,b\n1,2\n3,4\n", "must have one column, or one called scores"),
-        ("0.1\nhello\n", "'hello' in row 2"),
+        ("0.1\nhello\n", "'hello' in line 2"),
     ],
 )
 def test_a_csv_file_that_cannot_be_read_says_what_is_wrong(tmp_path: Path, content: str, message: str) -> None:
@@ -296,7 +296,7 @@ def test_files_that_are_no_arrays_are_refused_and_pickles_never_loaded(tmp_path:
 
 def test_files_that_list_other_images_are_refused(tmp_path: Path) -> None:
     scores = written(tmp_path, "s.csv", "path,score\na.png,1\nb.png,2\n")
-    labels = written(tmp_path, "y.csv", "path,label\nb.png,0\na.png,1\n")
+    labels = written(tmp_path, "y.csv", "path,label\nb.png,0\nc.png,1\n")
     with pytest.raises(ShapeError, match="same images in the same order"):
         judge(scores=scores, labels=labels)
 

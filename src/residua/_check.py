@@ -215,6 +215,8 @@ def as_probabilities(probabilities: Any, *, name: str = "probabilities", problem
     low, high = float(array.min(initial=0)), float(array.max(initial=0))
     if low < 0 or high > 1.001:
         mend = "Pass logits through softmax or sigmoid; pass classes as integers"
+        if low >= 0 and array.shape[1] > 1 and np.allclose(array.sum(axis=1), 100, atol=1):
+            mend = "These are per cent: divide them by 100"
         problems.add(f"{name} must lie in [0, 1]", f"values in [{low:.4g}, {high:.4g}]", mend, RangeError)
         return empty
     if array.shape[1] == 1:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from residua.errors import SourceError
+from residua.errors import MissingExtraError, SourceError
 from residua.files import in_a_line, read_file
 from residua.records import Assumption
 
@@ -40,6 +40,7 @@ class Cells:
     lines: list[int]
     delimiter: str
     encoding: str
+    named: bool = False
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
@@ -80,6 +81,40 @@ def read_cells(path: Path) -> Cells:
             f"{path}: a table must be CSV, its quotes closed. Got: {error}. Save it again as CSV in UTF-8."
         ) from error
     return Cells(rows, [line + skipped for line in lines], delimiter, encoding)
+
+
+def read_parquet(path: Path, *, most_megabytes: int) -> Cells:
+    """The columns of a Parquet file as cells of text below their names; row 1 is the first below the header.
+
+    `SourceError` where a column holds no plain values, or more than `most_megabytes` unpack.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtraError(f"{path}", "pyarrow", "tables") from error
+    rows: list[list[str]] = []
+    unpacked = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            names = [str(field.name) for field in file.schema_arrow]
+            nested = [str(field.name) for field in file.schema_arrow if pa.types.is_nested(field.type)]
+            if nested:
+                mend = "Write one number or word a cell"
+                raise SourceError(f"{path}: columns must hold plain values. Got lists or records in {nested[0]}. {mend}.")
+            for batch in file.iter_batches(batch_size=10_000):
+                unpacked += batch.nbytes
+                if unpacked > most_megabytes << 20:
+                    raise SourceError(f"{path}: a table must unpack to {most_megabytes} MB at most. Got more. Judge a part.")
+                columns = [[_text(value) for value in column.to_pylist()] for column in batch.columns]
+                rows.extend(map(list, zip(*columns, strict=True)))
+    except pa.ArrowException as error:
+        raise SourceError(f"{path}: a table must be readable Parquet. Got: {error}. Write it again.") from error
+    return Cells([names, *rows], list(range(len(rows) + 1)), ",", "utf-8", named=True)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).strip()
 
 
 def number(cell: str, *, comma: bool = False) -> float | None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from residua.evaluation import Evidence
     from residua.records import Evaluation
 
-_ARRAY = ".npy, .npz (or FILE.npz:NAME) or .csv (or FILE.csv:COLUMN)"
+_ARRAY = ".npy, .npz (or FILE.npz:NAME), .csv, .tsv or .parquet (or FILE.csv:COLUMN)"
 
 
 def judge(

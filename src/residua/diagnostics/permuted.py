@@ -115,12 +115,16 @@ def _least_gain(order: NDArray[np.int64], n_known: int, deviation: float) -> flo
 
 def _ranking(true: NDArray[Any], probabilities: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
     """Area under the ROC curve of each class (row) against the rest by each column, images of it, and the variance by chance."""
-    from scipy.stats import rankdata
-
     n, k = probabilities.shape
     support = np.bincount(true, minlength=k)
-    sums = np.stack([np.bincount(true, rankdata(probabilities[:, column]), minlength=k) for column in range(k)], axis=1)
+    sums = np.stack([np.bincount(true, _ranks(probabilities[:, column]), minlength=k) for column in range(k)], axis=1)
     inside, outside = np.maximum(support, 1)[:, np.newaxis], np.maximum(n - support, 1)[:, np.newaxis]
     areas = (sums - inside * (inside + 1) / 2) / (inside * outside)
     # Columns that sum to 1 move against each other, and so do the ranks of classes.
     return areas, support, ((n + 1) / (12 * inside * outside))[:, 0] * (k / (k - 1)) ** 2
+
+
+def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Ranks from 1; equal values share their mean."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place], np.float64)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtr  # scipy.stats takes most of a second to load
 
 from residua.records import Estimate, Finding, Severity
 
@@ -140,4 +140,4 @@ def _chance(values: NDArray[np.float64]) -> float:
     if len(values) < _FEWEST:
         return 1.0
     spread = float(values.std(ddof=1)) / np.sqrt(len(values))
-    return float(stats.t.sf(float(values.mean()) / max(spread, 1e-12), len(values) - 1))
+    return float(stdtr(len(values) - 1, -float(values.mean()) / max(spread, 1e-12)))

@@ -27,7 +27,7 @@ def listed(names: Iterable[Any]) -> str:
 
 def by_number(values: NDArray[Any], classes: Sequence[Any] | None) -> NDArray[Any]:
     """Values as names where they are whole numbers and the classes were told as words, whose places they are; else as given."""
-    names = [str(name) for name in classes or ()]
+    names = [] if classes is None else [str(name) for name in classes]
     if not names or not len(values) or any(number(name) is not None for name in names):
         return values
     read = [number(value) for value in np.unique(values.astype(np.str_)).tolist()]

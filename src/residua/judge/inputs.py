@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from residua.errors import InputError, RangeError, ShapeError
 from residua.evaluation.labels import as_detection_labels
 from residua.evaluation.pictures import read_pictures
 from residua.evaluation.scale_options import ScaleOptions
-from residua.judge.reading import Column
+from residua.judge.column import Column
+from residua.judge.joining import joined, with_one_length
 from residua.metrics._confidence import check_confidence
 from residua.records import Assumption
 
@@ -50,25 +50,27 @@ class Inputs:
         images, reconstructions = self.images, self.reconstructions
         return (images and images.values, reconstructions and reconstructions.values)
 
-    def check_ids(self, problems: Problems) -> None:
-        """Note a problem where two files name the same rows differently: then their rows are not the same images."""
-        columns = {"images": self.images, "reconstructions": self.reconstructions, "labels": self.labels, "scores": self.scores}
-        columns["predictions"] = self.predictions
-        named = [(name, column.ids) for name, column in columns.items() if column is not None and column.ids is not None]
-        for (first, ids), (second, others) in itertools.pairwise(named):
-            if len(ids) == len(others) and (differ := np.flatnonzero(ids.astype(str) != others.astype(str))).size:
-                row = int(differ[0])
-                got = f"{ids[row]!s} and {others[row]!s} for image {row + 1}"
-                problems.add(
-                    f"--{first} and --{second} must list the same images in the same order", got, "Sort both by id", ShapeError
-                )
+    @property
+    def of_images(self) -> dict[str, Column | None]:
+        """What has a row an image, by its option."""
+        given = {"scores": self.scores, "predictions": self.predictions, "labels": self.labels}
+        return {**given, "images": self.images, "reconstructions": self.reconstructions}
+
+    @property
+    def of_calibration(self) -> dict[str, Column | None]:
+        """What has a row a calibration image, by its option."""
+        return {"calibration-scores": self.calibration_scores, "calibration-labels": self.calibration_labels}
+
+    def joined(self, problems: Problems) -> Inputs:
+        """With the rows of each file in one order; a problem where files list other images."""
+        found: dict[str, Column] = {}
+        for columns in (self.of_images, self.of_calibration):
+            found |= joined(with_one_length(columns), problems)
+        return replace(self, **{name.replace("-", "_"): column for name, column in found.items()})
 
     def check_lengths(self, problems: Problems) -> None:
         """Note a problem where there is no image, or not as many of each."""
-        of_images = {"images": self.images, "reconstructions": self.reconstructions, "labels": self.labels, "scores": self.scores}
-        of_images["predictions"] = self.predictions
-        of_calibration = {"calibration-scores": self.calibration_scores, "calibration-labels": self.calibration_labels}
-        for columns in (of_images, of_calibration):
+        for columns in (self.of_images, self.of_calibration):
             lengths = {f"--{name}": len(np.atleast_1d(column.values)) for name, column in columns.items() if column is not None}
             if any(n == 0 for n in lengths.values()):
                 empty = ", ".join(name for name, n in lengths.items() if n == 0)

@@ -17,6 +17,7 @@ from residua.evaluation.pictures import Pictures
 from residua.evaluation.reconstruction import judge_pictures, pictures_of, scale_options
 from residua.evaluation.scale_options import Numbers, ScaleOptions
 from residua.judge import reading, roles
+from residua.judge.classes import Arranged, arranged, known_classes
 from residua.judge.detector import judge_scores
 from residua.judge.gallery import small_images, worst_images
 from residua.judge.inputs import Decision, Inputs, check_combination
@@ -52,7 +53,7 @@ def judge(
     prevalence: float | None = None,
     seed: int = 0,
 ) -> tuple[Evaluation, Evidence]:
-    """Judge a model from its arrays alone; every array may be a path to a ``.npy``, ``.npz`` or ``.csv`` file.
+    """Judge a model from its arrays alone; every array may be a path: ``.npy``, ``.npz``, ``.csv``, ``.tsv``, ``.parquet``.
 
     Images with reconstructions are judged as a reconstructor; with labels, a threshold or a policy too, their ``mse`` is the
     score of a detector. Scores are judged as a detector's, predictions with labels as a classifier's.
@@ -100,13 +101,14 @@ def judge(
     ['3', '5']
     """
     problems = Problems("judge")
+    of_labels = reading.read(labels, roles.LABELS, problems)
     given = Inputs(
         reading.read(images, roles.IMAGES, problems),
         reading.read(reconstructions, roles.RECONSTRUCTIONS, problems),
-        reading.read(labels, roles.LABELS, problems),
+        of_labels,
         reading.read(scores, roles.SCORES, problems),
         reading.read(train_scores, roles.TRAIN_SCORES, problems),
-        reading.read(predictions, roles.PREDICTIONS, problems),
+        reading.read(predictions, roles.PREDICTIONS, problems, known_classes(of_labels, classes)),
         reading.read(calibration_scores, roles.CALIBRATION_SCORES, problems),
         reading.read(calibration_labels, roles.CALIBRATION_LABELS, problems),
     )
@@ -118,7 +120,7 @@ def judge(
     check_combination({name for name, value in asked.items() if value is not None}, decision, problems)
     if policy is not None:
         _check_policy(policy, problems)
-    given.check_ids(problems)
+    given = given.joined(problems)
     given.check_lengths(problems)
     of_reconstructions = ScaleOptions(reconstructions_scale, reconstructions_mean, reconstructions_std)
     scales = scale_options(ScaleOptions(scale, mean, std), of_reconstructions)
@@ -127,7 +129,7 @@ def judge(
     problems.raise_any()
     pictures = None
     if given.predictions is not None and given.labels is not None:
-        evaluation, evidence = _judge_classes(given, given.labels.values, given.predictions.values, decision, seed)
+        evaluation, evidence = _judge_classes(given, arranged(given.labels, given.predictions, decision.classes), decision, seed)
     elif given.scores is not None:
         evaluation, evidence = judge_scores(given, given.scores.values, decision, seed)
         evaluation = _told_of_losses(evaluation, given)
@@ -164,11 +166,12 @@ def _described(value: Any) -> str:
     return str(value) if isinstance(value, str) or hasattr(value, "__fspath__") else f"array {np.shape(value)}"
 
 
-def _judge_classes(given: Inputs, labels: Any, predictions: Any, decision: Decision, seed: int) -> tuple[Evaluation, Evidence]:
+def _judge_classes(given: Inputs, read: Arranged, decision: Decision, seed: int) -> tuple[Evaluation, Evidence]:
+    labels, predictions, classes = read
     evaluation = evaluate_classification(
         labels,
         predictions,
-        classes=decision.classes,
+        classes=classes,
         positive=decision.positive,
         multilabel=decision.multilabel,
         confidence=decision.confidence,
@@ -177,11 +180,11 @@ def _judge_classes(given: Inputs, labels: Any, predictions: Any, decision: Decis
     names = given.names(len(labels))
     if is_multilabel(labels, predictions, decision.multilabel):
         return evaluation, Evidence(paths=names)
-    known, read, _ = read_classes(labels, predictions, decision.classes)
-    hard = np.eye(len(read.classes), dtype=np.float32)[read.predicted]
-    shown = hard if read.probabilities is None else read.probabilities
-    true = read.classes[read.true].astype(object)  # spelled as the classes are: 1, not 1.0 or True
-    return evaluation, Evidence(paths=names[known], labels=true, probabilities=shown, classes=read.classes, seed=seed)
+    known, found, _ = read_classes(labels, predictions, classes)
+    hard = np.eye(len(found.classes), dtype=np.float32)[found.predicted]
+    shown = hard if found.probabilities is None else found.probabilities
+    true = found.classes[found.true].astype(object)  # spelled as the classes are: 1, not 1.0 or True
+    return evaluation, Evidence(paths=names[known], labels=true, probabilities=shown, classes=found.classes, seed=seed)
 
 
 def _judge_pictures(given: Inputs, read: Pictures, decision: Decision, seed: int) -> tuple[Evaluation, Evidence]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
+from residua._tables import read_cells, read_parquet
 from residua.errors import ShapeError, SourceError
 from residua.evaluation.labels import without_missing
 from residua.files import NUMPY_FAULTS
+from residua.judge.column import Column
 from residua.judge.history import refuse_history
 from residua.judge.roles import CALIBRATION_LABELS, LABELS, RECONSTRUCTIONS, Role
-from residua.judge.table import read_table
-from residua.records import Assumption
+from residua.judge.table import Classes, read_table
 
 LIMIT_MEGABYTES = 16_384
+_TABLES = (".csv", ".tsv", ".txt", ".parquet")
 
 
-@dataclass(frozen=True)
-class Column:
-    """What was read: values, the ids that stood beside them (None without such a column), and what was assumed."""
-
-    values: NDArray[Any]
-    ids: NDArray[Any] | None = None
-    assumptions: tuple[Assumption, ...] = ()
-
-
-def read(source: Any, role: Role, problems: Problems) -> Column | None:
+def read(source: Any, role: Role, problems: Problems, classes: Classes = Classes()) -> Column | None:  # noqa: B008
     """Read one argument: an array as it is, a path from its file; None (and a problem) where it can't be.
 
-    ``file.npz:NAME`` and ``file.csv:COLUMN`` name one array or column of several.
+    ``file.npz:NAME`` and ``file.csv:COLUMN`` name one array or column of several. `classes` are those that a header of
+    predictions may name.
     """
     if source is None or refuse_history(source, role.name, problems):
         return None
@@ -58,16 +51,19 @@ def read(source: Any, role: Role, problems: Problems) -> Column | None:
             return Column(_npy(path))
         elif kind == ".npz":
             return _npz(path, wanted, role, where, problems)
-        elif kind in (".csv", ".tsv", ".txt"):
-            table = read_table(path, wanted, role, where, problems=problems)
-            return None if table is None else Column(*table)
+        elif kind in _TABLES:
+            cells = read_parquet(path, most_megabytes=LIMIT_MEGABYTES) if kind == ".parquet" else read_cells(path)
+            return read_table(cells, wanted, role, where, classes, problems=problems)
         else:
-            problems.add(
-                f"{where} must be .npy, .npz or .csv", kind or "no ending", "Save it with numpy.save, or as CSV", SourceError
-            )
+            must = f"{where} must be .npy, .npz, .csv, .tsv or .parquet"
+            problems.add(must, kind or "no ending", "Save it with numpy.save, or as CSV", SourceError)
+    except SourceError as error:
+        must, _, rest = str(error).removeprefix(f"{path}: ").partition(". Got")
+        got, _, mend = rest.lstrip(": ").rpartition(". ")
+        problems.add(f"{where}: {must}", got, mend.rstrip("."), SourceError)
     except NUMPY_FAULTS as error:
         holds_objects = "Python objects" in str(error) or "Object arrays" in str(error)
-        mend = "Write it again as UTF-8" if kind == ".csv" else "Write it again with numpy.save"
+        mend = "Write it again" if kind in _TABLES else "Write it again with numpy.save"
         if holds_objects:
             mend = "Objects (pickle) are never loaded: write names as text, numpy.save(file, labels.astype(str))"
         got = "Python objects" if holds_objects else (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
@@ -90,7 +86,7 @@ def _split(text: str) -> tuple[Path, str | None]:
     """``file.npz:NAME`` into its parts; a colon elsewhere belongs to the path."""
     path = Path(text)
     head, colon, name = text.rpartition(":")
-    if colon and not path.exists() and Path(head).suffix.lower() in (".npz", ".csv", ".tsv", ".txt"):
+    if colon and not path.exists() and Path(head).suffix.lower() in (".npz", *_TABLES):
         return Path(head), name
     return path, None
 

@@ -18,8 +18,20 @@ class Role:
     is_matrix: bool = False
     besides: tuple[str, ...] = ()
 
+    @property
+    def is_classes(self) -> bool:
+        """Whether a matrix of it has a column a class."""
+        return self.is_matrix and not self.is_numeric
 
-IMAGES = Role("images", ("images", "x", "x_test", "arr_0", "inputs", "originals"), is_matrix=True)
+    @property
+    def is_predicted(self) -> bool:
+        """Whether it says what a classifier answered."""
+        return self.name == "predictions"
+
+
+_LABEL_NAMES = ("labels", "label", "y", "y_test", "y_true", "target", "targets", "class", "truth", "anomalous", "arr_0")
+_IMAGE_NAMES = ("images", "x", "x_test", "arr_0", "inputs", "originals")
+IMAGES = Role("images", _IMAGE_NAMES, is_matrix=True, besides=("label", "labels", "class"))
 RECONSTRUCTIONS = Role(
     "reconstructions", ("reconstructions", "x_hat", "decoded", "reconstructed", "outputs", "arr_0", "x"), is_matrix=True
 )
@@ -27,7 +39,6 @@ _SCORE_NAMES = ("scores", "score", "anomaly_score", "anomaly_scores", "error", "
 SCORES = Role("scores", _SCORE_NAMES)
 TRAIN_SCORES = Role("train-scores", ("train_scores", "train_errors", *_SCORE_NAMES))
 CALIBRATION_SCORES = Role("calibration-scores", ("calibration_scores", *_SCORE_NAMES))
-_LABEL_NAMES = ("labels", "label", "y", "y_test", "y_true", "target", "targets", "class", "truth", "anomalous", "arr_0")
 LABELS = Role("labels", _LABEL_NAMES, is_numeric=False, is_matrix=True)
 CALIBRATION_LABELS = Role("calibration-labels", ("calibration_labels", *_LABEL_NAMES), is_numeric=False)
 PREDICTIONS = Role(
