@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from residua.evaluation.naming import folded, listed
+from residua._labels import spelled
+from residua.evaluation.naming import listed
 from residua.records import Assumption
 
 # What stands before the name of a class in headers of probabilities, the likeliest first.
@@ -54,17 +56,27 @@ def named_columns(header: Sequence[str], columns: list[int], classes: Sequence[s
     >>> named_columns(["prob_ok", "prob_ko"], [0, 1], ["bad", "good"], told=False).refused[0]
     'columns prob_ok, prob_ko and labels bad, good'
     """
-    names = {column: " ".join(header[column].casefold().split()) for column in columns}
+    folded = _lower if len({_lower(name) for name in classes}) == len(set(classes)) else _as_written
+    names = {column: folded(header[column]) for column in columns}
     found = _patterns(names, [folded(name) for name in classes])
     if found:
         before, after = found[0]
         if len(found) > 1 and _rank(found[1]) == _rank(found[0]):
             shown = " and ".join(f"{one}CLASS{other}" for one, other in found[:2])
             return Named([], refused=(f"columns called {shown}", "Name the columns to take alone, or drop the others"))
-        return _of_pattern(header, names, before, after, classes)
+        return _of_pattern(header, names, before, after, {folded(name): name for name in classes})
     if len(columns) == 1:
         return _single(header[columns[0]], columns[0], classes, told=told)
     return _by_place(header, columns, names, classes, told=told)
+
+
+def _lower(name: Any) -> str:
+    return spelled(name).casefold()
+
+
+def _as_written(name: Any) -> str:
+    """For classes that differ by case alone, such as a and A."""
+    return " ".join(str(name).split())
 
 
 def _rank(found: tuple[str, str]) -> float:
@@ -78,33 +90,31 @@ def _patterns(names: dict[int, str], classes: list[str]) -> list[tuple[str, str]
     """What stands before and after the class in columns that name every class, the likeliest first."""
     if not classes:
         return []
-    there = {folded(name) for name in names.values()}
+    there = set(names.values())
     longest = max(classes, key=len)
     found = set()
     for name in there:
         for start in (match.start() for match in re.finditer(f"(?={re.escape(longest)})", name)):
             before, after = name[:start], name[start + len(longest) :]
-            if all(folded(f"{before}{one}{after}") in there for one in classes):
+            if all(f"{before}{one}{after}" in there for one in classes):
                 found.add((before, after))
     return sorted(found, key=lambda one: (_rank(one), *one))
 
 
-def _of_pattern(header: Sequence[str], names: dict[int, str], before: str, after: str, classes: Sequence[str]) -> Named:
-    meant = {folded(name): name for name in classes}
+def _of_pattern(header: Sequence[str], names: dict[int, str], before: str, after: str, meant: dict[str, str]) -> Named:
     taken: list[int] = []
     named: list[str] = []
     spelled: list[str] = []
-    for column, name in names.items():
-        inside = folded(name)
+    for column, inside in names.items():
         if not (inside.startswith(before) and inside.endswith(after)):
             continue
         own = inside[len(before) : len(inside) - len(after)]
         cut = header[column].strip()
         written = cut[len(before) : len(cut) - len(after)] if len(cut) == len(inside) else own
-        if folded(own) not in meant and not (before or after):
+        if own not in meant and not (before or after):
             continue  # beside columns that are called as the classes are, others are no classes
         taken.append(column)
-        named.append(meant.get(folded(own), written))
+        named.append(meant.get(own, written))
         if named[-1] != written:
             spelled.append(f"{written!r} as {named[-1]!r}")
     if len(set(named)) < len(named):
@@ -116,10 +126,10 @@ def _of_pattern(header: Sequence[str], names: dict[int, str], before: str, after
 
 def _single(name: str, column: int, classes: Sequence[str], *, told: bool) -> Named:
     """One column: of the class that it names, or of the second class where its name says nothing."""
-    key = folded(name)
-    of = [one for one in classes if folded(one) in key and _AROUND.fullmatch(key.replace(folded(one), "", 1))]
-    of = [one for one in of if folded(one) == max((folded(other) for other in of), key=len)]
-    numbered = all(folded(one).lstrip("-").isdigit() for one in classes)
+    key = _lower(name)
+    of = [one for one in classes if _lower(one) in key and _AROUND.fullmatch(key.replace(_lower(one), "", 1))]
+    of = [one for one in of if _lower(one) == max((_lower(other) for other in of), key=len)]
+    numbered = all(_lower(one).lstrip("-").isdigit() for one in classes)
     if len(of) == 1 and len(classes) == 2 and not (numbered and key == "0"):
         return Named([column], (of[0],))
     if told or not classes or len(classes) > 2 or numbered or key in _GENERIC or key.isdigit():
@@ -135,10 +145,10 @@ def _by_place(header: Sequence[str], columns: list[int], names: dict[int, str], 
         places = [int(one[2]) for one in counted if one is not None]
         first = min(places)
         in_a_row = sorted(places) == list(range(first, first + len(places))) and first in (0, 1)
-        clash = all(folded(one).lstrip("-").isdigit() for one in classes) and around == {("", "")}
+        clash = all(_lower(one).lstrip("-").isdigit() for one in classes) and around == {("", "")}
         if in_a_row and not (clash and classes and not told):
             return Named([column for _, column in sorted(zip(places, columns, strict=True))])
-    shares = {folded(one) for one in classes} & {folded(name) for name in names.values()}
+    shares = {_lower(one) for one in classes} & {_lower(name) for name in names.values()}
     if not classes or (told and len(columns) == len(classes) and not shares):
         return Named(columns)
     return Named([], refused=(f"columns {listed(header[one] for one in columns)} and labels {listed(classes)}", _MEND))
