@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 from residua.engines import KINDS, score_with
 from residua.export import build_engine
 from residua.images import load_images
+from residua.images.reading import Reading
 from residua.scoring.engine import GraphEngine
 from training_wing import blobs
 
@@ -38,7 +40,7 @@ def run(script: Path, model: Path, images: list[Path]) -> list[tuple[float, bool
 def assert_agrees(found: list[tuple[float, bool]], bundle, images: list[Path]) -> None:
     engine = GraphEngine(bundle.graph, bundle.config.channels, 4)
     for (score, anomalous), path in zip(found, images, strict=True):
-        reference = score_with(engine, load_images(str(path)))
+        reference = score_with(engine, load_images(str(path), reading=bundle.config.reading))
         assert np.isclose(score, reference.score[0], rtol=1e-4)
         assert anomalous == reference.anomalous[0]
 
@@ -59,3 +61,17 @@ def test_the_documented_script_agrees_on_sixteen_bits(script, tmp_path):
     pixels = (blobs(1, (20, 15))[0, ..., 0].astype(np.uint16) * 257) | 77
     Image.fromarray(pixels).save(tmp_path / "deep.png")
     assert_agrees(run(script, tmp_path / "export" / "model.onnx", [tmp_path / "deep.png"]), bundle, [tmp_path / "deep.png"])
+
+
+def test_the_documented_script_reads_images_as_the_model_does(script, tmp_path):
+    made = shaken("plain", 1, bits="more")
+    reading = Reading(bits=12, ground="white")
+    bundle = replace(made, config=made.config.model_copy(update={"reading": reading}))
+    build_engine(bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0")
+    deep = blobs(1, (20, 15))[0, ..., 0].astype(np.uint16) * 16
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    ink = np.zeros((20, 15, 2), np.uint8)
+    ink[4:9, 3:7, 1] = 255
+    Image.fromarray(ink).save(tmp_path / "ink.png")
+    images = [tmp_path / "deep.png", tmp_path / "ink.png"]
+    assert_agrees(run(script, tmp_path / "export" / "model.onnx", images), bundle, images)

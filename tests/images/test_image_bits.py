@@ -299,3 +299,50 @@ def test_arrays_go_the_same_way(tmp_path):
     assert ImageSet.from_arrays(deep.astype(np.int32), bits=12).array().max() == 1
     with pytest.raises(RangeError, match=r"from 0 to 4,095, where 10 bits hold 0 to 1,023"):
         ImageSet.from_arrays(deep, bits=10)
+
+
+def test_that_masks_of_turned_images_are_upright_already_is_told(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for part, label, turned in (("train", "good", False), ("test", "crack", True)):
+        (tmp_path / part / label).mkdir(parents=True)
+        for number in range(2):
+            picture = Image.fromarray((TWELVE // 16 + number).astype(np.uint8))
+            picture.save(tmp_path / part / label / f"{number}.png", **({"exif": exif} if turned else {}))
+    (tmp_path / "ground_truth" / "crack").mkdir(parents=True)
+    mask = np.zeros((8, 8), np.uint8)
+    mask[0, 0] = 255
+    for number in range(2):
+        Image.fromarray(mask).save(tmp_path / "ground_truth" / "crack" / f"{number}_mask.png")
+    images = load_images(tmp_path)
+    assert images.test.masks[0][0, 0]
+    told = [one for one in images.assumptions if one.about == "masks of turned images"]
+    assert [one.because[:8] for one in told] == ["2 images"]
+
+
+def test_damaged_files_of_many_bits_decode_or_say_why():
+    whole = [
+        packed_tiff(COLOUR, 12, photometric=2),
+        packed_tiff(TWELVE, 10 + 4, ">", photometric=0),
+        tiff(COLOUR * 16, photometric="rgb", compression="zlib", predictor=True),
+        tiff(np.moveaxis(COLOUR * 16, 2, 0), photometric="rgb", planarconfig="separate", rowsperstrip=4),
+        png(COLOUR * 16, filters=1),
+        b"P6 8 8 4095\n" + COLOUR.astype(">u2").tobytes(),
+    ]
+    rng = np.random.default_rng(0)
+    n_decoded = 0
+    for data in whole:
+        for _ in range(150):
+            broken = bytearray(data)
+            for place in rng.integers(0, len(data), rng.integers(1, 4)).tolist():
+                broken[place] = int(rng.integers(0, 256))
+            try:
+                pixels = decode(
+                    bytes(broken[: int(rng.integers(1, len(data) + 1))]) if rng.random() < 0.2 else bytes(broken), 10_000
+                )
+            except ImageError:
+                continue
+            n_decoded += 1
+            assert pixels.pixels.size <= 30_000
+            assert pixels.pixels.dtype in (np.uint8, np.uint16, np.float32)
+    assert n_decoded > 100

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Json, Quiet, Source, names
+from residua.cli.options import Bits, Json, Quiet, Source, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,7 @@ def benchmark(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Keep each fit here; the same command goes on from there."),
     ] = None,
+    bits: Bits = None,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
@@ -65,6 +66,7 @@ def benchmark(
         recipes=tuple(dict.fromkeys(names(recipe) or ("plain",))),
         seeds=seeds,
         size=size,
+        bits=bits,
         settings=TrainingSettings(epochs=epochs, minutes=minutes, threads=threads, seed=seed),
     )
     with watching_several(quiet=quiet) as (watcher, on_fit):

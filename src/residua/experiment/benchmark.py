@@ -43,6 +43,7 @@ class BenchmarkOptions(BaseModel):
     recipes: tuple[str, ...] = ("plain",)
     seeds: int = Field(default=1, ge=1)
     size: int | None = None
+    bits: int | None = Field(default=None, ge=1, le=32)
     settings: TrainingSettings = Field(default_factory=TrainingSettings)
 
     def all_seeds(self) -> range:
@@ -76,9 +77,9 @@ def run_benchmark(
     watcher = watcher or Watcher()
     for recipe in options.recipes:
         make_recipe(recipe)
-    images = load_images(options.source, seed=options.settings.seed, progress=watcher.on_read)
+    images = load_images(options.source, seed=options.settings.seed, progress=watcher.on_read, bits=options.bits)
     cases, skipped = find_cases(images, options.normal, options.settings.seed)
-    notes = cases[0].notes
+    notes = (*(f"assumed {one.sentence}" for one in images.assumptions), *cases[0].notes)
     for text in (*notes, *skipped):
         watcher.note(text)
     folder = BenchmarkFolder(None if out is None else Path(out))
@@ -230,6 +231,7 @@ def _asked(options: BenchmarkOptions, images: ImageSet) -> Record:
         "minutes": settings.minutes,
         "threads": settings.threads,
         "seed": settings.seed,
+        **({} if options.bits is None else {"bits": options.bits}),
     }
 
 
@@ -266,6 +268,7 @@ def _command(options: BenchmarkOptions, out: str | Path | None) -> list[str]:
         ("minutes", settings.minutes),
         ("threads", settings.threads),
         ("size", options.size),
+        ("bits", options.bits),
         ("out", out),
     ):
         words += [] if value is None else [f"--{name}", str(value)]

@@ -274,13 +274,14 @@ class _Columns:
 
 def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded:
     columns = _Columns(len(encoded))
-    quarantined = [*listing.quarantined]
+    quarantined, n_turned = [*listing.quarantined], 0
     reader = _Reader(listing, encoded, options)
     for index, one in enumerate(reader.all()):
         if one.fact is None:
             quarantined.append(Quarantined(str(listing.names[index]), str(one.reason)))
             continue
         columns.add(index, one, one.fact)
+        n_turned += "turned" in one.fact.done and listing.masks is not None and listing.masks[index] is not None
     reading, assumed = columns.seen.settle(options.reading, model=options.of_model)
     if options.reading.ground is None and reading.ground not in (None, "black"):
         again = _decode_all(listing, encoded, replace(options, reading=Reading(bits=options.reading.bits, ground=reading.ground)))
@@ -309,11 +310,20 @@ def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded
         masks=masks if good is None else taken(masks, good),
         quarantined=quarantined,
         notes=[*listing.notes, *_decoding_notes(facts, channels, dtype, reading), *settled.notes],
-        assumptions=[*listing.assumptions, *assumed, *settled.assumptions],
+        assumptions=[*listing.assumptions, *assumed, *settled.assumptions, *_of_turned(n_turned)],
         reading=reading,
         formats=dict(sorted(formats.items())),
     )
     return _Loaded(clean, pixels, options, settled.convention)
+
+
+def _of_turned(n: int) -> list[Assumption]:
+    """Who draws masks with a program that knows no EXIF draws them on the image as it lies."""
+    if not n:
+        return []
+    because = f"{count(n, 'image')} with a mask turned as EXIF says, the masks as their own files say"
+    to_tell = "save the images turned upright, without an orientation"
+    return [Assumption(about="masks of turned images", taken="upright already", because=because, to_tell=to_tell)]
 
 
 def _labelled_by_masks(listing: Listing, convention: Convention, options: Options) -> Listing:
