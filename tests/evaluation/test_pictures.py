@@ -234,6 +234,17 @@ def test_a_shape_that_can_be_read_in_two_ways_or_none_is_refused(shape: tuple[in
         evaluate_reconstruction(array, array)
 
 
+def test_an_opaque_alpha_does_not_take_a_quarter_of_the_error() -> None:
+    x, r = smooth(channels=3), smooth(channels=3)
+    expected = pytest.approx(float(np.square(x - r, dtype=np.float64).mean()), rel=0.01)
+    opaque = np.ones((60, 16, 16, 1), np.float32)
+    four = [np.concatenate([array, opaque], axis=3) for array in (x, r)]
+    assert mse(*four) == mse(four[0], r) == mse(x, four[1])
+    assert mse(*four) == expected
+    assert mse(*((255 * array).round().astype(np.uint8) for array in four)) == expected
+    assert taken(evaluate_reconstruction(*four))["layout of images"] == "three channels, without transparency"
+
+
 def test_one_picture_without_an_axis_of_images_is_no_set_of_rows() -> None:
     picture = smooth(1, 40)[0, :, :30, 0]
     with pytest.raises(ShapeError, match="one picture"):

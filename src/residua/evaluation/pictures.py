@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from residua import diagnostics
 from residua._check import Problems
 from residua.errors import RangeError, ShapeError
-from residua.evaluation.layout import channels_last, matched
+from residua.evaluation.layout import channels_last, matched, without_opaque_alpha
 from residua.evaluation.scale_options import Reading, ScaleOptions, named
 from residua.metrics._values import OVERSTEP, OVERSTEP_OF_IMAGES
 from residua.metrics.scale import ValueScale, audited, read_scales
@@ -54,11 +54,12 @@ def read_pictures(
         channels_last(_as_stack(array, name, problems), name, problems)
         for array, name in zip((images, reconstructions), _SIDES, strict=True)
     )
+    (x, of_alpha), (r, of_other) = (without_opaque_alpha(array, name) for array, name in zip((x, r), _SIDES, strict=True))
     x, r, of_shape = matched(x, r, problems)
     _check_channels(stated, x.shape[3], problems)
     if problems or x.size == 0:
         return Pictures(x, r)
-    return _on_one_scale(x, r, stated, [*of_x, *of_r, *of_shape], problems)
+    return _on_one_scale(x, r, stated, [*of_x, *of_r, *of_alpha, *of_other, *of_shape], problems)
 
 
 def known_pictures(images: Any, reconstructions: Any, problems: Problems) -> Pictures:
