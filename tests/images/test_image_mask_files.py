@@ -152,6 +152,27 @@ def test_a_class_of_photographs_stays_a_class_whatever_its_name(tmp_path, name):
     assert any(f"the folder {name} has the name of masks" in note for note in images.notes)
 
 
+def on_white(seed: int) -> np.ndarray:
+    """A part photographed on pure white, which is most of the picture."""
+    picture = np.full((SIDE, SIDE), 255, np.uint8)
+    picture[6:18, 6:18] = np.random.default_rng(seed).normal(120, 15, (12, 12)).clip(0, 255)
+    return picture
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_photographs_on_pure_white_are_no_masks_and_masks_of_them_are(tmp_path, suffix):
+    for i in range(8):
+        for kind in ("gt", "other"):
+            save(tmp_path / "classes" / kind / f"{i}.{suffix}", on_white(i + 50 * (kind == "gt")))
+        save(tmp_path / "masked" / "good" / f"{i}.{suffix}", on_white(i))
+        save(tmp_path / "masked" / "bent" / f"{i}.{suffix}", on_white(99 + i))
+        save(tmp_path / "masked" / "mask" / "bent" / f"{i}.{suffix}", spot(i))
+    assert sorted(set(load_images(tmp_path / "classes").labels)) == ["gt", "other"]
+    images = load_images(tmp_path / "masked")
+    assert sorted(set(images.labels)) == ["bent", "good"]
+    assert sum(mask is not None for mask in images.masks) == 8
+
+
 def test_drawings_of_few_values_are_classes_where_all_are_drawings(tmp_path):
     for i in range(6):
         save(tmp_path / "label" / f"{i}.png", spot(i))
@@ -172,7 +193,9 @@ def test_photographs_that_are_named_after_others_stay_images(tmp_path):
         save(tmp_path / f"{i}.png", photo(i))
         save(tmp_path / f"{i}_label.png", photo(30 + i))
         save(tmp_path / f"lone{i}_mask.png", spot(i))
-    assert len(load_images(tmp_path)) == 18
+    images = load_images(tmp_path)
+    assert len(images) == 18
+    assert any("6 files named NAME_label have the names of masks, but do not look like masks" in note for note in images.notes)
 
 
 def test_where_no_folder_names_a_class_the_masks_do_and_blank_ones_are_good(tmp_path):

@@ -142,4 +142,4 @@ def test_a_survey_tells_what_was_assumed_of_its_images(tmp_path):
         for place, pixels in (("train/good", image), ("test/bad", image), ("ground_truth/bad", mask * np.uint8(255))):
             (tmp_path / place).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels.squeeze()).save(tmp_path / place / f"{row}.png")
-    assert [one.about for one in survey([load_images(tmp_path)]).assumptions] == ["masks", "normal label"]
+    assert [one.about for one in survey([load_images(tmp_path)]).assumptions] == ["files of masks", "masks", "normal label"]

@@ -342,7 +342,7 @@ def _labelled_by_masks(listing: Listing, convention: Convention, options: Option
     made = Assumption(
         about="labels",
         taken=f"{marked} {DEFECT!r}, the other {len(labels) - n_defects:,} {GOOD!r}",
-        because="no folder names a class",
+        because="nothing else names a class",
         to_tell="a folder a class, or a manifest with a column label",
     )
     return replace(listing, labels=shared(labels), assumptions=[*listing.assumptions, made])

@@ -24,7 +24,7 @@ Colour = tuple[float, float, float, float]
 BLACK: Colour = (0, 0, 0, 255)
 CLEAR: Colour = (0, 0, 0, 0)
 
-_LOSSY = frozenset({"JPEG", "WEBP", "JPEG2000", "MPO"})
+LOSSY = frozenset({"JPEG", "WEBP", "JPEG2000", "MPO"})
 _SAMPLED = 1 << 20  # pixels that are tallied; of larger masks every second, third, ...
 _KEPT_VALUES = 16
 _MOST_CLASSES = 16  # more values than this are a smooth edge
@@ -197,7 +197,7 @@ def _decode(path: Path, pixel_limit: int, byte_limit: int) -> tuple[NDArray[Any]
 
 def _values(image: Image.Image) -> tuple[NDArray[Any], bool]:
     image.load()
-    return upright(image, _as_they_lie(image)), image.format in _LOSSY
+    return upright(image, _as_they_lie(image)), image.format in LOSSY
 
 
 def _as_they_lie(image: Image.Image) -> NDArray[Any]:

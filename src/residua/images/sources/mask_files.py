@@ -152,6 +152,9 @@ class _Parting:
                 self._attach({row: paired[row] for row in rows})
                 told = f"{count(len(rows), 'file')} named {group.words} are masks, no images"
                 self._assume(told, "the names, and few distinct values")
+            else:
+                told = f"{count(len(rows), 'file')} named {group.words} have the names of masks"
+                self._notes.append(f"{told}, but do not look like masks beside pictures: taken as images")
 
     def take_twins(self) -> None:
         """Pairs that differ in the suffix alone, of which one side looks like masks and the other does not."""

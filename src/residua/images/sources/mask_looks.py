@@ -11,14 +11,17 @@ from PIL import Image
 from residua.errors import ImageError
 from residua.images.decoding import open_encoded, upright
 from residua.images.listing import Options
+from residua.images.masks import LOSSY
 from residua.images.stores import Store
 
 _MOST_SIDE = 1024
-_FEW_VALUES = 8
-_SHARE_OF_FEW = 0.9
+_FEW_VALUES = 16
 _SHARE_OF_GROUND = 0.4
+_SHARE_OF_PAINT = 0.6  # of what is not ground, the share that a few values hold
 _SAME = 1.5  # grey levels of 255, on average over 16 x 16 cells
-_FRINGE = 24  # how far JPEG moves black and white
+_FRINGE = 24  # how far compression moves two colours, mostly
+_SHARE_OF_FRINGE = 0.2
+_FLAT = 8
 
 
 class Glance(NamedTuple):
@@ -31,11 +34,12 @@ class Glance(NamedTuple):
 def glance_at(store: Store, name: str, options: Options) -> Glance | None:
     """What a file looks like as it lies there, whatever its transparency or palette; None where it does not decode."""
     try:
-        pixels = open_encoded(store.read(name, options.byte_limit), options.pixel_limit, _values)
+        pixels, is_lossy = open_encoded(store.read(name, options.byte_limit), options.pixel_limit, _values)
     except ImageError:
         return None
     step = max(1, min(pixels.shape[:2]) // _MOST_SIDE)
-    return Glance((pixels.shape[0], pixels.shape[1]), _is_mask(pixels[::step, ::step].reshape(-1, pixels.shape[2])))
+    few = pixels[::step, ::step].reshape(-1, pixels.shape[2])
+    return Glance((pixels.shape[0], pixels.shape[1]), _is_mask(few, is_lossy=is_lossy))
 
 
 def same_picture(store: Store, first: str, second: str, *, options: Options) -> bool:
@@ -51,26 +55,39 @@ def _small(image: Image.Image) -> NDArray[Any]:
     return np.asarray(image.convert("L").resize((16, 16), Image.Resampling.BOX), float)
 
 
-def _values(image: Image.Image) -> NDArray[Any]:
-    """The pixels, colour and transparency as they are; (h, w, 1 or 4)."""
+def _values(image: Image.Image) -> tuple[NDArray[Any], bool]:
+    """The pixels, colour and transparency as they are, (h, w, 1 or 4), and whether compression touched them."""
+    is_lossy = image.format in LOSSY
     plain = image.mode in {"1", "L", "I", "F"} or image.mode.startswith("I;16")
     pixels = np.asarray(image if plain else image.convert("RGBA"))
-    return upright(image, pixels if pixels.ndim == 3 else pixels[..., np.newaxis])
+    return upright(image, pixels if pixels.ndim == 3 else pixels[..., np.newaxis]), is_lossy
 
 
-def _is_mask(pixels: NDArray[Any]) -> bool:
-    """A mask, of any colours and either way round, also as JPEG leaves two colours."""
+def _is_mask(pixels: NDArray[Any], *, is_lossy: bool) -> bool:
+    """Whether one value is most of a picture, and few values are most of the rest; a photograph on white has many."""
     found, counts = np.unique(_packed(pixels), return_counts=True)
     if counts.max() < _SHARE_OF_GROUND * len(pixels):
         return False
-    if np.sort(counts)[-_FEW_VALUES:].sum() >= _SHARE_OF_FEW * len(pixels):
+    if len(found) <= _FEW_VALUES:
         return True
-    if pixels.dtype != np.uint8:
+    if is_lossy and pixels.dtype == np.uint8:
+        return _is_lossy_mask(found[:, np.newaxis].view(np.uint8).astype(np.int16), counts)
+    rest = np.sort(counts)[:-1]
+    return bool(rest[-_FEW_VALUES:].sum() >= _SHARE_OF_PAINT * rest.sum())
+
+
+def _is_lossy_mask(colours: NDArray[np.int16], counts: NDArray[np.int64]) -> bool:
+    """Ground and paint with a fringe around each; the paint is flat, or both are black, white or a pure colour."""
+    ground = _near(colours, int(counts.argmax()), _FRINGE)
+    if ground.all():
+        return bool(counts.max() >= (1 - _SHARE_OF_FRINGE) * counts.sum())
+    at = int(np.where(ground, 0, counts).argmax())
+    paint = _near(colours, at, _FRINGE)
+    if counts[ground | paint].sum() < (1 - _SHARE_OF_FRINGE) * counts.sum():
         return False
-    colours = found[:, np.newaxis].view(np.uint8).astype(np.int16)
-    ground = _near(colours, int(counts.argmax()))
-    drawn = _near(colours, int(np.where(ground, 0, counts).argmax()))
-    return bool(counts[ground | drawn].sum() >= _SHARE_OF_FEW * len(pixels))
+    ends = colours[[int(counts.argmax()), at]]
+    flat = counts[_near(colours, at, _FLAT)].sum() >= _SHARE_OF_PAINT * counts[~ground].sum()
+    return bool((np.minimum(ends, 255 - ends) <= _FLAT).all() or flat)
 
 
 def _packed(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -78,5 +95,5 @@ def _packed(pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels[:, 0] if pixels.shape[1] == 1 else np.ascontiguousarray(pixels).view(np.uint32)[:, 0]
 
 
-def _near(colours: NDArray[np.int16], row: int) -> NDArray[np.bool_]:
-    return np.asarray((np.abs(colours - colours[row]) <= _FRINGE).all(axis=1))
+def _near(colours: NDArray[np.int16], row: int, far: int) -> NDArray[np.bool_]:
+    return np.asarray((np.abs(colours - colours[row]) <= far).all(axis=1))
