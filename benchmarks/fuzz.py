@@ -69,19 +69,20 @@ def targets(run: Path) -> list[Target]:
     stack = draw.integers(0, 256, (6, 8, 8)).astype(np.uint8)
     kinds = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
     deep = (encoded(grey.astype(np.uint16) * 200, "PNG"), encoded(grey, "TIFF"))
-    images = (*(encoded(colour, kind) for kind in kinds), *deep)
+    images = (*(encoded(colour, kind) for kind in kinds), *deep, encoded(np.zeros((4_000, 1), np.uint8), "PNG"))
     idx = b"\0\0\x08\x03" + b"".join(int(n).to_bytes(4, "big") for n in stack.shape) + stack.tobytes()
     labels = np.arange(6) % 2
     arrays = saved(np.savez, x_train=stack, y_train=labels, x_test=stack, y_test=labels)
     small = saved(np.savez_compressed, x=stack, labels=np.array(["a", "b"] * 3), splits=np.array(["train", "test"] * 3))
     manifest = b"path,label,mask,split,group\na.png,good,,train,1\nb.png,bad,m.png,test,2\n"
+    hostile = b"path;label;\x1b]0;x\x07\na.png;=1+1;2\nb.png;\xe2\x80\xae bad;1,5\n"
     found = [
         Target("images.png", images, read_image),
         Target("x-images-idx3-ubyte", (idx,), load),
         Target("x-images-idx3-ubyte.gz", (gzip.compress(idx, mtime=0),), load),
         Target("x.npy", (saved(np.save, stack), saved(np.save, stack / np.float32(255))), load),
         Target("x.npz", (arrays, small), load),
-        Target("manifest.csv", (manifest,), load_manifest),
+        Target("manifest.csv", (manifest, hostile), load_manifest),
         Target("shard.tar", (shard(colour),), load),
         Target("scores.csv", (b"path,label,score\na,good,0.1\nb,bad,0.9\nc,good,0.2\n", b"0.1\n0.2\n0.3\n"), judge_scores),
         Target("scores.npy", (saved(np.save, np.linspace(0, 1, 9)),), judge_scores),

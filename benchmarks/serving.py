@@ -189,14 +189,14 @@ async def load(port: int, images, scores, n: int, seconds: float, *, exact: bool
 
 
 @cache
-def bomb(side: int = 10_000) -> bytes:
-    """A PNG of 100 megapixels in 100 kilobytes."""
+def bomb(width: int = 10_000, height: int = 10_000) -> bytes:
+    """A PNG of 100 megapixels in 100 kilobytes, or of a line of millions in a few thousand."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    rows = zlib.compress(bytes((side + 1) * side), 9)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((width + 1) * height), 9)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
@@ -205,12 +205,22 @@ def too_large() -> bytes:
     return request(bytes(25_000_000))
 
 
+LINES = ((1_000_000, 1), (1, 1_000_000), (24_000_000, 1), (65_535, 300), (60_000, 1))
+
+
+def seen_lines(seen: dict) -> int:
+    return sum(n for kind, n in seen.items() if kind.startswith("line"))
+
+
 async def bad_client(port: int, images, kind: str, until: float, seen: dict) -> None:
     """One of those that every open door meets."""
     large = request(images[0] + bytes(1_000_000))
     sent = {
         "garbage": lambda: os.urandom(3000) + b"\r\n\r\n",
         "bomb": lambda: request(bomb()),
+        "line": lambda: request(bomb(*LINES[seen_lines(seen) % len(LINES)])),
+        "hostile name": lambda: request(images[0]).replace(b'filename="a.png"', b'filename="\x1b]0;x\x07../../=1+1.png"', 1),
+        "other site": lambda: request(images[0]).replace(b"\r\n", b"\r\nOrigin: http://evil.example\r\n", 1),
         "wrong type": lambda: request(b"%PDF-1.7 not an image"),
         "too large": too_large,
     }
@@ -237,6 +247,7 @@ async def bad_client(port: int, images, kind: str, until: float, seen: dict) -> 
 
 
 BAD = ("slow",) * 16 + ("aborted",) * 2 + ("garbage",) * 2 + ("bomb",) * 2 + ("wrong type",) * 2 + ("too large",)
+BAD += ("line",) * 3 + ("hostile name", "other site")
 
 
 async def siege(port: int, images, scores, n_good: int, seconds: float, process) -> dict:

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 
 import residua
 from residua.errors import BundleError, InputError, OutputError
-from residua.files import in_a_line, make_readable, read_json, sha256, sync_folder, write_json
+from residua.files import has_sha256, in_a_line, make_readable, read_json, sha256, sync_folder, write_json
 from residua.images.reading import Reading
 from residua.models import ImageShape
 from residua.recipes import Recipe, make_recipe
@@ -273,7 +273,7 @@ def _check_weights(path: Path, expected: dict[str, Any]) -> None:
             f"{path}: must have {expected['bytes']:,} bytes. Got {size:,}: the file is truncated or not the one saved. "
             "Restore a copy, or train again."
         )
-    if sha256(path) != expected["sha256"]:
+    if not has_sha256(path, expected["sha256"]):
         raise BundleError(f"{path}: the SHA-256 must match. It does not: the file is damaged. Restore a copy, or train again.")
 
 

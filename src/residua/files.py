@@ -33,6 +33,7 @@ NUMPY_FAULTS = (
 )  # fmt: skip
 _MOST_UNPACKED = 4 << 30
 MOST_TEXT_BYTES = 64 << 20
+MOST_WEIGHT_BYTES = 16 << 30
 _MOST_LINE = 1 << 20
 
 _LOCKS = os.name == "posix"
@@ -216,10 +217,20 @@ def in_a_line(error: Exception) -> str:
     return str(words).splitlines()[0][:200]
 
 
-def sha256(path: str | Path) -> str:
-    """SHA-256 of a regular file, in hex."""
+def sha256(path: str | Path, limit: int = MOST_WEIGHT_BYTES) -> str:
+    """SHA-256 of a regular file, in hex; `OSError` where it holds more than `limit` bytes, of which none is read."""
     with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > limit:
+            raise OSError(errno.EFBIG, f"it holds more than {limit:,} bytes")
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def has_sha256(path: str | Path, expected: str | None) -> bool:
+    """Whether a regular file is there and has this SHA-256."""
+    try:
+        return sha256(path) == expected
+    except OSError:
+        return False
 
 
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:

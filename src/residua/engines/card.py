@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from residua.engines.kinds import KINDS, Kind, Precision, Runtime
 from residua.errors import BundleError
-from residua.files import in_a_line, read_file, read_json, sha256, write_json
+from residua.files import has_sha256, in_a_line, read_file, read_json, write_json
 from residua.images.reading import Reading
 from residua.records import Job, OperatingPoint
 
@@ -149,7 +149,7 @@ def read_card(folder: Path, kind: Kind) -> Card:
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
         raise BundleError(f"{path}: must be what `residua export` wrote. Got: {what}. Export again.") from None
     for name in kind.files:
-        if not (folder / name).is_file() or sha256(folder / name) != card.files.get(name):
+        if not has_sha256(folder / name, card.files.get(name)):
             raise BundleError(f"{folder / name}: must be the file that was verified. It is missing or another. Export again.")
     return card
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from residua.engines.onnx_file import check_inside, external_files
 from residua.errors import BundleError, InputError, MissingExtraError, OutputError
-from residua.files import ensure_folder
+from residua.files import ensure_folder, has_sha256, sha256
 
 if TYPE_CHECKING:
     from residua.wrapping.model import WrappedModel
@@ -129,14 +128,8 @@ def staged(run: Path) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _check_file(path: Path, expected: str | None) -> None:
-    if not path.is_file() or sha256(path) != expected:
+    if not has_sha256(path, expected):
         raise BundleError(f"{path}: must be the model that was saved. It is missing or another. Save the wrapped model again.")
 
 
