@@ -186,12 +186,18 @@ def _check_regular(mode: int) -> None:
 
 
 def read_file(path: str | Path, limit: int = MOST_TEXT_BYTES) -> bytes:
-    """The bytes of a regular file; `OSError` where it holds more than `limit`, of which no more are read."""
+    """The bytes of a regular file; `OSError` where it holds more than `limit`."""
     with open_regular(path) as file:
+        _check_size(file, limit)
         data = file.read(limit + 1)
-    if len(data) > limit:
+    if len(data) > limit:  # it has grown meanwhile, or its size is not known before
         raise OSError(errno.EFBIG, f"it holds more than {limit:,} bytes")
     return data
+
+
+def _check_size(file: io.BufferedReader, limit: int) -> None:
+    if os.fstat(file.fileno()).st_size > limit:
+        raise OSError(errno.EFBIG, f"it holds more than {limit:,} bytes")
 
 
 def read_json(path: str | Path, limit: int = MOST_TEXT_BYTES) -> Any:
@@ -220,8 +226,7 @@ def in_a_line(error: Exception) -> str:
 def sha256(path: str | Path, limit: int = MOST_WEIGHT_BYTES) -> str:
     """SHA-256 of a regular file, in hex; `OSError` where it holds more than `limit` bytes, of which none is read."""
     with open_regular(path) as file:
-        if os.fstat(file.fileno()).st_size > limit:
-            raise OSError(errno.EFBIG, f"it holds more than {limit:,} bytes")
+        _check_size(file, limit)
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

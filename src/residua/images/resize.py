@@ -101,7 +101,7 @@ def fit_to(images: NDArray[Any], size: tuple[int, int], *, keep_aspect: bool = F
 
     Examples
     --------
-    >>> fit_to(np.full((1, 2, 4, 1), 51, np.uint8), (2, 2))[0, :, :, 0]
+    >>> fit_to(np.full((1, 2, 4, 1), 51, np.uint8), (2, 2))[0, :, :, 0].round(6)
     array([[0.2, 0.2],
            [0.2, 0.2]], dtype=float32)
     """
