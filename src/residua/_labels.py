@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from residua._tables import number
 
@@ -18,22 +18,39 @@ ANOMALOUS_NAMES = frozenset({
     "failed", "failure", "fault", "faulty", "broken", "damaged", "outlier", "positive", "malignant", "unhealthy", "reject",
     "rejected", "notgood", "notnormal", "nogood",
 })  # fmt: skip
+_RUN_DOWN = frozenset({
+    "decisionfunction", "scoresamples", "ssim", "msssim", "psnr", "similarity", "cosinesimilarity", "likelihood",
+    "loglikelihood", "logprob", "logprobability", "normality", "inlierness",
+})  # fmt: skip
+_AROUND = frozenset({
+    "p", "pr", "prob", "probs", "proba", "probability", "score", "scores", "is", "of", "label", "labels", "gt", "true", "class",
+    "flag", "pred", "predicted", "mean", "the", "part", "image",
+})  # fmt: skip
 
 
 def spelled(name: Any) -> str:
-    r"""A name as it is compared: without case (but of single letters), single blanks, numbers without the point.
+    r"""A name as it is compared: composed letters, no case, single blanks, whole numbers without the point.
 
     Examples
     --------
     >>> spelled(" Good  part"), spelled("1.0"), spelled("Cafe\u0301") == spelled("Caf\u00e9")
     ('good part', '1', True)
-    >>> spelled("a") == spelled("A")  # two classes, where letters are read
-    False
     """
-    text = " ".join(unicodedata.normalize("NFC", str(name)).split())
-    text = text if len(text) == 1 else text.casefold()
+    text = " ".join(unicodedata.normalize("NFC", str(name)).split()).casefold()
     value = number(text)
     return str(int(value)) if value is not None and value.is_integer() and abs(value) < 2**53 else text
+
+
+def same_label(name: Any) -> str:
+    """A label as it is compared where it is named: as `spelled`, but a and A are two labels, since letters may be classes.
+
+    Examples
+    --------
+    >>> same_label("Good ") == same_label("good"), same_label("a") == same_label("A")
+    (True, False)
+    """
+    text = str(name).strip()
+    return text if len(text) == 1 else spelled(text)
 
 
 def means_normal(name: str) -> bool:
@@ -44,6 +61,25 @@ def means_normal(name: str) -> bool:
 def means_anomalous(name: str) -> bool:
     """Whether a label says by its name that an image is anomalous."""
     return _bare(name) in ANOMALOUS_NAMES
+
+
+def what_grows(column: str | None) -> Literal["normal", "anomalous"] | None:
+    """What more of a column means by the column's name: how normal an image is, how anomalous, or nothing that the name says.
+
+    Examples
+    --------
+    >>> what_grows("p[good]"), what_grows("decision_function"), what_grows("is_defect"), what_grows("score")
+    ('normal', 'normal', 'anomalous', None)
+    """
+    if column is None:
+        return None
+    if _bare(column) in _RUN_DOWN:
+        return "normal"
+    words = re.findall(r"[^\W\d_]+", column.casefold())
+    left = "".join(word for word in words if word not in _AROUND)
+    if left in _RUN_DOWN or means_normal(left):
+        return "normal"
+    return "anomalous" if means_anomalous(left) else None
 
 
 def normal_among(names: Sequence[str]) -> tuple[tuple[str, ...], str]:

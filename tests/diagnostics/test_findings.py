@@ -261,3 +261,12 @@ def test_a_group_in_two_parts_is_told_and_images_without_a_group_never() -> None
     told = diagnostics.find_torn_groups(groups, np.array(["train", "test", "test", "test", "train", "test"], object))
     assert told.measured == {"n_torn": 1, "n_groups": 2, "n_test_images": 2, "share_of_test": 0.5, "examples": ["a"]}
     assert diagnostics.find_torn_groups(groups, np.array(["test", "test", "test", "train", "train", "test"], object)) is None
+
+
+def test_scores_called_what_is_higher_on_normal_images_are_an_error_unless_labels_show_that_they_were_negated() -> None:
+    find = diagnostics.find_reversed_scores
+    assert find("decision_function").severity == "error"
+    assert find("p_normal", Estimate(value=0.2, low=0.1, high=0.3)).severity == "error"
+    assert find("p_normal", Estimate(value=0.8, low=0.4, high=0.95)).severity == "error"
+    assert find("decision_function", Estimate(value=0.9, low=0.8, high=0.95)).severity == "warning"
+    assert find("anomaly_score") is None and find(None) is None

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from residua._check import Problems
+from residua._labels import what_grows
 from residua.errors import LabelError
 from residua.evaluation import evaluate_detection
 from residua.evaluation.labels import as_detection_labels
@@ -174,3 +175,51 @@ def test_decisions_given_as_scores_are_called_that(low, high, severity) -> None:
     assert told.measured["balanced_accuracy"] == pytest.approx(record.metrics["roc_auc"].value)
     assert found(evaluate_detection(OUTLIER, SCORES), "hard-scores") is None
     assert found(evaluate_detection(OUTLIER, decided + 0.5 * (SCORES > 0)), "hard-scores") is None
+
+
+@pytest.mark.parametrize(
+    ("column", "good", "bad"),
+    [
+        ("is_good", 1, 0),
+        ("normal", True, False),
+        ("OK", "yes", "no"),
+        ("label_ok", "True", "False"),
+        ("inlier", 1.0, 0.0),
+        ("is_defect", 0, 1),
+        ("anomaly", "no", "yes"),
+        ("defective", False, True),
+        ("label", 0, 1),
+    ],
+)
+def test_truths_are_read_as_the_name_of_their_column_says(column, good, bad) -> None:
+    read = as_detection_labels(np.where(OUTLIER, bad, good), 300, normal=None, problems=Problems("test"), column=column)
+    assert read.is_anomalous.tolist() == OUTLIER.tolist()
+    assert ("column is called" in read.assumption.because) == (column != "label")
+    named = as_detection_labels([0, 1], 2, normal="0", problems=Problems("test"), column="is_good")
+    assert named.is_anomalous.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("column", "grows"),
+    [
+        ("decision_function", "normal"),
+        ("Score_Samples", "normal"),
+        ("p_normal", "normal"),
+        ("p[good]", "normal"),
+        ("prob_OK", "normal"),
+        ("normality score", "normal"),
+        ("mean_ssim", "normal"),
+        ("cosine similarity", "normal"),
+        ("log_likelihood", "normal"),
+        ("negative_log_likelihood", None),
+        ("neg_decision_function", None),
+        ("anomaly_score", "anomalous"),
+        ("p[defect]", "anomalous"),
+        ("score", None),
+        ("mse", None),
+        ("0", None),
+        (None, None),
+    ],
+)
+def test_what_a_column_says_that_more_of_it_means(column, grows) -> None:
+    assert what_grows(column) == grows

@@ -30,6 +30,8 @@ from residua.diagnostics.overfitting import find_overfitting
 from residua.diagnostics.overlap import find_overlap
 from residua.diagnostics.permuted import find_permuted_classes
 from residua.diagnostics.registry import DIAGNOSTICS, Diagnostic
+from residua.diagnostics.reversed_labels import find_reversed_labels
+from residua.diagnostics.reversed_scores import find_reversed_scores
 from residua.diagnostics.scale import find_scale
 from residua.diagnostics.shared_scores import find_shared_scores
 from residua.diagnostics.shortcut import find_shortcut
@@ -82,6 +84,8 @@ __all__ = [
     "find_overfitting",
     "find_overlap",
     "find_permuted_classes",
+    "find_reversed_labels",
+    "find_reversed_scores",
     "find_scale",
     "find_shared_scores",
     "find_shortcut",

@@ -30,7 +30,9 @@ class DetectionLabels:
     doubt: str | None = None
 
 
-def as_detection_labels(labels: Any, n_images: int, *, normal: str | Iterable[str] | None, problems: Problems) -> DetectionLabels:
+def as_detection_labels(
+    labels: Any, n_images: int, *, normal: str | Iterable[str] | None, problems: Problems, column: str | None = None
+) -> DetectionLabels:
     """Read labels of a detector's images.
 
     Parameters
@@ -43,6 +45,8 @@ def as_detection_labels(labels: Any, n_images: int, *, normal: str | Iterable[st
         For `labels` None: nothing is labelled.
     normal : str or strings, optional
         Matched against ``str(label)``; names that differ by case or blanks alone count as one.
+    column : str, optional
+        What the labels stood under in their file: below ``is_good`` 1 is normal.
 
     Examples
     --------
@@ -68,7 +72,7 @@ def as_detection_labels(labels: Any, n_images: int, *, normal: str | Iterable[st
     present, place = np.unique(array[labelled], return_inverse=True)
     names = [label_name(value) for value in present.tolist()]
     counts = dict(zip(names, np.bincount(place, minlength=len(names)).tolist(), strict=True))
-    reading = read_names(counts, _told_names(normal), problems)
+    reading = read_names(counts, _told_names(normal), problems, column=column)
     anomalous = np.zeros(len(array), np.bool_)
     anomalous[labelled] = np.array([name in reading.anomalous for name in names], np.bool_)[place]
     return DetectionLabels(anomalous, labelled, reading.assumption, reading.doubt)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
-from residua._labels import spelled as folded
+from residua._labels import spelled
 from residua._tables import number
 from residua.errors import LabelError
 from residua.metrics._classes import in_order
@@ -57,15 +57,15 @@ def agree(y: NDArray[Any], p: NDArray[Any], problems: Problems) -> tuple[NDArray
         return p, ()
     known: dict[str, list[str]] = {}
     for name in true:
-        known.setdefault(folded(name), []).append(name)
-    if _TRUTH.keys() & {folded(name) for name in (*true, *said)}:
+        known.setdefault(spelled(name), []).append(name)
+    if _TRUTH.keys() & {spelled(name) for name in (*true, *said)}:
         known = {_TRUTH.get(key, key): names for key, names in known.items()}
     twice = next((names for names in known.values() if len(names) > 1), None)
     if twice is not None:
         got = " and ".join(repr(name) for name in twice)
         problems.add("labels must spell each class in one way", got, "Write them alike, or name all: classes=[...]", LabelError)
         return p, ()
-    meant = {name: found[0] for name in strange if (found := known.get(_TRUTH.get(folded(name), folded(name))))}
+    meant = {name: found[0] for name in strange if (found := known.get(_TRUTH.get(spelled(name), spelled(name))))}
     _check_rest(true, said, meant, problems)
     if problems or not meant:
         return p, ()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from residua._check import Problems
-from residua._labels import normal_among, spelled
+from residua._labels import normal_among, same_label, what_grows
 from residua.errors import LabelError
 from residua.records import Assumption
 
@@ -29,8 +29,12 @@ class Reading:
     doubt: str | None = None
 
 
-def read_names(counts: Mapping[str, int], normal: tuple[str, ...] | None, problems: Problems) -> Reading:
+def read_names(
+    counts: Mapping[str, int], normal: tuple[str, ...] | None, problems: Problems, *, column: str | None = None
+) -> Reading:
     """Read the labels that occur, with how often each does; `normal` are those that the user named.
+
+    `column` is what the labels stood under: 1 below ``is_good`` is normal.
 
     Examples
     --------
@@ -48,7 +52,12 @@ def read_names(counts: Mapping[str, int], normal: tuple[str, ...] | None, proble
     canonical = _canonical(tuple(counts))
     if normal is not None:
         return _told(counts, canonical, normal, problems)
-    return _of_numbers(canonical) or _of_words(tuple(counts)) or _refused(counts, canonical, problems)
+    return (
+        _of_column(canonical, column)
+        or _of_numbers(canonical)
+        or _of_words(tuple(counts))
+        or _refused(counts, canonical, problems)
+    )
 
 
 def _told(counts: Mapping[str, int], canonical: Mapping[str, str], normal: tuple[str, ...], problems: Problems) -> Reading:
@@ -68,6 +77,19 @@ def _told(counts: Mapping[str, int], canonical: Mapping[str, str], normal: tuple
         _spelled_otherwise(other) if other else None,
         MINUS_ONE_IS_NORMAL if values == {"-1", "1"} and found == {"-1"} else None,
     )
+
+
+def _of_column(canonical: Mapping[str, str], column: str | None) -> Reading | None:
+    """Truths (0 and 1, yes and no) under a name that says what is true: normal or anomalous."""
+    grows = what_grows(column)
+    values = {name: {"yes": "1", "no": "0"}.get(value.strip().casefold(), value) for name, value in canonical.items()}
+    if grows is None or not set(values.values()) <= {"0", "1"}:
+        return None
+    top = frozenset(name for name, value in values.items() if value == "1")
+    anomalous = top if grows == "anomalous" else frozenset(values) - top
+    taken = f"{'0' if grows == 'anomalous' else '1'} (of 0 and 1)"
+    made = Assumption(about="normal label", taken=taken, because=f"the column is called {column}", to_tell=_TO_TELL)
+    return Reading(anomalous, made)
 
 
 def _of_numbers(canonical: Mapping[str, str]) -> Reading | None:
@@ -126,7 +148,7 @@ def _one_spelling(name: str, canonical: Mapping[str, str]) -> str:
     values = set(canonical.values())
     if values <= {"0", "1"} and name.casefold() in {"true", "false"}:
         return "1" if name.casefold() == "true" else "0"
-    return spelled(name)
+    return same_label(name)
 
 
 def _number(name: str) -> float | None:

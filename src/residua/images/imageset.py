@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
-from residua._labels import spelled
+from residua._labels import same_label
 from residua.errors import LabelError, ShapeError
 from residua.images.arrays import as_labels, settle_arrays
 from residua.images.columns import shared, texts
@@ -413,8 +413,8 @@ def known_labels(texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: 
     known = known_texts(labels)
     by_spelling: dict[str, list[str]] = {}
     for one in known:
-        by_spelling.setdefault(spelled(one), []).append(one)
-    alike = {text: by_spelling.get(spelled(text), []) for text in texts}
+        by_spelling.setdefault(same_label(one), []).append(one)
+    alike = {text: by_spelling.get(same_label(text), []) for text in texts}
     missing = [text for text in texts if not alike[text]]
     if missing or not texts:
         there = (

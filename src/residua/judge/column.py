@@ -16,7 +16,7 @@ class Column:
 
     ``classes`` names the columns of a matrix, where a header does. ``counts`` says that the ids only count rows, as an index
     does, ``headed`` that the first line was taken for a header. ``other`` is the other reading of that line, as data or as a
-    header; None where it can be one thing only.
+    header; None where it can be one thing only. ``name`` is what a single column or array is called in its file.
     """
 
     values: NDArray[Any]
@@ -26,6 +26,7 @@ class Column:
     counts: bool = False
     headed: bool = False
     other: Column | None = None
+    name: str | None = None
 
     def rows(self, order: NDArray[Any], told: Assumption | None = None) -> Column:
         """The rows in another order, and why."""

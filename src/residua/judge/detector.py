@@ -21,8 +21,9 @@ def judge_scores(given: Inputs, values: Any, decision: Decision, seed: int) -> t
     """Judge `values`, the scores that were given or the errors of reconstructions."""
     problems = Problems("judge")
     scores = as_scores(values, problems=problems)
-    labels = None if given.labels is None else given.labels.values
-    truth = as_detection_labels(labels, len(np.atleast_1d(values)), normal=decision.normal, problems=problems)
+    labels, column = (None, None) if given.labels is None else (given.labels.values, given.labels.name)
+    n_images = len(np.atleast_1d(values))
+    truth = as_detection_labels(labels, n_images, normal=decision.normal, problems=problems, column=column)
     train = None
     if given.train_scores is not None:
         train = as_scores(np.atleast_1d(given.train_scores.values), name="train-scores", problems=problems)
@@ -34,8 +35,9 @@ def judge_scores(given: Inputs, values: Any, decision: Decision, seed: int) -> t
     evaluation = evaluate_detection(
         truth, scores, operating_point=point, train_scores=train, confidence=decision.confidence, seed=seed
     )
-    if optimism is not None:
-        evaluation = evaluation.model_copy(update={"findings": (*evaluation.findings, optimism)})
+    noticed = [optimism, *_reversals(given, evaluation, scores, truth, _known_normal(calibration, of_calibration, train))]
+    more = tuple(finding for finding in noticed if finding is not None)
+    evaluation = evaluation.model_copy(update={"findings": (*evaluation.findings, *more)})
     evidence = Evidence(
         paths=given.names(len(scores)),
         scores=scores,
@@ -52,13 +54,40 @@ def judge_scores(given: Inputs, values: Any, decision: Decision, seed: int) -> t
     return evaluation, evidence
 
 
+def _known_normal(
+    calibration: NDArray[Any] | None, of_calibration: DetectionLabels | None, train: NDArray[Any] | None
+) -> NDArray[Any] | None:
+    """Scores of calibration images that are normal, else of training images."""
+    if calibration is None:
+        return train
+    return calibration if of_calibration is None else calibration[~of_calibration.is_anomalous]
+
+
+def _reversals(
+    given: Inputs, evaluation: Evaluation, scores: NDArray[Any], truth: DetectionLabels, known_normal: NDArray[Any] | None
+) -> list[Finding | None]:
+    """Scores or labels that seem the wrong way round by what their column is called, or beside known normal images."""
+    column = None if given.scores is None else given.scores.name
+    found = [diagnostics.find_reversed_scores(column, evaluation.metrics.get("roc_auc"))]
+    if known_normal is not None:
+        labelled = truth.labelled
+        found.append(diagnostics.find_reversed_labels(known_normal, scores[labelled], truth.is_anomalous[labelled]))
+    return found
+
+
 def _calibration(given: Inputs, decision: Decision, problems: Problems) -> tuple[NDArray[Any] | None, DetectionLabels | None]:
     if given.calibration_scores is None:
         return None, None
     scores = as_scores(given.calibration_scores.values, name="calibration-scores", problems=problems)
     if given.calibration_labels is None:
         return scores, None
-    labels = as_detection_labels(given.calibration_labels.values, len(scores), normal=decision.normal, problems=problems)
+    labels = as_detection_labels(
+        given.calibration_labels.values,
+        len(scores),
+        normal=decision.normal,
+        problems=problems,
+        column=given.calibration_labels.name,
+    )
     if not problems:
         same_length(problems, calibration_scores=scores, calibration_labels=labels.labelled)
     if not problems and not labels.labelled.all():

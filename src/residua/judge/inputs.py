@@ -88,7 +88,7 @@ class Inputs:
         if self.train_scores is not None:
             as_scores(np.atleast_1d(self.train_scores.values), name="train-scores", problems=problems)
         if self.labels is not None and self.scores is not None:
-            as_detection_labels(self.labels.values, 0, normal=normal, problems=problems)
+            as_detection_labels(self.labels.values, 0, normal=normal, problems=problems, column=self.labels.name)
         if self.predictions is not None and np.asarray(self.predictions.values).dtype.kind == "f":
             n_bad = int(np.count_nonzero(~np.isfinite(self.predictions.values)))
             if n_bad:

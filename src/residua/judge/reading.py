@@ -111,7 +111,7 @@ def _npz(path: Path, wanted: str | None, role: Role, where: str, problems: Probl
             problems.add(f"{where} must hold an array {wanted or 'called ' + role.known_as[0]}", listed, mend, ShapeError)
             return None
         ids = next((arrays[key] for key in ("ids", "paths", "id", "path") if key in arrays.files and key != name), None)
-        return Column(arrays[name], ids)
+        return Column(arrays[name], ids, name=name)
 
 
 def _chosen(names: list[str], role: Role) -> str | None:

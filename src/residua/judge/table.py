@@ -110,7 +110,8 @@ def _read(table: _Table, wanted: str | None, problems: Problems) -> Column | Non
     own = None if ids is None else np.array([row[ids] for row in table.rows], dtype=object)
     left = _left_out(table, ids) if counts else ()
     shape = values[:, 0] if len(chosen.columns) == 1 else values
-    return Column(shape, own, (*chosen.assumptions, *left), chosen.classes, counts, headed=table.header is not None)
+    name = table.header[chosen.columns[0]] if table.header is not None and len(chosen.columns) == 1 else None
+    return Column(shape, own, (*chosen.assumptions, *left), chosen.classes, counts, headed=table.header is not None, name=name)
 
 
 def _left_out(table: _Table, ids: int | None) -> tuple[Assumption, ...]:
