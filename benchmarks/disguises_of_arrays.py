@@ -194,7 +194,7 @@ def _oversteps(world: World, random: np.random.Generator) -> World:
     return replace(world.with_arrays(reconstructions=made), truth={"mse": error})
 
 
-_SCALE_WORDS = ("scale", "normalis", "0-255", "-1", "mean", "range", "clipped")
+_SCALE_WORDS = ("scale", "normalis", "0-255", "-1", "mean", "range", "clipped", "negative")
 _SCALES = (
     ("bytes on both sides", _BOTH, _bytes),
     ("bytes beside floats", _IMAGES, _bytes),
@@ -213,6 +213,11 @@ _SCALES = (
     ("12 bits in 16 on both sides", _BOTH, lambda x: np.rint(x * 4095).astype(np.uint16)),
     ("whole numbers to 255", _BOTH, lambda x: np.rint(x * 255).astype(np.int64)),
     ("percent", _BOTH, lambda x: x * 100),
+    ("centred on both sides", _BOTH, lambda x: x - 0.5),
+    ("bytes less their mean", _BOTH, lambda x: 255 * x - 123.7),
+    ("divided by 255 twice", _MADE, lambda x: x / 255),
+    ("divided by 255 twice on both sides", _BOTH, lambda x: x / 255),
+    ("the negative", _MADE, lambda x: 1 - x),
     ("halves of floats", _BOTH, lambda x: x.astype(np.float16)),
     ("doubles", _BOTH, lambda x: x.astype(np.float64)),
 )
@@ -227,6 +232,17 @@ def _bytes_beside_tanh(world: World, _: np.random.Generator) -> World:
 
 def _laid(sides: tuple[str, ...], change: Callable[[np.ndarray], np.ndarray]) -> Callable[..., World]:
     return _scaled(sides, change)
+
+
+def _opaque(world: World, _: np.random.Generator) -> World | None:
+    if world.arrays["images"].shape[-1] != 3:
+        return None
+    sides = {name: np.concatenate([one, np.ones_like(one[..., :1])], axis=3) for name, one in world.arrays.items()}
+    return world.with_arrays(**sides)
+
+
+def _one_for_both(world: World, _: np.random.Generator) -> World:
+    return world.with_arrays(reconstructions=world.arrays["images"])
 
 
 def _swapped(world: World, _: np.random.Generator) -> World | None:
@@ -406,6 +422,10 @@ DISGUISES: tuple[Disguise, ...] = (
     Disguise("flat beside images", "layout", _RECONSTRUCT, _laid(_MADE, lambda x: x.reshape(len(x), -1)), ("shape", "flat")),
     Disguise("no axis of channels", "layout", _RECONSTRUCT, _laid(_BOTH, lambda x: x[..., 0] if x.shape[3] == 1 else x), ()),
     Disguise("colours in another order", "layout", _RECONSTRUCT, _swapped, ("colour", "channel", "BGR")),
+    Disguise("mirrored reconstructions", "layout", _RECONSTRUCT, _laid(_MADE, lambda x: x[:, :, ::-1]), ("mirrored", "turned")),
+    Disguise("an opaque fourth channel", "layout", _RECONSTRUCT, _opaque, ("channel",)),
+    Disguise("reconstructions a row late", "rows", _RECONSTRUCT, _laid(_MADE, lambda x: np.roll(x, 1, 0)), ("order", "row")),
+    Disguise("one array for both sides", "rows", _RECONSTRUCT, _one_for_both, ("twice",)),
     Disguise("reconstructions in another order", "rows", _RECONSTRUCT, _shuffled_rows, ("order", "row", "permut")),
     Disguise("scikit-learn's -1 and 1", "labels", _DETECT, _labels(lambda y: np.where(y == 1, -1, 1)), ("-1", "normal")),
     Disguise("-1 and 1, normal told", "labels", _DETECT, _labels(lambda y: np.where(y == 1, -1, 1), normal="1"), ()),

@@ -21,6 +21,12 @@ class Part:
     label: str
     picture: Picture
     mask: Picture | None = None
+    written: Picture | None = None
+
+    @property
+    def mask_as_written(self) -> Picture | None:
+        """The mask that lies on disk: the true one unless somebody mixed them up."""
+        return self.mask if self.written is None else self.written
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,9 @@ class FolderDisguise:
 
 
 def draw_folder(random: np.random.Generator) -> Folder:
-    """Fourteen good parts and six with a crack: a grey ring on a plate, with a dark spot as defect."""
+    """Fourteen good parts and ten with a crack: a grey ring on a plate, with a dark spot as defect."""
     side = int(random.choice([32, 40]))
-    return Folder(tuple(_part(random, row, side, row >= 14) for row in range(20)))
+    return Folder(tuple(_part(random, row, side, row >= 14) for row in range(24)))
 
 
 def _part(random: np.random.Generator, row: int, side: int, is_bad: bool) -> Part:
@@ -128,7 +134,7 @@ def _mask(folder: Folder, part: Part, stem: Path) -> Path | None:
     if part.mask is None:
         return None
     suffix, made = MASKS[folder.mask]
-    return _save(made(part.mask), stem.with_name(stem.name + suffix))
+    return _save(made(part.mask_as_written), stem.with_name(stem.name + suffix))
 
 
 # Layouts -----------------------------------------------------------------------------------------------------------------
@@ -165,8 +171,12 @@ def _several_masks(folder: Folder, place: Path) -> Path:
             half = part.mask.shape[1] // 2
             for number, columns in enumerate((slice(0, half), slice(half, None))):
                 piece = np.zeros_like(part.mask)
-                piece[:, columns] = part.mask[:, columns]
-                _mask(folder, replace(part, mask=piece), place / "ground_truth" / part.label / part.name / f"{number:03d}")
+                piece[:, columns] = part.mask_as_written[:, columns]
+                _mask(
+                    folder,
+                    replace(part, mask=piece, written=None),
+                    place / "ground_truth" / part.label / part.name / f"{number:03d}",
+                )
     return place
 
 
@@ -272,6 +282,17 @@ def _in(**changes: object) -> Callable[[Folder], Folder]:
     return lambda folder: replace(folder, **changes)
 
 
+def _mixed_up(change: Callable[[list[Picture]], list[Picture]]) -> Callable[[Folder], Folder]:
+    """Other masks on disk than the true ones, in the MVTec layout unless another comes after."""
+
+    def wear(folder: Folder) -> Folder:
+        others = iter(change([part.mask for part in folder.parts if part.mask is not None]))
+        parts = tuple(part if part.mask is None else replace(part, written=next(others)) for part in folder.parts)
+        return replace(folder, parts=parts)
+
+    return wear
+
+
 def _layout(name: str) -> FolderDisguise:
     return FolderDisguise(name, "layout", _in(layout=name), ("mask", "manifest", "label"))
 
@@ -286,6 +307,8 @@ FOLDER_DISGUISES: tuple[FolderDisguise, ...] = (
     *(_layout(name) for name in LAYOUTS if name not in ("class folders", "manifest")),
     *(FolderDisguise(f"images: {name}", "image", _in(image=name), ("bit", "scale", "dark")) for name in IMAGES if name != "png"),
     *(FolderDisguise(f"masks: {name}", "mask", _in(mask=name), ("mask",)) for name in MASKS if name != "0 and 255"),
+    FolderDisguise("masks: of the next image", "mask", _mixed_up(lambda masks: [*masks[1:], masks[0]]), ("mask",)),
+    FolderDisguise("masks: mirrored", "mask", _mixed_up(lambda masks: [mask[:, ::-1] for mask in masks]), ("mask",)),
     *(FolderDisguise(f"beside: {name}", "beside", _in(beside=(name,)), (name,)) for name in BESIDE),
     _dialect("plain"),
     _dialect("semicolons", separator=";"),

@@ -149,9 +149,7 @@ def _draw_arrays(turn: int, random: np.random.Generator, clean: bool) -> tuple[W
         world = first.wear(draw_world(job, random), random)
         if world is not None:
             break
-    fitting = [
-        one for one in DISGUISES if job in one.jobs and one.facet != first.facet and "both" not in (one.facet, first.facet)
-    ]
+    fitting = [one for one in DISGUISES if job in one.jobs and _go_together(first, one)]
     if fitting and random.random() < 0.6:
         second = fitting[random.integers(0, len(fitting))]
         try:
@@ -177,7 +175,8 @@ def _draw_folder(turn: int, random: np.random.Generator, clean: bool) -> tuple[F
     worn = (first, fitting[random.integers(0, len(fitting))]) if random.random() < 0.6 else (first,)
     for one in worn:
         folder = one.wear(folder)
-    if folder.mask != "0 and 255" and folder.layout == "class folders":
+    is_masked = folder.mask != "0 and 255" or any(part.written is not None for part in folder.parts)
+    if is_masked and folder.layout == "class folders":
         folder = replace_layout(folder, 1)
     return folder, worn
 

@@ -87,3 +87,13 @@ def test_a_wrong_scale_that_was_told_is_found_and_so_are_bright_pictures_on_minu
     told = next(finding for finding in record.findings if finding.code == "mispaired")
     assert (told.measured["change"], told.severity) == ("scale", "error")
     assert "another scale" in told.meaning
+
+
+@pytest.mark.parametrize("images", [X[:40], gaussian_filter(RNG.random((40, 16, 16, 1)), (0, 2, 2, 0))], ids=["digits", "smooth"])
+def test_rows_of_a_weak_model_in_another_order_are_told_too(images: np.ndarray) -> None:
+    weak = components(images, 3)
+    assert find_mispaired(images, weak) is None
+    for seed in range(5):
+        told = find_mispaired(images, weak[np.random.default_rng(seed).permutation(len(weak))])
+        assert told is not None
+        assert (told.severity, told.measured["change"]) in {("error", "order of rows"), ("error", "unrelated rows")}

@@ -18,11 +18,13 @@ CODE = "mispaired"
 Floats = NDArray[np.float32]
 
 _MOST_IMAGES, _MOST_VALUES = 256, 1 << 22
-_MOST_ROWS, _QUERIES, _SIDE = 20_000, 200, 8
+_MOST_ROWS, _QUERIES, _SIDE, _FEW = 20_000, 200, 8, 15
 _LEAST_ERROR = 1e-4
 # What read on one scale belongs on another: -1..1 on 0-1 and back, centred values, bytes divided once too little or too much.
 _CONVERSIONS = ((0.5, 0.5), (2.0, -1.0), (1.0, 0.5), (1.0, -0.5), (255.0, 0.0), (1 / 255, 0.0))
 _LIKE = 0.5  # least correlation of a change that is believed
+_SPECIFIC = 0.3  # the same, of what differs from image to image: no pattern that all reconstructions share passes for it
+_SURE = 3.0  # standard errors
 
 
 @dataclass(frozen=True)
@@ -130,13 +132,19 @@ def _changed(x: Floats, r: Floats) -> Finding | None:
     for change in _changes(r):
         new = np.square(target - _standardised(change.images)).mean(axis=(1, 2, 3))
         left = float(new.mean() / max(float(errors.mean()), 1e-12))
-        is_like = new.mean() < 2 * (1 - _LIKE)
+        is_like = new.mean() < 2 * (1 - _LIKE) or _own_likeness(target, change.images) > _SPECIFIC
         if left < (most_left if best is None else best[0]) and is_like and (new < 0.99 * errors).mean() >= 0.75:
             best = (left, change)
     if best is None:
         return None
     given, undone = (float(np.square(x - array).mean()) for array in (r, best[1].images))
     return _finding(best[1].name, best[1].meaning, best[1].what_to_do, (given, undone), {"share_left": best[0]})
+
+
+def _own_likeness(target: Floats, made: Floats) -> float:
+    """Mean correlation of each image with its own reconstruction, the mean of all taken off either."""
+    x, r = (_directions(array.reshape(len(array), -1)) for array in (target, _standardised(made)))
+    return float((x * r).sum(axis=1).mean())
 
 
 def _standardised(array: Floats) -> Floats:
@@ -183,7 +191,9 @@ def _reordered(images: NDArray[Any], reconstructions: NDArray[Any]) -> Finding |
     own, nearest, near = likeness[np.arange(len(rows)), rows], likeness.argmax(axis=1), likeness.max(axis=1)
     moved = (nearest != rows) & (near > 0.8) & (1 - near < 0.4 * (1 - own))
     if moved.mean() <= 0.6 or len(np.unique(nearest[moved])) <= 0.5 * moved.sum() or own.mean() > 0.5:
-        return None
+        if near.mean() <= _LIKE or _is_own(likeness, own):  # noise resembles nothing
+            return None
+        return _unrelated(float(own.mean()), _error_of(images, reconstructions, rows, rows))
     shifts, counts = np.unique(nearest[moved] - rows[moved], return_counts=True)
     shift = int(shifts[counts.argmax()]) if counts.max() > 0.8 * moved.sum() else None
     order = "in another order than the images"
@@ -195,6 +205,28 @@ def _reordered(images: NDArray[Any], reconstructions: NDArray[Any]) -> Finding |
         "Predict without shuffling, and save images and reconstructions from one pass.",
         (_error_of(images, reconstructions, rows, rows), _error_of(images, reconstructions, nearest, rows)),
         {"share_moved": float(moved.mean()), "shift": shift},
+    )
+
+
+def _is_own(likeness: Floats, own: Floats) -> bool:
+    """Whether reconstructions resemble their own images more than others; of few images nothing can be said."""
+    if len(own) < _FEW or not likeness.any():
+        return True
+    others = (likeness.sum(axis=1) - own) / (likeness.shape[1] - 1)
+    ahead = own - others
+    return bool(ahead.mean() > _SURE * ahead.std(ddof=1) / np.sqrt(len(ahead)))
+
+
+def _unrelated(likeness: float, error: float) -> Finding:
+    return Finding(
+        code=CODE,
+        severity="error",
+        measured={"change": "unrelated rows", "mse": error, "likeness": likeness},
+        meaning=(
+            "The reconstructions resemble their own images no more than those of other images: the rows stand in another order, "
+            "or the model tells nothing of what it is shown."
+        ),
+        what_to_do="Predict without shuffling, save both arrays from one pass, and look at an image beside its reconstruction.",
     )
 
 
