@@ -237,8 +237,13 @@ def _laid(sides: tuple[str, ...], change: Callable[[np.ndarray], np.ndarray]) ->
 def _opaque(world: World, _: np.random.Generator) -> World | None:
     if world.arrays["images"].shape[-1] != 3:
         return None
-    sides = {name: np.concatenate([one, np.ones_like(one[..., :1])], axis=3) for name, one in world.arrays.items()}
+    sides = {name: np.concatenate([one, _full(one)], axis=3) for name, one in world.arrays.items()}
     return world.with_arrays(**sides)
+
+
+def _full(array: np.ndarray) -> np.ndarray:
+    """A channel of what is opaque on the array's scale."""
+    return np.full_like(array[..., :1], np.iinfo(array.dtype).max if array.dtype.kind == "u" else 1 if array.max() < 1.5 else 255)
 
 
 def _one_for_both(world: World, _: np.random.Generator) -> World:
