@@ -75,7 +75,7 @@ def test_element_wise_accuracy_of_several_labels_is_told_to_be_inflated():
     rng = np.random.default_rng(0)
     truth = np.zeros((100, 10), int)
     truth[np.arange(100), rng.integers(10, size=100)] = 1
-    record = evaluate_classification(truth, np.full((100, 10), 0.2))
+    record = evaluate_classification(truth, np.full((100, 10), 0.2), multilabel=True)
     told = next(finding for finding in record.findings if finding.code == "inflated-accuracy")
     assert told.severity == "warning"
     assert record.metrics["element_wise_accuracy"].value == pytest.approx(0.9)

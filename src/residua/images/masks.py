@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import binary_erosion
 
 from residua.errors import ImageError
 from residua.images.decoding import open_encoded, upright
@@ -187,6 +186,8 @@ def _is_smooth(far: NDArray[Any], top: float, *, is_lossy: bool) -> bool:
         return False
     if len(np.unique(far[between])) + 2 > _MOST_CLASSES:
         return True
+    from scipy.ndimage import binary_erosion  # slow to load, and seldom asked
+
     return not binary_erosion(between, np.ones((3, 3))).any()  # an edge is thin, a class has an inside
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from residua._check import Problems
 from residua.errors import ShapeError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 _MOST_CACHED = 4096  # pixels of both sides: weights of longer ones are made anew, so that the cache stays under 30 MB
 
@@ -47,6 +49,8 @@ def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_arr
 
 @lru_cache(maxsize=256)
 def _weights(n_in: int, n_out: int, scale: float) -> csr_array:
+    from scipy.sparse import csr_array  # slow to load, and judging scores resizes nothing
+
     support = max(scale, 1.0)
     centres = np.clip((np.arange(n_out) + 0.5 - n_out / 2) * scale + n_in / 2, 0.5, n_in - 0.5)
     first = np.floor(centres - support).astype(np.int64)

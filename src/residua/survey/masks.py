@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import uniform_filter
-from scipy.stats import rankdata
 
 from residua import diagnostics
 from residua.images import ImageSet
@@ -165,6 +164,8 @@ def _differing(looks: Sequence[_Look]) -> NDArray[np.float64]:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.stats import rankdata  # most of a second to load
+
     return np.asarray((rankdata(values, axis=1) - 0.5) / values.shape[1] - 0.5)
 
 
