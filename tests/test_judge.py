@@ -347,12 +347,14 @@ def test_plan_prints_299_and_takes_two_rates(tmp_path: Path, capsys: pytest.Capt
             plan_command(**given)
 
 
-def test_judging_imports_neither_torch_nor_lightning(tmp_path: Path) -> None:
+def test_judging_imports_neither_torch_nor_lightning_nor_what_else_is_slow(tmp_path: Path) -> None:
     scores = written(tmp_path, "errors.csv", ERRORS)
     program = (
         "import sys; sys.modules['torch'] = sys.modules['lightning'] = None\n"
         "from residua.cli.judge import judge\n"
         f"judge(scores={scores!r}, threshold=0.004, html={str(tmp_path / 'o.html')!r})\n"
+        "slow = {'scipy.stats', 'scipy.sparse', 'scipy.ndimage', 'scipy.optimize'} & set(sys.modules)\n"
+        "assert not slow, f'slow to load, and not needed: {slow}'"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, env={"PYTHONPATH": ":".join(sys.path)}
