@@ -160,6 +160,6 @@ def test_a_model_that_onnx_runtime_refuses_is_told_in_a_sentence(tmp_path):
 
 
 def onnx_files_sha(path):
-    from residua.engines.card import sha256
+    from residua.files import sha256
 
     return sha256(path)

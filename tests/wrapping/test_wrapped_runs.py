@@ -53,7 +53,7 @@ def test_the_commands_judge_threshold_score_and_report_a_wrapped_run_without_tor
     record = json.loads((tmp_path / "e.json").read_text("utf-8"))
     assert record["job"] == "detect"
     assert record["operating_point"]["policy"] == "quantile:0.9"
-    assert {"pca", "pixel_neighbours"} <= record["baselines"].keys()
+    assert {"pca_2", "pca_32", "pixel_neighbours"} <= record["baselines"].keys()
     assert (tmp_path / "s.csv").read_text("utf-8").startswith("path,label,split,score,threshold,anomalous,mse,mae,ssim")
     assert (tmp_path / "r.html").stat().st_size > 1000
     assert open_wrapped(saved)[1].operating_point.policy == "quantile:0.8"

@@ -61,12 +61,17 @@ def _wrapped_summary(run: Path) -> dict[str, Any]:
 
 
 def _print_wrapped(value: dict[str, Any], console: Console) -> None:
+    from residua.wrapping.scales import Scale
+
     contract = value["contract"]
     height, width = contract["size"]
     console.print(f"{value['run']}: a wrapped {contract['origin']} model, judged on {value['source']}", markup=False)
-    console.print(
-        f"  {height}x{width}, {contract['channels']} channels, {contract['layout']}, values {contract['values']}", markup=False
-    )
+    scales = ", ".join(f"{name} {Scale.model_validate(contract[name]).words}" for name in ("inputs", "outputs"))
+    console.print(f"  {height}x{width}, {contract['channels']} channels, {contract['layout']}, {scales}", markup=False)
+    if value["random"]:
+        console.print("  random: the same image gets another score each time", markup=False)
+    for one in value["assumptions"]:
+        console.print(f"  assumed: {one['about']}: {one['taken']} ({one['because']}; to tell it: {one['to_tell']})", markup=False)
     if value["operating_point"]:
         _print_point(value["operating_point"], console)
 

@@ -6,6 +6,7 @@ from residua.diagnostics.broken_promise import find_broken_promise
 from residua.diagnostics.chance import find_not_better_than_chance
 from residua.diagnostics.class_balance import find_class_balance
 from residua.diagnostics.clipped_values import find_clipped_values
+from residua.diagnostics.code_size import find_unknown_code_size
 from residua.diagnostics.collapsed import find_collapsed_reconstruction
 from residua.diagnostics.confusion import find_most_confused
 from residua.diagnostics.constant import find_constant_images
@@ -23,12 +24,14 @@ from residua.diagnostics.loss_history import find_loss_history
 from residua.diagnostics.majority_class import find_majority_class
 from residua.diagnostics.meaningless_metric import find_meaningless_accuracy
 from residua.diagnostics.mispaired import find_mispaired
+from residua.diagnostics.misread_scale import find_misread_scale
 from residua.diagnostics.mixed_scale import find_mixed_scale
 from residua.diagnostics.mixed_sizes import find_mixed_sizes
 from residua.diagnostics.not_checked import Checks, find_not_checked
 from residua.diagnostics.overfitting import find_overfitting
 from residua.diagnostics.overlap import find_overlap
 from residua.diagnostics.permuted import find_permuted_classes
+from residua.diagnostics.random_model import find_random_model
 from residua.diagnostics.registry import DIAGNOSTICS, Diagnostic
 from residua.diagnostics.reversed_labels import find_reversed_labels
 from residua.diagnostics.reversed_scores import find_reversed_scores
@@ -75,6 +78,7 @@ __all__ = [
     "find_majority_class",
     "find_meaningless_accuracy",
     "find_mispaired",
+    "find_misread_scale",
     "find_mixed_scale",
     "find_mixed_sizes",
     "find_most_confused",
@@ -84,6 +88,7 @@ __all__ = [
     "find_overfitting",
     "find_overlap",
     "find_permuted_classes",
+    "find_random_model",
     "find_reversed_labels",
     "find_reversed_scores",
     "find_scale",
@@ -99,6 +104,7 @@ __all__ = [
     "find_tracks_complexity",
     "find_undefined_metric",
     "find_underfitting",
+    "find_unknown_code_size",
     "find_unlabelled",
     "find_unlike_calibration",
     "find_unlike_parts",

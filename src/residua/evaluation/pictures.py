@@ -68,7 +68,7 @@ def known_pictures(images: Any, reconstructions: Any, problems: Problems) -> Pic
     x, r, _ = matched(x, r, problems)
     if problems or x.size == 0:
         return Pictures(x, r)
-    finding = _clipping(r, "reconstructions")
+    finding = clipping_of(r, "reconstructions")
     return Pictures(_clip(x), _clip(r), () if finding is None else (finding,))
 
 
@@ -99,7 +99,7 @@ def _on_one_scale(
     _refuse_beyond(new_x, scales[0], problems)
     findings = [
         None if None not in told else diagnostics.find_scale(x, r, audit=audited(x, r, scales)),
-        *(_clipping(array, name) for array, name in ((new_x, "images"), (new_r, "reconstructions"))),
+        *(clipping_of(array, name) for array, name in ((new_x, "images"), (new_r, "reconstructions"))),
     ]
     assumptions += _assumptions(scales, told)
     kept = tuple(each for each in findings if each is not None)
@@ -142,7 +142,8 @@ def _mean_beyond(unit: NDArray[Any]) -> float:
     return float((np.maximum(0, -unit) + np.maximum(0, unit - 1)).mean(dtype=np.float64))
 
 
-def _clipping(unit: NDArray[Any], name: str) -> Finding | None:
+def clipping_of(unit: NDArray[Any], name: str) -> Finding | None:
+    """What lies outside of [0, 1] in values that were brought there, counted; None where nothing does."""
     if unit.dtype.kind != "f" or (unit.min() >= -_ROUNDING and unit.max() <= 1 + _ROUNDING):
         return None
     share = float(((unit < -_ROUNDING) | (unit > 1 + _ROUNDING)).mean())

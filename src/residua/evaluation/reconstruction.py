@@ -204,6 +204,8 @@ def evaluate_errors(
 
     estimates = metrics_of(np.ones(n_images, np.bool_))
     beside = {name: dict(values) for name, values in (baselines or {}).items()}
+    errors = {name: values["mse"] for name, values in beside.items() if "mse" in values}
+    fair = {name: one for name, one in errors.items() if not name.startswith(diagnostics.code_size.PREFIX)}
     found = [
         *findings,
         _infinite(columns, estimates),
@@ -212,14 +214,15 @@ def evaluate_errors(
         diagnostics.find_not_better_than_baseline(
             "mse",
             estimates.get("mse", Estimate(value=None)),
-            {name: values["mse"] for name, values in beside.items() if "mse" in values},
+            fair,
             higher_is_better=False,
         ),
         diagnostics.find_underfitting(
             estimates.get("mse", Estimate(value=None)),
-            {name: values["mse"] for name, values in beside.items() if "mse" in values},
+            fair,
             train_error=None if train_errors is None or len(train_errors) == 0 else float(np.mean(train_errors)),
         ),
+        diagnostics.find_unknown_code_size(estimates.get("mse", Estimate(value=None)), errors),
         leakage_of(leaks, n_images, estimates, metrics_of),
     ]
     return Evaluation(

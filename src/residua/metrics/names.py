@@ -65,6 +65,7 @@ BASELINES = {
     "untrained": "Untrained network",
     "mean_image": "Mean image",
     "pca": "PCA",
+    "input_unchanged": "The input, unchanged",
     "majority_class": "Commonest class",
     "pixels": "The same on the pixels",
     "pixel_linear": "Linear function of the pixels",
@@ -114,5 +115,13 @@ def spelled(name: str) -> str:
 
 
 def baseline_title(name: str) -> str:
-    """A baseline's name as people say it."""
+    """A baseline's name as people say it.
+
+    Examples
+    --------
+    >>> baseline_title("pca_32")
+    'PCA with 32 numbers'
+    """
+    if name.startswith("pca_") and name[4:].isdigit():
+        return f"PCA with {name[4:]} numbers"
     return BASELINES.get(name, spelled(name))

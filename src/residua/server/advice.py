@@ -7,7 +7,7 @@ from pathlib import Path
 from residua.engines import KINDS, Card, parse_engine
 from residua.engines.card import export_command
 from residua.server.load import fresh_card
-from residua.wrapping import is_wrapped
+from residua.wrapping import is_random, is_wrapped
 
 _RECOMMENDED = ("onnx", "openvino")  # float32, so that decisions are the run's
 
@@ -15,6 +15,11 @@ _RECOMMENDED = ("onnx", "openvino")  # float32, so that decisions are the run's
 def advise_on_engine(run: str | Path, engine: str) -> str:
     """A line on the engine that a server was started with: how it was verified, or how to serve faster."""
     run, kind = Path(run), parse_engine(engine)
+    if is_wrapped(run) and is_random(run):
+        return (
+            "Engine: the wrapped model itself, which is random: the same image gets another score each time, and may be decided "
+            "otherwise. Wrap it with samples=16, or give the mean of the code, before it decides anything."
+        )
     if is_wrapped(run):
         return "Engine: the wrapped model itself, always in batches of one size, so that a score depends on its image alone."
     card = fresh_card(run, kind)

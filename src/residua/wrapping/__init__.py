@@ -4,6 +4,7 @@ from residua.wrapping.model import WrappedModel, wrap
 from residua.wrapping.runs import (
     change_wrapped_threshold,
     evaluate_wrapped,
+    is_random,
     is_wrapped,
     judged_wrapped,
     open_wrapped,
@@ -15,6 +16,7 @@ __all__ = [
     "WrappedModel",
     "change_wrapped_threshold",
     "evaluate_wrapped",
+    "is_random",
     "is_wrapped",
     "judged_wrapped",
     "open_wrapped",

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.engines import score_with
 from residua.evaluation import Gallery, Thumbnails, choose_thumbnails, thumbnail_size
 from residua.images import ImageSet
 from residua.images.resize import fit_to
 from residua.noticing import as_bytes, nearest_rows, shown_masks
+from residua.wrapping.errors_in_numpy import error_maps
 
 if TYPE_CHECKING:
     from residua.wrapping.model import WrappedModel
@@ -19,19 +19,24 @@ if TYPE_CHECKING:
 _COMPARED_SIDE = 32
 
 
-def make_gallery(model: WrappedModel, images: ImageSet, index: NDArray[np.int64], known: ImageSet | None) -> Gallery:
-    """Input, reconstruction, the model's own error map and mask of the chosen images, and the training image nearest to each."""
-    shown, size = images[index], model.contract.size
-    found = score_with(model, shown, reconstructions=True, maps=True)
-    assert found.reconstructions is not None and found.maps is not None
-    nearest = None if known is None else known[nearest_rows(_small(known, size), _small(shown, size))]
+def make_gallery(
+    model: WrappedModel, images: ImageSet, index: NDArray[np.int64], known: ImageSet | None, targets: ImageSet | None = None
+) -> Gallery:
+    """Input, reconstruction, the model's own error map and mask of the chosen images, and the training image nearest to each.
+
+    All at the size of what comes out; the map is that of the error against the target, where there are targets.
+    """
+    shown, size, small = images[index], model.contract.output_size, model.contract.size
+    prepared = fit_to(model.prepare(shown), size)
+    rebuilt = model.reconstruct(shown)
+    nearest = None if known is None else known[nearest_rows(_small(known, small), _small(shown, small))]
     return Gallery(
         index=index,
-        images=as_bytes(model.prepare(shown)),
-        reconstructions=as_bytes(found.reconstructions),
-        error_maps=np.stack([fit_to(one[np.newaxis, :, :, np.newaxis], size)[0, :, :, 0] for one in found.maps]),
+        images=as_bytes(prepared),
+        reconstructions=as_bytes(rebuilt),
+        error_maps=error_maps(model.contract.error, prepared if targets is None else fitted(targets[index], size), rebuilt),
         masks=shown_masks(shown, size) if shown.has_masks else None,
-        nearest=None if nearest is None else as_bytes(model.prepare(nearest)),
+        nearest=None if nearest is None else as_bytes(fit_to(model.prepare(nearest), size)),
         nearest_paths=None if nearest is None else nearest.paths,
     )
 
@@ -42,13 +47,14 @@ def make_thumbnails(
     """Small pictures of the judged images, as the model sees them."""
     index = choose_thumbnails(scores, is_anomalous)
     small = thumbnail_size(len(index), size)
-    return Thumbnails(index, as_bytes(_fitted(images[index], small)))
+    return Thumbnails(index, as_bytes(fitted(images[index], small)))
 
 
 def _small(images: ImageSet, size: tuple[int, int]) -> NDArray[np.float32]:
     share = min(1.0, _COMPARED_SIDE / max(size))
-    return _fitted(images, (max(1, round(size[0] * share)), max(1, round(size[1] * share))))
+    return fitted(images, (max(1, round(size[0] * share)), max(1, round(size[1] * share))))
 
 
-def _fitted(images: ImageSet, size: tuple[int, int]) -> NDArray[np.float32]:
+def fitted(images: ImageSet, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Images as float32 (n, *size, channels) in [0, 1]."""
     return np.concatenate([fit_to(image[np.newaxis], size) for batch in images.batches(256) for image in batch])

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import residua
 from residua.diagnostics import find_drift
 from residua.engines.interface import Progress
-from residua.errors import BundleError, LabelError, OutputError
+from residua.errors import BundleError, InputError, LabelError, OutputError
 from residua.evaluation import Evidence
 from residua.files import ensure_folder, in_a_line, read_file, write_json
 from residua.images import ImageSet, load_images
@@ -23,7 +23,7 @@ from residua.images.sources import list_shards
 from residua.piecewise import ScoreJob, ScoreParts, ScoreSummary, Task, do_job, read_scores, sample_scores, write_maps
 from residua.piecewise.pieces import check_first
 from residua.piecewise.recorded import PartLookup
-from residua.records import Evaluation, OperatingPoint
+from residua.records import Assumption, Evaluation, OperatingPoint
 from residua.report import write_html
 from residua.report import write_json as write_evaluation
 from residua.thresholds import choose_threshold
@@ -64,6 +64,9 @@ class WrappedState(BaseModel):
     made_here: str = ""
     normal: tuple[str, ...] | None = None
     classes: tuple[int | str, ...] | None = None
+    targets: str | None = None
+    random: bool = False
+    assumptions: tuple[Assumption, ...] = ()
     seed: int = 0
     operating_point: OperatingPoint | None = None
     calibration_scores: tuple[float, ...] = ()
@@ -71,6 +74,11 @@ class WrappedState(BaseModel):
     calibration_images: dict[str, Any] = Field(default_factory=dict)
     calibration_pixels: tuple[str, ...] = ()
     reading: Reading = Reading()
+
+
+def is_random(run: str | Path) -> bool:
+    """Whether the wrapped model of `run` gives something else each time it is asked."""
+    return _read(Path(run)).random
 
 
 def is_wrapped(run: str | Path) -> bool:
@@ -95,6 +103,11 @@ def save_wrapped(
     """
     run = Path(run)
     check_storable(model)
+    if not isinstance(model.targets, str | Path | None):
+        raise InputError(
+            f"save: targets must be a SOURCE to be kept in a RUN. Got {type(model.targets).__name__}. Write them to a folder or "
+            "an .npy file, and wrap the model with its path as targets."
+        )
     if run.exists() and any(run.iterdir()) and not is_wrapped(run):
         raise OutputError(f"{run}: must be a new folder, an empty one or a wrapped run. It holds other files. Name another.")
     images = load_images(source, normal=normal, seed=seed)
@@ -117,6 +130,9 @@ def save_wrapped(
                 made_here=mark_of_here(str(Path.cwd())),
                 normal=images.normal,
                 classes=classes,
+                targets=None if model.targets is None else str(model.targets),
+                random=model.is_random,
+                assumptions=model.assumptions,
                 seed=seed,
                 operating_point=point,
                 calibration_scores=tuple(model.calibration_scores_.tolist()),
@@ -145,7 +161,7 @@ def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
     check_files(run, state.file, {state.file: state.sha256, **state.weights})
     model = path if state.contract.origin == "onnx" else load_keras(path)
     known = look_at(model)
-    wrapped = WrappedModel(known, state.contract, model)
+    wrapped = WrappedModel(known, state.contract, model, assumptions=state.assumptions, targets=state.targets)
     wrapped.n_classes = 0 if state.classes is None else len(state.classes)
     wrapped.operating_point_ = state.operating_point
     wrapped.calibration_scores_ = np.array(state.calibration_scores, np.float32)
@@ -257,6 +273,9 @@ def _classes_of(model: WrappedModel, images: ImageSet) -> tuple[int | str, ...] 
     if not model.n_classes or images.normal is not None or images.labels is None:
         return None
     classes = tuple(np.unique(images.labels[images.labelled]).tolist())
+    told = model.contract.classes
+    if told is not None and {str(one) for one in classes} <= {str(one) for one in told}:
+        return told
     if len(classes) != model.n_classes:
         found = ", ".join(map(str, classes[:10]))
         raise LabelError(
