@@ -50,6 +50,9 @@ def test_one_hot_labels_beside_classes_and_one_hot_predictions_are_classes() -> 
     for predictions in (said, one_hot[said], said.astype(float)):
         assert accuracy(one_hot[Y], predictions) == TRUE
     assert accuracy(Y, one_hot[said]) == TRUE
+    record = evaluate_classification(Y, one_hot[said])
+    assert "log_loss" not in record.metrics
+    assert not any(one.severity == "error" for one in record.findings)
     assert accuracy(one_hot[Y], P.astype(np.float32)) == TRUE
 
 
@@ -108,6 +111,13 @@ def test_columns_in_another_order_than_the_names_are_an_error_that_names_the_ord
     assert permuted(evaluate_classification(np.array(order)[Y], P, classes=order)) is None
 
 
+def test_twelve_classes_of_sixty_images_in_another_order_are_seen() -> None:
+    y = np.arange(60) % 12
+    said = np.where(np.arange(60) < 6, (y + 1) % 12, y)
+    told = permuted(evaluate_classification(y, (said + 5) % 12))
+    assert told.measured["accuracy_in_that_order"] == pytest.approx(0.9)
+
+
 def test_two_classes_the_wrong_way_round_are_seen_even_where_one_is_always_answered() -> None:
     y = RNG.random(2000) < 0.1
     p = 1 / (1 + np.exp(-(RNG.normal(size=2000) + 2 * y - 4)))  # never above one half: always "good"
@@ -136,6 +146,7 @@ def test_honest_classifiers_are_not_accused(seed: int) -> None:
     [
         (["good", "bad"], ["Good", "BAD"]),
         (["good", "bad"], ["good ", " bad"]),
+        (["a", "b"], ["A", "B"]),
         (["Caf\u00e9", "bar"], ["Cafe\u0301", "bar"]),
         (["1", "2"], [1, 2]),
         ([1, 2], ["1.0", "2.0"]),

@@ -13,7 +13,8 @@ from residua.records import Finding
 
 CODE = "permuted-classes"
 
-_CHANCE = 1e-4
+_CHANCE = 3e-4
+_MOST_CLASSES = 1000  # a matching takes the third power
 # What a class gains on average under the other order, by how many classes change places: nearly all, some, a pair.
 # A pair that a model mixes up gains little from being swapped, since it is taken for the other about half the time.
 _GAIN_OF_MOST, _GAIN_OF_SOME, _GAIN_OF_A_PAIR = 0.15, 0.3, 0.4
@@ -22,11 +23,11 @@ _GAIN_OF_MOST, _GAIN_OF_SOME, _GAIN_OF_A_PAIR = 0.15, 0.3, 0.4
 def find_permuted_classes(
     matrix: NDArray[Any], classes: Sequence[str], *, true: NDArray[Any] | None = None, probabilities: NDArray[Any] | None = None
 ) -> Finding | None:
-    """Say that the classes look permuted; None where the order that was taken is not worse than chance allows.
+    """Say that the classes look permuted; None where the order that was taken is not worse than chance allows, or of over 1,000.
 
     Two things are matched with the true classes by linear assignment: how often each class is answered, and how high its column
     ranks the images of each class. Neither rises when one class is answered more often than it should be. Another order counts
-    where it gains at least 0.15 a class, and more than the best of all orders gains by chance once in 10,000.
+    where it gains at least 0.15 a class, and more than the best of all orders gains by chance once in 3,000.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def find_permuted_classes(
     True
     """
     support = matrix.sum(axis=1)
-    if len(classes) < 2 or np.count_nonzero(support) < 2:
+    if not 2 <= len(classes) <= _MOST_CLASSES or np.count_nonzero(support) < 2:
         return None
     order = _better_order(matrix / np.maximum(support, 1)[:, np.newaxis], support, None)
     if order is None and probabilities is not None and true is not None:
@@ -87,6 +88,7 @@ def _better_order(fit: NDArray[np.float64], support: NDArray[Any], noise: NDArra
     `fit` is the share of answers, or the area under the ROC curve; `noise` is its variance by chance (None: that of a share).
     """
     from scipy.optimize import linear_sum_assignment
+    from scipy.special import ndtri_exp
 
     known = np.flatnonzero(support > 0)
     # Without its mean over classes an answer that is given to every image is worth nothing, in no order.
@@ -100,10 +102,39 @@ def _better_order(fit: NDArray[np.float64], support: NDArray[Any], noise: NDArra
     gain = float((worth[moved, order[moved]] - worth[moved, moved]).mean())
     variance = (there + here) / support[moved] if noise is None else 2 * noise[moved]
     deviation = math.sqrt(float(variance.sum())) / len(moved)
+    if gain <= _least_gain(order, len(known), deviation):
+        return None
     k = len(fit)
-    orders = math.lgamma(k + 1) - math.lgamma(max(k - len(moved), 0) + 1)
-    beyond_chance = math.sqrt(2 * (orders - math.log(_CHANCE))) * deviation
-    return order if gain > max(beyond_chance, _least_gain(order, len(known), deviation)) else None
+    chance = math.log(_CHANCE) - math.lgamma(k + 1) + math.lgamma(max(k - len(moved), 0) + 1)
+    if gain > -float(ndtri_exp(chance)) * deviation or (noise is None and _logarithm(fit, support, order, moved) < chance):
+        return order
+    return None
+
+
+def _logarithm(shares: NDArray[np.float64], support: NDArray[Any], order: NDArray[np.int64], moved: NDArray[np.int64]) -> float:
+    """Bound (Chernoff) on the logarithm of the chance of so many answers in that order.
+
+    By chance a class gets an answer as often as all classes get it, and as often as one that is drawn among the classes with
+    which it changes places.
+    """
+    from scipy.special import rel_entr
+
+    answered = support @ shares / support.sum()
+    by_chance = np.maximum(answered[order[moved]], 1 / _circles(order)[moved])
+    weights = support[moved] / support[moved].sum()
+    found, expected = float(weights @ shares[moved, order[moved]]), float(weights @ by_chance)
+    if found <= expected:
+        return 0.0
+    return -float(support[moved].sum() * (rel_entr(found, expected) + rel_entr(1 - found, 1 - expected)))
+
+
+def _circles(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Among how many classes each changes places."""
+    length, place = np.zeros(len(order), np.int64), order
+    for step in range(1, len(order) + 1):
+        length = np.where((length == 0) & (place == np.arange(len(order))), step, length)
+        place = order[place]
+    return length
 
 
 def _least_gain(order: NDArray[np.int64], n_known: int, deviation: float) -> float:

@@ -90,6 +90,8 @@ def read_classes(labels: Any, predictions: Any, classes: Sequence[Any] | None) -
     read = classified("evaluate_classification", kept, given, classes)
     if classes is None and read.probabilities is not None:
         told.append(_order(read, given))
+    if p.dtype.kind in "biu":  # one-hot rows are answers, of which nothing says how sure they are
+        read = read._replace(probabilities=None)
     return ReadClasses(known, read, tuple(told))
 
 

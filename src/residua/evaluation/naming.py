@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,17 +55,18 @@ def agree(y: NDArray[Any], p: NDArray[Any], problems: Problems) -> tuple[NDArray
     strange = [name for name in said if name not in set(true)]
     if not strange:
         return p, ()
+    fold = _folding(true, said)
     known: dict[str, list[str]] = {}
     for name in true:
-        known.setdefault(spelled(name), []).append(name)
-    if _TRUTH.keys() & {spelled(name) for name in (*true, *said)}:
+        known.setdefault(fold(name), []).append(name)
+    if _TRUTH.keys() & {fold(name) for name in (*true, *said)}:
         known = {_TRUTH.get(key, key): names for key, names in known.items()}
     twice = next((names for names in known.values() if len(names) > 1), None)
     if twice is not None:
         got = " and ".join(repr(name) for name in twice)
         problems.add("labels must spell each class in one way", got, "Write them alike, or name all: classes=[...]", LabelError)
         return p, ()
-    meant = {name: found[0] for name in strange if (found := known.get(_TRUTH.get(spelled(name), spelled(name))))}
+    meant = {name: found[0] for name in strange if (found := known.get(_TRUTH.get(fold(name), fold(name))))}
     _check_rest(true, said, meant, problems)
     if problems or not meant:
         return p, ()
@@ -74,6 +75,14 @@ def agree(y: NDArray[Any], p: NDArray[Any], problems: Problems) -> tuple[NDArray
     why = "predictions and labels agree but for case, blanks or the form of a number"
     told = Assumption(about="names of the classes", taken=taken, because=why, to_tell="spell them alike in both")
     return (read.astype(np.int64) if y.dtype.kind == "i" and len(meant) == len(strange) else read), (told,)
+
+
+def _folding(true: list[str], said: list[str]) -> Callable[[str], str]:
+    """How names are compared: single letters by case only where one side holds both a and A."""
+    lower = [[spelled(name).casefold() for name in names] for names in (true, said)]
+    if all(len(set(names)) == len(names) for names in lower):
+        return lambda name: spelled(name).casefold()
+    return spelled
 
 
 def _names(values: NDArray[Any]) -> list[str]:

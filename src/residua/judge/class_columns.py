@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,9 +57,12 @@ def named_columns(header: Sequence[str], columns: list[int], classes: Sequence[s
     >>> named_columns(["prob_ok", "prob_ko"], [0, 1], ["bad", "good"], told=False).refused[0]
     'columns prob_ok, prob_ko and labels bad, good'
     """
-    folded = _lower if len({_lower(name) for name in classes}) == len(set(classes)) else _as_written
-    names = {column: folded(header[column]) for column in columns}
-    found = _patterns(names, [folded(name) for name in classes])
+    alike = len({_lower(name) for name in classes}) < len(set(classes))
+    for folded in (_as_written,) if alike else (_lower, spelled):
+        names = {column: folded(header[column]) for column in columns}
+        found = _patterns(names, [folded(name) for name in classes])
+        if found:
+            break
     if found:
         before, after = found[0]
         if len(found) > 1 and _rank(found[1]) == _rank(found[0]):
@@ -71,12 +75,11 @@ def named_columns(header: Sequence[str], columns: list[int], classes: Sequence[s
 
 
 def _lower(name: Any) -> str:
-    return spelled(name).casefold()
+    return _as_written(name).casefold()
 
 
 def _as_written(name: Any) -> str:
-    """For classes that differ by case alone, such as a and A."""
-    return " ".join(str(name).split())
+    return " ".join(unicodedata.normalize("NFC", str(name)).split())
 
 
 def _rank(found: tuple[str, str]) -> float:

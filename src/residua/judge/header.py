@@ -54,7 +54,7 @@ def _numbers_as_header(rows: Sequence[Sequence[str]], role: Role, classes: Seque
     if len(first) == 1:
         others = {row[0] for row in below}
         seems = not any(cell.isdigit() for cell in others) or ("0" not in others and len(below) > _FEW)
-        return (seems, False) if first == ["0"] else (False, True)
+        return (seems, False) if first[0] in {"0", *classes} else (False, True)
     if len(first) > 2 and (role.is_classes or len(first) > _FEW):
         return True, True  # no row of probabilities, of 0 and 1, or of pixels counts like this
     written_alike = any(all(cell.isdigit() for cell in row) for row in below[:200])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
-from residua._tables import Cells, decimal_comma, number
+from residua._tables import Cells, decimal_comma, number, plain_numbers
 from residua.errors import RangeError, ShapeError, SourceError
 from residua.judge.class_columns import Named, named_columns
 from residua.judge.column import Column
@@ -203,6 +203,8 @@ def _is_fraction(cell: str) -> bool:
 
 
 def _numbers(cells: list[list[str]], table: _Table, problems: Problems) -> NDArray[Any] | None:
+    if (plain := plain_numbers(cells)) is not None:
+        return plain
     comma = decimal_comma(cell for row in cells for cell in row)
     if isinstance(comma, str):
         mend = "Write numbers with a decimal point and without marks between thousands"
