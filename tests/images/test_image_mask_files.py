@@ -173,6 +173,18 @@ def test_photographs_on_pure_white_are_no_masks_and_masks_of_them_are(tmp_path, 
     assert sum(mask is not None for mask in images.masks) == 8
 
 
+def test_a_jpeg_mask_of_a_few_pixels_is_a_mask(tmp_path):
+    for i in range(8):
+        save(tmp_path / "good" / f"{i}.png", photo(i))
+        save(tmp_path / "bent" / f"{i}.png", photo(99 + i))
+        dot = np.zeros((SIDE, SIDE), np.uint8)
+        dot[2 * i : 2 * i + 2, 9:11] = 255
+        save(tmp_path / "bent" / f"{i}_mask.jpg", dot)
+    images = load_images(tmp_path)
+    assert len(images) == 16
+    assert sum(mask is not None for mask in images.masks) == 8
+
+
 def test_drawings_of_few_values_are_classes_where_all_are_drawings(tmp_path):
     for i in range(6):
         save(tmp_path / "label" / f"{i}.png", spot(i))

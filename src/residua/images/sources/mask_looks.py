@@ -21,6 +21,7 @@ _SHARE_OF_PAINT = 0.6  # of what is not ground, the share that a few values hold
 _SAME = 1.5  # grey levels of 255, on average over 16 x 16 cells
 _FRINGE = 24  # how far compression moves two colours, mostly
 _SHARE_OF_FRINGE = 0.2
+_ALMOST_ALL, _SHARE_OF_BLANK = 0.95, 0.7
 _FLAT = 8
 
 
@@ -79,8 +80,9 @@ def _is_mask(pixels: NDArray[Any], *, is_lossy: bool) -> bool:
 def _is_lossy_mask(colours: NDArray[np.int16], counts: NDArray[np.int64]) -> bool:
     """Ground and paint with a fringe around each; the paint is flat, or both are black, white or a pure colour."""
     ground = _near(colours, int(counts.argmax()), _FRINGE)
-    if ground.all():
-        return bool(counts.max() >= (1 - _SHARE_OF_FRINGE) * counts.sum())
+    is_flat = counts.max() >= _SHARE_OF_BLANK * counts.sum()
+    if ground.all() or (is_flat and counts[ground].sum() >= _ALMOST_ALL * counts.sum()):
+        return bool(is_flat)  # blank, or with so little paint that it is all fringe
     at = int(np.where(ground, 0, counts).argmax())
     paint = _near(colours, at, _FRINGE)
     if counts[ground | paint].sum() < (1 - _SHARE_OF_FRINGE) * counts.sum():
