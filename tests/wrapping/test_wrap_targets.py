@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from identity import onnx_file
@@ -112,13 +114,22 @@ def test_targets_that_do_not_fit_are_refused(pairs):
         model.evaluate(noisy, targets=clean, job="detect")
 
 
-def test_a_run_keeps_the_source_of_its_targets_and_a_function_of_them_is_refused(tmp_path, pairs):
+def test_a_run_keeps_the_source_of_its_targets_and_a_function_of_them_is_refused(tmp_path, pairs, monkeypatch):
     clean, noisy = (one[:40] for one in pairs)
-    source, targets = write(tmp_path / "noisy", noisy), write(tmp_path / "clean", clean)
+    source = write(tmp_path / "noisy", noisy)
+    write(tmp_path / "clean", clean)
     path = onnx_file(tmp_path / "m.onnx", ["n", 8, 8, 1])
-    run = residua.wrap(path, values="unit", targets=targets).save(tmp_path / "run", source=source)
+    monkeypatch.chdir(tmp_path)
+    run = residua.wrap(path, values="unit", targets="clean").save(tmp_path / "run", source=source)
+    monkeypatch.chdir("/")
     record, _ = evaluate_wrapped(run)
-    assert record.provenance["targets"] == targets
+    assert record.provenance["targets"] == str(tmp_path / "clean")
+    true = np.square(0.9 * noisy.astype(float) / 255 - clean / 255).mean()
+    assert record.metrics["mse"].value == pytest.approx(true, rel=0.2)  # of the images that the split calls test
     assert "input_unchanged" in record.baselines
     with pytest.raises(InputError, match="must be a SOURCE to be kept"):
         residua.wrap(path, values="unit", targets=clean).save(tmp_path / "other", source=source)
+    state = json.loads((run / "wrapped.json").read_text("utf-8"))
+    (run / "wrapped.json").write_text(json.dumps({**state, "targets": "https://127.0.0.1:1/x/", "made_here": ""}), "utf-8")
+    with pytest.raises(InputError, match="must be named by you"):
+        evaluate_wrapped(run)

@@ -161,7 +161,7 @@ def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
     check_files(run, state.file, {state.file: state.sha256, **state.weights})
     model = path if state.contract.origin == "onnx" else load_keras(path)
     known = look_at(model)
-    wrapped = WrappedModel(known, state.contract, model, assumptions=state.assumptions, targets=state.targets)
+    wrapped = WrappedModel(known, state.contract, model, assumptions=state.assumptions)
     wrapped.n_classes = 0 if state.classes is None else len(state.classes)
     wrapped.operating_point_ = state.operating_point
     wrapped.calibration_scores_ = np.array(state.calibration_scores, np.float32)
@@ -179,9 +179,11 @@ def evaluate_wrapped(
     own = _images(state, None, progress)
     other = own if source is None else _images(state, source, progress, bits)
     judged = other.test if len(other.test) and (source is None or len(other.train)) else other
+    targets = None if state.targets is None else find_run_source(state.targets, state.working_folder, state.made_here)
     evaluation, evidence = model.judge(
         judged,
-        job=None if state.classes is None else "classify",
+        targets=targets,
+        job=None if state.classes is None or targets is not None else "classify",
         train=_normals(own.train),
         seed=state.seed,
         split="test" if judged is not other else "all",

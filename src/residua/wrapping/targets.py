@@ -29,7 +29,7 @@ def targets_of(targets: Any, images: ImageSet) -> ImageSet:
     if callable(targets) and not isinstance(targets, ImageSet):
         found, by_name = ImageSet.from_arrays(targets(images)), False
     elif isinstance(targets, str | Path):
-        found, by_name = load_images(str(targets)), True
+        found, by_name = load_images(str(targets), reading=images.reading), True
     else:
         found = ImageSet.from_arrays(targets)
         by_name = found.kind != "arrays" and images.kind != "arrays"
