@@ -23,6 +23,9 @@ def test_copies_within_a_part_are_a_note_many_or_contradicting_ones_a_warning() 
     labels[0] = "a"
     told = find([np.array([0, 1])], PATHS, labels)
     assert (told.severity, told.measured["n_two_labels"], told.measured["examples"][0]) == ("warning", 1, ["0.png", "1.png"])
+    labels[2] = "a"
+    three = find([np.array([0, 2, 1])], PATHS, labels)
+    assert "two labels: 0.png is 'a' and 1.png is 'b'" in three.meaning  # not 0.png and 2.png, which agree
 
 
 @pytest.mark.parametrize(("n", "severity"), [(1, "warning"), (5, "warning"), (6, "error")])

@@ -270,7 +270,9 @@ def test_a_file_of_data_beside_images_is_named_and_the_images_are_read(tmp_path,
     assert len(images) == 7
     (note,) = [note for note in images.notes if "left alone" in note]
     assert f"left alone: {name}, " in note
-    assert note.endswith("to read one of them, name it as the source")
+    assert note.endswith(
+        "to read what is packed, unpack it" if name.endswith(".zip") else "to read one of them, name it as the source"
+    )
 
 
 def test_shards_with_a_readme_are_shards_and_with_as_many_images_they_are_refused(tmp_path, write):
@@ -450,3 +452,35 @@ def test_the_only_label_in_train_is_not_normal_where_it_says_anomalous(tmp_path,
     for name in ("train/defect/a.png", "test/defect/b.png", "test/parts/c.png"):
         write(tmp_path / name)
     assert load_images(tmp_path).normal == ("parts",)
+
+
+@pytest.mark.parametrize(
+    "parts", [("train2017", "val2017"), ("train_set", "test_set"), ("trainA", "testA"), ("Train_good", "test_bad")]
+)
+def test_folders_that_are_called_nearly_train_and_test_are_refused_as_classes(tmp_path, write, parts):
+    for i in range(4):
+        write(tmp_path / parts[i % 2] / f"{i}.png", i)
+    with pytest.raises(SourceError, match=f"parts must be called train, calibration and test. Got .*{parts[0]}"):
+        load_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "classes", [("trains", "planes"), ("valve", "training_ring"), ("train_1", "train_2"), ("test_tube", "crack")]
+)
+def test_classes_that_begin_like_parts_stay_classes(tmp_path, write, classes):
+    for i in range(4):
+        write(tmp_path / classes[i % 2] / f"{i}.png", i)
+    assert set(load_images(tmp_path).labels) == set(classes)
+
+
+def test_a_folder_of_archives_alone_says_that_they_must_be_unpacked(tmp_path):
+    (tmp_path / "images.zip").write_bytes(b"PK")
+    with pytest.raises(SourceError, match=r"Got 1 file of other kinds \(images.zip\). Unpack it"):
+        load_images(tmp_path)
+
+
+def test_labels_that_count_as_anomalous_are_listed_where_nobody_named_the_normal_one(tmp_path, write):
+    for i, label in enumerate(("good", "good", "crack", "unsorted")):
+        write(tmp_path / label / f"{i}.png", i)
+    (told,) = load_images(tmp_path).assumptions
+    assert (told.taken, told.because) == ("good", "by its name; anomalous are crack, unsorted")

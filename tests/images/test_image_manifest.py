@@ -273,3 +273,26 @@ def test_a_folder_that_is_a_link_is_followed_up_before_the_way_out_of_it(tmp_pat
     images = load_images(manifest(tmp_path / "here", "path\na.png\nlink/../x.png\n"))
     assert images.paths.tolist() == ["a.png"]
     assert "leads out" in images.quarantined[0].reason
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ("~/img/a.png,", r"Got ~/img/a.png in line 2. Write them relative to that folder, without ~"),
+        ("https://x.org/a.png,", r"Got https://x.org/a.png in line 2. .* without a URL"),
+        ("img/a,", "paths must be spelt as the files are. .* img/a in line 2. Write img/a.png"),
+        ("img/A.PNG,", "such as img/A.PNG in line 2. Write img/a.png"),
+        ("img/a.png,./img/a.png", "a mask must be a file of its own. Got img/a.png as image and as mask in line 2"),
+    ],
+)
+def test_paths_that_cannot_be_meant_are_refused_with_what_to_write(tmp_path, write, cells, said):
+    write(tmp_path / "img" / "a.png")
+    with pytest.raises(SourceError, match=said):
+        load_images(manifest(tmp_path, f"path,mask\n{cells}\n"))
+
+
+def test_columns_that_nothing_is_read_from_are_named(tmp_path, write):
+    write(tmp_path / "a.png")
+    images = load_images(manifest(tmp_path, "path,is_good,fold\na.png,1,2\n"))
+    assert "2 columns kept as they are, and not used: is_good, fold" in images.notes
+    assert images.labels is None

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from residua.errors import SourceError
 from residua.images import ImageSet, load_images
 
 SIDE = 24
@@ -269,3 +270,53 @@ def test_masks_in_an_object_store_are_no_images(tmp_path):
     assert sorted(set(images.labels)) == ["bent", "good"]
     assert not images.has_masks
     assert any("masks in an object store are not read" in note for note in images.notes)
+
+
+def dark(seed: int) -> np.ndarray:
+    """A frame without light: few values, and no area of one."""
+    return np.random.default_rng(seed).choice(4, (SIDE, SIDE), p=[0.5, 0.3, 0.1, 0.1]).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        ("crack/m_{}.png", "named m_NAME"),
+        ("crack/{}_defect.png", "named NAME_defect"),
+        ("crack/{}-roi.png", "named NAME-roi"),
+        ("crack_binary/{}.png", "in crack_binary"),
+        ("x/crack/{}.png", "in x/crack"),
+    ],
+)
+def test_what_looks_like_masks_and_has_no_name_of_masks_is_refused(tmp_path, mask, said):
+    for i in range(8):
+        save(tmp_path / "good" / f"{i:03}.png", photo(i))
+        save(tmp_path / "crack" / f"{100 + i}.png", photo(50 + i))
+        save(tmp_path / mask.format(100 + i), spot(i))
+    with pytest.raises(SourceError, match=f"masks must be named as masks.* Got files {said} that look like masks") as told:
+        load_images(tmp_path)
+    assert f"such as {mask.format(100)} of crack/100" in str(told.value)
+
+
+@pytest.mark.parametrize("other", [photo, dark, lambda i: np.zeros((SIDE, SIDE), np.uint8), lambda i: spot(i)[:12]])
+def test_numbered_photographs_dark_frames_and_drawings_of_another_size_are_images(tmp_path, other):
+    for i in range(8):
+        save(tmp_path / "good" / f"{i:03}.png", photo(i))
+        save(tmp_path / "other" / f"{i:03}.png", other(i))
+        save(tmp_path / "good" / f"{i:03}_b.png", other(100 + i))
+    assert len(load_images(tmp_path)) == 24
+
+
+def test_drawings_alone_are_images_whatever_they_are_called(tmp_path):
+    for i in range(8):
+        for name in ("a/{}.png", "b/{}.png", "a/m_{}.png"):
+            save(tmp_path / name.format(i), spot(i))
+    assert len(load_images(tmp_path)) == 24
+
+
+@pytest.mark.parametrize("folder", ["Masken", "masques", "m\u00e1scaras", "gtFine"])
+def test_folders_of_masks_in_other_languages_and_sets(tmp_path, folder):
+    for i in range(6):
+        save(tmp_path / "good" / f"{i:03}.png", photo(i))
+        save(tmp_path / "crack" / f"{100 + i}.png", photo(50 + i))
+        save(tmp_path / folder / f"{100 + i}.png", spot(i))
+    assert masks_by_path(load_images(tmp_path)) == {f"crack/{100 + i}.png": i for i in range(6)}

@@ -83,9 +83,16 @@ def test_masks_that_mark_whole_images_are_left_alone():
 
 def test_empty_masks_are_told_by_name_and_the_rest_is_judged_without_them():
     images, masks = parts(30)
-    ((code, severity, meaning),) = said(images, [masks[0] & False, *masks[1:]])
-    assert (code, severity) == ("empty-masks", "note")
-    assert "arrays[0]" in meaning
+    emptied = [masks[0] & False, *masks[1:], None]
+    labels = [*["spot"] * 30, "good"]
+    (told,) = mask_findings([ImageSet.from_arrays([*images, images[0]], labels=labels, masks=emptied, normal="good")])
+    assert (told.code, told.severity) == ("empty-masks", "note")
+    assert told.meaning.startswith("1 of the 30 masks of defective images that were looked at marks nothing, that of arrays[0]")
+
+
+def test_empty_masks_are_no_fault_where_nobody_says_which_images_are_defective():
+    images, masks = parts(12)
+    assert said(images, [mask & (row < 3) for row, mask in enumerate(masks)]) == []
 
 
 def test_images_of_eight_bits_and_floats_and_mixed_sizes_are_judged_alike():

@@ -46,12 +46,14 @@ def find_duplicates(
     torn = [] if labels is None else [rows for rows in several if len({str(one) for one in labels[rows] if one is not None}) > 1]
     severity: Severity = "warning" if torn or n_extra > 0.1 * len(paths) else "note"
     first = [[str(path) for path in paths[rows[:4]]] for rows in [*torn, *several][:_MOST_EXAMPLES]]
-    conflict = (
-        f" {len(torn):,} of the pictures {'carries' if len(torn) == 1 else 'carry'} two labels, {first[0][0]} and {first[0][1]} "
-        "for one: one of them is wrong."
-        if torn
-        else ""
-    )
+    conflict = ""
+    if torn and labels is not None:
+        one, other = _unlike(torn[0], labels)
+        conflict = (
+            f" {len(torn):,} of the pictures {'carries' if len(torn) == 1 else 'carry'} two labels: {paths[one]} is "
+            f"{str(labels[one])!r} and {paths[other]} is {str(labels[other])!r}. One of them is wrong, unless what tells the "
+            "labels apart lies outside what the two share."
+        )
     return Finding(
         code=CODE,
         severity=severity,
@@ -69,3 +71,9 @@ def find_duplicates(
         what_to_do="Keep one of each, or give copies one `group` in a manifest (`residua.images.group_twins` names it). "
         + ("Settle the labels first." if torn else ""),
     )
+
+
+def _unlike(rows: NDArray[np.int64], labels: NDArray[Any]) -> tuple[int, int]:
+    """The first two of the rows that carry different labels."""
+    labelled = [row for row in rows.tolist() if labels[row] is not None]
+    return labelled[0], next(row for row in labelled if str(labels[row]) != str(labels[labelled[0]]))

@@ -41,7 +41,8 @@ def find_empty_masks(shares: NDArray[np.float64], paths: Sequence[str]) -> Findi
         code=CODE,
         severity=severity,
         measured={"n_empty": len(empty), "n_masks": len(shares), "examples": [str(paths[row]) for row in empty[:10]]},
-        meaning=f"{len(empty):,} of the {len(shares):,} masks of defective images {verb} nothing, that of {paths[empty[0]]} for "
-        "one. All their pixels count as good, so a model that finds the defect is charged with false alarms there.",
+        meaning=f"{len(empty):,} of the {len(shares):,} masks of defective images that were looked at {verb} nothing, that of "
+        f"{paths[empty[0]]} for one. All their pixels count as good, so a model "
+        "that finds the defect is charged with false alarms there.",
         what_to_do="Draw what is missing, or delete those mask files: pixels without a mask are unknown and in no figure.",
     )

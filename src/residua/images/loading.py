@@ -27,6 +27,7 @@ from residua.images.masks import PLAIN, Convention, MaskFiles, read_mask
 from residua.images.pixels import WORKERS, Decodable, InArray, Pixels, decoders
 from residua.images.reading import Ground, Reading, Seen, common_type, reading_of
 from residua.images.sources import list_source
+from residua.images.sources.walking import few
 from residua.images.splits import groups_in_two_splits, make_splits
 from residua.images.table import Table
 from residua.records import Assumption
@@ -446,6 +447,9 @@ def _inferred_normal(listing: Listing, labels: NDArray[Any] | None, assumed: lis
         found, why = normal_among(sorted(there))
     if not found:
         return None
+    others = sorted(there - set(found))
+    if len(others) > 1:
+        why += f"; anomalous are {few(others, 8)}"
     assumed.append(Assumption(about="normal label", taken=", ".join(found), because=why, to_tell="--normal"))
     return found
 

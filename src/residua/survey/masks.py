@@ -43,8 +43,8 @@ def mask_findings(sets: Sequence[ImageSet], *, metrics: Mapping[str, Estimate] |
     [('empty-masks', 'error')]
     """
     looks = [look for images in sets for look in _looks(images)]
-    of_defects = [look for look in looks if not look.is_normal]
-    marked = [look for look in of_defects if look.share > 0]
+    marked = [look for look in looks if not look.is_normal and look.share > 0]
+    of_defects = [look for look in looks if look.is_defect]
     shares = np.array([look.share for look in of_defects], np.float64)
     n_normal = sum(look.is_normal and look.share > 0 for look in looks)
     found = [
@@ -60,6 +60,7 @@ class _Look:
 
     path: str
     is_normal: bool
+    is_defect: bool
     share: float
     border: float
     mask: NDArray[np.float64]
@@ -70,14 +71,18 @@ class _Look:
 def _looks(images: ImageSet) -> list[_Look]:
     if not images.has_masks:
         return []
-    normal = ~images.is_anomalous & images.labelled if images.normal is not None else np.zeros(len(images), np.bool_)
+    none = np.zeros(len(images), np.bool_)
+    normal = none if images.normal is None else ~images.is_anomalous & images.labelled
+    defect = none if images.normal is None else images.is_anomalous & images.labelled
     known = images.masks.known
     asked = np.concatenate([_even_share(np.flatnonzero(known & ~normal)), _even_share(np.flatnonzero(known & normal))])
     found = []
     for row in asked.tolist():
         mask = images.masks[row]
         if mask is not None:
-            found.append(_look(str(images.paths[row]), images[row], mask, is_normal=bool(normal[row])))
+            found.append(
+                _look(str(images.paths[row]), images[row], mask, is_normal=bool(normal[row]), is_defect=bool(defect[row]))
+            )
     return found
 
 
@@ -85,7 +90,7 @@ def _even_share(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return rows if len(rows) <= _MOST else rows[np.linspace(0, len(rows) - 1, _MOST).astype(np.int64)]
 
 
-def _look(path: str, image: NDArray[np.generic], mask: NDArray[np.bool_], *, is_normal: bool) -> _Look:
+def _look(path: str, image: NDArray[np.generic], mask: NDArray[np.bool_], *, is_normal: bool, is_defect: bool) -> _Look:
     small = _small(image)
     window = [max(3, int(min(small.shape[:2]) / parts) | 1) for parts in _WINDOWS]
     contrasts = [
@@ -96,6 +101,7 @@ def _look(path: str, image: NDArray[np.generic], mask: NDArray[np.bool_], *, is_
     return _Look(
         path,
         is_normal,
+        is_defect,
         float(mask.mean()),
         float(border.mean()),
         _on_grid(mask.astype(np.float64), np.add),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,8 +18,13 @@ from residua.images.listing import Listing, Options, count
 from residua.images.sources.mask_files import evenly, part_masks, twins
 from residua.images.sources.mask_looks import same_picture
 from residua.images.sources.mask_names import IMAGE_FOLDERS
-from residua.images.sources.walking import Found, few, find_images, subfolders
+from residua.images.sources.walking import Found, few, find_images, is_packed, subfolders
 from residua.records import Assumption
+
+# train2017, Train_set, trainA, test-images, val_good
+_PART = re.compile(
+    r"(?P<part>train|test|val)(?:ing|id|idation)?(?:[\W_]*(?:\d+|[ab]|set|data|images|imgs|split)|[\W_].+)?", re.IGNORECASE
+)
 
 
 def recognises(path: Path) -> bool:
@@ -42,6 +48,7 @@ def arrange(found: Found, options: Options) -> Listing:
     above = folder_of_all(names)
     classes = shared(class_of(name[len(above) :]) for name in names)
     _refuse_several_objects(found.root, names, above)
+    _refuse_parts(found.root, classes)
     return Listing(
         kind="class folders" if any(classes) else "flat folder",
         names=names,
@@ -74,6 +81,17 @@ def _refuse_source_inside(path: Path, child: Path) -> None:
         raise SourceError(
             f"{path}: class folders must hold the images of one class. Got {child.name} with {', '.join(sorted(inside))} in it, "
             f"a source of its own. Name {child}, or write a manifest."
+        )
+
+
+def _refuse_parts(root: str, classes: Iterable[str | None]) -> None:
+    """Folders that are called nearly train and test are parts; as classes they would be mixed, and drawn anew."""
+    labels = sorted({label for label in classes if label is not None})
+    parts = [match["part"].lower() for label in labels if (match := _PART.fullmatch(label))]
+    if "train" in parts and len(set(parts)) > 1:
+        raise SourceError(
+            f"{root}: parts must be called train, calibration and test. Got {few(labels)}, which would be read as classes. "
+            "Rename them, with a folder for each class inside, or write a manifest."
         )
 
 
@@ -132,9 +150,9 @@ def empty_folder(found: Found) -> SourceError:
         if found.n_links_out
         else "an empty folder"
     )
-    return SourceError(
-        f"{found.root}: a folder must hold images (PNG, JPEG, TIFF, ...). Got {got}. Name the folder that holds them."
-    )
+    packed = any(is_packed(name) for name in found.ignored)
+    mend = "Unpack it, and name the folder that holds the images" if packed else "Name the folder that holds them"
+    return SourceError(f"{found.root}: a folder must hold images (PNG, JPEG, TIFF, ...). Got {got}. {mend}.")
 
 
 def twin_notes(found: Found, rows: NDArray[np.int64], options: Options) -> list[str]:

@@ -19,7 +19,7 @@ from residua.images.listing import Files, Listing, Options, count
 from residua.images.sources.manifest_files import ManifestFiles
 from residua.images.sources.manifest_table import COLUMNS, Row, check_columns, read_table
 from residua.images.sources.split_folders import PART_FOLDERS
-from residua.images.sources.walking import shown
+from residua.images.sources.walking import few, shown
 from residua.images.stores import LocalFolder
 from residua.records import Assumption
 
@@ -49,7 +49,7 @@ def read(path: Path, options: Options) -> Listing:
         masks=files.masks(kept),
         own={name: texts(row.cells[place] for row in rows) for name, place in table.own.items()},
         quarantined=files.quarantined,
-        notes=files.notes,
+        notes=[*files.notes, *_about_own(table.own)],
         assumptions=[*table.assumptions, *files.assumptions, *told],
     )
 
@@ -126,6 +126,13 @@ def _cell(name: str, value: str | Path | None, base: Path, path: Path) -> str:
             "Pass root= with the folder that holds them, and copy=True for a manifest that stands alone."
         )
     return below.as_posix()
+
+
+def _about_own(own: Mapping[str, int]) -> list[str]:
+    """A sentence on columns that nothing is read from, so that nobody takes them for a label or a split."""
+    if not own:
+        return []
+    return [f"{count(len(own), 'column')} kept as {'it is' if len(own) == 1 else 'they are'}, and not used: {few(own, 8)}"]
 
 
 def _splits(path: Path, cells: Sequence[str]) -> tuple[list[str] | None, list[Assumption]]:

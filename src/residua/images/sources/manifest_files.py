@@ -29,6 +29,7 @@ class ManifestFiles:
         self._masks: dict[int, list[Path]] = {}
         self._real: dict[str, str] = {}
         self._turn_slashes()
+        self._refuse_unlike_paths()
         self._refuse_outside()
 
     def there(self) -> list[int]:
@@ -120,6 +121,22 @@ class ManifestFiles:
             )
         )
 
+    def _refuse_unlike_paths(self) -> None:
+        """Cells that lead nowhere whatever the root is, and images that stand in for their masks."""
+        for row in self._rows:
+            for cell in (row["path"], row["mask"]):
+                if cell.startswith("~/") or "://" in cell:
+                    raise SourceError(
+                        f"{self._path}: paths must lead to files in {self._root}. Got {cell} in line {row.line}. "
+                        f"Write them relative to that folder, without {'~' if cell[0] == '~' else 'a URL'}."
+                    )
+            is_image = bool(row["mask"]) and os.path.normpath(row["mask"]) == os.path.normpath(row["path"])
+            if is_image and os.path.lexists(self._root / row["path"]):
+                raise SourceError(
+                    f"{self._path}: a mask must be a file of its own. Got {row['path']} as image and as mask in line {row.line}. "
+                    "Name the mask's file, or leave the cell empty."
+                )
+
     def _refuse_outside(self) -> None:
         outside = [(cell, row.line) for row in self._rows for cell in (row["path"], row["mask"]) if cell and self._leaves(cell)]
         if outside:
@@ -154,7 +171,23 @@ class ManifestFiles:
         row = self._rows[0]
         parents = [folder for folder in self._root.resolve().parents[:2] if os.path.lexists(folder / row["path"])]
         mend = f"It lies in {parents[0]}: pass that" if parents else "Pass the folder that they lie in"
+        if (near := self._nearly(row["path"])) is not None:
+            return (
+                f"{self._path}: paths must be spelt as the files are. Got none of {len(self._rows):,} that is there, such as "
+                f"{row['path']} in line {row.line}. Write {near}."
+            )
         return (
             f"{self._path}: the files that a manifest names must lie in {self._root}. Got none of {len(self._rows):,}, such as "
             f"{row['path']} in line {row.line}. {mend} as root= (--root)."
         )
+
+    def _nearly(self, cell: str) -> str | None:
+        """A file whose path differs by case, or by the suffix that is left out."""
+        named = Path(cell)
+        try:
+            there = sorted((self._root / named.parent).iterdir())
+        except OSError:
+            return None
+        wanted = named.name.lower()
+        found = next((one for one in there if wanted in {one.name.lower(), one.stem.lower()}), None)
+        return None if found is None else (named.parent / found.name).as_posix()

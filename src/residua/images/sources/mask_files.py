@@ -2,6 +2,7 @@
 
 Three rounds, each over what the round before left: folders with the name of masks, files named after another with a word
 more (``10000_GT.png`` beside ``10000.png``), and pairs that differ in their suffix alone. What is not sure stays an image.
+What looks like masks of the others and has no name that says so is refused: as an image it is an anomaly that any model finds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.errors import SourceError
 from residua.images.listing import Options, Quarantined, count
 from residua.images.masks import MaskFiles, fits
 from residua.images.sources.mask_looks import Glance, glance_at
@@ -24,6 +26,7 @@ from residua.images.sources.mask_names import (
     folder_of_masks,
     nearness,
     places,
+    shorter_stems,
     stem_of,
     stem_of_image,
 )
@@ -35,6 +38,8 @@ _Any = TypeVar("_Any")
 
 _SAMPLES = 12
 _MOST = 0.8  # of the samples of a name that may be a class's
+_FEWEST = 3  # files of a name that says nothing
+_MOST_ASKED = 20_000  # files of such names: memory, where there are millions
 _TO_TELL = "a manifest with a column mask"
 
 
@@ -73,6 +78,7 @@ def part_masks(found: Found, options: Options) -> Parted:
     work.take_folders()
     work.take_named_after()
     work.take_twins()
+    work.refuse_unnamed()
     return work.parted()
 
 
@@ -168,6 +174,58 @@ class _Parting:
                     self._attach({mask: (image, 0) for mask, image in masks.items()})
                     told = f"of {count(len(rows), 'pair')} of files with one name, the {suffix} is the mask"
                     self._assume(told, "few distinct values")
+
+    def refuse_unnamed(self) -> None:
+        """Refuse what looks like masks of the other images where no name says it."""
+        for words, images in (*self._named_longer(), *self._namesakes()):
+            rows = list(images)
+            if len(rows) < _FEWEST or not self._look_drawn(rows) or not self._look_like_masks(rows, images, sure=False):
+                continue
+            raise SourceError(
+                f"{self._found.root}: masks must be named as masks, else they count as images. Got files {words} that "
+                f"look like masks of others, such as {self._names[rows[0]]} of {self._names[images[rows[0]]]}. "
+                "Move them to a folder ground_truth, end their names in _mask, or write a manifest; take out what is no mask."
+            )
+
+    def _look_drawn(self, rows: list[int]) -> bool:
+        """Whether a first look at one, and then at some, shows drawings."""
+        first = self._look(rows[len(rows) // 2])
+        if first is None or not first.is_mask:
+            return False
+        looks = [look for row in evenly(rows) if (look := self._look(row)) is not None]
+        return sum(look.is_drawn for look in looks) > len(looks) / 3
+
+    def _named_longer(self) -> Iterator[tuple[str, dict[int, int]]]:
+        """Files that have the name of another beside them and any word more, by that word, with the other."""
+        wanted: defaultdict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
+        for row in evenly(np.flatnonzero(self._is_image).tolist(), _MOST_ASKED):
+            for shorter, called in shorter_stems(self._stem(row)):
+                wanted[self._folder(row), shorter].append((row, called))
+        groups: defaultdict[str, dict[int, int]] = defaultdict(dict)
+        for image, stem in self._images():
+            for row, called in wanted.get((self._folder(image), stem), ()):
+                groups[called][row] = image
+        return ((f"named {called}", images) for called, images in groups.items())
+
+    def _namesakes(self) -> Iterator[tuple[str, dict[int, int]]]:
+        """Folders whose files have the names of files elsewhere, nearly all of some."""
+        folders: defaultdict[str, list[int]] = defaultdict(list)
+        for row in np.flatnonzero(self._is_image).tolist():
+            folders[self._folder(row)].append(row)
+        asked = {folder: evenly(rows) for folder, rows in folders.items()}
+        wanted = {self._stem(row) for rows in asked.values() for row in rows}
+        by_stem: defaultdict[str, list[int]] = defaultdict(list)
+        for row, stem in self._images():
+            if stem in wanted and len(by_stem[stem]) < _SAMPLES:
+                by_stem[stem].append(row)
+        for folder, rows in asked.items():
+            others = {row: [one for one in by_stem[self._stem(row)] if self._folder(one) != folder] for row in rows}
+            images = {row: some[0] for row, some in others.items() if some}
+            if len(images) >= 0.9 * len(rows):
+                yield f"in {folder or 'the folder itself'}", images
+
+    def _folder(self, row: int) -> str:
+        return str(self._names[row].rpartition("/")[0])
 
     def parted(self) -> Parted:
         """What came of it."""

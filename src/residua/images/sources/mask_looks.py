@@ -23,13 +23,15 @@ _FRINGE = 24  # how far compression moves two colours, mostly
 _SHARE_OF_FRINGE = 0.2
 _ALMOST_ALL, _SHARE_OF_BLANK = 0.95, 0.7
 _FLAT = 8
+_SHARE_OF_AREAS = 0.8  # of neighbours, those of one value
 
 
 class Glance(NamedTuple):
-    """What was seen of a picture."""
+    """What was seen of a picture. One that ``is_drawn`` has areas of one value each, and more than one value; noise has not."""
 
     size: tuple[int, int]
     is_mask: bool
+    is_drawn: bool
 
 
 def glance_at(store: Store, name: str, options: Options) -> Glance | None:
@@ -39,8 +41,9 @@ def glance_at(store: Store, name: str, options: Options) -> Glance | None:
     except ImageError:
         return None
     step = max(1, min(pixels.shape[:2]) // _MOST_SIDE)
-    few = pixels[::step, ::step].reshape(-1, pixels.shape[2])
-    return Glance((pixels.shape[0], pixels.shape[1]), _is_mask(few, is_lossy=is_lossy))
+    few = pixels[::step, ::step]
+    is_mask = _is_mask(few.reshape(-1, few.shape[2]), is_lossy=is_lossy)
+    return Glance((pixels.shape[0], pixels.shape[1]), is_mask, is_mask and _is_drawn(few))
 
 
 def same_picture(store: Store, first: str, second: str, *, options: Options) -> bool:
@@ -75,6 +78,11 @@ def _is_mask(pixels: NDArray[Any], *, is_lossy: bool) -> bool:
         return _is_lossy_mask(found[:, np.newaxis].view(np.uint8).astype(np.int16), counts)
     rest = np.sort(counts)[:-1]
     return bool(rest[-_FEW_VALUES:].sum() >= _SHARE_OF_PAINT * rest.sum())
+
+
+def _is_drawn(pixels: NDArray[Any]) -> bool:
+    alike = (pixels[:, 1:] == pixels[:, :-1]).all(axis=2)
+    return bool(alike.size and alike.mean() >= _SHARE_OF_AREAS and (pixels != pixels[:1, :1]).any())
 
 
 def _is_lossy_mask(colours: NDArray[np.int16], counts: NDArray[np.int64]) -> bool:

@@ -9,13 +9,15 @@ from typing import NamedTuple
 LOOKED_FOR = "the image's own name, also with _mask, _segmentation, _seg, _label, _gt or _annotation, in any case and format"
 
 _WORD = (
-    r"masks?|ground[\W_]?truths?|gts?|(?:pixel[\W_]?)?labels?(?:[\W_]?ids)?|annotations?|annots?|annos?"
+    r"masks?|masken?|masques?|m[a\u00e1]scaras?|maschere?|ground[\W_]?truths?|gts?|gt(?:fine|coarse)|(?:pixel[\W_]?)?labels?(?:[\W_]?ids)?|annotations?|annots?|annos?"
     r"|segmentations?(?:[\W_]?(?:class|object|maps?))?|segmaps?|segs?"
 )
 _FOLDER = re.compile(
     rf"(?:(?P<before>.+?)[\W_]+|(?P<part>train|test|val))?(?P<word>{_WORD})|(?P<first>{_WORD})[\W_]+(?P<after>.+)", re.IGNORECASE
 )
 _STEM = re.compile(rf"(?P<stem>.+?)[\W_]+(?:{_WORD})(?:[\W_]*\d{{1,3}})?|(?:{_WORD})[\W_]+(?P<rest>.+)", re.IGNORECASE)
+_LAST = re.compile(r"(?P<stem>.+?)(?P<word>[\W_]+[^\W_]+)")
+_FIRST = re.compile(r"(?P<word>[^\W_]+[\W_]+)(?P<stem>.+)")
 # Words that are as likely the name of a class: face masks, printed labels.
 _ALSO_A_CLASS = frozenset({"mask", "label", "labels", "seg", "segs"})
 # Folders that hold the images beside a folder of masks.
@@ -92,6 +94,22 @@ def stem_of_image(stem: str) -> str | None:
     """
     match = _STEM.fullmatch(stem)
     return None if match is None else match["stem"] or match["rest"]
+
+
+def shorter_stems(stem: str) -> list[tuple[str, str]]:
+    """The stem without its last word, and without its first, each with what the file is then called.
+
+    Examples
+    --------
+    >>> shorter_stems("m_014"), shorter_stems("014")
+    ([('m', 'NAME_014'), ('014', 'm_NAME')], [])
+    """
+    found = []
+    if last := _LAST.fullmatch(stem):
+        found.append((last["stem"], f"NAME{last['word']}"))
+    if first := _FIRST.fullmatch(stem):
+        found.append((first["stem"], f"{first['word']}NAME"))
+    return found
 
 
 def places(name: str, rests: tuple[tuple[str, ...], ...]) -> list[Place]:

@@ -26,9 +26,8 @@ _JUNK_FOLDERS = frozenset({
 _JUNK_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
 _UNCOUNTED = frozenset({".git", ".hg", ".svn", ".venv"})
 # Files that may be a source of their own; told first, and by name.
-DATA_SUFFIXES = frozenset({
-    ".tar", ".parquet", ".npz", ".npy", ".csv", ".h5", ".hdf5", ".zip", ".tgz", ".7z", ".rar", ".gz", ".pkl",
-})  # fmt: skip
+DATA_SUFFIXES = frozenset({".tar", ".parquet", ".npz", ".npy", ".csv"})
+_PACKED = frozenset({".zip", ".tgz", ".7z", ".rar", ".gz", ".bz2", ".xz"})
 
 
 @dataclass
@@ -56,8 +55,9 @@ class Found:
         data = [name for name in self.ignored if is_data(name)]
         if not self.ignored:
             return []
-        named = dict.fromkeys([*data, *self.ignored])
-        told = "; to read one of them, name it as the source" if data else ""
+        packed = [name for name in self.ignored if is_packed(name)]
+        named = dict.fromkeys([*data, *packed, *self.ignored])
+        told = "; to read one of them, name it as the source" if data else "; to read what is packed, unpack it" if packed else ""
         are = "is no image and was" if len(self.ignored) == 1 else "are no images and were"
         return [f"{count(len(self.ignored), 'file')} {are} left alone: {few(named)}{told}"]
 
@@ -217,6 +217,11 @@ def is_junk(folder: str) -> bool:
 def is_data(name: str) -> bool:
     """Whether a file may be a source of its own, by its name."""
     return suffix_of(name) in DATA_SUFFIXES or name.lower().endswith(("-ubyte", "-ubyte.gz"))
+
+
+def is_packed(name: str) -> bool:
+    """Whether a file is an archive that may hold images, by its name; IDX files are read as they are."""
+    return suffix_of(name) in _PACKED and not is_data(name)
 
 
 def few(names: Iterable[str], most: int = 5) -> str:
