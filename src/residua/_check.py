@@ -102,12 +102,21 @@ def _unit_range(array: NDArray[Any], name: str, problems: Problems) -> NDArray[n
     return array.astype(np.float32, copy=False)
 
 
+def check_unmasked(array: Any, name: str, problems: Problems) -> None:
+    """Note a problem where entries of a masked array are masked: NumPy's plain arrays would bring back what lies below."""
+    n_masked = int(np.count_nonzero(np.ma.getmaskarray(array))) if isinstance(array, np.ma.MaskedArray) else 0
+    if n_masked:
+        got, mend = f"{n_masked} masked of {array.size}", "Leave out those images, or fill what is masked: array.filled(VALUE)"
+        problems.add(f"{name} must have no masked entries", got, mend, RangeError)
+
+
 def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArray[Any]:
     """Scores as a one-dimensional float array, float32 kept as float32, all else float64; NaN and infinities refused."""
+    check_unmasked(scores, name, problems)
     try:
         array = np.asarray(scores)
         if not np.issubdtype(array.dtype, np.floating):
-            array = array.astype(np.float64)
+            array = array.astype(np.float64, casting="same_kind" if array.dtype.kind == "c" else "unsafe")
     except (ValueError, TypeError):
         problems.add(f"{name} must be numbers", f"{np.asarray(scores).dtype} values", "Convert them to float", RangeError)
         return np.zeros(0)

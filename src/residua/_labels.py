@@ -18,6 +18,8 @@ ANOMALOUS_NAMES = frozenset({
     "failed", "failure", "fault", "faulty", "broken", "damaged", "outlier", "positive", "malignant", "unhealthy", "reject",
     "rejected", "notgood", "notnormal", "nogood",
 })  # fmt: skip
+MISSING = frozenset({"", "nan", "<na>", "#n/a"})
+_PERHAPS_MISSING = frozenset({"na", "n/a", "none", "null", "unlabeled", "unlabelled"})
 _RUN_DOWN = frozenset({
     "decisionfunction", "scoresamples", "ssim", "msssim", "psnr", "similarity", "cosinesimilarity", "likelihood",
     "loglikelihood", "logprob", "logprobability", "normality", "inlierness",
@@ -80,6 +82,20 @@ def what_grows(column: str | None) -> Literal["normal", "anomalous"] | None:
     if left in _RUN_DOWN or means_normal(left):
         return "normal"
     return "anomalous" if means_anomalous(left) else None
+
+
+def perhaps_missing(name: str, names: Sequence[str]) -> bool:
+    """Whether a label may say that an image has none: NA or None beside others, -1, -100 or 255 beside classes from 0.
+
+    Examples
+    --------
+    >>> perhaps_missing("NA", ["NA", "cat"]), perhaps_missing("-1", ["-1", "0", "1"]), perhaps_missing("-1", ["-1", "1"])
+    (True, True, False)
+    """
+    if name.strip().casefold() in _PERHAPS_MISSING:
+        return len(names) > 1
+    counts = "0" in names and len(names) > 2
+    return counts and (name in ("-1", "-100") or (name == "255" and "254" not in names))
 
 
 def normal_among(names: Sequence[str]) -> tuple[tuple[str, ...], str]:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, as_classes, same_length
+from residua._check import Problems, as_classes, check_unmasked, same_length
+from residua._labels import perhaps_missing, spelled
 from residua.errors import LabelError, ShapeError
 from residua.evaluation.labels import without_missing
 from residua.evaluation.naming import agree, by_number, listed
@@ -61,6 +62,7 @@ def read_classes(labels: Any, predictions: Any, classes: Sequence[Any] | None) -
     """Classes of the labelled images; one-hot rows are classes by their column. `InputError` with all problems at once."""
     told: list[Assumption] = []
     problems = Problems("evaluate_classification")
+    check_unmasked(predictions, "predictions", problems)
     y, p = without_missing(labels), np.asarray(predictions)
     if (matrix := _zeros_and_ones(labels)) is not None:
         if p.ndim == 2 and p.shape[1] not in (1, matrix.shape[1]):
@@ -82,6 +84,8 @@ def read_classes(labels: Any, predictions: Any, classes: Sequence[Any] | None) -
     if kept.dtype == object and not known.all():
         kept = np.array(kept.tolist())
     kept, given = by_number(as_classes(kept, problems=problems), classes), _as_read(p[known], len(kept), problems)
+    if classes is None:
+        _check_all_are_classes(kept, given, problems)
     problems.raise_any()
     if given.dtype.kind != "f":
         given, named = _as_named(kept, given, classes, problems)
@@ -93,6 +97,21 @@ def read_classes(labels: Any, predictions: Any, classes: Sequence[Any] | None) -
     if p.dtype.kind in "biu":  # one-hot rows are answers, of which nothing says how sure they are
         read = read._replace(probabilities=None)
     return ReadClasses(known, read, tuple(told))
+
+
+def _check_all_are_classes(y: NDArray[Any], given: NDArray[Any], problems: Problems) -> None:
+    """Note a problem where a label that nothing is predicted as may say that an image has none."""
+    values, counts = np.unique(y, return_counts=True)
+    names = [str(value) for value in values.tolist()]
+    if given.dtype.kind != "f":
+        said = {spelled(value) for value in np.unique(given).tolist()}
+    else:
+        said = {spelled(name) for name in names} if given.ndim == 1 or given.shape[1] == len(names) else set()
+    found = [at for at, name in enumerate(names) if spelled(name) not in said and perhaps_missing(name, names)]
+    if found:
+        got = " and ".join(f"{names[at]} ({counts[at]} of {len(y)} images)" for at in found) + ", which nothing is predicted as"
+        mend = "If it means no label, leave those empty (None, NaN); if a class, name all: classes=[...] (--classes A,B,...)"
+        problems.add("every label must be a class", got, mend, LabelError)
 
 
 def _zeros_and_ones(labels: Any) -> NDArray[np.float64] | None:

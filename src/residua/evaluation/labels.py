@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
+from residua._labels import MISSING
 from residua.errors import ShapeError
 from residua.evaluation.normal import read_names
 from residua.records import Assumption
@@ -86,10 +87,11 @@ def without_missing(labels: Any) -> NDArray[Any]:
     if array.dtype.kind == "f":
         missing = missing | np.isnan(array)
     elif array.dtype.kind == "U":
-        missing = missing | (np.char.strip(array) == "")
+        missing = missing | np.isin(np.char.lower(np.char.strip(array)), sorted(MISSING))
     elif array.dtype.kind == "O":
         blank = [
-            value is None or _is_nan(value) or (isinstance(value, str) and not value.strip()) for value in array.ravel().tolist()
+            value is None or _is_nan(value) or (isinstance(value, str) and value.strip().lower() in MISSING)
+            for value in array.ravel().tolist()
         ]
         missing = missing | np.array(blank, np.bool_).reshape(array.shape)
     if missing.any():
@@ -116,6 +118,8 @@ def label_name(value: Any) -> str:
     """
     if isinstance(value, bool):
         return str(int(value))
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)

@@ -66,6 +66,10 @@ def _four_axes(array: NDArray[Any], name: str, problems: Problems) -> tuple[NDAr
             got = f"shape {array.shape}: {first} channels of {middle} x {last}, or {last} channels of {first} x {middle}"
             mend = "Move the channels to the end and see that height and width exceed 4"
             problems.add(f"{name} must show where the channels are", got, mend, ShapeError)
+    if _is_channels(middle) and not any(readings):
+        got = f"shape {array.shape}, whose third axis is as long as channels are"
+        mend = "Put images first and channels last: np.moveaxis(array, 3, 0) for (height, width, channels, images)"
+        problems.add(f"{name} must have channels in their second or last axis", got, mend, ShapeError)
     if readings == [False, False]:
         readings = [middle == last != first, False]
     if readings == [True, False]:

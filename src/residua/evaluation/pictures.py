@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua import diagnostics
-from residua._check import Problems
+from residua._check import Problems, check_unmasked
 from residua.errors import RangeError, ShapeError
 from residua.evaluation.layout import channels_last, matched, without_opaque_alpha
 from residua.evaluation.scale_options import Reading, ScaleOptions, named
@@ -152,6 +152,7 @@ def clipping_of(unit: NDArray[Any], name: str) -> Finding | None:
 
 def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:
     empty = np.zeros((0, 1, 1, 1))
+    check_unmasked(array, name, problems)
     try:
         stack = np.asarray(array)
     except ValueError as error:

@@ -18,6 +18,7 @@ _GENERIC = frozenset((
     "p", "prob", "probs", "proba", "probability", "probabilities", "score", "scores", "pred", "preds", "prediction",
     "predictions", "predicted", "y_pred", "y_hat", "y_prob", "y_score", "output", "outputs", "value", "x",
 ))  # fmt: skip
+_OF_THE_ANSWER = frozenset(("conf", "confidence", "certainty", "max_prob", "max_probability", "top1_prob", "score_max"))
 _NUMBERED = re.compile(r"(\D*)(\d+)(\D*)", re.ASCII)
 # Words around the name of a class in the header of a single column.
 _AROUND = re.compile(r"(p|prob|proba|probability|probabilities|score|pred|of|class|y|\W|_)*")
@@ -135,6 +136,9 @@ def _single(name: str, column: int, classes: Sequence[str], *, told: bool) -> Na
     numbered = all(_lower(one).lstrip("-").isdigit() for one in classes)
     if len(of) == 1 and len(classes) == 2 and not (numbered and key == "0"):
         return Named([column], (of[0],))
+    if key in _OF_THE_ANSWER:
+        mend = "Pass the probability of one class under its name (good), or the classes"
+        return Named([], refused=(f"a column {name}, the probability of whatever class was predicted", mend))
     if told or not classes or len(classes) > 2 or numbered or key in _GENERIC or key.isdigit():
         return Named([column])
     return Named([], refused=(f"a column {name} and labels {listed(classes)}", _MEND))

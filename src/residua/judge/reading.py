@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, check_unmasked
 from residua._tables import read_cells, read_parquet
 from residua.errors import ShapeError, SourceError
 from residua.evaluation.labels import without_missing
@@ -73,8 +73,8 @@ def read(source: Any, role: Role, problems: Problems, classes: Classes = Classes
 
 def _array(source: Any, role: Role, problems: Problems) -> Column | None:
     """An array as it is, NaN in it too; only labels may be missing."""
-    if isinstance(source, np.ma.MaskedArray):
-        return Column(source)
+    if role not in (LABELS, CALIBRATION_LABELS):
+        check_unmasked(source, f"--{role.name}", problems)
     try:
         return Column(without_missing(source) if role in (LABELS, CALIBRATION_LABELS) else np.asarray(source))
     except ValueError:

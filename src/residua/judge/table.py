@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
+from residua._labels import MISSING
 from residua._tables import Cells, decimal_comma, number, plain_numbers
 from residua.errors import RangeError, ShapeError, SourceError
 from residua.judge.class_columns import Named, named_columns
@@ -19,7 +20,6 @@ from residua.judge.header import has_header, id_column, index_columns, is_number
 from residua.judge.roles import Role
 from residua.records import Assumption
 
-_MISSING = frozenset({"", "nan", "<na>", "#n/a"})
 _NEAR = 0.01
 _TRUTH = {"true": "1", "false": "0"}
 
@@ -234,12 +234,12 @@ def _bad_cells(bad: list[tuple[int, str]]) -> str:
 def _labels(cells: list[list[str]], table: _Table, problems: Problems) -> NDArray[Any] | None:
     """Whole numbers as integers, other numbers as floats, words as they are; None where a cell is empty."""
     if table.role.is_predicted:
-        missing = [(line, cell) for line, row in zip(table.lines, cells, strict=True) for cell in row if cell.lower() in _MISSING]
+        missing = [(line, cell) for line, row in zip(table.lines, cells, strict=True) for cell in row if cell.lower() in MISSING]
         if missing:
             mend = "Mend or leave out those lines"
             problems.add(f"{table.where} must hold a prediction in each row", _bad_cells(missing), mend, RangeError)
             return None
-    flat = [cell for row in cells for cell in row if cell.lower() not in _MISSING]
+    flat = [cell for row in cells for cell in row if cell.lower() not in MISSING]
     if len(cells[0]) > 1 and flat and all(cell.lower() in (*_TRUTH, "0", "1") for cell in flat):
         cells = [[_TRUTH.get(cell.lower(), cell) for cell in row] for row in cells]
         flat = [_TRUTH.get(cell.lower(), cell) for cell in flat]
@@ -251,14 +251,14 @@ def _labels(cells: list[list[str]], table: _Table, problems: Problems) -> NDArra
     if all(cell.lstrip("+-").isdigit() and len(cell) < 19 for cell in flat):
         if len(flat) == len(cells) * len(cells[0]):
             return np.array([[int(cell) for cell in row] for row in cells], np.int64)
-        return np.array([[int(cell) if cell.lower() not in _MISSING else None for cell in row] for row in cells], dtype=object)
+        return np.array([[int(cell) if cell.lower() not in MISSING else None for cell in row] for row in cells], dtype=object)
     if len(flat) == len(cells) * len(cells[0]):
         return _numbers(cells, table, problems)
-    return np.array([[number(cell) if cell.lower() not in _MISSING else None for cell in row] for row in cells], dtype=object)
+    return np.array([[number(cell) if cell.lower() not in MISSING else None for cell in row] for row in cells], dtype=object)
 
 
 def _texts(cells: Sequence[Sequence[str]]) -> NDArray[Any]:
-    return np.array([[None if cell.lower() in _MISSING else cell for cell in row] for row in cells], dtype=object)
+    return np.array([[None if cell.lower() in MISSING else cell for cell in row] for row in cells], dtype=object)
 
 
 def _listed(lines: list[int]) -> str:

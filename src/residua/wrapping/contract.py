@@ -68,7 +68,7 @@ class Contract(BaseModel):
             values = np.moveaxis(values, 3, 1)
         if self.layout in ("flat", "nhw"):
             values = values.reshape(len(images), *(self.size if self.layout == "nhw" else (-1,)))
-        return np.ascontiguousarray(values, np.float32)
+        return np.array(values, np.float32, order="C")  # a copy: models may change what they get
 
     def arrange(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """What the model made of images as (n, h, w, c), still on its own scale."""

@@ -39,7 +39,7 @@ def several(output: Any) -> list[NDArray[Any]]:
         output = list(output.values())
     if isinstance(output, list | tuple) and not (output and np.isscalar(output[0])):
         return [one for part in output if part is not None for one in several(part)]
-    return [np.asarray(output)]
+    return [np.asarray(output.detach().cpu() if hasattr(output, "detach") else output)]
 
 
 def pick(outputs: list[NDArray[Any]], given: tuple[int, ...], contract: Contract, *, may_resize: bool) -> Picked:
@@ -117,7 +117,7 @@ def _image(
         if len(sizes) == 1:
             return next(iter(sizes.items()))
     if len(alike) != 1:
-        got = ", ".join(str(one.shape) for one in outputs)
+        got = ", ".join(str(one.shape) for one in outputs[:4]) + (", ..." if len(outputs) > 4 else "")
         raise ShapeError(
             f"wrap: the model must give x_hat of the input's shape {given}, alone or beside probabilities (batch, classes). "
             f"Got {got}. Pass layout=, or targets= if it changes the size, or wrap it in a function that gives x_hat."

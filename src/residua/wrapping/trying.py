@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from residua.errors import RangeError
+from residua.errors import InputError, RangeError
 from residua.wrapping.contract import Contract, Known, ramp
 from residua.wrapping.outputs import Picked, pick, several
 from residua.wrapping.readings import explained, far_better
@@ -14,6 +15,7 @@ from residua.wrapping.scales import SCALES
 
 _FARTHEST = 1.0  # widths of its range that a reconstruction may lie outside of it
 _SURELY = 10  # times less error of a ramp, which few models were trained on
+_ALONE = 0.02  # of the range: int8 models scale a batch as a whole
 _SAME = 1e-4  # of the range: what two calls may differ by on a machine that adds in another order
 
 
@@ -27,7 +29,7 @@ class Tried:
 
 
 def try_out(known: Known, contract: Contract, *, may_resize: bool) -> Tried:
-    """Call the model twice on a grey ramp.
+    """Call the model twice on a grey ramp, and once with black images beside it.
 
     Raises
     ------
@@ -35,10 +37,12 @@ def try_out(known: Known, contract: Contract, *, may_resize: bool) -> Tried:
         If what comes out has another shape than what goes in.
     RangeError
         If it lies far outside of its scale, or is a ramp on another.
+    InputError
+        If the ramp comes out otherwise beside other images.
     """
     shown = ramp(contract.size, contract.channels, contract.batch_size)
-    given = contract.to_model(shown)
-    outputs, again = (several(known.call(given)) for _ in range(2))
+    given, once_more = contract.to_model(shown), contract.to_model(shown)
+    outputs, again = several(known.call(given)), several(known.call(once_more))
     picked = pick(outputs, given.shape, contract, may_resize=may_resize or contract.rebuilt is not None)
     contract = contract.model_copy(update={"rebuilt": picked.rebuilt})
     made, other = (contract.arrange(one[picked.image]) for one in (outputs, again))
@@ -57,4 +61,21 @@ def try_out(known: Known, contract: Contract, *, may_resize: bool) -> Tried:
                     f"wrap: reconstructions must be on the scale outputs={contract.outputs.words}. A grey ramp came back on "
                     f"the scale {scale.words}. Tell it with outputs= or values=."
                 )
-    return Tried(contract, picked, bool(np.abs(made - other).max(initial=0) > _SAME * (high - low)))
+    is_random = bool(np.abs(made - other).max(initial=0) > _SAME * (high - low))
+    if not is_random and contract.batch_size > 1:
+        _check_alone(known, contract, picked, made[0])
+    return Tried(contract, picked, is_random)
+
+
+def _check_alone(known: Known, contract: Contract, picked: Picked, among_alike: NDArray[np.float32]) -> None:
+    """That the first image comes out alike whatever else is in its batch."""
+    shown = ramp(contract.size, contract.channels, contract.batch_size).copy()
+    shown[1:] = 0
+    made = contract.arrange(several(known.call(contract.to_model(shown)))[picked.image])
+    low, high = contract.outputs.range
+    off = float(np.abs(made[0] - among_alike).max()) / (high - low)
+    if off > _ALONE:
+        raise InputError(
+            f"wrap: an image must come out alike whatever else is in its batch. Got values {off:.3g} of the range apart. "
+            "Use batch normalisation as in testing (model.eval(), training=False), or pass batch_size=1."
+        )
