@@ -167,8 +167,11 @@ def assumptions(key: str, evaluation: Evaluation) -> Html | None:
         return None
     cells = ((one.about, one.taken, one.because, one.to_tell) for one in assumed)
     rows = (element("tr", *(prose(cell) for cell in line)) for line in cells)
-    listed = scroller(table(("What", "Taken", "Because", "To tell it"), rows), "Assumptions")
-    lede = "Nobody told these, so they were read off the data. If one is wrong, so are the numbers."
+    listed = scroller(table(("About", "Taken", "Because", "If it is wrong"), rows), "Assumptions")
+    lede = (
+        "You did not say these things, so they were read off the data. If one is wrong, the numbers are wrong: use what the last "
+        "column names, and run again."
+    )
     return panel(key, "assumptions", "What was assumed about the data", listed, lede=lede)
 
 
