@@ -1,6 +1,6 @@
 """How well copies are found, on whom it casts doubt wrongly, how long it takes, and what perceptual hashes do on the same images.
 
-``--only WORD`` runs the rows whose name holds the word: planted, tiles, whole, growth. ``--largest N`` is the last size of
+``--only WORD`` runs the rows whose name holds the word: planted, parts, tiles, whole, growth. ``--largest N`` is the last size of
 growth. The peer needs the package imagededup; without it its row is left out.
 """
 
@@ -135,6 +135,57 @@ def planted(name: str, n_each: int, only_changes: list[str], repeats: int) -> di
         recall = len(known) / len(kinds_told)
         result[change] = {"recall": rounded(recall), "kind_right": rounded(float(np.mean(right))) if known else None}
     return result
+
+
+SHAPES = ("ellipse", "angle", "ring", "bump")
+OF_PARTS = (
+    "JPEG quality 75",
+    "JPEG quality 40",
+    "resized to 70%",
+    "resized to 50%",
+    "cropped by up to 8% a side",
+    "dimmed to 60%",
+)
+
+
+def part(shape: str, side: int, angle: float, shift: np.ndarray) -> Picture:
+    """A smooth part at an angle, drawn four times finer, in grey levels."""
+    down, across = np.mgrid[: 4 * side, : 4 * side] / (4 * side) - 0.5
+    x, y = across - shift[0], down - shift[1]
+    x, y = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    if shape == "bump":
+        drawn = 120 * np.exp(-(x**2 / 0.05 + y**2 / 0.015))
+    else:
+        outside = {
+            "ellipse": lambda: (np.hypot(x / 0.36, y / 0.2) - 1) / 4,
+            "angle": lambda: np.minimum(
+                np.maximum(abs(x + 0.15) - 0.08, abs(y) - 0.3), np.maximum(abs(x) - 0.25, abs(y - 0.22) - 0.08)
+            ),
+            "ring": lambda: np.maximum(abs(np.hypot(x, y) - 0.27) - 0.07, 0.12 - np.hypot(x - 0.27, y)),
+        }[shape]()
+        drawn = 120 * (1 + 0.4 * x) / (1 + np.exp(np.clip(outside / 0.012, -50, 50)))
+    return 60 + drawn.reshape(side, 4, side, 4).mean(axis=(1, 3))
+
+
+def parts_at_any_angle(side: int, noise: float, draws: int, n: int = 150, n_each: int = 2) -> dict[str, Any]:
+    """Parts of one shape at any angle, each with noise of its own: who is accused, and which copies are found among them."""
+    accused, found_of = [], {kind: [] for kind in OF_PARTS}
+    for draw in range(draws):
+        rng = np.random.default_rng(draw)
+        shape = SHAPES[draw % len(SHAPES)]
+        drawn = [part(shape, side, rng.uniform(0, 2 * np.pi), rng.uniform(-0.02, 0.02, 2)) for _ in range(n)]
+        pictures = [np.clip(one + rng.normal(0, noise, one.shape), 0, 255).round().astype(np.uint8) for one in drawn]
+        alone = find_copies(ImageSet.from_arrays(pictures))
+        accused.append(sum(len(rows) for rows in alone.members()))
+        rows = rng.permutation(n)[: n_each * len(OF_PARTS)].tolist()
+        copies = [CHANGES[OF_PARTS[place // n_each]][1](pictures[row], rng) for place, row in enumerate(rows)]
+        pairs = {one[:2] for one in find_copies(ImageSet.from_arrays([*pictures, *copies])).pairs}
+        for place, row in enumerate(rows):
+            found_of[OF_PARTS[place // n_each]].append((row, n + place) in pairs)
+    result: dict[str, Any] = {"images": n, "draws": draws, "copies_each": n_each * draws}
+    result["accused_per_1000"] = rounded(1000 * sum(accused) / (n * draws))
+    result["draws_with_an_accused_one"] = int(np.count_nonzero(accused))
+    return {**result, **{kind: rounded(float(np.mean(hit))) for kind, hit in found_of.items()}}
 
 
 def hashed(n_each: int, only_changes: list[str]) -> dict[str, Any]:
@@ -295,6 +346,11 @@ def main() -> None:
         # A pixel is an eighth of a digit's side: no crop of them is slight, and half of 8 pixels shows no digit.
         ("planted: digits", lambda: planted("digits", 10, [one for one in every if "crop" not in one and "50%" not in one], 5)),
         ("planted: tiles, one image of each", lambda: planted("tiles", 5, every, 4)),
+        *(
+            (f"parts at any angle: {side} px, noise {noise}", lambda side=side, noise=noise: parts_at_any_angle(side, noise, 4))
+            for side in (32, 48, 96)
+            for noise in (1, 3, 8)
+        ),
         ("planted: imagededup, Fashion-MNIST", lambda: hashed(100, every)),
         ("tiles: groups against file names", tile_groups),
         ("tiles: published protocol, with and without twins", published_protocol),

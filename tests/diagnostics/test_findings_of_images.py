@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from residua import diagnostics
+from residua.images.copies import Leaks, exact_leaks
 from residua.records import Estimate
 
 RNG = np.random.default_rng(0)
@@ -219,3 +220,47 @@ def test_scores_that_only_spread_are_drift_where_images_are_known_to_be_normal()
     told = diagnostics.find_drift(calibration, spread, are_normal=True)
     assert (told.severity, "spread otherwise" in told.meaning) == ("warning", True)
     assert diagnostics.find_drift(calibration, spread).severity == "ok"  # anomalies among them would spread scores too
+
+
+def _leaks(n_leaked: int, n: int) -> Leaks:
+    names = np.array([f"{row}.png" for row in range(n)], object)
+    return exact_leaks(names[:n_leaked], names, names)
+
+
+@pytest.mark.parametrize(
+    ("n_leaked", "n", "severity"),
+    [(0, 180, "ok"), (1, 400, "note"), (2, 180, "warning"), (9, 200, "warning"), (10, 200, "error")],
+)
+def test_a_leak_is_as_serious_as_its_share(n_leaked: int, n: int, severity: str) -> None:
+    assert diagnostics.find_leakage(_leaks(n_leaked, n)).severity == severity
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "without", "severity"),
+    [
+        ("roc_auc", 0.90, 0.899, "note"),
+        ("roc_auc", 0.90, 0.893, "warning"),
+        ("roc_auc", 0.90, 0.87, "error"),
+        ("roc_auc", 0.90, None, "error"),
+        ("mse", 0.004, 0.00399, "note"),
+        ("mse", 0.004, 0.0041, "warning"),
+        ("mse", 0.004, 0.005, "error"),
+    ],
+)
+def test_a_leak_is_as_serious_as_what_it_does_to_the_figure(
+    metric: str, value: float, without: float | None, severity: str
+) -> None:
+    found = diagnostics.find_leakage(
+        _leaks(1, 400), metrics={metric: Estimate(value=value)}, without={metric: Estimate(value=without)}
+    )
+    assert found.severity == severity
+
+
+@pytest.mark.parametrize(("n_pictures", "severity"), [(1, "warning"), (2, "warning"), (3, "error")])
+def test_a_picture_with_two_labels_is_a_warning_and_many_are_an_error(n_pictures: int, severity: str) -> None:
+    paths = np.array([f"{row}.png" for row in range(100)], object)
+    labels = np.array(["good"] * 50 + ["bad"] * 50, object)
+    found = diagnostics.find_duplicates([np.array([row, 99 - row]) for row in range(n_pictures)], paths, labels)
+    assert (found.severity, found.measured["n_two_labels"]) == (severity, n_pictures)
+    same = diagnostics.find_duplicates([np.array([row, row + 1]) for row in range(0, 2 * n_pictures, 2)], paths, labels)
+    assert same.severity == "note"

@@ -13,6 +13,7 @@ from residua.records import Finding, Severity
 CODE = "duplicates"
 
 _MOST_EXAMPLES = 10
+_MANY, _MANY_TORN = 0.1, 0.05  # of the part's images: copies, and images of pictures that carry two labels
 
 
 def find_duplicates(
@@ -20,7 +21,8 @@ def find_duplicates(
 ) -> Finding | None:
     """Say how many images of a part are copies of others of it, and which copies carry different labels; None where none are.
 
-    Warning: a picture has two labels, or more than a tenth of the images are copies. Note: fewer.
+    Error: more than one in twenty images are of a picture with two labels, so that no model can be right on about half of
+    them. Warning: a picture has two labels, or more than a tenth of the images are copies. Note: fewer.
 
     Parameters
     ----------
@@ -37,14 +39,16 @@ def find_duplicates(
     >>> paths = np.array(["a", "b", "c", "d"], object)
     >>> told = find_duplicates([np.array([0, 2])], paths, np.array(["good", "good", "crack", "good"], object))
     >>> told.severity, told.measured["n_extra"], told.measured["n_two_labels"]
-    ('warning', 1, 1)
+    ('error', 1, 1)
     """
     several = [rows for rows in groups if len(rows) > 1]
     if not several:
         return None
     n_extra = sum(len(rows) - 1 for rows in several)
     torn = [] if labels is None else [rows for rows in several if len({str(one) for one in labels[rows] if one is not None}) > 1]
-    severity: Severity = "warning" if torn or n_extra > 0.1 * len(paths) else "note"
+    n_torn = sum(len(rows) for rows in torn)
+    severity: Severity = "warning" if torn or n_extra > _MANY * len(paths) else "note"
+    severity = "error" if n_torn > _MANY_TORN * len(paths) else severity
     first = [[str(path) for path in paths[rows[:4]]] for rows in [*torn, *several][:_MOST_EXAMPLES]]
     conflict = ""
     if torn and labels is not None:

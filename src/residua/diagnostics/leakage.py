@@ -10,9 +10,10 @@ from residua.records import Estimate, Finding, Severity
 
 CODE = "leakage"
 
-_SHARE_OF_AN_ERROR = 0.01
 _MOST_EXAMPLES = 20
 _HEADLINES = ("roc_auc", "accuracy", "mse")
+# From these on: share of the judged images, change of a figure in [0, 1], change of an error as a share of it.
+_ERROR, _WARNING = (0.05, 0.02, 0.1), (0.005, 0.005, 0.02)
 
 
 def find_leakage(
@@ -25,7 +26,8 @@ def find_leakage(
 ) -> Finding | None:
     """Say which judged images are copies of seen ones, of what kind, and what every metric is without them.
 
-    Error: more than one in a hundred. Warning: fewer.
+    Error: one in twenty, or the headline figure (ROC AUC, accuracy or error) changes by .02 without them, an error by a tenth
+    of itself, or nothing is left to judge. Warning: one in two hundred, or a change by .005 or a fiftieth. Note: less.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ def find_leakage(
     if n_leaked == 0:
         meaning = f"None of the {n:,} {judged} is {kind} of one of the {seen}."
         return Finding(code=CODE, severity="ok", measured=measured, meaning=meaning, what_to_do="")
-    severity: Severity = "error" if n_leaked > _SHARE_OF_AN_ERROR * n else "warning"
+    severity = _severity(n_leaked / n, metrics or {}, without or {})
     shown = {name: one.model_dump(mode="json") for name, one in (without or {}).items()}
     by_kind = ", ".join(f"{count:,} {name}" for name, count in list(leaks.tally.items())[:6])
     return Finding(
@@ -76,9 +78,27 @@ def find_leakage(
     )
 
 
+def _severity(share: float, metrics: Mapping[str, Estimate], without: Mapping[str, Estimate]) -> Severity:
+    name = _headline(metrics, without)
+    changed, place = 0.0, 1
+    if name is not None:
+        value, left = metrics[name].value, without[name].value
+        if value is not None and left is None:
+            return "error"
+        place = 2 if name == "mse" else 1
+        changed = 0.0 if value is None or left is None else abs(value - left) / (max(abs(value), 1e-12) if place == 2 else 1)
+    if share >= _ERROR[0] or changed >= _ERROR[place]:
+        return "error"
+    return "warning" if share >= _WARNING[0] or changed >= _WARNING[place] else "note"
+
+
+def _headline(metrics: Mapping[str, Estimate], without: Mapping[str, Estimate]) -> str | None:
+    names = ("accuracy",) if "log_loss" in metrics else _HEADLINES  # a classifier's is its accuracy
+    return next((name for name in names if name in metrics and name in without), None)
+
+
 def _compared(metrics: Mapping[str, Estimate], without: Mapping[str, Estimate]) -> str:
-    headlines = ("accuracy",) if "log_loss" in metrics else _HEADLINES  # a classifier's is its accuracy
-    name = next((name for name in headlines if name in metrics and name in without), None)
+    name = _headline(metrics, without)
     if name is None or metrics[name].value is None:
         return ""
     one, said = without[name], metric_inside(name)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.images.copies.likeness import TURNS
+from residua.images.copies.noise import Noise, compare_noise, fine, white_noise
 from residua.images.resize import resize
 
 _KEPT, _COMPARED = 96, 48  # longer side: kept finer than compared, so that a crop is not blurred by enlarging it
@@ -24,7 +25,7 @@ class Alignment:
     ``details`` is the correlation of what is finer than a 3 x 3 mean, 1 for the same picture, about 0 for another one with
     the same coarse forms. ``cut`` are the shares cut off left, right, top, bottom; ``contrast`` the ratio of standard
     deviations, ``brightness`` the difference of means, ``sizes`` height and width of both before
-    they were reduced.
+    they were reduced; ``noise`` compares what is left where the picture is calm.
     """
 
     details: float
@@ -34,6 +35,7 @@ class Alignment:
     contrast: float
     brightness: float
     sizes: tuple[tuple[int, int], tuple[int, int]]
+    noise: Noise
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,14 @@ def align(first: Reduced, second: Reduced, turn: int, cut: NDArray[np.float32]) 
         contrast=float(aim.std() / max(best.framed.std(), 1e-6)),
         brightness=float(aim.mean() - best.framed.mean()),
         sizes=(first.size, turned.size),
+        noise=compare_noise(
+            best.framed,
+            aim,
+            (
+                lambda: _framed(white_noise((a.shape[0], a.shape[1])), size, best.edges),
+                lambda: _resized(white_noise((b.shape[0], b.shape[1])), size),
+            ),
+        ),
     )
 
 
@@ -123,7 +133,7 @@ def _powers(picture: _Picture) -> _Picture:
 def _alike(shown: _Picture, aim: _Picture) -> float:
     """The correlation of details, `shown` as bright as suits `aim`; what was cut off at white can be told one way only."""
     powers = _powers(shown)
-    return _correlation(_fine(aim), _fine((powers @ _solved(powers, aim.ravel())).reshape(aim.shape)))
+    return _correlation(fine(aim), fine((powers @ _solved(powers, aim.ravel())).reshape(aim.shape)))
 
 
 def _better_edges(picture: _Picture, aim: _Picture, fit: _Fit) -> _Picture:
@@ -165,12 +175,6 @@ def _weights(n_in: int, n_out: int, low: float, high: float) -> _Picture:
 
 def _resized(picture: _Picture, size: tuple[int, int]) -> _Picture:
     return np.asarray(resize(picture[..., np.newaxis].astype(np.float32), size)[..., 0], np.float64)
-
-
-def _fine(picture: _Picture) -> _Picture:
-    from scipy.ndimage import uniform_filter
-
-    return np.asarray(picture - uniform_filter(picture, 3, mode="nearest"))
 
 
 def _correlation(first: _Picture, second: _Picture) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,7 @@ from residua.images.copies.candidates import Candidates, find_candidates
 from residua.images.copies.codes import encode
 from residua.images.copies.kinds import kind_of
 from residua.images.copies.reach import reach_of
+from residua.images.copies.reencoding import Blocks, blocks_of, is_reencoded
 from residua.images.imageset import ImageSet
 
 # How well details have to agree, at these shares of the reach: hardly at all where coarse forms are the same (strong
@@ -23,6 +25,9 @@ _SHARES, _DETAILS = (0.2, 0.667), (0.3, 0.8)
 # Beyond the reach details have to agree far better than those of other pictures ever do: by so much more in Fisher's z
 # than 99 in 100 of them. Of 4,400 pairs of near but different clothes the best agreed to .980, where this asks for .987.
 _FURTHER, _FEWEST_OTHERS = 1.2, 30
+# Noise that agrees better than that of others by so much is the same noise; of so few pixels it has to agree by half at least.
+_NOISE_FURTHER, _SHARED = 0.8, 0.5
+_CODED = 0.6  # times the distance at which others begin: nearer pairs may be one picture before and after JPEG
 _MOST_BEYOND, _MOST_BEYOND_SHARE = 2000, 0.1
 _AT_THE_REACH = 0.99
 _EACH = 4
@@ -152,40 +157,71 @@ def _verified(
         first, second = (place[int(rows[row])] for row in pairs.pairs[index])
         return align(first, second, int(pairs.turn[index]), pairs.cut[index])
 
-    def details(pairs: Candidates, chosen: NDArray[np.int64]) -> float | None:
-        """The 99% quantile; None of too few."""
-        several = [aligned(pairs, index).details for index in chosen.tolist()]
-        return float(np.quantile(several, 0.99)) if len(several) >= _FEWEST_OTHERS else None
-
-    reach = reach_of(found.pairs, found.ratio, len(rows))
-    beyond = _beyond(details(candidates[1], np.arange(len(candidates[1]))))
-    needed = min(beyond, _needed(details(found, _some(np.flatnonzero(found.ratio > 0.5), seed))))
-    n_within = int(np.searchsorted(found.ratio, reach, side="right"))
-    n_beyond = max(_MOST_BEYOND, round(_MOST_BEYOND_SHARE * len(rows))) if beyond < 1 else 0
+    near = [aligned(found, index).details for index in _some(np.flatnonzero(found.ratio > 0.5), seed).tolist()]
+    others = [aligned(candidates[1], index) for index in range(len(candidates[1]))]
+    demands = _Demands.of(reach_of(found.pairs, found.ratio, len(rows)), near, others)
+    n_within = int(np.searchsorted(found.ratio, demands.reach, side="right"))
+    n_beyond = max(_MOST_BEYOND, round(_MOST_BEYOND_SHARE * len(rows))) if demands.beyond < 1 else 0
     possible = _few_each(found, np.arange(min(len(found), n_within + n_beyond)))
     copies = []
     for done, index in enumerate(possible.tolist(), start=1):
         result, ratio = aligned(found, index), float(found.ratio[index])
-        if result.details >= _asked(ratio, reach, needed, beyond):
-            first, second = sorted(int(rows[row]) for row in found.pairs[index])
+        first, second = sorted(int(rows[row]) for row in found.pairs[index])
+        is_copy = demands.are_met(result, ratio)
+        if not is_copy and demands.may_be_reencoded(result, ratio):
+            is_copy = is_reencoded(place.blocks(first), place.blocks(second))
+        if is_copy:
             copies.append(Copy(first, second, kind_of(result), ratio))
         if progress is not None:
             progress(done, len(possible))
-    return copies, needed
+    return copies, demands.needed
 
 
-def _asked(ratio: float, reach: float, needed: float, beyond: float) -> float:
-    """How well details have to agree at that distance: the better, the further apart the pictures are."""
-    if ratio > reach:
-        return beyond
-    share = ratio / reach
-    if share <= _SHARES[-1]:
-        return float(np.interp(share, _SHARES, _DETAILS))
-    return float(np.interp(share, (_SHARES[-1], 1.0), (needed, max(needed, min(beyond, _AT_THE_REACH)))))
+@dataclass(frozen=True)
+class _Demands:
+    """What the data ask of a pair: how near it has to be, how well details have to agree, and how well noise."""
+
+    reach: float
+    needed: float
+    beyond: float
+    noise: float
+
+    @classmethod
+    def of(cls, reach: float, near: Sequence[float], others: Sequence[Alignment]) -> _Demands:
+        """By the details of near pairs, most of which are of other pictures, and by pairs that are all but surely of others."""
+        noise = [one.noise.correlation for one in others if not math.isnan(one.noise.correlation)]
+        beyond = _above(_almost_all([one.details for one in others]), _FURTHER)
+        shared = max(_SHARED, _above(_almost_all(noise), _NOISE_FURTHER))
+        return cls(reach, min(beyond, _needed(_almost_all(near))), beyond, shared)
+
+    def are_met(self, pair: Alignment, ratio: float) -> bool:
+        """Two photographs of parts of one shape are no copies, however well their edges agree; what shares its noise is one."""
+        if pair.noise.is_independent:
+            return False
+        return pair.details >= self._details(ratio) or pair.noise.correlation >= self.noise
+
+    def may_be_reencoded(self, pair: Alignment, ratio: float) -> bool:
+        """JPEG takes the noise out of small pictures and spoils their details."""
+        return ratio <= _CODED and pair.turn == 0 and not pair.noise.is_independent
+
+    def _details(self, ratio: float) -> float:
+        """How well details have to agree at that distance: the better, the further apart the pictures are."""
+        if ratio > self.reach:
+            return self.beyond
+        share = ratio / self.reach
+        if share <= _SHARES[-1]:
+            return float(np.interp(share, _SHARES, _DETAILS))
+        return float(np.interp(share, (_SHARES[-1], 1.0), (self.needed, max(self.needed, min(self.beyond, _AT_THE_REACH)))))
 
 
-def _beyond(others: float | None) -> float:
-    return 1.0 if others is None else float(np.tanh(np.arctanh(min(max(others, 0.0), 0.999999)) + _FURTHER))
+def _almost_all(values: Sequence[float]) -> float | None:
+    """The 99% quantile; None of too few."""
+    return float(np.quantile(values, 0.99)) if len(values) >= _FEWEST_OTHERS else None
+
+
+def _above(correlation: float | None, further: float) -> float:
+    """A correlation that is larger by `further` in Fisher's z; 1, which no pair has, where nothing is known."""
+    return 1.0 if correlation is None else float(np.tanh(np.arctanh(min(max(correlation, 0.0), 0.999999)) + further))
 
 
 def _needed(near: float | None) -> float:
@@ -216,13 +252,20 @@ class _Place:
         self._sets = sets
         self._starts = np.cumsum([0, *(len(one) for one in sets)])
         self._read = lru_cache(4096)(self._reduced)
+        self.blocks = lru_cache(4096)(self._blocks)
 
     def __getitem__(self, row: int) -> Reduced:
         return self._read(row)
 
-    def _reduced(self, row: int) -> Reduced:
+    def _blocks(self, row: int) -> Blocks | None:
+        return blocks_of(self._image(row))
+
+    def _image(self, row: int) -> NDArray[np.generic]:
         which = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return Reduced.of(self._sets[which][row - int(self._starts[which])])
+        return self._sets[which][row - int(self._starts[which])]
+
+    def _reduced(self, row: int) -> Reduced:
+        return Reduced.of(self._image(row))
 
 
 def _joined(n: int, pairs: Sequence[Copy]) -> NDArray[np.int64]:
