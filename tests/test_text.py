@@ -83,3 +83,13 @@ def test_the_table_of_scores_has_no_formula_unless_asked_for():
     safe, raw = (list(csv.reader(io.StringIO(encode(part, ".csv", raw_cells=flag).decode()))) for flag in (False, True))
     assert safe == [["'=1+1.png", "-0.5"], ["a.png", "1.0"]]
     assert raw == [["=1+1.png", "-0.5"], ["a.png", "1.0"]]
+
+
+def test_a_column_of_the_users_own_speaks_to_no_terminal_either():
+    part = Part({"path": ["a.png"], "own\x1b]0;x\x07": ["\x1b[31m=1\nforged\u202e"]}, n_seen=1, quarantined=(), is_last=True)
+    assert encode(part, ".csv", raw_cells=False).decode() == "a.png,\\x1b[31m=1\\nforged\\u202e\r\n"
+
+
+@pytest.mark.parametrize("mark", ["\u200e", "\u200f", "\u061c", "\u202e", "\u2066"])
+def test_marks_that_turn_the_direction_of_writing_are_spelled_out(mark):
+    assert printable(f"a{mark}b") == f"a\\u{ord(mark):04x}b"

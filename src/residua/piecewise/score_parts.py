@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from residua._text import cell
+from residua._text import cell, printable
 from residua.errors import InputError, MissingExtraError, OutputError
 from residua.files import atomic_write, ensure_folder, one_writer, read_json, write_json
 from residua.images.listing import Quarantined
@@ -235,12 +235,12 @@ def _arrow(columns: dict[str, Any]) -> Any:
 def _texts(column: Any, *, raw: bool = True) -> list[str]:
     """Numbers in the shortest form that reads back as the same float32; booleans as true and false; None as nothing."""
     shown = ["" if value is None else str(value).lower() if isinstance(value, bool) else str(value) for value in column]
-    return shown if raw else [cell(text) for text in shown]
+    return shown if raw else [cell(printable(text)) for text in shown]
 
 
 def _join_csv(tables: list[Path], task: Task, file: Any) -> None:
     header = io.StringIO(newline="")
-    csv.writer(header).writerow(map(cell, task.columns))
+    csv.writer(header).writerow(cell(printable(name)) for name in task.columns)
     file.write(header.getvalue().encode())
     for table in tables:
         file.write(table.read_bytes())
