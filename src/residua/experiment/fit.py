@@ -115,7 +115,7 @@ def load_source(
 
 def _new_state(options: RunOptions) -> RunState:
     here = str(Path.cwd())
-    return RunState(options=options, working_folder=here, made_here=mark_of_here(here))
+    return RunState(options=options, working_folder=here, made_here=mark_of_here(here, options.source))
 
 
 def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:

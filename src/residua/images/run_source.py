@@ -11,8 +11,11 @@ from residua.errors import SourceError
 from residua.images.stores import is_url
 
 
-def mark_of_here(working_folder: str) -> str:
-    """What a run notes of the machine, the user and the folder that it was begun in; strangers cannot know it."""
+def mark_of_here(working_folder: str, source: str) -> str:
+    """What a run notes of the machine, the user and the folder that it was begun in, and of its source.
+
+    Strangers cannot make it, and the mark of a run that was given away holds for its own source alone.
+    """
     try:
         machine = Path("/etc/machine-id").read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -21,7 +24,7 @@ def mark_of_here(working_folder: str) -> str:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = ""
-    told = "\0".join((machine or f"{uuid.getnode():x}", user, working_folder))
+    told = "\0".join((machine or f"{uuid.getnode():x}", user, working_folder, source))
     return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -37,7 +40,7 @@ def find_run_source(source: str, working_folder: str, mark: str, *, named: bool 
         For a URL of a run from elsewhere that was not named.
     """
     if is_url(source) or source.startswith("file:"):
-        if not named and mark != mark_of_here(working_folder):
+        if not named and mark != mark_of_here(working_folder, source):
             raise SourceError(
                 f"{source}: the URL in a run that was not made here must be named by you. It was not. "
                 f"Name it: residua evaluate RUN {source}"

@@ -127,7 +127,7 @@ def save_wrapped(
                 weights=files,
                 source=source,
                 working_folder=str(Path.cwd()),
-                made_here=mark_of_here(str(Path.cwd())),
+                made_here=mark_of_here(str(Path.cwd()), source),
                 normal=images.normal,
                 classes=classes,
                 targets=None if model.targets is None else str(model.targets),
