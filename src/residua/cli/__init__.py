@@ -160,6 +160,13 @@ def _code_of(error: Exception) -> int:
 def _lacks_memory(error: Exception) -> bool:
     """Whether memory ran out, while working or while a library was loaded."""
     words = str(error).lower()
-    signs = ("cannot allocate memory", "failed to map segment", "not enough memory", "bad_alloc", "can't allocate")
+    signs = (
+        "cannot allocate memory",
+        "failed to map segment",
+        "not enough memory",
+        "bad_alloc",
+        "can't allocate",
+        "can't start new thread",
+    )
     is_told = isinstance(error, OSError | RuntimeError | ImportError) and any(sign in words for sign in signs)
     return is_told or isinstance(error, MemoryError)
