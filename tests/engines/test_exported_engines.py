@@ -18,7 +18,7 @@ from residua.engines import exported as exported_engines
 from residua.engines import load_engine, score_with
 from residua.engines.one_by_one import OneByOne
 from residua.engines.speed import images_a_second
-from residua.errors import ShapeError
+from residua.errors import InputError, ShapeError
 from residua.images import ImageSet
 from residua.images.resize import fit_to
 from training_wing import blobs
@@ -104,3 +104,11 @@ def test_the_judging_wing_prepares_images_as_the_graph_does(aspect, shape):
     images = blobs(2, shape, 3, seed=1)
     graph = Prepare((12, 15), aspect)(torch.from_numpy(images)).permute(0, 2, 3, 1).numpy()
     assert np.allclose(fit_to(images, (12, 15), keep_aspect=aspect == "keep"), graph, atol=1e-6)
+
+
+def test_an_exported_file_refuses_an_image_whose_weights_would_take_gigabytes():
+    _, folder, _ = exported("plain", 1, "onnx")
+    opened = load_engine(folder, "onnx")
+    opened.card = opened.card.model_copy(update={"aspect": "area", "size": (256, 256)})
+    with pytest.raises(InputError, match=r"so long and so narrow. Got 65,535 x 256 pixels"):
+        opened.score([np.zeros((256, 65_535, 1), np.uint8)])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -116,3 +120,36 @@ def test_what_needs_one_size_gets_it():
     assert Prepare((64, 48), "area").at_one_size()(torch.zeros(1, 100, 30, 1)).shape == (1, 1, 64, 48)
     kept = Prepare((64, 48), "keep")
     assert kept.at_one_size() is kept
+
+
+@pytest.mark.parametrize("aspect", ["stretch", "keep", "area"])
+@pytest.mark.parametrize("size", [(3, 2000), (1300, 40), (700, 900)])
+def test_in_pieces_a_resized_image_and_its_map_are_what_they_are_at_once(aspect, size, monkeypatch):
+    image = torch.from_numpy(random_images(1, size, 3))
+    prepared = Prepare((48, 32), aspect)
+    whole = prepared(image)
+    restored = prepared.restore(whole[:, 0], *size)
+    monkeypatch.setattr(prepare, "_MOST_WEIGHTS", 0)
+    assert torch.allclose(prepared(image), whole, atol=1e-6)
+    assert torch.allclose(prepared.restore(whole[:, 0], *size), restored, atol=1e-6)
+
+
+_PEAK = """
+import resource
+import torch
+from residua.scoring.prepare import Prepare
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for height, width in ((1, 65_535), (65_535, 40)):
+    prepared = Prepare((256, 256), "area")
+    seen = prepared(torch.full((1, height, width, 1), 200, dtype=torch.uint8))
+    assert torch.allclose(seen, torch.tensor(200 / 255))
+    assert torch.allclose(prepared.restore(seen[:, 0], height, width), torch.tensor(200 / 255))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="peak memory is asked for as POSIX has it")
+def test_a_long_image_that_keeps_its_proportions_takes_memory_that_follows_its_pixels():
+    """Weights of every output pixel for every input pixel took 4.3 GB at 65,535 x 256."""
+    done = subprocess.run([sys.executable, "-c", _PEAK], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 200

@@ -17,7 +17,7 @@ import residua
 from residua.engines import KINDS
 from residua.errors import InputError
 from residua.experiment import export_run
-from residua.server import load_model, serve_wrapped
+from residua.server import Limits, load_model, serve_wrapped
 from residua.server.advice import advise_on_engine
 from serving import asking, encoded
 from training_wing import blobs
@@ -65,6 +65,19 @@ def test_an_exported_run_is_served_without_torch_even_where_nothing_but_the_expo
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_image_that_the_engine_does_not_take_is_refused_and_not_its_neighbour(exported):
+    model = load_model(exported, "onnx")
+    inner = model.engine if hasattr(model.engine, "card") else model.engine._engine
+    inner.card = inner.card.model_copy(update={"aspect": "area"})
+    good, long = encoded(blobs(1, (12, 12), seed=1)[0]), encoded(np.zeros((1_000, 60_000), np.uint8))
+    with asking(model, Limits(pixels=10**8)) as client:
+        assert client.post("/v1/score", content=good, headers=BINARY).status_code == 200
+        inner.card = inner.card.model_copy(update={"size": (512, 512)})
+        refused = client.post("/v1/score", content=long, headers=BINARY)
+        assert (refused.status_code, refused.json()["code"]) == (422, "not-taken")
+        assert "60,000 x 1,000 pixels" in refused.json()["message"]
 
 
 def test_whoever_starts_a_server_is_told_how_it_was_verified_or_how_to_be_faster(run, exported, tmp_path):

@@ -20,6 +20,7 @@ from residua.images.resize import fit_to
 from residua.metrics import mae, mse, ssim
 
 _ALWAYS = ("score", "anomalous")
+_MOST_WEIGHTS = 1 << 26  # of one axis: a file makes them all, and with what makes them they take three times 256 MiB
 _MEASURED = ("mse", "mae", "ssim")
 
 
@@ -72,6 +73,8 @@ class ExportedEngine(ABC):
     ) -> Scores:
         """Scores of decoded images, in order; `columns` are computed outside the graph, unless the file gives them."""
         check_channels((image.shape[-1] for image in images), self.card.channels)
+        for height, width in {image.shape[:2] for image in images}:
+            self._check_extent(height, width)
         wanted = self._wanted(maps=maps, reconstructions=reconstructions, columns=columns)
         groups, n, size = list(_rows_by_size(images, self.batch_size)), len(images), self.card.size
         made: dict[str, NDArray[Any]] = {}
@@ -98,6 +101,16 @@ class ExportedEngine(ABC):
             rebuilt if reconstructions else None,
             made.get("probabilities", self._no_probabilities()),
         )
+
+    def _check_extent(self, height: int, width: int) -> None:
+        """The longest side that keeps its proportions stays long: gigabytes of weights, which an exported file cannot cut up."""
+        area = self.card.size[0] * self.card.size[1]
+        n_weights = max(height, width) ** 2 * (area / max(1, height * width)) ** 0.5
+        if self.card.aspect == "area" and n_weights > _MOST_WEIGHTS:
+            raise InputError(
+                f"{self.name}: the exported model takes no image that is so long and so narrow. "
+                f"Got {width:,} x {height:,} pixels. Score it with --engine torch, or cut it up."
+            )
 
     @property
     def _measures(self) -> bool:

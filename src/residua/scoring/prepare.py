@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 Aspect = Literal["stretch", "keep", "area"]
 
+_MOST_WEIGHTS = 1 << 24  # of one axis in one piece: 4,096 x 4,096, with what makes them some 200 MB
+_ROWS = 512  # of a piece
+
 _STRIDE = 16  # sides of images that keep their proportions are multiples of it, as networks that halve them want
 
 
@@ -22,12 +25,53 @@ def resize_weights(n_in: int, n_out: int, scale: Tensor) -> Tensor:
 
     Output centres that fall outside the input take the edge's value.
     """
-    centres = (torch.arange(n_out, device=scale.device) + 0.5 - n_out / 2) * scale + n_in / 2
-    centres = centres.clamp(0.5, n_in - 0.5)
     positions = torch.arange(n_in, device=scale.device) + 0.5
-    support = scale.clamp(min=1.0)
-    weights = (1 - (positions[None, :] - centres[:, None]).abs() / support).clamp(min=0)
+    return _under(_centres(n_in, n_out, scale), positions, scale)
+
+
+def _centres(n_in: int, n_out: int, scale: Tensor) -> Tensor:
+    centres = (torch.arange(n_out, device=scale.device) + 0.5 - n_out / 2) * scale + n_in / 2
+    return centres.clamp(0.5, n_in - 0.5)
+
+
+def _under(centres: Tensor, positions: Tensor, scale: Tensor) -> Tensor:
+    weights = (1 - (positions[None, :] - centres[:, None]).abs() / scale.clamp(min=1.0)).clamp(min=0)
     return weights / weights.sum(dim=1, keepdim=True)
+
+
+def _resized(values: Tensor, target: tuple[int, int], scales: tuple[Tensor, Tensor]) -> Tensor:
+    """Values (..., height, width) at `target`, both axes by their own scale."""
+    height, width = values.shape[-2:]
+    is_traced = any(type(side) is not int for side in (height, width, *target))  # a graph has no loop over pieces
+    if not is_traced and max(height * target[0], width * target[1]) > _MOST_WEIGHTS:
+        return _resized_in_pieces(values, target, scales)
+    rows = resize_weights(height, target[0], scales[0])
+    columns = resize_weights(width, target[1], scales[1])
+    return rows @ values @ columns.T
+
+
+def _resized_in_pieces(values: Tensor, target: tuple[int, int], scales: tuple[Tensor, Tensor]) -> Tensor:
+    """The same for sides whose weights would take gigabytes: all but a band of them are zero."""
+    height, width = values.shape[-2:]
+
+    def rows(of: Tensor) -> Tensor:
+        return _rows_in_pieces(of, target[0], scales[0])
+
+    def columns(of: Tensor) -> Tensor:
+        return _rows_in_pieces(of.mT, target[1], scales[1]).mT.contiguous()
+
+    return columns(rows(values)) if target[0] * width <= height * target[1] else rows(columns(values))
+
+
+def _rows_in_pieces(values: Tensor, n_out: int, scale: Tensor) -> Tensor:
+    n_in = values.shape[-2]
+    pieces = []
+    for centres in _centres(n_in, n_out, scale).split(_ROWS):
+        reach = float(scale.clamp(min=1.0))
+        first, last = max(0, int(centres[0] - reach) - 1), min(n_in, int(centres[-1] + reach) + 2)
+        positions = torch.arange(first, last, device=scale.device) + 0.5
+        pieces.append(_under(centres, positions, scale) @ values[..., first:last, :])
+    return torch.cat(pieces, dim=-2)
 
 
 class Prepare(nn.Module):
@@ -61,10 +105,7 @@ class Prepare(nn.Module):
         # Equal sizes give identity matrices, which change nothing; an exported graph must not rely on one.
         if not torch.compiler.is_exporting() and (height, width) == target:
             return values.contiguous()
-        vertical, horizontal = self._scales((height, width), target)
-        rows = resize_weights(height, target[0], vertical)
-        columns = resize_weights(width, target[1], horizontal)
-        return rows @ values @ columns.T
+        return _resized(values, target, self._scales((height, width), target))
 
     def target(self, height: Any, width: Any) -> tuple[int, int]:
         """(height, width) that an image of this size is resized to."""
@@ -84,9 +125,7 @@ class Prepare(nn.Module):
         if not torch.compiler.is_exporting() and (height, width) == target:
             return maps
         vertical, horizontal = self._scales((height, width), target)
-        rows = resize_weights(target[0], height, 1 / vertical)
-        columns = resize_weights(target[1], width, 1 / horizontal)
-        return rows @ maps @ columns.T
+        return _resized(maps, (height, width), (1 / vertical, 1 / horizontal))
 
     def _scales(self, size: tuple[int, int], target: tuple[int, int]) -> tuple[Tensor, Tensor]:
         vertical, horizontal = self.unit * size[0] / target[0], self.unit * size[1] / target[1]

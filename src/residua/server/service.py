@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, TypeVarTuple
 
 from starlette.requests import ClientDisconnect, Request
 
+from residua.errors import InputError
 from residua.server.admission import Admission, PixelRoom
 from residua.server.batcher import Batcher, Scored
 from residua.server.limits import Limits
@@ -114,6 +115,8 @@ class Service:
         try:
             scored = await self._batcher.score(sight.pixels, pictures=pictures)
             return Told(part.name, await self._in_thread(finish, sight, scored) if pictures else finish(sight, scored))
+        except InputError as error:  # the engine takes no such image
+            return Told(part.name, refusal=RefusedError(422, "not-taken", str(error)))
         finally:
             self._room.give(sight.n_pixels)
 
