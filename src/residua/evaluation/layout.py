@@ -13,7 +13,7 @@ from residua.records import Assumption
 
 _CHANNELS = (1, 3)
 _MOST_CHANNELS = 4
-_TO_TELL = "move the axes before: images first, channels last"
+_TO_TELL = "an array with images first and channels last"
 
 
 def channels_last(array: NDArray[Any], name: str, problems: Problems) -> tuple[NDArray[Any], list[Assumption]]:
@@ -67,7 +67,7 @@ def _four_axes(array: NDArray[Any], name: str, problems: Problems) -> tuple[NDAr
             mend = "Move the channels to the end and see that height and width exceed 4"
             problems.add(f"{name} must show where the channels are", got, mend, ShapeError)
     if _is_channels(middle) and not any(readings):
-        got = f"shape {array.shape}, whose third axis is as long as channels are"
+        got = f"shape {array.shape}: {middle} channels in the third axis"
         mend = "Put images first and channels last: np.moveaxis(array, 3, 0) for (height, width, channels, images)"
         problems.add(f"{name} must have channels in their second or last axis", got, mend, ShapeError)
     if readings == [False, False]:
