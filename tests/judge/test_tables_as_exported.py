@@ -72,6 +72,23 @@ def test_a_header_0_is_no_image_in_both_files_and_the_lengths_decide_where_one_h
     assert "first line of --labels" in abouts(scores=scores, labels=labels)
 
 
+def test_a_first_line_that_can_be_either_is_told(tmp_path: Path) -> None:
+    whole = written(tmp_path, "s.csv", ["0", *(str(round(score * 1000)) for score in SCORES[1:])])
+    labels = written(tmp_path, "y.csv", ["0", *map(str, LABELS[1:])])
+    record = judge(scores=whole, labels=labels)[0]
+    assert record.n_images == 120
+    told = [one.taken for one in assumptions_of(record.provenance) if one.about.startswith("first line")]
+    assert told == ["data: 0", "data: 0"]
+    plain = written(tmp_path, "y.csv", ["good", *np.where(LABELS[1:], "crack", "good")])
+    assert abouts(scores=SCORES, labels=plain) == ["normal label"]
+
+
+def test_indices_that_count_from_0_and_from_1_are_one_order(tmp_path: Path) -> None:
+    ours = written(tmp_path, "s.csv", [",score", *(f"{row},{text}" for row, text in enumerate(TEXTS))])
+    theirs = written(tmp_path, "y.csv", ['"","label"', *(f'"{row + 1}",{label}' for row, label in enumerate(LABELS))])
+    assert roc_auc(scores=ours, labels=theirs) == pytest.approx(TRUE)
+
+
 def test_a_first_score_of_0_stays_a_score(tmp_path: Path) -> None:
     scores = [0.0, *SCORES[1:]]
     path = written(tmp_path, "s.csv", ["0", *TEXTS[1:]])

@@ -36,11 +36,10 @@ def is_number(cell: str) -> bool:
 
 def _word_as_header(rows: Sequence[Sequence[str]]) -> tuple[bool, bool]:
     """Words above words: the first label, unless it is the only one that never comes again."""
-    if len(rows[0]) > 1 or len(rows) <= _FEW:
-        return False, len(rows[0]) > 1
     below = Counter(row[0] for row in rows[1:])
-    is_name = below[rows[0][0]] == 0 and min(below.values()) > 1
-    return is_name, False
+    if len(rows[0]) > 1 or below[rows[0][0]]:
+        return False, True
+    return len(rows) > _FEW and min(below.values()) > 1, False
 
 
 def _numbers_as_header(rows: Sequence[Sequence[str]], role: Role, classes: Sequence[str]) -> tuple[bool, bool]:
@@ -52,9 +51,10 @@ def _numbers_as_header(rows: Sequence[Sequence[str]], role: Role, classes: Seque
     if not counts and not (classes and set(first) == set(classes)):
         return False, True
     if len(first) == 1:
-        others = {row[0] for row in below}
-        seems = not any(cell.isdigit() for cell in others) or ("0" not in others and len(below) > _FEW)
-        return (seems, False) if first[0] in {"0", *classes} else (False, True)
+        others = Counter(row[0] for row in below)
+        never_again = "0" not in others and len(below) > _FEW and min(others.values()) > 1
+        unlike = not any(cell.isdigit() for cell in others)
+        return (never_again or unlike, False) if first == ["0"] or (unlike and first[0] in classes) else (False, True)
     if len(first) > 2 and (role.is_classes or len(first) > _FEW):
         return True, True  # no row of probabilities, of 0 and 1, or of pixels counts like this
     written_alike = any(all(cell.isdigit() for cell in row) for row in below[:200])

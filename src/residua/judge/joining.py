@@ -52,7 +52,7 @@ def _beside(first: str, name: str, columns: Mapping[str, Column], problems: Prob
     """The column called `name` in the order of the one called `first`."""
     one, other = columns[first], columns[name]
     ids, others = _texts(one.ids), _texts(other.ids)
-    if len(ids) != len(others) or (ids == others).all():
+    if len(ids) != len(others) or (ids == others).all() or (one.counts and _counts(ids) and _counts(others)):
         return other
     about = f"rows of --{name}"
     order = _order(ids, others)
@@ -65,7 +65,7 @@ def _beside(first: str, name: str, columns: Mapping[str, Column], problems: Prob
         why, taken = f"paths of --{first} and --{name} differ by their folders alone", "joined by the file's name"
         if order is not None and (short == shorter).all():
             without = []  # nothing moves
-    if order is None or one.counts or without or _one_counts(ids, others):
+    if order is None or one.counts or without or _counts(ids) or _counts(others):
         row = int(np.flatnonzero(ids != others)[0])
         got = f"{ids[row]!s} and {others[row]!s} for image {row + 1}"
         if order is not None and without and not one.counts:
@@ -95,7 +95,6 @@ def _order(ids: NDArray[np.str_], others: NDArray[np.str_]) -> NDArray[np.int64]
     return order
 
 
-def _one_counts(ids: NDArray[np.str_], others: NDArray[np.str_]) -> bool:
-    """Whether one of them counts 0, 1, 2, ...: then it may number the rows of its own file, and name no image."""
-    counted = [np.arange(start, start + len(ids)).astype(np.str_) for start in (0, 1)]
-    return any(np.array_equal(column, count) for column in (ids, others) for count in counted)
+def _counts(ids: NDArray[np.str_]) -> bool:
+    """Whether ids count 0, 1, 2, ... or 1, 2, 3, ...: then they may number the rows of their own file, and name no image."""
+    return any(np.array_equal(ids, np.arange(start, start + len(ids)).astype(np.str_)) for start in (0, 1))

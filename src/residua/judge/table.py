@@ -75,15 +75,16 @@ def read_table(
     column = replace(column, assumptions=(*cells.assumptions, *column.assumptions))
     if other is None:
         return column
-    other = replace(other, assumptions=(*cells.assumptions, *other.assumptions, _first_line(where, rows[0], not is_header)))
-    told = (_first_line(where, rows[0], True),) if is_header else ()
-    return replace(column, assumptions=(*column.assumptions, *told), other=other)
+    like = "it is unlike the lines below it" if is_header else "it is like the lines below it"
+    why = "so there are as many as images"
+    column = replace(column, assumptions=(*column.assumptions, _first_line(where, rows[0], like, is_header=is_header)))
+    told = (*cells.assumptions, *other.assumptions, _first_line(where, rows[0], why, is_header=not is_header))
+    return replace(column, other=replace(other, assumptions=told))
 
 
-def _first_line(where: str, row: list[str], is_header: bool) -> Assumption:
-    taken, why = ("a header", "it is unlike the lines below it") if is_header else ("data", "the lines are as many as images")
-    about = f"first line of {where}"
-    return Assumption(about=about, taken=f"{taken}: {','.join(row[:5])}", because=why, to_tell="give the file a header of words")
+def _first_line(where: str, row: list[str], why: str, *, is_header: bool) -> Assumption:
+    taken = f"{'a header' if is_header else 'data'}: {','.join(row[:5])}"
+    return Assumption(about=f"first line of {where}", taken=taken, because=why, to_tell="give the file a header of words")
 
 
 def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
