@@ -224,3 +224,10 @@ def test_mirror_votes_count_by_hand():
     images = np.stack([left, left * faint, right * faint, right])
     assert mirror_votes(images, np.array([0, 0, 0, 0])) == (0, 0, 0, 0)
     assert mirror_votes(images, np.array([0, 0, 1, 1])) == (0, 4, 4, 0)  # the side is the class
+
+
+def test_classes_of_numbers_as_text_are_in_the_order_of_numbers_and_a_bundle_keeps_its_own() -> None:
+    texts = [str(number) for number in range(12)]
+    assert read_targets(texts[::-1] * 2, 24).classes == tuple(texts)
+    earlier = ("0", "1", "10", "11", "2")  # as bundles of earlier versions hold them
+    assert index_targets(["2", "10"], earlier, where="score").tolist() == [4, 2]
