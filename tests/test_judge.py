@@ -353,7 +353,7 @@ def test_judging_imports_neither_torch_nor_lightning_nor_what_else_is_slow(tmp_p
         "import sys; sys.modules['torch'] = sys.modules['lightning'] = None\n"
         "from residua.cli.judge import judge\n"
         f"judge(scores={scores!r}, threshold=0.004, html={str(tmp_path / 'o.html')!r})\n"
-        "slow = {'scipy.stats', 'scipy.sparse', 'scipy.ndimage', 'scipy.optimize'} & set(sys.modules)\n"
+        "slow = {'scipy.stats', 'scipy.sparse', 'scipy.ndimage', 'scipy.optimize', 'residua.images'} & set(sys.modules)\n"
         "assert not slow, f'slow to load, and not needed: {slow}'"
     )
     done = subprocess.run(

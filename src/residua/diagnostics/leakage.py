@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from residua.images.copies import Leaks
 from residua.metrics.names import metric_inside
 from residua.records import Estimate, Finding, Severity
+
+if TYPE_CHECKING:
+    from residua.images.copies import Leaks
 
 CODE = "leakage"
 

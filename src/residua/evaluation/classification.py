@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,11 @@ from residua.evaluation.leaked import leakage_of
 from residua.evaluation.multilabel import evaluate_multilabel
 from residua.evaluation.positive import PositiveClass, positive_class
 from residua.evaluation.probabilities import probability_estimates
-from residua.images.copies import Leaks
 from residua.metrics._classes import Classified
 from residua.records import Assumption, Estimate, Evaluation, Finding, with_assumptions
+
+if TYPE_CHECKING:
+    from residua.images.copies import Leaks
 
 
 def evaluate_classification(

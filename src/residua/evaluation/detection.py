@@ -13,12 +13,12 @@ from residua._check import Problems, as_scores, same_length
 from residua.evaluation.labels import as_detection_labels
 from residua.evaluation.leaked import leakage_of
 from residua.evaluation.pixels import pixel_metrics, tallied_metrics
-from residua.images.copies import Leaks
 from residua.metrics.intervals import average_precision_interval, rate_interval, roc_auc_interval
 from residua.records import Estimate, Evaluation, Finding, OperatingPoint, with_assumptions
 from residua.thresholds import choose_threshold, is_flagged, rates_at
 
 if TYPE_CHECKING:
+    from residua.images.copies import Leaks
     from residua.metrics.pixel_tally import PixelTally
 
 _AT_THRESHOLD = ("precision", "recall", "f1", "accuracy", "balanced_accuracy", "false_alarm_rate")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from residua import diagnostics
 from residua._check import Problems
 from residua.errors import ShapeError
-from residua.images.copies import Leaks
 from residua.records import Estimate, Finding
+
+if TYPE_CHECKING:
+    from residua.images.copies import Leaks
 
 MetricsOf = Callable[[NDArray[np.bool_]], Mapping[str, Estimate]]
 

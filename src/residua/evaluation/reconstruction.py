@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,11 @@ from residua._check import Problems, as_images, as_scores, same_length
 from residua.evaluation.leaked import leakage_of
 from residua.evaluation.pictures import Pictures, known_pictures, read_pictures
 from residua.evaluation.scale_options import Numbers, ScaleOptions
-from residua.images.copies import Leaks
 from residua.metrics.intervals import mean_interval, rate_interval
 from residua.records import Estimate, Evaluation, Finding, with_assumptions
+
+if TYPE_CHECKING:
+    from residua.images.copies import Leaks
 
 _METRICS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "mse": metrics.mse,

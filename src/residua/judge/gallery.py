@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.evaluation import Gallery, Thumbnails, choose_thumbnails, thumbnail_size
-from residua.images.resize import resize
 
 _WORST, _BEST = 12, 4
 
@@ -36,6 +35,8 @@ def worst_images(images: NDArray[Any], reconstructions: NDArray[Any], errors: ND
 
 def small_images(images: NDArray[Any], errors: NDArray[np.float64]) -> Thumbnails | None:
     """Thumbnails of the images (of 10,000 at most); None for images without height or odd channels."""
+    from residua.images.resize import resize  # judging scores has no images
+
     if len(images) == 0 or images.shape[1] == 1 or images.shape[3] not in (1, 3):
         return None
     index = choose_thumbnails(errors)
