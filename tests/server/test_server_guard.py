@@ -58,7 +58,8 @@ def test_the_token_is_compared_in_constant_time(model, good, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.", "[::2]", "", "\xe4"]
+    "host",
+    ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.", "[::2]", "[::1].evil.example", "", "\xe4"],
 )
 def test_names_that_are_not_this_machines_are_refused(client, good, host):
     answer = client.post("/v1/score", content=good, headers={**BINARY, "host": host.encode("latin-1")})

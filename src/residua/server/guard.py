@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from residua.server.refusals import RefusedError
 
+# A name or an address in brackets, and a port.
+_HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _GUARDED = ("/v1/", "/openapi.json")
 SECURITY_HEADERS = {
@@ -132,6 +135,6 @@ def _is_address(name: str) -> bool:
 
 
 def _host_name(host: str) -> str:
-    """The name in a ``Host`` header, without the port."""
-    name = host.lower()
-    return name.partition("]")[0] + "]" if name.startswith("[") else name.partition(":")[0]
+    """The name in a ``Host`` header, without the port; empty where what follows the name is no port."""
+    found = _HOST.fullmatch(host.lower())
+    return found[1] if found else ""
