@@ -304,6 +304,11 @@ def _ordered(world: World) -> np.ndarray:
     return np.array(world.names)
 
 
+def _headed(world: World, head: tuple[str, ...]) -> dict[str, Dialect]:
+    """The tables with this header over the predictions, the rest of their dialect as it was."""
+    return {**world.tables, "predictions": replace(world.tables.get("predictions", Dialect(None)), header=head)}
+
+
 def _columns(prefix: str, *, header: bool, suffix: str = "") -> Callable[..., World]:
     def wear(world: World, random: np.random.Generator) -> World | None:
         order = random.permutation(len(world.names))
@@ -311,7 +316,7 @@ def _columns(prefix: str, *, header: bool, suffix: str = "") -> Callable[..., Wo
             order = order[::-1]
         head = tuple(prefix + world.names[k] + suffix for k in order) if header else None
         told = world.with_arrays(predictions=world.arrays["predictions"][:, order])
-        return replace(told, tables={**told.tables, "predictions": Dialect(head)}) if header else told
+        return replace(told, tables=_headed(told, head)) if head is not None else told
 
     return wear
 
@@ -351,7 +356,7 @@ def _one_column(which: int) -> Callable[..., World]:
         if len(world.names) != 2:
             return None
         told = world.with_arrays(predictions=world.arrays["predictions"][:, which])
-        return replace(told, tables={**told.tables, "predictions": Dialect((world.names[which],))})
+        return replace(told, tables=_headed(told, (world.names[which],)))
 
     return wear
 

@@ -91,7 +91,7 @@ def without_opaque_alpha(array: NDArray[Any], name: str) -> tuple[NDArray[Any], 
     if array.shape[3] != 4 or array.size == 0:
         return array, []
     alpha = array[..., 3]
-    opaque = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else (1, 255)
+    opaque = (255, 65535) if array.dtype.kind in "iu" else (1, 255)
     if alpha.min() != alpha.max() or not np.isin(alpha.flat[0], opaque) or array[..., :3].min() == array[..., :3].max():
         return array, []
     because = f"four channels, of which the last is {alpha.flat[0]:g} everywhere"
