@@ -9,9 +9,11 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from residua.cli import main
 from residua.errors import GateError
+from training_wing import blobs
 
 FIT = ("--epochs", 1, "--batch-size", 8, "--latent", 3)
 PUBLIC_KEYS = {"job", "n_images", "split", "metrics", "operating_point", "baselines", "findings", "provenance"}
@@ -408,3 +410,37 @@ def test_python_m_residua_is_the_command_and_its_exit_code_the_processs(tmp_path
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert ended.stderr.lstrip().startswith("residua: ")
+
+
+def test_a_manifest_is_relative_to_the_root_that_is_told_and_a_run_keeps_it(residua, tmp_path):
+    images, lists = tmp_path / "images", tmp_path / "lists"
+    images.mkdir()
+    lists.mkdir()
+    rows = ["path,label"]
+    for row, image in enumerate(blobs(24)):
+        Image.fromarray(image[..., 0]).save(images / f"{row}.png")
+        rows.append(f"{row}.png,good")
+    (lists / "set.csv").write_text("\n".join(rows))
+    assert "24 images" in residua("info", lists / "set.csv", "--root", images)[1]
+    code, _, told = residua("info", lists / "set.csv", "--root", tmp_path / "gone")
+    assert (code, "root must be a folder" in told) == (2, True)
+    code, _, told = residua("info", images, "--root", images)
+    assert (code, "is for a manifest" in told) == (2, True)
+    fitted = residua(
+        "fit",
+        lists / "set.csv",
+        "--root",
+        images,
+        "--job",
+        "reconstruct",
+        "--epochs",
+        1,
+        "--latent",
+        2,
+        "--out",
+        tmp_path / "run",
+    )
+    assert fitted[0] == 0, fitted[2]
+    assert residua("evaluate", tmp_path / "run")[0] == 0
+    assert residua("score", tmp_path / "run", lists / "set.csv", "--out", tmp_path / "s.csv")[0] == 0
+    assert len((tmp_path / "s.csv").read_text().splitlines()) == 25

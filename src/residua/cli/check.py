@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Bits, FollowLinks, Json, Memory, Quiet, Seed, Strict
+from residua.cli.options import Bits, FollowLinks, Json, Memory, Quiet, Root, Seed, Strict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +34,7 @@ def check(
     ] = None,
     bits: Bits = None,
     follow_links: FollowLinks = False,
+    root: Root = None,
     seed: Seed = 0,
     memory: Memory = 2048,
     quiet: Quiet = False,
@@ -50,7 +51,7 @@ def check(
     from residua.cli.output import check_targets, emit_json, is_stdout, refuse_findings
 
     check_targets(json)
-    told: dict[str, Any] = {"normal": names(normal), "bits": bits, "follow_links": follow_links}
+    told: dict[str, Any] = {"normal": names(normal), "bits": bits, "follow_links": follow_links, "root": root}
     found = _surveyed(sources, told, seed, memory, quiet=quiet)
     if json is not None:
         emit_json(found.to_json(), json)

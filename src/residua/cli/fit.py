@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from residua.cli.options import Bits, FollowLinks, Memory, Quiet, Seed, Source, names
+from residua.cli.options import Bits, FollowLinks, Memory, Quiet, Root, Seed, Source, names
 from residua.errors import InputError
 
 if TYPE_CHECKING:
@@ -217,6 +217,7 @@ def fit(
     seed: Seed = 0,
     bits: Bits = None,
     follow_links: FollowLinks = False,
+    root: Root = None,
     memory: Memory = 2048,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped; repeat its options.")] = False,
     quiet: Quiet = False,
@@ -280,6 +281,7 @@ def fit(
         separator=separator,
         bits=bits,
         follow_links=follow_links,
+        root=None if root is None else str(root.resolve()),
         settings=settings,
     )
     with watching(quiet=quiet) as watcher:

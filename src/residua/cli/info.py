@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Bits, FollowLinks, Json, Memory
+from residua.cli.options import Bits, FollowLinks, Json, Memory, Root
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +21,7 @@ def info(
     normal: Annotated[str | None, typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False)] = None,
     bits: Bits = None,
     follow_links: FollowLinks = False,
+    root: Root = None,
     json: Json = None,
     memory: Memory = 2048,
 ) -> None:
@@ -36,7 +37,8 @@ def info(
 
     console = terminal()
     summary, show = _reader(Path(what))
-    told: dict[str, Any] = {"normal": names(normal), "memory_megabytes": memory, "bits": bits, "follow_links": follow_links}
+    told: dict[str, Any] = {"normal": names(normal), "memory_megabytes": memory, "bits": bits}
+    told |= {"follow_links": follow_links, "root": root}
     value = _source_summary(what, told) if summary is None else summary(Path(what))
     if json is not None:
         emit_json(value, json)

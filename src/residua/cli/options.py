@@ -49,6 +49,12 @@ FollowLinks = Annotated[
     bool,
     typer.Option("--follow-links", help="Follow links that lead out of the folder, as DVC and git-annex make them."),
 ]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--root", metavar="FOLDER", help="For a manifest: the folder that its paths are relative to.", show_default=False
+    ),
+]
 Cluster = Annotated[
     str | None,
     typer.Option("--cluster", metavar="ADDRESS|local", help="Work on a Ray cluster; local starts one here.", show_default=False),

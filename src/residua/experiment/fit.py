@@ -110,6 +110,7 @@ def load_source(
         bits=options.bits,
         reading=state.reading,
         follow_links=options.follow_links,
+        root=options.root,
     )
 
 

@@ -68,6 +68,7 @@ class RunOptions(BaseModel):
     separator: str | None = Field(default=None, min_length=1)
     bits: int | None = Field(default=None, ge=1, le=32)
     follow_links: bool = False
+    root: str | None = None
     settings: TrainingSettings = Field(default_factory=TrainingSettings)
 
 

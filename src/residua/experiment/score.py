@@ -95,7 +95,8 @@ def make_task(
     """A source in pieces, and what scoring one of them needs; refuses images of another kind than the model's."""
     own = is_own_source(state, source)
     reading = reading_of(bits, bundle.config.reading, where="score")
-    options = Options(reading=reading, of_model=bits is None, follow_links=state.options.follow_links)
+    root = Path(state.options.root) if own and state.options.root is not None else None
+    options = Options(root=root, reading=reading, of_model=bits is None, follow_links=state.options.follow_links)
     shards = list_shards(state.located_source(named=True) if own else source, options)
     lookup = None
     if own:

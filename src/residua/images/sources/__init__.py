@@ -39,6 +39,8 @@ def list_source(source: str | Path, options: Options) -> Listing:
     if is_url(str(source)):
         return remote.read(str(source), options)
     path, kind = _recognised(source)
+    if options.root is not None and kind is not manifest:
+        raise SourceError(f"{source}: root= (--root) is for a manifest. Got a source of another kind. Leave it out.")
     return kind.read(path, options)
 
 
