@@ -63,7 +63,8 @@ def _of(image: NDArray[np.generic]) -> tuple[float, ...]:
     contrast = float(grey.std())
     steps = [np.abs(np.diff(small, axis=axis)).mean() for axis in (0, 1) if small.shape[axis] > 1]
     sharpness = float(np.mean(steps)) / max(contrast, 1e-3) if steps else 0.0
-    reach = float(np.ptp(values, axis=(0, 1)).max())
+    # One channel after the other: over both leading axes at once it takes twenty times as long.
+    reach = max(float(np.ptp(values[..., channel])) for channel in range(values.shape[2]))
     return float(grey.mean()), contrast, sharpness, _compression(grey), float(values.max()), reach
 
 
