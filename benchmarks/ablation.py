@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 
 from measure import Results, rounded
 from residua import load_images
-from residua.estimators.fitting import FitOptions, fit_bundle
 from residua.images import ImageSet
 from residua.metrics.intervals import roc_auc_interval
-from residua.recipes import make_recipe
-from residua.scoring.complexity import Expected
-from residua.scoring.engine import prepare_images
-from residua.scoring.turned import PARTS, TurnedScorer
-from residua.training.settings import TrainingSettings
+from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.loop.settings import TrainingSettings
+from residua.training.recipes import make_recipe
+from residua.training.scoring.complexity import Expected
+from residua.training.scoring.engine import prepare_images
+from residua.training.scoring.rotation_score import PARTS, TurnedScorer
 
 OTHERS = 150
 CODES = ("mahalanobis", "mahalanobis_max", "neighbours")

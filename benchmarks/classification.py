@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 
 from measure import Results
 from residua import evaluate_classification, load_images
-from residua.estimators.classifying import Chosen, LabelledSet, fit_classifier
-from residua.estimators.fitting import FitOptions, score_set
-from residua.estimators.targets import read_targets
 from residua.images import ImageSet
-from residua.models import ImageShape
-from residua.recipes.base import Labelled
-from residua.strategies import STRATEGIES, make_strategy
-from residua.training.augment import augment
-from residua.training.settings import TrainingSettings
+from residua.training.fitting.images import FitOptions, score_set
+from residua.training.fitting.labelled import Chosen, LabelledSet, fit_classifier
+from residua.training.fitting.targets import read_targets
+from residua.training.loop.augment import augment
+from residua.training.loop.settings import TrainingSettings
+from residua.training.networks import ImageShape
+from residua.training.recipes.base import Labelled
+from residua.training.strategies import STRATEGIES, make_strategy
 
 DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 LABELS = (10, 1000, 100)

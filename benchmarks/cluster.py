@@ -74,7 +74,7 @@ def cluster(n_nodes: int, processors: int) -> Iterator[Any]:
 def scored(source: Path, out: Path, disturb: Callable[[], None] = lambda: None, *, at: float = 0.3) -> dict[str, Any]:
     """Score on the cluster that is connected; `disturb` is called once, when a share `at` of the images is done."""
     from residua.cluster import ClusterOptions, score_on_cluster
-    from residua.experiment import Watcher
+    from residua.runs.progress import Watcher
 
     out.unlink(missing_ok=True)
     seen: list[tuple[float, int]] = []
@@ -157,10 +157,11 @@ def disturbed(how: Callable[[Any], Callable[[], None]], source: Path) -> dict[st
 
 def judged_while(how: Callable[[Any], Callable[[], None]], source: Path) -> dict[str, Any]:
     """`evaluate` on three nodes, something killed when a third of the shards is done: the figures of scores of one process."""
-    from residua.bundle import load_bundle
     from residua.cluster import ClusterOptions, evaluate_on_cluster
     from residua.evaluation import evaluate_detection
-    from residua.experiment import RunFolder, Watcher
+    from residua.runs.progress import Watcher
+    from residua.runs.run_folder import RunFolder
+    from residua.training.bundle import load_bundle
 
     whole = source.with_suffix(".whole.parquet")
     in_one_process(source, whole)

@@ -20,11 +20,11 @@ import numpy as np
 
 from measure import Results, rounded
 from residua import load_images
-from residua.estimators.fitting import FitOptions, fit_bundle, score_set
 from residua.images import ImageSet
 from residua.metrics.intervals import roc_auc_interval
-from residua.recipes import Recipe, make_recipe
-from residua.training.settings import TrainingSettings
+from residua.training.fitting.images import FitOptions, fit_bundle, score_set
+from residua.training.loop.settings import TrainingSettings
+from residua.training.recipes import Recipe, make_recipe
 
 CLASSES = (0, 4, 5)
 SHARES = (0.0, 0.01, 0.05, 0.1)

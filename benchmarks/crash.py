@@ -62,7 +62,10 @@ def make_source(folder: Path) -> Path:
 
 def commands(source: Path) -> dict[str, Callable[[Path], None]]:
     """What is ended: each works in a folder that holds what it needs."""
-    from residua.experiment import RunOptions, evaluate_run, fit_run, score_run
+    from residua.runs.evaluate import evaluate_run
+    from residua.runs.fit import fit_run
+    from residua.runs.run_folder import RunOptions
+    from residua.runs.score import score_run
 
     options = RunOptions.model_validate({
         "source": str(source), "job": "detect", "normal": ("good",), "recipe_options": {"latent": 3},

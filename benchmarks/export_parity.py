@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from measure import Results, rounded
-from residua.bundle import load_bundle
 from residua.engines import KINDS, load_engine, score_with
-from residua.experiment import RunOptions, export_run, fit_run
 from residua.images import ImageSet, load_images, write_manifest
-from residua.scoring.engine import GraphEngine
+from residua.runs.engines import export_run
+from residua.runs.fit import fit_run
+from residua.runs.run_folder import RunOptions
+from residua.training.bundle import load_bundle
+from residua.training.scoring.engine import GraphEngine
 
 DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 ENGINES = ("onnx", "openvino")

@@ -7,8 +7,25 @@ from scipy.ndimage import gaussian_filter
 from sklearn.neighbors import KNeighborsClassifier
 
 from planted_pictures import Pictures, neighbour_scores, pca_errors, ranks, rebuild
-from residua import diagnostics
 from residua.baselines import DETECTORS
+from residua.findings import (
+    find_blind_spots,
+    find_broken_promise,
+    find_collapsed_reconstruction,
+    find_dead_latent,
+    find_drift,
+    find_inflated_accuracy,
+    find_learnt_identity,
+    find_majority_class,
+    find_most_confused,
+    find_not_better_than_baseline,
+    find_not_better_than_chance,
+    find_overfitting,
+    find_overlap,
+    find_shared_scores,
+    find_tracks_complexity,
+    find_underfitting,
+)
 from residua.metrics.intervals import mean_interval, rate_interval, roc_auc_interval
 from residua.records import Finding
 from residua.thresholds import choose_threshold
@@ -22,7 +39,7 @@ def overfitting(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     new, train = x[:400], x[400:]
     train = train[: max(10, round(len(train) * (1 - strength)))]
     k = min(source.n_latent // 2, len(train) - 1)
-    return diagnostics.find_overfitting(*pca_errors(train, k, train, new))
+    return find_overfitting(*pca_errors(train, k, train, new))
 
 
 def underfitting(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -32,7 +49,7 @@ def underfitting(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     rebuilt = (1 - strength) * rebuild(train, source.n_latent, new) + strength * train.mean(axis=0)
     (pca,), mean = pca_errors(train, source.n_latent, new), np.square(new - train.mean(axis=0)).mean(axis=(1, 2))
     beside = {"pca": mean_interval(pca), "mean_image": mean_interval(mean)}
-    return diagnostics.find_underfitting(mean_interval(np.square(new - rebuilt).mean(axis=(1, 2))), beside)
+    return find_underfitting(mean_interval(np.square(new - rebuilt).mean(axis=(1, 2))), beside)
 
 
 def collapsed(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -40,7 +57,7 @@ def collapsed(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     x = source.sample(rng, 800)
     new = x[:200]
     rebuilt = (1 - strength) * rebuild(x[200:], source.n_latent, new) + strength * new.mean(axis=0)
-    return diagnostics.find_collapsed_reconstruction(new[..., np.newaxis], rebuilt[..., np.newaxis].astype(np.float32))
+    return find_collapsed_reconstruction(new[..., np.newaxis], rebuilt[..., np.newaxis].astype(np.float32))
 
 
 def dead_latent(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -50,7 +67,7 @@ def dead_latent(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     x = source.sample(rng, 500)
     codes = PCA(12, svd_solver="randomized", random_state=0).fit_transform(x.reshape(len(x), -1))
     codes[:, 12 - round(12 * strength) :] = 0.3
-    return diagnostics.find_dead_latent(codes)
+    return find_dead_latent(codes)
 
 
 def learnt_identity(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -64,7 +81,7 @@ def learnt_identity(source: Pictures, rng: Rng, strength: float) -> Finding | No
 
     of_normal, of_anomalous = errors(normal), errors(anomalous)
     explained = 1 - float(of_normal.mean() / np.square(normal - normal.mean()).mean())
-    return diagnostics.find_learnt_identity(of_normal, of_anomalous, explained=explained)
+    return find_learnt_identity(of_normal, of_anomalous, explained=explained)
 
 
 def tracks_complexity(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -73,7 +90,7 @@ def tracks_complexity(source: Pictures, rng: Rng, strength: float) -> Finding | 
     images, train = x[:300], x[300:]
     busy = np.abs(np.diff(images, axis=2)).mean(axis=(1, 2))
     (score,) = neighbour_scores(train, images)
-    return diagnostics.find_tracks_complexity(strength * ranks(busy) + (1 - strength) * ranks(rng.permutation(score)), busy)
+    return find_tracks_complexity(strength * ranks(busy) + (1 - strength) * ranks(rng.permutation(score)), busy)
 
 
 def drift_by_blur(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -96,7 +113,7 @@ def _drift(source: Pictures, rng: Rng, *, blur: float, noise: float) -> Finding 
     new = gaussian_filter(new, (0, blur, blur)) if blur else new
     new = np.clip(new + noise * rng.normal(size=new.shape), 0, 1) if noise else new
     of_calibration, of_new = pca_errors(train, min(source.n_latent, 12), calibration, new)
-    return diagnostics.find_drift(of_calibration, of_new, are_normal=True)
+    return find_drift(of_calibration, of_new, are_normal=True)
 
 
 def broken_promise(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -106,7 +123,7 @@ def broken_promise(source: Pictures, rng: Rng, strength: float) -> Finding | Non
     of_calibration, of_new = pca_errors(train, 8, calibration, new)
     point = choose_threshold("false-alarms<=0.1", of_calibration)
     flagged = int((of_new > point.threshold).sum())
-    return diagnostics.find_broken_promise(point, {"false_alarm_rate": rate_interval(flagged, len(of_new))})
+    return find_broken_promise(point, {"false_alarm_rate": rate_interval(flagged, len(of_new))})
 
 
 def blind_spots(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -115,7 +132,7 @@ def blind_spots(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     noisy = np.clip(new + 0.25 * rng.normal(size=new.shape), 0, 1)
     of_calibration, of_new, of_noisy = pca_errors(train, 12, calibration, new, noisy)
     threshold = float(np.quantile(of_calibration, 0.95)) * (1 + strength)
-    return diagnostics.find_blind_spots({"noise": of_noisy[:40]}, threshold, of_new[:40])
+    return find_blind_spots({"noise": of_noisy[:40]}, threshold, of_new[:40])
 
 
 def not_better_than_baseline(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -123,13 +140,13 @@ def not_better_than_baseline(source: Pictures, rng: Rng, strength: float) -> Fin
     scores, is_anomalous, train, x = _scored(source, rng, strength)
     mean = DETECTORS["mean_image"](train[..., np.newaxis], x[..., np.newaxis], latent=8, seed=0)
     model, beside = (roc_auc_interval(is_anomalous, one) for one in (scores, mean))
-    return diagnostics.find_not_better_than_baseline("roc_auc", model, {"mean_image": beside})
+    return find_not_better_than_baseline("roc_auc", model, {"mean_image": beside})
 
 
 def not_better_than_chance(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     """Nearest neighbours, their ranks mixed to that share with chance; beyond 1 turned round."""
     scores, is_anomalous, _, _ = _scored(source, rng, min(strength, 1))
-    return diagnostics.find_not_better_than_chance(roc_auc_interval(is_anomalous, -scores if strength > 1 else scores))
+    return find_not_better_than_chance(roc_auc_interval(is_anomalous, -scores if strength > 1 else scores))
 
 
 def overlap(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -137,7 +154,7 @@ def overlap(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     train, normal, others = source.normals(rng, 0.4, 0.3, 0.3)
     n_wrong = round(strength * len(others))
     others[n_wrong:] = np.clip(others[n_wrong:] + 0.8 * rng.normal(size=others[n_wrong:].shape), 0, 1)
-    return diagnostics.find_overlap(*neighbour_scores(train, normal, others))
+    return find_overlap(*neighbour_scores(train, normal, others))
 
 
 def _scored(source: Pictures, rng: Rng, chance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -155,7 +172,7 @@ def shared_scores(source: Pictures, rng: Rng, strength: float) -> Finding | None
     train, new = x[:300], x[300:]
     n = round(strength * len(new))
     new[:n] = train[:n]
-    return diagnostics.find_shared_scores(*pca_errors(train, 10, train, new))
+    return find_shared_scores(*pca_errors(train, 10, train, new))
 
 
 def majority_class(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -165,7 +182,7 @@ def majority_class(source: Pictures, rng: Rng, strength: float) -> Finding | Non
     told = KNeighborsClassifier(1).fit(x[:half], y[:half]).predict(x[half:])
     told[rng.random(len(told)) < strength] = source.normal
     n, share = len(told), float((y[half:] == source.normal).mean())
-    return diagnostics.find_majority_class(rate_interval(int((told == y[half:]).sum()), n), share, source.normal)
+    return find_majority_class(rate_interval(int((told == y[half:]).sum()), n), share, source.normal)
 
 
 def most_confused(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -177,7 +194,7 @@ def most_confused(source: Pictures, rng: Rng, strength: float) -> Finding | None
     other = next(one for one in classes[::-1] if one != source.normal)
     told[(y[half:] == source.normal) & (rng.random(half) < strength)] = other
     matrix = np.array([[int(((y[half:] == a) & (told == b)).sum()) for b in classes] for a in classes])
-    found = diagnostics.find_most_confused(matrix, classes)
+    found = find_most_confused(matrix, classes)
     right = found is not None and (found.measured["true"], found.measured["predicted"]) == (source.normal, other)
     return found.model_copy(update={"severity": "warning"}) if found is not None and right else None
 
@@ -196,4 +213,4 @@ def inflated_accuracy(source: Pictures, rng: Rng, strength: float) -> Finding | 
     _, y = _classes(source, rng, common=0.5)
     labels = (y == source.normal)[:, np.newaxis] if strength == 0 else y[:, np.newaxis] == np.array(sorted(set(y.tolist())))
     told = labels & (rng.random((len(y), 1)) >= strength)
-    return diagnostics.find_inflated_accuracy(labels.astype(int), told.astype(int))
+    return find_inflated_accuracy(labels.astype(int), told.astype(int))

@@ -18,7 +18,7 @@ import faults_of_images as of_images
 import faults_of_models as of_models
 from measure import Results, rounded
 from planted_pictures import Pictures, pictures
-from residua.diagnostics.registry import DIAGNOSTICS
+from residua.findings.registry import DIAGNOSTICS
 from residua.records import Finding
 
 SOURCES = ("fashion-mnist", "tiles", "digits")

@@ -155,7 +155,7 @@ def load_manifest(path: Path) -> object:
 
 
 def judge_scores(path: Path) -> object:
-    from residua.judge import judge
+    from residua.evaluation.arrays import judge
 
     return judge(scores=path)
 
@@ -176,31 +176,31 @@ def in_run(run: Path, name: str, read: Callable[[Path], object]) -> Callable[[Pa
 
 
 def read_state(run: Path) -> object:
-    from residua.experiment import RunFolder
+    from residua.runs.run_folder import RunFolder
 
     return RunFolder(run).read_state()
 
 
 def read_parts(run: Path) -> object:
-    from residua.experiment import RunFolder
+    from residua.runs.run_folder import RunFolder
 
     return RunFolder(run).read_images()
 
 
 def read_training(run: Path) -> object:
-    from residua.experiment import RunFolder
+    from residua.runs.run_folder import RunFolder
 
     return RunFolder(run).read_training()
 
 
 def read_report(run: Path) -> object:
-    from residua.experiment import report_run
+    from residua.runs.report import report_run
 
     return report_run(run, run / "report.html")
 
 
 def read_bundle(run: Path) -> object:
-    from residua.bundle import load_bundle
+    from residua.training.bundle import load_bundle
 
     return load_bundle(run / "bundle")
 
@@ -232,7 +232,7 @@ PART = {"seen": 3, "rows": 2, "anomalous": 1, "quarantined": [["c.png", "not an 
 
 def read_part(path: Path) -> object:
     """The note of a part of half-written scores, as `score --resume` finds it."""
-    from residua.piecewise import ScoreParts
+    from residua.runs.tables import ScoreParts
 
     parts = ScoreParts(path.parent / "scores.csv")
     parts.folder.mkdir(exist_ok=True)
@@ -241,7 +241,7 @@ def read_part(path: Path) -> object:
 
 
 def verify(path: Path) -> object:
-    from residua.verify import verify_report
+    from residua.evaluation.verification import verify_report
 
     return verify_report(path)
 
@@ -255,7 +255,7 @@ def read_form(path: Path) -> object:
 
 def checksummed(data: bytes) -> bytes:
     """The JSON with the checksum that its content needs: what an attacker would write."""
-    from residua.bundle import _checksum
+    from residua.training.bundle import _checksum
 
     try:
         body = json.loads(data)
@@ -336,7 +336,11 @@ def search(target: Target, folder: Path, *, examples: int, seed: int | None = No
 def make_run(folder: Path) -> Path:
     """A finished run on a few digits: evaluated, exported and with a report."""
     from residua.engines import KINDS
-    from residua.experiment import RunOptions, evaluate_run, export_run, fit_run, report_run
+    from residua.runs.engines import export_run
+    from residua.runs.evaluate import evaluate_run
+    from residua.runs.fit import fit_run
+    from residua.runs.report import report_run
+    from residua.runs.run_folder import RunOptions
 
     options = RunOptions.model_validate({
         "source": "digits", "job": "detect", "normal": ("0",), "recipe_options": {"latent": 2},

@@ -19,13 +19,13 @@ import torch
 
 from drawn_surfaces import SETS, write_set
 from measure import Results, rounded
-from residua.bundle import load_bundle, save_bundle
-from residua.estimators.fitting import FitOptions, fit_bundle, score_set
-from residua.experiment.beside import baseline_scores, untrained_graph
 from residua.images import load_images
-from residua.recipes import make_recipe
-from residua.scoring.engine import score_images
-from residua.training.settings import TrainingSettings
+from residua.runs.baselines import baseline_scores, untrained_graph
+from residua.training.bundle import load_bundle, save_bundle
+from residua.training.fitting.images import FitOptions, fit_bundle, score_set
+from residua.training.loop.settings import TrainingSettings
+from residua.training.recipes import make_recipe
+from residua.training.scoring.engine import score_images
 from surface_figures import each_part, judge_maps, noting_parts, with_interval
 
 

@@ -22,14 +22,14 @@ import torch
 from measure import Results, rounded
 from residua import load_images
 from residua.engines import Engine
-from residua.estimators.fitting import FitOptions, fit_bundle
-from residua.export.verify import compare, measure_deviation
 from residua.images import ImageSet
 from residua.metrics import roc_auc
-from residua.recipes import RECIPES, make_recipe
-from residua.scoring.engine import GraphEngine
-from residua.scoring.variants import VARIANTS
-from residua.training.settings import TrainingSettings
+from residua.training.export.verify import compare, measure_deviation
+from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.loop.settings import TrainingSettings
+from residua.training.recipes import RECIPES, make_recipe
+from residua.training.scoring.engine import GraphEngine
+from residua.training.scoring.variants import VARIANTS
 from tile_protocols import PROTOCOLS, load_tiles
 
 DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")

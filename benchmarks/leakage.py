@@ -27,7 +27,7 @@ from measure import Results, in_subprocess, rounded
 from residua.baselines import DETECTORS
 from residua.evaluation import evaluate_detection
 from residua.images import Copies, Copy, ImageSet, find_copies, load_images, resize
-from residua.images.copies import leaks_of
+from residua.images.duplicates import leaks_of
 
 DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 Picture = np.ndarray

@@ -31,9 +31,9 @@ from disguises_of_arrays import DISGUISES, Disguise, World, draw_world
 from disguises_of_folders import FOLDER_DISGUISES, Folder, FolderDisguise, draw_folder
 from measure import RESULTS, machine
 from residua.errors import ResiduaError
+from residua.evaluation.arrays import judge
+from residua.evaluation.check import survey
 from residua.images import ImageSet, load_images
-from residua.judge import judge
-from residua.survey import survey
 
 JOBS = ("reconstruct", "detect", "classify")
 OUTCOMES = ("right", "refused", "told", "silent", "broken")

@@ -21,12 +21,12 @@ import torch
 
 from measure import Results, rounded
 from residua import load_images
-from residua.estimators.choosing import candidates, choose_recipe
-from residua.estimators.fitting import VALIDATION_SHARE, FitOptions, fit_bundle, hold_out, score_set
 from residua.images import ImageSet
 from residua.metrics.intervals import roc_auc_interval
-from residua.recipes import Recipe, make_recipe
-from residua.training.settings import TrainingSettings
+from residua.training.fitting.images import VALIDATION_SHARE, FitOptions, fit_bundle, hold_out, score_set
+from residua.training.fitting.recipe_choice import candidates, choose_recipe
+from residua.training.loop.settings import TrainingSettings
+from residua.training.recipes import Recipe, make_recipe
 from surfaces import DATA, tiles, varied
 from tile_protocols import PROTOCOLS
 

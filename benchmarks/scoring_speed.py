@@ -28,14 +28,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from measure import Results, in_subprocess, median_seconds, rounded
-from residua.bundle import Bundle, BundleConfig, build_graph
 from residua.engines import KINDS, Engine, Scores, load_engine, score_with
-from residua.export import Verification, build_engine
 from residua.images import ImageSet, load_images
-from residua.models import ImageShape
-from residua.recipes import make_recipe
-from residua.scoring.engine import GraphEngine
-from residua.scoring.lowered import LoweredEngine
+from residua.training.bundle import Bundle, BundleConfig, build_graph
+from residua.training.export import Verification, build_engine
+from residua.training.networks import ImageShape
+from residua.training.recipes import make_recipe
+from residua.training.scoring.engine import GraphEngine
+from residua.training.scoring.reduced_precision import LoweredEngine
 
 SIZE = (32, 32)
 BATCHES, TURNS, SECONDS = (1, 256), 7, 0.25

@@ -40,7 +40,7 @@ import io, sys, threading
 import numpy as np, torch, uvicorn
 from fastapi import FastAPI, UploadFile
 from PIL import Image
-from residua.bundle import load_bundle
+from residua.training.bundle import load_bundle
 bundle = load_bundle(sys.argv[1] + "/bundle")
 app = FastAPI()
 @app.get("/readyz")
@@ -59,8 +59,11 @@ def make_run(folder: Path) -> tuple[Path, list[bytes], dict[str, list[float]]]:
     """A small detector of digits, 256 of its images as PNG files, and each engine's scores of them."""
     from residua.engines import KINDS, load_engine
     from residua.engines.one_by_one import OneByOne
-    from residua.experiment import RunOptions, export_run, fit_run, score_run
     from residua.images import load_images
+    from residua.runs.engines import export_run
+    from residua.runs.fit import fit_run
+    from residua.runs.run_folder import RunOptions
+    from residua.runs.score import score_run
 
     options = RunOptions.model_validate({
         "source": "digits", "job": "detect", "normal": ("0",), "size": 28, "recipe_options": {"latent": 8},

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from measure import rounded
-from residua.bundle import Bundle
 from residua.images import ImageSet
 from residua.metrics import aupro, pixel_roc_auc, roc_auc
-from residua.scoring.places import tamed
+from residua.training.bundle import Bundle
+from residua.training.scoring.places import tamed
 
 RESAMPLES = 1000
 

@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 
 import pretrained
 from measure import Results, rounded
-from residua.bundle import Bundle, load_bundle, save_bundle
-from residua.estimators.fitting import VALIDATION_SHARE, FitOptions, fit_bundle, score_set
-from residua.experiment.beside import untrained_graph
 from residua.images import ImageSet, group_twins
-from residua.recipes import Recipe, make_recipe
-from residua.scoring.engine import score_images
-from residua.scoring.prepare import Aspect
-from residua.training.settings import TrainingSettings
+from residua.runs.baselines import untrained_graph
+from residua.training.bundle import Bundle, load_bundle, save_bundle
+from residua.training.fitting.images import VALIDATION_SHARE, FitOptions, fit_bundle, score_set
+from residua.training.loop.settings import TrainingSettings
+from residua.training.recipes import Recipe, make_recipe
+from residua.training.scoring.engine import score_images
+from residua.training.scoring.prepare import Aspect
 from surface_figures import each_part, judge_maps, noting_parts, with_interval
 from tile_protocols import GROUPED, KINDS, PROTOCOLS, FindGroups, Protocol, correlated, in_final_half, load_tiles
 

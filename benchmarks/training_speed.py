@@ -22,11 +22,11 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from measure import Results, rounded
-from residua.models import ImageShape
-from residua.models.conv import ConvAutoencoder
-from residua.recipes import make_recipe
-from residua.training.fit import plan_training, train_network
-from residua.training.settings import TrainingSettings
+from residua.training.loop.settings import TrainingSettings
+from residua.training.loop.train import plan_training, train_network
+from residua.training.networks import ImageShape
+from residua.training.networks.conv import ConvAutoencoder
+from residua.training.recipes import make_recipe
 
 BATCH, STEPS, TURNS = 128, 12, 3
 SHAPE, LATENT = ImageShape(32, 32, 3), 64

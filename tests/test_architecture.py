@@ -19,7 +19,7 @@ PACKAGE = ROOT / "src" / "residua"
 FACE = "residua"
 LONGEST_MODULE = 500
 # The last door; a check, which must not cost the work it says something about; a thread, which hands an error to who waits.
-_CATCH_EVERYTHING = {"residua.cli", "residua.diagnostics.not_checked", "residua.server.batcher"}
+_CATCH_EVERYTHING = {"residua.cli", "residua.findings.not_checked", "residua.server.batcher"}
 # Names under which a distribution is imported, where they differ.
 IMPORT_NAMES = {"scikit-learn": "sklearn", "pillow": "PIL", "python-multipart": "python_multipart"}
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from residua import files
+from residua import _files as files
 from residua.errors import BundleError, LabelError, SourceError
+from residua.evaluation.verification import verify_report
 from residua.images import ImageSet, load_images
-from residua.verify import verify_report
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices by name are of POSIX")
 

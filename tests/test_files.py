@@ -9,8 +9,8 @@ import stat
 
 import pytest
 
+from residua._files import atomic_write, ensure_folder, write_json, write_text
 from residua.errors import OutputError
-from residua.files import atomic_write, ensure_folder, write_json, write_text
 
 as_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
 

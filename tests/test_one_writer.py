@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from residua._files import one_writer
 from residua.errors import OutputError
-from residua.files import one_writer
 
 
 def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path):

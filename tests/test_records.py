@@ -11,8 +11,8 @@ from rich.console import Console
 
 from residua import load_images
 from residua.evaluation import Evidence
+from residua.evaluation.report import print_evaluation, write_html
 from residua.records import Assumption, Evaluation, assumptions_of, with_assumptions
-from residua.report import print_evaluation, write_html
 
 SCALE = Assumption(about="scale", taken="0-255", because="whole numbers to 255", to_tell="--scale")
 CLASS = Assumption(about="positive class", taken="crack", because="the rarer", to_tell="--positive")

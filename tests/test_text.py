@@ -15,8 +15,8 @@ from rich.text import Text
 
 from residua._text import cell, printable, terminal
 from residua.images import load_images
-from residua.piecewise.pieces import Part
-from residua.piecewise.score_parts import encode
+from residua.runs.tables.chunks import Part
+from residua.runs.tables.score_parts import encode
 
 HOSTILE = "a\x1b]0;owned\x07b\r\n\x9b2Jc\u202egnp.png"
 SHOWN = r"a\x1b]0;owned\x07b\r\n\x9b2Jc\u202egnp.png"

@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from residua._files import in_a_line, read_file
 from residua.errors import MissingExtraError, SourceError
-from residua.files import in_a_line, read_file
 from residua.records import Assumption
 
 if TYPE_CHECKING:

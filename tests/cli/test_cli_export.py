@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from residua.cli import main
-from residua.export import onnx_file
+from residua.training.export import onnx_file
 
 
 @pytest.fixture(scope="module")

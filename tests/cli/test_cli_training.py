@@ -149,7 +149,7 @@ def test_threshold_changes_the_operating_point(residua, run):
 
 def test_recipes_are_listed(residua, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    from residua.recipes import RECIPES
+    from residua.training.recipes import RECIPES
 
     code, out, _ = residua("recipes")
     assert code == 0
@@ -354,7 +354,7 @@ def test_an_unexpected_error_ends_with_1_in_one_line_and_debug_shows_it(residua,
     def fail(*_, **__):
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr("residua.experiment.evaluate_run", fail)
+    monkeypatch.setattr("residua.runs.evaluate_run", fail)
     message = said(residua("evaluate", finished, "--quiet"), 1)
     assert message.count("\n") == 1
     assert "--debug" in message
@@ -366,7 +366,7 @@ def test_ctrl_c_ends_with_130(residua, source, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("residua.recipes.plain.Plain.loss", interrupt)
+    monkeypatch.setattr("residua.training.recipes.plain.Plain.loss", interrupt)
     code, _, err = residua("fit", source, "--normal", "good", *FIT, "--quiet", "--out", tmp_path / "run")
     assert code == 130
     assert "--resume" in err

@@ -17,10 +17,13 @@ from residua.cluster.sketched import evaluate_sketched
 from residua.cluster.tally import Tally, merged, tally_of
 from residua.errors import LabelError
 from residua.evaluation import evaluate_detection
-from residua.experiment import RunOptions, evaluate_run, fit_run, score_run
 from residua.images import Quarantined
-from residua.piecewise import pieces
-from residua.piecewise.pieces import COLUMNS, Part
+from residua.runs.evaluate import evaluate_run
+from residua.runs.fit import fit_run
+from residua.runs.run_folder import RunOptions
+from residua.runs.score import score_run
+from residua.runs.tables import chunks as pieces
+from residua.runs.tables.chunks import COLUMNS, Part
 from training_wing import blobs
 
 N = 72

@@ -13,12 +13,12 @@ from pages import PAGES, ROOT
 
 import residua.metrics
 from residua.cli import app
-from residua.diagnostics import DIAGNOSTICS
+from residua.findings import DIAGNOSTICS
 from residua.images.sources import SOURCES
-from residua.models import FAMILIES
-from residua.recipes import RECIPES
-from residua.strategies import STRATEGIES, Strategy
 from residua.thresholds.registry import POLICIES
+from residua.training.networks import FAMILIES
+from residua.training.recipes import RECIPES
+from residua.training.strategies import STRATEGIES, Strategy
 
 DOCS = ROOT / "docs"
 COMMANDS = typer.main.get_command(app).commands

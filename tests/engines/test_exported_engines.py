@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "export"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training" / "export"))
 
 from exporting import exported
 
@@ -99,7 +99,7 @@ def test_speed_is_positive_for_every_engine_and_batch():
 def test_the_judging_wing_prepares_images_as_the_graph_does(aspect, shape):
     import torch
 
-    from residua.scoring.prepare import Prepare
+    from residua.training.scoring.prepare import Prepare
 
     images = blobs(2, shape, 3, seed=1)
     graph = Prepare((12, 15), aspect)(torch.from_numpy(images)).permute(0, 2, 3, 1).numpy()

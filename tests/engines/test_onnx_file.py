@@ -12,8 +12,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "export"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "wrapping"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training" / "export"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "runs" / "wrapped"))
 
 from exporting import exported
 from identity import onnx_file, with_weights_beside
@@ -134,7 +134,7 @@ def test_weights_are_those_of_the_files_own_folder_wherever_the_command_runs(tmp
 
 def test_an_exported_file_that_reads_others_is_refused_though_its_checksum_is_right(tmp_path, monkeypatch):
     _, folder, card = exported("plain", 1, "onnx")
-    copied = tmp_path / "export"
+    copied = tmp_path / "training" / "export"
     shutil.copytree(folder, copied)
     monkeypatch.chdir(copied)
     model = onnx.load(copied / "model.onnx")
@@ -160,6 +160,6 @@ def test_a_model_that_onnx_runtime_refuses_is_told_in_a_sentence(tmp_path):
 
 
 def onnx_files_sha(path):
-    from residua.files import sha256
+    from residua._files import sha256
 
     return sha256(path)

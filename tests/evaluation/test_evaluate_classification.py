@@ -8,7 +8,7 @@ from sklearn import metrics as sk
 
 from residua.errors import LabelError, RangeError, ShapeError
 from residua.evaluation import evaluate_classification
-from residua.images.copies import Leaks
+from residua.images.duplicates import Leaks
 
 MATRIX = np.array([[109, 0, 4, 1, 87], [0, 282, 13, 0, 140], [0, 6, 474, 6, 757], [3, 4, 50, 174, 358], [1, 0, 29, 2, 2500]])
 TRUE = np.repeat(np.arange(5), MATRIX.sum(axis=1))

@@ -3,7 +3,7 @@ from dataclasses import fields
 import numpy as np
 
 from residua.evaluation import Evidence, Gallery, Thumbnails
-from residua.exhibits import Exhibit, Picture
+from residua.findings.figures import Exhibit, Picture
 
 
 def full():

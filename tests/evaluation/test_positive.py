@@ -15,12 +15,12 @@ from sklearn import metrics as sk
 from residua._check import Problems
 from residua.errors import InputError, LabelError
 from residua.evaluation import evaluate_classification
+from residua.evaluation.arrays import judge
 from residua.evaluation.positive import positive_class
 from residua.evaluation.reconstruction import evaluate_errors
-from residua.judge import judge
+from residua.evaluation.report import print_evaluation, write_html
+from residua.evaluation.verification import verify_report
 from residua.records import assumptions_of
-from residua.report import print_evaluation, write_html
-from residua.verify import verify_report
 
 RNG = np.random.default_rng(1)
 BAD = RNG.random(400) < 0.1
@@ -143,7 +143,7 @@ def test_a_report_of_a_classifier_that_reconstructs_follows_from_what_it_carries
 
 
 def test_a_report_counts_labels_whatever_numbers_they_are_written_as(tmp_path: Path) -> None:
-    from residua.report.classes import confusion
+    from residua.evaluation.report.classes import confusion
 
     for kind in (int, float, bool, object):
         _, evidence = judge(labels=BAD.astype(kind), predictions=SAID_BAD.astype(int))

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from residua.images import ImageSet, find_copies, load_images, resize
-from residua.images.copies.alignment import Reduced, align
-from residua.images.copies.cells import Cells
-from residua.images.copies.codes import encode
-from residua.images.copies.kinds import kind_of
-from residua.images.copies.likeness import FRAMES, TURNS, WHOLE, Likeness, unturned
-from residua.images.copies.noise import compare_noise
-from residua.images.copies.reencoding import blocks_of, is_reencoded
+from residua.images.duplicates.alignment import Reduced, align
+from residua.images.duplicates.cells import Cells
+from residua.images.duplicates.codes import encode
+from residua.images.duplicates.kinds import kind_of
+from residua.images.duplicates.noise import compare_noise
+from residua.images.duplicates.reencoding import blocks_of, is_reencoded
+from residua.images.duplicates.similarity import FRAMES, TURNS, WHOLE, Likeness, unturned
 
 
 def scenes(n: int, seed: int = 0, size: tuple[int, int] = (48, 40)) -> np.ndarray:

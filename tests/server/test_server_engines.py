@@ -16,7 +16,7 @@ import pytest
 import residua
 from residua.engines import KINDS
 from residua.errors import InputError
-from residua.experiment import export_run
+from residua.runs.engines import export_run
 from residua.server import Limits, load_model, serve_wrapped
 from residua.server.advice import advise_on_engine
 from serving import asking, encoded
@@ -133,7 +133,7 @@ def test_a_saved_wrapped_model_is_served_by_its_run_without_torch(exported, tmp_
         import residua
         from residua.server import load_model
         from residua.server.advice import advise_on_engine
-        sys.path.insert(0, {str(Path(__file__).parents[1] / "wrapping")!r})
+        sys.path.insert(0, {str(Path(__file__).parents[1] / "runs" / "wrapped")!r})
         from identity import onnx_file
         model = residua.wrap(onnx_file({str(tmp_path / "m.onnx")!r}, ["n", 8, 8, 1]), values="unit", batch_size=1)
         model.save({str(place)!r}, source="digits", normal="0")

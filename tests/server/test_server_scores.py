@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from runs import options
 
 from residua.engines import Scores
-from residua.experiment import fit_run, score_run
+from residua.runs.fit import fit_run
+from residua.runs.score import score_run
 from residua.server import load_model
+from runs import options
 from serving import asking, encoded, with_engine
 from training_wing import blobs
 

@@ -57,8 +57,8 @@ def benchmark(
     """
     from residua.cli.output import emit_json, is_stdout
     from residua.cli.progress import watching_several
-    from residua.experiment import BenchmarkOptions, run_benchmark
-    from residua.training.settings import TrainingSettings
+    from residua.runs.benchmark.benchmark import BenchmarkOptions, run_benchmark
+    from residua.training.loop.settings import TrainingSettings
 
     options = BenchmarkOptions(
         source=source,
@@ -79,7 +79,7 @@ def benchmark(
 
 def _print(result: dict[str, Any]) -> None:
     from residua._text import terminal
-    from residua.experiment.benchmark_progress import in_words
+    from residua.runs.benchmark.progress import in_words
 
     console = terminal()
     summary, machine = result["summary"], result["machine"]

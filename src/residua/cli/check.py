@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from residua.evaluation.check import Survey
     from residua.records import Finding
-    from residua.survey import Survey
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 
@@ -66,8 +66,8 @@ def check(
 
 def _surveyed(sources: list[str], told: dict[str, Any], seed: int, memory: float, *, quiet: bool) -> Survey:
     from residua.cli.progress import counting
+    from residua.evaluation.check import survey
     from residua.images import load_images
-    from residua.survey import survey
 
     with counting(quiet=quiet) as progress:
         own = memory / len(sources)
@@ -103,8 +103,8 @@ def _as_table(findings: tuple[Finding, ...]) -> Table:
 def _write_pictures(found: Survey, folder: Path) -> None:
     import io
 
-    from residua.files import atomic_write, ensure_folder
-    from residua.survey.sheet import contact_sheet
+    from residua._files import atomic_write, ensure_folder
+    from residua.evaluation.check.sheet import contact_sheet
 
     ensure_folder(folder, where="check --pictures")
     for code, exhibit in found.exhibits.items():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from residua.comparison import Comparison
+    from residua.evaluation.comparison import Comparison
 
 
 def compare(
@@ -35,7 +35,7 @@ def compare(
     from residua._text import terminal
     from residua.cli.output import check_targets, emit_json, is_stdout
     from residua.cli.progress import watching
-    from residua.experiment import compare_runs
+    from residua.runs.compare import compare_runs
 
     check_targets(json)
     with watching(quiet=quiet) as watcher:
@@ -63,8 +63,8 @@ def _standings(comparison: Comparison) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
+    from residua.evaluation.report.words import interval
     from residua.metrics.names import metric_words
-    from residua.report.words import interval
 
     metrics = list(comparison.standings[0].metrics)
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 1))

@@ -17,8 +17,8 @@ def demo(
     """Train on scikit-learn's handwritten digits, judge the results, and write a report; under three minutes on two cores."""
     from residua._text import terminal
     from residua.cli.progress import watching
-    from residua.experiment import run_demo
-    from residua.report import print_evaluation
+    from residua.evaluation.report import print_evaluation
+    from residua.runs.demo import run_demo
 
     with watching() as watcher:
         report, judged = run_demo(out, seed=seed, watcher=watcher)

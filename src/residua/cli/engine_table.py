@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from residua.engines import Card, Price
-    from residua.experiment import EngineRow
+    from residua.runs.engines import EngineRow
 
 
 def print_export(card: Card, folder: Path) -> None:
@@ -62,8 +62,8 @@ def write_engines(rows: Sequence[EngineRow], target: Path) -> None:
     """The table as JSON; - for standard output."""
     import json
 
+    from residua._files import write_json
     from residua._text import say
-    from residua.files import write_json
 
     value: list[dict[str, Any]] = [
         {

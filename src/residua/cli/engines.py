@@ -22,7 +22,7 @@ def engines(
     from residua.cli.engine_table import print_engines, write_engines
     from residua.cli.output import check_targets
     from residua.cli.progress import watching
-    from residua.experiment import measure_engines
+    from residua.runs.engines import measure_engines
 
     check_targets(json, None)
     with watching(quiet=quiet) as watcher:

@@ -61,7 +61,7 @@ def evaluate(
     residua evaluate runs/parts /shared/line-2/ --cluster auto --ranking sketch
     """
     from residua.cli.output import check_targets, refuse_if_strict, show
-    from residua.wrapping import evaluate_wrapped, is_wrapped
+    from residua.runs.wrapped import evaluate_wrapped, is_wrapped
 
     check_targets(json, html)
     of_another_source("evaluate", source, bits)
@@ -84,7 +84,7 @@ def evaluate(
 
 def _judge(run: Path, source: str | None, asked: dict[str, Any], cluster: Any, workers: Any, ranking: Any, *, quiet: bool) -> Any:
     from residua.cli.progress import watching
-    from residua.experiment import evaluate_run
+    from residua.runs.evaluate import evaluate_run
 
     with watching(quiet=quiet) as watcher:
         if cluster is None:

@@ -38,7 +38,7 @@ def export(
     from residua.cli.engine_table import print_export
     from residua.cli.progress import watching
     from residua.engines.kinds import find_kind
-    from residua.experiment import export_run
+    from residua.runs.engines import export_run
 
     kind = find_kind(format, precision)
     with watching(quiet=quiet) as watcher:

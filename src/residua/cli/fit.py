@@ -235,8 +235,9 @@ def fit(
     """
     from residua._text import terminal
     from residua.cli.progress import watching
-    from residua.experiment import RunOptions, fit_run
-    from residua.training.settings import TrainingSettings
+    from residua.runs.fit import fit_run
+    from residua.runs.run_folder import RunOptions
+    from residua.training.loop.settings import TrainingSettings
 
     settings = TrainingSettings(
         epochs=epochs,
@@ -318,9 +319,9 @@ def _weight(text: str | None) -> float | str | None:
 def _print_result(path: Path, console: Console) -> None:
     from rich.markup import escape
 
-    from residua.bundle import load_bundle
-    from residua.experiment import RunFolder
     from residua.images.listing import count
+    from residua.runs.run_folder import RunFolder
+    from residua.training.bundle import load_bundle
 
     config = load_bundle(RunFolder(path).bundle).config
     training = config.training

@@ -56,14 +56,14 @@ def _reader(what: Path) -> tuple[Callable[[Path], dict[str, Any]] | None, Callab
 
 
 def _wrapped_summary(run: Path) -> dict[str, Any]:
-    from residua.wrapping import open_wrapped
+    from residua.runs.wrapped import open_wrapped
 
     few = {"calibration_scores", "calibration_is_anomalous", "calibration_pixels"}
     return {"run": str(run), **open_wrapped(run)[1].model_dump(mode="json", exclude=few)}
 
 
 def _print_wrapped(value: dict[str, Any], console: Console) -> None:
-    from residua.wrapping.scales import Scale
+    from residua.runs.wrapped.scales import Scale
 
     contract = value["contract"]
     height, width = contract["size"]
@@ -85,8 +85,8 @@ def _source_summary(source: str, told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_summary(run: Path) -> dict[str, Any]:
-    from residua.bundle import load_bundle
-    from residua.experiment import RunFolder
+    from residua.runs.run_folder import RunFolder
+    from residua.training.bundle import load_bundle
 
     folder = RunFolder(run)
     state = folder.read_state()

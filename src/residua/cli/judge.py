@@ -87,7 +87,7 @@ def judge(
     """
     from residua.cli.options import names
     from residua.cli.output import is_stdout, refuse_if_strict, show
-    from residua.judge import judge as judge_arrays
+    from residua.evaluation.arrays import judge as judge_arrays
 
     evaluation, evidence = judge_arrays(
         images=images,

@@ -19,7 +19,7 @@ def show(
     evaluation: Evaluation, evidence: Evidence, *, json: Path | None, html: Path | None, title: str, quiet: bool = False
 ) -> None:
     """Print the tables (not where JSON goes to standard output), and write what was asked for."""
-    from residua.report import print_evaluation, to_json, write_html
+    from residua.evaluation.report import print_evaluation, to_json, write_html
 
     if not quiet and not is_stdout(json):
         print_evaluation(evaluation, evidence)
@@ -31,7 +31,7 @@ def show(
 
 def check_targets(*targets: Path | None) -> None:
     """Refuse output files that cannot be written, before the work begins and not after it."""
-    from residua.files import ensure_folder
+    from residua._files import ensure_folder
 
     for target in targets:
         if target is None or is_stdout(target):
@@ -43,7 +43,7 @@ def check_targets(*targets: Path | None) -> None:
 
 def emit_json(value: Any, target: Path) -> None:
     """Write JSON to a file, atomically, or to standard output where the name is ``-``."""
-    from residua.files import write_json
+    from residua._files import write_json
 
     if is_stdout(target):
         sys.stdout.write(json_module.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

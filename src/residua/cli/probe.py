@@ -24,8 +24,8 @@ def probe(
     """
     from residua.cli.output import check_targets, emit_json, is_stdout, refuse_if_strict
     from residua.cli.progress import watching
-    from residua.experiment import probe_run
-    from residua.report import print_evaluation, to_json
+    from residua.evaluation.report import print_evaluation, to_json
+    from residua.runs.probe import probe_run
 
     check_targets(json)
     of_another_source("probe", source, bits)

@@ -23,7 +23,8 @@ from rich.text import Text
 from residua._text import terminal
 
 if TYPE_CHECKING:
-    from residua.experiment import FitReport, Watcher
+    from residua.runs.benchmark.progress import FitReport
+    from residua.runs.progress import Watcher
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def watching(*, quiet: bool = False) -> Iterator[Watcher]:
 @contextmanager
 def watching_several(*, quiet: bool = False) -> Iterator[tuple[Watcher, FitReport | None]]:
     """A watcher, and who is told how many fits of several are done: a bar above those of the present one."""
-    from residua.experiment import Watcher
+    from residua.runs.progress import Watcher
 
     if quiet:
         yield Watcher(), None

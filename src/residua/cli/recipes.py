@@ -9,7 +9,7 @@ def recipes() -> None:
     from rich.text import Text
 
     from residua._text import terminal
-    from residua.recipes import RECIPES
+    from residua.training.recipes import RECIPES
 
     console = terminal()
     rows = [

@@ -38,7 +38,7 @@ def score(
     """
     from residua._text import terminal
     from residua.images.listing import count
-    from residua.wrapping import is_wrapped, score_wrapped
+    from residua.runs.wrapped import is_wrapped, score_wrapped
 
     if is_wrapped(run):
         from residua.cli.progress import counting
@@ -50,7 +50,7 @@ def score(
             )
     else:
         from residua.cli.progress import watching
-        from residua.experiment import score_run
+        from residua.runs.score import score_run
 
         with watching(quiet=quiet) as watcher:
             more: dict[str, Any] = {"maps": maps, "resume": resume, "bits": bits, "raw_cells": raw_cells}

@@ -40,15 +40,15 @@ def threshold(
     if not policy:
         raise PolicyError("threshold: --policy must be given. Got none. Write for instance --policy 'false-alarms<=0.01'.")
     from residua.cli.output import emit_json, is_stdout
+    from residua.runs.wrapped import change_wrapped_threshold, is_wrapped
     from residua.thresholds import parse_policy
-    from residua.wrapping import change_wrapped_threshold, is_wrapped
 
     of_another_source("threshold", source, bits)
     words = str(parse_policy(policy))
     if is_wrapped(run):
         point = change_wrapped_threshold(run, words, source, confidence=confidence, bits=bits)
     else:
-        from residua.experiment import change_threshold
+        from residua.runs.threshold import change_threshold
 
         point = change_threshold(run, words, source=source, confidence=confidence, bits=bits)
     if not is_stdout(json):

@@ -10,7 +10,7 @@ import typer
 from residua.cli.options import Json, Quiet
 
 if TYPE_CHECKING:
-    from residua.verify import Verification
+    from residua.evaluation.verification import Verification
 
 _COLOURS = {"same": "green", "differs": "bold red", "not carried": "dim"}
 
@@ -28,7 +28,7 @@ def verify(
     """
     from residua.cli.output import emit_json, is_stdout
     from residua.errors import GateError
-    from residua.verify import verify_report
+    from residua.evaluation.verification import verify_report
 
     found = verify_report(report)
     if not quiet and not is_stdout(json):

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from residua.bundle import Bundle, load_bundle
 from residua.cluster.session import ClusterOptions, connected, through_workers
 from residua.cluster.sketched import evaluate_sketched
 from residua.cluster.tally import UNKNOWN, Tally, merged
@@ -15,8 +14,12 @@ from residua.cluster.worker import JudgedWorker, read_bundle
 from residua.errors import InputError, LabelError, SourceError
 from residua.evaluation import Evidence, evaluate_detection
 from residua.evaluation.labels import DetectionLabels
-from residua.experiment import Judged, RunFolder, Watcher, make_task, model_provenance
 from residua.records import with_assumptions
+from residua.runs.evaluate import Judged, model_provenance
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder
+from residua.runs.score import make_task
+from residua.training.bundle import Bundle, load_bundle
 
 Ranking = Literal["exact", "sketch"]
 

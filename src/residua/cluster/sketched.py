@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from residua import diagnostics
 from residua.cluster.tally import Tally
+from residua.findings import find_broken_promise, find_not_better_than_chance, find_undefined_metric, find_unlabelled
 from residua.metrics.intervals import rate_interval
 from residua.metrics.sketch import Bounds, ScoreSketch
 from residua.records import Estimate, Evaluation, OperatingPoint
@@ -37,9 +37,9 @@ def evaluate_sketched(tally: Tally, point: OperatingPoint | None, split: str, pr
             "flagged_rate": _rate(tally.n_flagged, tally.n_images),
         }
     findings = [
-        diagnostics.find_unlabelled(tally.n_images - n_normal - n_anomalous, tally.n_images),
-        diagnostics.find_not_better_than_chance(metrics["roc_auc"], prevalence=n_anomalous / max(1, n_normal + n_anomalous)),
-        diagnostics.find_undefined_metric(
+        find_unlabelled(tally.n_images - n_normal - n_anomalous, tally.n_images),
+        find_not_better_than_chance(metrics["roc_auc"], prevalence=n_anomalous / max(1, n_normal + n_anomalous)),
+        find_undefined_metric(
             [name for name, one in metrics.items() if one.value is None],
             f"There are {n_normal:,} normal and {n_anomalous:,} anomalous labelled images.",
             "Add labelled images of the other kind.",
@@ -48,7 +48,7 @@ def evaluate_sketched(tally: Tally, point: OperatingPoint | None, split: str, pr
         ),
     ]
     if point is not None:
-        findings.append(diagnostics.find_broken_promise(point, metrics))
+        findings.append(find_broken_promise(point, metrics))
     told = {name: None if math.isnan(one.low) else {"low": one.low, "high": one.high} for name, one in bounds.items()}
     return Evaluation(
         job="detect",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from residua.images import Quarantined
 from residua.metrics.sketch import ScoreSketch
-from residua.piecewise.pieces import Part
+from residua.runs.tables.chunks import Part
 from residua.thresholds import is_flagged
 
 UNKNOWN = -1

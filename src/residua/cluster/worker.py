@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from residua.piecewise.pieces import Task, score_piece
-from residua.piecewise.score_parts import encode, note_of
+from residua.runs.tables.chunks import Task, score_piece
+from residua.runs.tables.score_parts import encode, note_of
 
 BundleFiles = dict[str, bytes]
 
@@ -22,8 +22,8 @@ class Scorer:
     def __init__(self, bundle: BundleFiles, task: Task) -> None:
         import torch
 
-        from residua.bundle import load_bundle
-        from residua.scoring.engine import GraphEngine
+        from residua.training.bundle import load_bundle
+        from residua.training.scoring.engine import GraphEngine
 
         torch.set_num_threads(1)  # a worker has one processor
         with tempfile.TemporaryDirectory(prefix="residua-") as folder:

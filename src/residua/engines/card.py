@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from residua._files import has_sha256, in_a_line, read_file, read_json, write_json
 from residua.engines.kinds import KINDS, Kind, Precision, Runtime
 from residua.errors import BundleError
-from residua.files import has_sha256, in_a_line, read_file, read_json, write_json
 from residua.images.reading import Reading
 from residua.records import Job, OperatingPoint
 

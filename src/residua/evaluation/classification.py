@@ -8,20 +8,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua import diagnostics
 from residua._check import Problems
 from residua.errors import LabelError
 from residua.evaluation.classes import is_multilabel, read_classes
 from residua.evaluation.confusion import confusion_estimates, per_class_estimates
-from residua.evaluation.leaked import leakage_of
+from residua.evaluation.leakage import leakage_of
 from residua.evaluation.multilabel import evaluate_multilabel
 from residua.evaluation.positive import PositiveClass, positive_class
 from residua.evaluation.probabilities import probability_estimates
+from residua.findings import (
+    find_hard_probabilities,
+    find_majority_class,
+    find_most_confused,
+    find_not_better_than_baseline,
+    find_permuted_classes,
+    find_too_few_images,
+    find_undefined_metric,
+    find_unlabelled,
+)
 from residua.metrics._classes import Classified
 from residua.records import Assumption, Estimate, Evaluation, Finding, with_assumptions
 
 if TYPE_CHECKING:
-    from residua.images.copies import Leaks
+    from residua.images.duplicates import Leaks
 
 
 def evaluate_classification(
@@ -61,7 +70,7 @@ def evaluate_classification(
     baselines : mapping of str to mapping of str to Estimate, optional
         Metrics of simpler models on the same images.
     leaks : Leaks, optional
-        Which of the images are copies of training images (`residua.images.copies.leaks_of`): every metric is given without
+        Which of the images are copies of training images (`residua.images.duplicates.leaks_of`): every metric is given without
         them too, in the finding ``leakage``.
     confidence : float
     seed : int
@@ -110,7 +119,7 @@ def evaluate_classification(
     metrics = metrics_of(everything)
     beside = {name: dict(values) for name, values in (baselines or {}).items()}
     findings = [
-        diagnostics.find_unlabelled(int((~known).sum()), len(known)),
+        find_unlabelled(int((~known).sum()), len(known)),
         leakage_of(leaks, len(known), metrics, metrics_of),
         *_findings(read, names, matrix, metrics, beside),
     ]
@@ -161,27 +170,27 @@ def _findings(
 ) -> list[Finding | None]:
     support = matrix.sum(axis=1)
     n = int(support.sum())
-    permuted = diagnostics.find_permuted_classes(matrix, names, true=read.true, probabilities=read.probabilities)
+    permuted = find_permuted_classes(matrix, names, true=read.true, probabilities=read.probabilities)
     found = [
         _undefined(names, metrics, n),
-        diagnostics.find_too_few_images({f"class-{name}": int(count) for name, count in zip(names, support, strict=True)}),
+        find_too_few_images({f"class-{name}": int(count) for name, count in zip(names, support, strict=True)}),
         permuted,
-        diagnostics.find_most_confused(matrix, names),
-        None if read.probabilities is None else diagnostics.find_hard_probabilities(read.probabilities),
-        diagnostics.find_not_better_than_baseline(
+        find_most_confused(matrix, names),
+        None if read.probabilities is None else find_hard_probabilities(read.probabilities),
+        find_not_better_than_baseline(
             "accuracy", metrics["accuracy"], {name: values["accuracy"] for name, values in beside.items() if "accuracy" in values}
         ),
     ]
     if n and permuted is None:  # no advice about a model that may not be to blame
         commonest = int(support.argmax())
-        found.append(diagnostics.find_majority_class(metrics["accuracy"], float(support[commonest] / n), names[commonest]))
+        found.append(find_majority_class(metrics["accuracy"], float(support[commonest] / n), names[commonest]))
     return found
 
 
 def _undefined(names: list[str], metrics: dict[str, Estimate], n: int) -> Finding | None:
     undefined = [name for name, estimate in metrics.items() if estimate.value is None]
     if n == 0:
-        return diagnostics.find_undefined_metric(undefined, "No image is labelled.", "Pass labels.", n_images=0)
+        return find_undefined_metric(undefined, "No image is labelled.", "Pass labels.", n_images=0)
     without = [name for name in names if f"recall[{name}]" in undefined]
     unused = [name for name in names if f"precision[{name}]" in undefined and name not in without]
     parts = [f"no image is of class {', '.join(without[:5])}"] * bool(without) + [
@@ -189,4 +198,4 @@ def _undefined(names: list[str], metrics: dict[str, Estimate], n: int) -> Findin
     ] * bool(unused)
     reason = " and ".join(parts) or "the labels hold one class only"
     advice = "Judge on images of every class; a class that is never predicted is the model's fault, not the metric's."
-    return diagnostics.find_undefined_metric(undefined, f"{reason[0].upper()}{reason[1:]}.", advice, n_images=n)
+    return find_undefined_metric(undefined, f"{reason[0].upper()}{reason[1:]}.", advice, n_images=n)

@@ -8,17 +8,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua import diagnostics
 from residua._check import Problems, as_scores, same_length
 from residua.evaluation.labels import as_detection_labels
-from residua.evaluation.leaked import leakage_of
+from residua.evaluation.leakage import leakage_of
 from residua.evaluation.pixels import pixel_metrics, tallied_metrics
+from residua.findings import (
+    find_broken_promise,
+    find_hard_scores,
+    find_high_prevalence,
+    find_not_better_than_baseline,
+    find_not_better_than_chance,
+    find_overfitting,
+    find_overlap,
+    find_shared_scores,
+    find_threshold_trade_off,
+    find_too_few_images,
+    find_undefined_metric,
+    find_unlabelled,
+)
 from residua.metrics.intervals import average_precision_interval, rate_interval, roc_auc_interval
 from residua.records import Estimate, Evaluation, Finding, OperatingPoint, with_assumptions
 from residua.thresholds import choose_threshold, is_flagged, rates_at
 
 if TYPE_CHECKING:
-    from residua.images.copies import Leaks
+    from residua.images.duplicates import Leaks
     from residua.metrics.pixel_tally import PixelTally
 
 _AT_THRESHOLD = ("precision", "recall", "f1", "accuracy", "balanced_accuracy", "false_alarm_rate")
@@ -66,7 +79,7 @@ def evaluate_detection(
     baselines : mapping, optional
         For each name, scores of the same images (judged here), or metrics as a mapping of name to `Estimate`.
     leaks : Leaks, optional
-        Which of the images are copies of training images (`residua.images.copies.leaks_of`): every metric is given without
+        Which of the images are copies of training images (`residua.images.duplicates.leaks_of`): every metric is given without
         them too, in the finding ``leakage``.
     confidence : float
     seed : int
@@ -126,16 +139,16 @@ def evaluate_detection(
         metrics |= tallied_metrics(pixels, confidence=confidence)
     judged = {name: _judged(value, anomalous, truth.labelled, confidence, seed) for name, value in beside.items()}
     findings = _findings(known, anomalous, metrics, point, judged, confidence=confidence)
-    findings.append(diagnostics.find_high_prevalence(known, anomalous, doubt=truth.doubt))
+    findings.append(find_high_prevalence(known, anomalous, doubt=truth.doubt))
     findings += [
-        diagnostics.find_unlabelled(int((~truth.labelled).sum()), len(array)),
+        find_unlabelled(int((~truth.labelled).sum()), len(array)),
         leakage_of(leaks, len(array), metrics, metrics_of),
     ]
     if train is not None:
         new = known[~anomalous] if len(known) > anomalous.sum() else array[~truth.labelled]
         findings += [
-            diagnostics.find_overfitting(train, new, confidence=confidence),
-            diagnostics.find_shared_scores(train, array),
+            find_overfitting(train, new, confidence=confidence),
+            find_shared_scores(train, array),
         ]
     return Evaluation(
         job="detect",
@@ -238,15 +251,15 @@ def _findings(
     of_baselines = {name: values["roc_auc"] for name, values in baselines.items() if "roc_auc" in values}
     found = [
         _undefined(metrics, counts["normal"], n_anomalous),
-        diagnostics.find_too_few_images(counts, operating_point=point, confidence=confidence),
-        diagnostics.find_not_better_than_chance(metrics["roc_auc"], prevalence=n_anomalous / max(1, len(scores))),
-        diagnostics.find_hard_scores(scores, anomalous),
-        diagnostics.find_overlap(scores[~anomalous], scores[anomalous]),
-        diagnostics.find_not_better_than_baseline("roc_auc", metrics["roc_auc"], of_baselines),
+        find_too_few_images(counts, operating_point=point, confidence=confidence),
+        find_not_better_than_chance(metrics["roc_auc"], prevalence=n_anomalous / max(1, len(scores))),
+        find_hard_scores(scores, anomalous),
+        find_overlap(scores[~anomalous], scores[anomalous]),
+        find_not_better_than_baseline("roc_auc", metrics["roc_auc"], of_baselines),
     ]
     if point is not None:
-        found.append(diagnostics.find_broken_promise(point, metrics))
-        found.append(diagnostics.find_threshold_trade_off(scores, anomalous, point.threshold))
+        found.append(find_broken_promise(point, metrics))
+        found.append(find_threshold_trade_off(scores, anomalous, point.threshold))
     return found
 
 
@@ -254,11 +267,11 @@ def _undefined(metrics: dict[str, Estimate], n_normal: int, n_anomalous: int) ->
     names = [name for name, estimate in metrics.items() if estimate.value is None]
     counts: dict[str, Any] = {"n_normal": n_normal, "n_anomalous": n_anomalous}
     if n_normal + n_anomalous == 0:
-        return diagnostics.find_undefined_metric(
+        return find_undefined_metric(
             names, "No image is labelled.", "Pass labels: 0 normal, 1 anomalous.", severity="note", **counts
         )
     if n_anomalous == 0 or n_normal == 0:
         kind, other = ("normal", "anomalous") if n_anomalous == 0 else ("anomalous", "normal")
         reason = f"All {n_normal + n_anomalous} labelled images are {kind}."
-        return diagnostics.find_undefined_metric(names, reason, f"Add labelled {other} images to the test set.", **counts)
-    return diagnostics.find_undefined_metric(names, "Nothing is flagged at this threshold.", "Lower the threshold.", **counts)
+        return find_undefined_metric(names, reason, f"Add labelled {other} images to the test set.", **counts)
+    return find_undefined_metric(names, "Nothing is flagged at this threshold.", "Lower the threshold.", **counts)

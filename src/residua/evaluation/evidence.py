@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._files import atomic_write, read_arrays
 from residua.errors import BundleError
 from residua.evaluation.thumbnails import Thumbnails
-from residua.exhibits import Exhibit
-from residua.files import atomic_write, read_arrays
+from residua.findings.figures import Exhibit
 
 ThresholdFrom = Literal["calibration", "judged", "elsewhere"]
 _TOLD = ("seed", "prevalence", "threshold_from")  # kept as JSON

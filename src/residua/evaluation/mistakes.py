@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.exhibits import MOST_GROUPS, MOST_PICTURES, Exhibit, Group, Picture
+from residua.findings.figures import MOST_GROUPS, MOST_PICTURES, Exhibit, Group, Picture
 
 
 def show_mistakes(

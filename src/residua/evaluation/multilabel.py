@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua import diagnostics
 from residua._check import Problems, same_length
 from residua.errors import LabelError, ShapeError
+from residua.findings import find_inflated_accuracy, find_too_few_images, find_undefined_metric
 from residua.metrics.intervals import average_precision_interval, bootstrap_interval, mean_interval, rate_interval
 from residua.metrics.multilabel import multilabel_average_precision, multilabel_f1
 from residua.records import Estimate, Evaluation
@@ -60,9 +60,9 @@ def evaluate_multilabel(
     undefined = [name for name, estimate in metrics.items() if estimate.value is None]
     reason = "A label that never holds, or is never predicted, has no recall, precision or average precision."
     findings = [
-        diagnostics.find_inflated_accuracy(y, p),
-        diagnostics.find_undefined_metric(undefined, reason, "Judge on images where every label holds sometimes."),
-        diagnostics.find_too_few_images({"test": len(y)}),
+        find_inflated_accuracy(y, p),
+        find_undefined_metric(undefined, reason, "Judge on images where every label holds sometimes."),
+        find_too_few_images({"test": len(y)}),
     ]
     return Evaluation(
         job="classify",

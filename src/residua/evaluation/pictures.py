@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua import diagnostics
 from residua._check import Problems, check_unmasked
 from residua.errors import RangeError, ShapeError
 from residua.evaluation.layout import channels_last, matched, without_opaque_alpha
 from residua.evaluation.scale_options import Reading, ScaleOptions, named
+from residua.findings import find_clipped_values, find_scale
 from residua.metrics._values import OVERSTEP, OVERSTEP_OF_IMAGES
 from residua.metrics.scale import ValueScale, audited, read_scales
 from residua.records import Assumption, Finding
@@ -98,7 +98,7 @@ def _on_one_scale(
     new_x, new_r = (named(scale.scale).to_unit(array) for scale, array in zip(scales, (x, r), strict=True))
     _refuse_beyond(new_x, scales[0], problems)
     findings = [
-        None if None not in told else diagnostics.find_scale(x, r, audit=audited(x, r, scales)),
+        None if None not in told else find_scale(x, r, audit=audited(x, r, scales)),
         *(clipping_of(array, name) for array, name in ((new_x, "images"), (new_r, "reconstructions"))),
     ]
     assumptions += _assumptions(scales, told)
@@ -147,7 +147,7 @@ def clipping_of(unit: NDArray[Any], name: str) -> Finding | None:
     if unit.dtype.kind != "f" or (unit.min() >= -_ROUNDING and unit.max() <= 1 + _ROUNDING):
         return None
     share = float(((unit < -_ROUNDING) | (unit > 1 + _ROUNDING)).mean())
-    return diagnostics.find_clipped_values(name, share, _mean_beyond(unit), OVERSTEP)
+    return find_clipped_values(name, share, _mean_beyond(unit), OVERSTEP)
 
 
 def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:

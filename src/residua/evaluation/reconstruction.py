@@ -9,16 +9,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua import diagnostics, metrics
+from residua import metrics
 from residua._check import Problems, as_images, as_scores, same_length
-from residua.evaluation.leaked import leakage_of
+from residua.evaluation.leakage import leakage_of
 from residua.evaluation.pictures import Pictures, known_pictures, read_pictures
 from residua.evaluation.scale_options import Numbers, ScaleOptions
+from residua.findings import (
+    code_size,
+    find_collapsed_reconstruction,
+    find_mispaired,
+    find_not_better_than_baseline,
+    find_overfitting,
+    find_too_few_images,
+    find_undefined_metric,
+    find_underfitting,
+    find_unknown_code_size,
+)
 from residua.metrics.intervals import mean_interval, rate_interval
 from residua.records import Estimate, Evaluation, Finding, with_assumptions
 
 if TYPE_CHECKING:
-    from residua.images.copies import Leaks
+    from residua.images.duplicates import Leaks
 
 _METRICS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "mse": metrics.mse,
@@ -82,7 +93,7 @@ def evaluate_reconstruction(
     baselines : mapping of str to mapping of str to Estimate, optional
         Metrics of simpler models on the same images.
     leaks : Leaks, optional
-        Which of the images are copies of training images (`residua.images.copies.leaks_of`): every metric is given without
+        Which of the images are copies of training images (`residua.images.duplicates.leaks_of`): every metric is given without
         them too, in the finding ``leakage``.
     confidence : float
     seed : int
@@ -142,7 +153,7 @@ def judge_pictures(
 ) -> tuple[Evaluation, dict[str, NDArray[np.float64]]]:
     """`judge_reconstruction` of pictures that were read already; what was read into them is kept in the record."""
     columns = per_image_errors(pictures.images, pictures.reconstructions)
-    found = [*findings_of(pictures), diagnostics.find_mispaired(pictures.images, pictures.reconstructions)]
+    found = [*findings_of(pictures), find_mispaired(pictures.images, pictures.reconstructions)]
     train = None if train_errors is None else np.atleast_1d(np.asarray(train_errors, np.float64))
     told = with_assumptions(provenance, pictures.assumptions) if pictures.assumptions else provenance
     return evaluate_errors(columns, train_errors=train, findings=found, provenance=told, **options), columns
@@ -207,24 +218,24 @@ def evaluate_errors(
     estimates = metrics_of(np.ones(n_images, np.bool_))
     beside = {name: dict(values) for name, values in (baselines or {}).items()}
     errors = {name: values["mse"] for name, values in beside.items() if "mse" in values}
-    fair = {name: one for name, one in errors.items() if not name.startswith(diagnostics.code_size.PREFIX)}
+    fair = {name: one for name, one in errors.items() if not name.startswith(code_size.PREFIX)}
     found = [
         *findings,
         _infinite(columns, estimates),
-        diagnostics.find_too_few_images({"test": n_images}),
-        None if train_errors is None else diagnostics.find_overfitting(train_errors, columns["mse"], confidence=confidence),
-        diagnostics.find_not_better_than_baseline(
+        find_too_few_images({"test": n_images}),
+        None if train_errors is None else find_overfitting(train_errors, columns["mse"], confidence=confidence),
+        find_not_better_than_baseline(
             "mse",
             estimates.get("mse", Estimate(value=None)),
             fair,
             higher_is_better=False,
         ),
-        diagnostics.find_underfitting(
+        find_underfitting(
             estimates.get("mse", Estimate(value=None)),
             fair,
             train_error=None if train_errors is None or len(train_errors) == 0 else float(np.mean(train_errors)),
         ),
-        diagnostics.find_unknown_code_size(estimates.get("mse", Estimate(value=None)), errors),
+        find_unknown_code_size(estimates.get("mse", Estimate(value=None)), errors),
         leakage_of(leaks, n_images, estimates, metrics_of),
     ]
     return Evaluation(
@@ -264,14 +275,14 @@ def _infinite(columns: Mapping[str, NDArray[np.float64]], estimates: dict[str, E
     names = [name for name, estimate in estimates.items() if estimate.value is None]
     n_images = len(next(iter(columns.values())))
     if n_images == 0:
-        return diagnostics.find_undefined_metric(names, "There are no images.", "Pass some.", n_images=0)
+        return find_undefined_metric(names, "There are no images.", "Pass some.", n_images=0)
     n_infinite = {name: int((~np.isfinite(columns[name])).sum()) for name in names}
     reason = f"Some images have no finite value ({', '.join(f'{n} of {n_images} for {name}' for name, n in n_infinite.items())})."
     advice = "Where an image is reconstructed exactly psnr is infinite: read mse, or leave those images out and say so."
-    return diagnostics.find_undefined_metric(names, reason, advice, n_infinite=n_infinite)
+    return find_undefined_metric(names, reason, advice, n_infinite=n_infinite)
 
 
 def _collapsed(images: NDArray[Any], reconstructions: NDArray[Any]) -> Finding | None:
     problems = Problems("evaluate_reconstruction")
     x, r = (as_images(array, problems=problems) for array in (images, reconstructions))
-    return diagnostics.find_collapsed_reconstruction(x, r)
+    return find_collapsed_reconstruction(x, r)

@@ -6,7 +6,7 @@ supported layout, `find_copies` says which are one picture, and `group_twins` wh
 
 from __future__ import annotations
 
-from residua.images.copies import Copies, Copy, find_copies, group_twins
+from residua.images.duplicates import Copies, Copy, find_copies, group_twins
 from residua.images.imageset import ImageSet
 from residua.images.listing import Quarantined
 from residua.images.loading import load_images

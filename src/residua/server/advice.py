@@ -6,8 +6,8 @@ from pathlib import Path
 
 from residua.engines import KINDS, Card, parse_engine
 from residua.engines.card import export_command
+from residua.runs.wrapped import is_random, is_wrapped
 from residua.server.load import fresh_card
-from residua.wrapping import is_random, is_wrapped
 
 _RECOMMENDED = ("onnx", "openvino")  # float32, so that decisions are the run's
 

@@ -13,9 +13,9 @@ from residua.engines.card import check_fresh, read_card
 from residua.engines.one_by_one import OneByOne
 from residua.errors import BundleError, InputError
 from residua.evaluation import Evidence
-from residua.report.pictures import error_ceiling
+from residua.evaluation.report.pictures import error_ceiling
+from residua.runs.wrapped import WrappedModel, is_wrapped, open_wrapped
 from residua.server.model import Known, ServedModel
-from residua.wrapping import WrappedModel, is_wrapped, open_wrapped
 
 _BUNDLE, _EXPORT, _EVIDENCE = "bundle", "export", "evidence.npz"
 
@@ -101,9 +101,10 @@ def fresh_card(run: Path, kind: Kind) -> Card | None:
 
 def _from_bundle(run: Path, name: str) -> ServedModel:
     """By PyTorch."""
-    from residua.bundle import load_bundle
-    from residua.experiment import RunFolder, Watcher
-    from residua.experiment.engines import open_engine
+    from residua.runs.engines import open_engine
+    from residua.runs.progress import Watcher
+    from residua.runs.run_folder import RunFolder
+    from residua.training.bundle import load_bundle
 
     folder = RunFolder(run)
     folder.read_finished()
@@ -126,7 +127,8 @@ def _from_bundle(run: Path, name: str) -> ServedModel:
 
 
 def _export(run: Path, kind: Kind, on_note: Note | None) -> Card:
-    from residua.experiment import RunFolder, export_run
+    from residua.runs.engines import export_run
+    from residua.runs.run_folder import RunFolder
 
     RunFolder(run).read_finished()
     if on_note is not None:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import residua
-from residua.diagnostics import find_unlike_calibration
 from residua.engines import Engine
 from residua.errors import ImageError, PixelLimitError
+from residua.findings import find_unlike_calibration
 from residua.images.decoding import FORMATS, Decoded, decode, sniff
 from residua.images.looks import brightness
 from residua.images.pixels import as_common

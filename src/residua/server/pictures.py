@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from residua.report.pictures import data_uri, error_ceiling, heat_map
+from residua.evaluation.report.pictures import data_uri, error_ceiling, heat_map
 from residua.server.answers import Pictures
 from residua.server.batcher import Scored
 

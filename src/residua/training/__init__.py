@@ -1,1 +1,1 @@
-"""Training, on Lightning: precision, budget, history, best weights, checkpoints, resume."""
+"""Everything that needs PyTorch: networks, recipes, training, the one graph that scores, bundles and exports."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from residua._files import ensure_folder, write_text
 from residua.errors import SourceError
-from residua.files import ensure_folder, write_text
 from residua.images.columns import shared, texts
 from residua.images.listing import Files, Listing, Options, count
 from residua.images.sources.manifest_files import ManifestFiles

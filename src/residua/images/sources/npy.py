@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from residua._check import Problems
-from residua.files import NUMPY_FAULTS
+from residua._files import NUMPY_FAULTS
 from residua.images.arrays import as_pixels, settle_arrays
 from residua.images.listing import Listing, Options
 from residua.images.sources.faults import too_large, unreadable

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
+from residua._files import NUMPY_FAULTS
 from residua.errors import SourceError
-from residua.files import NUMPY_FAULTS
 from residua.images.arrays import as_labels, as_pixels, joined_labels, settle_arrays
 from residua.images.listing import Listing, Options, count
 from residua.images.sources.faults import too_large, unreadable
