@@ -39,7 +39,9 @@ _PLAIN = ("brightness", "contrast", "sharpness", "compression")
 
 
 def leakage(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """That share of a third of 600 images (tiles: all of one exposure) is training images, turned, or dimmed to 70%."""
+    """That share of a third of 600 images (tiles: all of one exposure) is training images, turned,
+    or dimmed to 70%.
+    """
     x = as_bytes(source.sample(rng, 600, once=True))
     x = x[np.unique(x.reshape(len(x), -1), axis=0, return_index=True)[1]]
     train, new = np.split(x, [2 * len(x) // 3])
@@ -53,7 +55,9 @@ def leakage(source: Pictures, rng: Rng, strength: float) -> Finding | None:
 
 
 def duplicates(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """That share of 400 images (tiles: all of one exposure) once more, a little brighter; a warning is due above a tenth."""
+    """That share of 400 images (tiles: all of one exposure) once more, a little brighter; a warning
+    is due above a tenth.
+    """
     x = source.sample(rng, 400, once=True)
     n = round(strength * len(x))
     images = as_set(np.concatenate([x, 0.8 * x[:n] + 0.05])) if n else as_set(x)
@@ -90,20 +94,25 @@ def class_balance(source: Pictures, rng: Rng, strength: float) -> Finding | None
 
 
 def shortcut_by_light(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """The images called anomalous are of the same class, and brighter by that much of the whole range."""
+    """The images called anomalous are of the same class, and brighter by that much of the whole
+    range.
+    """
     x, labels = _two_kinds(source, rng)
     x[labels] = np.clip(x[labels] * (1 - strength) + strength, 0, 1)
     return _shortcut(as_set(x), labels)
 
 
 def shortcut_by_jpeg(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """The images called anomalous are of other classes than the normal one, stored as JPEG at a quality 100 less that."""
+    """The images called anomalous are of other classes than the normal one, stored as JPEG at a
+    quality 100 less that.
+    """
     normal = str(rng.choice(np.unique(source.kinds)))
     two = source.sample(rng, 200, kind=normal), source.sample(rng, 200, other_than=normal)
     x, labels = np.concatenate(two), np.repeat([False, True], [len(one) for one in two])
     several = list(as_bytes(x))
     several = [
-        _encoded(one, round(100 - strength)) if bad and strength else one for one, bad in zip(several, labels, strict=True)
+        _encoded(one, round(100 - strength)) if bad and strength else one
+        for one, bad in zip(several, labels, strict=True)
     ]
     return _shortcut(ImageSet.from_arrays(several), labels)
 
@@ -113,7 +122,10 @@ def shortcut_by_size(source: Pictures, rng: Rng, strength: float) -> Finding | N
     x, labels = _two_kinds(source, rng)
     height, width = x.shape[1:]
     wider = labels & (rng.random(len(x)) < strength)
-    several = [resize(one[..., np.newaxis], (height, width + int(more))) for one, more in zip(as_bytes(x), wider, strict=True)]
+    several = [
+        resize(one[..., np.newaxis], (height, width + int(more)))
+        for one, more in zip(as_bytes(x), wider, strict=True)
+    ]
     return _shortcut(ImageSet.from_arrays(several), labels)
 
 
@@ -124,7 +136,9 @@ def _two_kinds(source: Pictures, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
 
 def _shortcut(images: ImageSet, labels: np.ndarray) -> Finding | None:
     statistics = image_statistics(images)
-    return find_shortcut({name: column for name, column in statistics.items() if name not in SCALES}, labels)
+    return find_shortcut(
+        {name: column for name, column in statistics.items() if name not in SCALES}, labels
+    )
 
 
 def _encoded(picture: np.ndarray, quality: int) -> np.ndarray:
@@ -143,7 +157,10 @@ def unlike_parts_by_blur(source: Pictures, rng: Rng, strength: float) -> Finding
     return _parts(
         source,
         rng,
-        lambda test: gaussian_filter(test, (0, strength, strength)) + 0.05 * strength * rng.normal(size=test.shape),
+        lambda test: (
+            gaussian_filter(test, (0, strength, strength))
+            + 0.05 * strength * rng.normal(size=test.shape)
+        ),
     )
 
 
@@ -151,7 +168,9 @@ def _parts(source: Pictures, rng: Rng, change) -> Finding | None:  # type: ignor
     train, calibration, test = source.normals(rng, 0.5, 0.25, 0.25)
     parts = {"train": train, "calibration": calibration, "test": np.clip(change(test), 0, 1)}
     columns = {part: image_statistics(as_set(x)) for part, x in parts.items()}
-    return find_unlike_parts({part: {name: found[name] for name in _PLAIN} for part, found in columns.items()})
+    return find_unlike_parts(
+        {part: {name: found[name] for name in _PLAIN} for part, found in columns.items()}
+    )
 
 
 def unlike_calibration(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -215,6 +234,10 @@ def unreadable_files(source: Pictures, rng: Rng, strength: float) -> Finding | N
             file = io.BytesIO()
             Image.fromarray(image).save(file, "PNG")
             data = file.getvalue()
-            Path(folder, f"{row:02d}.png").write_bytes(data[: len(data) // 2] if row < round(50 * strength) else data)
+            Path(folder, f"{row:02d}.png").write_bytes(
+                data[: len(data) // 2] if row < round(50 * strength) else data
+            )
         images = load_images(folder)
-    return find_unreadable_files([(one.path, one.reason) for one in images.quarantined], len(images))
+    return find_unreadable_files(
+        [(one.path, one.reason) for one in images.quarantined], len(images)
+    )

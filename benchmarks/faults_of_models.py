@@ -34,7 +34,9 @@ Rng = np.random.Generator
 
 
 def overfitting(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """A linear autoencoder on that many images less than there are; the fewer, the more it knows them by heart."""
+    """A linear autoencoder on that many images less than there are; the fewer, the more it knows
+    them by heart.
+    """
     x = source.sample(rng, 1500)
     new, train = x[:400], x[400:]
     train = train[: max(10, round(len(train) * (1 - strength)))]
@@ -47,7 +49,10 @@ def underfitting(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     x = source.sample(rng, 1300)
     new, train = x[:300], x[300:]
     rebuilt = (1 - strength) * rebuild(train, source.n_latent, new) + strength * train.mean(axis=0)
-    (pca,), mean = pca_errors(train, source.n_latent, new), np.square(new - train.mean(axis=0)).mean(axis=(1, 2))
+    (pca,), mean = (
+        pca_errors(train, source.n_latent, new),
+        np.square(new - train.mean(axis=0)).mean(axis=(1, 2)),
+    )
     beside = {"pca": mean_interval(pca), "mean_image": mean_interval(mean)}
     return find_underfitting(mean_interval(np.square(new - rebuilt).mean(axis=(1, 2))), beside)
 
@@ -57,7 +62,9 @@ def collapsed(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     x = source.sample(rng, 800)
     new = x[:200]
     rebuilt = (1 - strength) * rebuild(x[200:], source.n_latent, new) + strength * new.mean(axis=0)
-    return find_collapsed_reconstruction(new[..., np.newaxis], rebuilt[..., np.newaxis].astype(np.float32))
+    return find_collapsed_reconstruction(
+        new[..., np.newaxis], rebuilt[..., np.newaxis].astype(np.float32)
+    )
 
 
 def dead_latent(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -71,13 +78,17 @@ def dead_latent(source: Pictures, rng: Rng, strength: float) -> Finding | None:
 
 
 def learnt_identity(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """Reconstructions mixed to that share with the input itself and a little noise; anomalies are the other classes."""
+    """Reconstructions mixed to that share with the input itself and a little noise; anomalies are
+    the other classes.
+    """
     train, normal = source.normals(rng, 0.5, 0.5)
     anomalous = source.sample(rng, 300, other_than=source.normal)
 
     def errors(images: np.ndarray) -> np.ndarray:
         copied = images + 0.02 * rng.normal(size=images.shape)
-        return np.square(images - strength * copied - (1 - strength) * rebuild(train, 8, images)).mean(axis=(1, 2))
+        return np.square(
+            images - strength * copied - (1 - strength) * rebuild(train, 8, images)
+        ).mean(axis=(1, 2))
 
     of_normal, of_anomalous = errors(normal), errors(anomalous)
     explained = 1 - float(of_normal.mean() / np.square(normal - normal.mean()).mean())
@@ -85,12 +96,16 @@ def learnt_identity(source: Pictures, rng: Rng, strength: float) -> Finding | No
 
 
 def tracks_complexity(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """A score that is that share complexity and else nearest-neighbour distance of other images, both as ranks."""
+    """A score that is that share complexity and else nearest-neighbour distance of other images,
+    both as ranks.
+    """
     x = source.sample(rng, 800)
     images, train = x[:300], x[300:]
     busy = np.abs(np.diff(images, axis=2)).mean(axis=(1, 2))
     (score,) = neighbour_scores(train, images)
-    return find_tracks_complexity(strength * ranks(busy) + (1 - strength) * ranks(rng.permutation(score)), busy)
+    return find_tracks_complexity(
+        strength * ranks(busy) + (1 - strength) * ranks(rng.permutation(score)), busy
+    )
 
 
 def drift_by_blur(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -104,7 +119,9 @@ def drift_by_noise(source: Pictures, rng: Rng, strength: float) -> Finding | Non
 
 
 def drift_by_both(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """New normal images blurred by that many pixels, and a twentieth as much noise: the errors rise and fall at once."""
+    """New normal images blurred by that many pixels, and a twentieth as much noise: the errors rise
+    and fall at once.
+    """
     return _drift(source, rng, blur=strength, noise=0.05 * strength)
 
 
@@ -127,7 +144,9 @@ def broken_promise(source: Pictures, rng: Rng, strength: float) -> Finding | Non
 
 
 def blind_spots(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """The threshold raised by that share; what is planted into normal images is noise of .25, which nobody overlooks."""
+    """The threshold raised by that share; what is planted into normal images is noise of .25, which
+    nobody overlooks.
+    """
     train, calibration, new = source.normals(rng, 0.5, 0.3, 0.2)
     noisy = np.clip(new + 0.25 * rng.normal(size=new.shape), 0, 1)
     of_calibration, of_new, of_noisy = pca_errors(train, 12, calibration, new, noisy)
@@ -146,18 +165,26 @@ def not_better_than_baseline(source: Pictures, rng: Rng, strength: float) -> Fin
 def not_better_than_chance(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     """Nearest neighbours, their ranks mixed to that share with chance; beyond 1 turned round."""
     scores, is_anomalous, _, _ = _scored(source, rng, min(strength, 1))
-    return find_not_better_than_chance(roc_auc_interval(is_anomalous, -scores if strength > 1 else scores))
+    return find_not_better_than_chance(
+        roc_auc_interval(is_anomalous, -scores if strength > 1 else scores)
+    )
 
 
 def overlap(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """Anomalies that noise gives away, that share of which are in truth normal images; made means at least a warning."""
+    """Anomalies that noise gives away, that share of which are in truth normal images; made means
+    at least a warning.
+    """
     train, normal, others = source.normals(rng, 0.4, 0.3, 0.3)
     n_wrong = round(strength * len(others))
-    others[n_wrong:] = np.clip(others[n_wrong:] + 0.8 * rng.normal(size=others[n_wrong:].shape), 0, 1)
+    others[n_wrong:] = np.clip(
+        others[n_wrong:] + 0.8 * rng.normal(size=others[n_wrong:].shape), 0, 1
+    )
     return find_overlap(*neighbour_scores(train, normal, others))
 
 
-def _scored(source: Pictures, rng: Rng, chance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _scored(
+    source: Pictures, rng: Rng, chance: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     train, normal = source.normals(rng, 0.6, 0.4)
     other = source.sample(rng, 200, other_than=source.normal)
     x = np.concatenate([normal, other])
@@ -176,13 +203,17 @@ def shared_scores(source: Pictures, rng: Rng, strength: float) -> Finding | None
 
 
 def majority_class(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """Nearest neighbours on a set of which 70% are one class; that share of the answers replaced by that class."""
+    """Nearest neighbours on a set of which 70% are one class; that share of the answers replaced by
+    that class.
+    """
     x, y = _classes(source, rng, common=0.7)
     half = len(x) // 2
     told = KNeighborsClassifier(1).fit(x[:half], y[:half]).predict(x[half:])
     told[rng.random(len(told)) < strength] = source.normal
     n, share = len(told), float((y[half:] == source.normal).mean())
-    return find_majority_class(rate_interval(int((told == y[half:]).sum()), n), share, source.normal)
+    return find_majority_class(
+        rate_interval(int((told == y[half:]).sum()), n), share, source.normal
+    )
 
 
 def most_confused(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -193,9 +224,14 @@ def most_confused(source: Pictures, rng: Rng, strength: float) -> Finding | None
     classes = sorted(set(y.tolist()))
     other = next(one for one in classes[::-1] if one != source.normal)
     told[(y[half:] == source.normal) & (rng.random(half) < strength)] = other
-    matrix = np.array([[int(((y[half:] == a) & (told == b)).sum()) for b in classes] for a in classes])
+    matrix = np.array(
+        [[int(((y[half:] == a) & (told == b)).sum()) for b in classes] for a in classes]
+    )
     found = find_most_confused(matrix, classes)
-    right = found is not None and (found.measured["true"], found.measured["predicted"]) == (source.normal, other)
+    right = found is not None and (found.measured["true"], found.measured["predicted"]) == (
+        source.normal,
+        other,
+    )
     return found.model_copy(update={"severity": "warning"}) if found is not None and right else None
 
 
@@ -203,14 +239,24 @@ def _classes(source: Pictures, rng: Rng, *, common: float) -> tuple[np.ndarray, 
     """Flat images, that share of them normal, in random order, an even number."""
     n = min(300, int((source.kinds == source.normal).sum()))
     rows = np.flatnonzero(source.kinds == source.normal)[:n]
-    rest = rng.choice(np.flatnonzero(source.kinds != source.normal), round(n * (1 - common) / common), replace=False)
+    rest = rng.choice(
+        np.flatnonzero(source.kinds != source.normal),
+        round(n * (1 - common) / common),
+        replace=False,
+    )
     rows = rng.permutation(np.concatenate([rows, rest]))[: 2 * ((len(rows) + len(rest)) // 2)]
     return source.images[rows].reshape(len(rows), -1), source.kinds[rows].astype(object)
 
 
 def inflated_accuracy(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """Classes as so many labels of which one is set, that share of them missed; 0: one label that half have, all right."""
+    """Classes as so many labels of which one is set, that share of them missed; 0: one label that
+    half have, all right.
+    """
     _, y = _classes(source, rng, common=0.5)
-    labels = (y == source.normal)[:, np.newaxis] if strength == 0 else y[:, np.newaxis] == np.array(sorted(set(y.tolist())))
+    labels = (
+        (y == source.normal)[:, np.newaxis]
+        if strength == 0
+        else y[:, np.newaxis] == np.array(sorted(set(y.tolist())))
+    )
     told = labels & (rng.random((len(y), 1)) >= strength)
     return find_inflated_accuracy(labels.astype(int), told.astype(int))

@@ -1,7 +1,8 @@
 """residua trains image autoencoders and says, honestly, how good they are.
 
-The judging wing (metrics, thresholds, findings, evaluation, report) needs NumPy and no torch; the training wing
-(estimators, recipes) comes with ``pip install 'residua[train]'``. Everything here is loaded when first used.
+The judging wing (metrics, thresholds, findings, evaluation, report) needs NumPy and no torch; the
+training wing (estimators, recipes) comes with ``pip install 'residua[train]'``. Everything here is
+loaded when first used.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from residua.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from residua import baselines, errors, findings, metrics, records, thresholds
-    from residua.evaluation import Evidence, evaluate_classification, evaluate_detection, evaluate_reconstruction
+    from residua.evaluation import (
+        Evidence,
+        evaluate_classification,
+        evaluate_detection,
+        evaluate_reconstruction,
+    )
     from residua.evaluation.comparison import compare_models
     from residua.evaluation.probes import evaluate_codes
     from residua.evaluation.report import print_evaluation, write_html

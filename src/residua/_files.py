@@ -1,6 +1,8 @@
-"""Files written whole or not at all (temporary name, fsync, rename), by one process at a time; and read within bounds.
+"""Files written whole or not at all (temporary name, fsync, rename), by one process at a time; and
+read within bounds.
 
-Every file that is not an image is read through here: a regular file, of bounded size. A pipe or a device would hang or never end.
+Every file that is not an image is read through here: a regular file, of bounded size. A pipe or a
+device would hang or never end.
 """
 
 from __future__ import annotations
@@ -26,9 +28,11 @@ from residua.errors import BundleError, OutputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# What NumPy's readers throw at broken bytes; the header of an array is parsed as a Python literal, hence the odd ones.
+# What NumPy's readers throw at broken bytes; the header of an array is parsed as a Python literal,
+# hence the odd ones.
 NUMPY_FAULTS = (
-    OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, ArithmeticError, MemoryError, RuntimeError,
+    OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, ArithmeticError, MemoryError,
+    RuntimeError,
     AttributeError, IndexError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
 _MOST_UNPACKED = 4 << 30
@@ -48,15 +52,19 @@ def ensure_folder(folder: str | Path, *, where: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise OutputError(
-            f"{where}: the output place must be a folder. Got {folder}, where a file is in the way. "
-            "Name another folder, or move the file."
+            f"{where}: the output place must be a folder. Got {folder}, where a file is in the way."
+            " Name another folder, or move the file."
         ) from None
     except OSError as error:
         raise OutputError(
-            f"{where}: the output folder must be writable. Got {folder}: {error.strerror or error}. Name another folder."
+            f"{where}: the output folder must be writable. Got {folder}: {error.strerror or error}."
+            " Name another folder."
         ) from error
     if not os.access(folder, os.W_OK):
-        raise OutputError(f"{where}: the output folder must be writable. Got {folder}: permission denied. Name another folder.")
+        raise OutputError(
+            f"{where}: the output folder must be writable. Got {folder}: permission denied. Name"
+            " another folder."
+        )
     return folder
 
 
@@ -67,7 +75,8 @@ def one_writer(lock: str | Path, refusal: str) -> Iterator[None]:
     Raises
     ------
     OutputError
-        If another process holds it (then `refusal` is said), or it cannot be made: no permission, no space.
+        If another process holds it (then `refusal` is said), or it cannot be made: no permission,
+        no space.
     """
     from filelock import FileLock, Timeout
 
@@ -78,7 +87,10 @@ def one_writer(lock: str | Path, refusal: str) -> Iterator[None]:
         raise OutputError(refusal) from None
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError(f"{lock}: the file must be writable. Got: {reason}. Name another place, or free some space.") from error
+        raise OutputError(
+            f"{lock}: the file must be writable. Got: {reason}. Name another place, or free some"
+            " space."
+        ) from error
     try:
         yield
     finally:
@@ -87,9 +99,11 @@ def one_writer(lock: str | Path, refusal: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; on success fsync and rename it over `path`, on failure leave `path` as it was.
+    """Open a temporary file beside `path`; on success fsync and rename it over `path`, on failure
+    leave `path` as it was.
 
-    The temporary file of a process that was killed is taken over by the next writer of the same file, so that none stay behind.
+    The temporary file of a process that was killed is taken over by the next writer of the same
+    file, so that none stay behind.
 
     Raises
     ------
@@ -126,7 +140,10 @@ def _saying(path: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
         if isinstance(error, OutputError) or (errors is not None and error.errno not in errors):
             raise
         reason = error.strerror or error
-        raise OutputError(f"{path}: the file must be writable. Got: {reason}. Name another place, or free some space.") from error
+        raise OutputError(
+            f"{path}: the file must be writable. Got: {reason}. Name another place, or free some"
+            " space."
+        ) from error
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:
@@ -136,7 +153,9 @@ def _put_in_place(temporary: Path, path: Path) -> None:
 
 
 def _open_temporary(path: Path) -> tuple[int, Path]:
-    """A file beside `path` that is ours alone: under a fixed name, which a lock says is free, else under a random one."""
+    """A file beside `path` that is ours alone: under a fixed name, which a lock says is free, else
+    under a random one.
+    """
     if _LOCKS:
         with contextlib.suppress(OSError):
             fixed = path.with_name(f".{path.name}.writing")
@@ -162,15 +181,21 @@ def _is_ours(handle: int, path: Path) -> bool:
 
 
 def make_readable(path: Path) -> None:
-    """Give a file that a library wrote for its owner alone the permissions that the umask gives every other file."""
+    """Give a file that a library wrote for its owner alone the permissions that the umask gives
+    every other file.
+    """
     umask = os.umask(0)
     os.umask(umask)
     path.chmod(0o666 & ~umask)
 
 
 def open_regular(path: str | Path) -> io.BufferedReader:
-    """Open a regular file for reading bytes; `OSError` where it is a pipe, a device, a socket or a folder."""
-    _check_regular(Path(path).stat().st_mode)  # before it is opened: opening a device can do something
+    """Open a regular file for reading bytes; `OSError` where it is a pipe, a device, a socket or a
+    folder.
+    """
+    _check_regular(
+        Path(path).stat().st_mode
+    )  # before it is opened: opening a device can do something
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         _check_regular(os.fstat(handle).st_mode)
@@ -182,7 +207,9 @@ def open_regular(path: str | Path) -> io.BufferedReader:
 
 def _check_regular(mode: int) -> None:
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
+        raise OSError(
+            errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is no regular file"
+        )
 
 
 def read_file(path: str | Path, limit: int = MOST_TEXT_BYTES) -> bytes:
@@ -201,7 +228,9 @@ def _check_size(file: io.BufferedReader, limit: int) -> None:
 
 
 def read_json(path: str | Path, limit: int = MOST_TEXT_BYTES) -> Any:
-    """The JSON of a file; `OSError` or `ValueError` where it is no regular file, too large, too deep or no JSON."""
+    """The JSON of a file; `OSError` or `ValueError` where it is no regular file, too large, too
+    deep or no JSON.
+    """
     try:
         return json.loads(read_file(path, limit).decode("utf-8"))
     except RecursionError:
@@ -209,7 +238,9 @@ def read_json(path: str | Path, limit: int = MOST_TEXT_BYTES) -> Any:
 
 
 def read_lines(path: str | Path) -> Iterator[str]:
-    """The lines of a text file in UTF-8, with their ends; `ValueError` where one is longer than a mebibyte."""
+    """The lines of a text file in UTF-8, with their ends; `ValueError` where one is longer than a
+    mebibyte.
+    """
     with open_regular(path) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as file:
         while line := file.readline(_MOST_LINE + 1):
             if len(line) > _MOST_LINE:
@@ -218,13 +249,17 @@ def read_lines(path: str | Path) -> Iterator[str]:
 
 
 def in_a_line(error: Exception) -> str:
-    """What an error says, without its number and in one line of at most 200 characters: no error echoes what was read."""
+    """What an error says, without its number and in one line of at most 200 characters: no error
+    echoes what was read.
+    """
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(words).splitlines()[0][:200]
 
 
 def sha256(path: str | Path, limit: int = MOST_WEIGHT_BYTES) -> str:
-    """SHA-256 of a regular file, in hex; `OSError` where it holds more than `limit` bytes, of which none is read."""
+    """SHA-256 of a regular file, in hex; `OSError` where it holds more than `limit` bytes, of which
+    none is read.
+    """
     with open_regular(path) as file:
         _check_size(file, limit)
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -253,7 +288,10 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
             with zipfile.ZipFile(file) as archive:
                 n_bytes = sum(member.file_size for member in archive.infolist())
             if n_bytes > _MOST_UNPACKED:
-                raise BundleError(f"{path}: must unpack to at most {_MOST_UNPACKED:,} bytes. Got {n_bytes:,}. Make it again.")
+                raise BundleError(
+                    f"{path}: must unpack to at most {_MOST_UNPACKED:,} bytes. Got {n_bytes:,}."
+                    " Make it again."
+                )
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
@@ -261,7 +299,9 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
         if isinstance(error, BundleError):
             raise
         reason = in_a_line(error)
-        raise BundleError(f"{path}: must be a whole .npz file that residua wrote. Got: {reason}. Make it again.") from error
+        raise BundleError(
+            f"{path}: must be a whole .npz file that residua wrote. Got: {reason}. Make it again."
+        ) from error
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from residua.errors import BundleError, ShapeError
-from residua.findings.figures import MOST_GROUPS, MOST_PICTURES, MOST_SIDE, Exhibit, Group, Histogram, Picture
+from residua.findings.figures import (
+    MOST_GROUPS,
+    MOST_PICTURES,
+    MOST_SIDE,
+    Exhibit,
+    Group,
+    Histogram,
+    Picture,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -16,18 +24,27 @@ def same(one, two):
     for left, right in zip(one.groups, two.groups, strict=True):
         assert left.caption == right.caption
         assert [p.caption for p in left.pictures] == [p.caption for p in right.pictures]
-        assert all(np.array_equal(p.pixels, q.pixels) for p, q in zip(left.pictures, right.pictures, strict=True))
+        assert all(
+            np.array_equal(p.pixels, q.pixels)
+            for p, q in zip(left.pictures, right.pictures, strict=True)
+        )
 
 
 def test_what_is_stored_without_pickle_is_read_back(tmp_path):
     drawn = Histogram.of({"train": RNG.random(50), "test é": RNG.random(20)}, "mse")
-    given = Exhibit.of([Group((picture("é </script>"), picture(side=5, channels=3)), "twins")], histogram=drawn, caption="Seen")
+    given = Exhibit.of(
+        [Group((picture("é </script>"), picture(side=5, channels=3)), "twins")],
+        histogram=drawn,
+        caption="Seen",
+    )
     np.savez(tmp_path / "x.npz", **given.to_arrays())
     with np.load(tmp_path / "x.npz", allow_pickle=False) as archive:
         read = Exhibit.from_arrays({name: archive[name] for name in archive.files})
     same(given, read)
     assert read.histogram.quantity == "mse" and list(read.histogram.counts) == ["train", "test é"]
-    assert all(np.array_equal(read.histogram.counts[name], drawn.counts[name]) for name in drawn.counts)
+    assert all(
+        np.array_equal(read.histogram.counts[name], drawn.counts[name]) for name in drawn.counts
+    )
 
 
 def test_more_groups_and_pictures_than_fit_are_cut_and_groups_counted():
@@ -44,7 +61,13 @@ def test_pictures_are_shrunk_keeping_their_shape(shape):
 
 
 def test_floats_become_bytes_and_what_is_no_number_is_black():
-    assert Picture.of(np.array([[0.0, 1.0, 2.0, -1.0, np.nan]])).pixels.ravel().tolist() == [0, 255, 255, 0, 0]
+    assert Picture.of(np.array([[0.0, 1.0, 2.0, -1.0, np.nan]])).pixels.ravel().tolist() == [
+        0,
+        255,
+        255,
+        0,
+        0,
+    ]
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 4, 2), (2, 4, 4, 3), (0, 4)])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from residua import findings
 from residua.findings import (
     DIAGNOSTICS,
     find_broken_promise,
@@ -52,7 +53,7 @@ def test_every_code_has_a_page_that_names_it_and_says_what_to_do(diagnostic) -> 
 
 @pytest.mark.parametrize("diagnostic", DIAGNOSTICS, ids=lambda diagnostic: diagnostic.code)
 def test_every_diagnostic_is_public_and_its_module_says_its_code(diagnostic) -> None:
-    assert getattr(diagnostics, diagnostic.find.__name__) is diagnostic.find
+    assert getattr(findings, diagnostic.find.__name__) is diagnostic.find
     assert diagnostic.code == __import__(diagnostic.find.__module__, fromlist=["CODE"]).CODE
 
 
@@ -73,8 +74,12 @@ def test_overfitting_of_samples_has_an_interval_that_holds_the_true_ratio() -> N
     assert 0.92 <= held / 300 <= 0.98
 
 
-@pytest.mark.parametrize(("factor", "severity"), [(1, "ok"), (1.6, "warning"), (5, "error"), (0.5, "ok")])
-def test_the_severity_of_overfitting_follows_what_the_data_show(factor: float, severity: str) -> None:
+@pytest.mark.parametrize(
+    ("factor", "severity"), [(1, "ok"), (1.6, "warning"), (5, "error"), (0.5, "ok")]
+)
+def test_the_severity_of_overfitting_follows_what_the_data_show(
+    factor: float, severity: str
+) -> None:
     train, new = RNG.gamma(2, 1, 500), RNG.gamma(2, 1, 500) * factor
     assert find_overfitting(train / train.mean(), new / new.mean() * factor).severity == severity
 
@@ -103,7 +108,9 @@ def test_a_clear_gap_is_measured() -> None:
 
 
 @pytest.mark.parametrize(("shift", "severity"), [(0.5, "warning"), (4, "note")])
-def test_overlap_is_one_minus_the_one_sided_kolmogorov_smirnov_distance(shift: float, severity: str) -> None:
+def test_overlap_is_one_minus_the_one_sided_kolmogorov_smirnov_distance(
+    shift: float, severity: str
+) -> None:
     from scipy.stats import ks_2samp
 
     normal, anomalous = RNG.normal(size=300), RNG.normal(size=200) + shift
@@ -165,9 +172,13 @@ def test_too_few_images_speaks_of_small_kinds_and_of_promises() -> None:
         ("0.004", "recall", 0.1, 0.2, False),
     ],
 )
-def test_a_promise_is_broken_where_the_interval_excludes_it(policy, metric, low, high, is_broken) -> None:
+def test_a_promise_is_broken_where_the_interval_excludes_it(
+    policy, metric, low, high, is_broken
+) -> None:
     point = OperatingPoint(threshold=1, policy=policy, how="x")
-    told = find_broken_promise(point, {metric: Estimate(value=(low + high) / 2, low=low, high=high)})
+    told = find_broken_promise(
+        point, {metric: Estimate(value=(low + high) / 2, low=low, high=high)}
+    )
     assert (told is not None) == is_broken
     assert told is None or told.severity == "error"
 
@@ -176,7 +187,9 @@ def test_optimism_is_told_with_its_number_and_without_one_where_it_cannot_be_est
     labels = np.arange(120) < 20
     told = find_threshold_optimism("max-f1", RNG.normal(size=120) + labels, labels)
     assert told.severity == "warning"
-    assert told.measured["apparent"] - told.measured["cross_fitted"] == pytest.approx(told.measured["optimism"])
+    assert told.measured["apparent"] - told.measured["cross_fitted"] == pytest.approx(
+        told.measured["optimism"]
+    )
     unknown = find_threshold_optimism("quantile:0.9", RNG.normal(size=120), np.zeros(120, bool))
     assert "can't be estimated" in unknown.meaning
 
@@ -191,7 +204,9 @@ def test_the_demonstration_is_kept_as_measured() -> None:
     from residua.metrics.demonstration import accuracy_demonstration
 
     image = np.array([0, 0, 0, 0.4, 1]).reshape(1, 1, 5, 1)
-    told = find_meaningless_accuracy("reconstruct", demonstration=accuracy_demonstration(image, image))
+    told = find_meaningless_accuracy(
+        "reconstruct", demonstration=accuracy_demonstration(image, image)
+    )
     assert (told.measured["ceiling"], told.measured["black"]) == (0.8, pytest.approx(0.6))
 
 
@@ -205,8 +220,13 @@ def test_element_wise_accuracy_is_called_inflated() -> None:
 
 
 @pytest.mark.parametrize(("low", "severity"), [(0.85, "warning"), (0.95, "ok")])
-def test_the_commonest_class_is_the_least_an_accuracy_has_to_beat(low: float, severity: str) -> None:
-    assert find_majority_class(Estimate(value=0.96, low=low, high=0.99), 0.9, "good").severity == severity
+def test_the_commonest_class_is_the_least_an_accuracy_has_to_beat(
+    low: float, severity: str
+) -> None:
+    assert (
+        find_majority_class(Estimate(value=0.96, low=low, high=0.99), 0.9, "good").severity
+        == severity
+    )
 
 
 def test_a_baseline_is_beaten_clearly_barely_or_not() -> None:
@@ -214,11 +234,23 @@ def test_a_baseline_is_beaten_clearly_barely_or_not() -> None:
     find = find_not_better_than_baseline
     assert find("roc_auc", Estimate(value=0.95, low=0.92, high=0.97), baselines).severity == "ok"
     assert find("roc_auc", Estimate(value=0.95, low=0.88, high=0.97), baselines).severity == "note"
-    assert find("roc_auc", Estimate(value=0.9, low=0.88, high=0.97), baselines).severity == "warning"
+    assert (
+        find("roc_auc", Estimate(value=0.9, low=0.88, high=0.97), baselines).severity == "warning"
+    )
     assert find("roc_auc", Estimate(value=None), baselines) is None
     of_error = {"pca": Estimate(value=0.01)}
-    assert find("mse", Estimate(value=0.02, low=0.01, high=0.03), of_error, higher_is_better=False).severity == "warning"
-    assert find("mse", Estimate(value=0.001, low=0.0, high=0.002), of_error, higher_is_better=False).severity == "ok"
+    assert (
+        find(
+            "mse", Estimate(value=0.02, low=0.01, high=0.03), of_error, higher_is_better=False
+        ).severity
+        == "warning"
+    )
+    assert (
+        find(
+            "mse", Estimate(value=0.001, low=0.0, high=0.002), of_error, higher_is_better=False
+        ).severity
+        == "ok"
+    )
 
 
 def test_reversed_scores_are_an_error_and_chance_is_told() -> None:
@@ -278,12 +310,27 @@ def test_the_finding_for_a_threshold_chosen_by_policy_reads_the_policys_text() -
 
 def test_a_group_in_two_parts_is_told_and_images_without_a_group_never() -> None:
     groups = np.array(["a", "a", "a", "b", None, None], object)
-    told = find_torn_groups(groups, np.array(["train", "test", "test", "test", "train", "test"], object))
-    assert told.measured == {"n_torn": 1, "n_groups": 2, "n_test_images": 2, "share_of_test": 0.5, "examples": ["a"]}
-    assert find_torn_groups(groups, np.array(["test", "test", "test", "train", "train", "test"], object)) is None
+    told = find_torn_groups(
+        groups, np.array(["train", "test", "test", "test", "train", "test"], object)
+    )
+    assert told.measured == {
+        "n_torn": 1,
+        "n_groups": 2,
+        "n_test_images": 2,
+        "share_of_test": 0.5,
+        "examples": ["a"],
+    }
+    assert (
+        find_torn_groups(
+            groups, np.array(["test", "test", "test", "train", "train", "test"], object)
+        )
+        is None
+    )
 
 
-def test_scores_called_what_is_higher_on_normal_images_are_an_error_unless_labels_show_that_they_were_negated() -> None:
+def test_scores_called_what_is_higher_on_normal_images_are_an_error_unless_labels_show_that_they_were_negated() -> (
+    None
+):
     find = find_reversed_scores
     assert find("decision_function").severity == "error"
     assert find("p_normal", Estimate(value=0.2, low=0.1, high=0.3)).severity == "error"

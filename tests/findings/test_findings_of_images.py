@@ -1,4 +1,5 @@
-"""Findings about images and about scores of new images: made where the fault is, silent where it is not."""
+"""Findings about images and about scores of new images: made where the fault is, silent where it is
+not."""
 
 from __future__ import annotations
 
@@ -37,13 +38,21 @@ def test_copies_within_a_part_are_a_note_many_or_contradicting_ones_a_warning() 
     assert (few.severity, few.measured["n_extra"]) == ("note", 2)
     assert find([np.arange(20)], PATHS).severity == "warning"
     labels = np.array([None, "b"] * 50, object)
-    assert find([np.array([0, 1])], PATHS, labels).severity == "note"  # an image without a label contradicts none
+    assert (
+        find([np.array([0, 1])], PATHS, labels).severity == "note"
+    )  # an image without a label contradicts none
     labels[0] = "a"
     told = find([np.array([0, 1])], PATHS, labels)
-    assert (told.severity, told.measured["n_two_labels"], told.measured["examples"][0]) == ("warning", 1, ["0.png", "1.png"])
+    assert (told.severity, told.measured["n_two_labels"], told.measured["examples"][0]) == (
+        "warning",
+        1,
+        ["0.png", "1.png"],
+    )
     labels[2] = "a"
     three = find([np.array([0, 2, 1])], PATHS, labels)
-    assert "two labels: 0.png is 'a' and 1.png is 'b'" in three.meaning  # not 0.png and 2.png, which agree
+    assert (
+        "two labels: 0.png is 'a' and 1.png is 'b'" in three.meaning
+    )  # not 0.png and 2.png, which agree
 
 
 @pytest.mark.parametrize(("n", "severity"), [(1, "warning"), (5, "warning"), (6, "error")])
@@ -69,14 +78,20 @@ def test_a_wrong_scale_is_told_by_its_case(highest, dtype, case) -> None:
     assert (told.measured["case"], told.severity) == (case, "error")
 
 
-@pytest.mark.parametrize(("n", "severity"), [(1, "note"), (2, "note"), (3, "warning"), (20, "warning"), (21, "error")])
+@pytest.mark.parametrize(
+    ("n", "severity"), [(1, "note"), (2, "note"), (3, "warning"), (20, "warning"), (21, "error")]
+)
 def test_images_that_show_nothing_are_told_by_their_share(n: int, severity: str) -> None:
     ranges, paths = np.full(200, 0.3), np.array([f"{i}.png" for i in range(200)], object)
     assert find_constant_images(ranges, paths) is None
     ranges[:n] = 0
     labels = np.array(["good", "bad"] * 100, object)
     told = find_constant_images(ranges, paths, labels, levels=np.zeros(200))
-    assert (told.severity, told.measured["n_constant"], told.measured["n_black"]) == (severity, n, n)
+    assert (told.severity, told.measured["n_constant"], told.measured["n_black"]) == (
+        severity,
+        n,
+        n,
+    )
     labels[:n] = "crack"
     assert find_constant_images(ranges, paths, labels).severity == "error"
 
@@ -110,23 +125,44 @@ def test_what_a_part_lacks() -> None:
     assert find({"train": {"good": 50}, "test": {"good": 9, "crack": 5}}, normal=("good",)) is None
     assert find({"train": {"good": 50}}, normal=("good",)) is None
     lacks = {"train": {"a": 9, "b": 9}, "test": {"a": 9, "C": 3}}
-    assert find(lacks).measured["lacking"] == ["train holds no image of 'C'", "test holds no image of 'b'"]
+    assert find(lacks).measured["lacking"] == [
+        "train holds no image of 'C'",
+        "test holds no image of 'b'",
+    ]
     assert "'C'" in find(lacks).meaning
-    assert find({"train": {"good": 5, "bad": 5}, "test": {"bad": 5}}, normal=("good",)).severity == "warning"
+    assert (
+        find({"train": {"good": 5, "bad": 5}, "test": {"bad": 5}}, normal=("good",)).severity
+        == "warning"
+    )
     assert find({"train": {"a": 500, "b": 20}, "test": {"a": 50, "b": 2}}).severity == "note"
 
 
 def test_how_a_file_was_made_must_not_tell_the_label_and_its_brightness_may_a_little() -> None:
     labels = np.arange(300) < 60
-    noise = {name: RNG.normal(size=300) for name in ("brightness", "contrast", "sharpness", "file_size", "compression")}
+    noise = {
+        name: RNG.normal(size=300)
+        for name in ("brightness", "contrast", "sharpness", "file_size", "compression")
+    }
     find = find_shortcut
     assert find(noise, labels) is None
-    assert find({**noise, "compression": noise["compression"] - 2 * labels}, labels).severity == "error"
+    assert (
+        find({**noise, "compression": noise["compression"] - 2 * labels}, labels).severity
+        == "error"
+    )
     assert find({**noise, "width": noise["brightness"] - 1.5 * labels}, labels).severity == "error"
-    assert find({**noise, "file_size": noise["file_size"] - 1.5 * labels}, labels).severity == "note"  # a busy image takes more
-    assert find({**noise, "brightness": noise["brightness"] + 1.5 * labels}, labels).severity == "note"
-    assert find({**noise, "brightness": noise["brightness"] + 4 * labels}, labels).severity == "warning"
-    told = find({**noise, "brightness": noise["brightness"] + labels}, labels, model=Estimate(value=0.7))
+    assert (
+        find({**noise, "file_size": noise["file_size"] - 1.5 * labels}, labels).severity == "note"
+    )  # a busy image takes more
+    assert (
+        find({**noise, "brightness": noise["brightness"] + 1.5 * labels}, labels).severity == "note"
+    )
+    assert (
+        find({**noise, "brightness": noise["brightness"] + 4 * labels}, labels).severity
+        == "warning"
+    )
+    told = find(
+        {**noise, "brightness": noise["brightness"] + labels}, labels, model=Estimate(value=0.7)
+    )
     assert (told.severity, told.measured["feature"]) == ("warning", "brightness")
     assert find(noise, np.zeros(300, bool)) is None
 
@@ -134,7 +170,9 @@ def test_how_a_file_was_made_must_not_tell_the_label_and_its_brightness_may_a_li
 def test_shortcuts_are_seldom_seen_in_noise() -> None:
     rng = np.random.default_rng(1)
     labels = np.arange(60) < 20
-    accused = [find_shortcut({str(i): rng.normal(size=60) for i in range(8)}, labels) for _ in range(100)]
+    accused = [
+        find_shortcut({str(i): rng.normal(size=60) for i in range(8)}, labels) for _ in range(100)
+    ]
     assert sum(one is not None for one in accused) <= 1
 
 
@@ -144,7 +182,10 @@ def test_parts_are_unlike_where_they_differ_by_more_than_chance() -> None:
 
     def parts(shift: float, n: int = 200) -> dict[str, dict[str, np.ndarray]]:
         shifts = {"train": 0.0, "calibration": 0.0, "test": shift}
-        return {name: {"brightness": rng.normal(size=n) + by, "contrast": rng.normal(size=n)} for name, by in shifts.items()}
+        return {
+            name: {"brightness": rng.normal(size=n) + by, "contrast": rng.normal(size=n)}
+            for name, by in shifts.items()
+        }
 
     assert all(find(parts(0)) is None for _ in range(50))
     assert all(find(parts(0, n=10)) is None for _ in range(50))
@@ -155,12 +196,17 @@ def test_parts_are_unlike_where_they_differ_by_more_than_chance() -> None:
 
 
 @pytest.mark.parametrize(("shift", "are_normal", "severity"), [
-    (0, True, "ok"), (0.7, True, "warning"), (2, True, "error"), (0.7, False, "ok"), (2, False, "error"), (-2, False, "error"),
+    (0, True, "ok"), (0.7, True, "warning"), (2, True, "error"), (0.7, False, "ok"), (2, False,
+    "error"), (-2, False, "error"),
     (-0.7, True, "warning"),
 ])  # fmt: skip
-def test_drift_needs_more_where_anomalies_may_be_among_the_new_images(shift, are_normal, severity) -> None:
+def test_drift_needs_more_where_anomalies_may_be_among_the_new_images(
+    shift, are_normal, severity
+) -> None:
     rng = np.random.default_rng(3)
-    told = find_drift(rng.normal(size=300), rng.normal(size=400) + shift, threshold=1.6, are_normal=are_normal)
+    told = find_drift(
+        rng.normal(size=300), rng.normal(size=400) + shift, threshold=1.6, are_normal=are_normal
+    )
     assert told.severity == severity
     assert told.measured["flagged_of_calibration"] == pytest.approx(0.05, abs=0.04)
 
@@ -186,7 +232,10 @@ def test_a_blind_spot_needs_enough_images_to_be_called_one() -> None:
     told = find(scores, 0.5, np.zeros(40))
     assert (told.severity, told.measured["blind"]) == ("warning", ["dimmed"])
     assert told.measured["caught"]["dimmed"]["value"] == 0.25
-    assert find({name: one[28:32] for name, one in scores.items()}, 0.5, np.zeros(4)).severity == "note"
+    assert (
+        find({name: one[28:32] for name, one in scores.items()}, 0.5, np.zeros(4)).severity
+        == "note"
+    )
     assert find({}, 0.5, np.zeros(4)) is None
 
 
@@ -194,7 +243,10 @@ def test_a_network_worse_than_pca_or_the_mean_image_underfits_unless_it_overfits
     find = find_underfitting
     baselines = {"pca": Estimate(value=0.01), "mean_image": Estimate(value=0.05)}
     assert find(Estimate(value=0.06), baselines).severity == "error"
-    assert find(Estimate(value=0.02, low=0.018, high=0.022), baselines, train_error=0.019).severity == "warning"
+    assert (
+        find(Estimate(value=0.02, low=0.018, high=0.022), baselines, train_error=0.019).severity
+        == "warning"
+    )
     assert find(Estimate(value=0.011, low=0.009, high=0.013), baselines).severity == "ok"
     assert find(Estimate(value=0.02), baselines, train_error=0.002) is None
     assert find(Estimate(value=None), baselines) is None
@@ -232,11 +284,17 @@ def test_a_score_that_is_the_complexity_is_told_and_one_that_shares_some_of_it_i
 
 def test_scores_that_only_spread_are_drift_where_images_are_known_to_be_normal() -> None:
     rng = np.random.default_rng(1)
-    calibration, same, spread = rng.normal(size=400), rng.normal(size=400), 2.5 * rng.normal(size=400)
+    calibration, same, spread = (
+        rng.normal(size=400),
+        rng.normal(size=400),
+        2.5 * rng.normal(size=400),
+    )
     assert find_drift(calibration, same, are_normal=True).severity == "ok"
     told = find_drift(calibration, spread, are_normal=True)
     assert (told.severity, "spread otherwise" in told.meaning) == ("warning", True)
-    assert find_drift(calibration, spread).severity == "ok"  # anomalies among them would spread scores too
+    assert (
+        find_drift(calibration, spread).severity == "ok"
+    )  # anomalies among them would spread scores too
 
 
 def _leaks(n_leaked: int, n: int) -> Leaks:
@@ -246,7 +304,13 @@ def _leaks(n_leaked: int, n: int) -> Leaks:
 
 @pytest.mark.parametrize(
     ("n_leaked", "n", "severity"),
-    [(0, 180, "ok"), (1, 400, "note"), (2, 180, "warning"), (9, 200, "warning"), (10, 200, "error")],
+    [
+        (0, 180, "ok"),
+        (1, 400, "note"),
+        (2, 180, "warning"),
+        (9, 200, "warning"),
+        (10, 200, "error"),
+    ],
 )
 def test_a_leak_is_as_serious_as_its_share(n_leaked: int, n: int, severity: str) -> None:
     assert find_leakage(_leaks(n_leaked, n)).severity == severity
@@ -267,15 +331,23 @@ def test_a_leak_is_as_serious_as_its_share(n_leaked: int, n: int, severity: str)
 def test_a_leak_is_as_serious_as_what_it_does_to_the_figure(
     metric: str, value: float, without: float | None, severity: str
 ) -> None:
-    found = find_leakage(_leaks(1, 400), metrics={metric: Estimate(value=value)}, without={metric: Estimate(value=without)})
+    found = find_leakage(
+        _leaks(1, 400),
+        metrics={metric: Estimate(value=value)},
+        without={metric: Estimate(value=without)},
+    )
     assert found.severity == severity
 
 
 @pytest.mark.parametrize(("n_pictures", "severity"), [(1, "warning"), (2, "warning"), (3, "error")])
-def test_a_picture_with_two_labels_is_a_warning_and_many_are_an_error(n_pictures: int, severity: str) -> None:
+def test_a_picture_with_two_labels_is_a_warning_and_many_are_an_error(
+    n_pictures: int, severity: str
+) -> None:
     paths = np.array([f"{row}.png" for row in range(100)], object)
     labels = np.array(["good"] * 50 + ["bad"] * 50, object)
     found = find_duplicates([np.array([row, 99 - row]) for row in range(n_pictures)], paths, labels)
     assert (found.severity, found.measured["n_two_labels"]) == (severity, n_pictures)
-    same = find_duplicates([np.array([row, row + 1]) for row in range(0, 2 * n_pictures, 2)], paths, labels)
+    same = find_duplicates(
+        [np.array([row, row + 1]) for row in range(0, 2 * n_pictures, 2)], paths, labels
+    )
     assert same.severity == "note"

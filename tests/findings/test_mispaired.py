@@ -1,4 +1,5 @@
-"""What happens to arrays on their way is named; honest reconstructions, however poor, are not accused."""
+"""What happens to arrays on their way is named; honest reconstructions, however poor, are not
+accused."""
 
 from __future__ import annotations
 
@@ -19,7 +20,12 @@ def components(x: np.ndarray, n: int) -> np.ndarray:
     flat = x.reshape(len(x), -1).astype(np.float64)
     mean = flat.mean(0)
     directions = np.linalg.svd(flat - mean, full_matrices=False)[2][:n]
-    return (((flat - mean) @ directions.T) @ directions + mean).clip(0, 1).reshape(x.shape).astype(np.float32)
+    return (
+        (((flat - mean) @ directions.T) @ directions + mean)
+        .clip(0, 1)
+        .reshape(x.shape)
+        .astype(np.float32)
+    )
 
 
 def honest(x: np.ndarray) -> dict[str, np.ndarray]:
@@ -38,7 +44,11 @@ def honest(x: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("images", [X, COLOUR, 1 - 0.4 * X, X.reshape(200, 1, 64, 1)], ids=["grey", "colour", "bright", "flat"])
+@pytest.mark.parametrize(
+    "images",
+    [X, COLOUR, 1 - 0.4 * X, X.reshape(200, 1, 64, 1)],
+    ids=["grey", "colour", "bright", "flat"],
+)
 @pytest.mark.parametrize("model", honest(X))
 def test_an_honest_model_is_not_accused_however_poor_it_is(images: np.ndarray, model: str) -> None:
     assert find_mispaired(images, honest(images)[model]) is None
@@ -60,11 +70,15 @@ CHANGES = {
 
 @pytest.mark.parametrize("model", ["nearly a copy", "twelve components"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_was_done_to_the_reconstructions_is_named_with_the_error_without_it(change: str, model: str) -> None:
+def test_what_was_done_to_the_reconstructions_is_named_with_the_error_without_it(
+    change: str, model: str
+) -> None:
     made = honest(COLOUR)[model]
     found = find_mispaired(COLOUR, CHANGES[change](made))
     assert (found.severity, found.measured["change"]) == ("error", change)
-    assert found.measured["mse_without_it"] == pytest.approx(np.square(COLOUR - made).mean(), rel=0.1, abs=1e-6)
+    assert found.measured["mse_without_it"] == pytest.approx(
+        np.square(COLOUR - made).mean(), rel=0.1, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize(("shift", "words"), [(1, "1 rows before"), (-2, "2 rows after")])
@@ -89,11 +103,18 @@ def test_a_wrong_scale_that_was_told_is_found_and_so_are_bright_pictures_on_minu
     assert "another scale" in told.meaning
 
 
-@pytest.mark.parametrize("images", [X[:40], gaussian_filter(RNG.random((40, 16, 16, 1)), (0, 2, 2, 0))], ids=["digits", "smooth"])
+@pytest.mark.parametrize(
+    "images",
+    [X[:40], gaussian_filter(RNG.random((40, 16, 16, 1)), (0, 2, 2, 0))],
+    ids=["digits", "smooth"],
+)
 def test_rows_of_a_weak_model_in_another_order_are_told_too(images: np.ndarray) -> None:
     weak = components(images, 3)
     assert find_mispaired(images, weak) is None
     for seed in range(5):
         told = find_mispaired(images, weak[np.random.default_rng(seed).permutation(len(weak))])
         assert told is not None
-        assert (told.severity, told.measured["change"]) in {("error", "order of rows"), ("error", "unrelated rows")}
+        assert (told.severity, told.measured["change"]) in {
+            ("error", "order of rows"),
+            ("error", "unrelated rows"),
+        }

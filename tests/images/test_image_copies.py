@@ -1,4 +1,5 @@
-"""Copies: each kind is found and named, similar images are not accused, and the search misses no near neighbour."""
+"""Copies: each kind is found and named, similar images are not accused, and the search misses no
+near neighbour."""
 
 from __future__ import annotations
 
@@ -21,9 +22,12 @@ from residua.images.duplicates.similarity import FRAMES, TURNS, WHOLE, Likeness,
 
 
 def scenes(n: int, seed: int = 0, size: tuple[int, int] = (48, 40)) -> np.ndarray:
-    """Pictures with coarse and fine forms, as photographs have them: random numbers under a falling spectrum."""
+    """Pictures with coarse and fine forms, as photographs have them: random numbers under a falling
+    spectrum."""
     rng = np.random.default_rng(seed)
-    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(size[0]), np.fft.fftfreq(size[1]), indexing="ij"))
+    frequency = np.hypot(
+        *np.meshgrid(np.fft.fftfreq(size[0]), np.fft.fftfreq(size[1]), indexing="ij")
+    )
     white = np.fft.fft2(rng.normal(size=(n, *size)))
     pictures = np.fft.ifft2(white / (frequency + 0.03) ** 1.3).real
     pictures -= pictures.min(axis=(1, 2), keepdims=True)
@@ -52,7 +56,9 @@ def test_each_kind_of_copy_is_found_and_named(kind: str):
     pictures = scenes(60)
     copies = [np.ascontiguousarray(CHANGES[kind](picture)) for picture in pictures[:10]]
     found = find_copies(ImageSet.from_arrays([*pictures, *copies]))
-    assert {(copy.first, copy.second) for copy in found.pairs} == {(row, 60 + row) for row in range(10)}
+    assert {(copy.first, copy.second) for copy in found.pairs} == {
+        (row, 60 + row) for row in range(10)
+    }
     assert {copy.kind for copy in found.pairs} == {kind}
     assert [rows.tolist() for rows in found.members()] == [[row, 60 + row] for row in range(10)]
 
@@ -73,13 +79,24 @@ def test_similar_images_of_one_class_are_no_copies():
 
 def test_several_sets_are_searched_as_one_and_rows_count_through():
     pictures = scenes(40)
-    sets = [ImageSet.from_arrays(pictures[:30]), ImageSet.from_arrays(pictures[30:]), ImageSet.from_arrays(pictures[3:4])]
-    assert [(copy.first, copy.second, copy.kind) for copy in find_copies(sets).pairs] == [(3, 40, "exact")]
+    sets = [
+        ImageSet.from_arrays(pictures[:30]),
+        ImageSet.from_arrays(pictures[30:]),
+        ImageSet.from_arrays(pictures[3:4]),
+    ]
+    assert [(copy.first, copy.second, copy.kind) for copy in find_copies(sets).pairs] == [
+        (3, 40, "exact")
+    ]
 
 
 def test_more_copies_than_neighbours_that_are_looked_at_end_in_one_group():
     pictures = scenes(120)
-    many = np.stack([np.clip(pictures[0].astype(int) + shift, 0, 255).astype(np.uint8) for shift in range(1, 13)])
+    many = np.stack(
+        [
+            np.clip(pictures[0].astype(int) + shift, 0, 255).astype(np.uint8)
+            for shift in range(1, 13)
+        ]
+    )
     found = find_copies(ImageSet.from_arrays(np.concatenate([pictures, many])))
     assert [rows.tolist() for rows in found.members()] == [[0, *range(120, 132)]]
 
@@ -127,7 +144,9 @@ def test_cells_that_one_point_repeated_would_fill_are_cut():
 
 
 @settings(max_examples=60, deadline=None)
-@example(n=1200, n_clusters=2, noise=0.2, n_ways=8, seed=1)  # a centre that no point is nearest to, once it is a mean
+@example(
+    n=1200, n_clusters=2, noise=0.2, n_ways=8, seed=1
+)  # a centre that no point is nearest to, once it is a mean
 @given(
     n=st.one_of(st.integers(1, 20), st.integers(500, 2600)),
     n_clusters=st.integers(1, 40),
@@ -139,7 +158,9 @@ def test_cells_of_clusters_of_any_shape_find_what_all_comparisons_find(
     n: int, n_clusters: int, noise: float, n_ways: int, seed: int
 ):
     rng = np.random.default_rng(seed)
-    points = rng.normal(size=(n_clusters, n_ways))[rng.integers(0, n_clusters, n)] + noise * rng.normal(size=(n, n_ways))
+    points = rng.normal(size=(n_clusters, n_ways))[
+        rng.integers(0, n_clusters, n)
+    ] + noise * rng.normal(size=(n, n_ways))
     points = points.astype(np.float32)
     cells = Cells(points, seed=seed)
     assert np.array_equal(np.sort(cells.order), np.arange(n))
@@ -156,9 +177,14 @@ def test_cells_of_clusters_of_any_shape_find_what_all_comparisons_find(
     assert distances[:, 0] == pytest.approx(everywhere.min(axis=1), abs=rounding)
 
 
-@pytest.mark.parametrize(("n", "n_scenes", "noise"), [(700, 1, 3), (700, 5, 4), (700, 20, 2), (700, 5, 0)])
-def test_a_fixed_camera_is_searched_and_what_was_planted_is_found(n: int, n_scenes: int, noise: float):
-    """Photographs of a few scenes that differ by their noise alone are no copies; those under other light are."""
+@pytest.mark.parametrize(
+    ("n", "n_scenes", "noise"), [(700, 1, 3), (700, 5, 4), (700, 20, 2), (700, 5, 0)]
+)
+def test_a_fixed_camera_is_searched_and_what_was_planted_is_found(
+    n: int, n_scenes: int, noise: float
+):
+    """Photographs of a few scenes that differ by their noise alone are no copies; those under other
+    light are."""
     rng = np.random.default_rng(n_scenes)
     scene = scenes(n_scenes, seed=1, size=(16, 16)).astype(np.float32)[rng.integers(0, n_scenes, n)]
     pictures = np.clip(scene + rng.normal(0, noise, scene.shape), 0, 255).astype(np.uint8)
@@ -171,11 +197,15 @@ def test_a_fixed_camera_is_searched_and_what_was_planted_is_found(n: int, n_scen
 
 
 def parts(n: int, noise: float, seed: int = 0, side: int = 32) -> np.ndarray:
-    """Smooth parts of one shape at any angle, (n, side, side): nothing tells two of them apart but angle and noise."""
+    """Smooth parts of one shape at any angle, (n, side, side): nothing tells two of them apart but
+    angle and noise."""
     rng = np.random.default_rng(seed)
     down, across = np.mgrid[:side, :side] / side - 0.5
     angle = rng.uniform(0, 2 * np.pi, (n, 1, 1))
-    x, y = np.cos(angle) * across + np.sin(angle) * down, np.cos(angle) * down - np.sin(angle) * across
+    x, y = (
+        np.cos(angle) * across + np.sin(angle) * down,
+        np.cos(angle) * down - np.sin(angle) * across,
+    )
     inside = 1 / (1 + np.exp((np.hypot(x / 0.36, y / 0.2) - 1) * 20))
     drawn = 60 + 120 * (1 + 0.4 * x) * inside + rng.normal(0, noise, (n, side, side))
     return np.clip(drawn, 0, 255).round().astype(np.uint8)
@@ -185,8 +215,15 @@ def test_parts_of_one_shape_at_any_angle_are_no_copies_and_copies_of_one_are() -
     """By reach and details alone 23 of 60 were accused."""
     pictures = parts(60, noise=1)
     assert find_copies(ImageSet.from_arrays(pictures)).pairs == ()
-    copies = [encoded(pictures[3], 75), encoded(pictures[5], 40), *np.rint(0.7 * pictures[7:8]).astype(np.uint8)]
-    found = {(one.first, one.second): one.kind for one in find_copies(ImageSet.from_arrays([*pictures, *copies])).pairs}
+    copies = [
+        encoded(pictures[3], 75),
+        encoded(pictures[5], 40),
+        *np.rint(0.7 * pictures[7:8]).astype(np.uint8),
+    ]
+    found = {
+        (one.first, one.second): one.kind
+        for one in find_copies(ImageSet.from_arrays([*pictures, *copies])).pairs
+    }
     wanted = {(3, 60): "re-encoded", (5, 61): "re-encoded", (7, 62): "brightened"}
     assert wanted.items() <= found.items()
     assert all(second >= 60 for _, second in found)
@@ -196,10 +233,18 @@ def test_parts_of_one_shape_at_any_angle_are_no_copies_and_copies_of_one_are() -
 def test_noise_is_independent_in_two_photographs_and_shared_by_a_copy(noise: float) -> None:
     shape = parts(1, noise=0)[0].astype(float)
     rng = np.random.default_rng(1)
-    first, second = (np.clip(shape + rng.normal(0, noise, shape.shape), 0, 255).round().astype(np.uint8) for _ in range(2))
+    first, second = (
+        np.clip(shape + rng.normal(0, noise, shape.shape), 0, 255).round().astype(np.uint8)
+        for _ in range(2)
+    )
 
     def noise_of(other: np.ndarray):
-        return align(Reduced.of(first[..., np.newaxis]), Reduced.of(other[..., np.newaxis]), 0, np.zeros(4, np.float32)).noise
+        return align(
+            Reduced.of(first[..., np.newaxis]),
+            Reduced.of(other[..., np.newaxis]),
+            0,
+            np.zeros(4, np.float32),
+        ).noise
 
     assert abs(noise_of(second).correlation) < 0.2
     assert noise_of(second).is_independent
@@ -261,8 +306,13 @@ def test_a_crop_of_the_code_is_the_code_of_the_crop():
     cropped = pictures[:, : 200 - 10, 10:]
     codes, of_crops = (encode(list(stack[..., np.newaxis]), 5) for stack in (pictures, cropped))
     likeness = Likeness.of(codes)
-    apart = np.linalg.norm((likeness.unit(codes, (left, right, top, bottom)) - likeness.unit(of_crops)).reshape(5, -1), axis=1)
-    between = np.linalg.norm((likeness.unit(codes) - likeness.unit(of_crops)).reshape(5, -1), axis=1)
+    apart = np.linalg.norm(
+        (likeness.unit(codes, (left, right, top, bottom)) - likeness.unit(of_crops)).reshape(5, -1),
+        axis=1,
+    )
+    between = np.linalg.norm(
+        (likeness.unit(codes) - likeness.unit(of_crops)).reshape(5, -1), axis=1
+    )
     assert (apart < 0.25 * between).all()
     assert (left, right, top, bottom) in FRAMES
 
@@ -270,7 +320,9 @@ def test_a_crop_of_the_code_is_the_code_of_the_crop():
 def test_pixels_are_aligned_to_a_fraction_of_a_pixel_and_details_tell_pictures_apart():
     pictures = scenes(2, size=(60, 60))
     first, second = pictures[0][..., np.newaxis], pictures[0][3:, 1:-2, np.newaxis]
-    told = align(Reduced.of(first), Reduced.of(second), 0, np.array([0.0, 0.02, 0.04, 0.0], np.float32))
+    told = align(
+        Reduced.of(first), Reduced.of(second), 0, np.array([0.0, 0.02, 0.04, 0.0], np.float32)
+    )
     assert told.cut == pytest.approx((1 / 60, 2 / 60, 3 / 60, 0), abs=0.3 / 60)
     assert told.details > 0.98
     assert kind_of(told) == "cropped"
@@ -279,11 +331,18 @@ def test_pixels_are_aligned_to_a_fraction_of_a_pixel_and_details_tell_pictures_a
 
 
 def test_a_copy_beyond_the_reach_is_known_by_details_that_agree_all_but_perfectly():
-    """Clipped light and a few small copies of small pictures move low frequencies further than other pictures are."""
+    """Clipped light and a few small copies of small pictures move low frequencies further than
+    other pictures are."""
     pictures = [one[..., 0] for one in load_images("digits")]
     bright = [np.clip(one * 1.3, 0, 255).astype(np.uint8) for one in pictures[100:108]]
-    small = [np.asarray(Image.fromarray(one).resize((6, 6), Image.Resampling.BICUBIC)) for one in pictures[300:308]]
-    found = {(one.first, one.second) for one in find_copies(ImageSet.from_arrays([*pictures, *bright, *small])).pairs}
+    small = [
+        np.asarray(Image.fromarray(one).resize((6, 6), Image.Resampling.BICUBIC))
+        for one in pictures[300:308]
+    ]
+    found = {
+        (one.first, one.second)
+        for one in find_copies(ImageSet.from_arrays([*pictures, *bright, *small])).pairs
+    }
     n = len(pictures)
     wanted = [*((100 + i, n + i) for i in range(8)), *((300 + i, n + 8 + i) for i in range(8))]
     assert sum(pair in found for pair in wanted) >= 14

@@ -1,4 +1,5 @@
-"""`residua benchmark`: the protocol, the figures, going on after a stop, and what the command prints."""
+"""`residua benchmark`: the protocol, the figures, going on after a stop, and what the command
+prints."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def area(label, name, value, **more):
     return {"class": label, "name": name, "recipe": name, "roc_auc": {"value": value}, "seconds_fit": 1.0, **more}
 
 
-# --- the figures ------------------------------------------------------------------------------------------------------
+# --- the figures
+# ----
 
 
 def test_the_result_is_the_public_object_and_strict_json(result):
@@ -89,7 +91,8 @@ def test_the_summary_is_the_mean_over_classes_of_the_mean_over_seeds(result):
     assert column["classes"]["1"] == pytest.approx(values[1].mean())
 
 
-# --- the protocol -----------------------------------------------------------------------------------------------------
+# --- the protocol
+# ----
 
 
 def test_training_sees_normal_train_images_alone():
@@ -109,7 +112,8 @@ def test_without_a_split_the_parts_are_those_of_any_other_command():
 
 
 def of_its_own(n_train: int, labels=("a", "b"), test=("a", "b")) -> ImageSet:
-    """A source with a test part of its own: `n_train` training images a label, three of each in test."""
+    """A source with a test part of its own: `n_train` training images a label, three of each in
+    test."""
     column = [label for label in labels for _ in range(n_train)] + [label for label in test for _ in range(3)]
     splits = ["train"] * (n_train * len(labels)) + ["test"] * (3 * len(test))
     return ImageSet.from_arrays(blobs(len(column)), column, splits=splits)
@@ -162,7 +166,8 @@ def test_unknown_labels_and_recipes_are_named_before_any_work():
         run_benchmark(options("no such folder", recipes=("plan",)))
 
 
-# --- going on ---------------------------------------------------------------------------------------------------------
+# --- going on
+# ----
 
 
 def no_fit(*_, **__):
@@ -231,7 +236,8 @@ def test_labels_that_look_alike_as_file_names_stay_apart(tmp_path):
     assert len(list((tmp_path / "fits").iterdir())) == len(labels)
 
 
-# --- the verdict ------------------------------------------------------------------------------------------------------
+# --- the verdict
+# ----
 
 
 @pytest.mark.parametrize(("shift", "said"), [(0.1, "It beats"), (-0.1, "It falls behind"), (0.0, "does not clearly beat")])
@@ -280,7 +286,8 @@ def test_time_left_is_learnt_from_fits_of_the_same_recipe():
     assert BenchmarkProgress(fits, [], Watcher()).seconds_left() is None
 
 
-# --- the command ------------------------------------------------------------------------------------------------------
+# --- the command
+# ----
 
 
 def run(*arguments: object) -> int:

@@ -1,4 +1,5 @@
-"""A model keeps the scale it was trained on: every way to score an image gives the score of the same values in [0, 1]."""
+"""A model keeps the scale it was trained on: every way to score an image gives the score of the
+same values in [0, 1]."""
 
 from __future__ import annotations
 

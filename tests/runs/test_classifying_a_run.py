@@ -30,7 +30,8 @@ N = 90
 
 
 def write_manifest(folder: Path, *, unlabelled: int = 0, names: tuple[str, ...] = ("dark", "bright", "corner")) -> Path:
-    """Blobs: a third dark, a third bright, a third with a bright corner; the first `unlabelled` without a label."""
+    """Blobs: a third dark, a third bright, a third with a bright corner; the first `unlabelled`
+    without a label."""
     folder.mkdir(parents=True)
     images = blobs(N)
     with (folder / "all.csv").open("w", newline="") as file:
@@ -79,7 +80,8 @@ def test_a_run_names_its_classes_and_keeps_few_labels_for_learning(run):
     config = load_bundle(run.bundle).config
     assert config.classes == ("bright", "corner", "dark")
     parts = run.read_images()["part"]
-    assert (parts == "calibration").sum() == 0  # a tenth of 60 labelled images is too few for a temperature
+    # a tenth of 60 labelled images is too few for a temperature
+    assert (parts == "calibration").sum() == 0
     assert any("went back to train" in note for note in run.read_state().notes)
 
 

@@ -1,4 +1,5 @@
-"""`fit` writes a run, goes on with one that was killed, and refuses what is wrong before it trains."""
+"""`fit` writes a run, goes on with one that was killed, and refuses what is wrong before it
+trains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`evaluate`, `score`, `threshold` and `report` on a run: one inference path, the right parts, what changed since."""
+"""`evaluate`, `score`, `threshold` and `report` on a run: one inference path, the right parts, what
+changed since."""
 
 from __future__ import annotations
 

@@ -127,7 +127,8 @@ def test_a_run_is_checked_once(run, source) -> None:
     told: list[str] = []
     check_images(run, load_images(str(source), normal="good"), "detect", Watcher(on_note=told.append))
     assert told == []
-    images = load_images(str(source), normal="good")[:70]  # other images than those the run was begun with
+    # other images than those the run was begun with
+    images = load_images(str(source), normal="good")[:70]
     check_images(run, images, "detect", Watcher(on_note=told.append))
     assert told[-1].startswith("checked 70 images in ")
 

@@ -1,4 +1,5 @@
-"""Scores piece by piece: the same whatever is in memory, stopped and gone on with, whole or absent."""
+"""Scores piece by piece: the same whatever is in memory, stopped and gone on with, whole or
+absent."""
 
 from __future__ import annotations
 
@@ -96,7 +97,8 @@ def test_what_was_stopped_goes_on_and_ends_byte_for_byte_as_if_it_had_not_been(
     with pytest.raises(OutputError, match=r"half written.*--resume"):
         scored(finished, shards / "tars", out)
     stop_after(5)
-    assert scored(finished, shards / "tars", out, resume=True) == whole  # 9 batches in all: nothing was scored twice
+    # 9 batches in all: nothing was scored twice
+    assert scored(finished, shards / "tars", out, resume=True) == whole
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 

@@ -35,7 +35,8 @@ def saved(detector, tmp_path):
 
 
 def rewrite(folder: Path, change, *, checksum: bool = True) -> None:
-    """Edit the JSON, with a right checksum unless said otherwise: what somebody with ill intent would do."""
+    """Edit the JSON, with a right checksum unless said otherwise: what somebody with ill intent
+    would do."""
     body = json.loads((folder / JSON).read_text())
     body.pop("checksum") if checksum else None
     change(body)
@@ -59,7 +60,10 @@ def test_the_umask_decides_who_may_read_the_weights(detector, tmp_path):
         save_bundle(detector.bundle_, tmp_path / "bundle")
     finally:
         os.umask(before)
-    assert {oct((tmp_path / "bundle" / name).stat().st_mode & 0o777) for name in ("bundle.json", WEIGHTS)} == {"0o644"}
+    assert {
+        oct((tmp_path / "bundle" / name).stat().st_mode & 0o777)
+        for name in ("bundle.json", WEIGHTS)
+    } == {"0o644"}
 
 
 def test_a_bundle_is_two_files_of_data(saved):
@@ -73,7 +77,9 @@ def test_what_comes_back_is_what_was_saved(saved, detector):
     loaded = load_bundle(saved)
     assert loaded.config == detector.bundle_.config
     assert np.array_equal(loaded.calibration_scores, detector.bundle_.calibration_scores)
-    assert np.array_equal(loaded.calibration_is_anomalous, detector.bundle_.calibration_is_anomalous)
+    assert np.array_equal(
+        loaded.calibration_is_anomalous, detector.bundle_.calibration_is_anomalous
+    )
     assert loaded.graph.threshold == detector.bundle_.graph.threshold
     for name, value in detector.bundle_.graph.state_dict().items():
         assert torch.equal(loaded.graph.state_dict()[name], value), name
@@ -133,18 +139,32 @@ DAMAGES = {
     "pickled JSON": (_pickle_as(JSON), "JSON that residua wrote"),
     "zipped weights": (_zip_as(WEIGHTS), "Restore a copy"),
     "zipped JSON": (_zip_as(JSON), "JSON that residua wrote"),
-    "truncated JSON": (lambda folder: (folder / JSON).write_text((folder / JSON).read_text()[:-40]), "JSON that residua wrote"),
+    "truncated JSON": (
+        lambda folder: (folder / JSON).write_text((folder / JSON).read_text()[:-40]),
+        "JSON that residua wrote",
+    ),
     "empty JSON": (_text(""), "JSON that residua wrote"),
     "a JSON list": (_text("[1, 2]"), "JSON that residua wrote"),
     "a JSON number": (_text("5"), "JSON that residua wrote"),
     "an empty object": (_text("{}"), "JSON that residua wrote"),
-    "no UTF-8": (lambda folder: (folder / JSON).write_bytes(b'{"a": "\xff\xfe"}'), "JSON that residua wrote"),
+    "no UTF-8": (
+        lambda folder: (folder / JSON).write_bytes(b'{"a": "\xff\xfe"}'),
+        "JSON that residua wrote",
+    ),
     "deep JSON": (_text("[" * 1_000_000), "JSON that residua wrote"),
-    "deep objects": (_text('{"checksum":' * 100_000 + "1" + "}" * 100_000), "JSON that residua wrote"),
-    "a number of a million digits": (_text('{"checksum": ' + "9" * 1_000_000 + "}"), "JSON that residua wrote"),
+    "deep objects": (
+        _text('{"checksum":' * 100_000 + "1" + "}" * 100_000),
+        "JSON that residua wrote",
+    ),
+    "a number of a million digits": (
+        _text('{"checksum": ' + "9" * 1_000_000 + "}"),
+        "JSON that residua wrote",
+    ),
     "huge JSON": (_text(" " * (17 * 2**20)), "it holds more than 16,777,216 bytes"),
     "edited threshold": (
-        lambda folder: rewrite(folder, set_in("config", "operating_point", "threshold", value=9.0), checksum=False),
+        lambda folder: rewrite(
+            folder, set_in("config", "operating_point", "threshold", value=9.0), checksum=False
+        ),
         "edited or damaged",
     ),
 }
@@ -163,18 +183,36 @@ FORGERIES = {
     "another format": (set_in("format", value="other"), "must be a residua-bundle"),
     "a later version": (set_in("format_version", value=2), "Install that version"),
     "an unknown recipe": (set_in("config", "recipe", value="os.system"), "known recipe"),
-    "an unknown option": (set_in("config", "recipe_options", value={"command": "rm"}), "option command"),
+    "an unknown option": (
+        set_in("config", "recipe_options", value={"command": "rm"}),
+        "option command",
+    ),
     "an unknown field": (set_in("config", "code", value="import os"), "fields that do not fit"),
-    "another latent size": (set_in("config", "recipe_options", "latent", value=3), "weights must fit"),
-    "a latent size for all memory": (set_in("config", "recipe_options", "latent", value=10**10), "weights must fit"),
-    "an image size for all memory": (set_in("config", "size", value=[8192, 8192]), "weights must fit"),
+    "another latent size": (
+        set_in("config", "recipe_options", "latent", value=3),
+        "weights must fit",
+    ),
+    "a latent size for all memory": (
+        set_in("config", "recipe_options", "latent", value=10**10),
+        "weights must fit",
+    ),
+    "an image size for all memory": (
+        set_in("config", "size", value=[8192, 8192]),
+        "weights must fit",
+    ),
     "an absurd image size": (set_in("config", "size", value=[10**9, 10**9]), "at most 8192"),
     "a negative image size": (set_in("config", "size", value=[-8, 8]), "weights must fit"),
     "more channels": (set_in("config", "channels", value=3), "weights must fit"),
     "a batch size of none": (set_in("config", "batch_size", value=0), "fields that do not fit"),
-    "a threshold that is text": (set_in("config", "operating_point", "threshold", value="low"), "fields that do not fit"),
+    "a threshold that is text": (
+        set_in("config", "operating_point", "threshold", value="low"),
+        "fields that do not fit",
+    ),
     "files that are a list": (set_in("files", value=[]), "JSON that residua wrote"),
-    "a file size that is text": (set_in("files", WEIGHTS, "bytes", value="many"), "JSON that residua wrote"),
+    "a file size that is text": (
+        set_in("files", WEIGHTS, "bytes", value="many"),
+        "JSON that residua wrote",
+    ),
 }
 
 
@@ -192,7 +230,10 @@ def reweigh(folder, change):
     save_file(tensors, folder / WEIGHTS)
 
     def listed(body):
-        body["files"][WEIGHTS] = {"bytes": (folder / WEIGHTS).stat().st_size, "sha256": bundle.sha256(folder / WEIGHTS)}
+        body["files"][WEIGHTS] = {
+            "bytes": (folder / WEIGHTS).stat().st_size,
+            "sha256": bundle.sha256(folder / WEIGHTS),
+        }
 
     rewrite(folder, listed)
 
@@ -203,7 +244,9 @@ def reweigh(folder, change):
         lambda tensors: tensors.pop("calibration.scores"),
         lambda tensors: tensors.pop(next(name for name in tensors if name.startswith("scorer"))),
         lambda tensors: tensors.update(extra=torch.zeros(3)),
-        lambda tensors: tensors.update({"calibration.scores": torch.zeros(3, dtype=torch.bfloat16)}),
+        lambda tensors: tensors.update(
+            {"calibration.scores": torch.zeros(3, dtype=torch.bfloat16)}
+        ),
     ],
     ids=["no calibration", "a weight missing", "a weight too many", "bfloat16 scores"],
 )
@@ -222,9 +265,9 @@ def test_another_threshold_rewrites_the_json_alone(saved, detector):
     loaded = load_bundle(saved)
     assert loaded.config.operating_point == point
     assert loaded.graph.threshold == 0.25
-    assert loaded.config.model_copy(update={"operating_point": None}) == detector.bundle_.config.model_copy(
+    assert loaded.config.model_copy(
         update={"operating_point": None}
-    )
+    ) == detector.bundle_.config.model_copy(update={"operating_point": None})
 
 
 def test_saving_again_replaces_the_bundle_and_leaves_nothing_beside_it(saved):

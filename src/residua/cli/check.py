@@ -23,14 +23,22 @@ def check(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE", help="Images; of several sources the first is what will be trained on.", show_default=False
+            metavar="SOURCE",
+            help="Images; of several sources the first is what will be trained on.",
+            show_default=False,
         ),
     ],
-    normal: Annotated[str | None, typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False)] = None,
+    normal: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False),
+    ] = None,
     strict: Strict = False,
     json: Json = None,
     pictures: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the copies that were found as pictures, a PNG a finding.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write the copies that were found as pictures, a PNG a finding."
+        ),
     ] = None,
     bits: Bits = None,
     follow_links: FollowLinks = False,
@@ -39,7 +47,8 @@ def check(
     memory: Memory = 2048,
     quiet: Quiet = False,
 ) -> None:
-    """Look for what spoils a result before an hour of training: leakage, duplicates, scale, bad files, balance, shortcuts.
+    """Look for what spoils a result before an hour of training: leakage, duplicates, scale, bad
+    files, balance, shortcuts.
 
     The parts of one SOURCE are compared with each other, or several sources with the first.
 
@@ -51,7 +60,12 @@ def check(
     from residua.cli.output import check_targets, emit_json, is_stdout, refuse_findings
 
     check_targets(json)
-    told: dict[str, Any] = {"normal": names(normal), "bits": bits, "follow_links": follow_links, "root": root}
+    told: dict[str, Any] = {
+        "normal": names(normal),
+        "bits": bits,
+        "follow_links": follow_links,
+        "root": root,
+    }
     found = _surveyed(sources, told, seed, memory, quiet=quiet)
     if json is not None:
         emit_json(found.to_json(), json)
@@ -64,14 +78,19 @@ def check(
     refuse_findings(found.findings, strict=strict)
 
 
-def _surveyed(sources: list[str], told: dict[str, Any], seed: int, memory: float, *, quiet: bool) -> Survey:
+def _surveyed(
+    sources: list[str], told: dict[str, Any], seed: int, memory: float, *, quiet: bool
+) -> Survey:
     from residua.cli.progress import counting
     from residua.evaluation.check import survey
     from residua.images import load_images
 
     with counting(quiet=quiet) as progress:
         own = memory / len(sources)
-        sets = [load_images(one, seed=seed, memory_megabytes=own, progress=progress, **told) for one in sources]
+        sets = [
+            load_images(one, seed=seed, memory_megabytes=own, progress=progress, **told)
+            for one in sources
+        ]
         return survey(sets, seed=seed, progress=progress)
 
 

@@ -41,14 +41,23 @@ def evaluate(
     cluster: Cluster = None,
     workers: Workers = None,
     ranking: Annotated[
-        Ranking, typer.Option(help="With --cluster: gather all scores, or summaries of bounded size with guaranteed bounds.")
+        Ranking,
+        typer.Option(
+            help=(
+                "With --cluster: gather all scores, or summaries of bounded size with guaranteed"
+                " bounds."
+            )
+        ),
     ] = Ranking.exact,
     bits: Bits = None,
     memory: Memory = 2048,
     engine: Engine = "torch",
     positive: Annotated[
         str | None,
-        typer.Option(help="Of a classifier's two classes the one that precision, recall and F1 are of.", metavar="LABEL"),
+        typer.Option(
+            help="Of a classifier's two classes the one that precision, recall and F1 are of.",
+            metavar="LABEL",
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -73,7 +82,9 @@ def evaluate(
             evaluation, evidence = evaluate_wrapped(run, source, bits=bits, progress=progress)
     else:
         asked = {"engine": engine, "memory_megabytes": memory, "positive": positive, "bits": bits}
-        evaluation, evidence = _judge(run, source, asked, cluster, workers, ranking.value, quiet=quiet)
+        evaluation, evidence = _judge(
+            run, source, asked, cluster, workers, ranking.value, quiet=quiet
+        )
     show(evaluation, evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
     if not quiet and html is None:
         from residua._text import terminal
@@ -82,7 +93,16 @@ def evaluate(
     refuse_if_strict(evaluation, strict=strict)
 
 
-def _judge(run: Path, source: str | None, asked: dict[str, Any], cluster: Any, workers: Any, ranking: Any, *, quiet: bool) -> Any:
+def _judge(
+    run: Path,
+    source: str | None,
+    asked: dict[str, Any],
+    cluster: Any,
+    workers: Any,
+    ranking: Any,
+    *,
+    quiet: bool,
+) -> Any:
     from residua.cli.progress import watching
     from residua.runs.evaluate import evaluate_run
 

@@ -13,9 +13,20 @@ def recipes() -> None:
 
     console = terminal()
     rows = [
-        ("auto", "chooses by image size, and by how well each candidate tells made anomalies from normal images", {}),
+        (
+            "auto",
+            (
+                "chooses by image size, and by how well each candidate tells made anomalies from"
+                " normal images"
+            ),
+            {},
+        ),
         *(
-            (one.name, one.summary, {"cost": one.cost, "good for": one.good_for, "blind to": ", ".join(one.blind_to)})
+            (
+                one.name,
+                one.summary,
+                {"cost": one.cost, "good for": one.good_for, "blind to": ", ".join(one.blind_to)},
+            )
             for one in RECIPES.values()
         ),
     ]

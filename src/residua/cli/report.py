@@ -9,12 +9,23 @@ import typer
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `residua fit` wrote.", show_default=False)],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="Folders that `residua fit` wrote.", show_default=False
+        ),
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; report.html in the first RUN if left out.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Where to write it; report.html in the first RUN if left out.",
+        ),
     ] = None,
 ) -> None:
-    """Write the report of one RUN or several: one HTML file that opens offline. Evaluates first if that was not done yet.
+    """Write the report of one RUN or several: one HTML file that opens offline. Evaluates first if
+    that was not done yet.
 
     residua report runs/parts
 

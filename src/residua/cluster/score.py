@@ -13,11 +13,14 @@ from residua.runs.score import score_run
 from residua.runs.tables import ScoreJob, ScoreSummary
 
 
-def score_on_cluster(run: str | Path, source: str, out: str | Path, options: ClusterOptions, **more: Any) -> ScoreSummary:
+def score_on_cluster(
+    run: str | Path, source: str, out: str | Path, options: ClusterOptions, **more: Any
+) -> ScoreSummary:
     """As `residua.runs.score_run`, with the pieces scored by the workers of a Ray cluster.
 
-    The model goes to them over the wire, the source must lie where all of them can read it under the same name: a shared
-    folder or a URL. The parts come back over the wire and are kept here, so `resume` works as on one machine.
+    The model goes to them over the wire, the source must lie where all of them can read it under
+    the same name: a shared folder or a URL. The parts come back over the wire and are kept here, so
+    `resume` works as on one machine.
     """
     bundle = read_bundle(RunFolder(Path(run)).bundle)
 
@@ -30,7 +33,9 @@ def score_on_cluster(run: str | Path, source: str, out: str | Path, options: Clu
             return
         n_done, n_finished = 0, 0
         with connected(options):
-            for row in through_workers(TableWorker, (bundle, job.task, job.parts.out.suffix), items, options):
+            for row in through_workers(
+                TableWorker, (bundle, job.task, job.parts.out.suffix), items, options
+            ):
                 note = json.loads(row["note"])
                 job.parts.write(int(row["number"]), int(row["part"]), row["table"], note)
                 n_done, n_finished = n_done + note["seen"], n_finished + note["last"]

@@ -1,4 +1,6 @@
-"""What runs in each worker: the bundle, loaded once, and the same scoring of a piece as on one machine."""
+"""What runs in each worker: the bundle, loaded once, and the same scoring of a piece as on one
+machine.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ BundleFiles = dict[str, bytes]
 
 
 class Scorer:
-    """Scores pieces with a bundle that came over the wire, so that workers need no disk in common for it."""
+    """Scores pieces with a bundle that came over the wire, so that workers need no disk in common
+    for it.
+    """
 
     def __init__(self, bundle: BundleFiles, task: Task) -> None:
         import torch
@@ -43,8 +47,12 @@ class TableWorker(Scorer):
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """A row for each part."""
-        for number, seen, n_parts, piece in zip(batch["number"], batch["seen"], batch["n_parts"], batch["piece"], strict=True):
-            for further, part in enumerate(score_piece(self.engine, self.task, piece, start=int(seen))):
+        for number, seen, n_parts, piece in zip(
+            batch["number"], batch["seen"], batch["n_parts"], batch["piece"], strict=True
+        ):
+            for further, part in enumerate(
+                score_piece(self.engine, self.task, piece, start=int(seen))
+            ):
                 yield {
                     "number": np.array([int(number)]),
                     "part": np.array([int(n_parts) + further]),
@@ -54,9 +62,13 @@ class TableWorker(Scorer):
 
 
 class JudgedWorker(Scorer):
-    """Pieces to what an evaluation needs: exact scores, or a sketch of them and the counts at the threshold."""
+    """Pieces to what an evaluation needs: exact scores, or a sketch of them and the counts at the
+    threshold.
+    """
 
-    def __init__(self, bundle: BundleFiles, task: Task, normal: tuple[str, ...] | None, sketched: bool) -> None:
+    def __init__(
+        self, bundle: BundleFiles, task: Task, normal: tuple[str, ...] | None, sketched: bool
+    ) -> None:
         super().__init__(bundle, task)
         self.normal, self.sketched = normal, sketched
 
@@ -67,7 +79,11 @@ class JudgedWorker(Scorer):
         for number, piece in zip(batch["number"], batch["piece"], strict=True):
             for index, part in enumerate(score_piece(self.engine, self.task, piece)):
                 tally = tally_of(part, self.normal, self.task.threshold, sketched=self.sketched)
-                yield {"number": np.array([int(number)]), "part": np.array([index]), "tally": [tally.to_bytes()]}
+                yield {
+                    "number": np.array([int(number)]),
+                    "part": np.array([index]),
+                    "tally": [tally.to_bytes()],
+                }
 
 
 def read_bundle(folder: Path) -> BundleFiles:

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 MetricsOf = Callable[[NDArray[np.bool_]], Mapping[str, Estimate]]
 
 
-def leakage_of(leaks: Leaks | None, n_images: int, metrics: Mapping[str, Estimate], metrics_of: MetricsOf) -> Finding | None:
-    """The finding of leakage with `metrics_of` the images that are no copies; None where nobody looked.
+def leakage_of(
+    leaks: Leaks | None, n_images: int, metrics: Mapping[str, Estimate], metrics_of: MetricsOf
+) -> Finding | None:
+    """The finding of leakage with `metrics_of` the images that are no copies; None where nobody
+    looked.
 
     Parameters
     ----------
@@ -41,7 +44,12 @@ def leakage_of(leaks: Leaks | None, n_images: int, metrics: Mapping[str, Estimat
         return None
     if len(leaks.kinds) != n_images:
         problems = Problems("evaluate")
-        problems.add("leaks must speak of every judged image", f"{len(leaks.kinds)} for {n_images}", "Judge those", ShapeError)
+        problems.add(
+            "leaks must speak of every judged image",
+            f"{len(leaks.kinds)} for {n_images}",
+            "Judge those",
+            ShapeError,
+        )
         problems.raise_any()
     without = metrics_of(~leaks.leaked) if leaks.leaked.any() else None
     return find_leakage(leaks, metrics=metrics, without=without)

@@ -1,4 +1,6 @@
-"""Findings: what the judge noticed, what it means and what to do. One file each, one line in the registry."""
+"""Findings: what the judge noticed, what it means and what to do. One file each, one line in the
+registry.
+"""
 
 from residua.findings.blind_spots import find_blind_spots
 from residua.findings.broken_promise import find_broken_promise

@@ -10,11 +10,18 @@ from residua.records import Estimate, Finding, OperatingPoint
 CODE = "broken-promise"
 
 # Policy class -> the metric it speaks of, and whether the promise is an upper limit.
-_RATES = {"false-alarms": ("false_alarm_rate", True), "recall": ("recall", False), "precision": ("precision", False)}
+_RATES = {
+    "false-alarms": ("false_alarm_rate", True),
+    "recall": ("recall", False),
+    "precision": ("precision", False),
+}
 
 
-def find_broken_promise(operating_point: OperatingPoint, metrics: Mapping[str, Estimate]) -> Finding | None:
-    """Compare a test rate's interval with the policy's promise; a contradiction means that test is unlike calibration.
+def find_broken_promise(
+    operating_point: OperatingPoint, metrics: Mapping[str, Estimate]
+) -> Finding | None:
+    """Compare a test rate's interval with the policy's promise; a contradiction means that test is
+    unlike calibration.
 
     Parameters
     ----------
@@ -26,7 +33,9 @@ def find_broken_promise(operating_point: OperatingPoint, metrics: Mapping[str, E
     Examples
     --------
     >>> point = OperatingPoint(threshold=0.5, policy="false-alarms<=0.01", how="...")
-    >>> find_broken_promise(point, {"false_alarm_rate": Estimate(value=0.1, low=0.06, high=0.15, n=200)}).severity
+    >>> find_broken_promise(
+    ...     point, {"false_alarm_rate": Estimate(value=0.1, low=0.06, high=0.15, n=200)}
+    ... ).severity
     'error'
     """
     keyword, _, rest = operating_point.policy.replace("<=", ">=").partition(">=")
@@ -37,7 +46,13 @@ def find_broken_promise(operating_point: OperatingPoint, metrics: Mapping[str, E
     if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
         return None
     broken = estimate.low > promised if is_limit else estimate.high < promised
-    measured = {"metric": name, "promised": promised, "value": estimate.value, "low": estimate.low, "high": estimate.high}
+    measured = {
+        "metric": name,
+        "promised": promised,
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+    }
     if not broken:
         return None
     return Finding(
@@ -45,8 +60,12 @@ def find_broken_promise(operating_point: OperatingPoint, metrics: Mapping[str, E
         severity="error",
         measured=measured,
         meaning=(
-            f"The threshold was chosen for {operating_point.policy}, but on these images {metric_inside(name)} is "
-            f"{estimate.value:.3g} ({estimate.low:.3g} to {estimate.high:.3g}): they are unlike those it was chosen on."
+            f"The threshold was chosen for {operating_point.policy}, but on these images"
+            f" {metric_inside(name)} is {estimate.value:.3g} ({estimate.low:.3g} to"
+            f" {estimate.high:.3g}): they are unlike those it was chosen on."
         ),
-        what_to_do="Find out what changed between calibration and test, and choose the threshold on images like those to come.",
+        what_to_do=(
+            "Find out what changed between calibration and test, and choose the threshold on images"
+            " like those to come."
+        ),
     )

@@ -7,7 +7,9 @@ from residua.records import Finding
 CODE = "clipped-values"
 
 
-def find_clipped_values(name: str, share: float, mean_beyond: float, limit: float) -> Finding | None:
+def find_clipped_values(
+    name: str, share: float, mean_beyond: float, limit: float
+) -> Finding | None:
     """Count what was clipped: a note up to `limit`, an error beyond it, None where nothing was.
 
     Parameters
@@ -31,14 +33,23 @@ def find_clipped_values(name: str, share: float, mean_beyond: float, limit: floa
     if share <= 0:
         return None
     is_far = mean_beyond > limit
-    verdict = "far more than a decoder oversteps: they may stand on another scale" if is_far else "and were clipped"
+    verdict = (
+        "far more than a decoder oversteps: they may stand on another scale"
+        if is_far
+        else "and were clipped"
+    )
     return Finding(
         code=CODE,
         severity="error" if is_far else "note",
-        measured={"array": name, "clipped_share": share, "mean_beyond": mean_beyond, "limit": limit},
+        measured={
+            "array": name,
+            "clipped_share": share,
+            "mean_beyond": mean_beyond,
+            "limit": limit,
+        },
         meaning=(
-            f"{100 * share:.3g}% of the values of the {name} lay outside black and white, by {mean_beyond:.3g} of the scale "
-            f"over all values, {verdict}."
+            f"{100 * share:.3g}% of the values of the {name} lay outside black and white, by"
+            f" {mean_beyond:.3g} of the scale over all values, {verdict}."
         ),
         what_to_do=(
             "Tell the scale or mean and deviation, or bring the array to 0-1 yourself."

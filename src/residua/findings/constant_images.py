@@ -16,11 +16,16 @@ _MOST_EXAMPLES = 10
 
 
 def find_constant_images(
-    ranges: NDArray[Any], paths: NDArray[Any], labels: NDArray[Any] | None = None, *, levels: NDArray[Any] | None = None
+    ranges: NDArray[Any],
+    paths: NDArray[Any],
+    labels: NDArray[Any] | None = None,
+    *,
+    levels: NDArray[Any] | None = None,
 ) -> Finding | None:
     """Count the images without any contrast; None where there is none.
 
-    Error: more than a tenth of all images, or all images of a label. Warning: more than one in a hundred. Note: fewer.
+    Error: more than a tenth of all images, or all images of a label. Warning: more than one in a
+    hundred. Note: fewer.
 
     Parameters
     ----------
@@ -45,9 +50,15 @@ def find_constant_images(
         return None
     whole = [] if labels is None else _all_of(labels, constant)
     share = n / n_images
-    severity: Severity = "error" if whole or share > _MANY else "warning" if share > _SOME else "note"
+    severity: Severity = (
+        "error" if whole or share > _MANY else "warning" if share > _SOME else "note"
+    )
     n_black = None if levels is None else int((levels[constant] == 0).sum())
-    number = f"1 of the {n_images:,} images shows" if n == 1 else f"{n:,} of the {n_images:,} images show"
+    number = (
+        f"1 of the {n_images:,} images shows"
+        if n == 1
+        else f"{n:,} of the {n_images:,} images show"
+    )
     of_label = f", among them all of the label {', '.join(whole[:5])}" if whole else ""
     black = f" ({n_black:,} black)" if n_black else ""
     return Finding(
@@ -60,13 +71,22 @@ def find_constant_images(
             "labels": whole,
             "examples": [str(path) for path in paths[constant][:_MOST_EXAMPLES]],
         },
-        meaning=f"{number} nothing: all pixels have one value{black}{of_label}. They are not counted as copies of each other.",
-        what_to_do="Look at them: an empty frame, a drawing on a ground of its own colour, a scale far above the values, "
-        "or a file that was written wrongly. Leave them out, or mend them.",
+        meaning=(
+            f"{number} nothing: all pixels have one value{black}{of_label}. They are not counted as"
+            " copies of each other."
+        ),
+        what_to_do=(
+            "Look at them: an empty frame, a drawing on a ground of its own colour, a scale far"
+            " above the values, or a file that was written wrongly. Leave them out, or mend them."
+        ),
     )
 
 
 def _all_of(labels: NDArray[Any], constant: NDArray[np.bool_]) -> list[str]:
     """The labels of which every image is constant."""
     known = sorted({str(label) for label in labels.tolist() if label is not None})
-    return [name for name in known if constant[np.array([str(label) == name for label in labels.tolist()], np.bool_)].all()]
+    return [
+        name
+        for name in known
+        if constant[np.array([str(label) == name for label in labels.tolist()], np.bool_)].all()
+    ]

@@ -33,6 +33,11 @@ def find_different_images(n_shared: int, n_own: Mapping[str, int]) -> Finding | 
         code=CODE,
         severity="warning",
         measured={"n_shared": n_shared, "n_own": dict(n_own)},
-        meaning=f"The runs were tested on different images ({own}): they are compared on the {n_shared:,} that all share.",
-        what_to_do="Fit them on the same source with the same seed, or evaluate them on the same images.",
+        meaning=(
+            f"The runs were tested on different images ({own}): they are compared on the"
+            f" {n_shared:,} that all share."
+        ),
+        what_to_do=(
+            "Fit them on the same source with the same seed, or evaluate them on the same images."
+        ),
     )

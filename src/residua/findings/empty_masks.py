@@ -17,7 +17,8 @@ _FEW, _MOST = 0.05, 0.5
 def find_empty_masks(shares: NDArray[np.float64], paths: Sequence[str]) -> Finding | None:
     """Say which defective images have a mask that marks nothing; None where all mark something.
 
-    Error: more than half of them, for then pixel metrics are about the rest alone. Warning: more than one in twenty. Note: fewer.
+    Error: more than half of them, for then pixel metrics are about the rest alone. Warning: more
+    than one in twenty. Note: fewer.
 
     Parameters
     ----------
@@ -40,9 +41,18 @@ def find_empty_masks(shares: NDArray[np.float64], paths: Sequence[str]) -> Findi
     return Finding(
         code=CODE,
         severity=severity,
-        measured={"n_empty": len(empty), "n_masks": len(shares), "examples": [str(paths[row]) for row in empty[:10]]},
-        meaning=f"{len(empty):,} of the {len(shares):,} masks of defective images that were looked at {verb} nothing, that of "
-        f"{paths[empty[0]]} for one. All their pixels count as good, so a model "
-        "that finds the defect is charged with false alarms there.",
-        what_to_do="Draw what is missing, or delete those mask files: pixels without a mask are unknown and in no figure.",
+        measured={
+            "n_empty": len(empty),
+            "n_masks": len(shares),
+            "examples": [str(paths[row]) for row in empty[:10]],
+        },
+        meaning=(
+            f"{len(empty):,} of the {len(shares):,} masks of defective images that were looked at"
+            f" {verb} nothing, that of {paths[empty[0]]} for one. All their pixels count as good,"
+            " so a model that finds the defect is charged with false alarms there."
+        ),
+        what_to_do=(
+            "Draw what is missing, or delete those mask files: pixels without a mask are unknown"
+            " and in no figure."
+        ),
     )

@@ -1,4 +1,6 @@
-"""What a finding looks like: small pictures side by side, and how two sets of numbers are distributed."""
+"""What a finding looks like: small pictures side by side, and how two sets of numbers are
+distributed.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _BINS = 60
 
 @dataclass(frozen=True)
 class Picture:
-    """A thumbnail, uint8 (height, width, 1 or 3), no side longer than `MOST_SIDE`, and the words below it."""
+    """A thumbnail, uint8 (height, width, 1 or 3), no side longer than `MOST_SIDE`, and the words
+    below it.
+    """
 
     pixels: NDArray[np.uint8]
     caption: str = ""
@@ -45,11 +49,16 @@ class Picture:
         array = array[..., np.newaxis] if array.ndim == 2 else array
         if array.ndim != 3 or array.shape[2] not in (1, 3) or 0 in array.shape:
             problems = Problems("Picture.of")
-            must = "the image must have shape (height, width), (height, width, 1) or (height, width, 3)"
+            must = (
+                "the image must have shape (height, width), (height, width, 1) or (height,"
+                " width, 3)"
+            )
             problems.add(must, f"{np.shape(image)}", "Pass one image", ShapeError)
             problems.raise_any()
         if array.dtype != np.uint8:
-            array = np.rint(np.clip(np.nan_to_num(array.astype(np.float32)), 0, 1) * 255).astype(np.uint8)
+            array = np.rint(np.clip(np.nan_to_num(array.astype(np.float32)), 0, 1) * 255).astype(
+                np.uint8
+            )
         return cls(_shrunk(array), caption)
 
 
@@ -73,8 +82,8 @@ class Group:
 class Histogram:
     """How several sets of numbers are distributed, in common bins.
 
-    ``edges`` (n_bins + 1,) rise; ``counts`` holds n_bins integers for each set. ``quantity`` is what was counted. Bins are
-    even in the logarithm where ``is_log``.
+    ``edges`` (n_bins + 1,) rise; ``counts`` holds n_bins integers for each set. ``quantity`` is
+    what was counted. Bins are even in the logarithm where ``is_log``.
     """
 
     edges: NDArray[np.float64]
@@ -84,7 +93,8 @@ class Histogram:
 
     @classmethod
     def of(cls, series: Mapping[str, Any], quantity: str = "") -> Histogram | None:
-        """Count finite values of each set in 60 bins; in the logarithm where they span decades. None if there are none.
+        """Count finite values of each set in 60 bins; in the logarithm where they span decades.
+        None if there are none.
 
         Examples
         --------
@@ -104,7 +114,9 @@ class Histogram:
             low, high = low - (abs(low) or 1.0) * 0.5, high + (abs(high) or 1.0) * 0.5
         edges = np.geomspace(low, high, _BINS + 1) if is_log else np.linspace(low, high, _BINS + 1)
         edges[0], edges[-1] = low, high
-        counts = {name: np.histogram(values, edges)[0].astype(np.int64) for name, values in finite.items()}
+        counts = {
+            name: np.histogram(values, edges)[0].astype(np.int64) for name, values in finite.items()
+        }
         return cls(edges, counts, quantity, is_log)
 
 
@@ -140,7 +152,10 @@ class Exhibit:
 
         Examples
         --------
-        >>> pair = [Picture.of(np.zeros((8, 8)), "train/1.png"), Picture.of(np.zeros((8, 8)), "test/7.png")]
+        >>> pair = [
+        ...     Picture.of(np.zeros((8, 8)), "train/1.png"),
+        ...     Picture.of(np.zeros((8, 8)), "test/7.png"),
+        ... ]
         >>> exhibit = Exhibit.of([pair] * 30, caption="The same pixels.")
         >>> len(exhibit.groups), exhibit.n_more
         (24, 6)
@@ -156,20 +171,32 @@ class Exhibit:
         return cls(tuple(kept), histogram, caption, n_more)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything as arrays by name, for an ``.npz`` without pickle; `from_arrays` reads it back."""
+        """Everything as arrays by name, for an ``.npz`` without pickle; `from_arrays` reads it
+        back.
+        """
         words: dict[str, Any] = {
             "caption": self.caption,
             "n_more": self.n_more,
             "groups": [
-                {"caption": group.caption, "pictures": [picture.caption for picture in group.pictures]} for group in self.groups
+                {
+                    "caption": group.caption,
+                    "pictures": [picture.caption for picture in group.pictures],
+                }
+                for group in self.groups
             ],
         }
         arrays: dict[str, NDArray[Any]] = {
-            f"{i}.{j}": picture.pixels for i, group in enumerate(self.groups) for j, picture in enumerate(group.pictures)
+            f"{i}.{j}": picture.pixels
+            for i, group in enumerate(self.groups)
+            for j, picture in enumerate(group.pictures)
         }
         if self.histogram is not None:
             drawn = self.histogram
-            words["histogram"] = {"names": list(drawn.counts), "quantity": drawn.quantity, "is_log": drawn.is_log}
+            words["histogram"] = {
+                "names": list(drawn.counts),
+                "quantity": drawn.quantity,
+                "is_log": drawn.is_log,
+            }
             arrays["edges"] = drawn.edges
             arrays["counts"] = np.stack(list(drawn.counts.values()))
         return {"words": np.array(json.dumps(words)), **arrays}
@@ -186,7 +213,13 @@ class Exhibit:
         try:
             words = json.loads(str(arrays["words"]))
             groups = tuple(
-                Group(tuple(Picture(arrays[f"{i}.{j}"], text) for j, text in enumerate(group["pictures"])), group["caption"])
+                Group(
+                    tuple(
+                        Picture(arrays[f"{i}.{j}"], text)
+                        for j, text in enumerate(group["pictures"])
+                    ),
+                    group["caption"],
+                )
                 for i, group in enumerate(words["groups"])
             )
             histogram = None
@@ -196,4 +229,6 @@ class Exhibit:
                 histogram = Histogram(arrays["edges"], counts, drawn["quantity"], drawn["is_log"])
             return cls(groups, histogram, words["caption"], words["n_more"])
         except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"exhibit: must be whole. Got: {error!r}. Run evaluate again.") from error
+            raise BundleError(
+                f"exhibit: must be whole. Got: {error!r}. Run evaluate again."
+            ) from error

@@ -15,8 +15,11 @@ _FEWEST = 10
 _DECISIONS = ((0.0, 1.0), (-1.0, 1.0))
 
 
-def find_hard_scores(scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None = None) -> Finding | None:
-    """Say that scores of two values are decisions; None for fewer than ten images, or more or fewer values.
+def find_hard_scores(
+    scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None = None
+) -> Finding | None:
+    """Say that scores of two values are decisions; None for fewer than ten images, or more or fewer
+    values.
 
     Error where the values are 0 and 1, or -1 and 1; warning where they are others.
 
@@ -39,7 +42,12 @@ def find_hard_scores(scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | Non
     said = scores == values[1]
     balanced = _balanced_accuracy(said, is_anomalous)
     are_decisions = (low, high) in _DECISIONS
-    measured = {"values": [low, high], "n_high": int(said.sum()), "n": len(scores), "balanced_accuracy": balanced}
+    measured = {
+        "values": [low, high],
+        "n_high": int(said.sum()),
+        "n": len(scores),
+        "balanced_accuracy": balanced,
+    }
     ranks = (
         "a ROC curve of one point"
         if balanced is None
@@ -50,18 +58,21 @@ def find_hard_scores(scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | Non
         severity="error" if are_decisions else "warning",
         measured=measured,
         meaning=(
-            f"These scores have two distinct values, {low:g} and {high:g}: they are hard decisions, not scores. "
-            f"Decisions have {ranks}. It says nothing of the ranking that the model could give."
+            f"These scores have two distinct values, {low:g} and {high:g}: they are hard decisions,"
+            f" not scores. Decisions have {ranks}. It says nothing of the ranking that the model"
+            " could give."
         ),
         what_to_do=(
-            "Pass the numbers that were decided upon, higher = more anomalous: in scikit-learn -decision_function(X) in place of "
-            "predict(X). Where there are none, judge decisions as classes, as predictions (--predictions)."
+            "Pass the numbers that were decided upon, higher = more anomalous: in scikit-learn"
+            " -decision_function(X) in place of predict(X). Where there are none, judge decisions"
+            " as classes, as predictions (--predictions)."
         ),
     )
 
 
 def find_hard_probabilities(probabilities: NDArray[Any]) -> Finding | None:
-    """Say that probabilities which are all 0 or 1 are decisions; None for fewer than ten images, or any value between.
+    """Say that probabilities which are all 0 or 1 are decisions; None for fewer than ten images, or
+    any value between.
 
     Parameters
     ----------
@@ -80,15 +91,22 @@ def find_hard_probabilities(probabilities: NDArray[Any]) -> Finding | None:
         severity="error",
         measured={"values": [0.0, 1.0], "n": n, "n_classes": k},
         meaning=(
-            "All probabilities are 0 or 1: they are hard decisions. ROC AUC, log loss, Brier score and calibration error are "
-            "those of a model that is always sure, not of the model behind the decisions."
+            "All probabilities are 0 or 1: they are hard decisions. ROC AUC, log loss, Brier score"
+            " and calibration error are those of a model that is always sure, not of the model"
+            " behind the decisions."
         ),
-        what_to_do="Pass the probabilities that were decided upon; or the classes, as integers or names.",
+        what_to_do=(
+            "Pass the probabilities that were decided upon; or the classes, as integers or names."
+        ),
     )
 
 
-def _balanced_accuracy(said: NDArray[np.bool_], is_anomalous: NDArray[np.bool_] | None) -> float | None:
-    """Mean of recall and specificity of "the higher value is anomalous"; None where only one kind is there."""
+def _balanced_accuracy(
+    said: NDArray[np.bool_], is_anomalous: NDArray[np.bool_] | None
+) -> float | None:
+    """Mean of recall and specificity of "the higher value is anomalous"; None where only one kind
+    is there.
+    """
     if is_anomalous is None or is_anomalous.all() or not is_anomalous.any():
         return None
     return float((said[is_anomalous].mean() + (~said[~is_anomalous]).mean()) / 2)

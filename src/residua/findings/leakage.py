@@ -15,7 +15,8 @@ CODE = "leakage"
 
 _MOST_EXAMPLES = 20
 _HEADLINES = ("roc_auc", "accuracy", "mse")
-# From these on: share of the judged images, change of a figure in [0, 1], change of an error as a share of it.
+# From these on: share of the judged images, change of a figure in [0, 1], change of an error as a
+# share of it.
 _ERROR, _WARNING = (0.05, 0.02, 0.1), (0.005, 0.005, 0.02)
 
 
@@ -27,10 +28,12 @@ def find_leakage(
     judged: str = "images judged here",
     seen: str = "training images",
 ) -> Finding | None:
-    """Say which judged images are copies of seen ones, of what kind, and what every metric is without them.
+    """Say which judged images are copies of seen ones, of what kind, and what every metric is
+    without them.
 
-    Error: one in twenty, or the headline figure (ROC AUC, accuracy or error) changes by .02 without them, an error by a tenth
-    of itself, or nothing is left to judge. Warning: one in two hundred, or a change by .005 or a fiftieth. Note: less.
+    Error: one in twenty, or the headline figure (ROC AUC, accuracy or error) changes by .02 without
+    them, an error by a tenth of itself, or nothing is left to judge. Warning: one in two hundred,
+    or a change by .005 or a fiftieth. Note: less.
 
     Parameters
     ----------
@@ -53,7 +56,11 @@ def find_leakage(
     n, n_leaked = len(leaks.kinds), int(leaks.leaked.sum())
     if n == 0:
         return None
-    kind = "a copy, be it re-encoded, resized, brightened, cropped, flipped or rotated," if leaks.is_thorough else "an exact copy"
+    kind = (
+        "a copy, be it re-encoded, resized, brightened, cropped, flipped or rotated,"
+        if leaks.is_thorough
+        else "an exact copy"
+    )
     measured = {
         "n_leaked": n_leaked,
         "n_images": n,
@@ -74,14 +81,21 @@ def find_leakage(
             "examples": [one._asdict() for one in leaks.examples(_MOST_EXAMPLES)],
             **({"metrics_without": shown} if without is not None else {}),
         },
-        meaning=f"{n_leaked:,} of the {n:,} {judged} {'is a copy' if n_leaked == 1 else 'are copies'} of {seen} ({by_kind}): "
-        f"on those the model is asked what it was told, so the figures flatter.{_compared(metrics or {}, without or {})}",
-        what_to_do="Take the copies out of one of the parts, or give them one group in a manifest (`residua.images.group_twins` "
-        "names it), and fit again.",
+        meaning=(
+            f"{n_leaked:,} of the {n:,} {judged} {'is a copy' if n_leaked == 1 else 'are copies'}"
+            f" of {seen} ({by_kind}): on those the model is asked what it was told, so the figures"
+            f" flatter.{_compared(metrics or {}, without or {})}"
+        ),
+        what_to_do=(
+            "Take the copies out of one of the parts, or give them one group in a manifest"
+            " (`residua.images.group_twins` names it), and fit again."
+        ),
     )
 
 
-def _severity(share: float, metrics: Mapping[str, Estimate], without: Mapping[str, Estimate]) -> Severity:
+def _severity(
+    share: float, metrics: Mapping[str, Estimate], without: Mapping[str, Estimate]
+) -> Severity:
     name = _headline(metrics, without)
     changed, place = 0.0, 1
     if name is not None:
@@ -89,7 +103,11 @@ def _severity(share: float, metrics: Mapping[str, Estimate], without: Mapping[st
         if value is not None and left is None:
             return "error"
         place = 2 if name == "mse" else 1
-        changed = 0.0 if value is None or left is None else abs(value - left) / (max(abs(value), 1e-12) if place == 2 else 1)
+        changed = (
+            0.0
+            if value is None or left is None
+            else abs(value - left) / (max(abs(value), 1e-12) if place == 2 else 1)
+        )
     if share >= _ERROR[0] or changed >= _ERROR[place]:
         return "error"
     return "warning" if share >= _WARNING[0] or changed >= _WARNING[place] else "note"
@@ -108,4 +126,6 @@ def _compared(metrics: Mapping[str, Estimate], without: Mapping[str, Estimate]) 
     if one.value is None:
         return f" Without them too few images are left for {said}."
     interval = "" if one.low is None or one.high is None else f" ({one.low:.4g} to {one.high:.4g})"
-    return f" Without them {said} is {one.value:.4g}{interval} instead of {metrics[name].value:.4g}."
+    return (
+        f" Without them {said} is {one.value:.4g}{interval} instead of {metrics[name].value:.4g}."
+    )

@@ -1,4 +1,6 @@
-"""Numbers that fall steadily from the first to the last: losses of epochs rather than scores of images."""
+"""Numbers that fall steadily from the first to the last: losses of epochs rather than scores of
+images.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ _LEAST_FALL = 0.95
 
 
 def find_loss_history(scores: Any) -> Finding | None:
-    """Ask whether numbers without names and labels are a history of training; None where they do not fall steadily.
+    """Ask whether numbers without names and labels are a history of training; None where they do
+    not fall steadily.
 
     Parameters
     ----------
@@ -25,8 +28,9 @@ def find_loss_history(scores: Any) -> Finding | None:
     Returns
     -------
     Finding or None
-        An error where nearly every number is below those before it; a warning where they fall without exception, as sorted
-        scores do too. Eight scores in random order fall so once in 5,000 times, more of them far less often.
+        An error where nearly every number is below those before it; a warning where they fall
+        without exception, as sorted scores do too. Eight scores in random order fall so once in
+        5,000 times, more of them far less often.
 
     Examples
     --------
@@ -47,11 +51,20 @@ def find_loss_history(scores: Any) -> Finding | None:
     return Finding(
         code=CODE,
         severity="warning" if is_sorted else "error",
-        measured={"n": len(values), "rank_correlation_with_order": -fall, "first": float(values[0]), "last": float(values[-1])},
+        measured={
+            "n": len(values),
+            "rank_correlation_with_order": -fall,
+            "first": float(values[0]),
+            "last": float(values[-1]),
+        },
         meaning=(
-            f"These {len(values)} numbers fall from {values[0]:.4g} to {values[-1]:.4g} "
-            f"{'without exception' if is_sorted else 'nearly one after the other'}, as losses of epochs do"
-            f"{' and sorted scores' if is_sorted else ''}. A history of training says nothing about single images."
+            f"These {len(values)} numbers fall from {values[0]:.4g} to {values[-1]:.4g}"
+            f" {'without exception' if is_sorted else 'nearly one after the other'}, as losses of"
+            f" epochs do{' and sorted scores' if is_sorted else ''}. A history of training says"
+            " nothing about single images."
         ),
-        what_to_do="Pass one score per image, or the names of the images (a column id or path) if these are scores.",
+        what_to_do=(
+            "Pass one score per image, or the names of the images (a column id or path) if these"
+            " are scores."
+        ),
     )

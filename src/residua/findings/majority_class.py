@@ -27,19 +27,33 @@ def find_majority_class(accuracy: Estimate, majority_share: float, majority: str
         return None
     low = accuracy.value if accuracy.low is None else accuracy.low
     beaten = low > majority_share
-    reached = "is not shown to be more than" if accuracy.value > majority_share else "is no more than"
+    reached = (
+        "is not shown to be more than" if accuracy.value > majority_share else "is no more than"
+    )
     return Finding(
         code=CODE,
         severity="ok" if beaten else "warning",
-        measured={"accuracy": accuracy.value, "low": accuracy.low, "majority_share": majority_share, "majority": majority},
+        measured={
+            "accuracy": accuracy.value,
+            "low": accuracy.low,
+            "majority_share": majority_share,
+            "majority": majority,
+        },
         meaning=(
-            f"Accuracy {accuracy.value:.3g} beats the {majority_share:.3g} of always answering {majority!r}."
+            f"Accuracy {accuracy.value:.3g} beats the {majority_share:.3g} of always answering"
+            f" {majority!r}."
             if beaten
-            else f"Accuracy {accuracy.value:.3g} {reached} the {majority_share:.3g} of always answering {majority!r}."
+            else (
+                f"Accuracy {accuracy.value:.3g} {reached} the {majority_share:.3g} of always"
+                f" answering {majority!r}."
+            )
         ),
         what_to_do=(
             "Nothing."
             if beaten
-            else "Look at balanced_accuracy and at recall a class; weigh classes or collect more of the rare ones."
+            else (
+                "Look at balanced_accuracy and at recall a class; weigh classes or collect more of"
+                " the rare ones."
+            )
         ),
     )

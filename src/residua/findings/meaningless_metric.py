@@ -10,15 +10,17 @@ from residua.records import Finding
 CODE = "meaningless-metric"
 
 _WITHOUT_IMAGES = (
-    "What Keras prints under that name for images of shape (height, width, 1) counts pixels that agree after rounding: its "
-    "ceiling is the share of pixels that are exactly 0 or 1, and an all-black image comes close to it."
+    "What Keras prints under that name for images of shape (height, width, 1) counts pixels that"
+    " agree after rounding: its ceiling is the share of pixels that are exactly 0 or 1, and an"
+    " all-black image comes close to it."
 )
 
 
 def find_meaningless_accuracy(
     job: str, *, metric: str = "accuracy", demonstration: AccuracyDemonstration | None = None
 ) -> Finding:
-    """Refuse the accuracy of a reconstruction, with what Keras would print and the right question in its place.
+    """Refuse the accuracy of a reconstruction, with what Keras would print and the right question
+    in its place.
 
     Parameters
     ----------
@@ -33,7 +35,11 @@ def find_meaningless_accuracy(
     >>> find_meaningless_accuracy("reconstruct").severity
     'error'
     """
-    shown = {} if demonstration is None else {key: value for key, value in asdict(demonstration).items() if key != "meaning"}
+    shown = (
+        {}
+        if demonstration is None
+        else {key: value for key, value in asdict(demonstration).items() if key != "meaning"}
+    )
     measured = {"metric": metric, **shown}
     if job == "detect":
         return Finding(
@@ -41,10 +47,13 @@ def find_meaningless_accuracy(
             severity="error",
             measured=measured,
             meaning=(
-                f"These are scores without labels: nothing says which images are anomalous, so there is no {metric}. "
-                "An autoencoder does not classify."
+                "These are scores without labels: nothing says which images are anomalous, so"
+                f" there is no {metric}. An autoencoder does not classify."
             ),
-            what_to_do="Pass --labels and ask for roc_auc, average_precision, or recall and false alarms at a threshold.",
+            what_to_do=(
+                "Pass --labels and ask for roc_auc, average_precision, or recall and false alarms"
+                " at a threshold."
+            ),
         )
     return Finding(
         code=CODE,
@@ -55,8 +64,8 @@ def find_meaningless_accuracy(
             + (_WITHOUT_IMAGES if demonstration is None else demonstration.meaning)
         ),
         what_to_do=(
-            "Ask how far reconstructions are from their images: mse, mae, psnr, ssim, each beside a baseline. If the model is "
-            "meant "
-            "to detect, pass --labels with --scores and read roc_auc; if it is meant to classify, pass --predictions."
+            "Ask how far reconstructions are from their images: mse, mae, psnr, ssim, each beside a"
+            " baseline. If the model is meant to detect, pass --labels with --scores and read"
+            " roc_auc; if it is meant to classify, pass --predictions."
         ),
     )

@@ -12,15 +12,19 @@ from residua.records import Finding
 CODE = "mixed-scale"
 
 _SIXTEENTH = 0.0635  # of the scale: 4097 of 65535, and 16 of 255
-_FAR = 40.0  # a factor between brightest pixels that light does not explain, and a wrong divisor (255, 257) does
+# a factor between brightest pixels that light does not explain, and a wrong divisor (255, 257) does
+_FAR = 40.0
 
 
-def find_mixed_scale(highest: NDArray[Any], dtype: str, *, parts: NDArray[Any] | None = None) -> Finding | None:
+def find_mixed_scale(
+    highest: NDArray[Any], dtype: str, *, parts: NDArray[Any] | None = None
+) -> Finding | None:
     """Judge the scale of images by the brightest pixel of each; None where nothing is odd.
 
-    Error: images of bytes hold nothing but 0 and 1; all values are 255 times too small (divided twice, or 8 bits stored
-    in 16); nearly all images end below a sixteenth of the scale, as fewer bits stored in more do; more than one in a hundred
-    images is more than 40 times darker than most. Warning: fewer are.
+    Error: images of bytes hold nothing but 0 and 1; all values are 255 times too small (divided
+    twice, or 8 bits stored in 16); nearly all images end below a sixteenth of the scale, as fewer
+    bits stored in more do; more than one in a hundred images is more than 40 times darker than
+    most. Warning: fewer are.
 
     Parameters
     ----------
@@ -69,14 +73,23 @@ def find_mixed_scale(highest: NDArray[Any], dtype: str, *, parts: NDArray[Any] |
     if not dark.any():
         return None
     n, where = int(dark.sum()), "" if parts is None else _where(dark, parts)
-    number = f"1 of the {len(highest):,} images is" if n == 1 else f"{n:,} of the {len(highest):,} images are"
+    number = (
+        f"1 of the {len(highest):,} images is"
+        if n == 1
+        else f"{n:,} of the {len(highest):,} images are"
+    )
     return Finding(
         code=CODE,
         severity="error" if n > 0.01 * len(highest) else "warning",
         measured={"case": "some too small", "highest": usual, "n_images": n},
-        meaning=f"{number} more than {_FAR:g} times darker than most{where}: on another scale (0 to 1 beside 0 to 255, 8 bits "
-        "beside 16), or black.",
-        what_to_do="Bring all images to one scale before anything is trained or compared; leave out what shows nothing.",
+        meaning=(
+            f"{number} more than {_FAR:g} times darker than most{where}: on another scale (0 to 1"
+            " beside 0 to 255, 8 bits beside 16), or black."
+        ),
+        what_to_do=(
+            "Bring all images to one scale before anything is trained or compared; leave out what"
+            " shows nothing."
+        ),
     )
 
 
@@ -86,15 +99,18 @@ def _fewer_bits(usual: float, n: int, stored: int, bits: tuple[int, ...]) -> Fin
         "fewer bits",
         usual,
         n,
-        f"The images are nearly black: their brightest values reach {usual:.3g} of the scale, as {few} bits in {stored} do.",
-        f"Tell the camera's bits, for instance --bits {bits[-1]}: squared errors are some 256 times too small else. Brighten "
-        "images that are that dark.",
+        f"The images are nearly black: their brightest values reach {usual:.3g} of the scale, as"
+        f" {few} bits in {stored} do.",
+        f"Tell the camera's bits, for instance --bits {bits[-1]}: squared errors are some 256 times"
+        " too small else. Brighten images that are that dark.",
     )
 
 
 def _told(case: str, highest: float, n: int, meaning: str, what_to_do: str) -> Finding:
     measured = {"case": case, "highest": highest, "n_images": n}
-    return Finding(code=CODE, severity="error", measured=measured, meaning=meaning, what_to_do=what_to_do)
+    return Finding(
+        code=CODE, severity="error", measured=measured, meaning=meaning, what_to_do=what_to_do
+    )
 
 
 def _where(dark: NDArray[np.bool_], parts: NDArray[Any]) -> str:

@@ -35,10 +35,19 @@ def find_mixed_sizes(sizes: NDArray[Any]) -> Finding | None:
     return Finding(
         code=CODE,
         severity="warning" if spread > 1.5 else "note",
-        measured={"n_different": len(np.unique(sizes, axis=0)), "smallest": low, "largest": high, "proportions_differ": spread},
-        meaning=f"Sizes run from {low[0]}x{low[1]} to {high[0]}x{high[1]} (height x width), and proportions differ "
-        f"{spread:.3g} times: "
-        "all images are resized to one size for the network, and errors per pixel are compared at that size.",
-        what_to_do="Nothing, if that is what comes off the camera; `--aspect keep` keeps proportions. Else cut or "
-        "scale to one size.",
+        measured={
+            "n_different": len(np.unique(sizes, axis=0)),
+            "smallest": low,
+            "largest": high,
+            "proportions_differ": spread,
+        },
+        meaning=(
+            f"Sizes run from {low[0]}x{low[1]} to {high[0]}x{high[1]} (height x width), and"
+            f" proportions differ {spread:.3g} times: all images are resized to one size for the"
+            " network, and errors per pixel are compared at that size."
+        ),
+        what_to_do=(
+            "Nothing, if that is what comes off the camera; `--aspect keep` keeps proportions. Else"
+            " cut or scale to one size."
+        ),
     )

@@ -45,11 +45,13 @@ def find_most_confused(matrix: NDArray[Any], classes: Sequence[str]) -> Finding 
             "confusion_matrix": matrix.tolist() if len(classes) <= 100 else None,
         },
         meaning=(
-            f"The commonest of {total} mistakes: {n} of {of} images of {classes[row]!r} are taken for {classes[column]!r}. In "
-            "the "
-            "confusion matrix rows are true and columns predicted: off the diagonal, a class's row holds its false negatives, "
-            "its "
-            "column its false positives."
+            f"The commonest of {total} mistakes: {n} of {of} images of {classes[row]!r} are taken"
+            f" for {classes[column]!r}. In the confusion matrix rows are true and columns"
+            " predicted: off the diagonal, a class's row holds its false negatives, its column its"
+            " false positives."
         ),
-        what_to_do="Look at images of these two classes side by side; read recall and precision a class, not accuracy alone.",
+        what_to_do=(
+            "Look at images of these two classes side by side; read recall and precision a class,"
+            " not accuracy alone."
+        ),
     )

@@ -28,16 +28,22 @@ def find_not_checked(check: str, error: Exception) -> Finding:
     Examples
     --------
     >>> find_not_checked("near-duplicates", ValueError("cells differ")).meaning
-    'Near-duplicates could not be checked (ValueError: cells differ): nothing here says whether that is in order.'
+    'Near-duplicates could not be checked (ValueError: cells differ): nothing here says whether that
+    is in order.'
     """
     reason = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
     return Finding(
         code=CODE,
         severity="warning",
         measured={"check": check, "error": reason},
-        meaning=f"{check[0].upper()}{check[1:]} could not be checked ({reason}): nothing here says whether that is in order.",
-        what_to_do="The other results stand. This is a fault of residua: please report it, with what --debug shows "
-        "(`residua --debug ...`).",
+        meaning=(
+            f"{check[0].upper()}{check[1:]} could not be checked ({reason}): nothing here says"
+            " whether that is in order."
+        ),
+        what_to_do=(
+            "The other results stand. This is a fault of residua: please report it, with what"
+            " --debug shows (`residua --debug ...`)."
+        ),
     )
 
 
@@ -59,8 +65,8 @@ class Checks:
     def make(self, name: str, check: Callable[[], _Result]) -> _Result | None:
         """What `check` returns; None where it fails, which is then told in ``not_made``.
 
-        What residua raises on purpose is raised again: it is the user's to mend. So is a lack of memory, after which
-        nothing can be relied on.
+        What residua raises on purpose is raised again: it is the user's to mend. So is a lack of
+        memory, after which nothing can be relied on.
         """
         try:
             return check()

@@ -13,10 +13,13 @@ CODE = "random-model"
 _MUCH = 0.05
 
 
-def find_random_model(first: NDArray[Any], again: NDArray[Any], *, threshold: float | None = None) -> Finding:
+def find_random_model(
+    first: NDArray[Any], again: NDArray[Any], *, threshold: float | None = None
+) -> Finding:
     """How far scores of the same images move between two calls, beside how far images lie apart.
 
-    Error: a decision flips, or they move by more than a twentieth of what images differ by. Else warning.
+    Error: a decision flips, or they move by more than a twentieth of what images differ by. Else
+    warning.
 
     Parameters
     ----------
@@ -26,7 +29,9 @@ def find_random_model(first: NDArray[Any], again: NDArray[Any], *, threshold: fl
 
     Examples
     --------
-    >>> found = find_random_model(np.array([0.1, 0.2, 0.9]), np.array([0.1, 0.6, 0.9]), threshold=0.5)
+    >>> found = find_random_model(
+    ...     np.array([0.1, 0.2, 0.9]), np.array([0.1, 0.6, 0.9]), threshold=0.5
+    ... )
     >>> found.severity, found.measured["flipped"]
     ('error', 1)
     """
@@ -38,11 +43,21 @@ def find_random_model(first: NDArray[Any], again: NDArray[Any], *, threshold: fl
     return Finding(
         code=CODE,
         severity="error" if flipped or share > _MUCH else "warning",
-        measured={"moves": moves, "spread": spread, "share": share, "flipped": flipped, "n_images": len(a)},
+        measured={
+            "moves": moves,
+            "spread": spread,
+            "share": share,
+            "flipped": flipped,
+            "n_images": len(a),
+        },
         meaning=(
-            f"The model is random: called twice on the same {len(a)} images, scores differ by {moves:.3g} on average, which is "
-            f"{share:.2g} of what images differ by.{decided} No number here comes out the same again."
+            f"The model is random: called twice on the same {len(a)} images, scores differ by"
+            f" {moves:.3g} on average, which is {share:.2g} of what images differ by.{decided} No"
+            " number here comes out the same again."
         ),
-        what_to_do="Make it deterministic: give the mean of the code instead of a sample, and switch dropout off. "
-        "Or wrap it with samples=16: each reconstruction is then the mean of 16 calls, and moves a quarter as much.",
+        what_to_do=(
+            "Make it deterministic: give the mean of the code instead of a sample, and switch"
+            " dropout off. Or wrap it with samples=16: each reconstruction is then the mean of 16"
+            " calls, and moves a quarter as much."
+        ),
     )

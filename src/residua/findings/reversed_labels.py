@@ -1,4 +1,6 @@
-"""Images labelled anomalous that score as known normal images do, beside images labelled normal that do not."""
+"""Images labelled anomalous that score as known normal images do, beside images labelled normal
+that do not.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,15 @@ _FEWEST = 20
 _ALIKE, _UNLIKE = 0.1, 0.3
 
 
-def find_reversed_labels(known_normal: NDArray[Any], scores: NDArray[Any], is_anomalous: NDArray[np.bool_]) -> Finding | None:
-    """Compare scores of known normal images with those of both kinds; None unless only the anomalous ones are like them.
+def find_reversed_labels(
+    known_normal: NDArray[Any], scores: NDArray[Any], is_anomalous: NDArray[np.bool_]
+) -> Finding | None:
+    """Compare scores of known normal images with those of both kinds; None unless only the
+    anomalous ones are like them.
 
-    Alike: the chance that one of these scores exceeds a known normal one lies within 0.1 of one half. Unlike: beyond 0.3 of it,
-    with 95% confidence. None for fewer than 20 images of any of the three.
+    Alike: the chance that one of these scores exceeds a known normal one lies within 0.1 of one
+    half. Unlike: beyond 0.3 of it, with 95% confidence. None for fewer than 20 images of any of the
+    three.
 
     Parameters
     ----------
@@ -42,20 +48,33 @@ def find_reversed_labels(known_normal: NDArray[Any], scores: NDArray[Any], is_an
     if min(map(len, (known_normal, anomalous, normal))) < _FEWEST:
         return None
     of_anomalous, of_normal = (_above(known_normal, one) for one in (anomalous, normal))
-    if of_anomalous.value is None or abs(of_anomalous.value - 0.5) > _ALIKE or not _is_unlike(of_normal):
+    if (
+        of_anomalous.value is None
+        or abs(of_anomalous.value - 0.5) > _ALIKE
+        or not _is_unlike(of_normal)
+    ):
         return None
-    told = f"{of_anomalous.value:.0%} of the time; one labelled normal does {of_normal.value:.0%} of the time"
+    told = (
+        f"{of_anomalous.value:.0%} of the time; one labelled normal does {of_normal.value:.0%} of"
+        " the time"
+    )
     return Finding(
         code=CODE,
         severity="error",
-        measured={"anomalous_above": of_anomalous.value, "normal_above": of_normal.value, "n_known": len(known_normal)},
+        measured={
+            "anomalous_above": of_anomalous.value,
+            "normal_above": of_normal.value,
+            "n_known": len(known_normal),
+        },
         meaning=(
-            f"An image labelled anomalous scores above a known normal image (calibration or training) {told}. So the images "
-            "labelled anomalous look like the known normal ones: the labels seem reversed."
+            "An image labelled anomalous scores above a known normal image (calibration or"
+            f" training) {told}. So the images labelled anomalous look like the known normal ones:"
+            " the labels seem reversed."
         ),
         what_to_do=(
-            "Look at some images of each label. If the labels are reversed, name the normal one: --normal LABEL (normal=). If "
-            "they are right, the known normal images are not of this kind: compare the two sets."
+            "Look at some images of each label. If the labels are reversed, name the normal one:"
+            " --normal LABEL (normal=). If they are right, the known normal images are not of this"
+            " kind: compare the two sets."
         ),
     )
 

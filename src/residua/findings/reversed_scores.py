@@ -11,7 +11,8 @@ CODE = "reversed-scores"
 def find_reversed_scores(column: str | None, roc_auc: Estimate | None = None) -> Finding | None:
     """Say that a column of scores is called what grows with normal images; None for another name.
 
-    Warning where labels show that they rank anomalies higher all the same: then they were negated before. Error else.
+    Warning where labels show that they rank anomalies higher all the same: then they were negated
+    before. Error else.
 
     Parameters
     ----------
@@ -31,15 +32,20 @@ def find_reversed_scores(column: str | None, roc_auc: Estimate | None = None) ->
         return None
     is_negated = roc_auc is not None and roc_auc.low is not None and roc_auc.low > 0.5
     shown = (
-        "The labels show the opposite, so they seem to be negated already." if is_negated else "Here higher must mean anomalous."
+        "The labels show the opposite, so they seem to be negated already."
+        if is_negated
+        else "Here higher must mean anomalous."
     )
     return Finding(
         code=CODE,
         severity="warning" if is_negated else "error",
         measured={"column": column, "roc_auc": None if roc_auc is None else roc_auc.value},
-        meaning=f"These scores are called {column}, a name for what is higher on normal images: they seem reversed. {shown}",
+        meaning=(
+            f"These scores are called {column}, a name for what is higher on normal images: they"
+            f" seem reversed. {shown}"
+        ),
         what_to_do=(
-            "Look at the images with the highest scores. If they are normal, negate the scores (of a probability take 1 - p). If "
-            "they are the anomalies, call the column score."
+            "Look at the images with the highest scores. If they are normal, negate the scores (of"
+            " a probability take 1 - p). If they are the anomalies, call the column score."
         ),
     )

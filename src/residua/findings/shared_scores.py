@@ -13,10 +13,11 @@ CODE = "shared-scores"
 
 
 def find_shared_scores(train_scores: NDArray[Any], new_scores: NDArray[Any]) -> Finding | None:
-    """Say that scores of new images occur among those of training images, digit for digit; None where too few do.
+    """Say that scores of new images occur among those of training images, digit for digit; None
+    where too few do.
 
-    A score has some seven digits: where nearly all are distinct, a shared one means a shared image. Sets with many ties
-    are left alone, and so are fewer than three shared scores.
+    A score has some seven digits: where nearly all are distinct, a shared one means a shared image.
+    Sets with many ties are left alone, and so are fewer than three shared scores.
 
     Examples
     --------
@@ -26,7 +27,9 @@ def find_shared_scores(train_scores: NDArray[Any], new_scores: NDArray[Any]) -> 
     10
     """
     distinct = [np.unique(scores) for scores in (train_scores, new_scores)]
-    if any(len(d) < 0.9 * len(s) for d, s in zip(distinct, (train_scores, new_scores), strict=True)):
+    if any(
+        len(d) < 0.9 * len(s) for d, s in zip(distinct, (train_scores, new_scores), strict=True)
+    ):
         return None
     n_shared = len(np.intersect1d(distinct[0], distinct[1], assume_unique=True))
     share = n_shared / max(1, len(new_scores))
@@ -37,9 +40,12 @@ def find_shared_scores(train_scores: NDArray[Any], new_scores: NDArray[Any]) -> 
         severity="error" if share >= 0.05 else "warning",
         measured={"n_shared": n_shared, "share": share},
         meaning=(
-            f"{n_shared} of {len(new_scores)} new scores ({100 * share:.3g}%) are, digit for digit, scores of training images: "
-            "the model "
-            "is tested on what it was trained on, and looks better than it is."
+            f"{n_shared} of {len(new_scores)} new scores ({100 * share:.3g}%) are, digit for digit,"
+            " scores of training images: the model is tested on what it was trained on, and looks"
+            " better than it is."
         ),
-        what_to_do="Take the shared images out of the test set and judge again; `residua check` finds them.",
+        what_to_do=(
+            "Take the shared images out of the test set and judge again; `residua check` finds"
+            " them."
+        ),
     )

@@ -1,4 +1,6 @@
-"""One number an image, such as its brightness or the size of its file, that tells the label as well as a model would."""
+"""One number an image, such as its brightness or the size of its file, that tells the label as well
+as a model would.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,9 @@ from residua.records import Estimate, Finding, Severity
 
 CODE = "shortcut"
 
-# Of how an image was made, not of what it shows: the label should not follow from these at all. What an image shows moves the
-# measure of compression a little (ROC AUC up to .69 between garments), and the size of a file much (up to .9).
+# Of how an image was made, not of what it shows: the label should not follow from these at all.
+# What an image shows moves the measure of compression a little (ROC AUC up to .69 between
+# garments), and the size of a file much (up to .9).
 TECHNICAL = {"height": 0.7, "width": 0.7, "compression": 0.8}
 _LIMIT = 0.95
 
@@ -25,12 +28,13 @@ def find_shortcut(
     model: Estimate | None = None,
     confidence: float = 0.95,
 ) -> Finding | None:
-    """Rank images by one simple number after the other; None where no label is there, or nothing tells.
+    """Rank images by one simple number after the other; None where no label is there, or nothing
+    tells.
 
-    The area under the curve is taken in whichever direction is better, the limit is on its interval's lower end, which is
-    widened for having tried several. Error: how an image was made (its size ranks above .7, its compression above .8). Warning:
-    brightness, contrast, sharpness or the size of the file ranks above .95, or as well as the model. Note: something ranks
-    above .75.
+    The area under the curve is taken in whichever direction is better, the limit is on its
+    interval's lower end, which is widened for having tried several. Error: how an image was made
+    (its size ranks above .7, its compression above .8). Warning: brightness, contrast, sharpness or
+    the size of the file ranks above .95, or as well as the model. Note: something ranks above .75.
 
     Parameters
     ----------
@@ -52,7 +56,11 @@ def find_shortcut(
 
     if not is_anomalous.any() or is_anomalous.all():
         return None
-    tried = {name: np.asarray(column, np.float64) for name, column in features.items() if np.ptp(column) > 0}
+    tried = {
+        name: np.asarray(column, np.float64)
+        for name, column in features.items()
+        if np.ptp(column) > 0
+    }
     level = 1 - (1 - confidence) / max(1, 2 * len(tried))
     areas: dict[str, tuple[float, float]] = {}
     for name, column in tried.items():
@@ -64,20 +72,37 @@ def find_shortcut(
     technical = [name for name in areas if areas[name][1] > TECHNICAL.get(name, 1)]
     worst = max(technical or areas, key=lambda name: areas[name][1])
     value, low = areas[worst]
-    matches_model = model is not None and model.value is not None and value >= model.value and low > 0.5
+    matches_model = (
+        model is not None and model.value is not None and value >= model.value and low > 0.5
+    )
     if not (technical or low > 0.75 or matches_model):
         return None
-    severity: Severity = "error" if technical else "warning" if low > _LIMIT or matches_model else "note"
-    beside = f", where the model reaches {model.value:.3g}" if model is not None and model.value is not None else ""
+    severity: Severity = (
+        "error" if technical else "warning" if low > _LIMIT or matches_model else "note"
+    )
+    beside = (
+        f", where the model reaches {model.value:.3g}"
+        if model is not None and model.value is not None
+        else ""
+    )
     made = "how the image was made" if technical else "one number an image"
     return Finding(
         code=CODE,
         severity=severity,
-        measured={"feature": worst, "roc_auc": value, "low": low, "all": {name: area for name, (area, _) in areas.items()}},
-        meaning=f"{worst.replace('_', ' ').capitalize()} alone tells normal from anomalous with a ROC AUC of "
-        f"{value:.3g} (at least "
-        f"{low:.3g}){beside}: {made} gives the label away, and a detector may learn nothing else.",
-        what_to_do="Find out why: another camera, another day, another program for one of the classes? Record both "
-        "kinds alike and "
-        "balance that, or crop, resize and compress all images in one way.",
+        measured={
+            "feature": worst,
+            "roc_auc": value,
+            "low": low,
+            "all": {name: area for name, (area, _) in areas.items()},
+        },
+        meaning=(
+            f"{worst.replace('_', ' ').capitalize()} alone tells normal from anomalous with a ROC"
+            f" AUC of {value:.3g} (at least {low:.3g}){beside}: {made} gives the label away, and a"
+            " detector may learn nothing else."
+        ),
+        what_to_do=(
+            "Find out why: another camera, another day, another program for one of the classes?"
+            " Record both kinds alike and balance that, or crop, resize and compress all images in"
+            " one way."
+        ),
     )

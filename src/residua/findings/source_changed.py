@@ -7,7 +7,9 @@ from residua.records import Finding
 CODE = "source-changed"
 
 
-def find_source_changed(recorded: str | None, found: str, *, n_missing: int, n_new: int) -> Finding | None:
+def find_source_changed(
+    recorded: str | None, found: str, *, n_missing: int, n_new: int
+) -> Finding | None:
     """Compare the fingerprint of the test part that `fit` recorded with the one found now.
 
     Examples
@@ -23,7 +25,10 @@ def find_source_changed(recorded: str | None, found: str, *, n_missing: int, n_n
         code=CODE,
         severity="warning",
         measured={"recorded": recorded, "found": found, "n_missing": n_missing, "n_new": n_new},
-        meaning="The test images are not those that were there when the model was fitted "
-        f"({n_missing:,} are gone, {n_new:,} are new or changed): these figures can't be compared with earlier ones.",
+        meaning=(
+            "The test images are not those that were there when the model was fitted"
+            f" ({n_missing:,} are gone, {n_new:,} are new or changed): these figures can't be"
+            " compared with earlier ones."
+        ),
         what_to_do="Restore the source, or fit again and compare runs of the same source.",
     )

@@ -12,8 +12,11 @@ from residua.records import Finding
 CODE = "test-reused"
 
 
-def find_test_reused(chosen_on: NDArray[Any], judged: NDArray[Any], paths: NDArray[Any]) -> Finding | None:
-    """Say which judged images were also used to choose the threshold, by their hashes; None where none was.
+def find_test_reused(
+    chosen_on: NDArray[Any], judged: NDArray[Any], paths: NDArray[Any]
+) -> Finding | None:
+    """Say which judged images were also used to choose the threshold, by their hashes; None where
+    none was.
 
     Error: more than one in a hundred. Warning: fewer.
 
@@ -24,7 +27,9 @@ def find_test_reused(chosen_on: NDArray[Any], judged: NDArray[Any], paths: NDArr
 
     Examples
     --------
-    >>> find_test_reused(np.array(["a", "b"]), np.array(["b", "c"]), np.array(["x", "y"], object)).measured["examples"]
+    >>> find_test_reused(
+    ...     np.array(["a", "b"]), np.array(["b", "c"]), np.array(["x", "y"], object)
+    ... ).measured["examples"]
     ['x']
     """
     known = set(chosen_on.tolist())
@@ -35,9 +40,16 @@ def find_test_reused(chosen_on: NDArray[Any], judged: NDArray[Any], paths: NDArr
     return Finding(
         code=CODE,
         severity="error" if n > 0.01 * len(judged) else "warning",
-        measured={"n_reused": n, "n_images": len(judged), "examples": [str(path) for path in paths[again][:5]]},
-        meaning=f"{n:,} of the {len(judged):,} images judged here are images on which the threshold was chosen: rates "
-        f"at it look better "
-        "than they will be on others.",
-        what_to_do="Judge on images that took no part in choosing, or choose the threshold on others.",
+        measured={
+            "n_reused": n,
+            "n_images": len(judged),
+            "examples": [str(path) for path in paths[again][:5]],
+        },
+        meaning=(
+            f"{n:,} of the {len(judged):,} images judged here are images on which the threshold was"
+            " chosen: rates at it look better than they will be on others."
+        ),
+        what_to_do=(
+            "Judge on images that took no part in choosing, or choose the threshold on others."
+        ),
     )

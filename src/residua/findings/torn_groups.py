@@ -16,14 +16,18 @@ _SHARE_OF_AN_ERROR = 0.1
 
 
 def find_torn_groups(groups: NDArray[Any], parts: NDArray[Any]) -> Finding | None:
-    """Say which groups have images in more than one part; `parts` as ``train``, ``calibration``, ``test``, None without a group.
+    """Say which groups have images in more than one part; `parts` as ``train``, ``calibration``,
+    ``test``, None without a group.
 
-    Error: more than one in ten test images is of such a group, for then the figures are about images seen before. Warning: fewer.
+    Error: more than one in ten test images is of such a group, for then the figures are about
+    images seen before. Warning: fewer.
 
     Examples
     --------
     >>> groups = np.array(["tile 1", "tile 1", "tile 2", None], object)
-    >>> find_torn_groups(groups, np.array(["train", "test", "test", "train"], object)).measured["n_torn"]
+    >>> find_torn_groups(groups, np.array(["train", "test", "test", "train"], object)).measured[
+    ...     "n_torn"
+    ... ]
     1
     """
     seen: dict[str, set[str]] = defaultdict(set)
@@ -46,9 +50,14 @@ def find_torn_groups(groups: NDArray[Any], parts: NDArray[Any]) -> Finding | Non
             "share_of_test": n_images / n_test if n_test else None,
             "examples": torn[:5],
         },
-        meaning=f"{len(torn):,} of the {len(seen):,} groups {verb} images in more than one part, {torn[0]!r} for one; "
-        f"{n_images:,} of the {n_test:,} test images {'is' if n_images == 1 else 'are'} of such a group. "
-        "What was learnt or calibrated on one image of a group helps on the next: the figures flatter.",
-        what_to_do="Let each group lie in one part of the manifest, or leave its split column out: "
-        "a drawn split keeps groups together.",
+        meaning=(
+            f"{len(torn):,} of the {len(seen):,} groups {verb} images in more than one part,"
+            f" {torn[0]!r} for one; {n_images:,} of the {n_test:,} test images"
+            f" {'is' if n_images == 1 else 'are'} of such a group. What was learnt or calibrated on"
+            " one image of a group helps on the next: the figures flatter."
+        ),
+        what_to_do=(
+            "Let each group lie in one part of the manifest, or leave its split column out: "
+            "a drawn split keeps groups together."
+        ),
     )

@@ -16,8 +16,11 @@ CODE = "tracks-complexity"
 _LIMIT = 0.8
 
 
-def find_tracks_complexity(scores: NDArray[Any], complexity: NDArray[Any], *, confidence: float = 0.95) -> Finding | None:
-    """Correlate the ranks of scores and of complexity over normal images; None unless that is above .8 with confidence.
+def find_tracks_complexity(
+    scores: NDArray[Any], complexity: NDArray[Any], *, confidence: float = 0.95
+) -> Finding | None:
+    """Correlate the ranks of scores and of complexity over normal images; None unless that is above
+    .8 with confidence.
 
     Parameters
     ----------
@@ -41,7 +44,8 @@ def find_tracks_complexity(scores: NDArray[Any], complexity: NDArray[Any], *, co
     correlation = float(spearmanr(scores, complexity).statistic)
     # Fisher's transform; 1.06 is its variance's factor for ranks.
     low = math.tanh(
-        math.atanh(max(-0.999999, min(correlation, 0.999999))) - float(ndtri(confidence)) * math.sqrt(1.06 / (len(scores) - 3))
+        math.atanh(max(-0.999999, min(correlation, 0.999999)))
+        - float(ndtri(confidence)) * math.sqrt(1.06 / (len(scores) - 3))
     )
     if low <= _LIMIT:
         return None
@@ -49,9 +53,12 @@ def find_tracks_complexity(scores: NDArray[Any], complexity: NDArray[Any], *, co
         code=CODE,
         severity="warning",
         measured={"rank_correlation": correlation, "low": low, "n_images": len(scores)},
-        meaning=f"Among normal images the score follows how busy an image is (rank correlation {correlation:.2g}): it "
-        f"ranks texture, and smooth "
-        "anomalies pass.",
-        what_to_do="A score that allows for it: contrast-normalised error, ssim, density of the code. Look at which "
-        "normal images score high.",
+        meaning=(
+            "Among normal images the score follows how busy an image is (rank correlation"
+            f" {correlation:.2g}): it ranks texture, and smooth anomalies pass."
+        ),
+        what_to_do=(
+            "A score that allows for it: contrast-normalised error, ssim, density of the code. Look"
+            " at which normal images score high."
+        ),
     )

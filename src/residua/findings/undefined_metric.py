@@ -12,7 +12,12 @@ CODE = "undefined-metric"
 
 
 def find_undefined_metric(
-    metrics: Sequence[str], reason: str, what_to_do: str, *, severity: Severity = "warning", **measured: Any
+    metrics: Sequence[str],
+    reason: str,
+    what_to_do: str,
+    *,
+    severity: Severity = "warning",
+    **measured: Any,
 ) -> Finding | None:
     """Say why these metrics have no value; None where there are none.
 
@@ -27,14 +32,24 @@ def find_undefined_metric(
 
     Examples
     --------
-    >>> find_undefined_metric(["roc_auc"], "All 5 labelled images are normal.", "Label anomalies.", n_anomalous=0).meaning
-    'All 5 labelled images are normal. So there is no value for ROC AUC, which is not the same as 0.'
+    >>> find_undefined_metric(
+    ...     ["roc_auc"], "All 5 labelled images are normal.", "Label anomalies.", n_anomalous=0
+    ... ).meaning
+    'All 5 labelled images are normal. So there is no value for ROC AUC, which is not the same as
+    0.'
     """
     if not metrics:
         return None
-    meaning = f"{reason} So there is no value for {_listed([metric_inside(one) for one in metrics])}, which is not the same as 0."
+    meaning = (
+        f"{reason} So there is no value for {_listed([metric_inside(one) for one in metrics])},"
+        " which is not the same as 0."
+    )
     return Finding(
-        code=CODE, severity=severity, measured={"metrics": list(metrics), **measured}, meaning=meaning, what_to_do=what_to_do
+        code=CODE,
+        severity=severity,
+        measured={"metrics": list(metrics), **measured},
+        meaning=meaning,
+        what_to_do=what_to_do,
     )
 
 

@@ -11,11 +11,16 @@ PREFIX = "pca_"
 
 
 def find_unknown_code_size(mse: Estimate, baselines: Mapping[str, Estimate]) -> Finding | None:
-    """Between which sizes of PCA, named ``pca_8`` and so on, the model's error lies; None where there are none.
+    """Between which sizes of PCA, named ``pca_8`` and so on, the model's error lies; None where
+    there are none.
 
     Examples
     --------
-    >>> sizes = {"pca_2": Estimate(value=0.05), "pca_8": Estimate(value=0.02), "pca_32": Estimate(value=0.004)}
+    >>> sizes = {
+    ...     "pca_2": Estimate(value=0.05),
+    ...     "pca_8": Estimate(value=0.02),
+    ...     "pca_32": Estimate(value=0.004),
+    ... }
     >>> find_unknown_code_size(Estimate(value=0.01), sizes).measured["better_than"]
     8
     """
@@ -33,8 +38,18 @@ def find_unknown_code_size(mse: Estimate, baselines: Mapping[str, Estimate]) -> 
     return Finding(
         code=CODE,
         severity="note",
-        measured={"mse": mse.value, "sizes": {str(size): error for size, error in sorted(errors.items())}, "better_than": best},
-        meaning=f"How many numbers the code has is not known. PCA reaches a mean squared error of {listed}; the model, with "
-        f"{mse.value:.4g}, beats {beats}. With a larger code than that it does worse than a linear map.",
-        what_to_do="Tell the size of the code (latent=), so that PCA with as many numbers stands beside the model.",
+        measured={
+            "mse": mse.value,
+            "sizes": {str(size): error for size, error in sorted(errors.items())},
+            "better_than": best,
+        },
+        meaning=(
+            "How many numbers the code has is not known. PCA reaches a mean squared error of"
+            f" {listed}; the model, with {mse.value:.4g}, beats {beats}. With a larger code than"
+            " that it does worse than a linear map."
+        ),
+        what_to_do=(
+            "Tell the size of the code (latent=), so that PCA with as many numbers stands beside"
+            " the model."
+        ),
     )

@@ -8,7 +8,8 @@ CODE = "unlabelled-images"
 
 
 def find_unlabelled(n_unlabelled: int, n_images: int) -> Finding | None:
-    """Say how many images have no label and were left out of whatever needs one; None where none or all lack it.
+    """Say how many images have no label and were left out of whatever needs one; None where none or
+    all lack it.
 
     Examples
     --------
@@ -21,6 +22,12 @@ def find_unlabelled(n_unlabelled: int, n_images: int) -> Finding | None:
         code=CODE,
         severity="note",
         measured={"n_unlabelled": n_unlabelled, "n_images": n_images},
-        meaning=f"{n_unlabelled} of {n_images} images have no label. They were left out of every metric that needs one.",
-        what_to_do="Label them, unless they were left unlabelled at random: hard images that nobody labels flatter the result.",
+        meaning=(
+            f"{n_unlabelled} of {n_images} images have no label. They were left out of every metric"
+            " that needs one."
+        ),
+        what_to_do=(
+            "Label them, unless they were left unlabelled at random: hard images that nobody labels"
+            " flatter the result."
+        ),
     )

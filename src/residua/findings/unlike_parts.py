@@ -1,4 +1,6 @@
-"""Parts of a source that come from different distributions: a threshold chosen on one does not hold on another."""
+"""Parts of a source that come from different distributions: a threshold chosen on one does not hold
+on another.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,14 @@ CODE = "unlike-parts"
 _CLEAR, _SEVERE = 0.2, 0.5
 
 
-def find_unlike_parts(features: Mapping[str, Mapping[str, NDArray[Any]]], *, confidence: float = 0.99) -> Finding | None:
+def find_unlike_parts(
+    features: Mapping[str, Mapping[str, NDArray[Any]]], *, confidence: float = 0.99
+) -> Finding | None:
     """Compare simple numbers of the images between parts, two at a time; None where they agree.
 
-    The distance of two parts is that of Kolmogorov and Smirnov: the largest difference between the shares below any value, 0 the
-    same, 1 apart. It is clear where it exceeds .2 by more than chance among all comparisons explains, severe above .5.
+    The distance of two parts is that of Kolmogorov and Smirnov: the largest difference between the
+    shares below any value, 0 the same, 1 apart. It is clear where it exceeds .2 by more than chance
+    among all comparisons explains, severe above .5.
 
     Parameters
     ----------
@@ -29,16 +34,25 @@ def find_unlike_parts(features: Mapping[str, Mapping[str, NDArray[Any]]], *, con
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> parts = {"calibration": {"brightness": rng.normal(size=200)}, "test": {"brightness": rng.normal(size=200) + 2}}
+    >>> parts = {
+    ...     "calibration": {"brightness": rng.normal(size=200)},
+    ...     "test": {"brightness": rng.normal(size=200) + 2},
+    ... }
     >>> find_unlike_parts(parts).severity
     'error'
     """
-    names = [part for part, columns in features.items() if len(next(iter(columns.values()), ())) >= 8]
+    names = [
+        part for part, columns in features.items() if len(next(iter(columns.values()), ())) >= 8
+    ]
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    compared = [(a, b, feature) for a, b in pairs for feature in features[a] if feature in features[b]]
+    compared = [
+        (a, b, feature) for a, b in pairs for feature in features[a] if feature in features[b]
+    ]
     told = []
     for a, b, feature in compared:
-        distance, chance = distance_of(features[a][feature], features[b][feature], (1 - confidence) / len(compared))
+        distance, chance = distance_of(
+            features[a][feature], features[b][feature], (1 - confidence) / len(compared)
+        )
         if distance - chance > _CLEAR:
             told.append((distance, feature, a, b))
     if not told:
@@ -54,20 +68,25 @@ def find_unlike_parts(features: Mapping[str, Mapping[str, NDArray[Any]]], *, con
             "distance": distance,
             "medians": middle,
             "all": [
-                {"feature": name, "parts": [one, other], "distance": far} for far, name, one, other in sorted(told, reverse=True)
+                {"feature": name, "parts": [one, other], "distance": far}
+                for far, name, one, other in sorted(told, reverse=True)
             ],
         },
-        meaning=f"{a.capitalize()} and {b} are unlike: their {feature.replace('_', ' ')} (median {middle[0]:.4g} and "
-        f"{middle[1]:.4g}) differs "
-        f"by {distance:.2g} on a scale from 0, the same, to 1, apart. A threshold chosen on one does not hold on the other.",
-        what_to_do="Draw the parts from one pool (leave the split out), unless the difference is what is to be "
-        "measured; then calibrate on images "
-        "like those to come.",
+        meaning=(
+            f"{a.capitalize()} and {b} are unlike: their {feature.replace('_', ' ')} (median"
+            f" {middle[0]:.4g} and {middle[1]:.4g}) differs by {distance:.2g} on a scale from 0,"
+            " the same, to 1, apart. A threshold chosen on one does not hold on the other."
+        ),
+        what_to_do=(
+            "Draw the parts from one pool (leave the split out), unless the difference is what is"
+            " to be measured; then calibrate on images like those to come."
+        ),
     )
 
 
 def distance_of(first: NDArray[Any], second: NDArray[Any], level: float) -> tuple[float, float]:
-    """The distance of two samples by Kolmogorov and Smirnov, and how large chance makes it at that level (asymptotic).
+    """The distance of two samples by Kolmogorov and Smirnov, and how large chance makes it at that
+    level (asymptotic).
 
     Examples
     --------
@@ -76,5 +95,9 @@ def distance_of(first: NDArray[Any], second: NDArray[Any], level: float) -> tupl
     """
     a, b = np.sort(first), np.sort(second)
     edges = np.concatenate([a, b])
-    below = np.searchsorted(a, edges, "right") / len(a) - np.searchsorted(b, edges, "right") / len(b)
-    return float(np.abs(below).max()), float(np.sqrt(-0.5 * np.log(level / 2) * (1 / len(a) + 1 / len(b))))
+    below = np.searchsorted(a, edges, "right") / len(a) - np.searchsorted(b, edges, "right") / len(
+        b
+    )
+    return float(np.abs(below).max()), float(
+        np.sqrt(-0.5 * np.log(level / 2) * (1 / len(a) + 1 / len(b)))
+    )

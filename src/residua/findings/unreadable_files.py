@@ -34,8 +34,17 @@ def find_unreadable_files(quarantined: Sequence[tuple[str, str]], n_images: int)
     return Finding(
         code=CODE,
         severity="error" if n > 0.05 * (n + n_images) else "warning",
-        measured={"n_unreadable": n, "n_images": n_images, "examples": [list(one) for one in quarantined[:10]]},
-        meaning=f"{n:,} of {n + n_images:,} files can't be used and are in no number ({listed}). {quarantined[0][0]} "
-        f"is the first.",
-        what_to_do="Replace or remove them. If one camera or one kind of part wrote them, the rest is a biased sample.",
+        measured={
+            "n_unreadable": n,
+            "n_images": n_images,
+            "examples": [list(one) for one in quarantined[:10]],
+        },
+        meaning=(
+            f"{n:,} of {n + n_images:,} files can't be used and are in no number ({listed})."
+            f" {quarantined[0][0]} is the first."
+        ),
+        what_to_do=(
+            "Replace or remove them. If one camera or one kind of part wrote them, the rest is a"
+            " biased sample."
+        ),
     )

@@ -1,7 +1,9 @@
-"""Images from a SOURCE: reading, decoding, quarantine of what does not decode, splits, fingerprints.
+"""Images from a SOURCE: reading, decoding, quarantine of what does not decode, splits,
+fingerprints.
 
 `load_images` gives an `ImageSet`; `write_manifest` lists images that lie in no
-supported layout, `find_copies` says which are one picture, and `group_twins` which must not be parted.
+supported layout, `find_copies` says which are one picture, and `group_twins` which must not be
+parted.
 """
 
 from __future__ import annotations

@@ -1,1 +1,2 @@
-"""Runs: fit, evaluate, score, threshold, report and compare models by the folder that holds them."""
+"""Runs: fit, evaluate, score, threshold, report and compare models by the folder that holds
+them."""

@@ -1,4 +1,5 @@
-"""What a model is put beside: its images as arrays for the baselines, and the same network untrained."""
+"""What a model is put beside: its images as arrays for the baselines, and the same network
+untrained."""
 
 from __future__ import annotations
 
@@ -32,15 +33,18 @@ def as_seen(bundle: Bundle, images: ImageSet) -> NDArray[np.float32]:
 
 
 def training_arrays(bundle: Bundle, fitted_on: ImageSet) -> NDArray[np.float32]:
-    """Training images, a seeded sample of very many, as the network sees them, float32 (n, height, width, channels)."""
+    """Training images, a seeded sample of very many, as the network sees them, float32 (n, height,
+    width, channels)."""
     pixels = math.prod(bundle.config.size) * bundle.config.channels
     return as_seen(bundle, sampled(fitted_on, seed_of(bundle), most=min(MOST_BASELINE_IMAGES, _MOST_BASELINE_VALUES // pixels)))
 
 
 def baseline_arrays(bundle: Bundle, fitted_on: ImageSet, images: ImageSet) -> Iterator[_Arrays]:
-    """For detecting baselines: training images, a seeded sample of very many, beside a piece of `images` after the other.
+    """For detecting baselines: training images, a seeded sample of very many, beside a piece of
+    `images` after the other.
 
-    As the network sees them, but at 128 pixels a side at most, and half a gigabyte of each at a time.
+    As the network sees them, but at 128 pixels a side at most, and half a gigabyte of each at a
+    time.
     """
     prepare = bundle.graph.prepare
     share = min(1.0, _BASELINE_SIDE / max(prepare.size))

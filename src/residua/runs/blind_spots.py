@@ -32,7 +32,8 @@ def _blurred(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
 
 
 def _scratched(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
-    """A straight line over a quarter of the side, as bright as the brightest or as dark as the darkest pixel."""
+    """A straight line over a quarter of the side, as bright as the brightest or as dark as the
+    darkest pixel."""
     height, width = image.shape[:2]
     length, thick = max(3, max(height, width) // 4), max(1, max(height, width) // 64)
     angle, row, column = rng.uniform(0, np.pi), rng.uniform(0.3, 0.7) * height, rng.uniform(0.3, 0.7) * width
@@ -47,7 +48,8 @@ def _scratched(image: _Image, rng: np.random.Generator, other: _Image) -> _Image
 
 
 def _patched(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
-    """A square of a fifth of the side from the middle of another normal image, turned by 90 degrees, somewhere in the middle."""
+    """A square of a fifth of the side from the middle of another normal image, turned by 90
+    degrees, somewhere in the middle."""
     side = max(2, min(image.shape[:2]) // 5)
     if min(other.shape[:2]) < 2 * side:
         return image
@@ -97,7 +99,8 @@ def look_for_blind_spots(
     rows = np.sort(rng.choice(len(normals), min(_MOST, len(normals)), replace=False))
     images = list(normals[rows])
     first, found = [Picture.of(_as_float(images[0]), "as it is")], {}
-    for name, change in CHANGES.items():  # one change after the other: large images changed in six ways fill memory
+    # one change after the other: large images changed in six ways fill memory
+    for name, change in CHANGES.items():
         changed = _planted(images, change, rng, normals.dtype)
         found[name] = score_of(ImageSet.from_arrays(changed))
         first.append(Picture.of(changed[0], f"{name}: {'caught' if found[name][0] > threshold else 'missed'}"))

@@ -1,4 +1,5 @@
-"""What `residua check` would say of a run's images, told before training, kept in the run, and shown in its report."""
+"""What `residua check` would say of a run's images, told before training, kept in the run, and
+shown in its report."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ _MOST_TOLD = 3
 
 
 def check_images(run: RunFolder, images: ImageSet, job: Job, watcher: Watcher) -> None:
-    """Survey the images before training, once; errors and warnings are told in a line each, all is kept."""
+    """Survey the images before training, once; errors and warnings are told in a line each, all is
+    kept."""
     of_what = {"fingerprint": images.fingerprint, "normal": None if images.normal is None else list(images.normal)}
     if _kept(run).items() >= of_what.items():
         return
@@ -48,7 +50,8 @@ def check_images(run: RunFolder, images: ImageSet, job: Job, watcher: Watcher) -
 
 
 def read_check(run: RunFolder) -> tuple[Finding, ...]:
-    """What was found before training, but what is fine; nothing where a run has none, as those of older versions."""
+    """What was found before training, but what is fine; nothing where a run has none, as those of
+    older versions."""
     try:
         kept = _FINDINGS.validate_python(_kept(run).get("findings", ()))
     except ValidationError:

@@ -1,4 +1,5 @@
-"""Judging a set piece by piece: pictures as the network sees them are let go, what stays is a row of numbers an image."""
+"""Judging a set piece by piece: pictures as the network sees them are let go, what stays is a row
+of numbers an image."""
 
 from __future__ import annotations
 
@@ -23,13 +24,15 @@ _BASELINE_METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
 
 
 def images_at_once(bundle: Bundle) -> int:
-    """So many images that each array of them as the network sees them takes 256 MB at most; 64 to 20,000."""
+    """So many images that each array of them as the network sees them takes 256 MB at most; 64 to
+    20,000."""
     pixels = int(np.prod(bundle.config.size)) * bundle.config.channels
     return max(_FEWEST, min(MOST_BASELINE_IMAGES, _MOST_BYTES // (4 * pixels)))
 
 
 def in_chunks(images: ImageSet, size: int, columns_of: Callable[[ImageSet, slice], Columns]) -> tuple[Columns, Columns]:
-    """The columns that `columns_of` gives of each chunk, joined: the model's own, and those of baselines (``pca/mse``)."""
+    """The columns that `columns_of` gives of each chunk, joined: the model's own, and those of
+    baselines (``pca/mse``)."""
     parts = [columns_of(images[start : start + size], slice(start, start + size)) for start in range(0, len(images) or 1, size)]
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     own = {name: column for name, column in joined.items() if "/" not in name}
@@ -37,7 +40,8 @@ def in_chunks(images: ImageSet, size: int, columns_of: Callable[[ImageSet, slice
 
 
 def reconstructing_baselines(bundle: Bundle, fitted_on: ImageSet | None) -> Beside:
-    """What gives each reconstructing baseline's error of each prepared image, under names like ``pca/mse``; none without train.
+    """What gives each reconstructing baseline's error of each prepared image, under names like
+    ``pca/mse``; none without train.
 
     They learn from the same training images again for each chunk, which gives the same baselines.
     """

@@ -1,4 +1,5 @@
-"""The labels of a run as a classifier's targets, and how many images it sets aside from a part that was drawn."""
+"""The labels of a run as a classifier's targets, and how many images it sets aside from a part that
+was drawn."""
 
 from __future__ import annotations
 
@@ -29,8 +30,9 @@ def chosen_strategy(options: RunOptions) -> Chosen:
 def labelled_parts(images: ImageSet, options: RunOptions) -> tuple[LabelledSet, LabelledSet, str | None]:
     """Train and calibration with targets, and a sentence where calibration gave images back.
 
-    One temperature needs no fifth of the images. Where the calibration part was drawn, and not named by the source, it keeps a
-    tenth of the labelled images, at most 2,000; where that is fewer than 100, none: few labels are for learning.
+    One temperature needs no fifth of the images. Where the calibration part was drawn, and not
+    named by the source, it keeps a tenth of the labelled images, at most 2,000; where that is fewer
+    than 100, none: few labels are for learning.
     """
     train, calibration, told = images.train, images.calibration, None
     if any(note.startswith(_DRAWN) for note in images.notes):
@@ -57,7 +59,8 @@ def labelled_parts(images: ImageSet, options: RunOptions) -> tuple[LabelledSet, 
 
 
 def label_values(images: ImageSet, separator: str | None, classes: tuple[Any, ...] | None = None) -> Any:
-    """Labels as they are; with a separator the 0/1 matrix of the names between them, a row of NaN where an image has none."""
+    """Labels as they are; with a separator the 0/1 matrix of the names between them, a row of NaN
+    where an image has none."""
     if separator is None or images.labels is None:
         return images.labels
     names = class_names(images, separator) if classes is None else classes
@@ -88,7 +91,8 @@ def _split(label: Any, separator: str) -> list[str]:
 
 
 def _give_back(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Train with most of the calibration images, and those that stay: drawn by the seed among the labelled, class by class."""
+    """Train with most of the calibration images, and those that stay: drawn by the seed among the
+    labelled, class by class."""
     parts, labels = images.splits, images.labels
     known = np.zeros(len(images), np.bool_) if labels is None else images.labelled
     candidates = np.flatnonzero((parts == "calibration") & known)
@@ -99,7 +103,8 @@ def _give_back(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
 
 
 def _drawn(rows: NDArray[np.int64], labels: NDArray[Any], n: int, seed: int) -> NDArray[np.int64]:
-    """`n` of `rows`, from each label in turn, so that every class keeps its share or at least one image."""
+    """`n` of `rows`, from each label in turn, so that every class keeps its share or at least one
+    image."""
     rng = np.random.default_rng([seed, len(rows)])
     shuffled = rng.permutation(rows)
     names = np.array([str(label) for label in labels[shuffled].tolist()])

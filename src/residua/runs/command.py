@@ -13,7 +13,8 @@ _SETTINGS = ("batch_size", "learning_rate", "patience", "augment", "trim", "prec
 
 
 def fit_command(folder: RunFolder, state: RunState) -> str:
-    """`residua fit` with every option that differs from its default; the time budget as the epochs that it became."""
+    """`residua fit` with every option that differs from its default; the time budget as the epochs
+    that it became."""
     options, settings = state.options, state.options.settings
     named = "--strategy" if options.job == "classify" else "--recipe"
     words = ["residua", "fit", options.source, "--job", options.job, named, options.recipe]
@@ -34,7 +35,8 @@ def fit_command(folder: RunFolder, state: RunState) -> str:
 
 
 def _augment(names: tuple[str, ...]) -> list[str]:
-    """A classifier chooses by itself unless told otherwise, and no augmentation at all has to be said."""
+    """A classifier chooses by itself unless told otherwise, and no augmentation at all has to be
+    said."""
     return [] if names == ("auto",) else ["--augment", ",".join(names) or "none"]
 
 

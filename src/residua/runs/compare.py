@@ -12,7 +12,8 @@ from residua.runs.progress import Watcher
 
 
 def compare_runs(runs: Sequence[str | Path], *, confidence: float = 0.95, watcher: Watcher | None = None) -> Comparison:
-    """Compare runs by their stored evaluations on their own test parts; those that have none are evaluated first.
+    """Compare runs by their stored evaluations on their own test parts; those that have none are
+    evaluated first.
 
     Raises
     ------

@@ -1,4 +1,5 @@
-"""`residua demo`: scikit-learn's digits, as reconstructor, one-class detector and classifier, in one report."""
+"""`residua demo`: scikit-learn's digits, as reconstructor, one-class detector and classifier, in
+one report."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _WIDTH, _EPOCHS = 16, 40
 
 
 def run_demo(out: str | Path, *, seed: int = 0, watcher: Watcher | None = None) -> tuple[Path, list[Judged]]:
-    """Fit, evaluate and report the three jobs under `out`; runs that are finished there are used again.
+    """Fit, evaluate and report the three jobs under `out`; runs that are finished there are used
+    again.
 
     Returns
     -------

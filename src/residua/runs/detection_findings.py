@@ -1,4 +1,5 @@
-"""What judging a detector notices beyond metrics: drift, blind spots, shortcuts, scores that follow complexity, copied input."""
+"""What judging a detector notices beyond metrics: drift, blind spots, shortcuts, scores that follow
+complexity, copied input."""
 
 from __future__ import annotations
 
@@ -116,7 +117,8 @@ def _learnt_identity(
 
 
 def _is_an_error(scores: NDArray[Any], mse: NDArray[np.float64]) -> bool:
-    """Whether scores rank images about as reconstruction errors do; a score that looks elsewhere may well copy its input."""
+    """Whether scores rank images about as reconstruction errors do; a score that looks elsewhere
+    may well copy its input."""
     if len(scores) < 3:
         return False
     first, second = (np.argsort(np.argsort(one)) - (len(one) - 1) / 2 for one in (scores, mse))

@@ -1,4 +1,5 @@
-"""The engines of a run: exporting one, opening one, and a table of what each does on this machine."""
+"""The engines of a run: exporting one, opening one, and a table of what each does on this
+machine."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ _BATCHES = (1, 256)
 
 @dataclass(frozen=True)
 class Opened:
-    """An engine, and the run's bundle as it looks to it: with its threshold and its calibration scores."""
+    """An engine, and the run's bundle as it looks to it: with its threshold and its calibration
+    scores."""
 
     engine: Engine
     bundle: Bundle
@@ -43,7 +45,8 @@ class Opened:
 
 @dataclass(frozen=True)
 class EngineRow:
-    """A line of the table: an engine's speed at batches of 1 and 256 beside what it costs; None where it is not there."""
+    """A line of the table: an engine's speed at batches of 1 and 256 beside what it costs; None
+    where it is not there."""
 
     kind: Kind
     card: Card | None
@@ -60,7 +63,8 @@ def export_run(
     entry: Entry | None = None,
     watcher: Watcher | None = None,
 ) -> Card:
-    """Export the model of `run` as `kind` into ``RUN/export``, verified on its calibration images or on another source.
+    """Export the model of `run` as `kind` into ``RUN/export``, verified on its calibration images
+    or on another source.
 
     Raises
     ------
@@ -75,7 +79,8 @@ def export_run(
 
 
 def open_engine(folder: RunFolder, bundle: Bundle, name: str, watcher: Watcher) -> Opened:
-    """The engine called `name` of a finished run; one that is not there yet, or out of date, is exported first."""
+    """The engine called `name` of a finished run; one that is not there yet, or out of date, is
+    exported first."""
     kind = parse_engine(name)
     if kind.is_reference:
         return Opened(GraphEngine(bundle.graph, bundle.config.channels, bundle.config.batch_size), bundle, None)
@@ -88,9 +93,11 @@ def open_engine(folder: RunFolder, bundle: Bundle, name: str, watcher: Watcher) 
 
 
 def measure_engines(run: str | Path, *, everything: bool = False, watcher: Watcher | None = None) -> list[EngineRow]:
-    """Speed and price of the run's engines on this machine, on its calibration images; with `everything` all are made first.
+    """Speed and price of the run's engines on this machine, on its calibration images; with
+    `everything` all are made first.
 
-    The images are repeated to fill a batch of 256. Every engine is warmed up, then all take turns: medians of five.
+    The images are repeated to fill a batch of 256. Every engine is warmed up, then all take turns:
+    medians of five.
     """
     watcher = watcher or Watcher()
     folder = RunFolder(Path(run))
@@ -121,7 +128,8 @@ def _export(  # noqa: PLR0917
 
 
 def _verification(folder: RunFolder, state: RunState, bundle: Bundle, source: str | None, watcher: Watcher) -> Verification:
-    """Calibration images (of a run without any its validation images) and training images, as `fit` recorded them."""
+    """Calibration images (of a run without any its validation images) and training images, as `fit`
+    recorded them."""
     try:
         own, recorded = load_source(state, watcher), folder.read_images()
     except SourceError as error:

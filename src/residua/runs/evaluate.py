@@ -1,4 +1,5 @@
-"""`residua evaluate`: what a run's model is worth on images it has not seen, beside what it has to beat."""
+"""`residua evaluate`: what a run's model is worth on images it has not seen, beside what it has to
+beat."""
 
 from __future__ import annotations
 
@@ -64,11 +65,13 @@ def evaluate_run(
     bits: int | None = None,
     watcher: Watcher | None = None,
 ) -> Judged:
-    """Judge the model of `run` on its own test part, or on another source; the run keeps the latest judgement of its own.
+    """Judge the model of `run` on its own test part, or on another source; the run keeps the latest
+    judgement of its own.
 
-    Another `engine` than the reference scores the judged images and brings its own threshold; see `residua.engines`. `bits` are
-    those of another source whose scale is not that of the training images.
-    `positive` names the positive one of a classifier's two classes; see `evaluate_classification`.
+    Another `engine` than the reference scores the judged images and brings its own threshold; see
+    `residua.engines`. `bits` are those of another source whose scale is not that of the training
+    images. `positive` names the positive one of a classifier's two classes; see
+    `evaluate_classification`.
 
     Returns
     -------
@@ -111,7 +114,8 @@ def _check_positive(config: BundleConfig, positive: str | None) -> None:
 
 
 def _keep(folder: RunFolder, judged: Judged) -> None:
-    """Both files of a judgement, or the evaluation alone is missing: never one beside the evidence of another."""
+    """Both files of a judgement, or the evaluation alone is missing: never one beside the evidence
+    of another."""
     with folder.locked():
         folder.evaluation.unlink(missing_ok=True)
         judged.evidence.save(folder.evidence)
@@ -179,7 +183,8 @@ def _judge_detection(folder: RunFolder, state: RunState, opened: Opened, judged:
 
 
 def _adding(pixels: PixelTally, images: ImageSet, is_normal: NDArray[np.bool_]) -> Callable[[int, NDArray[np.float32]], None]:
-    """What adds a map with its mask. No mask means nowhere on a normal image; of others the pixels are unknown."""
+    """What adds a map with its mask. No mask means nowhere on a normal image; of others the pixels
+    are unknown."""
 
     def add(row: int, error_map: NDArray[np.float32]) -> None:
         mask = images.masks[row]
@@ -280,7 +285,8 @@ def _detection_baselines(bundle: Bundle, judged: JudgedImages) -> dict[str, NDAr
 
 
 def _threshold_from(bundle: Bundle) -> ThresholdFrom:
-    """Whether the stored calibration scores give the bundle's threshold; `residua threshold RUN SOURCE` takes others."""
+    """Whether the stored calibration scores give the bundle's threshold; `residua threshold RUN
+    SOURCE` takes others."""
     point = bundle.config.operating_point
     if point is None:
         return "calibration"

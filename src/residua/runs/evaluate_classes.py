@@ -1,4 +1,5 @@
-"""A classifier's record: classes and probabilities, the reconstruction beside them, the baselines, and the worst mistakes."""
+"""A classifier's record: classes and probabilities, the reconstruction beside them, the baselines,
+and the worst mistakes."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ _P, _SCORE = "probabilities", "score"
 
 @dataclass(frozen=True)
 class JudgedClasses:
-    """The record, the columns of the per-image table, what else the evidence holds, and by what the gallery is ordered."""
+    """The record, the columns of the per-image table, what else the evidence holds, and by what the
+    gallery is ordered."""
 
     evaluation: Evaluation
     columns: dict[str, NDArray[Any]]
@@ -48,7 +50,8 @@ def judge_classes(
     *,
     positive: str | None = None,
 ) -> JudgedClasses:
-    """Judge a classifier on `judged`; `LabelError` where an image is of a class that the model does not know."""
+    """Judge a classifier on `judged`; `LabelError` where an image is of a class that the model does
+    not know."""
     images, config, seed = judged.images, bundle.config, state.options.settings.seed
     classes = class_array(config.classes or ())
     labels = _labels(images, bundle, state)
@@ -104,7 +107,8 @@ def judge_classes(
 
 
 def _per_image(labels: Any, probabilities: NDArray[Any], bundle: Bundle) -> dict[str, NDArray[np.float64]]:
-    """How sure the model is of each image, whether it is right, and its log loss: NaN without a label.
+    """How sure the model is of each image, whether it is right, and its log loss: NaN without a
+    label.
 
     Of several labels at once: right in full, and the mean loss over labels.
     """
@@ -124,7 +128,8 @@ def _per_image(labels: Any, probabilities: NDArray[Any], bundle: Bundle) -> dict
 
 
 def _labels(images: ImageSet, bundle: Bundle, state: RunState) -> Any:
-    """Labels as they are, after a look whether the model knows them all; a 0/1 matrix where several may hold."""
+    """Labels as they are, after a look whether the model knows them all; a 0/1 matrix where several
+    may hold."""
     config = bundle.config
     if config.multilabel:
         values = label_values(images, state.options.separator, config.classes)
@@ -135,7 +140,8 @@ def _labels(images: ImageSet, bundle: Bundle, state: RunState) -> Any:
 
 
 def _classifying_baselines(bundle: Bundle, judged: JudgedImages) -> Callable[[NDArray[np.float32], Any], Columns]:
-    """What says whether each baseline is right on each image (``majority_class/accuracy``); NaN without a label."""
+    """What says whether each baseline is right on each image (``majority_class/accuracy``); NaN
+    without a label."""
     if bundle.config.multilabel or judged.fitted_on is None or judged.fitted_on.labels is None:
         return lambda prepared, labels: {}
     classes, seed = bundle.config.classes or (), seed_of(bundle)

@@ -1,4 +1,5 @@
-"""What evaluating a run notices that takes its network or its records: a code that is dead, a test part that was used before."""
+"""What evaluating a run notices that takes its network or its records: a code that is dead, a test
+part that was used before."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def find_dead_codes(bundle: Bundle, judged: JudgedImages) -> Finding | None:
 
 
 def find_reused(folder: RunFolder, judged: JudgedImages) -> Finding | None:
-    """Judged images on which the threshold was chosen, by the hashes of the run's calibration part."""
+    """Judged images on which the threshold was chosen, by the hashes of the run's calibration
+    part."""
     recorded = folder.read_images()
     chosen_on = recorded["pixels"][recorded["part"] == "calibration"]
     return find_test_reused(chosen_on, judged.images.pixel_hashes, judged.images.paths)

@@ -40,11 +40,13 @@ def fit_run(
     memory_megabytes: float = MEMORY_MEGABYTES,
     checkpoint_seconds: float = 10.0,
 ) -> RunFolder:
-    """Load, split, train, calibrate and save; the run's folder holds everything that later commands need.
+    """Load, split, train, calibrate and save; the run's folder holds everything that later commands
+    need.
 
-    With `resume`, a run that was stopped goes on from its last checkpoint and ends where it would have ended; a finished
-    one is left as it is. Without it, a folder that already holds a run is refused. Up to `memory_megabytes` of pixels are kept
-    in memory, half as decoded and half as the network sees them; what is more lies in a file, and changes no score.
+    With `resume`, a run that was stopped goes on from its last checkpoint and ends where it would
+    have ended; a finished one is left as it is. Without it, a folder that already holds a run is
+    refused. Up to `memory_megabytes` of pixels are kept in memory, half as decoded and half as the
+    network sees them; what is more lies in a file, and changes no score.
     """
     watcher = watcher or Watcher()
     if options.job == "classify":  # a mistyped name is refused before a large source is read
@@ -61,7 +63,8 @@ def fit_run(
         state = _begin(run, options, resume=resume)
         if state.finished:
             watcher.note(f"{run.path} is finished already: nothing to resume")
-            run.checkpoint.unlink(missing_ok=True)  # stopped after the last word was written and before this
+            # stopped after the last word was written and before this
+            run.checkpoint.unlink(missing_ok=True)
             return run
         images = images if images is not None else load_source(state, watcher, memory_megabytes / 2, named=True)
         state = _same_images(run, state, images)
@@ -87,9 +90,11 @@ def fit_run(
 
 
 def _follow(run: RunFolder, options: RunOptions, images: ImageSet | None, memory_megabytes: float, *, resume: bool) -> RunFolder:
-    """Train beside the first process, which alone reads and writes the run's state; ends with the training."""
+    """Train beside the first process, which alone reads and writes the run's state; ends with the
+    training."""
     state = _new_state(options)
-    if options.settings.minutes is not None:  # made into steps by the first process, before it started this one
+    # made into steps by the first process, before it started this one
+    if options.settings.minutes is not None:
         state = state.model_copy(update={"plan": run.read_state().plan})
     images = images if images is not None else load_source(state, memory_megabytes=memory_megabytes / 2, named=True)
     _fit(run, state, images, Watcher(), resume=resume, checkpoint_seconds=0.0, memory_megabytes=memory_megabytes / 2)
@@ -99,7 +104,8 @@ def _follow(run: RunFolder, options: RunOptions, images: ImageSet | None, memory
 def load_source(
     state: RunState, watcher: Watcher | None = None, memory_megabytes: float = MEMORY_MEGABYTES, *, named: bool = False
 ) -> ImageSet:
-    """The images of a run's source, in the parts that its seed gives; `named` where the user named it."""
+    """The images of a run's source, in the parts that its seed gives; `named` where the user named
+    it."""
     watcher, options = watcher or Watcher(), state.options
     return load_images(
         state.located_source(named=named),
@@ -140,7 +146,8 @@ def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
 
 
 def _nothing_to_lose(run: RunFolder, state: RunState, *, resume: bool) -> bool:
-    """Whether no step was taken, or none that was kept: a mistyped first attempt stands in nobody's way."""
+    """Whether no step was taken, or none that was kept: a mistyped first attempt stands in nobody's
+    way."""
     kept = state.finished or run.bundle.exists() or any(run.path.glob("*.ckpt"))
     return state.plan is None or not (resume or kept)
 
@@ -245,7 +252,8 @@ def _no_train(options: RunOptions) -> str:
 
 
 def _recipe(state: RunState) -> Recipe | None:
-    """The recipe asked for, or chosen before the run was stopped; None where `auto` has yet to choose."""
+    """The recipe asked for, or chosen before the run was stopped; None where `auto` has yet to
+    choose."""
     if state.options.recipe != AUTO:
         return make_recipe(state.options.recipe, **state.options.recipe_options)
     if state.options.recipe_options:

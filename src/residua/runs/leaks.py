@@ -1,4 +1,5 @@
-"""Judged images that are copies of training images, of any kind, each beside the image it is a copy of."""
+"""Judged images that are copies of training images, of any kind, each beside the image it is a copy
+of."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ MOST_COMPARED = 200_000  # images among which copies of every kind are looked fo
 
 
 class Leakage(NamedTuple):
-    """Which judged images are copies of training images, the pairs as pictures, and the finding where a search failed."""
+    """Which judged images are copies of training images, the pairs as pictures, and the finding
+    where a search failed."""
 
     leaks: Leaks
     pictures: Exhibit | None
@@ -27,7 +29,8 @@ class Leakage(NamedTuple):
 
 
 def look_for_leaks(fitted_on: ImageSet, images: ImageSet, *, progress: Progress | None = None) -> Leakage:
-    """Look for copies of the images the model was fitted on among `images`; only for exact ones where that fails."""
+    """Look for copies of the images the model was fitted on among `images`; only for exact ones
+    where that fails."""
     checks, both = Checks(), [fitted_on, images]
     seen = np.arange(len(fitted_on) + len(images)) < len(fitted_on)
     found = checks.make("near-duplicates", lambda: find_copies(both, progress=progress))

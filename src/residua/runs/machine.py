@@ -10,7 +10,8 @@ import torch
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores this process may use, memory, torch, its threads, and how busy the machine is (load of one minute).
+    """Processor, cores this process may use, memory, torch, its threads, and how busy the machine
+    is (load of one minute).
 
     Examples
     --------
@@ -31,7 +32,8 @@ def describe_machine() -> dict[str, Any]:
 
 
 def load() -> float | None:
-    """Processes that wanted the processor over the last minute; None where the system does not say."""
+    """Processes that wanted the processor over the last minute; None where the system does not
+    say."""
     try:
         return round(os.getloadavg()[0], 2)
     except (AttributeError, OSError):

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from residua.images import ImageSet
 from residua.images.resize import fit_to
 
-_MASK_SHARE = 0.25  # of a picture's pixel that has to be defective to be outlined: thin cracks stay visible
+# of a picture's pixel that has to be defective to be outlined: thin cracks stay visible
+_MASK_SHARE = 0.25
 
 
 def as_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -17,7 +18,8 @@ def as_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def shown_masks(images: ImageSet, size: tuple[int, int], *, keep_aspect: bool = False) -> NDArray[np.bool_]:
-    """The masks of `images` as pictures of `size` show them, (n_images, *size); an image without one has no pixel in it."""
+    """The masks of `images` as pictures of `size` show them, (n_images, *size); an image without
+    one has no pixel in it."""
     masks = np.zeros((len(images), *size), np.bool_)
     for row, mask in enumerate(images.masks):
         if mask is not None:

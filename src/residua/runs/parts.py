@@ -30,7 +30,8 @@ NO_SPLIT = "the source has no split"
 
 @dataclass(frozen=True)
 class JudgedImages:
-    """The images to judge, those the model was fitted on (where the source is still there), and what was noticed."""
+    """The images to judge, those the model was fitted on (where the source is still there), and
+    what was noticed."""
 
     images: ImageSet
     part: str
@@ -49,7 +50,8 @@ def own_test_images(
     *,
     named: bool = False,
 ) -> JudgedImages:
-    """The test part that `fit` drew, found by path; a source that has changed since is a finding."""
+    """The test part that `fit` drew, found by path; a source that has changed since is a
+    finding."""
     source = load_source(state, watcher, memory_megabytes, named=named)
     recorded = run.read_images("path", "part")
     parts = recorded_parts(recorded, source)
@@ -95,7 +97,8 @@ def other_images(  # noqa: PLR0917  the run and what to judge
 
 
 def recorded_parts(recorded: dict[str, NDArray[Any]], images: ImageSet) -> NDArray[Any]:
-    """The part that each image had when the model was fitted, None where it is new; object array."""
+    """The part that each image had when the model was fitted, None where it is new; object
+    array."""
     return PartLookup.of(recorded["path"], recorded["part"]).find(images.paths, len(images))
 
 
@@ -111,9 +114,11 @@ def load_other(  # noqa: PLR0917
     memory_megabytes: float = MEMORY_MEGABYTES,
     bits: int | None = None,
 ) -> ImageSet:
-    """Another source's images. Normal is what it is to the model, whatever the source suggests; labels may be missing.
+    """Another source's images. Normal is what it is to the model, whatever the source suggests;
+    labels may be missing.
 
-    Their values are scaled as those of the training images were, unless `bits` are told; links are followed if `fit` did.
+    Their values are scaled as those of the training images were, unless `bits` are told; links are
+    followed if `fit` did.
     """
     images = load_images(
         source,

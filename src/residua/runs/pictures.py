@@ -21,7 +21,8 @@ from residua.training.scoring.prepare import Prepare
 
 
 def make_gallery(bundle: Bundle, images: ImageSet, index: NDArray[np.int64], fitted_on: ImageSet | None) -> Gallery:
-    """Input, reconstruction, error map and mask of the chosen images, and the training image nearest to each."""
+    """Input, reconstruction, error map and mask of the chosen images, and the training image
+    nearest to each."""
     shown = images[index]
     prepare = bundle.graph.prepare
     prepared = prepare_images(prepare, shown, keep_float=True)
@@ -42,7 +43,8 @@ def make_gallery(bundle: Bundle, images: ImageSet, index: NDArray[np.int64], fit
 
 
 def nearest_images(bundle: Bundle, fitted_on: ImageSet, shown: ImageSet) -> ImageSet:
-    """For each shown image the training image that is nearest to it, pixel by pixel, compared at 32 pixels at most."""
+    """For each shown image the training image that is nearest to it, pixel by pixel, compared at 32
+    pixels at most."""
     fitted_on, small = sampled(fitted_on, seed_of(bundle)), _smaller(bundle, 32)
     known, asked = (_as_arrays(prepare_images(small, part, keep_float=True)) for part in (fitted_on, shown))
     return fitted_on[nearest_rows(known, asked)]

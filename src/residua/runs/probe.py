@@ -30,7 +30,8 @@ def probe_run(
 ) -> Evaluation:
     """Probe the code of any run, whatever its job, on its own source or on another one with labels.
 
-    Probes are fitted on the labelled training images (a seeded sample of very many) and judged on the test images.
+    Probes are fitted on the labelled training images (a seeded sample of very many) and judged on
+    the test images.
 
     Raises
     ------

@@ -19,7 +19,8 @@ from residua.runs.wrapped import is_wrapped, judged_wrapped
 
 
 def report_run(runs: Path | Sequence[Path], out: str | Path, *, watcher: Watcher | None = None) -> Path:
-    """Write the report of one or several runs to `out`, from their stored evaluations, or after evaluating them.
+    """Write the report of one or several runs to `out`, from their stored evaluations, or after
+    evaluating them.
 
     Two runs that were judged on the same images are compared image by image.
     """
@@ -48,7 +49,8 @@ def run_names(folders: Sequence[Path]) -> list[str]:
 
 
 def judgement_of(run: Path, watcher: Watcher) -> Judged:
-    """The latest evaluation of a run, wrapped or our own, on its own test part; evaluated now if there was none."""
+    """The latest evaluation of a run, wrapped or our own, on its own test part; evaluated now if
+    there was none."""
     if is_wrapped(run):
         return Judged(*judged_wrapped(run, progress=watcher.on_read))
     judged = stored_judgement(RunFolder(run))
@@ -59,7 +61,8 @@ def judgement_of(run: Path, watcher: Watcher) -> Judged:
 
 
 def stored_judgement(folder: RunFolder) -> Judged | None:
-    """The run's latest evaluation on its own test part, with the arrays behind it; None if there was none."""
+    """The run's latest evaluation on its own test part, with the arrays behind it; None if there
+    was none."""
     folder.read_state()
     if not (folder.evaluation.exists() and folder.evidence.exists()):
         return None

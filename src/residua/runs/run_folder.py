@@ -51,7 +51,8 @@ def _rows(part: str, images: ImageSet) -> Iterator[tuple[Any, ...]]:
 class RunOptions(BaseModel):
     """What was asked of `fit`; stored, so that `--resume` can prove it is asked the same.
 
-    For a classifier `recipe` is the strategy's name; `separator` stands between labels of which several may hold at once.
+    For a classifier `recipe` is the strategy's name; `separator` stands between labels of which
+    several may hold at once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,12 +74,13 @@ class RunOptions(BaseModel):
 
 
 class RunState(BaseModel):
-    """`run.json`: the options, the plan decided before the first step, and whether the model is finished.
+    """`run.json`: the options, the plan decided before the first step, and whether the model is
+    finished.
 
-    ``working_folder`` is where `fit` was started, so that a relative source is found from anywhere; ``made_here``
-    tells a run that was begun on this machine from others; ``fingerprint`` is
-    that of the source's images, so that a run is not resumed on others; ``choice`` what ``auto`` chose; ``reading`` how the
-    source's values became brightness, so that it is not guessed again.
+    ``working_folder`` is where `fit` was started, so that a relative source is found from anywhere;
+    ``made_here`` tells a run that was begun on this machine from others; ``fingerprint`` is that of
+    the source's images, so that a run is not resumed on others; ``choice`` what ``auto`` chose;
+    ``reading`` how the source's values became brightness, so that it is not guessed again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -181,7 +183,8 @@ class RunFolder:
             ) from None
 
     def read_finished(self) -> RunState:
-        """`run.json` of a run whose model is there; `BundleError` where training has not come to its end."""
+        """`run.json` of a run whose model is there; `BundleError` where training has not come to
+        its end."""
         state = self.read_state()
         if not state.finished:
             raise BundleError(
@@ -213,11 +216,13 @@ class RunFolder:
             writer = csv.writer(file)
             writer.writerow(_COLUMNS)
             for part, images in parts.items():
-                for start in range(0, len(images), _ROWS_AT_ONCE):  # as texts the hashes take six times the memory
+                # as texts the hashes take six times the memory
+                for start in range(0, len(images), _ROWS_AT_ONCE):
                     writer.writerows(_rows(part, images[start : start + _ROWS_AT_ONCE]))
 
     def read_images(self, *names: str) -> dict[str, NDArray[Any]]:
-        """The columns of `images.csv` by name, or some of them: paths and hashes as `texts`, labels and parts as objects."""
+        """The columns of `images.csv` by name, or some of them: paths and hashes as `texts`, labels
+        and parts as objects."""
         wanted = names or _COLUMNS
         columns: dict[str, TextColumn] = {name: TextColumn() for name in wanted}
         try:
@@ -233,7 +238,8 @@ class RunFolder:
         return {name: shared(column.array()) if name in _FEW else column.array() for name, column in columns.items()}
 
     def bundle_checksum(self) -> str:
-        """The checksum in the bundle's JSON: another model or another threshold, another checksum."""
+        """The checksum in the bundle's JSON: another model or another threshold, another
+        checksum."""
         path = self.bundle / "bundle.json"
         try:
             return str(read_json(path)["checksum"])

@@ -41,23 +41,27 @@ def score_run(
     workers: Workers | None = None,
     raw_cells: bool = False,
 ) -> ScoreSummary:
-    """Score every image of `source` and write ``path, label, split, score, threshold, anomalous, mse, mae, ssim``.
+    """Score every image of `source` and write ``path, label, split, score, threshold, anomalous,
+    mse, mae, ssim``.
 
-    Columns of a manifest that mean nothing to residua (serial number, camera, time) follow as they are. A classifier also writes
-    ``predicted`` and a column ``p[CLASS]`` with the probability of each class; its score is how unsure it is.
+    Columns of a manifest that mean nothing to residua (serial number, camera, time) follow as they
+    are. A classifier also writes ``predicted`` and a column ``p[CLASS]`` with the probability of
+    each class; its score is how unsure it is.
 
-    ``out`` ends in ``.csv`` or ``.parquet``. The source is read piece by piece and its images are let go once they are scored,
-    so memory does not grow with their number. With `resume`, scoring that was stopped goes on; the file is the same. With
-    `maps`, each image's error map is written there as a PNG at the image's own resolution, all on one colour scale; for
-    those the source is read again, keeping up to `memory_megabytes` of pixels. Another `engine` than the reference brings its
-    own threshold. `bits` are those of images whose scale is not that of the training images. Texts in CSV that a
-    spreadsheet would take for a formula begin with an apostrophe, unless `raw_cells`.
+    ``out`` ends in ``.csv`` or ``.parquet``. The source is read piece by piece and its images are
+    let go once they are scored, so memory does not grow with their number. With `resume`, scoring
+    that was stopped goes on; the file is the same. With `maps`, each image's error map is written
+    there as a PNG at the image's own resolution, all on one colour scale; for those the source is
+    read again, keeping up to `memory_megabytes` of pixels. Another `engine` than the reference
+    brings its own threshold. `bits` are those of images whose scale is not that of the training
+    images. Texts in CSV that a spreadsheet would take for a formula begin with an apostrophe,
+    unless `raw_cells`.
 
     Returns
     -------
     ScoreSummary
-        How many images have a row, lie above the threshold, could not be read, and whether their scores are unlike those that the
-        threshold was chosen on.
+        How many images have a row, lie above the threshold, could not be read, and whether their
+        scores are unlike those that the threshold was chosen on.
     """
     watcher = watcher or Watcher()
     parts = ScoreParts(Path(out))
@@ -92,7 +96,8 @@ def _drift(bundle: Bundle, out: Path, n_images: int) -> Finding | None:
 def make_task(
     folder: RunFolder, state: RunState, bundle: Bundle, source: str, *, only_test: bool = False, bits: int | None = None
 ) -> tuple[Shards, Task]:
-    """A source in pieces, and what scoring one of them needs; refuses images of another kind than the model's."""
+    """A source in pieces, and what scoring one of them needs; refuses images of another kind than
+    the model's."""
     own = is_own_source(state, source)
     reading = reading_of(bits, bundle.config.reading, where="score")
     root = Path(state.options.root) if own and state.options.root is not None else None
@@ -121,7 +126,8 @@ def _load(  # noqa: PLR0917
 ) -> ImageSet:
     if is_own_source(state, source):
         return load_source(state, watcher, memory_megabytes, named=True)
-    # New images may carry other labels or none: what is normal is the model's business, so it is not asked of them.
+    # New images may carry other labels or none: what is normal is the model's business, so it is
+    # not asked of them.
     asked = state.options
     more: dict[str, Any] = {"seed": asked.settings.seed, "bits": bits, "follow_links": asked.follow_links}
     more |= {"reading": bundle.config.reading}

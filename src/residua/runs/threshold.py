@@ -28,8 +28,8 @@ def change_threshold(
 ) -> OperatingPoint:
     """Choose a threshold by `policy` and store it in the run's bundle.
 
-    It comes from the calibration scores that `fit` stored, or from another `source`: its calibration part if it is divided
-    into parts, else all of it. Nothing else of the model changes.
+    It comes from the calibration scores that `fit` stored, or from another `source`: its
+    calibration part if it is divided into parts, else all of it. Nothing else of the model changes.
     """
     watcher = watcher or Watcher()
     folder = RunFolder(Path(run))

@@ -1,1 +1,3 @@
-"""Everything that needs PyTorch: networks, recipes, training, the one graph that scores, bundles and exports."""
+"""Everything that needs PyTorch: networks, recipes, training, the one graph that scores, bundles
+and exports.
+"""

@@ -1,4 +1,5 @@
-"""Arrays as other tools leave them: masked, complex, of bytes, with labels that may mean "no label", with axes at odd places."""
+"""Arrays as other tools leave them: masked, complex, of bytes, with labels that may mean "no
+label", with axes at odd places."""
 
 from __future__ import annotations
 
@@ -55,7 +56,9 @@ def test_texts_that_stand_for_nothing_are_no_labels(text):
 @pytest.mark.parametrize("text", ["NA", "None", "null", "N/A"])
 def test_a_name_that_may_be_no_label_is_asked_about_where_nothing_is_predicted_as_it(text):
     labels = np.where(NO_LABEL, text, LETTERS[TRUE])
-    with pytest.raises(LabelError, match=rf"Got {text} \(10 of 60 images\), which nothing is predicted as"):
+    with pytest.raises(
+        LabelError, match=rf"Got {text} \(10 of 60 images\), which nothing is predicted as"
+    ):
         judge(labels=labels, predictions=LETTERS[SAID])
     told = judge(labels=labels, predictions=LETTERS[SAID], classes=[*LETTERS, text])[0]
     as_class = float((labels == LETTERS[SAID]).mean())
@@ -82,7 +85,9 @@ def test_a_classifier_that_always_says_1_of_minus_1_and_1_is_judged():
 def test_labels_of_bytes_are_read_as_their_text():
     scores = np.arange(N) % 7 + TRUE
     labels = np.where(TRUE > 0, "crack", "good")
-    of_bytes, of_text = (judge(labels=one, scores=scores)[0] for one in (labels.astype("S"), labels))
+    of_bytes, of_text = (
+        judge(labels=one, scores=scores)[0] for one in (labels.astype("S"), labels)
+    )
     assert of_bytes.metrics["roc_auc"].value == of_text.metrics["roc_auc"].value is not None
 
 
@@ -90,7 +95,9 @@ def test_labels_of_bytes_are_read_as_their_text():
 def test_the_confidence_of_whatever_was_answered_is_no_probability_of_a_class(tmp_path, name):
     path = tmp_path / "answers.csv"
     path.write_text("\n".join([name, *(f"{0.5 + 0.008 * row:.3f}" for row in range(N))]))
-    with pytest.raises(ResiduaError, match=f"a column {name}, the probability of whatever class was predicted"):
+    with pytest.raises(
+        ResiduaError, match=f"a column {name}, the probability of whatever class was predicted"
+    ):
         judge(labels=(TRUE > 0).astype(int), predictions=path)
 
 

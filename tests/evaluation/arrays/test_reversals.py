@@ -23,25 +23,38 @@ def severity(record, code: str) -> str | None:
 
 def table(path: Path, **columns) -> Path:
     rows = zip(*columns.values(), strict=True)
-    path.write_text("\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]) + "\n", encoding="utf-8")
+    path.write_text(
+        "\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]) + "\n",
+        encoding="utf-8",
+    )
     return path
 
 
 @pytest.mark.parametrize(
-    ("column", "good", "bad"), [("is_good", 1, 0), ("normal", "True", "False"), ("ok", "yes", "no"), ("is_defect", 0, 1)]
+    ("column", "good", "bad"),
+    [("is_good", 1, 0), ("normal", "True", "False"), ("ok", "yes", "no"), ("is_defect", 0, 1)],
 )
-def test_labels_under_a_name_that_says_what_is_true_give_the_true_area(tmp_path, column, good, bad) -> None:
+def test_labels_under_a_name_that_says_what_is_true_give_the_true_area(
+    tmp_path, column, good, bad
+) -> None:
     labels = table(tmp_path / "y.csv", **{column: np.where(OUTLIER, bad, good)})
     record, _ = judge(scores=SCORES, labels=labels)
     assert record.metrics["roc_auc"].value == pytest.approx(TRUE)
-    assert any(one["because"] == f"the column is called {column}" for one in record.provenance["assumptions"])
+    assert any(
+        one["because"] == f"the column is called {column}"
+        for one in record.provenance["assumptions"]
+    )
     arrays = tmp_path / "y.npz"
     np.savez(arrays, **{column: ~OUTLIER if good not in (0, "no") else OUTLIER})
     assert judge(scores=SCORES, labels=arrays)[0].metrics["roc_auc"].value == pytest.approx(TRUE)
 
 
-@pytest.mark.parametrize("column", ["decision_function", "score_samples", "p_normal", "p[good]", "ssim"])
-def test_scores_called_what_is_higher_on_normal_images_are_told_with_and_without_labels(tmp_path, column) -> None:
+@pytest.mark.parametrize(
+    "column", ["decision_function", "score_samples", "p_normal", "p[good]", "ssim"]
+)
+def test_scores_called_what_is_higher_on_normal_images_are_told_with_and_without_labels(
+    tmp_path, column
+) -> None:
     scores = table(tmp_path / "s.csv", **{column: -SCORES})
     assert severity(judge(scores=scores, threshold=0)[0], "reversed-scores") == "error"
     record, _ = judge(scores=scores, labels=OUTLIER)
@@ -65,7 +78,9 @@ def test_two_wrongs_that_cancel_are_seen_beside_known_normal_images(known) -> No
     assert both.metrics["roc_auc"].value == pytest.approx(TRUE)
     assert severity(both, "reversed-labels") == "error"
     assert severity(judged(OUTLIER.astype(int), 1), "reversed-labels") is None
-    assert severity(judged(OUTLIER.astype(int), -1), "reversed-labels") is None  # the scores alone: not-better-than-chance
+    assert (
+        severity(judged(OUTLIER.astype(int), -1), "reversed-labels") is None
+    )  # the scores alone: not-better-than-chance
 
 
 def test_honest_detectors_are_not_accused_of_reversed_labels() -> None:
@@ -73,6 +88,8 @@ def test_honest_detectors_are_not_accused_of_reversed_labels() -> None:
     for _ in range(300):
         labels = rng.random(120) < rng.uniform(0.1, 0.9)
         drift, shift, width = rng.normal(0, 0.5), rng.exponential(1), rng.uniform(0.5, 3)
-        scores = drift + np.where(labels, shift + width * rng.normal(size=120), rng.normal(size=120))
+        scores = drift + np.where(
+            labels, shift + width * rng.normal(size=120), rng.normal(size=120)
+        )
         record, _ = judge(scores=scores, labels=labels, train_scores=rng.normal(size=80))
         assert severity(record, "reversed-labels") is None

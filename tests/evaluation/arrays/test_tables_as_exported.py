@@ -46,7 +46,11 @@ def abouts(**given) -> list[str]:
         ["Unnamed: 0,score", *(f"{row},{text}" for row, text in enumerate(TEXTS))],
         ["score;x", *(f"{text};1".replace(".", ",") for text in TEXTS)],
         ["score", *(text.replace(".", ",") for text in TEXTS)],
-        ["sep=;", "score;path", *(f"{text};{row}.png".replace(".", ",", 1) for row, text in enumerate(TEXTS))],
+        [
+            "sep=;",
+            "score;path",
+            *(f"{text};{row}.png".replace(".", ",", 1) for row, text in enumerate(TEXTS)),
+        ],
         ["path\tscore", *(f"{row}.png\t{text}" for row, text in enumerate(TEXTS))],
         ['"path", "score"', *(f'"{row}.png", "{text}"' for row, text in enumerate(TEXTS))],
         ["# score", *TEXTS],
@@ -54,7 +58,9 @@ def abouts(**given) -> list[str]:
         ["score", *TEXTS, "", ""],
     ],
 )
-def test_every_dialect_of_the_same_scores_gives_the_same_area(tmp_path: Path, lines: list[str]) -> None:
+def test_every_dialect_of_the_same_scores_gives_the_same_area(
+    tmp_path: Path, lines: list[str]
+) -> None:
     assert roc_auc(scores=written(tmp_path, "s.csv", lines), labels=LABELS) == pytest.approx(TRUE)
 
 
@@ -64,10 +70,22 @@ def test_every_encoding_gives_the_same_area(tmp_path: Path, encoding: str) -> No
     assert roc_auc(scores=SCORES, labels=labels, normal="gut") == pytest.approx(TRUE)
 
 
-def test_a_header_0_is_no_image_in_both_files_and_the_lengths_decide_where_one_has_none(tmp_path: Path) -> None:
-    scores, labels = written(tmp_path, "s.csv", ["0", *TEXTS]), written(tmp_path, "y.csv", ["0", *map(str, LABELS)])
+def test_a_header_0_is_no_image_in_both_files_and_the_lengths_decide_where_one_has_none(
+    tmp_path: Path,
+) -> None:
+    scores, labels = (
+        written(tmp_path, "s.csv", ["0", *TEXTS]),
+        written(tmp_path, "y.csv", ["0", *map(str, LABELS)]),
+    )
     bare, plain = written(tmp_path, "b.csv", TEXTS), written(tmp_path, "l.csv", map(str, LABELS))
-    for given in ((scores, labels), (scores, plain), (bare, labels), (bare, plain), (scores, LABELS), (SCORES, labels)):
+    for given in (
+        (scores, labels),
+        (scores, plain),
+        (bare, labels),
+        (bare, plain),
+        (scores, LABELS),
+        (SCORES, labels),
+    ):
         assert roc_auc(scores=given[0], labels=given[1]) == pytest.approx(TRUE)
     assert "first line of --labels" in abouts(scores=scores, labels=labels)
 
@@ -77,15 +95,23 @@ def test_a_first_line_that_can_be_either_is_told(tmp_path: Path) -> None:
     labels = written(tmp_path, "y.csv", ["0", *map(str, LABELS[1:])])
     record = judge(scores=whole, labels=labels)[0]
     assert record.n_images == 120
-    told = [one.taken for one in assumptions_of(record.provenance) if one.about.startswith("first line")]
+    told = [
+        one.taken for one in assumptions_of(record.provenance) if one.about.startswith("first line")
+    ]
     assert told == ["data: 0", "data: 0"]
     plain = written(tmp_path, "y.csv", ["good", *np.where(LABELS[1:], "crack", "good")])
     assert abouts(scores=SCORES, labels=plain) == ["normal label"]
 
 
 def test_indices_that_count_from_0_and_from_1_are_one_order(tmp_path: Path) -> None:
-    ours = written(tmp_path, "s.csv", [",score", *(f"{row},{text}" for row, text in enumerate(TEXTS))])
-    theirs = written(tmp_path, "y.csv", ['"","label"', *(f'"{row + 1}",{label}' for row, label in enumerate(LABELS))])
+    ours = written(
+        tmp_path, "s.csv", [",score", *(f"{row},{text}" for row, text in enumerate(TEXTS))]
+    )
+    theirs = written(
+        tmp_path,
+        "y.csv",
+        ['"","label"', *(f'"{row + 1}",{label}' for row, label in enumerate(LABELS))],
+    )
     assert roc_auc(scores=ours, labels=theirs) == pytest.approx(TRUE)
 
 
@@ -97,7 +123,10 @@ def test_a_first_score_of_0_stays_a_score(tmp_path: Path) -> None:
 
 def test_a_header_of_a_word_that_nobody_knows_is_no_label(tmp_path: Path) -> None:
     names = np.where(LABELS, "crack", "good")
-    labels, said = written(tmp_path, "y.csv", ["quality", *names]), written(tmp_path, "p.csv", ["answer", *names[::-1]])
+    labels, said = (
+        written(tmp_path, "y.csv", ["quality", *names]),
+        written(tmp_path, "p.csv", ["answer", *names[::-1]]),
+    )
     record = judge(labels=labels, predictions=said)[0]
     assert record.n_images == 120
     assert record.metrics["accuracy"].value == (names == names[::-1]).mean()
@@ -107,7 +136,11 @@ def test_our_own_table_of_scores_is_read_from_parquet(tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet as pq
 
-    columns = {"path": [f"{row}.png" for row in range(120)], "score": SCORES.astype(np.float32), "threshold": [0.5] * 120}
+    columns = {
+        "path": [f"{row}.png" for row in range(120)],
+        "score": SCORES.astype(np.float32),
+        "threshold": [0.5] * 120,
+    }
     columns |= {"anomalous": SCORES > 0.5, "mse": SCORES[::-1]}
     pq.write_table(pa.table(columns), tmp_path / "scores.parquet")
     path = str(tmp_path / "scores.parquet")
@@ -138,7 +171,9 @@ def test_our_own_table_of_scores_is_read_from_parquet(tmp_path: Path) -> None:
         (["a;b", "1;2", "3;4"], "must have one column"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_the_line_that_an_editor_shows(tmp_path: Path, lines, words: str) -> None:
+def test_what_cannot_be_read_is_refused_with_the_line_that_an_editor_shows(
+    tmp_path: Path, lines, words: str
+) -> None:
     with pytest.raises(InputError, match=words):
         judge(scores=written(tmp_path, "s.csv", lines))
 
@@ -152,16 +187,28 @@ def test_probabilities_in_per_cent_and_logits_are_refused_by_name(tmp_path: Path
     with pytest.raises(RangeError, match="sum to 1"):
         judge(labels=LABELS, predictions=p * [1, 0.9])
     rounded = p.astype(np.float16).astype(np.float32)
-    assert judge(labels=LABELS, predictions=rounded)[0].metrics["roc_auc"].value == pytest.approx(TRUE, abs=2e-3)
+    assert judge(labels=LABELS, predictions=rounded)[0].metrics["roc_auc"].value == pytest.approx(
+        TRUE, abs=2e-3
+    )
 
 
 def shuffled(tmp_path: Path, folder: str = "", header: str = "path") -> str:
     rows = RNG.permutation(120)
-    return written(tmp_path, "y.csv", [f"{header},label", *(f"{folder}{row}.png,{LABELS[row]}" for row in rows)])
+    return written(
+        tmp_path,
+        "y.csv",
+        [f"{header},label", *(f"{folder}{row}.png,{LABELS[row]}" for row in rows)],
+    )
 
 
-def test_files_that_list_the_same_images_in_another_order_are_joined_and_that_is_told(tmp_path: Path) -> None:
-    scores = written(tmp_path, "s.csv", ["path,score", *(f"a/{row}.png,{text}" for row, text in enumerate(TEXTS))])
+def test_files_that_list_the_same_images_in_another_order_are_joined_and_that_is_told(
+    tmp_path: Path,
+) -> None:
+    scores = written(
+        tmp_path,
+        "s.csv",
+        ["path,score", *(f"a/{row}.png,{text}" for row, text in enumerate(TEXTS))],
+    )
     for folder in ("a/", "b/c/", "b\\"):
         given = {"scores": scores, "labels": shuffled(tmp_path, folder)}
         assert roc_auc(**given) == pytest.approx(TRUE)
@@ -170,12 +217,26 @@ def test_files_that_list_the_same_images_in_another_order_are_joined_and_that_is
 
 
 def test_an_order_that_nothing_can_settle_is_refused(tmp_path: Path) -> None:
-    index = written(tmp_path, "i.csv", [",score", *(f"{row},{text}" for row, text in enumerate(TEXTS))])
-    other = written(tmp_path, "j.csv", [",label", *(f"{row},{LABELS[row]}" for row in RNG.permutation(120))])
-    ids = written(tmp_path, "k.csv", ["id,label", *(f"{row},{LABELS[row]}" for row in RNG.permutation(120))])
-    counted = written(tmp_path, "l.csv", ["id,score", *(f"{row},{text}" for row, text in enumerate(TEXTS))])
-    doubled = written(tmp_path, "m.csv", ["path,score", *(f"{row // 2}.png,{text}" for row, text in enumerate(TEXTS))])
-    paths = written(tmp_path, "n.csv", ["path,score", *(f"{row}.png,{text}" for row, text in enumerate(TEXTS))])
+    index = written(
+        tmp_path, "i.csv", [",score", *(f"{row},{text}" for row, text in enumerate(TEXTS))]
+    )
+    other = written(
+        tmp_path, "j.csv", [",label", *(f"{row},{LABELS[row]}" for row in RNG.permutation(120))]
+    )
+    ids = written(
+        tmp_path, "k.csv", ["id,label", *(f"{row},{LABELS[row]}" for row in RNG.permutation(120))]
+    )
+    counted = written(
+        tmp_path, "l.csv", ["id,score", *(f"{row},{text}" for row, text in enumerate(TEXTS))]
+    )
+    doubled = written(
+        tmp_path,
+        "m.csv",
+        ["path,score", *(f"{row // 2}.png,{text}" for row, text in enumerate(TEXTS))],
+    )
+    paths = written(
+        tmp_path, "n.csv", ["path,score", *(f"{row}.png,{text}" for row, text in enumerate(TEXTS))]
+    )
     for given in ((index, other), (counted, ids), (doubled, shuffled(tmp_path))):
         with pytest.raises(ShapeError, match="same images in the same order"):
             judge(scores=given[0], labels=given[1])

@@ -31,7 +31,12 @@ def pictures(n: int, seed: int = 0, size: int = 24) -> np.ndarray:
 
 def clean(n: int = 200) -> dict:
     splits = ["train"] * (n // 2) + ["calibration"] * (n // 4) + ["test"] * (n // 4)
-    return {"images": pictures(n), "splits": splits, "labels": (["good"] * 9 + ["bad"]) * (n // 10), "normal": "good"}
+    return {
+        "images": pictures(n),
+        "splits": splits,
+        "labels": (["good"] * 9 + ["bad"]) * (n // 10),
+        "normal": "good",
+    }
 
 
 def codes(found) -> dict[str, str]:
@@ -56,11 +61,16 @@ def test_copies_across_parts_and_within_are_two_findings_and_have_pictures() -> 
 def test_one_picture_with_two_labels_is_told() -> None:
     source = clean()
     source["images"][9] = source["images"][8]
-    assert codes(survey([ImageSet.from_arrays(**source)])) == {"leakage": "ok", "duplicates": "warning"}
+    assert codes(survey([ImageSet.from_arrays(**source)])) == {
+        "leakage": "ok",
+        "duplicates": "warning",
+    }
 
 
 @pytest.mark.parametrize("search", ["find_copies", "image_statistics", "_duplicates"])
-def test_a_check_that_fails_is_told_and_the_others_are_made(search: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_fails_is_told_and_the_others_are_made(
+    search: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = getattr(surveying, search)
 
     def broken(*arguments, only_exact=False, **options):
@@ -79,7 +89,9 @@ def test_a_check_that_fails_is_told_and_the_others_are_made(search: str, monkeyp
     assert failed.measured["error"] == "ValueError: zip() argument 2 is shorter"
     leakage = next(one for one in found.findings if one.code == "leakage")
     assert leakage.measured["n_leaked"] == 1
-    assert leakage.measured["looked_for"] == ("exact copies" if search == "find_copies" else "copies of every kind")
+    assert leakage.measured["looked_for"] == (
+        "exact copies" if search == "find_copies" else "copies of every kind"
+    )
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, SourceError])
@@ -133,10 +145,17 @@ def test_a_part_on_another_scale_and_a_shortcut_are_told() -> None:
     assert codes(survey([ImageSet.from_arrays(**source)]))["mixed-scale"] == "error"
     source = clean()
     bad = np.array(source["labels"]) == "bad"
-    source["images"] = [np.pad(image, 6, mode="edge") if one else image for image, one in zip(source["images"], bad, strict=True)]
+    source["images"] = [
+        np.pad(image, 6, mode="edge") if one else image
+        for image, one in zip(source["images"], bad, strict=True)
+    ]
     found = survey([ImageSet.from_arrays(**source)])
     assert codes(found)["shortcut"] == "error"
-    assert next(one for one in found.findings if one.code == "shortcut").measured["feature"] in {"height", "width", "compression"}
+    assert next(one for one in found.findings if one.code == "shortcut").measured["feature"] in {
+        "height",
+        "width",
+        "compression",
+    }
 
 
 def test_of_several_sources_the_first_is_what_is_trained_on() -> None:
@@ -158,11 +177,15 @@ def folder(tmp_path):
     return tmp_path / "parts"
 
 
-def test_the_command_lists_findings_writes_json_and_pictures_and_is_a_gate(folder, capsys, monkeypatch) -> None:
+def test_the_command_lists_findings_writes_json_and_pictures_and_is_a_gate(
+    folder, capsys, monkeypatch
+) -> None:
     monkeypatch.chdir(folder.parent)
     with Image.open(folder / "train" / "good" / "03.png") as image:
         image.transpose(Image.Transpose.ROTATE_90).save(folder / "test" / "good" / "copy.png")
-    result = CliRunner().invoke(app, ["check", "parts", "--json", "check.json", "--pictures", "sheets", "-q"])
+    result = CliRunner().invoke(
+        app, ["check", "parts", "--json", "check.json", "--pictures", "sheets", "-q"]
+    )
     assert result.exit_code == 0
     value = json.loads((folder.parent / "check.json").read_text())
     leakage = next(one for one in value["findings"] if one["code"] == "leakage")
@@ -179,15 +202,22 @@ def test_the_command_lists_findings_writes_json_and_pictures_and_is_a_gate(folde
 
 def test_the_command_loads_no_torch(folder) -> None:
     code = (
-        "import sys\nfrom residua.cli import main\ntry:\n    main(['check', sys.argv[1], '-q'])\nexcept SystemExit as leaving:\n"
-        "    sys.exit(leaving.code or 'torch' in sys.modules)"
+        "import sys\nfrom residua.cli import main\ntry:\n    main(['check', sys.argv[1],"
+        " '-q'])\nexcept SystemExit as leaving:\n    sys.exit(leaving.code or 'torch' in"
+        " sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("size", [24, 28, 80])
-def test_jpeg_shows_in_the_compression_of_small_and_of_large_images_and_in_no_others(size: int) -> None:
-    plain = gaussian_filter(np.random.default_rng(0).normal(120, 60, (80, size, size)), (0, 1, 1)).clip(0, 255).astype(np.uint8)
+def test_jpeg_shows_in_the_compression_of_small_and_of_large_images_and_in_no_others(
+    size: int,
+) -> None:
+    plain = (
+        gaussian_filter(np.random.default_rng(0).normal(120, 60, (80, size, size)), (0, 1, 1))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
     stored = [np.asarray(Image.open(_as_jpeg(one))) for one in plain[40:]]
     found = image_statistics(ImageSet.from_arrays([*plain[:40], *stored]))["compression"]
     assert abs(np.median(found[:40])) < 0.1

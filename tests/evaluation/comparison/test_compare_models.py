@@ -1,4 +1,5 @@
-"""Paired comparison of models on the same images: known answers, what is refused, and whether the level is kept."""
+"""Paired comparison of models on the same images: known answers, what is refused, and whether the
+level is kept."""
 
 from __future__ import annotations
 
@@ -10,7 +11,12 @@ from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
 from residua.evaluation.comparison import Contestant, compare_models
 from residua.evaluation.comparison.matching import common_rows
-from residua.evaluation.comparison.paired import paired_average_precision, paired_means, paired_roc_auc, paired_shares
+from residua.evaluation.comparison.paired import (
+    paired_average_precision,
+    paired_means,
+    paired_roc_auc,
+    paired_shares,
+)
 from residua.metrics import roc_auc
 from residua.records import Evaluation
 
@@ -19,7 +25,9 @@ def hashes(n: int, start: int = 0) -> np.ndarray:
     return np.array([f"{index:06d}" for index in range(start, start + n)])
 
 
-def classifier(name: str, right: np.ndarray, *, ids: np.ndarray | None = None, labels=None, **columns) -> Contestant:
+def classifier(
+    name: str, right: np.ndarray, *, ids: np.ndarray | None = None, labels=None, **columns
+) -> Contestant:
     n = len(right)
     evidence = Evidence(
         paths=hashes(n),
@@ -31,7 +39,12 @@ def classifier(name: str, right: np.ndarray, *, ids: np.ndarray | None = None, l
 
 
 def detector(name: str, scores: np.ndarray, flags: np.ndarray) -> Contestant:
-    evidence = Evidence(paths=hashes(len(scores)), scores=scores, is_anomalous=flags, pixel_hashes=hashes(len(scores)))
+    evidence = Evidence(
+        paths=hashes(len(scores)),
+        scores=scores,
+        is_anomalous=flags,
+        pixel_hashes=hashes(len(scores)),
+    )
     return Contestant(name, Evaluation(job="detect", n_images=len(scores), split="test"), evidence)
 
 
@@ -40,7 +53,9 @@ def first_right(n: int, total: int = 1000) -> np.ndarray:
 
 
 def test_a_difference_that_the_images_show_names_the_better_model_in_points():
-    found = compare_models([classifier("plain", first_right(900)), classifier("joint", first_right(940))])
+    found = compare_models(
+        [classifier("plain", first_right(900)), classifier("joint", first_right(940))]
+    )
     pair = found.pairs[0]
     assert pair.better == "joint"
     assert pair.difference.value == pytest.approx(-0.04)
@@ -52,12 +67,16 @@ def test_the_p_value_of_accuracies_is_mcnemars_exact_one():
     rng = np.random.default_rng(0)
     a, b = rng.random(500) < 0.8, rng.random(500) < 0.85
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    assert paired_shares(a, b, confidence=0.95).p_value == pytest.approx(binomtest(only_a, only_a + only_b).pvalue)
+    assert paired_shares(a, b, confidence=0.95).p_value == pytest.approx(
+        binomtest(only_a, only_a + only_b).pvalue
+    )
 
 
 def test_no_difference_is_said_where_none_can_be_shown():
     rng = np.random.default_rng(1)
-    found = compare_models([classifier("a", rng.random(300) < 0.9), classifier("b", rng.random(300) < 0.9)])
+    found = compare_models(
+        [classifier("a", rng.random(300) < 0.9), classifier("b", rng.random(300) < 0.9)]
+    )
     assert found.pairs[0].better is None
     assert found.sentence.startswith("No difference between a and b can be shown: ")
 
@@ -75,7 +94,9 @@ def test_two_models_of_one_quality_are_told_apart_as_seldom_as_promised():
     for _ in range(60):
         hard = rng.random(300) < 0.2
         a, b = (np.where(hard, rng.random(300) < 0.5, True) for _ in range(2))
-        wrong += compare_models([classifier("a", a), classifier("b", b)]).pairs[0].better is not None
+        wrong += (
+            compare_models([classifier("a", a), classifier("b", b)]).pairs[0].better is not None
+        )
     assert wrong <= 8  # 5% of 60, and what chance adds
 
 
@@ -88,7 +109,12 @@ def test_images_are_matched_by_their_pixels_whatever_their_order():
 
 
 def test_different_test_images_are_intersected_and_said():
-    found = compare_models([classifier("a", first_right(80, 100)), classifier("b", first_right(90, 100), ids=hashes(100, 40))])
+    found = compare_models(
+        [
+            classifier("a", first_right(80, 100)),
+            classifier("b", first_right(90, 100), ids=hashes(100, 40)),
+        ]
+    )
     assert found.n_images == 60
     assert found.findings[0].code == "different-test-images"
     assert found.findings[0].measured["n_own"] == {"a": 100, "b": 100}
@@ -101,7 +127,12 @@ def test_an_image_that_occurs_twice_is_matched_as_often_as_it_occurs_in_both():
 
 def test_runs_without_a_common_image_are_refused():
     with pytest.raises(InputError, match="test images in common"):
-        compare_models([classifier("a", first_right(9, 10)), classifier("b", first_right(9, 10), ids=hashes(10, 500))])
+        compare_models(
+            [
+                classifier("a", first_right(9, 10)),
+                classifier("b", first_right(9, 10), ids=hashes(10, 500)),
+            ]
+        )
 
 
 def test_what_cannot_be_compared_is_refused_with_all_reasons():
@@ -128,7 +159,11 @@ def test_several_runs_hold_together_by_widening_and_the_sentence_lists_who_beats
     together = next(pair for pair in found.pairs if (pair.a, pair.b) == ("a", "b"))
     assert together.p_adjusted == pytest.approx(min(1, 3 * alone.p_value))
     assert together.difference.low < alone.difference.low
-    assert found.sentence == "a beats b and c on 1,000 test images; between the other pair no difference can be shown."
+    assert (
+        found.sentence
+        == "a beats b and c on 1,000 test images; between the other pair no difference can be"
+        " shown."
+    )
 
 
 def test_log_loss_and_reconstruction_are_compared_where_all_have_them():

@@ -30,14 +30,20 @@ def test_neighbours_read_off_what_a_line_cannot():
 def test_codes_that_hold_nothing_are_no_better_than_the_commonest_class():
     rng = np.random.default_rng(0)
     labels = (rng.random(300) < 0.7).astype(int)
-    record = evaluate_codes(rng.normal(size=(200, 4)), labels[:200], rng.normal(size=(100, 4)), labels[200:])
+    record = evaluate_codes(
+        rng.normal(size=(200, 4)), labels[:200], rng.normal(size=(100, 4)), labels[200:]
+    )
     low = record.metrics["linear_probe_accuracy"].low
     assert low < record.baselines["majority_class"]["linear_probe_accuracy"].value
-    assert next(one for one in record.findings if one.code == "not-better-than-baseline").severity == "warning"
+    assert (
+        next(one for one in record.findings if one.code == "not-better-than-baseline").severity
+        == "warning"
+    )
 
 
 def test_options_are_chosen_inside_train():
-    """On noise the strongest penalty and many neighbours are best; on clean codes one neighbour will do."""
+    """On noise the strongest penalty and many neighbours are best; on clean codes one neighbour
+    will do."""
     rng = np.random.default_rng(1)
     noisy = rng.normal(size=(300, 30))
     labels = (noisy[:, 0] + 2 * rng.normal(size=300) > 0).astype(np.int64)
@@ -51,10 +57,17 @@ def test_pixels_and_components_stand_beside_the_code():
     digits = residua.load_images("digits")
     train, test = digits.train[:300], digits.test[:150]
     pixels, test_pixels = train.array(), test.array()
-    codes, test_codes = (one.reshape(len(one), -1)[:, ::8].astype(float) for one in (pixels, test_pixels))
-    record = evaluate_codes(codes, train.labels, test_codes, test.labels, images=pixels, test_images=test_pixels)
+    codes, test_codes = (
+        one.reshape(len(one), -1)[:, ::8].astype(float) for one in (pixels, test_pixels)
+    )
+    record = evaluate_codes(
+        codes, train.labels, test_codes, test.labels, images=pixels, test_images=test_pixels
+    )
     assert record.baselines["pixels"]["linear_probe_accuracy"].value > 0.85
-    assert record.baselines["pca"]["linear_probe_accuracy"].value > record.metrics["linear_probe_accuracy"].value
+    assert (
+        record.baselines["pca"]["linear_probe_accuracy"].value
+        > record.metrics["linear_probe_accuracy"].value
+    )
     assert record.provenance["code_dimensions"] == 8
     assert "linear probe" in verdict(record).lower()
 
@@ -83,7 +96,12 @@ def test_unlabelled_images_are_left_out_and_counted():
 )
 def test_what_cannot_be_probed_is_refused_with_a_sentence(change, kind, words):
     rng = np.random.default_rng(0)
-    given = {"codes": rng.random((20, 2)), "labels": [0, 1] * 10, "test_codes": rng.random((20, 2)), "test_labels": [0, 1] * 10}
+    given = {
+        "codes": rng.random((20, 2)),
+        "labels": [0, 1] * 10,
+        "test_codes": rng.random((20, 2)),
+        "test_labels": [0, 1] * 10,
+    }
     with pytest.raises(kind, match=words):
         evaluate_codes(**{**given, **change})
 
@@ -92,4 +110,9 @@ def test_a_class_of_a_single_image_is_no_obstacle():
     codes, labels = rings(60, 0)
     labels = labels.copy()
     labels[0] = 2
-    assert evaluate_codes(codes, labels, codes[1:], labels[1:]).metrics["neighbours_probe_accuracy"].value > 0.9
+    assert (
+        evaluate_codes(codes, labels, codes[1:], labels[1:])
+        .metrics["neighbours_probe_accuracy"]
+        .value
+        > 0.9
+    )

@@ -1,4 +1,5 @@
-"""A small detector, reconstructor and classifier on the bundled digits, with PCA in place of a network."""
+"""A small detector, reconstructor and classifier on the bundled digits, with PCA in place of a
+network."""
 
 from __future__ import annotations
 
@@ -40,10 +41,18 @@ def gallery_of(images, rebuilt, index):
 
 def exhibit_of(images, train, test):
     pairs = [
-        Group((Picture.of(images[i].reshape(8, 8), f"train/{i}"), Picture.of(images[i + 1].reshape(8, 8), HOSTILE)), "Alike")
+        Group(
+            (
+                Picture.of(images[i].reshape(8, 8), f"train/{i}"),
+                Picture.of(images[i + 1].reshape(8, 8), HOSTILE),
+            ),
+            "Alike",
+        )
         for i in range(10)
     ]
-    return Exhibit.of(pairs, histogram=Histogram.of({"train": train, "test": test}, "score"), caption="Ten pairs.")
+    return Exhibit.of(
+        pairs, histogram=Histogram.of({"train": train, "test": test}, "score"), caption="Ten pairs."
+    )
 
 
 def detector(paths=None):
@@ -62,13 +71,16 @@ def detector(paths=None):
     scores, anomalous = score(test), labels != NORMAL
     order = np.argsort(-scores)
     point = OperatingPoint(
-        threshold=float(np.quantile(score(calibration), 0.9)), policy="quantile:0.9", how="The 90% quantile of the normals.",
+        threshold=float(np.quantile(score(calibration), 0.9)), policy="quantile:0.9",
+        how="The 90% quantile of the normals.",
         rates={"false_alarm_rate": near(0.1, 0.05, len(calibration))},
     )  # fmt: skip
     labelled = np.ones(len(test), bool)
     labelled[:5] = False
     evidence = Evidence(
-        paths=np.array([f"digits/test/{i:04d}" for i in range(len(test))] if paths is None else paths),
+        paths=np.array(
+            [f"digits/test/{i:04d}" for i in range(len(test))] if paths is None else paths
+        ),
         scores=scores,
         labels=labels,
         is_anomalous=anomalous,
@@ -82,7 +94,9 @@ def detector(paths=None):
             "validation_loss": np.array([6, 4, 3, 2, 1.9]),
         },
         gallery=gallery_of(test, rebuild(test), np.concatenate([order[:12], order[-10:]])),
-        thumbnails=Thumbnails(np.arange(len(test)), (test.reshape(-1, 8, 8, 1) * 255).astype(np.uint8)),
+        thumbnails=Thumbnails(
+            np.arange(len(test)), (test.reshape(-1, 8, 8, 1) * 255).astype(np.uint8)
+        ),
         exhibits={"worse": exhibit_of(test, score(train), scores)},
         quarantined=(("digits/broken.png", HOSTILE),),
     )
@@ -90,13 +104,33 @@ def detector(paths=None):
         job="detect",
         n_images=len(test),
         split="test",
-        metrics={"roc_auc": near(roc_auc(anomalous, scores)), "recall": near(0.98), "aupro": Estimate(value=None)},
+        metrics={
+            "roc_auc": near(roc_auc(anomalous, scores)),
+            "recall": near(0.98),
+            "aupro": Estimate(value=None),
+        },
         operating_point=point,
-        baselines={"pca": {"roc_auc": near(0.6)}, "pixel_neighbours": {"roc_auc": near(0.9999, 0.00005)}},
+        baselines={
+            "pca": {"roc_auc": near(0.6)},
+            "pixel_neighbours": {"roc_auc": near(0.9999, 0.00005)},
+        },
         findings=(
-            Finding(code="fine", severity="ok", meaning="Train and test errors are alike.", what_to_do=""),
-            Finding(code="few-images", severity="note", meaning="Few images.", what_to_do="Get more."),
-            Finding(code="worse", severity="error", measured={"n": 0.5}, meaning=f"Neighbours win {HOSTILE}", what_to_do="Go"),
+            Finding(
+                code="fine",
+                severity="ok",
+                meaning="Train and test errors are alike.",
+                what_to_do="",
+            ),
+            Finding(
+                code="few-images", severity="note", meaning="Few images.", what_to_do="Get more."
+            ),
+            Finding(
+                code="worse",
+                severity="error",
+                measured={"n": 0.5},
+                meaning=f"Neighbours win {HOSTILE}",
+                what_to_do="Go",
+            ),
         ),
         provenance={
             "source": "digits",
@@ -126,29 +160,49 @@ def reconstructor():
     )
     metrics = {"mse": near(float(mse.mean()), 0.001), "psnr": near(18.2, 0.2), "ssim": near(0.9)}
     baselines = {"mean_image": {"mse": near(0.07, 0.001)}}
-    return Evaluation(job="reconstruct", n_images=len(test), split="test", metrics=metrics, baselines=baselines), evidence
+    return (
+        Evaluation(
+            job="reconstruct",
+            n_images=len(test),
+            split="test",
+            metrics=metrics,
+            baselines=baselines,
+        ),
+        evidence,
+    )
 
 
 def classifier():
     labels = np.array(["cat", "cat", "dog", "dog", None, "owl"], dtype=object)
-    probabilities = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.1, 0.9, 0], [0, 1, 0], [1, 0, 0], [0, 0.6, 0.4]])
+    probabilities = np.array(
+        [[0.9, 0.1, 0], [0.2, 0.8, 0], [0.1, 0.9, 0], [0, 1, 0], [1, 0, 0], [0, 0.6, 0.4]]
+    )
     evidence = Evidence(
         paths=np.array([f"{i}.png" for i in range(6)]),
         labels=labels,
         probabilities=probabilities,
         classes=np.array(["cat", "dog", "owl"]),
     )
-    return Evaluation(job="classify", n_images=6, split="test", metrics={"accuracy": near(0.6, 0.2, 5)}), evidence
+    return (
+        Evaluation(
+            job="classify", n_images=6, split="test", metrics={"accuracy": near(0.6, 0.2, 5)}
+        ),
+        evidence,
+    )
 
 
 RNG = np.random.default_rng(3)
 
 
 def detectors(gain=0.02):
-    """The digits' detector, and one whose abnormal scores are higher by `gain`; each with a threshold of its own."""
+    """The digits' detector, and one whose abnormal scores are higher by `gain`; each with a
+    threshold of its own."""
     _, first = detector()
     first = replace(first, train_scores=None, calibration_scores=None, gallery=None, exhibits={})
     moved = first.scores + gain * first.is_anomalous + RNG.normal(0, 0.002, len(first.scores))
     second = replace(first, scores=moved.astype(np.float32))
     truth = np.ma.MaskedArray(first.is_anomalous, mask=~first.labelled)
-    return [(evaluate_detection(truth, one.scores, operating_point=0.04), one) for one in (first, second)]
+    return [
+        (evaluate_detection(truth, one.scores, operating_point=0.04), one)
+        for one in (first, second)
+    ]

@@ -9,10 +9,14 @@ from report_samples import HOSTILE, classifier, detector, detectors, reconstruct
 from residua.evaluation.report import write_html
 from residua.thresholds import choose_threshold, is_flagged
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+"--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
-# A canvas is read through a copy: Chromium warns of a canvas of the page that is read more than once, as waiting does.
+# A canvas is read through a copy: Chromium warns of a canvas of the page that is read more than
+# once, as waiting does.
 PIXELS = """one => { const copy = Object.assign(document.createElement("canvas"), {width: one.width, height: one.height});
     const drawing = copy.getContext("2d", {willReadFrequently: true});
     drawing.drawImage(one, 0, 0);
@@ -22,13 +26,17 @@ ARE_DRAWN = f"""([chosen, least]) => {{ const all = [...document.querySelectorAl
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.xdist_group("browser"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the path"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the path"
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="the package playwright is not installed"
+    )
     with sync_api.sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield running
@@ -46,14 +54,20 @@ def report(tmp_path_factory):
 
 @pytest.fixture
 def open_page(browser, report):
-    """Open the report; on the way out, no error was logged and nothing but the file was asked for."""
+    """Open the report; on the way out, no error was logged and nothing but the file was asked
+    for."""
     contexts, complaints, requests = [], [], []
 
     def opened(file=report, **options):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
         page.goto(file.as_uri())
@@ -71,16 +85,24 @@ def by_numpy(evidence, threshold):
     flagged, anomalous = is_flagged(evidence.scores[known], threshold), evidence.is_anomalous[known]
     tp, fp = int((flagged & anomalous).sum()), int((flagged & ~anomalous).sum())
     fn, tn = int((~flagged & anomalous).sum()), int((~flagged & ~anomalous).sum())
-    rates = {"precision": (tp, tp + fp), "recall": (tp, tp + fn), "f1": (2 * tp, 2 * tp + fp + fn), "alarms": (fp, fp + tn)}
+    rates = {
+        "precision": (tp, tp + fp),
+        "recall": (tp, tp + fn),
+        "f1": (2 * tp, 2 * tp + fp + fn),
+        "alarms": (fp, fp + tn),
+    }
     ratios = {name: part / whole if whole else None for name, (part, whole) in rates.items()}
     return {"tp": tp, "fp": fp, "fn": fn, "tn": tn, **ratios}
 
 
 def shown(page):
     cells = page.eval_on_selector_all(
-        "#job0 [data-count]", "all => all.map(c => [c.dataset.count, c.querySelector('b').textContent])"
+        "#job0 [data-count]",
+        "all => all.map(c => [c.dataset.count, c.querySelector('b').textContent])",
     )
-    rates = page.eval_on_selector_all("#job0 [data-rate]", "all => all.map(c => [c.dataset.rate, c.textContent])")
+    rates = page.eval_on_selector_all(
+        "#job0 [data-rate]", "all => all.map(c => [c.dataset.rate, c.textContent])"
+    )
     return {name: int(text.replace(",", "")) for name, text in cells}, dict(rates)
 
 
@@ -95,7 +117,9 @@ def test_script_counts_equal_numpys_at_every_threshold_that_matters(open_page):
         -1,
         9,
     ]
-    found = page.evaluate("all => all.map(t => residua.jobs[0].rates(t))", [float(one) for one in thresholds])
+    found = page.evaluate(
+        "all => all.map(t => residua.jobs[0].rates(t))", [float(one) for one in thresholds]
+    )
     assert found == [by_numpy(evidence, one) for one in thresholds]
 
 
@@ -104,7 +128,10 @@ def test_the_slider_moves_the_confusion_matrix_the_rates_and_the_words(open_page
     seen = set()
     for share in (0, 0.2, 0.5, 0.9, 1):
         page.eval_on_selector(
-            "#job0-slider", "(s, share) => { s.value = Math.round(s.max * share); s.dispatchEvent(new Event('input')); }", share
+            "#job0-slider",
+            "(s, share) => { s.value = Math.round(s.max * share); s.dispatchEvent(new"
+            " Event('input')); }",
+            share,
         )
         threshold = page.evaluate("residua.jobs[0].threshold")
         expected = by_numpy(evidence, threshold)
@@ -113,7 +140,9 @@ def test_the_slider_moves_the_confusion_matrix_the_rates_and_the_words(open_page
         assert counts == {name: expected[name] for name in ("tp", "fp", "fn", "tn")}
         for name, text in rates.items():
             assert text == ("not defined" if expected[name] is None else f"{expected[name]:.3f}")
-        assert f"{expected['tp']} are caught and {expected['fn']} missed" in page.inner_text("#job0-words")
+        assert f"{expected['tp']} are caught and {expected['fn']} missed" in page.inner_text(
+            "#job0-words"
+        )
     assert len(seen) == 5
 
 
@@ -125,7 +154,8 @@ def test_the_page_opens_at_the_chosen_threshold_and_arrow_keys_move_it_by_one_st
     page.keyboard.press("ArrowRight")
     assert int(page.input_value("#job0-slider")) == before + 1
     assert page.evaluate(
-        "residua.jobs[0].threshold === residua.jobs[0].candidates[+document.getElementById('job0-slider').value]"
+        "residua.jobs[0].threshold ==="
+        " residua.jobs[0].candidates[+document.getElementById('job0-slider').value]"
     )
 
 
@@ -165,10 +195,16 @@ def test_the_quick_buttons_do_what_they_say(open_page):
     known = evidence.labelled
     page.click("#job0 [data-go=all]")
     assert shown(page)[0]["fn"] == 0
-    assert page.evaluate("residua.jobs[0].threshold") < evidence.scores[known & evidence.is_anomalous].min()
+    assert (
+        page.evaluate("residua.jobs[0].threshold")
+        < evidence.scores[known & evidence.is_anomalous].min()
+    )
     page.click("#job0 [data-go=none]")
     assert shown(page)[0]["fp"] == 0
-    assert page.evaluate("residua.jobs[0].threshold") == evidence.scores[known & ~evidence.is_anomalous].max()
+    assert (
+        page.evaluate("residua.jobs[0].threshold")
+        == evidence.scores[known & ~evidence.is_anomalous].max()
+    )
     page.click("#job0 [data-go=f1]")
     best = max(by_numpy(evidence, one)["f1"] for one in [-1, *evidence.scores])
     assert page.evaluate("residua.jobs[0].rates().f1") == best
@@ -207,7 +243,11 @@ def test_the_rows_of_thumbnails_hold_what_numpy_says_is_missed_and_caught(open_p
         page.evaluate("t => residua.jobs[0].move(t)", threshold)
         page.wait_for_timeout(50)
         flagged, known = is_flagged(scores, threshold), evidence.labelled
-        verdicts = {"missed": anomalous & ~flagged, "alarm": ~anomalous & flagged, "passed": ~anomalous & ~flagged}
+        verdicts = {
+            "missed": anomalous & ~flagged,
+            "alarm": ~anomalous & flagged,
+            "passed": ~anomalous & ~flagged,
+        }
         for strip, wanted in verdicts.items():
             images = np.flatnonzero(wanted & known)
             shown_images = pictured(page, strip)
@@ -234,12 +274,21 @@ def test_a_closer_look_opens_turns_its_pages_and_closes_by_keyboard(open_page):
     page.locator(f"#job0-strip-missed [data-image='{images[0]}'] button").focus()
     page.keyboard.press("Enter")
     dialog = page.locator("dialog.look")
-    assert dialog.is_visible() and evidence.paths[images[0]] in dialog.inner_text() and "missed" in dialog.inner_text()
+    assert (
+        dialog.is_visible()
+        and evidence.paths[images[0]] in dialog.inner_text()
+        and "missed" in dialog.inner_text()
+    )
     page.keyboard.press("ArrowRight")
-    assert evidence.paths[images[1]] in dialog.inner_text() and f"2 of {len(images)}" in dialog.inner_text()
+    assert (
+        evidence.paths[images[1]] in dialog.inner_text()
+        and f"2 of {len(images)}" in dialog.inner_text()
+    )
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
-    assert page.evaluate("document.activeElement.closest('[data-image]').dataset.image") == str(images[0])
+    assert page.evaluate("document.activeElement.closest('[data-image]').dataset.image") == str(
+        images[0]
+    )
 
 
 def test_policies_are_marks_on_the_slider_and_put_the_threshold_where_they_say(open_page):
@@ -249,9 +298,16 @@ def test_policies_are_marks_on_the_slider_and_put_the_threshold_where_they_say(o
     point = choose_threshold("quantile:0.95", evidence.calibration_scores)
     buttons.nth(1).click()
     assert page.evaluate("residua.jobs[0].threshold") == point.threshold
-    assert buttons.nth(1).get_attribute("aria-pressed") == "true" and buttons.nth(0).get_attribute("aria-pressed") == "false"
-    lefts = page.eval_on_selector_all("#job0 .ticks i", "all => all.map(one => one.getBoundingClientRect().x)")
-    ranks = [(evidence.scores > one).sum() for one in (record.operating_point.threshold, point.threshold)]
+    assert (
+        buttons.nth(1).get_attribute("aria-pressed") == "true"
+        and buttons.nth(0).get_attribute("aria-pressed") == "false"
+    )
+    lefts = page.eval_on_selector_all(
+        "#job0 .ticks i", "all => all.map(one => one.getBoundingClientRect().x)"
+    )
+    ranks = [
+        (evidence.scores > one).sum() for one in (record.operating_point.threshold, point.threshold)
+    ]
     assert (lefts[0] < lefts[1]) == (ranks[0] > ranks[1])
 
 
@@ -267,12 +323,16 @@ def test_print_stands_at_the_stored_threshold_and_the_slider_comes_back(open_pag
 
 def test_thumbnails_are_drawn_before_anyone_scrolls_so_that_they_print(open_page):
     page = open_page()
-    assert page.evaluate("document.querySelector('#job0 .strips').getBoundingClientRect().top") > 2000
+    assert (
+        page.evaluate("document.querySelector('#job0 .strips').getBoundingClientRect().top") > 2000
+    )
     page.wait_for_function(ARE_DRAWN, arg=["#job0 .strips canvas", 21])
 
 
 def test_a_finger_drags_the_threshold(browser, report):
-    context = browser.new_context(viewport={"width": 375, "height": 800}, has_touch=True, is_mobile=True)
+    context = browser.new_context(
+        viewport={"width": 375, "height": 800}, has_touch=True, is_mobile=True
+    )
     page = context.new_page()
     page.goto(report.as_uri())
     grip = page.locator("#job0 .grip")
@@ -283,7 +343,9 @@ def test_a_finger_drags_the_threshold(browser, report):
     for kind, share in (("touchStart", 0.3), ("touchMove", 0.5), ("touchMove", 0.8)):
         points = [{"x": box["x"] + box["width"] * share, "y": y}]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        page.evaluate(
+            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
         seen.append(page.evaluate("residua.jobs[0].threshold"))
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     assert seen == sorted(seen) and len(set(seen)) == 3
@@ -301,14 +363,18 @@ def test_a_long_gallery_shows_its_ends_until_asked_for_all(open_page):
 
 
 def column(page, number):
-    return page.eval_on_selector_all(f"#job0 .images tbody tr td:nth-child({number})", "all => all.map(cell => cell.textContent)")
+    return page.eval_on_selector_all(
+        f"#job0 .images tbody tr td:nth-child({number})", "all => all.map(cell => cell.textContent)"
+    )
 
 
 def test_the_table_sorts_both_ways_filters_and_turns_its_pages(open_page):
     page, (_, evidence) = open_page(), detector()
     assert page.get_attribute("#job0 .images th:nth-child(2)", "aria-sort") == "descending"
     order = np.argsort(-evidence.scores, kind="stable")[:25]
-    assert [float(text) for text in column(page, 2)] == [float(f"{evidence.scores[i]:.4g}") for i in order]
+    assert [float(text) for text in column(page, 2)] == [
+        float(f"{evidence.scores[i]:.4g}") for i in order
+    ]
     page.click("#job0 .images th:nth-child(2) button")
     assert float(column(page, 2)[0]) == float(f"{evidence.scores.min():.4g}")
     assert page.get_attribute("#job0 .images th:nth-child(2)", "aria-sort") == "ascending"
@@ -379,8 +445,10 @@ def test_light_and_dark_have_enough_contrast_and_every_control_a_name(open_page)
             const [a, b] = [luminance(muted), luminance(surface)].sort((x, y) => y - x);
             return (a + .05) / (b + .05); }""")
         assert ratio >= 4.5
-        nameless = page.evaluate("""[...document.querySelectorAll('button, input, select')].filter(one =>
-            !one.textContent.trim() && !one.getAttribute('aria-label') && !(one.labels && one.labels.length)).length""")
+        nameless = page.evaluate(
+            """[...document.querySelectorAll('button, input, select')].filter(one =>
+            !one.textContent.trim() && !one.getAttribute('aria-label') && !(one.labels && one.labels.length)).length"""
+        )
         assert nameless == 0
 
 
@@ -388,8 +456,13 @@ def test_print_shows_every_job_with_its_charts(open_page):
     page = open_page(color_scheme="dark")
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.evaluate("[...document.querySelectorAll('.job')].every(job => job.offsetHeight > 0)")
-    assert page.evaluate("[...document.querySelectorAll('[data-chart]')].every(holder => holder.querySelector('svg'))")
+    assert page.evaluate(
+        "[...document.querySelectorAll('.job')].every(job => job.offsetHeight > 0)"
+    )
+    assert page.evaluate(
+        "[...document.querySelectorAll('[data-chart]')].every(holder =>"
+        " holder.querySelector('svg'))"
+    )
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
@@ -403,7 +476,9 @@ def test_without_a_script_the_findings_numbers_and_pictures_are_there(browser, r
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_two_runs_in_one_page_are_compared_and_each_keeps_its_own_threshold(open_page, tmp_path, scheme):
+def test_two_runs_in_one_page_are_compared_and_each_keeps_its_own_threshold(
+    open_page, tmp_path, scheme
+):
     jobs = detectors()
     file = write_html(tmp_path / "both.html", "Two runs", jobs, names=["before", "after"])
     page = open_page(file, color_scheme=scheme)

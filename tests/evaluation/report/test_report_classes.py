@@ -1,4 +1,5 @@
-"""The sections of a classifier: the confusion matrix with its margins, curves, and the surest mistakes."""
+"""The sections of a classifier: the confusion matrix with its margins, curves, and the surest
+mistakes."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from residua.evaluation.report.classes import classes, confusion
 
 @pytest.fixture
 def evidence() -> Evidence:
-    """Three classes, 30 images each; every fifth image is said to be of the next class, and one has no label."""
+    """Three classes, 30 images each; every fifth image is said to be of the next class, and one has
+    no label."""
     true = np.repeat([0, 1, 2], 30)
     said = np.where(np.arange(90) % 5 == 0, (true + 1) % 3, true)
     probabilities = np.full((90, 3), 0.1)
@@ -35,7 +37,15 @@ def test_margins_count_false_negatives_by_row_and_false_positives_by_column(evid
     assert names == ["ant", "bee", "cat"]
     assert counts.sum() == 89
     cells = re.findall(r'class="margin">(\d+)<', classes("job0", evidence))
-    assert [int(cell) for cell in cells] == [6, 6, 6, 6, 6, 6, 18]  # missed by row, then falsely said by column and the total
+    assert [int(cell) for cell in cells] == [
+        6,
+        6,
+        6,
+        6,
+        6,
+        6,
+        18,
+    ]  # missed by row, then falsely said by column and the total
 
 
 def test_each_class_has_a_roc_curve_and_all_share_a_calibration_curve(evidence):
@@ -65,9 +75,20 @@ def test_the_surest_mistakes_come_first_in_the_commonest_pair():
     probabilities = np.array([[0.4, 0.6], [0.1, 0.9], [0.8, 0.2], [0.7, 0.3], [0.0, 1.0]])
     names, paths = np.array(["ant", "bee"]), np.array([f"{row}.png" for row in range(5)])
     shown = show_mistakes(labels, probabilities, names, lambda row: np.zeros((8, 8, 1)), paths)
-    assert [group.caption for group in shown.groups] == ["ant, said bee (2 images)", "bee, said ant (1 image)"]
-    assert [picture.caption for picture in shown.groups[0].pictures] == ["1.png: 0.90", "0.png: 0.60"]
-    assert show_mistakes(labels[2:3], probabilities[2:3], names, lambda row: np.zeros((8, 8, 1)), paths) is None
+    assert [group.caption for group in shown.groups] == [
+        "ant, said bee (2 images)",
+        "bee, said ant (1 image)",
+    ]
+    assert [picture.caption for picture in shown.groups[0].pictures] == [
+        "1.png: 0.90",
+        "0.png: 0.60",
+    ]
+    assert (
+        show_mistakes(
+            labels[2:3], probabilities[2:3], names, lambda row: np.zeros((8, 8, 1)), paths
+        )
+        is None
+    )
 
 
 def test_element_wise_accuracy_of_several_labels_is_told_to_be_inflated():

@@ -7,7 +7,13 @@ from report_samples import classifier, detectors, reconstructor
 from residua.errors import InputError
 from residua.evaluation import Evidence
 from residua.evaluation.report import write_html
-from residua.evaluation.report.comparison import are_comparable, at_thresholds, compared, comparison, disagreements
+from residua.evaluation.report.comparison import (
+    are_comparable,
+    at_thresholds,
+    compared,
+    comparison,
+    disagreements,
+)
 from residua.evaluation.verification import verify_report
 from residua.metrics.delong import roc_auc_difference
 from residua.records import Evaluation
@@ -32,9 +38,14 @@ def test_images_that_only_one_of_them_catches_are_shown_and_counted():
     flagged = [job.scores > np.float32(0.04) for _, job in jobs]
     only_second = int((known & anomalous & flagged[1] & ~flagged[0]).sum())
     seen = disagreements(jobs, ["before", "after"])
-    group = next(one for one in seen.groups if one.caption == f"Caught by after alone: {only_second}")
+    group = next(
+        one for one in seen.groups if one.caption == f"Caught by after alone: {only_second}"
+    )
     assert 0 < len(group.pictures) <= 8 and only_second > 0
-    names = {str(path).rsplit("/", 1)[-1] for path in jobs[0][1].paths[known & anomalous & flagged[1] & ~flagged[0]]}
+    names = {
+        str(path).rsplit("/", 1)[-1]
+        for path in jobs[0][1].paths[known & anomalous & flagged[1] & ~flagged[0]]
+    }
     assert {picture.caption for picture in group.pictures} <= names
 
 
@@ -52,7 +63,10 @@ def test_other_images_other_labels_and_other_jobs_are_not_compared():
     fingerprints = {"fingerprints": {"judged": "other pixels under the same names"}}
     repainted = (two[0].model_copy(update={"provenance": fingerprints}), two[1])
     for other in (repainted, renamed, relabelled, unlabelled, reconstructor(), classifier()):
-        assert not are_comparable([one, other]) and comparison([one, other], ["a", "b"], 10_000) is None
+        assert (
+            not are_comparable([one, other])
+            and comparison([one, other], ["a", "b"], 10_000) is None
+        )
     assert not are_comparable([one]) and not are_comparable([one, two, two])
 
 
@@ -61,7 +75,11 @@ def test_reconstructors_are_compared_image_by_image():
     worse = replace(evidence, per_image={"mse": evidence.per_image["mse"] + 0.01})
     jobs = [(record, evidence), (record, worse)]
     (found,) = compared(jobs, ["a", "b"]).pairs
-    assert found.metric == "mse" and found.difference.value == pytest.approx(0.01) and found.better == "a"
+    assert (
+        found.metric == "mse"
+        and found.difference.value == pytest.approx(0.01)
+        and found.better == "a"
+    )
     assert 'data-figure="comparison/mse/2"' in comparison(jobs, ["a", "b"], 10_000)
 
 
@@ -72,7 +90,10 @@ def test_a_page_of_two_runs_follows_from_its_data_and_a_changed_difference_is_fo
     changed = text.replace("after beats before by", "after beats before by far: by", 1)
     assert changed != text
     path.write_text(changed, "utf-8")
-    assert {one.name for one in verify_report(path).differing} == {"figures as printed", "printed sentence"}
+    assert {one.name for one in verify_report(path).differing} == {
+        "figures as printed",
+        "printed sentence",
+    }
 
 
 def test_one_name_a_job_or_none(tmp_path):

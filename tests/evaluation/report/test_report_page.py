@@ -18,7 +18,8 @@ VOID = {"br", "hr", "img", "input", "link", "meta", "col"}
 
 
 class Outline(HTMLParser):
-    """Tags with their attributes, text by tag, the data of the page, and whatever is not well nested."""
+    """Tags with their attributes, text by tag, the data of the page, and whatever is not well
+    nested."""
 
     def __init__(self, text):
         super().__init__()
@@ -48,7 +49,11 @@ class Outline(HTMLParser):
 
     @property
     def data(self):
-        return next(json.loads("".join(text)) for attrs, text in self.scripts if attrs.get("id") == "residua-data")["jobs"]
+        return next(
+            json.loads("".join(text))
+            for attrs, text in self.scripts
+            if attrs.get("id") == "residua-data"
+        )["jobs"]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +74,17 @@ def test_the_page_is_well_nested_and_holds_every_section(outline):
     ids = outline.attributes("id")
     assert not outline.faults and not outline.stack
     assert len(ids) == len(set(ids))
-    for name in ("findings", "metrics", "scores", "gallery", "baselines", "history", "table", "quarantined", "provenance"):
+    for name in (
+        "findings",
+        "metrics",
+        "scores",
+        "gallery",
+        "baselines",
+        "history",
+        "table",
+        "quarantined",
+        "provenance",
+    ):
         assert f"job0-{name}" in ids
     assert "job2-classes" in ids and "job1-findings" not in ids
 
@@ -90,7 +105,9 @@ def test_nothing_in_the_page_comes_from_elsewhere(full, outline):
 
 def test_the_policy_in_the_page_forbids_the_network_and_foreign_scripts(outline):
     policy = next(
-        attrs["content"] for tag, attrs in outline.tags if tag == "meta" and attrs.get("http-equiv") == "Content-Security-Policy"
+        attrs["content"]
+        for tag, attrs in outline.tags
+        if tag == "meta" and attrs.get("http-equiv") == "Content-Security-Policy"
     )
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == "'none'" and rules["img-src"] == "data:"
@@ -139,11 +156,17 @@ def test_histograms_count_every_finite_image_once(outline):
 def test_curves_end_in_their_corners_and_stay_in_the_unit_square(outline):
     curves = outline.data["job0"]["curves"]
     assert curves["roc"][0] == [0, 0] and curves["roc"][-1] == [1, 1]
-    assert all(0 <= value <= 1 for name in ("roc", "pr") for point in curves[name] for value in point)
+    assert all(
+        0 <= value <= 1 for name in ("roc", "pr") for point in curves[name] for value in point
+    )
 
 
 def test_findings_are_ordered_by_severity_and_the_fine_ones_folded(full):
-    first = full.index("Neighbours win"), full.index("Few images."), full.index("Train and test errors are alike.")
+    first = (
+        full.index("Neighbours win"),
+        full.index("Few images."),
+        full.index("Train and test errors are alike."),
+    )
     assert list(first) == sorted(first)
     assert full.rindex("<details>", 0, first[2]) > first[1]
 
@@ -153,7 +176,10 @@ def test_a_finding_is_shown_with_its_pictures_and_its_histogram(full):
     assert finding.count('class="exhibit-group"') == 10 and finding.count("<img") == 20
     assert finding.count("<details") == 2 and "Show 4 more" in finding and "Ten pairs." in finding
     label = re.search(r'class="small-histogram" role="img" aria-label="([^"]*)"', finding).group(1)
-    assert re.match(r"score: train: \d+ values, the middle half between [\d.]+ and [\d.]+; test: 697 values", label)
+    assert re.match(
+        r"score: train: \d+ values, the middle half between [\d.]+ and [\d.]+; test: 697 values",
+        label,
+    )
 
 
 def test_pictures_of_findings_beyond_the_budget_are_counted_not_shown():
@@ -164,13 +190,19 @@ def test_pictures_of_findings_beyond_the_budget_are_counted_not_shown():
 
 
 def test_a_metric_without_a_value_is_said_to_be_not_defined(full):
-    assert "not defined" in full and ">0.000<" in full.replace(" ", "") and "NaN" not in full.split("<script")[0]
+    assert (
+        "not defined" in full
+        and ">0.000<" in full.replace(" ", "")
+        and "NaN" not in full.split("<script")[0]
+    )
 
 
 def test_ten_thousand_images_and_a_large_gallery_stay_below_ten_megabytes(tmp_path):
     rng = np.random.default_rng(0)
     n, k, side = 10_000, 40, 256
-    noise = rng.integers(0, 256, (k, side, side, 3), dtype=np.uint8)  # the worst that compression can meet
+    noise = rng.integers(
+        0, 256, (k, side, side, 3), dtype=np.uint8
+    )  # the worst that compression can meet
     gallery = Gallery(np.arange(k), noise, noise, rng.random((k, side, side), dtype=np.float32))
     evidence = Evidence(
         paths=np.array([f"line {i % 7}/station/camera/part_{i:06d}.png" for i in range(n)]),
@@ -187,26 +219,56 @@ def test_ten_thousand_images_and_a_large_gallery_stay_below_ten_megabytes(tmp_pa
 
 
 def test_evidence_with_nothing_but_paths_makes_a_page():
-    read = Outline(page("Bare", [(Evaluation(job="detect", n_images=1, split="test"), Evidence(paths=np.array(["a.png"])))]))
+    read = Outline(
+        page(
+            "Bare",
+            [
+                (
+                    Evaluation(job="detect", n_images=1, split="test"),
+                    Evidence(paths=np.array(["a.png"])),
+                )
+            ],
+        )
+    )
     assert not read.faults and read.data["job0"]["scores"] is None
 
 
-@pytest.mark.parametrize("scores", [[0.5, 0.5, 0.5], [0.0, 0.0, 0.0], [1e-9, 1.0, 1e9], [-3.0, 0.0, 2.0]])
+@pytest.mark.parametrize(
+    "scores", [[0.5, 0.5, 0.5], [0.0, 0.0, 0.0], [1e-9, 1.0, 1e9], [-3.0, 0.0, 2.0]]
+)
 def test_constant_tiny_huge_and_negative_scores_are_drawn(scores):
-    evidence = Evidence(paths=np.array(["a", "b", "c"]), scores=np.array(scores), is_anomalous=np.array([False, True, True]))
-    drawn = Outline(page("Odd", [(Evaluation(job="detect", n_images=3, split="test"), evidence)])).data["job0"]["histogram"]
+    evidence = Evidence(
+        paths=np.array(["a", "b", "c"]),
+        scores=np.array(scores),
+        is_anomalous=np.array([False, True, True]),
+    )
+    drawn = Outline(
+        page("Odd", [(Evaluation(job="detect", n_images=3, split="test"), evidence)])
+    ).data["job0"]["histogram"]
     assert sum(drawn["counts"]["normal"]) == 1 and sum(drawn["counts"]["abnormal"]) == 2
     assert np.all(np.diff(drawn["edges"]) > 0)
 
 
 def test_one_class_only_leaves_out_the_curves():
-    evidence = Evidence(paths=np.array(["a", "b"]), scores=np.array([0.1, 0.2]), is_anomalous=np.array([False, False]))
-    assert Outline(page("One", [(Evaluation(job="detect", n_images=2, split="test"), evidence)])).data["job0"]["curves"] is None
+    evidence = Evidence(
+        paths=np.array(["a", "b"]),
+        scores=np.array([0.1, 0.2]),
+        is_anomalous=np.array([False, False]),
+    )
+    assert (
+        Outline(page("One", [(Evaluation(job="detect", n_images=2, split="test"), evidence)])).data[
+            "job0"
+        ]["curves"]
+        is None
+    )
 
 
 def test_confusions_are_counted_by_true_row_and_predicted_column(full):
     matrix = re.search(r'<table class="matrix"[^>]*>.*?</table>', full, re.S).group()
-    cells = [re.sub("<[^>]+>", "", cell) for cell in re.findall(r'<td class="(?:right|wrong)".*?</td>', matrix, re.S)]
+    cells = [
+        re.sub("<[^>]+>", "", cell)
+        for cell in re.findall(r'<td class="(?:right|wrong)".*?</td>', matrix, re.S)
+    ]
     assert cells == ["1", "1", "·", "·", "2", "·", "·", "1", "·"]
 
 
@@ -244,14 +306,22 @@ def test_nan_in_the_data_of_a_page_is_refused_not_written():
 
 def test_the_command_that_made_the_run_is_shown_as_recorded():
     record = Evaluation(
-        job="detect", n_images=1, split="test", provenance={"source": "s", "command": "residua fit s --job detect"}
+        job="detect",
+        n_images=1,
+        split="test",
+        provenance={"source": "s", "command": "residua fit s --job detect"},
     )
-    assert "residua fit s --job detect</code>" in page("x", [(record, Evidence(paths=np.array(["a"])))])
+    assert "residua fit s --job detect</code>" in page(
+        "x", [(record, Evidence(paths=np.array(["a"])))]
+    )
 
 
 def test_baselines_are_told_to_be_better_or_worse_than_the_model(full):
     rows = re.findall(
-        r"<tr><th scope=\"row\">(PCA|Nearest neighbours on pixels)</th>.*?class=\"words (\w+)\"[^>]*>([\w ]+)<", full, re.S
+        r"<tr><th scope=\"row\">(PCA|Nearest neighbours on pixels)</th>.*?class=\"words"
+        r" (\w+)\"[^>]*>([\w ]+)<",
+        full,
+        re.S,
     )
     assert rows == [("Nearest neighbours on pixels", "bad", rows[0][2]), ("PCA", "good", "worse")]
     assert rows[0][2].endswith("better")

@@ -5,7 +5,14 @@ import numpy as np
 from PIL import Image
 
 from residua.evaluation.evidence import Gallery
-from residua.evaluation.report.pictures import data_uri, error_ceiling, gallery_pictures, heat_map, inferno, outlined
+from residua.evaluation.report.pictures import (
+    data_uri,
+    error_ceiling,
+    gallery_pictures,
+    heat_map,
+    inferno,
+    outlined,
+)
 
 
 def opened(uri):
@@ -63,9 +70,15 @@ def test_the_outline_of_a_mask_surrounds_it_and_leaves_the_inside():
 
 def test_each_image_gets_the_pictures_there_are():
     images = np.zeros((2, 8, 8, 1), np.uint8)
-    assert [set(one) for one in gallery_pictures(Gallery(np.arange(2), images), 10**6)] == [{"input"}] * 2
-    full = Gallery(np.arange(2), images, images, np.zeros((2, 8, 8), np.float32), np.ones((2, 8, 8), bool))
-    assert [list(one) for one in gallery_pictures(full, 10**6)] == [["input", "reconstruction", "error"]] * 2
+    assert [set(one) for one in gallery_pictures(Gallery(np.arange(2), images), 10**6)] == [
+        {"input"}
+    ] * 2
+    full = Gallery(
+        np.arange(2), images, images, np.zeros((2, 8, 8), np.float32), np.ones((2, 8, 8), bool)
+    )
+    assert [list(one) for one in gallery_pictures(full, 10**6)] == [
+        ["input", "reconstruction", "error"]
+    ] * 2
 
 
 def test_a_budget_shrinks_pictures_and_at_last_cuts_the_gallery_short():

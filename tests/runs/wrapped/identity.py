@@ -8,7 +8,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def onnx_file(path, shape, *, kind=TensorProto.FLOAT, two_classes=False):
-    """A model that gives back 0.9 times what it gets; with `two_classes` also how dark and how light it is."""
+    """A model that gives back 0.9 times what it gets; with `two_classes` also how dark and how
+    light it is."""
     nodes = [
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["floats", "by"], ["out"]),
@@ -33,7 +34,8 @@ def onnx_file(path, shape, *, kind=TensorProto.FLOAT, two_classes=False):
 
 
 def with_weights_beside(path, size, by, *, location="model.onnx.data"):
-    """A model that gives back `by` times what it gets, whose weights lie in another file beside it."""
+    """A model that gives back `by` times what it gets, whose weights lie in another file beside
+    it."""
     shape = ["n", *size, 1]
     constant = numpy_helper.from_array(np.full((*size, 1), by, np.float32), "by")
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("images", "out")]

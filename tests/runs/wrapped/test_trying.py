@@ -1,4 +1,5 @@
-"""What a grey ramp shows before anything is judged: models whose scores would be wrong in silence."""
+"""What a grey ramp shows before anything is judged: models whose scores would be wrong in
+silence."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ import residua
 from residua.errors import InputError, ShapeError
 
 SIZE = (6, 5)
-WHITE = np.full((64, *SIZE, 3), 255, np.uint8)  # a full batch, which could be handed on without a copy
+# a full batch, which could be handed on without a copy
+WHITE = np.full((64, *SIZE, 3), 255, np.uint8)
 
 
 def wrapped(model, **more):

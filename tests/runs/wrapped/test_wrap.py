@@ -1,4 +1,5 @@
-"""Models from elsewhere: what is read off them, what is refused, and that their scores are the graph's formulas."""
+"""Models from elsewhere: what is read off them, what is refused, and that their scores are the
+graph's formulas."""
 
 from __future__ import annotations
 

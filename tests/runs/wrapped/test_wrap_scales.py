@@ -1,4 +1,5 @@
-"""What goes in is not what comes out: scales are told, read off where the model says so, and noticed where they are wrong."""
+"""What goes in is not what comes out: scales are told, read off where the model says so, and
+noticed where they are wrong."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def pictures(n=40, seed=0, channels=1):
 
 
 def on(scale, layout_axes=(0, 1, 2, 3)):
-    """A model that gives back what it gets, through images in [0, 1], with an error of .05 in each pixel."""
+    """A model that gives back what it gets, through images in [0, 1], with an error of .05 in each
+    pixel."""
     into, out = scale
 
     def model(x):
@@ -112,7 +114,8 @@ def test_what_is_read_off_is_an_assumption_and_what_is_told_is_none():
     ],
 )
 def test_a_wrong_scale_is_refused_or_a_finding_of_severity_error(true, told):
-    """The model knows two rows of pixels at a time, so that it gives nonsense for what lies on another scale."""
+    """The model knows two rows of pixels at a time, so that it gives nonsense for what lies on
+    another scale."""
     into, out = (scale(one) for one in true)
 
     def model(x):

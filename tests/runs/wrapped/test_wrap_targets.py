@@ -1,4 +1,5 @@
-"""Denoisers, inpainters and super-resolvers: judged by what they should give, beside the input left as it is."""
+"""Denoisers, inpainters and super-resolvers: judged by what they should give, beside the input left
+as it is."""
 
 from __future__ import annotations
 
@@ -125,7 +126,8 @@ def test_a_run_keeps_the_source_of_its_targets_and_a_function_of_them_is_refused
     record, _ = evaluate_wrapped(run)
     assert record.provenance["targets"] == str(tmp_path / "clean")
     true = np.square(0.9 * noisy.astype(float) / 255 - clean / 255).mean()
-    assert record.metrics["mse"].value == pytest.approx(true, rel=0.2)  # of the images that the split calls test
+    # of the images that the split calls test
+    assert record.metrics["mse"].value == pytest.approx(true, rel=0.2)
     assert "input_unchanged" in record.baselines
     with pytest.raises(InputError, match="must be a SOURCE to be kept"):
         residua.wrap(path, values="unit", targets=clean).save(tmp_path / "other", source=source)

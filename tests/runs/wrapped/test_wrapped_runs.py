@@ -1,4 +1,5 @@
-"""A wrapped model saved as a RUN: the commands take it, torch is not loaded, and code is never stored."""
+"""A wrapped model saved as a RUN: the commands take it, torch is not loaded, and code is never
+stored."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ from residua.training.synthesis import Draws, make_anomalies
 
 @pytest.fixture(autouse=True)
 def brief_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fiftieth of each schedule instead of a seventh: the tests are about the choice, not about its quality."""
+    """A fiftieth of each schedule instead of a seventh: the tests are about the choice, not about
+    its quality."""
     monkeypatch.setattr(choosing, "_SHARE_OF_SCHEDULE", 0.02)
 
 
@@ -42,7 +43,10 @@ def test_it_chooses_the_candidate_that_separates_best_and_says_so(zeros: ImageSe
 def test_the_same_seed_chooses_alike(zeros: ImageSet) -> None:
     fitted_on, validation = hold_out(zeros, 0.2, seed=0)
     first, second = (
-        choose_recipe(fitted_on, validation, TrainingSettings(seed=3), on_note=lambda _: None).separation for _ in range(2)
+        choose_recipe(
+            fitted_on, validation, TrainingSettings(seed=3), on_note=lambda _: None
+        ).separation
+        for _ in range(2)
     )
     assert first == second
 
@@ -53,7 +57,11 @@ def test_labels_change_nothing() -> None:
     for labels in (None, ["a"] * 20 + ["b"] * 20):
         images = ImageSet.from_arrays(pixels, labels)
         fitted_on, validation = images[:30], images[30:]
-        chosen.append(choose_recipe(fitted_on, validation, TrainingSettings(), on_note=lambda _: None).separation)
+        chosen.append(
+            choose_recipe(
+                fitted_on, validation, TrainingSettings(), on_note=lambda _: None
+            ).separation
+        )
     assert chosen[0] == chosen[1]
 
 

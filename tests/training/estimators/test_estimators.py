@@ -44,7 +44,9 @@ def test_parameters_are_the_signature_and_survive_clone_and_set_params(estimator
     assert set(made.get_params()) == names
     assert clone(made).get_params() == made.get_params()
     assert made.set_params(seed=9).get_params()["seed"] == 9
-    assert clone(estimator(make_recipe("plain", family="dense"))).get_params()["recipe"] == make_recipe("plain", family="dense")
+    assert clone(estimator(make_recipe("plain", family="dense"))).get_params()[
+        "recipe"
+    ] == make_recipe("plain", family="dense")
 
 
 @every_estimator
@@ -64,7 +66,10 @@ def test_asking_before_fit_raises_the_error_of_both_trees(estimator, method, ima
         check_is_fitted(estimator())
 
 
-@pytest.mark.parametrize("method", ["anomaly_scores", "predict", "error_maps", "score_samples", "decision_function", "save"])
+@pytest.mark.parametrize(
+    "method",
+    ["anomaly_scores", "predict", "error_maps", "score_samples", "decision_function", "save"],
+)
 def test_a_detector_before_fit_says_so_whatever_is_asked(method, images, tmp_path):
     with pytest.raises(NotFittedError, match="Call fit"):
         getattr(OneClassDetector(), method)(tmp_path / "bundle" if method == "save" else images)
@@ -119,7 +124,9 @@ def test_errors_and_score_are_those_of_the_judging_wing(autoencoder, images):
     rebuilt = autoencoder.reconstruct(images)
     errors = autoencoder.reconstruction_errors(images)
     for name in ("mse", "mae", "ssim"):
-        assert np.allclose(errors[name], getattr(residua.metrics, name)(as_float, rebuilt), atol=1e-5)
+        assert np.allclose(
+            errors[name], getattr(residua.metrics, name)(as_float, rebuilt), atol=1e-5
+        )
     assert autoencoder.score(images) == pytest.approx(-errors["mse"].mean())
 
 
@@ -147,10 +154,14 @@ def test_calibration_may_stand_second_or_by_name_as_array_or_image_set(images):
     assert np.array_equal(made.bundle_.calibration_scores, made.anomaly_scores(calibration))
 
 
-def test_images_with_and_without_a_channel_axis_and_as_floats_give_the_same_scores(detector, images):
+def test_images_with_and_without_a_channel_axis_and_as_floats_give_the_same_scores(
+    detector, images
+):
     scores = detector.anomaly_scores(images)
     assert np.array_equal(detector.anomaly_scores(images[..., 0]), scores)
-    assert np.array_equal(detector.anomaly_scores(images.astype(np.float32) / np.float32(255)), scores)
+    assert np.array_equal(
+        detector.anomaly_scores(images.astype(np.float32) / np.float32(255)), scores
+    )
 
 
 def test_of_an_image_set_with_named_normals_the_others_are_left_out_and_counted(digits):
@@ -160,7 +171,10 @@ def test_of_an_image_set_with_named_normals_the_others_are_left_out_and_counted(
     assert made.notes_[0].startswith(f"{n_others} images")
     assert made.bundle_.config.normal == ("0",)
     training = made.bundle_.config.training
-    assert training["images"] + training["validation_images"] + len(made.bundle_.calibration_scores) == len(several) - n_others
+    assert (
+        training["images"] + training["validation_images"] + len(made.bundle_.calibration_scores)
+        == len(several) - n_others
+    )
 
 
 @pytest.mark.parametrize("labels", [[0] * 11 + [1], [0] * 11 + [-1], ["good"] * 12])
@@ -211,7 +225,9 @@ def test_bad_images_are_refused_by_fit_with_a_sentence(estimator, bad):
 def test_images_under_8_pixels_need_a_larger_size():
     with pytest.raises(InputError, match="--size"):
         Autoencoder(epochs=1).fit(np.zeros((12, 6, 6), np.uint8))
-    assert Autoencoder(epochs=1, size=8, latent=1).fit(blobs(12, (6, 6))).transform(blobs(2, (6, 6))).shape == (2, 1)
+    assert Autoencoder(epochs=1, size=8, latent=1).fit(blobs(12, (6, 6))).transform(
+        blobs(2, (6, 6))
+    ).shape == (2, 1)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -224,16 +240,26 @@ def test_images_of_another_channel_count_are_refused(estimator, method, detector
 
 @pytest.mark.parametrize(
     ("policy", "sentence"),
-    [("nonsense", "Write one of"), ("recall>=0.9", "needs some that are labelled"), ("false-alarms<=0.001", "2995")],
+    [
+        ("nonsense", "Write one of"),
+        ("recall>=0.9", "needs some that are labelled"),
+        ("false-alarms<=0.001", "2995"),
+    ],
 )
 def test_a_policy_that_cannot_be_kept_is_refused_before_training(policy, sentence, monkeypatch):
-    monkeypatch.setattr("residua.training.fitting.images.train_network", lambda *_, **__: pytest.fail("trained first"))
+    monkeypatch.setattr(
+        "residua.training.fitting.images.train_network",
+        lambda *_, **__: pytest.fail("trained first"),
+    )
     with pytest.raises(PolicyError, match=sentence):
         OneClassDetector(policy=policy, epochs=1).fit(blobs(40, (8, 8)))
 
 
 def test_an_empty_or_different_calibration_set_is_refused_before_training(monkeypatch):
-    monkeypatch.setattr("residua.training.fitting.images.train_network", lambda *_, **__: pytest.fail("trained first"))
+    monkeypatch.setattr(
+        "residua.training.fitting.images.train_network",
+        lambda *_, **__: pytest.fail("trained first"),
+    )
     with pytest.raises(InputError, match="calibration must hold images"):
         OneClassDetector(epochs=1).fit(blobs(40, (8, 8)), calibration=blobs(40, (8, 8))[:0])
     with pytest.raises(ShapeError, match="same number of channels"):
@@ -267,7 +293,10 @@ def test_holding_out_is_seeded_disjoint_complete_and_keeps_groups_together():
     assert not set(kept.groups) & set(held.groups)
     assert len(held) >= 6
     assert hold_out(images, 0.2, seed=0)[1].paths.tolist() == held.paths.tolist()
-    assert any(hold_out(images, 0.2, seed=seed)[1].paths.tolist() != held.paths.tolist() for seed in range(1, 5))
+    assert any(
+        hold_out(images, 0.2, seed=seed)[1].paths.tolist() != held.paths.tolist()
+        for seed in range(1, 5)
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -1,4 +1,5 @@
-"""How large the network sees the images: the recipe's bound, the user's wish, the set's proportions."""
+"""How large the network sees the images: the recipe's bound, the user's wish, the set's
+proportions."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ def images(*sizes: tuple[int, int]) -> ImageSet:
         ([(300, 200), (300, 200), (600, 400)], 256, (256, 171)),
     ],
 )
-def test_images_stay_as_they_are_up_to_the_recipes_side_and_keep_their_proportions_beyond_it(sizes, default_side, expected):
+def test_images_stay_as_they_are_up_to_the_recipes_side_and_keep_their_proportions_beyond_it(
+    sizes, default_side, expected
+):
     assert choose_size(images(*sizes), None, "stretch", default_side=default_side)[0] == expected
 
 
@@ -35,8 +38,12 @@ def test_the_user_has_the_last_word():
 
 
 def test_narrow_images_get_a_longer_side_so_that_the_shorter_one_suffices_where_it_does():
-    assert choose_size(images((2048, 256)), None, "stretch", default_side=256, smallest_side=64)[0] == (512, 64)
-    assert choose_size(images((512, 32)), None, "stretch", default_side=256, smallest_side=64)[0] == (512, 32)
+    assert choose_size(images((2048, 256)), None, "stretch", default_side=256, smallest_side=64)[
+        0
+    ] == (512, 64)
+    assert choose_size(images((512, 32)), None, "stretch", default_side=256, smallest_side=64)[
+        0
+    ] == (512, 32)
     assert choose_size(images((2048, 256)), None, "stretch", default_side=256)[0] == (256, 32)
 
 

@@ -1,4 +1,5 @@
-"""Small bundles of every recipe that were not trained, but whose weights all matter; exported once a process."""
+"""Small bundles of every recipe that were not trained, but whose weights all matter; exported once
+a process."""
 
 from __future__ import annotations
 
@@ -19,10 +20,16 @@ from residua.training.recipes import RECIPES, make_recipe
 from residua.training.scoring.engine import score_images
 from training_wing import blobs
 
-SMALL = {"inspect": {"width": 2}, "restore": {"width": 4, "latent": 4}, "joint-one-class": {"width": 4, "latent": 4}}
+SMALL = {
+    "inspect": {"width": 2},
+    "restore": {"width": 4, "latent": 4},
+    "joint-one-class": {"width": 4, "latent": 4},
+}
 
 
-SHAKE = {"inspect": 0.3}  # its last layer starts at zero, and a score without spread would be all rounding
+SHAKE = {
+    "inspect": 0.3
+}  # its last layer starts at zero, and a score without spread would be all rounding
 
 
 def size_of(name: str) -> tuple[int, int]:
@@ -31,7 +38,9 @@ def size_of(name: str) -> tuple[int, int]:
     return side + 1, side + 3
 
 
-def shaken(name: str, channels: int, *, aspect: str = "stretch", bits: str = "8", **options) -> Bundle:
+def shaken(
+    name: str, channels: int, *, aspect: str = "stretch", bits: str = "8", **options
+) -> Bundle:
     recipe, size = make_recipe(name, **{**SMALL.get(name, {"latent": 4}), **options}), size_of(name)
     torch.manual_seed(0)
     network = recipe.build_network(ImageShape(*size, channels))
@@ -52,14 +61,18 @@ def shaken(name: str, channels: int, *, aspect: str = "stretch", bits: str = "8"
         aspect=aspect,
         batch_size=4,
     )
-    scores = score_images(graph, ImageSet.from_arrays(blobs(10, size, channels, seed=5)), batch_size=4).score
+    scores = score_images(
+        graph, ImageSet.from_arrays(blobs(10, size, channels, seed=5)), batch_size=4
+    ).score
     bundle = Bundle(config, graph, scores, np.zeros(10, np.bool_))
     return bundle.with_operating_point(choose_threshold("quantile:0.8", scores))
 
 
 def verification(bundle: Bundle) -> Verification:
     size, channels = bundle.config.size, bundle.config.channels
-    images, training = (ImageSet.from_arrays(blobs(10, size, channels, seed=seed)) for seed in (5, 6))
+    images, training = (
+        ImageSet.from_arrays(blobs(10, size, channels, seed=seed)) for seed in (5, 6)
+    )
     return Verification(images, np.zeros(10, np.bool_), training)
 
 

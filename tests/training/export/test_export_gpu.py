@@ -1,4 +1,5 @@
-"""The engine on a GPU: refused without one; with one the reference's scores to a millionth of their spread, for every recipe."""
+"""The engine on a GPU: refused without one; with one the reference's scores to a millionth of their
+spread, for every recipe."""
 
 import numpy as np
 import pytest
@@ -15,14 +16,22 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GP
 
 
 def test_every_engine_without_a_file_is_a_variant_of_the_graph():
-    assert {kind.name for kind in KINDS.values() if not kind.files and not kind.is_reference} == set(VARIANTS)
+    assert {
+        kind.name for kind in KINDS.values() if not kind.files and not kind.is_reference
+    } == set(VARIANTS)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_the_engine_is_refused_and_leaves_nothing(tmp_path):
     bundle = shaken("plain", 1)
     with pytest.raises(InputError, match="torch-gpu must have a GPU"):
-        build_engine(bundle, KINDS["torch-gpu"], tmp_path / "export", verification(bundle), weights_sha256="0")
+        build_engine(
+            bundle,
+            KINDS["torch-gpu"],
+            tmp_path / "export",
+            verification(bundle),
+            weights_sha256="0",
+        )
     assert list(tmp_path.iterdir()) == []
 
 

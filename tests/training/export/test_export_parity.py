@@ -1,4 +1,5 @@
-"""An exported file does what the run's own model does: every recipe, both exporters, any size, grey and colour."""
+"""An exported file does what the run's own model does: every recipe, both exporters, any size, grey
+and colour."""
 
 from __future__ import annotations
 
@@ -29,11 +30,19 @@ VARIANTS = [
 
 
 def assert_same(bundle, engine, images):
-    reference = score_with(GraphEngine(bundle.graph, bundle.config.channels, 4), images, maps=True, reconstructions=True)
+    reference = score_with(
+        GraphEngine(bundle.graph, bundle.config.channels, 4),
+        images,
+        maps=True,
+        reconstructions=True,
+    )
     other = score_with(engine, images, maps=True, reconstructions=True)
     scale = max(1.0, float(np.abs(reference.score).max()))
     assert np.allclose(other.score, reference.score, atol=1e-4 * scale, rtol=1e-4)
-    near = np.abs(reference.score - bundle.config.operating_point.threshold) <= np.abs(other.score - reference.score).max()
+    near = (
+        np.abs(reference.score - bundle.config.operating_point.threshold)
+        <= np.abs(other.score - reference.score).max()
+    )
     assert np.array_equal(other.anomalous[~near], reference.anomalous[~near])
     peak = max(float(np.abs(one).max()) for one in reference.maps)
     for one, another in zip(other.maps, reference.maps, strict=True):
@@ -47,7 +56,10 @@ def assert_same(bundle, engine, images):
 def assorted(bundle):
     channels = bundle.config.channels
     return ImageSet.from_arrays(
-        [blobs(1, size, channels, seed=9)[0] for size in (bundle.config.size, *SIZES, bundle.config.size)]
+        [
+            blobs(1, size, channels, seed=9)[0]
+            for size in (bundle.config.size, *SIZES, bundle.config.size)
+        ]
     )
 
 
@@ -62,7 +74,9 @@ def test_scores_maps_and_decisions_are_the_models_own_at_any_size(name, channels
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
 def test_every_kind_of_score_is_exported(name, options, tmp_path):
     bundle = shaken(name, 1, **options)
-    build_engine(bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0")
+    build_engine(
+        bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0"
+    )
     assert_same(bundle, load_engine(tmp_path / "export", "onnx"), assorted(bundle))
 
 
@@ -72,7 +86,13 @@ def test_the_file_says_what_it_is():
     said = {entry.key: entry.value for entry in model.metadata_props}
     assert said["policy"] == "quantile:0.8"
     assert float(said["threshold"]) == card.operating_point.threshold
-    assert set(json.loads(said["units"])) == {"images", "score", "error_map", "anomalous", "reconstruction"}
+    assert set(json.loads(said["units"])) == {
+        "images",
+        "score",
+        "error_map",
+        "anomalous",
+        "reconstruction",
+    }
     assert json.loads(said["residua"])["deviation"]["n_images"] == 10
     entry = model.graph.input[0].type.tensor_type
     assert entry.elem_type == onnx.TensorProto.UINT8
@@ -84,7 +104,10 @@ def test_openvino_files_carry_the_card_too():
 
     _, folder, card = exported("plain", 1, "openvino")
     model = openvino.Core().read_model(str(folder / "model.xml"))
-    assert float(model.get_rt_info(["residua", "threshold"]).astype(str)) == card.operating_point.threshold
+    assert (
+        float(model.get_rt_info(["residua", "threshold"]).astype(str))
+        == card.operating_point.threshold
+    )
 
 
 @pytest.mark.parametrize("engine", ["onnx-int8", "openvino-bf16", "torch-bf16"])
@@ -116,14 +139,18 @@ def test_the_price_is_in_roc_auc_where_calibration_has_anomalies(tmp_path):
     bundle = shaken("plain", 1)
     given = verification(bundle)
     both = replace(given, is_anomalous=np.arange(10) % 2 == 0)
-    price = build_engine(bundle, KINDS["torch-bf16"], tmp_path / "export", both, weights_sha256="0").price
+    price = build_engine(
+        bundle, KINDS["torch-bf16"], tmp_path / "export", both, weights_sha256="0"
+    ).price
     assert 0 <= price.roc_auc_reference <= 1
     assert abs(price.roc_auc - price.roc_auc_reference) <= 0.02
 
 
 def test_a_float_entry_takes_sixteen_bits_and_eight(tmp_path):
     bundle = shaken("plain", 1, bits="more")
-    card = build_engine(bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0")
+    card = build_engine(
+        bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0"
+    )
     assert card.entry == "float32"
     engine = load_engine(tmp_path / "export", "onnx")
     pixels = blobs(3, bundle.config.size, seed=2)
@@ -136,10 +163,17 @@ def test_equal_biases_that_the_exporter_shares_are_quantised_like_others(tmp_pat
     bundle = shaken("plain", 1)
     for module in bundle.graph.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.reset_parameters()  # folded into convolutions, norms that are alike give biases that are
-    build_engine(bundle, KINDS["onnx-int8"], tmp_path / "export", verification(bundle), weights_sha256="0")
+            # folded into convolutions, norms that are alike give biases that are
+            module.reset_parameters()
+    build_engine(
+        bundle, KINDS["onnx-int8"], tmp_path / "export", verification(bundle), weights_sha256="0"
+    )
     nodes = onnx.load(str(tmp_path / "export" / "model-int8.onnx")).graph.node
     made_by = {name: node.op_type for node in nodes for name in node.output}
-    biases = [made_by.get(node.input[2]) for node in nodes if node.op_type == "Conv" and len(node.input) == 3]
+    biases = [
+        made_by.get(node.input[2])
+        for node in nodes
+        if node.op_type == "Conv" and len(node.input) == 3
+    ]
     assert len(biases) > 2
     assert set(biases) == {"DequantizeLinear"}

@@ -1,4 +1,5 @@
-"""An export that does not reproduce the scores is refused with the numbers, and leaves nothing behind."""
+"""An export that does not reproduce the scores is refused with the numbers, and leaves nothing
+behind."""
 
 from __future__ import annotations
 
@@ -11,7 +12,13 @@ from residua.engines.kinds import find_kind
 from residua.errors import BundleError, GateError, InputError
 from residua.images import ImageSet
 from residua.training.export import build_engine, onnx_file
-from residua.training.export.verify import Compared, measure_deviation, measure_price, refuse_if_dear, refuse_if_different
+from residua.training.export.verify import (
+    Compared,
+    measure_deviation,
+    measure_price,
+    refuse_if_dear,
+    refuse_if_different,
+)
 
 
 def compared(reference, engine, *, map_difference=0.0):
@@ -28,8 +35,12 @@ def test_a_graph_that_computes_something_else_is_refused_and_nothing_is_left(tmp
         return (score * 1.01, *others)
 
     monkeypatch.setattr(onnx_file._Whole, "forward", brighter)
-    with pytest.raises(GateError, match=r"scores differ by up to [\d.e-]+, where [\d.e-]+ is allowed"):
-        build_engine(bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0")
+    with pytest.raises(
+        GateError, match=r"scores differ by up to [\d.e-]+, where [\d.e-]+ is allowed"
+    ):
+        build_engine(
+            bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0"
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -63,7 +74,9 @@ def test_a_precision_that_ranks_otherwise_is_refused():
     with pytest.raises(GateError, match=r"loses 1\.0000 of the ROC AUC"):
         refuse_if_dear("onnx-int8", price)
     with pytest.raises(GateError, match=r"correlate by -1\.0000 only"):
-        refuse_if_dear("onnx-int8", measure_price(turned, measure_deviation(turned, 9, 9), flags & False))
+        refuse_if_dear(
+            "onnx-int8", measure_price(turned, measure_deviation(turned, 9, 9), flags & False)
+        )
 
 
 def test_a_damaged_file_and_one_that_was_not_exported_are_refused(tmp_path):

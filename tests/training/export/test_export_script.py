@@ -1,4 +1,5 @@
-"""The script in the documentation, which needs onnxruntime, NumPy and Pillow alone, gives the model's own scores."""
+"""The script in the documentation, which needs onnxruntime, NumPy and Pillow alone, gives the
+model's own scores."""
 
 from __future__ import annotations
 
@@ -34,7 +35,10 @@ def script(tmp_path) -> Path:
 def run(script: Path, model: Path, images: list[Path]) -> list[tuple[float, bool]]:
     command = [sys.executable, str(script), str(model), *map(str, images)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return [(float(line.split("score ")[1].split(",")[0]), "anomalous" in line) for line in said.splitlines()]
+    return [
+        (float(line.split("score ")[1].split(",")[0]), "anomalous" in line)
+        for line in said.splitlines()
+    ]
 
 
 def assert_agrees(found: list[tuple[float, bool]], bundle, images: list[Path]) -> None:
@@ -57,17 +61,25 @@ def test_the_documented_script_agrees_on_images_of_any_size(script, channels, tm
 
 def test_the_documented_script_agrees_on_sixteen_bits(script, tmp_path):
     bundle = shaken("plain", 1, bits="more")
-    build_engine(bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0")
+    build_engine(
+        bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0"
+    )
     pixels = (blobs(1, (20, 15))[0, ..., 0].astype(np.uint16) * 257) | 77
     Image.fromarray(pixels).save(tmp_path / "deep.png")
-    assert_agrees(run(script, tmp_path / "export" / "model.onnx", [tmp_path / "deep.png"]), bundle, [tmp_path / "deep.png"])
+    assert_agrees(
+        run(script, tmp_path / "export" / "model.onnx", [tmp_path / "deep.png"]),
+        bundle,
+        [tmp_path / "deep.png"],
+    )
 
 
 def test_the_documented_script_reads_images_as_the_model_does(script, tmp_path):
     made = shaken("plain", 1, bits="more")
     reading = Reading(bits=12, ground="white")
     bundle = replace(made, config=made.config.model_copy(update={"reading": reading}))
-    build_engine(bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0")
+    build_engine(
+        bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0"
+    )
     deep = blobs(1, (20, 15))[0, ..., 0].astype(np.uint16) * 16
     Image.fromarray(deep).save(tmp_path / "deep.png")
     ink = np.zeros((20, 15, 2), np.uint8)

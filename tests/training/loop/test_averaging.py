@@ -1,4 +1,5 @@
-"""Averages of the weights: what they are, that validation sees them, that a resumed run has the same ones."""
+"""Averages of the weights: what they are, that validation sees them, that a resumed run has the
+same ones."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ def images(n, seed):
 def train(recipe, **options):
     torch.manual_seed(0)
     network = recipe.build_network(ImageShape(8, 8, 1))
-    return network, train_network(recipe, network, images(40, 0), images(8, 1), SETTINGS, PLAN, **options)
+    return network, train_network(
+        recipe, network, images(40, 0), images(8, 1), SETTINGS, PLAN, **options
+    )
 
 
 def weights(network):
@@ -53,7 +56,9 @@ def test_what_is_kept_is_the_average_of_what_plain_training_went_through(whole):
     class Watched(Averaged):
         def loss(self, network, images, generator):
             if network.training:
-                seen.append(torch.cat([parameter.detach().flatten() for parameter in network.parameters()]))
+                seen.append(
+                    torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+                )
             return super().loss(network, images, generator)
 
     network, _ = train(Watched(latent=2))
@@ -62,7 +67,9 @@ def test_what_is_kept_is_the_average_of_what_plain_training_went_through(whole):
     for n, current in enumerate(seen[2:], start=1):
         expected = expected.lerp(current, 1 - min(DECAY, (1 + n) / (10 + n)))
     kept = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
-    last_step = (kept - expected) / (1 - min(DECAY, 15 / 24)) + expected  # its weights were never shown to the loss
+    last_step = (kept - expected) / (
+        1 - min(DECAY, 15 / 24)
+    ) + expected  # its weights were never shown to the loss
     assert torch.allclose(last_step, seen[-1], atol=0.02)
     assert not torch.allclose(kept, seen[-1], atol=1e-4)
 
@@ -85,7 +92,9 @@ def test_averaging_does_not_disturb_the_training_it_averages(whole):
 
 
 @pytest.mark.parametrize("stop_at", [7, 12])
-def test_a_stopped_run_resumes_to_the_very_averages_of_the_uninterrupted_one(stop_at, whole, tmp_path):
+def test_a_stopped_run_resumes_to_the_very_averages_of_the_uninterrupted_one(
+    stop_at, whole, tmp_path
+):
     def interrupt(step, *_):
         if step == stop_at:
             raise StoppedError
@@ -94,7 +103,9 @@ def test_a_stopped_run_resumes_to_the_very_averages_of_the_uninterrupted_one(sto
     with pytest.raises(StoppedError):
         train(Averaged(latent=2), checkpoint=checkpoint, checkpoint_seconds=0, on_step=interrupt)
     torch.load(checkpoint, weights_only=True)
-    network, trained = train(Averaged(latent=2), checkpoint=checkpoint, checkpoint_seconds=0, resume=True)
+    network, trained = train(
+        Averaged(latent=2), checkpoint=checkpoint, checkpoint_seconds=0, resume=True
+    )
     assert torch.equal(weights(network), weights(whole[0]))
     assert np.array_equal(trained.history["validation_loss"], whole[1].history["validation_loss"])
 

@@ -1,4 +1,5 @@
-"""`trim`: anomalies hidden among the normals are found by a first training and left out of the second."""
+"""`trim`: anomalies hidden among the normals are found by a first training and left out of the
+second."""
 
 from __future__ import annotations
 
@@ -12,7 +13,13 @@ from residua.errors import InputError
 from residua.images import ImageSet
 from residua.metrics import roc_auc
 from residua.training.fitting.images import FitOptions, fit_bundle
-from residua.training.loop.robust import keep_best, plan_again, plan_first, say_dropped, second_checkpoint
+from residua.training.loop.robust import (
+    keep_best,
+    plan_again,
+    plan_first,
+    say_dropped,
+    second_checkpoint,
+)
 from residua.training.loop.settings import TrainingSettings
 from residua.training.loop.train import TrainingPlan, plan_training
 from residua.training.networks import ImageShape
@@ -41,8 +48,12 @@ def test_images_that_score_alike_are_kept_from_the_front():
 
 def test_the_second_plan_has_as_many_epochs_of_the_batches_that_are_left():
     recipe, settings = make_recipe("plain"), TrainingSettings(batch_size=10)
-    assert plan_again(TrainingPlan(7, 10, False), recipe, torch.zeros(90, 1, 8, 8), settings) == TrainingPlan(7, 9, False)
-    assert plan_again(TrainingPlan(1, 3, True), recipe, torch.zeros(90, 1, 8, 8), settings) == TrainingPlan(1, 3, True)
+    assert plan_again(
+        TrainingPlan(7, 10, False), recipe, torch.zeros(90, 1, 8, 8), settings
+    ) == TrainingPlan(7, 9, False)
+    assert plan_again(
+        TrainingPlan(1, 3, True), recipe, torch.zeros(90, 1, 8, 8), settings
+    ) == TrainingPlan(1, 3, True)
 
 
 def test_the_first_training_is_a_quarter_as_long():
@@ -71,7 +82,9 @@ def contaminated(digits):
     order = rng.permutation(len(digits.train) + len(hidden))
     paths = np.concatenate([digits.train.paths, hidden.paths])[order]
     images = np.concatenate([digits.train.array(), hidden.array()])[order]
-    return ImageSet.from_arrays(images, paths=[str(path) for path in paths]), {str(path) for path in hidden.paths}
+    return ImageSet.from_arrays(images, paths=[str(path) for path in paths]), {
+        str(path) for path in hidden.paths
+    }
 
 
 def fit(images, trim, **more):
@@ -85,7 +98,9 @@ def test_trimming_removes_mostly_the_hidden_anomalies_and_ranks_no_worse(contami
     aucs, left = [], []
     for trim in (0.0, 0.1):
         fitted = fit(images, trim)
-        paths = {str(path) for part in ("fitted", "validation") for path in fitted.parts[part].paths}
+        paths = {
+            str(path) for part in ("fitted", "validation") for path in fitted.parts[part].paths
+        }
         left.append(paths)
         detector = OneClassDetector()
         detector._take(fitted.bundle)
@@ -126,7 +141,14 @@ def test_a_run_stopped_in_either_training_ends_as_if_it_had_not_been(stop_at, tm
     assert checkpoint.exists()
     assert second_checkpoint(checkpoint).exists() == (stop_at == 80)
     resumed = []
-    again = fit(images, 0.2, checkpoint=checkpoint, checkpoint_seconds=0.0, resume=True, on_step=lambda *s: resumed.append(s))
+    again = fit(
+        images,
+        0.2,
+        checkpoint=checkpoint,
+        checkpoint_seconds=0.0,
+        resume=True,
+        on_step=lambda *s: resumed.append(s),
+    )
     whole = fit(images, 0.2)
     assert len(resumed) < 28 + 90
     assert not second_checkpoint(checkpoint).exists()
@@ -139,7 +161,9 @@ def test_minutes_are_those_of_both_trainings_together(monkeypatch):
     recipe, images = make_recipe("plain", family="dense", latent=4), torch.zeros(64, 1, 8, 8)
     network = recipe.build_network(ImageShape(8, 8, 1))
     once, twice = (
-        plan_training(recipe, network, images, TrainingSettings(minutes=1.0, batch_size=16, trim=trim)).n_steps
+        plan_training(
+            recipe, network, images, TrainingSettings(minutes=1.0, batch_size=16, trim=trim)
+        ).n_steps
         for trim in (0.0, 0.2)
     )
     assert (once, twice) == (5700, 4560)

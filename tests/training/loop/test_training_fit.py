@@ -1,4 +1,5 @@
-"""Training: history, best weights, early stop, resuming, what happens when the loss is no number."""
+"""Training: history, best weights, early stop, resuming, what happens when the loss is no
+number."""
 
 from __future__ import annotations
 
@@ -23,7 +24,10 @@ SETTINGS = TrainingSettings(batch_size=8, epochs=4, accelerator="cpu")
 
 
 def test_lightning_is_loaded_by_training_alone():
-    script = "import sys, residua.runs; from residua import OneClassDetector; sys.exit('lightning' in sys.modules)"
+    script = (
+        "import sys, residua.runs; from residua import OneClassDetector; sys.exit('lightning' in"
+        " sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
@@ -88,7 +92,9 @@ class Worsening(Plain):
 
 def test_training_stops_early_and_goes_back_to_the_best_weights():
     plan = dataclasses.replace(PLAN, epochs=30)
-    network, trained = train(Worsening(latent=2), plan=plan, settings=SETTINGS.model_copy(update={"patience": 3}))
+    network, trained = train(
+        Worsening(latent=2), plan=plan, settings=SETTINGS.model_copy(update={"patience": 3})
+    )
     losses = trained.history["validation_loss"]
     assert len(losses) == trained.best_epoch + 3 < 30
     assert validation_loss(network) == pytest.approx(losses.min(), rel=1e-4)
@@ -109,7 +115,9 @@ def test_augmented_training_is_as_reproducible(augment, whole):
 
 
 @pytest.mark.parametrize("stop_at", [2, 6, 10, 14, 19, 20])
-def test_a_stopped_run_resumes_to_the_very_weights_of_the_uninterrupted_one(stop_at, whole, tmp_path):
+def test_a_stopped_run_resumes_to_the_very_weights_of_the_uninterrupted_one(
+    stop_at, whole, tmp_path
+):
     def interrupt(step, *_):
         if step == stop_at:
             raise StoppedError
@@ -119,7 +127,12 @@ def test_a_stopped_run_resumes_to_the_very_weights_of_the_uninterrupted_one(stop
         train(checkpoint=checkpoint, checkpoint_seconds=0, on_step=interrupt)
     assert checkpoint.exists() == (stop_at > 5)
     told = []
-    network, trained = train(checkpoint=checkpoint, checkpoint_seconds=0, resume=True, on_step=lambda step, *_: told.append(step))
+    network, trained = train(
+        checkpoint=checkpoint,
+        checkpoint_seconds=0,
+        resume=True,
+        on_step=lambda step, *_: told.append(step),
+    )
     assert torch.equal(weights(network), weights(whole[0]))
     for name in ("epoch", "train_loss", "validation_loss"):
         assert np.array_equal(trained.history[name], whole[1].history[name])
@@ -130,22 +143,33 @@ def test_a_stopped_run_resumes_to_the_very_weights_of_the_uninterrupted_one(stop
 def test_a_run_that_was_stopped_after_its_last_step_resumes_without_training_again(whole, tmp_path):
     checkpoint = tmp_path / "training.ckpt"
     train(checkpoint=checkpoint, checkpoint_seconds=0)
-    network, trained = train(checkpoint=checkpoint, resume=True, on_step=lambda *_: pytest.fail("trained again"))
+    network, trained = train(
+        checkpoint=checkpoint, resume=True, on_step=lambda *_: pytest.fail("trained again")
+    )
     assert torch.equal(weights(network), weights(whole[0]))
     assert len(trained.history["epoch"]) == 4
 
 
 def test_a_run_stopped_after_its_early_stop_does_not_train_on(tmp_path):
-    plan, settings = dataclasses.replace(PLAN, epochs=30), SETTINGS.model_copy(update={"patience": 3, "learning_rate": 1e-12})
+    plan, settings = (
+        dataclasses.replace(PLAN, epochs=30),
+        SETTINGS.model_copy(update={"patience": 3, "learning_rate": 1e-12}),
+    )
     checkpoint = tmp_path / "training.ckpt"
-    network, trained = train(plan=plan, settings=settings, checkpoint=checkpoint, checkpoint_seconds=0)
-    again, resumed = train(plan=plan, settings=settings, checkpoint=checkpoint, checkpoint_seconds=0, resume=True)
+    network, trained = train(
+        plan=plan, settings=settings, checkpoint=checkpoint, checkpoint_seconds=0
+    )
+    again, resumed = train(
+        plan=plan, settings=settings, checkpoint=checkpoint, checkpoint_seconds=0, resume=True
+    )
     assert len(trained.history["epoch"]) < 30
     assert np.array_equal(resumed.history["validation_loss"], trained.history["validation_loss"])
     assert torch.equal(weights(network), weights(again))
 
 
-def test_checkpoints_hold_tensors_and_primitives_only_and_are_not_written_more_often_than_asked(tmp_path):
+def test_checkpoints_hold_tensors_and_primitives_only_and_are_not_written_more_often_than_asked(
+    tmp_path,
+):
     checkpoint = tmp_path / "training.ckpt"
     train(checkpoint=checkpoint, checkpoint_seconds=1000)
     assert not checkpoint.exists()
@@ -182,7 +206,9 @@ def _pickle_that_runs_something(path):
 
 
 @pytest.mark.parametrize(
-    "damage", [_truncated, _empty, _text, _other_torch_file, _pickle_that_runs_something], ids=lambda f: f.__name__
+    "damage",
+    [_truncated, _empty, _text, _other_torch_file, _pickle_that_runs_something],
+    ids=lambda f: f.__name__,
 )
 def test_a_damaged_checkpoint_is_refused_with_a_sentence_and_nothing_in_it_runs(damage, tmp_path):
     checkpoint = tmp_path / "training.ckpt"
@@ -208,12 +234,17 @@ class Diverging(Plain):
 
 
 def test_a_loss_that_is_no_number_stops_training_and_says_at_which_step():
-    with pytest.raises(TrainingError, match=r"loss must stay finite\. Got nan at step 3 of 20\. Lower the learning rate"):
+    with pytest.raises(
+        TrainingError,
+        match=r"loss must stay finite\. Got nan at step 3 of 20\. Lower the learning rate",
+    ):
         train(Diverging(latent=2))
 
 
 def test_a_validation_loss_that_is_no_number_stops_training_too():
-    with pytest.raises(TrainingError, match=r"validation loss must stay finite\. Got nan after epoch 1"):
+    with pytest.raises(
+        TrainingError, match=r"validation loss must stay finite\. Got nan after epoch 1"
+    ):
         train(Diverging(latent=2, where="validation"))
 
 

@@ -28,7 +28,9 @@ def batches(n=10, **options):
 def test_an_epoch_shows_each_image_once_as_float_between_0_and_1():
     seen = torch.cat(list(batches()))
     assert seen.dtype == torch.float32
-    assert sorted(seen.sum((1, 2, 3)).tolist()) == pytest.approx(sorted((images(10) / 255).sum((1, 2, 3)).tolist()))
+    assert sorted(seen.sum((1, 2, 3)).tolist()) == pytest.approx(
+        sorted((images(10) / 255).sum((1, 2, 3)).tolist())
+    )
 
 
 def test_the_order_follows_from_seed_and_epoch_alone():
@@ -40,7 +42,9 @@ def test_the_order_follows_from_seed_and_epoch_alone():
     assert not torch.equal(torch.cat(list(first)), before)
 
 
-@pytest.mark.parametrize(("n", "n_batches"), [(1, 1), (4, 1), (5, 1), (6, 2), (8, 2), (9, 2), (10, 3)])
+@pytest.mark.parametrize(
+    ("n", "n_batches"), [(1, 1), (4, 1), (5, 1), (6, 2), (8, 2), (9, 2), (10, 3)]
+)
 def test_a_last_batch_of_one_image_is_dropped(n, n_batches):
     assert [len(batch) for batch in batches(n)] == [4] * (n_batches - 1) + [
         min(n, 4) if n_batches == 1 else (n - 1) % 4 + 1 if n % 4 != 1 else 4
@@ -101,7 +105,9 @@ def test_the_learning_rate_rises_over_a_tenth_and_falls_to_a_thousandth():
     assert one_cycle(1)(0) == 1
 
 
-@pytest.mark.parametrize(("steps", "epochs"), [(1, 200), (15, 200), (30, 100), (3000, 10), (100_000, 10)])
+@pytest.mark.parametrize(
+    ("steps", "epochs"), [(1, 200), (15, 200), (30, 100), (3000, 10), (100_000, 10)]
+)
 def test_epochs_are_chosen_for_about_3000_steps(steps, epochs):
     assert make_recipe("plain").schedule.n_epochs(steps) == epochs
 
@@ -142,11 +148,20 @@ def test_precision_is_as_asked_and_small_images_stay_in_float32():
 
 def plan(**options):
     recipe = make_recipe("plain", latent=2)
-    return plan_training(recipe, recipe.build_network(ImageShape(8, 8, 1)), images(40), TrainingSettings(batch_size=8, **options))
+    return plan_training(
+        recipe,
+        recipe.build_network(ImageShape(8, 8, 1)),
+        images(40),
+        TrainingSettings(batch_size=8, **options),
+    )
 
 
 def test_epochs_are_planned_as_asked():
-    assert (plan(epochs=3).epochs, plan(epochs=3).steps_per_epoch, plan(epochs=3).n_steps) == (3, 5, 15)
+    assert (plan(epochs=3).epochs, plan(epochs=3).steps_per_epoch, plan(epochs=3).n_steps) == (
+        3,
+        5,
+        15,
+    )
 
 
 def test_minutes_become_steps_once_by_the_time_of_a_step(monkeypatch):

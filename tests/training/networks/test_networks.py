@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from residua.errors import InputError
-from residua.training.networks import FAMILIES, DenseAutoencoder, ImageShape, build_network, default_latent, n_parameters
+from residua.training.networks import (
+    FAMILIES,
+    DenseAutoencoder,
+    ImageShape,
+    build_network,
+    default_latent,
+    n_parameters,
+)
 
 SIZES = [(8, 8), (9, 13), (17, 31), (64, 40)]
 
@@ -15,7 +22,9 @@ SIZES = [(8, 8), (9, 13), (17, 31), (64, 40)]
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("latent", [1, 7])
-def test_reconstruction_has_the_size_of_the_image_and_the_code_the_size_asked_for(family, size, channels, latent):
+def test_reconstruction_has_the_size_of_the_image_and_the_code_the_size_asked_for(
+    family, size, channels, latent
+):
     network = build_network(family, ImageShape(*size, channels), latent).eval()
     images = torch.rand(2, channels, *size)
     codes = network.encode(images)
@@ -51,7 +60,10 @@ def test_one_image_passes_through_in_evaluation(family):
 
 def test_tied_decoder_holds_biases_only():
     shape = ImageShape(8, 8, 1)
-    free, tied = DenseAutoencoder(shape, 4, hidden=(32, 16)), DenseAutoencoder(shape, 4, hidden=(32, 16), tied=True)
+    free, tied = (
+        DenseAutoencoder(shape, 4, hidden=(32, 16)),
+        DenseAutoencoder(shape, 4, hidden=(32, 16), tied=True),
+    )
     matrices = 64 * 32 + 32 * 16 + 16 * 4
     assert n_parameters(free) - n_parameters(tied) == matrices
 
@@ -71,7 +83,10 @@ def test_dense_network_without_hidden_layers_is_linear():
     assert torch.allclose(network(x + y) - zero, network(x) - zero + network(y) - zero, atol=1e-5)
 
 
-@pytest.mark.parametrize(("values", "latent"), [((8, 8, 1), 4), ((28, 28, 1), 31), ((32, 32, 3), 122), ((256, 256, 3), 128)])
+@pytest.mark.parametrize(
+    ("values", "latent"),
+    [((8, 8, 1), 4), ((28, 28, 1), 31), ((32, 32, 3), 122), ((256, 256, 3), 128)],
+)
 def test_default_latent_compresses(values, latent):
     assert default_latent(ImageShape(*values)) == latent
 

@@ -37,7 +37,9 @@ def trained():
 
     def make(name: str) -> OneClassDetector:
         if name not in made:
-            detector = OneClassDetector(name, latent=4, epochs=10, batch_size=16, seed=0, precision="fp32")
+            detector = OneClassDetector(
+                name, latent=4, epochs=10, batch_size=16, seed=0, precision="fp32"
+            )
             made[name] = detector.fit(blobs(120, fitting(name)))
         return made[name]
 
@@ -91,24 +93,34 @@ def test_loss_is_a_finite_scalar_with_a_gradient_for_any_size(name, size, channe
     assert loss.shape == ()
     assert torch.isfinite(loss)
     loss.backward()
-    assert any(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
+    assert any(
+        parameter.grad is not None and parameter.grad.abs().sum() > 0
+        for parameter in network.parameters()
+    )
 
 
 @every_recipe
-def test_randomness_comes_from_torchs_generator_for_weights_and_from_the_given_one_for_the_loss(name):
+def test_randomness_comes_from_torchs_generator_for_weights_and_from_the_given_one_for_the_loss(
+    name,
+):
     recipe = make_recipe(name, latent=2)
     networks = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
         networks.append(recipe.build_network(ImageShape(*fitting(name), 1)))
-    first, same, other = (torch.cat([parameter.flatten() for parameter in network.parameters()]) for network in networks)
+    first, same, other = (
+        torch.cat([parameter.flatten() for parameter in network.parameters()])
+        for network in networks
+    )
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
     images = torch.rand(8, 1, *fitting(name))
     losses = []
     for global_seed in (3, 4):
         torch.manual_seed(global_seed)
-        losses.append(recipe.loss(networks[0].eval(), images, torch.Generator().manual_seed(7)).item())
+        losses.append(
+            recipe.loss(networks[0].eval(), images, torch.Generator().manual_seed(7)).item()
+        )
     assert losses[0] == losses[1]
 
 
@@ -140,7 +152,10 @@ def test_the_same_seed_gives_the_same_scores_and_another_does_not(name):
     size = fitting(name, 8, 8)
     images, test = blobs(24, size), blobs(6, size, seed=1)
     scores = [
-        OneClassDetector(name, latent=2, epochs=2, batch_size=8, seed=seed).fit(images).anomaly_scores(test) for seed in (0, 0, 1)
+        OneClassDetector(name, latent=2, epochs=2, batch_size=8, seed=seed)
+        .fit(images)
+        .anomaly_scores(test)
+        for seed in (0, 0, 1)
     ]
     assert np.array_equal(scores[0], scores[1])
     assert not np.array_equal(scores[0], scores[2])
@@ -152,7 +167,11 @@ def test_noise_scores_higher_than_what_was_learnt_and_more_noise_higher_still(na
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, normal.shape).astype(np.float32)
     medians = [
-        np.median(trained(name).anomaly_scores(np.rint((1 - share) * normal + share * noise).astype(np.uint8)))
+        np.median(
+            trained(name).anomaly_scores(
+                np.rint((1 - share) * normal + share * noise).astype(np.uint8)
+            )
+        )
         for share in (0.0, 0.3, 0.6, 1.0)
     ]
     assert medians == sorted(medians)
@@ -182,11 +201,15 @@ def test_dimmed_images_are_anomalous_unless_the_recipe_says_that_it_cannot_see_t
     if "dimmed" in RECIPES[name].blind_to:
         pytest.skip(f"{name} is blind to dimmed images and says so")
     detector, normal = trained(name), blobs(60, fitting(name), seed=9)
-    assert np.median(detector.anomaly_scores(normal // 4)) > np.median(detector.anomaly_scores(normal))
+    assert np.median(detector.anomaly_scores(normal // 4)) > np.median(
+        detector.anomaly_scores(normal)
+    )
 
 
 @every_recipe
-def test_dimming_a_defect_does_not_make_it_normal_unless_the_recipe_says_that_it_cannot_see_dimmed_images(name, trained):
+def test_dimming_a_defect_does_not_make_it_normal_unless_the_recipe_says_that_it_cannot_see_dimmed_images(
+    name, trained
+):
     if "dimmed" in RECIPES[name].blind_to:
         pytest.skip(f"{name} is blind to dimmed images and says so")
     detector, broken = trained(name), blobs(40, fitting(name), seed=9)
@@ -206,7 +229,9 @@ def test_constant_images_have_finite_scores(name, trained, level):
 
 @every_recipe
 def test_training_on_constant_images_ends_with_finite_scores(name):
-    detector = OneClassDetector(name, latent=2, epochs=1).fit(np.full((12, *fitting(name, 8, 8)), 100, np.uint8))
+    detector = OneClassDetector(name, latent=2, epochs=1).fit(
+        np.full((12, *fitting(name, 8, 8)), 100, np.uint8)
+    )
     assert np.isfinite(detector.anomaly_scores(blobs(3, (8, 8)))).all()
 
 
@@ -225,7 +250,9 @@ def test_one_image_scores_as_among_many_and_no_image_gives_none(name, trained):
 def test_a_permutation_of_the_images_permutes_the_scores_bit_for_bit(name, trained):
     detector, images = trained(name), blobs(70, fitting(name), seed=3)
     order = np.random.default_rng(0).permutation(len(images))
-    assert np.array_equal(detector.anomaly_scores(images[order]), detector.anomaly_scores(images)[order])
+    assert np.array_equal(
+        detector.anomaly_scores(images[order]), detector.anomaly_scores(images)[order]
+    )
 
 
 @every_recipe
@@ -237,7 +264,9 @@ def test_images_of_other_sizes_are_scored_with_maps_of_their_own_resolution(name
 
 
 @every_recipe
-def test_a_saved_and_loaded_bundle_gives_identical_scores_maps_codes_and_decisions(name, trained, tmp_path):
+def test_a_saved_and_loaded_bundle_gives_identical_scores_maps_codes_and_decisions(
+    name, trained, tmp_path
+):
     detector, images = trained(name), blobs(70, fitting(name), seed=3)
     loaded = OneClassDetector.load(detector.save(tmp_path / "bundle"))
     assert np.array_equal(loaded.anomaly_scores(images), detector.anomaly_scores(images))

@@ -1,4 +1,5 @@
-"""`feature`: backbones that users bring, kept frozen, named in bundles and never run as code from them."""
+"""`feature`: backbones that users bring, kept frozen, named in bundles and never run as code from
+them."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ from training_wing import blobs
 
 
 class Classifier(nn.Module):
-    """What stands in for a pretrained network: trained on the spot to tell how large a blob is, with batch norm to drift."""
+    """What stands in for a pretrained network: trained on the spot to tell how large a blob is,
+    with batch norm to drift."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +71,10 @@ def detector(**options):
 def test_a_network_trained_elsewhere_finds_noise_and_patches_and_stays_as_it_was(registered):
     before = {name: value.clone() for name, value in registered.state_dict().items()}
     fitted = detector().fit(blobs(120))
-    normal, noise = blobs(40, seed=9), np.random.default_rng(0).integers(0, 256, (40, 12, 12, 1)).astype(np.uint8)
+    normal, noise = (
+        blobs(40, seed=9),
+        np.random.default_rng(0).integers(0, 256, (40, 12, 12, 1)).astype(np.uint8),
+    )
     patched = normal.copy()
     patched[:, :4, :4] = 255
     scores = fitted.anomaly_scores(normal)
@@ -95,9 +100,13 @@ def test_the_backbone_is_frozen_in_eval_mode_and_not_in_the_optimiser(registered
     assert not any(module.training for module in network.backbone.modules())
     assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
     assert not any(module.training for module in network.eval().train().backbone.modules())
-    optimiser = RecipeModule(recipe, network, TrainingSettings(), 10).configure_optimizers()["optimizer"]
+    optimiser = RecipeModule(recipe, network, TrainingSettings(), 10).configure_optimizers()[
+        "optimizer"
+    ]
     learnt = {id(parameter) for group in optimiser.param_groups for parameter in group["params"]}
-    assert learnt == {id(parameter) for parameter in network.parameters() if parameter.requires_grad}
+    assert learnt == {
+        id(parameter) for parameter in network.parameters() if parameter.requires_grad
+    }
     assert registered.first[0].weight.requires_grad
 
 
@@ -105,7 +114,9 @@ def test_a_bundle_holds_the_backbones_weights_and_needs_its_name_registered(regi
     fitted, images = detector().fit(blobs(60)), blobs(20, seed=3)
     fitted.save(tmp_path / "bundle")
     torch.manual_seed(7)
-    register_backbone("mine", Classifier)  # the architecture is enough: the weights come from the bundle
+    register_backbone(
+        "mine", Classifier
+    )  # the architecture is enough: the weights come from the bundle
     loaded = OneClassDetector.load(tmp_path / "bundle")
     assert np.array_equal(loaded.anomaly_scores(images), fitted.anomaly_scores(images))
     del backbones._REGISTERED["mine"]
@@ -117,21 +128,30 @@ def test_a_bundle_holds_the_backbones_weights_and_needs_its_name_registered(regi
 
 
 def test_an_unregistered_backbone_is_refused_before_anything_is_trained():
-    with pytest.raises(InputError, match=r"Got 'nothing'; there are .*random-conv.*register_backbone\('nothing'"):
+    with pytest.raises(
+        InputError, match=r"Got 'nothing'; there are .*random-conv.*register_backbone\('nothing'"
+    ):
         make_recipe("feature", backbone="nothing")
     with pytest.raises(InputError, match="without a colon"):
         register_backbone("timm:mine", Classifier)
 
 
-@pytest.mark.parametrize(("name", "package"), [("timm:resnet18", "timm"), ("huggingface:microsoft/resnet-18", "transformers")])
-def test_a_package_that_is_not_installed_is_named_with_the_line_that_mends_it(name, package, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("timm:resnet18", "timm"), ("huggingface:microsoft/resnet-18", "transformers")],
+)
+def test_a_package_that_is_not_installed_is_named_with_the_line_that_mends_it(
+    name, package, monkeypatch
+):
     monkeypatch.delitem(sys.modules, package, raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda wanted: None)
     with pytest.raises(MissingExtraError, match=rf"{package}.*pip install 'residua\[backbones\]'"):
         make_recipe("feature", backbone=name)
 
 
-def test_timm_is_asked_for_feature_maps_and_for_weights_only_where_training_begins(pretrained, monkeypatch):
+def test_timm_is_asked_for_feature_maps_and_for_weights_only_where_training_begins(
+    pretrained, monkeypatch
+):
     asked = []
 
     def create_model(name, *, pretrained, features_only):
@@ -151,14 +171,18 @@ def test_timm_is_asked_for_feature_maps_and_for_weights_only_where_training_begi
     assert torch.equal(network.backbone.first[0].weight, pretrained.first[0].weight)
 
 
-def test_hugging_face_is_asked_for_safetensors_and_for_the_architecture_alone_without_weights(monkeypatch):
+def test_hugging_face_is_asked_for_safetensors_and_for_the_architecture_alone_without_weights(
+    monkeypatch,
+):
     asked = []
     model = SimpleNamespace(
         from_pretrained=lambda name, **options: asked.append((name, options)),
         from_config=asked.append,
     )
     config = SimpleNamespace(from_pretrained=lambda name: f"config of {name}")
-    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(AutoModel=model, AutoConfig=config))
+    monkeypatch.setitem(
+        sys.modules, "transformers", SimpleNamespace(AutoModel=model, AutoConfig=config)
+    )
     build_backbone("huggingface:some/net", pretrained=True)
     build_backbone("huggingface:some/net", pretrained=False)
     assert asked == [("some/net", {"use_safetensors": True}), "config of some/net"]
@@ -182,7 +206,9 @@ def test_tokens_become_maps_without_those_in_front():
 def test_levels_are_chosen_or_refused(registered):
     shape = ImageShape(16, 16, 3)
     assert make_recipe("feature", backbone="mine").build_network(shape).channels == [12, 16]
-    assert make_recipe("feature", backbone="mine", levels=(-1,)).build_network(shape).channels == [16]
+    assert make_recipe("feature", backbone="mine", levels=(-1,)).build_network(shape).channels == [
+        16
+    ]
     assert make_recipe("feature").build_network(shape).channels == [32, 64]
     with pytest.raises(InputError, match="between -2 and 1"):
         make_recipe("feature", backbone="mine", levels=(2,)).build_network(shape)
@@ -198,10 +224,14 @@ def test_options_change_what_the_backbone_sees(registered):
             return given
 
     register_backbone("watching", Watching)
-    plain = make_recipe("feature", backbone="watching", normalise=False).build_network(ImageShape(16, 24, 1))
+    plain = make_recipe("feature", backbone="watching", normalise=False).build_network(
+        ImageShape(16, 24, 1)
+    )
     plain.targets(images)
     assert torch.equal(seen[-1], images.expand(-1, 3, -1, -1))
-    normal = make_recipe("feature", backbone="watching", side=32).build_network(ImageShape(16, 24, 1))
+    normal = make_recipe("feature", backbone="watching", side=32).build_network(
+        ImageShape(16, 24, 1)
+    )
     normal.targets(torch.full((2, 1, 16, 24), 0.485))
     assert seen[-1].shape == (2, 3, 32, 32)
     assert torch.allclose(seen[-1][:, 0], torch.zeros(()), atol=1e-6)
@@ -240,7 +270,9 @@ def test_parts_without_a_map_or_named_twice_are_refused(parts):
 def test_noise_in_the_bottleneck_keeps_its_mean_and_comes_from_the_generator():
     recipe = make_recipe("feature", noise=0.4)
     ones = torch.ones(4, 64, 16, 16)
-    dropped, same, other = (recipe.drop(ones, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    dropped, same, other = (
+        recipe.drop(ones, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+    )
     assert torch.equal(dropped, same)
     assert not torch.equal(dropped, other)
     assert dropped.mean() == pytest.approx(1, abs=0.02)
@@ -253,17 +285,24 @@ def test_pictures_drawn_from_codes_resemble_the_images():
     drawing = Autoencoder("feature", epochs=12, batch_size=16, seed=0).fit(images)
     mean_image = ((images / 255 - images.mean(0) / 255) ** 2).mean()
     assert drawing.reconstruction_errors(images)["mse"].mean() < mean_image
-    assert np.allclose(drawing.inverse_transform(drawing.transform(images)), drawing.reconstruct(images), atol=1e-4)
+    assert np.allclose(
+        drawing.inverse_transform(drawing.transform(images)), drawing.reconstruct(images), atol=1e-4
+    )
 
 
-@pytest.mark.parametrize("failure", [RuntimeError("Unknown model (some-net)"), OSError("no route to host\nmore"), ValueError("")])
+@pytest.mark.parametrize(
+    "failure",
+    [RuntimeError("Unknown model (some-net)"), OSError("no route to host\nmore"), ValueError("")],
+)
 def test_a_package_that_cannot_give_the_backbone_is_told_in_one_sentence(monkeypatch, failure):
     def create_model(*_, **__):
         raise failure
 
     monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=create_model))
     said = str(failure).split("\n")[0] or "ValueError"
-    with pytest.raises(InputError, match=rf"timm must know 'some-net'.*Got: {re.escape(said)}\. Check the name"):
+    with pytest.raises(
+        InputError, match=rf"timm must know 'some-net'.*Got: {re.escape(said)}\. Check the name"
+    ):
         make_recipe("feature", backbone="timm:some-net").build_network(ImageShape(12, 12, 1))
 
 

@@ -1,4 +1,5 @@
-"""`inspect`: its losses, the task it sets, and that it finds and shows a defect of a kind it never saw."""
+"""`inspect`: its losses, the task it sets, and that it finds and shows a defect of a kind it never
+saw."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ def stripes(n: int, seed: int = 0, side: int = 64) -> np.ndarray:
     """uint8 images of stripes of one pitch at any phase, with grain."""
     rng = np.random.default_rng([seed, n])
     phase, grain = rng.uniform(0, 2 * np.pi, (n, 1, 1)), rng.normal(0, 6, (n, side, side))
-    return np.clip(128 + 60 * np.sin(np.arange(side)[None, None] * 2 * np.pi / 8 + phase) + grain, 0, 255).astype(np.uint8)
+    return np.clip(
+        128 + 60 * np.sin(np.arange(side)[None, None] * 2 * np.pi / 8 + phase) + grain, 0, 255
+    ).astype(np.uint8)
 
 
 def scratched(images: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +58,10 @@ def test_it_finds_a_defect_of_a_kind_it_never_saw(trained):
 def test_the_map_is_highest_at_the_defect(trained):
     images, masks = scratched(stripes(20, 3))
     maps = np.stack(trained.error_maps(images))
-    nearby = [mask[max(0, y - 5) : y + 6, max(0, x - 5) : x + 6].any() for mask, (y, x) in zip(masks, peaks(maps), strict=True)]
+    nearby = [
+        mask[max(0, y - 5) : y + 6, max(0, x - 5) : x + 6].any()
+        for mask, (y, x) in zip(masks, peaks(maps), strict=True)
+    ]
     assert np.mean(nearby) > 0.8
 
 
@@ -65,15 +71,22 @@ def peaks(maps: np.ndarray) -> list[tuple[int, int]]:
 
 def test_dimming_does_not_hide_a_defect(trained):
     broken = scratched(stripes(20, 4))[0]
-    assert (trained.anomaly_scores((broken * 0.6).astype(np.uint8)) > np.median(trained.anomaly_scores(stripes(20, 5)))).all()
+    assert (
+        trained.anomaly_scores((broken * 0.6).astype(np.uint8))
+        > np.median(trained.anomaly_scores(stripes(20, 5)))
+    ).all()
 
 
 def test_a_restoration_comes_closer_to_the_clean_image_than_the_spoilt_one_was(trained):
     clean = stripes(12, 6)
     spoilt, masks = scratched(clean)
     with torch.inference_mode():
-        restored = trained.bundle_.graph(torch.from_numpy(spoilt[..., None])).reconstruction[:, 0].numpy()
-    before, after = (np.abs(values - clean / 255)[masks].mean() for values in (spoilt / 255, restored))
+        restored = (
+            trained.bundle_.graph(torch.from_numpy(spoilt[..., None])).reconstruction[:, 0].numpy()
+        )
+    before, after = (
+        np.abs(values - clean / 255)[masks].mean() for values in (spoilt / 255, restored)
+    )
     assert after < before
 
 
@@ -102,7 +115,9 @@ def test_the_task_is_the_same_in_bfloat16():
 
 
 def test_without_defects_nothing_is_spoilt_or_marked():
-    task = make_recipe("inspect", defects=0).make_task(torch.rand(4, 1, 64, 64), torch.Generator().manual_seed(0))
+    task = make_recipe("inspect", defects=0).make_task(
+        torch.rand(4, 1, 64, 64), torch.Generator().manual_seed(0)
+    )
     assert torch.equal(task.spoilt.images, task.clean)
     assert task.spoilt.target.sum() == 0
 
@@ -112,8 +127,12 @@ def test_each_weight_counts_its_own_loss():
     images, losses = torch.rand(4, 1, 64, 64), {}
     network = make_recipe("inspect", width=2).build_network(ImageShape(64, 64, 1)).eval()
     for name in ("restoration", "segmentation", "overlap"):
-        weights = {other: float(other == name) for other in ("restoration", "segmentation", "overlap")}
-        losses[name] = make_recipe("inspect", width=2, **weights).loss(network, images, torch.Generator().manual_seed(0))
+        weights = {
+            other: float(other == name) for other in ("restoration", "segmentation", "overlap")
+        }
+        losses[name] = make_recipe("inspect", width=2, **weights).loss(
+            network, images, torch.Generator().manual_seed(0)
+        )
     total = make_recipe("inspect", width=2, restoration=2, segmentation=3, overlap=4)
     expected = 2 * losses["restoration"] + 3 * losses["segmentation"] + 4 * losses["overlap"]
     assert torch.allclose(total.loss(network, images, torch.Generator().manual_seed(0)), expected)
@@ -129,7 +148,9 @@ def test_restoration_loss_is_zero_for_a_perfect_restoration_and_counts_values_an
 
 def test_focal_loss_falls_as_marks_get_right_and_leaves_out_what_is_not_judged():
     target = target_of(4)
-    right, unsure, wrong = (focal_loss(sign * (2 * target - 1), target, ONES) for sign in (8, 0, -8))
+    right, unsure, wrong = (
+        focal_loss(sign * (2 * target - 1), target, ONES) for sign in (8, 0, -8)
+    )
     assert right < 1e-3 < unsure < wrong
     assert focal_loss(-8 * (2 * target - 1), target, torch.zeros_like(ONES)) == 0
 
@@ -158,5 +179,7 @@ def test_images_cannot_be_made_from_codes_alone():
 
 @pytest.mark.parametrize("parts", [("whole", "quarters"), ("texture", "texture"), ()])
 def test_parts_that_say_nowhere_or_twice_are_refused(parts):
-    with pytest.raises(InputError, match="at least one of segmentation, similarity, features, texture"):
+    with pytest.raises(
+        InputError, match="at least one of segmentation, similarity, features, texture"
+    ):
         make_recipe("inspect", parts=parts)

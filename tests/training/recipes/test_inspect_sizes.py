@@ -21,8 +21,12 @@ def mixed(n: int, seed: int = 0) -> ImageSet:
     rng, made = np.random.default_rng([seed, n]), []
     for row in range(n):
         height, width = SIZES[row % len(SIZES)]
-        stripes = 128 + 60 * np.sin(np.arange(width)[None] * 2 * np.pi / 8 + rng.uniform(0, 2 * np.pi))
-        made.append(np.clip(stripes + rng.normal(0, 6, (height, width)), 0, 255).astype(np.uint8)[..., None])
+        stripes = 128 + 60 * np.sin(
+            np.arange(width)[None] * 2 * np.pi / 8 + rng.uniform(0, 2 * np.pi)
+        )
+        made.append(
+            np.clip(stripes + rng.normal(0, 6, (height, width)), 0, 255).astype(np.uint8)[..., None]
+        )
     return ImageSet.from_arrays(made)
 
 
@@ -50,7 +54,9 @@ def test_a_score_does_not_depend_on_the_other_images_and_survives_saving(trained
 
 
 def test_extreme_proportions_are_scored(trained):
-    thin = ImageSet.from_arrays([np.full((4, 900, 1), 90, np.uint8), np.full((900, 3, 1), 90, np.uint8)])
+    thin = ImageSet.from_arrays(
+        [np.full((4, 900, 1), 90, np.uint8), np.full((900, 3, 1), 90, np.uint8)]
+    )
     assert np.isfinite(trained.anomaly_scores(thin)).all()
 
 
@@ -87,7 +93,11 @@ def test_evaluating_looks_at_codes_of_images_with_odd_sides():
     rng = np.random.default_rng(0)
     images = ImageSet.from_arrays(rng.integers(90, 160, (16, 65, 71, 1)).astype(np.uint8))
     recipe = make_recipe("inspect", width=3)
-    bundle = OneClassDetector(recipe, epochs=1, batch_size=8, seed=0).fit(images, calibration=images).bundle_
+    bundle = (
+        OneClassDetector(recipe, epochs=1, batch_size=8, seed=0)
+        .fit(images, calibration=images)
+        .bundle_
+    )
     assert bundle.config.size == (65, 71)
     found = find_dead_codes(bundle, SimpleNamespace(images=images))
     assert found is None or found.code == "dead-latent"

@@ -27,8 +27,13 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_every_option_trains_scores_noise_higher_and_survives_saving(options, tmp_path):
-    detector = OneClassDetector(make_recipe("plain", latent=3, **options), epochs=6, batch_size=8).fit(blobs(60, (8, 8)))
-    normal, noise = blobs(20, (8, 8), seed=5), np.random.default_rng(0).integers(0, 256, (20, 8, 8)).astype(np.uint8)
+    detector = OneClassDetector(
+        make_recipe("plain", latent=3, **options), epochs=6, batch_size=8
+    ).fit(blobs(60, (8, 8)))
+    normal, noise = (
+        blobs(20, (8, 8), seed=5),
+        np.random.default_rng(0).integers(0, 256, (20, 8, 8)).astype(np.uint8),
+    )
     assert np.median(detector.anomaly_scores(noise)) > np.median(detector.anomaly_scores(normal))
     assert detector.history_["train_loss"][-1] < detector.history_["train_loss"][0]
     loaded = OneClassDetector.load(detector.save(tmp_path / "bundle"))
@@ -38,7 +43,9 @@ def test_every_option_trains_scores_noise_higher_and_survives_saving(options, tm
 
 def test_tied_weights_make_a_smaller_network_with_tied_weights_in_its_name():
     free, tied = (
-        Autoencoder(make_recipe("plain", family="dense", latent=3, tied=tied), epochs=1).fit(blobs(12, (8, 8)))
+        Autoencoder(make_recipe("plain", family="dense", latent=3, tied=tied), epochs=1).fit(
+            blobs(12, (8, 8))
+        )
         for tied in (False, True)
     )
     assert tied.bundle_.config.training["parameters"] < free.bundle_.config.training["parameters"]
@@ -51,7 +58,9 @@ def test_losses_are_those_of_torch_and_zero_for_a_perfect_reconstruction():
     assert torch.equal(reconstruction_loss("squared", output, images), F.mse_loss(output, images))
     assert torch.equal(reconstruction_loss("absolute", output, images), F.l1_loss(output, images))
     expected = F.binary_cross_entropy(output.sigmoid(), images)
-    assert torch.allclose(reconstruction_loss("binary-cross-entropy", output, images), expected, atol=1e-6)
+    assert torch.allclose(
+        reconstruction_loss("binary-cross-entropy", output, images), expected, atol=1e-6
+    )
     assert reconstruction_loss("squared", images, images) == 0
     assert reconstruction_loss("absolute", images, images) == 0
 

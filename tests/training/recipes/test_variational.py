@@ -14,9 +14,13 @@ def scorers(beta: float):
     """The same network scored by error and by the bound, and the network."""
     torch.manual_seed(0)
     network = make_recipe("variational", latent=3).build_network(ImageShape(12, 12, 1)).eval()
-    return *(
-        make_recipe("variational", latent=3, beta=beta, score=score).build_scorer(network) for score in ("error", "elbo")
-    ), network
+    return (
+        *(
+            make_recipe("variational", latent=3, beta=beta, score=score).build_scorer(network)
+            for score in ("error", "elbo")
+        ),
+        network,
+    )
 
 
 def test_the_bound_is_the_error_and_the_weighted_divergence_of_torchs_own_normals():

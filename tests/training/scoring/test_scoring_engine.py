@@ -33,7 +33,9 @@ def mixed():
     """Images of one size and of others, none alike."""
     rng = np.random.default_rng(0)
     sizes = [(12, 10)] * 6 + [(9, 13), (30, 30), (12, 10), (8, 8), (17, 31), (30, 30), (12, 10)]
-    return ImageSet.from_arrays([rng.integers(0, 256, (*size, 1)).astype(np.uint8) for size in sizes])
+    return ImageSet.from_arrays(
+        [rng.integers(0, 256, (*size, 1)).astype(np.uint8) for size in sizes]
+    )
 
 
 def columns(scores):
@@ -51,7 +53,9 @@ def test_scores_do_not_depend_on_how_many_images_are_scored(graph, mixed):
 @pytest.mark.parametrize("seed", range(5))
 def test_scores_do_not_depend_on_the_order(graph, mixed, seed):
     order = np.random.default_rng(seed).permutation(len(mixed))
-    whole, shuffled = (columns(score_images(graph, images, batch_size=4)) for images in (mixed, mixed[order]))
+    whole, shuffled = (
+        columns(score_images(graph, images, batch_size=4)) for images in (mixed, mixed[order])
+    )
     for name in FIELDS:
         assert np.array_equal(shuffled[name], whole[name][order]), name
 
@@ -79,7 +83,11 @@ def test_columns_are_those_of_the_judging_wing(graph, mixed):
     scores = score_images(graph, mixed, batch_size=4, reconstructions=True)
     prepared = prepare_images(graph.prepare, mixed, keep_float=True).permute(0, 2, 3, 1).numpy()
     for name in ("mse", "mae", "ssim"):
-        assert np.allclose(scores.columns[name], getattr(metrics, name)(prepared, scores.reconstructions), atol=1e-5), name
+        assert np.allclose(
+            scores.columns[name],
+            getattr(metrics, name)(prepared, scores.reconstructions),
+            atol=1e-5,
+        ), name
 
 
 def test_reconstructions_lie_between_0_and_1(graph, mixed):
@@ -102,7 +110,9 @@ def test_the_decision_is_strict(graph, mixed):
 
 def test_no_image_gives_empty_results_of_the_right_shapes(graph, mixed):
     none = score_images(graph, mixed[:0], batch_size=4, maps=True, reconstructions=True)
-    assert {name: column.shape for name, column in columns(none).items()} == dict.fromkeys(FIELDS, (0,))
+    assert {name: column.shape for name, column in columns(none).items()} == dict.fromkeys(
+        FIELDS, (0,)
+    )
     assert none.maps == []
     assert none.reconstructions.shape == (0, 12, 10, 1)
     assert encode_images(graph, mixed[:0], batch_size=4).shape == (0, 3)
@@ -120,7 +130,9 @@ def test_scoring_leaves_the_mode_of_the_graph_and_says_how_far_it_is(graph, mixe
     graph.train()
     try:
         before = {name: value.clone() for name, value in graph.state_dict().items()}
-        score_images(graph, mixed, batch_size=4, progress=lambda done, total: told.append((done, total)))
+        score_images(
+            graph, mixed, batch_size=4, progress=lambda done, total: told.append((done, total))
+        )
         assert graph.training
     finally:
         graph.eval()
@@ -131,7 +143,10 @@ def test_scoring_leaves_the_mode_of_the_graph_and_says_how_far_it_is(graph, mixe
 def test_float_images_are_scored_as_they_are_and_8_bit_ones_divided(graph):
     images = np.random.default_rng(1).integers(0, 256, (3, 12, 10, 1)).astype(np.uint8)
     as_float = images.astype(np.float32) / np.float32(255)
-    ours, theirs = (score_images(graph, ImageSet.from_arrays(one), batch_size=4).score for one in (images, as_float))
+    ours, theirs = (
+        score_images(graph, ImageSet.from_arrays(one), batch_size=4).score
+        for one in (images, as_float)
+    )
     assert np.array_equal(ours, theirs)
 
 
@@ -176,7 +191,9 @@ def test_the_graph_as_an_engine_gives_the_same_scores_maps_and_reconstructions(g
     again = score_with(GraphEngine(graph, 1, 4), mixed, maps=True, reconstructions=True)
     assert all(np.array_equal(columns(whole)[name], columns(again)[name]) for name in FIELDS)
     assert np.array_equal(whole.reconstructions, again.reconstructions)
-    assert all(np.array_equal(one, other) for one, other in zip(whole.maps, again.maps, strict=True))
+    assert all(
+        np.array_equal(one, other) for one, other in zip(whole.maps, again.maps, strict=True)
+    )
 
 
 def test_an_engine_that_gets_no_images_gives_no_scores(graph, mixed):
@@ -192,7 +209,11 @@ def test_an_engine_refuses_images_of_another_number_of_channels(graph):
 def test_large_images_are_prepared_a_few_at_a_time_and_small_ones_many(monkeypatch):
     sizes: list[int] = []
     forward = Prepare.forward
-    monkeypatch.setattr(Prepare, "forward", lambda self, images: (sizes.append(len(images)), forward(self, images))[1])
+    monkeypatch.setattr(
+        Prepare,
+        "forward",
+        lambda self, images: (sizes.append(len(images)), forward(self, images))[1],
+    )
     prepare_images(Prepare((64, 64)), ImageSet.from_arrays(np.zeros((12, 1024, 1024, 3), np.uint8)))
     assert max(sizes) == 5  # sixteen million values at most
     sizes.clear()

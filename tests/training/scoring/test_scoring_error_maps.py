@@ -27,9 +27,19 @@ def test_ssim_mse_and_mae_equal_the_judging_wings(shape, closeness):
     images, others = pair(shape)
     reconstructions = images + closeness * (others - images)
     x, r = as_tensor(images), as_tensor(reconstructions)
-    assert np.allclose(error_maps.ssim(x, r).numpy(), metrics.ssim(images, reconstructions), atol=1e-5)
-    assert np.allclose(error_maps.squared(x, r).mean((1, 2)).numpy(), metrics.mse(images, reconstructions), atol=1e-5)
-    assert np.allclose(error_maps.absolute(x, r).mean((1, 2)).numpy(), metrics.mae(images, reconstructions), atol=1e-5)
+    assert np.allclose(
+        error_maps.ssim(x, r).numpy(), metrics.ssim(images, reconstructions), atol=1e-5
+    )
+    assert np.allclose(
+        error_maps.squared(x, r).mean((1, 2)).numpy(),
+        metrics.mse(images, reconstructions),
+        atol=1e-5,
+    )
+    assert np.allclose(
+        error_maps.absolute(x, r).mean((1, 2)).numpy(),
+        metrics.mae(images, reconstructions),
+        atol=1e-5,
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

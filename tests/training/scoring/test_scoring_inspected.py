@@ -11,7 +11,12 @@ from residua.errors import InputError
 from residua.training.networks import ImageShape
 from residua.training.networks.skip import SkipNetwork, degraded_view
 from residua.training.scoring.error_maps import gradient_dissimilarity
-from residua.training.scoring.inspect_score import PARTS, PLACED_PARTS, SURFACE_PARTS, InspectedScorer
+from residua.training.scoring.inspect_score import (
+    PARTS,
+    PLACED_PARTS,
+    SURFACE_PARTS,
+    InspectedScorer,
+)
 from residua.training.scoring.places import tamed
 from residua.training.scoring.stored import UnitImages
 from residua.training.synthesis import FAMILIES
@@ -19,11 +24,15 @@ from residua.training.synthesis import FAMILIES
 
 def scorer(parts=PARTS, size=(64, 70), channels=1) -> InspectedScorer:
     torch.manual_seed(0)
-    return InspectedScorer(SkipNetwork(ImageShape(*size, channels), width=2), parts, tuple(FAMILIES)).eval()
+    return InspectedScorer(
+        SkipNetwork(ImageShape(*size, channels), width=2), parts, tuple(FAMILIES)
+    ).eval()
 
 
 def textures(n: int, seed: int = 0, size=(64, 70), channels: int = 1) -> torch.Tensor:
-    return 0.5 + 0.1 * torch.randn(n, channels, *size, generator=torch.Generator().manual_seed(seed)).clamp(-4, 4)
+    return 0.5 + 0.1 * torch.randn(
+        n, channels, *size, generator=torch.Generator().manual_seed(seed)
+    ).clamp(-4, 4)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +46,9 @@ def fitted() -> InspectedScorer:
 def test_gradient_dissimilarity_is_zero_for_equals_and_for_a_shift_of_brightness():
     given = torch.rand(2, 3, 32, 40)
     assert torch.allclose(gradient_dissimilarity(given, given), torch.zeros(2, 32, 40), atol=1e-6)
-    assert torch.allclose(gradient_dissimilarity(given, given + 0.3), torch.zeros(2, 32, 40), atol=1e-5)
+    assert torch.allclose(
+        gradient_dissimilarity(given, given + 0.3), torch.zeros(2, 32, 40), atol=1e-5
+    )
 
 
 def test_gradient_dissimilarity_is_symmetric_and_highest_where_an_edge_is_missing():
@@ -54,7 +65,9 @@ def test_gradient_dissimilarity_at_one_scale_is_the_formula_of_the_paper():
     kernel = np.array([[1, 0, -1]] * 3) / 3
 
     def strength(values):
-        return np.hypot(convolve(values, kernel, mode="nearest"), convolve(values, kernel.T, mode="nearest"))
+        return np.hypot(
+            convolve(values, kernel, mode="nearest"), convolve(values, kernel.T, mode="nearest")
+        )
 
     x, y = strength(one), strength(other)
     expected = 1 - (2 * x * y + 0.05) / (x * x + y * y + 0.05)
@@ -83,7 +96,11 @@ def test_a_hole_hides_what_is_in_it():
     torch.manual_seed(0)
     network = SkipNetwork(ImageShape(64, 64, 1), width=2).eval()
     torch.nn.init.normal_(network.output.weight)
-    given, other, kept = torch.randn(1, 1, 64, 64), torch.randn(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
+    given, other, kept = (
+        torch.randn(1, 1, 64, 64),
+        torch.randn(1, 1, 64, 64),
+        torch.zeros(1, 1, 64, 64),
+    )
     assert torch.equal(network(given, kept).logits, network(other, kept).logits)
     assert not torch.equal(network(given).logits, network(other).logits)
 
@@ -116,7 +133,9 @@ def test_a_surface_whose_halves_are_exchanged_is_found_by_its_quarters_and_not_b
     with torch.inference_mode():
         made.fit(half_and_half(60), half_and_half(40, seed=1))
         given = half_and_half(9, seed=2)
-        normal, exchanged = (made._scores_of(images - images.mean()) for images in (given, given.flip(-1)))
+        normal, exchanged = (
+            made._scores_of(images - images.mean()) for images in (given, given.flip(-1))
+        )
     spread = made.image_spread
     _, whole, quarters = ((exchanged - normal) / spread).median(0).values
     assert quarters > 10
@@ -144,8 +163,13 @@ def test_one_part_far_out_does_not_drown_the_others(fitted):
     normal = textures(1, seed=5)
     with torch.inference_mode():
         parts = fitted._scores_of(normal - normal.mean())
-        far, farther = (parts + factor * fitted.image_spread * torch.eye(len(fitted.parts))[0] for factor in (10, 1000))
-        added = [tamed((one - fitted.image_mean) / fitted.image_spread)[0, 0] for one in (far, farther)]
+        far, farther = (
+            parts + factor * fitted.image_spread * torch.eye(len(fitted.parts))[0]
+            for factor in (10, 1000)
+        )
+        added = [
+            tamed((one - fitted.image_mean) / fitted.image_spread)[0, 0] for one in (far, farther)
+        ]
     assert 2 < added[0] < 4
     assert added[0] < added[1] < 9
 
@@ -167,7 +191,9 @@ def test_dark_flat_and_blinding_images_score_far_above_normal_ones(fitted):
 
 def test_maps_and_scores_do_not_change_when_an_image_is_dimmed_within_the_range_seen():
     made = scorer()
-    normal, held_out = (torch.cat([textures(12, seed=seed), 0.8 * textures(12, seed=seed)]) for seed in (0, 1))
+    normal, held_out = (
+        torch.cat([textures(12, seed=seed), 0.8 * textures(12, seed=seed)]) for seed in (0, 1)
+    )
     with torch.inference_mode():
         made.fit(normal, held_out)
         bright, dim = made(textures(3, seed=4)), made(0.8 * textures(3, seed=4))
@@ -179,7 +205,9 @@ def test_maps_and_scores_do_not_change_when_an_image_is_dimmed_within_the_range_
 def test_each_part_alone_gives_finite_scores_in_colour_at_odd_sizes(part):
     made = scorer((part,), (65, 83), 3)
     with torch.inference_mode():
-        made.fit(textures(9, size=(65, 83), channels=3), textures(3, seed=1, size=(65, 83), channels=3))
+        made.fit(
+            textures(9, size=(65, 83), channels=3), textures(3, seed=1, size=(65, 83), channels=3)
+        )
         score, error_map, reconstruction = made(textures(2, seed=2, size=(65, 83), channels=3))[:3]
     assert torch.isfinite(score).all()
     assert error_map.shape == (2, 65, 83)

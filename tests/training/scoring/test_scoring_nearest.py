@@ -14,7 +14,9 @@ def test_the_bank_covers_what_is_rare():
 
 
 def test_what_was_seen_lies_at_zero_and_the_distance_is_that_to_the_nearest():
-    seen = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 10, 0.1, 1])
+    seen = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [1.0, 10, 0.1, 1]
+    )
     nearest = Nearest(4)
     nearest.fit(seen)
     maps = seen.T.reshape(1, 4, 10, 20)
@@ -27,7 +29,9 @@ def test_what_was_seen_lies_at_zero_and_the_distance_is_that_to_the_nearest():
 
 
 def test_a_rare_direction_counts_as_much_as_a_common_one():
-    seen = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([100.0, 100.0])
+    seen = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [100.0, 100.0]
+    )
     nearest = Nearest(2)
     nearest.fit(seen)
     scaled = Nearest(2)

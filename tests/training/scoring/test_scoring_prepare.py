@@ -15,7 +15,13 @@ from residua.training.scoring import prepare
 from residua.training.scoring.prepare import Prepare
 
 LENGTHS = [(8, 8), (8, 16), (16, 8), (13, 9), (100, 28), (7, 64), (1, 5), (5, 1)]
-SIZES = [((8, 8), (16, 16)), ((28, 28), (9, 13)), ((40, 60), (32, 32)), ((300, 20), (64, 64)), ((17, 31), (8, 40))]
+SIZES = [
+    ((8, 8), (16, 16)),
+    ((28, 28), (9, 13)),
+    ((40, 60), (32, 32)),
+    ((300, 20), (64, 64)),
+    ((17, 31), (8, 40)),
+]
 
 
 def random_images(n, size, channels=1, dtype=np.uint8):
@@ -55,7 +61,9 @@ def test_stretching_equals_resize_of_the_images_room(size, target, channels, dty
 def test_images_of_the_networks_size_are_not_touched(aspect):
     images = random_images(4, (9, 13), 3)
     prepared = Prepare((9, 13), aspect)(torch.from_numpy(images))
-    assert np.array_equal(prepared.permute(0, 2, 3, 1).numpy(), images.astype(np.float32) / np.float32(255))
+    assert np.array_equal(
+        prepared.permute(0, 2, 3, 1).numpy(), images.astype(np.float32) / np.float32(255)
+    )
     maps = torch.rand(4, 9, 13)
     assert torch.equal(Prepare((9, 13), aspect).restore(maps, 9, 13), maps)
 
@@ -71,7 +79,9 @@ def test_keeping_proportions_scales_both_sides_alike_and_repeats_the_edge():
     image = torch.zeros(1, 40, 20, 1)
     image[:, :, 10:] = 1
     prepared = Prepare((16, 16), "keep")(image)[0, 0]
-    assert torch.allclose(prepared[:, :4], torch.zeros(()), atol=1e-6)  # 20 columns became 8, in the middle
+    assert torch.allclose(
+        prepared[:, :4], torch.zeros(()), atol=1e-6
+    )  # 20 columns became 8, in the middle
     assert torch.allclose(prepared[:, 12:], torch.ones(()), atol=1e-6)
     assert torch.allclose(Prepare((16, 16))(image)[0, 0, :, 5], torch.zeros(()), atol=1e-6)
 
@@ -97,7 +107,9 @@ def test_no_value_leaves_the_range(aspect):
     assert prepared.max() <= 1
 
 
-@pytest.mark.parametrize("size", [(240, 600), (600, 240), (300, 300), (9, 900), (17, 31), (1, 4000)], ids=str)
+@pytest.mark.parametrize(
+    "size", [(240, 600), (600, 240), (300, 300), (9, 900), (17, 31), (1, 4000)], ids=str
+)
 def test_at_equal_area_sides_are_multiples_of_16_and_proportions_stay_as_near_as_these_allow(size):
     height, width = Prepare((128, 96), "area").target(*size)
     assert height % 16 == width % 16 == 0
@@ -117,7 +129,12 @@ def test_at_equal_area_maps_return_to_their_images_resolution_with_the_peak_in_i
 
 
 def test_what_needs_one_size_gets_it():
-    assert Prepare((64, 48), "area").at_one_size()(torch.zeros(1, 100, 30, 1)).shape == (1, 1, 64, 48)
+    assert Prepare((64, 48), "area").at_one_size()(torch.zeros(1, 100, 30, 1)).shape == (
+        1,
+        1,
+        64,
+        48,
+    )
     kept = Prepare((64, 48), "keep")
     assert kept.at_one_size() is kept
 

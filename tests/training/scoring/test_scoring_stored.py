@@ -1,4 +1,5 @@
-"""Training beyond memory: prepared images in a file are those of memory, and so is the model trained from them."""
+"""Training beyond memory: prepared images in a file are those of memory, and so is the model
+trained from them."""
 
 from __future__ import annotations
 
@@ -49,7 +50,10 @@ def test_a_file_gives_what_memory_gives(dtype, tmp_path):
 def test_batches_come_in_the_order_of_memory(tmp_path):
     images = some_images()
     options = {"batch_size": 4, "seed": 3, "shuffle": True}
-    here, there = MemoryBatches(images, **options), MemoryBatches(in_a_file(images, tmp_path), **options)
+    here, there = (
+        MemoryBatches(images, **options),
+        MemoryBatches(in_a_file(images, tmp_path), **options),
+    )
     for epoch in (0, 1):
         here.epoch = there.epoch = epoch
         assert all(torch.equal(one, other) for one, other in zip(here, there, strict=True))
@@ -63,7 +67,9 @@ def test_what_fits_stays_in_memory_and_what_does_not_goes_to_a_file(tmp_path):
 
 
 def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(stored.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10, 10, 0))
+    monkeypatch.setattr(
+        stored.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10, 10, 0)
+    )
     with pytest.raises(OutputError, match="raise --memory, or lower --size"):
         in_a_file(some_images(), tmp_path)
 
@@ -77,7 +83,12 @@ def test_a_model_trained_from_a_file_is_bit_for_bit_that_of_memory(recipe, tmp_p
             make_recipe(recipe, latent=3, density=("mahalanobis", "neighbours")),
             images,
             None,
-            FitOptions(job="detect", settings=settings, memory_megabytes=megabytes, checkpoint=tmp_path / f"{megabytes}.ckpt"),
+            FitOptions(
+                job="detect",
+                settings=settings,
+                memory_megabytes=megabytes,
+                checkpoint=tmp_path / f"{megabytes}.ckpt",
+            ),
         ).bundle
         for megabytes in (100, 0)
     ]
@@ -88,12 +99,17 @@ def test_a_model_trained_from_a_file_is_bit_for_bit_that_of_memory(recipe, tmp_p
 
 def test_images_of_any_sizes_in_a_file_are_those_of_a_list(tmp_path):
     rng = torch.Generator().manual_seed(0)
-    images = [torch.randint(0, 256, (3, 5 + n, 9 - n), dtype=torch.uint8, generator=rng) for n in range(6)]
+    images = [
+        torch.randint(0, 256, (3, 5 + n, 9 - n), dtype=torch.uint8, generator=rng) for n in range(6)
+    ]
     shapes = [tuple(image.shape) for image in images]
     kept = PreparedStore(0, tmp_path).keep_each(iter(images), shapes, torch.uint8)
     assert isinstance(kept, StoredPieces)
     rows = torch.tensor([4, 1, 1])
-    for here, there in ((ImageList(images), ImageList(kept)), (ImageList(images).as_unit(), ImageList(kept).as_unit())):
+    for here, there in (
+        (ImageList(images), ImageList(kept)),
+        (ImageList(images).as_unit(), ImageList(kept).as_unit()),
+    ):
         chosen = taken(there, np.array([5, 0, 2]))[::2]
         assert all(torch.equal(one, other) for one, other in zip(here, there, strict=True))
         assert torch.equal(here[rows].stacked(), there[rows].stacked())
@@ -104,7 +120,9 @@ def test_images_of_any_sizes_in_a_file_are_those_of_a_list(tmp_path):
 
 def test_mixed_sizes_train_bit_for_bit_from_a_file_too(tmp_path):
     rng = np.random.default_rng(0)
-    images = ImageSet.from_arrays([rng.integers(0, 256, (64 + n % 3, 70, 1)).astype(np.uint8) for n in range(16)])
+    images = ImageSet.from_arrays(
+        [rng.integers(0, 256, (64 + n % 3, 70, 1)).astype(np.uint8) for n in range(16)]
+    )
     made = [
         fit_bundle(
             make_recipe("inspect", width=2),

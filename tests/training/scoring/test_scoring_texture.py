@@ -24,7 +24,9 @@ def seen(images: torch.Tensor) -> dict[str, torch.Tensor]:
     names = ["mean"]
     for level in (2, 4, 8):
         kinds = ("mean", "most") if level < 8 else ("mean",)
-        names += [f"{kind} {level} {direction}" for kind in kinds for direction in range(DIRECTIONS)]
+        names += [
+            f"{kind} {level} {direction}" for kind in kinds for direction in range(DIRECTIONS)
+        ]
         names += [f"bright {level}", f"dark {level}"]
     assert len(names) == len(answers) == Texture(1).n_features
     return dict(zip(names, answers, strict=True))

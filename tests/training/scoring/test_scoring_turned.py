@@ -34,7 +34,9 @@ def scorer(parts=PARTS, channels: int = 1) -> TurnedScorer:
 def test_halving_an_image_lowers_contrast_by_log_two_and_detail_by_twice_that():
     images = pictures(5)
     difference = complexity(images) - complexity(images / 2)
-    assert torch.allclose(difference, torch.tensor([math.log(2), 2 * math.log(2)]).expand(5, 2), atol=0.02)
+    assert torch.allclose(
+        difference, torch.tensor([math.log(2), 2 * math.log(2)]).expand(5, 2), atol=0.02
+    )
 
 
 def test_a_constant_image_has_the_least_complexity_and_it_is_finite():
@@ -54,7 +56,9 @@ def test_what_follows_from_contrast_and_detail_is_taken_off_whole_where_there_ar
 def test_of_few_images_alike_the_mean_is_expected():
     expected = Expected(1)
     expected.fit(torch.ones(3, 2), torch.tensor([[1.0], [2.0], [6.0]]))
-    assert torch.allclose(expected(torch.tensor([[1.0, 1.0], [50.0, -50.0]])), torch.tensor([[3.0], [3.0]]))
+    assert torch.allclose(
+        expected(torch.tensor([[1.0, 1.0], [50.0, -50.0]])), torch.tensor([[3.0], [3.0]])
+    )
 
 
 def test_beyond_the_images_it_was_fitted_to_the_line_is_level():
@@ -82,13 +86,23 @@ def test_the_direction_of_gradients_does_not_depend_on_shade_or_contrast():
 
 
 def test_the_mahalanobis_part_is_scikit_learns_averaged_over_the_turns():
-    made, train, held_out, test = scorer(("mahalanobis",)), pictures(60), pictures(20, seed=1), pictures(7, seed=2)
+    made, train, held_out, test = (
+        scorer(("mahalanobis",)),
+        pictures(60),
+        pictures(20, seed=1),
+        pictures(7, seed=2),
+    )
     with torch.inference_mode():
         made.fit(train, held_out)
         distances = []
         for turn in range(4):
-            pooled = [made.network.base.maps(quarter_turn(images, turn)).mean((2, 3)).numpy() for images in (train, test)]
-            distances.append(np.sqrt(LedoitWolf().fit(pooled[0].astype(float)).mahalanobis(pooled[1])))
+            pooled = [
+                made.network.base.maps(quarter_turn(images, turn)).mean((2, 3)).numpy()
+                for images in (train, test)
+            ]
+            distances.append(
+                np.sqrt(LedoitWolf().fit(pooled[0].astype(float)).mahalanobis(pooled[1]))
+            )
         part = made.parts_of(test)[:, 0] * made.spread + made.centre
     assert part.numpy() == pytest.approx(np.mean(distances, axis=0), rel=1e-2)
 
@@ -118,7 +132,10 @@ def test_turns_are_the_cross_entropy_of_the_head_that_names_them():
     made, images = scorer(("turns",)), pictures(5)
     with torch.inference_mode():
         logits = [made.network.heads(quarter_turn(images, turn)).logits for turn in range(4)]
-        expected = [F.cross_entropy(one, torch.full((5,), turn), reduction="none") for turn, one in enumerate(logits)]
+        expected = [
+            F.cross_entropy(one, torch.full((5,), turn), reduction="none")
+            for turn, one in enumerate(logits)
+        ]
         assert torch.allclose(made.parts_of(images)[:, 0], torch.stack(expected).mean(0), atol=1e-5)
 
 

@@ -18,12 +18,20 @@ from residua.training.recipes.base import Labelled
 from residua.training.strategies import STRATEGIES, Strategy, make_strategy
 
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
-OPTIONS = {"width": 6, "epochs": 12, "batch_size": 32, "seed": 0, "precision": "fp32", "augment": ()}
+OPTIONS = {
+    "width": 6,
+    "epochs": 12,
+    "batch_size": 32,
+    "seed": 0,
+    "precision": "fp32",
+    "augment": (),
+}
 
 
 @pytest.fixture(scope="module")
 def three(digits):
-    """The digits 0, 1 and 2: 160 to train on, a third of them without a label, and 60 to test on."""
+    """The digits 0, 1 and 2: 160 to train on, a third of them without a label, and 60 to test
+    on."""
     rows = np.flatnonzero(np.isin(digits.labels, (0, 1, 2)))
     chosen = digits[rows]
     labels = np.array(chosen.labels, dtype=object)
@@ -52,13 +60,17 @@ def test_a_strategy_says_what_it_is(name):
     assert strategy.name == name
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
     assert all(len(text) > 3 for text in (strategy.summary, strategy.cost, strategy.good_for))
-    assert sum(phase.share for phase in make_strategy(name, n_classes=3).phases()) == pytest.approx(1)
+    assert sum(phase.share for phase in make_strategy(name, n_classes=3).phases()) == pytest.approx(
+        1
+    )
 
 
 @every_strategy
 def test_options_survive_json(name):
     strategy = make_strategy(name, n_classes=4, latent=5, class_weights=(1.0, 2.0, 1.0, 0.5))
-    assert make_strategy(name, **json.loads(json.dumps(strategy.model_dump(mode="json")))) == strategy
+    assert (
+        make_strategy(name, **json.loads(json.dumps(strategy.model_dump(mode="json")))) == strategy
+    )
 
 
 @every_strategy
@@ -75,7 +87,9 @@ def test_an_unknown_strategy_is_named_with_what_was_probably_meant():
 @every_strategy
 @pytest.mark.parametrize("size", [(8, 8), (9, 13), (28, 28), (64, 40)], ids=str)
 @pytest.mark.parametrize(("n_classes", "multilabel"), [(2, False), (5, False), (3, True)])
-def test_loss_of_mixed_batches_is_a_finite_scalar_with_a_gradient(name, size, n_classes, multilabel):
+def test_loss_of_mixed_batches_is_a_finite_scalar_with_a_gradient(
+    name, size, n_classes, multilabel
+):
     strategy = make_strategy(name, n_classes=n_classes, multilabel=multilabel, width=4, latent=6)
     network = strategy.build_network(ImageShape(*size, 3))
     targets = torch.tensor([0, 1, -1, 1])
@@ -83,17 +97,27 @@ def test_loss_of_mixed_batches_is_a_finite_scalar_with_a_gradient(name, size, n_
         targets = torch.tensor([[0.0, 1, 1], [1, 0, 0], [float("nan")] * 3, [0, 0, 0]])
     for phase in strategy.phases():
         phase.begin(network)
-        loss = phase.loss(network, Labelled(torch.rand(4, 3, *size), targets), torch.Generator().manual_seed(0))
+        loss = phase.loss(
+            network, Labelled(torch.rand(4, 3, *size), targets), torch.Generator().manual_seed(0)
+        )
         assert loss.shape == ()
         assert torch.isfinite(loss)
         network.zero_grad()
         loss.backward()
-        assert any(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
+        assert any(
+            parameter.grad is not None and parameter.grad.abs().sum() > 0
+            for parameter in network.parameters()
+        )
 
 
 @every_strategy
 def test_unlabelled_images_change_no_cross_entropy(name):
-    strategy = make_strategy(name, n_classes=3, width=4, **({"weight": 0.0} if "weight" in STRATEGIES[name].model_fields else {}))
+    strategy = make_strategy(
+        name,
+        n_classes=3,
+        width=4,
+        **({"weight": 0.0} if "weight" in STRATEGIES[name].model_fields else {}),
+    )
     network = strategy.build_network(ImageShape(8, 8, 1)).eval()
     images, generator = torch.rand(6, 1, 8, 8), torch.Generator()
     targets = torch.tensor([0, 1, 2, -1, -1, -1])
@@ -136,7 +160,9 @@ def test_the_bundles_json_gives_back_strategy_and_configuration(name, trained):
     assert build_recipe(again) == build_recipe(config)
     assert again.classes == (0, 1, 2)
     network = trained(name).bundle_.graph.scorer.network
-    assert config.training["parameters"] == sum(one.numel() for one in network.parameters())  # a frozen encoder counts too
+    assert config.training["parameters"] == sum(
+        one.numel() for one in network.parameters()
+    )  # a frozen encoder counts too
 
 
 @every_strategy
@@ -161,9 +187,13 @@ def test_a_frozen_encoder_stays_as_it_is(three):
     network = strategy.build_network(ImageShape(8, 8, 1)).train()
     strategy.phases()[1].begin(network)
     before = {name: value.clone() for name, value in network.encoder.state_dict().items()}
-    loss = strategy.loss(network, Labelled(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])), torch.Generator())
+    loss = strategy.loss(
+        network, Labelled(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])), torch.Generator()
+    )
     loss.backward()
     assert all(parameter.grad is None for parameter in network.encoder.parameters())
-    assert all(torch.equal(value, before[name]) for name, value in network.encoder.state_dict().items())
+    assert all(
+        torch.equal(value, before[name]) for name, value in network.encoder.state_dict().items()
+    )
     assert network.head[0].training
     assert not network.encoder[1].training

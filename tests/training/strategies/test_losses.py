@@ -16,14 +16,17 @@ from residua.training.strategies.losses import classification_loss, distance, we
 
 
 def flat(n_classes: int, **options):
-    strategy = make_strategy("joint-flat", n_classes=n_classes, width=4, latent=6, label_smoothing=0, **options)
+    strategy = make_strategy(
+        "joint-flat", n_classes=n_classes, width=4, latent=6, label_smoothing=0, **options
+    )
     torch.manual_seed(0)
     return strategy, strategy.build_network(ImageShape(8, 10, 1)).eval()
 
 
 @pytest.mark.parametrize("kind", ["squared", "euclidean"])
 def test_joint_flat_is_the_documents_function_with_one_class_output(kind):
-    """K has |X| + 1 numbers: the last is the logit, the first |X| the reconstruction; L is a weighted mean of two losses."""
+    """K has |X| + 1 numbers: the last is the logit, the first |X| the reconstruction; L is a
+    weighted mean of two losses."""
     strategy, network = flat(2, weight=0.3, distance=kind)
     images, labels = torch.rand(5, 1, 8, 10), torch.tensor([0, 1, 1, 0, 1])
     K = network.outputs(images)
@@ -32,11 +35,15 @@ def test_joint_flat_is_the_documents_function_with_one_class_output(kind):
     x_star = K[:, :-1]
     cross_entropy = -(labels * y_star.log() + (1 - labels) * (1 - y_star).log()).mean()
     gap = (x_star - images.flatten(1)) ** 2
-    by_hand = 0.7 * cross_entropy + 0.3 * (gap.mean() if kind == "squared" else gap.sum(1).sqrt().mean())
+    by_hand = 0.7 * cross_entropy + 0.3 * (
+        gap.mean() if kind == "squared" else gap.sum(1).sqrt().mean()
+    )
     ours = strategy.loss(network, Labelled(images, labels), torch.Generator())
     assert ours.item() == pytest.approx(by_hand.item(), rel=1e-5)
     parameters = list(network.parameters())
-    for one, other in zip(torch.autograd.grad(ours, parameters), torch.autograd.grad(by_hand, parameters), strict=True):
+    for one, other in zip(
+        torch.autograd.grad(ours, parameters), torch.autograd.grad(by_hand, parameters), strict=True
+    ):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
@@ -61,7 +68,9 @@ def test_two_classes_are_one_sigmoid_output_with_two_columns():
 
 
 @pytest.mark.parametrize("name", ["joint", "joint-flat", "plain"])
-def test_mirrored_probabilities_are_the_same_for_an_image_and_its_mirror_image_and_the_reconstruction_is_not(name):
+def test_mirrored_probabilities_are_the_same_for_an_image_and_its_mirror_image_and_the_reconstruction_is_not(
+    name,
+):
     strategy = make_strategy(name, n_classes=3, width=4, mirrored=True)
     network = strategy.build_network(ImageShape(8, 10, 1)).eval()
     images = torch.rand(4, 1, 8, 10)
@@ -72,7 +81,9 @@ def test_mirrored_probabilities_are_the_same_for_an_image_and_its_mirror_image_a
     torch.testing.assert_close(scored.probabilities, scorer(images.flip(-1)).probabilities)
     torch.testing.assert_close(scorer.logits(images), sum(both) / 2)
     if scorer.reconstructs:
-        torch.testing.assert_close(scored.reconstruction, network.heads(images).reconstructions.clamp(0, 1))
+        torch.testing.assert_close(
+            scored.reconstruction, network.heads(images).reconstructions.clamp(0, 1)
+        )
 
 
 def test_one_sigmoid_and_a_softmax_over_two_are_the_same_loss():
@@ -96,7 +107,10 @@ def test_class_weights_are_a_weighted_mean_over_images():
 
 
 def test_a_batch_without_labels_has_no_cross_entropy_and_no_nan():
-    for targets, multilabel in ((torch.full((3,), -1), False), (torch.full((3, 2), math.nan), True)):
+    for targets, multilabel in (
+        (torch.full((3,), -1), False),
+        (torch.full((3, 2), math.nan), True),
+    ):
         logits = torch.randn(3, 2, requires_grad=True)
         loss = classification_loss(logits, targets, multilabel=multilabel)
         loss.backward()
@@ -113,7 +127,9 @@ def test_the_weight_mixes_the_losses_and_learnt_scales_settle_at_the_losses_own_
         optimiser.zero_grad()
         weighted_mean(classes, image, "learn", balance).backward()
         optimiser.step()
-    assert balance.exp().tolist() == pytest.approx([4.0, 0.5], rel=0.05)  # where e^-b L + b / 2 and e^-b L / 2 + b / 2 are least
+    assert balance.exp().tolist() == pytest.approx(
+        [4.0, 0.5], rel=0.05
+    )  # where e^-b L + b / 2 and e^-b L / 2 + b / 2 are least
 
 
 def test_a_perfect_reconstruction_has_a_finite_gradient_under_the_euclidean_distance():

@@ -1,4 +1,5 @@
-"""What surrounds synthetic defects: smoothing, own units, crops, and changes of light that are no defect."""
+"""What surrounds synthetic defects: smoothing, own units, crops, and changes of light that are no
+defect."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ def test_wide_smoothing_at_a_reduced_size_comes_close_to_it(size):
 
 
 def test_smoothing_keeps_a_constant_image():
-    assert torch.allclose(smooth(torch.full((1, 3, 32, 32), 0.7), 12.0), torch.tensor(0.7), atol=1e-5)
+    assert torch.allclose(
+        smooth(torch.full((1, 3, 32, 32), 0.7), 12.0), torch.tensor(0.7), atol=1e-5
+    )
 
 
 def test_own_units_do_not_see_gain_or_offset_and_come_back():

@@ -1,4 +1,5 @@
-"""Synthetic defects: they change what they mark, mark what can be seen, and follow from the generator alone."""
+"""Synthetic defects: they change what they mark, mark what can be seen, and follow from the
+generator alone."""
 
 from __future__ import annotations
 
@@ -63,7 +64,9 @@ def test_no_share_spoils_nothing_and_all_of_them_spoils_every_image():
 def test_the_share_of_spoilt_images_is_the_one_asked_for():
     images = faint_texture(400, size=(16, 16))
     spoilt = add_defects(draws(), images, 0.7, ("tone", "dots"))
-    assert (spoilt.images != images).flatten(1).any(1).float().mean() == pytest.approx(0.7, abs=0.08)
+    assert (spoilt.images != images).flatten(1).any(1).float().mean() == pytest.approx(
+        0.7, abs=0.08
+    )
 
 
 def test_defects_follow_from_the_generator_alone():
@@ -110,11 +113,15 @@ def test_a_moved_piece_holds_the_pixels_of_one_image_of_the_pool():
     pool = torch.arange(3.0).view(3, 1, 1, 1) + torch.rand(3, 1, 16, 16)
     pieces = moved(draws(), pool[:1].repeat(8, 1, 1, 1), pool)
     for piece in pieces:
-        assert any(torch.equal(piece.flatten().sort().values, one.flatten().sort().values) for one in pool)
+        assert any(
+            torch.equal(piece.flatten().sort().values, one.flatten().sort().values) for one in pool
+        )
 
 
 def test_value_noise_has_unit_spread_and_is_coarser_with_fewer_cells():
-    coarse, fine = (value_noise(draws(), 20, 1, (64, 64), cells=cells, octaves=1) for cells in (4, 24))
+    coarse, fine = (
+        value_noise(draws(), 20, 1, (64, 64), cells=cells, octaves=1) for cells in (4, 24)
+    )
     for noise in (coarse, fine):
         assert noise.std() == pytest.approx(1, abs=0.2)
     assert coarse.diff(dim=-1).abs().mean() < fine.diff(dim=-1).abs().mean() / 2

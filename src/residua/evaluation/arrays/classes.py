@@ -1,4 +1,6 @@
-"""The classes of a judgement: those that were told or that labels hold, and the columns of predictions in their order."""
+"""The classes of a judgement: those that were told or that labels hold, and the columns of
+predictions in their order.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _MOST = 10_000
 
 
 class Arranged(NamedTuple):
-    """Labels and predictions, the columns of both in the order of `classes`; None where nothing names them."""
+    """Labels and predictions, the columns of both in the order of `classes`; None where nothing
+    names them.
+    """
 
     labels: NDArray[Any]
     predictions: NDArray[Any]
@@ -39,14 +43,20 @@ def known_classes(labels: Column | None, told: Sequence[Any] | None) -> Classes:
     if values.ndim == 2 and values.shape[1] > 1:
         return Classes(tuple(str(column) for column in range(values.shape[1])))
     if values.dtype == object or values.dtype.kind == "f":
-        found = {label_name(value) for value in without_missing(values).ravel().tolist() if value is not None}
+        found = {
+            label_name(value)
+            for value in without_missing(values).ravel().tolist()
+            if value is not None
+        }
     else:
         found = {label_name(value) for value in np.unique(values).tolist()}
     return Classes(tuple(in_order(found)) if len(found) <= _MOST else ())
 
 
 def arranged(labels: Column, predictions: Column, told: tuple[Any, ...] | None) -> Arranged:
-    """Labels and predictions with their columns in one order: the one that was told, else that of the labels' own header."""
+    """Labels and predictions with their columns in one order: the one that was told, else that of
+    the labels' own header.
+    """
     y, p, named = np.asarray(labels.values), np.asarray(predictions.values), predictions.classes
     if labels.classes is not None and told is None:
         told = labels.classes
@@ -59,7 +69,12 @@ def arranged(labels: Column, predictions: Column, told: tuple[Any, ...] | None) 
     if texts is not None and set(texts) != set(named):
         problems = Problems("judge")
         got = f"columns of {listed(named)} where the classes are {listed(texts)}"
-        problems.add("predictions must have a column a class", got, "Name the same classes in both", LabelError)
+        problems.add(
+            "predictions must have a column a class",
+            got,
+            "Name the same classes in both",
+            LabelError,
+        )
         problems.raise_any()
     place = {name: column for column, name in enumerate(named)}
     return Arranged(y, p[:, [place[name] for name in order]], tuple(order))

@@ -14,9 +14,10 @@ from residua.records import Assumption
 class Column:
     """Values, the ids that stood beside them (None without such a column), and what was assumed.
 
-    ``classes`` names the columns of a matrix, where a header does. ``counts`` says that the ids only count rows, as an index
-    does, ``headed`` that the first line was taken for a header. ``other`` is the other reading of that line, as data or as a
-    header; None where it can be one thing only. ``name`` is what a single column or array is called in its file.
+    ``classes`` names the columns of a matrix, where a header does. ``counts`` says that the ids
+    only count rows, as an index does, ``headed`` that the first line was taken for a header.
+    ``other`` is the other reading of that line, as data or as a header; None where it can be one
+    thing only. ``name`` is what a single column or array is called in its file.
     """
 
     values: NDArray[Any]
@@ -32,4 +33,10 @@ class Column:
         """The rows in another order, and why."""
         ids = None if self.ids is None else self.ids[order]
         more = () if told is None else (told,)
-        return replace(self, values=self.values[order], ids=ids, assumptions=(*self.assumptions, *more), other=None)
+        return replace(
+            self,
+            values=self.values[order],
+            ids=ids,
+            assumptions=(*self.assumptions, *more),
+            other=None,
+        )

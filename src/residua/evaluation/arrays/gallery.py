@@ -12,8 +12,11 @@ from residua.evaluation import Gallery, Thumbnails, choose_thumbnails, thumbnail
 _WORST, _BEST = 12, 4
 
 
-def worst_images(images: NDArray[Any], reconstructions: NDArray[Any], errors: NDArray[np.float64]) -> Gallery | None:
-    """The twelve images with the highest error and the four with the lowest; None for images without height or odd channels.
+def worst_images(
+    images: NDArray[Any], reconstructions: NDArray[Any], errors: NDArray[np.float64]
+) -> Gallery | None:
+    """The twelve images with the highest error and the four with the lowest; None for images
+    without height or odd channels.
 
     Parameters
     ----------
@@ -23,7 +26,9 @@ def worst_images(images: NDArray[Any], reconstructions: NDArray[Any], errors: ND
     if len(images) == 0 or images.shape[1] == 1 or images.shape[3] not in (1, 3):
         return None
     order = np.argsort(-errors, kind="stable")
-    index = order if len(order) <= _WORST + _BEST else np.concatenate([order[:_WORST], order[-_BEST:]])
+    index = (
+        order if len(order) <= _WORST + _BEST else np.concatenate([order[:_WORST], order[-_BEST:]])
+    )
     x, r = (_as_unit(array[index]) for array in (images, reconstructions))
     return Gallery(
         index=index.astype(np.int64),
@@ -34,7 +39,9 @@ def worst_images(images: NDArray[Any], reconstructions: NDArray[Any], errors: ND
 
 
 def small_images(images: NDArray[Any], errors: NDArray[np.float64]) -> Thumbnails | None:
-    """Thumbnails of the images (of 10,000 at most); None for images without height or odd channels."""
+    """Thumbnails of the images (of 10,000 at most); None for images without height or odd
+    channels.
+    """
     from residua.images.resize import resize  # judging scores has no images
 
     if len(images) == 0 or images.shape[1] == 1 or images.shape[3] not in (1, 3):
@@ -42,7 +49,9 @@ def small_images(images: NDArray[Any], errors: NDArray[np.float64]) -> Thumbnail
     index = choose_thumbnails(errors)
     size = thumbnail_size(len(index), (images.shape[1], images.shape[2]))
     parts = (index[start : start + 256] for start in range(0, len(index), 256))
-    return Thumbnails(index, np.concatenate([_as_bytes(resize(_as_unit(images[part]), size)) for part in parts]))
+    return Thumbnails(
+        index, np.concatenate([_as_bytes(resize(_as_unit(images[part]), size)) for part in parts])
+    )
 
 
 def _as_unit(array: NDArray[Any]) -> NDArray[np.float32]:

@@ -1,4 +1,6 @@
-"""A history of losses, one line an epoch, is no set of images: it is known by the names of its columns."""
+"""A history of losses, one line an epoch, is no set of images: it is known by the names of its
+columns.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _LONGEST_JSON = 1 << 20
 
 
 def refuse_history(source: Any, name: str, problems: Problems) -> bool:
-    """Note a problem where `source` holds losses of epochs: a mapping, a table, an archive or a JSON file with their names."""
+    """Note a problem where `source` holds losses of epochs: a mapping, a table, an archive or a
+    JSON file with their names.
+    """
     try:
         names = list(_names(source))
     except (OSError, ValueError, csv.Error, zipfile.BadZipFile):
@@ -25,13 +29,17 @@ def refuse_history(source: Any, name: str, problems: Problems) -> bool:
         return False
     must = f"--{name} must hold one value or one image per image"
     got = f"a history of training ({', '.join(names[:6])}): one row an epoch"
-    mend = "Pass the errors of images: what the trained model makes of each, not what it printed while it trained"
+    mend = (
+        "Pass the errors of images: what the trained model makes of each, not what it printed while"
+        " it trained"
+    )
     problems.add(must, got, mend, InputError)
     return True
 
 
 def is_history(names: Iterable[str]) -> bool:
-    """Whether columns of these names are losses of epochs. A column called ``loss`` alone may hold one loss per image.
+    """Whether columns of these names are losses of epochs. A column called ``loss`` alone may hold
+    one loss per image.
 
     Examples
     --------

@@ -53,14 +53,17 @@ def judge(
     prevalence: float | None = None,
     seed: int = 0,
 ) -> tuple[Evaluation, Evidence]:
-    """Judge a model from its arrays alone; every array may be a path: ``.npy``, ``.npz``, ``.csv``, ``.tsv``, ``.parquet``.
+    """Judge a model from its arrays alone; every array may be a path: ``.npy``, ``.npz``, ``.csv``,
+    ``.tsv``, ``.parquet``.
 
-    Images with reconstructions are judged as a reconstructor; with labels, a threshold or a policy too, their ``mse`` is the
-    score of a detector. Scores are judged as a detector's, predictions with labels as a classifier's.
+    Images with reconstructions are judged as a reconstructor; with labels, a threshold or a policy
+    too, their ``mse`` is the score of a detector. Scores are judged as a detector's, predictions
+    with labels as a classifier's.
 
     Parameters
     ----------
-    images, reconstructions : array, (n_images, height, width[, channels]) or (n_images, n_pixels), or path
+    images, reconstructions : array, (n_images, height, width[, channels]) or (n_images, n_pixels),
+    or path
         Their scale and layout are read from the values, each side by itself, or refused.
     scale, mean, std, reconstructions_scale, reconstructions_mean, reconstructions_std
         As for `residua.evaluate_reconstruction`, where the scale is to be told.
@@ -70,14 +73,16 @@ def judge(
     train_scores : float array, (n,), or path
         Scores (or errors) of training images, or their mean as a single number.
     predictions : array, (n_images,) or (n_images, n_classes), or path
-        Integers or strings are classes; one float column is P(second class); several are probabilities.
+        Integers or strings are classes; one float column is P(second class); several are
+        probabilities.
     calibration_scores, calibration_labels
-        Where a policy chooses the threshold. Without them it is chosen on the judged images, with a finding that says how
-        much that flatters.
+        Where a policy chooses the threshold. Without them it is chosen on the judged images, with a
+        finding that says how much that flatters.
     threshold, policy
         A number, or a policy as for `residua.thresholds.parse_policy`.
     metric : str, optional
-        The one asked for; of a model that does not classify, ``accuracy`` is refused by a finding of severity error.
+        The one asked for; of a model that does not classify, ``accuracy`` is refused by a finding
+        of severity error.
     normal : str, optional
         The normal labels, separated by commas.
     positive : str or int, optional
@@ -85,7 +90,8 @@ def judge(
     classes : sequence, optional
         The classes in the order of the columns of predictions, where no header names them.
     multilabel : bool, optional
-        What a 0/1 matrix of labels is: several labels an image, or one class; see `evaluate_classification`.
+        What a 0/1 matrix of labels is: several labels an image, or one class; see
+        `evaluate_classification`.
     confidence, prevalence, seed
         See `choose_threshold`.
 
@@ -97,7 +103,11 @@ def judge(
     Examples
     --------
     >>> record, evidence = judge(scores=[0.002, 0.0015, 0.005, 0.0008, 0.007], threshold=0.004)
-    >>> [str(name) for name, score in zip(evidence.paths, evidence.scores) if score > record.operating_point.threshold]
+    >>> [
+    ...     str(name)
+    ...     for name, score in zip(evidence.paths, evidence.scores)
+    ...     if score > record.operating_point.threshold
+    ... ]
     ['3', '5']
     """
     problems = Problems("judge")
@@ -112,24 +122,47 @@ def judge(
         reading.read(calibration_scores, roles.CALIBRATION_SCORES, problems),
         reading.read(calibration_labels, roles.CALIBRATION_LABELS, problems),
     )
-    asked = {"images": images, "reconstructions": reconstructions, "labels": labels, "scores": scores, "predictions": predictions}
-    asked |= {"calibration-scores": calibration_scores, "calibration-labels": calibration_labels, "train-scores": train_scores}
+    asked = {
+        "images": images,
+        "reconstructions": reconstructions,
+        "labels": labels,
+        "scores": scores,
+        "predictions": predictions,
+    }
+    asked |= {
+        "calibration-scores": calibration_scores,
+        "calibration-labels": calibration_labels,
+        "train-scores": train_scores,
+    }
     decision = Decision(
-        threshold, policy, normal, confidence, prevalence, positive, None if classes is None else tuple(classes), multilabel
+        threshold,
+        policy,
+        normal,
+        confidence,
+        prevalence,
+        positive,
+        None if classes is None else tuple(classes),
+        multilabel,
     )
-    check_combination({name for name, value in asked.items() if value is not None}, decision, problems)
+    check_combination(
+        {name for name, value in asked.items() if value is not None}, decision, problems
+    )
     if policy is not None:
         _check_policy(policy, problems)
     given = given.joined(problems)
     given.check_lengths(problems)
-    of_reconstructions = ScaleOptions(reconstructions_scale, reconstructions_mean, reconstructions_std)
+    of_reconstructions = ScaleOptions(
+        reconstructions_scale, reconstructions_mean, reconstructions_std
+    )
     scales = scale_options(ScaleOptions(scale, mean, std), of_reconstructions)
     if problems:
         given.look_further(normal, scales, problems)
     problems.raise_any()
     pictures = None
     if given.predictions is not None and given.labels is not None:
-        evaluation, evidence = _judge_classes(given, arranged(given.labels, given.predictions, decision.classes), decision, seed)
+        evaluation, evidence = _judge_classes(
+            given, arranged(given.labels, given.predictions, decision.classes), decision, seed
+        )
     elif given.scores is not None:
         evaluation, evidence = judge_scores(given, given.scores.values, decision, seed)
         evaluation = _told_of_losses(evaluation, given)
@@ -146,7 +179,11 @@ def judge(
 
 def _told_of_losses(evaluation: Evaluation, given: Inputs) -> Evaluation:
     """The evaluation with a finding where nameless numbers look like losses of epochs."""
-    nameless = [column for column in (given.scores, given.train_scores) if column is not None and column.ids is None]
+    nameless = [
+        column
+        for column in (given.scores, given.train_scores)
+        if column is not None and column.ids is None
+    ]
     found = [find_loss_history(column.values) for column in nameless if given.labels is None]
     told = tuple(finding for finding in found[:2] if finding is not None)[:1]
     return evaluation.model_copy(update={"findings": (*evaluation.findings, *told)})
@@ -158,15 +195,24 @@ def _check_policy(policy: str, problems: Problems) -> None:
     except PolicyError as error:
         mend = str(error).rpartition(". ")[2] if ". " in str(error) else str(error)
         problems.add(
-            "--policy must be one that residua knows, with numbers it can take", repr(policy), mend.rstrip(".?"), PolicyError
+            "--policy must be one that residua knows, with numbers it can take",
+            repr(policy),
+            mend.rstrip(".?"),
+            PolicyError,
         )
 
 
 def _described(value: Any) -> str:
-    return str(value) if isinstance(value, str) or hasattr(value, "__fspath__") else f"array {np.shape(value)}"
+    return (
+        str(value)
+        if isinstance(value, str) or hasattr(value, "__fspath__")
+        else f"array {np.shape(value)}"
+    )
 
 
-def _judge_classes(given: Inputs, read: Arranged, decision: Decision, seed: int) -> tuple[Evaluation, Evidence]:
+def _judge_classes(
+    given: Inputs, read: Arranged, decision: Decision, seed: int
+) -> tuple[Evaluation, Evidence]:
     labels, predictions, classes = read
     evaluation = evaluate_classification(
         labels,
@@ -183,14 +229,24 @@ def _judge_classes(given: Inputs, read: Arranged, decision: Decision, seed: int)
     known, found, _ = read_classes(labels, predictions, classes)
     hard = np.eye(len(found.classes), dtype=np.float32)[found.predicted]
     shown = hard if found.probabilities is None else found.probabilities
-    true = found.classes[found.true].astype(object)  # spelled as the classes are: 1, not 1.0 or True
-    return evaluation, Evidence(paths=names[known], labels=true, probabilities=shown, classes=found.classes, seed=seed)
+    true = found.classes[found.true].astype(
+        object
+    )  # spelled as the classes are: 1, not 1.0 or True
+    return evaluation, Evidence(
+        paths=names[known], labels=true, probabilities=shown, classes=found.classes, seed=seed
+    )
 
 
-def _judge_pictures(given: Inputs, read: Pictures, decision: Decision, seed: int) -> tuple[Evaluation, Evidence]:
-    """Judge reconstructions; with labels, a threshold or a policy, their mse as a detector's score too."""
+def _judge_pictures(
+    given: Inputs, read: Pictures, decision: Decision, seed: int
+) -> tuple[Evaluation, Evidence]:
+    """Judge reconstructions; with labels, a threshold or a policy, their mse as a detector's score
+    too.
+    """
     train = None if given.train_scores is None else given.train_scores.values
-    evaluation, columns = judge_pictures(read, train_errors=train, confidence=decision.confidence, seed=seed)
+    evaluation, columns = judge_pictures(
+        read, train_errors=train, confidence=decision.confidence, seed=seed
+    )
     x, r = read.images, read.reconstructions
     pictures: dict[str, Any] = {
         "per_image": dict(columns),

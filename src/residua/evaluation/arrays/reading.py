@@ -1,4 +1,6 @@
-"""Arrays from ``.npy``, ``.npz`` and ``.csv`` files of any framework, without pickle, with every problem told at once."""
+"""Arrays from ``.npy``, ``.npz`` and ``.csv`` files of any framework, without pickle, with every
+problem told at once.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,15 @@ from residua.evaluation.labels import without_missing
 
 LIMIT_MEGABYTES = 16_384
 _TABLES = (".csv", ".tsv", ".txt", ".parquet")
+_UNNAMED = Classes()
 
 
-def read(source: Any, role: Role, problems: Problems, classes: Classes = Classes()) -> Column | None:  # noqa: B008
-    """Read one argument: an array as it is, a path from its file; None (and a problem) where it can't be.
+def read(source: Any, role: Role, problems: Problems, classes: Classes = _UNNAMED) -> Column | None:
+    """Read one argument: an array as it is, a path from its file; None (and a problem) where it
+    can't be.
 
-    ``file.npz:NAME`` and ``file.csv:COLUMN`` name one array or column of several. `classes` are those that a header of
-    predictions may name.
+    ``file.npz:NAME`` and ``file.csv:COLUMN`` name one array or column of several. `classes` are
+    those that a header of predictions may name.
     """
     if source is None or refuse_history(source, role.name, problems):
         return None
@@ -39,24 +43,38 @@ def read(source: Any, role: Role, problems: Problems, classes: Classes = Classes
     try:
         if not path.is_file():
             problems.add(
-                f"{where} must be a file", "a folder" if path.is_dir() else "nothing there", "Check the path", SourceError
+                f"{where} must be a file",
+                "a folder" if path.is_dir() else "nothing there",
+                "Check the path",
+                SourceError,
             )
         elif path.stat().st_size == 0:
-            problems.add(f"{where} must not be empty", "an empty file", "Write the array again", SourceError)
+            problems.add(
+                f"{where} must not be empty", "an empty file", "Write the array again", SourceError
+            )
         elif path.stat().st_size > LIMIT_MEGABYTES * 2**20:
             problems.add(
-                f"{where} must have at most {LIMIT_MEGABYTES} MB", f"{path.stat().st_size >> 20} MB", "Judge a part", SourceError
+                f"{where} must have at most {LIMIT_MEGABYTES} MB",
+                f"{path.stat().st_size >> 20} MB",
+                "Judge a part",
+                SourceError,
             )
         elif kind == ".npy":
             return Column(_npy(path))
         elif kind == ".npz":
             return _npz(path, wanted, role, where, problems)
         elif kind in _TABLES:
-            cells = read_parquet(path, most_megabytes=LIMIT_MEGABYTES) if kind == ".parquet" else read_cells(path)
+            cells = (
+                read_parquet(path, most_megabytes=LIMIT_MEGABYTES)
+                if kind == ".parquet"
+                else read_cells(path)
+            )
             return read_table(cells, wanted, role, where, classes, problems=problems)
         else:
             must = f"{where} must be .npy, .npz, .csv, .tsv or .parquet"
-            problems.add(must, kind or "no ending", "Save it with numpy.save, or as CSV", SourceError)
+            problems.add(
+                must, kind or "no ending", "Save it with numpy.save, or as CSV", SourceError
+            )
     except SourceError as error:
         must, _, rest = str(error).removeprefix(f"{path}: ").partition(". Got")
         got, _, mend = rest.lstrip(": ").rpartition(". ")
@@ -65,8 +83,15 @@ def read(source: Any, role: Role, problems: Problems, classes: Classes = Classes
         holds_objects = "Python objects" in str(error) or "Object arrays" in str(error)
         mend = "Write it again" if kind in _TABLES else "Write it again with numpy.save"
         if holds_objects:
-            mend = "Objects (pickle) are never loaded: write names as text, numpy.save(file, labels.astype(str))"
-        got = "Python objects" if holds_objects else (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+            mend = (
+                "Objects (pickle) are never loaded: write names as text, numpy.save(file,"
+                " labels.astype(str))"
+            )
+        got = (
+            "Python objects"
+            if holds_objects
+            else (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        )
         problems.add(f"{where} must be readable", got, mend, SourceError)
     return None
 
@@ -76,9 +101,16 @@ def _array(source: Any, role: Role, problems: Problems) -> Column | None:
     if role not in (LABELS, CALIBRATION_LABELS):
         check_unmasked(source, f"--{role.name}", problems)
     try:
-        return Column(without_missing(source) if role in (LABELS, CALIBRATION_LABELS) else np.asarray(source))
+        return Column(
+            without_missing(source) if role in (LABELS, CALIBRATION_LABELS) else np.asarray(source)
+        )
     except ValueError:
-        problems.add(f"--{role.name} must form one array", "parts that do not stack", "Give all the same shape", ShapeError)
+        problems.add(
+            f"--{role.name} must form one array",
+            "parts that do not stack",
+            "Give all the same shape",
+            ShapeError,
+        )
         return None
 
 
@@ -96,27 +128,48 @@ def _npy(path: Path) -> NDArray[Any]:
     return np.asarray(array)
 
 
-def _npz(path: Path, wanted: str | None, role: Role, where: str, problems: Problems) -> Column | None:
+def _npz(
+    path: Path, wanted: str | None, role: Role, where: str, problems: Problems
+) -> Column | None:
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(info.file_size for info in archive.infolist())
     if unpacked > LIMIT_MEGABYTES * 2**20:
         got = f"{unpacked >> 20} MB unpacked"
-        problems.add(f"{where} must hold at most {LIMIT_MEGABYTES} MB", got, "Judge a part", SourceError)
+        problems.add(
+            f"{where} must hold at most {LIMIT_MEGABYTES} MB", got, "Judge a part", SourceError
+        )
         return None
     with np.load(path, allow_pickle=False) as arrays:
         name = wanted or _chosen(arrays.files, role)
         if name not in arrays.files:
             listed = ", ".join(arrays.files[:8]) or "no array"
-            mend = f"Name one: {path.name}:{arrays.files[0]}" if arrays.files else "Write it again with numpy.savez"
-            problems.add(f"{where} must hold an array {wanted or 'called ' + role.known_as[0]}", listed, mend, ShapeError)
+            mend = (
+                f"Name one: {path.name}:{arrays.files[0]}"
+                if arrays.files
+                else "Write it again with numpy.savez"
+            )
+            problems.add(
+                f"{where} must hold an array {wanted or 'called ' + role.known_as[0]}",
+                listed,
+                mend,
+                ShapeError,
+            )
             return None
-        ids = next((arrays[key] for key in ("ids", "paths", "id", "path") if key in arrays.files and key != name), None)
+        ids = next(
+            (
+                arrays[key]
+                for key in ("ids", "paths", "id", "path")
+                if key in arrays.files and key != name
+            ),
+            None,
+        )
         return Column(arrays[name], ids, name=name)
 
 
 def _chosen(names: list[str], role: Role) -> str | None:
     if len(names) == 1:
         return names[0]
-    # Of several arrays without names, or an "x" beside others, nothing says that the reconstructions are among them.
+    # Of several arrays without names, or an "x" beside others, nothing says that the
+    # reconstructions are among them.
     unclear = ("arr_0", "x") if role is RECONSTRUCTIONS else ("arr_0",)
     return next((known for known in role.known_as if known in names and known not in unclear), None)

@@ -40,7 +40,9 @@ _ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 
 @dataclass(frozen=True)
 class Survey:
-    """The findings, the most serious first, the pictures that show them by code, and what was assumed of the images."""
+    """The findings, the most serious first, the pictures that show them by code, and what was
+    assumed of the images.
+    """
 
     sources: tuple[str, ...]
     n_images: int
@@ -52,21 +54,33 @@ class Survey:
         """What ``--json`` writes."""
         told = [finding.model_dump(mode="json") for finding in self.findings]
         assumed = [one.model_dump(mode="json") for one in self.assumptions]
-        return {"sources": list(self.sources), "n_images": self.n_images, "findings": told, "assumptions": assumed}
+        return {
+            "sources": list(self.sources),
+            "n_images": self.n_images,
+            "findings": told,
+            "assumptions": assumed,
+        }
 
 
 def survey(
-    sets: Sequence[ImageSet], *, seed: int = 0, most_compared: int | None = None, progress: Progress | None = None
+    sets: Sequence[ImageSet],
+    *,
+    seed: int = 0,
+    most_compared: int | None = None,
+    progress: Progress | None = None,
 ) -> Survey:
-    """Check one source part against part, or several sources against each other; no model is needed.
+    """Check one source part against part, or several sources against each other; no model is
+    needed.
 
     Parameters
     ----------
     sets : sequence of ImageSet
-        With one, its parts are compared; with several, the first counts as what is trained on, the others as what is tested on.
+        With one, its parts are compared; with several, the first counts as what is trained on, the
+        others as what is tested on.
     seed : int
     most_compared : int, optional
-        Of more images than this only exact copies are looked for, and the simple numbers are those of an even share.
+        Of more images than this only exact copies are looked for, and the simple numbers are those
+        of an even share.
     progress : callable, optional
         Called with (done, total) of each stage.
 
@@ -82,7 +96,9 @@ def survey(
     table = _Table.of(sets)
     is_whole = most_compared is None or len(table.paths) <= most_compared
     copies, is_thorough = _copies(sets, checks, seed, is_whole=is_whole, progress=progress)
-    leakage, exhibits = checks.make("leakage", lambda: _leakage(table, copies, sets, is_thorough=is_thorough)) or (None, {})
+    leakage, exhibits = checks.make(
+        "leakage", lambda: _leakage(table, copies, sets, is_thorough=is_thorough)
+    ) or (None, {})
     some = sets if is_whole else [_even_share(one, most_compared or 0) for one in sets]
     measured = table if is_whole else _Table.of(some)
     columns = checks.make("the looks of images", lambda: _statistics(some, progress))
@@ -90,13 +106,20 @@ def survey(
     found: list[Finding | None] = [
         leakage,
         *(make("duplicates", lambda: _duplicates(table, copies)) or []),
-        find_unreadable_files([(one.path, one.reason) for part in sets for one in part.quarantined], len(table.paths)),
+        find_unreadable_files(
+            [(one.path, one.reason) for part in sets for one in part.quarantined], len(table.paths)
+        ),
         *(make("masks", lambda: mask_findings(sets)) or []),
         make("mixed sizes", lambda: find_mixed_sizes(np.concatenate([one.sizes for one in sets]))),
         make("class balance", lambda: _class_balance(table, sets)),
         make(
             "too few images",
-            lambda: find_too_few_images({part: int((table.parts == part).sum()) for part in dict.fromkeys(table.parts.tolist())}),
+            lambda: find_too_few_images(
+                {
+                    part: int((table.parts == part).sum())
+                    for part in dict.fromkeys(table.parts.tolist())
+                }
+            ),
         ),
         make("torn groups", lambda: _torn_groups(sets)),
         *([] if columns is None else _looks(measured, columns, str(sets[0].dtype), checks)),
@@ -104,33 +127,53 @@ def survey(
     told = [*(finding for finding in found if finding is not None), *checks.not_made]
     findings = sorted(told, key=lambda one: _ORDER[one.severity])
     assumed = tuple(dict.fromkeys(made for one in sets for made in one.assumptions))
-    return Survey(tuple(one.source for one in sets), len(table.paths), tuple(findings), exhibits, assumed)
+    return Survey(
+        tuple(one.source for one in sets), len(table.paths), tuple(findings), exhibits, assumed
+    )
 
 
 def _copies(
-    sets: Sequence[ImageSet], checks: Checks, seed: int, *, is_whole: bool, progress: Progress | None
+    sets: Sequence[ImageSet],
+    checks: Checks,
+    seed: int,
+    *,
+    is_whole: bool,
+    progress: Progress | None,
 ) -> tuple[Copies, bool]:
-    """Copies of every kind and True; exact ones and False where there are too many images, or where the search fails."""
+    """Copies of every kind and True; exact ones and False where there are too many images, or where
+    the search fails.
+    """
     if is_whole:
-        found = checks.make("near-duplicates", lambda: find_copies(sets, seed=seed, progress=progress))
+        found = checks.make(
+            "near-duplicates", lambda: find_copies(sets, seed=seed, progress=progress)
+        )
         if found is not None:
             return found, True
     return find_copies(sets, seed=seed, only_exact=True), False
 
 
-def _statistics(sets: Sequence[ImageSet], progress: Progress | None) -> dict[str, NDArray[np.float64]]:
+def _statistics(
+    sets: Sequence[ImageSet], progress: Progress | None
+) -> dict[str, NDArray[np.float64]]:
     """The simple numbers that all sets have, over all images."""
     statistics = [image_statistics(one, progress=progress) for one in sets]
     shared = set.intersection(*(set(one) for one in statistics))
     return {name: np.concatenate([one[name] for one in statistics]) for name in sorted(shared)}
 
 
-def _looks(table: _Table, columns: dict[str, NDArray[np.float64]], dtype: str, checks: Checks) -> list[Finding | None]:
+def _looks(
+    table: _Table, columns: dict[str, NDArray[np.float64]], dtype: str, checks: Checks
+) -> list[Finding | None]:
     """What the simple numbers of images tell."""
-    parts = {part: {name: columns[name][rows] for name in _PLAIN} for part, rows in table.normals().items()}
+    parts = {
+        part: {name: columns[name][rows] for name in _PLAIN}
+        for part, rows in table.normals().items()
+    }
     return [
         checks.make("constant images", lambda: _constant(table, columns)),
-        checks.make("mixed scale", lambda: find_mixed_scale(columns["highest"], dtype, parts=table.parts)),
+        checks.make(
+            "mixed scale", lambda: find_mixed_scale(columns["highest"], dtype, parts=table.parts)
+        ),
         checks.make("shortcuts", lambda: _shortcut(table, columns)),
         checks.make("unlike parts", lambda: find_unlike_parts(parts)),
     ]
@@ -142,12 +185,18 @@ def _constant(table: _Table, columns: dict[str, NDArray[np.float64]]) -> Finding
 
 
 def _class_balance(table: _Table, sets: Sequence[ImageSet]) -> Finding | None:
-    return find_class_balance(table.counts(), normal=sets[0].normal) if table.is_labelled.any() else None
+    return (
+        find_class_balance(table.counts(), normal=sets[0].normal)
+        if table.is_labelled.any()
+        else None
+    )
 
 
 @dataclass(frozen=True)
 class _Table:
-    """All images of all sets, a row each; the part is the source's name where there are several sources."""
+    """All images of all sets, a row each; the part is the source's name where there are several
+    sources.
+    """
 
     paths: NDArray[Any]
     parts: NDArray[Any]
@@ -157,9 +206,16 @@ class _Table:
     @classmethod
     def of(cls, sets: Sequence[ImageSet]) -> _Table:
         names = _distinct([one.source for one in sets])
-        parts = [one.splits if len(sets) == 1 else strings([name] * len(one)) for name, one in zip(names, sets, strict=True)]
+        parts = [
+            one.splits if len(sets) == 1 else strings([name] * len(one))
+            for name, one in zip(names, sets, strict=True)
+        ]
         labels = [
-            strings([None] * len(one) if one.labels is None else [None if x is None else str(x) for x in one.labels.tolist()])
+            strings(
+                [None] * len(one)
+                if one.labels is None
+                else [None if x is None else str(x) for x in one.labels.tolist()]
+            )
             for one in sets
         ]
         anomalous = [one.is_anomalous for one in sets if one.normal is not None]
@@ -175,7 +231,9 @@ class _Table:
         return np.array([label is not None for label in self.labels.tolist()], np.bool_)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Images of each label in each part; of several sources the first is train and the rest test."""
+        """Images of each label in each part; of several sources the first is train and the rest
+        test.
+        """
         first = self.parts[0] if len(self.parts) else ""
         are_splits = set(self.parts.tolist()) <= {"train", "calibration", "test"}
         tally: dict[str, Counter[str]] = {}
@@ -188,22 +246,39 @@ class _Table:
 
     def normals(self) -> dict[str, NDArray[np.int64]]:
         """The rows of each part, of normal images alone where they are known."""
-        kept = np.ones(len(self.parts), np.bool_) if self.is_anomalous is None else ~self.is_anomalous & self.is_labelled
-        return {part: np.flatnonzero((self.parts == part) & kept) for part in dict.fromkeys(self.parts.tolist())}
+        kept = (
+            np.ones(len(self.parts), np.bool_)
+            if self.is_anomalous is None
+            else ~self.is_anomalous & self.is_labelled
+        )
+        return {
+            part: np.flatnonzero((self.parts == part) & kept)
+            for part in dict.fromkeys(self.parts.tolist())
+        }
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    return list(names) if len(set(names)) == len(names) else [f"{name} ({i})" for i, name in enumerate(names, start=1)]
+    return (
+        list(names)
+        if len(set(names)) == len(names)
+        else [f"{name} ({i})" for i, name in enumerate(names, start=1)]
+    )
 
 
 def _even_share(images: ImageSet, most: int) -> ImageSet:
-    return images if len(images) <= most else images[np.linspace(0, len(images) - 1, most).astype(np.int64)]
+    return (
+        images
+        if len(images) <= most
+        else images[np.linspace(0, len(images) - 1, most).astype(np.int64)]
+    )
 
 
 def _leakage(
     table: _Table, copies: Copies, sets: Sequence[ImageSet], *, is_thorough: bool
 ) -> tuple[Finding | None, dict[str, Exhibit]]:
-    """Copies of the first part among the others: train among calibration and test, or the first source among the rest."""
+    """Copies of the first part among the others: train among calibration and test, or the first
+    source among the rest.
+    """
     first = "train" if len(sets) == 1 else str(table.parts[0])
     seen = table.parts == first
     if seen.all() or not seen.any():
@@ -215,7 +290,9 @@ def _leakage(
     return finding, _pictures(leaks, rows, np.flatnonzero(~seen), sets)
 
 
-def _pictures(leaks: Leaks, rows: NDArray[np.int64], asked: NDArray[np.int64], sets: Sequence[ImageSet]) -> dict[str, Exhibit]:
+def _pictures(
+    leaks: Leaks, rows: NDArray[np.int64], asked: NDArray[np.int64], sets: Sequence[ImageSet]
+) -> dict[str, Exhibit]:
     starts = np.cumsum([0, *(len(one) for one in sets)])
 
     def picture(row: int, caption: str) -> Picture:
@@ -224,12 +301,17 @@ def _pictures(leaks: Leaks, rows: NDArray[np.int64], asked: NDArray[np.int64], s
 
     groups = (
         Group(
-            (picture(int(rows[place]), str(leaks.of[place])), picture(int(asked[place]), str(leaks.paths[place]))),
+            (
+                picture(int(rows[place]), str(leaks.of[place])),
+                picture(int(asked[place]), str(leaks.paths[place])),
+            ),
             str(leaks.kinds[place]),
         )
         for place in np.flatnonzero(leaks.leaked)[:200].tolist()
     )
-    shown = Exhibit.of(groups, caption="An image that is trained on, and its copy among the others.")
+    shown = Exhibit.of(
+        groups, caption="An image that is trained on, and its copy among the others."
+    )
     return {leakage.CODE: shown} if shown.groups else {}
 
 
@@ -253,4 +335,8 @@ def _shortcut(table: _Table, columns: dict[str, NDArray[np.float64]]) -> Finding
 
 
 def _torn_groups(sets: Sequence[ImageSet]) -> Finding | None:
-    return None if len(sets) != 1 or sets[0].groups is None else find_torn_groups(sets[0].groups, sets[0].splits)
+    return (
+        None
+        if len(sets) != 1 or sets[0].groups is None
+        else find_torn_groups(sets[0].groups, sets[0].splits)
+    )

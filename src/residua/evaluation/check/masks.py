@@ -1,4 +1,6 @@
-"""Whether masks lie where their images show something: measured without a model, on a coarse grid."""
+"""Whether masks lie where their images show something: measured without a model, on a coarse
+grid.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from residua.records import Estimate, Finding
 
 _GRID = 48
 _SIDE = 256
-_WINDOWS = (8, 3)  # parts of the shorter side: what differs from its near and from its far surroundings
+_WINDOWS = (
+    8,
+    3,
+)  # parts of the shorter side: what differs from its near and from its far surroundings
 _MOST = 100  # masks that are looked at, spread evenly
 _Turn = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 _TURNED: dict[str, _Turn] = {
@@ -29,16 +34,21 @@ _TURNED: dict[str, _Turn] = {
 }
 
 
-def mask_findings(sets: Sequence[ImageSet], *, metrics: Mapping[str, Estimate] | None = None) -> list[Finding]:
+def mask_findings(
+    sets: Sequence[ImageSet], *, metrics: Mapping[str, Estimate] | None = None
+) -> list[Finding]:
     """What is wrong with the masks of the images; nothing where there are none.
 
-    Up to 100 masks of defective and of normal images are looked at. `metrics` are those of a model that was judged on the images.
+    Up to 100 masks of defective and of normal images are looked at. `metrics` are those of a model
+    that was judged on the images.
 
     Examples
     --------
     >>> images = np.full((6, 32, 32), 90, np.uint8)
     >>> masks = [np.zeros((32, 32), bool) for _ in images]
-    >>> labelled = ImageSet.from_arrays(images, labels=["bad"] * 5 + ["good"], masks=masks, normal="good")
+    >>> labelled = ImageSet.from_arrays(
+    ...     images, labels=["bad"] * 5 + ["good"], masks=masks, normal="good"
+    ... )
     >>> [(one.code, one.severity) for one in mask_findings([labelled])]
     [('empty-masks', 'error')]
     """
@@ -56,7 +66,9 @@ def mask_findings(sets: Sequence[ImageSet], *, metrics: Mapping[str, Estimate] |
 
 @dataclass(frozen=True)
 class _Look:
-    """A mask on the grid (shares of each cell), and how much each cell of its image differs from its surroundings, in steps."""
+    """A mask on the grid (shares of each cell), and how much each cell of its image differs from
+    its surroundings, in steps.
+    """
 
     path: str
     is_normal: bool
@@ -75,26 +87,48 @@ def _looks(images: ImageSet) -> list[_Look]:
     normal = none if images.normal is None else ~images.is_anomalous & images.labelled
     defect = none if images.normal is None else images.is_anomalous & images.labelled
     known = images.masks.known
-    asked = np.concatenate([_even_share(np.flatnonzero(known & ~normal)), _even_share(np.flatnonzero(known & normal))])
+    asked = np.concatenate(
+        [_even_share(np.flatnonzero(known & ~normal)), _even_share(np.flatnonzero(known & normal))]
+    )
     found = []
     for row in asked.tolist():
         mask = images.masks[row]
         if mask is not None:
             found.append(
-                _look(str(images.paths[row]), images[row], mask, is_normal=bool(normal[row]), is_defect=bool(defect[row]))
+                _look(
+                    str(images.paths[row]),
+                    images[row],
+                    mask,
+                    is_normal=bool(normal[row]),
+                    is_defect=bool(defect[row]),
+                )
             )
     return found
 
 
 def _even_share(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return rows if len(rows) <= _MOST else rows[np.linspace(0, len(rows) - 1, _MOST).astype(np.int64)]
+    return (
+        rows if len(rows) <= _MOST else rows[np.linspace(0, len(rows) - 1, _MOST).astype(np.int64)]
+    )
 
 
-def _look(path: str, image: NDArray[np.generic], mask: NDArray[np.bool_], *, is_normal: bool, is_defect: bool) -> _Look:
+def _look(
+    path: str,
+    image: NDArray[np.generic],
+    mask: NDArray[np.bool_],
+    *,
+    is_normal: bool,
+    is_defect: bool,
+) -> _Look:
     small = _small(image)
     window = [max(3, int(min(small.shape[:2]) / parts) | 1) for parts in _WINDOWS]
     contrasts = [
-        np.maximum.reduce([_on_grid(np.abs(one - uniform_filter(one, size)), np.maximum) for one in np.moveaxis(small, 2, 0)])
+        np.maximum.reduce(
+            [
+                _on_grid(np.abs(one - uniform_filter(one, size)), np.maximum)
+                for one in np.moveaxis(small, 2, 0)
+            ]
+        )
         for size in window
     ]
     border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
@@ -111,11 +145,22 @@ def _look(path: str, image: NDArray[np.generic], mask: NDArray[np.bool_], *, is_
 
 
 def _small(image: NDArray[np.generic]) -> NDArray[np.float64]:
-    pixels = image if image.dtype == np.uint8 else np.rint(image.astype(np.float32) * 255).astype(np.uint8)
+    pixels = (
+        image
+        if image.dtype == np.uint8
+        else np.rint(image.astype(np.float32) * 255).astype(np.uint8)
+    )
     shrunk = min(1.0, _SIDE / max(pixels.shape[:2]))
     size = (max(1, round(pixels.shape[1] * shrunk)), max(1, round(pixels.shape[0] * shrunk)))
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else np.ascontiguousarray(pixels))
-    return np.asarray(picture.resize(size, Image.Resampling.BOX), np.float64).reshape(size[1], size[0], -1) / 255
+    picture = Image.fromarray(
+        pixels[..., 0] if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)
+    )
+    return (
+        np.asarray(picture.resize(size, Image.Resampling.BOX), np.float64).reshape(
+            size[1], size[0], -1
+        )
+        / 255
+    )
 
 
 def _on_grid(values: NDArray[np.float64], how: np.ufunc) -> NDArray[np.float64]:
@@ -126,11 +171,15 @@ def _on_grid(values: NDArray[np.float64], how: np.ufunc) -> NDArray[np.float64]:
         return values[np.ix_(rows, columns)]
     cells: NDArray[np.float64] = how.reduceat(how.reduceat(values, rows, axis=0), columns, axis=1)
     if how is np.add:
-        cells = cells / np.outer(np.diff(np.append(rows, height)), np.diff(np.append(columns, width)))
+        cells = cells / np.outer(
+            np.diff(np.append(rows, height)), np.diff(np.append(columns, width))
+        )
     return cells
 
 
-def _suspicious(looks: Sequence[_Look], n_normal: int, metrics: Mapping[str, Estimate]) -> Finding | None:
+def _suspicious(
+    looks: Sequence[_Look], n_normal: int, metrics: Mapping[str, Estimate]
+) -> Finding | None:
     shares = np.array([look.share for look in looks], np.float64)
     if not looks:
         return find_suspicious_masks(shares, shares, n_normal_marked=n_normal)
@@ -138,7 +187,10 @@ def _suspicious(looks: Sequence[_Look], n_normal: int, metrics: Mapping[str, Est
     masks = np.stack([look.mask for look in looks])
     own = _standing_out(differing, masks)
     n, rows = len(looks), np.arange(len(looks))
-    readings = {_those(step if step <= n // 2 else step - n): own[rows, (rows + step) % n] for step in range(1, n)}
+    readings = {
+        _those(step if step <= n // 2 else step - n): own[rows, (rows + step) % n]
+        for step in range(1, n)
+    }
     for words, turn in _TURNED.items():
         readings[words] = np.diag(_standing_out(differing, turn(masks)))
     return find_suspicious_masks(
@@ -159,7 +211,9 @@ def _those(step: int) -> str:
 
 
 def _differing(looks: Sequence[_Look]) -> NDArray[np.float64]:
-    """How much each cell of each image differs from its surroundings and from the others, as ranks in (-1/2, 1/2), (n, cells)."""
+    """How much each cell of each image differs from its surroundings and from the others, as ranks
+    in (-1/2, 1/2), (n, cells).
+    """
     n = len(looks)
     grey = np.stack([look.grey for look in looks])
     common = np.median(grey, axis=0)
@@ -175,8 +229,12 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((rankdata(values, axis=1) - 0.5) / values.shape[1] - 0.5)
 
 
-def _standing_out(differing: NDArray[np.float64], masks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much image i stands out where mask j marks it, less what the mean image does there, (n, n)."""
+def _standing_out(
+    differing: NDArray[np.float64], masks: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How much image i stands out where mask j marks it, less what the mean image does there, (n,
+    n).
+    """
     flat = masks.reshape(len(masks), -1)
     weights = flat / np.maximum(flat.sum(axis=1, keepdims=True), 1e-12)
     found = differing @ weights.T

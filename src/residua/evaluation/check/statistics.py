@@ -21,25 +21,34 @@ _AWAY = (-_HALF, _HALF)
 _MOST_COMPRESSED = 512
 _FLOOR = 0.002
 _FREQUENCIES = np.arange(_BLOCK)
-_COSINES = (np.cos(np.pi * np.outer(_FREQUENCIES, 2 * _FREQUENCIES + 1) / 16) / 2).astype(np.float32)
+_COSINES = (np.cos(np.pi * np.outer(_FREQUENCIES, 2 * _FREQUENCIES + 1) / 16) / 2).astype(
+    np.float32
+)
 _IS_HIGH = np.add.outer(_FREQUENCIES, _FREQUENCIES) >= _BLOCK
 
 
-def image_statistics(images: ImageSet, *, progress: Callable[[int, int], None] | None = None) -> dict[str, NDArray[np.float64]]:
+def image_statistics(
+    images: ImageSet, *, progress: Callable[[int, int], None] | None = None
+) -> dict[str, NDArray[np.float64]]:
     """Simple numbers of every image by name, (n,) each.
 
-    ``brightness``, ``contrast``, ``sharpness``, ``compression``, ``highest``, ``range``, ``height``, ``width`` and, of files,
-    ``file_size``.
+    ``brightness``, ``contrast``, ``sharpness``, ``compression``, ``highest``, ``range``,
+    ``height``, ``width`` and, of files, ``file_size``.
 
-    Brightness is the mean of the values in [0, 1], contrast their standard deviation, sharpness the mean step between
-    neighbours over the contrast, at 64 pixels at most, so that size does not count; compression how much of the high
-    frequencies is missing in 8 x 8 blocks, as JPEG leaves them (a logarithm, near 0 where none is; of images of 24 pixels and
-    more); highest the largest value; range the largest less the smallest, of the channel where that is most.
+    Brightness is the mean of the values in [0, 1], contrast their standard deviation, sharpness the
+    mean step between neighbours over the contrast, at 64 pixels at most, so that size does not
+    count; compression how much of the high frequencies is missing in 8 x 8 blocks, as JPEG leaves
+    them (a logarithm, near 0 where none is; of images of 24 pixels and more); highest the largest
+    value; range the largest less the smallest, of the channel where that is most.
 
     Examples
     --------
     >>> found = image_statistics(ImageSet.from_arrays(np.full((2, 8, 8), 51, np.uint8)))
-    >>> found["brightness"].round(3).tolist(), found["contrast"].round(3).tolist(), sorted(found)[:3]
+    >>> (
+    ...     found["brightness"].round(3).tolist(),
+    ...     found["contrast"].round(3).tolist(),
+    ...     sorted(found)[:3],
+    ... )
     ([0.2, 0.2], [0.0, 0.0], ['brightness', 'compression', 'contrast'])
     """
     rows = []
@@ -48,8 +57,16 @@ def image_statistics(images: ImageSet, *, progress: Callable[[int, int], None] |
         if progress is not None:
             progress(len(rows), len(images))
     table = np.asarray(rows, np.float64).reshape(-1, 6)
-    found = dict(zip(("brightness", "contrast", "sharpness", "compression", "highest", "range"), table.T, strict=True))
-    found["height"], found["width"] = images.sizes.astype(np.float64).T if len(images) else np.zeros((2, 0))
+    found = dict(
+        zip(
+            ("brightness", "contrast", "sharpness", "compression", "highest", "range"),
+            table.T,
+            strict=True,
+        )
+    )
+    found["height"], found["width"] = (
+        images.sizes.astype(np.float64).T if len(images) else np.zeros((2, 0))
+    )
     sizes = _file_sizes(images)
     return found if sizes is None else {**found, "file_size": sizes}
 
@@ -59,7 +76,9 @@ def _of(image: NDArray[np.generic]) -> tuple[float, ...]:
     grey = values.mean(axis=2)
     height, width = grey.shape
     shrunk = min(1.0, _SIDE / max(height, width))
-    small = resize(grey[..., np.newaxis], (max(1, round(height * shrunk)), max(1, round(width * shrunk))))[..., 0]
+    small = resize(
+        grey[..., np.newaxis], (max(1, round(height * shrunk)), max(1, round(width * shrunk)))
+    )[..., 0]
     contrast = float(grey.std())
     steps = [np.abs(np.diff(small, axis=axis)).mean() for axis in (0, 1) if small.shape[axis] > 1]
     sharpness = float(np.mean(steps)) / max(contrast, 1e-3) if steps else 0.0
@@ -69,23 +88,35 @@ def _of(image: NDArray[np.generic]) -> tuple[float, ...]:
 
 
 def _compression(grey: NDArray[np.float32]) -> float:
-    """How much less high frequencies there are in the blocks that JPEG compresses than in blocks that lie half-way between.
+    """How much less high frequencies there are in the blocks that JPEG compresses than in blocks
+    that lie half-way between.
 
-    Those half a block away in all four directions: one direction alone would compare other parts of the image too.
+    Those half a block away in all four directions: one direction alone would compare other parts of
+    the image too.
     """
     grey = grey[:_MOST_COMPRESSED, :_MOST_COMPRESSED]
     if min(grey.shape) < 3 * _BLOCK:
         return 0.0
     inner = grey.shape[0] - _BLOCK - _HALF, grey.shape[1] - _BLOCK - _HALF
     aligned = _high_frequencies(grey[_BLOCK:, _BLOCK:], inner)
-    between = [_high_frequencies(grey[_BLOCK + down :, _BLOCK + right :], inner) for down in _AWAY for right in _AWAY]
+    between = [
+        _high_frequencies(grey[_BLOCK + down :, _BLOCK + right :], inner)
+        for down in _AWAY
+        for right in _AWAY
+    ]
     return math.log((float(np.mean(between)) + _FLOOR) / (aligned + _FLOOR))
 
 
 def _high_frequencies(grey: NDArray[np.float32], extent: tuple[int, int]) -> float:
-    """The mean size of the upper half of the cosine coefficients of the 8 x 8 blocks in `extent` from the first corner on."""
+    """The mean size of the upper half of the cosine coefficients of the 8 x 8 blocks in `extent`
+    from the first corner on.
+    """
     rows, columns = (side // _BLOCK for side in extent)
-    blocks = grey[: rows * _BLOCK, : columns * _BLOCK].reshape(rows, _BLOCK, columns, _BLOCK).swapaxes(1, 2)
+    blocks = (
+        grey[: rows * _BLOCK, : columns * _BLOCK]
+        .reshape(rows, _BLOCK, columns, _BLOCK)
+        .swapaxes(1, 2)
+    )
     return float(np.abs(_COSINES @ blocks @ _COSINES.T)[..., _IS_HIGH].mean())
 
 

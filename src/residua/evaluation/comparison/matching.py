@@ -1,4 +1,6 @@
-"""Which images several models were tested on: by the hashes of their pixels, whatever their paths."""
+"""Which images several models were tested on: by the hashes of their pixels, whatever their
+paths.
+"""
 
 from __future__ import annotations
 

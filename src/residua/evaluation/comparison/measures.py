@@ -1,4 +1,6 @@
-"""What is compared in each job: each model's metric on the shared images, and the paired test of two models."""
+"""What is compared in each job: each model's metric on the shared images, and the paired test of
+two models.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.evaluation import Evidence
-from residua.evaluation.comparison.paired import Paired, paired_average_precision, paired_means, paired_roc_auc, paired_shares
-from residua.metrics import average_precision_interval, mean_interval, rate_interval, roc_auc_interval
+from residua.evaluation.comparison.paired import (
+    Paired,
+    paired_average_precision,
+    paired_means,
+    paired_roc_auc,
+    paired_shares,
+)
+from residua.metrics import (
+    average_precision_interval,
+    mean_interval,
+    rate_interval,
+    roc_auc_interval,
+)
 from residua.records import Estimate, Job
 
 
@@ -19,8 +32,9 @@ from residua.records import Estimate, Job
 class Measure:
     """A metric that two models of a job can be compared in.
 
-    ``column`` gives an image's value under a model, or None where the evidence lacks it. ``estimate`` makes the model's metric
-    of it, ``test`` compares two columns; both also get the labels: 0/1 of a detector, None otherwise.
+    ``column`` gives an image's value under a model, or None where the evidence lacks it.
+    ``estimate`` makes the model's metric of it, ``test`` compares two columns; both also get the
+    labels: 0/1 of a detector, None otherwise.
     """
 
     name: str
@@ -32,7 +46,9 @@ class Measure:
 
 def measures_of(job: Job) -> tuple[Measure, ...]:
     """The measures of a job; the first that all models have is what the sentence is about."""
-    errors = tuple(_mean_of(name, higher=name in ("psnr", "ssim")) for name in ("mse", "ssim", "psnr"))
+    errors = tuple(
+        _mean_of(name, higher=name in ("psnr", "ssim")) for name in ("mse", "ssim", "psnr")
+    )
     if job == "classify":
         return (_ACCURACY, _LOG_LOSS, errors[0])
     return (_ROC_AUC, _AVERAGE_PRECISION) if job == "detect" else errors
@@ -40,7 +56,11 @@ def measures_of(job: Job) -> tuple[Measure, ...]:
 
 def _column(name: str) -> Callable[[Evidence, NDArray[np.int64]], NDArray[Any] | None]:
     def column(evidence: Evidence, rows: NDArray[np.int64]) -> NDArray[Any] | None:
-        return np.asarray(evidence.per_image[name], np.float64)[rows] if name in evidence.per_image else None
+        return (
+            np.asarray(evidence.per_image[name], np.float64)[rows]
+            if name in evidence.per_image
+            else None
+        )
 
     return column
 
@@ -84,6 +104,10 @@ _AVERAGE_PRECISION = Measure(
     "average_precision",
     True,
     _scores,
-    lambda scores, flags, confidence: average_precision_interval(flags, scores, confidence=confidence),
-    lambda a, b, flags, confidence: paired_average_precision(np.asarray(flags), a, b, confidence=confidence),
+    lambda scores, flags, confidence: average_precision_interval(
+        flags, scores, confidence=confidence
+    ),
+    lambda a, b, flags, confidence: paired_average_precision(
+        np.asarray(flags), a, b, confidence=confidence
+    ),
 )

@@ -12,7 +12,9 @@ class _Record(BaseModel):
 
 
 class Standing(_Record):
-    """One model's metrics on the images that all share; ``n_own`` is how many test images it has itself."""
+    """One model's metrics on the images that all share; ``n_own`` is how many test images it has
+    itself.
+    """
 
     name: str
     n_own: int
@@ -22,9 +24,10 @@ class Standing(_Record):
 class PairedDifference(_Record):
     """``a - b`` in one metric on the same images.
 
-    ``difference`` has an interval that holds together with those of all other pairs in that metric (Bonferroni);
-    ``p_value`` is that of the pair alone, ``p_adjusted`` times the number of pairs. ``better`` names a model where a difference
-    is shown: the interval excludes 0 and the adjusted p-value is below 1 minus the confidence.
+    ``difference`` has an interval that holds together with those of all other pairs in that metric
+    (Bonferroni); ``p_value`` is that of the pair alone, ``p_adjusted`` times the number of pairs.
+    ``better`` names a model where a difference is shown: the interval excludes 0 and the adjusted
+    p-value is below 1 minus the confidence.
     """
 
     metric: str
@@ -39,7 +42,9 @@ class PairedDifference(_Record):
 
 
 class Comparison(_Record):
-    """Models of one job on the test images they share, the first metric being the one the sentence is about."""
+    """Models of one job on the test images they share, the first metric being the one the sentence
+    is about.
+    """
 
     job: Job
     n_images: int

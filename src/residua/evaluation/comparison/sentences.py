@@ -19,9 +19,15 @@ _NAMES = {
 
 
 def pair_sentence(
-    metric: str, names: tuple[str, str], difference: Estimate, better: str | None, *, higher_is_better: bool
+    metric: str,
+    names: tuple[str, str],
+    difference: Estimate,
+    better: str | None,
+    *,
+    higher_is_better: bool,
 ) -> str:
-    """One pair: ``joint beats plain by 0.4 points of accuracy [0.1, 0.7]``, or that no difference can be shown.
+    """One pair: ``joint beats plain by 0.4 points of accuracy [0.1, 0.7]``, or that no difference
+    can be shown.
 
     Examples
     --------
@@ -30,9 +36,15 @@ def pair_sentence(
     'joint beats plain by 0.4 points of accuracy [0.1, 0.7]'
     """
     if difference.value is None:
-        return f"{names[0]} and {names[1]} cannot be compared in {metric}: it is not defined on these images"
+        return (
+            f"{names[0]} and {names[1]} cannot be compared in {metric}: it is not defined on these"
+            " images"
+        )
     if better is None:
-        return f"no difference between {names[0]} and {names[1]} can be shown: {_amount(metric, difference)}"
+        return (
+            f"no difference between {names[0]} and {names[1]} can be shown:"
+            f" {_amount(metric, difference)}"
+        )
     other = names[1] if better == names[0] else names[0]
     is_negative = difference.value < 0
     turned = _negated(difference) if is_negative else difference
@@ -41,11 +53,15 @@ def pair_sentence(
 
 
 def in_one_sentence(pairs: Sequence[PairedDifference], names: Sequence[str], n_images: int) -> str:
-    """What a reader has to know: the pair in one sentence, or of several models who is ahead of whom."""
+    """What a reader has to know: the pair in one sentence, or of several models who is ahead of
+    whom.
+    """
     where = f"on {n_images:,} test image{'s' * (n_images != 1)}"
     if len(names) == 2:
         sentence = pairs[0].sentence
-        return f"{sentence[0].upper() if sentence.startswith('no difference') else sentence[0]}{sentence[1:]} {where}."
+        if sentence.startswith("no difference"):
+            sentence = f"No{sentence[2:]}"
+        return f"{sentence} {where}."
     shown = [pair for pair in pairs if pair.better is not None]
     if not shown:
         return f"No difference between any two of {len(names)} runs can be shown {where}."
@@ -53,7 +69,11 @@ def in_one_sentence(pairs: Sequence[PairedDifference], names: Sequence[str], n_i
     ahead = sorted((name for name in names if beaten[name]), key=lambda name: -len(beaten[name]))
     parts = [f"{name} beats {_listed(beaten[name])}" for name in ahead]
     open_pairs = len(pairs) - len(shown)
-    rest = f"; between the other {open_pairs} pairs no difference can be shown" if open_pairs > 1 else ""
+    rest = (
+        f"; between the other {open_pairs} pairs no difference can be shown"
+        if open_pairs > 1
+        else ""
+    )
     rest = "; between the other pair no difference can be shown" if open_pairs == 1 else rest
     return f"{'; '.join(parts)} {where}{rest}."
 
@@ -69,7 +89,9 @@ def _listed(names: Sequence[str]) -> str:
 def _negated(difference: Estimate) -> Estimate:
     low = None if difference.high is None else -difference.high
     high = None if difference.low is None else -difference.low
-    return difference.model_copy(update={"value": -(difference.value or 0.0), "low": low, "high": high})
+    return difference.model_copy(
+        update={"value": -(difference.value or 0.0), "low": low, "high": high}
+    )
 
 
 def _amount(metric: str, difference: Estimate) -> str:

@@ -1,4 +1,6 @@
-"""A linear and a nearest-neighbours classifier on codes, their one option chosen by cross-validation inside train."""
+"""A linear and a nearest-neighbours classifier on codes, their one option chosen by
+cross-validation inside train.
+"""
 
 from __future__ import annotations
 
@@ -21,24 +23,39 @@ _STEPS = 300
 
 @dataclass(frozen=True)
 class Probed:
-    """What a probe says of the test codes (places in the classes), and the option that cross-validation chose."""
+    """What a probe says of the test codes (places in the classes), and the option that
+    cross-validation chose.
+    """
 
     said: NDArray[np.int64]
     option: float
 
 
-def run_probe(kind: str, codes: NDArray[Any], classes: NDArray[np.int64], test_codes: NDArray[Any], *, seed: int) -> Probed:
-    """Standardise the codes by the training ones, choose the option on at most 3,000 of them, fit on at most 20,000.
+def run_probe(
+    kind: str,
+    codes: NDArray[Any],
+    classes: NDArray[np.int64],
+    test_codes: NDArray[Any],
+    *,
+    seed: int,
+) -> Probed:
+    """Standardise the codes by the training ones, choose the option on at most 3,000 of them, fit
+    on at most 20,000.
 
-    ``linear_probe`` is logistic regression, its option the inverse strength C of the ridge penalty; ``neighbours_probe`` the vote
-    of the k nearest codes, its option k. Of equal ones the stronger C and the smaller k.
+    ``linear_probe`` is logistic regression, its option the inverse strength C of the ridge penalty;
+    ``neighbours_probe`` the vote of the k nearest codes, its option k. Of equal ones the stronger C
+    and the smaller k.
     """
     centre, spread = codes.mean(0), codes.std(0)
     spread = np.where(spread > 0, spread, 1)
     known, asked = ((array - centre) / spread for array in (codes, test_codes))
-    chosen_on, fitted_on = (_some(classes, most, seed) for most in (_MOST_CHOSEN_ON, _MOST_FITTED_ON))
+    chosen_on, fitted_on = (
+        _some(classes, most, seed) for most in (_MOST_CHOSEN_ON, _MOST_FITTED_ON)
+    )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that lbfgs stopped at its last step, or that a class is too small for the folds
+        warnings.simplefilter(
+            "ignore"
+        )  # that lbfgs stopped at its last step, or that a class is too small for the folds
         option = _choose(kind, known[chosen_on], classes[chosen_on], seed)
         model = _model(kind, option, len(fitted_on)).fit(known[fitted_on], classes[fitted_on])
     return Probed(np.asarray(model.predict(asked), np.int64), option)
@@ -53,7 +70,10 @@ def _choose(kind: str, codes: NDArray[Any], classes: NDArray[np.int64], seed: in
         return options[2] if kind == LINEAR else options[0]
     folds = StratifiedKFold(min(_FOLDS, smallest), shuffle=True, random_state=seed)
     n_known = len(codes) - -(-len(codes) // folds.n_splits)
-    means = [float(cross_val_score(_model(kind, one, n_known), codes, classes, cv=folds).mean()) for one in options]
+    means = [
+        float(cross_val_score(_model(kind, one, n_known), codes, classes, cv=folds).mean())
+        for one in options
+    ]
     return options[int(np.argmax(means))]
 
 

@@ -1,4 +1,6 @@
-"""`evaluate_codes`: a linear and a nearest-neighbours probe on codes, beside the same probes on what was there before."""
+"""`evaluate_codes`: a linear and a nearest-neighbours probe on codes, beside the same probes on
+what was there before.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,11 @@ def evaluate_codes(
     split: str = "test",
     provenance: Mapping[str, Any] | None = None,
 ) -> Evaluation:
-    """What codes are worth to a classifier: probes fitted on training codes and labels, judged on test codes.
+    """What codes are worth to a classifier: probes fitted on training codes and labels, judged on
+    test codes.
 
-    An autoencoder has no accuracy. This is the question that "the accuracy of my autoencoder" means: can the classes be read off
-    its code, and better than off the pixels?
+    An autoencoder has no accuracy. This is the question that "the accuracy of my autoencoder"
+    means: can the classes be read off its code, and better than off the pixels?
 
     Parameters
     ----------
@@ -47,8 +50,8 @@ def evaluate_codes(
     labels, test_labels : array of int or str, (n_images,)
         None, NaN and empty strings are "no label": left out.
     images, test_images : array, (n_images, height, width[, channels]), optional
-        The images behind the codes; with them the same probes on pixels, and on as many principal components as the code has
-        dimensions, stand beside.
+        The images behind the codes; with them the same probes on pixels, and on as many principal
+        components as the code has dimensions, stand beside.
     confidence : float
     seed : int
         Of folds and samples.
@@ -58,13 +61,14 @@ def evaluate_codes(
     Returns
     -------
     Evaluation
-        ``linear_probe_accuracy`` and ``neighbours_probe_accuracy`` with baselines ``majority_class``, and ``pixels`` and ``pca``
-        where images are given.
+        ``linear_probe_accuracy`` and ``neighbours_probe_accuracy`` with baselines
+        ``majority_class``, and ``pixels`` and ``pca`` where images are given.
 
     Raises
     ------
     ShapeError, LabelError, RangeError
-        If lengths differ, codes are not finite, train has a single class, or a test label is unknown in train.
+        If lengths differ, codes are not finite, train has a single class, or a test label is
+        unknown in train.
 
     Examples
     --------
@@ -72,7 +76,10 @@ def evaluate_codes(
     >>> labels = np.arange(200) % 2
     >>> codes = rng.normal(size=(200, 3)) + 4 * labels[:, np.newaxis]
     >>> record = evaluate_codes(codes[:100], labels[:100], codes[100:], labels[100:])
-    >>> record.metrics["linear_probe_accuracy"].value, record.baselines["majority_class"]["linear_probe_accuracy"].value
+    >>> (
+    ...     record.metrics["linear_probe_accuracy"].value,
+    ...     record.baselines["majority_class"]["linear_probe_accuracy"].value,
+    ... )
     (1.0, 0.5)
     """
     problems = Problems(_WHERE)
@@ -82,14 +89,22 @@ def evaluate_codes(
         same_length(problems, test_codes=asked, test_labels=test_labels, test_images=test_images)
         if known.shape[1] != asked.shape[1]:
             got = f"{known.shape[1]} and {asked.shape[1]}"
-            problems.add("codes and test_codes must have as many dimensions", got, "Encode both with one model", ShapeError)
+            problems.add(
+                "codes and test_codes must have as many dimensions",
+                got,
+                "Encode both with one model",
+                ShapeError,
+            )
     problems.raise_any()
     names, classes, truth = _classes(labels, test_labels)
     rows, test_rows = np.flatnonzero(classes >= 0), np.flatnonzero(truth >= 0)
     spaces = {"": (known, asked), **_pixel_spaces(images, test_images, rows, known.shape[1], seed)}
     classes, truth = classes[rows], truth[test_rows]
     found = {
-        space: {kind: run_probe(kind, before[rows], classes, after[test_rows], seed=seed) for kind in PROBES}
+        space: {
+            kind: run_probe(kind, before[rows], classes, after[test_rows], seed=seed)
+            for kind in PROBES
+        }
         for space, (before, after) in spaces.items()
     }
     own = found.pop("")
@@ -102,7 +117,9 @@ def evaluate_codes(
     findings = (
         find_unlabelled(len(asked) - len(test_rows), len(asked)),
         find_too_few_images({"test": len(truth)}),
-        find_not_better_than_baseline(main, metrics[main], {name: one[main] for name, one in baselines.items()}),
+        find_not_better_than_baseline(
+            main, metrics[main], {name: one[main] for name, one in baselines.items()}
+        ),
     )
     return Evaluation(
         job="classify",
@@ -125,21 +142,41 @@ def _codes(codes: Any, name: str, problems: Problems) -> NDArray[np.float64]:
     try:
         array = np.asarray(codes, np.float64)
     except (ValueError, TypeError):
-        problems.add(f"{name} must be numbers", "values that are none", "Pass what the encoder gives", RangeError)
+        problems.add(
+            f"{name} must be numbers",
+            "values that are none",
+            "Pass what the encoder gives",
+            RangeError,
+        )
         return np.zeros((0, 1))
     if array.ndim != 2 or array.shape[1] == 0:
-        problems.add(f"{name} must have shape (n_images, n_dimensions)", f"{array.shape}", "Flatten each code", ShapeError)
+        problems.add(
+            f"{name} must have shape (n_images, n_dimensions)",
+            f"{array.shape}",
+            "Flatten each code",
+            ShapeError,
+        )
         return np.zeros((0, 1))
     n_bad = int(np.count_nonzero(~np.isfinite(array)))
     if n_bad:
-        problems.add(f"{name} must be finite", f"{n_bad} NaN or infinite values", "Leave those images out", RangeError)
+        problems.add(
+            f"{name} must be finite",
+            f"{n_bad} NaN or infinite values",
+            "Leave those images out",
+            RangeError,
+        )
     return array
 
 
-def _classes(labels: Any, test_labels: Any) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+def _classes(
+    labels: Any, test_labels: Any
+) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
     """Names of the classes in train, and the place of each label among them; -1 without a label."""
     read = [
-        [None if value is None else label_name(value) for value in without_missing(values).ravel().tolist()]
+        [
+            None if value is None else label_name(value)
+            for value in without_missing(values).ravel().tolist()
+        ]
         for values in (labels, test_labels)
     ]
     names = in_order(name for name in read[0] if name is not None)
@@ -148,21 +185,38 @@ def _classes(labels: Any, test_labels: Any) -> tuple[list[str], NDArray[np.int64
     unknown = sorted({name for name in read[1] if name is not None and name not in place})
     if len(names) < 2:
         got = f"the class {names[0]} alone" if names else "no label"
-        problems.add("training labels must hold at least two classes", got, "Probe on images of several classes", LabelError)
+        problems.add(
+            "training labels must hold at least two classes",
+            got,
+            "Probe on images of several classes",
+            LabelError,
+        )
     elif unknown:
         got = ", ".join(unknown[:8])
-        problems.add("test labels must occur in train", got, "Leave those images out, or give train some of them", LabelError)
+        problems.add(
+            "test labels must occur in train",
+            got,
+            "Leave those images out, or give train some of them",
+            LabelError,
+        )
     if not any(name is not None for name in read[1]):
-        problems.add("some test images must have a label", "none that has one", "Pass labels", LabelError)
+        problems.add(
+            "some test images must have a label", "none that has one", "Pass labels", LabelError
+        )
     problems.raise_any()
-    values = [np.array([-1 if name is None else place[name] for name in column], np.int64) for column in read]
+    values = [
+        np.array([-1 if name is None else place[name] for name in column], np.int64)
+        for column in read
+    ]
     return names, values[0], values[1]
 
 
 def _pixel_spaces(
     images: Any, test_images: Any, rows: NDArray[np.int64], n_dimensions: int, seed: int
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Pixels at 32 a side at most, and as many of their principal components as the code has dimensions."""
+    """Pixels at 32 a side at most, and as many of their principal components as the code has
+    dimensions.
+    """
     from sklearn.decomposition import PCA
 
     if images is None or test_images is None:
@@ -181,12 +235,19 @@ def _flat(images: NDArray[np.float32]) -> NDArray[Any]:
     height, width = images.shape[1:3]
     longer = max(height, width)
     if longer > _LARGEST_SIDE:
-        images = resize(images, (max(1, height * _LARGEST_SIDE // longer), max(1, width * _LARGEST_SIDE // longer)))
+        images = resize(
+            images,
+            (max(1, height * _LARGEST_SIDE // longer), max(1, width * _LARGEST_SIDE // longer)),
+        )
     return images.reshape(len(images), -1)
 
 
-def _accuracies(probes: Mapping[str, Probed], truth: NDArray[np.int64], confidence: float) -> dict[str, Estimate]:
+def _accuracies(
+    probes: Mapping[str, Probed], truth: NDArray[np.int64], confidence: float
+) -> dict[str, Estimate]:
     return {
-        f"{kind}_accuracy": rate_interval(int((probe.said == truth).sum()), len(truth), confidence=confidence)
+        f"{kind}_accuracy": rate_interval(
+            int((probe.said == truth).sum()), len(truth), confidence=confidence
+        )
         for kind, probe in probes.items()
     }

@@ -1,4 +1,6 @@
-"""Interval bars: a value with its interval and its rivals on one line, as inline SVG that needs no script."""
+"""Interval bars: a value with its interval and its rivals on one line, as inline SVG that needs no
+script.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from residua.records import Estimate
 
 
 def scale_of(name: str, estimates: Sequence[Estimate]) -> tuple[float, float]:
-    """Where a bar begins and ends: 0 to 1 for shares (closer in when all is near the top), else 0 to a little above the largest.
+    """Where a bar begins and ends: 0 to 1 for shares (closer in when all is near the top), else 0
+    to a little above the largest.
 
     Examples
     --------
@@ -31,7 +34,9 @@ def scale_of(name: str, estimates: Sequence[Estimate]) -> tuple[float, float]:
     return start, high * 1.05 if high > 0 else start + 1.0
 
 
-def interval_bar(name: str, estimate: Estimate, rivals: dict[str, Estimate], ends: tuple[float, float]) -> Html | None:
+def interval_bar(
+    name: str, estimate: Estimate, rivals: dict[str, Estimate], ends: tuple[float, float]
+) -> Html | None:
     """The bar; its ``aria-label`` says the same in words."""
     if estimate.value is None:
         return None
@@ -46,11 +51,22 @@ def interval_bar(name: str, estimate: Estimate, rivals: dict[str, Estimate], end
         if rival.value is not None:
             text = f"{baseline_title(title)}: {words.number(rival.value, kind)}"
             x = at(rival.value)
-            marks.append(element("line", element("title", text), x1=x, x2=x, y1=4, y2=14, class_="rival"))
+            marks.append(
+                element("line", element("title", text), x1=x, x2=x, y1=4, y2=14, class_="rival")
+            )
     if estimate.low is not None and estimate.high is not None:
-        marks.append(element("line", x1=at(estimate.low), x2=at(estimate.high), y1=9, y2=9, class_="range"))
+        marks.append(
+            element("line", x1=at(estimate.low), x2=at(estimate.high), y1=9, y2=9, class_="range")
+        )
     marks.append(element("circle", cx=at(estimate.value), cy=9, r=4.5, class_="value"))
-    bar = element("svg", *marks, width="100%", height=18, role="img", aria_label=words.interval(name, estimate))
+    bar = element(
+        "svg",
+        *marks,
+        width="100%",
+        height=18,
+        role="img",
+        aria_label=words.interval(name, estimate),
+    )
     scale = element(
         "span",
         element("span", words.number(low, kind)),

@@ -1,4 +1,6 @@
-"""Two runs on the same images, side by side: paired differences, both distributions, and where they disagree."""
+"""Two runs on the same images, side by side: paired differences, both distributions, and where they
+disagree.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def are_comparable(jobs: Pair) -> bool:
     judged = [evaluation.provenance.get("fingerprints", {}).get("judged") for evaluation, _ in jobs]
     if judged[0] != judged[1]:
         return False
-    if not np.array_equal(np.asarray(first.paths).astype(str), np.asarray(second.paths).astype(str)):
+    if not np.array_equal(
+        np.asarray(first.paths).astype(str), np.asarray(second.paths).astype(str)
+    ):
         return False
     one, two = truth(first), truth(second)
     return one is two if one is None or two is None else bool(np.array_equal(one, two))
@@ -68,9 +72,13 @@ def comparison(jobs: Pair, names: Sequence[str], budget: int) -> Html | None:
 
 
 def compared(jobs: Pair, names: Sequence[str]) -> Comparison:
-    """The comparison, the second run minus the first; images are matched by their paths, which are the same."""
+    """The comparison, the second run minus the first; images are matched by their paths, which are
+    the same.
+    """
     models = [
-        Contestant(name, evaluation, replace(evidence, pixel_hashes=np.asarray(evidence.paths).astype(str)))
+        Contestant(
+            name, evaluation, replace(evidence, pixel_hashes=np.asarray(evidence.paths).astype(str))
+        )
         for name, (evaluation, evidence) in zip(names, jobs, strict=True)
     ]
     return compare_models(models[::-1])
@@ -78,29 +86,55 @@ def compared(jobs: Pair, names: Sequence[str]) -> Comparison:
 
 def _table(found: Comparison, jobs: Pair, names: Sequence[str]) -> Html:
     second, first = found.standings
-    rows = [_row(pair.metric, first.metrics[pair.metric], second.metrics[pair.metric], pair.difference) for pair in found.pairs]
+    rows = [
+        _row(pair.metric, first.metrics[pair.metric], second.metrics[pair.metric], pair.difference)
+        for pair in found.pairs
+    ]
     rows += [_row(name, *three) for name, three in at_thresholds(jobs).items()]
     return table(("", *names, "Difference [interval]", ""), rows)
 
 
 def _row(metric: str, first: Estimate, second: Estimate, difference: Estimate) -> Html:
     about, figure = metric_words(metric), f"{KEY}/{metric}"
-    texts = words.number(first.value, about.kind), words.number(second.value, about.kind), words.interval(metric, difference)
-    cells = (element("td", text, data_figure=f"{figure}/{place}") for place, text in enumerate(texts))
-    return row(about.label, *cells, prose("higher is better" if about.higher_is_better else "lower is better"))
+    texts = (
+        words.number(first.value, about.kind),
+        words.number(second.value, about.kind),
+        words.interval(metric, difference),
+    )
+    cells = (
+        element("td", text, data_figure=f"{figure}/{place}") for place, text in enumerate(texts)
+    )
+    return row(
+        about.label,
+        *cells,
+        prose("higher is better" if about.higher_is_better else "lower is better"),
+    )
 
 
 def at_thresholds(jobs: Pair) -> dict[str, tuple[Estimate, Estimate, Estimate]]:
-    """Recall and false-alarm rate of two detectors, each at its own threshold, and the paired difference."""
+    """Recall and false-alarm rate of two detectors, each at its own threshold, and the paired
+    difference.
+    """
     (one, first), (two, second) = jobs
     known, points = truth(first), (one.operating_point, two.operating_point)
-    if known is None or first.scores is None or second.scores is None or points[0] is None or points[1] is None:
+    if (
+        known is None
+        or first.scores is None
+        or second.scores is None
+        or points[0] is None
+        or points[1] is None
+    ):
         return {}
-    before, after = is_flagged(first.scores, points[0].threshold), is_flagged(second.scores, points[1].threshold)
+    before, after = (
+        is_flagged(first.scores, points[0].threshold),
+        is_flagged(second.scores, points[1].threshold),
+    )
     found = {}
     for metric, kind in (("recall", known == 1), ("false_alarm_rate", known == 0)):
         if kind.any() and metric in one.metrics and metric in two.metrics:
-            difference = paired_shares(after[kind], before[kind], confidence=one.metrics[metric].confidence).difference
+            difference = paired_shares(
+                after[kind], before[kind], confidence=one.metrics[metric].confidence
+            ).difference
             found[metric] = one.metrics[metric], two.metrics[metric], difference
     return found
 
@@ -120,21 +154,31 @@ def _distribution(name: str, evaluation: Evaluation, evidence: Evidence) -> Html
 
 
 def disagreements(jobs: Pair, names: Sequence[str]) -> Exhibit | None:
-    """The images that only one of two detectors flags, the clearest first; None where nothing is decided or pictured."""
+    """The images that only one of two detectors flags, the clearest first; None where nothing is
+    decided or pictured.
+    """
     (one, first), (two, second) = jobs
     known, pictured = truth(first), first.thumbnails or second.thumbnails
     if known is None or first.scores is None or second.scores is None or pictured is None:
         return None
     if one.operating_point is None or two.operating_point is None:
         return None
-    flagged = is_flagged(first.scores, one.operating_point.threshold), is_flagged(second.scores, two.operating_point.threshold)
+    flagged = (
+        is_flagged(first.scores, one.operating_point.threshold),
+        is_flagged(second.scores, two.operating_point.threshold),
+    )
     apart = np.abs(_ranks(first.scores) - _ranks(second.scores))
     place = {int(image): row for row, image in enumerate(pictured.index.tolist())}
     groups = []
     for kind, verb in ((1, "Caught"), (0, "False alarm")):
-        for mine, other, name in ((flagged[0], flagged[1], names[0]), (flagged[1], flagged[0], names[1])):
+        for mine, other, name in (
+            (flagged[0], flagged[1], names[0]),
+            (flagged[1], flagged[0], names[1]),
+        ):
             images = np.flatnonzero((known == kind) & mine & ~other)
-            shown = [int(i) for i in images[np.argsort(-apart[images], kind="stable")] if int(i) in place][:_SHOWN]
+            shown = [
+                int(i) for i in images[np.argsort(-apart[images], kind="stable")] if int(i) in place
+            ][:_SHOWN]
             if shown:
                 pictures = tuple(Picture(pictured.pixels[place[i]], _name(first, i)) for i in shown)
                 groups.append(Group(pictures, f"{verb} by {name} alone: {len(images):,}"))

@@ -23,8 +23,11 @@ _WORST = 5
 _CLASSES = 12
 
 
-def print_evaluation(evaluation: Evaluation, evidence: Evidence | None = None, *, console: Console | None = None) -> None:
-    """Print an evaluation: one sentence, metrics with intervals, baselines, the operating point, the worst images, findings.
+def print_evaluation(
+    evaluation: Evaluation, evidence: Evidence | None = None, *, console: Console | None = None
+) -> None:
+    """Print an evaluation: one sentence, metrics with intervals, baselines, the operating point,
+    the worst images, findings.
 
     Parameters
     ----------
@@ -71,7 +74,12 @@ def _print_outcome(evaluation: Evaluation, evidence: Evidence, console: Console)
     elif evaluation.operating_point is not None and evidence.scores is not None:
         flagged = np.flatnonzero(is_flagged(evidence.scores, evaluation.operating_point.threshold))
         console.print(
-            Text(words.flagged_sentence([str(evidence.paths[row]) for row in flagged], len(evidence.scores)), style="bold")
+            Text(
+                words.flagged_sentence(
+                    [str(evidence.paths[row]) for row in flagged], len(evidence.scores)
+                ),
+                style="bold",
+            )
         )
 
 
@@ -84,11 +92,18 @@ def _print_quarantined(evidence: Evidence, console: Console) -> None:
     n = len(evidence.quarantined)
     if n:
         files = f"{n:,} files" if n > 1 else "1 file"
-        console.print(Text(f"\n{files} of the source could not be read: in none of these numbers. `residua info` lists them."))
+        console.print(
+            Text(
+                f"\n{files} of the source could not be read: in none of these numbers. `residua"
+                " info` lists them."
+            )
+        )
 
 
 def _grid(*columns: str, show_header: bool = True) -> Table:
-    table = Table(box=None, show_header=show_header, header_style="dim", pad_edge=False, padding=(0, 2, 0, 1))
+    table = Table(
+        box=None, show_header=show_header, header_style="dim", pad_edge=False, padding=(0, 2, 0, 1)
+    )
     for column in columns:
         table.add_column(escape(column))
     return table
@@ -98,31 +113,56 @@ def _metrics(evaluation: Evaluation) -> Table | None:
     if not evaluation.metrics:
         return None
     names = words.headline_names(evaluation)
-    shown = [*names, *(name for name in evaluation.metrics if name not in names and "[" not in name)]
-    if words.primary_metric(evaluation) is None:  # without labels hardly any is defined, and a finding names those
+    shown = [
+        *names,
+        *(name for name in evaluation.metrics if name not in names and "[" not in name),
+    ]
+    if (
+        words.primary_metric(evaluation) is None
+    ):  # without labels hardly any is defined, and a finding names those
         shown = [name for name in shown if evaluation.metrics[name].value is not None]
     if not shown:
         return None
     table = _grid("", "", "", show_header=False)
-    table.columns[0].no_wrap = table.columns[1].no_wrap = True  # a narrow terminal breaks the meaning, not the numbers
+    table.columns[0].no_wrap = table.columns[1].no_wrap = (
+        True  # a narrow terminal breaks the meaning, not the numbers
+    )
     for name in shown:
         meaning = Text(words.meaning(name, evaluation), style="dim")
-        table.add_row(Text(words.label(name, evaluation)), Text(words.interval(name, evaluation.metrics[name])), meaning)
+        table.add_row(
+            Text(words.label(name, evaluation)),
+            Text(words.interval(name, evaluation.metrics[name])),
+            meaning,
+        )
     return table
 
 
 def _per_class(evaluation: Evaluation) -> Table | None:
     """The classes with the lowest recall; their metrics are named ``recall[CLASS]``."""
-    recalls = {name: one for name, one in evaluation.metrics.items() if name.startswith("recall[") and one.value is not None}
+    recalls = {
+        name: one
+        for name, one in evaluation.metrics.items()
+        if name.startswith("recall[") and one.value is not None
+    }
     if not recalls:
         return None
     lowest = sorted(recalls, key=lambda name: recalls[name].value or 0.0)[:_CLASSES]
     table = _grid(
-        "Class" if len(lowest) == len(recalls) else f"Class ({len(lowest)} lowest of {len(recalls)})", "Recall", "Precision", "F1"
+        (
+            "Class"
+            if len(lowest) == len(recalls)
+            else f"Class ({len(lowest)} lowest of {len(recalls)})"
+        ),
+        "Recall",
+        "Precision",
+        "F1",
     )
     for name in lowest:
         others = (name.replace("recall", other, 1) for other in ("recall", "precision", "f1"))
-        cells = (words.interval(one, evaluation.metrics[one]) if one in evaluation.metrics else "" for one in others)
+        cells = (
+            words.interval(one, evaluation.metrics[one]) if one in evaluation.metrics else ""
+            for one in others
+        )
         table.add_row(Text(name[len("recall[") : -1]), *(Text(cell) for cell in cells))
     return table
 
@@ -132,12 +172,20 @@ def _baselines(evaluation: Evaluation) -> Table | None:
     if main is None or not any(main in values for values in evaluation.baselines.values()):
         return None
     table = _grid("Beside it", words.label(main, evaluation), "Against the model")
-    table.add_row(Text("This model", style="bold"), Text(words.interval(main, evaluation.metrics[main]), style="bold"), "")
+    table.add_row(
+        Text("This model", style="bold"),
+        Text(words.interval(main, evaluation.metrics[main]), style="bold"),
+        "",
+    )
     for name, values in evaluation.baselines.items():
         if main in values:
             standing = words.comparison(main, evaluation.metrics[main], values[main])
             colour = {"bad": "red", "good": "green", "": ""}[words.tone(standing)]
-            table.add_row(Text(baseline_title(name)), Text(words.interval(main, values[main])), Text(standing, style=colour))
+            table.add_row(
+                Text(baseline_title(name)),
+                Text(words.interval(main, values[main])),
+                Text(standing, style=colour),
+            )
     return table
 
 
@@ -155,7 +203,14 @@ def _print_findings(evaluation: Evaluation, console: Console) -> None:
     if n_fine:
         console.print()
         console.print(
-            Text("1 check found nothing wrong." if n_fine == 1 else f"{n_fine} checks found nothing wrong.", style="green")
+            Text(
+                (
+                    "1 check found nothing wrong."
+                    if n_fine == 1
+                    else f"{n_fine} checks found nothing wrong."
+                ),
+                style="green",
+            )
         )
 
 
@@ -175,9 +230,15 @@ def _print_worst(evidence: Evidence, console: Console) -> None:
         return
     table = _grid(f"Highest {quantity}", "", "Image")
     for index in np.argsort(-np.asarray(values, np.float64), kind="stable")[:_WORST].tolist():
-        label = "" if evidence.labels is None or evidence.labels[index] is None else str(evidence.labels[index])
+        label = (
+            ""
+            if evidence.labels is None or evidence.labels[index] is None
+            else str(evidence.labels[index])
+        )
         table.add_row(
-            Text(words.significant(float(values[index]))), Text(label), Text(str(evidence.paths[index]), overflow="fold")
+            Text(words.significant(float(values[index]))),
+            Text(label),
+            Text(str(evidence.paths[index]), overflow="fold"),
         )
     console.print()
     console.print(Padding(table, (0, 0, 0, 1), expand=False))

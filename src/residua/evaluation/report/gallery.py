@@ -12,11 +12,19 @@ from residua.evaluation.report.pictures import error_ceiling, gallery_pictures
 from residua.evaluation.report.sections import panel
 from residua.records import Evaluation
 
-_VERDICTS = (("all", "All"), ("missed", "Missed"), ("alarm", "False alarms"), ("caught", "Caught"), ("passed", "Passed"))
+_VERDICTS = (
+    ("all", "All"),
+    ("missed", "Missed"),
+    ("alarm", "False alarms"),
+    ("caught", "Caught"),
+    ("passed", "Passed"),
+)
 
 
 def gallery(key: str, evaluation: Evaluation, evidence: Evidence, budget: int) -> Html | None:
-    """Pictures in order of their error, the worst first; with a threshold each says whether it was caught or missed."""
+    """Pictures in order of their error, the worst first; with a threshold each says whether it was
+    caught or missed.
+    """
     shown = evidence.gallery
     if shown is None or len(shown.index) == 0:
         return None
@@ -40,12 +48,17 @@ def gallery(key: str, evaluation: Evaluation, evidence: Evidence, budget: int) -
 
 def _worst_and_best(figures: list[Html]) -> list[Html]:
     half = (len(figures) + 1) // 2
-    return [_group("Worst", figures[:half]), _group("Best", figures[: half - 1 : -1] if half else figures)]
+    return [
+        _group("Worst", figures[:half]),
+        _group("Best", figures[: half - 1 : -1] if half else figures),
+    ]
 
 
 def _group(title: str | None, figures: list[Html]) -> Html:
     heading = element("h4", title) if title else None
-    return element("div", heading, element("div", figures, class_="gallery"), class_="gallery-group")
+    return element(
+        "div", heading, element("div", figures, class_="gallery"), class_="gallery-group"
+    )
 
 
 def _chips() -> Html:
@@ -61,7 +74,9 @@ def _chips() -> Html:
         )
         for name, title in _VERDICTS
     )
-    return element("div", buttons, class_="chips", role="group", aria_label="Which images to show", hidden=True)
+    return element(
+        "div", buttons, class_="chips", role="group", aria_label="Which images to show", hidden=True
+    )
 
 
 def _figure(key: str, evidence: Evidence, index: int, pictures: dict[str, str]) -> Html:
@@ -69,7 +84,12 @@ def _figure(key: str, evidence: Evidence, index: int, pictures: dict[str, str]) 
     caption = element(
         "figcaption",
         element("span", path.rsplit("/", 1)[-1], class_="name", title=path),
-        element("span", facts_line(evidence, index), class_="facts-line", data_figure=f"{key}/gallery/{index}"),
+        element(
+            "span",
+            facts_line(evidence, index),
+            class_="facts-line",
+            data_figure=f"{key}/gallery/{index}",
+        ),
         element("span", "", class_="verdict"),
     )
     images = (_picture(role, uri, path) for role, uri in pictures.items())
@@ -85,7 +105,10 @@ def facts_line(evidence: Evidence, index: int) -> str:
 
 def _picture(role: str, uri: str, path: str) -> Html:
     return element(
-        "div", element("img", src=uri, alt=f"{role} of {path}", decoding="async"), element("span", role), class_="picture"
+        "div",
+        element("img", src=uri, alt=f"{role} of {path}", decoding="async"),
+        element("span", role),
+        class_="picture",
     )
 
 
@@ -113,5 +136,13 @@ def _scale(evidence: Evidence) -> Html | None:
     if evidence.gallery is None or evidence.gallery.error_maps is None:
         return None
     ceiling = words.significant(error_ceiling(evidence.gallery.error_maps), 2)
-    ramp = element("span", "", class_="ramp", role="img", aria_label="from black through red to pale yellow")
-    return element("p", "Error per pixel, one scale for all: 0 ", ramp, f" {ceiling} and more", class_="small scale")
+    ramp = element(
+        "span", "", class_="ramp", role="img", aria_label="from black through red to pale yellow"
+    )
+    return element(
+        "p",
+        "Error per pixel, one scale for all: 0 ",
+        ramp,
+        f" {ceiling} and more",
+        class_="small scale",
+    )

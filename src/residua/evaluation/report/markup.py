@@ -19,7 +19,9 @@ Child: TypeAlias = "str | Html | int | Iterable[Child] | None"
 
 
 def render(child: Child) -> str:
-    """`child` as HTML: plain strings are escaped, `Html` goes through, None vanishes, iterables are joined."""
+    """`child` as HTML: plain strings are escaped, `Html` goes through, None vanishes, iterables are
+    joined.
+    """
     if child is None:
         return ""
     if isinstance(child, Html):
@@ -30,7 +32,8 @@ def render(child: Child) -> str:
 
 
 def element(tag: str, *children: Child, **attributes: str | int | float | bool | None) -> Html:
-    """One element; ``class_`` means ``class``, ``data_key`` means ``data-key``, True is a bare attribute, None and False none.
+    """One element; ``class_`` means ``class``, ``data_key`` means ``data-key``, True is a bare
+    attribute, None and False none.
 
     Examples
     --------

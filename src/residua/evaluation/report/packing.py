@@ -1,4 +1,6 @@
-"""Arrays as JSON: their dtype and the base64 of their little-endian bytes, exact and half the size of decimal digits."""
+"""Arrays as JSON: their dtype and the base64 of their little-endian bytes, exact and half the size
+of decimal digits.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _BYTES = {"<f4": 4, "<f8": 8, "|u1": 1}
 
 
 class Packed(BaseModel):
-    """An array as it stands in a page; ``width`` is the number of columns of a matrix, 0 for one axis."""
+    """An array as it stands in a page; ``width`` is the number of columns of a matrix, 0 for one
+    axis.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,10 +33,15 @@ class Packed(BaseModel):
         try:
             raw = base64.b64decode(self.data, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise SourceError(f"{where}: must be base64. Got: {error}. Write the report again.") from None
+            raise SourceError(
+                f"{where}: must be base64. Got: {error}. Write the report again."
+            ) from None
         row = _BYTES[self.dtype] * max(1, self.width)
         if len(raw) % row:
-            raise SourceError(f"{where}: must be whole rows of {row} bytes. Got {len(raw)} bytes. Write the report again.")
+            raise SourceError(
+                f"{where}: must be whole rows of {row} bytes. Got {len(raw)} bytes. Write the"
+                " report again."
+            )
         array = np.frombuffer(raw, self.dtype)
         return array.reshape(-1, self.width) if self.width else array
 

@@ -1,4 +1,6 @@
-"""An evaluation as one HTML file that opens offline: template, style, script, numbers and pictures in one."""
+"""An evaluation as one HTML file that opens offline: template, style, script, numbers and pictures
+in one.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ from residua.evaluation.report.overview import overview
 from residua.evaluation.report.payload import report_payload
 from residua.records import Evaluation
 
-# With d3 and Plot (0.5 MB) and the numbers of 10,000 images (1 to 2 MB) a page stays well under ten megabytes.
+# With d3 and Plot (0.5 MB) and the numbers of 10,000 images (1 to 2 MB) a page stays well under ten
+# megabytes.
 _PICTURE_BUDGET = 3_000_000
 _EXHIBIT_BUDGET = 1_200_000
 _THUMBNAIL_BUDGET = 3_200_000
@@ -32,7 +35,12 @@ Job = tuple[Evaluation, Evidence]
 
 
 def write_html(
-    path: str | Path, title: str, jobs: Sequence[Job], *, subtitle: str | None = None, names: Sequence[str] | None = None
+    path: str | Path,
+    title: str,
+    jobs: Sequence[Job],
+    *,
+    subtitle: str | None = None,
+    names: Sequence[str] | None = None,
 ) -> Path:
     """Write the report of one or several jobs as one self-contained HTML file, atomically.
 
@@ -43,7 +51,8 @@ def write_html(
     title
         The page's heading.
     jobs
-        Pairs of an evaluation and the arrays behind it; each becomes a tab. Two of one job on the same images are compared.
+        Pairs of an evaluation and the arrays behind it; each becomes a tab. Two of one job on the
+        same images are compared.
     subtitle
         One line below the title.
     names
@@ -52,7 +61,8 @@ def write_html(
     Returns
     -------
     Path
-        `path`. The file makes no request of any kind and a content security policy in it forbids them.
+        `path`. The file makes no request of any kind and a content security policy in it forbids
+        them.
 
     Raises
     ------
@@ -71,22 +81,36 @@ def write_html(
     'report.html'
     """
     if not jobs:
-        raise InputError("write_html: there must be something to report. Got no jobs. Pass at least one (evaluation, evidence).")
+        raise InputError(
+            "write_html: there must be something to report. Got no jobs. Pass at least one"
+            " (evaluation, evidence)."
+        )
     if names is not None and len(names) != len(jobs):
         got = f"{len(names)} for {len(jobs)}"
-        raise InputError(f"write_html: there must be one name a job. Got {got}. Name each, or none.")
+        raise InputError(
+            f"write_html: there must be one name a job. Got {got}. Name each, or none."
+        )
     path = Path(path)
     files.write_text(path, page(title, jobs, subtitle=subtitle, names=names))
     return path
 
 
-def page(title: str, jobs: Sequence[Job], *, subtitle: str | None = None, names: Sequence[str] | None = None) -> str:
+def page(
+    title: str,
+    jobs: Sequence[Job],
+    *,
+    subtitle: str | None = None,
+    names: Sequence[str] | None = None,
+) -> str:
     """The whole page as text."""
     keys = [f"job{number}" for number in range(len(jobs))]
     titles = job_titles(jobs) if names is None else list(names)
     articles = (job_html(key, *job, len(jobs)) for key, job in zip(keys, jobs, strict=True))
     body = join(front_html(keys, titles, jobs), _tabs(keys, titles), articles)
-    data = {**report_payload(dict(zip(keys, jobs, strict=True)), _THUMBNAIL_BUDGET), "titles": titles}
+    data = {
+        **report_payload(dict(zip(keys, jobs, strict=True)), _THUMBNAIL_BUDGET),
+        "titles": titles,
+    }
     scripts = [script_text(name) for name in PAGE_SCRIPTS]
     return string.Template(_asset("report.html")).substitute(
         policy=_policy(scripts),
@@ -114,14 +138,22 @@ def script_json(value: Any) -> str:
 
 def _policy(scripts: list[str]) -> str:
     """Nothing from the network, and no script but the very ones that are in the file."""
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in scripts)
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'"
+        for one in scripts
+    )
     return (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes};"
+        " base-uri 'none'; form-action 'none'"
     )
 
 
 def _asset(name: str) -> str:
-    return resources.files("residua.evaluation.report").joinpath("assets", name).read_text(encoding="utf-8")
+    return (
+        resources.files("residua.evaluation.report")
+        .joinpath("assets", name)
+        .read_text(encoding="utf-8")
+    )
 
 
 def script_text(name: str) -> str:
@@ -130,15 +162,28 @@ def script_text(name: str) -> str:
 
 
 def front_html(keys: Sequence[str], titles: Sequence[str], jobs: Sequence[Job]) -> Html:
-    """What stands before the jobs of a page with several: an overview, and for two runs on the same images their comparison."""
-    return join(overview(keys, titles, [evaluation for evaluation, _ in jobs]), comparison(jobs, titles, _EXHIBIT_BUDGET // 3))
+    """What stands before the jobs of a page with several: an overview, and for two runs on the same
+    images their comparison.
+    """
+    return join(
+        overview(keys, titles, [evaluation for evaluation, _ in jobs]),
+        comparison(jobs, titles, _EXHIBIT_BUDGET // 3),
+    )
 
 
 def _tabs(keys: list[str], titles: list[str]) -> Html | None:
     if len(keys) < 2:
         return None
     tabs = (
-        element("button", title, type="button", role="tab", id=f"{key}-tab", aria_controls=key, aria_selected="false")
+        element(
+            "button",
+            title,
+            type="button",
+            role="tab",
+            id=f"{key}-tab",
+            aria_controls=key,
+            aria_selected="false",
+        )
         for key, title in zip(keys, titles, strict=True)
     )
     return element("div", tabs, class_="tabs", role="tablist", aria_label="Jobs")
@@ -161,7 +206,9 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
     top = element(
         "header",
         element("h2", words.JOB_TITLES[evaluation.job], id=f"{key}-title"),
-        element("p", words.verdict(evaluation), class_="verdict-line", data_figure=f"{key}/verdict"),
+        element(
+            "p", words.verdict(evaluation), class_="verdict-line", data_figure=f"{key}/verdict"
+        ),
         _alarms(key, evaluation),
         sections.top_facts(evaluation.provenance),
         class_="job-top",
@@ -190,21 +237,33 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
 
 
 def _alarms(key: str, evaluation: Evaluation) -> Html | None:
-    counts = {severity: sum(one.severity == severity for one in evaluation.findings) for severity in words.SEVERITIES[:3]}
+    counts = {
+        severity: sum(one.severity == severity for one in evaluation.findings)
+        for severity in words.SEVERITIES[:3]
+    }
     badges = [
-        element("span", f"{n} {name}" if n == 1 else f"{n} {name}s", class_=f"badge {name}") for name, n in counts.items() if n
+        element("span", f"{n} {name}" if n == 1 else f"{n} {name}s", class_=f"badge {name}")
+        for name, n in counts.items()
+        if n
     ]
     return (
-        element("p", element("a", badges, href=f"#{key}-findings", aria_label="To the findings"), class_="alarms")
+        element(
+            "p",
+            element("a", badges, href=f"#{key}-findings", aria_label="To the findings"),
+            class_="alarms",
+        )
         if badges
         else None
     )
 
 
 def _footer(jobs: Sequence[Job]) -> Html:
-    version = next((str(one.provenance["version"]) for one, _ in jobs if one.provenance.get("version")), "")
+    version = next(
+        (str(one.provenance["version"]) for one, _ in jobs if one.provenance.get("version")), ""
+    )
     made = f"Made by residua {version}".strip()
     return element(
         "p",
-        f"{made}. This file holds all it shows and asks the network for nothing. Charts: Observable Plot and D3 (ISC licence).",
+        f"{made}. This file holds all it shows and asks the network for nothing. Charts: Observable"
+        " Plot and D3 (ISC licence).",
     )

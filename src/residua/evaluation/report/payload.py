@@ -1,4 +1,6 @@
-"""The numbers a page carries: scores bit for bit, histograms, curves, the per-image table, and the record itself."""
+"""The numbers a page carries: scores bit for bit, histograms, curves, the per-image table, and the
+record itself.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,15 @@ _VERTICES = 400
 
 
 def report_payload(jobs: Mapping[str, tuple[Evaluation, Evidence]], budget: int) -> dict[str, Any]:
-    """Everything a page carries: for each job what its script draws and what its figures are made of.
+    """Everything a page carries: for each job what its script draws and what its figures are made
+    of.
 
     The thumbnails of all jobs take about `budget` characters at most.
     """
     share = budget // max(1, len(jobs))
-    payloads = {key: {**job_payload(*job), "thumbnails": sheets(job[1], share)} for key, job in jobs.items()}
+    payloads = {
+        key: {**job_payload(*job), "thumbnails": sheets(job[1], share)} for key, job in jobs.items()
+    }
     return {"format": FORMAT, "format_version": FORMAT_VERSION, "jobs": payloads}
 
 
@@ -52,14 +57,20 @@ def job_payload(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any]:
 
 
 def _sources(evidence: Evidence) -> dict[str, Any]:
-    """What the figures are made of beside scores, labels and the table's columns: `residua verify` makes them again from it."""
+    """What the figures are made of beside scores, labels and the table's columns: `residua verify`
+    makes them again from it.
+    """
     return {
         "train_scores": packed(evidence.train_scores),
         "calibration_scores": packed(evidence.calibration_scores),
         "calibration_is_anomalous": packed(evidence.calibration_is_anomalous),
         "baselines": {name: packed(column) for name, column in evidence.baselines.items()},
         "probabilities": packed(evidence.probabilities),
-        "classes": None if evidence.classes is None else [str(one) for one in np.asarray(evidence.classes).tolist()],
+        "classes": (
+            None
+            if evidence.classes is None
+            else [str(one) for one in np.asarray(evidence.classes).tolist()]
+        ),
         "seed": evidence.seed,
         "prevalence": evidence.prevalence,
         "threshold_from": evidence.threshold_from,
@@ -67,7 +78,9 @@ def _sources(evidence: Evidence) -> dict[str, Any]:
 
 
 def outcome(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any] | None:
-    """Counts and rates of decisions at the stored threshold; None without one, or without labels. Undefined rates are None."""
+    """Counts and rates of decisions at the stored threshold; None without one, or without labels.
+    Undefined rates are None.
+    """
     known, point = truth(evidence), evaluation.operating_point
     if known is None or point is None or evidence.scores is None:
         return None
@@ -97,13 +110,22 @@ def histogram(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any] | No
     if drawn is None:
         return None
     counts = {name: one.tolist() for name, one in drawn.counts.items()}
-    return {"quantity": quantity, "log": drawn.is_log, "edges": drawn.edges.tolist(), "counts": counts}
+    return {
+        "quantity": quantity,
+        "log": drawn.is_log,
+        "edges": drawn.edges.tolist(),
+        "counts": counts,
+    }
 
 
-def _series(evaluation: Evaluation, evidence: Evidence) -> tuple[dict[str, NDArray[np.float64]], str]:
+def _series(
+    evaluation: Evaluation, evidence: Evidence
+) -> tuple[dict[str, NDArray[np.float64]], str]:
     if evidence.scores is None:
         name = next((name for name in ("mse", "mae") if name in evidence.per_image), None)
-        values = {} if name is None else {"images": np.asarray(evidence.per_image[name], np.float64)}
+        values = (
+            {} if name is None else {"images": np.asarray(evidence.per_image[name], np.float64)}
+        )
         if name == "mse" and evidence.train_scores is not None:
             values["train"] = np.asarray(evidence.train_scores, np.float64)
         return values, name or ""
@@ -115,14 +137,18 @@ def _series(evaluation: Evaluation, evidence: Evidence) -> tuple[dict[str, NDArr
     if evidence.calibration_scores is not None:
         calibration = np.asarray(evidence.calibration_scores, np.float64)
         flags = evidence.calibration_is_anomalous
-        series["calibration"] = calibration if flags is None else calibration[~np.asarray(flags, dtype=bool)]
+        series["calibration"] = (
+            calibration if flags is None else calibration[~np.asarray(flags, dtype=bool)]
+        )
     if evidence.train_scores is not None:
         series["train"] = np.asarray(evidence.train_scores, np.float64)
     return series, "score"
 
 
 def curves(evidence: Evidence) -> dict[str, Any] | None:
-    """ROC and precision-recall curves with at most 400 vertices each; None without scores of both kinds."""
+    """ROC and precision-recall curves with at most 400 vertices each; None without scores of both
+    kinds.
+    """
     known = truth(evidence)
     if evidence.scores is None or known is None:
         return None
@@ -151,7 +177,9 @@ def table(evidence: Evidence) -> dict[str, Any]:
     labels = None if evidence.labels is None else _coded(np.asarray(evidence.labels), names)
     predicted = None
     if evidence.probabilities is not None and evidence.classes is not None:
-        predicted = _coded(np.asarray(evidence.classes)[np.asarray(evidence.probabilities).argmax(axis=1)], names)
+        predicted = _coded(
+            np.asarray(evidence.classes)[np.asarray(evidence.probabilities).argmax(axis=1)], names
+        )
     columns = {name: packed(np.asarray(column)) for name, column in evidence.per_image.items()}
     return {
         "folder": folder,
@@ -165,7 +193,10 @@ def table(evidence: Evidence) -> dict[str, Any]:
 
 def _coded(labels: NDArray[Any], names: dict[str, int]) -> list[int]:
     """Each label's number in `names`, which grows by those that are new."""
-    return [names.setdefault("" if label is None else str(label), len(names)) for label in labels.tolist()]
+    return [
+        names.setdefault("" if label is None else str(label), len(names))
+        for label in labels.tolist()
+    ]
 
 
 def shared_folder(paths: list[str]) -> str:
@@ -179,5 +210,8 @@ def shared_folder(paths: list[str]) -> str:
     if len(paths) < 2:
         return ""
     first, last = min(paths), max(paths)
-    same = next((i for i, (one, two) in enumerate(zip(first, last, strict=False)) if one != two), min(len(first), len(last)))
+    same = next(
+        (i for i, (one, two) in enumerate(zip(first, last, strict=False)) if one != two),
+        min(len(first), len(last)),
+    )
     return first[: first.rfind("/", 0, same) + 1]

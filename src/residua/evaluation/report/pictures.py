@@ -1,4 +1,6 @@
-"""Gallery pictures as data URIs: inputs, reconstructions, error maps under a perceptually uniform colour scale."""
+"""Gallery pictures as data URIs: inputs, reconstructions, error maps under a perceptually uniform
+colour scale.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,9 @@ Pixels = NDArray[np.uint8]
 
 # Matplotlib's inferno (CC0) at 33 even steps, linear in between.
 _INFERNO = bytes.fromhex(
-    "000004 040312 0b0724 150b37 210c4a 2f0a5b 3d0965 4a0c6b 57106e 64156e 71196e 7d1e6d 8a226a 972766 a32c61 b0315b bc3754 "
-    "c63d4d d04545 da4e3c e35933 eb6429 f1711f f67e14 f98c0a fb9b06 fcaa0f fbba1f f9c932 f5d949 f2e865 f3f586 fcffa4"
+    "000004 040312 0b0724 150b37 210c4a 2f0a5b 3d0965 4a0c6b 57106e 64156e 71196e 7d1e6d 8a226a"
+    " 972766 a32c61 b0315b bc3754 c63d4d d04545 da4e3c e35933 eb6429 f1711f f67e14 f98c0a fb9b06"
+    " fcaa0f fbba1f f9c932 f5d949 f2e865 f3f586 fcffa4"
 )
 _OUTLINE = (64, 224, 255)
 _SIDES = (256, 192, 128, 96, 64)
@@ -27,12 +30,16 @@ def inferno() -> Pixels:
     """The colour scale as (256, 3) uint8, dark to bright with even perceived steps."""
     anchors = np.frombuffer(_INFERNO, np.uint8).reshape(-1, 3)
     steps = np.linspace(0, len(anchors) - 1, 256)
-    channels = [np.interp(steps, np.arange(len(anchors)), anchors[:, channel]) for channel in range(3)]
+    channels = [
+        np.interp(steps, np.arange(len(anchors)), anchors[:, channel]) for channel in range(3)
+    ]
     return np.stack(channels, axis=1).round().astype(np.uint8)
 
 
 def error_ceiling(maps: NDArray[np.float32]) -> float:
-    """Where the colour scale of a gallery ends: the 99% quantile of its errors, so that a few pixels do not darken the rest."""
+    """Where the colour scale of a gallery ends: the 99% quantile of its errors, so that a few
+    pixels do not darken the rest.
+    """
     finite = maps[np.isfinite(maps)]
     if finite.size == 0:
         return 1.0
@@ -47,7 +54,9 @@ def heat_map(errors: NDArray[np.float32], ceiling: float) -> Pixels:
 
 
 def outlined(pixels: Pixels, mask: NDArray[np.bool_]) -> Pixels:
-    """`pixels` with the edge of `mask` drawn on it; small pictures are enlarged first, so that the line stays thin."""
+    """`pixels` with the edge of `mask` drawn on it; small pictures are enlarged first, so that the
+    line stays thin.
+    """
     factor = max(1, 192 // max(pixels.shape[:2]))
     coloured = np.repeat(np.repeat(_rgb(pixels), factor, 0), factor, 1)
     large = np.repeat(np.repeat(mask, factor, 0), factor, 1)
@@ -58,7 +67,9 @@ def outlined(pixels: Pixels, mask: NDArray[np.bool_]) -> Pixels:
 
 
 def data_uri(pixels: Pixels, side: int = _SIDES[0]) -> str:
-    """(h, w, 1 | 3) uint8 as a ``data:`` URI, at most `side` pixels long: PNG where small, WebP where not."""
+    """(h, w, 1 | 3) uint8 as a ``data:`` URI, at most `side` pixels long: PNG where small, WebP
+    where not.
+    """
     picture = Image.fromarray(_rgb(pixels) if pixels.shape[-1] == 3 else pixels[..., 0])
     is_small = max(picture.size) <= 64
     if max(picture.size) > side:
@@ -70,7 +81,9 @@ def data_uri(pixels: Pixels, side: int = _SIDES[0]) -> str:
 
 
 def gallery_pictures(gallery: Gallery, budget: int) -> list[dict[str, str]]:
-    """For each image of the gallery its pictures by role, together below `budget` characters: shrunk, and at last cut short."""
+    """For each image of the gallery its pictures by role, together below `budget` characters:
+    shrunk, and at last cut short.
+    """
     ceiling = 1.0 if gallery.error_maps is None else error_ceiling(gallery.error_maps)
     pictures: list[dict[str, str]] = []
     expected = 0.0

@@ -1,4 +1,6 @@
-"""An evaluation as the public JSON object, exactly as ``evaluate --json`` and ``judge --json`` write it."""
+"""An evaluation as the public JSON object, exactly as ``evaluate --json`` and ``judge --json``
+write it.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,15 @@ from residua.records import Evaluation
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The public object: plain dicts, lists, strings and finite numbers; what is infinite or undefined is None.
+    """The public object: plain dicts, lists, strings and finite numbers; what is infinite or
+    undefined is None.
 
     Examples
     --------
     >>> from residua.records import Estimate
-    >>> record = Evaluation(job="detect", n_images=3, split="test", metrics={"roc_auc": Estimate(value=0.5, n=3)})
+    >>> record = Evaluation(
+    ...     job="detect", n_images=3, split="test", metrics={"roc_auc": Estimate(value=0.5, n=3)}
+    ... )
     >>> to_json(record)["metrics"]
     {'roc_auc': {'value': 0.5, 'low': None, 'high': None, 'confidence': 0.95, 'n': 3}}
     """
@@ -40,7 +45,9 @@ def write_json(evaluation: Evaluation, path: str | Path) -> Path:
 
 
 def plain(value: Any) -> Any:
-    """`value` with NumPy's numbers and arrays, paths and sets made JSON's, and NaN and infinities made None."""
+    """`value` with NumPy's numbers and arrays, paths and sets made JSON's, and NaN and infinities
+    made None.
+    """
     if isinstance(value, dict):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, np.ndarray):

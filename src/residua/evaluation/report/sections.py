@@ -1,4 +1,6 @@
-"""The sections of the page that stand without a script: facts, findings, operating point, quarantined files, provenance."""
+"""The sections of the page that stand without a script: facts, findings, operating point,
+quarantined files, provenance.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ _MOST_FILES = 500
 _ELSEWHERE = frozenset({"command", "reproduce", "assumptions"})
 
 
-def panel(key: str, name: str, title: str, *children: Any, lede: str | None = None, class_: str = "") -> Html:
+def panel(
+    key: str, name: str, title: str, *children: Any, lede: str | None = None, class_: str = ""
+) -> Html:
     """One titled section of a job."""
     heading = element("h3", title, id=f"{key}-{name}-title")
     opening = element("p", lede, class_="lede") if lede else None
@@ -58,7 +62,11 @@ def top_facts(provenance: dict[str, Any]) -> Html:
 
 
 def _facts(provenance: dict[str, Any], names: tuple[tuple[str, str], ...]) -> Html:
-    shown = ((title, _fact(name, provenance[name])) for name, title in names if provenance.get(name) not in (None, "", {}))
+    shown = (
+        (title, _fact(name, provenance[name]))
+        for name, title in names
+        if provenance.get(name) not in (None, "", {})
+    )
     return terms(shown, "facts")
 
 
@@ -92,12 +100,19 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def findings(key: str, evaluation: Evaluation, exhibits: Mapping[str, Exhibit], budget: int) -> Html | None:
-    """What the judge noticed, the most serious on top, each with its picture; what was found in order is folded away."""
+def findings(
+    key: str, evaluation: Evaluation, exhibits: Mapping[str, Exhibit], budget: int
+) -> Html | None:
+    """What the judge noticed, the most serious on top, each with its picture; what was found in
+    order is folded away.
+    """
     if not evaluation.findings:
         return None
     ordered = words.by_severity(evaluation.findings)
-    serious, fine = [one for one in ordered if one.severity != "ok"], [one for one in ordered if one.severity == "ok"]
+    serious, fine = (
+        [one for one in ordered if one.severity != "ok"],
+        [one for one in ordered if one.severity == "ok"],
+    )
     listed: list[Html] = []
     for one in serious:
         drawn, used = exhibit(exhibits[one.code], budget) if one.code in exhibits else (None, 0)
@@ -105,9 +120,15 @@ def findings(key: str, evaluation: Evaluation, exhibits: Mapping[str, Exhibit], 
         listed.append(_finding(key, one, drawn))
     folded = None
     if fine:
-        title = "1 check found nothing wrong" if len(fine) == 1 else f"{len(fine)} checks found nothing wrong"
+        title = (
+            "1 check found nothing wrong"
+            if len(fine) == 1
+            else f"{len(fine)} checks found nothing wrong"
+        )
         folded = element(
-            "details", element("summary", title), element("ol", (_finding(key, one) for one in fine), class_="findings")
+            "details",
+            element("summary", title),
+            element("ol", (_finding(key, one) for one in fine), class_="findings"),
         )
     lede = None if serious else "Nothing stands against this model in what was checked."
     shown = element("ol", listed, class_="findings") if listed else None
@@ -120,12 +141,22 @@ def _finding(key: str, finding: Finding, drawn: Html | None = None) -> Html:
     if finding.measured:
         listed = terms(pairs, "measured", data_figure=f"{key}/findings/{finding.code}/measured")
         measured = element("details", element("summary", "Measured"), listed, class_="numbers")
-    advice = element("p", element("strong", "What to do: "), finding.what_to_do) if finding.what_to_do else None
+    advice = (
+        element("p", element("strong", "What to do: "), finding.what_to_do)
+        if finding.what_to_do
+        else None
+    )
     loud, rest = words.first_sentence(finding.meaning)
     badge = element("span", finding.severity, class_=f"badge {finding.severity}")
     body = element(
         "div",
-        element("p", element("strong", loud), rest, class_="meaning", data_figure=f"{key}/findings/{finding.code}"),
+        element(
+            "p",
+            element("strong", loud),
+            rest,
+            class_="meaning",
+            data_figure=f"{key}/findings/{finding.code}",
+        ),
         advice,
         drawn,
         measured,
@@ -139,9 +170,17 @@ def operating_point(key: str, evaluation: Evaluation) -> Html | None:
     point = evaluation.operating_point
     if point is None:
         return None
-    rates = ((metric_words(name).label, words.interval(name, rate)) for name, rate in point.rates.items())
-    promised = terms(rates, "facts", data_figure=f"{key}/operating_point/rates") if point.rates else None
-    caption = element("p", "On the calibration images, with intervals:", class_="small") if point.rates else None
+    rates = (
+        (metric_words(name).label, words.interval(name, rate)) for name, rate in point.rates.items()
+    )
+    promised = (
+        terms(rates, "facts", data_figure=f"{key}/operating_point/rates") if point.rates else None
+    )
+    caption = (
+        element("p", "On the calibration images, with intervals:", class_="small")
+        if point.rates
+        else None
+    )
     sentence = element("p", words.operating_sentence(point), data_figure=f"{key}/operating_point")
     return element("div", sentence, caption, promised, class_="operating")
 
@@ -150,13 +189,24 @@ def quarantined(key: str, files: tuple[tuple[str, str], ...]) -> Html | None:
     """Files that were kept out of every number, with the reason."""
     if not files:
         return None
-    rows = (element("tr", element("td", path, class_="path"), prose(reason)) for path, reason in files[:_MOST_FILES])
+    rows = (
+        element("tr", element("td", path, class_="path"), prose(reason))
+        for path, reason in files[:_MOST_FILES]
+    )
     listed = scroller(table(("File", "Why"), rows), "Quarantined files")
-    more = element("p", f"and {len(files) - _MOST_FILES:,} more", class_="small") if len(files) > _MOST_FILES else None
+    more = (
+        element("p", f"and {len(files) - _MOST_FILES:,} more", class_="small")
+        if len(files) > _MOST_FILES
+        else None
+    )
     count = "1 file was" if len(files) == 1 else f"{len(files):,} files were"
     lede = f"{count} kept out of every number on this page."
     return panel(
-        key, "quarantined", "Quarantined files", element("details", element("summary", "Show them"), listed, more), lede=lede
+        key,
+        "quarantined",
+        "Quarantined files",
+        element("details", element("summary", "Show them"), listed, more),
+        lede=lede,
     )
 
 
@@ -169,8 +219,8 @@ def assumptions(key: str, evaluation: Evaluation) -> Html | None:
     rows = (element("tr", *(prose(cell) for cell in line)) for line in cells)
     listed = scroller(table(("About", "Taken", "Because", "If it is wrong"), rows), "Assumptions")
     lede = (
-        "You did not say these things, so they were read off the data. If one is wrong, the numbers are wrong: use what the last "
-        "column names, and run again."
+        "You did not say these things, so they were read off the data. If one is wrong, the numbers"
+        " are wrong: use what the last column names, and run again."
     )
     return panel(key, "assumptions", "What was assumed about the data", listed, lede=lede)
 
@@ -184,24 +234,43 @@ def provenance(key: str, evaluation: Evaluation) -> Html:
     if rest:
         rows = (row(spelled(name), prose(words.value_words(value))) for name, value in rest.items())
         listed = scroller(element("table", element("tbody", rows)), "Provenance")
-        details = element("details", element("summary", "All that is recorded about this run"), listed)
-    again = element("pre", element("code", command), tabindex=0, aria_label="Command") if command else None
+        details = element(
+            "details", element("summary", "All that is recorded about this run"), listed
+        )
+    again = (
+        element("pre", element("code", command), tabindex=0, aria_label="Command")
+        if command
+        else None
+    )
     return panel(
-        key, "provenance", "How it was made, and how to make it again", _facts(evaluation.provenance, _FACTS), again, details
+        key,
+        "provenance",
+        "How it was made, and how to make it again",
+        _facts(evaluation.provenance, _FACTS),
+        again,
+        details,
     )
 
 
 def reproduction(evaluation: Evaluation) -> str:
-    """The command line that leads here again: the recorded one, or one made from what is recorded."""
+    """The command line that leads here again: the recorded one, or one made from what is
+    recorded.
+    """
     recorded = evaluation.provenance.get("command") or evaluation.provenance.get("reproduce")
     if recorded:
-        return " ".join(str(word) for word in recorded) if isinstance(recorded, list | tuple) else str(recorded)
+        return (
+            " ".join(str(word) for word in recorded)
+            if isinstance(recorded, list | tuple)
+            else str(recorded)
+        )
     source = evaluation.provenance.get("source")
     if not source:
         return ""
     known = evaluation.provenance
     options = [
-        f"--{name} {_option(known[name])}" for name in ("normal", "recipe", "latent", "seed") if known.get(name) is not None
+        f"--{name} {_option(known[name])}"
+        for name in ("normal", "recipe", "latent", "seed")
+        if known.get(name) is not None
     ]
     return " ".join(["residua fit", str(source), f"--job {evaluation.job}", *options, "--out RUN"])
 

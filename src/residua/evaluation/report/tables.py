@@ -15,7 +15,9 @@ def table(titles: Iterable[str], rows: Iterable[Html], **attributes: str) -> Htm
 
 def row(title: str, *cells: Child, **attributes: str | None) -> Html:
     """A row with its header; a cell that is not already a ``td`` is put into one."""
-    return element("tr", element("th", title, scope="row"), (_cell(cell) for cell in cells), **attributes)
+    return element(
+        "tr", element("th", title, scope="row"), (_cell(cell) for cell in cells), **attributes
+    )
 
 
 def prose(text: str, class_: str = "", **attributes: str) -> Html:

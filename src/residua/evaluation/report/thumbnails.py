@@ -1,4 +1,6 @@
-"""Thumbnails in sheets of a hundred, in order of their score: the page decodes a sheet when one of its pictures is shown."""
+"""Thumbnails in sheets of a hundred, in order of their score: the page decodes a sheet when one of
+its pictures is shown.
+"""
 
 from __future__ import annotations
 
@@ -19,26 +21,42 @@ _QUALITIES = (82, 60, 35)
 
 
 def sheets(evidence: Evidence, budget: int) -> dict[str, Any] | None:
-    """The sheets as base64 WebP, of about `budget` characters at most: by lower quality first, then by leaving out.
+    """The sheets as base64 WebP, of about `budget` characters at most: by lower quality first, then
+    by leaving out.
 
-    ``index`` says which image each place holds, in the order of the places: along the rows, sheet by sheet.
+    ``index`` says which image each place holds, in the order of the places: along the rows, sheet
+    by sheet.
     """
     small = evidence.thumbnails
     if small is None or len(small.index) == 0:
         return None
     values = ranking_values(evidence)[1]
-    order = np.arange(len(small.index)) if values is None else np.argsort(np.asarray(values)[small.index], kind="stable")
+    order = (
+        np.arange(len(small.index))
+        if values is None
+        else np.argsort(np.asarray(values)[small.index], kind="stable")
+    )
     shown, made = _fitting(small, order, budget)
     height, width = small.pixels.shape[1:3]
-    return {"height": height, "width": width, "side": _SIDE, "index": small.index[shown].tolist(), "sheets": made}
+    return {
+        "height": height,
+        "width": width,
+        "side": _SIDE,
+        "index": small.index[shown].tolist(),
+        "sheets": made,
+    }
 
 
-def _fitting(small: Thumbnails, order: NDArray[np.int64], budget: int) -> tuple[NDArray[np.int64], list[str]]:
+def _fitting(
+    small: Thumbnails, order: NDArray[np.int64], budget: int
+) -> tuple[NDArray[np.int64], list[str]]:
     """The pictures that fit, evenly over the scores where not all do, and their sheets."""
     size = 0
     for quality in _QUALITIES:
         parts = _parts(order)
-        trial = [len(_sheet(small.pixels[part], quality)) for part in parts[:: max(1, len(parts) // 5)]]
+        trial = [
+            len(_sheet(small.pixels[part], quality)) for part in parts[:: max(1, len(parts) // 5)]
+        ]
         size = sum(trial) // len(trial) * len(parts)
         if size <= 0.95 * budget:
             return order, [_sheet(small.pixels[part], quality) for part in parts]

@@ -1,4 +1,6 @@
-"""How the report speaks: metric names, directions, number formats, and the sentence a reader sees first."""
+"""How the report speaks: metric names, directions, number formats, and the sentence a reader sees
+first.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from residua.metrics.names import Kind, baseline_title, metric_words
 from residua.records import Estimate, Evaluation, Finding, Job, OperatingPoint, Severity
 
 _IN_CLASSES = {
-    "roc_auc": "chance that an image of a class scores above one that is not, mean over the classes",
+    "roc_auc": (
+        "chance that an image of a class scores above one that is not, mean over the classes"
+    ),
     "average_precision": "precision averaged over all recalls, mean over the classes",
     "precision": "of the images said to be of a class, how many are",
     "recall": "of the images of a class, how many are recognised",
@@ -24,9 +28,20 @@ _MOST_NAMED = 10
 HEADLINE: dict[Job, tuple[str, ...]] = {
     "reconstruct": ("mse", "psnr", "ssim", "mae"),
     "detect": ("roc_auc", "average_precision", "recall", "false_alarm_rate", "precision", "f1"),
-    "classify": ("accuracy", "balanced_accuracy", "f1", "log_loss", "linear_probe_accuracy", "neighbours_probe_accuracy"),
+    "classify": (
+        "accuracy",
+        "balanced_accuracy",
+        "f1",
+        "log_loss",
+        "linear_probe_accuracy",
+        "neighbours_probe_accuracy",
+    ),
 }
-JOB_TITLES: dict[Job, str] = {"reconstruct": "Reconstruction", "detect": "Anomaly detection", "classify": "Classification"}
+JOB_TITLES: dict[Job, str] = {
+    "reconstruct": "Reconstruction",
+    "detect": "Anomaly detection",
+    "classify": "Classification",
+}
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note", "ok")
 
 
@@ -35,7 +50,9 @@ def label(name: str, evaluation: Evaluation) -> str:
 
     Examples
     --------
-    >>> record = Evaluation(job="classify", n_images=9, split="test", provenance={"positive_class": "bad"})
+    >>> record = Evaluation(
+    ...     job="classify", n_images=9, split="test", provenance={"positive_class": "bad"}
+    ... )
     >>> label("f1", record), label("accuracy", record)
     ('F1 of bad', 'Accuracy')
     """
@@ -61,11 +78,17 @@ def meaning(name: str, evaluation: Evaluation) -> str:
 
 
 def number(value: float | None, kind: Kind = "plain") -> str:
-    """A number as a reader wants it: shares with three decimals, errors with three digits that mean something.
+    """A number as a reader wants it: shares with three decimals, errors with three digits that mean
+    something.
 
     Examples
     --------
-    >>> number(0.9123, "share"), number(0.00051234, "error"), number(27.345, "decibel"), number(None)
+    >>> (
+    ...     number(0.9123, "share"),
+    ...     number(0.00051234, "error"),
+    ...     number(27.345, "decibel"),
+    ...     number(None),
+    ... )
     ('0.912', '0.000512', '27.3 dB', 'not defined')
     """
     if value is None or not math.isfinite(value):
@@ -104,7 +127,9 @@ def interval(name: str, estimate: Estimate) -> str:
 
 
 def primary_metric(evaluation: Evaluation) -> str | None:
-    """The one metric that the first sentence is about: the job's first headline that has a value."""
+    """The one metric that the first sentence is about: the job's first headline that has a
+    value.
+    """
     for name in HEADLINE[evaluation.job]:
         if name in evaluation.metrics and evaluation.metrics[name].value is not None:
             return name
@@ -118,7 +143,9 @@ def headline_names(evaluation: Evaluation) -> list[str]:
 
 
 def comparison(name: str, model: Estimate, other: Estimate) -> str:
-    """How a baseline stands to the model: ``better``, ``worse``, ``equal``; ``slightly`` where the intervals overlap."""
+    """How a baseline stands to the model: ``better``, ``worse``, ``equal``; ``slightly`` where the
+    intervals overlap.
+    """
     if model.value is None or other.value is None:
         return "not comparable"
     if model.value == other.value:
@@ -143,7 +170,9 @@ def _overlap(one: Estimate, two: Estimate) -> bool:
 
 def best_baseline(evaluation: Evaluation, name: str) -> tuple[str, Estimate] | None:
     """The strongest baseline that has the metric `name`."""
-    rivals = [(title, values[name]) for title, values in evaluation.baselines.items() if name in values]
+    rivals = [
+        (title, values[name]) for title, values in evaluation.baselines.items() if name in values
+    ]
     rivals = [(title, estimate) for title, estimate in rivals if estimate.value is not None]
     sign = 1 if metric_words(name).higher_is_better else -1
     return max(rivals, key=lambda rival: sign * (rival[1].value or 0.0), default=None)
@@ -155,7 +184,10 @@ def verdict(evaluation: Evaluation) -> str:
     if name is None:
         return "No metric of this job could be measured on these images; the findings say why."
     estimate, words = evaluation.metrics[name], metric_words(name)
-    opening = f"{label(name, evaluation)} {interval(name, estimate)} on {images(evaluation.n_images, evaluation.split)}"
+    opening = (
+        f"{label(name, evaluation)} {interval(name, estimate)} on"
+        f" {images(evaluation.n_images, evaluation.split)}"
+    )
     rival = best_baseline(evaluation, name)
     if rival is None:
         return f"{opening}."
@@ -167,7 +199,10 @@ def verdict(evaluation: Evaluation) -> str:
         "slightly worse": "is a little worse, within the intervals",
         "worse": "is clearly worse",
     }[comparison(name, estimate, other)]
-    return f"{opening}. The strongest baseline, {baseline_title(title)} ({number(other.value, words.kind)}), {standing}."
+    return (
+        f"{opening}. The strongest baseline, {baseline_title(title)}"
+        f" ({number(other.value, words.kind)}), {standing}."
+    )
 
 
 def images(count: int, split: str = "") -> str:
@@ -181,7 +216,10 @@ def images(count: int, split: str = "") -> str:
 def operating_sentence(point: OperatingPoint) -> str:
     """What the threshold is and how it came about."""
     how = point.how.strip()
-    return f"An image is flagged when its score exceeds {significant(point.threshold, 4)} (policy {point.policy}). {how}".strip()
+    return (
+        f"An image is flagged when its score exceeds {significant(point.threshold, 4)} (policy"
+        f" {point.policy}). {how}".strip()
+    )
 
 
 def outcome_sentence(counts: dict[str, Any]) -> str:
@@ -192,12 +230,22 @@ def outcome_sentence(counts: dict[str, Any]) -> str:
     >>> outcome_sentence({"tp": 55, "fn": 5, "fp": 1, "tn": 99})
     'Of 60 abnormal images, 55 are caught and 5 missed. Of 100 normal images, 1 is a false alarm.'
     """
-    n_abnormal, n_normal, alarms = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"], counts["fp"]
+    n_abnormal, n_normal, alarms = (
+        counts["tp"] + counts["fn"],
+        counts["fp"] + counts["tn"],
+        counts["fp"],
+    )
     said = []
     if n_abnormal:
-        said.append(f"Of {n_abnormal:,} abnormal images, {counts['tp']:,} are caught and {counts['fn']:,} missed.")
+        said.append(
+            f"Of {n_abnormal:,} abnormal images, {counts['tp']:,} are caught and {counts['fn']:,}"
+            " missed."
+        )
     if n_normal:
-        said.append(f"Of {n_normal:,} normal images, {alarms:,} {'is a false alarm' if alarms == 1 else 'are false alarms'}.")
+        said.append(
+            f"Of {n_normal:,} normal images, {alarms:,}"
+            f" {'is a false alarm' if alarms == 1 else 'are false alarms'}."
+        )
     return " ".join(said)
 
 
@@ -209,8 +257,15 @@ def flagged_sentence(paths: list[str], n_images: int) -> str:
     >>> flagged_sentence(["3", "5"], 5)
     '2 of 5 images are flagged: 3, 5.'
     """
-    named = "" if not paths else f": {', '.join(paths[:_MOST_NAMED])}{', ...' if len(paths) > _MOST_NAMED else ''}"
-    return f"{len(paths):,} of {n_images:,} images {'is' if len(paths) == 1 else 'are'} flagged{named}."
+    named = (
+        ""
+        if not paths
+        else f": {', '.join(paths[:_MOST_NAMED])}{', ...' if len(paths) > _MOST_NAMED else ''}"
+    )
+    return (
+        f"{len(paths):,} of {n_images:,} images {'is' if len(paths) == 1 else 'are'}"
+        f" flagged{named}."
+    )
 
 
 def severity_counts(findings: tuple[Finding, ...]) -> str:

@@ -23,9 +23,11 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: where it stands, what the report says, what its data gives, and whether they agree.
+    """One figure: where it stands, what the report says, what its data gives, and whether they
+    agree.
 
-    ``not carried`` means that it takes more than the report carries: images, masks, or scores of another source.
+    ``not carried`` means that it takes more than the report carries: images, masks, or scores of
+    another source.
     """
 
     job: str
@@ -35,7 +37,9 @@ class Figure:
     verdict: Verdict
 
 
-def figures(job: str, carried: CarriedJob, evidence: Evidence, again: Evaluation | None) -> Iterator[Figure]:
+def figures(
+    job: str, carried: CarriedJob, evidence: Evidence, again: Evaluation | None
+) -> Iterator[Figure]:
     """Every number of the record, its drawings included, beside the same number made again."""
     record = carried.record
     if again is None:
@@ -46,24 +50,37 @@ def figures(job: str, carried: CarriedJob, evidence: Evidence, again: Evaluation
     yield from _metrics(job, "", record.metrics, again.metrics, not_carried(record, again))
     for name, values in record.baselines.items():
         if name in again.baselines:
-            yield from _metrics(job, f"{baseline_title(name)}: ", values, again.baselines[name], set())
+            yield from _metrics(
+                job, f"{baseline_title(name)}: ", values, again.baselines[name], set()
+            )
         else:
-            yield Figure(job, baseline_title(name), f"{len(values)} metrics", "no scores", "not carried")
+            yield Figure(
+                job, baseline_title(name), f"{len(values)} metrics", "no scores", "not carried"
+            )
     yield from _operating_point(job, carried, evidence, again)
     yield from _findings(job, record, again)
     yield _drawing(
-        job, "histogram", None if carried.histogram is None else carried.histogram.model_dump(), histogram(record, evidence)
+        job,
+        "histogram",
+        None if carried.histogram is None else carried.histogram.model_dump(),
+        histogram(record, evidence),
     )
     yield _drawing(job, "curves", carried.curves, curves(evidence))
 
 
-def _metrics(job: str, prefix: str, said: dict[str, Estimate], made: dict[str, Estimate], missing: set[str]) -> Iterator[Figure]:
+def _metrics(
+    job: str, prefix: str, said: dict[str, Estimate], made: dict[str, Estimate], missing: set[str]
+) -> Iterator[Figure]:
     for name, estimate in said.items():
         title = f"{prefix}{metric_words(name).label}"
         if name in missing:
-            yield Figure(job, title, words.interval(name, estimate), "needs the error maps", "not carried")
+            yield Figure(
+                job, title, words.interval(name, estimate), "needs the error maps", "not carried"
+            )
         elif name not in made:
-            yield Figure(job, title, words.interval(name, estimate), "not defined by these data", "differs")
+            yield Figure(
+                job, title, words.interval(name, estimate), "not defined by these data", "differs"
+            )
         else:
             yield _compared(job, title, name, estimate, made[name])
 
@@ -81,30 +98,46 @@ def _digits(estimate: Estimate) -> str:
 
 
 def _plain(job: str, name: str, said: Any, made: Any) -> Figure:
-    return Figure(job, name, words.value_words(said), words.value_words(made), "same" if alike(said, made) else "differs")
+    return Figure(
+        job,
+        name,
+        words.value_words(said),
+        words.value_words(made),
+        "same" if alike(said, made) else "differs",
+    )
 
 
-def _operating_point(job: str, carried: CarriedJob, evidence: Evidence, again: Evaluation) -> Iterator[Figure]:
+def _operating_point(
+    job: str, carried: CarriedJob, evidence: Evidence, again: Evaluation
+) -> Iterator[Figure]:
     said, made = carried.record.operating_point, again.operating_point
     if said is None:
         return
     title = f"threshold by {said.policy}"
     yield _plain(job, "threshold on the slider", said.threshold, carried.threshold)
     if evidence.threshold_from == "elsewhere":
-        yield Figure(job, title, words.value_words(said.threshold), "needs the other source", "not carried")
+        yield Figure(
+            job, title, words.value_words(said.threshold), "needs the other source", "not carried"
+        )
     elif made is None:
-        yield Figure(job, title, words.value_words(said.threshold), "refused on these scores", "differs")
+        yield Figure(
+            job, title, words.value_words(said.threshold), "refused on these scores", "differs"
+        )
     else:
         yield _plain(job, title, said.threshold, made.threshold)
         yield from _metrics(job, "on calibration: ", said.rates, made.rates, set())
 
 
 def _findings(job: str, record: Evaluation, again: Evaluation) -> Iterator[Figure]:
-    """Findings by code; those that look at images are not made again, and one that is missing in the report is a difference."""
+    """Findings by code; those that look at images are not made again, and one that is missing in
+    the report is a difference.
+    """
     said, made = _by_code(record.findings), _by_code(again.findings)
     for code, finding in said.items():
         if code not in made:
-            yield Figure(job, f"finding {code}", finding.severity, "takes more than arrays", "not carried")
+            yield Figure(
+                job, f"finding {code}", finding.severity, "takes more than arrays", "not carried"
+            )
             continue
         other = made[code]
         is_same = alike(finding.model_dump(mode="json"), other.model_dump(mode="json"))
@@ -134,8 +167,13 @@ def _described(drawing: dict[str, Any] | None) -> str:
     if drawing is None:
         return "none"
     if "counts" in drawing:
-        return f"{sum(sum(counts) for counts in drawing['counts'].values()):,} values in {len(drawing['edges']) - 1} bins"
-    return ", ".join(f"{name}: {len(part)} points" for name, part in drawing.items() if isinstance(part, list))
+        return (
+            f"{sum(sum(counts) for counts in drawing['counts'].values()):,} values in"
+            f" {len(drawing['edges']) - 1} bins"
+        )
+    return ", ".join(
+        f"{name}: {len(part)} points" for name, part in drawing.items() if isinstance(part, list)
+    )
 
 
 def alike(one: Any, two: Any) -> bool:
@@ -153,5 +191,7 @@ def alike(one: Any, two: Any) -> bool:
     if isinstance(one, dict) and isinstance(two, dict):
         return one.keys() == two.keys() and all(alike(one[name], two[name]) for name in one)
     if isinstance(one, list | tuple) and isinstance(two, list | tuple):
-        return len(one) == len(two) and all(alike(left, right) for left, right in zip(one, two, strict=True))
+        return len(one) == len(two) and all(
+            alike(left, right) for left, right in zip(one, two, strict=True)
+        )
     return bool(one == two)

@@ -1,4 +1,6 @@
-"""Reading a report that somebody sent: its text and its data are looked at, nothing in it is executed."""
+"""Reading a report that somebody sent: its text and its data are looked at, nothing in it is
+executed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _DATA_ID = "residua-data"
 
 @dataclass(frozen=True)
 class Page:
-    """What a report says: its data as strict JSON, the text of each figure by name, and the SHA-256 of its scripts."""
+    """What a report says: its data as strict JSON, the text of each figure by name, and the SHA-256
+    of its scripts.
+    """
 
     data: dict[str, Any]
     figures: dict[str, list[str]]
@@ -36,7 +40,9 @@ class _Open:
 
 
 class _Reader(HTMLParser):
-    """Collects the text of elements with ``data-figure``, the data block, and digests of the scripts."""
+    """Collects the text of elements with ``data-figure``, the data block, and digests of the
+    scripts.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +67,9 @@ class _Reader(HTMLParser):
         while self.stack:
             closed = self.stack.pop()
             if closed.figure is not None:
-                self.figures.setdefault(closed.figure, []).append(" ".join("".join(closed.texts).split()))
+                self.figures.setdefault(closed.figure, []).append(
+                    " ".join("".join(closed.texts).split())
+                )
             if closed.tag == tag:
                 return
 
@@ -93,18 +101,28 @@ def read_page(path: str | Path) -> Page:
     try:
         text = read_file(path, MOST_MEGABYTES * 1_000_000).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: must be a readable HTML file. Got: {in_a_line(error)}. Name a report of residua.") from None
+        raise SourceError(
+            f"{path}: must be a readable HTML file. Got: {in_a_line(error)}. Name a report of"
+            " residua."
+        ) from None
     found = read_text(text)
     if len(found.data) != 1:
-        raise SourceError(f"{path}: must be one report of residua. Got {len(found.data)} blocks of its data. Name another file.")
+        raise SourceError(
+            f"{path}: must be one report of residua. Got {len(found.data)} blocks of its data. Name"
+            " another file."
+        )
     try:
         data = json.loads(found.data[0], parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise SourceError(
-            f"{path}: the data in it must be strict JSON. Got: {in_a_line(error)}. Write the report again."
+            f"{path}: the data in it must be strict JSON. Got: {in_a_line(error)}. Write the report"
+            " again."
         ) from None
     if not isinstance(data, dict):
-        raise SourceError(f"{path}: the data in it must be a JSON object. Got {type(data).__name__}. Write the report again.")
+        raise SourceError(
+            f"{path}: the data in it must be a JSON object. Got {type(data).__name__}. Write the"
+            " report again."
+        )
     return Page(data, found.figures, tuple(found.scripts))
 
 

@@ -85,8 +85,13 @@ class CarriedJob(BaseModel):
             calibration_scores=_array(sources.calibration_scores, f"{key}: calibration scores"),
             calibration_is_anomalous=None if flags is None else flags == 1,
             train_scores=_array(sources.train_scores, f"{key}: training scores"),
-            per_image={name: _column(one, f"{key}: {name}") for name, one in self.table.columns.items()},
-            baselines={name: _column(one, f"{key}: baseline {name}") for name, one in sources.baselines.items()},
+            per_image={
+                name: _column(one, f"{key}: {name}") for name, one in self.table.columns.items()
+            },
+            baselines={
+                name: _column(one, f"{key}: baseline {name}")
+                for name, one in sources.baselines.items()
+            },
             seed=sources.seed,
             prevalence=sources.prevalence,
             threshold_from=sources.threshold_from,
@@ -97,7 +102,10 @@ class CarriedJob(BaseModel):
     def _label(self, key: str, code: int) -> str | None:
         names = self.table.label_names
         if not 0 <= code < len(names):
-            raise SourceError(f"{key}: a label must be one of {len(names)}. Got number {code}. Write the report again.")
+            raise SourceError(
+                f"{key}: a label must be one of {len(names)}. Got number {code}. Write the report"
+                " again."
+            )
         return names[code] or None
 
 
@@ -111,7 +119,10 @@ def carried_jobs(data: dict[str, Any], where: str) -> dict[str, CarriedJob]:
     """
     if data.get("format") != FORMAT or data.get("format_version") != FORMAT_VERSION:
         got = f"{data.get('format')!r}, version {data.get('format_version')!r}"
-        raise SourceError(f"{where}: the report must be {FORMAT}, version {FORMAT_VERSION}. Got {got}. Write the report again.")
+        raise SourceError(
+            f"{where}: the report must be {FORMAT}, version {FORMAT_VERSION}. Got {got}. Write the"
+            " report again."
+        )
     jobs = data.get("jobs")
     if not isinstance(jobs, dict) or not jobs:
         raise SourceError(f"{where}: the report must hold a job. Got none. Write the report again.")
@@ -121,15 +132,22 @@ def carried_jobs(data: dict[str, Any], where: str) -> dict[str, CarriedJob]:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise SourceError(
-            f"{where}: the data must be what residua writes. Got: {place}: {first['msg']}. Write the report again."
+            f"{where}: the data must be what residua writes. Got: {place}: {first['msg']}. Write"
+            " the report again."
         ) from None
 
 
 def carried_titles(data: dict[str, Any], keys: list[str], where: str) -> dict[str, str]:
     """What the jobs are called, by their key."""
     titles = data.get("titles")
-    if not isinstance(titles, list) or len(titles) != len(keys) or not all(isinstance(one, str) for one in titles):
-        raise SourceError(f"{where}: the report must name each of its {len(keys)} jobs. Write the report again.")
+    if (
+        not isinstance(titles, list)
+        or len(titles) != len(keys)
+        or not all(isinstance(one, str) for one in titles)
+    ):
+        raise SourceError(
+            f"{where}: the report must name each of its {len(keys)} jobs. Write the report again."
+        )
     return dict(zip(keys, titles, strict=True))
 
 
@@ -152,4 +170,7 @@ def _check_lengths(key: str, evidence: Evidence, n_images: int) -> None:
     }
     for name, column in columns.items():
         if column is not None and len(column) != n_images:
-            raise SourceError(f"{key}: {name} must be one an image. Got {len(column)} for {n_images}. Write the report again.")
+            raise SourceError(
+                f"{key}: {name} must be one an image. Got {len(column)} for {n_images}. Write the"
+                " report again."
+            )

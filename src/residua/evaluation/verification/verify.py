@@ -22,7 +22,9 @@ _MOST_TEXTS = 60  # figures of a page that differ, listed one by one
 
 @dataclass(frozen=True)
 class Verification:
-    """Every figure that was looked at, and the versions of residua that made and that verified the report."""
+    """Every figure that was looked at, and the versions of residua that made and that verified the
+    report.
+    """
 
     figures: tuple[Figure, ...]
     made_by: str
@@ -40,10 +42,11 @@ class Verification:
 
 
 def verify_report(path: str | Path) -> Verification:
-    """Make every figure of a report again from the scores and labels in it. Nothing in the file is executed.
+    """Make every figure of a report again from the scores and labels in it. Nothing in the file is
+    executed.
 
-    First the record inside the page is compared with what its arrays give, then the text of each figure on the page with
-    what residua writes for that record.
+    First the record inside the page is compared with what its arrays give, then the text of each
+    figure on the page with what residua writes for that record.
 
     Raises
     ------
@@ -57,7 +60,9 @@ def verify_report(path: str | Path) -> Verification:
     >>> labels, scores = np.array([False, False, True]), np.array([0.1, 0.4, 0.3])
     >>> evidence = Evidence(paths=np.array(["a", "b", "c"]), scores=scores, is_anomalous=labels)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     page = write_html(f"{folder}/report.html", "Three", [(evaluate_detection(labels, scores), evidence)])
+    ...     page = write_html(
+    ...         f"{folder}/report.html", "Three", [(evaluate_detection(labels, scores), evidence)]
+    ...     )
     ...     found = verify_report(page)
     >>> len(found.figures) > 5, found.differing
     (True, ())
@@ -76,12 +81,21 @@ def verify_report(path: str | Path) -> Verification:
         texts |= _expected_texts(key, job.record, evidence, page, len(jobs))
     texts |= _drawn(str(front_html(list(jobs), list(titles.values()), pairs)))
     found += _texts(page, texts, titles)
-    made_by = next((str(one.record.provenance["version"]) for one in jobs.values() if one.record.provenance.get("version")), "")
+    made_by = next(
+        (
+            str(one.record.provenance["version"])
+            for one in jobs.values()
+            if one.record.provenance.get("version")
+        ),
+        "",
+    )
     found.append(_scripts(page))
     return Verification(tuple(found), made_by, residua.__version__)
 
 
-def _expected_texts(key: str, record: Evaluation, evidence: Evidence, page: Page, n_jobs: int) -> dict[str, str]:
+def _expected_texts(
+    key: str, record: Evaluation, evidence: Evidence, page: Page, n_jobs: int
+) -> dict[str, str]:
     """What residua writes at each figure of this job, pictures' captions included."""
     texts = _drawn(str(job_html(key, record, evidence, n_jobs)))
     for name in page.figures:
@@ -96,7 +110,9 @@ def _drawn(html: str) -> dict[str, str]:
 
 
 def _texts(page: Page, expected: dict[str, str], titles: dict[str, str]) -> Iterator[Figure]:
-    """The figures as they are printed: one line for those that agree, one each for those that do not."""
+    """The figures as they are printed: one line for those that agree, one each for those that do
+    not.
+    """
     n_same, unlike = 0, []
     for name in [*expected, *(name for name in page.figures if name not in expected)]:
         said, made = page.figures.get(name, ["absent"]), expected.get(name, "nothing of residua's")
@@ -104,8 +120,22 @@ def _texts(page: Page, expected: dict[str, str], titles: dict[str, str]) -> Iter
             n_same += 1
             continue
         key, _, rest = name.partition("/")
-        unlike.append(Figure(titles.get(key, key), f"printed {rest}", _shorter(" | ".join(said)), _shorter(made), "differs"))
-    yield Figure("page", "figures as printed", f"{len(expected):,}", f"{n_same:,} the same", "differs" if unlike else "same")
+        unlike.append(
+            Figure(
+                titles.get(key, key),
+                f"printed {rest}",
+                _shorter(" | ".join(said)),
+                _shorter(made),
+                "differs",
+            )
+        )
+    yield Figure(
+        "page",
+        "figures as printed",
+        f"{len(expected):,}",
+        f"{n_same:,} the same",
+        "differs" if unlike else "same",
+    )
     yield from unlike[:_MOST_TEXTS]
 
 
@@ -115,7 +145,9 @@ def _scripts(page: Page) -> Figure:
     said = f"{len(page.scripts)} scripts"
     if foreign == 0 and len(page.scripts) == len(known):
         return Figure("page", "scripts", said, f"those of residua {residua.__version__}", "same")
-    return Figure("page", "scripts", said, f"{foreign} are not of residua {residua.__version__}", "differs")
+    return Figure(
+        "page", "scripts", said, f"{foreign} are not of residua {residua.__version__}", "differs"
+    )
 
 
 def _shorter(text: str) -> str:

@@ -1,4 +1,6 @@
-"""Two pictures laid on each other pixel by pixel: how much of the one the other explains, and by which change."""
+"""Two pictures laid on each other pixel by pixel: how much of the one the other explains, and by
+which change.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from residua.images.duplicates.noise import Noise, compare_noise, fine, white_no
 from residua.images.duplicates.similarity import TURNS
 from residua.images.resize import resize
 
-_KEPT, _COMPARED = 96, 48  # longer side: kept finer than compared, so that a crop is not blurred by enlarging it
+_KEPT, _COMPARED = (
+    96,
+    48,
+)  # longer side: kept finer than compared, so that a crop is not blurred by enlarging it
 _LEAST_CUT, _MOST_CUT = -0.03, 0.16
 _LARGEST_STEP = 0.03
 _ROUNDS = 3
@@ -22,10 +27,11 @@ _Picture = NDArray[np.float64]
 class Alignment:
     """What became of one picture in another.
 
-    ``details`` is the correlation of what is finer than a 3 x 3 mean, 1 for the same picture, about 0 for another one with
-    the same coarse forms. ``cut`` are the shares cut off left, right, top, bottom; ``contrast`` the ratio of standard
-    deviations, ``brightness`` the difference of means, ``sizes`` height and width of both before
-    they were reduced; ``noise`` compares what is left where the picture is calm.
+    ``details`` is the correlation of what is finer than a 3 x 3 mean, 1 for the same picture, about
+    0 for another one with the same coarse forms. ``cut`` are the shares cut off left, right, top,
+    bottom; ``contrast`` the ratio of standard deviations, ``brightness`` the difference of means,
+    ``sizes`` height and width of both before they were reduced; ``noise`` compares what is left
+    where the picture is calm.
     """
 
     details: float
@@ -40,7 +46,9 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Reduced:
-    """An image made ready for aligning: grey, its longer side at most 96 pixels; ``size`` is what it was before."""
+    """An image made ready for aligning: grey, its longer side at most 96 pixels; ``size`` is what
+    it was before.
+    """
 
     pixels: _Picture
     size: tuple[int, int]
@@ -51,22 +59,33 @@ class Reduced:
         height, width = image.shape[:2]
         longest = max(height, width)
         if longest > _KEPT:
-            image = resize(image, (max(1, round(height * _KEPT / longest)), max(1, round(width * _KEPT / longest))))
-        return cls(np.asarray(image.astype(np.float64).mean(axis=2) / (255 if image.dtype == np.uint8 else 1)), (height, width))
+            image = resize(
+                image,
+                (max(1, round(height * _KEPT / longest)), max(1, round(width * _KEPT / longest))),
+            )
+        return cls(
+            np.asarray(
+                image.astype(np.float64).mean(axis=2) / (255 if image.dtype == np.uint8 else 1)
+            ),
+            (height, width),
+        )
 
     def turned(self, turn: int) -> Reduced:
         """The same picture turned by one of the eight `TURNS`."""
         transposed, vertical, horizontal = TURNS[turn]
         pixels = self.pixels.T if transposed else self.pixels
         pixels = pixels[::-1] if vertical else pixels
-        return Reduced(pixels[:, ::-1] if horizontal else pixels, self.size[::-1] if transposed else self.size)
+        return Reduced(
+            pixels[:, ::-1] if horizontal else pixels, self.size[::-1] if transposed else self.size
+        )
 
 
 def align(first: Reduced, second: Reduced, turn: int, cut: NDArray[np.float32]) -> Alignment:
-    """Move the edges of `first`, from `cut` on, until it fits `second`, turned by `turn`, best (Gauss-Newton).
+    """Move the edges of `first`, from `cut` on, until it fits `second`, turned by `turn`, best
+    (Gauss-Newton).
 
-    Brightness may have changed by any cubic, which follows a curve that is cut off at white, and the larger picture is
-    reduced to the smaller one's size: neither counts as a difference.
+    Brightness may have changed by any cubic, which follows a curve that is cut off at white, and
+    the larger picture is reduced to the smaller one's size: neither counts as a difference.
     """
     turned = second.turned(turn)
     a, b = first.pixels, turned.pixels
@@ -116,12 +135,16 @@ class _Fit:
 
 
 def _fit(picture: _Picture, aim: _Picture, edges: _Picture) -> _Fit:
-    """The part of `picture` between the edges, with the cubic of its brightness that comes nearest to `aim`."""
+    """The part of `picture` between the edges, with the cubic of its brightness that comes nearest
+    to `aim`.
+    """
     framed = _framed(picture, aim.shape, edges)
     powers = _powers(framed)
     coefficients = _solved(powers, aim.ravel())
     explained = (powers @ coefficients).reshape(aim.shape)
-    rest = float(np.linalg.norm(aim - explained)) / max(float(np.linalg.norm(aim - aim.mean())), 1e-6)
+    rest = float(np.linalg.norm(aim - explained)) / max(
+        float(np.linalg.norm(aim - aim.mean())), 1e-6
+    )
     return _Fit(edges, framed, powers, coefficients, explained, rest)
 
 
@@ -131,7 +154,9 @@ def _powers(picture: _Picture) -> _Picture:
 
 
 def _alike(shown: _Picture, aim: _Picture) -> float:
-    """The correlation of details, `shown` as bright as suits `aim`; what was cut off at white can be told one way only."""
+    """The correlation of details, `shown` as bright as suits `aim`; what was cut off at white can
+    be told one way only.
+    """
     powers = _powers(shown)
     return _correlation(fine(aim), fine((powers @ _solved(powers, aim.ravel())).reshape(aim.shape)))
 
@@ -143,18 +168,29 @@ def _better_edges(picture: _Picture, aim: _Picture, fit: _Fit) -> _Picture:
     for edge in range(4):
         moved = np.zeros(4)
         moved[edge] = step
-        change = _framed(picture, aim.shape, fit.edges + moved) - _framed(picture, aim.shape, fit.edges - moved)
+        change = _framed(picture, aim.shape, fit.edges + moved) - _framed(
+            picture, aim.shape, fit.edges - moved
+        )
         columns.append(slope * change.ravel() / (2 * step))
     design = np.concatenate([fit.powers, np.stack(columns, axis=1)], axis=1)
     solved = _solved(design, (aim - fit.explained).ravel())
-    return np.asarray(np.clip(fit.edges + np.clip(solved[-4:], -_LARGEST_STEP, _LARGEST_STEP), _LEAST_CUT, _MOST_CUT))
+    return np.asarray(
+        np.clip(
+            fit.edges + np.clip(solved[-4:], -_LARGEST_STEP, _LARGEST_STEP), _LEAST_CUT, _MOST_CUT
+        )
+    )
 
 
 def _solved(design: _Picture, values: _Picture) -> _Picture:
-    """Least squares by the normal equations; columns of one length, held back a little: a picture may have no slope."""
+    """Least squares by the normal equations; columns of one length, held back a little: a picture
+    may have no slope.
+    """
     lengths = np.maximum(np.linalg.norm(design, axis=0), 1e-9)
     scaled = design / lengths
-    return np.asarray(np.linalg.solve(scaled.T @ scaled + 1e-6 * np.eye(scaled.shape[1]), scaled.T @ values) / lengths)
+    return np.asarray(
+        np.linalg.solve(scaled.T @ scaled + 1e-6 * np.eye(scaled.shape[1]), scaled.T @ values)
+        / lengths
+    )
 
 
 def _framed(picture: _Picture, size: tuple[int, ...], edges: _Picture) -> _Picture:
@@ -168,7 +204,9 @@ def _weights(n_in: int, n_out: int, low: float, high: float) -> _Picture:
     """`resize_weights` for the stretch from `low` to `high` of the side."""
     scale = n_in * (high - low) / n_out
     centres = low * n_in + (np.arange(n_out) + 0.5) * scale
-    distance = np.abs(np.clip(centres, 0.5, n_in - 0.5)[:, np.newaxis] - np.arange(n_in) - 0.5) / max(scale, 1.0)
+    distance = np.abs(
+        np.clip(centres, 0.5, n_in - 0.5)[:, np.newaxis] - np.arange(n_in) - 0.5
+    ) / max(scale, 1.0)
     weights = np.maximum(0.0, 1.0 - distance)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 

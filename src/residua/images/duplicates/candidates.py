@@ -1,4 +1,6 @@
-"""Pairs of images that may be copies of each other, found among the nearest neighbours of every image and of its crops."""
+"""Pairs of images that may be copies of each other, found among the nearest neighbours of every
+image and of its crops.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +14,28 @@ from residua.images.duplicates.cells import Cells
 from residua.images.duplicates.codes import COMPARED, Frame
 from residua.images.duplicates.similarity import FRAMES, WHOLE, Likeness, unturned
 
-# A neighbour of this rank is another picture, unless there are as many copies of one: its distance is the scale of the place.
+# A neighbour of this rank is another picture, unless there are as many copies of one: its distance
+# is the scale of the place.
 _RANK = 20
 _FLOOR = 0.25
-_UNRELATED = 1.0  # the scale where there are too few images to show one: about what two random pictures have
+_UNRELATED = (
+    1.0  # the scale where there are too few images to show one: about what two random pictures have
+)
 _NEIGHBOURS, _OF_CROPS = 8, 4
 _PROBES = 4
-FURTHEST, _BEFORE = 0.8, 0.95  # times the distance at which other pictures begin: once aligned, and before
+FURTHEST, _BEFORE = (
+    0.8,
+    0.95,
+)  # times the distance at which other pictures begin: once aligned, and before
 _OTHERS = 300
 _BLOCK = 4096
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs in both orders: ``ratio`` is their distance over the distance at which other pictures begin there."""
+    """Pairs in both orders: ``ratio`` is their distance over the distance at which other pictures
+    begin there.
+    """
 
     pairs: NDArray[np.int64]
     ratio: NDArray[np.float32]
@@ -48,7 +58,11 @@ class Candidates:
 
 
 def find_candidates(
-    codes: NDArray[np.float32], *, shortest_side: int = COMPARED, seed: int = 0, on_step: Callable[[int, int], None] | None = None
+    codes: NDArray[np.float32],
+    *,
+    shortest_side: int = COMPARED,
+    seed: int = 0,
+    on_step: Callable[[int, int], None] | None = None,
 ) -> tuple[Candidates, Candidates]:
     """Compare every image and many crops of it with its nearest neighbours in what no turn changes.
 
@@ -68,8 +82,14 @@ def find_candidates(
     cells = Cells(points, seed=seed)
     rank = min(_RANK, max(2, (n - 1) // 2))
     k = max(rank, _NEIGHBOURS) + 1
-    rows, distances = _without_itself(*_in_order(cells, lambda asked: cells.nearest(points[asked], k, _PROBES, near=asked)))
-    scale = np.full(n, _UNRELATED, np.float32) if distances.shape[1] < rank else np.minimum(distances[:, rank - 1], _UNRELATED)
+    rows, distances = _without_itself(
+        *_in_order(cells, lambda asked: cells.nearest(points[asked], k, _PROBES, near=asked))
+    )
+    scale = (
+        np.full(n, _UNRELATED, np.float32)
+        if distances.shape[1] < rank
+        else np.minimum(distances[:, rank - 1], _UNRELATED)
+    )
     scale = np.maximum(scale, _FLOOR * float(np.median(scale)))
     search = _Search(codes, unit, likeness, scale)
     found = [search.compare(rows[:, :_NEIGHBOURS], distances[:, :_NEIGHBOURS], WHOLE)]
@@ -85,15 +105,27 @@ _Near = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 def _in_order(cells: Cells, nearest: Callable[[NDArray[np.int64]], _Near]) -> _Near:
-    """Neighbours of all points and how far they are, asked for a block at a time, points of one cell together."""
-    blocks = [cells.order[start : start + cells.block] for start in range(0, len(cells.order), cells.block)]
+    """Neighbours of all points and how far they are, asked for a block at a time, points of one
+    cell together.
+    """
+    blocks = [
+        cells.order[start : start + cells.block]
+        for start in range(0, len(cells.order), cells.block)
+    ]
     found = [nearest(block) for block in blocks]
     place = np.argsort(cells.order)
-    return np.concatenate([rows for rows, _ in found])[place], np.concatenate([apart for _, apart in found])[place]
+    return (
+        np.concatenate([rows for rows, _ in found])[place],
+        np.concatenate([apart for _, apart in found])[place],
+    )
 
 
-def _without_itself(rows: NDArray[np.int64], distances: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    distances = np.where(rows == np.arange(len(rows))[:, np.newaxis], np.inf, distances).astype(np.float32)
+def _without_itself(
+    rows: NDArray[np.int64], distances: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    distances = np.where(rows == np.arange(len(rows))[:, np.newaxis], np.inf, distances).astype(
+        np.float32
+    )
     order = np.argsort(distances, axis=1, kind="stable")[:, : max(1, rows.shape[1] - 1)]
     return np.take_along_axis(rows, order, 1), np.take_along_axis(distances, order, 1)
 
@@ -109,7 +141,9 @@ class _Search:
     scale: NDArray[np.float32]
 
     def crops(self, cells: Cells, frame: Frame) -> _Found:
-        """Compare the images cropped to `frame` with their nearest neighbours, a block of images at a time."""
+        """Compare the images cropped to `frame` with their nearest neighbours, a block of images at
+        a time.
+        """
 
         def nearest(asked: NDArray[np.int64]) -> _Near:
             cropped = unturned(self.likeness.unit(self.codes[asked], frame))
@@ -122,13 +156,22 @@ class _Search:
         asked = np.flatnonzero(rows >= 0)
         asked = np.sort(rng.choice(asked, min(_OTHERS, len(asked)), replace=False))
         distance, turn, cut = self.likeness.aligned(
-            self.codes[asked], self.unit, np.stack([np.arange(len(asked)), rows[asked]], axis=1), WHOLE
+            self.codes[asked],
+            self.unit,
+            np.stack([np.arange(len(asked)), rows[asked]], axis=1),
+            WHOLE,
         )
         pairs = np.stack([asked, rows[asked]], axis=1)
-        return Candidates(pairs, (distance / np.maximum(self.scale[asked], 1e-9)).astype(np.float32), turn, cut)
+        return Candidates(
+            pairs, (distance / np.maximum(self.scale[asked], 1e-9)).astype(np.float32), turn, cut
+        )
 
-    def compare(self, rows: NDArray[np.int64], distances: NDArray[np.float32], frame: Frame) -> _Found:
-        """Those pairs of image and neighbour that come nearer than other pictures do, once aligned."""
+    def compare(
+        self, rows: NDArray[np.int64], distances: NDArray[np.float32], frame: Frame
+    ) -> _Found:
+        """Those pairs of image and neighbour that come nearer than other pictures do, once
+        aligned.
+        """
         first = np.repeat(np.arange(len(rows)), rows.shape[1])
         second, apart = rows.ravel(), distances.ravel()
         is_near = np.isfinite(apart) & (second != first)

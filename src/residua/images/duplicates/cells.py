@@ -1,4 +1,6 @@
-"""Nearest neighbours in about linear time: points in small cells, each query compared with the cells nearest to it."""
+"""Nearest neighbours in about linear time: points in small cells, each query compared with the
+cells nearest to it.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,15 @@ _A_CELL = 32  # queries a cell and block: with fewer, going through the cells is
 
 
 class Cells:
-    """Points (n, d) in cells around some of the points, drawn by a seed; a cell that fills beyond measure is cut.
+    """Points (n, d) in cells around some of the points, drawn by a seed; a cell that fills beyond
+    measure is cut.
 
-    With n / 256 cells a query costs about 256 x `probes` + n / 256 distances; one that is known to lie near one of the points
-    costs 256 x `probes` + 512, however many there are. A close neighbour is hardly ever missed, a far one may be.
+    With n / 256 cells a query costs about 256 x `probes` + n / 256 distances; one that is known to
+    lie near one of the points costs 256 x `probes` + 512, however many there are. A close neighbour
+    is hardly ever missed, a far one may be.
 
-    ``order`` are the rows of the points, those of one cell together; queries in that order, ``block`` at a time, are quickest.
+    ``order`` are the rows of the points, those of one cell together; queries in that order,
+    ``block`` at a time, are quickest.
 
     Examples
     --------
@@ -34,10 +39,19 @@ class Cells:
         n_cells = max(1, len(points) // _MEMBERS)
         self._centres = points[np.sort(rng.choice(len(points), n_cells, replace=False))]
         self._centres = np.stack([points[members].mean(axis=0) for members in self._parted()])
-        parted = self._parted()  # before its centres are read: in tight clusters some are nearest to none, and dropped
-        pieces = [(centre, self._cut(members)) for centre, members in zip(self._centres, parted, strict=True)]
+        parted = (
+            self._parted()
+        )  # before its centres are read: in tight clusters some are nearest to none, and dropped
+        pieces = [
+            (centre, self._cut(members))
+            for centre, members in zip(self._centres, parted, strict=True)
+        ]
         members = [piece for _, cut in pieces for piece in cut]
-        centres = [centre if len(cut) == 1 else points[piece].mean(axis=0) for centre, cut in pieces for piece in cut]
+        centres = [
+            centre if len(cut) == 1 else points[piece].mean(axis=0)
+            for centre, cut in pieces
+            for piece in cut
+        ]
         self._centres = np.stack(centres)
         self.order = np.concatenate(members)
         self._bounds = np.cumsum([0, *(len(one) for one in members)])
@@ -57,15 +71,27 @@ class Cells:
         return np.split(order, firsts[1:])
 
     def nearest(
-        self, queries: NDArray[np.float32], k: int, probes: int = 3, *, near: NDArray[np.int64] | None = None
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        probes: int = 3,
+        *,
+        near: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The rows of each query's `k` nearest points and their distances, nearest first; -1 and inf where there are fewer.
+        """The rows of each query's `k` nearest points and their distances, nearest first; -1 and
+        inf where there are fewer.
 
-        `near` are rows of points that the queries lie near to, one each: only the cells around theirs are looked into.
+        `near` are rows of points that the queries lie near to, one each: only the cells around
+        theirs are looked into.
         """
         blocks = [slice(start, start + self.block) for start in range(0, len(queries), self.block)]
-        found = [self._block(queries[block], k, probes, None if near is None else near[block]) for block in blocks]
-        return np.concatenate([rows for rows, _ in found]), np.concatenate([distances for _, distances in found])
+        found = [
+            self._block(queries[block], k, probes, None if near is None else near[block])
+            for block in blocks
+        ]
+        return np.concatenate([rows for rows, _ in found]), np.concatenate(
+            [distances for _, distances in found]
+        )
 
     def _block(
         self, queries: NDArray[np.float32], k: int, probes: int, near: NDArray[np.int64] | None
@@ -87,10 +113,14 @@ class Cells:
             few = min(k, apart.shape[1])
             nearest = np.argpartition(apart, few - 1, axis=1)[:, :few]
             rows[query, slot, :few] = self.order[members][nearest]
-            squares[query, slot, :few] = np.take_along_axis(apart, nearest, 1) + own[query, np.newaxis]
+            squares[query, slot, :few] = (
+                np.take_along_axis(apart, nearest, 1) + own[query, np.newaxis]
+            )
         flat_rows, flat = rows.reshape(len(queries), -1), squares.reshape(len(queries), -1)
         best = np.argsort(flat, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(flat_rows, best, 1), np.sqrt(np.maximum(np.take_along_axis(flat, best, 1), 0))
+        return np.take_along_axis(flat_rows, best, 1), np.sqrt(
+            np.maximum(np.take_along_axis(flat, best, 1), 0)
+        )
 
     def _nearest_cells(self, queries: NDArray[np.float32], probes: int) -> NDArray[np.int64]:
         heights = np.einsum("ij,ij->i", self._centres, self._centres)
@@ -98,11 +128,15 @@ class Cells:
         for start in range(0, len(queries), _BLOCK):
             apart = heights - 2 * (queries[start : start + _BLOCK] @ self._centres.T)
             result[start : start + _BLOCK] = (
-                apart.argmin(axis=1)[:, np.newaxis] if probes == 1 else np.argpartition(apart, probes - 1, axis=1)[:, :probes]
+                apart.argmin(axis=1)[:, np.newaxis]
+                if probes == 1
+                else np.argpartition(apart, probes - 1, axis=1)[:, :probes]
             )
         return result
 
-    def _nearest_of_few(self, queries: NDArray[np.float32], probes: int, homes: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _nearest_of_few(
+        self, queries: NDArray[np.float32], probes: int, homes: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
         """As `_nearest_cells`, among the 512 cells nearest to the one that is each query's home."""
         result = np.empty((len(queries), probes), np.int64)
         bounds = np.flatnonzero(np.diff(homes)) + 1

@@ -13,7 +13,8 @@ _CONTRAST, _BRIGHTNESS = 0.1, 0.02
 
 
 def kind_of(alignment: Alignment) -> str:
-    """The kinds that apply, joined by `` + ``; ``re-encoded`` where nothing but the pixels' last digits changed.
+    """The kinds that apply, joined by `` + ``; ``re-encoded`` where nothing but the pixels' last
+    digits changed.
 
     ``brightened`` means other brightness or contrast, either way.
     """
@@ -24,8 +25,13 @@ def kind_of(alignment: Alignment) -> str:
     is_other_size = (height, width) != (other_height, other_width)
     # A cut alone leaves a smaller picture: resized is what its size can't explain.
     expected = height * (1 - top - bottom), width * (1 - left - right)
-    is_resized = is_other_size and max(abs(expected[0] - other_height), abs(expected[1] - other_width)) > 1.5
-    is_brighter = abs(math.log(max(alignment.contrast, 1e-6))) > _CONTRAST or abs(alignment.brightness) > _BRIGHTNESS
+    is_resized = (
+        is_other_size and max(abs(expected[0] - other_height), abs(expected[1] - other_width)) > 1.5
+    )
+    is_brighter = (
+        abs(math.log(max(alignment.contrast, 1e-6))) > _CONTRAST
+        or abs(alignment.brightness) > _BRIGHTNESS
+    )
     told = {
         "rotated": transposed or (vertical and horizontal),
         "flipped": (vertical + horizontal) % 2 == 1 if not transposed else vertical == horizontal,

@@ -1,4 +1,6 @@
-"""Which images of one part are copies of images of another: what a model was told before it was asked."""
+"""Which images of one part are copies of images of another: what a model was told before it was
+asked.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,8 @@ class Leak(NamedTuple):
 class Leaks:
     """For each judged image whether it is a copy of one that was seen before.
 
-    ``kinds`` (n,) has None where it is not; ``paths`` and ``of`` (n,) are the names of the image and of what it is a copy of.
-    ``is_thorough`` is False where only exact copies were looked for.
+    ``kinds`` (n,) has None where it is not; ``paths`` and ``of`` (n,) are the names of the image
+    and of what it is a copy of. ``is_thorough`` is False where only exact copies were looked for.
     """
 
     kinds: NDArray[Any]
@@ -50,8 +52,11 @@ class Leaks:
         return [Leak(str(self.paths[row]), str(self.of[row]), str(self.kinds[row])) for row in rows]
 
 
-def leaks_of(copies: Copies, seen: NDArray[np.bool_], paths: NDArray[Any]) -> tuple[Leaks, NDArray[np.int64]]:
-    """The leaks among the images that were not `seen`, in their order, and the row each is a copy of (-1: of none).
+def leaks_of(
+    copies: Copies, seen: NDArray[np.bool_], paths: NDArray[Any]
+) -> tuple[Leaks, NDArray[np.int64]]:
+    """The leaks among the images that were not `seen`, in their order, and the row each is a copy
+    of (-1: of none).
 
     Parameters
     ----------
@@ -78,7 +83,12 @@ def leaks_of(copies: Copies, seen: NDArray[np.bool_], paths: NDArray[Any]) -> tu
     for copy in copies.pairs:  # the nearest first
         for row, other in ((copy.first, copy.second), (copy.second, copy.first)):
             origin = other if seen[other] else first_seen.get(int(copies.groups[row]))
-            if seen[row] or origin is None or row in direct or (kinds[row] is not None and not seen[other]):
+            if (
+                seen[row]
+                or origin is None
+                or row in direct
+                or (kinds[row] is not None and not seen[other])
+            ):
                 continue
             kinds[row], source[row] = copy.kind, origin
             if seen[other]:
@@ -89,13 +99,23 @@ def leaks_of(copies: Copies, seen: NDArray[np.bool_], paths: NDArray[Any]) -> tu
 
 
 def exact_leaks(seen_hashes: NDArray[Any], hashes: NDArray[Any], paths: NDArray[Any]) -> Leaks:
-    """The leaks that hashes alone show: images with exactly the pixels of a seen one, whose name is not known any more.
+    """The leaks that hashes alone show: images with exactly the pixels of a seen one, whose name is
+    not known any more.
 
     Examples
     --------
-    >>> exact_leaks(np.array(["a1", "b2"], object), np.array(["b2", "c3"], object), np.array(["x", "y"], object)).tally
+    >>> exact_leaks(
+    ...     np.array(["a1", "b2"], object),
+    ...     np.array(["b2", "c3"], object),
+    ...     np.array(["x", "y"], object),
+    ... ).tally
     {'exact': 1}
     """
     is_seen = np.isin(hashes.astype("S32"), seen_hashes.astype("S32"))
     kinds = strings("exact" if one else None for one in is_seen.tolist())
-    return Leaks(kinds, paths, strings("a training image" if one else None for one in is_seen.tolist()), is_thorough=False)
+    return Leaks(
+        kinds,
+        paths,
+        strings("a training image" if one else None for one in is_seen.tolist()),
+        is_thorough=False,
+    )

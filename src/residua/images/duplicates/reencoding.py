@@ -1,4 +1,6 @@
-"""Whether one picture is the other after JPEG: rounded as JPEG rounds at some quality, it comes out the same."""
+"""Whether one picture is the other after JPEG: rounded as JPEG rounds at some quality, it comes out
+the same.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,12 @@ from numpy.typing import NDArray
 
 _BLOCK, _LONGEST, _FIRST = 8, 64, 12
 _QUALITIES = np.arange(20, 97)  # above, steps are so small that every picture lies on them
-_SAME, _BUSY = 0.5, 4.0  # squared grey levels, a block's mean: what rounding leaves, in colours too; what JPEG has to explain
+# Squared grey levels, mean of a block: what rounding leaves, and what JPEG has to explain.
+_SAME, _BUSY = 0.5, 4.0
 _MOST_BLOCKS = 0.8  # of the busy ones
-_EITHER_WAY = 0.6  # grey levels around half a step in which a frequency may have been rounded up or down
+_EITHER_WAY = (
+    0.6  # grey levels around half a step in which a frequency may have been rounded up or down
+)
 _STEPS_AT_50 = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -20,15 +25,19 @@ _STEPS_AT_50 = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
-_SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)[:, np.newaxis, np.newaxis, np.newaxis]
+_SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)[
+    :, np.newaxis, np.newaxis, np.newaxis
+]
 _STEPS = np.clip((np.array(_STEPS_AT_50) * _SCALES + 50) // 100, 1, 255).astype(np.float32)
-"""Steps of the frequencies of brightness, (n_qualities, 1, 8, 8): annex K of ITU-T T.81, scaled as libjpeg scales them."""
+"""Steps of the frequencies of brightness, (n_qualities, 1, 8, 8): annex K of ITU-T T.81, scaled as
+libjpeg scales them."""
 
 Blocks = NDArray[np.float32]
 
 
 def blocks_of(image: NDArray[np.generic]) -> Blocks | None:
-    """JPEG's blocks in the middle of an image (height, width, channels), (n_blocks, 8, 8), in grey levels.
+    """JPEG's blocks in the middle of an image (height, width, channels), (n_blocks, 8, 8), in grey
+    levels.
 
     None where there is no whole block, or where the image has more than 8 bits.
     """
@@ -66,28 +75,40 @@ def is_reencoded(first: Blocks | None, second: Blocks | None) -> bool:
 
 
 def _follows(coded: Blocks, other: Blocks) -> bool:
-    """Whether `other`, coded at some quality, is `coded`; the busiest blocks first, as few qualities get past them."""
+    """Whether `other`, coded at some quality, is `coded`; the busiest blocks first, as few
+    qualities get past them.
+    """
     steps = _STEPS[_same_blocks(coded[:_FIRST], other[:_FIRST], _STEPS) >= _MOST_BLOCKS - 0.2]
     return bool(len(steps)) and bool(_same_blocks(coded, other, steps).max() >= _MOST_BLOCKS)
 
 
 def _same_blocks(coded: Blocks, other: Blocks, steps: NDArray[np.float32]) -> NDArray[np.float64]:
     """The share of blocks that come out the same, at each quality."""
-    return np.asarray((np.square(_coded(other, steps, coded) - coded).mean(axis=(2, 3)) <= _SAME).mean(axis=1))
+    return np.asarray(
+        (np.square(_coded(other, steps, coded) - coded).mean(axis=(2, 3)) <= _SAME).mean(axis=1)
+    )
 
 
 def _coded(blocks: Blocks, steps: NDArray[np.float32], aim: Blocks) -> NDArray[np.float32]:
-    """What JPEG makes of the blocks with each of the steps, (n_steps, n_blocks, 8, 8); where it is open, what `aim` has."""
+    """What JPEG makes of the blocks with each of the steps, (n_steps, n_blocks, 8, 8); where it is
+    open, what `aim` has.
+    """
     from scipy.fft import dctn, idctn
 
     exact, wanted = (dctn(one - 128, axes=(1, 2), norm="ortho") for one in (blocks, aim))
     rounded, other = steps * np.rint(exact / steps), steps * np.rint(wanted / steps)
     is_open = np.abs(exact - (rounded + other) / 2) <= _EITHER_WAY
     rounded = np.where(is_open & (np.abs(rounded - other) <= steps), other, rounded)
-    return np.asarray(np.rint(np.clip(idctn(rounded, axes=(2, 3), norm="ortho") + 128, 0, 255)), np.float32)
+    return np.asarray(
+        np.rint(np.clip(idctn(rounded, axes=(2, 3), norm="ortho") + 128, 0, 255)), np.float32
+    )
 
 
 def _luma(image: NDArray[np.generic]) -> NDArray[np.float32]:
     """What JPEG calls brightness."""
     values = image.astype(np.float32)
-    return values[..., 0] if values.shape[2] == 1 else np.asarray(values @ np.array([0.299, 0.587, 0.114], np.float32))
+    return (
+        values[..., 0]
+        if values.shape[2] == 1
+        else np.asarray(values @ np.array([0.299, 0.587, 0.114], np.float32))
+    )

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from residua.images.duplicates.codes import COMPARED, Frame, cropping
 
 WHOLE: Frame = (0.0, 0.0, 0.0, 0.0)
-# The crops that are tried, by what is cut off at both ends of an axis. What lies between them is found by a linear step from
-# the nearest; a crop that is off centre moves the picture more than one that only enlarges it, so those lie closer.
+# The crops that are tried, by what is cut off at both ends of an axis. What lies between them is
+# found by a linear step from the nearest; a crop that is off centre moves the picture more than one
+# that only enlarges it, so those lie closer.
 _ENDS = ((0.0, 0.0), (0.05, 0.0), (0.0, 0.05), (0.035, 0.035), (0.07, 0.04), (0.04, 0.07))
 FRAMES: tuple[Frame, ...] = tuple((*across, *along) for across in _ENDS for along in _ENDS)
-TURNS = tuple(itertools.product((False, True), repeat=3))  # transposed, flipped top to bottom, flipped left to right
+TURNS = tuple(
+    itertools.product((False, True), repeat=3)
+)  # transposed, flipped top to bottom, flipped left to right
 _STEP = 0.004
 _LARGEST_STEP = 0.04
 _ALPHA = 0.75
@@ -23,13 +26,16 @@ _ALPHA = 0.75
 
 @dataclass(frozen=True)
 class Likeness:
-    """The measure, made for one set of images: frequencies are weighed by how much they vary there."""
+    """The measure, made for one set of images: frequencies are weighed by how much they vary
+    there.
+    """
 
     weights: NDArray[np.float32]
 
     @classmethod
     def of(cls, codes: NDArray[np.float32], shortest_side: int = COMPARED) -> Likeness:
-        """Weigh each frequency by its standard deviation to the power -3/4: half-way to whitening and beyond.
+        """Weigh each frequency by its standard deviation to the power -3/4: half-way to whitening
+        and beyond.
 
         What a picture of `shortest_side` pixels can't hold does not count.
         """
@@ -43,14 +49,21 @@ class Likeness:
         return cls(weights.astype(np.float32))
 
     def unit(self, codes: NDArray[np.float32], frame: Frame = WHOLE) -> NDArray[np.float32]:
-        """The part of each image within `frame` as a unit vector, (n, 10, 10), whatever its brightness and contrast."""
+        """The part of each image within `frame` as a unit vector, (n, 10, 10), whatever its
+        brightness and contrast.
+        """
         left, right, top, bottom = frame
         if frame == WHOLE:
             cut = codes[:, :COMPARED, :COMPARED]
         else:
-            cut = np.asarray(cropping(top, 1 - bottom) @ codes @ cropping(left, 1 - right).T, np.float32)
+            cut = np.asarray(
+                cropping(top, 1 - bottom) @ codes @ cropping(left, 1 - right).T, np.float32
+            )
         weighed = cut * self.weights
-        return np.asarray(weighed / np.maximum(np.linalg.norm(weighed, axis=(1, 2), keepdims=True), 1e-9), np.float32)
+        return np.asarray(
+            weighed / np.maximum(np.linalg.norm(weighed, axis=(1, 2), keepdims=True), 1e-9),
+            np.float32,
+        )
 
     def tangents(self, codes: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
         """How `unit` changes with each of the four edges of the frame, (n, 100, 4)."""
@@ -61,9 +74,14 @@ class Likeness:
         return np.stack(sides, axis=2)
 
     def aligned(
-        self, codes: NDArray[np.float32], others: NDArray[np.float32], pairs: NDArray[np.int64], frame: Frame
+        self,
+        codes: NDArray[np.float32],
+        others: NDArray[np.float32],
+        pairs: NDArray[np.int64],
+        frame: Frame,
     ) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.float32]]:
-        """Compare images cropped to about `frame` with whole images, turned whichever way suits best.
+        """Compare images cropped to about `frame` with whole images, turned whichever way suits
+        best.
 
         Parameters
         ----------
@@ -89,12 +107,22 @@ class Likeness:
         first, second = framed[pairs[:, 0]], others[pairs[:, 1]]
         turn = self._best_turn(first, second)
         rest = _turned(second, turn).reshape(first.shape) - first
-        step = np.clip(np.einsum("pji,pi->pj", solve[pairs[:, 0]], rest), -_LARGEST_STEP, _LARGEST_STEP)
+        step = np.clip(
+            np.einsum("pji,pi->pj", solve[pairs[:, 0]], rest), -_LARGEST_STEP, _LARGEST_STEP
+        )
         rest -= np.einsum("pij,pj->pi", slopes[pairs[:, 0]], step)
-        return np.linalg.norm(rest, axis=1), turn, (np.asarray(frame, np.float32) + step).astype(np.float32)
+        return (
+            np.linalg.norm(rest, axis=1),
+            turn,
+            (np.asarray(frame, np.float32) + step).astype(np.float32),
+        )
 
-    def _best_turn(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.int8]:
-        """The turn that suits best; none, where no other is clearly better: many pictures are symmetric."""
+    def _best_turn(
+        self, first: NDArray[np.float32], second: NDArray[np.float32]
+    ) -> NDArray[np.int8]:
+        """The turn that suits best; none, where no other is clearly better: many pictures are
+        symmetric.
+        """
         apart = np.empty((len(first), len(TURNS)), np.float32)
         for number, turn in enumerate(TURNS):
             same = _turn(second, turn).reshape(first.shape)
@@ -109,14 +137,18 @@ def _as_frame(edges: NDArray[np.float64]) -> Frame:
 
 
 def unturned(unit: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What of unit vectors (n, 10, 10) no turn changes, (n, 99): never further apart than the images in their best turn."""
+    """What of unit vectors (n, 10, 10) no turn changes, (n, 99): never further apart than the
+    images in their best turn.
+    """
     size = np.abs(unit)
     mirrored = size.transpose(0, 2, 1)
     rows, columns = np.triu_indices(COMPARED)
     rows, columns = rows[1:], columns[1:]
     is_apart = rows != columns
     larger, smaller = np.maximum(size, mirrored), np.minimum(size, mirrored)
-    return np.concatenate([larger[:, rows, columns], smaller[:, rows[is_apart], columns[is_apart]]], axis=1)
+    return np.concatenate(
+        [larger[:, rows, columns], smaller[:, rows[is_apart], columns[is_apart]]], axis=1
+    )
 
 
 def _turned(unit: NDArray[np.float32], turn: NDArray[np.int8]) -> NDArray[np.float32]:

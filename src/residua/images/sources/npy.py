@@ -32,7 +32,9 @@ def read(path: Path, options: Options) -> Listing:
     if array.dtype != np.uint8 and 4 * array.size > options.array_limit:
         raise too_large(path, 4 * array.size, options.array_limit)
     problems = Problems(str(path))
-    reading, assumed = settle_arrays([array], options.reading, model=options.of_model, where=str(path))
+    reading, assumed = settle_arrays(
+        [array], options.reading, model=options.of_model, where=str(path)
+    )
     pixels = as_pixels(array, name="the array", problems=problems, reading=reading)
     problems.raise_any()
     names = [f"{shown(path.name)}[{index}]" for index in range(len(pixels))]

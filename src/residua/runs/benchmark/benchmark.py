@@ -1,4 +1,5 @@
-"""`residua benchmark`: each class in turn as the normal one, recipes and seeds beside baselines, under an honest protocol."""
+"""`residua benchmark`: each class in turn as the normal one, recipes and seeds beside baselines,
+under an honest protocol."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ _FOR_THE_FOLDER = ("scores", "is_anomalous")
 
 
 class BenchmarkOptions(BaseModel):
-    """What to run. ``normal`` None is every label in train, each in turn; ``seeds`` counts on from ``settings.seed``."""
+    """What to run. ``normal`` None is every label in train, each in turn; ``seeds`` counts on from
+    ``settings.seed``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,14 +60,15 @@ def run_benchmark(
     watcher: Watcher | None = None,
     on_fit: FitReport | None = None,
 ) -> Record:
-    """Fit and score every class, recipe and seed asked for; what `out` holds already is not done again.
+    """Fit and score every class, recipe and seed asked for; what `out` holds already is not done
+    again.
 
     Returns
     -------
     dict
-        What ``--json`` writes: ``source, protocol, machine, command, residua_version, recipes, rows, baselines, skipped,
-        seconds, summary``. ``roc_auc`` is an `Estimate` with DeLong's interval; an anomalous image counts as positive,
-        higher is better, 0.5 is chance.
+        What ``--json`` writes: ``source, protocol, machine, command, residua_version, recipes,
+        rows, baselines, skipped, seconds, summary``. ``roc_auc`` is an `Estimate` with DeLong's
+        interval; an anomalous image counts as positive, higher is better, 0.5 is chance.
 
     Raises
     ------
@@ -111,7 +114,8 @@ def run_benchmark(
 def _run_case(
     case: Case, options: BenchmarkOptions, folder: BenchmarkFolder, progress: BenchmarkProgress
 ) -> tuple[list[Record], list[Record]]:
-    """The baselines of a class and its fits; without its baselines, nothing of a class counts as finished."""
+    """The baselines of a class and its fits; without its baselines, nothing of a class counts as
+    finished."""
     rows, untrained = [], []
     beside = folder.baselines(case.label)
     for _, recipe, seed in _fits([case], options):
@@ -190,7 +194,8 @@ def _fit(case: Case, recipe: str, seed: int, options: BenchmarkOptions, watcher:
 
 
 def _baselines(bundle: Bundle, case: Case) -> list[Record]:
-    """Every baseline on the images as the networks see them; PCA with as many dimensions as plain's code has there."""
+    """Every baseline on the images as the networks see them; PCA with as many dimensions as plain's
+    code has there."""
     pieces = list(baseline_arrays(bundle, case.train, case.test))
     shape = ImageShape(*bundle.config.size, bundle.config.channels)
     latent = int(getattr(make_recipe("plain").build_network(shape), "latent", 0))

@@ -17,7 +17,8 @@ _FEWEST_TRAIN = 4
 
 @dataclass(frozen=True)
 class Case:
-    """One class as the normal one: normal images to train on, calibration normals, and the labelled test images.
+    """One class as the normal one: normal images to train on, calibration normals, and the labelled
+    test images.
 
     `notes` say how the images were read and parted.
     """
@@ -83,7 +84,8 @@ def _labels(images: ImageSet, normal: tuple[str, ...] | None) -> tuple[str, ...]
 
 
 def _case(images: ImageSet, label: str, seed: int) -> Case:
-    """The parts with `label` as normal: the source's own, else residua's draw, which keeps anomalies out of train."""
+    """The parts with `label` as normal: the source's own, else residua's draw, which keeps
+    anomalies out of train."""
     named, notes = images.with_normal([label]), images.notes
     if not has_own_parts(images):
         groups = None if images.groups is None else images.groups.tolist()

@@ -1,4 +1,5 @@
-"""The folder that makes a benchmark resumable: what was asked, and a JSON file for each thing that is finished."""
+"""The folder that makes a benchmark resumable: what was asked, and a JSON file for each thing that
+is finished."""
 
 from __future__ import annotations
 
@@ -17,12 +18,14 @@ _BASELINES = "baselines"
 
 @dataclass(frozen=True)
 class BenchmarkFolder:
-    """``benchmark.json`` and ``fits/*.json`` in `path`; with `path` None, nothing is kept beyond this process."""
+    """``benchmark.json`` and ``fits/*.json`` in `path`; with `path` None, nothing is kept beyond
+    this process."""
 
     path: Path | None
 
     def begin(self, asked: Record) -> None:
-        """Take the folder for what was `asked` (everything that a figure depends on), or refuse one begun for something else.
+        """Take the folder for what was `asked` (everything that a figure depends on), or refuse one
+        begun for something else.
 
         Raises
         ------
@@ -54,7 +57,8 @@ class BenchmarkFolder:
         return self._known(label, _BASELINES, None)
 
     def keep(self, record: Record) -> None:
-        """Write a finished fit, or the baselines of a class (without ``recipe``), whole or not at all."""
+        """Write a finished fit, or the baselines of a class (without ``recipe``), whole or not at
+        all."""
         if self.path is not None:
             write_json(self._file(record["class"], record.get("recipe", _BASELINES), record.get("seed")), record)
 
@@ -81,6 +85,7 @@ def _read(path: Path) -> Record:
 
 
 def _safe(label: str) -> str:
-    """`label` as part of a file name; one that had to be changed carries a checksum, so that no two coincide."""
+    """`label` as part of a file name; one that had to be changed carries a checksum, so that no two
+    coincide."""
     name = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "_" for letter in label)[:80]
     return name if name == label and "--" not in label else f"{name}-{zlib.crc32(label.encode()):08x}"

@@ -1,4 +1,5 @@
-"""How far a benchmark is and how long it still takes, learnt from the fits of the same recipe that are finished."""
+"""How far a benchmark is and how long it still takes, learnt from the fits of the same recipe that
+are finished."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ Fit = tuple[str, str, int]
 """Class, recipe and seed."""
 
 FitReport = Callable[[float, int, str, float | None], None]
-"""Called with (fits done, with the fraction of the present one; fits in all; the present one in words; seconds left or None)."""
+"""Called with (fits done, with the fraction of the present one; fits in all; the present one in
+words; seconds left or None)."""
 
 _ENOUGH_TO_GUESS = 0.05
 _NOT_QUITE = 0.99  # a trained model is still to be scored
@@ -76,9 +78,11 @@ class BenchmarkProgress:
         )
 
     def seconds_left(self, present: float = 0.0, typical: float | None = None) -> float | None:
-        """Seconds of the present fit, plus those of the fits not begun; None before anything is known.
+        """Seconds of the present fit, plus those of the fits not begun; None before anything is
+        known.
 
-        Recipes of which no fit has ended are taken for `typical` ones; the mean of the known recipes if None.
+        Recipes of which no fit has ended are taken for `typical` ones; the mean of the known
+        recipes if None.
         """
         means = {recipe: float(np.mean(seconds)) for recipe, seconds in self._seconds.items()}
         if typical is None:

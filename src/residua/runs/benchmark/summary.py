@@ -1,4 +1,5 @@
-"""What a benchmark's fits come to: means over classes, spread over seeds, and whether the best recipe beats the baselines."""
+"""What a benchmark's fits come to: means over classes, spread over seeds, and whether the best
+recipe beats the baselines."""
 
 from __future__ import annotations
 
@@ -26,16 +27,18 @@ def summarise(rows: Sequence[Record], baselines: Sequence[Record], *, confidence
     Parameters
     ----------
     rows : sequence of dict
-        A fit each: ``class, recipe, seed, roc_auc, seconds_fit``, and with one class ``scores, is_anomalous``.
+        A fit each: ``class, recipe, seed, roc_auc, seconds_fit``, and with one class ``scores,
+        is_anomalous``.
     baselines : sequence of dict
         ``class, name, roc_auc``, and with one class ``scores``.
 
     Returns
     -------
     dict
-        ``columns``: name to ``mean`` over classes (of means over seeds), ``seed_spread`` (standard deviation over seeds of the
-        mean over classes; None with one seed), ``classes``. ``difference``: mean over classes of best recipe minus strongest
-        baseline, with its interval; with one class by DeLong on its test images.
+        ``columns``: name to ``mean`` over classes (of means over seeds), ``seed_spread`` (standard
+        deviation over seeds of the mean over classes; None with one seed), ``classes``.
+        ``difference``: mean over classes of best recipe minus strongest baseline, with its
+        interval; with one class by DeLong on its test images.
 
     Examples
     --------
@@ -79,7 +82,8 @@ def _column(by_class: dict[str, list[float]]) -> Record:
 def _difference(  # noqa: PLR0917
     best: str, strongest: str, rows: Sequence[Record], baselines: Sequence[Record], columns: Record, confidence: float
 ) -> Estimate:
-    """Paired over classes; over the test images where there is one class only and the scores are at hand."""
+    """Paired over classes; over the test images where there is one class only and the scores are at
+    hand."""
     ours, theirs = columns[best]["classes"], columns[strongest]["classes"]
     if len(ours) > 1:
         return paired_difference_interval(

@@ -1,4 +1,5 @@
-"""Scoring a source however large it is, by any engine: piece by piece into parts of a table that are joined; maps. No torch."""
+"""Scoring a source however large it is, by any engine: piece by piece into parts of a table that
+are joined; maps. No torch."""
 
 from residua.runs.tables.job import ScoreJob, Workers, do_job, read_scores, sample_scores
 from residua.runs.tables.maps import write_maps

@@ -1,7 +1,8 @@
-"""Scoring a source piece by piece: listed, decoded, scored and let go, so that memory does not grow with the set.
+"""Scoring a source piece by piece: listed, decoded, scored and let go, so that memory does not grow
+with the set.
 
-The same code runs in one process and in every worker of a cluster. A score depends on the image and the bundle alone, so how
-the work is cut changes nothing.
+The same code runs in one process and in every worker of a cluster. A score depends on the image and
+the bundle alone, so how the work is cut changes nothing.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ _LOOKED_AT = 64
 class Task:
     """What scoring a piece needs beside the engine; picklable.
 
-    ``lookup`` says the parts where the source is the run's own; ``classes`` are a classifier's; ``assumptions`` what was read
-    off the images. With ``raw_cells`` texts stand in CSV as they are, though a spreadsheet may take one for a formula. ``own``
-    are the source's own columns, each with its name among the scores.
+    ``lookup`` says the parts where the source is the run's own; ``classes`` are a classifier's;
+    ``assumptions`` what was read off the images. With ``raw_cells`` texts stand in CSV as they are,
+    though a spreadsheet may take one for a formula. ``own`` are the source's own columns, each with
+    its name among the scores.
     """
 
     channels: int
@@ -66,7 +68,8 @@ class Task:
         return (*COLUMNS, *of_classes)
 
     def with_own(self, names: Iterable[str]) -> Task:
-        """The task with the source's own columns; one that is named as a column of residua's is told apart.
+        """The task with the source's own columns; one that is named as a column of residua's is
+        told apart.
 
         Examples
         --------
@@ -91,7 +94,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Part:
-    """The results of up to 4,096 images of a piece that follow each other; ``n_seen`` counts those that do not decode too."""
+    """The results of up to 4,096 images of a piece that follow each other; ``n_seen`` counts those
+    that do not decode too."""
 
     columns: dict[str, Any]
     n_seen: int
@@ -110,7 +114,8 @@ class Part:
 
 
 def score_piece(engine: Engine, task: Task, piece: Shard, *, start: int = 0) -> Iterator[Part]:
-    """The parts of a piece from its image `start` on. A piece that cannot be read is one quarantined file, not an error."""
+    """The parts of a piece from its image `start` on. A piece that cannot be read is one
+    quarantined file, not an error."""
     try:
         listing = piece.listing(task.options)
     except SourceError as error:
@@ -126,7 +131,8 @@ def score_piece(engine: Engine, task: Task, piece: Shard, *, start: int = 0) -> 
 
 
 def check_first(task: Task, piece: Shard, source: str) -> Task:
-    """Look at a share of the first piece before the work begins: the task, with what its images leave open settled.
+    """Look at a share of the first piece before the work begins: the task, with what its images
+    leave open settled.
 
     Raises
     ------
@@ -191,7 +197,8 @@ def _score_rows(engine: Engine, task: Task, listing: Listing, start: int, stop: 
 
 
 def _class_columns(task: Task, scores: Scores) -> dict[str, Any]:
-    """What a classifier says of each image; nothing of other models. Several labels at once are joined by a bar."""
+    """What a classifier says of each image; nothing of other models. Several labels at once are
+    joined by a bar."""
     probabilities, names = scores.probabilities, task.classes
     if probabilities is None or names is None:
         return {}
@@ -205,7 +212,8 @@ def _class_columns(task: Task, scores: Scores) -> dict[str, Any]:
 
 
 def _splits(task: Task, listing: Listing, rows: NDArray[np.int64]) -> NDArray[Any] | None:
-    """Each image's part: recorded where the source is the run's own, else the source's own; None where there is none."""
+    """Each image's part: recorded where the source is the run's own, else the source's own; None
+    where there is none."""
     if task.lookup is not None:
         return task.lookup.find((str(listing.names[row]) for row in rows.tolist()), len(rows))
     if listing.splits is None or listing.kind == single_file.KIND:
@@ -246,7 +254,8 @@ def _read(listing: Listing, row: int, options: Options) -> Decoded | Quarantined
 
 
 def _alike(batch: Sequence[NDArray[Any]], task: Task) -> list[NDArray[Any]]:
-    """Images of one type and number of channels: grey is repeated, and all are floats where one has more than 8 bits."""
+    """Images of one type and number of channels: grey is repeated, and all are floats where one has
+    more than 8 bits."""
     channels, reading = task.channels, task.options.reading
     dtype = common_type((image.dtype for image in batch), reading)
     check_channels({max(image.shape[-1], channels) for image in batch}, channels)

@@ -21,7 +21,8 @@ _SCALE_QUANTILE = 0.999
 def write_maps(
     engine: Engine, images: ImageSet, scores: NDArray[np.float32], folder: Path, progress: Progress | None = None
 ) -> None:
-    """Write the error map of each image into `folder`, all on one colour scale, which the highest `scores` set."""
+    """Write the error map of each image into `folder`, all on one colour scale, which the highest
+    `scores` set."""
     ceiling = _common_scale(engine, images, scores)
     names = _file_names(images.paths.tolist())
 
@@ -45,7 +46,8 @@ def _common_scale(engine: Engine, images: ImageSet, scores: NDArray[np.float32])
 
 
 def _file_names(paths: list[str]) -> list[str]:
-    """Paths inside the source as safe file names, each its own: what would coincide gets its row's number."""
+    """Paths inside the source as safe file names, each its own: what would coincide gets its row's
+    number."""
     names = [
         "".join(character if character.isascii() and (character.isalnum() or character in "._-") else "_" for character in path)[
             -180:

@@ -1,4 +1,5 @@
-"""Which part each image of a run was in, looked up by path in 9 bytes an image instead of a dictionary's two hundred."""
+"""Which part each image of a run was in, looked up by path in 9 bytes an image instead of a
+dictionary's two hundred."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from residua.images.columns import strings
 
 @dataclass(frozen=True)
 class PartLookup:
-    """The part of an image by its path. Paths are kept as 64-bit digests, sorted: of a million, two coincide once in 4e7 runs."""
+    """The part of an image by its path. Paths are kept as 64-bit digests, sorted: of a million, two
+    coincide once in 4e7 runs."""
 
     keys: NDArray[np.uint64]
     codes: NDArray[np.uint8]

@@ -1,8 +1,10 @@
-"""Scores on their way to a file: parts beside it as they come, each whole or absent, joined at the end.
+"""Scores on their way to a file: parts beside it as they come, each whole or absent, joined at the
+end.
 
-``scores.parquet`` is in the making while the folder ``.scores.parquet.part`` stands beside it. A part is the table of up to 4,096
-images, then a note of how far it reaches: the note makes it count. So a run that is killed loses at most one part, and the
-finished file is the same, byte for byte, whether it was written at once, in several goes, or by several machines.
+``scores.parquet`` is in the making while the folder ``.scores.parquet.part`` stands beside it. A
+part is the table of up to 4,096 images, then a note of how far it reaches: the note makes it count.
+So a run that is killed loses at most one part, and the finished file is the same, byte for byte,
+whether it was written at once, in several goes, or by several machines.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ _Count = Annotated[int, Field(ge=0)]
 
 @dataclass
 class ScoreSummary:
-    """What scoring came to: images with a row, those above the threshold, files that could not be read (1,000 of them named)."""
+    """What scoring came to: images with a row, those above the threshold, files that could not be
+    read (1,000 of them named)."""
 
     n_images: int = 0
     n_anomalous: int = 0
@@ -61,7 +64,8 @@ class ScoreSummary:
 
 
 class _Note(BaseModel):
-    """What a note must say to count; one that was damaged says nothing, and its part is scored again."""
+    """What a note must say to count; one that was damaged says nothing, and its part is scored
+    again."""
 
     seen: _Count
     rows: _Count
@@ -93,10 +97,12 @@ class ScoreParts:
             try:
                 yield
             finally:
-                lock.unlink(missing_ok=True)  # while it is ours: filelock refuses a lock that lies under no name any more
+                # while it is ours: filelock refuses a lock that lies under no name any more
+                lock.unlink(missing_ok=True)
 
     def begin(self, journal: dict[str, Any], *, resume: bool) -> None:
-        """Begin, or go on with what lies there: never throw work away unasked, never mix it with other work."""
+        """Begin, or go on with what lies there: never throw work away unasked, never mix it with
+        other work."""
         there = self._journal()
         if there is not None and self._has_parts():
             if not resume:
@@ -116,7 +122,8 @@ class ScoreParts:
         write_json(self.folder / _JOURNAL, journal)
 
     def state_of(self, piece: int) -> tuple[int, int, bool]:
-        """How many images of a piece are scored, in how many parts, and whether that is all of it."""
+        """How many images of a piece are scored, in how many parts, and whether that is all of
+        it."""
         seen, n_parts = 0, 0
         while (note := self._note(piece, n_parts)) is not None:
             seen, n_parts = seen + note["seen"], n_parts + 1
@@ -189,7 +196,8 @@ def note_of(part: Part) -> dict[str, Any]:
 def encode(part: Part, suffix: str, *, raw_cells: bool = False) -> bytes:
     """A part as a table, CSV rows without a header or Parquet.
 
-    Texts in CSV are safe for spreadsheets (`residua._text.cell`) unless `raw_cells`; Parquet holds them as they are.
+    Texts in CSV are safe for spreadsheets (`residua._text.cell`) unless `raw_cells`; Parquet holds
+    them as they are.
     """
     if suffix == ".csv":
         text = io.StringIO(newline="")
@@ -205,7 +213,8 @@ def encode(part: Part, suffix: str, *, raw_cells: bool = False) -> bytes:
 
 
 def describe_pieces(shards: Shards) -> dict[str, Any]:
-    """What must be the same when scoring goes on: the kind of source, the number of pieces, the names of images or shards."""
+    """What must be the same when scoring goes on: the kind of source, the number of pieces, the
+    names of images or shards."""
     names = hashlib.blake2b(digest_size=16)
     for piece in shards.pieces:
         for name in piece.rows.names if isinstance(piece, Block) else [piece.name]:
@@ -233,7 +242,8 @@ def _arrow(columns: dict[str, Any]) -> Any:
 
 
 def _texts(column: Any, *, raw: bool = True) -> list[str]:
-    """Numbers in the shortest form that reads back as the same float32; booleans as true and false; None as nothing."""
+    """Numbers in the shortest form that reads back as the same float32; booleans as true and false;
+    None as nothing."""
     shown = ["" if value is None else str(value).lower() if isinstance(value, bool) else str(value) for value in column]
     return shown if raw else [cell(printable(text)) for text in shown]
 

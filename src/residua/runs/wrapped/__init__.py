@@ -1,4 +1,5 @@
-"""Bring your own model: Keras, PyTorch, ONNX or any function, judged like our own. Loads no framework by itself."""
+"""Bring your own model: Keras, PyTorch, ONNX or any function, judged like our own. Loads no
+framework by itself."""
 
 from residua.runs.wrapped.model import WrappedModel, wrap
 from residua.runs.wrapped.runs import (

@@ -1,4 +1,5 @@
-"""What a model from outside takes and gives: layout, scales, sizes. Told, read off the model, or refused where it is open."""
+"""What a model from outside takes and gives: layout, scales, sizes. Told, read off the model, or
+refused where it is open."""
 
 from __future__ import annotations
 
@@ -27,9 +28,10 @@ _EITHER = 'Pass values="unit" for 0-1, "symmetric" for -1..1 or "bytes" for 0-25
 class Contract(BaseModel):
     """How images go into the model and come out of it.
 
-    ``layout`` is (batch, height, width, channels), (batch, channels, height, width), (batch, height, width) or
-    (batch, height x width x channels). ``inputs`` and ``outputs`` are the scales of what goes in and of what comes out.
-    ``rebuilt`` is the size of what comes out where that is another, as a super-resolver's; ``latent`` the numbers of the code.
+    ``layout`` is (batch, height, width, channels), (batch, channels, height, width), (batch,
+    height, width) or (batch, height x width x channels). ``inputs`` and ``outputs`` are the scales
+    of what goes in and of what comes out. ``rebuilt`` is the size of what comes out where that is
+    another, as a super-resolver's; ``latent`` the numbers of the code.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,7 +64,8 @@ class Contract(BaseModel):
         return self.rebuilt or self.size
 
     def to_model(self, images: NDArray[np.float32], inputs: Scale | None = None) -> NDArray[np.float32]:
-        """Images (n, h, w, c) in [0, 1] as the model takes them; on the scale `inputs`, if that is named."""
+        """Images (n, h, w, c) in [0, 1] as the model takes them; on the scale `inputs`, if that is
+        named."""
         values = (inputs or self.inputs).to_model(images)
         if self.layout == "nchw":
             values = np.moveaxis(values, 3, 1)
@@ -78,16 +81,19 @@ class Contract(BaseModel):
         return np.ascontiguousarray(values.reshape(len(values), *self.output_size, self.channels))
 
     def from_model(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """What the model made of images as (n, h, w, c), clipped to [0, 1] as in the inference graph."""
+        """What the model made of images as (n, h, w, c), clipped to [0, 1] as in the inference
+        graph."""
         return np.clip(self.outputs.from_model(self.arrange(values)), 0, 1)
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a model says of itself: how to call it, its input's shape (None where open), and the scales it was built for.
+    """What a model says of itself: how to call it, its input's shape (None where open), and the
+    scales it was built for.
 
-    ``inputs`` and ``outputs`` are scales with the reason; `rescales` says that it changes the scale itself, in a way that is not
-    known. ``trace(images)`` finds the numbers of the code, and the name of the last operation.
+    ``inputs`` and ``outputs`` are scales with the reason; `rescales` says that it changes the scale
+    itself, in a way that is not known. ``trace(images)`` finds the numbers of the code, and the
+    name of the last operation.
     """
 
     origin: Origin
@@ -103,7 +109,8 @@ class Known:
 
 @dataclass(frozen=True)
 class Traced:
-    """What was seen on the way through a network: the numbers of its code, and the scale that its last operation has."""
+    """What was seen on the way through a network: the numbers of its code, and the scale that its
+    last operation has."""
 
     latent: int | None = None
     outputs: tuple[str, str] | None = None
@@ -135,7 +142,8 @@ class _Open:
 
 
 def agree(known: Known, told: Told) -> tuple[Contract, tuple[Assumption, ...]]:
-    """The contract, from what was told and what the model says, and what was taken without being told.
+    """The contract, from what was told and what the model says, and what was taken without being
+    told.
 
     Raises
     ------
@@ -206,7 +214,8 @@ def _told_scales(told: Told, channels: int | None, state: _Open) -> tuple[Scale 
 
 
 def _scales(known: Known, traced: Traced, asked: tuple[Scale | None, Scale | None], state: _Open) -> tuple[Scale, Scale]:
-    """The scales: as told, else as the model says; an input that nothing speaks of has the output's where that was read off."""
+    """The scales: as told, else as the model says; an input that nothing speaks of has the output's
+    where that was read off."""
     inputs, outputs = asked
     said_out, said_in = known.outputs or traced.outputs, known.inputs
     if outputs is None and said_out is not None:

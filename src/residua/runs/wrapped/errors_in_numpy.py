@@ -1,4 +1,5 @@
-"""The inference graph's formulas in NumPy: error map and score of images and their reconstructions; a test ties the two."""
+"""The inference graph's formulas in NumPy: error map and score of images and their reconstructions;
+a test ties the two."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ Floats = NDArray[np.float32]
 
 
 def error_maps(kind: Error, images: Floats, rebuilt: Floats) -> Floats:
-    """The error of each pixel, channels averaged: (n, h, w); ``ssim`` is ``(1 - SSIM) / 2`` with the edge repeated."""
+    """The error of each pixel, channels averaged: (n, h, w); ``ssim`` is ``(1 - SSIM) / 2`` with
+    the edge repeated."""
     if kind == "ssim":
         return _dissimilarity(images, rebuilt)
     difference = images - rebuilt
@@ -23,7 +25,8 @@ def error_maps(kind: Error, images: Floats, rebuilt: Floats) -> Floats:
 
 
 def scores_of(kind: Error, maps: Floats, n_values: int) -> Floats:
-    """One number an image, (n,): the map's mean, for ``euclidean`` the root of the sum over the image's `n_values`."""
+    """One number an image, (n,): the map's mean, for ``euclidean`` the root of the sum over the
+    image's `n_values`."""
     score = maps.mean(axis=(1, 2))
     return np.asarray(np.sqrt(score * n_values) if kind == "euclidean" else score, np.float32)
 

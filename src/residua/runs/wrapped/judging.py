@@ -1,4 +1,5 @@
-"""Judging a wrapped model: scores, baselines, findings and pictures, by the same judge as our own models."""
+"""Judging a wrapped model: scores, baselines, findings and pictures, by the same judge as our own
+models."""
 
 from __future__ import annotations
 
@@ -41,10 +42,12 @@ _MOST_TWICE = 256  # images that a random model is asked for again
 
 @dataclass(frozen=True)
 class Asked:
-    """What is judged: images, what the model was trained on where that is known, and what was noticed between the two.
+    """What is judged: images, what the model was trained on where that is known, and what was
+    noticed between the two.
 
-    `known` is a sample of `train` for baselines; `leaks` says which images are copies of training images; `targets` are what
-    should come out, in the order of the images, where that is not what goes in.
+    `known` is a sample of `train` for baselines; `leaks` says which images are copies of training
+    images; `targets` are what should come out, in the order of the images, where that is not what
+    goes in.
     """
 
     images: ImageSet
@@ -248,7 +251,8 @@ def _again(
     expected: NDArray[np.float32] | None = None,
     of: Callable[[WrappedModel, ImageSet], NDArray[Any]] | None = None,
 ) -> Finding | None:
-    """What a random model says of the same images when it is asked again; None of one that is not."""
+    """What a random model says of the same images when it is asked again; None of one that is
+    not."""
     if not model.is_random:
         return None
     rows = np.arange(min(len(asked.images), _MOST_TWICE))
@@ -272,7 +276,8 @@ def _detecting_baselines(model: WrappedModel, asked: Asked) -> dict[str, NDArray
         return {}
     known, images = model.prepare(asked.known), model.prepare(asked.images)
     latent, made = model.contract.latent, {}
-    if latent is not None and latent >= min(len(known), known[0].size):  # as many rebuild everything, and detect nothing
+    # as many rebuild everything, and detect nothing
+    if latent is not None and latent >= min(len(known), known[0].size):
         latent = None
     for name, detect in DETECTORS.items():
         for title, size in _sizes(name, latent, known).items():
@@ -281,7 +286,8 @@ def _detecting_baselines(model: WrappedModel, asked: Asked) -> dict[str, NDArray
 
 
 def _sizes(name: str, latent: int | None, known: NDArray[np.float32]) -> dict[str, int]:
-    """Under which names, and with how many numbers, a baseline stands beside a model whose code has `latent`."""
+    """Under which names, and with how many numbers, a baseline stands beside a model whose code has
+    `latent`."""
     if name != "pca" or latent is not None:
         return {name: latent or 1}
     return {f"pca_{size}": size for size in _SEVERAL if size < min(len(known), known[0].size)} or {"pca_1": 1}

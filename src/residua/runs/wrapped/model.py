@@ -30,13 +30,15 @@ from residua.runs.wrapped.trying import try_out
 
 
 class WrappedModel:
-    """A model from outside with a threshold: it reconstructs, scores, decides, and is judged like our own.
+    """A model from outside with a threshold: it reconstructs, scores, decides, and is judged like
+    our own.
 
-    Made by `wrap`. ``contract`` says how images go in and out; ``operating_point_`` is there after `choose_threshold`;
-    ``n_classes`` is the number of probabilities that it gives beside the reconstruction, 0 where it gives none;
-    ``assumptions`` what was read off it, and ``is_random`` whether two calls on one image differ.
-    Images are resized to the model's size by the inference graph's filter, the model sees batches of one fixed, padded
-    size, and scores follow the graph's formulas.
+    Made by `wrap`. ``contract`` says how images go in and out; ``operating_point_`` is there after
+    `choose_threshold`; ``n_classes`` is the number of probabilities that it gives beside the
+    reconstruction, 0 where it gives none; ``assumptions`` what was read off it, and ``is_random``
+    whether two calls on one image differ. Images are resized to the model's size by the inference
+    graph's filter, the model sees batches of one fixed, padded size, and scores follow the graph's
+    formulas.
     """
 
     name = "wrapped"
@@ -89,7 +91,8 @@ class WrappedModel:
         )
 
     def reconstruct(self, images: Any) -> NDArray[np.float32]:
-        """Reconstructions at the size the model gives, float32 (n_images, height, width, channels) in [0, 1]."""
+        """Reconstructions at the size the model gives, float32 (n_images, height, width, channels)
+        in [0, 1]."""
         found = score_with(self, ImageSet.from_arrays(images), reconstructions=True).reconstructions
         assert found is not None
         return found
@@ -112,15 +115,18 @@ class WrappedModel:
         return score_with(self, ImageSet.from_arrays(images)).score
 
     def error_maps(self, images: Any) -> list[NDArray[np.float32]]:
-        """A map an image, float32 (height, width) at the image's own size: higher = more anomalous."""
+        """A map an image, float32 (height, width) at the image's own size: higher = more
+        anomalous."""
         return score_with(self, ImageSet.from_arrays(images), maps=True).maps or []
 
     def predict(self, images: Any) -> NDArray[np.int64]:
-        """+1 for normal and -1 for anomalous images, int (n_images,); all are normal without a threshold."""
+        """+1 for normal and -1 for anomalous images, int (n_images,); all are normal without a
+        threshold."""
         return np.where(score_with(self, ImageSet.from_arrays(images)).anomalous, -1, 1)
 
     def choose_threshold(self, policy: str, calibration: Any, *, confidence: float = 0.95) -> OperatingPoint:
-        """Choose the operating point from images kept aside for that; the model uses it from here on."""
+        """Choose the operating point from images kept aside for that; the model uses it from here
+        on."""
         images = ImageSet.from_arrays(calibration)
         scores, flags = self.anomaly_scores(images), is_anomalous_of(images)
         self.operating_point_ = choose_threshold(policy, scores, flags, confidence=confidence)
@@ -168,11 +174,12 @@ class WrappedModel:
         targets : SOURCE, ImageSet, array or function, optional
             What the model should give, where that is not its input; else the ones of `wrap`.
         job : str, optional
-            ``detect`` where the images say what is normal, else ``classify`` where the model gives probabilities of labels that
-            were passed here, else ``reconstruct``; always ``reconstruct`` with targets.
+            ``detect`` where the images say what is normal, else ``classify`` where the model gives
+            probabilities of labels that were passed here, else ``reconstruct``; always
+            ``reconstruct`` with targets.
         train : ImageSet or array, optional
-            What the model was trained on: baselines learn from it, it shows whether the model overfits, and copies of it among
-            the judged images are found.
+            What the model was trained on: baselines learn from it, it shows whether the model
+            overfits, and copies of it among the judged images are found.
 
         Raises
         ------
@@ -207,7 +214,8 @@ class WrappedModel:
         return write_html(path, "residua: a wrapped model", [judged])
 
     def save(self, run: str | Path, *, source: str, normal: Any = None, policy: str | None = None, seed: int = 0) -> Path:
-        """Write a RUN that `evaluate`, `threshold`, `score` and `report` take, judged on `source`; see `residua.runs.wrapped.runs`.
+        """Write a RUN that `evaluate`, `threshold`, `score` and `report` take, judged on `source`;
+        see `residua.runs.wrapped.runs`.
 
         Raises
         ------
@@ -234,13 +242,15 @@ class WrappedModel:
         return np.concatenate([fit_to(image[np.newaxis], size) for image in images])
 
     def raw(self, prepared: NDArray[np.float32], inputs: Scale | None = None) -> NDArray[np.float32]:
-        """What comes out for images as the model sees them, on its own scale, unclipped: (n_images, height, width, channels)."""
+        """What comes out for images as the model sees them, on its own scale, unclipped: (n_images,
+        height, width, channels)."""
         return self._call(prepared, inputs)[0]
 
     def _call(
         self, prepared: NDArray[np.float32], inputs: Scale | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Reconstructions on the model's scale, and probabilities; the means of several calls where samples were asked for."""
+        """Reconstructions on the model's scale, and probabilities; the means of several calls where
+        samples were asked for."""
         contract, picked, rebuilt, classes = self.contract, self.picked, [], []
         for start in range(0, len(prepared), contract.batch_size):
             part = prepared[start : start + contract.batch_size]
@@ -271,35 +281,41 @@ def wrap(
     error: Error = "squared",
     batch_size: int | None = None,
 ) -> WrappedModel:
-    """Take a model that somebody else trained, to be judged like our own, without training it again.
+    """Take a model that somebody else trained, to be judged like our own, without training it
+    again.
 
     Parameters
     ----------
     model : Keras model, torch.nn.Module, path of a ``.onnx`` or ``.keras`` file, or function
-        Gives ``x_hat``, or ``(x_hat, probabilities)``; a mapping or further outputs are taken as well. A function gets float32
-        arrays (batch, height, width, channels) unless `layout` says otherwise; a module gets channels first.
+        Gives ``x_hat``, or ``(x_hat, probabilities)``; a mapping or further outputs are taken as
+        well. A function gets float32 arrays (batch, height, width, channels) unless `layout` says
+        otherwise; a module gets channels first.
     layout, size, channels
-        How images go in and come out; see `residua.runs.wrapped.contract.Contract`. Read off the model where it says so, and
-        asked for where it does not.
+        How images go in and come out; see `residua.runs.wrapped.contract.Contract`. Read off the
+        model where it says so, and asked for where it does not.
     inputs, outputs : str, mapping or pair
-        The scales of what goes in and of what comes out: ``unit`` (0-1), ``symmetric`` (-1..1), ``bytes`` (0-255), or mean and
-        deviation of images in [0, 1], such as ``{"mean": (0.5,), "std": (0.25,)}``; one number, or one per channel.
+        The scales of what goes in and of what comes out: ``unit`` (0-1), ``symmetric`` (-1..1),
+        ``bytes`` (0-255), or mean and deviation of images in [0, 1], such as ``{"mean": (0.5,),
+        "std": (0.25,)}``; one number, or one per channel.
     values : str, mapping or pair
         Both at once.
     targets : SOURCE, ImageSet, array or function, optional
-        What the model should give where that is not its input: clean images for a denoiser, by the names or the order of the
-        judged ones; or a function of the judged `ImageSet`, such as ``lambda images: images`` for a super-resolver.
+        What the model should give where that is not its input: clean images for a denoiser, by the
+        names or the order of the judged ones; or a function of the judged `ImageSet`, such as
+        ``lambda images: images`` for a super-resolver.
     latent : int, optional
-        How many numbers the code has; measured where the network can be watched. PCA with as many stands beside the model.
+        How many numbers the code has; measured where the network can be watched. PCA with as many
+        stands beside the model.
     classes : sequence, optional
         What the columns of the probabilities mean, in their order.
     samples : int
         Of a model that is random: how many calls each reconstruction is the mean of.
     error : str
-        What the score is the mean of: ``squared``, ``absolute``, ``ssim`` (its dissimilarity), or ``euclidean``.
+        What the score is the mean of: ``squared``, ``absolute``, ``ssim`` (its dissimilarity), or
+        ``euclidean``.
     batch_size : int, optional
-        How many images the model always sees at once, black ones filling up; its own where it has a fixed one, else 64.
-        With 1 a single image, as a server gets it, does not pay for 64.
+        How many images the model always sees at once, black ones filling up; its own where it has a
+        fixed one, else 64. With 1 a single image, as a server gets it, does not pay for 64.
 
     Returns
     -------

@@ -50,12 +50,14 @@ def look_at(model: Any) -> Known:
 
 
 def opened(model: Any) -> Any:
-    """The model itself, where `model` is the path of a ``.keras`` file; anything else comes back as it is.
+    """The model itself, where `model` is the path of a ``.keras`` file; anything else comes back as
+    it is.
 
     Raises
     ------
     InputError
-        If it is a path of another kind of file than ``.onnx`` and ``.keras``: a pickle may run code when it is read.
+        If it is a path of another kind of file than ``.onnx`` and ``.keras``: a pickle may run code
+        when it is read.
     """
     if not isinstance(model, str | Path):
         return model
@@ -108,7 +110,8 @@ def _keras_shape(model: Any) -> Any:
 
 
 def _keras_inputs(first: list[Any]) -> tuple[str, str] | None:
-    """A first layer that brings 0-255 to 0-1 or to -1..1 takes bytes; any other rescaling says nothing that is known."""
+    """A first layer that brings 0-255 to 0-1 or to -1..1 takes bytes; any other rescaling says
+    nothing that is known."""
     if not first:
         return None
     scale, offset = (getattr(first[0], name, None) for name in ("scale", "offset"))

@@ -1,4 +1,5 @@
-"""What a model gives: which of its outputs is the image, which are probabilities of classes, and which are neither."""
+"""What a model gives: which of its outputs is the image, which are probabilities of classes, and
+which are neither."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _SUM_TO_ONE = 1e-3
 
 @dataclass(frozen=True)
 class Picked:
-    """Which output is the image and which the probabilities, by position; and the size of the image, where it is another."""
+    """Which output is the image and which the probabilities, by position; and the size of the
+    image, where it is another."""
 
     image: int
     probabilities: int | None = None
@@ -28,7 +30,8 @@ class Picked:
 
 
 def several(output: Any) -> list[NDArray[Any]]:
-    """All arrays of an output, in order: an array, a list or tuple of them, or a mapping; nested as well.
+    """All arrays of an output, in order: an array, a list or tuple of them, or a mapping; nested as
+    well.
 
     Examples
     --------
@@ -77,7 +80,8 @@ def pick(outputs: list[NDArray[Any]], given: tuple[int, ...], contract: Contract
 
 
 def are_probabilities(rows: NDArray[Any]) -> bool:
-    """Whether the rows of a matrix are probabilities of two or more classes: none below 0, each row's sum 1.
+    """Whether the rows of a matrix are probabilities of two or more classes: none below 0, each
+    row's sum 1.
 
     Examples
     --------
@@ -104,9 +108,11 @@ def _named(rows: NDArray[Any], n_classes: int) -> bool:
 def _image(
     outputs: list[NDArray[Any]], given: tuple[int, ...], contract: Contract, *, may_resize: bool
 ) -> tuple[int, tuple[int, int] | None]:
-    """The output of the input's shape; else the one with as many numbers; else, if that may be, one of another size."""
+    """The output of the input's shape; else the one with as many numbers; else, if that may be, one
+    of another size."""
     alike = [at for at, one in enumerate(outputs) if one.shape == given]
-    if not alike:  # flat, or with or without its only channel; with several channels their order would be a guess
+    # flat, or with or without its only channel; with several channels their order would be a guess
+    if not alike:
         shapes = {(given[0], int(np.prod(given[1:]))), *({(*contract_shape(contract, given[0]),)})}
         if contract.channels == 1:
             size = contract.size

@@ -1,4 +1,5 @@
-"""The pictures of a wrapped model's report: chosen images with what the model made of them, and a small one of each."""
+"""The pictures of a wrapped model's report: chosen images with what the model made of them, and a
+small one of each."""
 
 from __future__ import annotations
 
@@ -23,9 +24,11 @@ _COMPARED_SIDE = 32
 def make_gallery(
     model: WrappedModel, images: ImageSet, index: NDArray[np.int64], known: ImageSet | None, targets: ImageSet | None = None
 ) -> Gallery:
-    """Input, reconstruction, the model's own error map and mask of the chosen images, and the training image nearest to each.
+    """Input, reconstruction, the model's own error map and mask of the chosen images, and the
+    training image nearest to each.
 
-    All at the size of what comes out; the map is that of the error against the target, where there are targets.
+    All at the size of what comes out; the map is that of the error against the target, where there
+    are targets.
     """
     shown, size, small = images[index], model.contract.output_size, model.contract.size
     prepared = fit_to(model.prepare(shown), size)

@@ -1,4 +1,5 @@
-"""Whether real images come back far better when what goes in, or what comes out, is read on another scale than was told."""
+"""Whether real images come back far better when what goes in, or what comes out, is read on another
+scale than was told."""
 
 from __future__ import annotations
 
@@ -17,18 +18,23 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 _MOST = 64
-# Of 300 small models that were read rightly, many of them untrained or given other images than in training, 2 are accused.
-# Both explain less than half; no model that explains .8 is. Wrong readings of six trained ones leave 1.7 times as much or more.
+# Of 300 small models that were read rightly, many of them untrained or given other images than in
+# training, 2 are accused. Both explain less than half; no model that explains .8 is. Wrong readings
+# of six trained ones leave 1.7 times as much or more.
 _GOOD, _SURE, _TIMES = 0.8, 0.9, 1.5
-_FACTOR, _SHIFT = 1.5, 0.2  # a poor model may be paler or darker than its images by less than a wrong scale makes it
+# a poor model may be paler or darker than its images by less than a wrong scale makes it
+_FACTOR, _SHIFT = 1.5, 0.2
 _USUAL = (
-    Scale(name="normalised", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),  # of ImageNet, as torchvision has it
-    Scale(name="normalised", mean=(0.1307,), std=(0.3081,)),  # of MNIST, as PyTorch's example has it
+    # of ImageNet, as torchvision has it
+    Scale(name="normalised", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    # of MNIST, as PyTorch's example has it
+    Scale(name="normalised", mean=(0.1307,), std=(0.3081,)),
 )
 
 
 def explained(rebuilt: Floats, expected: Floats) -> float:
-    """The share of what varies in `expected`, about its mean per channel, that `rebuilt` explains; 1 is all, negative is worse.
+    """The share of what varies in `expected`, about its mean per channel, that `rebuilt` explains;
+    1 is all, negative is worse.
 
     Examples
     --------
@@ -43,12 +49,14 @@ def explained(rebuilt: Floats, expected: Floats) -> float:
 
 
 def far_better(other: float, told: float, times: float = _TIMES) -> bool:
-    """Whether another reading leaves so much less than the told one that the told one must be wrong: `times` less."""
+    """Whether another reading leaves so much less than the told one that the told one must be
+    wrong: `times` less."""
     return other >= _GOOD and (1 - told) >= times * (1 - other)
 
 
 def look_at_readings(model: WrappedModel, prepared: Floats, expected: Floats) -> list[Finding | None]:
-    """Findings of the scales, from some of the judged images as the model sees them, and what it should make of them."""
+    """Findings of the scales, from some of the judged images as the model sees them, and what it
+    should make of them."""
     if not len(prepared):
         return []
     rows = np.linspace(0, len(prepared) - 1, min(_MOST, len(prepared))).astype(int)
@@ -68,7 +76,8 @@ def look_at_readings(model: WrappedModel, prepared: Floats, expected: Floats) ->
 def _readings(model: WrappedModel, some: Floats, wanted: Floats, made: Floats) -> dict[tuple[str, str], float]:
     """What each other pair of scales, of what goes in and of what comes out, explains."""
     contract = model.contract
-    fixed = contract.origin == "onnx" and contract.inputs.name == "bytes"  # a uint8 input takes nothing else
+    # a uint8 input takes nothing else
+    fixed = contract.origin == "onnx" and contract.inputs.name == "bytes"
     found: dict[tuple[str, str], float] = {}
     for scale in [contract.inputs, *([] if fixed else _others(contract.inputs, contract.channels))]:
         values = made if scale is contract.inputs else model.raw(some, scale)
@@ -87,7 +96,8 @@ def _others(told: Scale, channels: int) -> list[Scale]:
 
 
 def _fitted(rebuilt: Floats, made: Floats, wanted: Floats) -> Scale | None:
-    """The mean and deviation that fit best; None where the told reading is about as bright, and varies about as much."""
+    """The mean and deviation that fit best; None where the told reading is about as bright, and
+    varies about as much."""
     y, x = made.ravel().astype(np.float64), wanted.ravel().astype(np.float64)
     if y.std() < 1e-6:
         return None

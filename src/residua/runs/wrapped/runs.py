@@ -1,4 +1,5 @@
-"""A wrapped model as a RUN: the model's file, how it is called, its source, its threshold and calibration scores. No torch."""
+"""A wrapped model as a RUN: the model's file, how it is called, its source, its threshold and
+calibration scores. No torch."""
 
 from __future__ import annotations
 
@@ -89,10 +90,11 @@ def is_wrapped(run: str | Path) -> bool:
 def save_wrapped(
     model: WrappedModel, run: str | Path, *, source: str, normal: Any = None, policy: str | None = None, seed: int = 0
 ) -> Path:
-    """Write `model` as a RUN judged on `source`, its threshold chosen by `policy` on the source's calibration part.
+    """Write `model` as a RUN judged on `source`, its threshold chosen by `policy` on the source's
+    calibration part.
 
-    A model that gives probabilities, on a source without a normal label, is a classifier: its columns are the source's
-    classes in sorted order.
+    A model that gives probabilities, on a source without a normal label, is a classifier: its
+    columns are the source's classes in sorted order.
 
     Raises
     ------
@@ -174,7 +176,8 @@ def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
 def evaluate_wrapped(
     run: str | Path, source: str | None = None, *, bits: int | None = None, progress: Progress | None = None
 ) -> tuple[Evaluation, Evidence]:
-    """Judge a wrapped run on its source's test part, or on another source; baselines learn from the run's train part."""
+    """Judge a wrapped run on its source's test part, or on another source; baselines learn from the
+    run's train part."""
     model, state = open_wrapped(run)
     own = _images(state, None, progress)
     other = own if source is None else _images(state, source, progress, bits)
@@ -196,7 +199,8 @@ def evaluate_wrapped(
 
 
 def judged_wrapped(run: str | Path, *, progress: Progress | None = None) -> tuple[Evaluation, Evidence]:
-    """The latest evaluation of a wrapped run on its own test part; evaluated now if there was none."""
+    """The latest evaluation of a wrapped run on its own test part; evaluated now if there was
+    none."""
     run = Path(run)
     if not ((run / EVALUATION).exists() and (run / EVIDENCE).exists()):
         return evaluate_wrapped(run, progress=progress)
@@ -216,7 +220,8 @@ def report_wrapped(run: str | Path, out: str | Path, *, progress: Progress | Non
 def change_wrapped_threshold(
     run: str | Path, policy: str, source: str | None = None, *, confidence: float = 0.95, bits: int | None = None
 ) -> OperatingPoint:
-    """Choose a wrapped run's threshold anew, from its stored calibration scores or from another source's images."""
+    """Choose a wrapped run's threshold anew, from its stored calibration scores or from another
+    source's images."""
     model, state = open_wrapped(run)
     scores, flags = model.calibration_scores_, model.calibration_is_anomalous_
     if source is not None:
@@ -241,9 +246,11 @@ def score_wrapped(
     progress: Progress | None = None,
     raw_cells: bool = False,
 ) -> ScoreSummary:
-    """Score every image of `source` into a CSV or Parquet file, piece by piece, as `residua.runs.score_run` does.
+    """Score every image of `source` into a CSV or Parquet file, piece by piece, as
+    `residua.runs.score_run` does.
 
-    With `resume`, scoring that was stopped goes on. With `maps`, each image's error map is written there as a PNG.
+    With `resume`, scoring that was stopped goes on. With `maps`, each image's error map is written
+    there as a PNG.
     """
     parts = ScoreParts(Path(out))
     model, state = open_wrapped(run)

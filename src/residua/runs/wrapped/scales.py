@@ -1,4 +1,5 @@
-"""The scale of what goes into a model from elsewhere, and of what comes out: named, or a mean and a deviation."""
+"""The scale of what goes into a model from elsewhere, and of what comes out: named, or a mean and a
+deviation."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _HOW = 'Pass "unit" for 0-1, "symmetric" for -1..1, "bytes" for 0-255, or {"mean
 
 
 class Scale(BaseModel):
-    """Model values are ``(x - mean) / std`` of an image in [0, 1]; one number, or one per channel."""
+    """Model values are ``(x - mean) / std`` of an image in [0, 1]; one number, or one per
+    channel."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,7 +34,8 @@ class Scale(BaseModel):
         return (images - _row(self.mean)) / _row(self.std)
 
     def from_model(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Values (..., channels) on this scale as images; what the model puts beyond [0, 1] stays there."""
+        """Values (..., channels) on this scale as images; what the model puts beyond [0, 1] stays
+        there."""
         return values * _row(self.std) + _row(self.mean)
 
     @property
@@ -68,7 +71,8 @@ SCALES: dict[str, Scale] = {
 
 
 def read_scale(told: Any, *, option: str, channels: int | None, problems: Problems) -> Scale | None:
-    """The scale that was told by its name, or by mean and deviation: a mapping or a pair. None with a problem noted.
+    """The scale that was told by its name, or by mean and deviation: a mapping or a pair. None with
+    a problem noted.
 
     Examples
     --------

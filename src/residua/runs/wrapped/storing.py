@@ -1,4 +1,5 @@
-"""A wrapped model as files of a RUN, and back: data, never code, and nothing is kept that does not load again."""
+"""A wrapped model as files of a RUN, and back: data, never code, and nothing is kept that does not
+load again."""
 
 from __future__ import annotations
 
@@ -71,7 +72,8 @@ def store(model: WrappedModel, folder: Path) -> tuple[str, dict[str, str]]:
 
 
 def check_files(run: Path, name: str, files: dict[str, str]) -> None:
-    """Refuse a model of which a file is missing, or is not what was saved; weights beside it included.
+    """Refuse a model of which a file is missing, or is not what was saved; weights beside it
+    included.
 
     Raises
     ------
@@ -108,13 +110,15 @@ def load_keras(path: str | Path) -> Any:
 
 @contextmanager
 def staged(run: Path) -> Iterator[Path]:
-    """A folder beside `run` to write into; it becomes `run` when the block is done, and is gone where the block fails."""
+    """A folder beside `run` to write into; it becomes `run` when the block is done, and is gone
+    where the block fails."""
     ensure_folder(run.parent, where="save")
     fresh = Path(tempfile.mkdtemp(prefix=f".{run.name}.", suffix=".part", dir=run.parent))
     try:
         yield fresh
         ensure_folder(run, where="save")
-        for stale in (STATE, EVALUATION, EVIDENCE):  # the state first: a RUN that is half written is none
+        # the state first: a RUN that is half written is none
+        for stale in (STATE, EVALUATION, EVIDENCE):
             (run / stale).unlink(missing_ok=True)
         names = sorted(one.relative_to(fresh) for one in fresh.rglob("*") if one.is_file())
         for name in sorted(names, key=lambda one: str(one) == STATE):
@@ -147,7 +151,8 @@ def _store_onnx(path: Path, folder: Path) -> dict[str, str]:
 
 
 def _prove(path: Path) -> None:
-    """Load the file in a process of its own, which knows none of the classes that this one may have registered."""
+    """Load the file in a process of its own, which knows none of the classes that this one may have
+    registered."""
     keras: Any = sys.modules.get("keras")
     backend = {} if keras is None else {"KERAS_BACKEND": keras.backend.backend()}
     child = [sys.executable, "-c", _TRY, str(path)]

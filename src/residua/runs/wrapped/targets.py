@@ -1,4 +1,5 @@
-"""What a model should give where that is not its input: clean images for a denoiser, large ones for a super-resolver."""
+"""What a model should give where that is not its input: clean images for a denoiser, large ones for
+a super-resolver."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from residua.images import ImageSet, load_images
 
 
 def targets_of(targets: Any, images: ImageSet) -> ImageSet:
-    """The target of each of `images`, in their order: by the same name, with or without suffix, or by place where none is named.
+    """The target of each of `images`, in their order: by the same name, with or without suffix, or
+    by place where none is named.
 
     Parameters
     ----------
@@ -44,7 +46,8 @@ def targets_of(targets: Any, images: ImageSet) -> ImageSet:
 
 
 def _rows(images: ImageSet, targets: ImageSet) -> Any:
-    """Where the target of each image is, by its name in its source; by the name without its suffix where suffixes differ."""
+    """Where the target of each image is, by its name in its source; by the name without its suffix
+    where suffixes differ."""
     for name in (str, _stem):
         there: dict[str, list[int]] = {}
         for row, path in enumerate(targets.paths.tolist()):

@@ -1,6 +1,8 @@
-"""The way of an image through a network: the fewest numbers it passes through, and the last operation before the result.
+"""The way of an image through a network: the fewest numbers it passes through, and the last
+operation before the result.
 
-What is counted is everything that is alive at once between input and output, so that a skip connection counts as well.
+What is counted is everything that is alive at once between input and output, so that a skip
+connection counts as well.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class Step:
 
 
 def narrowest(steps: Sequence[Step], start: Hashable, end: Hashable, sizes: dict[Hashable, int]) -> int | None:
-    """The fewest numbers that are alive at once on the way from `start` to `end`; None where no way leads there.
+    """The fewest numbers that are alive at once on the way from `start` to `end`; None where no way
+    leads there.
 
     Examples
     --------
@@ -92,7 +95,8 @@ def trace_torch(call: Callable[[Any], Any], images: Any) -> Traced:
 
 
 def trace_onnx(path: Path, run: Callable[[Any], dict[str, NDArray[Any]]]) -> Traced:
-    """What the ONNX file does; nothing where it is huge, has branches or loops, or the package onnx is missing.
+    """What the ONNX file does; nothing where it is huge, has branches or loops, or the package onnx
+    is missing.
 
     `run` takes a model with every value among its outputs, and gives them all, the input included.
     """
@@ -127,7 +131,8 @@ def _traced(steps: Sequence[Step], start: Hashable, ends: Sequence[Hashable], si
 
 
 def _last_operation(steps: Sequence[Step], end: Hashable) -> str:
-    """The name of the operation that `end` comes from; those that only move numbers are passed over."""
+    """The name of the operation that `end` comes from; those that only move numbers are passed
+    over."""
     for step in reversed(steps):
         if end in step.gives:
             if step.name not in _MOVES or not step.takes:

@@ -1,4 +1,5 @@
-"""A grey ramp is sent through, so that what does not fit is said when a model is wrapped, and not after an hour."""
+"""A grey ramp is sent through, so that what does not fit is said when a model is wrapped, and not
+after an hour."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ _SAME = 1e-4  # of the range: what two calls may differ by on a machine that add
 
 @dataclass(frozen=True)
 class Tried:
-    """The contract with the size of what comes out; which output is what; whether two calls differ."""
+    """The contract with the size of what comes out; which output is what; whether two calls
+    differ."""
 
     contract: Contract
     picked: Picked

@@ -5,4 +5,10 @@ from residua.training.estimators.base import ImageEstimator, NotFittedError
 from residua.training.estimators.classifier import AutoencoderClassifier
 from residua.training.estimators.detector import OneClassDetector
 
-__all__ = ["Autoencoder", "AutoencoderClassifier", "ImageEstimator", "NotFittedError", "OneClassDetector"]
+__all__ = [
+    "Autoencoder",
+    "AutoencoderClassifier",
+    "ImageEstimator",
+    "NotFittedError",
+    "OneClassDetector",
+]

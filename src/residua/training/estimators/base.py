@@ -1,4 +1,6 @@
-"""What the estimators share: options, fitting, scoring, saving. scikit-learn's conventions: learnt things end in `_`."""
+"""What the estimators share: options, fitting, scoring, saving. scikit-learn's conventions: learnt
+things end in `_`.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,17 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     recipe : str or Recipe
-        A recipe's name (``residua recipes`` lists them), a recipe with options of its own, or ``"auto"``: chosen by size
-        and by how well each candidate tells made anomalies from held-out normal images.
+        A recipe's name (``residua recipes`` lists them), a recipe with options of its own, or
+        ``"auto"``: chosen by size and by how well each candidate tells made anomalies from held-out
+        normal images.
     latent : int, optional
         Size of the code; None lets the recipe choose by the image size.
     size : int, optional
-        Longer side, in pixels, that the network sees; None keeps images of one size up to 128 pixels as they are.
+        Longer side, in pixels, that the network sees; None keeps images of one size up to 128
+        pixels as they are.
     aspect : {"stretch", "keep", "area"}, optional
-        Whether resizing fits height and width separately, or keeps the proportions and repeats the edge.
+        Whether resizing fits height and width separately, or keeps the proportions and repeats the
+        edge.
     epochs, minutes : optional
         How long to train: one or the other; None chooses by the size of the set.
     batch_size, learning_rate, patience, precision, augment, trim, threads
@@ -90,9 +95,13 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         self.seed = seed
 
     def reconstruct(self, X: Any) -> NDArray[np.float32]:
-        """Reconstructions at the network's resolution, float32 (n_images, height, width, channels) in [0, 1]."""
+        """Reconstructions at the network's resolution, float32 (n_images, height, width, channels)
+        in [0, 1].
+        """
         reconstructions = score_set(
-            self._fitted(), as_image_set(X, like=self._fitted().config.reading), reconstructions=True
+            self._fitted(),
+            as_image_set(X, like=self._fitted().config.reading),
+            reconstructions=True,
         ).reconstructions
         assert reconstructions is not None
         return reconstructions
@@ -106,10 +115,12 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
 
     @property
     def predict_proba(self) -> Any:
-        """Probabilities are a classifier's alone: everything else says so, and looks to `hasattr` as if it had none."""
+        """Probabilities are a classifier's alone: everything else says so, and looks to `hasattr`
+        as if it had none.
+        """
         raise NoProbabilitiesError(
-            f"{type(self).__name__}.predict_proba: the model must classify to have probabilities. It does not classify. "
-            "Train an AutoencoderClassifier on labelled images."
+            f"{type(self).__name__}.predict_proba: the model must classify to have probabilities."
+            " It does not classify. Train an AutoencoderClassifier on labelled images."
         )
 
     def save(self, folder: str | Path) -> Path:
@@ -129,13 +140,15 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         bundle = load_bundle(folder)
         if bundle.config.job != cls._job:
             raise InputError(
-                f"{cls.__name__}.load: the bundle must be of the job {cls._job}. Got {bundle.config.job}. "
-                "Use the estimator of that job."
+                f"{cls.__name__}.load: the bundle must be of the job {cls._job}. Got"
+                f" {bundle.config.job}. Use the estimator of that job."
             )
         return bundle
 
     def _fit(self, train: ImageSet, calibration: ImageSet | None, **more: Any) -> Fitted:
-        options = FitOptions(job=self._job, settings=self._settings(), size=self.size, aspect=self.aspect, **more)
+        options = FitOptions(
+            job=self._job, settings=self._settings(), size=self.size, aspect=self.aspect, **more
+        )
         fitted = fit_bundle(self._recipe(), train, calibration, options)
         self._take(fitted.bundle)
         self.history_ = fitted.trained.history
@@ -148,13 +161,19 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     def _fitted(self) -> Bundle:
         bundle: Bundle | None = getattr(self, "bundle_", None)
         if bundle is None:
-            raise NotFittedError(f"{type(self).__name__}: must be fitted first. It is not. Call fit, or load a bundle.")
+            raise NotFittedError(
+                f"{type(self).__name__}: must be fitted first. It is not. Call fit, or load a"
+                " bundle."
+            )
         return bundle
 
     def _recipe(self) -> Recipe | None:
         if self.recipe == AUTO:
             if self.latent is not None:
-                raise InputError("latent: auto picks the network itself. Got a latent size. Name a recipe, or leave latent out.")
+                raise InputError(
+                    "latent: auto picks the network itself. Got a latent size. Name a recipe, or"
+                    " leave latent out."
+                )
             return None
         recipe = self.recipe if isinstance(self.recipe, Recipe) else make_recipe(self.recipe)
         return recipe if self.latent is None else recipe.model_copy(update={"latent": self.latent})
@@ -175,5 +194,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
 
 
 def as_image_set(images: Any, labels: Any = None, like: Reading | None = None) -> ImageSet:
-    """An `ImageSet` as it is; arrays (n_images, height, width[, channels]) as one, read `like` others."""
+    """An `ImageSet` as it is; arrays (n_images, height, width[, channels]) as one, read `like`
+    others.
+    """
     return ImageSet.from_arrays(images, labels, reading=like)

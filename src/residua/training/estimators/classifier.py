@@ -22,30 +22,35 @@ from residua.training.strategies.losses import Distance
 
 
 class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator):  # type: ignore[misc]
-    """Classifier on the code of an autoencoder; images without a label help where the strategy reconstructs.
+    """Classifier on the code of an autoencoder; images without a label help where the strategy
+    reconstructs.
 
     Parameters
     ----------
     strategy : {"joint", "joint-flat", "sequential", "fine-tune", "plain"}
-        How classifier and autoencoder share the network: both heads together; one dense output for both; the autoencoder first
-        and the classifier on its frozen or released encoder; or no autoencoder at all, the control.
+        How classifier and autoencoder share the network: both heads together; one dense output for
+        both; the autoencoder first and the classifier on its frozen or released encoder; or no
+        autoencoder at all, the control.
     latent, width : int, optional
         Size of the dense code, and width of the first stage that halves the image.
     weight : float in [0, 1] or "learn", optional
-        Of the reconstruction's distance in the weighted mean of both losses (`joint`, `joint-flat`).
+        Of the reconstruction's distance in the weighted mean of both losses (`joint`,
+        `joint-flat`).
     distance : {"squared", "euclidean"}, optional
         The mean squared distance over pixels, or the root of an image's sum of squares.
     label_smoothing, erase : float, optional
-        Share of the truth given to all classes alike; share of training images from which a box is cut.
+        Share of the truth given to all classes alike; share of training images from which a box is
+        cut.
     class_weight : "balanced" or mapping of class to float, optional
         Weights in the cross-entropy, as scikit-learn has them.
     multilabel : bool, optional
-        Whether a 0/1 matrix of labels names several at once; None: it does unless every row has exactly one 1.
+        Whether a 0/1 matrix of labels names several at once; None: it does unless every row has
+        exactly one 1.
     augment : "auto" or names
         "auto": shifts by up to a tenth, and mirroring where the labels show that it helps.
     mirrored : bool, optional
-        Whether probabilities are means over the image and its mirror image, at the cost of a second pass through the encoder;
-        None: where mirroring augments.
+        Whether probabilities are means over the image and its mirror image, at the cost of a second
+        pass through the encoder; None: where mirroring augments.
     size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, threads, seed
         See `ImageEstimator`. By default all steps are taken and the last weights kept.
 
@@ -54,7 +59,8 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
     classes_ : array, (n_classes,)
         In the order of the columns of `predict_proba`.
     history_, notes_
-        As for the other estimators; `notes_` say how labels were read, what augments and the temperature.
+        As for the other estimators; `notes_` say how labels were read, what augments and the
+        temperature.
 
     Examples
     --------
@@ -121,28 +127,36 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         ----------
         X : ImageSet or array, (n_images, height, width[, channels])
         y : labels, (n_images,), or a 0/1 matrix, (n_images, n_classes); optional
-            Integers or strings, None or NaN where an image has none; one-hot rows; or several labels at once. Left out: those of
-            the ImageSet.
+            Integers or strings, None or NaN where an image has none; one-hot rows; or several
+            labels at once. Left out: those of the ImageSet.
         calibration : ImageSet or pair of images and labels, optional
-            Where the temperature of the probabilities comes from; None: the validation slice of `X`.
+            Where the temperature of the probabilities comes from; None: the validation slice of
+            `X`.
 
         Raises
         ------
         LabelError, ShapeError, InputError
-            If labels are for another number of images, of a single class, all missing, or the calibration names other classes.
+            If labels are for another number of images, of a single class, all missing, or the
+            calibration names other classes.
         """
         train = as_image_set(X)
         targets = read_targets(_labels(train, y), len(train), multilabel=self.multilabel)
         held = None if calibration is None else _calibration_set(calibration, train, targets)
-        options = FitOptions(job="classify", settings=self._settings(), size=self.size, aspect=self.aspect)
+        options = FitOptions(
+            job="classify", settings=self._settings(), size=self.size, aspect=self.aspect
+        )
         fitted = fit_classifier(self._chosen(), LabelledSet(train, targets), held, options)
         self._take(fitted.bundle)
         self.history_, self.notes_ = fitted.trained.history, fitted.notes
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # type: ignore[override]
-        """Probabilities, float32 (n_images, n_classes); rows sum to 1, except where several labels may hold at once."""
-        probabilities = score_set(self._fitted(), as_image_set(X, like=self._fitted().config.reading)).probabilities
+        """Probabilities, float32 (n_images, n_classes); rows sum to 1, except where several labels
+        may hold at once.
+        """
+        probabilities = score_set(
+            self._fitted(), as_image_set(X, like=self._fitted().config.reading)
+        ).probabilities
         assert probabilities is not None
         return probabilities
 
@@ -150,20 +164,24 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         """As the other estimators; refused by the strategy `plain`, which has no decoder."""
         if not self._fitted().graph.scorer.reconstructs:
             raise InputError(
-                "AutoencoderClassifier.reconstruct: the model must have a decoder. One of the strategy plain has none. "
-                "Train with another strategy."
+                "AutoencoderClassifier.reconstruct: the model must have a decoder. One of the"
+                " strategy plain has none. Train with another strategy."
             )
         return super().reconstruct(X)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable class of each image, (n_images,); multi-label 0/1, int64 (n_images, n_classes), 1 above 0.5."""
+        """The most probable class of each image, (n_images,); multi-label 0/1, int64 (n_images,
+        n_classes), 1 above 0.5.
+        """
         probabilities = self.predict_proba(X)
         if self._fitted().config.multilabel:
             return (probabilities > 0.5).astype(np.int64)
         return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Accuracy over the labelled images; multi-label: the share of images with every label right."""
+        """Accuracy over the labelled images; multi-label: the share of images with every label
+        right.
+        """
         images = as_image_set(X, like=self._fitted().config.reading)
         config, labels = self._fitted().config, _labels(images, y)
         if config.multilabel:
@@ -173,7 +191,10 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
             truth = index_targets(labels, config.classes or (), where="AutoencoderClassifier.score")
             if len(truth) != len(images):
                 got = f"{len(truth)} for {len(images)} images"
-                raise ShapeError(f"AutoencoderClassifier.score: labels must have one entry an image. Got {got}. Pass one each.")
+                raise ShapeError(
+                    f"AutoencoderClassifier.score: labels must have one entry an image. Got {got}."
+                    " Pass one each."
+                )
             right, known = self.predict_proba(images).argmax(axis=1) == truth, truth >= 0
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
         return float(np.average(right[known], weights=weights)) if known.any() else float("nan")
@@ -225,14 +246,20 @@ def _calibration_set(calibration: Any, train: ImageSet, targets: Targets) -> Lab
 
 
 def calibration_set(images: ImageSet, labels: Any, targets: Targets) -> LabelledSet:
-    """Calibration images with their targets in terms of the training classes; `LabelError` where a label is none of them."""
+    """Calibration images with their targets in terms of the training classes; `LabelError` where a
+    label is none of them.
+    """
     if targets.multilabel:
         matrix = np.asarray(labels, np.float32)
         if matrix.shape != (len(images), len(targets.classes)):
             raise ShapeError(
-                f"fit: calibration labels must have shape {(len(images), len(targets.classes))}. Got {matrix.shape}. "
-                "Pass the same labels as for training."
+                f"fit: calibration labels must have shape {(len(images), len(targets.classes))}."
+                f" Got {matrix.shape}. Pass the same labels as for training."
             )
         return LabelledSet(images, Targets(targets.classes, matrix, multilabel=True))
-    values = index_targets([None] * len(images) if labels is None else labels, targets.classes, where="fit: calibration")
+    values = index_targets(
+        [None] * len(images) if labels is None else labels,
+        targets.classes,
+        where="fit: calibration",
+    )
     return LabelledSet(images, Targets(targets.classes, values))

@@ -1,4 +1,6 @@
-"""`OneClassDetector`: learns what is normal from normal images alone, and scores how far others are from it."""
+"""`OneClassDetector`: learns what is normal from normal images alone, and scores how far others are
+from it.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,12 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
     Parameters
     ----------
     policy : str, optional
-        How the threshold comes from the calibration scores: ``"false-alarms<=0.01"``, ``"quantile:0.99"``, ...; see
-        `residua.thresholds`. None: at most 5% false alarms, as a bound where there are 59 calibration normals, else as a
-        quantile (below 19 normals: the strictest that they allow).
-    recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, augment, trim, threads, seed
+        How the threshold comes from the calibration scores: ``"false-alarms<=0.01"``,
+        ``"quantile:0.99"``, ...; see `residua.thresholds`. None: at most 5% false alarms, as a
+        bound where there are 59 calibration normals, else as a quantile (below 19 normals: the
+        strictest that they allow).
+    recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision,
+    augment, trim, threads, seed
         See `ImageEstimator`.
 
     Attributes
@@ -97,9 +101,11 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : ImageSet or array, (n_images, height, width[, channels])
-            Normal images; of an ImageSet whose normal labels are named, the others are left out and counted in `notes_`.
+            Normal images; of an ImageSet whose normal labels are named, the others are left out and
+            counted in `notes_`.
         y : array of 0, (n_images,), optional
-            All normal; ones are refused. Calibration images may stand here too: ``fit(train, calibration)``.
+            All normal; ones are refused. Calibration images may stand here too: ``fit(train,
+            calibration)``.
         calibration : ImageSet or array, optional
             Where the threshold comes from; None holds a fifth out of `X`.
 
@@ -118,7 +124,10 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         held = None if calibration is None else as_image_set(calibration, like=train.reading)
         self._fit(normals, held, policy=self.policy)
         if left_out:
-            self.notes_ = (f"{left_out} images with other labels were left out of train", *self.notes_)
+            self.notes_ = (
+                f"{left_out} images with other labels were left out of train",
+                *self.notes_,
+            )
         return self
 
     def anomaly_scores(self, X: Any) -> NDArray[np.float32]:
@@ -126,28 +135,51 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         return score_set(self._fitted(), as_image_set(X, like=self._fitted().config.reading)).score
 
     def error_maps(self, X: Any) -> list[NDArray[np.float32]]:
-        """A map an image, float32 (height, width) at the image's own resolution: higher = more anomalous."""
-        maps = score_set(self._fitted(), as_image_set(X, like=self._fitted().config.reading), maps=True).maps
+        """A map an image, float32 (height, width) at the image's own resolution: higher = more
+        anomalous.
+        """
+        maps = score_set(
+            self._fitted(), as_image_set(X, like=self._fitted().config.reading), maps=True
+        ).maps
         assert maps is not None
         return maps
 
     def score_samples(self, X: Any) -> NDArray[np.float32]:
-        """Opposite sign of `anomaly_scores`, as scikit-learn has it: higher = more normal. float32 (n_images,)."""
+        """Opposite sign of `anomaly_scores`, as scikit-learn has it: higher = more normal. float32
+        (n_images,).
+        """
         return -self.anomaly_scores(X)
 
     def decision_function(self, X: Any) -> NDArray[np.float32]:
-        """Threshold minus anomaly score, as scikit-learn has it: negative = anomalous. float32 (n_images,)."""
+        """Threshold minus anomaly score, as scikit-learn has it: negative = anomalous. float32
+        (n_images,).
+        """
         scores = self.anomaly_scores(X)
         return np.float32(self.operating_point_.threshold) - scores
 
     def predict(self, X: Any) -> NDArray[np.int64]:
-        """+1 for normal and -1 for anomalous images (score > threshold, strictly), int (n_images,)."""
-        return np.where(score_set(self._fitted(), as_image_set(X, like=self._fitted().config.reading)).anomalous, -1, 1)
+        """+1 for normal and -1 for anomalous images (score > threshold, strictly), int
+        (n_images,).
+        """
+        return np.where(
+            score_set(
+                self._fitted(), as_image_set(X, like=self._fitted().config.reading)
+            ).anomalous,
+            -1,
+            1,
+        )
 
     def choose_threshold(self, policy: str, *, confidence: float = 0.95) -> OperatingPoint:
-        """Choose another operating point from the calibration scores of `fit`; the detector uses it from here on."""
+        """Choose another operating point from the calibration scores of `fit`; the detector uses it
+        from here on.
+        """
         bundle = self._fitted()
-        point = choose_operating_point(bundle.calibration_scores, bundle.calibration_is_anomalous, policy, confidence=confidence)
+        point = choose_operating_point(
+            bundle.calibration_scores,
+            bundle.calibration_is_anomalous,
+            policy,
+            confidence=confidence,
+        )
         self._take(bundle.with_operating_point(point))
         return point
 
@@ -173,6 +205,6 @@ def _refuse_anomalies(labels: Any) -> None:
     if values.ndim != 1 or not np.isin(values, (0, False)).all():
         n_bad = int((~np.isin(values, (0, False))).sum())
         raise LabelError(
-            f"OneClassDetector.fit: labels must all be 0 (normal). Got {n_bad} images with another label. "
-            "Pass y=None, or drop them."
+            f"OneClassDetector.fit: labels must all be 0 (normal). Got {n_bad} images with another"
+            " label. Pass y=None, or drop them."
         )

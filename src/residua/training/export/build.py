@@ -37,7 +37,9 @@ from residua.training.scoring.variants import VARIANTS
 
 @dataclass(frozen=True)
 class Verification:
-    """The images that an engine is verified on, which of them are anomalous, and those that int8 takes its ranges from."""
+    """The images that an engine is verified on, which of them are anomalous, and those that int8
+    takes its ranges from.
+    """
 
     images: ImageSet
     is_anomalous: NDArray[np.bool_]
@@ -46,16 +48,25 @@ class Verification:
 
 
 def build_engine(
-    bundle: Bundle, kind: Kind, folder: Path, verification: Verification, *, weights_sha256: str, entry: Entry | None = None
+    bundle: Bundle,
+    kind: Kind,
+    folder: Path,
+    verification: Verification,
+    *,
+    weights_sha256: str,
+    entry: Entry | None = None,
 ) -> Card:
-    """Write the engine `kind` of `bundle` into `folder` with its card; an older one of that kind is replaced.
+    """Write the engine `kind` of `bundle` into `folder` with its card; an older one of that kind is
+    replaced.
 
-    Everything is written and verified in a folder beside it first: what is refused leaves nothing behind.
+    Everything is written and verified in a folder beside it first: what is refused leaves nothing
+    behind.
 
     Raises
     ------
     GateError
-        If it does not reproduce the reference (float32), or ranks images otherwise (reduced precision); with the numbers.
+        If it does not reproduce the reference (float32), or ranks images otherwise (reduced
+        precision); with the numbers.
     InputError
         If there are no images to verify it on.
     """
@@ -74,7 +85,9 @@ def build_engine(
         card = _judged(card, compared, verification, bundle)
         del engine
         _finish(card, fresh)
-        card = card.model_copy(update={"files": {name: sha256(fresh / name) for name in kind.files}})
+        card = card.model_copy(
+            update={"files": {name: sha256(fresh / name) for name in kind.files}}
+        )
         write_card(card, fresh)
         _move(kind, fresh, ensure_folder(folder, where="export"))
     finally:
@@ -105,7 +118,9 @@ def _draft(bundle: Bundle, kind: Kind, weights_sha256: str, entry: Entry) -> Car
             "batch_size": config.batch_size,
             "outputs": describe_outputs(bundle),
             "operating_point": config.operating_point,
-            "reference_threshold": None if config.operating_point is None else config.operating_point.threshold,
+            "reference_threshold": (
+                None if config.operating_point is None else config.operating_point.threshold
+            ),
             "weights_sha256": weights_sha256,
             "fingerprints": config.fingerprints,
             "deviation": {**nothing, "different_decisions": 0, "near_threshold": 0},
@@ -113,7 +128,9 @@ def _draft(bundle: Bundle, kind: Kind, weights_sha256: str, entry: Entry) -> Car
     )
 
 
-def _write(bundle: Bundle, kind: Kind, folder: Path, verification: Verification, entry: Entry) -> None:
+def _write(
+    bundle: Bundle, kind: Kind, folder: Path, verification: Verification, entry: Entry
+) -> None:
     if not kind.files:
         return
     plain = folder / "float32.onnx"
@@ -137,7 +154,9 @@ def _open(bundle: Bundle, card: Card, folder: Path) -> Engine:
 
 
 def _judged(card: Card, compared: Compared, verification: Verification, bundle: Bundle) -> Card:
-    """The card with the engine's own threshold, its deviation and its price; refused where they are too large."""
+    """The card with the engine's own threshold, its deviation and its price; refused where they are
+    too large.
+    """
     point = card.operating_point
     if point is not None and card.precision != "float32":
         point = _own_point(point, compared.engine, verification.is_anomalous, bundle)
@@ -165,12 +184,22 @@ def _judged(card: Card, compared: Compared, verification: Verification, bundle: 
 
 
 def _own_point(
-    point: OperatingPoint, scores: NDArray[np.float32], is_anomalous: NDArray[np.bool_], bundle: Bundle
+    point: OperatingPoint,
+    scores: NDArray[np.float32],
+    is_anomalous: NDArray[np.bool_],
+    bundle: Bundle,
 ) -> OperatingPoint:
-    """The run's policy applied to the engine's own scores; a threshold that came from elsewhere stays as it is."""
+    """The run's policy applied to the engine's own scores; a threshold that came from elsewhere
+    stays as it is.
+    """
     if len(bundle.calibration_scores) != len(scores):
         return point
-    if choose_threshold(point.policy, bundle.calibration_scores, bundle.calibration_is_anomalous).threshold != point.threshold:
+    if (
+        choose_threshold(
+            point.policy, bundle.calibration_scores, bundle.calibration_is_anomalous
+        ).threshold
+        != point.threshold
+    ):
         return point
     return choose_threshold(point.policy, scores, is_anomalous)
 

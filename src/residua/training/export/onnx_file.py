@@ -1,4 +1,6 @@
-"""The inference graph as one ONNX file: from a decoded image of any size to score, map and decision."""
+"""The inference graph as one ONNX file: from a decoded image of any size to score, map and
+decision.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,20 @@ from residua.training.scoring.graph import InferenceGraph
 Entry = Literal["uint8", "float32"]
 
 INPUT = "images"
-_ALWAYS, _REBUILT, _CLASSES = ("score", "anomalous"), ("error_map", "reconstruction"), "probabilities"
+_ALWAYS, _REBUILT, _CLASSES = (
+    ("score", "anomalous"),
+    ("error_map", "reconstruction"),
+    "probabilities",
+)
 _MEASURED = ("mse", "mae", "ssim")
 _OPSET = 17
 _THRESHOLD = "graph.threshold"
 
 
 class _Whole(nn.Module):
-    """The graph with the named tensors as outputs; the network's own size is spelt out, so that shapes behind it are known."""
+    """The graph with the named tensors as outputs; the network's own size is spelt out, so that
+    shapes behind it are known.
+    """
 
     def __init__(self, graph: InferenceGraph, channels: int, names: tuple[str, ...]) -> None:
         super().__init__()
@@ -35,7 +43,9 @@ class _Whole(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         prepare, keeps_shape = self.graph.prepare, self.graph.prepare.aspect == "area"
         prepared = prepare(images)
-        scored = self.graph.score_prepared(prepared if keeps_shape else prepared.reshape(-1, self.channels, *prepare.size))
+        scored = self.graph.score_prepared(
+            prepared if keeps_shape else prepared.reshape(-1, self.channels, *prepare.size)
+        )
         error_map = scored.error_map if keeps_shape else scored.error_map.reshape(-1, *prepare.size)
         error_map = prepare.restore(error_map, images.shape[1], images.shape[2])
         rebuilt = scored.reconstruction.permute(0, 2, 3, 1)
@@ -48,8 +58,9 @@ class _Whole(nn.Module):
 def write_onnx(bundle: Bundle, path: Path, entry: Entry) -> None:
     """Write the bundle's graph to `path`; batch, height and width stay open.
 
-    By tracing, with torch's older exporter: half a second where the newer one takes five to thirty, and the files run alike.
-    What a trace might have frozen is found by the verification, which sees other sizes and batches than the trace did.
+    By tracing, with torch's older exporter: half a second where the newer one takes five to thirty,
+    and the files run alike. What a trace might have frozen is found by the verification, which sees
+    other sizes and batches than the trace did.
     """
     _import("onnx")
     height, width = bundle.config.size
@@ -67,14 +78,19 @@ def write_onnx(bundle: Bundle, path: Path, entry: Entry) -> None:
             opset_version=_OPSET,
             input_names=[INPUT],
             output_names=list(names),
-            dynamic_axes={INPUT: open_axes, **{name: open_axes if name == "error_map" else {0: "batch"} for name in names}},
+            dynamic_axes={
+                INPUT: open_axes,
+                **{name: open_axes if name == "error_map" else {0: "batch"} for name in names},
+            },
         )
 
 
 def output_names(bundle: Bundle) -> tuple[str, ...]:
-    """What the file gives: map and reconstruction where the network reconstructs, probabilities where it classifies.
+    """What the file gives: map and reconstruction where the network reconstructs, probabilities
+    where it classifies.
 
-    Errors too where images keep their own proportions: the reconstruction leaves stretched to one size, where they differ.
+    Errors too where images keep their own proportions: the reconstruction leaves stretched to one
+    size, where they differ.
     """
     rebuilt: tuple[str, ...] = _REBUILT if bundle.graph.scorer.reconstructs else ()
     rebuilt += _MEASURED if rebuilt and bundle.config.aspect == "area" else ()
@@ -99,7 +115,9 @@ def finish_onnx(path: Path, card: Card) -> None:
 
 
 def metadata_of(card: Card) -> dict[str, str]:
-    """What a model file says of itself: the card as JSON, and what people look for first by itself."""
+    """What a model file says of itself: the card as JSON, and what people look for first by
+    itself.
+    """
     point = card.operating_point
     return {
         "residua": json.dumps(card.public(), ensure_ascii=False),

@@ -11,7 +11,9 @@ from residua.training.export.onnx_file import metadata_of
 
 
 def write_openvino(source: Path, path: Path) -> None:
-    """Convert the ONNX file `source` to `path` (``.xml``, the weights beside it); weights stay float32."""
+    """Convert the ONNX file `source` to `path` (``.xml``, the weights beside it); weights stay
+    float32.
+    """
     openvino = _openvino()
     openvino.save_model(openvino.convert_model(str(source)), str(path), compress_to_fp16=False)
 
@@ -22,7 +24,9 @@ def finish_openvino(path: Path, card: Card) -> None:
     model = openvino.Core().read_model(str(path))
     for name, value in metadata_of(card).items():
         model.set_rt_info(value, ["residua", name])
-    fresh = path.with_name(f"finished-{path.name}")  # the weights that were read are still mapped into memory
+    fresh = path.with_name(
+        f"finished-{path.name}"
+    )  # the weights that were read are still mapped into memory
     openvino.save_model(model, str(fresh), compress_to_fp16=False)
     del model
     for suffix in (".bin", ".xml"):

@@ -1,4 +1,6 @@
-"""The network in eight bits: its convolutions and products, with ranges seen on training images. The score stays float32."""
+"""The network in eight bits: its convolutions and products, with ranges seen on training images.
+The score stays float32.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,17 @@ from residua.images import ImageSet
 
 _MOST_IMAGES = 256
 _QUANTISED = ("Conv", "Gemm")
-_NETWORK = re.compile(r"/scorer/.+/(Conv|Gemm)[^/]*")  # a layer of a module inside the scorer, not an operation of its own
+_NETWORK = re.compile(
+    r"/scorer/.+/(Conv|Gemm)[^/]*"
+)  # a layer of a module inside the scorer, not an operation of its own
 
 
 def quantise_onnx(source: Path, target: Path, images: ImageSet, *, as_float: bool) -> None:
-    """Write the ONNX file `source` with its network in int8 to `target`; ranges come from up to 256 of `images`.
+    """Write the ONNX file `source` with its network in int8 to `target`; ranges come from up to 256
+    of `images`.
 
-    Only layers of the network are touched: preparing the image, comparing and averaging stay in float32.
+    Only layers of the network are touched: preparing the image, comparing and averaging stay in
+    float32.
 
     Raises
     ------
@@ -32,9 +38,16 @@ def quantise_onnx(source: Path, target: Path, images: ImageSet, *, as_float: boo
     """
     try:
         import onnx
-        from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+        from onnxruntime.quantization import (
+            CalibrationDataReader,
+            QuantFormat,
+            QuantType,
+            quantize_static,
+        )
     except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "onnxruntime", "export", "export --precision int8") from None
+        raise MissingExtraError(
+            error.name or "onnxruntime", "export", "export --precision int8"
+        ) from None
 
     model = onnx.load(str(source))
     _give_each_its_own(model)
@@ -43,10 +56,15 @@ def quantise_onnx(source: Path, target: Path, images: ImageSet, *, as_float: boo
     nodes = [
         node.name
         for node in graph.node
-        if node.op_type in _QUANTISED and _NETWORK.fullmatch(node.name) and learnt.intersection(node.input[1:2])
+        if node.op_type in _QUANTISED
+        and _NETWORK.fullmatch(node.name)
+        and learnt.intersection(node.input[1:2])
     ]
     if not nodes:
-        raise InputError("export --precision int8: the network must have layers to quantise. It has none. Use float32.")
+        raise InputError(
+            "export --precision int8: the network must have layers to quantise. It has none. Use"
+            " float32."
+        )
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         """Feeds the images, one at a time."""
@@ -72,9 +90,13 @@ def quantise_onnx(source: Path, target: Path, images: ImageSet, *, as_float: boo
 
 
 def _give_each_its_own(model: Any) -> None:
-    """Copies of what the exporter shares by ``Identity`` where weights are equal: the quantiser leaves such biases in float32."""
+    """Copies of what the exporter shares by ``Identity`` where weights are equal: the quantiser
+    leaves such biases in float32.
+    """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    for node in [node for node in model.graph.node if node.op_type == "Identity" and node.input[0] in tensors]:
+    for node in [
+        node for node in model.graph.node if node.op_type == "Identity" and node.input[0] in tensors
+    ]:
         copy = model.graph.initializer.add()
         copy.CopyFrom(tensors[node.input[0]])
         copy.name = node.output[0]
@@ -83,7 +105,9 @@ def _give_each_its_own(model: Any) -> None:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Keep the quantiser from advising steps that are taken already, batch norms being folded by the exporter."""
+    """Keep the quantiser from advising steps that are taken already, batch norms being folded by
+    the exporter.
+    """
     root = logging.getLogger()
     root.addFilter(_is_ours)
     try:
@@ -97,7 +121,13 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 
 def _feeds(images: ImageSet, *, as_float: bool) -> Iterator[dict[str, NDArray[Any]]]:
-    rows = np.unique(np.linspace(0, len(images) - 1, min(len(images), _MOST_IMAGES)).astype(np.int64))
+    rows = np.unique(
+        np.linspace(0, len(images) - 1, min(len(images), _MOST_IMAGES)).astype(np.int64)
+    )
     for image in images[rows]:
-        whole = image.astype(np.float32) / np.float32(255) if as_float and image.dtype == np.uint8 else image
+        whole = (
+            image.astype(np.float32) / np.float32(255)
+            if as_float and image.dtype == np.uint8
+            else image
+        )
         yield {"images": whole[np.newaxis]}

@@ -1,4 +1,6 @@
-"""Is an engine what the reference is? Scores, maps and every decision, on real images, or no export."""
+"""Is an engine what the reference is? Scores, maps and every decision, on real images, or no
+export.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ _LEAST_CORRELATION = 0.95
 
 @dataclass(frozen=True)
 class Compared:
-    """Scores of the reference and of the engine on the same images, and how far maps differ anywhere."""
+    """Scores of the reference and of the engine on the same images, and how far maps differ
+    anywhere.
+    """
 
     reference: NDArray[np.float32]
     engine: NDArray[np.float32]
@@ -36,8 +40,12 @@ class Compared:
     changed_classes: int = 0
 
 
-def compare(reference: Engine, engine: Engine, images: ImageSet, *, progress: Progress | None = None) -> Compared:
-    """Score all `images` by both, with their maps; a few again one at a time, and a few cut to odd sizes."""
+def compare(
+    reference: Engine, engine: Engine, images: ImageSet, *, progress: Progress | None = None
+) -> Compared:
+    """Score all `images` by both, with their maps; a few again one at a time, and a few cut to odd
+    sizes.
+    """
     pairs = []
     done = 0
     for batch in images.batches(engine.batch_size):
@@ -47,7 +55,9 @@ def compare(reference: Engine, engine: Engine, images: ImageSet, *, progress: Pr
             progress(done, len(images))
     few = [images[row] for row in range(min(_ALONE, len(images)))]
     more = [_pair(reference, engine, [image]) for image in few]
-    more += [_pair(reference, engine, [crop]) for image in few[:_CROPS] for crop in _odd_crops(image)]
+    more += [
+        _pair(reference, engine, [crop]) for image in few[:_CROPS] for crop in _odd_crops(image)
+    ]
     return Compared(
         reference=np.concatenate([pair.reference for pair in pairs]),
         engine=np.concatenate([pair.engine for pair in pairs]),
@@ -72,7 +82,9 @@ def measure_deviation(compared: Compared, threshold: float, own_threshold: float
         error_map_peak=compared.map_peak,
         probabilities=compared.probability_difference,
         different_decisions=int(different.sum()) + compared.changed_classes,
-        near_threshold=int((np.abs(reference.astype(np.float64) - threshold) <= compared.score_difference).sum()),
+        near_threshold=int(
+            (np.abs(reference.astype(np.float64) - threshold) <= compared.score_difference).sum()
+        ),
     )
 
 
@@ -82,28 +94,45 @@ def refuse_if_different(name: str, compared: Compared, deviation: Deviation) -> 
     Raises
     ------
     GateError
-        With the numbers: scores or maps beyond a thousandth of what they spread over, or any decision that differs.
+        With the numbers: scores or maps beyond a thousandth of what they spread over, or any
+        decision that differs.
     """
-    most_score = max(_TOLERANCE * deviation.score_spread, _ROUNDING * float(np.abs(compared.reference).max()))
+    most_score = max(
+        _TOLERANCE * deviation.score_spread, _ROUNDING * float(np.abs(compared.reference).max())
+    )
     most_map = _TOLERANCE * deviation.error_map_peak
     problems = []
     if not deviation.score <= most_score:
-        problems.append(f"scores differ by up to {deviation.score:.3g}, where {most_score:.3g} is allowed")
+        problems.append(
+            f"scores differ by up to {deviation.score:.3g}, where {most_score:.3g} is allowed"
+        )
     if not deviation.error_map <= most_map:
-        problems.append(f"error maps differ by up to {deviation.error_map:.3g}, where {most_map:.3g} is allowed")
+        problems.append(
+            f"error maps differ by up to {deviation.error_map:.3g}, where {most_map:.3g} is allowed"
+        )
     if not deviation.probabilities <= _TOLERANCE:
-        problems.append(f"probabilities differ by up to {deviation.probabilities:.3g}, where {_TOLERANCE} is allowed")
+        problems.append(
+            f"probabilities differ by up to {deviation.probabilities:.3g}, where {_TOLERANCE} is"
+            " allowed"
+        )
     if deviation.different_decisions:
-        problems.append(f"{deviation.different_decisions} of {deviation.n_images:,} decisions differ")
+        problems.append(
+            f"{deviation.different_decisions} of {deviation.n_images:,} decisions differ"
+        )
     if problems:
         raise GateError(
-            f"export {name}: the exported model must reproduce the run's scores. On {deviation.n_images:,} calibration images "
-            f"{', '.join(problems)}. Nothing was written. Score with --engine torch, and report this."
+            f"export {name}: the exported model must reproduce the run's scores. On"
+            f" {deviation.n_images:,} calibration images {', '.join(problems)}. Nothing was"
+            " written. Score with --engine torch, and report this."
         )
 
 
-def measure_price(compared: Compared, deviation: Deviation, is_anomalous: NDArray[np.bool_]) -> Price:
-    """What a reduced precision costs; ROC AUC where calibration holds both normal and anomalous images."""
+def measure_price(
+    compared: Compared, deviation: Deviation, is_anomalous: NDArray[np.bool_]
+) -> Price:
+    """What a reduced precision costs; ROC AUC where calibration holds both normal and anomalous
+    images.
+    """
     both = is_anomalous.any() and not is_anomalous.all()
     return Price(
         roc_auc=float(roc_auc(is_anomalous, compared.engine)) if both else None,
@@ -120,20 +149,27 @@ def refuse_if_dear(name: str, price: Price) -> None:
     Raises
     ------
     GateError
-        If it loses more than .02 of the ROC AUC, or (without anomalies to rank) correlates by less than .95.
+        If it loses more than .02 of the ROC AUC, or (without anomalies to rank) correlates by less
+        than .95.
     """
-    lost = 0.0 if price.roc_auc is None or price.roc_auc_reference is None else price.roc_auc_reference - price.roc_auc
+    lost = (
+        0.0
+        if price.roc_auc is None or price.roc_auc_reference is None
+        else price.roc_auc_reference - price.roc_auc
+    )
     known = price.roc_auc is not None
     if lost > _MOST_LOST or not (known or price.rank_correlation >= _LEAST_CORRELATION):
         cost = (
-            f"it loses {lost:.4f} of the ROC AUC ({price.roc_auc_reference:.4f} to {price.roc_auc:.4f})"
+            f"it loses {lost:.4f} of the ROC AUC ({price.roc_auc_reference:.4f} to"
+            f" {price.roc_auc:.4f})"
             if known
             else f"its ranks correlate by {price.rank_correlation:.4f} only"
         )
         raise GateError(
-            f"export {name}: reduced precision must keep the ranking (lose {_MOST_LOST} of the ROC AUC at most, else a rank "
-            f"correlation of {_LEAST_CORRELATION}). On {price.n_images:,} calibration images {cost}, and "
-            f"{price.changed_decisions} decisions change. Nothing was written. Export with --precision float32."
+            f"export {name}: reduced precision must keep the ranking (lose {_MOST_LOST} of the ROC"
+            f" AUC at most, else a rank correlation of {_LEAST_CORRELATION}). On {price.n_images:,}"
+            f" calibration images {cost}, and {price.changed_decisions} decisions change. Nothing"
+            " was written. Export with --precision float32."
         )
 
 
@@ -141,7 +177,9 @@ def _pair(reference: Engine, engine: Engine, images: Sequence[NDArray[Any]]) -> 
     one = reference.score(images, maps=True, columns=False)
     other = engine.score(images, maps=True, columns=False)
     pairs = [
-        (a, b) for a, b in zip(one.maps or [], other.maps or [], strict=True) if not (np.isnan(a).all() and np.isnan(b).all())
+        (a, b)
+        for a, b in zip(one.maps or [], other.maps or [], strict=True)
+        if not (np.isnan(a).all() and np.isnan(b).all())
     ]
     classes = (one.probabilities, other.probabilities)
     return Compared(
@@ -158,7 +196,9 @@ def _classes_apart(one: NDArray[Any] | None, other: NDArray[Any] | None) -> tupl
     """The largest difference of probabilities, and how many images get another class."""
     if one is None or other is None or not one.size:
         return 0.0, 0
-    return _largest([np.abs(one - other).max()]), int((one.argmax(axis=1) != other.argmax(axis=1)).sum())
+    return _largest([np.abs(one - other).max()]), int(
+        (one.argmax(axis=1) != other.argmax(axis=1)).sum()
+    )
 
 
 def _largest(values: Sequence[Any]) -> float:
@@ -170,7 +210,10 @@ def _largest(values: Sequence[Any]) -> float:
 def _odd_crops(image: NDArray[Any]) -> list[NDArray[Any]]:
     """Parts of an image whose sides are another odd number each."""
     height, width = image.shape[:2]
-    sides = [(max(1, height - 1 - height % 2 + 1), max(1, width - 2)), (max(1, height // 2 | 1), max(1, width // 3 | 1))]
+    sides = [
+        (max(1, height - 1 - height % 2 + 1), max(1, width - 2)),
+        (max(1, height // 2 | 1), max(1, width // 3 | 1)),
+    ]
     return [np.ascontiguousarray(image[:rows, :columns]) for rows, columns in sides]
 
 

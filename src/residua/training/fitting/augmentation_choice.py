@@ -1,4 +1,6 @@
-"""Which augmentations a classifier is trained with: shifts always, mirroring where the labels show that it confuses nothing."""
+"""Which augmentations a classifier is trained with: shifts always, mirroring where the labels show
+that it confuses nothing.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,12 @@ _HELPED_FEWEST, _HELPED_SHARE = 10, 1 / 200
 
 
 class MirrorVotes(NamedTuple):
-    """Of images classified by their nearest neighbour: what mirrored neighbours change, and what they are worth alone.
+    """Of images classified by their nearest neighbour: what mirrored neighbours change, and what
+    they are worth alone.
 
-    ``helped`` and ``harmed`` count images that only, or no longer, are right once mirrored neighbours stand beside the others;
-    ``lost`` and ``gained`` those that are right by the others alone and wrong by the mirrored ones alone, and the reverse.
+    ``helped`` and ``harmed`` count images that only, or no longer, are right once mirrored
+    neighbours stand beside the others; ``lost`` and ``gained`` those that are right by the others
+    alone and wrong by the mirrored ones alone, and the reverse.
     """
 
     helped: int
@@ -35,29 +39,40 @@ class MirrorVotes(NamedTuple):
     gained: int
 
 
-def choose_augmentations(images: ImageSet, targets: Targets, *, seed: int) -> tuple[tuple[str, ...], str]:
+def choose_augmentations(
+    images: ImageSet, targets: Targets, *, seed: int
+) -> tuple[tuple[str, ...], str]:
     """The names, and the sentence that says why.
 
-    Mirroring may turn one class into another (digits, letters, a left shoe). So each labelled training image is classified by
-    its nearest neighbour among the others, as they are and mirrored. Images are mirrored in training unless mirrored neighbours
-    beside the others harm significantly more often than they help (one-sided sign tests, 5%), and if either the mirrored ones
-    alone tell the classes as well (photographs of things that face both ways), or they are right for a fair number of images.
-    No validation, calibration or test image is looked at.
+    Mirroring may turn one class into another (digits, letters, a left shoe). So each labelled
+    training image is classified by its nearest neighbour among the others, as they are and
+    mirrored. Images are mirrored in training unless mirrored neighbours beside the others harm
+    significantly more often than they help (one-sided sign tests, 5%), and if either the mirrored
+    ones alone tell the classes as well (photographs of things that face both ways), or they are
+    right for a fair number of images. No validation, calibration or test image is looked at.
     """
     if targets.multilabel:
-        return ALWAYS, "augmentation: crop; not mirrored, since the rule for it needs one label an image"
+        return (
+            ALWAYS,
+            "augmentation: crop; not mirrored, since the rule for it needs one label an image",
+        )
     rows = np.flatnonzero(targets.labelled)
     if len(rows) > _MOST_IMAGES:
-        rows = np.sort(np.random.default_rng([seed, len(rows)]).choice(rows, _MOST_IMAGES, replace=False))
+        rows = np.sort(
+            np.random.default_rng([seed, len(rows)]).choice(rows, _MOST_IMAGES, replace=False)
+        )
     if len(rows) < _FEWEST:
         return (
             ALWAYS,
-            f"augmentation: crop; not mirrored, since {len(rows)} labelled images do not show whether classes survive it",
+            (
+                f"augmentation: crop; not mirrored, since {len(rows)} labelled images do not show"
+                " whether classes survive it"
+            ),
         )
     votes = mirror_votes(_small(images[rows]), targets.values[rows])
     told = (
-        f"mirrored neighbours put {votes.helped} of {len(rows):,} images right and {votes.harmed} wrong; "
-        f"alone, {votes.gained} and {votes.lost}"
+        f"mirrored neighbours put {votes.helped} of {len(rows):,} images right and {votes.harmed}"
+        f" wrong; alone, {votes.gained} and {votes.lost}"
     )
     confuses = _outweighs(votes.harmed, votes.helped)
     is_useful = votes.helped >= max(_HELPED_FEWEST, _HELPED_SHARE * len(rows))

@@ -1,4 +1,6 @@
-"""From images to a trained, calibrated bundle: what every estimator and `residua fit` go through."""
+"""From images to a trained, calibrated bundle: what every estimator and `residua fit` go
+through.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,23 @@ from residua.training.bundle import Bundle, BundleConfig, build_graph
 from residua.training.fitting.recipe_choice import choose_recipe
 from residua.training.fitting.sizes import choose_aspect, choose_size
 from residua.training.loop.batches import all_to_unit
-from residua.training.loop.robust import keep_best, plan_again, plan_first, say_dropped, second_checkpoint
+from residua.training.loop.robust import (
+    keep_best,
+    plan_again,
+    plan_first,
+    say_dropped,
+    second_checkpoint,
+)
 from residua.training.loop.settings import StepReport, TrainingSettings, is_busy, training_threads
 from residua.training.loop.train import Trained, TrainingPlan, plan_training, train_network
 from residua.training.networks import ImageShape, n_parameters
 from residua.training.recipes import Recipe
-from residua.training.scoring.engine import Scores, prepared_chunks, prepared_one_by_one, score_images
+from residua.training.scoring.engine import (
+    Scores,
+    prepared_chunks,
+    prepared_one_by_one,
+    score_images,
+)
 from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.image_list import ImageList, Images, taken
 from residua.training.scoring.prepare import Aspect, Prepare
@@ -76,11 +89,15 @@ class Fitted:
     train_sample: Scores
 
 
-def fit_bundle(recipe: Recipe | None, train: ImageSet, calibration: ImageSet | None, options: FitOptions) -> Fitted:
-    """Train on `train` less its validation slice, fit the score on that slice, choose the threshold on `calibration`.
+def fit_bundle(
+    recipe: Recipe | None, train: ImageSet, calibration: ImageSet | None, options: FitOptions
+) -> Fitted:
+    """Train on `train` less its validation slice, fit the score on that slice, choose the threshold
+    on `calibration`.
 
-    `train` holds normal images only. Without `calibration` (and for detection) a fifth of train is held out for it. Without
-    `recipe` one is chosen by made anomalies; see `residua.training.fitting.recipe_choice`.
+    `train` holds normal images only. Without `calibration` (and for detection) a fifth of train is
+    held out for it. Without `recipe` one is chosen by made anomalies; see
+    `residua.training.fitting.recipe_choice`.
     """
     notes = Notes(options.on_note)
     train, calibration = _with_calibration(train, calibration, options, notes)
@@ -91,7 +108,13 @@ def fit_bundle(recipe: Recipe | None, train: ImageSet, calibration: ImageSet | N
     if recipe is None:
         recipe = _chosen(fitted_on, validation, options, notes)
     aspect = choose_aspect(train, options.aspect, name=recipe.name, any_size=recipe.any_size)
-    size, words = choose_size(train, options.size, aspect, default_side=recipe.default_side, smallest_side=recipe.smallest_side)
+    size, words = choose_size(
+        train,
+        options.size,
+        aspect,
+        default_side=recipe.default_side,
+        smallest_side=recipe.smallest_side,
+    )
     notes.add(words)
     work = _Work(recipe, Prepare(size, aspect), fitted_on, validation, options, notes, hold)
     made = _train_trimmed(work) if options.settings.trim else _train_once(work)
@@ -108,7 +131,11 @@ def fit_bundle(recipe: Recipe | None, train: ImageSet, calibration: ImageSet | N
         normal=train.normal,
         training={
             **training_words(
-                recipe, made.graph.scorer.network, made.trained, (len(made.fitted_on), len(made.validation)), options
+                recipe,
+                made.graph.scorer.network,
+                made.trained,
+                (len(made.fitted_on), len(made.validation)),
+                options,
             ),
             "trimmed": made.n_trimmed,
         },
@@ -137,14 +164,21 @@ class Notes:
             self._tell(text)
 
     def add_if_busy(self, n_threads: int) -> None:
-        """Say that others want the processor too, if they do: threads that wait for each other are many times slower then."""
+        """Say that others want the processor too, if they do: threads that wait for each other are
+        many times slower then.
+        """
         if n_threads > 1 and is_busy():
-            self.add(f"the machine is busy: training waits for {n_threads} threads a step, and --threads 1 may be faster")
+            self.add(
+                f"the machine is busy: training waits for {n_threads} threads a step, and --threads"
+                " 1 may be faster"
+            )
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What a training needs; a second one (of what trimming leaves) differs in the images and the checkpoint."""
+    """What a training needs; a second one (of what trimming leaves) differs in the images and the
+    checkpoint.
+    """
 
     recipe: Recipe
     prepare: Prepare
@@ -156,7 +190,9 @@ class _Work:
 
 
 class Hold:
-    """Prepares images and keeps them within the bound on memory, else in a file beside the checkpoint."""
+    """Prepares images and keeps them within the bound on memory, else in a file beside the
+    checkpoint.
+    """
 
     def __init__(self, options: FitOptions) -> None:
         folder = None if options.checkpoint is None else options.checkpoint.parent
@@ -166,10 +202,19 @@ class Hold:
         """As `prepare_each`."""
         dtype = torch.uint8 if images.dtype == np.uint8 and not keep_float else torch.float32
         if prepare.aspect == "area":
-            shapes = [(images.channels, *prepare.target(int(height), int(width))) for height, width in images.sizes]
-            return ImageList(self.store.keep_each(prepared_one_by_one(prepare, images, keep_float=keep_float), shapes, dtype))
+            shapes = [
+                (images.channels, *prepare.target(int(height), int(width)))
+                for height, width in images.sizes
+            ]
+            return ImageList(
+                self.store.keep_each(
+                    prepared_one_by_one(prepare, images, keep_float=keep_float), shapes, dtype
+                )
+            )
         shape = (len(images), images.channels, *prepare.size)
-        return self.store.keep(prepared_chunks(prepare, images, keep_float=keep_float), shape, dtype)
+        return self.store.keep(
+            prepared_chunks(prepare, images, keep_float=keep_float), shape, dtype
+        )
 
 
 @dataclass(frozen=True)
@@ -190,13 +235,22 @@ def _with_calibration(
     if calibration is not None or options.job != "detect":
         return train, calibration
     train, calibration = hold_out(train, CALIBRATION_SHARE, seed=options.settings.seed + 1)
-    notes.add(f"{len(calibration)} images were held out of train for calibration (seed {options.settings.seed})")
+    notes.add(
+        f"{len(calibration)} images were held out of train for calibration (seed"
+        f" {options.settings.seed})"
+    )
     return train, calibration
 
 
 def _chosen(fitted_on: ImageSet, validation: ImageSet, options: FitOptions, notes: Notes) -> Recipe:
     choice = choose_recipe(
-        fitted_on, validation, options.settings, size=options.size, aspect=options.aspect, hold=Hold(options), on_note=notes.add
+        fitted_on,
+        validation,
+        options.settings,
+        size=options.size,
+        aspect=options.aspect,
+        hold=Hold(options),
+        on_note=notes.add,
     )
     if options.on_choice is not None:
         options.on_choice(choice.recipe)
@@ -205,14 +259,18 @@ def _chosen(fitted_on: ImageSet, validation: ImageSet, options: FitOptions, note
 
 def _train_once(work: _Work) -> _Made:
     recipe, prepare, options = work.recipe, work.prepare, work.options
-    train_images, validation_images = (work.hold(prepare, part) for part in (work.fitted_on, work.validation))
+    train_images, validation_images = (
+        work.hold(prepare, part) for part in (work.fitted_on, work.validation)
+    )
     exact = work.hold(prepare, work.validation, keep_float=True)
     if stored := work.hold.store.stored_bytes:
         work.notes.add(
-            f"prepared images beyond {options.memory_megabytes:g} MB lie in a file of {stored / 2**20:,.0f} MB; "
-            "the batches are those of memory"
+            f"prepared images beyond {options.memory_megabytes:g} MB lie in a file of"
+            f" {stored / 2**20:,.0f} MB; the batches are those of memory"
         )
-    network = fresh_network(recipe, ImageShape(*prepare.size, work.fitted_on.channels), options.settings.seed)
+    network = fresh_network(
+        recipe, ImageShape(*prepare.size, work.fitted_on.channels), options.settings.seed
+    )
     work.notes.add(f"network: {recipe.describe(network)}, {n_parameters(network):,} parameters")
     with training_threads(options.settings.threads, prepare.size[0] * prepare.size[1]) as n_threads:
         work.notes.add_if_busy(n_threads)
@@ -226,22 +284,42 @@ def _train_once(work: _Work) -> _Made:
 
 
 def _train_trimmed(work: _Work) -> _Made:
-    """Train for a quarter of the time, drop the share of the images that scores worst, train again from scratch."""
+    """Train for a quarter of the time, drop the share of the images that scores worst, train again
+    from scratch.
+    """
     first, options, trim = _train_once(work), work.options, work.options.settings.trim
-    kept, kept_validation = (keep_best(first.graph.scorer, images, trim) for images in (first.images[0], first.images[2]))
-    dropped = [np.delete(part.paths, rows) for part, rows in ((work.fitted_on, kept), (work.validation, kept_validation))]
+    kept, kept_validation = (
+        keep_best(first.graph.scorer, images, trim) for images in (first.images[0], first.images[2])
+    )
+    dropped = [
+        np.delete(part.paths, rows)
+        for part, rows in ((work.fitted_on, kept), (work.validation, kept_validation))
+    ]
     n_images = len(work.fitted_on) + len(work.validation)
     work.notes.add(say_dropped(np.concatenate(dropped), n_images))
     fitted, validation, exact = first.images
-    images = (taken(fitted, kept), taken(validation, kept_validation), taken(exact, kept_validation))
-    network = fresh_network(work.recipe, ImageShape(*work.prepare.size, work.fitted_on.channels), options.settings.seed)
+    images = (
+        taken(fitted, kept),
+        taken(validation, kept_validation),
+        taken(exact, kept_validation),
+    )
+    network = fresh_network(
+        work.recipe, ImageShape(*work.prepare.size, work.fitted_on.channels), options.settings.seed
+    )
     again = replace(options, checkpoint=second_checkpoint(options.checkpoint))
     plan = plan_again(first.trained.plan, work.recipe, images[0], options.settings)
     graph, trained = _train(work.recipe, network, work.prepare, images, plan, again)
     if again.checkpoint is not None:
         again.checkpoint.unlink(missing_ok=True)
     trained = replace(trained, seconds=first.trained.seconds + trained.seconds)
-    return _Made(graph, trained, work.fitted_on[kept], work.validation[kept_validation], images, n_trimmed=sum(map(len, dropped)))
+    return _Made(
+        graph,
+        trained,
+        work.fitted_on[kept],
+        work.validation[kept_validation],
+        images,
+        n_trimmed=sum(map(len, dropped)),
+    )
 
 
 def fresh_network(recipe: Recipe, shape: ImageShape, seed: int) -> torch.nn.Module:
@@ -260,7 +338,9 @@ def _train(  # noqa: PLR0917
     plan: TrainingPlan,
     options: FitOptions,
 ) -> tuple[InferenceGraph, Trained]:
-    """Train `network` and fit its score; `images` are training, validation, and validation as scoring sees it."""
+    """Train `network` and fit its score; `images` are training, validation, and validation as
+    scoring sees it.
+    """
     train, validation, exact = images
     with training_threads(options.settings.threads, prepare.size[0] * prepare.size[1]):
         trained = train_network(
@@ -282,9 +362,11 @@ def _train(  # noqa: PLR0917
 
 
 def hold_out(images: ImageSet, share: float, *, seed: int) -> tuple[ImageSet, ImageSet]:
-    """`images` without, and with only, a seeded share of them (at least one); whole groups stay together.
+    """`images` without, and with only, a seeded share of them (at least one); whole groups stay
+    together.
 
-    Groups so large that they would take half as much again as the share are left where they are, if there are others.
+    Groups so large that they would take half as much again as the share are left where they are, if
+    there are others.
     """
     held = held_rows(images, share, seed=seed)
     return images[np.flatnonzero(~held)], images[np.flatnonzero(held)]
@@ -322,7 +404,8 @@ def check_fits(config: BundleConfig, images: ImageSet) -> None:
 
 
 def default_policy(n_normals: int) -> str:
-    """At most 5% false alarms as a bound where the normals suffice, else a quantile, else the strictest they allow.
+    """At most 5% false alarms as a bound where the normals suffice, else a quantile, else the
+    strictest they allow.
 
     Examples
     --------
@@ -352,7 +435,11 @@ def _calibrated(bundle: Bundle, calibration: ImageSet | None, options: FitOption
 
 
 def choose_operating_point(
-    scores: NDArray[Any], is_anomalous: NDArray[np.bool_], policy: str | None, *, confidence: float = 0.95
+    scores: NDArray[Any],
+    is_anomalous: NDArray[np.bool_],
+    policy: str | None,
+    *,
+    confidence: float = 0.95,
 ) -> OperatingPoint:
     """Apply `policy` (or the default) to calibration scores."""
     policy = policy or default_policy(int((~is_anomalous).sum()))
@@ -360,7 +447,9 @@ def choose_operating_point(
 
 
 def anomalies_of(images: ImageSet) -> NDArray[np.bool_]:
-    """Which images are anomalous; all are presumed normal where the source has no labels or names no normal one."""
+    """Which images are anomalous; all are presumed normal where the source has no labels or names
+    no normal one.
+    """
     if images.labels is None or images.normal is None:
         return np.zeros(len(images), np.bool_)
     return images.is_anomalous
@@ -375,19 +464,26 @@ def _enough(train: ImageSet) -> None:
 
 
 def _check_calibration(train: ImageSet, calibration: ImageSet | None, options: FitOptions) -> None:
-    """Refuse before training what would be refused after it: a policy that even perfect scores could not support."""
+    """Refuse before training what would be refused after it: a policy that even perfect scores
+    could not support.
+    """
     if calibration is None:
         return
     if len(calibration) and calibration.channels != train.channels:
         raise ShapeError(
-            f"fit: train and calibration must have the same number of channels. Got {train.channels} and {calibration.channels}. "
-            "Convert one of them."
+            "fit: train and calibration must have the same number of channels. Got"
+            f" {train.channels} and {calibration.channels}. Convert one of them."
         )
     if options.job == "detect":
         if len(calibration) == 0:
-            raise InputError("fit: calibration must hold images. Got none. Pass calibration=None to hold a fifth out of train.")
+            raise InputError(
+                "fit: calibration must hold images. Got none. Pass calibration=None to hold a fifth"
+                " out of train."
+            )
         is_anomalous = anomalies_of(calibration)
-        perfect = np.argsort(np.argsort(is_anomalous, kind="stable"), kind="stable").astype(np.float32)
+        perfect = np.argsort(np.argsort(is_anomalous, kind="stable"), kind="stable").astype(
+            np.float32
+        )
         choose_operating_point(perfect, is_anomalous, options.policy, confidence=options.confidence)
 
 
@@ -411,7 +507,8 @@ def sample_rows(n: int, most: int, seed: int) -> NDArray[np.int64]:
 
 
 def scoring_batch(size: tuple[int, int], aspect: Aspect) -> int:
-    """Images that fit a processor's cache in one go: 64 small ones, fewer large ones; one where each has its own size.
+    """Images that fit a processor's cache in one go: 64 small ones, fewer large ones; one where
+    each has its own size.
 
     Examples
     --------

@@ -1,7 +1,9 @@
-"""`auto`: which recipe, by image size and by how well each candidate tells made anomalies from held-out normal images.
+"""`auto`: which recipe, by image size and by how well each candidate tells made anomalies from
+held-out normal images.
 
-No label of the data is asked, and neither calibration nor test is seen. Each candidate is trained for a fraction of its
-schedule on the fitted images; the validation slice gives the normals, and anomalies are made from the same slice.
+No label of the data is asked, and neither calibration nor test is seen. Each candidate is trained
+for a fraction of its schedule on the fitted images; the validation slice gives the normals, and
+anomalies are made from the same slice.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class Choice:
-    """The recipe chosen, the mean ROC AUC of every candidate over the kinds of made anomalies, and the sentence."""
+    """The recipe chosen, the mean ROC AUC of every candidate over the kinds of made anomalies, and
+    the sentence.
+    """
 
     recipe: Recipe
     separation: dict[str, float]
@@ -51,7 +55,9 @@ class Choice:
 
 
 def candidates(images: ImageSet) -> dict[str, Recipe]:
-    """Recipes worth trying at this size: objects below 64 pixels, defects on surfaces from there on."""
+    """Recipes worth trying at this size: objects below 64 pixels, defects on surfaces from there
+    on.
+    """
     density = make_recipe("plain", family="dense", density=("mahalanobis", "neighbours"))
     if int(np.median(images.sizes.min(axis=1))) < _DEFECT_SIDE:
         return {"plain with density": density, "joint-one-class": make_recipe("joint-one-class")}
@@ -68,18 +74,24 @@ def choose_recipe(
     hold: Hold = prepare_each,
     on_note: Callable[[str], None],
 ) -> Choice:
-    """Train each candidate briefly and keep the one that separates made anomalies from the validation slice best."""
+    """Train each candidate briefly and keep the one that separates made anomalies from the
+    validation slice best.
+    """
     normals = validation[:_MOST_IMAGES]
     separation = {}
     for name, recipe in candidates(fitted_on).items():
         separation[name] = _separation(recipe, fitted_on, normals, settings, size, aspect, hold)
-        on_note(f"auto: {name} tells made anomalies from {len(normals)} held-out normal images at ROC AUC {separation[name]:.3f}")
+        on_note(
+            f"auto: {name} tells made anomalies from {len(normals)} held-out normal images at ROC"
+            f" AUC {separation[name]:.3f}"
+        )
     best = max(separation, key=lambda name: separation[name])
     others = ", ".join(f"{name} {value:.3f}" for name, value in separation.items() if name != best)
     words = (
-        f"auto chose {best}: after {_SHARE_OF_SCHEDULE:.0%} of its schedule it told made anomalies (defects, joined, blended, "
-        f"scrambled, warped, squeezed images) from held-out normal ones at ROC AUC {separation[best]:.3f} ({others}); "
-        "no label, no calibration and no test image was looked at"
+        f"auto chose {best}: after {_SHARE_OF_SCHEDULE:.0%} of its schedule it told made anomalies"
+        " (defects, joined, blended, scrambled, warped, squeezed images) from held-out normal ones"
+        f" at ROC AUC {separation[best]:.3f} ({others}); no label, no calibration and no test image"
+        " was looked at"
     )
     on_note(words)
     return Choice(candidates(fitted_on)[best], separation, words)
@@ -92,11 +104,18 @@ def _made_anomalies(normals: ImageSet, seed: int) -> Iterator[tuple[str, ImageSe
     """
     longer = int(min(_MADE_SIDE, np.median(normals.sizes.max(axis=1))))
     made_size, _ = choose_size(normals, max(8, longer), "stretch")
-    prepared = prepare_each(Prepare(made_size, "stretch" if normals.uniform_size else "area"), normals, keep_float=True)
+    prepared = prepare_each(
+        Prepare(made_size, "stretch" if normals.uniform_size else "area"), normals, keep_float=True
+    )
     draws = Draws(seeded(seed, 5), torch.device("cpu"))
     for batch, other in _with_neighbours(prepared):
         for kind, made in make_anomalies(draws, batch, other).items():
-            yield kind, ImageSet.from_arrays([image.permute(1, 2, 0).contiguous().numpy() for image in made])
+            yield (
+                kind,
+                ImageSet.from_arrays(
+                    [image.permute(1, 2, 0).contiguous().numpy() for image in made]
+                ),
+            )
 
 
 def _with_neighbours(prepared: Images) -> Iterator[tuple[Tensor, Tensor]]:
@@ -105,7 +124,10 @@ def _with_neighbours(prepared: Images) -> Iterator[tuple[Tensor, Tensor]]:
         yield from ((batch, batch.roll(1, 0)) for batch in prepared.split(_BATCH) if len(batch) > 1)
         return
     batches = list(prepared.split(1)) if len(prepared) > 1 else []
-    yield from ((batch, resized(other, *batch.shape[-2:])) for batch, other in zip(batches, batches[-1:] + batches, strict=False))
+    yield from (
+        (batch, resized(other, *batch.shape[-2:]))
+        for batch, other in zip(batches, batches[-1:] + batches, strict=False)
+    )
 
 
 def _separation(  # noqa: PLR0917  a private step of one function, given what that function has
@@ -118,13 +140,26 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
     hold: Hold,
 ) -> float:
     aspect = choose_aspect(fitted_on, asked, name=recipe.name, any_size=recipe.any_size)
-    network_size, _ = choose_size(fitted_on, size, aspect, default_side=recipe.default_side, smallest_side=recipe.smallest_side)
+    network_size, _ = choose_size(
+        fitted_on,
+        size,
+        aspect,
+        default_side=recipe.default_side,
+        smallest_side=recipe.smallest_side,
+    )
     prepare = Prepare(network_size, aspect)
     train, held_out = hold(prepare, fitted_on), prepare_each(prepare, normals, keep_float=True)
     torch.manual_seed(settings.seed)
     network = recipe.build_network(ImageShape(*network_size, fitted_on.channels))
     brief = settings.model_copy(update={"epochs": None, "minutes": None, "patience": None})
-    train_network(recipe, network, train, held_out, brief, _brief_plan(plan_training(recipe, network, train, brief)))
+    train_network(
+        recipe,
+        network,
+        train,
+        held_out,
+        brief,
+        _brief_plan(plan_training(recipe, network, train, brief)),
+    )
     graph = build_graph(recipe, network, network_size, aspect)
     half = max(1, len(held_out) // 2)
     with torch.inference_mode():
@@ -133,9 +168,13 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
     normal_scores = score_images(graph, normals[half:], batch_size=_BATCH).score
     scores: dict[str, list[NDArray[np.float32]]] = {}
     for kind, made in _made_anomalies(normals, settings.seed):
-        scores.setdefault(kind, [normal_scores]).append(score_images(graph, made, batch_size=_BATCH).score)
+        scores.setdefault(kind, [normal_scores]).append(
+            score_images(graph, made, batch_size=_BATCH).score
+        )
     found = [np.concatenate(parts) for parts in scores.values()]
-    return float(np.mean([roc_auc(np.arange(len(one)) >= len(normal_scores), one) for one in found]))
+    return float(
+        np.mean([roc_auc(np.arange(len(one)) >= len(normal_scores), one) for one in found])
+    )
 
 
 def _brief_plan(plan: TrainingPlan) -> TrainingPlan:

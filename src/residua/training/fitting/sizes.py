@@ -1,4 +1,6 @@
-"""How large the network sees the images: picked from the set, or from `--size`, and put into words."""
+"""How large the network sees the images: picked from the set, or from `--size`, and put into
+words.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ _HOW: dict[Aspect, str] = {
 
 
 def choose_aspect(images: ImageSet, asked: Aspect | None, *, name: str, any_size: bool) -> Aspect:
-    """As asked; else images of mixed sizes keep their proportions if the recipe takes any size, and are stretched if not.
+    """As asked; else images of mixed sizes keep their proportions if the recipe takes any size, and
+    are stretched if not.
 
     Raises
     ------
@@ -28,22 +31,32 @@ def choose_aspect(images: ImageSet, asked: Aspect | None, *, name: str, any_size
     """
     if asked == "area" and not any_size:
         raise InputError(
-            f"aspect: area needs a recipe that takes images of any size. Got {name}. Choose stretch or keep, or --recipe inspect."
+            f"aspect: area needs a recipe that takes images of any size. Got {name}. Choose stretch"
+            " or keep, or --recipe inspect."
         )
     return asked or ("area" if any_size and images.uniform_size is None else "stretch")
 
 
 def choose_size(
-    images: ImageSet, longer_side: int | None, aspect: Aspect, *, default_side: int = 128, smallest_side: int = _SMALLEST
+    images: ImageSet,
+    longer_side: int | None,
+    aspect: Aspect,
+    *,
+    default_side: int = 128,
+    smallest_side: int = _SMALLEST,
 ) -> tuple[tuple[int, int], str]:
     """(height, width) that the network sees, and the sentence that says so.
 
-    Images of one size up to `default_side` stay as they are. Else the longer side becomes `longer_side` (at most
-    `default_side` unless said) and the other follows the set's median proportions, so that resizing distorts as little as one
-    size for all allows. Long, narrow images get a longer side, so that the shorter one keeps `smallest_side` if it has it.
+    Images of one size up to `default_side` stay as they are. Else the longer side becomes
+    `longer_side` (at most `default_side` unless said) and the other follows the set's median
+    proportions, so that resizing distorts as little as one size for all allows. Long, narrow images
+    get a longer side, so that the shorter one keeps `smallest_side` if it has it.
     """
     if longer_side is not None and not _SMALLEST <= longer_side <= _LARGEST:
-        raise InputError(f"size: must lie between {_SMALLEST} and {_LARGEST} pixels. Got {longer_side}. Choose another --size.")
+        raise InputError(
+            f"size: must lie between {_SMALLEST} and {_LARGEST} pixels. Got {longer_side}. Choose"
+            " another --size."
+        )
     heights, widths = images.sizes[:, 0], images.sizes[:, 1]
     uniform = images.uniform_size
     if uniform is not None and longer_side is None and max(uniform) <= default_side:

@@ -1,4 +1,6 @@
-"""Labels as people have them (names, numbers, one-hot rows, several at once, missing ones) made into a classifier's targets."""
+"""Labels as people have them (names, numbers, one-hot rows, several at once, missing ones) made
+into a classifier's targets.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,9 @@ _MOST_CLASSES = 10_000
 class Targets:
     """What a classifier learns.
 
-    ``classes`` are in the order of the probabilities' columns. ``values`` are int64 (n_images,), places in `classes`, -1 without
-    a label; or, with ``multilabel``, 0 and 1 as float32 (n_images, n_classes), NaN without one. ``notes`` say how labels were
-    read that can be read in two ways.
+    ``classes`` are in the order of the probabilities' columns. ``values`` are int64 (n_images,),
+    places in `classes`, -1 without a label; or, with ``multilabel``, 0 and 1 as float32 (n_images,
+    n_classes), NaN without one. ``notes`` say how labels were read that can be read in two ways.
     """
 
     classes: tuple[Class, ...]
@@ -37,7 +39,9 @@ class Targets:
     @property
     def labelled(self) -> NDArray[np.bool_]:
         """Which images have a label."""
-        return np.asarray(~np.isnan(self.values).any(axis=1) if self.multilabel else self.values >= 0, np.bool_)
+        return np.asarray(
+            ~np.isnan(self.values).any(axis=1) if self.multilabel else self.values >= 0, np.bool_
+        )
 
     def take(self, rows: NDArray[Any]) -> Targets:
         """The targets of some images."""
@@ -57,15 +61,17 @@ def read_targets(labels: Any, n_images: int, *, multilabel: bool | None = None) 
     Parameters
     ----------
     labels : sequence, (n_images,), or 0/1 matrix, (n_images, n_classes)
-        Integers, strings, booleans; None, NaN and empty strings are "no label". Rows of a matrix with exactly one 1 each are
-        one-hot and mean classes; any other 0/1 matrix is multi-label. A row of NaN is "no label".
+        Integers, strings, booleans; None, NaN and empty strings are "no label". Rows of a matrix
+        with exactly one 1 each are one-hot and mean classes; any other 0/1 matrix is multi-label. A
+        row of NaN is "no label".
     multilabel : bool, optional
         What a matrix is, where it could be either.
 
     Raises
     ------
     LabelError, ShapeError
-        If there are labels for another number of images, none at all, a single class, or values that name no class.
+        If there are labels for another number of images, none at all, a single class, or values
+        that name no class.
 
     Examples
     --------
@@ -89,12 +95,16 @@ def read_targets(labels: Any, n_images: int, *, multilabel: bool | None = None) 
     column = as_labels(labels, n_images, name="labels", problems=problems)
     problems.raise_any()
     assert column is not None
-    values = [None if value is None or (isinstance(value, str) and not value.strip()) else value for value in column.tolist()]
+    values = [
+        None if value is None or (isinstance(value, str) and not value.strip()) else value
+        for value in column.tolist()
+    ]
     return _of_column(values)
 
 
 def index_targets(labels: Any, classes: Sequence[Class], *, where: str) -> NDArray[np.int64]:
-    """Places of `labels` in `classes`, -1 without a label; `LabelError` where one is of none of the classes.
+    """Places of `labels` in `classes`, -1 without a label; `LabelError` where one is of none of the
+    classes.
 
     Examples
     --------
@@ -102,7 +112,10 @@ def index_targets(labels: Any, classes: Sequence[Class], *, where: str) -> NDArr
     [1, -1, 0]
     """
     place = {str(name): index for index, name in enumerate(classes)}
-    values = [None if value is None or value == "" else str(value) for value in np.asarray(labels, object).ravel().tolist()]
+    values = [
+        None if value is None or value == "" else str(value)
+        for value in np.asarray(labels, object).ravel().tolist()
+    ]
     unknown = sorted({value for value in values if value is not None and value not in place})
     if unknown:
         raise LabelError(
@@ -116,7 +129,12 @@ def index_targets(labels: Any, classes: Sequence[Class], *, where: str) -> NDArr
 def _as_matrix(labels: Any, n_images: int, problems: Problems) -> NDArray[np.float64] | None:
     """Labels of two axes with several columns as floats; None where there is one label an image."""
     if labels is None:
-        problems.add("labels must be given to train a classifier", "None", "Pass y, or images with labels", LabelError)
+        problems.add(
+            "labels must be given to train a classifier",
+            "None",
+            "Pass y, or images with labels",
+            LabelError,
+        )
         return None
     array = labels
     if isinstance(labels, np.ma.MaskedArray) and labels.ndim == 2:
@@ -126,13 +144,28 @@ def _as_matrix(labels: Any, n_images: int, problems: Problems) -> NDArray[np.flo
     try:
         matrix = np.asarray(array, np.float64)
     except (ValueError, TypeError):
-        problems.add("a label matrix must hold 0 and 1", "values that are no numbers", "Pass one label an image", LabelError)
+        problems.add(
+            "a label matrix must hold 0 and 1",
+            "values that are no numbers",
+            "Pass one label an image",
+            LabelError,
+        )
         return None
     if len(matrix) != n_images:
-        problems.add("labels must have one row an image", f"{len(matrix)} for {n_images} images", "Pass one an image", ShapeError)
+        problems.add(
+            "labels must have one row an image",
+            f"{len(matrix)} for {n_images} images",
+            "Pass one an image",
+            ShapeError,
+        )
     elif not np.isin(matrix[~np.isnan(matrix)], (0, 1)).all():
         wrong = matrix[~np.isnan(matrix) & ~np.isin(matrix, (0, 1))][0]
-        problems.add("a label matrix must hold 0 and 1", f"values such as {wrong:g}", "Pass class numbers, or 0/1", LabelError)
+        problems.add(
+            "a label matrix must hold 0 and 1",
+            f"values such as {wrong:g}",
+            "Pass class numbers, or 0/1",
+            LabelError,
+        )
     return matrix
 
 
@@ -142,7 +175,12 @@ def _of_matrix(matrix: NDArray[np.float64], multilabel: bool | None) -> Targets:
     half = missing.any(axis=1) & ~missing.all(axis=1)
     if half.any():
         got = f"{int(half.sum())} rows with some labels missing"
-        problems.add("a row of labels must be known in full or not at all", got, "Fill them in, or make the row NaN", LabelError)
+        problems.add(
+            "a row of labels must be known in full or not at all",
+            got,
+            "Fill them in, or make the row NaN",
+            LabelError,
+        )
         problems.raise_any()
     known = matrix[~missing.any(axis=1)]
     one_hot = bool(len(known)) and bool((known.sum(axis=1) == 1).all())
@@ -155,8 +193,13 @@ def _of_matrix(matrix: NDArray[np.float64], multilabel: bool | None) -> Targets:
             mend = "Leave multilabel out, or mend the rows"
             problems.add("one-hot labels must have exactly one 1 a row", got, mend, LabelError)
             problems.raise_any()
-        values = np.where(missing.any(axis=1), -1, np.nan_to_num(matrix).argmax(axis=1)).astype(np.int64)
-        note = "labels are one-hot rows, read as classes by their column; multilabel=True reads them as labels that may coincide"
+        values = np.where(missing.any(axis=1), -1, np.nan_to_num(matrix).argmax(axis=1)).astype(
+            np.int64
+        )
+        note = (
+            "labels are one-hot rows, read as classes by their column; multilabel=True reads them"
+            " as labels that may coincide"
+        )
         return _checked(Targets(classes, values, notes=(note,)))
     return _checked(Targets(classes, matrix.astype(np.float32), multilabel=True))
 
@@ -164,26 +207,46 @@ def _of_matrix(matrix: NDArray[np.float64], multilabel: bool | None) -> Targets:
 def _of_column(values: list[Any]) -> Targets:
     known = {value for value in values if value is not None}
     if any(isinstance(value, str) for value in known):
-        known, values = {str(value) for value in known}, [None if value is None else str(value) for value in values]
+        known, values = (
+            {str(value) for value in known},
+            [None if value is None else str(value) for value in values],
+        )
     classes = tuple(in_order(known))
     place = {name: index for index, name in enumerate(classes)}
-    return _checked(Targets(classes, np.array([-1 if value is None else place[value] for value in values], np.int64)))
+    return _checked(
+        Targets(
+            classes, np.array([-1 if value is None else place[value] for value in values], np.int64)
+        )
+    )
 
 
 def _checked(targets: Targets) -> Targets:
     problems = Problems(_WHERE)
     n_known = int(targets.labelled.sum())
     if n_known == 0:
-        problems.add("some images must have a label", "none that has one", "Pass labels, or train an Autoencoder", LabelError)
+        problems.add(
+            "some images must have a label",
+            "none that has one",
+            "Pass labels, or train an Autoencoder",
+            LabelError,
+        )
         problems.raise_any()
     present = [name for name, count in zip(targets.classes, targets.counts(), strict=True) if count]
     if not targets.multilabel and len(present) < 2:
         got = f"{n_known} images of class {present[0]!r} alone"
-        mend = "Add images of another class; to learn what is normal from normal images alone, use OneClassDetector"
+        mend = (
+            "Add images of another class; to learn what is normal from normal images alone, use"
+            " OneClassDetector"
+        )
         problems.add("labels must hold at least two classes", got, mend, LabelError)
     if len(targets.classes) > _MOST_CLASSES:
         got = f"{len(targets.classes):,} different labels for {n_known:,} images"
-        problems.add(f"there must be at most {_MOST_CLASSES:,} classes", got, "Check that the labels name classes", LabelError)
+        problems.add(
+            f"there must be at most {_MOST_CLASSES:,} classes",
+            got,
+            "Check that the labels name classes",
+            LabelError,
+        )
     problems.raise_any()
     return targets
 

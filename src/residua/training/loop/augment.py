@@ -1,4 +1,6 @@
-"""Augmentations by the batch: each image of a batch changes in its own way, drawn from a seeded generator."""
+"""Augmentations by the batch: each image of a batch changes in its own way, drawn from a seeded
+generator.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,12 @@ def brightness(images: Tensor, generator: Generator) -> Tensor:
     return (images * factors.to(images)).clamp(0, 1)
 
 
-AUGMENTATIONS: dict[str, Augmentation] = {"flip": flip, "shift": shift, "crop": crop, "brightness": brightness}
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "flip": flip,
+    "shift": shift,
+    "crop": crop,
+    "brightness": brightness,
+}
 
 
 def augment(images: Tensor, names: Sequence[str], generator: Generator) -> Tensor:
@@ -50,7 +57,8 @@ def check_names(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in AUGMENTATIONS]
     if unknown:
         raise InputError(
-            f"augment: each name must be one of {', '.join(AUGMENTATIONS)}. Got {', '.join(map(repr, unknown))}. Mend --augment."
+            f"augment: each name must be one of {', '.join(AUGMENTATIONS)}. Got"
+            f" {', '.join(map(repr, unknown))}. Mend --augment."
         )
 
 
@@ -60,4 +68,6 @@ def _moved(images: Tensor, reach: int, generator: Generator) -> Tensor:
     rows = offsets[:, :1] + torch.arange(images.shape[-2])
     columns = offsets[:, 1:] + torch.arange(images.shape[-1])
     index = torch.arange(len(images))[:, None, None]
-    return padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(
+        0, 3, 1, 2
+    )

@@ -26,16 +26,19 @@ __all__ = [
 
 
 class MemoryBatches:
-    """Iterate over prepared images, (n, channels, height, width) uint8 or float32, as float32 batches in [0, 1].
+    """Iterate over prepared images, (n, channels, height, width) uint8 or float32, as float32
+    batches in [0, 1].
 
     Images of several sizes are mirrored out to the largest of their batch.
 
-    The order of an epoch is a permutation of all images, wherever they lie, and follows from the seed and the epoch's number
-    alone, so that a resumed run sees what an uninterrupted one would have seen. A last batch of a single image is dropped
-    (batch norm cannot use it).
+    The order of an epoch is a permutation of all images, wherever they lie, and follows from the
+    seed and the epoch's number alone, so that a resumed run sees what an uninterrupted one would
+    have seen. A last batch of a single image is dropped (batch norm cannot use it).
     """
 
-    def __init__(self, images: Images, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None) -> None:
+    def __init__(
+        self, images: Images, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None
+    ) -> None:
         self.images, self.batch_size, self.seed, self.shuffle = images, batch_size, seed, shuffle
         self.epoch = 0
         self.rank, self.world = 0, 1
@@ -52,7 +55,9 @@ class MemoryBatches:
         if self.shuffle:
             order = torch.randperm(len(self.images), generator=seeded(self.seed, self.epoch))
         for start in range(0, self.n_batches * self.batch_size, self.batch_size):
-            yield self._take(share_of(order[start : start + self.batch_size], self.rank, self.world))
+            yield self._take(
+                share_of(order[start : start + self.batch_size], self.rank, self.world)
+            )
 
     def _take(self, rows: Tensor) -> Tensor:
         chosen = self.images[rows]
@@ -78,11 +83,19 @@ class LabelledImages(NamedTuple):
 class LabelledBatches(MemoryBatches):
     """Iterate over labelled and unlabelled images as `Labelled` batches, images float32 in [0, 1].
 
-    Where fewer than half of the images have a label, half of each batch has one: those are drawn again and again, in a new
-    order each time, while the unlabelled ones pass once an epoch.
+    Where fewer than half of the images have a label, half of each batch has one: those are drawn
+    again and again, in a new order each time, while the unlabelled ones pass once an epoch.
     """
 
-    def __init__(self, data: LabelledImages, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        data: LabelledImages,
+        *,
+        batch_size: int,
+        seed: int,
+        shuffle: bool,
+        limit: int | None = None,
+    ) -> None:
         super().__init__(data.images, batch_size=batch_size, seed=seed, shuffle=shuffle)
         self.targets = data.targets
         known = is_labelled(data.targets)
@@ -101,7 +114,9 @@ class LabelledBatches(MemoryBatches):
         order = torch.arange(len(self.images))
         if self.shuffle:
             order = torch.randperm(len(self.images), generator=seeded(self.seed, self.epoch))
-        return (order[at * self.batch_size : (at + 1) * self.batch_size] for at in range(self.n_batches))
+        return (
+            order[at * self.batch_size : (at + 1) * self.batch_size] for at in range(self.n_batches)
+        )
 
     def _mixed(self) -> Iterator[Tensor]:
         generator = seeded(self.seed, self.epoch)
@@ -109,15 +124,27 @@ class LabelledBatches(MemoryBatches):
         n_unknown = self.batch_size - n_known
         unknown = self.unknown[torch.randperm(len(self.unknown), generator=generator)]
         rounds = -(-self.n_batches * n_known // len(self.known))
-        known = torch.cat([self.known[torch.randperm(len(self.known), generator=generator)] for _ in range(rounds)])
+        known = torch.cat(
+            [
+                self.known[torch.randperm(len(self.known), generator=generator)]
+                for _ in range(rounds)
+            ]
+        )
         for at in range(self.n_batches):
-            yield torch.cat([known[at * n_known : (at + 1) * n_known], unknown[at * n_unknown : (at + 1) * n_unknown]])
+            yield torch.cat(
+                [
+                    known[at * n_known : (at + 1) * n_known],
+                    unknown[at * n_unknown : (at + 1) * n_unknown],
+                ]
+            )
 
 
 TrainingData = Images | LabelledImages
 
 
-def make_batches(data: TrainingData, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None) -> MemoryBatches:
+def make_batches(
+    data: TrainingData, *, batch_size: int, seed: int, shuffle: bool, limit: int | None = None
+) -> MemoryBatches:
     """Batches of images, or of images with targets."""
     if isinstance(data, LabelledImages):
         return LabelledBatches(data, batch_size=batch_size, seed=seed, shuffle=shuffle, limit=limit)
@@ -125,7 +152,9 @@ def make_batches(data: TrainingData, *, batch_size: int, seed: int, shuffle: boo
 
 
 def all_to_unit(images: Images) -> Images:
-    """The same images, given out as float32 in [0, 1] piece by piece: four times the bytes, so never all at once."""
+    """The same images, given out as float32 in [0, 1] piece by piece: four times the bytes, so
+    never all at once.
+    """
     return UnitImages(images) if isinstance(images, Tensor) else images.as_unit()
 
 

@@ -1,4 +1,6 @@
-"""The optimisers that recipes are trained with: AdamW, or Muon where a recipe's schedule says so."""
+"""The optimisers that recipes are trained with: AdamW, or Muon where a recipe's schedule says
+so.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _ADAM_STEP = 0.2  # root mean square of what Adam usually takes in a step, in le
 _NARROWEST = 8
 
 
-def make_optimiser(network: nn.Module, schedule: Schedule, *, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+def make_optimiser(
+    network: nn.Module, schedule: Schedule, *, learning_rate: float, weight_decay: float
+) -> torch.optim.Optimizer:
     """What `schedule` asks for, over all that `network` learns."""
     learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups: list[dict[str, Any]] = [{"params": learnt}]
@@ -31,10 +35,12 @@ def make_optimiser(network: nn.Module, schedule: Schedule, *, learning_rate: flo
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose singular values are all made one (Jordan et al., 2024) for the kernels of inner layers, AdamW for the rest.
+    """Momentum whose singular values are all made one (Jordan et al., 2024) for the kernels of
+    inner layers, AdamW for the rest.
 
-    A kernel counts as the matrix of its output channels; inner are those with eight inputs and eight outputs or more. Their steps
-    are scaled to the size of Adam's (Liu et al., 2025), so that one learning rate serves both. torch's own takes no kernels.
+    A kernel counts as the matrix of its output channels; inner are those with eight inputs and
+    eight outputs or more. Their steps are scaled to the size of Adam's (Liu et al., 2025), so that
+    one learning rate serves both. torch's own takes no kernels.
     """
 
     def __init__(self, params: Any, *, lr: float, weight_decay: float) -> None:
@@ -51,7 +57,9 @@ class Muon(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     towards = self._direction(parameter, parameter.grad)
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(towards, alpha=group["lr"])
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(
+                        towards, alpha=group["lr"]
+                    )
         return loss
 
     def _direction(self, parameter: Tensor, gradient: Tensor) -> Tensor:
@@ -63,7 +71,10 @@ class Muon(torch.optim.Optimizer):
             ahead = gradient.lerp(mean, _MOMENTUM).flatten(1)
             return (orthogonal(ahead) * _ADAM_STEP * max(ahead.shape) ** 0.5).view_as(parameter)
         if "square" not in state:
-            state["square"], state["step"] = torch.zeros_like(parameter), torch.zeros(())  # torch leaves "step" on the processor
+            state["square"], state["step"] = (
+                torch.zeros_like(parameter),
+                torch.zeros(()),
+            )  # torch leaves "step" on the processor
         steps = float(state["step"].add_(1))
         mean = state["mean"].lerp_(gradient, 1 - _MEAN_DECAY)
         square = state["square"].lerp_(gradient.square(), 1 - _SQUARE_DECAY)
@@ -77,7 +88,8 @@ def is_inner(parameter: Tensor) -> bool:
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """The matrix with all its singular values brought to about one, by five rounds of a quintic Newton-Schulz iteration.
+    """The matrix with all its singular values brought to about one, by five rounds of a quintic
+    Newton-Schulz iteration.
 
     Examples
     --------

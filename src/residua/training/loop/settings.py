@@ -21,16 +21,19 @@ _FEWEST_PIXELS = 24 * 24
 
 
 class TrainingSettings(BaseModel):
-    """Options of one training run; `epochs` and `minutes` exclude each other, and without either the recipe chooses.
+    """Options of one training run; `epochs` and `minutes` exclude each other, and without either
+    the recipe chooses.
 
-    What is None among ``batch_size``, ``learning_rate`` and ``weight_decay`` is the recipe's choice too.
-    ``patience`` is the number of epochs without a better validation loss after which training stops; None chooses a
-    fifth of the epochs, at least 10. ``precision="auto"`` takes bfloat16 where the processor or GPU computes in it.
-    ``trim`` is the share of the training images that is dropped as the worst after a first training of a quarter of
-    the length, before one from the start: for sets that may hold a few anomalies. ``minutes`` are those of both together.
-    ``threads`` is the number of processor threads that training uses; None takes one for images under 24x24 pixels, else
-    all that torch was given. Another number of threads adds in another order, so weights differ in their last digits.
-    ``devices`` are those of each of so many ``nodes``: processes that share each batch, so that training is that of one.
+    What is None among ``batch_size``, ``learning_rate`` and ``weight_decay`` is the recipe's choice
+    too. ``patience`` is the number of epochs without a better validation loss after which training
+    stops; None chooses a fifth of the epochs, at least 10. ``precision="auto"`` takes bfloat16
+    where the processor or GPU computes in it. ``trim`` is the share of the training images that is
+    dropped as the worst after a first training of a quarter of the length, before one from the
+    start: for sets that may hold a few anomalies. ``minutes`` are those of both together.
+    ``threads`` is the number of processor threads that training uses; None takes one for images
+    under 24x24 pixels, else all that torch was given. Another number of threads adds in another
+    order, so weights differ in their last digits. ``devices`` are those of each of so many
+    ``nodes``: processes that share each batch, so that training is that of one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,16 +58,19 @@ class TrainingSettings(BaseModel):
             super().__init__(**options)
         except ValidationError as error:
             lines = [
-                f"fit: {'.'.join(map(str, problem['loc']))}: {problem['msg']}. Got {problem['input']!r}. Choose another value."
+                f"fit: {'.'.join(map(str, problem['loc']))}: {problem['msg']}. Got"
+                f" {problem['input']!r}. Choose another value."
                 for problem in error.errors()
             ]
             raise InputError("\n".join(lines)) from None
 
 
 def uses_bfloat16(precision: Precision, n_pixels: int, *, on_gpu: bool) -> bool:
-    """Whether to train in bfloat16: as asked, or where the hardware multiplies in it (AMX, AVX-512 BF16, recent GPUs).
+    """Whether to train in bfloat16: as asked, or where the hardware multiplies in it (AMX, AVX-512
+    BF16, recent GPUs).
 
-    Images under 24x24 pixels are too small to gain by it. The rule looks at no clock, so that it decides alike each time.
+    Images under 24x24 pixels are too small to gain by it. The rule looks at no clock, so that it
+    decides alike each time.
     """
     if precision != "auto":
         return precision == "bf16"
@@ -77,7 +83,8 @@ def uses_bfloat16(precision: Precision, n_pixels: int, *, on_gpu: bool) -> bool:
 
 @contextmanager
 def training_threads(wanted: int | None, n_pixels: int) -> Iterator[int]:
-    """Train with as many threads as `wanted`, or as suit images of `n_pixels`; afterwards all is as before.
+    """Train with as many threads as `wanted`, or as suit images of `n_pixels`; afterwards all is as
+    before.
 
     The rule does not look at how busy the machine is: what it chooses must be the same each time.
     """
@@ -91,7 +98,9 @@ def training_threads(wanted: int | None, n_pixels: int) -> Iterator[int]:
 
 
 def is_busy() -> bool:
-    """Whether other processes want most of the processor right now: then fewer threads are faster than all."""
+    """Whether other processes want most of the processor right now: then fewer threads are faster
+    than all.
+    """
     try:
         return os.getloadavg()[0] > 0.75 * (os.cpu_count() or 1)
     except OSError:

@@ -1,7 +1,9 @@
-"""Training on several devices or machines, by Lightning's own strategy, with the batches and the statistics of one.
+"""Training on several devices or machines, by Lightning's own strategy, with the batches and the
+statistics of one.
 
-Each global batch is that of one device, cut between the processes; gradients are averaged by their share of it, and batch norm
-takes its statistics over all of it. What remains are sums in another order.
+Each global batch is that of one device, cut between the processes; gradients are averaged by their
+share of it, and batch norm takes its statistics over all of it. What remains are sums in another
+order.
 """
 
 from __future__ import annotations
@@ -24,8 +26,14 @@ def is_spread(settings: TrainingSettings) -> bool:
 
 
 def is_follower() -> bool:
-    """Whether this process was started beside the first one, by Lightning, torchrun or SLURM: it trains and writes nothing."""
-    ranks = ("RANK", "SLURM_PROCID", "LOCAL_RANK") if "SLURM_NTASKS" in os.environ else ("RANK", "LOCAL_RANK")
+    """Whether this process was started beside the first one, by Lightning, torchrun or SLURM: it
+    trains and writes nothing.
+    """
+    ranks = (
+        ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+        if "SLURM_NTASKS" in os.environ
+        else ("RANK", "LOCAL_RANK")
+    )
     rank = next((os.environ[name] for name in ranks if name in os.environ), "0")
     return int(os.environ.get("NODE_RANK", "0")) > 0 or int(rank) > 0
 
@@ -39,7 +47,10 @@ def check_spread(settings: TrainingSettings, *, job: str, chosen_by_itself: bool
         for is_so, words in (
             (
                 settings.minutes is not None and (settings.nodes > 1 or _started_together()),
-                "--minutes where torchrun or SLURM starts them at once, which each would measure differently: pass --epochs",
+                (
+                    "--minutes where torchrun or SLURM starts them at once, which each would"
+                    " measure differently: pass --epochs"
+                ),
             ),
             (bool(settings.trim), "--trim, which trains twice"),
             (job == "classify", "--job classify, which trains in phases"),
@@ -48,16 +59,21 @@ def check_spread(settings: TrainingSettings, *, job: str, chosen_by_itself: bool
         if is_so
     ]
     if wrong:
-        raise InputError("\n".join(f"fit: --devices and --nodes do not go with {one}." for one in wrong))
+        raise InputError(
+            "\n".join(f"fit: --devices and --nodes do not go with {one}." for one in wrong)
+        )
 
 
 def _started_together() -> bool:
-    """Whether something else started all processes at once; Lightning starts the others when the first has made its plan."""
+    """Whether something else started all processes at once; Lightning starts the others when the
+    first has made its plan.
+    """
     return "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) > 1
 
 
 def share_of(rows: Tensor, rank: int, world: int) -> Tensor:
-    """The rows of a global batch that one process takes; of a batch smaller than their number each takes all.
+    """The rows of a global batch that one process takes; of a batch smaller than their number each
+    takes all.
 
     Examples
     --------
@@ -68,7 +84,9 @@ def share_of(rows: Tensor, rank: int, world: int) -> Tensor:
 
 
 def share_of_loss(loss: Tensor, n_own: int) -> Tensor:
-    """The loss of this process's images, so weighted that the mean over all processes is that of the global batch."""
+    """The loss of this process's images, so weighted that the mean over all processes is that of
+    the global batch.
+    """
     if not _several():
         return loss
     total = torch.tensor(float(n_own), device=loss.device)
@@ -78,9 +96,16 @@ def share_of_loss(loss: Tensor, n_own: int) -> Tensor:
 
 @contextmanager
 def shared_statistics(network: nn.Module, *, spread: bool) -> Iterator[None]:
-    """Batch norm over the images of all processes while the block runs; on processors too, where torch has none of its own."""
-    kinds: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm1d: _SharedNorm1d, nn.BatchNorm2d: _SharedNorm2d}
-    changed = [(module, type(module)) for module in network.modules() if spread and type(module) in kinds]
+    """Batch norm over the images of all processes while the block runs; on processors too, where
+    torch has none of its own.
+    """
+    kinds: dict[type[nn.Module], type[nn.Module]] = {
+        nn.BatchNorm1d: _SharedNorm1d,
+        nn.BatchNorm2d: _SharedNorm2d,
+    }
+    changed = [
+        (module, type(module)) for module in network.modules() if spread and type(module) in kinds
+    ]
     for module, kind in changed:
         module.__class__ = kinds[kind]
     try:
@@ -112,7 +137,8 @@ class _Shared:
         count = torch.full((1,), own.numel() / own.shape[1], device=own.device)
         sums = _summed(torch.cat([own.sum(axes), count]))
         mean, n = sums[:-1] / sums[-1], sums[-1].detach()
-        # Two passes: squares minus the mean's square lose digits where a channel's mean is far from 0.
+        # Two passes: squares minus the mean's square lose digits where a channel's mean is far from
+        # 0.
         variance = _summed((own - mean.view(form)).square().sum(axes)) / n
         with torch.no_grad():
             self.num_batches_tracked += 1
@@ -138,4 +164,8 @@ def _summed(values: Tensor) -> Tensor:
 
 
 def _several() -> bool:
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+    return (
+        distributed.is_available()
+        and distributed.is_initialized()
+        and distributed.get_world_size() > 1
+    )

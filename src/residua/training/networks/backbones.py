@@ -1,7 +1,8 @@
 """Backbones: networks that others trained, whose feature maps an autoencoder learns to reproduce.
 
-A backbone is named, so that a bundle stays data: ``timm:NAME`` and ``huggingface:NAME`` where those packages are installed,
-``random-conv`` as a stand-in that needs nothing, or a name that `register_backbone` was told.
+A backbone is named, so that a bundle stays data: ``timm:NAME`` and ``huggingface:NAME`` where those
+packages are installed, ``random-conv`` as a stand-in that needs nothing, or a name that
+`register_backbone` was told.
 """
 
 from __future__ import annotations
@@ -26,13 +27,17 @@ _MOST_PREFIX_TOKENS = 16
 
 
 class RandomConv(nn.Module):
-    """Three strided convolutions with fixed random weights: a stand-in that needs no download, and the floor for real ones."""
+    """Three strided convolutions with fixed random weights: a stand-in that needs no download, and
+    the floor for real ones.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_RANDOM_SEED)
-            self.stages = nn.ModuleList(nn.Conv2d(n_in, n_out, 3, 2, 1) for n_in, n_out in ((3, 32), (32, 64), (64, 128)))
+            self.stages = nn.ModuleList(
+                nn.Conv2d(n_in, n_out, 3, 2, 1) for n_in, n_out in ((3, 32), (32, 64), (64, 128))
+            )
             for stage in self.stages:
                 nn.init.orthogonal_(stage.weight, gain=2**0.5)  # type: ignore[arg-type]
                 nn.init.normal_(stage.bias, std=0.1)  # type: ignore[arg-type]
@@ -49,15 +54,17 @@ _REGISTERED: dict[str, BackboneFactory] = {"random-conv": RandomConv}
 
 
 def register_backbone(name: str, factory: BackboneFactory) -> None:
-    """Make a network of one's own known under `name`, before training with it and before loading a bundle that names it.
+    """Make a network of one's own known under `name`, before training with it and before loading a
+    bundle that names it.
 
     Parameters
     ----------
     name : str
         Without a colon; a name given again takes the new network.
     factory : function without arguments
-        Returns an ``nn.Module``: colour images, float (batch, 3, height, width), to feature maps (batch, channels, rows,
-        columns), a list of them (finest first), or tokens (batch, n, channels). It is copied; what it returned stays as it is.
+        Returns an ``nn.Module``: colour images, float (batch, 3, height, width), to feature maps
+        (batch, channels, rows, columns), a list of them (finest first), or tokens (batch, n,
+        channels). It is copied; what it returned stays as it is.
 
     Raises
     ------
@@ -71,7 +78,10 @@ def register_backbone(name: str, factory: BackboneFactory) -> None:
     >>> register_backbone("edges", lambda: nn.Conv2d(3, 8, 3, stride=2, padding=1))
     """
     if not name or ":" in name:
-        raise InputError(f"register_backbone: the name must be a word without a colon. Got {name!r}. Choose another name.")
+        raise InputError(
+            f"register_backbone: the name must be a word without a colon. Got {name!r}. Choose"
+            " another name."
+        )
     _REGISTERED[name] = factory
 
 
@@ -92,22 +102,25 @@ def check_backbone(name: str) -> None:
             raise MissingExtraError(package, "backbones", f"recipe feature with backbone {name}")
     elif name not in _REGISTERED:
         raise InputError(
-            f"recipe feature: the backbone must be registered before it is used, or before a bundle that names it is loaded. "
-            f"Got {name!r}; there are {', '.join(sorted(_REGISTERED))}, timm:NAME and huggingface:NAME. "
-            f"Call residua.training.recipes.feature.register_backbone({name!r}, factory) first."
+            "recipe feature: the backbone must be registered before it is used, or before a bundle"
+            f" that names it is loaded. Got {name!r}; there are {', '.join(sorted(_REGISTERED))},"
+            " timm:NAME and huggingface:NAME. Call"
+            f" residua.training.recipes.feature.register_backbone({name!r}, factory) first."
         )
 
 
 def build_backbone(name: str, *, pretrained: bool) -> nn.Module:
-    """The network called `name`; without `pretrained`, one of timm or Hugging Face has the architecture alone.
+    """The network called `name`; without `pretrained`, one of timm or Hugging Face has the
+    architecture alone.
 
-    Weights of Hugging Face models are read from safetensors and no code of theirs is run. Registered networks come with the
-    weights that their factory gives them.
+    Weights of Hugging Face models are read from safetensors and no code of theirs is run.
+    Registered networks come with the weights that their factory gives them.
 
     Raises
     ------
     InputError
-        If the package does not know the model, cannot reach what it has to fetch, or does not work itself.
+        If the package does not know the model, cannot reach what it has to fetch, or does not work
+        itself.
     """
     check_backbone(name)
     library, _, model = name.partition(":")
@@ -115,10 +128,15 @@ def build_backbone(name: str, *, pretrained: bool) -> nn.Module:
         try:
             return _BUILDERS[library](model, pretrained)
         except (OSError, RuntimeError, ValueError, LookupError, ImportError) as error:
-            wanted = "its published weights, which are fetched once" if pretrained else "its architecture"
+            wanted = (
+                "its published weights, which are fetched once"
+                if pretrained
+                else "its architecture"
+            )
             raise InputError(
-                f"recipe feature: {_PACKAGES[library]} must know {model!r} and find {wanted}. Got: {_first_line(error)}. "
-                f"Check the name, the network and that {_PACKAGES[library]} works with the installed torch."
+                f"recipe feature: {_PACKAGES[library]} must know {model!r} and find {wanted}. Got:"
+                f" {_first_line(error)}. Check the name, the network and that {_PACKAGES[library]}"
+                " works with the installed torch."
             ) from error
     return copy.deepcopy(_REGISTERED[name]())
 
@@ -135,7 +153,10 @@ def _from_huggingface(model: str, pretrained: bool) -> nn.Module:
     return transformers.AutoModel.from_config(transformers.AutoConfig.from_pretrained(model))  # type: ignore[no-any-return]
 
 
-_BUILDERS: dict[str, Callable[[str, bool], nn.Module]] = {"timm": _from_timm, "huggingface": _from_huggingface}
+_BUILDERS: dict[str, Callable[[str, bool], nn.Module]] = {
+    "timm": _from_timm,
+    "huggingface": _from_huggingface,
+}
 
 
 def _first_line(error: Exception) -> str:
@@ -149,7 +170,8 @@ def fetch_weights(backbone: nn.Module, name: str) -> None:
 
 
 def feature_maps(output: Any, height: int, width: int) -> list[Tensor]:
-    """What a backbone returned for images of this size as maps (batch, channels, rows, columns), float32, finest first.
+    """What a backbone returned for images of this size as maps (batch, channels, rows, columns),
+    float32, finest first.
 
     Raises
     ------
@@ -159,23 +181,34 @@ def feature_maps(output: Any, height: int, width: int) -> list[Tensor]:
     hidden = getattr(output, "last_hidden_state", output)
     maps = list(hidden) if isinstance(hidden, list | tuple) else [hidden]
     if not maps or not all(isinstance(one, Tensor) and one.ndim in (3, 4) for one in maps):
-        got = ", ".join(f"{tuple(one.shape)}" if isinstance(one, Tensor) else type(one).__name__ for one in maps) or "nothing"
+        got = (
+            ", ".join(
+                f"{tuple(one.shape)}" if isinstance(one, Tensor) else type(one).__name__
+                for one in maps
+            )
+            or "nothing"
+        )
         raise InputError(
-            f"recipe feature: a backbone must return maps (batch, channels, rows, columns), a list of them, or tokens "
-            f"(batch, n, channels). Got {got}. Wrap it in a module that does."
+            "recipe feature: a backbone must return maps (batch, channels, rows, columns), a list"
+            f" of them, or tokens (batch, n, channels). Got {got}. Wrap it in a module that does."
         )
     return [one.float() if one.ndim == 4 else _unfold(one.float(), height, width) for one in maps]
 
 
 def _unfold(tokens: Tensor, height: int, width: int) -> Tensor:
-    """Tokens as a map: as many as square patches cover the image, less a few in front (class and register tokens)."""
+    """Tokens as a map: as many as square patches cover the image, less a few in front (class and
+    register tokens).
+    """
     n = tokens.shape[1]
     grids = {(height // side, width // side) for side in range(1, min(height, width) + 1)}
-    fitting = [(rows, columns) for rows, columns in grids if 0 <= n - rows * columns <= _MOST_PREFIX_TOKENS]
+    fitting = [
+        (rows, columns) for rows, columns in grids if 0 <= n - rows * columns <= _MOST_PREFIX_TOKENS
+    ]
     if not fitting:
         raise InputError(
-            f"recipe feature: a backbone's tokens must cover the image in square patches. Got {n} tokens for {height}x{width} "
-            "pixels. Set the option side to the size that the backbone was made for."
+            f"recipe feature: a backbone's tokens must cover the image in square patches. Got {n}"
+            f" tokens for {height}x{width} pixels. Set the option side to the size that the"
+            " backbone was made for."
         )
     rows, columns = max(fitting, key=lambda grid: grid[0] * grid[1])
     return tokens[:, n - rows * columns :].transpose(1, 2).unflatten(2, (rows, columns))

@@ -25,8 +25,9 @@ class ImageShape:
 class AutoencoderNetwork(nn.Module, ABC):
     """An encoder and a decoder around a dense code.
 
-    Images are float tensors (batch, channels, height, width) in [0, 1]; a code is (batch, latent). What `decode` returns
-    is on the same scale but not clipped: the scoring graph clips it, the training loss does not.
+    Images are float tensors (batch, channels, height, width) in [0, 1]; a code is (batch, latent).
+    What `decode` returns is on the same scale but not clipped: the scoring graph clips it, the
+    training loss does not.
     """
 
     shape: ImageShape

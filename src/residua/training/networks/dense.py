@@ -1,4 +1,6 @@
-"""Dense autoencoder: several fully connected layers down to the code and up again, optionally with tied weights."""
+"""Dense autoencoder: several fully connected layers down to the code and up again, optionally with
+tied weights.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,18 @@ from residua.training.networks.base import AutoencoderNetwork, ImageShape
 class DenseAutoencoder(AutoencoderNetwork):
     """Fully connected layers with ReLU between them; the code and the reconstruction are linear.
 
-    With ``tied=True`` the decoder has no matrices of its own: it multiplies by the transposes of the encoder's, as a
-    restricted Boltzmann machine or PCA does; biases stay separate.
+    With ``tied=True`` the decoder has no matrices of its own: it multiplies by the transposes of
+    the encoder's, as a restricted Boltzmann machine or PCA does; biases stay separate.
     """
 
-    def __init__(self, shape: ImageShape, latent: int, *, hidden: tuple[int, ...] | None = None, tied: bool = False) -> None:
+    def __init__(
+        self,
+        shape: ImageShape,
+        latent: int,
+        *,
+        hidden: tuple[int, ...] | None = None,
+        tied: bool = False,
+    ) -> None:
         super().__init__()
         self.shape, self.latent, self.tied = shape, latent, tied
         self.hidden = tuple(hidden) if hidden is not None else _pick_hidden(shape, latent)
@@ -28,7 +37,9 @@ class DenseAutoencoder(AutoencoderNetwork):
         if tied:
             self.decoder_biases = nn.ParameterList(torch.zeros(size) for size in sizes[-2::-1])
         else:
-            self.decoder = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes[::-1]))
+            self.decoder = nn.ModuleList(
+                nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes[::-1])
+            )
 
     def features(self, images: Tensor) -> Tensor:
         """The last hidden layer, (batch, n_hidden)."""
@@ -48,12 +59,17 @@ class DenseAutoencoder(AutoencoderNetwork):
         if not self.tied:
             return [(layer.weight, layer.bias) for layer in self.decoder]  # type: ignore[misc]
         layers: list[nn.Linear] = [self.to_code, *reversed(list(self.encoder))]  # type: ignore[list-item]
-        return [(layer.weight.T, bias) for layer, bias in zip(layers, self.decoder_biases, strict=True)]
+        return [
+            (layer.weight.T, bias) for layer, bias in zip(layers, self.decoder_biases, strict=True)
+        ]
 
     def describe(self) -> str:
         """Depth, widths and latent size in a few words."""
         widths = "-".join(map(str, self.hidden)) or "none"
-        return f"dense{' with tied weights' if self.tied else ''}, hidden layers {widths}, latent {self.latent}"
+        return (
+            f"dense{' with tied weights' if self.tied else ''}, hidden layers {widths}, latent"
+            f" {self.latent}"
+        )
 
 
 def _pick_hidden(shape: ImageShape, latent: int) -> tuple[int, ...]:

@@ -1,4 +1,6 @@
-"""Residual autoencoder: an encoder whose feature maps are worth pooling, beside a dense code that the decoder restores from."""
+"""Residual autoencoder: an encoder whose feature maps are worth pooling, beside a dense code that
+the decoder restores from.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,12 @@ _CELLS = 4
 
 
 class ResidualAutoencoder(AutoencoderNetwork):
-    """A strided 5x5 stem, three residual stages of width w, 2w, 4w, a dense code, and a pixel-shuffling decoder.
+    """A strided 5x5 stem, three residual stages of width w, 2w, 4w, a dense code, and a
+    pixel-shuffling decoder.
 
-    `maps` gives the last stage's feature maps, (batch, 4w, height / 8, width / 8) rounded up: heads and densities read those,
-    and `stages` those of all three for densities that look at strokes as well as at objects.
+    `maps` gives the last stage's feature maps, (batch, 4w, height / 8, width / 8) rounded up: heads
+    and densities read those, and `stages` those of all three for densities that look at strokes as
+    well as at objects.
     """
 
     grid_pooling: Tensor
@@ -37,7 +41,9 @@ class ResidualAutoencoder(AutoencoderNetwork):
         rows, columns = -(-shape.height // _STRIDE), -(-shape.width // _STRIDE)
         cells = min(_CELLS, rows, columns)
         self.register_buffer("grid_pooling", pooling(rows, columns, cells), persistent=False)
-        self.register_buffer("quarter_pooling", pooling(rows, columns, min(2, rows, columns)), persistent=False)
+        self.register_buffer(
+            "quarter_pooling", pooling(rows, columns, min(2, rows, columns)), persistent=False
+        )
         self.n_maps, self.n_stage_maps = 4 * width, 7 * width
         self.to_code = nn.Linear(self.n_maps * cells * cells, latent)
         self.start = (-(-shape.height // 4), -(-shape.width // 4))
@@ -88,7 +94,10 @@ class ResidualAutoencoder(AutoencoderNetwork):
 
     def describe(self) -> str:
         """Depth, widths and latent size in a few words."""
-        return f"residual, three stages ({self.width}-{2 * self.width}-{4 * self.width} wide), latent {self.latent}"
+        return (
+            f"residual, three stages ({self.width}-{2 * self.width}-{4 * self.width} wide), latent"
+            f" {self.latent}"
+        )
 
 
 class ResidualBlock(nn.Module):
@@ -96,7 +105,10 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
         super().__init__()
-        self.conv1, self.norm1 = nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False), nn.BatchNorm2d(n_out)
+        self.conv1, self.norm1 = (
+            nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(n_out),
+        )
         self.conv2, self.norm2 = nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False), nn.BatchNorm2d(n_out)
         same = n_in == n_out and stride == 1
         self.shortcut = nn.Identity() if same else nn.Conv2d(n_in, n_out, 1, stride, bias=False)
@@ -108,8 +120,12 @@ class ResidualBlock(nn.Module):
 
 
 def pooling(rows: int, columns: int, cells: int) -> Tensor:
-    """Averages over a grid of cells x cells regions as one matrix, (rows * columns, cells * cells): it exports at any size."""
-    return torch.einsum("ra,cb->rcab", _axis(rows, cells), _axis(columns, cells)).reshape(rows * columns, cells * cells)
+    """Averages over a grid of cells x cells regions as one matrix, (rows * columns, cells * cells):
+    it exports at any size.
+    """
+    return torch.einsum("ra,cb->rcab", _axis(rows, cells), _axis(columns, cells)).reshape(
+        rows * columns, cells * cells
+    )
 
 
 def _axis(length: int, cells: int) -> Tensor:

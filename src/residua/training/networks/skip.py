@@ -1,4 +1,6 @@
-"""Skip network: a narrow U-Net that restores an image from a degraded view of it and says where it was spoilt."""
+"""Skip network: a narrow U-Net that restores an image from a degraded view of it and says where it
+was spoilt.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ _RARE = -3.0  # the logit from which the segmentation starts: few pixels are def
 
 
 class SkipOutput(NamedTuple):
-    """All float32: restoration (batch, channels, height, width), defect logits (batch, 1, height, width), features.
+    """All float32: restoration (batch, channels, height, width), defect logits (batch, 1, height,
+    width), features.
 
-    Features are the encoder's maps at a quarter and an eighth of the size, (batch, n_features, height / 8, width / 8).
+    Features are the encoder's maps at a quarter and an eighth of the size, (batch, n_features,
+    height / 8, width / 8).
     """
 
     restoration: Tensor
@@ -29,19 +33,22 @@ class SkipOutput(NamedTuple):
 
 
 class SkipNetwork(nn.Module):
-    """Four levels of two 3x3 convolutions, at a half to a sixteenth of the size, with skips between them.
+    """Four levels of two 3x3 convolutions, at a half to a sixteenth of the size, with skips between
+    them.
 
-    It takes standardised images whose sides are multiples of 16, and sees them beside their locally normalised detail. Pixels
-    are folded into channels first, so that full resolution costs no more than the last layer. ``latent`` is the number of
-    maps at the lowest level; their averages are the code.
+    It takes standardised images whose sides are multiples of 16, and sees them beside their locally
+    normalised detail. Pixels are folded into channels first, so that full resolution costs no more
+    than the last layer. ``latent`` is the number of maps at the lowest level; their averages are
+    the code.
     """
 
     def __init__(self, shape: ImageShape, *, width: int = 16, latent: int | None = None) -> None:
         super().__init__()
         if min(shape.height, shape.width) < _SMALLEST_SIDE:
             raise InputError(
-                f"network: a skip network needs images of at least {_SMALLEST_SIDE} px a side. Got {shape.height}x{shape.width}. "
-                "Choose another recipe, or enlarge the images with --size."
+                f"network: a skip network needs images of at least {_SMALLEST_SIDE} px a side. Got"
+                f" {shape.height}x{shape.width}. Choose another recipe, or enlarge the images with"
+                " --size."
             )
         self.shape, self.width, self.latent = shape, width, latent or 6 * width
         widths = (width, 2 * width, 4 * width, self.latent)
@@ -49,11 +56,15 @@ class SkipNetwork(nn.Module):
         n_in = 4 * 2 * shape.channels
         for level, n_out in enumerate(widths):
             deepest = [_convolution(n_out, n_out, dilation=2)] if level == len(widths) - 1 else []
-            self.encoder.append(nn.Sequential(_convolution(n_in, n_out), _convolution(n_out, n_out), *deepest))
+            self.encoder.append(
+                nn.Sequential(_convolution(n_in, n_out), _convolution(n_out, n_out), *deepest)
+            )
             n_in = n_out
         self.decoder = nn.ModuleList()
         for n_out, n_below in zip(widths[-2::-1], widths[:0:-1], strict=True):
-            self.decoder.append(nn.Sequential(_convolution(n_out + n_below, n_out), _convolution(n_out, n_out)))
+            self.decoder.append(
+                nn.Sequential(_convolution(n_out + n_below, n_out), _convolution(n_out, n_out))
+            )
         self.output = nn.Conv2d(width, 4 * (shape.channels + 1), 3, padding=1)
         nn.init.zeros_(self.output.weight)
         nn.init.constant_(self.output.bias[: 4 * shape.channels], 0.0)  # type: ignore[index]
@@ -61,11 +72,17 @@ class SkipNetwork(nn.Module):
         self.n_features = widths[1] + widths[2]
 
     def forward(self, images: Tensor, kept: Tensor | None = None) -> SkipOutput:
-        """Restore standardised `images`; what is seen is multiplied by `kept`, (batch, 1, height, width), 0 in a hole."""
+        """Restore standardised `images`; what is seen is multiplied by `kept`, (batch, 1, height,
+        width), 0 in a hole.
+        """
         *skips, maps = self._encode(images, kept)
         features = _features(skips)
         for level in self.decoder:
-            maps = level(torch.cat([skips.pop(), F.interpolate(maps, scale_factor=2.0, mode="nearest")], dim=1))
+            maps = level(
+                torch.cat(
+                    [skips.pop(), F.interpolate(maps, scale_factor=2.0, mode="nearest")], dim=1
+                )
+            )
         output = F.pixel_shuffle(self.output(maps), 2).float()
         n_channels = self.shape.channels
         return SkipOutput(output[:, :n_channels], output[:, n_channels:], features)
@@ -80,7 +97,9 @@ class SkipNetwork(nn.Module):
 
     def describe(self) -> str:
         """Depth and widths in a few words."""
-        return f"skip, four levels ({self.width}-{2 * self.width}-{4 * self.width}-{self.latent} wide)"
+        return (
+            f"skip, four levels ({self.width}-{2 * self.width}-{4 * self.width}-{self.latent} wide)"
+        )
 
     def _encode(self, images: Tensor, kept: Tensor | None) -> list[Tensor]:
         view = degraded_view(images)
@@ -98,7 +117,9 @@ def _features(levels: list[Tensor]) -> Tensor:
 
 
 def degraded_view(images: Tensor) -> Tensor:
-    """Detail over its local strength, beside the standardised images themselves: (batch, 2 * channels, height, width)."""
+    """Detail over its local strength, beside the standardised images themselves: (batch, 2 *
+    channels, height, width).
+    """
     with torch.autocast(images.device.type, enabled=False):
         images = images.float().contiguous()
         detail = images - smooth(images, 6.0)

@@ -1,4 +1,6 @@
-"""Variational autoencoder: the encoder gives a distribution over codes (Kingma and Welling, 2014)."""
+"""Variational autoencoder: the encoder gives a distribution over codes (Kingma and Welling,
+2014).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from residua.training.networks.base import AutoencoderNetwork
 
 
 class VariationalAutoencoder(AutoencoderNetwork):
-    """Around a network of any family: its code is the mean of a Gaussian, a second linear head gives the log-variances."""
+    """Around a network of any family: its code is the mean of a Gaussian, a second linear head
+    gives the log-variances.
+    """
 
     def __init__(self, base: AutoencoderNetwork) -> None:
         super().__init__()
@@ -24,7 +28,9 @@ class VariationalAutoencoder(AutoencoderNetwork):
         return self.base.encode(images)
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Means and log-variances of the codes, (batch, latent) each; log-variances are kept between -10 and 10."""
+        """Means and log-variances of the codes, (batch, latent) each; log-variances are kept
+        between -10 and 10.
+        """
         features = self.features(images)
         return self.base.to_code(features), self.to_log_variance(features).clamp(-10, 10)
 

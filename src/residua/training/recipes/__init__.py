@@ -1,4 +1,6 @@
-"""Recipes, one file each. `RECIPES` is the registry: a new recipe is one file, one line here and one page of documentation."""
+"""Recipes, one file each. `RECIPES` is the registry: a new recipe is one file, one line here and
+one page of documentation.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ from residua.training.recipes.variational import Variational
 __all__ = ["RECIPES", "Recipe", "make_recipe"]
 
 RECIPES: dict[str, type[Recipe]] = {
-    recipe.name: recipe for recipe in (Plain, Denoising, Sparse, Variational, Restore, JointOneClass, Feature, Inspect)
+    recipe.name: recipe
+    for recipe in (Plain, Denoising, Sparse, Variational, Restore, JointOneClass, Feature, Inspect)
 }
 
 
@@ -30,7 +33,8 @@ Named = TypeVar("Named", bound=Recipe)
 
 
 def make_recipe(name: str, **options: Any) -> Recipe:
-    """The recipe called `name` with `options`; every unknown option is named at once, with what was probably meant.
+    """The recipe called `name` with `options`; every unknown option is named at once, with what was
+    probably meant.
 
     Raises
     ------
@@ -40,8 +44,12 @@ def make_recipe(name: str, **options: Any) -> Recipe:
     return build_named("recipe", RECIPES, name, options)
 
 
-def build_named(what: str, registry: Mapping[str, type[Named]], name: str, options: dict[str, Any]) -> Named:
-    """The entry of `registry` called `name` with `options`; `what` is the word for its entries in errors."""
+def build_named(
+    what: str, registry: Mapping[str, type[Named]], name: str, options: dict[str, Any]
+) -> Named:
+    """The entry of `registry` called `name` with `options`; `what` is the word for its entries in
+    errors.
+    """
     if name not in registry:
         close = difflib.get_close_matches(name, registry, n=1)
         hint = f"Did you mean {close[0]}?" if close else f"Choose one of {', '.join(registry)}."
@@ -51,8 +59,9 @@ def build_named(what: str, registry: Mapping[str, type[Named]], name: str, optio
     except ValidationError as error:
         known = list(registry[name].model_fields)
         lines = [
-            f"{what} {name}: {_where(problem['loc'])}{problem['msg'].removeprefix('Value error, ')}. Got {problem['input']!r}. "
-            f"The options are {', '.join(known)}."
+            f"{what} {name}:"
+            f" {_where(problem['loc'])}{problem['msg'].removeprefix('Value error, ')}. Got"
+            f" {problem['input']!r}. The options are {', '.join(known)}."
             for problem in error.errors()
         ]
         raise InputError("\n".join(lines)) from None

@@ -17,8 +17,8 @@ from residua.training.scoring.scorer import Scorer
 class Labelled(NamedTuple):
     """A batch of images (batch, channels, height, width) with targets.
 
-    Targets are class numbers, int64 (batch,), -1 where an image has no label; or, where several labels may hold at once, 0 and
-    1 as float32 (batch, n_classes), NaN where an image has none.
+    Targets are class numbers, int64 (batch,), -1 where an image has no label; or, where several
+    labels may hold at once, 0 and 1 as float32 (batch, n_classes), NaN where an image has none.
     """
 
     images: Tensor
@@ -34,11 +34,13 @@ def is_labelled(targets: Tensor) -> Tensor:
 class Schedule:
     """How a recipe is trained unless the user says otherwise.
 
-    ``keep="best"`` stops early and keeps the weights with the lowest validation loss; ``"last"`` runs all `steps` and keeps
-    the last ones: nothing is selected. Without `decay_norms` the weights of matrices and kernels alone decay, and not those of
-    norms, nor biases. `epochs` bounds what `steps` comes to on very small and very large sets. With
-    ``average`` (a decay below 1; 0 for none) the exponential average of the weights over the steps is what is validated and kept.
-    ``optimiser="muon"`` moves kernels along orthogonalised momentum (`residua.training.loop.optimisers`).
+    ``keep="best"`` stops early and keeps the weights with the lowest validation loss; ``"last"``
+    runs all `steps` and keeps the last ones: nothing is selected. Without `decay_norms` the weights
+    of matrices and kernels alone decay, and not those of norms, nor biases. `epochs` bounds what
+    `steps` comes to on very small and very large sets. With ``average`` (a decay below 1; 0 for
+    none) the exponential average of the weights over the steps is what is validated and kept.
+    ``optimiser="muon"`` moves kernels along orthogonalised momentum
+    (`residua.training.loop.optimisers`).
     """
 
     steps: int = 3000
@@ -71,10 +73,12 @@ class Trainable(Protocol):
 class Recipe(BaseModel, ABC):
     """A named composition with its options; frozen, and written into the bundle as JSON.
 
-    Subclasses declare options as fields. `blind_to` names what a baseline recipe cannot see by construction, so that the
-    tests of meaning leave it out and the documentation says so. `default_side` bounds the longer side of the images unless the
-    user says otherwise, `smallest_side` is the least that the network takes; both in pixels. A recipe that takes `any_size` can
-    be given each image at its own proportions; its scorer is then fitted to an `ImageList`.
+    Subclasses declare options as fields. `blind_to` names what a baseline recipe cannot see by
+    construction, so that the tests of meaning leave it out and the documentation says so.
+    `default_side` bounds the longer side of the images unless the user says otherwise,
+    `smallest_side` is the least that the network takes; both in pixels. A recipe that takes
+    `any_size` can be given each image at its own proportions; its scorer is then fitted to an
+    `ImageList`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,14 +101,18 @@ class Recipe(BaseModel, ABC):
 
     @abstractmethod
     def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
-        """The scalar to minimise on a batch of prepared images; all randomness comes from `generator`."""
+        """The scalar to minimise on a batch of prepared images; all randomness comes from
+        `generator`.
+        """
 
     @abstractmethod
     def build_scorer(self, network: nn.Module) -> Scorer:
         """The scorer around `network`, not fitted yet."""
 
     def load_pretrained(self, network: nn.Module) -> None:
-        """Fetch weights that others trained, where a recipe starts from any; a bundle that is loaded has them already."""
+        """Fetch weights that others trained, where a recipe starts from any; a bundle that is
+        loaded has them already.
+        """
 
     def describe(self, network: nn.Module) -> str:
         """The network in words."""

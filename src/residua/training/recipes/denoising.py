@@ -12,13 +12,17 @@ from residua.training.recipes.reconstructing import Reconstructing, reconstructi
 
 
 class Denoising(Reconstructing):
-    """Corrupt the input by Gaussian noise and by masked squares, reproduce the clean image; scored on clean images.
+    """Corrupt the input by Gaussian noise and by masked squares, reproduce the clean image; scored
+    on clean images.
 
-    ``noise`` is the noise's standard deviation on the [0, 1] scale, ``masked`` the share of 4x4-pixel squares set to zero.
+    ``noise`` is the noise's standard deviation on the [0, 1] scale, ``masked`` the share of
+    4x4-pixel squares set to zero.
     """
 
     name: ClassVar[str] = "denoising"
-    summary: ClassVar[str] = "reproduces the clean image from a noisy, masked one; scored by its error"
+    summary: ClassVar[str] = (
+        "reproduces the clean image from a noisy, masked one; scored by its error"
+    )
     cost: ClassVar[str] = "as plain"
     good_for: ClassVar[str] = "a code that holds structure instead of pixels; textures with noise"
     blind_to: ClassVar[tuple[str, ...]] = ("black", "dimmed", "simpler")
@@ -37,7 +41,9 @@ class Denoising(Reconstructing):
 
 
 def keep_squares(images: Tensor, share: float, generator: Generator, side: int = 4) -> Tensor:
-    """1 where an image is kept and 0 where one of its squares is masked, (batch, 1, height, width)."""
+    """1 where an image is kept and 0 where one of its squares is masked, (batch, 1, height,
+    width).
+    """
     height, width = images.shape[-2:]
     grid = (len(images), 1, -(-height // side), -(-width // side))
     kept = (torch.rand(grid, generator=generator) >= share).to(images)

@@ -1,7 +1,8 @@
-"""`inspect`: defects in images of 64 pixels and above, learnt from synthetic ones by a narrow skip network.
+"""`inspect`: defects in images of 64 pixels and above, learnt from synthetic ones by a narrow skip
+network.
 
-Spoil the image, restore it, say where it was spoilt: after CutPaste (Li et al., 2021), DRAEM and RIAD (Zavrtanik et al., both
-2021) and NSA (Schlüter et al., 2022).
+Spoil the image, restore it, say where it was spoilt: after CutPaste (Li et al., 2021), DRAEM and
+RIAD (Zavrtanik et al., both 2021) and NSA (Schlüter et al., 2022).
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ from residua.training.recipes.base import Recipe, Schedule
 from residua.training.scoring.inspect_score import PARTS, PLACED_PARTS, InspectedScorer, Part
 from residua.training.scoring.places import check_parts
 from residua.training.scoring.scorer import Scorer
-from residua.training.synthesis import FAMILIES, Draws, Family, Spoilt, add_defects, change_exposure, random_crops, standardise
+from residua.training.synthesis import (
+    FAMILIES,
+    Draws,
+    Family,
+    Spoilt,
+    add_defects,
+    change_exposure,
+    random_crops,
+    standardise,
+)
 
 _HOLES = 10  # cells a side
 _HOLE_SHARE, _IMAGES_WITH_HOLES = 0.12, 0.4
@@ -28,7 +38,9 @@ _HEAVIEST = 100.0
 
 
 class Task(NamedTuple):
-    """What one step asks: `clean` crops, what was made of them, and which pixels are shown, (n, 1, side, side)."""
+    """What one step asks: `clean` crops, what was made of them, and which pixels are shown, (n, 1,
+    side, side).
+    """
 
     clean: Tensor
     spoilt: Spoilt
@@ -38,21 +50,32 @@ class Task(NamedTuple):
 class Inspect(Recipe):
     """Restore crops into which defects were put and holes were cut, and mark the defects.
 
-    ``restoration``, ``segmentation`` and ``overlap`` weigh the losses: absolute error of values and gradients, focal
-    cross-entropy in which small defects weigh more a pixel, and one minus Dice's coefficient. ``defects`` is the share of the
-    crops that get any, ``families`` the kinds; ``crop`` is their side at most. ``latent`` is the number of maps at the
-    lowest level, six times ``width`` unless said.
+    ``restoration``, ``segmentation`` and ``overlap`` weigh the losses: absolute error of values and
+    gradients, focal cross-entropy in which small defects weigh more a pixel, and one minus Dice's
+    coefficient. ``defects`` is the share of the crops that get any, ``families`` the kinds;
+    ``crop`` is their side at most. ``latent`` is the number of maps at the lowest level, six times
+    ``width`` unless said.
     """
 
     name: ClassVar[str] = "inspect"
-    summary: ClassVar[str] = "restores crops with synthetic defects and marks them; scored by marks, edges, features and surface"
+    summary: ClassVar[str] = (
+        "restores crops with synthetic defects and marks them; scored by marks, edges, features and"
+        " surface"
+    )
     cost: ClassVar[str] = "five minutes on one core; about 50 ms an image"
-    good_for: ClassVar[str] = "defects of surfaces and parts from 64 px up, with maps worth looking at"
+    good_for: ClassVar[str] = (
+        "defects of surfaces and parts from 64 px up, with maps worth looking at"
+    )
     default_side: ClassVar[int] = 256
     smallest_side: ClassVar[int] = 64
     any_size: ClassVar[bool] = True
     schedule: ClassVar[Schedule] = Schedule(
-        steps=2000, epochs=(1, 100_000), batch_size=8, learning_rate=3e-3, weight_decay=0.02, keep="last"
+        steps=2000,
+        epochs=(1, 100_000),
+        batch_size=8,
+        learning_rate=3e-3,
+        weight_decay=0.02,
+        keep="last",
     )
 
     latent: int | None = Field(default=None, ge=1)
@@ -108,10 +131,11 @@ def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:
 
 
 def focal_loss(logits: Tensor, target: Tensor, judged: Tensor) -> Tensor:
-    """Cross-entropy, times the probability of being wrong (Lin et al., 2017), over the judged pixels.
+    """Cross-entropy, times the probability of being wrong (Lin et al., 2017), over the judged
+    pixels.
 
-    A defect's pixels weigh the -0.8th power of its share of the crop, at most 100: else large defects are learnt in twenty
-    steps and small ones never.
+    A defect's pixels weigh the -0.8th power of its share of the crop, at most 100: else large
+    defects are learnt in twenty steps and small ones never.
     """
     entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     share = target.mean((1, 2, 3), keepdim=True).clamp(min=1e-4)

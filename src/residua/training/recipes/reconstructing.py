@@ -1,4 +1,6 @@
-"""What the recipes that reconstruct have in common: a network family, a loss, an error, and densities on the code."""
+"""What the recipes that reconstruct have in common: a network family, a loss, an error, and
+densities on the code.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,10 @@ Loss = Literal["squared", "absolute", "binary-cross-entropy"]
 class Reconstructing(Recipe, ABC):
     """Options shared by recipes that reproduce an image and score what is left over.
 
-    ``error="squared"`` is the average square distance (the default), ``"euclidean"`` its root over the whole image,
-    ``"absolute"`` the average absolute distance, ``"ssim"`` the structural dissimilarity ``(1 - SSIM) / 2``. ``density``
-    adds how unusual the code is, each part standardised on held-out normals.
+    ``error="squared"`` is the average square distance (the default), ``"euclidean"`` its root over
+    the whole image, ``"absolute"`` the average absolute distance, ``"ssim"`` the structural
+    dissimilarity ``(1 - SSIM) / 2``. ``density`` adds how unusual the code is, each part
+    standardised on held-out normals.
     """
 
     family: Literal["conv", "dense"] = "conv"
@@ -59,7 +62,9 @@ def with_density(scorer: Scorer, density: tuple[Density, ...], network: nn.Modul
 
 
 def reconstruction_loss(name: Loss, output: Tensor, images: Tensor) -> Tensor:
-    """Squared, absolute, or Bernoulli cross-entropy with `output` as logits; a mean over everything, in float32."""
+    """Squared, absolute, or Bernoulli cross-entropy with `output` as logits; a mean over
+    everything, in float32.
+    """
     output = output.float()
     if name == "squared":
         return F.mse_loss(output, images)

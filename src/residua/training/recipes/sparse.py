@@ -12,10 +12,12 @@ from residua.training.recipes.reconstructing import Reconstructing, reconstructi
 
 
 class Sparse(Reconstructing):
-    """Penalise the Kullback-Leibler divergence between each code unit's mean activation and a small target.
+    """Penalise the Kullback-Leibler divergence between each code unit's mean activation and a small
+    target.
 
-    Activation is the sigmoid of the code; its mean is taken over the batch, so batches should not be tiny. ``target`` is
-    the mean activation wanted, ``weight`` that of the penalty (summed over units) against the reconstruction loss.
+    Activation is the sigmoid of the code; its mean is taken over the batch, so batches should not
+    be tiny. ``target`` is the mean activation wanted, ``weight`` that of the penalty (summed over
+    units) against the reconstruction loss.
     """
 
     name: ClassVar[str] = "sparse"
@@ -36,7 +38,12 @@ class Sparse(Reconstructing):
 
 
 def sparsity_penalty(codes: Tensor, target: float) -> Tensor:
-    """Sum over units of KL(target || mean activation), in nats; 0 if every unit's mean activation is the target."""
+    """Sum over units of KL(target || mean activation), in nats; 0 if every unit's mean activation
+    is the target.
+    """
     activation = torch.sigmoid(codes).mean(0).clamp(1e-6, 1 - 1e-6)
     wanted = torch.tensor(target)
-    return (wanted * (wanted / activation).log() + (1 - wanted) * ((1 - wanted) / (1 - activation)).log()).sum()
+    return (
+        wanted * (wanted / activation).log()
+        + (1 - wanted) * ((1 - wanted) / (1 - activation)).log()
+    ).sum()

@@ -1,4 +1,6 @@
-"""`variational`: codes are distributions near a standard normal one; scored by error or by the evidence lower bound."""
+"""`variational`: codes are distributions near a standard normal one; scored by error or by the
+evidence lower bound.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +11,28 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from residua.training.networks import ImageShape, VariationalAutoencoder
-from residua.training.recipes.reconstructing import Reconstructing, glorot, reconstruction_loss, with_density
+from residua.training.recipes.reconstructing import (
+    Reconstructing,
+    glorot,
+    reconstruction_loss,
+    with_density,
+)
 from residua.training.scoring.scorer import ErrorScorer, Scorer, ScorerOutput
 
 
 class Variational(Reconstructing):
-    """Minimise the negative evidence lower bound: reconstruction error plus ``beta`` times KL(posterior || N(0, 1)).
+    """Minimise the negative evidence lower bound: reconstruction error plus ``beta`` times
+    KL(posterior || N(0, 1)).
 
-    ``score="error"`` is the error of the reconstruction from the mean code; ``"elbo"`` adds the KL term as in the loss,
-    both a mean over the image's values, so that it does not grow with the image.
+    ``score="error"`` is the error of the reconstruction from the mean code; ``"elbo"`` adds the KL
+    term as in the loss, both a mean over the image's values, so that it does not grow with the
+    image.
     """
 
     name: ClassVar[str] = "variational"
-    summary: ClassVar[str] = "codes are distributions near a standard normal one; scored by error or by the ELBO"
+    summary: ClassVar[str] = (
+        "codes are distributions near a standard normal one; scored by error or by the ELBO"
+    )
     cost: ClassVar[str] = "as plain"
     good_for: ClassVar[str] = "codes to sample from; a smooth latent space"
     blind_to: ClassVar[tuple[str, ...]] = ("black", "dimmed", "simpler")
@@ -43,7 +54,10 @@ class Variational(Reconstructing):
         noise = torch.randn(mean.shape, generator=generator).to(mean)
         output = variational.decode(mean + noise * (0.5 * log_variance).exp())
         error = reconstruction_loss(self.loss_name, output, images)
-        return error + self.beta * (kl_to_standard_normal(mean, log_variance) / images[0].numel()).mean()
+        return (
+            error
+            + self.beta * (kl_to_standard_normal(mean, log_variance) / images[0].numel()).mean()
+        )
 
     def build_scorer(self, network: nn.Module) -> Scorer:
         """By error, or by error and KL."""
@@ -78,6 +92,8 @@ class ElboScorer(Scorer):
 
 
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, variance) || N(0, 1)) of each code, in nats, summed over dimensions: (batch,), at least 0."""
+    """KL(N(mean, variance) || N(0, 1)) of each code, in nats, summed over dimensions: (batch,), at
+    least 0.
+    """
     mean, log_variance = mean.float(), log_variance.float()
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)

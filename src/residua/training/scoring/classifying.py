@@ -1,4 +1,6 @@
-"""The part of the graph that names classes: prepared images to probabilities, beside the reconstruction where there is one."""
+"""The part of the graph that names classes: prepared images to probabilities, beside the
+reconstruction where there is one.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,16 @@ from residua.training.scoring.scorer import Scorer, ScorerOutput
 
 
 class ClassifyingScorer(Scorer):
-    """Probabilities of the classes; score = how unsure they are; error map = squared error of the reconstruction.
+    """Probabilities of the classes; score = how unsure they are; error map = squared error of the
+    reconstruction.
 
-    Probabilities are the softmax of the logits over `temperature`, of one logit the sigmoid as P(second class) with the first
-    class beside it, of ``multilabel`` the sigmoid each. The score is 1 minus the largest probability (multi-label: the mean
-    distance of a label's probability from 0 or 1), so higher = more anomalous here too. A network without a decoder has no
-    reconstruction: it, the map and the errors are NaN. ``mirrored`` logits are means over the image and its mirror image, which
-    costs a second pass through the encoder; code and reconstruction stay those of the image itself.
+    Probabilities are the softmax of the logits over `temperature`, of one logit the sigmoid as
+    P(second class) with the first class beside it, of ``multilabel`` the sigmoid each. The score is
+    1 minus the largest probability (multi-label: the mean distance of a label's probability from 0
+    or 1), so higher = more anomalous here too. A network without a decoder has no reconstruction:
+    it, the map and the errors are NaN. ``mirrored`` logits are means over the image and its mirror
+    image, which costs a second pass through the encoder; code and reconstruction stay those of the
+    image itself.
     """
 
     temperature: Tensor
@@ -39,7 +44,10 @@ class ClassifyingScorer(Scorer):
             reconstructions = torch.full_like(images, float("nan"))
         reconstructions = reconstructions.clamp(0, 1)
         return ScorerOutput(
-            self._unsure(probabilities), error_maps.squared(images, reconstructions), reconstructions, probabilities
+            self._unsure(probabilities),
+            error_maps.squared(images, reconstructions),
+            reconstructions,
+            probabilities,
         )
 
     def probabilities(self, logits: Tensor) -> Tensor:

@@ -1,4 +1,6 @@
-"""Latent density: how unusual an image's code is among those of normal images, beside how badly it is reconstructed."""
+"""Latent density: how unusual an image's code is among those of normal images, beside how badly it
+is reconstructed.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,10 @@ _CHUNK = 256
 class DensityScorer(Scorer):
     """Sum of the error and of densities on the code, each standardised on held-out normals.
 
-    ``mahalanobis`` is the squared Mahalanobis distance to the mean of the training codes (covariance shrunk by Ledoit and
-    Wolf, 2004), ``neighbours`` the mean Euclidean distance to the five nearest of at most 2,000 training codes. The error
-    map stays the reconstruction's: a code has no place in the image.
+    ``mahalanobis`` is the squared Mahalanobis distance to the mean of the training codes
+    (covariance shrunk by Ledoit and Wolf, 2004), ``neighbours`` the mean Euclidean distance to the
+    five nearest of at most 2,000 training codes. The error map stays the reconstruction's: a code
+    has no place in the image.
     """
 
     bank: Tensor
@@ -58,20 +61,29 @@ class DensityScorer(Scorer):
         return self.inner.decode(codes)
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
-        """Covariance and neighbours from training images, the scale of each part from held-out ones."""
+        """Covariance and neighbours from training images, the scale of each part from held-out
+        ones.
+        """
         self.inner.fit(train, held_out)
         codes = torch.cat([self.encode(chunk) for chunk in chunks_of(train, _CHUNK)])
         self.gaussian.fit(codes)
         stride = -(-len(codes) // _MOST_CODES)
         self.bank = codes[::stride].clone()
-        parts = torch.cat([self._parts(self.inner(chunk).score, self.encode(chunk)) for chunk in chunks_of(held_out, _CHUNK)])
+        parts = torch.cat(
+            [
+                self._parts(self.inner(chunk).score, self.encode(chunk))
+                for chunk in chunks_of(held_out, _CHUNK)
+            ]
+        )
         self.centre = parts.mean(0)
         self.spread = parts.std(0, correction=0).clamp(min=1e-12)
 
     def _parts(self, error: Tensor, codes: Tensor) -> Tensor:
         parts = [error]
         for density in self.densities:
-            parts.append(self.gaussian(codes) if density == "mahalanobis" else self._neighbours(codes))
+            parts.append(
+                self.gaussian(codes) if density == "mahalanobis" else self._neighbours(codes)
+            )
         return torch.stack(parts, dim=1)
 
     @in_float32

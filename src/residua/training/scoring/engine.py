@@ -1,4 +1,6 @@
-"""Running the graph over many images, in batches of one fixed, padded size, so that no score depends on its neighbours."""
+"""Running the graph over many images, in batches of one fixed, padded size, so that no score
+depends on its neighbours.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +19,41 @@ from residua.training.scoring.graph import InferenceGraph, Scored
 from residua.training.scoring.image_list import ImageList, Images
 from residua.training.scoring.prepare import Prepare
 
-__all__ = ["GraphEngine", "Progress", "Scores", "encode_images", "logits_of", "prepare_images", "score_images"]
+__all__ = [
+    "GraphEngine",
+    "Progress",
+    "Scores",
+    "encode_images",
+    "logits_of",
+    "prepare_images",
+    "score_images",
+]
 
 _READ, _READ_VALUES = 256, 2**24  # images, and their values, that are decoded and prepared at once
 
 
-def prepare_images(prepare: Prepare, images: ImageSet, *, progress: Progress | None = None, keep_float: bool = False) -> Tensor:
-    """All images as the network sees them, (n_images, channels, *size): uint8 where the source is, else float32.
+def prepare_images(
+    prepare: Prepare,
+    images: ImageSet,
+    *,
+    progress: Progress | None = None,
+    keep_float: bool = False,
+) -> Tensor:
+    """All images as the network sees them, (n_images, channels, *size): uint8 where the source is,
+    else float32.
 
-    Rounding to uint8 is for training, which keeps small sets in memory; scoring never rounds. ``keep_float`` is exact.
-    Where images keep their own proportions, this stretches them to one size; see `prepare_each`.
+    Rounding to uint8 is for training, which keeps small sets in memory; scoring never rounds.
+    ``keep_float`` is exact. Where images keep their own proportions, this stretches them to one
+    size; see `prepare_each`.
     """
     prepare = prepare.at_one_size()
     is_rounded = images.dtype == np.uint8 and not keep_float
-    prepared = torch.zeros(len(images), images.channels, *prepare.size, dtype=torch.uint8 if is_rounded else torch.float32)
+    prepared = torch.zeros(
+        len(images),
+        images.channels,
+        *prepare.size,
+        dtype=torch.uint8 if is_rounded else torch.float32,
+    )
     start = 0
     for chunk in prepared_chunks(prepare, images, progress=progress, keep_float=keep_float):
         prepared[start : start + len(chunk)] = chunk
@@ -39,7 +62,11 @@ def prepare_images(prepare: Prepare, images: ImageSet, *, progress: Progress | N
 
 
 def prepared_chunks(
-    prepare: Prepare, images: ImageSet, *, progress: Progress | None = None, keep_float: bool = False
+    prepare: Prepare,
+    images: ImageSet,
+    *,
+    progress: Progress | None = None,
+    keep_float: bool = False,
 ) -> Iterator[Tensor]:
     """What `prepare_images` gives, a few hundred images at a time, of large ones a few."""
     device = prepare.unit.device
@@ -58,19 +85,29 @@ def prepared_chunks(
 
 
 def prepare_each(prepare: Prepare, images: ImageSet, *, keep_float: bool = False) -> Images:
-    """What training and the fit of a score get: as `prepare_images`, but a list where images keep their own proportions."""
+    """What training and the fit of a score get: as `prepare_images`, but a list where images keep
+    their own proportions.
+    """
     if prepare.aspect != "area":
         return prepare_images(prepare, images, keep_float=keep_float)
-    return ImageList([image.clone() for image in prepared_one_by_one(prepare, images, keep_float=keep_float)])
+    return ImageList(
+        [image.clone() for image in prepared_one_by_one(prepare, images, keep_float=keep_float)]
+    )
 
 
-def prepared_one_by_one(prepare: Prepare, images: ImageSet, *, keep_float: bool = False) -> Iterator[Tensor]:
-    """What the list of `prepare_each` holds, (channels, height, width), where images keep their own proportions."""
+def prepared_one_by_one(
+    prepare: Prepare, images: ImageSet, *, keep_float: bool = False
+) -> Iterator[Tensor]:
+    """What the list of `prepare_each` holds, (channels, height, width), where images keep their own
+    proportions.
+    """
     is_rounded = images.dtype == np.uint8 and not keep_float
     for batch in images.batches(_read_at_once(images)):
         for image in batch:
             with torch.inference_mode():
-                prepared = prepare(torch.tensor(image[np.newaxis], device=prepare.unit.device))[0].cpu()
+                prepared = prepare(torch.tensor(image[np.newaxis], device=prepare.unit.device))[
+                    0
+                ].cpu()
                 prepared = (prepared * 255).round().to(torch.uint8) if is_rounded else prepared
             yield prepared
 
@@ -86,8 +123,9 @@ def score_images(
 ) -> Scores:
     """Run the graph over `images`, in order.
 
-    The network always sees exactly `batch_size` images: the last batch is filled with black ones, whose results are
-    dropped. Each image is prepared by itself where sizes differ; where it keeps its own proportions, it is scored by itself.
+    The network always sees exactly `batch_size` images: the last batch is filled with black ones,
+    whose results are dropped. Each image is prepared by itself where sizes differ; where it keeps
+    its own proportions, it is scored by itself.
     """
     batch_size = _possible(graph, batch_size)
     was_training = graph.training
@@ -126,37 +164,68 @@ class GraphEngine:
         self._graph, self.channels, self.batch_size = graph, channels, batch_size
 
     def score(
-        self, images: Sequence[NDArray[Any]], *, maps: bool = False, reconstructions: bool = False, columns: bool = True
+        self,
+        images: Sequence[NDArray[Any]],
+        *,
+        maps: bool = False,
+        reconstructions: bool = False,
+        columns: bool = True,
     ) -> Scores:
-        """Scores of decoded images in padded batches; `columns` come at no cost here, so they always do."""
+        """Scores of decoded images in padded batches; `columns` come at no cost here, so they
+        always do.
+        """
         check_channels((image.shape[-1] for image in images), self.channels)
         none = np.zeros((0, *self._graph.prepare.size, self.channels), np.uint8)
         chosen = ImageSet.from_arrays(images if len(images) else none)
-        return score_images(self._graph, chosen, batch_size=self.batch_size, maps=maps, reconstructions=reconstructions)
+        return score_images(
+            self._graph,
+            chosen,
+            batch_size=self.batch_size,
+            maps=maps,
+            reconstructions=reconstructions,
+        )
 
 
-def encode_images(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> NDArray[np.float32]:
+def encode_images(
+    graph: InferenceGraph, images: ImageSet, *, batch_size: int
+) -> NDArray[np.float32]:
     """Codes of `images`, float32 (n_images, latent), in batches of one fixed, padded size."""
     parts = list(_in_batches(graph, images, graph.scorer.encode, batch_size=batch_size))
-    return np.concatenate(parts) if parts else np.zeros((0, getattr(graph.scorer.network, "latent", 0)), np.float32)
+    return (
+        np.concatenate(parts)
+        if parts
+        else np.zeros((0, getattr(graph.scorer.network, "latent", 0)), np.float32)
+    )
 
 
 def logits_of(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> NDArray[np.float32]:
-    """A classifier's logits of at least one image, float32 (n_images, n_logits), in the same batches."""
+    """A classifier's logits of at least one image, float32 (n_images, n_logits), in the same
+    batches.
+    """
     scorer: Any = graph.scorer
     return np.concatenate(list(_in_batches(graph, images, scorer.logits, batch_size=batch_size)))
 
 
 def _in_batches(
-    graph: InferenceGraph, images: ImageSet, function: Callable[[Tensor], Tensor], *, batch_size: int
+    graph: InferenceGraph,
+    images: ImageSet,
+    function: Callable[[Tensor], Tensor],
+    *,
+    batch_size: int,
 ) -> Iterator[NDArray[np.float32]]:
-    """`function` of prepared images, a batch after the other, without what belongs to the filling."""
+    """`function` of prepared images, a batch after the other, without what belongs to the
+    filling.
+    """
     batch_size = _possible(graph, batch_size)
     was_training = graph.training
     graph.eval()
     with torch.inference_mode():
         for batch in images.batches(batch_size):
-            yield function(_prepared_batch(graph.prepare, batch, batch_size))[: len(batch)].cpu().numpy()
+            yield (
+                function(_prepared_batch(graph.prepare, batch, batch_size))[: len(batch)]
+                .cpu()
+                .numpy()
+            )
     graph.train(was_training)
 
 
@@ -180,8 +249,11 @@ def _prepared_batch(prepare: Prepare, batch: list[NDArray[Any]], batch_size: int
         # Nothing to resize: element by element, however stacked.
         prepared = prepare(torch.tensor(np.stack(batch), device=device))
     else:
-        # One at a time, always: a product over a stack may round differently from one over a single image.
-        prepared = torch.cat([prepare(torch.tensor(image[np.newaxis], device=device)) for image in batch])
+        # One at a time, always: a product over a stack may round differently from one over a single
+        # image.
+        prepared = torch.cat(
+            [prepare(torch.tensor(image[np.newaxis], device=device)) for image in batch]
+        )
     missing = batch_size - len(batch)
     if missing:
         prepared = torch.cat([prepared, prepared.new_zeros(missing, *prepared.shape[1:])])
@@ -200,14 +272,18 @@ def _same_sizes(batch: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
         yield np.stack(run)
 
 
-def _restore_maps(prepare: Prepare, maps: Tensor, batch: list[NDArray[Any]]) -> list[NDArray[np.float32]]:
+def _restore_maps(
+    prepare: Prepare, maps: Tensor, batch: list[NDArray[Any]]
+) -> list[NDArray[np.float32]]:
     return [
         prepare.restore(maps[index : index + 1], image.shape[0], image.shape[1])[0].cpu().numpy()
         for index, image in enumerate(batch)
     ]
 
 
-def _to_numpy(scored: Scored, n: int, one_size: Prepare, *, reconstructions: bool) -> dict[str, NDArray[Any]]:
+def _to_numpy(
+    scored: Scored, n: int, one_size: Prepare, *, reconstructions: bool
+) -> dict[str, NDArray[Any]]:
     names = ["score", "anomalous", "mse", "mae", "ssim"]
     kept = {name: getattr(scored, name)[:n].cpu().numpy() for name in names}
     if scored.probabilities is not None:
@@ -219,11 +295,17 @@ def _to_numpy(scored: Scored, n: int, one_size: Prepare, *, reconstructions: boo
 
 
 def _join(
-    kept: list[dict[str, NDArray[Any]]], graph: InferenceGraph, channels: int, *, reconstructions: bool
+    kept: list[dict[str, NDArray[Any]]],
+    graph: InferenceGraph,
+    channels: int,
+    *,
+    reconstructions: bool,
 ) -> dict[str, NDArray[Any]]:
     if kept:
         return {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
-    empty: dict[str, NDArray[Any]] = {name: np.zeros(0, np.float32) for name in ("score", "mse", "mae", "ssim")}
+    empty: dict[str, NDArray[Any]] = {
+        name: np.zeros(0, np.float32) for name in ("score", "mse", "mae", "ssim")
+    }
     empty["anomalous"] = np.zeros(0, np.bool_)
     if reconstructions:
         empty["reconstruction"] = np.zeros((0, *graph.prepare.size, channels), np.float32)

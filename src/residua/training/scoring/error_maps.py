@@ -1,4 +1,6 @@
-"""Error maps and per-image errors inside the graph, by the formulas of `residua.metrics` (a test ties the two)."""
+"""Error maps and per-image errors inside the graph, by the formulas of `residua.metrics` (a test
+ties the two).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def absolute(images: Tensor, reconstructions: Tensor) -> Tensor:
 
 
 def dissimilarity(images: Tensor, reconstructions: Tensor) -> Tensor:
-    """``(1 - SSIM) / 2`` of each pixel's neighbourhood, channels averaged: (batch, height, width), in [0, 1]."""
+    """``(1 - SSIM) / 2`` of each pixel's neighbourhood, channels averaged: (batch, height, width),
+    in [0, 1].
+    """
     window = _window(images.shape[-2], images.shape[-1])
     pad = (len(window) - 1) // 2
     padded = [F.pad(x, (pad, pad, pad, pad), mode="replicate") for x in (images, reconstructions)]
@@ -33,12 +37,18 @@ def dissimilarity(images: Tensor, reconstructions: Tensor) -> Tensor:
 
 
 def ssim(images: Tensor, reconstructions: Tensor) -> Tensor:
-    """Structural similarity of each image, (batch,): mean over the pixels whose whole window lies inside the image."""
-    return _ssim_valid(images, reconstructions, _window(images.shape[-2], images.shape[-1])).mean((1, 2, 3))
+    """Structural similarity of each image, (batch,): mean over the pixels whose whole window lies
+    inside the image.
+    """
+    return _ssim_valid(images, reconstructions, _window(images.shape[-2], images.shape[-1])).mean(
+        (1, 2, 3)
+    )
 
 
 def _window(height: int, width: int, size: int = 11, sigma: float = 1.5) -> list[float]:
-    """Gaussian weights; the window shrinks to the largest odd size that fits an image below 11 pixels."""
+    """Gaussian weights; the window shrinks to the largest odd size that fits an image below 11
+    pixels.
+    """
     side = min(size, height, width)
     radius = (side - 1) // 2
     weights = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
@@ -59,11 +69,15 @@ def _ssim_valid(images: Tensor, reconstructions: Tensor, window: list[float]) ->
     return numerator / ((mean_x.square() + mean_y.square() + c1) * (var_x + var_y + c2))
 
 
-def gradient_dissimilarity(images: Tensor, reconstructions: Tensor, *, scales: int = 3, constant: float = 0.05) -> Tensor:
-    """One minus the gradient-magnitude similarity (Xue et al., 2014), mean over `scales` halvings and channels.
+def gradient_dissimilarity(
+    images: Tensor, reconstructions: Tensor, *, scales: int = 3, constant: float = 0.05
+) -> Tensor:
+    """One minus the gradient-magnitude similarity (Xue et al., 2014), mean over `scales` halvings
+    and channels.
 
-    (batch, height, width), 0 where gradients are equally strong, up to 1; `constant` is on the squared scale of the images.
-    Brightness alone changes nothing, an edge that is missing or added does.
+    (batch, height, width), 0 where gradients are equally strong, up to 1; `constant` is on the
+    squared scale of the images. Brightness alone changes nothing, an edge that is missing or added
+    does.
     """
     height, width = images.shape[-2:]
     total = torch.zeros_like(images[:, :1])
@@ -73,7 +87,9 @@ def gradient_dissimilarity(images: Tensor, reconstructions: Tensor, *, scales: i
         x, y = _gradient(images), _gradient(reconstructions)
         dissimilarity = 1 - (2 * x * y + constant) / (x.square() + y.square() + constant)
         dissimilarity = dissimilarity.mean(1, keepdim=True)
-        total = total + F.interpolate(dissimilarity, size=(height, width), mode="bilinear", align_corners=False)
+        total = total + F.interpolate(
+            dissimilarity, size=(height, width), mode="bilinear", align_corners=False
+        )
     return total[:, 0] / scales
 
 

@@ -1,4 +1,6 @@
-"""Scores on a backbone's feature maps: how badly they are rebuilt, how far they lie from those seen, and the density of all."""
+"""Scores on a backbone's feature maps: how badly they are rebuilt, how far they lie from those
+seen, and the density of all.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +31,15 @@ _TINY = 1e-6
 
 
 class FeatureScorer(Scorer):
-    """The sum of the named parts, each standardised on held-out normals; what lies far out counts by its logarithm.
+    """The sum of the named parts, each standardised on held-out normals; what lies far out counts
+    by its logarithm.
 
-    ``error``: cosine distance between what the backbone sees at a place and what is rebuilt. ``neighbours``: the distance of
-    the place's features, whitened, to the nearest of 1,000 of training images; see `residua.training.scoring.nearest`. Both are
-    averaged over 3 x 3 places, taken in units of what is usual there, and an image's score is the mean of the highest ``top``
-    of them. ``density``: the Mahalanobis distance of the features averaged over a few cells (Ledoit-Wolf covariance); it has
-    no place in the map, which is the sum of the others.
+    ``error``: cosine distance between what the backbone sees at a place and what is rebuilt.
+    ``neighbours``: the distance of the place's features, whitened, to the nearest of 1,000 of
+    training images; see `residua.training.scoring.nearest`. Both are averaged over 3 x 3 places,
+    taken in units of what is usual there, and an image's score is the mean of the highest ``top``
+    of them. ``density``: the Mahalanobis distance of the features averaged over a few cells
+    (Ledoit-Wolf covariance); it has no place in the map, which is the sum of the others.
     """
 
     image_mean: Tensor
@@ -55,8 +59,12 @@ class FeatureScorer(Scorer):
         """Score prepared images."""
         targets = self.network.targets(images)
         maps, codes = self.places(self._maps(targets)), self.network.pool(targets)
-        score = tamed((self._image_scores(maps, codes) - self.image_mean) / self.image_spread).sum(1)
-        error_map = F.interpolate(maps.sum(1, keepdim=True), size=images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+        score = tamed((self._image_scores(maps, codes) - self.image_mean) / self.image_spread).sum(
+            1
+        )
+        error_map = F.interpolate(
+            maps.sum(1, keepdim=True), size=images.shape[2:], mode="bilinear", align_corners=False
+        )[:, 0]
         return ScorerOutput(score, error_map, self.network.decode(codes).clamp(0, 1))
 
     def fit(self, train: Images, held_out: Images) -> None:
@@ -64,7 +72,14 @@ class FeatureScorer(Scorer):
         generator = torch.Generator().manual_seed(0)
         if "neighbours" in self.parts:
             some = chunks_of(every(train, -(-len(train) // _MOST_IN_BANK)), _CHUNK)
-            self.nearest.fit(torch.cat([some_vectors(_smooth(self.network.targets(chunk)), generator) for chunk in some]))
+            self.nearest.fit(
+                torch.cat(
+                    [
+                        some_vectors(_smooth(self.network.targets(chunk)), generator)
+                        for chunk in some
+                    ]
+                )
+            )
         if "density" in self.parts:
             many = chunks_of(every(train, -(-len(train) // _MOST_TRAINING)), _CHUNK)
             self.gaussian.fit(torch.cat([self.encode(chunk) for chunk in many]))
@@ -87,7 +102,9 @@ class FeatureScorer(Scorer):
         """The parts that say where, as they come: (batch, n_placed, rows, columns)."""
         network = self.network
         made = {
-            "error": lambda: _smooth(network.distances(network.rebuild(network.squeeze(targets)), targets)[:, None]),
+            "error": lambda: _smooth(
+                network.distances(network.rebuild(network.squeeze(targets)), targets)[:, None]
+            ),
             "neighbours": lambda: _smooth(self.nearest(_smooth(targets))),
         }
         return torch.cat([made[part]() for part in self.placed], dim=1)
@@ -96,7 +113,10 @@ class FeatureScorer(Scorer):
         """Every part of each image, (batch, n_parts), from its standardised maps and its code."""
         found = dict(zip(self.placed, maps.unbind(1), strict=True))
         whole = self.gaussian(codes)
-        return torch.stack([highest(found[part], self.top) if part in found else whole for part in self.parts], dim=1)
+        return torch.stack(
+            [highest(found[part], self.top) if part in found else whole for part in self.parts],
+            dim=1,
+        )
 
 
 def _smooth(maps: Tensor) -> Tensor:

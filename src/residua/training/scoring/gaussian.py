@@ -1,4 +1,6 @@
-"""The Mahalanobis distance to the mean of what was seen, with a covariance that many features and few images do not spoil."""
+"""The Mahalanobis distance to the mean of what was seen, with a covariance that many features and
+few images do not spoil.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from residua.training.scoring.scorer import in_float32
 
 
 class Gaussian(nn.Module):
-    """Squared Mahalanobis distance of codes to the mean of training codes; covariance shrunk by Ledoit and Wolf (2004)."""
+    """Squared Mahalanobis distance of codes to the mean of training codes; covariance shrunk by
+    Ledoit and Wolf (2004).
+    """
 
     centre: Tensor
     whitening: Tensor
@@ -30,14 +34,20 @@ class Gaussian(nn.Module):
 
 
 def centre_and_whitening(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (d,) and a matrix W (d, d) such that ``|W (x - mean)|`` is the Mahalanobis distance; Ledoit-Wolf covariance."""
+    """Mean (d,) and a matrix W (d, d) such that ``|W (x - mean)|`` is the Mahalanobis distance;
+    Ledoit-Wolf covariance.
+    """
     from sklearn.covariance import LedoitWolf
 
     values = codes.double().numpy()
     if len(values) == 1:
         values = values.repeat(2, axis=0)  # one code has no spread; scikit-learn warns
     shrunk = LedoitWolf().fit(values)
-    floor = 1e-6 * max(float(values.var(axis=0).mean()), 1e-12)  # dead units leave the covariance singular
-    covariance = torch.tensor(shrunk.covariance_) + floor * torch.eye(values.shape[1], dtype=torch.float64)
+    floor = 1e-6 * max(
+        float(values.var(axis=0).mean()), 1e-12
+    )  # dead units leave the covariance singular
+    covariance = torch.tensor(shrunk.covariance_) + floor * torch.eye(
+        values.shape[1], dtype=torch.float64
+    )
     inverse = torch.linalg.inv(torch.linalg.cholesky(covariance))
     return torch.tensor(shrunk.location_, dtype=torch.float32), inverse.float()

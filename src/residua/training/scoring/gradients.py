@@ -1,4 +1,6 @@
-"""Histograms of gradient orientations on a grid of cells (after Dalal and Triggs, 2005): strokes, with little regard to shade."""
+"""Histograms of gradient orientations on a grid of cells (after Dalal and Triggs, 2005): strokes,
+with little regard to shade.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 N_ORIENTATIONS = 8
-_LEAST = 1e-6  # not smaller: what simplifies exported graphs takes 1e-8 for 0, and flat cells would be 0 / 0
+# not smaller: what simplifies exported graphs takes 1e-8 for 0, and flat cells would be 0 / 0
+_LEAST = 1e-6
 
 
 def orientation_histograms(images: Tensor, pooling: Tensor) -> Tensor:
     """Roots of each cell's gradient strength along eight directions, (batch, 8 * cells).
 
-    A gradient counts for a direction by the fourth power of their angle's cosine; channels are summed. `pooling` averages
-    pixels over cells, (height * width, cells).
+    A gradient counts for a direction by the fourth power of their angle's cosine; channels are
+    summed. `pooling` averages pixels over cells, (height * width, cells).
     """
     across = _slope(images)
     down = _slope(images.transpose(2, 3)).transpose(2, 3)

@@ -1,4 +1,6 @@
-"""The one inference path: decoded image to score, error map, threshold and decision, in one module."""
+"""The one inference path: decoded image to score, error map, threshold and decision, in one
+module.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class Scored(NamedTuple):
 
 
 class InferenceGraph(nn.Module):
-    """Preprocessing, network, error, aggregation and threshold; `evaluate`, `score`, exports and servers all run this.
+    """Preprocessing, network, error, aggregation and threshold; `evaluate`, `score`, exports and
+    servers all run this.
 
     Input: uint8, or float32 in [0, 1], (batch, height, width, channels), any size.
     """
@@ -50,7 +53,8 @@ class InferenceGraph(nn.Module):
     def fit_score(self, train: Images, held_out: Images) -> None:
         """Let the scorer learn its statistics; see `Scorer.fit`.
 
-        What it learnt is laid out in memory as loading would: a transposed whitening matrix multiplies with other last digits.
+        What it learnt is laid out in memory as loading would: a transposed whitening matrix
+        multiplies with other last digits.
         """
         self.scorer.fit(train, held_out)  # type: ignore[arg-type]  # lists come to the scorers of recipes that take any size
         for module in self.scorer.modules():
@@ -61,7 +65,9 @@ class InferenceGraph(nn.Module):
     def forward(self, images: Tensor) -> Scored:
         """Score images that share one size."""
         scored = self.score_prepared(self.prepare(images))
-        return scored._replace(error_map=self.prepare.restore(scored.error_map, images.shape[1], images.shape[2]))
+        return scored._replace(
+            error_map=self.prepare.restore(scored.error_map, images.shape[1], images.shape[2])
+        )
 
     def score_prepared(self, prepared: Tensor) -> Scored:
         """Score what `prepare` made; the error map stays at the network's resolution."""

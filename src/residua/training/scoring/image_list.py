@@ -15,10 +15,11 @@ from residua.training.synthesis.crops import mirrored
 
 
 class ImageList:
-    """Prepared images (channels, height, width) of any sizes: sliced, indexed and split as a stack of them would be.
+    """Prepared images (channels, height, width) of any sizes: sliced, indexed and split as a stack
+    of them would be.
 
-    Batches of one are what `split` gives, however many are asked for: images of several sizes do not stack. With `unit` they
-    are given out as float32 in [0, 1], whatever they are kept as.
+    Batches of one are what `split` gives, however many are asked for: images of several sizes do
+    not stack. With `unit` they are given out as float32 in [0, 1], whatever they are kept as.
 
     Examples
     --------
@@ -49,7 +50,11 @@ class ImageList:
 
     def subset(self, rows: NDArray[np.int64]) -> ImageList:
         """These images alone; of a file nothing is read yet."""
-        kept = self.images.subset(rows) if isinstance(self.images, StoredPieces) else [self.images[row] for row in rows]
+        kept = (
+            self.images.subset(rows)
+            if isinstance(self.images, StoredPieces)
+            else [self.images[row] for row in rows]
+        )
         return ImageList(kept, unit=self._unit)
 
     def as_unit(self) -> ImageList:
@@ -57,14 +62,25 @@ class ImageList:
         return ImageList(self.images, unit=True)
 
     def stacked(self) -> Tensor:
-        """One batch, (n_images, channels, height, width): what an image lacks of the largest sides is mirrored into it."""
+        """One batch, (n_images, channels, height, width): what an image lacks of the largest sides
+        is mirrored into it.
+        """
         height, width = (max(image.shape[axis] for image in self.images) for axis in (1, 2))
-        rows, columns = ([mirrored(image.shape[axis], side) for image in self.images] for axis, side in ((1, height), (2, width)))
-        return torch.stack([image[:, down][:, :, across] for image, down, across in zip(self, rows, columns, strict=True)])
+        rows, columns = (
+            [mirrored(image.shape[axis], side) for image in self.images]
+            for axis, side in ((1, height), (2, width))
+        )
+        return torch.stack(
+            [
+                image[:, down][:, :, across]
+                for image, down, across in zip(self, rows, columns, strict=True)
+            ]
+        )
 
 
 Images = Tensor | ImageList | StoredImages | UnitImages
-"""Prepared images: a stack in memory, as it is or given out as floats, a list of several sizes, or a stack in a file."""
+"""Prepared images: a stack in memory, as it is or given out as floats, a list of several sizes, or
+a stack in a file."""
 
 _PIXELS_AT_ONCE = 2**22
 
@@ -81,16 +97,23 @@ def every(images: Any, stride: int) -> Any:
     """Each of so many images, of whatever kind they are; of a file nothing is read yet."""
     if stride <= 1:
         return images
-    return images.every(stride) if isinstance(images, StoredImages | UnitImages) else images[::stride]
+    return (
+        images.every(stride) if isinstance(images, StoredImages | UnitImages) else images[::stride]
+    )
 
 
 def taken(images: Images, rows: NDArray[np.int64]) -> Images:
     """These rows of images of whatever kind, as that kind."""
-    return images.subset(rows) if isinstance(images, StoredImages | ImageList) else images[torch.from_numpy(rows)]
+    return (
+        images.subset(rows)
+        if isinstance(images, StoredImages | ImageList)
+        else images[torch.from_numpy(rows)]
+    )
 
 
 def at_once(images: Any, n: int) -> int:
-    """`n` images, or as many as have four million pixels together: what a network makes of them is many times as large.
+    """`n` images, or as many as have four million pixels together: what a network makes of them is
+    many times as large.
 
     Examples
     --------
@@ -101,5 +124,7 @@ def at_once(images: Any, n: int) -> int:
 
 
 def chunks_of(images: Any, n: int, *, most: int = 50_000) -> Iterator[Tensor]:
-    """At most `most` of the images, evenly spread, `n` or fewer at a time: statistics of 50,000 codes gain nothing by more."""
+    """At most `most` of the images, evenly spread, `n` or fewer at a time: statistics of 50,000
+    codes gain nothing by more.
+    """
     return iter(every(images, -(-len(images) // most)).split(at_once(images, n)))

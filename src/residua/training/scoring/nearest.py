@@ -1,4 +1,6 @@
-"""How far feature vectors lie from all that were seen: the distance to the nearest of a bank of far-apart ones."""
+"""How far feature vectors lie from all that were seen: the distance to the nearest of a bank of
+far-apart ones.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,11 @@ _TINY = 1e-6
 
 
 class Nearest(nn.Module):
-    """Distances of whitened vectors to the nearest of 1,000, chosen to lie as far apart as they can.
+    """Distances of whitened vectors to the nearest of 1,000, chosen to lie as far apart as they
+    can.
 
-    After PatchCore (Roth et al., 2022), with Gonzalez' farthest-first choice (1985): of what is common few are kept, of what is
-    rare all, so that a rare part of a good image is no anomaly.
+    After PatchCore (Roth et al., 2022), with Gonzalez' farthest-first choice (1985): of what is
+    common few are kept, of what is rare all, so that a rare part of a good image is no anomaly.
     """
 
     centre: Tensor
@@ -36,14 +39,18 @@ class Nearest(nn.Module):
         centred = exact - exact.mean(0)
         covariance = centred.T @ centred / len(exact)
         ridge = _RIDGE * covariance.diagonal().mean().clamp(min=_TINY)
-        values, directions = torch.linalg.eigh(covariance + ridge * torch.eye(len(covariance), dtype=torch.float64))
+        values, directions = torch.linalg.eigh(
+            covariance + ridge * torch.eye(len(covariance), dtype=torch.float64)
+        )
         self.centre = exact.mean(0).float()
         self.whitening = (directions / values.clamp(min=float(ridge)).sqrt()).float()
         self.bank = far_apart((vectors.float() - self.centre) @ self.whitening, _SIZE)
 
     @in_float32
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps of features (batch, n_features, height, width) to distances, (batch, 1, height, width)."""
+        """Maps of features (batch, n_features, height, width) to distances, (batch, 1, height,
+        width).
+        """
         vectors = maps.flatten(2).transpose(1, 2).flatten(0, 1)
         white = (vectors - self.centre) @ self.whitening
         # One pass over the large matrix instead of three halves the time.
@@ -59,7 +66,8 @@ def some_vectors(maps: Tensor, generator: Generator) -> Tensor:
 
 
 def far_apart(vectors: Tensor, n: int) -> Tensor:
-    """`n` of `vectors`, each the farthest from those before it; some several times if there are fewer.
+    """`n` of `vectors`, each the farthest from those before it; some several times if there are
+    fewer.
 
     Examples
     --------

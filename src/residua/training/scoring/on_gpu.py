@@ -18,8 +18,8 @@ from residua.training.scoring.graph import InferenceGraph
 class GpuEngine(GraphEngine):
     """A copy of the graph on the first GPU that PyTorch sees, in batches of the same fixed size.
 
-    Convolutions keep float32 whole: TF32, which PyTorch would take for them, has ten bits. With `threshold` images are decided
-    by that instead of the graph's own.
+    Convolutions keep float32 whole: TF32, which PyTorch would take for them, has ten bits. With
+    `threshold` images are decided by that instead of the graph's own.
 
     Raises
     ------
@@ -29,9 +29,19 @@ class GpuEngine(GraphEngine):
 
     name = "torch-gpu"
 
-    def __init__(self, graph: InferenceGraph, channels: int, batch_size: int, *, threshold: float | None = None) -> None:
+    def __init__(
+        self,
+        graph: InferenceGraph,
+        channels: int,
+        batch_size: int,
+        *,
+        threshold: float | None = None,
+    ) -> None:
         if not torch.cuda.is_available():
-            raise InputError("engine: torch-gpu must have a GPU that PyTorch sees. Got none. Choose torch, or onnx.")
+            raise InputError(
+                "engine: torch-gpu must have a GPU that PyTorch sees. Got none. Choose torch, or"
+                " onnx."
+            )
         copied = copy.deepcopy(graph).eval()
         copied.to("cuda", memory_format=torch.channels_last)  # type: ignore[call-overload]
         if threshold is not None:
@@ -39,8 +49,17 @@ class GpuEngine(GraphEngine):
         super().__init__(copied, channels, batch_size)
 
     def score(
-        self, images: Sequence[NDArray[Any]], *, maps: bool = False, reconstructions: bool = False, columns: bool = True
+        self,
+        images: Sequence[NDArray[Any]],
+        *,
+        maps: bool = False,
+        reconstructions: bool = False,
+        columns: bool = True,
     ) -> Scores:
         """Scores of decoded images in padded batches."""
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            return super().score(images, maps=maps, reconstructions=reconstructions, columns=columns)
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        ):
+            return super().score(
+                images, maps=maps, reconstructions=reconstructions, columns=columns
+            )

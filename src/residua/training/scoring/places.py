@@ -1,4 +1,6 @@
-"""Maps in units of what is usual at each place, and an image's score from a map's highest places."""
+"""Maps in units of what is usual at each place, and an image's score from a map's highest
+places.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _FARTHEST = 1e15  # its square is still finite
 
 
 class Places(nn.Module):
-    """Standardises maps by mean and spread of normal images, measured in 10 x 10 cells of the image."""
+    """Standardises maps by mean and spread of normal images, measured in 10 x 10 cells of the
+    image.
+    """
 
     mean: Tensor
     spread: Tensor
@@ -28,14 +32,17 @@ class Places(nn.Module):
         self.register_buffer("spread", torch.ones(1, n_maps, _CELLS, _CELLS))
 
     def fit(self, maps: Iterable[Tensor]) -> None:
-        """Learn from the maps of normal images, batches of (batch, n_maps, height, width), each of its own size."""
+        """Learn from the maps of normal images, batches of (batch, n_maps, height, width), each of
+        its own size.
+        """
         cells, squares = [], []
         for batch in maps:
             cells.append(F.adaptive_avg_pool2d(batch, _CELLS))
             squares.append(F.adaptive_avg_pool2d(batch.square(), _CELLS))
         mean = torch.cat(cells).mean(0, keepdim=True)
         variance = torch.cat(squares).mean(0, keepdim=True) - mean.square()
-        # Half the place's own variance, half the whole image's: a place is seen in a few dozen images only.
+        # Half the place's own variance, half the whole image's: a place is seen in a few dozen
+        # images only.
         shrunk = 0.5 * variance + 0.5 * variance.mean((2, 3), keepdim=True)
         self.mean, self.spread = mean, shrunk.clamp(min=_TINY**2).sqrt()
 
@@ -54,11 +61,15 @@ def check_parts(parts: Sequence[str], placed: Sequence[str]) -> None:
         With what must hold; a recipe's validation puts it into words.
     """
     if not set(parts) & set(placed) or len(set(parts)) < len(parts):
-        raise ValueError(f"parts must be named once each, at least one of {', '.join(placed)}: the others make no map")
+        raise ValueError(
+            f"parts must be named once each, at least one of {', '.join(placed)}: the others make"
+            " no map"
+        )
 
 
 def highest(maps: Tensor, share: float) -> Tensor:
-    """Mean of the highest `share` of the places of each map, at least one: (batch, height, width) to (batch,).
+    """Mean of the highest `share` of the places of each map, at least one: (batch, height, width)
+    to (batch,).
 
     Examples
     --------
@@ -70,7 +81,8 @@ def highest(maps: Tensor, share: float) -> Tensor:
 
 
 def tamed(values: Tensor) -> Tensor:
-    """The inverse hyperbolic sine: as it is near 0, the logarithm far out, so that one part alone far out decides nothing.
+    """The inverse hyperbolic sine: as it is near 0, the logarithm far out, so that one part alone
+    far out decides nothing.
 
     Examples
     --------
@@ -82,7 +94,9 @@ def tamed(values: Tensor) -> Tensor:
 
 
 def _so_many(share: float, n_places: Any) -> Any:
-    """A share of the places, at least one; a tensor where `n_places` is one, as it is while a graph is traced."""
+    """A share of the places, at least one; a tensor where `n_places` is one, as it is while a graph
+    is traced.
+    """
     if isinstance(n_places, Tensor):
         return (n_places * share + 0.5).long().clamp(min=1)
     return max(1, int(n_places * share + 0.5))

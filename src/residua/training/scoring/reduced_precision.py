@@ -1,4 +1,6 @@
-"""The reference graph with its products in bfloat16: fast where the processor has instructions for it."""
+"""The reference graph with its products in bfloat16: fast where the processor has instructions for
+it.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,22 @@ from residua.training.scoring.scorer import Scorer, ScorerOutput
 
 
 class LoweredEngine(GraphEngine):
-    """Convolutions and products of network and score in bfloat16, all else in float32; batches of the same fixed size.
+    """Convolutions and products of network and score in bfloat16, all else in float32; batches of
+    the same fixed size.
 
     With `threshold` images are decided by that instead of the graph's own.
     """
 
     name = "torch-bf16"
 
-    def __init__(self, graph: InferenceGraph, channels: int, batch_size: int, *, threshold: float | None = None) -> None:
+    def __init__(
+        self,
+        graph: InferenceGraph,
+        channels: int,
+        batch_size: int,
+        *,
+        threshold: float | None = None,
+    ) -> None:
         lowered = InferenceGraph(graph.prepare, _Lowered(graph.scorer)).eval()
         lowered.threshold.fill_(float(graph.threshold) if threshold is None else threshold)
         super().__init__(lowered, channels, batch_size)
@@ -36,4 +46,6 @@ class _Lowered(Scorer):
         with torch.autocast(images.device.type, dtype=torch.bfloat16):
             output = self.inner(images)
         classes = None if output.probabilities is None else output.probabilities.float()
-        return ScorerOutput(output.score.float(), output.error_map.float(), output.reconstruction.float(), classes)
+        return ScorerOutput(
+            output.score.float(), output.error_map.float(), output.reconstruction.float(), classes
+        )

@@ -1,4 +1,6 @@
-"""The part of the graph between preprocessing and threshold: prepared images to scores and error maps."""
+"""The part of the graph between preprocessing and threshold: prepared images to scores and error
+maps.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ Error = Literal["squared", "absolute", "euclidean", "ssim"]
 
 
 class ScorerOutput(NamedTuple):
-    """What a scorer makes of prepared images: score (batch,), map (batch, height, width), reconstruction like images.
+    """What a scorer makes of prepared images: score (batch,), map (batch, height, width),
+    reconstruction like images.
 
     ``probabilities`` (batch, n_classes) are those of a classifier, None of everything else.
     """
@@ -28,7 +31,9 @@ class ScorerOutput(NamedTuple):
 
 
 def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Compute a scorer's method in float32 whatever the network computes in: small differences of distances are the score."""
+    """Compute a scorer's method in float32 whatever the network computes in: small differences of
+    distances are the score.
+    """
 
     @wraps(method)
     def exactly(*arguments: Any) -> Tensor:
@@ -41,8 +46,9 @@ def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
 class Scorer(nn.Module, ABC):
     """Prepared images to scores: the part of the graph between preprocessing and threshold.
 
-    Everything it needs is in parameters and buffers, so that one state dictionary saves it. `fit` sees held-out normals
-    (the validation slice of train, never calibration or test) and may set buffers: means, spreads, neighbours.
+    Everything it needs is in parameters and buffers, so that one state dictionary saves it. `fit`
+    sees held-out normals (the validation slice of train, never calibration or test) and may set
+    buffers: means, spreads, neighbours.
     """
 
     @property

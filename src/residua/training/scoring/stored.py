@@ -1,7 +1,9 @@
-"""Prepared images that do not fit in memory: written to a file once, and read from there in any order.
+"""Prepared images that do not fit in memory: written to a file once, and read from there in any
+order.
 
-What is read is bit for bit what memory would have held, and the order of the batches is the same, so a model trained
-from a file equals one trained in memory. A set is decoded once, not once an epoch.
+What is read is bit for bit what memory would have held, and the order of the batches is the same,
+so a model trained from a file equals one trained in memory. A set is decoded once, not once an
+epoch.
 """
 
 from __future__ import annotations
@@ -34,7 +36,14 @@ class StoredImages:
     uint8 or float32; `as_unit` gives the same images as float32 in [0, 1].
     """
 
-    def __init__(self, file: _File, shape: tuple[int, ...], dtype: torch.dtype, *, rows: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self,
+        file: _File,
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        *,
+        rows: NDArray[np.int64] | None = None,
+    ) -> None:
         self._file, self._unit = file, False
         self._rows = np.arange(shape[0]) if rows is None else rows
         self.shape = (len(self._rows), *shape[1:])
@@ -76,12 +85,17 @@ class StoredImages:
 
 
 class StoredPieces(Sequence[Tensor]):
-    """Prepared images of any sizes, (channels, height, width), in an unnamed file: read one at a time, like those of a list."""
+    """Prepared images of any sizes, (channels, height, width), in an unnamed file: read one at a
+    time, like those of a list.
+    """
 
     def __init__(self, file: _File, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> None:
         self._file, self._shapes = file, shapes
         self._dtype: Any = np.uint8 if dtype == torch.uint8 else np.float32
-        ends = np.cumsum([math.prod(shape) for shape in shapes], dtype=np.int64) * np.dtype(self._dtype).itemsize
+        ends = (
+            np.cumsum([math.prod(shape) for shape in shapes], dtype=np.int64)
+            * np.dtype(self._dtype).itemsize
+        )
         self._starts = np.concatenate([np.zeros(1, np.int64), ends])
         self._rows = np.arange(len(shapes))
 
@@ -108,7 +122,8 @@ class StoredPieces(Sequence[Tensor]):
 
 
 class UnitImages:
-    """Prepared images in memory, (n, channels, height, width), given out as float32 in [0, 1] no more than are asked for.
+    """Prepared images in memory, (n, channels, height, width), given out as float32 in [0, 1] no
+    more than are asked for.
 
     Examples
     --------
@@ -140,7 +155,9 @@ class UnitImages:
 
 
 class _File:
-    """An open file without a name, closed when the last set of images that lies in it is forgotten."""
+    """An open file without a name, closed when the last set of images that lies in it is
+    forgotten.
+    """
 
     def __init__(self, folder: str) -> None:
         self._file: Any = tempfile.TemporaryFile(dir=folder, prefix=".prepared-", buffering=0)  # noqa: SIM115  see above
@@ -158,19 +175,24 @@ class _File:
             n_read = self._file.readinto(target.reshape(-1))
         if n_read != target.size:
             raise OutputError(
-                f"fit: the file of prepared images must stay whole. Got {n_read} of {target.size} bytes. Fit again."
+                f"fit: the file of prepared images must stay whole. Got {n_read} of {target.size}"
+                " bytes. Fit again."
             )
 
 
 class PreparedStore:
-    """Decides for each set of prepared images whether it stays in memory, within what is left of the bound, or goes to a file."""
+    """Decides for each set of prepared images whether it stays in memory, within what is left of
+    the bound, or goes to a file.
+    """
 
     def __init__(self, memory_megabytes: float, folder: Path | None) -> None:
         self._room = memory_megabytes * _MEGABYTE
         self._folder = folder
         self.stored_bytes = 0
 
-    def keep(self, chunks: Iterable[Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Tensor | StoredImages:
+    def keep(
+        self, chunks: Iterable[Tensor], shape: tuple[int, ...], dtype: torch.dtype
+    ) -> Tensor | StoredImages:
         """The images of `chunks`, (n, channels, height, width) in all."""
         n_bytes = math.prod(shape) * dtype.itemsize
         if n_bytes <= self._room:
@@ -181,7 +203,9 @@ class PreparedStore:
             return kept
         return StoredImages(self._stored(chunks, n_bytes), shape, dtype)
 
-    def keep_each(self, images: Iterable[Tensor], shapes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> Sequence[Tensor]:
+    def keep_each(
+        self, images: Iterable[Tensor], shapes: Sequence[tuple[int, ...]], dtype: torch.dtype
+    ) -> Sequence[Tensor]:
         """As `keep`, of images whose sizes differ: a list of them, or what reads like one."""
         n_bytes = sum(math.prod(shape) for shape in shapes) * dtype.itemsize
         if n_bytes <= self._room:
@@ -194,8 +218,9 @@ class PreparedStore:
         free = shutil.disk_usage(folder).free
         if free < n_bytes + _SPARE:
             raise OutputError(
-                f"fit: prepared images beyond --memory are kept in a file: {folder} must have {n_bytes / 2**30:.1f} GB for it. "
-                f"It has {free / 2**30:.1f}. Free some space, name an --out on another disk, raise --memory, or lower --size."
+                f"fit: prepared images beyond --memory are kept in a file: {folder} must have"
+                f" {n_bytes / 2**30:.1f} GB for it. It has {free / 2**30:.1f}. Free some space,"
+                " name an --out on another disk, raise --memory, or lower --size."
             )
         file = _File(folder)
         try:
@@ -204,8 +229,8 @@ class PreparedStore:
         except OSError as error:
             file.close()
             raise OutputError(
-                f"fit: the prepared images must be kept in a file in {folder}. Got: {error.strerror or error}. "
-                "Free some space, or raise --memory."
+                f"fit: the prepared images must be kept in a file in {folder}. Got:"
+                f" {error.strerror or error}. Free some space, or raise --memory."
             ) from error
         self.stored_bytes += n_bytes
         return file

@@ -1,6 +1,8 @@
-"""What a surface looks like to filters that nothing was learnt for: grain by size and direction, bright and dark spots.
+"""What a surface looks like to filters that nothing was learnt for: grain by size and direction,
+bright and dark spots.
 
-A bank of oriented filters in pairs (Gabor, 1946), as texture has been told apart with since Bovik, Clark and Geisler (1990).
+A bank of oriented filters in pairs (Gabor, 1946), as texture has been told apart with since Bovik,
+Clark and Geisler (1990).
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ _LEAST = 1e-3
 
 
 class Texture(nn.Module):
-    """Standardised images, whose sides are multiples of 8, to logarithms of filters' strength in cells of 8 pixels.
+    """Standardised images, whose sides are multiples of 8, to logarithms of filters' strength in
+    cells of 8 pixels.
 
-    At a half, a quarter and an eighth of the size: the strength along six directions, mean and (where a cell holds several
-    pixels) maximum, averaged over three by three cells, and that of the brightest and of the darkest spot. Beside it the cell's
-    own mean.
+    At a half, a quarter and an eighth of the size: the strength along six directions, mean and
+    (where a cell holds several pixels) maximum, averaged over three by three cells, and that of the
+    brightest and of the darkest spot. Beside it the cell's own mean.
     """
 
     filters: Tensor
@@ -34,7 +37,9 @@ class Texture(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.register_buffer("filters", _filters()[:, None], persistent=False)
-        self.n_features = channels * (1 + sum(_DIRECTIONS * (2 if level < CELL else 1) + 2 for level in _LEVELS))
+        self.n_features = channels * (
+            1 + sum(_DIRECTIONS * (2 if level < CELL else 1) + 2 for level in _LEVELS)
+        )
 
     @in_float32
     def forward(self, images: Tensor) -> Tensor:
@@ -57,7 +62,10 @@ class Texture(nn.Module):
         if cell > 1:
             strengths = [F.avg_pool2d(strengths[0], cell), F.max_pool2d(strengths[0], cell)]
             extremes = F.max_pool2d(extremes, cell)
-        averaged = [F.avg_pool2d(F.pad(one, (1, 1, 1, 1), mode="replicate"), 3, stride=1) for one in strengths]
+        averaged = [
+            F.avg_pool2d(F.pad(one, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+            for one in strengths
+        ]
         return [one.clamp(min=_LEAST).log() for one in (*averaged, extremes)]
 
 

@@ -1,6 +1,7 @@
 """Strategies, one file each: how a classifier and an autoencoder share a network.
 
-`STRATEGIES` is the registry: a new strategy is one file, one line here and one page of documentation.
+`STRATEGIES` is the registry: a new strategy is one file, one line here and one page of
+documentation.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from residua.training.strategies.sequential import Sequential
 
 __all__ = ["STRATEGIES", "Phase", "Strategy", "make_strategy"]
 
-STRATEGIES: dict[str, type[Strategy]] = {strategy.name: strategy for strategy in (Joint, JointFlat, Sequential, FineTune, Plain)}
+STRATEGIES: dict[str, type[Strategy]] = {
+    strategy.name: strategy for strategy in (Joint, JointFlat, Sequential, FineTune, Plain)
+}
 
 
 def make_strategy(name: str, **options: Any) -> Strategy:
-    """The strategy called `name` with `options`; every unknown option is named at once, with those there are.
+    """The strategy called `name` with `options`; every unknown option is named at once, with those
+    there are.
 
     Raises
     ------

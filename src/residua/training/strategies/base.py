@@ -1,4 +1,6 @@
-"""What a strategy is: how one network learns to name classes and to reconstruct, in one phase or in two."""
+"""What a strategy is: how one network learns to name classes and to reconstruct, in one phase or in
+two.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,22 @@ from residua.training.recipes.base import Labelled, Recipe, Schedule
 from residua.training.scoring.classifying import ClassifyingScorer
 from residua.training.scoring.scorer import Scorer
 from residua.training.strategies.erasing import erase
-from residua.training.strategies.losses import Distance, classification_loss, distance, weighted_mean
+from residua.training.strategies.losses import (
+    Distance,
+    classification_loss,
+    distance,
+    weighted_mean,
+)
 
 _LATENT = 128
 _SCHEDULE = Schedule(
-    steps=4000, epochs=(10, 4000), batch_size=128, learning_rate=4e-3, weight_decay=0.05, decay_norms=False, keep="last"
+    steps=4000,
+    epochs=(10, 4000),
+    batch_size=128,
+    learning_rate=4e-3,
+    weight_decay=0.05,
+    decay_norms=False,
+    keep="last",
 )
 
 
@@ -30,7 +43,9 @@ def _nothing(network: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a strategy's training: its share of the steps, the images it sees, what it minimises, what it does first."""
+    """A part of a strategy's training: its share of the steps, the images it sees, what it
+    minimises, what it does first.
+    """
 
     name: str
     share: float
@@ -43,12 +58,13 @@ class Phase:
 class Strategy(Recipe, ABC):
     """Options that strategies share; frozen, and written into the bundle as JSON.
 
-    ``n_classes`` and ``multilabel`` follow from the labels. Two classes are one sigmoid output, more are a softmax; with
-    ``multilabel`` each is a sigmoid of its own. ``label_smoothing`` moves that share of the truth to all classes alike,
-    ``erase`` is the share of the training images from which a box is cut (the reconstruction has to fill it in).
-    ``class_weights`` weigh the images of a class in the cross-entropy. ``width`` is that of the encoder's first stage that halves
-    the image, ``latent`` the size of the code D. ``mirrored`` averages the logits over an image and its mirror image when
-    classifying.
+    ``n_classes`` and ``multilabel`` follow from the labels. Two classes are one sigmoid output,
+    more are a softmax; with ``multilabel`` each is a sigmoid of its own. ``label_smoothing`` moves
+    that share of the truth to all classes alike, ``erase`` is the share of the training images from
+    which a box is cut (the reconstruction has to fill it in). ``class_weights`` weigh the images of
+    a class in the cross-entropy. ``width`` is that of the encoder's first stage that halves the
+    image, ``latent`` the size of the code D. ``mirrored`` averages the logits over an image and its
+    mirror image when classifying.
     """
 
     schedule: ClassVar[Schedule] = _SCHEDULE
@@ -99,16 +115,21 @@ class Strategy(Recipe, ABC):
     def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Of the labelled images; 0 where there is none."""
         return classification_loss(
-            logits, targets, multilabel=self.multilabel, smoothing=self.label_smoothing, weights=self.class_weights
+            logits,
+            targets,
+            multilabel=self.multilabel,
+            smoothing=self.label_smoothing,
+            weights=self.class_weights,
         )
 
 
 class TwoLosses(Strategy, ABC):
     """A strategy that also reconstructs.
 
-    The loss is ``(1 - weight) x cross-entropy + weight x distance``, the weighted mean of the two. ``distance`` is the mean
-    squared distance over pixels, or ``euclidean``: the root of the sum of squares of an image. ``weight="learn"`` lets the
-    network learn the two losses' scales (Kendall, Gal, Cipolla, 2018). Images without a label take part in the distance alone.
+    The loss is ``(1 - weight) x cross-entropy + weight x distance``, the weighted mean of the two.
+    ``distance`` is the mean squared distance over pixels, or ``euclidean``: the root of the sum of
+    squares of an image. ``weight="learn"`` lets the network learn the two losses' scales (Kendall,
+    Gal, Cipolla, 2018). Images without a label take part in the distance alone.
     """
 
     network_class: ClassVar[type[ClassifierNetwork]] = ClassifierNetwork
@@ -124,7 +145,13 @@ class TwoLosses(Strategy, ABC):
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """A fresh network with two heads, and the two scales where they are learnt."""
-        return self.network_class(shape, self.code_size, self.n_logits, width=self.width, learns_balance=self.weight == "learn")
+        return self.network_class(
+            shape,
+            self.code_size,
+            self.n_logits,
+            width=self.width,
+            learns_balance=self.weight == "learn",
+        )
 
     def loss(self, network: nn.Module, images: Tensor | Labelled, generator: Generator) -> Tensor:
         """The weighted mean of both losses; a bare tensor is a batch without labels."""

@@ -1,4 +1,6 @@
-"""`plain`: the same encoder and head with no reconstruction at all; the control without which the others mean nothing."""
+"""`plain`: the same encoder and head with no reconstruction at all; the control without which the
+others mean nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from residua.training.strategies.base import Phase, Strategy, as_labelled
 
 
 class Plain(Strategy):
-    """Cross-entropy alone; unlabelled images are left out, and there is nothing to reconstruct with."""
+    """Cross-entropy alone; unlabelled images are left out, and there is nothing to reconstruct
+    with.
+    """
 
     name: ClassVar[str] = "plain"
     summary: ClassVar[str] = "the same encoder and head without reconstruction: the control"
@@ -22,7 +26,9 @@ class Plain(Strategy):
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """A fresh network without a decoder."""
-        return ClassifierNetwork(shape, self.code_size, self.n_logits, width=self.width, decoder=False)
+        return ClassifierNetwork(
+            shape, self.code_size, self.n_logits, width=self.width, decoder=False
+        )
 
     def phases(self) -> tuple[Phase, ...]:
         """One, on the labelled images."""

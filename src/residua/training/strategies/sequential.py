@@ -1,4 +1,6 @@
-"""`sequential`: train the autoencoder, drop the decoder, put a classifier on the code; the encoder stays as it is."""
+"""`sequential`: train the autoencoder, drop the decoder, put a classifier on the code; the encoder
+stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,21 @@ def freeze(network: Any) -> None:
 
 
 class Sequential(Strategy):
-    """First the reconstruction of all images, labelled or not; then cross-entropy on the labelled ones, the encoder frozen.
+    """First the reconstruction of all images, labelled or not; then cross-entropy on the labelled
+    ones, the encoder frozen.
 
-    ``pretraining`` is the share of the steps that goes to the autoencoder. The decoder is kept for the record of the
-    reconstruction; the classifier does not use it.
+    ``pretraining`` is the share of the steps that goes to the autoencoder. The decoder is kept for
+    the record of the reconstruction; the classifier does not use it.
     """
 
     name: ClassVar[str] = "sequential"
-    summary: ClassVar[str] = "the autoencoder first, then a classifier on its code, the encoder frozen"
+    summary: ClassVar[str] = (
+        "the autoencoder first, then a classifier on its code, the encoder frozen"
+    )
     cost: ClassVar[str] = "less than the classifier's: the second phase leaves the encoder alone"
-    good_for: ClassVar[str] = "learning what a code is worth that saw no label; the weakest classifier of the five"
+    good_for: ClassVar[str] = (
+        "learning what a code is worth that saw no label; the weakest classifier of the five"
+    )
 
     distance: Distance = "squared"
     pretraining: float = Field(default=0.6, gt=0, lt=1)
@@ -39,7 +46,9 @@ class Sequential(Strategy):
             Phase("classifier", 1 - self.pretraining, self.loss, uses="labelled", begin=freeze),
         )
 
-    def reconstruction_loss(self, network: nn.Module, images: Tensor | Labelled, generator: Generator) -> Tensor:
+    def reconstruction_loss(
+        self, network: nn.Module, images: Tensor | Labelled, generator: Generator
+    ) -> Tensor:
         """Distance alone."""
         batch = as_labelled(images)
         codes = network.encode(self.spoilt(network, batch.images, generator))  # type: ignore[operator]

@@ -1,4 +1,6 @@
-"""Whole images that are not normal, made from normal ones: what recipes are compared by where no anomaly is known."""
+"""Whole images that are not normal, made from normal ones: what recipes are compared by where no
+anomaly is known.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,9 @@ def make_anomalies(draws: Draws, images: Tensor, other: Tensor | None = None) ->
 
     ``other`` holds what each is mixed with; None takes each image's neighbour in the batch.
 
-    ``defect``: a small defect. ``joined``: half of one image, half of another. ``blended``: the mean of two.
-    ``scrambled``: quarters exchanged. ``warped``: bent by a coarse random field. ``squeezed``: narrower or flatter.
+    ``defect``: a small defect. ``joined``: half of one image, half of another. ``blended``: the
+    mean of two. ``scrambled``: quarters exchanged. ``warped``: bent by a coarse random field.
+    ``squeezed``: narrower or flatter.
     """
     other = images.roll(1, 0) if other is None else other
     return {name: make(draws, images, other).clamp(0, 1) for name, make in _KINDS.items()}
@@ -29,7 +32,11 @@ def make_anomalies(draws: Draws, images: Tensor, other: Tensor | None = None) ->
 
 def _defect(draws: Draws, images: Tensor, other: Tensor) -> Tensor:
     standardised = standardise(images)
-    return standardised.undo(add_one_defect(draws, standardised.values, standardise(other).values, tuple(FAMILIES)).images)
+    return standardised.undo(
+        add_one_defect(
+            draws, standardised.values, standardise(other).values, tuple(FAMILIES)
+        ).images
+    )
 
 
 def _joined(draws: Draws, images: Tensor, other: Tensor) -> Tensor:
@@ -52,7 +59,9 @@ def _scrambled(draws: Draws, images: Tensor, other: Tensor) -> Tensor:
 def _warped(draws: Draws, images: Tensor, other: Tensor) -> Tensor:
     n, _, height, width = images.shape
     coarse = _WARP * draws.normal(n, 2, 4, 4)
-    field = F.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    field = F.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True).permute(
+        0, 2, 3, 1
+    )
     identity = torch.eye(2, 3, device=images.device).expand(n, 2, 3)
     grid = F.affine_grid(identity, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid + field, padding_mode="border", align_corners=False)

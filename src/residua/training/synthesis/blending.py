@@ -13,7 +13,9 @@ _OWN = 0.35  # share of the pieces that come from the image itself
 
 
 def moved(draws: Draws, images: Tensor, pool: Tensor) -> Tensor:
-    """For each image another of `pool` or itself: flipped, turned where square, and rolled to a random place."""
+    """For each image another of `pool` or itself: flipped, turned where square, and rolled to a
+    random place.
+    """
     n, _, height, width = images.shape
     chosen = torch.stack([pool[draws.number(len(pool))] for _ in range(n)])
     sources = torch.where(draws.chance(n, _OWN), images, chosen)
@@ -21,10 +23,12 @@ def moved(draws: Draws, images: Tensor, pool: Tensor) -> Tensor:
 
 
 def seamless(pieces: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-    """`pieces` shifted smoothly so that they meet `images` along the rim of `mask`: Poisson blending, solved by pull and push.
+    """`pieces` shifted smoothly so that they meet `images` along the rim of `mask`: Poisson
+    blending, solved by pull and push.
 
-    The difference along the rim is averaged down a pyramid and interpolated back up (Gortler et al., 1996), which costs a
-    few small operations a batch where a solver would take one system an image.
+    The difference along the rim is averaged down a pyramid and interpolated back up (Gortler et
+    al., 1996), which costs a few small operations a batch where a solver would take one system an
+    image.
     """
     rim = (F.max_pool2d(mask, 5, 1, 2) - mask).clamp(min=0)
     return pieces + _filled(images - pieces, rim)
@@ -50,5 +54,7 @@ def _filled(values: Tensor, known: Tensor) -> Tensor:
     for weighted, weight in reversed(levels):
         filled = resized(filled, weighted.shape[-2], weighted.shape[-1])
         trust = (4 * weight).clamp(max=1.0)
-        filled = torch.where(weight > 1e-6, trust * weighted / weight.clamp(min=1e-6) + (1 - trust) * filled, filled)
+        filled = torch.where(
+            weight > 1e-6, trust * weighted / weight.clamp(min=1e-6) + (1 - trust) * filled, filled
+        )
     return filled

@@ -11,11 +11,14 @@ from residua.training.synthesis.draws import Draws
 from residua.training.synthesis.smoothing import resized
 
 _ZOOM = 0.2  # the logarithm of the scale lies within this of 0
-_BEYOND = 0.2  # crops are drawn from beyond the image and pushed back in, so that its borders are met often
+# crops are drawn from beyond the image and pushed back in, so that its borders are met often
+_BEYOND = 0.2
 
 
 def random_crops(draws: Draws, images: Tensor, side: int) -> Tensor:
-    """One square crop of `side` pixels of each image (n, channels, height, width), zoomed and flipped."""
+    """One square crop of `side` pixels of each image (n, channels, height, width), zoomed and
+    flipped.
+    """
     return torch.stack([_crop(draws, image, side) for image in images])
 
 

@@ -11,7 +11,8 @@ from torch import Generator, Tensor
 class Draws:
     """Draws from `generator`, which lives on the processor, as tensors on `device`.
 
-    One number an image comes as (n, 1, 1, 1). A processor's generator gives the same defects on every device.
+    One number an image comes as (n, 1, 1, 1). A processor's generator gives the same defects on
+    every device.
     """
 
     def __init__(self, generator: Generator, device: torch.device) -> None:
@@ -39,7 +40,9 @@ class Draws:
 
     def choice(self, n: int, weights: list[float]) -> Tensor:
         """Numbers of categories drawn by `weights`, (n,)."""
-        return self._moved(torch.multinomial(torch.tensor(weights), n, replacement=True, generator=self.generator))
+        return self._moved(
+            torch.multinomial(torch.tensor(weights), n, replacement=True, generator=self.generator)
+        )
 
     def number(self, below: int) -> int:
         """A whole number from 0 to `below` - 1."""

@@ -15,7 +15,9 @@ _LIMIT = 4.5
 def change_exposure(draws: Draws, images: Tensor) -> Tensor:
     """Standardised images as another light and another sensor would have shown them."""
     n, _, height, width = images.shape
-    light = F.interpolate(draws.normal(n, 1, 3, 3), size=(height // 4, width // 4), mode="bicubic", align_corners=True)
+    light = F.interpolate(
+        draws.normal(n, 1, 3, 3), size=(height // 4, width // 4), mode="bicubic", align_corners=True
+    )
     light = resized(light, height, width)
     images = images * draws.log_uniform(n, 0.75, 1.33) * (1 + 0.15 * light * draws.chance(n, 0.5))
     images = images + 0.25 * light * draws.uniform(n) + draws.uniform(n, -0.3, 0.3)

@@ -15,7 +15,9 @@ _LIMIT = 4.0
 
 
 class Standardised(NamedTuple):
-    """``values`` = (image - mean) / spread, clipped to [-4, 4]; ``mean`` and ``spread`` are (n, 1, 1, 1)."""
+    """``values`` = (image - mean) / spread, clipped to [-4, 4]; ``mean`` and ``spread`` are (n, 1,
+    1, 1).
+    """
 
     values: Tensor
     mean: Tensor
@@ -27,7 +29,8 @@ class Standardised(NamedTuple):
 
 
 def standardise(images: Tensor) -> Standardised:
-    """Images (n, channels, height, width) in units of their own mean and spread: exposure and contrast fall out.
+    """Images (n, channels, height, width) in units of their own mean and spread: exposure and
+    contrast fall out.
 
     Examples
     --------
@@ -44,9 +47,15 @@ def standardise(images: Tensor) -> Standardised:
 
 
 def smooth(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of every channel, edges repeated; `sigma` in pixels. Wide blurs are made at a reduced size."""
+    """Gaussian blur of every channel, edges repeated; `sigma` in pixels. Wide blurs are made at a
+    reduced size.
+    """
     factor = 1
-    while sigma / factor > _WIDEST and images.shape[-1] % (2 * factor) == 0 and images.shape[-2] % (2 * factor) == 0:
+    while (
+        sigma / factor > _WIDEST
+        and images.shape[-1] % (2 * factor) == 0
+        and images.shape[-2] % (2 * factor) == 0
+    ):
         factor *= 2
     small = F.avg_pool2d(images, factor) if factor > 1 else images
     weights = _gaussian(sigma / factor)
@@ -57,9 +66,11 @@ def smooth(images: Tensor, sigma: float) -> Tensor:
 
 
 def weighted_sum(images: Tensor, weights: Sequence[float], axis: int) -> Tensor:
-    """Each value's neighbours along an axis, weighted and added; shorter by as many values as there are weights, less one.
+    """Each value's neighbours along an axis, weighted and added; shorter by as many values as there
+    are weights, less one.
 
-    By shifted copies, not by a convolution: those of one channel take three to fifteen times as long on a processor.
+    By shifted copies, not by a convolution: those of one channel take three to fifteen times as
+    long on a processor.
 
     Examples
     --------
