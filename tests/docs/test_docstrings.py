@@ -29,7 +29,7 @@ def modules_with_examples() -> list[str]:
 def test_docstring_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
-    runner = doctest.DocTestRunner()
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     said: list[str] = []
     n_examples = 0
     for example in doctest.DocTestFinder(exclude_empty=True).find(

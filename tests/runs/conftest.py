@@ -10,10 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that the tests here share runs
 
-from runs import options, write_source
-
-from residua.runs.run_folder import RunFolder
 from residua.runs.fit import fit_run
+from residua.runs.run_folder import RunFolder
+from runs import options, write_source
 
 
 @pytest.fixture(scope="module")

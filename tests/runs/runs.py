@@ -24,7 +24,9 @@ def write_source(folder: Path) -> Path:
     return folder
 
 
-def options(source: Path | str, job: str = "detect", *, settings: dict | None = None, **more) -> RunOptions:
+def options(
+    source: Path | str, job: str = "detect", *, settings: dict | None = None, **more
+) -> RunOptions:
     normal = {"normal": ("good",)} if job == "detect" else {}
     return RunOptions.model_validate(
         {
@@ -39,4 +41,6 @@ def options(source: Path | str, job: str = "detect", *, settings: dict | None = 
 
 
 def add_image(path: Path, seed: int) -> None:
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (12, 12)).astype(np.uint8)).save(path)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (12, 12)).astype(np.uint8)).save(
+        path
+    )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from runs import options, write_source
 
-from residua.runs.run_folder import RunOptions
+from residua.runs import chunks, evaluate
+from residua.runs import evaluate_classes as judge_classes
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
-from residua.runs import chunks
-from residua.runs import evaluate
-from residua.runs import evaluate_classes as judge_classes
+from residua.runs.run_folder import RunOptions
+from runs import options, write_source
 
 
 @pytest.fixture(scope="module", params=["reconstruct", "classify"])
@@ -38,9 +37,13 @@ def test_a_record_does_not_depend_on_how_many_images_are_judged_at_once(fitted, 
         expected = None if one.value is None else pytest.approx(one.value, rel=1e-5)
         assert parts.evaluation.metrics[name].value == expected, name
     assert parts.evaluation.baselines.keys() == whole.evaluation.baselines.keys()
-    assert [one.code for one in parts.evaluation.findings] == [one.code for one in whole.evaluation.findings]
+    assert [one.code for one in parts.evaluation.findings] == [
+        one.code for one in whole.evaluation.findings
+    ]
     for name, column in whole.evidence.per_image.items():
-        assert np.allclose(parts.evidence.per_image[name], column, rtol=1e-4, atol=1e-6, equal_nan=True), name
+        assert np.allclose(
+            parts.evidence.per_image[name], column, rtol=1e-4, atol=1e-6, equal_nan=True
+        ), name
 
 
 def test_an_array_of_pictures_stays_below_its_bound(fitted):

@@ -9,27 +9,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from residua.training.bundle import load_bundle
 from residua.errors import InputError, LabelError
-from residua.training.fitting.images import score_set
 from residua.evaluation import Evidence
-from residua.runs.run_folder import RunFolder, RunOptions
-from residua.runs.progress import Watcher
-from residua.runs.evaluate import evaluate_run
-from residua.runs.fit import fit_run
-from residua.runs.report import report_run
-from residua.runs.score import score_run
-from residua.runs.command import fit_command
-from residua.runs.fit import load_source
+from residua.evaluation.verification import verify_report
 from residua.images import ImageSet, load_images
 from residua.records import assumptions_of
-from residua.evaluation.verification import verify_report
+from residua.runs.command import fit_command
+from residua.runs.evaluate import evaluate_run
+from residua.runs.fit import fit_run, load_source
+from residua.runs.progress import Watcher
+from residua.runs.report import report_run
+from residua.runs.run_folder import RunFolder, RunOptions
+from residua.runs.score import score_run
+from residua.training.bundle import load_bundle
+from residua.training.fitting.images import score_set
 from training_wing import blobs
 
 N = 90
 
 
-def write_manifest(folder: Path, *, unlabelled: int = 0, names: tuple[str, ...] = ("dark", "bright", "corner")) -> Path:
+def write_manifest(
+    folder: Path, *, unlabelled: int = 0, names: tuple[str, ...] = ("dark", "bright", "corner")
+) -> Path:
     """Blobs: a third dark, a third bright, a third with a bright corner; the first `unlabelled`
     without a label."""
     folder.mkdir(parents=True)
@@ -101,7 +102,9 @@ def test_the_evidence_holds_probabilities_hashes_and_the_surest_mistakes(run, ju
     evidence = Evidence.load(run.evidence)
     assert evidence.probabilities.shape == (len(evidence.paths), 3)
     assert len(set(evidence.pixel_hashes.tolist())) == len(evidence.paths)
-    n_wrong = round((1 - judged.evaluation.metrics["accuracy"].value) * judged.evaluation.metrics["accuracy"].n)
+    n_wrong = round(
+        (1 - judged.evaluation.metrics["accuracy"].value) * judged.evaluation.metrics["accuracy"].n
+    )
     shown = judged.evidence.exhibits["most-confused"].groups if n_wrong else ()
     assert sum(len(group.pictures) for group in shown) == min(n_wrong, 48)
 
@@ -110,7 +113,9 @@ def test_evaluate_and_score_give_the_same_probabilities(run, source, judged, tmp
     assert not score_run(run.path, str(source), tmp_path / "scores.csv").has_threshold
     with (tmp_path / "scores.csv").open() as file:
         rows = {row["path"]: row for row in csv.DictReader(file)}
-    for path, probabilities in zip(judged.evidence.paths, judged.evidence.probabilities, strict=True):
+    for path, probabilities in zip(
+        judged.evidence.paths, judged.evidence.probabilities, strict=True
+    ):
         assert np.float32(rows[path]["p[dark]"]) == probabilities[2]
         assert rows[path]["predicted"] == ["bright", "corner", "dark"][int(probabilities.argmax())]
 
@@ -179,7 +184,9 @@ def test_a_run_that_was_stopped_ends_where_the_uninterrupted_one_ends(source, tm
         fit_run(asked, tmp_path / "stopped", watcher=Watcher(on_step=stop), checkpoint_seconds=0)
     again = fit_run(asked, tmp_path / "stopped", resume=True, checkpoint_seconds=0)
     images = load_source(whole.read_state()).test
-    one, other = (score_set(load_bundle(run.bundle), images).probabilities for run in (whole, again))
+    one, other = (
+        score_set(load_bundle(run.bundle), images).probabilities for run in (whole, again)
+    )
     assert np.array_equal(one, other)
     assert not list((tmp_path / "stopped").glob("*.ckpt"))
 
@@ -197,24 +204,39 @@ def test_labels_with_a_separator_are_several_at_once(tmp_path):
 def test_a_calibration_part_that_the_source_names_is_kept(tmp_path):
     images = blobs(40)
     labels = ["a", "b"] * 20
-    np.savez(tmp_path / "set.npz", x_train=images[:30], y_train=[0, 1] * 15, x_test=images[30:], y_test=[0, 1] * 5)
+    np.savez(
+        tmp_path / "set.npz",
+        x_train=images[:30],
+        y_train=[0, 1] * 15,
+        x_test=images[30:],
+        y_test=[0, 1] * 5,
+    )
     drawn = load_images(str(tmp_path / "set.npz"))
     run = fit_run(options(tmp_path / "set.npz", settings={"epochs": 1}), tmp_path / "drawn")
     assert (run.read_images()["part"] == "calibration").sum() == 0
     assert len(drawn.calibration) == 6
-    named = ImageSet.from_arrays(images, labels, splits=["train"] * 20 + ["calibration"] * 10 + ["test"] * 10)
-    kept = fit_run(options(Path("arrays"), settings={"epochs": 1}), tmp_path / "named", images=named)
+    named = ImageSet.from_arrays(
+        images, labels, splits=["train"] * 20 + ["calibration"] * 10 + ["test"] * 10
+    )
+    kept = fit_run(
+        options(Path("arrays"), settings={"epochs": 1}), tmp_path / "named", images=named
+    )
     assert (kept.read_images()["part"] == "calibration").sum() == 10
 
 
 def test_of_two_classes_the_rarer_one_is_positive_or_the_one_that_is_named(tmp_path):
     names = ("dark", "bright", "bright")
-    run = fit_run(options(write_manifest(tmp_path / "two", names=names), settings={"epochs": 1}), tmp_path / "run")
+    run = fit_run(
+        options(write_manifest(tmp_path / "two", names=names), settings={"epochs": 1}),
+        tmp_path / "run",
+    )
     for named, expected in ((None, "dark"), ("Bright", "bright")):
         record = evaluate_run(run.path, positive=named).evaluation
         assert record.provenance["positive_class"] == expected
         assert record.metrics["f1"] == record.metrics[f"f1[{expected}]"]
-        assert ("positive class" in {one.about for one in assumptions_of(record.provenance)}) == (named is None)
+        assert ("positive class" in {one.about for one in assumptions_of(record.provenance)}) == (
+            named is None
+        )
     assert verify_report(report_run(run.path, tmp_path / "report.html")).differing == ()
     with pytest.raises(LabelError, match="'cow' where they are bright, dark"):
         evaluate_run(run.path, positive="cow")

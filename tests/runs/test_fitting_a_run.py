@@ -12,16 +12,24 @@ import time
 
 import numpy as np
 import pytest
-from runs import BAD, GOOD, options
 
-from residua.training.bundle import load_bundle
-from residua.errors import BundleError, InputError, LabelError, OutputError, PolicyError, SourceError, TrainingError
-from residua.training.fitting.images import score_set
-from residua.runs.run_folder import RunFolder
-from residua.runs.progress import Watcher
+from residua.errors import (
+    BundleError,
+    InputError,
+    LabelError,
+    OutputError,
+    PolicyError,
+    SourceError,
+    TrainingError,
+)
+from residua.images import load_images
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
-from residua.images import load_images
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder
+from residua.training.bundle import load_bundle
+from residua.training.fitting.images import score_set
+from runs import BAD, GOOD, options
 
 SCRIPT = """
 import sys, time
@@ -60,7 +68,14 @@ def test_every_image_is_recorded_once_with_its_part_and_hashes(finished, source)
     assert len(recorded["path"]) == GOOD + BAD
     parts = dict(zip(recorded["path"], recorded["part"], strict=True))
     for path, split, pixels in zip(images.paths, images.splits, images.pixel_hashes, strict=True):
-        assert parts[path] in {"train": ("train", "validation"), "calibration": ("calibration",), "test": ("test",)}[split]
+        assert (
+            parts[path]
+            in {
+                "train": ("train", "validation"),
+                "calibration": ("calibration",),
+                "test": ("test",),
+            }[split]
+        )
         assert recorded["pixels"][recorded["path"].tolist().index(path)] == pixels
     assert {"train", "validation", "calibration", "test"} == set(recorded["part"])
 
@@ -72,7 +87,9 @@ def test_the_same_seed_gives_the_same_scores_and_another_does_not(finished, sour
     assert not np.array_equal(scores(other, source), scores(finished, source))
 
 
-def test_killed_in_the_middle_of_training_it_resumes_to_the_scores_of_the_uninterrupted_run(source, tmp_path):
+def test_killed_in_the_middle_of_training_it_resumes_to_the_scores_of_the_uninterrupted_run(
+    source, tmp_path
+):
     long = options(source, settings={"epochs": 25, "patience": 25})
     killed, signs = RunFolder(tmp_path / "killed"), tmp_path / "step"
     process = subprocess.Popen(
@@ -90,18 +107,25 @@ def test_killed_in_the_middle_of_training_it_resumes_to_the_scores_of_the_uninte
     with pytest.raises(BundleError):
         load_bundle(killed.bundle)
     steps: list[int] = []
-    fit_run(long, killed.path, resume=True, watcher=Watcher(on_step=lambda step, *_: steps.append(step)))
+    fit_run(
+        long, killed.path, resume=True, watcher=Watcher(on_step=lambda step, *_: steps.append(step))
+    )
     assert steps[0] > 5  # it went on, it did not begin again
     whole = fit_run(long, tmp_path / "whole")
     assert np.array_equal(scores(killed, source), scores(whole, source))
     ours, theirs = killed.read_training(), whole.read_training()
     for name in ("history/epoch", "history/train_loss", "history/validation_loss", "train_scores"):
         assert np.array_equal(ours[name], theirs[name]), name
-    assert load_bundle(killed.bundle).config.operating_point == load_bundle(whole.bundle).config.operating_point
+    assert (
+        load_bundle(killed.bundle).config.operating_point
+        == load_bundle(whole.bundle).config.operating_point
+    )
     assert not killed.checkpoint.exists()
 
 
-def test_stopped_between_training_and_saving_it_resumes_to_the_same_scores(finished, source, tmp_path, monkeypatch):
+def test_stopped_between_training_and_saving_it_resumes_to_the_same_scores(
+    finished, source, tmp_path, monkeypatch
+):
     def stop(*_):
         raise KeyboardInterrupt
 
@@ -121,7 +145,11 @@ def test_what_was_left_when_killed_after_the_last_word_is_cleared_by_resuming(ru
 
 
 def test_a_finished_run_resumed_is_left_alone(run, source):
-    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*") if path.is_file() and path.name != ".lock"}
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in run.path.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
     told: list[str] = []
     fit_run(options(source), run.path, resume=True, watcher=Watcher(on_note=told.append))
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -138,7 +166,9 @@ def test_a_folder_that_holds_a_run_is_refused_without_resume(run, source):
 
 
 @pytest.mark.parametrize(
-    "change", [{"settings": {"epochs": 4}}, {"settings": {"seed": 9}}, {"size": 16}, {"policy": "max-f1"}], ids=str
+    "change",
+    [{"settings": {"epochs": 4}}, {"settings": {"seed": 9}}, {"size": 16}, {"policy": "max-f1"}],
+    ids=str,
 )
 def test_resuming_with_other_options_is_refused_and_they_are_named(change, run, source):
     changed = next(iter(change.get("settings", change)))
@@ -152,7 +182,9 @@ def test_a_truncated_checkpoint_is_refused_with_a_sentence(source, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_run(options(source), tmp_path / "run", checkpoint_seconds=0, watcher=Watcher(on_step=stop))
+        fit_run(
+            options(source), tmp_path / "run", checkpoint_seconds=0, watcher=Watcher(on_step=stop)
+        )
     checkpoint = RunFolder(tmp_path / "run").checkpoint
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
     with pytest.raises(BundleError, match="Delete it to start again"):
@@ -171,7 +203,9 @@ def test_minutes_are_planned_once_and_a_resumed_run_keeps_the_plan(source, tmp_p
         fit_run(budget, tmp_path / "run", checkpoint_seconds=0, watcher=Watcher(on_step=stop))
     planned = RunFolder(tmp_path / "run").read_state().plan
     assert planned["epochs"] * planned["steps_per_epoch"] <= 0.95 * 3 / 0.25
-    monkeypatch.setattr("residua.training.loop.train._time_steps", lambda *_, **__: pytest.fail("timed again"))
+    monkeypatch.setattr(
+        "residua.training.loop.train._time_steps", lambda *_, **__: pytest.fail("timed again")
+    )
     run = fit_run(budget, tmp_path / "run", resume=True)
     assert run.read_state().plan == planned
     monkeypatch.setattr("residua.training.loop.train._time_steps", lambda *_, **__: 0.25)
@@ -218,7 +252,11 @@ def test_a_run_that_diverged_ends_with_a_training_error(source, tmp_path):
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),
     [
-        ({"normal": None, "source": "digits"}, LabelError, r"the normal ones must be named. Got the labels 0, 1, 2"),
+        (
+            {"normal": None, "source": "digits"},
+            LabelError,
+            r"the normal ones must be named. Got the labels 0, 1, 2",
+        ),
         ({"normal": ("fine",)}, LabelError, "fine"),
         ({"recipe": "plian"}, InputError, "Did you mean plain"),
         ({"recipe_options": {"latnet": 3}}, InputError, "latnet"),
@@ -230,8 +268,13 @@ def test_a_run_that_diverged_ends_with_a_training_error(source, tmp_path):
     ],
     ids=str,
 )
-def test_what_is_wrong_is_said_before_training(change, error, sentence, source, tmp_path, monkeypatch):
-    monkeypatch.setattr("residua.training.fitting.images.train_network", lambda *_, **__: pytest.fail("trained first"))
+def test_what_is_wrong_is_said_before_training(
+    change, error, sentence, source, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        "residua.training.fitting.images.train_network",
+        lambda *_, **__: pytest.fail("trained first"),
+    )
     with pytest.raises(error, match=sentence):
         fit_run(options(**{"source": source, **change}), tmp_path / "run")
 
@@ -254,7 +297,9 @@ def test_a_reconstructor_trains_on_every_class_and_has_no_threshold(source, tmp_
     run = fit_run(options(source, "reconstruct"), tmp_path / "run")
     config = load_bundle(run.bundle).config
     assert config.operating_point is None
-    assert config.training["images"] + config.training["validation_images"] == len(load_images(source).train)
+    assert config.training["images"] + config.training["validation_images"] == len(
+        load_images(source).train
+    )
 
 
 DAMAGE = {
@@ -285,5 +330,9 @@ def test_a_source_without_labels_is_presumed_normal_and_that_is_said(tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (40, 10, 10), np.uint8)
     np.save(tmp_path / "parts.npy", images)
     told = []
-    fit_run(options(tmp_path / "parts.npy", normal=None), tmp_path / "run", watcher=Watcher(on_note=told.append))
+    fit_run(
+        options(tmp_path / "parts.npy", normal=None),
+        tmp_path / "run",
+        watcher=Watcher(on_note=told.append),
+    )
     assert any("presumed normal" in note for note in told)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shlex
 
-from runs import options
-
-from residua.runs.run_folder import RunFolder
 from residua.runs.command import fit_command
-from residua.runs.run_folder import RunState
+from residua.runs.run_folder import RunFolder, RunState
+from runs import options
 
 
 def command_of(**more):
-    state = RunState(options=options("my parts", **more), plan={"epochs": 7, "steps_per_epoch": 2, "bfloat16": False})
+    state = RunState(
+        options=options("my parts", **more),
+        plan={"epochs": 7, "steps_per_epoch": 2, "bfloat16": False},
+    )
     return shlex.split(fit_command(RunFolder("run"), state))
 
 
@@ -28,7 +29,10 @@ def test_every_option_that_is_not_the_default_is_in_the_command():
     for part in (
         '--normal good,"fine, new"',
         "--latent 3 --family dense --tied --loss absolute --density mahalanobis --backbone timm:x",
-        "--size 32 --aspect keep --policy max-f1 --epochs 7 --batch-size 8 --augment flip,shift --trim 0.1 --seed 4",
+        (
+            "--size 32 --aspect keep --policy max-f1 --epochs 7 --batch-size 8 --augment flip,shift"
+            " --trim 0.1 --seed 4"
+        ),
     ):
         assert part in line
 

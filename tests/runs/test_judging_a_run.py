@@ -10,19 +10,27 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from runs import BAD, GOOD, add_image, options, write_source
 
-from residua.training.bundle import load_bundle
-from residua.errors import BundleError, InputError, LabelError, OutputError, PolicyError, ShapeError, SourceError
+from residua.errors import (
+    BundleError,
+    InputError,
+    LabelError,
+    OutputError,
+    PolicyError,
+    ShapeError,
+    SourceError,
+)
 from residua.evaluation import Evidence
-from residua.runs.threshold import change_threshold
+from residua.images import load_images
+from residua.metrics import roc_auc
+from residua.records import Evaluation
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.report import report_run
 from residua.runs.score import score_run
-from residua.images import load_images
-from residua.metrics import roc_auc
-from residua.records import Evaluation
+from residua.runs.threshold import change_threshold
+from residua.training.bundle import load_bundle
+from runs import BAD, GOOD, add_image, options, write_source
 
 COLUMNS = ["path", "label", "split", "score", "threshold", "anomalous", "mse", "mae", "ssim"]
 
@@ -59,12 +67,16 @@ def test_a_run_is_judged_on_its_own_test_part(judged, finished, source):
 
 def test_the_figures_are_those_of_the_scores(judged):
     labels = judged.evidence.is_anomalous
-    assert judged.evaluation.metrics["roc_auc"].value == pytest.approx(roc_auc(labels, judged.evidence.scores))
+    assert judged.evaluation.metrics["roc_auc"].value == pytest.approx(
+        roc_auc(labels, judged.evidence.scores)
+    )
     assert judged.evaluation.operating_point.threshold > 0
 
 
 def test_baselines_stand_beside_the_figures(judged):
-    assert {"untrained", "pca", "mean_image", "pixel_neighbours", "brightness", "contrast"} <= set(judged.evaluation.baselines)
+    assert {"untrained", "pca", "mean_image", "pixel_neighbours", "brightness", "contrast"} <= set(
+        judged.evaluation.baselines
+    )
     assert all("roc_auc" in metrics for metrics in judged.evaluation.baselines.values())
 
 
@@ -79,7 +91,9 @@ def test_judging_twice_gives_the_same(judged, finished):
 
 
 def test_the_run_keeps_the_evaluation(judged, finished):
-    assert Evaluation.model_validate_json(finished.evaluation.read_text("utf-8")) == judged.evaluation
+    assert (
+        Evaluation.model_validate_json(finished.evaluation.read_text("utf-8")) == judged.evaluation
+    )
 
 
 def test_a_reconstructor_is_judged_against_its_baselines(source, tmp_path):
@@ -88,7 +102,9 @@ def test_a_reconstructor_is_judged_against_its_baselines(source, tmp_path):
     assert {"mse", "psnr", "ssim"} <= set(judged.evaluation.metrics)
     assert {"untrained", "pca", "mean_image"} <= set(judged.evaluation.baselines)
     assert judged.evaluation.operating_point is None
-    assert judged.evaluation.metrics["mse"].value == pytest.approx(judged.evidence.per_image["mse"].mean(), rel=1e-4)
+    assert judged.evaluation.metrics["mse"].value == pytest.approx(
+        judged.evidence.per_image["mse"].mean(), rel=1e-4
+    )
 
 
 def test_a_changed_test_image_is_a_finding(own):
@@ -184,11 +200,16 @@ def test_a_normal_label_that_fit_found_by_itself_holds_for_other_sources_too(sou
 
 def test_a_manifest_that_tears_groups_apart_is_a_finding(source, tmp_path):
     rows = ["path,label,split,group"]
-    rows += [f"good/{row:03d}.png,good,{'test' if row % 4 == 0 else 'train'},{row // 4}" for row in range(40)]
+    rows += [
+        f"good/{row:03d}.png,good,{'test' if row % 4 == 0 else 'train'},{row // 4}"
+        for row in range(40)
+    ]
     rows += [f"bad/{row:03d}.png,bad,test,bad {row}" for row in range(12)]
     shutil.copytree(source, tmp_path / "parts")
     (tmp_path / "parts" / "list.csv").write_text("\n".join(rows))
-    run = fit_run(options(tmp_path / "parts" / "list.csv", settings={"epochs": 1}), tmp_path / "run")
+    run = fit_run(
+        options(tmp_path / "parts" / "list.csv", settings={"epochs": 1}), tmp_path / "run"
+    )
     assert findings(evaluate_run(run.path))["torn-groups"].measured["n_test_images"] == 10
 
 
@@ -199,7 +220,9 @@ def test_one_image_file_is_of_no_part(finished, tmp_path):
     assert evaluate_run(finished.path, str(tmp_path / "a.png")).evaluation.split == "all"
 
 
-def test_scores_of_the_own_source_cover_every_image_and_equal_those_of_evaluate(finished, judged, source, tmp_path):
+def test_scores_of_the_own_source_cover_every_image_and_equal_those_of_evaluate(
+    finished, judged, source, tmp_path
+):
     done = score_run(finished.path, str(source), tmp_path / "scores.csv")
     rows = rows_of(tmp_path / "scores.csv")
     assert list(rows[0]) == COLUMNS
@@ -218,19 +241,29 @@ def test_scores_of_the_own_source_cover_every_image_and_equal_those_of_evaluate(
         assert np.float32(row["ssim"]) == ssim
         assert row["split"] == "test"
     recorded = finished.read_images()
-    assert {path: row["split"] for path, row in by_path.items()} == dict(zip(recorded["path"], recorded["part"], strict=True))
+    assert {path: row["split"] for path, row in by_path.items()} == dict(
+        zip(recorded["path"], recorded["part"], strict=True)
+    )
     assert sum(row["anomalous"] == "true" for row in rows) == done.n_anomalous
-    assert all((row["anomalous"] == "true") == (float(row["score"]) > float(row["threshold"])) for row in rows)
+    assert all(
+        (row["anomalous"] == "true") == (float(row["score"]) > float(row["threshold"]))
+        for row in rows
+    )
 
 
 def test_parquet_holds_the_same_rows_as_csv(finished, source, tmp_path):
     pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     for name in ("scores.csv", "scores.parquet"):
         score_run(finished.path, str(source), tmp_path / name)
-    table, rows = pq.read_table(tmp_path / "scores.parquet").to_pydict(), rows_of(tmp_path / "scores.csv")
+    table, rows = (
+        pq.read_table(tmp_path / "scores.parquet").to_pydict(),
+        rows_of(tmp_path / "scores.csv"),
+    )
     assert list(table) == COLUMNS
     for name in ("score", "mse", "mae", "ssim"):
-        assert [np.float32(row[name]) for row in rows] == [np.float32(value) for value in table[name]]
+        assert [np.float32(row[name]) for row in rows] == [
+            np.float32(value) for value in table[name]
+        ]
     assert [row["path"] for row in rows] == table["path"]
     assert [row["anomalous"] == "true" for row in rows] == table["anomalous"]
     assert {type(value) for value in table["anomalous"]} == {bool}
@@ -251,7 +284,9 @@ def test_maps_are_written_at_each_images_own_size_each_under_its_own_name(finish
     sizes = {"a/b.png": (12, 12), "a_b.png": (20, 9), "c.png": (40, 31)}
     (tmp_path / "new" / "a").mkdir(parents=True)
     for name, size in sizes.items():
-        Image.fromarray(np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)).save(tmp_path / "new" / name)
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)).save(
+            tmp_path / "new" / name
+        )
     score_run(finished.path, str(tmp_path / "new"), tmp_path / "s.csv", maps=tmp_path / "maps")
     found = []
     for path in (tmp_path / "maps").iterdir():
@@ -268,10 +303,16 @@ def test_a_reconstructor_scores_without_threshold(source, tmp_path):
     assert all(row["score"] == row["mse"] for row in rows)
 
 
-@pytest.mark.parametrize(("name", "error"), [("scores.txt", InputError), ("file/scores.csv", OutputError)])
-def test_a_place_for_scores_that_cannot_be_is_refused_before_scoring(name, error, finished, source, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "error"), [("scores.txt", InputError), ("file/scores.csv", OutputError)]
+)
+def test_a_place_for_scores_that_cannot_be_is_refused_before_scoring(
+    name, error, finished, source, tmp_path, monkeypatch
+):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("residua.runs.tables.job.score_piece", lambda *_, **__: pytest.fail("scored first"))
+    monkeypatch.setattr(
+        "residua.runs.tables.job.score_piece", lambda *_, **__: pytest.fail("scored first")
+    )
     with pytest.raises(error):
         score_run(finished.path, str(source), tmp_path / name)
 
@@ -286,7 +327,9 @@ def test_another_threshold_changes_decisions_and_nothing_else(run, source, tmp_p
     before, after = rows_of(tmp_path / "before.csv"), rows_of(tmp_path / "after.csv")
     assert [row["score"] for row in before] == [row["score"] for row in after]
     assert {row["threshold"] for row in after} == {str(point.threshold)}
-    assert sum(row["anomalous"] == "true" for row in after) > sum(row["anomalous"] == "true" for row in before)
+    assert sum(row["anomalous"] == "true" for row in after) > sum(
+        row["anomalous"] == "true" for row in before
+    )
 
 
 def test_a_threshold_may_come_from_another_source(run, source):
@@ -317,11 +360,15 @@ def test_labels_without_a_normal_one_are_no_calibration(source, tmp_path):
         change_threshold(run.path, "0.1", str(tmp_path / "new"))
 
 
-def test_a_report_is_written_from_the_stored_evaluation_or_after_evaluating(run, tmp_path, monkeypatch):
+def test_a_report_is_written_from_the_stored_evaluation_or_after_evaluating(
+    run, tmp_path, monkeypatch
+):
     page = report_run(run.path, tmp_path / "report.html")
     assert page.read_text("utf-8").startswith("<!")
     assert run.evaluation.exists()
-    monkeypatch.setattr("residua.runs.report.evaluate_run", lambda *_, **__: pytest.fail("evaluated again"))
+    monkeypatch.setattr(
+        "residua.runs.report.evaluate_run", lambda *_, **__: pytest.fail("evaluated again")
+    )
     report_run(run.path, tmp_path / "again.html")
     run.evaluation.write_text(json.dumps({"job": "detect"}))
     with pytest.raises(BundleError, match="Run evaluate again"):
@@ -340,7 +387,9 @@ def test_images_of_fashion_mnist_are_told_apart(data_folder, tmp_path):
         x_test=test.array()[..., 0],
         y_test=test.labels.astype(int),
     )
-    run = fit_run(options(arrays, normal=("0",), settings={"epochs": 12, "batch_size": 32}), tmp_path / "run")
+    run = fit_run(
+        options(arrays, normal=("0",), settings={"epochs": 12, "batch_size": 32}), tmp_path / "run"
+    )
     judged = evaluate_run(run.path)
     assert judged.evaluation.n_images == 200
     assert judged.evaluation.metrics["roc_auc"].value > 0.6
@@ -357,7 +406,10 @@ def test_a_dozen_magnetic_tiles_of_mixed_sizes_are_judged_with_their_masks(data_
             mask = photo.with_suffix(".png").name if label != "good" else ""
             manifest.append(f"{photo.name},{label},{mask},{split}")
     (tmp_path / "tiles.csv").write_text("\n".join(manifest))
-    run = fit_run(options(tmp_path / "tiles.csv", size=32, settings={"epochs": 1, "batch_size": 4}), tmp_path / "run")
+    run = fit_run(
+        options(tmp_path / "tiles.csv", size=32, settings={"epochs": 1, "batch_size": 4}),
+        tmp_path / "run",
+    )
     judged = evaluate_run(run.path)
     assert judged.evaluation.n_images == 6
     assert judged.evaluation.metrics["pixel_roc_auc"].value is not None
@@ -395,4 +447,6 @@ def test_a_run_that_somebody_sent_sends_no_request_until_its_source_is_named(run
         evaluate_run(sent)
     with pytest.raises(SourceError) as named:
         evaluate_run(sent, "memory://nowhere/parts.tar")
-    assert "must be named by you" not in str(named.value), "named, it is asked for, and is not there"
+    assert "must be named by you" not in str(named.value), (
+        "named, it is asked for, and is not there"
+    )

@@ -34,7 +34,18 @@ def test_a_run_fitted_with_follow_links_follows_them_when_it_judges_and_scores(t
     assert info.exit_code == 0, info.output
     assert json.loads((tmp_path / "info.json").read_text())["n_images"] == 40
     for words in (
-        ["fit", source, "--recipe", "plain", "--epochs", "1", "--follow-links", "--out", run, "--quiet"],
+        [
+            "fit",
+            source,
+            "--recipe",
+            "plain",
+            "--epochs",
+            "1",
+            "--follow-links",
+            "--out",
+            run,
+            "--quiet",
+        ],
         ["evaluate", run, "--quiet", "--json", str(tmp_path / "e.json")],
         ["score", run, source, "--out", str(tmp_path / "scores.csv"), "--quiet"],
     ):

@@ -9,17 +9,17 @@ import tarfile
 
 import numpy as np
 import pytest
-from runs import write_source
 
 from residua.errors import InputError, OutputError, ShapeError, SourceError
-from residua.runs.threshold import change_threshold
 from residua.runs.evaluate import evaluate_run
-from residua.runs.score import score_run
 from residua.runs.progress import Watcher
+from residua.runs.score import score_run
 from residua.runs.tables import chunks as pieces
 from residua.runs.tables import job, read_scores, sample_scores
 from residua.runs.tables.recorded import PartLookup
+from residua.runs.threshold import change_threshold
 from residua.training.scoring.engine import GraphEngine
+from runs import write_source
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,10 @@ def shards(tmp_path_factory):
     for start in range(0, len(files), 24):
         with tarfile.open(folder / "tars" / f"shard-{start:03d}.tar", "w") as archive:
             for number, file in enumerate(files[start : start + 24]):
-                for suffix, data in (("png", file.read_bytes()), ("cls", file.parent.name.encode())):
+                for suffix, data in (
+                    ("png", file.read_bytes()),
+                    ("cls", file.parent.name.encode()),
+                ):
                     info = tarfile.TarInfo(f"{number:03d}.{suffix}")
                     info.size = len(data)
                     archive.addfile(info, io.BytesIO(data))
@@ -102,7 +105,9 @@ def test_what_was_stopped_goes_on_and_ends_byte_for_byte_as_if_it_had_not_been(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_it_goes_on_with_the_same_model_threshold_and_source_only(run, shards, tmp_path, small_parts, stop_after):
+def test_it_goes_on_with_the_same_model_threshold_and_source_only(
+    run, shards, tmp_path, small_parts, stop_after
+):
     stop_after(2)
     with pytest.raises(StoppedError):
         scored(run, shards / "tars", tmp_path / "s.csv")
@@ -114,12 +119,19 @@ def test_it_goes_on_with_the_same_model_threshold_and_source_only(run, shards, t
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_columns_of_a_manifest_follow_its_images_into_the_scores(suffix, finished, shards, tmp_path, small_parts):
+def test_columns_of_a_manifest_follow_its_images_into_the_scores(
+    suffix, finished, shards, tmp_path, small_parts
+):
     pq = pytest.importorskip("pyarrow.parquet")
     files = sorted((shards / "parts").rglob("*.png"))
-    rows = [f"{file.relative_to(shards).as_posix()},{file.parent.name},S{row},{row % 3 or ''}" for row, file in enumerate(files)]
+    rows = [
+        f"{file.relative_to(shards).as_posix()},{file.parent.name},S{row},{row % 3 or ''}"
+        for row, file in enumerate(files)
+    ]
     table = shards / "parts.csv"
-    table.write_text("path,label,serial,Score\n" + "\n".join([*rows, "parts/gone.png,good,S99,1"]) + "\n")
+    table.write_text(
+        "path,label,serial,Score\n" + "\n".join([*rows, "parts/gone.png,good,S99,1"]) + "\n"
+    )
     out = tmp_path / f"scores{suffix}"
     told = []
     score_run(finished.path, str(table), out, watcher=Watcher(on_note=told.append))
@@ -127,14 +139,21 @@ def test_columns_of_a_manifest_follow_its_images_into_the_scores(suffix, finishe
         with out.open(newline="") as file:
             found = list(csv.DictReader(file))
     else:
-        found = [{name: cell or "" for name, cell in row.items()} for row in pq.read_table(out).to_pylist()]
+        found = [
+            {name: cell or "" for name, cell in row.items()}
+            for row in pq.read_table(out).to_pylist()
+        ]
     assert list(found[0])[-2:] == ["serial", "Score (source)"]
     assert [row["serial"] for row in found] == [f"S{row}" for row in range(len(files))]
-    assert [row["Score (source)"] for row in found] == [str(row % 3 or "") for row in range(len(files))]
+    assert [row["Score (source)"] for row in found] == [
+        str(row % 3 or "") for row in range(len(files))
+    ]
     assert any("'Score' is written as 'Score (source)'" in note for note in told)
 
 
-def test_a_broken_shard_and_broken_images_are_counted_and_the_rest_is_scored(finished, shards, tmp_path):
+def test_a_broken_shard_and_broken_images_are_counted_and_the_rest_is_scored(
+    finished, shards, tmp_path
+):
     whole = scored(finished, shards / "tars", tmp_path / "whole.csv").decode().splitlines()
     (tmp_path / "tars").mkdir()
     for file in (shards / "tars").iterdir():
@@ -157,12 +176,16 @@ def test_a_source_where_nothing_can_be_read_leaves_no_file(finished, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new"]
 
 
-def test_a_colour_image_among_many_grey_ones_is_refused_by_a_grey_model(finished, shards, tmp_path, small_parts, monkeypatch):
+def test_a_colour_image_among_many_grey_ones_is_refused_by_a_grey_model(
+    finished, shards, tmp_path, small_parts, monkeypatch
+):
     from PIL import Image
 
     monkeypatch.setattr(pieces, "_LOOKED_AT", 5)
     source = write_source(tmp_path / "new")
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 12, 3)).astype(np.uint8)).save(source / "good" / "zz.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 12, 3)).astype(np.uint8)).save(
+        source / "good" / "zz.png"
+    )
     with pytest.raises(ShapeError, match="Got colour"):
         scored(finished, source, tmp_path / "s.csv")
 
@@ -182,7 +205,9 @@ def test_a_part_is_found_by_its_path():
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_the_scores_that_drift_is_looked_for_in_are_every_nth(suffix, finished, shards, tmp_path, small_parts, monkeypatch):
+def test_the_scores_that_drift_is_looked_for_in_are_every_nth(
+    suffix, finished, shards, tmp_path, small_parts, monkeypatch
+):
     out = tmp_path / f"scores{suffix}"
     n_images = score_run(finished.path, str(shards), out).n_images
     scores = read_scores(out)

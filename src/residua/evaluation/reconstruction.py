@@ -15,7 +15,6 @@ from residua.evaluation.leakage import leakage_of
 from residua.evaluation.pictures import Pictures, known_pictures, read_pictures
 from residua.evaluation.scale_options import Numbers, ScaleOptions
 from residua.findings import (
-    code_size,
     find_collapsed_reconstruction,
     find_mispaired,
     find_not_better_than_baseline,
@@ -24,6 +23,7 @@ from residua.findings import (
     find_undefined_metric,
     find_underfitting,
     find_unknown_code_size,
+    unknown_code_size,
 )
 from residua.metrics.intervals import mean_interval, rate_interval
 from residua.records import Estimate, Evaluation, Finding, with_assumptions
@@ -255,7 +255,9 @@ def evaluate_errors(
     estimates = metrics_of(np.ones(n_images, np.bool_))
     beside = {name: dict(values) for name, values in (baselines or {}).items()}
     errors = {name: values["mse"] for name, values in beside.items() if "mse" in values}
-    fair = {name: one for name, one in errors.items() if not name.startswith(code_size.PREFIX)}
+    fair = {
+        name: one for name, one in errors.items() if not name.startswith(unknown_code_size.PREFIX)
+    }
     found = [
         *findings,
         _infinite(columns, estimates),

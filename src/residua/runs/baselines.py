@@ -1,5 +1,6 @@
 """What a model is put beside: its images as arrays for the baselines, and the same network
-untrained."""
+untrained.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from residua.baselines import DETECTORS
-from residua.training.bundle import Bundle, build_graph, build_recipe
 from residua.images import ImageSet
+from residua.training.bundle import Bundle, build_graph, build_recipe
+from residua.training.loop.batches import all_to_unit
 from residua.training.networks import ImageShape
 from residua.training.scoring.engine import prepare_each, prepare_images
 from residua.training.scoring.prepare import Prepare
-from residua.training.loop.batches import all_to_unit
 
 _Arrays = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -34,9 +35,17 @@ def as_seen(bundle: Bundle, images: ImageSet) -> NDArray[np.float32]:
 
 def training_arrays(bundle: Bundle, fitted_on: ImageSet) -> NDArray[np.float32]:
     """Training images, a seeded sample of very many, as the network sees them, float32 (n, height,
-    width, channels)."""
+    width, channels).
+    """
     pixels = math.prod(bundle.config.size) * bundle.config.channels
-    return as_seen(bundle, sampled(fitted_on, seed_of(bundle), most=min(MOST_BASELINE_IMAGES, _MOST_BASELINE_VALUES // pixels)))
+    return as_seen(
+        bundle,
+        sampled(
+            fitted_on,
+            seed_of(bundle),
+            most=min(MOST_BASELINE_IMAGES, _MOST_BASELINE_VALUES // pixels),
+        ),
+    )
 
 
 def baseline_arrays(bundle: Bundle, fitted_on: ImageSet, images: ImageSet) -> Iterator[_Arrays]:
@@ -50,13 +59,18 @@ def baseline_arrays(bundle: Bundle, fitted_on: ImageSet, images: ImageSet) -> It
     share = min(1.0, _BASELINE_SIDE / max(prepare.size))
     height, width = (max(1, round(length * share)) for length in prepare.size)
     small = Prepare((height, width), prepare.aspect)
-    most = min(MOST_BASELINE_IMAGES, max(1, _MOST_BASELINE_VALUES // (height * width * bundle.config.channels)))
+    most = min(
+        MOST_BASELINE_IMAGES,
+        max(1, _MOST_BASELINE_VALUES // (height * width * bundle.config.channels)),
+    )
     train = _as_arrays(small, sampled(fitted_on, seed_of(bundle), most=most))
     for start in range(0, max(1, len(images)), most):
         yield train, _as_arrays(small, images[start : start + most])
 
 
-def baseline_scores(bundle: Bundle, fitted_on: ImageSet, images: ImageSet) -> dict[str, NDArray[Any]]:
+def baseline_scores(
+    bundle: Bundle, fitted_on: ImageSet, images: ImageSet
+) -> dict[str, NDArray[Any]]:
     """Every detecting baseline's scores of `images`."""
     parts: dict[str, list[NDArray[Any]]] = {name: [] for name in DETECTORS}
     for train, seen in baseline_arrays(bundle, fitted_on, images):
@@ -80,7 +94,10 @@ def untrained_graph(bundle: Bundle, fitted_on: ImageSet) -> Any:
         torch.manual_seed(seed_of(bundle) + 1)
         network = recipe.build_network(ImageShape(*config.size, config.channels))
         graph = build_graph(recipe, network, config.size, config.aspect)
-        most = min(_MOST_UNTRAINED_IMAGES, max(2, _MOST_UNTRAINED_VALUES // (config.channels * math.prod(config.size))))
+        most = min(
+            _MOST_UNTRAINED_IMAGES,
+            max(2, _MOST_UNTRAINED_VALUES // (config.channels * math.prod(config.size))),
+        )
         prepared = prepare_each(graph.prepare, fitted_on[:most], keep_float=True)
         with torch.inference_mode():
             half = max(1, len(prepared) // 2)

@@ -33,29 +33,41 @@ def _blurred(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
 
 def _scratched(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
     """A straight line over a quarter of the side, as bright as the brightest or as dark as the
-    darkest pixel."""
+    darkest pixel.
+    """
     height, width = image.shape[:2]
     length, thick = max(3, max(height, width) // 4), max(1, max(height, width) // 64)
-    angle, row, column = rng.uniform(0, np.pi), rng.uniform(0.3, 0.7) * height, rng.uniform(0.3, 0.7) * width
+    angle, row, column = (
+        rng.uniform(0, np.pi),
+        rng.uniform(0.3, 0.7) * height,
+        rng.uniform(0.3, 0.7) * width,
+    )
     along = np.linspace(-0.5, 0.5, 4 * length) * length
     rows, columns = row + along * np.sin(angle), column + along * np.cos(angle)
     changed = image.copy()
     here = image[int(row), int(column)].mean()
     value = image.max() if here < (image.max() + image.min()) / 2 else image.min()
     for shift in range(thick):
-        changed[np.clip(rows + shift, 0, height - 1).astype(int), np.clip(columns, 0, width - 1).astype(int)] = value
+        changed[
+            np.clip(rows + shift, 0, height - 1).astype(int),
+            np.clip(columns, 0, width - 1).astype(int),
+        ] = value
     return changed
 
 
 def _patched(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
     """A square of a fifth of the side from the middle of another normal image, turned by 90
-    degrees, somewhere in the middle."""
+    degrees, somewhere in the middle.
+    """
     side = max(2, min(image.shape[:2]) // 5)
     if min(other.shape[:2]) < 2 * side:
         return image
     top, left = ((extent - side) // 2 for extent in other.shape[:2])
     patch = np.rot90(other[top : top + side, left : left + side])
-    row, column = (int(rng.integers(extent // 4, max(extent // 4 + 1, 3 * extent // 4 - side))) for extent in image.shape[:2])
+    row, column = (
+        int(rng.integers(extent // 4, max(extent // 4 + 1, 3 * extent // 4 - side)))
+        for extent in image.shape[:2]
+    )
     changed = image.copy()
     changed[row : row + side, column : column + side] = patch
     return changed
@@ -80,7 +92,12 @@ CHANGES: dict[str, _Change] = {
 
 
 def look_for_blind_spots(
-    score_of: ScoreOf, threshold: float | None, normals: ImageSet, scores: NDArray[Any], *, seed: int
+    score_of: ScoreOf,
+    threshold: float | None,
+    normals: ImageSet,
+    scores: NDArray[Any],
+    *,
+    seed: int,
 ) -> tuple[Finding | None, Exhibit | None]:
     """Plant every change into up to 40 normal images and score them as any other image.
 
@@ -103,18 +120,31 @@ def look_for_blind_spots(
     for name, change in CHANGES.items():
         changed = _planted(images, change, rng, normals.dtype)
         found[name] = score_of(ImageSet.from_arrays(changed))
-        first.append(Picture.of(changed[0], f"{name}: {'caught' if found[name][0] > threshold else 'missed'}"))
+        first.append(
+            Picture.of(
+                changed[0], f"{name}: {'caught' if found[name][0] > threshold else 'missed'}"
+            )
+        )
     finding = find_blind_spots(found, threshold, scores[rows])
-    return finding, Exhibit.of([Group(tuple(first), str(normals.paths[rows[0]]))], caption="One of the images, with each change.")
+    return finding, Exhibit.of(
+        [Group(tuple(first), str(normals.paths[rows[0]]))],
+        caption="One of the images, with each change.",
+    )
 
 
 def _as_float(image: NDArray[Any]) -> _Image:
-    return np.asarray(image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1), np.float32)
+    return np.asarray(
+        image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1), np.float32
+    )
 
 
-def _planted(images: list[NDArray[Any]], change: _Change, rng: np.random.Generator, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
+def _planted(
+    images: list[NDArray[Any]], change: _Change, rng: np.random.Generator, dtype: np.dtype[Any]
+) -> list[NDArray[Any]]:
     changed = []
     for image, other in zip(images, images[1:] + images[:1], strict=True):
         one = change(_as_float(image), rng, _as_float(other))
-        changed.append(one if dtype != np.uint8 else np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8))
+        changed.append(
+            one if dtype != np.uint8 else np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8)
+        )
     return changed

@@ -8,13 +8,35 @@ from typing import Any
 from residua.runs.run_folder import RunFolder, RunOptions, RunState
 from residua.training.loop.settings import TrainingSettings
 
-_RECIPE_OPTIONS = ("latent", "weight", "distance", "width", "family", "tied", "loss_name", "error", "density", "backbone")
-_SETTINGS = ("batch_size", "learning_rate", "patience", "augment", "trim", "precision", "threads", "devices", "nodes")
+_RECIPE_OPTIONS = (
+    "latent",
+    "weight",
+    "distance",
+    "width",
+    "family",
+    "tied",
+    "loss_name",
+    "error",
+    "density",
+    "backbone",
+)
+_SETTINGS = (
+    "batch_size",
+    "learning_rate",
+    "patience",
+    "augment",
+    "trim",
+    "precision",
+    "threads",
+    "devices",
+    "nodes",
+)
 
 
 def fit_command(folder: RunFolder, state: RunState) -> str:
     """`residua fit` with every option that differs from its default; the time budget as the epochs
-    that it became."""
+    that it became.
+    """
     options, settings = state.options, state.options.settings
     named = "--strategy" if options.job == "classify" else "--recipe"
     words = ["residua", "fit", options.source, "--job", options.job, named, options.recipe]
@@ -36,7 +58,8 @@ def fit_command(folder: RunFolder, state: RunState) -> str:
 
 def _augment(names: tuple[str, ...]) -> list[str]:
     """A classifier chooses by itself unless told otherwise, and no augmentation at all has to be
-    said."""
+    said.
+    """
     return [] if names == ("auto",) else ["--augment", ",".join(names) or "none"]
 
 

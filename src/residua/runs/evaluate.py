@@ -1,5 +1,6 @@
 """`residua evaluate`: what a run's model is worth on images it has not seen, beside what it has to
-beat."""
+beat.
+"""
 
 from __future__ import annotations
 
@@ -13,37 +14,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 import residua
-from residua.training.bundle import Bundle, BundleConfig, load_bundle
-from residua.findings import Checks, not_checked
+from residua._files import ensure_folder
 from residua.engines import score_with
 from residua.engines.kinds import REFERENCE
 from residua.errors import InputError
-from residua.training.fitting.images import anomalies_of, choose_operating_point, score_set
 from residua.evaluation import Evidence, evaluate_detection
 from residua.evaluation.evidence import ThresholdFrom
 from residua.evaluation.labels import DetectionLabels
 from residua.evaluation.positive import check_positive
 from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
-from residua.runs.command import fit_command
-from residua.runs.baselines import MOST_BASELINE_IMAGES, as_seen, baseline_scores, latent_of, seed_of, untrained_graph
-from residua.runs.check import read_check
-from residua.runs.chunks import Columns, errors_beside, images_at_once, in_chunks, reconstructing_baselines
-from residua.runs.engines import Opened, open_engine
-from residua.runs.fit import MEMORY_MEGABYTES
-from residua.runs.pictures import make_gallery, make_thumbnails
-from residua.runs.evaluate_classes import judge_classes
-from residua.runs.findings import calibration_normals, find_dead_codes, find_reused
-from residua.runs.parts import JudgedImages, other_images, own_test_images
-from residua.runs.run_folder import RunFolder, RunState
-from residua.runs.progress import Watcher
-from residua._files import ensure_folder
+from residua.evaluation.report import write_json
+from residua.findings import Checks, not_checked
 from residua.images import ImageSet
 from residua.images.stores import is_url
 from residua.metrics import PixelTally
-from residua.runs.selection import choose_images
-from residua.runs.detection_findings import errors_shown, notice_in_detection
 from residua.records import Evaluation, Finding, with_assumptions
-from residua.evaluation.report import write_json
+from residua.runs.baselines import (
+    MOST_BASELINE_IMAGES,
+    as_seen,
+    baseline_scores,
+    latent_of,
+    seed_of,
+    untrained_graph,
+)
+from residua.runs.check import read_check
+from residua.runs.chunks import (
+    Columns,
+    errors_beside,
+    images_at_once,
+    in_chunks,
+    reconstructing_baselines,
+)
+from residua.runs.command import fit_command
+from residua.runs.detection_findings import errors_shown, notice_in_detection
+from residua.runs.engines import Opened, open_engine
+from residua.runs.evaluate_classes import judge_classes
+from residua.runs.findings import calibration_normals, find_dead_codes, find_reused
+from residua.runs.fit import MEMORY_MEGABYTES
+from residua.runs.parts import JudgedImages, other_images, own_test_images
+from residua.runs.pictures import make_gallery, make_thumbnails
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder, RunState
+from residua.runs.selection import choose_images
+from residua.training.bundle import Bundle, BundleConfig, load_bundle
+from residua.training.fitting.images import anomalies_of, choose_operating_point, score_set
 from residua.training.scoring.engine import score_images
 
 
@@ -98,7 +112,12 @@ def evaluate_run(
     judges["classify"] = partial(_judge_classification, positive=positive)
     result = judges[bundle.config.job](folder, state, opened, judged)
     if source is None:
-        result = replace(result, evaluation=_with_findings(result.evaluation, _noticed_before(folder, result.evaluation)))
+        result = replace(
+            result,
+            evaluation=_with_findings(
+                result.evaluation, _noticed_before(folder, result.evaluation)
+            ),
+        )
         _keep(folder, result)
     return result
 
@@ -107,7 +126,8 @@ def _check_positive(config: BundleConfig, positive: str | None) -> None:
     """Said before the work, not after it."""
     if positive is not None and config.job != "classify":
         raise InputError(
-            f"evaluate: a positive class is one of a classifier. Got {positive} for the job {config.job}. Leave it out."
+            f"evaluate: a positive class is one of a classifier. Got {positive} for the job"
+            f" {config.job}. Leave it out."
         )
     if positive is not None:
         check_positive([str(name) for name in config.classes or ()], positive, "evaluate")
@@ -115,17 +135,24 @@ def _check_positive(config: BundleConfig, positive: str | None) -> None:
 
 def _keep(folder: RunFolder, judged: Judged) -> None:
     """Both files of a judgement, or the evaluation alone is missing: never one beside the evidence
-    of another."""
+    of another.
+    """
     with folder.locked():
         folder.evaluation.unlink(missing_ok=True)
         judged.evidence.save(folder.evidence)
         write_json(judged.evaluation, folder.evaluation)
 
 
-def _judge_detection(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> Judged:
+def _judge_detection(
+    folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages
+) -> Judged:
     images, bundle = judged.images, opened.bundle
     is_anomalous = anomalies_of(images)
-    labelled = images.labelled if images.labels is not None and images.normal is not None else np.zeros(len(images), np.bool_)
+    labelled = (
+        images.labelled
+        if images.labels is not None and images.normal is not None
+        else np.zeros(len(images), np.bool_)
+    )
     pixels = PixelTally() if images.has_masks else None
     on_map = None if pixels is None else _adding(pixels, images, labelled & ~is_anomalous)
     scores = score_with(opened.engine, images, on_map=on_map)
@@ -157,7 +184,9 @@ def _judge_detection(folder: RunFolder, state: RunState, opened: Opened, judged:
     evaluation = _with_findings(evaluation, [*found, dead, reused, *checks.not_made])
     new = scores.score[labelled & ~is_anomalous] if labelled.any() else scores.score
     exhibits |= errors_shown(evaluation, training.get("train_scores"), new)
-    threshold = None if bundle.config.operating_point is None else bundle.config.operating_point.threshold
+    threshold = (
+        None if bundle.config.operating_point is None else bundle.config.operating_point.threshold
+    )
     known = is_anomalous if labelled.all() else None
     return _result(
         folder,
@@ -182,9 +211,12 @@ def _judge_detection(folder: RunFolder, state: RunState, opened: Opened, judged:
     )
 
 
-def _adding(pixels: PixelTally, images: ImageSet, is_normal: NDArray[np.bool_]) -> Callable[[int, NDArray[np.float32]], None]:
+def _adding(
+    pixels: PixelTally, images: ImageSet, is_normal: NDArray[np.bool_]
+) -> Callable[[int, NDArray[np.float32]], None]:
     """What adds a map with its mask. No mask means nowhere on a normal image; of others the pixels
-    are unknown."""
+    are unknown.
+    """
 
     def add(row: int, error_map: NDArray[np.float32]) -> None:
         mask = images.masks[row]
@@ -194,7 +226,9 @@ def _adding(pixels: PixelTally, images: ImageSet, is_normal: NDArray[np.bool_]) 
     return add
 
 
-def _judge_reconstruction(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> Judged:
+def _judge_reconstruction(
+    folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages
+) -> Judged:
     images, bundle = judged.images, opened.bundle
     beside = reconstructing_baselines(bundle, judged.fitted_on)
     fresh = None if judged.fitted_on is None else untrained_graph(bundle, judged.fitted_on)
@@ -202,10 +236,14 @@ def _judge_reconstruction(folder: RunFolder, state: RunState, opened: Opened, ju
 
     def columns_of(chunk: ImageSet, rows: slice) -> Columns:
         prepared = as_seen(bundle, chunk)
-        columns, told = errors_of(prepared, score_with(opened.engine, chunk, reconstructions=True).reconstructions)
+        columns, told = errors_of(
+            prepared, score_with(opened.engine, chunk, reconstructions=True).reconstructions
+        )
         found.extend(told if rows.start == 0 else [])
         if fresh is not None:
-            made = score_images(fresh, chunk, batch_size=bundle.config.batch_size, reconstructions=True).reconstructions
+            made = score_images(
+                fresh, chunk, batch_size=bundle.config.batch_size, reconstructions=True
+            ).reconstructions
             columns |= {} if made is None else errors_beside("untrained", prepared, made)
         return columns | beside(prepared)
 
@@ -225,15 +263,33 @@ def _judge_reconstruction(folder: RunFolder, state: RunState, opened: Opened, ju
     dead = checks.make("dead numbers of the code", lambda: find_dead_codes(bundle, judged))
     evaluation = _with_findings(evaluation, [dead, *checks.not_made])
     shown = errors_shown(evaluation, train, columns["mse"])
-    more: dict[str, Any] = {"baselines": others, "train_scores": train, "seed": seed, "exhibits": shown}
-    return _result(folder, bundle, judged, evaluation, columns, choose_images(columns["mse"], None, None), more)
+    more: dict[str, Any] = {
+        "baselines": others,
+        "train_scores": train,
+        "seed": seed,
+        "exhibits": shown,
+    }
+    return _result(
+        folder, bundle, judged, evaluation, columns, choose_images(columns["mse"], None, None), more
+    )
 
 
 def _judge_classification(
-    folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages, positive: str | None = None
+    folder: RunFolder,
+    state: RunState,
+    opened: Opened,
+    judged: JudgedImages,
+    positive: str | None = None,
 ) -> Judged:
     bundle = opened.bundle
-    made = judge_classes(bundle, opened.engine, state, judged, _provenance(folder, state, opened, judged), positive=positive)
+    made = judge_classes(
+        bundle,
+        opened.engine,
+        state,
+        judged,
+        _provenance(folder, state, opened, judged),
+        positive=positive,
+    )
     shown = choose_images(made.ranked_by, None, None)
     return _result(folder, bundle, judged, made.evaluation, made.columns, shown, made.more)
 
@@ -248,9 +304,14 @@ def _result(  # noqa: PLR0917
     more: dict[str, Any],
 ) -> Judged:
     evaluation = _with_findings(evaluation, judged.findings)
-    exhibits = {**more.pop("exhibits", {}), **({} if judged.leak_pictures is None else {"leakage": judged.leak_pictures})}
+    exhibits = {
+        **more.pop("exhibits", {}),
+        **({} if judged.leak_pictures is None else {"leakage": judged.leak_pictures}),
+    }
     history = {
-        name.removeprefix("history/"): column for name, column in folder.read_training().items() if name.startswith("history/")
+        name.removeprefix("history/"): column
+        for name, column in folder.read_training().items()
+        if name.startswith("history/")
     }
     evidence = Evidence(
         paths=judged.images.paths,
@@ -281,12 +342,16 @@ def _detection_baselines(bundle: Bundle, judged: JudgedImages) -> dict[str, NDAr
     assert judged.fitted_on is not None
     scores = baseline_scores(bundle, judged.fitted_on, judged.images)
     graph = untrained_graph(bundle, judged.fitted_on)
-    return {"untrained": score_images(graph, judged.images, batch_size=bundle.config.batch_size).score, **scores}
+    return {
+        "untrained": score_images(graph, judged.images, batch_size=bundle.config.batch_size).score,
+        **scores,
+    }
 
 
 def _threshold_from(bundle: Bundle) -> ThresholdFrom:
     """Whether the stored calibration scores give the bundle's threshold; `residua threshold RUN
-    SOURCE` takes others."""
+    SOURCE` takes others.
+    """
     point = bundle.config.operating_point
     if point is None:
         return "calibration"
@@ -299,15 +364,23 @@ def _threshold_from(bundle: Bundle) -> ThresholdFrom:
     return "calibration" if again.threshold == point.threshold else "elsewhere"
 
 
-def _provenance(folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages) -> dict[str, Any]:
+def _provenance(
+    folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages
+) -> dict[str, Any]:
     of_model, card = model_provenance(folder, state, opened.bundle), opened.card
     told = {
         **of_model,
         "engine": opened.engine.name,
         "engine_deviation": None if card is None else card.deviation.model_dump(mode="json"),
-        "judged_on": f"{judged.part} part of {judged.images.source}" if judged.part == "test" else judged.images.source,
+        "judged_on": (
+            f"{judged.part} part of {judged.images.source}"
+            if judged.part == "test"
+            else judged.images.source
+        ),
         "fingerprints": {**of_model["fingerprints"], "judged": judged.images.fingerprint},
-        "baselines_learnt_from": None if judged.fitted_on is None else min(len(judged.fitted_on), MOST_BASELINE_IMAGES),
+        "baselines_learnt_from": (
+            None if judged.fitted_on is None else min(len(judged.fitted_on), MOST_BASELINE_IMAGES)
+        ),
     }
     return with_assumptions(told, (*state.assumptions, *judged.images.assumptions))
 
@@ -316,7 +389,10 @@ def model_provenance(folder: RunFolder, state: RunState, bundle: Bundle) -> dict
     """Where a run's model comes from, for the record of an evaluation."""
     config, training = bundle.config, bundle.config.training
     recorded = folder.read_images("part")
-    parts = {part: int((recorded["part"] == part).sum()) for part in ("train", "validation", "calibration", "test", "left out")}
+    parts = {
+        part: int((recorded["part"] == part).sum())
+        for part in ("train", "validation", "calibration", "test", "left out")
+    }
     resized = next((note for note in state.notes if note.startswith("images ")), None)
     return {
         "source": state.options.source,

@@ -1,5 +1,6 @@
 """What evaluating a run notices that takes its network or its records: a code that is dead, a test
-part that was used before."""
+part that was used before.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from residua.findings import find_dead_latent, find_test_reused
-from residua.training.bundle import Bundle
+from residua.records import Finding
 from residua.runs.parts import JudgedImages
 from residua.runs.run_folder import RunFolder
-from residua.records import Finding
+from residua.training.bundle import Bundle
 from residua.training.scoring.engine import prepared_chunks
 from residua.training.scoring.image_list import at_once
 
@@ -25,7 +26,9 @@ def find_dead_codes(bundle: Bundle, judged: JudgedImages) -> Finding | None:
     scorer = bundle.graph.scorer
     if not hasattr(scorer.network, "encode"):
         return None
-    prepared = prepared_chunks(bundle.graph.prepare.at_one_size(), judged.images[:_MOST_CODES], keep_float=True)
+    prepared = prepared_chunks(
+        bundle.graph.prepare.at_one_size(), judged.images[:_MOST_CODES], keep_float=True
+    )
     with torch.inference_mode():
         batches = (batch for chunk in prepared for batch in chunk.split(at_once(chunk, 256)))
         codes = torch.cat([scorer.encode(batch) for batch in batches]).flatten(1)
@@ -34,7 +37,8 @@ def find_dead_codes(bundle: Bundle, judged: JudgedImages) -> Finding | None:
 
 def find_reused(folder: RunFolder, judged: JudgedImages) -> Finding | None:
     """Judged images on which the threshold was chosen, by the hashes of the run's calibration
-    part."""
+    part.
+    """
     recorded = folder.read_images()
     chosen_on = recorded["pixels"][recorded["part"] == "calibration"]
     return find_test_reused(chosen_on, judged.images.pixel_hashes, judged.images.paths)

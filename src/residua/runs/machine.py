@@ -20,7 +20,9 @@ def describe_machine() -> dict[str, Any]:
     """
     return {
         "cpu": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": (
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        ),
         "memory_gb": _memory_gigabytes(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "platform": platform.platform(),
@@ -33,7 +35,8 @@ def describe_machine() -> dict[str, Any]:
 
 def load() -> float | None:
     """Processes that wanted the processor over the last minute; None where the system does not
-    say."""
+    say.
+    """
     try:
         return round(os.getloadavg()[0], 2)
     except (AttributeError, OSError):
@@ -43,7 +46,9 @@ def load() -> float | None:
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+            names = [
+                line.partition(":")[2].strip() for line in file if line.startswith("model name")
+            ]
     except OSError:
         names = []
     return names[0] if names else platform.processor() or platform.machine()

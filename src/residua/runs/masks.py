@@ -17,12 +17,17 @@ def as_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
 
-def shown_masks(images: ImageSet, size: tuple[int, int], *, keep_aspect: bool = False) -> NDArray[np.bool_]:
+def shown_masks(
+    images: ImageSet, size: tuple[int, int], *, keep_aspect: bool = False
+) -> NDArray[np.bool_]:
     """The masks of `images` as pictures of `size` show them, (n_images, *size); an image without
-    one has no pixel in it."""
+    one has no pixel in it.
+    """
     masks = np.zeros((len(images), *size), np.bool_)
     for row, mask in enumerate(images.masks):
         if mask is not None:
-            one = fit_to(mask.astype(np.float32)[np.newaxis, :, :, np.newaxis], size, keep_aspect=keep_aspect)
+            one = fit_to(
+                mask.astype(np.float32)[np.newaxis, :, :, np.newaxis], size, keep_aspect=keep_aspect
+            )
             masks[row] = one[0, :, :, 0] > _MASK_SHARE
     return masks

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings import find_source_changed, find_torn_groups
-from residua.training.bundle import BundleConfig
 from residua.errors import SourceError
+from residua.findings import find_source_changed, find_torn_groups
 from residua.findings.figures import Exhibit
-from residua.runs.fit import MEMORY_MEGABYTES, load_source
-from residua.runs.run_folder import RunFolder, RunState
-from residua.runs.progress import Watcher
 from residua.images import ImageSet, load_images
 from residua.images.duplicates import Leaks, exact_leaks
 from residua.images.listing import PARTS
 from residua.images.sources import single_file
-from residua.runs.leaks import MOST_COMPARED, look_for_leaks
-from residua.runs.tables.recorded import PartLookup
 from residua.records import Finding
+from residua.runs.fit import MEMORY_MEGABYTES, load_source
+from residua.runs.leaks import MOST_COMPARED, look_for_leaks
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder, RunState
+from residua.runs.tables.recorded import PartLookup
+from residua.training.bundle import BundleConfig
 
 _FITTED = ("train", "validation")
 NO_SPLIT = "the source has no split"
@@ -31,7 +31,8 @@ NO_SPLIT = "the source has no split"
 @dataclass(frozen=True)
 class JudgedImages:
     """The images to judge, those the model was fitted on (where the source is still there), and
-    what was noticed."""
+    what was noticed.
+    """
 
     images: ImageSet
     part: str
@@ -51,17 +52,24 @@ def own_test_images(
     named: bool = False,
 ) -> JudgedImages:
     """The test part that `fit` drew, found by path; a source that has changed since is a
-    finding."""
+    finding.
+    """
     source = load_source(state, watcher, memory_megabytes, named=named)
     recorded = run.read_images("path", "part")
     parts = recorded_parts(recorded, source)
     parts[parts == None] = "new"  # noqa: E711  element by element
     test = source[np.flatnonzero(parts == "test")]
     if len(test) == 0:
-        raise SourceError(f"{state.options.source}: there must be test images. Got none. Name a SOURCE to evaluate on.")
+        raise SourceError(
+            f"{state.options.source}: there must be test images. Got none. Name a SOURCE to"
+            " evaluate on."
+        )
     n_recorded = int((recorded["part"] == "test").sum())
     changed = find_source_changed(
-        config.fingerprints.get("test"), test.fingerprint, n_missing=n_recorded - len(test), n_new=int((parts == "new").sum())
+        config.fingerprints.get("test"),
+        test.fingerprint,
+        n_missing=n_recorded - len(test),
+        n_new=int((parts == "new").sum()),
     )
     in_train = _is_fitted(parts)
     judged = _judged(run, test, "test", source[np.flatnonzero(in_train)], changed, watcher)
@@ -89,16 +97,21 @@ def other_images(  # noqa: PLR0917  the run and what to judge
     judged = images.test if part == "test" else images
     try:
         own = load_source(state, memory_megabytes=memory_megabytes)
-        fitted_on = own[np.flatnonzero(_is_fitted(recorded_parts(run.read_images("path", "part"), own)))]
+        fitted_on = own[
+            np.flatnonzero(_is_fitted(recorded_parts(run.read_images("path", "part"), own)))
+        ]
     except SourceError:
-        watcher.note("the source the model was fitted on is gone, so there are no baselines beside it")
+        watcher.note(
+            "the source the model was fitted on is gone, so there are no baselines beside it"
+        )
         fitted_on = None
     return _judged(run, judged, part, fitted_on, None, watcher)
 
 
 def recorded_parts(recorded: dict[str, NDArray[Any]], images: ImageSet) -> NDArray[Any]:
     """The part that each image had when the model was fitted, None where it is new; object
-    array."""
+    array.
+    """
     return PartLookup.of(recorded["path"], recorded["part"]).find(images.paths, len(images))
 
 
@@ -134,23 +147,34 @@ def load_other(  # noqa: PLR0917
     if config.normal is not None:
         return images.with_normal(config.normal)
     if images.normal is not None:
-        watcher.note(f"the model was trained without labels: {', '.join(images.normal)} is taken as normal")
+        watcher.note(
+            f"the model was trained without labels: {', '.join(images.normal)} is taken as normal"
+        )
     return images
 
 
 def is_own_source(state: RunState, source: str) -> bool:
     """Whether `source` is the one that the run was fitted on."""
     own = state.located_source(named=True)
-    return source == own or (Path(source).exists() and Path(own).exists() and Path(source).samefile(own))
+    return source == own or (
+        Path(source).exists() and Path(own).exists() and Path(source).samefile(own)
+    )
 
 
 def has_own_parts(images: ImageSet) -> bool:
     """Whether the source itself names train and test, so that its parts mean more than a draw."""
-    return images.kind != single_file.KIND and not any(note.startswith(NO_SPLIT) for note in images.notes)
+    return images.kind != single_file.KIND and not any(
+        note.startswith(NO_SPLIT) for note in images.notes
+    )
 
 
 def _judged(  # noqa: PLR0917
-    run: RunFolder, images: ImageSet, part: str, fitted_on: ImageSet | None, changed: Finding | None, watcher: Watcher
+    run: RunFolder,
+    images: ImageSet,
+    part: str,
+    fitted_on: ImageSet | None,
+    changed: Finding | None,
+    watcher: Watcher,
 ) -> JudgedImages:
     findings = () if changed is None else (changed,)
     if fitted_on is not None and 0 < len(fitted_on) + len(images) <= MOST_COMPARED:
@@ -160,4 +184,10 @@ def _judged(  # noqa: PLR0917
     recorded = run.read_images("part", "pixels")
     seen_hashes = recorded["pixels"][_is_fitted(recorded["part"])]
     leaks = exact_leaks(seen_hashes, images.pixel_hashes, images.paths)
-    return JudgedImages(images, part, fitted_on if fitted_on is not None and len(fitted_on) else None, findings, leaks)
+    return JudgedImages(
+        images,
+        part,
+        fitted_on if fitted_on is not None and len(fitted_on) else None,
+        findings,
+        leaks,
+    )

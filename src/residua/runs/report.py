@@ -7,18 +7,20 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from residua._files import in_a_line, read_file
 from residua.errors import BundleError
 from residua.evaluation import Evidence
-from residua.runs.evaluate import Judged, evaluate_run
-from residua.runs.run_folder import RunFolder
-from residua.runs.progress import Watcher
-from residua._files import in_a_line, read_file
-from residua.records import Evaluation
 from residua.evaluation.report import write_html
+from residua.records import Evaluation
+from residua.runs.evaluate import Judged, evaluate_run
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder
 from residua.runs.wrapped import is_wrapped, judged_wrapped
 
 
-def report_run(runs: Path | Sequence[Path], out: str | Path, *, watcher: Watcher | None = None) -> Path:
+def report_run(
+    runs: Path | Sequence[Path], out: str | Path, *, watcher: Watcher | None = None
+) -> Path:
     """Write the report of one or several runs to `out`, from their stored evaluations, or after
     evaluating them.
 
@@ -28,7 +30,9 @@ def report_run(runs: Path | Sequence[Path], out: str | Path, *, watcher: Watcher
     judged = [judgement_of(place, watcher or Watcher()) for place in places]
     names = run_names(places)
     jobs = [(one.evaluation, one.evidence) for one in judged]
-    return write_html(out, f"residua: {' and '.join(names)}", jobs, names=names if len(names) > 1 else None)
+    return write_html(
+        out, f"residua: {' and '.join(names)}", jobs, names=names if len(names) > 1 else None
+    )
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:
@@ -36,7 +40,10 @@ def run_names(folders: Sequence[Path]) -> list[str]:
 
     Examples
     --------
-    >>> run_names([Path("runs/a"), Path("runs/b")]), run_names([Path("/x/one/run"), Path("/x/two/run")])
+    >>> (
+    ...     run_names([Path("runs/a"), Path("runs/b")]),
+    ...     run_names([Path("/x/one/run"), Path("/x/two/run")]),
+    ... )
     (['a', 'b'], ['one/run', 'two/run'])
     """
     parts = [folder.resolve().parts for folder in folders]
@@ -50,7 +57,8 @@ def run_names(folders: Sequence[Path]) -> list[str]:
 
 def judgement_of(run: Path, watcher: Watcher) -> Judged:
     """The latest evaluation of a run, wrapped or our own, on its own test part; evaluated now if
-    there was none."""
+    there was none.
+    """
     if is_wrapped(run):
         return Judged(*judged_wrapped(run, progress=watcher.on_read))
     judged = stored_judgement(RunFolder(run))
@@ -62,7 +70,8 @@ def judgement_of(run: Path, watcher: Watcher) -> Judged:
 
 def stored_judgement(folder: RunFolder) -> Judged | None:
     """The run's latest evaluation on its own test part, with the arrays behind it; None if there
-    was none."""
+    was none.
+    """
     folder.read_state()
     if not (folder.evaluation.exists() and folder.evidence.exists()):
         return None
@@ -70,5 +79,7 @@ def stored_judgement(folder: RunFolder) -> Judged | None:
         evaluation = Evaluation.model_validate_json(read_file(folder.evaluation))
     except (ValidationError, OSError) as error:
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
-        raise BundleError(f"{folder.evaluation}: must be what evaluate wrote. Got: {what}. Run evaluate again.") from None
+        raise BundleError(
+            f"{folder.evaluation}: must be what evaluate wrote. Got: {what}. Run evaluate again."
+        ) from None
     return Judged(evaluation, Evidence.load(folder.evidence))

@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from residua.training.bundle import clear_leftovers
-from residua.errors import BundleError
 from residua._files import (
     atomic_write,
     ensure_folder,
@@ -26,15 +24,17 @@ from residua._files import (
     read_lines,
     write_json,
 )
+from residua.errors import BundleError
 from residua.images import ImageSet
 from residua.images.columns import TextColumn, shared
 from residua.images.reading import Reading
 from residua.images.run_source import find_run_source
 from residua.records import Assumption, Job
-from residua.training.scoring.prepare import Aspect
-from residua.training.loop.train import TrainingPlan
-from residua.training.loop.settings import TrainingSettings
 from residua.runs.wrapped import is_wrapped
+from residua.training.bundle import clear_leftovers
+from residua.training.loop.settings import TrainingSettings
+from residua.training.loop.train import TrainingPlan
+from residua.training.scoring.prepare import Aspect
 
 _FORMAT, _FORMAT_VERSION = "residua-run", 1
 _COLUMNS = ("path", "label", "part", "sha256", "pixels")
@@ -44,7 +44,9 @@ _FEW = frozenset({"label", "part"})
 
 def _rows(part: str, images: ImageSet) -> Iterator[tuple[Any, ...]]:
     labels = images.labels if images.labels is not None else [None] * len(images)
-    for path, label, sha256, pixels in zip(images.paths, labels, images.byte_hashes, images.pixel_hashes, strict=True):
+    for path, label, sha256, pixels in zip(
+        images.paths, labels, images.byte_hashes, images.pixel_hashes, strict=True
+    ):
         yield path, "" if label is None else label, part, sha256, pixels
 
 
@@ -100,7 +102,9 @@ class RunState(BaseModel):
 
     def located_source(self, *, named: bool = False) -> str:
         """The source as `fit` found it; see `find_run_source`."""
-        return find_run_source(self.options.source, self.working_folder, self.made_here, named=named)
+        return find_run_source(
+            self.options.source, self.working_folder, self.made_here, named=named
+        )
 
     def training_plan(self) -> TrainingPlan | None:
         """The plan as training takes it."""
@@ -166,25 +170,30 @@ class RunFolder:
         except FileNotFoundError:
             if is_wrapped(self.path):
                 raise BundleError(
-                    f"{self.path}: this takes a model that `residua fit` trained. Got a wrapped one. Those that take it are "
-                    "evaluate, threshold, score, report, compare, serve, info and verify."
+                    f"{self.path}: this takes a model that `residua fit` trained. Got a wrapped"
+                    " one. Those that take it are evaluate, threshold, score, report, compare,"
+                    " serve, info and verify."
                 ) from None
             raise BundleError(
-                f"{self.path}: a RUN must hold run.json. It does not. Name a folder that `residua fit` wrote."
+                f"{self.path}: a RUN must hold run.json. It does not. Name a folder that `residua"
+                " fit` wrote."
             ) from None
         except OSError as error:
             raise BundleError(
-                f"{path}: must be readable. Got: {in_a_line(error)}. Name a folder that `residua fit` wrote."
+                f"{path}: must be readable. Got: {in_a_line(error)}. Name a folder that `residua"
+                " fit` wrote."
             ) from error
         except ValidationError as error:
             first = error.errors()[0]
             raise BundleError(
-                f"{path}: must be what `residua fit` wrote. Got: {'.'.join(map(str, first['loc']))}: {first['msg']}. Train again."
+                f"{path}: must be what `residua fit` wrote. Got:"
+                f" {'.'.join(map(str, first['loc']))}: {first['msg']}. Train again."
             ) from None
 
     def read_finished(self) -> RunState:
         """`run.json` of a run whose model is there; `BundleError` where training has not come to
-        its end."""
+        its end.
+        """
         state = self.read_state()
         if not state.finished:
             raise BundleError(
@@ -205,7 +214,10 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Keep a second writer out for as long as this one works."""
         ensure_folder(self.path, where="RUN")
-        refusal = f"{self.path}: only one process may write a run. Another one does now. Wait for it, or stop it."
+        refusal = (
+            f"{self.path}: only one process may write a run. Another one does now. Wait for it, or"
+            " stop it."
+        )
         with one_writer(self.path / ".lock", refusal):
             clear_leftovers(self.bundle)
             yield
@@ -222,29 +234,41 @@ class RunFolder:
 
     def read_images(self, *names: str) -> dict[str, NDArray[Any]]:
         """The columns of `images.csv` by name, or some of them: paths and hashes as `texts`, labels
-        and parts as objects."""
+        and parts as objects.
+        """
         wanted = names or _COLUMNS
         columns: dict[str, TextColumn] = {name: TextColumn() for name in wanted}
         try:
             rows = csv.DictReader(read_lines(self.images))
             if set(rows.fieldnames or ()) != set(_COLUMNS):
                 got = ", ".join(map(str, rows.fieldnames or ()))[:200] or "none"
-                raise BundleError(f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {got}. Train again.")
+                raise BundleError(
+                    f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {got}. Train"
+                    " again."
+                )
             for row in rows:
                 for name, column in columns.items():
                     column.append(row[name] or "")
         except (OSError, ValueError, csv.Error) as error:
-            raise BundleError(f"{self.images}: must be readable. Got: {in_a_line(error)}. Train again.") from error
-        return {name: shared(column.array()) if name in _FEW else column.array() for name, column in columns.items()}
+            raise BundleError(
+                f"{self.images}: must be readable. Got: {in_a_line(error)}. Train again."
+            ) from error
+        return {
+            name: shared(column.array()) if name in _FEW else column.array()
+            for name, column in columns.items()
+        }
 
     def bundle_checksum(self) -> str:
         """The checksum in the bundle's JSON: another model or another threshold, another
-        checksum."""
+        checksum.
+        """
         path = self.bundle / "bundle.json"
         try:
             return str(read_json(path)["checksum"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BundleError(f"{path}: must be whole. Got: {in_a_line(error)}. Train again.") from error
+            raise BundleError(
+                f"{path}: must be whole. Got: {in_a_line(error)}. Train again."
+            ) from error
 
     def write_training(self, columns: dict[str, NDArray[Any]]) -> None:
         """Write the history and the scores of training images."""

@@ -6,25 +6,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from residua.training.bundle import Bundle, load_bundle
-from residua.findings import find_drift
-from residua.engines.kinds import REFERENCE
-from residua.runs.engines import open_engine
-from residua.runs.fit import MEMORY_MEGABYTES, load_source
-from residua.runs.findings import calibration_normals
-from residua.runs.parts import is_own_source
-from residua.runs.run_folder import RunFolder, RunState
-from residua.runs.progress import Watcher
 from residua._files import ensure_folder
+from residua.engines.kinds import REFERENCE
+from residua.findings import find_drift
 from residua.images import ImageSet, load_images
 from residua.images.listing import Options
 from residua.images.reading import reading_of
 from residua.images.shards import Shards
 from residua.images.sources import list_shards
-from residua.runs.tables import ScoreJob, ScoreParts, ScoreSummary, Task, Workers, do_job, read_scores, sample_scores, write_maps
+from residua.records import Finding
+from residua.runs.engines import open_engine
+from residua.runs.findings import calibration_normals
+from residua.runs.fit import MEMORY_MEGABYTES, load_source
+from residua.runs.parts import is_own_source
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder, RunState
+from residua.runs.tables import (
+    ScoreJob,
+    ScoreParts,
+    ScoreSummary,
+    Task,
+    Workers,
+    do_job,
+    read_scores,
+    sample_scores,
+    write_maps,
+)
 from residua.runs.tables.chunks import check_first
 from residua.runs.tables.recorded import PartLookup
-from residua.records import Finding
+from residua.training.bundle import Bundle, load_bundle
 
 
 def score_run(
@@ -74,15 +84,28 @@ def score_run(
         watcher.note(f"assumed {made.sentence}")
     for name, told in task.own:
         if told != name:
-            watcher.note(f"the source's column {name!r} is written as {told!r}: residua has one of that name")
+            watcher.note(
+                f"the source's column {name!r} is written as {told!r}: residua has one of that name"
+            )
     other = {"engine": None if opened.card is None else opened.engine.name, "bits": bits}
-    begun_with = {"model": folder.bundle_checksum(), **{name: value for name, value in other.items() if value is not None}}
+    begun_with = {
+        "model": folder.bundle_checksum(),
+        **{name: value for name, value in other.items() if value is not None},
+    }
     job = ScoreJob(opened.engine, shards, task, parts, watcher.on_read)
     summary = do_job(job, source, begun_with, resume=resume, workers=workers)
-    summary.drift = None if is_own_source(state, source) else _drift(opened.bundle, parts.out, summary.n_images)
+    summary.drift = (
+        None if is_own_source(state, source) else _drift(opened.bundle, parts.out, summary.n_images)
+    )
     if maps is not None:
         images = _load(state, opened.bundle, source, memory_megabytes, watcher, bits)
-        write_maps(opened.engine, images, read_scores(parts.out), ensure_folder(maps, where="score --maps"), watcher.on_read)
+        write_maps(
+            opened.engine,
+            images,
+            read_scores(parts.out),
+            ensure_folder(maps, where="score --maps"),
+            watcher.on_read,
+        )
     return summary
 
 
@@ -90,18 +113,29 @@ def _drift(bundle: Bundle, out: Path, n_images: int) -> Finding | None:
     point = bundle.config.operating_point
     if point is None:
         return None
-    return find_drift(calibration_normals(bundle), sample_scores(out, n_images), threshold=point.threshold)
+    return find_drift(
+        calibration_normals(bundle), sample_scores(out, n_images), threshold=point.threshold
+    )
 
 
 def make_task(
-    folder: RunFolder, state: RunState, bundle: Bundle, source: str, *, only_test: bool = False, bits: int | None = None
+    folder: RunFolder,
+    state: RunState,
+    bundle: Bundle,
+    source: str,
+    *,
+    only_test: bool = False,
+    bits: int | None = None,
 ) -> tuple[Shards, Task]:
     """A source in pieces, and what scoring one of them needs; refuses images of another kind than
-    the model's."""
+    the model's.
+    """
     own = is_own_source(state, source)
     reading = reading_of(bits, bundle.config.reading, where="score")
     root = Path(state.options.root) if own and state.options.root is not None else None
-    options = Options(root=root, reading=reading, of_model=bits is None, follow_links=state.options.follow_links)
+    options = Options(
+        root=root, reading=reading, of_model=bits is None, follow_links=state.options.follow_links
+    )
     shards = list_shards(state.located_source(named=True) if own else source, options)
     lookup = None
     if own:
@@ -122,13 +156,22 @@ def make_task(
 
 
 def _load(  # noqa: PLR0917
-    state: RunState, bundle: Bundle, source: str, memory_megabytes: float, watcher: Watcher, bits: int | None
+    state: RunState,
+    bundle: Bundle,
+    source: str,
+    memory_megabytes: float,
+    watcher: Watcher,
+    bits: int | None,
 ) -> ImageSet:
     if is_own_source(state, source):
         return load_source(state, watcher, memory_megabytes, named=True)
     # New images may carry other labels or none: what is normal is the model's business, so it is
     # not asked of them.
     asked = state.options
-    more: dict[str, Any] = {"seed": asked.settings.seed, "bits": bits, "follow_links": asked.follow_links}
+    more: dict[str, Any] = {
+        "seed": asked.settings.seed,
+        "bits": bits,
+        "follow_links": asked.follow_links,
+    }
     more |= {"reading": bundle.config.reading}
     return load_images(source, memory_megabytes=memory_megabytes, progress=watcher.on_read, **more)

@@ -11,9 +11,12 @@ _EACH = 8
 _ASKED_AT_ONCE = 64
 
 
-def choose_images(scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None, threshold: float | None) -> NDArray[np.int64]:
+def choose_images(
+    scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None, threshold: float | None
+) -> NDArray[np.int64]:
     """The worst and the best images; of labelled ones also the most missed, the falsest alarms, and
-    examples of each kind."""
+    examples of each kind.
+    """
     order = np.argsort(scores, kind="stable")
     chosen = [order[::-1][:_EACH], order[:_EACH]]
     if is_anomalous is not None:
@@ -27,7 +30,8 @@ def choose_images(scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None, 
 
 def nearest_rows(known: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.int64]:
     """Which of `known` is nearest to each of `asked` by Euclidean distance; the first of
-    several."""
+    several.
+    """
     flat, wanted = (array.reshape(len(array), -1) for array in (known, asked))
     squares = np.einsum("ij,ij->i", flat, flat)
     best = np.empty(len(wanted), np.int64)

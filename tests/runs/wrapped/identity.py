@@ -23,13 +23,20 @@ def onnx_file(path, shape, *, kind=TensorProto.FLOAT, two_classes=False):
             helper.make_node("Sub", ["one", "light"], ["dark"]),
             helper.make_node("Concat", ["dark", "light"], ["probabilities"], axis=1),
         ]
-        outputs.append(helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [shape[0], 2]))
+        outputs.append(
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [shape[0], 2])
+        )
         constants += [
             helper.make_tensor("last", TensorProto.INT64, [1], [1]),
             helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]),
         ]
-    graph = helper.make_graph(nodes, "dimmer", [helper.make_tensor_value_info("images", kind, shape)], outputs, constants)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+    graph = helper.make_graph(
+        nodes, "dimmer", [helper.make_tensor_value_info("images", kind, shape)], outputs, constants
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+        str(path),
+    )
     return path
 
 
@@ -38,8 +45,16 @@ def with_weights_beside(path, size, by, *, location="model.onnx.data"):
     it."""
     shape = ["n", *size, 1]
     constant = numpy_helper.from_array(np.full((*size, 1), by, np.float32), "by")
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("images", "out")]
-    graph = helper.make_graph([helper.make_node("Mul", ["images", "by"], ["out"])], "dimmer", values[:1], values[1:], [constant])
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("images", "out")
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["images", "by"], ["out"])],
+        "dimmer",
+        values[:1],
+        values[1:],
+        [constant],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, str(path), save_as_external_data=True, location=location, size_threshold=0)
     return path

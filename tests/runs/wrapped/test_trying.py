@@ -24,7 +24,9 @@ def centred(x):
 
 
 def test_batch_normalisation_in_training_is_refused_unless_images_go_one_by_one():
-    with pytest.raises(InputError, match=r"whatever else is in its batch. Got values 0\.\d+ of the range apart"):
+    with pytest.raises(
+        InputError, match=r"whatever else is in its batch. Got values 0\.\d+ of the range apart"
+    ):
         wrapped(centred)
     assert wrapped(centred, batch_size=1).anomaly_scores(WHITE[:1]) == pytest.approx([0.25])
 
@@ -35,7 +37,9 @@ def test_a_tensor_that_keeps_its_gradient_is_read():
 
 
 def test_a_model_that_changes_its_input_in_place_scores_as_one_that_does_not():
-    assert wrapped(lambda x: np.multiply(x, 0.9, out=x)).anomaly_scores(WHITE) == pytest.approx(0.01, rel=1e-3)
+    assert wrapped(lambda x: np.multiply(x, 0.9, out=x)).anomaly_scores(WHITE) == pytest.approx(
+        0.01, rel=1e-3
+    )
 
 
 def test_a_list_of_lists_is_refused_in_few_words():

@@ -12,9 +12,9 @@ from onnx import TensorProto
 import residua
 from residua.errors import InputError, RangeError, ShapeError
 from residua.images import ImageSet
+from residua.runs.wrapped.errors_in_numpy import error_maps, scores_of
 from residua.training.scoring import error_maps as graph_maps
 from residua.training.scoring.scorer import ErrorScorer
-from residua.runs.wrapped.errors_in_numpy import error_maps, scores_of
 from training_wing import blobs
 
 
@@ -53,12 +53,18 @@ def test_a_function_scores_reconstructs_and_decides_at_any_size():
 def test_black_is_rebuilt_exactly_and_more_light_scores_higher():
     model = residua.wrap(dimmer, values="unit", size=(8, 8), channels=1)
     levels = np.stack([np.full((8, 8, 1), level, np.uint8) for level in (0, 100, 200)])
-    assert model.anomaly_scores(levels) == pytest.approx([0, (0.1 * 100 / 255) ** 2, (0.1 * 200 / 255) ** 2], rel=1e-4)
+    assert model.anomaly_scores(levels) == pytest.approx(
+        [0, (0.1 * 100 / 255) ** 2, (0.1 * 200 / 255) ** 2], rel=1e-4
+    )
 
 
 @pytest.mark.parametrize(
     ("values", "model"),
-    [("unit", lambda x: x * 0.9), ("symmetric", lambda x: (x + 1) * 0.9 - 1), ("bytes", lambda x: x * 0.9)],
+    [
+        ("unit", lambda x: x * 0.9),
+        ("symmetric", lambda x: (x + 1) * 0.9 - 1),
+        ("bytes", lambda x: x * 0.9),
+    ],
 )
 @pytest.mark.parametrize("layout", ["nhwc", "nchw", "flat"])
 def test_every_range_and_layout_gives_the_same_scores(values, model, layout):
@@ -76,15 +82,29 @@ def test_every_range_and_layout_gives_the_same_scores(values, model, layout):
 
 
 def test_a_torch_module_says_its_range_by_its_last_layer_and_stays_in_its_mode():
-    module = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3, padding=1), torch.nn.Dropout(0.5), torch.nn.Sigmoid()).train()
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 1, 3, padding=1), torch.nn.Dropout(0.5), torch.nn.Sigmoid()
+    ).train()
     model = residua.wrap(module, size=(8, 8), channels=1)
-    assert (model.contract.inputs.name, model.contract.outputs.name, model.contract.layout) == ("unit", "unit", "nchw")
-    assert np.array_equal(model.anomaly_scores(blobs(4, (8, 8))), model.anomaly_scores(blobs(4, (8, 8))))
+    assert (model.contract.inputs.name, model.contract.outputs.name, model.contract.layout) == (
+        "unit",
+        "unit",
+        "nchw",
+    )
+    assert np.array_equal(
+        model.anomaly_scores(blobs(4, (8, 8))), model.anomaly_scores(blobs(4, (8, 8)))
+    )
     assert module.training
 
 
 @pytest.mark.parametrize(
-    ("shape", "layout"), [(["n", 8, 6, 3], "nhwc"), (["n", 3, 8, 6], "nchw"), ([4, 8, 6, 1], "nhwc"), (["n", 144], "flat")]
+    ("shape", "layout"),
+    [
+        (["n", 8, 6, 3], "nhwc"),
+        (["n", 3, 8, 6], "nchw"),
+        ([4, 8, 6, 1], "nhwc"),
+        (["n", 144], "flat"),
+    ],
 )
 def test_an_onnx_file_says_its_layout_size_and_batch(tmp_path, shape, layout):
     size = {"size": (8, 6)} if layout == "flat" else {}
@@ -104,12 +124,32 @@ def test_an_onnx_file_that_takes_bytes_says_its_range(tmp_path):
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
-        (dimmer, {"size": (8, 8), "channels": 1}, r"range of the values must be known.*values=\"unit\""),
-        (dimmer, {"values": "unit", "channels": 1}, r"size of the images must be known.*size=\(height, width\)"),
+        (
+            dimmer,
+            {"size": (8, 8), "channels": 1},
+            r"range of the values must be known.*values=\"unit\"",
+        ),
+        (
+            dimmer,
+            {"values": "unit", "channels": 1},
+            r"size of the images must be known.*size=\(height, width\)",
+        ),
         (dimmer, {"values": "unit", "size": (8, 8)}, "number of channels must be known"),
-        (lambda x: x[:, :4], {"values": "unit", "size": (8, 8), "channels": 1}, "x_hat of the input's shape"),
-        (lambda x: x * 300, {"values": "unit", "size": (8, 8), "channels": 1}, r"must lie about \[0, 1\]"),
-        (lambda x: x * np.nan, {"values": "unit", "size": (8, 8), "channels": 1}, r"must lie about"),
+        (
+            lambda x: x[:, :4],
+            {"values": "unit", "size": (8, 8), "channels": 1},
+            "x_hat of the input's shape",
+        ),
+        (
+            lambda x: x * 300,
+            {"values": "unit", "size": (8, 8), "channels": 1},
+            r"must lie about \[0, 1\]",
+        ),
+        (
+            lambda x: x * np.nan,
+            {"values": "unit", "size": (8, 8), "channels": 1},
+            r"must lie about",
+        ),
         (3, {}, "must be a Keras model"),
         ("absent.onnx", {}, "that is there"),
     ],
@@ -135,7 +175,9 @@ def test_probabilities_are_judged_as_those_of_a_classifier():
         bright = x.mean(axis=(1, 2, 3)) > 0.1
         return x * 0.9, np.stack([0.9 - 0.8 * bright, 0.1 + 0.8 * bright], axis=1)
 
-    images = np.concatenate([np.zeros((6, 8, 8, 1), np.uint8), np.full((6, 8, 8, 1), 200, np.uint8)])
+    images = np.concatenate(
+        [np.zeros((6, 8, 8, 1), np.uint8), np.full((6, 8, 8, 1), 200, np.uint8)]
+    )
     labelled = ImageSet.from_arrays(images, ["dark"] * 6 + ["light"] * 6)
     wrapped = residua.wrap(model, values="unit", size=(8, 8), channels=1)
     assert wrapped.probabilities(labelled).shape == (12, 2)

@@ -13,9 +13,9 @@ from torch import nn
 
 import residua
 from residua.errors import BundleError, InputError, ShapeError
-from residua.server.advice import advise_on_engine
 from residua.runs.wrapped import is_random, open_wrapped
 from residua.runs.wrapped.outputs import are_probabilities
+from residua.server.advice import advise_on_engine
 from training_wing import blobs
 
 layers = keras.layers
@@ -62,7 +62,12 @@ def keras_model(*inner, shape=(8, 8, 1)):
     [
         (lambda: Two(3), 3),
         (Skipping, 64),
-        (lambda: nn.Sequential(nn.Conv2d(1, 4, 4, 4), nn.ConvTranspose2d(4, 1, 4, 4), nn.Sigmoid()), 16),
+        (
+            lambda: nn.Sequential(
+                nn.Conv2d(1, 4, 4, 4), nn.ConvTranspose2d(4, 1, 4, 4), nn.Sigmoid()
+            ),
+            16,
+        ),
         (lambda: torch.jit.trace(Two(5), torch.zeros(1, 1, 8, 8)), 5),
     ],
     ids=["linear", "skip", "convolutions", "script"],
@@ -74,7 +79,12 @@ def test_the_size_of_a_torch_code_is_what_is_alive_at_once(make, latent):
 
 
 def test_the_size_of_a_code_is_measured_in_keras_and_in_onnx(tmp_path):
-    flat = [layers.Flatten(), layers.Dense(6, "relu"), layers.Dense(64, "sigmoid"), layers.Reshape((8, 8, 1))]
+    flat = [
+        layers.Flatten(),
+        layers.Dense(6, "relu"),
+        layers.Dense(64, "sigmoid"),
+        layers.Reshape((8, 8, 1)),
+    ]
     assert residua.wrap(keras_model(*flat)).contract.latent == 6
     encoder = keras_model(layers.Flatten(), layers.Dense(3))
     decoder = keras_model(layers.Dense(64, "sigmoid"), layers.Reshape((8, 8, 1)), shape=(3,))
@@ -94,21 +104,35 @@ def test_pca_beside_a_model_has_as_many_numbers_as_its_code_else_several_sizes()
         record = told.evaluate(images.test, train=images.train)
         assert set(record.baselines) == {"mean_image", "pca"}
         errors[latent] = record.baselines["pca"]["mse"].value
-    open_ = residua.wrap(lambda x: x * 0.9, values="unit", **ONE).evaluate(images.test, train=images.train)
+    open_ = residua.wrap(lambda x: x * 0.9, values="unit", **ONE).evaluate(
+        images.test, train=images.train
+    )
     assert set(open_.baselines) == {"mean_image", "pca_2", "pca_8", "pca_32"}
     for latent, error in errors.items():
         assert open_.baselines[f"pca_{latent}"]["mse"].value == pytest.approx(error, rel=1e-6)
     found = {one.code: one for one in open_.findings}
     assert found["not-better-than-baseline"].measured["baselines"].keys() == {"mean_image"}
     assert found["unknown-code-size"].severity == "note"
-    assert residua.wrap(Two(3), **ONE).evaluate(images.test, train=images.train).baselines.keys() == {"mean_image", "pca"}
+    assert residua.wrap(Two(3), **ONE).evaluate(
+        images.test, train=images.train
+    ).baselines.keys() == {"mean_image", "pca"}
 
 
 def test_a_keras_input_without_channels_is_one_of_grey_images():
     model = residua.wrap(
-        keras_model(layers.Flatten(), layers.Dense(8), layers.Dense(80, "sigmoid"), layers.Reshape((10, 8)), shape=(10, 8))
+        keras_model(
+            layers.Flatten(),
+            layers.Dense(8),
+            layers.Dense(80, "sigmoid"),
+            layers.Reshape((10, 8)),
+            shape=(10, 8),
+        )
     )
-    assert (model.contract.layout, model.contract.size, model.contract.channels) == ("nhw", (10, 8), 1)
+    assert (model.contract.layout, model.contract.size, model.contract.channels) == (
+        "nhw",
+        (10, 8),
+        1,
+    )
     images = blobs(3, (10, 8))
     expected = model.model.predict_on_batch(np.asarray(images, np.float32).reshape(3, 10, 8) / 255)
     assert np.allclose(model.reconstruct(images)[..., 0], expected, atol=1e-6)
@@ -129,7 +153,9 @@ class Subclassed(keras.Model):
 
 @pytest.mark.parametrize("built", [False, True])
 @pytest.mark.parametrize("named", [False, True])
-def test_a_subclassed_keras_model_is_taken_built_or_not_with_a_mapping_of_outputs_or_not(built, named):
+def test_a_subclassed_keras_model_is_taken_built_or_not_with_a_mapping_of_outputs_or_not(
+    built, named
+):
     model = Subclassed(named)
     if built:
         model(np.zeros((1, 8, 8, 1), np.float32))
@@ -143,7 +169,9 @@ def test_a_code_is_no_probability_and_rows_that_sum_to_one_are():
     images = blobs(4, (8, 8))
     with_code = residua.wrap(Two(3), **ONE)
     assert with_code.n_classes == 0
-    assert [one.taken for one in with_code.assumptions if one.about == "outputs of the model"] == ["output 2 of 2 left aside"]
+    assert [one.taken for one in with_code.assumptions if one.about == "outputs of the model"] == [
+        "output 2 of 2 left aside"
+    ]
     with pytest.raises(InputError, match="gives x_hat alone"):
         with_code.probabilities(images)
     sure = residua.wrap(lambda x: (x, np.full((len(x), 2), 0.5, np.float32)), values="unit", **ONE)
@@ -156,16 +184,22 @@ def test_classes_name_the_columns_in_the_models_order():
         bright = (x.mean(axis=(1, 2, 3)) > 0.3).astype(np.float32)
         return x, np.stack([bright, 1 - bright], axis=1)
 
-    images = np.concatenate([np.zeros((6, 8, 8, 1), np.uint8), np.full((6, 8, 8, 1), 200, np.uint8)])
+    images = np.concatenate(
+        [np.zeros((6, 8, 8, 1), np.uint8), np.full((6, 8, 8, 1), 200, np.uint8)]
+    )
     labels = ["dark"] * 6 + ["light"] * 6
     wrapped = residua.wrap(model, values="unit", classes=("light", "dark"), **ONE)
     assert wrapped.evaluate(images, labels).metrics["accuracy"].value == 1
-    one_column = residua.wrap(lambda x: (x, model(x)[1][:, :1]), values="unit", classes=("dark", "light"), **ONE)
+    one_column = residua.wrap(
+        lambda x: (x, model(x)[1][:, :1]), values="unit", classes=("dark", "light"), **ONE
+    )
     assert one_column.evaluate(images, labels).metrics["accuracy"].value == 1
     with pytest.raises(ShapeError, match="probabilities of the 3 classes"):
         residua.wrap(model, values="unit", classes=("a", "b", "c"), **ONE)
     with pytest.raises(ShapeError, match="rows that sum to 1"):
-        residua.wrap(lambda x: (x, 3 * model(x)[1]), values="unit", classes=("light", "dark"), **ONE)
+        residua.wrap(
+            lambda x: (x, 3 * model(x)[1]), values="unit", classes=("light", "dark"), **ONE
+        )
 
 
 def test_labels_that_nothing_says_the_use_of_are_refused_and_those_of_a_set_are_told():
@@ -190,11 +224,17 @@ def test_a_keras_file_is_taken_by_its_path_and_pickles_are_refused_with_the_way_
     model = keras_model(layers.Conv2D(1, 3, padding="same", activation="sigmoid"))
     model.save(tmp_path / "m.keras")
     wrapped, images = residua.wrap(str(tmp_path / "m.keras")), blobs(3, (8, 8))
-    assert np.allclose(wrapped.reconstruct(images), residua.wrap(model).reconstruct(images), atol=1e-6)
+    assert np.allclose(
+        wrapped.reconstruct(images), residua.wrap(model).reconstruct(images), atol=1e-6
+    )
     (tmp_path / "broken.keras").write_bytes(b"no archive")
     with pytest.raises(BundleError, match="must load again from its file"):
         residua.wrap(tmp_path / "broken.keras")
-    for name, way in (("m.pt", "torch.jit.load"), ("m.pth", "weights_only=True"), ("m.h5", "keras.models.load_model")):
+    for name, way in (
+        ("m.pt", "torch.jit.load"),
+        ("m.pth", "weights_only=True"),
+        ("m.h5", "keras.models.load_model"),
+    ):
         with pytest.raises(InputError, match=way):
             residua.wrap(name)
 
@@ -208,7 +248,13 @@ def test_a_rescaling_first_layer_says_bytes_or_leaves_the_question_open():
 
 
 def test_a_module_is_left_as_it_was_frozen_parts_double_precision_and_all():
-    module = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.Dropout(0.5), nn.Conv2d(2, 1, 1), nn.Sigmoid())
+    module = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding=1),
+        nn.BatchNorm2d(2),
+        nn.Dropout(0.5),
+        nn.Conv2d(2, 1, 1),
+        nn.Sigmoid(),
+    )
     module.double().train()
     module[1].eval()
     before = {name: value.clone() for name, value in module.state_dict().items()}
@@ -252,7 +298,9 @@ def test_a_random_model_that_is_saved_is_not_served_as_one_that_repeats_itself(t
     run = still.save(tmp_path / "still", source="digits", normal="0")
     assert not is_random(run)
     assert "a score depends on its image alone" in advise_on_engine(run, "torch")
-    run = residua.wrap(tmp_path / "noisy.onnx", values="unit").save(tmp_path / "noisy", source="digits", normal="0")
+    run = residua.wrap(tmp_path / "noisy.onnx", values="unit").save(
+        tmp_path / "noisy", source="digits", normal="0"
+    )
     assert is_random(run)
     assert open_wrapped(run)[0].is_random
     assert "another score each time" in advise_on_engine(run, "torch")

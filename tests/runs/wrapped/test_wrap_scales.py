@@ -22,7 +22,9 @@ def pictures(n=40, seed=0, channels=1):
     """Smooth pictures that use the whole range."""
     from scipy.ndimage import gaussian_filter
 
-    fields = gaussian_filter(np.random.default_rng(seed).normal(size=(n, 8, 8, channels)), (0, 1, 1, 0))
+    fields = gaussian_filter(
+        np.random.default_rng(seed).normal(size=(n, 8, 8, channels)), (0, 1, 1, 0)
+    )
     return np.rint(255 * (fields - fields.min()) / np.ptp(fields)).astype(np.uint8)
 
 
@@ -44,16 +46,23 @@ def scale(told, channels=1):
     return found
 
 
-@pytest.mark.parametrize("inputs", ["unit", "-1..1", "0-255", {"mean": 0.1307, "std": 0.3081}, (0.4, 0.2)])
+@pytest.mark.parametrize(
+    "inputs", ["unit", "-1..1", "0-255", {"mean": 0.1307, "std": 0.3081}, (0.4, 0.2)]
+)
 @pytest.mark.parametrize("outputs", ["0-1", "symmetric", "bytes", {"mean": (0.5,), "std": (0.25,)}])
 def test_every_pair_of_scales_gives_the_true_error(inputs, outputs):
-    model = residua.wrap(on((scale(inputs), scale(outputs))), inputs=inputs, outputs=outputs, size=(8, 8), channels=1)
+    model = residua.wrap(
+        on((scale(inputs), scale(outputs))), inputs=inputs, outputs=outputs, size=(8, 8), channels=1
+    )
     images = pictures()
     record = model.evaluate(images, job="reconstruct")
     true = float(np.square(0.05 * (images / 255)).mean())
     assert record.metrics["mse"].value == pytest.approx(true, rel=1e-3)
     assert not {one.code for one in record.findings} & {"misread-scale", "clipped-values"}
-    assert (record.provenance["inputs"], record.provenance["outputs"]) == (scale(inputs).words, scale(outputs).words)
+    assert (record.provenance["inputs"], record.provenance["outputs"]) == (
+        scale(inputs).words,
+        scale(outputs).words,
+    )
     assert assumptions_of(record.provenance) == ()
 
 
@@ -69,14 +78,22 @@ def test_a_mean_and_deviation_per_channel_are_undone_per_channel():
     images = pictures(5, channels=3)
     assert np.allclose(wrapped.reconstruct(images), images / 255, atol=1e-6)
     white = seen[0].max(axis=(0, 2, 3))
-    assert white == pytest.approx([(1 - m) / s for m, s in zip(one.mean, one.std, strict=True)], rel=1e-5)
+    assert white == pytest.approx(
+        [(1 - m) / s for m, s in zip(one.mean, one.std, strict=True)], rel=1e-5
+    )
 
 
 @pytest.mark.parametrize(
     ("told", "words"),
     [
         ({"values": "0..1"}, "values must name a scale"),
-        ({"inputs": {"mean": (123.7, 116.3, 103.5), "std": (58.4, 57.1, 57.4)}, "outputs": "unit"}, "Divide both by 255"),
+        (
+            {
+                "inputs": {"mean": (123.7, 116.3, 103.5), "std": (58.4, 57.1, 57.4)},
+                "outputs": "unit",
+            },
+            "Divide both by 255",
+        ),
         ({"inputs": {"mean": 0.5}, "outputs": "unit"}, "a mean and a deviation"),
         ({"inputs": ((0.5, 0.5), (0.2, 0.2)), "outputs": "unit"}, "one per channel"),
         ({"inputs": (0.5, 0.0), "outputs": "unit"}, "must be mean and deviation of images in 0-1"),
@@ -93,8 +110,14 @@ def test_a_scale_that_is_none_or_open_is_refused(told, words):
 def test_what_is_read_off_is_an_assumption_and_what_is_told_is_none():
     module = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3, padding=1), torch.nn.Sigmoid())
     read = residua.wrap(module, size=(8, 8), channels=1)
-    told = residua.wrap(module, size=(8, 8), channels=1, inputs="symmetric", outputs="unit", latent=64)
-    assert [one.about for one in read.assumptions] == ["scale of what comes out", "scale of what goes in", "size of the code"]
+    told = residua.wrap(
+        module, size=(8, 8), channels=1, inputs="symmetric", outputs="unit", latent=64
+    )
+    assert [one.about for one in read.assumptions] == [
+        "scale of what comes out",
+        "scale of what goes in",
+        "size of the code",
+    ]
     assert read.assumptions[0].because == "the last operation is a sigmoid"
     assert told.assumptions == ()
     assert (told.contract.inputs, told.contract.outputs) == (SCALES["symmetric"], SCALES["unit"])
@@ -124,11 +147,15 @@ def test_a_wrong_scale_is_refused_or_a_finding_of_severity_error(true, told):
         return out.to_model(0.97 * inside + 0.01)
 
     images = pictures()
-    right = residua.wrap(model, inputs=true[0], outputs=true[1], size=(8, 8), channels=1).evaluate(images)
+    right = residua.wrap(model, inputs=true[0], outputs=true[1], size=(8, 8), channels=1).evaluate(
+        images
+    )
     assert right.metrics["mse"].value < 0.001
     assert "misread-scale" not in {one.code for one in right.findings}
     try:
-        wrong = residua.wrap(model, inputs=told[0], outputs=told[1], size=(8, 8), channels=1).evaluate(images)
+        wrong = residua.wrap(
+            model, inputs=told[0], outputs=told[1], size=(8, 8), channels=1
+        ).evaluate(images)
     except RangeError as error:
         assert "outputs=" in str(error)
         return
@@ -140,7 +167,11 @@ def test_a_wrong_scale_is_refused_or_a_finding_of_severity_error(true, told):
 def test_a_model_trained_on_symmetric_input_with_a_sigmoid_is_noticed_and_not_called_useless_in_silence():
     torch.manual_seed(0)
     module = torch.nn.Sequential(
-        torch.nn.Flatten(), torch.nn.Linear(64, 16), torch.nn.Linear(16, 64), torch.nn.Sigmoid(), torch.nn.Unflatten(1, (1, 8, 8))
+        torch.nn.Flatten(),
+        torch.nn.Linear(64, 16),
+        torch.nn.Linear(16, 64),
+        torch.nn.Sigmoid(),
+        torch.nn.Unflatten(1, (1, 8, 8)),
     )
     images = residua.load_images("digits")
     x = torch.from_numpy(images.train.array().astype(np.float32) / 255).permute(0, 3, 1, 2)
@@ -150,7 +181,9 @@ def test_a_model_trained_on_symmetric_input_with_a_sigmoid_is_noticed_and_not_ca
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    right = residua.wrap(module, inputs="symmetric", outputs="unit", size=(8, 8), channels=1).evaluate(images.test)
+    right = residua.wrap(
+        module, inputs="symmetric", outputs="unit", size=(8, 8), channels=1
+    ).evaluate(images.test)
     read_off = residua.wrap(module, size=(8, 8), channels=1).evaluate(images.test)
     assert right.metrics["mse"].value == pytest.approx(loss.item(), rel=0.3)
     assert read_off.metrics["mse"].value > 1.5 * right.metrics["mse"].value
@@ -164,17 +197,30 @@ def test_what_is_clipped_is_counted_and_told():
         return np.where(x > 0.99, 1.6, x)
 
     black_and_white = np.where(pictures() > 127, 255, 0).astype(np.uint8)
-    record = residua.wrap(overshoots, values="unit", size=(8, 8), channels=1).evaluate(black_and_white)
-    found, white = {one.code: one for one in record.findings}["clipped-values"], (black_and_white > 0).mean()
+    record = residua.wrap(overshoots, values="unit", size=(8, 8), channels=1).evaluate(
+        black_and_white
+    )
+    found, white = (
+        {one.code: one for one in record.findings}["clipped-values"],
+        (black_and_white > 0).mean(),
+    )
     assert found.severity == "error"
-    assert (found.measured["clipped_share"], found.measured["mean_beyond"]) == pytest.approx((white, 0.6 * white))
-    linear = residua.wrap(lambda x: 1.04 * x - 0.02, values="unit", size=(8, 8), channels=1).evaluate(black_and_white)
+    assert (found.measured["clipped_share"], found.measured["mean_beyond"]) == pytest.approx(
+        (white, 0.6 * white)
+    )
+    linear = residua.wrap(
+        lambda x: 1.04 * x - 0.02, values="unit", size=(8, 8), channels=1
+    ).evaluate(black_and_white)
     assert {one.code: one for one in linear.findings}["clipped-values"].severity == "note"
 
 
 def test_a_run_of_an_earlier_version_holds_one_scale_for_both():
     old = {"origin": "onnx", "layout": "nhwc", "values": "symmetric", "size": [8, 8], "channels": 1}
-    assert Contract.model_validate(old).inputs == Contract.model_validate(old).outputs == SCALES["symmetric"]
+    assert (
+        Contract.model_validate(old).inputs
+        == Contract.model_validate(old).outputs
+        == SCALES["symmetric"]
+    )
 
 
 def test_what_is_explained_is_one_for_a_copy_and_none_for_the_mean():

@@ -77,12 +77,22 @@ def test_a_super_resolver_is_judged_at_the_size_it_gives():
     record, evidence = model.judge(large, train=large[:50])
     small = fit_to(fit_to(large, (8, 8)), (16, 16))
     truth = large.astype(np.float32) / 255
-    assert record.metrics["mse"].value == pytest.approx(float(np.square(0.9 * small - truth).mean()), rel=1e-4)
-    assert record.baselines["input_unchanged"]["mse"].value == pytest.approx(float(np.square(small - truth).mean()), rel=1e-4)
+    assert record.metrics["mse"].value == pytest.approx(
+        float(np.square(0.9 * small - truth).mean()), rel=1e-4
+    )
+    assert record.baselines["input_unchanged"]["mse"].value == pytest.approx(
+        float(np.square(small - truth).mean()), rel=1e-4
+    )
     assert {"mean_image", "pca_2"} <= record.baselines.keys()
-    assert evidence.gallery.images.shape[1:] == evidence.gallery.reconstructions.shape[1:] == (16, 16, 1)
+    assert (
+        evidence.gallery.images.shape[1:]
+        == evidence.gallery.reconstructions.shape[1:]
+        == (16, 16, 1)
+    )
     lifted = evidence.gallery.index
-    assert np.allclose(evidence.gallery.error_maps, np.square(0.9 * small - truth)[lifted, :, :, 0], atol=1e-5)
+    assert np.allclose(
+        evidence.gallery.error_maps, np.square(0.9 * small - truth)[lifted, :, :, 0], atol=1e-5
+    )
     assert model.error_maps(large[:2])[0].shape == (16, 16)
 
 
@@ -102,7 +112,9 @@ def test_targets_of_a_folder_are_found_by_name_whatever_the_order_and_suffix(tmp
     true = float(np.square((noisy.astype(float) - clean) / 255).mean())
     assert record.metrics["mse"].value == pytest.approx(true / 16, rel=1e-3)
     (tmp_path / "clean" / "003.bmp").unlink()
-    with pytest.raises(ShapeError, match=r"one target of its own name.*1 of 12 images, such as '003'"):
+    with pytest.raises(
+        ShapeError, match=r"one target of its own name.*1 of 12 images, such as '003'"
+    ):
         residua.wrap(denoiser(*pairs), targets=targets, **ONE).evaluate(inputs)
 
 
@@ -115,7 +127,9 @@ def test_targets_that_do_not_fit_are_refused(pairs):
         model.evaluate(noisy, targets=clean, job="detect")
 
 
-def test_a_run_keeps_the_source_of_its_targets_and_a_function_of_them_is_refused(tmp_path, pairs, monkeypatch):
+def test_a_run_keeps_the_source_of_its_targets_and_a_function_of_them_is_refused(
+    tmp_path, pairs, monkeypatch
+):
     clean, noisy = (one[:40] for one in pairs)
     source = write(tmp_path / "noisy", noisy)
     write(tmp_path / "clean", clean)
@@ -132,6 +146,8 @@ def test_a_run_keeps_the_source_of_its_targets_and_a_function_of_them_is_refused
     with pytest.raises(InputError, match="must be a SOURCE to be kept"):
         residua.wrap(path, values="unit", targets=clean).save(tmp_path / "other", source=source)
     state = json.loads((run / "wrapped.json").read_text("utf-8"))
-    (run / "wrapped.json").write_text(json.dumps({**state, "targets": "https://127.0.0.1:1/x/", "made_here": ""}), "utf-8")
+    (run / "wrapped.json").write_text(
+        json.dumps({**state, "targets": "https://127.0.0.1:1/x/", "made_here": ""}), "utf-8"
+    )
     with pytest.raises(InputError, match="must be named by you"):
         evaluate_wrapped(run)

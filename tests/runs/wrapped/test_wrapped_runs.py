@@ -23,8 +23,8 @@ from residua.runs.compare import compare_runs
 from residua.runs.engines import export_run
 from residua.runs.report import report_run
 from residua.runs.tables import ScoreParts
-from residua.server import Limits, load_model
 from residua.runs.wrapped import evaluate_wrapped, open_wrapped, report_wrapped, score_wrapped
+from residua.server import Limits, load_model
 from training_wing import blobs
 
 
@@ -51,13 +51,19 @@ def test_the_commands_judge_threshold_score_and_report_a_wrapped_run_without_tor
         run("info", {str(saved)!r}, "--json", {str(tmp_path / "i.json")!r})
         sys.exit(f"loaded torch" if "torch" in sys.modules else 0)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "e.json").read_text("utf-8"))
     assert record["job"] == "detect"
     assert record["operating_point"]["policy"] == "quantile:0.9"
     assert {"pca_2", "pca_32", "pixel_neighbours"} <= record["baselines"].keys()
-    assert (tmp_path / "s.csv").read_text("utf-8").startswith("path,label,split,score,threshold,anomalous,mse,mae,ssim")
+    assert (
+        (tmp_path / "s.csv")
+        .read_text("utf-8")
+        .startswith("path,label,split,score,threshold,anomalous,mse,mae,ssim")
+    )
     assert (tmp_path / "r.html").stat().st_size > 1000
     assert open_wrapped(saved)[1].operating_point.policy == "quantile:0.8"
 
@@ -65,7 +71,9 @@ def test_the_commands_judge_threshold_score_and_report_a_wrapped_run_without_tor
 def test_a_saved_model_scores_as_before(saved):
     model, state = open_wrapped(saved)
     images = residua.load_images("digits", normal="0").calibration
-    assert np.array_equal(model.anomaly_scores(images), np.array(state.calibration_scores, np.float32))
+    assert np.array_equal(
+        model.anomaly_scores(images), np.array(state.calibration_scores, np.float32)
+    )
 
 
 def test_a_wrapped_run_scores_into_the_same_tables_with_maps_as_our_own(saved, tmp_path):
@@ -87,7 +95,10 @@ def test_a_wrapped_run_scores_into_the_same_tables_with_maps_as_our_own(saved, t
 
 
 def test_a_file_of_scores_has_one_writer(saved, tmp_path):
-    with ScoreParts(tmp_path / "s.csv").only_writer(), pytest.raises(OutputError, match="only one process may write"):
+    with (
+        ScoreParts(tmp_path / "s.csv").only_writer(),
+        pytest.raises(OutputError, match="only one process may write"),
+    ):
         score_wrapped(saved, "digits", tmp_path / "s.csv")
     assert score_wrapped(saved, "digits", tmp_path / "s.csv").n_images > 0
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
@@ -108,7 +119,9 @@ def test_copies_of_training_images_and_images_that_chose_the_threshold_are_told(
     model.choose_threshold("quantile:0.9", images.calibration)
 
     def severities(judged):
-        return {one.code: one.severity for one in model.evaluate(judged, train=images.train).findings}
+        return {
+            one.code: one.severity for one in model.evaluate(judged, train=images.train).findings
+        }
 
     healthy = severities(images.test[:60])
     assert healthy["leakage"] == "ok"
@@ -117,10 +130,14 @@ def test_copies_of_training_images_and_images_that_chose_the_threshold_are_told(
     assert severities(images.train[:60])["leakage"] == "error"
 
 
-@pytest.mark.parametrize("model", [lambda x: x, torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Sigmoid())])
+@pytest.mark.parametrize(
+    "model", [lambda x: x, torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Sigmoid())]
+)
 def test_code_is_not_saved_and_the_way_forward_is_named(model, tmp_path):
     wrapped = residua.wrap(model, values="unit", size=(8, 8), channels=1)
-    with pytest.raises(InputError, match=r"Export it to ONNX.*evaluate, choose_threshold and report"):
+    with pytest.raises(
+        InputError, match=r"Export it to ONNX.*evaluate, choose_threshold and report"
+    ):
         wrapped.save(tmp_path / "run", source="digits", normal="0")
 
 
@@ -131,7 +148,9 @@ def test_damage_and_strangers_are_refused(saved, tmp_path):
     with pytest.raises(BundleError, match="must be the model that was saved"):
         open_wrapped(copied)
     state = json.loads((copied / "wrapped.json").read_text("utf-8"))
-    (copied / "wrapped.json").write_text(json.dumps({**state, "file": "../elsewhere.onnx"}), encoding="utf-8")
+    (copied / "wrapped.json").write_text(
+        json.dumps({**state, "file": "../elsewhere.onnx"}), encoding="utf-8"
+    )
     with pytest.raises(BundleError, match="must lie in the run"):
         open_wrapped(copied)
     (tmp_path / "other").mkdir()
@@ -143,12 +162,18 @@ def test_damage_and_strangers_are_refused(saved, tmp_path):
 def test_a_wrapped_classifier_is_a_run_that_is_judged_and_served_by_its_classes(tmp_path):
     np.savez(
         tmp_path / "two.npz",
-        x_train=np.stack([np.full((8, 8), 20 + 200 * (row % 2) + row % 5, np.uint8) for row in range(40)]),
+        x_train=np.stack(
+            [np.full((8, 8), 20 + 200 * (row % 2) + row % 5, np.uint8) for row in range(40)]
+        ),
         y_train=np.array([row % 2 for row in range(40)]),
-        x_test=np.stack([np.full((8, 8), 30 + 190 * (row % 2) + row % 7, np.uint8) for row in range(20)]),
+        x_test=np.stack(
+            [np.full((8, 8), 30 + 190 * (row % 2) + row % 7, np.uint8) for row in range(20)]
+        ),
         y_test=np.array([row % 2 for row in range(20)]),
     )
-    model = residua.wrap(onnx_file(tmp_path / "m.onnx", ["n", 8, 8, 1], two_classes=True), values="unit")
+    model = residua.wrap(
+        onnx_file(tmp_path / "m.onnx", ["n", 8, 8, 1], two_classes=True), values="unit"
+    )
     model.save(tmp_path / "run", source=str(tmp_path / "two.npz"))
     evaluation, _ = evaluate_wrapped(tmp_path / "run")
     assert evaluation.job == "classify"
@@ -159,7 +184,9 @@ def test_a_wrapped_classifier_is_a_run_that_is_judged_and_served_by_its_classes(
 
 
 def test_wrapped_models_stand_beside_others_and_commands_that_need_ours_say_so(saved, tmp_path):
-    other = residua.wrap(onnx_file(tmp_path / "m.onnx", ["n", 8, 8, 1]), values="unit", error="absolute")
+    other = residua.wrap(
+        onnx_file(tmp_path / "m.onnx", ["n", 8, 8, 1]), values="unit", error="absolute"
+    )
     other.save(tmp_path / "absolute", source="digits", normal="0")
     comparison = compare_runs([saved, tmp_path / "absolute"])
     assert [one.name for one in comparison.standings] == ["run", "absolute"]
@@ -168,7 +195,9 @@ def test_wrapped_models_stand_beside_others_and_commands_that_need_ours_say_so(s
         export_run(saved, KINDS["onnx"])
 
 
-def test_weights_beside_an_onnx_file_are_loaded_from_there_copied_hashed_and_verified(tmp_path, monkeypatch):
+def test_weights_beside_an_onnx_file_are_loaded_from_there_copied_hashed_and_verified(
+    tmp_path, monkeypatch
+):
     for name, by in (("own", 0.9), ("other", 0.1)):
         (tmp_path / name).mkdir()
         with_weights_beside(tmp_path / name / "model.onnx", (8, 8), by)
@@ -188,12 +217,17 @@ def test_weights_beside_an_onnx_file_are_loaded_from_there_copied_hashed_and_ver
 
 
 def test_weights_named_as_a_runs_own_files_are_refused(tmp_path):
-    model = residua.wrap(with_weights_beside(tmp_path / "m.onnx", (8, 8), 0.9, location="wrapped.json"), values="unit")
+    model = residua.wrap(
+        with_weights_beside(tmp_path / "m.onnx", (8, 8), 0.9, location="wrapped.json"),
+        values="unit",
+    )
     with pytest.raises(InputError, match="must not be named as a RUN's own files are"):
         model.save(tmp_path / "run", source="digits", normal="0")
 
 
-def test_a_save_that_was_refused_leaves_nothing_and_one_after_it_replaces_what_was_there(saved, tmp_path):
+def test_a_save_that_was_refused_leaves_nothing_and_one_after_it_replaces_what_was_there(
+    saved, tmp_path
+):
     model = residua.wrap(lambda x: x, values="unit", size=(8, 8), channels=1)
     with pytest.raises(InputError, match="which is code"):
         model.save(tmp_path / "run", source="digits", normal="0")
@@ -220,7 +254,10 @@ def test_a_keras_model_of_layers_that_only_this_process_knows_is_not_saved(tmp_p
             return x * 2
 
     out = keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid")
-    for layer, reason in ((keras.layers.Lambda(lambda x: x * 2), "Lambda"), (Doubling(), "could not be deserialized")):
+    for layer, reason in (
+        (keras.layers.Lambda(lambda x: x * 2), "Lambda"),
+        (Doubling(), "could not be deserialized"),
+    ):
         model = residua.wrap(keras.Sequential([keras.Input((8, 8, 1)), layer, out]))
         with pytest.raises(InputError, match=rf"must load again.*{reason}.*without Lambda"):
             model.save(tmp_path / "run", source="digits", normal="0")

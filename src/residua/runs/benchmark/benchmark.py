@@ -1,5 +1,6 @@
 """`residua benchmark`: each class in turn as the normal one, recipes and seeds beside baselines,
-under an honest protocol."""
+under an honest protocol.
+"""
 
 from __future__ import annotations
 
@@ -14,29 +15,36 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import residua
 from residua.baselines import DETECTORS
-from residua.training.bundle import Bundle
-from residua.training.fitting.images import CALIBRATION_SHARE, VALIDATION_SHARE, FitOptions, fit_bundle, score_set
+from residua.images import ImageSet, load_images
+from residua.metrics import roc_auc_interval
+from residua.runs.baselines import baseline_arrays, seed_of, untrained_graph
 from residua.runs.benchmark.cases import Case, find_cases
 from residua.runs.benchmark.folder import BenchmarkFolder, Record
 from residua.runs.benchmark.progress import BenchmarkProgress, Fit, FitReport
 from residua.runs.benchmark.summary import summarise, untrained_name
-from residua.runs.baselines import baseline_arrays, seed_of, untrained_graph
 from residua.runs.machine import describe_machine
 from residua.runs.parts import has_own_parts
 from residua.runs.progress import Watcher
-from residua.images import ImageSet, load_images
-from residua.metrics import roc_auc_interval
+from residua.training.bundle import Bundle
+from residua.training.fitting.images import (
+    CALIBRATION_SHARE,
+    VALIDATION_SHARE,
+    FitOptions,
+    fit_bundle,
+    score_set,
+)
+from residua.training.loop.settings import TrainingSettings
 from residua.training.networks import ImageShape
 from residua.training.recipes import make_recipe
 from residua.training.scoring.engine import score_images
-from residua.training.loop.settings import TrainingSettings
 
 _FOR_THE_FOLDER = ("scores", "is_anomalous")
 
 
 class BenchmarkOptions(BaseModel):
     """What to run. ``normal`` None is every label in train, each in turn; ``seeds`` counts on from
-    ``settings.seed``."""
+    ``settings.seed``.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -80,7 +88,9 @@ def run_benchmark(
     watcher = watcher or Watcher()
     for recipe in options.recipes:
         make_recipe(recipe)
-    images = load_images(options.source, seed=options.settings.seed, progress=watcher.on_read, bits=options.bits)
+    images = load_images(
+        options.source, seed=options.settings.seed, progress=watcher.on_read, bits=options.bits
+    )
     cases, skipped = find_cases(images, options.normal, options.settings.seed)
     notes = (*(f"assumed {one.sentence}" for one in images.assumptions), *cases[0].notes)
     for text in (*notes, *skipped):
@@ -115,7 +125,8 @@ def _run_case(
     case: Case, options: BenchmarkOptions, folder: BenchmarkFolder, progress: BenchmarkProgress
 ) -> tuple[list[Record], list[Record]]:
     """The baselines of a class and its fits; without its baselines, nothing of a class counts as
-    finished."""
+    finished.
+    """
     rows, untrained = [], []
     beside = folder.baselines(case.label)
     for _, recipe, seed in _fits([case], options):
@@ -124,7 +135,9 @@ def _run_case(
             watcher = progress.begin((case.label, recipe, seed))
             row, bundle = _fit(case, recipe, seed, options, watcher)
             if seed == options.settings.seed:
-                row["untrained"] = _area(case, untrained_name(recipe), _untrained_scores(bundle, case))
+                row["untrained"] = _area(
+                    case, untrained_name(recipe), _untrained_scores(bundle, case)
+                )
             if beside is None:
                 beside = {"class": case.label, "baselines": _baselines(bundle, case)}
                 folder.keep(beside)
@@ -145,7 +158,11 @@ def _fits(cases: Sequence[Case], options: BenchmarkOptions) -> Iterator[Fit]:
 
 
 def _progress(
-    cases: Sequence[Case], options: BenchmarkOptions, folder: BenchmarkFolder, watcher: Watcher, on_fit: FitReport | None
+    cases: Sequence[Case],
+    options: BenchmarkOptions,
+    folder: BenchmarkFolder,
+    watcher: Watcher,
+    on_fit: FitReport | None,
 ) -> BenchmarkProgress:
     fits = list(_fits(cases, options))
     found = [(fit, folder.fit(*fit)) for fit in fits if folder.baselines(fit[0]) is not None]
@@ -153,10 +170,14 @@ def _progress(
     return BenchmarkProgress(fits, known, watcher, on_fit)
 
 
-def _fit(case: Case, recipe: str, seed: int, options: BenchmarkOptions, watcher: Watcher) -> tuple[Record, Bundle]:
+def _fit(
+    case: Case, recipe: str, seed: int, options: BenchmarkOptions, watcher: Watcher
+) -> tuple[Record, Bundle]:
     began = time.monotonic()
     settings = options.settings.model_copy(update={"seed": seed})
-    fit_options = FitOptions(job="detect", settings=settings, size=options.size, on_step=watcher.on_step)
+    fit_options = FitOptions(
+        job="detect", settings=settings, size=options.size, on_step=watcher.on_step
+    )
     bundle = fit_bundle(make_recipe(recipe), case.train, case.calibration, fit_options).bundle
     trained = time.monotonic()
     scores = score_set(bundle, case.test).score
@@ -195,14 +216,17 @@ def _fit(case: Case, recipe: str, seed: int, options: BenchmarkOptions, watcher:
 
 def _baselines(bundle: Bundle, case: Case) -> list[Record]:
     """Every baseline on the images as the networks see them; PCA with as many dimensions as plain's
-    code has there."""
+    code has there.
+    """
     pieces = list(baseline_arrays(bundle, case.train, case.test))
     shape = ImageShape(*bundle.config.size, bundle.config.channels)
     latent = int(getattr(make_recipe("plain").build_network(shape), "latent", 0))
     found = []
     for name, detect in DETECTORS.items():
         began = time.monotonic()
-        scores = np.concatenate([detect(train, test, latent=latent, seed=seed_of(bundle)) for train, test in pieces])
+        scores = np.concatenate(
+            [detect(train, test, latent=latent, seed=seed_of(bundle)) for train, test in pieces]
+        )
         found.append(_area(case, name, scores) | {"seconds": round(time.monotonic() - began, 2)})
         if name == "pca":
             found[-1]["latent"] = latent
@@ -210,11 +234,18 @@ def _baselines(bundle: Bundle, case: Case) -> list[Record]:
 
 
 def _untrained_scores(bundle: Bundle, case: Case) -> NDArray[np.float32]:
-    return score_images(untrained_graph(bundle, case.train), case.test, batch_size=bundle.config.batch_size).score
+    return score_images(
+        untrained_graph(bundle, case.train), case.test, batch_size=bundle.config.batch_size
+    ).score
 
 
 def _area(case: Case, name: str, scores: NDArray[np.float32]) -> Record:
-    return {"class": case.label, "name": name, "roc_auc": _roc_auc(case, scores), "scores": scores.tolist()}
+    return {
+        "class": case.label,
+        "name": name,
+        "roc_auc": _roc_auc(case, scores),
+        "scores": scores.tolist(),
+    }
 
 
 def _roc_auc(case: Case, scores: NDArray[np.float32]) -> Record:
@@ -251,13 +282,25 @@ def _protocol(options: BenchmarkOptions, images: ImageSet, notes: tuple[str, ...
     return {
         "classes": "each in turn is normal; images of all others are anomalous",
         "train": "the normal images of the train part, less calibration and validation",
-        "validation": f"{VALIDATION_SHARE:.0%} of train, for early stopping and for standardising scores",
-        "calibration": f"normal images that are never trained on: the source's own part, else {CALIBRATION_SHARE:.0%} of train",
-        "test": "all labelled images of the test part, scored once, after training; nothing is chosen on them",
+        "validation": (
+            f"{VALIDATION_SHARE:.0%} of train, for early stopping and for standardising scores"
+        ),
+        "calibration": (
+            "normal images that are never trained on: the source's own part, else"
+            f" {CALIBRATION_SHARE:.0%} of train"
+        ),
+        "test": (
+            "all labelled images of the test part, scored once, after training; nothing is chosen"
+            " on them"
+        ),
         "training": length,
         "baselines": "learn from the same normal images, training and validation slice together",
         "seeds": list(options.all_seeds()),
-        "parts": "the source's own" if has_own_parts(images) else f"drawn for each class by seed {settings.seed}",
+        "parts": (
+            "the source's own"
+            if has_own_parts(images)
+            else f"drawn for each class by seed {settings.seed}"
+        ),
         "notes": list(notes),
         "size": options.size,
         "threads": settings.threads,
@@ -266,8 +309,21 @@ def _protocol(options: BenchmarkOptions, images: ImageSet, notes: tuple[str, ...
 
 def _command(options: BenchmarkOptions, out: str | Path | None) -> list[str]:
     settings = options.settings
-    words = ["residua", "benchmark", options.source, "--normal", ",".join(options.normal or ("each",))]
-    words += ["--recipe", ",".join(options.recipes), "--seeds", str(options.seeds), "--seed", str(settings.seed)]
+    words = [
+        "residua",
+        "benchmark",
+        options.source,
+        "--normal",
+        ",".join(options.normal or ("each",)),
+    ]
+    words += [
+        "--recipe",
+        ",".join(options.recipes),
+        "--seeds",
+        str(options.seeds),
+        "--seed",
+        str(settings.seed),
+    ]
     for name, value in (
         ("epochs", settings.epochs),
         ("minutes", settings.minutes),

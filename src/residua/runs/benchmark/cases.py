@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from residua.errors import LabelError
-from residua.training.estimators.detector import normals_of
-from residua.training.fitting.images import CALIBRATION_SHARE, hold_out
-from residua.runs.parts import NO_SPLIT, has_own_parts
 from residua.images import ImageSet
 from residua.images.imageset import known_labels, known_texts
 from residua.images.splits import make_splits
+from residua.runs.parts import NO_SPLIT, has_own_parts
+from residua.training.estimators.detector import normals_of
+from residua.training.fitting.images import CALIBRATION_SHARE, hold_out
 
 _FEWEST_TRAIN = 4
 
@@ -30,7 +30,9 @@ class Case:
     notes: tuple[str, ...] = ()
 
 
-def find_cases(images: ImageSet, normal: tuple[str, ...] | None, seed: int) -> tuple[list[Case], list[str]]:
+def find_cases(
+    images: ImageSet, normal: tuple[str, ...] | None, seed: int
+) -> tuple[list[Case], list[str]]:
     """The classes that can be run, and a sentence for each that cannot.
 
     Parameters
@@ -65,8 +67,9 @@ def find_cases(images: ImageSet, normal: tuple[str, ...] | None, seed: int) -> t
             skipped.append(f"class {label} was skipped: {reason}")
     if not cases:
         raise LabelError(
-            f"{images.source}: a class must have at least {_FEWEST_TRAIN} images in train, and test must hold it and others. "
-            f"Got none such: {'; '.join(skipped)}. Name other classes with --normal, or a source with a test part of both kinds."
+            f"{images.source}: a class must have at least {_FEWEST_TRAIN} images in train, and test"
+            f" must hold it and others. Got none such: {'; '.join(skipped)}. Name other classes"
+            " with --normal, or a source with a test part of both kinds."
         )
     return cases, skipped
 
@@ -77,19 +80,22 @@ def _labels(images: ImageSet, normal: tuple[str, ...] | None) -> tuple[str, ...]
     found = known_texts(images.train.labels)
     if not found:
         raise LabelError(
-            f"{images.source}: train must have labels, so that each can be the normal one. Got none. "
-            "Name a source with labels, or the normal one with --normal."
+            f"{images.source}: train must have labels, so that each can be the normal one. Got"
+            " none. Name a source with labels, or the normal one with --normal."
         )
     return tuple(found)
 
 
 def _case(images: ImageSet, label: str, seed: int) -> Case:
     """The parts with `label` as normal: the source's own, else residua's draw, which keeps
-    anomalies out of train."""
+    anomalies out of train.
+    """
     named, notes = images.with_normal([label]), images.notes
     if not has_own_parts(images):
         groups = None if images.groups is None else images.groups.tolist()
-        parts, drawn = make_splits(images.paths.tolist(), images.labels, groups=groups, normal=(label,), seed=seed)
+        parts, drawn = make_splits(
+            images.paths.tolist(), images.labels, groups=groups, normal=(label,), seed=seed
+        )
         named = named.with_split(parts.tolist())
         notes = (*(note for note in notes if not note.startswith(NO_SPLIT)), *drawn)
     train, _ = normals_of(named.train)
@@ -101,8 +107,14 @@ def _case(images: ImageSet, label: str, seed: int) -> Case:
 
 def _why_not(case: Case) -> str | None:
     if len(case.train) < _FEWEST_TRAIN or len(case.calibration) == 0:
-        return f"train holds {len(case.train)} images of it, and it takes {_FEWEST_TRAIN} beside those for calibration"
+        return (
+            f"train holds {len(case.train)} images of it, and it takes {_FEWEST_TRAIN} beside those"
+            " for calibration"
+        )
     n_anomalous = int(case.test.is_anomalous.sum())
     if n_anomalous in (0, len(case.test)):
-        return f"test holds {len(case.test) - n_anomalous} normal and {n_anomalous} anomalous images, and it takes both"
+        return (
+            f"test holds {len(case.test) - n_anomalous} normal and {n_anomalous} anomalous images,"
+            " and it takes both"
+        )
     return None

@@ -1,5 +1,6 @@
 """How far a benchmark is and how long it still takes, learnt from the fits of the same recipe that
-are finished."""
+are finished.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +36,11 @@ class BenchmarkProgress:
     """
 
     def __init__(
-        self, fits: Iterable[Fit], known: Iterable[tuple[Fit, float]], watcher: Watcher, on_fit: FitReport | None = None
+        self,
+        fits: Iterable[Fit],
+        known: Iterable[tuple[Fit, float]],
+        watcher: Watcher,
+        on_fit: FitReport | None = None,
     ) -> None:
         self._all = list(fits)
         self._seconds: dict[str, list[float]] = {}
@@ -47,7 +52,9 @@ class BenchmarkProgress:
         self._watcher, self._on_fit = watcher, on_fit
         self._present, self._began = "", 0.0
         if self._n_done:
-            watcher.note(f"{self._n_done} of {len(self._all)} fits are finished already and not done again")
+            watcher.note(
+                f"{self._n_done} of {len(self._all)} fits are finished already and not done again"
+            )
 
     def begin(self, fit: Fit) -> Watcher:
         """`fit` begins; returns the watcher for it, whose steps move the whole on."""
@@ -57,7 +64,9 @@ class BenchmarkProgress:
         words = f"class {label}, {self._present}, seed {seed}"
         self._report(words, 0.0)
 
-        def on_step(step: int, n_steps: int, epoch: int, loss: float, validation: float | None) -> None:
+        def on_step(
+            step: int, n_steps: int, epoch: int, loss: float, validation: float | None
+        ) -> None:
             self._report(words, step / n_steps)
             if self._watcher.on_step is not None:
                 self._watcher.on_step(step, n_steps, epoch, loss, validation)

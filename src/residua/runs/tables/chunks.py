@@ -28,8 +28,8 @@ from residua.images.pixels import WORKERS, as_common, decoders
 from residua.images.reading import Seen, common_type
 from residua.images.shards import Shard
 from residua.images.sources import single_file
-from residua.runs.tables.recorded import PartLookup
 from residua.records import Assumption
+from residua.runs.tables.recorded import PartLookup
 
 ROWS_A_PART = 4096
 COLUMNS = ("path", "label", "split", "score", "threshold", "anomalous", "mse", "mae", "ssim")
@@ -64,7 +64,9 @@ class Task:
 
     @property
     def _made(self) -> tuple[str, ...]:
-        of_classes = () if self.classes is None else ("predicted", *(f"p[{name}]" for name in self.classes))
+        of_classes = (
+            () if self.classes is None else ("predicted", *(f"p[{name}]" for name in self.classes))
+        )
         return (*COLUMNS, *of_classes)
 
     def with_own(self, names: Iterable[str]) -> Task:
@@ -88,14 +90,23 @@ class Task:
 
     def no_rows(self) -> dict[str, Any]:
         """The columns of no image."""
-        texts = {"path", "label", "split", "threshold", "anomalous", "predicted", *(told for _, told in self.own)}
+        texts = {
+            "path",
+            "label",
+            "split",
+            "threshold",
+            "anomalous",
+            "predicted",
+            *(told for _, told in self.own),
+        }
         return {name: [] if name in texts else np.zeros(0, np.float32) for name in self.columns}
 
 
 @dataclass(frozen=True)
 class Part:
     """The results of up to 4,096 images of a piece that follow each other; ``n_seen`` counts those
-    that do not decode too."""
+    that do not decode too.
+    """
 
     columns: dict[str, Any]
     n_seen: int
@@ -115,11 +126,14 @@ class Part:
 
 def score_piece(engine: Engine, task: Task, piece: Shard, *, start: int = 0) -> Iterator[Part]:
     """The parts of a piece from its image `start` on. A piece that cannot be read is one
-    quarantined file, not an error."""
+    quarantined file, not an error.
+    """
     try:
         listing = piece.listing(task.options)
     except SourceError as error:
-        yield Part(task.no_rows(), 0, (Quarantined(piece.name, f"the whole shard: {error}"),), is_last=True)
+        yield Part(
+            task.no_rows(), 0, (Quarantined(piece.name, f"the whole shard: {error}"),), is_last=True
+        )
         return
     n = len(listing.names)
     broken = tuple(listing.quarantined) if start == 0 else ()
@@ -155,7 +169,11 @@ def check_first(task: Task, piece: Shard, source: str) -> Task:
         check_channels([max(channels)], task.channels)
     options = task.options
     reading, assumptions = seen.settle(options.reading, model=options.of_model, where=source)
-    settled = replace(task, options=replace(options, reading=reading), assumptions=(*listing.assumptions, *assumptions))
+    settled = replace(
+        task,
+        options=replace(options, reading=reading),
+        assumptions=(*listing.assumptions, *assumptions),
+    )
     return settled.with_own(listing.own)
 
 
@@ -188,32 +206,43 @@ def _score_rows(engine: Engine, task: Task, listing: Listing, start: int, stop: 
         "split": [None] * len(kept) if splits is None else splits[chosen - start].tolist(),
         "score": scores.score,
         "threshold": [task.threshold] * len(kept),
-        "anomalous": scores.anomalous.tolist() if task.threshold is not None else [None] * len(kept),
+        "anomalous": (
+            scores.anomalous.tolist() if task.threshold is not None else [None] * len(kept)
+        ),
         **scores.columns,
         **_class_columns(task, scores),
-        **{told: [cell or None for cell in listing.own[name][chosen].tolist()] for name, told in task.own},
+        **{
+            told: [cell or None for cell in listing.own[name][chosen].tolist()]
+            for name, told in task.own
+        },
     }
     return Part(columns, stop - start, tuple(quarantined), is_last=False)
 
 
 def _class_columns(task: Task, scores: Scores) -> dict[str, Any]:
     """What a classifier says of each image; nothing of other models. Several labels at once are
-    joined by a bar."""
+    joined by a bar.
+    """
     probabilities, names = scores.probabilities, task.classes
     if probabilities is None or names is None:
         return {}
     if task.multilabel:
         predicted = [
-            "|".join(name for name, holds in zip(names, row, strict=True) if holds) for row in (probabilities > 0.5).tolist()
+            "|".join(name for name, holds in zip(names, row, strict=True) if holds)
+            for row in (probabilities > 0.5).tolist()
         ]
     else:
         predicted = [names[column] for column in probabilities.argmax(axis=1).tolist()]
-    return {"predicted": predicted, **{f"p[{name}]": probabilities[:, column] for column, name in enumerate(names)}}
+    return {
+        "predicted": predicted,
+        **{f"p[{name}]": probabilities[:, column] for column, name in enumerate(names)},
+    }
 
 
 def _splits(task: Task, listing: Listing, rows: NDArray[np.int64]) -> NDArray[Any] | None:
     """Each image's part: recorded where the source is the run's own, else the source's own; None
-    where there is none."""
+    where there is none.
+    """
     if task.lookup is not None:
         return task.lookup.find((str(listing.names[row]) for row in rows.tolist()), len(rows))
     if listing.splits is None or listing.kind == single_file.KIND:
@@ -225,12 +254,16 @@ def _labels(listing: Listing, rows: NDArray[np.int64]) -> list[Any]:
     if listing.labels is None:
         return [None] * len(rows)
     problems = Problems("score")
-    labels = as_labels([listing.labels[row] for row in rows.tolist()], len(rows), name="labels", problems=problems)
+    labels = as_labels(
+        [listing.labels[row] for row in rows.tolist()], len(rows), name="labels", problems=problems
+    )
     problems.raise_any()
     return [None] * len(rows) if labels is None else labels.tolist()
 
 
-def _decoded(listing: Listing, rows: NDArray[np.int64], options: Options) -> Iterator[tuple[int, Decoded | Quarantined]]:
+def _decoded(
+    listing: Listing, rows: NDArray[np.int64], options: Options
+) -> Iterator[tuple[int, Decoded | Quarantined]]:
     """Each image in order, decoded in a few threads; never more than a few are in flight."""
     waiting: deque[tuple[int, Future[Decoded | Quarantined]]] = deque()
     with quiet_pillow():
@@ -255,7 +288,8 @@ def _read(listing: Listing, row: int, options: Options) -> Decoded | Quarantined
 
 def _alike(batch: Sequence[NDArray[Any]], task: Task) -> list[NDArray[Any]]:
     """Images of one type and number of channels: grey is repeated, and all are floats where one has
-    more than 8 bits."""
+    more than 8 bits.
+    """
     channels, reading = task.channels, task.options.reading
     dtype = common_type((image.dtype for image in batch), reading)
     check_channels({max(image.shape[-1], channels) for image in batch}, channels)

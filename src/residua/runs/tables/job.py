@@ -1,5 +1,6 @@
 """One source on its way to one table: begun or gone on with, done here or by workers, joined at the
-end."""
+end.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._files import read_lines
 from residua.engines import Engine
 from residua.engines.interface import Progress
 from residua.errors import SourceError
-from residua._files import read_lines
 from residua.images.shards import Shards
 from residua.runs.tables.chunks import Task, score_piece
-from residua.runs.tables.score_parts import ScoreParts, ScoreSummary, describe_pieces, encode, note_of
+from residua.runs.tables.score_parts import (
+    ScoreParts,
+    ScoreSummary,
+    describe_pieces,
+    encode,
+    note_of,
+)
 
 _SAMPLED = 100_000
 
@@ -53,7 +60,12 @@ class ScoreJob:
 
 
 def do_job(
-    job: ScoreJob, source: str, begun_with: dict[str, Any], *, resume: bool = False, workers: Workers | None = None
+    job: ScoreJob,
+    source: str,
+    begun_with: dict[str, Any],
+    *,
+    resume: bool = False,
+    workers: Workers | None = None,
 ) -> ScoreSummary:
     """Score what is left of a job, in this process unless there are `workers`, and join the parts
     into the file.
@@ -68,7 +80,9 @@ def do_job(
         If not one image of `source` can be read.
     """
     with job.parts.only_writer():
-        job.parts.begin({"source": source, **begun_with, **describe_pieces(job.shards)}, resume=resume)
+        job.parts.begin(
+            {"source": source, **begun_with, **describe_pieces(job.shards)}, resume=resume
+        )
         return _all_done(job, source, workers or _score_here)
 
 
@@ -96,7 +110,8 @@ def read_scores(out: Path) -> NDArray[np.float32]:
 
 def sample_scores(out: Path, n_images: int) -> NDArray[np.float32]:
     """Evenly spread scores of a file just written: all of up to 100,000, else so many, so that
-    memory does not grow with them."""
+    memory does not grow with them.
+    """
     step = max(1, -(-n_images // _SAMPLED))
     if out.suffix == ".csv":
         rows = islice(csv.DictReader(read_lines(out)), 0, None, step)
@@ -116,9 +131,14 @@ def _score_here(job: ScoreJob) -> None:
     n_done = 0
     for number, seen, n_parts in job.open_pieces():
         n_done += seen
-        for further, part in enumerate(score_piece(job.engine, job.task, job.shards.pieces[number], start=seen)):
+        for further, part in enumerate(
+            score_piece(job.engine, job.task, job.shards.pieces[number], start=seen)
+        ):
             job.parts.write(
-                number, n_parts + further, encode(part, job.parts.out.suffix, raw_cells=job.task.raw_cells), note_of(part)
+                number,
+                n_parts + further,
+                encode(part, job.parts.out.suffix, raw_cells=job.task.raw_cells),
+                note_of(part),
             )
             n_done += part.n_seen
             job.tell(n_done, number + part.is_last)
@@ -126,5 +146,12 @@ def _score_here(job: ScoreJob) -> None:
 
 def _nothing_readable(source: str, summary: ScoreSummary) -> str:
     first = summary.quarantined[0] if summary.quarantined else None
-    got = "none" if first is None else f"{summary.n_quarantined:,} that cannot be read ({first.path}: {first.reason})"
-    return f"{source}: a source must hold at least one image that decodes. Got {got}. Name a folder or file with images."
+    got = (
+        "none"
+        if first is None
+        else f"{summary.n_quarantined:,} that cannot be read ({first.path}: {first.reason})"
+    )
+    return (
+        f"{source}: a source must hold at least one image that decodes. Got {got}. Name a folder or"
+        " file with images."
+    )

@@ -8,21 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from residua._files import atomic_write
 from residua.engines import Engine, score_with
 from residua.engines.interface import Progress
-from residua._files import atomic_write
-from residua.images import ImageSet
 from residua.evaluation.report.pictures import heat_map
+from residua.images import ImageSet
 
 _SAMPLED_FOR_SCALE, _PIXELS_FOR_SCALE = 64, 2**18  # images, and pixels of each
 _SCALE_QUANTILE = 0.999
 
 
 def write_maps(
-    engine: Engine, images: ImageSet, scores: NDArray[np.float32], folder: Path, progress: Progress | None = None
+    engine: Engine,
+    images: ImageSet,
+    scores: NDArray[np.float32],
+    folder: Path,
+    progress: Progress | None = None,
 ) -> None:
     """Write the error map of each image into `folder`, all on one colour scale, which the highest
-    `scores` set."""
+    `scores` set.
+    """
     ceiling = _common_scale(engine, images, scores)
     names = _file_names(images.paths.tolist())
 
@@ -47,11 +52,17 @@ def _common_scale(engine: Engine, images: ImageSet, scores: NDArray[np.float32])
 
 def _file_names(paths: list[str]) -> list[str]:
     """Paths inside the source as safe file names, each its own: what would coincide gets its row's
-    number."""
+    number.
+    """
     names = [
-        "".join(character if character.isascii() and (character.isalnum() or character in "._-") else "_" for character in path)[
-            -180:
-        ]
+        "".join(
+            (
+                character
+                if character.isascii() and (character.isalnum() or character in "._-")
+                else "_"
+            )
+            for character in path
+        )[-180:]
         for path in paths
     ]
     seen: set[str] = set()

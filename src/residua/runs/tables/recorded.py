@@ -1,5 +1,6 @@
 """Which part each image of a run was in, looked up by path in 9 bytes an image instead of a
-dictionary's two hundred."""
+dictionary's two hundred.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from residua.images.columns import strings
 @dataclass(frozen=True)
 class PartLookup:
     """The part of an image by its path. Paths are kept as 64-bit digests, sorted: of a million, two
-    coincide once in 4e7 runs."""
+    coincide once in 4e7 runs.
+    """
 
     keys: NDArray[np.uint64]
     codes: NDArray[np.uint8]
@@ -28,7 +30,9 @@ class PartLookup:
         """From the columns that `fit` recorded."""
         keys = _keys(paths, len(parts))
         numbers: dict[str, int] = {}
-        codes = np.fromiter((numbers.setdefault(part, len(numbers)) for part in parts), np.uint8, len(parts))
+        codes = np.fromiter(
+            (numbers.setdefault(part, len(numbers)) for part in parts), np.uint8, len(parts)
+        )
         order = np.argsort(keys, kind="stable")
         return cls(keys[order], codes[order], tuple(numbers))
 
@@ -45,11 +49,16 @@ class PartLookup:
         place = np.searchsorted(self.keys, wanted)
         place[place == len(self.keys)] = 0
         found = (
-            np.full(n, -1) if not len(self.keys) else np.where(self.keys[place] == wanted, self.codes[place].astype(np.int64), -1)
+            np.full(n, -1)
+            if not len(self.keys)
+            else np.where(self.keys[place] == wanted, self.codes[place].astype(np.int64), -1)
         )
         return strings((*self.names, None))[found]
 
 
 def _keys(paths: Iterable[str], n: int) -> NDArray[np.uint64]:
-    digests = (hashlib.blake2b(path.encode("utf-8", "surrogatepass"), digest_size=8).digest() for path in paths)
+    digests = (
+        hashlib.blake2b(path.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        for path in paths
+    )
     return np.fromiter((int.from_bytes(digest, "big") for digest in digests), np.uint64, n)

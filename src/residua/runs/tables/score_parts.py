@@ -21,13 +21,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from residua._files import atomic_write, ensure_folder, one_writer, read_json, write_json
 from residua._text import cell, printable
 from residua.errors import InputError, MissingExtraError, OutputError
-from residua._files import atomic_write, ensure_folder, one_writer, read_json, write_json
 from residua.images.listing import Quarantined
 from residua.images.shards import Block, Shards
-from residua.runs.tables.chunks import Part, Task
 from residua.records import Finding
+from residua.runs.tables.chunks import Part, Task
 
 _JOURNAL = "journal.json"
 _KEPT_REASONS = 1000
@@ -37,7 +37,8 @@ _Count = Annotated[int, Field(ge=0)]
 @dataclass
 class ScoreSummary:
     """What scoring came to: images with a row, those above the threshold, files that could not be
-    read (1,000 of them named)."""
+    read (1,000 of them named).
+    """
 
     n_images: int = 0
     n_anomalous: int = 0
@@ -65,7 +66,8 @@ class ScoreSummary:
 
 class _Note(BaseModel):
     """What a note must say to count; one that was damaged says nothing, and its part is scored
-    again."""
+    again.
+    """
 
     seen: _Count
     rows: _Count
@@ -79,7 +81,9 @@ class ScoreParts:
 
     def __init__(self, out: Path) -> None:
         if out.suffix not in {".csv", ".parquet"}:
-            raise InputError(f"score: --out must end in .csv or .parquet. Got {out.name!r}. Name such a file.")
+            raise InputError(
+                f"score: --out must end in .csv or .parquet. Got {out.name!r}. Name such a file."
+            )
         if out.suffix == ".parquet":
             try:
                 import pyarrow  # noqa: F401  asked before the work begins
@@ -93,7 +97,10 @@ class ScoreParts:
     def only_writer(self) -> Iterator[None]:
         """Keep a second writer of the same file out."""
         lock = self.out.with_name(f".{self.out.name}.lock")
-        with one_writer(lock, f"{self.out}: only one process may write a file. Another one does now. Wait for it."):
+        with one_writer(
+            lock,
+            f"{self.out}: only one process may write a file. Another one does now. Wait for it.",
+        ):
             try:
                 yield
             finally:
@@ -102,19 +109,21 @@ class ScoreParts:
 
     def begin(self, journal: dict[str, Any], *, resume: bool) -> None:
         """Begin, or go on with what lies there: never throw work away unasked, never mix it with
-        other work."""
+        other work.
+        """
         there = self._journal()
         if there is not None and self._has_parts():
             if not resume:
                 raise OutputError(
-                    f"{self.out}: the scores must not be half written yet. Some of them lie in {self.folder}. "
-                    "Pass --resume to go on, or delete that folder to begin again."
+                    f"{self.out}: the scores must not be half written yet. Some of them lie in"
+                    f" {self.folder}. Pass --resume to go on, or delete that folder to begin again."
                 )
             changed = sorted(name for name in journal if there.get(name) != journal[name])
             if changed:
                 raise InputError(
-                    f"{self.out}: scoring must be resumed with what it was begun with. Got another {', '.join(changed)}. "
-                    f"Repeat the first command with --resume, or delete {self.folder} to begin again."
+                    f"{self.out}: scoring must be resumed with what it was begun with. Got another"
+                    f" {', '.join(changed)}. Repeat the first command with --resume, or delete"
+                    f" {self.folder} to begin again."
                 )
             return
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -123,7 +132,8 @@ class ScoreParts:
 
     def state_of(self, piece: int) -> tuple[int, int, bool]:
         """How many images of a piece are scored, in how many parts, and whether that is all of
-        it."""
+        it.
+        """
         seen, n_parts = 0, 0
         while (note := self._note(piece, n_parts)) is not None:
             seen, n_parts = seen + note["seen"], n_parts + 1
@@ -202,7 +212,9 @@ def encode(part: Part, suffix: str, *, raw_cells: bool = False) -> bytes:
     if suffix == ".csv":
         text = io.StringIO(newline="")
         writer = csv.writer(text)
-        writer.writerows(zip(*(_texts(column, raw=raw_cells) for column in part.columns.values()), strict=True))
+        writer.writerows(
+            zip(*(_texts(column, raw=raw_cells) for column in part.columns.values()), strict=True)
+        )
         return text.getvalue().encode()
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -214,7 +226,8 @@ def encode(part: Part, suffix: str, *, raw_cells: bool = False) -> bytes:
 
 def describe_pieces(shards: Shards) -> dict[str, Any]:
     """What must be the same when scoring goes on: the kind of source, the number of pieces, the
-    names of images or shards."""
+    names of images or shards.
+    """
     names = hashlib.blake2b(digest_size=16)
     for piece in shards.pieces:
         for name in piece.rows.names if isinstance(piece, Block) else [piece.name]:
@@ -226,7 +239,9 @@ def _arrow(columns: dict[str, Any]) -> Any:
     import pyarrow as pa
 
     labels = columns["label"]
-    are_numbers = any(label is not None for label in labels) and all(label is None or isinstance(label, int) for label in labels)
+    are_numbers = any(label is not None for label in labels) and all(
+        label is None or isinstance(label, int) for label in labels
+    )
     types = {
         "path": pa.string(),
         "split": pa.string(),
@@ -237,14 +252,23 @@ def _arrow(columns: dict[str, Any]) -> Any:
     types["label"] = pa.int64() if are_numbers else pa.string()
     if not are_numbers:
         columns = {**columns, "label": [None if label is None else str(label) for label in labels]}
-    by_default = {name: pa.string() if isinstance(column, list) else pa.float32() for name, column in columns.items()}
-    return pa.table({name: pa.array(column, {**by_default, **types}[name]) for name, column in columns.items()})
+    by_default = {
+        name: pa.string() if isinstance(column, list) else pa.float32()
+        for name, column in columns.items()
+    }
+    return pa.table(
+        {name: pa.array(column, {**by_default, **types}[name]) for name, column in columns.items()}
+    )
 
 
 def _texts(column: Any, *, raw: bool = True) -> list[str]:
     """Numbers in the shortest form that reads back as the same float32; booleans as true and false;
-    None as nothing."""
-    shown = ["" if value is None else str(value).lower() if isinstance(value, bool) else str(value) for value in column]
+    None as nothing.
+    """
+    shown = [
+        "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        for value in column
+    ]
     return shown if raw else [cell(printable(text)) for text in shown]
 
 

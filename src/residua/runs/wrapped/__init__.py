@@ -1,5 +1,6 @@
 """Bring your own model: Keras, PyTorch, ONNX or any function, judged like our own. Loads no
-framework by itself."""
+framework by itself.
+"""
 
 from residua.runs.wrapped.model import WrappedModel, wrap
 from residua.runs.wrapped.runs import (

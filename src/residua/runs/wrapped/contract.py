@@ -1,5 +1,6 @@
 """What a model from outside takes and gives: layout, scales, sizes. Told, read off the model, or
-refused where it is open."""
+refused where it is open.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +23,10 @@ Origin = Literal["keras", "torch", "onnx", "callable"]
 Shape = tuple[int | None, ...]
 
 _CHANNELS = (1, 3)
-_EITHER = 'Pass values="unit" for 0-1, "symmetric" for -1..1 or "bytes" for 0-255; or inputs= and outputs=, if they differ'
+_EITHER = (
+    'Pass values="unit" for 0-1, "symmetric" for -1..1 or "bytes" for 0-255; or inputs= and'
+    " outputs=, if they differ"
+)
 
 
 class Contract(BaseModel):
@@ -63,9 +67,12 @@ class Contract(BaseModel):
         """Height and width of what comes out."""
         return self.rebuilt or self.size
 
-    def to_model(self, images: NDArray[np.float32], inputs: Scale | None = None) -> NDArray[np.float32]:
+    def to_model(
+        self, images: NDArray[np.float32], inputs: Scale | None = None
+    ) -> NDArray[np.float32]:
         """Images (n, h, w, c) in [0, 1] as the model takes them; on the scale `inputs`, if that is
-        named."""
+        named.
+        """
         values = (inputs or self.inputs).to_model(images)
         if self.layout == "nchw":
             values = np.moveaxis(values, 3, 1)
@@ -77,12 +84,15 @@ class Contract(BaseModel):
         """What the model made of images as (n, h, w, c), still on its own scale."""
         values = np.asarray(values, np.float32)
         if self.layout == "nchw":
-            values = np.moveaxis(values.reshape(len(values), self.channels, *self.output_size), 1, 3)
+            values = np.moveaxis(
+                values.reshape(len(values), self.channels, *self.output_size), 1, 3
+            )
         return np.ascontiguousarray(values.reshape(len(values), *self.output_size, self.channels))
 
     def from_model(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """What the model made of images as (n, h, w, c), clipped to [0, 1] as in the inference
-        graph."""
+        graph.
+        """
         return np.clip(self.outputs.from_model(self.arrange(values)), 0, 1)
 
 
@@ -110,7 +120,8 @@ class Known:
 @dataclass(frozen=True)
 class Traced:
     """What was seen on the way through a network: the numbers of its code, and the scale that its
-    last operation has."""
+    last operation has.
+    """
 
     latent: int | None = None
     outputs: tuple[str, str] | None = None
@@ -155,7 +166,12 @@ def agree(known: Known, told: Told) -> tuple[Contract, tuple[Assumption, ...]]:
     size, channels = _extent_of(known, told, layout, state)
     for name in ("batch_size", "samples", "latent"):
         if (getattr(told, name) or 1) < 1:
-            state.problems.add(f"{name} must be at least 1", str(getattr(told, name)), f"Leave {name} out", ShapeError)
+            state.problems.add(
+                f"{name} must be at least 1",
+                str(getattr(told, name)),
+                f"Leave {name} out",
+                ShapeError,
+            )
     asked = _told_scales(told, channels, state)
     traced = Traced()
     if size is not None and channels is not None and not state.problems and known.trace is not None:
@@ -169,18 +185,26 @@ def agree(known: Known, told: Told) -> tuple[Contract, tuple[Assumption, ...]]:
     if told.latent is None and traced.latent is not None:
         contract = contract.model_copy(update={"latent": traced.latent})
         few = traced.latent < size[0] * size[1] * channels
-        reason = "the fewest numbers per image on the way through the network" + ("" if few else ", no fewer than an image has")
+        reason = "the fewest numbers per image on the way through the network" + (
+            "" if few else ", no fewer than an image has"
+        )
         _assume(state, "size of the code", f"{traced.latent:,} numbers", reason, "latent=")
     return contract, tuple(state.assumed)
 
 
 def ramp(size: tuple[int, int], channels: int, n: int) -> NDArray[np.float32]:
     """`n` times a picture that goes from black on the left to white on the right."""
-    return np.broadcast_to(np.linspace(0, 1, size[1], dtype=np.float32)[None, None, :, None], (n, *size, channels))
+    return np.broadcast_to(
+        np.linspace(0, 1, size[1], dtype=np.float32)[None, None, :, None], (n, *size, channels)
+    )
 
 
 def _contract(
-    known: Known, told: Told, layout: Layout, extent: tuple[tuple[int, int], int], scales: tuple[Scale, Scale]
+    known: Known,
+    told: Told,
+    layout: Layout,
+    extent: tuple[tuple[int, int], int],
+    scales: tuple[Scale, Scale],
 ) -> Contract:
     return Contract(
         origin=known.origin,
@@ -201,50 +225,85 @@ def _assume(state: _Open, about: str, taken: str, because: str, to_tell: str) ->
     state.assumed.append(Assumption(about=about, taken=taken, because=because, to_tell=to_tell))
 
 
-def _told_scales(told: Told, channels: int | None, state: _Open) -> tuple[Scale | None, Scale | None]:
+def _told_scales(
+    told: Told, channels: int | None, state: _Open
+) -> tuple[Scale | None, Scale | None]:
     if told.values is not None and (told.inputs is not None or told.outputs is not None):
         mend = "Pass values= where both have one scale, else inputs= and outputs="
-        state.problems.add("values must not be told beside inputs or outputs", "both", mend, ShapeError)
+        state.problems.add(
+            "values must not be told beside inputs or outputs", "both", mend, ShapeError
+        )
         return None, None
     found = []
     for option, value in (("inputs", told.inputs), ("outputs", told.outputs)):
         one, name = (told.values, "values") if told.values is not None else (value, option)
-        found.append(None if one is None else read_scale(one, option=name, channels=channels, problems=state.problems))
+        found.append(
+            None
+            if one is None
+            else read_scale(one, option=name, channels=channels, problems=state.problems)
+        )
     return found[0], found[1]
 
 
-def _scales(known: Known, traced: Traced, asked: tuple[Scale | None, Scale | None], state: _Open) -> tuple[Scale, Scale]:
+def _scales(
+    known: Known, traced: Traced, asked: tuple[Scale | None, Scale | None], state: _Open
+) -> tuple[Scale, Scale]:
     """The scales: as told, else as the model says; an input that nothing speaks of has the output's
-    where that was read off."""
+    where that was read off.
+    """
     inputs, outputs = asked
     said_out, said_in = known.outputs or traced.outputs, known.inputs
     if outputs is None and said_out is not None:
         outputs = SCALES[said_out[0]]
-        _assume(state, "scale of what comes out", outputs.words, said_out[1], "outputs= (values= for both)")
+        _assume(
+            state,
+            "scale of what comes out",
+            outputs.words,
+            said_out[1],
+            "outputs= (values= for both)",
+        )
     if inputs is None and said_in is not None:
         inputs = SCALES[said_in[0]]
-        _assume(state, "scale of what goes in", inputs.words, said_in[1], "inputs= (values= for both)")
+        _assume(
+            state, "scale of what goes in", inputs.words, said_in[1], "inputs= (values= for both)"
+        )
     if inputs is None and outputs is not None and asked[1] is None and not known.rescales:
         inputs = outputs
         reason = "that of what comes out, and nothing in the model says another"
         _assume(state, "scale of what goes in", inputs.words, reason, "inputs= (values= for both)")
     for name, one in (("in", inputs), ("out", outputs)):
         if one is None and not state.problems:
-            got = "a model that rescales them itself" if name == "in" and known.rescales else "a model that does not tell"
+            got = (
+                "a model that rescales them itself"
+                if name == "in" and known.rescales
+                else "a model that does not tell"
+            )
             goes = "goes in" if name == "in" else "comes out"
-            state.problems.add(f"the range of the values must be known, of what {goes}", got, _EITHER, ShapeError)
+            state.problems.add(
+                f"the range of the values must be known, of what {goes}", got, _EITHER, ShapeError
+            )
     return inputs or SCALES["unit"], outputs or SCALES["unit"]
 
 
-def _extent_of(known: Known, told: Told, layout: Layout, state: _Open) -> tuple[tuple[int, int] | None, int | None]:
+def _extent_of(
+    known: Known, told: Told, layout: Layout, state: _Open
+) -> tuple[tuple[int, int] | None, int | None]:
     size = None if told.size is None else (int(told.size[0]), int(told.size[1]))
     found_size, found_channels = _extent(known.shape, layout, size)
     problems, channels = state.problems, told.channels or found_channels
     if size is None and found_size is None:
-        problems.add("the size of the images must be known", "a model that says none", "Pass size=(height, width)", ShapeError)
+        problems.add(
+            "the size of the images must be known",
+            "a model that says none",
+            "Pass size=(height, width)",
+            ShapeError,
+        )
     if channels is None:
         problems.add(
-            "the number of channels must be known", "a model that says none", "Pass channels=1 or channels=3", ShapeError
+            "the number of channels must be known",
+            "a model that says none",
+            "Pass channels=1 or channels=3",
+            ShapeError,
         )
     fixed = (
         ("size", size, found_size),
@@ -253,7 +312,12 @@ def _extent_of(known: Known, told: Told, layout: Layout, state: _Open) -> tuple[
     )
     for name, one, other in fixed:
         if one is not None and other is not None and one != other:
-            problems.add(f"{name} must be the model's", f"{one}, where it says {other}", f"Leave {name} out", ShapeError)
+            problems.add(
+                f"{name} must be the model's",
+                f"{one}, where it says {other}",
+                f"Leave {name} out",
+                ShapeError,
+            )
     return size or found_size, channels
 
 
@@ -261,20 +325,39 @@ def _layout_of(shape: Shape | None, state: _Open) -> Layout:
     if shape is not None and len(shape) == 2:
         return "flat"
     if shape is not None and len(shape) == 3:
-        _assume(state, "layout", "(n, height, width), one channel", f"an input of {shape}", "layout= or channels=")
+        _assume(
+            state,
+            "layout",
+            "(n, height, width), one channel",
+            f"an input of {shape}",
+            "layout= or channels=",
+        )
         return "nhw"
-    last, first = (False, False) if shape is None or len(shape) != 4 else (shape[3] in _CHANNELS, shape[1] in _CHANNELS)
+    last, first = (
+        (False, False)
+        if shape is None or len(shape) != 4
+        else (shape[3] in _CHANNELS, shape[1] in _CHANNELS)
+    )
     if last == first:
         got = (
-            "a model that says no shape" if shape is None else f"an input of {shape}, which may be either" if last else f"{shape}"
+            "a model that says no shape"
+            if shape is None
+            else f"an input of {shape}, which may be either"
+            if last
+            else f"{shape}"
         )
         state.problems.add(
-            "the layout must be known", got, 'Pass layout="nhwc" (channels last), "nchw" (channels first) or "flat"', ShapeError
+            "the layout must be known",
+            got,
+            'Pass layout="nhwc" (channels last), "nchw" (channels first) or "flat"',
+            ShapeError,
         )
     return "nchw" if first and not last else "nhwc"
 
 
-def _extent(shape: Shape | None, layout: Layout, size: tuple[int, int] | None) -> tuple[tuple[int, int] | None, int | None]:
+def _extent(
+    shape: Shape | None, layout: Layout, size: tuple[int, int] | None
+) -> tuple[tuple[int, int] | None, int | None]:
     """Height and width, and channels, as far as the input's shape tells."""
     if shape is None or len(shape) != {"flat": 2, "nhw": 3}.get(layout, 4):
         return None, 1 if layout == "nhw" else None

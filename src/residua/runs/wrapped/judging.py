@@ -1,5 +1,6 @@
 """Judging a wrapped model: scores, baselines, findings and pictures, by the same judge as our own
-models."""
+models.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import residua
-from residua.findings import Checks, find_random_model, find_test_reused, leakage
 from residua.baselines import DETECTORS, RECONSTRUCTORS
 from residua.engines import score_with
 from residua.engines.interface import Progress
@@ -19,15 +19,16 @@ from residua.errors import InputError
 from residua.evaluation import Evidence, evaluate_classification, evaluate_detection
 from residua.evaluation.labels import DetectionLabels
 from residua.evaluation.reconstruction import baseline_errors, judge_reconstruction
+from residua.findings import Checks, find_random_model, find_test_reused, leakage
 from residua.findings.figures import Exhibit
 from residua.images import ImageSet
 from residua.images.duplicates import Leaks
 from residua.images.resize import fit_to
 from residua.metrics import mse, psnr, ssim
+from residua.records import Assumption, Evaluation, Finding, Job, with_assumptions
+from residua.runs.detection_findings import errors_shown, notice_in_detection
 from residua.runs.leaks import MOST_COMPARED, look_for_leaks
 from residua.runs.selection import choose_images
-from residua.runs.detection_findings import errors_shown, notice_in_detection
-from residua.records import Assumption, Evaluation, Finding, Job, with_assumptions
 from residua.runs.wrapped.pictures import fitted, make_gallery, make_thumbnails
 from residua.runs.wrapped.readings import look_at_readings
 from residua.runs.wrapped.targets import targets_of
@@ -77,9 +78,14 @@ def judge(  # noqa: PLR0917  the call of `WrappedModel.judge`
         raise InputError("evaluate: there must be images to judge. Got none. Name others.")
     if targets is not None:
         if job not in (None, "reconstruct"):
-            raise InputError(f"evaluate: targets must be judged as reconstructions. Got job={job!r}. Leave job or targets out.")
+            raise InputError(
+                f"evaluate: targets must be judged as reconstructions. Got job={job!r}. Leave job"
+                " or targets out."
+            )
         job = "reconstruct"
-    job = job or ("detect" if images.labels is not None and images.normal is not None else "reconstruct")
+    job = job or (
+        "detect" if images.labels is not None and images.normal is not None else "reconstruct"
+    )
     train = None if train is None or len(train) == 0 else train
     leaks: Leaks | None = None
     shown: Exhibit | None = None
@@ -110,7 +116,8 @@ def images_of(images: Any, labels: Any, normal: Any) -> ImageSet:
     if isinstance(images, ImageSet):
         if labels is not None:
             raise InputError(
-                "evaluate: an ImageSet has its own labels. Got others beside it. Leave them out, or pass arrays and labels."
+                "evaluate: an ImageSet has its own labels. Got others beside it. Leave them out, or"
+                " pass arrays and labels."
             )
         return images if normal is None else images.with_normal(normal)
     return ImageSet.from_arrays(images, labels, normal=normal)
@@ -126,7 +133,10 @@ def is_anomalous_of(images: ImageSet) -> NDArray[np.bool_]:
 def _judge_detection(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evidence]:
     images, point = asked.images, model.operating_point_
     scores = score_with(model, images, maps=images.has_masks, progress=asked.progress)
-    flags, labelled = is_anomalous_of(images), images.labelled if images.normal is not None else np.zeros(len(images), np.bool_)
+    flags, labelled = (
+        is_anomalous_of(images),
+        (images.labelled if images.normal is not None else np.zeros(len(images), np.bool_)),
+    )
     train_scores = None if asked.known is None else model.anomaly_scores(asked.known)
     beside = _detecting_baselines(model, asked)
     evaluation = evaluate_detection(
@@ -144,10 +154,17 @@ def _judge_detection(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evi
     )
     calibration = model.calibration_scores_[~model.calibration_is_anomalous_]
     found, exhibits = notice_in_detection(
-        model.anomaly_scores, images, scores, (flags, labelled), evaluation=evaluation, calibration=calibration
+        model.anomaly_scores,
+        images,
+        scores,
+        (flags, labelled),
+        evaluation=evaluation,
+        calibration=calibration,
     )
     checks, chosen_on = Checks(), np.array(model.calibration_pixels_, object)
-    reused = checks.make("images used before", lambda: find_test_reused(chosen_on, images.pixel_hashes, images.paths))
+    reused = checks.make(
+        "images used before", lambda: find_test_reused(chosen_on, images.pixel_hashes, images.paths)
+    )
     prepared = model.prepare(images[_normal_rows(flags)])
     readings = look_at_readings(model, prepared, fit_to(prepared, model.contract.output_size))
     again = _again(model, asked, scores.score, threshold=None if point is None else point.threshold)
@@ -165,7 +182,9 @@ def _judge_detection(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evi
         train_scores=train_scores,
         per_image=dict(scores.columns),
         baselines=beside,
-        threshold_from="calibration" if point is None or len(model.calibration_scores_) else "elsewhere",
+        threshold_from=(
+            "calibration" if point is None or len(model.calibration_scores_) else "elsewhere"
+        ),
         thumbnails=make_thumbnails(model.contract.size, images, scores.score, known),
     )
 
@@ -174,7 +193,9 @@ def _judge_reconstruction(model: WrappedModel, asked: Asked) -> tuple[Evaluation
     images, size = asked.images, model.contract.output_size
     prepared = model.prepare(images)
     expected = fit_to(prepared, size) if asked.targets is None else fitted(asked.targets, size)
-    rebuilt = score_with(model, images, reconstructions=True, progress=asked.progress).reconstructions
+    rebuilt = score_with(
+        model, images, reconstructions=True, progress=asked.progress
+    ).reconstructions
     train_errors = None
     if asked.known is not None and asked.targets is None:
         train_errors = mse(fit_to(model.prepare(asked.known), size), model.reconstruct(asked.known))
@@ -191,7 +212,9 @@ def _judge_reconstruction(model: WrappedModel, asked: Asked) -> tuple[Evaluation
         provenance=_provenance(model, asked),
     )
     found = look_at_readings(model, prepared, expected)
-    evaluation = _with_findings(evaluation, [*found, _again(model, asked, columns["mse"], expected=expected)])
+    evaluation = _with_findings(
+        evaluation, [*found, _again(model, asked, columns["mse"], expected=expected)]
+    )
     shown = choose_images(columns["mse"], None, None)
     return evaluation, Evidence(
         **_shared(model, asked, shown, errors_shown(evaluation, train_errors, columns["mse"])),
@@ -205,7 +228,10 @@ def _judge_reconstruction(model: WrappedModel, asked: Asked) -> tuple[Evaluation
 def _judge_classes(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evidence]:
     images = asked.images
     if images.labels is None:
-        raise InputError("evaluate: images must have labels to judge classes by. Got none. Name images with labels.")
+        raise InputError(
+            "evaluate: images must have labels to judge classes by. Got none. Name images with"
+            " labels."
+        )
     probabilities = model.probabilities(images)
     evaluation = evaluate_classification(
         images.labels,
@@ -224,7 +250,9 @@ def _judge_classes(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evide
     )
 
 
-def _shared(model: WrappedModel, asked: Asked, shown: NDArray[np.int64], exhibits: dict[str, Exhibit]) -> dict[str, Any]:
+def _shared(
+    model: WrappedModel, asked: Asked, shown: NDArray[np.int64], exhibits: dict[str, Exhibit]
+) -> dict[str, Any]:
     """What the evidence of every job holds."""
     images = asked.images
     return {
@@ -233,7 +261,10 @@ def _shared(model: WrappedModel, asked: Asked, shown: NDArray[np.int64], exhibit
         "pixel_hashes": images.pixel_hashes,
         "gallery": make_gallery(model, images, shown, asked.known, asked.targets),
         "quarantined": tuple((path, reason) for path, reason in images.quarantined),
-        "exhibits": {**exhibits, **({} if asked.leak_pictures is None else {leakage.CODE: asked.leak_pictures})},
+        "exhibits": {
+            **exhibits,
+            **({} if asked.leak_pictures is None else {leakage.CODE: asked.leak_pictures}),
+        },
         "seed": asked.seed,
     }
 
@@ -252,7 +283,8 @@ def _again(
     of: Callable[[WrappedModel, ImageSet], NDArray[Any]] | None = None,
 ) -> Finding | None:
     """What a random model says of the same images when it is asked again; None of one that is
-    not."""
+    not.
+    """
     if not model.is_random:
         return None
     rows = np.arange(min(len(asked.images), _MOST_TWICE))
@@ -287,10 +319,13 @@ def _detecting_baselines(model: WrappedModel, asked: Asked) -> dict[str, NDArray
 
 def _sizes(name: str, latent: int | None, known: NDArray[np.float32]) -> dict[str, int]:
     """Under which names, and with how many numbers, a baseline stands beside a model whose code has
-    `latent`."""
+    `latent`.
+    """
     if name != "pca" or latent is not None:
         return {name: latent or 1}
-    return {f"pca_{size}": size for size in _SEVERAL if size < min(len(known), known[0].size)} or {"pca_1": 1}
+    return {f"pca_{size}": size for size in _SEVERAL if size < min(len(known), known[0].size)} or {
+        "pca_1": 1
+    }
 
 
 def _rebuilding_baselines(
@@ -323,7 +358,9 @@ def _provenance(model: WrappedModel, asked: Asked) -> dict[str, Any]:
     contract, images = model.contract, asked.images
     told = {
         "source": images.source,
-        "judged_on": f"{asked.split} part of {images.source}" if asked.split == "test" else images.source,
+        "judged_on": (
+            f"{asked.split} part of {images.source}" if asked.split == "test" else images.source
+        ),
         "normal": ", ".join(images.normal) if images.normal else None,
         "recipe": f"wrapped {contract.origin} model",
         "architecture": f"wrapped: {contract.origin}, {contract.layout}",
@@ -331,7 +368,11 @@ def _provenance(model: WrappedModel, asked: Asked) -> dict[str, Any]:
         "outputs": contract.outputs.words,
         "latent": contract.latent,
         "image_size": [*contract.size, contract.channels],
-        **({} if contract.rebuilt is None else {"output_size": [*contract.rebuilt, contract.channels]}),
+        **(
+            {}
+            if contract.rebuilt is None
+            else {"output_size": [*contract.rebuilt, contract.channels]}
+        ),
         **({} if asked.targets is None else {"targets": asked.targets.source}),
         **({} if not model.is_random else {"random": True, "samples": contract.samples}),
         "error": contract.error,
@@ -357,4 +398,6 @@ def _labels_aside(asked: Asked) -> list[Assumption]:
 
 
 def _some(n: int, seed: int) -> NDArray[np.int64]:
-    return np.sort(np.random.default_rng(seed).choice(n, min(n, _MOST_TRAINING), replace=False)).astype(np.int64)
+    return np.sort(
+        np.random.default_rng(seed).choice(n, min(n, _MOST_TRAINING), replace=False)
+    ).astype(np.int64)

@@ -14,12 +14,11 @@ from residua.engines.exported import error_columns
 from residua.engines.interface import Progress, check_channels
 from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
+from residua.evaluation.report import write_html
 from residua.images import ImageSet
 from residua.images.looks import looks_of
 from residua.images.resize import fit_to
 from residua.records import Assumption, Evaluation, Job, OperatingPoint
-from residua.evaluation.report import write_html
-from residua.thresholds import choose_threshold
 from residua.runs.wrapped.contract import Contract, Error, Known, Layout, Told, agree
 from residua.runs.wrapped.errors_in_numpy import error_maps, restore_map, scores_of
 from residua.runs.wrapped.judging import images_of, is_anomalous_of, judge
@@ -27,6 +26,7 @@ from residua.runs.wrapped.origins import look_at, opened
 from residua.runs.wrapped.outputs import as_probabilities, several
 from residua.runs.wrapped.scales import Scale
 from residua.runs.wrapped.trying import try_out
+from residua.thresholds import choose_threshold
 
 
 class WrappedModel:
@@ -69,7 +69,12 @@ class WrappedModel:
         return self.contract.batch_size
 
     def score(
-        self, images: Sequence[NDArray[Any]], *, maps: bool = False, reconstructions: bool = False, columns: bool = True
+        self,
+        images: Sequence[NDArray[Any]],
+        *,
+        maps: bool = False,
+        reconstructions: bool = False,
+        columns: bool = True,
     ) -> Scores:
         """Scores of decoded images, in order; see `residua.engines.Engine`."""
         contract = self.contract
@@ -80,19 +85,29 @@ class WrappedModel:
         expected = fit_to(prepared, contract.output_size)
         small = error_maps(contract.error, expected, rebuilt)
         score = scores_of(contract.error, small, expected[0].size if len(expected) else 1)
-        threshold = float("inf") if self.operating_point_ is None else self.operating_point_.threshold
+        threshold = (
+            float("inf") if self.operating_point_ is None else self.operating_point_.threshold
+        )
         return Scores(
             score,
             score > np.float32(threshold),
             error_columns(expected, rebuilt) if columns else {},
-            [restore_map(one, *image.shape[:2]) for one, image in zip(small, images, strict=True)] if maps else None,
+            (
+                [
+                    restore_map(one, *image.shape[:2])
+                    for one, image in zip(small, images, strict=True)
+                ]
+                if maps
+                else None
+            ),
             rebuilt if reconstructions else None,
             probabilities,
         )
 
     def reconstruct(self, images: Any) -> NDArray[np.float32]:
         """Reconstructions at the size the model gives, float32 (n_images, height, width, channels)
-        in [0, 1]."""
+        in [0, 1].
+        """
         found = score_with(self, ImageSet.from_arrays(images), reconstructions=True).reconstructions
         assert found is not None
         return found
@@ -107,7 +122,10 @@ class WrappedModel:
         """
         found = score_with(self, ImageSet.from_arrays(images)).probabilities
         if found is None:
-            raise InputError("wrap: the model must give (x_hat, probabilities). It gives x_hat alone. Wrap one with two outputs.")
+            raise InputError(
+                "wrap: the model must give (x_hat, probabilities). It gives x_hat alone. Wrap one"
+                " with two outputs."
+            )
         return found
 
     def anomaly_scores(self, images: Any) -> NDArray[np.float32]:
@@ -116,17 +134,22 @@ class WrappedModel:
 
     def error_maps(self, images: Any) -> list[NDArray[np.float32]]:
         """A map an image, float32 (height, width) at the image's own size: higher = more
-        anomalous."""
+        anomalous.
+        """
         return score_with(self, ImageSet.from_arrays(images), maps=True).maps or []
 
     def predict(self, images: Any) -> NDArray[np.int64]:
         """+1 for normal and -1 for anomalous images, int (n_images,); all are normal without a
-        threshold."""
+        threshold.
+        """
         return np.where(score_with(self, ImageSet.from_arrays(images)).anomalous, -1, 1)
 
-    def choose_threshold(self, policy: str, calibration: Any, *, confidence: float = 0.95) -> OperatingPoint:
+    def choose_threshold(
+        self, policy: str, calibration: Any, *, confidence: float = 0.95
+    ) -> OperatingPoint:
         """Choose the operating point from images kept aside for that; the model uses it from here
-        on."""
+        on.
+        """
         images = ImageSet.from_arrays(calibration)
         scores, flags = self.anomaly_scores(images), is_anomalous_of(images)
         self.operating_point_ = choose_threshold(policy, scores, flags, confidence=confidence)
@@ -147,7 +170,9 @@ class WrappedModel:
         seed: int = 0,
     ) -> Evaluation:
         """Judge the model on images it has not seen; see `judge`."""
-        return self.judge(images, labels, normal=normal, targets=targets, job=job, train=train, seed=seed)[0]
+        return self.judge(
+            images, labels, normal=normal, targets=targets, job=job, train=train, seed=seed
+        )[0]
 
     def judge(
         self,
@@ -192,8 +217,9 @@ class WrappedModel:
         if job is None and labels is not None and targets is None and asked.normal is None:
             if not self.n_classes:
                 raise LabelError(
-                    "evaluate: labels must be of use. Got labels, and no word of which are normal. "
-                    'Pass normal= to judge the scores, or job="reconstruct" to leave the labels aside.'
+                    "evaluate: labels must be of use. Got labels, and no word of which are normal."
+                    ' Pass normal= to judge the scores, or job="reconstruct" to leave the labels'
+                    " aside."
                 )
             job = "classify"
         return judge(self, asked, job, fitted_on, seed, split, progress, targets=targets)
@@ -213,7 +239,15 @@ class WrappedModel:
         judged = self.judge(images, labels, normal=normal, targets=targets, job=job, train=train)
         return write_html(path, "residua: a wrapped model", [judged])
 
-    def save(self, run: str | Path, *, source: str, normal: Any = None, policy: str | None = None, seed: int = 0) -> Path:
+    def save(
+        self,
+        run: str | Path,
+        *,
+        source: str,
+        normal: Any = None,
+        policy: str | None = None,
+        seed: int = 0,
+    ) -> Path:
         """Write a RUN that `evaluate`, `threshold`, `score` and `report` take, judged on `source`;
         see `residua.runs.wrapped.runs`.
 
@@ -241,26 +275,40 @@ class WrappedModel:
             return np.zeros((0, *size, self.contract.channels), np.float32)
         return np.concatenate([fit_to(image[np.newaxis], size) for image in images])
 
-    def raw(self, prepared: NDArray[np.float32], inputs: Scale | None = None) -> NDArray[np.float32]:
+    def raw(
+        self, prepared: NDArray[np.float32], inputs: Scale | None = None
+    ) -> NDArray[np.float32]:
         """What comes out for images as the model sees them, on its own scale, unclipped: (n_images,
-        height, width, channels)."""
+        height, width, channels).
+        """
         return self._call(prepared, inputs)[0]
 
     def _call(
         self, prepared: NDArray[np.float32], inputs: Scale | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Reconstructions on the model's scale, and probabilities; the means of several calls where
-        samples were asked for."""
+        samples were asked for.
+        """
         contract, picked, rebuilt, classes = self.contract, self.picked, [], []
         for start in range(0, len(prepared), contract.batch_size):
             part = prepared[start : start + contract.batch_size]
             missing = contract.batch_size - len(part)
-            full = np.concatenate([part, np.zeros((missing, *part.shape[1:]), np.float32)]) if missing else part
+            full = (
+                np.concatenate([part, np.zeros((missing, *part.shape[1:]), np.float32)])
+                if missing
+                else part
+            )
             given = contract.to_model(full, inputs)
             made = [several(self._known.call(given)) for _ in range(contract.samples)]
-            rebuilt.append(_mean([contract.arrange(one[picked.image]) for one in made])[: len(part)])
+            rebuilt.append(
+                _mean([contract.arrange(one[picked.image]) for one in made])[: len(part)]
+            )
             if picked.probabilities is not None:
-                classes.append(_mean([as_probabilities(one[picked.probabilities]) for one in made])[: len(part)])
+                classes.append(
+                    _mean([as_probabilities(one[picked.probabilities]) for one in made])[
+                        : len(part)
+                    ]
+                )
         empty = np.zeros((0, *contract.output_size, contract.channels), np.float32)
         return np.concatenate([empty, *rebuilt]), np.concatenate(classes) if classes else None
 
@@ -335,7 +383,9 @@ def wrap(
     """
     there = opened(model)
     known = look_at(there)
-    told = Told(layout, values, inputs, outputs, size, channels, latent, classes, samples, error, batch_size)
+    told = Told(
+        layout, values, inputs, outputs, size, channels, latent, classes, samples, error, batch_size
+    )
     contract, assumed = agree(known, told)
     return WrappedModel(known, contract, there, assumptions=assumed, targets=targets)
 

@@ -19,12 +19,19 @@ from residua.runs.wrapped.tracing import trace_onnx, trace_torch
 _RANGES = {"sigmoid": "unit", "tanh": "symmetric"}
 _RESCALING = ("Rescaling", "Normalization")
 _PICKLES = {
-    ".pt": "Load it as what it is: torch.jit.load(path) if it is TorchScript, else build the module and load its weights "
-    "with torch.load(path, weights_only=True)",
-    ".h5": "Load it with keras.models.load_model(path, compile=False) (docs/wrap.md: where a file of Keras 2 does not load)",
+    ".pt": (
+        "Load it as what it is: torch.jit.load(path) if it is TorchScript, else build the module"
+        " and load its weights with torch.load(path, weights_only=True)"
+    ),
+    ".h5": (
+        "Load it with keras.models.load_model(path, compile=False) (docs/wrap.md: where a file of"
+        " Keras 2 does not load)"
+    ),
     ".pt2": "Load it with torch.export.load(path).module()",
 }
-_PICKLES |= dict.fromkeys((".pth", ".ckpt", ".pkl", ".ts"), _PICKLES[".pt"]) | {".hdf5": _PICKLES[".h5"]}
+_PICKLES |= dict.fromkeys((".pth", ".ckpt", ".pkl", ".ts"), _PICKLES[".pt"]) | {
+    ".hdf5": _PICKLES[".h5"]
+}
 
 
 def look_at(model: Any) -> Known:
@@ -44,8 +51,9 @@ def look_at(model: Any) -> Known:
     if callable(model):
         return Known("callable", model, layout="nhwc")
     raise InputError(
-        f"wrap: the model must be a Keras model, a torch.nn.Module, the path of an ONNX file or a function x -> x_hat. "
-        f"Got {type(model).__name__}. Wrap its predicting method in a function."
+        "wrap: the model must be a Keras model, a torch.nn.Module, the path of an ONNX file or a"
+        f" function x -> x_hat. Got {type(model).__name__}. Wrap its predicting method in a"
+        " function."
     )
 
 
@@ -65,11 +73,14 @@ def opened(model: Any) -> Any:
     kind = path.suffix.lower()
     if kind in _PICKLES:
         raise InputError(
-            f"wrap: a path must be that of a .onnx or .keras file, which hold data alone. Got {path}, which may run code when it "
-            f"is read. {_PICKLES[kind]}, and wrap what you get."
+            "wrap: a path must be that of a .onnx or .keras file, which hold data alone. Got"
+            f" {path}, which may run code when it is read. {_PICKLES[kind]}, and wrap what you get."
         )
     if kind not in (".onnx", ".keras") or not path.is_file():
-        raise InputError(f"wrap: a path must be that of a .onnx or .keras file. Got {path}. Name one that is there.")
+        raise InputError(
+            f"wrap: a path must be that of a .onnx or .keras file. Got {path}. Name one that is"
+            " there."
+        )
     return path if kind == ".onnx" else load_keras(path)
 
 
@@ -80,10 +91,15 @@ def _comes_from(model: Any, *packages: str) -> bool:
 def _keras(model: Any) -> Known:
     shape = _keras_shape(model)
     if isinstance(shape, list | dict):
-        raise InputError(f"wrap: a Keras model must have one input. Got {shape}. Wrap it in a function x -> x_hat.")
+        raise InputError(
+            f"wrap: a Keras model must have one input. Got {shape}. Wrap it in a function x ->"
+            " x_hat."
+        )
     first = [layer for layer in model.layers[:2] if type(layer).__name__ in _RESCALING]
     keras: Any = sys.modules.get("keras")
-    on_torch = keras is not None and _comes_from(model, "keras") and keras.backend.backend() == "torch"
+    on_torch = (
+        keras is not None and _comes_from(model, "keras") and keras.backend.backend() == "torch"
+    )
     return Known(
         "keras",
         model.predict_on_batch,
@@ -104,14 +120,17 @@ def _keras_shape(model: Any) -> Any:
         shape = built.get("input_shape")
     if isinstance(shape, list) and len(shape) == 1 and isinstance(shape[0], list | tuple):
         shape = shape[0]
-    if isinstance(shape, list | tuple) and all(side is None or isinstance(side, int) for side in shape):
+    if isinstance(shape, list | tuple) and all(
+        side is None or isinstance(side, int) for side in shape
+    ):
         return (None, *shape[1:])
     return shape
 
 
 def _keras_inputs(first: list[Any]) -> tuple[str, str] | None:
     """A first layer that brings 0-255 to 0-1 or to -1..1 takes bytes; any other rescaling says
-    nothing that is known."""
+    nothing that is known.
+    """
     if not first:
         return None
     scale, offset = (getattr(first[0], name, None) for name in ("scale", "offset"))
@@ -131,7 +150,9 @@ def _keras_outputs(model: Any) -> tuple[str, str] | None:
 
 
 def _trace_keras(keras: Any, model: Any, images: NDArray[np.float32]) -> Traced:
-    return trace_torch(lambda tensor: model(tensor, training=False), keras.ops.convert_to_tensor(images))
+    return trace_torch(
+        lambda tensor: model(tensor, training=False), keras.ops.convert_to_tensor(images)
+    )
 
 
 def _torch(model: Any) -> Known:
@@ -166,18 +187,32 @@ def _as_arrays(output: Any, torch: Any) -> Any:
         return (output.float() if output.is_floating_point() else output).detach().cpu().numpy()
     if isinstance(output, Mapping):
         output = list(output.values())
-    return [_as_arrays(one, torch) for one in output if one is not None] if isinstance(output, list | tuple) else output
+    return (
+        [_as_arrays(one, torch) for one in output if one is not None]
+        if isinstance(output, list | tuple)
+        else output
+    )
 
 
 def _onnx(path: Path) -> Known:
     session = open_session(path, "wrapping an ONNX file")
     inputs = session.get_inputs()
     if len(inputs) != 1:
-        raise InputError(f"wrap: an ONNX model must have one input. Got {len(inputs)}. Wrap it in a function x -> x_hat.")
+        raise InputError(
+            f"wrap: an ONNX model must have one input. Got {len(inputs)}. Wrap it in a function x"
+            " -> x_hat."
+        )
     entry = inputs[0]
-    kinds: dict[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(uint8)": np.uint8}
+    kinds: dict[str, Any] = {
+        "tensor(float)": np.float32,
+        "tensor(double)": np.float64,
+        "tensor(uint8)": np.uint8,
+    }
     if entry.type not in kinds:
-        raise InputError(f"wrap: an ONNX model must take floats or uint8. Got {entry.type}. Wrap it in a function x -> x_hat.")
+        raise InputError(
+            f"wrap: an ONNX model must take floats or uint8. Got {entry.type}. Wrap it in a"
+            " function x -> x_hat."
+        )
     dtype = kinds[entry.type]
     shape = tuple(side if isinstance(side, int) else None for side in entry.shape)
 
@@ -190,9 +225,14 @@ def _onnx(path: Path) -> Known:
 
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 3
-            wide = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            wide = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
             names = [one.name for one in wide.get_outputs()]
-            return {entry.name: images, **dict(zip(names, wide.run(names, {entry.name: given(images)}), strict=True))}
+            return {
+                entry.name: images,
+                **dict(zip(names, wide.run(names, {entry.name: given(images)}), strict=True)),
+            }
 
         return trace_onnx(path, run)
 

@@ -1,5 +1,6 @@
 """What a model gives: which of its outputs is the image, which are probabilities of classes, and
-which are neither."""
+which are neither.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _SUM_TO_ONE = 1e-3
 @dataclass(frozen=True)
 class Picked:
     """Which output is the image and which the probabilities, by position; and the size of the
-    image, where it is another."""
+    image, where it is another.
+    """
 
     image: int
     probabilities: int | None = None
@@ -35,7 +37,10 @@ def several(output: Any) -> list[NDArray[Any]]:
 
     Examples
     --------
-    >>> [one.shape for one in several({"x_hat": np.zeros((1, 4)), "codes": (np.zeros(2), np.zeros(3))})]
+    >>> [
+    ...     one.shape
+    ...     for one in several({"x_hat": np.zeros((1, 4)), "codes": (np.zeros(2), np.zeros(3))})
+    ... ]
     [(1, 4), (2,), (3,)]
     """
     if isinstance(output, Mapping):
@@ -45,7 +50,9 @@ def several(output: Any) -> list[NDArray[Any]]:
     return [np.asarray(output.detach().cpu() if hasattr(output, "detach") else output)]
 
 
-def pick(outputs: list[NDArray[Any]], given: tuple[int, ...], contract: Contract, *, may_resize: bool) -> Picked:
+def pick(
+    outputs: list[NDArray[Any]], given: tuple[int, ...], contract: Contract, *, may_resize: bool
+) -> Picked:
     """Which output is what, from what the model made of a batch of the shape `given`.
 
     Raises
@@ -54,7 +61,11 @@ def pick(outputs: list[NDArray[Any]], given: tuple[int, ...], contract: Contract
         If none or several could be the image, or the classes that were told fit no output.
     """
     image, size = _image(outputs, given, contract, may_resize=may_resize)
-    rows = [at for at, one in enumerate(outputs) if at != image and one.ndim == 2 and len(one) == given[0]]
+    rows = [
+        at
+        for at, one in enumerate(outputs)
+        if at != image and one.ndim == 2 and len(one) == given[0]
+    ]
     fitting = [at for at in rows if are_probabilities(outputs[at])]
     assumed = []
     if contract.classes is not None:
@@ -62,19 +73,29 @@ def pick(outputs: list[NDArray[Any]], given: tuple[int, ...], contract: Contract
         if len(fitting) != 1:
             got = ", ".join(str(outputs[at].shape) for at in rows) or "no such output"
             raise ShapeError(
-                f"wrap: one output must give the probabilities of the {len(contract.classes)} classes: rows that sum to 1. "
-                f"Got {got}. Apply softmax in the model, or leave classes out."
+                f"wrap: one output must give the probabilities of the {len(contract.classes)}"
+                f" classes: rows that sum to 1. Got {got}. Apply softmax in the model, or leave"
+                " classes out."
             )
     else:
         fitting = fitting[:1] if len(fitting) == 1 else []
     probabilities = fitting[0] if fitting else None
     if probabilities is not None and contract.classes is None:
-        taken = f"output {probabilities + 1} of {len(outputs)}, {outputs[probabilities].shape[1]} columns"
-        assumed.append(_assumption("probabilities of classes", taken, "its rows sum to 1", "classes="))
+        taken = (
+            f"output {probabilities + 1} of {len(outputs)}, {outputs[probabilities].shape[1]}"
+            " columns"
+        )
+        assumed.append(
+            _assumption("probabilities of classes", taken, "its rows sum to 1", "classes=")
+        )
     left = [at for at in range(len(outputs)) if at not in (image, probabilities)]
     if left:
         taken = f"output {', '.join(str(at + 1) for at in left)} of {len(outputs)} left aside"
-        assumed.append(_assumption("outputs of the model", taken, "neither an image nor rows that sum to 1", "classes="))
+        assumed.append(
+            _assumption(
+                "outputs of the model", taken, "neither an image nor rows that sum to 1", "classes="
+            )
+        )
     n_classes = 0 if probabilities is None else max(2, outputs[probabilities].shape[1])
     return Picked(image, probabilities, n_classes, size, tuple(assumed))
 
@@ -85,12 +106,18 @@ def are_probabilities(rows: NDArray[Any]) -> bool:
 
     Examples
     --------
-    >>> are_probabilities(np.array([[0.2, 0.8]])), are_probabilities(np.array([[-1.0, 2.0]])), are_probabilities(np.ones((1, 1)))
+    >>> (
+    ...     are_probabilities(np.array([[0.2, 0.8]])),
+    ...     are_probabilities(np.array([[-1.0, 2.0]])),
+    ...     are_probabilities(np.ones((1, 1))),
+    ... )
     (True, False, False)
     """
     if rows.ndim != 2 or rows.shape[1] < 2 or not np.issubdtype(rows.dtype, np.floating):
         return False
-    return bool((rows >= -_SUM_TO_ONE).all() and (np.abs(rows.sum(axis=1) - 1) <= _SUM_TO_ONE).all())
+    return bool(
+        (rows >= -_SUM_TO_ONE).all() and (np.abs(rows.sum(axis=1) - 1) <= _SUM_TO_ONE).all()
+    )
 
 
 def as_probabilities(rows: NDArray[Any]) -> NDArray[np.float32]:
@@ -109,7 +136,8 @@ def _image(
     outputs: list[NDArray[Any]], given: tuple[int, ...], contract: Contract, *, may_resize: bool
 ) -> tuple[int, tuple[int, int] | None]:
     """The output of the input's shape; else the one with as many numbers; else, if that may be, one
-    of another size."""
+    of another size.
+    """
     alike = [at for at, one in enumerate(outputs) if one.shape == given]
     # flat, or with or without its only channel; with several channels their order would be a guess
     if not alike:
@@ -119,14 +147,21 @@ def _image(
             shapes |= {(given[0], *size), (given[0], *size, 1), (given[0], 1, *size)}
         alike = [at for at, one in enumerate(outputs) if one.shape in shapes]
     if not alike and may_resize:
-        sizes = {at: found for at, one in enumerate(outputs) if (found := _resized(one, given[0], contract)) is not None}
+        sizes = {
+            at: found
+            for at, one in enumerate(outputs)
+            if (found := _resized(one, given[0], contract)) is not None
+        }
         if len(sizes) == 1:
             return next(iter(sizes.items()))
     if len(alike) != 1:
-        got = ", ".join(str(one.shape) for one in outputs[:4]) + (", ..." if len(outputs) > 4 else "")
+        got = ", ".join(str(one.shape) for one in outputs[:4]) + (
+            ", ..." if len(outputs) > 4 else ""
+        )
         raise ShapeError(
-            f"wrap: the model must give x_hat of the input's shape {given}, alone or beside probabilities (batch, classes). "
-            f"Got {got}. Pass layout=, or targets= if it changes the size, or wrap it in a function that gives x_hat."
+            f"wrap: the model must give x_hat of the input's shape {given}, alone or beside"
+            f" probabilities (batch, classes). Got {got}. Pass layout=, or targets= if it changes"
+            " the size, or wrap it in a function that gives x_hat."
         )
     return alike[0], None
 
@@ -149,7 +184,11 @@ def _resized(one: NDArray[Any], n: int, contract: Contract) -> tuple[int, int] |
         return shape[1], shape[2]
     if len(shape) != 4 or shape[0] != n or contract.layout not in ("nhwc", "nchw"):
         return None
-    height, width, channels = (shape[1], shape[2], shape[3]) if contract.layout == "nhwc" else (shape[2], shape[3], shape[1])
+    height, width, channels = (
+        (shape[1], shape[2], shape[3])
+        if contract.layout == "nhwc"
+        else (shape[2], shape[3], shape[1])
+    )
     return (height, width) if channels == contract.channels else None
 
 

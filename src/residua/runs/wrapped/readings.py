@@ -1,5 +1,6 @@
 """Whether real images come back far better when what goes in, or what comes out, is read on another
-scale than was told."""
+scale than was told.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings import find_misread_scale
 from residua.evaluation.pictures import clipping_of
+from residua.findings import find_misread_scale
 from residua.records import Finding
 from residua.runs.wrapped.scales import SCALES, Scale
 
@@ -45,18 +46,24 @@ def explained(rebuilt: Floats, expected: Floats) -> float:
     varies = float(np.square(expected - expected.mean(axis=(0, 1, 2), dtype=np.float64)).mean())
     if varies < 1e-8:
         return 0.0
-    return 1 - float(np.square(np.clip(rebuilt, 0, 1).astype(np.float64) - expected).mean()) / varies
+    return (
+        1 - float(np.square(np.clip(rebuilt, 0, 1).astype(np.float64) - expected).mean()) / varies
+    )
 
 
 def far_better(other: float, told: float, times: float = _TIMES) -> bool:
     """Whether another reading leaves so much less than the told one that the told one must be
-    wrong: `times` less."""
+    wrong: `times` less.
+    """
     return other >= _GOOD and (1 - told) >= times * (1 - other)
 
 
-def look_at_readings(model: WrappedModel, prepared: Floats, expected: Floats) -> list[Finding | None]:
+def look_at_readings(
+    model: WrappedModel, prepared: Floats, expected: Floats
+) -> list[Finding | None]:
     """Findings of the scales, from some of the judged images as the model sees them, and what it
-    should make of them."""
+    should make of them.
+    """
     if not len(prepared):
         return []
     rows = np.linspace(0, len(prepared) - 1, min(_MOST, len(prepared))).astype(int)
@@ -73,7 +80,9 @@ def look_at_readings(model: WrappedModel, prepared: Floats, expected: Floats) ->
     return [clipping_of(rebuilt, "reconstructions")]
 
 
-def _readings(model: WrappedModel, some: Floats, wanted: Floats, made: Floats) -> dict[tuple[str, str], float]:
+def _readings(
+    model: WrappedModel, some: Floats, wanted: Floats, made: Floats
+) -> dict[tuple[str, str], float]:
     """What each other pair of scales, of what goes in and of what comes out, explains."""
     contract = model.contract
     # a uint8 input takes nothing else
@@ -97,11 +106,16 @@ def _others(told: Scale, channels: int) -> list[Scale]:
 
 def _fitted(rebuilt: Floats, made: Floats, wanted: Floats) -> Scale | None:
     """The mean and deviation that fit best; None where the told reading is about as bright, and
-    varies about as much."""
+    varies about as much.
+    """
     y, x = made.ravel().astype(np.float64), wanted.ravel().astype(np.float64)
     if y.std() < 1e-6:
         return None
     std, mean = np.polyfit(y, x, 1)
     times = np.polyfit(rebuilt.ravel().astype(np.float64), x, 1)[0]
     about_as_told = 1 / _FACTOR < times < _FACTOR and abs(float(rebuilt.mean()) - x.mean()) < _SHIFT
-    return None if std <= 0 or about_as_told else Scale(name="normalised", mean=(float(mean),), std=(float(std),))
+    return (
+        None
+        if std <= 0 or about_as_told
+        else Scale(name="normalised", mean=(float(mean),), std=(float(std),))
+    )

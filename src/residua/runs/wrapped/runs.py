@@ -1,5 +1,6 @@
 """A wrapped model as a RUN: the model's file, how it is called, its source, its threshold and
-calibration scores. No torch."""
+calibration scores. No torch.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +12,31 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import residua
-from residua.findings import find_drift
+from residua._files import ensure_folder, in_a_line, read_file, write_json
 from residua.engines.interface import Progress
 from residua.errors import BundleError, InputError, LabelError, OutputError
 from residua.evaluation import Evidence
-from residua._files import ensure_folder, in_a_line, read_file, write_json
+from residua.evaluation.report import write_html
+from residua.evaluation.report import write_json as write_evaluation
+from residua.findings import find_drift
 from residua.images import ImageSet, load_images
 from residua.images.listing import Options
 from residua.images.reading import Reading, reading_of
 from residua.images.run_source import find_run_source, mark_of_here
 from residua.images.sources import list_shards
-from residua.runs.tables import ScoreJob, ScoreParts, ScoreSummary, Task, do_job, read_scores, sample_scores, write_maps
+from residua.records import Assumption, Evaluation, OperatingPoint
+from residua.runs.tables import (
+    ScoreJob,
+    ScoreParts,
+    ScoreSummary,
+    Task,
+    do_job,
+    read_scores,
+    sample_scores,
+    write_maps,
+)
 from residua.runs.tables.chunks import check_first
 from residua.runs.tables.recorded import PartLookup
-from residua.records import Assumption, Evaluation, OperatingPoint
-from residua.evaluation.report import write_html
-from residua.evaluation.report import write_json as write_evaluation
-from residua.thresholds import choose_threshold
 from residua.runs.wrapped.contract import Contract
 from residua.runs.wrapped.judging import is_anomalous_of
 from residua.runs.wrapped.model import WrappedModel
@@ -44,6 +53,7 @@ from residua.runs.wrapped.storing import (
     staged,
     store,
 )
+from residua.thresholds import choose_threshold
 
 _DEFAULT_POLICY = "quantile:0.95"
 
@@ -88,7 +98,13 @@ def is_wrapped(run: str | Path) -> bool:
 
 
 def save_wrapped(
-    model: WrappedModel, run: str | Path, *, source: str, normal: Any = None, policy: str | None = None, seed: int = 0
+    model: WrappedModel,
+    run: str | Path,
+    *,
+    source: str,
+    normal: Any = None,
+    policy: str | None = None,
+    seed: int = 0,
 ) -> Path:
     """Write `model` as a RUN judged on `source`, its threshold chosen by `policy` on the source's
     calibration part.
@@ -107,11 +123,15 @@ def save_wrapped(
     check_storable(model)
     if not isinstance(model.targets, str | Path | None):
         raise InputError(
-            f"save: targets must be a SOURCE to be kept in a RUN. Got {type(model.targets).__name__}. Write them to a folder or "
-            "an .npy file, and wrap the model with its path as targets."
+            "save: targets must be a SOURCE to be kept in a RUN. Got"
+            f" {type(model.targets).__name__}. Write them to a folder or an .npy file, and wrap the"
+            " model with its path as targets."
         )
     if run.exists() and any(run.iterdir()) and not is_wrapped(run):
-        raise OutputError(f"{run}: must be a new folder, an empty one or a wrapped run. It holds other files. Name another.")
+        raise OutputError(
+            f"{run}: must be a new folder, an empty one or a wrapped run. It holds other files."
+            " Name another."
+        )
     images = load_images(source, normal=normal, seed=seed)
     classes = _classes_of(model, images)
     with staged(run) as fresh:
@@ -174,15 +194,24 @@ def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
 
 
 def evaluate_wrapped(
-    run: str | Path, source: str | None = None, *, bits: int | None = None, progress: Progress | None = None
+    run: str | Path,
+    source: str | None = None,
+    *,
+    bits: int | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Evaluation, Evidence]:
     """Judge a wrapped run on its source's test part, or on another source; baselines learn from the
-    run's train part."""
+    run's train part.
+    """
     model, state = open_wrapped(run)
     own = _images(state, None, progress)
     other = own if source is None else _images(state, source, progress, bits)
     judged = other.test if len(other.test) and (source is None or len(other.train)) else other
-    targets = None if state.targets is None else find_run_source(state.targets, state.working_folder, state.made_here)
+    targets = (
+        None
+        if state.targets is None
+        else find_run_source(state.targets, state.working_folder, state.made_here)
+    )
     evaluation, evidence = model.judge(
         judged,
         targets=targets,
@@ -198,9 +227,12 @@ def evaluate_wrapped(
     return evaluation, evidence
 
 
-def judged_wrapped(run: str | Path, *, progress: Progress | None = None) -> tuple[Evaluation, Evidence]:
+def judged_wrapped(
+    run: str | Path, *, progress: Progress | None = None
+) -> tuple[Evaluation, Evidence]:
     """The latest evaluation of a wrapped run on its own test part; evaluated now if there was
-    none."""
+    none.
+    """
     run = Path(run)
     if not ((run / EVALUATION).exists() and (run / EVIDENCE).exists()):
         return evaluate_wrapped(run, progress=progress)
@@ -208,20 +240,30 @@ def judged_wrapped(run: str | Path, *, progress: Progress | None = None) -> tupl
         evaluation = Evaluation.model_validate_json(read_file(run / EVALUATION))
     except (ValidationError, OSError) as error:
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
-        raise BundleError(f"{run / EVALUATION}: must be what evaluate wrote. Got: {what}. Run evaluate again.") from None
+        raise BundleError(
+            f"{run / EVALUATION}: must be what evaluate wrote. Got: {what}. Run evaluate again."
+        ) from None
     return evaluation, Evidence.load(run / EVIDENCE)
 
 
 def report_wrapped(run: str | Path, out: str | Path, *, progress: Progress | None = None) -> Path:
     """Write the report of a wrapped run from its latest evaluation, or after evaluating it."""
-    return write_html(out, f"residua: {Path(run).resolve().name}", [judged_wrapped(run, progress=progress)])
+    return write_html(
+        out, f"residua: {Path(run).resolve().name}", [judged_wrapped(run, progress=progress)]
+    )
 
 
 def change_wrapped_threshold(
-    run: str | Path, policy: str, source: str | None = None, *, confidence: float = 0.95, bits: int | None = None
+    run: str | Path,
+    policy: str,
+    source: str | None = None,
+    *,
+    confidence: float = 0.95,
+    bits: int | None = None,
 ) -> OperatingPoint:
     """Choose a wrapped run's threshold anew, from its stored calibration scores or from another
-    source's images."""
+    source's images.
+    """
     model, state = open_wrapped(run)
     scores, flags = model.calibration_scores_, model.calibration_is_anomalous_
     if source is not None:
@@ -229,7 +271,10 @@ def change_wrapped_threshold(
         chosen = images.calibration if len(images.calibration) else images
         scores, flags = model.anomaly_scores(chosen), is_anomalous_of(chosen)
     elif not len(scores):
-        raise LabelError(f"{run}: the source must say what is normal. It does not. Save the model again with normal=.")
+        raise LabelError(
+            f"{run}: the source must say what is normal. It does not. Save the model again with"
+            " normal=."
+        )
     point = choose_threshold(policy, scores, flags, confidence=confidence)
     _write(Path(run), state.model_copy(update={"operating_point": point}))
     return point
@@ -256,23 +301,47 @@ def score_wrapped(
     model, state = open_wrapped(run)
     options = Options(reading=reading_of(bits, state.reading, where="score"), of_model=bits is None)
     shards, point = list_shards(source, options), model.operating_point_
-    task = Task(model.contract.channels, None if point is None else point.threshold, options, _parts_of(state, source))
+    task = Task(
+        model.contract.channels,
+        None if point is None else point.threshold,
+        options,
+        _parts_of(state, source),
+    )
     task = check_first(task, shards.pieces[0], source) if len(shards.pieces) else task
     task = replace(task, raw_cells=raw_cells)
-    begun_with = {"model": state.sha256, "threshold": task.threshold, **({} if bits is None else {"bits": bits})}
-    summary = do_job(ScoreJob(model, shards, task, parts, progress), source, begun_with, resume=resume)
+    begun_with = {
+        "model": state.sha256,
+        "threshold": task.threshold,
+        **({} if bits is None else {"bits": bits}),
+    }
+    summary = do_job(
+        ScoreJob(model, shards, task, parts, progress), source, begun_with, resume=resume
+    )
     if point is not None:
         normals = model.calibration_scores_[~model.calibration_is_anomalous_]
-        summary.drift = find_drift(normals, sample_scores(parts.out, summary.n_images), threshold=point.threshold)
+        summary.drift = find_drift(
+            normals, sample_scores(parts.out, summary.n_images), threshold=point.threshold
+        )
     if maps is not None:
-        images = load_images(source, seed=state.seed, progress=progress, bits=bits, reading=state.reading)
-        write_maps(model, images, read_scores(parts.out), ensure_folder(maps, where="score --maps"), progress)
+        images = load_images(
+            source, seed=state.seed, progress=progress, bits=bits, reading=state.reading
+        )
+        write_maps(
+            model,
+            images,
+            read_scores(parts.out),
+            ensure_folder(maps, where="score --maps"),
+            progress,
+        )
     return summary
 
 
 def _parts_of(state: WrappedState, source: str) -> PartLookup | None:
     """Which part each image is in, where `source` is the run's own."""
-    if Path(source).resolve() != (Path(state.working_folder) / state.source).resolve() and source != state.source:
+    if (
+        Path(source).resolve() != (Path(state.working_folder) / state.source).resolve()
+        and source != state.source
+    ):
         return None
     own = _images(state, None, None)
     return PartLookup.of(own.paths, own.splits)
@@ -288,18 +357,28 @@ def _classes_of(model: WrappedModel, images: ImageSet) -> tuple[int | str, ...] 
     if len(classes) != model.n_classes:
         found = ", ".join(map(str, classes[:10]))
         raise LabelError(
-            f"save: the source must have the model's {model.n_classes} classes. Got {len(classes)}: {found}. "
-            "Name another source, or say what is normal with normal=."
+            f"save: the source must have the model's {model.n_classes} classes. Got {len(classes)}:"
+            f" {found}. Name another source, or say what is normal with normal=."
         )
     return classes
 
 
-def _images(state: WrappedState, source: str | None, progress: Progress | None, bits: int | None = None) -> ImageSet:
+def _images(
+    state: WrappedState, source: str | None, progress: Progress | None, bits: int | None = None
+) -> ImageSet:
     if source is not None:
-        images = load_images(source, seed=state.seed, progress=progress, bits=bits, reading=state.reading)
-        return images if state.normal is None or images.labels is None else images.with_normal(state.normal)
+        images = load_images(
+            source, seed=state.seed, progress=progress, bits=bits, reading=state.reading
+        )
+        return (
+            images
+            if state.normal is None or images.labels is None
+            else images.with_normal(state.normal)
+        )
     own = find_run_source(state.source, state.working_folder, state.made_here)
-    return load_images(own, normal=state.normal, seed=state.seed, progress=progress, reading=state.reading)
+    return load_images(
+        own, normal=state.normal, seed=state.seed, progress=progress, reading=state.reading
+    )
 
 
 def _normals(train: ImageSet) -> ImageSet:
@@ -311,12 +390,20 @@ def _read(run: Path) -> WrappedState:
     try:
         state = WrappedState.model_validate_json(read_file(path))
     except FileNotFoundError:
-        raise BundleError(f"{run}: must hold {STATE}. It does not. Name a folder that a wrapped model was saved to.") from None
+        raise BundleError(
+            f"{run}: must hold {STATE}. It does not. Name a folder that a wrapped model was"
+            " saved to."
+        ) from None
     except (ValidationError, OSError) as error:
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
-        raise BundleError(f"{path}: must be what save wrote. Got: {what}. Save the wrapped model again.") from None
+        raise BundleError(
+            f"{path}: must be what save wrote. Got: {what}. Save the wrapped model again."
+        ) from None
     if Path(state.file).name != state.file or state.file not in (ONNX, KERAS):
-        raise BundleError(f"{path}: the model must lie in the run. Got {state.file!r}. Save the wrapped model again.")
+        raise BundleError(
+            f"{path}: the model must lie in the run. Got {state.file!r}. Save the wrapped model"
+            " again."
+        )
     return state
 
 

@@ -1,5 +1,6 @@
 """A wrapped model as files of a RUN, and back: data, never code, and nothing is kept that does not
-load again."""
+load again.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from residua._files import ensure_folder, has_sha256, sha256
 from residua.engines.onnx_file import check_inside, external_files
 from residua.errors import BundleError, InputError, MissingExtraError, OutputError
-from residua._files import ensure_folder, has_sha256, sha256
 
 if TYPE_CHECKING:
     from residua.runs.wrapped.model import WrappedModel
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 STATE, EVALUATION, EVIDENCE = "wrapped.json", "evaluation.json", "evidence.npz"
 ONNX, KERAS = "model.onnx", "model.keras"
 _OURS = {STATE, EVALUATION, EVIDENCE, ONNX, KERAS}
-_NOT_LOADED = "the model must load again from its file, in Keras' safe mode and without code of yours. It does not."
+_NOT_LOADED = (
+    "the model must load again from its file, in Keras' safe mode and without code of yours. It"
+    " does not."
+)
 _OWN_LAYERS = (
     "Build the model from Keras' own layers, without Lambda; "
     'or export it to ONNX (model.export(path, format="onnx")) and wrap that file.'
@@ -49,9 +53,10 @@ def check_storable(model: WrappedModel) -> None:
         return
     what = "a PyTorch module" if model.contract.origin == "torch" else "a function"
     raise InputError(
-        f"wrap: a model must be data to be saved. Got {what}, which is code. Export it to ONNX "
-        '(torch.onnx.export(module.eval(), (images,), "model.onnx", dynamo=False)) and wrap the file, or keep using it in this '
-        "process: evaluate, choose_threshold and report need no RUN."
+        f"wrap: a model must be data to be saved. Got {what}, which is code. Export it to ONNX"
+        ' (torch.onnx.export(module.eval(), (images,), "model.onnx", dynamo=False)) and wrap the'
+        " file, or keep using it in this process: evaluate, choose_threshold and report need no"
+        " RUN."
     )
 
 
@@ -104,14 +109,25 @@ def load_keras(path: str | Path) -> Any:
         raise MissingExtraError(error.name or "keras", "keras", "a wrapped Keras model") from None
     try:
         return keras.saving.load_model(str(path), compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, ImportError, AttributeError, KeyError, NotImplementedError) as error:
-        raise BundleError(f"{path}: {_NOT_LOADED} Got: {_first_line(error)} {_OWN_LAYERS}") from None
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        ImportError,
+        AttributeError,
+        KeyError,
+        NotImplementedError,
+    ) as error:
+        raise BundleError(
+            f"{path}: {_NOT_LOADED} Got: {_first_line(error)} {_OWN_LAYERS}"
+        ) from None
 
 
 @contextmanager
 def staged(run: Path) -> Iterator[Path]:
     """A folder beside `run` to write into; it becomes `run` when the block is done, and is gone
-    where the block fails."""
+    where the block fails.
+    """
     ensure_folder(run.parent, where="save")
     fresh = Path(tempfile.mkdtemp(prefix=f".{run.name}.", suffix=".part", dir=run.parent))
     try:
@@ -127,14 +143,19 @@ def staged(run: Path) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, OutputError):
             raise
-        raise OutputError(f"{run}: the RUN must be writable. Got: {error.strerror or error}. Name another place.") from error
+        raise OutputError(
+            f"{run}: the RUN must be writable. Got: {error.strerror or error}. Name another place."
+        ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _check_file(path: Path, expected: str | None) -> None:
     if not has_sha256(path, expected):
-        raise BundleError(f"{path}: must be the model that was saved. It is missing or another. Save the wrapped model again.")
+        raise BundleError(
+            f"{path}: must be the model that was saved. It is missing or another. Save the wrapped"
+            " model again."
+        )
 
 
 def _store_onnx(path: Path, folder: Path) -> dict[str, str]:
@@ -142,7 +163,10 @@ def _store_onnx(path: Path, folder: Path) -> dict[str, str]:
     check_inside(path, beside)
     taken = [name for name in beside if Path(name).parts[0] in _OURS]
     if taken:
-        raise InputError(f"{path}: weights must not be named as a RUN's own files are. Got {taken[0]}. Export it again.")
+        raise InputError(
+            f"{path}: weights must not be named as a RUN's own files are. Got {taken[0]}. Export it"
+            " again."
+        )
     for name in beside:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path.parent / name, folder / name)
@@ -152,11 +176,14 @@ def _store_onnx(path: Path, folder: Path) -> dict[str, str]:
 
 def _prove(path: Path) -> None:
     """Load the file in a process of its own, which knows none of the classes that this one may have
-    registered."""
+    registered.
+    """
     keras: Any = sys.modules.get("keras")
     backend = {} if keras is None else {"KERAS_BACKEND": keras.backend.backend()}
     child = [sys.executable, "-c", _TRY, str(path)]
-    done = subprocess.run(child, capture_output=True, text=True, check=False, env={**os.environ, **backend})
+    done = subprocess.run(
+        child, capture_output=True, text=True, check=False, env={**os.environ, **backend}
+    )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["it ended without a word."])[-1]
         raise InputError(f"save: {_NOT_LOADED} Got: {reason} {_OWN_LAYERS}")

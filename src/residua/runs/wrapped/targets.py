@@ -1,5 +1,6 @@
 """What a model should give where that is not its input: clean images for a denoiser, large ones for
-a super-resolver."""
+a super-resolver.
+"""
 
 from __future__ import annotations
 
@@ -39,15 +40,17 @@ def targets_of(targets: Any, images: ImageSet) -> ImageSet:
         found = found[_rows(images, found)]
     if len(found) != len(images) or found.channels != images.channels:
         raise ShapeError(
-            f"evaluate: targets must be one per image, with as many channels. Got {len(found):,} targets of {found.channels} "
-            f"channels for {len(images):,} images of {images.channels}. Pass the target of each judged image, in their order."
+            f"evaluate: targets must be one per image, with as many channels. Got {len(found):,}"
+            f" targets of {found.channels} channels for {len(images):,} images of"
+            f" {images.channels}. Pass the target of each judged image, in their order."
         )
     return found
 
 
 def _rows(images: ImageSet, targets: ImageSet) -> Any:
     """Where the target of each image is, by its name in its source; by the name without its suffix
-    where suffixes differ."""
+    where suffixes differ.
+    """
     for name in (str, _stem):
         there: dict[str, list[int]] = {}
         for row, path in enumerate(targets.paths.tolist()):
@@ -57,8 +60,9 @@ def _rows(images: ImageSet, targets: ImageSet) -> Any:
             return np.array([there[one][0] for one in asked], np.int64)
     missing = [one for one in asked if len(there.get(one, ())) != 1]
     raise ShapeError(
-        f"evaluate: each image must have one target of its own name in {targets.source}. Got none or several for "
-        f"{len(missing):,} of {len(images):,} images, such as {missing[0]!r}. Name the targets as the images are named."
+        f"evaluate: each image must have one target of its own name in {targets.source}. Got none"
+        f" or several for {len(missing):,} of {len(images):,} images, such as {missing[0]!r}. Name"
+        " the targets as the images are named."
     )
 
 

@@ -19,10 +19,14 @@ from residua.engines.onnx_file import external_files
 from residua.runs.wrapped.contract import Traced
 
 _LARGEST = 500 * 2**20
-_RANGES = {"sigmoid": ("unit", "the last operation is a sigmoid"), "tanh": ("symmetric", "the last operation is a tanh")}
+_RANGES = {
+    "sigmoid": ("unit", "the last operation is a sigmoid"),
+    "tanh": ("symmetric", "the last operation is a tanh"),
+}
 
 _MOVES = {
-    "view", "unsafe_view", "reshape", "permute", "transpose", "t", "squeeze", "unsqueeze", "clone", "contiguous", "expand",
+    "view", "unsafe_view", "reshape", "permute", "transpose", "t", "squeeze", "unsqueeze", "clone",
+    "contiguous", "expand",
     "detach", "alias", "to_copy", "flatten", "identity", "cast",
 }  # fmt: skip
 
@@ -38,7 +42,9 @@ class Step:
     gives: tuple[Hashable, ...]
 
 
-def narrowest(steps: Sequence[Step], start: Hashable, end: Hashable, sizes: dict[Hashable, int]) -> int | None:
+def narrowest(
+    steps: Sequence[Step], start: Hashable, end: Hashable, sizes: dict[Hashable, int]
+) -> int | None:
     """The fewest numbers that are alive at once on the way from `start` to `end`; None where no way
     leads there.
 
@@ -47,7 +53,12 @@ def narrowest(steps: Sequence[Step], start: Hashable, end: Hashable, sizes: dict
     >>> steps = [Step("encode", ("x",), ("z",)), Step("decode", ("z",), ("y",))]
     >>> narrowest(steps, "x", "y", {"x": 64, "z": 8, "y": 64})
     8
-    >>> narrowest([*steps, Step("skip", ("x", "y"), ("out",))], "x", "out", {"x": 64, "z": 8, "y": 64, "out": 64})
+    >>> narrowest(
+    ...     [*steps, Step("skip", ("x", "y"), ("out",))],
+    ...     "x",
+    ...     "out",
+    ...     {"x": 64, "z": 8, "y": 64, "out": 64},
+    ... )
     64
     """
     reached = {start}
@@ -67,7 +78,10 @@ def narrowest(steps: Sequence[Step], start: Hashable, end: Hashable, sizes: dict
         if wanted.intersection(step.gives):
             last.update({one: max(at, last.get(one, 0)) for one in step.takes})
     way = [one for one in wanted & reached if one in born and one in last]
-    alive = [sum(sizes[one] for one in way if born[one] <= at < last[one]) for at in range(len(steps) + 1)]
+    alive = [
+        sum(sizes[one] for one in way if born[one] <= at < last[one])
+        for at in range(len(steps) + 1)
+    ]
     return min(alive)
 
 
@@ -81,14 +95,29 @@ def trace_torch(call: Callable[[Any], Any], images: Any) -> Traced:
         made = func(*args, **(kwargs or {}))
         taken, given = (_tensors(values, torch) for values in ([args, kwargs or {}], made))
         kept.extend([*taken, *given])
-        steps.append(Step(str(func.__name__).partition(".")[0].strip("_"), tuple(map(id, taken)), tuple(map(id, given))))
+        steps.append(
+            Step(
+                str(func.__name__).partition(".")[0].strip("_"),
+                tuple(map(id, taken)),
+                tuple(map(id, given)),
+            )
+        )
         return made
 
-    mode: Any = type("Watch", (torch.utils._python_dispatch.TorchDispatchMode,), {"__torch_dispatch__": watch})
+    mode: Any = type(
+        "Watch", (torch.utils._python_dispatch.TorchDispatchMode,), {"__torch_dispatch__": watch}
+    )
     try:
         with torch.no_grad(), mode():
             made = _tensors(call(images), torch)
-    except (RuntimeError, NotImplementedError, TypeError, AttributeError, ValueError, AssertionError):
+    except (
+        RuntimeError,
+        NotImplementedError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        AssertionError,
+    ):
         return Traced()
     sizes: dict[Hashable, int] = {id(one): -(-one.numel() // len(images)) for one in kept}
     return _traced(steps, id(images), [id(one) for one in made], sizes)
@@ -104,22 +133,37 @@ def trace_onnx(path: Path, run: Callable[[Any], dict[str, NDArray[Any]]]) -> Tra
         import onnx
     except ModuleNotFoundError:
         return Traced()
-    if path.stat().st_size > _LARGEST or sum((path.parent / one).stat().st_size for one in external_files(path)) > _LARGEST:
+    if (
+        path.stat().st_size > _LARGEST
+        or sum((path.parent / one).stat().st_size for one in external_files(path)) > _LARGEST
+    ):
         return Traced()
     model = onnx.load(str(path))
     nodes, ends = list(model.graph.node), [one.name for one in model.graph.output]
-    if any(one.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for node in nodes for one in node.attribute):
+    if any(
+        one.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+        for node in nodes
+        for one in node.attribute
+    ):
         return Traced()
-    steps = [Step(node.op_type.lower(), tuple(node.input), tuple(node.output)) for node in nodes if node.op_type not in _SHAPES]
+    steps = [
+        Step(node.op_type.lower(), tuple(node.input), tuple(node.output))
+        for node in nodes
+        if node.op_type not in _SHAPES
+    ]
     inner = [name for step in steps for name in step.gives if name and name not in ends]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in inner)
     values = run(model)
     start = next(iter(values))
-    sizes: dict[Hashable, int] = {name: -(-one.size // len(values[start])) for name, one in values.items()}
+    sizes: dict[Hashable, int] = {
+        name: -(-one.size // len(values[start])) for name, one in values.items()
+    }
     return _traced(steps, start, ends, sizes)
 
 
-def _traced(steps: Sequence[Step], start: Hashable, ends: Sequence[Hashable], sizes: dict[Hashable, int]) -> Traced:
+def _traced(
+    steps: Sequence[Step], start: Hashable, ends: Sequence[Hashable], sizes: dict[Hashable, int]
+) -> Traced:
     """The end is the output as large as the input; if there is none, the largest."""
     if not ends:
         return Traced()
@@ -132,7 +176,8 @@ def _traced(steps: Sequence[Step], start: Hashable, ends: Sequence[Hashable], si
 
 def _last_operation(steps: Sequence[Step], end: Hashable) -> str:
     """The name of the operation that `end` comes from; those that only move numbers are passed
-    over."""
+    over.
+    """
     for step in reversed(steps):
         if end in step.gives:
             if step.name not in _MOVES or not step.takes:
@@ -146,4 +191,8 @@ def _tensors(values: Any, torch: Any) -> list[Any]:
         return [values]
     if isinstance(values, Mapping):
         values = list(values.values())
-    return [one for part in values for one in _tensors(part, torch)] if isinstance(values, list | tuple) else []
+    return (
+        [one for part in values for one in _tensors(part, torch)]
+        if isinstance(values, list | tuple)
+        else []
+    )
