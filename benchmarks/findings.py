@@ -20,7 +20,7 @@ import faults_of_images as of_images
 import faults_of_models as of_models
 from measure import Results, rounded
 from planted_pictures import Pictures, pictures
-from residua.findings.registry import DIAGNOSTICS
+from residua.findings.registry import FINDINGS
 from residua.records import Finding
 
 SOURCES = ("fashion-mnist", "tiles", "digits")
@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    unmeasured = {one.code for one in DIAGNOSTICS} - set(TRIALS) - set(FOLLOW)
+    unmeasured = {one.code for one in FINDINGS} - set(TRIALS) - set(FOLLOW)
     if unmeasured:
         raise SystemExit(f"no fault is planted for {sorted(unmeasured)}")
     results = Results("findings")

@@ -8,10 +8,10 @@ loaded when first used.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 from residua._threads import wait_passively
+from residua._version import __version__
 from residua.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from residua.thresholds import choose_threshold
     from residua.training.estimators import Autoencoder, AutoencoderClassifier, OneClassDetector
 
-__version__ = _version("residua")
 
 _WHERE = {
     "Autoencoder": "training.estimators",

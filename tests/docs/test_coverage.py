@@ -14,7 +14,7 @@ from pages import PAGES, ROOT
 
 import residua.metrics
 from residua.cli import app
-from residua.findings import DIAGNOSTICS
+from residua.findings import FINDINGS
 from residua.images.sources import SOURCES
 from residua.thresholds.registry import POLICIES
 from residua.training.networks import FAMILIES
@@ -61,7 +61,7 @@ def test_every_option_has_a_line_and_no_line_is_of_an_option_that_is_gone(comman
     assert written - offered == set(), "lines without an option"
 
 
-@pytest.mark.parametrize("code", [one.code for one in DIAGNOSTICS])
+@pytest.mark.parametrize("code", [one.code for one in FINDINGS])
 def test_every_finding_has_a_page(code: str):
     page = DOCS / "findings" / f"{code}.md"
     assert page.is_file()
@@ -145,7 +145,7 @@ def test_the_list_of_commands_names_each_once():
 
 
 def test_there_is_no_page_of_a_finding_or_recipe_that_is_gone():
-    codes = {one.code for one in DIAGNOSTICS}
+    codes = {one.code for one in FINDINGS}
     assert {page.stem for page in (DOCS / "findings").glob("*.md")} - codes - {"index"} == set()
     assert {page.stem for page in (DOCS / "strategies").glob("*.md")} == set(STRATEGIES)
     assert {page.stem for page in (DOCS / "recipes").glob("*.md")} - set(RECIPES) - {

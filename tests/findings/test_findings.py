@@ -10,7 +10,7 @@ import pytest
 
 from residua import findings
 from residua.findings import (
-    DIAGNOSTICS,
+    FINDINGS,
     find_broken_promise,
     find_clipped_values,
     find_collapsed_reconstruction,
@@ -39,22 +39,22 @@ PAGES = Path(__file__).parents[2] / "docs" / "findings"
 
 
 def test_codes_are_unique_and_written_with_hyphens() -> None:
-    codes = [diagnostic.code for diagnostic in DIAGNOSTICS]
+    codes = [kind.code for kind in FINDINGS]
     assert len(set(codes)) == len(codes)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", code) for code in codes)
 
 
-@pytest.mark.parametrize("diagnostic", DIAGNOSTICS, ids=lambda diagnostic: diagnostic.code)
-def test_every_code_has_a_page_that_names_it_and_says_what_to_do(diagnostic) -> None:
-    text = (PAGES / f"{diagnostic.code}.md").read_text(encoding="utf-8")
-    assert f"`{diagnostic.code}`" in text
+@pytest.mark.parametrize("kind", FINDINGS, ids=lambda kind: kind.code)
+def test_every_code_has_a_page_that_names_it_and_says_what_to_do(kind) -> None:
+    text = (PAGES / f"{kind.code}.md").read_text(encoding="utf-8")
+    assert f"`{kind.code}`" in text
     assert "## What to do" in text
 
 
-@pytest.mark.parametrize("diagnostic", DIAGNOSTICS, ids=lambda diagnostic: diagnostic.code)
-def test_every_diagnostic_is_public_and_its_module_says_its_code(diagnostic) -> None:
-    assert getattr(findings, diagnostic.find.__name__) is diagnostic.find
-    assert diagnostic.code == __import__(diagnostic.find.__module__, fromlist=["CODE"]).CODE
+@pytest.mark.parametrize("kind", FINDINGS, ids=lambda kind: kind.code)
+def test_every_diagnostic_is_public_and_its_module_says_its_code(kind) -> None:
+    assert getattr(findings, kind.find.__name__) is kind.find
+    assert kind.code == __import__(kind.find.__module__, fromlist=["CODE"]).CODE
 
 
 def test_20_times_the_training_error_is_overfitting_and_not_ready_for_production() -> None:

@@ -53,9 +53,9 @@ for _command in (
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        import residua
+        from residua._version import __version__
 
-        say(f"residua {residua.__version__}")
+        say(f"residua {__version__}")
         raise typer.Exit
 
 

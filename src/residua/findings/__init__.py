@@ -33,7 +33,7 @@ from residua.findings.overfitting import find_overfitting
 from residua.findings.overlap import find_overlap
 from residua.findings.permuted_classes import find_permuted_classes
 from residua.findings.random_model import find_random_model
-from residua.findings.registry import DIAGNOSTICS, Diagnostic
+from residua.findings.registry import FINDINGS, FindingKind
 from residua.findings.reversed_labels import find_reversed_labels
 from residua.findings.reversed_scores import find_reversed_scores
 from residua.findings.scale import find_scale
@@ -56,9 +56,9 @@ from residua.findings.unlike_parts import find_unlike_parts
 from residua.findings.unreadable_files import find_unreadable_files
 
 __all__ = [
-    "DIAGNOSTICS",
+    "FINDINGS",
     "Checks",
-    "Diagnostic",
+    "FindingKind",
     "find_blind_spots",
     "find_broken_promise",
     "find_class_balance",

@@ -62,7 +62,7 @@ from residua.records import Finding
 
 
 @dataclass(frozen=True)
-class Diagnostic:
+class FindingKind:
     """A stable code, what it says in a line, and the function that makes the finding (or None)."""
 
     code: str
@@ -70,180 +70,180 @@ class Diagnostic:
     find: Callable[..., Finding | None]
 
 
-DIAGNOSTICS: tuple[Diagnostic, ...] = (
-    Diagnostic(
+FINDINGS: tuple[FindingKind, ...] = (
+    FindingKind(
         undefined_metric.CODE,
         "a metric that the data cannot define",
         undefined_metric.find_undefined_metric,
     ),
-    Diagnostic(
+    FindingKind(
         too_few_images.CODE,
         "too few images to show what is claimed",
         too_few_images.find_too_few_images,
     ),
-    Diagnostic(
+    FindingKind(
         broken_promise.CODE,
         "a test rate contradicts the threshold's promise",
         broken_promise.find_broken_promise,
     ),
-    Diagnostic(
+    FindingKind(
         threshold_optimism.CODE,
         "a threshold tested where it was tuned",
         threshold_optimism.find_threshold_optimism,
     ),
-    Diagnostic(
+    FindingKind(
         threshold_trade_off.CODE,
         "what other thresholds would do",
         threshold_trade_off.find_threshold_trade_off,
     ),
-    Diagnostic(
+    FindingKind(
         meaningless_metric.CODE,
         "accuracy of what does not classify",
         meaningless_metric.find_meaningless_accuracy,
     ),
-    Diagnostic(
+    FindingKind(
         inflated_accuracy.CODE,
         "accuracy inflated by labels that are not set",
         inflated_accuracy.find_inflated_accuracy,
     ),
-    Diagnostic(
+    FindingKind(
         majority_class.CODE, "accuracy of the commonest class", majority_class.find_majority_class
     ),
-    Diagnostic(
+    FindingKind(
         overfitting.CODE,
         "training images reconstructed better than new ones",
         overfitting.find_overfitting,
     ),
-    Diagnostic(overlap.CODE, "gap or overlap of normal and anomalous scores", overlap.find_overlap),
-    Diagnostic(
+    FindingKind(overlap.CODE, "gap or overlap of the two kinds of scores", overlap.find_overlap),
+    FindingKind(
         baseline.CODE, "something simpler is as good", baseline.find_not_better_than_baseline
     ),
-    Diagnostic(
+    FindingKind(
         chance.CODE, "ranking like chance, or backwards", chance.find_not_better_than_chance
     ),
-    Diagnostic(
+    FindingKind(
         reversed_labels.CODE,
         "anomalies that score like known normal images",
         reversed_labels.find_reversed_labels,
     ),
-    Diagnostic(
+    FindingKind(
         reversed_scores.CODE,
         "scores that say that they run the other way",
         reversed_scores.find_reversed_scores,
     ),
-    Diagnostic(hard_scores.CODE, "decisions given as scores", hard_scores.find_hard_scores),
-    Diagnostic(
+    FindingKind(hard_scores.CODE, "decisions given as scores", hard_scores.find_hard_scores),
+    FindingKind(
         high_prevalence.CODE,
         "far more anomalous images than normal ones",
         high_prevalence.find_high_prevalence,
     ),
-    Diagnostic(scale.CODE, "pixels on different scales", scale.find_scale),
-    Diagnostic(
+    FindingKind(scale.CODE, "pixels on different scales", scale.find_scale),
+    FindingKind(
         clipped_values.CODE, "values beyond black and white", clipped_values.find_clipped_values
     ),
-    Diagnostic(
+    FindingKind(
         loss_history.CODE,
         "losses of epochs given as scores of images",
         loss_history.find_loss_history,
     ),
-    Diagnostic(
+    FindingKind(
         mispaired.CODE, "pictures that fit only once a mistake is undone", mispaired.find_mispaired
     ),
-    Diagnostic(
+    FindingKind(
         collapsed.CODE,
         "the same reconstruction whatever the image",
         collapsed.find_collapsed_reconstruction,
     ),
-    Diagnostic(
+    FindingKind(
         shared_scores.CODE,
         "scores that training and test images share",
         shared_scores.find_shared_scores,
     ),
-    Diagnostic(confusion.CODE, "which class is taken for which", confusion.find_most_confused),
-    Diagnostic(
+    FindingKind(confusion.CODE, "which class is taken for which", confusion.find_most_confused),
+    FindingKind(
         permuted.CODE, "classes in another order than their columns", permuted.find_permuted_classes
     ),
-    Diagnostic(leakage.CODE, "training images among the judged ones", leakage.find_leakage),
-    Diagnostic(torn_groups.CODE, "groups on both sides of a split", torn_groups.find_torn_groups),
-    Diagnostic(
+    FindingKind(leakage.CODE, "training images among the judged ones", leakage.find_leakage),
+    FindingKind(torn_groups.CODE, "groups on both sides of a split", torn_groups.find_torn_groups),
+    FindingKind(
         source_changed.CODE,
         "a source that is no longer the same",
         source_changed.find_source_changed,
     ),
-    Diagnostic(
+    FindingKind(
         different_images.CODE,
         "runs tested on different images",
         different_images.find_different_images,
     ),
-    Diagnostic(unlabelled.CODE, "images without a label", unlabelled.find_unlabelled),
-    Diagnostic(
+    FindingKind(unlabelled.CODE, "images without a label", unlabelled.find_unlabelled),
+    FindingKind(
         unlike.CODE,
         "an image unlike those the threshold was chosen on",
         unlike.find_unlike_calibration,
     ),
-    Diagnostic(duplicates.CODE, "copies within one part", duplicates.find_duplicates),
-    Diagnostic(constant.CODE, "images that show nothing", constant.find_constant_images),
-    Diagnostic(
+    FindingKind(duplicates.CODE, "copies within one part", duplicates.find_duplicates),
+    FindingKind(constant.CODE, "images that show nothing", constant.find_constant_images),
+    FindingKind(
         unreadable_files.CODE,
         "files that could not be used",
         unreadable_files.find_unreadable_files,
     ),
-    Diagnostic(
+    FindingKind(
         empty_masks.CODE, "masks of defects that mark nothing", empty_masks.find_empty_masks
     ),
-    Diagnostic(
+    FindingKind(
         suspicious_masks.CODE,
         "masks that lie where nothing is",
         suspicious_masks.find_suspicious_masks,
     ),
-    Diagnostic(
+    FindingKind(
         mixed_scale.CODE, "pixels of one source on different scales", mixed_scale.find_mixed_scale
     ),
-    Diagnostic(mixed_sizes.CODE, "images of different sizes", mixed_sizes.find_mixed_sizes),
-    Diagnostic(
+    FindingKind(mixed_sizes.CODE, "images of different sizes", mixed_sizes.find_mixed_sizes),
+    FindingKind(
         class_balance.CODE,
         "classes that are rare, or that a part lacks",
         class_balance.find_class_balance,
     ),
-    Diagnostic(shortcut.CODE, "one number an image tells the label", shortcut.find_shortcut),
-    Diagnostic(
+    FindingKind(shortcut.CODE, "one number an image tells the label", shortcut.find_shortcut),
+    FindingKind(
         unlike_parts.CODE, "parts from different distributions", unlike_parts.find_unlike_parts
     ),
-    Diagnostic(drift.CODE, "scores unlike those the threshold was chosen on", drift.find_drift),
-    Diagnostic(
+    FindingKind(drift.CODE, "scores unlike those the threshold was chosen on", drift.find_drift),
+    FindingKind(
         test_reused.CODE, "images on which the threshold was chosen", test_reused.find_test_reused
     ),
-    Diagnostic(
+    FindingKind(
         blind_spots.CODE, "changes that the operating point overlooks", blind_spots.find_blind_spots
     ),
-    Diagnostic(
+    FindingKind(
         underfitting.CODE, "worse than something far simpler", underfitting.find_underfitting
     ),
-    Diagnostic(
+    FindingKind(
         dead_latent.CODE, "numbers of the code that never change", dead_latent.find_dead_latent
     ),
-    Diagnostic(
+    FindingKind(
         learnt_identity.CODE,
         "anomalies reconstructed as well as normal images",
         learnt_identity.find_learnt_identity,
     ),
-    Diagnostic(
+    FindingKind(
         tracks_complexity.CODE,
         "a score that follows how busy an image is",
         tracks_complexity.find_tracks_complexity,
     ),
-    Diagnostic(not_checked.CODE, "a check that could not be made", not_checked.find_not_checked),
-    Diagnostic(
+    FindingKind(not_checked.CODE, "a check that could not be made", not_checked.find_not_checked),
+    FindingKind(
         misread_scale.CODE,
         "a model that was given or read on another scale",
         misread_scale.find_misread_scale,
     ),
-    Diagnostic(
+    FindingKind(
         random_model.CODE,
         "a model that gives something else each time",
         random_model.find_random_model,
     ),
-    Diagnostic(
+    FindingKind(
         code_size.CODE,
         "PCA of several sizes, where the code's is not known",
         code_size.find_unknown_code_size,

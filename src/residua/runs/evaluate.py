@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import residua
 from residua._files import ensure_folder
+from residua._version import __version__
 from residua.engines import score_with
 from residua.engines.kinds import REFERENCE
 from residua.errors import InputError
@@ -411,7 +411,7 @@ def model_provenance(folder: RunFolder, state: RunState, bundle: Bundle) -> dict
         "device": training["device"],
         "precision": training["precision"],
         "seed": seed_of(bundle),
-        "version": residua.__version__,
+        "version": __version__,
         "fingerprints": dict(config.fingerprints),
         "notes": list(state.notes),
         "settings": training["settings"],

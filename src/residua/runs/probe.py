@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import residua
+from residua._version import __version__
 from residua.errors import LabelError, SourceError
 from residua.evaluation.probes import evaluate_codes
 from residua.images import ImageSet
@@ -70,7 +70,7 @@ def probe_run(
         "job_of_the_run": bundle.config.job,
         "architecture": bundle.config.training["network"],
         "seed": seed_of(bundle),
-        "version": residua.__version__,
+        "version": __version__,
     }
     return evaluate_codes(
         codes,

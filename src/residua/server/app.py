@@ -17,7 +17,7 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-import residua
+from residua._version import __version__
 from residua.server.answers import BatchItem, BatchScores, ImageScore, ModelFacts, State
 from residua.server.batcher import Scored
 from residua.server.guard import SECURITY_HEADERS, Doorkeeping, Guard, answer_refusal
@@ -49,7 +49,7 @@ def build_app(
     app = FastAPI(
         title="residua",
         summary=f"Scores images with the model {model.name}.",
-        version=residua.__version__,
+        version=__version__,
         lifespan=lifespan,
         docs_url=None,  # these pages would load scripts from elsewhere
         redoc_url=None,

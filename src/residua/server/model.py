@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import residua
+from residua._version import __version__
 from residua.engines import Engine
 from residua.errors import ImageError, PixelLimitError
 from residua.findings import find_unlike_calibration
@@ -196,7 +196,7 @@ class ServedModel:
             calibration=self._histogram(),
             formats=list(FORMATS),
             limits=limits.model_dump(include={"megabytes", "pixels", "images", "seconds"}),
-            version=residua.__version__,
+            version=__version__,
         )
 
     def _histogram(self) -> Histogram | None:

@@ -61,13 +61,13 @@ class Precision(Policy):
             )
         best = int(reached[0])
         threshold = calibration.threshold(best)
-        hits = int(cuts.true_positives[best])
+        found = int(cuts.true_positives[best])
         how = (
             f"The lowest threshold at which at least {percent(self.rate)} of the flagged images are"
             f" anomalous, {calibration.prevalence_words}: on the calibration set"
-            f" {percent(float(precision[best]))}, with {hits} of"
+            f" {percent(float(precision[best]))}, with {found} of"
             f" {len(calibration.anomalous)} anomalies found."
-            f" {self._shown(calibration, hits, int(cuts.false_positives[best]))}"
+            f" {self._shown(calibration, found, int(cuts.false_positives[best]))}"
             f" {calibration.place(threshold)}"
         )
         return Choice(threshold, how)

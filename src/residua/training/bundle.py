@@ -23,7 +23,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-import residua
 from residua._files import (
     has_sha256,
     in_a_line,
@@ -33,6 +32,7 @@ from residua._files import (
     sync_folder,
     write_json,
 )
+from residua._version import __version__
 from residua.errors import BundleError, InputError, OutputError
 from residua.images.reading import Reading
 from residua.records import Job, OperatingPoint
@@ -267,7 +267,7 @@ def _write_config(config: BundleConfig, folder: Path, weights: Path) -> None:
     body: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "residua_version": residua.__version__,
+        "residua_version": __version__,
         "config": config.model_dump(mode="json"),
         "files": {_WEIGHTS_NAME: {"bytes": weights.stat().st_size, "sha256": sha256(weights)}},
     }

@@ -102,11 +102,9 @@ def _operating_point(
     scores: Any = evidence.calibration_scores
     labels: Any = evidence.calibration_is_anomalous
     if evidence.threshold_from == "judged":
-        scores, labels = (
-            (evidence.scores[labelled], flags[labelled])
-            if labelled.any()
-            else (evidence.scores, None)
-        )  # type: ignore[index]
+        scores, labels = evidence.scores, None
+        if labelled.any():
+            scores, labels = scores[labelled], flags[labelled]
     scores = np.zeros(0) if scores is None else scores
     confidence = next((rate.confidence for rate in point.rates.values()), _confidence(record))
     try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import residua
+from residua._version import __version__
 from residua.evaluation import Evidence
 from residua.evaluation.report.gallery import facts_line
 from residua.evaluation.report.page import PAGE_SCRIPTS, front_html, job_html, script_text
@@ -90,7 +90,7 @@ def verify_report(path: str | Path) -> Verification:
         "",
     )
     found.append(_scripts(page))
-    return Verification(tuple(found), made_by, residua.__version__)
+    return Verification(tuple(found), made_by, __version__)
 
 
 def _expected_texts(
@@ -144,10 +144,8 @@ def _scripts(page: Page) -> Figure:
     foreign = sum(one not in known for one in page.scripts)
     said = f"{len(page.scripts)} scripts"
     if foreign == 0 and len(page.scripts) == len(known):
-        return Figure("page", "scripts", said, f"those of residua {residua.__version__}", "same")
-    return Figure(
-        "page", "scripts", said, f"{foreign} are not of residua {residua.__version__}", "differs"
-    )
+        return Figure("page", "scripts", said, f"those of residua {__version__}", "same")
+    return Figure("page", "scripts", said, f"{foreign} are not of residua {__version__}", "differs")
 
 
 def _shorter(text: str) -> str:

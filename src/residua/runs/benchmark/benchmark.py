@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-import residua
+from residua._version import __version__
 from residua.baselines import DETECTORS
 from residua.images import ImageSet, load_images
 from residua.metrics import roc_auc_interval
@@ -111,7 +111,7 @@ def run_benchmark(
         "protocol": _protocol(options, images, notes),
         "machine": describe_machine(),
         "command": shlex.join(_command(options, out)),
-        "residua_version": residua.__version__,
+        "residua_version": __version__,
         "recipes": list(options.recipes),
         "rows": [_public(row) for row in rows],
         "baselines": [_public(one) for one in baselines],
@@ -207,7 +207,7 @@ def _fit(
         "threads": training["threads"],
         "cpu": machine["cpu"],
         "load": machine["load"],
-        "residua_version": residua.__version__,
+        "residua_version": __version__,
         "scores": scores.tolist(),
         "is_anomalous": case.test.is_anomalous.tolist(),
     }

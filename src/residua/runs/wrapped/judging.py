@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import residua
+from residua._version import __version__
 from residua.baselines import DETECTORS, RECONSTRUCTORS
 from residua.engines import score_with
 from residua.engines.interface import Progress
@@ -376,7 +376,7 @@ def _provenance(model: WrappedModel, asked: Asked) -> dict[str, Any]:
         **({} if asked.targets is None else {"targets": asked.targets.source}),
         **({} if not model.is_random else {"random": True, "samples": contract.samples}),
         "error": contract.error,
-        "version": residua.__version__,
+        "version": __version__,
         "fingerprints": {"judged": images.fingerprint},
         "baselines_learnt_from": None if asked.known is None else len(asked.known),
     }

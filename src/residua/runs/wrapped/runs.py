@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import residua
 from residua._files import ensure_folder, in_a_line, read_file, write_json
+from residua._version import __version__
 from residua.engines.interface import Progress
 from residua.errors import BundleError, InputError, LabelError, OutputError
 from residua.evaluation import Evidence
@@ -142,7 +142,7 @@ def save_wrapped(
         _write(
             fresh,
             WrappedState(
-                residua_version=residua.__version__,
+                residua_version=__version__,
                 contract=model.contract,
                 file=name,
                 sha256=files.pop(name),

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import residua
 from residua._files import ensure_folder, sha256
+from residua._version import __version__
 from residua.engines import Card, Engine, Kind
 from residua.engines.card import write_card
 from residua.engines.exported import open_file
@@ -100,7 +100,7 @@ def _draft(bundle: Bundle, kind: Kind, weights_sha256: str, entry: Entry) -> Car
     nothing = {"n_images": 0, "score": 0, "score_spread": 0, "error_map": 0, "error_map_peak": 0}
     return Card.model_validate(
         {
-            "residua_version": residua.__version__,
+            "residua_version": __version__,
             "engine": kind.name,
             "runtime": kind.runtime,
             "precision": kind.precision,
