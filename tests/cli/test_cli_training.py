@@ -469,7 +469,7 @@ def test_an_unexpected_error_ends_with_1_in_one_line_and_debug_shows_it(
     def fail(*_, **__):
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr("residua.runs.evaluate_run", fail)
+    monkeypatch.setattr("residua.runs.evaluate.evaluate_run", fail)
     message = said(residua("evaluate", finished, "--quiet"), 1)
     assert message.count("\n") == 1
     assert "--debug" in message

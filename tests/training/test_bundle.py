@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from residua import OneClassDetector
 from residua.errors import BundleError, OutputError
 from residua.records import OperatingPoint
+from residua.training import bundle
 from residua.training.bundle import load_bundle, save_bundle, save_operating_point
-from residua.training.loop import bundle
 from training_wing import blobs
 
 JSON, WEIGHTS = "bundle.json", "model.safetensors"

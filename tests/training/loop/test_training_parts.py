@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from residua.training.loop.loop import train as fitting
 
 from residua.errors import InputError
+from residua.training.loop import train as fitting
 from residua.training.loop.augment import AUGMENTATIONS, augment, check_names
 from residua.training.loop.batches import MemoryBatches, seeded
 from residua.training.loop.lightning_parts import one_cycle

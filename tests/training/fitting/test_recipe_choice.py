@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from residua.training.loop.fitting import recipe_choice as choosing
 
 import residua
 from residua.errors import InputError
 from residua.images import ImageSet
+from residua.training.fitting import recipe_choice as choosing
 from residua.training.fitting.images import hold_out
 from residua.training.fitting.recipe_choice import candidates, choose_recipe
 from residua.training.loop.settings import TrainingSettings
