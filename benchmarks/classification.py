@@ -1,10 +1,13 @@
-"""The five strategies on Fashion-MNIST: all labels, equal processor time, and few labels with the rest unlabelled.
+"""The five strategies on Fashion-MNIST: all labels, equal processor time, and few labels with the
+rest unlabelled.
 
-``--part best``: the strongest classifier, one run. ``--part strategies``: each strategy with all labels in the same processor
-time. ``--part few``: 10, 100 and 1,000 labels a class, the other training images unlabelled. One thread. ``--seconds`` is the
-budget of a fit and becomes epochs by processor seconds an image that are measured once and kept (row "rates"), so that a busy
-machine changes no result. Nothing is chosen on test: its 10,000 images are asked once a fit, at the end. ``--data FOLDER`` says
-where fashion_mnist lies, ``--seeds 0,1,2`` which trainings, ``--out FOLDER`` where a fit that was stopped keeps its state.
+``--part best``: the strongest classifier, one run. ``--part strategies``: each strategy with all
+labels in the same processor time. ``--part few``: 10, 100 and 1,000 labels a class, the other
+training images unlabelled. One thread. ``--seconds`` is the budget of a fit and becomes epochs by
+processor seconds an image that are measured once and kept (row "rates"), so that a busy machine
+changes no result. Nothing is chosen on test: its 10,000 images are asked once a fit, at the end.
+``--data FOLDER`` says where fashion_mnist lies, ``--seeds 0,1,2`` which trainings, ``--out FOLDER``
+where a fit that was stopped keeps its state.
 """
 
 from __future__ import annotations
@@ -22,17 +25,19 @@ from numpy.typing import NDArray
 
 from measure import Results
 from residua import evaluate_classification, load_images
-from residua.estimators.classifying import Chosen, LabelledSet, fit_classifier
-from residua.estimators.fitting import FitOptions, score_set
-from residua.estimators.targets import read_targets
 from residua.images import ImageSet
-from residua.models import ImageShape
-from residua.recipes.base import Labelled
-from residua.strategies import STRATEGIES, make_strategy
-from residua.training.augment import augment
-from residua.training.settings import TrainingSettings
+from residua.training.fitting.images import FitOptions, score_set
+from residua.training.fitting.labelled import Chosen, LabelledSet, fit_classifier
+from residua.training.fitting.targets import read_targets
+from residua.training.loop.augment import augment
+from residua.training.loop.settings import TrainingSettings
+from residua.training.networks import ImageShape
+from residua.training.recipes.base import Labelled
+from residua.training.strategies import STRATEGIES, make_strategy
 
-DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+DATA = Path(
+    os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+)
 LABELS = (10, 1000, 100)
 METRICS = ("accuracy", "log_loss", "expected_calibration_error")
 BATCH = 128
@@ -40,7 +45,9 @@ BATCH = 128
 
 @cache
 def parts(folder: Path) -> tuple[ImageSet, ImageSet]:
-    """All 60,000 training images, those that the source sets aside for calibration too, and the test images."""
+    """All 60,000 training images, those that the source sets aside for calibration too, and the
+    test images.
+    """
     images = load_images(str(folder / "fashion_mnist"))
     return images[np.flatnonzero(images.splits != "test")], images.test
 
@@ -58,14 +65,20 @@ def few_labels(labels: NDArray[Any], n_each: int | None, seed: int) -> NDArray[A
 
 
 def seconds_an_image(name: str, width: int, *, n_steps: int = 12) -> dict[str, float]:
-    """Median processor seconds an image and training step of each phase, in bfloat16 on one thread."""
+    """Median processor seconds an image and training step of each phase, in bfloat16 on one
+    thread.
+    """
     strategy = make_strategy(name, n_classes=10, width=width)
-    network: Any = strategy.build_network(ImageShape(28, 28, 1)).to(memory_format=torch.channels_last).train()
+    network: Any = (
+        strategy.build_network(ImageShape(28, 28, 1)).to(memory_format=torch.channels_last).train()
+    )
     images, targets = torch.rand(BATCH, 1, 28, 28), torch.randint(0, 10, (BATCH,))
     found = {}
     for phase in strategy.phases():
         phase.begin(network)
-        optimiser = torch.optim.AdamW([one for one in network.parameters() if one.requires_grad], lr=1e-4, fused=True)
+        optimiser = torch.optim.AdamW(
+            [one for one in network.parameters() if one.requires_grad], lr=1e-4, fused=True
+        )
         seconds = []
         for step in range(n_steps):
             started = time.process_time()
@@ -89,7 +102,13 @@ def n_steps_for(seconds: float, name: str, rates: dict[str, float]) -> int:
 
 
 def fit_and_judge(
-    name: str, options: argparse.Namespace, *, n_each: int | None, n_steps: int, width: int, seed: int
+    name: str,
+    options: argparse.Namespace,
+    *,
+    n_each: int | None,
+    n_steps: int,
+    width: int,
+    seed: int,
 ) -> dict[str, Any]:
     train, test = parts(options.data)
     targets = read_targets(few_labels(np.asarray(train.labels), n_each, seed), len(train))
@@ -107,10 +126,23 @@ def fit_and_judge(
     checkpoint = options.out / f"{options.part}-{name}-{n_each}-{width}-{seed}.ckpt"
     started, wall = time.process_time(), time.perf_counter()
     fitted = fit_classifier(
-        Chosen(name, {"width": width, **({"weight": options.weight} if "weight" in STRATEGIES[name].model_fields else {})}),
+        Chosen(
+            name,
+            {
+                "width": width,
+                **({"weight": options.weight} if "weight" in STRATEGIES[name].model_fields else {}),
+            },
+        ),
         LabelledSet(train, targets),
         None,
-        FitOptions(job="classify", settings=settings, checkpoint=checkpoint, checkpoint_seconds=60, resume=True, on_note=print),
+        FitOptions(
+            job="classify",
+            settings=settings,
+            checkpoint=checkpoint,
+            checkpoint_seconds=60,
+            resume=True,
+            on_note=print,
+        ),
     )
     seconds = time.process_time() - started
     probabilities = score_set(fitted.bundle, test).probabilities
@@ -155,17 +187,25 @@ def main() -> None:
     results = Results(f"classification_{options.part}")
     names = options.strategy.split(",")
     rates = results.measure(
-        f"rates, width {options.width}", lambda: {name: seconds_an_image(name, options.width) for name in names}
+        f"rates, width {options.width}",
+        lambda: {name: seconds_an_image(name, options.width) for name in names},
     )
     for seed in map(int, filter(None, options.seeds.split(","))):
         for n_each in LABELS if options.part == "few" else (None,):
             for name in names:
                 n_steps = n_steps_for(options.seconds, name, rates[name])
-                key = f"{name}, {n_each or 'all'} labels a class, width {options.width}, seed {seed}"
+                key = (
+                    f"{name}, {n_each or 'all'} labels a class, width {options.width}, seed {seed}"
+                )
                 results.measure(
                     key,
                     lambda name=name, n_each=n_each, n_steps=n_steps, seed=seed: fit_and_judge(
-                        name, options, n_each=n_each, n_steps=n_steps, width=options.width, seed=seed
+                        name,
+                        options,
+                        n_each=n_each,
+                        n_steps=n_steps,
+                        width=options.width,
+                        seed=seed,
                     ),
                 )
 

@@ -1,8 +1,10 @@
-"""The five strategies as the table of the documentation, from the rows that ``classification.py --part strategies`` left.
+"""The five strategies as the table of the documentation, from the rows that ``classification.py
+--part strategies`` left.
 
-Accuracy is the mean over the trainings of a strategy; its interval, and that of the difference to `plain` on the same test images
-and seeds, is a bootstrap over images and trainings together, since either could have been others. Of one seed it speaks of
-images alone. ``--part few`` reads the rows of that part.
+Accuracy is the mean over the trainings of a strategy; its interval, and that of the difference to
+`plain` on the same test images and seeds, is a bootstrap over images and trainings together, since
+either could have been others. Of one seed it speaks of images alone. ``--part few`` reads the rows
+of that part.
 """
 
 from __future__ import annotations
@@ -24,11 +26,15 @@ N_TEST = 10_000
 
 def outcomes(row: dict[str, Any]) -> NDArray[np.bool_]:
     """Which test images a fit put right."""
-    return np.unpackbits(np.frombuffer(bytes.fromhex(row["right"]), np.uint8))[:N_TEST].astype(np.bool_)
+    return np.unpackbits(np.frombuffer(bytes.fromhex(row["right"]), np.uint8))[:N_TEST].astype(
+        np.bool_
+    )
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean of (n_seeds, n_images) and the 95% interval, in points, images and seeds drawn anew each time."""
+    """Mean of (n_seeds, n_images) and the 95% interval, in points, images and seeds drawn anew each
+    time.
+    """
     rng = np.random.default_rng(0)
     n_seeds, n_images = values.shape
     draws = []
@@ -41,7 +47,9 @@ def interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
-    """A line a strategy and number of labels: seeds, accuracies, mean with interval, difference to plain on the same seeds."""
+    """A line a strategy and number of labels: seeds, accuracies, mean with interval, difference to
+    plain on the same seeds.
+    """
     by_seed: dict[tuple[int, str], dict[int, NDArray[np.bool_]]] = defaultdict(dict)
     for row in rows:
         by_seed[row["labels_a_class"], row["strategy"]][row["seed"]] = outcomes(row)
@@ -61,8 +69,13 @@ def lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", choices=("strategies", "few"), default="strategies")
-    rows = json.loads((RESULTS / f"classification_{parser.parse_args().part}.json").read_text())["rows"]
-    print("| strategy | labels a class | accuracy by seed | mean | against plain |\n| --- | --- | --- | --- | --- |")
+    rows = json.loads((RESULTS / f"classification_{parser.parse_args().part}.json").read_text())[
+        "rows"
+    ]
+    print(
+        "| strategy | labels a class | accuracy by seed | mean | against plain |\n| --- | --- | ---"
+        " | --- | --- |"
+    )
     for line in lines(row for row in rows.values() if "right" in row):
         print(line)
 

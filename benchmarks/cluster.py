@@ -1,10 +1,12 @@
-"""Beyond one machine, on Ray: workers and nodes killed in the middle, a torn shard, throughput by workers, and what Ray costs.
+"""Beyond one machine, on Ray: workers and nodes killed in the middle, a torn shard, throughput by
+workers, and what Ray costs.
 
     python benchmarks/cluster.py [--again]
 
-Real images (Fashion-MNIST test, 28x28) as Parquet shards of 2,500. Ray's own test cluster stands for three machines, each with
-one processor. Scores on the cluster are compared byte for byte with those of one process. Processor seconds are those of this
-process and all that descend from it, so the machine may have other work; seconds by the clock and images/s may not.
+Real images (Fashion-MNIST test, 28x28) as Parquet shards of 2,500. Ray's own test cluster stands
+for three machines, each with one processor. Scores on the cluster are compared byte for byte with
+those of one process. Processor seconds are those of this process and all that descend from it, so
+the machine may have other work; seconds by the clock and images/s may not.
 """
 
 from __future__ import annotations
@@ -28,14 +30,18 @@ RAYLET = "raylet"
 
 
 def shards(name: str, n_images: int = N_IMAGES, *, torn: bool = False) -> Path:
-    """Sixteen shards, or fewer; in one of the torn set the end is missing, in another every 500th image is no image."""
+    """Sixteen shards, or fewer; in one of the torn set the end is missing, in another every 500th
+    image is no image.
+    """
     folder = scale.WORK / name
     if not folder.exists():
         table = pq.read_table(next(scale.shards(scale.SHARD).glob("*.parquet")))
         folder.mkdir()
         for number in range(n_images // SHARD):
             start = number * SHARD % len(table)
-            pq.write_table(table.slice(start, SHARD), folder / f"part-{number:02d}.parquet", row_group_size=500)
+            pq.write_table(
+                table.slice(start, SHARD), folder / f"part-{number:02d}.parquet", row_group_size=500
+            )
         if torn:
             _tear(folder / "part-03.parquet", folder / "part-07.parquet")
     return folder
@@ -44,7 +50,10 @@ def shards(name: str, n_images: int = N_IMAGES, *, torn: bool = False) -> Path:
 def _tear(short: Path, broken: Path) -> None:
     short.write_bytes(short.read_bytes()[:-1000])
     table = pq.read_table(broken)
-    images = [b"no image" if row % 500 == 0 else image for row, image in enumerate(table["image"].to_pylist())]
+    images = [
+        b"no image" if row % 500 == 0 else image
+        for row, image in enumerate(table["image"].to_pylist())
+    ]
     pq.write_table(table.set_column(0, "image", [images]), broken, row_group_size=500)
 
 
@@ -71,10 +80,14 @@ def cluster(n_nodes: int, processors: int) -> Iterator[Any]:
         nodes.shutdown()
 
 
-def scored(source: Path, out: Path, disturb: Callable[[], None] = lambda: None, *, at: float = 0.3) -> dict[str, Any]:
-    """Score on the cluster that is connected; `disturb` is called once, when a share `at` of the images is done."""
+def scored(
+    source: Path, out: Path, disturb: Callable[[], None] = lambda: None, *, at: float = 0.3
+) -> dict[str, Any]:
+    """Score on the cluster that is connected; `disturb` is called once, when a share `at` of the
+    images is done.
+    """
     from residua.cluster import ClusterOptions, score_on_cluster
-    from residua.experiment import Watcher
+    from residua.runs.progress import Watcher
 
     out.unlink(missing_ok=True)
     seen: list[tuple[float, int]] = []
@@ -90,7 +103,9 @@ def scored(source: Path, out: Path, disturb: Callable[[], None] = lambda: None, 
             disturb()
 
     started = time.perf_counter()
-    summary = score_on_cluster(scale.fitted(), str(source), out, ClusterOptions("auto"), watcher=Watcher(on_read=on_read))
+    summary = score_on_cluster(
+        scale.fitted(), str(source), out, ClusterOptions("auto"), watcher=Watcher(on_read=on_read)
+    )
     (first, n_first), (last, n_last) = seen[0], seen[-1]
     return {
         "n_images": summary.n_images,
@@ -127,7 +142,12 @@ def workers_of(nodes: Any) -> list[int]:
             name = (process / "cmdline").read_bytes()
         except OSError:
             continue
-        if parent in raylets and name.startswith(b"ray::") and b"IDLE" not in name and b"Worker" in name:
+        if (
+            parent in raylets
+            and name.startswith(b"ray::")
+            and b"IDLE" not in name
+            and b"Worker" in name
+        ):
             found.append(int(process.name))
     return sorted(found)
 
@@ -156,18 +176,23 @@ def disturbed(how: Callable[[Any], Callable[[], None]], source: Path) -> dict[st
 
 
 def judged_while(how: Callable[[Any], Callable[[], None]], source: Path) -> dict[str, Any]:
-    """`evaluate` on three nodes, something killed when a third of the shards is done: the figures of scores of one process."""
-    from residua.bundle import load_bundle
+    """`evaluate` on three nodes, something killed when a third of the shards is done: the figures
+    of scores of one process.
+    """
     from residua.cluster import ClusterOptions, evaluate_on_cluster
     from residua.evaluation import evaluate_detection
-    from residua.experiment import RunFolder, Watcher
+    from residua.runs.progress import Watcher
+    from residua.runs.run_folder import RunFolder
+    from residua.training.bundle import load_bundle
 
     whole = source.with_suffix(".whole.parquet")
     in_one_process(source, whole)
     folder = RunFolder(Path(scale.fitted()))
     config = load_bundle(folder.bundle).config
     table = pq.read_table(whole, columns=["label", "score"])
-    is_anomalous = ~np.isin(table["label"].to_numpy().astype(str), [str(one) for one in config.normal or ()])
+    is_anomalous = ~np.isin(
+        table["label"].to_numpy().astype(str), [str(one) for one in config.normal or ()]
+    )
     expected = evaluate_detection(
         is_anomalous,
         table["score"].to_numpy(),
@@ -185,9 +210,13 @@ def judged_while(how: Callable[[Any], Callable[[], None]], source: Path) -> dict
                 kill()
 
         started, watcher = time.perf_counter(), Watcher(on_read=on_read)
-        exact = evaluate_on_cluster(scale.fitted(), str(source), ClusterOptions("auto"), watcher=watcher).evaluation
+        exact = evaluate_on_cluster(
+            scale.fitted(), str(source), ClusterOptions("auto"), watcher=watcher
+        ).evaluation
         seconds = time.perf_counter() - started
-        sketched = evaluate_on_cluster(scale.fitted(), str(source), ClusterOptions("auto"), ranking="sketch").evaluation
+        sketched = evaluate_on_cluster(
+            scale.fitted(), str(source), ClusterOptions("auto"), ranking="sketch"
+        ).evaluation
     bounds = sketched.provenance["guaranteed_bounds"]
     return {
         "killed": killed,
@@ -206,20 +235,32 @@ def by_workers(n_workers: int, source: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}  # 15 else: starved where a machine is busy
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
+    }  # 15 else: starved where a machine is busy
     results = Results("cluster")
     whole, torn = shards("cluster-whole"), shards("cluster-torn", torn=True)
     results.measure("three nodes, a worker killed", lambda: disturbed(kill_a_worker, whole))
     results.measure("three nodes, a node killed", lambda: disturbed(kill_a_node, whole))
-    results.measure("three nodes, a torn shard and a worker killed", lambda: disturbed(kill_a_worker, torn))
-    results.measure("evaluate on three nodes, a worker killed", lambda: judged_while(kill_a_worker, whole))
-    results.measure("evaluate on three nodes, a node killed", lambda: judged_while(kill_a_node, whole))
+    results.measure(
+        "three nodes, a torn shard and a worker killed", lambda: disturbed(kill_a_worker, torn)
+    )
+    results.measure(
+        "evaluate on three nodes, a worker killed", lambda: judged_while(kill_a_worker, whole)
+    )
+    results.measure(
+        "evaluate on three nodes, a node killed", lambda: judged_while(kill_a_node, whole)
+    )
     few, out = shards("cluster-few", 10_000), scale.WORK / "one.parquet"
     for n_images, source in ((10_000, few), (N_IMAGES, whole)):
         results.measure(f"one process, {n_images} images", lambda s=source: in_one_process(s, out))
         results.measure(f"1 worker, {n_images} images", lambda s=source: by_workers(1, s))
     for n_workers in (2, 4):
-        results.measure(f"{n_workers} workers on two processors, {N_IMAGES} images", lambda n=n_workers: by_workers(n, whole))
+        results.measure(
+            f"{n_workers} workers on two processors, {N_IMAGES} images",
+            lambda n=n_workers: by_workers(n, whole),
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""How often 95% intervals hold the truth, and promised thresholds keep their promise, on simulated sets where it is known.
+"""How often 95% intervals hold the truth, and promised thresholds keep their promise, on simulated
+sets where it is known.
 
-``below`` and ``above`` are the shares of sets in which the truth lies below or above the interval; 95% means 2.5% each.
+``below`` and ``above`` are the shares of sets in which the truth lies below or above the interval;
+95% means 2.5% each.
 """
 
 from __future__ import annotations
@@ -28,7 +30,12 @@ from residua.metrics.intervals import (
 )
 from residua.records import Estimate
 
-SHAPES = {"equal spread": 1.0, "anomalies twice as wide": 2.0, "anomalies half as wide": 0.5, "exponential": None}
+SHAPES = {
+    "equal spread": 1.0,
+    "anomalies twice as wide": 2.0,
+    "anomalies half as wide": 0.5,
+    "exponential": None,
+}
 SIZES = ((10, 10), (10, 100), (30, 30), (30, 300), (100, 100), (100, 1000), (1000, 1000))
 AREAS = (0.6, 0.8, 0.9, 0.95, 0.99)
 
@@ -67,14 +74,28 @@ def areas(shape: str, m: int, n: int, area: float, n_sets: int = 2000) -> dict[s
     return {**row, "errors": round(min(m, n) * (1 - area), 1)}
 
 
-def average_precisions(shape: str, m: int, n: int, area: float, n_sets: int = 1000) -> dict[str, Any]:
+def average_precisions(
+    shape: str, m: int, n: int, area: float, n_sets: int = 1000
+) -> dict[str, Any]:
     rng, draw, spread = np.random.default_rng(0), sampler(shape, area), SHAPES[shape]
     shift = stats.norm.ppf(area) * math.hypot(1, spread)
     grid = np.linspace(shift - 9 * spread, shift + 9 * spread, 100_001)
-    weight, found, false = stats.norm.pdf(grid, shift, spread), m * stats.norm.sf(grid, shift, spread), n * stats.norm.sf(grid)
-    truth = float(np.average(np.divide(found, found + false, out=np.ones_like(grid), where=found + false > 0), weights=weight))
+    weight, found, false = (
+        stats.norm.pdf(grid, shift, spread),
+        m * stats.norm.sf(grid, shift, spread),
+        n * stats.norm.sf(grid),
+    )
+    truth = float(
+        np.average(
+            np.divide(found, found + false, out=np.ones_like(grid), where=found + false > 0),
+            weights=weight,
+        )
+    )
     labels = np.arange(m + n) < m
-    estimates = (average_precision_interval(labels, draw(rng, m, n), n_resamples=300, seed=k) for k in range(n_sets))
+    estimates = (
+        average_precision_interval(labels, draw(rng, m, n), n_resamples=300, seed=k)
+        for k in range(n_sets)
+    )
     return {**tally(truth, estimates), "truth": round(truth, 4)}
 
 
@@ -85,18 +106,26 @@ def area_differences(m: int, n: int, n_sets: int = 2000) -> dict[str, Any]:
 
     def one() -> Estimate:
         hard = rng.normal(size=m + n)
-        first, second = (math.sqrt(0.7) * hard + math.sqrt(0.3) * rng.normal(size=m + n) + s * labels for s in shifts)
+        first, second = (
+            math.sqrt(0.7) * hard + math.sqrt(0.3) * rng.normal(size=m + n) + s * labels
+            for s in shifts
+        )
         return roc_auc_difference(labels, first, second)
 
     return tally(0.1, (one() for _ in range(n_sets)))
 
 
 def rates(n: int, method: str) -> dict[str, Any]:
-    """Exact, by the binomial: coverage averaged over all rates from 0.01 to 0.99, and the least of them."""
+    """Exact, by the binomial: coverage averaged over all rates from 0.01 to 0.99, and the least of
+    them.
+    """
     bounds = [rate_interval(k, n, method=method) for k in range(n + 1)]
     low, high = np.array([b.low for b in bounds]), np.array([b.high for b in bounds])
     truths = np.linspace(0.01, 0.99, 491)
-    covered = [float(stats.binom.pmf(np.arange(n + 1), n, p)[(low <= p) & (p <= high)].sum()) for p in truths]
+    covered = [
+        float(stats.binom.pmf(np.arange(n + 1), n, p)[(low <= p) & (p <= high)].sum())
+        for p in truths
+    ]
     return {"coverage": round(float(np.mean(covered)), 4), "least": round(min(covered), 4)}
 
 
@@ -135,16 +164,24 @@ def bootstrapped_f1(n: int) -> dict[str, Any]:
 
     def one(seed: int) -> Estimate:
         flags = rng.random(n) < np.where(labels, 0.8, 0.1)
-        return bootstrap_interval(f1, flags, labels, stratify=labels, vectorised=True, seed=seed, n_resamples=1000)
+        return bootstrap_interval(
+            f1, flags, labels, stratify=labels, vectorised=True, seed=seed, n_resamples=1000
+        )
 
     return tally(truth, (one(k) for k in range(1000)))
 
 
 def promises(policy: str, n_normal: int, n_anomalous: int, n_sets: int = 2000) -> dict[str, Any]:
-    """How often a promised rate holds for fresh images of the same kind, and what the rate is on average."""
+    """How often a promised rate holds for fresh images of the same kind, and what the rate is on
+    average.
+    """
     from residua.thresholds import choose_threshold
 
-    rng, kind, bound = np.random.default_rng(0), policy.split("=", maxsplit=1)[0][:-1], float(policy.split("=")[1])
+    rng, kind, bound = (
+        np.random.default_rng(0),
+        policy.split("=", maxsplit=1)[0][:-1],
+        float(policy.split("=")[1]),
+    )
     labels = np.arange(n_normal + n_anomalous) < n_anomalous
     true_rates = []
     for _ in range(n_sets):
@@ -153,7 +190,11 @@ def promises(policy: str, n_normal: int, n_anomalous: int, n_sets: int = 2000) -
         true_rates.append(stats.norm.sf(threshold, 2.0 if kind == "recall" else 0.0))
     values = np.array(true_rates)
     kept = values >= bound if kind == "recall" else values <= bound
-    return {"kept": round(float(kept.mean()), 4), "mean_rate": round(float(values.mean()), 5), "sets": n_sets}
+    return {
+        "kept": round(float(kept.mean()), 4),
+        "mean_rate": round(float(values.mean()), 5),
+        "sets": n_sets,
+    }
 
 
 def main() -> None:
@@ -167,7 +208,10 @@ def main() -> None:
                 key = f"roc_auc {area}, {m} anomalous, {n} normal, {shape}"
                 results.measure(key, lambda s=shape, m=m, n=n, a=area: areas(s, m, n, a))
     for m, n in SIZES[2:]:
-        results.measure(f"roc_auc difference, {m} anomalous, {n} normal", lambda m=m, n=n: area_differences(m, n))
+        results.measure(
+            f"roc_auc difference, {m} anomalous, {n} normal",
+            lambda m=m, n=n: area_differences(m, n),
+        )
     for name in ERRORS:
         for n in (5, 10, 20, 50, 100, 500, 10_000):
             results.measure(f"mean of {name} errors, n={n}", lambda name=name, n=n: means(name, n))
@@ -175,15 +219,23 @@ def main() -> None:
         results.measure(f"paired difference of lognormal errors, n={n}", lambda n=n: paired(n))
         results.measure(f"bootstrap of F1, n={n}", lambda n=n: bootstrapped_f1(n))
     for n in (59, 299, 1000):
-        results.measure(f"false-alarms<=0.05 from {n} normals", lambda n=n: promises("false-alarms<=0.05", n, 0))
-    results.measure("false-alarms<=0.01 from 299 normals", lambda: promises("false-alarms<=0.01", 299, 0))
+        results.measure(
+            f"false-alarms<=0.05 from {n} normals", lambda n=n: promises("false-alarms<=0.05", n, 0)
+        )
+    results.measure(
+        "false-alarms<=0.01 from 299 normals", lambda: promises("false-alarms<=0.01", 299, 0)
+    )
     for m in (59, 300):
-        results.measure(f"recall>=0.95 from {m} anomalous", lambda m=m: promises("recall>=0.95", 300, m))
+        results.measure(
+            f"recall>=0.95 from {m} anomalous", lambda m=m: promises("recall>=0.95", 300, m)
+        )
     for shape in ("equal spread", "anomalies twice as wide"):
         for m, n in SIZES[:-1]:
             for area in (0.7, 0.9, 0.97):
                 key = f"average_precision at roc_auc {area}, {m} anomalous, {n} normal, {shape}"
-                results.measure(key, lambda s=shape, m=m, n=n, a=area: average_precisions(s, m, n, a))
+                results.measure(
+                    key, lambda s=shape, m=m, n=n, a=area: average_precisions(s, m, n, a)
+                )
 
 
 if __name__ == "__main__":

@@ -1,22 +1,26 @@
-"""Killed, interrupted, out of space, not allowed: fit, score and evaluate are ended at any moment, repeated and compared.
+"""Killed, interrupted, out of space, not allowed: fit, score and evaluate are ended at any moment,
+repeated and compared.
 
     python benchmarks/crash.py [--again] [--random 100] [--every 1]
 
 Each trial forks a child that works on a folder of its own and is ended in one of these ways:
 
-- SIGKILL at the n-th thing that it does to a file there (opened for writing, renamed, removed), for every n there is
+- SIGKILL at the n-th thing that it does to a file there (opened for writing, renamed, removed), for
+every n there is
   (every K-th with `--every K`);
 - SIGKILL at a random moment, and again at a random moment of the repetition;
 - Ctrl-C (SIGINT) at a random moment;
 - the n-th such thing fails with "no space left on device", for every n;
-- no file may grow beyond a random number of bytes (RLIMIT_FSIZE): a disk that is full in the middle of a write;
+- no file may grow beyond a random number of bytes (RLIMIT_FSIZE): a disk that is full in the middle
+of a write;
 - a folder that may not be written (as another user, where this is run by root).
 
 Random moments come in rows of 25, so that what is stopped goes on from there.
 
-Then the same command is repeated, fit with `--resume`. A trial is a miss if what is there in the end differs from an undisturbed
-run's in a bit (times apart), if something is left over beside it, if a file that the ended process left under its final name is
-not whole, or if a failing write ended in anything but an `OutputError` or another sentence of ours.
+Then the same command is repeated, fit with `--resume`. A trial is a miss if what is there in the
+end differs from an undisturbed run's in a bit (times apart), if something is left over beside it,
+if a file that the ended process left under its final name is not whole, or if a failing write ended
+in anything but an `OutputError` or another sentence of ours.
 """
 
 from __future__ import annotations
@@ -62,16 +66,33 @@ def make_source(folder: Path) -> Path:
 
 def commands(source: Path) -> dict[str, Callable[[Path], None]]:
     """What is ended: each works in a folder that holds what it needs."""
-    from residua.experiment import RunOptions, evaluate_run, fit_run, score_run
+    from residua.runs.evaluate import evaluate_run
+    from residua.runs.fit import fit_run
+    from residua.runs.run_folder import RunOptions
+    from residua.runs.score import score_run
 
-    options = RunOptions.model_validate({
-        "source": str(source), "job": "detect", "normal": ("good",), "recipe_options": {"latent": 3},
-        "settings": {"epochs": 3, "batch_size": 16, "seed": 3},
-    })  # fmt: skip
+    options = RunOptions.model_validate(
+        {
+            "source": str(source),
+            "job": "detect",
+            "normal": ("good",),
+            "recipe_options": {"latent": 3},
+            "settings": {"epochs": 3, "batch_size": 16, "seed": 3},
+        }
+    )
     return {
-        "fit": lambda place: fit_run(options, place / "run", resume=True, checkpoint_seconds=0) and None,
+        "fit": lambda place: (
+            fit_run(options, place / "run", resume=True, checkpoint_seconds=0) and None
+        ),
         "score": lambda place: (
-            score_run(place / "run", str(source / "bad"), place / "scores.csv", maps=place / "maps", resume=True) and None
+            score_run(
+                place / "run",
+                str(source / "bad"),
+                place / "scores.csv",
+                maps=place / "maps",
+                resume=True,
+            )
+            and None
         ),
         "evaluate": lambda place: evaluate_run(place / "run") and None,
     }
@@ -107,8 +128,12 @@ def ended(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def writes(place: Path, on: Callable[[int], None], *, takes_space: bool = False) -> Callable[[], None]:
-    """A preparation that calls `on(n)` at the n-th thing that is done to a file in `place` (removing takes no space)."""
+def writes(
+    place: Path, on: Callable[[int], None], *, takes_space: bool = False
+) -> Callable[[], None]:
+    """A preparation that calls `on(n)` at the n-th thing that is done to a file in `place`
+    (removing takes no space).
+    """
     count = 0
 
     def hook(event: str, given: tuple) -> None:
@@ -117,7 +142,11 @@ def writes(place: Path, on: Callable[[int], None], *, takes_space: bool = False)
             path, _, flags = given
             if not isinstance(flags, int) or not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
                 return
-        elif event in {"os.rename", "os.mkdir", *({"os.remove", "os.rmdir", "os.chmod"} if not takes_space else ())}:
+        elif event in {
+            "os.rename",
+            "os.mkdir",
+            *({"os.remove", "os.rmdir", "os.chmod"} if not takes_space else ()),
+        }:
             path = given[0]
         else:
             return
@@ -154,7 +183,9 @@ def as_nobody() -> None:
 
 
 def contents(place: Path) -> dict[str, str]:
-    """Every file by name: a hash of what it means; times and the folder's own name left out. The lock is no content."""
+    """Every file by name: a hash of what it means; times and the folder's own name left out. The
+    lock is no content.
+    """
     found = {}
     for path in sorted(place.rglob("*")):
         if path.is_file() and path.name != ".lock":
@@ -169,13 +200,19 @@ def meaning(path: Path, place: Path) -> str:
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as archive:
             parts = [(name, archive[name]) for name in sorted(archive.files) if name not in TIMES]
-        return hashlib.sha256(b"".join(name.encode() + array.tobytes() for name, array in parts)).hexdigest()
+        return hashlib.sha256(
+            b"".join(name.encode() + array.tobytes() for name, array in parts)
+        ).hexdigest()
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def without_times(value: object) -> object:
     if isinstance(value, dict):
-        return {name: without_times(one) for name, one in value.items() if name not in {*TIMES, "checksum"}}
+        return {
+            name: without_times(one)
+            for name, one in value.items()
+            if name not in {*TIMES, "checksum"}
+        }
     return [without_times(one) for one in value] if isinstance(value, list) else value
 
 
@@ -195,7 +232,10 @@ class Trials:
         self.n_writes = self._count_writes()
 
     def _fresh(self) -> Path:
-        place = self._scratch / f"{self.name}-{len(list(self._scratch.iterdir()))}-{random.getrandbits(32):08x}"
+        place = (
+            self._scratch
+            / f"{self.name}-{len(list(self._scratch.iterdir()))}-{random.getrandbits(32):08x}"
+        )
         shutil.copytree(self._start, place)
         return place
 
@@ -211,7 +251,9 @@ class Trials:
         return int(log.read_text())
 
     def after(self, kind: str, what: str, *ends: Callable[[Path], int]) -> None:
-        """End the command by each of `ends` in turn, check what it left, repeat it undisturbed, and compare."""
+        """End the command by each of `ends` in turn, check what it left, repeat it undisturbed, and
+        compare.
+        """
         place = self._fresh()
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         for end in ends:
@@ -224,34 +266,52 @@ class Trials:
             self.misses.append(f"{kind} {what}: the repetition ended with {code}")
         found = contents(place)
         if found != self.expected:
-            different = sorted(name for name in found.keys() | self.expected if found.get(name) != self.expected.get(name))
+            different = sorted(
+                name
+                for name in found.keys() | self.expected
+                if found.get(name) != self.expected.get(name)
+            )
             self.misses.append(f"{kind} {what}: differs in {', '.join(different)[:300]}")
         shutil.rmtree(place)
 
     def _check_whole(self, place: Path, what: str) -> None:
         """Whatever stands under its final name can be read to its end."""
         for path in place.rglob("*"):
-            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(place).parts):
+            if path.is_file() and not any(
+                part.startswith(".") for part in path.relative_to(place).parts
+            ):
                 try:
                     meaning(path, place)
                     if path.suffix == ".png":
                         Image.open(path).load()
                 except Exception as error:  # noqa: BLE001  whatever a half file throws
-                    self.misses.append(f"{what}: left {path.relative_to(place)} that is not whole: {error}"[:300])
+                    self.misses.append(
+                        f"{what}: left {path.relative_to(place)} that is not whole: {error}"[:300]
+                    )
 
     def at_every_write(self, every: int) -> dict:
-        """SIGKILL and "no space" at each thing done to a file, and a folder that may not be written."""
+        """SIGKILL and "no space" at each thing done to a file, and a folder that may not be
+        written.
+        """
         work = self._work
         for n in range(self.n_writes, 0, -every):
             self._say(f"write {n} of {self.n_writes}")
-            self.after("killed at a write", f"{n}", lambda place, n=n: ended(child(work, place, writes(place, kill_at(n)))))
-            self.after("no space at a write", f"{n}", lambda place, n=n: self._out_of_space_at(place, n))
+            self.after(
+                "killed at a write",
+                f"{n}",
+                lambda place, n=n: ended(child(work, place, writes(place, kill_at(n)))),
+            )
+            self.after(
+                "no space at a write", f"{n}", lambda place, n=n: self._out_of_space_at(place, n)
+            )
         if os.geteuid() == 0:
             self.after("not allowed", "", lambda place: ended(child(work, place, as_nobody)))
         return self._counted()
 
     def at_random(self, first: int) -> dict:
-        """`ROW` random moments from trial `first` on: each one to three SIGKILLs, every third a full disk and a Ctrl-C too."""
+        """`ROW` random moments from trial `first` on: each one to three SIGKILLs, every third a
+        full disk and a Ctrl-C too.
+        """
         work = self._work
         for trial in range(first, first + ROW):
             self._say(f"moment {trial}")
@@ -259,12 +319,22 @@ class Trials:
             moments = [draw.random() * 1.1 * self.seconds for _ in range(draw.choice((1, 1, 2, 3)))]
             words = " and ".join(f"{moment:.2f} s" for moment in moments)
             self.after(
-                "killed at random", words, *(lambda place, m=m: self._ended_after(place, m, signal.SIGKILL) for m in moments)
+                "killed at random",
+                words,
+                *(lambda place, m=m: self._ended_after(place, m, signal.SIGKILL) for m in moments),
             )
             if trial % 3 == 0:
                 most, moment = int(10 ** draw.uniform(1, 5)), draw.random() * 1.1 * self.seconds
-                self.after("no space", f"{most} bytes", lambda place, m=most: ended(child(work, place, limit_file_size(m))))
-                self.after("interrupted", f"{moment:.2f} s", lambda place, m=moment: self._ended_after(place, m, signal.SIGINT))
+                self.after(
+                    "no space",
+                    f"{most} bytes",
+                    lambda place, m=most: ended(child(work, place, limit_file_size(m))),
+                )
+                self.after(
+                    "interrupted",
+                    f"{moment:.2f} s",
+                    lambda place, m=moment: self._ended_after(place, m, signal.SIGINT),
+                )
         return self._counted()
 
     def _say(self, what: str) -> None:
@@ -273,9 +343,14 @@ class Trials:
     def _counted(self) -> dict:
         """What was tried since the last count."""
         counted = {
-            "trials": sum(self.kinds.values()), "misses": len(self.misses), "kinds": self.kinds, "ended_with": self.ends,
-            "writes": self.n_writes, "seconds_undisturbed": round(self.seconds, 2), "what_missed": self.misses[:20],
-        }  # fmt: skip
+            "trials": sum(self.kinds.values()),
+            "misses": len(self.misses),
+            "kinds": self.kinds,
+            "ended_with": self.ends,
+            "writes": self.n_writes,
+            "seconds_undisturbed": round(self.seconds, 2),
+            "what_missed": self.misses[:20],
+        }
         self.kinds, self.ends, self.misses = {}, {}, []
         return counted
 
@@ -296,7 +371,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        source, scratch, fitted = make_source(folder / "source"), folder / "scratch", folder / "fitted"
+        source, scratch, fitted = (
+            make_source(folder / "source"),
+            folder / "scratch",
+            folder / "fitted",
+        )
         scratch.mkdir()
         (folder / "empty").mkdir()
         fitted.mkdir()
@@ -308,7 +387,9 @@ def main() -> None:
             trials = functools.cache(lambda c=command, s=start: Trials(c, work[c], s, scratch))
             results.measure(f"{command}, every write", lambda t=trials: t().at_every_write(every))
             for first in range(0, n_random, ROW):
-                results.measure(f"{command}, moments from {first}", lambda t=trials, f=first: t().at_random(f))
+                results.measure(
+                    f"{command}, moments from {first}", lambda t=trials, f=first: t().at_random(f)
+                )
     count = {what: sum(row[what] for row in results.rows.values()) for what in ("trials", "misses")}
     print(f"{count['trials']} trials, {count['misses']} misses")
 

@@ -1,4 +1,6 @@
-"""Photographs of parts with labels and masks, and the folders, files, masks and manifests in which people keep them."""
+"""Photographs of parts with labels and masks, and the folders, files, masks and manifests in which
+people keep them.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Folder:
-    """Parts, and how they are kept: layout, image files, pixels of masks, what lies beside, and a manifest's dialect."""
+    """Parts, and how they are kept: layout, image files, pixels of masks, what lies beside, and a
+    manifest's dialect.
+    """
 
     parts: tuple[Part, ...]
     layout: str = "class folders"
@@ -49,7 +53,9 @@ class Folder:
 
 @dataclass(frozen=True)
 class FolderDisguise:
-    """One way to keep parts; `words`: one of them must stand where the reader or `check` names it."""
+    """One way to keep parts; `words`: one of them must stand where the reader or `check` names
+    it.
+    """
 
     name: str
     facet: str
@@ -58,7 +64,9 @@ class FolderDisguise:
 
 
 def draw_folder(random: np.random.Generator) -> Folder:
-    """Fourteen good parts and ten with a crack: a grey ring on a plate, with a dark spot as defect."""
+    """Fourteen good parts and ten with a crack: a grey ring on a plate, with a dark spot as
+    defect.
+    """
     side = int(random.choice([32, 40]))
     return Folder(tuple(_part(random, row, side, row >= 14) for row in range(24)))
 
@@ -67,16 +75,26 @@ def _part(random: np.random.Generator, row: int, side: int, is_bad: bool) -> Par
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
     shift = random.uniform(-2, 2, 2)
     radius = np.hypot(y - shift[0], x - shift[1])
-    picture = 110 + 60 * np.exp(-(((radius - side * 0.3) / (side * 0.06)) ** 2)) + random.normal(0, 6, (side, side))
+    picture = (
+        110
+        + 60 * np.exp(-(((radius - side * 0.3) / (side * 0.06)) ** 2))
+        + random.normal(0, 6, (side, side))
+    )
     mask = np.zeros((side, side), np.bool_)
     if is_bad:
         angle = random.uniform(0, 2 * np.pi)
         mask = np.hypot(y - side * 0.3 * np.sin(angle), x - side * 0.3 * np.cos(angle)) < side * 0.1
         picture[mask] = 20
-    return Part(f"{row:03d}", "crack" if is_bad else "good", np.clip(picture, 0, 255).astype(np.uint8), mask if is_bad else None)
+    return Part(
+        f"{row:03d}",
+        "crack" if is_bad else "good",
+        np.clip(picture, 0, 255).astype(np.uint8),
+        mask if is_bad else None,
+    )
 
 
-# Files of images ---------------------------------------------------------------------------------------------------------
+# Files of images
+# ----
 
 
 def _save(image: Image.Image, path: Path, **options: object) -> Path:
@@ -92,18 +110,29 @@ IMAGES: dict[str, tuple[str, Callable[[Picture], Image.Image]]] = {
     "bmp": (".bmp", Image.fromarray),
     "colour": (".png", lambda x: Image.fromarray(np.repeat(x[..., None], 3, axis=2))),
     "opaque alpha": (".png", lambda x: Image.fromarray(np.dstack([x, x, x, np.full_like(x, 255)]))),
-    "12 bits in 16": (".tif", lambda x: Image.fromarray((x.astype(np.float64) * 4095 / 255).round().astype(np.uint16))),
-    "10 bits in 16": (".png", lambda x: Image.fromarray((x.astype(np.float64) * 1023 / 255).round().astype(np.uint16))),
+    "12 bits in 16": (
+        ".tif",
+        lambda x: Image.fromarray((x.astype(np.float64) * 4095 / 255).round().astype(np.uint16)),
+    ),
+    "10 bits in 16": (
+        ".png",
+        lambda x: Image.fromarray((x.astype(np.float64) * 1023 / 255).round().astype(np.uint16)),
+    ),
     "16 bits": (".png", lambda x: Image.fromarray(x.astype(np.uint16) * 257)),
 }
 
 
 def _picture(folder: Folder, part: Part, stem: Path) -> Path:
     suffix, made = IMAGES[folder.image]
-    return _save(made(part.picture), stem.with_name(stem.name + suffix), **({"quality": 95} if "jpg" in suffix.lower() else {}))
+    return _save(
+        made(part.picture),
+        stem.with_name(stem.name + suffix),
+        **({"quality": 95} if "jpg" in suffix.lower() else {}),
+    )
 
 
-# Masks -------------------------------------------------------------------------------------------------------------------
+# Masks
+# ----
 
 
 def _coloured(front: tuple[int, ...], back: tuple[int, ...]) -> Callable[[Picture], Image.Image]:
@@ -119,7 +148,9 @@ MASKS: dict[str, tuple[str, Callable[[Picture], Image.Image]]] = {
     "yellow on purple": (".png", _coloured((253, 231, 37), (68, 1, 84))),
     "paint on transparent": (
         ".png",
-        lambda m: Image.fromarray(np.dstack([np.zeros((*m.shape, 3), np.uint8), m * np.uint8(255)])),
+        lambda m: Image.fromarray(
+            np.dstack([np.zeros((*m.shape, 3), np.uint8), m * np.uint8(255)])
+        ),
     ),
     "jpeg fringe": (".jpg", lambda m: Image.fromarray(m.astype(np.uint8) * 255)),
     "16 bits": (".png", lambda m: Image.fromarray(m.astype(np.uint16) * 65535)),
@@ -137,7 +168,8 @@ def _mask(folder: Folder, part: Part, stem: Path) -> Path | None:
     return _save(made(part.mask_as_written), stem.with_name(stem.name + suffix))
 
 
-# Layouts -----------------------------------------------------------------------------------------------------------------
+# Layouts
+# ----
 
 
 def _class_folders(mask_folder: str | None) -> Callable[[Folder, Path], Path]:
@@ -157,7 +189,9 @@ def _parts(good: str, bad: str, truth: str, suffix: str) -> Callable[[Folder, Pa
     def write(folder: Folder, place: Path) -> Path:
         for row, part in enumerate(folder.parts):
             side = "train" if row < 9 else "test"
-            _picture(folder, part, place / side / (good if part.label == "good" else bad) / part.name)
+            _picture(
+                folder, part, place / side / (good if part.label == "good" else bad) / part.name
+            )
             _mask(folder, part, place / truth / bad / (part.name + suffix))
         return place
 
@@ -208,7 +242,14 @@ def _visa(folder: Folder, place: Path) -> Path:
 
 
 def _manifest(folder: Folder, place: Path) -> Path:
-    style = {"separator": ",", "path": "path", "label": "label", "mask": "mask", "encoding": "utf-8", **folder.manifest}
+    style = {
+        "separator": ",",
+        "path": "path",
+        "label": "label",
+        "mask": "mask",
+        "encoding": "utf-8",
+        **folder.manifest,
+    }
     separator = style["separator"]
     rows = []
     for row, part in enumerate(folder.parts):
@@ -221,7 +262,9 @@ def _manifest(folder: Folder, place: Path) -> Path:
     if style.get("twice"):
         rows.append(rows[0])
     head = [style["path"], style["label"], style["mask"]]
-    lines = [separator.join(cells) for cells in [["", *head] if style.get("index") else head, *rows]]
+    lines = [
+        separator.join(cells) for cells in [["", *head] if style.get("index") else head, *rows]
+    ]
     text = style.get("first", "") + "\n".join(lines) + "\n" + style.get("last", "")
     (place / "set.csv").write_bytes(text.encode(style["encoding"]))
     return place / "set.csv"
@@ -240,10 +283,11 @@ LAYOUTS: dict[str, Callable[[Folder, Path], Path]] = {
     "Train/Label": _dagm,
     "Images and Masks": _visa,
     "manifest": _manifest,
-}  # fmt: skip
+}
 
 
-# What lies beside --------------------------------------------------------------------------------------------------------
+# What lies beside
+# ----
 
 
 def _tar(place: Path) -> None:
@@ -263,17 +307,23 @@ def _parquet(place: Path) -> None:
 
 
 def _thumbnails(place: Path) -> None:
-    _save(Image.fromarray(np.full((8, 8), 90, np.uint8)), place / "@eaDir" / "000.png" / "SYNOPHOTO_THUMB_M.jpg")
+    _save(
+        Image.fromarray(np.full((8, 8), 90, np.uint8)),
+        place / "@eaDir" / "000.png" / "SYNOPHOTO_THUMB_M.jpg",
+    )
 
 
 BESIDE: dict[str, Callable[[Path], None]] = {
     "old.tar": _tar,
     "scores.parquet": _parquet,
     "features.npz": lambda place: np.savez(place / "features.npz", f=np.zeros((3, 4))),
-    "a broken IDX file": lambda place: (place / "train-images-idx3-ubyte").write_bytes(b"x" * 20) and None,
+    "a broken IDX file": (
+        lambda place: (place / "train-images-idx3-ubyte").write_bytes(b"x" * 20) and None
+    ),
     "@eaDir": _thumbnails,
     "notes and caches": lambda place: (
-        [(place / name).write_bytes(b"x") for name in ("Thumbs.db", ".DS_Store", "README.md")] and None
+        [(place / name).write_bytes(b"x") for name in ("Thumbs.db", ".DS_Store", "README.md")]
+        and None
     ),
 }
 
@@ -287,7 +337,10 @@ def _mixed_up(change: Callable[[list[Picture]], list[Picture]]) -> Callable[[Fol
 
     def wear(folder: Folder) -> Folder:
         others = iter(change([part.mask for part in folder.parts if part.mask is not None]))
-        parts = tuple(part if part.mask is None else replace(part, written=next(others)) for part in folder.parts)
+        parts = tuple(
+            part if part.mask is None else replace(part, written=next(others))
+            for part in folder.parts
+        )
         return replace(folder, parts=parts)
 
     return wear
@@ -299,16 +352,37 @@ def _layout(name: str) -> FolderDisguise:
 
 def _dialect(name: str, **style: str) -> FolderDisguise:
     return FolderDisguise(
-        f"manifest: {name}", "layout", _in(layout="manifest", manifest=style), ("column", "row", "twice", "path")
+        f"manifest: {name}",
+        "layout",
+        _in(layout="manifest", manifest=style),
+        ("column", "row", "twice", "path"),
     )
 
 
 FOLDER_DISGUISES: tuple[FolderDisguise, ...] = (
     *(_layout(name) for name in LAYOUTS if name not in ("class folders", "manifest")),
-    *(FolderDisguise(f"images: {name}", "image", _in(image=name), ("bit", "scale", "dark")) for name in IMAGES if name != "png"),
-    *(FolderDisguise(f"masks: {name}", "mask", _in(mask=name), ("mask",)) for name in MASKS if name != "0 and 255"),
-    FolderDisguise("masks: of the next image", "mask", _mixed_up(lambda masks: [*masks[1:], masks[0]]), ("mask",)),
-    FolderDisguise("masks: mirrored", "mask", _mixed_up(lambda masks: [mask[:, ::-1] for mask in masks]), ("mask",)),
+    *(
+        FolderDisguise(f"images: {name}", "image", _in(image=name), ("bit", "scale", "dark"))
+        for name in IMAGES
+        if name != "png"
+    ),
+    *(
+        FolderDisguise(f"masks: {name}", "mask", _in(mask=name), ("mask",))
+        for name in MASKS
+        if name != "0 and 255"
+    ),
+    FolderDisguise(
+        "masks: of the next image",
+        "mask",
+        _mixed_up(lambda masks: [*masks[1:], masks[0]]),
+        ("mask",),
+    ),
+    FolderDisguise(
+        "masks: mirrored",
+        "mask",
+        _mixed_up(lambda masks: [mask[:, ::-1] for mask in masks]),
+        ("mask",),
+    ),
     *(FolderDisguise(f"beside: {name}", "beside", _in(beside=(name,)), (name,)) for name in BESIDE),
     _dialect("plain"),
     _dialect("semicolons", separator=";"),
@@ -322,4 +396,4 @@ FOLDER_DISGUISES: tuple[FolderDisguise, ...] = (
     _dialect("an index", index="yes"),
     _dialect("a row twice", twice="yes"),
     _dialect("blank rows", last=",,\n,,\n"),
-)  # fmt: skip
+)

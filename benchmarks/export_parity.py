@@ -1,7 +1,9 @@
-"""Decisions that differ between a run and its exports, on all Fashion-MNIST test images and all magnetic tiles.
+"""Decisions that differ between a run and its exports, on all Fashion-MNIST test images and all
+magnetic tiles.
 
-Small models with little training: parity is not about how good they are. Resumable: what is measured is not measured again.
-Images lie in ``../shared/data``, or where ``RESIDUA_TEST_DATA`` points.
+Small models with little training: parity is not about how good they are. Resumable: what is
+measured is not measured again. Images lie in ``../shared/data``, or where ``RESIDUA_TEST_DATA``
+points.
 """
 
 from __future__ import annotations
@@ -14,16 +16,25 @@ from typing import Any
 import numpy as np
 
 from measure import Results, rounded
-from residua.bundle import load_bundle
 from residua.engines import KINDS, load_engine, score_with
-from residua.experiment import RunOptions, export_run, fit_run
 from residua.images import ImageSet, load_images, write_manifest
-from residua.scoring.engine import GraphEngine
+from residua.runs.engines import export_run
+from residua.runs.fit import fit_run
+from residua.runs.run_folder import RunOptions
+from residua.training.bundle import load_bundle
+from residua.training.scoring.engine import GraphEngine
 
-DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+DATA = Path(
+    os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+)
 ENGINES = ("onnx", "openvino")
 CASES: dict[str, dict[str, Any]] = {
-    "fashion-mnist plain": {"source": "fashion_mnist", "normal": ("0",), "recipe": "plain", "settings": {"epochs": 2}},
+    "fashion-mnist plain": {
+        "source": "fashion_mnist",
+        "normal": ("0",),
+        "recipe": "plain",
+        "settings": {"epochs": 2},
+    },
     "fashion-mnist restore": {
         "source": "fashion_mnist",
         "normal": ("0",),
@@ -52,25 +63,40 @@ CASES: dict[str, dict[str, Any]] = {
 def case(name: str) -> dict[str, Any]:
     given = dict(CASES[name])
     source = source_of(str(given.pop("source")))
-    run = fit_run(RunOptions.model_validate({"source": source, "job": "detect", **given}), Path(tempfile.mkdtemp()) / "run")
+    run = fit_run(
+        RunOptions.model_validate({"source": source, "job": "detect", **given}),
+        Path(tempfile.mkdtemp()) / "run",
+    )
     images = load_images(source, normal=given["normal"])
     judged = images.test if "fashion" in name else images
     bundle = load_bundle(run.bundle)
-    reference = score_with(GraphEngine(bundle.graph, bundle.config.channels, bundle.config.batch_size), judged)
+    reference = score_with(
+        GraphEngine(bundle.graph, bundle.config.channels, bundle.config.batch_size), judged
+    )
     threshold = bundle.config.operating_point.threshold
     return {
         "n_images": len(judged),
         "anomalous": int(reference.anomalous.sum()),
-        **{one: compared(run.path, one, judged, reference.score, reference.anomalous, threshold) for one in ENGINES},
+        **{
+            one: compared(run.path, one, judged, reference.score, reference.anomalous, threshold)
+            for one in ENGINES
+        },
     }
 
 
 def compared(
-    run: Path, engine: str, images: ImageSet, scores: np.ndarray, decisions: np.ndarray, threshold: float
+    run: Path,
+    engine: str,
+    images: ImageSet,
+    scores: np.ndarray,
+    decisions: np.ndarray,
+    threshold: float,
 ) -> dict[str, Any]:
     card = export_run(run, KINDS[engine])
     found = score_with(load_engine(run / "export", engine), images)
-    near = np.abs(scores.astype(np.float64) - threshold) <= max(card.deviation.score, float(np.abs(found.score - scores).max()))
+    near = np.abs(scores.astype(np.float64) - threshold) <= max(
+        card.deviation.score, float(np.abs(found.score - scores).max())
+    )
     return {
         "decisions_that_differ": int((found.anomalous != decisions).sum()),
         "scores_within_the_deviation_of_the_threshold": int(near.sum()),
@@ -84,7 +110,10 @@ def source_of(name: str) -> str:
     folder = DATA / name
     if name != "magnetic_tile":
         return str(folder)
-    rows = [{"path": path, "label": path.parts[-3].removeprefix("MT_")} for path in sorted(folder.glob("MT_*/Imgs/*.jpg"))]
+    rows = [
+        {"path": path, "label": path.parts[-3].removeprefix("MT_")}
+        for path in sorted(folder.glob("MT_*/Imgs/*.jpg"))
+    ]
     return str(write_manifest(rows, Path(tempfile.mkdtemp()) / "tiles.csv", root=folder, copy=True))
 
 

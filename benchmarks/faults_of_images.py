@@ -11,19 +11,37 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from planted_pictures import Pictures, as_bytes, as_set
-from residua import diagnostics
+from residua.evaluation.check import SCALES, image_statistics
+from residua.findings import (
+    find_class_balance,
+    find_different_images,
+    find_duplicates,
+    find_leakage,
+    find_mixed_scale,
+    find_mixed_sizes,
+    find_scale,
+    find_shortcut,
+    find_source_changed,
+    find_test_reused,
+    find_too_few_images,
+    find_torn_groups,
+    find_unlike_calibration,
+    find_unlike_parts,
+    find_unreadable_files,
+)
 from residua.images import ImageSet, find_copies, load_images, resize
-from residua.images.copies import leaks_of
+from residua.images.duplicates import leaks_of
 from residua.images.looks import brightness, looks_of
 from residua.records import Finding
-from residua.survey import SCALES, image_statistics
 
 Rng = np.random.Generator
 _PLAIN = ("brightness", "contrast", "sharpness", "compression")
 
 
 def leakage(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """That share of a third of 600 images (tiles: all of one exposure) is training images, turned, or dimmed to 70%."""
+    """That share of a third of 600 images (tiles: all of one exposure) is training images, turned,
+    or dimmed to 70%.
+    """
     x = as_bytes(source.sample(rng, 600, once=True))
     x = x[np.unique(x.reshape(len(x), -1), axis=0, return_index=True)[1]]
     train, new = np.split(x, [2 * len(x) // 3])
@@ -33,36 +51,38 @@ def leakage(source: Pictures, rng: Rng, strength: float) -> Finding | None:
         new[: n // 2] = np.rint(0.7 * train[: n // 2])
     images = ImageSet.from_arrays(np.concatenate([train, new]))
     leaks, _ = leaks_of(find_copies(images), np.arange(len(images)) < len(train), images.paths)
-    return diagnostics.find_leakage(leaks)
+    return find_leakage(leaks)
 
 
 def duplicates(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """That share of 400 images (tiles: all of one exposure) once more, a little brighter; a warning is due above a tenth."""
+    """That share of 400 images (tiles: all of one exposure) once more, a little brighter; a warning
+    is due above a tenth.
+    """
     x = source.sample(rng, 400, once=True)
     n = round(strength * len(x))
     images = as_set(np.concatenate([x, 0.8 * x[:n] + 0.05])) if n else as_set(x)
-    return diagnostics.find_duplicates(find_copies(images).members(), images.paths)
+    return find_duplicates(find_copies(images).members(), images.paths)
 
 
 def mixed_scale(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     """That share of 500 images divided by 255 once more."""
     x = source.sample(rng, 500).copy()
     x[: round(len(x) * strength)] /= 255
-    return diagnostics.find_mixed_scale(x.max(axis=(1, 2)), "float32")
+    return find_mixed_scale(x.max(axis=(1, 2)), "float32")
 
 
 def scale(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     """Reconstructions that many times as large as the images."""
     x = source.sample(rng, 100)
     rebuilt = np.clip(x + 0.02 * rng.normal(size=x.shape), 0, 1)
-    return diagnostics.find_scale(x, rebuilt * strength if strength else rebuilt)
+    return find_scale(x, rebuilt * strength if strength else rebuilt)
 
 
 def mixed_sizes(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     """Half of the images stretched in width by that share."""
     height, width = source.images.shape[1:]
     sizes = np.repeat([[height, width], [height, round(width * (1 + strength))]], 50, axis=0)
-    return diagnostics.find_mixed_sizes(sizes)
+    return find_mixed_sizes(sizes)
 
 
 def class_balance(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -70,24 +90,29 @@ def class_balance(source: Pictures, rng: Rng, strength: float) -> Finding | None
     kinds, counts = np.unique(source.kinds, return_counts=True)
     train = dict(zip(kinds.tolist(), (counts // 2).tolist(), strict=True))
     test = {kind: 0 if row < strength else n for row, (kind, n) in enumerate(train.items())}
-    return diagnostics.find_class_balance({"train": train, "test": test})
+    return find_class_balance({"train": train, "test": test})
 
 
 def shortcut_by_light(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """The images called anomalous are of the same class, and brighter by that much of the whole range."""
+    """The images called anomalous are of the same class, and brighter by that much of the whole
+    range.
+    """
     x, labels = _two_kinds(source, rng)
     x[labels] = np.clip(x[labels] * (1 - strength) + strength, 0, 1)
     return _shortcut(as_set(x), labels)
 
 
 def shortcut_by_jpeg(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """The images called anomalous are of other classes than the normal one, stored as JPEG at a quality 100 less that."""
+    """The images called anomalous are of other classes than the normal one, stored as JPEG at a
+    quality 100 less that.
+    """
     normal = str(rng.choice(np.unique(source.kinds)))
     two = source.sample(rng, 200, kind=normal), source.sample(rng, 200, other_than=normal)
     x, labels = np.concatenate(two), np.repeat([False, True], [len(one) for one in two])
     several = list(as_bytes(x))
     several = [
-        _encoded(one, round(100 - strength)) if bad and strength else one for one, bad in zip(several, labels, strict=True)
+        _encoded(one, round(100 - strength)) if bad and strength else one
+        for one, bad in zip(several, labels, strict=True)
     ]
     return _shortcut(ImageSet.from_arrays(several), labels)
 
@@ -97,7 +122,10 @@ def shortcut_by_size(source: Pictures, rng: Rng, strength: float) -> Finding | N
     x, labels = _two_kinds(source, rng)
     height, width = x.shape[1:]
     wider = labels & (rng.random(len(x)) < strength)
-    several = [resize(one[..., np.newaxis], (height, width + int(more))) for one, more in zip(as_bytes(x), wider, strict=True)]
+    several = [
+        resize(one[..., np.newaxis], (height, width + int(more)))
+        for one, more in zip(as_bytes(x), wider, strict=True)
+    ]
     return _shortcut(ImageSet.from_arrays(several), labels)
 
 
@@ -108,7 +136,9 @@ def _two_kinds(source: Pictures, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
 
 def _shortcut(images: ImageSet, labels: np.ndarray) -> Finding | None:
     statistics = image_statistics(images)
-    return diagnostics.find_shortcut({name: column for name, column in statistics.items() if name not in SCALES}, labels)
+    return find_shortcut(
+        {name: column for name, column in statistics.items() if name not in SCALES}, labels
+    )
 
 
 def _encoded(picture: np.ndarray, quality: int) -> np.ndarray:
@@ -127,7 +157,10 @@ def unlike_parts_by_blur(source: Pictures, rng: Rng, strength: float) -> Finding
     return _parts(
         source,
         rng,
-        lambda test: gaussian_filter(test, (0, strength, strength)) + 0.05 * strength * rng.normal(size=test.shape),
+        lambda test: (
+            gaussian_filter(test, (0, strength, strength))
+            + 0.05 * strength * rng.normal(size=test.shape)
+        ),
     )
 
 
@@ -135,7 +168,9 @@ def _parts(source: Pictures, rng: Rng, change) -> Finding | None:  # type: ignor
     train, calibration, test = source.normals(rng, 0.5, 0.25, 0.25)
     parts = {"train": train, "calibration": calibration, "test": np.clip(change(test), 0, 1)}
     columns = {part: image_statistics(as_set(x)) for part, x in parts.items()}
-    return diagnostics.find_unlike_parts({part: {name: found[name] for name in _PLAIN} for part, found in columns.items()})
+    return find_unlike_parts(
+        {part: {name: found[name] for name in _PLAIN} for part, found in columns.items()}
+    )
 
 
 def unlike_calibration(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -144,7 +179,7 @@ def unlike_calibration(source: Pictures, rng: Rng, strength: float) -> Finding |
     one = as_bytes(np.clip(new[0] * (1 - strength) + strength, 0, 1))[..., np.newaxis]
     height, width = one.shape[:2]
     shown = {"height": height, "width": width, "channels": 1, "brightness": brightness(one)}
-    return diagnostics.find_unlike_calibration(shown, {**looks_of(as_set(calibration)), "channels": 1})
+    return find_unlike_calibration(shown, {**looks_of(as_set(calibration)), "channels": 1})
 
 
 def test_reused(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -153,7 +188,7 @@ def test_reused(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     n = round(strength * len(judged))
     judged[:n] = chosen_on[:n]
     sets = [ImageSet.from_arrays(one) for one in (chosen_on, judged)]
-    return diagnostics.find_test_reused(sets[0].pixel_hashes, sets[1].pixel_hashes, sets[1].paths)
+    return find_test_reused(sets[0].pixel_hashes, sets[1].pixel_hashes, sets[1].paths)
 
 
 def source_changed(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -163,14 +198,14 @@ def source_changed(source: Pictures, rng: Rng, strength: float) -> Finding | Non
     after[: round(strength * len(after)), 0, 0] ^= 1
     sets = [ImageSet.from_arrays(one) for one in (before, after)]
     gone = len(set(sets[0].pixel_hashes.tolist()) - set(sets[1].pixel_hashes.tolist()))
-    return diagnostics.find_source_changed(*(one.fingerprint for one in sets), n_missing=gone, n_new=gone)
+    return find_source_changed(*(one.fingerprint for one in sets), n_missing=gone, n_new=gone)
 
 
 def different_test_images(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     """That share of the test images differs between two runs."""
     n = 200
     shared = n - round(strength * n)
-    return diagnostics.find_different_images(shared, {"a": n, "b": n})
+    return find_different_images(shared, {"a": n, "b": n})
 
 
 def _distinct(source: Pictures, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
@@ -181,7 +216,7 @@ def _distinct(source: Pictures, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
 
 def too_few_images(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     """That share of 200 anomalous test images taken away."""
-    return diagnostics.find_too_few_images({"normal": 200, "anomalous": 200 - round(200 * strength)})
+    return find_too_few_images({"normal": 200, "anomalous": 200 - round(200 * strength)})
 
 
 def torn_groups(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -189,7 +224,7 @@ def torn_groups(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     groups = np.repeat([f"object {i}" for i in range(100)], 4).astype(object)
     parts = np.repeat(["train"] * 70 + ["test"] * 30, 4).astype(object)
     parts[::4][: round(100 * strength)] = "test"
-    return diagnostics.find_torn_groups(groups, parts)
+    return find_torn_groups(groups, parts)
 
 
 def unreadable_files(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -199,6 +234,10 @@ def unreadable_files(source: Pictures, rng: Rng, strength: float) -> Finding | N
             file = io.BytesIO()
             Image.fromarray(image).save(file, "PNG")
             data = file.getvalue()
-            Path(folder, f"{row:02d}.png").write_bytes(data[: len(data) // 2] if row < round(50 * strength) else data)
+            Path(folder, f"{row:02d}.png").write_bytes(
+                data[: len(data) // 2] if row < round(50 * strength) else data
+            )
         images = load_images(folder)
-    return diagnostics.find_unreadable_files([(one.path, one.reason) for one in images.quarantined], len(images))
+    return find_unreadable_files(
+        [(one.path, one.reason) for one in images.quarantined], len(images)
+    )

@@ -1,8 +1,10 @@
-"""How often each finding is made where its fault was planted, at several strengths, and where nothing was planted.
+"""How often each finding is made where its fault was planted, at several strengths, and where
+nothing was planted.
 
-Faults are planted into clothes (Fashion-MNIST), magnetic tiles and digits, each several times; errors and scores are those of
-PCA and of nearest neighbours, so that nothing has to be trained. A finding counts as made at severity warning or error. How well
-the search for copies finds each kind of copy is measured in leakage.py. ``--only CODE`` measures one finding.
+Faults are planted into clothes (Fashion-MNIST), magnetic tiles and digits, each several times;
+errors and scores are those of PCA and of nearest neighbours, so that nothing has to be trained. A
+finding counts as made at severity warning or error. How well the search for copies finds each kind
+of copy is measured in leakage.py. ``--only CODE`` measures one finding.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import faults_of_images as of_images
 import faults_of_models as of_models
 from measure import Results, rounded
 from planted_pictures import Pictures, pictures
-from residua.diagnostics.registry import DIAGNOSTICS
+from residua.findings.registry import FINDINGS
 from residua.records import Finding
 
 SOURCES = ("fashion-mnist", "tiles", "digits")
@@ -84,7 +86,8 @@ FOLLOW = {
     "undefined-metric": "made whenever a metric has no value",
     "unlabelled-images": "made whenever some images have no label and others have",
 }
-"""Findings that follow from how a question is put, so that nothing can be missed or accused; tests hold them."""
+"""Findings that follow from how a question is put, so that nothing can be missed or accused; tests
+hold them."""
 
 
 def main() -> None:
@@ -92,7 +95,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    unmeasured = {one.code for one in DIAGNOSTICS} - set(TRIALS) - set(FOLLOW)
+    unmeasured = {one.code for one in FINDINGS} - set(TRIALS) - set(FOLLOW)
     if unmeasured:
         raise SystemExit(f"no fault is planted for {sorted(unmeasured)}")
     results = Results("findings")
@@ -103,7 +106,9 @@ def main() -> None:
 
 
 def _title(code: str, fault: Fault, source: str) -> str:
-    """Such as ``drift, by blur, tiles``: the finding, which of several faults, and where it was planted."""
+    """Such as ``drift, by blur, tiles``: the finding, which of several faults, and where it was
+    planted.
+    """
     _, by, how = fault.__name__.partition("_by_")
     return ", ".join([code, *([f"by {how}"] if by else []), source])
 
@@ -112,9 +117,14 @@ def rate_of(trial: Trial, source: str) -> dict[str, Any]:
     """The share of repeats in which the finding is a warning or an error, by strength."""
     row: dict[str, Any] = {"what": (trial.fault.__doc__ or "").strip(), "repeats": trial.repeats}
     for strength in trial.strengths:
-        found = [trial.fault(pictures(source), np.random.default_rng([seed, 7]), strength) for seed in range(trial.repeats)]
+        found = [
+            trial.fault(pictures(source), np.random.default_rng([seed, 7]), strength)
+            for seed in range(trial.repeats)
+        ]
         row[f"{strength:g}"] = rounded(
-            float(np.mean([one is not None and one.severity in ("warning", "error") for one in found]))
+            float(
+                np.mean([one is not None and one.severity in ("warning", "error") for one in found])
+            )
         )
     return row
 

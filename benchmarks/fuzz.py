@@ -1,12 +1,14 @@
-"""Damaged bytes into every reader of foreign bytes: each must give a result or one of our errors, nothing else.
+"""Damaged bytes into every reader of foreign bytes: each must give a result or one of our errors,
+nothing else.
 
     python benchmarks/fuzz.py [--seconds 60] [--only NAME,...] [--seed N]
 
 The seconds are processor seconds of each reader.
 
-Hypothesis cuts, overwrites, inserts and repeats pieces of valid files, and sets text in them to other values. What comes out of a
-reader and is not a `ResiduaError` is a finding: it is shrunk, printed with its place, and counted by that place. The tests run
-the same targets for a few seconds (`tests/test_fuzz.py`).
+Hypothesis cuts, overwrites, inserts and repeats pieces of valid files, and sets text in them to
+other values. What comes out of a reader and is not a `ResiduaError` is a finding: it is shrunk,
+printed with its place, and counted by that place. The tests run the same targets for a few seconds
+(`tests/test_fuzz.py`).
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ from residua.errors import ResiduaError
 
 @dataclass(frozen=True)
 class Target:
-    """A reader: `samples` are valid files, `name` the file's name, `read` takes its path; `mend` mends checksums."""
+    """A reader: `samples` are valid files, `name` the file's name, `read` takes its path; `mend`
+    mends checksums.
+    """
 
     name: str
     samples: tuple[bytes, ...]
@@ -65,15 +69,29 @@ def saved(save: Callable, *given: object, **named: object) -> bytes:
 def targets(run: Path) -> list[Target]:
     """Every reader; `run` is a finished and evaluated run whose files are damaged one at a time."""
     draw = np.random.default_rng(0)
-    grey, colour = draw.integers(0, 256, (12, 9)).astype(np.uint8), draw.integers(0, 256, (12, 9, 3)).astype(np.uint8)
+    grey, colour = (
+        draw.integers(0, 256, (12, 9)).astype(np.uint8),
+        draw.integers(0, 256, (12, 9, 3)).astype(np.uint8),
+    )
     stack = draw.integers(0, 256, (6, 8, 8)).astype(np.uint8)
     kinds = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
     deep = (encoded(grey.astype(np.uint16) * 200, "PNG"), encoded(grey, "TIFF"))
-    images = (*(encoded(colour, kind) for kind in kinds), *deep, encoded(np.zeros((4_000, 1), np.uint8), "PNG"))
-    idx = b"\0\0\x08\x03" + b"".join(int(n).to_bytes(4, "big") for n in stack.shape) + stack.tobytes()
+    images = (
+        *(encoded(colour, kind) for kind in kinds),
+        *deep,
+        encoded(np.zeros((4_000, 1), np.uint8), "PNG"),
+    )
+    idx = (
+        b"\0\0\x08\x03" + b"".join(int(n).to_bytes(4, "big") for n in stack.shape) + stack.tobytes()
+    )
     labels = np.arange(6) % 2
     arrays = saved(np.savez, x_train=stack, y_train=labels, x_test=stack, y_test=labels)
-    small = saved(np.savez_compressed, x=stack, labels=np.array(["a", "b"] * 3), splits=np.array(["train", "test"] * 3))
+    small = saved(
+        np.savez_compressed,
+        x=stack,
+        labels=np.array(["a", "b"] * 3),
+        splits=np.array(["train", "test"] * 3),
+    )
     manifest = b"path,label,mask,split,group\na.png,good,,train,1\nb.png,bad,m.png,test,2\n"
     hostile = b"path;label;\x1b]0;x\x07\na.png;=1+1;2\nb.png;\xe2\x80\xae bad;1,5\n"
     found = [
@@ -84,23 +102,30 @@ def targets(run: Path) -> list[Target]:
         Target("x.npz", (arrays, small), load),
         Target("manifest.csv", (manifest, hostile), load_manifest),
         Target("shard.tar", (shard(colour),), load),
-        Target("scores.csv", (b"path,label,score\na,good,0.1\nb,bad,0.9\nc,good,0.2\n", b"0.1\n0.2\n0.3\n"), judge_scores),
+        Target(
+            "scores.csv",
+            (b"path,label,score\na,good,0.1\nb,bad,0.9\nc,good,0.2\n", b"0.1\n0.2\n0.3\n"),
+            judge_scores,
+        ),
         Target("scores.npy", (saved(np.save, np.linspace(0, 1, 9)),), judge_scores),
-        *(Target(name, ((run / where).read_bytes(),), in_run(run, where, read), mend) for name, where, read, mend in (
-            ("run.json", "run.json", read_state, bytes),
-            ("images.csv", "images.csv", read_parts, bytes),
-            ("training.npz", "training.npz", read_training, bytes),
-            ("evaluation.json", "evaluation.json", read_report, bytes),
-            ("evidence.npz", "evidence.npz", read_report, bytes),
-            ("bundle.json", "bundle/bundle.json", read_bundle, bytes),
-            ("bundle.json, its checksum right", "bundle/bundle.json", read_bundle, checksummed),
-            ("model.safetensors", "bundle/model.safetensors", read_weights, bytes),
-            ("model.onnx.json", "export/model.onnx.json", read_export, bytes),
-        )),
+        *(
+            Target(name, ((run / where).read_bytes(),), in_run(run, where, read), mend)
+            for name, where, read, mend in (
+                ("run.json", "run.json", read_state, bytes),
+                ("images.csv", "images.csv", read_parts, bytes),
+                ("training.npz", "training.npz", read_training, bytes),
+                ("evaluation.json", "evaluation.json", read_report, bytes),
+                ("evidence.npz", "evidence.npz", read_report, bytes),
+                ("bundle.json", "bundle/bundle.json", read_bundle, bytes),
+                ("bundle.json, its checksum right", "bundle/bundle.json", read_bundle, checksummed),
+                ("model.safetensors", "bundle/model.safetensors", read_weights, bytes),
+                ("model.onnx.json", "export/model.onnx.json", read_export, bytes),
+            )
+        ),
         Target("request.form", (form(images[0]),), read_form),
         Target("report.html", ((run / "report.html").read_bytes(),), verify),
         Target("part.json", (json.dumps(PART).encode(),), read_part),
-    ]  # fmt: skip
+    ]
     return found + tables(images[0])
 
 
@@ -111,7 +136,9 @@ def tables(image: bytes) -> list[Target]:
         import pyarrow.parquet as pq
     except ModuleNotFoundError:
         return []
-    table = pa.table({"image": [{"bytes": image, "path": "a.png"}] * 3, "label": ["good", "bad", None]})
+    table = pa.table(
+        {"image": [{"bytes": image, "path": "a.png"}] * 3, "label": ["good", "bad", None]}
+    )
     return [Target("x.parquet", (saved(lambda file: pq.write_table(table, file)),), load)]
 
 
@@ -131,7 +158,10 @@ def shard(pixels: np.ndarray) -> bytes:
 
 
 def form(image: bytes) -> bytes:
-    part = b'Content-Disposition: form-data; name="image"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+    part = (
+        b'Content-Disposition: form-data; name="image"; filename="a.png"\r\nContent-Type:'
+        b" image/png\r\n\r\n"
+    )
     return b"--x\r\n" + part + image + b"\r\n--x\r\n" + part + image + b"\r\n--x--\r\n"
 
 
@@ -155,7 +185,7 @@ def load_manifest(path: Path) -> object:
 
 
 def judge_scores(path: Path) -> object:
-    from residua.judge import judge
+    from residua.evaluation.arrays import judge
 
     return judge(scores=path)
 
@@ -176,31 +206,31 @@ def in_run(run: Path, name: str, read: Callable[[Path], object]) -> Callable[[Pa
 
 
 def read_state(run: Path) -> object:
-    from residua.experiment import RunFolder
+    from residua.runs.run_folder import RunFolder
 
     return RunFolder(run).read_state()
 
 
 def read_parts(run: Path) -> object:
-    from residua.experiment import RunFolder
+    from residua.runs.run_folder import RunFolder
 
     return RunFolder(run).read_images()
 
 
 def read_training(run: Path) -> object:
-    from residua.experiment import RunFolder
+    from residua.runs.run_folder import RunFolder
 
     return RunFolder(run).read_training()
 
 
 def read_report(run: Path) -> object:
-    from residua.experiment import report_run
+    from residua.runs.report import report_run
 
     return report_run(run, run / "report.html")
 
 
 def read_bundle(run: Path) -> object:
-    from residua.bundle import load_bundle
+    from residua.training.bundle import load_bundle
 
     return load_bundle(run / "bundle")
 
@@ -213,7 +243,10 @@ def read_weights(run: Path) -> object:
     kept = listed.read_bytes()
     weights = (run / "bundle" / "model.safetensors").read_bytes()
     body = json.loads(kept)
-    body["files"]["model.safetensors"] = {"bytes": len(weights), "sha256": hashlib.sha256(weights).hexdigest()}
+    body["files"]["model.safetensors"] = {
+        "bytes": len(weights),
+        "sha256": hashlib.sha256(weights).hexdigest(),
+    }
     try:
         listed.write_bytes(checksummed(json.dumps(body).encode()))
         return read_bundle(run)
@@ -227,12 +260,18 @@ def read_export(run: Path) -> object:
     return load_engine(run / "export", "onnx", bundle=run / "bundle")
 
 
-PART = {"seen": 3, "rows": 2, "anomalous": 1, "quarantined": [["c.png", "not an image"]], "last": True}
+PART = {
+    "seen": 3,
+    "rows": 2,
+    "anomalous": 1,
+    "quarantined": [["c.png", "not an image"]],
+    "last": True,
+}
 
 
 def read_part(path: Path) -> object:
     """The note of a part of half-written scores, as `score --resume` finds it."""
-    from residua.piecewise import ScoreParts
+    from residua.runs.tables import ScoreParts
 
     parts = ScoreParts(path.parent / "scores.csv")
     parts.folder.mkdir(exist_ok=True)
@@ -241,7 +280,7 @@ def read_part(path: Path) -> object:
 
 
 def verify(path: Path) -> object:
-    from residua.verify import verify_report
+    from residua.evaluation.verification import verify_report
 
     return verify_report(path)
 
@@ -255,7 +294,7 @@ def read_form(path: Path) -> object:
 
 def checksummed(data: bytes) -> bytes:
     """The JSON with the checksum that its content needs: what an attacker would write."""
-    from residua.bundle import _checksum
+    from residua.training.bundle import _checksum
 
     try:
         body = json.loads(data)
@@ -266,10 +305,28 @@ def checksummed(data: bytes) -> bytes:
 
 
 _PLACES = st.integers(0, 1 << 30)
-_OTHERS = st.sampled_from([
-    b"", b"0", b"-1", b"1e999", b"NaN", b"null", b"[]", b"{}", b'"x"', b"999999999999999999999", b"../../etc/passwd", b",", b'"',
-    b"\r\n", b"\xff", bytes(8), b"\xff" * 8, b"\x7f\xff\xff\xff",
-])  # fmt: skip
+_OTHERS = st.sampled_from(
+    [
+        b"",
+        b"0",
+        b"-1",
+        b"1e999",
+        b"NaN",
+        b"null",
+        b"[]",
+        b"{}",
+        b'"x"',
+        b"999999999999999999999",
+        b"../../etc/passwd",
+        b",",
+        b'"',
+        b"\r\n",
+        b"\xff",
+        bytes(8),
+        b"\xff" * 8,
+        b"\x7f\xff\xff\xff",
+    ]
+)
 _EDITS = st.lists(
     st.one_of(
         st.tuples(st.just("byte"), _PLACES, st.integers(0, 255)),
@@ -323,7 +380,9 @@ def search(target: Target, folder: Path, *, examples: int, seed: int | None = No
     """Try `examples` damaged files; Hypothesis raises what it found, shrunk."""
     folder = folder / f"{zlib.crc32(target.name.encode()):08x}"
     folder.mkdir(exist_ok=True)
-    quiet = settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    quiet = settings(
+        max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
 
     @quiet
     @given(st.sampled_from(target.samples), _EDITS)
@@ -336,12 +395,21 @@ def search(target: Target, folder: Path, *, examples: int, seed: int | None = No
 def make_run(folder: Path) -> Path:
     """A finished run on a few digits: evaluated, exported and with a report."""
     from residua.engines import KINDS
-    from residua.experiment import RunOptions, evaluate_run, export_run, fit_run, report_run
+    from residua.runs.engines import export_run
+    from residua.runs.evaluate import evaluate_run
+    from residua.runs.fit import fit_run
+    from residua.runs.report import report_run
+    from residua.runs.run_folder import RunOptions
 
-    options = RunOptions.model_validate({
-        "source": "digits", "job": "detect", "normal": ("0",), "recipe_options": {"latent": 2},
-        "settings": {"epochs": 1, "batch_size": 64},
-    })  # fmt: skip
+    options = RunOptions.model_validate(
+        {
+            "source": "digits",
+            "job": "detect",
+            "normal": ("0",),
+            "recipe_options": {"latent": 2},
+            "settings": {"epochs": 1, "batch_size": 64},
+        }
+    )
     run = fit_run(options, folder / "run").path
     evaluate_run(run)
     report_run(run, run / "report.html")
@@ -362,7 +430,9 @@ def main() -> int:
         run = make_run(Path(name))
         for target in targets(run):
             if only is None or target.name in only:
-                row = results.measure(target.name, lambda t=target: hunted(t, Path(name), seconds, first))
+                row = results.measure(
+                    target.name, lambda t=target: hunted(t, Path(name), seconds, first)
+                )
                 failed += len(row["findings"])
     return int(failed > 0)
 
@@ -377,8 +447,14 @@ def hunted(target: Target, folder: Path, seconds: float, seed: int) -> dict:
         except Exception as error:  # noqa: BLE001  whatever a reader lets out is what is looked for
             for one in error.exceptions if isinstance(error, ExceptionGroup) else (error,):
                 frames = traceback.extract_tb(one.__traceback__)
-                last = next((frame for frame in reversed(frames) if "/residua/" in frame.filename), frames[-1])
-                found.setdefault(f"{type(one).__name__} at {Path(last.filename).name}:{last.lineno}", str(one)[:300])
+                last = next(
+                    (frame for frame in reversed(frames) if "/residua/" in frame.filename),
+                    frames[-1],
+                )
+                found.setdefault(
+                    f"{type(one).__name__} at {Path(last.filename).name}:{last.lineno}",
+                    str(one)[:300],
+                )
         tried += 200
         seed_now += 1
     return {"files_tried": tried, "seconds": round(seconds), "findings": found}

@@ -1,9 +1,11 @@
-"""`inspect` on seven sets that it was not designed on: drawn parts in colour, photographed textures (`drawn_surfaces.py`).
+"""`inspect` on seven sets that it was not designed on: drawn parts in colour, photographed textures
+(`drawn_surfaces.py`).
 
-80 good images train and 20 choose a threshold; 60 good ones and 12 of each kind of defect are test. Nothing was chosen on them.
-Each row is a set: ROC AUC with a 95% interval by bootstrap over images, of each kind of defect, of the baselines and of the
-same network untrained, and how well the maps show where. ``--rows WORDS`` measures the sets named (split by ;), ``--bundles
-FOLDER`` keeps the pictures and the models.
+80 good images train and 20 choose a threshold; 60 good ones and 12 of each kind of defect are test.
+Nothing was chosen on them. Each row is a set: ROC AUC with a 95% interval by bootstrap over images,
+of each kind of defect, of the baselines and of the same network untrained, and how well the maps
+show where. ``--rows WORDS`` measures the sets named (split by ;), ``--bundles FOLDER`` keeps the
+pictures and the models.
 """
 
 from __future__ import annotations
@@ -19,13 +21,13 @@ import torch
 
 from drawn_surfaces import SETS, write_set
 from measure import Results, rounded
-from residua.bundle import load_bundle, save_bundle
-from residua.estimators.fitting import FitOptions, fit_bundle, score_set
-from residua.experiment.beside import baseline_scores, untrained_graph
 from residua.images import load_images
-from residua.recipes import make_recipe
-from residua.scoring.engine import score_images
-from residua.training.settings import TrainingSettings
+from residua.runs.baselines import baseline_scores, untrained_graph
+from residua.training.bundle import load_bundle, save_bundle
+from residua.training.fitting.images import FitOptions, fit_bundle, score_set
+from residua.training.loop.settings import TrainingSettings
+from residua.training.recipes import make_recipe
+from residua.training.scoring.engine import score_images
 from surface_figures import each_part, judge_maps, noting_parts, with_interval
 
 
@@ -42,23 +44,38 @@ def judged(name: str, place: Path) -> dict[str, Any]:
         bundle = load_bundle(kept)
     else:
         fitted = fit_bundle(
-            make_recipe("inspect"), images.train, images.calibration, FitOptions("detect", TrainingSettings(seed=0, threads=1))
+            make_recipe("inspect"),
+            images.train,
+            images.calibration,
+            FitOptions("detect", TrainingSettings(seed=0, threads=1)),
         )
         bundle = fitted.bundle
-        row |= {"steps": fitted.trained.plan.n_steps, "train_processor_seconds": rounded(time.process_time() - started)}
+        row |= {
+            "steps": fitted.trained.plan.n_steps,
+            "train_processor_seconds": rounded(time.process_time() - started),
+        }
         save_bundle(bundle, kept)
     with noting_parts(bundle) as noted:
         scores = score_set(bundle, test, maps=True)
     row["roc_auc"] = with_interval(test, scores.score, is_anomalous)
     kinds = test.labels.astype(str)
-    row |= {kind: with_interval(test, scores.score, kinds == kind) for kind in sorted({*kinds[is_anomalous].tolist()})}
-    placed = [number for number in range(len(test)) if test.masks[number] is not None or not is_anomalous[number]]
+    row |= {
+        kind: with_interval(test, scores.score, kinds == kind)
+        for kind in sorted({*kinds[is_anomalous].tolist()})
+    }
+    placed = [
+        number
+        for number in range(len(test))
+        if test.masks[number] is not None or not is_anomalous[number]
+    ]
     row |= judge_maps(test[np.array(placed)], [(scores.maps or [])[number] for number in placed])
     row |= each_part(bundle, test, noted, scores.score)
     untrained = score_images(untrained_graph(bundle, images.train), test, batch_size=1).score
     row["untrained"] = with_interval(test, untrained, is_anomalous)
     beside = baseline_scores(bundle, images.train, test)
-    return row | {baseline: with_interval(test, values, is_anomalous) for baseline, values in beside.items()}
+    return row | {
+        baseline: with_interval(test, values, is_anomalous) for baseline, values in beside.items()
+    }
 
 
 def main() -> None:
@@ -72,7 +89,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         for name in SETS:
             if any(word in name for word in options.rows.split(";")):
-                results.measure(name, lambda name=name: judged(name, options.bundles or Path(place)))
+                results.measure(
+                    name, lambda name=name: judged(name, options.bundles or Path(place))
+                )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Each recipe on a GPU: trained there, scored there and on the processor, how fast each is and how far the scores differ.
+"""Each recipe on a GPU: trained there, scored there and on the processor, how fast each is and how
+far the scores differ.
 
-Fashion-MNIST class 0, the recipe's own schedule, 2,000 test images; `inspect` on the magnetic tiles, ``--steps`` of them. The
-engines compared are those that `residua score --engine torch` and ``torch-gpu`` take, with the same weights; a difference is a
-share of the range from the 5th to the 95th percentile of the scores, and of the highest point of the maps. ``--recipe NAME``
-measures one, ``--data FOLDER`` says where the images lie.
+Fashion-MNIST class 0, the recipe's own schedule, 2,000 test images; `inspect` on the magnetic
+tiles, ``--steps`` of them. The engines compared are those that `residua score --engine torch` and
+``torch-gpu`` take, with the same weights; a difference is a share of the range from the 5th to the
+95th percentile of the scores, and of the highest point of the maps. ``--recipe NAME`` measures one,
+``--data FOLDER`` says where the images lie.
 """
 
 from __future__ import annotations
@@ -22,17 +24,19 @@ import torch
 from measure import Results, rounded
 from residua import load_images
 from residua.engines import Engine
-from residua.estimators.fitting import FitOptions, fit_bundle
-from residua.export.verify import compare, measure_deviation
 from residua.images import ImageSet
 from residua.metrics import roc_auc
-from residua.recipes import RECIPES, make_recipe
-from residua.scoring.engine import GraphEngine
-from residua.scoring.variants import VARIANTS
-from residua.training.settings import TrainingSettings
+from residua.training.export.verify import compare, measure_deviation
+from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.loop.settings import TrainingSettings
+from residua.training.recipes import RECIPES, make_recipe
+from residua.training.scoring.engine import GraphEngine
+from residua.training.scoring.variants import VARIANTS
 from tile_protocols import PROTOCOLS, load_tiles
 
-DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+DATA = Path(
+    os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+)
 JUDGED = {"inspect": 100}
 MOST_JUDGED = 2000
 
@@ -65,7 +69,10 @@ def measure_recipe(name: str, options: argparse.Namespace) -> dict[str, Any]:
     if name == "inspect":
         epochs = max(1, round(options.steps * recipe.schedule.batch_size / len(train)))
     fitted = fit_bundle(
-        recipe, train, calibration, FitOptions("detect", TrainingSettings(seed=0, epochs=epochs, accelerator="gpu"))
+        recipe,
+        train,
+        calibration,
+        FitOptions("detect", TrainingSettings(seed=0, epochs=epochs, accelerator="gpu")),
     )
     trained, config = fitted.trained, fitted.bundle.config
     graph = fitted.bundle.graph
@@ -79,7 +86,9 @@ def measure_recipe(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "gpu": trained.device,
         "bfloat16_training": trained.plan.bfloat16,
         "steps": trained.plan.n_steps,
-        "training_images_a_second": rounded(trained.plan.n_steps * recipe.schedule.batch_size / trained.seconds),
+        "training_images_a_second": rounded(
+            trained.plan.n_steps * recipe.schedule.batch_size / trained.seconds
+        ),
         "training_seconds": rounded(trained.seconds),
         "scored": len(judged),
         "largest_score_difference": rounded(deviation.score / deviation.score_spread),

@@ -1,7 +1,9 @@
-"""How well copies are found, on whom it casts doubt wrongly, how long it takes, and what perceptual hashes do on the same images.
+"""How well copies are found, on whom it casts doubt wrongly, how long it takes, and what perceptual
+hashes do on the same images.
 
-``--only WORD`` runs the rows whose name holds the word: planted, parts, tiles, whole, growth. ``--largest N`` is the last size of
-growth. The peer needs the package imagededup; without it its row is left out.
+``--only WORD`` runs the rows whose name holds the word: planted, parts, tiles, whole, growth.
+``--largest N`` is the last size of growth. The peer needs the package imagededup; without it its
+row is left out.
 """
 
 from __future__ import annotations
@@ -27,9 +29,11 @@ from measure import Results, in_subprocess, rounded
 from residua.baselines import DETECTORS
 from residua.evaluation import evaluate_detection
 from residua.images import Copies, Copy, ImageSet, find_copies, load_images, resize
-from residua.images.copies import leaks_of
+from residua.images.duplicates import leaks_of
 
-DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+DATA = Path(
+    os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+)
 Picture = np.ndarray
 
 
@@ -45,7 +49,9 @@ def scaled(picture: Picture, factor: float) -> Picture:
 
 
 def cropped(picture: Picture, rng: np.random.Generator, most: float) -> Picture:
-    """Up to `most` of the side off each of the four sides, in whole pixels, at least one pixel in all."""
+    """Up to `most` of the side off each of the four sides, in whole pixels, at least one pixel in
+    all.
+    """
     height, width = picture.shape
     left, right = (int(np.rint(rng.uniform(0, most) * width)) for _ in range(2))
     top, bottom = (int(np.rint(rng.uniform(0, most) * height)) for _ in range(2))
@@ -86,7 +92,9 @@ def fashion() -> ImageSet:
 def tiles() -> tuple[ImageSet, list[str]]:
     files = tile_files()
     images = [np.asarray(Image.open(file).convert("L")) for file in files]
-    return ImageSet.from_arrays(images, paths=[file.stem for file in files]), [file.stem for file in files]
+    return ImageSet.from_arrays(images, paths=[file.stem for file in files]), [
+        file.stem for file in files
+    ]
 
 
 @cache
@@ -98,15 +106,21 @@ def originals(name: str, seed: int) -> list[Picture]:
     rng = np.random.default_rng(seed)
     if name.startswith("fashion-mnist"):
         whole, n = fashion(), 60_000 if name.endswith("many") else 10_000
-        return [whole[int(row)][..., 0] for row in np.sort(rng.choice(len(whole), n, replace=False))]
+        return [
+            whole[int(row)][..., 0] for row in np.sort(rng.choice(len(whole), n, replace=False))
+        ]
     if name == "digits":
         return [image[..., 0] for image in load_images("digits")]
     groups = tile_copies().groups
-    return [tiles()[0][int(row)][..., 0] for row in np.flatnonzero(groups == np.arange(len(groups)))]
+    return [
+        tiles()[0][int(row)][..., 0] for row in np.flatnonzero(groups == np.arange(len(groups)))
+    ]
 
 
 def planted(name: str, n_each: int, only_changes: list[str], repeats: int) -> dict[str, Any]:
-    """Few copies at a time among the originals, several times: what is found, how it is named, and who is accused besides."""
+    """Few copies at a time among the originals, several times: what is found, how it is named, and
+    who is accused besides.
+    """
     pictures = originals(name, 0)
     n, rng = len(pictures), np.random.default_rng(1)
     told: dict[str, list[str | None]] = {change: [] for change in only_changes}
@@ -114,15 +128,21 @@ def planted(name: str, n_each: int, only_changes: list[str], repeats: int) -> di
     for _ in range(repeats):
         chosen = rng.permutation(n)[: n_each * len(only_changes)].reshape(len(only_changes), -1)
         copies = [
-            CHANGES[change][1](pictures[row], rng) for change, rows in zip(only_changes, chosen, strict=True) for row in rows
+            CHANGES[change][1](pictures[row], rng)
+            for change, rows in zip(only_changes, chosen, strict=True)
+            for row in rows
         ]
         started = time.process_time()
         found = find_copies(ImageSet.from_arrays([*pictures, *copies]))
         seconds.append(time.process_time() - started)
         kinds = {(one.first, one.second): one.kind for one in found.pairs}
-        accused.append(len({row for one in found.pairs if one.second < n for row in (one.first, one.second)}))
+        accused.append(
+            len({row for one in found.pairs if one.second < n for row in (one.first, one.second)})
+        )
         for place, (change, rows) in enumerate(zip(only_changes, chosen, strict=True)):
-            told[change] += [kinds.get((int(row), n + place * n_each + at)) for at, row in enumerate(rows)]
+            told[change] += [
+                kinds.get((int(row), n + place * n_each + at)) for at, row in enumerate(rows)
+            ]
     result: dict[str, Any] = {
         "images": n,
         "copies_each": n_each * repeats,
@@ -133,7 +153,10 @@ def planted(name: str, n_each: int, only_changes: list[str], repeats: int) -> di
         known = [kind for kind in kinds_told if kind is not None]
         right = [CHANGES[change][0] in kind.split(" + ") for kind in known]
         recall = len(known) / len(kinds_told)
-        result[change] = {"recall": rounded(recall), "kind_right": rounded(float(np.mean(right))) if known else None}
+        result[change] = {
+            "recall": rounded(recall),
+            "kind_right": rounded(float(np.mean(right))) if known else None,
+        }
     return result
 
 
@@ -159,26 +182,42 @@ def part(shape: str, side: int, angle: float, shift: np.ndarray) -> Picture:
         outside = {
             "ellipse": lambda: (np.hypot(x / 0.36, y / 0.2) - 1) / 4,
             "angle": lambda: np.minimum(
-                np.maximum(abs(x + 0.15) - 0.08, abs(y) - 0.3), np.maximum(abs(x) - 0.25, abs(y - 0.22) - 0.08)
+                np.maximum(abs(x + 0.15) - 0.08, abs(y) - 0.3),
+                np.maximum(abs(x) - 0.25, abs(y - 0.22) - 0.08),
             ),
-            "ring": lambda: np.maximum(abs(np.hypot(x, y) - 0.27) - 0.07, 0.12 - np.hypot(x - 0.27, y)),
+            "ring": lambda: np.maximum(
+                abs(np.hypot(x, y) - 0.27) - 0.07, 0.12 - np.hypot(x - 0.27, y)
+            ),
         }[shape]()
         drawn = 120 * (1 + 0.4 * x) / (1 + np.exp(np.clip(outside / 0.012, -50, 50)))
     return 60 + drawn.reshape(side, 4, side, 4).mean(axis=(1, 3))
 
 
-def parts_at_any_angle(side: int, noise: float, draws: int, n: int = 150, n_each: int = 2) -> dict[str, Any]:
-    """Parts of one shape at any angle, each with noise of its own: who is accused, and which copies are found among them."""
+def parts_at_any_angle(
+    side: int, noise: float, draws: int, n: int = 150, n_each: int = 2
+) -> dict[str, Any]:
+    """Parts of one shape at any angle, each with noise of its own: who is accused, and which copies
+    are found among them.
+    """
     accused, found_of = [], {kind: [] for kind in OF_PARTS}
     for draw in range(draws):
         rng = np.random.default_rng(draw)
         shape = SHAPES[draw % len(SHAPES)]
-        drawn = [part(shape, side, rng.uniform(0, 2 * np.pi), rng.uniform(-0.02, 0.02, 2)) for _ in range(n)]
-        pictures = [np.clip(one + rng.normal(0, noise, one.shape), 0, 255).round().astype(np.uint8) for one in drawn]
+        drawn = [
+            part(shape, side, rng.uniform(0, 2 * np.pi), rng.uniform(-0.02, 0.02, 2))
+            for _ in range(n)
+        ]
+        pictures = [
+            np.clip(one + rng.normal(0, noise, one.shape), 0, 255).round().astype(np.uint8)
+            for one in drawn
+        ]
         alone = find_copies(ImageSet.from_arrays(pictures))
         accused.append(sum(len(rows) for rows in alone.members()))
         rows = rng.permutation(n)[: n_each * len(OF_PARTS)].tolist()
-        copies = [CHANGES[OF_PARTS[place // n_each]][1](pictures[row], rng) for place, row in enumerate(rows)]
+        copies = [
+            CHANGES[OF_PARTS[place // n_each]][1](pictures[row], rng)
+            for place, row in enumerate(rows)
+        ]
         pairs = {one[:2] for one in find_copies(ImageSet.from_arrays([*pictures, *copies])).pairs}
         for place, row in enumerate(rows):
             found_of[OF_PARTS[place // n_each]].append((row, n + place) in pairs)
@@ -189,32 +228,54 @@ def parts_at_any_angle(side: int, noise: float, draws: int, n: int = 150, n_each
 
 
 def hashed(n_each: int, only_changes: list[str]) -> dict[str, Any]:
-    """The perceptual and difference hash of imagededup with its own search, near at 10 of 64 bits as by its default, and ours."""
+    """The perceptual and difference hash of imagededup with its own search, near at 10 of 64 bits
+    as by its default, and ours.
+    """
     from imagededup.methods import DHash, PHash
 
     pictures = originals("fashion-mnist", 0)[:5000]
     rng, n = np.random.default_rng(1), len(pictures)
     chosen = rng.permutation(n)[: n_each * len(only_changes)].reshape(len(only_changes), -1)
-    copies = [CHANGES[change][1](pictures[row], rng) for change, rows in zip(only_changes, chosen, strict=True) for row in rows]
+    copies = [
+        CHANGES[change][1](pictures[row], rng)
+        for change, rows in zip(only_changes, chosen, strict=True)
+        for row in rows
+    ]
     images = [*pictures, *copies]
     result: dict[str, Any] = {"images": len(images), "copies_each": n_each}
-    for name, method in (("imagededup PHash", PHash(verbose=False)), ("imagededup DHash", DHash(verbose=False))):
+    for name, method in (
+        ("imagededup PHash", PHash(verbose=False)),
+        ("imagededup DHash", DHash(verbose=False)),
+    ):
         started = time.process_time()
-        codes = {str(row): method.encode_image(image_array=image) for row, image in enumerate(images)}
-        near = method.find_duplicates(encoding_map=codes, max_distance_threshold=10, num_dist_workers=0)
+        codes = {
+            str(row): method.encode_image(image_array=image) for row, image in enumerate(images)
+        }
+        near = method.find_duplicates(
+            encoding_map=codes, max_distance_threshold=10, num_dist_workers=0
+        )
         pairs = {(int(row), int(other)) for row, others in near.items() for other in others}
         result[name] = _told(pairs, time.process_time() - started, n, chosen, only_changes)
     started = time.process_time()
     found = find_copies(ImageSet.from_arrays(images))
-    pairs = {pair for one in found.pairs for pair in ((one.first, one.second), (one.second, one.first))}
+    pairs = {
+        pair for one in found.pairs for pair in ((one.first, one.second), (one.second, one.first))
+    }
     result["residua"] = _told(pairs, time.process_time() - started, n, chosen, only_changes)
     return result
 
 
-def _told(pairs: set[tuple[int, int]], seconds: float, n: int, chosen: np.ndarray, changes: list[str]) -> dict[str, Any]:
-    """Which originals are paired with another original, and the share of copies paired with their own."""
+def _told(
+    pairs: set[tuple[int, int]], seconds: float, n: int, chosen: np.ndarray, changes: list[str]
+) -> dict[str, Any]:
+    """Which originals are paired with another original, and the share of copies paired with their
+    own.
+    """
     accused = {first for first, second in pairs if first < n and second < n}
-    row: dict[str, Any] = {"cpu_seconds": rounded(seconds), "accused_per_1000_originals": rounded(1000 * len(accused) / n)}
+    row: dict[str, Any] = {
+        "cpu_seconds": rounded(seconds),
+        "accused_per_1000_originals": rounded(1000 * len(accused) / n),
+    }
     for place, (change, rows) in enumerate(zip(changes, chosen.tolist(), strict=True)):
         hit = [(row_, n + place * len(rows) + at) in pairs for at, row_ in enumerate(rows)]
         row[change] = rounded(float(np.mean(hit)))
@@ -222,7 +283,9 @@ def _told(pairs: set[tuple[int, int]], seconds: float, n: int, chosen: np.ndarra
 
 
 def tile_groups() -> dict[str, Any]:
-    """Groups against the names: photographs of a tile are numbered close together, each exposure once."""
+    """Groups against the names: photographs of a tile are numbered close together, each exposure
+    once.
+    """
     names = [re.search(r"exp(\d)_num_(\d+)", name) for name in tiles()[1]]
     exposure, number = (np.array([int(name[part]) for name in names if name]) for part in (1, 2))
     members = tile_copies().members()
@@ -232,35 +295,54 @@ def tile_groups() -> dict[str, Any]:
         "images": len(names),
         "groups_of_two_or_more": len(members),
         "images_in_them": int(sum(len(rows) for rows in members)),
-        "sizes": {str(size): n for size, n in sorted(Counter(len(rows) for rows in members).items())},
-        "every_exposure_once": rounded(float(np.mean([len(set(exposure[rows])) == len(rows) for rows in members]))),
+        "sizes": {
+            str(size): n for size, n in sorted(Counter(len(rows) for rows in members).items())
+        },
+        "every_exposure_once": rounded(
+            float(np.mean([len(set(exposure[rows])) == len(rows) for rows in members]))
+        ),
         "median_of_numbers_between_that_are_others": float(np.median(spans)),
     }
 
 
 def published_protocol() -> dict[str, Any]:
-    """A random fifth of the good tiles and all defective ones are test: ROC AUC as published, and without twins of train."""
+    """A random fifth of the good tiles and all defective ones are test: ROC AUC as published, and
+    without twins of train.
+    """
     images, names = tiles()
     is_good = np.array([path.parts[-3] == "MT_Free" for path in tile_files()])
     pixels = np.stack([resize(image, (48, 48)) for image in images]).astype(np.float32) / 255
-    pixels = pixels / np.maximum(pixels.mean(axis=(1, 2, 3), keepdims=True), 0.05)  # exposure taken out, or it alone decides
+    pixels = pixels / np.maximum(
+        pixels.mean(axis=(1, 2, 3), keepdims=True), 0.05
+    )  # exposure taken out, or it alone decides
     rows: dict[str, list[float]] = {}
     for seed in range(5):
         rng = np.random.default_rng(seed)
         good = rng.permutation(np.flatnonzero(is_good))
-        train, test = good[len(good) // 5 :], np.concatenate([good[: len(good) // 5], np.flatnonzero(~is_good)])
+        train, test = (
+            good[len(good) // 5 :],
+            np.concatenate([good[: len(good) // 5], np.flatnonzero(~is_good)]),
+        )
         order = np.concatenate([train, test])
         copies = _reordered(tile_copies(), order)
-        leaks, _ = leaks_of(copies, np.arange(len(order)) < len(train), np.asarray(names, object)[order])
+        leaks, _ = leaks_of(
+            copies, np.arange(len(order)) < len(train), np.asarray(names, object)[order]
+        )
         for name in ("pixel_neighbours", "pca"):
             scores = DETECTORS[name](pixels[train], pixels[test], latent=16, seed=seed)
             record = evaluate_detection((~is_good[test]).astype(int), scores, leaks=leaks)
             told = next(one for one in record.findings if one.code == "leakage")
-            rows.setdefault(f"{name}, as published", []).append(record.metrics["roc_auc"].value or np.nan)
+            rows.setdefault(f"{name}, as published", []).append(
+                record.metrics["roc_auc"].value or np.nan
+            )
             without = told.measured["metrics_without"]["roc_auc"]["value"]
-            rows.setdefault(f"{name}, without twins", []).append(np.nan if without is None else without)
+            rows.setdefault(f"{name}, without twins", []).append(
+                np.nan if without is None else without
+            )
         rows.setdefault("good test images", []).append(float(is_good[test].sum()))
-        rows.setdefault("good test images that are no twin", []).append(float((is_good[test] & ~leaks.leaked).sum()))
+        rows.setdefault("good test images that are no twin", []).append(
+            float((is_good[test] & ~leaks.leaked).sum())
+        )
     return {name: rounded(float(np.nanmean(values))) for name, values in rows.items()}
 
 
@@ -271,10 +353,15 @@ def tile_files() -> list[Path]:
 def _reordered(copies: Copies, order: np.ndarray) -> Copies:
     """The same copies by their rows in `order`, which holds every row once."""
     place = np.argsort(order)
-    pairs = tuple(Copy(*sorted((int(place[one.first]), int(place[one.second]))), one.kind, one.ratio) for one in copies.pairs)
+    pairs = tuple(
+        Copy(*sorted((int(place[one.first]), int(place[one.second]))), one.kind, one.ratio)
+        for one in copies.pairs
+    )
     label = copies.groups[order]
     first = {group: row for row, group in reversed(list(enumerate(label.tolist())))}
-    return Copies(pairs, np.array([first[group] for group in label.tolist()], np.int64), copies.details_needed)
+    return Copies(
+        pairs, np.array([first[group] for group in label.tolist()], np.int64), copies.details_needed
+    )
 
 
 def whole() -> dict[str, Any]:
@@ -304,13 +391,15 @@ import numpy as np
 from residua.images import ImageSet, find_copies
 n = {n}
 rng = np.random.default_rng(0)
-coarse = rng.normal(size=(100, 12, 12)).astype(np.float32)  # a hundred kinds, each image a mixture of two and its own forms
+# a hundred kinds, each image a mixture of two and its own forms
+coarse = rng.normal(size=(100, 12, 12)).astype(np.float32)
 images = np.empty((n, 24, 24), np.uint8)
 for start in range(0, n, 10000):
     m = min(10000, n - start)
     share = rng.random((m, 1, 1), np.float32)
     form = share * coarse[rng.integers(0, 100, m)] + (1 - share) * coarse[rng.integers(0, 100, m)]
-    form = (form + 0.7 * rng.normal(size=(m, 12, 12)).astype(np.float32)).repeat(2, axis=1).repeat(2, axis=2)
+    form = form + 0.7 * rng.normal(size=(m, 12, 12)).astype(np.float32)
+    form = form.repeat(2, axis=1).repeat(2, axis=2)
     images[start : start + m] = np.clip(128 + 30 * form + 4 * rng.normal(size=(m, 24, 24)), 0, 255)
 copied = rng.choice(n // 2, n // 100, replace=False)
 images[n - len(copied):] = images[copied][:, ::-1]
@@ -343,11 +432,20 @@ def main() -> None:
     jobs: list[tuple[str, Callable[[], dict[str, Any]]]] = [
         ("planted: Fashion-MNIST", lambda: planted("fashion-mnist", 75, every, 2)),
         ("planted: Fashion-MNIST, 60,000", lambda: planted("fashion-mnist, many", 150, every, 1)),
-        # A pixel is an eighth of a digit's side: no crop of them is slight, and half of 8 pixels shows no digit.
-        ("planted: digits", lambda: planted("digits", 10, [one for one in every if "crop" not in one and "50%" not in one], 5)),
+        # A pixel is an eighth of a digit's side: no crop of them is slight, and half of 8 pixels
+        # shows no digit.
+        (
+            "planted: digits",
+            lambda: planted(
+                "digits", 10, [one for one in every if "crop" not in one and "50%" not in one], 5
+            ),
+        ),
         ("planted: tiles, one image of each", lambda: planted("tiles", 5, every, 4)),
         *(
-            (f"parts at any angle: {side} px, noise {noise}", lambda side=side, noise=noise: parts_at_any_angle(side, noise, 4))
+            (
+                f"parts at any angle: {side} px, noise {noise}",
+                lambda side=side, noise=noise: parts_at_any_angle(side, noise, 4),
+            )
             for side in (32, 48, 96)
             for noise in (1, 3, 8)
         ),

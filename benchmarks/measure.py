@@ -1,4 +1,6 @@
-"""What every benchmark needs: the machine in words, medians of several runs, peak memory, and results that can be resumed."""
+"""What every benchmark needs: the machine in words, medians of several runs, peak memory, and
+results that can be resumed.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,15 @@ def machine() -> dict[str, Any]:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         model = names[0] if names else model
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    pages = (
+        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    )
     return {
         "cpu": model,
         "cores": os.cpu_count(),
@@ -61,12 +69,16 @@ def median_seconds(function: Callable[[], Any], *, runs: int = 5) -> float:
 
 def in_subprocess(code: str) -> Any:
     """Run `code` in a fresh interpreter; what it prints last is JSON and comes back."""
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
 class Results:
-    """Rows of one benchmark in ``benchmarks/results/NAME.json``; a row already there is not measured twice unless ``--again``."""
+    """Rows of one benchmark in ``benchmarks/results/NAME.json``; a row already there is not
+    measured twice unless ``--again``.
+    """
 
     def __init__(self, name: str) -> None:
         self.path = RESULTS / f"{name}.json"
@@ -88,7 +100,9 @@ class Results:
     def _write(self) -> None:
         RESULTS.mkdir(exist_ok=True)
         written = {
-            "command": "python " + shlex.join(["benchmarks/" + Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "command": (
+                "python " + shlex.join(["benchmarks/" + Path(sys.argv[0]).name, *sys.argv[1:]])
+            ),
             "date": datetime.now(UTC).date().isoformat(),
             "machine": machine(),
             "rows": self.rows,

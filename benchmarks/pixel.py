@@ -1,4 +1,6 @@
-"""AUPRO, pixel ROC AUC and average precision on 65 million pixels, beside the incumbent's way: argsort and cumulative sums."""
+"""AUPRO, pixel ROC AUC and average precision on 65 million pixels, beside the incumbent's way:
+argsort and cumulative sums.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def data(n_images: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def aupro_by_argsort(masks: np.ndarray, maps: np.ndarray, max_fpr: float = 0.3) -> float:
-    """MVTec's own evaluation code, and what follows it: all pixels sorted by argsort, both rates as cumulative sums."""
+    """MVTec's own evaluation code, and what follows it: all pixels sorted by argsort, both rates as
+    cumulative sums.
+    """
     false, overlap = np.zeros(maps.shape, np.float64), np.zeros(maps.shape, np.float64)
     n_background, n_regions = int((~masks).sum()), 0
     for i, mask in enumerate(masks):
@@ -46,7 +50,10 @@ def aupro_by_argsort(masks: np.ndarray, maps: np.ndarray, max_fpr: float = 0.3) 
     kept = np.append(values[1:] != values[:-1], True)
     fpr, pro = np.append(0, fpr[kept]), np.append(0, pro[kept])
     end = np.searchsorted(fpr, max_fpr, "right")
-    x, y = np.append(fpr[:end], max_fpr), np.append(pro[:end], np.interp(max_fpr, fpr[end - 1 : end + 1], pro[end - 1 : end + 1]))
+    x, y = (
+        np.append(fpr[:end], max_fpr),
+        np.append(pro[:end], np.interp(max_fpr, fpr[end - 1 : end + 1], pro[end - 1 : end + 1])),
+    )
     return float(np.trapezoid(y, x) / max_fpr)
 
 
@@ -60,8 +67,12 @@ def measured(n_images: int) -> dict[str, float]:
         "times_argsort": rounded(theirs / ours),
         "aupro": aupro(masks, maps),
         "difference_to_argsort": abs(aupro(masks, maps) - aupro_by_argsort(masks, maps)),
-        "pixel_roc_auc_seconds": rounded(median_seconds(lambda: pixel_roc_auc(masks, maps), runs=3)),
-        "pixel_average_precision_seconds": rounded(median_seconds(lambda: pixel_average_precision(masks, maps), runs=3)),
+        "pixel_roc_auc_seconds": rounded(
+            median_seconds(lambda: pixel_roc_auc(masks, maps), runs=3)
+        ),
+        "pixel_average_precision_seconds": rounded(
+            median_seconds(lambda: pixel_average_precision(masks, maps), runs=3)
+        ),
     }
 
 

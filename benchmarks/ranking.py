@@ -1,6 +1,8 @@
-"""ROC AUC, average precision and DeLong on 1e5 to 1e8 float32 scores, 1% and 50% positive, beside scikit-learn and torchmetrics.
+"""ROC AUC, average precision and DeLong on 1e5 to 1e8 float32 scores, 1% and 50% positive, beside
+scikit-learn and torchmetrics.
 
-Peers stop at 1e7. Ratios are of medians in one run; memory is the peak resident memory above the inputs, in a process of its own.
+Peers stop at 1e7. Ratios are of medians in one run; memory is the peak resident memory above the
+inputs, in a process of its own.
 """
 
 from __future__ import annotations
@@ -28,21 +30,27 @@ scores = rng.standard_normal(n, dtype=np.float32)
 {setup}
 def peak():
     # The high-water mark of this process alone, reset once the inputs stand.
-    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024
+    line = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
 open("/proc/self/clear_refs", "w").write("5")
 before = peak()
 {call}
 print(json.dumps((peak() - before) / n))
 """
-OURS = ("from residua.metrics.ranking import roc_auc; roc_auc(labels[:100], scores[:100])", "roc_auc(labels, scores)")
+OURS = (
+    "from residua.metrics.ranking import roc_auc; roc_auc(labels[:100], scores[:100])",
+    "roc_auc(labels, scores)",
+)
 SCIKIT = (
     "from sklearn.metrics import roc_auc_score; roc_auc_score(labels[:1000], scores[:1000])",
     "roc_auc_score(labels, scores)",
 )
 TORCH = (
-    "import torch; from torchmetrics.functional.classification import binary_auroc; "
-    "t, s = torch.from_numpy(labels.astype(np.int64)), torch.from_numpy(1 / (1 + np.exp(-scores))); "
-    "binary_auroc(s[:1000], t[:1000])",
+    (
+        "import torch; from torchmetrics.functional.classification import binary_auroc; t, s ="
+        " torch.from_numpy(labels.astype(np.int64)), torch.from_numpy(1 / (1 + np.exp(-scores)));"
+        " binary_auroc(s[:1000], t[:1000])"
+    ),
     "binary_auroc(s, t)",
 )
 
@@ -80,8 +88,12 @@ def peers(n: int, share: float) -> dict[str, float]:
 
     torch.set_num_threads(1)
     labels, scores = data(n, share)
-    # torchmetrics would squash scores outside [0, 1] by itself, and not count that: give it what it wants.
-    squashed, truth = torch.from_numpy(1 / (1 + np.exp(-scores))), torch.from_numpy(labels.astype(np.int64))
+    # torchmetrics would squash scores outside [0, 1] by itself, and not count that: give it what it
+    # wants.
+    squashed, truth = (
+        torch.from_numpy(1 / (1 + np.exp(-scores))),
+        torch.from_numpy(labels.astype(np.int64)),
+    )
     runs = 3 if n >= 10**7 else 5
     area = median_seconds(lambda: roc_auc(labels, scores), runs=9)
     scikit = median_seconds(lambda: roc_auc_score(labels, scores), runs=runs)
@@ -92,7 +104,9 @@ def peers(n: int, share: float) -> dict[str, float]:
         "torchmetrics_seconds": rounded(torchmetrics),
         "times_scikit_learn": rounded(scikit / area),
         "times_torchmetrics": rounded(torchmetrics / area),
-        "difference_to_scikit_learn": abs(roc_auc(labels, scores) - float(roc_auc_score(labels, scores))),
+        "difference_to_scikit_learn": abs(
+            roc_auc(labels, scores) - float(roc_auc_score(labels, scores))
+        ),
     }
 
 
@@ -109,7 +123,9 @@ def memory(n: int, share: float) -> dict[str, float]:
 def precision_interval(n: int, share: float) -> dict[str, float]:
     labels, scores = data(n, share)
     return {
-        "average_precision_interval_seconds": rounded(median_seconds(lambda: average_precision_interval(labels, scores), runs=3))
+        "average_precision_interval_seconds": rounded(
+            median_seconds(lambda: average_precision_interval(labels, scores), runs=3)
+        )
     }
 
 
@@ -121,7 +137,10 @@ def main() -> None:
             results.measure(f"{name}: ours", lambda n=n, share=share: ours(n, share))
             if n <= 10**7:
                 results.measure(f"{name}: beside peers", lambda n=n, share=share: peers(n, share))
-                results.measure(f"{name}: average precision interval", lambda n=n, share=share: precision_interval(n, share))
+                results.measure(
+                    f"{name}: average precision interval",
+                    lambda n=n, share=share: precision_interval(n, share),
+                )
             if n >= 10**6:
                 results.measure(f"{name}: memory", lambda n=n, share=share: memory(n, share))
 

@@ -27,11 +27,24 @@ LEFT_OUT = """
     .operating, .by-policy, .pair, .strips { display: none }
 """
 MOST_BYTES = 250_000  # a README should load fast
-RECIPE = ["--normal", "0", "--recipe", "plain", "--family", "dense", "--latent", "4", "--epochs", "100"]
+RECIPE = [
+    "--normal",
+    "0",
+    "--recipe",
+    "plain",
+    "--family",
+    "dense",
+    "--latent",
+    "4",
+    "--epochs",
+    "100",
+]
 
 
 def residua(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "residua", *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "residua", *arguments], check=True, stdout=subprocess.DEVNULL
+    )
 
 
 def write_report(folder: Path) -> Path:
@@ -48,7 +61,9 @@ def photograph(report: Path, picture: Path) -> None:
     if executable is None:
         raise SystemExit(f"No browser on the path: install one of {', '.join(BROWSERS)}.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
         page.goto(report.as_uri())
         page.add_style_tag(content=LEFT_OUT)
@@ -63,11 +78,15 @@ def shrink(picture: Path) -> None:
     image = Image.open(picture).convert("RGB")
     image.quantize(128, dither=Image.Dither.NONE).save(picture, optimize=True)
     if picture.stat().st_size > MOST_BYTES:
-        raise SystemExit(f"{picture} has {picture.stat().st_size:,} bytes; at most {MOST_BYTES:,} are wanted.")
+        raise SystemExit(
+            f"{picture} has {picture.stat().st_size:,} bytes; at most {MOST_BYTES:,} are wanted."
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("picture", type=Path, nargs="?", default=Path("docs/report.png"))
     picture = parser.parse_args().picture
     with tempfile.TemporaryDirectory() as folder:

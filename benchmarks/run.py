@@ -1,4 +1,6 @@
-"""Run every benchmark in turn: ``python benchmarks/run.py [--again]``. What is measured already is only printed."""
+"""Run every benchmark in turn: ``python benchmarks/run.py [--again]``. What is measured already is
+only printed.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Beyond memory: peak memory and processor seconds of score, fit, info, check and evaluate as the set grows under one bound.
+"""Beyond memory: peak memory and processor seconds of score, fit, info, check and evaluate as the
+set grows under one bound.
 
-Real images (Fashion-MNIST test, 28x28) as Parquet shards of 10,000, repeated under new names by hard links, so that a million of
-them take the disk of ten thousand; a folder of single files for comparison. Each row is a fresh process of the command itself.
+Real images (Fashion-MNIST test, 28x28) as Parquet shards of 10,000, repeated under new names by
+hard links, so that a million of them take the disk of ten thousand; a folder of single files for
+comparison. Each row is a fresh process of the command itself.
 """
 
 from __future__ import annotations
@@ -25,11 +27,27 @@ from PIL import Image
 
 from measure import Results
 
-DATA = Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data") / "fashion_mnist"
-WORK = Path(os.environ.get("RESIDUA_BENCHMARK_WORK") or Path(tempfile.gettempdir()) / "residua-scale")
+DATA = (
+    Path(os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    / "fashion_mnist"
+)
+WORK = Path(
+    os.environ.get("RESIDUA_BENCHMARK_WORK") or Path(tempfile.gettempdir()) / "residua-scale"
+)
 SHARD = 10_000
 BOUND = 16  # megabytes; 100,000 images hold 75, a million 748
-TRAINING = ("--family", "dense", "--latent", "8", "--epochs", "1", "--job", "detect", "--normal", "0,1,2,3,4,5,6,7,8")
+TRAINING = (
+    "--family",
+    "dense",
+    "--latent",
+    "8",
+    "--epochs",
+    "1",
+    "--job",
+    "detect",
+    "--normal",
+    "0,1,2,3,4,5,6,7,8",
+)
 
 
 def shards(n_images: int) -> Path:
@@ -93,17 +111,26 @@ def fitted() -> str:
 def score(n_images: int) -> dict[str, Any]:
     out = WORK / f"scores-{n_images}.parquet"
     shutil.rmtree(out.with_name(f".{out.name}.part"), ignore_errors=True)
-    found = measured("score", fitted(), str(shards(n_images)), "--out", str(out), "--memory", str(BOUND), "-q")
+    found = measured(
+        "score", fitted(), str(shards(n_images)), "--out", str(out), "--memory", str(BOUND), "-q"
+    )
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(out)
     first = table.read_row_group(0, columns=["score"])["score"].to_numpy()
     n_rows, n_groups = table.metadata.num_rows, table.num_row_groups
-    return {**found, "n_rows": n_rows, "row_groups": n_groups, "first_scores_sum": float(first.sum(dtype=np.float64))}
+    return {
+        **found,
+        "n_rows": n_rows,
+        "row_groups": n_groups,
+        "first_scores_sum": float(first.sum(dtype=np.float64)),
+    }
 
 
 def score_killed(n_images: int) -> dict[str, Any]:
-    """Killed when most of it is done, and gone on with: the file must be that of the undisturbed run."""
+    """Killed when most of it is done, and gone on with: the file must be that of the undisturbed
+    run.
+    """
     whole, out = WORK / f"scores-{n_images}.parquet", WORK / "killed.parquet"
     if not whole.exists():
         score(n_images)
@@ -120,14 +147,23 @@ def score_killed(n_images: int) -> dict[str, Any]:
     process.wait()
     n_parts = len(list(parts.glob("*-*.json")))
     again = measured(*arguments, "--resume")
-    return {"parts_before_kill": n_parts, "resumed": again, "same_bytes": out.read_bytes() == whole.read_bytes()}
+    return {
+        "parts_before_kill": n_parts,
+        "resumed": again,
+        "same_bytes": out.read_bytes() == whole.read_bytes(),
+    }
 
 
 def fit(n_images: int, megabytes: float) -> dict[str, Any]:
     run = WORK / f"run-{n_images}-{megabytes:g}"
     shutil.rmtree(run, ignore_errors=True)
-    found = measured("fit", str(shards(n_images)), *TRAINING, "--out", str(run), "--memory", str(megabytes), "-q")
-    return {**found, "weights": (run / "bundle" / "bundle.json").read_text().split('"sha256": "')[1][:16]}
+    found = measured(
+        "fit", str(shards(n_images)), *TRAINING, "--out", str(run), "--memory", str(megabytes), "-q"
+    )
+    return {
+        **found,
+        "weights": (run / "bundle" / "bundle.json").read_text().split('"sha256": "')[1][:16],
+    }
 
 
 def evaluate(n_images: int) -> dict[str, Any]:
@@ -135,7 +171,11 @@ def evaluate(n_images: int) -> dict[str, Any]:
     run = WORK / f"run-{n_images}-{BOUND:g}"
     found = measured("evaluate", str(run), "--memory", str(BOUND), "-q")
     record = json.loads((run / "evaluation.json").read_text())
-    return {**found, "n_images": record["n_images"], "roc_auc": record["metrics"]["roc_auc"]["value"]}
+    return {
+        **found,
+        "n_images": record["n_images"],
+        "roc_auc": record["metrics"]["roc_auc"]["value"],
+    }
 
 
 def main() -> None:
@@ -145,11 +185,24 @@ def main() -> None:
         results.measure(f"score {n_images}", lambda n=n_images: score(n))
     results.measure("score 100000 killed at 90% and resumed", lambda: score_killed(100_000))
     for n_images in (10_000, 100_000, 300_000):
-        results.measure(f"info {n_images}", lambda n=n_images: measured("info", str(shards(n)), "--memory", str(BOUND)))
+        results.measure(
+            f"info {n_images}",
+            lambda n=n_images: measured("info", str(shards(n)), "--memory", str(BOUND)),
+        )
     for n_images in (10_000, 50_000):
-        results.measure(f"check {n_images}", lambda n=n_images: measured("check", str(shards(n)), "--memory", str(BOUND), "-q"))
-    for n_images, megabytes in ((10_000, BOUND), (100_000, BOUND), (100_000, 2048), (300_000, BOUND)):
-        results.measure(f"fit {n_images} under {megabytes} MB", lambda n=n_images, m=megabytes: fit(n, m))
+        results.measure(
+            f"check {n_images}",
+            lambda n=n_images: measured("check", str(shards(n)), "--memory", str(BOUND), "-q"),
+        )
+    for n_images, megabytes in (
+        (10_000, BOUND),
+        (100_000, BOUND),
+        (100_000, 2048),
+        (300_000, BOUND),
+    ):
+        results.measure(
+            f"fit {n_images} under {megabytes} MB", lambda n=n_images, m=megabytes: fit(n, m)
+        )
     for n_images in (10_000, 100_000):
         results.measure(f"evaluate {n_images} under {BOUND} MB", lambda n=n_images: evaluate(n))
 

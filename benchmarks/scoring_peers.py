@@ -1,9 +1,11 @@
-"""What scoring_speed.py runs in the Python of its peers: anomalib's Ganomaly and PyOD's AutoEncoder by their own inference paths.
+"""What scoring_speed.py runs in the Python of its peers: anomalib's Ganomaly and PyOD's AutoEncoder
+by their own inference paths.
 
     python scoring_peers.py anomalib|pyod FOLDER
 
-Fits on the images in FOLDER/images.npy, then answers each batch size on standard input with images a processor second, and
-ends with the memory it holds then. Neither residua nor anything of its benchmarks is imported here.
+Fits on the images in FOLDER/images.npy, then answers each batch size on standard input with images
+a processor second, and ends with the memory it holds then. Neither residua nor anything of its
+benchmarks is imported here.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ SECONDS = 0.4
 
 
 def anomalib(images: np.ndarray, folder: Path) -> Callable[[np.ndarray], Any]:
-    """Ganomaly, an encoder and decoder without a pretrained backbone, exported and run by anomalib's inferencer."""
+    """Ganomaly, an encoder and decoder without a pretrained backbone, exported and run by
+    anomalib's inferencer.
+    """
     import torch
     from anomalib.data import Folder
     from anomalib.deploy import ExportType, TorchInferencer
@@ -38,7 +42,9 @@ def anomalib(images: np.ndarray, folder: Path) -> Callable[[np.ndarray], Any]:
         for row in rows:
             Image.fromarray(images[row]).save(folder / "data" / part / f"{row}.png")
     size = images.shape[1:3]
-    model = Ganomaly(pre_processor=Ganomaly.configure_pre_processor(image_size=size), visualizer=False)
+    model = Ganomaly(
+        pre_processor=Ganomaly.configure_pre_processor(image_size=size), visualizer=False
+    )
     data = Folder(
         name="x",
         root=str(folder / "data"),
@@ -49,7 +55,12 @@ def anomalib(images: np.ndarray, folder: Path) -> Callable[[np.ndarray], Any]:
         num_workers=0,
     )
     engine = Engine(
-        max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, default_root_dir=str(folder)
+        max_epochs=1,
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        enable_progress_bar=False,
+        default_root_dir=str(folder),
     )
     engine.fit(model, datamodule=data)
     path = engine.export(model, ExportType.TORCH, export_root=str(folder))
@@ -59,7 +70,9 @@ def anomalib(images: np.ndarray, folder: Path) -> Callable[[np.ndarray], Any]:
         with torch.inference_mode():
             if len(batch) == 1:
                 return inferencer.predict(batch[0]).pred_score
-            return inferencer.predict(torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255).pred_score
+            return inferencer.predict(
+                torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255
+            ).pred_score
 
     return score
 
@@ -70,7 +83,9 @@ def pyod(images: np.ndarray, folder: Path) -> Callable[[np.ndarray], Any]:
 
     model = AutoEncoder(epoch_num=1, verbose=0)
     model.fit(images.reshape(len(images), -1).astype(np.float32) / 255)
-    return lambda batch: model.decision_function(batch.reshape(len(batch), -1).astype(np.float32) / 255)
+    return lambda batch: model.decision_function(
+        batch.reshape(len(batch), -1).astype(np.float32) / 255
+    )
 
 
 def main() -> None:
@@ -87,7 +102,10 @@ def main() -> None:
             done += len(batch)
         print(done / (time.process_time() - started), flush=True)
     lines = Path("/proc/self/status").read_text().splitlines()
-    print(next(round(int(line.split()[1]) / 1024) for line in lines if line.startswith("VmRSS")), flush=True)
+    print(
+        next(round(int(line.split()[1]) / 1024) for line in lines if line.startswith("VmRSS")),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

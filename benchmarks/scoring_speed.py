@@ -1,10 +1,12 @@
-"""Scoring at batch 1 and 256 beside eager PyTorch and the peers, a folder of JPEG and PNG files to scores, and start-up.
+"""Scoring at batch 1 and 256 beside eager PyTorch and the peers, a folder of JPEG and PNG files to
+scores, and start-up.
 
     RESIDUA_PEERS_PYTHON=peers/bin/python python benchmarks/scoring_speed.py [--again]
 
-Images a processor second on one thread, medians of turns that alternate, so that a busy machine slows all alike; files in
-images a second of wall time. Every engine does the whole work: decoded bytes to score and decision; eager PyTorch is the
-network and the mean squared error. anomalib and PyOD run in a Python of their own, where the variable names one.
+Images a processor second on one thread, medians of turns that alternate, so that a busy machine
+slows all alike; files in images a second of wall time. Every engine does the whole work: decoded
+bytes to score and decision; eager PyTorch is the network and the mean squared error. anomalib and
+PyOD run in a Python of their own, where the variable names one.
 """
 
 from __future__ import annotations
@@ -28,18 +30,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from measure import Results, in_subprocess, median_seconds, rounded
-from residua.bundle import Bundle, BundleConfig, build_graph
 from residua.engines import KINDS, Engine, Scores, load_engine, score_with
-from residua.export import Verification, build_engine
 from residua.images import ImageSet, load_images
-from residua.models import ImageShape
-from residua.recipes import make_recipe
-from residua.scoring.engine import GraphEngine
-from residua.scoring.lowered import LoweredEngine
+from residua.training.bundle import Bundle, BundleConfig, build_graph
+from residua.training.export import Verification, build_engine
+from residua.training.networks import ImageShape
+from residua.training.recipes import make_recipe
+from residua.training.scoring.engine import GraphEngine
+from residua.training.scoring.reduced_precision import LoweredEngine
 
 SIZE = (32, 32)
 BATCHES, TURNS, SECONDS = (1, 256), 7, 0.25
-PEERS = {"anomalib, Ganomaly": "anomalib", "PyOD, AutoEncoder": "pyod"} if "RESIDUA_PEERS_PYTHON" in os.environ else {}
+PEERS = (
+    {"anomalib, Ganomaly": "anomalib", "PyOD, AutoEncoder": "pyod"}
+    if "RESIDUA_PEERS_PYTHON" in os.environ
+    else {}
+)
 
 
 class Eager:
@@ -64,7 +70,12 @@ def make_bundle() -> tuple[Bundle, torch.nn.Module]:
     fresh = recipe.build_network(ImageShape(*SIZE, 3))
     fresh.load_state_dict(network.state_dict())
     config = BundleConfig(
-        job="detect", recipe="plain", recipe_options=recipe.model_dump(mode="json"), size=SIZE, channels=3, batch_size=64
+        job="detect",
+        recipe="plain",
+        recipe_options=recipe.model_dump(mode="json"),
+        size=SIZE,
+        channels=3,
+        batch_size=64,
     )
     return Bundle(config, build_graph(recipe, network, SIZE, "stretch")), fresh
 
@@ -72,7 +83,12 @@ def make_bundle() -> tuple[Bundle, torch.nn.Module]:
 def pictures(n: int, side: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (n, 4, 4, 3)).astype(np.uint8)
-    return np.stack([np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC)) for one in coarse])
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC))
+            for one in coarse
+        ]
+    )
 
 
 def engines() -> dict[str, Any]:
@@ -89,27 +105,48 @@ def engines() -> dict[str, Any]:
         build_engine(bundle, KINDS[name], folder, given, weights_sha256="0")
         all_engines[name] = load_engine(folder, name)
     batches = {n: [images[row] for row in range(n)] for n in BATCHES}
-    found: dict[str, dict[int, list[float]]] = {name: {n: [] for n in BATCHES} for name in (*all_engines, *PEERS)}
+    found: dict[str, dict[int, list[float]]] = {
+        name: {n: [] for n in BATCHES} for name in (*all_engines, *PEERS)
+    }
     with ExitStack() as stack:
-        peers = {name: stack.enter_context(Peer(label, images.array())) for name, label in PEERS.items()}
+        peers = {
+            name: stack.enter_context(Peer(label, images.array())) for name, label in PEERS.items()
+        }
         for _ in range(TURNS):
             for n, batch in batches.items():
                 for name, engine in all_engines.items():
-                    found[name][n].append(rate(lambda engine=engine, batch=batch: engine.score(batch, columns=False), n))
+                    found[name][n].append(
+                        rate(
+                            lambda engine=engine, batch=batch: engine.score(batch, columns=False), n
+                        )
+                    )
                 for name, peer in peers.items():
                     found[name][n].append(peer.rate(n))
         megabytes = {name: peer.finish() for name, peer in peers.items()}
-    rates = {name: {n: float(np.median(one)) for n, one in both.items()} for name, both in found.items()}
+    rates = {
+        name: {n: float(np.median(one)) for n, one in both.items()} for name, both in found.items()
+    }
     eager = rates["eager PyTorch"]
     return {
-        "images_a_processor_second": {name: {str(n): rounded(v) for n, v in one.items()} for name, one in rates.items()},
-        "over_eager": {name: {str(n): rounded(v / eager[n]) for n, v in one.items()} for name, one in rates.items()},
+        "images_a_processor_second": {
+            name: {str(n): rounded(v) for n, v in one.items()} for name, one in rates.items()
+        },
+        "over_eager": {
+            name: {str(n): rounded(v / eager[n]) for n, v in one.items()}
+            for name, one in rates.items()
+        },
         "onnx_over_eager_in_pairs": {
-            str(n): rounded(float(np.median(np.divide(found["onnx"][n], found["eager PyTorch"][n])))) for n in BATCHES
+            str(n): rounded(
+                float(np.median(np.divide(found["onnx"][n], found["eager PyTorch"][n])))
+            )
+            for n in BATCHES
         },
         "megabytes_resident_at_the_end": {
             **megabytes,
-            **{f"serving {name} alone": alone_megabytes(folder, name) for name in ("onnx", "openvino")},
+            **{
+                f"serving {name} alone": alone_megabytes(folder, name)
+                for name in ("onnx", "openvino")
+            },
         },
         "threads": torch.get_num_threads(),
     }
@@ -135,8 +172,12 @@ class Peer:
         script = str(Path(__file__).parent / "scoring_peers.py")
         self._process = subprocess.Popen(
             [os.environ["RESIDUA_PEERS_PYTHON"], script, name, str(folder)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
 
     def __enter__(self) -> Peer:
         while (line := self._process.stdout.readline()) and line.strip() != "ready":
@@ -160,11 +201,11 @@ class Peer:
 def alone_megabytes(folder: Path, name: str) -> int:
     """Memory of a process that does nothing but score with an exported file."""
     code = (
-        "import numpy as np\nfrom pathlib import Path\nfrom residua.engines import load_engine\n"
-        f"engine = load_engine({str(folder)!r}, {name!r})\n"
-        "for _ in range(20):\n    engine.score(list(np.zeros((256, 32, 32, 3), np.uint8)), columns=False)\n"
-        "lines = Path('/proc/self/status').read_text().splitlines()\n"
-        "print(next(round(int(line.split()[1]) / 1024) for line in lines if line.startswith('VmRSS')))"
+        "import numpy as np\nfrom pathlib import Path\nfrom residua.engines import"
+        f" load_engine\nengine = load_engine({str(folder)!r}, {name!r})\nfor _ in range(20):\n   "
+        " engine.score(list(np.zeros((256, 32, 32, 3), np.uint8)), columns=False)\nlines ="
+        " Path('/proc/self/status').read_text().splitlines()\nprint(next(round(int(line.split()[1])"
+        " / 1024) for line in lines if line.startswith('VmRSS')))"
     )
     return int(in_subprocess(code))
 
@@ -174,7 +215,13 @@ def folder_to_scores(suffix: str) -> dict[str, Any]:
     bundle, _ = make_bundle()
     folder = Path(tempfile.mkdtemp())
     given = ImageSet.from_arrays(pictures(64, SIZE[0]))
-    build_engine(bundle, KINDS["onnx"], folder / "export", Verification(given, np.zeros(64, np.bool_), given), weights_sha256="0")
+    build_engine(
+        bundle,
+        KINDS["onnx"],
+        folder / "export",
+        Verification(given, np.zeros(64, np.bool_), given),
+        weights_sha256="0",
+    )
     engine = load_engine(folder / "export", "onnx")
     (folder / "files").mkdir()
     for row, picture in enumerate(pictures(256, 256)):
@@ -186,15 +233,23 @@ def folder_to_scores(suffix: str) -> dict[str, Any]:
     images = read()
     return {
         "files_a_second_read": rounded(256 / median_seconds(read, runs=3)),
-        "files_a_second_scored": rounded(256 / median_seconds(lambda: score_with(engine, images), runs=3)),
-        "files_a_second_end_to_end": rounded(256 / median_seconds(lambda: score_with(engine, read()), runs=3)),
+        "files_a_second_scored": rounded(
+            256 / median_seconds(lambda: score_with(engine, images), runs=3)
+        ),
+        "files_a_second_end_to_end": rounded(
+            256 / median_seconds(lambda: score_with(engine, read()), runs=3)
+        ),
     }
 
 
 def start_up(arguments: list[str], python: str = sys.executable) -> dict[str, Any]:
     """Processor seconds of a fresh process, median of five."""
     seconds = []
-    environment = {name: value for name, value in os.environ.items() if python == sys.executable or name != "PYTHONPATH"}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if python == sys.executable or name != "PYTHONPATH"
+    }
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([python, *arguments], check=True, capture_output=True, env=environment)
@@ -207,14 +262,28 @@ def main() -> None:
     results = Results("scoring_speed")
     results.measure("engines on a 32-64-128 autoencoder, 32x32x3", engines)
     for suffix in (".jpg", ".png"):
-        results.measure(f"256 files of 256x256 {suffix}", lambda suffix=suffix: folder_to_scores(suffix))
+        results.measure(
+            f"256 files of 256x256 {suffix}", lambda suffix=suffix: folder_to_scores(suffix)
+        )
     folder = Path(tempfile.mkdtemp())
     np.savez(folder / "given.npz", scores=np.arange(200.0), labels=np.arange(200) > 150)
     np.save(folder / "scores.npy", np.arange(200.0))
     np.save(folder / "labels.npy", (np.arange(200) > 150).astype(int))
-    judge = ["-m", "residua", "judge", "--scores", str(folder / "scores.npy"), "--labels", str(folder / "labels.npy"), "--quiet"]
+    judge = [
+        "-m",
+        "residua",
+        "judge",
+        "--scores",
+        str(folder / "scores.npy"),
+        "--labels",
+        str(folder / "labels.npy"),
+        "--quiet",
+    ]
     results.measure("start-up: residua --help", lambda: start_up(["-m", "residua", "--help"]))
-    results.measure("start-up: residua judge of 200 scores", lambda: start_up([word for word in judge if word != "--quiet"]))
+    results.measure(
+        "start-up: residua judge of 200 scores",
+        lambda: start_up([word for word in judge if word != "--quiet"]),
+    )
     imports = {
         "nothing, for comparison": "",
         "import residua": "import residua",
@@ -231,7 +300,10 @@ def main() -> None:
         "pyod, a model to fit": "from pyod.models.auto_encoder import AutoEncoder",
     }
     for name, code in of_peers.items() if PEERS else ():
-        results.measure(f"start-up: {name}", lambda code=code: start_up(["-c", code], os.environ["RESIDUA_PEERS_PYTHON"]))
+        results.measure(
+            f"start-up: {name}",
+            lambda code=code: start_up(["-c", code], os.environ["RESIDUA_PEERS_PYTHON"]),
+        )
 
 
 if __name__ == "__main__":

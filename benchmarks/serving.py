@@ -1,10 +1,12 @@
-"""The server under load on loopback, beside a naive FastAPI handler: requests a second, latencies, wrong answers, memory.
+"""The server under load on loopback, beside a naive FastAPI handler: requests a second, latencies,
+wrong answers, memory.
 
     python benchmarks/serving.py [--again] [--minutes 10]
 
-Every answer is compared bit for bit: that of `torch` with what `score_run` wrote for the same image, that of an exported engine
-with what it gives for that image alone. The naive handler is what one writes first: it decodes the upload and calls the graph on
-that one image, without limits, in FastAPI's pool of threads. Server and clients share the machine, and the machine is shared with
+Every answer is compared bit for bit: that of `torch` with what `score_run` wrote for the same
+image, that of an exported engine with what it gives for that image alone. The naive handler is what
+one writes first: it decodes the upload and calls the graph on that one image, without limits, in
+FastAPI's pool of threads. Server and clients share the machine, and the machine is shared with
 others: read the ratios, and the server's processor seconds a request.
 """
 
@@ -40,7 +42,7 @@ import io, sys, threading
 import numpy as np, torch, uvicorn
 from fastapi import FastAPI, UploadFile
 from PIL import Image
-from residua.bundle import load_bundle
+from residua.training.bundle import load_bundle
 bundle = load_bundle(sys.argv[1] + "/bundle")
 app = FastAPI()
 @app.get("/readyz")
@@ -56,20 +58,33 @@ uvicorn.run(app, port=int(sys.argv[2]), log_level="error")
 
 
 def make_run(folder: Path) -> tuple[Path, list[bytes], dict[str, list[float]]]:
-    """A small detector of digits, 256 of its images as PNG files, and each engine's scores of them."""
+    """A small detector of digits, 256 of its images as PNG files, and each engine's scores of
+    them.
+    """
     from residua.engines import KINDS, load_engine
     from residua.engines.one_by_one import OneByOne
-    from residua.experiment import RunOptions, export_run, fit_run, score_run
     from residua.images import load_images
+    from residua.runs.engines import export_run
+    from residua.runs.fit import fit_run
+    from residua.runs.run_folder import RunOptions
+    from residua.runs.score import score_run
 
-    options = RunOptions.model_validate({
-        "source": "digits", "job": "detect", "normal": ("0",), "size": 28, "recipe_options": {"latent": 8},
-        "settings": {"epochs": 3, "batch_size": 32},
-    })  # fmt: skip
+    options = RunOptions.model_validate(
+        {
+            "source": "digits",
+            "job": "detect",
+            "normal": ("0",),
+            "size": 28,
+            "recipe_options": {"latent": 8},
+            "settings": {"epochs": 3, "batch_size": 32},
+        }
+    )
     run = fit_run(options, folder / "run").path
     (folder / "images").mkdir()
     for index, pixels in enumerate(load_images("digits").test[:256]):
-        Image.fromarray(pixels[..., 0]).resize((28, 28)).save(folder / "images" / f"{index:03d}.png")
+        Image.fromarray(pixels[..., 0]).resize((28, 28)).save(
+            folder / "images" / f"{index:03d}.png"
+        )
     score_run(run, str(folder / "images"), folder / "scores.csv")
     with open(folder / "scores.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -79,14 +94,18 @@ def make_run(folder: Path) -> tuple[Path, list[bytes], dict[str, list[float]]]:
     for name in ENGINES[1:]:
         export_run(run, KINDS[name])
         alone = OneByOne(load_engine(run / "export", name))
-        scores[name] = alone.score([images[row] for row in range(len(images))], columns=False).score.tolist()
+        scores[name] = alone.score(
+            [images[row] for row in range(len(images))], columns=False
+        ).score.tolist()
     return run, [(folder / "images" / row["path"]).read_bytes() for row in rows], scores
 
 
 @contextmanager
 def serving(arguments: list[str], port: int):
     """A server in a process of its own, ready."""
-    process = subprocess.Popen([sys.executable, *arguments], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, *arguments], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     try:
         asyncio.run(_until_ready(port))
         yield process
@@ -98,7 +117,9 @@ def serving(arguments: list[str], port: int):
 async def _until_ready(port: int) -> None:
     for _ in range(6000):
         with suppress(OSError):
-            status, _ = await ask_once(port, b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            status, _ = await ask_once(
+                port, b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+            )
             if status == 200:
                 return
         await asyncio.sleep(0.1)
@@ -107,9 +128,15 @@ async def _until_ready(port: int) -> None:
 
 def request(image: bytes, path: str = "/v1/score") -> bytes:
     """A form with one image, as every HTTP library sends it."""
-    part = b'\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+    part = (
+        b'\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\nContent-Type:'
+        b" image/png\r\n\r\n"
+    )
     body = b"--" + BOUNDARY + part + image + b"\r\n--" + BOUNDARY + b"--\r\n"
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary={BOUNDARY.decode()}\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data;"
+        f" boundary={BOUNDARY.decode()}\r\n"
+    )
     return head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -117,7 +144,9 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     head = await reader.readuntil(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1])
     lines = head.lower().split(b"\r\n")
-    length = next((int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length")), 0)
+    length = next(
+        (int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length")), 0
+    )
     return status, await reader.readexactly(length)
 
 
@@ -152,7 +181,9 @@ class Tally:
         }
 
 
-async def good_client(port: int, images, scores, tally: Tally, until: float, seed: int, *, exact: bool) -> None:
+async def good_client(
+    port: int, images, scores, tally: Tally, until: float, seed: int, *, exact: bool
+) -> None:
     """One request after the other on one connection; every score is checked."""
     import json
 
@@ -173,7 +204,11 @@ async def good_client(port: int, images, scores, tally: Tally, until: float, see
                     tally.latencies.append(time.perf_counter() - started)
                     given = json.loads(body)["score"] if status == 200 else float("nan")
                     same = np.float32(given) == np.float32(scores[index])
-                    tally.wrong += not (same if exact else abs(given - scores[index]) <= 1e-3 * abs(scores[index]) + 1e-6)
+                    tally.wrong += not (
+                        same
+                        if exact
+                        else abs(given - scores[index]) <= 1e-3 * abs(scores[index]) + 1e-6
+                    )
             finally:
                 writer.close()
         except (OSError, asyncio.IncompleteReadError):
@@ -184,7 +219,12 @@ async def good_client(port: int, images, scores, tally: Tally, until: float, see
 async def load(port: int, images, scores, n: int, seconds: float, *, exact: bool) -> dict:
     tally = Tally()
     started = time.perf_counter()
-    await asyncio.gather(*(good_client(port, images, scores, tally, started + seconds, seed, exact=exact) for seed in range(n)))
+    await asyncio.gather(
+        *(
+            good_client(port, images, scores, tally, started + seconds, seed, exact=exact)
+            for seed in range(n)
+        )
+    )
     return tally.row(time.perf_counter() - started)
 
 
@@ -193,11 +233,15 @@ def bomb(width: int = 10_000, height: int = 10_000) -> bytes:
     """A PNG of 100 megapixels in 100 kilobytes, or of a line of millions in a few thousand."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     rows = zlib.compress(bytes((width + 1) * height), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
 
 
 @cache
@@ -219,13 +263,25 @@ async def bad_client(port: int, images, kind: str, until: float, seen: dict) -> 
         "garbage": lambda: os.urandom(3000) + b"\r\n\r\n",
         "bomb": lambda: request(bomb()),
         "line": lambda: request(bomb(*LINES[seen_lines(seen) % len(LINES)])),
-        "hostile name": lambda: request(images[0]).replace(b'filename="a.png"', b'filename="\x1b]0;x\x07../../=1+1.png"', 1),
-        "other site": lambda: request(images[0]).replace(b"\r\n", b"\r\nOrigin: http://evil.example\r\n", 1),
+        "hostile name": (
+            lambda: request(images[0]).replace(
+                b'filename="a.png"', b'filename="\x1b]0;x\x07../../=1+1.png"', 1
+            )
+        ),
+        "other site": (
+            lambda: request(images[0]).replace(b"\r\n", b"\r\nOrigin: http://evil.example\r\n", 1)
+        ),
         "wrong type": lambda: request(b"%PDF-1.7 not an image"),
         "too large": too_large,
     }
     while time.perf_counter() < until:
-        with suppress(OSError, asyncio.IncompleteReadError, ValueError, TimeoutError, asyncio.LimitOverrunError):
+        with suppress(
+            OSError,
+            asyncio.IncompleteReadError,
+            ValueError,
+            TimeoutError,
+            asyncio.LimitOverrunError,
+        ):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
                 if kind == "slow":
@@ -246,7 +302,14 @@ async def bad_client(port: int, images, kind: str, until: float, seen: dict) -> 
         await asyncio.sleep(0.05)
 
 
-BAD = ("slow",) * 16 + ("aborted",) * 2 + ("garbage",) * 2 + ("bomb",) * 2 + ("wrong type",) * 2 + ("too large",)
+BAD = (
+    ("slow",) * 16
+    + ("aborted",) * 2
+    + ("garbage",) * 2
+    + ("bomb",) * 2
+    + ("wrong type",) * 2
+    + ("too large",)
+)
 BAD += ("line",) * 3 + ("hostile name", "other site")
 
 
@@ -263,7 +326,10 @@ async def siege(port: int, images, scores, n_good: int, seconds: float, process)
 
     await asyncio.gather(
         watch(),
-        *(good_client(port, images, scores, tally, until, seed, exact=True) for seed in range(n_good)),
+        *(
+            good_client(port, images, scores, tally, until, seed, exact=True)
+            for seed in range(n_good)
+        ),
         *(bad_client(port, images, kind, until, seen) for kind in BAD),
     )
     return {
@@ -271,7 +337,9 @@ async def siege(port: int, images, scores, n_good: int, seconds: float, process)
         "seconds": round(time.perf_counter() - started, 1),
         "bad_clients": {kind: BAD.count(kind) for kind in dict.fromkeys(BAD)},
         "what_bad_clients_were_told": dict(sorted(seen.items())),
-        "megabytes_median_by_quarter": [rounded(float(np.median(part)), 4) for part in np.array_split(memory, 4)],
+        "megabytes_median_by_quarter": [
+            rounded(float(np.median(part)), 4) for part in np.array_split(memory, 4)
+        ],
         "megabytes_peak": rounded(max(memory), 4),
     }
 
@@ -280,7 +348,10 @@ def together(rows: list[dict]) -> dict:
     """Several turns of one contender as one row."""
     counted = {"answered", "refused_503", "connection_errors", "wrong_answers"}
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return {name: sum(found) if name in counted else rounded(statistics.median(found)) for name, found in columns.items()}
+    return {
+        name: sum(found) if name in counted else rounded(statistics.median(found))
+        for name, found in columns.items()
+    }
 
 
 def processor_seconds(pid: int) -> float:
@@ -314,7 +385,17 @@ def main() -> None:
         ports = {name: free_port() for name in (*ENGINES, "naive")}
 
         def ours(engine: str, *more: str) -> list[str]:
-            start = ["-m", "residua", "serve", str(run), "--port", str(ports[engine]), "--engine", engine, "--quiet"]
+            start = [
+                "-m",
+                "residua",
+                "serve",
+                str(run),
+                "--port",
+                str(ports[engine]),
+                "--engine",
+                engine,
+                "--quiet",
+            ]
             return [*start, *(more or ("--queue", "512"))]
 
         def measured(process, to: str, n: int) -> dict:
@@ -329,7 +410,9 @@ def main() -> None:
             return {**row, **more}
 
         def in_turns(processes: dict, n: int) -> dict:
-            """All contenders in turn, several times; of rates the median, of mistakes and refusals the sum."""
+            """All contenders in turn, several times; of rates the median, of mistakes and refusals
+            the sum.
+            """
             turns: dict[str, list[dict]] = {one: [] for one in processes}
             for _ in range(TURNS):
                 for one, process in processes.items():
@@ -337,15 +420,29 @@ def main() -> None:
             return {one: together(rows) for one, rows in turns.items()}
 
         with ExitStack() as stack:  # all up, measured in turn
-            commands = {**{one: ours(one) for one in ENGINES}, "naive": [str(folder / "naive.py"), str(run), str(ports["naive"])]}
-            processes = {one: stack.enter_context(serving(command, ports[one])) for one, command in commands.items()}
+            commands = {
+                **{one: ours(one) for one in ENGINES},
+                "naive": [str(folder / "naive.py"), str(run), str(ports["naive"])],
+            }
+            processes = {
+                one: stack.enter_context(serving(command, ports[one]))
+                for one, command in commands.items()
+            }
             for n in CLIENTS:
                 results.measure(f"{n} clients", partial(in_turns, processes, n))
         with serving(ours(BEST, "--queue", "8", "--concurrency", "2"), ports[BEST]) as process:
-            results.measure(f"serve --engine {BEST}, 256 clients, a queue of 8", partial(measured, process, BEST, 256))
+            results.measure(
+                f"serve --engine {BEST}, 256 clients, a queue of 8",
+                partial(measured, process, BEST, 256),
+            )
         with serving(ours(BEST), ports[BEST]) as process:
             key = f"serve --engine {BEST}, 16 good clients among bad ones, {minutes:g} minutes"
-            results.measure(key, lambda: asyncio.run(siege(ports[BEST], images, scores[BEST], 16, 60 * minutes, process)))
+            results.measure(
+                key,
+                lambda: asyncio.run(
+                    siege(ports[BEST], images, scores[BEST], 16, 60 * minutes, process)
+                ),
+            )
 
 
 if __name__ == "__main__":

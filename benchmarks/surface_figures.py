@@ -1,4 +1,6 @@
-"""Figures of a detector of defects: ROC AUC with its interval, how well maps show where, what each part of a score adds."""
+"""Figures of a detector of defects: ROC AUC with its interval, how well maps show where, what each
+part of a score adds.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +13,20 @@ import torch
 from numpy.typing import NDArray
 
 from measure import rounded
-from residua.bundle import Bundle
 from residua.images import ImageSet
 from residua.metrics import aupro, pixel_roc_auc, roc_auc
-from residua.scoring.places import tamed
+from residua.training.bundle import Bundle
+from residua.training.scoring.places import tamed
 
 RESAMPLES = 1000
 
 
-def with_interval(test: ImageSet, scores: NDArray[Any], is_found: NDArray[np.bool_]) -> list[float | None]:
-    """ROC AUC of the found against the normal images, and its 95% interval by drawing groups, or images, with replacement."""
+def with_interval(
+    test: ImageSet, scores: NDArray[Any], is_found: NDArray[np.bool_]
+) -> list[float | None]:
+    """ROC AUC of the found against the normal images, and its 95% interval by drawing groups, or
+    images, with replacement.
+    """
     asked = is_found | ~test.is_anomalous
     labels, values = is_found[asked], scores[asked]
     groups = test.paths if test.groups is None else test.groups
@@ -31,13 +37,20 @@ def with_interval(test: ImageSet, scores: NDArray[Any], is_found: NDArray[np.boo
         rows = np.concatenate([members[group] for group in rng.integers(0, len(names), len(names))])
         if 0 < labels[rows].sum() < len(rows):
             drawn.append(roc_auc(labels[rows], values[rows]))
-    return [rounded(float(value), 4) for value in (roc_auc(labels, values), *np.quantile(drawn, [0.025, 0.975]))]
+    return [
+        rounded(float(value), 4)
+        for value in (roc_auc(labels, values), *np.quantile(drawn, [0.025, 0.975]))
+    ]
 
 
 def judge_maps(test: ImageSet, maps: list[NDArray[np.float32]]) -> dict[str, Any]:
     """Pooled over all images, and the mean over the defective ones; empty masks have none."""
     masks = [test.masks[row] for row in range(len(test))]
-    shown = [(mask, one) for mask, one in zip(masks, maps, strict=True) if mask is not None and mask.any()]
+    shown = [
+        (mask, one)
+        for mask, one in zip(masks, maps, strict=True)
+        if mask is not None and mask.any()
+    ]
     alone = [roc_auc(mask.ravel(), one.ravel()) for mask, one in shown]
     judged = {
         "pixel_roc_auc": pixel_roc_auc(masks, maps),
@@ -74,8 +87,12 @@ def weights(scorer: Any) -> torch.Tensor:
     return scorer.weight if hasattr(scorer, "weight") else torch.ones(len(scorer.parts))
 
 
-def each_part(bundle: Bundle, test: ImageSet, noted: list[torch.Tensor], whole_score: NDArray[Any]) -> dict[str, Any]:
-    """What each part of the score reaches alone, what it weighs, and what the score reaches without it."""
+def each_part(
+    bundle: Bundle, test: ImageSet, noted: list[torch.Tensor], whole_score: NDArray[Any]
+) -> dict[str, Any]:
+    """What each part of the score reaches alone, what it weighs, and what the score reaches without
+    it.
+    """
     scorer: Any = bundle.graph.scorer
     added = torch.cat(noted)[: len(test)].numpy()  # the last batch is filled up
     return {

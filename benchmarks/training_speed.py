@@ -1,7 +1,8 @@
-"""Training the same network on the same images in the same batches: ours, a plain PyTorch loop, Lightning, Keras on torch.
+"""Training the same network on the same images in the same batches: ours, a plain PyTorch loop,
+Lightning, Keras on torch.
 
-Images a processor second, median over steps; the contenders take turns in one process, so that a busy machine slows all
-alike. A 32-64-128 convolutional autoencoder on 32x32 colour, batch 128.
+Images a processor second, median over steps; the contenders take turns in one process, so that a
+busy machine slows all alike. A 32-64-128 convolutional autoencoder on 32x32 colour, batch 128.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from measure import Results, rounded
-from residua.models import ImageShape
-from residua.models.conv import ConvAutoencoder
-from residua.recipes import make_recipe
-from residua.training.fit import plan_training, train_network
-from residua.training.settings import TrainingSettings
+from residua.training.loop.settings import TrainingSettings
+from residua.training.loop.train import plan_training, train_network
+from residua.training.networks import ImageShape
+from residua.training.networks.conv import ConvAutoencoder
+from residua.training.recipes import make_recipe
 
 BATCH, STEPS, TURNS = 128, 12, 3
 SHAPE, LATENT = ImageShape(32, 32, 3), 64
@@ -43,7 +44,9 @@ class Stamps:
 
     @property
     def seconds(self) -> list[float]:
-        return [after - before for before, after in zip(self.at, self.at[1:], strict=False)][1:]  # the first one warms up
+        return [after - before for before, after in zip(self.at, self.at[1:], strict=False)][
+            1:
+        ]  # the first one warms up
 
 
 class Pictures(Dataset):
@@ -84,7 +87,11 @@ def network() -> ConvAutoencoder:
 
 def ours(images: np.ndarray, precision: str) -> list[float]:
     stamps, settings = Stamps(), TrainingSettings(epochs=1, batch_size=BATCH, precision=precision)
-    recipe, model, tensors = make_recipe("plain", latent=LATENT), network(), torch.from_numpy(images)
+    recipe, model, tensors = (
+        make_recipe("plain", latent=LATENT),
+        network(),
+        torch.from_numpy(images),
+    )
     plan = plan_training(recipe, model, tensors, settings)
     train_network(recipe, model, tensors, tensors[:BATCH], settings, plan, on_step=stamps)
     return stamps.seconds
@@ -129,10 +136,17 @@ def keras_on_torch(images: np.ndarray) -> list[float]:
             keras.layers.BatchNormalization(),
             keras.layers.ReLU(),
         ]
-    layers += [keras.layers.Flatten(), keras.layers.Dense(LATENT), keras.layers.Dense(128 * 16, "relu")]
+    layers += [
+        keras.layers.Flatten(),
+        keras.layers.Dense(LATENT),
+        keras.layers.Dense(128 * 16, "relu"),
+    ]
     layers += [keras.layers.Reshape((4, 4, 128))]
     for width in (64, 32, 32):
-        layers += [keras.layers.UpSampling2D(), keras.layers.Conv2D(width, 3, padding="same", use_bias=False)]
+        layers += [
+            keras.layers.UpSampling2D(),
+            keras.layers.Conv2D(width, 3, padding="same", use_bias=False),
+        ]
         layers += [keras.layers.BatchNormalization(), keras.layers.ReLU()]
     model = keras.Sequential([*layers, keras.layers.Conv2D(3, 3, padding="same")])
     model.compile(optimizer=keras.optimizers.AdamW(2e-3), loss="mse")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from residua import files
+from residua import _files as files
 from residua.errors import BundleError, LabelError, SourceError
+from residua.evaluation.verification import verify_report
 from residua.images import ImageSet, load_images
-from residua.verify import verify_report
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices by name are of POSIX")
 
@@ -26,7 +26,10 @@ def pipe(tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("read", [files.read_file, files.read_json, files.sha256, lambda path: list(files.read_lines(path))])
+@pytest.mark.parametrize(
+    "read",
+    [files.read_file, files.read_json, files.sha256, lambda path: list(files.read_lines(path))],
+)
 def test_a_pipe_a_device_and_a_folder_are_refused_at_once(pipe, read):
     for path in (pipe, "/dev/zero", "/dev/tty0"):
         with pytest.raises(OSError, match=r"no regular file|No such file"):
@@ -133,6 +136,8 @@ def test_resizing_a_long_line_takes_memory_that_follows_its_pixels():
 
 
 def test_a_label_of_megabytes_is_told_by_its_length():
-    with pytest.raises(LabelError, match=r"at most 1,000 characters\. Got one of 10,000,000") as refused:
+    with pytest.raises(
+        LabelError, match=r"at most 1,000 characters\. Got one of 10,000,000"
+    ) as refused:
         ImageSet.from_arrays(np.zeros((2, 4, 4), np.uint8), labels=["good", "x" * 10_000_000])
     assert len(str(refused.value)) < 500

@@ -9,10 +9,12 @@ import stat
 
 import pytest
 
+from residua._files import atomic_write, ensure_folder, write_json, write_text
 from residua.errors import OutputError
-from residua.files import atomic_write, ensure_folder, write_json, write_text
 
-as_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
+as_root = pytest.mark.skipif(
+    hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere"
+)
 
 
 def names(folder):
@@ -69,7 +71,10 @@ def test_a_link_that_somebody_laid_is_not_followed(tmp_path):
 
 
 def test_a_disk_that_is_full_is_an_output_error_and_other_errors_stay_what_they_are(tmp_path):
-    with pytest.raises(OutputError, match="No space left on device"), atomic_write(tmp_path / "a.bin"):
+    with (
+        pytest.raises(OutputError, match="No space left on device"),
+        atomic_write(tmp_path / "a.bin"),
+    ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.bin"):
         (tmp_path / "nowhere").read_bytes()
@@ -79,7 +84,9 @@ def test_a_disk_that_is_full_is_an_output_error_and_other_errors_stay_what_they_
 def test_permissions_are_those_of_an_ordinary_file(tmp_path):
     write_text(tmp_path / "a.txt", "x")
     (tmp_path / "b.txt").write_text("x")
-    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == stat.S_IMODE((tmp_path / "b.txt").stat().st_mode)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == stat.S_IMODE(
+        (tmp_path / "b.txt").stat().st_mode
+    )
 
 
 @pytest.mark.parametrize("target", ["missing/a.txt", "file/a.txt", "folder"])

@@ -1,4 +1,5 @@
-"""Damaged bytes into every reader of foreign bytes, for a few seconds; `benchmarks/fuzz.py` goes on for hours."""
+"""Damaged bytes into every reader of foreign bytes, for a few seconds; `benchmarks/fuzz.py` goes on
+for hours."""
 
 from __future__ import annotations
 
@@ -19,12 +20,23 @@ from fuzz import Target, check, make_run, search, targets
 from residua.errors import ResiduaError
 
 NAMES = [
-    "images.png", "x-images-idx3-ubyte", "x-images-idx3-ubyte.gz", "x.npy", "x.npz", "manifest.csv", "shard.tar", "scores.csv",
-    "scores.npy", "run.json", "images.csv", "training.npz", "evaluation.json", "evidence.npz", "bundle.json",
-    "bundle.json, its checksum right", "model.safetensors", "request.form", "x.parquet", "report.html",
+    "images.png", "x-images-idx3-ubyte", "x-images-idx3-ubyte.gz", "x.npy", "x.npz", "manifest.csv",
+    "shard.tar", "scores.csv",
+    "scores.npy", "run.json", "images.csv", "training.npz", "evaluation.json", "evidence.npz",
+    "bundle.json",
+    "bundle.json, its checksum right", "model.safetensors", "request.form", "x.parquet",
+    "report.html",
     "model.onnx.json", "part.json",
 ]  # fmt: skip
-DEAR = {"evaluation.json", "evidence.npz", "model.safetensors", "scores.csv", "scores.npy", "shard.tar", "model.onnx.json"}
+DEAR = {
+    "evaluation.json",
+    "evidence.npz",
+    "model.safetensors",
+    "scores.csv",
+    "scores.npy",
+    "shard.tar",
+    "model.onnx.json",
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +51,12 @@ def every(place) -> dict[str, Target]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_damaged_files_give_a_result_or_a_sentence(every, place, name):
-    search(every[name], place, examples=5 if name == "report.html" else 15 if name in DEAR else 60, seed=0)
+    search(
+        every[name],
+        place,
+        examples=5 if name == "report.html" else 15 if name in DEAR else 60,
+        seed=0,
+    )
 
 
 def test_every_target_is_searched(every):
@@ -69,7 +86,8 @@ SPECIAL = ("pipe", "zero", "sparse", "deep", "long line", "far away")
 
 
 def lay(kind: str, path: Path) -> None:
-    """Something under a name that is no file of that kind, and that a reader without bounds would hang or burst on."""
+    """Something under a name that is no file of that kind, and that a reader without bounds would
+    hang or burst on."""
     path.unlink(missing_ok=True)
     if kind == "pipe":
         os.mkfifo(path)
@@ -101,13 +119,18 @@ BY_ITSELF = {
     "report.html": fuzz.verify,
     "scores.csv": fuzz.judge_scores,
     "scores.npy": fuzz.judge_scores,
-    **dict.fromkeys(("set.csv", "set.tar", "set.npz", "set.npy", "set.parquet", "x-images-idx3-ubyte", "a.png"), fuzz.load),
+    **dict.fromkeys(
+        ("set.csv", "set.tar", "set.npz", "set.npy", "set.parquet", "x-images-idx3-ubyte", "a.png"),
+        fuzz.load,
+    ),
 }
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and devices by name are of POSIX")
 @pytest.mark.parametrize("kind", SPECIAL)
-def test_special_files_under_every_name_give_a_sentence_in_a_moment_and_in_bounded_memory(place, every, tmp_path, kind):
+def test_special_files_under_every_name_give_a_sentence_in_a_moment_and_in_bounded_memory(
+    place, every, tmp_path, kind
+):
     run = tmp_path / "run"
     shutil.copytree(place / "run", run)
     for name, read in (IN_A_RUN | BY_ITSELF).items():

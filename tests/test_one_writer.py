@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from residua._files import one_writer
 from residua.errors import OutputError
-from residua.files import one_writer
 
 
 def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path):
@@ -22,7 +22,10 @@ def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path):
 
 def test_a_lock_that_cannot_be_made_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="must be writable"), one_writer(tmp_path / "file" / "lock", "taken"):
+    with (
+        pytest.raises(OutputError, match="must be writable"),
+        one_writer(tmp_path / "file" / "lock", "taken"),
+    ):
         pytest.fail("locked nothing")
 
 

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from residua import load_images
 from residua.evaluation import Evidence
+from residua.evaluation.report import print_evaluation, write_html
 from residua.records import Assumption, Evaluation, assumptions_of, with_assumptions
-from residua.report import print_evaluation, write_html
 
 SCALE = Assumption(about="scale", taken="0-255", because="whole numbers to 255", to_tell="--scale")
 CLASS = Assumption(about="positive class", taken="crack", because="the rarer", to_tell="--positive")
@@ -30,13 +30,17 @@ def test_records_of_earlier_versions_have_none() -> None:
 
 
 def test_assumptions_are_printed_and_stand_in_the_report(tmp_path) -> None:
-    record = Evaluation(job="detect", n_images=3, split="test", provenance=with_assumptions({}, [SCALE, CLASS]))
+    record = Evaluation(
+        job="detect", n_images=3, split="test", provenance=with_assumptions({}, [SCALE, CLASS])
+    )
     console = Console(width=100, record=True)
     print_evaluation(record, console=console)
     text = console.export_text()
     assert "Assumed scale: 0-255 (whole numbers to 255; to tell it: --scale)" in text
     assert "positive class: crack" in text
-    write_html(tmp_path / "r.html", "record", [(record, Evidence(paths=np.array(["a", "b", "c"], object)))])
+    write_html(
+        tmp_path / "r.html", "record", [(record, Evidence(paths=np.array(["a", "b", "c"], object)))]
+    )
     page = (tmp_path / "r.html").read_text()
     assert "What was assumed about the data" in page
     assert "whole numbers to 255" in page
@@ -54,7 +58,9 @@ def two_classes(tmp_path):
 
 def test_a_normal_label_that_nobody_named_is_an_assumption_of_the_images(two_classes) -> None:
     images = load_images(two_classes)
-    assert [(one.about, one.taken, one.to_tell) for one in images.assumptions] == [("normal label", "good", "--normal")]
+    assert [(one.about, one.taken, one.to_tell) for one in images.assumptions] == [
+        ("normal label", "good", "--normal")
+    ]
     assert images.summary()["assumptions"][0]["taken"] == "good"
     assert images.test.assumptions == images.assumptions
     assert not any("normal" in note for note in images.notes)

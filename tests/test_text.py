@@ -15,8 +15,8 @@ from rich.text import Text
 
 from residua._text import cell, printable, terminal
 from residua.images import load_images
-from residua.piecewise.pieces import Part
-from residua.piecewise.score_parts import encode
+from residua.runs.tables.chunks import Part
+from residua.runs.tables.score_parts import encode
 
 HOSTILE = "a\x1b]0;owned\x07b\r\n\x9b2Jc\u202egnp.png"
 SHOWN = r"a\x1b]0;owned\x07b\r\n\x9b2Jc\u202egnp.png"
@@ -35,7 +35,9 @@ def test_what_is_printable_stays_as_it_is_and_nothing_else_is_left(text):
     assert not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in shown)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", " =1", "\r=1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", " =1", "\r=1"]
+)
 def test_what_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(text):
     assert cell(text) == "'" + text
 
@@ -63,7 +65,11 @@ def test_a_terminal_shows_hostile_names_in_every_kind_of_output():
 @pytest.fixture
 def hostile_folder(tmp_path):
     for row in range(4):
-        path = tmp_path / ("good" if row % 2 else "bad\x1b[31m") / (f"{row}\x1b]0;x\x07.png" if row else "=1+1.png")
+        path = (
+            tmp_path
+            / ("good" if row % 2 else "bad\x1b[31m")
+            / (f"{row}\x1b]0;x\x07.png" if row else "=1+1.png")
+        )
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(np.full((8, 8), 40 * row, np.uint8)).save(path)
     return tmp_path
@@ -80,13 +86,21 @@ def test_names_of_files_and_classes_are_shown_and_their_images_read(hostile_fold
 def test_the_table_of_scores_has_no_formula_unless_asked_for():
     columns = {"path": ["=1+1.png", "a.png"], "score": np.float32([-0.5, 1])}
     part = Part(columns, n_seen=2, quarantined=(), is_last=True)
-    safe, raw = (list(csv.reader(io.StringIO(encode(part, ".csv", raw_cells=flag).decode()))) for flag in (False, True))
+    safe, raw = (
+        list(csv.reader(io.StringIO(encode(part, ".csv", raw_cells=flag).decode())))
+        for flag in (False, True)
+    )
     assert safe == [["'=1+1.png", "-0.5"], ["a.png", "1.0"]]
     assert raw == [["=1+1.png", "-0.5"], ["a.png", "1.0"]]
 
 
 def test_a_column_of_the_users_own_speaks_to_no_terminal_either():
-    part = Part({"path": ["a.png"], "own\x1b]0;x\x07": ["\x1b[31m=1\nforged\u202e"]}, n_seen=1, quarantined=(), is_last=True)
+    part = Part(
+        {"path": ["a.png"], "own\x1b]0;x\x07": ["\x1b[31m=1\nforged\u202e"]},
+        n_seen=1,
+        quarantined=(),
+        is_last=True,
+    )
     assert encode(part, ".csv", raw_cells=False).decode() == "a.png,\\x1b[31m=1\\nforged\\u202e\r\n"
 
 

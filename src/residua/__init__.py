@@ -1,36 +1,41 @@
 """residua trains image autoencoders and says, honestly, how good they are.
 
-The judging wing (metrics, thresholds, diagnostics, evaluation, report) needs NumPy and no torch; the training wing
-(estimators, recipes) comes with ``pip install 'residua[train]'``. Everything here is loaded when first used.
+The judging wing (metrics, thresholds, findings, evaluation, report) needs NumPy and no torch; the
+training wing (estimators, recipes) comes with ``pip install 'residua[train]'``. Everything here is
+loaded when first used.
 """
 
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 from residua._threads import wait_passively
+from residua._version import __version__
 from residua.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from residua import baselines, diagnostics, errors, metrics, records, thresholds
-    from residua.comparison import compare_models
-    from residua.estimators import Autoencoder, AutoencoderClassifier, OneClassDetector
-    from residua.evaluation import Evidence, evaluate_classification, evaluate_detection, evaluate_reconstruction
+    from residua import baselines, errors, findings, metrics, records, thresholds
+    from residua.evaluation import (
+        Evidence,
+        evaluate_classification,
+        evaluate_detection,
+        evaluate_reconstruction,
+    )
+    from residua.evaluation.comparison import compare_models
+    from residua.evaluation.probes import evaluate_codes
+    from residua.evaluation.report import print_evaluation, write_html
     from residua.images import ImageSet, load_images
-    from residua.probes import evaluate_codes
     from residua.records import Estimate, Evaluation, Finding, OperatingPoint
-    from residua.report import print_evaluation, write_html
+    from residua.runs.wrapped import wrap
     from residua.thresholds import choose_threshold
-    from residua.wrapping import wrap
+    from residua.training.estimators import Autoencoder, AutoencoderClassifier, OneClassDetector
 
-__version__ = _version("residua")
 
 _WHERE = {
-    "Autoencoder": "estimators",
-    "AutoencoderClassifier": "estimators",
-    "OneClassDetector": "estimators",
+    "Autoencoder": "training.estimators",
+    "AutoencoderClassifier": "training.estimators",
+    "OneClassDetector": "training.estimators",
     "Evidence": "evaluation",
     "evaluate_classification": "evaluation",
     "evaluate_detection": "evaluation",
@@ -41,14 +46,14 @@ _WHERE = {
     "Evaluation": "records",
     "Finding": "records",
     "OperatingPoint": "records",
-    "compare_models": "comparison",
-    "evaluate_codes": "probes",
-    "print_evaluation": "report",
-    "write_html": "report",
+    "compare_models": "evaluation.comparison",
+    "evaluate_codes": "evaluation.probes",
+    "print_evaluation": "evaluation.report",
+    "write_html": "evaluation.report",
     "choose_threshold": "thresholds",
-    "wrap": "wrapping",
+    "wrap": "runs.wrapped",
 }
-_ROOMS = ("baselines", "diagnostics", "errors", "metrics", "records", "thresholds")
+_ROOMS = ("baselines", "errors", "findings", "metrics", "records", "thresholds")
 _NEED_TORCH = ("Autoencoder", "AutoencoderClassifier", "OneClassDetector")
 
 __all__ = [
@@ -65,12 +70,12 @@ __all__ = [
     "baselines",
     "choose_threshold",
     "compare_models",
-    "diagnostics",
     "errors",
     "evaluate_classification",
     "evaluate_codes",
     "evaluate_detection",
     "evaluate_reconstruction",
+    "findings",
     "load_images",
     "metrics",
     "print_evaluation",

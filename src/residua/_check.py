@@ -1,4 +1,5 @@
-"""The one input boundary: images, labels and scores from outside become canonical arrays here, or are refused.
+"""The one input boundary: images, labels and scores from outside become canonical arrays here, or
+are refused.
 
 Every check collects all problems of a call in a `Problems` and raises them together, each as
 *Where: what must hold. Got what. How to mend.*
@@ -20,12 +21,11 @@ class Problems:
     Examples
     --------
     >>> problems = Problems("roc_auc")
-    >>> problems.add("labels and scores must have the same length", "3 labels and 2 scores", "Pass one label a score", ShapeError)
+    >>> problems.add("labels must hold one value per score", "3 of 2", "Pass all", ShapeError)
     >>> problems.raise_any()
     Traceback (most recent call last):
     ...
-    residua.errors.ShapeError: roc_auc: labels and scores must have the same length. Got 3 labels and 2 scores. \
-Pass one label a score.
+    residua.errors.ShapeError: roc_auc: labels must hold one value per score. Got 3 of 2. Pass all.
     """
 
     def __init__(self, where: str) -> None:
@@ -40,7 +40,9 @@ Pass one label a score.
         self._found.append((f"{self.where}: {must}. Got {got}. {mend}.", kind))
 
     def raise_any(self) -> None:
-        """Raise what was noted: the problem's own class if there is one kind, `InputError` if there are several."""
+        """Raise what was noted: the problem's own class if there is one kind, `InputError` if there
+        are several.
+        """
         if not self._found:
             return
         kinds = {kind for _, kind in self._found}
@@ -51,20 +53,27 @@ Pass one label a score.
 def as_images(images: Any, *, name: str = "images", problems: Problems) -> NDArray[np.float32]:
     """Images as float32 (n_images, height, width, channels) in [0, 1].
 
-    uint8 is divided by 255, uint16 by 65535, booleans become 0 and 1, floats must already lie in [0, 1];
-    (n, height, width) gains a channel axis. On a problem an empty array comes back and `problems` has grown.
+    uint8 is divided by 255, uint16 by 65535, booleans become 0 and 1, floats must already lie in
+    [0, 1]; (n, height, width) gains a channel axis. On a problem an empty array comes back and
+    `problems` has grown.
     """
     empty = np.zeros((0, 1, 1, 1), np.float32)
     try:
         array = np.asarray(images)
     except (ValueError, TypeError) as error:
-        problems.add(f"{name} must form one array", f"images that do not stack ({error})", "Resize them to one size", ShapeError)
+        problems.add(
+            f"{name} must form one array",
+            f"images that do not stack ({error})",
+            "Resize them to one size",
+            ShapeError,
+        )
         return empty
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.ndim != 4 or 0 in array.shape[1:]:
         problems.add(
-            f"{name} must have shape (n_images, height, width) or (n_images, height, width, channels)",
+            f"{name} must have shape (n_images, height, width) or (n_images, height, width,"
+            " channels)",
             f"shape {np.shape(images)}",
             "Add or move axes so that the images come first and the channels last",
             ShapeError,
@@ -93,37 +102,70 @@ def _unit_range(array: NDArray[Any], name: str, problems: Problems) -> NDArray[n
     low, high = float(array.min()), float(array.max())
     if not np.isfinite(low) or not np.isfinite(high):
         n_bad = int(np.count_nonzero(~np.isfinite(array)))
-        problems.add(f"{name} must be finite", f"{n_bad} NaN or infinite values", "Mend or leave out those images", RangeError)
+        problems.add(
+            f"{name} must be finite",
+            f"{n_bad} NaN or infinite values",
+            "Mend or leave out those images",
+            RangeError,
+        )
         return np.zeros((0, *array.shape[1:]), np.float32)
     if low < 0 or high > 1:
         mend = "Divide by 255" if 1.5 < high <= 255 and low >= 0 else "Clip or rescale them"
-        problems.add(f"float {name} must lie in [0, 1]", f"values in [{low:.4g}, {high:.4g}]", mend, RangeError)
+        problems.add(
+            f"float {name} must lie in [0, 1]",
+            f"values in [{low:.4g}, {high:.4g}]",
+            mend,
+            RangeError,
+        )
         return np.zeros((0, *array.shape[1:]), np.float32)
     return array.astype(np.float32, copy=False)
 
 
 def check_unmasked(array: Any, name: str, problems: Problems) -> None:
-    """Note a problem where entries of a masked array are masked: NumPy's plain arrays would bring back what lies below."""
-    n_masked = int(np.count_nonzero(np.ma.getmaskarray(array))) if isinstance(array, np.ma.MaskedArray) else 0
+    """Note a problem where entries of a masked array are masked: NumPy's plain arrays would bring
+    back what lies below.
+    """
+    n_masked = (
+        int(np.count_nonzero(np.ma.getmaskarray(array)))
+        if isinstance(array, np.ma.MaskedArray)
+        else 0
+    )
     if n_masked:
-        got, mend = f"{n_masked} masked of {array.size}", "Leave out those images, or fill what is masked: array.filled(VALUE)"
+        got, mend = (
+            f"{n_masked} masked of {array.size}",
+            "Leave out those images, or fill what is masked: array.filled(VALUE)",
+        )
         problems.add(f"{name} must have no masked entries", got, mend, RangeError)
 
 
 def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArray[Any]:
-    """Scores as a one-dimensional float array, float32 kept as float32, all else float64; NaN and infinities refused."""
+    """Scores as a one-dimensional float array, float32 kept as float32, all else float64; NaN and
+    infinities refused.
+    """
     check_unmasked(scores, name, problems)
     try:
         array = np.asarray(scores)
         if not np.issubdtype(array.dtype, np.floating):
-            array = array.astype(np.float64, casting="same_kind" if array.dtype.kind == "c" else "unsafe")
+            array = array.astype(
+                np.float64, casting="same_kind" if array.dtype.kind == "c" else "unsafe"
+            )
     except (ValueError, TypeError):
-        problems.add(f"{name} must be numbers", f"{np.asarray(scores).dtype} values", "Convert them to float", RangeError)
+        problems.add(
+            f"{name} must be numbers",
+            f"{np.asarray(scores).dtype} values",
+            "Convert them to float",
+            RangeError,
+        )
         return np.zeros(0)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        problems.add(f"{name} must have shape (n_images,)", f"shape {array.shape}", "Pass one score an image", ShapeError)
+        problems.add(
+            f"{name} must have shape (n_images,)",
+            f"shape {array.shape}",
+            "Pass one score an image",
+            ShapeError,
+        )
         return np.zeros(0)
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float64 if array.dtype.itemsize > 4 else np.float32)
@@ -132,26 +174,44 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
         n_nan = int(np.isnan(array).sum())
         n_inf = int((~finite).sum()) - n_nan
         problems.add(
-            f"{name} must be finite", f"{n_nan} NaN and {n_inf} infinite values", "Mend or leave out those images", RangeError
+            f"{name} must be finite",
+            f"{n_nan} NaN and {n_inf} infinite values",
+            "Mend or leave out those images",
+            RangeError,
         )
         return np.zeros(0)
     return array
 
 
 def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -> NDArray[np.bool_]:
-    """Labels as booleans (n_images,), True = anomalous (positive); 0/1 and booleans are accepted, all else refused."""
+    """Labels as booleans (n_images,), True = anomalous (positive); 0/1 and booleans are accepted,
+    all else refused.
+    """
     array = np.asarray(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        problems.add(f"{name} must have shape (n_images,)", f"shape {array.shape}", "Pass one label an image", ShapeError)
+        problems.add(
+            f"{name} must have shape (n_images,)",
+            f"shape {array.shape}",
+            "Pass one label an image",
+            ShapeError,
+        )
         return np.zeros(0, np.bool_)
     if array.dtype == np.bool_:
         return array
-    values = np.unique(array) if array.dtype != object else np.array(sorted({str(value) for value in array}))
-    is_binary = np.issubdtype(array.dtype, np.number) and all(value in (0, 1) for value in values.tolist())
+    values = (
+        np.unique(array)
+        if array.dtype != object
+        else np.array(sorted({str(value) for value in array}))
+    )
+    is_binary = np.issubdtype(array.dtype, np.number) and all(
+        value in (0, 1) for value in values.tolist()
+    )
     if not is_binary:
-        shown = ", ".join(str(value) for value in values[:6].tolist()) + (", ..." if len(values) > 6 else "")
+        shown = ", ".join(str(value) for value in values[:6].tolist()) + (
+            ", ..." if len(values) > 6 else ""
+        )
         problems.add(
             f"{name} must be 0 (normal) or 1 (anomalous)",
             f"the values {shown}",
@@ -168,65 +228,114 @@ def same_length(problems: Problems, **arrays: Any) -> None:
     if len(set(lengths.values())) > 1:
         names = " and ".join(lengths)
         got = ", ".join(f"{n} {name}" for name, n in lengths.items())
-        problems.add(f"{names} must have the same length", got, "Pass one of each an image, in the same order", ShapeError)
+        problems.add(
+            f"{names} must have the same length",
+            got,
+            "Pass one of each an image, in the same order",
+            ShapeError,
+        )
 
 
 def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDArray[Any]:
-    """Class labels as int64 or str (n_images,); whole floats and booleans become integers, missing labels are refused."""
+    """Class labels as int64 or str (n_images,); whole floats and booleans become integers, missing
+    labels are refused.
+    """
     array = np.asarray(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        mend = "A 0/1 matrix is multi-label: use residua.metrics.multilabel. Take the argmax of one-hot rows"
-        problems.add(f"{name} must have shape (n_images,)", f"shape {array.shape}", mend, ShapeError)
+        mend = (
+            "A 0/1 matrix is multi-label: use residua.metrics.multilabel. Take the argmax of"
+            " one-hot rows"
+        )
+        problems.add(
+            f"{name} must have shape (n_images,)", f"shape {array.shape}", mend, ShapeError
+        )
         return np.zeros(0, np.int64)
     if array.dtype.kind in "biu":
         return array.astype(np.int64)
     if array.dtype.kind == "f":
         if np.array_equal(array, np.trunc(array)) and np.abs(array).max(initial=0) < 2**53:
             return array.astype(np.int64)
-        shown = next(value for value in array.tolist() if value != np.trunc(value) or abs(value) >= 2**53)
+        shown = next(
+            value for value in array.tolist() if value != np.trunc(value) or abs(value) >= 2**53
+        )
         problems.add(
-            f"{name} must be integers or strings", f"the value {shown}", "Leave out unlabelled images; pass classes", LabelError
+            f"{name} must be integers or strings",
+            f"the value {shown}",
+            "Leave out unlabelled images; pass classes",
+            LabelError,
         )
         return np.zeros(0, np.int64)
     values = array.tolist()
-    n_missing = sum(value is None or value == "" or (isinstance(value, float) and np.isnan(value)) for value in values)
+    n_missing = sum(
+        value is None or value == "" or (isinstance(value, float) and np.isnan(value))
+        for value in values
+    )
     if n_missing:
-        problems.add(f"{name} must all be there", f"{n_missing} missing labels", "Leave out the unlabelled images", LabelError)
+        problems.add(
+            f"{name} must all be there",
+            f"{n_missing} missing labels",
+            "Leave out the unlabelled images",
+            LabelError,
+        )
         return np.zeros(0, np.int64)
     if values and all(isinstance(value, int | np.integer) for value in values):
         return np.array(values, np.int64)
-    return np.array([value.decode() if isinstance(value, bytes) else str(value) for value in values], dtype=np.str_)
+    return np.array(
+        [value.decode() if isinstance(value, bytes) else str(value) for value in values],
+        dtype=np.str_,
+    )
 
 
-def as_probabilities(probabilities: Any, *, name: str = "probabilities", problems: Problems) -> NDArray[Any]:
-    """Probabilities as float (n_images, n_classes), rows summing to 1; one column is P(second class) and gains the first.
+def as_probabilities(
+    probabilities: Any, *, name: str = "probabilities", problems: Problems
+) -> NDArray[Any]:
+    """Probabilities as float (n_images, n_classes), rows summing to 1; one column is P(second
+    class) and gains the first.
 
-    float32 stays float32, everything else becomes float64. Rows may miss 1 by 0.001, which half precision needs.
+    float32 stays float32, everything else becomes float64. Rows may miss 1 by 0.001, which half
+    precision needs.
     """
     empty = np.zeros((0, 2))
     try:
         array = np.asarray(probabilities)
         array = array.astype(np.float32 if array.dtype in (np.float16, np.float32) else np.float64)
     except (ValueError, TypeError):
-        problems.add(f"{name} must be numbers", "something that is no array of numbers", "Convert them to float", RangeError)
+        problems.add(
+            f"{name} must be numbers",
+            "something that is no array of numbers",
+            "Convert them to float",
+            RangeError,
+        )
         return empty
     if array.ndim == 1:
         array = array[:, np.newaxis]
     if array.ndim != 2 or array.shape[1] == 0:
-        problems.add(f"{name} must have shape (n_images, n_classes)", f"shape {array.shape}", "Pass one row an image", ShapeError)
+        problems.add(
+            f"{name} must have shape (n_images, n_classes)",
+            f"shape {array.shape}",
+            "Pass one row an image",
+            ShapeError,
+        )
         return empty
     n_bad = int(np.count_nonzero(~np.isfinite(array)))
     if n_bad:
-        problems.add(f"{name} must be finite", f"{n_bad} NaN or infinite values", "Mend or leave out those images", RangeError)
+        problems.add(
+            f"{name} must be finite",
+            f"{n_bad} NaN or infinite values",
+            "Mend or leave out those images",
+            RangeError,
+        )
         return empty
     low, high = float(array.min(initial=0)), float(array.max(initial=0))
     if low < 0 or high > 1.001:
         mend = "Pass logits through softmax or sigmoid; pass classes as integers"
         if low >= 0 and array.shape[1] > 1 and np.allclose(array.sum(axis=1), 100, atol=1):
             mend = "These are per cent: divide them by 100"
-        problems.add(f"{name} must lie in [0, 1]", f"values in [{low:.4g}, {high:.4g}]", mend, RangeError)
+        problems.add(
+            f"{name} must lie in [0, 1]", f"values in [{low:.4g}, {high:.4g}]", mend, RangeError
+        )
         return empty
     if array.shape[1] == 1:
         array = np.hstack([1 - array, array])
@@ -234,7 +343,9 @@ def as_probabilities(probabilities: Any, *, name: str = "probabilities", problem
     n_bad = int(np.count_nonzero(np.abs(total - 1) > 1e-3))
     if n_bad:
         shown = f"{n_bad} rows that do not, sums in [{total.min():.4g}, {total.max():.4g}]"
-        mend = "Normalise them; where several labels may hold at once, use residua.metrics.multilabel"
+        mend = (
+            "Normalise them; where several labels may hold at once, use residua.metrics.multilabel"
+        )
         problems.add(f"{name} must sum to 1 in each row", shown, mend, RangeError)
         return empty
     return array

@@ -1,4 +1,6 @@
-"""What names of labels say by themselves: which mean normal, which mean anomalous, and which differ by spelling alone."""
+"""What names of labels say by themselves: which mean normal, which mean anomalous, and which differ
+by spelling alone.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +12,34 @@ from typing import Any, Literal
 from residua._tables import number
 
 NORMAL_NAMES = frozenset({
-    "good", "normal", "ok", "okay", "pass", "passed", "healthy", "negative", "benign", "nominal", "intact", "undamaged",
+    "good", "normal", "ok", "okay", "pass", "passed", "healthy", "negative", "benign", "nominal",
+    "intact", "undamaged",
     "inlier", "nodefect", "nondefective", "defectfree", "io",
 })  # fmt: skip
 ANOMALOUS_NAMES = frozenset({
-    "bad", "defect", "defects", "defective", "anomaly", "anomalous", "abnormal", "ng", "nok", "notok", "ko", "nio", "fail",
-    "failed", "failure", "fault", "faulty", "broken", "damaged", "outlier", "positive", "malignant", "unhealthy", "reject",
+    "bad", "defect", "defects", "defective", "anomaly", "anomalous", "abnormal", "ng", "nok",
+    "notok", "ko", "nio", "fail",
+    "failed", "failure", "fault", "faulty", "broken", "damaged", "outlier", "positive", "malignant",
+    "unhealthy", "reject",
     "rejected", "notgood", "notnormal", "nogood",
 })  # fmt: skip
 MISSING = frozenset({"", "nan", "<na>", "#n/a"})
 _PERHAPS_MISSING = frozenset({"na", "n/a", "none", "null", "unlabeled", "unlabelled"})
 _RUN_DOWN = frozenset({
-    "decisionfunction", "scoresamples", "ssim", "msssim", "psnr", "similarity", "cosinesimilarity", "likelihood",
+    "decisionfunction", "scoresamples", "ssim", "msssim", "psnr", "similarity", "cosinesimilarity",
+    "likelihood",
     "loglikelihood", "logprob", "logprobability", "normality", "inlierness",
 })  # fmt: skip
 _AROUND = frozenset({
-    "p", "pr", "prob", "probs", "proba", "probability", "score", "scores", "is", "of", "label", "labels", "gt", "true", "class",
+    "p", "pr", "prob", "probs", "proba", "probability", "score", "scores", "is", "of", "label",
+    "labels", "gt", "true", "class",
     "flag", "pred", "predicted", "mean", "the", "part", "image",
 })  # fmt: skip
 
 
 def spelled(name: Any) -> str:
-    r"""A name as it is compared: composed letters, no case, single blanks, whole numbers without the point.
+    r"""A name as it is compared: composed letters, no case, single blanks, whole numbers without
+    the point.
 
     Examples
     --------
@@ -40,11 +48,14 @@ def spelled(name: Any) -> str:
     """
     text = " ".join(unicodedata.normalize("NFC", str(name)).split()).casefold()
     value = number(text)
-    return str(int(value)) if value is not None and value.is_integer() and abs(value) < 2**53 else text
+    return (
+        str(int(value)) if value is not None and value.is_integer() and abs(value) < 2**53 else text
+    )
 
 
 def same_label(name: Any) -> str:
-    """A label as it is compared where it is named: as `spelled`, but a and A are two labels, since letters may be classes.
+    """A label as it is compared where it is named: as `spelled`, but a and A are two labels, since
+    letters may be classes.
 
     Examples
     --------
@@ -66,11 +77,17 @@ def means_anomalous(name: str) -> bool:
 
 
 def what_grows(column: str | None) -> Literal["normal", "anomalous"] | None:
-    """What more of a column means by the column's name: how normal an image is, how anomalous, or nothing that the name says.
+    """What more of a column means by the column's name: how normal an image is, how anomalous, or
+    nothing that the name says.
 
     Examples
     --------
-    >>> what_grows("p[good]"), what_grows("decision_function"), what_grows("is_defect"), what_grows("score")
+    >>> (
+    ...     what_grows("p[good]"),
+    ...     what_grows("decision_function"),
+    ...     what_grows("is_defect"),
+    ...     what_grows("score"),
+    ... )
     ('normal', 'normal', 'anomalous', None)
     """
     if column is None:
@@ -85,11 +102,16 @@ def what_grows(column: str | None) -> Literal["normal", "anomalous"] | None:
 
 
 def perhaps_missing(name: str, names: Sequence[str]) -> bool:
-    """Whether a label may say that an image has none: NA or None beside others, -1, -100 or 255 beside classes from 0.
+    """Whether a label may say that an image has none: NA or None beside others, -1, -100 or 255
+    beside classes from 0.
 
     Examples
     --------
-    >>> perhaps_missing("NA", ["NA", "cat"]), perhaps_missing("-1", ["-1", "0", "1"]), perhaps_missing("-1", ["-1", "1"])
+    >>> (
+    ...     perhaps_missing("NA", ["NA", "cat"]),
+    ...     perhaps_missing("-1", ["-1", "0", "1"]),
+    ...     perhaps_missing("-1", ["-1", "1"]),
+    ... )
     (True, True, False)
     """
     if name.strip().casefold() in _PERHAPS_MISSING:
@@ -99,7 +121,8 @@ def perhaps_missing(name: str, names: Sequence[str]) -> bool:
 
 
 def normal_among(names: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """Which of the labels that occur mean normal by what they are called, and why; none where no name says it.
+    """Which of the labels that occur mean normal by what they are called, and why; none where no
+    name says it.
 
     Examples
     --------
@@ -118,5 +141,7 @@ def normal_among(names: Sequence[str]) -> tuple[tuple[str, ...], str]:
 
 
 def _bare(name: str) -> str:
-    """`name` without what spellings of it differ in: case, blanks, hyphens, underscores and points."""
+    """`name` without what spellings of it differ in: case, blanks, hyphens, underscores and
+    points.
+    """
     return re.sub(r"[\s_.\-]", "", name).casefold()

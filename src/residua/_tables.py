@@ -1,6 +1,8 @@
-"""Tables as people export them (CSV, TSV, spaces; any encoding that can be told) as cells of text: the one reader of dialects.
+"""Tables as people export them (CSV, TSV, spaces; any encoding that can be told) as cells of text:
+the one reader of dialects.
 
-Whoever reads a table, a manifest or scores, gets the same rows from the same file. What a column means is not decided here.
+Whoever reads a table, a manifest or scores, gets the same rows from the same file. What a column
+means is not decided here.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from residua._files import in_a_line, read_file
 from residua.errors import MissingExtraError, SourceError
-from residua.files import in_a_line, read_file
 from residua.records import Assumption
 
 if TYPE_CHECKING:
@@ -26,9 +28,13 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE = 200
 _MOST_BYTES = 1 << 30
-_POINT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+_POINT = re.compile(
+    r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE
+)
 _COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[+-]?[1-9]\d{0,2}(\.\d{3})+,\d+|[+-]?[1-9]\d{0,2}(\.\d{3}){2,}")
+_GROUPED = re.compile(
+    r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[+-]?[1-9]\d{0,2}(\.\d{3})+,\d+|[+-]?[1-9]\d{0,2}(\.\d{3}){2,}"
+)
 _PLAIN = re.compile(r"[0-9eE.+\-\n]+")
 # Written by spreadsheets above the header, for themselves.
 _SEPARATOR_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
@@ -36,10 +42,11 @@ _SEPARATOR_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Cells:
-    """The rows of a file, each a list of cells without the blanks around them, and how they were told apart.
+    """The rows of a file, each a list of cells without the blanks around them, and how they were
+    told apart.
 
-    ``lines`` holds the line of the file at which each row begins, counted from 1 as an editor does. A blank line between rows is
-    a row of one empty cell; those at the end are gone.
+    ``lines`` holds the line of the file at which each row begins, counted from 1 as an editor does.
+    A blank line between rows is a row of one empty cell; those at the end are gone.
     """
 
     rows: list[list[str]]
@@ -65,14 +72,17 @@ class Cells:
     def ragged(self) -> tuple[int, list[int]]:
         """The commonest number of cells in a row, and the lines of the rows that have another."""
         common = Counter(map(len, self.rows)).most_common(1)[0][0] if self.rows else 0
-        return common, [line for row, line in zip(self.rows, self.lines, strict=True) if len(row) != common]
+        return common, [
+            line for row, line in zip(self.rows, self.lines, strict=True) if len(row) != common
+        ]
 
 
 def read_cells(path: Path) -> Cells:
     """Read a table of text; `SourceError` where its encoding or its quotes cannot be told.
 
-    UTF-8 with or without a mark, UTF-16, and else Windows' Latin letters (cp1252). Commas, semicolons, tabs, bars, and spaces
-    between numbers; the first line ``sep=;`` of a spreadsheet is obeyed.
+    UTF-8 with or without a mark, UTF-16, and else Windows' Latin letters (cp1252). Commas,
+    semicolons, tabs, bars, and spaces between numbers; the first line ``sep=;`` of a spreadsheet is
+    obeyed.
     """
     text, encoding = _decoded(path)
     named = _SEPARATOR_LINE.fullmatch(text.partition("\n")[0].rstrip("\r"))
@@ -84,13 +94,15 @@ def read_cells(path: Path) -> Cells:
         rows, lines = _rows(text, delimiter)
     except csv.Error as error:
         raise SourceError(
-            f"{path}: a table must be CSV, its quotes closed. Got: {error}. Save it again as CSV in UTF-8."
+            f"{path}: a table must be CSV, its quotes closed. Got: {error}. Save it again as CSV in"
+            " UTF-8."
         ) from error
     return Cells(rows, [line + skipped for line in lines], delimiter, encoding)
 
 
 def read_parquet(path: Path, *, most_megabytes: int) -> Cells:
-    """The columns of a Parquet file as cells of text below their names; row 1 is the first below the header.
+    """The columns of a Parquet file as cells of text below their names; row 1 is the first below
+    the header.
 
     `SourceError` where a column holds no plain values, or more than `most_megabytes` unpack.
     """
@@ -104,18 +116,30 @@ def read_parquet(path: Path, *, most_megabytes: int) -> Cells:
     try:
         with pq.ParquetFile(path) as file:
             names = [str(field.name) for field in file.schema_arrow]
-            nested = [str(field.name) for field in file.schema_arrow if pa.types.is_nested(field.type)]
+            nested = [
+                str(field.name) for field in file.schema_arrow if pa.types.is_nested(field.type)
+            ]
             if nested:
                 mend = "Write one number or word a cell"
-                raise SourceError(f"{path}: columns must hold plain values. Got lists or records in {nested[0]}. {mend}.")
+                raise SourceError(
+                    f"{path}: columns must hold plain values. Got lists or records in {nested[0]}."
+                    f" {mend}."
+                )
             for batch in file.iter_batches(batch_size=10_000):
                 unpacked += batch.nbytes
                 if unpacked > most_megabytes << 20:
-                    raise SourceError(f"{path}: a table must unpack to {most_megabytes} MB at most. Got more. Judge a part.")
-                columns = [[_text(value) for value in column.to_pylist()] for column in batch.columns]
+                    raise SourceError(
+                        f"{path}: a table must unpack to {most_megabytes} MB at most. Got more."
+                        " Judge a part."
+                    )
+                columns = [
+                    [_text(value) for value in column.to_pylist()] for column in batch.columns
+                ]
                 rows.extend(map(list, zip(*columns, strict=True)))
     except pa.ArrowException as error:
-        raise SourceError(f"{path}: a table must be readable Parquet. Got: {error}. Write it again.") from error
+        raise SourceError(
+            f"{path}: a table must be readable Parquet. Got: {error}. Write it again."
+        ) from error
     return Cells([names, *rows], list(range(len(rows) + 1)), ",", "utf-8", named=True)
 
 
@@ -124,7 +148,8 @@ def _text(value: object) -> str:
 
 
 def number(cell: str, *, comma: bool = False) -> float | None:
-    """A cell as a number, None where it is none; stricter than `float`, which takes ``1_000`` for a thousand.
+    """A cell as a number, None where it is none; stricter than `float`, which takes ``1_000`` for a
+    thousand.
 
     Examples
     --------
@@ -137,7 +162,9 @@ def number(cell: str, *, comma: bool = False) -> float | None:
 
 
 def plain_numbers(rows: list[list[str]]) -> NDArray[np.float64] | None:
-    """Rows of finite numbers with decimal points as one matrix, fast; None where a cell is anything else."""
+    """Rows of finite numbers with decimal points as one matrix, fast; None where a cell is anything
+    else.
+    """
     import numpy as np
 
     if not _PLAIN.fullmatch("\n".join("\n".join(row) for row in rows)):
@@ -150,7 +177,8 @@ def plain_numbers(rows: list[list[str]]) -> NDArray[np.float64] | None:
 
 
 def decimal_comma(cells: Iterable[str]) -> bool | str:
-    """Whether the comma is the decimal mark of these cells; a sentence's object where they can be read in two ways.
+    """Whether the comma is the decimal mark of these cells; a sentence's object where they can be
+    read in two ways.
 
     ``0,5`` is half. ``1,234`` alone may be a thousand and more, and so is in no way read.
 
@@ -161,7 +189,11 @@ def decimal_comma(cells: Iterable[str]) -> bool | str:
     >>> decimal_comma(["1,234", "2,500"])
     "'1,234', a thousand and more or a decimal comma"
     """
-    with_comma = [cell for cell in cells if "," in cell and (_COMMA.fullmatch(cell) or _GROUPED.fullmatch(cell))]
+    with_comma = [
+        cell
+        for cell in cells
+        if "," in cell and (_COMMA.fullmatch(cell) or _GROUPED.fullmatch(cell))
+    ]
     if not with_comma:
         return False
     certain = [cell for cell in with_comma if not _GROUPED.fullmatch(cell)]
@@ -176,21 +208,27 @@ def _decoded(path: Path) -> tuple[str, str]:
         raw = read_file(path, _MOST_BYTES)
     except OSError as error:
         raise SourceError(
-            f"{path}: a table must be a readable file. Got: {in_a_line(error)}. Name another, or a part of it."
+            f"{path}: a table must be a readable file. Got: {in_a_line(error)}. Name another, or a"
+            " part of it."
         ) from None
     for encoding in _encodings(raw):
         try:
             return raw.decode(encoding), encoding.removesuffix("-sig")
         except UnicodeDecodeError:
             continue
-    raise SourceError(f"{path}: a table must be text in UTF-8. Got bytes of another encoding. Save it again as CSV in UTF-8.")
+    raise SourceError(
+        f"{path}: a table must be text in UTF-8. Got bytes of another encoding. Save it again as"
+        " CSV in UTF-8."
+    )
 
 
 def _encodings(raw: bytes) -> tuple[str, ...]:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return ("utf-16",)
     head = raw[:1000]
-    if head and head.count(0) * 3 >= len(head):  # half of the bytes of Latin text in UTF-16 are zero
+    if head and head.count(0) * 3 >= len(
+        head
+    ):  # half of the bytes of Latin text in UTF-16 are zero
         return ("utf-16-le",) if head[1::2].count(0) > head[::2].count(0) else ("utf-16-be",)
     return ("utf-8-sig", "cp1252")
 
@@ -200,7 +238,12 @@ def _rows(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
         split = [line.split() or [""] for line in text.splitlines()]
         rows, lines = split, list(range(1, len(split) + 1))
     else:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter != "\t", strict=True)
+        reader = csv.reader(
+            io.StringIO(text, newline=""),
+            delimiter=delimiter,
+            skipinitialspace=delimiter != "\t",
+            strict=True,
+        )
         rows, lines, begins = [], [], 1
         for row in reader:
             # A blank line is an empty cell of a single column: the label that is missing.
@@ -215,14 +258,20 @@ def _rows(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
 
 def _without_hash(rows: list[list[str]]) -> list[list[str]]:
     """The header of NumPy's `savetxt` without the ``#`` in front of it."""
-    if not rows or not rows[0][0].startswith("#") or any(row[0].startswith("#") for row in rows[1:]):
+    if (
+        not rows
+        or not rows[0][0].startswith("#")
+        or any(row[0].startswith("#") for row in rows[1:])
+    ):
         return rows
     first = [rows[0][0].lstrip("# "), *rows[0][1:]]
     return [first if first[0] else first[1:], *rows[1:]]
 
 
 def _delimiter(text: str) -> str:
-    """The mark that cuts the first lines into equally many cells, most of them numbers, and none with another mark in it."""
+    """The mark that cuts the first lines into equally many cells, most of them numbers, and none
+    with another mark in it.
+    """
     sample = [line for line in islice(_lines(text), _SAMPLE) if line.strip()]
     if not sample:
         return ","
@@ -234,24 +283,39 @@ def _delimiter(text: str) -> str:
     spaced = {len(row) for row in words[1:] or words} == {len(words[-1])} != {1}
     if spaced and all(number(cell) is not None for row in words[1:] or words for cell in row):
         return " "
-    if len(sample) > 1 and all(_COMMA.fullmatch(line.strip()) for line in sample[1:]) and not set(sample[0]) & set(DELIMITERS):
+    if (
+        len(sample) > 1
+        and all(_COMMA.fullmatch(line.strip()) for line in sample[1:])
+        and not set(sample[0]) & set(DELIMITERS)
+    ):
         return ";"  # one column with decimal commas below its name
     return max(DELIMITERS, key=lambda mark: (sample[0].count(mark), -DELIMITERS.index(mark)))
 
 
 def _fits(sample: list[str], mark: str) -> tuple[bool, int, float, int, int]:
     try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(sample, delimiter=mark, skipinitialspace=True)]
+        rows = [
+            [cell.strip() for cell in row]
+            for row in csv.reader(sample, delimiter=mark, skipinitialspace=True)
+        ]
     except csv.Error:
         return False, 0, 0.0, 0, 0
     widths = {len(row) for row in rows}
     cells = [cell for row in rows for cell in row]
     numeric = [number(cell, comma=mark != ",") is not None for cell in cells]
     mixed = sum(
-        any(other in cell for other in DELIMITERS) for cell, is_number in zip(cells, numeric, strict=True) if not is_number
+        any(other in cell for other in DELIMITERS)
+        for cell, is_number in zip(cells, numeric, strict=True)
+        if not is_number
     )
     share = sum(numeric) / max(len(cells), 1)
-    return len(widths) == 1 and widths != {1}, -mixed, share, max(widths, default=0), -DELIMITERS.index(mark)
+    return (
+        len(widths) == 1 and widths != {1},
+        -mixed,
+        share,
+        max(widths, default=0),
+        -DELIMITERS.index(mark),
+    )
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -1,4 +1,6 @@
-"""Text from outside, shown: names of files, classes and groups must not speak to a terminal or a spreadsheet."""
+"""Text from outside, shown: names of files, classes and groups must not speak to a terminal or a
+spreadsheet.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Control characters (C0, DEL, C1), what ends a line elsewhere, and what turns the direction of writing round.
+# Control characters (C0, DEL, C1), what ends a line elsewhere, and what turns the direction of
+# writing round.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_UNSEEN_IN_LINES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_UNSEEN_IN_LINES = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = re.compile(r"\s*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -31,7 +36,8 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def cell(text: str) -> str:
-    """`text` as a cell that no spreadsheet takes for a formula: with an apostrophe in front where it begins like one.
+    """`text` as a cell that no spreadsheet takes for a formula: with an apostrophe in front where
+    it begins like one.
 
     Examples
     --------
@@ -42,12 +48,16 @@ def cell(text: str) -> str:
 
 
 def terminal(**options: Any) -> Console:
-    """A console that spells out the control characters of what it is given; its own styles are not touched."""
+    """A console that spells out the control characters of what it is given; its own styles are not
+    touched.
+    """
     from rich.console import Console, ConsoleOptions
     from rich.segment import Segment
 
     class Printable(Console):
-        def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        def render(
+            self, renderable: Any, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
             for segment in super().render(renderable, options):
                 text, style, control = segment
                 yield segment if control else Segment(printable(text, lines=True), style)

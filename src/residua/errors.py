@@ -9,17 +9,17 @@ Each joins this tree *and* the builtin class that people already catch::
     │   ├── LabelError         (ValueError)    labels that are missing, unknown or of one class only
     │   ├── SourceError        (ValueError)    a SOURCE that is empty, unknown or inconsistent
     │   ├── ImageError         (ValueError)    an image that cannot be decoded or exceeds a limit
-    │   │   └── PixelLimitError (ValueError)   an image whose header declares more pixels than are allowed
-    │   ├── PolicyError        (ValueError)    a policy that is unknown or that the data cannot support
-    │   └── BundleError        (ValueError)    a bundle or run that is damaged, edited or of another format
-    ├── OutputError            (OSError)       a place that cannot be written
-    ├── TrainingError          (ArithmeticError)  training that diverged
-    ├── MissingExtraError      (ImportError)   an optional part that is not installed
-    └── GateError              (Exception)     a gate said no (``--strict``, a refused export)
+    │   │   └── PixelLimitError (ValueError)   an image whose header declares more pixels than are
+    allowed │   ├── PolicyError        (ValueError)    a policy that is unknown or that the data
+    cannot support │   └── BundleError        (ValueError)    a bundle or run that is damaged,
+    edited or of another format ├── OutputError            (OSError)       a place that cannot be
+    written ├── TrainingError          (ArithmeticError)  training that diverged ├──
+    MissingExtraError      (ImportError)   an optional part that is not installed └── GateError
+    (Exception)     a gate said no (``--strict``, a refused export)
 
 Every message reads *Where: what must hold. Got what. How to mend.*
-At the command line ``InputError``, ``OutputError`` and ``MissingExtraError`` end with exit code 2, ``GateError`` with 3,
-anything else with 1.
+At the command line ``InputError``, ``OutputError`` and ``MissingExtraError`` end with exit code 2,
+``GateError`` with 3, anything else with 1.
 """
 
 from __future__ import annotations
@@ -77,8 +77,13 @@ class MissingExtraError(ResiduaError, ImportError):
     """An optional part that is not installed; the message holds the one line that mends it."""
 
     def __init__(self, package: str, extra: str, what: str) -> None:
-        super().__init__(f"{what} needs the package {package}, which is not installed. Run: pip install 'residua[{extra}]'")
+        super().__init__(
+            f"{what} needs the package {package}, which is not installed. Run: pip install"
+            f" 'residua[{extra}]'"
+        )
 
 
 class GateError(ResiduaError):
-    """A gate said no: ``--strict`` with a finding of severity error, or an export that was refused."""
+    """A gate said no: ``--strict`` with a finding of severity error, or an export that was
+    refused.
+    """

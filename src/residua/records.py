@@ -1,4 +1,5 @@
-"""Frozen records that the judging wing hands out: estimates, operating points, findings, evaluations.
+"""Frozen records that the judging wing hands out: estimates, operating points, findings,
+evaluations.
 
 Their JSON form (``model_dump(mode="json")``) is the public object that ``--json`` writes.
 """
@@ -21,9 +22,10 @@ class _Record(BaseModel):
 class Estimate(_Record):
     """A number with its confidence interval.
 
-    ``value`` is None where the data cannot define it (one class only, an infinite mean): a finding says why.
-    ``low`` and ``high`` are None where no interval can be given. ``n`` is the number of images (or pixels, or
-    calibration scores: whatever the interval was computed over) behind the number.
+    ``value`` is None where the data cannot define it (one class only, an infinite mean): a finding
+    says why. ``low`` and ``high`` are None where no interval can be given. ``n`` is the number of
+    images (or pixels, or calibration scores: whatever the interval was computed over) behind the
+    number.
     """
 
     value: float | None
@@ -46,7 +48,9 @@ class OperatingPoint(_Record):
 
 
 class Finding(_Record):
-    """Something the judge noticed. ``code`` is stable and documented; ``measured`` holds numbers only a reader can check."""
+    """Something the judge noticed. ``code`` is stable and documented; ``measured`` holds numbers
+    only a reader can check.
+    """
 
     code: str
     severity: Severity
@@ -63,11 +67,13 @@ class Assumption(_Record):
     Attributes
     ----------
     about : str
-        What was open: ``scale of the images``, ``positive class``, ``order of the columns``, ``masks``, ``bits``.
+        What was open: ``scale of the images``, ``positive class``, ``order of the columns``,
+        ``masks``, ``bits``.
     taken : str
         What was taken: ``0-255``, ``crack``.
     because : str
-        What in the data says so, as a sentence without its subject: ``whole numbers from 0 to 255``.
+        What in the data says so, as a sentence without its subject: ``whole numbers from 0 to
+        255``.
     to_tell : str
         How to tell it instead: an option, a parameter, or another layout of the source.
     """
@@ -83,24 +89,33 @@ class Assumption(_Record):
 
         Examples
         --------
-        >>> Assumption(about="scale", taken="0-255", because="whole numbers to 255", to_tell="--scale").sentence
+        >>> Assumption(
+        ...     about="scale", taken="0-255", because="whole numbers to 255", to_tell="--scale"
+        ... ).sentence
         'scale: 0-255 (whole numbers to 255; to tell it: --scale)'
         """
         return f"{self.about}: {self.taken} ({self.because}; to tell it: {self.to_tell})"
 
 
-def with_assumptions(provenance: Mapping[str, Any] | None, more: Iterable[Assumption]) -> dict[str, Any]:
+def with_assumptions(
+    provenance: Mapping[str, Any] | None, more: Iterable[Assumption]
+) -> dict[str, Any]:
     """`provenance` with `more` after the assumptions that it holds already, each once.
 
     Examples
     --------
-    >>> scale = Assumption(about="scale", taken="0-255", because="whole numbers to 255", to_tell="--scale")
+    >>> scale = Assumption(
+    ...     about="scale", taken="0-255", because="whole numbers to 255", to_tell="--scale"
+    ... )
     >>> with_assumptions({"seed": 0}, [scale, scale])["assumptions"][0]["taken"]
     '0-255'
     """
     told = dict(provenance or {})
     listed = [*told.get("assumptions", ()), *(one.model_dump(mode="json") for one in more)]
-    return {**told, "assumptions": [one for row, one in enumerate(listed) if one not in listed[:row]]}
+    return {
+        **told,
+        "assumptions": [one for row, one in enumerate(listed) if one not in listed[:row]],
+    }
 
 
 def assumptions_of(provenance: Mapping[str, Any]) -> tuple[Assumption, ...]:
@@ -109,7 +124,9 @@ def assumptions_of(provenance: Mapping[str, Any]) -> tuple[Assumption, ...]:
 
 
 class Evaluation(_Record):
-    """What is known of one model on one part of the data; the object that ``evaluate --json`` writes."""
+    """What is known of one model on one part of the data; the object that ``evaluate --json``
+    writes.
+    """
 
     job: Job
     n_images: int

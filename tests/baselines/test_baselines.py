@@ -58,12 +58,16 @@ def test_white_images_score_higher_than_normal_ones(name, train, images):
 @every_detector
 def test_a_permutation_permutes_the_scores(name, train, images):
     order = np.random.default_rng(0).permutation(len(images))
-    assert np.allclose(detect(name, train, images[order]), detect(name, train, images)[order], rtol=1e-4, atol=1e-7)
+    assert np.allclose(
+        detect(name, train, images[order]), detect(name, train, images)[order], rtol=1e-4, atol=1e-7
+    )
 
 
 @every_detector
 def test_one_image_and_none(name, train, images):
-    assert np.allclose(detect(name, train, images[:1]), detect(name, train, images)[:1], rtol=1e-4, atol=1e-7)
+    assert np.allclose(
+        detect(name, train, images[:1]), detect(name, train, images)[:1], rtol=1e-4, atol=1e-7
+    )
     assert detect(name, train, images[:0]).shape == (0,)
 
 
@@ -92,11 +96,16 @@ def test_pca_equals_scikit_learns(train, images, latent):
     pca = PCA(latent, svd_solver="full").fit(train.reshape(60, -1))
     expected = pca.inverse_transform(pca.transform(images.reshape(20, -1))).reshape(images.shape)
     ours = metrics.mse(images, np.clip(pca_reconstructions(train, images, latent=latent), 0, 1))
-    assert np.allclose(ours, metrics.mse(images, np.clip(expected, 0, 1).astype(np.float32)), rtol=0.05, atol=1e-6)
+    assert np.allclose(
+        ours, metrics.mse(images, np.clip(expected, 0, 1).astype(np.float32)), rtol=0.05, atol=1e-6
+    )
 
 
 def test_pca_gets_better_with_more_dimensions_and_beats_the_mean_image(train, images):
-    errors = [float(np.square(images - pca_reconstructions(train, images, latent=k)).mean()) for k in (1, 4, 16)]
+    errors = [
+        float(np.square(images - pca_reconstructions(train, images, latent=k)).mean())
+        for k in (1, 4, 16)
+    ]
     assert errors == sorted(errors, reverse=True)
     assert errors[0] < float(np.square(images - mean_image_reconstructions(train, images)).mean())
 

@@ -59,7 +59,21 @@ def colour(tmp_path_factory) -> Path:
 def finished(source, tmp_path_factory) -> Path:
     """A finished run; tests that change it take `run`."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    main_to_the_end("fit", source, "--normal", "good", "--epochs", 2, "--batch-size", 8, "--latent", 3, "--quiet", "--out", out)
+    main_to_the_end(
+        "fit",
+        source,
+        "--normal",
+        "good",
+        "--epochs",
+        2,
+        "--batch-size",
+        8,
+        "--latent",
+        3,
+        "--quiet",
+        "--out",
+        out,
+    )
     return out
 
 

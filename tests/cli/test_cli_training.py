@@ -1,4 +1,5 @@
-"""`fit`, `evaluate`, `score`, `report`, `info`, `threshold`, `recipes`: what they do, and their exit codes."""
+"""`fit`, `evaluate`, `score`, `report`, `info`, `threshold`, `recipes`: what they do, and their
+exit codes."""
 
 from __future__ import annotations
 
@@ -16,12 +17,22 @@ from residua.errors import GateError
 from training_wing import blobs
 
 FIT = ("--epochs", 1, "--batch-size", 8, "--latent", 3)
-PUBLIC_KEYS = {"job", "n_images", "split", "metrics", "operating_point", "baselines", "findings", "provenance"}
+PUBLIC_KEYS = {
+    "job",
+    "n_images",
+    "split",
+    "metrics",
+    "operating_point",
+    "baselines",
+    "findings",
+    "provenance",
+}
 ESTIMATE_KEYS = {"value", "low", "high", "confidence", "n"}
 
 
 def said(result, code):
-    """The message on standard error of a command that ended with `code` and printed nothing else."""
+    """The message on standard error of a command that ended with `code` and printed nothing
+    else."""
     assert result[0] == code, result
     assert "Traceback" not in result[2]
     return result[2]
@@ -32,7 +43,8 @@ def mistake(result):
     return said(result, 2)
 
 
-# --- what works -------------------------------------------------------------------------------------------------------
+# --- what works
+# ----
 
 
 def test_fit_says_what_it_picked_and_what_comes_next(residua, source, tmp_path):
@@ -46,8 +58,10 @@ def test_fit_says_what_it_picked_and_what_comes_next(residua, source, tmp_path):
 
 def test_fit_takes_every_option(residua, source, tmp_path):
     code, _, err = residua(
-        "fit", source, "--job", "reconstruct", "--family", "dense", "--tied", "--loss", "binary-cross-entropy", "--error", "ssim",
-        "--size", 16, "--aspect", "keep", "--learning-rate", 0.001, "--patience", 2, "--augment", "flip,shift",
+        "fit", source, "--job", "reconstruct", "--family", "dense", "--tied", "--loss",
+        "binary-cross-entropy", "--error", "ssim",
+        "--size", 16, "--aspect", "keep", "--learning-rate", 0.001, "--patience", 2, "--augment",
+        "flip,shift",
         "--precision", "fp32", "--seed", 3, *FIT, "--quiet", "--out", tmp_path / "run",
     )  # fmt: skip
     assert (code, err) == (0, "")
@@ -59,14 +73,25 @@ def test_fit_takes_every_option(residua, source, tmp_path):
 
 def test_a_backbone_is_trained_on_by_the_recipe_that_needs_one(residua, source, tmp_path):
     run = tmp_path / "run"
-    code, _, err = residua("fit", source, "--normal", "good", "--backbone", "random-conv", *FIT, "--out", run)
+    code, _, err = residua(
+        "fit", source, "--normal", "good", "--backbone", "random-conv", *FIT, "--out", run
+    )
     assert code == 0
     assert "on a frozen backbone" in " ".join(err.split())
     config = json.loads((run / "bundle" / "bundle.json").read_text())["config"]
     assert (config["recipe"], config["recipe_options"]["backbone"]) == ("feature", "random-conv")
     for recipe in ("plain", "inspect"):
         refused = residua(
-            "fit", source, "--normal", "good", "--recipe", recipe, "--backbone", "random-conv", "--out", tmp_path / "x"
+            "fit",
+            source,
+            "--normal",
+            "good",
+            "--recipe",
+            recipe,
+            "--backbone",
+            "random-conv",
+            "--out",
+            tmp_path / "x",
         )
         assert "option backbone" in mistake(refused)
 
@@ -79,14 +104,23 @@ def test_evaluate_writes_the_public_object_to_standard_output_and_nothing_else(r
     assert value["job"] == "detect"
     assert value["split"] == "test"
     assert set(value["operating_point"]) == {"threshold", "policy", "how", "rates"}
-    for estimates in (value["metrics"], value["operating_point"]["rates"], *value["baselines"].values()):
+    for estimates in (
+        value["metrics"],
+        value["operating_point"]["rates"],
+        *value["baselines"].values(),
+    ):
         assert all(set(estimate) == ESTIMATE_KEYS for estimate in estimates.values())
-    assert all(set(one) == {"code", "severity", "measured", "meaning", "what_to_do"} for one in value["findings"])
+    assert all(
+        set(one) == {"code", "severity", "measured", "meaning", "what_to_do"}
+        for one in value["findings"]
+    )
     assert {"roc_auc", "average_precision", "precision", "recall", "f1"} <= set(value["metrics"])
 
 
 def test_evaluate_writes_json_and_html_files_and_tables(residua, finished, tmp_path):
-    code, out, _ = residua("evaluate", finished, "--json", tmp_path / "result.json", "--html", tmp_path / "report.html")
+    code, out, _ = residua(
+        "evaluate", finished, "--json", tmp_path / "result.json", "--html", tmp_path / "report.html"
+    )
     assert code == 0
     assert set(json.loads((tmp_path / "result.json").read_text())) == PUBLIC_KEYS
     assert (tmp_path / "report.html").read_text("utf-8").startswith("<!")
@@ -114,11 +148,23 @@ def test_strict_passes_where_no_error_stands(residua, finished):
 
 
 def test_score_writes_a_row_an_image_and_maps(residua, finished, source, tmp_path):
-    code, out, _ = residua("score", finished, source, "--out", tmp_path / "scores.csv", "--maps", tmp_path / "maps")
+    code, out, _ = residua(
+        "score", finished, source, "--out", tmp_path / "scores.csv", "--maps", tmp_path / "maps"
+    )
     assert code == 0
     with open(tmp_path / "scores.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["path", "label", "split", "score", "threshold", "anomalous", "mse", "mae", "ssim"]
+    assert list(rows[0]) == [
+        "path",
+        "label",
+        "split",
+        "score",
+        "threshold",
+        "anomalous",
+        "mse",
+        "mae",
+        "ssim",
+    ]
     assert len(rows) == 72
     assert "72 images scored" in out
     assert len(list((tmp_path / "maps").iterdir())) == 72
@@ -144,12 +190,15 @@ def test_threshold_changes_the_operating_point(residua, run):
     code, out, _ = residua("threshold", run, "--policy", "quantile:0.5", "--json", "-")
     assert code == 0
     assert json.loads(out)["policy"] == "quantile:0.5"
-    assert json.loads(residua("info", run, "--json", "-")[1])["bundle"]["operating_point"]["policy"] == "quantile:0.5"
+    assert (
+        json.loads(residua("info", run, "--json", "-")[1])["bundle"]["operating_point"]["policy"]
+        == "quantile:0.5"
+    )
 
 
 def test_recipes_are_listed(residua, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    from residua.recipes import RECIPES
+    from residua.training.recipes import RECIPES
 
     code, out, _ = residua("recipes")
     assert code == 0
@@ -159,19 +208,34 @@ def test_recipes_are_listed(residua, monkeypatch):
 def test_a_finished_run_resumed_says_so_and_is_left_alone(residua, run, source):
     before = (run / "bundle" / "model.safetensors").stat().st_mtime_ns
     code, _, err = residua(
-        "fit", source, "--normal", "good", "--epochs", 2, "--batch-size", 8, "--latent", 3, "--resume", "--out", run
+        "fit",
+        source,
+        "--normal",
+        "good",
+        "--epochs",
+        2,
+        "--batch-size",
+        8,
+        "--latent",
+        3,
+        "--resume",
+        "--out",
+        run,
     )
     assert code == 0
     assert "nothing to resume" in err
     assert (run / "bundle" / "model.safetensors").stat().st_mtime_ns == before
 
 
-# --- the user's mistakes ----------------------------------------------------------------------------------------------
+# --- the user's mistakes
+# ----
 
 
 def test_an_empty_folder(residua, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert str(tmp_path / "empty") in mistake(residua("fit", tmp_path / "empty", "--out", tmp_path / "run"))
+    assert str(tmp_path / "empty") in mistake(
+        residua("fit", tmp_path / "empty", "--out", tmp_path / "run")
+    )
 
 
 def test_a_source_that_is_not_there(residua, tmp_path):
@@ -183,7 +247,9 @@ def test_no_normal_images(residua, tmp_path, source):
 
     shutil.copytree(source / "bad", tmp_path / "parts" / "train" / "bad")
     shutil.copytree(source / "good", tmp_path / "parts" / "test" / "good")
-    assert "normal" in mistake(residua("fit", tmp_path / "parts", "--normal", "good", "--out", tmp_path / "run"))
+    assert "normal" in mistake(
+        residua("fit", tmp_path / "parts", "--normal", "good", "--out", tmp_path / "run")
+    )
 
 
 def test_a_label_that_is_not_there(residua, source, tmp_path):
@@ -198,13 +264,23 @@ def test_normal_not_named_where_there_are_several_labels(residua, tmp_path):
 
 @pytest.mark.parametrize("command", ["evaluate", "score", "threshold"])
 def test_images_of_another_channel_count(residua, command, run, colour, tmp_path):
-    more = {"evaluate": (), "score": ("--out", tmp_path / "s.csv"), "threshold": ("--policy", "max-f1")}[command]
+    more = {
+        "evaluate": (),
+        "score": ("--out", tmp_path / "s.csv"),
+        "threshold": ("--policy", "max-f1"),
+    }[command]
     message = mistake(residua(command, run, colour, *more))
     assert "grey (1 channel)" in message
     assert "colour (3 channels)" in message
 
 
-COMMANDS = [("evaluate",), ("report",), ("info",), ("score", "digits", "--out", "s.csv"), ("threshold", "--policy", "max-f1")]
+COMMANDS = [
+    ("evaluate",),
+    ("report",),
+    ("info",),
+    ("score", "digits", "--out", "s.csv"),
+    ("threshold", "--policy", "max-f1"),
+]
 
 
 def with_run(command, run):
@@ -214,7 +290,9 @@ def with_run(command, run):
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_a_truncated_bundle(residua, command, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (run / "evaluation.json").unlink(missing_ok=True)  # a report of a stored evaluation needs no model
+    (run / "evaluation.json").unlink(
+        missing_ok=True
+    )  # a report of a stored evaluation needs no model
     weights = run / "bundle" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-500])
     assert "truncated" in mistake(residua(*with_run(command, run)))
@@ -230,7 +308,9 @@ def test_a_bundle_whose_json_was_edited(residua, command, run, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[" * 500_000, "PK\x03\x04", '{"checksum": 1}'], ids=["empty", "half", "deep", "zip", "other"]
+    "text",
+    ["", "{", "[" * 500_000, "PK\x03\x04", '{"checksum": 1}'],
+    ids=["empty", "half", "deep", "zip", "other"],
 )
 def test_a_bundle_whose_json_is_something_else(residua, run, text):
     (run / "bundle" / "bundle.json").write_text(text)
@@ -249,12 +329,16 @@ def test_a_label_with_a_comma_is_named_in_double_quotes(residua, source, tmp_pat
 
     shutil.copytree(source / "good", tmp_path / "parts" / "fine, new")
     shutil.copytree(source / "bad", tmp_path / "parts" / "bad")
-    assert '"fine, new"' in mistake(residua("fit", tmp_path / "parts", "--normal", "fine, new", "--out", tmp_path / "run"))
+    assert '"fine, new"' in mistake(
+        residua("fit", tmp_path / "parts", "--normal", "fine, new", "--out", tmp_path / "run")
+    )
     assert residua("info", tmp_path / "parts", "--normal", '"fine, new"')[0] == 0
 
 
 def test_tied_weights_of_convolutions_are_refused(residua, source, tmp_path):
-    assert "need the family dense" in mistake(residua("fit", source, "--normal", "good", "--tied", "--out", tmp_path / "run"))
+    assert "need the family dense" in mistake(
+        residua("fit", source, "--normal", "good", "--tied", "--out", tmp_path / "run")
+    )
 
 
 def test_a_run_that_is_not_finished(residua, run):
@@ -269,7 +353,9 @@ def test_a_run_that_is_not_finished(residua, run):
 @pytest.mark.parametrize("inside", ["", "deeper", "deeper/still"])
 def test_a_file_where_the_run_should_be(residua, inside, source, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    assert "a file is in the way" in mistake(residua("fit", source, "--normal", "good", "--out", tmp_path / "file" / inside))
+    assert "a file is in the way" in mistake(
+        residua("fit", source, "--normal", "good", "--out", tmp_path / "file" / inside)
+    )
 
 
 @pytest.mark.parametrize("option", ["--json", "--html"])
@@ -280,10 +366,16 @@ def test_a_file_where_the_results_folder_should_be(residua, option, finished, tm
 
 @pytest.mark.parametrize(
     "command",
-    [("score", "--out", "{}/s.csv"), ("score", "--out", "s.csv", "--maps", "{}"), ("report", "--out", "{}/r.html")],
+    [
+        ("score", "--out", "{}/s.csv"),
+        ("score", "--out", "s.csv", "--maps", "{}"),
+        ("report", "--out", "{}/r.html"),
+    ],
     ids=str,
 )
-def test_a_file_where_an_output_folder_should_be(residua, command, finished, source, tmp_path, monkeypatch):
+def test_a_file_where_an_output_folder_should_be(
+    residua, command, finished, source, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("in the way")
     places = [str(part).format(tmp_path / "file") for part in command[1:]]
@@ -318,11 +410,15 @@ def test_an_unknown_recipe_with_what_was_meant(residua, source, tmp_path):
     ids=str,
 )
 def test_options_that_do_not_hold(residua, options, sentence, source, tmp_path):
-    assert sentence in mistake(residua("fit", source, "--normal", "good", "--out", tmp_path / "run", *options))
+    assert sentence in mistake(
+        residua("fit", source, "--normal", "good", "--out", tmp_path / "run", *options)
+    )
 
 
 def test_resuming_with_other_options(residua, run, source):
-    assert "epochs" in mistake(residua("fit", source, "--normal", "good", "--epochs", 9, "--resume", "--out", run))
+    assert "epochs" in mistake(
+        residua("fit", source, "--normal", "good", "--epochs", 9, "--resume", "--out", run)
+    )
 
 
 def test_fitting_into_a_run_without_resume(residua, run, source):
@@ -330,31 +426,50 @@ def test_fitting_into_a_run_without_resume(residua, run, source):
 
 
 def test_scores_of_an_unknown_format(residua, finished, source, tmp_path):
-    assert ".csv or .parquet" in mistake(residua("score", finished, source, "--out", tmp_path / "scores.xlsx"))
+    assert ".csv or .parquet" in mistake(
+        residua("score", finished, source, "--out", tmp_path / "scores.xlsx")
+    )
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("fit",), ("fit", "digits"), ("evaluate",), ("score", "run", "digits"), ("nonsense",)], ids=str
+    "arguments",
+    [(), ("fit",), ("fit", "digits"), ("evaluate",), ("score", "run", "digits"), ("nonsense",)],
+    ids=str,
 )
 def test_commands_without_what_they_need_end_with_2(residua, arguments):
     assert residua(*arguments)[0] == 2
 
 
-# --- our faults and the rest ------------------------------------------------------------------------------------------
+# --- our faults and the rest
+# ----
 
 
 def test_training_that_diverges_ends_with_1_and_a_sentence(residua, source, tmp_path):
     message = said(
-        residua("fit", source, "--normal", "good", *FIT, "--learning-rate", 1e35, "--quiet", "--out", tmp_path / "run"), 1
+        residua(
+            "fit",
+            source,
+            "--normal",
+            "good",
+            *FIT,
+            "--learning-rate",
+            1e35,
+            "--quiet",
+            "--out",
+            tmp_path / "run",
+        ),
+        1,
     )
     assert "Lower the learning rate" in message
 
 
-def test_an_unexpected_error_ends_with_1_in_one_line_and_debug_shows_it(residua, finished, monkeypatch):
+def test_an_unexpected_error_ends_with_1_in_one_line_and_debug_shows_it(
+    residua, finished, monkeypatch
+):
     def fail(*_, **__):
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr("residua.experiment.evaluate_run", fail)
+    monkeypatch.setattr("residua.runs.evaluate.evaluate_run", fail)
     message = said(residua("evaluate", finished, "--quiet"), 1)
     assert message.count("\n") == 1
     assert "--debug" in message
@@ -366,8 +481,10 @@ def test_ctrl_c_ends_with_130(residua, source, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("residua.recipes.plain.Plain.loss", interrupt)
-    code, _, err = residua("fit", source, "--normal", "good", *FIT, "--quiet", "--out", tmp_path / "run")
+    monkeypatch.setattr("residua.training.recipes.plain.Plain.loss", interrupt)
+    code, _, err = residua(
+        "fit", source, "--normal", "good", *FIT, "--quiet", "--out", tmp_path / "run"
+    )
     assert code == 130
     assert "--resume" in err
     assert "Traceback" not in err
@@ -380,19 +497,24 @@ def test_debug_shows_a_gate_as_an_exception(finished, source):
 
 def run_python(code):
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "COLUMNS": "130"}, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "130"},
+        check=False,
     )
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["fit", "--help"], ["evaluate", "--help"], ["score", "--help"], ["--version"]], ids=str
+    "arguments",
+    [["--help"], ["fit", "--help"], ["evaluate", "--help"], ["score", "--help"], ["--version"]],
+    ids=str,
 )
 def test_help_comes_without_torch_or_scikit_learn(arguments):
     code = (
-        "import sys\nfrom residua.cli import main\n"
-        f"try: main({arguments!r})\nexcept SystemExit as ended: assert not ended.code\n"
-        "heavy = {'torch', 'lightning', 'sklearn', 'scipy', 'safetensors', 'pyarrow'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
+        f"import sys\nfrom residua.cli import main\ntry: main({arguments!r})\nexcept SystemExit as"
+        " ended: assert not ended.code\nheavy = {'torch', 'lightning', 'sklearn', 'scipy',"
+        " 'safetensors', 'pyarrow'} & set(sys.modules)\nassert not heavy, heavy"
     )
     ended = run_python(code)
     assert ended.returncode == 0, ended.stderr
@@ -400,7 +522,9 @@ def test_help_comes_without_torch_or_scikit_learn(arguments):
 
 
 def test_importing_residua_does_not_import_torch():
-    ended = run_python("import sys, residua\nassert not {'torch', 'lightning', 'sklearn'} & set(sys.modules)")
+    ended = run_python(
+        "import sys, residua\nassert not {'torch', 'lightning', 'sklearn'} & set(sys.modules)"
+    )
     assert ended.returncode == 0, ended.stderr
 
 
@@ -442,5 +566,7 @@ def test_a_manifest_is_relative_to_the_root_that_is_told_and_a_run_keeps_it(resi
     )
     assert fitted[0] == 0, fitted[2]
     assert residua("evaluate", tmp_path / "run")[0] == 0
-    assert residua("score", tmp_path / "run", lists / "set.csv", "--out", tmp_path / "s.csv")[0] == 0
+    assert (
+        residua("score", tmp_path / "run", lists / "set.csv", "--out", tmp_path / "s.csv")[0] == 0
+    )
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 25

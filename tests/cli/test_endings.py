@@ -1,4 +1,5 @@
-"""How a command ends where its output, its memory or its reader fails: a sentence, the right code, no traceback."""
+"""How a command ends where its output, its memory or its reader fails: a sentence, the right code,
+no traceback."""
 
 from __future__ import annotations
 
@@ -16,19 +17,27 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="devices, limits and 
 RESIDUA = [sys.executable, "-m", "residua"]
 
 
-@pytest.mark.parametrize("command", [["recipes"], ["info", "digits"], ["info", "digits", "--json", "-"], ["--help"]])
+@pytest.mark.parametrize(
+    "command", [["recipes"], ["info", "digits"], ["info", "digits", "--json", "-"], ["--help"]]
+)
 def test_a_full_device_is_told(command):
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([*RESIDUA, *command], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [*RESIDUA, *command], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert done.returncode == 2
-    assert done.stderr.startswith("residua: standard output must take what is printed. Got: No space left on device.")
+    assert done.stderr.startswith(
+        "residua: standard output must take what is printed. Got: No space left on device."
+    )
     assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_reader_that_is_gone_is_no_error():
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([*RESIDUA, "recipes"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [*RESIDUA, "recipes"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
 
@@ -56,7 +65,9 @@ def test_too_little_memory_is_told(monkeypatch, capsys, error):
 
 @pytest.mark.parametrize("wait", [0.05, 0.2, 0.4])
 def test_ctrl_c_in_the_first_moments_shows_no_traceback(wait):
-    process = subprocess.Popen([*RESIDUA, "info", "digits"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*RESIDUA, "info", "digits"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     time.sleep(wait)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)

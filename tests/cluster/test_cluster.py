@@ -1,4 +1,5 @@
-"""Several machines: Ray's own test cluster of three nodes gives what one process gives, broken shards and all."""
+"""Several machines: Ray's own test cluster of three nodes gives what one process gives, broken
+shards and all."""
 
 from __future__ import annotations
 
@@ -17,17 +18,21 @@ from residua.cluster.sketched import evaluate_sketched
 from residua.cluster.tally import Tally, merged, tally_of
 from residua.errors import LabelError
 from residua.evaluation import evaluate_detection
-from residua.experiment import RunOptions, evaluate_run, fit_run, score_run
 from residua.images import Quarantined
-from residua.piecewise import pieces
-from residua.piecewise.pieces import COLUMNS, Part
+from residua.runs.evaluate import evaluate_run
+from residua.runs.fit import fit_run
+from residua.runs.run_folder import RunOptions
+from residua.runs.score import score_run
+from residua.runs.tables import chunks as pieces
+from residua.runs.tables.chunks import COLUMNS, Part
 from training_wing import blobs
 
 N = 72
 
 
 def write_shards(folder):
-    """Three shards of 24 images, a third of them with a bright corner; the second shard breaks off, an image is broken."""
+    """Three shards of 24 images, a third of them with a bright corner; the second shard breaks off,
+    an image is broken."""
     folder.mkdir()
     pixels = blobs(N)
     pixels[::3, :5, :5] = 255 - pixels[::3, :5, :5] // 4
@@ -64,7 +69,11 @@ def run(shards, tmp_path_factory):
 
 
 def part(labels: list[str | None], scores: list[float]) -> Part:
-    columns = dict.fromkeys(COLUMNS) | {"path": [f"{i}.png" for i in range(len(labels))], "label": labels, "score": scores}
+    columns = dict.fromkeys(COLUMNS) | {
+        "path": [f"{i}.png" for i in range(len(labels))],
+        "label": labels,
+        "score": scores,
+    }
     columns["split"] = ["test"] * len(labels)
     return Part(columns, len(labels) + 1, (Quarantined("a.png", "broken"),), is_last=True)
 
@@ -89,7 +98,9 @@ def test_tallies_travel_and_merge_in_the_order_of_the_source():
 
 def test_a_sketch_keeps_the_rates_and_holds_the_exact_ranking_within_its_bounds():
     labels = np.array([0, 1, None, 1, 0, 0], object)
-    exact = evaluate_detection(labels, np.array([0.1, 0.9, 0.5, 0.2, 0.3, 0.7], np.float32), operating_point=0.4)
+    exact = evaluate_detection(
+        labels, np.array([0.1, 0.9, 0.5, 0.2, 0.3, 0.7], np.float32), operating_point=0.4
+    )
     record = evaluate_sketched(tallies(sketched=True), exact.operating_point, "test", {})
     for name in ("recall", "precision", "accuracy", "false_alarm_rate", "flagged_rate"):
         assert record.metrics[name] == exact.metrics[name], name
@@ -100,7 +111,9 @@ def test_a_sketch_keeps_the_rates_and_holds_the_exact_ranking_within_its_bounds(
 
 
 def test_a_sketch_without_anomalies_has_no_ranking():
-    tally = merged({(0, 0): tally_of(part(["good", "good"], [0.1, 0.2]), ("good",), 0.4, sketched=True)})
+    tally = merged(
+        {(0, 0): tally_of(part(["good", "good"], [0.1, 0.2]), ("good",), 0.4, sketched=True)}
+    )
     record = evaluate_sketched(tally, None, "all", {})
     assert record.metrics["roc_auc"].value is None
     assert "undefined-metric" in {finding.code for finding in record.findings}
@@ -108,7 +121,8 @@ def test_a_sketch_without_anomalies_has_no_ranking():
 
 @pytest.fixture
 def in_this_process(monkeypatch):
-    """The workers without Ray: the last piece is done first, as if another machine had been faster."""
+    """The workers without Ray: the last piece is done first, as if another machine had been
+    faster."""
 
     def through(worker, arguments, items, options):
         work = worker(*arguments)
@@ -118,10 +132,14 @@ def in_this_process(monkeypatch):
 
     for module in ("score", "evaluate"):
         monkeypatch.setattr(f"residua.cluster.{module}.through_workers", through)
-        monkeypatch.setattr(f"residua.cluster.{module}.connected", lambda options: contextlib.nullcontext())
+        monkeypatch.setattr(
+            f"residua.cluster.{module}.connected", lambda options: contextlib.nullcontext()
+        )
 
 
-def test_workers_give_the_bytes_and_the_figures_of_one_process(in_this_process, run, shards, tmp_path, monkeypatch):
+def test_workers_give_the_bytes_and_the_figures_of_one_process(
+    in_this_process, run, shards, tmp_path, monkeypatch
+):
     monkeypatch.setattr(pieces, "ROWS_A_PART", 10)
     check_like_one_process(run, shards, tmp_path)
 
@@ -137,8 +155,14 @@ def test_a_worker_refuses_what_one_process_refuses(in_this_process, run, tmp_pat
 def three_nodes():
     load, processors = os.getloadavg()[0], os.cpu_count() or 1
     if load > 3 * processors:
-        pytest.skip(f"the machine is too busy to start three nodes of Ray on it: load {load:.0f} on {processors} processors")
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}  # 15 else: starved where a machine is busy
+        pytest.skip(
+            f"the machine is too busy to start three nodes of Ray on it: load {load:.0f} on"
+            f" {processors} processors"
+        )
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
+    }  # 15 else: starved where a machine is busy
     pytest.importorskip("ray", reason="ray is not installed: pip install 'residua[cluster]'")
     import ray
     from ray.cluster_utils import Cluster
@@ -159,7 +183,10 @@ def check_like_one_process(run, shards, tmp_path):
     done = score_on_cluster(run.path, str(shards), tmp_path / "three.parquet", options)
     assert (tmp_path / "three.parquet").read_bytes() == (tmp_path / "one.parquet").read_bytes()
     assert done == whole
-    assert {one.path.split("/")[0] for one in done.quarantined} == {"shard-024.tar", "shard-048.tar"}
+    assert {one.path.split("/")[0] for one in done.quarantined} == {
+        "shard-024.tar",
+        "shard-048.tar",
+    }
     one, exact = evaluate_run(run.path), evaluate_on_cluster(run.path, None, options)
     assert exact.evaluation.metrics == one.evaluation.metrics
     sketched = evaluate_on_cluster(run.path, None, options, ranking="sketch").evaluation
@@ -184,5 +211,7 @@ def three_minutes():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_three_nodes_give_the_scores_and_the_figures_of_one_process(three_nodes, three_minutes, run, shards, tmp_path):
+def test_three_nodes_give_the_scores_and_the_figures_of_one_process(
+    three_nodes, three_minutes, run, shards, tmp_path
+):
     check_like_one_process(run, shards, tmp_path)

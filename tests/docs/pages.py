@@ -13,7 +13,8 @@ _NEEDS = re.compile(r"<!--\s*needs:\s*(\w+)\s*-->")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its text, the line it starts on, and the test data it needs (None: none)."""
+    """A fenced block: its language, its text, the line it starts on, and the test data it needs
+    (None: none)."""
 
     language: str
     text: str
@@ -43,13 +44,17 @@ def blocks(page: Path, *languages: str) -> list[Block]:
             needs = marker[1]
         elif line.strip():
             needs = None
-    assert opened is None, f"{name_of(page)}: the block opened on line {opened and opened[1] - 1} is never closed"
+    assert opened is None, (
+        f"{name_of(page)}: the block opened on line {opened and opened[1] - 1} is never closed"
+    )
     return [block for block in found if not languages or block.language in languages]
 
 
 def prose(page: Path) -> str:
     """The page without its fenced blocks."""
-    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(
+        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
 
 
 def links(page: Path) -> list[str]:
@@ -61,4 +66,6 @@ def links(page: Path) -> list[str]:
 def anchors(page: Path) -> set[str]:
     """What `#...` may follow the page's name: its headings as they are written in addresses."""
     headings = re.findall(r"^#+\s+(.*)$", prose(page), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings
+    }

@@ -1,4 +1,5 @@
-"""Everything a user can name has a page: commands and options, findings, policies, metrics, recipes, sources, networks."""
+"""Everything a user can name has a page: commands and options, findings, policies, metrics,
+recipes, sources, networks."""
 
 from __future__ import annotations
 
@@ -13,12 +14,12 @@ from pages import PAGES, ROOT
 
 import residua.metrics
 from residua.cli import app
-from residua.diagnostics import DIAGNOSTICS
+from residua.findings import FINDINGS
 from residua.images.sources import SOURCES
-from residua.models import FAMILIES
-from residua.recipes import RECIPES
-from residua.strategies import STRATEGIES, Strategy
 from residua.thresholds.registry import POLICIES
+from residua.training.networks import FAMILIES
+from residua.training.recipes import RECIPES
+from residua.training.strategies import STRATEGIES, Strategy
 
 DOCS = ROOT / "docs"
 COMMANDS = typer.main.get_command(app).commands
@@ -49,14 +50,18 @@ def test_every_option_has_a_line_and_no_line_is_of_an_option_that_is_gone(comman
     offered: set[str] = set()
     for parameter in COMMANDS[command].params:
         is_option = parameter.param_type_name == "option"
-        offered |= set(parameter.opts if is_option else (parameter.metavar or parameter.name.upper()).strip("[]").split("|"))
+        offered |= set(
+            parameter.opts
+            if is_option
+            else (parameter.metavar or parameter.name.upper()).strip("[]").split("|")
+        )
     offered -= {"-h", "--help"}
     written = rows(command)
     assert offered - written == set(), "options without a line"
     assert written - offered == set(), "lines without an option"
 
 
-@pytest.mark.parametrize("code", [one.code for one in DIAGNOSTICS])
+@pytest.mark.parametrize("code", [one.code for one in FINDINGS])
 def test_every_finding_has_a_page(code: str):
     page = DOCS / "findings" / f"{code}.md"
     assert page.is_file()
@@ -66,11 +71,15 @@ def test_every_finding_has_a_page(code: str):
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.keyword)
 def test_every_policy_is_explained(policy):
     text = "\n".join(page.read_text(encoding="utf-8") for page in DOCS.rglob("*threshold*.md"))
-    text += "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "thresholds").glob("*.md"))
+    text += "\n".join(
+        page.read_text(encoding="utf-8") for page in (DOCS / "thresholds").glob("*.md")
+    )
     assert policy.usage.rstrip("0123456789.:") in text
 
 
-@pytest.mark.parametrize("name", [n for n in residua.metrics.__all__ if inspect.isfunction(getattr(residua.metrics, n))])
+@pytest.mark.parametrize(
+    "name", [n for n in residua.metrics.__all__ if inspect.isfunction(getattr(residua.metrics, n))]
+)
 def test_every_metric_is_on_a_page(name: str):
     text = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "metrics").glob("*.md"))
     assert re.search(rf"\b{name}\b", text)
@@ -88,7 +97,11 @@ def test_every_strategy_has_a_page_with_its_options(name: str):
     text = (DOCS / "strategies" / f"{name}.md").read_text(encoding="utf-8")
     assert f'AutoencoderClassifier("{name}"' in text
     shared = set(Strategy.model_fields)
-    assert [option for option in STRATEGIES[name].model_fields if option not in shared and f"`{option}`" not in text] == []
+    assert [
+        option
+        for option in STRATEGIES[name].model_fields
+        if option not in shared and f"`{option}`" not in text
+    ] == []
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
@@ -132,12 +145,17 @@ def test_the_list_of_commands_names_each_once():
 
 
 def test_there_is_no_page_of_a_finding_or_recipe_that_is_gone():
-    codes = {one.code for one in DIAGNOSTICS}
+    codes = {one.code for one in FINDINGS}
     assert {page.stem for page in (DOCS / "findings").glob("*.md")} - codes - {"index"} == set()
     assert {page.stem for page in (DOCS / "strategies").glob("*.md")} == set(STRATEGIES)
-    assert {page.stem for page in (DOCS / "recipes").glob("*.md")} - set(RECIPES) - {"index", "auto"} == set()
+    assert {page.stem for page in (DOCS / "recipes").glob("*.md")} - set(RECIPES) - {
+        "index",
+        "auto",
+    } == set()
 
 
 def test_every_module_says_what_it_is_for():
     names = [m.name for m in pkgutil.walk_packages(residua.__path__, "residua.")]
-    assert [name for name in names if not (importlib.import_module(name).__doc__ or "").strip()] == []
+    assert [
+        name for name in names if not (importlib.import_module(name).__doc__ or "").strip()
+    ] == []

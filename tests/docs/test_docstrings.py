@@ -29,11 +29,15 @@ def modules_with_examples() -> list[str]:
 def test_docstring_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
-    runner = doctest.DocTestRunner()
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     said: list[str] = []
     n_examples = 0
-    for example in doctest.DocTestFinder(exclude_empty=True).find(module, extraglobs={"np": np, "residua": residua}):
+    for example in doctest.DocTestFinder(exclude_empty=True).find(
+        module, extraglobs={"np": np, "residua": residua}
+    ):
         n_examples += len(example.examples)
         runner.run(example, out=said.append)
     assert runner.failures == 0, "".join(said)
-    assert n_examples > 0, f"{name} has examples that are found by nobody (a docstring after an assignment?)"
+    assert n_examples > 0, (
+        f"{name} has examples that are found by nobody (a docstring after an assignment?)"
+    )

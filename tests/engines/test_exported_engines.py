@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "export"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training" / "export"))
 
 from exporting import exported
 
@@ -34,7 +34,9 @@ def test_scoring_an_exported_file_loads_no_torch(tmp_path):
         assert scores.maps[0].shape == (9, 11) and len(scores.columns) == 3
         sys.exit(f"loaded {{sorted(set(sys.modules) & {{'torch', 'onnx', 'lightning'}})}}" if "torch" in sys.modules else 0)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -51,14 +53,19 @@ def test_alone_and_in_company_scores_agree_within_the_stored_deviation(engine):
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_one_by_one_a_score_is_the_same_bits_in_any_company(engine):
     bundle, folder, _ = exported("plain", 1, engine)
-    images = [blobs(1, size, seed=seed)[0] for seed, size in enumerate([bundle.config.size] * 5 + [(30, 11), (9, 9)])]
+    images = [
+        blobs(1, size, seed=seed)[0]
+        for seed, size in enumerate([bundle.config.size] * 5 + [(30, 11), (9, 9)])
+    ]
     opened = OneByOne(load_engine(folder, engine))
     together = opened.score(images, maps=True)
     for row in (6, 0, 3):
         alone = opened.score([images[row]], maps=True)
         assert alone.score[0] == together.score[row]
         assert np.array_equal(alone.maps[0], together.maps[row])
-        assert all(alone.columns[name][0] == column[row] for name, column in together.columns.items())
+        assert all(
+            alone.columns[name][0] == column[row] for name, column in together.columns.items()
+        )
     assert len(opened.score([]).score) == 0
 
 
@@ -78,7 +85,10 @@ def test_images_of_another_number_of_channels_are_refused():
         load_engine(folder, "onnx").score([np.zeros((9, 9, 3), np.uint8)])
 
 
-@pytest.mark.parametrize(("load", "asked", "threads"), [(0.0, "", 4), (3.2, "", 1), (9.0, "", 1), (0.0, "2", 2), (0.0, "x", 4)])
+@pytest.mark.parametrize(
+    ("load", "asked", "threads"),
+    [(0.0, "", 4), (3.2, "", 1), (9.0, "", 1), (0.0, "2", 2), (0.0, "x", 4)],
+)
 def test_engines_take_the_processors_that_are_free(monkeypatch, load, asked, threads):
     monkeypatch.setattr(exported_engines.os, "sched_getaffinity", lambda _: set(range(4)))
     monkeypatch.setattr(exported_engines.os, "getloadavg", lambda: (load, load, load))
@@ -99,7 +109,7 @@ def test_speed_is_positive_for_every_engine_and_batch():
 def test_the_judging_wing_prepares_images_as_the_graph_does(aspect, shape):
     import torch
 
-    from residua.scoring.prepare import Prepare
+    from residua.training.scoring.prepare import Prepare
 
     images = blobs(2, shape, 3, seed=1)
     graph = Prepare((12, 15), aspect)(torch.from_numpy(images)).permute(0, 2, 3, 1).numpy()

@@ -1,4 +1,5 @@
-"""Weights that an ONNX file keeps elsewhere: found wherever they are named, read from its own folder, refused in exports."""
+"""Weights that an ONNX file keeps elsewhere: found wherever they are named, read from its own
+folder, refused in exports."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "export"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "wrapping"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training" / "export"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "runs" / "wrapped"))
 
 from exporting import exported
 from identity import onnx_file, with_weights_beside
@@ -42,7 +43,10 @@ def test_the_table_of_fields_is_that_of_onnx():
     for _ in messages:  # whatever leads to a tensor, through any number of messages
         for name, message in messages.items():
             for field in message.DESCRIPTOR.fields:
-                if field.message_type is not None and names.get(field.message_type.full_name) in leads:
+                if (
+                    field.message_type is not None
+                    and names.get(field.message_type.full_name) in leads
+                ):
                     leads.add(name)
     for name, message in messages.items():
         fields = {
@@ -73,7 +77,12 @@ def model_of(nodes=(), constants=(), functions=()):
 
 
 def nested():
-    inner = helper.make_graph([helper.make_node("Constant", [], ["c"], value=outside(location="deep/inner.bin"))], "i", [], [])
+    inner = helper.make_graph(
+        [helper.make_node("Constant", [], ["c"], value=outside(location="deep/inner.bin"))],
+        "i",
+        [],
+        [],
+    )
     return helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner)
 
 
@@ -84,7 +93,13 @@ def nested():
         (model_of(constants=[outside()]), ("weights.bin",)),
         (model_of(nodes=[nested()]), ("deep/inner.bin",)),
         (
-            model_of(functions=[helper.make_function("d", "F", ["a"], ["b"], [nested()], [helper.make_opsetid("", 17)])]),
+            model_of(
+                functions=[
+                    helper.make_function(
+                        "d", "F", ["a"], ["b"], [nested()], [helper.make_opsetid("", 17)]
+                    )
+                ]
+            ),
             ("deep/inner.bin",),
         ),
     ],
@@ -97,13 +112,19 @@ def test_external_weights_are_found_wherever_a_tensor_may_stand(tmp_path, model,
 
 def test_a_tensor_outside_that_names_no_place_and_what_is_no_model_are_refused(tmp_path):
     path = tmp_path / "m.onnx"
-    for data in (model_of(constants=[outside(location=None)]).SerializeToString(), b"\xff" * 40, b"\x3a\xff\x01a"):
+    for data in (
+        model_of(constants=[outside(location=None)]).SerializeToString(),
+        b"\xff" * 40,
+        b"\x3a\xff\x01a",
+    ):
         path.write_bytes(data)
         with pytest.raises(BundleError, match="must be an ONNX model"):
             external_files(path)
 
 
-@pytest.mark.parametrize("location", ["../w.bin", "/etc/hosts", "a/../../w.bin", "C:\\w.bin", "..\\w.bin", ""])
+@pytest.mark.parametrize(
+    "location", ["../w.bin", "/etc/hosts", "a/../../w.bin", "C:\\w.bin", "..\\w.bin", ""]
+)
 def test_weights_that_lead_out_of_the_folder_are_refused(tmp_path, location):
     with pytest.raises(BundleError, match="leads out of it"):
         check_inside(tmp_path / "m.onnx", (location,))
@@ -128,24 +149,39 @@ def test_weights_are_those_of_the_files_own_folder_wherever_the_command_runs(tmp
         with_weights_beside(tmp_path / name / "model.onnx", (8, 8), by)
     monkeypatch.chdir(tmp_path / "other")
     for path in (tmp_path / "own" / "model.onnx", Path("../own/model.onnx")):
-        made = open_session(path, "a test").run(None, {"images": np.ones((1, 8, 8, 1), np.float32)})[0]
+        made = open_session(path, "a test").run(
+            None, {"images": np.ones((1, 8, 8, 1), np.float32)}
+        )[0]
         assert made.mean() == pytest.approx(0.9)
 
 
-def test_an_exported_file_that_reads_others_is_refused_though_its_checksum_is_right(tmp_path, monkeypatch):
+def test_an_exported_file_that_reads_others_is_refused_though_its_checksum_is_right(
+    tmp_path, monkeypatch
+):
     _, folder, card = exported("plain", 1, "onnx")
-    copied = tmp_path / "export"
+    copied = tmp_path / "training" / "export"
     shutil.copytree(folder, copied)
     monkeypatch.chdir(copied)
     model = onnx.load(copied / "model.onnx")
-    onnx.save(model, copied / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    onnx.save(
+        model,
+        copied / "model.onnx",
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
     files = {"model.onnx": onnx_files_sha(copied / "model.onnx")}
     write_card(card.model_copy(update={"files": files}), copied)
     read_card(copied, card.kind)
-    with pytest.raises(BundleError, match=r"must hold all of its weights\. This one reads 'weights.bin'"):
+    with pytest.raises(
+        BundleError, match=r"must hold all of its weights\. This one reads 'weights.bin'"
+    ):
         load_engine(copied, "onnx")
     (copied / "model.onnx").write_bytes(os.urandom(99))
-    write_card(card.model_copy(update={"files": {"model.onnx": onnx_files_sha(copied / "model.onnx")}}), copied)
+    write_card(
+        card.model_copy(update={"files": {"model.onnx": onnx_files_sha(copied / "model.onnx")}}),
+        copied,
+    )
     with pytest.raises(BundleError, match="must be an ONNX model"):
         load_engine(copied, "onnx")
 
@@ -160,6 +196,6 @@ def test_a_model_that_onnx_runtime_refuses_is_told_in_a_sentence(tmp_path):
 
 
 def onnx_files_sha(path):
-    from residua.files import sha256
+    from residua._files import sha256
 
     return sha256(path)

@@ -1,4 +1,5 @@
-"""Classes as people have them: one-hot rows, names spelled in two ways, numbers as text, columns in another order."""
+"""Classes as people have them: one-hot rows, names spelled in two ways, numbers as text, columns in
+another order."""
 
 from __future__ import annotations
 
@@ -60,7 +61,9 @@ def test_the_columns_of_one_hot_labels_go_by_the_names_that_are_told() -> None:
     names = ["plane", "car", "bird", "cat", "deer"]
     record = evaluate_classification(np.eye(5)[Y], P, classes=names)
     assert record.metrics["accuracy"].value == TRUE
-    assert record.metrics["recall[plane]"].value == pytest.approx((P.argmax(axis=1)[Y == 0] == 0).mean())
+    assert record.metrics["recall[plane]"].value == pytest.approx(
+        (P.argmax(axis=1)[Y == 0] == 0).mean()
+    )
 
 
 def test_a_one_hot_row_of_nan_has_no_label() -> None:
@@ -73,7 +76,9 @@ def test_a_matrix_that_may_be_either_is_asked_about_and_the_answer_is_taken() ->
     one_hot, sigmoids = np.eye(3, dtype=int)[Y % 3], RNG.random((400, 3))
     with pytest.raises(LabelError, match="multilabel=True"):
         evaluate_classification(one_hot, sigmoids)
-    assert accuracy(one_hot, sigmoids, multilabel=True) == sk.accuracy_score(one_hot, sigmoids > 0.5)
+    assert accuracy(one_hot, sigmoids, multilabel=True) == sk.accuracy_score(
+        one_hot, sigmoids > 0.5
+    )
     several = (RNG.random((400, 5)) < 0.4).astype(int)
     with pytest.raises(LabelError, match="another number of 1s"):
         evaluate_classification(several, P)
@@ -87,8 +92,15 @@ def test_columns_without_names_are_taken_in_order_and_that_is_told() -> None:
     record = evaluate_classification(names[Y], P)
     assert record.metrics["accuracy"].value == TRUE
     assert assumed(record, "order of the columns").taken == "ant, bee, cow, dog, eel"
-    assert "numbers from 0" in assumed(evaluate_classification(Y, P), "order of the columns").because
-    assert assumed(evaluate_classification(names[Y], P, classes=names.tolist()), "order of the columns") is None
+    assert (
+        "numbers from 0" in assumed(evaluate_classification(Y, P), "order of the columns").because
+    )
+    assert (
+        assumed(
+            evaluate_classification(names[Y], P, classes=names.tolist()), "order of the columns"
+        )
+        is None
+    )
 
 
 def test_numbers_as_text_are_in_the_order_of_numbers() -> None:
@@ -120,7 +132,9 @@ def test_twelve_classes_of_sixty_images_in_another_order_are_seen() -> None:
 
 def test_two_classes_the_wrong_way_round_are_seen_even_where_one_is_always_answered() -> None:
     y = RNG.random(2000) < 0.1
-    p = 1 / (1 + np.exp(-(RNG.normal(size=2000) + 2 * y - 4)))  # never above one half: always "good"
+    p = 1 / (
+        1 + np.exp(-(RNG.normal(size=2000) + 2 * y - 4))
+    )  # never above one half: always "good"
     names = np.where(y, "bad", "good")  # alphabetically the column is that of good
     assert permuted(evaluate_classification(names, 0.4 * p)).severity == "error"
     assert permuted(evaluate_classification(names, 1 - 0.4 * p)) is None
@@ -134,7 +148,9 @@ def test_honest_classifiers_are_not_accused(seed: int) -> None:
         y = g.choice(k, n, p=g.dirichlet(np.ones(k)))
         noise = g.dirichlet(np.ones(k), n)
         assert permuted(evaluate_classification(y, noise)) is None
-        assert permuted(evaluate_classification(y, np.full(n, int(np.bincount(y).argmax())))) is None
+        assert (
+            permuted(evaluate_classification(y, np.full(n, int(np.bincount(y).argmax())))) is None
+        )
         mixed = y.copy()
         pair = y < 2
         mixed[pair] = g.integers(0, 2, int(pair.sum()))
@@ -165,9 +181,14 @@ def test_names_that_mean_the_same_are_matched(labels, predictions) -> None:
 
 
 def test_a_match_is_told_with_both_spellings() -> None:
-    told = assumed(evaluate_classification(["good", "bad"] * 9, ["Good", "bad"] * 9), "names of the classes")
+    told = assumed(
+        evaluate_classification(["good", "bad"] * 9, ["Good", "bad"] * 9), "names of the classes"
+    )
     assert told.taken == "'Good' as 'good'"
-    assert assumed(evaluate_classification(["a", "A"] * 9, ["A", "a"] * 9), "names of the classes") is None
+    assert (
+        assumed(evaluate_classification(["a", "A"] * 9, ["A", "a"] * 9), "names of the classes")
+        is None
+    )
     assert accuracy(["a", "A"] * 9, ["A", "a"] * 9) == 0
 
 

@@ -1,4 +1,5 @@
-"""What is said of a classifier: the documents' confusion matrix, probabilities, several labels an image."""
+"""What is said of a classifier: the documents' confusion matrix, probabilities, several labels an
+image."""
 
 from __future__ import annotations
 
@@ -8,9 +9,17 @@ from sklearn import metrics as sk
 
 from residua.errors import LabelError, RangeError, ShapeError
 from residua.evaluation import evaluate_classification
-from residua.images.copies import Leaks
+from residua.images.duplicates import Leaks
 
-MATRIX = np.array([[109, 0, 4, 1, 87], [0, 282, 13, 0, 140], [0, 6, 474, 6, 757], [3, 4, 50, 174, 358], [1, 0, 29, 2, 2500]])
+MATRIX = np.array(
+    [
+        [109, 0, 4, 1, 87],
+        [0, 282, 13, 0, 140],
+        [0, 6, 474, 6, 757],
+        [3, 4, 50, 174, 358],
+        [1, 0, 29, 2, 2500],
+    ]
+)
 TRUE = np.repeat(np.arange(5), MATRIX.sum(axis=1))
 PREDICTED = np.concatenate([np.repeat(np.arange(5), row) for row in MATRIX])
 RNG = np.random.default_rng(0)
@@ -30,7 +39,10 @@ def test_the_documents_matrix_of_5000_images_has_accuracy_07078() -> None:
 
 
 def test_rows_are_true_so_precision_goes_down_a_column_and_recall_along_a_row() -> None:
-    values = {name: estimate.value for name, estimate in evaluate_classification(TRUE, PREDICTED).metrics.items()}
+    values = {
+        name: estimate.value
+        for name, estimate in evaluate_classification(TRUE, PREDICTED).metrics.items()
+    }
     for k in range(5):
         assert values[f"precision[{k}]"] == pytest.approx(MATRIX[k, k] / MATRIX[:, k].sum())
         assert values[f"recall[{k}]"] == pytest.approx(MATRIX[k, k] / MATRIX[k].sum())
@@ -60,7 +72,11 @@ def test_metrics_of_probabilities_equal_scikit_learns(k: int) -> None:
     expected = {
         "roc_auc": sk.roc_auc_score(true, of, multi_class="ovr"),
         "log_loss": sk.log_loss(true, p),
-        "brier_score": sk.brier_score_loss(true, of) if k == 2 else ((p - np.eye(k)[true]) ** 2).sum(axis=1).mean(),
+        "brier_score": (
+            sk.brier_score_loss(true, of)
+            if k == 2
+            else ((p - np.eye(k)[true]) ** 2).sum(axis=1).mean()
+        ),
     }
     for top in (3, 5):
         if k > top:
@@ -78,7 +94,9 @@ def test_our_per_image_losses_are_those_of_the_metrics_room() -> None:
     told = evaluate_classification(true, p).metrics
     assert told["log_loss"].value == pytest.approx(room.log_loss(true, p))
     assert told["brier_score"].value == pytest.approx(room.brier_score(true, p))
-    assert told["expected_calibration_error"].value == pytest.approx(room.expected_calibration_error(true, p))
+    assert told["expected_calibration_error"].value == pytest.approx(
+        room.expected_calibration_error(true, p)
+    )
 
 
 def test_one_column_is_the_probability_of_the_second_class_and_two_columns_say_the_same() -> None:
@@ -129,17 +147,32 @@ def test_multi_label_metrics_equal_scikit_learns() -> None:
     for label in range(4):
         column, said = y[:, label], p[:, label] > 0.5
         assert metrics[f"recall[{label}]"].value == pytest.approx(sk.recall_score(column, said))
-        assert metrics[f"precision[{label}]"].value == pytest.approx(sk.precision_score(column, said))
+        assert metrics[f"precision[{label}]"].value == pytest.approx(
+            sk.precision_score(column, said)
+        )
         assert metrics[f"f1[{label}]"].value == pytest.approx(sk.f1_score(column, said))
-        assert metrics[f"average_precision[{label}]"].value == pytest.approx(sk.average_precision_score(column, p[:, label]))
+        assert metrics[f"average_precision[{label}]"].value == pytest.approx(
+            sk.average_precision_score(column, p[:, label])
+        )
 
 
 def test_no_interval_of_a_few_images_leaves_the_range_of_its_metric() -> None:
-    several = evaluate_classification([[1, 0, 1], [0, 0, 1], [1, 1, 0]], [[0.9, 0.2, 0.8], [0.1, 0.4, 0.3], [0.6, 0.7, 0.2]])
+    several = evaluate_classification(
+        [[1, 0, 1], [0, 0, 1], [1, 1, 0]], [[0.9, 0.2, 0.8], [0.1, 0.4, 0.3], [0.6, 0.7, 0.2]]
+    )
     single = evaluate_classification([0, 1, 1], [0.1, 0.9, 0.2])
-    for record, names in ((several, ("element_wise_accuracy", "hamming_loss")), (single, ("brier_score",))):
+    for record, names in (
+        (several, ("element_wise_accuracy", "hamming_loss")),
+        (single, ("brier_score",)),
+    ):
         for name in names:
-            assert 0 <= record.metrics[name].low < record.metrics[name].value < record.metrics[name].high <= 1
+            assert (
+                0
+                <= record.metrics[name].low
+                < record.metrics[name].value
+                < record.metrics[name].high
+                <= 1
+            )
     assert single.metrics["log_loss"].low == 0
 
 

@@ -34,8 +34,12 @@ def test_every_metric_equals_scikit_learns() -> None:
         "false_alarm_rate": 1 - sk.recall_score(~LABELS, ~flagged),
         "flagged_rate": flagged.mean(),
     }
-    assert {name: estimate.value for name, estimate in record.metrics.items()} == pytest.approx(expected)
-    assert all(estimate.low < estimate.value < estimate.high for estimate in record.metrics.values())
+    assert {name: estimate.value for name, estimate in record.metrics.items()} == pytest.approx(
+        expected
+    )
+    assert all(
+        estimate.low < estimate.value < estimate.high for estimate in record.metrics.values()
+    )
 
 
 def test_intervals_of_recall_and_balanced_accuracy_cover_the_truth() -> None:
@@ -77,7 +81,10 @@ def test_normal_names_which_labels_are_normal() -> None:
 
 
 def test_labels_that_name_no_normal_are_refused_with_the_labels_that_are_there() -> None:
-    with pytest.raises(LabelError, match=r"Got the labels cat \(1\), dog \(1\)\. Name what is normal: --normal LABEL"):
+    with pytest.raises(
+        LabelError,
+        match=r"Got the labels cat \(1\), dog \(1\)\. Name what is normal: --normal LABEL",
+    ):
         evaluate_detection(["cat", "dog"], [0.1, 0.2])
     with pytest.raises(LabelError, match="normal must name labels that are there"):
         evaluate_detection(["cat", "dog"], [0.1, 0.2], normal="cow")
@@ -124,7 +131,10 @@ def test_scores_of_any_scale_rank_alike() -> None:
 
 def test_reversed_scores_are_an_error() -> None:
     record = evaluate_detection(LABELS, -SCORES)
-    assert any(finding.code == "not-better-than-chance" and finding.severity == "error" for finding in record.findings)
+    assert any(
+        finding.code == "not-better-than-chance" and finding.severity == "error"
+        for finding in record.findings
+    )
 
 
 def test_a_broken_promise_is_found() -> None:
@@ -135,15 +145,21 @@ def test_a_broken_promise_is_found() -> None:
 def test_baselines_may_be_scores_or_metrics() -> None:
     given = {"pca": {"roc_auc": Estimate(value=0.99)}, "noise": RNG.normal(size=300)}
     record = evaluate_detection(LABELS, SCORES, baselines=given)
-    assert record.baselines["noise"]["roc_auc"].value == pytest.approx(sk.roc_auc_score(LABELS, given["noise"]))
-    told = next(finding for finding in record.findings if finding.code == "not-better-than-baseline")
+    assert record.baselines["noise"]["roc_auc"].value == pytest.approx(
+        sk.roc_auc_score(LABELS, given["noise"])
+    )
+    told = next(
+        finding for finding in record.findings if finding.code == "not-better-than-baseline"
+    )
     assert told.measured["baseline"] == "pca"
 
 
 def test_train_scores_are_compared_with_normal_images_only() -> None:
     normal = np.abs(RNG.normal(size=100))
     scores = np.concatenate([normal, 50 + normal])
-    record = evaluate_detection(np.arange(200) >= 100, scores, train_scores=np.abs(RNG.normal(size=300)))
+    record = evaluate_detection(
+        np.arange(200) >= 100, scores, train_scores=np.abs(RNG.normal(size=300))
+    )
     told = next(finding for finding in record.findings if finding.code == "overfitting")
     assert told.severity in ("ok", "note")
     assert told.measured["n_new"] == 100
@@ -154,10 +170,14 @@ def test_pixel_metrics_equal_scikit_learns_and_leave_out_unknown_masks() -> None
     masks = [None, None, maps[2] > 0.7, maps[3] > 0.4, None, np.zeros((8, 8), bool)]
     record = evaluate_detection([0, 0, 1, 1, 1, None], RNG.random(6), masks=masks, maps=list(maps))
     kept = [0, 1, 2, 3, 5]
-    truth = np.array([np.zeros((8, 8), bool) if masks[i] is None else masks[i] for i in kept]).ravel()
+    truth = np.array(
+        [np.zeros((8, 8), bool) if masks[i] is None else masks[i] for i in kept]
+    ).ravel()
     values = maps[kept].ravel()
     assert record.metrics["pixel_roc_auc"].value == pytest.approx(sk.roc_auc_score(truth, values))
-    assert record.metrics["pixel_average_precision"].value == pytest.approx(sk.average_precision_score(truth, values))
+    assert record.metrics["pixel_average_precision"].value == pytest.approx(
+        sk.average_precision_score(truth, values)
+    )
     assert record.metrics["pixel_roc_auc"].n == 5
 
 
@@ -168,7 +188,9 @@ def test_pixel_metrics_without_a_defect_are_null() -> None:
 
 def test_a_mask_of_another_size_is_refused() -> None:
     with pytest.raises(ShapeError, match="for image 0"):
-        evaluate_detection([1, 0], [0.1, 0.2], masks=[np.ones((2, 2), bool), None], maps=np.ones((2, 4, 4)))
+        evaluate_detection(
+            [1, 0], [0.1, 0.2], masks=[np.ones((2, 2), bool), None], maps=np.ones((2, 4, 4))
+        )
 
 
 def test_split_and_provenance_are_kept() -> None:

@@ -27,7 +27,13 @@ def test_metrics_are_means_over_images_and_equal_plain_numpy_and_scikit_image() 
     each = error.mean(axis=(1, 2, 3))
     similarity = np.mean(
         [
-            structural_similarity(x[..., 0], r[..., 0], data_range=1, gaussian_weights=True, use_sample_covariance=False)
+            structural_similarity(
+                x[..., 0],
+                r[..., 0],
+                data_range=1,
+                gaussian_weights=True,
+                use_sample_covariance=False,
+            )
             for x, r in zip(IMAGES.astype(float), CLOSE.astype(float), strict=True)
         ]
     )
@@ -40,7 +46,9 @@ def test_metrics_are_means_over_images_and_equal_plain_numpy_and_scikit_image() 
         "ssim": similarity,
     }
     assert values == pytest.approx(expected, rel=1e-6)
-    assert all(estimate.low < estimate.value < estimate.high for estimate in record.metrics.values())
+    assert all(
+        estimate.low < estimate.value < estimate.high for estimate in record.metrics.values()
+    )
 
 
 @settings(max_examples=15, deadline=None)
@@ -48,7 +56,8 @@ def test_metrics_are_means_over_images_and_equal_plain_numpy_and_scikit_image() 
 def test_a_worse_reconstruction_is_worse_by_every_metric(noise: float, factor: float) -> None:
     off = RNG.normal(size=IMAGES.shape)
     better, worse = (
-        evaluate_reconstruction(IMAGES, np.clip(IMAGES + noise * times * off, 0, 1)).metrics for times in (1, factor)
+        evaluate_reconstruction(IMAGES, np.clip(IMAGES + noise * times * off, 0, 1)).metrics
+        for times in (1, factor)
     )
     for name in ("mse", "mae", "rmse", "kl_divergence", "contrast_normalised_error"):
         assert worse[name].value > better[name].value
@@ -82,7 +91,9 @@ def test_a_perfect_copy_has_no_mean_psnr_and_says_why() -> None:
         ((IMAGES * 255).astype(np.int64), CLOSE * 255, "note"),
     ],
 )
-def test_other_scales_are_brought_to_0_1_with_a_finding(images, reconstructions, severity: str) -> None:
+def test_other_scales_are_brought_to_0_1_with_a_finding(
+    images, reconstructions, severity: str
+) -> None:
     record = evaluate_reconstruction(images, reconstructions)
     plain = evaluate_reconstruction(IMAGES, CLOSE)
     assert record.metrics["mse"].value == pytest.approx(plain.metrics["mse"].value, rel=0.02)
@@ -90,24 +101,35 @@ def test_other_scales_are_brought_to_0_1_with_a_finding(images, reconstructions,
 
 
 def test_bytes_need_no_finding() -> None:
-    record = evaluate_reconstruction((IMAGES * 255).astype(np.uint8), (CLOSE * 255).astype(np.uint8))
+    record = evaluate_reconstruction(
+        (IMAGES * 255).astype(np.uint8), (CLOSE * 255).astype(np.uint8)
+    )
     assert found(record, "scale") is None
 
 
 def test_a_linear_layers_oversteps_are_clipped_and_counted() -> None:
     record = evaluate_reconstruction(IMAGES, IMAGES * 1.2)
-    assert found(record, "clipped-values").measured["clipped_share"] == pytest.approx((IMAGES * 1.2 > 1).mean())
-    assert record.metrics["mse"].value == pytest.approx(((IMAGES - np.clip(IMAGES * 1.2, 0, 1)) ** 2).mean(), rel=1e-4)
+    assert found(record, "clipped-values").measured["clipped_share"] == pytest.approx(
+        (IMAGES * 1.2 > 1).mean()
+    )
+    assert record.metrics["mse"].value == pytest.approx(
+        ((IMAGES - np.clip(IMAGES * 1.2, 0, 1)) ** 2).mean(), rel=1e-4
+    )
 
 
 def test_flat_images_are_judged_without_neighbours() -> None:
     record = evaluate_reconstruction(IMAGES.reshape(40, -1), CLOSE.reshape(40, -1))
-    assert record.metrics["mse"].value == pytest.approx(evaluate_reconstruction(IMAGES, CLOSE).metrics["mse"].value)
+    assert record.metrics["mse"].value == pytest.approx(
+        evaluate_reconstruction(IMAGES, CLOSE).metrics["mse"].value
+    )
     assert "ssim" not in record.metrics
 
 
 def test_colour_and_two_axes_are_taken() -> None:
-    assert evaluate_reconstruction(IMAGES[..., 0], CLOSE[..., 0]).metrics == evaluate_reconstruction(IMAGES, CLOSE).metrics
+    assert (
+        evaluate_reconstruction(IMAGES[..., 0], CLOSE[..., 0]).metrics
+        == evaluate_reconstruction(IMAGES, CLOSE).metrics
+    )
     colour = np.repeat(IMAGES, 3, axis=3)
     assert evaluate_reconstruction(colour, colour * 0.9).metrics["mse"].value > 0
 
@@ -120,7 +142,9 @@ def test_train_errors_show_overfitting_and_a_collapse_is_found() -> None:
 
 
 def test_baselines_are_compared_by_mse_where_lower_is_better() -> None:
-    record = evaluate_reconstruction(IMAGES, CLOSE, baselines={"pca": {"mse": Estimate(value=1e-9)}})
+    record = evaluate_reconstruction(
+        IMAGES, CLOSE, baselines={"pca": {"mse": Estimate(value=1e-9)}}
+    )
     assert found(record, "not-better-than-baseline").severity == "warning"
 
 

@@ -3,7 +3,7 @@ from dataclasses import fields
 import numpy as np
 
 from residua.evaluation import Evidence, Gallery, Thumbnails
-from residua.exhibits import Exhibit, Picture
+from residua.findings.figures import Exhibit, Picture
 
 
 def full():
@@ -17,9 +17,13 @@ def full():
         labelled=np.array([True, False, True]),
         per_image={"mse": rng.random(3)},
         history={"epoch": np.arange(2)},
-        gallery=Gallery(np.array([0, 2]), small, error_maps=rng.random((2, 4, 4), dtype=np.float32)),
+        gallery=Gallery(
+            np.array([0, 2]), small, error_maps=rng.random((2, 4, 4), dtype=np.float32)
+        ),
         exhibits={
-            "leakage": Exhibit.of([[Picture(small[0], "train/a"), Picture(small[1], "test/b")]], caption="Copies"),
+            "leakage": Exhibit.of(
+                [[Picture(small[0], "train/a"), Picture(small[1], "test/b")]], caption="Copies"
+            ),
             "torn-groups": Exhibit(),
         },
         quarantined=(("x.png", "truncated"),),
@@ -38,11 +42,19 @@ def test_evidence_is_read_back_whole_with_the_pictures_of_its_findings(tmp_path)
     for name in ("scores", "is_anomalous", "labelled"):
         one, two = getattr(read, name), getattr(given, name)
         assert np.array_equal(one, two) and one.dtype == two.dtype
-    assert read.labels.tolist() == given.labels.tolist() and read.paths.tolist() == given.paths.tolist()
+    assert (
+        read.labels.tolist() == given.labels.tolist()
+        and read.paths.tolist() == given.paths.tolist()
+    )
     assert read.quarantined == given.quarantined and read.gallery.reconstructions is None
-    assert set(read.exhibits) == {"leakage", "torn-groups"} and read.exhibits["leakage"].caption == "Copies"
+    assert (
+        set(read.exhibits) == {"leakage", "torn-groups"}
+        and read.exhibits["leakage"].caption == "Copies"
+    )
     assert (read.seed, read.prevalence, read.threshold_from) == (3, 0.1, "judged")
-    assert np.array_equal(read.baselines["pca"], given.baselines["pca"]) and read.thumbnails.index.tolist() == [1, 2]
+    assert np.array_equal(
+        read.baselines["pca"], given.baselines["pca"]
+    ) and read.thumbnails.index.tolist() == [1, 2]
     pictures = read.exhibits["leakage"].groups[0].pictures
     assert [one.caption for one in pictures] == ["train/a", "test/b"]
     assert np.array_equal(pictures[1].pixels, given.gallery.images[1])

@@ -55,7 +55,9 @@ def auc(labels, **options) -> float:
         ("anomaly", "0"),
     ],
 )
-def test_conventions_that_say_which_label_is_normal_give_the_true_area_and_are_told(anomalous, normal) -> None:
+def test_conventions_that_say_which_label_is_normal_give_the_true_area_and_are_told(
+    anomalous, normal
+) -> None:
     record = evaluate_detection(np.where(OUTLIER, anomalous, normal), SCORES)
     assert record.metrics["roc_auc"].value == pytest.approx(TRUE)
     (told,) = assumptions_of(record.provenance)
@@ -87,7 +89,9 @@ def test_the_normal_label_that_was_named_is_followed(anomalous, normal, named) -
 
 
 def test_what_was_named_is_no_assumption() -> None:
-    assert assumptions_of(evaluate_detection(OUTLIER.astype(int), SCORES, normal="0").provenance) == ()
+    assert (
+        assumptions_of(evaluate_detection(OUTLIER.astype(int), SCORES, normal="0").provenance) == ()
+    )
 
 
 def test_labels_that_differ_from_the_named_one_by_case_or_blanks_are_normal_and_told() -> None:
@@ -128,8 +132,12 @@ def test_no_label_at_all_assumes_nothing() -> None:
 def test_both_ways_round_is_an_error_where_nobody_named_the_normal_label() -> None:
     reversed_labels, reversed_scores = (~OUTLIER).astype(int), -SCORES
     record = evaluate_detection(reversed_labels, reversed_scores)
-    assert record.metrics["roc_auc"].value == pytest.approx(TRUE)  # two wrongs cancel here, and here they don't:
-    assert record.metrics["average_precision"].value > average_precision_score(OUTLIER, SCORES) + 0.2
+    assert record.metrics["roc_auc"].value == pytest.approx(
+        TRUE
+    )  # two wrongs cancel here, and here they don't:
+    assert (
+        record.metrics["average_precision"].value > average_precision_score(OUTLIER, SCORES) + 0.2
+    )
     told = found(record, "high-prevalence")
     assert told.severity == "error"
     assert told.measured["prevalence"] == pytest.approx((~OUTLIER).mean())
@@ -138,16 +146,26 @@ def test_both_ways_round_is_an_error_where_nobody_named_the_normal_label() -> No
 
 
 def test_minus_one_named_as_normal_is_an_error_where_most_images_come_out_anomalous() -> None:
-    told = found(evaluate_detection(np.where(OUTLIER, -1, 1), -SCORES, normal="-1"), "high-prevalence")
+    told = found(
+        evaluate_detection(np.where(OUTLIER, -1, 1), -SCORES, normal="-1"), "high-prevalence"
+    )
     assert told.severity == "error"
     assert "scikit-learn" in told.meaning
-    assert found(evaluate_detection(np.where(OUTLIER, 1, -1), SCORES, normal="-1"), "high-prevalence") is None
+    assert (
+        found(evaluate_detection(np.where(OUTLIER, 1, -1), SCORES, normal="-1"), "high-prevalence")
+        is None
+    )
 
 
 def test_a_high_prevalence_that_was_named_is_a_note() -> None:
     names = np.where(OUTLIER, "good", "crack")
     assert found(evaluate_detection(names, SCORES), "high-prevalence").severity == "note"
-    assert found(evaluate_detection((~OUTLIER).astype(int), SCORES, normal=0), "high-prevalence").severity == "note"
+    assert (
+        found(
+            evaluate_detection((~OUTLIER).astype(int), SCORES, normal=0), "high-prevalence"
+        ).severity
+        == "note"
+    )
 
 
 def test_one_class_of_ten_as_the_normal_one_is_no_error_where_anomalies_spread_wider() -> None:
@@ -163,10 +181,15 @@ def test_below_one_half_the_advice_is_to_look_and_a_majority_of_anomalies_is_tol
     assert "swap" not in told.what_to_do
     assert "decision_function" in told.what_to_do
     assert "prevalence" not in told.meaning
-    assert "prevalence of 92%" in found(evaluate_detection(~OUTLIER, SCORES), "not-better-than-chance").meaning
+    assert (
+        "prevalence of 92%"
+        in found(evaluate_detection(~OUTLIER, SCORES), "not-better-than-chance").meaning
+    )
 
 
-@pytest.mark.parametrize(("low", "high", "severity"), [(0, 1, "error"), (-1, 1, "error"), (0.1, 0.5, "warning")])
+@pytest.mark.parametrize(
+    ("low", "high", "severity"), [(0, 1, "error"), (-1, 1, "error"), (0.1, 0.5, "warning")]
+)
 def test_decisions_given_as_scores_are_called_that(low, high, severity) -> None:
     decided = SCORES > 1
     record = evaluate_detection(OUTLIER, np.where(decided, high, low))
@@ -192,7 +215,9 @@ def test_decisions_given_as_scores_are_called_that(low, high, severity) -> None:
     ],
 )
 def test_truths_are_read_as_the_name_of_their_column_says(column, good, bad) -> None:
-    read = as_detection_labels(np.where(OUTLIER, bad, good), 300, normal=None, problems=Problems("test"), column=column)
+    read = as_detection_labels(
+        np.where(OUTLIER, bad, good), 300, normal=None, problems=Problems("test"), column=column
+    )
     assert read.is_anomalous.tolist() == OUTLIER.tolist()
     assert ("column is called" in read.assumption.because) == (column != "label")
     named = as_detection_labels([0, 1], 2, normal="0", problems=Problems("test"), column="is_good")

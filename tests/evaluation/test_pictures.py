@@ -1,4 +1,5 @@
-"""On which scale and in which layout arrays are read: the true number, or a refusal that shows the way out."""
+"""On which scale and in which layout arrays are read: the true number, or a refusal that shows the
+way out."""
 
 from __future__ import annotations
 
@@ -52,10 +53,14 @@ def taken(record) -> dict[str, str]:
 
 @pytest.mark.parametrize("of_images", SCALES)
 @pytest.mark.parametrize("of_reconstructions", SCALES)
-def test_the_error_is_the_true_one_whatever_the_two_scales_are(of_images: str, of_reconstructions: str) -> None:
+def test_the_error_is_the_true_one_whatever_the_two_scales_are(
+    of_images: str, of_reconstructions: str
+) -> None:
     images, reconstructions = SCALES[of_images](X), SCALES[of_reconstructions](R)
     if of_reconstructions == "12 bits":
-        reconstructions[0, 0, 0] = 4095  # where no value reaches the end nothing says which bits are used
+        reconstructions[0, 0, 0] = (
+            4095  # where no value reaches the end nothing says which bits are used
+        )
     assert mse(images, reconstructions) == pytest.approx(TRUE, rel=0.08)
 
 
@@ -75,7 +80,10 @@ def test_every_scale_that_was_read_stands_in_the_record_and_what_was_told_does_n
         ((X - 0.1307) / 0.3081, (R - 0.1307) / 0.3081),
         ((X - 0.286) / 0.353, (R - 0.286) / 0.353),
         ((smooth(channels=3) - MEAN) / STD, (smooth(channels=3) - MEAN) / STD),
-        (X * 0.3 - 0.15, R * 0.3 - 0.15),  # narrow and centred: -1..1, mean and deviation, or 0-1 minus a half
+        (
+            X * 0.3 - 0.15,
+            R * 0.3 - 0.15,
+        ),  # narrow and centred: -1..1, mean and deviation, or 0-1 minus a half
         (X - 0.5, R - 0.5),
         (X * 16, R * 16),  # scikit-learn's digits
         (X * 100, R * 100),
@@ -85,17 +93,24 @@ def test_every_scale_that_was_read_stands_in_the_record_and_what_was_told_does_n
         (np.round(X * 3000).astype(np.uint16), np.round(R * 3000).astype(np.uint16)),
         (np.round(X * 255 - 128).astype(np.int8), np.round(R * 255 - 128).astype(np.int8)),
         (X.astype(np.float16).view(np.uint16), R.astype(np.float16).view(np.uint16)),
-        ((2 * X - 1).astype(np.float16).view(np.uint16), (2 * R - 1).astype(np.float16).view(np.uint16)),
+        (
+            (2 * X - 1).astype(np.float16).view(np.uint16),
+            (2 * R - 1).astype(np.float16).view(np.uint16),
+        ),
         (X.view(np.uint32) >> 16, R.view(np.uint32) >> 16),  # bfloat16
     ],
 )
-def test_what_fits_no_scale_or_several_is_refused_with_its_range_and_the_way_out(images, reconstructions) -> None:
+def test_what_fits_no_scale_or_several_is_refused_with_its_range_and_the_way_out(
+    images, reconstructions
+) -> None:
     with pytest.raises(RangeError, match=r"values in \[.*--scale"):
         evaluate_reconstruction(images, reconstructions)
 
 
 def test_mean_and_deviation_are_undone_where_they_are_told() -> None:
-    assert mse((X - 0.1307) / 0.3081, (R - 0.1307) / 0.3081, mean=0.1307, std=0.3081) == pytest.approx(TRUE, rel=1e-3)
+    assert mse(
+        (X - 0.1307) / 0.3081, (R - 0.1307) / 0.3081, mean=0.1307, std=0.3081
+    ) == pytest.approx(TRUE, rel=1e-3)
     wide = [(np.float64(array) - 0.1307) / 0.3081 for array in (X, R)]
     assert mse(*wide, mean=0.1307, std=0.3081) == pytest.approx(TRUE, rel=1e-6)
     x, r = smooth(channels=3), smooth(channels=3)
@@ -106,7 +121,9 @@ def test_mean_and_deviation_are_undone_where_they_are_told() -> None:
     assert mse(*first, **told) == pytest.approx(expected, rel=1e-3)
     mixed = mse((x - MEAN) / STD, r * 255, **told, reconstructions_scale="auto")
     assert mixed == pytest.approx(expected, rel=1e-3)
-    other = mse(x, (r - 0.5) / 0.25, scale="0-1", reconstructions_mean=0.5, reconstructions_std=0.25)
+    other = mse(
+        x, (r - 0.5) / 0.25, scale="0-1", reconstructions_mean=0.5, reconstructions_std=0.25
+    )
     assert other == pytest.approx(expected, rel=1e-3)
 
 
@@ -135,8 +152,12 @@ def test_an_overstep_is_clipped_counted_and_no_more_than_a_note() -> None:
     record = evaluate_reconstruction(X, linear)
     told = found(record, "clipped-values")
     assert told.severity == "note"
-    assert told.measured["clipped_share"] == pytest.approx(((linear < 0) | (linear > 1)).mean(), abs=1e-4)
-    assert record.metrics["mse"].value == pytest.approx(np.square(X - linear.clip(0, 1)).mean(), rel=1e-4)
+    assert told.measured["clipped_share"] == pytest.approx(
+        ((linear < 0) | (linear > 1)).mean(), abs=1e-4
+    )
+    assert record.metrics["mse"].value == pytest.approx(
+        np.square(X - linear.clip(0, 1)).mean(), rel=1e-4
+    )
 
 
 def test_clipping_far_more_than_an_overstep_is_an_error() -> None:
@@ -152,7 +173,9 @@ def test_reconstructions_that_reach_no_end_are_read_by_the_images_they_fit() -> 
     for images in (X, SCALES["uint8"](X), 2 * X - 1):
         assert mse(images, 2 * dull - 1) == pytest.approx(expected, rel=0.02)
     dark = 100 * X
-    assert mse(SCALES["uint8"](X), dark) == pytest.approx(np.square(X - dark / 255).mean(), rel=0.02)
+    assert mse(SCALES["uint8"](X), dark) == pytest.approx(
+        np.square(X - dark / 255).mean(), rel=0.02
+    )
     unlike = RNG.normal(0, 0.2, X.shape)
     with pytest.raises(RangeError, match="which may be -1"):
         evaluate_reconstruction(SCALES["uint8"](X), unlike - 0.1)
@@ -192,14 +215,22 @@ def test_one_value_that_means_another_grey_on_either_scale_is_refused() -> None:
     for images, value in ((2 * X - 1, 0.0), (X * 255, 1.0)):
         with pytest.raises(RangeError, match="--reconstructions-scale"):
             evaluate_reconstruction(images, np.full(X.shape, value))
-    assert mse(SCALES["uint8"](X), np.full(X.shape, 0.5)) == pytest.approx(np.square(X - 0.5).mean(), rel=0.01)
+    assert mse(SCALES["uint8"](X), np.full(X.shape, 0.5)) == pytest.approx(
+        np.square(X - 0.5).mean(), rel=0.01
+    )
     assert mse(np.zeros((3, 8, 8)), np.zeros((3, 8, 8))) == 0
 
 
 def test_binary_images_of_any_type_stand_beside_soft_reconstructions() -> None:
     binary = X > 0.5
     expected = float(np.square(binary - R.astype(np.float64)).mean())
-    for images in (binary, binary.astype(np.uint8), binary.astype(np.int64), binary * 255.0, binary * np.uint8(255)):
+    for images in (
+        binary,
+        binary.astype(np.uint8),
+        binary.astype(np.int64),
+        binary * 255.0,
+        binary * np.uint8(255),
+    ):
         assert mse(images, R) == pytest.approx(expected, rel=1e-3)
 
 
@@ -214,7 +245,9 @@ def test_channels_first_are_recognised_on_each_side_by_itself() -> None:
         record = evaluate_reconstruction(images, reconstructions)
         assert record.metrics["ssim"].value == pytest.approx(plain["ssim"].value)
         assert any(value.startswith("channels first") for value in taken(record).values())
-    assert evaluate_reconstruction(np.moveaxis(X, 3, 1), R).metrics["mse"].value == pytest.approx(TRUE, rel=1e-4)
+    assert evaluate_reconstruction(np.moveaxis(X, 3, 1), R).metrics["mse"].value == pytest.approx(
+        TRUE, rel=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -228,7 +261,9 @@ def test_channels_first_are_recognised_on_each_side_by_itself() -> None:
         ((30, 2), "history of losses"),
     ],
 )
-def test_a_shape_that_can_be_read_in_two_ways_or_none_is_refused(shape: tuple[int, ...], words: str) -> None:
+def test_a_shape_that_can_be_read_in_two_ways_or_none_is_refused(
+    shape: tuple[int, ...], words: str
+) -> None:
     array = RNG.random(shape)
     with pytest.raises(ShapeError, match=words):
         evaluate_reconstruction(array, array)
@@ -242,7 +277,10 @@ def test_an_opaque_alpha_does_not_take_a_quarter_of_the_error() -> None:
     assert mse(*four) == mse(four[0], r) == mse(x, four[1])
     assert mse(*four) == expected
     assert mse(*((255 * array).round().astype(np.uint8) for array in four)) == expected
-    assert taken(evaluate_reconstruction(*four))["layout of images"] == "three channels, without transparency"
+    assert (
+        taken(evaluate_reconstruction(*four))["layout of images"]
+        == "three channels, without transparency"
+    )
 
 
 def test_one_picture_without_an_axis_of_images_is_no_set_of_rows() -> None:

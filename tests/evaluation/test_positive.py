@@ -15,12 +15,12 @@ from sklearn import metrics as sk
 from residua._check import Problems
 from residua.errors import InputError, LabelError
 from residua.evaluation import evaluate_classification
+from residua.evaluation.arrays import judge
 from residua.evaluation.positive import positive_class
 from residua.evaluation.reconstruction import evaluate_errors
-from residua.judge import judge
+from residua.evaluation.report import print_evaluation, write_html
+from residua.evaluation.verification import verify_report
 from residua.records import assumptions_of
-from residua.report import print_evaluation, write_html
-from residua.verify import verify_report
 
 RNG = np.random.default_rng(1)
 BAD = RNG.random(400) < 0.1
@@ -28,7 +28,9 @@ SAID_BAD = np.where(RNG.random(400) < 0.05, ~BAD, BAD)
 
 
 def f1_of_bad(bad, good, **options) -> float:
-    record = evaluate_classification(np.where(BAD, bad, good), np.where(SAID_BAD, bad, good), **options)
+    record = evaluate_classification(
+        np.where(BAD, bad, good), np.where(SAID_BAD, bad, good), **options
+    )
     return record.metrics["f1"].value
 
 
@@ -105,7 +107,9 @@ def test_one_column_of_probabilities_is_of_the_second_class_and_told() -> None:
     assert record.metrics["f1"].value == pytest.approx(sk.f1_score(BAD, SAID_BAD))
     told = {one.about: one.taken for one in assumptions_of(record.provenance)}
     assert told == {"positive class": "Bad", "class of the probabilities": "Good"}
-    named = evaluate_classification(np.where(BAD, "Bad", "Good"), 1 - p_good, classes=["Good", "Bad"])
+    named = evaluate_classification(
+        np.where(BAD, "Bad", "Good"), 1 - p_good, classes=["Good", "Bad"]
+    )
     assert named.metrics["f1"] == record.metrics["f1"]
     assert [one.about for one in assumptions_of(named.provenance)] == ["positive class"]
 
@@ -133,17 +137,21 @@ def test_console_report_json_and_verify_say_the_same_class(tmp_path: Path) -> No
         assert verify_report(page).differing == ()
 
 
-def test_a_report_of_a_classifier_that_reconstructs_follows_from_what_it_carries(tmp_path: Path) -> None:
+def test_a_report_of_a_classifier_that_reconstructs_follows_from_what_it_carries(
+    tmp_path: Path,
+) -> None:
     record, evidence = judge(labels=BAD.astype(int), predictions=SAID_BAD.astype(int))
     columns = {"mse": np.random.default_rng(7).random(400), "confidence": np.ones(400)}
     errors = evaluate_errors({"mse": columns["mse"]}, seed=evidence.seed)
     record = record.model_copy(update={"metrics": {**record.metrics, **errors.metrics}})
-    page = write_html(tmp_path / "report.html", "Both", [(record, replace(evidence, per_image=columns))])
+    page = write_html(
+        tmp_path / "report.html", "Both", [(record, replace(evidence, per_image=columns))]
+    )
     assert verify_report(page).differing == ()
 
 
 def test_a_report_counts_labels_whatever_numbers_they_are_written_as(tmp_path: Path) -> None:
-    from residua.report.classes import confusion
+    from residua.evaluation.report.classes import confusion
 
     for kind in (int, float, bool, object):
         _, evidence = judge(labels=BAD.astype(kind), predictions=SAID_BAD.astype(int))

@@ -4,7 +4,10 @@ import pytest
 from residua.evaluation import choose_thumbnails, thumbnail_size
 
 
-@pytest.mark.parametrize(("n", "n_anomalous"), [(50, 10), (5000, 100), (5000, 2500), (5000, 0), (5000, 4990), (5000, 5000)])
+@pytest.mark.parametrize(
+    ("n", "n_anomalous"),
+    [(50, 10), (5000, 100), (5000, 2500), (5000, 0), (5000, 4990), (5000, 5000)],
+)
 def test_the_rarer_kind_is_shown_whole_and_never_more_than_asked_for(n, n_anomalous):
     scores = np.random.default_rng(0).random(n)
     is_anomalous = np.arange(n) < n_anomalous

@@ -31,8 +31,12 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 def test_an_idx_folder_gives_train_and_test_with_labels(tmp_path, zipped):
     pack, suffix = (gzip.compress, ".gz") if zipped else (bytes, "")
     for stem, n in (("train", 10), ("t10k", 4)):
-        (tmp_path / f"{stem}-images-idx3-ubyte{suffix}").write_bytes(pack(idx(noise(n, 6, 5, seed=n))))
-        (tmp_path / f"{stem}-labels-idx1-ubyte{suffix}").write_bytes(pack(idx(np.arange(n, dtype=np.uint8) % 2)))
+        (tmp_path / f"{stem}-images-idx3-ubyte{suffix}").write_bytes(
+            pack(idx(noise(n, 6, 5, seed=n)))
+        )
+        (tmp_path / f"{stem}-labels-idx1-ubyte{suffix}").write_bytes(
+            pack(idx(np.arange(n, dtype=np.uint8) % 2))
+        )
     images = load_images(tmp_path, normal=0)
     assert images.kind == "IDX"
     assert (len(images.train), len(images.calibration), len(images.test)) == (8, 2, 4)
@@ -46,7 +50,9 @@ def test_the_real_test_images_of_fashion_mnist_alone(data_folder):
     images = load_images(data_folder / "fashion_mnist" / "t10k-images-idx3-ubyte.gz", normal=0)
     assert (len(images), images.uniform_size, images.channels) == (10_000, (28, 28), 1)
     assert images.summary()["labels"]["train"] == {"0": 600}
-    assert len(set(images.pixel_hashes.tolist())) == len({image.tobytes() for image in images.array()})
+    assert len(set(images.pixel_hashes.tolist())) == len(
+        {image.tobytes() for image in images.array()}
+    )
 
 
 def test_an_idx_file_that_promises_more_than_it_holds_is_refused(tmp_path):
@@ -85,14 +91,26 @@ def test_keras_names_in_an_npz(tmp_path):
 
 def test_names_with_the_part_first_and_a_validation_part(tmp_path):
     x, y = noise(5, 4, 4), np.zeros(5, np.uint8)
-    np.savez(tmp_path / "a.npz", train_images=x, train_labels=y, val_images=x, val_labels=y, test_images=x, test_labels=y)
+    np.savez(
+        tmp_path / "a.npz",
+        train_images=x,
+        train_labels=y,
+        val_images=x,
+        val_labels=y,
+        test_images=x,
+        test_labels=y,
+    )
     images = load_images(tmp_path / "a.npz")
     assert (len(images.train) + len(images.calibration), len(images.test)) == (10, 5)
     assert "5 validation images joined train" in images.notes
 
 
 def test_one_array_with_labels_in_an_npz(tmp_path):
-    np.savez(tmp_path / "a.npz", images=noise(6, 4, 4), labels=np.array(["good", "good", "good", "good", "bad", "bad"]))
+    np.savez(
+        tmp_path / "a.npz",
+        images=noise(6, 4, 4),
+        labels=np.array(["good", "good", "good", "good", "bad", "bad"]),
+    )
     images = load_images(tmp_path / "a.npz")
     assert images.labels.tolist() == ["good"] * 4 + ["bad"] * 2
     assert images.normal == ("good",)
@@ -183,7 +201,9 @@ _FILES = {
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.sampled_from(sorted(_FILES)), st.lists(st.tuples(st.integers(0, 500), st.integers(0, 255)), max_size=6), st.integers(0, 40)
+    st.sampled_from(sorted(_FILES)),
+    st.lists(st.tuples(st.integers(0, 500), st.integers(0, 255)), max_size=6),
+    st.integers(0, 40),
 )
 def test_mutated_files_load_or_raise_an_error_of_ours(tmp_path_factory, name, changes, cut):
     data = bytearray(_FILES[name])

@@ -1,4 +1,5 @@
-"""Files that hold more than 8 bits, or say so in odd ways: the right value of each, and what a set of them is taken for."""
+"""Files that hold more than 8 bits, or say so in odd ways: the right value of each, and what a set
+of them is taken for."""
 
 from __future__ import annotations
 
@@ -37,16 +38,21 @@ def tiff(array: np.ndarray, **kwargs: object) -> bytes:
 
 
 def png(array: np.ndarray, *chunks: tuple[bytes, bytes], filters: int = 0) -> bytes:
-    """A 16-bit PNG, which Pillow writes of grey alone; `filters` 1 stores differences to the left."""
+    """A 16-bit PNG, which Pillow writes of grey alone; `filters` 1 stores differences to the
+    left."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
 
     height, width, channels = array.shape
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     lines = array.astype(">u2").reshape(height, -1).view(np.uint8)
     if filters == 1:
-        lines = np.concatenate([lines[:, : 2 * channels], lines[:, 2 * channels :] - lines[:, : -2 * channels]], axis=1)
+        lines = np.concatenate(
+            [lines[:, : 2 * channels], lines[:, 2 * channels :] - lines[:, : -2 * channels]], axis=1
+        )
     body = zlib.compress(b"".join(bytes([filters]) + line.tobytes() for line in lines))
     header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
     return (
@@ -58,7 +64,14 @@ def png(array: np.ndarray, *chunks: tuple[bytes, bytes], filters: int = 0) -> by
     )
 
 
-def packed_tiff(array: np.ndarray, bits: int, order: str = "<", *, photometric: int = 1, max_value: int | None = None) -> bytes:
+def packed_tiff(
+    array: np.ndarray,
+    bits: int,
+    order: str = "<",
+    *,
+    photometric: int = 1,
+    max_value: int | None = None,
+) -> bytes:
     """A TIFF with samples of `bits` packed without gaps, rows padded to whole bytes, two strips."""
     height, width = array.shape[:2]
     samples = array.reshape(height, -1)
@@ -72,8 +85,20 @@ def packed_tiff(array: np.ndarray, bits: int, order: str = "<", *, photometric: 
     half = height // 2
     strips = [b"".join(rows[:half]), b"".join(rows[half:])]
     n = samples.shape[1] // width
-    tags = {256: [width], 257: [height], 258: [bits] * n, 259: [1], 262: [photometric], 277: [n], 278: [half]}
-    tags |= {279: [len(strip) for strip in strips], 281: [max_value]} if max_value is not None else {279: [*map(len, strips)]}
+    tags = {
+        256: [width],
+        257: [height],
+        258: [bits] * n,
+        259: [1],
+        262: [photometric],
+        277: [n],
+        278: [half],
+    }
+    tags |= (
+        {279: [len(strip) for strip in strips], 281: [max_value]}
+        if max_value is not None
+        else {279: [*map(len, strips)]}
+    )
     start = 8 + len(strips[0]) + len(strips[1])
     start += start % 2
     tags[273] = [8, 8 + len(strips[0])]
@@ -115,10 +140,22 @@ def test_packed_colour_and_samples_where_zero_is_white():
 def test_sixteen_bit_colour_keeps_all_its_bits(byteorder, compression):
     deep = COLOUR * 16 + 7
     for predictor in (False,) if compression is None else (False, True):
-        data = tiff(deep, byteorder=byteorder, compression=compression, photometric="rgb", predictor=predictor)
+        data = tiff(
+            deep,
+            byteorder=byteorder,
+            compression=compression,
+            photometric="rgb",
+            predictor=predictor,
+        )
         assert np.array_equal(decode(data, LIMIT).pixels, deep)
     opacity = np.concatenate([deep, np.full((8, 8, 1), 65535, np.uint16)], axis=2)
-    data = tiff(opacity, byteorder=byteorder, compression=compression, photometric="rgb", extrasamples=["unassalpha"])
+    data = tiff(
+        opacity,
+        byteorder=byteorder,
+        compression=compression,
+        photometric="rgb",
+        extrasamples=["unassalpha"],
+    )
     assert np.array_equal(decode(data, LIMIT).pixels, deep)
 
 
@@ -148,7 +185,9 @@ def test_planes_one_after_the_other_are_put_together(byteorder):
     for more in ({}, {"rowsperstrip": 4}, {"compression": "zlib", "predictor": True}):
         assert np.array_equal(decode(tiff(deep, **told, **more), LIMIT).pixels, COLOUR * 16 + 7)
     bytes_alone = (COLOUR // 16).astype(np.uint8)
-    assert np.array_equal(decode(tiff(np.moveaxis(bytes_alone, 2, 0), **told), LIMIT).pixels, bytes_alone)
+    assert np.array_equal(
+        decode(tiff(np.moveaxis(bytes_alone, 2, 0), **told), LIMIT).pixels, bytes_alone
+    )
     with pytest.raises(ImageError, match="in a form that is not decoded"):
         decode(tiff(deep, **told, rowsperstrip=3), LIMIT)
 
@@ -157,7 +196,9 @@ def test_bits_that_png_names_are_obeyed_where_they_lie_low_and_left_where_they_l
     low = decode(png(TWELVE[..., np.newaxis], (b"sBIT", b"\x0c")), LIMIT).pixels
     assert np.allclose(low[..., 0], TWELVE / 4095, atol=1e-6)
     scaled = (TWELVE << 4 | TWELVE >> 8).astype(np.uint16)  # as the standard has it
-    assert np.array_equal(decode(png(scaled[..., np.newaxis], (b"sBIT", b"\x0c")), LIMIT).pixels[..., 0], scaled)
+    assert np.array_equal(
+        decode(png(scaled[..., np.newaxis], (b"sBIT", b"\x0c")), LIMIT).pixels[..., 0], scaled
+    )
     dark = (scaled[:1] // 16 * 16 // 16).astype(np.uint16) * 16
     assert decode(png(dark[..., np.newaxis], (b"sBIT", b"\x0c")), LIMIT).pixels.dtype == np.uint16
 
@@ -166,7 +207,9 @@ def test_the_largest_value_that_a_tiff_names_is_obeyed_where_a_camera_ends_there
     found = decode(packed_tiff(TWELVE, 16, max_value=4095), LIMIT).pixels
     assert np.allclose(found[..., 0], TWELVE / 4095, atol=1e-6)
     assert decode(packed_tiff(TWELVE, 16, max_value=4000), LIMIT).pixels.dtype == np.uint16
-    assert decode(packed_tiff(TWELVE, 16, max_value=1023), LIMIT).pixels.max() == 4095  # not kept to: no more than a remark
+    assert (
+        decode(packed_tiff(TWELVE, 16, max_value=1023), LIMIT).pixels.max() == 4095
+    )  # not kept to: no more than a remark
 
 
 @pytest.mark.parametrize("most", [15, 255, 1000, 1023, 4095, 65535])
@@ -176,12 +219,22 @@ def test_a_portable_map_is_scaled_by_the_largest_value_it_declares(most):
     colour = decode(b"P6 4 4 %d\n" % most + values.tobytes(), LIMIT).pixels
     for found, shape in ((grey, (6, 8)), (colour, (4, 4, 3))):
         scale = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(found.dtype, 1)
-        assert np.abs(found / scale - values.reshape(shape) / most).max() < (0.6 / 255 if most < 256 else 1e-5)
+        assert np.abs(found / scale - values.reshape(shape) / most).max() < (
+            0.6 / 255 if most < 256 else 1e-5
+        )
 
 
 def test_twelve_bits_of_jpeg_2000_end_at_one():
-    data = bytearray(encoded(Image.fromarray((TWELVE + 32768 - 2048).astype(np.uint16)), "JPEG2000", irreversible=False))
-    data[data.find(b"\xff\x4f\xff\x51") + 42] = 11  # 12 bits; the values were moved by the shift that goes with 16
+    data = bytearray(
+        encoded(
+            Image.fromarray((TWELVE + 32768 - 2048).astype(np.uint16)),
+            "JPEG2000",
+            irreversible=False,
+        )
+    )
+    data[data.find(b"\xff\x4f\xff\x51") + 42] = (
+        11  # 12 bits; the values were moved by the shift that goes with 16
+    )
     assert np.allclose(decode(bytes(data), LIMIT).pixels[..., 0], TWELVE / 4095, atol=1e-6)
 
 
@@ -189,7 +242,9 @@ def test_signed_and_32_bit_integers_need_to_be_told_their_bits():
     data = encoded(Image.fromarray(np.full((2, 2), 3000, np.int32)), "TIFF")
     with pytest.raises(ImageError, match=r"tell it by --bits"):
         decode(data, LIMIT)
-    assert Reading(bits=12).to_unit(decode(data, LIMIT, Reading(bits=12)).pixels).ravel()[0] == np.float32(3000 / 4095)
+    assert Reading(bits=12).to_unit(decode(data, LIMIT, Reading(bits=12)).pixels).ravel()[
+        0
+    ] == np.float32(3000 / 4095)
     with pytest.raises(ImageError, match=r"from 3,000 to 3,000, where 10 bits hold 0 to 1,023"):
         decode(data, LIMIT, Reading(bits=10))
     signed = tiff(np.array([[-5, 7]], np.int16))
@@ -201,18 +256,29 @@ def test_siblings_each_have_their_right_value():
     rgb = np.zeros((16, 16, 3), np.uint8)
     rgb[..., 0] = 255
     for file_format, options in (("JPEG", {"quality": 95}), ("TIFF", {})):
-        red = decode(encoded(Image.fromarray(rgb).convert("CMYK"), file_format, **options), LIMIT).pixels
+        red = decode(
+            encoded(Image.fromarray(rgb).convert("CMYK"), file_format, **options), LIMIT
+        ).pixels
         assert np.abs(red.astype(int) - rgb).max() <= 4, file_format
     one = np.array([[0, 255, 0, 255]], np.uint8)
     inverted = encoded(Image.fromarray(one).convert("1"), "TIFF", tiffinfo={262: 0})
     assert decode(inverted, LIMIT).pixels.ravel().tolist() == [0, 255, 0, 255]
-    assert decode(tiff(one, photometric="miniswhite"), LIMIT).pixels.ravel().tolist() == [255, 0, 255, 0]
+    assert decode(tiff(one, photometric="miniswhite"), LIMIT).pixels.ravel().tolist() == [
+        255,
+        0,
+        255,
+        0,
+    ]
     two = Image.new("P", (2, 1))
     two.putpalette([255, 255, 255, 10, 20, 30])
     two.putpixel((1, 0), 1)
     assert decode(encoded(two, bits=1), LIMIT).pixels.tolist() == [[[255, 255, 255], [10, 20, 30]]]
-    fives = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 58, 0, 0, 54, 40, 2, 1, 1, 16, 0, 4, 0, 0, 0, 0)
-    assert decode(fives + struct.pack("<HH", 0x7C00, 0x03E0), LIMIT).pixels.tolist() == [[[255, 0, 0], [0, 255, 0]]]
+    fives = struct.pack(
+        "<2sIHHIIiiHHIIiiII", b"BM", 58, 0, 0, 54, 40, 2, 1, 1, 16, 0, 4, 0, 0, 0, 0
+    )
+    assert decode(fives + struct.pack("<HH", 0x7C00, 0x03E0), LIMIT).pixels.tolist() == [
+        [[255, 0, 0], [0, 255, 0]]
+    ]
 
 
 def test_a_gamma_or_a_gamut_of_its_own_is_told():
@@ -221,7 +287,9 @@ def test_a_gamma_or_a_gamut_of_its_own_is_told():
     assert "gamma" not in decode(png(grey, (b"gAMA", struct.pack(">I", 45455))), LIMIT).done
     picture = Image.fromarray(np.zeros((4, 4, 3), np.uint8))
     assert "profile" in decode(encoded(picture, icc_profile=b"Adobe RGB (1998)" * 20), LIMIT).done
-    assert "profile" not in decode(encoded(picture, icc_profile=b"sRGB IEC61966-2.1" * 20), LIMIT).done
+    assert (
+        "profile" not in decode(encoded(picture, icc_profile=b"sRGB IEC61966-2.1" * 20), LIMIT).done
+    )
 
 
 # A whole set
@@ -236,9 +304,22 @@ def folder_of(path: Path, arrays: list[np.ndarray]) -> Path:
 
 @pytest.mark.parametrize(
     ("highest", "bits"),
-    [(200, 8), (700, 10), (1023, 10), (1500, 16), (2048, 12), (4095, 12), (12000, 14), (16383, 14), (16384, 16), (65535, 16)],
+    [
+        (200, 8),
+        (700, 10),
+        (1023, 10),
+        (1500, 16),
+        (2048, 12),
+        (4095, 12),
+        (12000, 14),
+        (16383, 14),
+        (16384, 16),
+        (65535, 16),
+    ],
 )
-def test_the_bits_of_a_set_are_recognised_where_it_ends_in_the_upper_half_of_a_cameras(highest, bits):
+def test_the_bits_of_a_set_are_recognised_where_it_ends_in_the_upper_half_of_a_cameras(
+    highest, bits
+):
     assert recognised_bits(highest, 4) == bits
     assert recognised_bits(highest, 3) == 16
 
@@ -257,18 +338,24 @@ def test_twelve_bits_in_sixteen_are_recognised_told_and_the_same_beyond_memory(t
     for found in (images, again, told):
         assert np.allclose(found.array()[..., 0], np.stack(arrays) / 4095, atol=1e-6)
         assert found.fingerprint == images.fingerprint
-    assert np.allclose(load_images(tmp_path / "a", bits=16).array()[..., 0], np.stack(arrays) / 65535, atol=1e-7)
+    assert np.allclose(
+        load_images(tmp_path / "a", bits=16).array()[..., 0], np.stack(arrays) / 65535, atol=1e-7
+    )
 
 
 def test_a_dark_batch_is_read_as_the_first_was_and_another_scale_is_refused(tmp_path):
     first = load_images(folder_of(tmp_path / "a", [TWELVE] * 4))
-    dark = folder_of(tmp_path / "dark", [(TWELVE // 5).astype(np.uint16)] * 4)  # ends at 819, as 10 bits do
+    dark = folder_of(
+        tmp_path / "dark", [(TWELVE // 5).astype(np.uint16)] * 4
+    )  # ends at 819, as 10 bits do
     assert load_images(dark).reading.bits == 10
     found = load_images(dark, reading=first.reading)
     assert found.reading.bits == 12
     assert found.array().max() == np.float32(819 / 4095)
     deep = Reading(bits=16)
-    with pytest.raises(SourceError, match=r"of the model's, 16 bits. Got 4 images that end at 4,095, as 12 bits do"):
+    with pytest.raises(
+        SourceError, match=r"of the model's, 16 bits. Got 4 images that end at 4,095, as 12 bits do"
+    ):
         load_images(tmp_path / "a", reading=deep)
     assert load_images(tmp_path / "a", reading=deep, bits=12).array().max() == 1
     bright = folder_of(tmp_path / "bright", [TWELVE * 16] * 4)
@@ -288,7 +375,11 @@ def test_arrays_go_the_same_way(tmp_path):
     deep = np.stack([TWELVE] * 6)
     np.save(tmp_path / "a.npy", deep)
     np.savez(tmp_path / "a.npz", x_train=deep[:4] // 8, x_test=deep[4:])  # train alone ends at 511
-    for found in (load_images(tmp_path / "a.npy"), ImageSet.from_arrays(deep), ImageSet.from_arrays(list(deep))):
+    for found in (
+        load_images(tmp_path / "a.npy"),
+        ImageSet.from_arrays(deep),
+        ImageSet.from_arrays(list(deep)),
+    ):
         assert found.reading.bits == 12
         assert np.allclose(found.array()[..., 0], deep / 4095, atol=1e-6)
         assert [one.about for one in found.assumptions] == ["bits"]
@@ -308,7 +399,9 @@ def test_that_masks_of_turned_images_are_upright_already_is_told(tmp_path):
         (tmp_path / part / label).mkdir(parents=True)
         for number in range(2):
             picture = Image.fromarray((TWELVE // 16 + number).astype(np.uint8))
-            picture.save(tmp_path / part / label / f"{number}.png", **({"exif": exif} if turned else {}))
+            picture.save(
+                tmp_path / part / label / f"{number}.png", **({"exif": exif} if turned else {})
+            )
     (tmp_path / "ground_truth" / "crack").mkdir(parents=True)
     mask = np.zeros((8, 8), np.uint8)
     mask[0, 0] = 255
@@ -325,7 +418,12 @@ def test_damaged_files_of_many_bits_decode_or_say_why():
         packed_tiff(COLOUR, 12, photometric=2),
         packed_tiff(TWELVE, 10 + 4, ">", photometric=0),
         tiff(COLOUR * 16, photometric="rgb", compression="zlib", predictor=True),
-        tiff(np.moveaxis(COLOUR * 16, 2, 0), photometric="rgb", planarconfig="separate", rowsperstrip=4),
+        tiff(
+            np.moveaxis(COLOUR * 16, 2, 0),
+            photometric="rgb",
+            planarconfig="separate",
+            rowsperstrip=4,
+        ),
         png(COLOUR * 16, filters=1),
         b"P6 8 8 4095\n" + COLOUR.astype(">u2").tobytes(),
     ]
@@ -338,7 +436,12 @@ def test_damaged_files_of_many_bits_decode_or_say_why():
                 broken[place] = int(rng.integers(0, 256))
             try:
                 pixels = decode(
-                    bytes(broken[: int(rng.integers(1, len(data) + 1))]) if rng.random() < 0.2 else bytes(broken), 10_000
+                    (
+                        bytes(broken[: int(rng.integers(1, len(data) + 1))])
+                        if rng.random() < 0.2
+                        else bytes(broken)
+                    ),
+                    10_000,
                 )
             except ImageError:
                 continue

@@ -30,7 +30,9 @@ def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("file_format", ["PNG", "BMP", "TIFF", "PPM", "GIF"])
 def test_lossless_grey_comes_back_exactly(file_format):
     pixels = noise((5, 7))
-    assert np.array_equal(decode(encoded(Image.fromarray(pixels), file_format), LIMIT).pixels[..., 0], pixels)
+    assert np.array_equal(
+        decode(encoded(Image.fromarray(pixels), file_format), LIMIT).pixels[..., 0], pixels
+    )
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "WEBP", "JPEG2000"])
@@ -74,7 +76,9 @@ def test_a_palette_becomes_its_colours_and_its_transparent_entry_black():
     image.putpalette([250, 0, 0, 0, 250, 0])
     image.putpixel((1, 0), 1)
     assert decode(encoded(image), LIMIT).pixels.tolist() == [[[250, 0, 0], [0, 250, 0]]]
-    assert decode(encoded(image, transparency=1), LIMIT).pixels.tolist() == [[[250, 0, 0], [0, 0, 0]]]
+    assert decode(encoded(image, transparency=1), LIMIT).pixels.tolist() == [
+        [[250, 0, 0], [0, 0, 0]]
+    ]
 
 
 def test_grey_stored_as_colour_counts_as_grey():
@@ -147,8 +151,10 @@ def test_pillows_warnings_are_silenced_in_every_thread_and_no_others(data_folder
 
 
 READABLE = {
-    "16bit.cropped.tif", "hopper.png", "hopper_16bit.pgm", "hopper_bad_exif.jpg", "hopper_gray.jpg", "hopper_orientation_2.jpg",
-    "hopper_orientation_6.jpg", "hopper_orientation_8.jpg", "hopper_webp_write.ppm", "multipage.tiff", "p_16.png",
+    "16bit.cropped.tif", "hopper.png", "hopper_16bit.pgm", "hopper_bad_exif.jpg", "hopper_gray.jpg",
+    "hopper_orientation_2.jpg",
+    "hopper_orientation_6.jpg", "hopper_orientation_8.jpg", "hopper_webp_write.ppm",
+    "multipage.tiff", "p_16.png",
     "pil_sample_cmyk.jpg", "transparent.png", "uncompressed_la.png",
 }  # fmt: skip
 QUARANTINED = {
@@ -173,8 +179,10 @@ def test_the_awkward_images_are_read_or_quarantined_with_these_reasons(data_fold
     assert all(image.min() >= 0 and image.max() <= 1 for image in images)
     notes = " | ".join(images.notes)
     for words in (
-        "3 images turned upright", "1 image has several frames", "2 images with more than 8 bits", "1 image has a palette",
-        "1 image has another colour space", "have transparency: laid on black", "7 files quarantined", "LICENSE.pillow",
+        "3 images turned upright", "1 image has several frames", "2 images with more than 8 bits",
+        "1 image has a palette",
+        "1 image has another colour space", "have transparency: laid on black",
+        "7 files quarantined", "LICENSE.pillow",
     ):  # fmt: skip
         assert words in notes
 
@@ -195,7 +203,9 @@ _SAMPLES = [
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.sampled_from(_SAMPLES), st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=8), st.integers(0, 60)
+    st.sampled_from(_SAMPLES),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=8),
+    st.integers(0, 60),
 )
 def test_mutated_files_decode_or_say_why(sample, changes, cut):
     data = bytearray(sample)

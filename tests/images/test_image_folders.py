@@ -43,11 +43,16 @@ def test_images_beside_class_folders_have_no_label(tmp_path, write):
     write(tmp_path / "loose.png")
     write(tmp_path / "ok" / "a.png")
     images = load_images(tmp_path)
-    assert dict(zip(images.paths, images.labels, strict=True)) == {"loose.png": None, "ok/a.png": "ok"}
+    assert dict(zip(images.paths, images.labels, strict=True)) == {
+        "loose.png": None,
+        "ok/a.png": "ok",
+    }
     assert images.labelled.sum() == 1
 
 
-def test_train_and_test_folders_keep_their_split_and_calibration_comes_out_of_train(tmp_path, write):
+def test_train_and_test_folders_keep_their_split_and_calibration_comes_out_of_train(
+    tmp_path, write
+):
     for i in range(10):
         write(tmp_path / "train" / "fine" / f"{i}.png")
     write(tmp_path / "test" / "fine" / "a.png")
@@ -102,7 +107,9 @@ def test_the_mvtec_layout_has_masks_grey_bilevel_or_zero_one(mvtec):
 
 
 def test_a_mask_of_another_size_or_that_does_not_decode_is_quarantined_and_its_image_kept(mvtec):
-    Image.fromarray(np.zeros((3, 3), np.uint8)).save(mvtec / "ground_truth" / "grey" / "000_mask.png")
+    Image.fromarray(np.zeros((3, 3), np.uint8)).save(
+        mvtec / "ground_truth" / "grey" / "000_mask.png"
+    )
     (mvtec / "ground_truth" / "plain" / "000.png").write_bytes(b"nonsense")
     images = load_images(mvtec)
     reasons = [reason for _, reason in images.quarantined]
@@ -135,7 +142,9 @@ def test_real_tiles_in_class_folders_are_read_as_they_are(data_folder, tmp_path)
 def test_pairs_that_differ_only_in_the_suffix_are_pointed_out(tmp_path, write):
     write(tmp_path / "a" / "1.png")
     write(tmp_path / "a" / "1.jpg")
-    assert any("1 pair of files differ only in the suffix" in note for note in load_images(tmp_path).notes)
+    assert any(
+        "1 pair of files differ only in the suffix" in note for note in load_images(tmp_path).notes
+    )
 
 
 def test_other_files_are_left_alone_and_said(tmp_path, write):
@@ -237,7 +246,8 @@ def test_one_class_folder_that_holds_several_is_pointed_out(tmp_path):
     assert not any("every image" in note for note in load_images(tmp_path / "parts").notes)
 
 
-# --- what lies beside the images --------------------------------------------------------------------------------------
+# --- what lies beside the images
+# ----
 
 
 def broken_idx(folder: Path) -> None:
@@ -271,14 +281,18 @@ def test_a_file_of_data_beside_images_is_named_and_the_images_are_read(tmp_path,
     (note,) = [note for note in images.notes if "left alone" in note]
     assert f"left alone: {name}, " in note
     assert note.endswith(
-        "to read what is packed, unpack it" if name.endswith(".zip") else "to read one of them, name it as the source"
+        "to read what is packed, unpack it"
+        if name.endswith(".zip")
+        else "to read one of them, name it as the source"
     )
 
 
 def test_shards_with_a_readme_are_shards_and_with_as_many_images_they_are_refused(tmp_path, write):
     write(tmp_path / "good" / "0.png", 0)
     small_tar(tmp_path)
-    with pytest.raises(SourceError, match=r"Got 1 \.tar file and 1 image\. Name one of the files \(old\.tar\)"):
+    with pytest.raises(
+        SourceError, match=r"Got 1 \.tar file and 1 image\. Name one of the files \(old\.tar\)"
+    ):
         load_images(tmp_path)
     shutil.rmtree(tmp_path / "good")
     (tmp_path / "README.md").write_text("shards")
@@ -289,7 +303,10 @@ def test_shards_with_a_readme_are_shards_and_with_as_many_images_they_are_refuse
         load_images(tmp_path)
 
 
-@pytest.mark.parametrize("folder", ["@eaDir", "__MACOSX", ".thumbnails", ".ipynb_checkpoints", "#recycle", "$RECYCLE.BIN"])
+@pytest.mark.parametrize(
+    "folder",
+    ["@eaDir", "__MACOSX", ".thumbnails", ".ipynb_checkpoints", "#recycle", "$RECYCLE.BIN"],
+)
 def test_pictures_that_systems_and_tools_left_are_skipped_and_counted(tmp_path, write, folder):
     for i in range(4):
         write(tmp_path / "good" / f"{i}.png", i)
@@ -298,7 +315,11 @@ def test_pictures_that_systems_and_tools_left_are_skipped_and_counted(tmp_path, 
     (tmp_path / "good" / "Thumbs.db").write_bytes(b"\0")
     images = load_images(tmp_path)
     assert len(images) == 4
-    assert images.notes[0] == (f"2 image files are hidden, or in folders that systems and tools make ({folder}): skipped")
+    assert (
+        images.notes[0]
+        == f"2 image files are hidden, or in folders that systems and tools make ({folder}):"
+        " skipped"
+    )
 
 
 def test_hidden_images_alone_are_told(tmp_path, write):
@@ -333,7 +354,9 @@ def test_links_to_data_elsewhere_are_counted_with_the_reason_and_the_option(link
 
 def test_links_are_followed_where_that_is_asked_and_no_folder_is_read_twice(linked):
     images = load_images(linked, follow_links=True)
-    assert images.paths.tolist() == [f"bent/{i}.png" for i in (6, 7, 8)] + [f"good/{i}.png" for i in range(6)]
+    assert images.paths.tolist() == [f"bent/{i}.png" for i in (6, 7, 8)] + [
+        f"good/{i}.png" for i in range(6)
+    ]
     assert dict(images.quarantined) == {
         "bent/again": "a link to a folder that is read already",
         "loop": "a link to a folder that is read already",
@@ -368,7 +391,8 @@ def test_a_link_to_what_was_not_fetched_says_so(tmp_path, write):
     assert "a link to a file that is not there" in one.reason
 
 
-# --- layouts ----------------------------------------------------------------------------------------------------------
+# --- layouts
+# ----
 
 
 def test_suffixes_count_in_any_case(tmp_path, write):
@@ -380,13 +404,18 @@ def test_suffixes_count_in_any_case(tmp_path, write):
 def test_one_picture_in_two_formats_is_told_as_a_copy(tmp_path):
     for i in range(6):
         rows = np.add.outer(np.arange(32) * i, np.arange(32) * 3) % 200
-        pixels = np.clip(rows + np.random.default_rng(i).normal(20, 3, (32, 32)), 0, 255).astype(np.uint8)
+        pixels = np.clip(rows + np.random.default_rng(i).normal(20, 3, (32, 32)), 0, 255).astype(
+            np.uint8
+        )
         for suffix in ("png", "jpg"):
             (tmp_path / "a").mkdir(exist_ok=True)
             Image.fromarray(pixels).save(tmp_path / "a" / f"{i}.{suffix}")
     images = load_images(tmp_path)
     assert len(images) == 12
-    assert any("6 pairs of files differ only in the suffix and show the same picture" in note for note in images.notes)
+    assert any(
+        "6 pairs of files differ only in the suffix and show the same picture" in note
+        for note in images.notes
+    )
 
 
 @pytest.mark.parametrize("part", ["val", "valid", "Validation", "VAL"])
@@ -400,22 +429,31 @@ def test_parts_in_a_folder_of_images_are_parts_and_text_beside_them_is_named(tmp
     images = load_images(tmp_path)
     assert (len(images.train) + len(images.calibration), len(images.test)) == (8, 4)
     assert images.labels is None
-    assert any("4 files are no images" in note and "labels/train/0.txt" in note for note in images.notes)
+    assert any(
+        "4 files are no images" in note and "labels/train/0.txt" in note for note in images.notes
+    )
     assert any("images is where the images lie" in one.taken for one in images.assumptions)
 
 
-@pytest.mark.parametrize("name", ["Normal", "OK", "Good", "GOOD", "normal", "ok", "defect-free", "No_Defect"])
+@pytest.mark.parametrize(
+    "name", ["Normal", "OK", "Good", "GOOD", "normal", "ok", "defect-free", "No_Defect"]
+)
 def test_a_class_that_is_called_good_is_normal_in_any_case(tmp_path, write, name):
     write(tmp_path / name / "0.png", 0)
     write(tmp_path / "bent" / "1.png", 1)
     assert load_images(tmp_path).normal == (name,)
 
 
-def test_several_objects_with_good_and_bad_images_each_are_refused_and_one_is_named(tmp_path, write):
+def test_several_objects_with_good_and_bad_images_each_are_refused_and_one_is_named(
+    tmp_path, write
+):
     for thing in ("candle", "capsules"):
         for kind in ("Normal", "Anomaly"):
             write(tmp_path / thing / "Data" / "Images" / kind / "0.png", 0)
-    with pytest.raises(SourceError, match=r"Got candle, capsules, each with 'Normal' and other.*Name one, such as .*/candle"):
+    with pytest.raises(
+        SourceError,
+        match=r"Got candle, capsules, each with 'Normal' and other.*Name one, such as .*/candle",
+    ):
         load_images(tmp_path)
     assert load_images(tmp_path / "candle").normal == ("Normal",)
 
@@ -424,7 +462,9 @@ def test_a_test_part_without_normal_or_anomalous_images_is_told_while_loading(tm
     for i in range(5):
         write(tmp_path / "train" / "good" / f"{i}.png", i)
         write(tmp_path / "test" / "bent" / f"{i}.png", 9 + i)
-    assert any("the test part holds no normal image" in note for note in load_images(tmp_path).notes)
+    assert any(
+        "the test part holds no normal image" in note for note in load_images(tmp_path).notes
+    )
     write(tmp_path / "test" / "good" / "0.png", 40)
     assert not any("the test part holds" in note for note in load_images(tmp_path).notes)
 
@@ -440,7 +480,9 @@ def test_a_test_part_without_normal_or_anomalous_images_is_told_while_loading(tm
         (("0", "1"), None),
     ],
 )
-def test_folders_that_say_by_their_names_which_are_normal_are_taken_at_their_word_and_told(tmp_path, write, folders, normal):
+def test_folders_that_say_by_their_names_which_are_normal_are_taken_at_their_word_and_told(
+    tmp_path, write, folders, normal
+):
     for folder in folders:
         write(tmp_path / folder / "a.png")
     images = load_images(tmp_path)
@@ -455,17 +497,33 @@ def test_the_only_label_in_train_is_not_normal_where_it_says_anomalous(tmp_path,
 
 
 @pytest.mark.parametrize(
-    "parts", [("train2017", "val2017"), ("train_set", "test_set"), ("trainA", "testA"), ("Train_good", "test_bad")]
+    "parts",
+    [
+        ("train2017", "val2017"),
+        ("train_set", "test_set"),
+        ("trainA", "testA"),
+        ("Train_good", "test_bad"),
+    ],
 )
-def test_folders_that_are_called_nearly_train_and_test_are_refused_as_classes(tmp_path, write, parts):
+def test_folders_that_are_called_nearly_train_and_test_are_refused_as_classes(
+    tmp_path, write, parts
+):
     for i in range(4):
         write(tmp_path / parts[i % 2] / f"{i}.png", i)
-    with pytest.raises(SourceError, match=f"parts must be called train, calibration and test. Got .*{parts[0]}"):
+    with pytest.raises(
+        SourceError, match=f"parts must be called train, calibration and test. Got .*{parts[0]}"
+    ):
         load_images(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "classes", [("trains", "planes"), ("valve", "training_ring"), ("train_1", "train_2"), ("test_tube", "crack")]
+    "classes",
+    [
+        ("trains", "planes"),
+        ("valve", "training_ring"),
+        ("train_1", "train_2"),
+        ("test_tube", "crack"),
+    ],
 )
 def test_classes_that_begin_like_parts_stay_classes(tmp_path, write, classes):
     for i in range(4):
@@ -479,7 +537,9 @@ def test_a_folder_of_archives_alone_says_that_they_must_be_unpacked(tmp_path):
         load_images(tmp_path)
 
 
-def test_labels_that_count_as_anomalous_are_listed_where_nobody_named_the_normal_one(tmp_path, write):
+def test_labels_that_count_as_anomalous_are_listed_where_nobody_named_the_normal_one(
+    tmp_path, write
+):
     for i, label in enumerate(("good", "good", "crack", "unsorted")):
         write(tmp_path / label / f"{i}.png", i)
     (told,) = load_images(tmp_path).assumptions

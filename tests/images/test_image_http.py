@@ -1,4 +1,5 @@
-"""Sources over a real protocol: a web server on this machine that knows ranges, or not, fails now and then, and refuses."""
+"""Sources over a real protocol: a web server on this machine that knows ranges, or not, fails now
+and then, and refuses."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ pytest.importorskip("aiohttp", reason="fsspec speaks HTTP through aiohttp")
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Ranges as object stores serve them, and as much trouble as the server's `trouble` asks for."""
+    """Ranges as object stores serve them, and as much trouble as the server's `trouble` asks
+    for."""
 
     def log_message(self, *_):
         """Say nothing."""
@@ -50,8 +52,15 @@ class Handler(SimpleHTTPRequestHandler):
 def served(tmp_path):
     """A folder, its URL, and the server."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path)))
-    server.daemon_threads, server.ranges, server.asked, server.trouble = True, True, Counter(), lambda path, n: None
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    server.daemon_threads, server.ranges, server.asked, server.trouble = (
+        True,
+        True,
+        Counter(),
+        lambda path, n: None,
+    )
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
     yield tmp_path, f"http://127.0.0.1:{server.server_address[1]}", server
     server.shutdown()
     server.server_close()
@@ -59,7 +68,9 @@ def served(tmp_path):
 
 def png(seed):
     data = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (6, 5)).astype(np.uint8)).save(data, "PNG")
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (6, 5)).astype(np.uint8)).save(
+        data, "PNG"
+    )
     return data.getvalue()
 
 
@@ -90,7 +101,9 @@ def test_folders_tar_and_parquet_over_http_are_those_of_the_disk(served):
     table = pa.table({"image": [png(seed) for seed in range(4)], "label": [0, 0, 1, 1]})
     pq.write_table(table, folder / "parquet" / "a.parquet", row_group_size=2)
     for name in ("folders", "tar", "parquet"):
-        assert load_images(f"{url}/{name}").fingerprint == load_images(folder / name).fingerprint, name
+        assert load_images(f"{url}/{name}").fingerprint == load_images(folder / name).fingerprint, (
+            name
+        )
 
 
 def test_a_server_that_gives_whole_files_is_refused_for_shards_and_does_for_single_images(served):

@@ -98,7 +98,10 @@ def test_root_lets_a_manifest_lie_elsewhere_and_still_holds_its_paths(tmp_path, 
 
 
 def test_a_written_manifest_is_read_back(tmp_path, write):
-    rows = [{"path": write(tmp_path / f"{i}, odd.png"), "label": "ok", "group": str(i // 2)} for i in range(4)]
+    rows = [
+        {"path": write(tmp_path / f"{i}, odd.png"), "label": "ok", "group": str(i // 2)}
+        for i in range(4)
+    ]
     images = load_images(write_manifest(rows, tmp_path / "m.csv"))
     assert images.paths.tolist() == [f"{i}, odd.png" for i in range(4)]
     assert images.groups.tolist() == ["0", "0", "1", "1"]
@@ -106,7 +109,12 @@ def test_a_written_manifest_is_read_back(tmp_path, write):
 
 def test_a_manifest_with_copies_stands_alone(tmp_path, write):
     source = write(tmp_path / "data" / "x" / "a.png")
-    written = write_manifest([{"path": source, "label": "ok"}], tmp_path / "out" / "m.csv", root=tmp_path / "data", copy=True)
+    written = write_manifest(
+        [{"path": source, "label": "ok"}],
+        tmp_path / "out" / "m.csv",
+        root=tmp_path / "data",
+        copy=True,
+    )
     source.unlink()
     assert load_images(written).paths.tolist() == ["x/a.png"]
 
@@ -141,11 +149,13 @@ DIALECTS = {
     "capitals and blanks": table((" Path ", "LABEL")).encode(),
     "backslashes": table().replace("/", "\\").encode(),
     "./": table().replace("\r\na", "\r\n./a").encode(),
-    "the index of pandas": ("," + table())
-    .replace("a.png", "0,a.png")
-    .replace("b.png", "1,b.png")
-    .replace("sub", "2,sub")
-    .encode(),
+    "the index of pandas": (
+        ("," + table())
+        .replace("a.png", "0,a.png")
+        .replace("b.png", "1,b.png")
+        .replace("sub", "2,sub")
+        .encode()
+    ),
     "filename and class": table(("filename", "class")).encode(),
     "image and category": table(("image", "category")).encode(),
     "filepath and class_name": table(("filepath", "class_name")).encode(),
@@ -215,14 +225,21 @@ def test_a_table_of_visa_is_read(tmp_path, write):
     for name in ("n0", "n1", "n2"):
         write(tmp_path / "candle" / f"{name}.JPG")
     write(tmp_path / "candle" / "a0.JPG")
-    Image.fromarray(np.pad(np.full((2, 2), 3, np.uint8), 4)).resize((12, 10), 0).save(tmp_path / "candle" / "a0.png")
+    Image.fromarray(np.pad(np.full((2, 2), 3, np.uint8), 4)).resize((12, 10), 0).save(
+        tmp_path / "candle" / "a0.png"
+    )
     text = "object,split,label,image,mask\ncandle,train,normal,candle/n0.JPG,\ncandle,train,normal,candle/n1.JPG,\n"
     text += "candle,test,normal,candle/n2.JPG,\ncandle,test,anomaly,candle/a0.JPG,candle/a0.png\n"
     images = load_images(manifest(tmp_path, text))
     assert images.normal == ("normal",)
     assert (images.splits == "test").tolist() == [False, False, True, True]
     assert images.own_columns["object"].tolist() == ["candle"] * 4
-    assert [None if mask is None else bool(mask.any()) for mask in images.masks] == [None, None, None, True]
+    assert [None if mask is None else bool(mask.any()) for mask in images.masks] == [
+        None,
+        None,
+        None,
+        True,
+    ]
 
 
 def test_rows_of_one_image_with_several_masks_are_joined(tmp_path, write):
@@ -247,7 +264,10 @@ def test_columns_of_ones_own_are_kept_and_follow_the_images(tmp_path, write):
     write(tmp_path / "c.png")
     (tmp_path / "b.png").write_bytes(b"nonsense")
     images = load_images(manifest(tmp_path, "path,Serial,part\na.png,S1,7\nb.png,S2,8\nc.png,,9\n"))
-    assert {name: column.tolist() for name, column in images.own_columns.items()} == {"Serial": ["S1", ""], "part": ["7", "9"]}
+    assert {name: column.tolist() for name, column in images.own_columns.items()} == {
+        "Serial": ["S1", ""],
+        "part": ["7", "9"],
+    }
     assert images[1:].own_columns["part"].tolist() == ["9"]
 
 
@@ -278,11 +298,17 @@ def test_a_folder_that_is_a_link_is_followed_up_before_the_way_out_of_it(tmp_pat
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        ("~/img/a.png,", r"Got ~/img/a.png in line 2. Write them relative to that folder, without ~"),
+        (
+            "~/img/a.png,",
+            r"Got ~/img/a.png in line 2. Write them relative to that folder, without ~",
+        ),
         ("https://x.org/a.png,", r"Got https://x.org/a.png in line 2. .* without a URL"),
         ("img/a,", "paths must be spelt as the files are. .* img/a in line 2. Write img/a.png"),
         ("img/A.PNG,", "such as img/A.PNG in line 2. Write img/a.png"),
-        ("img/a.png,./img/a.png", "a mask must be a file of its own. Got img/a.png as image and as mask in line 2"),
+        (
+            "img/a.png,./img/a.png",
+            "a mask must be a file of its own. Got img/a.png as image and as mask in line 2",
+        ),
     ],
 )
 def test_paths_that_cannot_be_meant_are_refused_with_what_to_write(tmp_path, write, cells, said):

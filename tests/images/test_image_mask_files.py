@@ -1,4 +1,5 @@
-"""Which files of a folder are masks: the layouts of public sets, and folders of photographs that only have the name."""
+"""Which files of a folder are masks: the layouts of public sets, and folders of photographs that
+only have the name."""
 
 from __future__ import annotations
 
@@ -17,7 +18,11 @@ SIDE = 24
 
 def photo(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return np.clip(120 + np.add.outer(np.arange(SIDE), np.arange(SIDE)) + rng.normal(0, 9, (SIDE, SIDE)), 0, 255).astype(np.uint8)
+    return np.clip(
+        120 + np.add.outer(np.arange(SIDE), np.arange(SIDE)) + rng.normal(0, 9, (SIDE, SIDE)),
+        0,
+        255,
+    ).astype(np.uint8)
 
 
 def spot(seed: int) -> np.ndarray:
@@ -36,7 +41,11 @@ def save(path: Path, pixels: np.ndarray) -> None:
 def masks_by_path(images: ImageSet) -> dict[str, int]:
     """The first marked row of each mask, which tells whose it is."""
     found = zip(images.paths, images.masks, strict=True)
-    return {path: int(np.flatnonzero(mask.any(axis=1))[0]) for path, mask in found if mask is not None and mask.any()}
+    return {
+        path: int(np.flatnonzero(mask.any(axis=1))[0])
+        for path, mask in found
+        if mask is not None and mask.any()
+    }
 
 
 def taken(images: ImageSet) -> str:
@@ -45,7 +54,8 @@ def taken(images: ImageSet) -> str:
 
 @pytest.mark.parametrize(
     "folder",
-    ["mask", "masks", "ground_truth", "Ground-Truth", "groundtruth", "gt", "label", "labels", "Annotations", "segmentation",
+    ["mask", "masks", "ground_truth", "Ground-Truth", "groundtruth", "gt", "label", "labels",
+    "Annotations", "segmentation",
      "SegmentationClass", "defect_masks"],
 )  # fmt: skip
 def test_a_folder_of_masks_beside_class_folders_is_no_class(tmp_path, folder):
@@ -94,7 +104,11 @@ def test_masks_find_their_images(tmp_path, image, mask):
     assert len(images) == 10
     assert sorted(set(images.labels)) == ["bent", "cracked"]
     found = masks_by_path(images)
-    assert found == {image.format(k=k, i=i): 5 * (k == "cracked") + i for k in ("bent", "cracked") for i in range(5)}
+    assert found == {
+        image.format(k=k, i=i): 5 * (k == "cracked") + i
+        for k in ("bent", "cracked")
+        for i in range(5)
+    }
 
 
 def test_several_masks_of_an_image_are_joined_and_of_two_names_the_longer_counts(tmp_path):
@@ -107,7 +121,11 @@ def test_several_masks_of_an_image_are_joined_and_of_two_names_the_longer_counts
         save(tmp_path / "ground_truth/bent" / f"{i:03}_mask.png", spot(7))
         save(tmp_path / "ground_truth/bent" / f"{i:03}.png", spot(0))
     images = load_images(tmp_path)
-    masks = {path: mask for path, mask in zip(images.paths, images.masks, strict=True) if mask is not None}
+    masks = {
+        path: mask
+        for path, mask in zip(images.paths, images.masks, strict=True)
+        if mask is not None
+    }
     assert len(images) == 12
     assert masks["test/logical/000.png"].sum() == 24
     assert masks["test/bent/000.png"].sum() == 12
@@ -140,7 +158,9 @@ def test_masks_whose_image_is_not_clear_are_left_out_and_the_names_are_told(tmp_
     assert "write a manifest" in note
 
 
-@pytest.mark.parametrize("name", ["mask", "label", "labels", "masks", "gt", "with_mask", "seg_train"])
+@pytest.mark.parametrize(
+    "name", ["mask", "label", "labels", "masks", "gt", "with_mask", "seg_train"]
+)
 def test_a_class_of_photographs_stays_a_class_whatever_its_name(tmp_path, name):
     for i in range(12):
         save(tmp_path / name / f"{i}.png", photo(i))
@@ -208,7 +228,10 @@ def test_photographs_that_are_named_after_others_stay_images(tmp_path):
         save(tmp_path / f"lone{i}_mask.png", spot(i))
     images = load_images(tmp_path)
     assert len(images) == 18
-    assert any("6 files named NAME_label have the names of masks, but do not look like masks" in note for note in images.notes)
+    assert any(
+        "6 files named NAME_label have the names of masks, but do not look like masks" in note
+        for note in images.notes
+    )
 
 
 def test_where_no_folder_names_a_class_the_masks_do_and_blank_ones_are_good(tmp_path):
@@ -216,12 +239,24 @@ def test_where_no_folder_names_a_class_the_masks_do_and_blank_ones_are_good(tmp_
         for i in range(12):
             save(tmp_path / part / f"{start + i:04}.PNG", photo(start + i))
             if i < 4:
-                save(tmp_path / part / "Label" / f"{start + i:04}_label.PNG", spot(i) if i else np.zeros_like(spot(0)))
+                save(
+                    tmp_path / part / "Label" / f"{start + i:04}_label.PNG",
+                    spot(i) if i else np.zeros_like(spot(0)),
+                )
     images = load_images(tmp_path)
     assert len(images) == 24
     assert images.normal == ("good",)
-    assert set(images.paths[images.is_anomalous]) == {f"{part}/{n:04}.PNG" for part, n in (
-        ("Train", 1), ("Train", 2), ("Train", 3), ("Test", 101), ("Test", 102), ("Test", 103))}  # fmt: skip
+    assert set(images.paths[images.is_anomalous]) == {
+        f"{part}/{n:04}.PNG"
+        for part, n in (
+            ("Train", 1),
+            ("Train", 2),
+            ("Train", 3),
+            ("Test", 101),
+            ("Test", 102),
+            ("Test", 103),
+        )
+    }
     (told,) = [one for one in images.assumptions if one.about == "labels"]
     assert told.taken == "6 images whose mask marks something 'defect', the other 18 'good'"
 
@@ -260,7 +295,11 @@ def test_real_tiles_with_masks_beside_them_are_read_with_their_masks(data_folder
 def test_masks_in_an_object_store_are_no_images(tmp_path):
     store = fsspec.filesystem("memory")
     for i in range(6):
-        for name, pixels in ((f"good/{i}.png", photo(i)), (f"bent/{i}.png", photo(9 + i)), (f"mask/bent/{i}.png", spot(i))):
+        for name, pixels in (
+            (f"good/{i}.png", photo(i)),
+            (f"bent/{i}.png", photo(9 + i)),
+            (f"mask/bent/{i}.png", spot(i)),
+        ):
             save(tmp_path / name, pixels)
             store.pipe(f"/masked/{name}", (tmp_path / name).read_bytes())
     try:
@@ -274,7 +313,9 @@ def test_masks_in_an_object_store_are_no_images(tmp_path):
 
 def dark(seed: int) -> np.ndarray:
     """A frame without light: few values, and no area of one."""
-    return np.random.default_rng(seed).choice(4, (SIDE, SIDE), p=[0.5, 0.3, 0.1, 0.1]).astype(np.uint8)
+    return (
+        np.random.default_rng(seed).choice(4, (SIDE, SIDE), p=[0.5, 0.3, 0.1, 0.1]).astype(np.uint8)
+    )
 
 
 @pytest.mark.parametrize(
@@ -292,12 +333,16 @@ def test_what_looks_like_masks_and_has_no_name_of_masks_is_refused(tmp_path, mas
         save(tmp_path / "good" / f"{i:03}.png", photo(i))
         save(tmp_path / "crack" / f"{100 + i}.png", photo(50 + i))
         save(tmp_path / mask.format(100 + i), spot(i))
-    with pytest.raises(SourceError, match=f"masks must be named as masks.* Got files {said} that look like masks") as told:
+    with pytest.raises(
+        SourceError, match=f"masks must be named as masks.* Got files {said} that look like masks"
+    ) as told:
         load_images(tmp_path)
     assert f"such as {mask.format(100)} of crack/100" in str(told.value)
 
 
-@pytest.mark.parametrize("other", [photo, dark, lambda i: np.zeros((SIDE, SIDE), np.uint8), lambda i: spot(i)[:12]])
+@pytest.mark.parametrize(
+    "other", [photo, dark, lambda i: np.zeros((SIDE, SIDE), np.uint8), lambda i: spot(i)[:12]]
+)
 def test_numbered_photographs_dark_frames_and_drawings_of_another_size_are_images(tmp_path, other):
     for i in range(8):
         save(tmp_path / "good" / f"{i:03}.png", photo(i))

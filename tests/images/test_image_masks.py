@@ -34,7 +34,9 @@ def palette(mask: np.ndarray) -> Image.Image:
 
 def smooth(mask: np.ndarray) -> Image.Image:
     """As an editor draws it: enlarged, with an edge of in-between values."""
-    large = Image.fromarray(mask.astype(np.uint8) * 255).resize((160, 160), Image.Resampling.NEAREST)
+    large = Image.fromarray(mask.astype(np.uint8) * 255).resize(
+        (160, 160), Image.Resampling.NEAREST
+    )
     return large.resize(mask.shape[::-1], Image.Resampling.BICUBIC)
 
 
@@ -53,16 +55,21 @@ KINDS = {
     "floats to 1": (lambda m: m.astype(np.float32), "tif", "black"),
     "floats to 255": (lambda m: m.astype(np.float32) * 255, "tif", "black"),
     "32-bit integers": (lambda m: m.astype(np.int32), "tif", "black"),
-    "opaque red on transparent": (lambda m: with_alpha(colours(m, (255, 0, 0), (0, 0, 0)), m * 255), "png", "transparent"),
-    "black on transparent": (lambda m: with_alpha(colours(m, (0, 0, 0), (0, 0, 0)), m * 255), "png", "transparent"),
-    "half transparent red on black": (lambda m: with_alpha(colours(m, (255, 0, 0), (0, 0, 0)), m * 0 + 128), "png", "black"),
+    "opaque red on transparent": (lambda m: with_alpha(colours(m, (255, 0, 0), (0, 0, 0)), m * 255),
+    "png", "transparent"),
+    "black on transparent": (lambda m: with_alpha(colours(m, (0, 0, 0), (0, 0, 0)), m * 255), "png",
+    "transparent"),
+    "half transparent red on black": (lambda m: with_alpha(colours(m, (255, 0, 0), (0, 0, 0)),
+    m * 0 + 128), "png", "black"),
     "red on white": (lambda m: colours(m, (255, 0, 0), (255, 255, 255)), "png", "white"),
     "red on white as JPEG": (lambda m: colours(m, (255, 0, 0), (255, 255, 255)), "jpg", "white"),
-    "yellow on purple": (lambda m: colours(m, (253, 231, 37), (68, 1, 84)), "png", "rgb(68, 1, 84)"),
+    "yellow on purple": (lambda m: colours(m, (253, 231, 37), (68, 1, 84)), "png",
+    "rgb(68, 1, 84)"),
     "grey on white": (lambda m: np.where(m, np.uint8(90), np.uint8(255)), "png", "white"),
     "1 is ground, 2 is paint": (lambda m: m.astype(np.uint8) + 1, "png", "grey 1"),
     "a smooth edge": (smooth, "png", "black"),
-    "with holes of transparency": (lambda m: with_alpha(colours(m, (0, 0, 0), (0, 200, 0)), ~m * 255), "png", "rgb(0, 200, 0)"),
+    "with holes of transparency": (lambda m: with_alpha(colours(m, (0, 0, 0), (0, 200, 0)),
+    ~m * 255), "png", "rgb(0, 200, 0)"),
 }  # fmt: skip
 
 
@@ -71,7 +78,9 @@ def folder_of(tmp_path, make, suffix="png", masks=None):
         for place in ("train/good", "test/good", "test/bad"):
             path = tmp_path / place / f"{k}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.random.default_rng(k).integers(0, 255, mask.shape).astype(np.uint8)).save(path)
+            Image.fromarray(
+                np.random.default_rng(k).integers(0, 255, mask.shape).astype(np.uint8)
+            ).save(path)
         path = tmp_path / "ground_truth" / "bad" / f"{k}.{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         made = make(mask)
@@ -104,13 +113,20 @@ def test_every_class_of_a_mask_of_class_numbers_is_defective(tmp_path):
 
 
 def test_a_grey_edge_counts_from_the_middle(tmp_path):
-    for values, expected in (([0, 127, 128, 255], [0, 0, 1, 1]), ([0, 1, 255, 255], [0, 0, 1, 1]), ([0, 0, 0, 0], [0, 0, 0, 0])):
+    for values, expected in (
+        ([0, 127, 128, 255], [0, 0, 1, 1]),
+        ([0, 1, 255, 255], [0, 0, 1, 1]),
+        ([0, 0, 0, 0], [0, 0, 0, 0]),
+    ):
         Image.fromarray(np.array([values], np.uint8)).save(tmp_path / "mask.png")
-        assert read_mask(tmp_path / "mask.png", LIMIT, LIMIT).tolist() == [[bool(value) for value in expected]]
+        assert read_mask(tmp_path / "mask.png", LIMIT, LIMIT).tolist() == [
+            [bool(value) for value in expected]
+        ]
 
 
 def test_a_mask_without_ground_is_read_as_the_others_are(tmp_path):
-    """One mask alone, all purple, would be all ground or all paint; beside the others it is empty."""
+    """One mask alone, all purple, would be all ground or all paint; beside the others it is
+    empty."""
     masks = [*discs(), np.zeros((40, 40), bool)]
     images = folder_of(tmp_path, lambda m: colours(m, (253, 231, 37), (68, 1, 84)), masks=masks)
     assert [int(mask.sum()) for mask in masks_of(images)] == [int(mask.sum()) for mask in masks]
@@ -130,7 +146,9 @@ def test_black_on_white_stays_as_it_is_and_is_told(tmp_path):
     (lambda m: m[::2, ::2], 0.7),
     (lambda m: np.kron(m, np.ones((3, 3), bool)), 1.0),
 ])  # fmt: skip
-def test_a_mask_of_nearly_the_same_size_or_proportions_is_brought_to_its_image_and_told(tmp_path, change, least):
+def test_a_mask_of_nearly_the_same_size_or_proportions_is_brought_to_its_image_and_told(
+    tmp_path, change, least
+):
     images = folder_of(tmp_path, lambda m: change(m) * np.uint8(255))
     for mask, true in zip(masks_of(images), discs(), strict=True):
         assert mask.shape == (40, 40)
@@ -140,12 +158,18 @@ def test_a_mask_of_nearly_the_same_size_or_proportions_is_brought_to_its_image_a
 
 def test_a_mask_of_other_proportions_is_quarantined(tmp_path):
     images = folder_of(tmp_path, lambda m: m[:20] * np.uint8(255))
-    assert [one.reason for one in images.quarantined] == ["as a mask: is 20 x 40 where its image is 40 x 40"] * 4
+    assert [one.reason for one in images.quarantined] == [
+        "as a mask: is 20 x 40 where its image is 40 x 40"
+    ] * 4
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_a_picture_given_as_a_mask_is_quarantined_while_loading(tmp_path, suffix):
-    images = folder_of(tmp_path, lambda m: np.random.default_rng(0).integers(0, 255, m.shape).astype(np.uint8), suffix)
+    images = folder_of(
+        tmp_path,
+        lambda m: np.random.default_rng(0).integers(0, 255, m.shape).astype(np.uint8),
+        suffix,
+    )
     assert len(images.quarantined) == 4
     assert all("a picture, not a mask" in one.reason for one in images.quarantined)
     assert not images.has_masks
@@ -160,7 +184,9 @@ def test_several_masks_of_an_image_are_joined(tmp_path):
     first, second = discs()[0], discs()[3]
     for name, mask in (("a.png", first), ("b.png", second)):
         Image.fromarray(mask).save(tmp_path / name)
-    assert np.array_equal(read_mask((tmp_path / "a.png", tmp_path / "b.png"), LIMIT, LIMIT), first | second)
+    assert np.array_equal(
+        read_mask((tmp_path / "a.png", tmp_path / "b.png"), LIMIT, LIMIT), first | second
+    )
 
 
 def test_masks_of_one_image_that_differ_in_size_are_refused(tmp_path):

@@ -34,7 +34,14 @@ def table(n: int = 6, names: list[str] | None = None, **columns: list[object]) -
     result = pa.table(data)
     if names is None:
         return result
-    features = {"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}, "image": {"_type": "Image"}}}}
+    features = {
+        "info": {
+            "features": {
+                "label": {"names": names, "_type": "ClassLabel"},
+                "image": {"_type": "Image"},
+            }
+        }
+    }
     return result.replace_schema_metadata({"huggingface": json.dumps(features)})
 
 
@@ -49,7 +56,9 @@ def test_hugging_face_bytes_and_class_names(tmp_path):
 
 
 def test_integer_labels_stay_integers_and_a_plain_binary_column_will_do(tmp_path):
-    pq.write_table(pa.table({"img": [png(i) for i in range(3)], "label": [7, 8, 9]}), tmp_path / "a.parquet")
+    pq.write_table(
+        pa.table({"img": [png(i) for i in range(3)], "label": [7, 8, 9]}), tmp_path / "a.parquet"
+    )
     images = load_images(tmp_path / "a.parquet", normal=7)
     assert images.labels.tolist() == [7, 8, 9]
     assert images.labels.dtype == np.int64
@@ -73,7 +82,12 @@ def test_split_and_group_columns_count(tmp_path):
 
 
 def test_rows_without_bytes_or_with_broken_ones_are_quarantined(tmp_path):
-    cells = [{"bytes": png(1), "path": "a"}, {"bytes": None, "path": "/etc/hostname"}, {"bytes": b"broken", "path": "c"}, None]
+    cells = [
+        {"bytes": png(1), "path": "a"},
+        {"bytes": None, "path": "/etc/hostname"},
+        {"bytes": b"broken", "path": "c"},
+        None,
+    ]
     pq.write_table(pa.table({"image": cells}), tmp_path / "a.parquet")
     images = load_images(tmp_path / "a.parquet")
     assert len(images) == 1
@@ -111,7 +125,10 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(st.tuples(st.integers(0, 100_000), st.integers(0, 255)), min_size=1, max_size=5), st.integers(0, 20))
+@given(
+    st.lists(st.tuples(st.integers(0, 100_000), st.integers(0, 255)), min_size=1, max_size=5),
+    st.integers(0, 20),
+)
 @example([(858, 0)], 0)  # fewer paths than rows: found by searching
 def test_mutated_tables_load_or_raise_an_error_of_ours(tmp_path_factory, changes, cut):
     file = tmp_path_factory.getbasetemp() / "mutated.parquet"
@@ -141,7 +158,11 @@ def bomb(path, **columns):
 
 def test_a_label_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "_MOST_TEXTS", 10 << 20)
-    path = bomb(tmp_path / "x.parquet", image=repeated(b"image", 10_000), label=repeated("x" * 100_000, 10_000))
+    path = bomb(
+        tmp_path / "x.parquet",
+        image=repeated(b"image", 10_000),
+        label=repeated("x" * 100_000, 10_000),
+    )
     assert path.stat().st_size < 10_000
     with pytest.raises(SourceError, match="unpacks to more than"):
         load_images(path)
@@ -152,7 +173,11 @@ def test_images_that_unpack_to_gigabytes_are_quarantined_after_one_look(tmp_path
     monkeypatch.setattr(parquet, "_MOST_IMAGES", 10 << 20)
     looks = []
     unpacked = parquet.Rows._unpacked
-    monkeypatch.setattr(parquet.Rows, "_unpacked", lambda self, *given: looks.append(given) or unpacked(self, *given))
+    monkeypatch.setattr(
+        parquet.Rows,
+        "_unpacked",
+        lambda self, *given: looks.append(given) or unpacked(self, *given),
+    )
     with pytest.raises(SourceError, match="unpacks to more than"):
         load_images(path)
     assert len(looks) < 10

@@ -32,8 +32,12 @@ def test_equal_lengths_change_nothing():
 @given(LENGTHS, LENGTHS, LENGTHS, LENGTHS, st.integers(0, 9))
 def test_it_equals_pillows_bilinear(height, width, to_height, to_width, seed):
     image = np.random.default_rng(seed).random((height, width), np.float32)
-    expected = np.asarray(Image.fromarray(image).resize((to_width, to_height), Image.Resampling.BILINEAR))
-    np.testing.assert_allclose(resize(image[..., np.newaxis], (to_height, to_width))[..., 0], expected, atol=2e-6)
+    expected = np.asarray(
+        Image.fromarray(image).resize((to_width, to_height), Image.Resampling.BILINEAR)
+    )
+    np.testing.assert_allclose(
+        resize(image[..., np.newaxis], (to_height, to_width))[..., 0], expected, atol=2e-6
+    )
 
 
 def test_bytes_equal_pillows_to_one_level(data_folder):
@@ -50,7 +54,11 @@ def test_it_equals_torchs_antialiased_bilinear():
     torch = pytest.importorskip("torch")
     image = np.random.default_rng(0).random((20, 31, 3), np.float32)
     planes = torch.from_numpy(image).permute(2, 0, 1)[None]
-    expected = functional.interpolate(planes, (7, 50), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
+    expected = (
+        functional.interpolate(planes, (7, 50), mode="bilinear", antialias=True)[0]
+        .permute(1, 2, 0)
+        .numpy()
+    )
     np.testing.assert_allclose(resize(image, (7, 50)), expected, atol=1e-5)
 
 

@@ -35,12 +35,22 @@ def test_slices_and_index_arrays_are_sets_and_integers_are_images(mixed):
 
 def test_columns_follow_the_rows(mixed):
     part = mixed[::-1]
-    for name in ("paths", "labels", "splits", "byte_hashes", "pixel_hashes", "sizes", "is_anomalous"):
+    for name in (
+        "paths",
+        "labels",
+        "splits",
+        "byte_hashes",
+        "pixel_hashes",
+        "sizes",
+        "is_anomalous",
+    ):
         assert np.array_equal(getattr(part, name), getattr(mixed, name)[::-1]), name
 
 
 def test_parts_divide_the_set(mixed):
-    assert sorted([*mixed.train.paths, *mixed.calibration.paths, *mixed.test.paths]) == sorted(mixed.paths)
+    assert sorted([*mixed.train.paths, *mixed.calibration.paths, *mixed.test.paths]) == sorted(
+        mixed.paths
+    )
 
 
 def test_batches_keep_the_order_and_all_images(mixed):
@@ -72,7 +82,9 @@ def test_images_cannot_be_written_to_but_an_array_is_a_copy(mixed):
 def test_pixels_beyond_the_memory_limit_are_decoded_again_and_are_the_same(tmp_path, write):
     for i in range(30):
         write(tmp_path / f"{i}.png", i, size=(64, 64), mode="RGB")
-    all_kept, some, none = (load_images(tmp_path, memory_megabytes=limit) for limit in (2048, 0.1, 0))
+    all_kept, some, none = (
+        load_images(tmp_path, memory_megabytes=limit) for limit in (2048, 0.1, 0)
+    )
     for images in (some, none):
         assert np.array_equal(images.array(), all_kept.array())
         assert images.fingerprint == all_kept.fingerprint
@@ -136,9 +148,16 @@ def test_a_list_of_arrays_of_several_sizes_is_a_set():
 
 def test_all_problems_of_arrays_are_told_at_once():
     with pytest.raises(ValueError) as caught:
-        ImageSet.from_arrays(np.full((3, 4, 4), 9.0), labels=[1, 2], paths=["a"], splits="validation")
+        ImageSet.from_arrays(
+            np.full((3, 4, 4), 9.0), labels=[1, 2], paths=["a"], splits="validation"
+        )
     text = str(caught.value)
-    for words in ("must lie in [0, 1]", "labels must have one entry", "paths must have one entry", "'validation'"):
+    for words in (
+        "must lie in [0, 1]",
+        "labels must have one entry",
+        "paths must have one entry",
+        "'validation'",
+    ):
         assert words in text
     with pytest.raises(RangeError):
         ImageSet.from_arrays(np.full((3, 4, 4), 9.0))
@@ -150,7 +169,11 @@ def test_all_problems_of_arrays_are_told_at_once():
 
 def test_none_nan_and_masked_labels_are_no_labels():
     x = noise(3, 4, 4)
-    for labels in ([3, None, 5], np.array([3, np.nan, 5]), np.ma.masked_array([3, 9, 5], [False, True, False])):
+    for labels in (
+        [3, None, 5],
+        np.array([3, np.nan, 5]),
+        np.ma.masked_array([3, 9, 5], [False, True, False]),
+    ):
         images = ImageSet.from_arrays(x, labels=labels, normal=3)
         assert images.labels.tolist() == [3, None, 5]
         assert images.labelled.tolist() == [True, False, True]
@@ -224,7 +247,9 @@ def test_labels_that_differ_from_the_normal_one_by_case_or_blanks_are_normal_and
         assert images.is_anomalous.tolist() == [False, False, False, True, True]
         (told,) = images.assumptions
         assert (told.about, "too" in told.taken) == ("normal label", True)
-    one = ImageSet.from_arrays(np.zeros((2, 4, 4), np.uint8), labels=["good", "crack"], normal="good")
+    one = ImageSet.from_arrays(
+        np.zeros((2, 4, 4), np.uint8), labels=["good", "crack"], normal="good"
+    )
     assert one.assumptions == ()
 
 

@@ -1,4 +1,5 @@
-"""Sources in pieces: tar and Parquet shards, object stores, what is broken among them, and what leads out of them."""
+"""Sources in pieces: tar and Parquet shards, object stores, what is broken among them, and what
+leads out of them."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ from residua.images.stores import RemoteFolder, is_inside, is_url
 
 def png(seed: int, size: tuple[int, int] = (6, 5)) -> bytes:
     data = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, size).astype(np.uint8)).save(data, "PNG")
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, size).astype(np.uint8)).save(
+        data, "PNG"
+    )
     return data.getvalue()
 
 
@@ -43,7 +46,11 @@ def sample(seed: int, label: str) -> tuple[tuple[str, bytes], tuple[str, bytes]]
 def shards(tmp_path):
     """``train-0.tar``, ``train-1.tar`` and ``test-0.tar`` of four images each."""
     for file, (name, start) in enumerate((("test-0", 0), ("train-0", 4), ("train-1", 8))):
-        members = [member for seed in range(start, start + 4) for member in sample(seed, "good" if file else str(seed))]
+        members = [
+            member
+            for seed in range(start, start + 4)
+            for member in sample(seed, "good" if file else str(seed))
+        ]
         (tmp_path / f"{name}.tar").write_bytes(tar_of(*members))
     return tmp_path
 
@@ -54,7 +61,10 @@ def test_tar_shards_are_read_where_they_lie_with_labels_and_parts(shards):
     assert images.paths[0] == "test-0.tar/0000.png"
     assert [str(label) for label in images.labels] == ["0", "1", "2", "3"] + ["good"] * 8
     assert images.splits.tolist()[:4] == ["test"] * 4
-    assert all(np.array_equal(images[row][..., 0], np.asarray(Image.open(io.BytesIO(png(row))))) for row in range(12))
+    assert all(
+        np.array_equal(images[row][..., 0], np.asarray(Image.open(io.BytesIO(png(row)))))
+        for row in range(12)
+    )
     again = load_images(shards, memory_megabytes=0)
     assert np.array_equal(again.array(), images.array())
 
@@ -62,10 +72,16 @@ def test_tar_shards_are_read_where_they_lie_with_labels_and_parts(shards):
 def test_numbers_are_class_numbers_and_json_tells_label_part_and_group(tmp_path):
     facts = {"label": "crack", "split": "test", "group": "a", "__class__": "os.system"}
     (tmp_path / "numbers.tar").write_bytes(tar_of(*sample(1, "7"), *sample(2, "11")))
-    (tmp_path / "facts.tar").write_bytes(tar_of(("1.json", json.dumps(facts).encode()), ("1.png", png(1))))
+    (tmp_path / "facts.tar").write_bytes(
+        tar_of(("1.json", json.dumps(facts).encode()), ("1.png", png(1)))
+    )
     assert load_images(tmp_path / "numbers.tar").labels.tolist() == [7, 11]
     images = load_images(tmp_path / "facts.tar")
-    assert (images.labels.tolist(), images.splits.tolist(), images.groups.tolist()) == (["crack"], ["test"], ["a"])
+    assert (images.labels.tolist(), images.splits.tolist(), images.groups.tolist()) == (
+        ["crack"],
+        ["test"],
+        ["a"],
+    )
 
 
 def test_masks_in_an_archive_are_no_images_and_are_told(tmp_path):
@@ -109,12 +125,17 @@ def test_names_and_links_in_an_archive_lead_nowhere(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["folders", "tar", "digits"])
-def test_the_pieces_hold_the_same_images_in_the_same_order_as_the_whole(kind, shards, tmp_path, write):
+def test_the_pieces_hold_the_same_images_in_the_same_order_as_the_whole(
+    kind, shards, tmp_path, write
+):
     source = {"tar": shards, "digits": "digits", "folders": tmp_path / "parts"}[kind]
     for i in range(5):
         write(tmp_path / "parts" / ("good" if i % 2 else "bad") / f"{i}.png", i)
     whole = list_source(source, Options())
-    pieces = [pickle.loads(pickle.dumps(piece)).listing(Options()) for piece in list_shards(source, Options()).pieces]
+    pieces = [
+        pickle.loads(pickle.dumps(piece)).listing(Options())
+        for piece in list_shards(source, Options()).pieces
+    ]
     assert [name for piece in pieces for name in piece.names] == list(whole.names)
     labels = None if whole.labels is None else [label for piece in pieces for label in piece.labels]
     assert labels == (None if whole.labels is None else list(whole.labels))
@@ -123,7 +144,8 @@ def test_the_pieces_hold_the_same_images_in_the_same_order_as_the_whole(kind, sh
         assert read == [whole.content.read(row) for row in range(len(whole.names))]
 
 
-# --- object stores ----------------------------------------------------------------------------------------------------
+# --- object stores
+# ----
 
 
 @pytest.fixture
@@ -155,7 +177,10 @@ def test_tar_and_parquet_shards_in_an_object_store_are_those_of_the_folder(memor
     table = pa.table({"image": [png(seed) for seed in range(4)], "label": [0, 0, 1, 1]})
     pq.write_table(table, shards / "a.parquet", row_group_size=2)
     memory.pipe("/one/a.parquet", (shards / "a.parquet").read_bytes())
-    assert load_images("memory://one/a.parquet").fingerprint == load_images(shards / "a.parquet").fingerprint
+    assert (
+        load_images("memory://one/a.parquet").fingerprint
+        == load_images(shards / "a.parquet").fingerprint
+    )
 
 
 def test_a_store_that_fails_now_and_then_is_asked_again(memory, monkeypatch):
@@ -195,7 +220,15 @@ def test_an_empty_place_and_an_unknown_scheme_are_refused(memory):
 
 
 def test_names_that_lead_out_of_a_store_are_not_read():
-    assert not any(is_inside(name) for name in ("../a.png", "a/../../b.png", "/etc/passwd", "..\\a.png", "a\0.png"))
+    assert not any(
+        is_inside(name)
+        for name in ("../a.png", "a/../../b.png", "/etc/passwd", "..\\a.png", "a\0.png")
+    )
     with pytest.raises(ImageError, match="leads out"):
         RemoteFolder("memory://set").read("../other/a.png", 100)
-    assert [is_url(text) for text in ("s3://b/f", "C:/data", "a/b", "c://x")] == [True, False, False, False]
+    assert [is_url(text) for text in ("s3://b/f", "C:/data", "a/b", "c://x")] == [
+        True,
+        False,
+        False,
+        False,
+    ]

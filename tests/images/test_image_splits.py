@@ -34,14 +34,20 @@ def test_with_normal_named_no_anomaly_is_in_train():
     found = Counter(zip(labels, parts.tolist(), strict=True))
     assert found["bad", "train"] == 0
     assert (found["bad", "calibration"], found["bad", "test"]) == (6, 14)
-    assert (found["good", "train"], found["good", "calibration"], found["good", "test"]) == (30, 10, 10)
+    assert (found["good", "train"], found["good", "calibration"], found["good", "test"]) == (
+        30,
+        10,
+        10,
+    )
     assert "anomalies went 30% to calibration, 70% to test" in notes[0]
 
 
 def test_the_same_seed_gives_the_same_split_whatever_the_order_of_files():
     labels = [str(i % 3) for i in range(60)]
     first = dict(zip(names(60), parts_of(names(60), labels, seed=4), strict=True))
-    turned = dict(zip(names(60)[::-1], parts_of(names(60)[::-1], labels[::-1], seed=4), strict=True))
+    turned = dict(
+        zip(names(60)[::-1], parts_of(names(60)[::-1], labels[::-1], seed=4), strict=True)
+    )
     assert first == turned
 
 
@@ -51,7 +57,12 @@ def test_another_seed_gives_another_split():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["good", "bad", "worse"])), min_size=1, max_size=60), st.integers(0, 5)
+    st.lists(
+        st.tuples(st.integers(0, 12), st.sampled_from(["good", "bad", "worse"])),
+        min_size=1,
+        max_size=60,
+    ),
+    st.integers(0, 5),
 )
 def test_groups_are_never_torn(rows, seed):
     groups = [str(group) for group, _ in rows]

@@ -86,7 +86,11 @@ def test_opaque_images_have_no_ground_and_nothing_is_assumed(tmp_path):
 def test_arrays_of_four_channels_go_the_same_way(tmp_path):
     pixels = np.stack([drawing(0, number) for number in range(4)])
     np.save(tmp_path / "a.npy", pixels)
-    for images in (ImageSet.from_arrays(pixels), ImageSet.from_arrays(list(pixels)), load_images(tmp_path / "a.npy")):
+    for images in (
+        ImageSet.from_arrays(pixels),
+        ImageSet.from_arrays(list(pixels)),
+        load_images(tmp_path / "a.npy"),
+    ):
         assert images.reading.ground == "white"
         assert images[0][:, 2, 0].tolist() == [0, *[255] * 7]
     as_floats = ImageSet.from_arrays(pixels / np.float32(255))

@@ -7,12 +7,23 @@ import pytest
 from residua.errors import SourceError
 from residua.images.run_source import find_run_source, mark_of_here
 
-URLS = ["http://10.0.0.7/set.tar", "s3://bucket/parts", "file:///etc", "file:/etc", "https+zip://x/y"]
+URLS = [
+    "http://10.0.0.7/set.tar",
+    "s3://bucket/parts",
+    "file:///etc",
+    "file:/etc",
+    "https+zip://x/y",
+]
 
 
 @pytest.mark.parametrize("url", URLS)
 def test_a_url_of_a_run_from_elsewhere_must_be_named(url):
-    for mark in ("", "0" * 64, mark_of_here("/another/folder", url), mark_of_here("/home/me", "s3://my-own/parts")):
+    for mark in (
+        "",
+        "0" * 64,
+        mark_of_here("/another/folder", url),
+        mark_of_here("/home/me", "s3://my-own/parts"),
+    ):
         with pytest.raises(SourceError, match=r"must be named by you.*residua evaluate RUN"):
             find_run_source(url, "/home/me", mark)
     assert find_run_source(url, "/home/me", "", named=True) == url

@@ -28,19 +28,30 @@ def case(seed: int):
 def test_metrics_of_classes_equal_scikit_learns(seed: int) -> None:
     true, p, k = case(seed)
     said, labels = p.argmax(axis=1), list(range(k))
-    assert metrics.confusion_matrix(true, p).tolist() == sk.confusion_matrix(true, said, labels=labels).tolist()
+    assert (
+        metrics.confusion_matrix(true, p).tolist()
+        == sk.confusion_matrix(true, said, labels=labels).tolist()
+    )
     assert metrics.accuracy(true, p) == pytest.approx(sk.accuracy_score(true, said))
-    assert metrics.balanced_accuracy(true.tolist(), said.tolist()) == pytest.approx(sk.balanced_accuracy_score(true, said))
+    assert metrics.balanced_accuracy(true.tolist(), said.tolist()) == pytest.approx(
+        sk.balanced_accuracy_score(true, said)
+    )
     assert metrics.cohen_kappa(true, said) == pytest.approx(sk.cohen_kappa_score(true, said))
     if len(np.unique(said)) > 1:
-        assert metrics.matthews_correlation(true, said) == pytest.approx(sk.matthews_corrcoef(true, said))
+        assert metrics.matthews_correlation(true, said) == pytest.approx(
+            sk.matthews_corrcoef(true, said)
+        )
     for average in (None, "micro", "macro", "weighted"):
         kwargs = {"average": average, "labels": labels, "zero_division": np.nan}
         for ours, theirs in ((metrics.recall, sk.recall_score), (metrics.f1, sk.f1_score)):
-            assert ours(true, p, average=average) == pytest.approx(theirs(true, said, **kwargs), nan_ok=True)
+            assert ours(true, p, average=average) == pytest.approx(
+                theirs(true, said, **kwargs), nan_ok=True
+            )
     per_class = sk.precision_score(true, said, average=None, labels=labels, zero_division=np.nan)
     assert metrics.precision(true, p) == pytest.approx(per_class, nan_ok=True)
-    assert metrics.precision(true, p, average="macro") == pytest.approx(np.mean(per_class), nan_ok=True)
+    assert metrics.precision(true, p, average="macro") == pytest.approx(
+        np.mean(per_class), nan_ok=True
+    )
 
 
 @CASES
@@ -55,9 +66,13 @@ def test_metrics_of_probabilities_equal_scikit_learns(seed: int) -> None:
     assert metrics.roc_auc_per_class(true, p) == pytest.approx(one_against_rest)
     untied = p + np.arange(k) * 1e-9
     untied /= untied.sum(axis=1, keepdims=True)
-    assert metrics.top_k_accuracy(true, untied, 2) == pytest.approx(sk.top_k_accuracy_score(true, untied, k=2))
+    assert metrics.top_k_accuracy(true, untied, 2) == pytest.approx(
+        sk.top_k_accuracy_score(true, untied, k=2)
+    )
     of_second = p[:, 0]
-    assert metrics.brier_score(true > 0, of_second) == pytest.approx(sk.brier_score_loss(true > 0, of_second))
+    assert metrics.brier_score(true > 0, of_second) == pytest.approx(
+        sk.brier_score_loss(true > 0, of_second)
+    )
 
 
 @CASES
@@ -71,6 +86,11 @@ def test_metrics_of_several_labels_equal_scikit_learns(seed: int) -> None:
     assert metrics.hamming_loss(y, p) == pytest.approx(sk.hamming_loss(y, said))
     assert metrics.element_wise_accuracy(y, p) == pytest.approx(1 - sk.hamming_loss(y, said))
     for average in (None, "micro", "macro"):
-        f1, precision = sk.f1_score(y, said, average=average), sk.average_precision_score(y, p, average=average)
+        f1, precision = (
+            sk.f1_score(y, said, average=average),
+            sk.average_precision_score(y, p, average=average),
+        )
         assert metrics.multilabel_f1(y, p, average=average) == pytest.approx(f1)
-        assert metrics.multilabel_average_precision(y, p, average=average) == pytest.approx(precision)
+        assert metrics.multilabel_average_precision(y, p, average=average) == pytest.approx(
+            precision
+        )

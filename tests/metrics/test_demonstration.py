@@ -24,14 +24,18 @@ def fashion():
     if not path.exists():
         pytest.skip(f"the Fashion-MNIST test images are not at {path}: set RESIDUA_TEST_DATA")
     with gzip.open(path) as file:
-        return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28, 1) / np.float32(255)
+        return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28, 1) / np.float32(
+            255
+        )
 
 
 def test_on_fashion_mnist_a_perfect_copy_is_capped_by_the_share_of_pure_pixels(fashion):
     shown = accuracy_demonstration(fashion, fashion)
     pure = np.mean((fashion == 0) | (fashion == 1))
     assert shown.rule == "BinaryAccuracy"
-    assert shown.value == shown.ceiling == shown.share_of_pure_pixels == pytest.approx(pure, abs=1e-9)
+    assert (
+        shown.value == shown.ceiling == shown.share_of_pure_pixels == pytest.approx(pure, abs=1e-9)
+    )
     assert shown.rounded == shown.ceiling < 0.6
 
 
@@ -80,8 +84,14 @@ def test_the_same_seed_gives_the_same_noise():
 
 def test_before_2_4_the_loss_decides_here_too():
     image = np.eye(4).reshape(1, 4, 4)
-    assert accuracy_demonstration(image, image, version="2.3", loss="binary_crossentropy").rule == "BinaryAccuracy"
-    assert accuracy_demonstration(image, image, version="2.3", loss="mse").rule == "CategoricalAccuracy"
+    assert (
+        accuracy_demonstration(image, image, version="2.3", loss="binary_crossentropy").rule
+        == "BinaryAccuracy"
+    )
+    assert (
+        accuracy_demonstration(image, image, version="2.3", loss="mse").rule
+        == "CategoricalAccuracy"
+    )
 
 
 def test_what_is_no_pair_of_images_is_refused():
@@ -96,7 +106,12 @@ def test_what_is_no_pair_of_images_is_refused():
 
 
 def on_scales(x: np.ndarray) -> dict[str, np.ndarray]:
-    return {"0-1": x, "0-255": 255 * x, "uint8": (255 * x).round().astype(np.uint8), "-1..1": 2 * x - 1}
+    return {
+        "0-1": x,
+        "0-255": 255 * x,
+        "uint8": (255 * x).round().astype(np.uint8),
+        "-1..1": 2 * x - 1,
+    }
 
 
 @pytest.mark.parametrize("scale", ["0-1", "0-255", "uint8", "-1..1"])
@@ -111,4 +126,6 @@ def test_every_number_is_what_keras_computes_on_the_arrays_as_they_are(scale):
     assert shown.ceiling == keras.accuracy(images, images.astype(np.float32)).value
     assert shown.black == keras.accuracy(images, black).value
     assert shown.share_of_pure_pixels == np.mean((images == 0) | (images == 1))
-    assert shown.ceiling == pytest.approx({"-1..1": np.mean(images == 1)}.get(scale, shown.share_of_pure_pixels))
+    assert shown.ceiling == pytest.approx(
+        {"-1..1": np.mean(images == 1)}.get(scale, shown.share_of_pure_pixels)
+    )

@@ -1,4 +1,5 @@
-"""Intervals: meaning, small samples, differential against independent formulas, and coverage where the truth is known."""
+"""Intervals: meaning, small samples, differential against independent formulas, and coverage where
+the truth is known."""
 
 import math
 
@@ -34,21 +35,28 @@ def two_classes(seed, n_positive=40, n_negative=60, shift=1.0, decimals=None):
 def delong_by_definition(labels, scores):
     """The structural components of the 1988 paper, pair by pair."""
     kernel = np.heaviside(scores[labels][:, None] - scores[~labels][None, :], 0.5)
-    return kernel.mean(axis=1).var(ddof=1) / labels.sum() + kernel.mean(axis=0).var(ddof=1) / (~labels).sum()
+    return (
+        kernel.mean(axis=1).var(ddof=1) / labels.sum()
+        + kernel.mean(axis=0).var(ddof=1) / (~labels).sum()
+    )
 
 
 # ROC AUC
 
 
 @pytest.mark.parametrize("decimals", [None, 1, 0])
-@pytest.mark.parametrize(("n_positive", "n_negative"), [(40, 60), (60, 40), (2, 300), (300, 2), (9000, 9500)])
+@pytest.mark.parametrize(
+    ("n_positive", "n_negative"), [(40, 60), (60, 40), (2, 300), (300, 2), (9000, 9500)]
+)
 def test_delong_variance_is_that_of_the_paper(decimals, n_positive, n_negative):
     labels, scores = two_classes(1, n_positive, n_negative, decimals=decimals)
     if n_positive > 1000:
         positives, negatives = scores[labels], scores[~labels]
         of_positives = stats.rankdata(scores)[labels] - stats.rankdata(positives)
         of_negatives = stats.rankdata(scores)[~labels] - stats.rankdata(negatives)
-        expected = (of_positives / n_negative).var(ddof=1) / n_positive + (of_negatives / n_positive).var(ddof=1) / n_negative
+        expected = (of_positives / n_negative).var(ddof=1) / n_positive + (
+            of_negatives / n_positive
+        ).var(ddof=1) / n_negative
     else:
         expected = delong_by_definition(labels, scores)
     assert delong_variance(labels, scores) == pytest.approx(expected, rel=1e-9)
@@ -80,9 +88,14 @@ def test_perfect_separation_has_an_honest_width():
 
 
 @given(st.integers(2, 12), st.integers(2, 12), st.integers(0, 10_000), st.integers(0, 2))
-def test_every_interval_holds_its_value_and_stays_within_its_range(n_positive, n_negative, seed, decimals):
+def test_every_interval_holds_its_value_and_stays_within_its_range(
+    n_positive, n_negative, seed, decimals
+):
     labels, scores = two_classes(seed, n_positive, n_negative, decimals=decimals)
-    for estimate in (roc_auc_interval(labels, scores), average_precision_interval(labels, scores, n_resamples=100)):
+    for estimate in (
+        roc_auc_interval(labels, scores),
+        average_precision_interval(labels, scores, n_resamples=100),
+    ):
         if estimate.low is not None:
             assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
             assert estimate.low < estimate.high
@@ -110,9 +123,16 @@ def test_paired_delong_agrees_with_the_variance_of_one_model():
     noise = np.random.default_rng(0).normal(size=100)
     alone = roc_auc_difference(labels, scores, np.zeros(100))
     assert alone.value == pytest.approx(roc_auc(labels, scores) - 0.5)
-    assert alone.high - alone.low == pytest.approx(2 * 1.959964 * math.sqrt(delong_by_definition(labels, scores)), rel=1e-5)
-    there, back = roc_auc_difference(labels, scores, noise), roc_auc_difference(labels, noise, scores)
-    assert (there.value, there.low, there.high) == pytest.approx((-back.value, -back.high, -back.low))
+    assert alone.high - alone.low == pytest.approx(
+        2 * 1.959964 * math.sqrt(delong_by_definition(labels, scores)), rel=1e-5
+    )
+    there, back = (
+        roc_auc_difference(labels, scores, noise),
+        roc_auc_difference(labels, noise, scores),
+    )
+    assert (there.value, there.low, there.high) == pytest.approx(
+        (-back.value, -back.high, -back.low)
+    )
 
 
 def test_models_that_rank_alike_differ_by_zero_without_bounds():
@@ -132,7 +152,9 @@ def test_rates_are_those_of_scipy(n, data):
     for method, theirs in (("wilson", "wilson"), ("clopper-pearson", "exact")):
         for side, alternative in (("two", "two-sided"), ("lower", "greater"), ("upper", "less")):
             ours = rate_interval(n_successes, n, method=method, side=side)
-            expected = stats.binomtest(n_successes, n, alternative=alternative).proportion_ci(0.95, method=theirs)
+            expected = stats.binomtest(n_successes, n, alternative=alternative).proportion_ci(
+                0.95, method=theirs
+            )
             assert (ours.low, ours.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
@@ -174,14 +196,18 @@ def test_the_interval_of_skewed_errors_reaches_further_up():
 def test_the_interval_of_symmetrical_values_is_nearly_students():
     values = np.random.default_rng(1).normal(size=400)
     expected = stats.t.interval(0.95, 399, values.mean(), stats.sem(values))
-    assert (mean_interval(values).low, mean_interval(values).high) == pytest.approx(expected, abs=0.01)
+    assert (mean_interval(values).low, mean_interval(values).high) == pytest.approx(
+        expected, abs=0.01
+    )
 
 
 @pytest.mark.parametrize("n", [5, 50, 20_000])
 def test_scaling_and_shifting_the_values_scales_and_shifts_the_interval(n):
     values = np.random.default_rng(2).exponential(size=n)
     plain, moved = mean_interval(values), mean_interval(3 * values + 10)
-    assert (moved.low, moved.value, moved.high) == pytest.approx([3 * x + 10 for x in (plain.low, plain.value, plain.high)])
+    assert (moved.low, moved.value, moved.high) == pytest.approx(
+        [3 * x + 10 for x in (plain.low, plain.value, plain.high)]
+    )
 
 
 def test_the_same_seed_gives_the_same_interval():
@@ -201,7 +227,9 @@ def test_resampled_and_expanded_intervals_meet_where_one_takes_over():
     values = np.random.default_rng(4).lognormal(0, 1, 5001)
     resampled, expanded = mean_interval(values[:5000]), mean_interval(values)
     width = expanded.high - expanded.low
-    assert (resampled.low, resampled.high) == pytest.approx((expanded.low, expanded.high), abs=0.08 * width)
+    assert (resampled.low, resampled.high) == pytest.approx(
+        (expanded.low, expanded.high), abs=0.08 * width
+    )
 
 
 def test_means_that_nothing_shows_have_no_bounds():
@@ -209,7 +237,12 @@ def test_means_that_nothing_shows_have_no_bounds():
     assert mean_interval([1.0, math.inf]).value is None
     for values in ([0.25], [0.25, 0.25, 0.25]):
         estimate = mean_interval(values)
-        assert (estimate.value, estimate.low, estimate.high, estimate.n) == (0.25, None, None, len(values))
+        assert (estimate.value, estimate.low, estimate.high, estimate.n) == (
+            0.25,
+            None,
+            None,
+            len(values),
+        )
     with pytest.raises(RangeError, match="1 NaN"):
         mean_interval([1.0, math.nan])
     with pytest.raises(ShapeError, match="shape"):
@@ -240,15 +273,21 @@ def test_paired_intervals_are_narrower_than_separate_ones():
 def test_bootstrap_agrees_with_scipy():
     values = np.random.default_rng(7).exponential(size=80)
     ours = bootstrap_interval(np.std, values, n_resamples=4000)
-    theirs = stats.bootstrap((values,), np.std, n_resamples=4000, rng=np.random.default_rng(0)).confidence_interval
+    theirs = stats.bootstrap(
+        (values,), np.std, n_resamples=4000, rng=np.random.default_rng(0)
+    ).confidence_interval
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.05)
 
 
 def test_vectorised_statistics_give_the_same_interval():
     values, weights = np.random.default_rng(8).random((2, 60))
     one = bootstrap_interval(lambda x, w: (x * w).sum() / w.sum(), values, weights)
-    all_at_once = bootstrap_interval(lambda x, w: (x * w).sum(1) / w.sum(1), values, weights, vectorised=True)
-    assert (one.low, one.value, one.high) == pytest.approx((all_at_once.low, all_at_once.value, all_at_once.high))
+    all_at_once = bootstrap_interval(
+        lambda x, w: (x * w).sum(1) / w.sum(1), values, weights, vectorised=True
+    )
+    assert (one.low, one.value, one.high) == pytest.approx(
+        (all_at_once.low, all_at_once.value, all_at_once.high)
+    )
 
 
 def test_stratified_resamples_keep_the_class_sizes():
@@ -314,7 +353,9 @@ def test_the_influence_of_each_image_is_what_moving_its_weight_does():
 
 def test_many_anomalous_images_take_the_delta_method_and_agree_with_few_resamples():
     labels, scores = two_classes(12, 30_000, 30_000)
-    delta, resampled = (average_precision_interval(labels, scores, n_resamples=n) for n in (1000, 100))
+    delta, resampled = (
+        average_precision_interval(labels, scores, n_resamples=n) for n in (1000, 100)
+    )
     assert delta.value == pytest.approx(sk.average_precision_score(labels, scores))
     assert delta.high - delta.low == pytest.approx(resampled.high - resampled.low, rel=0.15)
 
@@ -326,7 +367,10 @@ def test_perfect_separation_shows_no_spread_of_average_precision():
 
 def test_average_precision_interval_covers_where_percentiles_do_not():
     truth = 0.689
-    estimates = [average_precision_interval(*two_classes(s, 30, 30, 0.7416), n_resamples=200, seed=s) for s in range(400)]
+    estimates = [
+        average_precision_interval(*two_classes(s, 30, 30, 0.7416), n_resamples=200, seed=s)
+        for s in range(400)
+    ]
     assert 0.90 < np.mean([e.low <= truth <= e.high for e in estimates]) < 0.985
 
 

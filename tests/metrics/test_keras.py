@@ -1,4 +1,5 @@
-"""'accuracy' against the installed Keras, on thousands of random cases, and what old versions did."""
+"""'accuracy' against the installed Keras, on thousands of random cases, and what old versions
+did."""
 
 from __future__ import annotations
 
@@ -41,22 +42,30 @@ def random_case(rng):
     middle = tuple(rng.integers(1, 4, int(rng.integers(0, 3))).tolist())
     dtype = rng.choice([np.float32, np.float64, np.float16])
     steps = int(rng.choice([4, 1000]))
-    kind = rng.choice(["binary", "binary flat", "categorical", "sparse", "sparse column", "images", "rank 1"])
+    kind = rng.choice(
+        ["binary", "binary flat", "categorical", "sparse", "sparse column", "images", "rank 1"]
+    )
 
     def grid(shape):
         return (rng.integers(0, steps + 1, shape) / steps).astype(dtype)
 
     if kind == "binary":
-        labels = rng.integers(0, 2, (n, *middle, 1)).astype(rng.choice([np.int64, np.float32, np.bool_]))
+        labels = rng.integers(0, 2, (n, *middle, 1)).astype(
+            rng.choice([np.int64, np.float32, np.bool_])
+        )
         return labels, grid((n, *middle, 1))
     if kind == "binary flat":
         return rng.integers(0, 2, n), grid((n, 1))
     if kind == "categorical":
-        return np.eye(n_classes, dtype=np.float32)[rng.integers(0, n_classes, (n, *middle))], grid((n, *middle, n_classes))
+        return np.eye(n_classes, dtype=np.float32)[rng.integers(0, n_classes, (n, *middle))], grid(
+            (n, *middle, n_classes)
+        )
     if kind == "sparse":
         return rng.integers(0, n_classes, (n, *middle)), grid((n, *middle, n_classes))
     if kind == "sparse column":
-        return rng.integers(0, n_classes, (n, *middle, 1)).astype(np.float32), grid((n, *middle, n_classes))
+        return rng.integers(0, n_classes, (n, *middle, 1)).astype(np.float32), grid(
+            (n, *middle, n_classes)
+        )
     if kind == "images":
         return grid((n, *middle, int(rng.choice([1, 3])))), None
     return grid(n), grid(n)
@@ -93,11 +102,20 @@ def test_weights_and_masks_count_as_in_keras(seed):
             continue
         n_axes = int(rng.integers(1, y_pred.ndim))
         shape = y_pred.shape[:n_axes]
-        weight = rng.choice([0.0, 0.5, 1.0, 3.0], shape).astype(np.float32) if rng.random() < 0.7 else None
+        weight = (
+            rng.choice([0.0, 0.5, 1.0, 3.0], shape).astype(np.float32)
+            if rng.random() < 0.7
+            else None
+        )
         mask = rng.random(shape) < 0.7 if rng.random() < 0.7 else None
         rule, value = keras_accuracy(y_true, y_pred, weight, mask)
         found = ours.accuracy(y_true, y_pred, sample_weight=weight, mask=mask)
-        assert (found.rule, found.value) == (rule, pytest.approx(value, abs=1e-6)), (y_true.shape, y_pred.shape, weight, mask)
+        assert (found.rule, found.value) == (rule, pytest.approx(value, abs=1e-6)), (
+            y_true.shape,
+            y_pred.shape,
+            weight,
+            mask,
+        )
 
 
 @pytest.mark.parametrize(
@@ -117,16 +135,23 @@ def test_top_k_counts_every_tie_at_the_boundary_as_keras_does(ours_function, met
         truth = np.eye(n_classes, dtype=np.float32)[labels] if layout == "one-hot" else labels
         weight = rng.choice([0.0, 1.0, 2.0], n).astype(np.float32) if rng.random() < 0.5 else None
         expected = keras_value(getattr(keras.metrics, metric)(k=k), truth, predicted, weight)
-        assert ours_function(truth, predicted, k, sample_weight=weight) == pytest.approx(expected, abs=1e-6)
+        assert ours_function(truth, predicted, k, sample_weight=weight) == pytest.approx(
+            expected, abs=1e-6
+        )
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.1, 0.3, 0.5, 0.9])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
 def test_binary_accuracy_follows_keras_at_any_threshold(threshold, dtype):
     rng = np.random.default_rng(5)
-    labels, predicted = rng.integers(0, 2, (200, 3)), (rng.integers(0, 11, (200, 3)) / 10).astype(dtype)
+    labels, predicted = (
+        rng.integers(0, 2, (200, 3)),
+        (rng.integers(0, 11, (200, 3)) / 10).astype(dtype),
+    )
     expected = keras_value(keras.metrics.BinaryAccuracy(threshold=threshold), labels, predicted)
-    assert ours.binary_accuracy(labels, predicted, threshold=threshold) == pytest.approx(expected, abs=1e-6)
+    assert ours.binary_accuracy(labels, predicted, threshold=threshold) == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 def test_categorical_and_sparse_functions_agree_with_keras_metrics():
@@ -138,11 +163,15 @@ def test_categorical_and_sparse_functions_agree_with_keras_metrics():
     assert ours.categorical_accuracy(one_hot, predicted) == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # torch's, inside Keras
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # torch's, inside Keras
 def test_a_compiled_model_prints_the_same_number():
     rng = np.random.default_rng(7)
     images = rng.random((32, 4, 4, 1)).astype(np.float32).round(1)
-    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid")])
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid")]
+    )
     model.compile(loss="mse", metrics=["accuracy"])
     printed = model.evaluate(images, images, verbose=0, return_dict=True)["accuracy"]
     found = ours.accuracy(images, model.predict(images, verbose=0))
@@ -161,7 +190,10 @@ def test_a_hundred_samples_of_two_classes_are_binary_or_categorical_by_their_col
     rng = np.random.default_rng(8)
     labels, p = rng.integers(0, 2, 100), rng.random(100).astype(np.float32)
     by_class = np.stack([1 - p, p], axis=1)
-    one_column, two_columns = ours.accuracy(labels, p[:, np.newaxis]), ours.accuracy(labels, by_class)
+    one_column, two_columns = (
+        ours.accuracy(labels, p[:, np.newaxis]),
+        ours.accuracy(labels, by_class),
+    )
     assert (one_column.rule, one_column.threshold) == ("BinaryAccuracy", 0.5)
     assert (two_columns.rule, two_columns.threshold) == ("SparseCategoricalAccuracy", None)
     assert one_column.value == two_columns.value == pytest.approx(((p > 0.5) == labels).mean())
@@ -183,25 +215,50 @@ def test_images_as_labels_get_the_rule_of_their_last_axis(shape, rule):
     images = np.random.default_rng(9).random(shape)
     found = ours.accuracy(images, images)
     assert found.rule == rule
-    assert found.value == (0.0 if rule == "BinaryAccuracy" else 1.0)  # a grey pixel never equals 0 or 1
+    assert found.value == (
+        0.0 if rule == "BinaryAccuracy" else 1.0
+    )  # a grey pixel never equals 0 or 1
 
 
 def test_before_2_4_the_loss_decides():
     labels, p = np.array([[1, 0, 1]]), np.array([[0.9, 0.2, 0.4]])
-    assert ours.accuracy(labels, p, version="2.3", loss="binary_crossentropy").rule == "BinaryAccuracy"
+    assert (
+        ours.accuracy(labels, p, version="2.3", loss="binary_crossentropy").rule == "BinaryAccuracy"
+    )
     assert ours.accuracy(labels, p, version="2.3", loss="mse").rule == "CategoricalAccuracy"
-    assert ours.accuracy(labels, p, version="2.4", loss="binary_crossentropy").rule == "CategoricalAccuracy"
+    assert (
+        ours.accuracy(labels, p, version="2.4", loss="binary_crossentropy").rule
+        == "CategoricalAccuracy"
+    )
     column = np.array([[2]])
-    assert ours.accuracy(column, p, version="1.0.6", loss="sparse_categorical_crossentropy").rule == "SparseCategoricalAccuracy"
+    assert (
+        ours.accuracy(column, p, version="1.0.6", loss="sparse_categorical_crossentropy").rule
+        == "SparseCategoricalAccuracy"
+    )
     assert ours.accuracy(column, p, version="2.4", loss="mse").rule == "SparseCategoricalAccuracy"
-    assert ours.accuracy(labels, p, version="2.2", loss=keras.losses.BinaryCrossentropy()).rule == "BinaryAccuracy"
-    assert ours.accuracy(labels, p, version="2.2", loss=keras.losses.binary_crossentropy).rule == "BinaryAccuracy"
+    assert (
+        ours.accuracy(labels, p, version="2.2", loss=keras.losses.BinaryCrossentropy()).rule
+        == "BinaryAccuracy"
+    )
+    assert (
+        ours.accuracy(labels, p, version="2.2", loss=keras.losses.binary_crossentropy).rule
+        == "BinaryAccuracy"
+    )
 
 
 def test_before_2_4_binary_accuracy_rounds_halves_to_even():
-    labels, predicted = np.array([[1], [0], [1], [0], [0]]), np.array([[0.5], [0.5], [1.7], [-0.7], [0.4]])
-    old = [ours.binary_accuracy(labels[i : i + 1], predicted[i : i + 1], version="2.3.1") for i in range(5)]
-    new = [ours.binary_accuracy(labels[i : i + 1], predicted[i : i + 1], version="2.4") for i in range(5)]
+    labels, predicted = (
+        np.array([[1], [0], [1], [0], [0]]),
+        np.array([[0.5], [0.5], [1.7], [-0.7], [0.4]]),
+    )
+    old = [
+        ours.binary_accuracy(labels[i : i + 1], predicted[i : i + 1], version="2.3.1")
+        for i in range(5)
+    ]
+    new = [
+        ours.binary_accuracy(labels[i : i + 1], predicted[i : i + 1], version="2.4")
+        for i in range(5)
+    ]
     assert old == [0, 1, 0, 0, 1]
     assert new == [0, 1, 1, 1, 1]
 
@@ -219,7 +276,10 @@ def test_an_empty_set_has_accuracy_0_and_so_has_one_without_weight():
 
 def test_masks_without_weights_are_ignored_from_3_0_to_3_11_only():
     labels, p, mask = np.array([[1], [1]]), np.array([[0.9], [0.1]]), np.array([True, False])
-    values = {v: ours.accuracy(labels, p, version=v, mask=mask).value for v in ("2.15", "3.0", "3.11", "3.12", "3")}
+    values = {
+        v: ours.accuracy(labels, p, version=v, mask=mask).value
+        for v in ("2.15", "3.0", "3.11", "3.12", "3")
+    }
     assert values == {"2.15": 1.0, "3.0": 0.5, "3.11": 0.5, "3.12": 1.0, "3": 1.0}
     assert ours.accuracy(labels, p, version="3.5", mask=mask, sample_weight=[1, 1]).value == 1.0
 
@@ -231,7 +291,14 @@ def test_half_precision_makes_neighbouring_classes_equal_since_3_4():
     assert ours.sparse_categorical_accuracy(labels, predicted, version="3.3") == 0.25
     assert ours.sparse_categorical_accuracy(labels, predicted, version="3.4") == 1.0
     metric = keras.metrics.SparseCategoricalAccuracy()
-    assert keras_value(metric, labels, backend.convert_to_tensor(predicted.astype(np.float32), dtype="bfloat16")) == 1.0
+    assert (
+        keras_value(
+            metric,
+            labels,
+            backend.convert_to_tensor(predicted.astype(np.float32), dtype="bfloat16"),
+        )
+        == 1.0
+    )
 
 
 def test_thresholds_outside_0_and_1_are_refused_where_keras_refused_them():

@@ -1,4 +1,5 @@
-"""What the metrics do at their edges: nothing to divide by, ties, small images, names of classes, bad input."""
+"""What the metrics do at their edges: nothing to divide by, ties, small images, names of classes,
+bad input."""
 
 from __future__ import annotations
 
@@ -12,7 +13,13 @@ from residua import metrics
 from residua.errors import InputError, LabelError, RangeError, ShapeError
 from residua.metrics import classification
 
-FIVE_CLASSES = [[109, 0, 4, 1, 87], [0, 282, 13, 0, 140], [0, 6, 474, 6, 757], [3, 4, 50, 174, 358], [1, 0, 29, 2, 2500]]
+FIVE_CLASSES = [
+    [109, 0, 4, 1, 87],
+    [0, 282, 13, 0, 140],
+    [0, 6, 474, 6, 757],
+    [3, 4, 50, 174, 358],
+    [1, 0, 29, 2, 2500],
+]
 
 PER_IMAGE = [
     metrics.mse,
@@ -35,7 +42,12 @@ SIMILARITIES = {
     metrics.gradient_magnitude_similarity,
     metrics.multiscale_gradient_magnitude_similarity,
 }
-BY_CLASS = [classification.accuracy, classification.balanced_accuracy, classification.precision, classification.f1]
+BY_CLASS = [
+    classification.accuracy,
+    classification.balanced_accuracy,
+    classification.precision,
+    classification.f1,
+]
 
 
 def test_the_matrix_of_five_classes_has_false_positives_down_its_columns_and_false_negatives_along_its_rows():
@@ -45,7 +57,10 @@ def test_the_matrix_of_five_classes_has_false_positives_down_its_columns_and_fal
     assert read.false_negatives.tolist() == [92, 153, 769, 415, 32]
     assert read.precision[4] == 2500 / 3842
     assert read.recall[4] == 2500 / 2532
-    assert (read.true_positives + read.false_positives + read.false_negatives + read.true_negatives == 5000).all()
+    assert (
+        read.true_positives + read.false_positives + read.false_negatives + read.true_negatives
+        == 5000
+    ).all()
 
 
 def test_undefined_is_nan_and_never_0():
@@ -53,9 +68,19 @@ def test_undefined_is_nan_and_never_0():
     assert np.isnan(read.precision[1:]).all()
     assert np.isnan(read.recall[2])
     assert read.f1[1] == 0
-    assert np.isnan([read.matthews_correlation, read.average("precision", "macro"), read.average("precision", "weighted")]).all()
     assert np.isnan(
-        [metrics.accuracy([], []), metrics.cohen_kappa([1, 1], [1, 1]), metrics.multiclass_roc_auc([0, 1], np.eye(3)[:2])]
+        [
+            read.matthews_correlation,
+            read.average("precision", "macro"),
+            read.average("precision", "weighted"),
+        ]
+    ).all()
+    assert np.isnan(
+        [
+            metrics.accuracy([], []),
+            metrics.cohen_kappa([1, 1], [1, 1]),
+            metrics.multiclass_roc_auc([0, 1], np.eye(3)[:2]),
+        ]
     ).all()
     assert np.isnan(metrics.subset_accuracy(np.zeros((0, 3)), np.zeros((0, 3))))
 
@@ -69,12 +94,22 @@ def test_counts_of_a_hundred_million_images_keep_the_coefficients_exact():
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30), st.permutations(range(4)))
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30),
+    st.permutations(range(4)),
+)
 def test_what_classes_are_called_does_not_matter(pairs, renamed):
     true, predicted = np.array(pairs).T
     names = np.array(["d", "b", "a", "c"])[list(renamed)]
-    for metric in (metrics.accuracy, metrics.balanced_accuracy, metrics.cohen_kappa, metrics.matthews_correlation):
-        assert metric(names[true], names[predicted]) == pytest.approx(metric(true, predicted), nan_ok=True)
+    for metric in (
+        metrics.accuracy,
+        metrics.balanced_accuracy,
+        metrics.cohen_kappa,
+        metrics.matthews_correlation,
+    ):
+        assert metric(names[true], names[predicted]) == pytest.approx(
+            metric(true, predicted), nan_ok=True
+        )
 
 
 def test_numbers_read_from_text_are_the_same_classes():
@@ -98,7 +133,9 @@ def test_calibration_error_is_torchmetrics(seed):
     rng = np.random.default_rng(seed)
     p = rng.dirichlet(np.ones(4), 50)
     y = rng.integers(0, 4, 50)
-    theirs = functional.multiclass_calibration_error(torch.from_numpy(p), torch.from_numpy(y), num_classes=4, n_bins=15)
+    theirs = functional.multiclass_calibration_error(
+        torch.from_numpy(p), torch.from_numpy(y), num_classes=4, n_bins=15
+    )
     assert metrics.expected_calibration_error(y, p) == pytest.approx(float(theirs), abs=1e-6)
 
 
@@ -134,7 +171,9 @@ def test_a_worse_reconstruction_is_told_apart_and_order_of_images_does_not_matte
 @pytest.mark.parametrize("metric", PER_IMAGE)
 def test_each_image_is_judged_alone_and_no_image_gives_no_number(metric):
     rng = np.random.default_rng(1)
-    images, reconstructions = rng.random((2, 300, 16, 16, 3)).astype(np.float32)  # more than one block
+    images, reconstructions = rng.random((2, 300, 16, 16, 3)).astype(
+        np.float32
+    )  # more than one block
     together = metric(images, reconstructions)
     assert together.dtype == np.float64
     assert together[[0, 150, 299]] == pytest.approx(
@@ -158,7 +197,9 @@ def test_a_copy_is_perfect_at_any_size(images):
     assert np.isposinf(metrics.psnr(images, images)).all()
 
 
-@pytest.mark.parametrize(("shape", "half"), [((2, 30, 24), 5), ((2, 12, 20, 3), 5), ((2, 8, 9), 3), ((1, 2, 5), 0)])
+@pytest.mark.parametrize(
+    ("shape", "half"), [((2, 30, 24), 5), ((2, 12, 20, 3), 5), ((2, 8, 9), 3), ((1, 2, 5), 0)]
+)
 def test_ssim_is_the_mean_of_its_map_where_the_whole_window_fits(shape, half):
     rng = np.random.default_rng(2)
     x, r = rng.random(shape), rng.random(shape)
@@ -166,7 +207,9 @@ def test_ssim_is_the_mean_of_its_map_where_the_whole_window_fits(shape, half):
     assert similarity.shape == shape[:3]
     inner = similarity[:, half : shape[1] - half, half : shape[2] - half]
     assert metrics.ssim(x, r) == pytest.approx(inner.mean(axis=(1, 2)))
-    assert metrics.gradient_magnitude_similarity(x, r) == pytest.approx(metrics.gms_map(x, r).mean(axis=(1, 2)))
+    assert metrics.gradient_magnitude_similarity(x, r) == pytest.approx(
+        metrics.gms_map(x, r).mean(axis=(1, 2))
+    )
 
 
 def test_a_blank_image_has_a_finite_contrast_normalised_error():
@@ -243,8 +286,12 @@ def test_bad_label_matrices_are_refused():
 
 def test_confusion_as_rates_sums_to_1_along_what_it_is_divided_by():
     true, predicted = [0, 0, 1, 2, 2, 2], [0, 1, 1, 0, 2, 2]
-    assert metrics.confusion_matrix(true, predicted, normalise="true").sum(axis=1) == pytest.approx(1)
-    assert metrics.confusion_matrix(true, predicted, normalise="predicted").sum(axis=0) == pytest.approx(1)
+    assert metrics.confusion_matrix(true, predicted, normalise="true").sum(axis=1) == pytest.approx(
+        1
+    )
+    assert metrics.confusion_matrix(true, predicted, normalise="predicted").sum(
+        axis=0
+    ) == pytest.approx(1)
     assert metrics.confusion_matrix(true, predicted, normalise="all").sum() == pytest.approx(1)
     assert np.isnan(metrics.confusion_matrix([0], [0], classes=[0, 1], normalise="true")[1]).all()
 

@@ -1,4 +1,5 @@
-"""Pixel metrics: AUPRO against the curve it stands for, the others against scikit-learn, and what is refused."""
+"""Pixel metrics: AUPRO against the curve it stands for, the others against scikit-learn, and what
+is refused."""
 
 import math
 
@@ -15,7 +16,10 @@ from residua.metrics.pixel import aupro, pixel_average_precision, pixel_roc_auc
 
 def aupro_from_the_curve(masks, maps, max_fpr):
     """The definition: every threshold, every region, then the trapezoidal area up to the limit."""
-    masks = [np.zeros(image.shape, bool) if mask is None else mask for mask, image in zip(masks, maps, strict=True)]
+    masks = [
+        np.zeros(image.shape, bool) if mask is None else mask
+        for mask, image in zip(masks, maps, strict=True)
+    ]
     background = np.concatenate([image[~mask] for mask, image in zip(masks, maps, strict=True)])
     regions = []
     for mask, image in zip(masks, maps, strict=True):
@@ -23,7 +27,9 @@ def aupro_from_the_curve(masks, maps, max_fpr):
         regions += [image[names == k + 1] for k in range(count)]
     thresholds = np.unique(np.concatenate([image.ravel() for image in maps]))[::-1]
     fpr = np.array([0.0] + [np.mean(background >= t) for t in thresholds])
-    overlap = np.array([0.0] + [np.mean([np.mean(region >= t) for region in regions]) for t in thresholds])
+    overlap = np.array(
+        [0.0] + [np.mean([np.mean(region >= t) for region in regions]) for t in thresholds]
+    )
     end = np.searchsorted(fpr, max_fpr, "right")
     x, y = fpr[:end], overlap[:end]
     if end < len(fpr):
@@ -34,11 +40,15 @@ def aupro_from_the_curve(masks, maps, max_fpr):
 
 @st.composite
 def defective_images(draw):
-    """One to three small images of mixed sizes, from nearly all tied to all distinct, with at least one defect."""
+    """One to three small images of mixed sizes, from nearly all tied to all distinct, with at least
+    one defect."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     values = rng.normal(size=draw(st.integers(1, 12))) * draw(st.sampled_from([1e-30, 1.0, 1e30]))
     sizes = [(2, 3), *draw(st.lists(st.tuples(st.integers(1, 7), st.integers(1, 7)), max_size=2))]
-    maps = [rng.choice(values, size).astype(draw(st.sampled_from([np.float32, np.float64]))) for size in sizes]
+    maps = [
+        rng.choice(values, size).astype(draw(st.sampled_from([np.float32, np.float64])))
+        for size in sizes
+    ]
     masks = [rng.random(size) < draw(st.sampled_from([0.1, 0.4])) for size in sizes]
     masks[0][:] = [[True, False, False], [False, False, False]]
     return [mask if mask.any() else None for mask in masks], maps
@@ -48,17 +58,26 @@ def defective_images(draw):
 @given(defective_images(), st.sampled_from([0.01, 0.05, 0.3, 0.5, 1.0]))
 def test_aupro_is_the_area_under_the_per_region_overlap_curve(images, max_fpr):
     masks, maps = images
-    assert aupro(masks, maps, max_fpr=max_fpr) == pytest.approx(aupro_from_the_curve(masks, maps, max_fpr), abs=1e-12)
+    assert aupro(masks, maps, max_fpr=max_fpr) == pytest.approx(
+        aupro_from_the_curve(masks, maps, max_fpr), abs=1e-12
+    )
 
 
 @settings(max_examples=60, deadline=None)
 @given(defective_images())
 def test_pixel_areas_are_those_of_scikit_learn_over_all_pixels(images):
     masks, maps = images
-    truth = np.concatenate([(np.zeros(x.shape, bool) if m is None else m).ravel() for m, x in zip(masks, maps, strict=True)])
+    truth = np.concatenate(
+        [
+            (np.zeros(x.shape, bool) if m is None else m).ravel()
+            for m, x in zip(masks, maps, strict=True)
+        ]
+    )
     values = np.concatenate([image.ravel() for image in maps])
     assert pixel_roc_auc(masks, maps) == pytest.approx(sk.roc_auc_score(truth, values), abs=1e-13)
-    assert pixel_average_precision(masks, maps) == pytest.approx(sk.average_precision_score(truth, values), abs=1e-13)
+    assert pixel_average_precision(masks, maps) == pytest.approx(
+        sk.average_precision_score(truth, values), abs=1e-13
+    )
 
 
 def test_many_images_agree_with_the_curve():
@@ -114,7 +133,9 @@ def test_scale_of_the_maps_changes_nothing():
 def test_order_of_images_changes_nothing_and_generators_will_do():
     rng = np.random.default_rng(0)
     masks, maps = list(rng.random((3, 8, 9)) < 0.2), list(rng.normal(size=(3, 8, 9)))
-    assert aupro((m for m in masks[::-1]), iter(maps[::-1])) == pytest.approx(aupro(masks, maps), abs=1e-14)
+    assert aupro((m for m in masks[::-1]), iter(maps[::-1])) == pytest.approx(
+        aupro(masks, maps), abs=1e-14
+    )
 
 
 def test_no_mask_an_empty_mask_and_masks_in_numbers_mean_the_same():

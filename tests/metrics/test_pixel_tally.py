@@ -1,4 +1,5 @@
-"""Pixel metrics of maps that are added one at a time: those of all at once, exactly or counted by value."""
+"""Pixel metrics of maps that are added one at a time: those of all at once, exactly or counted by
+value."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from residua.metrics.pixel_tally import PixelTally
 
 
 def _photographs(n, *, offset=0.0):
-    """Masks of one to three boxes (None on every third image) and noisy maps that are higher there, of several sizes."""
+    """Masks of one to three boxes (None on every third image) and noisy maps that are higher there,
+    of several sizes."""
     rng = np.random.default_rng(0)
     masks, maps = [], []
     for row in range(n):
@@ -49,7 +51,9 @@ def test_what_does_not_fit_is_counted_by_value_and_hardly_differs(offset):
     assert not tally.is_exact
     assert tally.n_pixels == sum(one.size for one in maps)
     assert tally.roc_auc() == pytest.approx(pixel_roc_auc(masks, maps), abs=1e-3)
-    assert tally.average_precision() == pytest.approx(pixel_average_precision(masks, maps), abs=2e-3)
+    assert tally.average_precision() == pytest.approx(
+        pixel_average_precision(masks, maps), abs=2e-3
+    )
     assert tally.aupro() == pytest.approx(aupro(masks, maps), abs=1e-3)
 
 
@@ -58,12 +62,16 @@ def test_values_of_few_digits_are_exact_even_when_counted():
     maps = [np.round(one * 16) / 16 for one in maps]
     tally = _tallied(masks, maps, most_exact=0)
     assert tally.roc_auc() == pytest.approx(pixel_roc_auc(masks, maps), abs=1e-12)
-    assert tally.average_precision() == pytest.approx(pixel_average_precision(masks, maps), abs=1e-12)
+    assert tally.average_precision() == pytest.approx(
+        pixel_average_precision(masks, maps), abs=1e-12
+    )
     assert tally.aupro() == pytest.approx(aupro(masks, maps), abs=1e-12)
 
 
 @pytest.mark.parametrize("most_exact", [1e9, 0])
 def test_nothing_defective_has_no_area(most_exact):
     tally = _tallied([None, None], [np.zeros((3, 3)), np.ones((3, 3))], most_exact=most_exact)
-    assert all(math.isnan(value) for value in (tally.roc_auc(), tally.average_precision(), tally.aupro()))
+    assert all(
+        math.isnan(value) for value in (tally.roc_auc(), tally.average_precision(), tally.aupro())
+    )
     assert math.isnan(PixelTally().roc_auc())

@@ -1,4 +1,5 @@
-"""ROC AUC, partial AUC, average precision and their curves: meaning, contract, differential, traps of other people's metrics."""
+"""ROC AUC, partial AUC, average precision and their curves: meaning, contract, differential, traps
+of other people's metrics."""
 
 import math
 import warnings
@@ -10,14 +11,21 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from residua.errors import InputError, LabelError, RangeError, ShapeError
-from residua.metrics.ranking import average_precision, partial_roc_auc, precision_recall_curve, roc_auc, roc_curve
+from residua.metrics.ranking import (
+    average_precision,
+    partial_roc_auc,
+    precision_recall_curve,
+    roc_auc,
+    roc_curve,
+)
 
 VALUES = [-1e30, -1.0, -5e-324, -0.0, 0.0, 5e-324, 1e-3, 0.5, 1.0, 3.0, 1e30]
 
 
 @st.composite
 def labelled(draw, both_classes=True):
-    """Labels and scores with heavy ties, denormals, both zeros and outliers, in float32 or float64."""
+    """Labels and scores with heavy ties, denormals, both zeros and outliers, in float32 or
+    float64."""
     n = draw(st.integers(2, 50))
     labels = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
     if both_classes:
@@ -43,13 +51,17 @@ def test_roc_auc_equals_the_share_of_pairs_won(case):
 def test_areas_equal_those_of_scikit_learn(case):
     labels, scores = case
     assert roc_auc(labels, scores) == pytest.approx(sk.roc_auc_score(labels, scores), abs=1e-13)
-    assert average_precision(labels, scores) == pytest.approx(sk.average_precision_score(labels, scores), abs=1e-13)
+    assert average_precision(labels, scores) == pytest.approx(
+        sk.average_precision_score(labels, scores), abs=1e-13
+    )
 
 
 @given(labelled(), st.floats(0.01, 1))
 def test_partial_area_equals_that_of_scikit_learn(case, max_fpr):
     labels, scores = case
-    assert roc_auc(labels, scores, max_fpr=max_fpr) == pytest.approx(sk.roc_auc_score(labels, scores, max_fpr=max_fpr), abs=1e-12)
+    assert roc_auc(labels, scores, max_fpr=max_fpr) == pytest.approx(
+        sk.roc_auc_score(labels, scores, max_fpr=max_fpr), abs=1e-12
+    )
 
 
 @given(labelled())
@@ -59,7 +71,9 @@ def test_thinned_curves_keep_their_area_exactly(case):
     assert np.trapezoid(tpr, fpr) == pytest.approx(roc_auc(labels, scores), abs=1e-13)
     assert len(fpr) == len(thresholds)
     precision, recall, thresholds = precision_recall_curve(labels, scores)
-    assert -np.sum(np.diff(recall) * precision[:-1]) == pytest.approx(average_precision(labels, scores), abs=1e-13)
+    assert -np.sum(np.diff(recall) * precision[:-1]) == pytest.approx(
+        average_precision(labels, scores), abs=1e-13
+    )
     assert len(precision) == len(thresholds) + 1
 
 
@@ -127,9 +141,15 @@ def test_negative_zero_ties_with_zero():
 def test_many_blocks_give_the_same_as_scikit_learn(share, distinct):
     rng = np.random.default_rng(1)
     labels = rng.random(60_000) < share
-    scores = rng.normal(size=60_000).astype(np.float32) if distinct is None else rng.integers(0, distinct, 60_000)
+    scores = (
+        rng.normal(size=60_000).astype(np.float32)
+        if distinct is None
+        else rng.integers(0, distinct, 60_000)
+    )
     assert roc_auc(labels, scores) == pytest.approx(sk.roc_auc_score(labels, scores), abs=1e-13)
-    assert average_precision(labels, scores) == pytest.approx(sk.average_precision_score(labels, scores), abs=1e-12)
+    assert average_precision(labels, scores) == pytest.approx(
+        sk.average_precision_score(labels, scores), abs=1e-12
+    )
 
 
 def test_a_perfect_order_is_exactly_one_however_small_or_large_the_scores():
@@ -196,7 +216,9 @@ def test_curves_with_a_limit_keep_their_ends_and_nearly_their_area():
     assert len(precision) <= 100
     assert len(thresholds) == len(precision) - 1
     assert (recall[0], recall[-1], precision[-1]) == (1, 0, 1)
-    assert all(recall[i] == np.mean(scores[labels] >= thresholds[i]) for i in range(len(thresholds)))
+    assert all(
+        recall[i] == np.mean(scores[labels] >= thresholds[i]) for i in range(len(thresholds))
+    )
 
 
 def test_scores_keep_their_precision():
@@ -208,11 +230,18 @@ def test_scores_keep_their_precision():
 
 def test_integer_boolean_and_column_labels_mean_the_same():
     scores = [0.1, 0.4, 0.35, 0.8]
-    for labels in ([0, 0, 1, 1], [False, False, True, True], np.array([[0], [0], [1], [1]]), np.array([0.0, 0, 1, 1])):
+    for labels in (
+        [0, 0, 1, 1],
+        [False, False, True, True],
+        np.array([[0], [0], [1], [1]]),
+        np.array([0.0, 0, 1, 1]),
+    ):
         assert roc_auc(labels, scores) == 0.75
 
 
-@pytest.mark.parametrize("function", [roc_auc, average_precision, roc_curve, precision_recall_curve])
+@pytest.mark.parametrize(
+    "function", [roc_auc, average_precision, roc_curve, precision_recall_curve]
+)
 def test_bad_input_is_refused_with_every_problem_at_once(function):
     with pytest.raises(RangeError, match="1 NaN and 1 infinite"):
         function([0, 1, 1], [np.nan, np.inf, 1.0])

@@ -1,4 +1,5 @@
-"""Metrics of reconstructions beside NumPy's plain formulas, scikit-image and torchmetrics, for every type and shape."""
+"""Metrics of reconstructions beside NumPy's plain formulas, scikit-image and torchmetrics, for
+every type and shape."""
 
 from __future__ import annotations
 
@@ -23,17 +24,24 @@ def pair(shape: tuple[int, ...], dtype: str, seed: int = 0):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", SCALES)
-def test_errors_and_similarities_equal_the_plain_formulas(shape: tuple[int, ...], dtype: str) -> None:
+def test_errors_and_similarities_equal_the_plain_formulas(
+    shape: tuple[int, ...], dtype: str
+) -> None:
     (x, r), (a, b) = pair(shape, dtype)
     axes = tuple(range(1, len(shape)))
     assert metrics.mse(x, r) == pytest.approx(((a - b) ** 2).mean(axes), rel=1e-5)
     assert metrics.mae(x, r) == pytest.approx(np.abs(a - b).mean(axes), rel=1e-5)
     assert metrics.rmse(x, r) == pytest.approx(np.sqrt(((a - b) ** 2).mean(axes)), rel=1e-5)
-    noise = [peak_signal_noise_ratio(one, other, data_range=1) for one, other in zip(a, b, strict=True)]
+    noise = [
+        peak_signal_noise_ratio(one, other, data_range=1) for one, other in zip(a, b, strict=True)
+    ]
     assert metrics.psnr(x, r) == pytest.approx(noise, rel=1e-5)
     kwargs = {"data_range": 1, "gaussian_weights": True, "use_sample_covariance": False}
     channel = -1 if len(shape) == 4 else None
-    alike = [structural_similarity(one, other, channel_axis=channel, **kwargs) for one, other in zip(a, b, strict=True)]
+    alike = [
+        structural_similarity(one, other, channel_axis=channel, **kwargs)
+        for one, other in zip(a, b, strict=True)
+    ]
     assert metrics.ssim(x, r) == pytest.approx(alike, abs=1e-5)
 
 
@@ -44,7 +52,9 @@ def test_both_forms_of_divergence_equal_their_formulas(shape: tuple[int, ...]) -
     p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
     assert metrics.kl_divergence(x, r) == pytest.approx((p * np.log(p / q)).sum(axis=1), abs=1e-5)
     inside = np.clip(b, 1e-7, 1 - 1e-7)
-    entropy = -(a * np.log(inside) + (1 - a) * np.log(1 - inside)).mean(axis=tuple(range(1, len(shape))))
+    entropy = -(a * np.log(inside) + (1 - a) * np.log(1 - inside)).mean(
+        axis=tuple(range(1, len(shape)))
+    )
     assert metrics.binary_cross_entropy(x, r) == pytest.approx(entropy, rel=1e-4)
 
 
@@ -54,15 +64,21 @@ def test_multi_scale_ssim_is_torchmetrics_but_for_its_mirrored_border() -> None:
     (x, r), _ = pair((2, 192, 180, 1), "float64")
     ours = metrics.ms_ssim(x, r)
     first, second = (torch.from_numpy(array.transpose(0, 3, 1, 2)) for array in (x, r))
-    theirs = image.multiscale_structural_similarity_index_measure(second, first, data_range=1.0, reduction="none")
+    theirs = image.multiscale_structural_similarity_index_measure(
+        second, first, data_range=1.0, reduction="none"
+    )
     assert ours == pytest.approx(theirs.numpy(), abs=2e-3)
     assert metrics.ms_ssim(x, x) == pytest.approx([1, 1])
 
 
-def test_a_dimmed_defect_keeps_its_contrast_normalised_error_while_mse_falls_with_the_square() -> None:
+def test_a_dimmed_defect_keeps_its_contrast_normalised_error_while_mse_falls_with_the_square() -> (
+    None
+):
     (x, r), _ = pair((4, 16, 16), "float64")
     assert metrics.mse(x * 0.3, r * 0.3) == pytest.approx(metrics.mse(x, r) * 0.09, rel=1e-4)
-    assert metrics.contrast_normalised_error(x * 0.3, r * 0.3) == pytest.approx(metrics.contrast_normalised_error(x, r), rel=1e-4)
+    assert metrics.contrast_normalised_error(x * 0.3, r * 0.3) == pytest.approx(
+        metrics.contrast_normalised_error(x, r), rel=1e-4
+    )
 
 
 def test_psnr_of_a_set_is_one_value_an_image_and_never_pooled() -> None:
@@ -75,7 +91,10 @@ def test_psnr_of_a_set_is_one_value_an_image_and_never_pooled() -> None:
 
 def test_gradient_similarity_is_1_for_a_copy_and_falls_where_edges_go() -> None:
     (x, r), _ = pair((3, 32, 32), "float64")
-    for similarity in (metrics.gradient_magnitude_similarity, metrics.multiscale_gradient_magnitude_similarity):
+    for similarity in (
+        metrics.gradient_magnitude_similarity,
+        metrics.multiscale_gradient_magnitude_similarity,
+    ):
         assert similarity(x, x) == pytest.approx([1, 1, 1])
         assert (similarity(x, np.full_like(x, 0.5)) < similarity(x, r)).all()
 

@@ -1,4 +1,5 @@
-"""Sketches and exact scores: guaranteed bounds on adversarial scores, merging in any order, two real processes, damaged bytes."""
+"""Sketches and exact scores: guaranteed bounds on adversarial scores, merging in any order, two
+real processes, damaged bytes."""
 
 import math
 import multiprocessing
@@ -62,7 +63,11 @@ def check_bounds(sketch, labels, scores):
         flagged = scores.astype(np.float64) > threshold
         rates = sketch.rates_bounds(threshold)
         assert rates["recall"].low <= flagged[labels].mean() <= rates["recall"].high
-        assert rates["false_alarm_rate"].low <= flagged[~labels].mean() <= rates["false_alarm_rate"].high
+        assert (
+            rates["false_alarm_rate"].low
+            <= flagged[~labels].mean()
+            <= rates["false_alarm_rate"].high
+        )
         if flagged.any():
             assert rates["precision"].low <= labels[flagged].mean() <= rates["precision"].high
 
@@ -81,7 +86,11 @@ def test_bounds_hold_for_any_scores(name, n_bins):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.booleans(), st.floats(allow_nan=False, allow_infinity=False)), min_size=2, max_size=50),
+    st.lists(
+        st.tuples(st.booleans(), st.floats(allow_nan=False, allow_infinity=False)),
+        min_size=2,
+        max_size=50,
+    ),
     st.integers(2, 20),
 )
 def test_bounds_hold_for_any_small_set(rows, n_bins):
@@ -148,7 +157,9 @@ def test_sketches_of_different_size_merge_into_the_smaller():
     labels = labels_of(scores)
     small.update(labels[:2000], scores[:2000])
     large.update(labels[2000:], scores[2000:])
-    backward = ScoreSketch.from_bytes(large.to_bytes()).merge(ScoreSketch.from_bytes(small.to_bytes()))
+    backward = ScoreSketch.from_bytes(large.to_bytes()).merge(
+        ScoreSketch.from_bytes(small.to_bytes())
+    )
     assert small.merge(large).to_bytes() == backward.to_bytes()
     assert small.n_bins == 16
     check_bounds(small, labels, scores)
@@ -204,7 +215,12 @@ def test_one_class_is_undefined():
     sketch, exact = ScoreSketch(), ExactScores()
     for summary in (sketch, exact):
         summary.update([1, 1], [0.1, 0.2])
-    assert all(map(math.isnan, (*sketch.roc_auc_bounds(), *sketch.average_precision_bounds(), exact.roc_auc())))
+    assert all(
+        map(
+            math.isnan,
+            (*sketch.roc_auc_bounds(), *sketch.average_precision_bounds(), exact.roc_auc()),
+        )
+    )
     assert math.isnan(exact.average_precision())
     assert math.isnan(sketch.rates_bounds(0.0)["false_alarm_rate"].low)
     assert math.isnan(sketch.rates_bounds(5.0)["precision"].low)
@@ -229,7 +245,13 @@ def test_damaged_bytes_are_refused():
     for summary in (sketch, exact):
         summary.update([0, 1, 1], [0.1, 0.2, 0.3])
         data = summary.to_bytes()
-        for damaged in (b"", b"nonsense" * 5, data[:-1], data + b"\0", data[:4] + b"\xff" + data[5:]):
+        for damaged in (
+            b"",
+            b"nonsense" * 5,
+            data[:-1],
+            data + b"\0",
+            data[:4] + b"\xff" + data[5:],
+        ):
             with pytest.raises(InputError):
                 summary.from_bytes(damaged)
     data = sketch.to_bytes()

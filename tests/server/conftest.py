@@ -10,13 +10,12 @@ import httpx
 import pytest
 
 # So that the tests here share helpers, and the runs of the experiment's tests.
-sys.path.insert(0, str(Path(__file__).parents[1] / "experiment"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "runs"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from runs import options, write_source
-
-from residua.experiment import fit_run
+from residua.runs.fit import fit_run
 from residua.server import ServedModel, load_model
+from runs import options, write_source
 from serving import Held, asking, encoded, with_engine
 from training_wing import blobs
 

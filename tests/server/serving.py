@@ -17,7 +17,9 @@ from residua.server import Limits, ServedModel, Server
 
 def encoded(pixels: np.ndarray, file_format: str = "PNG") -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels).save(buffer, file_format)
+    Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels).save(
+        buffer, file_format
+    )
     return buffer.getvalue()
 
 
@@ -30,7 +32,9 @@ def until_ready(client: httpx.Client) -> None:
 
 
 @contextmanager
-def asking(model: ServedModel, limits: Limits | None = None, *, wait: bool = True, **more: object) -> Iterator[httpx.Client]:
+def asking(
+    model: ServedModel, limits: Limits | None = None, *, wait: bool = True, **more: object
+) -> Iterator[httpx.Client]:
     """A client of a server on a free port of this machine, ready unless it is not waited for."""
     server = Server(model, port=0, limits=limits, **more)
     thread = threading.Thread(target=server.run)

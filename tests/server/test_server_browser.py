@@ -1,4 +1,5 @@
-"""The page in headless Chromium: an image in, its score, map and words out; a text file is turned away politely."""
+"""The page in headless Chromium: an image in, its score, map and words out; a text file is turned
+away politely."""
 
 from __future__ import annotations
 
@@ -10,20 +11,27 @@ import pytest
 from serving import asking, encoded
 from training_wing import blobs
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+"--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 TOKEN = "a-token-of-some-length"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.xdist_group("browser"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the path"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the path"
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="the package playwright is not installed"
+    )
     with sync_api.sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield running
@@ -36,10 +44,17 @@ def open_page(browser, client):
     contexts, complaints, requests = [], [], []
 
     def opened(address: str = str(client.base_url), **options):
-        context = browser.new_context(**{"viewport": {"width": 1100, "height": 900}, "reduced_motion": "reduce", **options})
+        context = browser.new_context(
+            **{"viewport": {"width": 1100, "height": 900}, "reduced_motion": "reduce", **options}
+        )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
         page.goto(address)
@@ -49,9 +64,15 @@ def open_page(browser, client):
     yield opened
     for context in contexts:
         context.close()
-    refused = ("status of 415", "status of 401", "status of 422")  # the browser itself logs what is not a success
+    refused = (
+        "status of 415",
+        "status of 401",
+        "status of 422",
+    )  # the browser itself logs what is not a success
     assert [text for text in complaints if not any(status in text for status in refused)] == []
-    assert [url for url in requests if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))] == []
+    assert [
+        url for url in requests if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+    ] == []
 
 
 def choose(page, name: str, data: bytes, kind: str = "image/png") -> None:
@@ -67,7 +88,9 @@ def test_a_chosen_image_is_scored_and_shown(open_page, client, good):
     assert page.inner_text("#file-name") == "part <b>7</b>.png"
     for picture in ("image", "overlay", "map", "reconstruction"):
         page.wait_for_function("id => document.getElementById(id).naturalWidth === 12", arg=picture)
-    assert page.locator("#histogram .bar").count() == sum(n > 0 for n in client.get("/v1/model").json()["calibration"]["counts"])
+    assert page.locator("#histogram .bar").count() == sum(
+        n > 0 for n in client.get("/v1/model").json()["calibration"]["counts"]
+    )
     assert page.locator("#histogram .threshold").count() == 1
     assert f"higher than {answer['rank']['n_below']} of them" in page.inner_text("#histogram-words")
 
@@ -114,7 +137,10 @@ def test_a_text_file_is_turned_away_politely_and_the_next_image_is_welcome(open_
     page = open_page()
     choose(page, "notes.txt", b"only words", "text/plain")
     page.wait_for_selector("#status.problem")
-    assert "notes.txt: This is not an image in a format that is decoded: PNG, JPEG" in page.inner_text("#status")
+    assert (
+        "notes.txt: This is not an image in a format that is decoded: PNG, JPEG"
+        in page.inner_text("#status")
+    )
     assert page.is_hidden("#result")
     choose(page, "a.png", good)
     page.wait_for_selector("#result:not([hidden])")
@@ -135,13 +161,17 @@ def test_with_a_token_the_page_asks_for_it_and_goes_on(open_page, model, good):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, good, scheme):
-    page = open_page(viewport={"width": 375, "height": 740}, color_scheme=scheme, has_touch=True, is_mobile=True)
+    page = open_page(
+        viewport={"width": 375, "height": 740}, color_scheme=scheme, has_touch=True, is_mobile=True
+    )
     assert page.is_visible("#photograph")
     choose(page, "a-rather-long-name-" * 6 + ".png", good)
     page.wait_for_selector("#result:not([hidden])")
     page.click("summary")
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
-    assert page.eval_on_selector_all("button", "all => all.every(e => e.hidden || !e.offsetHeight || e.offsetHeight >= 44)")
+    assert page.eval_on_selector_all(
+        "button", "all => all.every(e => e.hidden || !e.offsetHeight || e.offsetHeight >= 44)"
+    )
 
 
 def test_by_keyboard_alone_the_file_dialog_opens(open_page):
@@ -150,7 +180,9 @@ def test_by_keyboard_alone_the_file_dialog_opens(open_page):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "choose"
     page.eval_on_selector(
-        "#file", "e => e.addEventListener('click', event => { event.preventDefault(); e.dataset.opened = 'yes'; })"
+        "#file",
+        "e => e.addEventListener('click', event => { event.preventDefault(); e.dataset.opened ="
+        " 'yes'; })",
     )
     page.keyboard.press("Enter")
     assert page.get_attribute("#file", "data-opened") == "yes"

@@ -1,4 +1,5 @@
-"""A network that never comes back: its client is told, others go on where it can be ended, and the server still ends."""
+"""A network that never comes back: its client is told, others go on where it can be ended, and the
+server still ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Exported files and models from elsewhere behind the server: the same bits in any company, no torch, and a word on speed."""
+"""Exported files and models from elsewhere behind the server: the same bits in any company, no
+torch, and a word on speed."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ import pytest
 import residua
 from residua.engines import KINDS
 from residua.errors import InputError
-from residua.experiment import export_run
+from residua.runs.engines import export_run
 from residua.server import Limits, load_model, serve_wrapped
 from residua.server.advice import advise_on_engine
 from serving import asking, encoded
@@ -48,11 +49,15 @@ def test_an_exported_engine_answers_the_same_bits_whoever_else_asks(exported):
         random.Random(0).shuffle(order)
         with ThreadPoolExecutor(16) as pool:
             assert list(pool.map(ask, order)) == [alone[row] for row in order]
-        together = client.post("/v1/score-batch", files=[("images", ("x", data)) for data in pictures]).json()["images"]
+        together = client.post(
+            "/v1/score-batch", files=[("images", ("x", data)) for data in pictures]
+        ).json()["images"]
         assert [one["result"]["score"] for one in together] == alone
 
 
-def test_an_exported_run_is_served_without_torch_even_where_nothing_but_the_export_is_left(exported, tmp_path):
+def test_an_exported_run_is_served_without_torch_even_where_nothing_but_the_export_is_left(
+    exported, tmp_path
+):
     shutil.copytree(exported / "export", tmp_path / "elsewhere" / "export")
     script = f"""
         import sys
@@ -63,7 +68,9 @@ def test_an_exported_run_is_served_without_torch_even_where_nothing_but_the_expo
             assert model.config.calibration_images["height"] == [12, 12]
         sys.exit("loaded torch" if "torch" in sys.modules else 0)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -71,7 +78,10 @@ def test_an_image_that_the_engine_does_not_take_is_refused_and_not_its_neighbour
     model = load_model(exported, "onnx")
     inner = model.engine if hasattr(model.engine, "card") else model.engine._engine
     inner.card = inner.card.model_copy(update={"aspect": "area"})
-    good, long = encoded(blobs(1, (12, 12), seed=1)[0]), encoded(np.zeros((1_000, 60_000), np.uint8))
+    good, long = (
+        encoded(blobs(1, (12, 12), seed=1)[0]),
+        encoded(np.zeros((1_000, 60_000), np.uint8)),
+    )
     with asking(model, Limits(pixels=10**8)) as client:
         assert client.post("/v1/score", content=good, headers=BINARY).status_code == 200
         inner.card = inner.card.model_copy(update={"size": (512, 512)})
@@ -80,12 +90,18 @@ def test_an_image_that_the_engine_does_not_take_is_refused_and_not_its_neighbour
         assert "60,000 x 1,000 pixels" in refused.json()["message"]
 
 
-def test_whoever_starts_a_server_is_told_how_it_was_verified_or_how_to_be_faster(run, exported, tmp_path):
-    assert f"residua export {run} --format onnx, then serve with --engine onnx" in advise_on_engine(run, "torch")
+def test_whoever_starts_a_server_is_told_how_it_was_verified_or_how_to_be_faster(
+    run, exported, tmp_path
+):
+    assert f"residua export {run} --format onnx, then serve with --engine onnx" in advise_on_engine(
+        run, "torch"
+    )
     faster = advise_on_engine(exported, "torch")
     assert "--engine onnx, which is there: decided" in faster
     assert "residua engines" in faster
-    assert "one image at a time, so that a score depends on its image alone" in advise_on_engine(exported, "onnx")
+    assert "one image at a time, so that a score depends on its image alone" in advise_on_engine(
+        exported, "onnx"
+    )
 
 
 def half(x):
@@ -101,12 +117,24 @@ def test_a_wrapped_function_is_served_from_python_with_threshold_rank_and_map():
         assert np.float32(answer["score"]) == model.anomaly_scores([pixels])[0]
         assert answer["threshold"] == model.operating_point_.threshold
         assert answer["rank"]["n_normals"] == 30
-        assert [name for one in answer["findings"] for name in one["measured"]][:2] == ["height", "width"]
+        assert [name for one in answer["findings"] for name in one["measured"]][:2] == [
+            "height",
+            "width",
+        ]
         facts = client.get("/v1/model").json()
-        assert (facts["name"], facts["recipe"], facts["engine"]) == ("half", "wrapped callable model", "wrapped")
-        pictures = client.post("/v1/score?pictures=true", content=encoded(pixels), headers=BINARY).json()["pictures"]
+        assert (facts["name"], facts["recipe"], facts["engine"]) == (
+            "half",
+            "wrapped callable model",
+            "wrapped",
+        )
+        pictures = client.post(
+            "/v1/score?pictures=true", content=encoded(pixels), headers=BINARY
+        ).json()["pictures"]
         assert pictures["reconstruction"].startswith("data:image/")
-        assert client.post("/v1/map", content=encoded(pixels), headers=BINARY).headers["content-type"] == "image/png"
+        assert (
+            client.post("/v1/map", content=encoded(pixels), headers=BINARY).headers["content-type"]
+            == "image/png"
+        )
 
 
 def test_a_wrapped_classifier_is_served_with_its_classes_by_name():
@@ -133,7 +161,7 @@ def test_a_saved_wrapped_model_is_served_by_its_run_without_torch(exported, tmp_
         import residua
         from residua.server import load_model
         from residua.server.advice import advise_on_engine
-        sys.path.insert(0, {str(Path(__file__).parents[1] / "wrapping")!r})
+        sys.path.insert(0, {str(Path(__file__).parents[1] / "runs" / "wrapped")!r})
         from identity import onnx_file
         model = residua.wrap(onnx_file({str(tmp_path / "m.onnx")!r}, ["n", 8, 8, 1]), values="unit", batch_size=1)
         model.save({str(place)!r}, source="digits", normal="0")
@@ -144,7 +172,9 @@ def test_a_saved_wrapped_model_is_served_by_its_run_without_torch(exported, tmp_
         assert "wrapped model itself" in advise_on_engine({str(place)!r}, "torch")
         sys.exit("loaded torch" if "torch" in sys.modules else 0)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     with pytest.raises(InputError, match="a wrapped model scores by itself"):
         load_model(place, "onnx")

@@ -27,20 +27,32 @@ def bomb(side: int) -> bytes:
     """A PNG of side x side black pixels in a few kilobytes."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
 
     rows = zlib.compress(bytes((side + 1) * side // 100), 9)
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/json", "application/x-www-form-urlencoded", "video/mp4", ""])
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/json", "application/x-www-form-urlencoded", "video/mp4", ""],
+)
 def test_other_content_types_are_refused(client, good, content_type):
-    assert code(client.post("/v1/score", content=good, headers={"content-type": content_type})) == (415, "wrong-type")
+    assert code(client.post("/v1/score", content=good, headers={"content-type": content_type})) == (
+        415,
+        "wrong-type",
+    )
 
 
 def test_a_batch_is_a_form(client, good):
-    assert code(client.post("/v1/score-batch", content=good, headers={"content-type": "image/png"})) == (415, "wrong-type")
+    assert code(
+        client.post("/v1/score-batch", content=good, headers={"content-type": "image/png"})
+    ) == (415, "wrong-type")
 
 
 def test_compressed_bodies_are_refused(client, good):
@@ -49,15 +61,28 @@ def test_compressed_bodies_are_refused(client, good):
 
 
 @pytest.mark.parametrize(
-    "body", [b"hello", bytes(50), b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x1f\x8b\x08"]
+    "body",
+    [
+        b"hello",
+        bytes(50),
+        b"%PDF-1.7",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"\x1f\x8b\x08",
+    ],
 )
 def test_what_is_no_image_is_refused_whatever_it_is_called(client, body):
-    assert code(client.post("/v1/score", content=body, headers={"content-type": "image/png"})) == (415, "not-an-image")
+    assert code(client.post("/v1/score", content=body, headers={"content-type": "image/png"})) == (
+        415,
+        "not-an-image",
+    )
 
 
 def test_nothing_is_refused(client):
     assert code(client.post("/v1/score", content=b"", headers=BINARY)) == (400, "empty-body")
-    assert code(client.post("/v1/score", files={"image": ("empty.png", b"")})) == (415, "not-an-image")
+    assert code(client.post("/v1/score", files={"image": ("empty.png", b"")})) == (
+        415,
+        "not-an-image",
+    )
 
 
 def test_a_broken_image_is_refused(client, good):
@@ -74,8 +99,16 @@ BOUNDARY = {"content-type": "multipart/form-data; boundary=x"}
         ({"content-type": "multipart/form-data"}, b"--x--\r\n", (400, "bad-form")),
         (BOUNDARY, b"", (400, "bad-form")),
         (BOUNDARY, b"no form at all", (400, "bad-form")),
-        (BOUNDARY, b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\nabc', (400, "bad-form")),
-        (BOUNDARY, b'--x\r\nContent-Disposition: form-data; name="other"\r\n\r\nabc\r\n--x--\r\n', (422, "unknown-field")),
+        (
+            BOUNDARY,
+            b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\nabc',
+            (400, "bad-form"),
+        ),
+        (
+            BOUNDARY,
+            b'--x\r\nContent-Disposition: form-data; name="other"\r\n\r\nabc\r\n--x--\r\n',
+            (422, "unknown-field"),
+        ),
         (BOUNDARY, b"--x\r\n\r\nabc\r\n--x--\r\n", (422, "unknown-field")),
         (BOUNDARY, b"--x\r\nbad header\r\n\r\nabc\r\n--x--\r\n", (400, "bad-form")),
     ],
@@ -91,8 +124,14 @@ def test_one_image_is_not_several(client, good):
 
 @pytest.mark.parametrize("query", ["pictures=maybe", "pictures="])
 def test_parameters_are_checked(client, good, query):
-    assert code(client.post(f"/v1/score?{query}", content=good, headers=BINARY)) == (422, "bad-parameter")
-    assert code(client.post("/v1/map?style=../../etc", content=good, headers=BINARY)) == (422, "bad-parameter")
+    assert code(client.post(f"/v1/score?{query}", content=good, headers=BINARY)) == (
+        422,
+        "bad-parameter",
+    )
+    assert code(client.post("/v1/map?style=../../etc", content=good, headers=BINARY)) == (
+        422,
+        "bad-parameter",
+    )
 
 
 def test_unknown_addresses_and_methods_are_refused_in_the_same_form(client):
@@ -112,7 +151,10 @@ def small(model):
 
 
 def test_bytes_are_limited_whether_they_are_declared_or_not(small):
-    assert code(small.post("/v1/score", content=bytes(20_001), headers=BINARY)) == (413, "too-many-bytes")
+    assert code(small.post("/v1/score", content=bytes(20_001), headers=BINARY)) == (
+        413,
+        "too-many-bytes",
+    )
     pieces = (bytes(1000) for _ in range(30))
     assert code(small.post("/v1/score", content=pieces, headers=BINARY)) == (413, "too-many-bytes")
     pieces = (bytes(1000) for _ in range(20))
@@ -122,9 +164,18 @@ def test_bytes_are_limited_whether_they_are_declared_or_not(small):
 def test_pixels_are_limited_by_the_header_before_any_is_decoded(small, client):
     at_limit, beyond = np.zeros((40, 50, 1), np.uint8), np.zeros((40, 51, 1), np.uint8)
     assert small.post("/v1/score", content=encoded(at_limit), headers=BINARY).status_code == 200
-    assert code(small.post("/v1/score", content=encoded(beyond), headers=BINARY)) == (413, "too-many-pixels")
-    assert code(client.post("/v1/score", content=bomb(10_000), headers=BINARY)) == (413, "too-many-pixels")
-    assert code(client.post("/v1/score", content=bomb(60_000), headers=BINARY)) == (413, "too-many-pixels")
+    assert code(small.post("/v1/score", content=encoded(beyond), headers=BINARY)) == (
+        413,
+        "too-many-pixels",
+    )
+    assert code(client.post("/v1/score", content=bomb(10_000), headers=BINARY)) == (
+        413,
+        "too-many-pixels",
+    )
+    assert code(client.post("/v1/score", content=bomb(60_000), headers=BINARY)) == (
+        413,
+        "too-many-pixels",
+    )
 
 
 def test_images_of_a_batch_are_limited(small, good):
@@ -146,7 +197,9 @@ def pile_up(client, held, n: int, good: bytes):
         waiting = [pool.submit(insist) for _ in range(n)]
         try:
             for _ in range(400):
-                last = client.post("/v1/score", content=b"x", headers=BINARY)  # refused at once, whatever is going on
+                last = client.post(
+                    "/v1/score", content=b"x", headers=BINARY
+                )  # refused at once, whatever is going on
                 if last.status_code != 415:
                     break
         finally:
@@ -185,7 +238,11 @@ def test_the_server_is_ready_only_after_it_has_scored_an_image(held, good):
     with asking(held, wait=False) as client:
         alive, waiting = client.get("/healthz"), client.get("/readyz")
         assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
-        assert (waiting.status_code, waiting.json(), waiting.headers["retry-after"]) == (503, {"status": "warming-up"}, "1")
+        assert (waiting.status_code, waiting.json(), waiting.headers["retry-after"]) == (
+            503,
+            {"status": "warming-up"},
+            "1",
+        )
         assert code(client.post("/v1/score", content=good, headers=BINARY)) == (503, "not-ready")
         held.engine.open.set()
         until_ready(client)
@@ -201,8 +258,13 @@ def test_an_engine_that_cannot_score_never_becomes_ready(model):
 
 
 def test_decoded_images_wait_for_room(model, good):
-    with asking(model, limits=Limits(waiting_pixels=1, concurrency=4)) as client, ThreadPoolExecutor(8) as pool:
-        answers = pool.map(lambda _: client.post("/v1/score", content=good, headers=BINARY), range(16))
+    with (
+        asking(model, limits=Limits(waiting_pixels=1, concurrency=4)) as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        answers = pool.map(
+            lambda _: client.post("/v1/score", content=good, headers=BINARY), range(16)
+        )
         assert {one.status_code for one in answers} == {200}
 
 

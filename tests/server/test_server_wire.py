@@ -1,4 +1,5 @@
-"""What only shows on the wire: slow clients, those that leave, garbage, too many connections, and an end in good order."""
+"""What only shows on the wire: slow clients, those that leave, garbage, too many connections, and
+an end in good order."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def connected(client: httpx.Client) -> socket.socket:
 def head(client: httpx.Client, length: int, more: str = "") -> bytes:
     host = f"{client.base_url.host}:{client.base_url.port}"
     return (
-        f"POST /v1/score HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n{more}\r\n"
+        f"POST /v1/score HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\nContent-Length:"
+        f" {length}\r\n{more}\r\n"
     ).encode()
 
 
@@ -84,7 +86,9 @@ def test_a_refused_body_may_not_come_forever(model, monkeypatch):
 
 
 def test_a_client_that_leaves_gives_its_place_and_bytes_back(held, good):
-    with asking(held, limits=Limits(concurrency=1, queue=1, megabytes=0.01, upload_megabytes=0.01)) as client:
+    with asking(
+        held, limits=Limits(concurrency=1, queue=1, megabytes=0.01, upload_megabytes=0.01)
+    ) as client:
         for _ in range(5):  # in the middle of the upload
             with connected(client) as connection:
                 connection.sendall(head(client, 10_000) + bytes(9_000))
@@ -102,7 +106,13 @@ def test_a_client_that_leaves_gives_its_place_and_bytes_back(held, good):
         assert answer.status_code == 200
 
 
-GARBAGE = [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"A" * 70_000, b"\r\n" * 50_000, bytes(5000)]
+GARBAGE = [
+    b"\x16\x03\x01\x02\x00\x01",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"A" * 70_000,
+    b"\r\n" * 50_000,
+    bytes(5000),
+]
 GARBAGE += [b"GET / HTTP/1.1\r\nX-Large: " + b"a" * 300_000]
 
 
@@ -119,7 +129,9 @@ def test_garbage_ends_its_own_connection_and_nothing_else(client, good, garbage)
     assert client.post("/v1/score", content=good, headers=BINARY).status_code == 200
 
 
-@pytest.mark.parametrize("more", ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"])
+@pytest.mark.parametrize(
+    "more", ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"]
+)
 def test_heads_that_contradict_themselves_are_refused(client, more):
     with connected(client) as connection:
         connection.sendall(head(client, 10, more))
@@ -146,9 +158,15 @@ def test_all_uploads_together_are_bounded(model, good):
         others = [connected(client) for _ in range(2)]
         for other in others:
             other.sendall(head(client, 10_000) + bytes(9_950))
-        time.sleep(0.5)  # nothing tells when they have arrived, and one more image among them would be too much
+        time.sleep(
+            0.5
+        )  # nothing tells when they have arrived, and one more image among them would be too much
         answer = client.post("/v1/score", content=good, headers=BINARY)
-        assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "uploads-full", "1")
+        assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (
+            503,
+            "uploads-full",
+            "1",
+        )
         for other in others:
             other.close()
         for _ in range(200):  # until the server has noticed
@@ -166,14 +184,18 @@ def test_the_address_of_a_client_is_believed_only_from_a_trusted_proxy(held, goo
             with connected(client) as waiting:
                 waiting.sendall(head(client, len(good), "X-Forwarded-For: 10.0.0.1\r\n") + good)
                 time.sleep(0.3)
-                answer = client.post("/v1/score", content=b"x", headers={**BINARY, "x-forwarded-for": "10.0.0.2"})
+                answer = client.post(
+                    "/v1/score", content=b"x", headers={**BINARY, "x-forwarded-for": "10.0.0.2"}
+                )
                 held.engine.open.set()
             assert answer.status_code == expected
 
 
 def test_the_command_serves_and_ends_in_good_order_when_asked(run, good):
     command = [sys.executable, "-m", "residua", "serve", str(run), "--port", "0", "--seconds", "10"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "RESIDUA_TOKEN": "t" * 16}) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "RESIDUA_TOKEN": "t" * 16}
+    ) as process:
         try:
             line = process.stderr.readline()
             address = re.search(r"at (http://127\.0\.0\.1:\d+)", line)[1]
@@ -182,8 +204,15 @@ def test_the_command_serves_and_ends_in_good_order_when_asked(run, good):
                 assert client.post("/v1/score", content=good, headers=BINARY).status_code == 401
                 authorization = {"authorization": f"Bearer {'t' * 16}"}
                 with connected(client) as slow:  # a request that is on its way is still answered
-                    slow.sendall(head(client, len(good), f"Authorization: Bearer {'t' * 16}\r\n") + good[:20])
-                    assert client.post("/v1/score", content=good, headers={**BINARY, **authorization}).status_code == 200
+                    slow.sendall(
+                        head(client, len(good), f"Authorization: Bearer {'t' * 16}\r\n") + good[:20]
+                    )
+                    assert (
+                        client.post(
+                            "/v1/score", content=good, headers={**BINARY, **authorization}
+                        ).status_code
+                        == 200
+                    )
                     process.send_signal(signal.SIGTERM)
                     time.sleep(0.3)
                     slow.sendall(good[20:])

@@ -22,7 +22,9 @@ CHOSEN = [kind.usage for kind in POLICIES if kind.keyword != "fixed"]
 
 
 @pytest.mark.parametrize("policy", CHOSEN)
-def test_a_chosen_threshold_lies_strictly_between_two_neighbouring_scores_and_in_the_middle(policy: str) -> None:
+def test_a_chosen_threshold_lies_strictly_between_two_neighbouring_scores_and_in_the_middle(
+    policy: str,
+) -> None:
     threshold = choose_threshold(policy, SCORES, LABELS).threshold
     scores = np.unique(SCORES)
     place = np.searchsorted(scores, np.float32(threshold))
@@ -35,7 +37,9 @@ def test_a_chosen_threshold_lies_strictly_between_two_neighbouring_scores_and_in
 @pytest.mark.parametrize("policy", CHOSEN)
 def test_the_order_of_the_images_does_not_matter(policy: str) -> None:
     order = np.random.default_rng(1).permutation(len(SCORES))
-    assert choose_threshold(policy, SCORES[order], LABELS[order]) == choose_threshold(policy, SCORES, LABELS)
+    assert choose_threshold(policy, SCORES[order], LABELS[order]) == choose_threshold(
+        policy, SCORES, LABELS
+    )
 
 
 @pytest.mark.parametrize("policy", CHOSEN)
@@ -59,8 +63,16 @@ score = st.floats(-1e6, 1e6, width=32)
 
 
 @settings(max_examples=60, deadline=None)
-@given(arrays(np.float32, st.integers(30, 80), elements=st.one_of(score, st.sampled_from([0.0, 1.0, 1e-40]))))
-def test_ties_and_denormals_never_break_the_promise_on_the_calibration_set(scores: np.ndarray) -> None:
+@given(
+    arrays(
+        np.float32,
+        st.integers(30, 80),
+        elements=st.one_of(score, st.sampled_from([0.0, 1.0, 1e-40])),
+    )
+)
+def test_ties_and_denormals_never_break_the_promise_on_the_calibration_set(
+    scores: np.ndarray,
+) -> None:
     point = choose_threshold("false-alarms<=0.1", scores)
     allowed = allowed_faults(len(scores), 0.1, 0.95)
     assert is_flagged(scores, point.threshold).sum() <= allowed
@@ -82,18 +94,25 @@ def test_neighbouring_floats_are_still_told_apart(lower: float, steps: int) -> N
 
 def test_scores_that_float32_cannot_tell_apart_are_separated_in_float64() -> None:
     scores = np.array([1.0, 1.0 + 1e-12])
-    assert is_flagged(scores, choose_threshold("max-f1", scores, [0, 1]).threshold).tolist() == [False, True]
+    assert is_flagged(scores, choose_threshold("max-f1", scores, [0, 1]).threshold).tolist() == [
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("n", [10, 59, 299, 1000])
 @pytest.mark.parametrize("n_faults", [0, 1, 5])
 def test_the_binomial_tail_is_scipys(n: int, n_faults: int) -> None:
-    assert chance_of_at_most(n_faults, n, 0.01) == pytest.approx(stats.binom.cdf(n_faults, n, 0.01), rel=1e-9)
+    assert chance_of_at_most(n_faults, n, 0.01) == pytest.approx(
+        stats.binom.cdf(n_faults, n, 0.01), rel=1e-9
+    )
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(0.005, 0.4), st.floats(0.5, 0.99), st.integers(0, 5))
-def test_images_needed_is_the_smallest_number_that_allows_the_faults(rate: float, confidence: float, n_faults: int) -> None:
+def test_images_needed_is_the_smallest_number_that_allows_the_faults(
+    rate: float, confidence: float, n_faults: int
+) -> None:
     n = images_needed(rate, confidence, n_faults)
     fewer = allowed_faults(n - 1, rate, confidence)
     assert allowed_faults(n, rate, confidence) == n_faults
@@ -103,19 +122,28 @@ def test_images_needed_is_the_smallest_number_that_allows_the_faults(rate: float
 def test_one_percent_takes_299_normals_and_298_are_refused_with_that_number() -> None:
     scores = np.arange(299) / 299
     assert choose_threshold("false-alarms<=0.01", scores).rates["false_alarm_rate"].value == 0
-    with pytest.raises(PolicyError, match=r"298 normal calibration images can't show .* 299 without a false alarm would"):
+    with pytest.raises(
+        PolicyError,
+        match=r"298 normal calibration images can't show .* 299 without a false alarm would",
+    ):
         choose_threshold("false-alarms<=0.01", scores[:298])
 
 
 def test_30_defects_cannot_show_recall_099_and_the_refusal_says_that_299_would() -> None:
     labels = np.arange(100) >= 70
-    with pytest.raises(PolicyError, match=r"30 anomalous .* can't show recall>=0.99 .*299 without a miss would, one-sided"):
+    with pytest.raises(
+        PolicyError,
+        match=r"30 anomalous .* can't show recall>=0.99 .*299 without a miss would, one-sided",
+    ):
         choose_threshold("recall>=0.99", np.arange(100.0), labels)
 
 
 def test_the_false_alarm_bound_holds_as_often_as_it_promises_and_is_not_timid() -> None:
     rng = np.random.default_rng(3)
-    true_rates = [stats.expon.sf(choose_threshold("false-alarms<=0.05", rng.exponential(size=200)).threshold) for _ in range(600)]
+    true_rates = [
+        stats.expon.sf(choose_threshold("false-alarms<=0.05", rng.exponential(size=200)).threshold)
+        for _ in range(600)
+    ]
     kept = np.mean(np.array(true_rates) <= 0.05)
     assert 0.93 <= kept <= 0.99
     assert np.mean(true_rates) > 0.02
@@ -157,7 +185,9 @@ def test_policies_that_speak_of_anomalies_refuse_a_set_without_any(policy: str, 
         choose_threshold(policy, np.arange(100.0), labels)
 
 
-@pytest.mark.parametrize("policy", ["false-alarms<=0.1", "quantile:0.5", "precision>=0.9", "max-f1", "cost:20:1"])
+@pytest.mark.parametrize(
+    "policy", ["false-alarms<=0.1", "quantile:0.5", "precision>=0.9", "max-f1", "cost:20:1"]
+)
 def test_policies_that_need_normals_refuse_a_set_without_any(policy: str) -> None:
     with pytest.raises(PolicyError, match=r"needs normal images"):
         choose_threshold(policy, np.arange(100.0), np.ones(100, bool))
@@ -177,12 +207,18 @@ def test_max_f1_is_the_best_f1_of_all_thresholds() -> None:
 def test_precision_takes_the_lowest_threshold_that_reaches_it_and_refuses_what_none_does() -> None:
     scores, labels = np.array([1.0, 2, 3, 4, 5, 6]), np.array([0, 1, 0, 1, 1, 1])
     point = choose_threshold("precision>=0.8", scores, labels)
-    assert (point.threshold, point.rates["precision"].value, point.rates["recall"].value) == (1.5, 0.8, 1.0)
+    assert (point.threshold, point.rates["precision"].value, point.rates["recall"].value) == (
+        1.5,
+        0.8,
+        1.0,
+    )
     with pytest.raises(PolicyError, match=r"Got a precision of 0.5 at best"):
         choose_threshold("precision>=0.9", [1.0, 2, 3, 4], [1, 0, 1, 0])
 
 
-def test_a_rare_anomaly_raises_the_threshold_that_precision_needs_and_how_says_the_prevalence() -> None:
+def test_a_rare_anomaly_raises_the_threshold_that_precision_needs_and_how_says_the_prevalence() -> (
+    None
+):
     own = choose_threshold("precision>=0.8", SCORES, LABELS)
     rare = choose_threshold("precision>=0.8", SCORES, LABELS, prevalence=0.01)
     assert rare.threshold > own.threshold
@@ -194,7 +230,10 @@ def test_a_rare_anomaly_raises_the_threshold_that_precision_needs_and_how_says_t
 
 
 def test_a_dearer_miss_never_raises_the_threshold() -> None:
-    thresholds = [choose_threshold(f"cost:{miss}:1", SCORES, LABELS).threshold for miss in (0.1, 1, 5, 20, 1000)]
+    thresholds = [
+        choose_threshold(f"cost:{miss}:1", SCORES, LABELS).threshold
+        for miss in (0.1, 1, 5, 20, 1000)
+    ]
     assert thresholds == sorted(thresholds, reverse=True)
 
 
@@ -220,7 +259,9 @@ def test_above_all_scores_the_threshold_is_an_extrapolation_and_says_so() -> Non
     assert "above every calibration score" in point.how
 
 
-def test_below_all_scores_everything_is_flagged_and_the_threshold_of_positive_scores_stays_positive() -> None:
+def test_below_all_scores_everything_is_flagged_and_the_threshold_of_positive_scores_stays_positive() -> (
+    None
+):
     point = choose_threshold("recall>=0.9", np.arange(1.0, 31.0), np.ones(30, bool))
     assert 0 < point.threshold < 1
     assert "below every calibration score" in point.how

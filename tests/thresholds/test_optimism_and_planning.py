@@ -7,13 +7,20 @@ import pytest
 from scipy import stats
 
 from residua.errors import LabelError, PolicyError, RangeError
-from residua.thresholds import choose_threshold, is_flagged, plan, plan_difference, threshold_optimism
+from residua.thresholds import (
+    choose_threshold,
+    is_flagged,
+    plan,
+    plan_difference,
+    threshold_optimism,
+)
 
 RARE = np.arange(120) < 20
 
 
 def test_cross_fitting_estimates_the_f1_that_fresh_images_give() -> None:
-    """100 normals and 20 anomalies: tuned on test F1 reads about 0.51, on fresh images about 0.42."""
+    """100 normals and 20 anomalies: tuned on test F1 reads about 0.51, on fresh images about
+    0.42."""
     rng = np.random.default_rng(0)
     fresh_labels = np.arange(12_000) < 2000
     told, fresh = [], []
@@ -22,7 +29,9 @@ def test_cross_fitting_estimates_the_f1_that_fresh_images_give() -> None:
         told.append(threshold_optimism("max-f1", scores, RARE, n_repeats=5, seed=seed))
         flagged = is_flagged(fresh_scores, choose_threshold("max-f1", scores, RARE).threshold)
         fresh.append(2 * (flagged & fresh_labels).sum() / (flagged.sum() + fresh_labels.sum()))
-    apparent, honest = (np.mean([getattr(one, name) for one in told]) for name in ("apparent", "honest"))
+    apparent, honest = (
+        np.mean([getattr(one, name) for one in told]) for name in ("apparent", "honest")
+    )
     assert apparent - np.mean(fresh) > 0.06
     assert abs(honest - np.mean(fresh)) < 0.04
 
@@ -30,14 +39,18 @@ def test_cross_fitting_estimates_the_f1_that_fresh_images_give() -> None:
 def test_optimism_is_zero_for_a_fixed_threshold() -> None:
     scores = np.random.default_rng(1).normal(size=120) + RARE
     for rate in ("f1", "precision", "recall", "false_alarm_rate"):
-        assert threshold_optimism(0.5, scores, RARE, rate=rate, n_repeats=2).optimism == pytest.approx(0)
+        assert threshold_optimism(
+            0.5, scores, RARE, rate=rate, n_repeats=2
+        ).optimism == pytest.approx(0)
 
 
 def test_optimism_of_separated_scores_is_zero_and_the_seed_decides() -> None:
     scores = RARE + np.random.default_rng(2).random(120) / 2
     assert threshold_optimism("max-f1", scores, RARE).optimism == 0
     noisy = np.random.default_rng(2).normal(size=120) + RARE
-    assert threshold_optimism("max-f1", noisy, RARE, seed=3) == threshold_optimism("max-f1", noisy, RARE, seed=3)
+    assert threshold_optimism("max-f1", noisy, RARE, seed=3) == threshold_optimism(
+        "max-f1", noisy, RARE, seed=3
+    )
 
 
 def test_a_large_set_is_judged_by_a_part_of_it() -> None:
@@ -72,7 +85,9 @@ def test_the_plan_counts_the_right_images(policy: str, kind: str, numbers: list[
 
 
 @pytest.mark.parametrize("row", plan("recall>=0.9", misses=(0, 3, 7)).rows)
-def test_with_a_plans_images_the_clopper_pearson_bound_reaches_the_promise_and_with_one_less_it_does_not(row) -> None:
+def test_with_a_plans_images_the_clopper_pearson_bound_reaches_the_promise_and_with_one_less_it_does_not(
+    row,
+) -> None:
     def lower_bound(n: int) -> float:
         return stats.beta.ppf(0.05, n - row.n_faults, row.n_faults + 1)
 

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from residua.errors import PolicyError
 from residua.thresholds import POLICIES, choose_threshold, parse_policy
 
-TEXTS = ["false-alarms<=0.01", "quantile:0.99", "recall>=0.99", "precision>=0.9", "max-f1", "cost:20:1", "0.004", "-3", "1e-07"]
+TEXTS = [
+    "false-alarms<=0.01",
+    "quantile:0.99",
+    "recall>=0.99",
+    "precision>=0.9",
+    "max-f1",
+    "cost:20:1",
+    "0.004",
+    "-3",
+    "1e-07",
+]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -25,7 +35,10 @@ def test_the_usage_of_every_registered_policy_is_read_by_that_policy(kind) -> No
     assert parse_policy(policy) is policy
 
 
-@given(st.floats(0.001, 0.999), st.sampled_from(["false-alarms<={}", "recall>={}", "precision>={}", "quantile:{}"]))
+@given(
+    st.floats(0.001, 0.999),
+    st.sampled_from(["false-alarms<={}", "recall>={}", "precision>={}", "quantile:{}"]),
+)
 def test_any_share_survives_the_round_trip(share: float, form: str) -> None:
     policy = parse_policy(form.format(share))
     assert parse_policy(str(policy)) == policy
@@ -38,7 +51,11 @@ def test_any_number_is_a_fixed_threshold_and_survives_the_round_trip(value: floa
 
 @pytest.mark.parametrize(
     ("written", "meant"),
-    [("Recall >= 99%", "recall>=0.99"), ("FALSE_ALARMS≤1%", "false-alarms<=0.01"), ("cost:2.50:1.0", "cost:2.5:1")],
+    [
+        ("Recall >= 99%", "recall>=0.99"),
+        ("FALSE_ALARMS≤1%", "false-alarms<=0.01"),
+        ("cost:2.50:1.0", "cost:2.5:1"),
+    ],
 )
 def test_case_spaces_percent_and_signs_do_not_matter(written: str, meant: str) -> None:
     assert parse_policy(written) == parse_policy(meant)

@@ -1,4 +1,6 @@
-"""What a classifier has to beat: the commonest class, nearest neighbours on pixels, and a linear function of the pixels."""
+"""What a classifier has to beat: the commonest class, nearest neighbours on pixels, and a linear
+function of the pixels.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,18 @@ _STEPS = 100
 
 
 class Classifier(Protocol):
-    """``f(train, labels, images, n_classes, seed) -> classes``, int64 (n_images,); labels are places in the list of classes."""
+    """``f(train, labels, images, n_classes, seed) -> classes``, int64 (n_images,); labels are
+    places in the list of classes.
+    """
 
     def __call__(
-        self, train: Images, labels: NDArray[np.int64], images: Images, *, n_classes: int, seed: int = 0
+        self,
+        train: Images,
+        labels: NDArray[np.int64],
+        images: Images,
+        *,
+        n_classes: int,
+        seed: int = 0,
     ) -> NDArray[np.int64]:
         """Name the class of each of `images` by what `train` shows."""
 
@@ -42,11 +52,15 @@ def majority_class(
 def neighbour_classes(
     train: Images, labels: NDArray[np.int64], images: Images, *, n_classes: int, seed: int = 0
 ) -> NDArray[np.int64]:
-    """The vote of the five nearest of (at most 10,000 of) the training images, pixel by pixel, the nearer the weightier."""
+    """The vote of the five nearest of (at most 10,000 of) the training images, pixel by pixel, the
+    nearer the weightier.
+    """
     from sklearn.neighbors import KNeighborsClassifier
 
     known, names = _sampled(train, labels, seed)
-    search = KNeighborsClassifier(min(_NEIGHBOURS, len(known)), weights="distance", algorithm="brute").fit(_flat(known), names)
+    search = KNeighborsClassifier(
+        min(_NEIGHBOURS, len(known)), weights="distance", algorithm="brute"
+    ).fit(_flat(known), names)
     return np.asarray(search.predict(_flat(images)), np.int64)
 
 
@@ -63,15 +77,23 @@ def linear_classes(
     pixels = _flat(known)
     centre, spread = pixels.mean(0), pixels.std(0).mean() or np.float32(1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline need not be the best of its kind
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # a baseline need not be the best of its kind
         fitted = LogisticRegression(C=0.1, max_iter=_STEPS).fit((pixels - centre) / spread, names)
     return np.asarray(fitted.predict((_flat(images) - centre) / spread), np.int64)
 
 
-def _sampled(train: Images, labels: NDArray[np.int64], seed: int) -> tuple[Images, NDArray[np.int64]]:
+def _sampled(
+    train: Images, labels: NDArray[np.int64], seed: int
+) -> tuple[Images, NDArray[np.int64]]:
     if len(train) <= MOST_TRAIN_IMAGES:
         return train, labels
-    rows = np.sort(np.random.default_rng([seed, len(train)]).choice(len(train), MOST_TRAIN_IMAGES, replace=False))
+    rows = np.sort(
+        np.random.default_rng([seed, len(train)]).choice(
+            len(train), MOST_TRAIN_IMAGES, replace=False
+        )
+    )
     return train[rows], labels[rows]
 
 
@@ -79,5 +101,8 @@ def _flat(images: Images) -> NDArray[np.float32]:
     height, width = images.shape[1:3]
     longer = max(height, width)
     if longer > _LARGEST_SIDE:
-        images = resize(images, (max(1, height * _LARGEST_SIDE // longer), max(1, width * _LARGEST_SIDE // longer)))
+        images = resize(
+            images,
+            (max(1, height * _LARGEST_SIDE // longer), max(1, width * _LARGEST_SIDE // longer)),
+        )
     return np.ascontiguousarray(images.reshape(len(images), -1))

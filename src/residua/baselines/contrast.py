@@ -11,7 +11,8 @@ from residua.baselines.base import Images, deviation
 
 
 def contrast_scores(train: Images, images: Images, **_: Any) -> NDArray[np.float32]:
-    """How far the standard deviation of an image's pixels lies from that of the train images, flatter or stronger.
+    """How far the standard deviation of an image's pixels lies from that of the train images,
+    flatter or stronger.
 
     Examples
     --------

@@ -1,4 +1,6 @@
-"""Distance to the nearest train images, pixel by pixel: no training, one second, and better than most autoencoders."""
+"""Distance to the nearest train images, pixel by pixel: no training, one second, and better than
+most autoencoders.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,13 @@ _NEIGHBOURS = 5
 _LARGEST_SIDE = 64
 
 
-def pixel_neighbour_scores(train: Images, images: Images, *, seed: int = 0, **_: Any) -> NDArray[np.float32]:
+def pixel_neighbour_scores(
+    train: Images, images: Images, *, seed: int = 0, **_: Any
+) -> NDArray[np.float32]:
     """Mean Euclidean distance to the five nearest of (at most 10,000 of) the train images.
 
-    Images with a side above 64 pixels are reduced to 64 first: the ranking barely changes, the cost does.
+    Images with a side above 64 pixels are reduced to 64 first: the ranking barely changes, the cost
+    does.
 
     Examples
     --------
@@ -30,7 +35,9 @@ def pixel_neighbour_scores(train: Images, images: Images, *, seed: int = 0, **_:
     if len(images) == 0:
         return np.zeros(0, np.float32)
     known = _flat(sample(train, seed))
-    search = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(known)), algorithm="brute").fit(known)
+    search = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(known)), algorithm="brute").fit(
+        known
+    )
     distances, _indices = search.kneighbors(_flat(images))
     return np.asarray(distances.mean(axis=1), np.float32)
 

@@ -44,7 +44,8 @@ _TRAINING_PACKAGES = ("torch", "lightning", "safetensors", "filelock")
 _OURS, _USERS, _GATE, _INTERRUPTED, _READER_GONE = 1, 2, 3, 130, 141
 
 for _command in (
-    demo, check, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare, probe, judge, plan,
+    demo, check, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare,
+    probe, judge, plan,
     export, engines, serve,
 ):  # fmt: skip
     app.command()(_command)
@@ -52,16 +53,19 @@ for _command in (
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        import residua
+        from residua._version import __version__
 
-        say(f"residua {residua.__version__}")
+        say(f"residua {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def residua_command(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
+    ] = False,
 ) -> None:
     """Train image autoencoders and say, honestly, how good they are.
 
@@ -70,7 +74,9 @@ def residua_command(
 
 
 def _show_failed_checks() -> None:
-    """A check that fails is told as a finding; its traceback goes to the log, which nobody else writes to."""
+    """A check that fails is told as a finding; its traceback goes to the log, which nobody else
+    writes to.
+    """
     import logging
 
     log = logging.getLogger("residua")
@@ -79,7 +85,9 @@ def _show_failed_checks() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; ends the process with 0, 1 (our fault), 2 (the user's mistake) or 3 (a gate said no)."""
+    """Run the command line; ends the process with 0, 1 (our fault), 2 (the user's mistake) or 3 (a
+    gate said no).
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     if debug:
@@ -104,14 +112,20 @@ def _run(arguments: list[str]) -> None:
         app(args=arguments, prog_name="residua")
     except SystemExit as leaving:  # the command line turns Ctrl-C into an exit without a word
         if leaving.code == _INTERRUPTED:
-            say("residua: interrupted. A fit that had begun goes on with the same command and --resume.", err=True)
+            say(
+                "residua: interrupted. A fit that had begun goes on with the same command and"
+                " --resume.",
+                err=True,
+            )
         _flush()
         raise
     _flush()
 
 
 def _flush() -> None:
-    """Write out what was printed while an error can still be told: at the end of the process it would be a traceback."""
+    """Write out what was printed while an error can still be told: at the end of the process it
+    would be a traceback.
+    """
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -133,7 +147,11 @@ def _forget_output() -> None:
 
 def _is_of_output(error: Exception) -> TypeGuard[OSError]:
     """Whether a full disk or device refused what was printed: errors of files of ours name them."""
-    return isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF)
+    return (
+        isinstance(error, OSError)
+        and error.filename is None
+        and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF)
+    )
 
 
 def _told(error: Exception) -> str:
@@ -142,19 +160,39 @@ def _told(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name in _TRAINING_PACKAGES:
         return str(MissingExtraError(error.name, "train", "this command"))
     if _lacks_memory(error):
-        return "there must be memory enough. There is not. Lower --memory or --size, name fewer images, or raise the limit."
+        return (
+            "there must be memory enough. There is not. Lower --memory or --size, name fewer"
+            " images, or raise the limit."
+        )
     if _is_of_output(error):
-        return f"standard output must take what is printed. Got: {error.strerror}. Send it to another place."
+        return (
+            f"standard output must take what is printed. Got: {error.strerror}. Send it to another"
+            " place."
+        )
     if isinstance(error, PermissionError):
-        return f"the place must be one that you may read or write. Got {error.filename}: {error.strerror}. Name another."
-    return f"something went wrong that should not: {type(error).__name__}: {error}. Run again with --debug."
+        return (
+            f"the place must be one that you may read or write. Got {error.filename}:"
+            f" {error.strerror}. Name another."
+        )
+    return (
+        f"something went wrong that should not: {type(error).__name__}: {error}. Run again with"
+        " --debug."
+    )
 
 
 def _code_of(error: Exception) -> int:
     if isinstance(error, GateError):
         return _GATE
-    is_users = isinstance(error, (*_USER_ERRORS, PermissionError)) or _lacks_memory(error) or _is_of_output(error)
-    return _USERS if is_users or (isinstance(error, ModuleNotFoundError) and error.name in _TRAINING_PACKAGES) else _OURS
+    is_users = (
+        isinstance(error, (*_USER_ERRORS, PermissionError))
+        or _lacks_memory(error)
+        or _is_of_output(error)
+    )
+    return (
+        _USERS
+        if is_users or (isinstance(error, ModuleNotFoundError) and error.name in _TRAINING_PACKAGES)
+        else _OURS
+    )
 
 
 def _lacks_memory(error: Exception) -> bool:
@@ -168,5 +206,7 @@ def _lacks_memory(error: Exception) -> bool:
         "can't allocate",
         "can't start new thread",
     )
-    is_told = isinstance(error, OSError | RuntimeError | ImportError) and any(sign in words for sign in signs)
+    is_told = isinstance(error, OSError | RuntimeError | ImportError) and any(
+        sign in words for sign in signs
+    )
     return is_told or isinstance(error, MemoryError)

@@ -23,33 +23,57 @@ def benchmark(
     source: Source,
     normal: Annotated[
         str,
-        typer.Option(metavar="each|LABEL,...", help="Labels that are normal, each in turn; each: every label in train."),
+        typer.Option(
+            metavar="each|LABEL,...",
+            help="Labels that are normal, each in turn; each: every label in train.",
+        ),
     ] = _EACH,
     recipe: Annotated[
-        str, typer.Option(metavar="NAME,...", help="How to train and score; `residua recipes` lists them.")
+        str,
+        typer.Option(
+            metavar="NAME,...", help="How to train and score; `residua recipes` lists them."
+        ),
     ] = "plain",
-    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="How often to train each, with other random numbers.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="The first seed; the parts are drawn by it too.")] = 0,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="How often to train each, with other random numbers."
+        ),
+    ] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The first seed; the parts are drawn by it too.")
+    ] = 0,
     epochs: Annotated[
         int | None,
         typer.Option(min=1, help="How long to train each; the recipe's schedule if left out."),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.01, help="Time budget of each fit instead of epochs.")] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Longer side in pixels that the networks see; images up to 128 stay as they are.")
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Time budget of each fit instead of epochs.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads for training.", show_default=False)] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Longer side in pixels that the networks see; images up to 128 stay as they are."
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Processor threads for training.", show_default=False)
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Keep each fit here; the same command goes on from there."),
+        typer.Option(
+            "--out", metavar="DIR", help="Keep each fit here; the same command goes on from there."
+        ),
     ] = None,
     bits: Bits = None,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Each class in turn as the normal one: recipes and seeds beside the baselines, a table of ROC AUCs, and a verdict.
+    """Each class in turn as the normal one: recipes and seeds beside the baselines, a table of ROC
+    AUCs, and a verdict.
 
-    Trained on the normal images of the train part, scored on the test part; nothing is chosen on test.
+    Trained on the normal images of the train part, scored on the test part; nothing is chosen on
+    test.
 
     residua benchmark digits --normal 0,1 --recipe plain,joint-one-class --out runs/digits-table
 
@@ -57,8 +81,8 @@ def benchmark(
     """
     from residua.cli.output import emit_json, is_stdout
     from residua.cli.progress import watching_several
-    from residua.experiment import BenchmarkOptions, run_benchmark
-    from residua.training.settings import TrainingSettings
+    from residua.runs.benchmark.benchmark import BenchmarkOptions, run_benchmark
+    from residua.training.loop.settings import TrainingSettings
 
     options = BenchmarkOptions(
         source=source,
@@ -79,12 +103,15 @@ def benchmark(
 
 def _print(result: dict[str, Any]) -> None:
     from residua._text import terminal
-    from residua.experiment.benchmark_progress import in_words
+    from residua.runs.benchmark.progress import in_words
 
     console = terminal()
     summary, machine = result["summary"], result["machine"]
     columns = summary["columns"]
-    console.print("\nROC AUC, each class in turn as the normal one (1 is perfect, 0.5 is chance)", style="bold")
+    console.print(
+        "\nROC AUC, each class in turn as the normal one (1 is perfect, 0.5 is chance)",
+        style="bold",
+    )
     trained = [name for name in columns if name in result["recipes"]]
     for group in (trained, [name for name in columns if name not in trained]):
         for table in _tables(group, summary, console):
@@ -96,19 +123,26 @@ def _print(result: dict[str, Any]) -> None:
     console.print(summary["verdict"], style="bold", markup=False)
     n_fits = len(result["rows"])
     console.print(
-        f"{n_fits} fit{'s' * (n_fits > 1)}, {in_words(result['seconds'])}; this machine: {machine['cpu']}, "
-        f"{machine['cores']} cores, load {machine['load']}. Nothing was chosen on test.",
+        f"{n_fits} fit{'s' * (n_fits > 1)}, {in_words(result['seconds'])}; this machine:"
+        f" {machine['cpu']}, {machine['cores']} cores, load {machine['load']}. Nothing was chosen"
+        " on test.",
         style="dim",
         markup=False,
     )
 
 
 def _tables(group: list[str], summary: dict[str, Any], console: Console) -> Iterator[Table]:
-    """The columns of `group` in as many tables as the width asks for, the best of each class in bold."""
+    """The columns of `group` in as many tables as the width asks for, the best of each class in
+    bold.
+    """
     unbounded = console.options.update(width=10_000)
     while group:
         n = len(group)
-        while n > 1 and console.measure(_table(group[:n], summary), options=unbounded).maximum > console.width:
+        while (
+            n > 1
+            and console.measure(_table(group[:n], summary), options=unbounded).maximum
+            > console.width
+        ):
             n -= 1
         yield _table(group[:n], summary)
         group = group[n:]
@@ -125,14 +159,20 @@ def _table(group: list[str], summary: dict[str, Any]) -> Table:
         table.add_column(name.replace("_", " ").replace(" ", "\n"), justify="right")
     for label in summary["classes"]:
         best = max(column["classes"][label] for column in columns.values())
-        table.add_row(escape(label), *(_cell(columns[name]["classes"][label], best) for name in group))
+        table.add_row(
+            escape(label), *(_cell(columns[name]["classes"][label], best) for name in group)
+        )
     if len(summary["classes"]) > 1:
         best = max(column["mean"] for column in columns.values())
         table.add_row("[bold]mean[/bold]", *(_cell(columns[name]["mean"], best) for name in group))
     if any(columns[name]["seed_spread"] is not None for name in group):
-        table.add_row("± over seeds", *(_spread(columns[name]["seed_spread"]) for name in group), style="dim")
+        table.add_row(
+            "± over seeds", *(_spread(columns[name]["seed_spread"]) for name in group), style="dim"
+        )
     if any("seconds_fit" in columns[name] for name in group):
-        table.add_row("seconds a fit", *(f"{columns[name]['seconds_fit']:.0f}" for name in group), style="dim")
+        table.add_row(
+            "seconds a fit", *(f"{columns[name]['seconds_fit']:.0f}" for name in group), style="dim"
+        )
     return table
 
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from residua.evaluation.check import Survey
     from residua.records import Finding
-    from residua.survey import Survey
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 
@@ -23,14 +23,22 @@ def check(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE", help="Images; of several sources the first is what will be trained on.", show_default=False
+            metavar="SOURCE",
+            help="Images; of several sources the first is what will be trained on.",
+            show_default=False,
         ),
     ],
-    normal: Annotated[str | None, typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False)] = None,
+    normal: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False),
+    ] = None,
     strict: Strict = False,
     json: Json = None,
     pictures: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the copies that were found as pictures, a PNG a finding.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write the copies that were found as pictures, a PNG a finding."
+        ),
     ] = None,
     bits: Bits = None,
     follow_links: FollowLinks = False,
@@ -39,7 +47,8 @@ def check(
     memory: Memory = 2048,
     quiet: Quiet = False,
 ) -> None:
-    """Look for what spoils a result before an hour of training: leakage, duplicates, scale, bad files, balance, shortcuts.
+    """Look for what spoils a result before an hour of training: leakage, duplicates, scale, bad
+    files, balance, shortcuts.
 
     The parts of one SOURCE are compared with each other, or several sources with the first.
 
@@ -51,7 +60,12 @@ def check(
     from residua.cli.output import check_targets, emit_json, is_stdout, refuse_findings
 
     check_targets(json)
-    told: dict[str, Any] = {"normal": names(normal), "bits": bits, "follow_links": follow_links, "root": root}
+    told: dict[str, Any] = {
+        "normal": names(normal),
+        "bits": bits,
+        "follow_links": follow_links,
+        "root": root,
+    }
     found = _surveyed(sources, told, seed, memory, quiet=quiet)
     if json is not None:
         emit_json(found.to_json(), json)
@@ -64,14 +78,19 @@ def check(
     refuse_findings(found.findings, strict=strict)
 
 
-def _surveyed(sources: list[str], told: dict[str, Any], seed: int, memory: float, *, quiet: bool) -> Survey:
+def _surveyed(
+    sources: list[str], told: dict[str, Any], seed: int, memory: float, *, quiet: bool
+) -> Survey:
     from residua.cli.progress import counting
+    from residua.evaluation.check import survey
     from residua.images import load_images
-    from residua.survey import survey
 
     with counting(quiet=quiet) as progress:
         own = memory / len(sources)
-        sets = [load_images(one, seed=seed, memory_megabytes=own, progress=progress, **told) for one in sources]
+        sets = [
+            load_images(one, seed=seed, memory_megabytes=own, progress=progress, **told)
+            for one in sources
+        ]
         return survey(sets, seed=seed, progress=progress)
 
 
@@ -103,8 +122,8 @@ def _as_table(findings: tuple[Finding, ...]) -> Table:
 def _write_pictures(found: Survey, folder: Path) -> None:
     import io
 
-    from residua.files import atomic_write, ensure_folder
-    from residua.survey.sheet import contact_sheet
+    from residua._files import atomic_write, ensure_folder
+    from residua.evaluation.check.sheet import contact_sheet
 
     ensure_folder(folder, where="check --pictures")
     for code, exhibit in found.exhibits.items():

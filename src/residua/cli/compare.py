@@ -13,20 +13,27 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from residua.comparison import Comparison
+    from residua.evaluation.comparison import Comparison
 
 
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN", help="Two or more folders that `residua fit` wrote.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="RUN", help="Two or more folders that `residua fit` wrote.", show_default=False
+        ),
     ],
-    confidence: Annotated[float, typer.Option(help="Of the intervals, all pairs of a metric together.")] = 0.95,
+    confidence: Annotated[
+        float, typer.Option(help="Of the intervals, all pairs of a metric together.")
+    ] = 0.95,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compare RUNs of one job on the same test images: who is better by how much, or that no difference can be shown.
+    """Compare RUNs of one job on the same test images: who is better by how much, or that no
+    difference can be shown.
 
-    Paired: McNemar's test of accuracies, DeLong's of ROC AUCs, resampling of the rest. A run that was not evaluated yet is.
+    Paired: McNemar's test of accuracies, DeLong's of ROC AUCs, resampling of the rest. A run that
+    was not evaluated yet is.
 
     residua compare runs/joint runs/plain
 
@@ -35,7 +42,7 @@ def compare(
     from residua._text import terminal
     from residua.cli.output import check_targets, emit_json, is_stdout
     from residua.cli.progress import watching
-    from residua.experiment import compare_runs
+    from residua.runs.compare import compare_runs
 
     check_targets(json)
     with watching(quiet=quiet) as watcher:
@@ -54,17 +61,25 @@ def _print(comparison: Comparison, console: Console) -> None:
     for pair in comparison.pairs:
         console.print(f"{pair.metric}: {pair.sentence} (p {_p(pair.p_adjusted)})", markup=False)
     if comparison.correction is not None:
-        console.print(f"\nIntervals and p-values hold together: {comparison.correction}.", style="dim", markup=False)
+        console.print(
+            f"\nIntervals and p-values hold together: {comparison.correction}.",
+            style="dim",
+            markup=False,
+        )
     for finding in comparison.findings:
-        console.print(f"\n{finding.severity.upper()} {finding.meaning} {finding.what_to_do}  ({finding.code})", markup=False)
+        console.print(
+            f"\n{finding.severity.upper()} {finding.meaning} {finding.what_to_do} "
+            f" ({finding.code})",
+            markup=False,
+        )
 
 
 def _standings(comparison: Comparison) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
+    from residua.evaluation.report.words import interval
     from residua.metrics.names import metric_words
-    from residua.report.words import interval
 
     metrics = list(comparison.standings[0].metrics)
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 1))
@@ -72,7 +87,10 @@ def _standings(comparison: Comparison) -> Table:
     for name in metrics:
         table.add_column(metric_words(name).label)
     for standing in comparison.standings:
-        table.add_row(escape(standing.name), *(escape(interval(name, standing.metrics[name])) for name in metrics))
+        table.add_row(
+            escape(standing.name),
+            *(escape(interval(name, standing.metrics[name])) for name in metrics),
+        )
     return table
 
 

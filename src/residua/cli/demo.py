@@ -11,14 +11,18 @@ from residua.cli.options import Seed
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the runs and the report.")] = Path("runs/demo"),
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for the runs and the report.")
+    ] = Path("runs/demo"),
     seed: Seed = 0,
 ) -> None:
-    """Train on scikit-learn's handwritten digits, judge the results, and write a report; under three minutes on two cores."""
+    """Train on scikit-learn's handwritten digits, judge the results, and write a report; under
+    three minutes on two cores.
+    """
     from residua._text import terminal
     from residua.cli.progress import watching
-    from residua.experiment import run_demo
-    from residua.report import print_evaluation
+    from residua.evaluation.report import print_evaluation
+    from residua.runs.demo import run_demo
 
     with watching() as watcher:
         report, judged = run_demo(out, seed=seed, watcher=watcher)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from residua.engines import Card, Price
-    from residua.experiment import EngineRow
+    from residua.runs.engines import EngineRow
 
 
 def print_export(card: Card, folder: Path) -> None:
@@ -19,20 +19,24 @@ def print_export(card: Card, folder: Path) -> None:
     console, deviation = terminal(), card.deviation
     console.print(f"{', '.join(card.kind.files)} and {card.kind.card} in {folder}", markup=False)
     console.print(
-        f"Verified on {count(deviation.n_images, 'image')}: scores differ by at most {deviation.score:.2g} (they spread over "
-        f"{deviation.score_spread:.2g}), maps by {deviation.error_map:.2g} (of {deviation.error_map_peak:.2g}), "
-        f"{count(deviation.different_decisions, 'decision')} of {deviation.n_images:,}.",
+        f"Verified on {count(deviation.n_images, 'image')}: scores differ by at most"
+        f" {deviation.score:.2g} (they spread over {deviation.score_spread:.2g}), maps by"
+        f" {deviation.error_map:.2g} (of {deviation.error_map_peak:.2g}),"
+        f" {count(deviation.different_decisions, 'decision')} of {deviation.n_images:,}.",
         markup=False,
     )
     if deviation.near_threshold:
         console.print(
-            f"{count(deviation.near_threshold, 'score')} within that deviation of the threshold: decided alike here, "
-            "and bound to nothing.",
+            f"{count(deviation.near_threshold, 'score')} within that deviation of the threshold:"
+            " decided alike here, and bound to nothing.",
             markup=False,
         )
     if card.price is not None:
         console.print(f"Price of {card.precision}: {_price(card.price)}", markup=False)
-    console.print(f"It takes {card.entry} images (batch, height, width, {card.channels}) of any size.", markup=False)
+    console.print(
+        f"It takes {card.entry} images (batch, height, width, {card.channels}) of any size.",
+        markup=False,
+    )
 
 
 def print_engines(rows: Sequence[EngineRow]) -> None:
@@ -43,34 +47,55 @@ def print_engines(rows: Sequence[EngineRow]) -> None:
 
     console = terminal()
     table = Table(title="Engines on this machine", title_justify="left")
-    for name in ("engine", "images/s by 1", "by 256", "score off by", "decisions changed", "ROC AUC lost", "MB"):
+    for name in (
+        "engine",
+        "images/s by 1",
+        "by 256",
+        "score off by",
+        "decisions changed",
+        "ROC AUC lost",
+        "MB",
+    ):
         table.add_column(name, justify="left" if name == "engine" else "right")
-    best = {n: max((row.images_a_second[n] for row in rows if row.images_a_second), default=0.0) for n in (1, 256)}
+    best = {
+        n: max((row.images_a_second[n] for row in rows if row.images_a_second), default=0.0)
+        for n in (1, 256)
+    }
     for row in rows:
         if not row.images_a_second:
             continue
-        speeds = [f"[bold]{_rate(v)}[/bold]" if v == best[n] else _rate(v) for n, v in sorted(row.images_a_second.items())]
+        speeds = [
+            f"[bold]{_rate(v)}[/bold]" if v == best[n] else _rate(v)
+            for n, v in sorted(row.images_a_second.items())
+        ]
         table.add_row(row.kind.name, *speeds, *_costs(row.card), f"{row.megabytes:.2f}")
     console.print(table)
     for row in rows:
         if row.why_not is not None:
             console.print(f"{row.kind.name}: {row.why_not}", markup=False)
-    console.print("Choose one with --engine NAME. Decoded images in memory, score and decision only; medians of five turns.")
+    console.print(
+        "Choose one with --engine NAME. Decoded images in memory, score and decision only; medians"
+        " of five turns."
+    )
 
 
 def write_engines(rows: Sequence[EngineRow], target: Path) -> None:
     """The table as JSON; - for standard output."""
     import json
 
+    from residua._files import write_json
     from residua._text import say
-    from residua.files import write_json
 
     value: list[dict[str, Any]] = [
         {
             "engine": row.kind.name,
             "images_a_second": {str(n): round(rate, 1) for n, rate in row.images_a_second.items()},
             "deviation": None if row.card is None else row.card.deviation.model_dump(mode="json"),
-            "price": None if row.card is None or row.card.price is None else row.card.price.model_dump(mode="json"),
+            "price": (
+                None
+                if row.card is None or row.card.price is None
+                else row.card.price.model_dump(mode="json")
+            ),
             "megabytes": row.megabytes,
             "why_not": row.why_not,
         }
@@ -89,7 +114,11 @@ def _costs(card: Card | None) -> tuple[str, str, str]:
     lost = ""
     if price is not None and price.roc_auc is not None and price.roc_auc_reference is not None:
         lost = f"{price.roc_auc_reference - price.roc_auc:+.4f}"
-    return f"{deviation.score:.1e}", f"{deviation.different_decisions} of {deviation.n_images:,}", lost
+    return (
+        f"{deviation.score:.1e}",
+        f"{deviation.different_decisions} of {deviation.n_images:,}",
+        lost,
+    )
 
 
 def _price(price: Price) -> str:

@@ -11,18 +11,21 @@ from residua.cli.options import Json, Quiet, Run
 
 def engines(
     run: Run,
-    everything: Annotated[bool, typer.Option("--all", help="Export the engines that are not there yet first.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Export the engines that are not there yet first.")
+    ] = False,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure the engines of RUN on this machine: images a second one at a time and by 256, and what each costs.
+    """Measure the engines of RUN on this machine: images a second one at a time and by 256, and
+    what each costs.
 
     residua engines runs/parts --all
     """
     from residua.cli.engine_table import print_engines, write_engines
     from residua.cli.output import check_targets
     from residua.cli.progress import watching
-    from residua.experiment import measure_engines
+    from residua.runs.engines import measure_engines
 
     check_targets(json, None)
     with watching(quiet=quiet) as watcher:

@@ -41,14 +41,23 @@ def evaluate(
     cluster: Cluster = None,
     workers: Workers = None,
     ranking: Annotated[
-        Ranking, typer.Option(help="With --cluster: gather all scores, or summaries of bounded size with guaranteed bounds.")
+        Ranking,
+        typer.Option(
+            help=(
+                "With --cluster: gather all scores, or summaries of bounded size with guaranteed"
+                " bounds."
+            )
+        ),
     ] = Ranking.exact,
     bits: Bits = None,
     memory: Memory = 2048,
     engine: Engine = "torch",
     positive: Annotated[
         str | None,
-        typer.Option(help="Of a classifier's two classes the one that precision, recall and F1 are of.", metavar="LABEL"),
+        typer.Option(
+            help="Of a classifier's two classes the one that precision, recall and F1 are of.",
+            metavar="LABEL",
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -61,7 +70,7 @@ def evaluate(
     residua evaluate runs/parts /shared/line-2/ --cluster auto --ranking sketch
     """
     from residua.cli.output import check_targets, refuse_if_strict, show
-    from residua.wrapping import evaluate_wrapped, is_wrapped
+    from residua.runs.wrapped import evaluate_wrapped, is_wrapped
 
     check_targets(json, html)
     of_another_source("evaluate", source, bits)
@@ -73,7 +82,9 @@ def evaluate(
             evaluation, evidence = evaluate_wrapped(run, source, bits=bits, progress=progress)
     else:
         asked = {"engine": engine, "memory_megabytes": memory, "positive": positive, "bits": bits}
-        evaluation, evidence = _judge(run, source, asked, cluster, workers, ranking.value, quiet=quiet)
+        evaluation, evidence = _judge(
+            run, source, asked, cluster, workers, ranking.value, quiet=quiet
+        )
     show(evaluation, evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
     if not quiet and html is None:
         from residua._text import terminal
@@ -82,9 +93,18 @@ def evaluate(
     refuse_if_strict(evaluation, strict=strict)
 
 
-def _judge(run: Path, source: str | None, asked: dict[str, Any], cluster: Any, workers: Any, ranking: Any, *, quiet: bool) -> Any:
+def _judge(
+    run: Path,
+    source: str | None,
+    asked: dict[str, Any],
+    cluster: Any,
+    workers: Any,
+    ranking: Any,
+    *,
+    quiet: bool,
+) -> Any:
     from residua.cli.progress import watching
-    from residua.experiment import evaluate_run
+    from residua.runs.evaluate import evaluate_run
 
     with watching(quiet=quiet) as watcher:
         if cluster is None:

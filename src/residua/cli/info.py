@@ -17,15 +17,21 @@ _MOST_FILES = 50
 
 
 def info(
-    what: Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run, or images.", show_default=False)],
-    normal: Annotated[str | None, typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False)] = None,
+    what: Annotated[
+        str, typer.Argument(metavar="RUN|SOURCE", help="A run, or images.", show_default=False)
+    ],
+    normal: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False),
+    ] = None,
     bits: Bits = None,
     follow_links: FollowLinks = False,
     root: Root = None,
     json: Json = None,
     memory: Memory = 2048,
 ) -> None:
-    """Say what a RUN is, or what a SOURCE holds: which images can be read, how they are split, what is quarantined and why.
+    """Say what a RUN is, or what a SOURCE holds: which images can be read, how they are split, what
+    is quarantined and why.
 
     residua info parts/
 
@@ -46,7 +52,9 @@ def info(
         show(value, console)
 
 
-def _reader(what: Path) -> tuple[Callable[[Path], dict[str, Any]] | None, Callable[[dict[str, Any], Console], None]]:
+def _reader(
+    what: Path,
+) -> tuple[Callable[[Path], dict[str, Any]] | None, Callable[[dict[str, Any], Console], None]]:
     """What sums up a run, and what prints it; None first for images."""
     if (what / "run.json").exists():
         return _run_summary, _print_run
@@ -56,24 +64,36 @@ def _reader(what: Path) -> tuple[Callable[[Path], dict[str, Any]] | None, Callab
 
 
 def _wrapped_summary(run: Path) -> dict[str, Any]:
-    from residua.wrapping import open_wrapped
+    from residua.runs.wrapped import open_wrapped
 
     few = {"calibration_scores", "calibration_is_anomalous", "calibration_pixels"}
     return {"run": str(run), **open_wrapped(run)[1].model_dump(mode="json", exclude=few)}
 
 
 def _print_wrapped(value: dict[str, Any], console: Console) -> None:
-    from residua.wrapping.scales import Scale
+    from residua.runs.wrapped.scales import Scale
 
     contract = value["contract"]
     height, width = contract["size"]
-    console.print(f"{value['run']}: a wrapped {contract['origin']} model, judged on {value['source']}", markup=False)
-    scales = ", ".join(f"{name} {Scale.model_validate(contract[name]).words}" for name in ("inputs", "outputs"))
-    console.print(f"  {height}x{width}, {contract['channels']} channels, {contract['layout']}, {scales}", markup=False)
+    console.print(
+        f"{value['run']}: a wrapped {contract['origin']} model, judged on {value['source']}",
+        markup=False,
+    )
+    scales = ", ".join(
+        f"{name} {Scale.model_validate(contract[name]).words}" for name in ("inputs", "outputs")
+    )
+    console.print(
+        f"  {height}x{width}, {contract['channels']} channels, {contract['layout']}, {scales}",
+        markup=False,
+    )
     if value["random"]:
         console.print("  random: the same image gets another score each time", markup=False)
     for one in value["assumptions"]:
-        console.print(f"  assumed: {one['about']}: {one['taken']} ({one['because']}; to tell it: {one['to_tell']})", markup=False)
+        console.print(
+            f"  assumed: {one['about']}: {one['taken']} ({one['because']}; to tell it:"
+            f" {one['to_tell']})",
+            markup=False,
+        )
     if value["operating_point"]:
         _print_point(value["operating_point"], console)
 
@@ -85,8 +105,8 @@ def _source_summary(source: str, told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_summary(run: Path) -> dict[str, Any]:
-    from residua.bundle import load_bundle
-    from residua.experiment import RunFolder
+    from residua.runs.run_folder import RunFolder
+    from residua.training.bundle import load_bundle
 
     folder = RunFolder(run)
     state = folder.read_state()
@@ -104,11 +124,20 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
     from residua.images.listing import count
     from residua.records import Assumption
 
-    console.print(f"[bold]{count(value['n_images'], 'image')}[/bold] in {escape(value['source'])} ({value['kind']})")
+    console.print(
+        f"[bold]{count(value['n_images'], 'image')}[/bold] in {escape(value['source'])}"
+        f" ({value['kind']})"
+    )
     sizes = value["sizes"]
     shown = [
         ("parts", ", ".join(f"{part} {n:,}" for part, n in value["splits"].items())),
-        ("channels", f"{value['channels']} ({'grey' if value['channels'] == 1 else 'colour'}), {value['dtype']}"),
+        (
+            "channels",
+            (
+                f"{value['channels']} ({'grey' if value['channels'] == 1 else 'colour'}),"
+                f" {value['dtype']}"
+            ),
+        ),
         ("sizes", _size_words(sizes)),
         ("formats", ", ".join(f"{name} {n:,}" for name, n in value["formats"].items())),
         ("normal", ", ".join(value["normal"]) if value["normal"] else "not named"),
@@ -122,23 +151,32 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
     for part, labels in value["labels"].items():
         if labels:
             counted = ", ".join(f"{label} {n:,}" for label, n in list(labels.items())[:20])
-            console.print(f"  labels in {part}: {counted}{', ...' if len(labels) > 20 else ''}", markup=False)
+            console.print(
+                f"  labels in {part}: {counted}{', ...' if len(labels) > 20 else ''}", markup=False
+            )
     for one in value["assumptions"]:
         console.print(f"  assumed {Assumption.model_validate(one).sentence}", markup=False)
     for note in value["notes"]:
         console.print(f"  note: {note}", markup=False)
     quarantined = value["quarantined"]
     if quarantined:
-        console.print(f"[bold]{count(len(quarantined), 'file')} quarantined[/bold]: kept out of every number")
+        console.print(
+            f"[bold]{count(len(quarantined), 'file')} quarantined[/bold]: kept out of every number"
+        )
         for one in quarantined[:_MOST_FILES]:
             console.print(f"  {one['path']}: {one['reason']}", markup=False)
         if len(quarantined) > _MOST_FILES:
-            console.print(f"  and {len(quarantined) - _MOST_FILES:,} more (--json lists all)", markup=False)
+            console.print(
+                f"  and {len(quarantined) - _MOST_FILES:,} more (--json lists all)", markup=False
+            )
 
 
 def _print_run(value: dict[str, Any], console: Console) -> None:
     options = value["options"]
-    console.print(f"{value['run']}: {options['job']} on {options['source']}, recipe {options['recipe']}", markup=False)
+    console.print(
+        f"{value['run']}: {options['job']} on {options['source']}, recipe {options['recipe']}",
+        markup=False,
+    )
     if not value["finished"]:
         console.print("  not finished: repeat the fit command with --resume", markup=False)
         return
@@ -146,8 +184,11 @@ def _print_run(value: dict[str, Any], console: Console) -> None:
     training = bundle["training"]
     lines = [
         training["network"] + f", {training['parameters']:,} parameters",
-        f"{training['images']:,} images, {training['epochs']} epochs (best: {training['best_epoch']}), "
-        f"{training['seconds']:.0f} s in {training['precision']} on {training['device']}",
+        (
+            f"{training['images']:,} images, {training['epochs']} epochs (best:"
+            f" {training['best_epoch']}), {training['seconds']:.0f} s in {training['precision']} on"
+            f" {training['device']}"
+        ),
     ]
     for line in lines:
         console.print(f"  {line}", markup=False)
@@ -158,12 +199,16 @@ def _print_run(value: dict[str, Any], console: Console) -> None:
 
 
 def _print_point(point: dict[str, Any], console: Console) -> None:
-    console.print(f"  threshold {point['threshold']:.6g} ({point['policy']}). {point['how']}", markup=False)
+    console.print(
+        f"  threshold {point['threshold']:.6g} ({point['policy']}). {point['how']}", markup=False
+    )
 
 
 def _size_words(sizes: dict[str, Any]) -> str:
     """Height x width: one size, or the smallest, the median and the largest."""
-    low, middle, high = (f"{sizes[name]['height']}x{sizes[name]['width']}" for name in ("min", "median", "max"))
+    low, middle, high = (
+        f"{sizes[name]['height']}x{sizes[name]['width']}" for name in ("min", "median", "max")
+    )
     return (
         low
         if sizes["n_different"] == 1

@@ -16,56 +16,112 @@ _ARRAY = ".npy, .npz (or FILE.npz:NAME), .csv, .tsv or .parquet (or FILE.csv:COL
 
 def judge(
     images: Annotated[str | None, typer.Option(help=f"Images, {_ARRAY}.", metavar="FILE")] = None,
-    reconstructions: Annotated[str | None, typer.Option(help="What the model made of them.", metavar="FILE")] = None,
+    reconstructions: Annotated[
+        str | None, typer.Option(help="What the model made of them.", metavar="FILE")
+    ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="0/1, names (see --normal), classes, or a 0/1 matrix; empty cells are unlabelled.", metavar="FILE"),
+        typer.Option(
+            help="0/1, names (see --normal), classes, or a 0/1 matrix; empty cells are unlabelled.",
+            metavar="FILE",
+        ),
     ] = None,
-    scores: Annotated[str | None, typer.Option(help="One score an image, higher = more anomalous.", metavar="FILE")] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(help="One score an image, higher = more anomalous.", metavar="FILE"),
+    ] = None,
     train_scores: Annotated[
-        str | None, typer.Option(help="Scores or errors of training images, for overfitting.", metavar="FILE")
+        str | None,
+        typer.Option(help="Scores or errors of training images, for overfitting.", metavar="FILE"),
     ] = None,
     predictions: Annotated[
-        str | None, typer.Option(help="Classes, P(second class), or one column of probabilities a class.", metavar="FILE")
+        str | None,
+        typer.Option(
+            help="Classes, P(second class), or one column of probabilities a class.", metavar="FILE"
+        ),
     ] = None,
-    calibration_scores: Annotated[str | None, typer.Option(help="Scores on which --policy chooses.", metavar="FILE")] = None,
+    calibration_scores: Annotated[
+        str | None, typer.Option(help="Scores on which --policy chooses.", metavar="FILE")
+    ] = None,
     calibration_labels: Annotated[
         str | None, typer.Option(help="Their labels; without them all are normal.", metavar="FILE")
     ] = None,
-    threshold: Annotated[float | None, typer.Option(help="Anomalous means a score above this.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Anomalous means a score above this.")
+    ] = None,
     policy: Annotated[
-        str | None, typer.Option(help="How to choose the threshold: 'false-alarms<=0.01', 'recall>=0.99', max-f1, ...")
+        str | None,
+        typer.Option(
+            help="How to choose the threshold: 'false-alarms<=0.01', 'recall>=0.99', max-f1, ..."
+        ),
     ] = None,
     scale: Annotated[
-        str, typer.Option(help="Of images and reconstructions: auto, 0-1, 0-255, -1..1, 0-65535, ...", metavar="SCALE")
+        str,
+        typer.Option(
+            help="Of images and reconstructions: auto, 0-1, 0-255, -1..1, 0-65535, ...",
+            metavar="SCALE",
+        ),
     ] = "auto",
     mean: Annotated[
-        str | None, typer.Option(help="Both hold (pixel - mean) / std of pixels on 0-1; one number or one per channel.")
+        str | None,
+        typer.Option(
+            help="Both hold (pixel - mean) / std of pixels on 0-1; one number or one per channel."
+        ),
     ] = None,
     std: Annotated[str | None, typer.Option(help="See --mean.")] = None,
     reconstructions_scale: Annotated[
-        str | None, typer.Option(help="Of reconstructions alone, where it differs; auto reads it.", metavar="SCALE")
+        str | None,
+        typer.Option(
+            help="Of reconstructions alone, where it differs; auto reads it.", metavar="SCALE"
+        ),
     ] = None,
-    reconstructions_mean: Annotated[str | None, typer.Option(help="Of reconstructions alone.")] = None,
-    reconstructions_std: Annotated[str | None, typer.Option(help="Of reconstructions alone.")] = None,
-    metric: Annotated[str | None, typer.Option(help="Show this metric alone.", metavar="NAME")] = None,
-    normal: Annotated[str | None, typer.Option(help="Labels that are normal, separated by commas.", metavar="LABEL,...")] = None,
+    reconstructions_mean: Annotated[
+        str | None, typer.Option(help="Of reconstructions alone.")
+    ] = None,
+    reconstructions_std: Annotated[
+        str | None, typer.Option(help="Of reconstructions alone.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Show this metric alone.", metavar="NAME")
+    ] = None,
+    normal: Annotated[
+        str | None,
+        typer.Option(help="Labels that are normal, separated by commas.", metavar="LABEL,..."),
+    ] = None,
     positive: Annotated[
-        str | None, typer.Option(help="Of two classes the one that precision, recall and F1 are of.", metavar="LABEL")
+        str | None,
+        typer.Option(
+            help="Of two classes the one that precision, recall and F1 are of.", metavar="LABEL"
+        ),
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(help="The classes in the order of the columns of predictions.", metavar="A,B,...")
+        str | None,
+        typer.Option(
+            help="The classes in the order of the columns of predictions.", metavar="A,B,..."
+        ),
     ] = None,
     multilabel: Annotated[
         bool | None,
-        typer.Option("--multilabel/--one-label", help="What a 0/1 matrix of labels is.", show_default=False),
+        typer.Option(
+            "--multilabel/--one-label", help="What a 0/1 matrix of labels is.", show_default=False
+        ),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Of intervals and bounds.")] = 0.95,
-    prevalence: Annotated[float | None, typer.Option(help="Share of anomalies to expect in use, for precision and cost.")] = None,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(help="Share of anomalies to expect in use, for precision and cost."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of resampled intervals.")] = 0,
-    json: Annotated[Path | None, typer.Option(help="Write the evaluation as JSON; - is standard output.", metavar="FILE")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.", metavar="FILE")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 if a finding is an error.")] = False,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Write the evaluation as JSON; - is standard output.", metavar="FILE"),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a report that opens offline.", metavar="FILE")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 if a finding is an error.")
+    ] = False,
 ) -> None:
     """Judge a model from its arrays alone: any framework, no torch.
 
@@ -75,7 +131,8 @@ def judge(
 
     A detector, from scores and labels, with a threshold chosen on other images:
 
-        residua judge --scores s.csv --labels y.csv --normal good --calibration-scores c.csv --policy 'false-alarms<=0.01'
+        residua judge --scores s.csv --labels y.csv --normal good --calibration-scores c.csv
+        --policy 'false-alarms<=0.01'
 
     Per-image errors against a threshold; overfitting:
 
@@ -87,7 +144,7 @@ def judge(
     """
     from residua.cli.options import names
     from residua.cli.output import is_stdout, refuse_if_strict, show
-    from residua.judge import judge as judge_arrays
+    from residua.evaluation.arrays import judge as judge_arrays
 
     evaluation, evidence = judge_arrays(
         images=images,
@@ -135,7 +192,9 @@ def _print_table(evaluation: Evaluation, evidence: Evidence) -> None:
     if errors is None or not 0 < len(errors) <= _LONGEST_TABLE:
         return
     point = evaluation.operating_point
-    rows = per_image_table(errors, ids=evidence.paths, threshold=None if point is None else point.threshold)
+    rows = per_image_table(
+        errors, ids=evidence.paths, threshold=None if point is None else point.threshold
+    )
     table = Table(*rows, box=None, header_style="dim", padding=(0, 2, 0, 1))
     for cells in zip(*rows.values(), strict=True):
         name, error, *flagged = cells

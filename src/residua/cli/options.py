@@ -8,31 +8,53 @@ from typing import Annotated
 
 import typer
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `residua fit` wrote.", show_default=False)]
+Run = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="A folder that `residua fit` wrote.", show_default=False),
+]
 Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="A folder of images, .npz, .npy, IDX, Parquet, tar shards, a CSV manifest, a URL, or the word digits.",
+        help=(
+            "A folder of images, .npz, .npy, IDX, Parquet, tar shards, a CSV manifest, a URL, or"
+            " the word digits."
+        ),
         show_default=False,
     ),
 ]
 OtherSource = Annotated[
     str | None,
-    typer.Argument(metavar="[SOURCE]", help="Other images than the run's own test part.", show_default=False),
+    typer.Argument(
+        metavar="[SOURCE]", help="Other images than the run's own test part.", show_default=False
+    ),
 ]
-Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - for standard output.")]
-Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML file.")]
+Json = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Write the result as JSON; - for standard output."),
+]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML file.")
+]
 Engine = Annotated[
     str,
     typer.Option(
-        "--engine", metavar="NAME", help="What scores: torch, torch-bf16, torch-gpu, onnx, onnx-int8, openvino, -bf16, -int8."
+        "--engine",
+        metavar="NAME",
+        help="What scores: torch, torch-bf16, torch-gpu, onnx, onnx-int8, openvino, -bf16, -int8.",
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with code 3 if a finding of severity error stands.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit with code 3 if a finding of severity error stands.")
+]
 Memory = Annotated[
     float,
-    typer.Option("--memory", metavar="MEGABYTES", min=0, help="Pixels kept in memory; the rest is read as it is used."),
+    typer.Option(
+        "--memory",
+        metavar="MEGABYTES",
+        min=0,
+        help="Pixels kept in memory; the rest is read as it is used.",
+    ),
 ]
 Bits = Annotated[
     int | None,
@@ -41,34 +63,56 @@ Bits = Annotated[
         metavar="N",
         min=1,
         max=32,
-        help="Bits that count in whole numbers stored with more, such as 12; declared or recognised if left out.",
+        help=(
+            "Bits that count in whole numbers stored with more, such as 12; declared or recognised"
+            " if left out."
+        ),
         show_default=False,
     ),
 ]
 FollowLinks = Annotated[
     bool,
-    typer.Option("--follow-links", help="Follow links that lead out of the folder, as DVC and git-annex make them."),
+    typer.Option(
+        "--follow-links",
+        help="Follow links that lead out of the folder, as DVC and git-annex make them.",
+    ),
 ]
 Root = Annotated[
     Path | None,
     typer.Option(
-        "--root", metavar="FOLDER", help="For a manifest: the folder that its paths are relative to.", show_default=False
+        "--root",
+        metavar="FOLDER",
+        help="For a manifest: the folder that its paths are relative to.",
+        show_default=False,
     ),
 ]
 Cluster = Annotated[
     str | None,
-    typer.Option("--cluster", metavar="ADDRESS|local", help="Work on a Ray cluster; local starts one here.", show_default=False),
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS|local",
+        help="Work on a Ray cluster; local starts one here.",
+        show_default=False,
+    ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Processes of --cluster; as many as it has processors.", show_default=False),
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes of --cluster; as many as it has processors.",
+        show_default=False,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")]
-Seed = Annotated[int, typer.Option(help="The same seed, data and machine give the same scores.", min=0)]
+Seed = Annotated[
+    int, typer.Option(help="The same seed, data and machine give the same scores.", min=0)
+]
 
 
 def reference_only(command: str, what: str, engine: str, **others: object) -> None:
-    """Refuse options that `what` would otherwise ignore: an engine that is not the reference, and those that `others` name.
+    """Refuse options that `what` would otherwise ignore: an engine that is not the reference, and
+    those that `others` name.
 
     Raises
     ------
@@ -77,13 +121,19 @@ def reference_only(command: str, what: str, engine: str, **others: object) -> No
     """
     from residua.errors import InputError
 
-    given = [f"--engine {engine}"] * (engine != "torch") + [f"--{name}" for name, value in others.items() if value]
+    given = [f"--engine {engine}"] * (engine != "torch") + [
+        f"--{name}" for name, value in others.items() if value
+    ]
     if given:
-        raise InputError(f"{command}: with {what}, these options must be left out. Got {', '.join(given)}. Repeat it without.")
+        raise InputError(
+            f"{command}: with {what}, these options must be left out. Got {', '.join(given)}."
+            " Repeat it without."
+        )
 
 
 def of_another_source(command: str, source: str | None, bits: int | None) -> None:
-    """Refuse ``--bits`` where no other source is named: a run keeps the bits that it was fitted with.
+    """Refuse ``--bits`` where no other source is named: a run keeps the bits that it was fitted
+    with.
 
     Raises
     ------
@@ -93,11 +143,24 @@ def of_another_source(command: str, source: str | None, bits: int | None) -> Non
     from residua.errors import InputError
 
     if bits is not None and source is None:
-        raise InputError(f"{command}: --bits is for another SOURCE; the run's own was read by `fit`. Got none. Leave it out.")
+        raise InputError(
+            f"{command}: --bits is for another SOURCE; the run's own was read by `fit`. Got none."
+            " Leave it out."
+        )
 
 
 def names(text: str | None) -> tuple[str, ...] | None:
-    """``"0,1"`` as ``("0", "1")``; empty parts are dropped, and double quotes hold a comma: ``'"a, b",c'``."""
+    """``"0,1"`` as ``("0", "1")``; empty parts are dropped, and double quotes hold a comma: ``'"a,
+    b",c'``.
+    """
     if text is None:
         return None
-    return tuple(part.strip() for row in csv.reader([text], skipinitialspace=True) for part in row if part.strip()) or None
+    return (
+        tuple(
+            part.strip()
+            for row in csv.reader([text], skipinitialspace=True)
+            for part in row
+            if part.strip()
+        )
+        or None
+    )

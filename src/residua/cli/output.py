@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 
 def show(
-    evaluation: Evaluation, evidence: Evidence, *, json: Path | None, html: Path | None, title: str, quiet: bool = False
+    evaluation: Evaluation,
+    evidence: Evidence,
+    *,
+    json: Path | None,
+    html: Path | None,
+    title: str,
+    quiet: bool = False,
 ) -> None:
     """Print the tables (not where JSON goes to standard output), and write what was asked for."""
-    from residua.report import print_evaluation, to_json, write_html
+    from residua.evaluation.report import print_evaluation, to_json, write_html
 
     if not quiet and not is_stdout(json):
         print_evaluation(evaluation, evidence)
@@ -31,22 +37,26 @@ def show(
 
 def check_targets(*targets: Path | None) -> None:
     """Refuse output files that cannot be written, before the work begins and not after it."""
-    from residua.files import ensure_folder
+    from residua._files import ensure_folder
 
     for target in targets:
         if target is None or is_stdout(target):
             continue
         ensure_folder(target.parent, where=str(target))
         if target.is_dir():
-            raise OutputError(f"{target}: the output must be a file. Got a folder. Name a file in it.")
+            raise OutputError(
+                f"{target}: the output must be a file. Got a folder. Name a file in it."
+            )
 
 
 def emit_json(value: Any, target: Path) -> None:
     """Write JSON to a file, atomically, or to standard output where the name is ``-``."""
-    from residua.files import write_json
+    from residua._files import write_json
 
     if is_stdout(target):
-        sys.stdout.write(json_module.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.write(
+            json_module.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        )
     else:
         write_json(target, value)
 
@@ -58,11 +68,16 @@ def is_stdout(target: Path | None) -> bool:
 
 def refuse_if_strict(*evaluations: Evaluation, strict: bool) -> None:
     """Raise `GateError` if `strict` and a finding of severity error stands."""
-    refuse_findings([finding for evaluation in evaluations for finding in evaluation.findings], strict=strict)
+    refuse_findings(
+        [finding for evaluation in evaluations for finding in evaluation.findings], strict=strict
+    )
 
 
 def refuse_findings(findings: Sequence[Any], *, strict: bool) -> None:
     """Raise `GateError` naming the findings of severity error, if `strict`."""
     codes = sorted({finding.code for finding in findings if finding.severity == "error"})
     if strict and codes:
-        raise GateError(f"--strict: findings of severity error stand: {', '.join(codes)}. Mend what they name, or drop --strict.")
+        raise GateError(
+            f"--strict: findings of severity error stand: {', '.join(codes)}. Mend what they name,"
+            " or drop --strict."
+        )

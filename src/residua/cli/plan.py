@@ -16,17 +16,34 @@ if TYPE_CHECKING:
 
 def plan(
     policy: Annotated[
-        str | None, typer.Option(help="The promise: 'recall>=0.99', 'false-alarms<=0.01', 'precision>=0.9' or 'quantile:0.99'.")
+        str | None,
+        typer.Option(
+            help=(
+                "The promise: 'recall>=0.99', 'false-alarms<=0.01', 'precision>=0.9' or"
+                " 'quantile:0.99'."
+            )
+        ),
     ] = None,
     difference: Annotated[
-        str | None, typer.Option(help="Two rates that should be told apart, such as 0.90:0.95.", metavar="RATE:RATE")
+        str | None,
+        typer.Option(
+            help="Two rates that should be told apart, such as 0.90:0.95.", metavar="RATE:RATE"
+        ),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Of the promise.")] = 0.95,
-    power: Annotated[float, typer.Option(help="With --difference: how often it should be found.")] = 0.8,
-    misses: Annotated[str, typer.Option(help="Numbers of faults to plan for.", metavar="N,...")] = "0,1,2",
-    json: Annotated[Path | None, typer.Option(help="Write the plan as JSON; - is standard output.", metavar="FILE")] = None,
+    power: Annotated[
+        float, typer.Option(help="With --difference: how often it should be found.")
+    ] = 0.8,
+    misses: Annotated[
+        str, typer.Option(help="Numbers of faults to plan for.", metavar="N,...")
+    ] = "0,1,2",
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Write the plan as JSON; - is standard output.", metavar="FILE"),
+    ] = None,
 ) -> None:
-    """How many normal and anomalous images it takes to show a promise, with none, one or two going wrong.
+    """How many normal and anomalous images it takes to show a promise, with none, one or two going
+    wrong.
 
     Examples:
         residua plan --policy 'recall>=0.99'
@@ -41,12 +58,17 @@ def plan(
 
     if (policy is None) == (difference is None):
         got = "neither" if policy is None else "both"
-        raise InputError(f"plan: one of --policy and --difference must be given. Got {got}. Write --policy 'recall>=0.99'.")
+        raise InputError(
+            f"plan: one of --policy and --difference must be given. Got {got}. Write --policy"
+            " 'recall>=0.99'."
+        )
     told: Plan | DifferencePlan
     if policy is not None:
         told = thresholds.plan(policy, confidence=confidence, misses=_whole(misses))
     else:
-        told = thresholds.plan_difference(*_two_rates(difference or ""), confidence=confidence, power=power)
+        told = thresholds.plan_difference(
+            *_two_rates(difference or ""), confidence=confidence, power=power
+        )
     if not is_stdout(json):
         if isinstance(told, thresholds.Plan):
             _print_rows(told)
@@ -60,7 +82,10 @@ def _whole(text: str) -> tuple[int, ...]:
 
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdigit() for part in parts):
-        raise InputError(f"plan: --misses must be whole numbers, separated by commas. Got {text!r}. Write for instance 0,1,2.")
+        raise InputError(
+            f"plan: --misses must be whole numbers, separated by commas. Got {text!r}. Write for"
+            " instance 0,1,2."
+        )
     return tuple(int(part) for part in parts)
 
 
@@ -70,7 +95,9 @@ def _two_rates(text: str) -> tuple[float, float]:
     try:
         first, second = (float(part) for part in text.split(":"))
     except ValueError:
-        raise InputError(f"plan: --difference must be two rates. Got {text!r}. Write for instance 0.90:0.95.") from None
+        raise InputError(
+            f"plan: --difference must be two rates. Got {text!r}. Write for instance 0.90:0.95."
+        ) from None
     return first, second
 
 
@@ -79,7 +106,9 @@ def _print_rows(told: Plan) -> None:
 
     from residua._text import terminal
 
-    table = Table(told.fault, f"{told.kind} images", box=None, header_style="dim", padding=(0, 2, 0, 1))
+    table = Table(
+        told.fault, f"{told.kind} images", box=None, header_style="dim", padding=(0, 2, 0, 1)
+    )
     for row in told.rows:
         table.add_row(str(row.n_faults), f"{row.n_images:,}")
     console = terminal(highlight=True)

@@ -13,10 +13,12 @@ def probe(
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say what the code of any RUN is worth to a simple classifier: the honest form of "the accuracy of my autoencoder".
+    """Say what the code of any RUN is worth to a simple classifier: the honest form of "the
+    accuracy of my autoencoder".
 
-    A linear and a nearest-neighbours probe are fitted on labelled training images and judged on test images, beside the same
-    probes on pixels and on as many principal components, and the commonest class.
+    A linear and a nearest-neighbours probe are fitted on labelled training images and judged on
+    test images, beside the same probes on pixels and on as many principal components, and the
+    commonest class.
 
     residua probe runs/digits
 
@@ -24,8 +26,8 @@ def probe(
     """
     from residua.cli.output import check_targets, emit_json, is_stdout, refuse_if_strict
     from residua.cli.progress import watching
-    from residua.experiment import probe_run
-    from residua.report import print_evaluation, to_json
+    from residua.evaluation.report import print_evaluation, to_json
+    from residua.runs.probe import probe_run
 
     check_targets(json)
     of_another_source("probe", source, bits)

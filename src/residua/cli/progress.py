@@ -1,4 +1,6 @@
-"""Progress on the terminal: bars for reading and training with the time left, and sentences between them, on standard error."""
+"""Progress on the terminal: bars for reading and training with the time left, and sentences between
+them, on standard error.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ from rich.text import Text
 from residua._text import terminal
 
 if TYPE_CHECKING:
-    from residua.experiment import FitReport, Watcher
+    from residua.runs.benchmark.progress import FitReport
+    from residua.runs.progress import Watcher
 
 
 @contextmanager
@@ -35,8 +38,10 @@ def watching(*, quiet: bool = False) -> Iterator[Watcher]:
 
 @contextmanager
 def watching_several(*, quiet: bool = False) -> Iterator[tuple[Watcher, FitReport | None]]:
-    """A watcher, and who is told how many fits of several are done: a bar above those of the present one."""
-    from residua.experiment import Watcher
+    """A watcher, and who is told how many fits of several are done: a bar above those of the
+    present one.
+    """
+    from residua.runs.progress import Watcher
 
     if quiet:
         yield Watcher(), None
@@ -44,14 +49,18 @@ def watching_several(*, quiet: bool = False) -> Iterator[tuple[Watcher, FitRepor
     with _progress() as progress:
         bars = _Bars(progress)
         watcher = Watcher(
-            on_read=bars.reading, on_step=bars.training, on_note=lambda text: progress.console.print(f"  {text}", markup=False)
+            on_read=bars.reading,
+            on_step=bars.training,
+            on_note=lambda text: progress.console.print(f"  {text}", markup=False),
         )
         yield watcher, bars.fits
 
 
 @contextmanager
 def counting(*, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
-    """Who is told how many of how many images are done, for commands that need no torch; None with `quiet`."""
+    """Who is told how many of how many images are done, for commands that need no torch; None with
+    `quiet`.
+    """
     if quiet:
         yield None
         return
@@ -70,7 +79,13 @@ def _progress() -> Progress:
         _Left(table_column=_never_shortened()),
         TextColumn("{task.fields[detail]}"),
     )
-    return Progress(*columns, console=console, transient=True, refresh_per_second=5, disable=not console.is_terminal)
+    return Progress(
+        *columns,
+        console=console,
+        transient=True,
+        refresh_per_second=5,
+        disable=not console.is_terminal,
+    )
 
 
 def _never_shortened() -> Column:
@@ -79,17 +94,24 @@ def _never_shortened() -> Column:
 
 
 class _Left(TimeRemainingColumn):
-    """The time left as the caller knows it, else by the speed of the bar: fits of several recipes differ too much for that."""
+    """The time left as the caller knows it, else by the speed of the bar: fits of several recipes
+    differ too much for that.
+    """
 
     def render(self, task: Task) -> Text:
         if "seconds_left" not in task.fields:
             return super().render(task)
         left = task.fields["seconds_left"]
-        return Text("-:--:--" if left is None else str(timedelta(seconds=round(left))), style="progress.remaining")
+        return Text(
+            "-:--:--" if left is None else str(timedelta(seconds=round(left))),
+            style="progress.remaining",
+        )
 
 
 class _Bars:
-    """One bar at a time: reading images, or training; above it one over all fits, where there are several."""
+    """One bar at a time: reading images, or training; above it one over all fits, where there are
+    several.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -99,14 +121,22 @@ class _Bars:
 
     def fits(self, done: float, total: int, words: str, seconds_left: float | None) -> None:
         if self._all_fits is None:
-            self._all_fits = self._progress.add_task("all fits", total=total, detail=words, seconds_left=seconds_left)
-        self._progress.update(self._all_fits, completed=done, total=total, detail=words, seconds_left=seconds_left)
+            self._all_fits = self._progress.add_task(
+                "all fits", total=total, detail=words, seconds_left=seconds_left
+            )
+        self._progress.update(
+            self._all_fits, completed=done, total=total, detail=words, seconds_left=seconds_left
+        )
 
     def reading(self, done: int, total: int) -> None:
         self._show("images", done, total, "")
 
-    def training(self, step: int, n_steps: int, epoch: int, loss: float, validation: float | None) -> None:
-        detail = f"epoch {epoch}  loss {loss:.5f}" + (f"  validation {validation:.5f}" if validation is not None else "")
+    def training(
+        self, step: int, n_steps: int, epoch: int, loss: float, validation: float | None
+    ) -> None:
+        detail = f"epoch {epoch}  loss {loss:.5f}" + (
+            f"  validation {validation:.5f}" if validation is not None else ""
+        )
         self._show("training", step, n_steps, detail)
 
     def _show(self, kind: str, done: int, total: int, detail: str) -> None:

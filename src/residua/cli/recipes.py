@@ -9,13 +9,24 @@ def recipes() -> None:
     from rich.text import Text
 
     from residua._text import terminal
-    from residua.recipes import RECIPES
+    from residua.training.recipes import RECIPES
 
     console = terminal()
     rows = [
-        ("auto", "chooses by image size, and by how well each candidate tells made anomalies from normal images", {}),
+        (
+            "auto",
+            (
+                "chooses by image size, and by how well each candidate tells made anomalies from"
+                " normal images"
+            ),
+            {},
+        ),
         *(
-            (one.name, one.summary, {"cost": one.cost, "good for": one.good_for, "blind to": ", ".join(one.blind_to)})
+            (
+                one.name,
+                one.summary,
+                {"cost": one.cost, "good for": one.good_for, "blind to": ", ".join(one.blind_to)},
+            )
             for one in RECIPES.values()
         ),
     ]

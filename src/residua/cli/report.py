@@ -9,19 +9,30 @@ import typer
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `residua fit` wrote.", show_default=False)],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="Folders that `residua fit` wrote.", show_default=False
+        ),
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; report.html in the first RUN if left out.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Where to write it; report.html in the first RUN if left out.",
+        ),
     ] = None,
 ) -> None:
-    """Write the report of one RUN or several: one HTML file that opens offline. Evaluates first if that was not done yet.
+    """Write the report of one RUN or several: one HTML file that opens offline. Evaluates first if
+    that was not done yet.
 
     residua report runs/parts
 
     residua report runs/parts runs/parts-longer --out both.html
     """
     from residua._text import terminal
-    from residua.wrapping import is_wrapped, report_wrapped
+    from residua.runs.wrapped import is_wrapped, report_wrapped
 
     if len(runs) == 1 and is_wrapped(runs[0]):
         from residua.cli.progress import counting
@@ -30,7 +41,7 @@ def report(
             path = report_wrapped(runs[0], out or runs[0] / "report.html", progress=progress)
     else:
         from residua.cli.progress import watching
-        from residua.experiment import report_run
+        from residua.runs.report import report_run
 
         with watching() as watcher:
             path = report_run(runs, out or runs[0] / "report.html", watcher=watcher)

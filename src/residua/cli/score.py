@@ -7,26 +7,52 @@ from typing import Annotated, Any
 
 import typer
 
-from residua.cli.options import Bits, Cluster, Engine, Memory, Quiet, Run, Source, Workers, reference_only
+from residua.cli.options import (
+    Bits,
+    Cluster,
+    Engine,
+    Memory,
+    Quiet,
+    Run,
+    Source,
+    Workers,
+    reference_only,
+)
 
 
 def score(
     run: Run,
     source: Source,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="scores.csv or scores.parquet", show_default=False)],
-    maps: Annotated[Path | None, typer.Option("--maps", metavar="DIR", help="Write each image's error map as a PNG.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with scoring that was stopped; repeat its options.")] = False,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="FILE", help="scores.csv or scores.parquet", show_default=False
+        ),
+    ],
+    maps: Annotated[
+        Path | None,
+        typer.Option("--maps", metavar="DIR", help="Write each image's error map as a PNG."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with scoring that was stopped; repeat its options."),
+    ] = False,
     cluster: Cluster = None,
     workers: Workers = None,
     bits: Bits = None,
     memory: Memory = 2048,
     engine: Engine = "torch",
     raw_cells: Annotated[
-        bool, typer.Option("--raw-cells", help="Leave texts in CSV as they are, even if a spreadsheet takes them for formulas.")
+        bool,
+        typer.Option(
+            "--raw-cells",
+            help="Leave texts in CSV as they are, even if a spreadsheet takes them for formulas.",
+        ),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score every image of SOURCE: one row an image with path, score, threshold, anomalous, mse, mae, ssim.
+    """Score every image of SOURCE: one row an image with path, score, threshold, anomalous, mse,
+    mae, ssim.
 
     The source is read piece by piece, so it may be of any size. Scores are written as they come.
 
@@ -38,7 +64,7 @@ def score(
     """
     from residua._text import terminal
     from residua.images.listing import count
-    from residua.wrapping import is_wrapped, score_wrapped
+    from residua.runs.wrapped import is_wrapped, score_wrapped
 
     if is_wrapped(run):
         from residua.cli.progress import counting
@@ -46,14 +72,26 @@ def score(
         reference_only("score", "a wrapped model", engine, cluster=cluster)
         with counting(quiet=quiet) as progress:
             done: Any = score_wrapped(
-                run, source, out, maps=maps, resume=resume, bits=bits, progress=progress, raw_cells=raw_cells
+                run,
+                source,
+                out,
+                maps=maps,
+                resume=resume,
+                bits=bits,
+                progress=progress,
+                raw_cells=raw_cells,
             )
     else:
         from residua.cli.progress import watching
-        from residua.experiment import score_run
+        from residua.runs.score import score_run
 
         with watching(quiet=quiet) as watcher:
-            more: dict[str, Any] = {"maps": maps, "resume": resume, "bits": bits, "raw_cells": raw_cells}
+            more: dict[str, Any] = {
+                "maps": maps,
+                "resume": resume,
+                "bits": bits,
+                "raw_cells": raw_cells,
+            }
             more |= {"memory_megabytes": memory, "watcher": watcher}
             if cluster is None:
                 done = score_run(run, source, out, engine=engine, **more)
@@ -69,8 +107,15 @@ def score(
     flagged = f", {done.n_anomalous:,} above the threshold" if done.has_threshold else ""
     console.print(f"{count(done.n_images, 'image')} scored{flagged}: {out}", markup=False)
     if done.drift is not None and done.drift.severity != "ok":
-        console.print(f"{done.drift.severity} {done.drift.code}: {done.drift.meaning} {done.drift.what_to_do}", markup=False)
+        console.print(
+            f"{done.drift.severity} {done.drift.code}: {done.drift.meaning}"
+            f" {done.drift.what_to_do}",
+            markup=False,
+        )
     if done.n_quarantined:
-        console.print(f"{count(done.n_quarantined, 'file')} could not be read, without a row here:", markup=False)
+        console.print(
+            f"{count(done.n_quarantined, 'file')} could not be read, without a row here:",
+            markup=False,
+        )
         for path, reason in done.quarantined[:20]:
             console.print(f"  {path}: {reason}", markup=False)

@@ -13,37 +13,77 @@ from residua.cli.options import Engine, Quiet, Run, names
 def serve(
     run: Run,
     engine: Engine = "torch",
-    host: Annotated[str, typer.Option(help="The address to listen on. Beyond this machine: give a --token.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="The address to listen on. Beyond this machine: give a --token.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8000,
     token: Annotated[
         str | None,
         typer.Option(
-            envvar="RESIDUA_TOKEN", metavar="TEXT", show_envvar=False, help="What clients must show; better in RESIDUA_TOKEN."
+            envvar="RESIDUA_TOKEN",
+            metavar="TEXT",
+            show_envvar=False,
+            help="What clients must show; better in RESIDUA_TOKEN.",
         ),
     ] = None,
     without_token: Annotated[
-        bool, typer.Option("--without-token", help="Let everybody ask who reaches --host; without this a token is needed there.")
+        bool,
+        typer.Option(
+            "--without-token",
+            help="Let everybody ask who reaches --host; without this a token is needed there.",
+        ),
     ] = False,
     allow_host: Annotated[
-        str | None, typer.Option("--allow-host", metavar="NAME,...", help="Host names to answer to, beside this machine's own.")
+        str | None,
+        typer.Option(
+            "--allow-host",
+            metavar="NAME,...",
+            help="Host names to answer to, beside this machine's own.",
+        ),
     ] = None,
     trust_proxy: Annotated[
-        str | None, typer.Option("--trust-proxy", metavar="ADDRESS,...", help="Proxies whose X-Forwarded-For is believed.")
+        str | None,
+        typer.Option(
+            "--trust-proxy",
+            metavar="ADDRESS,...",
+            help="Proxies whose X-Forwarded-For is believed.",
+        ),
     ] = None,
-    megabytes: Annotated[float | None, typer.Option(metavar="M", help="The largest request; 20.")] = None,
-    pixels: Annotated[int | None, typer.Option(metavar="N", help="The largest image, by its header; 25 million.")] = None,
+    megabytes: Annotated[
+        float | None, typer.Option(metavar="M", help="The largest request; 20.")
+    ] = None,
+    pixels: Annotated[
+        int | None, typer.Option(metavar="N", help="The largest image, by its header; 25 million.")
+    ] = None,
     images: Annotated[int | None, typer.Option(metavar="N", help="The largest batch; 64.")] = None,
-    seconds: Annotated[float | None, typer.Option(metavar="S", help="For an upload, and then for the work on it; 30.")] = None,
-    concurrency: Annotated[int | None, typer.Option(metavar="N", help="Images decoded at once; up to 4 cores.")] = None,
-    queue: Annotated[int | None, typer.Option(metavar="N", help="Requests that may wait beside; 128.")] = None,
-    per_client: Annotated[
-        int | None, typer.Option("--per-client", metavar="N", help="Requests of one address at once; as many as it likes.")
+    seconds: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="For an upload, and then for the work on it; 30."),
     ] = None,
-    connections: Annotated[int | None, typer.Option(metavar="N", help="Open at once; 1024.")] = None,
-    access_log: Annotated[bool, typer.Option("--access-log", help="A line a request on standard error.")] = False,
+    concurrency: Annotated[
+        int | None, typer.Option(metavar="N", help="Images decoded at once; up to 4 cores.")
+    ] = None,
+    queue: Annotated[
+        int | None, typer.Option(metavar="N", help="Requests that may wait beside; 128.")
+    ] = None,
+    per_client: Annotated[
+        int | None,
+        typer.Option(
+            "--per-client",
+            metavar="N",
+            help="Requests of one address at once; as many as it likes.",
+        ),
+    ] = None,
+    connections: Annotated[
+        int | None, typer.Option(metavar="N", help="Open at once; 1024.")
+    ] = None,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="A line a request on standard error.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Serve a RUN over HTTP: score, decision, findings and error map of an image or a batch, and a page to drop images on.
+    """Serve a RUN over HTTP: score, decision, findings and error map of an image or a batch, and a
+    page to drop images on.
 
     residua serve runs/parts
 
@@ -61,7 +101,8 @@ def serve(
     from residua.server.limits import checked_limits
 
     limits = checked_limits(
-        megabytes=megabytes, pixels=pixels, images=images, seconds=seconds, concurrency=concurrency, queue=queue,
+        megabytes=megabytes, pixels=pixels, images=images, seconds=seconds, concurrency=concurrency,
+        queue=queue,
         per_client=per_client, connections=connections,
     )  # fmt: skip
 
@@ -77,8 +118,16 @@ def serve(
         limits=limits,
     )
     if server.is_open_to_all:
-        say(f"residua: warning: {host} can be reached from other machines, and no token is asked for (--token).", err=True)
+        say(
+            f"residua: warning: {host} can be reached from other machines, and no token is asked"
+            " for (--token).",
+            err=True,
+        )
     if not quiet:
-        say(f"{run} is served at {server.address} (page), {server.address}/openapi.json (API). Ctrl-C stops.", err=True)
+        say(
+            f"{run} is served at {server.address} (page), {server.address}/openapi.json (API)."
+            " Ctrl-C stops.",
+            err=True,
+        )
         say(advise_on_engine(run, engine), err=True)
     server.run()

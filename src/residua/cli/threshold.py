@@ -17,15 +17,22 @@ if TYPE_CHECKING:
 def threshold(
     run: Annotated[Path, typer.Argument(help="The folder that fit wrote.", metavar="RUN")],
     source: Annotated[
-        str | None, typer.Argument(help="Calibration images; without them the run's own.", metavar="[SOURCE]")
+        str | None,
+        typer.Argument(help="Calibration images; without them the run's own.", metavar="[SOURCE]"),
     ] = None,
     policy: Annotated[
-        str, typer.Option(help="'false-alarms<=0.01', 'recall>=0.99', max-f1, cost:20:1, quantile:0.99, 0.004.")
+        str,
+        typer.Option(
+            help="'false-alarms<=0.01', 'recall>=0.99', max-f1, cost:20:1, quantile:0.99, 0.004."
+        ),
     ] = "",
     confidence: Annotated[float, typer.Option(help="Of bounds and intervals.")] = 0.95,
     bits: Bits = None,
     json: Annotated[
-        Path | None, typer.Option(help="Write the operating point as JSON; - is standard output.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            help="Write the operating point as JSON; - is standard output.", metavar="FILE"
+        ),
     ] = None,
 ) -> None:
     """Choose the threshold of a run anew, by a policy, on its calibration images or on others.
@@ -38,17 +45,20 @@ def threshold(
     from residua.errors import PolicyError
 
     if not policy:
-        raise PolicyError("threshold: --policy must be given. Got none. Write for instance --policy 'false-alarms<=0.01'.")
+        raise PolicyError(
+            "threshold: --policy must be given. Got none. Write for instance --policy"
+            " 'false-alarms<=0.01'."
+        )
     from residua.cli.output import emit_json, is_stdout
+    from residua.runs.wrapped import change_wrapped_threshold, is_wrapped
     from residua.thresholds import parse_policy
-    from residua.wrapping import change_wrapped_threshold, is_wrapped
 
     of_another_source("threshold", source, bits)
     words = str(parse_policy(policy))
     if is_wrapped(run):
         point = change_wrapped_threshold(run, words, source, confidence=confidence, bits=bits)
     else:
-        from residua.experiment import change_threshold
+        from residua.runs.threshold import change_threshold
 
         point = change_threshold(run, words, source=source, confidence=confidence, bits=bits)
     if not is_stdout(json):
@@ -61,6 +71,8 @@ def _print_point(point: OperatingPoint) -> None:
     say(f"Threshold {point.threshold:.6g} ({point.policy})")
     say(point.how)
     for name, rate in point.rates.items():
-        bounds = "" if rate.low is None or rate.high is None else f" [{rate.low:.3g}, {rate.high:.3g}]"
+        bounds = (
+            "" if rate.low is None or rate.high is None else f" [{rate.low:.3g}, {rate.high:.3g}]"
+        )
         value = "undefined" if rate.value is None else f"{rate.value:.3g}"
         say(f"  {name.replace('_', ' ')} {value}{bounds} on {rate.n} calibration images")

@@ -10,17 +10,23 @@ import typer
 from residua.cli.options import Json, Quiet
 
 if TYPE_CHECKING:
-    from residua.verify import Verification
+    from residua.evaluation.verification import Verification
 
 _COLOURS = {"same": "green", "differs": "bold red", "not carried": "dim"}
 
 
 def verify(
-    report: Annotated[Path, typer.Argument(metavar="REPORT", help="An HTML file that residua wrote.", show_default=False)],
+    report: Annotated[
+        Path,
+        typer.Argument(
+            metavar="REPORT", help="An HTML file that residua wrote.", show_default=False
+        ),
+    ],
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make every figure of a REPORT again from the scores and labels in it; exit with 3 if one differs.
+    """Make every figure of a REPORT again from the scores and labels in it; exit with 3 if one
+    differs.
 
     Nothing in the file is executed.
 
@@ -28,7 +34,7 @@ def verify(
     """
     from residua.cli.output import emit_json, is_stdout
     from residua.errors import GateError
-    from residua.verify import verify_report
+    from residua.evaluation.verification import verify_report
 
     found = verify_report(report)
     if not quiet and not is_stdout(json):
@@ -38,8 +44,8 @@ def verify(
     if found.differing:
         n = len(found.differing)
         raise GateError(
-            f"{report}: every figure must follow from the scores and labels in the report. {n} {'do' if n > 1 else 'does'} not. "
-            "Do not rely on it; ask whoever sent it for the run."
+            f"{report}: every figure must follow from the scores and labels in the report. {n}"
+            f" {'do' if n > 1 else 'does'} not. Do not rely on it; ask whoever sent it for the run."
         )
 
 
@@ -81,9 +87,17 @@ def _print(found: Verification) -> None:
 def _summary(found: Verification) -> list[str]:
     n_same = sum(one.verdict == "same" for one in found.figures)
     n_other, n_differ = len(found.not_carried), len(found.differing)
-    lines = [f"{n_same} of {n_same + n_differ} figures follow from the scores and labels in the report."]
+    lines = [
+        f"{n_same} of {n_same + n_differ} figures follow from the scores and labels in the report."
+    ]
     if n_other:
-        lines.append(f"{n_other} more take what a report does not carry (images, masks): only their run can show them.")
+        lines.append(
+            f"{n_other} more take what a report does not carry (images, masks): only their run can"
+            " show them."
+        )
     if found.made_by and found.made_by != found.verified_with:
-        lines.append(f"Made by residua {found.made_by}, verified with {found.verified_with}: wordings may differ between them.")
+        lines.append(
+            f"Made by residua {found.made_by}, verified with {found.verified_with}: wordings may"
+            " differ between them."
+        )
     return lines

@@ -1,6 +1,8 @@
-"""Scoring and evaluation on several machines, on Ray Data: a pool of workers that each hold the one graph.
+"""Scoring and evaluation on several machines, on Ray Data: a pool of workers that each hold the one
+graph.
 
-What a worker runs is what one machine runs (`residua.piecewise`), so a score cannot depend on the number of machines.
+What a worker runs is what one machine runs (`residua.runs.tables`), so a score cannot depend on the
+number of machines.
 """
 
 from residua.cluster.evaluate import evaluate_on_cluster

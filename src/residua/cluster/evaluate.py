@@ -1,4 +1,6 @@
-"""`residua evaluate --cluster`: a detector judged on images that no single machine holds, exactly or by sketches that merge."""
+"""`residua evaluate --cluster`: a detector judged on images that no single machine holds, exactly
+or by sketches that merge.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from residua.bundle import Bundle, load_bundle
 from residua.cluster.session import ClusterOptions, connected, through_workers
 from residua.cluster.sketched import evaluate_sketched
 from residua.cluster.tally import UNKNOWN, Tally, merged
@@ -15,8 +16,12 @@ from residua.cluster.worker import JudgedWorker, read_bundle
 from residua.errors import InputError, LabelError, SourceError
 from residua.evaluation import Evidence, evaluate_detection
 from residua.evaluation.labels import DetectionLabels
-from residua.experiment import Judged, RunFolder, Watcher, make_task, model_provenance
 from residua.records import with_assumptions
+from residua.runs.evaluate import Judged, model_provenance
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder
+from residua.runs.score import make_task
+from residua.training.bundle import Bundle, load_bundle
 
 Ranking = Literal["exact", "sketch"]
 
@@ -30,22 +35,29 @@ def evaluate_on_cluster(
     bits: int | None = None,
     watcher: Watcher | None = None,
 ) -> Judged:
-    """Judge a detector on the test part of its own source, or on another, with the pieces scored by the workers of a Ray cluster.
+    """Judge a detector on the test part of its own source, or on another, with the pieces scored by
+    the workers of a Ray cluster.
 
-    With ``ranking="exact"`` the scores come back, 5 bytes and a name an image, and every figure is that of one machine. With
-    ``"sketch"`` bounded summaries do, whatever the number of images: the rates at the threshold stay exact, ROC AUC and average
-    precision are known within guaranteed bounds, which the provenance states. Baselines and copies of training images are not
-    looked for: they need the images in one place.
+    With ``ranking="exact"`` the scores come back, 5 bytes and a name an image, and every figure is
+    that of one machine. With ``"sketch"`` bounded summaries do, whatever the number of images: the
+    rates at the threshold stay exact, ROC AUC and average precision are known within guaranteed
+    bounds, which the provenance states. Baselines and copies of training images are not looked for:
+    they need the images in one place.
     """
     watcher = watcher or Watcher()
     folder = RunFolder(Path(run))
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     if bundle.config.job != "detect":
-        raise InputError(f"evaluate --cluster: the run must be a detector. Got the job {bundle.config.job}. Leave --cluster out.")
+        raise InputError(
+            f"evaluate --cluster: the run must be a detector. Got the job {bundle.config.job}."
+            " Leave --cluster out."
+        )
     judged_on = source if source is not None else state.options.source
     shards, task = make_task(folder, state, bundle, judged_on, only_test=True, bits=bits)
     arguments = (read_bundle(folder.bundle), task, bundle.config.normal, ranking == "sketch")
-    items: list[Any] = [{"number": number, "piece": piece} for number, piece in enumerate(shards.pieces)]
+    items: list[Any] = [
+        {"number": number, "piece": piece} for number, piece in enumerate(shards.pieces)
+    ]
     tallies: dict[tuple[int, int], Tally] = {}
     with connected(options):
         for row in through_workers(JudgedWorker, arguments, items, options):
@@ -66,7 +78,10 @@ def evaluate_on_cluster(
     training = folder.read_training().get("train_scores")
     split = "test" if tally.is_test else "all"
     if ranking == "sketch":
-        return Judged(evaluate_sketched(tally, bundle.config.operating_point, split, provenance), _evidence(tally, sketched=True))
+        return Judged(
+            evaluate_sketched(tally, bundle.config.operating_point, split, provenance),
+            _evidence(tally, sketched=True),
+        )
     evaluation = evaluate_detection(
         DetectionLabels(tally.truth == 1, tally.truth != UNKNOWN),
         tally.scores,
@@ -82,13 +97,20 @@ def evaluate_on_cluster(
 def _check(tally: Tally, bundle: Bundle, source: str) -> None:
     if not tally.n_images:
         first = tally.quarantined[0] if tally.quarantined else None
-        got = "none" if first is None else f"{tally.n_quarantined:,} that cannot be read ({first.path}: {first.reason})"
-        raise SourceError(f"{source}: there must be images to judge. Got {got}. Name a source with test images.")
+        got = (
+            "none"
+            if first is None
+            else f"{tally.n_quarantined:,} that cannot be read ({first.path}: {first.reason})"
+        )
+        raise SourceError(
+            f"{source}: there must be images to judge. Got {got}. Name a source with test images."
+        )
     negatives, positives = int(tally.confusion[:2].sum()), int(tally.confusion[2:].sum())
     if bundle.config.normal is not None and positives and not negatives:
         names = ", ".join(bundle.config.normal)
         raise LabelError(
-            f"{source}: the normal label must occur in the source. Got none of {names}. Name a source with the model's labels."
+            f"{source}: the normal label must occur in the source. Got none of {names}. Name a"
+            " source with the model's labels."
         )
 
 

@@ -8,14 +8,19 @@ from typing import Any
 
 from residua.cluster.session import ClusterOptions, connected, through_workers
 from residua.cluster.worker import TableWorker, read_bundle
-from residua.experiment import RunFolder, ScoreJob, ScoreSummary, score_run
+from residua.runs.run_folder import RunFolder
+from residua.runs.score import score_run
+from residua.runs.tables import ScoreJob, ScoreSummary
 
 
-def score_on_cluster(run: str | Path, source: str, out: str | Path, options: ClusterOptions, **more: Any) -> ScoreSummary:
-    """As `residua.experiment.score_run`, with the pieces scored by the workers of a Ray cluster.
+def score_on_cluster(
+    run: str | Path, source: str, out: str | Path, options: ClusterOptions, **more: Any
+) -> ScoreSummary:
+    """As `residua.runs.score_run`, with the pieces scored by the workers of a Ray cluster.
 
-    The model goes to them over the wire, the source must lie where all of them can read it under the same name: a shared
-    folder or a URL. The parts come back over the wire and are kept here, so `resume` works as on one machine.
+    The model goes to them over the wire, the source must lie where all of them can read it under
+    the same name: a shared folder or a URL. The parts come back over the wire and are kept here, so
+    `resume` works as on one machine.
     """
     bundle = read_bundle(RunFolder(Path(run)).bundle)
 
@@ -28,7 +33,9 @@ def score_on_cluster(run: str | Path, source: str, out: str | Path, options: Clu
             return
         n_done, n_finished = 0, 0
         with connected(options):
-            for row in through_workers(TableWorker, (bundle, job.task, job.parts.out.suffix), items, options):
+            for row in through_workers(
+                TableWorker, (bundle, job.task, job.parts.out.suffix), items, options
+            ):
                 note = json.loads(row["note"])
                 job.parts.write(int(row["number"]), int(row["part"]), row["table"], note)
                 n_done, n_finished = n_done + note["seen"], n_finished + note["last"]

@@ -18,9 +18,11 @@ _MOST_BLOCKS = 2000
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Where Ray runs: ``local`` starts one on this machine, else the address of one that runs, ``HOST:6379`` or ``auto``.
+    """Where Ray runs: ``local`` starts one on this machine, else the address of one that runs,
+    ``HOST:6379`` or ``auto``.
 
-    ``workers`` is the number of processes that score, one processor each; None takes what the cluster has.
+    ``workers`` is the number of processes that score, one processor each; None takes what the
+    cluster has.
     """
 
     address: str = LOCAL
@@ -30,7 +32,9 @@ class ClusterOptions:
 
 @contextmanager
 def connected(options: ClusterOptions) -> Iterator[None]:
-    """Ray for as long as the block runs; one that this process is connected to already is used, and left running."""
+    """Ray for as long as the block runs; one that this process is connected to already is used, and
+    left running.
+    """
     ray = _ray()
     if ray.is_initialized():
         yield
@@ -67,17 +71,20 @@ def through_workers(
 ) -> Iterator[dict[str, Any]]:
     """The rows that `worker` makes of the items, in the order they get done.
 
-    Where a worker or its machine dies, Ray starts another and hands it what was not finished. What a worker raises on purpose
-    is raised here.
+    Where a worker or its machine dies, Ray starts another and hands it what was not finished. What
+    a worker raises on purpose is raised here.
     """
     ray = _ray()
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    # Ray plans with blocks of 128 MB, more than a small object store holds; a part is a few hundred kilobytes.
+    # Ray plans with blocks of 128 MB, more than a small object store holds; a part is a few hundred
+    # kilobytes.
     context.target_max_block_size = 2 * _MEGABYTE
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     n_workers = options.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-    dataset = ray.data.from_items(items, override_num_blocks=min(len(items), _MOST_BLOCKS)).map_batches(
+    dataset = ray.data.from_items(
+        items, override_num_blocks=min(len(items), _MOST_BLOCKS)
+    ).map_batches(
         worker,
         fn_constructor_args=arguments,
         batch_size=1,
@@ -91,7 +98,9 @@ def through_workers(
 
 
 def _our_own(error: BaseException) -> BaseException:
-    """What a worker raised on purpose, from under what Ray laid around it; else the error itself."""
+    """What a worker raised on purpose, from under what Ray laid around it; else the error
+    itself.
+    """
     seen: BaseException | None = error
     while seen is not None:
         inner = getattr(seen, "cause", None)
@@ -99,7 +108,13 @@ def _our_own(error: BaseException) -> BaseException:
             return inner
         if isinstance(seen, ResiduaError):
             return type(seen)(*seen.args) if type(seen).__module__.startswith("residua") else seen
-        seen = seen.__cause__ if seen.__cause__ is not None else inner if isinstance(inner, BaseException) else None
+        seen = (
+            seen.__cause__
+            if seen.__cause__ is not None
+            else inner
+            if isinstance(inner, BaseException)
+            else None
+        )
     return error
 
 

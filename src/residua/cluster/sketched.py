@@ -1,12 +1,19 @@
-"""An evaluation from a sketch: rates at the threshold from exact counts, ranking metrics within the sketch's bounds."""
+"""An evaluation from a sketch: rates at the threshold from exact counts, ranking metrics within the
+sketch's bounds.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from residua import diagnostics
 from residua.cluster.tally import Tally
+from residua.findings import (
+    find_broken_promise,
+    find_not_better_than_chance,
+    find_undefined_metric,
+    find_unlabelled,
+)
 from residua.metrics.intervals import rate_interval
 from residua.metrics.sketch import Bounds, ScoreSketch
 from residua.records import Estimate, Evaluation, OperatingPoint
@@ -15,17 +22,23 @@ _CONFIDENCE = 0.95
 _Z = 1.959963984540054
 
 
-def evaluate_sketched(tally: Tally, point: OperatingPoint | None, split: str, provenance: dict[str, Any]) -> Evaluation:
+def evaluate_sketched(
+    tally: Tally, point: OperatingPoint | None, split: str, provenance: dict[str, Any]
+) -> Evaluation:
     """What `evaluate_detection` says, as far as a summary of bounded size can say it.
 
-    The value of a ranking metric is the middle of its bounds. Its interval is conservative: it lies around both bounds, and takes
-    for ROC AUC the largest variance that there can be, AUC (1 - AUC) / min(n normal, n anomalous) (Birnbaum and Klose, 1957),
-    for average precision that of a rate over the anomalous images (Boyd, Eng and Page, 2013).
+    The value of a ranking metric is the middle of its bounds. Its interval is conservative: it lies
+    around both bounds, and takes for ROC AUC the largest variance that there can be, AUC (1 - AUC)
+    / min(n normal, n anomalous) (Birnbaum and Klose, 1957), for average precision that of a rate
+    over the anomalous images (Boyd, Eng and Page, 2013).
     """
     sketch = tally.sketch or ScoreSketch()
     correct, alarms, misses, hits = map(int, tally.confusion)
     n_normal, n_anomalous = correct + alarms, misses + hits
-    bounds = {"roc_auc": sketch.roc_auc_bounds(), "average_precision": sketch.average_precision_bounds()}
+    bounds = {
+        "roc_auc": sketch.roc_auc_bounds(),
+        "average_precision": sketch.average_precision_bounds(),
+    }
     fewest = {"roc_auc": min(n_normal, n_anomalous), "average_precision": n_anomalous}
     metrics = {name: _within(bounds[name], fewest[name], n_normal + n_anomalous) for name in bounds}
     if point is not None:
@@ -37,9 +50,11 @@ def evaluate_sketched(tally: Tally, point: OperatingPoint | None, split: str, pr
             "flagged_rate": _rate(tally.n_flagged, tally.n_images),
         }
     findings = [
-        diagnostics.find_unlabelled(tally.n_images - n_normal - n_anomalous, tally.n_images),
-        diagnostics.find_not_better_than_chance(metrics["roc_auc"], prevalence=n_anomalous / max(1, n_normal + n_anomalous)),
-        diagnostics.find_undefined_metric(
+        find_unlabelled(tally.n_images - n_normal - n_anomalous, tally.n_images),
+        find_not_better_than_chance(
+            metrics["roc_auc"], prevalence=n_anomalous / max(1, n_normal + n_anomalous)
+        ),
+        find_undefined_metric(
             [name for name, one in metrics.items() if one.value is None],
             f"There are {n_normal:,} normal and {n_anomalous:,} anomalous labelled images.",
             "Add labelled images of the other kind.",
@@ -48,8 +63,11 @@ def evaluate_sketched(tally: Tally, point: OperatingPoint | None, split: str, pr
         ),
     ]
     if point is not None:
-        findings.append(diagnostics.find_broken_promise(point, metrics))
-    told = {name: None if math.isnan(one.low) else {"low": one.low, "high": one.high} for name, one in bounds.items()}
+        findings.append(find_broken_promise(point, metrics))
+    told = {
+        name: None if math.isnan(one.low) else {"low": one.low, "high": one.high}
+        for name, one in bounds.items()
+    }
     return Evaluation(
         job="detect",
         n_images=tally.n_images,
@@ -65,10 +83,21 @@ def _within(bounds: Bounds, n_fewest: int, n: int) -> Estimate:
     if math.isnan(bounds.low):
         return Estimate(value=None, confidence=_CONFIDENCE, n=n)
     low, high = (
-        end + sign * _Z * math.sqrt(end * (1 - end) / n_fewest) for end, sign in ((bounds.low, -1.0), (bounds.high, 1.0))
+        end + sign * _Z * math.sqrt(end * (1 - end) / n_fewest)
+        for end, sign in ((bounds.low, -1.0), (bounds.high, 1.0))
     )
-    return Estimate(value=(bounds.low + bounds.high) / 2, low=max(0.0, low), high=min(1.0, high), confidence=_CONFIDENCE, n=n)
+    return Estimate(
+        value=(bounds.low + bounds.high) / 2,
+        low=max(0.0, low),
+        high=min(1.0, high),
+        confidence=_CONFIDENCE,
+        n=n,
+    )
 
 
 def _rate(n_successes: int, n: int) -> Estimate:
-    return Estimate(value=None, confidence=_CONFIDENCE) if n == 0 else rate_interval(n_successes, n, confidence=_CONFIDENCE)
+    return (
+        Estimate(value=None, confidence=_CONFIDENCE)
+        if n == 0
+        else rate_interval(n_successes, n, confidence=_CONFIDENCE)
+    )

@@ -1,4 +1,6 @@
-"""What an evaluation keeps of the images it has let go: counts at the threshold, and their scores exactly or as a sketch."""
+"""What an evaluation keeps of the images it has let go: counts at the threshold, and their scores
+exactly or as a sketch.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from residua.images import Quarantined
 from residua.metrics.sketch import ScoreSketch
-from residua.piecewise.pieces import Part
+from residua.runs.tables.chunks import Part
 from residua.thresholds import is_flagged
 
 UNKNOWN = -1
@@ -20,7 +22,9 @@ UNKNOWN = -1
 
 @dataclass
 class Tally:
-    """Of labelled images ``[true negatives, false alarms, misses, hits]``, of all ``n_flagged``; scores or a sketch of them."""
+    """Of labelled images ``[true negatives, false alarms, misses, hits]``, of all ``n_flagged``;
+    scores or a sketch of them.
+    """
 
     confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros(4, np.int64))
     n_images: int = 0
@@ -75,11 +79,15 @@ class Tally:
             )
 
 
-def tally_of(part: Part, normal: tuple[str, ...] | None, threshold: float | None, *, sketched: bool) -> Tally:
+def tally_of(
+    part: Part, normal: tuple[str, ...] | None, threshold: float | None, *, sketched: bool
+) -> Tally:
     """What is kept of a part: everything, or what is bounded."""
     scores = np.asarray(part.columns["score"], np.float32)
     truth = np.array([_truth(label, normal) for label in part.columns["label"]], np.int8)
-    flagged = np.zeros(len(scores), np.bool_) if threshold is None else is_flagged(scores, threshold)
+    flagged = (
+        np.zeros(len(scores), np.bool_) if threshold is None else is_flagged(scores, threshold)
+    )
     known = truth != UNKNOWN
     tally = Tally(
         confusion=np.bincount(2 * truth[known].astype(np.int64) + flagged[known], minlength=4),
@@ -111,7 +119,9 @@ def merged(tallies: dict[tuple[int, int], Tally]) -> Tally:
         whole.quarantined += tally.quarantined[: max(0, 1000 - len(whole.quarantined))]
         whole.paths += tally.paths
         if tally.sketch is not None:
-            whole.sketch = tally.sketch if whole.sketch is None else whole.sketch.merge(tally.sketch)
+            whole.sketch = (
+                tally.sketch if whole.sketch is None else whole.sketch.merge(tally.sketch)
+            )
     whole.scores = np.concatenate([np.zeros(0, np.float32), *(tally.scores for tally in ordered)])
     whole.truth = np.concatenate([np.zeros(0, np.int8), *(tally.truth for tally in ordered)])
     return whole

@@ -1,4 +1,6 @@
-"""What runs in each worker: the bundle, loaded once, and the same scoring of a piece as on one machine."""
+"""What runs in each worker: the bundle, loaded once, and the same scoring of a piece as on one
+machine.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from residua.piecewise.pieces import Task, score_piece
-from residua.piecewise.score_parts import encode, note_of
+from residua.runs.tables.chunks import Task, score_piece
+from residua.runs.tables.score_parts import encode, note_of
 
 BundleFiles = dict[str, bytes]
 
 
 class Scorer:
-    """Scores pieces with a bundle that came over the wire, so that workers need no disk in common for it."""
+    """Scores pieces with a bundle that came over the wire, so that workers need no disk in common
+    for it.
+    """
 
     def __init__(self, bundle: BundleFiles, task: Task) -> None:
         import torch
 
-        from residua.bundle import load_bundle
-        from residua.scoring.engine import GraphEngine
+        from residua.training.bundle import load_bundle
+        from residua.training.scoring.engine import GraphEngine
 
         torch.set_num_threads(1)  # a worker has one processor
         with tempfile.TemporaryDirectory(prefix="residua-") as folder:
@@ -43,8 +47,12 @@ class TableWorker(Scorer):
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """A row for each part."""
-        for number, seen, n_parts, piece in zip(batch["number"], batch["seen"], batch["n_parts"], batch["piece"], strict=True):
-            for further, part in enumerate(score_piece(self.engine, self.task, piece, start=int(seen))):
+        for number, seen, n_parts, piece in zip(
+            batch["number"], batch["seen"], batch["n_parts"], batch["piece"], strict=True
+        ):
+            for further, part in enumerate(
+                score_piece(self.engine, self.task, piece, start=int(seen))
+            ):
                 yield {
                     "number": np.array([int(number)]),
                     "part": np.array([int(n_parts) + further]),
@@ -54,9 +62,13 @@ class TableWorker(Scorer):
 
 
 class JudgedWorker(Scorer):
-    """Pieces to what an evaluation needs: exact scores, or a sketch of them and the counts at the threshold."""
+    """Pieces to what an evaluation needs: exact scores, or a sketch of them and the counts at the
+    threshold.
+    """
 
-    def __init__(self, bundle: BundleFiles, task: Task, normal: tuple[str, ...] | None, sketched: bool) -> None:
+    def __init__(
+        self, bundle: BundleFiles, task: Task, normal: tuple[str, ...] | None, sketched: bool
+    ) -> None:
         super().__init__(bundle, task)
         self.normal, self.sketched = normal, sketched
 
@@ -67,7 +79,11 @@ class JudgedWorker(Scorer):
         for number, piece in zip(batch["number"], batch["piece"], strict=True):
             for index, part in enumerate(score_piece(self.engine, self.task, piece)):
                 tally = tally_of(part, self.normal, self.task.threshold, sketched=self.sketched)
-                yield {"number": np.array([int(number)]), "part": np.array([index]), "tally": [tally.to_bytes()]}
+                yield {
+                    "number": np.array([int(number)]),
+                    "part": np.array([index]),
+                    "tally": [tally.to_bytes()],
+                }
 
 
 def read_bundle(folder: Path) -> BundleFiles:

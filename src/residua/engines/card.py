@@ -1,4 +1,6 @@
-"""What is known of an exported model, as JSON beside its file: names, units, threshold, how far it was verified, its price."""
+"""What is known of an exported model, as JSON beside its file: names, units, threshold, how far it
+was verified, its price.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from residua._files import has_sha256, in_a_line, read_file, read_json, write_json
 from residua.engines.kinds import KINDS, Kind, Precision, Runtime
 from residua.errors import BundleError
-from residua.files import has_sha256, in_a_line, read_file, read_json, write_json
 from residua.images.reading import Reading
 from residua.records import Job, OperatingPoint
 
 UNITS = {
-    "images": "(batch, height, width, channels), any size: uint8, or float32 in [0, 1] if the entry is float32",
+    "images": (
+        "(batch, height, width, channels), any size: uint8, or float32 in [0, 1] if the entry is"
+        " float32"
+    ),
     "score": "(batch,) float32, higher = more anomalous",
     "error_map": "(batch, height, width) float32 at the image's own size, higher = more anomalous",
     "anomalous": "(batch,) bool, score > threshold",
@@ -36,10 +41,11 @@ class _Record(BaseModel):
 class Deviation(_Record):
     """How far an engine is from the reference on real images, one at a time and in batches.
 
-    ``score`` and ``error_map`` are the largest absolute differences, ``score_spread`` the distance between the reference's
-    5% and 95% quantiles and ``error_map_peak`` its largest map value, to weigh them by. ``different_decisions`` counts images
-    decided otherwise; ``near_threshold`` those whose score lies within the deviation of the threshold, whose decision
-    nothing short of equal arithmetic could promise. ``probabilities`` is the largest difference of a classifier's, whose
+    ``score`` and ``error_map`` are the largest absolute differences, ``score_spread`` the distance
+    between the reference's 5% and 95% quantiles and ``error_map_peak`` its largest map value, to
+    weigh them by. ``different_decisions`` counts images decided otherwise; ``near_threshold`` those
+    whose score lies within the deviation of the threshold, whose decision nothing short of equal
+    arithmetic could promise. ``probabilities`` is the largest difference of a classifier's, whose
     decision is the class as well.
     """
 
@@ -54,7 +60,9 @@ class Deviation(_Record):
 
 
 class Price(_Record):
-    """What a reduced precision costs: ROC AUC beside the reference's where both labels exist, rank correlation always."""
+    """What a reduced precision costs: ROC AUC beside the reference's where both labels exist, rank
+    correlation always.
+    """
 
     roc_auc: float | None = None
     roc_auc_reference: float | None = None
@@ -64,7 +72,9 @@ class Price(_Record):
 
 
 class Speed(_Record):
-    """Images a second, medians, measured on one machine beside the reference; ``cpu`` and ``threads`` say where."""
+    """Images a second, medians, measured on one machine beside the reference; ``cpu`` and
+    ``threads`` say where.
+    """
 
     batch_1: float
     batch_256: float
@@ -75,7 +85,9 @@ class Speed(_Record):
 
 
 class Card(_Record):
-    """Everything of an exported model that is not arithmetic; ``operating_point`` is the engine's own."""
+    """Everything of an exported model that is not arithmetic; ``operating_point`` is the engine's
+    own.
+    """
 
     format: Literal["residua-export"] = "residua-export"
     format_version: Literal[1] = 1
@@ -119,12 +131,19 @@ class Card(_Record):
 
     def normals(self) -> NDArray[np.float32]:
         """The engine's own scores of the normal calibration images, ascending."""
-        scores, is_anomalous = np.array(self.calibration_scores, np.float32), np.array(self.calibration_is_anomalous, np.bool_)
+        scores, is_anomalous = (
+            np.array(self.calibration_scores, np.float32),
+            np.array(self.calibration_is_anomalous, np.bool_),
+        )
         return np.sort(scores[~is_anomalous])
 
     def public(self) -> dict[str, Any]:
-        """What goes into the model file's own metadata: all but hashes of that file and the calibration scores."""
-        return self.model_dump(mode="json", exclude={"files", "calibration_scores", "calibration_is_anomalous"})
+        """What goes into the model file's own metadata: all but hashes of that file and the
+        calibration scores.
+        """
+        return self.model_dump(
+            mode="json", exclude={"files", "calibration_scores", "calibration_is_anomalous"}
+        )
 
 
 def write_card(card: Card, folder: Path) -> None:
@@ -142,15 +161,23 @@ def read_card(folder: Path, kind: Kind) -> Card:
     """
     path = folder / kind.card
     if not path.is_file():
-        raise BundleError(f"{folder}: the engine {kind.name} must be exported first. It is not. Run: {export_command(kind)}")
+        raise BundleError(
+            f"{folder}: the engine {kind.name} must be exported first. It is not. Run:"
+            f" {export_command(kind)}"
+        )
     try:
         card = Card.model_validate_json(read_file(path, _MOST_BYTES))
     except (ValidationError, UnicodeDecodeError, OSError) as error:
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
-        raise BundleError(f"{path}: must be what `residua export` wrote. Got: {what}. Export again.") from None
+        raise BundleError(
+            f"{path}: must be what `residua export` wrote. Got: {what}. Export again."
+        ) from None
     for name in kind.files:
         if not has_sha256(folder / name, card.files.get(name)):
-            raise BundleError(f"{folder / name}: must be the file that was verified. It is missing or another. Export again.")
+            raise BundleError(
+                f"{folder / name}: must be the file that was verified. It is missing or another."
+                " Export again."
+            )
     return card
 
 
@@ -170,12 +197,21 @@ def check_fresh(card: Card, bundle: Path) -> None:
     except FileNotFoundError:
         return  # the exported model was taken elsewhere by itself
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise BundleError(f"{bundle}: must be the bundle that was exported. Got: {in_a_line(error)}. Restore a copy.") from None
-    changed = "weights" if weights != card.weights_sha256 else "threshold" if threshold != card.reference_threshold else None
+        raise BundleError(
+            f"{bundle}: must be the bundle that was exported. Got: {in_a_line(error)}. Restore a"
+            " copy."
+        ) from None
+    changed = (
+        "weights"
+        if weights != card.weights_sha256
+        else "threshold"
+        if threshold != card.reference_threshold
+        else None
+    )
     if changed:
         raise BundleError(
-            f"{card.engine}: the exported model must have the run's {changed}. It has the one before it changed. "
-            f"Run: {export_command(card.kind)}"
+            f"{card.engine}: the exported model must have the run's {changed}. It has the one"
+            f" before it changed. Run: {export_command(card.kind)}"
         )
 
 

@@ -20,12 +20,17 @@ from residua.images.resize import fit_to
 from residua.metrics import mae, mse, ssim
 
 _ALWAYS = ("score", "anomalous")
-_MOST_WEIGHTS = 1 << 26  # of one axis: a file makes them all, and with what makes them they take three times 256 MiB
+_MOST_WEIGHTS = (
+    1 << 26
+)  # of one axis: a file makes them all, and with what makes them they take three times 256 MiB
 _MEASURED = ("mse", "mae", "ssim")
 
 
-def load_engine(folder: str | Path, name: str, *, bundle: str | Path | None = None, threads: int | None = None) -> ExportedEngine:
-    """The engine called `name` from a folder of exports (``RUN/export``); with `bundle`, refused where it is out of date.
+def load_engine(
+    folder: str | Path, name: str, *, bundle: str | Path | None = None, threads: int | None = None
+) -> ExportedEngine:
+    """The engine called `name` from a folder of exports (``RUN/export``); with `bundle`, refused
+    where it is out of date.
 
     Raises
     ------
@@ -38,7 +43,9 @@ def load_engine(folder: str | Path, name: str, *, bundle: str | Path | None = No
     """
     kind = parse_engine(name)
     if not kind.files:
-        raise InputError(f"engine: must be one that is exported to a file. Got {name}. Name onnx or openvino.")
+        raise InputError(
+            f"engine: must be one that is exported to a file. Got {name}. Name onnx or openvino."
+        )
     card = read_card(Path(folder), kind)
     if bundle is not None:
         check_fresh(card, Path(bundle))
@@ -47,15 +54,20 @@ def load_engine(folder: str | Path, name: str, *, bundle: str | Path | None = No
 
 def open_file(card: Card, path: Path, *, threads: int | None = None) -> ExportedEngine:
     """The engine of one file."""
-    return (OnnxEngine if card.runtime == "onnx" else OpenVinoEngine)(card, path, threads or free_threads())
+    return (OnnxEngine if card.runtime == "onnx" else OpenVinoEngine)(
+        card, path, threads or free_threads()
+    )
 
 
 def free_threads() -> int:
     """Processors that nothing else wants just now, at least one and at most ``OMP_NUM_THREADS``.
 
-    A score's last digits may depend on the number of threads; verification allows for that, training could not.
+    A score's last digits may depend on the number of threads; verification allows for that,
+    training could not.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     asked = os.environ.get("OMP_NUM_THREADS", "")
     most = int(asked) if asked.isdigit() and int(asked) > 0 else cores
@@ -63,22 +75,35 @@ def free_threads() -> int:
 
 
 class ExportedEngine(ABC):
-    """An exported graph behind the interface of all engines; images of one size go through together."""
+    """An exported graph behind the interface of all engines; images of one size go through
+    together.
+    """
 
     def __init__(self, card: Card) -> None:
         self.card, self.name, self.batch_size = card, card.engine, card.batch_size
 
     def score(
-        self, images: Sequence[NDArray[Any]], *, maps: bool = False, reconstructions: bool = False, columns: bool = True
+        self,
+        images: Sequence[NDArray[Any]],
+        *,
+        maps: bool = False,
+        reconstructions: bool = False,
+        columns: bool = True,
     ) -> Scores:
-        """Scores of decoded images, in order; `columns` are computed outside the graph, unless the file gives them."""
+        """Scores of decoded images, in order; `columns` are computed outside the graph, unless the
+        file gives them.
+        """
         check_channels((image.shape[-1] for image in images), self.card.channels)
         for height, width in {image.shape[:2] for image in images}:
             self._check_extent(height, width)
         wanted = self._wanted(maps=maps, reconstructions=reconstructions, columns=columns)
         groups, n, size = list(_rows_by_size(images, self.batch_size)), len(images), self.card.size
         made: dict[str, NDArray[Any]] = {}
-        prepared = np.zeros((n, *size, self.card.channels), np.float32) if columns and not self._measures else None
+        prepared = (
+            np.zeros((n, *size, self.card.channels), np.float32)
+            if columns and not self._measures
+            else None
+        )
         found: dict[int, NDArray[np.float32]] = {}
         for rows in groups:
             stack = self._entry(_stacked(images, rows))
@@ -91,19 +116,30 @@ class ExportedEngine(ABC):
             if prepared is not None:
                 prepared[rows] = fit_to(stack, size, keep_aspect=self.card.aspect == "keep")
         rebuilt = made.get("reconstruction")
-        if rebuilt is None and (columns or reconstructions):  # as the reference says of a classifier without a decoder
+        if rebuilt is None and (
+            columns or reconstructions
+        ):  # as the reference says of a classifier without a decoder
             rebuilt = np.full((n, *size, self.card.channels), np.nan, np.float32)
         return Scores(
             made.get("score", np.zeros(0, np.float32)),
             made.get("anomalous", np.zeros(0, np.bool_)),
             self._columns(made, prepared, rebuilt) if columns else {},
-            [found.get(row, np.full(image.shape[:2], np.nan, np.float32)) for row, image in enumerate(images)] if maps else None,
+            (
+                [
+                    found.get(row, np.full(image.shape[:2], np.nan, np.float32))
+                    for row, image in enumerate(images)
+                ]
+                if maps
+                else None
+            ),
             rebuilt if reconstructions else None,
             made.get("probabilities", self._no_probabilities()),
         )
 
     def _check_extent(self, height: int, width: int) -> None:
-        """The longest side that keeps its proportions stays long: gigabytes of weights, which an exported file cannot cut up."""
+        """The longest side that keeps its proportions stays long: gigabytes of weights, which an
+        exported file cannot cut up.
+        """
         area = self.card.size[0] * self.card.size[1]
         n_weights = max(height, width) ** 2 * (area / max(1, height * width)) ** 0.5
         if self.card.aspect == "area" and n_weights > _MOST_WEIGHTS:
@@ -114,31 +150,46 @@ class ExportedEngine(ABC):
 
     @property
     def _measures(self) -> bool:
-        """Whether the file gives the errors itself: where images keep their proportions, a stretched picture has others."""
+        """Whether the file gives the errors itself: where images keep their proportions, a
+        stretched picture has others.
+        """
         return "mse" in self.card.outputs
 
     def _wanted(self, *, maps: bool, reconstructions: bool, columns: bool) -> list[str]:
-        pictures = ["error_map"] * maps + ["reconstruction"] * (reconstructions or (columns and not self._measures))
+        pictures = ["error_map"] * maps + ["reconstruction"] * (
+            reconstructions or (columns and not self._measures)
+        )
         asked = (*_ALWAYS, *pictures, *(_MEASURED if columns else ()), "probabilities")
         return [name for name in asked if name in self.card.outputs]
 
     def _columns(
-        self, made: dict[str, NDArray[Any]], prepared: NDArray[np.float32] | None, rebuilt: NDArray[np.float32] | None
+        self,
+        made: dict[str, NDArray[Any]],
+        prepared: NDArray[np.float32] | None,
+        rebuilt: NDArray[np.float32] | None,
     ) -> dict[str, NDArray[np.float32]]:
         if prepared is not None and rebuilt is not None:
             return error_columns(prepared, rebuilt)
         return {name: made.get(name, np.zeros(0, np.float32)) for name in _MEASURED}
 
     def _no_probabilities(self) -> NDArray[np.float32] | None:
-        return None if self.card.classes is None else np.zeros((0, len(self.card.classes)), np.float32)
+        return (
+            None if self.card.classes is None else np.zeros((0, len(self.card.classes)), np.float32)
+        )
 
     @abstractmethod
     def run(self, images: NDArray[Any], wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """The named outputs for images of one size, (batch, height, width, channels) of the entry's dtype."""
+        """The named outputs for images of one size, (batch, height, width, channels) of the entry's
+        dtype.
+        """
 
     def _entry(self, images: NDArray[Any]) -> NDArray[Any]:
         if self.card.entry == "float32":
-            return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images.astype(np.float32)
+            return (
+                images.astype(np.float32) / np.float32(255)
+                if images.dtype == np.uint8
+                else images.astype(np.float32)
+            )
         if images.dtype != np.uint8:
             raise InputError(
                 f"{self.name}: the exported model takes 8-bit images. Got {images.dtype}. "
@@ -184,7 +235,9 @@ class OpenVinoEngine(ExportedEngine):
         try:
             self._model = self._core.read_model(path)
         except RuntimeError as error:
-            raise BundleError(f"{path}: must be an OpenVINO model. Got: {error}. Export again.") from None
+            raise BundleError(
+                f"{path}: must be an OpenVINO model. Got: {error}. Export again."
+            ) from None
         self._options = {
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": "bf16" if card.precision == "bfloat16" else "f32",
@@ -212,18 +265,26 @@ class OpenVinoEngine(ExportedEngine):
         return self._core.compile_model(part, "CPU", self._options).create_infer_request()
 
 
-def error_columns(prepared: NDArray[np.float32], rebuilt: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """mse, mae and ssim of reconstructions against the images as the model saw them, float32 (n_images,) each."""
+def error_columns(
+    prepared: NDArray[np.float32], rebuilt: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
+    """mse, mae and ssim of reconstructions against the images as the model saw them, float32
+    (n_images,) each.
+    """
     if not len(prepared) or np.isnan(rebuilt).all():
         return {name: np.full(len(prepared), np.nan, np.float32) for name in ("mse", "mae", "ssim")}
     rebuilt = np.clip(rebuilt, 0, 1)
     measures = {"mse": mse, "mae": mae, "ssim": ssim}
-    return {name: measure(prepared, rebuilt).astype(np.float32) for name, measure in measures.items()}
+    return {
+        name: measure(prepared, rebuilt).astype(np.float32) for name, measure in measures.items()
+    }
 
 
 def _stacked(images: Sequence[NDArray[Any]], rows: list[int]) -> NDArray[Any]:
     """Images of one size as one array; a single one is not copied."""
-    return images[rows[0]][np.newaxis] if len(rows) == 1 else np.stack([images[row] for row in rows])
+    return (
+        images[rows[0]][np.newaxis] if len(rows) == 1 else np.stack([images[row] for row in rows])
+    )
 
 
 def _rows_by_size(images: Sequence[NDArray[Any]], most: int) -> Iterator[list[int]]:
@@ -236,4 +297,11 @@ def _rows_by_size(images: Sequence[NDArray[Any]], most: int) -> Iterator[list[in
             yield same[start : start + most]
 
 
-__all__: list[str] = ["ExportedEngine", "OnnxEngine", "OpenVinoEngine", "free_threads", "load_engine", "open_file"]
+__all__: list[str] = [
+    "ExportedEngine",
+    "OnnxEngine",
+    "OpenVinoEngine",
+    "free_threads",
+    "load_engine",
+    "open_file",
+]

@@ -17,11 +17,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Scores:
-    """Per-image results in the order of the images: float32 arrays (n_images,), decisions bool (n_images,).
+    """Per-image results in the order of the images: float32 arrays (n_images,), decisions bool
+    (n_images,).
 
-    ``columns`` holds ``mse``, ``mae`` and ``ssim``. ``maps`` (where asked for) are float32 (height, width), each at its
-    image's own resolution; ``reconstructions`` (where asked for) float32 (n_images, height, width, channels) at the
-    network's; ``probabilities`` (of a classifier) float32 (n_images, n_classes).
+    ``columns`` holds ``mse``, ``mae`` and ``ssim``. ``maps`` (where asked for) are float32 (height,
+    width), each at its image's own resolution; ``reconstructions`` (where asked for) float32
+    (n_images, height, width, channels) at the network's; ``probabilities`` (of a classifier)
+    float32 (n_images, n_classes).
     """
 
     score: NDArray[np.float32]
@@ -33,7 +35,8 @@ class Scores:
 
 
 class Engine(Protocol):
-    """What scores decoded images: the reference graph in PyTorch, an exported file, a wrapped model.
+    """What scores decoded images: the reference graph in PyTorch, an exported file, a wrapped
+    model.
 
     ``name`` is what ``--engine`` takes, ``batch_size`` how many images it likes to get at once.
     """
@@ -49,18 +52,27 @@ class Engine(Protocol):
         ...
 
     def score(
-        self, images: Sequence[NDArray[Any]], *, maps: bool = False, reconstructions: bool = False, columns: bool = True
+        self,
+        images: Sequence[NDArray[Any]],
+        *,
+        maps: bool = False,
+        reconstructions: bool = False,
+        columns: bool = True,
     ) -> Scores:
-        """Scores of decoded images, (h, w, c) each, uint8 or float32 in [0, 1], sizes as they come, in order.
+        """Scores of decoded images, (h, w, c) each, uint8 or float32 in [0, 1], sizes as they come,
+        in order.
 
-        Without `columns` that dictionary is empty: mse, mae and ssim cost time that a server may not have.
+        Without `columns` that dictionary is empty: mse, mae and ssim cost time that a server may
+        not have.
         """
         ...
 
 
 @runtime_checkable
 class Endable(Protocol):
-    """An engine that can be ended from another thread while it scores: a file from elsewhere may loop for ever."""
+    """An engine that can be ended from another thread while it scores: a file from elsewhere may
+    loop for ever.
+    """
 
     def end(self) -> None:
         """End what runs now; whoever waits for it gets an error."""
@@ -78,7 +90,8 @@ def score_with(
 ) -> Scores:
     """Scores of a whole set, a batch of the engine's own size after the other.
 
-    ``on_map`` is given each image's number and map, which is then dropped: maps of many large images fill any memory.
+    ``on_map`` is given each image's number and map, which is then dropped: maps of many large
+    images fill any memory.
 
     Raises
     ------
@@ -88,7 +101,9 @@ def score_with(
     parts = []
     done = 0
     for batch in images.batches(engine.batch_size):
-        scored = engine.score(batch, maps=maps or on_map is not None, reconstructions=reconstructions)
+        scored = engine.score(
+            batch, maps=maps or on_map is not None, reconstructions=reconstructions
+        )
         if on_map is not None:
             for row, one in enumerate(scored.maps or [], start=done):
                 on_map(row, one)
@@ -97,7 +112,11 @@ def score_with(
         done += len(batch)
         if progress is not None:
             progress(done, len(images))
-    return join_scores(parts) if parts else engine.score([], maps=maps, reconstructions=reconstructions)
+    return (
+        join_scores(parts)
+        if parts
+        else engine.score([], maps=maps, reconstructions=reconstructions)
+    )
 
 
 def check_channels(given: Iterable[int], channels: int) -> None:
@@ -106,8 +125,9 @@ def check_channels(given: Iterable[int], channels: int) -> None:
     if found:
         colour = {1: "grey (1 channel)", 3: "colour (3 channels)"}
         raise ShapeError(
-            f"score: images must be {colour.get(channels, channels)} like those the model was trained on. "
-            f"Got {colour.get(found[0], found[0])}. Convert the images, or train a model on images of this kind."
+            f"score: images must be {colour.get(channels, channels)} like those the model was"
+            f" trained on. Got {colour.get(found[0], found[0])}. Convert the images, or train a"
+            " model on images of this kind."
         )
 
 
@@ -124,14 +144,20 @@ def join_scores(parts: Sequence[Scores]) -> Scores:
     joined = Scores(
         score=np.concatenate([part.score for part in parts]),
         anomalous=np.concatenate([part.anomalous for part in parts]),
-        columns={name: np.concatenate([part.columns[name] for part in parts]) for name in first.columns},
+        columns={
+            name: np.concatenate([part.columns[name] for part in parts]) for name in first.columns
+        },
     )
     if first.maps is not None:
         joined = replace(joined, maps=[one for part in parts for one in part.maps or []])
     if first.reconstructions is not None:
-        whole = np.concatenate([part.reconstructions for part in parts if part.reconstructions is not None])
+        whole = np.concatenate(
+            [part.reconstructions for part in parts if part.reconstructions is not None]
+        )
         joined = replace(joined, reconstructions=whole)
     if first.probabilities is not None:
-        every = np.concatenate([part.probabilities for part in parts if part.probabilities is not None])
+        every = np.concatenate(
+            [part.probabilities for part in parts if part.probabilities is not None]
+        )
         joined = replace(joined, probabilities=every)
     return joined

@@ -1,4 +1,6 @@
-"""The engines by name. `KINDS` is the registry: what runs, in which precision, and which file holds it."""
+"""The engines by name. `KINDS` is the registry: what runs, in which precision, and which file holds
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ Precision = Literal["float32", "bfloat16", "int8"]
 
 @dataclass(frozen=True)
 class Kind:
-    """An engine: its name, what runs it, the precision of its network, and its files in ``RUN/export`` (none for torch)."""
+    """An engine: its name, what runs it, the precision of its network, and its files in
+    ``RUN/export`` (none for torch).
+    """
 
     name: str
     runtime: Runtime
@@ -83,5 +87,10 @@ def find_kind(runtime: str, precision: str) -> Kind:
     there = ", ".join(kind.precision for kind in KINDS.values() if kind.runtime == runtime)
     if not there:
         runtimes = ", ".join(dict.fromkeys(kind.runtime for kind in KINDS.values()))
-        raise InputError(f"engine: the runtime must be one of {runtimes}. Got {runtime!r}. Name one of them.")
-    raise InputError(f"engine: the precision of {runtime} must be one of {there}. Got {precision!r}. Name one of them.")
+        raise InputError(
+            f"engine: the runtime must be one of {runtimes}. Got {runtime!r}. Name one of them."
+        )
+    raise InputError(
+        f"engine: the precision of {runtime} must be one of {there}. Got {precision!r}. Name one of"
+        " them."
+    )

@@ -13,10 +13,12 @@ _AT_ONCE = 16
 
 
 class OneByOne:
-    """An engine that runs `engine` on one image at a time, so that no score depends on company, bit for bit.
+    """An engine that runs `engine` on one image at a time, so that no score depends on company, bit
+    for bit.
 
-    Exported files take as many images as there are, and runtimes choose other kernels for another number: last digits may
-    follow. ``batch_size`` is how many images it likes to be handed at once, not how many run together.
+    Exported files take as many images as there are, and runtimes choose other kernels for another
+    number: last digits may follow. ``batch_size`` is how many images it likes to be handed at once,
+    not how many run together.
     """
 
     batch_size = _AT_ONCE
@@ -30,10 +32,18 @@ class OneByOne:
             self._engine.end()
 
     def score(
-        self, images: Sequence[NDArray[Any]], *, maps: bool = False, reconstructions: bool = False, columns: bool = True
+        self,
+        images: Sequence[NDArray[Any]],
+        *,
+        maps: bool = False,
+        reconstructions: bool = False,
+        columns: bool = True,
     ) -> Scores:
         """Scores of decoded images, in order, each from a run of its own."""
         alone = [[image] for image in images] or [[]]
         return join_scores(
-            [self._engine.score(one, maps=maps, reconstructions=reconstructions, columns=columns) for one in alone]
+            [
+                self._engine.score(one, maps=maps, reconstructions=reconstructions, columns=columns)
+                for one in alone
+            ]
         )

@@ -1,4 +1,6 @@
-"""ONNX files in ONNX Runtime, and the other files that they keep weights in, which are found without loading any."""
+"""ONNX files in ONNX Runtime, and the other files that they keep weights in, which are found
+without loading any.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from typing import Any
 
 from residua.errors import BundleError, MissingExtraError
 
-# Which fields of which ONNX message lead to tensors: {message: {field number: message}} of onnx.proto3, IR version 13.
+# Which fields of which ONNX message lead to tensors: {message: {field number: message}} of
+# onnx.proto3, IR version 13.
 _FIELDS = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -24,7 +27,8 @@ _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 
 
 def external_files(path: Path) -> tuple[str, ...]:
-    """The names of the files, relative to that of `path`, in which an ONNX file keeps weights; empty where it holds all itself.
+    """The names of the files, relative to that of `path`, in which an ONNX file keeps weights;
+    empty where it holds all itself.
 
     Raises
     ------
@@ -34,12 +38,15 @@ def external_files(path: Path) -> tuple[str, ...]:
     try:
         found = set(_locations(memoryview(path.read_bytes()), "model", 0))
     except (IndexError, ValueError):
-        raise BundleError(f"{path}: must be an ONNX model. It is damaged, or something else. Export it again.") from None
+        raise BundleError(
+            f"{path}: must be an ONNX model. It is damaged, or something else. Export it again."
+        ) from None
     return tuple(sorted(found))
 
 
 def check_inside(path: Path, names: tuple[str, ...]) -> None:
-    """Refuse weights that do not lie as plain files in the folder of the ONNX file `path`, or below it.
+    """Refuse weights that do not lie as plain files in the folder of the ONNX file `path`, or below
+    it.
 
     Raises
     ------
@@ -58,18 +65,21 @@ def check_inside(path: Path, names: tuple[str, ...]) -> None:
             or any(one.is_symlink() for one in steps)
         ):
             raise BundleError(
-                f"{path}: weights must lie in the model's own folder. Got {name[:200]!r}, which leads out of it or is a link. "
-                "Copy the weights themselves beside the model."
+                f"{path}: weights must lie in the model's own folder. Got {name[:200]!r}, which"
+                " leads out of it or is a link. Copy the weights themselves beside the model."
             )
         if not steps[-1].is_file():
             raise BundleError(
-                f"{path}: the weights {name[:200]!r} must lie beside the model. They are not there. "
-                "Copy both files, under the names they were exported with."
+                f"{path}: the weights {name[:200]!r} must lie beside the model. They are not there."
+                " Copy both files, under the names they were exported with."
             )
 
 
-def open_session(path: Path, purpose: str, *, whole: bool = False, threads: int | None = None) -> Any:
-    """The ONNX file as a session of ONNX Runtime; weights beside it are read from its own folder, and from nowhere else.
+def open_session(
+    path: Path, purpose: str, *, whole: bool = False, threads: int | None = None
+) -> Any:
+    """The ONNX file as a session of ONNX Runtime; weights beside it are read from its own folder,
+    and from nowhere else.
 
     Parameters
     ----------
@@ -77,7 +87,8 @@ def open_session(path: Path, purpose: str, *, whole: bool = False, threads: int 
     purpose : str
         For the message where ONNX Runtime is missing.
     whole : bool
-        Refuse a file that keeps weights in others: the checksum of an exported file would not be theirs.
+        Refuse a file that keeps weights in others: the checksum of an exported file would not be
+        theirs.
     threads : int, optional
 
     Raises
@@ -94,7 +105,8 @@ def open_session(path: Path, purpose: str, *, whole: bool = False, threads: int 
     names = external_files(path)
     if whole and names:
         raise BundleError(
-            f"{path}: an exported model must hold all of its weights. This one reads {names[0][:200]!r}. Export it again."
+            f"{path}: an exported model must hold all of its weights. This one reads"
+            f" {names[0][:200]!r}. Export it again."
         )
     check_inside(path, names)
     options = onnxruntime.SessionOptions()
@@ -102,12 +114,16 @@ def open_session(path: Path, purpose: str, *, whole: bool = False, threads: int 
     if threads is not None:
         options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    faults = tuple(one for one in vars(onnxruntime.capi.onnxruntime_pybind11_state).values() if _is_fault(one))
+    faults = tuple(
+        one for one in vars(onnxruntime.capi.onnxruntime_pybind11_state).values() if _is_fault(one)
+    )
     try:  # by its name: from bytes, weights would be looked for in the current folder
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except (*faults, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0][:200]
-        raise BundleError(f"{path}: must be an ONNX model. Got: {reason}. Export it again.") from None
+        raise BundleError(
+            f"{path}: must be an ONNX model. Got: {reason}. Export it again."
+        ) from None
 
 
 def _is_fault(one: Any) -> bool:
@@ -115,7 +131,9 @@ def _is_fault(one: Any) -> bool:
 
 
 def _locations(message: memoryview, kind: str, depth: int) -> Iterator[str]:
-    """The locations named by tensors within `message`, whatever the order or number of its fields."""
+    """The locations named by tensors within `message`, whatever the order or number of its
+    fields.
+    """
     if depth > _DEEPEST:
         raise ValueError
     entries, outside = [], False
@@ -139,12 +157,18 @@ def _locations(message: memoryview, kind: str, depth: int) -> Iterator[str]:
 
 
 def _entry(message: memoryview) -> tuple[str, str]:
-    texts = {number: bytes(value).decode() for number, wire, value in _fields(message) if not isinstance(value, int)}
+    texts = {
+        number: bytes(value).decode()
+        for number, wire, value in _fields(message)
+        if not isinstance(value, int)
+    }
     return texts.get(1, ""), texts.get(2, "")
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Number, wire type and value of each field; a value that reaches beyond its message is refused."""
+    """Number, wire type and value of each field; a value that reaches beyond its message is
+    refused.
+    """
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)

@@ -25,11 +25,16 @@ def images_a_second(
     turns: int = _TURNS,
     on_turn: Callable[[int, int], None] | None = None,
 ) -> dict[str, dict[int, float]]:
-    """Median images a second of each engine at each batch size; they take turns, so that a busy moment hits all alike.
+    """Median images a second of each engine at each batch size; they take turns, so that a busy
+    moment hits all alike.
 
-    Score and decision only, from decoded images in memory. Fewer images than a batch are repeated to fill it.
+    Score and decision only, from decoded images in memory. Fewer images than a batch are repeated
+    to fill it.
     """
-    pictures = {n: list(islice(cycle(images[row] for row in range(min(n, len(images)))), n)) for n in batches}
+    pictures = {
+        n: list(islice(cycle(images[row] for row in range(min(n, len(images)))), n))
+        for n in batches
+    }
     for engine in engines.values():
         for batch in pictures.values():
             _score(engine, batch)
@@ -40,7 +45,10 @@ def images_a_second(
                 found[name][n].append(_rate(engine, batch))
         if on_turn is not None:
             on_turn(turn + 1, turns)
-    return {name: {n: float(np.median(rates)) for n, rates in one.items()} for name, one in found.items()}
+    return {
+        name: {n: float(np.median(rates)) for n, rates in one.items()}
+        for name, one in found.items()
+    }
 
 
 def _rate(engine: Engine, batch: Sequence[NDArray[Any]]) -> float:

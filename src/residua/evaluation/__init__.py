@@ -1,4 +1,6 @@
-"""Metrics, operating point and findings of one model on one part of the data, as a frozen record."""
+"""Metrics, operating point and findings of one model on one part of the data, as a frozen
+record.
+"""
 
 from residua.evaluation.classification import evaluate_classification
 from residua.evaluation.detection import evaluate_detection

@@ -1,4 +1,6 @@
-"""Labels and predictions as people have them (names, numbers, one-hot rows, probabilities) read as classes, once."""
+"""Labels and predictions as people have them (names, numbers, one-hot rows, probabilities) read as
+classes, once.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _NEAR = 1e-3
 
 
 class ReadClasses(NamedTuple):
-    """``known`` says which images have a label, `read` is of those alone; what was assumed for it."""
+    """``known`` says which images have a label, `read` is of those alone; what was assumed for
+    it.
+    """
 
     known: NDArray[np.bool_]
     read: Classified
@@ -28,14 +32,19 @@ class ReadClasses(NamedTuple):
 
 
 def is_multilabel(labels: Any, predictions: Any, multilabel: bool | None = None) -> bool:
-    """Whether labels are a 0/1 matrix of labels that may hold together, and no classes in one-hot rows.
+    """Whether labels are a 0/1 matrix of labels that may hold together, and no classes in one-hot
+    rows.
 
-    A matrix is one-hot where each of its rows holds one 1 and each row of predictions sums to 1 (or names a class). It is
-    multi-label where neither is so. Where the two disagree, `LabelError` asks for `multilabel`.
+    A matrix is one-hot where each of its rows holds one 1 and each row of predictions sums to 1 (or
+    names a class). It is multi-label where neither is so. Where the two disagree, `LabelError` asks
+    for `multilabel`.
 
     Examples
     --------
-    >>> is_multilabel([[0, 1], [1, 0]], [[0.2, 0.8], [0.7, 0.3]]), is_multilabel([[0, 1], [1, 1]], [[0.2, 0.8], [0.7, 0.9]])
+    >>> (
+    ...     is_multilabel([[0, 1], [1, 0]], [[0.2, 0.8], [0.7, 0.3]]),
+    ...     is_multilabel([[0, 1], [1, 1]], [[0.2, 0.8], [0.7, 0.9]]),
+    ... )
     (False, True)
     """
     y = _zeros_and_ones(labels)
@@ -49,17 +58,29 @@ def is_multilabel(labels: Any, predictions: Any, multilabel: bool | None = None)
         return not one_hot
     if multilabel is None or (not multilabel and not one_hot):
         problems = Problems("evaluate_classification")
-        rows = "one 1 in each row of labels" if one_hot else "rows of labels with another number of 1s"
-        beside = "sum to 1 in each row" if _sums_to_one(predictions) else "do not sum to 1 in each row"
-        mend = "Say which: multilabel=False (--one-label) for one class an image, multilabel=True (--multilabel) for several"
-        must = "a matrix of labels must be clear: one class an image, or several labels that may hold together"
+        rows = (
+            "one 1 in each row of labels" if one_hot else "rows of labels with another number of 1s"
+        )
+        beside = (
+            "sum to 1 in each row" if _sums_to_one(predictions) else "do not sum to 1 in each row"
+        )
+        mend = (
+            "Say which: multilabel=False (--one-label) for one class an image, multilabel=True"
+            " (--multilabel) for several"
+        )
+        must = (
+            "a matrix of labels must be clear: one class an image, or several labels that may hold"
+            " together"
+        )
         problems.add(must, f"{rows}, and predictions that {beside}", mend, LabelError)
         problems.raise_any()
     return bool(multilabel)
 
 
 def read_classes(labels: Any, predictions: Any, classes: Sequence[Any] | None) -> ReadClasses:
-    """Classes of the labelled images; one-hot rows are classes by their column. `InputError` with all problems at once."""
+    """Classes of the labelled images; one-hot rows are classes by their column. `InputError` with
+    all problems at once.
+    """
     told: list[Assumption] = []
     problems = Problems("evaluate_classification")
     check_unmasked(predictions, "predictions", problems)
@@ -67,14 +88,22 @@ def read_classes(labels: Any, predictions: Any, classes: Sequence[Any] | None) -
     if (matrix := _zeros_and_ones(labels)) is not None:
         if p.ndim == 2 and p.shape[1] not in (1, matrix.shape[1]):
             got = f"{matrix.shape[1]} columns of labels and {p.shape[1]} of predictions"
-            problems.add("one-hot labels and predictions must have one shape", got, "Pass one column a class", ShapeError)
+            problems.add(
+                "one-hot labels and predictions must have one shape",
+                got,
+                "Pass one column a class",
+                ShapeError,
+            )
         y = _of_columns(matrix, classes)
         told.append(_one_hot(matrix.shape[1]))
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1 or p.ndim not in (1, 2):
         got = f"{y.shape} and {p.shape}"
-        must = "labels must have shape (n_images,), or be a 0/1 matrix like the predictions, and predictions one or two axes"
+        must = (
+            "labels must have shape (n_images,), or be a 0/1 matrix like the predictions, and"
+            " predictions one or two axes"
+        )
         problems.add(must, got, "Pass one row an image", ShapeError)
     else:
         same_length(problems, labels=y, predictions=p)
@@ -83,7 +112,10 @@ def read_classes(labels: Any, predictions: Any, classes: Sequence[Any] | None) -
     kept = y[known]
     if kept.dtype == object and not known.all():
         kept = np.array(kept.tolist())
-    kept, given = by_number(as_classes(kept, problems=problems), classes), _as_read(p[known], len(kept), problems)
+    kept, given = (
+        by_number(as_classes(kept, problems=problems), classes),
+        _as_read(p[known], len(kept), problems),
+    )
     if classes is None:
         _check_all_are_classes(kept, given, problems)
     problems.raise_any()
@@ -106,17 +138,37 @@ def _check_all_are_classes(y: NDArray[Any], given: NDArray[Any], problems: Probl
     if given.dtype.kind != "f":
         said = {spelled(value) for value in np.unique(given).tolist()}
     else:
-        said = {spelled(name) for name in names} if given.ndim == 1 or given.shape[1] == len(names) else set()
-    found = [at for at, name in enumerate(names) if spelled(name) not in said and perhaps_missing(name, names)]
+        said = (
+            {spelled(name) for name in names}
+            if given.ndim == 1 or given.shape[1] == len(names)
+            else set()
+        )
+    found = [
+        at
+        for at, name in enumerate(names)
+        if spelled(name) not in said and perhaps_missing(name, names)
+    ]
     if found:
-        got = " and ".join(f"{names[at]} ({counts[at]} of {len(y)} images)" for at in found) + ", which nothing is predicted as"
-        mend = "If it means no label, leave those empty (None, NaN); if a class, name all: classes=[...] (--classes A,B,...)"
+        got = (
+            " and ".join(f"{names[at]} ({counts[at]} of {len(y)} images)" for at in found)
+            + ", which nothing is predicted as"
+        )
+        mend = (
+            "If it means no label, leave those empty (None, NaN); if a class, name all:"
+            " classes=[...] (--classes A,B,...)"
+        )
         problems.add("every label must be a class", got, mend, LabelError)
 
 
 def _zeros_and_ones(labels: Any) -> NDArray[np.float64] | None:
-    """Labels as a matrix of 0, 1 and rows of NaN (no label); None where they are no such matrix of several columns."""
-    y = np.ma.filled(labels.astype(np.float64), np.nan) if isinstance(labels, np.ma.MaskedArray) else np.asarray(labels)
+    """Labels as a matrix of 0, 1 and rows of NaN (no label); None where they are no such matrix of
+    several columns.
+    """
+    y = (
+        np.ma.filled(labels.astype(np.float64), np.nan)
+        if isinstance(labels, np.ma.MaskedArray)
+        else np.asarray(labels)
+    )
     if y.ndim != 2 or y.shape[1] < 2:
         return None
     try:
@@ -141,25 +193,38 @@ def _of_columns(matrix: NDArray[np.float64], classes: Sequence[Any] | None) -> N
     if len(names) != matrix.shape[1]:
         problems = Problems("evaluate_classification")
         got = f"{len(names)} names for {matrix.shape[1]} columns"
-        problems.add("classes must name every column of one-hot labels", got, "Pass one name a column", LabelError)
+        problems.add(
+            "classes must name every column of one-hot labels",
+            got,
+            "Pass one name a column",
+            LabelError,
+        )
         problems.raise_any()
     missing = np.isnan(matrix.sum(axis=1))
     values = names[np.where(missing, 0, matrix.argmax(axis=1))]
     if not missing.any():
         return values if values.dtype != object else np.array(values.tolist())
-    listed_values = [None if gone else value for value, gone in zip(values.tolist(), missing.tolist(), strict=True)]
+    listed_values = [
+        None if gone else value
+        for value, gone in zip(values.tolist(), missing.tolist(), strict=True)
+    ]
     return np.array(listed_values, dtype=object)
 
 
 def _as_read(p: NDArray[Any], n: int, problems: Problems) -> NDArray[Any]:
-    """Probabilities as they are; one-hot rows of whole numbers, and whole floats that are no probabilities, as classes."""
+    """Probabilities as they are; one-hot rows of whole numbers, and whole floats that are no
+    probabilities, as classes.
+    """
     if p.ndim == 2 and p.shape[1] == 1:
         p = p[:, 0]
     if p.ndim == 2 and p.dtype.kind in "biu":
         if n and not (np.isin(p, (0, 1)).all() and (p.sum(axis=1) == 1).all()):
-            got = f"rows such as {listed(p[np.flatnonzero(p.sum(axis=1) != 1)[:1]].ravel().tolist() or p[0].tolist())}"
+            first = p[np.flatnonzero(p.sum(axis=1) != 1)[:1]].ravel().tolist()
+            got = f"rows such as {listed(first or p[0].tolist())}"
             mend = "Pass one class an image, or probabilities as floats"
-            problems.add("whole numbers in several columns must be one-hot rows", got, mend, LabelError)
+            problems.add(
+                "whole numbers in several columns must be one-hot rows", got, mend, LabelError
+            )
         return p.astype(np.float64)
     if p.dtype.kind == "f" and p.ndim == 1 and len(p) and np.isfinite(p).all():
         is_whole = bool((p == np.trunc(p)).all() and not ((p >= 0) & (p <= 1)).all())
@@ -170,7 +235,9 @@ def _as_read(p: NDArray[Any], n: int, problems: Problems) -> NDArray[Any]:
 def _as_named(
     kept: NDArray[Any], given: NDArray[Any], classes: Sequence[Any] | None, problems: Problems
 ) -> tuple[NDArray[Any], tuple[Assumption, ...]]:
-    """Predicted classes in the labels' spelling; where classes were told as words, numbers are their places."""
+    """Predicted classes in the labels' spelling; where classes were told as words, numbers are
+    their places.
+    """
     if classes is not None:
         return by_number(given, classes), ()
     return agree(kept, given, problems)
@@ -178,7 +245,12 @@ def _as_named(
 
 def _one_hot(k: int) -> Assumption:
     why = f"each row of {k} columns holds one 1, and predictions name one class an image"
-    return Assumption(about="matrix of labels", taken="one-hot rows: classes", because=why, to_tell="--multilabel (multilabel=)")
+    return Assumption(
+        about="matrix of labels",
+        taken="one-hot rows: classes",
+        because=why,
+        to_tell="--multilabel (multilabel=)",
+    )
 
 
 def _order(read: Classified, given: NDArray[Any]) -> Assumption:
@@ -186,10 +258,20 @@ def _order(read: Classified, given: NDArray[Any]) -> Assumption:
     names = [str(name) for name in read.classes.tolist()]
     if given.ndim == 1 or given.shape[1] == 1:
         why = f"one column is that of the second class, and {names[0]} comes before {names[1]}"
-        return Assumption(about="class of the probabilities", taken=names[1], because=why, to_tell=_TO_TELL)
-    numbered = read.classes.dtype.kind == "i" and names == [str(column) for column in range(len(names))]
-    why = "labels are numbers from 0, and name their columns" if numbered else "nothing names them, so they are taken in order"
-    return Assumption(about="order of the columns", taken=listed(names), because=why, to_tell=_TO_TELL)
+        return Assumption(
+            about="class of the probabilities", taken=names[1], because=why, to_tell=_TO_TELL
+        )
+    numbered = read.classes.dtype.kind == "i" and names == [
+        str(column) for column in range(len(names))
+    ]
+    why = (
+        "labels are numbers from 0, and name their columns"
+        if numbered
+        else "nothing names them, so they are taken in order"
+    )
+    return Assumption(
+        about="order of the columns", taken=listed(names), because=why, to_tell=_TO_TELL
+    )
 
 
 _TO_TELL = "--classes A,B,... (classes=) in the order of the columns, or a header that names them"

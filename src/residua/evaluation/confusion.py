@@ -17,11 +17,14 @@ _N_RESAMPLES = 1000
 _MOST_CLASSES = 30
 
 
-def confusion_estimates(matrix: NDArray[Any], *, positive: int | None, confidence: float, seed: int) -> dict[str, Estimate]:
-    """Accuracy (Wilson) and what averages over classes (bootstrap, resampled within each true class).
+def confusion_estimates(
+    matrix: NDArray[Any], *, positive: int | None, confidence: float, seed: int
+) -> dict[str, Estimate]:
+    """Accuracy (Wilson) and what averages over classes (bootstrap, resampled within each true
+    class).
 
-    With two classes ``precision``, ``recall`` and ``f1`` are those of the one at place `positive`, with more their mean over
-    classes.
+    With two classes ``precision``, ``recall`` and ``f1`` are those of the one at place `positive`,
+    with more their mean over classes.
     """
     n, k = int(matrix.sum()), len(matrix)
     right = int(np.trace(matrix))
@@ -29,22 +32,39 @@ def confusion_estimates(matrix: NDArray[Any], *, positive: int | None, confidenc
     values = _averaged(metrics_from_confusion(matrix), k)
     resampled = _resampled(matrix, seed)
     for name, value in values.items():
-        estimates[name] = _estimate(value, np.array([one[name] for one in resampled]), n, confidence)
+        estimates[name] = _estimate(
+            value, np.array([one[name] for one in resampled]), n, confidence
+        )
     if positive is not None:
-        estimates |= {name: _one_class(matrix, positive, confidence)[name] for name in ("precision", "recall", "f1")}
+        estimates |= {
+            name: _one_class(matrix, positive, confidence)[name]
+            for name in ("precision", "recall", "f1")
+        }
     return estimates
 
 
-def per_class_estimates(matrix: NDArray[Any], names: Sequence[str], *, confidence: float) -> dict[str, Estimate]:
-    """``precision[CLASS]``, ``recall[CLASS]`` and ``f1[CLASS]`` of up to 30 classes; Wilson's intervals."""
+def per_class_estimates(
+    matrix: NDArray[Any], names: Sequence[str], *, confidence: float
+) -> dict[str, Estimate]:
+    """``precision[CLASS]``, ``recall[CLASS]`` and ``f1[CLASS]`` of up to 30 classes; Wilson's
+    intervals.
+    """
     if len(names) > _MOST_CLASSES:
         return {}
     each = {name: _one_class(matrix, row, confidence) for row, name in enumerate(names)}
-    return {f"{metric}[{name}]": each[name][metric] for metric in ("precision", "recall", "f1") for name in names}
+    return {
+        f"{metric}[{name}]": each[name][metric]
+        for metric in ("precision", "recall", "f1")
+        for name in names
+    }
 
 
 def _one_class(matrix: NDArray[Any], row: int, confidence: float) -> dict[str, Estimate]:
-    hits, support, predicted = int(matrix[row, row]), int(matrix[row].sum()), int(matrix[:, row].sum())
+    hits, support, predicted = (
+        int(matrix[row, row]),
+        int(matrix[row].sum()),
+        int(matrix[:, row].sum()),
+    )
     return {
         "precision": rate_interval(hits, predicted, confidence=confidence),
         "recall": rate_interval(hits, support, confidence=confidence),
@@ -75,9 +95,15 @@ def _resampled(matrix: NDArray[Any], seed: int) -> list[dict[str, float]]:
     support = matrix.sum(axis=1)
     if support.sum() == 0:
         return []
-    shares = np.where(support[:, np.newaxis] > 0, matrix / np.maximum(support, 1)[:, np.newaxis], 1 / len(matrix))
+    shares = np.where(
+        support[:, np.newaxis] > 0, matrix / np.maximum(support, 1)[:, np.newaxis], 1 / len(matrix)
+    )
     draws = np.stack(
-        [rng.multinomial(int(count), share, size=_N_RESAMPLES) for count, share in zip(support, shares, strict=True)], axis=1
+        [
+            rng.multinomial(int(count), share, size=_N_RESAMPLES)
+            for count, share in zip(support, shares, strict=True)
+        ],
+        axis=1,
     )
     return [_averaged(metrics_from_confusion(draw), len(matrix)) for draw in draws]
 
@@ -89,4 +115,10 @@ def _estimate(value: float, resampled: NDArray[np.float64], n: int, confidence: 
     if len(finite) < _N_RESAMPLES / 2 or np.ptp(finite) == 0:
         return Estimate(value=value, confidence=confidence, n=n)
     low, high = np.quantile(finite, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(value=value, low=min(value, float(low)), high=max(value, float(high)), confidence=confidence, n=n)
+    return Estimate(
+        value=value,
+        low=min(value, float(low)),
+        high=max(value, float(high)),
+        confidence=confidence,
+        n=n,
+    )

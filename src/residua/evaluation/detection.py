@@ -8,17 +8,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua import diagnostics
 from residua._check import Problems, as_scores, same_length
 from residua.evaluation.labels import as_detection_labels
-from residua.evaluation.leaked import leakage_of
+from residua.evaluation.leakage import leakage_of
 from residua.evaluation.pixels import pixel_metrics, tallied_metrics
+from residua.findings import (
+    find_broken_promise,
+    find_hard_scores,
+    find_high_prevalence,
+    find_not_better_than_baseline,
+    find_not_better_than_chance,
+    find_overfitting,
+    find_overlap,
+    find_shared_scores,
+    find_threshold_trade_off,
+    find_too_few_images,
+    find_undefined_metric,
+    find_unlabelled,
+)
 from residua.metrics.intervals import average_precision_interval, rate_interval, roc_auc_interval
 from residua.records import Estimate, Evaluation, Finding, OperatingPoint, with_assumptions
 from residua.thresholds import choose_threshold, is_flagged, rates_at
 
 if TYPE_CHECKING:
-    from residua.images.copies import Leaks
+    from residua.images.duplicates import Leaks
     from residua.metrics.pixel_tally import PixelTally
 
 _AT_THRESHOLD = ("precision", "recall", "f1", "accuracy", "balanced_accuracy", "false_alarm_rate")
@@ -46,17 +59,18 @@ def evaluate_detection(
     Parameters
     ----------
     labels : array, (n_images,), or None
-        0/1 or booleans (1 = anomalous), or names: see `normal`. None, empty and NaN entries are "no label": left out, counted.
-        `DetectionLabels` too.
+        0/1 or booleans (1 = anomalous), or names: see `normal`. None, empty and NaN entries are "no
+        label": left out, counted. `DetectionLabels` too.
     scores : float array, (n_images,)
         Higher = more anomalous. Any scale.
     operating_point : OperatingPoint or float, optional
         Without it there are no decisions, and no metric that needs one.
     normal : str or strings, optional
-        Which labels are normal; without it 0, or names that say it: ``good``, ``OK``, ``pass``. What was taken is an
-        assumption in the record's provenance.
+        Which labels are normal; without it 0, or names that say it: ``good``, ``OK``, ``pass``.
+        What was taken is an assumption in the record's provenance.
     masks : sequence of bool (height, width) or None, optional
-        Where each image is defective. None on a normal image means nowhere, on an anomalous one unknown.
+        Where each image is defective. None on a normal image means nowhere, on an anomalous one
+        unknown.
     maps : sequence of float (height, width), optional
         Error of each pixel; with `masks`, pixel metrics.
     pixels : PixelTally, optional
@@ -64,10 +78,11 @@ def evaluate_detection(
     train_scores : float array, (n,), optional
         Scores of training images, for overfitting.
     baselines : mapping, optional
-        For each name, scores of the same images (judged here), or metrics as a mapping of name to `Estimate`.
+        For each name, scores of the same images (judged here), or metrics as a mapping of name to
+        `Estimate`.
     leaks : Leaks, optional
-        Which of the images are copies of training images (`residua.images.copies.leaks_of`): every metric is given without
-        them too, in the finding ``leakage``.
+        Which of the images are copies of training images (`residua.images.duplicates.leaks_of`):
+        every metric is given without them too, in the finding ``leakage``.
     confidence : float
     seed : int
         Of resampled intervals.
@@ -77,10 +92,10 @@ def evaluate_detection(
     Returns
     -------
     Evaluation
-        ``roc_auc``, ``average_precision``; with an operating point ``precision``, ``recall``, ``f1``, ``accuracy``,
-        ``balanced_accuracy``, ``false_alarm_rate``, and ``flagged_rate`` (of all images, labelled or not); with maps
-        ``pixel_roc_auc``, ``pixel_average_precision``, ``aupro``.
-        What the labels can't define has the value None and a finding.
+        ``roc_auc``, ``average_precision``; with an operating point ``precision``, ``recall``,
+        ``f1``, ``accuracy``, ``balanced_accuracy``, ``false_alarm_rate``, and ``flagged_rate`` (of
+        all images, labelled or not); with maps ``pixel_roc_auc``, ``pixel_average_precision``,
+        ``aupro``. What the labels can't define has the value None and a finding.
 
     Raises
     ------
@@ -99,7 +114,11 @@ def evaluate_detection(
     array = as_scores(scores, problems=problems)
     n_given = len(np.atleast_1d(np.asarray(scores)))
     truth = as_detection_labels(labels, n_given, normal=normal, problems=problems)
-    train = None if train_scores is None else as_scores(train_scores, name="train_scores", problems=problems)
+    train = (
+        None
+        if train_scores is None
+        else as_scores(train_scores, name="train_scores", problems=problems)
+    )
     if not problems:
         same_length(problems, labels=truth.labelled, scores=array)
         same_length(problems, scores=array, masks=masks)
@@ -113,7 +132,9 @@ def evaluate_detection(
         some = kept[truth.labelled]
         found = ranking_metrics(anomalous[some], known[some], confidence=confidence, seed=seed)
         if point is not None:
-            found |= threshold_metrics(anomalous[some], known[some], point.threshold, confidence=confidence)
+            found |= threshold_metrics(
+                anomalous[some], known[some], point.threshold, confidence=confidence
+            )
         return found
 
     metrics = metrics_of(np.ones(len(array), np.bool_))
@@ -124,18 +145,21 @@ def evaluate_detection(
         metrics |= pixel_metrics(masks, maps, truth, confidence=confidence)
     if pixels is not None:
         metrics |= tallied_metrics(pixels, confidence=confidence)
-    judged = {name: _judged(value, anomalous, truth.labelled, confidence, seed) for name, value in beside.items()}
+    judged = {
+        name: _judged(value, anomalous, truth.labelled, confidence, seed)
+        for name, value in beside.items()
+    }
     findings = _findings(known, anomalous, metrics, point, judged, confidence=confidence)
-    findings.append(diagnostics.find_high_prevalence(known, anomalous, doubt=truth.doubt))
+    findings.append(find_high_prevalence(known, anomalous, doubt=truth.doubt))
     findings += [
-        diagnostics.find_unlabelled(int((~truth.labelled).sum()), len(array)),
+        find_unlabelled(int((~truth.labelled).sum()), len(array)),
         leakage_of(leaks, len(array), metrics, metrics_of),
     ]
     if train is not None:
         new = known[~anomalous] if len(known) > anomalous.sum() else array[~truth.labelled]
         findings += [
-            diagnostics.find_overfitting(train, new, confidence=confidence),
-            diagnostics.find_shared_scores(train, array),
+            find_overfitting(train, new, confidence=confidence),
+            find_shared_scores(train, array),
         ]
     return Evaluation(
         job="detect",
@@ -145,7 +169,9 @@ def evaluate_detection(
         operating_point=point,
         baselines=judged,
         findings=tuple(finding for finding in findings if finding is not None),
-        provenance=with_assumptions(provenance, [] if truth.assumption is None else [truth.assumption]),
+        provenance=with_assumptions(
+            provenance, [] if truth.assumption is None else [truth.assumption]
+        ),
     )
 
 
@@ -164,14 +190,18 @@ def ranking_metrics(
         return {"roc_auc": undefined, "average_precision": undefined}
     return {
         "roc_auc": roc_auc_interval(is_anomalous, scores, confidence=confidence),
-        "average_precision": average_precision_interval(is_anomalous, scores, confidence=confidence, seed=seed),
+        "average_precision": average_precision_interval(
+            is_anomalous, scores, confidence=confidence, seed=seed
+        ),
     }
 
 
 def threshold_metrics(
     is_anomalous: NDArray[np.bool_], scores: NDArray[Any], threshold: float, *, confidence: float
 ) -> dict[str, Estimate]:
-    """Every rate of decisions at a threshold, Wilson's intervals; None values where the labels don't define them."""
+    """Every rate of decisions at a threshold, Wilson's intervals; None values where the labels
+    don't define them.
+    """
     undefined = Estimate(value=None, confidence=confidence, n=0)
     if len(scores) == 0:
         return dict.fromkeys(_AT_THRESHOLD, undefined)
@@ -184,7 +214,9 @@ def threshold_metrics(
 
 
 def _balanced(recall: Estimate, alarms: Estimate, confidence: float) -> Estimate:
-    """Mean of recall and specificity; the interval recovers the variance of each side's own (Newcombe's MOVER)."""
+    """Mean of recall and specificity; the interval recovers the variance of each side's own
+    (Newcombe's MOVER).
+    """
     n = recall.n + alarms.n
     if (
         recall.value is None
@@ -199,11 +231,17 @@ def _balanced(recall: Estimate, alarms: Estimate, confidence: float) -> Estimate
     below = np.hypot(recall.value - recall.low, alarms.high - alarms.value) / 2
     above = np.hypot(recall.high - recall.value, alarms.value - alarms.low) / 2
     return Estimate(
-        value=value, low=max(0.0, float(value - below)), high=min(1.0, float(value + above)), confidence=confidence, n=n
+        value=value,
+        low=max(0.0, float(value - below)),
+        high=min(1.0, float(value + above)),
+        confidence=confidence,
+        n=n,
     )
 
 
-def _checked_baselines(baselines: Mapping[str, Any] | None, n_images: int, problems: Problems) -> dict[str, Any]:
+def _checked_baselines(
+    baselines: Mapping[str, Any] | None, n_images: int, problems: Problems
+) -> dict[str, Any]:
     checked: dict[str, Any] = {}
     for name, value in (baselines or {}).items():
         if isinstance(value, Mapping):
@@ -217,7 +255,11 @@ def _checked_baselines(baselines: Mapping[str, Any] | None, n_images: int, probl
 
 
 def _judged(
-    value: Any, anomalous: NDArray[np.bool_], labelled: NDArray[np.bool_], confidence: float, seed: int
+    value: Any,
+    anomalous: NDArray[np.bool_],
+    labelled: NDArray[np.bool_],
+    confidence: float,
+    seed: int,
 ) -> dict[str, Estimate]:
     if isinstance(value, dict):
         return value
@@ -235,18 +277,22 @@ def _findings(
 ) -> list[Finding | None]:
     n_anomalous = int(anomalous.sum())
     counts = {"normal": len(scores) - n_anomalous, "anomalous": n_anomalous}
-    of_baselines = {name: values["roc_auc"] for name, values in baselines.items() if "roc_auc" in values}
+    of_baselines = {
+        name: values["roc_auc"] for name, values in baselines.items() if "roc_auc" in values
+    }
     found = [
         _undefined(metrics, counts["normal"], n_anomalous),
-        diagnostics.find_too_few_images(counts, operating_point=point, confidence=confidence),
-        diagnostics.find_not_better_than_chance(metrics["roc_auc"], prevalence=n_anomalous / max(1, len(scores))),
-        diagnostics.find_hard_scores(scores, anomalous),
-        diagnostics.find_overlap(scores[~anomalous], scores[anomalous]),
-        diagnostics.find_not_better_than_baseline("roc_auc", metrics["roc_auc"], of_baselines),
+        find_too_few_images(counts, operating_point=point, confidence=confidence),
+        find_not_better_than_chance(
+            metrics["roc_auc"], prevalence=n_anomalous / max(1, len(scores))
+        ),
+        find_hard_scores(scores, anomalous),
+        find_overlap(scores[~anomalous], scores[anomalous]),
+        find_not_better_than_baseline("roc_auc", metrics["roc_auc"], of_baselines),
     ]
     if point is not None:
-        found.append(diagnostics.find_broken_promise(point, metrics))
-        found.append(diagnostics.find_threshold_trade_off(scores, anomalous, point.threshold))
+        found.append(find_broken_promise(point, metrics))
+        found.append(find_threshold_trade_off(scores, anomalous, point.threshold))
     return found
 
 
@@ -254,11 +300,19 @@ def _undefined(metrics: dict[str, Estimate], n_normal: int, n_anomalous: int) ->
     names = [name for name, estimate in metrics.items() if estimate.value is None]
     counts: dict[str, Any] = {"n_normal": n_normal, "n_anomalous": n_anomalous}
     if n_normal + n_anomalous == 0:
-        return diagnostics.find_undefined_metric(
-            names, "No image is labelled.", "Pass labels: 0 normal, 1 anomalous.", severity="note", **counts
+        return find_undefined_metric(
+            names,
+            "No image is labelled.",
+            "Pass labels: 0 normal, 1 anomalous.",
+            severity="note",
+            **counts,
         )
     if n_anomalous == 0 or n_normal == 0:
         kind, other = ("normal", "anomalous") if n_anomalous == 0 else ("anomalous", "normal")
         reason = f"All {n_normal + n_anomalous} labelled images are {kind}."
-        return diagnostics.find_undefined_metric(names, reason, f"Add labelled {other} images to the test set.", **counts)
-    return diagnostics.find_undefined_metric(names, "Nothing is flagged at this threshold.", "Lower the threshold.", **counts)
+        return find_undefined_metric(
+            names, reason, f"Add labelled {other} images to the test set.", **counts
+        )
+    return find_undefined_metric(
+        names, "Nothing is flagged at this threshold.", "Lower the threshold.", **counts
+    )

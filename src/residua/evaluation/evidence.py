@@ -1,4 +1,6 @@
-"""The arrays behind an evaluation: what the report draws and what `residua report RUN` reads back."""
+"""The arrays behind an evaluation: what the report draws and what `residua report RUN` reads
+back.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._files import atomic_write, read_arrays
 from residua.errors import BundleError
 from residua.evaluation.thumbnails import Thumbnails
-from residua.exhibits import Exhibit
-from residua.files import atomic_write, read_arrays
+from residua.findings.figures import Exhibit
 
 ThresholdFrom = Literal["calibration", "judged", "elsewhere"]
 _TOLD = ("seed", "prevalence", "threshold_from")  # kept as JSON
@@ -24,9 +26,10 @@ _DICTS = ("per_image", "history", "baselines")
 class Gallery:
     """A few images with what the model made of them, small enough to show.
 
-    ``index`` says which image of the evidence each one is; pictures are uint8 (k, height, width, channels), error maps
-    float32 (k, height, width) with errors >= 0, masks bool (k, height, width). ``nearest`` are the training images that
-    are nearest to each, pixel by pixel, and ``nearest_paths`` their names.
+    ``index`` says which image of the evidence each one is; pictures are uint8 (k, height, width,
+    channels), error maps float32 (k, height, width) with errors >= 0, masks bool (k, height,
+    width). ``nearest`` are the training images that are nearest to each, pixel by pixel, and
+    ``nearest_paths`` their names.
     """
 
     index: NDArray[np.int64]
@@ -42,15 +45,18 @@ class Gallery:
 class Evidence:
     """Per-image arrays of one evaluation, all of length n_images and in the same order.
 
-    ``scores`` are higher = more anomalous. ``per_image`` holds error columns by name (``mse``, ``mae``, ``psnr``, ``ssim``).
-    ``is_anomalous`` means nothing where ``labelled`` is False. ``history`` holds columns by name, a row an epoch
-    (``epoch``, ``train_loss``, ``validation_loss``, ``seconds``). ``probabilities`` is (n_images, n_classes) in the order
-    of ``classes``. ``exhibits`` holds, by the code of a finding, the pictures that show it. ``baselines`` holds what the
-    baselines' figures are made of: for a detector the scores of each, else a column a metric (``pca/mse``).
+    ``scores`` are higher = more anomalous. ``per_image`` holds error columns by name (``mse``,
+    ``mae``, ``psnr``, ``ssim``). ``is_anomalous`` means nothing where ``labelled`` is False.
+    ``history`` holds columns by name, a row an epoch (``epoch``, ``train_loss``,
+    ``validation_loss``, ``seconds``). ``probabilities`` is (n_images, n_classes) in the order of
+    ``classes``. ``exhibits`` holds, by the code of a finding, the pictures that show it.
+    ``baselines`` holds what the baselines' figures are made of: for a detector the scores of each,
+    else a column a metric (``pca/mse``).
 
-    ``pixel_hashes`` are those of the decoded images: by them two runs are compared on the same images, whatever their paths.
-    ``seed`` is that of resampled intervals, ``prevalence`` the one that was stated to the policy, and ``threshold_from`` says
-    which scores the threshold comes from: ``calibration``, those carried here; ``judged``, the judged ones themselves;
+    ``pixel_hashes`` are those of the decoded images: by them two runs are compared on the same
+    images, whatever their paths. ``seed`` is that of resampled intervals, ``prevalence`` the one
+    that was stated to the policy, and ``threshold_from`` says which scores the threshold comes
+    from: ``calibration``, those carried here; ``judged``, the judged ones themselves;
     ``elsewhere``, others. With these an evaluation can be made again from its evidence.
     """
 
@@ -86,12 +92,25 @@ class Evidence:
                 continue
             if spec.name == "exhibits":
                 for code, exhibit in value.items():
-                    flat.update({f"exhibits/{code}/{name}": array for name, array in exhibit.to_arrays().items()})
+                    flat.update(
+                        {
+                            f"exhibits/{code}/{name}": array
+                            for name, array in exhibit.to_arrays().items()
+                        }
+                    )
             elif isinstance(value, Gallery | Thumbnails):
                 parts = {part.name: getattr(value, part.name) for part in fields(value)}
-                flat.update({f"{spec.name}/{name}": _without_objects(one) for name, one in parts.items() if one is not None})
+                flat.update(
+                    {
+                        f"{spec.name}/{name}": _without_objects(one)
+                        for name, one in parts.items()
+                        if one is not None
+                    }
+                )
             elif isinstance(value, dict):
-                flat.update({f"{spec.name}/{name}": np.asarray(column) for name, column in value.items()})
+                flat.update(
+                    {f"{spec.name}/{name}": np.asarray(column) for name, column in value.items()}
+                )
             else:
                 flat[spec.name] = _without_objects(value)
         with atomic_write(path) as file:
@@ -103,16 +122,21 @@ class Evidence:
         flat = read_arrays(path)
         try:
             told = json.loads(str(flat.pop("told")))
-            told["quarantined"] = tuple((str(where), str(why)) for where, why in told["quarantined"])
+            told["quarantined"] = tuple(
+                (str(where), str(why)) for where, why in told["quarantined"]
+            )
             return cls._from(flat, told)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise BundleError(
-                f"{path}: the evidence must be a whole .npz that this version of residua wrote. Got: {error}. Run evaluate again."
+                f"{path}: the evidence must be a whole .npz that this version of residua wrote."
+                f" Got: {error}. Run evaluate again."
             ) from error
 
     @classmethod
     def _from(cls, flat: dict[str, NDArray[Any]], told: dict[str, Any]) -> Evidence:
-        parts: dict[str, Any] = {name: {} for name in (*_DICTS, "gallery", "thumbnails", "exhibits")}
+        parts: dict[str, Any] = {
+            name: {} for name in (*_DICTS, "gallery", "thumbnails", "exhibits")
+        }
         for name, array in flat.items():
             group, _, column = name.partition("/")
             if column and group in parts:
@@ -137,11 +161,15 @@ _MISSING = "\x00missing"
 
 
 def _without_objects(array: NDArray[Any]) -> NDArray[Any]:
-    """Object arrays (labels, paths) as fixed-width strings: npz without pickle holds nothing else."""
+    """Object arrays (labels, paths) as fixed-width strings: npz without pickle holds nothing
+    else.
+    """
     array = np.asarray(array)
     if array.dtype != object:
         return array
-    return np.array([_MISSING if value is None else str(value) for value in array.tolist()], dtype=np.str_)
+    return np.array(
+        [_MISSING if value is None else str(value) for value in array.tolist()], dtype=np.str_
+    )
 
 
 def _with_missing(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,6 @@
-"""Labels as people have them (0 and 1, booleans, class names, empty cells) made into "anomalous" and "labelled"."""
+"""Labels as people have them (0 and 1, booleans, class names, empty cells) made into "anomalous"
+and "labelled".
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,11 @@ from residua.records import Assumption
 
 @dataclass(frozen=True)
 class DetectionLabels:
-    """Which images are anomalous, and which are labelled at all; ``is_anomalous`` means nothing where ``labelled`` is False.
+    """Which images are anomalous, and which are labelled at all; ``is_anomalous`` means nothing
+    where ``labelled`` is False.
 
-    ``assumption`` says how the normal label was found where nobody named it, ``doubt`` (see `residua.evaluation.normal.Reading`)
-    why the two kinds may be exchanged.
+    ``assumption`` says how the normal label was found where nobody named it, ``doubt`` (see
+    `residua.evaluation.normal.Reading`) why the two kinds may be exchanged.
     """
 
     is_anomalous: NDArray[np.bool_]
@@ -32,16 +35,22 @@ class DetectionLabels:
 
 
 def as_detection_labels(
-    labels: Any, n_images: int, *, normal: str | Iterable[str] | None, problems: Problems, column: str | None = None
+    labels: Any,
+    n_images: int,
+    *,
+    normal: str | Iterable[str] | None,
+    problems: Problems,
+    column: str | None = None,
 ) -> DetectionLabels:
     """Read labels of a detector's images.
 
     Parameters
     ----------
     labels : array, (n_images,), or None
-        Booleans or 0/1 (1 = anomalous), 0/255 as in masks, or class names of which `normal` names the normal ones; without
-        `normal`, names that say it (``good``, ``OK``, ``pass``). None, an empty string, NaN and masked entries are "no label".
-        `DetectionLabels` come back as they are.
+        Booleans or 0/1 (1 = anomalous), 0/255 as in masks, or class names of which `normal` names
+        the normal ones; without `normal`, names that say it (``good``, ``OK``, ``pass``). None, an
+        empty string, NaN and masked entries are "no label". `DetectionLabels` come back as they
+        are.
     n_images : int
         For `labels` None: nothing is labelled.
     normal : str or strings, optional
@@ -51,7 +60,9 @@ def as_detection_labels(
 
     Examples
     --------
-    >>> read = as_detection_labels(["good", "crack", None], 3, normal=None, problems=Problems("example"))
+    >>> read = as_detection_labels(
+    ...     ["good", "crack", None], 3, normal=None, problems=Problems("example")
+    ... )
     >>> read.is_anomalous.tolist(), read.labelled.tolist()
     ([False, True, False], [True, True, False])
     """
@@ -64,12 +75,20 @@ def as_detection_labels(
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        problems.add("labels must have shape (n_images,)", f"shape {array.shape}", "Pass one label an image", ShapeError)
+        problems.add(
+            "labels must have shape (n_images,)",
+            f"shape {array.shape}",
+            "Pass one label an image",
+            ShapeError,
+        )
         return nothing
     labelled = np.ones(len(array), np.bool_)
     if array.dtype == object:
         labelled = np.array([value is not None for value in array.tolist()], np.bool_)
-        array = np.array([label_name(value) if value is not None else "" for value in array.tolist()], dtype=object)
+        array = np.array(
+            [label_name(value) if value is not None else "" for value in array.tolist()],
+            dtype=object,
+        )
     present, place = np.unique(array[labelled], return_inverse=True)
     names = [label_name(value) for value in present.tolist()]
     counts = dict(zip(names, np.bincount(place, minlength=len(names)).tolist(), strict=True))
@@ -82,7 +101,11 @@ def as_detection_labels(
 def without_missing(labels: Any) -> NDArray[Any]:
     """Labels as an array; one of objects with None where a label is missing, if any is."""
     masked = np.ma.getmaskarray(labels) if isinstance(labels, np.ma.MaskedArray) else None
-    array = np.ma.getdata(labels) if masked is not None else np.asarray(labels, dtype=_object_if_missing(labels))
+    array = (
+        np.ma.getdata(labels)
+        if masked is not None
+        else np.asarray(labels, dtype=_object_if_missing(labels))
+    )
     missing = np.zeros(array.shape, np.bool_) if masked is None else masked
     if array.dtype.kind == "f":
         missing = missing | np.isnan(array)
@@ -90,7 +113,9 @@ def without_missing(labels: Any) -> NDArray[Any]:
         missing = missing | np.isin(np.char.lower(np.char.strip(array)), sorted(MISSING))
     elif array.dtype.kind == "O":
         blank = [
-            value is None or _is_nan(value) or (isinstance(value, str) and value.strip().lower() in MISSING)
+            value is None
+            or _is_nan(value)
+            or (isinstance(value, str) and value.strip().lower() in MISSING)
             for value in array.ravel().tolist()
         ]
         missing = missing | np.array(blank, np.bool_).reshape(array.shape)
@@ -105,11 +130,16 @@ def _is_nan(value: Any) -> bool:
 
 
 def _object_if_missing(labels: Any) -> Any:
-    return object if isinstance(labels, list | tuple) and any(value is None for value in labels) else None
+    return (
+        object
+        if isinstance(labels, list | tuple) and any(value is None for value in labels)
+        else None
+    )
 
 
 def label_name(value: Any) -> str:
-    """A label as text: whole floats without the point, so that 1, 1.0 and "1" are one label; booleans as 0 and 1.
+    """A label as text: whole floats without the point, so that 1, 1.0 and "1" are one label;
+    booleans as 0 and 1.
 
     Examples
     --------
@@ -128,5 +158,11 @@ def label_name(value: Any) -> str:
 def _told_names(normal: Any) -> tuple[str, ...] | None:
     if normal is None:
         return None
-    names = normal.split(",") if isinstance(normal, str) else normal if isinstance(normal, Iterable) else [normal]
+    names = (
+        normal.split(",")
+        if isinstance(normal, str)
+        else normal
+        if isinstance(normal, Iterable)
+        else [normal]
+    )
     return tuple(label_name(name).strip() for name in names)

@@ -16,7 +16,9 @@ _MOST_CHANNELS = 4
 _TO_TELL = "an array with images first and channels last"
 
 
-def channels_last(array: NDArray[Any], name: str, problems: Problems) -> tuple[NDArray[Any], list[Assumption]]:
+def channels_last(
+    array: NDArray[Any], name: str, problems: Problems
+) -> tuple[NDArray[Any], list[Assumption]]:
     """`array` as (n_images, height, width, channels); flat images keep a height of 1.
 
     A shape that can be read in two ways is noted in `problems`.
@@ -41,7 +43,9 @@ def _mend(array: NDArray[Any]) -> str:
     return "Put images first and channels last"
 
 
-def _three_axes(array: NDArray[Any], name: str, problems: Problems) -> tuple[NDArray[Any], list[Assumption]]:
+def _three_axes(
+    array: NDArray[Any], name: str, problems: Problems
+) -> tuple[NDArray[Any], list[Assumption]]:
     n, height, width = array.shape
     if 0 in (height, width):
         must = f"{name} must have shape (n_images, height, width[, channels])"
@@ -49,7 +53,12 @@ def _three_axes(array: NDArray[Any], name: str, problems: Problems) -> tuple[NDA
         return np.zeros((0, 1, 1, 1)), []
     if width == 3 and min(n, height) > _MOST_CHANNELS:
         got = f"shape {array.shape}: one colour picture, or {n} images of {height} x {width}"
-        problems.add(f"{name} must have an axis of images", got, "Pass one picture as array[None]", ShapeError)
+        problems.add(
+            f"{name} must have an axis of images",
+            got,
+            "Pass one picture as array[None]",
+            ShapeError,
+        )
     if width == 1 and height > 1:
         taken = f"{n} flat images of {height} pixels"
         told = _assumption(name, taken, f"shape {array.shape}: images of one column")
@@ -57,19 +66,29 @@ def _three_axes(array: NDArray[Any], name: str, problems: Problems) -> tuple[NDA
     return array[..., np.newaxis], []
 
 
-def _four_axes(array: NDArray[Any], name: str, problems: Problems) -> tuple[NDArray[Any], list[Assumption]]:
+def _four_axes(
+    array: NDArray[Any], name: str, problems: Problems
+) -> tuple[NDArray[Any], list[Assumption]]:
     _, first, middle, last = array.shape
     readings = [_is_channels(first), _is_channels(last)]
     if readings == [True, True] and first * last > 1:
         readings = [first in _CHANNELS and middle == last, last in _CHANNELS and first == middle]
         if readings[0] == readings[1]:
-            got = f"shape {array.shape}: {first} channels of {middle} x {last}, or {last} channels of {first} x {middle}"
+            got = (
+                f"shape {array.shape}: {first} channels of {middle} x {last}, or {last} channels of"
+                f" {first} x {middle}"
+            )
             mend = "Move the channels to the end and see that height and width exceed 4"
             problems.add(f"{name} must show where the channels are", got, mend, ShapeError)
     if _is_channels(middle) and not any(readings):
         got = f"shape {array.shape}: {middle} channels in the third axis"
-        mend = "Put images first and channels last: np.moveaxis(array, 3, 0) for (height, width, channels, images)"
-        problems.add(f"{name} must have channels in their second or last axis", got, mend, ShapeError)
+        mend = (
+            "Put images first and channels last: np.moveaxis(array, 3, 0) for (height, width,"
+            " channels, images)"
+        )
+        problems.add(
+            f"{name} must have channels in their second or last axis", got, mend, ShapeError
+        )
     if readings == [False, False]:
         readings = [middle == last != first, False]
     if readings == [True, False]:
@@ -87,21 +106,31 @@ def _assumption(name: str, taken: str, because: str) -> Assumption:
 
 
 def without_opaque_alpha(array: NDArray[Any], name: str) -> tuple[NDArray[Any], list[Assumption]]:
-    """Colour without a fourth channel that is opaque everywhere: it would take a quarter of every mean, without an error."""
+    """Colour without a fourth channel that is opaque everywhere: it would take a quarter of every
+    mean, without an error.
+    """
     if array.shape[3] != 4 or array.size == 0:
         return array, []
     alpha = array[..., 3]
     opaque = (255, 65535) if array.dtype.kind in "iu" else (1, 255)
-    if alpha.min() != alpha.max() or not np.isin(alpha.flat[0], opaque) or array[..., :3].min() == array[..., :3].max():
+    if (
+        alpha.min() != alpha.max()
+        or not np.isin(alpha.flat[0], opaque)
+        or array[..., :3].min() == array[..., :3].max()
+    ):
         return array, []
     because = f"four channels, of which the last is {alpha.flat[0]:g} everywhere"
     return array[..., :3], [_assumption(name, "three channels, without transparency", because)]
 
 
 def _refuse_one_picture(array: NDArray[Any], name: str, problems: Problems) -> None:
-    """A matrix as smooth along both axes as a picture is, and of no size that flat images have, is one picture."""
+    """A matrix as smooth along both axes as a picture is, and of no size that flat images have, is
+    one picture.
+    """
     n, width = array.shape
-    could_be_flat = n != width and any(float(np.sqrt(size)).is_integer() for size in (width, width / 3))
+    could_be_flat = n != width and any(
+        float(np.sqrt(size)).is_integer() for size in (width, width / 3)
+    )
     if could_be_flat or not 16 <= min(n, width) <= max(n, width) <= 8192:
         return
     values = array[:512, :512].astype(np.float64)
@@ -109,11 +138,20 @@ def _refuse_one_picture(array: NDArray[Any], name: str, problems: Problems) -> N
     along = [float(np.square(np.diff(values, axis=axis)).mean()) for axis in (0, 1)]
     if spread > 0 and max(along) < 0.2 * spread:
         got = f"shape {array.shape}, smooth from row to row: one picture"
-        problems.add(f"{name} must have an axis of images", got, "Pass one picture as array[None]", ShapeError)
+        problems.add(
+            f"{name} must have an axis of images",
+            got,
+            "Pass one picture as array[None]",
+            ShapeError,
+        )
 
 
-def matched(x: NDArray[Any], r: NDArray[Any], problems: Problems) -> tuple[NDArray[Any], NDArray[Any], list[Assumption]]:
-    """Both at one shape: flat images beside whole ones take their shape, where one order of the values fits."""
+def matched(
+    x: NDArray[Any], r: NDArray[Any], problems: Problems
+) -> tuple[NDArray[Any], NDArray[Any], list[Assumption]]:
+    """Both at one shape: flat images beside whole ones take their shape, where one order of the
+    values fits.
+    """
     if problems or x.shape == r.shape or len(x) != len(r):
         _refuse_different(x, r, problems)
         return x, r, []
@@ -136,12 +174,18 @@ def _refuse_different(x: NDArray[Any], r: NDArray[Any], problems: Problems) -> N
     problems.add("images and reconstructions must have the same shape", got, mend, ShapeError)
 
 
-def _unflattened(flat: NDArray[Any], whole: NDArray[Any], name: str, problems: Problems) -> tuple[NDArray[Any], list[Assumption]]:
-    """Flat images in the shape of whole ones: rows first, or for several channels the order that resembles them more."""
+def _unflattened(
+    flat: NDArray[Any], whole: NDArray[Any], name: str, problems: Problems
+) -> tuple[NDArray[Any], list[Assumption]]:
+    """Flat images in the shape of whole ones: rows first, or for several channels the order that
+    resembles them more.
+    """
     n, height, width, channels = whole.shape
     as_last = flat.reshape(whole.shape)
     if channels == 1 or n == 0:
-        return as_last, [_assumption(name, f"{height} x {width}", "flat, beside images of that size")]
+        return as_last, [
+            _assumption(name, f"{height} x {width}", "flat, beside images of that size")
+        ]
     as_first = np.moveaxis(flat.reshape(n, channels, height, width), 1, 3)
     last, first = (_likeness(order, whole) for order in (as_last, as_first))
     if max(last, first) < 0.5 or abs(last - first) < 0.1:
@@ -151,7 +195,9 @@ def _unflattened(flat: NDArray[Any], whole: NDArray[Any], name: str, problems: P
         return as_last, []
     order = "channels last" if last > first else "channels first"
     because = f"flat, and in that order like the other side (correlation {max(last, first):.2f})"
-    return (as_last if last > first else as_first), [_assumption(name, f"{height} x {width}, {order}", because)]
+    return (as_last if last > first else as_first), [
+        _assumption(name, f"{height} x {width}, {order}", because)
+    ]
 
 
 def _likeness(a: NDArray[Any], b: NDArray[Any]) -> float:

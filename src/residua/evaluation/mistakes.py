@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.exhibits import MOST_GROUPS, MOST_PICTURES, Exhibit, Group, Picture
+from residua.findings.figures import MOST_GROUPS, MOST_PICTURES, Exhibit, Group, Picture
 
 
 def show_mistakes(
@@ -18,7 +18,8 @@ def show_mistakes(
     picture_of: Callable[[int], NDArray[Any]],
     paths: NDArray[Any],
 ) -> Exhibit | None:
-    """A group for each pair of true and said class, the commonest pair first, the surest mistake of each first.
+    """A group for each pair of true and said class, the commonest pair first, the surest mistake of
+    each first.
 
     Parameters
     ----------
@@ -38,17 +39,30 @@ def show_mistakes(
     Examples
     --------
     >>> labels, classes = np.array(["cat", "dog"], object), np.array(["cat", "dog"], object)
-    >>> made = show_mistakes(labels, np.array([[0.1, 0.9], [0.2, 0.8]]), classes, lambda row: np.zeros((8, 8, 1)), labels)
+    >>> made = show_mistakes(
+    ...     labels,
+    ...     np.array([[0.1, 0.9], [0.2, 0.8]]),
+    ...     classes,
+    ...     lambda row: np.zeros((8, 8, 1)),
+    ...     labels,
+    ... )
     >>> made.groups[0].caption
     'cat, said dog (1 image)'
     """
     place = {str(name): column for column, name in enumerate(classes.tolist())}
-    true = np.array([place.get(str(label), -1) if label is not None else -1 for label in np.asarray(labels, object).tolist()])
+    true = np.array(
+        [
+            place.get(str(label), -1) if label is not None else -1
+            for label in np.asarray(labels, object).tolist()
+        ]
+    )
     said = probabilities.argmax(axis=1)
     wrong = np.flatnonzero((true >= 0) & (said != true))
     if not len(wrong):
         return None
-    pairs, member, counts = np.unique(np.stack([true[wrong], said[wrong]]), axis=1, return_inverse=True, return_counts=True)
+    pairs, member, counts = np.unique(
+        np.stack([true[wrong], said[wrong]]), axis=1, return_inverse=True, return_counts=True
+    )
     groups = []
     for pair in np.argsort(-counts, kind="stable")[:MOST_GROUPS].tolist():
         rows = wrong[np.ravel(member) == pair]
@@ -60,5 +74,8 @@ def show_mistakes(
         )
         n = int(counts[pair])
         groups.append(Group(shown, f"{names[0]}, said {names[1]} ({n:,} image{'s' * (n > 1)})"))
-    caption = "What the image is, what the model says, and how sure it is; the surest mistakes of each pair first."
+    caption = (
+        "What the image is, what the model says, and how sure it is; the surest mistakes of each"
+        " pair first."
+    )
     return Exhibit(tuple(groups), caption=caption, n_more=max(0, pairs.shape[1] - len(groups)))

@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua import diagnostics
 from residua._check import Problems, same_length
 from residua.errors import LabelError, ShapeError
-from residua.metrics.intervals import average_precision_interval, bootstrap_interval, mean_interval, rate_interval
+from residua.findings import find_inflated_accuracy, find_too_few_images, find_undefined_metric
+from residua.metrics.intervals import (
+    average_precision_interval,
+    bootstrap_interval,
+    mean_interval,
+    rate_interval,
+)
 from residua.metrics.multilabel import multilabel_average_precision, multilabel_f1
 from residua.records import Estimate, Evaluation
 from residua.thresholds.rates import f1_estimate
@@ -42,27 +47,40 @@ def evaluate_multilabel(
     Returns
     -------
     Evaluation
-        ``accuracy`` (of whole images: subset accuracy, as in scikit-learn), ``element_wise_accuracy`` with a finding that says
-        how far it flatters, ``hamming_loss``, ``precision``, ``recall`` and ``f1`` pooled over labels, ``f1_macro``,
-        ``average_precision`` (mean over labels); of up to 30 labels ``recall[LABEL]``, ``precision[LABEL]``, ``f1[LABEL]``,
-        ``average_precision[LABEL]``. Intervals of what is pooled over labels resample images.
+        ``accuracy`` (of whole images: subset accuracy, as in scikit-learn),
+        ``element_wise_accuracy`` with a finding that says how far it flatters, ``hamming_loss``,
+        ``precision``, ``recall`` and ``f1`` pooled over labels, ``f1_macro``, ``average_precision``
+        (mean over labels); of up to 30 labels ``recall[LABEL]``, ``precision[LABEL]``,
+        ``f1[LABEL]``, ``average_precision[LABEL]``. Intervals of what is pooled over labels
+        resample images.
 
     Examples
     --------
     >>> record = evaluate_multilabel([[1, 0, 0, 0, 0, 1]], [[0.23, 0.34, 0.45, 0.22, 0.10, 0.9]])
-    >>> round(record.metrics["element_wise_accuracy"].value, 3), record.metrics["recall"].value, record.metrics["accuracy"].value
+    >>> (
+    ...     round(record.metrics["element_wise_accuracy"].value, 3),
+    ...     record.metrics["recall"].value,
+    ...     record.metrics["accuracy"].value,
+    ... )
     (0.833, 0.5, 0.0)
     """
     y, p = np.asarray(labels).astype(np.bool_), np.asarray(predictions)
     names = _names(classes, y, p)
     predicted = p > 0.5 if p.dtype.kind == "f" else p.astype(np.bool_)
-    metrics = _metrics(y, predicted, p, confidence, seed) | _per_label(y, predicted, p, names, confidence)
+    metrics = _metrics(y, predicted, p, confidence, seed) | _per_label(
+        y, predicted, p, names, confidence
+    )
     undefined = [name for name, estimate in metrics.items() if estimate.value is None]
-    reason = "A label that never holds, or is never predicted, has no recall, precision or average precision."
+    reason = (
+        "A label that never holds, or is never predicted, has no recall, precision or average"
+        " precision."
+    )
     findings = [
-        diagnostics.find_inflated_accuracy(y, p),
-        diagnostics.find_undefined_metric(undefined, reason, "Judge on images where every label holds sometimes."),
-        diagnostics.find_too_few_images({"test": len(y)}),
+        find_inflated_accuracy(y, p),
+        find_undefined_metric(
+            undefined, reason, "Judge on images where every label holds sometimes."
+        ),
+        find_too_few_images({"test": len(y)}),
     ]
     return Evaluation(
         job="classify",
@@ -87,37 +105,55 @@ def _names(classes: Sequence[Any] | None, y: NDArray[Any], p: NDArray[Any]) -> l
     names = [str(name) for name in (range(y.shape[1]) if classes is None else classes)]
     if len(names) != y.shape[1]:
         problems.add(
-            "classes must name every label", f"{len(names)} names for {y.shape[1]}", "Pass one name a column", LabelError
+            "classes must name every label",
+            f"{len(names)} names for {y.shape[1]}",
+            "Pass one name a column",
+            LabelError,
         )
     problems.raise_any()
     return names
 
 
 def _metrics(
-    y: NDArray[np.bool_], predicted: NDArray[np.bool_], p: NDArray[Any], confidence: float, seed: int
+    y: NDArray[np.bool_],
+    predicted: NDArray[np.bool_],
+    p: NDArray[Any],
+    confidence: float,
+    seed: int,
 ) -> dict[str, Estimate]:
     both, found, held = (matrix.sum(axis=1) for matrix in (y & predicted, predicted, y))
     wrong = (y != predicted).mean(axis=1)
 
     def resampled(top: NDArray[Any], bottom: NDArray[Any]) -> Estimate:
-        return bootstrap_interval(_share, top, bottom, confidence=confidence, seed=seed, vectorised=True)
+        return bootstrap_interval(
+            _share, top, bottom, confidence=confidence, seed=seed, vectorised=True
+        )
 
     def of_labels(statistic: Callable[..., float], values: NDArray[Any]) -> Estimate:
         if len(y) > _MOST_RESAMPLED:
             value = statistic(y, values)
-            return Estimate(value=value if np.isfinite(value) else None, confidence=confidence, n=len(y))
-        return bootstrap_interval(statistic, y, values, confidence=confidence, n_resamples=200, seed=seed)
+            return Estimate(
+                value=value if np.isfinite(value) else None, confidence=confidence, n=len(y)
+            )
+        return bootstrap_interval(
+            statistic, y, values, confidence=confidence, n_resamples=200, seed=seed
+        )
 
     return {
         "accuracy": rate_interval(int((wrong == 0).sum()), len(y), confidence=confidence),
-        "element_wise_accuracy": mean_interval(1 - wrong, confidence=confidence, seed=seed, least=0, most=1),
+        "element_wise_accuracy": mean_interval(
+            1 - wrong, confidence=confidence, seed=seed, least=0, most=1
+        ),
         "hamming_loss": mean_interval(wrong, confidence=confidence, seed=seed, least=0, most=1),
         "precision": resampled(both, found),
         "recall": resampled(both, held),
         "f1": resampled(2 * both, found + held),
-        "f1_macro": of_labels(lambda labels, given: multilabel_f1(labels, given, average="macro"), p),
+        "f1_macro": of_labels(
+            lambda labels, given: multilabel_f1(labels, given, average="macro"), p
+        ),
         "average_precision": of_labels(
-            lambda labels, given: multilabel_average_precision(labels, given, average="macro"), p.astype(np.float64)
+            lambda labels, given: multilabel_average_precision(labels, given, average="macro"),
+            p.astype(np.float64),
         ),
     }
 
@@ -129,21 +165,38 @@ def _share(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _per_label(
-    y: NDArray[np.bool_], predicted: NDArray[np.bool_], p: NDArray[Any], names: list[str], confidence: float
+    y: NDArray[np.bool_],
+    predicted: NDArray[np.bool_],
+    p: NDArray[Any],
+    names: list[str],
+    confidence: float,
 ) -> dict[str, Estimate]:
     if len(names) > 30:
         return {}
-    each = {name: _one_label(y[:, i], predicted[:, i], p[:, i], confidence) for i, name in enumerate(names)}
+    each = {
+        name: _one_label(y[:, i], predicted[:, i], p[:, i], confidence)
+        for i, name in enumerate(names)
+    }
     return {
-        f"{metric}[{name}]": each[name][metric] for metric in ("recall", "precision", "f1", "average_precision") for name in names
+        f"{metric}[{name}]": each[name][metric]
+        for metric in ("recall", "precision", "f1", "average_precision")
+        for name in names
     }
 
 
-def _one_label(holds: NDArray[np.bool_], predicted: NDArray[np.bool_], p: NDArray[Any], confidence: float) -> dict[str, Estimate]:
-    hits, n_holds, n_predicted = int((holds & predicted).sum()), int(holds.sum()), int(predicted.sum())
+def _one_label(
+    holds: NDArray[np.bool_], predicted: NDArray[np.bool_], p: NDArray[Any], confidence: float
+) -> dict[str, Estimate]:
+    hits, n_holds, n_predicted = (
+        int((holds & predicted).sum()),
+        int(holds.sum()),
+        int(predicted.sum()),
+    )
     return {
         "recall": rate_interval(hits, n_holds, confidence=confidence),
         "precision": rate_interval(hits, n_predicted, confidence=confidence),
         "f1": f1_estimate(rate_interval(hits, n_holds + n_predicted - hits, confidence=confidence)),
-        "average_precision": average_precision_interval(holds, p.astype(np.float64), confidence=confidence),
+        "average_precision": average_precision_interval(
+            holds, p.astype(np.float64), confidence=confidence
+        ),
     }

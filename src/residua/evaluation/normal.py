@@ -1,4 +1,6 @@
-"""Which of the labels that occur mean normal: named by the user, said by the labels themselves, or refused."""
+"""Which of the labels that occur mean normal: named by the user, said by the labels themselves, or
+refused.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,9 @@ _TO_TELL = "--normal LABEL (normal=)"
 class Reading:
     """The labels that mean anomalous, and what of that nobody told.
 
-    ``doubt`` says why the two kinds may be exchanged: ``assumed``, because numbers were read by convention;
-    ``minus-one-is-normal``, because that was named against scikit-learn's convention; None, because names or the user say it.
+    ``doubt`` says why the two kinds may be exchanged: ``assumed``, because numbers were read by
+    convention; ``minus-one-is-normal``, because that was named against scikit-learn's convention;
+    None, because names or the user say it.
     """
 
     anomalous: frozenset[str] = frozenset()
@@ -30,7 +33,11 @@ class Reading:
 
 
 def read_names(
-    counts: Mapping[str, int], normal: tuple[str, ...] | None, problems: Problems, *, column: str | None = None
+    counts: Mapping[str, int],
+    normal: tuple[str, ...] | None,
+    problems: Problems,
+    *,
+    column: str | None = None,
 ) -> Reading:
     """Read the labels that occur, with how often each does; `normal` are those that the user named.
 
@@ -45,7 +52,9 @@ def read_names(
         return Reading()
     fractions = [name for name in counts if _is_fraction(name)]
     if fractions:
-        got = f"the number {fractions[0]}" + (f" and {len(fractions) - 1} like it" if len(fractions) > 1 else "")
+        got = f"the number {fractions[0]}" + (
+            f" and {len(fractions) - 1} like it" if len(fractions) > 1 else ""
+        )
         mend = "Pass scores as scores (--scores), and round soft labels by a rule of your own"
         problems.add("labels must name kinds, not amounts", got, mend, LabelError)
         return Reading()
@@ -60,7 +69,12 @@ def read_names(
     )
 
 
-def _told(counts: Mapping[str, int], canonical: Mapping[str, str], normal: tuple[str, ...], problems: Problems) -> Reading:
+def _told(
+    counts: Mapping[str, int],
+    canonical: Mapping[str, str],
+    normal: tuple[str, ...],
+    problems: Problems,
+) -> Reading:
     """The names that were named, in any spelling."""
     wanted = {_one_spelling(name, canonical) for name in normal}
     found = {name for name in counts if _one_spelling(canonical[name], canonical) in wanted}
@@ -68,7 +82,9 @@ def _told(counts: Mapping[str, int], canonical: Mapping[str, str], normal: tuple
     absent = [name for name in normal if _one_spelling(name, canonical) not in there]
     if absent:
         must, mend = "normal must name labels that are there", "Name one of them"
-        problems.add(must, f"{', '.join(absent)} where the labels are {_shown(counts)}", mend, LabelError)
+        problems.add(
+            must, f"{', '.join(absent)} where the labels are {_shown(counts)}", mend, LabelError
+        )
         return Reading()
     other = sorted(name for name in found if name not in normal and canonical[name] == name)
     values = set(canonical.values())
@@ -82,13 +98,21 @@ def _told(counts: Mapping[str, int], canonical: Mapping[str, str], normal: tuple
 def _of_column(canonical: Mapping[str, str], column: str | None) -> Reading | None:
     """Truths (0 and 1, yes and no) under a name that says what is true: normal or anomalous."""
     grows = what_grows(column)
-    values = {name: {"yes": "1", "no": "0"}.get(value.strip().casefold(), value) for name, value in canonical.items()}
+    values = {
+        name: {"yes": "1", "no": "0"}.get(value.strip().casefold(), value)
+        for name, value in canonical.items()
+    }
     if grows is None or not set(values.values()) <= {"0", "1"}:
         return None
     top = frozenset(name for name, value in values.items() if value == "1")
     anomalous = top if grows == "anomalous" else frozenset(values) - top
     taken = f"{'0' if grows == 'anomalous' else '1'} (of 0 and 1)"
-    made = Assumption(about="normal label", taken=taken, because=f"the column is called {column}", to_tell=_TO_TELL)
+    made = Assumption(
+        about="normal label",
+        taken=taken,
+        because=f"the column is called {column}",
+        to_tell=_TO_TELL,
+    )
     return Reading(anomalous, made)
 
 
@@ -99,8 +123,12 @@ def _of_numbers(canonical: Mapping[str, str]) -> Reading | None:
     if top is None:
         return None
     why = "by convention: labels are 0 and 1" if top == "1" else "0 and 255, as in masks"
-    made = Assumption(about="normal label", taken=f"0, and {top} means anomalous", because=why, to_tell=_TO_TELL)
-    return Reading(frozenset(name for name, value in canonical.items() if value == top), made, ASSUMED)
+    made = Assumption(
+        about="normal label", taken=f"0, and {top} means anomalous", because=why, to_tell=_TO_TELL
+    )
+    return Reading(
+        frozenset(name for name, value in canonical.items() if value == top), made, ASSUMED
+    )
 
 
 def _of_words(names: tuple[str, ...]) -> Reading | None:
@@ -111,40 +139,69 @@ def _of_words(names: tuple[str, ...]) -> Reading | None:
     return Reading(frozenset(names) - set(normal), made)
 
 
-def _refused(counts: Mapping[str, int], canonical: Mapping[str, str], problems: Problems) -> Reading:
-    must = "labels must be 0 (normal) and 1 (anomalous), or one of them must be named as the normal one"
+def _refused(
+    counts: Mapping[str, int], canonical: Mapping[str, str], problems: Problems
+) -> Reading:
+    must = (
+        "labels must be 0 (normal) and 1 (anomalous), or one of them must be named as the"
+        " normal one"
+    )
     problems.add(must, f"the labels {_shown(counts)}", _mend(set(canonical.values())), LabelError)
     return Reading()
 
 
 def _mend(values: set[str]) -> str:
-    """How to name the normal label. A label is named only where a known convention says which is normal."""
+    """How to name the normal label. A label is named only where a known convention says which is
+    normal.
+    """
     if values <= {"-1", "1"}:
-        return "In scikit-learn -1 is an outlier and 1 an inlier: if these labels are meant so, --normal 1 (normal='1')"
+        return (
+            "In scikit-learn -1 is an outlier and 1 an inlier: if these labels are meant so,"
+            " --normal 1 (normal='1')"
+        )
     if values == {"-1", "0", "1"}:
-        return "If -1 means that nobody knows, leave those cells empty; else name what is normal: --normal LABEL (normal=)"
-    return "Name what is normal: --normal LABEL (normal=), with one of these labels or several, separated by commas"
+        return (
+            "If -1 means that nobody knows, leave those cells empty; else name what is normal:"
+            " --normal LABEL (normal=)"
+        )
+    return (
+        "Name what is normal: --normal LABEL (normal=), with one of these labels or several,"
+        " separated by commas"
+    )
 
 
 def _spelled_otherwise(names: list[str]) -> Assumption:
     shown = ", ".join(map(repr, names))
     why = "it differs from the label that was named by case or blanks alone"
-    return Assumption(about="normal label", taken=f"{shown} too", because=why, to_tell="one spelling in the labels")
+    return Assumption(
+        about="normal label",
+        taken=f"{shown} too",
+        because=why,
+        to_tell="one spelling in the labels",
+    )
 
 
 def _canonical(names: tuple[str, ...]) -> dict[str, str]:
-    """Each name, or the number that it writes where all of them write whole numbers or truths: 1.0 and True are 1."""
+    """Each name, or the number that it writes where all of them write whole numbers or truths: 1.0
+    and True are 1.
+    """
     truths = {"true": "1", "false": "0"}
     if names and all(name.strip().casefold() in truths for name in names):
         return {name: truths[name.strip().casefold()] for name in names}
     numbers = [_number(name) for name in names]
     if names and all(number is not None for number in numbers):
-        return {name: str(int(number)) for name, number in zip(names, numbers, strict=True) if number is not None}
+        return {
+            name: str(int(number))
+            for name, number in zip(names, numbers, strict=True)
+            if number is not None
+        }
     return {name: name for name in names}
 
 
 def _one_spelling(name: str, canonical: Mapping[str, str]) -> str:
-    """A name that was given or occurs, as it is compared: numbers as numbers, words without case and blanks."""
+    """A name that was given or occurs, as it is compared: numbers as numbers, words without case
+    and blanks.
+    """
     values = set(canonical.values())
     if values <= {"0", "1"} and name.casefold() in {"true", "false"}:
         return "1" if name.casefold() == "true" else "0"

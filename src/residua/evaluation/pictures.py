@@ -1,4 +1,6 @@
-"""Images and reconstructions as the metrics take them: one layout, [0, 1], and what was read into them on the way."""
+"""Images and reconstructions as the metrics take them: one layout, [0, 1], and what was read into
+them on the way.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua import diagnostics
 from residua._check import Problems, check_unmasked
 from residua.errors import RangeError, ShapeError
 from residua.evaluation.layout import channels_last, matched, without_opaque_alpha
 from residua.evaluation.scale_options import Reading, ScaleOptions, named
+from residua.findings import find_clipped_values, find_scale
 from residua.metrics._values import OVERSTEP, OVERSTEP_OF_IMAGES
 from residua.metrics.scale import ValueScale, audited, read_scales
 from residua.records import Assumption, Finding
@@ -24,7 +26,8 @@ _ROUNDING = 1e-5
 
 @dataclass(frozen=True)
 class Pictures:
-    """Both sides at one shape, (n_images, height, width, channels), in [0, 1], or of a type that declares its scale.
+    """Both sides at one shape, (n_images, height, width, channels), in [0, 1], or of a type that
+    declares its scale.
 
     `of_images` is the scale on which the images came; None where nothing could be read.
     """
@@ -44,7 +47,8 @@ def read_pictures(
     of_images: ScaleOptions | None = None,
     of_reconstructions: ScaleOptions | None = None,
 ) -> Pictures:
-    """Read layout and scale of both sides, each by itself; note in `problems` what admits no reading, or several.
+    """Read layout and scale of both sides, each by itself; note in `problems` what admits no
+    reading, or several.
 
     Values beyond the ends are clipped, counted and told.
     """
@@ -54,7 +58,9 @@ def read_pictures(
         channels_last(_as_stack(array, name, problems), name, problems)
         for array, name in zip((images, reconstructions), _SIDES, strict=True)
     )
-    (x, of_alpha), (r, of_other) = (without_opaque_alpha(array, name) for array, name in zip((x, r), _SIDES, strict=True))
+    (x, of_alpha), (r, of_other) = (
+        without_opaque_alpha(array, name) for array, name in zip((x, r), _SIDES, strict=True)
+    )
     x, r, of_shape = matched(x, r, problems)
     _check_channels(stated, x.shape[3], problems)
     if problems or x.size == 0:
@@ -63,8 +69,13 @@ def read_pictures(
 
 
 def known_pictures(images: Any, reconstructions: Any, problems: Problems) -> Pictures:
-    """Pictures whose images are known to stand on 0-1 with channels last: nothing is read into them, only clipped."""
-    x, r = (_as_stack(array, name, problems) for array, name in ((images, "images"), (reconstructions, "reconstructions")))
+    """Pictures whose images are known to stand on 0-1 with channels last: nothing is read into
+    them, only clipped.
+    """
+    x, r = (
+        _as_stack(array, name, problems)
+        for array, name in ((images, "images"), (reconstructions, "reconstructions"))
+    )
     x, r, _ = matched(x, r, problems)
     if problems or x.size == 0:
         return Pictures(x, r)
@@ -76,13 +87,23 @@ def _check_channels(stated: list[Reading | None], n_channels: int, problems: Pro
     for reading, prefix in zip(stated, _PREFIXES, strict=True):
         if not problems and reading is not None and reading.black.size not in (1, n_channels):
             got = f"{reading.black.size} numbers for {n_channels} channels"
-            problems.add(f"{prefix}mean and std must be one number, or one per channel", got, "Leave the others out", ShapeError)
+            problems.add(
+                f"{prefix}mean and std must be one number, or one per channel",
+                got,
+                "Leave the others out",
+                ShapeError,
+            )
 
 
 def _on_one_scale(
-    x: NDArray[Any], r: NDArray[Any], stated: list[Reading | None], assumptions: list[Assumption], problems: Problems
+    x: NDArray[Any],
+    r: NDArray[Any],
+    stated: list[Reading | None],
+    assumptions: list[Assumption],
+    problems: Problems,
 ) -> Pictures:
-    # Mean and deviation are undone first: what is left stands on 0-1, and the other side can be read beside it.
+    # Mean and deviation are undone first: what is left stands on 0-1, and the other side can be
+    # read beside it.
     is_normal = [reading is not None and not reading.has_name for reading in stated]
     x, r = (
         reading.to_unit(array) if reading is not None and normal else array
@@ -95,15 +116,22 @@ def _on_one_scale(
             _refuse(scale, name, prefix, problems)
     if problems:
         return Pictures(x, r)
-    new_x, new_r = (named(scale.scale).to_unit(array) for scale, array in zip(scales, (x, r), strict=True))
+    new_x, new_r = (
+        named(scale.scale).to_unit(array) for scale, array in zip(scales, (x, r), strict=True)
+    )
     _refuse_beyond(new_x, scales[0], problems)
     findings = [
-        None if None not in told else diagnostics.find_scale(x, r, audit=audited(x, r, scales)),
-        *(clipping_of(array, name) for array, name in ((new_x, "images"), (new_r, "reconstructions"))),
+        None if None not in told else find_scale(x, r, audit=audited(x, r, scales)),
+        *(
+            clipping_of(array, name)
+            for array, name in ((new_x, "images"), (new_r, "reconstructions"))
+        ),
     ]
     assumptions += _assumptions(scales, told)
     kept = tuple(each for each in findings if each is not None)
-    return Pictures(_clip(new_x), _clip(new_r), kept, tuple(assumptions), stated[0] or named(scales[0].scale))
+    return Pictures(
+        _clip(new_x), _clip(new_r), kept, tuple(assumptions), stated[0] or named(scales[0].scale)
+    )
 
 
 def _assumptions(scales: tuple[ValueScale, ValueScale], told: list[str | None]) -> list[Assumption]:
@@ -113,29 +141,52 @@ def _assumptions(scales: tuple[ValueScale, ValueScale], told: list[str | None]) 
         both = "scale of images and reconstructions"
         return [Assumption(about=both, taken=of_x.scale, because=of_x.because, to_tell="--scale")]
     return [
-        Assumption(about=f"scale of {name}", taken=scale.scale, because=scale.because, to_tell=f"--{prefix}scale")
-        for scale, name, prefix, known in zip(scales, _SIDES, ("", "reconstructions-"), told, strict=True)
+        Assumption(
+            about=f"scale of {name}",
+            taken=scale.scale,
+            because=scale.because,
+            to_tell=f"--{prefix}scale",
+        )
+        for scale, name, prefix, known in zip(
+            scales, _SIDES, ("", "reconstructions-"), told, strict=True
+        )
         if known is None
     ]
 
 
 def _refuse(scale: ValueScale, name: str, prefix: str, problems: Problems) -> None:
-    must = f"{name} must stand on a scale that their values show (0-1, 0-255, -1..1, whole numbers to 65535)"
+    must = (
+        f"{name} must stand on a scale that their values show (0-1, 0-255, -1..1, whole numbers to"
+        " 65535)"
+    )
     got = f"{scale.dtype} values in [{scale.low:.4g}, {scale.high:.4g}], which {scale.because}"
     flag = prefix.replace("_", "-")
-    mend = f"Tell it with --{flag}scale, or --{flag}mean and --{flag}std (Python: {prefix}scale=, {prefix}mean=, {prefix}std=)"
+    mend = (
+        f"Tell it with --{flag}scale, or --{flag}mean and --{flag}std (Python: {prefix}scale=,"
+        f" {prefix}mean=, {prefix}std=)"
+    )
     problems.add(must, got, mend, RangeError)
 
 
 def _refuse_beyond(unit: NDArray[Any], scale: ValueScale, problems: Problems) -> None:
-    """Images that leave the scale they are told to stand on, or use none of it, stand on another."""
+    """Images that leave the scale they are told to stand on, or use none of it, stand on
+    another.
+    """
     if unit.dtype.kind != "f":
         return
     low, high = float(unit.min()), float(unit.max())
     is_dark = low < high < 1.5 / 255 and low >= 0
     if is_dark or _mean_beyond(unit) > OVERSTEP_OF_IMAGES:
-        got = f"{scale.dtype} values in [{scale.low:.4g}, {scale.high:.4g}], which are [{low:.4g}, {high:.4g}] on 0-1"
-        problems.add("images must fill the scale that is told, and keep to it", got, "Tell the scale they stand on", RangeError)
+        got = (
+            f"{scale.dtype} values in [{scale.low:.4g}, {scale.high:.4g}], which are [{low:.4g},"
+            f" {high:.4g}] on 0-1"
+        )
+        problems.add(
+            "images must fill the scale that is told, and keep to it",
+            got,
+            "Tell the scale they stand on",
+            RangeError,
+        )
 
 
 def _mean_beyond(unit: NDArray[Any]) -> float:
@@ -143,11 +194,13 @@ def _mean_beyond(unit: NDArray[Any]) -> float:
 
 
 def clipping_of(unit: NDArray[Any], name: str) -> Finding | None:
-    """What lies outside of [0, 1] in values that were brought there, counted; None where nothing does."""
+    """What lies outside of [0, 1] in values that were brought there, counted; None where nothing
+    does.
+    """
     if unit.dtype.kind != "f" or (unit.min() >= -_ROUNDING and unit.max() <= 1 + _ROUNDING):
         return None
     share = float(((unit < -_ROUNDING) | (unit > 1 + _ROUNDING)).mean())
-    return diagnostics.find_clipped_values(name, share, _mean_beyond(unit), OVERSTEP)
+    return find_clipped_values(name, share, _mean_beyond(unit), OVERSTEP)
 
 
 def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:
@@ -156,24 +209,40 @@ def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:
     try:
         stack = np.asarray(array)
     except ValueError as error:
-        problems.add(f"{name} must form one array", f"images that do not stack ({error})", "Resize them to one size", ShapeError)
+        problems.add(
+            f"{name} must form one array",
+            f"images that do not stack ({error})",
+            "Resize them to one size",
+            ShapeError,
+        )
         return empty
     if stack.dtype == object:
         stack = _from_objects(stack)
     if stack.dtype.kind not in "buif":
         is_bfloat16 = stack.dtype.kind == "V" or "bfloat16" in str(stack.dtype)
-        mend = "Save them as float32: bfloat16 has no type of its own in NumPy" if is_bfloat16 else "Pass pixel values"
+        mend = (
+            "Save them as float32: bfloat16 has no type of its own in NumPy"
+            if is_bfloat16
+            else "Pass pixel values"
+        )
         problems.add(f"{name} must be numbers", f"dtype {stack.dtype}", mend, RangeError)
         return empty
     if stack.dtype.kind == "f" and not np.isfinite(stack).all():
         n_bad = int(np.count_nonzero(~np.isfinite(stack)))
-        problems.add(f"{name} must be finite", f"{n_bad} NaN or infinite values", "Mend or leave out those images", RangeError)
+        problems.add(
+            f"{name} must be finite",
+            f"{n_bad} NaN or infinite values",
+            "Mend or leave out those images",
+            RangeError,
+        )
         return empty
     return stack
 
 
 def _from_objects(array: NDArray[Any]) -> NDArray[Any]:
-    """The array that objects hold, where they are arrays of one shape; else as it is, to be refused by its type."""
+    """The array that objects hold, where they are arrays of one shape; else as it is, to be refused
+    by its type.
+    """
     try:
         stacked = np.array(array.tolist())
     except ValueError:

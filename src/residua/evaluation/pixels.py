@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from residua.metrics.pixel_tally import PixelTally
 
 
-def pixel_metrics(masks: Sequence[Any], maps: Sequence[Any], truth: DetectionLabels, *, confidence: float) -> dict[str, Estimate]:
-    """``pixel_roc_auc``, ``pixel_average_precision`` and ``aupro`` over all pixels whose mask is known.
+def pixel_metrics(
+    masks: Sequence[Any], maps: Sequence[Any], truth: DetectionLabels, *, confidence: float
+) -> dict[str, Estimate]:
+    """``pixel_roc_auc``, ``pixel_average_precision`` and ``aupro`` over all pixels whose mask is
+    known.
 
-    A mask None on a normal image is empty; on an anomalous or unlabelled one it is unknown and the image is left out.
-    Pixels of an image are not independent, so no interval is given; ``n`` is the number of images.
+    A mask None on a normal image is empty; on an anomalous or unlabelled one it is unknown and the
+    image is left out. Pixels of an image are not independent, so no interval is given; ``n`` is the
+    number of images.
     """
     from residua.metrics.pixel import aupro, pixel_average_precision, pixel_roc_auc
 
@@ -49,11 +53,14 @@ def tallied_metrics(tally: PixelTally, *, confidence: float) -> dict[str, Estima
 
 def _estimates(values: dict[str, float], n: int, confidence: float) -> dict[str, Estimate]:
     return {
-        name: Estimate(value=value if np.isfinite(value) else None, confidence=confidence, n=n) for name, value in values.items()
+        name: Estimate(value=value if np.isfinite(value) else None, confidence=confidence, n=n)
+        for name, value in values.items()
     }
 
 
-def _known(masks: Sequence[Any], maps: Sequence[Any], truth: DetectionLabels) -> tuple[list[Any], list[Any]]:
+def _known(
+    masks: Sequence[Any], maps: Sequence[Any], truth: DetectionLabels
+) -> tuple[list[Any], list[Any]]:
     kept_masks, kept_maps = [], []
     problems = Problems("evaluate_detection")
     for index, error_map in enumerate(maps):
@@ -65,7 +72,12 @@ def _known(masks: Sequence[Any], maps: Sequence[Any], truth: DetectionLabels) ->
             continue
         if np.shape(mask) != np.shape(error_map):
             got = f"{np.shape(mask)} and {np.shape(error_map)} for image {index}"
-            problems.add("a mask and its map must have the same shape", got, "Resize the map to the image's size", ShapeError)
+            problems.add(
+                "a mask and its map must have the same shape",
+                got,
+                "Resize the map to the image's size",
+                ShapeError,
+            )
             continue
         kept_masks.append(np.asarray(mask, np.bool_))
         kept_maps.append(np.asarray(error_map))

@@ -1,4 +1,6 @@
-"""Which of two classes precision, recall and F1 are of: told, said by the classes' names, or the rarer one."""
+"""Which of two classes precision, recall and F1 are of: told, said by the classes' names, or the
+rarer one.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,14 @@ class PositiveClass(NamedTuple):
     assumption: Assumption | None
 
 
-def positive_class(names: Sequence[str], support: Sequence[int], told: Any, problems: Problems) -> PositiveClass | None:
+def positive_class(
+    names: Sequence[str], support: Sequence[int], told: Any, problems: Problems
+) -> PositiveClass | None:
     """The positive one of two classes; None for another number of classes.
 
-    The one told; else 1 beside 0, ``True`` beside ``False``, ``yes`` beside ``no``; else the one whose name says anomalous, or
-    the one beside a name that says normal; else the rarer one in the labels; else the second.
+    The one told; else 1 beside 0, ``True`` beside ``False``, ``yes`` beside ``no``; else the one
+    whose name says anomalous, or the one beside a name that says normal; else the rarer one in the
+    labels; else the second.
 
     Examples
     --------
@@ -38,7 +43,12 @@ def positive_class(names: Sequence[str], support: Sequence[int], told: Any, prob
     if len(names) != 2:
         return None
     place, why = _chosen(names, support)
-    made = Assumption(about="positive class", taken=names[place], because=why, to_tell="--positive LABEL (positive=)")
+    made = Assumption(
+        about="positive class",
+        taken=names[place],
+        because=why,
+        to_tell="--positive LABEL (positive=)",
+    )
     return PositiveClass(place, made)
 
 
@@ -51,7 +61,10 @@ def check_positive(names: Sequence[str], told: Any, where: str) -> None:
 
 def _place_of(told: Any, names: Sequence[str], problems: Problems) -> int | None:
     if len(names) != 2:
-        got, mend = f"{len(names)} classes", "Leave it out: with more classes precision, recall and F1 are given for each"
+        got, mend = (
+            f"{len(names)} classes",
+            "Leave it out: with more classes precision, recall and F1 are given for each",
+        )
         problems.add("a positive class is one of two", got, mend, LabelError)
         return None
     wanted = _folded(told)
@@ -59,7 +72,10 @@ def _place_of(told: Any, names: Sequence[str], problems: Problems) -> int | None
     found = found or [place for place, name in enumerate(names) if _folded(name) == wanted]
     if len(found) != 1:
         problems.add(
-            "positive must name one of the classes", f"{told!r} where they are {', '.join(names)}", "Name one of them", LabelError
+            "positive must name one of the classes",
+            f"{told!r} where they are {', '.join(names)}",
+            "Name one of them",
+            LabelError,
         )
         return None
     return found[0]
@@ -83,7 +99,9 @@ def _chosen(names: Sequence[str], support: Sequence[int]) -> tuple[int, str]:
 
 
 def _folded(name: Any) -> str:
-    """A class as it is compared: without case and blanks, booleans and whole floats as the integers that classes are."""
+    """A class as it is compared: without case and blanks, booleans and whole floats as the integers
+    that classes are.
+    """
     if isinstance(name, bool) or (isinstance(name, float) and name.is_integer()):
         return str(int(name))
     return spelled(name)

@@ -9,16 +9,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua import diagnostics, metrics
+from residua import metrics
 from residua._check import Problems, as_images, as_scores, same_length
-from residua.evaluation.leaked import leakage_of
+from residua.evaluation.leakage import leakage_of
 from residua.evaluation.pictures import Pictures, known_pictures, read_pictures
 from residua.evaluation.scale_options import Numbers, ScaleOptions
+from residua.findings import (
+    find_collapsed_reconstruction,
+    find_mispaired,
+    find_not_better_than_baseline,
+    find_overfitting,
+    find_too_few_images,
+    find_undefined_metric,
+    find_underfitting,
+    find_unknown_code_size,
+    unknown_code_size,
+)
 from residua.metrics.intervals import mean_interval, rate_interval
 from residua.records import Estimate, Evaluation, Finding, with_assumptions
 
 if TYPE_CHECKING:
-    from residua.images.copies import Leaks
+    from residua.images.duplicates import Leaks
 
 _METRICS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "mse": metrics.mse,
@@ -66,15 +77,17 @@ def evaluate_reconstruction(
     Parameters
     ----------
     images, reconstructions : array, (n_images, height, width[, channels]) or (n_images, n_pixels)
-        Numbers on any scale that their values show, each side read by itself; all metrics are computed on [0, 1].
-        What was read is in ``provenance["assumptions"]``; what fits no scale, or several, is refused.
-        Channels may come first. Flat images have no neighbours, so they get no ``ssim`` and its kin.
+        Numbers on any scale that their values show, each side read by itself; all metrics are
+        computed on [0, 1]. What was read is in ``provenance["assumptions"]``; what fits no scale,
+        or several, is refused. Channels may come first. Flat images have no neighbours, so they get
+        no ``ssim`` and its kin.
     scale : {"auto", "0-1", "0-255", "-1..1", "0-65535", ...}
         Of both sides, where it is to be told.
     mean, std : float, or one per channel, optional
         Of both sides, which then hold (pixel - mean) / std of pixels in [0, 1].
     reconstructions_scale, reconstructions_mean, reconstructions_std
-        Of the reconstructions alone, where they differ from the images; ``"auto"`` reads them from the values.
+        Of the reconstructions alone, where they differ from the images; ``"auto"`` reads them from
+        the values.
     ids : array, (n_images,), optional
         Names; checked for length, named in findings.
     train_errors : float array, (n,), optional
@@ -82,8 +95,8 @@ def evaluate_reconstruction(
     baselines : mapping of str to mapping of str to Estimate, optional
         Metrics of simpler models on the same images.
     leaks : Leaks, optional
-        Which of the images are copies of training images (`residua.images.copies.leaks_of`): every metric is given without
-        them too, in the finding ``leakage``.
+        Which of the images are copies of training images (`residua.images.duplicates.leaks_of`):
+        every metric is given without them too, in the finding ``leakage``.
     confidence : float
     seed : int
         Of resampled intervals.
@@ -93,8 +106,9 @@ def evaluate_reconstruction(
     Returns
     -------
     Evaluation
-        ``mse``, ``mae``, ``rmse``, ``psnr`` (decibels), ``ssim``, ``ms_ssim``, ``msgms``, ``kl_divergence`` (nats),
-        ``contrast_normalised_error``. A mean that is infinite (``psnr`` of a perfect image) is None with a finding.
+        ``mse``, ``mae``, ``rmse``, ``psnr`` (decibels), ``ssim``, ``ms_ssim``, ``msgms``,
+        ``kl_divergence`` (nats), ``contrast_normalised_error``. A mean that is infinite (``psnr``
+        of a perfect image) is None with a finding.
 
     Raises
     ------
@@ -109,9 +123,12 @@ def evaluate_reconstruction(
     0.097
     """
     scales = scale_options(
-        ScaleOptions(scale, mean, std), ScaleOptions(reconstructions_scale, reconstructions_mean, reconstructions_std)
+        ScaleOptions(scale, mean, std),
+        ScaleOptions(reconstructions_scale, reconstructions_mean, reconstructions_std),
     )
-    pictures = pictures_of(images, reconstructions, ids=ids, train_errors=train_errors, scales=scales)
+    pictures = pictures_of(
+        images, reconstructions, ids=ids, train_errors=train_errors, scales=scales
+    )
     evaluation, _ = judge_pictures(
         pictures,
         train_errors=train_errors,
@@ -128,7 +145,9 @@ def evaluate_reconstruction(
 def judge_reconstruction(
     images: Any, reconstructions: Any, *, ids: Any = None, **options: Any
 ) -> tuple[Evaluation, dict[str, NDArray[np.float64]]]:
-    """`evaluate_reconstruction` of arrays known to stand on 0-1 with channels last, and each metric of each image."""
+    """`evaluate_reconstruction` of arrays known to stand on 0-1 with channels last, and each metric
+    of each image.
+    """
     problems = Problems("evaluate_reconstruction")
     pictures = known_pictures(images, reconstructions, problems)
     if not problems:
@@ -138,18 +157,33 @@ def judge_reconstruction(
 
 
 def judge_pictures(
-    pictures: Pictures, *, train_errors: Any = None, provenance: Mapping[str, Any] | None = None, **options: Any
+    pictures: Pictures,
+    *,
+    train_errors: Any = None,
+    provenance: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> tuple[Evaluation, dict[str, NDArray[np.float64]]]:
-    """`judge_reconstruction` of pictures that were read already; what was read into them is kept in the record."""
+    """`judge_reconstruction` of pictures that were read already; what was read into them is kept in
+    the record.
+    """
     columns = per_image_errors(pictures.images, pictures.reconstructions)
-    found = [*findings_of(pictures), diagnostics.find_mispaired(pictures.images, pictures.reconstructions)]
+    found = [*findings_of(pictures), find_mispaired(pictures.images, pictures.reconstructions)]
     train = None if train_errors is None else np.atleast_1d(np.asarray(train_errors, np.float64))
-    told = with_assumptions(provenance, pictures.assumptions) if pictures.assumptions else provenance
-    return evaluate_errors(columns, train_errors=train, findings=found, provenance=told, **options), columns
+    told = (
+        with_assumptions(provenance, pictures.assumptions) if pictures.assumptions else provenance
+    )
+    return (
+        evaluate_errors(columns, train_errors=train, findings=found, provenance=told, **options),
+        columns,
+    )
 
 
-def scale_options(of_both: ScaleOptions, of_reconstructions: ScaleOptions) -> tuple[ScaleOptions, ScaleOptions]:
-    """What is told of images and of reconstructions: the same, unless something is told of the reconstructions alone."""
+def scale_options(
+    of_both: ScaleOptions, of_reconstructions: ScaleOptions
+) -> tuple[ScaleOptions, ScaleOptions]:
+    """What is told of images and of reconstructions: the same, unless something is told of the
+    reconstructions alone.
+    """
     return of_both, of_both if of_reconstructions == ScaleOptions() else of_reconstructions
 
 
@@ -164,7 +198,13 @@ def pictures_of(
     """Both sides read, after all checks of the call's arrays."""
     problems = Problems("evaluate_reconstruction")
     of_images, of_reconstructions = scales or (None, None)
-    pictures = read_pictures(images, reconstructions, problems, of_images=of_images, of_reconstructions=of_reconstructions)
+    pictures = read_pictures(
+        images,
+        reconstructions,
+        problems,
+        of_images=of_images,
+        of_reconstructions=of_reconstructions,
+    )
     if train_errors is not None:
         as_scores(np.atleast_1d(train_errors), name="train_errors", problems=problems)
     if not problems:
@@ -173,8 +213,12 @@ def pictures_of(
     return pictures
 
 
-def errors_of(images: Any, reconstructions: Any) -> tuple[dict[str, NDArray[np.float64]], list[Finding | None]]:
-    """Each metric of each image on 0-1 with channels last, and the findings that take the pictures themselves."""
+def errors_of(
+    images: Any, reconstructions: Any
+) -> tuple[dict[str, NDArray[np.float64]], list[Finding | None]]:
+    """Each metric of each image on 0-1 with channels last, and the findings that take the pictures
+    themselves.
+    """
     problems = Problems("evaluate_reconstruction")
     pictures = known_pictures(images, reconstructions, problems)
     problems.raise_any()
@@ -198,33 +242,47 @@ def evaluate_errors(
     provenance: Mapping[str, Any] | None = None,
     findings: Iterable[Finding | None] = (),
 ) -> Evaluation:
-    """The record of a reconstructor from what `per_image_errors` gave, and the findings that took the pictures themselves."""
+    """The record of a reconstructor from what `per_image_errors` gave, and the findings that took
+    the pictures themselves.
+    """
     n_images = len(next(iter(columns.values())))
 
     def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
-        return {name: _mean(name, column[kept], confidence, seed) for name, column in columns.items()}
+        return {
+            name: _mean(name, column[kept], confidence, seed) for name, column in columns.items()
+        }
 
     estimates = metrics_of(np.ones(n_images, np.bool_))
     beside = {name: dict(values) for name, values in (baselines or {}).items()}
     errors = {name: values["mse"] for name, values in beside.items() if "mse" in values}
-    fair = {name: one for name, one in errors.items() if not name.startswith(diagnostics.code_size.PREFIX)}
+    fair = {
+        name: one for name, one in errors.items() if not name.startswith(unknown_code_size.PREFIX)
+    }
     found = [
         *findings,
         _infinite(columns, estimates),
-        diagnostics.find_too_few_images({"test": n_images}),
-        None if train_errors is None else diagnostics.find_overfitting(train_errors, columns["mse"], confidence=confidence),
-        diagnostics.find_not_better_than_baseline(
+        find_too_few_images({"test": n_images}),
+        (
+            None
+            if train_errors is None
+            else find_overfitting(train_errors, columns["mse"], confidence=confidence)
+        ),
+        find_not_better_than_baseline(
             "mse",
             estimates.get("mse", Estimate(value=None)),
             fair,
             higher_is_better=False,
         ),
-        diagnostics.find_underfitting(
+        find_underfitting(
             estimates.get("mse", Estimate(value=None)),
             fair,
-            train_error=None if train_errors is None or len(train_errors) == 0 else float(np.mean(train_errors)),
+            train_error=(
+                None
+                if train_errors is None or len(train_errors) == 0
+                else float(np.mean(train_errors))
+            ),
         ),
-        diagnostics.find_unknown_code_size(estimates.get("mse", Estimate(value=None)), errors),
+        find_unknown_code_size(estimates.get("mse", Estimate(value=None)), errors),
         leakage_of(leaks, n_images, estimates, metrics_of),
     ]
     return Evaluation(
@@ -238,21 +296,37 @@ def evaluate_errors(
     )
 
 
-def baseline_errors(columns: Mapping[str, NDArray[Any]], *, seed: int) -> dict[str, dict[str, Estimate]]:
-    """Means with intervals of what baselines reach, by baseline and metric, from columns named ``pca/mse``."""
+def baseline_errors(
+    columns: Mapping[str, NDArray[Any]], *, seed: int
+) -> dict[str, dict[str, Estimate]]:
+    """Means with intervals of what baselines reach, by baseline and metric, from columns named
+    ``pca/mse``.
+    """
     estimates: dict[str, dict[str, Estimate]] = {}
     for name, column in columns.items():
         baseline, _, metric = name.partition("/")
-        estimate = rate_interval(int(column.sum()), len(column)) if metric == "accuracy" else mean_interval(column, seed=seed)
+        estimate = (
+            rate_interval(int(column.sum()), len(column))
+            if metric == "accuracy"
+            else mean_interval(column, seed=seed)
+        )
         estimates.setdefault(baseline, {})[metric] = estimate
     return estimates
 
 
-def per_image_errors(images: NDArray[Any], reconstructions: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """Every reconstruction metric of each image, by name; images without height get none that look at neighbours."""
+def per_image_errors(
+    images: NDArray[Any], reconstructions: NDArray[Any]
+) -> dict[str, NDArray[np.float64]]:
+    """Every reconstruction metric of each image, by name; images without height get none that look
+    at neighbours.
+    """
     is_flat = images.shape[1] == 1
     neighbours = ("ssim", "ms_ssim", "msgms")
-    return {name: metric(images, reconstructions) for name, metric in _METRICS.items() if not (is_flat and name in neighbours)}
+    return {
+        name: metric(images, reconstructions)
+        for name, metric in _METRICS.items()
+        if not (is_flat and name in neighbours)
+    }
 
 
 def _mean(name: str, column: NDArray[np.float64], confidence: float, seed: int) -> Estimate:
@@ -260,18 +334,26 @@ def _mean(name: str, column: NDArray[np.float64], confidence: float, seed: int) 
     return mean_interval(column, confidence=confidence, seed=seed, least=least, most=most)
 
 
-def _infinite(columns: Mapping[str, NDArray[np.float64]], estimates: dict[str, Estimate]) -> Finding | None:
+def _infinite(
+    columns: Mapping[str, NDArray[np.float64]], estimates: dict[str, Estimate]
+) -> Finding | None:
     names = [name for name, estimate in estimates.items() if estimate.value is None]
     n_images = len(next(iter(columns.values())))
     if n_images == 0:
-        return diagnostics.find_undefined_metric(names, "There are no images.", "Pass some.", n_images=0)
+        return find_undefined_metric(names, "There are no images.", "Pass some.", n_images=0)
     n_infinite = {name: int((~np.isfinite(columns[name])).sum()) for name in names}
-    reason = f"Some images have no finite value ({', '.join(f'{n} of {n_images} for {name}' for name, n in n_infinite.items())})."
-    advice = "Where an image is reconstructed exactly psnr is infinite: read mse, or leave those images out and say so."
-    return diagnostics.find_undefined_metric(names, reason, advice, n_infinite=n_infinite)
+    reason = (
+        "Some images have no finite value"
+        f" ({', '.join(f'{n} of {n_images} for {name}' for name, n in n_infinite.items())})."
+    )
+    advice = (
+        "Where an image is reconstructed exactly psnr is infinite: read mse, or leave those images"
+        " out and say so."
+    )
+    return find_undefined_metric(names, reason, advice, n_infinite=n_infinite)
 
 
 def _collapsed(images: NDArray[Any], reconstructions: NDArray[Any]) -> Finding | None:
     problems = Problems("evaluate_reconstruction")
     x, r = (as_images(array, problems=problems) for array in (images, reconstructions))
-    return diagnostics.find_collapsed_reconstruction(x, r)
+    return find_collapsed_reconstruction(x, r)

@@ -18,7 +18,9 @@ Numbers = float | str | Sequence[float] | None
 
 @dataclass(frozen=True)
 class Reading:
-    """A scale: the value of black, and how far white lies above it; one number, or one per channel."""
+    """A scale: the value of black, and how far white lies above it; one number, or one per
+    channel.
+    """
 
     name: str
     black: NDArray[np.float64]
@@ -30,16 +32,22 @@ class Reading:
         return self.name in SPANS
 
     def to_unit(self, array: NDArray[Any]) -> NDArray[Any]:
-        """`array` on 0-1; what declares its scale by its type, or stands on it already, as it is."""
+        """`array` on 0-1; what declares its scale by its type, or stands on it already, as it
+        is.
+        """
         whole = {"0-255": np.uint8, "0-65535": np.uint16, "0-1": np.bool_}.get(self.name)
         # None would equal float64: NumPy takes it for the default type.
-        if (whole is not None and array.dtype == whole) or (self.name == "0-1" and array.dtype.kind == "f"):
+        if (whole is not None and array.dtype == whole) or (
+            self.name == "0-1" and array.dtype.kind == "f"
+        ):
             return array
         kind = array.dtype if array.dtype.itemsize > 2 and array.dtype.kind == "f" else np.float32
         return np.asarray((array - self.black.astype(kind)) / self.span.astype(kind), kind)
 
     def in_shape(self, shape: tuple[int, ...], level: float) -> NDArray[np.float64]:
-        """The value of `level` (0 black, 1 white) on this scale, to be broadcast over an array of `shape` as it was given."""
+        """The value of `level` (0 black, 1 white) on this scale, to be broadcast over an array of
+        `shape` as it was given.
+        """
         value = self.black + level * self.span
         is_first = value.size > 1 and len(shape) == 4 and shape[1] == value.size != shape[-1]
         return value.reshape(-1, 1, 1) if is_first else value
@@ -61,33 +69,62 @@ class ScaleOptions:
 
     def reading(self, prefix: str, problems: Problems) -> Reading | None:
         """The scale stated, after its checks; None to read it from the values."""
-        mean, std = (_numbers(value, prefix + name, problems) for value, name in ((self.mean, "mean"), (self.std, "std")))
+        mean, std = (
+            _numbers(value, prefix + name, problems)
+            for value, name in ((self.mean, "mean"), (self.std, "std"))
+        )
         has_numbers = mean is not None or std is not None
         if self.scale is not None and self.scale not in ("auto", *SPANS):
-            got, mend = repr(self.scale), "Name one, or pass mean and deviation with --mean and --std"
-            problems.add(f"{prefix}scale must be auto or one of {', '.join(SPANS)}", got, mend, InputError)
+            got, mend = (
+                repr(self.scale),
+                "Name one, or pass mean and deviation with --mean and --std",
+            )
+            problems.add(
+                f"{prefix}scale must be auto or one of {', '.join(SPANS)}", got, mend, InputError
+            )
             return None
         if has_numbers and self.scale not in (None, "auto"):
             got = f"{prefix}scale {self.scale} and {prefix}mean or {prefix}std"
-            problems.add("a scale is named, or given by mean and deviation", got, "Drop one of them", InputError)
+            problems.add(
+                "a scale is named, or given by mean and deviation",
+                got,
+                "Drop one of them",
+                InputError,
+            )
             return None
         if not has_numbers:
             return None if self.scale in (None, "auto") else named(str(self.scale))
-        return _normalised(np.zeros(1) if mean is None else mean, np.ones(1) if std is None else std, prefix, problems)
+        return _normalised(
+            np.zeros(1) if mean is None else mean,
+            np.ones(1) if std is None else std,
+            prefix,
+            problems,
+        )
 
 
-def _normalised(mean: NDArray[Any], std: NDArray[Any], prefix: str, problems: Problems) -> Reading | None:
-    mend = "State them for pixels from 0 to 1: divide both by 255 if they are for pixels from 0 to 255"
+def _normalised(
+    mean: NDArray[Any], std: NDArray[Any], prefix: str, problems: Problems
+) -> Reading | None:
+    mend = (
+        "State them for pixels from 0 to 1: divide both by 255 if they are for pixels from 0 to 255"
+    )
     if not ((mean >= 0) & (mean <= 1)).all():
         problems.add(f"{prefix}mean must lie in [0, 1]", _shown(mean), mend, InputError)
     if not ((std > 0) & (std <= 1)).all():
         problems.add(f"{prefix}std must lie in (0, 1]", _shown(std), mend, InputError)
     if mean.size != std.size and 1 not in (mean.size, std.size):
         got = f"{mean.size} and {std.size}"
-        problems.add(f"{prefix}mean and {prefix}std must be as many", got, "Pass one number, or one per channel", InputError)
+        problems.add(
+            f"{prefix}mean and {prefix}std must be as many",
+            got,
+            "Pass one number, or one per channel",
+            InputError,
+        )
     if problems:
         return None
-    return Reading(f"(pixel - {_shown(mean)}) / {_shown(std)}", *np.broadcast_arrays(-mean / std, 1 / std))
+    return Reading(
+        f"(pixel - {_shown(mean)}) / {_shown(std)}", *np.broadcast_arrays(-mean / std, 1 / std)
+    )
 
 
 def _shown(values: NDArray[Any]) -> str:
@@ -104,6 +141,8 @@ def _numbers(given: Numbers, name: str, problems: Problems) -> NDArray[np.float6
         values = np.array([np.nan])
     if values.ndim != 1 or not np.isfinite(values).all() or values.size == 0:
         mend = "Write for instance 0.5, or 0.485,0.456,0.406"
-        problems.add(f"{name} must be one number, or one per channel", repr(given), mend, InputError)
+        problems.add(
+            f"{name} must be one number, or one per channel", repr(given), mend, InputError
+        )
         return None
     return values

@@ -11,8 +11,11 @@ from residua._check import Problems, as_scores, same_length
 from residua.thresholds import is_flagged
 
 
-def per_image_table(errors: Any, *, ids: Any = None, threshold: float | None = None) -> dict[str, NDArray[Any]]:
-    """Columns ``id``, ``error`` and, with a threshold, ``flagged`` (error > threshold), one row an image, in order.
+def per_image_table(
+    errors: Any, *, ids: Any = None, threshold: float | None = None
+) -> dict[str, NDArray[Any]]:
+    """Columns ``id``, ``error`` and, with a threshold, ``flagged`` (error > threshold), one row an
+    image, in order.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Small pictures of the judged images, so that a report can show whichever a threshold catches or misses."""
+"""Small pictures of the judged images, so that a report can show whichever a threshold catches or
+misses.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_THUMBNAILS = 10_000
-_SIDES = ((600, 96), (2500, 64), (MOST_THUMBNAILS, 32))  # up to so many images, so many pixels on the longer side
+_SIDES = (
+    (600, 96),
+    (2500, 64),
+    (MOST_THUMBNAILS, 32),
+)  # up to so many images, so many pixels on the longer side
 
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """Pictures of one size, uint8 (k, height, width, 1 or 3); ``index`` (k,) says which image of the evidence each one is."""
+    """Pictures of one size, uint8 (k, height, width, 1 or 3); ``index`` (k,) says which image of
+    the evidence each one is.
+    """
 
     index: NDArray[np.int64]
     pixels: NDArray[np.uint8]
 
 
 def thumbnail_size(n_images: int, size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of the thumbnails of so many images of `size`: the more there are, the smaller; never enlarged.
+    """Height and width of the thumbnails of so many images of `size`: the more there are, the
+    smaller; never enlarged.
 
     Examples
     --------
@@ -36,9 +45,13 @@ def thumbnail_size(n_images: int, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def choose_thumbnails(
-    scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None = None, *, most: int = MOST_THUMBNAILS
+    scores: NDArray[Any],
+    is_anomalous: NDArray[np.bool_] | None = None,
+    *,
+    most: int = MOST_THUMBNAILS,
 ) -> NDArray[np.int64]:
-    """Which images get one: all, or of more than `most` an even share of each kind, evenly over its ranks.
+    """Which images get one: all, or of more than `most` an even share of each kind, evenly over its
+    ranks.
 
     Examples
     --------
@@ -48,11 +61,21 @@ def choose_thumbnails(
     n_images = len(scores)
     if n_images <= most:
         return np.arange(n_images)
-    kinds = [np.arange(n_images)] if is_anomalous is None else [np.flatnonzero(is_anomalous), np.flatnonzero(~is_anomalous)]
+    kinds = (
+        [np.arange(n_images)]
+        if is_anomalous is None
+        else [np.flatnonzero(is_anomalous), np.flatnonzero(~is_anomalous)]
+    )
     chosen, left = [], most
-    for place, rows in enumerate(sorted(kinds, key=len)):  # the rarer first: what it leaves goes to the other
+    for place, rows in enumerate(
+        sorted(kinds, key=len)
+    ):  # the rarer first: what it leaves goes to the other
         share = min(len(rows), left // (len(kinds) - place))
         left -= share
         ranked = rows[np.argsort(scores[rows], kind="stable")]
-        chosen.append(ranked[np.linspace(0, len(rows) - 1, share).round().astype(np.int64)] if share else ranked[:0])
+        chosen.append(
+            ranked[np.linspace(0, len(rows) - 1, share).round().astype(np.int64)]
+            if share
+            else ranked[:0]
+        )
     return np.sort(np.concatenate(chosen)).astype(np.int64)

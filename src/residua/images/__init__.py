@@ -1,12 +1,14 @@
-"""Images from a SOURCE: reading, decoding, quarantine of what does not decode, splits, fingerprints.
+"""Images from a SOURCE: reading, decoding, quarantine of what does not decode, splits,
+fingerprints.
 
 `load_images` gives an `ImageSet`; `write_manifest` lists images that lie in no
-supported layout, `find_copies` says which are one picture, and `group_twins` which must not be parted.
+supported layout, `find_copies` says which are one picture, and `group_twins` which must not be
+parted.
 """
 
 from __future__ import annotations
 
-from residua.images.copies import Copies, Copy, find_copies, group_twins
+from residua.images.duplicates import Copies, Copy, find_copies, group_twins
 from residua.images.imageset import ImageSet
 from residua.images.listing import Quarantined
 from residua.images.loading import load_images

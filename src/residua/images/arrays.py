@@ -1,4 +1,6 @@
-"""Pixel arrays from outside (npz, npy, IDX, plain arrays) become uint8 or float32 in [0, 1], (n, h, w, 1 or 3)."""
+"""Pixel arrays from outside (npz, npy, IDX, plain arrays) become uint8 or float32 in [0, 1], (n, h,
+w, 1 or 3).
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,11 @@ _MODERATE_SIDE, _NARROWEST = 4_096, 256
 
 
 def fault_of_extent(height: int, width: int) -> str | None:
-    """Why an image of this size is not taken: a side too long, or far longer than the other; None where it is.
+    """Why an image of this size is not taken: a side too long, or far longer than the other; None
+    where it is.
 
-    Work and memory of resizing follow the sides and not the pixels, so a thousand bytes of 24,000,000 x 1 pixels would
-    take gigabytes.
+    Work and memory of resizing follow the sides and not the pixels, so a thousand bytes of
+    24,000,000 x 1 pixels would take gigabytes.
 
     Examples
     --------
@@ -34,7 +37,10 @@ def fault_of_extent(height: int, width: int) -> str | None:
     if longer > LONGEST_SIDE:
         return f"a side may have at most {LONGEST_SIDE:,}"
     if longer > _MODERATE_SIDE and longer > _NARROWEST * shorter:
-        return f"a side beyond {_MODERATE_SIDE:,} may be at most {_NARROWEST} times as long as the other"
+        return (
+            f"a side beyond {_MODERATE_SIDE:,} may be at most {_NARROWEST} times as long as the"
+            " other"
+        )
     return None
 
 
@@ -52,7 +58,12 @@ def settle_arrays(
     for array in map(np.asarray, arrays):
         if array.dtype == np.uint16 and array.size:
             seen.add_wide(len(array) if array.ndim > 2 else 1, int(array.max()))
-        if array.ndim in {3, 4} and array.shape[-1] == 4 and array.dtype.kind in "uf" and array.size:
+        if (
+            array.ndim in {3, 4}
+            and array.shape[-1] == 4
+            and array.dtype.kind in "uf"
+            and array.size
+        ):
             for image in array if array.ndim == 4 else array[np.newaxis]:
                 seen.add(None, _ink(image))
     return seen.settle(told, model=model, where=where)
@@ -64,29 +75,44 @@ def _ink(image: NDArray[Any]) -> Any:
     return None if opacity.min() >= 1 else ink_of(image[..., :3], opacity)
 
 
-def as_pixels(images: Any, *, name: str, problems: Problems, reading: Reading = AS_IT_SAYS) -> NDArray[Any]:
-    """Images of one size as (n, h, w, 1 or 3): uint8 stays, booleans become 0 and 255, 16 bits and floats become float32.
+def as_pixels(
+    images: Any, *, name: str, problems: Problems, reading: Reading = AS_IT_SAYS
+) -> NDArray[Any]:
+    """Images of one size as (n, h, w, 1 or 3): uint8 stays, booleans become 0 and 255, 16 bits and
+    floats become float32.
 
-    Whole numbers are scaled as `reading` says. Four channels are taken as colour with transparency and laid on its ground, as for
-    files. On a problem an empty array comes back and `problems` has grown.
+    Whole numbers are scaled as `reading` says. Four channels are taken as colour with transparency
+    and laid on its ground, as for files. On a problem an empty array comes back and `problems` has
+    grown.
     """
     array = np.asarray(images)
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.ndim == 4 and 0 not in array.shape[1:] and array.shape[-1] not in {1, 3, 4}:
         problems.add(
-            f"{name} must have 1 channel, 3 (red, green, blue) or 4 (and transparency), the last axis",
+            f"{name} must have 1 channel, 3 (red, green, blue) or 4 (and transparency), the last"
+            " axis",
             f"shape {array.shape}",
             "Move the channels last" if array.shape[1] in {1, 3, 4} else "Drop or merge channels",
             ShapeError,
         )
         return np.zeros((0, 1, 1, 1), np.uint8)
     if array.ndim == 4 and (fault := fault_of_extent(*array.shape[1:3])):
-        problems.add(f"{name} must have sides that can be resized", f"shape {array.shape}: {fault}", "Cut or reshape", ShapeError)
+        problems.add(
+            f"{name} must have sides that can be resized",
+            f"shape {array.shape}: {fault}",
+            "Cut or reshape",
+            ShapeError,
+        )
         return np.zeros((0, 1, 1, 1), np.uint8)
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
-    if array.ndim == 4 and array.dtype.kind in "iu" and reading.bits is not None and reading.is_scaled(array.dtype):
+    if (
+        array.ndim == 4
+        and array.dtype.kind in "iu"
+        and reading.bits is not None
+        and reading.is_scaled(array.dtype)
+    ):
         array = _scaled(array, name, problems, reading)
     if array.ndim != 4 or 0 in array.shape[1:] or array.dtype != np.uint8:
         array = as_images(array, name=name, problems=problems)
@@ -100,26 +126,38 @@ def _scaled(array: NDArray[Any], name: str, problems: Problems, reading: Reading
     try:
         reading.check(array)
     except ImageError as error:
-        problems.add(f"{name} must lie on the scale that is told", f"an array that {error}", "Mend bits", RangeError)
+        problems.add(
+            f"{name} must lie on the scale that is told",
+            f"an array that {error}",
+            "Mend bits",
+            RangeError,
+        )
         return np.zeros((0, *array.shape[1:]), np.float32)
     return reading.to_unit(array)
 
 
 def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[Any] | None:
-    """Labels (n,) as the source gives them: integers as int64, everything else as an object array of int, str or None.
+    """Labels (n,) as the source gives them: integers as int64, everything else as an object array
+    of int, str or None.
 
-    None, NaN and masked entries mean *no label*; whole floats become integers, other floats are refused.
+    None, NaN and masked entries mean *no label*; whole floats become integers, other floats are
+    refused.
     """
     array = _column(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
         mend = "Pass class numbers or names; for one-hot labels that is labels.argmax(axis=1)"
-        problems.add(f"{name} must have shape (n_images,)", f"shape {array.shape}", mend, ShapeError)
+        problems.add(
+            f"{name} must have shape (n_images,)", f"shape {array.shape}", mend, ShapeError
+        )
         return None
     if len(array) != n:
         problems.add(
-            f"{name} must have one entry an image", f"{len(array)} for {n} images", "Pass one label an image", ShapeError
+            f"{name} must have one entry an image",
+            f"{len(array)} for {n} images",
+            "Pass one label an image",
+            ShapeError,
         )
         return None
     if array.dtype.kind in "iub":
@@ -128,7 +166,9 @@ def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[
     wrong = [value for value in values if isinstance(value, float)]
     if wrong:
         mend = "Pass integers or strings, and None where an image has no label"
-        problems.add(f"{name} must be whole numbers or names", f"floats such as {wrong[0]}", mend, LabelError)
+        problems.add(
+            f"{name} must be whole numbers or names", f"floats such as {wrong[0]}", mend, LabelError
+        )
         return None
     longest = max((len(value) for value in values if isinstance(value, str)), default=0)
     if longest > _LONGEST_LABEL:
@@ -148,7 +188,9 @@ def joined_labels(columns: list[NDArray[Any] | None], lengths: list[int]) -> NDA
         return np.concatenate([column for column in columns if column is not None])
     joined = np.empty(sum(lengths), object)
     joined[:] = [
-        label for column, n in zip(columns, lengths, strict=True) for label in ([None] * n if column is None else column.tolist())
+        label
+        for column, n in zip(columns, lengths, strict=True)
+        for label in ([None] * n if column is None else column.tolist())
     ]
     return joined
 
@@ -171,7 +213,9 @@ def _objects(values: Sequence[Any]) -> NDArray[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A label as int, str or None; a float only where it is neither whole nor NaN, which is refused."""
+    """A label as int, str or None; a float only where it is neither whole nor NaN, which is
+    refused.
+    """
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):
         return None if math.isnan(value) else int(value) if value.is_integer() else value

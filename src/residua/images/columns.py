@@ -1,4 +1,6 @@
-"""Columns of a row an image that stay small at a million rows: texts as UTF-8 in one block, not as objects."""
+"""Columns of a row an image that stay small at a million rows: texts as UTF-8 in one block, not as
+objects.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,8 @@ def strings(values: Iterable[Any]) -> NDArray[Any]:
 
 
 def shared(values: Iterable[Any]) -> NDArray[Any]:
-    """An object array in which equal values are one object: 8 bytes a row for labels, parts and groups.
+    """An object array in which equal values are one object: 8 bytes a row for labels, parts and
+    groups.
 
     Control characters of texts are spelled out: names of classes and groups are printed everywhere.
     """

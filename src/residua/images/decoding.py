@@ -1,4 +1,6 @@
-"""One encoded image to an array: only formats on the list, limits before pixels, every fault a plain reason."""
+"""One encoded image to an array: only formats on the list, limits before pixels, every fault a
+plain reason.
+"""
 
 from __future__ import annotations
 
@@ -32,23 +34,32 @@ SUFFIXES = frozenset({
 })  # fmt: skip
 # Known as images, but not decoded: said so, never skipped in silence.
 OTHER_SUFFIXES = frozenset({
-    ".avif", ".heic", ".heif", ".jxl", ".svg", ".eps", ".ps", ".psd", ".ico", ".icns", ".tga", ".dds", ".exr", ".hdr",
+    ".avif", ".heic", ".heif", ".jxl", ".svg", ".eps", ".ps", ".psd", ".ico", ".icns", ".tga",
+    ".dds", ".exr", ".hdr",
     ".dcm", ".dib", ".pcx", ".fits", ".raw", ".nef", ".cr2", ".arw", ".dng",
 })  # fmt: skip
 _MAGIC = {
-    b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"II*\x00": "TIFF", b"MM\x00*": "TIFF", b"II+\x00": "TIFF",
-    b"MM\x00+": "TIFF", b"GIF8": "GIF", b"\x00\x00\x00\x0cjP": "JPEG2000", b"\xff\x4f\xff\x51": "JPEG2000",
+    b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF", b"II+\x00": "TIFF",
+    b"MM\x00+": "TIFF", b"GIF8": "GIF", b"\x00\x00\x00\x0cjP": "JPEG2000",
+    b"\xff\x4f\xff\x51": "JPEG2000",
 }  # fmt: skip
 # Text files in the place of images that version control has not fetched.
 _STANDS_FOR = {
-    b"version https://git-lfs": "stands for a file that Git LFS keeps elsewhere: fetch it with git lfs pull",
-    b"/annex/objects/": "stands for a file that git-annex keeps elsewhere: fetch it with git annex get",
+    b"version https://git-lfs": (
+        "stands for a file that Git LFS keeps elsewhere: fetch it with git lfs pull"
+    ),
+    b"/annex/objects/": (
+        "stands for a file that git-annex keeps elsewhere: fetch it with git annex get"
+    ),
 }
 _PPM = re.compile(rb"P[1-6fFy]\s")
 
-# What decoders throw at broken bytes, found by trying; a bug of ours would show as one of the types that are not here.
+# What decoders throw at broken bytes, found by trying; a bug of ours would show as one of the types
+# that are not here.
 FAULTS: tuple[type[Exception], ...] = (
-    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError,
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError,
+    ArithmeticError, MemoryError,
     RuntimeError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 
@@ -70,9 +81,9 @@ _ORDINARY_GAMMA = 0.45455  # in PNG's gAMA
 class Decoded:
     """An image as its file holds it, (h, w, 1 or 3), and what was done on the way.
 
-    ``pixels`` are uint8, float32 in [0, 1] where the file says what its largest value is, or whole numbers (uint16, int32)
-    whose scale is the source's: `Reading.to_unit` applies it. ``ink`` is how far what a transparent image shows stands off
-    each ground, in [0, 1]; None of opaque images.
+    ``pixels`` are uint8, float32 in [0, 1] where the file says what its largest value is, or whole
+    numbers (uint16, int32) whose scale is the source's: `Reading.to_unit` applies it. ``ink`` is
+    how far what a transparent image shows stands off each ground, in [0, 1]; None of opaque images.
     """
 
     pixels: NDArray[Any]
@@ -100,26 +111,35 @@ def sniff(head: bytes) -> str | None:
 def decode(data: bytes, pixel_limit: int, reading: Reading = AS_IT_SAYS) -> Decoded:
     """Decode the first frame of an encoded image.
 
-    The size is checked from the header before a pixel is decoded. EXIF orientation is applied, transparency is laid on the
-    ground that `reading` names (else black), palettes and other colour spaces become RGB, and colour files that hold only grey
-    become grey. Values that the scale of `reading` does not hold are refused.
+    The size is checked from the header before a pixel is decoded. EXIF orientation is applied,
+    transparency is laid on the ground that `reading` names (else black), palettes and other colour
+    spaces become RGB, and colour files that hold only grey become grey. Values that the scale of
+    `reading` does not hold are refused.
 
     Raises
     ------
     ImageError
-        If the bytes are not a whole image of a listed format within the limit; the message is the plain reason.
+        If the bytes are not a whole image of a listed format within the limit; the message is the
+        plain reason.
     """
     odd = _guarded(data, lambda: _decode_odd(data, pixel_limit))
-    decoded = odd or open_encoded(data, pixel_limit, lambda image: _decode_open(image, data, reading.ground or "black"))
+    decoded = odd or open_encoded(
+        data, pixel_limit, lambda image: _decode_open(image, data, reading.ground or "black")
+    )
     reading.check(decoded.pixels)
     return decoded
 
 
 def open_encoded(data: bytes, pixel_limit: int, take: Callable[[Image.Image], Taken]) -> Taken:
-    """What `take` makes of an encoded image that has been opened and keeps within the limit; every fault an `ImageError`."""
+    """What `take` makes of an encoded image that has been opened and keeps within the limit; every
+    fault an `ImageError`.
+    """
 
     def opened() -> Taken:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image, _room_for(image.size, pixel_limit):
+        with (
+            Image.open(io.BytesIO(data), formats=FORMATS) as image,
+            _room_for(image.size, pixel_limit),
+        ):
             return take(image)
 
     return _guarded(data, opened)
@@ -146,7 +166,9 @@ def _guarded(data: bytes, work: Callable[[], Taken]) -> Taken:
 
 def _within_limit(width: int, height: int, pixel_limit: int) -> int:
     if width * height > pixel_limit:
-        raise PixelLimitError(f"declares {width:,} x {height:,} pixels, more than the limit of {pixel_limit:,}")
+        raise PixelLimitError(
+            f"declares {width:,} x {height:,} pixels, more than the limit of {pixel_limit:,}"
+        )
     if width * height == 0:
         raise ImageError(f"declares {width} x {height} pixels: there is nothing in it")
     if fault := fault_of_extent(height, width):
@@ -187,7 +209,9 @@ def _decode_open(image: Image.Image, data: bytes, ground: Ground) -> Decoded:
     pixels = _grey_if_grey(pixels if turn is None else np.ascontiguousarray(turn(pixels)), done)
     if _has_more_frames(image):
         done.add("frames")
-    return Decoded(pixels, "JPEG" if file_format == "MPO" else file_format, mode, frozenset(done), ink)
+    return Decoded(
+        pixels, "JPEG" if file_format == "MPO" else file_format, mode, frozenset(done), ink
+    )
 
 
 def _turn(image: Image.Image, done: set[str]) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
@@ -203,9 +227,16 @@ def _turn(image: Image.Image, done: set[str]) -> Callable[[NDArray[Any]], NDArra
 
 
 def _note_profile(image: Image.Image, done: set[str]) -> None:
-    """Values stand as they lie: what another gamma or a wide gamut would make of them is told, not applied."""
+    """Values stand as they lie: what another gamma or a wide gamut would make of them is told, not
+    applied.
+    """
     gamma, profile = image.info.get("gamma"), image.info.get("icc_profile")
-    if isinstance(gamma, float) and gamma > 0 and abs(gamma - _ORDINARY_GAMMA) > 0.01 and "srgb" not in image.info:
+    if (
+        isinstance(gamma, float)
+        and gamma > 0
+        and abs(gamma - _ORDINARY_GAMMA) > 0.01
+        and "srgb" not in image.info
+    ):
         done.add("gamma")
     if isinstance(profile, bytes) and b"sRGB" not in profile and b"s\0R\0G\0B" not in profile:
         done.add("profile")
@@ -243,7 +274,9 @@ def _reason(error: Exception, data: bytes) -> str:
         return f"declares {n}, more than any limit allows: a decompression bomb"
     if isinstance(error, UnidentifiedImageError):
         if announced is None:
-            if stands_for := next((what for start, what in _STANDS_FOR.items() if data[:64].startswith(start)), None):
+            if stands_for := next(
+                (what for start, what in _STANDS_FOR.items() if data[:64].startswith(start)), None
+            ):
                 return stands_for
             return "not an image in a format that is decoded (" + ", ".join(FORMATS) + ")"
         return f"begins like {announced}, but its header is broken"
@@ -260,8 +293,9 @@ def _reason(error: Exception, data: bytes) -> str:
 class _Quiet:
     """Pillow's warnings switched off while any thread decodes.
 
-    Warning filters belong to the whole process, so each thread saving and restoring them would undo another's: the first
-    one in saves, the last one out restores, and only warnings that Pillow itself raises are touched.
+    Warning filters belong to the whole process, so each thread saving and restoring them would undo
+    another's: the first one in saves, the last one out restores, and only warnings that Pillow
+    itself raises are touched.
     """
 
     def __init__(self) -> None:
@@ -290,7 +324,9 @@ _quiet = _Quiet()
 
 @contextlib.contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Keep what Pillow warns of (odd EXIF, large sizes) from the user's screen: it becomes a note or a reason instead."""
+    """Keep what Pillow warns of (odd EXIF, large sizes) from the user's screen: it becomes a note
+    or a reason instead.
+    """
     _quiet.enter()
     try:
         yield

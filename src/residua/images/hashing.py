@@ -1,6 +1,8 @@
-"""Hashes that prove which images were seen: one of the bytes, one of the decoded pixels, one over a set.
+"""Hashes that prove which images were seen: one of the bytes, one of the decoded pixels, one over a
+set.
 
-A column of hashes is an array of raw digests, uint8 (n_images, bytes): a million take 16 or 32 MB, as text seven times that.
+A column of hashes is an array of raw digests, uint8 (n_images, bytes): a million take 16 or 32 MB,
+as text seven times that.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ def byte_digest(data: bytes | memoryview) -> bytes:
 
 
 def pixel_digest(pixels: NDArray[Any]) -> bytes:
-    """BLAKE2b-128 of one decoded image, its shape and type: equal for equal pictures in different files.
+    """BLAKE2b-128 of one decoded image, its shape and type: equal for equal pictures in different
+    files.
 
     Examples
     --------
@@ -37,10 +40,15 @@ def pixel_digest(pixels: NDArray[Any]) -> bytes:
 
 
 def row_pixel_digests(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """`pixel_digest` of each image of (n, h, w, c); a colour image that holds only grey is hashed as grey, as files are."""
+    """`pixel_digest` of each image of (n, h, w, c); a colour image that holds only grey is hashed
+    as grey, as files are.
+    """
     if array.shape[-1] == 3:
         grey = _is_grey(array)
-        digests = (pixel_digest(image[..., :1] if flat else image) for image, flat in zip(array, grey, strict=True))
+        digests = (
+            pixel_digest(image[..., :1] if flat else image)
+            for image, flat in zip(array, grey, strict=True)
+        )
         return column(digests, PIXELS, len(array))
     start = hashlib.blake2b(_prefix(array.shape[1:], array.dtype), digest_size=PIXELS)
 
@@ -84,7 +92,9 @@ def fingerprint(digests: NDArray[np.uint8]) -> str:
     order = np.lexsort(digests.T[::-1])
     whole = hashlib.sha256()
     for start in range(0, len(order), _CHUNK):
-        lines = "\n".join(digest.tobytes().hex() for digest in digests[order[start : start + _CHUNK]])
+        lines = "\n".join(
+            digest.tobytes().hex() for digest in digests[order[start : start + _CHUNK]]
+        )
         whole.update((("\n" if start else "") + lines).encode())
     return whole.hexdigest()
 
@@ -96,10 +106,14 @@ def _prefix(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
 def _rows(array: NDArray[Any]) -> Iterable[Any]:
     """Each image's bytes; a block at a time where the array lies on disk or is not contiguous."""
     for start in range(0, len(array), _CHUNK):
-        flat = np.ascontiguousarray(array[start : start + _CHUNK]).reshape(len(array[start : start + _CHUNK]), -1)
+        flat = np.ascontiguousarray(array[start : start + _CHUNK]).reshape(
+            len(array[start : start + _CHUNK]), -1
+        )
         yield from (row.data for row in flat)
 
 
 def _is_grey(array: NDArray[Any]) -> list[bool]:
     axes = (1, 2)
-    return list(np.all((array[..., 0] == array[..., 1]) & (array[..., 0] == array[..., 2]), axis=axes))
+    return list(
+        np.all((array[..., 0] == array[..., 1]) & (array[..., 0] == array[..., 2]), axis=axes)
+    )

@@ -1,4 +1,6 @@
-"""`ImageSet`: images with labels, parts, groups and masks; an immutable view into what a source held."""
+"""`ImageSet`: images with labels, parts, groups and masks; an immutable view into what a source
+held.
+"""
 
 from __future__ import annotations
 
@@ -28,20 +30,25 @@ Labels = str | int | Sequence[str | int]
 
 
 class ImageSet:
-    """Images with their labels, parts, groups and masks. Immutable; slicing gives another `ImageSet`.
+    """Images with their labels, parts, groups and masks. Immutable; slicing gives another
+    `ImageSet`.
 
-    ``images[i]`` is (h, w, c), uint8, or float32 in [0, 1] where the source has more than 8 bits (read-only);
-    ``images[slice]``, ``images[index array]`` and ``images[boolean array]`` are `ImageSet`. `load_images` makes one from a
-    source, `ImageSet.from_arrays` from arrays.
+    ``images[i]`` is (h, w, c), uint8, or float32 in [0, 1] where the source has more than 8 bits
+    (read-only); ``images[slice]``, ``images[index array]`` and ``images[boolean array]`` are
+    `ImageSet`. `load_images` makes one from a source, `ImageSet.from_arrays` from arrays.
 
     Examples
     --------
-    >>> images = ImageSet.from_arrays(np.zeros((3, 8, 8), np.uint8), labels=["good", "good", "crack"], normal="good")
+    >>> images = ImageSet.from_arrays(
+    ...     np.zeros((3, 8, 8), np.uint8), labels=["good", "good", "crack"], normal="good"
+    ... )
     >>> images[0].shape, images[:2].labels.tolist(), images.is_anomalous.tolist()
     ((8, 8, 1), ['good', 'good'], [False, False, True])
     """
 
-    def __init__(self, table: Table, rows: NDArray[np.int64], normal: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self, table: Table, rows: NDArray[np.int64], normal: tuple[str, ...] | None = None
+    ) -> None:
         self._table, self._rows, self._normal = table, np.asarray(rows, np.int64), normal
 
     @classmethod
@@ -68,7 +75,8 @@ class ImageSet:
         labels : sequence, optional
             One an image, integers or strings, None where there is none.
         splits : sequence or str, optional
-            ``train``, ``calibration`` or ``test`` for every image or for all of them; ``train`` if left out.
+            ``train``, ``calibration`` or ``test`` for every image or for all of them; ``train`` if
+            left out.
         bits : int, optional
             How many bits of whole numbers count, as in `load_images`.
         reading : Reading, optional
@@ -83,21 +91,39 @@ class ImageSet:
             return images
         problems = Problems("ImageSet.from_arrays")
         several = images if isinstance(images, np.ndarray) and images.ndim else list(images)
-        given = [several] if isinstance(several, np.ndarray) and several.dtype != object else several
+        given = (
+            [several] if isinstance(several, np.ndarray) and several.dtype != object else several
+        )
         how = reading_of(bits, reading, where="ImageSet.from_arrays")
-        how, assumed = settle_arrays(given, how, model=bits is None and reading is not None, where=source)
+        how, assumed = settle_arrays(
+            given, how, model=bits is None and reading is not None, where=source
+        )
         pixels, n = pixels_of(several, problems, how), len(several)
-        parts = [splits] * n if isinstance(splits, str) else list(splits) if splits is not None else ["train"] * n
+        parts = (
+            [splits] * n
+            if isinstance(splits, str)
+            else list(splits)
+            if splits is not None
+            else ["train"] * n
+        )
         _check_columns(problems, n, parts, paths=paths, splits=parts, groups=groups, masks=masks)
-        label_array = None if labels is None else as_labels(labels, n, name="labels", problems=problems)
+        label_array = (
+            None if labels is None else as_labels(labels, n, name="labels", problems=problems)
+        )
         problems.raise_any()
         table = Table(
             pixels=pixels,
-            paths=texts(paths if paths is not None else (f"{source}[{index}]" for index in range(n))),
+            paths=texts(
+                paths if paths is not None else (f"{source}[{index}]" for index in range(n))
+            ),
             labels=label_array,
             splits=shared(parts),
             groups=None if groups is None else shared(groups),
-            masks=None if masks is None else [None if mask is None else np.asarray(mask, np.bool_) for mask in masks],
+            masks=(
+                None
+                if masks is None
+                else [None if mask is None else np.asarray(mask, np.bool_) for mask in masks]
+            ),
             source=source,
             assumptions=assumed,
             reading=how,
@@ -128,15 +154,21 @@ class ImageSet:
         size = "mixed sizes" if self.uniform_size is None else "{}x{}".format(*self.uniform_size)
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
         parts = ", ".join(f"{part} {n:,}" for part, n in self._part_counts().items())
-        return f"ImageSet({self.source!r}: {len(self):,} images, {size}, {channels}, {self.dtype}; {parts})"
+        return (
+            f"ImageSet({self.source!r}: {len(self):,} images, {size}, {channels}, {self.dtype};"
+            f" {parts})"
+        )
 
     def batches(self, n: int) -> Iterator[list[NDArray[Any]]]:
-        """Lists of at most `n` images in order, decoded in parallel where they are not in memory; sizes may differ."""
+        """Lists of at most `n` images in order, decoded in parallel where they are not in memory;
+        sizes may differ.
+        """
         for start in range(0, len(self), n):
             yield list(self._table.pixels.read(self._rows[start : start + n]))
 
     def array(self, size: tuple[int, int] | None = None) -> NDArray[Any]:
-        """All images as one array (n, h, w, c), a copy; with `size` = (height, width) each is resized to it first.
+        """All images as one array (n, h, w, c), a copy; with `size` = (height, width) each is
+        resized to it first.
 
         Raises
         ------
@@ -147,8 +179,9 @@ class ImageSet:
         if wanted is None:
             low, high = self.sizes.min(axis=0).tolist(), self.sizes.max(axis=0).tolist()
             raise ShapeError(
-                f"ImageSet.array: images must have one size to form one array. Got {len(self)} images between "
-                f"{low[0]}x{low[1]} and {high[0]}x{high[1]}. Pass size=(height, width) to resize them."
+                f"ImageSet.array: images must have one size to form one array. Got {len(self)}"
+                f" images between {low[0]}x{low[1]} and {high[0]}x{high[1]}. Pass size=(height,"
+                " width) to resize them."
             )
         result = np.empty((len(self), *wanted, self.channels), self.dtype)
         start = 0
@@ -175,7 +208,9 @@ class ImageSet:
 
     @property
     def uniform_size(self) -> tuple[int, int] | None:
-        """(height, width) if all images have it (of the whole source, where this set is empty), else None."""
+        """(height, width) if all images have it (of the whole source, where this set is empty),
+        else None.
+        """
         sizes = self._table.pixels.sizes[self._rows] if len(self) else self._table.pixels.sizes
         if not len(sizes) or (sizes != sizes[0]).any():
             return None
@@ -183,12 +218,16 @@ class ImageSet:
 
     @property
     def paths(self) -> NDArray[Any]:
-        """Names as told to users: paths relative to the source, or ``x_train[3]``; object array of str."""
+        """Names as told to users: paths relative to the source, or ``x_train[3]``; object array of
+        str.
+        """
         return self._table.paths[self._rows].astype(object)
 
     @property
     def labels(self) -> NDArray[Any] | None:
-        """Labels as the source gives them: int64, or objects with None where one is missing; None if there are none."""
+        """Labels as the source gives them: int64, or objects with None where one is missing; None
+        if there are none.
+        """
         return None if self._table.labels is None else self._table.labels[self._rows]
 
     @property
@@ -197,7 +236,14 @@ class ImageSet:
         labels = self.labels
         if labels is None:
             return np.zeros(len(self), np.bool_)
-        return np.asarray([label is not None for label in labels] if labels.dtype == object else [True] * len(self), np.bool_)
+        return np.asarray(
+            (
+                [label is not None for label in labels]
+                if labels.dtype == object
+                else [True] * len(self)
+            ),
+            np.bool_,
+        )
 
     @property
     def splits(self) -> NDArray[Any]:
@@ -206,12 +252,16 @@ class ImageSet:
 
     @property
     def groups(self) -> NDArray[Any] | None:
-        """What each image was grouped by (None where it has no group); None if the source has no groups."""
+        """What each image was grouped by (None where it has no group); None if the source has no
+        groups.
+        """
         return None if self._table.groups is None else self._table.groups[self._rows]
 
     @property
     def own_columns(self) -> dict[str, NDArray[Any]]:
-        """Columns of a manifest that mean nothing to residua (serial number, camera, time), as objects of str."""
+        """Columns of a manifest that mean nothing to residua (serial number, camera, time), as
+        objects of str.
+        """
         return {name: column[self._rows].astype(object) for name, column in self._table.own.items()}
 
     @property
@@ -245,14 +295,20 @@ class ImageSet:
         return self._normal
 
     def with_normal(self, labels: Labels) -> ImageSet:
-        """The same images with the normal label or labels named; `LabelError` if one is not in the source."""
+        """The same images with the normal label or labels named; `LabelError` if one is not in the
+        source.
+        """
         named = as_texts(labels)
         normal = known_labels(named, self._table.labels, where="with_normal")
         assumed = (*self._table.assumptions, *spelled_otherwise(named, normal))
-        return ImageSet(replace(self._table, assumptions=tuple(dict.fromkeys(assumed))), self._rows, normal)
+        return ImageSet(
+            replace(self._table, assumptions=tuple(dict.fromkeys(assumed))), self._rows, normal
+        )
 
     def with_split(self, splits: Sequence[str] | str) -> ImageSet:
-        """The same images in other parts: one of ``train``, ``calibration``, ``test`` for each, or for all."""
+        """The same images in other parts: one of ``train``, ``calibration``, ``test`` for each, or
+        for all.
+        """
         parts = [splits] * len(self) if isinstance(splits, str) else list(splits)
         problems = Problems("ImageSet.with_split")
         _check_columns(problems, len(self), parts, splits=parts)
@@ -269,19 +325,25 @@ class ImageSet:
         return self[np.flatnonzero(~taken[self._rows])]
 
     def with_channels(self, channels: int) -> ImageSet:
-        """The same images with 3 channels where they have 1 (repeated); 3 to 1 is refused with a `ShapeError`."""
+        """The same images with 3 channels where they have 1 (repeated); 3 to 1 is refused with a
+        `ShapeError`.
+        """
         if channels == self.channels:
             return self
         if (self.channels, channels) != (1, 3):
             raise ShapeError(
-                f"{self.source}: images must have {channels} channel{'s' * (channels != 1)}. Got {self.channels}. "
-                "Convert them to grey first: which mixture of colours is right, only you know."
+                f"{self.source}: images must have {channels} channel{'s' * (channels != 1)}. Got"
+                f" {self.channels}. Convert them to grey first: which mixture of colours is right,"
+                " only you know."
             )
-        return ImageSet(replace(self._table, pixels=Repeated(self._table.pixels)), self._rows, self._normal)
+        return ImageSet(
+            replace(self._table, pixels=Repeated(self._table.pixels)), self._rows, self._normal
+        )
 
     @property
     def is_anomalous(self) -> NDArray[np.bool_]:
-        """True where the label is none of the normal ones; False, and meaningless, where `labelled` is False.
+        """True where the label is none of the normal ones; False, and meaningless, where `labelled`
+        is False.
 
         Raises
         ------
@@ -292,13 +354,16 @@ class ImageSet:
             known = known_texts(self._table.labels)
             got = "the labels " + ", ".join(known[:20]) if known else "no labels at all"
             raise LabelError(
-                f"{self.source}: the normal label must be named before images are normal or anomalous. Got {got}. "
-                "Name it with normal= (--normal)."
+                f"{self.source}: the normal label must be named before images are normal or"
+                f" anomalous. Got {got}. Name it with normal= (--normal)."
             )
         labels = self.labels
         if labels is None:
             return np.zeros(len(self), np.bool_)
-        return np.asarray([label is not None and str(label) not in self._normal for label in labels.tolist()], np.bool_)
+        return np.asarray(
+            [label is not None and str(label) not in self._normal for label in labels.tolist()],
+            np.bool_,
+        )
 
     @property
     def byte_hashes(self) -> NDArray[Any]:
@@ -307,7 +372,9 @@ class ImageSet:
 
     @property
     def pixel_hashes(self) -> NDArray[Any]:
-        """BLAKE2b-128 of each decoded image, its size and type, in hex: equal for equal pictures in different files."""
+        """BLAKE2b-128 of each decoded image, its size and type, in hex: equal for equal pictures in
+        different files.
+        """
         return in_hex(self.pixel_digests)
 
     @property
@@ -342,7 +409,9 @@ class ImageSet:
 
     @property
     def reading(self) -> Reading:
-        """How values became brightness: the bits that count, and the ground under transparent pixels."""
+        """How values became brightness: the bits that count, and the ground under transparent
+        pixels.
+        """
         return self._table.reading
 
     @property
@@ -356,7 +425,9 @@ class ImageSet:
         return self._table.kind
 
     def summary(self) -> dict[str, Any]:
-        """What `info --json` writes: counts, sizes, notes and quarantined files, as JSON-able values."""
+        """What `info --json` writes: counts, sizes, notes and quarantined files, as JSON-able
+        values.
+        """
         return {
             "source": self.source,
             "kind": self.kind,
@@ -365,8 +436,14 @@ class ImageSet:
             "labels": self._label_counts(),
             "normal": None if self._normal is None else list(self._normal),
             "n_with_mask": int(self.masks.known.sum()),
-            "n_groups": len({group for group in self.groups.tolist() if group is not None}) if self.groups is not None else 0,
-            "groups_in_two_splits": groups_in_two_splits(self.splits, None if self.groups is None else self.groups.tolist()),
+            "n_groups": (
+                len({group for group in self.groups.tolist() if group is not None})
+                if self.groups is not None
+                else 0
+            ),
+            "groups_in_two_splits": groups_in_two_splits(
+                self.splits, None if self.groups is None else self.groups.tolist()
+            ),
             "channels": self.channels,
             "dtype": self.dtype.name,
             "reading": self.reading.model_dump(mode="json"),
@@ -392,7 +469,11 @@ class ImageSet:
         tally = Counter(zip(self.splits.tolist(), labels.tolist(), strict=True))
         order = sorted(tally, key=lambda pair: (pair[1] is None, str(pair[1])))
         return {
-            part: {"(no label)" if label is None else str(label): tally[own, label] for own, label in order if own == part}
+            part: {
+                "(no label)" if label is None else str(label): tally[own, label]
+                for own, label in order
+                if own == part
+            }
             for part in PARTS
         }
 
@@ -405,11 +486,19 @@ def as_texts(labels: Labels) -> tuple[str, ...]:
 
 def known_texts(labels: NDArray[Any] | None) -> list[str]:
     """The labels that occur, as sorted texts."""
-    return [] if labels is None else sorted({str(label) for label in labels.tolist() if label is not None})
+    return (
+        []
+        if labels is None
+        else sorted({str(label) for label in labels.tolist() if label is not None})
+    )
 
 
-def known_labels(texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: str) -> tuple[str, ...]:
-    """`texts`, and what differs from them by case or blanks alone; `LabelError` where one does not occur."""
+def known_labels(
+    texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: str
+) -> tuple[str, ...]:
+    """`texts`, and what differs from them by case or blanks alone; `LabelError` where one does not
+    occur.
+    """
     known = known_texts(labels)
     by_spelling: dict[str, list[str]] = {}
     for one in known:
@@ -418,16 +507,27 @@ def known_labels(texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: 
     missing = [text for text in texts if not alike[text]]
     if missing or not texts:
         there = (
-            ", ".join(f'"{text}"' if "," in text else text for text in known[:20]) + (", ..." if len(known) > 20 else "")
+            ", ".join(f'"{text}"' if "," in text else text for text in known[:20])
+            + (", ..." if len(known) > 20 else "")
             if known
             else "no labels at all"
         )
         got = ", ".join(map(repr, missing)) or "no label"
         raise LabelError(
-            f"{where}: the normal label must occur in the source. Got {got} where there are {there}. "
-            + ("Name one of those." if known else "Name a source with labels, such as a folder for each class.")
+            f"{where}: the normal label must occur in the source. Got {got} where there are"
+            f" {there}. "
+            + (
+                "Name one of those."
+                if known
+                else "Name a source with labels, such as a folder for each class."
+            )
         )
-    return tuple(dict.fromkeys([text for text in texts if text in known] + [one for text in texts for one in alike[text]]))
+    return tuple(
+        dict.fromkeys(
+            [text for text in texts if text in known]
+            + [one for text in texts for one in alike[text]]
+        )
+    )
 
 
 def spelled_otherwise(named: Sequence[str], normal: Sequence[str]) -> list[Assumption]:
@@ -435,16 +535,36 @@ def spelled_otherwise(named: Sequence[str], normal: Sequence[str]) -> list[Assum
     others = [label for label in normal if label not in named]
     why = "it differs from the label that was named by case or blanks alone"
     taken = f"{', '.join(map(repr, others))} too"
-    return [Assumption(about="normal label", taken=taken, because=why, to_tell="one spelling in the source")] if others else []
+    return (
+        [
+            Assumption(
+                about="normal label", taken=taken, because=why, to_tell="one spelling in the source"
+            )
+        ]
+        if others
+        else []
+    )
 
 
-def _check_columns(problems: Problems, n: int, parts: Sequence[str], **columns: Sequence[Any] | None) -> None:
+def _check_columns(
+    problems: Problems, n: int, parts: Sequence[str], **columns: Sequence[Any] | None
+) -> None:
     for name, column in columns.items():
         if column is not None and len(column) != n:
-            problems.add(f"{name} must have one entry an image", f"{len(column)} for {n} images", "Pass one an image", ShapeError)
+            problems.add(
+                f"{name} must have one entry an image",
+                f"{len(column)} for {n} images",
+                "Pass one an image",
+                ShapeError,
+            )
     wrong = sorted({str(part) for part in parts} - set(PARTS))
     if wrong:
-        problems.add("splits must be train, calibration or test", ", ".join(map(repr, wrong)), "Rename those parts", LabelError)
+        problems.add(
+            "splits must be train, calibration or test",
+            ", ".join(map(repr, wrong)),
+            "Rename those parts",
+            LabelError,
+        )
 
 
 def _as_index(index: Any) -> NDArray[Any]:
@@ -456,6 +576,8 @@ def _size_summary(sizes: NDArray[np.int64]) -> dict[str, Any]:
     if not len(sizes):
         return {"n_different": 0}
     rows = {"min": sizes.min(axis=0), "median": np.median(sizes, axis=0), "max": sizes.max(axis=0)}
-    summary: dict[str, Any] = {name: {"height": int(row[0]), "width": int(row[1])} for name, row in rows.items()}
+    summary: dict[str, Any] = {
+        name: {"height": int(row[0]), "width": int(row[1])} for name, row in rows.items()
+    }
     summary["n_different"] = len(np.unique(sizes, axis=0))
     return summary

@@ -1,4 +1,6 @@
-"""What a source hands over before anything is decoded: names, labels, splits and where the pixels lie."""
+"""What a source hands over before anything is decoded: names, labels, splits and where the pixels
+lie.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Quarantined(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
-    """How a source is to be read; the same for every kind. ``of_model``: the reading is a model's, nobody told it of these."""
+    """How a source is to be read; the same for every kind. ``of_model``: the reading is a model's,
+    nobody told it of these.
+    """
 
     pixel_limit: int = 100_000_000
     memory_megabytes: float = 2048
@@ -44,7 +48,9 @@ class Options:
 
     @property
     def byte_limit(self) -> int:
-        """The largest encoded file that is opened: what its pixels could need at 8 bytes each, and at least 64 MiB."""
+        """The largest encoded file that is opened: what its pixels could need at 8 bytes each, and
+        at least 64 MiB.
+        """
         return max(64 << 20, 8 * self.pixel_limit)
 
     @property
@@ -81,7 +87,11 @@ class Files:
     def of(cls, store: Store, names: Sequence[str], byte_limit: int) -> Encoded:
         """Files by name; names that are no UTF-8, which some file systems hold, are kept apart."""
         odd = {row: name for row, name in enumerate(names) if not _is_utf8(name)}
-        column = texts("" if row in odd else name for row, name in enumerate(names)) if odd else texts(names)
+        column = (
+            texts("" if row in odd else name for row, name in enumerate(names))
+            if odd
+            else texts(names)
+        )
         return OddFiles(store, column, byte_limit, odd) if odd else cls(store, column, byte_limit)
 
     def __len__(self) -> int:
@@ -130,12 +140,17 @@ class Ranges:
         """The bytes of one range."""
         size = int(self.sizes[index])
         if size > self.byte_limit:
-            raise ImageError(f"the file holds {size:,} bytes, more than the {self.byte_limit:,} that its pixels could need")
+            raise ImageError(
+                f"the file holds {size:,} bytes, more than the {self.byte_limit:,} that its pixels"
+                " could need"
+            )
         return self.store.read_range(self.shards[self.shard[index]], int(self.starts[index]), size)
 
     def part(self, rows: NDArray[np.int64]) -> Encoded:
         """These ranges alone."""
-        return replace(self, shard=self.shard[rows], starts=self.starts[rows], sizes=self.sizes[rows])
+        return replace(
+            self, shard=self.shard[rows], starts=self.starts[rows], sizes=self.sizes[rows]
+        )
 
 
 @dataclass(frozen=True)
@@ -160,18 +175,23 @@ class Joined:
         """These images alone; rows ascend."""
         which = np.searchsorted(self._ends, rows, "right")
         starts = self._ends - [len(content) for content in self.contents]
-        return Joined(tuple(self.contents[one].part(rows[which == one] - starts[one]) for one in np.unique(which).tolist()))
+        return Joined(
+            tuple(
+                self.contents[one].part(rows[which == one] - starts[one])
+                for one in np.unique(which).tolist()
+            )
+        )
 
 
 @dataclass(frozen=True)
 class Listing:
     """A source as found: a row an image, the same length in every column.
 
-    ``content`` is either an array of pixels, (n, h, w, c) uint8 or float32 in [0, 1], or `Encoded` images. Names are `texts`
-    where there may be very many; labels, parts and groups then share equal objects.
-    ``own`` are columns of the source that mean nothing to residua, as `texts`: they go into the table of scores.
-    ``splits`` holds ``train``, ``calibration``, ``test``, or is None where the source has no split. ``reading`` is how pixels in
-    an array were read.
+    ``content`` is either an array of pixels, (n, h, w, c) uint8 or float32 in [0, 1], or `Encoded`
+    images. Names are `texts` where there may be very many; labels, parts and groups then share
+    equal objects. ``own`` are columns of the source that mean nothing to residua, as `texts`: they
+    go into the table of scores. ``splits`` holds ``train``, ``calibration``, ``test``, or is None
+    where the source has no split. ``reading`` is how pixels in an array were read.
     """
 
     kind: str
@@ -192,10 +212,17 @@ class Listing:
     def part(self, start: int, stop: int) -> Listing:
         """The rows from `start` up to `stop`, without what was said of the whole."""
         rows = np.arange(start, min(stop, len(self.names)))
-        content = self.content[rows] if isinstance(self.content, np.ndarray) else self.content.part(rows)
-        columns = {name: taken(getattr(self, name), rows) for name in ("names", "labels", "splits", "groups", "masks")}
+        content = (
+            self.content[rows] if isinstance(self.content, np.ndarray) else self.content.part(rows)
+        )
+        columns = {
+            name: taken(getattr(self, name), rows)
+            for name in ("names", "labels", "splits", "groups", "masks")
+        }
         own = {name: column[rows] for name, column in self.own.items()}
-        return replace(self, content=content, own=own, **columns, quarantined=(), notes=(), assumptions=())
+        return replace(
+            self, content=content, own=own, **columns, quarantined=(), notes=(), assumptions=()
+        )
 
 
 def count(n: int, noun: str) -> str:

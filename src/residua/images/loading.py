@@ -1,4 +1,6 @@
-"""`load_images`: from a SOURCE to a clean `ImageSet`. Every file is decoded once; what fails is quarantined."""
+"""`load_images`: from a SOURCE to a clean `ImageSet`. Every file is decoded once; what fails is
+quarantined.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ _NOTES = {
     "frames": "{} several frames: the first was taken",
     "alpha": "{} transparency: laid on GROUND",
     "palette": "{} a palette: converted to RGB",
-    "colour space": "{} another colour space (CMYK, YCbCr, ...): converted to RGB without a colour profile",
+    "colour space": (
+        "{} another colour space (CMYK, YCbCr, ...): converted to RGB without a colour profile"
+    ),
     "gamma": "{} a gamma of its own in the file: values are taken as they lie",
     "profile": "{} a colour profile other than sRGB: values are taken as they lie",
     "grey": "{} only grey stored as colour: counted as grey",
@@ -63,18 +67,21 @@ def load_images(
     reading: Reading | None = None,
     follow_links: bool = False,
 ) -> ImageSet:
-    """Read a SOURCE: a folder in any layout, ``.npz``, ``.npy``, IDX, Parquet, tar shards, a URL, a CSV manifest, or ``digits``.
+    """Read a SOURCE: a folder in any layout, ``.npz``, ``.npy``, IDX, Parquet, tar shards, a URL, a
+    CSV manifest, or ``digits``.
 
-    Every file is decoded once, in parallel, so that what comes back is clean; a file that does not decode or exceeds a
-    limit is in ``.quarantined`` with its reason. The layouts are described in the page *Images*.
+    Every file is decoded once, in parallel, so that what comes back is clean; a file that does not
+    decode or exceeds a limit is in ``.quarantined`` with its reason. The layouts are described in
+    the page *Images*.
 
     Parameters
     ----------
     source : str or Path
-        The word ``digits`` means scikit-learn's bundled digits; a folder of that name is ``./digits``.
+        The word ``digits`` means scikit-learn's bundled digits; a folder of that name is
+        ``./digits``.
     normal : str, int or several
-        The label or labels that mean *normal*, compared as text. None: taken from the source where it shows (said in
-        ``.notes``), else left open.
+        The label or labels that mean *normal*, compared as text. None: taken from the source where
+        it shows (said in ``.notes``), else left open.
     seed : int
         Of the split, where the source does not give one.
     pixel_limit : int
@@ -84,15 +91,19 @@ def load_images(
     progress : callable, optional
         Called with (done, total) as files are decoded.
     root : str or Path, optional
-        For a manifest: the folder that its paths are relative to and must stay in, instead of the manifest's own.
+        For a manifest: the folder that its paths are relative to and must stay in, instead of the
+        manifest's own.
     bits : int, optional
-        How many bits of whole numbers in larger containers count: 12 for a camera of 12 bits that writes 16. None: what the
-        files declare, else recognised where all images end at 8, 10, 12 or 14 bits (said in ``.assumptions``), else all.
+        How many bits of whole numbers in larger containers count: 12 for a camera of 12 bits that
+        writes 16. None: what the files declare, else recognised where all images end at 8, 10, 12
+        or 14 bits (said in ``.assumptions``), else all.
     reading : Reading, optional
-        How another set was read (its ``.reading``), so that this one is read alike; `bits` comes before it.
+        How another set was read (its ``.reading``), so that this one is read alike; `bits` comes
+        before it.
     follow_links : bool
-        For a folder: follow links that lead out of it, as DVC and git-annex make them. Left out, such files are
-        quarantined, as a folder from elsewhere could otherwise bring in any file of this machine.
+        For a folder: follow links that lead out of it, as DVC and git-annex make them. Left out,
+        such files are quarantined, as a folder from elsewhere could otherwise bring in any file of
+        this machine.
 
     Raises
     ------
@@ -104,7 +115,13 @@ def load_images(
     Examples
     --------
     >>> images = load_images("digits", normal=0)
-    >>> len(images.train), len(images.calibration), len(images.test), images.uniform_size, images.channels
+    >>> (
+    ...     len(images.train),
+    ...     len(images.calibration),
+    ...     len(images.test),
+    ...     images.uniform_size,
+    ...     images.channels,
+    ... )
     (107, 522, 1168, (8, 8), 1)
     """
     _check_limits(pixel_limit, memory_megabytes)
@@ -120,7 +137,11 @@ def load_images(
     )
     listing = list_source(source, options)
     content = listing.content
-    loaded = _in_array(listing, content, options) if isinstance(content, np.ndarray) else _decode_all(listing, content, options)
+    loaded = (
+        _in_array(listing, content, options)
+        if isinstance(content, np.ndarray)
+        else _decode_all(listing, content, options)
+    )
     return _assemble(str(source), loaded, normal, seed)
 
 
@@ -150,7 +171,9 @@ def _in_array(listing: Listing, content: NDArray[Any], options: Options) -> _Loa
 
 @dataclass(frozen=True)
 class _Seen:
-    """What one decoding told: the image's facts, its pixels where memory has room for them, and faults."""
+    """What one decoding told: the image's facts, its pixels where memory has room for them, and
+    faults.
+    """
 
     size: tuple[int, int] = (0, 0)
     pixel_digest: bytes = b""
@@ -230,7 +253,9 @@ class _Reader:
 
 
 class _Columns:
-    """What was seen of every image that decodes, in arrays of fixed width that are filled row by row."""
+    """What was seen of every image that decodes, in arrays of fixed width that are filled row by
+    row.
+    """
 
     def __init__(self, n: int) -> None:
         self._sizes = np.zeros((n, 2), np.int32)
@@ -258,7 +283,15 @@ class _Columns:
         """The listing's rows that decoded."""
         return self._rows[: self.n]
 
-    def pixels(self, encoded: Encoded, *, channels: int, dtype: np.dtype[Any], pixel_limit: int, reading: Reading) -> Decodable:
+    def pixels(
+        self,
+        encoded: Encoded,
+        *,
+        channels: int,
+        dtype: np.dtype[Any],
+        pixel_limit: int,
+        reading: Reading,
+    ) -> Decodable:
         """The images, to be read."""
         return Decodable(
             encoded if self.n == len(encoded) else encoded.part(self.rows),
@@ -282,20 +315,34 @@ def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded
             quarantined.append(Quarantined(str(listing.names[index]), str(one.reason)))
             continue
         columns.add(index, one, one.fact)
-        n_turned += "turned" in one.fact.done and listing.masks is not None and listing.masks[index] is not None
+        n_turned += (
+            "turned" in one.fact.done
+            and listing.masks is not None
+            and listing.masks[index] is not None
+        )
     reading, assumed = columns.seen.settle(options.reading, model=options.of_model)
     if options.reading.ground is None and reading.ground not in (None, "black"):
-        again = _decode_all(listing, encoded, replace(options, reading=Reading(bits=options.reading.bits, ground=reading.ground)))
+        again = _decode_all(
+            listing,
+            encoded,
+            replace(options, reading=Reading(bits=options.reading.bits, ground=reading.ground)),
+        )
         made = list(dict.fromkeys([*again.listing.assumptions, *assumed]))
         return replace(again, listing=replace(again.listing, assumptions=made))
     settled = Settled(PLAIN) if reader.masks is None else reader.masks.settle()
     quarantined += [one for row in sorted(settled.faults) for one in settled.faults[row]]
-    masks = None if listing.masks is None else [None if row in settled.faults else one for row, one in enumerate(listing.masks)]
+    masks = (
+        None
+        if listing.masks is None
+        else [None if row in settled.faults else one for row, one in enumerate(listing.masks)]
+    )
     listing = _labelled_by_masks(replace(listing, masks=masks), settled.convention, options)
     facts = columns.facts
     dtype = common_type((np.dtype(fact.dtype) for fact in facts), reading)
     channels = max((fact.channels for fact in facts), default=1)
-    pixels = columns.pixels(encoded, channels=channels, dtype=dtype, pixel_limit=options.pixel_limit, reading=reading)
+    pixels = columns.pixels(
+        encoded, channels=channels, dtype=dtype, pixel_limit=options.pixel_limit, reading=reading
+    )
     formats: Counter[str] = Counter()
     for fact, n in facts.items():
         formats[f"{fact.format} {fact.mode}"] += n
@@ -303,7 +350,11 @@ def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded
     good = None if columns.n == len(encoded) else columns.rows
     named = ("names", "labels", "splits", "groups")
     kept = {} if good is None else {name: taken(getattr(listing, name), good) for name in named}
-    own = listing.own if good is None else {name: column[good] for name, column in listing.own.items()}
+    own = (
+        listing.own
+        if good is None
+        else {name: column[good] for name, column in listing.own.items()}
+    )
     clean = replace(
         listing,
         **kept,
@@ -322,18 +373,31 @@ def _of_turned(n: int) -> list[Assumption]:
     """Who draws masks with a program that knows no EXIF draws them on the image as it lies."""
     if not n:
         return []
-    because = f"{count(n, 'image')} with a mask turned as EXIF says, the masks as their own files say"
+    because = (
+        f"{count(n, 'image')} with a mask turned as EXIF says, the masks as their own files say"
+    )
     to_tell = "save the images turned upright, without an orientation"
-    return [Assumption(about="masks of turned images", taken="upright already", because=because, to_tell=to_tell)]
+    return [
+        Assumption(
+            about="masks of turned images",
+            taken="upright already",
+            because=because,
+            to_tell=to_tell,
+        )
+    ]
 
 
 def _labelled_by_masks(listing: Listing, convention: Convention, options: Options) -> Listing:
-    """Where nothing names a class, what its mask marks is defective: else defects would be trained on as if they were good."""
+    """Where nothing names a class, what its mask marks is defective: else defects would be trained
+    on as if they were good.
+    """
     if listing.labels is not None or listing.masks is None:
         return listing
 
     def is_marked(mask: MaskFiles | None) -> bool:
-        return mask is not None and bool(read_mask(mask, options.pixel_limit, options.byte_limit, convention=convention).any())
+        return mask is not None and bool(
+            read_mask(mask, options.pixel_limit, options.byte_limit, convention=convention).any()
+        )
 
     labels = [DEFECT if one else GOOD for one in decoders().map(is_marked, listing.masks)]
     n_defects = labels.count(DEFECT)
@@ -349,7 +413,9 @@ def _labelled_by_masks(listing: Listing, convention: Convention, options: Option
     return replace(listing, labels=shared(labels), assumptions=[*listing.assumptions, made])
 
 
-def _decoding_notes(facts: Counter[_Fact], channels: int, dtype: np.dtype[Any], reading: Reading) -> list[str]:
+def _decoding_notes(
+    facts: Counter[_Fact], channels: int, dtype: np.dtype[Any], reading: Reading
+) -> list[str]:
     tally: Counter[str] = Counter()
     for fact, n in facts.items():
         tally.update(dict.fromkeys(fact.done, n))
@@ -364,28 +430,43 @@ def _decoding_notes(facts: Counter[_Fact], channels: int, dtype: np.dtype[Any], 
         notes.append(f"{count(n_grey, 'grey image')} beside colour ones: repeated to 3 channels")
     if dtype == np.float32:
         n_deep = sum(n for fact, n in facts.items() if fact.dtype != "uint8")
-        notes.append(f"{count(n_deep, 'image')} with more than 8 bits: all images are float32 in [0, 1]")
+        notes.append(
+            f"{count(n_deep, 'image')} with more than 8 bits: all images are float32 in [0, 1]"
+        )
     return notes
 
 
-def _assemble(source: str, loaded: _Loaded, normal: str | int | Sequence[str | int] | None, seed: int) -> ImageSet:
+def _assemble(
+    source: str, loaded: _Loaded, normal: str | int | Sequence[str | int] | None, seed: int
+) -> ImageSet:
     listing = loaded.listing
     if not len(listing.names):
         raise SourceError(_nothing_readable(source, listing))
     problems = Problems("load_images")
-    labels = None if listing.labels is None else as_labels(listing.labels, len(listing.names), name="labels", problems=problems)
+    labels = (
+        None
+        if listing.labels is None
+        else as_labels(listing.labels, len(listing.names), name="labels", problems=problems)
+    )
     problems.raise_any()
     if labels is not None and labels.dtype == object and all(label is None for label in labels):
         labels = None
     assumed = list(listing.assumptions)
-    named = _named_normal(normal, labels, assumed) if normal is not None else _inferred_normal(listing, labels, assumed)
+    named = (
+        _named_normal(normal, labels, assumed)
+        if normal is not None
+        else _inferred_normal(listing, labels, assumed)
+    )
     splits, split_notes = make_splits(
         listing.names, labels, splits=listing.splits, groups=listing.groups, normal=named, seed=seed
     )
     split_notes += _about_test(listing, labels, named)
     torn = groups_in_two_splits(splits, listing.groups)
     if torn:
-        split_notes.append(f"{count(len(torn), 'group')} in more than one part, {torn[0]!r} for one: test is not independent")
+        split_notes.append(
+            f"{count(len(torn), 'group')} in more than one part, {torn[0]!r} for one: test is not"
+            " independent"
+        )
     if listing.quarantined:
         split_notes.append(f"{count(len(listing.quarantined), 'file')} quarantined")
     table = Table(
@@ -414,8 +495,14 @@ def _nothing_readable(source: str, listing: Listing) -> str:
     got = "none"
     if listing.quarantined:
         first = listing.quarantined[0]
-        got = f"{count(len(listing.quarantined), 'file')} that cannot be read ({first.path}: {first.reason})"
-    return f"{source}: a source must hold at least one image that decodes. Got {got}. Name a folder or file with images."
+        got = (
+            f"{count(len(listing.quarantined), 'file')} that cannot be read ({first.path}:"
+            f" {first.reason})"
+        )
+    return (
+        f"{source}: a source must hold at least one image that decodes. Got {got}. Name a folder or"
+        " file with images."
+    )
 
 
 def _named_normal(
@@ -427,8 +514,12 @@ def _named_normal(
     return found
 
 
-def _inferred_normal(listing: Listing, labels: NDArray[Any] | None, assumed: list[Assumption]) -> tuple[str, ...] | None:
-    """The normal label where the source shows it: the layout says so, train holds one label only, or one is called good."""
+def _inferred_normal(
+    listing: Listing, labels: NDArray[Any] | None, assumed: list[Assumption]
+) -> tuple[str, ...] | None:
+    """The normal label where the source shows it: the layout says so, train holds one label only,
+    or one is called good.
+    """
     if labels is None:
         return None
     texts = [None if label is None else str(label) for label in labels]
@@ -438,7 +529,11 @@ def _inferred_normal(listing: Listing, labels: NDArray[Any] | None, assumed: lis
     if listing.normal is not None and listing.normal in there:
         found, why = (listing.normal,), "as the MVTec layout has it"
     elif listing.splits is not None:
-        in_train = {text for text, part in zip(texts, listing.splits, strict=True) if part == "train" and text is not None}
+        in_train = {
+            text
+            for text, part in zip(texts, listing.splits, strict=True)
+            if part == "train" and text is not None
+        }
         if len(in_train) == 1 and len(there) > 1 and not means_anomalous(next(iter(in_train))):
             found, why = tuple(in_train), "the only label in train"
     if found:
@@ -450,17 +545,28 @@ def _inferred_normal(listing: Listing, labels: NDArray[Any] | None, assumed: lis
     others = sorted(there - set(found))
     if len(others) > 1:
         why += f"; anomalous are {few(others, 8)}"
-    assumed.append(Assumption(about="normal label", taken=", ".join(found), because=why, to_tell="--normal"))
+    assumed.append(
+        Assumption(about="normal label", taken=", ".join(found), because=why, to_tell="--normal")
+    )
     return found
 
 
-def _about_test(listing: Listing, labels: NDArray[Any] | None, normal: tuple[str, ...] | None) -> list[str]:
-    """A sentence where the source's own test part cannot show how well normal and anomalous images are told apart."""
+def _about_test(
+    listing: Listing, labels: NDArray[Any] | None, normal: tuple[str, ...] | None
+) -> list[str]:
+    """A sentence where the source's own test part cannot show how well normal and anomalous images
+    are told apart.
+    """
     if listing.splits is None or labels is None or normal is None:
         return []
     parts = zip(labels, listing.splits, strict=True)
-    is_normal = {str(label) in normal for label, part in parts if part == "test" and label is not None}
+    is_normal = {
+        str(label) in normal for label, part in parts if part == "test" and label is not None
+    }
     if len(is_normal) != 1:
         return []
     there, missing = ("anomalous", "normal") if False in is_normal else ("normal", "anomalous")
-    return [f"the test part holds no {missing} image, {there} ones alone: ROC AUC cannot be measured on it"]
+    return [
+        f"the test part holds no {missing} image, {there} ones alone: ROC AUC cannot be measured"
+        " on it"
+    ]

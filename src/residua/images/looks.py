@@ -1,4 +1,6 @@
-"""What images look like from afar: their sizes and brightness, as ranges that a later image is compared with."""
+"""What images look like from afar: their sizes and brightness, as ranges that a later image is
+compared with.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ def brightness(image: NDArray[Any]) -> float:
 
 
 def looks_of(images: ImageSet) -> dict[str, Any]:
-    """``n``, and [smallest, largest] of ``height``, ``width`` and ``brightness``; only ``n`` for no images.
+    """``n``, and [smallest, largest] of ``height``, ``width`` and ``brightness``; only ``n`` for no
+    images.
 
     Examples
     --------

@@ -1,4 +1,6 @@
-"""All masks of a source, looked at while its images are decoded: what is ground, which masks cannot be used, what was assumed."""
+"""All masks of a source, looked at while its images are decoded: what is ground, which masks cannot
+be used, what was assumed.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ class Settled:
 
 
 class MaskSet:
-    """The masks of a listing; `look` is called for each image, in any order and thread, `settle` once at the end."""
+    """The masks of a listing; `look` is called for each image, in any order and thread, `settle`
+    once at the end.
+    """
 
     def __init__(self, masks: Sequence[MaskFiles | None], options: Options) -> None:
         self._masks, self._options = masks, options
@@ -78,7 +82,9 @@ class MaskSet:
         """Decide how the masks are read, and read again those that may be no masks."""
         looks = [one for row in sorted(self._looks) for one in self._looks[row]]
         convention = convention_of(looks)
-        with_faults = list(decoders().map(lambda row: self._fault(row, convention), sorted(self._again)))
+        with_faults = list(
+            decoders().map(lambda row: self._fault(row, convention), sorted(self._again))
+        )
         for row, reason in zip(sorted(self._again), with_faults, strict=True):
             if reason is not None:
                 self._refuse(row, str(files_of(self._masks[row])[0]), reason)
@@ -90,7 +96,13 @@ class MaskSet:
         masks, options = self._masks[row], self._options
         assert masks is not None
         try:
-            read_mask(masks, options.pixel_limit, options.byte_limit, convention=convention, size=self._again[row])
+            read_mask(
+                masks,
+                options.pixel_limit,
+                options.byte_limit,
+                convention=convention,
+                size=self._again[row],
+            )
         except ImageError as error:
             return str(error)
         return None
@@ -99,13 +111,23 @@ class MaskSet:
         self._faults.setdefault(row, []).append(Quarantined(path, f"as a mask: {reason}"))
 
     def _size_notes(self) -> tuple[str, ...]:
-        resized = {row: sizes for row, sizes in sorted(self._resized.items()) if row not in self._faults}
+        resized = {
+            row: sizes for row, sizes in sorted(self._resized.items()) if row not in self._faults
+        }
         if not resized:
             return ()
         row, (found, size) = next(iter(resized.items()))
-        shown = f"{files_of(self._masks[row])[0].name} is {found[0]} x {found[1]}, its image {size[0]} x {size[1]}"
+        shown = (
+            f"{files_of(self._masks[row])[0].name} is {found[0]} x {found[1]}, its image {size[0]}"
+            f" x {size[1]}"
+        )
         n = count(len(resized), "mask")
-        return (f"{n} not of their image's size ({shown}): cut or padded at the right and below, else the nearest pixels taken",)
+        return (
+            (
+                f"{n} not of their image's size ({shown}): cut or padded at the right and below,"
+                " else the nearest pixels taken"
+            ),
+        )
 
 
 def files_of(mask: MaskFiles | None) -> tuple[Path, ...]:
@@ -127,7 +149,11 @@ def _ground_taken(looks: Sequence[Look], convention: Convention) -> tuple[Assump
     )
     smooth = ", from half-way on at smooth edges" if any(map(needs_reading, looks)) else ""
     taken = f"{ground} is ground, what is not is defective{smooth}"
-    return (Assumption(about="masks", taken=taken, because=f"{ground} {lies}{beside}", to_tell=_TO_TELL),)
+    return (
+        Assumption(
+            about="masks", taken=taken, because=f"{ground} {lies}{beside}", to_tell=_TO_TELL
+        ),
+    )
 
 
 def _notes(looks: dict[int, list[Look]], convention: Convention) -> tuple[str, ...]:
@@ -140,5 +166,7 @@ def _notes(looks: dict[int, list[Look]], convention: Convention) -> tuple[str, .
         which = "is empty: nothing in it" if n_empty == 1 else "are empty: nothing in them"
         notes.append(f"{n_empty:,} of {count(len(shares), 'mask')} {which} is marked")
     if middle > 0.5:
-        notes.append(f"half of the masks mark more than {middle:.0%} of their image: are they inverted?")
+        notes.append(
+            f"half of the masks mark more than {middle:.0%} of their image: are they inverted?"
+        )
     return tuple(notes)

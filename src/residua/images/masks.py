@@ -1,4 +1,6 @@
-"""Masks: which pixels of an image are defective. What is ground and what is paint is decided once for all masks of a set."""
+"""Masks: which pixels of an image are defective. What is ground and what is paint is decided once
+for all masks of a set.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ _AS_ONE = 2  # pixels that a mask may be larger or smaller than its image
 
 @dataclass(frozen=True)
 class Convention:
-    """How the masks of a set are read: the colour of the ground, and how far paint is from it at most."""
+    """How the masks of a set are read: the colour of the ground, and how far paint is from it at
+    most.
+    """
 
     ground: Colour = BLACK
     top: float = 0
@@ -44,7 +48,9 @@ PLAIN = Convention()
 
 @dataclass(frozen=True)
 class Look:
-    """What one mask file shows before its ground is known: the commonest colours, their shares, and those at the border."""
+    """What one mask file shows before its ground is known: the commonest colours, their shares, and
+    those at the border.
+    """
 
     size: tuple[int, int]
     shares: dict[Colour, float] = field(default_factory=dict)
@@ -68,8 +74,9 @@ def read_mask(
 ) -> NDArray[np.bool_]:
     """The mask in one file or several as booleans (h, w), True = defective.
 
-    What differs from the ground of the `convention` is defective. Where edges are smooth, or compression left a fringe, what
-    is nearer to the paint than to the ground. A mask of nearly the `size`, or of its proportions, is brought to it.
+    What differs from the ground of the `convention` is defective. Where edges are smooth, or
+    compression left a fringe, what is nearer to the paint than to the ground. A mask of nearly the
+    `size`, or of its proportions, is brought to it.
 
     Raises
     ------
@@ -91,22 +98,32 @@ def look_at(path: Path, pixel_limit: int, byte_limit: int) -> Look:
     border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
     flat = values.reshape(-1, values.shape[-1])
     shares, n_values = _tally(flat[:: max(1, len(flat) // _SAMPLED)], is_lossy=is_lossy)
-    return Look((values.shape[0], values.shape[1]), shares, _tally(border, is_lossy=is_lossy)[0], is_lossy, n_values)
+    return Look(
+        (values.shape[0], values.shape[1]),
+        shares,
+        _tally(border, is_lossy=is_lossy)[0],
+        is_lossy,
+        n_values,
+    )
 
 
 def needs_reading(look: Look) -> bool:
-    """Whether only reading it all shows if it is a mask: it holds many values, or compression touched it."""
+    """Whether only reading it all shows if it is a mask: it holds many values, or compression
+    touched it.
+    """
     return look.is_lossy or look.n_values > _MOST_CLASSES
 
 
 def convention_of(looks: Sequence[Look]) -> Convention:
     """What is ground in all of them.
 
-    Transparent where most masks are transparent at their border; else black where it occurs, as masks are commonly saved; else
-    the colour that most borders share.
+    Transparent where most masks are transparent at their border; else black where it occurs, as
+    masks are commonly saved; else the colour that most borders share.
     """
     ground = _ground(looks)
-    tops = [max((_distance(colour, ground) for colour in look.shares), default=0.0) for look in looks]
+    tops = [
+        max((_distance(colour, ground) for colour in look.shares), default=0.0) for look in looks
+    ]
     painted = [top for top in tops if top > 0]
     return Convention(ground, float(np.median(painted)) if painted else 0.0)
 
@@ -117,11 +134,16 @@ def share_of(look: Look, convention: Convention) -> float:
     least = far / 2 if needs_reading(look) else 0.0
     if look.is_lossy and far < max(_NOISE, convention.top / 4):
         return 0.0
-    return sum(share for colour, share in look.shares.items() if _distance(colour, convention.ground) > least)
+    return sum(
+        share
+        for colour, share in look.shares.items()
+        if _distance(colour, convention.ground) > least
+    )
 
 
 def fits(found: tuple[int, int], size: tuple[int, int]) -> bool:
-    """Whether a mask of one size can be brought to another: two pixels apart, or of the same proportions.
+    """Whether a mask of one size can be brought to another: two pixels apart, or of the same
+    proportions.
 
     Examples
     --------
@@ -131,11 +153,15 @@ def fits(found: tuple[int, int], size: tuple[int, int]) -> bool:
     if max(abs(a - b) for a, b in zip(found, size, strict=True)) <= _AS_ONE:
         return True
     stretched = found[0] * size[1] / (found[1] * size[0])
-    return abs(stretched - 1) <= min(0.05, 0.01 + 0.5 / min(found))  # a side was rounded by half a pixel
+    return abs(stretched - 1) <= min(
+        0.05, 0.01 + 0.5 / min(found)
+    )  # a side was rounded by half a pixel
 
 
 def brought_to(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask at `size`: a pixel or two are cut off or added at the right and below, else the nearest pixels are taken."""
+    """A mask at `size`: a pixel or two are cut off or added at the right and below, else the
+    nearest pixels are taken.
+    """
     found = mask.shape[0], mask.shape[1]
     if found == size:
         return mask
@@ -144,7 +170,10 @@ def brought_to(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.boo
     if max(abs(a - b) for a, b in zip(found, size, strict=True)) <= _AS_ONE:
         cut = mask[: size[0], : size[1]]
         return np.pad(cut, [(0, n - have) for n, have in zip(size, cut.shape, strict=True)])
-    rows, columns = (((np.arange(n) + 0.5) * have / n).astype(np.int64) for n, have in zip(size, found, strict=True))
+    rows, columns = (
+        ((np.arange(n) + 0.5) * have / n).astype(np.int64)
+        for n, have in zip(size, found, strict=True)
+    )
     return mask[np.ix_(rows, columns)]
 
 
@@ -159,13 +188,16 @@ def in_words(colour: Colour) -> str:
     return f"rgb({red:g}, {green:g}, {blue:g})" + ("" if alpha == 255 else f" at {alpha / 255:.0%}")
 
 
-def _read_one(path: Path, pixel_limit: int, byte_limit: int, convention: Convention) -> NDArray[np.bool_]:
+def _read_one(
+    path: Path, pixel_limit: int, byte_limit: int, convention: Convention
+) -> NDArray[np.bool_]:
     values, is_lossy = _decode(path, pixel_limit, byte_limit)
     far = _distances(values, convention.ground)
     top = float(far.max())
     if is_lossy and 0 < convention.top < _NOISE:
         raise ImageError(
-            f"a compressed mask as dark as this ({convention.top:g} of 255) can't be told from what compression adds"
+            f"a compressed mask as dark as this ({convention.top:g} of 255) can't be told from what"
+            " compression adds"
         )
     if is_lossy and top < max(_NOISE, convention.top / 4):
         return np.zeros(far.shape, np.bool_)
@@ -173,12 +205,17 @@ def _read_one(path: Path, pixel_limit: int, byte_limit: int, convention: Convent
         return np.asarray(far > 0)
     between = (far > top / 5) & (far < top * 4 / 5)
     if between.mean() > 0.3 and len(np.unique(far[between])) > _MOST_CLASSES:
-        raise ImageError(f"a picture, not a mask: {between.mean():.0%} of its pixels are neither ground nor paint")
+        raise ImageError(
+            f"a picture, not a mask: {between.mean():.0%} of its pixels are neither ground nor"
+            " paint"
+        )
     return np.asarray(far > top / 2)
 
 
 def _is_smooth(far: NDArray[Any], top: float, *, is_lossy: bool) -> bool:
-    """Whether values between ground and paint are a smooth edge, rather than classes of their own."""
+    """Whether values between ground and paint are a smooth edge, rather than classes of their
+    own.
+    """
     if is_lossy:
         return True
     between = (far > 0) & (far < 0.9 * top)
@@ -188,11 +225,15 @@ def _is_smooth(far: NDArray[Any], top: float, *, is_lossy: bool) -> bool:
         return True
     from scipy.ndimage import binary_erosion  # slow to load, and seldom asked
 
-    return not binary_erosion(between, np.ones((3, 3))).any()  # an edge is thin, a class has an inside
+    return not binary_erosion(
+        between, np.ones((3, 3))
+    ).any()  # an edge is thin, a class has an inside
 
 
 def _decode(path: Path, pixel_limit: int, byte_limit: int) -> tuple[NDArray[Any], bool]:
-    """Pixels (h, w, 1) of any number type, or (h, w, 4) uint8 multiplied by their alpha, and whether compression was lossy."""
+    """Pixels (h, w, 1) of any number type, or (h, w, 4) uint8 multiplied by their alpha, and
+    whether compression was lossy.
+    """
     return open_encoded(read_bytes(path, byte_limit), pixel_limit, _values)
 
 
@@ -211,8 +252,12 @@ def _as_they_lie(image: Image.Image) -> NDArray[Any]:
         return np.asarray(image.convert("L"))[..., np.newaxis]
     colours = np.asarray(image.convert("RGBA"))
     alpha = colours[..., 3:]
-    if alpha.min() == alpha.max() and (alpha.max() > 0 or np.ptp(colours[..., :3], axis=(0, 1)).any()):
-        colours = np.concatenate([colours[..., :3], np.full_like(alpha, 255)], axis=2)  # the same everywhere says nothing
+    if alpha.min() == alpha.max() and (
+        alpha.max() > 0 or np.ptp(colours[..., :3], axis=(0, 1)).any()
+    ):
+        colours = np.concatenate(
+            [colours[..., :3], np.full_like(alpha, 255)], axis=2
+        )  # the same everywhere says nothing
     else:
         paint = (colours[..., :3].astype(np.uint16) * alpha + 127) // 255
         colours = np.concatenate([paint.astype(np.uint8), alpha], axis=2)
@@ -227,9 +272,17 @@ def _tally(values: NDArray[Any], *, is_lossy: bool) -> tuple[dict[Colour, float]
     After lossy compression colours are rounded, else its fringes crowd out the paint.
     """
     rounded = (
-        np.minimum((values.astype(np.uint16) + _NOISE // 2) // _NOISE * _NOISE, 255).astype(np.uint8) if is_lossy else values
+        np.minimum((values.astype(np.uint16) + _NOISE // 2) // _NOISE * _NOISE, 255).astype(
+            np.uint8
+        )
+        if is_lossy
+        else values
     )
-    codes = rounded[:, 0] if values.shape[1] == 1 else np.ascontiguousarray(rounded).view(np.uint32)[:, 0]
+    codes = (
+        rounded[:, 0]
+        if values.shape[1] == 1
+        else np.ascontiguousarray(rounded).view(np.uint32)[:, 0]
+    )
     found, first, counts = np.unique(codes, return_index=True, return_counts=True)
     kept = np.argsort(-counts, kind="stable")[:_KEPT_VALUES].tolist()
     shares = {_colour(rounded[first[row]]): float(counts[row]) / len(codes) for row in kept}
@@ -240,11 +293,17 @@ def _tally(values: NDArray[Any], *, is_lossy: bool) -> tuple[dict[Colour, float]
 
 def _colour(value: NDArray[Any]) -> Colour:
     parts = [float(part) for part in value.tolist()]
-    return (parts[0], parts[0], parts[0], 255.0) if len(parts) == 1 else (parts[0], parts[1], parts[2], parts[3])
+    return (
+        (parts[0], parts[0], parts[0], 255.0)
+        if len(parts) == 1
+        else (parts[0], parts[1], parts[2], parts[3])
+    )
 
 
 def _ground(looks: Sequence[Look]) -> Colour:
-    borders = Counter(max(look.border, key=lambda colour: look.border[colour]) for look in looks if look.border)
+    borders = Counter(
+        max(look.border, key=lambda colour: look.border[colour]) for look in looks if look.border
+    )
     if not borders:
         return BLACK
     commonest, votes = borders.most_common(1)[0]
@@ -252,7 +311,10 @@ def _ground(looks: Sequence[Look]) -> Colour:
         return CLEAR
     are_grey = all(look.is_grey for look in looks)
     with_black = sum(
-        any(_distance(colour, BLACK) < (_NOISE if look.is_lossy else 1e-9) for colour in look.shares) for look in looks
+        any(
+            _distance(colour, BLACK) < (_NOISE if look.is_lossy else 1e-9) for colour in look.shares
+        )
+        for look in looks
     )
     if with_black and (are_grey or with_black >= len(looks) / 2):
         return BLACK
@@ -267,7 +329,11 @@ def _distance(colour: Colour, ground: Colour) -> float:
 def _distances(values: NDArray[Any], ground: Colour) -> NDArray[Any]:
     """How far each pixel is from the ground in the channel where it is farthest."""
     if values.shape[2] == 4:
-        return np.asarray(np.abs(values.astype(np.int16) - np.asarray(ground, np.int16)).max(axis=2))
-    own: NDArray[Any] = values[..., 0].astype(np.float64 if values.dtype == np.float64 else np.int16)
+        return np.asarray(
+            np.abs(values.astype(np.int16) - np.asarray(ground, np.int16)).max(axis=2)
+        )
+    own: NDArray[Any] = values[..., 0].astype(
+        np.float64 if values.dtype == np.float64 else np.int16
+    )
     apart = [np.abs(own - own.dtype.type(part)) for part in dict.fromkeys(ground[:3])]
     return np.asarray(np.maximum(np.maximum.reduce(apart), own.dtype.type(255 - ground[3])))

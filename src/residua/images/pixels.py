@@ -24,7 +24,9 @@ WORKERS = min(8, os.cpu_count() or 1)
 
 
 class Pixels(Protocol):
-    """The pixels of every image of a source; (h, w, c), all of one dtype and number of channels, read-only."""
+    """The pixels of every image of a source; (h, w, c), all of one dtype and number of channels,
+    read-only.
+    """
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -57,7 +59,9 @@ class Pixels(Protocol):
 
 
 class InArray:
-    """Images of one size in one array (n, h, w, c); hashes are computed when they are first asked for."""
+    """Images of one size in one array (n, h, w, c); hashes are computed when they are first asked
+    for.
+    """
 
     def __init__(self, array: NDArray[Any]) -> None:
         self._array = array.view()
@@ -152,9 +156,11 @@ class Repeated:
 
 
 class Decodable:
-    """Encoded images, each of which has been decoded once: what fits is kept, the rest is decoded again, in parallel.
+    """Encoded images, each of which has been decoded once: what fits is kept, the rest is decoded
+    again, in parallel.
 
-    ``kept`` holds pixels by row; ``sizes`` are int32, digests raw bytes: 56 bytes an image beside its name.
+    ``kept`` holds pixels by row; ``sizes`` are int32, digests raw bytes: 56 bytes an image beside
+    its name.
     """
 
     def __init__(
@@ -170,7 +176,12 @@ class Decodable:
         pixel_limit: int,
         reading: Reading,
     ) -> None:
-        self._encoded, self._kept, self._pixel_limit, self._reading = encoded, kept, pixel_limit, reading
+        self._encoded, self._kept, self._pixel_limit, self._reading = (
+            encoded,
+            kept,
+            pixel_limit,
+            reading,
+        )
         self.sizes, self.byte_digests, self.pixel_digests = sizes, byte_digests, pixel_digests
         self.channels, self.dtype = channels, dtype
 
@@ -188,19 +199,26 @@ class Decodable:
             pixels = decode(self._encoded.read(row), self._pixel_limit, self._reading).pixels
             if pixel_digest(pixels) != self.pixel_digests[row].tobytes():
                 raise ImageError(
-                    "an image must not change while it is used. Got other pixels than at loading. Load the source again."
+                    "an image must not change while it is used. Got other pixels than at loading."
+                    " Load the source again."
                 )
         return as_common(pixels, self.channels, self.dtype, self._reading)
 
 
 @cache
 def decoders() -> ThreadPoolExecutor:
-    """The threads that decode, made once: starting eight for each batch of 64 small images costs more than the images."""
+    """The threads that decode, made once: starting eight for each batch of 64 small images costs
+    more than the images.
+    """
     return ThreadPoolExecutor(WORKERS, thread_name_prefix="residua-decode")
 
 
-def as_common(pixels: NDArray[Any], channels: int, dtype: np.dtype[Any], reading: Reading = AS_IT_SAYS) -> NDArray[Any]:
-    """One image in the type and number of channels of its set; grey is repeated, whole numbers are scaled as `reading` says."""
+def as_common(
+    pixels: NDArray[Any], channels: int, dtype: np.dtype[Any], reading: Reading = AS_IT_SAYS
+) -> NDArray[Any]:
+    """One image in the type and number of channels of its set; grey is repeated, whole numbers are
+    scaled as `reading` says.
+    """
     if pixels.dtype != dtype:
         pixels = reading.to_unit(pixels)
     if pixels.shape[-1] != channels:
@@ -211,13 +229,19 @@ def as_common(pixels: NDArray[Any], channels: int, dtype: np.dtype[Any], reading
 
 
 def pixels_of(images: Any, problems: Problems, reading: Reading) -> Pixels:
-    """Arrays from outside, in one or as a sequence of images of any sizes, as `as_pixels` takes them."""
+    """Arrays from outside, in one or as a sequence of images of any sizes, as `as_pixels` takes
+    them.
+    """
     if isinstance(images, np.ndarray) and images.dtype != object:
         return InArray(as_pixels(images, name="images", problems=problems, reading=reading))
     if len({np.shape(image) for image in images}) <= 1:
-        return InArray(as_pixels(np.asarray(list(images)), name="images", problems=problems, reading=reading))
+        return InArray(
+            as_pixels(np.asarray(list(images)), name="images", problems=problems, reading=reading)
+        )
     singles = [
-        as_pixels(np.asarray(image)[np.newaxis], name=f"images[{i}]", problems=problems, reading=reading)
+        as_pixels(
+            np.asarray(image)[np.newaxis], name=f"images[{i}]", problems=problems, reading=reading
+        )
         for i, image in enumerate(images)
     ]
     return InMemory([single[0] for single in singles if len(single)])

@@ -1,4 +1,6 @@
-"""How the values of a source become brightness: what a file leaves open is told, or recognised over the whole set."""
+"""How the values of a source become brightness: what a file leaves open is told, or recognised over
+the whole set.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,12 @@ class Reading(BaseModel):
     Attributes
     ----------
     bits : int or None
-        Whole numbers in containers that hold more are divided by 2**bits - 1. None: by the largest value of the container.
-        What a file declares itself comes first, and floats are in [0, 1] always.
+        Whole numbers in containers that hold more are divided by 2**bits - 1. None: by the largest
+        value of the container. What a file declares itself comes first, and floats are in [0, 1]
+        always.
     ground : str or None
-        What lies under transparent pixels: ``black``, ``white`` or ``grey``. None: no image was transparent.
+        What lies under transparent pixels: ``black``, ``white`` or ``grey``. None: no image was
+        transparent.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +49,10 @@ class Reading(BaseModel):
 
         Examples
         --------
-        >>> Reading(bits=12).largest(np.dtype(np.uint16)), Reading(bits=12).largest(np.dtype(np.uint8))
+        >>> (
+        ...     Reading(bits=12).largest(np.dtype(np.uint16)),
+        ...     Reading(bits=12).largest(np.dtype(np.uint8)),
+        ... )
         (4095, 255)
         """
         if dtype.kind == "f":
@@ -63,18 +70,21 @@ class Reading(BaseModel):
         """
         if pixels.dtype == np.int32 and self.bits is None:
             raise ImageError(
-                "holds signed or 32-bit integers: what the largest possible value is, the file does not say; tell it by --bits"
+                "holds signed or 32-bit integers: what the largest possible value is, the file does"
+                " not say; tell it by --bits"
             )
         low, high = (0, 0) if pixels.size == 0 else (pixels.min(), pixels.max())
         if pixels.dtype.kind in "iu" and (low < 0 or high > self.largest(pixels.dtype)):
             raise ImageError(
-                f"holds values from {low:,} to {high:,}, where {self.bits} bits hold 0 to {self.largest(pixels.dtype):,}; "
-                "tell the right number by --bits"
+                f"holds values from {low:,} to {high:,}, where {self.bits} bits hold 0 to"
+                f" {self.largest(pixels.dtype):,}; tell the right number by --bits"
             )
 
     def to_unit(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Values as float32 in [0, 1]; those that `check` lets pass."""
-        return np.asarray(pixels.astype(np.float32) / np.float32(self.largest(pixels.dtype)), np.float32)
+        return np.asarray(
+            pixels.astype(np.float32) / np.float32(self.largest(pixels.dtype)), np.float32
+        )
 
     def is_scaled(self, dtype: np.dtype[Any]) -> bool:
         """Whether values of `dtype` are not the bytes that a set of 8 bits holds."""
@@ -87,7 +97,9 @@ AS_IT_SAYS = Reading()
 
 @dataclass
 class Seen:
-    """What was seen over a set of what its files leave open; `add` what each image shows, then `settle`."""
+    """What was seen over a set of what its files leave open; `add` what each image shows, then
+    `settle`.
+    """
 
     n_wide: int = 0
     highest: int = 0
@@ -95,7 +107,9 @@ class Seen:
     vanished: Counter[str] = field(default_factory=Counter)
 
     def add(self, highest: int | None, ink: dict[Ground, float] | None) -> None:
-        """Take an image: the largest value of whole numbers beyond 8 bits, and how far ink stands off each ground."""
+        """Take an image: the largest value of whole numbers beyond 8 bits, and how far ink stands
+        off each ground.
+        """
         if highest is not None:
             self.add_wide(1, highest)
         if ink is not None:
@@ -107,7 +121,9 @@ class Seen:
         self.n_wide += n_images
         self.highest = max(self.highest, highest)
 
-    def settle(self, told: Reading, *, model: bool = False, where: str = "load_images") -> tuple[Reading, tuple[Assumption, ...]]:
+    def settle(
+        self, told: Reading, *, model: bool = False, where: str = "load_images"
+    ) -> tuple[Reading, tuple[Assumption, ...]]:
         """What was not told, taken from what was seen, and the assumptions that this makes.
 
         Raises
@@ -138,12 +154,15 @@ class Seen:
         return Reading(bits=bits, ground=ground), tuple(made)
 
     def _check_scale(self, bits: int, where: str) -> None:
-        """Refuse a whole set that is 16 times darker than the scale that a model was trained on, and ends at a camera's."""
+        """Refuse a whole set that is 16 times darker than the scale that a model was trained on,
+        and ends at a camera's.
+        """
         found = recognised_bits(self.highest, self.n_wide)
         if bits - found >= _TOO_FAR:
             raise SourceError(
-                f"{where}: images must be on the scale of the model's, {bits} bits. Got {self.n_wide:,} images that end at "
-                f"{self.highest:,}, as {found} bits do. Tell their bits: --bits {found}, or --bits {bits} if they are that dark."
+                f"{where}: images must be on the scale of the model's, {bits} bits. Got"
+                f" {self.n_wide:,} images that end at {self.highest:,}, as {found} bits do. Tell"
+                f" their bits: --bits {found}, or --bits {bits} if they are that dark."
             )
 
     def _n_vanished(self, ground: Ground) -> int:
@@ -154,10 +173,16 @@ class Seen:
         because = (
             f"{self.n_transparent:,} images are transparent, and what they show stands off black"
             if ground == "black"
-            else f"of {self.n_transparent:,} transparent images {on_black:,} vanish on black, {self.vanished[ground]:,} here"
+            else (
+                f"of {self.n_transparent:,} transparent images {on_black:,} vanish on black,"
+                f" {self.vanished[ground]:,} here"
+            )
         )
         return Assumption(
-            about="ground under transparency", taken=ground, because=because, to_tell="store the images without transparency"
+            about="ground under transparency",
+            taken=ground,
+            because=because,
+            to_tell="store the images without transparency",
         )
 
 
@@ -167,7 +192,8 @@ def common_type(dtypes: Iterable[np.dtype[Any]], reading: Reading) -> np.dtype[A
 
 
 def recognised_bits(highest: int, n_images: int) -> int:
-    """The bits that whole numbers up to `highest` were taken with: 8, 10, 12 or 14 where they fill more than half of it, else 16.
+    """The bits that whole numbers up to `highest` were taken with: 8, 10, 12 or 14 where they fill
+    more than half of it, else 16.
 
     Examples
     --------
@@ -180,7 +206,10 @@ def recognised_bits(highest: int, n_images: int) -> int:
 
 def bits_assumption(bits: int, highest: int, n_images: int) -> Assumption:
     """What was taken for the bits of a set."""
-    because = f"of the range of 16 bits the {n_images:,} images use 0 to {highest:,}, and {bits} bits end at {2**bits - 1:,}"
+    because = (
+        f"of the range of 16 bits the {n_images:,} images use 0 to {highest:,}, and {bits} bits end"
+        f" at {2**bits - 1:,}"
+    )
     return Assumption(about="bits", taken=str(bits), because=because, to_tell="--bits N, bits=")
 
 
@@ -193,13 +222,16 @@ def reading_of(bits: int | None, like: Reading | None, *, where: str) -> Reading
         If `bits` are none that numbers have.
     """
     if bits is not None and not 1 <= bits <= 32:
-        raise RangeError(f"{where}: bits must be 1 to 32. Got {bits}. Pass those of the camera, such as 12.")
+        raise RangeError(
+            f"{where}: bits must be 1 to 32. Got {bits}. Pass those of the camera, such as 12."
+        )
     like = like or Reading()
     return like if bits is None else Reading(bits=bits, ground=like.ground)
 
 
 def on_ground(pixels: NDArray[Any], opacity: NDArray[Any], ground: Ground) -> NDArray[Any]:
-    """What is seen of values, (..., h, w, c), with `opacity` (..., h, w) in [0, 1] over a ground, in the type they have.
+    """What is seen of values, (..., h, w, c), with `opacity` (..., h, w) in [0, 1] over a ground,
+    in the type they have.
 
     Examples
     --------
@@ -212,7 +244,8 @@ def on_ground(pixels: NDArray[Any], opacity: NDArray[Any], ground: Ground) -> ND
 
 
 def ink_of(pixels: NDArray[Any], opacity: NDArray[Any]) -> dict[Ground, float] | None:
-    """How far what an image (h, w, c) draws stands off each ground, on average over what is drawn; None where nothing is.
+    """How far what an image (h, w, c) draws stands off each ground, on average over what is drawn;
+    None where nothing is.
 
     Examples
     --------
@@ -223,7 +256,10 @@ def ink_of(pixels: NDArray[Any], opacity: NDArray[Any]) -> dict[Ground, float] |
     if drawn == 0:
         return None
     shades = pixels.astype(np.float32) / np.float32(_white(pixels))
-    return {name: float((np.abs(shades - value).max(axis=-1) * opacity).sum()) / drawn for name, value in GROUNDS.items()}
+    return {
+        name: float((np.abs(shades - value).max(axis=-1) * opacity).sum()) / drawn
+        for name, value in GROUNDS.items()
+    }
 
 
 def _white(pixels: NDArray[Any]) -> float:

@@ -1,4 +1,6 @@
-"""Resizing with a triangle filter: bilinear, antialiased when shrinking. The inference graph uses the same weights."""
+"""Resizing with a triangle filter: bilinear, antialiased when shrinking. The inference graph uses
+the same weights.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +16,21 @@ from residua.errors import ShapeError
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-_MOST_CACHED = 4096  # pixels of both sides: weights of longer ones are made anew, so that the cache stays under 30 MB
+# pixels of both sides: weights of longer ones are made anew, so that the cache stays under 30 MB
+_MOST_CACHED = 4096
 
 
 def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_array:
-    """Weights (n_out, n_in) that resize one axis; rows sum to 1, and equal lengths give the identity.
+    """Weights (n_out, n_in) that resize one axis; rows sum to 1, and equal lengths give the
+    identity.
 
-    ``w[i, j] = max(0, 1 - |j + 1/2 - (i + 1/2) s| / max(s, 1))`` with ``s = n_in / n_out``, rows normalised: the filter
-    that Pillow calls ``BILINEAR`` and torch ``mode="bilinear", antialias=True``. Another `scale` (input pixels an output
-    pixel) is taken about the common centre, and what falls outside the input has the edge's value.
+    ``w[i, j] = max(0, 1 - |j + 1/2 - (i + 1/2) s| / max(s, 1))`` with ``s = n_in / n_out``, rows
+    normalised: the filter that Pillow calls ``BILINEAR`` and torch ``mode="bilinear",
+    antialias=True``. Another `scale` (input pixels an output pixel) is taken about the common
+    centre, and what falls outside the input has the edge's value.
 
-    Sparse: a row holds the few weights under the filter, so memory follows the longer side and not the product of both.
+    Sparse: a row holds the few weights under the filter, so memory follows the longer side and not
+    the product of both.
 
     Raises
     ------
@@ -40,7 +46,10 @@ def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_arr
     if n_in < 1 or n_out < 1:
         problems = Problems("resize_weights")
         problems.add(
-            "both lengths must be at least 1", f"{n_in} and {n_out}", "Pass the number of pixels along the axis", ShapeError
+            "both lengths must be at least 1",
+            f"{n_in} and {n_out}",
+            "Pass the number of pixels along the axis",
+            ShapeError,
         )
         problems.raise_any()
     made = _weights if n_in + n_out <= _MOST_CACHED else _weights.__wrapped__
@@ -60,13 +69,17 @@ def _weights(n_in: int, n_out: int, scale: float) -> csr_array:
     weights[~is_under] = 0
     weights /= weights.sum(axis=1, keepdims=True)
     starts = np.concatenate([[0], np.cumsum(is_under.sum(axis=1))])
-    return csr_array((weights[is_under].astype(np.float32), places[is_under], starts), shape=(n_out, n_in))
+    return csr_array(
+        (weights[is_under].astype(np.float32), places[is_under], starts), shape=(n_out, n_in)
+    )
 
 
 def resize(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """An image (h, w, c) or images (n, h, w, c) at `size` = (height, width); the aspect ratio is not kept.
+    """An image (h, w, c) or images (n, h, w, c) at `size` = (height, width); the aspect ratio is
+    not kept.
 
-    uint8 stays uint8 (rounded), float stays float32. Weights are never negative, so no value leaves the range it was in.
+    uint8 stays uint8 (rounded), float stays float32. Weights are never negative, so no value leaves
+    the range it was in.
 
     Examples
     --------
@@ -76,14 +89,18 @@ def resize(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     height, width = image.shape[-3:-1]
     if (height, width) == tuple(size):
         return image
-    result = weighted(image.astype(np.float32), resize_weights(height, size[0]), resize_weights(width, size[1]))
+    result = weighted(
+        image.astype(np.float32), resize_weights(height, size[0]), resize_weights(width, size[1])
+    )
     if image.dtype == np.uint8:
         return np.asarray(np.rint(result), np.uint8)
     # Rows of weights sum to 1 up to rounding: white would come out a last digit above 1.
     return np.clip(result, image.min(initial=np.inf), image.max(initial=-np.inf))
 
 
-def weighted(images: NDArray[np.float32], rows: csr_array, columns: csr_array) -> NDArray[np.float32]:
+def weighted(
+    images: NDArray[np.float32], rows: csr_array, columns: csr_array
+) -> NDArray[np.float32]:
     """Images (..., h, w, c) with `rows` applied along the height and `columns` along the width."""
     height, width = images.shape[-3:-1]
     # The axis that shrinks most goes first: 1 x 4,000,000 made 64 high first would take a gigabyte.
@@ -98,8 +115,11 @@ def _along(axis: int, weights: csr_array, images: NDArray[np.float32]) -> NDArra
     return np.ascontiguousarray(np.moveaxis(made, 0, axis), np.float32)
 
 
-def fit_to(images: NDArray[Any], size: tuple[int, int], *, keep_aspect: bool = False) -> NDArray[np.float32]:
-    """Images (n, h, w, c) as a model sees them: float32 in [0, 1] at `size` = (height, width), never rounded.
+def fit_to(
+    images: NDArray[Any], size: tuple[int, int], *, keep_aspect: bool = False
+) -> NDArray[np.float32]:
+    """Images (n, h, w, c) as a model sees them: float32 in [0, 1] at `size` = (height, width),
+    never rounded.
 
     With `keep_aspect` both sides are scaled alike and the edge is repeated on the shorter one.
 

@@ -1,4 +1,6 @@
-"""The source that a run names: found again on this machine, and never asked for over a network on a stranger's word."""
+"""The source that a run names: found again on this machine, and never asked for over a network on a
+stranger's word.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,11 @@ from residua.images.stores import is_url
 
 
 def mark_of_here(working_folder: str, source: str) -> str:
-    """What a run notes of the machine, the user and the folder that it was begun in, and of its source.
+    """What a run notes of the machine, the user and the folder that it was begun in, and of its
+    source.
 
-    Strangers cannot make it, and the mark of a run that was given away holds for its own source alone.
+    Strangers cannot make it, and the mark of a run that was given away holds for its own source
+    alone.
     """
     try:
         machine = Path("/etc/machine-id").read_text("ascii").strip()
@@ -31,8 +35,8 @@ def mark_of_here(working_folder: str, source: str) -> str:
 def find_run_source(source: str, working_folder: str, mark: str, *, named: bool = False) -> str:
     """The source of a run: a relative one from where the run was begun, if it is still there.
 
-    A URL is taken only from a run that was begun here, or where the user has `named` it: whoever sends a run would else
-    choose which addresses this machine asks.
+    A URL is taken only from a run that was begun here, or where the user has `named` it: whoever
+    sends a run would else choose which addresses this machine asks.
 
     Raises
     ------
@@ -42,8 +46,8 @@ def find_run_source(source: str, working_folder: str, mark: str, *, named: bool 
     if is_url(source) or source.startswith("file:"):
         if not named and mark != mark_of_here(working_folder, source):
             raise SourceError(
-                f"{source}: the URL in a run that was not made here must be named by you. It was not. "
-                f"Name it: residua evaluate RUN {source}"
+                f"{source}: the URL in a run that was not made here must be named by you. It was"
+                f" not. Name it: residua evaluate RUN {source}"
             )
         return source
     there = Path(working_folder) / source

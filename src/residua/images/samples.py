@@ -1,4 +1,6 @@
-"""The samples of an open image with all their bits, where Pillow alone gives eight; and the scale that the file declares."""
+"""The samples of an open image with all their bits, where Pillow alone gives eight; and the scale
+that the file declares.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,9 @@ _WHITE, _OPAQUE = 65535, 255
 class Samples:
     """Values as they lie, (h, w, 1 or 3).
 
-    ``most`` is the value that means 1.0 where the file says so of whole numbers beyond 8 bits; ``opacity`` (h, w), float32 in
-    [0, 1], where something is transparent. ``is_reduced`` says that the file holds more bits than these.
+    ``most`` is the value that means 1.0 where the file says so of whole numbers beyond 8 bits;
+    ``opacity`` (h, w), float32 in [0, 1], where something is transparent. ``is_reduced`` says that
+    the file holds more bits than these.
     """
 
     values: NDArray[Any]
@@ -35,11 +38,20 @@ class Samples:
 
 
 def samples_of(image: Image.Image, data: bytes) -> Samples:
-    """The samples of an image that is open and not decoded yet; palettes and other colour spaces become RGB."""
+    """The samples of an image that is open and not decoded yet; palettes and other colour spaces
+    become RGB.
+    """
     raw, end_of_ppm = _raw_mode(image), _end_of_ppm(image)  # Pillow forgets both when it decodes
-    deep = _deep_ppm(image, data, end_of_ppm) if image.format == "PPM" else _deep_colour(image, data, raw)
+    deep = (
+        _deep_ppm(image, data, end_of_ppm)
+        if image.format == "PPM"
+        else _deep_colour(image, data, raw)
+    )
     if deep is not None:
-        colour, opacity = deep[..., :3], deep[..., 3] / np.float32(_WHITE) if deep.shape[-1] == 4 else _keyed(image, deep)
+        colour, opacity = (
+            deep[..., :3],
+            (deep[..., 3] / np.float32(_WHITE) if deep.shape[-1] == 4 else _keyed(image, deep)),
+        )
         own = end_of_ppm if end_of_ppm != _WHITE else None
         return Samples(colour, own or _declared(image, data, colour), _if_transparent(opacity))
     image.load()
@@ -50,17 +62,20 @@ def samples_of(image: Image.Image, data: bytes) -> Samples:
     is_deep = ";16" in str(raw) or (end_of_ppm or 0) > 255 or (_jpeg2000_bits(image, data) or 8) > 8
     if image.has_transparency_data:
         pixels = np.asarray(image.convert("RGBA"))
-        return Samples(pixels[..., :3], None, _if_transparent(pixels[..., 3] / np.float32(_OPAQUE)), is_deep)
+        return Samples(
+            pixels[..., :3], None, _if_transparent(pixels[..., 3] / np.float32(_OPAQUE)), is_deep
+        )
     if image.mode in {"1", "L"}:
         return Samples(np.asarray(image.convert("L"))[..., np.newaxis], is_reduced=is_deep)
     return Samples(np.asarray(image.convert("RGB")), is_reduced=is_deep)
 
 
 def _deep_colour(image: Image.Image, data: bytes, raw: str | None) -> NDArray[np.uint16] | None:
-    """16-bit colour, (h, w, 3 or 4); None of other images, and of those whose low bytes Pillow has no way to give.
+    """16-bit colour, (h, w, 3 or 4); None of other images, and of those whose low bytes Pillow has
+    no way to give.
 
-    Pillow keeps the high byte of each sample. Read in the other byte order its high byte is the low one, so two readings are
-    one of 16 bits.
+    Pillow keeps the high byte of each sample. Read in the other byte order its high byte is the low
+    one, so two readings are one of 16 bits.
     """
     if raw == "LA;16B":  # as bytes: grey, its low byte, opacity, its low byte
         pairs = _again(data, "RGBA").astype(np.uint16)
@@ -98,12 +113,17 @@ def _wide_grey(image: Image.Image, data: bytes, end_of_ppm: int | None) -> Sampl
 def _unit(values: NDArray[Any]) -> NDArray[np.float32]:
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 1):  # written so that NaN is refused too
-        raise ImageError(f"holds floats in [{low:.4g}, {high:.4g}]: floats must lie in [0, 1]; divide them by what is white")
+        raise ImageError(
+            f"holds floats in [{low:.4g}, {high:.4g}]: floats must lie in [0, 1]; divide them by"
+            " what is white"
+        )
     return values.astype(np.float32)[..., np.newaxis]
 
 
 def _keyed(image: Image.Image, values: NDArray[Any]) -> NDArray[np.float32] | None:
-    """Opacity by the one colour that PNG's tRNS calls transparent, which Pillow applies to 8 bits alone."""
+    """Opacity by the one colour that PNG's tRNS calls transparent, which Pillow applies to 8 bits
+    alone.
+    """
     key = image.info.get("transparency")
     if not isinstance(key, (int, tuple)):
         return None
@@ -115,7 +135,9 @@ def _if_transparent(opacity: NDArray[Any] | None) -> NDArray[np.float32] | None:
 
 
 def _tiles(image: Image.Image) -> Any:
-    """What Pillow has yet to decode: rows of codec, extent, place in the file, and how bytes are unpacked."""
+    """What Pillow has yet to decode: rows of codec, extent, place in the file, and how bytes are
+    unpacked.
+    """
     return getattr(image, "tile", ())
 
 
@@ -128,8 +150,13 @@ def _raw_mode(image: Image.Image) -> str | None:
 def _again(data: bytes, raw_mode: str) -> NDArray[np.uint8]:
     """The same image, its bytes unpacked otherwise."""
     with Image.open(io.BytesIO(data), formats=("PNG", "TIFF")) as image:
-        args = [raw_mode if isinstance(tile[3], str) else (raw_mode, *tile[3][1:]) for tile in _tiles(image)]
-        image.tile = [tile._replace(args=own) for tile, own in zip(_tiles(image), args, strict=True)]
+        args = [
+            raw_mode if isinstance(tile[3], str) else (raw_mode, *tile[3][1:])
+            for tile in _tiles(image)
+        ]
+        image.tile = [
+            tile._replace(args=own) for tile, own in zip(_tiles(image), args, strict=True)
+        ]
         return np.asarray(image)
 
 
@@ -144,25 +171,38 @@ def _end_of_ppm(image: Image.Image) -> int | None:
 
 def _declared(image: Image.Image, data: bytes, values: NDArray[Any]) -> int | None:
     """The largest value by the bits that the file says count; None where it does not say."""
-    bits = _tiff_bits(image, values) if image.format == "TIFF" else _png_bits(data, values) if image.format == "PNG" else None
+    bits = (
+        _tiff_bits(image, values)
+        if image.format == "TIFF"
+        else _png_bits(data, values)
+        if image.format == "PNG"
+        else None
+    )
     return None if bits is None else 2**bits - 1
 
 
 def _tiff_bits(image: Image.Image, values: NDArray[Any]) -> int | None:
-    """BitsPerSample below 16, or a MaxSampleValue that is the end of a camera's scale and is kept to."""
+    """BitsPerSample below 16, or a MaxSampleValue that is the end of a camera's scale and is kept
+    to.
+    """
     tags: Any = image.tag_v2  # type: ignore[attr-defined]
     own, most = max(tags.get(BITS, (1,))), tags.get(MOST_VALUE)
     most = max(most) if isinstance(most, tuple) else most
     if own < 16:
         return int(own)
-    return {2**bits - 1: bits for bits in range(9, 16)}.get(most) if values.max(initial=0) <= (most or 0) else None
+    return (
+        {2**bits - 1: bits for bits in range(9, 16)}.get(most)
+        if values.max(initial=0) <= (most or 0)
+        else None
+    )
 
 
 def _png_bits(data: bytes, values: NDArray[Any]) -> int | None:
     """The bits that sBIT names, where they lie at the low end.
 
-    The standard has them at the high end, scaled up, and then there is nothing to do. Who writes sBIT beside raw camera values
-    has them at the low end: nothing lies above them, and bits that at the high end would be padding are used.
+    The standard has them at the high end, scaled up, and then there is nothing to do. Who writes
+    sBIT beside raw camera values has them at the low end: nothing lies above them, and bits that at
+    the high end would be padding are used.
     """
     head = data[: max(0, data.find(b"IDAT"))]
     at = head.find(b"sBIT")

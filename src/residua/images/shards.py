@@ -1,4 +1,6 @@
-"""A source in pieces, each listed and read alone: by one of many workers, or one after the other beyond memory."""
+"""A source in pieces, each listed and read alone: by one of many workers, or one after the other
+beyond memory.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ class Shards:
 def in_blocks(listing: Listing) -> Shards:
     """A listing in pieces of 4,096 rows."""
     n = len(listing.names)
-    return Shards(listing.kind, _Blocks(listing), listing.quarantined, listing.notes, n, listing.assumptions)
+    return Shards(
+        listing.kind, _Blocks(listing), listing.quarantined, listing.notes, n, listing.assumptions
+    )
 
 
 class _Blocks(Sequence[Shard]):
@@ -73,14 +77,18 @@ class _Blocks(Sequence[Shard]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         start = index * ROWS_A_BLOCK
-        return Block(f"images {start + 1:,} and on", self._listing.part(start, start + ROWS_A_BLOCK))
+        return Block(
+            f"images {start + 1:,} and on", self._listing.part(start, start + ROWS_A_BLOCK)
+        )
 
     def __iter__(self) -> Iterator[Shard]:
         return (self[index] for index in range(len(self)))
 
 
 def join_shards(kind: str, shards: Sequence[Shard], options: Options) -> Listing:
-    """One listing of all pieces; of several, one that cannot be read is quarantined, and the others stand."""
+    """One listing of all pieces; of several, one that cannot be read is quarantined, and the others
+    stand.
+    """
     listings: list[Listing] = []
     quarantined: list[Quarantined] = []
     for shard in shards:
@@ -92,7 +100,9 @@ def join_shards(kind: str, shards: Sequence[Shard], options: Options) -> Listing
             quarantined.append(Quarantined(shard.name, f"the whole shard: {error}"))
     if not listings:
         raise SourceError("\n".join(one.reason for one in quarantined[:3]))
-    contents: list[Encoded] = [one.content for one in listings if not isinstance(one.content, np.ndarray)]
+    contents: list[Encoded] = [
+        one.content for one in listings if not isinstance(one.content, np.ndarray)
+    ]
     splits = [one.splits for one in listings]
     return Listing(
         kind=kind,

@@ -1,4 +1,6 @@
-"""Train, calibration and test: seeded, stratified by label, whole groups together, independent of the order of files."""
+"""Train, calibration and test: seeded, stratified by label, whole groups together, independent of
+the order of files.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +17,18 @@ from residua.images.columns import shared
 
 ALL_PARTS = {"train": 0.6, "calibration": 0.2, "test": 0.2}
 OUT_OF_TRAIN = {"train": 0.8, "calibration": 0.2}
-# What is purely anomalous is never trained on by a one-class model; test, which has to show the rates, gets more of it.
+# What is purely anomalous is never trained on by a one-class model; test, which has to show the
+# rates, gets more of it.
 ANOMALOUS = {"calibration": 0.3, "test": 0.7}
 
 
 @dataclass(frozen=True)
 class _Units:
-    """Images that stay together, a row a unit: the order that seed and name give them, their stratum and number of images.
+    """Images that stay together, a row a unit: the order that seed and name give them, their
+    stratum and number of images.
 
-    ``of_row`` names the unit of every row that is shared out. Arrays, not objects: a million images are a million units.
+    ``of_row`` names the unit of every row that is shared out. Arrays, not objects: a million images
+    are a million units.
     """
 
     keys: NDArray[np.uint64]
@@ -45,9 +50,9 @@ def make_splits(
 ) -> tuple[NDArray[Any], list[str]]:
     """The part of every image, and sentences about what was held out.
 
-    A source without a split is divided 60/20/20; with `normal` named, groups that hold no normal image go 30/70 to
-    calibration and test. Where the source names its parts but no calibration, a fifth of train becomes calibration.
-    The draw depends on the seed and the names alone.
+    A source without a split is divided 60/20/20; with `normal` named, groups that hold no normal
+    image go 30/70 to calibration and test. Where the source names its parts but no calibration, a
+    fifth of train becomes calibration. The draw depends on the seed and the names alone.
 
     Returns
     -------
@@ -76,13 +81,17 @@ def make_splits(
         where, found = _share_out(units, np.flatnonzero(chosen), shares)
         given[where] = found
     parts[rows] = given[units.of_row]
-    note += f" (seed {seed}, stratified by label" + (", groups kept together)" if groups is not None else ")")
+    note += f" (seed {seed}, stratified by label" + (
+        ", groups kept together)" if groups is not None else ")"
+    )
     if withheld.any():
         note += "; anomalies went 30% to calibration, 70% to test"
     return parts, [note]
 
 
-def groups_in_two_splits(splits: NDArray[Any], groups: Sequence[str | None] | NDArray[Any] | None) -> list[str]:
+def groups_in_two_splits(
+    splits: NDArray[Any], groups: Sequence[str | None] | NDArray[Any] | None
+) -> list[str]:
     """The groups of which images lie in more than one part, sorted."""
     if groups is None:
         return []
@@ -115,15 +124,22 @@ def _units(
     has_normal = np.ones(n, np.bool_)
     if normal is not None:
         # An image without a label is not known to be anomalous, so it may be trained on.
-        known = [label is None or str(label) in normal for label in (labels[row] if labels is not None else None for row in rows)]
+        known = [
+            label is None or str(label) in normal
+            for label in (labels[row] if labels is not None else None for row in rows)
+        ]
         has_normal = np.bincount(of_row, known, n) > 0
     return _Units(keys, strata, stratum_names, has_normal, np.bincount(of_row, minlength=n), of_row)
 
 
 def _unit_of_rows(
-    names: Sequence[str] | NDArray[Any], groups: Sequence[str | None] | NDArray[Any] | None, rows: NDArray[np.int64]
+    names: Sequence[str] | NDArray[Any],
+    groups: Sequence[str | None] | NDArray[Any] | None,
+    rows: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The unit of each row, and the first row of each unit; without groups every image is its own."""
+    """The unit of each row, and the first row of each unit; without groups every image is its
+    own.
+    """
     if groups is None:
         return np.arange(len(rows)), rows
     numbers: dict[tuple[bool, str], int] = {}
@@ -131,16 +147,23 @@ def _unit_of_rows(
     first: list[int] = []
     for index, row in enumerate(rows.tolist()):
         group = groups[row]
-        of_row[index] = numbers.setdefault((True, group) if group is not None else (False, str(names[row])), len(numbers))
+        of_row[index] = numbers.setdefault(
+            (True, group) if group is not None else (False, str(names[row])), len(numbers)
+        )
         if len(numbers) > len(first):
             first.append(row)
     return of_row, np.asarray(first, np.int64)
 
 
 def _strata(
-    labels: Sequence[Any] | NDArray[Any] | None, rows: NDArray[np.int64], of_row: NDArray[np.int64], n_units: int
+    labels: Sequence[Any] | NDArray[Any] | None,
+    rows: NDArray[np.int64],
+    of_row: NDArray[np.int64],
+    n_units: int,
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """The stratum of each unit by number, and their names: the label, or the labels that a mixed group holds."""
+    """The stratum of each unit by number, and their names: the label, or the labels that a mixed
+    group holds.
+    """
     numbers: dict[str, int] = {}
     if n_units == len(rows):
         texts = (str(None if labels is None else labels[row]) for row in rows.tolist())
@@ -149,14 +172,18 @@ def _strata(
         for unit, row in zip(of_row.tolist(), rows.tolist(), strict=True):
             held[unit].add(str(None if labels is None else labels[row]))
         texts = (" + ".join(sorted(own)) for own in held)
-    strata = np.fromiter((numbers.setdefault(text, len(numbers)) for text in texts), np.int64, n_units)
+    strata = np.fromiter(
+        (numbers.setdefault(text, len(numbers)) for text in texts), np.int64, n_units
+    )
     return strata, list(numbers)
 
 
 def _share_out(
     units: _Units, chosen: NDArray[np.int64], fractions: Mapping[str, float]
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Give each of the `chosen` units to the part that is furthest behind, within its stratum and over all."""
+    """Give each of the `chosen` units to the part that is furthest behind, within its stratum and
+    over all.
+    """
     order = chosen[np.argsort(units.keys[chosen], kind="stable")]
     overall = _Tally(fractions)
     where, given = [], []
@@ -165,7 +192,9 @@ def _share_out(
         members = order[units.strata[order] == stratum]
         where.append(members)
         for size in units.sizes[members].tolist():
-            part = max(fractions, key=lambda part: own.behind(part, size) + overall.behind(part, size))
+            part = max(
+                fractions, key=lambda part: own.behind(part, size) + overall.behind(part, size)
+            )
             own.give(part, size)
             overall.give(part, size)
             given.append(part)

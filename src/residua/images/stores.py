@@ -1,4 +1,6 @@
-"""Where encoded bytes lie: a local folder, or an object store through fsspec. Read whole or by range, never outside the root."""
+"""Where encoded bytes lie: a local folder, or an object store through fsspec. Read whole or by
+range, never outside the root.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from residua.errors import ImageError, MissingExtraError, SourceError
 
 ATTEMPTS = 5
 FIRST_WAIT = 0.2
-"""Seconds before the second attempt; each further one waits twice as long, so that five attempts take three seconds."""
+"""Seconds before the second attempt; each further one waits twice as long, so that five attempts
+take three seconds."""
 _READ_AHEAD = 1 << 20
 _ASK_AGAIN = frozenset({408, 425, 429})  # too slow, too early, too many
 
@@ -27,7 +30,9 @@ class Store(Protocol):
     """Files by name relative to a root; picklable, so that another process can read the same."""
 
     def read(self, name: str, limit: int) -> bytes:
-        """A whole file of at most `limit` bytes; `ImageError` where it is not there or too large."""
+        """A whole file of at most `limit` bytes; `ImageError` where it is not there or too
+        large.
+        """
         ...
 
     def read_range(self, name: str, start: int, n_bytes: int) -> bytes:
@@ -46,7 +51,9 @@ class LocalFolder:
     root: Path
 
     def read(self, name: str, limit: int) -> bytes:
-        """The bytes of one file; nothing but a regular file is opened, so that a pipe cannot make us wait."""
+        """The bytes of one file; nothing but a regular file is opened, so that a pipe cannot make
+        us wait.
+        """
         return read_bytes(self.root / name, limit)
 
     def read_range(self, name: str, start: int, n_bytes: int) -> bytes:
@@ -66,7 +73,9 @@ class LocalFolder:
 
 @dataclass(frozen=True)
 class RemoteFolder:
-    """Files under a URL that fsspec knows (s3, gs, http, memory, ...); a flaky store is asked again, a few times."""
+    """Files under a URL that fsspec knows (s3, gs, http, memory, ...); a flaky store is asked
+    again, a few times.
+    """
 
     url: str
 
@@ -77,7 +86,8 @@ class RemoteFolder:
             fs, root = fsspec.core.url_to_fs(self.url)
         except (ImportError, ValueError) as error:
             raise SourceError(
-                f"{self.url}: the store must be one that fsspec can open. Got: {error}. Install what it names, or check the URL."
+                f"{self.url}: the store must be one that fsspec can open. Got: {error}. Install"
+                " what it names, or check the URL."
             ) from error
         return fs, root.rstrip("/")
 
@@ -92,11 +102,15 @@ class RemoteFolder:
         return f"{root}/{name}" if name and root else name or root
 
     def names(self) -> list[str]:
-        """Every file under the root, in order; hidden ones left out. Empty where nothing is there."""
+        """Every file under the root, in order; hidden ones left out. Empty where nothing is
+        there.
+        """
         fs, root = self._place
         found = self._look(lambda: fs.find(root))
         prefix = f"{root}/" if root else ""
-        names = (path.removeprefix(prefix) for path in found if path.startswith(prefix) and path != root)
+        names = (
+            path.removeprefix(prefix) for path in found if path.startswith(prefix) and path != root
+        )
         return sorted(name for name in names if is_inside(name) and not _is_hidden(name))
 
     def is_file(self) -> bool:
@@ -109,7 +123,8 @@ class RemoteFolder:
             return _persistently(ask, self.url)
         except ImageError as error:
             raise SourceError(
-                f"{self.url}: a source must exist. Got: {error}. Check the URL, and that you may read it."
+                f"{self.url}: a source must exist. Got: {error}. Check the URL, and that you may"
+                " read it."
             ) from None
 
     def read(self, name: str, limit: int) -> bytes:
@@ -117,13 +132,17 @@ class RemoteFolder:
         fs, path = self._place[0], self.path(name)
         data: bytes = _persistently(lambda: fs.cat_file(path, end=limit + 1), f"{self.url}: {name}")
         if len(data) > limit:
-            raise ImageError(f"the file holds more than the {limit:,} bytes that its pixels could need")
+            raise ImageError(
+                f"the file holds more than the {limit:,} bytes that its pixels could need"
+            )
         return data
 
     def read_range(self, name: str, start: int, n_bytes: int) -> bytes:
         """Part of a file."""
         fs, path = self._place[0], self.path(name)
-        data = _persistently(lambda: fs.cat_file(path, start=start, end=start + n_bytes), f"{self.url}: {name}")
+        data = _persistently(
+            lambda: fs.cat_file(path, start=start, end=start + n_bytes), f"{self.url}: {name}"
+        )
         if len(data) > n_bytes:
             raise SourceError(
                 f"{self.url}: the store must give parts of files (HTTP ranges). Got all of {name}. "
@@ -136,7 +155,10 @@ class RemoteFolder:
         fs, path = self._place[0], self.path(name)
         size = _persistently(lambda: fs.size(path), f"{self.url}: {name}")
         if size is None:
-            raise SourceError(f"{self.url}: the store must say how large {name!r} is. It does not. Copy the file here first.")
+            raise SourceError(
+                f"{self.url}: the store must say how large {name!r} is. It does not. Copy the file"
+                " here first."
+            )
         return io.BufferedReader(_RangeFile(self, name, int(size)), _READ_AHEAD)
 
 
@@ -154,7 +176,9 @@ class _RangeFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = (
+            offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        )
         return self._position
 
     def readinto(self, buffer: Any) -> int:
@@ -166,7 +190,9 @@ class _RangeFile(io.RawIOBase):
 
 
 def is_url(source: str) -> bool:
-    """Whether `source` names a store by a scheme, ``s3://bucket/folder``; a drive letter is none."""
+    """Whether `source` names a store by a scheme, ``s3://bucket/folder``; a drive letter is
+    none.
+    """
     scheme, colon, _ = source.partition("://")
     return bool(colon) and len(scheme) > 1 and scheme.replace("+", "").replace(":", "").isalnum()
 
@@ -184,19 +210,25 @@ def is_inside(name: str) -> bool:
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes; `ImageError` says in plain words why not."""
+    """The bytes of a regular file of at most `limit` bytes; `ImageError` says in plain words why
+    not.
+    """
     try:
         if not path.is_file():
             raise ImageError(_why_no_file(path))
         size = path.stat().st_size
         if size > limit:
-            raise ImageError(f"the file holds {size:,} bytes, more than the {limit:,} that its pixels could need")
+            raise ImageError(
+                f"the file holds {size:,} bytes, more than the {limit:,} that its pixels could need"
+            )
         with path.open("rb") as file:
             return file.read(limit + 1)
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
-        raise ImageError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise ImageError(
+            f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
 
 
 def _why_no_file(path: Path) -> str:
@@ -208,9 +240,11 @@ def _why_no_file(path: Path) -> str:
 
 
 def _persistently(ask: Callable[[], _Result], what: str) -> _Result:
-    """What `ask` returns, asked up to five times while the store fails; what is not there is not asked for again.
+    """What `ask` returns, asked up to five times while the store fails; what is not there is not
+    asked for again.
 
-    A store that stays silent ends the work with `SourceError`: its images are neither good nor bad, so none is quarantined.
+    A store that stays silent ends the work with `SourceError`: its images are neither good nor bad,
+    so none is quarantined.
     """
     for attempt in range(ATTEMPTS):
         try:
@@ -223,15 +257,17 @@ def _persistently(ask: Callable[[], _Result], what: str) -> _Result:
                 raise ImageError(f"cannot be read from the store: it answers {status}") from error
             if attempt == ATTEMPTS - 1:
                 raise SourceError(
-                    f"{what}: the store must answer. Got {type(error).__name__}: {error}, {ATTEMPTS} times in a row. "
-                    "Try again later: what is scored already is kept."
+                    f"{what}: the store must answer. Got {type(error).__name__}: {error},"
+                    f" {ATTEMPTS} times in a row. Try again later: what is scored already is kept."
                 ) from error
             time.sleep(FIRST_WAIT * 2**attempt)
     raise AssertionError("unreachable")
 
 
 def _passing_faults() -> tuple[type[Exception], ...]:
-    """What stores throw when they fail for a while; clients that are not loaded cannot have thrown."""
+    """What stores throw when they fail for a while; clients that are not loaded cannot have
+    thrown.
+    """
     faults: list[type[Exception]] = [OSError, TimeoutError, EOFError]
     for module, name in (
         ("aiohttp", "ClientError"),

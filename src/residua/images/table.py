@@ -1,4 +1,6 @@
-"""What an `ImageSet` is a view of: a whole source, a row an image, and its masks, decoded when they are asked for."""
+"""What an `ImageSet` is a view of: a whole source, a row an image, and its masks, decoded when they
+are asked for.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Masks:
-    """Masks by position: bool (h, w), True = defective, or None where the image has no mask; decoded on access."""
+    """Masks by position: bool (h, w), True = defective, or None where the image has no mask;
+    decoded on access.
+    """
 
     _table: Table
     _rows: NDArray[np.int64]
@@ -53,7 +57,9 @@ class Masks:
     def known(self) -> NDArray[np.bool_]:
         """Which images have a mask, (n,)."""
         masks = self._table.masks
-        return np.array([masks is not None and masks[row] is not None for row in self._rows], np.bool_)
+        return np.array(
+            [masks is not None and masks[row] is not None for row in self._rows], np.bool_
+        )
 
     def __getitem__(self, index: int) -> NDArray[np.bool_] | None:
         mask = None if self._table.masks is None else self._table.masks[self._rows[index]]
@@ -61,7 +67,13 @@ class Masks:
             return mask
         table = self._table
         height, width = table.pixels.sizes[self._rows[index]].tolist()
-        return read_mask(mask, table.pixel_limit, table.byte_limit, convention=table.mask_convention, size=(height, width))
+        return read_mask(
+            mask,
+            table.pixel_limit,
+            table.byte_limit,
+            convention=table.mask_convention,
+            size=(height, width),
+        )
 
     def __iter__(self) -> Iterator[NDArray[np.bool_] | None]:
         return (self[index] for index in range(len(self)))

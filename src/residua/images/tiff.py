@@ -1,6 +1,8 @@
-"""TIFF samples of 9 to 16 bits as they lie, packed or not: those that Pillow refuses, or does not turn the right way round.
+"""TIFF samples of 9 to 16 bits as they lie, packed or not: those that Pillow refuses, or does not
+turn the right way round.
 
-Pillow unpacks the strips all the same: a second directory is appended to the file that calls them rows of bytes.
+Pillow unpacks the strips all the same: a second directory is appended to the file that calls them
+rows of bytes.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class OddTiff:
 
     @classmethod
     def of(cls, data: bytes) -> OddTiff | None:
-        """Classic TIFFs of unsigned samples with 9 to 15 bits, or with 16 where zero is white or colours lie in planes.
+        """Classic TIFFs of unsigned samples with 9 to 15 bits, or with 16 where zero is white or
+        colours lie in planes.
 
         Of planes of 16 bits Pillow takes each byte for a sample.
         """
@@ -47,11 +50,18 @@ class OddTiff:
         file.seek(tags.next)
         tags.load(file)
         bits = set(tags.get(BITS, (1,)))
-        if len(bits) != 1 or set(tags.get(SAMPLE_FORMAT, (1,))) != {1} or WIDTH not in tags or HEIGHT not in tags:
+        if (
+            len(bits) != 1
+            or set(tags.get(SAMPLE_FORMAT, (1,))) != {1}
+            or WIDTH not in tags
+            or HEIGHT not in tags
+        ):
             return None
         own = bits.pop()
         in_planes = int(tags.get(SAMPLES, 1)) > 1 and tags.get(PLANAR) == 2
-        is_odd = 9 <= own <= 15 or (own == 16 and (in_planes or tags.get(PHOTOMETRIC) == _WHITE_IS_ZERO))
+        is_odd = 9 <= own <= 15 or (
+            own == 16 and (in_planes or tags.get(PHOTOMETRIC) == _WHITE_IS_ZERO)
+        )
         return cls(data, tags, own) if is_odd else None
 
     def read(self) -> NDArray[np.uint16]:
@@ -63,22 +73,44 @@ class OddTiff:
         packed = self._rows(math.ceil(a_row * self.bits / 8), n_planes * height)
         samples = self._unpacked(packed, a_row).reshape(n_planes, height, width, -1)
         if self._tags.get(PREDICTOR, 1) == 2:
-            samples = np.cumsum(samples, axis=2, dtype=np.uint16)  # differences wrap around, and so do their sums
+            samples = np.cumsum(
+                samples, axis=2, dtype=np.uint16
+            )  # differences wrap around, and so do their sums
         samples = samples[0] if n_planes == 1 else np.moveaxis(samples[..., 0], 0, -1)
-        return np.asarray(2**self.bits - 1 - samples if self._tags.get(PHOTOMETRIC) == _WHITE_IS_ZERO else samples)
+        return np.asarray(
+            2**self.bits - 1 - samples if self._tags.get(PHOTOMETRIC) == _WHITE_IS_ZERO else samples
+        )
 
     def _check(self) -> None:
         kind = (self.n_samples, self._tags.get(PHOTOMETRIC))
-        plain = kind in {(1, _WHITE_IS_ZERO), (1, _BLACK_IS_ZERO), (3, _RGB)} and TILE_WIDTH not in self._tags
+        plain = (
+            kind in {(1, _WHITE_IS_ZERO), (1, _BLACK_IS_ZERO), (3, _RGB)}
+            and TILE_WIDTH not in self._tags
+        )
         rows, height = int(self._tags.get(ROWS_A_STRIP, self.size[1])), self.size[1]
-        even = self._tags.get(PLANAR, 1) == 1 or rows >= height or height % rows == 0  # strips of all planes are one sequence
+        even = (
+            self._tags.get(PLANAR, 1) == 1 or rows >= height or height % rows == 0
+        )  # strips of all planes are one sequence
         if not plain or not even or (self._tags.get(PREDICTOR, 1) != 1 and self.bits != 16):
-            raise ImageError(f"a TIFF of {self.bits} bits a sample in a form that is not decoded; save it with 16 bits a sample")
+            raise ImageError(
+                f"a TIFF of {self.bits} bits a sample in a form that is not decoded; save it with"
+                " 16 bits a sample"
+            )
 
     def _rows(self, row_bytes: int, height: int) -> NDArray[np.uint8]:
-        kept = {tag: self._several(tag) for tag in (COMPRESSION, FILL_ORDER, STRIP_OFFSETS, STRIP_BYTES) if tag in self._tags}
+        kept = {
+            tag: self._several(tag)
+            for tag in (COMPRESSION, FILL_ORDER, STRIP_OFFSETS, STRIP_BYTES)
+            if tag in self._tags
+        }
         rows = min(self.size[1], int(self._tags.get(ROWS_A_STRIP, height)))
-        as_bytes = {WIDTH: [row_bytes], HEIGHT: [height], BITS: [8], PHOTOMETRIC: [_BLACK_IS_ZERO], SAMPLES: [1]}
+        as_bytes = {
+            WIDTH: [row_bytes],
+            HEIGHT: [height],
+            BITS: [8],
+            PHOTOMETRIC: [_BLACK_IS_ZERO],
+            SAMPLES: [1],
+        }
         file = _with_directory(self._data, {**kept, **as_bytes, ROWS_A_STRIP: [rows]})
         with Image.open(io.BytesIO(file), formats=("TIFF",)) as image:
             return np.asarray(image)
@@ -92,7 +124,9 @@ class OddTiff:
             return rows.view("<u2" if self._data[:2] == b"II" else ">u2").astype(np.uint16)
         start = np.arange(n) * self.bits
         first, shift = start // 8, (24 - self.bits - start % 8).astype(np.uint32)
-        padded = np.pad(rows, ((0, 0), (0, 2)))  # a sample spans three bytes at most, and the last ones may not be there
+        padded = np.pad(
+            rows, ((0, 0), (0, 2))
+        )  # a sample spans three bytes at most, and the last ones may not be there
         result = np.empty((len(rows), n), np.uint16)
         for top in range(0, len(rows), _ROWS_AT_ONCE):
             part = padded[top : top + _ROWS_AT_ONCE].astype(np.uint32)

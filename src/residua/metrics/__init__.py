@@ -1,4 +1,6 @@
-"""Metrics as pure functions of arrays, a family a file. What the data cannot define is ``nan``, never 0."""
+"""Metrics as pure functions of arrays, a family a file. What the data cannot define is ``nan``,
+never 0.
+"""
 
 from residua.metrics import keras
 from residua.metrics.bootstrap import bootstrap_interval

@@ -1,4 +1,6 @@
-"""True classes beside predicted ones or probabilities: checked once, brought to indices into one list of classes."""
+"""True classes beside predicted ones or probabilities: checked once, brought to indices into one
+list of classes.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _DIGITS = re.compile(r"(\d+)", re.ASCII)
 
 
 class Classified(NamedTuple):
-    """`true` and `predicted` index into `classes`; `probabilities` (n_images, n_classes) is None where classes were given."""
+    """`true` and `predicted` index into `classes`; `probabilities` (n_images, n_classes) is None
+    where classes were given.
+    """
 
     classes: NDArray[Any]
     true: Indices
@@ -27,7 +31,8 @@ class Classified(NamedTuple):
 
 
 def in_order(names: Iterable[Any]) -> list[Any]:
-    """Names of classes, each once, in the order in which people count: 2 before 10, as numbers and as text.
+    """Names of classes, each once, in the order in which people count: 2 before 10, as numbers and
+    as text.
 
     Examples
     --------
@@ -41,7 +46,14 @@ def _natural(name: Any) -> tuple[Any, ...]:
     text = str(name)
     if _NUMBER.fullmatch(text):
         return 0, float(text), text
-    return 1, [int(part) if part.isdecimal() and part.isascii() else part for part in _DIGITS.split(text)], text
+    return (
+        1,
+        [
+            int(part) if part.isdecimal() and part.isascii() else part
+            for part in _DIGITS.split(text)
+        ],
+        text,
+    )
 
 
 def _present(*labels: NDArray[Any]) -> NDArray[Any]:
@@ -51,7 +63,8 @@ def _present(*labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def classified(where: str, y_true: Any, y_pred: Any, classes: Any) -> Classified:
-    """Integers or strings are classes; one float column is P(second class), several are probabilities.
+    """Integers or strings are classes; one float column is P(second class), several are
+    probabilities.
 
     The first of several equal probabilities wins, so P(second class) = 0.5 is the first class.
     """
@@ -59,11 +72,16 @@ def classified(where: str, y_true: Any, y_pred: Any, classes: Any) -> Classified
         names, true, probabilities = with_probabilities(where, y_true, y_pred, classes)
         return Classified(names, true, probabilities.argmax(axis=1), probabilities)
     problems = Problems(where)
-    y, p = as_classes(y_true, name="y_true", problems=problems), as_classes(y_pred, name="y_pred", problems=problems)
+    y, p = (
+        as_classes(y_true, name="y_true", problems=problems),
+        as_classes(y_pred, name="y_pred", problems=problems),
+    )
     problems.raise_any()
     same_length(problems, y_true=y, y_pred=p)
     are_of_two_kinds = y.dtype.kind != p.dtype.kind
-    y, p, given = _one_kind(y, p, None if classes is None else as_classes(classes, name="classes", problems=problems))
+    y, p, given = _one_kind(
+        y, p, None if classes is None else as_classes(classes, name="classes", problems=problems)
+    )
     if are_of_two_kinds and len(y) and len(p) and not np.isin(p, y).any():
         got = f"{', '.join(np.unique(y)[:4])} and {', '.join(np.unique(p)[:4])}"
         mend = "Map both to the same: classes[y_pred], where classes lists the names"
@@ -74,10 +92,17 @@ def classified(where: str, y_true: Any, y_pred: Any, classes: Any) -> Classified
     return Classified(names, true, predicted, None)
 
 
-def with_probabilities(where: str, y_true: Any, probabilities: Any, classes: Any) -> tuple[NDArray[Any], Indices, NDArray[Any]]:
-    """Classes, indices of the true ones, and probabilities whose columns are in the order of the classes."""
+def with_probabilities(
+    where: str, y_true: Any, probabilities: Any, classes: Any
+) -> tuple[NDArray[Any], Indices, NDArray[Any]]:
+    """Classes, indices of the true ones, and probabilities whose columns are in the order of the
+    classes.
+    """
     problems = Problems(where)
-    y, p = as_classes(y_true, name="y_true", problems=problems), as_probabilities(probabilities, problems=problems)
+    y, p = (
+        as_classes(y_true, name="y_true", problems=problems),
+        as_probabilities(probabilities, problems=problems),
+    )
     problems.raise_any()
     same_length(problems, y_true=y, probabilities=p)
     given = None if classes is None else as_classes(classes, name="classes", problems=problems)
@@ -89,23 +114,36 @@ def with_probabilities(where: str, y_true: Any, probabilities: Any, classes: Any
     return names, true, p
 
 
-def _column_names(y: NDArray[Any], n_columns: int, given: NDArray[Any] | None, problems: Problems) -> NDArray[Any]:
-    """The classes of the columns: as named, else the labels in order, else 0, 1, 2 ... where the labels are such integers."""
+def _column_names(
+    y: NDArray[Any], n_columns: int, given: NDArray[Any] | None, problems: Problems
+) -> NDArray[Any]:
+    """The classes of the columns: as named, else the labels in order, else 0, 1, 2 ... where the
+    labels are such integers.
+    """
     present = _present(y)
-    if given is None and y.dtype.kind == "i" and (not len(y) or (present[0] >= 0 and present[-1] < n_columns)):
+    if (
+        given is None
+        and y.dtype.kind == "i"
+        and (not len(y) or (present[0] >= 0 and present[-1] < n_columns))
+    ):
         return np.arange(n_columns)
     names = present if given is None else given
     if len(names) != n_columns:
         got = f"{len(names)} classes and {n_columns} columns"
         problems.add(
-            "probabilities must have one column a class", got, "Name the classes of the columns: classes=[...]", LabelError
+            "probabilities must have one column a class",
+            got,
+            "Name the classes of the columns: classes=[...]",
+            LabelError,
         )
         return present
     return names
 
 
 def _one_kind(*labels: NDArray[Any] | None) -> list[Any]:
-    """All as integers, or all as strings where one of them is: a CSV file gives "3" where an array gives 3."""
+    """All as integers, or all as strings where one of them is: a CSV file gives "3" where an array
+    gives 3.
+    """
     kinds = {array.dtype.kind for array in labels if array is not None and len(array)}
     return [array if array is None or len(kinds) < 2 else array.astype(np.str_) for array in labels]
 
@@ -123,6 +161,9 @@ def _index(labels: NDArray[Any], names: NDArray[Any], name: str, problems: Probl
     if len(unknown):
         shown = ", ".join(map(str, unknown[:6].tolist())) + (", ..." if len(unknown) > 6 else "")
         problems.add(
-            f"{name} must hold known classes only", f"{shown} beside {names.tolist()[:12]}", "Add them to classes", LabelError
+            f"{name} must hold known classes only",
+            f"{shown} beside {names.tolist()[:12]}",
+            "Add them to classes",
+            LabelError,
         )
     return found

@@ -1,4 +1,6 @@
-"""What every interval needs: a checked confidence, the quantiles, and the way to and from the logit scale."""
+"""What every interval needs: a checked confidence, the quantiles, and the way to and from the logit
+scale.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from residua.errors import RangeError
 def check_confidence(confidence: float, problems: Problems) -> None:
     """Note a problem unless `confidence` lies strictly between 0 and 1."""
     if not 0 < confidence < 1:
-        problems.add("confidence must lie between 0 and 1", f"{confidence}", "Pass 0.95 for 95%", RangeError)
+        problems.add(
+            "confidence must lie between 0 and 1", f"{confidence}", "Pass 0.95 for 95%", RangeError
+        )
 
 
 def two_sided_z(confidence: float) -> float:
@@ -21,14 +25,18 @@ def two_sided_z(confidence: float) -> float:
 
 
 def student_t(confidence: float, degrees_of_freedom: int) -> float:
-    """How many standard errors a two-sided interval reaches when the error itself is estimated from few values."""
+    """How many standard errors a two-sided interval reaches when the error itself is estimated from
+    few values.
+    """
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees_of_freedom, (1 + confidence) / 2))
 
 
 def logit_interval(value: float, variance: float, reach: float) -> tuple[float, float]:
-    """``value +- reach`` standard errors on the logit scale, back in (0, 1); `value` itself must lie strictly inside."""
+    """``value +- reach`` standard errors on the logit scale, back in (0, 1); `value` itself must
+    lie strictly inside.
+    """
     centre = math.log(value / (1 - value))
     half = reach * math.sqrt(variance) / (value * (1 - value))
     return _logistic(centre - half), _logistic(centre + half)

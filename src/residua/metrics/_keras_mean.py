@@ -1,7 +1,8 @@
 """How Keras turns hits into one number: its versions, its shape fitting, its weights and masks.
 
-Follows Keras 3.15 (``reduce_to_samplewise_values``, ``squeeze_or_expand_to_same_rank``, ``apply_mask``); where versions
-differ, the constants below name the first that has the newer behaviour.
+Follows Keras 3.15 (``reduce_to_samplewise_values``, ``squeeze_or_expand_to_same_rank``,
+``apply_mask``); where versions differ, the constants below name the first that has the newer
+behaviour.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from residua.errors import RangeError, ShapeError
 Version = tuple[int, int]
 
 OLDEST: Version = (1, 0)
-SHAPES_DECIDE: Version = (2, 4)  # before, the loss had a say, and binary accuracy rounded instead of comparing
+SHAPES_DECIDE: Version = (
+    2,
+    4,
+)  # before, the loss had a say, and binary accuracy rounded instead of comparing
 KERAS_3: Version = (3, 0)
 LABELS_TAKE_PREDICTION_DTYPE: Version = (3, 4)
 THRESHOLD_UNCHECKED: Version = (3, 5)
@@ -34,29 +38,46 @@ def parse_version(where: str, version: str) -> Version:
     if not OLDEST <= parsed < (4, 0):
         problems = Problems(where)
         problems.add(
-            "version must be a Keras version from 1.0 to 3", repr(version), "Pass '3', or 'X.Y' such as '2.3'", RangeError
+            "version must be a Keras version from 1.0 to 3",
+            repr(version),
+            "Pass '3', or 'X.Y' such as '2.3'",
+            RangeError,
         )
         problems.raise_any()
     return parsed
 
 
 def as_tensor(values: Any, name: str, problems: Problems) -> NDArray[Any]:
-    """The array that Keras would make: NumPy arrays keep their type, Python numbers become float32 or integers."""
+    """The array that Keras would make: NumPy arrays keep their type, Python numbers become float32
+    or integers.
+    """
     array = np.asarray(values)
     if array.dtype == np.float64 and not isinstance(values, np.ndarray | np.generic):
         array = array.astype(np.float32)
     # "V" is how NumPy files types it did not bring itself: bfloat16 and float8 of ml_dtypes.
     if array.dtype.kind not in "biufV" or array.dtype.names is not None:
-        problems.add(f"{name} must be numbers", f"dtype {array.dtype}", "Convert them; class names to indices", RangeError)
+        problems.add(
+            f"{name} must be numbers",
+            f"dtype {array.dtype}",
+            "Convert them; class names to indices",
+            RangeError,
+        )
         return np.zeros(1, np.float32)
     if array.ndim == 0:
-        problems.add(f"{name} must have at least one axis", "a single number", "Pass one row a sample", ShapeError)
+        problems.add(
+            f"{name} must have at least one axis",
+            "a single number",
+            "Pass one row a sample",
+            ShapeError,
+        )
         return np.zeros(1, np.float32)
     return array
 
 
 def same_rank(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Where ranks differ by one and the longer ends in 1, drop that axis, or give it to the other if that has rank 1."""
+    """Where ranks differ by one and the longer ends in 1, drop that axis, or give it to the other
+    if that has rank 1.
+    """
     if x.ndim == y.ndim + 1 and x.shape[-1] == 1:
         return (x, y[..., np.newaxis]) if y.ndim == 1 else (x[..., 0], y)
     if y.ndim == x.ndim + 1 and y.shape[-1] == 1:
@@ -64,8 +85,12 @@ def same_rank(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[A
     return x, y
 
 
-def mean_of_hits(where: str, hits: NDArray[Any], sample_weight: Any, mask: Any, version: Version) -> float:
-    """sum(v w) / sum(w), 0.0 where nothing counts. A lower-rank weight takes the mean of what it covers."""
+def mean_of_hits(
+    where: str, hits: NDArray[Any], sample_weight: Any, mask: Any, version: Version
+) -> float:
+    """sum(v w) / sum(w), 0.0 where nothing counts. A lower-rank weight takes the mean of what it
+    covers.
+    """
     weight = None if sample_weight is None else np.asarray(sample_weight, np.float64)
     if mask is not None and (weight is not None or not KERAS_3 <= version < MASK_WITHOUT_WEIGHTS):
         weight = _masked(where, weight, np.asarray(mask).astype(bool).astype(np.float64))
@@ -79,17 +104,28 @@ def mean_of_hits(where: str, hits: NDArray[Any], sample_weight: Any, mask: Any, 
     return float((values * weight).sum()) / total if total else 0.0
 
 
-def _masked(where: str, weight: NDArray[np.float64] | None, mask: NDArray[np.float64]) -> NDArray[np.float64]:
+def _masked(
+    where: str, weight: NDArray[np.float64] | None, mask: NDArray[np.float64]
+) -> NDArray[np.float64]:
     if weight is None:
         return mask
     mask, weight = same_rank(mask, weight)
     return weight * _broadcast(where, mask, weight.shape)
 
 
-def _broadcast(where: str, weight: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    if len(weight.shape) > len(shape) or any(a not in (1, b) for a, b in zip(weight.shape[::-1], shape[::-1], strict=False)):
+def _broadcast(
+    where: str, weight: NDArray[np.float64], shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    if len(weight.shape) > len(shape) or any(
+        a not in (1, b) for a, b in zip(weight.shape[::-1], shape[::-1], strict=False)
+    ):
         problems = Problems(where)
         must = "sample_weight and mask must fit the samples"
-        problems.add(must, f"{weight.shape} for values of shape {shape}", "Pass one weight a sample", ShapeError)
+        problems.add(
+            must,
+            f"{weight.shape} for values of shape {shape}",
+            "Pass one weight a sample",
+            ShapeError,
+        )
         problems.raise_any()
     return np.broadcast_to(weight, shape)

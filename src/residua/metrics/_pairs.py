@@ -13,11 +13,15 @@ from residua.errors import ShapeError
 
 Floats = NDArray[np.float64]
 
-_VALUES_A_BLOCK = 1 << 16  # half a megabyte of float64: the working arrays of one block stay in the cache
+_VALUES_A_BLOCK = (
+    1 << 16
+)  # half a megabyte of float64: the working arrays of one block stay in the cache
 
 
 class Pair:
-    """Images and reconstructions of one shape; integer images are converted block by block, never as a whole."""
+    """Images and reconstructions of one shape; integer images are converted block by block, never
+    as a whole.
+    """
 
     def __init__(self, where: str, images: Any, reconstructions: Any) -> None:
         problems = Problems(where)
@@ -34,8 +38,12 @@ class Pair:
         problems.raise_any()
         self.shape: tuple[int, int, int, int] = self._images.shape
 
-    def map(self, function: Callable[[Floats, Floats], Floats], per_image: tuple[int, ...] = ()) -> Floats:
-        """`function` over blocks of float64 (k, height, width, channels), its results stacked to (n_images, *per_image)."""
+    def map(
+        self, function: Callable[[Floats, Floats], Floats], per_image: tuple[int, ...] = ()
+    ) -> Floats:
+        """`function` over blocks of float64 (k, height, width, channels), its results stacked to
+        (n_images, *per_image).
+        """
         n_images, height, width, channels = self.shape
         step = max(1, _VALUES_A_BLOCK // (height * width * channels))
         out = np.empty((n_images, *per_image), np.float64)
@@ -48,7 +56,9 @@ class Pair:
 def _checked(images: Any, name: str, problems: Problems) -> NDArray[Any]:
     array = np.asarray(images) if not isinstance(images, list | tuple) else None
     if array is not None and array.dtype in (np.uint8, np.uint16, np.bool_):
-        as_images(array[:0], name=name, problems=problems)  # checks the shape; an integer is always in range
+        as_images(
+            array[:0], name=name, problems=problems
+        )  # checks the shape; an integer is always in range
         return array[..., np.newaxis] if array.ndim == 3 else array
     return as_images(images, name=name, problems=problems)
 

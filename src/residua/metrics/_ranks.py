@@ -1,8 +1,9 @@
-"""Where the scores of one class stand among those of all: the one computation behind AUC, average precision and DeLong.
+"""Where the scores of one class stand among those of all: the one computation behind AUC, average
+precision and DeLong.
 
-The scores of one class (`keys`) and of everybody are value-sorted, then merged block by block. A value sort is vectorised
-where an argsort is not, and a block of sorted keys searches a slice that fits the cache; ties are exact, since only
-comparisons of the scores themselves decide.
+The scores of one class (`keys`) and of everybody are value-sorted, then merged block by block. A
+value sort is vectorised where an argsort is not, and a block of sorted keys searches a slice that
+fits the cache; ties are exact, since only comparisons of the scores themselves decide.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, as_binary_labels, as_scores, same_length
 
-# 8,192 float32 keys and the slice they search stay in the second-level cache: 2.6 times faster than one search (1e7 scores).
+# 8,192 float32 keys and the slice they search stay in the second-level cache: 2.6 times faster than
+# one search (1e7 scores).
 _BLOCK = 1 << 13
 
 
 class Places(NamedTuple):
-    """Distinct values of the keys, ascending, and how many of either class lie below and exactly at each (int64)."""
+    """Distinct values of the keys, ascending, and how many of either class lie below and exactly at
+    each (int64).
+    """
 
     values: NDArray[Any]
     below: NDArray[np.int64]
@@ -40,9 +44,17 @@ def labelled_scores(where: str, labels: Any, scores: Any) -> tuple[NDArray[np.bo
 
 
 def _quick_labels(labels: Any, problems: Problems) -> NDArray[np.bool_]:
-    """Integer 0/1 labels without the sort that the general check makes: it would cost more than the metric."""
+    """Integer 0/1 labels without the sort that the general check makes: it would cost more than the
+    metric.
+    """
     array = np.asarray(labels)
-    is_zero_one = array.ndim == 1 and array.dtype.kind in "iu" and len(array) and array.min() >= 0 and array.max() <= 1
+    is_zero_one = (
+        array.ndim == 1
+        and array.dtype.kind in "iu"
+        and len(array)
+        and array.min() >= 0
+        and array.max() <= 1
+    )
     return array.astype(np.bool_) if is_zero_one else as_binary_labels(array, problems=problems)
 
 
@@ -74,7 +86,9 @@ def places(keys: NDArray[Any], everybody: NDArray[Any]) -> Iterator[Places]:
 def insertion_points(
     ascending: NDArray[Any], keys: NDArray[Any]
 ) -> Iterator[tuple[int, int, NDArray[np.int64], NDArray[np.int64]]]:
-    """Block by block of the sorted `keys`: start, stop, and the left and right insertion points in `ascending`."""
+    """Block by block of the sorted `keys`: start, stop, and the left and right insertion points in
+    `ascending`.
+    """
     for start in range(0, len(keys), _BLOCK):
         block = keys[start : start + _BLOCK]
         low = int(np.searchsorted(ascending, block[0], "left"))
@@ -93,7 +107,9 @@ def _end_of_run(keys: NDArray[Any], stop: int) -> int:
 def _both_sides(
     window: NDArray[Any], values: NDArray[Any], equal: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Left and right insertion points; the right ones are searched only where the other class ties."""
+    """Left and right insertion points; the right ones are searched only where the other class
+    ties.
+    """
     left = np.searchsorted(window, values, "left")
     right = left + equal
     tied = np.flatnonzero(window[np.minimum(right, len(window) - 1)] == values)
@@ -103,7 +119,8 @@ def _both_sides(
 
 
 def twice_wins(keys: NDArray[Any], everybody: NDArray[Any]) -> int:
-    """Twice the number of pairs in which a key exceeds another's score, ties counting half: an exact integer.
+    """Twice the number of pairs in which a key exceeds another's score, ties counting half: an
+    exact integer.
 
     Source: Mann and Whitney (1947), the U statistic.
     """

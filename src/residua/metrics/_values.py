@@ -1,4 +1,6 @@
-"""Which scales the values of one array can stand on, judged from the values and their type alone."""
+"""Which scales the values of one array can stand on, judged from the values and their type
+alone.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Scale = Literal["0-1", "0-255", "0-1023", "0-4095", "0-16383", "0-65535", "-1..1", "normalised", "unknown"]
+Scale = Literal[
+    "0-1", "0-255", "0-1023", "0-4095", "0-16383", "0-65535", "-1..1", "normalised", "unknown"
+]
 
 # Black on each scale, and how far white lies above it.
 SPANS: dict[str, tuple[float, float]] = {
@@ -23,7 +27,8 @@ SPANS: dict[str, tuple[float, float]] = {
 }
 _WHOLE_SCALES: tuple[Scale, ...] = ("0-255", "0-1023", "0-4095", "0-16383", "0-65535")
 
-# Mean distance beyond the ends, in units of the scale. A PCA of Fashion-MNIST, of any size, oversteps by 0.008 at most.
+# Mean distance beyond the ends, in units of the scale. A PCA of Fashion-MNIST, of any size,
+# oversteps by 0.008 at most.
 OVERSTEP = 0.025
 _FAR_OVERSTEP = 0.1
 OVERSTEP_OF_IMAGES = 0.005  # resizing with a sharp filter
@@ -61,11 +66,17 @@ class Values:
 
     @cached_property
     def share_negative(self) -> float:
-        return float(np.mean([(block < 0).mean() for block in self._blocks()])) if self.low < 0 else 0.0
+        return (
+            float(np.mean([(block < 0).mean() for block in self._blocks()]))
+            if self.low < 0
+            else 0.0
+        )
 
     @cached_property
     def are_whole(self) -> bool:
-        return self.dtype.kind in "biu" or all(bool((block == np.rint(block)).all()) for block in self._blocks())
+        return self.dtype.kind in "biu" or all(
+            bool((block == np.rint(block)).all()) for block in self._blocks()
+        )
 
     def overstep(self, scale: str) -> float:
         """Mean distance beyond the ends of `scale`, in units of the scale."""
@@ -84,7 +95,9 @@ class Values:
 
     @cached_property
     def step(self) -> float | None:
-        """The even step between the values where they came from at most 256 levels; None where they did not."""
+        """The even step between the values where they came from at most 256 levels; None where they
+        did not.
+        """
         flat = self.array.reshape(-1)
         levels = np.unique(flat[:: max(1, len(flat) // 200_000)].astype(np.float64))
         if not 32 <= len(levels) <= 256:  # 8 bits; of fewer levels any step can be made
@@ -119,21 +132,27 @@ class Values:
         if self.dtype == np.uint8:
             is_firm = self.high > 31  # else digits from 0 to 16, or numbers of classes
             return [Candidate("0-255", "uint8", is_firm)]
-        return [] if self._are_half_floats() else self._by_bits(f"whole numbers up to {self.high:.0f}")
+        return (
+            [] if self._are_half_floats() else self._by_bits(f"whole numbers up to {self.high:.0f}")
+        )
 
     def _by_bits(self, because: str) -> list[Candidate]:
         fitting = [name for name in _WHOLE_SCALES if self.high <= SPANS[name][1]]
         firm = [name for name in fitting if self.high == SPANS[name][1]]
         if self.high in range(128, 256):
             firm = ["0-255"]
-        if self.high > 32767 or (self.dtype == np.uint16 and self.high > 16383):  # more than 14 bits
+        if self.high > 32767 or (
+            self.dtype == np.uint16 and self.high > 16383
+        ):  # more than 14 bits
             firm = ["0-65535"]
         if firm and fitting:
             return [Candidate(firm[0], because, True)]
         return [Candidate(name, because, False) for name in fitting]
 
     def _are_half_floats(self) -> bool:
-        """Bits of float16 or bfloat16 read as uint16: numbers from -1 to 1 leave a gap between 1 and the negative ones."""
+        """Bits of float16 or bfloat16 read as uint16: numbers from -1 to 1 leave a gap between 1
+        and the negative ones.
+        """
         if self.dtype != np.uint16 or not 0xA000 < self.high <= 0xBF80:
             return False
         n_positive = n_negative = 0
@@ -145,13 +164,19 @@ class Values:
         return min(n_positive, n_negative) > 0.01 * self.array.size
 
     def _of_floats(self) -> list[Candidate]:
-        fitting = [found for found in (self._as_unit(), self._as_signed(), self._as_bytes()) if found is not None]
+        fitting = [
+            found
+            for found in (self._as_unit(), self._as_signed(), self._as_bytes())
+            if found is not None
+        ]
         if self.are_images and self.step is not None:
             fitting = self._on_even_steps(fitting, self.step)
         if not fitting and self.high > 255 and self.low >= 0:
             return self._by_bits(f"values up to {self.high:.0f}")
         is_firm = len(fitting) == 1
-        return [Candidate(found.scale, found.because, found.is_firm and is_firm) for found in fitting]
+        return [
+            Candidate(found.scale, found.because, found.is_firm and is_firm) for found in fitting
+        ]
 
     def _limit(self) -> float:
         return OVERSTEP_OF_IMAGES if self.are_images else _FAR_OVERSTEP
@@ -173,25 +198,41 @@ class Values:
         ends = (abs(self.low + 1) < 1e-3, abs(self.high - 1) < 1e-3)
         spans = self.low <= -0.9 and self.high >= 0.9
         is_firm = spans or (any(ends) and self.high - self.low > 1)
-        because = f"values from {self.low:.4g} to {self.high:.4g}, {self.share_negative:.0%} of them negative"
+        because = (
+            f"values from {self.low:.4g} to {self.high:.4g}, {self.share_negative:.0%} of them"
+            " negative"
+        )
         return Candidate("-1..1", because, is_firm)
 
     def _as_bytes(self) -> Candidate | None:
         most_negative = 0.05 if self.are_images else 1.0
         if not 4 < self.high <= 2 * 255 or self.low < -128 or self.share_negative > most_negative:
             return None
-        if self.overstep("0-255") > self._limit() or (self.high > 255 and self.are_whole and self.are_images):
+        if self.overstep("0-255") > self._limit() or (
+            self.high > 255 and self.are_whole and self.are_images
+        ):
             return None
         is_firm = self.high >= 128 and self.overstep("0-255") <= OVERSTEP
         return Candidate("0-255", f"values from {self.low:.4g} to {self.high:.4g}", is_firm)
 
     def _on_even_steps(self, fitting: list[Candidate], step: float) -> list[Candidate]:
-        """Images of 8 bits keep even steps, which tell the scale even where black and white are not reached.
+        """Images of 8 bits keep even steps, which tell the scale even where black and white are not
+        reached.
 
-        Those of -1..1 lie at odd multiples of 1/255; where black lies between two steps, it is another scale.
+        Those of -1..1 lie at odd multiples of 1/255; where black lies between two steps, it is
+        another scale.
         """
         offset = (self.low / step) % 1
-        if abs(step * 255 - 2) < 0.002 and abs(offset - 0.5) < 0.1 and self.low >= -1.001 and self.high <= 1.001:
-            return [Candidate("-1..1", "even steps of 2/255, as 8-bit images have on that scale", True)]
+        if (
+            abs(step * 255 - 2) < 0.002
+            and abs(offset - 0.5) < 0.1
+            and self.low >= -1.001
+            and self.high <= 1.001
+        ):
+            return [
+                Candidate("-1..1", "even steps of 2/255, as 8-bit images have on that scale", True)
+            ]
         reaches_black = abs((self.low + 1) / step - round((self.low + 1) / step)) < 0.1
-        return [each for each in fitting if each.scale != "-1..1" or (each.is_firm and reaches_black)]
+        return [
+            each for each in fitting if each.scale != "-1..1" or (each.is_firm and reaches_black)
+        ]

@@ -1,6 +1,8 @@
-"""Bootstrap intervals for any statistic, bias-corrected and accelerated, resampled within strata where they are named.
+"""Bootstrap intervals for any statistic, bias-corrected and accelerated, resampled within strata
+where they are named.
 
-Sources: Efron (1987), BCa; the acceleration comes from a jackknife over at most 200 groups of images.
+Sources: Efron (1987), BCa; the acceleration comes from a jackknife over at most 200 groups of
+images.
 """
 
 from __future__ import annotations
@@ -38,8 +40,9 @@ def bootstrap_interval(
     Parameters
     ----------
     statistic : callable
-        Takes as many arrays as are passed and returns a float; ``nan`` where a resample does not define it. With
-        ``vectorised=True`` it takes arrays with a leading axis of resamples, ``(k, n_images, ...)``, and returns ``(k,)``.
+        Takes as many arrays as are passed and returns a float; ``nan`` where a resample does not
+        define it. With ``vectorised=True`` it takes arrays with a leading axis of resamples, ``(k,
+        n_images, ...)``, and returns ``(k,)``.
     *arrays : arrays, (n_images, ...)
         Image i is row i of each.
     stratify : array, (n_images,), optional
@@ -52,8 +55,9 @@ def bootstrap_interval(
     Returns
     -------
     Estimate
-        No bounds where no spread can be seen: fewer than two images, a constant statistic, or one that is undefined in more than
-        half of the resamples. ``value`` None where the statistic is undefined or infinite.
+        No bounds where no spread can be seen: fewer than two images, a constant statistic, or one
+        that is undefined in more than half of the resamples. ``value`` None where the statistic is
+        undefined or infinite.
 
     Examples
     --------
@@ -77,13 +81,19 @@ def bootstrap_interval(
     return Estimate(value=value, low=low, high=high, confidence=confidence, n=n)
 
 
-def _checked(arrays: tuple[Any, ...], stratify: Any, confidence: float, n_resamples: int) -> list[NDArray[Any]]:
+def _checked(
+    arrays: tuple[Any, ...], stratify: Any, confidence: float, n_resamples: int
+) -> list[NDArray[Any]]:
     problems = Problems("bootstrap_interval")
     check_confidence(confidence, problems)
     columns = [np.asarray(array) for array in arrays]
     if not columns:
         problems.add("at least one array must be given", "none", "Pass the per-image values")
-    same_length(problems, **{f"array {i + 1}": column for i, column in enumerate(columns)}, stratify=stratify)
+    same_length(
+        problems,
+        **{f"array {i + 1}": column for i, column in enumerate(columns)},
+        stratify=stratify,
+    )
     if n_resamples < 100:
         problems.add("n_resamples must be at least 100", f"{n_resamples}", "Pass 1000", RangeError)
     problems.raise_any()
@@ -99,27 +109,42 @@ def _one_by_one(statistic: Statistic) -> Statistic:
 
 def _strata(stratify: NDArray[Any]) -> list[NDArray[np.int64]]:
     _, inverse = np.unique(stratify, return_inverse=True)
-    return [np.flatnonzero(inverse == stratum) for stratum in range(int(inverse.max(initial=-1)) + 1)]
+    return [
+        np.flatnonzero(inverse == stratum) for stratum in range(int(inverse.max(initial=-1)) + 1)
+    ]
 
 
 def _resample(
-    batched: Statistic, columns: list[NDArray[Any]], strata: list[NDArray[np.int64]], n_resamples: int, rng: np.random.Generator
+    batched: Statistic,
+    columns: list[NDArray[Any]],
+    strata: list[NDArray[np.int64]],
+    n_resamples: int,
+    rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     step = max(1, _ENTRIES // max(len(columns[0]), 1))
     parts = []
     for start in range(0, n_resamples, step):
         k = min(step, n_resamples - start)
-        chosen = np.concatenate([rows[rng.integers(len(rows), size=(k, len(rows)))] for rows in strata], axis=1)
+        chosen = np.concatenate(
+            [rows[rng.integers(len(rows), size=(k, len(rows)))] for rows in strata], axis=1
+        )
         parts.append(np.asarray(batched(*(column[chosen] for column in columns)), np.float64))
     return np.concatenate(parts)
 
 
-def _jackknife(batched: Statistic, columns: list[NDArray[Any]], strata: list[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """The statistic without each of up to 200 groups, every stratum spread evenly over the groups."""
+def _jackknife(
+    batched: Statistic, columns: list[NDArray[Any]], strata: list[NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """The statistic without each of up to 200 groups, every stratum spread evenly over the
+    groups.
+    """
     n = len(columns[0])
     group = np.empty(n, np.int64)
     group[np.concatenate(strata)] = np.arange(n) % min(n, _GROUPS)
-    left_out = [batched(*(column[group != k][np.newaxis] for column in columns))[0] for k in range(min(n, _GROUPS))]
+    left_out = [
+        batched(*(column[group != k][np.newaxis] for column in columns))[0]
+        for k in range(min(n, _GROUPS))
+    ]
     values = np.array(left_out, np.float64)
     return values[np.isfinite(values)]
 
@@ -127,9 +152,13 @@ def _jackknife(batched: Statistic, columns: list[NDArray[Any]], strata: list[NDA
 def bca_bounds(
     value: float, resampled: NDArray[np.float64], left_out: NDArray[np.float64], confidence: float
 ) -> tuple[float, float]:
-    """Quantiles of the resampled values, moved for bias (how many lie below `value`) and for skewness (the jackknife)."""
+    """Quantiles of the resampled values, moved for bias (how many lie below `value`) and for
+    skewness (the jackknife).
+    """
     normal = NormalDist()
-    share = (np.count_nonzero(resampled < value) + np.count_nonzero(resampled == value) / 2) / len(resampled)
+    share = (np.count_nonzero(resampled < value) + np.count_nonzero(resampled == value) / 2) / len(
+        resampled
+    )
     bias = normal.inv_cdf(float(np.clip(share, 0.5 / len(resampled), 1 - 0.5 / len(resampled))))
     deviation = left_out.mean() - left_out if len(left_out) else np.zeros(1)
     spread = float((deviation**2).sum())

@@ -1,8 +1,9 @@
 """How good predicted classes are: from the classes, or from the confusion matrix that they make.
 
-`y_true` holds integers or strings, one an image. `y_pred` is either the same, or floats: one column is P(second
-class), above 0.5 meaning the second; several are probabilities, the first of equal ones winning. What the data cannot
-define is ``nan``, never 0. Metrics of the probabilities themselves are in `residua.metrics.probability`.
+`y_true` holds integers or strings, one an image. `y_pred` is either the same, or floats: one column
+is P(second class), above 0.5 meaning the second; several are probabilities, the first of equal ones
+winning. What the data cannot define is ``nan``, never 0. Metrics of the probabilities themselves
+are in `residua.metrics.probability`.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ __all__ = [
 def accuracy(y_true: Any, y_pred: Any, *, classes: Any = None) -> float:
     """Share of the images whose class was predicted, in [0, 1] (higher is better).
 
-    This compares classes. It is not what Keras prints as 'accuracy' for every shape: see `residua.metrics.keras`.
+    This compares classes. It is not what Keras prints as 'accuracy' for every shape: see
+    `residua.metrics.keras`.
 
     Parameters
     ----------
@@ -84,7 +86,8 @@ def accuracy(y_true: Any, y_pred: Any, *, classes: Any = None) -> float:
 
 
 def balanced_accuracy(y_true: Any, y_pred: Any, *, classes: Any = None) -> float:
-    """Mean recall of the classes that occur, in [0, 1] (higher is better); guessing one class gets 1 / n_classes.
+    """Mean recall of the classes that occur, in [0, 1] (higher is better); guessing one class gets
+    1 / n_classes.
 
     Parameters and errors are those of `accuracy`.
 
@@ -99,11 +102,15 @@ def balanced_accuracy(y_true: Any, y_pred: Any, *, classes: Any = None) -> float
 def matthews_correlation(y_true: Any, y_pred: Any, *, classes: Any = None) -> float:
     """Correlation between true and predicted classes, in [-1, 1] (higher is better, 0 is chance).
 
-    ``nan`` where only one class is true or only one is predicted. Parameters and errors are those of `accuracy`.
+    ``nan`` where only one class is true or only one is predicted. Parameters and errors are those
+    of `accuracy`.
 
     Examples
     --------
-    >>> round(matthews_correlation([0, 0, 1, 1], [0, 0, 1, 0]), 4), matthews_correlation([0, 0, 1, 1], [0, 0, 0, 0])
+    >>> (
+    ...     round(matthews_correlation([0, 0, 1, 1], [0, 0, 1, 0]), 4),
+    ...     matthews_correlation([0, 0, 1, 1], [0, 0, 0, 0]),
+    ... )
     (0.5774, nan)
     """
     return _from(y_true, y_pred, classes).matthews_correlation
@@ -126,16 +133,20 @@ def cohen_kappa(y_true: Any, y_pred: Any, *, classes: Any = None) -> float:
 def precision(y_true: Any, y_pred: Any, *, average: None = None, classes: Any = None) -> Floats: ...
 @overload
 def precision(y_true: Any, y_pred: Any, *, average: Average, classes: Any = None) -> float: ...
-def precision(y_true: Any, y_pred: Any, *, average: Average | None = None, classes: Any = None) -> Floats | float:
-    """Of the images predicted as a class, the share that are: TP / (TP + FP), in [0, 1] (higher is better).
+def precision(
+    y_true: Any, y_pred: Any, *, average: Average | None = None, classes: Any = None
+) -> Floats | float:
+    """Of the images predicted as a class, the share that are: TP / (TP + FP), in [0, 1] (higher is
+    better).
 
     Parameters
     ----------
     y_true, y_pred, classes
         As for `accuracy`.
     average : 'macro', 'micro', 'weighted', optional
-        Left out: one value a class. ``macro`` weighs classes alike, ``weighted`` by how often they occur; both are
-        ``nan`` where a class that counts is. ``micro`` pools the counts and equals `accuracy`.
+        Left out: one value a class. ``macro`` weighs classes alike, ``weighted`` by how often they
+        occur; both are ``nan`` where a class that counts is. ``micro`` pools the counts and equals
+        `accuracy`.
 
     Returns
     -------
@@ -156,10 +167,14 @@ def precision(y_true: Any, y_pred: Any, *, average: Average | None = None, class
 def recall(y_true: Any, y_pred: Any, *, average: None = None, classes: Any = None) -> Floats: ...
 @overload
 def recall(y_true: Any, y_pred: Any, *, average: Average, classes: Any = None) -> float: ...
-def recall(y_true: Any, y_pred: Any, *, average: Average | None = None, classes: Any = None) -> Floats | float:
-    """Of the images of a class, the share that were predicted as it: TP / (TP + FN), in [0, 1] (higher is better).
+def recall(
+    y_true: Any, y_pred: Any, *, average: Average | None = None, classes: Any = None
+) -> Floats | float:
+    """Of the images of a class, the share that were predicted as it: TP / (TP + FN), in [0, 1]
+    (higher is better).
 
-    ``nan`` for a class that does not occur in `y_true`. Parameters and errors are those of `precision`.
+    ``nan`` for a class that does not occur in `y_true`. Parameters and errors are those of
+    `precision`.
 
     Examples
     --------
@@ -173,11 +188,14 @@ def recall(y_true: Any, y_pred: Any, *, average: Average | None = None, classes:
 def f1(y_true: Any, y_pred: Any, *, average: None = None, classes: Any = None) -> Floats: ...
 @overload
 def f1(y_true: Any, y_pred: Any, *, average: Average, classes: Any = None) -> float: ...
-def f1(y_true: Any, y_pred: Any, *, average: Average | None = None, classes: Any = None) -> Floats | float:
+def f1(
+    y_true: Any, y_pred: Any, *, average: Average | None = None, classes: Any = None
+) -> Floats | float:
     """Harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN), in [0, 1] (higher is better).
 
-    0 for a class that occurs but was never predicted, ``nan`` for one that neither occurs nor was predicted. The
-    macro average is the mean of the classes' own F1. Parameters and errors are those of `precision`.
+    0 for a class that occurs but was never predicted, ``nan`` for one that neither occurs nor was
+    predicted. The macro average is the mean of the classes' own F1. Parameters and errors are those
+    of `precision`.
 
     Examples
     --------
@@ -192,11 +210,20 @@ def _from(y_true: Any, y_pred: Any, classes: Any) -> ConfusionMetrics:
 
 
 def _averaged(
-    name: Literal["precision", "recall", "f1"], y_true: Any, y_pred: Any, average: Average | None, classes: Any
+    name: Literal["precision", "recall", "f1"],
+    y_true: Any,
+    y_pred: Any,
+    average: Average | None,
+    classes: Any,
 ) -> Floats | float:
     if average not in (None, "macro", "micro", "weighted"):
         problems = Problems(name)
-        problems.add("average must be 'macro', 'micro', 'weighted' or None", repr(average), "Pass one of these", RangeError)
+        problems.add(
+            "average must be 'macro', 'micro', 'weighted' or None",
+            repr(average),
+            "Pass one of these",
+            RangeError,
+        )
         problems.raise_any()
     found = _from(y_true, y_pred, classes)
     if average is None:

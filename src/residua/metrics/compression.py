@@ -14,9 +14,10 @@ from residua.errors import RangeError
 class Compression:
     """What `latent_compression` found.
 
-    ``ratio`` is values of the image for each number of the code, above 1 where the code is the smaller one.
-    ``bits_a_pixel`` is what the stored code takes for each pixel (a position, not a channel value), ``image_bits_a_pixel``
-    what the raw image takes, ``bit_ratio`` the second divided by the first.
+    ``ratio`` is values of the image for each number of the code, above 1 where the code is the
+    smaller one. ``bits_a_pixel`` is what the stored code takes for each pixel (a position, not a
+    channel value), ``image_bits_a_pixel`` what the raw image takes, ``bit_ratio`` the second
+    divided by the first.
     """
 
     values_per_image: int
@@ -32,8 +33,8 @@ def latent_compression(
 ) -> Compression:
     """Size of a code against the image it stands for.
 
-    The weights of the decoder are not counted, and neither code nor image is entropy-coded: PNG of the same image may
-    well be smaller than the "compressed" code.
+    The weights of the decoder are not counted, and neither code nor image is entropy-coded: PNG of
+    the same image may well be smaller than the "compressed" code.
 
     Parameters
     ----------
@@ -64,12 +65,21 @@ def latent_compression(
     problems = Problems("latent_compression")
     if len(image_shape) not in (2, 3) or min(image_shape) < 1:
         problems.add(
-            "image_shape must be (height, width[, channels])", f"{tuple(image_shape)}", "Leave out the batch axis", RangeError
+            "image_shape must be (height, width[, channels])",
+            f"{tuple(image_shape)}",
+            "Leave out the batch axis",
+            RangeError,
         )
-    sizes = {"latent_size": latent_size, "bits_a_number": bits_a_number, "bits_a_value": bits_a_value}
+    sizes = {
+        "latent_size": latent_size,
+        "bits_a_number": bits_a_number,
+        "bits_a_value": bits_a_value,
+    }
     for name, size in sizes.items():
         if size < 1:
-            problems.add(f"{name} must be at least 1", f"{size}", "Count the numbers in one code", RangeError)
+            problems.add(
+                f"{name} must be at least 1", f"{size}", "Count the numbers in one code", RangeError
+            )
     problems.raise_any()
     n_pixels, n_values = prod(image_shape[:2]), prod(image_shape)
     code, image = latent_size * bits_a_number / n_pixels, n_values * bits_a_value / n_pixels

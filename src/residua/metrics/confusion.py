@@ -19,11 +19,13 @@ Average = Literal["macro", "micro", "weighted"]
 
 @dataclass(frozen=True)
 class ConfusionMetrics:
-    """Everything that `metrics_from_confusion` reads off a matrix; arrays are (n_classes,), in the order of its rows.
+    """Everything that `metrics_from_confusion` reads off a matrix; arrays are (n_classes,), in the
+    order of its rows.
 
-    ``false_positives`` of a class stand down its column, ``false_negatives`` along its row. Rates and averages lie in
-    [0, 1], higher is better, but ``false_positive_rate``; the two coefficients lie in [-1, 1]. ``nan`` is undefined:
-    the precision of a class nobody predicted, the recall of one that does not occur.
+    ``false_positives`` of a class stand down its column, ``false_negatives`` along its row. Rates
+    and averages lie in [0, 1], higher is better, but ``false_positive_rate``; the two coefficients
+    lie in [-1, 1]. ``nan`` is undefined: the precision of a class nobody predicted, the recall of
+    one that does not occur.
     """
 
     matrix: NDArray[Any]
@@ -45,9 +47,10 @@ class ConfusionMetrics:
     def average(self, name: Literal["precision", "recall", "f1"], how: Average) -> float:
         """One number for all classes.
 
-        ``macro`` gives each class the same weight, ``weighted`` each image; both are ``nan`` where a class that counts
-        has no value of its own: an average that leaves out the class nobody predicted would reward not predicting it.
-        ``micro`` pools the counts; with one label an image all three then equal the accuracy.
+        ``macro`` gives each class the same weight, ``weighted`` each image; both are ``nan`` where
+        a class that counts has no value of its own: an average that leaves out the class nobody
+        predicted would reward not predicting it. ``micro`` pools the counts; with one label an
+        image all three then equal the accuracy.
         """
         if how == "micro":
             return self.accuracy
@@ -55,11 +58,19 @@ class ConfusionMetrics:
         if how == "macro":
             return float(np.mean(values)) if len(values) else float("nan")
         occurs = self.support > 0
-        return float(np.average(values[occurs], weights=self.support[occurs])) if occurs.any() else float("nan")
+        return (
+            float(np.average(values[occurs], weights=self.support[occurs]))
+            if occurs.any()
+            else float("nan")
+        )
 
 
 def confusion_matrix(
-    y_true: Any, y_pred: Any, *, classes: Any = None, normalise: Literal["true", "predicted", "all"] | None = None
+    y_true: Any,
+    y_pred: Any,
+    *,
+    classes: Any = None,
+    normalise: Literal["true", "predicted", "all"] | None = None,
 ) -> NDArray[Any]:
     """How often each true class (row) was taken for each class (column).
 
@@ -68,12 +79,13 @@ def confusion_matrix(
     y_true : array of int or str, (n_images,)
         Classes.
     y_pred : array, (n_images,) or (n_images, n_classes)
-        Integers or strings are classes; one float column is P(second class), above 0.5 meaning the second; several are
-        probabilities, the first of equal ones winning.
+        Integers or strings are classes; one float column is P(second class), above 0.5 meaning the
+        second; several are probabilities, the first of equal ones winning.
     classes : sequence, optional
         The classes in the order of rows and columns. Left out: all that occur, sorted.
     normalise : 'true', 'predicted', 'all', optional
-        Divide by the sum of the row, the column or everything. A row or column without an image becomes ``nan``.
+        Divide by the sum of the row, the column or everything. A row or column without an image
+        becomes ``nan``.
 
     Returns
     -------
@@ -95,7 +107,12 @@ def confusion_matrix(
     """
     if normalise not in (None, "true", "predicted", "all"):
         problems = Problems("confusion_matrix")
-        problems.add("normalise must be 'true', 'predicted', 'all' or None", repr(normalise), "Pass one of these", RangeError)
+        problems.add(
+            "normalise must be 'true', 'predicted', 'all' or None",
+            repr(normalise),
+            "Pass one of these",
+            RangeError,
+        )
         problems.raise_any()
     names, true, predicted, _ = classified("confusion_matrix", y_true, y_pred, classes)
     k = len(names)
@@ -132,7 +149,11 @@ def metrics_from_confusion(matrix: Any) -> ConfusionMetrics:
     >>> found = metrics_from_confusion([[8, 2], [1, 9]])
     >>> found.accuracy, found.false_positives, found.recall
     (0.85, array([1, 2]), array([0.8, 0.9]))
-    >>> round(found.cohen_kappa, 3), round(found.matthews_correlation, 3), round(found.average("precision", "macro"), 3)
+    >>> (
+    ...     round(found.cohen_kappa, 3),
+    ...     round(found.matthews_correlation, 3),
+    ...     round(found.average("precision", "macro"), 3),
+    ... )
     (0.7, 0.704, 0.854)
     """
     counts = _as_matrix(matrix)
@@ -172,7 +193,10 @@ def _as_matrix(matrix: Any) -> NDArray[Any]:
         problems.add(must, f"shape {counts.shape}", "Count all classes on both sides", ShapeError)
     if counts.dtype.kind not in "iuf" or not np.isfinite(counts).all() or (counts < 0).any():
         problems.add(
-            "a confusion matrix must hold counts, at least 0", f"dtype {counts.dtype}", "Pass counts, not rates in %", RangeError
+            "a confusion matrix must hold counts, at least 0",
+            f"dtype {counts.dtype}",
+            "Pass counts, not rates in %",
+            RangeError,
         )
     problems.raise_any()
     return counts if counts.dtype.kind == "f" else counts.astype(np.int64)

@@ -1,6 +1,8 @@
-"""ROC and precision-recall curves at every threshold that matters, thinned without changing the area.
+"""ROC and precision-recall curves at every threshold that matters, thinned without changing the
+area.
 
-Both take ``(labels, scores)``, labels True or 1 = anomalous (positive), scores of any scale, higher = more anomalous.
+Both take ``(labels, scores)``, labels True or 1 = anomalous (positive), scores of any scale, higher
+= more anomalous.
 """
 
 from __future__ import annotations
@@ -20,15 +22,17 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]
 def roc_curve(labels: Any, scores: Any, *, max_points: int | None = None) -> Curve:
     """False- and true-positive rates at every threshold that matters, from (0, 0) to (1, 1).
 
-    Points on a straight line between their neighbours are left out, which leaves the trapezoidal area exactly as it was.
+    Points on a straight line between their neighbours are left out, which leaves the trapezoidal
+    area exactly as it was.
 
     Parameters
     ----------
     labels, scores
         As in `residua.metrics.roc_auc`.
     max_points : int >= 2, optional
-        Keep at most so many vertices, spread evenly along the curve (by ``fpr + tpr``), both ends included. For drawing: the area
-        of the thinned curve is within ``2 / (max_points - 1)`` of the exact one, and in practice far closer.
+        Keep at most so many vertices, spread evenly along the curve (by ``fpr + tpr``), both ends
+        included. For drawing: the area of the thinned curve is within ``2 / (max_points - 1)`` of
+        the exact one, and in practice far closer.
 
     Returns
     -------
@@ -41,7 +45,8 @@ def roc_curve(labels: Any, scores: Any, *, max_points: int | None = None) -> Cur
     --------
     >>> fpr, tpr, thresholds = roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     >>> fpr, tpr, thresholds
-    (array([0. , 0. , 0.5, 0.5, 1. ]), array([0. , 0.5, 0.5, 1. , 1. ]), array([ inf, 0.8 , 0.4 , 0.35, 0.1 ]))
+    (array([0. , 0. , 0.5, 0.5, 1. ]), array([0. , 0.5, 0.5, 1. , 1. ]), array([ inf, 0.8 , 0.4 ,
+    0.35, 0.1 ]))
     """
     _check_max_points("roc_curve", max_points)
     false, true, thresholds = _counts("roc_curve", labels, scores)
@@ -57,23 +62,26 @@ def roc_curve(labels: Any, scores: Any, *, max_points: int | None = None) -> Cur
 
 
 def precision_recall_curve(labels: Any, scores: Any, *, max_points: int | None = None) -> Curve:
-    """Precision and recall at every threshold that matters, ending with the point (1, 0) that has no threshold.
+    """Precision and recall at every threshold that matters, ending with the point (1, 0) that has
+    no threshold.
 
-    Of thresholds with equal recall only the first and the last are kept, which leaves `average_precision` (the step-wise area
-    ``-sum(diff(recall) * precision[:-1])``) exactly as it was.
+    Of thresholds with equal recall only the first and the last are kept, which leaves
+    `average_precision` (the step-wise area ``-sum(diff(recall) * precision[:-1])``) exactly as it
+    was.
 
     Parameters
     ----------
     labels, scores
         As in `residua.metrics.roc_auc`.
     max_points : int >= 2, optional
-        Keep at most so many points, spread evenly over the recall, both ends included. For drawing: take the
-        area from `average_precision`.
+        Keep at most so many points, spread evenly over the recall, both ends included. For drawing:
+        take the area from `average_precision`.
 
     Returns
     -------
     precision, recall : float64 arrays, (n_points,)
-        At ``score >= threshold``, recall descending; recall is all ``nan`` without anomalous images.
+        At ``score >= threshold``, recall descending; recall is all ``nan`` without anomalous
+        images.
     thresholds : float array, (n_points - 1,)
         Ascending, in the dtype of the scores.
 
@@ -81,7 +89,8 @@ def precision_recall_curve(labels: Any, scores: Any, *, max_points: int | None =
     --------
     >>> precision, recall, thresholds = precision_recall_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     >>> precision.round(2), recall, thresholds
-    (array([0.5 , 0.67, 0.5 , 1.  , 1.  ]), array([1. , 1. , 0.5, 0.5, 0. ]), array([0.1 , 0.35, 0.4 , 0.8 ]))
+    (array([0.5 , 0.67, 0.5 , 1.  , 1.  ]), array([1. , 1. , 0.5, 0.5, 0. ]), array([0.1 , 0.35, 0.4
+    , 0.8 ]))
     """
     _check_max_points("precision_recall_curve", max_points)
     false, true, thresholds = _counts("precision_recall_curve", labels, scores)
@@ -94,11 +103,15 @@ def precision_recall_curve(labels: Any, scores: Any, *, max_points: int | None =
     return precision[chosen][::-1], recall[chosen][::-1], thresholds[::-1]
 
 
-def _counts(where: str, labels: Any, scores: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
+def _counts(
+    where: str, labels: Any, scores: Any
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
     """False and true positives at ``score >= threshold``, for every distinct score, descending."""
     truth, values = labelled_scores(where, labels, scores)
     everybody, positives = np.sort(values), sorted_class(truth, values, True)
-    first = np.flatnonzero(np.concatenate(([True], everybody[1:] != everybody[:-1]))[: len(everybody)])
+    first = np.flatnonzero(
+        np.concatenate(([True], everybody[1:] != everybody[:-1]))[: len(everybody)]
+    )
     thresholds = everybody[first]
     below = [left for _, _, left, _ in insertion_points(positives, thresholds)]
     true = len(positives) - np.concatenate([np.zeros(0, np.int64), *below])
@@ -114,12 +127,19 @@ def _share(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 def _check_max_points(where: str, max_points: int | None) -> None:
     if max_points is not None and max_points < 2:
         problems = Problems(where)
-        problems.add("max_points must be at least 2", f"{max_points}", "Pass None to keep every vertex", RangeError)
+        problems.add(
+            "max_points must be at least 2",
+            f"{max_points}",
+            "Pass None to keep every vertex",
+            RangeError,
+        )
         problems.raise_any()
 
 
 def _spread(position: NDArray[np.float64], max_points: int | None) -> NDArray[np.int64]:
-    """Indices of at most `max_points` points, evenly spread over the ascending `position`, the ends included."""
+    """Indices of at most `max_points` points, evenly spread over the ascending `position`, the ends
+    included.
+    """
     if max_points is None or len(position) <= max_points:
         return np.arange(len(position))
     wanted = np.linspace(position[0], position[-1], max_points)

@@ -1,7 +1,8 @@
-"""Intervals for the area under the ROC curve from the ranks alone: DeLong's variance, and what to do where it has none.
+"""Intervals for the area under the ROC curve from the ranks alone: DeLong's variance, and what to
+do where it has none.
 
-Sources: DeLong, DeLong and Clarke-Pearson (1988); Sun and Xu (2014), the same from ranks; Newcombe (2006), method 5, for
-areas near 0 and 1 and for small samples.
+Sources: DeLong, DeLong and Clarke-Pearson (1988); Sun and Xu (2014), the same from ranks; Newcombe
+(2006), method 5, for areas near 0 and 1 and for small samples.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from residua.records import Estimate
 
 @dataclass
 class _Moments:
-    """Weighted count, mean and sum of squared deviations, gathered block by block (Chan, Golub and LeVeque, 1983)."""
+    """Weighted count, mean and sum of squared deviations, gathered block by block (Chan, Golub and
+    LeVeque, 1983).
+    """
 
     count: int = 0
     mean: float = 0.0
@@ -33,7 +36,9 @@ class _Moments:
             return
         mean = float(np.dot(weights, values)) / count
         shift, total = mean - self.mean, self.count + count
-        self.squares += float(np.dot(weights, (values - mean) ** 2)) + shift**2 * self.count * count / total
+        self.squares += (
+            float(np.dot(weights, (values - mean) ** 2)) + shift**2 * self.count * count / total
+        )
         self.mean += shift * count / total
         self.count = total
 
@@ -71,7 +76,9 @@ def _rank(truth: NDArray[np.bool_], values: NDArray[Any]) -> _Ranked:
     of_others.add(np.array([n_others - reached]), np.ones(1))
     twice_pairs = 2 * n_keys * n_others
     auc = (wins if keys_are_positive else twice_pairs - wins) / twice_pairs
-    return _Ranked(auc, of_keys.variance_of_mean() + of_others.variance_of_mean(), n_positive, n_negative)
+    return _Ranked(
+        auc, of_keys.variance_of_mean() + of_others.variance_of_mean(), n_positive, n_negative
+    )
 
 
 def delong_variance(labels: Any, scores: Any) -> float:
@@ -87,8 +94,8 @@ def delong_variance(labels: Any, scores: Any) -> float:
     Returns
     -------
     float
-        ``nan`` with fewer than two images of either class. Zero at perfect separation, where it means nothing:
-        `roc_auc_interval` does not rely on it there.
+        ``nan`` with fewer than two images of either class. Zero at perfect separation, where it
+        means nothing: `roc_auc_interval` does not rely on it there.
 
     Examples
     --------
@@ -101,9 +108,9 @@ def delong_variance(labels: Any, scores: Any) -> float:
 def roc_auc_interval(labels: Any, scores: Any, *, confidence: float = 0.95) -> Estimate:
     """Area under the ROC curve with a two-sided confidence interval.
 
-    DeLong's variance on the logit scale; where that has no width or too little (an area of 0 or 1 or close to it, or few
-    images of a class) the wider of it and Newcombe's method 5, which inverts the variance of Hanley and McNeil and
-    stays honest at an area of 1.
+    DeLong's variance on the logit scale; where that has no width or too little (an area of 0 or 1
+    or close to it, or few images of a class) the wider of it and Newcombe's method 5, which inverts
+    the variance of Hanley and McNeil and stays honest at an area of 1.
 
     Parameters
     ----------
@@ -114,7 +121,8 @@ def roc_auc_interval(labels: Any, scores: Any, *, confidence: float = 0.95) -> E
     Returns
     -------
     Estimate
-        ``value`` None with one class only; ``low`` and ``high`` None with fewer than two images of either class.
+        ``value`` None with one class only; ``low`` and ``high`` None with fewer than two images of
+        either class.
 
     Examples
     --------
@@ -146,10 +154,11 @@ def _interval(ranked: _Ranked, z: float) -> tuple[float, float]:
 
 
 def _has_room(ranked: _Ranked) -> bool:
-    """Whether DeLong's variance can be trusted alone: at least five images' worth of errors in the smaller class.
+    """Whether DeLong's variance can be trusted alone: at least five images' worth of errors in the
+    smaller class.
 
-    In simulations of four shapes and seven sizes its 95% interval then covers 93.5% to 97% of the time; with fewer
-    errors as little as 69% (docs/metrics/intervals.md).
+    In simulations of four shapes and seven sizes its 95% interval then covers 93.5% to 97% of the
+    time; with fewer errors as little as 69% (docs/metrics/intervals.md).
     """
     return min(ranked.n_positive, ranked.n_negative) * min(ranked.auc, 1 - ranked.auc) >= 5
 
@@ -158,7 +167,9 @@ def _newcombe(ranked: _Ranked, z: float) -> tuple[float, float]:
     """The areas whose own standard error would reach the observed one, by bisection."""
 
     def excess(area: float) -> float:
-        return abs(area - ranked.auc) - z * math.sqrt(_hanley_mcneil(area, ranked.n_positive, ranked.n_negative))
+        return abs(area - ranked.auc) - z * math.sqrt(
+            _hanley_mcneil(area, ranked.n_positive, ranked.n_negative)
+        )
 
     return _crossing(excess, 0.0, ranked.auc), _crossing(excess, 1.0, ranked.auc)
 
@@ -174,13 +185,18 @@ def _crossing(excess: Any, outside: float, inside: float) -> float:
 
 
 def _hanley_mcneil(area: float, n_positive: int, n_negative: int) -> float:
-    """Variance of the area under exponential scores, symmetrical in the classes as Newcombe proposes."""
+    """Variance of the area under exponential scores, symmetrical in the classes as Newcombe
+    proposes.
+    """
     pairs, mean = n_positive * n_negative, (n_positive + n_negative) / 2 - 1
     return area * (1 - area) * (1 + mean * ((1 - area) / (2 - area) + area / (1 + area))) / pairs
 
 
-def roc_auc_difference(labels: Any, scores_a: Any, scores_b: Any, *, confidence: float = 0.95) -> Estimate:
-    """Difference of the areas under the ROC curve of two models on the same images, ``a - b``, by paired DeLong.
+def roc_auc_difference(
+    labels: Any, scores_a: Any, scores_b: Any, *, confidence: float = 0.95
+) -> Estimate:
+    """Difference of the areas under the ROC curve of two models on the same images, ``a - b``, by
+    paired DeLong.
 
     Much narrower than two separate intervals suggest, since the same images are hard for both.
 
@@ -194,8 +210,8 @@ def roc_auc_difference(labels: Any, scores_a: Any, scores_b: Any, *, confidence:
     Returns
     -------
     Estimate
-        ``value`` in [-1, 1], None with one class only; no bounds where the paired variance is zero or undefined
-        (fewer than two images of a class, or models that rank alike).
+        ``value`` in [-1, 1], None with one class only; no bounds where the paired variance is zero
+        or undefined (fewer than two images of a class, or models that rank alike).
 
     Examples
     --------
@@ -208,23 +224,39 @@ def roc_auc_difference(labels: Any, scores_a: Any, scores_b: Any, *, confidence:
     check_confidence(confidence, problems)
     problems.raise_any()
     truth, first = labelled_scores("roc_auc_difference", labels, scores_a)
-    _, second = labelled_scores("roc_auc_difference", labels, as_scores(scores_b, name="scores_b", problems=problems))
+    _, second = labelled_scores(
+        "roc_auc_difference", labels, as_scores(scores_b, name="scores_b", problems=problems)
+    )
     n_positive = int(np.count_nonzero(truth))
     if n_positive in (0, len(truth)):
         return Estimate(value=None, confidence=confidence, n=len(truth))
-    of_positives = _placements(first[truth], first[~truth]) - _placements(second[truth], second[~truth])
-    of_negatives = _placements(first[~truth], first[truth]) - _placements(second[~truth], second[truth])
+    of_positives = _placements(first[truth], first[~truth]) - _placements(
+        second[truth], second[~truth]
+    )
+    of_negatives = _placements(first[~truth], first[truth]) - _placements(
+        second[~truth], second[truth]
+    )
     value = float(of_positives.mean())
     if min(n_positive, len(truth) - n_positive) < 2:
         return Estimate(value=value, confidence=confidence, n=len(truth))
-    variance = float(of_positives.var(ddof=1) / n_positive + of_negatives.var(ddof=1) / len(of_negatives))
+    variance = float(
+        of_positives.var(ddof=1) / n_positive + of_negatives.var(ddof=1) / len(of_negatives)
+    )
     if variance == 0:
         return Estimate(value=value, confidence=confidence, n=len(truth))
     half = two_sided_z(confidence) * math.sqrt(variance)
-    return Estimate(value=value, low=max(value - half, -1.0), high=min(value + half, 1.0), confidence=confidence, n=len(truth))
+    return Estimate(
+        value=value,
+        low=max(value - half, -1.0),
+        high=min(value + half, 1.0),
+        confidence=confidence,
+        n=len(truth),
+    )
 
 
 def _placements(of: NDArray[Any], among: NDArray[Any]) -> NDArray[np.float64]:
     """The share of `among` that each score exceeds, ties counting half."""
     ordered = np.sort(among)
-    return (np.searchsorted(ordered, of, "left") + np.searchsorted(ordered, of, "right")) / (2 * len(ordered))
+    return (np.searchsorted(ordered, of, "left") + np.searchsorted(ordered, of, "right")) / (
+        2 * len(ordered)
+    )

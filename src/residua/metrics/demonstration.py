@@ -1,7 +1,8 @@
 """What the 'accuracy' of an autoencoder measures, shown on the user's own images.
 
-An autoencoder does not classify. `accuracy_demonstration` does not argue: it computes what Keras would print for the
-reconstructions at hand, what a perfect reconstruction would get, and what an all-black image would.
+An autoencoder does not classify. `accuracy_demonstration` does not argue: it computes what Keras
+would print for the reconstructions at hand, what a perfect reconstruction would get, and what an
+all-black image would.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ _NOISE = 0.1
 
 @dataclass(frozen=True)
 class AccuracyDemonstration:
-    """The 'accuracy' of reconstructions beside that of images that reconstruct better, worse or nothing.
+    """The 'accuracy' of reconstructions beside that of images that reconstruct better, worse or
+    nothing.
 
-    All but ``share_of_pure_pixels`` are values of `residua.metrics.keras.accuracy` with the images as labels:
-    ``value`` of the reconstructions, ``ceiling`` of the images themselves, ``black`` of all-black images, ``rounded``
-    of the images cut at mid-grey to black and white, ``noisy`` of the images plus normal noise (standard deviation 0.1 of
-    the way from black to white, clipped). All are computed on the arrays as they were given, whatever their scale.
-    ``share_of_pure_pixels`` is the share of image values that are exactly 0 or 1: where the rule is binary no
-    reconstruction exceeds it.
+    All but ``share_of_pure_pixels`` are values of `residua.metrics.keras.accuracy` with the images
+    as labels: ``value`` of the reconstructions, ``ceiling`` of the images themselves, ``black`` of
+    all-black images, ``rounded`` of the images cut at mid-grey to black and white, ``noisy`` of the
+    images plus normal noise (standard deviation 0.1 of the way from black to white, clipped). All
+    are computed on the arrays as they were given, whatever their scale. ``share_of_pure_pixels`` is
+    the share of image values that are exactly 0 or 1: where the rule is binary no reconstruction
+    exceeds it.
     """
 
     rule: Rule
@@ -53,13 +56,14 @@ def accuracy_demonstration(
     black: Any = None,
     white: Any = None,
 ) -> AccuracyDemonstration:
-    """What Keras' 'accuracy' says of these reconstructions, its ceiling on these images, and what black images get.
+    """What Keras' 'accuracy' says of these reconstructions, its ceiling on these images, and what
+    black images get.
 
     Parameters
     ----------
     images, reconstructions : array, (n_images, ...)
-        As they were given to Keras: neither scale nor type is changed. The shape decides the rule: (n, 28, 28, 1) is
-        binary, (n, 784) is not.
+        As they were given to Keras: neither scale nor type is changed. The shape decides the rule:
+        (n, 28, 28, 1) is binary, (n, 784) is not.
     version, loss
         As for `residua.metrics.keras.accuracy`.
     seed : int
@@ -74,7 +78,8 @@ def accuracy_demonstration(
     Raises
     ------
     ShapeError, RangeError
-        If the two differ in shape, hold no image, are no numbers, or show no scale while black and white are left out.
+        If the two differ in shape, hold no image, are no numbers, or show no scale while black and
+        white are left out.
 
     Examples
     --------
@@ -84,7 +89,9 @@ def accuracy_demonstration(
     ('BinaryAccuracy', 0.8, 0.8, 0.6)
     """
     x, r = _as_pair(images, reconstructions)
-    low, high = _ends(x, r) if black is None or white is None else (np.asarray(black), np.asarray(white))
+    low, high = (
+        _ends(x, r) if black is None or white is None else (np.asarray(black), np.asarray(white))
+    )
 
     def judged(prediction: NDArray[Any]) -> KerasAccuracy:
         return accuracy(x, prediction, version=version, loss=loss)
@@ -102,10 +109,13 @@ def accuracy_demonstration(
     noisy = of(np.clip(unit + np.float32(_NOISE) * noise, 0, 1))
     pure = float(np.mean((x == 0) | (x == 1)))
     meaning = (
-        f"Keras calls this 'accuracy' and computes {given.rule}: {given.value:.1%} for these reconstructions, {ceiling:.1%} for "
-        f"a perfect copy and {of_black:.1%} for an all-black image. {_why(given.rule, pure)} Look at mse, psnr or ssim instead."
+        f"Keras calls this 'accuracy' and computes {given.rule}: {given.value:.1%} for these"
+        f" reconstructions, {ceiling:.1%} for a perfect copy and {of_black:.1%} for an all-black"
+        f" image. {_why(given.rule, pure)} Look at mse, psnr or ssim instead."
     )
-    return AccuracyDemonstration(given.rule, given.value, ceiling, of_black, rounded, noisy, pure, meaning)
+    return AccuracyDemonstration(
+        given.rule, given.value, ceiling, of_black, rounded, noisy, pure, meaning
+    )
 
 
 def _as_pair(images: Any, reconstructions: Any) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -113,14 +123,28 @@ def _as_pair(images: Any, reconstructions: Any) -> tuple[NDArray[Any], NDArray[A
     problems = Problems("accuracy_demonstration")
     shape, other = np.shape(images), np.shape(reconstructions)
     if shape != other or len(shape) < 2 or 0 in shape:
-        must = "images and reconstructions must have the same shape, (n_images, ...), and hold at least one image"
-        problems.add(must, f"{shape} and {other}", "Pass one reconstruction an image, at the image's own shape", ShapeError)
+        must = (
+            "images and reconstructions must have the same shape, (n_images, ...), and hold at"
+            " least one image"
+        )
+        problems.add(
+            must,
+            f"{shape} and {other}",
+            "Pass one reconstruction an image, at the image's own shape",
+            ShapeError,
+        )
         problems.raise_any()
     x, r = np.asarray(images), np.asarray(reconstructions)
     for name, array in (("images", x), ("reconstructions", r)):
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-            got = f"dtype {array.dtype}" if array.dtype.kind not in "biuf" else "NaN or infinite values"
-            problems.add(f"{name} must be finite numbers", got, "Mend or leave out those images", RangeError)
+            got = (
+                f"dtype {array.dtype}"
+                if array.dtype.kind not in "biuf"
+                else "NaN or infinite values"
+            )
+            problems.add(
+                f"{name} must be finite numbers", got, "Mend or leave out those images", RangeError
+            )
     problems.raise_any()
     return x, r
 
@@ -131,7 +155,9 @@ def _ends(x: NDArray[Any], r: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]
     if scale.scale not in SPANS:
         problems = Problems("accuracy_demonstration")
         got = f"{scale.dtype} values in [{scale.low:.4g}, {scale.high:.4g}], which {scale.because}"
-        problems.add("images must show their scale", got, "Pass the values of black= and white=", RangeError)
+        problems.add(
+            "images must show their scale", got, "Pass the values of black= and white=", RangeError
+        )
         problems.raise_any()
     black, span = SPANS[scale.scale]
     return np.asarray(black), np.asarray(black + span)
@@ -139,5 +165,10 @@ def _ends(x: NDArray[Any], r: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]
 
 def _why(rule: Rule, pure: float) -> str:
     if rule == "BinaryAccuracy":
-        return f"A value counts as right only where the image is exactly 0 or 1, as {pure:.1%} of the values are."
-    return "It only asks where along the last axis the largest value stands, whatever the others do."
+        return (
+            f"A value counts as right only where the image is exactly 0 or 1, as {pure:.1%} of the"
+            " values are."
+        )
+    return (
+        "It only asks where along the last axis the largest value stands, whatever the others do."
+    )

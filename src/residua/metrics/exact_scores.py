@@ -19,10 +19,11 @@ _MAGIC = b"RXS1"
 
 
 class ExactScores:
-    """Sorted scores of both classes: 4 bytes a float32 score, 8 as soon as one float64 score is among them.
+    """Sorted scores of both classes: 4 bytes a float32 score, 8 as soon as one float64 score is
+    among them.
 
-    The state is a function of the scores alone, so its bytes and its metrics are the same whatever the order of
-    updates and merges.
+    The state is a function of the scores alone, so its bytes and its metrics are the same whatever
+    the order of updates and merges.
 
     Examples
     --------
@@ -43,7 +44,9 @@ class ExactScores:
         return sum(map(len, self._positives)) + sum(map(len, self._negatives))
 
     def update(self, labels: Any, scores: Any) -> None:
-        """Add scores, higher = more anomalous, with labels True or 1 = anomalous; NaN and infinities are refused."""
+        """Add scores, higher = more anomalous, with labels True or 1 = anomalous; NaN and
+        infinities are refused.
+        """
         truth, values = labelled_scores("ExactScores.update", labels, scores)
         self._positives.append(_without_negative_zero(sorted_class(truth, values, True)))
         self._negatives.append(_without_negative_zero(sorted_class(truth, values, False)))
@@ -77,14 +80,22 @@ class ExactScores:
         positives, negatives = self._runs()
         if not len(positives) or not len(negatives):
             return math.nan
-        return summed_precision(positives, np.sort(np.concatenate((positives, negatives)))) / len(positives)
+        return summed_precision(positives, np.sort(np.concatenate((positives, negatives)))) / len(
+            positives
+        )
 
     def to_bytes(self) -> bytes:
-        """The sorted scores as plain data, little-endian; equal for equal scores, however they were gathered."""
+        """The sorted scores as plain data, little-endian; equal for equal scores, however they were
+        gathered.
+        """
         positives, negatives = self._runs()
         size = positives.dtype.itemsize
         header = _HEADER.pack(_MAGIC, size, len(positives), len(negatives))
-        return header + positives.astype(f"<f{size}").tobytes() + negatives.astype(f"<f{size}").tobytes()
+        return (
+            header
+            + positives.astype(f"<f{size}").tobytes()
+            + negatives.astype(f"<f{size}").tobytes()
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -94,11 +105,18 @@ class ExactScores:
         if len(data) >= _HEADER.size and data[:4] == _MAGIC:
             _, size, n_positive, n_negative = _HEADER.unpack_from(data)
         if size not in (4, 8) or len(data) != _HEADER.size + size * (n_positive + n_negative):
-            problems.add("the data must be whole exact scores", f"{len(data)} bytes", "Pass what to_bytes gave", InputError)
+            problems.add(
+                "the data must be whole exact scores",
+                f"{len(data)} bytes",
+                "Pass what to_bytes gave",
+                InputError,
+            )
             problems.raise_any()
         values = np.frombuffer(data, f"<f{size}", offset=_HEADER.size).astype(f"f{size}")
         if not np.isfinite(values).all():
-            problems.add("scores must be finite", "NaN or infinite values", "Copy the data again", InputError)
+            problems.add(
+                "scores must be finite", "NaN or infinite values", "Copy the data again", InputError
+            )
             problems.raise_any()
         exact = cls()
         exact._positives, exact._negatives = [values[:n_positive]], [values[n_positive:]]

@@ -30,7 +30,12 @@ Side = Literal["two", "lower", "upper"]
 
 
 def rate_interval(
-    n_successes: int, n: int, *, confidence: float = 0.95, method: Method = "wilson", side: Side = "two"
+    n_successes: int,
+    n: int,
+    *,
+    confidence: float = 0.95,
+    method: Method = "wilson",
+    side: Side = "two",
 ) -> Estimate:
     """A rate ``n_successes / n`` with its confidence interval.
 
@@ -41,10 +46,11 @@ def rate_interval(
     confidence : float in (0, 1)
         Of the interval as a whole: with ``side="lower"`` all of the error lies below.
     method : {"wilson", "clopper-pearson"}
-        Wilson's covers the stated share on average over rates; Clopper-Pearson's at least the stated share at every
-        rate, which is what a promise needs.
+        Wilson's covers the stated share on average over rates; Clopper-Pearson's at least the
+        stated share at every rate, which is what a promise needs.
     side : {"two", "lower", "upper"}
-        ``"lower"`` bounds the rate from below alone (``high`` is 1), ``"upper"`` from above alone (``low`` is 0).
+        ``"lower"`` bounds the rate from below alone (``high`` is 1), ``"upper"`` from above alone
+        (``low`` is 0).
 
     Returns
     -------
@@ -86,11 +92,23 @@ def _check_counts(n_successes: int, n: int, confidence: float, method: str, side
     problems = Problems("rate_interval")
     check_confidence(confidence, problems)
     if not 0 <= n_successes <= n:
-        problems.add("0 <= n_successes <= n must hold", f"{n_successes} of {n}", "Count successes among the n", RangeError)
+        problems.add(
+            "0 <= n_successes <= n must hold",
+            f"{n_successes} of {n}",
+            "Count successes among the n",
+            RangeError,
+        )
     if method not in ("wilson", "clopper-pearson"):
-        problems.add("method must be 'wilson' or 'clopper-pearson'", f"{method!r}", "Pass one of them", RangeError)
+        problems.add(
+            "method must be 'wilson' or 'clopper-pearson'",
+            f"{method!r}",
+            "Pass one of them",
+            RangeError,
+        )
     if side not in ("two", "lower", "upper"):
-        problems.add("side must be 'two', 'lower' or 'upper'", f"{side!r}", "Pass one of them", RangeError)
+        problems.add(
+            "side must be 'two', 'lower' or 'upper'", f"{side!r}", "Pass one of them", RangeError
+        )
     problems.raise_any()
 
 
@@ -100,14 +118,20 @@ def _wilson(n_successes: int, n: int, confidence: float) -> tuple[float, float]:
     rate, shrink = n_successes / n, 1 + z * z / n
     centre = (rate + z * z / (2 * n)) / shrink
     half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / shrink
-    return (0.0 if n_successes == 0 else max(centre - half, 0.0)), (1.0 if n_successes == n else min(centre + half, 1.0))
+    return (0.0 if n_successes == 0 else max(centre - half, 0.0)), (
+        1.0 if n_successes == n else min(centre + half, 1.0)
+    )
 
 
 def _clopper_pearson(n_successes: int, n: int, confidence: float) -> tuple[float, float]:
-    """Clopper and Pearson (1934): the rates at which so few or so many successes are just not too rare."""
+    """Clopper and Pearson (1934): the rates at which so few or so many successes are just not too
+    rare.
+    """
     from scipy.special import betaincinv
 
     tail = (1 - confidence) / 2
     low = 0.0 if n_successes == 0 else float(betaincinv(n_successes, n - n_successes + 1, tail))
-    high = 1.0 if n_successes == n else float(betaincinv(n_successes + 1, n - n_successes, 1 - tail))
+    high = (
+        1.0 if n_successes == n else float(betaincinv(n_successes + 1, n - n_successes, 1 - tail))
+    )
     return low, high

@@ -1,11 +1,13 @@
 """What Keras computes as 'accuracy', in every version, without Keras.
 
-``metrics=["accuracy"]`` is not one metric. Keras looks at the shapes of labels and predictions (up to 2.3 also at the
-loss) and picks one of three rules; `accuracy` says which, and computes it. The functions follow Keras where a user
-would not expect it: soft labels never match, NaN counts as 0 and an empty set has accuracy 0.0.
+``metrics=["accuracy"]`` is not one metric. Keras looks at the shapes of labels and predictions (up
+to 2.3 also at the loss) and picks one of three rules; `accuracy` says which, and computes it. The
+functions follow Keras where a user would not expect it: soft labels never match, NaN counts as 0
+and an empty set has accuracy 0.0.
 
-Keras adds up in float32 over batches; these functions do not, so a count agrees exactly and a weighted mean to 1e-6.
-Sample weights reach only what stands in ``weighted_metrics=``: leave them out to get the number of ``metrics=``.
+Keras adds up in float32 over batches; these functions do not, so a count agrees exactly and a
+weighted mean to 1e-6. Sample weights reach only what stands in ``weighted_metrics=``: leave them
+out to get the number of ``metrics=``.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ Rule = Literal["BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccura
 
 @dataclass(frozen=True)
 class KerasAccuracy:
-    """The rule that 'accuracy' became, its threshold (None where it compares places), its value, and what it compared."""
+    """The rule that 'accuracy' became, its threshold (None where it compares places), its value,
+    and what it compared.
+    """
 
     rule: Rule
     threshold: float | None
@@ -44,7 +48,13 @@ class KerasAccuracy:
 
 
 def accuracy(
-    y_true: Any, y_pred: Any, *, version: str = "3", loss: Any = None, sample_weight: Any = None, mask: Any = None
+    y_true: Any,
+    y_pred: Any,
+    *,
+    version: str = "3",
+    loss: Any = None,
+    sample_weight: Any = None,
+    mask: Any = None,
 ) -> KerasAccuracy:
     """The rule that the string 'accuracy' becomes for these arrays, and the number Keras prints.
 
@@ -57,12 +67,13 @@ def accuracy(
     version : str
         ``"X.Y"`` from 1.0 on, or ``"3"``: the newest. From 2.4 on shapes alone decide.
     loss : str or callable, optional
-        Matters up to Keras 2.3: there binary cross-entropy made the rule binary, and only the sparse categorical
-        cross-entropy made it sparse. Left out: any other loss.
+        Matters up to Keras 2.3: there binary cross-entropy made the rule binary, and only the
+        sparse categorical cross-entropy made it sparse. Left out: any other loss.
     sample_weight : array, optional
         Counts only in ``weighted_metrics=``.
     mask : array, optional
-        The mask that came with the predictions; Keras 3.0 to 3.11 ignores it unless there are sample weights.
+        The mask that came with the predictions; Keras 3.0 to 3.11 ignores it unless there are
+        sample weights.
 
     Returns
     -------
@@ -71,7 +82,8 @@ def accuracy(
     Raises
     ------
     ShapeError, RangeError
-        Where Keras would fail: shapes that cannot be compared, things that are no numbers, an unknown version.
+        Where Keras would fail: shapes that cannot be compared, things that are no numbers, an
+        unknown version.
 
     Examples
     --------
@@ -92,16 +104,25 @@ def accuracy(
     else:
         hits = _categorical_hits("keras.accuracy", truth, predicted, release)
     value = mean_of_hits("keras.accuracy", hits, sample_weight, mask, release)
-    return KerasAccuracy(rule, 0.5 if rule == "BinaryAccuracy" else None, value, _meaning(rule, predicted, release))
+    return KerasAccuracy(
+        rule, 0.5 if rule == "BinaryAccuracy" else None, value, _meaning(rule, predicted, release)
+    )
 
 
 def binary_accuracy(
-    y_true: Any, y_pred: Any, *, threshold: float = 0.5, version: str = "3", sample_weight: Any = None, mask: Any = None
+    y_true: Any,
+    y_pred: Any,
+    *,
+    threshold: float = 0.5,
+    version: str = "3",
+    sample_weight: Any = None,
+    mask: Any = None,
 ) -> float:
     """Share of all single values where the label equals 1 if ``y_pred > threshold`` else 0.
 
-    Up to Keras 2.3 and at 0.5, predictions are rounded instead, halves to even: 0.5 is 0, while 1.7 and -0.7 match
-    neither label. Parameters and errors are those of `accuracy`; 3.0 to 3.4 refuse a threshold outside (0, 1).
+    Up to Keras 2.3 and at 0.5, predictions are rounded instead, halves to even: 0.5 is 0, while 1.7
+    and -0.7 match neither label. Parameters and errors are those of `accuracy`; 3.0 to 3.4 refuse a
+    threshold outside (0, 1).
 
     Examples
     --------
@@ -111,14 +132,22 @@ def binary_accuracy(
     where, release = "keras.binary_accuracy", parse_version("keras.binary_accuracy", version)
     if KERAS_3 <= release < THRESHOLD_UNCHECKED and not 0 < threshold < 1:
         problems = Problems(where)
-        problems.add("Keras 3.0 to 3.4 takes a threshold in (0, 1) only", f"{threshold}", "Pass a newer version", RangeError)
+        problems.add(
+            "Keras 3.0 to 3.4 takes a threshold in (0, 1) only",
+            f"{threshold}",
+            "Pass a newer version",
+            RangeError,
+        )
         problems.raise_any()
     hits = _binary_hits(where, *_tensors(where, y_true, y_pred), threshold, release)
     return mean_of_hits(where, hits, sample_weight, mask, release)
 
 
-def categorical_accuracy(y_true: Any, y_pred: Any, *, version: str = "3", sample_weight: Any = None, mask: Any = None) -> float:
-    """Share of the rows (last axis) whose largest label and largest prediction stand in the same place.
+def categorical_accuracy(
+    y_true: Any, y_pred: Any, *, version: str = "3", sample_weight: Any = None, mask: Any = None
+) -> float:
+    """Share of the rows (last axis) whose largest label and largest prediction stand in the same
+    place.
 
     The first of equal values wins. Parameters and errors are those of `accuracy`.
 
@@ -127,7 +156,10 @@ def categorical_accuracy(y_true: Any, y_pred: Any, *, version: str = "3", sample
     >>> categorical_accuracy([[0, 0, 1], [0, 1, 0]], [[0.1, 0.9, 0.8], [0.05, 0.95, 0]])
     0.5
     """
-    where, release = "keras.categorical_accuracy", parse_version("keras.categorical_accuracy", version)
+    where, release = (
+        "keras.categorical_accuracy",
+        parse_version("keras.categorical_accuracy", version),
+    )
     hits = _categorical_hits(where, *_tensors(where, y_true, y_pred), release)
     return mean_of_hits(where, hits, sample_weight, mask, release)
 
@@ -137,34 +169,47 @@ def sparse_categorical_accuracy(
 ) -> float:
     """Share of the rows (last axis) whose largest prediction stands where the integer label says.
 
-    The same number as `categorical_accuracy` of one-hot labels: how labels are written improves nothing. From 3.4 on labels
-    take the type of the predictions before they are compared, so that in bfloat16 class 1000 equals class 1001.
-    Parameters and errors are those of `accuracy`.
+    The same number as `categorical_accuracy` of one-hot labels: how labels are written improves
+    nothing. From 3.4 on labels take the type of the predictions before they are compared, so that
+    in bfloat16 class 1000 equals class 1001. Parameters and errors are those of `accuracy`.
 
     Examples
     --------
     >>> sparse_categorical_accuracy([2, 1], [[0.1, 0.6, 0.3], [0.05, 0.95, 0]])
     0.5
     """
-    where, release = "keras.sparse_categorical_accuracy", parse_version("keras.sparse_categorical_accuracy", version)
+    where, release = (
+        "keras.sparse_categorical_accuracy",
+        parse_version("keras.sparse_categorical_accuracy", version),
+    )
     hits = _sparse_hits(where, *_tensors(where, y_true, y_pred), release)
     return mean_of_hits(where, hits, sample_weight, mask, release)
 
 
 def top_k_categorical_accuracy(
-    y_true: Any, y_pred: Any, k: int = 5, *, version: str = "3", sample_weight: Any = None, mask: Any = None
+    y_true: Any,
+    y_pred: Any,
+    k: int = 5,
+    *,
+    version: str = "3",
+    sample_weight: Any = None,
+    mask: Any = None,
 ) -> float:
-    """Share of the rows where fewer than k predictions are strictly greater than that of the largest label.
+    """Share of the rows where fewer than k predictions are strictly greater than that of the
+    largest label.
 
-    All ties at the boundary count: a model that gives every class the same has a top-1 accuracy of 1. Parameters and
-    errors are those of `accuracy`.
+    All ties at the boundary count: a model that gives every class the same has a top-1 accuracy of
+    1. Parameters and errors are those of `accuracy`.
 
     Examples
     --------
     >>> top_k_categorical_accuracy([[0, 0, 1]], [[0.3, 0.4, 0.3]], k=2)
     1.0
     """
-    where, release = "keras.top_k_categorical_accuracy", parse_version("keras.top_k_categorical_accuracy", version)
+    where, release = (
+        "keras.top_k_categorical_accuracy",
+        parse_version("keras.top_k_categorical_accuracy", version),
+    )
     truth, predicted = _tensors(where, y_true, y_pred)
     if release >= LABELS_TAKE_PREDICTION_DTYPE:
         truth = truth.astype(predicted.dtype)
@@ -173,9 +218,16 @@ def top_k_categorical_accuracy(
 
 
 def sparse_top_k_categorical_accuracy(
-    y_true: Any, y_pred: Any, k: int = 5, *, version: str = "3", sample_weight: Any = None, mask: Any = None
+    y_true: Any,
+    y_pred: Any,
+    k: int = 5,
+    *,
+    version: str = "3",
+    sample_weight: Any = None,
+    mask: Any = None,
 ) -> float:
-    """Share of the rows where fewer than k predictions are strictly greater than that of the labelled class.
+    """Share of the rows where fewer than k predictions are strictly greater than that of the
+    labelled class.
 
     Ties are those of `top_k_categorical_accuracy`; parameters and errors those of `accuracy`.
 
@@ -184,7 +236,10 @@ def sparse_top_k_categorical_accuracy(
     >>> sparse_top_k_categorical_accuracy([2, 1], [[0.5, 0.4, 0.1], [0.05, 0.95, 0]], k=2)
     0.5
     """
-    where, release = "keras.sparse_top_k_categorical_accuracy", parse_version("keras.sparse_top_k_categorical_accuracy", version)
+    where, release = (
+        "keras.sparse_top_k_categorical_accuracy",
+        parse_version("keras.sparse_top_k_categorical_accuracy", version),
+    )
     truth, predicted = _tensors(where, y_true, y_pred)
     hits = _top_k_hits(where, truth.astype(np.int64), predicted, k)
     return mean_of_hits(where, hits, sample_weight, mask, release)
@@ -198,11 +253,19 @@ def _tensors(where: str, y_true: Any, y_pred: Any) -> tuple[NDArray[Any], NDArra
 
 
 def _rule(true_shape: tuple[int, ...], shape: tuple[int, ...], release: Version, loss: Any) -> Rule:
-    loss_name = str(loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)).replace("_", "").lower()
+    loss_name = (
+        str(loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__))
+        .replace("_", "")
+        .lower()
+    )
     if release < SHAPES_DECIDE:
         if shape[-1] == 1 or loss_name in ("binarycrossentropy", "bce"):
             return "BinaryAccuracy"
-        return "SparseCategoricalAccuracy" if loss_name == "sparsecategoricalcrossentropy" else "CategoricalAccuracy"
+        return (
+            "SparseCategoricalAccuracy"
+            if loss_name == "sparsecategoricalcrossentropy"
+            else "CategoricalAccuracy"
+        )
     if shape[-1] == 1:
         return "BinaryAccuracy"
     sparse = len(true_shape) < len(shape) or true_shape[-1] == 1
@@ -217,17 +280,25 @@ def _binary_hits(
         return _equal(where, truth, np.round(predicted))
     # Keras holds the threshold as float32 and compares in the type of the predictions.
     cut = np.asarray(threshold, np.float32)
-    return _equal(where, truth, predicted > (cut.astype(predicted.dtype) if predicted.dtype.kind in "fV" else cut))
+    return _equal(
+        where,
+        truth,
+        predicted > (cut.astype(predicted.dtype) if predicted.dtype.kind in "fV" else cut),
+    )
 
 
-def _categorical_hits(where: str, truth: NDArray[Any], predicted: NDArray[Any], release: Version) -> NDArray[np.bool_]:
+def _categorical_hits(
+    where: str, truth: NDArray[Any], predicted: NDArray[Any], release: Version
+) -> NDArray[np.bool_]:
     place, found = _argmax(truth), _argmax(predicted)
     if release >= LABELS_TAKE_PREDICTION_DTYPE:
         place, found = place.astype(predicted.dtype), found.astype(predicted.dtype)
     return _equal(where, place, found)
 
 
-def _sparse_hits(where: str, truth: NDArray[Any], predicted: NDArray[Any], release: Version) -> NDArray[np.bool_]:
+def _sparse_hits(
+    where: str, truth: NDArray[Any], predicted: NDArray[Any], release: Version
+) -> NDArray[np.bool_]:
     if release >= LABELS_TAKE_PREDICTION_DTYPE:
         truth = truth.astype(predicted.dtype)
     if truth.ndim == predicted.ndim and truth.shape[-1] == 1:
@@ -235,7 +306,9 @@ def _sparse_hits(where: str, truth: NDArray[Any], predicted: NDArray[Any], relea
     return _equal(where, truth, _argmax(predicted).astype(truth.dtype))
 
 
-def _top_k_hits(where: str, place: NDArray[Any], predicted: NDArray[Any], k: int) -> NDArray[np.bool_]:
+def _top_k_hits(
+    where: str, place: NDArray[Any], predicted: NDArray[Any], k: int
+) -> NDArray[np.bool_]:
     n_classes = predicted.shape[-1]
     if place.size * n_classes != predicted.size:
         _refuse_shapes(where, place.shape, predicted.shape)
@@ -247,7 +320,9 @@ def _top_k_hits(where: str, place: NDArray[Any], predicted: NDArray[Any], k: int
 
 
 def _argmax(values: NDArray[Any]) -> NDArray[Any]:
-    """Index of the first largest value of the last axis; an empty axis, of which Keras has no answer, gives nothing."""
+    """Index of the first largest value of the last axis; an empty axis, of which Keras has no
+    answer, gives nothing.
+    """
     if values.shape[-1] == 0:
         return np.zeros((*values.shape[:-1], 0), np.int64)
     wide = values.astype(np.float32) if values.dtype.kind == "V" else values
@@ -266,7 +341,10 @@ def _refuse_shapes(where: str, true_shape: tuple[int, ...], shape: tuple[int, ..
     problems = Problems(where)
     must = "labels and predictions must be comparable value by value"
     problems.add(
-        must, f"shapes {true_shape} and {shape} (after argmax, where the rule takes one)", "Pass one label a row", ShapeError
+        must,
+        f"shapes {true_shape} and {shape} (after argmax, where the rule takes one)",
+        "Pass one label a row",
+        ShapeError,
     )
     problems.raise_any()
 
@@ -274,11 +352,27 @@ def _refuse_shapes(where: str, true_shape: tuple[int, ...], shape: tuple[int, ..
 def _meaning(rule: Rule, predicted: NDArray[Any], release: Version) -> str:
     last = predicted.shape[-1]
     if rule == "BinaryAccuracy":
-        cut = "y_pred rounded, halves to even," if release < SHAPES_DECIDE else "1 where y_pred > 0.5, else 0,"
-        return f"Each of {predicted.size} values: does y_true equal {cut} exactly? A y_true between 0 and 1 never does."
+        cut = (
+            "y_pred rounded, halves to even,"
+            if release < SHAPES_DECIDE
+            else "1 where y_pred > 0.5, else 0,"
+        )
+        return (
+            f"Each of {predicted.size} values: does y_true equal {cut} exactly? A y_true between 0"
+            " and 1 never does."
+        )
     if predicted.ndim == 1:
-        return f"One question for the whole batch: is the largest of its {last} predictions that of the largest of its labels?"
+        return (
+            f"One question for the whole batch: is the largest of its {last} predictions that of"
+            " the largest of its labels?"
+        )
     n_rows = predicted.size // last if last else 0
     if rule == "SparseCategoricalAccuracy":
-        return f"Each of {n_rows} rows along the last axis: is the largest of {last} predictions the one that the label numbers?"
-    return f"Each of {n_rows} rows along the last axis: do the largest of {last} predictions and of {last} labels share a place?"
+        return (
+            f"Each of {n_rows} rows along the last axis: is the largest of {last} predictions the"
+            " one that the label numbers?"
+        )
+    return (
+        f"Each of {n_rows} rows along the last axis: do the largest of {last} predictions and of"
+        f" {last} labels share a place?"
+    )

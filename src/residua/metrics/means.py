@@ -1,8 +1,10 @@
-"""Intervals for the mean of a per-image value, and for the mean difference of two models on the same images.
+"""Intervals for the mean of a per-image value, and for the mean difference of two models on the
+same images.
 
-Reconstruction errors are skewed: a few bad images carry the mean, and the textbook ``mean +- 1.96 s / sqrt(n)`` is then too short
-above. Sources: Efron and Tibshirani (1993), chapter 12, the bootstrap-t, never shorter than Student's interval; Hall (1992), the
-cubic transformation that takes its place where there are too many images to resample.
+Reconstruction errors are skewed: a few bad images carry the mean, and the textbook ``mean +- 1.96 s
+/ sqrt(n)`` is then too short above. Sources: Efron and Tibshirani (1993), chapter 12, the
+bootstrap-t, never shorter than Student's interval; Hall (1992), the cubic transformation that takes
+its place where there are too many images to resample.
 """
 
 from __future__ import annotations
@@ -25,7 +27,12 @@ _RESAMPLED_FROM, _RESAMPLED_UP_TO = 5, 5000
 
 
 def mean_interval(
-    values: Any, *, confidence: float = 0.95, seed: int = 0, least: float = -math.inf, most: float = math.inf
+    values: Any,
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    least: float = -math.inf,
+    most: float = math.inf,
 ) -> Estimate:
     """Mean of per-image values with a two-sided interval that allows for skewness.
 
@@ -42,8 +49,8 @@ def mean_interval(
     Returns
     -------
     Estimate
-        ``value`` None with no values or an infinite one; no bounds with one value or with all values alike, since then
-        nothing shows how they spread.
+        ``value`` None with no values or an infinite one; no bounds with one value or with all
+        values alike, since then nothing shows how they spread.
 
     Raises
     ------
@@ -56,14 +63,21 @@ def mean_interval(
     >>> round(estimate.value, 5), estimate.low < 0.00326 < estimate.high, estimate.n
     (0.00326, True, 5)
     """
-    estimate = _mean_estimate(_values("mean_interval", values=values)[0], confidence, seed, "mean_interval")
+    estimate = _mean_estimate(
+        _values("mean_interval", values=values)[0], confidence, seed, "mean_interval"
+    )
     if estimate.low is None or estimate.high is None:
         return estimate
-    return estimate.model_copy(update={"low": max(estimate.low, least), "high": min(estimate.high, most)})
+    return estimate.model_copy(
+        update={"low": max(estimate.low, least), "high": min(estimate.high, most)}
+    )
 
 
-def paired_difference_interval(a: Any, b: Any, *, confidence: float = 0.95, seed: int = 0) -> Estimate:
-    """Mean of ``a - b`` over the same images, with its interval: whether one model's errors are lower than another's.
+def paired_difference_interval(
+    a: Any, b: Any, *, confidence: float = 0.95, seed: int = 0
+) -> Estimate:
+    """Mean of ``a - b`` over the same images, with its interval: whether one model's errors are
+    lower than another's.
 
     Parameters
     ----------
@@ -92,10 +106,20 @@ def _values(where: str, **arrays: Any) -> list[NDArray[np.float64]]:
     for name, array in arrays.items():
         column = np.asarray(array, np.float64)
         if column.ndim != 1:
-            problems.add(f"{name} must have shape (n_images,)", f"shape {column.shape}", "Pass one value an image", ShapeError)
+            problems.add(
+                f"{name} must have shape (n_images,)",
+                f"shape {column.shape}",
+                "Pass one value an image",
+                ShapeError,
+            )
         elif np.isnan(column).any():
             n_nan = int(np.isnan(column).sum())
-            problems.add(f"{name} must not be NaN", f"{n_nan} NaN values", "Mend or leave out those images", RangeError)
+            problems.add(
+                f"{name} must not be NaN",
+                f"{n_nan} NaN values",
+                "Mend or leave out those images",
+                RangeError,
+            )
         columns[name] = column
     if not problems:
         same_length(problems, **columns)
@@ -103,7 +127,9 @@ def _values(where: str, **arrays: Any) -> list[NDArray[np.float64]]:
     return list(columns.values())
 
 
-def _mean_estimate(values: NDArray[np.float64], confidence: float, seed: int, where: str) -> Estimate:
+def _mean_estimate(
+    values: NDArray[np.float64], confidence: float, seed: int, where: str
+) -> Estimate:
     problems = Problems(where)
     check_confidence(confidence, problems)
     problems.raise_any()
@@ -115,14 +141,16 @@ def _mean_estimate(values: NDArray[np.float64], confidence: float, seed: int, wh
         return Estimate(value=mean, confidence=confidence, n=n)
     error = float(values.std(ddof=1)) / math.sqrt(n)
     low, high = _quantiles(values, confidence, seed)
-    return Estimate(value=mean, low=mean - high * error, high=mean - low * error, confidence=confidence, n=n)
+    return Estimate(
+        value=mean, low=mean - high * error, high=mean - low * error, confidence=confidence, n=n
+    )
 
 
 def _quantiles(values: NDArray[np.float64], confidence: float, seed: int) -> tuple[float, float]:
     """Quantiles of the studentised mean: on either side the wider of Student's and the bootstrap's.
 
-    Student's alone is too short where errors are skewed (83% for ten lognormal ones), the bootstrap's alone where they
-    have two long tails, as paired differences do (87% for twenty).
+    Student's alone is too short where errors are skewed (83% for ten lognormal ones), the
+    bootstrap's alone where they have two long tails, as paired differences do (87% for twenty).
     """
     if len(values) > _RESAMPLED_UP_TO:
         return _hall(values, confidence)
@@ -130,7 +158,9 @@ def _quantiles(values: NDArray[np.float64], confidence: float, seed: int) -> tup
     if len(values) < _RESAMPLED_FROM:
         return -reach, reach
     low, high = _bootstrap_t(values, confidence, seed)
-    return min(low, -reach) if math.isfinite(low) else -reach, max(high, reach) if math.isfinite(high) else reach
+    return min(low, -reach) if math.isfinite(low) else -reach, (
+        max(high, reach) if math.isfinite(high) else reach
+    )
 
 
 def _bootstrap_t(values: NDArray[np.float64], confidence: float, seed: int) -> tuple[float, float]:
@@ -142,14 +172,23 @@ def _bootstrap_t(values: NDArray[np.float64], confidence: float, seed: int) -> t
         drawn = centred[rng.integers(n, size=(100, n))]
         spread = drawn.std(axis=1, ddof=1)
         mean = drawn.mean(axis=1)
-        # A resample of one value again and again shows no spread but rounding's: infinitely far out, on the side of its mean.
-        studentised.append(np.divide(mean * math.sqrt(n), spread, out=np.copysign(np.inf, mean), where=spread > _DUST))
-    low, high = np.quantile(np.concatenate(studentised), ((1 - confidence) / 2, (1 + confidence) / 2), method="nearest")
+        # A resample of one value again and again shows no spread but rounding's: infinitely far
+        # out, on the side of its mean.
+        studentised.append(
+            np.divide(
+                mean * math.sqrt(n), spread, out=np.copysign(np.inf, mean), where=spread > _DUST
+            )
+        )
+    low, high = np.quantile(
+        np.concatenate(studentised), ((1 - confidence) / 2, (1 + confidence) / 2), method="nearest"
+    )
     return float(low), float(high)
 
 
 def _hall(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
-    """Quantiles of the studentised mean from its skewness, by Hall's monotone cubic transformation."""
+    """Quantiles of the studentised mean from its skewness, by Hall's monotone cubic
+    transformation.
+    """
     z, n = two_sided_z(confidence), len(values)
     centred = values - values.mean()
     skewness = float((centred**3).mean() / (centred**2).mean() ** 1.5)

@@ -1,7 +1,9 @@
-"""Several labels may hold for one image at once: what counts as right, and how much element-wise accuracy flatters.
+"""Several labels may hold for one image at once: what counts as right, and how much element-wise
+accuracy flatters.
 
-`y_true` is a matrix of 0 and 1 (or booleans), (n_images, n_labels). `y_pred` is either the same or floats in [0, 1],
-which are cut at `threshold`, strictly above meaning "holds". Average precision needs the floats.
+`y_true` is a matrix of 0 and 1 (or booleans), (n_images, n_labels). `y_pred` is either the same or
+floats in [0, 1], which are cut at `threshold`, strictly above meaning "holds". Average precision
+needs the floats.
 """
 
 from __future__ import annotations
@@ -25,9 +27,10 @@ Average = Literal["micro", "macro"]
 class Inflation:
     """Element-wise accuracy beside what it hides.
 
-    ``element_wise_accuracy`` is what a binary accuracy prints; ``all_negative_accuracy`` what an answer of "nothing
-    holds" would get; ``gain`` the first above the second, divided by what was left to gain: 1 is perfect, 0 no better
-    than silence, below 0 worse. ``recall`` and ``precision`` pool all labels. ``nan`` is undefined.
+    ``element_wise_accuracy`` is what a binary accuracy prints; ``all_negative_accuracy`` what an
+    answer of "nothing holds" would get; ``gain`` the first above the second, divided by what was
+    left to gain: 1 is perfect, 0 no better than silence, below 0 worse. ``recall`` and
+    ``precision`` pool all labels. ``nan`` is undefined.
     """
 
     element_wise_accuracy: float
@@ -71,11 +74,12 @@ def subset_accuracy(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -> floa
 
 
 def element_wise_accuracy(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -> float:
-    """Share of all single answers, over images and labels, that are right, in [0, 1] (higher is better).
+    """Share of all single answers, over images and labels, that are right, in [0, 1] (higher is
+    better).
 
-    What Keras' ``BinaryAccuracy`` computes. Where few labels hold, an answer of "nothing holds" scores high: state it
-    with `inflation`, or use `subset_accuracy`, F1 and average precision. Parameters and errors are those of
-    `subset_accuracy`.
+    What Keras' ``BinaryAccuracy`` computes. Where few labels hold, an answer of "nothing holds"
+    scores high: state it with `inflation`, or use `subset_accuracy`, F1 and average precision.
+    Parameters and errors are those of `subset_accuracy`.
 
     Examples
     --------
@@ -87,7 +91,8 @@ def element_wise_accuracy(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -
 
 
 def hamming_loss(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -> float:
-    """Share of all single answers that are wrong, in [0, 1] (lower is better): 1 - `element_wise_accuracy`.
+    """Share of all single answers that are wrong, in [0, 1] (lower is better): 1 -
+    `element_wise_accuracy`.
 
     It flatters in the same way. Parameters and errors are those of `subset_accuracy`.
 
@@ -101,10 +106,16 @@ def hamming_loss(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -> float:
 
 
 @overload
-def multilabel_f1(y_true: Any, y_pred: Any, *, average: None = None, threshold: float = 0.5) -> Floats: ...
+def multilabel_f1(
+    y_true: Any, y_pred: Any, *, average: None = None, threshold: float = 0.5
+) -> Floats: ...
 @overload
-def multilabel_f1(y_true: Any, y_pred: Any, *, average: Average, threshold: float = 0.5) -> float: ...
-def multilabel_f1(y_true: Any, y_pred: Any, *, average: Average | None = None, threshold: float = 0.5) -> Floats | float:
+def multilabel_f1(
+    y_true: Any, y_pred: Any, *, average: Average, threshold: float = 0.5
+) -> float: ...
+def multilabel_f1(
+    y_true: Any, y_pred: Any, *, average: Average | None = None, threshold: float = 0.5
+) -> Floats | float:
     """F1 of each label, 2 TP / (2 TP + FP + FN), in [0, 1] (higher is better).
 
     Parameters
@@ -112,8 +123,8 @@ def multilabel_f1(y_true: Any, y_pred: Any, *, average: Average | None = None, t
     y_true, y_pred, threshold
         As for `subset_accuracy`.
     average : 'micro', 'macro', optional
-        Left out: one value a label. ``micro`` pools the counts of all labels, ``macro`` weighs labels alike and is
-        ``nan`` where one of them is.
+        Left out: one value a label. ``micro`` pools the counts of all labels, ``macro`` weighs
+        labels alike and is ``nan`` where one of them is.
 
     Returns
     -------
@@ -123,7 +134,10 @@ def multilabel_f1(y_true: Any, y_pred: Any, *, average: Average | None = None, t
     Examples
     --------
     >>> truth, predicted = [[1, 0], [1, 1], [0, 0]], [[1, 0], [0, 1], [0, 1]]
-    >>> multilabel_f1(truth, predicted).round(4), round(multilabel_f1(truth, predicted, average="micro"), 4)
+    >>> (
+    ...     multilabel_f1(truth, predicted).round(4),
+    ...     round(multilabel_f1(truth, predicted, average="micro"), 4),
+    ... )
     (array([0.6667, 0.6667]), 0.6667)
     """
     _check_average("multilabel_f1", average)
@@ -131,7 +145,9 @@ def multilabel_f1(y_true: Any, y_pred: Any, *, average: Average | None = None, t
     right, claimed = (truth & predicted).sum(axis=0), truth.sum(axis=0) + predicted.sum(axis=0)
     if average == "micro":
         return _ratio(2 * int(right.sum()), int(claimed.sum()))
-    per_label = np.array([_ratio(2 * a, b) for a, b in zip(right.tolist(), claimed.tolist(), strict=True)])
+    per_label = np.array(
+        [_ratio(2 * a, b) for a, b in zip(right.tolist(), claimed.tolist(), strict=True)]
+    )
     return per_label if average is None else _mean(per_label)
 
 
@@ -139,8 +155,11 @@ def multilabel_f1(y_true: Any, y_pred: Any, *, average: Average | None = None, t
 def multilabel_average_precision(y_true: Any, scores: Any, *, average: None = None) -> Floats: ...
 @overload
 def multilabel_average_precision(y_true: Any, scores: Any, *, average: Average) -> float: ...
-def multilabel_average_precision(y_true: Any, scores: Any, *, average: Average | None = None) -> Floats | float:
-    """Average precision of each label, in [0, 1] (higher is better); a random ranking gets the share of positives.
+def multilabel_average_precision(
+    y_true: Any, scores: Any, *, average: Average | None = None
+) -> Floats | float:
+    """Average precision of each label, in [0, 1] (higher is better); a random ranking gets the
+    share of positives.
 
     Parameters
     ----------
@@ -149,7 +168,8 @@ def multilabel_average_precision(y_true: Any, scores: Any, *, average: Average |
     scores : float array of the same shape
         Higher = more likely to hold; any finite scale.
     average : 'micro', 'macro', optional
-        Left out: one value a label. ``micro`` ranks all answers together, which presumes one scale for all labels.
+        Left out: one value a label. ``micro`` ranks all answers together, which presumes one scale
+        for all labels.
 
     Returns
     -------
@@ -158,7 +178,9 @@ def multilabel_average_precision(y_true: Any, scores: Any, *, average: Average |
 
     Examples
     --------
-    >>> multilabel_average_precision([[1, 0], [0, 1], [1, 0]], [[0.9, 0.1], [0.5, 0.2], [0.4, 0.7]]).round(4)
+    >>> multilabel_average_precision(
+    ...     [[1, 0], [0, 1], [1, 0]], [[0.9, 0.1], [0.5, 0.2], [0.4, 0.7]]
+    ... ).round(4)
     array([0.8333, 0.5   ])
     """
     _check_average("multilabel_average_precision", average)
@@ -168,19 +190,27 @@ def multilabel_average_precision(y_true: Any, scores: Any, *, average: Average |
     problems.raise_any()
     if average == "micro":
         return average_precision(truth.ravel(), values.ravel())
-    per_label = np.array([average_precision(truth[:, label], values[:, label]) for label in range(truth.shape[1])])
+    per_label = np.array(
+        [average_precision(truth[:, label], values[:, label]) for label in range(truth.shape[1])]
+    )
     return per_label if average is None else _mean(per_label)
 
 
 def inflation(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -> Inflation:
-    r"""How much element-wise accuracy flatters: beside the answer "nothing holds", subset accuracy, recall, precision.
+    r"""How much element-wise accuracy flatters: beside the answer "nothing holds", subset accuracy,
+    recall, precision.
 
     Parameters and errors are those of `subset_accuracy`.
 
     Examples
     --------
     >>> found = inflation([[1, 0, 0, 0, 0, 1]], [[0.23, 0.34, 0.45, 0.22, 0.10, 0.9]])
-    >>> round(found.element_wise_accuracy, 4), round(found.all_negative_accuracy, 4), found.recall, found.subset_accuracy
+    >>> (
+    ...     round(found.element_wise_accuracy, 4),
+    ...     round(found.all_negative_accuracy, 4),
+    ...     found.recall,
+    ...     found.subset_accuracy,
+    ... )
     (0.8333, 0.6667, 0.5, 0.0)
     >>> print(found.meaning.replace(". ", ".\n"))
     83.3% of the single answers are right; predicting nothing at all gets 66.7%.
@@ -193,8 +223,9 @@ def inflation(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -> Inflation:
     recall, precision = _ratio(n_right, int(truth.sum())), _ratio(n_right, int(predicted.sum()))
     gain = (accuracy - silent) / (1 - silent) if silent < 1 else float("nan")
     meaning = (
-        f"{accuracy:.1%} of the single answers are right; predicting nothing at all gets {silent:.1%}. "
-        f"{recall:.1%} of what holds was found, and {subset:.1%} of the images are right in full."
+        f"{accuracy:.1%} of the single answers are right; predicting nothing at all gets"
+        f" {silent:.1%}. {recall:.1%} of what holds was found, and {subset:.1%} of the images are"
+        " right in full."
     )
     return Inflation(accuracy, silent, gain, subset, recall, precision, meaning)
 
@@ -210,7 +241,9 @@ def _both(where: str, y_true: Any, y_pred: Any, threshold: float) -> tuple[Boole
             mend = "Pass logits through a sigmoid; leave out images without a prediction"
             problems.add("y_pred must lie in [0, 1]", f"{bad} values that do not", mend, RangeError)
         if not 0 <= threshold <= 1:
-            problems.add("threshold must lie in [0, 1]", f"{threshold}", "Leave it at 0.5", RangeError)
+            problems.add(
+                "threshold must lie in [0, 1]", f"{threshold}", "Leave it at 0.5", RangeError
+            )
         problems.raise_any()
         return truth, values > threshold
     predicted = _as_matrix(y_pred, "y_pred", problems)
@@ -222,11 +255,18 @@ def _as_matrix(labels: Any, name: str, problems: Problems) -> Booleans:
     array = np.asarray(labels)
     if array.ndim != 2:
         mend = "Pass one row an image and one column a label"
-        problems.add(f"{name} must have shape (n_images, n_labels)", f"shape {array.shape}", mend, ShapeError)
+        problems.add(
+            f"{name} must have shape (n_images, n_labels)", f"shape {array.shape}", mend, ShapeError
+        )
         return np.zeros((0, 0), np.bool_)
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         shown = ", ".join(map(str, np.unique(array.astype(np.str_))[:6].tolist()))
-        problems.add(f"{name} must hold 0 and 1 only", f"the values {shown}", "Leave out images without labels", LabelError)
+        problems.add(
+            f"{name} must hold 0 and 1 only",
+            f"the values {shown}",
+            "Leave out images without labels",
+            LabelError,
+        )
         return np.zeros(array.shape, np.bool_)
     return array.astype(np.bool_)
 
@@ -234,13 +274,23 @@ def _as_matrix(labels: Any, name: str, problems: Problems) -> Booleans:
 def _same_shape(truth: Booleans, values: NDArray[Any], name: str, problems: Problems) -> None:
     if truth.shape != values.shape and not problems:
         got = f"{truth.shape} and {values.shape}"
-        problems.add(f"y_true and {name} must have the same shape", got, "Pass one number an image and label", ShapeError)
+        problems.add(
+            f"y_true and {name} must have the same shape",
+            got,
+            "Pass one number an image and label",
+            ShapeError,
+        )
 
 
 def _check_average(where: str, average: str | None) -> None:
     if average not in (None, "micro", "macro"):
         problems = Problems(where)
-        problems.add("average must be 'micro', 'macro' or None", repr(average), "Pass one of these", RangeError)
+        problems.add(
+            "average must be 'micro', 'macro' or None",
+            repr(average),
+            "Pass one of these",
+            RangeError,
+        )
         problems.raise_any()
 
 

@@ -1,8 +1,9 @@
-"""How well error maps find defects pixel by pixel: ROC AUC, average precision and the per-region overlap (AUPRO).
+"""How well error maps find defects pixel by pixel: ROC AUC, average precision and the per-region
+overlap (AUPRO).
 
-Every function takes ``(masks, maps)``: an iterable each, or (n_images, height, width) arrays. A mask is True on defective
-pixels; None or all False is a normal image. Sizes may differ from image to image. Only the order of the map values
-matters; nothing is binned, and ties are exact.
+Every function takes ``(masks, maps)``: an iterable each, or (n_images, height, width) arrays. A
+mask is True on defective pixels; None or all False is a normal image. Sizes may differ from image
+to image. Only the order of the map values matters; nothing is binned, and ties are exact.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _ABSENT = object()
 def pixel_roc_auc(masks: Iterable[Any], maps: Iterable[Any]) -> float:
     """Area under the ROC curve over all pixels of all images together.
 
-    Dominated by large defects and by the many easy background pixels; `aupro` weighs every defect alike.
+    Dominated by large defects and by the many easy background pixels; `aupro` weighs every defect
+    alike.
 
     Parameters
     ----------
@@ -62,7 +64,8 @@ def pixel_roc_auc(masks: Iterable[Any], maps: Iterable[Any]) -> float:
 
 
 def pixel_average_precision(masks: Iterable[Any], maps: Iterable[Any]) -> float:
-    """Average precision over all pixels of all images together; chance is the share of defective pixels.
+    """Average precision over all pixels of all images together; chance is the share of defective
+    pixels.
 
     Parameters
     ----------
@@ -87,24 +90,28 @@ def pixel_average_precision(masks: Iterable[Any], maps: Iterable[Any]) -> float:
 def aupro(masks: Iterable[Any], maps: Iterable[Any], *, max_fpr: float = 0.3) -> float:
     """Area under the per-region overlap curve up to a false-positive rate, divided by that rate.
 
-    The overlap of a threshold is the share of a defect's pixels that reach it, averaged over all defects, so a scratch counts as
-    much as a stain; the false-positive rate is the share of background pixels that do. A defect is a connected region
-    of a mask, diagonal neighbours included.
+    The overlap of a threshold is the share of a defect's pixels that reach it, averaged over all
+    defects, so a scratch counts as much as a stain; the false-positive rate is the share of
+    background pixels that do. A defect is a connected region of a mask, diagonal neighbours
+    included.
 
-    Exact: each defective pixel adds its weight, 1 / (area of its region), times the stretch of the curve on which it is already
-    found. That needs the highest background values sorted and the defective pixels searched in them, not a curve.
+    Exact: each defective pixel adds its weight, 1 / (area of its region), times the stretch of the
+    curve on which it is already found. That needs the highest background values sorted and the
+    defective pixels searched in them, not a curve.
 
     Parameters
     ----------
     masks, maps
         As in `pixel_roc_auc`.
     max_fpr : float in (0, 1]
-        Where to stop; the last point is interpolated linearly along the curve. Values at different limits don't compare.
+        Where to stop; the last point is interpolated linearly along the curve. Values at different
+        limits don't compare.
 
     Returns
     -------
     float
-        In [0, 1], higher is better; ``max_fpr / 2`` by chance; ``nan`` without defective or without background pixels.
+        In [0, 1], higher is better; ``max_fpr / 2`` by chance; ``nan`` without defective or without
+        background pixels.
 
     References
     ----------
@@ -119,16 +126,24 @@ def aupro(masks: Iterable[Any], maps: Iterable[Any], *, max_fpr: float = 0.3) ->
     """
     problems = Problems("aupro")
     if not 0 < max_fpr <= 1:
-        problems.add("max_fpr must lie in (0, 1]", f"{max_fpr}", "Pass 0.3, the usual limit", RangeError)
+        problems.add(
+            "max_fpr must lie in (0, 1]", f"{max_fpr}", "Pass 0.3, the usual limit", RangeError
+        )
     background, defects, weights, n_regions = _by_region(_pairs(masks, maps, problems))
     problems.raise_any()
     return overlap_area(background, defects, weights, n_regions, max_fpr)
 
 
 def overlap_area(
-    background: NDArray[Any], defects: NDArray[Any], weights: NDArray[np.float64], n_regions: int, max_fpr: float
+    background: NDArray[Any],
+    defects: NDArray[Any],
+    weights: NDArray[np.float64],
+    n_regions: int,
+    max_fpr: float,
 ) -> float:
-    """`aupro` of background values, which it sorts in place, and of defective ones with 1 / (area of their region)."""
+    """`aupro` of background values, which it sorts in place, and of defective ones with 1 / (area
+    of their region).
+    """
     if n_regions == 0 or len(background) == 0:
         return math.nan
     limit = max_fpr * len(background)
@@ -140,13 +155,18 @@ def overlap_area(
     return min(area, 1.0)  # the weights of a region's pixels add up to 1 only within rounding
 
 
-def _found_area(top: NDArray[Any], defects: NDArray[Any], weights: NDArray[np.float64], limit: float) -> float:
-    """Sum of weight times the false positives, up to `limit`, over which each defective pixel is already found."""
+def _found_area(
+    top: NDArray[Any], defects: NDArray[Any], weights: NDArray[np.float64], limit: float
+) -> float:
+    """Sum of weight times the false positives, up to `limit`, over which each defective pixel is
+    already found.
+    """
     order = np.argsort(defects)
     parts = []
     for start, stop, left, right in insertion_points(top, defects[order]):
         before, tied = len(top) - right, right - left
-        # Background of the same score comes together with the pixel: the curve climbs linearly over it.
+        # Background of the same score comes together with the pixel: the curve climbs linearly over
+        # it.
         climbed = np.clip(limit - before, 0, tied)
         found = np.maximum(limit - before - tied, 0) + climbed**2 / (2 * np.maximum(tied, 1))
         parts.append(float(np.dot(weights[order[start:stop]], found)))
@@ -156,7 +176,9 @@ def _found_area(top: NDArray[Any], defects: NDArray[Any], weights: NDArray[np.fl
 def _by_region(
     pairs: Iterator[tuple[NDArray[np.bool_] | None, NDArray[Any]]],
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64], int]:
-    """Background values, defective values with 1 / (area of their region), and the number of regions."""
+    """Background values, defective values with 1 / (area of their region), and the number of
+    regions.
+    """
     background: list[NDArray[Any]] = []
     defects: list[NDArray[Any]] = []
     weights: list[NDArray[np.float64]] = []
@@ -170,11 +192,18 @@ def _by_region(
         areas, region = regions_of(mask)
         weights.append((1 / areas)[region])
         n_regions += len(areas)
-    return _joined(background), _joined(defects), np.concatenate(weights) if weights else np.zeros(0), n_regions
+    return (
+        _joined(background),
+        _joined(defects),
+        np.concatenate(weights) if weights else np.zeros(0),
+        n_regions,
+    )
 
 
 def regions_of(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Areas of the 8-connected regions, and for each True pixel in reading order the region it belongs to."""
+    """Areas of the 8-connected regions, and for each True pixel in reading order the region it
+    belongs to.
+    """
     from scipy.ndimage import label
 
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -187,7 +216,9 @@ def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def _flat(where: str, masks: Iterable[Any], maps: Iterable[Any]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+def _flat(
+    where: str, masks: Iterable[Any], maps: Iterable[Any]
+) -> tuple[NDArray[np.bool_], NDArray[Any]]:
     problems = Problems(where)
     labels: list[NDArray[np.bool_]] = []
     values: list[NDArray[Any]] = []
@@ -201,7 +232,9 @@ def _flat(where: str, masks: Iterable[Any], maps: Iterable[Any]) -> tuple[NDArra
 def _pairs(
     masks: Iterable[Any], maps: Iterable[Any], problems: Problems
 ) -> Iterator[tuple[NDArray[np.bool_] | None, NDArray[Any]]]:
-    """Masks (None where nothing is defective) with their maps, one at a time; wrong ones are noted and left out."""
+    """Masks (None where nothing is defective) with their maps, one at a time; wrong ones are noted
+    and left out.
+    """
     n_wrong = 0
     for index, (mask, image) in enumerate(itertools.zip_longest(masks, maps, fillvalue=_ABSENT)):
         if mask is _ABSENT or image is _ABSENT:
@@ -235,20 +268,42 @@ def _mask(mask: Any) -> NDArray[Any] | None:
     return array
 
 
-def _what_is_wrong(index: int, mask: NDArray[Any] | None, values: NDArray[Any], problems: Problems) -> bool:
+def _what_is_wrong(
+    index: int, mask: NDArray[Any] | None, values: NDArray[Any], problems: Problems
+) -> bool:
     """Note the first thing wrong with one image; whether there is one."""
     if values.ndim != 2 or values.dtype.kind not in "iufb":
         got = f"map {index} with shape {values.shape}, dtype {values.dtype}"
-        problems.add("maps must be numbers of shape (height, width)", got, "Pass one error a pixel", ShapeError)
+        problems.add(
+            "maps must be numbers of shape (height, width)",
+            got,
+            "Pass one error a pixel",
+            ShapeError,
+        )
     elif mask is not None and mask.shape != values.shape:
         got = f"mask {index} {mask.shape} and map {values.shape}"
-        problems.add("a mask and its map must have the same size", got, "Resize the map to the mask", ShapeError)
+        problems.add(
+            "a mask and its map must have the same size",
+            got,
+            "Resize the map to the mask",
+            ShapeError,
+        )
     elif mask is not None and mask.size and mask.dtype != np.bool_:
         got = f"mask {index} of dtype {mask.dtype} with other values"
-        problems.add("masks must be True/False, 0/1 or 0/255", got, "Pass mask > 0, or what is defective", LabelError)
+        problems.add(
+            "masks must be True/False, 0/1 or 0/255",
+            got,
+            "Pass mask > 0, or what is defective",
+            LabelError,
+        )
     elif not np.isfinite(values).all():
         n_bad = int(np.count_nonzero(~np.isfinite(values)))
-        problems.add("maps must be finite", f"{n_bad} NaN or infinite values in map {index}", "Mend or leave it out", RangeError)
+        problems.add(
+            "maps must be finite",
+            f"{n_bad} NaN or infinite values in map {index}",
+            "Mend or leave it out",
+            RangeError,
+        )
     else:
         return False
     return True

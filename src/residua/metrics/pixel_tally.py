@@ -1,7 +1,8 @@
 """Pixel metrics of more maps than memory holds: each map is added and forgotten.
 
-Up to 33 million pixels are kept as they are, and every area is exact. Beyond, pixels are counted by value, to eleven
-binary digits (one part in 2,048): values that share a count are ties, of which half are taken for won.
+Up to 33 million pixels are kept as they are, and every area is exact. Beyond, pixels are counted by
+value, to eleven binary digits (one part in 2,048): values that share a count are ties, of which
+half are taken for won.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ class PixelTally:
     def aupro(self, *, max_fpr: float = 0.3) -> float:
         """As `residua.metrics.aupro`."""
         if self._counts is None:
-            background, defects, weights = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
+            background, defects, weights = (
+                np.concatenate(parts) for parts in zip(*self._kept, strict=True)
+            )
             return overlap_area(background, defects, weights, self.n_regions, max_fpr)
         background, _, weights = (counts[::-1] for counts in self._counts)
         n_background = int(background.sum())
@@ -91,7 +94,9 @@ class PixelTally:
         limit = max_fpr * n_background
         before = np.cumsum(background) - background
         climbed = np.clip(limit - before, 0, background)
-        reached = np.maximum(limit - before - background, 0) + climbed**2 / (2 * np.maximum(background, 1))
+        reached = np.maximum(limit - before - background, 0) + climbed**2 / (
+            2 * np.maximum(background, 1)
+        )
         return min(float((weights * reached).sum() / (limit * self.n_regions)), 1.0)
 
     def _labelled(self) -> tuple[NDArray[np.bool_], NDArray[Any]]:
@@ -99,9 +104,15 @@ class PixelTally:
         flags = np.repeat([False, True] * len(self._kept), [len(part) for part in parts])
         return flags, np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
-    def _count(self, background: NDArray[Any], defects: NDArray[Any], weights: NDArray[np.float64]) -> None:
+    def _count(
+        self, background: NDArray[Any], defects: NDArray[Any], weights: NDArray[np.float64]
+    ) -> None:
         if self._counts is None:
-            self._counts = (np.zeros(_N_KEYS, np.int64), np.zeros(_N_KEYS, np.int64), np.zeros(_N_KEYS))
+            self._counts = (
+                np.zeros(_N_KEYS, np.int64),
+                np.zeros(_N_KEYS, np.int64),
+                np.zeros(_N_KEYS),
+            )
         of_background, of_defects, weighed = self._counts
         keys = _keys(defects)
         of_background += np.bincount(_keys(background), minlength=_N_KEYS)
@@ -110,7 +121,9 @@ class PixelTally:
 
 
 def _keys(values: NDArray[Any]) -> NDArray[np.uint32]:
-    """Whole numbers in the order of the values: the leading bits of a float, the negative ones turned about."""
+    """Whole numbers in the order of the values: the leading bits of a float, the negative ones
+    turned about.
+    """
     bits = (values.astype(np.float32) + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0
     ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
     return ordered >> np.uint32(_DROPPED_BITS)

@@ -1,10 +1,12 @@
-"""An interval for average precision without re-sorting: resampled counts over the sorted distinct scores of the anomalous images.
+"""An interval for average precision without re-sorting: resampled counts over the sorted distinct
+scores of the anomalous images.
 
-A resample only changes how often each anomalous score is drawn and how many normal images fall between two of them, so a
-resample costs two multinomials and a cumulative sum. The larger of its variance and of the delta method's (the mean squared
-influence of an image) goes onto the logit scale with Student's quantile: average precision is biased upwards in small samples,
-and the percentiles of the bootstrap, which repeat that bias, cover 81% to 90% of the time where this covers 93% to 97%.
-Where there are too many anomalous images to resample, the delta method stands alone.
+A resample only changes how often each anomalous score is drawn and how many normal images fall
+between two of them, so a resample costs two multinomials and a cumulative sum. The larger of its
+variance and of the delta method's (the mean squared influence of an image) goes onto the logit
+scale with Student's quantile: average precision is biased upwards in small samples, and the
+percentiles of the bootstrap, which repeat that bias, cover 81% to 90% of the time where this covers
+93% to 97%. Where there are too many anomalous images to resample, the delta method stands alone.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ _DRAWN_UP_TO = 5_000_000
 
 @dataclass(frozen=True)
 class _Ladder:
-    """Distinct scores of the anomalous images, descending: how many stand on each rung, and how many normals reach it first."""
+    """Distinct scores of the anomalous images, descending: how many stand on each rung, and how
+    many normals reach it first.
+    """
 
     positives: NDArray[np.int64]
     negatives: NDArray[np.int64]
@@ -42,7 +46,9 @@ class _Ladder:
 def _ladder(truth: NDArray[np.bool_], values: NDArray[Any]) -> _Ladder:
     keys = sorted_class(truth, values, True)
     n_negative = len(values) - len(keys)
-    blocks = [(block.equal, n_negative - block.others_below) for block in places(keys, np.sort(values))]
+    blocks = [
+        (block.equal, n_negative - block.others_below) for block in places(keys, np.sort(values))
+    ]
     positives = np.concatenate([equal for equal, _ in blocks])[::-1]
     reaching = np.concatenate([at_least for _, at_least in blocks])[::-1]
     return _Ladder(positives, np.diff(reaching, prepend=0), n_negative)
@@ -51,7 +57,8 @@ def _ladder(truth: NDArray[np.bool_], values: NDArray[Any]) -> _Ladder:
 def average_precision_interval(
     labels: Any, scores: Any, *, confidence: float = 0.95, n_resamples: int = 1000, seed: int = 0
 ) -> Estimate:
-    """Average precision with a stratified interval: class sizes stay as they are, and so does the prevalence it speaks of.
+    """Average precision with a stratified interval: class sizes stay as they are, and so does the
+    prevalence it speaks of.
 
     Parameters
     ----------
@@ -67,12 +74,14 @@ def average_precision_interval(
     Returns
     -------
     Estimate
-        ``value`` None with one class only; no bounds with fewer than two images of either class, or at perfect
-        separation, which shows no spread.
+        ``value`` None with one class only; no bounds with fewer than two images of either class, or
+        at perfect separation, which shows no spread.
 
     Examples
     --------
-    >>> estimate = average_precision_interval([0] * 20 + [1] * 20, list(range(20)) + list(range(10, 30)))
+    >>> estimate = average_precision_interval(
+    ...     [0] * 20 + [1] * 20, list(range(20)) + list(range(10, 30))
+    ... )
     >>> round(estimate.value, 3), estimate.low < estimate.value < estimate.high
     (0.879, True)
     """
@@ -87,19 +96,27 @@ def average_precision_interval(
         return Estimate(value=None, confidence=confidence, n=len(truth))
     ladder = _ladder(truth, values)
     value = float(_average_precision(ladder.positives[np.newaxis], ladder.negatives[np.newaxis])[0])
-    bounds = None if min(n_positive, len(truth) - n_positive) < 2 else _bounds(ladder, value, confidence, n_resamples, seed)
+    bounds = (
+        None
+        if min(n_positive, len(truth) - n_positive) < 2
+        else _bounds(ladder, value, confidence, n_resamples, seed)
+    )
     low, high = bounds or (None, None)
     return Estimate(value=value, low=low, high=high, confidence=confidence, n=len(truth))
 
 
-def _bounds(ladder: _Ladder, value: float, confidence: float, n_resamples: int, seed: int) -> tuple[float, float] | None:
+def _bounds(
+    ladder: _Ladder, value: float, confidence: float, n_resamples: int, seed: int
+) -> tuple[float, float] | None:
     variance = influence_variance(ladder)
     if len(ladder.positives) * n_resamples <= _DRAWN_UP_TO:
         resampled = _resample(ladder, n_resamples, np.random.default_rng(seed))
         variance = max(variance, float(resampled.var(ddof=1)))
     if not 0 < value < 1 or variance == 0:
         return None
-    return logit_interval(value, variance, student_t(confidence, min(ladder.n_positive, ladder.n_negative) - 1))
+    return logit_interval(
+        value, variance, student_t(confidence, min(ladder.n_positive, ladder.n_negative) - 1)
+    )
 
 
 def _resample(ladder: _Ladder, n_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -114,7 +131,9 @@ def _resample(ladder: _Ladder, n_resamples: int, rng: np.random.Generator) -> ND
     return np.concatenate(parts)
 
 
-def _average_precision(positives: NDArray[np.int64], negatives: NDArray[np.int64]) -> NDArray[np.float64]:
+def _average_precision(
+    positives: NDArray[np.int64], negatives: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Average precision of each row of counts, (k, n_rungs)."""
     true = positives.cumsum(axis=1)
     flagged = true + negatives.cumsum(axis=1)
@@ -123,13 +142,16 @@ def _average_precision(positives: NDArray[np.int64], negatives: NDArray[np.int64
 
 
 def influence_variance(ladder: _Ladder) -> float:
-    """Variance of average precision by the delta method: the mean squared influence of each image, class by class."""
+    """Variance of average precision by the delta method: the mean squared influence of each image,
+    class by class.
+    """
     m, n, share = ladder.n_positive, ladder.n_negative, ladder.positives / ladder.n_positive
     true, false = ladder.positives.cumsum(), ladder.negatives.cumsum()
     flagged = true + false
     precision = true / flagged
     value = float(np.dot(share, precision))
-    # How the precision at a rung moves with the share of either class that reaches it, averaged over the rungs at or below.
+    # How the precision at a rung moves with the share of either class that reaches it, averaged
+    # over the rungs at or below.
     by_true, by_false = share * m * false / flagged**2, -share * n * true / flagged**2
     felt = by_true[::-1].cumsum()[::-1]
     of_positive = precision - value + felt - float(np.dot(by_true, true / m))

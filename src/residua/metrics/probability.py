@@ -1,8 +1,9 @@
-"""How good predicted probabilities are: log loss, Brier score, calibration, top-k, and ranking one class against others.
+"""How good predicted probabilities are: log loss, Brier score, calibration, top-k, and ranking one
+class against others.
 
-`y` holds classes as integers or strings, (n_images,). `probabilities` is (n_images, n_classes) with rows that sum to
-1, or one column, P(second class). Columns are in the order of `classes`; left out, that is 0, 1, 2, ... for integer
-labels below the number of columns, else the sorted labels.
+`y` holds classes as integers or strings, (n_images,). `probabilities` is (n_images, n_classes) with
+rows that sum to 1, or one column, P(second class). Columns are in the order of `classes`; left out,
+that is 0, 1, 2, ... for integer labels below the number of columns, else the sorted labels.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reliability:
-    """Bins of confidence, each (n_bins,): images with low < confidence <= high, their mean confidence and accuracy.
+    """Bins of confidence, each (n_bins,): images with low < confidence <= high, their mean
+    confidence and accuracy.
 
     The first bin holds confidence 0 as well. Means of an empty bin are ``nan``.
     """
@@ -39,8 +41,9 @@ class Reliability:
 def top_k_accuracy(y: Any, probabilities: Any, k: int, classes: Any = None) -> float:
     """Share of the images whose class is among the k most probable, in [0, 1] (higher is better).
 
-    Of equal probabilities the earlier class comes first, so that k = 1 is the accuracy, and a model that gives every
-    class the same gets no more than chance. Keras counts every tie at the boundary as a hit instead: `residua.metrics.keras`.
+    Of equal probabilities the earlier class comes first, so that k = 1 is the accuracy, and a model
+    that gives every class the same gets no more than chance. Keras counts every tie at the boundary
+    as a hit instead: `residua.metrics.keras`.
 
     Parameters
     ----------
@@ -80,11 +83,13 @@ def top_k_accuracy(y: Any, probabilities: Any, k: int, classes: Any = None) -> f
 
 
 def log_loss(y: Any, probabilities: Any, *, classes: Any = None) -> float:
-    """Mean of -log P(true class), in nats (lower is better, 0 is certain and right, log(n_classes) is knowing nothing).
+    """Mean of -log P(true class), in nats (lower is better, 0 is certain and right, log(n_classes)
+    is knowing nothing).
 
-    It measures the probabilities and does not "determine the accuracy": two models of the same accuracy may differ
-    in it without end. Probabilities are cut off at the rounding step of their type (2.2e-16 for float64), as in
-    scikit-learn, so that one certain mistake costs about 36 and not infinity.
+    It measures the probabilities and does not "determine the accuracy": two models of the same
+    accuracy may differ in it without end. Probabilities are cut off at the rounding step of their
+    type (2.2e-16 for float64), as in scikit-learn, so that one certain mistake costs about 36 and
+    not infinity.
 
     Parameters and errors are those of `top_k_accuracy`.
 
@@ -102,12 +107,16 @@ def log_loss(y: Any, probabilities: Any, *, classes: Any = None) -> float:
 def brier_score(y: Any, probabilities: Any, *, classes: Any = None) -> float:
     """Mean squared distance between the probabilities and the truth as 0 and 1 (lower is better).
 
-    With two classes (P - truth)^2 of one class, in [0, 1], the usual form; with more, the sum over classes, in [0, 2].
-    This is scikit-learn's convention. Parameters and errors are those of `top_k_accuracy`.
+    With two classes (P - truth)^2 of one class, in [0, 1], the usual form; with more, the sum over
+    classes, in [0, 2]. This is scikit-learn's convention. Parameters and errors are those of
+    `top_k_accuracy`.
 
     Examples
     --------
-    >>> round(brier_score([1, 0], [0.9, 0.2]), 4), round(brier_score([0, 2], [[0.8, 0.1, 0.1], [0.2, 0.2, 0.6]]), 4)
+    >>> (
+    ...     round(brier_score([1, 0], [0.9, 0.2]), 4),
+    ...     round(brier_score([0, 2], [[0.8, 0.1, 0.1], [0.2, 0.2, 0.6]]), 4),
+    ... )
     (0.025, 0.15)
     """
     _, true, p = with_probabilities("brier_score", y, probabilities, classes)
@@ -116,10 +125,14 @@ def brier_score(y: Any, probabilities: Any, *, classes: Any = None) -> float:
     return _mean((distance**2).sum(axis=1)) / (2 if p.shape[1] == 2 else 1)
 
 
-def reliability_table(y: Any, probabilities: Any, *, bins: int = 15, classes: Any = None) -> Reliability:
-    """Confidence beside accuracy in bins of equal width: a calibrated model has both alike in every bin.
+def reliability_table(
+    y: Any, probabilities: Any, *, bins: int = 15, classes: Any = None
+) -> Reliability:
+    """Confidence beside accuracy in bins of equal width: a calibrated model has both alike in every
+    bin.
 
-    Confidence is the largest probability of an image, whatever its class; with two classes it is at least 0.5.
+    Confidence is the largest probability of an image, whatever its class; with two classes it is at
+    least 0.5.
 
     Parameters
     ----------
@@ -154,33 +167,42 @@ def reliability_table(y: Any, probabilities: Any, *, bins: int = 15, classes: An
     return Reliability(edges[:-1], edges[1:], n, mean_confidence, accuracy)
 
 
-def expected_calibration_error(y: Any, probabilities: Any, *, bins: int = 15, classes: Any = None) -> float:
-    """Mean gap between confidence and accuracy over the bins of `reliability_table`, in [0, 1] (lower is better).
+def expected_calibration_error(
+    y: Any, probabilities: Any, *, bins: int = 15, classes: Any = None
+) -> float:
+    """Mean gap between confidence and accuracy over the bins of `reliability_table`, in [0, 1]
+    (lower is better).
 
-    Bins count by how many images they hold. The estimate depends on `bins`, and few images make it too large: also a
-    perfectly calibrated model does not reach 0. Parameters and errors are those of `reliability_table`.
+    Bins count by how many images they hold. The estimate depends on `bins`, and few images make it
+    too large: also a perfectly calibrated model does not reach 0. Parameters and errors are those
+    of `reliability_table`.
 
     Notes
     -----
-    Naeini, Cooper, Hauskrecht, *Obtaining well calibrated probabilities using Bayesian binning* (2015).
+    Naeini, Cooper, Hauskrecht, *Obtaining well calibrated probabilities using Bayesian binning*
+    (2015).
 
     Examples
     --------
-    >>> round(expected_calibration_error([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]], bins=5), 4)
+    >>> round(
+    ...     expected_calibration_error([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]], bins=5), 4
+    ... )
     0.2
     """
     table = reliability_table(y, probabilities, bins=bins, classes=classes)
     filled = table.n > 0
     if not filled.any():
         return float("nan")
-    return float(np.average(np.abs(table.confidence - table.accuracy)[filled], weights=table.n[filled]))
+    return float(
+        np.average(np.abs(table.confidence - table.accuracy)[filled], weights=table.n[filled])
+    )
 
 
 def roc_auc_per_class(y: Any, probabilities: Any, *, classes: Any = None) -> Floats:
     """ROC AUC of each class against all others, in [0, 1] (higher is better, 0.5 is chance).
 
-    ``nan`` for a class that does not occur, and for the only one that does. Parameters and errors are those of
-    `top_k_accuracy`.
+    ``nan`` for a class that does not occur, and for the only one that does. Parameters and errors
+    are those of `top_k_accuracy`.
 
     Returns
     -------
@@ -195,7 +217,9 @@ def roc_auc_per_class(y: Any, probabilities: Any, *, classes: Any = None) -> Flo
     return np.array([roc_auc(true == index, p[:, index]) for index in range(p.shape[1])])
 
 
-def multiclass_roc_auc(y: Any, probabilities: Any, *, scheme: Literal["ovr", "ovo"] = "ovr", classes: Any = None) -> float:
+def multiclass_roc_auc(
+    y: Any, probabilities: Any, *, scheme: Literal["ovr", "ovo"] = "ovr", classes: Any = None
+) -> float:
     """Macro mean of ROC AUC over the classes, in [0, 1] (higher is better, 0.5 is chance).
 
     Parameters
@@ -203,8 +227,8 @@ def multiclass_roc_auc(y: Any, probabilities: Any, *, scheme: Literal["ovr", "ov
     y, probabilities, classes
         As for `top_k_accuracy`.
     scheme : 'ovr' or 'ovo'
-        ``ovr``: each class against all others; moves with how frequent the classes are. ``ovo``: each pair of classes
-        among the images of those two, both ways; does not.
+        ``ovr``: each class against all others; moves with how frequent the classes are. ``ovo``:
+        each pair of classes among the images of those two, both ways; does not.
 
     Returns
     -------

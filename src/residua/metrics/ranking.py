@@ -1,7 +1,9 @@
-"""How well scores rank anomalous images above normal ones: the areas under the ROC and precision-recall curves.
+"""How well scores rank anomalous images above normal ones: the areas under the ROC and
+precision-recall curves.
 
-Every function takes ``(labels, scores)``, labels True or 1 = anomalous (positive), scores of any scale, higher = more anomalous.
-Only the order of the scores matters, ties are exact, and with one class present every area is ``nan``.
+Every function takes ``(labels, scores)``, labels True or 1 = anomalous (positive), scores of any
+scale, higher = more anomalous. Only the order of the scores matters, ties are exact, and with one
+class present every area is ``nan``.
 """
 
 from __future__ import annotations
@@ -17,14 +19,22 @@ from residua.errors import RangeError
 from residua.metrics._ranks import labelled_scores, places, sorted_class, twice_wins
 from residua.metrics.curves import precision_recall_curve, roc_curve
 
-__all__ = ["average_precision", "partial_roc_auc", "precision_recall_curve", "roc_auc", "roc_curve", "summed_precision"]
+__all__ = [
+    "average_precision",
+    "partial_roc_auc",
+    "precision_recall_curve",
+    "roc_auc",
+    "roc_curve",
+    "summed_precision",
+]
 
 
 def roc_auc(labels: Any, scores: Any, *, max_fpr: float | None = None) -> float:
-    """Area under the ROC curve: the chance that an anomalous image scores above a normal one, ties counting half.
+    """Area under the ROC curve: the chance that an anomalous image scores above a normal one, ties
+    counting half.
 
-    Exact: an integer count of pairs, divided once. Costs a value sort of the scores; the extra memory is at most
-    8 bytes a float32 score.
+    Exact: an integer count of pairs, divided once. Costs a value sort of the scores; the extra
+    memory is at most 8 bytes a float32 score.
 
     Parameters
     ----------
@@ -33,8 +43,8 @@ def roc_auc(labels: Any, scores: Any, *, max_fpr: float | None = None) -> float:
     scores : float array, (n_images,)
         Of any finite scale, higher = more anomalous.
     max_fpr : float in (0, 1], optional
-        Only the part of the curve up to this false-positive rate, standardised by McClish so that chance is 0.5 and
-        perfection 1 (as scikit-learn does). `partial_roc_auc` is the plain area.
+        Only the part of the curve up to this false-positive rate, standardised by McClish so that
+        chance is 0.5 and perfection 1 (as scikit-learn does). `partial_roc_auc` is the plain area.
 
     Returns
     -------
@@ -95,7 +105,12 @@ def partial_roc_auc(labels: Any, scores: Any, *, max_fpr: float) -> float:
     """
     if not 0 < max_fpr <= 1:
         problems = Problems("roc_auc")
-        problems.add("max_fpr must lie in (0, 1]", f"{max_fpr}", "Pass the largest false-positive rate of interest", RangeError)
+        problems.add(
+            "max_fpr must lie in (0, 1]",
+            f"{max_fpr}",
+            "Pass the largest false-positive rate of interest",
+            RangeError,
+        )
         problems.raise_any()
     truth, values = labelled_scores("roc_auc", labels, scores)
     negatives, positives = sorted_class(truth, values, False), sorted_class(truth, values, True)
@@ -125,11 +140,12 @@ def _at_least(ascending: NDArray[Any], thresholds: NDArray[Any]) -> NDArray[np.i
 
 
 def average_precision(labels: Any, scores: Any) -> float:
-    """Mean, over the anomalous images, of the precision at the threshold that just finds each of them.
+    """Mean, over the anomalous images, of the precision at the threshold that just finds each of
+    them.
 
-    The step-wise area under the precision-recall curve, ``sum((R_k - R_{k-1}) P_k)`` over distinct thresholds, as
-    scikit-learn defines it; never the trapezoidal area, which is too optimistic. Chance is the share of anomalous images,
-    not 0.5.
+    The step-wise area under the precision-recall curve, ``sum((R_k - R_{k-1}) P_k)`` over distinct
+    thresholds, as scikit-learn defines it; never the trapezoidal area, which is too optimistic.
+    Chance is the share of anomalous images, not 0.5.
 
     Parameters
     ----------
@@ -160,7 +176,9 @@ def average_precision(labels: Any, scores: Any) -> float:
 
 
 def summed_precision(positives: NDArray[Any], everybody: NDArray[Any]) -> float:
-    """Sum over the positives of the precision at their own score; both arrays sorted, `everybody` holding the positives."""
+    """Sum over the positives of the precision at their own score; both arrays sorted, `everybody`
+    holding the positives.
+    """
     n_positive, n_negative = len(positives), len(everybody) - len(positives)
     parts = []
     for block in places(positives, everybody):

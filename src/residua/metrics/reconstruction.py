@@ -1,8 +1,10 @@
-"""How far a reconstruction is from its image: one float64 number an image, never pooled over the set.
+"""How far a reconstruction is from its image: one float64 number an image, never pooled over the
+set.
 
-Images and reconstructions have shape (n_images, height, width) or (n_images, height, width, channels) and are uint8,
-uint16, bool, or float in [0, 1]; everything is computed on [0, 1]. Averages run over all pixels and channels of one
-image, so that neither the image size nor the bit depth changes them; `euclidean_distance` is the exception and says so.
+Images and reconstructions have shape (n_images, height, width) or (n_images, height, width,
+channels) and are uint8, uint16, bool, or float in [0, 1]; everything is computed on [0, 1].
+Averages run over all pixels and channels of one image, so that neither the image size nor the bit
+depth changes them; `euclidean_distance` is the exception and says so.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ _GREY_LEVEL = 1 / 255
 def mse(images: Any, reconstructions: Any) -> Floats:
     """Mean squared error of each image, in [0, 1] (lower is better).
 
-    Scaling an image and its reconstruction by a scales this by a^2: a dimmed defect looks normal. See
-    `contrast_normalised_error`.
+    Scaling an image and its reconstruction by a scales this by a^2: a dimmed defect looks normal.
+    See `contrast_normalised_error`.
 
     Parameters
     ----------
@@ -75,9 +77,11 @@ def mae(images: Any, reconstructions: Any) -> Floats:
 
 
 def rmse(images: Any, reconstructions: Any) -> Floats:
-    """Root of the mean squared error of each image, in [0, 1] (lower is better): an error in the unit of a pixel.
+    """Root of the mean squared error of each image, in [0, 1] (lower is better): an error in the
+    unit of a pixel.
 
-    The mean of this array is not the root of the mean squared error of the set. Shapes and errors are those of `mse`.
+    The mean of this array is not the root of the mean squared error of the set. Shapes and errors
+    are those of `mse`.
 
     Examples
     --------
@@ -90,8 +94,8 @@ def rmse(images: Any, reconstructions: Any) -> Floats:
 def psnr(images: Any, reconstructions: Any) -> Floats:
     """Peak signal-to-noise ratio of each image, in decibels (higher is better), peak 1.
 
-    Per image, never pooled: the mean of this array is not the PSNR of the pooled error. Shapes and errors are those
-    of `mse`.
+    Per image, never pooled: the mean of this array is not the PSNR of the pooled error. Shapes and
+    errors are those of `mse`.
 
     Returns
     -------
@@ -112,20 +116,22 @@ def psnr(images: Any, reconstructions: Any) -> Floats:
 
 
 def kl_divergence(images: Any, reconstructions: Any, *, epsilon: float = 1e-7) -> Floats:
-    """Kullback-Leibler divergence of each reconstruction from its image, both taken as distributions (nats, >= 0).
+    """Kullback-Leibler divergence of each reconstruction from its image, both taken as
+    distributions (nats, >= 0).
 
-    The values of an image, divided by their sum, are read as a distribution over pixels and channels: where the light
-    is, not how much of it there is. Overall brightness therefore does not count. For pixels read as
-    probabilities of their own, use `binary_cross_entropy`.
+    The values of an image, divided by their sum, are read as a distribution over pixels and
+    channels: where the light is, not how much of it there is. Overall brightness therefore does not
+    count. For pixels read as probabilities of their own, use `binary_cross_entropy`.
 
     Parameters
     ----------
     images, reconstructions : array, (n_images, height, width[, channels])
         As for `mse`.
     epsilon : float, at least 0
-        Added to every value before normalising. Without it a single black pixel that should not be black makes the
-        divergence infinite. With ``epsilon=0`` you get that: ``inf`` there, and ``nan`` for an image that is all black.
-        With the default an all-black image is the uniform distribution.
+        Added to every value before normalising. Without it a single black pixel that should not be
+        black makes the divergence infinite. With ``epsilon=0`` you get that: ``inf`` there, and
+        ``nan`` for an image that is all black. With the default an all-black image is the uniform
+        distribution.
 
     Returns
     -------
@@ -134,7 +140,8 @@ def kl_divergence(images: Any, reconstructions: Any, *, epsilon: float = 1e-7) -
 
     Notes
     -----
-    Kullback and Leibler, *On information and sufficiency* (1951): the sum of p log(p / q), p the image.
+    Kullback and Leibler, *On information and sufficiency* (1951): the sum of p log(p / q), p the
+    image.
 
     Examples
     --------
@@ -162,9 +169,10 @@ def kl_divergence(images: Any, reconstructions: Any, *, epsilon: float = 1e-7) -
 def binary_cross_entropy(images: Any, reconstructions: Any, *, epsilon: float = 1e-7) -> Floats:
     """Bernoulli cross-entropy of each image, mean over pixels, in nats (lower is better).
 
-    Every pixel is read as the probability of being white: the mean of -(x log r + (1 - x) log(1 - r)). Its least value
-    is not 0 but the image's own entropy, reached by the image itself; only an image of pure black and white reaches 0.
-    So a number alone says nothing about quality: compare it with ``binary_cross_entropy(images, images)``.
+    Every pixel is read as the probability of being white: the mean of -(x log r + (1 - x) log(1 -
+    r)). Its least value is not 0 but the image's own entropy, reached by the image itself; only an
+    image of pure black and white reaches 0. So a number alone says nothing about quality: compare
+    it with ``binary_cross_entropy(images, images)``.
 
     Parameters
     ----------
@@ -193,12 +201,14 @@ def binary_cross_entropy(images: Any, reconstructions: Any, *, epsilon: float = 
 
 
 def contrast_normalised_error(images: Any, reconstructions: Any) -> Floats:
-    """Mean squared error of each image divided by the image's own variance (lower is better, at least 0).
+    """Mean squared error of each image divided by the image's own variance (lower is better, at
+    least 0).
 
-    The share of the image's contrast that the reconstruction misses: 0 is perfect, 1 is what the image's own mean grey
-    would get. Dimming an image together with its reconstruction leaves it where it was, while `mse` falls with the
-    square. An image flatter than one grey level (standard deviation below 1/255) is divided by one grey level
-    squared, so that a blank image is neither undefined nor infinite.
+    The share of the image's contrast that the reconstruction misses: 0 is perfect, 1 is what the
+    image's own mean grey would get. Dimming an image together with its reconstruction leaves it
+    where it was, while `mse` falls with the square. An image flatter than one grey level (standard
+    deviation below 1/255) is divided by one grey level squared, so that a blank image is neither
+    undefined nor infinite.
 
     Shapes and errors are those of `mse`.
 
@@ -206,7 +216,10 @@ def contrast_normalised_error(images: Any, reconstructions: Any) -> Floats:
     --------
     >>> image = np.array([[[0.2, 0.4], [0.6, 0.8]]])
     >>> mean_grey = np.full_like(image, 0.5)
-    >>> contrast_normalised_error(image, mean_grey).round(4), contrast_normalised_error(image / 4, mean_grey / 4).round(4)
+    >>> (
+    ...     contrast_normalised_error(image, mean_grey).round(4),
+    ...     contrast_normalised_error(image / 4, mean_grey / 4).round(4),
+    ... )
     (array([1.]), array([1.]))
     """
 
@@ -220,8 +233,9 @@ def contrast_normalised_error(images: Any, reconstructions: Any) -> Floats:
 def euclidean_distance(images: Any, reconstructions: Any) -> Floats:
     """Length of the difference between each image and its reconstruction (lower is better).
 
-    The root of the *sum* of squares: it grows with the image, by the root of its number of values, up to
-    sqrt(height * width * channels). Compare it between images of one size only. It ranks such images as `mse` does.
+    The root of the *sum* of squares: it grows with the image, by the root of its number of values,
+    up to sqrt(height * width * channels). Compare it between images of one size only. It ranks such
+    images as `mse` does.
 
     Shapes and errors are those of `mse`.
 
@@ -230,7 +244,9 @@ def euclidean_distance(images: Any, reconstructions: Any) -> Floats:
     >>> euclidean_distance(np.zeros((1, 10, 10)), np.full((1, 10, 10), 0.1)).round(6)
     array([1.])
     """
-    return Pair("euclidean_distance", images, reconstructions).map(lambda x, r: np.sqrt(((x - r) ** 2).sum(axis=_PIXELS)))
+    return Pair("euclidean_distance", images, reconstructions).map(
+        lambda x, r: np.sqrt(((x - r) ** 2).sum(axis=_PIXELS))
+    )
 
 
 def _mean_square(x: Floats, r: Floats) -> Floats:
@@ -244,5 +260,10 @@ def _check_epsilon(where: str, epsilon: float, below: float, *, open_below: bool
         return
     problems = Problems(where)
     bracket = "(" if open_below else "["
-    problems.add(f"epsilon must lie in {bracket}0, {below})", f"{epsilon}", "Leave it at its default, 1e-7", RangeError)
+    problems.add(
+        f"epsilon must lie in {bracket}0, {below})",
+        f"{epsilon}",
+        "Leave it at its default, 1e-7",
+        RangeError,
+    )
     problems.raise_any()

@@ -1,7 +1,8 @@
 """On which scale images and reconstructions stand, and what that does to an error.
 
-The same model has an error of 0.004, 260 or 200,000, depending on whether pixels run to 1 or 255 and whether the error
-is a mean or a sum. Nothing is refused here: the audit looks at the arrays as they were given.
+The same model has an error of 0.004, 260 or 200,000, depending on whether pixels run to 1 or 255
+and whether the error is a mean or a sum. Nothing is refused here: the audit looks at the arrays as
+they were given.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _MOST_EXCESS = 1.5  # how far a reading's error may lie above that of the best s
 class ValueScale:
     """The scale that one array stands on: its type, its extremes, and what follows from them.
 
-    ``scale`` is ``unknown`` where the values fit nothing, or several scales equally well; ``because`` says what it was read from.
+    ``scale`` is ``unknown`` where the values fit nothing, or several scales equally well;
+    ``because`` says what it was read from.
     """
 
     dtype: str
@@ -39,10 +41,11 @@ class ValueScale:
 class ScaleAudit:
     """What `scale_audit` found.
 
-    ``comparable`` is False where images and reconstructions stand on different scales: no error between them means
-    anything. ``mse`` is on the 0-1 scale, the mean over all images; ``mse_as_given`` on the arrays' own numbers;
-    ``sum_as_given`` sums over the values of an image instead. ``reported_as`` says which of these a reported error
-    matches. ``nan`` stands for what cannot be known.
+    ``comparable`` is False where images and reconstructions stand on different scales: no error
+    between them means anything. ``mse`` is on the 0-1 scale, the mean over all images;
+    ``mse_as_given`` on the arrays' own numbers; ``sum_as_given`` sums over the values of an image
+    instead. ``reported_as`` says which of these a reported error matches. ``nan`` stands for what
+    cannot be known.
     """
 
     images: ValueScale
@@ -62,10 +65,11 @@ def scale_audit(images: Any, reconstructions: Any, *, reported: float | None = N
     Parameters
     ----------
     images, reconstructions : numeric array, (n_images, ...)
-        As they came: any range, any number of axes. Each side is read by itself; where its values fit several scales,
-        the other side decides if it can, else the scale is ``unknown``.
+        As they came: any range, any number of axes. Each side is read by itself; where its values
+        fit several scales, the other side decides if it can, else the scale is ``unknown``.
     reported : float, optional
-        An error that somebody states for these reconstructions. The audit names the one it matches within 2%.
+        An error that somebody states for these reconstructions. The audit names the one it matches
+        within 2%.
 
     Returns
     -------
@@ -92,14 +96,19 @@ def scale_audit(images: Any, reconstructions: Any, *, reported: float | None = N
 
 
 def read_scales(
-    images: NDArray[Any], reconstructions: NDArray[Any], told: tuple[str | None, str | None] = (None, None)
+    images: NDArray[Any],
+    reconstructions: NDArray[Any],
+    told: tuple[str | None, str | None] = (None, None),
 ) -> tuple[ValueScale, ValueScale]:
-    """The scale of each side, by itself where its values say it, else by the other side; ``unknown`` where neither does.
+    """The scale of each side, by itself where its values say it, else by the other side;
+    ``unknown`` where neither does.
 
     `told` names the scales that the user stated; those are not questioned.
     """
     x, r = Values(images, are_images=True), Values(reconstructions, are_images=False)
-    of_x, of_r = (_stated(name) or side.candidates() for name, side in zip(told, (x, r), strict=True))
+    of_x, of_r = (
+        _stated(name) or side.candidates() for name, side in zip(told, (x, r), strict=True)
+    )
     first, second = _settled(x, of_x, r, of_r), _settled(r, of_r, x, of_x)
     if first is None and second is None and _are_blank(x, of_x) and _are_blank(r, of_r):
         first, second = of_x[0], of_r[0]
@@ -112,12 +121,22 @@ def read_scales(
     return _value_scale(x, first, of_x), _value_scale(r, second, of_r)
 
 
-def _signed_without_negatives(r: Values, found: Candidate, x: Values, of_images: Candidate) -> Candidate:
-    """Bright reconstructions beside bright images of -1..1 may lack negative values: then the images decide."""
-    if (found.scale, of_images.scale, r.dtype.kind) != ("0-1", "-1..1", "f") or r.low == r.high or r.array.shape != x.array.shape:
+def _signed_without_negatives(
+    r: Values, found: Candidate, x: Values, of_images: Candidate
+) -> Candidate:
+    """Bright reconstructions beside bright images of -1..1 may lack negative values: then the
+    images decide.
+    """
+    if (
+        (found.scale, of_images.scale, r.dtype.kind) != ("0-1", "-1..1", "f")
+        or r.low == r.high
+        or r.array.shape != x.array.shape
+    ):
         return found
     target = unit_sample(x.array, "-1..1")
-    of_unit, of_signed = (float(np.square(unit_sample(r.array, scale) - target).mean()) for scale in ("0-1", "-1..1"))
+    of_unit, of_signed = (
+        float(np.square(unit_sample(r.array, scale) - target).mean()) for scale in ("0-1", "-1..1")
+    )
     line = straight_line(unit_sample(r.array, "0-1"), target)
     if line is None or line.correlation < 0.3 or line.slope > 0.75 or of_signed > of_unit / 4:
         return found
@@ -133,8 +152,12 @@ def _stated(name: str | None) -> list[Candidate] | None:
     return None if name is None else [Candidate(name, "told", True)]  # type: ignore[arg-type]
 
 
-def _settled(side: Values, found: list[Candidate], other: Values, of_other: list[Candidate]) -> Candidate | None:
-    """The one scale of `side` that stands: firm by itself, or decided by the other side where that is firm."""
+def _settled(
+    side: Values, found: list[Candidate], other: Values, of_other: list[Candidate]
+) -> Candidate | None:
+    """The one scale of `side` that stands: firm by itself, or decided by the other side where that
+    is firm.
+    """
     firm = next((candidate for candidate in found if candidate.is_firm), None)
     if firm is not None or not found:
         return firm
@@ -146,16 +169,27 @@ def _settled(side: Values, found: list[Candidate], other: Values, of_other: list
     if reference.scale in SPANS and side.array.shape == other.array.shape:
         fitting = [each for each in found if _fits(side, each.scale, other, reference.scale)]
         if len(fitting) == 1:
-            return Candidate(fitting[0].scale, f"{fitting[0].because}, and only so do both sides agree", True)
+            return Candidate(
+                fitting[0].scale, f"{fitting[0].because}, and only so do both sides agree", True
+            )
     same = next((each for each in found if each.scale == reference.scale), None)
     if same is not None:
         return Candidate(same.scale, f"{same.because}, and the other side stands on it", True)
-    # Overstepping 0-1 by far and never otherwise: a decoder without an end. Its clipping is told as an error.
-    return Candidate("0-1", found[0].because, True) if [each.scale for each in found] == ["0-1"] and side.high > 1 else None
+    # Overstepping 0-1 by far and never otherwise: a decoder without an end. Its clipping is told as
+    # an error.
+    return (
+        Candidate("0-1", found[0].because, True)
+        if [each.scale for each in found] == ["0-1"] and side.high > 1
+        else None
+    )
 
 
-def _of_blank(side: Values, found: list[Candidate], other: Values, reference: Candidate) -> Candidate | None:
-    """The scale of an array that holds one value; None where that would be black on one scale and grey on another."""
+def _of_blank(
+    side: Values, found: list[Candidate], other: Values, reference: Candidate
+) -> Candidate | None:
+    """The scale of an array that holds one value; None where that would be black on one scale and
+    grey on another.
+    """
     names = [each.scale for each in found]
     if side.low == 0 and reference.scale.startswith("0-"):
         return Candidate(reference.scale, "every value is 0", True)
@@ -168,7 +202,9 @@ def _of_blank(side: Values, found: list[Candidate], other: Values, reference: Ca
 
 
 def _fits(side: Values, scale: str, other: Values, of_other: str) -> bool:
-    """Whether `side` read on `scale` resembles the other side: close to the best straight line, or of like contrast and grey."""
+    """Whether `side` read on `scale` resembles the other side: close to the best straight line, or
+    of like contrast and grey.
+    """
     a, b = (unit_sample(each.array, name) for each, name in ((side, scale), (other, of_other)))
     line = straight_line(a, b)
     if line is None or line.correlation < _LEAST_CORRELATION:
@@ -211,7 +247,12 @@ def straight_line(source: NDArray[np.float64], target: NDArray[np.float64]) -> S
     correlation = both / np.sqrt(of_a * of_b)
     slope = both / of_a
     error = of_b / len(b) * (1 - correlation**2)
-    return StraightLine(slope, float(target.mean() - slope * source.mean()), float(correlation), float(max(error, 0.0)))
+    return StraightLine(
+        slope,
+        float(target.mean() - slope * source.mean()),
+        float(correlation),
+        float(max(error, 0.0)),
+    )
 
 
 def _value_scale(side: Values, settled: Candidate | None, found: list[Candidate]) -> ValueScale:
@@ -223,7 +264,11 @@ def _value_scale(side: Values, settled: Candidate | None, found: list[Candidate]
 
 
 def audited(
-    x: NDArray[Any], r: NDArray[Any], scales: tuple[ValueScale, ValueScale], *, reported: float | None = None
+    x: NDArray[Any],
+    r: NDArray[Any],
+    scales: tuple[ValueScale, ValueScale],
+    *,
+    reported: float | None = None,
 ) -> ScaleAudit:
     """The audit of two arrays whose scales were read."""
     of_images, of_reconstructions = scales
@@ -236,10 +281,22 @@ def audited(
     reported_as = (
         None
         if reported is None
-        else next((name for name, value in errors.items() if np.isclose(value, reported, rtol=0.02)), None)
+        else next(
+            (name for name, value in errors.items() if np.isclose(value, reported, rtol=0.02)), None
+        )
     )
     meaning = _meaning(of_images, of_reconstructions, comparable, given, given * n_values)
-    return ScaleAudit(of_images, of_reconstructions, comparable, n_values, mean, given, given * n_values, reported_as, meaning)
+    return ScaleAudit(
+        of_images,
+        of_reconstructions,
+        comparable,
+        n_values,
+        mean,
+        given,
+        given * n_values,
+        reported_as,
+        meaning,
+    )
 
 
 def _as_numbers(images: Any, reconstructions: Any) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -247,15 +304,23 @@ def _as_numbers(images: Any, reconstructions: Any) -> tuple[NDArray[Any], NDArra
     x, r = np.asarray(images), np.asarray(reconstructions)
     for name, array in (("images", x), ("reconstructions", r)):
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-            got = f"dtype {array.dtype}" if array.dtype.kind not in "biuf" else "NaN or infinite values"
-            problems.add(f"{name} must be finite numbers", got, "Mend or leave out those images", RangeError)
+            got = (
+                f"dtype {array.dtype}"
+                if array.dtype.kind not in "biuf"
+                else "NaN or infinite values"
+            )
+            problems.add(
+                f"{name} must be finite numbers", got, "Mend or leave out those images", RangeError
+            )
     if x.ndim == r.ndim + 1 and x.shape[-1] == 1:
         x = x[..., 0]
     if r.ndim == x.ndim + 1 and r.shape[-1] == 1:
         r = r[..., 0]
     if x.shape != r.shape or x.ndim < 2:
         must = "images and reconstructions must have the same shape, (n_images, ...)"
-        problems.add(must, f"{x.shape} and {r.shape}", "Pass one reconstruction an image", ShapeError)
+        problems.add(
+            must, f"{x.shape} and {r.shape}", "Pass one reconstruction an image", ShapeError
+        )
     problems.raise_any()
     return x, r
 
@@ -269,16 +334,24 @@ def _named_errors(given: float, mean: float, n_values: int, scale: Scale) -> dic
     if scale not in ("0-1", "unknown"):
         named["squared error on 0-1, mean"] = mean
         named["squared error on 0-1, summed over the values of an image"] = mean * n_values
-    named |= {f"root of the {name}": float(np.sqrt(value)) for name, value in list(named.items()) if name.endswith("mean")}
+    named |= {
+        f"root of the {name}": float(np.sqrt(value))
+        for name, value in list(named.items())
+        if name.endswith("mean")
+    }
     return named
 
 
-def _meaning(images: ValueScale, reconstructions: ValueScale, comparable: bool, mean: float, total: float) -> str:
+def _meaning(
+    images: ValueScale, reconstructions: ValueScale, comparable: bool, mean: float, total: float
+) -> str:
     if comparable:
         return (
-            f"Both run on {images.scale}; the mean squared error there is {mean:.4g} a value, which sums to {total:.4g} an image."
+            f"Both run on {images.scale}; the mean squared error there is {mean:.4g} a value, which"
+            f" sums to {total:.4g} an image."
         )
     return (
-        f"Images run on {images.scale} ([{images.low:.4g}, {images.high:.4g}]), reconstructions on {reconstructions.scale} "
-        f"([{reconstructions.low:.4g}, {reconstructions.high:.4g}]): an error between them measures the scale, not the model."
+        f"Images run on {images.scale} ([{images.low:.4g}, {images.high:.4g}]), reconstructions on"
+        f" {reconstructions.scale} ([{reconstructions.low:.4g}, {reconstructions.high:.4g}]): an"
+        " error between them measures the scale, not the model."
     )

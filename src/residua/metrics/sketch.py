@@ -1,4 +1,6 @@
-"""Summaries of scores that merge across processes: one bounded with guaranteed bounds, one exact at 4 bytes a score."""
+"""Summaries of scores that merge across processes: one bounded with guaranteed bounds, one exact at
+4 bytes a score.
+"""
 
 from __future__ import annotations
 
@@ -24,25 +26,29 @@ _ROUNDING = 1e-12
 
 
 class Bounds(NamedTuple):
-    """The exact value lies in [low, high]: a guarantee, not a confidence. Both are ``nan`` where it is undefined."""
+    """The exact value lies in [low, high]: a guarantee, not a confidence. Both are ``nan`` where it
+    is undefined.
+    """
 
     low: float
     high: float
 
 
 class ScoreSketch:
-    """Counts of normal and anomalous scores in at most `n_bins` bins, filled in one pass and merged in any order.
+    """Counts of normal and anomalous scores in at most `n_bins` bins, filled in one pass and merged
+    in any order.
 
-    A bin is a range of floating-point numbers that share their leading bits, so its width is *relative* to the score: an outlier
-    of 1e30 costs one bin and blurs nothing else. The sketch starts with every distinct score a bin of its own and drops
-    one trailing bit of all of them whenever there are too many. So the state is a function of the scores alone, whatever the
-    order of updates and merges, and it is exact while there are at most `n_bins` distinct scores.
+    A bin is a range of floating-point numbers that share their leading bits, so its width is
+    *relative* to the score: an outlier of 1e30 costs one bin and blurs nothing else. The sketch
+    starts with every distinct score a bin of its own and drops one trailing bit of all of them
+    whenever there are too many. So the state is a function of the scores alone, whatever the order
+    of updates and merges, and it is exact while there are at most `n_bins` distinct scores.
 
     Parameters
     ----------
     n_bins : int in [2, 2**24]
-        Each costs at most 24 bytes. Scores spread over k powers of two are told apart to about ``k / n_bins`` of
-        their size. Sketches of different `n_bins` merge into the smaller.
+        Each costs at most 24 bytes. Scores spread over k powers of two are told apart to about ``k
+        / n_bins`` of their size. Sketches of different `n_bins` merge into the smaller.
 
     Examples
     --------
@@ -75,7 +81,9 @@ class ScoreSketch:
         return int(self._positives.sum() + self._negatives.sum())
 
     def update(self, labels: Any, scores: Any) -> None:
-        """Add scores, higher = more anomalous, with labels True or 1 = anomalous; NaN and infinities are refused."""
+        """Add scores, higher = more anomalous, with labels True or 1 = anomalous; NaN and
+        infinities are refused.
+        """
         truth, values = labelled_scores("ScoreSketch.update", labels, scores)
         for start in range(0, len(values), _CHUNK):
             keys = _ordered_integers(values[start : start + _CHUNK]) >> np.uint64(self._shift)
@@ -86,10 +94,14 @@ class ScoreSketch:
         """Add what `other` has seen; returns self."""
         self.n_bins = min(self.n_bins, other.n_bins)
         self._coarsen(other._shift)
-        self._add(other._keys >> np.uint64(self._shift - other._shift), other._positives, other._negatives)
+        self._add(
+            other._keys >> np.uint64(self._shift - other._shift), other._positives, other._negatives
+        )
         return self
 
-    def _add(self, keys: NDArray[np.uint64], positives: NDArray[np.int64], negatives: NDArray[np.int64]) -> None:
+    def _add(
+        self, keys: NDArray[np.uint64], positives: NDArray[np.int64], negatives: NDArray[np.int64]
+    ) -> None:
         self._keys, (self._positives, self._negatives) = _grouped(
             np.concatenate((self._keys, keys)),
             np.concatenate((self._positives, positives)),
@@ -100,11 +112,15 @@ class ScoreSketch:
     def _coarsen(self, shift: int) -> None:
         if shift > self._shift:
             keys = self._keys >> np.uint64(shift - self._shift)
-            self._keys, (self._positives, self._negatives) = _grouped(keys, self._positives, self._negatives)
+            self._keys, (self._positives, self._negatives) = _grouped(
+                keys, self._positives, self._negatives
+            )
             self._shift = shift
 
     def roc_auc_bounds(self) -> Bounds:
-        """Bounds on `roc_auc` of all scores seen; wide by the share of pairs that fall into one bin."""
+        """Bounds on `roc_auc` of all scores seen; wide by the share of pairs that fall into one
+        bin.
+        """
         # Python integers: a product of two counts may exceed 64 bits.
         positives, negatives = self._positives.astype(object), self._negatives.astype(object)
         n_pairs = int(positives.sum()) * int(negatives.sum())
@@ -127,15 +143,19 @@ class ScoreSketch:
         if self.is_exact:
             low = high = math.fsum(own * (true / (true + false)))
         else:
-            # Best: the bin's anomalous scores are one tie above its normal ones. Worst: all distinct and below them; the sum
-            # over i of i / (i + false) is then bounded by the midpoint rule, 1 / x being convex.
+            # Best: the bin's anomalous scores are one tie above its normal ones. Worst: all
+            # distinct and below them; the sum over i of i / (i + false) is then bounded by the
+            # midpoint rule, 1 / x being convex.
             high = math.fsum(own * (true / (true + clear)))
             before = true - own
             low = math.fsum(own - false * np.log1p(own / (before + false + 0.5)))
-        return Bounds(max(low / n_positive - _ROUNDING, 0.0), min(high / n_positive + _ROUNDING, 1.0))
+        return Bounds(
+            max(low / n_positive - _ROUNDING, 0.0), min(high / n_positive + _ROUNDING, 1.0)
+        )
 
     def rates_bounds(self, threshold: float) -> dict[str, Bounds]:
-        """Bounds on the rates at ``score > threshold``: ``recall``, ``false_alarm_rate`` and ``precision``.
+        """Bounds on the rates at ``score > threshold``: ``recall``, ``false_alarm_rate`` and
+        ``precision``.
 
         Examples
         --------
@@ -150,7 +170,8 @@ class ScoreSketch:
             problems.raise_any()
         key = int(_ordered_integers(np.array([threshold]))[0])
         own = np.uint64(key >> self._shift)
-        # The threshold's own bin holds scores above it, unless the threshold is the last number of its bin.
+        # The threshold's own bin holds scores above it, unless the threshold is the last number of
+        # its bin.
         is_last = key & ((1 << self._shift) - 1) == (1 << self._shift) - 1
         surely = int(np.searchsorted(self._keys, own, "right"))
         perhaps = surely if is_last else int(np.searchsorted(self._keys, own, "left"))
@@ -163,9 +184,15 @@ class ScoreSketch:
         }
 
     def to_bytes(self) -> bytes:
-        """The state as plain data, little-endian; equal for equal scores, however they were gathered."""
+        """The state as plain data, little-endian; equal for equal scores, however they were
+        gathered.
+        """
         header = _HEADER.pack(_MAGIC, self._shift, self.n_bins, len(self._keys))
-        columns = (self._keys.astype("<u8"), self._positives.astype("<i8"), self._negatives.astype("<i8"))
+        columns = (
+            self._keys.astype("<u8"),
+            self._positives.astype("<i8"),
+            self._negatives.astype("<i8"),
+        )
         return header + b"".join(column.tobytes() for column in columns)
 
     @classmethod
@@ -173,7 +200,12 @@ class ScoreSketch:
         """Read what `to_bytes` wrote; executes nothing, and refuses what is damaged."""
         problems = Problems("ScoreSketch.from_bytes")
         if len(data) < _HEADER.size or data[:4] != _MAGIC:
-            problems.add("the data must be a sketch", f"{len(data)} bytes of another kind", "Pass what to_bytes gave", InputError)
+            problems.add(
+                "the data must be a sketch",
+                f"{len(data)} bytes of another kind",
+                "Pass what to_bytes gave",
+                InputError,
+            )
             problems.raise_any()
         _, shift, n_bins, n_keys = _HEADER.unpack_from(data)
         if shift > 63 or not 2 <= n_bins <= 1 << 24 or len(data) != _HEADER.size + 24 * n_keys:
@@ -181,25 +213,44 @@ class ScoreSketch:
             problems.add("the sketch must be whole", got, "Copy it again", InputError)
             problems.raise_any()
         sketch = cls(n_bins)
-        keys, positives, negatives = np.frombuffer(data, "<u8", offset=_HEADER.size).reshape(3, n_keys)
+        keys, positives, negatives = np.frombuffer(data, "<u8", offset=_HEADER.size).reshape(
+            3, n_keys
+        )
         sketch._shift, sketch._keys = shift, keys.astype(np.uint64)
-        sketch._positives, sketch._negatives = positives.astype(np.int64), negatives.astype(np.int64)
+        sketch._positives, sketch._negatives = (
+            positives.astype(np.int64),
+            negatives.astype(np.int64),
+        )
         counts_hold = (sketch._positives >= 0).all() and (sketch._negatives >= 0).all()
         in_range = n_keys == 0 or int(sketch._keys[-1]) >> (64 - shift) == 0
-        if n_keys > n_bins or not counts_hold or not in_range or (sketch._keys[1:] <= sketch._keys[:-1]).any():
-            problems.add("bins must ascend and hold counts", "bins that do not", "Copy the sketch again", InputError)
+        if (
+            n_keys > n_bins
+            or not counts_hold
+            or not in_range
+            or (sketch._keys[1:] <= sketch._keys[:-1]).any()
+        ):
+            problems.add(
+                "bins must ascend and hold counts",
+                "bins that do not",
+                "Copy the sketch again",
+                InputError,
+            )
             problems.raise_any()
         return sketch
 
 
 def _ordered_integers(values: NDArray[Any]) -> NDArray[np.uint64]:
-    """Integers in the order of the floats: sign bit flipped, negatives mirrored; -0.0 and 0.0 are one number."""
+    """Integers in the order of the floats: sign bit flipped, negatives mirrored; -0.0 and 0.0 are
+    one number.
+    """
     bits = (values.astype(np.float64) + 0.0).view(np.uint64)
     sign = np.uint64(1 << 63)
     return np.where(bits & sign, ~bits, bits | sign)
 
 
-def _grouped(keys: NDArray[np.uint64], *counts: NDArray[np.int64]) -> tuple[NDArray[np.uint64], list[NDArray[np.int64]]]:
+def _grouped(
+    keys: NDArray[np.uint64], *counts: NDArray[np.int64]
+) -> tuple[NDArray[np.uint64], list[NDArray[np.int64]]]:
     """Distinct keys, ascending, and the counts summed over equal ones."""
     if not len(keys):
         return keys, list(counts)

@@ -1,7 +1,9 @@
-"""Structural similarity of images and reconstructions: what changed in the pattern, not how much each pixel is off.
+"""Structural similarity of images and reconstructions: what changed in the pattern, not how much
+each pixel is off.
 
-All functions take the images of `residua.metrics.reconstruction` and return one float64 number an image, or a map.
-**Similarity: 1 is identical, lower is worse.** An anomaly score is ``1 - similarity``.
+All functions take the images of `residua.metrics.reconstruction` and return one float64 number an
+image, or a map. **Similarity: 1 is identical, lower is worse.** An anomaly score is ``1 -
+similarity``.
 """
 
 from __future__ import annotations
@@ -22,10 +24,11 @@ _GRADIENT_C = 170 / 255**2  # Xue et al. 2014 state 170 on a range of 255
 def ssim(images: Any, reconstructions: Any, *, window: int = 11, sigma: float = 1.5) -> Floats:
     """Structural similarity of each image, in [-1, 1] (higher is more similar).
 
-    Means, variances and the covariance are weighted by a Gaussian of `sigma` pixels, cut off at a window of
-    `window` x `window`. Only positions where the whole window lies in the image count: of the map, a border of
-    (window - 1) / 2 pixels is left out before averaging. Channels are compared separately and averaged. This is what
-    scikit-image computes with ``gaussian_weights=True, use_sample_covariance=False, data_range=1``.
+    Means, variances and the covariance are weighted by a Gaussian of `sigma` pixels, cut off at a
+    window of `window` x `window`. Only positions where the whole window lies in the image count: of
+    the map, a border of (window - 1) / 2 pixels is left out before averaging. Channels are compared
+    separately and averaged. This is what scikit-image computes with ``gaussian_weights=True,
+    use_sample_covariance=False, data_range=1``.
 
     An image with a side shorter than `window` gets the largest odd window that fits; sigma stays.
 
@@ -58,14 +61,20 @@ def ssim(images: Any, reconstructions: Any, *, window: int = 11, sigma: float = 
     (array([1.]), array([-0.9964]))
     """
     pair, window = _prepare("ssim", images, reconstructions, window, sigma)
-    return pair.map(lambda x, r: _whole_windows(_similarity(x, r, window, sigma)[0], window).mean(axis=(1, 2, 3)))
+    return pair.map(
+        lambda x, r: _whole_windows(_similarity(x, r, window, sigma)[0], window).mean(
+            axis=(1, 2, 3)
+        )
+    )
 
 
 def ssim_map(images: Any, reconstructions: Any, *, window: int = 11, sigma: float = 1.5) -> Floats:
-    """Structural similarity around each pixel, in [-1, 1] (higher is more similar), averaged over channels.
+    """Structural similarity around each pixel, in [-1, 1] (higher is more similar), averaged over
+    channels.
 
-    The map has the size of the image; near the edge the image is continued by its mirror. `ssim` is the mean
-    of this map without a border of (window - 1) / 2 pixels. Parameters and errors are those of `ssim`.
+    The map has the size of the image; near the edge the image is continued by its mirror. `ssim` is
+    the mean of this map without a border of (window - 1) / 2 pixels. Parameters and errors are
+    those of `ssim`.
 
     Returns
     -------
@@ -87,19 +96,20 @@ def ssim_map(images: Any, reconstructions: Any, *, window: int = 11, sigma: floa
 def ms_ssim(images: Any, reconstructions: Any) -> Floats:
     """Multi-scale structural similarity of each image, in [0, 1] (higher is more similar).
 
-    Contrast and structure are compared at five scales, each half the size of the one before, luminance at the
-    coarsest alone; the five means are raised to the published weights and multiplied. A negative mean counts as 0.
-    Windows are those of `ssim`: 11 pixels, sigma 1.5.
+    Contrast and structure are compared at five scales, each half the size of the one before,
+    luminance at the coarsest alone; the five means are raised to the published weights and
+    multiplied. A negative mean counts as 0. Windows are those of `ssim`: 11 pixels, sigma 1.5.
 
-    Five scales need a side of 176 pixels. A smaller image gets as many scales as leave 11 pixels at the coarsest,
-    and the weights of those are rescaled to sum to 1: with a side below 22 this is `ssim`, cut off at 0. Numbers from
-    different numbers of scales are not comparable.
+    Five scales need a side of 176 pixels. A smaller image gets as many scales as leave 11 pixels at
+    the coarsest, and the weights of those are rescaled to sum to 1: with a side below 22 this is
+    `ssim`, cut off at 0. Numbers from different numbers of scales are not comparable.
 
     Parameters, shapes and errors are those of `mse`.
 
     Notes
     -----
-    Wang, Simoncelli, Bovik, *Multi-scale structural similarity for image quality assessment* (2003).
+    Wang, Simoncelli, Bovik, *Multi-scale structural similarity for image quality assessment*
+    (2003).
 
     Examples
     --------
@@ -117,7 +127,9 @@ def ms_ssim(images: Any, reconstructions: Any) -> Floats:
         result = np.ones(len(x))
         for scale, weight in enumerate(weights, start=1):
             whole, contrast = _similarity(x, r, window, 1.5)
-            mean = _whole_windows(whole if scale == n_scales else contrast, window).mean(axis=(1, 2, 3))
+            mean = _whole_windows(whole if scale == n_scales else contrast, window).mean(
+                axis=(1, 2, 3)
+            )
             result *= np.maximum(mean, 0.0) ** weight
             x, r = _halved(x), _halved(r)
         return result
@@ -126,25 +138,31 @@ def ms_ssim(images: Any, reconstructions: Any) -> Floats:
 
 
 def gradient_magnitude_similarity(images: Any, reconstructions: Any) -> Floats:
-    """Gradient-magnitude similarity of each image, mean over pixels, in [0, 1] (higher is more similar).
+    """Gradient-magnitude similarity of each image, mean over pixels, in [0, 1] (higher is more
+    similar).
 
-    Compares how steep the edges are, pixel by pixel, and is blind to overall brightness. An anomaly score is
-    ``1 -`` this. Steepness comes from Prewitt filters; beyond the edge the image is continued by its last pixel, so
-    that the border is no edge. Channels are compared separately and averaged. The paper halves the images first;
-    here that is left to `multiscale_gradient_magnitude_similarity`.
+    Compares how steep the edges are, pixel by pixel, and is blind to overall brightness. An anomaly
+    score is ``1 -`` this. Steepness comes from Prewitt filters; beyond the edge the image is
+    continued by its last pixel, so that the border is no edge. Channels are compared separately and
+    averaged. The paper halves the images first; here that is left to
+    `multiscale_gradient_magnitude_similarity`.
 
     Parameters, shapes and errors are those of `mse`.
 
     Notes
     -----
-    Xue, Zhang, Mou, Bovik, *Gradient magnitude similarity deviation* (2014), with its constant: 170 on a range of 255.
+    Xue, Zhang, Mou, Bovik, *Gradient magnitude similarity deviation* (2014), with its constant: 170
+    on a range of 255.
 
     Examples
     --------
     >>> step = np.zeros((1, 8, 8))
     >>> step[:, :, 4:] = 1
     >>> flat = np.full((1, 8, 8), 0.5)
-    >>> gradient_magnitude_similarity(step, step), gradient_magnitude_similarity(step, flat).round(3)
+    >>> (
+    ...     gradient_magnitude_similarity(step, step),
+    ...     gradient_magnitude_similarity(step, flat).round(3),
+    ... )
     (array([1.]), array([0.751]))
     """
     pair = Pair("gradient_magnitude_similarity", images, reconstructions)
@@ -152,7 +170,8 @@ def gradient_magnitude_similarity(images: Any, reconstructions: Any) -> Floats:
 
 
 def gms_map(images: Any, reconstructions: Any) -> Floats:
-    """Gradient-magnitude similarity of each pixel, in [0, 1] (higher is more similar), averaged over channels.
+    """Gradient-magnitude similarity of each pixel, in [0, 1] (higher is more similar), averaged
+    over channels.
 
     Its mean over an image is `gradient_magnitude_similarity`.
 
@@ -171,11 +190,15 @@ def gms_map(images: Any, reconstructions: Any) -> Floats:
     return pair.map(lambda x, r: _gradient_similarity(x, r).mean(axis=3), pair.shape[1:3])
 
 
-def multiscale_gradient_magnitude_similarity(images: Any, reconstructions: Any, *, scales: int = 3) -> Floats:
-    """Mean of the gradient-magnitude similarity over several scales, each half the size (higher is more similar).
+def multiscale_gradient_magnitude_similarity(
+    images: Any, reconstructions: Any, *, scales: int = 3
+) -> Floats:
+    """Mean of the gradient-magnitude similarity over several scales, each half the size (higher is
+    more similar).
 
-    In [0, 1]. The error used to score anomalies, MSGMS, is ``1 -`` this. An image too small for `scales` gets as many
-    as leave 3 pixels at the coarsest side. Halving averages 2 x 2 pixels and drops an odd last row or column.
+    In [0, 1]. The error used to score anomalies, MSGMS, is ``1 -`` this. An image too small for
+    `scales` gets as many as leave 3 pixels at the coarsest side. Halving averages 2 x 2 pixels and
+    drops an odd last row or column.
 
     Parameters
     ----------
@@ -216,10 +239,17 @@ def multiscale_gradient_magnitude_similarity(images: Any, reconstructions: Any, 
     return pair.map(mean)
 
 
-def _prepare(where: str, images: Any, reconstructions: Any, window: int, sigma: float) -> tuple[Pair, int]:
+def _prepare(
+    where: str, images: Any, reconstructions: Any, window: int, sigma: float
+) -> tuple[Pair, int]:
     problems = Problems(where)
     if window < 1 or window % 2 == 0:
-        problems.add("window must be a positive odd number of pixels", f"{window}", "Leave it at 11", RangeError)
+        problems.add(
+            "window must be a positive odd number of pixels",
+            f"{window}",
+            "Leave it at 11",
+            RangeError,
+        )
     if not sigma > 0:
         problems.add("sigma must be positive", f"{sigma}", "Leave it at 1.5", RangeError)
     problems.raise_any()
@@ -229,24 +259,32 @@ def _prepare(where: str, images: Any, reconstructions: Any, window: int, sigma: 
 
 
 def _smooth(values: Floats, window: int, sigma: float) -> Floats:
-    """Rows and columns of (k, channels, height, width) under a truncated Gaussian, mirrored beyond the edge."""
+    """Rows and columns of (k, channels, height, width) under a truncated Gaussian, mirrored beyond
+    the edge.
+    """
     from scipy.ndimage import correlate1d
 
     half = window // 2
     taps = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
     taps /= taps.sum()
-    across: Floats = correlate1d(values, taps, axis=3, mode="reflect")  # scipy's "reflect" repeats the edge pixel
+    across: Floats = correlate1d(
+        values, taps, axis=3, mode="reflect"
+    )  # scipy's "reflect" repeats the edge pixel
     down: Floats = correlate1d(across, taps, axis=2, mode="reflect")
     return down
 
 
 def _similarity(x: Floats, r: Floats, window: int, sigma: float) -> tuple[Floats, Floats]:
-    """The map of SSIM and that of its contrast-structure part, each (k, height, width, channels)."""
+    """The map of SSIM and that of its contrast-structure part, each (k, height, width,
+    channels).
+    """
     x, r = np.moveaxis(x, 3, 1), np.moveaxis(r, 3, 1)
     mean_x, mean_r = _smooth(x, window, sigma), _smooth(r, window, sigma)
     cross, square = mean_x * mean_r, mean_x**2 + mean_r**2
     # Of the two variances only their sum is needed, so that four smoothings do instead of five.
-    contrast = (2 * (_smooth(x * r, window, sigma) - cross) + _C2) / (_smooth(x**2 + r**2, window, sigma) - square + _C2)
+    contrast = (2 * (_smooth(x * r, window, sigma) - cross) + _C2) / (
+        _smooth(x**2 + r**2, window, sigma) - square + _C2
+    )
     whole = contrast * (2 * cross + _C1) / (square + _C1)
     return np.moveaxis(whole, 1, 3), np.moveaxis(contrast, 1, 3)
 
@@ -279,7 +317,9 @@ def _halved(x: Floats) -> Floats:
 
 
 def _n_scales(side: int, wanted: int, *, smallest: int) -> int:
-    """How often the side can be halved and still hold `smallest` pixels, plus one; at least 1, at most `wanted`."""
+    """How often the side can be halved and still hold `smallest` pixels, plus one; at least 1, at
+    most `wanted`.
+    """
     n = 1
     while n < wanted and side // 2 >= smallest:
         side, n = side // 2, n + 1

@@ -12,7 +12,9 @@ from residua.server.refusals import too_busy
 
 
 class Admission:
-    """Counts what is going on in the event loop's thread; a request beyond a limit is refused at once, never parked."""
+    """Counts what is going on in the event loop's thread; a request beyond a limit is refused at
+    once, never parked.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -23,7 +25,11 @@ class Admission:
     def check_room(self) -> None:
         """Refuse while all places are taken, before a body is read in vain."""
         if self._taken >= self.limits.places:
-            raise too_busy(503, "queue-full", f"All {self.limits.places} places of the queue are taken. Try again in a moment.")
+            raise too_busy(
+                503,
+                "queue-full",
+                f"All {self.limits.places} places of the queue are taken. Try again in a moment.",
+            )
 
     @contextmanager
     def place(self, client: str) -> Iterator[None]:
@@ -31,7 +37,11 @@ class Admission:
         self.check_room()
         most = self.limits.per_client
         if most is not None and self._by_client[client] >= most:
-            raise too_busy(429, "too-many-requests", f"At most {most} requests of one address are taken at once. Wait for yours.")
+            raise too_busy(
+                429,
+                "too-many-requests",
+                f"At most {most} requests of one address are taken at once. Wait for yours.",
+            )
         self._taken += 1
         self._by_client[client] += 1
         try:
@@ -54,7 +64,9 @@ class Admission:
     def hold(self, n_bytes: int) -> None:
         """Count bytes that have arrived; refuse where all uploads together hold too many."""
         if self._held_bytes + n_bytes > self.limits.upload_bytes:
-            raise too_busy(503, "uploads-full", "Too many uploads are on their way. Try again in a moment.")
+            raise too_busy(
+                503, "uploads-full", "Too many uploads are on their way. Try again in a moment."
+            )
         self._held_bytes += n_bytes
 
 
@@ -71,7 +83,9 @@ class Upload:
 
 
 class PixelRoom:
-    """Room in memory for decoded images: who finds none waits, but an image alone is always let in."""
+    """Room in memory for decoded images: who finds none waits, but an image alone is always let
+    in.
+    """
 
     def __init__(self, most: int) -> None:
         self._most, self._used = most, 0

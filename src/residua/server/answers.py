@@ -21,7 +21,9 @@ class State(_Answer):
 
 
 class ImageFacts(_Answer):
-    """The image as it was decoded; `converted` names what was done on the way (turned, alpha, palette, frames, ...)."""
+    """The image as it was decoded; `converted` names what was done on the way (turned, alpha,
+    palette, frames, ...).
+    """
 
     width: int
     height: int
@@ -32,10 +34,11 @@ class ImageFacts(_Answer):
 
 
 class Pictures(_Answer):
-    """Pictures as `data:` URIs: the image as it was read, what the network made of it, and where they differ.
+    """Pictures as `data:` URIs: the image as it was read, what the network made of it, and where
+    they differ.
 
-    The colour scale of `map` ends at the error `brightest`: the same for every image where the run was evaluated, else
-    this image's own.
+    The colour scale of `map` ends at the error `brightest`: the same for every image where the run
+    was evaluated, else this image's own.
     """
 
     image: str
@@ -57,12 +60,16 @@ class ImageScore(_Answer):
 
     score: float | None = Field(description="null where the network's result is no finite number")
     threshold: float | None
-    anomalous: bool | None = Field(description="score > threshold; null where there is no threshold")
+    anomalous: bool | None = Field(
+        description="score > threshold; null where there is no threshold"
+    )
     policy: str | None
     decision: str = Field(description="the decision in words")
     rank: Rank | None
     errors: dict[str, float | None] = Field(description="mse, mae and ssim of the reconstruction")
-    predicted: list[str] | None = Field(description="of a classifier: the likeliest class, or the labels that hold")
+    predicted: list[str] | None = Field(
+        description="of a classifier: the likeliest class, or the labels that hold"
+    )
     probabilities: dict[str, float] | None = Field(description="of a classifier: each class's")
     findings: list[Finding]
     image: ImageFacts

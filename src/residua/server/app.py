@@ -1,4 +1,6 @@
-"""The routes: score one image, score a batch, its map as PNG, what the model is, health, and the page."""
+"""The routes: score one image, score a batch, its map as PNG, what the model is, health, and the
+page.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-import residua
+from residua._version import __version__
 from residua.server.answers import BatchItem, BatchScores, ImageScore, ModelFacts, State
 from residua.server.batcher import Scored
 from residua.server.guard import SECURITY_HEADERS, Doorkeeping, Guard, answer_refusal
@@ -30,8 +32,12 @@ from residua.server.uploads import BINARY, FORM
 _BINARY_SCHEMA = {"type": "string", "format": "binary"}
 
 
-def build_app(model: ServedModel, limits: Limits | None = None, doorkeeping: Doorkeeping | None = None) -> FastAPI:
-    """The ASGI application that serves `model`; it is ready once it has scored an image of its own."""
+def build_app(
+    model: ServedModel, limits: Limits | None = None, doorkeeping: Doorkeeping | None = None
+) -> FastAPI:
+    """The ASGI application that serves `model`; it is ready once it has scored an image of its
+    own.
+    """
     service = Service(model, limits or Limits())
 
     @asynccontextmanager
@@ -43,7 +49,7 @@ def build_app(model: ServedModel, limits: Limits | None = None, doorkeeping: Doo
     app = FastAPI(
         title="residua",
         summary=f"Scores images with the model {model.name}.",
-        version=residua.__version__,
+        version=__version__,
         lifespan=lifespan,
         docs_url=None,  # these pages would load scripts from elsewhere
         redoc_url=None,
@@ -52,7 +58,11 @@ def build_app(model: ServedModel, limits: Limits | None = None, doorkeeping: Doo
     _add_health(app, service)
     doorkeeping = doorkeeping or Doorkeeping()
     # The guard does the work; this tells readers of the schema about it.
-    bearer = [Depends(HTTPBearer(auto_error=False, description="The server's token."))] if doorkeeping.token is not None else []
+    bearer = (
+        [Depends(HTTPBearer(auto_error=False, description="The server's token."))]
+        if doorkeeping.token is not None
+        else []
+    )
     scoring = APIRouter(prefix="/v1", dependencies=bearer)
     _add_scoring(scoring, service)
     app.include_router(scoring)
@@ -64,13 +74,21 @@ def build_app(model: ServedModel, limits: Limits | None = None, doorkeeping: Doo
 def _add_health(app: FastAPI, service: Service) -> None:
     @app.get("/", include_in_schema=False)
     async def show_page() -> Response:
-        return Response(page(), media_type="text/html; charset=utf-8", headers={"content-security-policy": page_policy()})
+        return Response(
+            page(),
+            media_type="text/html; charset=utf-8",
+            headers={"content-security-policy": page_policy()},
+        )
 
     @app.get("/healthz", summary="Is the process alive?")
     async def healthz() -> State:
         return State(status="alive")
 
-    @app.get("/readyz", summary="Will an image be scored now?", responses={200: {"model": State}, 503: {"model": State}})
+    @app.get(
+        "/readyz",
+        summary="Will an image be scored now?",
+        responses={200: {"model": State}, 503: {"model": State}},
+    )
     async def readyz() -> Response:
         if service.state == "ready":
             return JSONResponse({"status": "ready"})
@@ -88,9 +106,14 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
     async def model_facts() -> ModelFacts:
         return model.facts(service.limits)
 
-    @routes.post("/score", summary="Score one image", responses=_PROBLEMS, openapi_extra=_body("image"))
+    @routes.post(
+        "/score", summary="Score one image", responses=_PROBLEMS, openapi_extra=_body("image")
+    )
     async def score(
-        request: Request, pictures: Annotated[bool, Query(description="Also answer with pictures, for a page.")] = False
+        request: Request,
+        pictures: Annotated[
+            bool, Query(description="Also answer with pictures, for a page.")
+        ] = False,
     ) -> ImageScore:
         finish = with_pictures if pictures else model.answer
         return _only(await service.judge(request, finish, pictures=pictures, most=1))
@@ -104,23 +127,38 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
     )
     async def error_map(
         request: Request,
-        style: Annotated[Style, Query(description="Colours over the image, colours alone, or 16-bit grey.")] = "overlay",
+        style: Annotated[
+            Style, Query(description="Colours over the image, colours alone, or 16-bit grey.")
+        ] = "overlay",
     ) -> Response:
         def draw(sight: Sight, scored: Scored) -> Response:
             png, scale = map_png(sight.pixels, scored, style, model.ceiling)
             told = model.answer(sight, scored)
-            headers = {"Residua-Score": json.dumps(told.score), "Residua-Anomalous": json.dumps(told.anomalous)}
-            return Response(png, media_type="image/png", headers={**headers, "Residua-Scale": json.dumps(scale)})
+            headers = {
+                "Residua-Score": json.dumps(told.score),
+                "Residua-Anomalous": json.dumps(told.anomalous),
+            }
+            return Response(
+                png, media_type="image/png", headers={**headers, "Residua-Scale": json.dumps(scale)}
+            )
 
         return _only(await service.judge(request, draw, pictures=True, most=1))
 
-    @routes.post("/score-batch", summary="Score several images", responses=_PROBLEMS, openapi_extra=_body("images"))
+    @routes.post(
+        "/score-batch",
+        summary="Score several images",
+        responses=_PROBLEMS,
+        openapi_extra=_body("images"),
+    )
     async def score_batch(request: Request) -> BatchScores:
         told = await service.judge(request, model.answer, pictures=False, only_form=True)
         return BatchScores(
             images=[
                 BatchItem(
-                    index=index, name=one.name, result=one.result, problem=None if one.refusal is None else one.refusal.problem
+                    index=index,
+                    name=one.name,
+                    result=one.result,
+                    problem=None if one.refusal is None else one.refusal.problem,
                 )
                 for index, one in enumerate(told)
             ]
@@ -147,8 +185,13 @@ def _add_refusals(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refuse_route(_: Request, error: HTTPException) -> Response:
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-        message = {404: "There is nothing at this address.", 405: "This address does not take that method."}
-        refusal = RefusedError(error.status_code, code, message.get(error.status_code, "The request does not hold."))
+        message = {
+            404: "There is nothing at this address.",
+            405: "This address does not take that method.",
+        }
+        refusal = RefusedError(
+            error.status_code, code, message.get(error.status_code, "The request does not hold.")
+        )
         refusal.headers.update(error.headers or {})
         return answer_refusal(refusal)
 
@@ -163,22 +206,41 @@ def _add_refusals(app: FastAPI) -> None:
         return Response(status_code=400)
 
     @app.exception_handler(Exception)
-    async def our_fault(_: Request, __: Exception) -> Response:  # answered outside the guard; the log has the rest
+    async def our_fault(
+        _: Request, __: Exception
+    ) -> Response:  # answered outside the guard; the log has the rest
         message = "Something went wrong that should not. The server's log says what."
-        return answer_refusal(RefusedError(500, "our-fault", message, {**SECURITY_HEADERS, "Connection": "close"}))
+        return answer_refusal(
+            RefusedError(500, "our-fault", message, {**SECURITY_HEADERS, "Connection": "close"})
+        )
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in statuses}
+    return {
+        status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in statuses
+    }
 
 
 _PROBLEMS = _problems(400, 401, 403, 408, 413, 415, 421, 422, 429, 500, 503)
 
 
 def _body(field: str) -> dict[str, Any]:
-    """The request body of a route, which reads it itself: FastAPI would keep it on disk and know no limits."""
+    """The request body of a route, which reads it itself: FastAPI would keep it on disk and know no
+    limits.
+    """
     several = field == "images"
     value = {"type": "array", "items": _BINARY_SCHEMA, "minItems": 1} if several else _BINARY_SCHEMA
-    form = {"schema": {"type": "object", "properties": {field: value}, "required": [field], "additionalProperties": False}}
-    plain = {} if several else {kind: {"schema": _BINARY_SCHEMA} for kind in ("image/png", "image/jpeg", BINARY)}
+    form = {
+        "schema": {
+            "type": "object",
+            "properties": {field: value},
+            "required": [field],
+            "additionalProperties": False,
+        }
+    }
+    plain = (
+        {}
+        if several
+        else {kind: {"schema": _BINARY_SCHEMA} for kind in ("image/png", "image/jpeg", BINARY)}
+    )
     return {"requestBody": {"required": True, "content": {**plain, FORM: form}}}

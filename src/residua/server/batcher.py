@@ -1,6 +1,7 @@
 """One network for many requests: whatever waits while it runs goes into its next batch together.
 
-The graph pads every batch to one fixed size, so company changes no score, and sixty-four images cost what one does.
+The graph pads every batch to one fixed size, so company changes no score, and sixty-four images
+cost what one does.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _GRACE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Scored:
-    """One image's results; `error_map` (h, w) at its own resolution, `reconstruction` (h, w, c) at the network's.
+    """One image's results; `error_map` (h, w) at its own resolution, `reconstruction` (h, w, c) at
+    the network's.
 
     `probabilities` (n_classes,) of a classifier.
     """
@@ -48,18 +50,24 @@ class _Job:
 
     @property
     def kind(self) -> tuple[np.dtype[Any], bool]:
-        """What shares a batch: arrays of two types would be joined in the wider one, and maps are not made in vain."""
+        """What shares a batch: arrays of two types would be joined in the wider one, and maps are
+        not made in vain.
+        """
         return self.pixels.dtype, self.wants_pictures
 
 
 class _OneThread:
-    """A thread that runs one function after the other, and that the process does not wait for at its end.
+    """A thread that runs one function after the other, and that the process does not wait for at
+    its end.
 
-    A pool's threads are joined at exit: a network that never comes back would keep the process alive.
+    A pool's threads are joined at exit: a network that never comes back would keep the process
+    alive.
     """
 
     def __init__(self, name: str) -> None:
-        self._asked: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any], asyncio.AbstractEventLoop] | None]
+        self._asked: queue.SimpleQueue[
+            tuple[Callable[[], Any], asyncio.Future[Any], asyncio.AbstractEventLoop] | None
+        ]
         self._asked = queue.SimpleQueue()
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
@@ -85,7 +93,9 @@ class _OneThread:
                 loop.call_soon_threadsafe(settle)
 
 
-def _settle(done: asyncio.Future[Any], *, result: Any = None, error: Exception | None = None) -> None:
+def _settle(
+    done: asyncio.Future[Any], *, result: Any = None, error: Exception | None = None
+) -> None:
     if done.done():
         return
     if error is None:
@@ -97,8 +107,8 @@ def _settle(done: asyncio.Future[Any], *, result: Any = None, error: Exception |
 class Batcher:
     """Feeds the engine from the event loop; the engine itself runs in one thread of its own.
 
-    An image has `seconds` in the network. After that the engine is asked to end; one that does not is given up, and the server
-    is no longer ready.
+    An image has `seconds` in the network. After that the engine is asked to end; one that does not
+    is given up, and the server is no longer ready.
     """
 
     def __init__(self, engine: Engine, seconds: float = 86_400) -> None:
@@ -142,7 +152,9 @@ class Batcher:
                 if not await self._came_back(running, len(jobs)):
                     _give_up(jobs)
                     return
-                if running.exception() is not None and len(jobs) > 1:  # one image's fault is not its neighbours'
+                if (
+                    running.exception() is not None and len(jobs) > 1
+                ):  # one image's fault is not its neighbours'
                     batches += [[job] for job in jobs]
                 else:
                     _deliver(running, jobs)
@@ -169,7 +181,9 @@ def _score(engine: Engine, jobs: Sequence[_Job]) -> list[Scored]:
     if not jobs:
         return []
     pictures = jobs[0].wants_pictures
-    scores = engine.score([job.pixels for job in jobs], maps=pictures, reconstructions=pictures, columns=pictures)
+    scores = engine.score(
+        [job.pixels for job in jobs], maps=pictures, reconstructions=pictures, columns=pictures
+    )
     return [
         Scored(
             scores.score[row],

@@ -1,4 +1,6 @@
-"""What every request passes before a route sees it: the host it was sent to, the site it comes from, the token it carries."""
+"""What every request passes before a route sees it: the host it was sent to, the site it comes
+from, the token it carries.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,12 @@ SECURITY_HEADERS = {
 
 @dataclass(frozen=True)
 class Doorkeeping:
-    """Who may ask: `token` is what a client has to show (None: nothing), `hosts` the names it may call us by.
+    """Who may ask: `token` is what a client has to show (None: nothing), `hosts` the names it may
+    call us by.
 
-    With `by_address` any IP address in the ``Host`` header is answered too: it names this machine or a proxy before it, and
-    no page of another site can bear it. Pages of `sites` may use the server: a proxy's public names.
+    With `by_address` any IP address in the ``Host`` header is answered too: it names this machine
+    or a proxy before it, and no page of another site can bear it. Pages of `sites` may use the
+    server: a proxy's public names.
     """
 
     token: str | None = None
@@ -46,8 +50,9 @@ class Doorkeeping:
 class Guard:
     """ASGI middleware that refuses by `Doorkeeping` and puts security headers on every answer.
 
-    A name that is not ours means that somebody's page has pointed its own name at this machine (DNS rebinding), and a
-    cross-site request that somebody's page uses this server behind its visitor's back: neither needs a token to hurt.
+    A name that is not ours means that somebody's page has pointed its own name at this machine (DNS
+    rebinding), and a cross-site request that somebody's page uses this server behind its visitor's
+    back: neither needs a token to hurt.
     """
 
     def __init__(self, app: ASGIApp, doorkeeping: Doorkeeping) -> None:
@@ -70,27 +75,42 @@ class Guard:
         path, authority = _target(scope["path"])
         refusal = self._refusal(path, authority, Headers(scope=scope))
         if refusal is None:
-            await self._app({**scope, "path": path, "raw_path": path.encode()}, receive, send_with_headers)
+            await self._app(
+                {**scope, "path": path, "raw_path": path.encode()}, receive, send_with_headers
+            )
         else:
             await answer_refusal(refusal)(scope, receive, send_with_headers)
 
     def _refusal(self, path: str, authority: str | None, headers: Headers) -> RefusedError | None:
         host = headers.get("host", "") if authority is None else authority
         if not self._is_ours(host):
-            return RefusedError(421, "wrong-host", "This server does not answer to that host name. Allow it with --allow-host.")
+            return RefusedError(
+                421,
+                "wrong-host",
+                "This server does not answer to that host name. Allow it with --allow-host.",
+            )
         if path != "/" and self._is_of_another_site(host, headers):
             return RefusedError(403, "cross-site", "Pages of other sites may not use this server.")
         if self._token is not None and path.startswith(_GUARDED) and not self._is_allowed(headers):
             challenge = {"WWW-Authenticate": 'Bearer realm="residua"'}
-            return RefusedError(401, "no-token", "The header Authorization must be 'Bearer TOKEN', with the server's.", challenge)
+            return RefusedError(
+                401,
+                "no-token",
+                "The header Authorization must be 'Bearer TOKEN', with the server's.",
+                challenge,
+            )
         return None
 
     def _is_ours(self, host: str) -> bool:
         name = _host_name(host)
-        return name in self._doorkeeping.hosts or (self._doorkeeping.by_address and _is_address(name))
+        return name in self._doorkeeping.hosts or (
+            self._doorkeeping.by_address and _is_address(name)
+        )
 
     def _is_of_another_site(self, host: str, headers: Headers) -> bool:
-        """Browsers name the page's site in ``Origin``; only over https or on this machine they say ``Sec-Fetch-Site`` too."""
+        """Browsers name the page's site in ``Origin``; only over https or on this machine they say
+        ``Sec-Fetch-Site`` too.
+        """
         if headers.get("sec-fetch-site") == "cross-site":
             return True
         origin = headers.get("origin")
@@ -103,7 +123,8 @@ class Guard:
 
     def _is_allowed(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        # Digests are of one length and compared in constant time: how long an answer takes tells nothing of the token.
+        # Digests are of one length and compared in constant time: how long an answer takes tells
+        # nothing of the token.
         same = hmac.compare_digest(_digest(given.strip().encode("latin-1")), self._token or b"")
         return same and scheme.lower() == "bearer"
 
@@ -118,7 +139,9 @@ def _digest(token: bytes) -> bytes:
 
 
 def _target(path: str) -> tuple[str, str | None]:
-    """The path of a request, and its authority where the target was written in absolute form, as to a proxy."""
+    """The path of a request, and its authority where the target was written in absolute form, as to
+    a proxy.
+    """
     scheme, separator, rest = path.partition("://")
     if not separator or scheme.lower() not in ("http", "https"):
         return path, None
@@ -135,6 +158,8 @@ def _is_address(name: str) -> bool:
 
 
 def _host_name(host: str) -> str:
-    """The name in a ``Host`` header, without the port; empty where what follows the name is no port."""
+    """The name in a ``Host`` header, without the port; empty where what follows the name is no
+    port.
+    """
     found = _HOST.fullmatch(host.lower())
     return found[1] if found else ""

@@ -12,10 +12,11 @@ from residua.errors import RangeError
 class Limits(BaseModel):
     """Bounds of one server; what lies beyond is refused with the status code that says so.
 
-    ``megabytes`` and ``pixels`` are of one request's body and of one image (declared in its header, checked before a pixel
-    is decoded); ``images`` of one batch. ``seconds`` bounds an upload, and then the work on it. ``concurrency`` images are
-    decoded at once, ``queue`` more requests wait. ``per_client`` requests of one address are taken at once (None: no such
-    limit). ``connections`` are open at once. ``upload_megabytes`` and ``waiting_pixels`` bound what lies in memory: bodies
+    ``megabytes`` and ``pixels`` are of one request's body and of one image (declared in its header,
+    checked before a pixel is decoded); ``images`` of one batch. ``seconds`` bounds an upload, and
+    then the work on it. ``concurrency`` images are decoded at once, ``queue`` more requests wait.
+    ``per_client`` requests of one address are taken at once (None: no such limit). ``connections``
+    are open at once. ``upload_megabytes`` and ``waiting_pixels`` bound what lies in memory: bodies
     that arrive, and decoded images that wait for the network.
     """
 
@@ -57,10 +58,13 @@ def checked_limits(**given: float | None) -> Limits:
         With every limit that is out of range.
     """
     try:
-        return Limits.model_validate({name: value for name, value in given.items() if value is not None})
+        return Limits.model_validate(
+            {name: value for name, value in given.items() if value is not None}
+        )
     except ValidationError as error:
         lines = [
-            f"serve: --{str(one['loc'][0]).replace('_', '-')}: {one['msg']}. Got {one['input']}. Name one in range."
+            f"serve: --{str(one['loc'][0]).replace('_', '-')}: {one['msg']}. Got {one['input']}."
+            " Name one in range."
             for one in error.errors()
         ]
         raise RangeError("\n".join(lines)) from None

@@ -1,4 +1,6 @@
-"""Models to serve: a run's own, an exported file without torch, and one that somebody else trained."""
+"""Models to serve: a run's own, an exported file without torch, and one that somebody else
+trained.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,23 @@ from residua.engines.card import check_fresh, read_card
 from residua.engines.one_by_one import OneByOne
 from residua.errors import BundleError, InputError
 from residua.evaluation import Evidence
-from residua.report.pictures import error_ceiling
+from residua.evaluation.report.pictures import error_ceiling
+from residua.runs.wrapped import WrappedModel, is_wrapped, open_wrapped
 from residua.server.model import Known, ServedModel
-from residua.wrapping import WrappedModel, is_wrapped, open_wrapped
 
 _BUNDLE, _EXPORT, _EVIDENCE = "bundle", "export", "evidence.npz"
 
 Note = Callable[[str], None]
 
 
-def load_model(run: str | Path, engine: str = "torch", *, on_note: Note | None = None) -> ServedModel:
-    """The finished model of `run`, scored by `engine`; one that was not exported yet is exported and verified first.
+def load_model(
+    run: str | Path, engine: str = "torch", *, on_note: Note | None = None
+) -> ServedModel:
+    """The finished model of `run`, scored by `engine`; one that was not exported yet is exported
+    and verified first.
 
-    A file that was exported and is up to date is served without loading torch, and a wrapped run by its own framework.
+    A file that was exported and is up to date is served without loading torch, and a wrapped run by
+    its own framework.
 
     Raises
     ------
@@ -39,14 +45,28 @@ def load_model(run: str | Path, engine: str = "torch", *, on_note: Note | None =
     run, kind = Path(run), parse_engine(engine)
     if is_wrapped(run):
         if not kind.is_reference:
-            raise InputError(f"serve: a wrapped model scores by itself. Got --engine {engine}. Leave it out.")
+            raise InputError(
+                f"serve: a wrapped model scores by itself. Got --engine {engine}. Leave it out."
+            )
         model, state = open_wrapped(run)
-        return serve_wrapped(model, run.resolve().name, normal=state.normal, classes=state.classes, ceiling=_ceiling(run))
+        return serve_wrapped(
+            model,
+            run.resolve().name,
+            normal=state.normal,
+            classes=state.classes,
+            ceiling=_ceiling(run),
+        )
     if not kind.files:
         return _from_bundle(run, engine)
     card = fresh_card(run, kind) or _export(run, kind, on_note)
     exported = load_engine(run / _EXPORT, engine, bundle=run / _BUNDLE)
-    return ServedModel(run.resolve().name, _known_by(card), OneByOne(exported), card.normals(), ceiling=_ceiling(run))
+    return ServedModel(
+        run.resolve().name,
+        _known_by(card),
+        OneByOne(exported),
+        card.normals(),
+        ceiling=_ceiling(run),
+    )
 
 
 def serve_wrapped(
@@ -59,8 +79,9 @@ def serve_wrapped(
 ) -> ServedModel:
     """A wrapped model as one to serve: `Server(serve_wrapped(model)).run()`.
 
-    `classes` names the columns of the probabilities of a model that has them, and makes a classifier of it. Functions and
-    PyTorch modules, which are not stored in a RUN, are served like this from the process that has them.
+    `classes` names the columns of the probabilities of a model that has them, and makes a
+    classifier of it. Functions and PyTorch modules, which are not stored in a RUN, are served like
+    this from the process that has them.
 
     Raises
     ------
@@ -70,8 +91,9 @@ def serve_wrapped(
     contract = model.contract
     if classes is not None and model.n_classes != len(classes):
         raise InputError(
-            f"serve_wrapped: classes must name each column of the model's probabilities. Got {len(classes)} names for "
-            f"{model.n_classes or 'no'} columns. Name as many, or leave classes out."
+            "serve_wrapped: classes must name each column of the model's probabilities. Got"
+            f" {len(classes)} names for {model.n_classes or 'no'} columns. Name as many, or leave"
+            " classes out."
         )
     known = Known(
         job="classify" if classes is not None else "detect",
@@ -88,7 +110,9 @@ def serve_wrapped(
 
 
 def fresh_card(run: Path, kind: Kind) -> Card | None:
-    """The card of an exported file of `run`; None where there is none that fits the run as it is now."""
+    """The card of an exported file of `run`; None where there is none that fits the run as it is
+    now.
+    """
     if not kind.files:
         return None
     try:
@@ -101,9 +125,10 @@ def fresh_card(run: Path, kind: Kind) -> Card | None:
 
 def _from_bundle(run: Path, name: str) -> ServedModel:
     """By PyTorch."""
-    from residua.bundle import load_bundle
-    from residua.experiment import RunFolder, Watcher
-    from residua.experiment.engines import open_engine
+    from residua.runs.engines import open_engine
+    from residua.runs.progress import Watcher
+    from residua.runs.run_folder import RunFolder
+    from residua.training.bundle import load_bundle
 
     folder = RunFolder(run)
     folder.read_finished()
@@ -126,7 +151,8 @@ def _from_bundle(run: Path, name: str) -> ServedModel:
 
 
 def _export(run: Path, kind: Kind, on_note: Note | None) -> Card:
-    from residua.experiment import RunFolder, export_run
+    from residua.runs.engines import export_run
+    from residua.runs.run_folder import RunFolder
 
     RunFolder(run).read_finished()
     if on_note is not None:
@@ -151,7 +177,9 @@ def _known_by(card: Card) -> Known:
 
 
 def _ceiling(run: Path) -> float | None:
-    """The error that all maps draw brightest, from the run's evaluation; None where it was not evaluated."""
+    """The error that all maps draw brightest, from the run's evaluation; None where it was not
+    evaluated.
+    """
     if not (run / _EVIDENCE).is_file():
         return None
     gallery = Evidence.load(run / _EVIDENCE).gallery

@@ -1,4 +1,6 @@
-"""A model as the service needs it, whoever trained it: an engine, the threshold, the calibration scores, and words."""
+"""A model as the service needs it, whoever trained it: an engine, the threshold, the calibration
+scores, and words.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import residua
-from residua.diagnostics import find_unlike_calibration
+from residua._version import __version__
 from residua.engines import Engine
 from residua.errors import ImageError, PixelLimitError
+from residua.findings import find_unlike_calibration
 from residua.images.decoding import FORMATS, Decoded, decode, sniff
 from residua.images.looks import brightness
 from residua.images.pixels import as_common
@@ -44,8 +46,8 @@ class Sight:
 class Known:
     """What answers need to know of a model beside its engine.
 
-    ``calibration_images`` are the facts that a new image is compared with, ``only_eight_bits`` says that the engine takes
-    uint8 alone, ``reading`` how values become brightness.
+    ``calibration_images`` are the facts that a new image is compared with, ``only_eight_bits`` says
+    that the engine takes uint8 alone, ``reading`` how values become brightness.
     """
 
     job: Job
@@ -64,22 +66,34 @@ class Known:
 class ServedModel:
     """Everything about a model that answers need; nothing of it changes while the server runs.
 
-    `normals` are its scores of the normal calibration images, `ceiling` is the error that a map draws brightest (None: each
-    image's own).
+    `normals` are its scores of the normal calibration images, `ceiling` is the error that a map
+    draws brightest (None: each image's own).
     """
 
     def __init__(
-        self, name: str, known: Known, engine: Engine, normals: NDArray[np.float32], *, ceiling: float | None = None
+        self,
+        name: str,
+        known: Known,
+        engine: Engine,
+        normals: NDArray[np.float32],
+        *,
+        ceiling: float | None = None,
     ) -> None:
         self.name, self.config, self.engine, self.ceiling = name, known, engine, ceiling
         self.normals = np.sort(normals)
 
     def read(self, data: bytes, limits: Limits) -> Sight:
-        """Decode an upload, in the room where every image of residua is decoded, and bring it to the model's channels."""
+        """Decode an upload, in the room where every image of residua is decoded, and bring it to
+        the model's channels.
+        """
         decoded = _decode(data, limits, self.config.reading)
         channels = decoded.pixels.shape[-1]
         if channels > self.config.channels:
-            raise RefusedError(422, "wrong-channels", "The image must be grey: the model was trained on grey images. Got colour.")
+            raise RefusedError(
+                422,
+                "wrong-channels",
+                "The image must be grey: the model was trained on grey images. Got colour.",
+            )
         dtype = common_type([decoded.pixels.dtype], self.config.reading)
         height, width = decoded.pixels.shape[:2]
         facts = ImageFacts(
@@ -91,7 +105,11 @@ class ServedModel:
             converted=sorted(decoded.done),
         )
         if dtype == np.float32 and self.config.only_eight_bits:
-            raise RefusedError(422, "too-many-bits", "The image must have 8 bits a channel: the engine takes no more. Got 16.")
+            raise RefusedError(
+                422,
+                "too-many-bits",
+                "The image must have 8 bits a channel: the engine takes no more. Got 16.",
+            )
         pixels = as_common(decoded.pixels, self.config.channels, dtype, self.config.reading)
         return Sight(pixels, facts, brightness(pixels))
 
@@ -106,7 +124,10 @@ class ServedModel:
         anomalous = None if point is None or np.isnan(scored.score) else scored.anomalous
         rank = None
         if score is not None and len(self.normals):
-            rank = Rank(n_normals=len(self.normals), n_below=int(np.searchsorted(self.normals, scored.score, side="left")))
+            rank = Rank(
+                n_normals=len(self.normals),
+                n_below=int(np.searchsorted(self.normals, scored.score, side="left")),
+            )
         chances = self._chances(scored)
         predicted = None if chances is None else self._predicted(chances)
         return ImageScore(
@@ -114,13 +135,17 @@ class ServedModel:
             threshold=None if point is None else point.threshold,
             anomalous=anomalous,
             policy=None if point is None else point.policy,
-            decision=_words(score, None if point is None else point.threshold, anomalous, rank)
-            if chances is None or predicted is None
-            else _class_words(chances, predicted),
+            decision=(
+                _words(score, None if point is None else point.threshold, anomalous, rank)
+                if chances is None or predicted is None
+                else _class_words(chances, predicted)
+            ),
             rank=rank,
             errors={name: _finite(value) for name, value in scored.columns.items()},
             predicted=predicted,
-            probabilities=None if chances is None else {name: float(chance) for name, chance in chances},
+            probabilities=(
+                None if chances is None else {name: float(chance) for name, chance in chances}
+            ),
             findings=self._findings(sight, score),
             image=sight.facts,
             pictures=None,
@@ -137,7 +162,10 @@ class ServedModel:
         return [max(chances, key=lambda pair: pair[1])[0]]
 
     def _findings(self, sight: Sight, score: float | None) -> list[Finding]:
-        seen = {**(self.config.calibration_images or {"n": len(self.normals)}), "channels": self.config.channels}
+        seen = {
+            **(self.config.calibration_images or {"n": len(self.normals)}),
+            "channels": self.config.channels,
+        }
         image = {
             "height": sight.facts.height,
             "width": sight.facts.width,
@@ -168,7 +196,7 @@ class ServedModel:
             calibration=self._histogram(),
             formats=list(FORMATS),
             limits=limits.model_dump(include={"megabytes", "pixels", "images", "seconds"}),
-            version=residua.__version__,
+            version=__version__,
         )
 
     def _histogram(self) -> Histogram | None:
@@ -184,23 +212,36 @@ def _decode(data: bytes, limits: Limits, reading: Reading) -> Decoded:
     try:
         return decode(data, limits.pixels, reading)
     except PixelLimitError as error:
-        raise RefusedError(413, "too-many-pixels", f"The image {error}. Send a smaller one.") from None
+        raise RefusedError(
+            413, "too-many-pixels", f"The image {error}. Send a smaller one."
+        ) from None
     except ImageError as error:
-        raise RefusedError(422, "broken-image", f"The image must be whole. Got: {error}. Send another copy.") from None
+        raise RefusedError(
+            422, "broken-image", f"The image must be whole. Got: {error}. Send another copy."
+        ) from None
 
 
 def _finite(value: np.floating[Any]) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _words(score: float | None, threshold: float | None, anomalous: bool | None, rank: Rank | None) -> str:
+def _words(
+    score: float | None, threshold: float | None, anomalous: bool | None, rank: Rank | None
+) -> str:
     if threshold is None:
-        return "Not judged: the run has no threshold." if score is not None else "Not judged: the score is no finite number."
+        return (
+            "Not judged: the run has no threshold."
+            if score is not None
+            else "Not judged: the score is no finite number."
+        )
     if score is None:
         verdict = "Anomalous" if anomalous else "Not judged"
         return f"{verdict}: the score is no finite number."
     side = "lies above" if anomalous else "does not exceed"
-    words = f"{'Anomalous' if anomalous else 'Normal'}: the score {score:.4g} {side} the threshold {threshold:.4g}"
+    words = (
+        f"{'Anomalous' if anomalous else 'Normal'}: the score {score:.4g} {side} the threshold"
+        f" {threshold:.4g}"
+    )
     return f"{words}{'' if rank is None else _rank_words(rank)}."
 
 
@@ -208,7 +249,11 @@ def _class_words(chances: list[tuple[str, np.float32]], predicted: list[str]) ->
     if not predicted:
         return "No label: none is likelier than not."
     chance_of = dict(chances)
-    return f"{', '.join(predicted)}: " + ", ".join(f"probability {chance_of[name]:.3f}" for name in predicted) + "."
+    return (
+        f"{', '.join(predicted)}: "
+        + ", ".join(f"probability {chance_of[name]:.3f}" for name in predicted)
+        + "."
+    )
 
 
 def _rank_words(rank: Rank) -> str:

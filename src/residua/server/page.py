@@ -1,4 +1,6 @@
-"""The page on which one drops an image: one file with its style and script in it, which asks this server and nobody else."""
+"""The page on which one drops an image: one file with its style and script in it, which asks this
+server and nobody else.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,19 @@ from importlib import resources
 @cache
 def page() -> str:
     """The page as text; the same for every model, which it asks the server about."""
-    return string.Template(_asset("page.html")).substitute(style=_asset("page.css"), script=_asset("page.js"))
+    return string.Template(_asset("page.html")).substitute(
+        style=_asset("page.css"), script=_asset("page.js")
+    )
 
 
 def page_policy() -> str:
-    """The page's content security policy: only the style and script that are in it, pictures from memory, this server."""
+    """The page's content security policy: only the style and script that are in it, pictures from
+    memory, this server.
+    """
     style, script = _hash(_asset("page.css")), _hash(_asset("page.js"))
     return (
-        f"default-src 'none'; style-src {style}; script-src {script}; img-src data: blob:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src {style}; script-src {script}; img-src data: blob:;"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
 

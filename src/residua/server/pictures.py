@@ -1,4 +1,6 @@
-"""The pictures of an answer: the error map as PNG, alone, over the image, or as raw 16-bit numbers."""
+"""The pictures of an answer: the error map as PNG, alone, over the image, or as raw 16-bit
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from residua.report.pictures import data_uri, error_ceiling, heat_map
+from residua.evaluation.report.pictures import data_uri, error_ceiling, heat_map
 from residua.server.answers import Pictures
 from residua.server.batcher import Scored
 
@@ -20,23 +22,32 @@ _DARKENED, _HEAT_SHARE = 0.85, 0.65
 
 
 def pictures_of(pixels: NDArray[Any], scored: Scored, ceiling: float | None) -> Pictures:
-    """Image, reconstruction and map for a page; `ceiling` is the error that is drawn brightest, None for this image's own."""
+    """Image, reconstruction and map for a page; `ceiling` is the error that is drawn brightest,
+    None for this image's own.
+    """
     errors = _errors(scored)
     brightest = error_ceiling(errors) if ceiling is None else ceiling
     return Pictures(
         image=data_uri(_as_bytes(pixels), _SIDE),
-        reconstruction=None if scored.reconstruction is None else data_uri(_as_bytes(scored.reconstruction), _SIDE),
+        reconstruction=(
+            None
+            if scored.reconstruction is None
+            else data_uri(_as_bytes(scored.reconstruction), _SIDE)
+        ),
         map=data_uri(heat_map(errors, brightest), _SIDE),
         brightest=brightest,
         one_scale_for_all=ceiling is not None,
     )
 
 
-def map_png(pixels: NDArray[Any], scored: Scored, style: Style, ceiling: float | None) -> tuple[bytes, float]:
+def map_png(
+    pixels: NDArray[Any], scored: Scored, style: Style, ceiling: float | None
+) -> tuple[bytes, float]:
     """The error map at the image's own size, and the error at which its scale ends.
 
-    ``heat`` is the map in colours, ``overlay`` the same over a darkened image, where errors shine through by their size.
-    ``raw`` is 16-bit grey, ``error = value / 65535 * scale`` (off by at most half a step).
+    ``heat`` is the map in colours, ``overlay`` the same over a darkened image, where errors shine
+    through by their size. ``raw`` is 16-bit grey, ``error = value / 65535 * scale`` (off by at most
+    half a step).
     """
     errors = _errors(scored)
     if style == "raw":
@@ -48,7 +59,10 @@ def map_png(pixels: NDArray[Any], scored: Scored, style: Style, ceiling: float |
         return _png(Image.fromarray(heat)), scale
     share = np.clip(errors / scale, 0, 1)[..., np.newaxis] * _HEAT_SHARE
     under = _as_bytes(pixels).astype(np.float32) * _DARKENED
-    return _png(Image.fromarray((under * (1 - share) + heat * share).round().astype(np.uint8))), scale
+    return (
+        _png(Image.fromarray((under * (1 - share) + heat * share).round().astype(np.uint8))),
+        scale,
+    )
 
 
 def _errors(scored: Scored) -> NDArray[np.float32]:

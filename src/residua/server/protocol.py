@@ -1,4 +1,6 @@
-"""HTTP on the wire, with the deadlines that uvicorn leaves open: slow headers, slow readers, too many connections."""
+"""HTTP on the wire, with the deadlines that uvicorn leaves open: slow headers, slow readers, too
+many connections.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from residua.server.limits import Limits
 
 _HEAD_SECONDS = 10.0
-_TOO_MANY = b'{"code":"too-many-connections","message":"Too many connections are open. Try again in a moment."}'
+_TOO_MANY = (
+    b'{"code":"too-many-connections","message":"Too many connections are open. Try again in a'
+    b' moment."}'
+)
 _FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n" % len(_TOO_MANY)
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After:"
+    b" 1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(_TOO_MANY)
 ) + _TOO_MANY
 
 
@@ -62,7 +67,9 @@ class _BoundedProtocol(H11Protocol):
             self._read_deadline = None
 
     def _watch_head(self) -> None:
-        """Between two requests a client has a few seconds to send the head of the next, and what is left of a refused body."""
+        """Between two requests a client has a few seconds to send the head of the next, and what is
+        left of a refused body.
+        """
         is_busy = self.cycle is not None and not self.cycle.response_complete
         if is_busy and self._head_deadline is not None:
             self._head_deadline.cancel()

@@ -1,4 +1,6 @@
-"""Why a request is refused: a status code, a stable word, and a sentence that says how to mend it."""
+"""Why a request is refused: a status code, a stable word, and a sentence that says how to mend
+it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class Problem(BaseModel):
 class RefusedError(ResiduaError):
     """A request that is refused; `headers` go with the answer."""
 
-    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.headers = status, code, headers or {}
 

@@ -21,12 +21,13 @@ _BACKLOG = 2048
 
 
 class Server:
-    """A server that listens already; `run` answers until `stop`, SIGINT or SIGTERM, and what was taken by then is answered first.
+    """A server that listens already; `run` answers until `stop`, SIGINT or SIGTERM, and what was
+    taken by then is answered first.
 
-    Only requests sent to this machine's names, to `host`, or to the names in `hosts` are answered; beyond loopback also those
-    sent to an IP address. Beyond loopback a token is needed, unless `without_token` says that everybody may ask.
-    `trusted_proxies` are addresses whose ``X-Forwarded-For`` is believed. Port 0
-    takes a free one, which `address` says.
+    Only requests sent to this machine's names, to `host`, or to the names in `hosts` are answered;
+    beyond loopback also those sent to an IP address. Beyond loopback a token is needed, unless
+    `without_token` says that everybody may ask. `trusted_proxies` are addresses whose
+    ``X-Forwarded-For`` is believed. Port 0 takes a free one, which `address` says.
 
     Raises
     ------
@@ -54,12 +55,15 @@ class Server:
         self.is_open_to_all = not is_loopback(host) and token is None
         if self.is_open_to_all and not without_token:
             raise InputError(
-                f"serve: on an address that other machines reach, clients must show a token. Got --host {host} and no token. "
-                "Set RESIDUA_TOKEN, or say --without-token if everybody there may ask."
+                "serve: on an address that other machines reach, clients must show a token. Got"
+                f" --host {host} and no token. Set RESIDUA_TOKEN, or say --without-token if"
+                " everybody there may ask."
             )
         own = (*LOOPBACK_NAMES, socket.gethostname().lower(), host.lower())
         sites = tuple(map(str.lower, hosts))
-        doorkeeping = Doorkeeping(token, (*own, *sites), by_address=not is_loopback(host), sites=sites)
+        doorkeeping = Doorkeeping(
+            token, (*own, *sites), by_address=not is_loopback(host), sites=sites
+        )
         self._listening = _bind(host, port)
         self.address = _address(host, self._listening)
         _set_logging(access_log=access_log)
@@ -88,7 +92,9 @@ class Server:
         self._listening.close()
 
     def stop(self) -> None:
-        """Take no more requests, from another thread; `run` returns when those it has are answered."""
+        """Take no more requests, from another thread; `run` returns when those it has are
+        answered.
+        """
         self._server.should_exit = True
 
 
@@ -110,16 +116,24 @@ def check_token(token: str | None) -> None:
     """Refuse a token that cannot be sent in a header, or that is guessed too easily."""
     if token is None:
         return
-    if len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
+    if (
+        len(token) < _SHORTEST_TOKEN
+        or not token.isascii()
+        or not token.isprintable()
+        or " " in token
+    ):
         raise InputError(
-            f"serve: the token must be at least {_SHORTEST_TOKEN} plain characters without spaces. Got {len(token)} characters. "
-            "Make one with: python -c 'import secrets; print(secrets.token_urlsafe())'"
+            f"serve: the token must be at least {_SHORTEST_TOKEN} plain characters without spaces."
+            f" Got {len(token)} characters. Make one with: python -c 'import secrets;"
+            " print(secrets.token_urlsafe())'"
         )
 
 
 def _bind(host: str, port: int) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
         listening = socket.socket(family, kind, protocol)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -131,7 +145,8 @@ def _bind(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(
-            f"serve: the address must be free and ours. Got {host}:{port}: {reason}. Name another with --host, --port."
+            f"serve: the address must be free and ours. Got {host}:{port}: {reason}. Name another"
+            " with --host, --port."
         ) from error
     listening.setblocking(False)
     return listening
@@ -143,7 +158,9 @@ def _address(host: str, listening: socket.socket) -> str:
 
 
 def _set_logging(*, access_log: bool) -> None:
-    """Our faults to standard error; what strangers send is not worth a line, unless the access log was asked for."""
+    """Our faults to standard error; what strangers send is not worth a line, unless the access log
+    was asked for.
+    """
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.ERROR)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)

@@ -1,4 +1,6 @@
-"""From a request's body to scores: admission, decoding in a few threads, the network in one, and a deadline on all of it."""
+"""From a request's body to scores: admission, decoding in a few threads, the network in one, and a
+deadline on all of it.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,11 @@ class Service:
             return "stopped"
         if not self._warming.done():
             return "warming-up"
-        return "stopped" if self._warming.cancelled() or self._warming.exception() is not None else "ready"
+        return (
+            "stopped"
+            if self._warming.cancelled() or self._warming.exception() is not None
+            else "ready"
+        )
 
     async def judge(
         self,
@@ -80,7 +86,9 @@ class Service:
         only_form: bool = False,
         most: int | None = None,
     ) -> list[Told[T]]:
-        """Everything from the request's headers to what `finish` makes of each scored image, `most` of them at most."""
+        """Everything from the request's headers to what `finish` makes of each scored image, `most`
+        of them at most.
+        """
         if self.state != "ready":
             raise too_busy(503, "not-ready", "The server is not ready. Try again in a moment.")
         check_media_type(request, only_form=only_form)
@@ -88,13 +96,26 @@ class Service:
         with self.admission.upload() as upload:
             body = await read_body(request, self.limits, upload)
             with self.admission.place(request.client.host if request.client else ""):
-                work = self._judge_all(body, request.headers.get("content-type", ""), finish, pictures=pictures, most=most)
+                work = self._judge_all(
+                    body,
+                    request.headers.get("content-type", ""),
+                    finish,
+                    pictures=pictures,
+                    most=most,
+                )
                 return await self._within_time(request, work)
 
     async def _judge_all(
-        self, body: bytes, content_type: str, finish: Callable[[Sight, Scored], T], *, pictures: bool, most: int | None
+        self,
+        body: bytes,
+        content_type: str,
+        finish: Callable[[Sight, Scored], T],
+        *,
+        pictures: bool,
+        most: int | None,
     ) -> list[Told[T]]:
-        # A small form is read faster here than a thread is woken; each change of threads also waits for the loop's next round.
+        # A small form is read faster here than a thread is woken; each change of threads also waits
+        # for the loop's next round.
         if len(body) <= _SMALL_BYTES:
             parts = parts_of(body, content_type, self.limits)
         else:
@@ -102,9 +123,13 @@ class Service:
         if most is not None and len(parts) > most:
             message = f"One image is scored here. Got {len(parts)}. Send them to /v1/score-batch."
             raise RefusedError(422, "several-images", message)
-        return await asyncio.gather(*(self._judge_one(part, finish, pictures=pictures) for part in parts))
+        return await asyncio.gather(
+            *(self._judge_one(part, finish, pictures=pictures) for part in parts)
+        )
 
-    async def _judge_one(self, part: Part, finish: Callable[[Sight, Scored], T], *, pictures: bool) -> Told[T]:
+    async def _judge_one(
+        self, part: Part, finish: Callable[[Sight, Scored], T], *, pictures: bool
+    ) -> Told[T]:
         assert self._batcher is not None
         try:
             async with self._decoding:
@@ -114,7 +139,10 @@ class Service:
             return Told(part.name, refusal=refusal)
         try:
             scored = await self._batcher.score(sight.pixels, pictures=pictures)
-            return Told(part.name, await self._in_thread(finish, sight, scored) if pictures else finish(sight, scored))
+            return Told(
+                part.name,
+                await self._in_thread(finish, sight, scored) if pictures else finish(sight, scored),
+            )
         except InputError as error:  # the engine takes no such image
             return Told(part.name, refusal=RefusedError(422, "not-taken", str(error)))
         finally:
@@ -128,7 +156,9 @@ class Service:
         async with _watching(request) as gone:
             task = asyncio.create_task(work)
             try:
-                await asyncio.wait([task, gone], timeout=self.limits.seconds, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    [task, gone], timeout=self.limits.seconds, return_when=asyncio.FIRST_COMPLETED
+                )
                 has_gone = gone.done()
             finally:
                 if not task.done():
@@ -138,7 +168,10 @@ class Service:
             return task.result()
         if has_gone:
             raise ClientDisconnect
-        message = f"The work took longer than {self.limits.seconds:g} seconds. Try again, or send less at once."
+        message = (
+            f"The work took longer than {self.limits.seconds:g} seconds. Try again, or send less at"
+            " once."
+        )
         raise too_busy(503, "out-of-time", message)
 
     async def _warm_up(self) -> None:

@@ -1,4 +1,6 @@
-"""The body of a request, in memory and within limits: an image as it is, or a form with images in it. Nothing goes to disk."""
+"""The body of a request, in memory and within limits: an image as it is, or a form with images in
+it. Nothing goes to disk.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Part:
 
 
 def media_type(request: Request) -> str:
-    """The declared type of the body, without parameters; that of plain bytes where nothing is declared."""
+    """The declared type of the body, without parameters; that of plain bytes where nothing is
+    declared.
+    """
     declared = request.headers.get("content-type", BINARY)
     return declared.partition(";")[0].strip().lower()
 
@@ -44,13 +48,21 @@ def check_media_type(request: Request, *, only_form: bool = False) -> None:
     fits = kind == FORM or (not only_form and (kind == BINARY or kind.startswith("image/")))
     if not fits:
         wanted = FORM if only_form else f"image/*, {BINARY} or {FORM}"
-        raise RefusedError(415, "wrong-type", f"The content type must be {wanted}. Got {kind[:100]!r}.")
+        raise RefusedError(
+            415, "wrong-type", f"The content type must be {wanted}. Got {kind[:100]!r}."
+        )
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise RefusedError(415, "wrong-encoding", "The body must not be compressed: images are already. Send it without.")
+        raise RefusedError(
+            415,
+            "wrong-encoding",
+            "The body must not be compressed: images are already. Send it without.",
+        )
 
 
 async def read_body(request: Request, limits: Limits, upload: Upload) -> bytes:
-    """The whole body; refused where it is too large, too slow, or more than all uploads may hold together."""
+    """The whole body; refused where it is too large, too slow, or more than all uploads may hold
+    together.
+    """
     most = limits.body_bytes
     if _declared_length(request) > most:
         raise _too_large(most)
@@ -63,7 +75,10 @@ async def read_body(request: Request, limits: Limits, upload: Upload) -> bytes:
                 upload.take(len(chunk))
                 chunks.append(chunk)
     except TimeoutError:
-        message = f"The body must arrive within {limits.seconds:g} seconds. Send a smaller one, or over a faster line."
+        message = (
+            f"The body must arrive within {limits.seconds:g} seconds. Send a smaller one, or over a"
+            " faster line."
+        )
         raise RefusedError(408, "upload-too-slow", message, {"Connection": "close"}) from None
     return b"".join(chunks)
 
@@ -72,23 +87,35 @@ def parts_of(body: bytes, content_type: str, limits: Limits) -> list[Part]:
     """The images of a body: one, or those of a form's fields ``image`` and ``images``."""
     if content_type.partition(";")[0].strip().lower() != FORM:
         if not body:
-            raise RefusedError(400, "empty-body", "The body must be an image. Got nothing. Send the file as it is, or as a form.")
+            raise RefusedError(
+                400,
+                "empty-body",
+                "The body must be an image. Got nothing. Send the file as it is, or as a form.",
+            )
         return [Part(None, body)]
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary:
-        raise RefusedError(400, "bad-form", "A form must name its boundary in the content type. Got none.")
+        raise RefusedError(
+            400, "bad-form", "A form must name its boundary in the content type. Got none."
+        )
     form = _Form(limits)
     try:
         parser = MultipartParser(boundary, form.callbacks)
         parser.write(body)
         parser.finalize()
     except FormParserError as error:
-        raise RefusedError(400, "bad-form", "The body must be a well-formed form. It is not.") from error
+        raise RefusedError(
+            400, "bad-form", "The body must be a well-formed form. It is not."
+        ) from error
     if not form.is_whole:
         raise RefusedError(400, "bad-form", "The form must end with its boundary. It is cut off.")
     if not form.parts:
-        raise RefusedError(422, "no-image", "The form must hold an image in the field image (images in a batch). Got none.")
+        raise RefusedError(
+            422,
+            "no-image",
+            "The form must hold an image in the field image (images in a batch). Got none.",
+        )
     return form.parts
 
 
@@ -116,7 +143,11 @@ class _Form:
 
     def _begin(self) -> None:
         if len(self.parts) == self._limits.images:
-            raise RefusedError(413, "too-many-images", f"A request may hold at most {self._limits.images} images. Send several.")
+            raise RefusedError(
+                413,
+                "too-many-images",
+                f"A request may hold at most {self._limits.images} images. Send several.",
+            )
         self._headers.clear()
         self._data.clear()
 
@@ -131,10 +162,17 @@ class _Form:
         if field not in _FIELDS:
             shown = field[:_LONGEST_NAME]
             raise RefusedError(
-                422, "unknown-field", f"A form's fields must be image or images. Got {shown!r}. Rename or drop it."
+                422,
+                "unknown-field",
+                f"A form's fields must be image or images. Got {shown!r}. Rename or drop it.",
             )
         name = options.get(b"filename")
-        self.parts.append(Part(None if name is None else name.decode("utf-8", "replace")[:_LONGEST_NAME], bytes(self._data)))
+        self.parts.append(
+            Part(
+                None if name is None else name.decode("utf-8", "replace")[:_LONGEST_NAME],
+                bytes(self._data),
+            )
+        )
 
     def _finish(self) -> None:
         self.is_whole = True
@@ -146,9 +184,15 @@ def _declared_length(request: Request) -> int:
 
 
 def _too_large(most: int) -> RefusedError:
-    return RefusedError(413, "too-many-bytes", f"A request may hold at most {most:,} bytes. Send less.")
+    return RefusedError(
+        413, "too-many-bytes", f"A request may hold at most {most:,} bytes. Send less."
+    )
 
 
 def not_an_image() -> RefusedError:
     """The refusal of bytes that announce none of the listed formats."""
-    return RefusedError(415, "not-an-image", "This is not an image in a format that is decoded: " + ", ".join(FORMATS) + ".")
+    return RefusedError(
+        415,
+        "not-an-image",
+        "This is not an image in a format that is decoded: " + ", ".join(FORMATS) + ".",
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 def chance_of_at_most(n_faults: int, n: int, rate: float) -> float:
-    """Probability of at most `n_faults` among `n` images that go wrong independently at `rate` (binomial)."""
+    """Probability of at most `n_faults` among `n` images that go wrong independently at `rate`
+    (binomial).
+    """
     from scipy.special import betainc
 
     if n_faults < 0:
@@ -15,14 +17,19 @@ def chance_of_at_most(n_faults: int, n: int, rate: float) -> float:
 
 
 def allowed_faults(n: int, rate: float, confidence: float) -> int | None:
-    """The most faults among `n` that still show a rate of at most `rate` at the confidence, one-sided; None if even none can't.
+    """The most faults among `n` that still show a rate of at most `rate` at the confidence,
+    one-sided; None if even none can't.
 
-    This is the one-sided Clopper-Pearson bound read backwards, and the order statistic that bounds a quantile:
-    Wilks, *Annals of Mathematical Statistics* 12 (1941) 91.
+    This is the one-sided Clopper-Pearson bound read backwards, and the order statistic that bounds
+    a quantile: Wilks, *Annals of Mathematical Statistics* 12 (1941) 91.
 
     Examples
     --------
-    >>> allowed_faults(299, 0.01, 0.95), allowed_faults(298, 0.01, 0.95), allowed_faults(1000, 0.01, 0.95)
+    >>> (
+    ...     allowed_faults(299, 0.01, 0.95),
+    ...     allowed_faults(298, 0.01, 0.95),
+    ...     allowed_faults(1000, 0.01, 0.95),
+    ... )
     (0, None, 4)
     """
     if chance_of_at_most(0, n, rate) > 1 - confidence:

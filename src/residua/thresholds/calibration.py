@@ -1,4 +1,6 @@
-"""The calibration scores as policies see them: sorted, split by label, with the places where a threshold can lie."""
+"""The calibration scores as policies see them: sorted, split by label, with the places where a
+threshold can lie.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,9 @@ class Cuts:
 class Calibration:
     """Scores of normal and of anomalous images, each sorted upwards.
 
-    `is_labelled` is False where no labels were given and every image is taken for normal. `prevalence` is the assumed
-    share of anomalies where the detector will work; None stands for the calibration set's own.
+    `is_labelled` is False where no labels were given and every image is taken for normal.
+    `prevalence` is the assumed share of anomalies where the detector will work; None stands for the
+    calibration set's own.
     """
 
     normal: Scores
@@ -53,7 +56,10 @@ class Calibration:
     def prevalence_words(self) -> str:
         """Where `assumed_prevalence` comes from, for the words of how."""
         origin = "as in the calibration set" if self.prevalence is None else "as you said"
-        return f"assuming that {percent(self.assumed_prevalence)} of the images are anomalous, {origin}"
+        return (
+            f"assuming that {percent(self.assumed_prevalence)} of the images are anomalous,"
+            f" {origin}"
+        )
 
     def threshold(self, cut: int) -> float:
         """The threshold of one cut: exactly the scores ``distinct[cut:]`` lie above it."""
@@ -74,17 +80,21 @@ class Calibration:
 
     def cuts(self) -> Cuts:
         """What each of the ``len(distinct) + 1`` cuts would flag."""
-        return Cuts(_counts_above(self.anomalous, self.distinct), _counts_above(self.normal, self.distinct))
+        return Cuts(
+            _counts_above(self.anomalous, self.distinct), _counts_above(self.normal, self.distinct)
+        )
 
     def place(self, threshold: float) -> str:
         """Where `threshold` lies among the calibration scores, in words."""
         scores = self.distinct
         if threshold >= scores[-1]:
             if len(scores) == 1:
-                return "The threshold is the next float32 above the only calibration score there is."
+                return (
+                    "The threshold is the next float32 above the only calibration score there is."
+                )
             return (
-                "It lies above every calibration score, by half the distance between the two highest: "
-                "an extrapolation that flags none of them."
+                "It lies above every calibration score, by half the distance between the two"
+                " highest: an extrapolation that flags none of them."
             )
         if threshold < scores[0]:
             return "It lies below every calibration score: it flags all of them."
@@ -97,17 +107,19 @@ def _counts_above(sorted_scores: Scores, distinct: Scores) -> NDArray[np.int64]:
 
 
 def midway(lower: float, upper: float) -> float:
-    """A threshold that does not flag `lower` and flags `upper`, as near to the middle as float32 allows.
+    """A threshold that does not flag `lower` and flags `upper`, as near to the middle as float32
+    allows.
 
-    The scoring graph works in float32, so the threshold is a float32 number wherever one separates the two; between
-    neighbouring floats there is none strictly inside, and `lower` itself is it. Scores in float64 that are equal in
-    float32 can only be separated in float64.
+    The scoring graph works in float32, so the threshold is a float32 number wherever one separates
+    the two; between neighbouring floats there is none strictly inside, and `lower` itself is it.
+    Scores in float64 that are equal in float32 can only be separated in float64.
 
     Examples
     --------
     >>> midway(1.0, 2.0)
     1.5
-    >>> lower = np.float32(0.1); upper = np.nextafter(lower, np.float32(1))
+    >>> lower = np.float32(0.1)
+    ... upper = np.nextafter(lower, np.float32(1))
     >>> midway(lower, upper) == float(lower)
     True
     """
@@ -115,7 +127,11 @@ def midway(lower: float, upper: float) -> float:
     middle = low / 2 + high / 2 if abs(low) > 1e300 or abs(high) > 1e300 else (low + high) / 2
     with np.errstate(over="ignore", under="ignore"):
         single_high = np.float32(high)
-        for candidate in (np.float32(middle), np.nextafter(np.float32(middle), np.float32(-np.inf)), np.float32(low)):
+        for candidate in (
+            np.float32(middle),
+            np.nextafter(np.float32(middle), np.float32(-np.inf)),
+            np.float32(low),
+        ):
             if low <= float(candidate) < high and candidate < single_high:
                 return float(candidate)
     return middle if low <= middle < high else low
@@ -133,7 +149,9 @@ def above_all(scores: Scores) -> float:
 
 
 def below_all(scores: Scores) -> float:
-    """A threshold below every score: half the gap between the two lowest beneath the lowest, positive if that is."""
+    """A threshold below every score: half the gap between the two lowest beneath the lowest,
+    positive if that is.
+    """
     bottom = float(scores[0])
     beneath = bottom - (float(scores[1]) - bottom) / 2 if len(scores) > 1 else bottom
     if bottom > 0:
@@ -142,7 +160,11 @@ def below_all(scores: Scores) -> float:
         single = np.float32(beneath)
         if not single < np.float32(bottom) or not float(single) < bottom:
             single = np.nextafter(np.float32(bottom), np.float32(-np.inf))
-    return float(single) if np.isfinite(single) and float(single) < bottom else float(np.nextafter(bottom, -np.inf))
+    return (
+        float(single)
+        if np.isfinite(single) and float(single) < bottom
+        else float(np.nextafter(bottom, -np.inf))
+    )
 
 
 def percent(share: float) -> str:

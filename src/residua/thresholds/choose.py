@@ -25,24 +25,27 @@ def choose_threshold(
     confidence: float = 0.95,
     prevalence: float | None = None,
 ) -> OperatingPoint:
-    """Turn calibration scores into an operating point: threshold, rates with intervals, the words of how.
+    """Turn calibration scores into an operating point: threshold, rates with intervals, the words
+    of how.
 
-    Anomalous means ``score > threshold``, strictly. A chosen threshold lies midway between two neighbouring distinct
-    calibration scores (in float32, like the scoring graph), so rounding flips nothing; above all scores it lies half the
-    distance between the two highest beyond the highest.
+    Anomalous means ``score > threshold``, strictly. A chosen threshold lies midway between two
+    neighbouring distinct calibration scores (in float32, like the scoring graph), so rounding flips
+    nothing; above all scores it lies half the distance between the two highest beyond the highest.
 
     Parameters
     ----------
     policy : str, number or Policy
         See `parse_policy`.
     scores : float array, (n_images,)
-        Higher = more anomalous. Images that the model was not fitted on, and that will not be tested on.
+        Higher = more anomalous. Images that the model was not fitted on, and that will not be
+        tested on.
     labels : bool or 0/1 array, (n_images,), optional
         True = anomalous. None: all are normal.
     confidence : float
         Of the bounds (one-sided) and the intervals (two-sided).
     prevalence : float, optional
-        Share of anomalies where the detector will work, for precision, cost and F1. None: the calibration set's own.
+        Share of anomalies where the detector will work, for precision, cost and F1. None: the
+        calibration set's own.
 
     Returns
     -------
@@ -51,7 +54,8 @@ def choose_threshold(
     Raises
     ------
     PolicyError
-        If the policy is unknown, or the scores can't support it; the message says how many images would.
+        If the policy is unknown, or the scores can't support it; the message says how many images
+        would.
     ShapeError, RangeError, LabelError
         If scores or labels don't hold (NaN, lengths that differ, labels other than 0 and 1).
 
@@ -63,8 +67,10 @@ def choose_threshold(
     >>> choose_threshold("recall>=0.99", [0.1, 0.2, 0.8], [0, 0, 1])
     Traceback (most recent call last):
     ...
-    residua.errors.PolicyError: choose_threshold: 1 anomalous calibration images can't show recall>=0.99 with 95% confidence; \
-299 without a miss would, one-sided. Got 1. Label more anomalies, promise a lower recall, or lower the confidence.
+    residua.errors.PolicyError: choose_threshold: 1 anomalous calibration images can't show
+    recall>=0.99 with 95% confidence; \
+299 without a miss would, one-sided. Got 1. Label more anomalies, promise a lower recall, or lower
+    the confidence.
     """
     rule = parse_policy(policy)
     array, is_anomalous = _checked(rule, scores, labels, confidence, prevalence)
@@ -72,17 +78,27 @@ def choose_threshold(
     choice = rule.choose(calibration)
     rates: dict[str, Estimate] = {}
     if len(array):
-        rates = rates_at(choice.threshold, array, is_anomalous, confidence=confidence, prevalence=prevalence)
+        rates = rates_at(
+            choice.threshold, array, is_anomalous, confidence=confidence, prevalence=prevalence
+        )
     return OperatingPoint(threshold=choice.threshold, policy=str(rule), how=choice.how, rates=rates)
 
 
 def calibration_of(
-    scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None, *, confidence: float = 0.95, prevalence: float | None = None
+    scores: NDArray[Any],
+    is_anomalous: NDArray[np.bool_] | None,
+    *,
+    confidence: float = 0.95,
+    prevalence: float | None = None,
 ) -> Calibration:
     """Sort checked scores by label."""
     anomalous = np.zeros(len(scores), np.bool_) if is_anomalous is None else is_anomalous
     return Calibration(
-        np.sort(scores[~anomalous]), np.sort(scores[anomalous]), confidence, prevalence, is_labelled=is_anomalous is not None
+        np.sort(scores[~anomalous]),
+        np.sort(scores[anomalous]),
+        confidence,
+        prevalence,
+        is_labelled=is_anomalous is not None,
     )
 
 
@@ -95,11 +111,19 @@ def _checked(
     if not problems:
         same_length(problems, scores=array, labels=is_anomalous)
         if len(array) == 0 and not isinstance(rule, Fixed):
-            problems.add(f"{rule} needs calibration scores", "none", "Pass scores of images that were held out", ShapeError)
+            problems.add(
+                f"{rule} needs calibration scores",
+                "none",
+                "Pass scores of images that were held out",
+                ShapeError,
+            )
     check_confidence(problems, confidence)
     if prevalence is not None and not 0 < prevalence < 1:
         problems.add(
-            "prevalence must lie between 0 and 1", f"{prevalence}", "Pass the share of images that are anomalous", RangeError
+            "prevalence must lie between 0 and 1",
+            f"{prevalence}",
+            "Pass the share of images that are anomalous",
+            RangeError,
         )
     problems.raise_any()
     return array, is_anomalous
@@ -108,5 +132,9 @@ def _checked(
 def check_confidence(problems: Problems, confidence: float) -> None:
     """Note a problem unless the confidence is a share strictly between 0.5 and 1."""
     if not 0.5 <= confidence < 1:
-        mend = f"Write {confidence / 100:g}" if 50 <= confidence < 100 else "Write for instance 0.95"
-        problems.add("confidence must be at least 0.5 and less than 1", f"{confidence}", mend, RangeError)
+        mend = (
+            f"Write {confidence / 100:g}" if 50 <= confidence < 100 else "Write for instance 0.95"
+        )
+        problems.add(
+            "confidence must be at least 0.5 and less than 1", f"{confidence}", mend, RangeError
+        )

@@ -9,14 +9,23 @@ import numpy as np
 
 from residua.errors import PolicyError
 from residua.thresholds.calibration import Calibration
-from residua.thresholds.policy import Choice, Policy, number, plain, require_anomalies, require_normals
+from residua.thresholds.policy import (
+    Choice,
+    Policy,
+    number,
+    plain,
+    require_anomalies,
+    require_normals,
+)
 
 
 @dataclass(frozen=True)
 class Cost(Policy):
-    """The least expected cost an image, where a missed anomaly costs `miss` and a false alarm `false_alarm`.
+    """The least expected cost an image, where a missed anomaly costs `miss` and a false alarm
+    `false_alarm`.
 
-    Only their ratio and the prevalence matter. Of several equally cheap thresholds the lowest is taken.
+    Only their ratio and the prevalence matter. Of several equally cheap thresholds the lowest is
+    taken.
     """
 
     usage = "cost:20:1"
@@ -32,9 +41,12 @@ class Cost(Policy):
         match = re.fullmatch(r"cost:([^:]+):([^:]+)", text)
         if match is None:
             raise PolicyError(
-                f"policy: {cls.usage} needs two numbers, cost of a miss and of a false alarm. Got {text!r}. Write {cls.usage}."
+                f"policy: {cls.usage} needs two numbers, cost of a miss and of a false alarm. Got"
+                f" {text!r}. Write {cls.usage}."
             )
-        miss, false_alarm = (number(part, cls.usage, low=0, high=float("inf")) for part in match.groups())
+        miss, false_alarm = (
+            number(part, cls.usage, low=0, high=float("inf")) for part in match.groups()
+        )
         return cls(miss, false_alarm)
 
     def in_words(self) -> str:
@@ -52,8 +64,9 @@ class Cost(Policy):
         best = int(np.flatnonzero(cost <= cost.min() * (1 + 1e-12))[0])
         threshold = calibration.threshold(best)
         how = (
-            f"The threshold with the least expected cost, {cost[best]:.3g} an image, where a miss costs {plain(self.miss)} and "
-            f"a false alarm {plain(self.false_alarm)}, {calibration.prevalence_words}. {calibration.place(threshold)}"
+            f"The threshold with the least expected cost, {cost[best]:.3g} an image, where a miss"
+            f" costs {plain(self.miss)} and a false alarm {plain(self.false_alarm)},"
+            f" {calibration.prevalence_words}. {calibration.place(threshold)}"
         )
         return Choice(threshold, how)
 

@@ -12,11 +12,13 @@ from residua.thresholds.policy import Choice, Policy, Promise, after, number, pl
 
 @dataclass(frozen=True)
 class FalseAlarms(Policy):
-    """The lowest threshold with at most `rate` false alarms, shown at the confidence by the normal calibration scores.
+    """The lowest threshold with at most `rate` false alarms, shown at the confidence by the normal
+    calibration scores.
 
-    An order statistic of the normals (a tolerance bound, also called a conformal bound conditional on the calibration set):
-    whatever the distribution of scores, at most ``1 - confidence`` of calibration sets yield a threshold that flags more
-    than `rate` of the normal images. Ties only make it safer. For 1% at 95% it takes 299 normals.
+    An order statistic of the normals (a tolerance bound, also called a conformal bound conditional
+    on the calibration set): whatever the distribution of scores, at most ``1 - confidence`` of
+    calibration sets yield a threshold that flags more than `rate` of the normal images. Ties only
+    make it safer. For 1% at 95% it takes 299 normals.
     """
 
     usage = "false-alarms<=0.01"
@@ -34,23 +36,27 @@ class FalseAlarms(Policy):
         return f"at most {100 * self.rate:g}% false alarms"
 
     def choose(self, calibration: Calibration) -> Choice:
-        """Allow as many exceedances as the binomial bound does; refuse where not even none would show it."""
+        """Allow as many exceedances as the binomial bound does; refuse where not even none would
+        show it.
+        """
         require_normals(calibration, self)
         n, confidence = len(calibration.normal), calibration.confidence
         allowed = allowed_faults(n, self.rate, confidence)
         if allowed is None:
             raise PolicyError(
-                f"choose_threshold: {n} normal calibration images can't show {self} with {percent(confidence)} confidence. "
-                f"{images_needed(self.rate, confidence)} without a false alarm would, one-sided. Got {n}. "
-                "Add normal images, allow more false alarms, lower the confidence, or use "
-                f"quantile:{plain(round(1 - self.rate, 12))}, which holds on average only."
+                f"choose_threshold: {n} normal calibration images can't show {self} with"
+                f" {percent(confidence)} confidence. {images_needed(self.rate, confidence)} without"
+                f" a false alarm would, one-sided. Got {n}. Add normal images, allow more false"
+                f" alarms, lower the confidence, or use quantile:{plain(round(1 - self.rate, 12))},"
+                " which holds on average only."
             )
         threshold = calibration.just_above(calibration.normal[n - 1 - allowed])
         n_above = int((calibration.normal > threshold).sum())
         how = (
-            f"The lowest threshold that shows, with {percent(confidence)} confidence (one-sided), that at most "
-            f"{percent(self.rate)} of normal images like these are flagged: of {n} normal calibration scores "
-            f"up to {allowed} may lie above it, and {n_above} {'does' if n_above == 1 else 'do'}. {calibration.place(threshold)}"
+            f"The lowest threshold that shows, with {percent(confidence)} confidence (one-sided),"
+            f" that at most {percent(self.rate)} of normal images like these are flagged: of {n}"
+            f" normal calibration scores up to {allowed} may lie above it, and {n_above}"
+            f" {'does' if n_above == 1 else 'do'}. {calibration.place(threshold)}"
         )
         return Choice(threshold, how)
 

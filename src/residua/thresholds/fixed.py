@@ -26,7 +26,10 @@ class Fixed(Policy):
         except ValueError:
             return None
         if not math.isfinite(value):
-            raise PolicyError(f"policy: a fixed threshold must be a finite number. Got {text!r}. Write for instance 0.004.")
+            raise PolicyError(
+                f"policy: a fixed threshold must be a finite number. Got {text!r}. Write for"
+                " instance 0.004."
+            )
         return cls(value)
 
     def in_words(self) -> str:

@@ -12,7 +12,8 @@ from residua.thresholds.policy import Choice, Policy, require_anomalies, require
 
 @dataclass(frozen=True)
 class MaxF1(Policy):
-    """The highest F1 that any threshold reaches on the calibration set; of several, the highest threshold.
+    """The highest F1 that any threshold reaches on the calibration set; of several, the highest
+    threshold.
 
     Without anomalies F1 is 0 everywhere and the "best" threshold would flag everything: refused.
     F1 moves with the share of anomalies; it is computed at the assumed prevalence.
@@ -41,9 +42,10 @@ class MaxF1(Policy):
         best = int(np.flatnonzero(f1 >= f1.max() - 1e-12)[-1])
         threshold = calibration.threshold(best)
         how = (
-            f"The threshold with the highest F1 on the calibration set, {f1[best]:.3g} with {len(calibration.normal)} normal and "
-            f"{len(calibration.anomalous)} anomalous images, {calibration.prevalence_words}. Tuned there, so new images "
-            f"will score lower. {calibration.place(threshold)}"
+            f"The threshold with the highest F1 on the calibration set, {f1[best]:.3g} with"
+            f" {len(calibration.normal)} normal and {len(calibration.anomalous)} anomalous images,"
+            f" {calibration.prevalence_words}. Tuned there, so new images will score lower."
+            f" {calibration.place(threshold)}"
         )
         return Choice(threshold, how)
 

@@ -20,9 +20,11 @@ RateName = Literal["f1", "precision", "recall", "false_alarm_rate"]
 
 @dataclass(frozen=True)
 class Optimism:
-    """What was measured on the images that the threshold was tuned on, and what images it has not seen would have given.
+    """What was measured on the images that the threshold was tuned on, and what images it has not
+    seen would have given.
 
-    ``optimism`` = ``apparent`` - ``honest``. For ``false_alarm_rate``, where less is better, flattery makes it negative.
+    ``optimism`` = ``apparent`` - ``honest``. For ``false_alarm_rate``, where less is better,
+    flattery makes it negative.
     """
 
     rate: str
@@ -48,10 +50,12 @@ def threshold_optimism(
     prevalence: float | None = None,
     seed: int = 0,
 ) -> Optimism:
-    """Estimate by repeated cross-fitting how much a rate flatters when the threshold was tuned on the tested images.
+    """Estimate by repeated cross-fitting how much a rate flatters when the threshold was tuned on
+    the tested images.
 
-    The images are split into `n_folds` (stratified by label); each fold is judged by a threshold chosen on the others, and the
-    rate is computed over all of them. The mean over `n_repeats` random splits is the honest value.
+    The images are split into `n_folds` (stratified by label); each fold is judged by a threshold
+    chosen on the others, and the rate is computed over all of them. The mean over `n_repeats`
+    random splits is the honest value.
 
     Parameters
     ----------
@@ -85,20 +89,30 @@ def threshold_optimism(
         same_length(problems, scores=array, labels=anomalous)
     if not problems and min(anomalous.sum(), (~anomalous).sum()) < 2:
         got = f"{anomalous.sum()} anomalous and {(~anomalous).sum()} normal"
-        problems.add("at least two images of each kind are needed", got, "Label more images", LabelError)
+        problems.add(
+            "at least two images of each kind are needed", got, "Label more images", LabelError
+        )
     problems.raise_any()
     array, anomalous = _at_most(array, anomalous, 20_000, seed)
-    whole = rule.choose(calibration_of(array, anomalous, confidence=confidence, prevalence=prevalence)).threshold
+    whole = rule.choose(
+        calibration_of(array, anomalous, confidence=confidence, prevalence=prevalence)
+    ).threshold
     rng = np.random.default_rng(seed)
     honest = []
     for _ in range(n_repeats):
         fold = _stratified_folds(anomalous, n_folds, rng)
-        flagged = _cross_fitted(rule, array, anomalous, fold, confidence=confidence, prevalence=prevalence)
+        flagged = _cross_fitted(
+            rule, array, anomalous, fold, confidence=confidence, prevalence=prevalence
+        )
         honest.append(_rate(rate, flagged, anomalous))
-    return Optimism(rate, _rate(rate, is_flagged(array, whole), anomalous), float(np.mean(honest)), len(array))
+    return Optimism(
+        rate, _rate(rate, is_flagged(array, whole), anomalous), float(np.mean(honest)), len(array)
+    )
 
 
-def _at_most(array: NDArray[Any], anomalous: NDArray[np.bool_], n: int, seed: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def _at_most(
+    array: NDArray[Any], anomalous: NDArray[np.bool_], n: int, seed: int
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """A stratified part of a large set: its optimism is an upper limit for that of the whole."""
     if len(array) <= n:
         return array, anomalous
@@ -111,7 +125,9 @@ def _at_most(array: NDArray[Any], anomalous: NDArray[np.bool_], n: int, seed: in
     return array[index], anomalous[index]
 
 
-def _stratified_folds(anomalous: NDArray[np.bool_], n_folds: int, rng: np.random.Generator) -> NDArray[np.intp]:
+def _stratified_folds(
+    anomalous: NDArray[np.bool_], n_folds: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
     fold = np.empty(len(anomalous), np.intp)
     for members in (np.flatnonzero(anomalous), np.flatnonzero(~anomalous)):
         fold[members] = rng.permutation(len(members)) % n_folds
@@ -130,7 +146,9 @@ def _cross_fitted(
     flagged = np.zeros(len(array), np.bool_)
     for k in np.unique(fold):
         held = fold == k
-        calibration = calibration_of(array[~held], anomalous[~held], confidence=confidence, prevalence=prevalence)
+        calibration = calibration_of(
+            array[~held], anomalous[~held], confidence=confidence, prevalence=prevalence
+        )
         flagged[held] = is_flagged(array[held], rule.choose(calibration).threshold)
     return flagged
 
@@ -147,5 +165,6 @@ def _rate(name: RateName, flagged: NDArray[np.bool_], anomalous: NDArray[np.bool
     if name == "false_alarm_rate":
         return alarms / n_normal
     raise PolicyError(
-        f"threshold_optimism: rate must be f1, precision, recall or false_alarm_rate. Got {name!r}. Name one of them."
+        f"threshold_optimism: rate must be f1, precision, recall or false_alarm_rate. Got {name!r}."
+        " Name one of them."
     )

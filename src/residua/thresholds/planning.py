@@ -26,7 +26,9 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class Plan:
-    """What it takes to show a promise: ``kind`` is which images (normal, anomalous, flagged), ``fault`` what may go wrong."""
+    """What it takes to show a promise: ``kind`` is which images (normal, anomalous, flagged),
+    ``fault`` what may go wrong.
+    """
 
     policy: str
     confidence: float
@@ -40,8 +42,9 @@ class Plan:
 class DifferencePlan:
     """Images needed to show that two models differ in a rate.
 
-    Images judged by both models (McNemar's test): ``n_paired_least`` if the better model errs only where the other does,
-    ``n_paired`` if their errors are independent. ``n_unpaired`` images *for each* model where they see different ones.
+    Images judged by both models (McNemar's test): ``n_paired_least`` if the better model errs only
+    where the other does, ``n_paired`` if their errors are independent. ``n_unpaired`` images *for
+    each* model where they see different ones.
     """
 
     first: float
@@ -54,17 +57,21 @@ class DifferencePlan:
     meaning: str
 
 
-def plan(policy: str | Policy, *, confidence: float = 0.95, misses: Sequence[int] = (0, 1, 2)) -> Plan:
-    """How many images have to be labelled to show what a policy promises, with none, one or two going wrong.
+def plan(
+    policy: str | Policy, *, confidence: float = 0.95, misses: Sequence[int] = (0, 1, 2)
+) -> Plan:
+    """How many images have to be labelled to show what a policy promises, with none, one or two
+    going wrong.
 
-    Exact binomial bound, one-sided: the smallest n for which that many faults would be rarer than ``1 - confidence`` if the
-    promise did not hold. Labels cost money: this is known before the first one.
+    Exact binomial bound, one-sided: the smallest n for which that many faults would be rarer than
+    ``1 - confidence`` if the promise did not hold. Labels cost money: this is known before the
+    first one.
 
     Parameters
     ----------
     policy : str or Policy
-        ``false-alarms<=a`` (counts normal images), ``recall>=r`` (anomalous ones), ``precision>=p`` (flagged ones),
-        ``quantile:q`` (normal ones, on average).
+        ``false-alarms<=a`` (counts normal images), ``recall>=r`` (anomalous ones), ``precision>=p``
+        (flagged ones), ``quantile:q`` (normal ones, on average).
     confidence : float
     misses : sequence of int
         Numbers of faults (missed anomalies, false alarms) to plan for.
@@ -83,7 +90,12 @@ def plan(policy: str | Policy, *, confidence: float = 0.95, misses: Sequence[int
     problems = Problems("plan")
     check_confidence(problems, confidence)
     if any(n < 0 for n in misses):
-        problems.add("misses must be numbers from 0 up", f"{tuple(misses)}", "Write for instance 0, 1, 2", RangeError)
+        problems.add(
+            "misses must be numbers from 0 up",
+            f"{tuple(misses)}",
+            "Write for instance 0, 1, 2",
+            RangeError,
+        )
     problems.raise_any()
     if isinstance(rule, Quantile):
         return _quantile_plan(rule, confidence)
@@ -95,7 +107,9 @@ def plan(policy: str | Policy, *, confidence: float = 0.95, misses: Sequence[int
         )
     rows = tuple(PlanRow(n, images_needed(promise.rate, confidence, n)) for n in misses)
     shown = "; ".join(
-        f"{row.n_images} {promise.kind} images with {_counted(row.n_faults, promise.fault)} among them" for row in rows
+        f"{row.n_images} {promise.kind} images with {_counted(row.n_faults, promise.fault)} among"
+        " them"
+        for row in rows
     )
     meaning = (
         f"To show {rule} with {percent(confidence)} confidence (one-sided): {shown}. "
@@ -107,19 +121,22 @@ def plan(policy: str | Policy, *, confidence: float = 0.95, misses: Sequence[int
 def _quantile_plan(rule: Quantile, confidence: float) -> Plan:
     needed = math.ceil(rule.q / (1 - rule.q) - 1e-9)
     meaning = (
-        f"{rule} needs {needed} normal images. It holds on average over calibration sets, not with {percent(confidence)} "
-        f"confidence; for that plan false-alarms<={plain(round(1 - rule.q, 12))}."
+        f"{rule} needs {needed} normal images. It holds on average over calibration sets, not with"
+        f" {percent(confidence)} confidence; for that plan"
+        f" false-alarms<={plain(round(1 - rule.q, 12))}."
     )
     return Plan(str(rule), confidence, "normal", "false alarms", (PlanRow(0, needed),), meaning)
 
 
-def plan_difference(first: float, second: float, *, confidence: float = 0.95, power: float = 0.8) -> DifferencePlan:
+def plan_difference(
+    first: float, second: float, *, confidence: float = 0.95, power: float = 0.8
+) -> DifferencePlan:
     """How many images show that a model with rate `second` differs from one with rate `first`.
 
-    Two-sided test at ``1 - confidence``, found with probability `power` if the rates are as given. Unpaired: the normal
-    approximation for two proportions (Fleiss, *Statistical Methods for Rates and Proportions*). Paired: McNemar's test by
-    Connor, *Biometrics* 43 (1987) 207; the share of images on which the models disagree lies between |difference| and that of
-    independent errors.
+    Two-sided test at ``1 - confidence``, found with probability `power` if the rates are as given.
+    Unpaired: the normal approximation for two proportions (Fleiss, *Statistical Methods for Rates
+    and Proportions*). Paired: McNemar's test by Connor, *Biometrics* 43 (1987) 207; the share of
+    images on which the models disagree lies between |difference| and that of independent errors.
 
     Examples
     --------
@@ -132,21 +149,28 @@ def plan_difference(first: float, second: float, *, confidence: float = 0.95, po
     for name, rate in {"first": first, "second": second, "power": power}.items():
         if not 0 < rate < 1:
             problems.add(
-                f"{name} must lie between 0 and 1, both excluded", f"{rate}", "Write a share, for instance 0.95", RangeError
+                f"{name} must lie between 0 and 1, both excluded",
+                f"{rate}",
+                "Write a share, for instance 0.95",
+                RangeError,
             )
     if first == second:
         problems.add(
-            "the two rates must differ", f"{first} twice", "Name the smallest difference that matters to you", RangeError
+            "the two rates must differ",
+            f"{first} twice",
+            "Name the smallest difference that matters to you",
+            RangeError,
         )
     problems.raise_any()
     least, independent = abs(first - second), first + second - 2 * first * second
     n_least, n_paired = (_paired(share, least, confidence, power) for share in (least, independent))
     n_unpaired = _unpaired(first, second, confidence, power)
     meaning = (
-        f"To show with {percent(confidence)} confidence (two-sided) that two models with rates {plain(first)} and "
-        f"{plain(second)} differ, and to find it {percent(power)} of the time: {n_unpaired} images for each model if they see "
-        f"different images; if both judge the same images, {n_least} where their errors coincide as far as possible, up to "
-        f"{n_paired} where they are independent."
+        f"To show with {percent(confidence)} confidence (two-sided) that two models with rates"
+        f" {plain(first)} and {plain(second)} differ, and to find it {percent(power)} of the time:"
+        f" {n_unpaired} images for each model if they see different images; if both judge the same"
+        f" images, {n_least} where their errors coincide as far as possible, up to {n_paired} where"
+        " they are independent."
     )
     return DifferencePlan(first, second, confidence, power, n_least, n_paired, n_unpaired, meaning)
 
@@ -158,7 +182,9 @@ def _z(probability: float) -> float:
 
 
 def _paired(discordant: float, difference: float, confidence: float, power: float) -> int:
-    spread = _z(1 - (1 - confidence) / 2) * math.sqrt(discordant) + _z(power) * math.sqrt(max(discordant - difference**2, 0.0))
+    spread = _z(1 - (1 - confidence) / 2) * math.sqrt(discordant) + _z(power) * math.sqrt(
+        max(discordant - difference**2, 0.0)
+    )
     return math.ceil((spread / difference) ** 2)
 
 

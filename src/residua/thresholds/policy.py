@@ -34,7 +34,8 @@ class Promise:
 
 @dataclass(frozen=True)
 class Policy(ABC):
-    """A rule for thresholds. A subclass is one file, one line in the registry and one paragraph in the documentation.
+    """A rule for thresholds. A subclass is one file, one line in the registry and one paragraph in
+    the documentation.
 
     ``str(policy)`` is the text that `parse_policy` reads.
     """
@@ -67,8 +68,14 @@ def number(text: str, policy: str, *, low: float, high: float) -> float:
     except ValueError:
         value = math.nan
     if not low < value < high:
-        limits = f"between {low:g} and {high:g}, both excluded" if math.isfinite(high) else f"greater than {low:g}"
-        raise PolicyError(f"policy: {policy} needs a number {limits}. Got {text!r}. Write for instance {policy}.")
+        limits = (
+            f"between {low:g} and {high:g}, both excluded"
+            if math.isfinite(high)
+            else f"greater than {low:g}"
+        )
+        raise PolicyError(
+            f"policy: {policy} needs a number {limits}. Got {text!r}. Write for instance {policy}."
+        )
     return value
 
 
@@ -87,17 +94,21 @@ def require_normals(calibration: Calibration, policy: Policy) -> None:
     """Refuse a calibration set without normal images."""
     if len(calibration.normal) == 0:
         raise PolicyError(
-            f"choose_threshold: {policy} needs normal images in the calibration set. Got none, with {len(calibration.anomalous)} "
-            "anomalous ones. Add normal images, or give a fixed threshold."
+            f"choose_threshold: {policy} needs normal images in the calibration set. Got none, with"
+            f" {len(calibration.anomalous)} anomalous ones. Add normal images, or give a fixed"
+            " threshold."
         )
 
 
 def require_anomalies(calibration: Calibration, policy: Policy) -> None:
-    """Refuse a calibration set without labelled anomalies: what is known of them can't be learnt from normals."""
+    """Refuse a calibration set without labelled anomalies: what is known of them can't be learnt
+    from normals.
+    """
     if len(calibration.anomalous) == 0:
         got = "all labels normal" if calibration.is_labelled else "no labels"
         raise PolicyError(
-            f"choose_threshold: {policy} speaks of anomalies and needs some that are labelled in the calibration set. Got "
-            f"{len(calibration.normal)} scores and {got}. Label anomalies, or use a policy that needs normals only: "
-            "false-alarms<=0.01 or quantile:0.99."
+            f"choose_threshold: {policy} speaks of anomalies and needs some that are labelled in"
+            f" the calibration set. Got {len(calibration.normal)} scores and {got}. Label"
+            " anomalies, or use a policy that needs normals only: false-alarms<=0.01 or"
+            " quantile:0.99."
         )

@@ -8,15 +8,26 @@ import numpy as np
 
 from residua.errors import PolicyError
 from residua.thresholds.calibration import Calibration, percent
-from residua.thresholds.policy import Choice, Policy, Promise, after, number, plain, require_anomalies, require_normals
+from residua.thresholds.policy import (
+    Choice,
+    Policy,
+    Promise,
+    after,
+    number,
+    plain,
+    require_anomalies,
+    require_normals,
+)
 
 
 @dataclass(frozen=True)
 class Precision(Policy):
-    """The lowest threshold whose precision, at the assumed prevalence, is at least `rate` on the calibration set.
+    """The lowest threshold whose precision, at the assumed prevalence, is at least `rate` on the
+    calibration set.
 
-    Precision depends on how many images are anomalous where the detector works: the prevalence is part of the
-    policy and stands in the words of how. It is an estimate with an interval, not a bound.
+    Precision depends on how many images are anomalous where the detector works: the prevalence is
+    part of the policy and stands in the words of how. It is an estimate with an interval, not a
+    bound.
     """
 
     usage = "precision>=0.9"
@@ -44,17 +55,20 @@ class Precision(Policy):
         reached = np.flatnonzero(precision >= self.rate - 1e-12)
         if len(reached) == 0:
             raise PolicyError(
-                f"choose_threshold: {self} must be reached by some threshold. Got a precision of {precision.max():.3g} at best, "
-                f"{calibration.prevalence_words}. Ask for a lower precision, or train a better detector."
+                f"choose_threshold: {self} must be reached by some threshold. Got a precision of"
+                f" {precision.max():.3g} at best, {calibration.prevalence_words}. Ask for a lower"
+                " precision, or train a better detector."
             )
         best = int(reached[0])
         threshold = calibration.threshold(best)
+        found = int(cuts.true_positives[best])
         how = (
-            f"The lowest threshold at which at least {percent(self.rate)} of the flagged images are anomalous, "
-            f"{calibration.prevalence_words}: on the calibration set {percent(float(precision[best]))}, with "
-            f"{cuts.true_positives[best]} of {len(calibration.anomalous)} anomalies found. "
-            f"{self._shown(calibration, int(cuts.true_positives[best]), int(cuts.false_positives[best]))} "
-            f"{calibration.place(threshold)}"
+            f"The lowest threshold at which at least {percent(self.rate)} of the flagged images are"
+            f" anomalous, {calibration.prevalence_words}: on the calibration set"
+            f" {percent(float(precision[best]))}, with {found} of"
+            f" {len(calibration.anomalous)} anomalies found."
+            f" {self._shown(calibration, found, int(cuts.false_positives[best]))}"
+            f" {calibration.place(threshold)}"
         )
         return Choice(threshold, how)
 
@@ -63,13 +77,29 @@ class Precision(Policy):
         from residua.metrics.intervals import rate_interval
 
         confidence, share = calibration.confidence, calibration.assumed_prevalence
-        # Both tails are one-sided; each has half of the error, so that together they keep the confidence.
-        recall = rate_interval(hits, len(calibration.anomalous), confidence=confidence, method="clopper-pearson").low or 0.0
-        alarm = rate_interval(alarms, len(calibration.normal), confidence=confidence, method="clopper-pearson").high or 0.0
+        # Both tails are one-sided; each has half of the error, so that together they keep the
+        # confidence.
+        recall = (
+            rate_interval(
+                hits, len(calibration.anomalous), confidence=confidence, method="clopper-pearson"
+            ).low
+            or 0.0
+        )
+        alarm = (
+            rate_interval(
+                alarms, len(calibration.normal), confidence=confidence, method="clopper-pearson"
+            ).high
+            or 0.0
+        )
         low = share * recall / (share * recall + (1 - share) * alarm)
         return (
-            f"That is an estimate: what these images show with {percent(confidence)} confidence (one-sided) is {percent(low)}"
-            + ("." if low >= self.rate else f", less than {percent(self.rate)}; more labelled images would narrow it.")
+            f"That is an estimate: what these images show with {percent(confidence)} confidence"
+            f" (one-sided) is {percent(low)}"
+            + (
+                "."
+                if low >= self.rate
+                else f", less than {percent(self.rate)}; more labelled images would narrow it."
+            )
         )
 
     def promise(self) -> Promise:

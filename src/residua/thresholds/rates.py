@@ -11,7 +11,8 @@ from residua.records import Estimate
 
 
 def is_flagged(scores: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
-    """Which scores are called anomalous: strictly above the threshold, compared in the scores' own precision.
+    """Which scores are called anomalous: strictly above the threshold, compared in the scores' own
+    precision.
 
     Examples
     --------
@@ -22,7 +23,9 @@ def is_flagged(scores: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
     """
     scores = np.asarray(scores)
     with np.errstate(over="ignore"):
-        limit = scores.dtype.type(threshold) if np.issubdtype(scores.dtype, np.floating) else threshold
+        limit = (
+            scores.dtype.type(threshold) if np.issubdtype(scores.dtype, np.floating) else threshold
+        )
     return np.asarray(scores > limit)
 
 
@@ -37,11 +40,12 @@ def rates_at(
 ) -> dict[str, Estimate]:
     """Rates of a threshold on labelled scores: those that the labels define.
 
-    ``false_alarm_rate`` (share of normals flagged), ``recall`` (share of anomalies flagged), ``precision`` (share of flagged
-    images that are anomalous, at the share of anomalies in these scores), ``f1``; with a `prevalence`, also
-    ``precision_at_prevalence``. Intervals are two-sided, by `method`: Clopper-Pearson's cover at least what they
-    state, Wilson's on average. F1's is that of the share of true
-    positives among all that are anomalous or flagged, J, of which it is the monotone function 2J / (1 + J).
+    ``false_alarm_rate`` (share of normals flagged), ``recall`` (share of anomalies flagged),
+    ``precision`` (share of flagged images that are anomalous, at the share of anomalies in these
+    scores), ``f1``; with a `prevalence`, also ``precision_at_prevalence``. Intervals are two-sided,
+    by `method`: Clopper-Pearson's cover at least what they state, Wilson's on average. F1's is that
+    of the share of true positives among all that are anomalous or flagged, J, of which it is the
+    monotone function 2J / (1 + J).
 
     Parameters
     ----------
@@ -59,7 +63,11 @@ def rates_at(
     from residua.metrics.intervals import rate_interval
 
     flagged = is_flagged(scores, threshold)
-    anomalous = np.zeros(len(flagged), np.bool_) if is_anomalous is None else np.asarray(is_anomalous, np.bool_)
+    anomalous = (
+        np.zeros(len(flagged), np.bool_)
+        if is_anomalous is None
+        else np.asarray(is_anomalous, np.bool_)
+    )
     hits, n_anomalous = int((flagged & anomalous).sum()), int(anomalous.sum())
     alarms, n_normal = int((flagged & ~anomalous).sum()), int((~anomalous).sum())
 
@@ -76,21 +84,31 @@ def rates_at(
         rates["precision"] = rate(hits, hits + alarms)
         rates["f1"] = f1_estimate(rate(hits, n_anomalous + alarms))
         if prevalence is not None:
-            rates["precision_at_prevalence"] = _precision_at(prevalence, (hits, n_anomalous), (alarms, n_normal), confidence)
+            rates["precision_at_prevalence"] = _precision_at(
+                prevalence, (hits, n_anomalous), (alarms, n_normal), confidence
+            )
     return rates
 
 
 def f1_estimate(jaccard: Estimate) -> Estimate:
-    """F1 with its interval from the share J of true positives among all that are anomalous or flagged: 2J / (1 + J)."""
+    """F1 with its interval from the share J of true positives among all that are anomalous or
+    flagged: 2J / (1 + J).
+    """
 
     def transform(j: float | None) -> float | None:
         return None if j is None else 2 * j / (1 + j)
 
-    return jaccard.model_copy(update={name: transform(getattr(jaccard, name)) for name in ("value", "low", "high")})
+    return jaccard.model_copy(
+        update={name: transform(getattr(jaccard, name)) for name in ("value", "low", "high")}
+    )
 
 
-def _precision_at(prevalence: float, found: tuple[int, int], false: tuple[int, int], confidence: float) -> Estimate:
-    """Precision at another share of anomalies; recall and false alarms are bounded together (Bonferroni)."""
+def _precision_at(
+    prevalence: float, found: tuple[int, int], false: tuple[int, int], confidence: float
+) -> Estimate:
+    """Precision at another share of anomalies; recall and false alarms are bounded together
+    (Bonferroni).
+    """
     from residua.metrics.intervals import rate_interval
 
     each = 1 - (1 - confidence) / 2

@@ -7,15 +7,25 @@ from dataclasses import dataclass
 from residua.errors import PolicyError
 from residua.thresholds.bounds import allowed_faults, images_needed
 from residua.thresholds.calibration import Calibration, percent
-from residua.thresholds.policy import Choice, Policy, Promise, after, number, plain, require_anomalies
+from residua.thresholds.policy import (
+    Choice,
+    Policy,
+    Promise,
+    after,
+    number,
+    plain,
+    require_anomalies,
+)
 
 
 @dataclass(frozen=True)
 class Recall(Policy):
-    """The highest threshold that finds at least `rate` of anomalies, shown at the confidence by the labelled ones.
+    """The highest threshold that finds at least `rate` of anomalies, shown at the confidence by the
+    labelled ones.
 
-    The mirror image of `FalseAlarms`, an order statistic of the anomalous scores: 30 anomalies can't show recall 0.99.
-    It speaks of anomalies like the labelled ones; a new kind of defect is promised nothing.
+    The mirror image of `FalseAlarms`, an order statistic of the anomalous scores: 30 anomalies
+    can't show recall 0.99. It speaks of anomalies like the labelled ones; a new kind of defect is
+    promised nothing.
     """
 
     usage = "recall>=0.99"
@@ -38,22 +48,26 @@ class Recall(Policy):
         return f"at least {100 * self.rate:g}% caught"
 
     def choose(self, calibration: Calibration) -> Choice:
-        """Allow as many misses as the binomial bound does; refuse where not even none would show it."""
+        """Allow as many misses as the binomial bound does; refuse where not even none would show
+        it.
+        """
         require_anomalies(calibration, self)
         n, confidence = len(calibration.anomalous), calibration.confidence
         allowed = allowed_faults(n, self.miss_rate, confidence)
         if allowed is None:
             raise PolicyError(
-                f"choose_threshold: {n} anomalous calibration images can't show {self} with {percent(confidence)} confidence; "
-                f"{images_needed(self.miss_rate, confidence)} without a miss would, one-sided. Got {n}. "
-                "Label more anomalies, promise a lower recall, or lower the confidence."
+                f"choose_threshold: {n} anomalous calibration images can't show {self} with"
+                f" {percent(confidence)} confidence; {images_needed(self.miss_rate, confidence)}"
+                f" without a miss would, one-sided. Got {n}. Label more anomalies, promise a lower"
+                " recall, or lower the confidence."
             )
         threshold = calibration.just_below(calibration.anomalous[allowed])
         n_missed = int((calibration.anomalous <= threshold).sum())
         how = (
-            f"The highest threshold that shows, with {percent(confidence)} confidence (one-sided), that at least "
-            f"{percent(self.rate)} of anomalies like these are found: of {n} anomalous calibration images up to {allowed} may be "
-            f"missed, and {n_missed} {'is' if n_missed == 1 else 'are'}. {calibration.place(threshold)}"
+            f"The highest threshold that shows, with {percent(confidence)} confidence (one-sided),"
+            f" that at least {percent(self.rate)} of anomalies like these are found: of {n}"
+            f" anomalous calibration images up to {allowed} may be missed, and {n_missed}"
+            f" {'is' if n_missed == 1 else 'are'}. {calibration.place(threshold)}"
         )
         return Choice(threshold, how)
 

@@ -24,8 +24,9 @@ def parse_policy(policy: str | float | Policy) -> Policy:
     Parameters
     ----------
     policy : str, number or Policy
-        ``'false-alarms<=0.01'``, ``'quantile:0.99'``, ``'recall>=0.99'``, ``'precision>=0.9'``, ``'max-f1'``, ``'cost:20:1'``
-        (a miss costs 20 false alarms) or a number, the fixed threshold. Case and spaces don't matter; ``1%`` is 0.01.
+        ``'false-alarms<=0.01'``, ``'quantile:0.99'``, ``'recall>=0.99'``, ``'precision>=0.9'``,
+        ``'max-f1'``, ``'cost:20:1'`` (a miss costs 20 false alarms) or a number, the fixed
+        threshold. Case and spaces don't matter; ``1%`` is 0.01.
 
     Raises
     ------
@@ -41,16 +42,25 @@ def parse_policy(policy: str | float | Policy) -> Policy:
     >>> parse_policy("recal>=0.99")
     Traceback (most recent call last):
     ...
-    residua.errors.PolicyError: policy: the text must name a threshold policy. Got 'recal>=0.99'. Did you mean 'recall>=0.99'?
+    residua.errors.PolicyError: policy: the text must name a threshold policy. Got 'recal>=0.99'.
+    Did you mean 'recall>=0.99'?
     """
     if isinstance(policy, Policy):
         return policy
-    text = re.sub(r"\s+", "", str(policy)).lower().replace("≤", "<=").replace("≥", ">=").replace("_", "-")
+    text = (
+        re.sub(r"\s+", "", str(policy))
+        .lower()
+        .replace("≤", "<=")
+        .replace("≥", ">=")
+        .replace("_", "-")
+    )
     for kind in POLICIES:
         found = kind.parse(text)
         if found is not None:
             return found
-    raise PolicyError(f"policy: the text must name a threshold policy. Got {str(policy)!r}. {_suggestion(text)}")
+    raise PolicyError(
+        f"policy: the text must name a threshold policy. Got {str(policy)!r}. {_suggestion(text)}"
+    )
 
 
 def _suggestion(text: str) -> str:

@@ -1,1 +1,3 @@
-"""Training, on Lightning: precision, budget, history, best weights, checkpoints, resume."""
+"""Everything that needs PyTorch: networks, recipes, training, the one graph that scores, bundles
+and exports.
+"""

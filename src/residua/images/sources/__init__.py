@@ -1,4 +1,6 @@
-"""The kinds of source, one file each. A new kind is a file with `recognises` and `read`, and its name in `SOURCES`."""
+"""The kinds of source, one file each. A new kind is a file with `recognises` and `read`, and its
+name in `SOURCES`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,19 @@ from typing import Protocol, cast
 from residua.errors import SourceError
 from residua.images.listing import Listing, Options, count
 from residua.images.shards import Shards, in_blocks
-from residua.images.sources import digits, folders, idx, manifest, npy, npz, parquet, remote, single_file, split_folders, tar
+from residua.images.sources import (
+    digits,
+    folders,
+    idx,
+    manifest,
+    npy,
+    npz,
+    parquet,
+    remote,
+    single_file,
+    split_folders,
+    tar,
+)
 from residua.images.sources.walking import n_images
 from residua.images.stores import is_url
 
@@ -25,27 +39,36 @@ class Source(Protocol):
         ...
 
 
-# The first that recognises a path reads it: files by their suffix, then folders from the most particular layout to the least.
+# The first that recognises a path reads it: files by their suffix, then folders from the most
+# particular layout to the least.
 SOURCES = cast(
-    "tuple[Source, ...]", (manifest, parquet, tar, npz, npy, idx, single_file, split_folders, folders)
+    "tuple[Source, ...]",
+    (manifest, parquet, tar, npz, npy, idx, single_file, split_folders, folders),
 )  # modules have the two functions; mypy compares them as instances
 _SHARDED = (parquet, tar)
 
 
 def list_source(source: str | Path, options: Options) -> Listing:
-    """What `source` holds, by the first kind that recognises it; `SourceError` if none does or nothing is there."""
+    """What `source` holds, by the first kind that recognises it; `SourceError` if none does or
+    nothing is there.
+    """
     if source == digits.WORD:
         return digits.read()
     if is_url(str(source)):
         return remote.read(str(source), options)
     path, kind = _recognised(source)
     if options.root is not None and kind is not manifest:
-        raise SourceError(f"{source}: root= (--root) is for a manifest. Got a source of another kind. Leave it out.")
+        raise SourceError(
+            f"{source}: root= (--root) is for a manifest. Got a source of another kind. Leave it"
+            " out."
+        )
     return kind.read(path, options)
 
 
 def list_shards(source: str | Path, options: Options) -> Shards:
-    """`source` in pieces that are listed and read one at a time; the same images in the same order as `list_source`."""
+    """`source` in pieces that are listed and read one at a time; the same images in the same order
+    as `list_source`.
+    """
     if source == digits.WORD:
         return in_blocks(digits.read())
     if is_url(str(source)):
@@ -57,26 +80,42 @@ def list_shards(source: str | Path, options: Options) -> Shards:
 
 def _recognised(source: str | Path) -> tuple[Path, Source]:
     if not str(source):
-        raise SourceError("source: must be named. Got an empty text. Name a folder, a file, or 'digits'.")
+        raise SourceError(
+            "source: must be named. Got an empty text. Name a folder, a file, or 'digits'."
+        )
     path = Path(source)
     try:
         there = path.exists()
     except (OSError, ValueError):  # a name that no file system can hold
         there = False
     if not there:
-        raise SourceError(f"{source}: a source must exist. Got a path where nothing is. Check the spelling, or name 'digits'.")
-    kind = _kind_of_folder(path) if path.is_dir() else next((kind for kind in SOURCES if kind.recognises(path)), None)
+        raise SourceError(
+            f"{source}: a source must exist. Got a path where nothing is. Check the spelling, or"
+            " name 'digits'."
+        )
+    kind = (
+        _kind_of_folder(path)
+        if path.is_dir()
+        else next((kind for kind in SOURCES if kind.recognises(path)), None)
+    )
     if kind is None:
         raise SourceError(
-            f"{source}: a source must be a folder with images, an image, .npz, .npy, IDX, .parquet, .tar, a .csv manifest, a URL "
-            "or 'digits'. Got something else. Convert it to one of those."
+            f"{source}: a source must be a folder with images, an image, .npz, .npy, IDX, .parquet,"
+            " .tar, a .csv manifest, a URL or 'digits'. Got something else. Convert it to one of"
+            " those."
         )
     return path, kind
 
 
 def _kind_of_folder(path: Path) -> Source:
-    """Shards where there are shards alone. A few files of data beside many images are left alone: the images are the source."""
-    data = {kind: files for kind, files in ((one, one.files_in(path)) for one in (parquet, tar, idx)) if files}
+    """Shards where there are shards alone. A few files of data beside many images are left alone:
+    the images are the source.
+    """
+    data = {
+        kind: files
+        for kind, files in ((one, one.files_in(path)) for one in (parquet, tar, idx))
+        if files
+    }
     n_files = sum(map(len, data.values()))
     n_beside = n_images(path, most=n_files + 1) if data else 0
     if n_beside > n_files or not data:
@@ -86,6 +125,7 @@ def _kind_of_folder(path: Path) -> Source:
     got = [count(len(files), f"{files[0].suffix or files[0].name} file") for files in data.values()]
     got += [count(n_beside, "image")] if n_beside else []
     raise SourceError(
-        f"{path}: a folder must hold images, or shards of one kind. Got {' and '.join(got)}. "
-        f"Name one of the files ({next(iter(data.values()))[0].name}), or put each kind in a folder of its own."
+        f"{path}: a folder must hold images, or shards of one kind. Got {' and '.join(got)}. Name"
+        f" one of the files ({next(iter(data.values()))[0].name}), or put each kind in a folder of"
+        " its own."
     )

@@ -10,7 +10,8 @@ from residua.errors import SourceError
 def too_large(path: Path, n_bytes: int, limit: int) -> SourceError:
     """The error of an array that would not fit the memory the user allows."""
     return SourceError(
-        f"{path}: an array must fit in memory. Got {n_bytes:,} bytes where {limit:,} are allowed. Raise memory_megabytes."
+        f"{path}: an array must fit in memory. Got {n_bytes:,} bytes where {limit:,} are allowed."
+        " Raise memory_megabytes."
     )
 
 
@@ -19,5 +20,10 @@ def unreadable(path: Path, error: Exception) -> SourceError:
     if "allow_pickle" in str(error) or "Python objects" in str(error):
         got, mend = "Python objects, which would have to be executed", "Save numbers, not objects"
     else:
-        got, mend = str(error) or type(error).__name__, "Write it again with numpy.save or numpy.savez"
-    return SourceError(f"{path}: a {path.suffix} file must hold whole arrays of numbers. Got: {got}. {mend}.")
+        got, mend = (
+            str(error) or type(error).__name__,
+            "Write it again with numpy.save or numpy.savez",
+        )
+    return SourceError(
+        f"{path}: a {path.suffix} file must hold whole arrays of numbers. Got: {got}. {mend}."
+    )

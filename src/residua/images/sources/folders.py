@@ -1,4 +1,6 @@
-"""A folder of images: flat, or a subfolder for each class. Subfolders of a class folder belong to the class."""
+"""A folder of images: flat, or a subfolder for each class. Subfolders of a class folder belong to
+the class.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ from residua.records import Assumption
 
 # train2017, Train_set, trainA, test-images, val_good
 _PART = re.compile(
-    r"(?P<part>train|test|val)(?:ing|id|idation)?(?:[\W_]*(?:\d+|[ab]|set|data|images|imgs|split)|[\W_].+)?", re.IGNORECASE
+    r"(?P<part>train|test|val)(?:ing|id|idation)?(?:[\W_]*(?:\d+|[ab]|set|data|images|imgs|split)|[\W_].+)?",
+    re.IGNORECASE,
 )
 
 
@@ -33,14 +36,18 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """Every image under the folder; its label is the name of the first subfolder on the way, if there is one."""
+    """Every image under the folder; its label is the name of the first subfolder on the way, if
+    there is one.
+    """
     for child in subfolders(path):
         _refuse_source_inside(path, child)
     return arrange(find_images(path, follow_links=options.follow_links), options)
 
 
 def arrange(found: Found, options: Options) -> Listing:
-    """The images found, each labelled by the first folder on the way; masks belong to their images."""
+    """The images found, each labelled by the first folder on the way; masks belong to their
+    images.
+    """
     parted = part_masks(found, options)
     names = parted.names(found)
     if not len(names) and len(found.quarantined) == found.n_links_out:
@@ -56,7 +63,12 @@ def arrange(found: Found, options: Options) -> Listing:
         labels=classes if any(classes) else None,
         masks=parted.masks,
         quarantined=parted.quarantined,
-        notes=[*found.notes, *parted.notes, *twin_notes(found, parted.images, options), *_about_labels(found, names, classes)],
+        notes=[
+            *found.notes,
+            *parted.notes,
+            *twin_notes(found, parted.images, options),
+            *_about_labels(found, names, classes),
+        ],
         assumptions=[*parted.assumptions, *passed_over(above)],
     )
 
@@ -70,56 +82,78 @@ def _about_labels(found: Found, names: NDArray[Any], classes: NDArray[Any]) -> l
         label = next(iter(labels))
         below = {name.split("/", 2)[1] for name in names if name.count("/") > 1}
         if len(below) > 1:
-            return [f"every image has the label {label!r}; for the folders in it as labels, name {found.root}/{label}"]
+            return [
+                f"every image has the label {label!r}; for the folders in it as labels, name"
+                f" {found.root}/{label}"
+            ]
     return []
 
 
 def _refuse_source_inside(path: Path, child: Path) -> None:
-    """A folder with train and test in it is a source; as a class it would put defects and masks among the normal images."""
+    """A folder with train and test in it is a source; as a class it would put defects and masks
+    among the normal images.
+    """
     inside = {folder.name.lower() for folder in subfolders(child)}
     if inside & {"train", "training"} and inside & {"test", "testing", "ground_truth"}:
         raise SourceError(
-            f"{path}: class folders must hold the images of one class. Got {child.name} with {', '.join(sorted(inside))} in it, "
-            f"a source of its own. Name {child}, or write a manifest."
+            f"{path}: class folders must hold the images of one class. Got {child.name} with"
+            f" {', '.join(sorted(inside))} in it, a source of its own. Name {child}, or write a"
+            " manifest."
         )
 
 
 def _refuse_parts(root: str, classes: Iterable[str | None]) -> None:
-    """Folders that are called nearly train and test are parts; as classes they would be mixed, and drawn anew."""
+    """Folders that are called nearly train and test are parts; as classes they would be mixed, and
+    drawn anew.
+    """
     labels = sorted({label for label in classes if label is not None})
     parts = [match["part"].lower() for label in labels if (match := _PART.fullmatch(label))]
     if "train" in parts and len(set(parts)) > 1:
         raise SourceError(
-            f"{root}: parts must be called train, calibration and test. Got {few(labels)}, which would be read as classes. "
-            "Rename them, with a folder for each class inside, or write a manifest."
+            f"{root}: parts must be called train, calibration and test. Got {few(labels)}, which"
+            " would be read as classes. Rename them, with a folder for each class inside, or write"
+            " a manifest."
         )
 
 
 def _refuse_several_objects(root: str, names: NDArray[Any], above: str) -> None:
-    """Folders that each have good and other images in them are sets of their own; as classes they would mix the two."""
+    """Folders that each have good and other images in them are sets of their own; as classes they
+    would mix the two.
+    """
     below: defaultdict[str, set[str]] = defaultdict(set)
     for name in names:
         top, *parts = name[len(above) :].split("/")[:-1] or [""]
         below[top].update(parts)
         if not top:
             return
-    if len(below) > 1 and all(len(parts) > 1 and any(map(means_normal, parts)) for parts in below.values()):
+    if len(below) > 1 and all(
+        len(parts) > 1 and any(map(means_normal, parts)) for parts in below.values()
+    ):
         first, inside = next(iter(below.items()))
         normal = next(filter(means_normal, sorted(inside)))
         raise SourceError(
-            f"{root}: class folders must hold the images of one class. Got {few(sorted(below))}, each with {normal!r} and other "
-            f"folders in it: sets of their own. Name one, such as {root}/{above}{first}, or write a manifest."
+            f"{root}: class folders must hold the images of one class. Got {few(sorted(below))},"
+            f" each with {normal!r} and other folders in it: sets of their own. Name one, such as"
+            f" {root}/{above}{first}, or write a manifest."
         )
 
 
 def folder_of_all(names: Iterable[str]) -> str:
-    """The folders called ``images``, ``data`` and the like that all images lie in, with a slash; empty where there are none."""
+    """The folders called ``images``, ``data`` and the like that all images lie in, with a slash;
+    empty where there are none.
+    """
     above = None
     for name in names:
         parts = name.split("/")[:-1]
-        n = next((at for at, part in enumerate(parts) if part.lower() not in IMAGE_FOLDERS), len(parts))
+        n = next(
+            (at for at, part in enumerate(parts) if part.lower() not in IMAGE_FOLDERS), len(parts)
+        )
         way = parts[:n]
-        above = way if above is None else [one for one, other in zip(above, way, strict=False) if one == other]
+        above = (
+            way
+            if above is None
+            else [one for one, other in zip(above, way, strict=False) if one == other]
+        )
         if not above:
             return ""
     return "".join(f"{part}/" for part in above or ())
@@ -130,7 +164,14 @@ def passed_over(above: str) -> list[Assumption]:
     if not above:
         return []
     taken = f"{above[:-1]} is where the images lie, and no class"
-    return [Assumption(about="folders", taken=taken, because="every image lies in it", to_tell="a manifest, or another folder")]
+    return [
+        Assumption(
+            about="folders",
+            taken=taken,
+            because="every image lies in it",
+            to_tell="a manifest, or another folder",
+        )
+    ]
 
 
 def class_of(name: str) -> str | None:
@@ -144,29 +185,45 @@ def empty_folder(found: Found) -> SourceError:
     got = (
         f"{count(len(found.ignored), 'file')} of other kinds ({', '.join(found.ignored[:3])})"
         if found.ignored
-        else "hidden images alone: " + "; ".join(found.notes)
-        if found.skipped
-        else f"links alone: {'; '.join(found.notes)}"
-        if found.n_links_out
-        else "an empty folder"
+        else (
+            "hidden images alone: " + "; ".join(found.notes)
+            if found.skipped
+            else (
+                f"links alone: {'; '.join(found.notes)}" if found.n_links_out else "an empty folder"
+            )
+        )
     )
     packed = any(is_packed(name) for name in found.ignored)
-    mend = "Unpack it, and name the folder that holds the images" if packed else "Name the folder that holds them"
-    return SourceError(f"{found.root}: a folder must hold images (PNG, JPEG, TIFF, ...). Got {got}. {mend}.")
+    mend = (
+        "Unpack it, and name the folder that holds the images"
+        if packed
+        else "Name the folder that holds them"
+    )
+    return SourceError(
+        f"{found.root}: a folder must hold images (PNG, JPEG, TIFF, ...). Got {got}. {mend}."
+    )
 
 
 def twin_notes(found: Found, rows: NDArray[np.int64], options: Options) -> list[str]:
-    """A sentence where many files differ only in their suffix: one of each pair is often a copy or a mask, not an image."""
+    """A sentence where many files differ only in their suffix: one of each pair is often a copy or
+    a mask, not an image.
+    """
     names = found.names
     pairs = list(twins(names, rows))
     if not pairs:
         return []
     noun = count(len(pairs), "pair")
     sample = evenly(pairs, 5)
-    alike = sum(same_picture(found.store, *(found.real(row, names[row]) for row in pair), options=options) for pair in sample)
+    alike = sum(
+        same_picture(found.store, *(found.real(row, names[row]) for row in pair), options=options)
+        for pair in sample
+    )
     if alike > len(sample) / 2:
         return [
             f"{noun} of files differ only in the suffix and show the same picture: "
             "copies of an image in two parts make a result too good, so keep one format"
         ]
-    return [f"{noun} of files differ only in the suffix: if one of each is a mask, write a manifest that says so"]
+    return [
+        f"{noun} of files differ only in the suffix: if one of each is a mask, write a manifest"
+        " that says so"
+    ]

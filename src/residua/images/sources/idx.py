@@ -1,4 +1,6 @@
-"""IDX files as MNIST has them, with or without gzip: a folder of image and label files, or one file of images."""
+"""IDX files as MNIST has them, with or without gzip: a folder of image and label files, or one file
+of images.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from residua.images.listing import Listing, Options, count
 from residua.images.sources.faults import too_large
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_NAME = re.compile(r"^(?P<stem>.*?)[-_.]?(?P<what>images|labels)[-_.]idx[134]-ubyte(\.gz)?$", re.IGNORECASE)
+_NAME = re.compile(
+    r"^(?P<stem>.*?)[-_.]?(?P<what>images|labels)[-_.]idx[134]-ubyte(\.gz)?$", re.IGNORECASE
+)
 _PARTS = {"train": "train", "t10k": "test", "test": "test"}
 
 
@@ -34,7 +38,9 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """All image files of a folder with their labels (``train-...`` is train, ``t10k-...`` or ``test-...`` test), or one file."""
+    """All image files of a folder with their labels (``train-...`` is train, ``t10k-...`` or
+    ``test-...`` test), or one file.
+    """
     files = _in_folder(path, "images") if path.is_dir() else {_stem(path): path}
     labels = _in_folder(path if path.is_dir() else path.parent, "labels")
     pixels, names, parts, found, notes = [], [], [], [], []
@@ -48,8 +54,13 @@ def read(path: Path, options: Options) -> Listing:
         if own is None:
             notes.append(f"{file.name} has no file of labels beside it")
     if len({part.shape[1:] for part in pixels}) > 1 or len({part.dtype for part in pixels}) > 1:
-        shapes = ", ".join(f"{file.name} {part.shape}" for file, part in zip(files.values(), pixels, strict=True))
-        raise SourceError(f"{path}: the image files must agree in size and type. Got {shapes}. Name one file alone.")
+        shapes = ", ".join(
+            f"{file.name} {part.shape}" for file, part in zip(files.values(), pixels, strict=True)
+        )
+        raise SourceError(
+            f"{path}: the image files must agree in size and type. Got {shapes}. Name one file"
+            " alone."
+        )
     known = [part for part in parts if part is not None]
     return Listing(
         kind="IDX",
@@ -63,13 +74,16 @@ def read(path: Path, options: Options) -> Listing:
 
 
 def read_idx(path: Path, limit: int) -> NDArray[Any]:
-    """The array in one IDX file, at most `limit` bytes; `SourceError` if it does not hold what its header says."""
+    """The array in one IDX file, at most `limit` bytes; `SourceError` if it does not hold what its
+    header says.
+    """
     try:
         with _open(path) as file:
             zeros, code, n_axes = struct.unpack(">HBB", file.read(4))
             if zeros != 0 or code not in _TYPES or not 1 <= n_axes <= 4:
                 raise SourceError(
-                    f"{path}: an IDX file must begin with 0, 0, a type and 1 to 4 axes. Got other bytes. Is it IDX?"
+                    f"{path}: an IDX file must begin with 0, 0, a type and 1 to 4 axes. Got other"
+                    " bytes. Is it IDX?"
                 )
             shape = struct.unpack(f">{n_axes}I", file.read(4 * n_axes))
             n_bytes = math.prod(shape) * np.dtype(_TYPES[code]).itemsize
@@ -77,10 +91,15 @@ def read_idx(path: Path, limit: int) -> NDArray[Any]:
                 raise too_large(path, n_bytes, limit)
             data = file.read(n_bytes + 1)
     except (OSError, EOFError, struct.error, zlib.error) as error:
-        raise SourceError(f"{path}: an IDX file must be whole. Got: {error}. Fetch or write it again.") from error
+        raise SourceError(
+            f"{path}: an IDX file must be whole. Got: {error}. Fetch or write it again."
+        ) from error
     if len(data) != n_bytes:
         got = f"{len(data):,} bytes" if len(data) < n_bytes else "more"
-        raise SourceError(f"{path}: the header of an IDX file promises {n_bytes:,} bytes. Got {got}. Fetch or write it again.")
+        raise SourceError(
+            f"{path}: the header of an IDX file promises {n_bytes:,} bytes. Got {got}. Fetch or"
+            " write it again."
+        )
     return np.frombuffer(data, _TYPES[code]).reshape(shape)
 
 
@@ -97,10 +116,16 @@ def _open(path: Path) -> BinaryIO:
 
 def _in_folder(folder: Path, what: str) -> dict[str, Path]:
     try:
-        matches = {file: _NAME.match(file.name) for file in sorted(folder.iterdir()) if file.is_file()}
+        matches = {
+            file: _NAME.match(file.name) for file in sorted(folder.iterdir()) if file.is_file()
+        }
     except OSError:
         return {}
-    return {match["stem"].lower(): file for file, match in matches.items() if match and match["what"].lower() == what}
+    return {
+        match["stem"].lower(): file
+        for file, match in matches.items()
+        if match and match["what"].lower() == what
+    }
 
 
 def _stem(path: Path) -> str:
@@ -115,9 +140,17 @@ def _part(stem: str) -> str | None:
 def _images(path: Path, options: Options) -> NDArray[Any]:
     array = read_idx(path, options.array_limit)
     if array.ndim < 3:
-        raise SourceError(f"{path}: a file of images must have 3 or 4 axes. Got {array.ndim}. Name the file of images.")
+        raise SourceError(
+            f"{path}: a file of images must have 3 or 4 axes. Got {array.ndim}. Name the file of"
+            " images."
+        )
     problems = Problems(str(path))
-    pixels = as_pixels(array.astype(array.dtype.newbyteorder("=")), name="images", problems=problems, reading=options.reading)
+    pixels = as_pixels(
+        array.astype(array.dtype.newbyteorder("=")),
+        name="images",
+        problems=problems,
+        reading=options.reading,
+    )
     problems.raise_any()
     return pixels
 
@@ -126,5 +159,8 @@ def _labels(path: Path, n: int, options: Options) -> NDArray[Any]:
     labels = read_idx(path, options.array_limit)
     if labels.ndim != 1 or len(labels) != n or labels.dtype.kind not in "iu":
         got = f"shape {labels.shape} of {labels.dtype} for {count(n, 'image')}"
-        raise SourceError(f"{path}: a file of labels must hold one whole number an image. Got {got}. Pair it with its images.")
+        raise SourceError(
+            f"{path}: a file of labels must hold one whole number an image. Got {got}. Pair it with"
+            " its images."
+        )
     return labels.astype(np.int64)

@@ -1,4 +1,6 @@
-"""A CSV manifest: ``path,label,mask,split,group``, of which only ``path`` must be there; and writing one."""
+"""A CSV manifest: ``path,label,mask,split,group``, of which only ``path`` must be there; and
+writing one.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from residua._files import ensure_folder, write_text
 from residua.errors import SourceError
-from residua.files import ensure_folder, write_text
 from residua.images.columns import shared, texts
 from residua.images.listing import Files, Listing, Options, count
 from residua.images.sources.manifest_files import ManifestFiles
@@ -30,10 +32,15 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """One image a row; an empty cell is *none*. Paths are relative to the manifest, or to ``root``, and stay inside."""
+    """One image a row; an empty cell is *none*. Paths are relative to the manifest, or to ``root``,
+    and stay inside.
+    """
     root = path.parent if options.root is None else options.root
     if not root.is_dir():
-        raise SourceError(f"{path}: root must be a folder. Got {root}, where none is. Check the spelling of root= (--root).")
+        raise SourceError(
+            f"{path}: root must be a folder. Got {root}, where none is. Check the spelling of root="
+            " (--root)."
+        )
     table = read_table(path)
     splits, told = _splits(path, [row["split"] for row in table.rows])
     files = ManifestFiles(path, root, table.rows)
@@ -66,14 +73,16 @@ def write_manifest(
     Parameters
     ----------
     rows : iterable of mappings
-        ``path``, and where known ``label``, ``mask``, ``split`` (train, calibration or test) and ``group``.
+        ``path``, and where known ``label``, ``mask``, ``split`` (train, calibration or test) and
+        ``group``.
     path : str or Path
         The manifest; its folder is made if it is not there.
     root : str or Path, optional
-        The folder that paths are written relative to and have to lie in; the manifest's own if left out. Load such a
-        manifest with the same ``root``.
+        The folder that paths are written relative to and have to lie in; the manifest's own if left
+        out. Load such a manifest with the same ``root``.
     copy : bool
-        Copy images and masks beside the manifest, so that it stands alone; their paths below `root` are kept.
+        Copy images and masks beside the manifest, so that it stands alone; their paths below `root`
+        are kept.
 
     Raises
     ------
@@ -84,7 +93,9 @@ def write_manifest(
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     manifest = write_manifest([{"path": f"{folder}/a.png", "label": "good"}], f"{folder}/parts.csv")
+    ...     manifest = write_manifest(
+    ...         [{"path": f"{folder}/a.png", "label": "good"}], f"{folder}/parts.csv"
+    ...     )
     ...     print(manifest.read_text())
     path,label
     a.png,good
@@ -96,12 +107,15 @@ def write_manifest(
     listed = [{name: _cell(name, value, base, path) for name, value in row.items()} for row in rows]
     if not listed:
         raise SourceError(
-            "write_manifest: a manifest must have a row an image. Got none. Check the pattern that finds the images."
+            "write_manifest: a manifest must have a row an image. Got none. Check the pattern that"
+            " finds the images."
         )
     names = [name for name in COLUMNS if any(row.get(name) for row in listed)]
     check_columns(path, sorted({name for row in listed for name in row}))
     if copy:
-        for file in sorted({cell for row in listed for name in ("path", "mask") if (cell := row.get(name))}):
+        for file in sorted(
+            {cell for row in listed for name in ("path", "mask") if (cell := row.get(name))}
+        ):
             target = path.parent / file
             if target.resolve() != (base / file).resolve():
                 ensure_folder(target.parent, where="write_manifest")
@@ -122,17 +136,23 @@ def _cell(name: str, value: str | Path | None, base: Path, path: Path) -> str:
     below = Path(os.path.relpath(value, base))
     if below.is_absolute() or below.parts[:1] == (os.pardir,):
         raise SourceError(
-            f"{path}: files must lie in {base}, which their paths are relative to. Got {value}. "
-            "Pass root= with the folder that holds them, and copy=True for a manifest that stands alone."
+            f"{path}: files must lie in {base}, which their paths are relative to. Got {value}."
+            " Pass root= with the folder that holds them, and copy=True for a manifest that stands"
+            " alone."
         )
     return below.as_posix()
 
 
 def _about_own(own: Mapping[str, int]) -> list[str]:
-    """A sentence on columns that nothing is read from, so that nobody takes them for a label or a split."""
+    """A sentence on columns that nothing is read from, so that nobody takes them for a label or a
+    split.
+    """
     if not own:
         return []
-    return [f"{count(len(own), 'column')} kept as {'it is' if len(own) == 1 else 'they are'}, and not used: {few(own, 8)}"]
+    return [
+        f"{count(len(own), 'column')} kept as {'it is' if len(own) == 1 else 'they are'}, and not"
+        f" used: {few(own, 8)}"
+    ]
 
 
 def _splits(path: Path, cells: Sequence[str]) -> tuple[list[str] | None, list[Assumption]]:
@@ -142,19 +162,32 @@ def _splits(path: Path, cells: Sequence[str]) -> tuple[list[str] | None, list[As
     wrong = [value for value in values if value not in PART_FOLDERS]
     if wrong:
         raise SourceError(
-            f"{path}: split must be train, calibration or test. Got {', '.join(map(repr, wrong))}. Rename those parts."
+            f"{path}: split must be train, calibration or test. Got {', '.join(map(repr, wrong))}."
+            " Rename those parts."
         )
     n_empty = lowered.count("")
     if values and n_empty:
         raise SourceError(
-            f"{path}: split must be given in every row or in none. Got {count(n_empty, 'row')} without. Fill them in."
+            f"{path}: split must be given in every row or in none. Got {count(n_empty, 'row')}"
+            " without. Fill them in."
         )
     if not values:
         return None, []
     renamed = {value: PART_FOLDERS[value] for value in values if PART_FOLDERS[value] != value}
     words = ", ".join(f"{value} as {part}" for value, part in renamed.items())
-    why = "train gives up its own validation slice" if "train" in renamed.values() else "by their names"
-    told = [Assumption(about="parts of the manifest", taken=words, because=why, to_tell="write train, calibration or test")]
+    why = (
+        "train gives up its own validation slice"
+        if "train" in renamed.values()
+        else "by their names"
+    )
+    told = [
+        Assumption(
+            about="parts of the manifest",
+            taken=words,
+            because=why,
+            to_tell="write train, calibration or test",
+        )
+    ]
     return [PART_FOLDERS[cell] for cell in lowered], told if renamed else []
 
 

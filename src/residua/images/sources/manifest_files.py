@@ -19,7 +19,9 @@ _LINK = "a link that leads out of the folder: not followed"
 
 
 class ManifestFiles:
-    """The files of a manifest's rows; paths are put right in the rows, and what was done is told."""
+    """The files of a manifest's rows; paths are put right in the rows, and what was done is
+    told.
+    """
 
     def __init__(self, path: Path, root: Path, rows: Sequence[Row]) -> None:
         self._path, self._root, self._rows = path, root, rows
@@ -39,7 +41,9 @@ class ManifestFiles:
             found = self._found(row["path"])
             if found is None:
                 n_missing += 1
-                self.quarantined.append(Quarantined(shown(row["path"]), f"there is no such file (line {row.line})"))
+                self.quarantined.append(
+                    Quarantined(shown(row["path"]), f"there is no such file (line {row.line})")
+                )
             elif self._links_out(found):
                 self.quarantined.append(Quarantined(shown(found), _LINK))
             else:
@@ -50,29 +54,39 @@ class ManifestFiles:
             raise SourceError(self._none_there())
         if n_respelt:
             verb = "is" if n_respelt == 1 else "are"
-            self.notes.append(f"{count(n_respelt, 'file')} {verb} spelt with other code points than in the manifest (NFC, NFD)")
+            self.notes.append(
+                f"{count(n_respelt, 'file')} {verb} spelt with other code points than in the"
+                " manifest (NFC, NFD)"
+            )
         return kept
 
     def once(self, places: Sequence[int]) -> list[int]:
-        """The rows of each image but the first left out, masks joined; `SourceError` where they contradict each other."""
+        """The rows of each image but the first left out, masks joined; `SourceError` where they
+        contradict each other.
+        """
         first: dict[str, int] = {}
         for place in places:
             row = self._rows[place]
             before = self._rows[first.setdefault(os.path.normpath(row["path"]), place)]
             if any(row[name] != before[name] for name in ("label", "split", "group")):
                 said = [
-                    ", ".join(filter(None, (one[name] for name in ("label", "split", "group")))) or "none"
+                    ", ".join(filter(None, (one[name] for name in ("label", "split", "group"))))
+                    or "none"
                     for one in (before, row)
                 ]
                 raise SourceError(
-                    f"{self._path}: an image must occur once, or with the same label, split and group. Got {row['path']} twice: "
-                    f"{said[0]} in line {before.line}, {said[1]} in line {row.line}. Drop or correct one of them."
+                    f"{self._path}: an image must occur once, or with the same label, split and"
+                    f" group. Got {row['path']} twice: {said[0]} in line {before.line}, {said[1]}"
+                    f" in line {row.line}. Drop or correct one of them."
                 )
             self._take_mask(first[os.path.normpath(row["path"])], row)
         n_more = len(places) - len(first)
         if n_more:
             rows = "row names an image" if n_more == 1 else "rows name images"
-            self.notes.append(f"{n_more:,} {rows} for the second time, with the same label: left out, their masks joined")
+            self.notes.append(
+                f"{n_more:,} {rows} for the second time, with the same label: left out, their masks"
+                " joined"
+            )
         return list(first.values())
 
     def masks(self, places: Sequence[int]) -> list[MaskFiles | None] | None:
@@ -92,7 +106,9 @@ class ManifestFiles:
             return
         found = self._found(cell)
         if found is None:
-            self.quarantined.append(Quarantined(shown(cell), f"as a mask: there is no such file (line {row.line})"))
+            self.quarantined.append(
+                Quarantined(shown(cell), f"as a mask: there is no such file (line {row.line})")
+            )
         elif self._links_out(found):
             self.quarantined.append(Quarantined(shown(cell), f"as a mask: {_LINK}"))
         else:
@@ -104,7 +120,9 @@ class ManifestFiles:
         if (
             os.sep == "\\"
             or not turned
-            or any(os.path.lexists(self._root / row["path"]) for row in turned if "\\" in row["path"])
+            or any(
+                os.path.lexists(self._root / row["path"]) for row in turned if "\\" in row["path"]
+            )
         ):
             return
         example = turned[0]["path"]
@@ -122,28 +140,40 @@ class ManifestFiles:
         )
 
     def _refuse_unlike_paths(self) -> None:
-        """Cells that lead nowhere whatever the root is, and images that stand in for their masks."""
+        """Cells that lead nowhere whatever the root is, and images that stand in for their
+        masks.
+        """
         for row in self._rows:
             for cell in (row["path"], row["mask"]):
                 if cell.startswith("~/") or "://" in cell:
                     raise SourceError(
-                        f"{self._path}: paths must lead to files in {self._root}. Got {cell} in line {row.line}. "
-                        f"Write them relative to that folder, without {'~' if cell[0] == '~' else 'a URL'}."
+                        f"{self._path}: paths must lead to files in {self._root}. Got {cell} in"
+                        f" line {row.line}. Write them relative to that folder, without"
+                        f" {'~' if cell[0] == '~' else 'a URL'}."
                     )
-            is_image = bool(row["mask"]) and os.path.normpath(row["mask"]) == os.path.normpath(row["path"])
+            is_image = bool(row["mask"]) and os.path.normpath(row["mask"]) == os.path.normpath(
+                row["path"]
+            )
             if is_image and os.path.lexists(self._root / row["path"]):
                 raise SourceError(
-                    f"{self._path}: a mask must be a file of its own. Got {row['path']} as image and as mask in line {row.line}. "
-                    "Name the mask's file, or leave the cell empty."
+                    f"{self._path}: a mask must be a file of its own. Got {row['path']} as image"
+                    f" and as mask in line {row.line}. Name the mask's file, or leave the cell"
+                    " empty."
                 )
 
     def _refuse_outside(self) -> None:
-        outside = [(cell, row.line) for row in self._rows for cell in (row["path"], row["mask"]) if cell and self._leaves(cell)]
+        outside = [
+            (cell, row.line)
+            for row in self._rows
+            for cell in (row["path"], row["mask"])
+            if cell and self._leaves(cell)
+        ]
         if outside:
             raise SourceError(
-                f"{self._path}: paths must stay inside the folder {self._root}. Got {count(len(outside), 'path')} that leave it, "
-                f"such as {outside[0][0]} in line {outside[0][1]}. Pass root= (--root) with the folder that holds the images, or "
-                "write the manifest there."
+                f"{self._path}: paths must stay inside the folder {self._root}. Got"
+                f" {count(len(outside), 'path')} that leave it, such as {outside[0][0]} in line"
+                f" {outside[0][1]}. Pass root= (--root) with the folder that holds the images, or"
+                " write the manifest there."
             )
 
     def _leaves(self, cell: str) -> bool:
@@ -151,12 +181,20 @@ class ManifestFiles:
             return True
         if ".." not in cell and not cell.startswith(("/", os.sep)):
             return False
-        below = Path(os.path.relpath(self._root / cell, self._root))  # lexical: links are looked at file by file
+        below = Path(
+            os.path.relpath(self._root / cell, self._root)
+        )  # lexical: links are looked at file by file
         return below.is_absolute() or below.parts[:1] == (os.pardir,)
 
     def _found(self, cell: str) -> str | None:
-        """The path under which the file lies, which may spell its letters otherwise; None where there is none."""
-        spellings = (cell,) if cell.isascii() else (cell, *(unicodedata.normalize(form, cell) for form in ("NFC", "NFD")))
+        """The path under which the file lies, which may spell its letters otherwise; None where
+        there is none.
+        """
+        spellings = (
+            (cell,)
+            if cell.isascii()
+            else (cell, *(unicodedata.normalize(form, cell) for form in ("NFC", "NFD")))
+        )
         return next((one for one in spellings if os.path.lexists(self._root / one)), None)
 
     def _links_out(self, cell: str) -> bool:
@@ -165,20 +203,31 @@ class ManifestFiles:
             self._real[folder] = os.path.realpath(folder)
         file = Path(self._real[folder], name)
         plain = name not in {"", ".", ".."} and not file.is_symlink()
-        return os.path.commonpath([self._inside, file if plain else os.path.realpath(file)]) != self._inside
+        return (
+            os.path.commonpath([self._inside, file if plain else os.path.realpath(file)])
+            != self._inside
+        )
 
     def _none_there(self) -> str:
         row = self._rows[0]
-        parents = [folder for folder in self._root.resolve().parents[:2] if os.path.lexists(folder / row["path"])]
-        mend = f"It lies in {parents[0]}: pass that" if parents else "Pass the folder that they lie in"
+        parents = [
+            folder
+            for folder in self._root.resolve().parents[:2]
+            if os.path.lexists(folder / row["path"])
+        ]
+        mend = (
+            f"It lies in {parents[0]}: pass that" if parents else "Pass the folder that they lie in"
+        )
         if (near := self._nearly(row["path"])) is not None:
             return (
-                f"{self._path}: paths must be spelt as the files are. Got none of {len(self._rows):,} that is there, such as "
-                f"{row['path']} in line {row.line}. Write {near}."
+                f"{self._path}: paths must be spelt as the files are. Got none of"
+                f" {len(self._rows):,} that is there, such as {row['path']} in line {row.line}."
+                f" Write {near}."
             )
         return (
-            f"{self._path}: the files that a manifest names must lie in {self._root}. Got none of {len(self._rows):,}, such as "
-            f"{row['path']} in line {row.line}. {mend} as root= (--root)."
+            f"{self._path}: the files that a manifest names must lie in {self._root}. Got none of"
+            f" {len(self._rows):,}, such as {row['path']} in line {row.line}. {mend} as root="
+            " (--root)."
         )
 
     def _nearly(self, cell: str) -> str | None:

@@ -17,7 +17,8 @@ from residua.records import Assumption
 COLUMNS = ("path", "label", "mask", "split", "group")
 # What others call them; of several the first that is there.
 _ALSO = {
-    "path": ("image_path", "img_path", "file_path", "filepath", "file_name", "filename", "image_file", "image_name", "image",
+    "path": ("image_path", "img_path", "file_path", "filepath", "file_name", "filename",
+    "image_file", "image_name", "image",
              "img", "file", "paths", "images"),
     "label": ("class", "category", "class_name", "label_name", "target", "labels"),
     "mask": ("mask_path", "maskpath", "mask_file", "mask_name", "masks"),
@@ -31,7 +32,9 @@ _INDEX = re.compile(r"|unnamed: \d+|index")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: the line of the file it begins at, and its cells, by residua's names; there may be a million of them."""
+    """One row: the line of the file it begins at, and its cells, by residua's names; there may be a
+    million of them.
+    """
 
     line: int
     cells: list[str]
@@ -47,7 +50,9 @@ class Row:
 
 @dataclass(frozen=True)
 class ManifestTable:
-    """The rows of a manifest, the places of its other columns by name, and what was read into it."""
+    """The rows of a manifest, the places of its other columns by name, and what was read into
+    it.
+    """
 
     rows: list[Row]
     own: dict[str, int]
@@ -59,13 +64,19 @@ def read_table(path: Path) -> ManifestTable:
     cells = read_cells(path)
     header = [name.strip().lower() for name in cells.rows[0]] if cells.rows else []
     _refuse_images_for_names(path, header)
-    bodies = [(line, row) for line, row in zip(cells.lines[1:], cells.rows[1:], strict=True) if any(row)]
+    bodies = [
+        (line, row) for line, row in zip(cells.lines[1:], cells.rows[1:], strict=True) if any(row)
+    ]
     given = _without_nameless(path, cells, header, bodies)
     names, assumptions = _named(path, given, bodies)
     if not bodies:
-        raise SourceError(f"{path}: a manifest must have a row an image. Got none below the header. Add rows.")
+        raise SourceError(
+            f"{path}: a manifest must have a row an image. Got none below the header. Add rows."
+        )
     known = {name: place for place, name in names.items() if name in COLUMNS}
-    own = {cells.rows[0][place].strip(): place for place, name in names.items() if name not in COLUMNS}
+    own = {
+        cells.rows[0][place].strip(): place for place, name in names.items() if name not in COLUMNS
+    }
     rows = [_row(path, line, row, known, len(header)) for line, row in bodies]
     told = [*cells.assumptions, *assumptions, *_mended(rows)]
     return ManifestTable(rows, own, tuple(told))
@@ -78,84 +89,126 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
         close = difflib.get_close_matches(wrong[0], COLUMNS, 1, 0.5)
         mend = f"Did you mean {close[0]!r}?" if close else "Drop the column."
         raise SourceError(
-            f"{path}: the columns of a manifest are {', '.join(COLUMNS)}. Got {', '.join(map(repr, wrong))}. {mend}"
+            f"{path}: the columns of a manifest are {', '.join(COLUMNS)}. Got"
+            f" {', '.join(map(repr, wrong))}. {mend}"
         )
     if "path" not in names:
-        raise SourceError(f"{path}: a manifest must have a column path. Got {', '.join(names) or 'no header'}. Add it.")
+        raise SourceError(
+            f"{path}: a manifest must have a column path. Got {', '.join(names) or 'no header'}."
+            " Add it."
+        )
 
 
 def _refuse_images_for_names(path: Path, header: Sequence[str]) -> None:
     named = next((name for name in header if Path(name).suffix in SUFFIXES | OTHER_SUFFIXES), None)
     if named is not None:
         raise SourceError(
-            f"{path}: the first row of a manifest must name its columns. Got no header: {named!r} looks like an image. "
-            f"Write a line such as path,label above it."
+            f"{path}: the first row of a manifest must name its columns. Got no header: {named!r}"
+            " looks like an image. Write a line such as path,label above it."
         )
 
 
-def _without_nameless(path: Path, cells: Cells, header: list[str], bodies: list[tuple[int, list[str]]]) -> dict[int, str]:
-    """The named columns by place; the index that pandas writes, and empty columns, have no name and are left."""
+def _without_nameless(
+    path: Path, cells: Cells, header: list[str], bodies: list[tuple[int, list[str]]]
+) -> dict[int, str]:
+    """The named columns by place; the index that pandas writes, and empty columns, have no name and
+    are left.
+    """
     named = {}
     for place, name in enumerate(header):
         column = [row[place] for _, row in bodies if place < len(row)]
-        if name and not (place == 0 and _INDEX.fullmatch(name) and all(cell.isdigit() for cell in column)):
+        if name and not (
+            place == 0 and _INDEX.fullmatch(name) and all(cell.isdigit() for cell in column)
+        ):
             named[place] = name
-        elif not name and any(column) and not (place == 0 and all(cell.isdigit() for cell in column)):
+        elif (
+            not name and any(column) and not (place == 0 and all(cell.isdigit() for cell in column))
+        ):
             raise SourceError(
-                f"{path}: every column must have a name. Got none above {column[0]!r}. Name or drop column {place + 1}."
+                f"{path}: every column must have a name. Got none above {column[0]!r}. Name or drop"
+                f" column {place + 1}."
             )
     twice = sorted({name for name in named.values() if list(named.values()).count(name) > 1})
     if twice:
-        raise SourceError(f"{path}: every column must occur once. Got {', '.join(map(repr, twice))} twice. Drop or rename one.")
+        raise SourceError(
+            f"{path}: every column must occur once. Got {', '.join(map(repr, twice))} twice. Drop"
+            " or rename one."
+        )
     return named
 
 
-def _named(path: Path, given: dict[int, str], bodies: list[tuple[int, list[str]]]) -> tuple[dict[int, str], list[Assumption]]:
+def _named(
+    path: Path, given: dict[int, str], bodies: list[tuple[int, list[str]]]
+) -> tuple[dict[int, str], list[Assumption]]:
     """Each column's name to residua by its place, and what was taken for what."""
     there, taken = {name: place for place, name in given.items()}, {}
     for name, others in _ALSO.items():
         other = next((one for one in others if one in there), None)
-        holds = other is not None and (name != "split" or _are_parts(row[there[other] :][:1] for _, row in bodies))
+        holds = other is not None and (
+            name != "split" or _are_parts(row[there[other] :][:1] for _, row in bodies)
+        )
         if name not in there and other is not None and holds:
             taken[other] = name
     names = {place: taken.get(name, name) for place, name in given.items()}
     if "path" not in names.values():
-        raise SourceError(f"{path}: a manifest must have a column path. Got {', '.join(given.values()) or 'no header'}. Add it.")
+        raise SourceError(
+            f"{path}: a manifest must have a column path. Got"
+            f" {', '.join(given.values()) or 'no header'}. Add it."
+        )
     for name in given.values():
-        close = difflib.get_close_matches(name, [one for one in COLUMNS if one not in names.values()], 1, 0.8)
+        close = difflib.get_close_matches(
+            name, [one for one in COLUMNS if one not in names.values()], 1, 0.8
+        )
         if name not in COLUMNS and name not in taken and close:
-            raise SourceError(f"{path}: a column's name must be meant as it stands. Got {name!r}. Did you mean {close[0]!r}?")
+            raise SourceError(
+                f"{path}: a column's name must be meant as it stands. Got {name!r}. Did you mean"
+                f" {close[0]!r}?"
+            )
     if not taken:
         return names, []
     words = ", ".join(f"{other} as {name}" for other, name in taken.items())
     return names, [
         Assumption(
-            about="columns of the manifest", taken=words, because="by their names", to_tell=f"name them {','.join(COLUMNS)}"
+            about="columns of the manifest",
+            taken=words,
+            because="by their names",
+            to_tell=f"name them {','.join(COLUMNS)}",
         )
     ]
 
 
 def _are_parts(cells: Iterable[list[str]]) -> bool:
-    """Whether a column called ``part`` or ``set`` names train and test: elsewhere it numbers what was photographed."""
+    """Whether a column called ``part`` or ``set`` names train and test: elsewhere it numbers what
+    was photographed.
+    """
     return all(cell.lower() in PART_FOLDERS for one in cells for cell in one if cell)
 
 
 def _row(path: Path, line: int, cells: list[str], places: dict[str, int], width: int) -> Row:
     if any(cells[width:]):
         raise SourceError(
-            f"{path}: rows must have as many cells as the header. Got more in line {line}. Quote cells with commas."
+            f"{path}: rows must have as many cells as the header. Got more in line {line}. Quote"
+            " cells with commas."
         )
     cells.extend([""] * (width - len(cells)))
     row = Row(line, cells, places)
     if not row["path"]:
-        raise SourceError(f"{path}: every row must have a path. Got none in line {line}. Fill it in, or drop the row.")
+        raise SourceError(
+            f"{path}: every row must have a path. Got none in line {line}. Fill it in, or drop the"
+            " row."
+        )
     if "\0" in row["path"] + row["mask"]:
-        raise SourceError(f"{path}: a path must be one that a file system can hold. Got a NUL in line {line}. Correct it.")
+        raise SourceError(
+            f"{path}: a path must be one that a file system can hold. Got a NUL in line {line}."
+            " Correct it."
+        )
     return row
 
 
 def _mended(rows: list[Row]) -> list[Assumption]:
-    """Cells as pandas writes them where one is missing, put right in place: ``nan`` is none, and 0.0 the label 0."""
+    """Cells as pandas writes them where one is missing, put right in place: ``nan`` is none, and
+    0.0 the label 0.
+    """
     told = []
     n_missing = 0
     for row in rows:
@@ -181,7 +234,10 @@ def _mended(rows: list[Row]) -> list[Assumption]:
             Assumption(
                 about="labels of the manifest",
                 taken=f"{labels[0]} as {labels[0].removesuffix('.0')}",
-                because="all are whole numbers that end in .0, as pandas writes them beside missing ones",
+                because=(
+                    "all are whole numbers that end in .0, as pandas writes them beside missing"
+                    " ones"
+                ),
                 to_tell="write whole numbers or words",
             )
         )

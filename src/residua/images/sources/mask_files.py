@@ -1,8 +1,10 @@
-"""Which of the files in a folder are masks of the others: by name first, and only if they look like masks too.
+"""Which of the files in a folder are masks of the others: by name first, and only if they look like
+masks too.
 
-Three rounds, each over what the round before left: folders with the name of masks, files named after another with a word
-more (``10000_GT.png`` beside ``10000.png``), and pairs that differ in their suffix alone. What is not sure stays an image.
-What looks like masks of the others and has no name that says so is refused: as an image it is an anomaly that any model finds.
+Three rounds, each over what the round before left: folders with the name of masks, files named
+after another with a word more (``10000_GT.png`` beside ``10000.png``), and pairs that differ in
+their suffix alone. What is not sure stays an image. What looks like masks of the others and has no
+name that says so is refused: as an image it is an anomaly that any model finds.
 """
 
 from __future__ import annotations
@@ -96,12 +98,16 @@ class _Parting:
         self._assumptions: list[Assumption] = []
 
     def take_folders(self) -> None:
-        """Folders with the name of masks: ``ground_truth/crack``, ``Train/Label``, ``Data/Masks/Anomaly``."""
+        """Folders with the name of masks: ``ground_truth/crack``, ``Train/Label``,
+        ``Data/Masks/Anomaly``.
+        """
         groups: dict[tuple[str, int], _Group] = {}
         for row, name in enumerate(self._names):
             folder = folder_of_masks(name.rpartition("/")[0])
             if folder is not None:
-                group = groups.setdefault(_kind(folder.name), _Group(folder.name, [], folder.may_be_a_class))
+                group = groups.setdefault(
+                    _kind(folder.name), _Group(folder.name, [], folder.may_be_a_class)
+                )
                 group.candidates.append(_Candidate(row, places(name, folder.rests)))
         waiting = np.zeros(len(self._names), np.bool_)
         for group in groups.values():
@@ -110,28 +116,38 @@ class _Parting:
             return
         self._is_image = ~waiting
         partners = self._partners(one for group in groups.values() for one in group.candidates)
-        self._folders = {kind for kind, group in groups.items() if self._take_folder(group, partners)}
+        self._folders = {
+            kind for kind, group in groups.items() if self._take_folder(group, partners)
+        }
 
     def _take_folder(self, group: _Group, partners: dict[int, tuple[int, int]]) -> bool:
         rows = [one.row for one in group.candidates]
         paired = {row: partners[row] for row in rows if row in partners}
         folder = f"the folder {group.words}"
         of = {row: image for row, (image, _) in paired.items()}
-        if not (paired and self._is_beside_parts(group)) and not self._look_like_masks(rows, of, sure=not group.may_be_a_class):
+        if not (paired and self._is_beside_parts(group)) and not self._look_like_masks(
+            rows, of, sure=not group.may_be_a_class
+        ):
             self._is_image[rows] = True
             self._notes.append(
-                f"{folder} has the name of masks, but {count(len(rows), 'file')} in it do not look like masks: taken as images"
+                f"{folder} has the name of masks, but {count(len(rows), 'file')} in it do not look"
+                " like masks: taken as images"
             )
             return False
         self._attach(paired)
         loose = [row for row in rows if row not in paired]
         self._loose += [self._names[row] for row in loose]
         some = f", {len(paired):,} of them of an image" if loose else ""
-        self._assume(f"{folder} holds {count(len(rows), 'mask')}, no images{some}", "its name, and few distinct values")
+        self._assume(
+            f"{folder} holds {count(len(rows), 'mask')}, no images{some}",
+            "its name, and few distinct values",
+        )
         return True
 
     def _is_beside_parts(self, group: _Group) -> bool:
-        """Whether masks alone can lie there: beside ``train`` and ``test``, in no part, and with a name that is no class's."""
+        """Whether masks alone can lie there: beside ``train`` and ``test``, in no part, and with a
+        name that is no class's.
+        """
         tops = {name.partition("/")[0].lower() for name in self._names}
         return not group.may_be_a_class and group.words.lower() in tops and bool(tops & MAIN_PARTS)
 
@@ -150,7 +166,9 @@ class _Parting:
                 continue
             paired[row] = (others[0], 0)
             word = self._stem(row).replace(shorter, "NAME", 1)
-            groups.setdefault(word, _Group(word, [], may_be_a_class=True)).candidates.append(_Candidate(row, ()))
+            groups.setdefault(word, _Group(word, [], may_be_a_class=True)).candidates.append(
+                _Candidate(row, ())
+            )
         for group in groups.values():
             rows = [one.row for one in group.candidates]
             if self._look_like_masks(rows, {row: paired[row][0] for row in rows}, sure=False):
@@ -160,31 +178,45 @@ class _Parting:
                 self._assume(told, "the names, and few distinct values")
             else:
                 told = f"{count(len(rows), 'file')} named {group.words} have the names of masks"
-                self._notes.append(f"{told}, but do not look like masks beside pictures: taken as images")
+                self._notes.append(
+                    f"{told}, but do not look like masks beside pictures: taken as images"
+                )
 
     def take_twins(self) -> None:
-        """Pairs that differ in the suffix alone, of which one side looks like masks and the other does not."""
+        """Pairs that differ in the suffix alone, of which one side looks like masks and the other
+        does not.
+        """
         pairs: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
         for one, other in twins(self._names, np.flatnonzero(self._is_image)):
-            pairs[suffix_of(str(self._names[one])), suffix_of(str(self._names[other]))].append((one, other))
+            pairs[suffix_of(str(self._names[one])), suffix_of(str(self._names[other]))].append(
+                (one, other)
+            )
         for suffixes, rows in pairs.items():
             for suffix, masks in zip(suffixes, (dict(rows), {b: a for a, b in rows}), strict=True):
                 if self._look_like_masks(list(masks), masks, sure=False):
                     self._is_image[list(masks)] = False
                     self._attach({mask: (image, 0) for mask, image in masks.items()})
-                    told = f"of {count(len(rows), 'pair')} of files with one name, the {suffix} is the mask"
+                    told = (
+                        f"of {count(len(rows), 'pair')} of files with one name, the {suffix} is the"
+                        " mask"
+                    )
                     self._assume(told, "few distinct values")
 
     def refuse_unnamed(self) -> None:
         """Refuse what looks like masks of the other images where no name says it."""
         for words, images in (*self._named_longer(), *self._namesakes()):
             rows = list(images)
-            if len(rows) < _FEWEST or not self._look_drawn(rows) or not self._look_like_masks(rows, images, sure=False):
+            if (
+                len(rows) < _FEWEST
+                or not self._look_drawn(rows)
+                or not self._look_like_masks(rows, images, sure=False)
+            ):
                 continue
             raise SourceError(
-                f"{self._found.root}: masks must be named as masks, else they count as images. Got files {words} that "
-                f"look like masks of others, such as {self._names[rows[0]]} of {self._names[images[rows[0]]]}. "
-                "Move them to a folder ground_truth, end their names in _mask, or write a manifest; take out what is no mask."
+                f"{self._found.root}: masks must be named as masks, else they count as images. Got"
+                f" files {words} that look like masks of others, such as {self._names[rows[0]]} of"
+                f" {self._names[images[rows[0]]]}. Move them to a folder ground_truth, end their"
+                " names in _mask, or write a manifest; take out what is no mask."
             )
 
     def _look_drawn(self, rows: list[int]) -> bool:
@@ -196,7 +228,9 @@ class _Parting:
         return sum(look.is_drawn for look in looks) > len(looks) / 3
 
     def _named_longer(self) -> Iterator[tuple[str, dict[int, int]]]:
-        """Files that have the name of another beside them and any word more, by that word, with the other."""
+        """Files that have the name of another beside them and any word more, by that word, with the
+        other.
+        """
         wanted: defaultdict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
         for row in evenly(np.flatnonzero(self._is_image).tolist(), _MOST_ASKED):
             for shorter, called in shorter_stems(self._stem(row)):
@@ -219,7 +253,10 @@ class _Parting:
             if stem in wanted and len(by_stem[stem]) < _SAMPLES:
                 by_stem[stem].append(row)
         for folder, rows in asked.items():
-            others = {row: [one for one in by_stem[self._stem(row)] if self._folder(one) != folder] for row in rows}
+            others = {
+                row: [one for one in by_stem[self._stem(row)] if self._folder(one) != folder]
+                for row in rows
+            }
             images = {row: some[0] for row, some in others.items() if some}
             if len(images) >= 0.9 * len(rows):
                 yield f"in {folder or 'the folder itself'}", images
@@ -233,12 +270,14 @@ class _Parting:
         if self._loose:
             noun = count(len(self._loose), "mask")
             self._notes.append(
-                f"{noun} without an image were left out: {few(self._loose, 3)}. Looked for was {LOOKED_FOR}; "
-                "where names say nothing, write a manifest"
+                f"{noun} without an image were left out: {few(self._loose, 3)}. Looked for was"
+                f" {LOOKED_FOR}; where names say nothing, write a manifest"
             )
         local = isinstance(self._found.store, LocalFolder)
         if self._masks and not local:
-            self._notes.append("masks in an object store are not read: copy the folder here for pixel metrics")
+            self._notes.append(
+                "masks in an object store are not read: copy the folder here for pixel metrics"
+            )
         return Parted(
             images=rows,
             masks=[self._files(row) for row in rows.tolist()] if self._masks and local else None,
@@ -252,7 +291,10 @@ class _Parting:
         masks = self._masks.get(image)
         if masks is None or not isinstance(self._found.store, LocalFolder):
             return None
-        files = tuple(self._found.store.root / self._found.real(row, self._names[row]) for row in sorted(masks))
+        files = tuple(
+            self._found.store.root / self._found.real(row, self._names[row])
+            for row in sorted(masks)
+        )
         return files[0] if len(files) == 1 else files
 
     def _told(self, one: Quarantined) -> Quarantined:
@@ -277,7 +319,9 @@ class _Parting:
         return found
 
     def _partners(self, candidates: Iterable[_Candidate]) -> dict[int, tuple[int, int]]:
-        """The image of each candidate that has one for sure, and how likely a place it was found in (0 the likeliest)."""
+        """The image of each candidate that has one for sure, and how likely a place it was found in
+        (0 the likeliest).
+        """
         candidates = list(candidates)
         wanted = {place.stem for one in candidates for place in one.places}
         by_stem: defaultdict[str, list[int]] = defaultdict(list)
@@ -300,10 +344,14 @@ class _Parting:
             if near is not None:
                 ranked.append((near, row))
         ranked.sort()
-        return ranked[0][1] if ranked and (len(ranked) == 1 or ranked[0][0] < ranked[1][0]) else None
+        return (
+            ranked[0][1] if ranked and (len(ranked) == 1 or ranked[0][0] < ranked[1][0]) else None
+        )
 
     def _attach(self, paired: dict[int, tuple[int, int]]) -> None:
-        """Each mask to its image; of several the likeliest names count, and what is as likely is joined."""
+        """Each mask to its image; of several the likeliest names count, and what is as likely is
+        joined.
+        """
         best: dict[int, int] = {}
         for image, rank in paired.values():
             best[image] = min(rank, best.get(image, rank))
@@ -326,7 +374,9 @@ class _Parting:
         )
 
     def _look_like_masks(self, rows: list[int], images: dict[int, int], *, sure: bool) -> bool:
-        """Whether most of some samples do; where the name may be another's, their images must look otherwise and be as large."""
+        """Whether most of some samples do; where the name may be another's, their images must look
+        otherwise and be as large.
+        """
         sample = evenly([row for row in rows if row in images] or rows)
         looks = {row: look for row in sample if (look := self._look(row)) is not None}
         like = [row for row, look in looks.items() if look.is_mask]
@@ -336,7 +386,9 @@ class _Parting:
             return sure
         if sure and images:
             return True
-        others = [images[row] for row in like if row in images] or evenly(np.flatnonzero(self._is_image).tolist())
+        others = [images[row] for row in like if row in images] or evenly(
+            np.flatnonzero(self._is_image).tolist()
+        )
         pictures = [look for row in others if (look := self._look(row)) is not None]
         if sum(look.is_mask for look in pictures) > 0.5 * len(pictures):
             return False
@@ -351,9 +403,12 @@ class _Parting:
         return glance_at(self._found.store, self._found.real(row, self._names[row]), self._options)
 
 
-def twins(names: Sequence[str] | NDArray[Any], rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def twins(
+    names: Sequence[str] | NDArray[Any], rows: NDArray[np.int64]
+) -> Iterator[tuple[int, int]]:
     """Pairs of rows whose names differ in the suffix alone; three of a name are no pair."""
-    # Names are in order within a folder, so what differs in the suffix alone mostly stands together.
+    # Names are in order within a folder, so what differs in the suffix alone mostly stands
+    # together.
     run: list[int] = []
     before = None
     for row in rows.tolist():
@@ -370,7 +425,9 @@ def twins(names: Sequence[str] | NDArray[Any], rows: NDArray[np.int64]) -> Itera
 
 
 def _kind(folder: str) -> tuple[str, int]:
-    """Folders of one name and depth hold masks together, or not at all: ``kos01/mask``, ``kos02/mask``."""
+    """Folders of one name and depth hold masks together, or not at all: ``kos01/mask``,
+    ``kos02/mask``.
+    """
     return folder.rpartition("/")[2].lower(), folder.count("/")
 
 

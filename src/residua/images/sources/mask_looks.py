@@ -27,7 +27,9 @@ _SHARE_OF_AREAS = 0.8  # of neighbours, those of one value
 
 
 class Glance(NamedTuple):
-    """What was seen of a picture. One that ``is_drawn`` has areas of one value each, and more than one value; noise has not."""
+    """What was seen of a picture. One that ``is_drawn`` has areas of one value each, and more than
+    one value; noise has not.
+    """
 
     size: tuple[int, int]
     is_mask: bool
@@ -35,9 +37,13 @@ class Glance(NamedTuple):
 
 
 def glance_at(store: Store, name: str, options: Options) -> Glance | None:
-    """What a file looks like as it lies there, whatever its transparency or palette; None where it does not decode."""
+    """What a file looks like as it lies there, whatever its transparency or palette; None where it
+    does not decode.
+    """
     try:
-        pixels, is_lossy = open_encoded(store.read(name, options.byte_limit), options.pixel_limit, _values)
+        pixels, is_lossy = open_encoded(
+            store.read(name, options.byte_limit), options.pixel_limit, _values
+        )
     except ImageError:
         return None
     step = max(1, min(pixels.shape[:2]) // _MOST_SIDE)
@@ -49,7 +55,10 @@ def glance_at(store: Store, name: str, options: Options) -> Glance | None:
 def same_picture(store: Store, first: str, second: str, *, options: Options) -> bool:
     """Whether two files show one picture, but for size, colour and compression."""
     try:
-        small = [open_encoded(store.read(name, options.byte_limit), options.pixel_limit, _small) for name in (first, second)]
+        small = [
+            open_encoded(store.read(name, options.byte_limit), options.pixel_limit, _small)
+            for name in (first, second)
+        ]
     except ImageError:
         return False
     return bool(np.abs(small[0] - small[1]).mean() < _SAME)
@@ -60,7 +69,9 @@ def _small(image: Image.Image) -> NDArray[Any]:
 
 
 def _values(image: Image.Image) -> tuple[NDArray[Any], bool]:
-    """The pixels, colour and transparency as they are, (h, w, 1 or 4), and whether compression touched them."""
+    """The pixels, colour and transparency as they are, (h, w, 1 or 4), and whether compression
+    touched them.
+    """
     is_lossy = image.format in LOSSY
     plain = image.mode in {"1", "L", "I", "F"} or image.mode.startswith("I;16")
     pixels = np.asarray(image if plain else image.convert("RGBA"))
@@ -68,7 +79,9 @@ def _values(image: Image.Image) -> tuple[NDArray[Any], bool]:
 
 
 def _is_mask(pixels: NDArray[Any], *, is_lossy: bool) -> bool:
-    """Whether one value is most of a picture, and few values are most of the rest; a photograph on white has many."""
+    """Whether one value is most of a picture, and few values are most of the rest; a photograph on
+    white has many.
+    """
     found, counts = np.unique(_packed(pixels), return_counts=True)
     if counts.max() < _SHARE_OF_GROUND * len(pixels):
         return False
@@ -86,7 +99,9 @@ def _is_drawn(pixels: NDArray[Any]) -> bool:
 
 
 def _is_lossy_mask(colours: NDArray[np.int16], counts: NDArray[np.int64]) -> bool:
-    """Ground and paint with a fringe around each; the paint is flat, or both are black, white or a pure colour."""
+    """Ground and paint with a fringe around each; the paint is flat, or both are black, white or a
+    pure colour.
+    """
     ground = _near(colours, int(counts.argmax()), _FRINGE)
     is_flat = counts.max() >= _SHARE_OF_BLANK * counts.sum()
     if ground.all() or (is_flat and counts[ground].sum() >= _ALMOST_ALL * counts.sum()):
@@ -102,7 +117,9 @@ def _is_lossy_mask(colours: NDArray[np.int16], counts: NDArray[np.int64]) -> boo
 
 def _packed(pixels: NDArray[Any]) -> NDArray[Any]:
     """A number a pixel."""
-    return pixels[:, 0] if pixels.shape[1] == 1 else np.ascontiguousarray(pixels).view(np.uint32)[:, 0]
+    return (
+        pixels[:, 0] if pixels.shape[1] == 1 else np.ascontiguousarray(pixels).view(np.uint32)[:, 0]
+    )
 
 
 def _near(colours: NDArray[np.int16], row: int, far: int) -> NDArray[np.bool_]:

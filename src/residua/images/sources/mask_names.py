@@ -1,4 +1,6 @@
-"""What the names of folders and files say about masks: words, and where the image of a mask should lie."""
+"""What the names of folders and files say about masks: words, and where the image of a mask should
+lie.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +8,31 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-LOOKED_FOR = "the image's own name, also with _mask, _segmentation, _seg, _label, _gt or _annotation, in any case and format"
+LOOKED_FOR = (
+    "the image's own name, also with _mask, _segmentation, _seg, _label, _gt or _annotation, in any"
+    " case and format"
+)
 
 _WORD = (
     r"masks?|masken?|masques?|m[a\u00e1]scaras?|maschere?|ground[\W_]?truths?|gts?|gt(?:fine|coarse)|(?:pixel[\W_]?)?labels?(?:[\W_]?ids)?|annotations?|annots?|annos?"
     r"|segmentations?(?:[\W_]?(?:class|object|maps?))?|segmaps?|segs?"
 )
 _FOLDER = re.compile(
-    rf"(?:(?P<before>.+?)[\W_]+|(?P<part>train|test|val))?(?P<word>{_WORD})|(?P<first>{_WORD})[\W_]+(?P<after>.+)", re.IGNORECASE
+    rf"(?:(?P<before>.+?)[\W_]+|(?P<part>train|test|val))?(?P<word>{_WORD})|(?P<first>{_WORD})[\W_]+(?P<after>.+)",
+    re.IGNORECASE,
 )
-_STEM = re.compile(rf"(?P<stem>.+?)[\W_]+(?:{_WORD})(?:[\W_]*\d{{1,3}})?|(?:{_WORD})[\W_]+(?P<rest>.+)", re.IGNORECASE)
+_STEM = re.compile(
+    rf"(?P<stem>.+?)[\W_]+(?:{_WORD})(?:[\W_]*\d{{1,3}})?|(?:{_WORD})[\W_]+(?P<rest>.+)",
+    re.IGNORECASE,
+)
 _LAST = re.compile(r"(?P<stem>.+?)(?P<word>[\W_]+[^\W_]+)")
 _FIRST = re.compile(r"(?P<word>[^\W_]+[\W_]+)(?P<stem>.+)")
 # Words that are as likely the name of a class: face masks, printed labels.
 _ALSO_A_CLASS = frozenset({"mask", "label", "labels", "seg", "segs"})
 # Folders that hold the images beside a folder of masks.
 IMAGE_FOLDERS = frozenset({
-    "images", "image", "imgs", "img", "data", "dataset", "rgb", "jpegimages", "pictures", "photos", "originals",
+    "images", "image", "imgs", "img", "data", "dataset", "rgb", "jpegimages", "pictures", "photos",
+    "originals",
 })  # fmt: skip
 _TEST = frozenset({"test", "testing"})
 MAIN_PARTS = _TEST | {"train", "training"}
@@ -30,7 +40,8 @@ _PARTS = MAIN_PARTS | {"val", "valid", "validation", "calibration"}
 
 
 class Place(NamedTuple):
-    """Where the image of a mask may be: its stem, and the folders that must lie on the way to it, in lower case.
+    """Where the image of a mask may be: its stem, and the folders that must lie on the way to it,
+    in lower case.
 
     Of several masks of an image those of the lowest ``rank`` count: ``000_mask`` before ``000``.
     """
@@ -43,8 +54,8 @@ class Place(NamedTuple):
 class FolderOfMasks(NamedTuple):
     """A folder that by its name holds masks.
 
-    ``rests`` are the other folders on the way, which the way to the image must have too: first with what is left of the
-    name (``train`` of ``train_masks``), then without it.
+    ``rests`` are the other folders on the way, which the way to the image must have too: first with
+    what is left of the name (``train`` of ``train_masks``), then without it.
     """
 
     name: str
@@ -73,7 +84,10 @@ def folder_of_masks(folder: str) -> FolderOfMasks | None:
         left += [more.lower()] if more else []
         plain += [name.lower()] if match is None else []
     rests = tuple(dict.fromkeys((tuple(left), tuple(plain))))
-    sure = any(match and match.group().lower() not in _ALSO_A_CLASS and len(rests) == 1 for match in matches)
+    sure = any(
+        match and match.group().lower() not in _ALSO_A_CLASS and len(rests) == 1
+        for match in matches
+    )
     return FolderOfMasks("/".join(names[: first + 1]), rests, may_be_a_class=not sure)
 
 
@@ -89,7 +103,10 @@ def stem_of_image(stem: str) -> str | None:
 
     Examples
     --------
-    >>> [stem_of_image(stem) for stem in ("0576_label", "10000_gt", "mask-7", "000_mask_2", "labels")]
+    >>> [
+    ...     stem_of_image(stem)
+    ...     for stem in ("0576_label", "10000_gt", "mask-7", "000_mask_2", "labels")
+    ... ]
     ['0576', '10000', '7', '000', None]
     """
     match = _STEM.fullmatch(stem)
@@ -97,7 +114,8 @@ def stem_of_image(stem: str) -> str | None:
 
 
 def shorter_stems(stem: str) -> list[tuple[str, str]]:
-    """The stem without its last word, and without its first, each with what the file is then called.
+    """The stem without its last word, and without its first, each with what the file is then
+    called.
 
     Examples
     --------
@@ -115,17 +133,21 @@ def shorter_stems(stem: str) -> list[tuple[str, str]]:
 def places(name: str, rests: tuple[tuple[str, ...], ...]) -> list[Place]:
     """Where the image of the mask `name` may be, the likeliest first.
 
-    ``000_mask`` belongs to ``000``; a mask may have the image's own stem; of several masks of an image, each in a folder
-    that has the image's name, that name counts.
+    ``000_mask`` belongs to ``000``; a mask may have the image's own stem; of several masks of an
+    image, each in a folder that has the image's name, that name counts.
     """
     stem = stem_of(name)
     shorter = stem_of_image(stem)
-    found = [Place(one, rest, rank) for rank, one in enumerate((shorter, stem)) if one for rest in rests]
+    found = [
+        Place(one, rest, rank) for rank, one in enumerate((shorter, stem)) if one for rest in rests
+    ]
     return found + [Place(rest[-1], rest[:-1], 2) for rest in rests if rest]
 
 
 def nearness(folders: list[str], place: Place) -> tuple[int, int, int] | None:
-    """How well the folders of an image agree with a place, smaller is better; None where one that must be there is not."""
+    """How well the folders of an image agree with a place, smaller is better; None where one that
+    must be there is not.
+    """
     way = iter(folders)
     if not all(any(one == wanted for one in way) for wanted in place.folders):
         return None

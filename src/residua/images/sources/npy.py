@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from residua._check import Problems
-from residua.files import NUMPY_FAULTS
+from residua._files import NUMPY_FAULTS
 from residua.images.arrays import as_pixels, settle_arrays
 from residua.images.listing import Listing, Options
 from residua.images.sources.faults import too_large, unreadable
@@ -32,7 +32,9 @@ def read(path: Path, options: Options) -> Listing:
     if array.dtype != np.uint8 and 4 * array.size > options.array_limit:
         raise too_large(path, 4 * array.size, options.array_limit)
     problems = Problems(str(path))
-    reading, assumed = settle_arrays([array], options.reading, model=options.of_model, where=str(path))
+    reading, assumed = settle_arrays(
+        [array], options.reading, model=options.of_model, where=str(path)
+    )
     pixels = as_pixels(array, name="the array", problems=problems, reading=reading)
     problems.raise_any()
     names = [f"{shown(path.name)}[{index}]" for index in range(len(pixels))]

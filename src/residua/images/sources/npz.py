@@ -1,4 +1,6 @@
-"""A ``.npz`` file: Keras' names ``x_train y_train x_test y_test``, ``train_images ...``, or one array of images."""
+"""A ``.npz`` file: Keras' names ``x_train y_train x_test y_test``, ``train_images ...``, or one
+array of images.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
+from residua._files import NUMPY_FAULTS
 from residua.errors import SourceError
-from residua.files import NUMPY_FAULTS
 from residua.images.arrays import as_labels, as_pixels, joined_labels, settle_arrays
 from residua.images.listing import Listing, Options, count
 from residua.images.sources.faults import too_large, unreadable
 
-_PARTS = {"train": "train", "val": "train", "valid": "train", "validation": "train", "calibration": "calibration", "test": "test"}
+_PARTS = {
+    "train": "train",
+    "val": "train",
+    "valid": "train",
+    "validation": "train",
+    "calibration": "calibration",
+    "test": "test",
+}
 _LABELS = ("y", "labels", "label", "targets")
 
 
@@ -33,7 +42,9 @@ def read(path: Path, options: Options) -> Listing:
     if not parts:
         return _one_array(path, arrays, problems, options)
     keys = [pair[0] for pair in parts.values() if pair is not None]
-    reading, assumed = settle_arrays([arrays[key] for key in keys], options.reading, model=options.of_model, where=str(path))
+    reading, assumed = settle_arrays(
+        [arrays[key] for key in keys], options.reading, model=options.of_model, where=str(path)
+    )
     pixels, labels, names, splits = [], [], [], []
     for name, pair in parts.items():
         key, own = pair  # type: ignore[misc]  # None is filtered out above
@@ -41,10 +52,16 @@ def read(path: Path, options: Options) -> Listing:
         pixels.append(images)
         names += [f"{key}[{index}]" for index in range(len(images))]
         splits += [_PARTS[name]] * len(images)
-        labels.append(None if own is None else as_labels(arrays[own], len(arrays[key]), name=own, problems=problems))
+        labels.append(
+            None
+            if own is None
+            else as_labels(arrays[own], len(arrays[key]), name=own, problems=problems)
+        )
     if len({(images.shape[1:], images.dtype) for images in pixels}) > 1 and not problems:
         shapes = ", ".join(f"{images.shape} {images.dtype}" for images in pixels)
-        raise SourceError(f"{path}: the parts must agree in size and type. Got {shapes}. Save them alike.")
+        raise SourceError(
+            f"{path}: the parts must agree in size and type. Got {shapes}. Save them alike."
+        )
     problems.raise_any()
     n_validation = splits.count("train") - (len(pixels[0]) if "train" in parts else 0)
     return Listing(
@@ -61,12 +78,19 @@ def read(path: Path, options: Options) -> Listing:
 
 def _load(path: Path, options: Options) -> dict[str, NDArray[Any]]:
     try:
-        with warnings.catch_warnings(), path.open("rb") as file:  # NumPy leaves a file open that it fails on
+        with (
+            warnings.catch_warnings(),
+            path.open("rb") as file,
+        ):  # NumPy leaves a file open that it fails on
             warnings.simplefilter("ignore")
             archive: Any = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("an array, not an archive of arrays")  # noqa: TRY004  # told like the other faults
-            n_bytes = sum(entry.file_size for entry in archive.zip.infolist()) if archive.zip is not None else 0
+            n_bytes = (
+                sum(entry.file_size for entry in archive.zip.infolist())
+                if archive.zip is not None
+                else 0
+            )
             if n_bytes > options.array_limit:
                 raise too_large(path, n_bytes, options.array_limit)
             return {name: _array(archive, name) for name in archive.files}
@@ -84,28 +108,45 @@ def _array(archive: Any, name: str) -> NDArray[Any]:
 
 
 def _pair(arrays: dict[str, NDArray[Any]], part: str) -> tuple[str, str | None] | None:
-    """The names of the images and labels of a part: ``x_train`` and ``y_train``, or ``train_images`` and ``train_labels``."""
-    images = next((key for key in (f"x_{part}", f"X_{part}", f"{part}_images", f"{part}_x") if key in arrays), None)
+    """The names of the images and labels of a part: ``x_train`` and ``y_train``, or
+    ``train_images`` and ``train_labels``.
+    """
+    images = next(
+        (key for key in (f"x_{part}", f"X_{part}", f"{part}_images", f"{part}_x") if key in arrays),
+        None,
+    )
     if images is None:
         return None
-    labels = next((key for key in (f"y_{part}", f"{part}_labels", f"{part}_y") if key in arrays), None)
+    labels = next(
+        (key for key in (f"y_{part}", f"{part}_labels", f"{part}_y") if key in arrays), None
+    )
     return images, labels
 
 
-def _one_array(path: Path, arrays: dict[str, NDArray[Any]], problems: Problems, options: Options) -> Listing:
+def _one_array(
+    path: Path, arrays: dict[str, NDArray[Any]], problems: Problems, options: Options
+) -> Listing:
     candidates = [key for key, array in arrays.items() if array.ndim in {3, 4}]
     named = [key for key in ("x", "X", "images", "data") if key in candidates]
     if not named and len(candidates) != 1:
         there = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "nothing"
         raise SourceError(
-            f"{path}: must hold x_train and x_test, or one array of images (n, h, w) or (n, h, w, c). Got {there}. "
-            "Name the images 'images' and their labels 'labels'."
+            f"{path}: must hold x_train and x_test, or one array of images (n, h, w) or (n, h, w,"
+            f" c). Got {there}. Name the images 'images' and their labels 'labels'."
         )
     key = named[0] if named else candidates[0]
-    reading, assumed = settle_arrays([arrays[key]], options.reading, model=options.of_model, where=str(path))
+    reading, assumed = settle_arrays(
+        [arrays[key]], options.reading, model=options.of_model, where=str(path)
+    )
     pixels = as_pixels(arrays[key], name=key, problems=problems, reading=reading)
     own = next((name for name in _LABELS if name in arrays), None)
-    labels = None if own is None else as_labels(arrays[own], len(arrays[key]), name=own, problems=problems)
+    labels = (
+        None
+        if own is None
+        else as_labels(arrays[own], len(arrays[key]), name=own, problems=problems)
+    )
     problems.raise_any()
     names = [f"{key}[{index}]" for index in range(len(pixels))]
-    return Listing(kind="npz", names=names, content=pixels, labels=labels, assumptions=assumed, reading=reading)
+    return Listing(
+        kind="npz", names=names, content=pixels, labels=labels, assumptions=assumed, reading=reading
+    )

@@ -1,4 +1,6 @@
-"""Parquet with encoded images, as Hugging Face's datasets writes it: a column ``image`` of bytes, and a label."""
+"""Parquet with encoded images, as Hugging Face's datasets writes it: a column ``image`` of bytes,
+and a label.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,23 @@ from residua.images.stores import LocalFolder, Store
 KIND = "Parquet"
 SUFFIXES = frozenset({".parquet", ".pq"})
 
-_PARTS = {"train": "train", "validation": "train", "valid": "train", "val": "train", "calibration": "calibration", "test": "test"}
+_PARTS = {
+    "train": "train",
+    "validation": "train",
+    "valid": "train",
+    "val": "train",
+    "calibration": "calibration",
+    "test": "test",
+}
 _MOST_OPEN = 16
 _MOST_GROUPS = 2
-# What a file may unpack to: a few kilobytes of it can stand for any number of rows and any size of cells.
+# What a file may unpack to: a few kilobytes of it can stand for any number of rows and any size of
+# cells.
 _MOST_ROWS = 5_000_000
-_MOST_IMAGES, _MOST_TEXTS = 1 << 30, 256 << 20  # bytes of one row group's images, of a column of labels or names
+_MOST_IMAGES, _MOST_TEXTS = (
+    1 << 30,
+    256 << 20,
+)  # bytes of one row group's images, of a column of labels or names
 _ROWS_AT_ONCE = 4096
 
 
@@ -39,7 +52,9 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """All rows of all files; ``train-*.parquet`` and ``test-*.parquet`` are parts. Images are read as they are used."""
+    """All rows of all files; ``train-*.parquet`` and ``test-*.parquet`` are parts. Images are read
+    as they are used.
+    """
     return join_shards(KIND, shards(path, options).pieces, options)
 
 
@@ -52,10 +67,15 @@ def shards(path: Path, options: Options) -> Shards:
 
 
 def shards_of(store: Store, names: Sequence[str], *, is_folder: bool) -> Shards:
-    """Each of the files `names` is a piece; in a folder where all are named by parts, the name says the part."""
+    """Each of the files `names` is a piece; in a folder where all are named by parts, the name says
+    the part.
+    """
     parts = [part_of(name) if is_folder else None for name in names]
     known = all(part is not None for part in parts)
-    pieces = [ParquetShard(store, name, part if known else None) for name, part in zip(names, parts, strict=True)]
+    pieces = [
+        ParquetShard(store, name, part if known else None)
+        for name, part in zip(names, parts, strict=True)
+    ]
     return Shards(KIND, pieces)
 
 
@@ -88,15 +108,29 @@ class ParquetShard:
             names=texts(table.names()),
             content=table,
             labels=shared(labels) if any(label is not None for label in labels) else None,
-            splits=shared(_known_part(cell, self.name) for cell in splits) if splits is not None else parts,
-            groups=shared(None if group is None else str(group) for group in groups) if groups and any(groups) else None,
-            notes=[f"{count(n_validation, 'validation image')} joined train"] if n_validation and parts is not None else [],
+            splits=(
+                shared(_known_part(cell, self.name) for cell in splits)
+                if splits is not None
+                else parts
+            ),
+            groups=(
+                shared(None if group is None else str(group) for group in groups)
+                if groups and any(groups)
+                else None
+            ),
+            notes=(
+                [f"{count(n_validation, 'validation image')} joined train"]
+                if n_validation and parts is not None
+                else []
+            ),
         )
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The images of one Parquet file; the file is opened when it is first needed, and again after a while."""
+    """The images of one Parquet file; the file is opened when it is first needed, and again after a
+    while.
+    """
 
     store: Store
     file: str
@@ -105,7 +139,13 @@ class Rows:
     _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"store": self.store, "file": self.file, "byte_limit": self.byte_limit, "rows": self.rows, "_cache": {}}
+        return {
+            "store": self.store,
+            "file": self.file,
+            "byte_limit": self.byte_limit,
+            "rows": self.rows,
+            "_cache": {},
+        }
 
     def __len__(self) -> int:
         if self.rows is not None:
@@ -128,7 +168,8 @@ class Rows:
         buffer = data.as_buffer()
         if buffer.size > self.byte_limit:
             raise ImageError(
-                f"the cell holds {buffer.size:,} bytes, more than the {self.byte_limit:,} that its pixels could need"
+                f"the cell holds {buffer.size:,} bytes, more than the {self.byte_limit:,} that its"
+                " pixels could need"
             )
         return bytes(buffer)
 
@@ -150,21 +191,33 @@ class Rows:
         classes = self._class_names(name)
         values = self.column(name) or []
         if any(isinstance(value, (list, dict)) for value in values):
-            raise SourceError(f"{self.file}: {name} must be one value an image. Got lists. Choose one label an image.")
+            raise SourceError(
+                f"{self.file}: {name} must be one value an image. Got lists. Choose one label an"
+                " image."
+            )
         if not classes:
             return values
         # Hugging Face writes -1 where a test set has no labels.
-        return [classes[value] if isinstance(value, int) and 0 <= value < len(classes) else None for value in values]
+        return [
+            classes[value] if isinstance(value, int) and 0 <= value < len(classes) else None
+            for value in values
+        ]
 
     def names(self) -> list[str]:
-        """A name a row: the file's and the row's number, and the image's own where the file has it."""
+        """A name a row: the file's and the row's number, and the image's own where the file has
+        it.
+        """
         import pyarrow as pa
 
         stem = shown(Path(self.file).name)
         plain = [f"{stem}[{index}]" for index in range(len(self))]
         name, is_struct = self._image
         kind = self._schema.field(name).type
-        if not is_struct or kind.get_field_index("path") < 0 or not pa.types.is_string(kind.field("path").type):
+        if (
+            not is_struct
+            or kind.get_field_index("path") < 0
+            or not pa.types.is_string(kind.field("path").type)
+        ):
             return plain
         try:
             batches = self._unpacked(f"{name}.path", range(self._n_groups), _MOST_TEXTS)
@@ -193,17 +246,23 @@ class Rows:
     def _read_group(self, group: int) -> Any:
         """A row group's images, or why they cannot be had: asked once for all rows of it."""
         try:
-            return _pyarrow(self.file).chunked_array(self._unpacked(self._image[0], [group], _MOST_IMAGES))
+            return _pyarrow(self.file).chunked_array(
+                self._unpacked(self._image[0], [group], _MOST_IMAGES)
+            )
         except self._faults as error:
             return ImageError(f"its row group cannot be read: {error}")
 
     def _unpacked(self, column: str, groups: Sequence[int], most: int) -> list[Any]:
-        """Some groups of a column as arrays; `ImageError` where they unpack to more than `most` bytes.
+        """Some groups of a column as arrays; `ImageError` where they unpack to more than `most`
+        bytes.
 
-        So few rows at once that even a cell as large as its whole chunk, repeated, stays within `most`.
+        So few rows at once that even a cell as large as its whole chunk, repeated, stays within
+        `most`.
         """
         file = self._open()
-        declared = max((_declared(file.metadata.row_group(group), column) for group in groups), default=0)
+        declared = max(
+            (_declared(file.metadata.row_group(group), column) for group in groups), default=0
+        )
         if declared > most:
             raise ImageError(f"{column} unpacks to {declared:,} bytes, more than {most:,}")
         rows = max(1, min(_ROWS_AT_ONCE, most // max(1, declared)))
@@ -218,7 +277,15 @@ class Rows:
     @cached_property
     def _faults(self) -> tuple[type[Exception], ...]:
         pa = _pyarrow(self.file)
-        return (pa.ArrowException, ImageError, OSError, ValueError, KeyError, TypeError, MemoryError)
+        return (
+            pa.ArrowException,
+            ImageError,
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            MemoryError,
+        )
 
     @property
     def _n_groups(self) -> int:
@@ -236,10 +303,13 @@ class Rows:
     def _facts(self) -> tuple[Any, NDArray[np.int64]]:
         try:
             file = self._open()
-            counts = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+            counts = [
+                file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)
+            ]
             if sum(counts) > _MOST_ROWS:
                 raise SourceError(
-                    f"{self.file}: a Parquet file may hold {_MOST_ROWS:,} rows. Got {sum(counts):,}. Divide it into several."
+                    f"{self.file}: a Parquet file may hold {_MOST_ROWS:,} rows. Got"
+                    f" {sum(counts):,}. Divide it into several."
                 )
             return file.schema_arrow, np.cumsum(counts, dtype=np.int64)
         except self._faults as error:
@@ -261,8 +331,9 @@ class Rows:
         candidates = structs + plain
         if not candidates:
             raise SourceError(
-                f"{self.file}: must hold a column of encoded images (bytes, or a struct of bytes and path). "
-                f"Got the columns {', '.join(self._schema.names) or 'none'}. Write the images as PNG or JPEG bytes."
+                f"{self.file}: must hold a column of encoded images (bytes, or a struct of bytes"
+                f" and path). Got the columns {', '.join(self._schema.names) or 'none'}. Write the"
+                " images as PNG or JPEG bytes."
             )
         chosen = next((name for name in ("image", "img") if name in candidates), candidates[0])
         return chosen, chosen in structs
@@ -276,11 +347,15 @@ class Rows:
         return [str(name) for name in names] if isinstance(names, list) else []
 
     def _unreadable(self, error: Exception) -> SourceError:
-        return SourceError(f"{self.file}: a Parquet file must be whole. Got: {error}. Fetch or write it again.")
+        return SourceError(
+            f"{self.file}: a Parquet file must be whole. Got: {error}. Fetch or write it again."
+        )
 
 
 class _RecentlyUsed:
-    """The few Parquet files that are open at a time: a folder may hold more of them than a process may open."""
+    """The few Parquet files that are open at a time: a folder may hold more of them than a process
+    may open.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -293,7 +368,11 @@ class _RecentlyUsed:
 
                 # Local files by path, which pyarrow opens and closes itself.
                 store = rows.store
-                where = store.root / rows.file if isinstance(store, LocalFolder) else store.open(rows.file)
+                where = (
+                    store.root / rows.file
+                    if isinstance(store, LocalFolder)
+                    else store.open(rows.file)
+                )
                 rows._cache["file"] = pq.ParquetFile(where)
             self._open[id(rows)] = rows
             self._open.move_to_end(id(rows))
@@ -337,5 +416,7 @@ def _declared(group: Any, column: str) -> int:
 def _known_part(cell: Any, file: str) -> str:
     part = str(cell).lower()
     if part not in PARTS:
-        raise SourceError(f"{file}: split must be train, calibration or test. Got {cell!r}. Rename that part.")
+        raise SourceError(
+            f"{file}: split must be train, calibration or test. Got {cell!r}. Rename that part."
+        )
     return part

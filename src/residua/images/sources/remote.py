@@ -1,4 +1,6 @@
-"""An object store as a source, by a URL that fsspec knows: images in folders, Parquet shards or tar shards."""
+"""An object store as a source, by a URL that fsspec knows: images in folders, Parquet shards or tar
+shards.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from residua.images.stores import RemoteFolder
 def read(url: str, options: Options) -> Listing:
     """Everything under the URL."""
     found = _sharded(url)
-    return _images(url, options) if found is None else join_shards(found.kind, found.pieces, options)
+    return (
+        _images(url, options) if found is None else join_shards(found.kind, found.pieces, options)
+    )
 
 
 def shards(url: str, options: Options) -> Shards:
@@ -26,13 +30,17 @@ def shards(url: str, options: Options) -> Shards:
 def _sharded(url: str) -> Shards | None:
     """The shards under the URL, or None where there are none."""
     store, names = _files(url)
-    for shards_of, suffixes in ((parquet.shards_of, parquet.SUFFIXES), (tar.shards_of, tar.SUFFIXES)):
+    for shards_of, suffixes in (
+        (parquet.shards_of, parquet.SUFFIXES),
+        (tar.shards_of, tar.SUFFIXES),
+    ):
         own = [name for name in names if suffix_of(name) in suffixes and name.count("/") <= 1]
         n_beside = sum(suffix_of(name) in IMAGE_SUFFIXES for name in names)
         if own and n_beside and n_beside <= len(own):
             raise SourceError(
-                f"{url}: a store must hold images, or shards of one kind. Got {count(len(own), 'shard')} and "
-                f"{count(n_beside, 'image')}. Name one of the files, or put each kind in a place of its own."
+                f"{url}: a store must hold images, or shards of one kind. Got"
+                f" {count(len(own), 'shard')} and {count(n_beside, 'image')}. Name one of the"
+                " files, or put each kind in a place of its own."
             )
         if own and not n_beside:
             return shards_of(store, own, is_folder=len(names) > 1)
@@ -54,5 +62,8 @@ def _files(url: str) -> tuple[RemoteFolder, list[str]]:
     store = RemoteFolder(url)
     names = store.names()
     if not names:
-        raise SourceError(f"{url}: a source must exist. Got a place without files. Check the URL, and that you may read it.")
+        raise SourceError(
+            f"{url}: a source must exist. Got a place without files. Check the URL, and that you"
+            " may read it."
+        )
     return store, names

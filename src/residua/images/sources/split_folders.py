@@ -1,4 +1,6 @@
-"""``train/`` and ``test/`` folders (and ``calibration/``, ``val/``) with class folders in them; the MVTec layout with masks."""
+"""``train/`` and ``test/`` folders (and ``calibration/``, ``val/``) with class folders in them; the
+MVTec layout with masks.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,13 @@ from residua._labels import means_normal
 from residua.images.columns import shared, taken
 from residua.images.listing import Listing, Options, count
 from residua.images.masks import MaskFiles
-from residua.images.sources.folders import class_of, empty_folder, folder_of_all, passed_over, twin_notes
+from residua.images.sources.folders import (
+    class_of,
+    empty_folder,
+    folder_of_all,
+    passed_over,
+    twin_notes,
+)
 from residua.images.sources.mask_files import Parted, part_masks
 from residua.images.sources.mask_names import IMAGE_FOLDERS, LOOKED_FOR, MAIN_PARTS, folder_of_masks
 from residua.images.sources.walking import Found, find_images, subfolders
@@ -25,7 +33,9 @@ _VALIDATION = {"val", "valid", "validation"}
 
 
 def recognises(path: Path) -> bool:
-    """A folder with a ``train`` or a ``test`` folder directly in it, or in a folder ``images`` that is all there is."""
+    """A folder with a ``train`` or a ``test`` folder directly in it, or in a folder ``images`` that
+    is all there is.
+    """
     while path.is_dir():
         inside = [child for child in subfolders(path) if folder_of_masks(child.name) is None]
         if MAIN_PARTS & {child.name.lower() for child in inside}:
@@ -44,12 +54,16 @@ def has_parts(names: Iterable[str]) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """Every image under a part folder; its label is the class folder in it. ``ground_truth`` makes it the MVTec layout."""
+    """Every image under a part folder; its label is the class folder in it. ``ground_truth`` makes
+    it the MVTec layout.
+    """
     return arrange(find_images(path, follow_links=options.follow_links), options)
 
 
 def arrange(found: Found, options: Options) -> Listing:
-    """The images found under part folders, each labelled by the class folder in it; masks belong to their images."""
+    """The images found under part folders, each labelled by the class folder in it; masks belong to
+    their images.
+    """
     parted = part_masks(found, options)
     all_names = parted.names(found)
     above = folder_of_all(all_names)
@@ -89,25 +103,40 @@ def arrange(found: Found, options: Options) -> Listing:
     )
 
 
-def _without_mask(parted: Parted, masks: list[MaskFiles | None] | None, labels: list[str | None], parts: list[str]) -> list[str]:
-    """How many images of test are defective by their folder and have no mask, where others have one."""
+def _without_mask(
+    parted: Parted, masks: list[MaskFiles | None] | None, labels: list[str | None], parts: list[str]
+) -> list[str]:
+    """How many images of test are defective by their folder and have no mask, where others have
+    one.
+    """
     if masks is None and not parted.n_loose:
         return []
     missing = sum(
-        (masks is None or masks[row] is None) and part == "test" and label is not None and not means_normal(label)
+        (masks is None or masks[row] is None)
+        and part == "test"
+        and label is not None
+        and not means_normal(label)
         for row, (label, part) in enumerate(zip(labels, parts, strict=True))
     )
-    return [f"{count(missing, 'defective test image')} without a mask: looked for was {LOOKED_FOR}"] if missing else []
+    return (
+        [f"{count(missing, 'defective test image')} without a mask: looked for was {LOOKED_FOR}"]
+        if missing
+        else []
+    )
 
 
 def _part_notes(names: list[str], outside: list[str]) -> list[str]:
     notes = []
     n_validation = sum(name.partition("/")[0].lower() in _VALIDATION for name in names)
     if n_validation:
-        notes.append(f"{count(n_validation, 'validation image')} joined train, which gives up its own validation slice")
+        notes.append(
+            f"{count(n_validation, 'validation image')} joined train, which gives up its own"
+            " validation slice"
+        )
     if outside:
         more = ", ..." if len(outside) > 3 else ""
         notes.append(
-            f"{count(len(outside), 'image')} outside train, calibration and test left out: {', '.join(outside[:3])}{more}"
+            f"{count(len(outside), 'image')} outside train, calibration and test left out:"
+            f" {', '.join(outside[:3])}{more}"
         )
     return notes

@@ -1,7 +1,8 @@
-"""Tar shards in the WebDataset layout: ``key.png`` beside ``key.cls`` or ``key.json``; one ``.tar``, or a folder of them.
+"""Tar shards in the WebDataset layout: ``key.png`` beside ``key.cls`` or ``key.json``; one
+``.tar``, or a folder of them.
 
-Nothing is unpacked: images are read where they lie in the archive, so no name in it can lead anywhere, and links and
-devices are passed over.
+Nothing is unpacked: images are read where they lie in the archive, so no name in it can lead
+anywhere, and links and devices are passed over.
 """
 
 from __future__ import annotations
@@ -47,14 +48,24 @@ def read(path: Path, options: Options) -> Listing:
 def shards(path: Path, options: Options) -> Shards:
     """Each archive is a piece."""
     folder = path if path.is_dir() else path.parent
-    return shards_of(LocalFolder(folder), [file.name for file in files_in(path)], is_folder=path.is_dir())
+    return shards_of(
+        LocalFolder(folder), [file.name for file in files_in(path)], is_folder=path.is_dir()
+    )
 
 
 def shards_of(store: Store, names: Sequence[str], *, is_folder: bool) -> Shards:
-    """Each of the archives `names` is a piece; in a folder where all are named by parts, the name says the part."""
+    """Each of the archives `names` is a piece; in a folder where all are named by parts, the name
+    says the part.
+    """
     parts = [part_of(name) if is_folder else None for name in names]
     known = all(part is not None for part in parts)
-    return Shards(KIND, [TarShard(store, name, part if known else None) for name, part in zip(names, parts, strict=True)])
+    return Shards(
+        KIND,
+        [
+            TarShard(store, name, part if known else None)
+            for name, part in zip(names, parts, strict=True)
+        ],
+    )
 
 
 @dataclass(frozen=True)
@@ -71,23 +82,35 @@ class TarShard:
         return shown(self.file)
 
     def listing(self, options: Options) -> Listing:
-        """The images and what lies beside them under the same key; where the archive breaks off, the rest is quarantined."""
+        """The images and what lies beside them under the same key; where the archive breaks off,
+        the rest is quarantined.
+        """
         rows = _Rows(self.name)
         try:
-            with self.store.open(self.file) as file, tarfile.open(fileobj=_Bounded(file), mode="r:") as archive:
+            with (
+                self.store.open(self.file) as file,
+                tarfile.open(fileobj=_Bounded(file), mode="r:") as archive,
+            ):
                 for member in _members(archive):
                     rows.take(archive, member)
         except (tarfile.TarError, EOFError, OSError, ValueError) as error:
             if isinstance(error, SourceError):
                 raise
             if not rows.n:
-                raise SourceError(f"{self.name}: a tar archive must be whole. Got: {error}. Fetch or write it again.") from error
-            rows.quarantined.append(Quarantined(self.name, f"the archive breaks off after {rows.n:,} images: {error}"))
+                raise SourceError(
+                    f"{self.name}: a tar archive must be whole. Got: {error}. Fetch or write it"
+                    " again."
+                ) from error
+            rows.quarantined.append(
+                Quarantined(self.name, f"the archive breaks off after {rows.n:,} images: {error}")
+            )
         return rows.listing(self, options)
 
 
 class _Bounded:
-    """A file of which no read takes more than a header may hold: what a PAX or long-name header declares is read at once."""
+    """A file of which no read takes more than a header may hold: what a PAX or long-name header
+    declares is read at once.
+    """
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -118,7 +141,9 @@ class _Rows:
         self._first_of_key = 0
 
     def take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        """An image is a row; a label or facts go to the images of their key, before or after them."""
+        """An image is a row; a label or facts go to the images of their key, before or after
+        them.
+        """
         folder, slash, base = member.name.rpartition("/")
         stem, _, extension = base.partition(".")
         if not stem or not member.isreg():
@@ -156,26 +181,52 @@ class _Rows:
             kind=KIND,
             names=self._names.array(),
             content=Ranges(
-                shard.store, (shard.file,), np.zeros(self.n, np.int32), places[:, 0], places[:, 1], options.byte_limit
+                shard.store,
+                (shard.file,),
+                np.zeros(self.n, np.int32),
+                places[:, 0],
+                places[:, 1],
+                options.byte_limit,
             ),
-            labels=shared(self._facts["label"]) if any(label is not None for label in self._facts["label"]) else None,
-            splits=shared(splits) if has_splits else [shard.part] * self.n if shard.part is not None else None,
-            groups=shared(None if group is None else str(group) for group in groups) if any(groups) else None,
+            labels=(
+                shared(self._facts["label"])
+                if any(label is not None for label in self._facts["label"])
+                else None
+            ),
+            splits=(
+                shared(splits)
+                if has_splits
+                else [shard.part] * self.n
+                if shard.part is not None
+                else None
+            ),
+            groups=(
+                shared(None if group is None else str(group) for group in groups)
+                if any(groups)
+                else None
+            ),
             quarantined=self.quarantined,
-            notes=[f"{self._shard}: {count(self._n_masks, 'mask')} left out, which are not read from shards"]
+            notes=[
+                f"{self._shard}: {count(self._n_masks, 'mask')} left out, which are not read from"
+                " shards"
+            ]
             * (self._n_masks > 0),
         )
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """One member after the other; the archive's own list of them is emptied, as it would grow with the images."""
+    """One member after the other; the archive's own list of them is emptied, as it would grow with
+    the images.
+    """
     while (member := archive.next()) is not None:
         yield member
         archive.members.clear()  # type: ignore[attr-defined]  # what typeshed leaves out
 
 
 def _read_facts(archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str) -> dict[str, Any]:
-    """``.cls`` is the label; of ``.json`` an object's ``label``, ``split`` and ``group`` count. What is neither tells nothing."""
+    """``.cls`` is the label; of ``.json`` an object's ``label``, ``split`` and ``group`` count.
+    What is neither tells nothing.
+    """
     if member.size > _MOST_LABEL_BYTES:
         return {}
     file = archive.extractfile(member)

@@ -18,9 +18,11 @@ from residua.images.decoding import OTHER_SUFFIXES, SUFFIXES, sniff
 from residua.images.listing import Encoded, Files, OddFiles, Options, Quarantined, count
 from residua.images.stores import LocalFolder, RemoteFolder, Store
 
-# Folders that systems, storage boxes and tools make: their pictures are thumbnails and what was thrown away. Lower case.
+# Folders that systems, storage boxes and tools make: their pictures are thumbnails and what was
+# thrown away. Lower case.
 _JUNK_FOLDERS = frozenset({
-    "@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "recycler", "lost+found",
+    "@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "recycler",
+    "lost+found",
     "system volume information",
 })  # fmt: skip
 _JUNK_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
@@ -32,7 +34,8 @@ _PACKED = frozenset({".zip", ".tgz", ".7z", ".rar", ".gz", ".bz2", ".xz"})
 
 @dataclass
 class Found:
-    """The files under a root that may be images, by name relative to it and in order, and what was passed over.
+    """The files under a root that may be images, by name relative to it and in order, and what was
+    passed over.
 
     ``odd`` holds the real names, by row, of files whose names are no text.
     """
@@ -48,7 +51,9 @@ class Found:
 
     @property
     def notes(self) -> list[str]:
-        """A sentence each about files that are no images, folders that were skipped, and links that were not followed."""
+        """A sentence each about files that are no images, folders that were skipped, and links that
+        were not followed.
+        """
         return [*self._about_ignored(), *self._about_skipped(), *self._about_links()]
 
     def _about_ignored(self) -> list[str]:
@@ -57,7 +62,13 @@ class Found:
             return []
         packed = [name for name in self.ignored if is_packed(name)]
         named = dict.fromkeys([*data, *packed, *self.ignored])
-        told = "; to read one of them, name it as the source" if data else "; to read what is packed, unpack it" if packed else ""
+        told = (
+            "; to read one of them, name it as the source"
+            if data
+            else "; to read what is packed, unpack it"
+            if packed
+            else ""
+        )
         are = "is no image and was" if len(self.ignored) == 1 else "are no images and were"
         return [f"{count(len(self.ignored), 'file')} {are} left alone: {few(named)}{told}"]
 
@@ -73,8 +84,9 @@ class Found:
             return []
         verb = "leads" if self.n_links_out == 1 else "lead"
         return [
-            f"{count(self.n_links_out, 'link')} {verb} to files outside the folder: not followed, as a folder from elsewhere "
-            "could bring in any file of this machine. If they are yours (DVC, git-annex): follow_links=True (--follow-links)"
+            f"{count(self.n_links_out, 'link')} {verb} to files outside the folder: not followed,"
+            " as a folder from elsewhere could bring in any file of this machine. If they are"
+            " yours (DVC, git-annex): follow_links=True (--follow-links)"
         ]
 
     def add(self, name: str) -> None:
@@ -95,16 +107,22 @@ class Found:
 
     def files(self, rows: NDArray[np.int64] | None, options: Options) -> Encoded:
         """The images of these rows, or all."""
-        content = OddFiles(self.store, self.names, options.byte_limit, self.odd) if self.odd else None
+        content = (
+            OddFiles(self.store, self.names, options.byte_limit, self.odd) if self.odd else None
+        )
         everything = content or Files(self.store, self.names, options.byte_limit)
-        return everything if rows is None or len(rows) == len(self.column) else everything.part(rows)
+        return (
+            everything if rows is None or len(rows) == len(self.column) else everything.part(rows)
+        )
 
 
 def find_images(root: Path, *, follow_links: bool = False) -> Found:
-    """Every file under `root` that is an image by its suffix or, without a known one, by its first bytes.
+    """Every file under `root` that is an image by its suffix or, without a known one, by its first
+    bytes.
 
-    What is hidden, and folders that systems and tools make, are skipped and their images counted. What is no regular file
-    is quarantined. Links that lead out of the folder and links to folders are quarantined, unless `follow_links`.
+    What is hidden, and folders that systems and tools make, are skipped and their images counted.
+    What is no regular file is quarantined. Links that lead out of the folder and links to folders
+    are quarantined, unless `follow_links`.
     """
     return _Walk(root, follow_links=follow_links).found()
 
@@ -121,7 +139,9 @@ class _Walk:
 
     def found(self) -> Found:
         """What there is."""
-        for folder, below, files in os.walk(self._root, onerror=self._unreadable, followlinks=self._follow):
+        for folder, below, files in os.walk(
+            self._root, onerror=self._unreadable, followlinks=self._follow
+        ):
             before = folder if folder.endswith(os.sep) else folder + os.sep
             below[:] = [name for name in sorted(below) if self._enters(before, name)]
             for name in sorted(files):
@@ -165,10 +185,16 @@ class _Walk:
             self._skip("hidden files", suffix in SUFFIXES)
         elif name.lower() in _JUNK_FILES:
             return
-        elif not self._follow and Path(path).is_symlink() and _leads_out(os.path.realpath(path), self._inside):
+        elif (
+            not self._follow
+            and Path(path).is_symlink()
+            and _leads_out(os.path.realpath(path), self._inside)
+        ):
             self._quarantine(path, "a link that leads out of the folder: not followed")
             self._found.n_links_out += 1
-        elif suffix in SUFFIXES or (suffix not in OTHER_SUFFIXES and _begins_like_an_image(Path(path))):
+        elif suffix in SUFFIXES or (
+            suffix not in OTHER_SUFFIXES and _begins_like_an_image(Path(path))
+        ):
             self._found.add(self._relative(path))
         elif suffix in OTHER_SUFFIXES:
             self._quarantine(path, f"{suffix} is not a format that is decoded")
@@ -181,7 +207,9 @@ def _leads_out(real: str, inside: str) -> bool:
 
 
 def find_remote_images(store: RemoteFolder, names: Iterable[str]) -> Found:
-    """The images among the files of a store, by their suffix alone: opening each to look would cost a request."""
+    """The images among the files of a store, by their suffix alone: opening each to look would cost
+    a request.
+    """
     found = Found(store.url, store)
     for name in names:
         suffix = suffix_of(name)
@@ -191,7 +219,9 @@ def find_remote_images(store: RemoteFolder, names: Iterable[str]) -> Found:
         elif suffix in SUFFIXES:
             found.add(name)
         elif suffix in OTHER_SUFFIXES:
-            found.quarantined.append(Quarantined(shown(name), f"{suffix} is not a format that is decoded"))
+            found.quarantined.append(
+                Quarantined(shown(name), f"{suffix} is not a format that is decoded")
+            )
         else:
             found.ignored.append(shown(name))
     return found
@@ -205,7 +235,9 @@ def suffix_of(name: str) -> str:
 
 
 def shown(text: str) -> str:
-    """A file name as text that any output can hold: control characters spelled out, bytes that are not UTF-8 as marks."""
+    """A file name as text that any output can hold: control characters spelled out, bytes that are
+    not UTF-8 as marks.
+    """
     return printable(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
@@ -220,7 +252,9 @@ def is_data(name: str) -> bool:
 
 
 def is_packed(name: str) -> bool:
-    """Whether a file is an archive that may hold images, by its name; IDX files are read as they are."""
+    """Whether a file is an archive that may hold images, by its name; IDX files are read as they
+    are.
+    """
     return suffix_of(name) in _PACKED and not is_data(name)
 
 
@@ -250,7 +284,9 @@ def n_images(folder: Path, most: int | None = None) -> int:
 def subfolders(folder: Path) -> Iterator[Path]:
     """The visible folders directly in `folder`, by name."""
     try:
-        yield from sorted(child for child in folder.iterdir() if child.is_dir() and not is_junk(child.name))
+        yield from sorted(
+            child for child in folder.iterdir() if child.is_dir() and not is_junk(child.name)
+        )
     except OSError:
         return
 

@@ -1,0 +1,328 @@
+"""Files written whole or not at all (temporary name, fsync, rename), by one process at a time; and
+read within bounds.
+
+Every file that is not an image is read through here: a regular file, of bounded size. A pipe or a
+device would hang or never end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import stat
+import struct
+import tempfile
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from residua.errors import BundleError, OutputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# What NumPy's readers throw at broken bytes; the header of an array is parsed as a Python literal,
+# hence the odd ones.
+NUMPY_FAULTS = (
+    OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, ArithmeticError, MemoryError,
+    RuntimeError,
+    AttributeError, IndexError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
+_MOST_UNPACKED = 4 << 30
+MOST_TEXT_BYTES = 64 << 20
+MOST_WEIGHT_BYTES = 16 << 30
+_MOST_LINE = 1 << 20
+
+_LOCKS = os.name == "posix"
+# What a disk answers that was open for writing and takes no more.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+
+
+def ensure_folder(folder: str | Path, *, where: str) -> Path:
+    """Make `folder` (and its parents), or raise `OutputError` saying what stands in the way."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise OutputError(
+            f"{where}: the output place must be a folder. Got {folder}, where a file is in the way."
+            " Name another folder, or move the file."
+        ) from None
+    except OSError as error:
+        raise OutputError(
+            f"{where}: the output folder must be writable. Got {folder}: {error.strerror or error}."
+            " Name another folder."
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(
+            f"{where}: the output folder must be writable. Got {folder}: permission denied. Name"
+            " another folder."
+        )
+    return folder
+
+
+@contextlib.contextmanager
+def one_writer(lock: str | Path, refusal: str) -> Iterator[None]:
+    """Hold the file `lock` for as long as the block runs.
+
+    Raises
+    ------
+    OutputError
+        If another process holds it (then `refusal` is said), or it cannot be made: no permission,
+        no space.
+    """
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock, timeout=0)
+    try:
+        held.acquire()
+    except Timeout:
+        raise OutputError(refusal) from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(
+            f"{lock}: the file must be writable. Got: {reason}. Name another place, or free some"
+            " space."
+        ) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[IO[Any]]:
+    """Open a temporary file beside `path`; on success fsync and rename it over `path`, on failure
+    leave `path` as it was.
+
+    The temporary file of a process that was killed is taken over by the next writer of the same
+    file, so that none stay behind.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be opened, written to its end or renamed: no permission, no space.
+    """
+    path = Path(path)
+    with _saying(path):
+        handle, temporary = _open_temporary(path)
+    done = False
+    try:
+        with _saying(path, _FULL), os.fdopen(handle, mode, **kwargs) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            if _LOCKS:  # while the file is open: its lock keeps others from taking it over
+                _put_in_place(temporary, path)
+        if not _LOCKS:
+            _put_in_place(temporary, path)
+        done = True
+    finally:
+        if not done:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _saying(path: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
+    """Errors of the system (with these numbers; any, if None) as one that names the file."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, OutputError) or (errors is not None and error.errno not in errors):
+            raise
+        reason = error.strerror or error
+        raise OutputError(
+            f"{path}: the file must be writable. Got: {reason}. Name another place, or free some"
+            " space."
+        ) from error
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    with _saying(path):
+        make_readable(temporary)
+        temporary.replace(path)
+
+
+def _open_temporary(path: Path) -> tuple[int, Path]:
+    """A file beside `path` that is ours alone: under a fixed name, which a lock says is free, else
+    under a random one.
+    """
+    if _LOCKS:
+        with contextlib.suppress(OSError):
+            fixed = path.with_name(f".{path.name}.writing")
+            handle = os.open(fixed, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            if _is_ours(handle, fixed):
+                os.ftruncate(handle, 0)
+                return handle, fixed
+            os.close(handle)
+    found, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    return found, Path(name)
+
+
+def _is_ours(handle: int, path: Path) -> bool:
+    """Whether nobody else writes this file, and it still lies under this name alone."""
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        there, here = path.lstat(), os.fstat(handle)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino, here.st_nlink) == (here.st_dev, here.st_ino, 1)
+
+
+def make_readable(path: Path) -> None:
+    """Give a file that a library wrote for its owner alone the permissions that the umask gives
+    every other file.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
+
+
+def open_regular(path: str | Path) -> io.BufferedReader:
+    """Open a regular file for reading bytes; `OSError` where it is a pipe, a device, a socket or a
+    folder.
+    """
+    _check_regular(
+        Path(path).stat().st_mode
+    )  # before it is opened: opening a device can do something
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _check_regular(os.fstat(handle).st_mode)
+    except OSError:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")
+
+
+def _check_regular(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise OSError(
+            errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is no regular file"
+        )
+
+
+def read_file(path: str | Path, limit: int = MOST_TEXT_BYTES) -> bytes:
+    """The bytes of a regular file; `OSError` where it holds more than `limit`."""
+    with open_regular(path) as file:
+        _check_size(file, limit)
+        data = file.read(limit + 1)
+    if len(data) > limit:  # it has grown meanwhile, or its size is not known before
+        raise OSError(errno.EFBIG, f"it holds more than {limit:,} bytes")
+    return data
+
+
+def _check_size(file: io.BufferedReader, limit: int) -> None:
+    if os.fstat(file.fileno()).st_size > limit:
+        raise OSError(errno.EFBIG, f"it holds more than {limit:,} bytes")
+
+
+def read_json(path: str | Path, limit: int = MOST_TEXT_BYTES) -> Any:
+    """The JSON of a file; `OSError` or `ValueError` where it is no regular file, too large, too
+    deep or no JSON.
+    """
+    try:
+        return json.loads(read_file(path, limit).decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def read_lines(path: str | Path) -> Iterator[str]:
+    """The lines of a text file in UTF-8, with their ends; `ValueError` where one is longer than a
+    mebibyte.
+    """
+    with open_regular(path) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as file:
+        while line := file.readline(_MOST_LINE + 1):
+            if len(line) > _MOST_LINE:
+                raise ValueError(f"a line is longer than {_MOST_LINE:,} characters")
+            yield line
+
+
+def in_a_line(error: Exception) -> str:
+    """What an error says, without its number and in one line of at most 200 characters: no error
+    echoes what was read.
+    """
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(words).splitlines()[0][:200]
+
+
+def sha256(path: str | Path, limit: int = MOST_WEIGHT_BYTES) -> str:
+    """SHA-256 of a regular file, in hex; `OSError` where it holds more than `limit` bytes, of which
+    none is read.
+    """
+    with open_regular(path) as file:
+        _check_size(file, limit)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def has_sha256(path: str | Path, expected: str | None) -> bool:
+    """Whether a regular file is there and has this SHA-256."""
+    try:
+        return sha256(path) == expected
+    except OSError:
+        return False
+
+
+def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` file by name; executes nothing, and unpacks no more than 4 GiB.
+
+    Raises
+    ------
+    BundleError
+        If the file is damaged, or declares more.
+    """
+    import numpy as np
+
+    try:
+        with open_regular(path) as file:
+            with zipfile.ZipFile(file) as archive:
+                n_bytes = sum(member.file_size for member in archive.infolist())
+            if n_bytes > _MOST_UNPACKED:
+                raise BundleError(
+                    f"{path}: must unpack to at most {_MOST_UNPACKED:,} bytes. Got {n_bytes:,}."
+                    " Make it again."
+                )
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+    except NUMPY_FAULTS as error:
+        if isinstance(error, BundleError):
+            raise
+        reason = in_a_line(error)
+        raise BundleError(
+            f"{path}: must be a whole .npz file that residua wrote. Got: {reason}. Make it again."
+        ) from error
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as strict JSON (no NaN, no infinities), atomically."""
+    with atomic_write(path, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8, atomically."""
+    with atomic_write(path, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in `folder` as durable as the files they stand for."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

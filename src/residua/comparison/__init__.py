@@ -1,6 +1,0 @@
-"""Two or more models on the same test images: paired differences, and whether any can be shown."""
-
-from residua.comparison.compare import Contestant, compare_models
-from residua.comparison.records import Comparison, PairedDifference, Standing
-
-__all__ = ["Comparison", "Contestant", "PairedDifference", "Standing", "compare_models"]

@@ -1,0 +1,88 @@
+"""The classes of a judgement: those that were told or that labels hold, and the columns of
+predictions in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems
+from residua.errors import LabelError
+from residua.evaluation.arrays.column import Column
+from residua.evaluation.arrays.table import Classes
+from residua.evaluation.labels import label_name, without_missing
+from residua.evaluation.naming import listed
+from residua.metrics._classes import in_order
+
+_MOST = 10_000
+
+
+class Arranged(NamedTuple):
+    """Labels and predictions, the columns of both in the order of `classes`; None where nothing
+    names them.
+    """
+
+    labels: NDArray[Any]
+    predictions: NDArray[Any]
+    classes: tuple[Any, ...] | None
+
+
+def known_classes(labels: Column | None, told: Sequence[Any] | None) -> Classes:
+    """The classes that the header of predictions may name."""
+    if told is not None:
+        return Classes(tuple(str(name) for name in told), told=True)
+    if labels is None:
+        return Classes()
+    if labels.classes is not None:
+        return Classes(labels.classes)
+    values = np.asarray(labels.values)
+    if values.ndim == 2 and values.shape[1] > 1:
+        return Classes(tuple(str(column) for column in range(values.shape[1])))
+    if values.dtype == object or values.dtype.kind == "f":
+        found = {
+            label_name(value)
+            for value in without_missing(values).ravel().tolist()
+            if value is not None
+        }
+    else:
+        found = {label_name(value) for value in np.unique(values).tolist()}
+    return Classes(tuple(in_order(found)) if len(found) <= _MOST else ())
+
+
+def arranged(labels: Column, predictions: Column, told: tuple[Any, ...] | None) -> Arranged:
+    """Labels and predictions with their columns in one order: the one that was told, else that of
+    the labels' own header.
+    """
+    y, p, named = np.asarray(labels.values), np.asarray(predictions.values), predictions.classes
+    if labels.classes is not None and told is None:
+        told = labels.classes
+    if named is None:
+        return Arranged(y, p, told)
+    texts = None if told is None else [str(name) for name in told]
+    if p.ndim == 1 and len(named) == 1:
+        return _of_one(labels, p, named[0], texts)
+    order = in_order(named) if texts is None else texts
+    if texts is not None and set(texts) != set(named):
+        problems = Problems("judge")
+        got = f"columns of {listed(named)} where the classes are {listed(texts)}"
+        problems.add(
+            "predictions must have a column a class",
+            got,
+            "Name the same classes in both",
+            LabelError,
+        )
+        problems.raise_any()
+    place = {name: column for column, name in enumerate(named)}
+    return Arranged(y, p[:, [place[name] for name in order]], tuple(order))
+
+
+def _of_one(labels: Column, p: NDArray[Any], name: str, texts: list[str] | None) -> Arranged:
+    """A single column of the class `name` as two: the other class is the one that is left."""
+    pair = list(known_classes(labels, texts).names)
+    ours = p[:, np.newaxis]
+    columns = [ours, 1 - ours] if pair.index(name) == 0 else [1 - ours, ours]
+    return Arranged(np.asarray(labels.values), np.hstack(columns), tuple(pair))

@@ -1,0 +1,214 @@
+"""What was given to the judge, which of it goes together, and how decisions are to be made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems, as_scores
+from residua.errors import InputError, RangeError, ShapeError
+from residua.evaluation.arrays.column import Column
+from residua.evaluation.arrays.joining import joined, with_one_length
+from residua.evaluation.labels import as_detection_labels
+from residua.evaluation.pictures import read_pictures
+from residua.evaluation.scale_options import ScaleOptions
+from residua.metrics._confidence import check_confidence
+from residua.records import Assumption
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What was given, read but not yet judged; None where it was not."""
+
+    images: Column | None
+    reconstructions: Column | None
+    labels: Column | None
+    scores: Column | None
+    train_scores: Column | None
+    predictions: Column | None
+    calibration_scores: Column | None
+    calibration_labels: Column | None
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What was assumed of any of them."""
+        given = (getattr(self, one.name) for one in fields(self))
+        return tuple(
+            assumed for column in given if column is not None for assumed in column.assumptions
+        )
+
+    @property
+    def ids(self) -> NDArray[Any] | None:
+        """The first column of ids that came with per-image values."""
+        given = (self.scores, self.predictions, self.images, self.labels, self.reconstructions)
+        return next(
+            (column.ids for column in given if column is not None and column.ids is not None), None
+        )
+
+    @property
+    def pixels(self) -> tuple[Any, Any]:
+        """Images and reconstructions as they were given; None where they were not."""
+        images, reconstructions = self.images, self.reconstructions
+        return (images and images.values, reconstructions and reconstructions.values)
+
+    @property
+    def of_images(self) -> dict[str, Column | None]:
+        """What has a row an image, by its option."""
+        given = {"scores": self.scores, "predictions": self.predictions, "labels": self.labels}
+        return {**given, "images": self.images, "reconstructions": self.reconstructions}
+
+    @property
+    def of_calibration(self) -> dict[str, Column | None]:
+        """What has a row a calibration image, by its option."""
+        return {
+            "calibration-scores": self.calibration_scores,
+            "calibration-labels": self.calibration_labels,
+        }
+
+    def joined(self, problems: Problems) -> Inputs:
+        """With the rows of each file in one order; a problem where files list other images."""
+        found: dict[str, Column] = {}
+        for columns in (self.of_images, self.of_calibration):
+            found |= joined(with_one_length(columns), problems)
+        return replace(self, **{name.replace("-", "_"): column for name, column in found.items()})
+
+    def check_lengths(self, problems: Problems) -> None:
+        """Note a problem where there is no image, or not as many of each."""
+        for columns in (self.of_images, self.of_calibration):
+            lengths = {
+                f"--{name}": len(np.atleast_1d(column.values))
+                for name, column in columns.items()
+                if column is not None
+            }
+            if any(n == 0 for n in lengths.values()):
+                empty = ", ".join(name for name, n in lengths.items() if n == 0)
+                problems.add(
+                    "there must be at least one image",
+                    f"none in {empty}",
+                    "Write the array again",
+                    ShapeError,
+                )
+            elif len(set(lengths.values())) > 1:
+                got = ", ".join(f"{n} in {name}" for name, n in lengths.items())
+                mend = "Pass one of each an image, in the same order"
+                problems.add(
+                    f"{' and '.join(lengths)} must have the same length", got, mend, ShapeError
+                )
+
+    def look_further(
+        self, normal: str | None, scales: tuple[ScaleOptions, ScaleOptions], problems: Problems
+    ) -> None:
+        """Note what the evaluation itself would refuse: once something is wrong it is not reached,
+        and all is told at once.
+        """
+        for name, column in (
+            ("scores", self.scores),
+            ("calibration-scores", self.calibration_scores),
+        ):
+            if column is not None:
+                as_scores(column.values, name=name, problems=problems)
+        if self.train_scores is not None:
+            as_scores(
+                np.atleast_1d(self.train_scores.values), name="train-scores", problems=problems
+            )
+        if self.labels is not None and self.scores is not None:
+            as_detection_labels(
+                self.labels.values, 0, normal=normal, problems=problems, column=self.labels.name
+            )
+        if self.predictions is not None and np.asarray(self.predictions.values).dtype.kind == "f":
+            n_bad = int(np.count_nonzero(~np.isfinite(self.predictions.values)))
+            if n_bad:
+                got = f"{n_bad} NaN or infinite values"
+                problems.add(
+                    "predictions must be finite", got, "Mend or leave out those images", RangeError
+                )
+        if self.images is not None and self.reconstructions is not None:
+            read_pictures(*self.pixels, problems, of_images=scales[0], of_reconstructions=scales[1])
+
+    def names(self, n_images: int) -> NDArray[Any]:
+        """A name for each image: the ids that were given, else 1, 2, 3, ..."""
+        if self.ids is not None and len(self.ids) == n_images:
+            return np.asarray(self.ids, dtype=object)
+        return np.array([str(i + 1) for i in range(n_images)], dtype=object)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How decisions are to be made, if at all."""
+
+    threshold: float | None
+    policy: str | None
+    normal: str | None
+    confidence: float
+    prevalence: float | None
+    positive: str | int | None = None
+    classes: tuple[Any, ...] | None = None
+    multilabel: bool | None = None
+
+
+def check_combination(names: set[str], decision: Decision, problems: Problems) -> None:
+    """Note what is missing or contradicts itself among the options named."""
+
+    def need(name: str, with_it: str) -> None:
+        if name in names and with_it not in names:
+            problems.add(
+                f"--{name} needs --{with_it}",
+                f"no --{with_it}",
+                f"Pass --{with_it} too",
+                InputError,
+            )
+
+    if not names & {"images", "reconstructions", "scores", "predictions"}:
+        got = ", ".join(f"--{name}" for name in sorted(names)) or "nothing"
+        problems.add(
+            "something to judge must be given",
+            got,
+            "Pass --images with --reconstructions, --scores, or --predictions with --labels",
+        )
+    need("images", "reconstructions")
+    need("reconstructions", "images")
+    need("predictions", "labels")
+    need("calibration-labels", "calibration-scores")
+    check_confidence(decision.confidence, problems)
+    if {"scores", "predictions"} <= names:
+        problems.add(
+            "one model is judged at a time",
+            "--scores and --predictions",
+            "Judge the detector and the classifier in two calls",
+        )
+    if decision.threshold is not None and decision.policy is not None:
+        got = f"--threshold {decision.threshold} and --policy {decision.policy}"
+        problems.add("the threshold is either given or chosen", got, "Drop one of them")
+    if decision.threshold is not None and not np.isfinite(decision.threshold):
+        problems.add(
+            "--threshold must be a finite number",
+            f"{decision.threshold}",
+            "Write for instance 0.004",
+        )
+    if "predictions" in names and (decision.threshold is not None or decision.policy is not None):
+        problems.add(
+            "--threshold and --policy are for scores",
+            "--predictions",
+            "Pass a detector's --scores, or drop the threshold",
+        )
+    if decision.positive is not None and "predictions" not in names:
+        got, mend = (
+            "no --predictions",
+            "Leave it out; of a detector's labels --normal names the normal ones",
+        )
+        problems.add("--positive is for a classifier of two classes", got, mend)
+    told = {"--classes": decision.classes, "--multilabel": decision.multilabel}
+    if "predictions" not in names and any(value is not None for value in told.values()):
+        given = " and ".join(name for name, value in told.items() if value is not None)
+        problems.add(
+            f"{given} must go with a classifier's predictions", "no --predictions", "Leave it out"
+        )
+    if "calibration-scores" in names and decision.policy is None:
+        problems.add(
+            "--calibration-scores needs a --policy that chooses on them",
+            "no --policy",
+            "Pass --policy 'false-alarms<=0.01'",
+        )

@@ -1,0 +1,268 @@
+"""From whatever arrays somebody has to an evaluation and the evidence behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from residua._check import Problems
+from residua.errors import PolicyError
+from residua.evaluation import Evidence, evaluate_classification
+from residua.evaluation.arrays import reading, roles
+from residua.evaluation.arrays.classes import Arranged, arranged, known_classes
+from residua.evaluation.arrays.detector import judge_scores
+from residua.evaluation.arrays.gallery import small_images, worst_images
+from residua.evaluation.arrays.inputs import Decision, Inputs, check_combination
+from residua.evaluation.arrays.metric import asked_for
+from residua.evaluation.classes import is_multilabel, read_classes
+from residua.evaluation.pictures import Pictures
+from residua.evaluation.reconstruction import judge_pictures, pictures_of, scale_options
+from residua.evaluation.scale_options import Numbers, ScaleOptions
+from residua.findings import find_loss_history
+from residua.records import Evaluation, assumptions_of, with_assumptions
+from residua.thresholds import parse_policy
+
+
+def judge(
+    *,
+    images: Any = None,
+    reconstructions: Any = None,
+    scale: str = "auto",
+    mean: Numbers = None,
+    std: Numbers = None,
+    reconstructions_scale: str | None = None,
+    reconstructions_mean: Numbers = None,
+    reconstructions_std: Numbers = None,
+    labels: Any = None,
+    scores: Any = None,
+    train_scores: Any = None,
+    predictions: Any = None,
+    calibration_scores: Any = None,
+    calibration_labels: Any = None,
+    threshold: float | None = None,
+    policy: str | None = None,
+    metric: str | None = None,
+    normal: str | None = None,
+    positive: str | int | None = None,
+    classes: Sequence[Any] | None = None,
+    multilabel: bool | None = None,
+    confidence: float = 0.95,
+    prevalence: float | None = None,
+    seed: int = 0,
+) -> tuple[Evaluation, Evidence]:
+    """Judge a model from its arrays alone; every array may be a path: ``.npy``, ``.npz``, ``.csv``,
+    ``.tsv``, ``.parquet``.
+
+    Images with reconstructions are judged as a reconstructor; with labels, a threshold or a policy
+    too, their ``mse`` is the score of a detector. Scores are judged as a detector's, predictions
+    with labels as a classifier's.
+
+    Parameters
+    ----------
+    images, reconstructions : array, (n_images, height, width[, channels]) or (n_images, n_pixels),
+    or path
+        Their scale and layout are read from the values, each side by itself, or refused.
+    scale, mean, std, reconstructions_scale, reconstructions_mean, reconstructions_std
+        As for `residua.evaluate_reconstruction`, where the scale is to be told.
+    labels : array, (n_images,), or a 0/1 matrix, or path
+    scores : float array, (n_images,), or path
+        Higher = more anomalous.
+    train_scores : float array, (n,), or path
+        Scores (or errors) of training images, or their mean as a single number.
+    predictions : array, (n_images,) or (n_images, n_classes), or path
+        Integers or strings are classes; one float column is P(second class); several are
+        probabilities.
+    calibration_scores, calibration_labels
+        Where a policy chooses the threshold. Without them it is chosen on the judged images, with a
+        finding that says how much that flatters.
+    threshold, policy
+        A number, or a policy as for `residua.thresholds.parse_policy`.
+    metric : str, optional
+        The one asked for; of a model that does not classify, ``accuracy`` is refused by a finding
+        of severity error.
+    normal : str, optional
+        The normal labels, separated by commas.
+    positive : str or int, optional
+        Of two classes the one that precision, recall and F1 are of; see `evaluate_classification`.
+    classes : sequence, optional
+        The classes in the order of the columns of predictions, where no header names them.
+    multilabel : bool, optional
+        What a 0/1 matrix of labels is: several labels an image, or one class; see
+        `evaluate_classification`.
+    confidence, prevalence, seed
+        See `choose_threshold`.
+
+    Raises
+    ------
+    InputError
+        All problems of the call at once.
+
+    Examples
+    --------
+    >>> record, evidence = judge(scores=[0.002, 0.0015, 0.005, 0.0008, 0.007], threshold=0.004)
+    >>> [
+    ...     str(name)
+    ...     for name, score in zip(evidence.paths, evidence.scores)
+    ...     if score > record.operating_point.threshold
+    ... ]
+    ['3', '5']
+    """
+    problems = Problems("judge")
+    of_labels = reading.read(labels, roles.LABELS, problems)
+    given = Inputs(
+        reading.read(images, roles.IMAGES, problems),
+        reading.read(reconstructions, roles.RECONSTRUCTIONS, problems),
+        of_labels,
+        reading.read(scores, roles.SCORES, problems),
+        reading.read(train_scores, roles.TRAIN_SCORES, problems),
+        reading.read(predictions, roles.PREDICTIONS, problems, known_classes(of_labels, classes)),
+        reading.read(calibration_scores, roles.CALIBRATION_SCORES, problems),
+        reading.read(calibration_labels, roles.CALIBRATION_LABELS, problems),
+    )
+    asked = {
+        "images": images,
+        "reconstructions": reconstructions,
+        "labels": labels,
+        "scores": scores,
+        "predictions": predictions,
+    }
+    asked |= {
+        "calibration-scores": calibration_scores,
+        "calibration-labels": calibration_labels,
+        "train-scores": train_scores,
+    }
+    decision = Decision(
+        threshold,
+        policy,
+        normal,
+        confidence,
+        prevalence,
+        positive,
+        None if classes is None else tuple(classes),
+        multilabel,
+    )
+    check_combination(
+        {name for name, value in asked.items() if value is not None}, decision, problems
+    )
+    if policy is not None:
+        _check_policy(policy, problems)
+    given = given.joined(problems)
+    given.check_lengths(problems)
+    of_reconstructions = ScaleOptions(
+        reconstructions_scale, reconstructions_mean, reconstructions_std
+    )
+    scales = scale_options(ScaleOptions(scale, mean, std), of_reconstructions)
+    if problems:
+        given.look_further(normal, scales, problems)
+    problems.raise_any()
+    pictures = None
+    if given.predictions is not None and given.labels is not None:
+        evaluation, evidence = _judge_classes(
+            given, arranged(given.labels, given.predictions, decision.classes), decision, seed
+        )
+    elif given.scores is not None:
+        evaluation, evidence = judge_scores(given, given.scores.values, decision, seed)
+        evaluation = _told_of_losses(evaluation, given)
+    else:
+        x, r = given.pixels
+        train = None if given.train_scores is None else given.train_scores.values
+        pictures = pictures_of(x, r, train_errors=train, scales=scales)
+        evaluation, evidence = _judge_pictures(given, pictures, decision, seed)
+    judged = {name: _described(value) for name, value in asked.items() if value is not None}
+    provenance = with_assumptions({**evaluation.provenance, "judged": judged}, given.assumptions)
+    evaluation = evaluation.model_copy(update={"provenance": provenance})
+    return asked_for(metric, evaluation, given.pixels, pictures), evidence
+
+
+def _told_of_losses(evaluation: Evaluation, given: Inputs) -> Evaluation:
+    """The evaluation with a finding where nameless numbers look like losses of epochs."""
+    nameless = [
+        column
+        for column in (given.scores, given.train_scores)
+        if column is not None and column.ids is None
+    ]
+    found = [find_loss_history(column.values) for column in nameless if given.labels is None]
+    told = tuple(finding for finding in found[:2] if finding is not None)[:1]
+    return evaluation.model_copy(update={"findings": (*evaluation.findings, *told)})
+
+
+def _check_policy(policy: str, problems: Problems) -> None:
+    try:
+        parse_policy(policy)
+    except PolicyError as error:
+        mend = str(error).rpartition(". ")[2] if ". " in str(error) else str(error)
+        problems.add(
+            "--policy must be one that residua knows, with numbers it can take",
+            repr(policy),
+            mend.rstrip(".?"),
+            PolicyError,
+        )
+
+
+def _described(value: Any) -> str:
+    return (
+        str(value)
+        if isinstance(value, str) or hasattr(value, "__fspath__")
+        else f"array {np.shape(value)}"
+    )
+
+
+def _judge_classes(
+    given: Inputs, read: Arranged, decision: Decision, seed: int
+) -> tuple[Evaluation, Evidence]:
+    labels, predictions, classes = read
+    evaluation = evaluate_classification(
+        labels,
+        predictions,
+        classes=classes,
+        positive=decision.positive,
+        multilabel=decision.multilabel,
+        confidence=decision.confidence,
+        seed=seed,
+    )
+    names = given.names(len(labels))
+    if is_multilabel(labels, predictions, decision.multilabel):
+        return evaluation, Evidence(paths=names)
+    known, found, _ = read_classes(labels, predictions, classes)
+    hard = np.eye(len(found.classes), dtype=np.float32)[found.predicted]
+    shown = hard if found.probabilities is None else found.probabilities
+    true = found.classes[found.true].astype(
+        object
+    )  # spelled as the classes are: 1, not 1.0 or True
+    return evaluation, Evidence(
+        paths=names[known], labels=true, probabilities=shown, classes=found.classes, seed=seed
+    )
+
+
+def _judge_pictures(
+    given: Inputs, read: Pictures, decision: Decision, seed: int
+) -> tuple[Evaluation, Evidence]:
+    """Judge reconstructions; with labels, a threshold or a policy, their mse as a detector's score
+    too.
+    """
+    train = None if given.train_scores is None else given.train_scores.values
+    evaluation, columns = judge_pictures(
+        read, train_errors=train, confidence=decision.confidence, seed=seed
+    )
+    x, r = read.images, read.reconstructions
+    pictures: dict[str, Any] = {
+        "per_image": dict(columns),
+        "gallery": worst_images(x, r, columns["mse"]),
+        "thumbnails": small_images(x, columns["mse"]),
+    }
+    if given.labels is None and decision.threshold is None and decision.policy is None:
+        train_errors = None if train is None else np.atleast_1d(np.asarray(train))
+        plain = Evidence(paths=given.names(len(x)), train_scores=train_errors, seed=seed)
+        return evaluation, replace(plain, **pictures)
+    detection, evidence = judge_scores(given, columns["mse"], decision, seed)
+    told = {finding.code for finding in detection.findings}
+    more = tuple(finding for finding in evaluation.findings if finding.code not in told)
+    merged = {
+        "metrics": {**detection.metrics, **evaluation.metrics},
+        "findings": (*detection.findings, *more),
+        "provenance": with_assumptions(evaluation.provenance, assumptions_of(detection.provenance)),
+    }
+    return detection.model_copy(update=merged), replace(evidence, **pictures)

@@ -1,0 +1,175 @@
+"""Arrays from ``.npy``, ``.npz`` and ``.csv`` files of any framework, without pickle, with every
+problem told at once.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems, check_unmasked
+from residua._files import NUMPY_FAULTS
+from residua._tables import read_cells, read_parquet
+from residua.errors import ShapeError, SourceError
+from residua.evaluation.arrays.column import Column
+from residua.evaluation.arrays.history import refuse_history
+from residua.evaluation.arrays.roles import CALIBRATION_LABELS, LABELS, RECONSTRUCTIONS, Role
+from residua.evaluation.arrays.table import Classes, read_table
+from residua.evaluation.labels import without_missing
+
+LIMIT_MEGABYTES = 16_384
+_TABLES = (".csv", ".tsv", ".txt", ".parquet")
+_UNNAMED = Classes()
+
+
+def read(source: Any, role: Role, problems: Problems, classes: Classes = _UNNAMED) -> Column | None:
+    """Read one argument: an array as it is, a path from its file; None (and a problem) where it
+    can't be.
+
+    ``file.npz:NAME`` and ``file.csv:COLUMN`` name one array or column of several. `classes` are
+    those that a header of predictions may name.
+    """
+    if source is None or refuse_history(source, role.name, problems):
+        return None
+    if not isinstance(source, str | Path):
+        return _array(source, role, problems)
+    path, wanted = _split(str(source))
+    kind = path.suffix.lower()
+    where = f"--{role.name} {path}"
+    try:
+        if not path.is_file():
+            problems.add(
+                f"{where} must be a file",
+                "a folder" if path.is_dir() else "nothing there",
+                "Check the path",
+                SourceError,
+            )
+        elif path.stat().st_size == 0:
+            problems.add(
+                f"{where} must not be empty", "an empty file", "Write the array again", SourceError
+            )
+        elif path.stat().st_size > LIMIT_MEGABYTES * 2**20:
+            problems.add(
+                f"{where} must have at most {LIMIT_MEGABYTES} MB",
+                f"{path.stat().st_size >> 20} MB",
+                "Judge a part",
+                SourceError,
+            )
+        elif kind == ".npy":
+            return Column(_npy(path))
+        elif kind == ".npz":
+            return _npz(path, wanted, role, where, problems)
+        elif kind in _TABLES:
+            cells = (
+                read_parquet(path, most_megabytes=LIMIT_MEGABYTES)
+                if kind == ".parquet"
+                else read_cells(path)
+            )
+            return read_table(cells, wanted, role, where, classes, problems=problems)
+        else:
+            must = f"{where} must be .npy, .npz, .csv, .tsv or .parquet"
+            problems.add(
+                must, kind or "no ending", "Save it with numpy.save, or as CSV", SourceError
+            )
+    except SourceError as error:
+        must, _, rest = str(error).removeprefix(f"{path}: ").partition(". Got")
+        got, _, mend = rest.lstrip(": ").rpartition(". ")
+        problems.add(f"{where}: {must}", got, mend.rstrip("."), SourceError)
+    except NUMPY_FAULTS as error:
+        holds_objects = "Python objects" in str(error) or "Object arrays" in str(error)
+        mend = "Write it again" if kind in _TABLES else "Write it again with numpy.save"
+        if holds_objects:
+            mend = (
+                "Objects (pickle) are never loaded: write names as text, numpy.save(file,"
+                " labels.astype(str))"
+            )
+        got = (
+            "Python objects"
+            if holds_objects
+            else (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        )
+        problems.add(f"{where} must be readable", got, mend, SourceError)
+    return None
+
+
+def _array(source: Any, role: Role, problems: Problems) -> Column | None:
+    """An array as it is, NaN in it too; only labels may be missing."""
+    if role not in (LABELS, CALIBRATION_LABELS):
+        check_unmasked(source, f"--{role.name}", problems)
+    try:
+        return Column(
+            without_missing(source) if role in (LABELS, CALIBRATION_LABELS) else np.asarray(source)
+        )
+    except ValueError:
+        problems.add(
+            f"--{role.name} must form one array",
+            "parts that do not stack",
+            "Give all the same shape",
+            ShapeError,
+        )
+        return None
+
+
+def _split(text: str) -> tuple[Path, str | None]:
+    """``file.npz:NAME`` into its parts; a colon elsewhere belongs to the path."""
+    path = Path(text)
+    head, colon, name = text.rpartition(":")
+    if colon and not path.exists() and Path(head).suffix.lower() in (".npz", *_TABLES):
+        return Path(head), name
+    return path, None
+
+
+def _npy(path: Path) -> NDArray[Any]:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return np.asarray(array)
+
+
+def _npz(
+    path: Path, wanted: str | None, role: Role, where: str, problems: Problems
+) -> Column | None:
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(info.file_size for info in archive.infolist())
+    if unpacked > LIMIT_MEGABYTES * 2**20:
+        got = f"{unpacked >> 20} MB unpacked"
+        problems.add(
+            f"{where} must hold at most {LIMIT_MEGABYTES} MB", got, "Judge a part", SourceError
+        )
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        name = wanted or _chosen(arrays.files, role)
+        if name not in arrays.files:
+            listed = ", ".join(arrays.files[:8]) or "no array"
+            mend = (
+                f"Name one: {path.name}:{arrays.files[0]}"
+                if arrays.files
+                else "Write it again with numpy.savez"
+            )
+            problems.add(
+                f"{where} must hold an array {wanted or 'called ' + role.known_as[0]}",
+                listed,
+                mend,
+                ShapeError,
+            )
+            return None
+        ids = next(
+            (
+                arrays[key]
+                for key in ("ids", "paths", "id", "path")
+                if key in arrays.files and key != name
+            ),
+            None,
+        )
+        return Column(arrays[name], ids, name=name)
+
+
+def _chosen(names: list[str], role: Role) -> str | None:
+    if len(names) == 1:
+        return names[0]
+    # Of several arrays without names, or an "x" beside others, nothing says that the
+    # reconstructions are among them.
+    unclear = ("arr_0", "x") if role is RECONSTRUCTIONS else ("arr_0",)
+    return next((known for known in role.known_as if known in names and known not in unclear), None)

@@ -1,0 +1,247 @@
+"""Whether masks lie where their images show something: measured without a model, on a coarse
+grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import uniform_filter
+
+from residua.findings import find_empty_masks, find_suspicious_masks
+from residua.images import ImageSet
+from residua.records import Estimate, Finding
+
+_GRID = 48
+_SIDE = 256
+_WINDOWS = (
+    8,
+    3,
+)  # parts of the shorter side: what differs from its near and from its far surroundings
+_MOST = 100  # masks that are looked at, spread evenly
+_Turn = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+_TURNED: dict[str, _Turn] = {
+    "mirrored left to right": lambda masks: masks[:, :, ::-1],
+    "mirrored top to bottom": lambda masks: masks[:, ::-1],
+    "turned by 180 degrees": lambda masks: masks[:, ::-1, ::-1],
+    "with rows and columns exchanged": lambda masks: masks.transpose(0, 2, 1),
+    "turned by 90 degrees": lambda masks: np.rot90(masks, 1, (1, 2)),
+    "turned by 270 degrees": lambda masks: np.rot90(masks, 3, (1, 2)),
+}
+
+
+def mask_findings(
+    sets: Sequence[ImageSet], *, metrics: Mapping[str, Estimate] | None = None
+) -> list[Finding]:
+    """What is wrong with the masks of the images; nothing where there are none.
+
+    Up to 100 masks of defective and of normal images are looked at. `metrics` are those of a model
+    that was judged on the images.
+
+    Examples
+    --------
+    >>> images = np.full((6, 32, 32), 90, np.uint8)
+    >>> masks = [np.zeros((32, 32), bool) for _ in images]
+    >>> labelled = ImageSet.from_arrays(
+    ...     images, labels=["bad"] * 5 + ["good"], masks=masks, normal="good"
+    ... )
+    >>> [(one.code, one.severity) for one in mask_findings([labelled])]
+    [('empty-masks', 'error')]
+    """
+    looks = [look for images in sets for look in _looks(images)]
+    marked = [look for look in looks if not look.is_normal and look.share > 0]
+    of_defects = [look for look in looks if look.is_defect]
+    shares = np.array([look.share for look in of_defects], np.float64)
+    n_normal = sum(look.is_normal and look.share > 0 for look in looks)
+    found = [
+        find_empty_masks(shares, [look.path for look in of_defects]),
+        _suspicious(marked, n_normal, metrics or {}),
+    ]
+    return [finding for finding in found if finding is not None]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A mask on the grid (shares of each cell), and how much each cell of its image differs from
+    its surroundings, in steps.
+    """
+
+    path: str
+    is_normal: bool
+    is_defect: bool
+    share: float
+    border: float
+    mask: NDArray[np.float64]
+    contrasts: NDArray[np.float64]  # (2, _GRID, _GRID)
+    grey: NDArray[np.float64]
+
+
+def _looks(images: ImageSet) -> list[_Look]:
+    if not images.has_masks:
+        return []
+    none = np.zeros(len(images), np.bool_)
+    normal = none if images.normal is None else ~images.is_anomalous & images.labelled
+    defect = none if images.normal is None else images.is_anomalous & images.labelled
+    known = images.masks.known
+    asked = np.concatenate(
+        [_even_share(np.flatnonzero(known & ~normal)), _even_share(np.flatnonzero(known & normal))]
+    )
+    found = []
+    for row in asked.tolist():
+        mask = images.masks[row]
+        if mask is not None:
+            found.append(
+                _look(
+                    str(images.paths[row]),
+                    images[row],
+                    mask,
+                    is_normal=bool(normal[row]),
+                    is_defect=bool(defect[row]),
+                )
+            )
+    return found
+
+
+def _even_share(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return (
+        rows if len(rows) <= _MOST else rows[np.linspace(0, len(rows) - 1, _MOST).astype(np.int64)]
+    )
+
+
+def _look(
+    path: str,
+    image: NDArray[np.generic],
+    mask: NDArray[np.bool_],
+    *,
+    is_normal: bool,
+    is_defect: bool,
+) -> _Look:
+    small = _small(image)
+    window = [max(3, int(min(small.shape[:2]) / parts) | 1) for parts in _WINDOWS]
+    contrasts = [
+        np.maximum.reduce(
+            [
+                _on_grid(np.abs(one - uniform_filter(one, size)), np.maximum)
+                for one in np.moveaxis(small, 2, 0)
+            ]
+        )
+        for size in window
+    ]
+    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    return _Look(
+        path,
+        is_normal,
+        is_defect,
+        float(mask.mean()),
+        float(border.mean()),
+        _on_grid(mask.astype(np.float64), np.add),
+        np.stack(contrasts),
+        _on_grid(small.mean(axis=2), np.add),
+    )
+
+
+def _small(image: NDArray[np.generic]) -> NDArray[np.float64]:
+    pixels = (
+        image
+        if image.dtype == np.uint8
+        else np.rint(image.astype(np.float32) * 255).astype(np.uint8)
+    )
+    shrunk = min(1.0, _SIDE / max(pixels.shape[:2]))
+    size = (max(1, round(pixels.shape[1] * shrunk)), max(1, round(pixels.shape[0] * shrunk)))
+    picture = Image.fromarray(
+        pixels[..., 0] if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)
+    )
+    return (
+        np.asarray(picture.resize(size, Image.Resampling.BOX), np.float64).reshape(
+            size[1], size[0], -1
+        )
+        / 255
+    )
+
+
+def _on_grid(values: NDArray[np.float64], how: np.ufunc) -> NDArray[np.float64]:
+    """Cells of the grid: their means, or with `np.maximum` their largest values."""
+    height, width = values.shape
+    rows, columns = (np.arange(_GRID) * side // _GRID for side in (height, width))
+    if height < _GRID or width < _GRID:
+        return values[np.ix_(rows, columns)]
+    cells: NDArray[np.float64] = how.reduceat(how.reduceat(values, rows, axis=0), columns, axis=1)
+    if how is np.add:
+        cells = cells / np.outer(
+            np.diff(np.append(rows, height)), np.diff(np.append(columns, width))
+        )
+    return cells
+
+
+def _suspicious(
+    looks: Sequence[_Look], n_normal: int, metrics: Mapping[str, Estimate]
+) -> Finding | None:
+    shares = np.array([look.share for look in looks], np.float64)
+    if not looks:
+        return find_suspicious_masks(shares, shares, n_normal_marked=n_normal)
+    differing = _differing(looks)
+    masks = np.stack([look.mask for look in looks])
+    own = _standing_out(differing, masks)
+    n, rows = len(looks), np.arange(len(looks))
+    readings = {
+        _those(step if step <= n // 2 else step - n): own[rows, (rows + step) % n]
+        for step in range(1, n)
+    }
+    for words, turn in _TURNED.items():
+        readings[words] = np.diag(_standing_out(differing, turn(masks)))
+    return find_suspicious_masks(
+        shares,
+        np.diag(own).copy(),
+        unmarked=_unmarked(differing, masks),
+        borders=np.array([look.border for look in looks]),
+        readings=readings,
+        n_normal_marked=n_normal,
+        metrics=metrics,
+    )
+
+
+def _those(step: int) -> str:
+    if abs(step) == 1:
+        return "those of the next image" if step == 1 else "those of the image before"
+    return f"those of the image {abs(step):,} places {'on' if step > 0 else 'back'}"
+
+
+def _differing(looks: Sequence[_Look]) -> NDArray[np.float64]:
+    """How much each cell of each image differs from its surroundings and from the others, as ranks
+    in (-1/2, 1/2), (n, cells).
+    """
+    n = len(looks)
+    grey = np.stack([look.grey for look in looks])
+    common = np.median(grey, axis=0)
+    levelled = grey - np.median(grey, axis=(1, 2), keepdims=True) + np.median(common)
+    unlike = np.abs(levelled - common) / (1.5 * np.median(np.abs(grey - common), axis=0) + 0.02)
+    parts = [*np.moveaxis(np.stack([look.contrasts for look in looks]), 1, 0), unlike]
+    return _ranks(np.sum([_ranks(part.reshape(n, -1)) for part in parts], axis=0))
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.stats import rankdata  # most of a second to load
+
+    return np.asarray((rankdata(values, axis=1) - 0.5) / values.shape[1] - 0.5)
+
+
+def _standing_out(
+    differing: NDArray[np.float64], masks: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How much image i stands out where mask j marks it, less what the mean image does there, (n,
+    n).
+    """
+    flat = masks.reshape(len(masks), -1)
+    weights = flat / np.maximum(flat.sum(axis=1, keepdims=True), 1e-12)
+    found = differing @ weights.T
+    return np.asarray(found - found.mean(axis=0, keepdims=True))
+
+
+def _unmarked(differing: NDArray[np.float64], masks: NDArray[np.float64]) -> NDArray[np.float64]:
+    rest = 1 - masks.reshape(len(masks), -1)
+    total = rest.sum(axis=1)
+    return np.where(total > 1e-9, (differing * rest).sum(axis=1) / np.maximum(total, 1e-12), np.nan)

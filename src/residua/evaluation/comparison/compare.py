@@ -1,0 +1,254 @@
+"""Judge several models of one job on the test images that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems
+from residua.errors import InputError, LabelError
+from residua.evaluation import Evidence
+from residua.evaluation.comparison.matching import common_rows
+from residua.evaluation.comparison.measures import Measure, measures_of
+from residua.evaluation.comparison.paired import Paired
+from residua.evaluation.comparison.records import Comparison, PairedDifference, Standing
+from residua.evaluation.comparison.sentences import in_one_sentence, pair_sentence
+from residua.findings import find_different_images
+from residua.metrics._confidence import check_confidence
+from residua.records import Evaluation, Finding
+
+_WHERE = "compare"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A model under a name of its own: its evaluation and the arrays behind it."""
+
+    name: str
+    evaluation: Evaluation
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """The rows of each contestant's evidence that are the shared, labelled images; `flags` are a
+    detector's labels.
+    """
+
+    rows: list[NDArray[np.int64]]
+    flags: NDArray[np.bool_] | None
+    findings: tuple[Finding, ...]
+
+
+def compare_models(models: Sequence[Contestant], *, confidence: float = 0.95) -> Comparison:
+    """Paired differences of two or more models on the same test images.
+
+    Images are matched by the hashes of their pixels. Where the models were tested on different
+    images, those that all share are taken, and a finding says how many that leaves. With more than
+    two models the intervals of a metric hold together (Bonferroni over the pairs).
+
+    Parameters
+    ----------
+    models : sequence of Contestant
+        Of one job, with names that differ.
+    confidence : float in (0, 1)
+
+    Returns
+    -------
+    Comparison
+        Classifiers: ``accuracy`` (McNemar), ``log_loss``, and ``mse`` where both reconstruct.
+        Detectors: ``roc_auc`` (DeLong), ``average_precision``. Reconstructors: ``mse``, ``ssim``,
+        ``psnr``.
+
+    Raises
+    ------
+    InputError, LabelError
+        If there are fewer than two models, jobs or labels differ, or no image is shared.
+
+    Examples
+    --------
+    >>> def model(name, right):
+    ...     evidence = Evidence(
+    ...         np.arange(200), pixel_hashes=np.arange(200).astype(str), per_image={"right": right}
+    ...     )
+    ...     return Contestant(
+    ...         name, Evaluation(job="classify", n_images=200, split="test"), evidence
+    ...     )
+    >>> first, second = np.ones(200), (np.arange(200) >= 30).astype(float)
+    >>> compare_models([model("joint", first), model("plain", second)]).sentence
+    'joint beats plain by 15.0 points of accuracy [10.0, 20.2] on 200 test images.'
+    """
+    _check(models, confidence)
+    job = models[0].evaluation.job
+    shared = _shared(models)
+    pairs = list(combinations(range(len(models)), 2))
+    standings: list[dict[str, Any]] = [{} for _ in models]
+    differences: list[PairedDifference] = []
+    compared: list[Measure] = []
+    for measure in measures_of(job):
+        columns = [
+            measure.column(model.evidence, rows)
+            for model, rows in zip(models, shared.rows, strict=True)
+        ]
+        known = [column for column in columns if column is not None]
+        if len(known) < len(models):
+            continue
+        compared.append(measure)
+        for standing, column in zip(standings, known, strict=True):
+            standing[measure.name] = measure.estimate(column, shared.flags, confidence)
+        for a, b in pairs:
+            found = measure.test(
+                known[a], known[b], shared.flags, 1 - (1 - confidence) / len(pairs)
+            )
+            differences.append(
+                _difference(
+                    measure, (models[a].name, models[b].name), found, len(pairs), confidence
+                )
+            )
+    if not compared:
+        raise InputError(
+            f"{_WHERE}: the runs must hold what is compared. Got evaluations without it. Run"
+            " `residua evaluate` again."
+        )
+    main = [one for one in differences if one.metric == compared[0].name]
+    n_images = len(shared.rows[0])
+    return Comparison(
+        job=job,
+        n_images=n_images,
+        confidence=confidence,
+        n_pairs=len(pairs),
+        correction=(
+            None if len(pairs) == 1 else f"Bonferroni over {len(pairs)} pairs, metric by metric"
+        ),
+        standings=tuple(
+            Standing(name=model.name, n_own=len(model.evidence.paths), metrics=metrics)
+            for model, metrics in zip(models, standings, strict=True)
+        ),
+        pairs=tuple(differences),
+        sentence=in_one_sentence(main, [model.name for model in models], n_images),
+        findings=shared.findings,
+    )
+
+
+def _check(models: Sequence[Contestant], confidence: float) -> None:
+    problems = Problems(_WHERE)
+    check_confidence(confidence, problems)
+    if len(models) < 2:
+        problems.add(
+            "there must be at least two runs", f"{len(models)}", "Name two or more", InputError
+        )
+    names = [model.name for model in models]
+    if len(set(names)) < len(names):
+        problems.add("the runs must differ", ", ".join(names), "Name each once", InputError)
+    jobs = {model.evaluation.job for model in models}
+    if len(jobs) > 1:
+        got = ", ".join(f"{model.name} ({model.evaluation.job})" for model in models)
+        problems.add("the runs must be of one job", got, "Compare like with like", InputError)
+    without = [model.name for model in models if model.evidence.pixel_hashes is None]
+    if without:
+        got = f"none for {', '.join(without)}"
+        problems.add(
+            "evaluations must hold the hashes of their images",
+            got,
+            "Run `residua evaluate` again",
+            InputError,
+        )
+    problems.raise_any()
+
+
+def _shared(models: Sequence[Contestant]) -> _Shared:
+    rows = common_rows([np.asarray(model.evidence.pixel_hashes) for model in models])
+    n_shared = len(rows[0])
+    if not n_shared:
+        raise InputError(
+            f"{_WHERE}: the runs must have test images in common. They have none. Fit them on the"
+            " same source with the same seed, so that they keep the same images for testing."
+        )
+    sizes = [len(model.evidence.paths) for model in models]
+    findings = [
+        find_different_images(
+            n_shared, dict(zip([model.name for model in models], sizes, strict=True))
+        )
+    ]
+    truths = [_truth(model, own) for model, own in zip(models, rows, strict=True)]
+    if any(not np.array_equal(truths[0], other) for other in truths[1:]):
+        n_other = max(int((truths[0] != other).sum()) for other in truths[1:])
+        raise LabelError(
+            f"{_WHERE}: the runs must have the same labels on the images they share. Got {n_other}"
+            f" of {n_shared} images with others. Fit them with the same labels and the same"
+            " --normal."
+        )
+    known = np.flatnonzero(truths[0] != None)  # noqa: E711  element by element
+    if models[0].evaluation.job == "reconstruct":
+        known = np.arange(n_shared)
+    if not len(known):
+        raise LabelError(
+            f"{_WHERE}: shared test images must have labels. None of {n_shared} has one. Add labels"
+            " and evaluate again."
+        )
+    flags = truths[0][known].astype(np.bool_) if models[0].evaluation.job == "detect" else None
+    return _Shared(
+        [own[known] for own in rows], flags, tuple(one for one in findings if one is not None)
+    )
+
+
+def _truth(model: Contestant, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """What each shared image is: abnormal or not, the label, or nothing for a reconstructor; None
+    where it is not known.
+    """
+    evidence, truth = model.evidence, np.full(len(rows), None, object)
+    if model.evaluation.job == "detect" and evidence.is_anomalous is not None:
+        truth = np.asarray(evidence.is_anomalous)[rows].astype(object)
+        if evidence.labelled is not None:
+            truth[~np.asarray(evidence.labelled, np.bool_)[rows]] = None
+    if model.evaluation.job == "classify":
+        labels = (
+            np.asarray(evidence.labels, object)[rows]
+            if evidence.labels is not None
+            else np.arange(len(rows)).astype(object)
+        )
+        truth = np.array(
+            [None if label is None else str(label) for label in labels.tolist()], object
+        )
+        right = evidence.per_image.get("right")
+        if right is not None:
+            truth[np.isnan(np.asarray(right, np.float64)[rows])] = None
+    return truth
+
+
+def _difference(
+    measure: Measure, names: tuple[str, str], found: Paired, n_pairs: int, confidence: float
+) -> PairedDifference:
+    difference = found.difference
+    adjusted = None if found.p_value is None else min(1.0, found.p_value * n_pairs)
+    better = None
+    shown = (
+        difference.low is not None
+        and difference.high is not None
+        and (difference.low > 0 or difference.high < 0)
+    )
+    if (
+        shown
+        and difference.value is not None
+        and adjusted is not None
+        and adjusted < 1 - confidence
+    ):
+        better = names[0] if (difference.value > 0) == measure.higher_is_better else names[1]
+    return PairedDifference(
+        metric=measure.name,
+        a=names[0],
+        b=names[1],
+        difference=difference,
+        p_value=found.p_value,
+        p_adjusted=adjusted,
+        method=found.method,
+        better=better,
+        sentence=pair_sentence(
+            measure.name, names, difference, better, higher_is_better=measure.higher_is_better
+        ),
+    )

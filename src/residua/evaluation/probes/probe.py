@@ -1,0 +1,253 @@
+"""`evaluate_codes`: a linear and a nearest-neighbours probe on codes, beside the same probes on
+what was there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems, as_images, same_length
+from residua.errors import LabelError, RangeError, ShapeError
+from residua.evaluation.labels import label_name, without_missing
+from residua.evaluation.probes.fitted import LINEAR, PROBES, Probed, run_probe
+from residua.findings import find_not_better_than_baseline, find_too_few_images, find_unlabelled
+from residua.images.resize import resize
+from residua.metrics import rate_interval
+from residua.metrics._classes import in_order
+from residua.records import Estimate, Evaluation
+
+_WHERE = "evaluate_codes"
+_LARGEST_SIDE = 32
+
+
+def evaluate_codes(
+    codes: Any,
+    labels: Any,
+    test_codes: Any,
+    test_labels: Any,
+    *,
+    images: Any = None,
+    test_images: Any = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+    split: str = "test",
+    provenance: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """What codes are worth to a classifier: probes fitted on training codes and labels, judged on
+    test codes.
+
+    An autoencoder has no accuracy. This is the question that "the accuracy of my autoencoder"
+    means: can the classes be read off its code, and better than off the pixels?
+
+    Parameters
+    ----------
+    codes, test_codes : float array, (n_images, n_dimensions)
+        Of any encoder. The encoder must not have seen the test images.
+    labels, test_labels : array of int or str, (n_images,)
+        None, NaN and empty strings are "no label": left out.
+    images, test_images : array, (n_images, height, width[, channels]), optional
+        The images behind the codes; with them the same probes on pixels, and on as many principal
+        components as the code has dimensions, stand beside.
+    confidence : float
+    seed : int
+        Of folds and samples.
+    split, provenance
+        Kept in the record, the options that were chosen with them.
+
+    Returns
+    -------
+    Evaluation
+        ``linear_probe_accuracy`` and ``neighbours_probe_accuracy`` with baselines
+        ``majority_class``, and ``pixels`` and ``pca`` where images are given.
+
+    Raises
+    ------
+    ShapeError, LabelError, RangeError
+        If lengths differ, codes are not finite, train has a single class, or a test label is
+        unknown in train.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 2
+    >>> codes = rng.normal(size=(200, 3)) + 4 * labels[:, np.newaxis]
+    >>> record = evaluate_codes(codes[:100], labels[:100], codes[100:], labels[100:])
+    >>> (
+    ...     record.metrics["linear_probe_accuracy"].value,
+    ...     record.baselines["majority_class"]["linear_probe_accuracy"].value,
+    ... )
+    (1.0, 0.5)
+    """
+    problems = Problems(_WHERE)
+    known, asked = _codes(codes, "codes", problems), _codes(test_codes, "test_codes", problems)
+    if not problems:
+        same_length(problems, codes=known, labels=labels, images=images)
+        same_length(problems, test_codes=asked, test_labels=test_labels, test_images=test_images)
+        if known.shape[1] != asked.shape[1]:
+            got = f"{known.shape[1]} and {asked.shape[1]}"
+            problems.add(
+                "codes and test_codes must have as many dimensions",
+                got,
+                "Encode both with one model",
+                ShapeError,
+            )
+    problems.raise_any()
+    names, classes, truth = _classes(labels, test_labels)
+    rows, test_rows = np.flatnonzero(classes >= 0), np.flatnonzero(truth >= 0)
+    spaces = {"": (known, asked), **_pixel_spaces(images, test_images, rows, known.shape[1], seed)}
+    classes, truth = classes[rows], truth[test_rows]
+    found = {
+        space: {
+            kind: run_probe(kind, before[rows], classes, after[test_rows], seed=seed)
+            for kind in PROBES
+        }
+        for space, (before, after) in spaces.items()
+    }
+    own = found.pop("")
+    metrics = _accuracies(own, truth, confidence)
+    baselines = {space: _accuracies(probes, truth, confidence) for space, probes in found.items()}
+    commonest = int(np.bincount(classes).argmax())
+    majority = rate_interval(int((truth == commonest).sum()), len(truth), confidence=confidence)
+    baselines["majority_class"] = {f"{kind}_accuracy": majority for kind in PROBES}
+    main = f"{LINEAR}_accuracy"
+    findings = (
+        find_unlabelled(len(asked) - len(test_rows), len(asked)),
+        find_too_few_images({"test": len(truth)}),
+        find_not_better_than_baseline(
+            main, metrics[main], {name: one[main] for name, one in baselines.items()}
+        ),
+    )
+    return Evaluation(
+        job="classify",
+        n_images=len(asked),
+        split=split,
+        metrics=metrics,
+        baselines=baselines,
+        findings=tuple(finding for finding in findings if finding is not None),
+        provenance={
+            **(provenance or {}),
+            "code_dimensions": known.shape[1],
+            "fitted_on": len(rows),
+            "classes": names,
+            **{f"{kind}_option": probe.option for kind, probe in own.items()},
+        },
+    )
+
+
+def _codes(codes: Any, name: str, problems: Problems) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(codes, np.float64)
+    except (ValueError, TypeError):
+        problems.add(
+            f"{name} must be numbers",
+            "values that are none",
+            "Pass what the encoder gives",
+            RangeError,
+        )
+        return np.zeros((0, 1))
+    if array.ndim != 2 or array.shape[1] == 0:
+        problems.add(
+            f"{name} must have shape (n_images, n_dimensions)",
+            f"{array.shape}",
+            "Flatten each code",
+            ShapeError,
+        )
+        return np.zeros((0, 1))
+    n_bad = int(np.count_nonzero(~np.isfinite(array)))
+    if n_bad:
+        problems.add(
+            f"{name} must be finite",
+            f"{n_bad} NaN or infinite values",
+            "Leave those images out",
+            RangeError,
+        )
+    return array
+
+
+def _classes(
+    labels: Any, test_labels: Any
+) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+    """Names of the classes in train, and the place of each label among them; -1 without a label."""
+    read = [
+        [
+            None if value is None else label_name(value)
+            for value in without_missing(values).ravel().tolist()
+        ]
+        for values in (labels, test_labels)
+    ]
+    names = in_order(name for name in read[0] if name is not None)
+    place = {name: index for index, name in enumerate(names)}
+    problems = Problems(_WHERE)
+    unknown = sorted({name for name in read[1] if name is not None and name not in place})
+    if len(names) < 2:
+        got = f"the class {names[0]} alone" if names else "no label"
+        problems.add(
+            "training labels must hold at least two classes",
+            got,
+            "Probe on images of several classes",
+            LabelError,
+        )
+    elif unknown:
+        got = ", ".join(unknown[:8])
+        problems.add(
+            "test labels must occur in train",
+            got,
+            "Leave those images out, or give train some of them",
+            LabelError,
+        )
+    if not any(name is not None for name in read[1]):
+        problems.add(
+            "some test images must have a label", "none that has one", "Pass labels", LabelError
+        )
+    problems.raise_any()
+    values = [
+        np.array([-1 if name is None else place[name] for name in column], np.int64)
+        for column in read
+    ]
+    return names, values[0], values[1]
+
+
+def _pixel_spaces(
+    images: Any, test_images: Any, rows: NDArray[np.int64], n_dimensions: int, seed: int
+) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Pixels at 32 a side at most, and as many of their principal components as the code has
+    dimensions.
+    """
+    from sklearn.decomposition import PCA
+
+    if images is None or test_images is None:
+        return {}
+    problems = Problems(_WHERE)
+    known = as_images(images, name="images", problems=problems)
+    asked = as_images(test_images, name="test_images", problems=problems)
+    problems.raise_any()
+    known, asked = (_flat(one) for one in (known, asked))
+    n_components = min(n_dimensions, known.shape[1], len(rows))
+    pca = PCA(n_components, svd_solver="randomized", random_state=seed).fit(known[rows[:10_000]])
+    return {"pixels": (known, asked), "pca": (pca.transform(known), pca.transform(asked))}
+
+
+def _flat(images: NDArray[np.float32]) -> NDArray[Any]:
+    height, width = images.shape[1:3]
+    longer = max(height, width)
+    if longer > _LARGEST_SIDE:
+        images = resize(
+            images,
+            (max(1, height * _LARGEST_SIDE // longer), max(1, width * _LARGEST_SIDE // longer)),
+        )
+    return images.reshape(len(images), -1)
+
+
+def _accuracies(
+    probes: Mapping[str, Probed], truth: NDArray[np.int64], confidence: float
+) -> dict[str, Estimate]:
+    return {
+        f"{kind}_accuracy": rate_interval(
+            int((probe.said == truth).sum()), len(truth), confidence=confidence
+        )
+        for kind, probe in probes.items()
+    }

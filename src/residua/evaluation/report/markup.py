@@ -1,0 +1,58 @@
+"""HTML that is escaped by construction: whatever is not already `Html` is text and is escaped."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from typing import TypeAlias
+
+VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "col"})
+
+
+class Html(str):
+    """A piece of HTML that needs no more escaping."""
+
+    __slots__ = ()
+
+
+Child: TypeAlias = "str | Html | int | Iterable[Child] | None"
+
+
+def render(child: Child) -> str:
+    """`child` as HTML: plain strings are escaped, `Html` goes through, None vanishes, iterables are
+    joined.
+    """
+    if child is None:
+        return ""
+    if isinstance(child, Html):
+        return str(child)
+    if isinstance(child, str | int):
+        return html.escape(str(child), quote=True)
+    return "".join(render(one) for one in child)
+
+
+def element(tag: str, *children: Child, **attributes: str | int | float | bool | None) -> Html:
+    """One element; ``class_`` means ``class``, ``data_key`` means ``data-key``, True is a bare
+    attribute, None and False none.
+
+    Examples
+    --------
+    >>> print(element("p", "a < b", element("br"), class_="note", hidden=True))
+    <p class="note" hidden>a &lt; b<br></p>
+    """
+    written = "".join(_attribute(name, value) for name, value in attributes.items())
+    if tag in VOID:
+        return Html(f"<{tag}{written}>")
+    return Html(f"<{tag}{written}>{render(children)}</{tag}>")
+
+
+def join(*children: Child) -> Html:
+    """Several pieces one after the other."""
+    return Html(render(children))
+
+
+def _attribute(name: str, value: str | int | float | bool | None) -> str:
+    if value is None or value is False:
+        return ""
+    name = name.rstrip("_").replace("_", "-")
+    return f" {name}" if value is True else f' {name}="{html.escape(str(value), quote=True)}"'

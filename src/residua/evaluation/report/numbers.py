@@ -1,0 +1,179 @@
+"""The numbers of a job: headline metrics as cards, further ones, and the baselines beside them."""
+
+from __future__ import annotations
+
+import math
+
+from residua.evaluation.report import words
+from residua.evaluation.report.bars import interval_bar, scale_of
+from residua.evaluation.report.markup import Html, element
+from residua.evaluation.report.sections import panel
+from residua.evaluation.report.tables import prose, row, scroller, table
+from residua.metrics.names import baseline_title, metric_words
+from residua.records import Estimate, Evaluation
+
+
+def metrics(key: str, evaluation: Evaluation) -> Html | None:
+    """The headline numbers as cards, the rest in a table below."""
+    if not evaluation.metrics:
+        return None
+    names = words.headline_names(evaluation)
+    others = [name for name in evaluation.metrics if name not in names]
+    columns = math.ceil(len(names) / math.ceil(len(names) / 5))
+    cards = element(
+        "div",
+        (_card(key, name, evaluation) for name in names),
+        class_="cards",
+        style=f"--columns: {columns}",
+    )
+    ticks = "; ticks are baselines" if evaluation.baselines else ""
+    lede = (
+        f"Measured on {words.images(evaluation.n_images, evaluation.split)}. Bars show confidence"
+        f" intervals{ticks}."
+    )
+    return panel(
+        key, "metrics", "How good it is", cards, _other_metrics(key, others, evaluation), lede=lede
+    )
+
+
+def _card(key: str, name: str, evaluation: Evaluation) -> Html:
+    estimate, about = evaluation.metrics[name], metric_words(name)
+    rivals = {
+        title: values[name] for title, values in evaluation.baselines.items() if name in values
+    }
+    meaning = words.meaning(name, evaluation)
+    better = "higher is better" if about.higher_is_better else "lower is better"
+    return element(
+        "article",
+        element("h4", words.label(name, evaluation)),
+        element(
+            "p",
+            words.number(estimate.value, about.kind),
+            class_="big",
+            data_figure=f"{key}/metrics/{name}",
+        ),
+        element(
+            "p",
+            _interval_words(name, estimate),
+            class_="interval",
+            data_figure=f"{key}/metrics/{name}/interval",
+        ),
+        interval_bar(name, estimate, rivals, scale_of(name, [estimate, *rivals.values()])),
+        element("p", f"{meaning}; {better}" if meaning else better, class_="small"),
+        (
+            element(
+                "p",
+                f"n = {estimate.n:,}",
+                class_="small count",
+                data_figure=f"{key}/metrics/{name}/n",
+            )
+            if estimate.n
+            else None
+        ),
+        class_="card",
+    )
+
+
+def _interval_words(name: str, estimate: Estimate) -> str:
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "no interval"
+    kind = metric_words(name).kind
+    low, high = (
+        words.number(estimate.low, kind).removesuffix(" dB"),
+        words.number(estimate.high, kind),
+    )
+    return f"{estimate.confidence:.0%}: {low} to {high}"
+
+
+def _other_metrics(key: str, names: list[str], evaluation: Evaluation) -> Html | None:
+    if not names:
+        return None
+    rows = (_metric_row(key, name, evaluation) for name in names)
+    listed = scroller(
+        table(("Metric", "Value [interval]", "n", "What it is"), rows), "Further metrics"
+    )
+    return element("details", element("summary", f"{len(names)} more"), listed)
+
+
+def _metric_row(key: str, name: str, evaluation: Evaluation) -> Html:
+    estimate = evaluation.metrics[name]
+    figure = f"{key}/metrics/{name}"
+    value = element("td", words.interval(name, estimate), data_figure=figure)
+    cells = (
+        value,
+        element("td", f"{estimate.n:,}", data_figure=f"{figure}/n"),
+        prose(words.meaning(name, evaluation)),
+    )
+    return row(words.label(name, evaluation), *cells)
+
+
+def baselines(key: str, evaluation: Evaluation) -> Html | None:
+    """The model among its baselines: one row each, a bar for the main metric, better or worse in
+    words.
+    """
+    main = words.primary_metric(evaluation)
+    if not evaluation.baselines or main is None:
+        return None
+    shown = [
+        name
+        for name in words.headline_names(evaluation)
+        if any(name in values for values in evaluation.baselines.values())
+    ]
+    labels = [words.label(name, evaluation) for name in shown]
+    titles = ("", *labels, f"{words.label(main, evaluation)}, to scale", "Against the model")
+    ends = scale_of(
+        main,
+        [
+            evaluation.metrics[main],
+            *(one[main] for one in evaluation.baselines.values() if main in one),
+        ],
+    )
+    rows = [
+        row(
+            "This model",
+            *_cells(f"{key}/model", evaluation.metrics, shown, main, ends),
+            prose(""),
+            class_="model",
+        )
+    ]
+    for name, values in _ranked(evaluation, main):
+        standing = (
+            words.comparison(main, evaluation.metrics[main], values[main]) if main in values else ""
+        )
+        cells = _cells(f"{key}/baselines/{name}", values, shown, main, ends)
+        standing_cell = prose(
+            standing, words.tone(standing), data_figure=f"{key}/baselines/{name}/standing"
+        )
+        rows.append(row(baseline_title(name), *cells, standing_cell))
+    listed = scroller(table(titles, rows, class_="baselines"), "Baselines")
+    return panel(
+        key,
+        "baselines",
+        "What simpler things reach",
+        listed,
+        lede="The same images, the same metrics.",
+    )
+
+
+def _cells(
+    figure: str, values: dict[str, Estimate], shown: list[str], main: str, ends: tuple[float, float]
+) -> list[str | Html]:
+    bar = interval_bar(main, values[main], {}, ends) if main in values else None
+    texts = (
+        (name, words.interval(name, values[name]) if name in values else "–") for name in shown
+    )
+    return [
+        *(element("td", text, data_figure=f"{figure}/{name}") for name, text in texts),
+        element("td", bar, class_="bar"),
+    ]
+
+
+def _ranked(evaluation: Evaluation, main: str) -> list[tuple[str, dict[str, Estimate]]]:
+    """The baselines, strongest first; those without the metric last."""
+    sign = -1 if metric_words(main).higher_is_better else 1
+
+    def rank(item: tuple[str, dict[str, Estimate]]) -> float:
+        value = item[1][main].value if main in item[1] else None
+        return float("inf") if value is None else sign * value
+
+    return sorted(evaluation.baselines.items(), key=rank)

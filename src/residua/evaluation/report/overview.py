@@ -1,0 +1,65 @@
+"""Several jobs side by side at the top of a page: the main number of each, and what stands against
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from residua.evaluation.report import words
+from residua.evaluation.report.bars import interval_bar, scale_of
+from residua.evaluation.report.markup import Html, element
+from residua.metrics.names import metric_words
+from residua.records import Estimate, Evaluation
+
+
+def overview(
+    keys: Sequence[str], titles: Sequence[str], evaluations: Sequence[Evaluation]
+) -> Html | None:
+    """A card a job; nothing for a single one."""
+    if len(keys) < 2:
+        return None
+    cards = (
+        _card(*one, _beside(one[2], evaluations))
+        for one in zip(keys, titles, evaluations, strict=True)
+    )
+    return element("nav", cards, class_="overview", aria_label="Overview")
+
+
+def _beside(evaluation: Evaluation, evaluations: Sequence[Evaluation]) -> list[Estimate]:
+    """Everything that is drawn for the same metric, so that its bars have one scale."""
+    name = words.primary_metric(evaluation)
+    same = [one for one in evaluations if name is not None and words.primary_metric(one) == name]
+    return [
+        values[name]
+        for one in same
+        for values in (one.metrics, *one.baselines.values())
+        if name in values
+    ]
+
+
+def _card(key: str, title: str, evaluation: Evaluation, beside: list[Estimate]) -> Html:
+    name = words.primary_metric(evaluation)
+    number = bar = None
+    if name is not None:
+        estimate, about = evaluation.metrics[name], metric_words(name)
+        rivals = {
+            rival: values[name] for rival, values in evaluation.baselines.items() if name in values
+        }
+        said = element("b", words.number(estimate.value, about.kind), data_figure=f"overview/{key}")
+        number = element("p", said, " ", about.label, class_="headline")
+        bar = interval_bar(name, estimate, rivals, scale_of(name, beside))
+    counts = words.severity_counts(evaluation.findings) or "nothing stands against it"
+    details = element(
+        "p", f"{words.images(evaluation.n_images, evaluation.split)}; {counts}", class_="small"
+    )
+    return element(
+        "a",
+        element("h3", title),
+        number,
+        bar,
+        details,
+        href=f"#{key}",
+        class_="overview-card",
+        data_job_link=key,
+    )

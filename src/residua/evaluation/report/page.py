@@ -1,0 +1,269 @@
+"""An evaluation as one HTML file that opens offline: template, style, script, numbers and pictures
+in one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import string
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from residua import _files as files
+from residua.errors import InputError
+from residua.evaluation.evidence import Evidence
+from residua.evaluation.report import class_curves, classes, interactive, numbers, sections, words
+from residua.evaluation.report.comparison import comparison
+from residua.evaluation.report.gallery import gallery
+from residua.evaluation.report.markup import Html, element, join, render
+from residua.evaluation.report.overview import overview
+from residua.evaluation.report.payload import report_payload
+from residua.records import Evaluation
+
+# With d3 and Plot (0.5 MB) and the numbers of 10,000 images (1 to 2 MB) a page stays well under ten
+# megabytes.
+_PICTURE_BUDGET = 3_000_000
+_EXHIBIT_BUDGET = 1_200_000
+_THUMBNAIL_BUDGET = 3_200_000
+PAGE_SCRIPTS = ("d3.min.js", "plot.umd.min.js", "strips.js", "report.js")
+
+Job = tuple[Evaluation, Evidence]
+
+
+def write_html(
+    path: str | Path,
+    title: str,
+    jobs: Sequence[Job],
+    *,
+    subtitle: str | None = None,
+    names: Sequence[str] | None = None,
+) -> Path:
+    """Write the report of one or several jobs as one self-contained HTML file, atomically.
+
+    Parameters
+    ----------
+    path
+        Where the file goes; its folder must exist.
+    title
+        The page's heading.
+    jobs
+        Pairs of an evaluation and the arrays behind it; each becomes a tab. Two of one job on the
+        same images are compared.
+    subtitle
+        One line below the title.
+    names
+        What the jobs are called, one each; by default what they do.
+
+    Returns
+    -------
+    Path
+        `path`. The file makes no request of any kind and a content security policy in it forbids
+        them.
+
+    Raises
+    ------
+    InputError
+        If `jobs` is empty, or there is not one name a job.
+    OutputError
+        If the place cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> record = Evaluation(job="detect", n_images=2, split="test")
+    >>> arrays = Evidence(paths=np.array(["a.png", "b.png"]), scores=np.array([0.1, 0.9]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_html(f"{folder}/report.html", "Two parts", [(record, arrays)]).name
+    'report.html'
+    """
+    if not jobs:
+        raise InputError(
+            "write_html: there must be something to report. Got no jobs. Pass at least one"
+            " (evaluation, evidence)."
+        )
+    if names is not None and len(names) != len(jobs):
+        got = f"{len(names)} for {len(jobs)}"
+        raise InputError(
+            f"write_html: there must be one name a job. Got {got}. Name each, or none."
+        )
+    path = Path(path)
+    files.write_text(path, page(title, jobs, subtitle=subtitle, names=names))
+    return path
+
+
+def page(
+    title: str,
+    jobs: Sequence[Job],
+    *,
+    subtitle: str | None = None,
+    names: Sequence[str] | None = None,
+) -> str:
+    """The whole page as text."""
+    keys = [f"job{number}" for number in range(len(jobs))]
+    titles = job_titles(jobs) if names is None else list(names)
+    articles = (job_html(key, *job, len(jobs)) for key, job in zip(keys, jobs, strict=True))
+    body = join(front_html(keys, titles, jobs), _tabs(keys, titles), articles)
+    data = {
+        **report_payload(dict(zip(keys, jobs, strict=True)), _THUMBNAIL_BUDGET),
+        "titles": titles,
+    }
+    scripts = [script_text(name) for name in PAGE_SCRIPTS]
+    return string.Template(_asset("report.html")).substitute(
+        policy=_policy(scripts),
+        title=render(title),
+        subtitle=element("p", subtitle, class_="subtitle") if subtitle else "",
+        style=_asset("report.css"),
+        body=body,
+        footer=_footer(jobs),
+        data=script_json(data),
+        scripts="\n".join(f"<script>{script}</script>" for script in scripts),
+    )
+
+
+def script_json(value: Any) -> str:
+    r"""Strict JSON that cannot end or open a tag where it stands inside ``<script>``.
+
+    Examples
+    --------
+    >>> print(script_json({"path": "</script><b>"}))
+    {"path":"\u003c/script\u003e\u003cb\u003e"}
+    """
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _policy(scripts: list[str]) -> str:
+    """Nothing from the network, and no script but the very ones that are in the file."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'"
+        for one in scripts
+    )
+    return (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes};"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def _asset(name: str) -> str:
+    return (
+        resources.files("residua.evaluation.report")
+        .joinpath("assets", name)
+        .read_text(encoding="utf-8")
+    )
+
+
+def script_text(name: str) -> str:
+    """A script of the page exactly as it stands there."""
+    return _asset(name)
+
+
+def front_html(keys: Sequence[str], titles: Sequence[str], jobs: Sequence[Job]) -> Html:
+    """What stands before the jobs of a page with several: an overview, and for two runs on the same
+    images their comparison.
+    """
+    return join(
+        overview(keys, titles, [evaluation for evaluation, _ in jobs]),
+        comparison(jobs, titles, _EXHIBIT_BUDGET // 3),
+    )
+
+
+def _tabs(keys: list[str], titles: list[str]) -> Html | None:
+    if len(keys) < 2:
+        return None
+    tabs = (
+        element(
+            "button",
+            title,
+            type="button",
+            role="tab",
+            id=f"{key}-tab",
+            aria_controls=key,
+            aria_selected="false",
+        )
+        for key, title in zip(keys, titles, strict=True)
+    )
+    return element("div", tabs, class_="tabs", role="tablist", aria_label="Jobs")
+
+
+def job_titles(jobs: Sequence[Job]) -> list[str]:
+    """One title a job; two of a kind are told apart by their recipe or number."""
+    plain = [words.JOB_TITLES[evaluation.job] for evaluation, _ in jobs]
+    titles: list[str] = []
+    for number, (evaluation, _) in enumerate(jobs):
+        title = plain[number]
+        if plain.count(title) > 1:
+            title = f"{title}: {evaluation.provenance.get('recipe') or number + 1}"
+        titles.append(title if titles.count(title) == 0 else f"{title} ({number + 1})")
+    return titles
+
+
+def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) -> Html:
+    """One job of the page; elements that hold a figure are named by ``data-figure``."""
+    top = element(
+        "header",
+        element("h2", words.JOB_TITLES[evaluation.job], id=f"{key}-title"),
+        element(
+            "p", words.verdict(evaluation), class_="verdict-line", data_figure=f"{key}/verdict"
+        ),
+        _alarms(key, evaluation),
+        sections.top_facts(evaluation.provenance),
+        class_="job-top",
+    )
+    return element(
+        "article",
+        top,
+        sections.findings(key, evaluation, evidence.exhibits, _EXHIBIT_BUDGET // n_jobs),
+        numbers.metrics(key, evaluation),
+        interactive.scores(key, evaluation, evidence),
+        classes.classes(key, evidence),
+        class_curves.class_curves(key, evidence),
+        gallery(key, evaluation, evidence, _PICTURE_BUDGET // n_jobs),
+        numbers.baselines(key, evaluation),
+        interactive.history(key, evidence),
+        interactive.per_image(key, evidence),
+        sections.quarantined(key, evidence.quarantined),
+        sections.assumptions(key, evaluation),
+        sections.provenance(key, evaluation),
+        class_="job tabbed" if n_jobs > 1 else "job",
+        id=key,
+        role="tabpanel" if n_jobs > 1 else None,
+        aria_labelledby=f"{key}-tab" if n_jobs > 1 else f"{key}-title",
+        data_job=evaluation.job,
+    )
+
+
+def _alarms(key: str, evaluation: Evaluation) -> Html | None:
+    counts = {
+        severity: sum(one.severity == severity for one in evaluation.findings)
+        for severity in words.SEVERITIES[:3]
+    }
+    badges = [
+        element("span", f"{n} {name}" if n == 1 else f"{n} {name}s", class_=f"badge {name}")
+        for name, n in counts.items()
+        if n
+    ]
+    return (
+        element(
+            "p",
+            element("a", badges, href=f"#{key}-findings", aria_label="To the findings"),
+            class_="alarms",
+        )
+        if badges
+        else None
+    )
+
+
+def _footer(jobs: Sequence[Job]) -> Html:
+    version = next(
+        (str(one.provenance["version"]) for one, _ in jobs if one.provenance.get("version")), ""
+    )
+    made = f"Made by residua {version}".strip()
+    return element(
+        "p",
+        f"{made}. This file holds all it shows and asks the network for nothing. Charts: Observable"
+        " Plot and D3 (ISC licence).",
+    )

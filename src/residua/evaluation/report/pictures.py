@@ -1,0 +1,120 @@
+"""Gallery pictures as data URIs: inputs, reconstructions, error maps under a perceptually uniform
+colour scale.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from residua.evaluation.evidence import Gallery
+
+Pixels = NDArray[np.uint8]
+
+# Matplotlib's inferno (CC0) at 33 even steps, linear in between.
+_INFERNO = bytes.fromhex(
+    "000004 040312 0b0724 150b37 210c4a 2f0a5b 3d0965 4a0c6b 57106e 64156e 71196e 7d1e6d 8a226a"
+    " 972766 a32c61 b0315b bc3754 c63d4d d04545 da4e3c e35933 eb6429 f1711f f67e14 f98c0a fb9b06"
+    " fcaa0f fbba1f f9c932 f5d949 f2e865 f3f586 fcffa4"
+)
+_OUTLINE = (64, 224, 255)
+_SIDES = (256, 192, 128, 96, 64)
+
+
+def inferno() -> Pixels:
+    """The colour scale as (256, 3) uint8, dark to bright with even perceived steps."""
+    anchors = np.frombuffer(_INFERNO, np.uint8).reshape(-1, 3)
+    steps = np.linspace(0, len(anchors) - 1, 256)
+    channels = [
+        np.interp(steps, np.arange(len(anchors)), anchors[:, channel]) for channel in range(3)
+    ]
+    return np.stack(channels, axis=1).round().astype(np.uint8)
+
+
+def error_ceiling(maps: NDArray[np.float32]) -> float:
+    """Where the colour scale of a gallery ends: the 99% quantile of its errors, so that a few
+    pixels do not darken the rest.
+    """
+    finite = maps[np.isfinite(maps)]
+    if finite.size == 0:
+        return 1.0
+    ceiling = float(np.quantile(finite, 0.99)) or float(finite.max())
+    return ceiling if ceiling > 0 else 1.0
+
+
+def heat_map(errors: NDArray[np.float32], ceiling: float) -> Pixels:
+    """Errors (h, w) as colours (h, w, 3); 0 is black, `ceiling` and above the brightest."""
+    level = np.nan_to_num(errors.astype(np.float64), nan=0.0, posinf=ceiling) / ceiling
+    return inferno()[(np.clip(level, 0, 1) * 255).round().astype(np.intp)]
+
+
+def outlined(pixels: Pixels, mask: NDArray[np.bool_]) -> Pixels:
+    """`pixels` with the edge of `mask` drawn on it; small pictures are enlarged first, so that the
+    line stays thin.
+    """
+    factor = max(1, 192 // max(pixels.shape[:2]))
+    coloured = np.repeat(np.repeat(_rgb(pixels), factor, 0), factor, 1)
+    large = np.repeat(np.repeat(mask, factor, 0), factor, 1)
+    inner = np.pad(large, 1)
+    inner = inner[:-2, 1:-1] & inner[2:, 1:-1] & inner[1:-1, :-2] & inner[1:-1, 2:]
+    coloured[large & ~inner] = _OUTLINE
+    return coloured
+
+
+def data_uri(pixels: Pixels, side: int = _SIDES[0]) -> str:
+    """(h, w, 1 | 3) uint8 as a ``data:`` URI, at most `side` pixels long: PNG where small, WebP
+    where not.
+    """
+    picture = Image.fromarray(_rgb(pixels) if pixels.shape[-1] == 3 else pixels[..., 0])
+    is_small = max(picture.size) <= 64
+    if max(picture.size) > side:
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    kind, options = ("png", {"optimize": True}) if is_small else ("webp", {"quality": 82})
+    picture.save(buffer, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def gallery_pictures(gallery: Gallery, budget: int) -> list[dict[str, str]]:
+    """For each image of the gallery its pictures by role, together below `budget` characters:
+    shrunk, and at last cut short.
+    """
+    ceiling = 1.0 if gallery.error_maps is None else error_ceiling(gallery.error_maps)
+    pictures: list[dict[str, str]] = []
+    expected = 0.0
+    for side in _SIDES:
+        if expected * (side / _SIDES[0]) ** 2 > 1.5 * budget and side != _SIDES[-1]:
+            continue  # a waste of time: files grow about with the area
+        pictures = [_roles(gallery, row, side, ceiling) for row in range(len(gallery.index))]
+        size = sum(len(uri) for roles in pictures for uri in roles.values())
+        if size <= budget:
+            return pictures
+        expected = size / (side / _SIDES[0]) ** 2
+    sizes = np.cumsum([sum(len(uri) for uri in roles.values()) for roles in pictures])
+    return pictures[: int(np.searchsorted(sizes, budget, side="right"))]
+
+
+def _roles(gallery: Gallery, row: int, side: int, ceiling: float) -> dict[str, str]:
+    mask = None if gallery.masks is None or not gallery.masks[row].any() else gallery.masks[row]
+    roles = {"input": data_uri(_with(gallery.images[row], mask), side)}
+    if gallery.reconstructions is not None:
+        roles["reconstruction"] = data_uri(gallery.reconstructions[row], side)
+    if gallery.error_maps is not None:
+        heat = heat_map(gallery.error_maps[row], ceiling)
+        roles["error"] = data_uri(_with(heat, mask), side)
+    if gallery.nearest is not None:
+        roles["nearest in training"] = data_uri(gallery.nearest[row], side)
+    return roles
+
+
+def _with(pixels: Pixels, mask: NDArray[np.bool_] | None) -> Pixels:
+    return pixels if mask is None or mask.shape != pixels.shape[:2] else outlined(pixels, mask)
+
+
+def _rgb(pixels: NDArray[Any]) -> Pixels:
+    return pixels.copy() if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1)

@@ -1,0 +1,279 @@
+"""The sections of the page that stand without a script: facts, findings, operating point,
+quarantined files, provenance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from residua.evaluation.report import words
+from residua.evaluation.report.figures import exhibit
+from residua.evaluation.report.markup import Html, element
+from residua.evaluation.report.tables import prose, row, scroller, table, terms
+from residua.findings.figures import Exhibit
+from residua.metrics.names import metric_words, spelled
+from residua.records import Evaluation, Finding, assumptions_of
+
+_TOP_FACTS = (
+    ("source", "Source"),
+    ("normal", "Normal"),
+    ("positive_class", "Positive class"),
+    ("recipe", "Recipe"),
+    ("splits", "Images"),
+)
+_FACTS = (
+    ("judged_on", "Judged on"),
+    ("architecture", "Architecture"),
+    ("parameters", "Parameters"),
+    ("latent", "Latent dimensions"),
+    ("image_size", "Image size"),
+    ("resize", "Resize"),
+    ("epochs", "Epochs"),
+    ("seconds", "Training time"),
+    ("device", "Device"),
+    ("seed", "Seed"),
+    ("version", "residua"),
+)
+_MOST_FILES = 500
+_ELSEWHERE = frozenset({"command", "reproduce", "assumptions"})
+
+
+def panel(
+    key: str, name: str, title: str, *children: Any, lede: str | None = None, class_: str = ""
+) -> Html:
+    """One titled section of a job."""
+    heading = element("h3", title, id=f"{key}-{name}-title")
+    opening = element("p", lede, class_="lede") if lede else None
+    return element(
+        "section",
+        heading,
+        opening,
+        *children,
+        class_=f"panel {class_}".strip(),
+        id=f"{key}-{name}",
+        aria_labelledby=f"{key}-{name}-title",
+    )
+
+
+def top_facts(provenance: dict[str, Any]) -> Html:
+    """What was trained on what and how it was split, as a list of terms."""
+    return _facts(provenance, _TOP_FACTS)
+
+
+def _facts(provenance: dict[str, Any], names: tuple[tuple[str, str], ...]) -> Html:
+    shown = (
+        (title, _fact(name, provenance[name]))
+        for name, title in names
+        if provenance.get(name) not in (None, "", {})
+    )
+    return terms(shown, "facts")
+
+
+def _fact(name: str, value: Any) -> str:
+    if name == "splits" and isinstance(value, dict):
+        return " · ".join(f"{words.value_words(count)} {part}" for part, count in value.items())
+    if name == "seconds" and isinstance(value, int | float):
+        return duration(float(value))
+    if name == "image_size" and isinstance(value, list | tuple):
+        return " × ".join(str(side) for side in value)
+    if name in ("seed", "version", "latent"):
+        return str(value)
+    return words.value_words(value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    Examples
+    --------
+    >>> duration(42.3), duration(150), duration(7260)
+    ('42 s', '2 min 30 s', '2 h 1 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def findings(
+    key: str, evaluation: Evaluation, exhibits: Mapping[str, Exhibit], budget: int
+) -> Html | None:
+    """What the judge noticed, the most serious on top, each with its picture; what was found in
+    order is folded away.
+    """
+    if not evaluation.findings:
+        return None
+    ordered = words.by_severity(evaluation.findings)
+    serious, fine = (
+        [one for one in ordered if one.severity != "ok"],
+        [one for one in ordered if one.severity == "ok"],
+    )
+    listed: list[Html] = []
+    for one in serious:
+        drawn, used = exhibit(exhibits[one.code], budget) if one.code in exhibits else (None, 0)
+        budget -= used
+        listed.append(_finding(key, one, drawn))
+    folded = None
+    if fine:
+        title = (
+            "1 check found nothing wrong"
+            if len(fine) == 1
+            else f"{len(fine)} checks found nothing wrong"
+        )
+        folded = element(
+            "details",
+            element("summary", title),
+            element("ol", (_finding(key, one) for one in fine), class_="findings"),
+        )
+    lede = None if serious else "Nothing stands against this model in what was checked."
+    shown = element("ol", listed, class_="findings") if listed else None
+    return panel(key, "findings", "What to know before you trust it", shown, folded, lede=lede)
+
+
+def _finding(key: str, finding: Finding, drawn: Html | None = None) -> Html:
+    pairs = ((spelled(name), words.value_words(value)) for name, value in finding.measured.items())
+    measured = None
+    if finding.measured:
+        listed = terms(pairs, "measured", data_figure=f"{key}/findings/{finding.code}/measured")
+        measured = element("details", element("summary", "Measured"), listed, class_="numbers")
+    advice = (
+        element("p", element("strong", "What to do: "), finding.what_to_do)
+        if finding.what_to_do
+        else None
+    )
+    loud, rest = words.first_sentence(finding.meaning)
+    badge = element("span", finding.severity, class_=f"badge {finding.severity}")
+    body = element(
+        "div",
+        element(
+            "p",
+            element("strong", loud),
+            rest,
+            class_="meaning",
+            data_figure=f"{key}/findings/{finding.code}",
+        ),
+        advice,
+        drawn,
+        measured,
+        element("code", finding.code),
+    )
+    return element("li", badge, body, class_=f"finding {finding.severity}")
+
+
+def operating_point(key: str, evaluation: Evaluation) -> Html | None:
+    """The threshold in words, with the rates it was chosen for."""
+    point = evaluation.operating_point
+    if point is None:
+        return None
+    rates = (
+        (metric_words(name).label, words.interval(name, rate)) for name, rate in point.rates.items()
+    )
+    promised = (
+        terms(rates, "facts", data_figure=f"{key}/operating_point/rates") if point.rates else None
+    )
+    caption = (
+        element("p", "On the calibration images, with intervals:", class_="small")
+        if point.rates
+        else None
+    )
+    sentence = element("p", words.operating_sentence(point), data_figure=f"{key}/operating_point")
+    return element("div", sentence, caption, promised, class_="operating")
+
+
+def quarantined(key: str, files: tuple[tuple[str, str], ...]) -> Html | None:
+    """Files that were kept out of every number, with the reason."""
+    if not files:
+        return None
+    rows = (
+        element("tr", element("td", path, class_="path"), prose(reason))
+        for path, reason in files[:_MOST_FILES]
+    )
+    listed = scroller(table(("File", "Why"), rows), "Quarantined files")
+    more = (
+        element("p", f"and {len(files) - _MOST_FILES:,} more", class_="small")
+        if len(files) > _MOST_FILES
+        else None
+    )
+    count = "1 file was" if len(files) == 1 else f"{len(files):,} files were"
+    lede = f"{count} kept out of every number on this page."
+    return panel(
+        key,
+        "quarantined",
+        "Quarantined files",
+        element("details", element("summary", "Show them"), listed, more),
+        lede=lede,
+    )
+
+
+def assumptions(key: str, evaluation: Evaluation) -> Html | None:
+    """What was read off the data because nobody told it, and how to tell it."""
+    assumed = assumptions_of(evaluation.provenance)
+    if not assumed:
+        return None
+    cells = ((one.about, one.taken, one.because, one.to_tell) for one in assumed)
+    rows = (element("tr", *(prose(cell) for cell in line)) for line in cells)
+    listed = scroller(table(("About", "Taken", "Because", "If it is wrong"), rows), "Assumptions")
+    lede = (
+        "You did not say these things, so they were read off the data. If one is wrong, the numbers"
+        " are wrong: use what the last column names, and run again."
+    )
+    return panel(key, "assumptions", "What was assumed about the data", listed, lede=lede)
+
+
+def provenance(key: str, evaluation: Evaluation) -> Html:
+    """How to get these numbers again, and everything else that is recorded about the run."""
+    command = reproduction(evaluation)
+    known = {name for name, _ in (*_TOP_FACTS, *_FACTS)} | _ELSEWHERE
+    rest = {name: value for name, value in evaluation.provenance.items() if name not in known}
+    details = None
+    if rest:
+        rows = (row(spelled(name), prose(words.value_words(value))) for name, value in rest.items())
+        listed = scroller(element("table", element("tbody", rows)), "Provenance")
+        details = element(
+            "details", element("summary", "All that is recorded about this run"), listed
+        )
+    again = (
+        element("pre", element("code", command), tabindex=0, aria_label="Command")
+        if command
+        else None
+    )
+    return panel(
+        key,
+        "provenance",
+        "How it was made, and how to make it again",
+        _facts(evaluation.provenance, _FACTS),
+        again,
+        details,
+    )
+
+
+def reproduction(evaluation: Evaluation) -> str:
+    """The command line that leads here again: the recorded one, or one made from what is
+    recorded.
+    """
+    recorded = evaluation.provenance.get("command") or evaluation.provenance.get("reproduce")
+    if recorded:
+        return (
+            " ".join(str(word) for word in recorded)
+            if isinstance(recorded, list | tuple)
+            else str(recorded)
+        )
+    source = evaluation.provenance.get("source")
+    if not source:
+        return ""
+    known = evaluation.provenance
+    options = [
+        f"--{name} {_option(known[name])}"
+        for name in ("normal", "recipe", "latent", "seed")
+        if known.get(name) is not None
+    ]
+    return " ".join(["residua fit", str(source), f"--job {evaluation.job}", *options, "--out RUN"])
+
+
+def _option(value: Any) -> str:
+    return ",".join(str(one) for one in value) if isinstance(value, list | tuple) else str(value)

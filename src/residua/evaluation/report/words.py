@@ -1,0 +1,313 @@
+"""How the report speaks: metric names, directions, number formats, and the sentence a reader sees
+first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from typing import Any
+
+from pydantic import ValidationError
+
+from residua.metrics.names import Kind, baseline_title, metric_words
+from residua.records import Estimate, Evaluation, Finding, Job, OperatingPoint, Severity
+
+_IN_CLASSES = {
+    "roc_auc": (
+        "chance that an image of a class scores above one that is not, mean over the classes"
+    ),
+    "average_precision": "precision averaged over all recalls, mean over the classes",
+    "precision": "of the images said to be of a class, how many are",
+    "recall": "of the images of a class, how many are recognised",
+    "f1": "harmonic mean of precision and recall of a class",
+}
+_OF_POSITIVE = ("precision", "recall", "f1")
+_MOST_NAMED = 10
+HEADLINE: dict[Job, tuple[str, ...]] = {
+    "reconstruct": ("mse", "psnr", "ssim", "mae"),
+    "detect": ("roc_auc", "average_precision", "recall", "false_alarm_rate", "precision", "f1"),
+    "classify": (
+        "accuracy",
+        "balanced_accuracy",
+        "f1",
+        "log_loss",
+        "linear_probe_accuracy",
+        "neighbours_probe_accuracy",
+    ),
+}
+JOB_TITLES: dict[Job, str] = {
+    "reconstruct": "Reconstruction",
+    "detect": "Anomaly detection",
+    "classify": "Classification",
+}
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note", "ok")
+
+
+def label(name: str, evaluation: Evaluation) -> str:
+    """What a metric is called in this evaluation: with two classes ``F1 of bad``, the positive one.
+
+    Examples
+    --------
+    >>> record = Evaluation(
+    ...     job="classify", n_images=9, split="test", provenance={"positive_class": "bad"}
+    ... )
+    >>> label("f1", record), label("accuracy", record)
+    ('F1 of bad', 'Accuracy')
+    """
+    positive = evaluation.provenance.get("positive_class")
+    if evaluation.job == "classify" and name in _OF_POSITIVE and positive is not None:
+        return metric_words(f"{name}[{positive}]").label
+    return metric_words(name).label
+
+
+def meaning(name: str, evaluation: Evaluation) -> str:
+    """What a metric says, in the words of the job."""
+    if evaluation.job == "detect" and name == "accuracy":
+        return "share of decisions that are right; depends on the mix"
+    if evaluation.job != "classify" or name not in _IN_CLASSES:
+        return metric_words(name).meaning
+    if name not in _OF_POSITIVE:
+        return _IN_CLASSES[name]
+    positive = evaluation.provenance.get("positive_class")
+    if positive is not None:
+        return _IN_CLASSES[name].replace("a class", str(positive))
+    together = "pooled over labels" if "hamming_loss" in evaluation.metrics else "mean over classes"
+    return f"{_IN_CLASSES[name]}; {together}"
+
+
+def number(value: float | None, kind: Kind = "plain") -> str:
+    """A number as a reader wants it: shares with three decimals, errors with three digits that mean
+    something.
+
+    Examples
+    --------
+    >>> (
+    ...     number(0.9123, "share"),
+    ...     number(0.00051234, "error"),
+    ...     number(27.345, "decibel"),
+    ...     number(None),
+    ... )
+    ('0.912', '0.000512', '27.3 dB', 'not defined')
+    """
+    if value is None or not math.isfinite(value):
+        return "not defined"
+    if kind == "share":
+        return f"{value:.3f}"
+    if kind == "decibel":
+        return f"{value:.1f} dB"
+    if 1e-4 <= abs(value) < 1000:
+        return f"{value:#.3g}".rstrip(".")  # 1.00 beside 1.03, not 1
+    return significant(value)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` with `digits` significant digits, without an exponent where that stays readable.
+
+    Examples
+    --------
+    >>> significant(0.0000012345), significant(1234567.0), significant(0.5)
+    ('1.23e-06', '1,234,567', '0.5')
+    """
+    if value == 0 or 1e-4 <= abs(value) < 10**digits:
+        return f"{value:.{digits}g}"
+    if 10**digits <= abs(value) < 1e9:
+        return f"{value:,.0f}"
+    return f"{value:.{digits - 1}e}"
+
+
+def interval(name: str, estimate: Estimate) -> str:
+    """``0.912 [0.897, 0.926]``, or the value alone where there is no interval."""
+    kind = metric_words(name).kind
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return number(estimate.value, kind)
+    low, high = (number(end, kind).removesuffix(" dB") for end in (estimate.low, estimate.high))
+    return f"{number(estimate.value, kind)} [{low}, {high}]"
+
+
+def primary_metric(evaluation: Evaluation) -> str | None:
+    """The one metric that the first sentence is about: the job's first headline that has a
+    value.
+    """
+    for name in HEADLINE[evaluation.job]:
+        if name in evaluation.metrics and evaluation.metrics[name].value is not None:
+            return name
+    return None
+
+
+def headline_names(evaluation: Evaluation) -> list[str]:
+    """The metrics shown large, in order; all of them where none is a known headline."""
+    known = [name for name in HEADLINE[evaluation.job] if name in evaluation.metrics]
+    return known or list(evaluation.metrics)
+
+
+def comparison(name: str, model: Estimate, other: Estimate) -> str:
+    """How a baseline stands to the model: ``better``, ``worse``, ``equal``; ``slightly`` where the
+    intervals overlap.
+    """
+    if model.value is None or other.value is None:
+        return "not comparable"
+    if model.value == other.value:
+        return "equal"
+    is_better = (other.value > model.value) == metric_words(name).higher_is_better
+    word = "better" if is_better else "worse"
+    return f"slightly {word}" if _overlap(model, other) else word
+
+
+def tone(standing: str) -> str:
+    """What a `comparison` means for the model: ``good``, ``bad`` or neither."""
+    return "bad" if standing.endswith("better") else "good" if standing == "worse" else ""
+
+
+def _overlap(one: Estimate, two: Estimate) -> bool:
+    ends = (one.low, one.high, two.low, two.high)
+    if any(end is None for end in ends):
+        return False
+    low_one, high_one, low_two, high_two = (float(end) for end in ends if end is not None)
+    return low_one <= high_two and low_two <= high_one
+
+
+def best_baseline(evaluation: Evaluation, name: str) -> tuple[str, Estimate] | None:
+    """The strongest baseline that has the metric `name`."""
+    rivals = [
+        (title, values[name]) for title, values in evaluation.baselines.items() if name in values
+    ]
+    rivals = [(title, estimate) for title, estimate in rivals if estimate.value is not None]
+    sign = 1 if metric_words(name).higher_is_better else -1
+    return max(rivals, key=lambda rival: sign * (rival[1].value or 0.0), default=None)
+
+
+def verdict(evaluation: Evaluation) -> str:
+    """The first sentence: what the main number is, and whether anything simple does better."""
+    name = primary_metric(evaluation)
+    if name is None:
+        return "No metric of this job could be measured on these images; the findings say why."
+    estimate, words = evaluation.metrics[name], metric_words(name)
+    opening = (
+        f"{label(name, evaluation)} {interval(name, estimate)} on"
+        f" {images(evaluation.n_images, evaluation.split)}"
+    )
+    rival = best_baseline(evaluation, name)
+    if rival is None:
+        return f"{opening}."
+    title, other = rival
+    standing = {
+        "better": "is clearly better: the training did not pay",
+        "slightly better": "is better, if only within the intervals",
+        "equal": "does exactly as well",
+        "slightly worse": "is a little worse, within the intervals",
+        "worse": "is clearly worse",
+    }[comparison(name, estimate, other)]
+    return (
+        f"{opening}. The strongest baseline, {baseline_title(title)}"
+        f" ({number(other.value, words.kind)}), {standing}."
+    )
+
+
+def images(count: int, split: str = "") -> str:
+    """``1 image``, ``10,000 test images``, ``5 images (new parts)``."""
+    is_part = split in ("train", "validation", "calibration", "test")
+    noun = f"{split} image" if is_part else "image"
+    plural = noun if count == 1 else f"{noun}s"
+    return f"{count:,} {plural}" if is_part or not split else f"{count:,} {plural} ({split})"
+
+
+def operating_sentence(point: OperatingPoint) -> str:
+    """What the threshold is and how it came about."""
+    how = point.how.strip()
+    return (
+        f"An image is flagged when its score exceeds {significant(point.threshold, 4)} (policy"
+        f" {point.policy}). {how}".strip()
+    )
+
+
+def outcome_sentence(counts: dict[str, Any]) -> str:
+    """What a threshold does with the judged images, in counts.
+
+    Examples
+    --------
+    >>> outcome_sentence({"tp": 55, "fn": 5, "fp": 1, "tn": 99})
+    'Of 60 abnormal images, 55 are caught and 5 missed. Of 100 normal images, 1 is a false alarm.'
+    """
+    n_abnormal, n_normal, alarms = (
+        counts["tp"] + counts["fn"],
+        counts["fp"] + counts["tn"],
+        counts["fp"],
+    )
+    said = []
+    if n_abnormal:
+        said.append(
+            f"Of {n_abnormal:,} abnormal images, {counts['tp']:,} are caught and {counts['fn']:,}"
+            " missed."
+        )
+    if n_normal:
+        said.append(
+            f"Of {n_normal:,} normal images, {alarms:,}"
+            f" {'is a false alarm' if alarms == 1 else 'are false alarms'}."
+        )
+    return " ".join(said)
+
+
+def flagged_sentence(paths: list[str], n_images: int) -> str:
+    """Which of the images are flagged, where no label says whether that is right.
+
+    Examples
+    --------
+    >>> flagged_sentence(["3", "5"], 5)
+    '2 of 5 images are flagged: 3, 5.'
+    """
+    named = (
+        ""
+        if not paths
+        else f": {', '.join(paths[:_MOST_NAMED])}{', ...' if len(paths) > _MOST_NAMED else ''}"
+    )
+    return (
+        f"{len(paths):,} of {n_images:,} images {'is' if len(paths) == 1 else 'are'}"
+        f" flagged{named}."
+    )
+
+
+def severity_counts(findings: tuple[Finding, ...]) -> str:
+    """``1 error, 2 warnings``; empty where nothing stands."""
+    counted = ((name, sum(one.severity == name for one in findings)) for name in SEVERITIES[:3])
+    return ", ".join(f"{n} {name}" if n == 1 else f"{n} {name}s" for name, n in counted if n)
+
+
+def by_severity(findings: tuple[Finding, ...]) -> list[Finding]:
+    """Findings, the most serious first, otherwise in their own order."""
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def first_sentence(text: str) -> tuple[str, str]:
+    """`text` cut after its first sentence: what is said loud, and what after it.
+
+    Examples
+    --------
+    >>> first_sentence("ROC AUC is 0.3. Scores seem reversed.")
+    ('ROC AUC is 0.3.', ' Scores seem reversed.')
+    """
+    end = re.search(r"(?<=[.!?])(?=\s+[A-Z])", text)
+    return (text[: end.start()], text[end.start() :]) if end else (text, "")
+
+
+def value_words(value: object) -> str:
+    """Anything a finding measured or the provenance holds, on one line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return significant(value, 4) if math.isfinite(value) else "not defined"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        if set(value) >= {"value", "low", "high"}:
+            with contextlib.suppress(ValidationError):  # else it only looks like one
+                return interval("", Estimate.model_validate(value))
+        return ", ".join(f"{key}: {value_words(one)}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        between = "; " if any(isinstance(one, dict) for one in value) else ", "
+        shown = between.join(value_words(one) for one in value[:12])
+        return f"{shown} and {len(value) - 12} more" if len(value) > 12 else shown
+    return str(value)

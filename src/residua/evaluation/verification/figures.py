@@ -1,0 +1,197 @@
+"""Figures side by side: what a report says and what its own data gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from residua.evaluation import Evidence
+from residua.evaluation.report import words
+from residua.evaluation.report.payload import curves, histogram
+from residua.evaluation.verification.payload import CarriedJob
+from residua.evaluation.verification.recomputation import not_carried
+from residua.metrics.names import baseline_title, metric_words
+from residua.records import Estimate, Evaluation, Finding
+
+Verdict = Literal["same", "differs", "not carried"]
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: where it stands, what the report says, what its data gives, and whether they
+    agree.
+
+    ``not carried`` means that it takes more than the report carries: images, masks, or scores of
+    another source.
+    """
+
+    job: str
+    name: str
+    in_report: str
+    recomputed: str
+    verdict: Verdict
+
+
+def figures(
+    job: str, carried: CarriedJob, evidence: Evidence, again: Evaluation | None
+) -> Iterator[Figure]:
+    """Every number of the record, its drawings included, beside the same number made again."""
+    record = carried.record
+    if again is None:
+        yield Figure(job, "all of it", f"{len(record.metrics)} metrics", "no arrays", "not carried")
+        return
+    n_images = len(carried.table.paths)
+    yield _plain(job, "images", record.n_images, n_images)
+    yield from _metrics(job, "", record.metrics, again.metrics, not_carried(record, again))
+    for name, values in record.baselines.items():
+        if name in again.baselines:
+            yield from _metrics(
+                job, f"{baseline_title(name)}: ", values, again.baselines[name], set()
+            )
+        else:
+            yield Figure(
+                job, baseline_title(name), f"{len(values)} metrics", "no scores", "not carried"
+            )
+    yield from _operating_point(job, carried, evidence, again)
+    yield from _findings(job, record, again)
+    yield _drawing(
+        job,
+        "histogram",
+        None if carried.histogram is None else carried.histogram.model_dump(),
+        histogram(record, evidence),
+    )
+    yield _drawing(job, "curves", carried.curves, curves(evidence))
+
+
+def _metrics(
+    job: str, prefix: str, said: dict[str, Estimate], made: dict[str, Estimate], missing: set[str]
+) -> Iterator[Figure]:
+    for name, estimate in said.items():
+        title = f"{prefix}{metric_words(name).label}"
+        if name in missing:
+            yield Figure(
+                job, title, words.interval(name, estimate), "needs the error maps", "not carried"
+            )
+        elif name not in made:
+            yield Figure(
+                job, title, words.interval(name, estimate), "not defined by these data", "differs"
+            )
+        else:
+            yield _compared(job, title, name, estimate, made[name])
+
+
+def _compared(job: str, title: str, name: str, said: Estimate, made: Estimate) -> Figure:
+    texts = words.interval(name, said), words.interval(name, made)
+    is_same = alike(said.model_dump(), made.model_dump())
+    if not is_same and texts[0] == texts[1]:  # too small a difference for the usual digits
+        texts = _digits(said), _digits(made)
+    return Figure(job, title, *texts, "same" if is_same else "differs")
+
+
+def _digits(estimate: Estimate) -> str:
+    return f"{estimate.value!r} [{estimate.low!r}, {estimate.high!r}], n = {estimate.n}"
+
+
+def _plain(job: str, name: str, said: Any, made: Any) -> Figure:
+    return Figure(
+        job,
+        name,
+        words.value_words(said),
+        words.value_words(made),
+        "same" if alike(said, made) else "differs",
+    )
+
+
+def _operating_point(
+    job: str, carried: CarriedJob, evidence: Evidence, again: Evaluation
+) -> Iterator[Figure]:
+    said, made = carried.record.operating_point, again.operating_point
+    if said is None:
+        return
+    title = f"threshold by {said.policy}"
+    yield _plain(job, "threshold on the slider", said.threshold, carried.threshold)
+    if evidence.threshold_from == "elsewhere":
+        yield Figure(
+            job, title, words.value_words(said.threshold), "needs the other source", "not carried"
+        )
+    elif made is None:
+        yield Figure(
+            job, title, words.value_words(said.threshold), "refused on these scores", "differs"
+        )
+    else:
+        yield _plain(job, title, said.threshold, made.threshold)
+        yield from _metrics(job, "on calibration: ", said.rates, made.rates, set())
+
+
+def _findings(job: str, record: Evaluation, again: Evaluation) -> Iterator[Figure]:
+    """Findings by code; those that look at images are not made again, and one that is missing in
+    the report is a difference.
+    """
+    said, made = _by_code(record.findings), _by_code(again.findings)
+    for code, finding in said.items():
+        if code not in made:
+            yield Figure(
+                job, f"finding {code}", finding.severity, "takes more than arrays", "not carried"
+            )
+            continue
+        other = made[code]
+        is_same = alike(finding.model_dump(mode="json"), other.model_dump(mode="json"))
+        texts = (finding.severity, other.severity) if is_same else _unlike(finding, other)
+        yield Figure(job, f"finding {code}", *texts, "same" if is_same else "differs")
+    for code in made.keys() - said.keys():
+        yield Figure(job, f"finding {code}", "absent", made[code].severity, "differs")
+
+
+def _by_code(findings: tuple[Finding, ...]) -> dict[str, Finding]:
+    return {finding.code: finding for finding in reversed(findings)}
+
+
+def _unlike(said: Finding, made: Finding) -> tuple[str, str]:
+    """The first part in which two findings differ."""
+    left, right = ({**one.measured, **one.model_dump(exclude={"measured"})} for one in (said, made))
+    name = next(name for name in [*left, *right] if not alike(left.get(name), right.get(name)))
+    return tuple(f"{name}: {words.value_words(one.get(name))}" for one in (left, right))  # type: ignore[return-value]
+
+
+def _drawing(job: str, name: str, said: Any, made: Any) -> Figure:
+    texts = (_described(said), _described(made))
+    return Figure(job, name, *texts, "same" if alike(said, made) else "differs")
+
+
+def _described(drawing: dict[str, Any] | None) -> str:
+    if drawing is None:
+        return "none"
+    if "counts" in drawing:
+        return (
+            f"{sum(sum(counts) for counts in drawing['counts'].values()):,} values in"
+            f" {len(drawing['edges']) - 1} bins"
+        )
+    return ", ".join(
+        f"{name}: {len(part)} points" for name, part in drawing.items() if isinstance(part, list)
+    )
+
+
+def alike(one: Any, two: Any) -> bool:
+    """Whether two values of JSON are the same, numbers up to rounding (a billionth of the larger).
+
+    Examples
+    --------
+    >>> alike({"a": [1.0, None]}, {"a": (1.0 + 1e-12, None)}), alike(0.912, 0.913), alike(None, 0)
+    (True, False, False)
+    """
+    if isinstance(one, bool) or isinstance(two, bool) or one is None or two is None:
+        return bool(one is two)
+    if isinstance(one, int | float | np.number) and isinstance(two, int | float | np.number):
+        return math.isclose(float(one), float(two), rel_tol=_ROUNDING, abs_tol=1e-12)
+    if isinstance(one, dict) and isinstance(two, dict):
+        return one.keys() == two.keys() and all(alike(one[name], two[name]) for name in one)
+    if isinstance(one, list | tuple) and isinstance(two, list | tuple):
+        return len(one) == len(two) and all(
+            alike(left, right) for left, right in zip(one, two, strict=True)
+        )
+    return bool(one == two)

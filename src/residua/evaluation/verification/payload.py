@@ -1,0 +1,176 @@
+"""The data of a report, checked, as an evaluation and the evidence behind it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from residua.errors import SourceError
+from residua.evaluation import Evidence
+from residua.evaluation.report.kinds import UNKNOWN
+from residua.evaluation.report.packing import Packed
+from residua.evaluation.report.payload import FORMAT, FORMAT_VERSION
+from residua.records import Evaluation
+
+
+class _Sources(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train_scores: Packed | None
+    calibration_scores: Packed | None
+    calibration_is_anomalous: Packed | None
+    baselines: dict[str, Packed]
+    probabilities: Packed | None
+    classes: tuple[str, ...] | None
+    seed: int = Field(ge=0)
+    prevalence: float | None
+    threshold_from: Literal["calibration", "judged", "elsewhere"]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    folder: str
+    paths: tuple[str, ...]
+    label_names: tuple[str, ...]
+    labels: tuple[int, ...] | None
+    columns: dict[str, Packed]
+
+
+class Histogram(BaseModel):
+    """The histogram as the page draws it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quantity: str
+    log: bool
+    edges: tuple[float, ...]
+    counts: dict[str, tuple[int, ...]]
+
+
+class CarriedJob(BaseModel):
+    """One job of a report; what only the page's script needs is not looked at."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    record: Evaluation
+    sources: _Sources
+    scores: Packed | None
+    truth: Packed | None
+    threshold: float | None
+    policy: str | None
+    histogram: Histogram | None
+    curves: dict[str, Any] | None
+    table: _Table
+
+    def evidence(self, key: str) -> Evidence:
+        """The arrays again; `SourceError` where they contradict each other."""
+        sources, n_images = self.sources, len(self.table.paths)
+        truth = _array(self.truth, f"{key}: labels")
+        labels = None
+        if self.table.labels is not None:
+            labels = np.array([self._label(key, code) for code in self.table.labels], dtype=object)
+        flags = _array(sources.calibration_is_anomalous, f"{key}: calibration labels")
+        evidence = Evidence(
+            paths=np.array([self.table.folder + path for path in self.table.paths], dtype=object),
+            scores=_array(self.scores, f"{key}: scores"),
+            labels=labels,
+            is_anomalous=None if truth is None else truth == 1,
+            labelled=None if truth is None else truth != UNKNOWN,
+            probabilities=_array(sources.probabilities, f"{key}: probabilities"),
+            classes=None if sources.classes is None else np.array(sources.classes, dtype=object),
+            calibration_scores=_array(sources.calibration_scores, f"{key}: calibration scores"),
+            calibration_is_anomalous=None if flags is None else flags == 1,
+            train_scores=_array(sources.train_scores, f"{key}: training scores"),
+            per_image={
+                name: _column(one, f"{key}: {name}") for name, one in self.table.columns.items()
+            },
+            baselines={
+                name: _column(one, f"{key}: baseline {name}")
+                for name, one in sources.baselines.items()
+            },
+            seed=sources.seed,
+            prevalence=sources.prevalence,
+            threshold_from=sources.threshold_from,
+        )
+        _check_lengths(key, evidence, n_images)
+        return evidence
+
+    def _label(self, key: str, code: int) -> str | None:
+        names = self.table.label_names
+        if not 0 <= code < len(names):
+            raise SourceError(
+                f"{key}: a label must be one of {len(names)}. Got number {code}. Write the report"
+                " again."
+            )
+        return names[code] or None
+
+
+def carried_jobs(data: dict[str, Any], where: str) -> dict[str, CarriedJob]:
+    """The jobs of a report's data by their key.
+
+    Raises
+    ------
+    SourceError
+        If it is of another format, or not what residua writes.
+    """
+    if data.get("format") != FORMAT or data.get("format_version") != FORMAT_VERSION:
+        got = f"{data.get('format')!r}, version {data.get('format_version')!r}"
+        raise SourceError(
+            f"{where}: the report must be {FORMAT}, version {FORMAT_VERSION}. Got {got}. Write the"
+            " report again."
+        )
+    jobs = data.get("jobs")
+    if not isinstance(jobs, dict) or not jobs:
+        raise SourceError(f"{where}: the report must hold a job. Got none. Write the report again.")
+    try:
+        return {str(key): CarriedJob.model_validate(job) for key, job in jobs.items()}
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SourceError(
+            f"{where}: the data must be what residua writes. Got: {place}: {first['msg']}. Write"
+            " the report again."
+        ) from None
+
+
+def carried_titles(data: dict[str, Any], keys: list[str], where: str) -> dict[str, str]:
+    """What the jobs are called, by their key."""
+    titles = data.get("titles")
+    if (
+        not isinstance(titles, list)
+        or len(titles) != len(keys)
+        or not all(isinstance(one, str) for one in titles)
+    ):
+        raise SourceError(
+            f"{where}: the report must name each of its {len(keys)} jobs. Write the report again."
+        )
+    return dict(zip(keys, titles, strict=True))
+
+
+def _array(packed: Packed | None, where: str) -> NDArray[Any] | None:
+    return None if packed is None else packed.unpack(where)
+
+
+def _column(packed: Packed, where: str) -> NDArray[Any]:
+    return packed.unpack(where)
+
+
+def _check_lengths(key: str, evidence: Evidence, n_images: int) -> None:
+    columns = {
+        "scores": evidence.scores,
+        "labels": evidence.is_anomalous,
+        "classes": evidence.labels,
+        "probabilities": evidence.probabilities,
+        **evidence.per_image,
+        **evidence.baselines,
+    }
+    for name, column in columns.items():
+        if column is not None and len(column) != n_images:
+            raise SourceError(
+                f"{key}: {name} must be one an image. Got {len(column)} for {n_images}. Write the"
+                " report again."
+            )

@@ -1,0 +1,150 @@
+"""An evaluation made again from what a report carries; and which of its figures could not be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from residua.errors import InputError
+from residua.evaluation import Evidence, evaluate_classification, evaluate_detection
+from residua.evaluation.labels import DetectionLabels
+from residua.evaluation.reconstruction import baseline_errors, evaluate_errors
+from residua.findings import find_threshold_optimism, high_prevalence
+from residua.records import Evaluation, OperatingPoint
+from residua.thresholds import choose_threshold
+
+_OF_PIXELS = ("pixel_roc_auc", "pixel_average_precision", "aupro")
+
+
+def evaluate_again(record: Evaluation, evidence: Evidence) -> Evaluation | None:
+    """The evaluation that these arrays give; None where the report carries no arrays of this job.
+
+    Metrics of pixels and findings that look at the images themselves are not in it. The operating
+    point is chosen again by the stored policy on the stored calibration scores.
+    """
+    options: dict[str, Any] = {
+        "confidence": _confidence(record),
+        "seed": evidence.seed,
+        "split": record.split,
+    }
+    if record.job == "reconstruct":
+        return (
+            _reconstruction(evidence, options)
+            if evidence.per_image.get("mse") is not None
+            else None
+        )
+    if record.job == "classify":
+        return _classification(record, evidence, options)
+    return None if evidence.scores is None else _detection(record, evidence, options)
+
+
+def not_carried(record: Evaluation, again: Evaluation) -> set[str]:
+    """Metrics of `record` that need more than arrays an image: those of pixels."""
+    return {name for name in record.metrics if name in _OF_PIXELS and name not in again.metrics}
+
+
+def _confidence(record: Evaluation) -> float:
+    return next((one.confidence for one in record.metrics.values()), 0.95)
+
+
+def _detection(record: Evaluation, evidence: Evidence, options: dict[str, Any]) -> Evaluation:
+    assert evidence.scores is not None
+    labelled = (
+        np.zeros(len(evidence.scores), np.bool_) if evidence.labelled is None else evidence.labelled
+    )
+    flags = labelled if evidence.is_anomalous is None else evidence.is_anomalous
+    point = _operating_point(record, evidence, flags, labelled)
+    again = evaluate_detection(
+        DetectionLabels(flags, labelled, doubt=_doubt(record)),
+        evidence.scores,
+        operating_point=point,
+        train_scores=evidence.train_scores,
+        baselines=evidence.baselines,
+        **options,
+    )
+    findings = list(again.findings)
+    if evidence.threshold_from == "judged" and record.operating_point is not None:
+        known = labelled if labelled.any() else np.ones(len(labelled), np.bool_)
+        scores, anomalous = evidence.scores[known], flags[known]
+        policy, confidence = record.operating_point.policy, options["confidence"]
+        optimism = find_threshold_optimism(
+            policy, scores, anomalous, confidence=confidence, seed=evidence.seed
+        )
+        findings += [] if optimism is None else [optimism]
+    metrics = dict(again.metrics)
+    if (
+        "mse" in record.metrics and "mse" in evidence.per_image
+    ):  # reconstructions judged as a detector too
+        errors = evaluate_errors(
+            evidence.per_image, confidence=options["confidence"], seed=evidence.seed
+        )
+        metrics |= errors.metrics
+    return again.model_copy(update={"findings": tuple(findings), "metrics": metrics})
+
+
+def _doubt(record: Evaluation) -> str | None:
+    """Why labels may be exchanged: it follows from labels as they were written, which are no
+    flags.
+    """
+    told = (
+        one.measured.get("doubt") for one in record.findings if one.code == high_prevalence.CODE
+    )
+    return next(told, None)
+
+
+def _operating_point(
+    record: Evaluation, evidence: Evidence, flags: Any, labelled: Any
+) -> OperatingPoint | None:
+    point = record.operating_point
+    if point is None or evidence.threshold_from == "elsewhere":
+        return point
+    scores: Any = evidence.calibration_scores
+    labels: Any = evidence.calibration_is_anomalous
+    if evidence.threshold_from == "judged":
+        scores, labels = evidence.scores, None
+        if labelled.any():
+            scores, labels = scores[labelled], flags[labelled]
+    scores = np.zeros(0) if scores is None else scores
+    confidence = next((rate.confidence for rate in point.rates.values()), _confidence(record))
+    try:
+        return choose_threshold(
+            point.policy, scores, labels, confidence=confidence, prevalence=evidence.prevalence
+        )
+    except InputError:
+        return None
+
+
+def _reconstruction(evidence: Evidence, options: dict[str, Any]) -> Evaluation:
+    baselines = baseline_errors(evidence.baselines, seed=evidence.seed)
+    return evaluate_errors(
+        evidence.per_image, train_errors=evidence.train_scores, baselines=baselines, **options
+    )
+
+
+def _classification(
+    record: Evaluation, evidence: Evidence, options: dict[str, Any]
+) -> Evaluation | None:
+    if evidence.probabilities is None or evidence.classes is None or evidence.labels is None:
+        return None
+    classes = [str(one) for one in evidence.classes.tolist()]
+    predictions: Any = evidence.probabilities
+    if "log_loss" not in record.metrics:  # they were classes, not probabilities
+        predictions = evidence.classes[evidence.probabilities.argmax(axis=1)]
+    # Reports of earlier versions name no positive class: it was the second of two.
+    second = classes[1] if len(classes) == 2 else None
+    positive = record.provenance.get("positive_class", second)
+    again = evaluate_classification(
+        evidence.labels, predictions, classes=classes, positive=positive, **options
+    )
+    rebuilt = {
+        name: one
+        for name, one in evidence.per_image.items()
+        if name in record.metrics and name not in again.metrics
+    }
+    if not rebuilt:
+        return again
+    errors = evaluate_errors(
+        rebuilt, confidence=options["confidence"], seed=evidence.seed
+    )  # a classifier with a decoder
+    return again.model_copy(update={"metrics": {**again.metrics, **errors.metrics}})

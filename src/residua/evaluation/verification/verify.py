@@ -1,0 +1,152 @@
+"""`residua verify`: a report, judged by what it carries."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from residua._version import __version__
+from residua.evaluation import Evidence
+from residua.evaluation.report.gallery import facts_line
+from residua.evaluation.report.page import PAGE_SCRIPTS, front_html, job_html, script_text
+from residua.evaluation.verification.figures import Figure, figures
+from residua.evaluation.verification.page import Page, read_page, read_text
+from residua.evaluation.verification.payload import carried_jobs, carried_titles
+from residua.evaluation.verification.recomputation import evaluate_again
+from residua.records import Evaluation
+
+_MOST_TEXTS = 60  # figures of a page that differ, listed one by one
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Every figure that was looked at, and the versions of residua that made and that verified the
+    report.
+    """
+
+    figures: tuple[Figure, ...]
+    made_by: str
+    verified_with: str
+
+    @property
+    def differing(self) -> tuple[Figure, ...]:
+        """Figures that the report's own data does not give."""
+        return tuple(one for one in self.figures if one.verdict == "differs")
+
+    @property
+    def not_carried(self) -> tuple[Figure, ...]:
+        """Figures that it takes more than the report to make again."""
+        return tuple(one for one in self.figures if one.verdict == "not carried")
+
+
+def verify_report(path: str | Path) -> Verification:
+    """Make every figure of a report again from the scores and labels in it. Nothing in the file is
+    executed.
+
+    First the record inside the page is compared with what its arrays give, then the text of each
+    figure on the page with what residua writes for that record.
+
+    Raises
+    ------
+    SourceError
+        If the file is no report of residua, too large, or its data is damaged.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> from residua import evaluate_detection, write_html
+    >>> labels, scores = np.array([False, False, True]), np.array([0.1, 0.4, 0.3])
+    >>> evidence = Evidence(paths=np.array(["a", "b", "c"]), scores=scores, is_anomalous=labels)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = write_html(
+    ...         f"{folder}/report.html", "Three", [(evaluate_detection(labels, scores), evidence)]
+    ...     )
+    ...     found = verify_report(page)
+    >>> len(found.figures) > 5, found.differing
+    (True, ())
+    """
+    page = read_page(path)
+    jobs = carried_jobs(page.data, str(path))
+    titles = carried_titles(page.data, list(jobs), str(path))
+    found: list[Figure] = []
+    texts: dict[str, str] = {}
+    pairs = []
+    for key, job in jobs.items():
+        evidence = job.evidence(titles[key])
+        pairs.append((job.record, evidence))
+        again = evaluate_again(job.record, evidence)
+        found += figures(titles[key], job, evidence, again)
+        texts |= _expected_texts(key, job.record, evidence, page, len(jobs))
+    texts |= _drawn(str(front_html(list(jobs), list(titles.values()), pairs)))
+    found += _texts(page, texts, titles)
+    made_by = next(
+        (
+            str(one.record.provenance["version"])
+            for one in jobs.values()
+            if one.record.provenance.get("version")
+        ),
+        "",
+    )
+    found.append(_scripts(page))
+    return Verification(tuple(found), made_by, __version__)
+
+
+def _expected_texts(
+    key: str, record: Evaluation, evidence: Evidence, page: Page, n_jobs: int
+) -> dict[str, str]:
+    """What residua writes at each figure of this job, pictures' captions included."""
+    texts = _drawn(str(job_html(key, record, evidence, n_jobs)))
+    for name in page.figures:
+        start, _, index = name.rpartition("/")
+        if start == f"{key}/gallery" and index.isdigit() and int(index) < len(evidence.paths):
+            texts[name] = facts_line(evidence, int(index))
+    return texts
+
+
+def _drawn(html: str) -> dict[str, str]:
+    return {name: values[0] for name, values in read_text(html).figures.items()}
+
+
+def _texts(page: Page, expected: dict[str, str], titles: dict[str, str]) -> Iterator[Figure]:
+    """The figures as they are printed: one line for those that agree, one each for those that do
+    not.
+    """
+    n_same, unlike = 0, []
+    for name in [*expected, *(name for name in page.figures if name not in expected)]:
+        said, made = page.figures.get(name, ["absent"]), expected.get(name, "nothing of residua's")
+        if said == [made]:
+            n_same += 1
+            continue
+        key, _, rest = name.partition("/")
+        unlike.append(
+            Figure(
+                titles.get(key, key),
+                f"printed {rest}",
+                _shorter(" | ".join(said)),
+                _shorter(made),
+                "differs",
+            )
+        )
+    yield Figure(
+        "page",
+        "figures as printed",
+        f"{len(expected):,}",
+        f"{n_same:,} the same",
+        "differs" if unlike else "same",
+    )
+    yield from unlike[:_MOST_TEXTS]
+
+
+def _scripts(page: Page) -> Figure:
+    known = {hashlib.sha256(script_text(name).encode()).hexdigest() for name in PAGE_SCRIPTS}
+    foreign = sum(one not in known for one in page.scripts)
+    said = f"{len(page.scripts)} scripts"
+    if foreign == 0 and len(page.scripts) == len(known):
+        return Figure("page", "scripts", said, f"those of residua {__version__}", "same")
+    return Figure("page", "scripts", said, f"{foreign} are not of residua {__version__}", "differs")
+
+
+def _shorter(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:97]}..."

@@ -1,5 +1,0 @@
-"""Bringing a bundle out of PyTorch: the whole graph as an ONNX or OpenVINO file, verified on real images or refused."""
-
-from residua.export.build import Verification, build_engine
-
-__all__ = ["Verification", "build_engine"]

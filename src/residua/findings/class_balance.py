@@ -1,0 +1,100 @@
+"""How the labels are spread over the parts: classes that are rare, or that a part lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from residua.records import Finding, Severity
+
+CODE = "class-balance"
+
+_UNEVEN = 20
+
+
+def find_class_balance(
+    counts: Mapping[str, Mapping[str, int]], *, normal: tuple[str, ...] | None = None
+) -> Finding | None:
+    """Say which classes a part lacks and how uneven they are; None where there is nothing to say.
+
+    With `normal` named train need hold nothing else, but a test part without anomalies, or without
+    normal images, shows nothing. Warning: something can't be measured. Note: the largest class is
+    more than 20 times the smallest.
+
+    Parameters
+    ----------
+    counts : mapping of part to mapping of label to int
+    normal : labels that mean normal, optional
+
+    Examples
+    --------
+    >>> find_class_balance(
+    ...     {"train": {"good": 90}, "test": {"good": 10}}, normal=("good",)
+    ... ).measured["lacking"]
+    ['test holds no anomalous image']
+    >>> find_class_balance({"train": {"a": 50, "b": 40}, "test": {"a": 9, "b": 9}}) is None
+    True
+    """
+    test = counts.get("test", {})
+    labels = sorted({label for part in counts.values() for label in part})
+    if len(labels) == 0 or not counts.get("train") or not test:
+        return None
+    lacking = _lacking(counts, labels, normal)
+    total = {label: sum(part.get(label, 0) for part in counts.values()) for label in labels}
+    rarest, commonest = (
+        min(total, key=lambda one: total[one]),
+        max(total, key=lambda one: total[one]),
+    )
+    ratio = total[commonest] / total[rarest]
+    if not lacking and (ratio <= _UNEVEN or normal is not None):
+        return None
+    severity: Severity = "warning" if lacking else "note"
+    uneven = (
+        f"{commonest!r} has {ratio:.0f} times as many images as {rarest!r} ({total[commonest]:,}"
+        f" and {total[rarest]:,})"
+    )
+    sentences = [*lacking, *([uneven] if ratio > _UNEVEN and normal is None else [])]
+    return Finding(
+        code=CODE,
+        severity=severity,
+        measured={
+            "lacking": lacking,
+            "ratio": ratio,
+            "counts": {part: dict(one) for part, one in counts.items()},
+        },
+        meaning=_sentence("; ".join(sentences[:5]))
+        + ". What is not there can't be learnt or measured, and accuracy hides what is rare.",
+        what_to_do=(
+            "Move or add images of those classes; read recall a class and balanced accuracy."
+        ),
+    )
+
+
+def _lacking(
+    counts: Mapping[str, Mapping[str, int]], labels: list[str], normal: tuple[str, ...] | None
+) -> list[str]:
+    test = counts["test"]
+    if normal is not None:
+        kinds = {
+            "normal": [one for one in labels if one in normal],
+            "anomalous": [one for one in labels if one not in normal],
+        }
+        found = [
+            f"test holds no {kind} image"
+            for kind, own in kinds.items()
+            if not any(test.get(one) for one in own)
+        ]
+        return found + (
+            []
+            if any(counts["train"].get(one) for one in kinds["normal"])
+            else ["train holds no normal image"]
+        )
+    return [
+        f"{part} holds no image of {label!r}"
+        for part in ("train", "test")
+        for label in labels
+        if not counts[part].get(label, 0)
+    ]
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]

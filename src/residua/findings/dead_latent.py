@@ -1,0 +1,72 @@
+"""Numbers of the code that never change, and a code that has collapsed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.records import Finding
+
+CODE = "dead-latent"
+
+_DEAD = 0.01
+
+
+def find_dead_latent(codes: NDArray[Any]) -> Finding | None:
+    """Count the dimensions of the code that do not vary; None for fewer than ten images.
+
+    Dead means a standard deviation below a hundredth of the largest one's. Error: all are constant.
+    Warning: more than half are. ``effective`` is the participation ratio of the covariance: how
+    many dimensions carry the variance between them.
+
+    Parameters
+    ----------
+    codes : float array, (n_images, n_latent)
+
+    Examples
+    --------
+    >>> codes = np.random.default_rng(0).normal(size=(100, 8))
+    >>> codes[:, 3:] = 0.5
+    >>> find_dead_latent(codes).measured["n_dead"]
+    5
+    """
+    if len(codes) < 10 or codes.shape[1] == 0:
+        return None
+    spread = codes.std(axis=0, dtype=np.float64)
+    size = max(float(np.abs(codes).max()), 1e-12)
+    if spread.max() <= 1e-5 * size:
+        return Finding(
+            code=CODE,
+            severity="error",
+            measured={"n_latent": codes.shape[1], "n_dead": codes.shape[1], "effective": 0.0},
+            meaning=(
+                f"The code has collapsed: none of its {codes.shape[1]} numbers changes from image"
+                " to image, so every image has the same reconstruction."
+            ),
+            what_to_do=(
+                "Lower the learning rate, another activation, less regularisation (in a variational"
+                " model a smaller beta)."
+            ),
+        )
+    n_dead = int((spread < _DEAD * spread.max()).sum())
+    values = np.linalg.eigvalsh(np.atleast_2d(np.cov(codes.T.astype(np.float64))))
+    effective = float(values.sum() ** 2 / np.square(values).sum())
+    measured = {"n_latent": codes.shape[1], "n_dead": n_dead, "effective": effective}
+    told = (
+        f"{n_dead} of the {codes.shape[1]} numbers of the code never change; the variance lies in"
+        f" about {effective:.1f} dimensions."
+    )
+    if n_dead <= codes.shape[1] / 2:
+        return Finding(code=CODE, severity="ok", measured=measured, meaning=told, what_to_do="")
+    return Finding(
+        code=CODE,
+        severity="warning",
+        measured=measured,
+        meaning=f"{told} The code is smaller than it looks.",
+        what_to_do=(
+            "A smaller code does as well. If errors are high too: a lower learning rate, another"
+            " activation, less regularisation."
+        ),
+    )

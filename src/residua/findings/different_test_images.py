@@ -1,0 +1,43 @@
+"""Runs that were tested on different images, and are compared on those they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from residua.records import Finding
+
+CODE = "different-test-images"
+
+
+def find_different_images(n_shared: int, n_own: Mapping[str, int]) -> Finding | None:
+    """Say how many test images several runs share; None where all have the same ones.
+
+    Parameters
+    ----------
+    n_shared : int
+        Images that every run was tested on.
+    n_own : mapping of str to int
+        Test images of each run.
+
+    Examples
+    --------
+    >>> find_different_images(100, {"a": 100, "b": 100}) is None
+    True
+    >>> find_different_images(80, {"a": 100, "b": 120}).severity
+    'warning'
+    """
+    if all(n == n_shared for n in n_own.values()):
+        return None
+    own = ", ".join(f"{name} {n:,}" for name, n in n_own.items())
+    return Finding(
+        code=CODE,
+        severity="warning",
+        measured={"n_shared": n_shared, "n_own": dict(n_own)},
+        meaning=(
+            f"The runs were tested on different images ({own}): they are compared on the"
+            f" {n_shared:,} that all share."
+        ),
+        what_to_do=(
+            "Fit them on the same source with the same seed, or evaluate them on the same images."
+        ),
+    )

@@ -1,0 +1,122 @@
+"""Scores of new images that are unlike those the threshold was chosen on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.findings.unlike_parts import distance_of
+from residua.records import Finding
+
+CODE = "drift"
+
+_FEWEST = 20
+_SPREAD = 0.2
+
+
+def find_drift(
+    calibration: NDArray[Any],
+    new: NDArray[Any],
+    *,
+    threshold: float | None = None,
+    are_normal: bool = False,
+    confidence: float = 0.99,
+) -> Finding | None:
+    """Compare the scores of new images with those of the calibration normals; None where there are
+    fewer than 20 of either.
+
+    The measure is the chance that a new score is above a calibration score: 1/2 where nothing
+    changed. New images may hold anomalies, which are above, so where they are not known to be
+    normal more is needed. Error: the interval of that chance lies beyond .75 (unknown: .85) or
+    below .25. Warning: beyond .6 (unknown: .7) or below .4; or, of images known to be normal,
+    scores that are spread otherwise, more than .2 apart by Kolmogorov and Smirnov: blur lowers an
+    error and noise raises it, and both together leave the chance at 1/2.
+
+    Parameters
+    ----------
+    calibration : float array, (n,)
+        Scores of normal calibration images.
+    new : float array, (m,)
+    threshold : float, optional
+        To say how many are flagged.
+    are_normal : bool
+        Whether `new` holds images known to be normal alone.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> find_drift(rng.normal(size=200), rng.normal(size=300)).severity
+    'ok'
+    >>> find_drift(rng.normal(size=200), rng.normal(size=300) + 2).severity
+    'error'
+    """
+    from residua.metrics.intervals import roc_auc_interval
+
+    if min(len(calibration), len(new)) < _FEWEST:
+        return None
+    is_new = np.arange(len(calibration) + len(new)) >= len(calibration)
+    chance = roc_auc_interval(
+        is_new, np.concatenate([calibration, new]).astype(np.float64), confidence=confidence
+    )
+    if chance.value is None or chance.low is None or chance.high is None:
+        return None
+    error, warning = (0.75, 0.6) if are_normal else (0.85, 0.7)
+    apart, by_chance = distance_of(calibration, new, 1 - confidence)
+    is_spread = are_normal and apart > max(_SPREAD, by_chance + 0.05)
+    is_moved = chance.low > warning or chance.high < 0.4
+    severity = (
+        "error"
+        if chance.low > error or chance.high < 0.25
+        else "warning"
+        if is_moved or is_spread
+        else "ok"
+    )
+    measured: dict[str, Any] = {
+        "above_calibration": chance.value,
+        "low": chance.low,
+        "high": chance.high,
+        "distance": apart,
+        "n_new": len(new),
+    }
+    flags = ""
+    if threshold is not None:
+        measured["flagged"], measured["flagged_of_calibration"] = (
+            float((one > threshold).mean()) for one in (new, calibration)
+        )
+        flags = (
+            f" {100 * measured['flagged']:.3g}% are flagged, of the calibration images "
+            f"{100 * measured['flagged_of_calibration']:.3g}%."
+        )
+    words = (
+        f"The chance that one of these {len(new):,} images scores above a normal calibration image"
+        f" is {chance.value:.2g} (1/2 if alike).{flags}"
+    )
+    if severity == "ok":
+        return Finding(code=CODE, severity="ok", measured=measured, meaning=words, what_to_do="")
+    mixed = "" if are_normal else ", or most of them are anomalous"
+    direction = (
+        f"their scores are spread otherwise ({apart:.2g} apart on a scale from 0, the same, to 1):"
+        " images changed in ways that raise and lower scores at once, as blur and noise do"
+        if not is_moved
+        else (
+            f"they are unlike the images the threshold was chosen on{mixed}"
+            if chance.value > 0.5
+            else (
+                "they score lower than what the threshold was chosen on: duller images, or copies"
+                " of training images, and anomalies may pass"
+            )
+        )
+    )
+    return Finding(
+        code=CODE,
+        severity="error" if severity == "error" else "warning",
+        measured=measured,
+        meaning=f"{words} So {direction}.",
+        what_to_do=(
+            "Look at some of them beside training images (camera, light, scale, file format). If"
+            " they are right as they are, choose the threshold again on such images: `residua"
+            " threshold RUN SOURCE --policy ...`."
+        ),
+    )

@@ -1,0 +1,58 @@
+"""Masks of defects in which nothing is marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.records import Finding, Severity
+
+CODE = "empty-masks"
+
+_FEW, _MOST = 0.05, 0.5
+
+
+def find_empty_masks(shares: NDArray[np.float64], paths: Sequence[str]) -> Finding | None:
+    """Say which defective images have a mask that marks nothing; None where all mark something.
+
+    Error: more than half of them, for then pixel metrics are about the rest alone. Warning: more
+    than one in twenty. Note: fewer.
+
+    Parameters
+    ----------
+    shares : float array, (n,)
+        The share of each image that its mask marks, of defective images with a mask.
+    paths : sequence of str, (n,)
+
+    Examples
+    --------
+    >>> told = find_empty_masks(np.array([0.1, 0.0, 0.2]), ["a.png", "b.png", "c.png"])
+    >>> told.severity, told.measured["examples"]
+    ('warning', ['b.png'])
+    """
+    empty = np.flatnonzero(shares == 0).tolist()
+    if not empty:
+        return None
+    share = len(empty) / len(shares)
+    severity: Severity = "error" if share > _MOST else "warning" if share > _FEW else "note"
+    verb = "marks" if len(empty) == 1 else "mark"
+    return Finding(
+        code=CODE,
+        severity=severity,
+        measured={
+            "n_empty": len(empty),
+            "n_masks": len(shares),
+            "examples": [str(paths[row]) for row in empty[:10]],
+        },
+        meaning=(
+            f"{len(empty):,} of the {len(shares):,} masks of defective images that were looked at"
+            f" {verb} nothing, that of {paths[empty[0]]} for one. All their pixels count as good,"
+            " so a model that finds the defect is charged with false alarms there."
+        ),
+        what_to_do=(
+            "Draw what is missing, or delete those mask files: pixels without a mask are unknown"
+            " and in no figure."
+        ),
+    )

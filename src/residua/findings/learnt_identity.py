@@ -1,0 +1,69 @@
+"""A network that reconstructs anomalies as well as normal images: it copies its input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from residua.records import Finding
+
+CODE = "learnt-identity"
+
+_GOOD = 0.9
+
+
+def find_learnt_identity(
+    normal: NDArray[Any], anomalous: NDArray[Any], *, explained: float, confidence: float = 0.95
+) -> Finding | None:
+    """Say that errors of anomalies are not above those of normal images although the model
+    reconstructs well; else None.
+
+    Parameters
+    ----------
+    normal, anomalous : float array, (n,)
+        Mean squared error of each image.
+    explained : float
+        One minus the error over the variance of the normal images: how well the model reconstructs
+        at all. Below .9 it is `find_underfitting` that speaks.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> normal, anomalous = rng.gamma(4, 0.001, 200), rng.gamma(4, 0.001, 100)
+    >>> find_learnt_identity(normal, anomalous, explained=0.99).severity
+    'warning'
+    >>> find_learnt_identity(normal, 3 * anomalous, explained=0.99) is None
+    True
+    """
+    if (
+        min(len(normal), len(anomalous)) < 10
+        or explained < _GOOD
+        or normal.mean() <= 0
+        or anomalous.mean() <= 0
+    ):
+        return None
+    ratio = float(anomalous.mean() / normal.mean())
+    relative = sum(
+        float(np.var(one, ddof=1)) / len(one) / float(one.mean()) ** 2
+        for one in (normal, anomalous)
+    )
+    low = ratio * float(np.exp(-ndtri(0.5 + confidence / 2) * np.sqrt(relative)))
+    if low > 1:
+        return None
+    return Finding(
+        code=CODE,
+        severity="warning",
+        measured={"ratio": ratio, "low": low, "explained": explained},
+        meaning=(
+            f"The model reconstructs {100 * explained:.3g}% of the variance, and anomalies as well"
+            f" as normal images (their error is {ratio:.3g} times that of normal images): it seems"
+            " to have learnt to copy whatever it is shown."
+        ),
+        what_to_do=(
+            "A smaller code, corruption of the input (recipes denoising, restore, inspect), or a"
+            " score on the density of the code."
+        ),
+    )

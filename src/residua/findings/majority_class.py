@@ -1,0 +1,59 @@
+"""An accuracy that naming the commonest class would reach."""
+
+from __future__ import annotations
+
+from residua.records import Estimate, Finding
+
+CODE = "majority-class"
+
+
+def find_majority_class(accuracy: Estimate, majority_share: float, majority: str) -> Finding | None:
+    """Compare accuracy with that of always answering `majority`; None where accuracy is undefined.
+
+    Parameters
+    ----------
+    accuracy : Estimate
+    majority_share : float
+        Share of the commonest class among the tested images.
+    majority : str
+        Its name.
+
+    Examples
+    --------
+    >>> find_majority_class(Estimate(value=0.91, low=0.89, high=0.93, n=1000), 0.9, "good").severity
+    'warning'
+    """
+    if accuracy.value is None:
+        return None
+    low = accuracy.value if accuracy.low is None else accuracy.low
+    beaten = low > majority_share
+    reached = (
+        "is not shown to be more than" if accuracy.value > majority_share else "is no more than"
+    )
+    return Finding(
+        code=CODE,
+        severity="ok" if beaten else "warning",
+        measured={
+            "accuracy": accuracy.value,
+            "low": accuracy.low,
+            "majority_share": majority_share,
+            "majority": majority,
+        },
+        meaning=(
+            f"Accuracy {accuracy.value:.3g} beats the {majority_share:.3g} of always answering"
+            f" {majority!r}."
+            if beaten
+            else (
+                f"Accuracy {accuracy.value:.3g} {reached} the {majority_share:.3g} of always"
+                f" answering {majority!r}."
+            )
+        ),
+        what_to_do=(
+            "Nothing."
+            if beaten
+            else (
+                "Look at balanced_accuracy and at recall a class; weigh classes or collect more of"
+                " the rare ones."
+            )
+        ),
+    )

@@ -1,0 +1,48 @@
+"""A model from elsewhere that reconstructs far better when its input or output is read on another
+scale than was told.
+"""
+
+from __future__ import annotations
+
+from residua.records import Finding
+
+CODE = "misread-scale"
+
+
+def find_misread_scale(
+    told: tuple[str, str],
+    explained: float,
+    better: tuple[str, str],
+    better_explained: float,
+    *,
+    n_images: int,
+) -> Finding:
+    """The scales of what goes in and of what comes out, as told and as they fit, with the share of
+    what varies each explains.
+
+    Examples
+    --------
+    >>> find_misread_scale(("unit", "unit"), 0.1, ("symmetric", "unit"), 0.97, n_images=64).severity
+    'error'
+    """
+    return Finding(
+        code=CODE,
+        severity="error",
+        measured={
+            "told": list(told),
+            "explained": explained,
+            "better": list(better),
+            "better_explained": better_explained,
+            "n_images": n_images,
+        },
+        meaning=(
+            f"The model was given images as {told[0]} and read as {told[1]}: the reconstructions"
+            f" explain {explained:.2g} of what varies in {n_images} images. Given {better[0]} and"
+            f" read as {better[1]} they explain {better_explained:.2g}. Every number here is about"
+            " a model that was misread."
+        ),
+        what_to_do=(
+            f"Wrap it with the scales it was trained on: inputs= for {better[0]}, outputs= for"
+            f" {better[1]}."
+        ),
+    )

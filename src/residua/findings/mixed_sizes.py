@@ -1,0 +1,53 @@
+"""Images of different sizes, which a network of one input size has to stretch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.records import Finding
+
+CODE = "mixed-sizes"
+
+
+def find_mixed_sizes(sizes: NDArray[Any]) -> Finding | None:
+    """Say how far sizes and proportions differ; None where all images have one size.
+
+    Warning: proportions differ by more than a half, so that resizing distorts. Note: less.
+
+    Parameters
+    ----------
+    sizes : int array, (n_images, 2)
+        Heights and widths.
+
+    Examples
+    --------
+    >>> find_mixed_sizes(np.array([[100, 100], [100, 200]])).severity
+    'warning'
+    """
+    if len(sizes) == 0 or (sizes == sizes[0]).all():
+        return None
+    low, high = sizes.min(axis=0).tolist(), sizes.max(axis=0).tolist()
+    shape = sizes[:, 1] / sizes[:, 0]
+    spread = float(np.quantile(shape, 0.975) / np.quantile(shape, 0.025))
+    return Finding(
+        code=CODE,
+        severity="warning" if spread > 1.5 else "note",
+        measured={
+            "n_different": len(np.unique(sizes, axis=0)),
+            "smallest": low,
+            "largest": high,
+            "proportions_differ": spread,
+        },
+        meaning=(
+            f"Sizes run from {low[0]}x{low[1]} to {high[0]}x{high[1]} (height x width), and"
+            f" proportions differ {spread:.3g} times: all images are resized to one size for the"
+            " network, and errors per pixel are compared at that size."
+        ),
+        what_to_do=(
+            "Nothing, if that is what comes off the camera; `--aspect keep` keeps proportions. Else"
+            " cut or scale to one size."
+        ),
+    )

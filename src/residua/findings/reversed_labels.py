@@ -1,0 +1,91 @@
+"""Images labelled anomalous that score as known normal images do, beside images labelled normal
+that do not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.metrics.intervals import roc_auc_interval
+from residua.records import Estimate, Finding
+
+CODE = "reversed-labels"
+
+_FEWEST = 20
+_ALIKE, _UNLIKE = 0.1, 0.3
+
+
+def find_reversed_labels(
+    known_normal: NDArray[Any], scores: NDArray[Any], is_anomalous: NDArray[np.bool_]
+) -> Finding | None:
+    """Compare scores of known normal images with those of both kinds; None unless only the
+    anomalous ones are like them.
+
+    Alike: the chance that one of these scores exceeds a known normal one lies within 0.1 of one
+    half. Unlike: beyond 0.3 of it, with 95% confidence. None for fewer than 20 images of any of the
+    three.
+
+    Parameters
+    ----------
+    known_normal : float array, (n,)
+        Scores of calibration or training images, all normal.
+    scores : float array, (n_images,)
+    is_anomalous : bool array, (n_images,)
+
+    Examples
+    --------
+    >>> rng, labels = np.random.default_rng(0), np.arange(200) < 100
+    >>> scores = rng.normal(size=200) - 3 * ~labels
+    >>> find_reversed_labels(rng.normal(size=100), scores, labels).severity
+    'error'
+    >>> find_reversed_labels(rng.normal(size=100), scores, ~labels) is None
+    True
+    """
+    anomalous, normal = scores[is_anomalous], scores[~is_anomalous]
+    if min(map(len, (known_normal, anomalous, normal))) < _FEWEST:
+        return None
+    of_anomalous, of_normal = (_above(known_normal, one) for one in (anomalous, normal))
+    if (
+        of_anomalous.value is None
+        or abs(of_anomalous.value - 0.5) > _ALIKE
+        or not _is_unlike(of_normal)
+    ):
+        return None
+    told = (
+        f"{of_anomalous.value:.0%} of the time; one labelled normal does {of_normal.value:.0%} of"
+        " the time"
+    )
+    return Finding(
+        code=CODE,
+        severity="error",
+        measured={
+            "anomalous_above": of_anomalous.value,
+            "normal_above": of_normal.value,
+            "n_known": len(known_normal),
+        },
+        meaning=(
+            "An image labelled anomalous scores above a known normal image (calibration or"
+            f" training) {told}. So the images labelled anomalous look like the known normal ones:"
+            " the labels seem reversed."
+        ),
+        what_to_do=(
+            "Look at some images of each label. If the labels are reversed, name the normal one:"
+            " --normal LABEL (normal=). If they are right, the known normal images are not of this"
+            " kind: compare the two sets."
+        ),
+    )
+
+
+def _above(known: NDArray[Any], scores: NDArray[Any]) -> Estimate:
+    """Chance that one of `scores` exceeds one of `known`."""
+    is_score = np.repeat([False, True], [len(known), len(scores)])
+    return roc_auc_interval(is_score, np.concatenate([known, scores]).astype(np.float64))
+
+
+def _is_unlike(above: Estimate) -> bool:
+    if above.low is None or above.high is None:
+        return above.value in (0.0, 1.0)
+    return above.high < 0.5 - _UNLIKE or above.low > 0.5 + _UNLIKE

@@ -1,0 +1,108 @@
+"""One number an image, such as its brightness or the size of its file, that tells the label as well
+as a model would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.records import Estimate, Finding, Severity
+
+CODE = "shortcut"
+
+# Of how an image was made, not of what it shows: the label should not follow from these at all.
+# What an image shows moves the measure of compression a little (ROC AUC up to .69 between
+# garments), and the size of a file much (up to .9).
+TECHNICAL = {"height": 0.7, "width": 0.7, "compression": 0.8}
+_LIMIT = 0.95
+
+
+def find_shortcut(
+    features: Mapping[str, NDArray[Any]],
+    is_anomalous: NDArray[np.bool_],
+    *,
+    model: Estimate | None = None,
+    confidence: float = 0.95,
+) -> Finding | None:
+    """Rank images by one simple number after the other; None where no label is there, or nothing
+    tells.
+
+    The area under the curve is taken in whichever direction is better, the limit is on its
+    interval's lower end, which is widened for having tried several. Error: how an image was made
+    (its size ranks above .7, its compression above .8). Warning: brightness, contrast, sharpness or
+    the size of the file ranks above .95, or as well as the model. Note: something ranks above .75.
+
+    Parameters
+    ----------
+    features : mapping of str to float array, (n_images,)
+    is_anomalous : bool array, (n_images,)
+    model : Estimate, optional
+        The model's ROC AUC on the same images.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) < 50
+    >>> find_shortcut({"width": rng.normal(size=200) + 2 * labels}, labels).severity
+    'error'
+    >>> find_shortcut({"brightness": rng.normal(size=200)}, labels) is None
+    True
+    """
+    from residua.metrics.intervals import roc_auc_interval
+
+    if not is_anomalous.any() or is_anomalous.all():
+        return None
+    tried = {
+        name: np.asarray(column, np.float64)
+        for name, column in features.items()
+        if np.ptp(column) > 0
+    }
+    level = 1 - (1 - confidence) / max(1, 2 * len(tried))
+    areas: dict[str, tuple[float, float]] = {}
+    for name, column in tried.items():
+        both = [roc_auc_interval(is_anomalous, sign * column, confidence=level) for sign in (1, -1)]
+        best = max(both, key=lambda one: one.value or 0.0)
+        areas[name] = (best.value or 0.0, best.low or 0.0)
+    if not areas:
+        return None
+    technical = [name for name in areas if areas[name][1] > TECHNICAL.get(name, 1)]
+    worst = max(technical or areas, key=lambda name: areas[name][1])
+    value, low = areas[worst]
+    matches_model = (
+        model is not None and model.value is not None and value >= model.value and low > 0.5
+    )
+    if not (technical or low > 0.75 or matches_model):
+        return None
+    severity: Severity = (
+        "error" if technical else "warning" if low > _LIMIT or matches_model else "note"
+    )
+    beside = (
+        f", where the model reaches {model.value:.3g}"
+        if model is not None and model.value is not None
+        else ""
+    )
+    made = "how the image was made" if technical else "one number an image"
+    return Finding(
+        code=CODE,
+        severity=severity,
+        measured={
+            "feature": worst,
+            "roc_auc": value,
+            "low": low,
+            "all": {name: area for name, (area, _) in areas.items()},
+        },
+        meaning=(
+            f"{worst.replace('_', ' ').capitalize()} alone tells normal from anomalous with a ROC"
+            f" AUC of {value:.3g} (at least {low:.3g}){beside}: {made} gives the label away, and a"
+            " detector may learn nothing else."
+        ),
+        what_to_do=(
+            "Find out why: another camera, another day, another program for one of the classes?"
+            " Record both kinds alike and balance that, or crop, resize and compress all images in"
+            " one way."
+        ),
+    )

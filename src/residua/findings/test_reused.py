@@ -1,0 +1,55 @@
+"""Judged images on which the threshold was chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.records import Finding
+
+CODE = "test-reused"
+
+
+def find_test_reused(
+    chosen_on: NDArray[Any], judged: NDArray[Any], paths: NDArray[Any]
+) -> Finding | None:
+    """Say which judged images were also used to choose the threshold, by their hashes; None where
+    none was.
+
+    Error: more than one in a hundred. Warning: fewer.
+
+    Parameters
+    ----------
+    chosen_on, judged : array of hashes, (n,) and (m,)
+    paths : object array of str, (m,)
+
+    Examples
+    --------
+    >>> find_test_reused(
+    ...     np.array(["a", "b"]), np.array(["b", "c"]), np.array(["x", "y"], object)
+    ... ).measured["examples"]
+    ['x']
+    """
+    known = set(chosen_on.tolist())
+    again = np.array([one in known for one in judged.tolist()], np.bool_)
+    n = int(again.sum())
+    if n == 0:
+        return None
+    return Finding(
+        code=CODE,
+        severity="error" if n > 0.01 * len(judged) else "warning",
+        measured={
+            "n_reused": n,
+            "n_images": len(judged),
+            "examples": [str(path) for path in paths[again][:5]],
+        },
+        meaning=(
+            f"{n:,} of the {len(judged):,} images judged here are images on which the threshold was"
+            " chosen: rates at it look better than they will be on others."
+        ),
+        what_to_do=(
+            "Judge on images that took no part in choosing, or choose the threshold on others."
+        ),
+    )

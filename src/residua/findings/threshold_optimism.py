@@ -1,0 +1,82 @@
+"""A threshold that was tuned on the images it is tested on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.errors import PolicyError
+from residua.records import Finding
+
+CODE = "threshold-optimism"
+
+
+def find_threshold_optimism(
+    policy: str,
+    scores: NDArray[Any],
+    is_anomalous: NDArray[np.bool_],
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Finding:
+    """Say how much F1 flatters, because threshold and test share their images (see
+    `threshold_optimism`).
+
+    Parameters
+    ----------
+    policy : str
+    scores : float array, (n_images,)
+    is_anomalous : bool array, (n_images,)
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(120) < 20
+    >>> find_threshold_optimism("max-f1", rng.normal(size=120) + labels, labels).measured[
+    ...     "optimism"
+    ... ] > 0
+    True
+    """
+    from residua.thresholds import threshold_optimism
+
+    advice = (
+        "Choose the threshold on other images (--calibration-scores), or report the cross-fitted"
+        " value."
+    )
+    same = "The threshold was chosen on the very images it is tested on."
+    try:
+        told = threshold_optimism(policy, scores, is_anomalous, confidence=confidence, seed=seed)
+    except (ValueError, PolicyError) as error:
+        meaning = f"{same} How much that flatters can't be estimated here: {error}"
+        return Finding(
+            code=CODE,
+            severity="warning",
+            measured={"n_images": len(scores)},
+            meaning=meaning,
+            what_to_do=advice,
+        )
+    measured = {
+        "metric": told.rate,
+        "apparent": told.apparent,
+        "cross_fitted": told.honest,
+        "optimism": told.optimism,
+    }
+    if told.optimism > 0:
+        words = (
+            f"F1 reads {told.apparent:.3g}; with thresholds from other images it is about"
+            f" {told.honest:.3g}."
+        )
+    else:
+        words = (
+            f"F1 reads {told.apparent:.3g}; here thresholds from other images do no worse, which"
+            " another sample may not repeat."
+        )
+    return Finding(
+        code=CODE,
+        severity="warning",
+        measured={**measured, "n_images": told.n_images},
+        meaning=f"{same} {words}",
+        what_to_do=advice,
+    )

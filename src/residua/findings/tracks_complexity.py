@@ -1,0 +1,64 @@
+"""A score that follows how busy an image is, whatever is in it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from residua.records import Finding
+
+CODE = "tracks-complexity"
+
+_LIMIT = 0.8
+
+
+def find_tracks_complexity(
+    scores: NDArray[Any], complexity: NDArray[Any], *, confidence: float = 0.95
+) -> Finding | None:
+    """Correlate the ranks of scores and of complexity over normal images; None unless that is above
+    .8 with confidence.
+
+    Parameters
+    ----------
+    scores : float array, (n,)
+    complexity : float array, (n,)
+        Mean step between neighbouring pixels, for instance.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> busy = rng.random(200)
+    >>> find_tracks_complexity(busy + 0.05 * rng.normal(size=200), busy).severity
+    'warning'
+    >>> find_tracks_complexity(rng.random(200), busy) is None
+    True
+    """
+    if len(scores) < 20 or np.ptp(scores) == 0 or np.ptp(complexity) == 0:
+        return None
+    from scipy.stats import spearmanr  # most of a second to load, and seldom asked
+
+    correlation = float(spearmanr(scores, complexity).statistic)
+    # Fisher's transform; 1.06 is its variance's factor for ranks.
+    low = math.tanh(
+        math.atanh(max(-0.999999, min(correlation, 0.999999)))
+        - float(ndtri(confidence)) * math.sqrt(1.06 / (len(scores) - 3))
+    )
+    if low <= _LIMIT:
+        return None
+    return Finding(
+        code=CODE,
+        severity="warning",
+        measured={"rank_correlation": correlation, "low": low, "n_images": len(scores)},
+        meaning=(
+            "Among normal images the score follows how busy an image is (rank correlation"
+            f" {correlation:.2g}): it ranks texture, and smooth anomalies pass."
+        ),
+        what_to_do=(
+            "A score that allows for it: contrast-normalised error, ssim, density of the code. Look"
+            " at which normal images score high."
+        ),
+    )

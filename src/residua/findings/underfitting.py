@@ -1,0 +1,86 @@
+"""Reconstructions worse than those of something far simpler: the network has not learnt what is
+there to learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from residua.records import Estimate, Finding
+
+CODE = "underfitting"
+
+
+def find_underfitting(
+    mse: Estimate, baselines: Mapping[str, Estimate], *, train_error: float | None = None
+) -> Finding | None:
+    """Compare a reconstructor's error with that of the mean image and of PCA with as many numbers a
+    code.
+
+    Error: no better than the mean image. Warning: worse than PCA, and training images are not much
+    better off (where they are, that is overfitting). None where there is nothing to compare.
+
+    Parameters
+    ----------
+    mse : Estimate
+    baselines : mapping of str to Estimate
+        ``pca`` and ``mean_image`` are looked at.
+    train_error : float, optional
+        Mean squared error on training images.
+
+    Examples
+    --------
+    >>> find_underfitting(
+    ...     Estimate(value=0.02), {"pca": Estimate(value=0.01)}, train_error=0.019
+    ... ).severity
+    'warning'
+    >>> find_underfitting(
+    ...     Estimate(value=0.02), {"pca": Estimate(value=0.01)}, train_error=0.004
+    ... ) is None
+    True
+    """
+    mean, pca = (
+        baselines[name].value if name in baselines else None for name in ("mean_image", "pca")
+    )
+    if mse.value is None or (mean is None and pca is None):
+        return None
+    measured = {"mse": mse.value, "mean_image": mean, "pca": pca, "train_error": train_error}
+    low = mse.value if mse.low is None else mse.low
+    if mean is not None and mse.value >= mean:
+        return Finding(
+            code=CODE,
+            severity="error",
+            measured=measured,
+            meaning=(
+                f"The mean squared error is {mse.value:.4g}; showing the mean training image every"
+                f" time gives {mean:.4g}. The network has learnt nothing of use."
+            ),
+            what_to_do=(
+                "Look at the training curve and at the output: a wrong activation, scale or"
+                " learning rate, or far too little training."
+            ),
+        )
+    if pca is None:
+        return None
+    if low > pca:
+        if train_error is not None and train_error < 0.5 * mse.value:
+            return None
+        return Finding(
+            code=CODE,
+            severity="warning",
+            measured=measured,
+            meaning=(
+                f"PCA with as many numbers a code reaches a mean squared error of {pca:.4g}, the"
+                f" network {mse.value:.4g}: it does worse than a linear map, on training images"
+                " too."
+            ),
+            what_to_do=(
+                "Train longer or with another learning rate; look for dead units; a wider decoder"
+                " helps more than a wider code."
+            ),
+        )
+    meaning = (
+        f"The mean squared error {mse.value:.4g} is no worse than that of PCA with as many numbers"
+        f" a code, {pca:.4g}."
+    )
+    return Finding(code=CODE, severity="ok", measured=measured, meaning=meaning, what_to_do="")

@@ -1,0 +1,55 @@
+"""A reconstructor whose code has a size that nobody knows, beside PCA of several sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from residua.records import Estimate, Finding
+
+CODE = "unknown-code-size"
+PREFIX = "pca_"
+
+
+def find_unknown_code_size(mse: Estimate, baselines: Mapping[str, Estimate]) -> Finding | None:
+    """Between which sizes of PCA, named ``pca_8`` and so on, the model's error lies; None where
+    there are none.
+
+    Examples
+    --------
+    >>> sizes = {
+    ...     "pca_2": Estimate(value=0.05),
+    ...     "pca_8": Estimate(value=0.02),
+    ...     "pca_32": Estimate(value=0.004),
+    ... }
+    >>> find_unknown_code_size(Estimate(value=0.01), sizes).measured["better_than"]
+    8
+    """
+    errors = {
+        int(name.removeprefix(PREFIX)): one.value
+        for name, one in baselines.items()
+        if name.startswith(PREFIX) and one.value is not None
+    }
+    if not errors or mse.value is None:
+        return None
+    beaten = [size for size, error in errors.items() if mse.value < error]
+    best = max(beaten) if beaten else None
+    listed = ", ".join(f"{error:.4g} with {size}" for size, error in sorted(errors.items()))
+    beats = "none of these" if best is None else f"PCA with {best} numbers per image"
+    return Finding(
+        code=CODE,
+        severity="note",
+        measured={
+            "mse": mse.value,
+            "sizes": {str(size): error for size, error in sorted(errors.items())},
+            "better_than": best,
+        },
+        meaning=(
+            "How many numbers the code has is not known. PCA reaches a mean squared error of"
+            f" {listed}; the model, with {mse.value:.4g}, beats {beats}. With a larger code than"
+            " that it does worse than a linear map."
+        ),
+        what_to_do=(
+            "Tell the size of the code (latent=), so that PCA with as many numbers stands beside"
+            " the model."
+        ),
+    )

@@ -1,7 +1,0 @@
-"""Copies among images: exact ones, and pictures that were re-encoded, resized, brightened, cropped, flipped or rotated."""
-
-from residua.images.copies.leaks import Leak, Leaks, exact_leaks, leaks_of
-from residua.images.copies.search import Copies, Copy, find_copies
-from residua.images.copies.twins import group_twins
-
-__all__ = ["Copies", "Copy", "Leak", "Leaks", "exact_leaks", "find_copies", "group_twins", "leaks_of"]

@@ -1,0 +1,1 @@
+"""Several recipes on several cases, one row per fit."""

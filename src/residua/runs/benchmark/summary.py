@@ -1,0 +1,189 @@
+"""What a benchmark's fits come to: means over classes, spread over seeds, and whether the best
+recipe beats the baselines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from residua.metrics import paired_difference_interval, roc_auc_difference
+from residua.records import Estimate
+
+Record = dict[str, Any]
+Areas = dict[str, dict[str, list[float]]]
+"""ROC AUC by column (a recipe or a baseline), by class: one value a seed."""
+
+
+def untrained_name(recipe: str) -> str:
+    """The column of a recipe's untrained network."""
+    return f"untrained {recipe}"
+
+
+def summarise(
+    rows: Sequence[Record], baselines: Sequence[Record], *, confidence: float = 0.95
+) -> Record:
+    """Columns, the best recipe, the strongest baseline, their difference and a sentence.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        A fit each: ``class, recipe, seed, roc_auc, seconds_fit``, and with one class ``scores,
+        is_anomalous``.
+    baselines : sequence of dict
+        ``class, name, roc_auc``, and with one class ``scores``.
+
+    Returns
+    -------
+    dict
+        ``columns``: name to ``mean`` over classes (of means over seeds), ``seed_spread`` (standard
+        deviation over seeds of the mean over classes; None with one seed), ``classes``.
+        ``difference``: mean over classes of best recipe minus strongest baseline, with its
+        interval; with one class by DeLong on its test images.
+
+    Examples
+    --------
+    >>> rows = [
+    ...     dict(
+    ...         zip(
+    ...             ("class", "recipe", "seed", "roc_auc", "seconds_fit"),
+    ...             ("0", "plain", 0, {"value": 0.9}, 1.0),
+    ...         )
+    ...     )
+    ... ]
+    >>> baselines = [{"class": "0", "name": "pca", "roc_auc": {"value": 0.8}}]
+    >>> summary = summarise(rows, baselines)
+    >>> (
+    ...     summary["best_recipe"],
+    ...     summary["strongest_baseline"],
+    ...     round(summary["difference"]["value"], 2),
+    ... )
+    ('plain', 'pca', 0.1)
+    """
+    trained, beside = _areas(rows, "recipe"), _areas(baselines, "name")
+    columns = {name: _column(values) for name, values in {**trained, **beside}.items()}
+    for name in trained:
+        columns[name]["seconds_fit"] = float(
+            np.mean([row["seconds_fit"] for row in rows if row["recipe"] == name])
+        )
+    best = max(trained, key=lambda name: columns[name]["mean"])
+    strongest = max(beside, key=lambda name: columns[name]["mean"])
+    difference = _difference(best, strongest, rows, baselines, columns, confidence)
+    return {
+        "classes": list(trained[best]),
+        "columns": columns,
+        "best_recipe": best,
+        "strongest_baseline": strongest,
+        "difference": difference.model_dump(mode="json"),
+        "verdict": _verdict(
+            best,
+            strongest,
+            columns,
+            difference,
+            n_recipes=len(trained),
+            n_classes=len(trained[best]),
+        ),
+    }
+
+
+def _areas(records: Sequence[Record], key: str) -> Areas:
+    found: Areas = {}
+    for record in records:
+        found.setdefault(record[key], {}).setdefault(record["class"], []).append(
+            record["roc_auc"]["value"]
+        )
+    return found
+
+
+def _column(by_class: dict[str, list[float]]) -> Record:
+    means = {label: float(np.mean(values)) for label, values in by_class.items()}
+    of_seeds = np.array(list(by_class.values())).mean(axis=0)
+    spread = float(of_seeds.std(ddof=1)) if len(of_seeds) > 1 else None
+    return {
+        "mean": float(np.mean(list(means.values()))),
+        "seed_spread": spread,
+        "n_seeds": len(of_seeds),
+        "classes": means,
+    }
+
+
+def _difference(  # noqa: PLR0917
+    best: str,
+    strongest: str,
+    rows: Sequence[Record],
+    baselines: Sequence[Record],
+    columns: Record,
+    confidence: float,
+) -> Estimate:
+    """Paired over classes; over the test images where there is one class only and the scores are at
+    hand.
+    """
+    ours, theirs = columns[best]["classes"], columns[strongest]["classes"]
+    if len(ours) > 1:
+        return paired_difference_interval(
+            [ours[label] for label in ours],
+            [theirs[label] for label in ours],
+            confidence=confidence,
+        )
+    own = [row for row in rows if row["recipe"] == best]
+    beside = next(one for one in baselines if one["name"] == strongest)
+    (label,) = ours
+    unbounded = Estimate(value=ours[label] - theirs[label], confidence=confidence, n=1)
+    if not all("scores" in one for one in (*own, beside)):
+        return unbounded
+    paired = [
+        roc_auc_difference(
+            row["is_anomalous"], row["scores"], beside["scores"], confidence=confidence
+        )
+        for row in own
+    ]
+    lows, highs = (
+        [one.low for one in paired if one.low is not None],
+        [one.high for one in paired if one.high is not None],
+    )
+    if len(lows) < len(paired):
+        return unbounded
+    # Of several seeds the widest: what one training run may come to is part of the doubt.
+    return unbounded.model_copy(update={"low": min(lows), "high": max(highs), "n": paired[0].n})
+
+
+def _verdict(
+    best: str,
+    strongest: str,
+    columns: Record,
+    difference: Estimate,
+    *,
+    n_recipes: int,
+    n_classes: int,
+) -> str:
+    over = f"over {n_classes} classes" if n_classes > 1 else "on the one class"
+    first = (
+        f"Best on average of {n_recipes} recipes: {best}, mean ROC AUC {columns[best]['mean']:.3f}"
+        f" {over}."
+    )
+    if n_recipes == 1:
+        first = f"{best}: mean ROC AUC {columns[best]['mean']:.3f} {over}."
+    against = (
+        f"the strongest baseline ({strongest.replace('_', ' ')}, {columns[strongest]['mean']:.3f})"
+    )
+    value, low, high = difference.value, difference.low, difference.high
+    assert value is not None
+    if low is None or high is None:
+        return f"{first} {_side(value)} {against}, on too little for an interval."
+    interval = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+    over = "paired over classes" if n_classes > 1 else "paired over test images"
+    if low > 0:
+        return f"{first} It beats {against}: {interval}, {over}."
+    if high < 0:
+        return f"{first} It falls behind {against}: {interval}, {over}."
+    return f"{first} It does not clearly beat {against}: {interval}, {over}, and 0 lies inside."
+
+
+def _side(value: float) -> str:
+    return (
+        "It equals"
+        if value == 0
+        else f"It lies {abs(value):.3f} {'above' if value > 0 else 'below'}"
+    )

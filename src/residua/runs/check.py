@@ -1,0 +1,84 @@
+"""What `residua check` would say of a run's images, told before training, kept in the run, and
+shown in its report.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from residua._files import read_json, write_json
+from residua.evaluation.check import survey
+from residua.findings import class_balance
+from residua.images import ImageSet
+from residua.images.listing import count
+from residua.records import Finding, Job
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder
+
+MOST_CHECKED = 20_000
+"""Images that `fit` compares with each other: about fifteen seconds."""
+
+_FINDINGS = TypeAdapter(tuple[Finding, ...])
+_MOST_TOLD = 3
+
+
+def check_images(run: RunFolder, images: ImageSet, job: Job, watcher: Watcher) -> None:
+    """Survey the images before training, once; errors and warnings are told in a line each, all is
+    kept.
+    """
+    of_what = {
+        "fingerprint": images.fingerprint,
+        "normal": None if images.normal is None else list(images.normal),
+    }
+    if _kept(run).items() >= of_what.items():
+        return
+    started = time.perf_counter()
+    found = survey([images], most_compared=MOST_CHECKED, progress=watcher.on_read)
+    if job == "reconstruct":  # labels mean nothing to it
+        found = replace(
+            found, findings=tuple(one for one in found.findings if one.code != class_balance.CODE)
+        )
+    write_json(run.check, {**found.to_json(), **of_what})
+    serious = [one for one in found.findings if one.severity in ("error", "warning")]
+    seconds = time.perf_counter() - started
+    if not serious:
+        watcher.note(
+            f"checked {count(len(images), 'image')} in {seconds:.0f} s: nothing that would spoil a"
+            " result"
+        )
+        return
+    for one in serious[:_MOST_TOLD]:
+        watcher.note(f"{one.severity}: {one.code}: {_first_sentence(one.meaning)}")
+    more = "" if len(serious) <= _MOST_TOLD else f" and {len(serious) - _MOST_TOLD} more"
+    watcher.note(
+        f"checked {count(len(images), 'image')} in {seconds:.0f} s. What to do about it{more}:"
+        f" residua check {images.source}"
+    )
+
+
+def read_check(run: RunFolder) -> tuple[Finding, ...]:
+    """What was found before training, but what is fine; nothing where a run has none, as those of
+    older versions.
+    """
+    try:
+        kept = _FINDINGS.validate_python(_kept(run).get("findings", ()))
+    except ValidationError:
+        return ()
+    return tuple(one for one in kept if one.severity != "ok")
+
+
+def _kept(run: RunFolder) -> dict[str, Any]:
+    try:
+        found = read_json(run.check)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _first_sentence(text: str) -> str:
+    head, stop, _ = text.partition(". ")
+    return head if stop else text.removesuffix(".")

@@ -1,0 +1,135 @@
+"""The labels of a run as a classifier's targets, and how many images it sets aside from a part that
+was drawn.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.errors import LabelError
+from residua.images import ImageSet
+from residua.metrics._classes import in_order
+from residua.runs.run_folder import RunOptions
+from residua.training.estimators.classifier import calibration_set
+from residua.training.fitting.labelled import Chosen, LabelledSet
+from residua.training.fitting.targets import Targets, read_targets
+from residua.training.fitting.temperature import FEWEST
+
+_MOST, _SHARE = 2000, 0.1
+_DRAWN = ("the source has no split", "the source has no calibration part")
+
+
+def chosen_strategy(options: RunOptions) -> Chosen:
+    """The strategy that a run names, with its options."""
+    weights: Literal["balanced"] | None = options.class_weight
+    return Chosen(options.recipe, options.recipe_options, weights)
+
+
+def labelled_parts(
+    images: ImageSet, options: RunOptions
+) -> tuple[LabelledSet, LabelledSet, str | None]:
+    """Train and calibration with targets, and a sentence where calibration gave images back.
+
+    One temperature needs no fifth of the images. Where the calibration part was drawn, and not
+    named by the source, it keeps a tenth of the labelled images, at most 2,000; where that is fewer
+    than 100, none: few labels are for learning.
+    """
+    train, calibration, told = images.train, images.calibration, None
+    if any(note.startswith(_DRAWN) for note in images.notes):
+        train, calibration = _give_back(images, options.settings.seed)
+        n_back = len(images.calibration) - len(calibration)
+        kept = (
+            f"a classifier calibrates with {len(calibration):,} images"
+            if len(calibration)
+            else "too few labels to calibrate with"
+        )
+        told = f"{kept}: {n_back:,} of those held out went back to train"
+    if images.labels is None:
+        raise LabelError(
+            f"{options.source}: images must have labels to train a classifier. They have none. Name"
+            " a source with a folder a class, labels in the file, or a manifest with a column"
+            " label."
+        )
+    targets = read_targets(
+        label_values(train, options.separator),
+        len(train),
+        multilabel=None if options.separator is None else True,
+    )
+    if options.separator is not None:
+        targets = Targets(class_names(train, options.separator), targets.values, multilabel=True)
+    held = calibration_set(
+        calibration, label_values(calibration, options.separator, targets.classes), targets
+    )
+    return LabelledSet(train, targets), held, told
+
+
+def label_values(
+    images: ImageSet, separator: str | None, classes: tuple[Any, ...] | None = None
+) -> Any:
+    """Labels as they are; with a separator the 0/1 matrix of the names between them, a row of NaN
+    where an image has none.
+    """
+    if separator is None or images.labels is None:
+        return images.labels
+    names = class_names(images, separator) if classes is None else classes
+    place = {str(name): column for column, name in enumerate(names)}
+    matrix = np.full((len(images), len(names)), np.nan)
+    for row, label in enumerate(images.labels.tolist()):
+        if label is None:
+            continue
+        matrix[row] = 0
+        for name in _split(label, separator):
+            if name not in place:
+                known = ", ".join(place)
+                raise LabelError(
+                    f"{images.source}: every label must be one that the model knows. Got {name},"
+                    f" where it knows {known}."
+                )
+            matrix[row, place[name]] = 1
+    return matrix
+
+
+def class_names(images: ImageSet, separator: str) -> tuple[str, ...]:
+    """The names that occur between separators, in order."""
+    labels = [] if images.labels is None else images.labels.tolist()
+    return tuple(
+        in_order(name for label in labels if label is not None for name in _split(label, separator))
+    )
+
+
+def _split(label: Any, separator: str) -> list[str]:
+    return [name.strip() for name in str(label).split(separator) if name.strip()]
+
+
+def _give_back(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Train with most of the calibration images, and those that stay: drawn by the seed among the
+    labelled, class by class.
+    """
+    parts, labels = images.splits, images.labels
+    known = np.zeros(len(images), np.bool_) if labels is None else images.labelled
+    candidates = np.flatnonzero((parts == "calibration") & known)
+    wanted = int(min(_MOST, _SHARE * (known & (parts != "test")).sum(), len(candidates)))
+    kept = (
+        _drawn(candidates, labels, wanted, seed)
+        if wanted >= FEWEST and labels is not None
+        else candidates[:0]
+    )
+    back = (parts == "calibration") & ~np.isin(np.arange(len(images)), kept)
+    return images[np.flatnonzero((parts == "train") | back)], images[np.sort(kept)]
+
+
+def _drawn(rows: NDArray[np.int64], labels: NDArray[Any], n: int, seed: int) -> NDArray[np.int64]:
+    """`n` of `rows`, from each label in turn, so that every class keeps its share or at least one
+    image.
+    """
+    rng = np.random.default_rng([seed, len(rows)])
+    shuffled = rng.permutation(rows)
+    names = np.array([str(label) for label in labels[shuffled].tolist()])
+    rank = np.empty(len(shuffled))
+    for name in np.unique(names):
+        own = np.flatnonzero(names == name)
+        rank[own] = (np.arange(len(own)) + 0.5) / len(own)
+    return np.asarray(shuffled[np.argsort(rank, kind="stable")[:n]], np.int64)

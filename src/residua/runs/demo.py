@@ -1,0 +1,72 @@
+"""`residua demo`: scikit-learn's digits, as reconstructor, one-class detector and classifier, in
+one report.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from residua.evaluation.report import write_html
+from residua.runs.evaluate import Judged, evaluate_run
+from residua.runs.fit import fit_run
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunOptions
+from residua.training.loop.settings import TrainingSettings
+
+_NORMAL = "0"
+_LATENT = 16
+_WIDTH, _EPOCHS = 16, 40
+
+
+def run_demo(
+    out: str | Path, *, seed: int = 0, watcher: Watcher | None = None
+) -> tuple[Path, list[Judged]]:
+    """Fit, evaluate and report the three jobs under `out`; runs that are finished there are used
+    again.
+
+    Returns
+    -------
+    report, judgements
+        The path of the HTML file, and what it shows.
+    """
+    watcher = watcher or Watcher()
+    out = Path(out)
+    judged = []
+    for options, words in _jobs(seed):
+        watcher.note(f"— {options.job}: {words} —")
+        run = fit_run(options, out / options.job, resume=True, watcher=watcher)
+        judged.append(evaluate_run(run.path, watcher=watcher))
+    report = write_html(
+        out / "report.html",
+        "residua demo: autoencoders on handwritten digits",
+        [(one.evaluation, one.evidence) for one in judged],
+        subtitle=(
+            "1,797 images of 8 x 8 pixels that come with scikit-learn, trained and judged on this"
+            " machine."
+        ),
+    )
+    return report, judged
+
+
+def _jobs(seed: int) -> list[tuple[RunOptions, str]]:
+    """The three jobs with the same size of code, each with what it is about in a few words."""
+    common = {
+        "source": "digits",
+        "recipe_options": {"latent": _LATENT},
+        "settings": TrainingSettings(seed=seed),
+    }
+    classify = {
+        "recipe": "joint",
+        "recipe_options": {"latent": _LATENT, "width": _WIDTH},
+        "settings": TrainingSettings(seed=seed, epochs=_EPOCHS, augment=("auto",)),
+    }
+    jobs: list[tuple[dict[str, Any], str]] = [
+        ({"job": "reconstruct"}, "every digit"),
+        (
+            {"job": "detect", "normal": (_NORMAL,)},
+            f"the digit {_NORMAL} is normal, all others are not",
+        ),
+        ({"job": "classify", **classify}, "which digit it is, and the image again, from one code"),
+    ]
+    return [(RunOptions.model_validate({**common, **one}), words) for one, words in jobs]

@@ -1,0 +1,235 @@
+"""The engines of a run: exporting one, opening one, and a table of what each does on this
+machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._files import read_json
+from residua.engines import KINDS, Card, Engine, Kind, Speed, load_engine, parse_engine
+from residua.engines.card import check_fresh, read_card, write_card
+from residua.engines.exported import free_threads
+from residua.engines.kinds import REFERENCE
+from residua.engines.speed import images_a_second
+from residua.errors import BundleError, GateError, InputError, MissingExtraError, SourceError
+from residua.images import ImageSet
+from residua.runs.fit import load_source
+from residua.runs.machine import describe_machine
+from residua.runs.parts import load_other
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder, RunState
+from residua.training.bundle import Bundle, load_bundle
+from residua.training.export import Verification, build_engine
+from residua.training.export.onnx_file import Entry
+from residua.training.fitting.images import anomalies_of, check_fits
+from residua.training.scoring.engine import GraphEngine
+from residua.training.scoring.variants import VARIANTS
+
+_BATCHES = (1, 256)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An engine, and the run's bundle as it looks to it: with its threshold and its calibration
+    scores.
+    """
+
+    engine: Engine
+    bundle: Bundle
+    card: Card | None
+
+
+@dataclass(frozen=True)
+class EngineRow:
+    """A line of the table: an engine's speed at batches of 1 and 256 beside what it costs; None
+    where it is not there.
+    """
+
+    kind: Kind
+    card: Card | None
+    images_a_second: dict[int, float]
+    megabytes: float | None
+    why_not: str | None = None
+
+
+def export_run(
+    run: str | Path,
+    kind: Kind,
+    source: str | None = None,
+    *,
+    entry: Entry | None = None,
+    watcher: Watcher | None = None,
+) -> Card:
+    """Export the model of `run` as `kind` into ``RUN/export``, verified on its calibration images
+    or on another source.
+
+    Raises
+    ------
+    GateError
+        If the exported model does not do what the run's does; nothing of it is left behind.
+    """
+    watcher = watcher or Watcher()
+    folder = RunFolder(Path(run))
+    state, bundle = folder.read_finished(), load_bundle(folder.bundle)
+    with folder.locked():
+        return _export(folder, state, bundle, kind, source, entry, watcher)
+
+
+def open_engine(folder: RunFolder, bundle: Bundle, name: str, watcher: Watcher) -> Opened:
+    """The engine called `name` of a finished run; one that is not there yet, or out of date, is
+    exported first.
+    """
+    kind = parse_engine(name)
+    if kind.is_reference:
+        return Opened(
+            GraphEngine(bundle.graph, bundle.config.channels, bundle.config.batch_size),
+            bundle,
+            None,
+        )
+    try:
+        card = _fresh_card(folder, kind)
+    except BundleError:
+        watcher.note(f"engine {name}: exporting it, and verifying it on the calibration images")
+        card = export_run(folder.path, kind, watcher=watcher)
+    return Opened(_engine_of(folder, bundle, card), _as_seen(bundle, card), card)
+
+
+def measure_engines(
+    run: str | Path, *, everything: bool = False, watcher: Watcher | None = None
+) -> list[EngineRow]:
+    """Speed and price of the run's engines on this machine, on its calibration images; with
+    `everything` all are made first.
+
+    The images are repeated to fill a batch of 256. Every engine is warmed up, then all take turns:
+    medians of five.
+    """
+    watcher = watcher or Watcher()
+    folder = RunFolder(Path(run))
+    state, bundle = folder.read_finished(), load_bundle(folder.bundle)
+    images = _verification(folder, state, bundle, None, watcher).images[:256]
+    opened: dict[str, Opened] = {}
+    missing: dict[str, str] = {}
+    for kind in KINDS.values():
+        try:
+            if not everything and not kind.is_reference:
+                _fresh_card(folder, kind)
+            opened[kind.name] = open_engine(folder, bundle, kind.name, watcher)
+        except (InputError, MissingExtraError, GateError) as error:
+            missing[kind.name] = str(error)
+    speeds = images_a_second(
+        {name: one.engine for name, one in opened.items()},
+        images,
+        _BATCHES,
+        on_turn=watcher.on_read,
+    )
+    for name, one in opened.items():
+        if one.card is not None:
+            write_card(one.card.model_copy(update={"speed": _speed(speeds, name)}), folder.export)
+    return [
+        _row(folder, kind, opened.get(name), speeds.get(name, {}), missing.get(name))
+        for name, kind in KINDS.items()
+    ]
+
+
+def _export(  # noqa: PLR0917
+    folder: RunFolder,
+    state: RunState,
+    bundle: Bundle,
+    kind: Kind,
+    source: str | None,
+    entry: Entry | None,
+    watcher: Watcher,
+) -> Card:
+    verification = _verification(folder, state, bundle, source, watcher)
+    check_fits(bundle.config, verification.images)
+    return build_engine(
+        bundle, kind, folder.export, verification, weights_sha256=_weights(folder), entry=entry
+    )
+
+
+def _verification(
+    folder: RunFolder, state: RunState, bundle: Bundle, source: str | None, watcher: Watcher
+) -> Verification:
+    """Calibration images (of a run without any its validation images) and training images, as `fit`
+    recorded them.
+    """
+    try:
+        own, recorded = load_source(state, watcher), folder.read_images()
+    except SourceError as error:
+        raise SourceError(
+            "export: the run's source must be there, as models are verified on its calibration"
+            f" images. Got: {error}"
+        ) from error
+    parts = {
+        part: _part(own, recorded["path"][recorded["part"] == part])
+        for part in ("calibration", "validation", "train")
+    }
+    images = parts["calibration"] if len(parts["calibration"]) else parts["validation"]
+    if source is not None:
+        images = load_other(state, bundle.config, source, watcher)
+    return Verification(images, anomalies_of(images), parts["train"], watcher.on_read)
+
+
+def _part(images: ImageSet, paths: NDArray[Any]) -> ImageSet:
+    wanted = {str(path) for path in paths}
+    return images[
+        np.array([row for row, path in enumerate(images.paths) if str(path) in wanted], np.int64)
+    ]
+
+
+def _fresh_card(folder: RunFolder, kind: Kind) -> Card:
+    card = read_card(folder.export, kind)
+    check_fresh(card, folder.bundle)
+    return card
+
+
+def _engine_of(folder: RunFolder, bundle: Bundle, card: Card) -> Engine:
+    if card.kind.files:
+        return load_engine(folder.export, card.engine, bundle=folder.bundle)
+    return VARIANTS[card.engine](
+        bundle.graph, bundle.config.channels, bundle.config.batch_size, threshold=card.threshold
+    )
+
+
+def _as_seen(bundle: Bundle, card: Card) -> Bundle:
+    config = bundle.config.model_copy(update={"operating_point": card.operating_point})
+    scores, flags = (
+        np.array(card.calibration_scores, np.float32),
+        np.array(card.calibration_is_anomalous, np.bool_),
+    )
+    return replace(bundle, config=config, calibration_scores=scores, calibration_is_anomalous=flags)
+
+
+def _weights(folder: RunFolder) -> str:
+    body = read_json(folder.bundle / "bundle.json")
+    return str(body["files"]["model.safetensors"]["sha256"])
+
+
+def _speed(speeds: dict[str, dict[int, float]], name: str) -> Speed:
+    own, reference = speeds[name], speeds[REFERENCE]
+    return Speed(
+        batch_1=own[1],
+        batch_256=own[256],
+        reference_batch_1=reference[1],
+        reference_batch_256=reference[256],
+        threads=free_threads(),
+        cpu=str(describe_machine()["cpu"]),
+    )
+
+
+def _row(
+    folder: RunFolder,
+    kind: Kind,
+    opened: Opened | None,
+    speeds: dict[int, float],
+    why_not: str | None,
+) -> EngineRow:
+    files = [folder.export / name for name in kind.files] or [folder.bundle / "model.safetensors"]
+    megabytes = sum(path.stat().st_size for path in files) / 2**20 if opened is not None else None
+    return EngineRow(kind, None if opened is None else opened.card, speeds, megabytes, why_not)

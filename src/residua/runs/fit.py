@@ -1,0 +1,370 @@
+"""`residua fit`: from a SOURCE to a RUN."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.errors import InputError, LabelError, OutputError
+from residua.images import ImageSet, load_images
+from residua.images.listing import count
+from residua.images.run_source import mark_of_here
+from residua.runs.check import check_images
+from residua.runs.classes import chosen_strategy, labelled_parts
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder, RunOptions, RunState
+from residua.training.bundle import save_bundle
+from residua.training.estimators.detector import normals_of
+from residua.training.fitting.images import FitOptions, Fitted, fit_bundle
+from residua.training.fitting.labelled import check_strategy, fit_classifier
+from residua.training.fitting.recipe_choice import AUTO
+from residua.training.loop.spread import check_spread, is_follower
+from residua.training.loop.train import TrainingPlan
+from residua.training.recipes import Recipe, make_recipe
+
+MEMORY_MEGABYTES = 2048.0
+"""Megabytes of pixels that a command keeps in memory unless told otherwise."""
+
+
+def fit_run(
+    options: RunOptions,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    watcher: Watcher | None = None,
+    images: ImageSet | None = None,
+    memory_megabytes: float = MEMORY_MEGABYTES,
+    checkpoint_seconds: float = 10.0,
+) -> RunFolder:
+    """Load, split, train, calibrate and save; the run's folder holds everything that later commands
+    need.
+
+    With `resume`, a run that was stopped goes on from its last checkpoint and ends where it would
+    have ended; a finished one is left as it is. Without it, a folder that already holds a run is
+    refused. Up to `memory_megabytes` of pixels are kept in memory, half as decoded and half as the
+    network sees them; what is more lies in a file, and changes no score.
+    """
+    watcher = watcher or Watcher()
+    if options.job == "classify":  # a mistyped name is refused before a large source is read
+        check_strategy(chosen_strategy(options))
+    elif options.recipe != AUTO:
+        make_recipe(options.recipe, **options.recipe_options)
+    run = RunFolder(Path(out))
+    if (
+        options.source
+        and Path(options.source).is_dir()
+        and Path(options.source).resolve() == run.path.resolve()
+    ):
+        raise OutputError(
+            f"{out}: the output folder must not be the source. It is. Name another folder with"
+            " --out."
+        )
+    check_spread(options.settings, job=options.job, chosen_by_itself=options.recipe == AUTO)
+    if is_follower():
+        return _follow(run, options, images, memory_megabytes, resume=resume)
+    with run.locked():
+        state = _begin(run, options, resume=resume)
+        if state.finished:
+            watcher.note(f"{run.path} is finished already: nothing to resume")
+            # stopped after the last word was written and before this
+            run.checkpoint.unlink(missing_ok=True)
+            return run
+        images = (
+            images
+            if images is not None
+            else load_source(state, watcher, memory_megabytes / 2, named=True)
+        )
+        state = _same_images(run, state, images)
+        for text in (*images.notes, *(f"assumed {one.sentence}" for one in images.assumptions)):
+            watcher.note(text)
+        check_images(run, images, options.job, watcher)
+        fitted = _fit(
+            run,
+            state,
+            images,
+            watcher,
+            checkpoint_seconds=checkpoint_seconds,
+            resume=resume,
+            memory_megabytes=memory_megabytes / 2,
+        )
+        save_bundle(fitted.bundle, run.bundle)
+        run.write_images(_parts(fitted, images))
+        run.write_training(_training_columns(fitted))
+        notes = {
+            "notes": (*images.notes, *fitted.notes),
+            "assumptions": images.assumptions,
+            "reading": images.reading,
+        }
+        run.write_state(run.read_state().model_copy(update={"finished": True, **notes}))
+        run.checkpoint.unlink(missing_ok=True)
+    return run
+
+
+def _follow(
+    run: RunFolder,
+    options: RunOptions,
+    images: ImageSet | None,
+    memory_megabytes: float,
+    *,
+    resume: bool,
+) -> RunFolder:
+    """Train beside the first process, which alone reads and writes the run's state; ends with the
+    training.
+    """
+    state = _new_state(options)
+    # made into steps by the first process, before it started this one
+    if options.settings.minutes is not None:
+        state = state.model_copy(update={"plan": run.read_state().plan})
+    images = (
+        images
+        if images is not None
+        else load_source(state, memory_megabytes=memory_megabytes / 2, named=True)
+    )
+    _fit(
+        run,
+        state,
+        images,
+        Watcher(),
+        resume=resume,
+        checkpoint_seconds=0.0,
+        memory_megabytes=memory_megabytes / 2,
+    )
+    return run
+
+
+def load_source(
+    state: RunState,
+    watcher: Watcher | None = None,
+    memory_megabytes: float = MEMORY_MEGABYTES,
+    *,
+    named: bool = False,
+) -> ImageSet:
+    """The images of a run's source, in the parts that its seed gives; `named` where the user named
+    it.
+    """
+    watcher, options = watcher or Watcher(), state.options
+    return load_images(
+        state.located_source(named=named),
+        normal=options.normal,
+        seed=options.settings.seed,
+        memory_megabytes=memory_megabytes,
+        progress=watcher.on_read,
+        bits=options.bits,
+        reading=state.reading,
+        follow_links=options.follow_links,
+        root=options.root,
+    )
+
+
+def _new_state(options: RunOptions) -> RunState:
+    here = str(Path.cwd())
+    return RunState(
+        options=options, working_folder=here, made_here=mark_of_here(here, options.source)
+    )
+
+
+def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
+    state = run.read_state() if run.exists() else None
+    if state is None or _nothing_to_lose(run, state, resume=resume):
+        state = _new_state(options)
+        run.write_state(state)
+        return state
+    if not resume:
+        raise OutputError(
+            f"{run.path}: the output folder must not hold a run yet. It holds"
+            f" one{'' if state.finished else ', not finished'}. Pass --resume to go on with it, or"
+            " name another folder."
+        )
+    if state.options != options:
+        changed = _changed(state.options.model_dump(), options.model_dump())
+        raise InputError(
+            f"{run.path}: a run must be resumed with the options it was begun with. Got others for"
+            f" {', '.join(changed)}. Repeat the first command with --resume, or name another"
+            " folder."
+        )
+    return state
+
+
+def _nothing_to_lose(run: RunFolder, state: RunState, *, resume: bool) -> bool:
+    """Whether no step was taken, or none that was kept: a mistyped first attempt stands in nobody's
+    way.
+    """
+    kept = state.finished or run.bundle.exists() or any(run.path.glob("*.ckpt"))
+    return state.plan is None or not (resume or kept)
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """The names of the options that differ, those of training and of the recipe among them."""
+    changed: list[str] = []
+    for name in dict.fromkeys([*before, *now]):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            changed += _changed(old, new)
+        elif old != new:
+            changed.append(name)
+    return changed
+
+
+def _same_images(run: RunFolder, state: RunState, images: ImageSet) -> RunState:
+    if state.fingerprint not in (None, images.fingerprint):
+        raise InputError(
+            f"{run.path}: a run must be resumed on the images it was begun with. Got others: files"
+            f" of {images.source} were added, removed or changed. Restore them, or begin a new run"
+            " in another folder."
+        )
+    state = state.model_copy(update={"fingerprint": images.fingerprint})
+    run.write_state(state)
+    return state
+
+
+def _fit(
+    run: RunFolder,
+    state: RunState,
+    images: ImageSet,
+    watcher: Watcher,
+    *,
+    checkpoint_seconds: float,
+    resume: bool,
+    memory_megabytes: float,
+) -> Fitted:
+    options = state.options
+
+    def on_plan(plan: TrainingPlan) -> None:
+        if is_follower():
+            return
+        run.write_state(run.read_state().model_copy(update={"plan": asdict(plan)}))
+        length = f"{count(plan.epochs, 'epoch')} of {count(plan.steps_per_epoch, 'step')}"
+        watcher.note(f"training: {length}, in {'bfloat16' if plan.bfloat16 else 'float32'}")
+
+    def on_choice(recipe: Recipe) -> None:
+        choice = {"recipe": recipe.name, "options": recipe.model_dump(mode="json")}
+        run.write_state(run.read_state().model_copy(update={"choice": choice}))
+
+    fit_options = FitOptions(
+        job=options.job,
+        settings=options.settings,
+        size=options.size,
+        aspect=options.aspect,
+        policy=options.policy,
+        memory_megabytes=memory_megabytes,
+        checkpoint=run.checkpoint,
+        checkpoint_seconds=checkpoint_seconds,
+        resume=resume,
+        plan=state.training_plan(),
+        on_plan=on_plan,
+        on_choice=on_choice,
+        on_step=watcher.on_step,
+        on_note=watcher.on_note,
+    )
+    fit = _fit_classes if options.job == "classify" else _fit_images
+    fitted = fit(state, images, watcher, fit_options)
+    fingerprints = {
+        **fitted.bundle.config.fingerprints,
+        "test": images.test.fingerprint,
+        "calibration": fitted.parts.get("calibration", images.calibration).fingerprint,
+    }
+    config = fitted.bundle.config.model_copy(update={"fingerprints": fingerprints})
+    return replace(fitted, bundle=replace(fitted.bundle, config=config))
+
+
+def _fit_images(
+    state: RunState, images: ImageSet, watcher: Watcher, fit_options: FitOptions
+) -> Fitted:
+    """A reconstructor or a detector, which learn from images alone."""
+    train, left_out = _train_images(images, state.options)
+    if state.options.job == "detect" and images.normal is None:
+        watcher.note(
+            f"no label says what is normal: all {len(train):,} training images are presumed normal"
+        )
+    if left_out:
+        watcher.note(f"{left_out} images of other classes in train were left out and counted")
+    calibration = images.calibration
+    return fit_bundle(_recipe(state), train, calibration if len(calibration) else None, fit_options)
+
+
+def _fit_classes(
+    state: RunState, images: ImageSet, watcher: Watcher, fit_options: FitOptions
+) -> Fitted:
+    """A classifier, which learns from labels too."""
+    if len(images.train) == 0:
+        raise InputError(_no_train(state.options))
+    train, calibration, told = labelled_parts(images, state.options)
+    if told is not None:
+        watcher.note(told)
+    fitted = fit_classifier(chosen_strategy(state.options), train, calibration, fit_options)
+    return fitted if told is None else replace(fitted, notes=(told, *fitted.notes))
+
+
+def _no_train(options: RunOptions) -> str:
+    return (
+        f"{options.source}: there must be images to train on. The train part is empty. Check the"
+        " split column or folders."
+    )
+
+
+def _recipe(state: RunState) -> Recipe | None:
+    """The recipe asked for, or chosen before the run was stopped; None where `auto` has yet to
+    choose.
+    """
+    if state.options.recipe != AUTO:
+        return make_recipe(state.options.recipe, **state.options.recipe_options)
+    if state.options.recipe_options:
+        given = ", ".join(state.options.recipe_options)
+        raise InputError(
+            f"recipe auto: takes no options of a recipe. Got {given}. Name a recipe with --recipe,"
+            " or leave them out."
+        )
+    return (
+        None
+        if state.choice is None
+        else make_recipe(state.choice["recipe"], **state.choice["options"])
+    )
+
+
+def _train_images(images: ImageSet, options: RunOptions) -> tuple[ImageSet, int]:
+    train = images.train
+    if len(train) == 0:
+        raise InputError(_no_train(options))
+    if options.job == "reconstruct":
+        return train, 0
+    labels = images.labels
+    if (
+        images.normal is None
+        and labels is not None
+        and len({str(label) for label in labels if label is not None}) > 1
+    ):
+        names = sorted({str(label) for label in labels if label is not None})
+        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        raise LabelError(
+            f"{options.source}: with several labels, the normal ones must be named. Got the labels"
+            f" {shown}. Pass --normal LABEL (or several, separated by commas)."
+        )
+    normals, left_out = normals_of(train)
+    if len(normals) == 0:
+        raise LabelError(
+            f"{options.source}: train must hold normal images. Got {len(train)} images, none of"
+            " them normal. Check --normal."
+        )
+    return normals, left_out
+
+
+def _parts(fitted: Fitted, images: ImageSet) -> dict[str, ImageSet]:
+    fitted_on = {"train": fitted.parts["fitted"], "validation": fitted.parts["validation"]}
+    calibration = fitted.parts.get("calibration", images.calibration)
+    left = images[np.flatnonzero(images.splits != "test")].without(
+        calibration, *fitted.parts.values()
+    )
+    return {**fitted_on, "calibration": calibration, "test": images.test, "left out": left}
+
+
+def _training_columns(fitted: Fitted) -> dict[str, NDArray[Any]]:
+    history = {f"history/{name}": column for name, column in fitted.trained.history.items()}
+    return {
+        **history,
+        "train_scores": fitted.train_sample.score,
+        "train_mse": fitted.train_sample.columns["mse"],
+    }

@@ -1,0 +1,68 @@
+"""Judged images that are copies of training images, of any kind, each beside the image it is a copy
+of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.engines.interface import Progress
+from residua.findings import Checks
+from residua.findings.figures import MOST_GROUPS, Exhibit, Group, Picture
+from residua.images import ImageSet
+from residua.images.duplicates import Leaks, find_copies, leaks_of
+from residua.records import Finding
+
+MOST_COMPARED = 200_000  # images among which copies of every kind are looked for: some minutes
+
+
+class Leakage(NamedTuple):
+    """Which judged images are copies of training images, the pairs as pictures, and the finding
+    where a search failed.
+    """
+
+    leaks: Leaks
+    pictures: Exhibit | None
+    not_made: tuple[Finding, ...]
+
+
+def look_for_leaks(
+    fitted_on: ImageSet, images: ImageSet, *, progress: Progress | None = None
+) -> Leakage:
+    """Look for copies of the images the model was fitted on among `images`; only for exact ones
+    where that fails.
+    """
+    checks, both = Checks(), [fitted_on, images]
+    seen = np.arange(len(fitted_on) + len(images)) < len(fitted_on)
+    found = checks.make("near-duplicates", lambda: find_copies(both, progress=progress))
+    copies = find_copies(both, only_exact=True) if found is None else found
+    leaks, rows = leaks_of(copies, seen, np.concatenate([one.paths for one in both]))
+    leaks = replace(leaks, is_thorough=found is not None)
+    return Leakage(leaks, _pictures(leaks, rows, fitted_on, images), tuple(checks.not_made))
+
+
+def _pictures(
+    leaks: Leaks, rows: NDArray[np.int64], fitted_on: ImageSet, images: ImageSet
+) -> Exhibit | None:
+    """Each leaked image beside the training image it is a copy of; None where nothing leaked."""
+    leaked = np.flatnonzero(leaks.leaked)
+    if not len(leaked):
+        return None
+    groups = [
+        Group(
+            (
+                Picture.of(fitted_on[int(rows[row])], str(leaks.of[row])),
+                Picture.of(images[int(row)], str(leaks.paths[row])),
+            ),
+            kind,
+        )
+        for row, kind in ((row, str(leaks.kinds[row])) for row in leaked[:MOST_GROUPS].tolist())
+    ]
+    shown = Exhibit.of(
+        groups, caption="A training image, and the judged image that is a copy of it."
+    )
+    return replace(shown, n_more=len(leaked) - len(groups))

@@ -1,0 +1,282 @@
+"""A RUN: the folder that `fit` writes and every other command reads."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from residua._files import (
+    atomic_write,
+    ensure_folder,
+    in_a_line,
+    one_writer,
+    read_arrays,
+    read_file,
+    read_json,
+    read_lines,
+    write_json,
+)
+from residua.errors import BundleError
+from residua.images import ImageSet
+from residua.images.columns import TextColumn, shared
+from residua.images.reading import Reading
+from residua.images.run_source import find_run_source
+from residua.records import Assumption, Job
+from residua.runs.wrapped import is_wrapped
+from residua.training.bundle import clear_leftovers
+from residua.training.loop.settings import TrainingSettings
+from residua.training.loop.train import TrainingPlan
+from residua.training.scoring.prepare import Aspect
+
+_FORMAT, _FORMAT_VERSION = "residua-run", 1
+_COLUMNS = ("path", "label", "part", "sha256", "pixels")
+_ROWS_AT_ONCE = 4096
+_FEW = frozenset({"label", "part"})
+
+
+def _rows(part: str, images: ImageSet) -> Iterator[tuple[Any, ...]]:
+    labels = images.labels if images.labels is not None else [None] * len(images)
+    for path, label, sha256, pixels in zip(
+        images.paths, labels, images.byte_hashes, images.pixel_hashes, strict=True
+    ):
+        yield path, "" if label is None else label, part, sha256, pixels
+
+
+class RunOptions(BaseModel):
+    """What was asked of `fit`; stored, so that `--resume` can prove it is asked the same.
+
+    For a classifier `recipe` is the strategy's name; `separator` stands between labels of which
+    several may hold at once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    job: Job
+    recipe: str = "plain"
+    recipe_options: dict[str, Any] = Field(default_factory=dict)
+    normal: tuple[str, ...] | None = None
+    size: int | None = None
+    aspect: Aspect | None = None
+    policy: str | None = None
+    class_weight: Literal["balanced"] | None = None
+    separator: str | None = Field(default=None, min_length=1)
+    bits: int | None = Field(default=None, ge=1, le=32)
+    follow_links: bool = False
+    root: str | None = None
+    settings: TrainingSettings = Field(default_factory=TrainingSettings)
+
+
+class RunState(BaseModel):
+    """`run.json`: the options, the plan decided before the first step, and whether the model is
+    finished.
+
+    ``working_folder`` is where `fit` was started, so that a relative source is found from anywhere;
+    ``made_here`` tells a run that was begun on this machine from others; ``fingerprint`` is that of
+    the source's images, so that a run is not resumed on others; ``choice`` what ``auto`` chose;
+    ``reading`` how the source's values became brightness, so that it is not guessed again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["residua-run"] = "residua-run"
+    format_version: Literal[1] = 1
+    options: RunOptions
+    working_folder: str = ""
+    made_here: str = ""
+    fingerprint: str | None = None
+    choice: dict[str, Any] | None = None
+    plan: dict[str, Any] | None = None
+    finished: bool = False
+    notes: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
+    reading: Reading | None = None
+
+    def located_source(self, *, named: bool = False) -> str:
+        """The source as `fit` found it; see `find_run_source`."""
+        return find_run_source(
+            self.options.source, self.working_folder, self.made_here, named=named
+        )
+
+    def training_plan(self) -> TrainingPlan | None:
+        """The plan as training takes it."""
+        return None if self.plan is None else TrainingPlan(**self.plan)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside a run, and reading and writing its state."""
+
+    path: Path
+
+    @property
+    def bundle(self) -> Path:
+        """The saved model."""
+        return self.path / "bundle"
+
+    @property
+    def export(self) -> Path:
+        """The exported models, each with its card."""
+        return self.path / "export"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state of training; gone when it is finished."""
+        return self.path / "training.ckpt"
+
+    @property
+    def evaluation(self) -> Path:
+        """The last evaluation, as `--json` writes it."""
+        return self.path / "evaluation.json"
+
+    @property
+    def evidence(self) -> Path:
+        """The arrays behind the evaluation."""
+        return self.path / "evidence.npz"
+
+    @property
+    def report(self) -> Path:
+        """The last report."""
+        return self.path / "report.html"
+
+    @property
+    def images(self) -> Path:
+        """Which image was in which part, with the hashes of its bytes and of its pixels."""
+        return self.path / "images.csv"
+
+    @property
+    def check(self) -> Path:
+        """What `residua check` says of the images, from before training."""
+        return self.path / "check.json"
+
+    @property
+    def training(self) -> Path:
+        """History and training scores, for reports."""
+        return self.path / "training.npz"
+
+    def read_state(self) -> RunState:
+        """`run.json`, checked."""
+        path = self.path / "run.json"
+        try:
+            return RunState.model_validate_json(read_file(path))
+        except FileNotFoundError:
+            if is_wrapped(self.path):
+                raise BundleError(
+                    f"{self.path}: this takes a model that `residua fit` trained. Got a wrapped"
+                    " one. Those that take it are evaluate, threshold, score, report, compare,"
+                    " serve, info and verify."
+                ) from None
+            raise BundleError(
+                f"{self.path}: a RUN must hold run.json. It does not. Name a folder that `residua"
+                " fit` wrote."
+            ) from None
+        except OSError as error:
+            raise BundleError(
+                f"{path}: must be readable. Got: {in_a_line(error)}. Name a folder that `residua"
+                " fit` wrote."
+            ) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise BundleError(
+                f"{path}: must be what `residua fit` wrote. Got:"
+                f" {'.'.join(map(str, first['loc']))}: {first['msg']}. Train again."
+            ) from None
+
+    def read_finished(self) -> RunState:
+        """`run.json` of a run whose model is there; `BundleError` where training has not come to
+        its end.
+        """
+        state = self.read_state()
+        if not state.finished:
+            raise BundleError(
+                f"{self.path}: the run must be finished. Its training was stopped or failed. "
+                "Repeat the fit command with --resume, or fit again."
+            )
+        return state
+
+    def write_state(self, state: RunState) -> None:
+        """Write `run.json`, atomically."""
+        write_json(self.path / "run.json", state.model_dump(mode="json"))
+
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / "run.json").exists()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second writer out for as long as this one works."""
+        ensure_folder(self.path, where="RUN")
+        refusal = (
+            f"{self.path}: only one process may write a run. Another one does now. Wait for it, or"
+            " stop it."
+        )
+        with one_writer(self.path / ".lock", refusal):
+            clear_leftovers(self.bundle)
+            yield
+
+    def write_images(self, parts: dict[str, ImageSet]) -> None:
+        """Record the parts with their fingerprints."""
+        with atomic_write(self.images, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(_COLUMNS)
+            for part, images in parts.items():
+                # as texts the hashes take six times the memory
+                for start in range(0, len(images), _ROWS_AT_ONCE):
+                    writer.writerows(_rows(part, images[start : start + _ROWS_AT_ONCE]))
+
+    def read_images(self, *names: str) -> dict[str, NDArray[Any]]:
+        """The columns of `images.csv` by name, or some of them: paths and hashes as `texts`, labels
+        and parts as objects.
+        """
+        wanted = names or _COLUMNS
+        columns: dict[str, TextColumn] = {name: TextColumn() for name in wanted}
+        try:
+            rows = csv.DictReader(read_lines(self.images))
+            if set(rows.fieldnames or ()) != set(_COLUMNS):
+                got = ", ".join(map(str, rows.fieldnames or ()))[:200] or "none"
+                raise BundleError(
+                    f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {got}. Train"
+                    " again."
+                )
+            for row in rows:
+                for name, column in columns.items():
+                    column.append(row[name] or "")
+        except (OSError, ValueError, csv.Error) as error:
+            raise BundleError(
+                f"{self.images}: must be readable. Got: {in_a_line(error)}. Train again."
+            ) from error
+        return {
+            name: shared(column.array()) if name in _FEW else column.array()
+            for name, column in columns.items()
+        }
+
+    def bundle_checksum(self) -> str:
+        """The checksum in the bundle's JSON: another model or another threshold, another
+        checksum.
+        """
+        path = self.bundle / "bundle.json"
+        try:
+            return str(read_json(path)["checksum"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BundleError(
+                f"{path}: must be whole. Got: {in_a_line(error)}. Train again."
+            ) from error
+
+    def write_training(self, columns: dict[str, NDArray[Any]]) -> None:
+        """Write the history and the scores of training images."""
+        with atomic_write(self.training) as file:
+            np.savez_compressed(file, **columns)  # type: ignore[arg-type]
+
+    def read_training(self) -> dict[str, NDArray[Any]]:
+        """What `write_training` wrote; empty where there is nothing."""
+        if not self.training.exists():
+            return {}
+        return read_arrays(self.training)

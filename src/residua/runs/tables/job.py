@@ -1,0 +1,157 @@
+"""One source on its way to one table: begun or gone on with, done here or by workers, joined at the
+end.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._files import read_lines
+from residua.engines import Engine
+from residua.engines.interface import Progress
+from residua.errors import SourceError
+from residua.images.shards import Shards
+from residua.runs.tables.chunks import Task, score_piece
+from residua.runs.tables.score_parts import (
+    ScoreParts,
+    ScoreSummary,
+    describe_pieces,
+    encode,
+    note_of,
+)
+
+_SAMPLED = 100_000
+
+Workers = Callable[["ScoreJob"], None]
+"""Scores all pieces of a job that are not done, by whatever means."""
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """All that scoring a source takes; what is done of it lies in `parts`."""
+
+    engine: Engine
+    shards: Shards
+    task: Task
+    parts: ScoreParts
+    on_read: Progress | None = None
+
+    def open_pieces(self) -> Iterator[tuple[int, int, int]]:
+        """Number, images done and parts done of each piece that is not finished."""
+        for number in range(len(self.shards.pieces)):
+            seen, n_parts, done = self.parts.state_of(number)
+            if not done:
+                yield number, seen, n_parts
+
+    def tell(self, n_done: int, n_pieces_done: int) -> None:
+        """Progress; the number of images is an estimate where shards have not been opened yet."""
+        if self.on_read is not None:
+            n_pieces = len(self.shards.pieces)
+            total = self.shards.n_images or round(n_done * n_pieces / max(1, n_pieces_done))
+            self.on_read(n_done, max(total, n_done + (n_pieces_done < n_pieces)))
+
+
+def do_job(
+    job: ScoreJob,
+    source: str,
+    begun_with: dict[str, Any],
+    *,
+    resume: bool = False,
+    workers: Workers | None = None,
+) -> ScoreSummary:
+    """Score what is left of a job, in this process unless there are `workers`, and join the parts
+    into the file.
+
+    `begun_with` is what must be the same where scoring goes on: the model, its threshold.
+
+    Raises
+    ------
+    OutputError
+        If another process writes the same file, or it is half written and `resume` is not said.
+    SourceError
+        If not one image of `source` can be read.
+    """
+    with job.parts.only_writer():
+        job.parts.begin(
+            {"source": source, **begun_with, **describe_pieces(job.shards)}, resume=resume
+        )
+        return _all_done(job, source, workers or _score_here)
+
+
+def _all_done(job: ScoreJob, source: str, workers: Workers) -> ScoreSummary:
+    workers(job)
+    n_pieces = len(job.shards.pieces)
+    summary = job.parts.summary(n_pieces)
+    summary.add_listed(job.shards.quarantined)
+    summary.has_threshold = job.task.threshold is not None
+    if not summary.n_images:
+        job.parts.discard()
+        raise SourceError(_nothing_readable(source, summary))
+    job.parts.finish(n_pieces, job.task)
+    return summary
+
+
+def read_scores(out: Path) -> NDArray[np.float32]:
+    """The column of scores of a file just written, in the order of the images."""
+    if out.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        return np.asarray(pq.read_table(out, columns=["score"])["score"], np.float32)
+    return np.array([row["score"] for row in csv.DictReader(read_lines(out))], np.float32)
+
+
+def sample_scores(out: Path, n_images: int) -> NDArray[np.float32]:
+    """Evenly spread scores of a file just written: all of up to 100,000, else so many, so that
+    memory does not grow with them.
+    """
+    step = max(1, -(-n_images // _SAMPLED))
+    if out.suffix == ".csv":
+        rows = islice(csv.DictReader(read_lines(out)), 0, None, step)
+        return np.array([row["score"] for row in rows], np.float32)
+    import pyarrow.parquet as pq
+
+    found, start = [], 0
+    with pq.ParquetFile(out) as table:
+        for group in range(table.num_row_groups):
+            scores = np.asarray(table.read_row_group(group, columns=["score"])["score"], np.float32)
+            found.append(scores[-start % step :: step])
+            start += len(scores)
+    return np.concatenate(found)
+
+
+def _score_here(job: ScoreJob) -> None:
+    n_done = 0
+    for number, seen, n_parts in job.open_pieces():
+        n_done += seen
+        for further, part in enumerate(
+            score_piece(job.engine, job.task, job.shards.pieces[number], start=seen)
+        ):
+            job.parts.write(
+                number,
+                n_parts + further,
+                encode(part, job.parts.out.suffix, raw_cells=job.task.raw_cells),
+                note_of(part),
+            )
+            n_done += part.n_seen
+            job.tell(n_done, number + part.is_last)
+
+
+def _nothing_readable(source: str, summary: ScoreSummary) -> str:
+    first = summary.quarantined[0] if summary.quarantined else None
+    got = (
+        "none"
+        if first is None
+        else f"{summary.n_quarantined:,} that cannot be read ({first.path}: {first.reason})"
+    )
+    return (
+        f"{source}: a source must hold at least one image that decodes. Got {got}. Name a folder or"
+        " file with images."
+    )

@@ -1,0 +1,394 @@
+"""A model that somebody else trained, behind the interface of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.engines import Scores, score_with
+from residua.engines.exported import error_columns
+from residua.engines.interface import Progress, check_channels
+from residua.errors import InputError, LabelError
+from residua.evaluation import Evidence
+from residua.evaluation.report import write_html
+from residua.images import ImageSet
+from residua.images.looks import looks_of
+from residua.images.resize import fit_to
+from residua.records import Assumption, Evaluation, Job, OperatingPoint
+from residua.runs.wrapped.contract import Contract, Error, Known, Layout, Told, agree
+from residua.runs.wrapped.errors_in_numpy import error_maps, restore_map, scores_of
+from residua.runs.wrapped.judging import images_of, is_anomalous_of, judge
+from residua.runs.wrapped.origins import look_at, opened
+from residua.runs.wrapped.outputs import as_probabilities, several
+from residua.runs.wrapped.scales import Scale
+from residua.runs.wrapped.trying import try_out
+from residua.thresholds import choose_threshold
+
+
+class WrappedModel:
+    """A model from outside with a threshold: it reconstructs, scores, decides, and is judged like
+    our own.
+
+    Made by `wrap`. ``contract`` says how images go in and out; ``operating_point_`` is there after
+    `choose_threshold`; ``n_classes`` is the number of probabilities that it gives beside the
+    reconstruction, 0 where it gives none; ``assumptions`` what was read off it, and ``is_random``
+    whether two calls on one image differ. Images are resized to the model's size by the inference
+    graph's filter, the model sees batches of one fixed, padded size, and scores follow the graph's
+    formulas.
+    """
+
+    name = "wrapped"
+
+    def __init__(
+        self,
+        known: Known,
+        contract: Contract,
+        model: Any = None,
+        *,
+        assumptions: tuple[Assumption, ...] = (),
+        targets: Any = None,
+    ) -> None:
+        self._known, self.model, self.targets = known, model, targets
+        tried = try_out(known, contract, may_resize=targets is not None)
+        self.contract, self.picked, self.is_random = tried.contract, tried.picked, tried.is_random
+        self.n_classes = self.picked.n_classes
+        self.assumptions = tuple(dict.fromkeys((*assumptions, *self.picked.assumed)))
+        self.operating_point_: OperatingPoint | None = None
+        self.calibration_scores_: NDArray[np.float32] = np.zeros(0, np.float32)
+        self.calibration_is_anomalous_: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self.calibration_images_: dict[str, Any] = {}
+        self.calibration_pixels_: tuple[str, ...] = ()
+
+    @property
+    def batch_size(self) -> int:
+        """How many images the model sees at once."""
+        return self.contract.batch_size
+
+    def score(
+        self,
+        images: Sequence[NDArray[Any]],
+        *,
+        maps: bool = False,
+        reconstructions: bool = False,
+        columns: bool = True,
+    ) -> Scores:
+        """Scores of decoded images, in order; see `residua.engines.Engine`."""
+        contract = self.contract
+        check_channels((image.shape[-1] for image in images), contract.channels)
+        prepared = self._prepare(images)
+        made, probabilities = self._call(prepared)
+        rebuilt = self.as_images(made)
+        expected = fit_to(prepared, contract.output_size)
+        small = error_maps(contract.error, expected, rebuilt)
+        score = scores_of(contract.error, small, expected[0].size if len(expected) else 1)
+        threshold = (
+            float("inf") if self.operating_point_ is None else self.operating_point_.threshold
+        )
+        return Scores(
+            score,
+            score > np.float32(threshold),
+            error_columns(expected, rebuilt) if columns else {},
+            (
+                [
+                    restore_map(one, *image.shape[:2])
+                    for one, image in zip(small, images, strict=True)
+                ]
+                if maps
+                else None
+            ),
+            rebuilt if reconstructions else None,
+            probabilities,
+        )
+
+    def reconstruct(self, images: Any) -> NDArray[np.float32]:
+        """Reconstructions at the size the model gives, float32 (n_images, height, width, channels)
+        in [0, 1].
+        """
+        found = score_with(self, ImageSet.from_arrays(images), reconstructions=True).reconstructions
+        assert found is not None
+        return found
+
+    def probabilities(self, images: Any) -> NDArray[np.float32]:
+        """What a model with a second output says of classes, float32 (n_images, n_classes).
+
+        Raises
+        ------
+        InputError
+            If the model gives reconstructions alone.
+        """
+        found = score_with(self, ImageSet.from_arrays(images)).probabilities
+        if found is None:
+            raise InputError(
+                "wrap: the model must give (x_hat, probabilities). It gives x_hat alone. Wrap one"
+                " with two outputs."
+            )
+        return found
+
+    def anomaly_scores(self, images: Any) -> NDArray[np.float32]:
+        """Scores, float32 (n_images,): higher = more anomalous."""
+        return score_with(self, ImageSet.from_arrays(images)).score
+
+    def error_maps(self, images: Any) -> list[NDArray[np.float32]]:
+        """A map an image, float32 (height, width) at the image's own size: higher = more
+        anomalous.
+        """
+        return score_with(self, ImageSet.from_arrays(images), maps=True).maps or []
+
+    def predict(self, images: Any) -> NDArray[np.int64]:
+        """+1 for normal and -1 for anomalous images, int (n_images,); all are normal without a
+        threshold.
+        """
+        return np.where(score_with(self, ImageSet.from_arrays(images)).anomalous, -1, 1)
+
+    def choose_threshold(
+        self, policy: str, calibration: Any, *, confidence: float = 0.95
+    ) -> OperatingPoint:
+        """Choose the operating point from images kept aside for that; the model uses it from here
+        on.
+        """
+        images = ImageSet.from_arrays(calibration)
+        scores, flags = self.anomaly_scores(images), is_anomalous_of(images)
+        self.operating_point_ = choose_threshold(policy, scores, flags, confidence=confidence)
+        self.calibration_scores_, self.calibration_is_anomalous_ = scores, flags
+        self.calibration_images_ = looks_of(images[np.flatnonzero(~flags)])
+        self.calibration_pixels_ = tuple(map(str, images.pixel_hashes))
+        return self.operating_point_
+
+    def evaluate(
+        self,
+        images: Any,
+        labels: Any = None,
+        *,
+        normal: Any = None,
+        targets: Any = None,
+        job: Job | None = None,
+        train: Any = None,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Judge the model on images it has not seen; see `judge`."""
+        return self.judge(
+            images, labels, normal=normal, targets=targets, job=job, train=train, seed=seed
+        )[0]
+
+    def judge(
+        self,
+        images: Any,
+        labels: Any = None,
+        *,
+        normal: Any = None,
+        targets: Any = None,
+        job: Job | None = None,
+        train: Any = None,
+        seed: int = 0,
+        split: str = "test",
+        progress: Progress | None = None,
+    ) -> tuple[Evaluation, Evidence]:
+        """The evaluation and the arrays behind it.
+
+        Parameters
+        ----------
+        images : ImageSet or array
+        labels : sequence, optional
+            One per image, where `images` are arrays.
+        normal : label or sequence of labels, optional
+            Which labels mean normal.
+        targets : SOURCE, ImageSet, array or function, optional
+            What the model should give, where that is not its input; else the ones of `wrap`.
+        job : str, optional
+            ``detect`` where the images say what is normal, else ``classify`` where the model gives
+            probabilities of labels that were passed here, else ``reconstruct``; always
+            ``reconstruct`` with targets.
+        train : ImageSet or array, optional
+            What the model was trained on: baselines learn from it, it shows whether the model
+            overfits, and copies of it among the judged images are found.
+
+        Raises
+        ------
+        LabelError
+            If labels are passed, and nothing says what they are for.
+        """
+        asked = images_of(images, labels, normal)
+        fitted_on = None if train is None else ImageSet.from_arrays(train)
+        targets = self.targets if targets is None else targets
+        if job is None and labels is not None and targets is None and asked.normal is None:
+            if not self.n_classes:
+                raise LabelError(
+                    "evaluate: labels must be of use. Got labels, and no word of which are normal."
+                    ' Pass normal= to judge the scores, or job="reconstruct" to leave the labels'
+                    " aside."
+                )
+            job = "classify"
+        return judge(self, asked, job, fitted_on, seed, split, progress, targets=targets)
+
+    def report(
+        self,
+        path: str | Path,
+        images: Any,
+        labels: Any = None,
+        *,
+        normal: Any = None,
+        targets: Any = None,
+        job: Job | None = None,
+        train: Any = None,
+    ) -> Path:
+        """Judge the model, and write the report as one HTML file."""
+        judged = self.judge(images, labels, normal=normal, targets=targets, job=job, train=train)
+        return write_html(path, "residua: a wrapped model", [judged])
+
+    def save(
+        self,
+        run: str | Path,
+        *,
+        source: str,
+        normal: Any = None,
+        policy: str | None = None,
+        seed: int = 0,
+    ) -> Path:
+        """Write a RUN that `evaluate`, `threshold`, `score` and `report` take, judged on `source`;
+        see `residua.runs.wrapped.runs`.
+
+        Raises
+        ------
+        InputError
+            If the model cannot be stored as data: functions and PyTorch modules are code.
+        """
+        from residua.runs.wrapped.runs import save_wrapped
+
+        return save_wrapped(self, run, source=source, normal=normal, policy=policy, seed=seed)
+
+    def prepare(self, images: ImageSet) -> NDArray[np.float32]:
+        """Images as the model sees them, in [0, 1]: float32 (n_images, height, width, channels)."""
+        parts = [self._prepare(batch) for batch in images.batches(256)]
+        return np.concatenate(parts) if parts else self._prepare([])
+
+    def as_images(self, made: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What `raw` gives as images, clipped to [0, 1] as in the inference graph."""
+        return np.clip(self.contract.outputs.from_model(made), 0, 1)
+
+    def _prepare(self, images: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        size = self.contract.size
+        if not len(images):
+            return np.zeros((0, *size, self.contract.channels), np.float32)
+        return np.concatenate([fit_to(image[np.newaxis], size) for image in images])
+
+    def raw(
+        self, prepared: NDArray[np.float32], inputs: Scale | None = None
+    ) -> NDArray[np.float32]:
+        """What comes out for images as the model sees them, on its own scale, unclipped: (n_images,
+        height, width, channels).
+        """
+        return self._call(prepared, inputs)[0]
+
+    def _call(
+        self, prepared: NDArray[np.float32], inputs: Scale | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Reconstructions on the model's scale, and probabilities; the means of several calls where
+        samples were asked for.
+        """
+        contract, picked, rebuilt, classes = self.contract, self.picked, [], []
+        for start in range(0, len(prepared), contract.batch_size):
+            part = prepared[start : start + contract.batch_size]
+            missing = contract.batch_size - len(part)
+            full = (
+                np.concatenate([part, np.zeros((missing, *part.shape[1:]), np.float32)])
+                if missing
+                else part
+            )
+            given = contract.to_model(full, inputs)
+            made = [several(self._known.call(given)) for _ in range(contract.samples)]
+            rebuilt.append(
+                _mean([contract.arrange(one[picked.image]) for one in made])[: len(part)]
+            )
+            if picked.probabilities is not None:
+                classes.append(
+                    _mean([as_probabilities(one[picked.probabilities]) for one in made])[
+                        : len(part)
+                    ]
+                )
+        empty = np.zeros((0, *contract.output_size, contract.channels), np.float32)
+        return np.concatenate([empty, *rebuilt]), np.concatenate(classes) if classes else None
+
+
+def wrap(
+    model: Any,
+    *,
+    layout: Layout | None = None,
+    values: Any = None,
+    inputs: Any = None,
+    outputs: Any = None,
+    size: Sequence[int] | None = None,
+    channels: int | None = None,
+    targets: Any = None,
+    latent: int | None = None,
+    classes: Sequence[int | str] | None = None,
+    samples: int = 1,
+    error: Error = "squared",
+    batch_size: int | None = None,
+) -> WrappedModel:
+    """Take a model that somebody else trained, to be judged like our own, without training it
+    again.
+
+    Parameters
+    ----------
+    model : Keras model, torch.nn.Module, path of a ``.onnx`` or ``.keras`` file, or function
+        Gives ``x_hat``, or ``(x_hat, probabilities)``; a mapping or further outputs are taken as
+        well. A function gets float32 arrays (batch, height, width, channels) unless `layout` says
+        otherwise; a module gets channels first.
+    layout, size, channels
+        How images go in and come out; see `residua.runs.wrapped.contract.Contract`. Read off the
+        model where it says so, and asked for where it does not.
+    inputs, outputs : str, mapping or pair
+        The scales of what goes in and of what comes out: ``unit`` (0-1), ``symmetric`` (-1..1),
+        ``bytes`` (0-255), or mean and deviation of images in [0, 1], such as ``{"mean": (0.5,),
+        "std": (0.25,)}``; one number, or one per channel.
+    values : str, mapping or pair
+        Both at once.
+    targets : SOURCE, ImageSet, array or function, optional
+        What the model should give where that is not its input: clean images for a denoiser, by the
+        names or the order of the judged ones; or a function of the judged `ImageSet`, such as
+        ``lambda images: images`` for a super-resolver.
+    latent : int, optional
+        How many numbers the code has; measured where the network can be watched. PCA with as many
+        stands beside the model.
+    classes : sequence, optional
+        What the columns of the probabilities mean, in their order.
+    samples : int
+        Of a model that is random: how many calls each reconstruction is the mean of.
+    error : str
+        What the score is the mean of: ``squared``, ``absolute``, ``ssim`` (its dissimilarity), or
+        ``euclidean``.
+    batch_size : int, optional
+        How many images the model always sees at once, black ones filling up; its own where it has a
+        fixed one, else 64. With 1 a single image, as a server gets it, does not pay for 64.
+
+    Returns
+    -------
+    WrappedModel
+        Its ``assumptions`` say what was read off the model because nobody told it.
+
+    Raises
+    ------
+    ShapeError, RangeError, InputError
+        If the layout, a scale or the size is open, or what comes out is not like what goes in.
+
+    Examples
+    --------
+    >>> model = wrap(lambda x: x * 0.9, values="unit", size=(8, 8), channels=1)
+    >>> model.anomaly_scores(np.full((1, 8, 8, 1), 255, np.uint8)).round(3)
+    array([0.01], dtype=float32)
+    """
+    there = opened(model)
+    known = look_at(there)
+    told = Told(
+        layout, values, inputs, outputs, size, channels, latent, classes, samples, error, batch_size
+    )
+    contract, assumed = agree(known, told)
+    return WrappedModel(known, contract, there, assumptions=assumed, targets=targets)
+
+
+def _mean(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return parts[0] if len(parts) == 1 else np.mean(parts, axis=0, dtype=np.float32)

@@ -1,0 +1,381 @@
+"""The saved model: a folder with `bundle.json` and `model.safetensors`. Data, never code; written
+whole or not at all.
+
+The JSON names its format and version, carries the SHA-256 of the weights and a checksum over
+itself. What does not fit is refused. A checksum guards against damage and careless edits, not
+against somebody who computes a new one: nothing in a bundle is executed either way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from residua._files import (
+    has_sha256,
+    in_a_line,
+    make_readable,
+    read_json,
+    sha256,
+    sync_folder,
+    write_json,
+)
+from residua._version import __version__
+from residua.errors import BundleError, InputError, OutputError
+from residua.images.reading import Reading
+from residua.records import Job, OperatingPoint
+from residua.training.networks import ImageShape
+from residua.training.recipes import Recipe, make_recipe
+from residua.training.scoring.graph import InferenceGraph
+from residua.training.scoring.prepare import Aspect, Prepare
+from residua.training.strategies import make_strategy
+
+FORMAT, FORMAT_VERSION = "residua-bundle", 1
+_JSON_NAME, _WEIGHTS_NAME = "bundle.json", "model.safetensors"
+_MOST_JSON_BYTES = 16 * 2**20
+_MOST_WEIGHT_BYTES = 8 * 2**30
+_LARGEST_SIDE = 8192
+
+
+class BundleConfig(BaseModel):
+    """Everything of a bundle that is not an array; stored as `bundle.json`.
+
+    `recipe` is the strategy's name where the job is to classify; `classes` are then those of the
+    columns of the probabilities, with ``multilabel`` labels of which several may hold at once.
+    `reading` is how the values of images become brightness.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job: Job
+    recipe: str
+    recipe_options: dict[str, Any] = Field(default_factory=dict)
+    size: tuple[int, int]
+    channels: int = Field(ge=1, le=64)
+    bits: Literal["8", "more"] = "8"
+    reading: Reading = Reading()
+    aspect: Aspect = "stretch"
+    batch_size: int = Field(ge=1, le=65536)
+    normal: tuple[str, ...] | None = None
+    classes: tuple[int | str, ...] | None = None
+    multilabel: bool = False
+    operating_point: OperatingPoint | None = None
+    training: dict[str, Any] = Field(default_factory=dict)
+    fingerprints: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _classes_of_a_classifier(self) -> Self:
+        n = self.recipe_options.get("n_classes")
+        if self.job == "classify" and (self.classes is None or len(self.classes) != n):
+            raise ValueError(f"a classifier must name its {n} classes")
+        return self
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model with its preprocessing, threshold and the calibration scores the threshold
+    came from.
+    """
+
+    config: BundleConfig
+    graph: InferenceGraph
+    calibration_scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    calibration_is_anomalous: NDArray[np.bool_] = field(
+        default_factory=lambda: np.zeros(0, np.bool_)
+    )
+
+    def with_operating_point(self, point: OperatingPoint) -> Bundle:
+        """The same model under another threshold."""
+        config = self.config.model_copy(update={"operating_point": point})
+        _set_threshold(self.graph, config)
+        return Bundle(config, self.graph, self.calibration_scores, self.calibration_is_anomalous)
+
+
+def build_recipe(config: BundleConfig) -> Recipe:
+    """The recipe, or a classifier's strategy, that a bundle's JSON names."""
+    make = make_strategy if config.job == "classify" else make_recipe
+    return make(config.recipe, **config.recipe_options)
+
+
+def build_graph(
+    recipe: Recipe, network: torch.nn.Module, size: tuple[int, int], aspect: Aspect
+) -> InferenceGraph:
+    """Preprocessing, the recipe's scorer around `network`, and no threshold yet.
+
+    Weights lie channels-last, just trained or just loaded: another layout means other kernels and
+    other last digits.
+    """
+    graph = InferenceGraph(Prepare(size, aspect), recipe.build_scorer(network)).eval()
+    return graph.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
+
+
+def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
+    """Write `bundle` as a folder; a bundle that was there is replaced, and is whole until the new
+    one is.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written, or holds anything but a bundle: replacing it would delete
+        that.
+    """
+    folder = Path(folder)
+    _check_place(folder)
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        tensors = {
+            name: value.contiguous()
+            for name, value in bundle.graph.state_dict().items()
+            if name != "threshold"
+        }
+        tensors["calibration.scores"] = torch.from_numpy(
+            bundle.calibration_scores.astype(np.float32)
+        )
+        tensors["calibration.is_anomalous"] = torch.from_numpy(bundle.calibration_is_anomalous)
+        save_file(tensors, fresh / _WEIGHTS_NAME)
+        make_readable(fresh / _WEIGHTS_NAME)  # safetensors writes for the owner alone
+        with open(fresh / _WEIGHTS_NAME, "rb") as file:
+            os.fsync(file.fileno())
+        _write_config(bundle.config, fresh, fresh / _WEIGHTS_NAME)
+        _swap(fresh, folder)
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(
+            f"{folder}: the bundle must be writable. Got: {error}. Name another place, or free some"
+            " space."
+        ) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def save_operating_point(bundle: Bundle, folder: str | Path) -> None:
+    """Write only the JSON again: weights stay, the threshold changes, atomically."""
+    _write_config(bundle.config, Path(folder), Path(folder) / _WEIGHTS_NAME)
+
+
+def load_bundle(folder: str | Path) -> Bundle:
+    """Read what `save_bundle` wrote, refusing anything damaged, edited or of another version.
+
+    Raises
+    ------
+    BundleError
+        With what is wrong and how to mend it.
+    """
+    folder = _whole(Path(folder))
+    config, weights = _read_config(folder)
+    _check_weights(folder / _WEIGHTS_NAME, weights)
+    try:
+        tensors = load_file(folder / _WEIGHTS_NAME)
+        scores = tensors.pop("calibration.scores").numpy()
+        is_anomalous = tensors.pop("calibration.is_anomalous").numpy()
+        recipe = _recipe_of(config, folder)
+        shape = ImageShape(config.size[0], config.size[1], config.channels)
+        _check_extent(recipe, shape, sum(tensor.numel() for tensor in tensors.values()))
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # fresh weights are drawn and thrown away; the caller's generator stays
+            graph = build_graph(recipe, recipe.build_network(shape), config.size, config.aspect)
+        _take_shapes(graph, tensors)
+        graph.load_state_dict({**tensors, "threshold": graph.threshold})
+    except BundleError:
+        raise
+    except (SafetensorError, KeyError, RuntimeError, TypeError, OSError, InputError) as error:
+        raise BundleError(
+            f"{folder}: the weights must fit the recipe. Got: {error}. Train again, or restore a"
+            " copy."
+        ) from error
+    _set_threshold(graph, config)
+    return Bundle(config, graph.eval(), scores, is_anomalous)
+
+
+def _whole(folder: Path) -> Path:
+    """`folder`, or the bundle that had stepped aside for a new one when the process was killed
+    between the two renames.
+    """
+    if folder.exists():
+        return folder
+    aside = sorted(
+        folder.parent.glob(f".{folder.name}.*.old"), key=lambda path: path.stat().st_mtime
+    )
+    return aside[-1] if aside else folder
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what writers of the bundle `folder` that were killed have left beside it; for who
+    knows that none is at work.
+    """
+    for kind in ("part", "old") if folder.exists() else ("part",):
+        for path in folder.parent.glob(f".{folder.name}.*.{kind}"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _recipe_of(config: BundleConfig, folder: Path) -> Recipe:
+    """The recipe, whose own sentence says what is missing: an option it does not know, a backbone
+    that is not registered.
+    """
+    try:
+        return build_recipe(config)
+    except InputError as error:
+        raise BundleError(f"{folder}: {error}") from error
+
+
+def _check_extent(recipe: Recipe, shape: ImageShape, n_stored: int) -> None:
+    """Refuse a network larger than the stored weights before any memory is asked for it."""
+    with torch.device("meta"):
+        n_numbers = sum(
+            value.numel() for value in recipe.build_network(shape).state_dict().values()
+        )
+    if n_numbers > n_stored:
+        raise InputError(f"a network of {n_numbers:,} numbers, of which {n_stored:,} are stored")
+
+
+def _set_threshold(graph: InferenceGraph, config: BundleConfig) -> None:
+    point = config.operating_point
+    graph.threshold.fill_(point.threshold if point is not None else float("inf"))
+
+
+def _take_shapes(graph: InferenceGraph, tensors: dict[str, torch.Tensor]) -> None:
+    """Give buffers the shapes they have in the file: how many neighbours a score keeps, say,
+    depends on the data.
+
+    Parameters keep theirs, so that weights of another architecture are refused.
+    """
+    for module_name, module in graph.named_modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            saved = tensors.get(f"{module_name}.{name}" if module_name else name)
+            if saved is not None and saved.shape != buffer.shape and saved.ndim == buffer.ndim:
+                setattr(module, name, torch.zeros_like(saved, dtype=buffer.dtype))
+
+
+def _write_config(config: BundleConfig, folder: Path, weights: Path) -> None:
+    body: dict[str, Any] = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "residua_version": __version__,
+        "config": config.model_dump(mode="json"),
+        "files": {_WEIGHTS_NAME: {"bytes": weights.stat().st_size, "sha256": sha256(weights)}},
+    }
+    write_json(folder / _JSON_NAME, {**body, "checksum": _checksum(body)})
+
+
+def _read_config(folder: Path) -> tuple[BundleConfig, dict[str, Any]]:
+    path = folder / _JSON_NAME
+    if not path.is_file():
+        raise BundleError(
+            f"{folder}: a bundle must hold {_JSON_NAME}. Got a place without it. Name the folder"
+            " that fit wrote."
+        )
+    try:
+        body = read_json(path, _MOST_JSON_BYTES)
+        checksum = body.pop("checksum")
+        if body["format"] != FORMAT:
+            raise BundleError(
+                f"{path}: must be a {FORMAT}. Got {body['format']!r}. Name the folder that fit"
+                " wrote."
+            )
+        if body["format_version"] != FORMAT_VERSION:
+            raise BundleError(
+                f"{path}: the format version must be {FORMAT_VERSION}. Got"
+                f" {body['format_version']}, written by residua {body['residua_version']}. Install"
+                " that version, or train again."
+            )
+        if checksum != _checksum(body):
+            raise BundleError(
+                f"{path}: the checksum must match the content. It does not: the file was edited or"
+                " damaged. Restore a copy, or change thresholds with `residua threshold`."
+            )
+        config = BundleConfig(**body["config"])
+        listed = body["files"][_WEIGHTS_NAME]
+        weights = {"bytes": int(listed["bytes"]), "sha256": str(listed["sha256"])}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
+        if isinstance(error, BundleError):
+            raise
+        what = "fields that do not fit" if isinstance(error, ValidationError) else in_a_line(error)
+        raise BundleError(
+            f"{path}: must be the JSON that residua wrote. Got: {what}. Restore a copy, or train"
+            " again."
+        ) from error
+    if max(config.size) > _LARGEST_SIDE:
+        raise BundleError(
+            f"{path}: image sides must be at most {_LARGEST_SIDE}. Got {config.size}. Train again."
+        )
+    return config, weights
+
+
+def _check_weights(path: Path, expected: dict[str, Any]) -> None:
+    if not path.is_file():
+        raise BundleError(
+            f"{path}: the weights must be there. They are not. Restore a copy, or train again."
+        )
+    size = path.stat().st_size
+    if size != expected["bytes"] or size > _MOST_WEIGHT_BYTES:
+        raise BundleError(
+            f"{path}: must have {expected['bytes']:,} bytes. Got {size:,}: the file is truncated or"
+            " not the one saved. Restore a copy, or train again."
+        )
+    if not has_sha256(path, expected["sha256"]):
+        raise BundleError(
+            f"{path}: the SHA-256 must match. It does not: the file is damaged. Restore a copy, or"
+            " train again."
+        )
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    canonical = json.dumps(
+        body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _check_place(folder: Path) -> None:
+    if folder.is_dir():
+        strangers = sorted({path.name for path in folder.iterdir()} - {_JSON_NAME, _WEIGHTS_NAME})
+    else:
+        strangers = [folder.name] if folder.exists() else []
+    if strangers:
+        shown = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
+        raise OutputError(
+            f"{folder}: must be a new folder, an empty one or a bundle. Got one that holds {shown}."
+            " Name another place."
+        )
+
+
+def _swap(fresh: Path, folder: Path) -> None:
+    """Rename `fresh` to `folder`; a folder cannot be renamed over a full one, so the old one steps
+    aside first.
+    """
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+    fresh.rename(folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+__all__ = [
+    "Bundle",
+    "BundleConfig",
+    "build_graph",
+    "build_recipe",
+    "clear_leftovers",
+    "load_bundle",
+    "save_bundle",
+    "save_operating_point",
+]

@@ -1,0 +1,14 @@
+"""scikit-learn-style faces of the training wing."""
+
+from residua.training.estimators.autoencoder import Autoencoder
+from residua.training.estimators.base import ImageEstimator, NotFittedError
+from residua.training.estimators.classifier import AutoencoderClassifier
+from residua.training.estimators.detector import OneClassDetector
+
+__all__ = [
+    "Autoencoder",
+    "AutoencoderClassifier",
+    "ImageEstimator",
+    "NotFittedError",
+    "OneClassDetector",
+]

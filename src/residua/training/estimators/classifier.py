@@ -1,0 +1,265 @@
+"""`AutoencoderClassifier`: names the class of an image from the code that also rebuilds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin, TransformerMixin
+
+from residua.errors import InputError, ShapeError
+from residua.images import ImageSet
+from residua.training.bundle import Bundle
+from residua.training.estimators.base import ImageEstimator, as_image_set
+from residua.training.fitting.images import FitOptions, score_set
+from residua.training.fitting.labelled import Chosen, ClassWeight, LabelledSet, fit_classifier
+from residua.training.fitting.targets import Targets, index_targets, read_targets
+from residua.training.loop.settings import Precision, TrainingSettings
+from residua.training.scoring.prepare import Aspect
+from residua.training.strategies.losses import Distance
+
+
+class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator):  # type: ignore[misc]
+    """Classifier on the code of an autoencoder; images without a label help where the strategy
+    reconstructs.
+
+    Parameters
+    ----------
+    strategy : {"joint", "joint-flat", "sequential", "fine-tune", "plain"}
+        How classifier and autoencoder share the network: both heads together; one dense output for
+        both; the autoencoder first and the classifier on its frozen or released encoder; or no
+        autoencoder at all, the control.
+    latent, width : int, optional
+        Size of the dense code, and width of the first stage that halves the image.
+    weight : float in [0, 1] or "learn", optional
+        Of the reconstruction's distance in the weighted mean of both losses (`joint`,
+        `joint-flat`).
+    distance : {"squared", "euclidean"}, optional
+        The mean squared distance over pixels, or the root of an image's sum of squares.
+    label_smoothing, erase : float, optional
+        Share of the truth given to all classes alike; share of training images from which a box is
+        cut.
+    class_weight : "balanced" or mapping of class to float, optional
+        Weights in the cross-entropy, as scikit-learn has them.
+    multilabel : bool, optional
+        Whether a 0/1 matrix of labels names several at once; None: it does unless every row has
+        exactly one 1.
+    augment : "auto" or names
+        "auto": shifts by up to a tenth, and mirroring where the labels show that it helps.
+    mirrored : bool, optional
+        Whether probabilities are means over the image and its mirror image, at the cost of a second
+        pass through the encoder; None: where mirroring augments.
+    size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, threads, seed
+        See `ImageEstimator`. By default all steps are taken and the last weights kept.
+
+    Attributes
+    ----------
+    classes_ : array, (n_classes,)
+        In the order of the columns of `predict_proba`.
+    history_, notes_
+        As for the other estimators; `notes_` say how labels were read, what augments and the
+        temperature.
+
+    Examples
+    --------
+    >>> import residua
+    >>> digits = residua.load_images("digits")
+    >>> classifier = residua.AutoencoderClassifier("joint", epochs=8, seed=0).fit(digits.train)
+    >>> classifier.predict_proba(digits.test).shape[1], classifier.score(digits.test) > 0.5
+    (10, True)
+    """
+
+    _job: ClassVar[Literal["classify"]] = "classify"
+
+    def __init__(
+        self,
+        strategy: str = "joint",
+        *,
+        latent: int | None = None,
+        width: int | None = None,
+        weight: float | Literal["learn"] | None = None,
+        distance: Distance | None = None,
+        label_smoothing: float | None = None,
+        erase: float | None = None,
+        mirrored: bool | None = None,
+        class_weight: ClassWeight = None,
+        multilabel: bool | None = None,
+        size: int | None = None,
+        aspect: Aspect = "stretch",
+        epochs: int | None = None,
+        minutes: float | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        patience: int | None = None,
+        precision: Precision = "auto",
+        augment: Literal["auto"] | tuple[str, ...] = "auto",
+        threads: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.strategy = strategy
+        self.latent = latent
+        self.width = width
+        self.weight = weight
+        self.distance = distance
+        self.label_smoothing = label_smoothing
+        self.erase = erase
+        self.mirrored = mirrored
+        self.class_weight = class_weight
+        self.multilabel = multilabel
+        self.size = size
+        self.aspect = aspect
+        self.epochs = epochs
+        self.minutes = minutes
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.precision = precision
+        self.augment = augment
+        self.threads = threads
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:
+        """Train on labelled and unlabelled images.
+
+        Parameters
+        ----------
+        X : ImageSet or array, (n_images, height, width[, channels])
+        y : labels, (n_images,), or a 0/1 matrix, (n_images, n_classes); optional
+            Integers or strings, None or NaN where an image has none; one-hot rows; or several
+            labels at once. Left out: those of the ImageSet.
+        calibration : ImageSet or pair of images and labels, optional
+            Where the temperature of the probabilities comes from; None: the validation slice of
+            `X`.
+
+        Raises
+        ------
+        LabelError, ShapeError, InputError
+            If labels are for another number of images, of a single class, all missing, or the
+            calibration names other classes.
+        """
+        train = as_image_set(X)
+        targets = read_targets(_labels(train, y), len(train), multilabel=self.multilabel)
+        held = None if calibration is None else _calibration_set(calibration, train, targets)
+        options = FitOptions(
+            job="classify", settings=self._settings(), size=self.size, aspect=self.aspect
+        )
+        fitted = fit_classifier(self._chosen(), LabelledSet(train, targets), held, options)
+        self._take(fitted.bundle)
+        self.history_, self.notes_ = fitted.trained.history, fitted.notes
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float32]:  # type: ignore[override]
+        """Probabilities, float32 (n_images, n_classes); rows sum to 1, except where several labels
+        may hold at once.
+        """
+        probabilities = score_set(
+            self._fitted(), as_image_set(X, like=self._fitted().config.reading)
+        ).probabilities
+        assert probabilities is not None
+        return probabilities
+
+    def reconstruct(self, X: Any) -> NDArray[np.float32]:
+        """As the other estimators; refused by the strategy `plain`, which has no decoder."""
+        if not self._fitted().graph.scorer.reconstructs:
+            raise InputError(
+                "AutoencoderClassifier.reconstruct: the model must have a decoder. One of the"
+                " strategy plain has none. Train with another strategy."
+            )
+        return super().reconstruct(X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable class of each image, (n_images,); multi-label 0/1, int64 (n_images,
+        n_classes), 1 above 0.5.
+        """
+        probabilities = self.predict_proba(X)
+        if self._fitted().config.multilabel:
+            return (probabilities > 0.5).astype(np.int64)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Accuracy over the labelled images; multi-label: the share of images with every label
+        right.
+        """
+        images = as_image_set(X, like=self._fitted().config.reading)
+        config, labels = self._fitted().config, _labels(images, y)
+        if config.multilabel:
+            right = (self.predict(images) == np.asarray(labels)).all(axis=1)
+            known = np.ones(len(right), np.bool_)
+        else:
+            truth = index_targets(labels, config.classes or (), where="AutoencoderClassifier.score")
+            if len(truth) != len(images):
+                got = f"{len(truth)} for {len(images)} images"
+                raise ShapeError(
+                    f"AutoencoderClassifier.score: labels must have one entry an image. Got {got}."
+                    " Pass one each."
+                )
+            right, known = self.predict_proba(images).argmax(axis=1) == truth, truth >= 0
+        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return float(np.average(right[known], weights=weights)) if known.any() else float("nan")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """An estimator around a saved bundle; nothing in the folder is executed."""
+        bundle = cls._load_bundle(folder)
+        estimator = cls(bundle.config.recipe)
+        estimator._take(bundle)
+        return estimator
+
+    def _take(self, bundle: Bundle) -> None:
+        super()._take(bundle)
+        self.classes_ = class_array(bundle.config.classes or ())
+
+    def _settings(self) -> TrainingSettings:
+        return TrainingSettings(
+            epochs=self.epochs,
+            minutes=self.minutes,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            patience=self.patience,
+            precision=self.precision,
+            augment=("auto",) if self.augment == "auto" else tuple(self.augment),
+            threads=self.threads,
+            seed=self.seed,
+        )
+
+    def _chosen(self) -> Chosen:
+        names = ("latent", "width", "weight", "distance", "label_smoothing", "erase", "mirrored")
+        asked = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return Chosen(self.strategy, asked, self.class_weight)
+
+
+def class_array(classes: tuple[int | str, ...]) -> NDArray[Any]:
+    """Class names as an array: int64, or strings as objects."""
+    return np.array(classes, np.int64 if all(isinstance(name, int) for name in classes) else object)
+
+
+def _labels(images: ImageSet, labels: Any) -> Any:
+    return images.labels if labels is None else labels
+
+
+def _calibration_set(calibration: Any, train: ImageSet, targets: Targets) -> LabelledSet:
+    images, labels = calibration if isinstance(calibration, tuple) else (calibration, None)
+    held = as_image_set(images, like=train.reading)
+    return calibration_set(held, _labels(held, labels), targets)
+
+
+def calibration_set(images: ImageSet, labels: Any, targets: Targets) -> LabelledSet:
+    """Calibration images with their targets in terms of the training classes; `LabelError` where a
+    label is none of them.
+    """
+    if targets.multilabel:
+        matrix = np.asarray(labels, np.float32)
+        if matrix.shape != (len(images), len(targets.classes)):
+            raise ShapeError(
+                f"fit: calibration labels must have shape {(len(images), len(targets.classes))}."
+                f" Got {matrix.shape}. Pass the same labels as for training."
+            )
+        return LabelledSet(images, Targets(targets.classes, matrix, multilabel=True))
+    values = index_targets(
+        [None] * len(images) if labels is None else labels,
+        targets.classes,
+        where="fit: calibration",
+    )
+    return LabelledSet(images, Targets(targets.classes, values))

@@ -1,0 +1,210 @@
+"""`OneClassDetector`: learns what is normal from normal images alone, and scores how far others are
+from it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import OutlierMixin
+
+from residua.errors import LabelError
+from residua.images import ImageSet
+from residua.records import OperatingPoint
+from residua.training.bundle import Bundle
+from residua.training.estimators.base import ImageEstimator, as_image_set
+from residua.training.fitting.images import anomalies_of, choose_operating_point, score_set
+from residua.training.loop.settings import Precision
+from residua.training.recipes import Recipe
+from residua.training.scoring.prepare import Aspect
+
+
+class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
+    """One-class (anomaly) detector by an autoencoder.
+
+    Parameters
+    ----------
+    policy : str, optional
+        How the threshold comes from the calibration scores: ``"false-alarms<=0.01"``,
+        ``"quantile:0.99"``, ...; see `residua.thresholds`. None: at most 5% false alarms, as a
+        bound where there are 59 calibration normals, else as a quantile (below 19 normals: the
+        strictest that they allow).
+    recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision,
+    augment, trim, threads, seed
+        See `ImageEstimator`.
+
+    Attributes
+    ----------
+    operating_point_ : OperatingPoint
+        Threshold, the rates on the calibration set, and the words of how.
+    history_ : dict of arrays
+        ``epoch``, ``train_loss``, ``validation_loss``, ``seconds``.
+    notes_ : tuple of str
+        What was picked: sizes, network, parts held out.
+
+    Examples
+    --------
+    >>> import residua
+    >>> digits = residua.load_images("digits", normal=["0"])
+    >>> detector = residua.OneClassDetector(epochs=2, seed=0).fit(digits.train)
+    >>> detector.anomaly_scores(digits.test).shape == (len(digits.test),)
+    True
+    >>> sorted(set(detector.predict(digits.test).tolist())) in ([-1], [1], [-1, 1])
+    True
+    """
+
+    _job: ClassVar[Literal["detect"]] = "detect"
+
+    def __init__(
+        self,
+        recipe: str | Recipe = "plain",
+        *,
+        policy: str | None = None,
+        latent: int | None = None,
+        size: int | None = None,
+        aspect: Aspect | None = None,
+        epochs: int | None = None,
+        minutes: float | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        patience: int | None = None,
+        precision: Precision = "auto",
+        augment: tuple[str, ...] = (),
+        trim: float = 0.0,
+        threads: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        # Spelled out, not passed on as a dictionary: get_params and clone read this signature.
+        super().__init__(
+            recipe,
+            latent=latent,
+            size=size,
+            aspect=aspect,
+            epochs=epochs,
+            minutes=minutes,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            patience=patience,
+            precision=precision,
+            augment=augment,
+            trim=trim,
+            threads=threads,
+            seed=seed,
+        )
+        self.policy = policy
+
+    def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:
+        """Train on normal images.
+
+        Parameters
+        ----------
+        X : ImageSet or array, (n_images, height, width[, channels])
+            Normal images; of an ImageSet whose normal labels are named, the others are left out and
+            counted in `notes_`.
+        y : array of 0, (n_images,), optional
+            All normal; ones are refused. Calibration images may stand here too: ``fit(train,
+            calibration)``.
+        calibration : ImageSet or array, optional
+            Where the threshold comes from; None holds a fifth out of `X`.
+
+        Raises
+        ------
+        LabelError
+            If `y` names anomalies.
+        InputError
+            If too few normal images are left.
+        """
+        if calibration is None and (isinstance(y, ImageSet) or np.ndim(y) >= 3):
+            y, calibration = None, y
+        train = as_image_set(X)
+        _refuse_anomalies(y)
+        normals, left_out = normals_of(train)
+        held = None if calibration is None else as_image_set(calibration, like=train.reading)
+        self._fit(normals, held, policy=self.policy)
+        if left_out:
+            self.notes_ = (
+                f"{left_out} images with other labels were left out of train",
+                *self.notes_,
+            )
+        return self
+
+    def anomaly_scores(self, X: Any) -> NDArray[np.float32]:
+        """Scores, float32 (n_images,): higher = more anomalous."""
+        return score_set(self._fitted(), as_image_set(X, like=self._fitted().config.reading)).score
+
+    def error_maps(self, X: Any) -> list[NDArray[np.float32]]:
+        """A map an image, float32 (height, width) at the image's own resolution: higher = more
+        anomalous.
+        """
+        maps = score_set(
+            self._fitted(), as_image_set(X, like=self._fitted().config.reading), maps=True
+        ).maps
+        assert maps is not None
+        return maps
+
+    def score_samples(self, X: Any) -> NDArray[np.float32]:
+        """Opposite sign of `anomaly_scores`, as scikit-learn has it: higher = more normal. float32
+        (n_images,).
+        """
+        return -self.anomaly_scores(X)
+
+    def decision_function(self, X: Any) -> NDArray[np.float32]:
+        """Threshold minus anomaly score, as scikit-learn has it: negative = anomalous. float32
+        (n_images,).
+        """
+        scores = self.anomaly_scores(X)
+        return np.float32(self.operating_point_.threshold) - scores
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """+1 for normal and -1 for anomalous images (score > threshold, strictly), int
+        (n_images,).
+        """
+        return np.where(
+            score_set(
+                self._fitted(), as_image_set(X, like=self._fitted().config.reading)
+            ).anomalous,
+            -1,
+            1,
+        )
+
+    def choose_threshold(self, policy: str, *, confidence: float = 0.95) -> OperatingPoint:
+        """Choose another operating point from the calibration scores of `fit`; the detector uses it
+        from here on.
+        """
+        bundle = self._fitted()
+        point = choose_operating_point(
+            bundle.calibration_scores,
+            bundle.calibration_is_anomalous,
+            policy,
+            confidence=confidence,
+        )
+        self._take(bundle.with_operating_point(point))
+        return point
+
+    def _take(self, bundle: Bundle) -> None:
+        super()._take(bundle)
+        if bundle.config.operating_point is not None:
+            self.operating_point_ = bundle.config.operating_point
+            self.offset_ = -self.operating_point_.threshold
+
+
+def normals_of(train: ImageSet) -> tuple[ImageSet, int]:
+    """The normal images of `train`, and how many others were left out."""
+    is_anomalous = anomalies_of(train)
+    if not is_anomalous.any():
+        return train, 0
+    return train[np.flatnonzero(~is_anomalous)], int(is_anomalous.sum())
+
+
+def _refuse_anomalies(labels: Any) -> None:
+    if labels is None:
+        return
+    values = np.asarray(labels)
+    if values.ndim != 1 or not np.isin(values, (0, False)).all():
+        n_bad = int((~np.isin(values, (0, False))).sum())
+        raise LabelError(
+            f"OneClassDetector.fit: labels must all be 0 (normal). Got {n_bad} images with another"
+            " label. Pass y=None, or drop them."
+        )

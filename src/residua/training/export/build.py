@@ -1,0 +1,218 @@
+"""From a bundle to a verified engine: write, compare with the reference, refuse or keep."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._files import ensure_folder, sha256
+from residua._version import __version__
+from residua.engines import Card, Engine, Kind
+from residua.engines.card import write_card
+from residua.engines.exported import open_file
+from residua.engines.interface import Progress
+from residua.errors import InputError
+from residua.images import ImageSet
+from residua.records import OperatingPoint
+from residua.thresholds import choose_threshold
+from residua.training.bundle import Bundle
+from residua.training.export.onnx_file import Entry, describe_outputs, finish_onnx, write_onnx
+from residua.training.export.openvino_file import finish_openvino, write_openvino
+from residua.training.export.quantise import quantise_onnx
+from residua.training.export.verify import (
+    Compared,
+    compare,
+    measure_deviation,
+    measure_price,
+    refuse_if_dear,
+    refuse_if_different,
+)
+from residua.training.scoring.engine import GraphEngine
+from residua.training.scoring.variants import VARIANTS
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The images that an engine is verified on, which of them are anomalous, and those that int8
+    takes its ranges from.
+    """
+
+    images: ImageSet
+    is_anomalous: NDArray[np.bool_]
+    training: ImageSet
+    progress: Progress | None = None
+
+
+def build_engine(
+    bundle: Bundle,
+    kind: Kind,
+    folder: Path,
+    verification: Verification,
+    *,
+    weights_sha256: str,
+    entry: Entry | None = None,
+) -> Card:
+    """Write the engine `kind` of `bundle` into `folder` with its card; an older one of that kind is
+    replaced.
+
+    Everything is written and verified in a folder beside it first: what is refused leaves nothing
+    behind.
+
+    Raises
+    ------
+    GateError
+        If it does not reproduce the reference (float32), or ranks images otherwise (reduced
+        precision); with the numbers.
+    InputError
+        If there are no images to verify it on.
+    """
+    if len(verification.images) == 0:
+        raise InputError("export: there must be images to verify on. Got none. Name a SOURCE.")
+    entry = entry or ("uint8" if bundle.config.bits == "8" else "float32")
+    fresh = folder.with_name(f".{folder.name}.{kind.name}.part")
+    shutil.rmtree(fresh, ignore_errors=True)
+    ensure_folder(fresh, where="export")
+    try:
+        card = _draft(bundle, kind, weights_sha256, entry)
+        _write(bundle, kind, fresh, verification, entry)
+        reference = GraphEngine(bundle.graph, bundle.config.channels, bundle.config.batch_size)
+        engine = _open(bundle, card, fresh)
+        compared = compare(reference, engine, verification.images, progress=verification.progress)
+        card = _judged(card, compared, verification, bundle)
+        del engine
+        _finish(card, fresh)
+        card = card.model_copy(
+            update={"files": {name: sha256(fresh / name) for name in kind.files}}
+        )
+        write_card(card, fresh)
+        _move(kind, fresh, ensure_folder(folder, where="export"))
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return card
+
+
+def _draft(bundle: Bundle, kind: Kind, weights_sha256: str, entry: Entry) -> Card:
+    config = bundle.config
+    nothing = {"n_images": 0, "score": 0, "score_spread": 0, "error_map": 0, "error_map_peak": 0}
+    return Card.model_validate(
+        {
+            "residua_version": __version__,
+            "engine": kind.name,
+            "runtime": kind.runtime,
+            "precision": kind.precision,
+            "job": config.job,
+            "recipe": config.recipe,
+            "normal": config.normal,
+            "size": config.size,
+            "channels": config.channels,
+            "aspect": config.aspect,
+            "classes": config.classes,
+            "multilabel": config.multilabel,
+            "calibration_images": config.training.get("calibration_images", {}),
+            "reading": config.reading,
+            "entry": entry,
+            "batch_size": config.batch_size,
+            "outputs": describe_outputs(bundle),
+            "operating_point": config.operating_point,
+            "reference_threshold": (
+                None if config.operating_point is None else config.operating_point.threshold
+            ),
+            "weights_sha256": weights_sha256,
+            "fingerprints": config.fingerprints,
+            "deviation": {**nothing, "different_decisions": 0, "near_threshold": 0},
+        }
+    )
+
+
+def _write(
+    bundle: Bundle, kind: Kind, folder: Path, verification: Verification, entry: Entry
+) -> None:
+    if not kind.files:
+        return
+    plain = folder / "float32.onnx"
+    write_onnx(bundle, plain, entry)
+    if kind.precision == "int8":
+        quantised = folder / "int8.onnx"
+        quantise_onnx(plain, quantised, verification.training, as_float=entry == "float32")
+        plain.unlink()
+        plain = quantised
+    if kind.runtime == "onnx":
+        plain.rename(folder / kind.files[0])
+    else:
+        write_openvino(plain, folder / kind.files[0])
+        plain.unlink()
+
+
+def _open(bundle: Bundle, card: Card, folder: Path) -> Engine:
+    if not card.kind.files:
+        return VARIANTS[card.engine](bundle.graph, bundle.config.channels, bundle.config.batch_size)
+    return open_file(card, folder / card.kind.files[0])
+
+
+def _judged(card: Card, compared: Compared, verification: Verification, bundle: Bundle) -> Card:
+    """The card with the engine's own threshold, its deviation and its price; refused where they are
+    too large.
+    """
+    point = card.operating_point
+    if point is not None and card.precision != "float32":
+        point = _own_point(point, compared.engine, verification.is_anomalous, bundle)
+    infinite = float("inf")
+    deviation = measure_deviation(
+        compared,
+        infinite if card.reference_threshold is None else card.reference_threshold,
+        infinite if point is None else point.threshold,
+    )
+    price = None
+    if card.precision == "float32":
+        refuse_if_different(card.engine, compared, deviation)
+    else:
+        price = measure_price(compared, deviation, verification.is_anomalous)
+        refuse_if_dear(card.engine, price)
+    return card.model_copy(
+        update={
+            "operating_point": point,
+            "deviation": deviation,
+            "price": price,
+            "calibration_scores": tuple(compared.engine.tolist()),
+            "calibration_is_anomalous": tuple(verification.is_anomalous.tolist()),
+        }
+    )
+
+
+def _own_point(
+    point: OperatingPoint,
+    scores: NDArray[np.float32],
+    is_anomalous: NDArray[np.bool_],
+    bundle: Bundle,
+) -> OperatingPoint:
+    """The run's policy applied to the engine's own scores; a threshold that came from elsewhere
+    stays as it is.
+    """
+    if len(bundle.calibration_scores) != len(scores):
+        return point
+    if (
+        choose_threshold(
+            point.policy, bundle.calibration_scores, bundle.calibration_is_anomalous
+        ).threshold
+        != point.threshold
+    ):
+        return point
+    return choose_threshold(point.policy, scores, is_anomalous)
+
+
+def _finish(card: Card, folder: Path) -> None:
+    if card.runtime == "onnx":
+        finish_onnx(folder / card.kind.files[0], card)
+    elif card.runtime == "openvino":
+        finish_openvino(folder / card.kind.files[0], card)
+
+
+def _move(kind: Kind, fresh: Path, folder: Path) -> None:
+    """The card goes last: where it does not fit the files, they are refused."""
+    (folder / kind.card).unlink(missing_ok=True)
+    for name in (*kind.files, kind.card):
+        (fresh / name).replace(folder / name)

@@ -1,0 +1,77 @@
+"""How large the network sees the images: picked from the set, or from `--size`, and put into
+words.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from residua.errors import InputError
+from residua.images import ImageSet
+from residua.training.scoring.prepare import Aspect
+
+_SMALLEST, _LARGEST = 8, 4096
+_HOW: dict[Aspect, str] = {
+    "stretch": "{0}x{1}, height and width fitted separately",
+    "keep": "{0}x{1}, proportions kept, edges repeated",
+    "area": "the area of {0}x{1}, each at its own proportions",
+}
+
+
+def choose_aspect(images: ImageSet, asked: Aspect | None, *, name: str, any_size: bool) -> Aspect:
+    """As asked; else images of mixed sizes keep their proportions if the recipe takes any size, and
+    are stretched if not.
+
+    Raises
+    ------
+    InputError
+        If images are to keep their own sizes and the recipe needs them all alike.
+    """
+    if asked == "area" and not any_size:
+        raise InputError(
+            f"aspect: area needs a recipe that takes images of any size. Got {name}. Choose stretch"
+            " or keep, or --recipe inspect."
+        )
+    return asked or ("area" if any_size and images.uniform_size is None else "stretch")
+
+
+def choose_size(
+    images: ImageSet,
+    longer_side: int | None,
+    aspect: Aspect,
+    *,
+    default_side: int = 128,
+    smallest_side: int = _SMALLEST,
+) -> tuple[tuple[int, int], str]:
+    """(height, width) that the network sees, and the sentence that says so.
+
+    Images of one size up to `default_side` stay as they are. Else the longer side becomes
+    `longer_side` (at most `default_side` unless said) and the other follows the set's median
+    proportions, so that resizing distorts as little as one size for all allows. Long, narrow images
+    get a longer side, so that the shorter one keeps `smallest_side` if it has it.
+    """
+    if longer_side is not None and not _SMALLEST <= longer_side <= _LARGEST:
+        raise InputError(
+            f"size: must lie between {_SMALLEST} and {_LARGEST} pixels. Got {longer_side}. Choose"
+            " another --size."
+        )
+    heights, widths = images.sizes[:, 0], images.sizes[:, 1]
+    uniform = images.uniform_size
+    if uniform is not None and longer_side is None and max(uniform) <= default_side:
+        return uniform, f"images are {uniform[0]}x{uniform[1]} (height x width) and stay so"
+    proportion = float(np.median(np.log(heights / widths)))
+    bound = max(default_side, math.ceil(smallest_side * math.exp(abs(proportion))))
+    side = longer_side or min(bound, int(max(np.median(heights), np.median(widths))))
+    height = side if proportion >= 0 else round(side * math.exp(proportion))
+    width = side if proportion <= 0 else round(side / math.exp(proportion))
+    size = (max(_SMALLEST, height), max(_SMALLEST, width))
+    if uniform == size and aspect != "area":
+        return size, f"images are {size[0]}x{size[1]} (height x width) and stay so"
+    came = (
+        f"{uniform[0]}x{uniform[1]}"
+        if uniform
+        else f"{int(heights.min())}-{int(heights.max())} x {int(widths.min())}-{int(widths.max())}"
+    )
+    return size, f"images of {came} (height x width) are resized to {_HOW[aspect].format(*size)}"

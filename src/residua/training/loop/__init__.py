@@ -1,0 +1,1 @@
+"""Training, on Lightning: precision, budget, history, best weights, checkpoints, resume."""

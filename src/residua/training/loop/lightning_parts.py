@@ -1,0 +1,237 @@
+"""The pieces that Lightning runs: the module, and callbacks for progress, history, best weights and
+checkpoints.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
+
+from residua._files import atomic_write
+from residua.errors import TrainingError
+from residua.training.loop.augment import augment
+from residua.training.loop.batches import MemoryBatches, seeded
+from residua.training.loop.optimisers import make_optimiser
+from residua.training.loop.settings import StepReport, TrainingSettings
+from residua.training.loop.spread import share_of_loss
+from residua.training.recipes.base import Labelled, Trainable
+
+_VALIDATION = 1
+_TRAINING = 0
+
+
+class RecipeModule(L.LightningModule):
+    """A recipe's network and loss; randomness follows from the seed and the step alone."""
+
+    def __init__(
+        self, recipe: Trainable, network: torch.nn.Module, settings: TrainingSettings, n_steps: int
+    ) -> None:
+        super().__init__()
+        self.recipe, self.network, self.settings, self.n_steps = recipe, network, settings, n_steps
+        self.learning_rate = settings.learning_rate or recipe.schedule.learning_rate
+        self.weight_decay = (
+            recipe.schedule.weight_decay if settings.weight_decay is None else settings.weight_decay
+        )
+
+    def training_step(self, batch: Tensor | Labelled, batch_index: int) -> Tensor:
+        """Loss of one batch; stops clearly when it is no longer a number."""
+        numbers = (self.settings.seed, _TRAINING, self.global_step)
+        generator = seeded(*numbers, self.global_rank) if self.global_rank else seeded(*numbers)
+        loss = self.recipe.loss(self.network, self._augmented(batch, generator), generator)
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"fit: the loss must stay finite. Got {loss.item()} at step {self.global_step + 1}"
+                f" of {self.n_steps}. Lower the learning rate (it is {self.learning_rate:g}), or"
+                " train with --precision fp32."
+            )
+        return share_of_loss(loss, len(batch.images if isinstance(batch, Labelled) else batch))
+
+    def _augmented(self, batch: Tensor | Labelled, generator: torch.Generator) -> Tensor | Labelled:
+        if not self.settings.augment:
+            return batch
+        if isinstance(batch, Labelled):
+            return batch._replace(images=augment(batch.images, self.settings.augment, generator))
+        return augment(batch, self.settings.augment, generator)
+
+    def validation_step(self, batch: Tensor | Labelled, batch_index: int) -> None:
+        """Loss on the validation slice, in float32, with the same randomness every epoch."""
+        generator = seeded(self.settings.seed, _VALIDATION, batch_index)
+        with torch.autocast(self.device.type, enabled=False):
+            loss = self.recipe.loss(self.network, batch, generator)
+        self.log(
+            "validation_loss",
+            loss,
+            batch_size=len(batch.images if isinstance(batch, Labelled) else batch),
+        )
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient's norm to 1; Lightning's own clipping refuses fused optimisers."""
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+
+    def configure_optimizers(self) -> Any:
+        """The recipe's optimiser under a one-cycle schedule over the whole run."""
+        optimiser = make_optimiser(
+            self.network,
+            self.recipe.schedule,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(self.n_steps))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def one_cycle(n_steps: int) -> Callable[[int], float]:
+    """Factor on the learning rate: up over the first tenth, then down along a cosine to a
+    thousandth.
+    """
+    warm = max(1, n_steps // 10)
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        progress = min(1.0, (step - warm) / max(1, n_steps - warm))
+        return 0.001 + 0.999 * 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * progress))))
+
+    return factor
+
+
+class Seeds(L.Callback):
+    """Sets the order of the batches and torch's global generator from the epoch's number, so that
+    resuming changes nothing.
+    """
+
+    def __init__(self, batches: MemoryBatches, seed: int) -> None:
+        self.batches, self.seed = batches, seed
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Seed the epoch."""
+        self.batches.epoch = trainer.current_epoch
+        self.batches.rank, self.batches.world = trainer.global_rank, trainer.world_size
+        torch.manual_seed(seeded(self.seed, 2, trainer.current_epoch).initial_seed())
+
+
+class History(L.Callback):
+    """A row an epoch, the best weights so far, and early stopping; all of it survives in
+    checkpoints.
+    """
+
+    def __init__(
+        self, patience: int, on_step: StepReport | None, *, keep: Literal["best", "last"] = "best"
+    ) -> None:
+        self.patience, self.on_step, self.keep = patience, on_step, keep
+        self.rows: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_loss, self.best_epoch = float("inf"), -1
+        self._losses: list[Tensor] = []
+        self._started = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begin a row."""
+        self._losses = []
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *args: Any
+    ) -> None:
+        """Note the loss and tell who watches."""
+        loss = outputs["loss"].detach()
+        self._losses.append(loss)
+        if self.on_step is not None:
+            validation = self.rows[-1]["validation_loss"] if self.rows else None
+            n_steps = pl_module.n_steps
+            self.on_step(
+                trainer.global_step, n_steps, trainer.current_epoch + 1, float(loss), validation
+            )  # type: ignore[arg-type]
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Complete the row; keep the weights if they are the best; stop if there was nothing better
+        for long.
+        """
+        validation = float(trainer.callback_metrics["validation_loss"])
+        if not math.isfinite(validation):
+            raise TrainingError(
+                f"fit: the validation loss must stay finite. Got {validation} after epoch"
+                f" {trainer.current_epoch + 1}. Lower the learning rate, or train with --precision"
+                " fp32."
+            )
+        train = float(trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean"))
+        seconds = time.perf_counter() - self._started
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                "train_loss": train,
+                "validation_loss": validation,
+                "seconds": seconds,
+            }
+        )
+        if validation < self.best_loss or self.keep == "last":
+            self.best_loss, self.best_epoch = validation, trainer.current_epoch
+            network: torch.nn.Module = pl_module.network  # type: ignore[assignment]
+            self.best = {
+                name: value.detach().clone() for name, value in network.state_dict().items()
+            }
+        elif trainer.current_epoch - self.best_epoch >= self.patience:
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and primitives only."""
+        return {
+            "rows": [dict(row) for row in self.rows],
+            "best": self.best,
+            "best_loss": self.best_loss,
+            "best_epoch": self.best_epoch,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.rows, self.best = state_dict["rows"], state_dict["best"]
+        self.best_loss, self.best_epoch = state_dict["best_loss"], state_dict["best_epoch"]
+
+
+class Checkpoints(L.Callback):
+    """Saves the whole state of training at the end of an epoch, at most every few seconds."""
+
+    def __init__(self, path: Path, every_seconds: float) -> None:
+        self.path, self.every_seconds = path, every_seconds
+        self._last = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save if it is time; not where training stops early, because a checkpoint does not say so
+        and resuming would go on.
+        """
+        if trainer.should_stop:
+            return
+        # Clocks differ; all processes have to save together.
+        if trainer.strategy.broadcast(time.monotonic() - self._last >= self.every_seconds):
+            trainer.save_checkpoint(self.path)
+            self._last = time.monotonic()
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Lightning's checkpoint files, whole or absent, and read without executing anything."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Write beside, sync, rename. By way of memory, since torch hides the system's error when a
+        disk is full.
+        """
+        whole = io.BytesIO()
+        torch.save(checkpoint, whole)
+        with atomic_write(path) as file:
+            file.write(whole.getbuffer())
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Tensors and primitives only."""
+        return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]

@@ -1,0 +1,121 @@
+"""How long and how to train, and what the machine is good at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from residua.errors import InputError
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+StepReport = Callable[[int, int, int, float, float | None], None]
+"""Called after each step with (step, n_steps, epoch, training loss, validation loss or None)."""
+
+_FEWEST_PIXELS = 24 * 24
+
+
+class TrainingSettings(BaseModel):
+    """Options of one training run; `epochs` and `minutes` exclude each other, and without either
+    the recipe chooses.
+
+    What is None among ``batch_size``, ``learning_rate`` and ``weight_decay`` is the recipe's choice
+    too. ``patience`` is the number of epochs without a better validation loss after which training
+    stops; None chooses a fifth of the epochs, at least 10. ``precision="auto"`` takes bfloat16
+    where the processor or GPU computes in it. ``trim`` is the share of the training images that is
+    dropped as the worst after a first training of a quarter of the length, before one from the
+    start: for sets that may hold a few anomalies. ``minutes`` are those of both together.
+    ``threads`` is the number of processor threads that training uses; None takes one for images
+    under 24x24 pixels, else all that torch was given. Another number of threads adds in another
+    order, so weights differ in their last digits. ``devices`` are those of each of so many
+    ``nodes``: processes that share each batch, so that training is that of one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int | None = Field(default=None, ge=1, le=1_000_000)
+    minutes: float | None = Field(default=None, gt=0, le=60 * 24 * 30)
+    batch_size: int | None = Field(default=None, ge=1, le=65536)
+    learning_rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    weight_decay: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    patience: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    precision: Precision = "auto"
+    augment: tuple[str, ...] = ()
+    trim: float = Field(default=0.0, ge=0, le=0.5)
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    devices: int = Field(default=1, ge=1, le=1024)
+    nodes: int = Field(default=1, ge=1, le=4096)
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            super().__init__(**options)
+        except ValidationError as error:
+            lines = [
+                f"fit: {'.'.join(map(str, problem['loc']))}: {problem['msg']}. Got"
+                f" {problem['input']!r}. Choose another value."
+                for problem in error.errors()
+            ]
+            raise InputError("\n".join(lines)) from None
+
+
+def uses_bfloat16(precision: Precision, n_pixels: int, *, on_gpu: bool) -> bool:
+    """Whether to train in bfloat16: as asked, or where the hardware multiplies in it (AMX, AVX-512
+    BF16, recent GPUs).
+
+    Images under 24x24 pixels are too small to gain by it. The rule looks at no clock, so that it
+    decides alike each time.
+    """
+    if precision != "auto":
+        return precision == "bf16"
+    if n_pixels < _FEWEST_PIXELS:
+        return False
+    if on_gpu:
+        return torch.cuda.is_bf16_supported()
+    return _processor_has_bfloat16()
+
+
+@contextmanager
+def training_threads(wanted: int | None, n_pixels: int) -> Iterator[int]:
+    """Train with as many threads as `wanted`, or as suit images of `n_pixels`; afterwards all is as
+    before.
+
+    The rule does not look at how busy the machine is: what it chooses must be the same each time.
+    """
+    before = torch.get_num_threads()
+    chosen = wanted or (1 if n_pixels < _FEWEST_PIXELS else before)
+    torch.set_num_threads(chosen)
+    try:
+        yield chosen
+    finally:
+        torch.set_num_threads(before)
+
+
+def is_busy() -> bool:
+    """Whether other processes want most of the processor right now: then fewer threads are faster
+    than all.
+    """
+    try:
+        return os.getloadavg()[0] > 0.75 * (os.cpu_count() or 1)
+    except OSError:
+        return False
+
+
+def _processor_has_bfloat16() -> bool:
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return bool(supported is not None and supported() and _has_flag("avx512_bf16", "amx_bf16"))
+
+
+def _has_flag(*flags: str) -> bool:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            line = next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return False
+    return any(flag in line.split() for flag in flags)

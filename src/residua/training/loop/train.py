@@ -1,0 +1,276 @@
+"""Train a recipe's network on prepared images, on Lightning."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from residua.errors import BundleError, InputError
+from residua.training.loop.augment import check_names
+from residua.training.loop.batches import LabelledImages, TrainingData, make_batches, seeded
+from residua.training.loop.optimisers import make_optimiser
+from residua.training.loop.settings import StepReport, TrainingSettings, uses_bfloat16
+from residua.training.loop.spread import is_spread, shared_statistics
+from residua.training.recipes.base import Labelled, Trainable
+from residua.training.scoring.image_list import n_pixels
+
+if TYPE_CHECKING:
+    import lightning as L
+
+_CHECKPOINT_PARTS = frozenset(
+    {"state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks"}
+)
+_WARM_UP_SECONDS = 4.0
+_BUDGET_SHARE = 0.95  # the rest of --minutes is for loading, scoring and saving
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How many steps a run will take: decided once, before the first one, and stored, so that
+    resuming repeats it.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    bfloat16: bool
+
+    @property
+    def n_steps(self) -> int:
+        """Optimiser steps in all."""
+        return self.epochs * self.steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training leaves: columns of the history by name, the best epoch (from 1), seconds, and
+    where it ran.
+    """
+
+    history: dict[str, NDArray[Any]]
+    best_epoch: int
+    seconds: float
+    plan: TrainingPlan
+    device: str
+    threads: int
+
+
+def plan_training(
+    recipe: Trainable, network: torch.nn.Module, train: TrainingData, settings: TrainingSettings
+) -> TrainingPlan:
+    """Turn epochs or minutes into a number of steps; minutes by timing a few steps on a copy of the
+    network.
+    """
+    check_names(settings.augment)
+    if settings.epochs is not None and settings.minutes is not None:
+        raise InputError("fit: --epochs and --minutes exclude each other. Got both. Leave one out.")
+    steps = len(
+        make_batches(
+            train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True
+        )
+    )
+    n_image_pixels = n_pixels(train.images if isinstance(train, LabelledImages) else train)
+    bfloat16 = uses_bfloat16(settings.precision, n_image_pixels, on_gpu=_on_gpu(settings))
+    if settings.minutes is None:
+        return TrainingPlan(settings.epochs or recipe.schedule.n_epochs(steps), steps, bfloat16)
+    seconds_per_step = _time_steps(recipe, network, train, settings, bfloat16=bfloat16)
+    seconds = settings.minutes * 60 * _BUDGET_SHARE / (1.25 if settings.trim else 1)
+    affordable = max(1, int(seconds / seconds_per_step))
+    return TrainingPlan(max(1, affordable // steps), min(steps, affordable), bfloat16)
+
+
+def train_network(  # noqa: PLR0917
+    recipe: Trainable,
+    network: torch.nn.Module,
+    train: TrainingData,
+    validation: TrainingData,
+    settings: TrainingSettings,
+    plan: TrainingPlan,
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 10.0,
+    on_step: StepReport | None = None,
+) -> Trained:
+    """Minimise the recipe's loss on `train` and leave the weights that were best on `validation` in
+    `network`.
+
+    Both are prepared images, uint8 or float32 (n, channels, height, width) or a list, with targets
+    where the loss asks for them. With `resume` and a checkpoint there, training goes on from it and
+    ends where the uninterrupted run would have ended.
+    """
+    # Lightning takes four seconds to load, which only training should cost.
+    from residua.training.loop.averaging import averaging
+    from residua.training.loop.lightning_parts import Checkpoints, History, RecipeModule, Seeds
+
+    batch_size = batch_size_of(recipe, settings)
+    batches = make_batches(
+        train, batch_size=batch_size, seed=settings.seed, shuffle=True, limit=plan.steps_per_epoch
+    )
+    held_out = make_batches(validation, batch_size=batch_size, seed=settings.seed, shuffle=False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = RecipeModule(recipe, network, settings, plan.n_steps)
+    patience = settings.patience or max(10, plan.epochs // 5)
+    history = History(
+        patience, on_step, keep=recipe.schedule.keep if settings.patience is None else "best"
+    )
+    callbacks: list[L.Callback] = [Seeds(batches, settings.seed), history]
+    if recipe.schedule.average:
+        callbacks.append(
+            averaging(recipe.schedule.average)
+        )  # after the history, which must see the averages
+    if checkpoint is not None:
+        callbacks.append(Checkpoints(checkpoint, checkpoint_seconds))
+    trainer = _trainer(settings, plan, callbacks)
+    start_from = _resumable(checkpoint) if resume and checkpoint is not None else None
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # Lightning's advice on workers and logging is not for our users
+        try:
+            with shared_statistics(network, spread=is_spread(settings)):
+                trainer.fit(module, batches, held_out, ckpt_path=start_from)
+        except SystemExit as ended:  # what Lightning makes of Ctrl-C
+            if isinstance(ended.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
+    if trainer.global_rank:  # the first process has the same weights, and goes on alone
+        raise SystemExit(0)
+    network.load_state_dict(history.best)
+    network.cpu().eval()
+    return Trained(
+        history={name: np.array([row[name] for row in history.rows]) for name in history.rows[0]},
+        best_epoch=history.best_epoch + 1,
+        seconds=float(sum(row["seconds"] for row in history.rows)) or time.perf_counter() - started,
+        plan=plan,
+        device=_device_words(trainer),
+        threads=torch.get_num_threads(),
+    )
+
+
+def batch_size_of(recipe: Trainable, settings: TrainingSettings) -> int:
+    """Images a step: as asked, else as the recipe has it."""
+    return settings.batch_size or recipe.schedule.batch_size
+
+
+def _trainer(
+    settings: TrainingSettings, plan: TrainingPlan, callbacks: list[L.Callback]
+) -> L.Trainer:
+    import lightning as L
+
+    from residua.training.loop.lightning_parts import AtomicCheckpoints
+
+    for name in (
+        "lightning.pytorch.utilities.rank_zero",
+        "lightning.pytorch.accelerators.cuda",
+        "lightning.pytorch",
+    ):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return L.Trainer(
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        strategy="ddp" if is_spread(settings) else "auto",
+        use_distributed_sampler=False,
+        precision="bf16-mixed" if plan.bfloat16 else "32-true",
+        max_epochs=plan.epochs,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpoints()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def _resumable(checkpoint: Path) -> Path | None:
+    if not checkpoint.exists():
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # what torch thinks of a foreign file, the error says better
+            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not state.keys() >= _CHECKPOINT_PARTS:
+            raise ValueError("a file without the state of training")  # noqa: TRY301  said in one place with the others
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        pickle.UnpicklingError,
+    ) as error:
+        raise BundleError(
+            f"{checkpoint}: the checkpoint must be a whole file that residua wrote. Got: {error}."
+            " Delete it to start again."
+        ) from error
+    return checkpoint
+
+
+def _time_steps(
+    recipe: Trainable,
+    network: torch.nn.Module,
+    train: TrainingData,
+    settings: TrainingSettings,
+    *,
+    bfloat16: bool,
+) -> float:
+    """Median seconds a step, on a copy; the first steps, which allocate and compile, do not
+    count.
+    """
+    copied = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = torch.device("cuda" if _on_gpu(settings) else "cpu")
+    copied.to(device)
+    optimiser = make_optimiser(copied, recipe.schedule, learning_rate=1e-5, weight_decay=0.0)
+    batches = make_batches(
+        train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True
+    )
+    seconds: list[float] = []
+    deadline = time.perf_counter() + _WARM_UP_SECONDS
+    while time.perf_counter() < deadline or len(seconds) < 3:
+        for batch in batches:
+            started = time.perf_counter()
+            with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+                loss = recipe.loss(
+                    copied, _moved(batch, device), seeded(settings.seed, len(seconds))
+                )
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            seconds.append(time.perf_counter() - started)
+            if time.perf_counter() > deadline and len(seconds) >= 3:
+                break
+    return float(np.median(seconds[len(seconds) // 3 :]))
+
+
+def _moved(batch: Tensor | Labelled, device: torch.device) -> Tensor | Labelled:
+    return (
+        Labelled(*(part.to(device) for part in batch))
+        if isinstance(batch, Labelled)
+        else batch.to(device)
+    )
+
+
+def _on_gpu(settings: TrainingSettings) -> bool:
+    return settings.accelerator != "cpu" and torch.cuda.is_available()
+
+
+def _device_words(trainer: L.Trainer) -> str:
+    device = trainer.strategy.root_device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device.type)

@@ -1,0 +1,68 @@
+"""What every autoencoder network offers, whatever its family."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """Height, width (pixels) and channels of the images that a network sees."""
+
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def n_values(self) -> int:
+        """Numbers an image: height x width x channels."""
+        return self.height * self.width * self.channels
+
+
+class AutoencoderNetwork(nn.Module, ABC):
+    """An encoder and a decoder around a dense code.
+
+    Images are float tensors (batch, channels, height, width) in [0, 1]; a code is (batch, latent).
+    What `decode` returns is on the same scale but not clipped: the scoring graph clips it, the
+    training loss does not.
+    """
+
+    shape: ImageShape
+    latent: int
+    to_code: nn.Linear
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """Images to what the code is a linear function of, (batch, n_features)."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images to codes, (batch, latent)."""
+        return self.to_code(self.features(images))  # type: ignore[no-any-return]
+
+    @abstractmethod
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes to reconstructions, (batch, channels, height, width)."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Depth, widths and latent size in a few words, for people."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Reconstruct `images`."""
+        return self.decode(self.encode(images))
+
+
+def n_parameters(network: nn.Module) -> int:
+    """Count the trainable numbers of `network`."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def default_latent(shape: ImageShape) -> int:
+    """A latent size that compresses: about a twenty-fifth of the values, between 4 and 128.
+
+    8x8 grey gets 4, 28x28 grey 31, 32x32 colour 122.
+    """
+    return int(min(128, max(4, shape.n_values // 25)))

@@ -1,0 +1,196 @@
+"""Feature autoencoder: reproduces the feature maps of a frozen backbone through a narrow, noisy
+bottleneck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from residua.errors import InputError
+from residua.training.networks.backbones import feature_maps
+from residua.training.networks.base import AutoencoderNetwork, ImageShape
+from residua.training.networks.residual import pooling
+
+_LARGEST_GRID = 64
+_CELLS = 4
+_LONGEST_CODE = 1024
+_HIDDEN = 128
+_PICTURE = 32
+_MEAN, _DEVIATION = (
+    (0.485, 0.456, 0.406),
+    (
+        0.229,
+        0.224,
+        0.225,
+    ),
+)  # of ImageNet, which most backbones were trained on
+
+
+class FeatureAutoencoder(AutoencoderNetwork):
+    """A frozen backbone, and an autoencoder on its feature maps that shares nothing with it.
+
+    The maps of the chosen ``levels`` are brought to one grid (of at most 64 x 64 places), squeezed
+    to ``width`` numbers a place, and rebuilt by convolutions. The code is the maps averaged over
+    cells, at most 4 x 4 and as many as keep it under 1,024 numbers. A small head draws a picture of
+    the code, for people; it learns beside the rest and has no part in the score.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    cells: Tensor
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        shape: ImageShape,
+        width: int,
+        *,
+        levels: Sequence[int] | None = None,
+        side: int | None = None,
+        normalise: bool = True,
+    ) -> None:
+        super().__init__()
+        self.shape, self.width, self.normalise = shape, width, normalise
+        self.seen = (side, side) if side is not None else (shape.height, shape.width)
+        self.backbone = backbone.eval().requires_grad_(False)
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer(
+            "deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1), persistent=False
+        )
+        maps = self._probe()
+        self.levels = _choose_levels(levels, len(maps))
+        maps = [maps[level] for level in self.levels]
+        self.channels = [one.shape[1] for one in maps]
+        self.grid = (
+            min(_LARGEST_GRID, max(m.shape[2] for m in maps)),
+            min(_LARGEST_GRID, max(m.shape[3] for m in maps)),
+        )
+        n_features = sum(self.channels)
+        n_cells = max(
+            n
+            for n in range(1, min(_CELLS, *self.grid) + 1)
+            if n == 1 or n * n * n_features <= _LONGEST_CODE
+        )
+        self.register_buffer("cells", pooling(*self.grid, n_cells), persistent=False)
+        self.latent = n_features * n_cells * n_cells
+        self.squeeze = nn.Sequential(*_layer(n_features, _HIDDEN, 1), nn.Conv2d(_HIDDEN, width, 1))
+        self.rebuild = nn.Sequential(
+            *_layer(width, _HIDDEN, 1),
+            *_layer(_HIDDEN, _HIDDEN, 3),
+            nn.Conv2d(_HIDDEN, n_features, 1),
+        )
+        self.start = (-(-shape.height // 4), -(-shape.width // 4))
+        self.from_code = nn.Sequential(
+            nn.BatchNorm1d(self.latent), nn.Linear(self.latent, _PICTURE * _CELLS * _CELLS)
+        )
+        self.draw = nn.Sequential(
+            *_layer(_PICTURE, _PICTURE, 3), nn.Conv2d(_PICTURE, 16 * shape.channels, 3, padding=1)
+        )
+
+    def train(self, mode: bool = True) -> Self:
+        """Everything but the backbone, whose batch statistics must not drift."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    @torch.no_grad()
+    def targets(self, images: Tensor) -> Tensor:
+        """The backbone's maps on the common grid, levels one after the other: float32 (batch,
+        channels, rows, columns).
+        """
+        colour = (
+            images if images.shape[1] == 3 else images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+        )
+        if (self.shape.height, self.shape.width) != self.seen:
+            colour = F.interpolate(colour, size=self.seen, mode="bilinear", align_corners=False)
+        if self.normalise:
+            colour = (colour - self.mean) / self.deviation
+        maps = feature_maps(self.backbone(colour), *self.seen)
+        return torch.cat([_to_grid(maps[level], self.grid) for level in self.levels], 1)
+
+    def distances(self, rebuilt: Tensor, targets: Tensor) -> Tensor:
+        """Cosine distance in [0, 2] of each place, averaged over the levels: (batch, rows,
+        columns), float32.
+        """
+        pairs = zip(
+            rebuilt.float().split(self.channels, 1), targets.split(self.channels, 1), strict=True
+        )
+        return torch.stack(
+            [1 - F.cosine_similarity(one, other, dim=1) for one, other in pairs]
+        ).mean(0)
+
+    def pool(self, targets: Tensor) -> Tensor:
+        """Maps averaged over the cells, flattened: (batch, latent)."""
+        return (targets.flatten(2) @ self.cells).flatten(1)
+
+    def features(self, images: Tensor) -> Tensor:
+        """The code itself."""
+        return self.encode(images)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images to codes, (batch, latent)."""
+        return self.pool(self.targets(images))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Pictures of codes, (batch, channels, height, width)."""
+        cells = F.relu(self.from_code(codes)).unflatten(1, (_PICTURE, _CELLS, _CELLS))
+        drawn = self.draw(
+            F.interpolate(cells, size=self.start, mode="bilinear", align_corners=False)
+        )
+        return F.pixel_shuffle(drawn, 4)[:, :, : self.shape.height, : self.shape.width]
+
+    def describe(self) -> str:
+        """What is reproduced, and how narrow the bottleneck is."""
+        n_frozen = sum(parameter.numel() for parameter in self.backbone.parameters())
+        rows, columns = self.grid
+        return (
+            f"autoencoder of {sum(self.channels)} features in {rows}x{columns} places, bottleneck"
+            f" {self.width} a place, on a frozen backbone of {n_frozen:,} parameters"
+        )
+
+    def _probe(self) -> list[Tensor]:
+        """The maps of one black image, wherever the backbone lies: bundles are measured on a device
+        without memory.
+        """
+        first = next(iter(self.backbone.parameters()), torch.zeros(0, device="cpu"))
+        with torch.no_grad(), torch.device(first.device):
+            return feature_maps(
+                self.backbone(torch.zeros(1, 3, *self.seen, dtype=first.dtype)), *self.seen
+            )
+
+
+def _layer(n_in: int, n_out: int, size: int) -> tuple[nn.Module, ...]:
+    return (
+        nn.Conv2d(n_in, n_out, size, padding=size // 2, bias=False),
+        nn.BatchNorm2d(n_out),
+        nn.ReLU(),
+    )
+
+
+def _to_grid(maps: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Averaged down where the grid is coarser, interpolated where it is finer."""
+    if maps.shape[2:] == grid:
+        return maps
+    if maps.shape[2] >= grid[0] and maps.shape[3] >= grid[1]:
+        return F.interpolate(maps, size=grid, mode="area")
+    return F.interpolate(maps, size=grid, mode="bilinear", align_corners=False)
+
+
+def _choose_levels(asked: Sequence[int] | None, n_levels: int) -> list[int]:
+    """As asked, else the two before the last (of three or more): fine enough to point, deep enough
+    to know.
+    """
+    if asked is None:
+        return [n_levels - 3, n_levels - 2] if n_levels >= 3 else list(range(n_levels))
+    wrong = [level for level in asked if not -n_levels <= level < n_levels]
+    if wrong or not asked:
+        raise InputError(
+            f"recipe feature: levels must lie between {-n_levels} and {n_levels - 1}, at least one."
+            f" Got {list(asked)}. The backbone gives {n_levels}."
+        )
+    return [level % n_levels for level in asked]

@@ -1,0 +1,71 @@
+"""Recipes, one file each. `RECIPES` is the registry: a new recipe is one file, one line here and
+one page of documentation.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from residua.errors import InputError
+from residua.training.recipes.base import Recipe
+from residua.training.recipes.denoising import Denoising
+from residua.training.recipes.feature import Feature
+from residua.training.recipes.inspect import Inspect
+from residua.training.recipes.joint_one_class import JointOneClass
+from residua.training.recipes.plain import Plain
+from residua.training.recipes.restore import Restore
+from residua.training.recipes.sparse import Sparse
+from residua.training.recipes.variational import Variational
+
+__all__ = ["RECIPES", "Recipe", "make_recipe"]
+
+RECIPES: dict[str, type[Recipe]] = {
+    recipe.name: recipe
+    for recipe in (Plain, Denoising, Sparse, Variational, Restore, JointOneClass, Feature, Inspect)
+}
+
+
+Named = TypeVar("Named", bound=Recipe)
+
+
+def make_recipe(name: str, **options: Any) -> Recipe:
+    """The recipe called `name` with `options`; every unknown option is named at once, with what was
+    probably meant.
+
+    Raises
+    ------
+    InputError
+        If there is no such recipe, or an option is unknown or out of range.
+    """
+    return build_named("recipe", RECIPES, name, options)
+
+
+def build_named(
+    what: str, registry: Mapping[str, type[Named]], name: str, options: dict[str, Any]
+) -> Named:
+    """The entry of `registry` called `name` with `options`; `what` is the word for its entries in
+    errors.
+    """
+    if name not in registry:
+        close = difflib.get_close_matches(name, registry, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"Choose one of {', '.join(registry)}."
+        raise InputError(f"{what}: the name must be a known {what}. Got {name!r}. {hint}")
+    try:
+        return registry[name](**options)
+    except ValidationError as error:
+        known = list(registry[name].model_fields)
+        lines = [
+            f"{what} {name}:"
+            f" {_where(problem['loc'])}{problem['msg'].removeprefix('Value error, ')}. Got"
+            f" {problem['input']!r}. The options are {', '.join(known)}."
+            for problem in error.errors()
+        ]
+        raise InputError("\n".join(lines)) from None
+
+
+def _where(place: tuple[int | str, ...]) -> str:
+    return f"option {'.'.join(map(str, place))}: " if place else ""

@@ -1,0 +1,130 @@
+"""`feature`: an autoencoder on the features of a frozen backbone, with a noisy bottleneck and a
+cosine error.
+
+After Dinomaly (Guo et al., 2025): who has to rebuild features through noise rebuilds what training
+showed, and no more.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field, field_validator
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from residua.training.networks import ImageShape
+from residua.training.networks.backbones import (
+    build_backbone,
+    check_backbone,
+    fetch_weights,
+    register_backbone,
+)
+from residua.training.networks.feature import FeatureAutoencoder
+from residua.training.recipes.base import Recipe, Schedule
+from residua.training.scoring.feature_score import PARTS, PLACED_PARTS, FeatureScorer, Part
+from residua.training.scoring.places import check_parts
+from residua.training.scoring.scorer import Scorer
+
+__all__ = ["Feature", "register_backbone"]
+
+_WIDTH = 64
+
+
+class Feature(Recipe):
+    """Rebuild a frozen backbone's feature maps; a place's cosine distance is its error, and density
+    stands beside it.
+
+    Beside the error stand how far a place's features lie from those of normal images, which a
+    network that rebuilds too well does not hide, and how unusual the image is as a whole; see
+    `residua.training.scoring.feature_score.FeatureScorer` for the ``parts``.
+
+    ``backbone`` is ``timm:NAME``, ``huggingface:NAME``, a name given to `register_backbone`, or
+    ``random-conv``, a stand-in with random weights. ``latent`` is the width of the bottleneck at
+    each place, ``noise`` the share of it that is dropped in training. ``levels`` chooses among the
+    backbone's maps, ``side`` resizes what it sees to a square, ``normalise`` takes off ImageNet's
+    mean and deviation. ``top`` is the share of the map's places that the score is the mean of.
+    """
+
+    name: ClassVar[str] = "feature"
+    summary: ClassVar[str] = (
+        "rebuilds the features of a frozen backbone that you bring; scored by its worst places and"
+        " by density"
+    )
+    cost: ClassVar[str] = "the backbone's forward pass, at each step"
+    good_for: ClassVar[str] = (
+        "textures and parts, with a pretrained backbone; the default one is a random stand-in"
+    )
+    schedule: ClassVar[Schedule] = Schedule(steps=600, epochs=(5, 100), batch_size=16, keep="last")
+    default_side: ClassVar[int] = 256
+
+    latent: int | None = Field(default=_WIDTH, ge=1)
+    backbone: str = "random-conv"
+    levels: tuple[int, ...] | None = None
+    side: int | None = Field(default=None, ge=8, le=4096)
+    normalise: bool = True
+    noise: float = Field(default=0.2, ge=0, lt=1)
+    top: float = Field(default=0.01, gt=0, le=1)
+    parts: tuple[Part, ...] = PARTS
+
+    @field_validator("backbone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        check_backbone(name)
+        return name
+
+    @field_validator("parts")
+    @classmethod
+    def _point_somewhere(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        check_parts(parts, PLACED_PARTS)
+        return parts
+
+    def build_network(self, shape: ImageShape) -> nn.Module:
+        """The backbone's architecture (`load_pretrained` fetches its weights) and a fresh
+        autoencoder of its features.
+        """
+        backbone = build_backbone(self.backbone, pretrained=False)
+        options: dict[str, Any] = {
+            "levels": self.levels,
+            "side": self.side,
+            "normalise": self.normalise,
+        }
+        return FeatureAutoencoder(backbone, shape, self.latent or _WIDTH, **options)
+
+    def load_pretrained(self, network: nn.Module) -> None:
+        """Fetch the backbone's published weights."""
+        fetch_weights(network.backbone, self.backbone)  # type: ignore[arg-type]
+
+    def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
+        """Mean cosine distance, and beside it the squared error of the picture drawn from the
+        code.
+        """
+        features: Any = network
+        targets = features.targets(images)
+        narrow = features.squeeze(targets)
+        distance = features.distances(
+            features.rebuild(self.drop(narrow, generator)), targets
+        ).mean()
+        picture = features.decode(features.pool(targets))
+        return distance + F.mse_loss(picture.float(), images)
+
+    def drop(self, narrow: Tensor, generator: Generator) -> Tensor:
+        """The bottleneck with a share of its numbers set to 0 and the others raised to make up for
+        it.
+        """
+        kept = (torch.rand(narrow.shape, generator=generator) >= self.noise).to(narrow)
+        return narrow * kept / (1 - self.noise)
+
+    def build_scorer(self, network: nn.Module) -> Scorer:
+        """The named parts, standardised and summed."""
+        return FeatureScorer(network, self.parts, self.top)  # type: ignore[arg-type]
+
+    def describe(self, network: nn.Module) -> str:
+        """The network, and what its backbone is."""
+        stand_in = (
+            " (random weights: a stand-in, bring a pretrained backbone)"
+            if self.backbone == "random-conv"
+            else ""
+        )
+        return f"{super().describe(network)}, {self.backbone}{stand_in}"

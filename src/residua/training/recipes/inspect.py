@@ -1,0 +1,157 @@
+"""`inspect`: defects in images of 64 pixels and above, learnt from synthetic ones by a narrow skip
+network.
+
+Spoil the image, restore it, say where it was spoilt: after CutPaste (Li et al., 2021), DRAEM and
+RIAD (Zavrtanik et al., both 2021) and NSA (Schlüter et al., 2022).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from pydantic import Field, field_validator
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from residua.training.networks import ImageShape
+from residua.training.networks.skip import STRIDE, SkipNetwork
+from residua.training.recipes.base import Recipe, Schedule
+from residua.training.scoring.inspect_score import PARTS, PLACED_PARTS, InspectedScorer, Part
+from residua.training.scoring.places import check_parts
+from residua.training.scoring.scorer import Scorer
+from residua.training.synthesis import (
+    FAMILIES,
+    Draws,
+    Family,
+    Spoilt,
+    add_defects,
+    change_exposure,
+    random_crops,
+    standardise,
+)
+
+_HOLES = 10  # cells a side
+_HOLE_SHARE, _IMAGES_WITH_HOLES = 0.12, 0.4
+_FOCUS = 1.0
+_HEAVIEST = 100.0
+
+
+class Task(NamedTuple):
+    """What one step asks: `clean` crops, what was made of them, and which pixels are shown, (n, 1,
+    side, side).
+    """
+
+    clean: Tensor
+    spoilt: Spoilt
+    kept: Tensor
+
+
+class Inspect(Recipe):
+    """Restore crops into which defects were put and holes were cut, and mark the defects.
+
+    ``restoration``, ``segmentation`` and ``overlap`` weigh the losses: absolute error of values and
+    gradients, focal cross-entropy in which small defects weigh more a pixel, and one minus Dice's
+    coefficient. ``defects`` is the share of the crops that get any, ``families`` the kinds;
+    ``crop`` is their side at most. ``latent`` is the number of maps at the lowest level, six times
+    ``width`` unless said.
+    """
+
+    name: ClassVar[str] = "inspect"
+    summary: ClassVar[str] = (
+        "restores crops with synthetic defects and marks them; scored by marks, edges, features and"
+        " surface"
+    )
+    cost: ClassVar[str] = "five minutes on one core; about 50 ms an image"
+    good_for: ClassVar[str] = (
+        "defects of surfaces and parts from 64 px up, with maps worth looking at"
+    )
+    default_side: ClassVar[int] = 256
+    smallest_side: ClassVar[int] = 64
+    any_size: ClassVar[bool] = True
+    schedule: ClassVar[Schedule] = Schedule(
+        steps=2000,
+        epochs=(1, 100_000),
+        batch_size=8,
+        learning_rate=3e-3,
+        weight_decay=0.02,
+        keep="last",
+    )
+
+    latent: int | None = Field(default=None, ge=1)
+    width: int = Field(default=16, ge=1, le=512)
+    crop: int = Field(default=144, ge=64, le=4096)
+    defects: float = Field(default=0.7, ge=0, le=1)
+    families: tuple[Family, ...] = Field(default=tuple(FAMILIES), min_length=1)
+    restoration: float = Field(default=1.0, ge=0)
+    segmentation: float = Field(default=3.0, ge=0)
+    overlap: float = Field(default=0.5, ge=0)
+    parts: tuple[Part, ...] = PARTS
+
+    @field_validator("parts")
+    @classmethod
+    def _point_somewhere(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        check_parts(parts, PLACED_PARTS)
+        return parts
+
+    def build_network(self, shape: ImageShape) -> nn.Module:
+        """A fresh skip network."""
+        return SkipNetwork(shape, width=self.width, latent=self.latent)
+
+    def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
+        """Weighted sum of the three losses on one crop of each image."""
+        task = self.make_task(images, generator)
+        skip: Any = network
+        output = skip(task.spoilt.images, task.kept)
+        judged = (1 - task.spoilt.ignored) * task.kept
+        loss = self.restoration * restoration_loss(output.restoration, task.clean)
+        loss = loss + self.segmentation * focal_loss(output.logits, task.spoilt.target, judged)
+        return loss + self.overlap * overlap_loss(output.logits, task.spoilt.target, judged)
+
+    @torch.no_grad()
+    def make_task(self, images: Tensor, generator: Generator) -> Task:
+        """Crop, light, spoil and cut holes, in float32 whatever the network computes in."""
+        with torch.autocast(images.device.type, enabled=False):
+            draws = Draws(generator, images.device)
+            side = min(self.crop, images.shape[-2], images.shape[-1]) // STRIDE * STRIDE
+            clean = change_exposure(draws, random_crops(draws, standardise(images).values, side))
+            spoilt = add_defects(draws, clean, self.defects, self.families)
+            return Task(clean, spoilt, _holes(draws, len(clean), side))
+
+    def build_scorer(self, network: nn.Module) -> Scorer:
+        """The named parts, standardised on held-out normals and weighted by synthetic defects."""
+        skip: Any = network
+        return InspectedScorer(skip, self.parts, self.families)
+
+
+def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:
+    """Mean absolute error of values, and of differences between neighbours along either axis."""
+    error = restored - clean
+    return error.abs().mean() + error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+
+
+def focal_loss(logits: Tensor, target: Tensor, judged: Tensor) -> Tensor:
+    """Cross-entropy, times the probability of being wrong (Lin et al., 2017), over the judged
+    pixels.
+
+    A defect's pixels weigh the -0.8th power of its share of the crop, at most 100: else large
+    defects are learnt in twenty steps and small ones never.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    share = target.mean((1, 2, 3), keepdim=True).clamp(min=1e-4)
+    weight = torch.where(target > 0.5, share.pow(-0.8).clamp(max=_HEAVIEST), 1.0)
+    return ((1 - torch.exp(-entropy)).pow(_FOCUS) * entropy * judged * weight).mean()
+
+
+def overlap_loss(logits: Tensor, target: Tensor, judged: Tensor) -> Tensor:
+    """One minus Dice's coefficient, mean over the crops that hold a defect; 0 if none does."""
+    marked = logits.sigmoid() * judged
+    common, both = (marked * target).sum((1, 2, 3)), (marked + target).sum((1, 2, 3))
+    has_defect = (target.sum((1, 2, 3)) > 0).to(marked)
+    return ((1 - (2 * common + 1) / (both + 1)) * has_defect).sum() / has_defect.sum().clamp(min=1)
+
+
+def _holes(draws: Draws, n: int, side: int) -> Tensor:
+    cells = (draws.uniform(n * _HOLES * _HOLES) < _HOLE_SHARE).view(n, 1, _HOLES, _HOLES)
+    is_cut = F.interpolate((cells & draws.chance(n, _IMAGES_WITH_HOLES)).float(), size=(side, side))
+    return 1 - is_cut

@@ -1,0 +1,49 @@
+"""`sparse`: an autoencoder whose code units are rarely active (Ng, 2011)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor, nn
+
+from residua.training.recipes.reconstructing import Reconstructing, reconstruction_loss
+
+
+class Sparse(Reconstructing):
+    """Penalise the Kullback-Leibler divergence between each code unit's mean activation and a small
+    target.
+
+    Activation is the sigmoid of the code; its mean is taken over the batch, so batches should not
+    be tiny. ``target`` is the mean activation wanted, ``weight`` that of the penalty (summed over
+    units) against the reconstruction loss.
+    """
+
+    name: ClassVar[str] = "sparse"
+    summary: ClassVar[str] = "few code units are active at a time (KL penalty); scored by its error"
+    cost: ClassVar[str] = "as plain"
+    good_for: ClassVar[str] = "codes with more dimensions than the images need"
+    blind_to: ClassVar[tuple[str, ...]] = ("black", "dimmed", "simpler")
+
+    target: float = Field(default=0.05, gt=0, lt=1)
+    weight: float = Field(default=1e-3, ge=0)
+
+    def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
+        """Reconstruction error plus the weighted penalty."""
+        autoencoder: Any = network
+        codes = autoencoder.encode(images)
+        error = reconstruction_loss(self.loss_name, autoencoder.decode(codes), images)
+        return error + self.weight * sparsity_penalty(codes.float(), self.target)
+
+
+def sparsity_penalty(codes: Tensor, target: float) -> Tensor:
+    """Sum over units of KL(target || mean activation), in nats; 0 if every unit's mean activation
+    is the target.
+    """
+    activation = torch.sigmoid(codes).mean(0).clamp(1e-6, 1 - 1e-6)
+    wanted = torch.tensor(target)
+    return (
+        wanted * (wanted / activation).log()
+        + (1 - wanted) * ((1 - wanted) / (1 - activation)).log()
+    ).sum()

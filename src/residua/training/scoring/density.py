@@ -1,0 +1,92 @@
+"""Latent density: how unusual an image's code is among those of normal images, beside how badly it
+is reconstructed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from residua.training.scoring.gaussian import Gaussian
+from residua.training.scoring.image_list import chunks_of
+from residua.training.scoring.scorer import Scorer, ScorerOutput, in_float32
+
+Density = Literal["mahalanobis", "neighbours"]
+
+_NEIGHBOURS = 5
+_MOST_CODES = 2000
+_CHUNK = 256
+
+
+class DensityScorer(Scorer):
+    """Sum of the error and of densities on the code, each standardised on held-out normals.
+
+    ``mahalanobis`` is the squared Mahalanobis distance to the mean of the training codes
+    (covariance shrunk by Ledoit and Wolf, 2004), ``neighbours`` the mean Euclidean distance to the
+    five nearest of at most 2,000 training codes. The error map stays the reconstruction's: a code
+    has no place in the image.
+    """
+
+    bank: Tensor
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, inner: Scorer, densities: tuple[Density, ...], latent: int) -> None:
+        super().__init__()
+        self.inner, self.densities = inner, densities
+        self.gaussian = Gaussian(latent)
+        self.register_buffer("bank", torch.zeros(1, latent))
+        self.register_buffer("centre", torch.zeros(1 + len(densities)))
+        self.register_buffer("spread", torch.ones(1 + len(densities)))
+
+    @property
+    def network(self) -> nn.Module:
+        """The inner scorer's network; not registered twice."""
+        return self.inner.network  # type: ignore[return-value]
+
+    def forward(self, images: Tensor) -> ScorerOutput:
+        """Score prepared images by error and density."""
+        output = self.inner(images)
+        parts = self._parts(output.score, self.encode(images))
+        return output._replace(score=((parts - self.centre) / self.spread).sum(1))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes, as the inner scorer has them."""
+        return self.inner.encode(images)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Images of codes, as the inner scorer has them."""
+        return self.inner.decode(codes)
+
+    def fit(self, train: Tensor, held_out: Tensor) -> None:
+        """Covariance and neighbours from training images, the scale of each part from held-out
+        ones.
+        """
+        self.inner.fit(train, held_out)
+        codes = torch.cat([self.encode(chunk) for chunk in chunks_of(train, _CHUNK)])
+        self.gaussian.fit(codes)
+        stride = -(-len(codes) // _MOST_CODES)
+        self.bank = codes[::stride].clone()
+        parts = torch.cat(
+            [
+                self._parts(self.inner(chunk).score, self.encode(chunk))
+                for chunk in chunks_of(held_out, _CHUNK)
+            ]
+        )
+        self.centre = parts.mean(0)
+        self.spread = parts.std(0, correction=0).clamp(min=1e-12)
+
+    def _parts(self, error: Tensor, codes: Tensor) -> Tensor:
+        parts = [error]
+        for density in self.densities:
+            parts.append(
+                self.gaussian(codes) if density == "mahalanobis" else self._neighbours(codes)
+            )
+        return torch.stack(parts, dim=1)
+
+    @in_float32
+    def _neighbours(self, codes: Tensor) -> Tensor:
+        distances = torch.cdist(codes, self.bank, compute_mode="donot_use_mm_for_euclid_dist")
+        return distances.topk(min(_NEIGHBOURS, len(self.bank)), largest=False).values.mean(1)

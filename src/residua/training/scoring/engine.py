@@ -1,0 +1,312 @@
+"""Running the graph over many images, in batches of one fixed, padded size, so that no score
+depends on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from residua.engines import Scores
+from residua.engines.interface import Progress, check_channels
+from residua.images import ImageSet
+from residua.training.scoring.graph import InferenceGraph, Scored
+from residua.training.scoring.image_list import ImageList, Images
+from residua.training.scoring.prepare import Prepare
+
+__all__ = [
+    "GraphEngine",
+    "Progress",
+    "Scores",
+    "encode_images",
+    "logits_of",
+    "prepare_images",
+    "score_images",
+]
+
+_READ, _READ_VALUES = 256, 2**24  # images, and their values, that are decoded and prepared at once
+
+
+def prepare_images(
+    prepare: Prepare,
+    images: ImageSet,
+    *,
+    progress: Progress | None = None,
+    keep_float: bool = False,
+) -> Tensor:
+    """All images as the network sees them, (n_images, channels, *size): uint8 where the source is,
+    else float32.
+
+    Rounding to uint8 is for training, which keeps small sets in memory; scoring never rounds.
+    ``keep_float`` is exact. Where images keep their own proportions, this stretches them to one
+    size; see `prepare_each`.
+    """
+    prepare = prepare.at_one_size()
+    is_rounded = images.dtype == np.uint8 and not keep_float
+    prepared = torch.zeros(
+        len(images),
+        images.channels,
+        *prepare.size,
+        dtype=torch.uint8 if is_rounded else torch.float32,
+    )
+    start = 0
+    for chunk in prepared_chunks(prepare, images, progress=progress, keep_float=keep_float):
+        prepared[start : start + len(chunk)] = chunk
+        start += len(chunk)
+    return prepared
+
+
+def prepared_chunks(
+    prepare: Prepare,
+    images: ImageSet,
+    *,
+    progress: Progress | None = None,
+    keep_float: bool = False,
+) -> Iterator[Tensor]:
+    """What `prepare_images` gives, a few hundred images at a time, of large ones a few."""
+    device = prepare.unit.device
+    done = 0
+    for batch in images.batches(_read_at_once(images)):
+        for stack in _same_sizes(batch):
+            with torch.inference_mode():
+                # Resizing leaves the range by a last digit, which whoever measures would refuse.
+                prepared = prepare(torch.tensor(stack, device=device)).cpu().clamp_(0, 1)
+                if images.dtype == np.uint8 and not keep_float:
+                    prepared = (prepared * 255).round().to(torch.uint8)
+            yield prepared
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(images))
+
+
+def prepare_each(prepare: Prepare, images: ImageSet, *, keep_float: bool = False) -> Images:
+    """What training and the fit of a score get: as `prepare_images`, but a list where images keep
+    their own proportions.
+    """
+    if prepare.aspect != "area":
+        return prepare_images(prepare, images, keep_float=keep_float)
+    return ImageList(
+        [image.clone() for image in prepared_one_by_one(prepare, images, keep_float=keep_float)]
+    )
+
+
+def prepared_one_by_one(
+    prepare: Prepare, images: ImageSet, *, keep_float: bool = False
+) -> Iterator[Tensor]:
+    """What the list of `prepare_each` holds, (channels, height, width), where images keep their own
+    proportions.
+    """
+    is_rounded = images.dtype == np.uint8 and not keep_float
+    for batch in images.batches(_read_at_once(images)):
+        for image in batch:
+            with torch.inference_mode():
+                prepared = prepare(torch.tensor(image[np.newaxis], device=prepare.unit.device))[
+                    0
+                ].cpu()
+                prepared = (prepared * 255).round().to(torch.uint8) if is_rounded else prepared
+            yield prepared
+
+
+def score_images(
+    graph: InferenceGraph,
+    images: ImageSet,
+    *,
+    batch_size: int,
+    maps: bool = False,
+    reconstructions: bool = False,
+    progress: Progress | None = None,
+) -> Scores:
+    """Run the graph over `images`, in order.
+
+    The network always sees exactly `batch_size` images: the last batch is filled with black ones,
+    whose results are dropped. Each image is prepared by itself where sizes differ; where it keeps
+    its own proportions, it is scored by itself.
+    """
+    batch_size = _possible(graph, batch_size)
+    was_training = graph.training
+    graph.eval()
+    one_size = graph.prepare.at_one_size()
+    kept: list[dict[str, NDArray[Any]]] = []
+    kept_maps: list[NDArray[np.float32]] = []
+    done = 0
+    with torch.inference_mode():
+        for batch in images.batches(batch_size):
+            scored = _score_batch(graph, batch, batch_size)
+            kept.append(_to_numpy(scored, len(batch), one_size, reconstructions=reconstructions))
+            if maps:
+                kept_maps.extend(_restore_maps(graph.prepare, scored.error_map, batch))
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(images))
+    graph.train(was_training)
+    joined = _join(kept, graph, images.channels, reconstructions=reconstructions)
+    return Scores(
+        score=joined["score"],
+        anomalous=joined["anomalous"],
+        columns={name: joined[name] for name in ("mse", "mae", "ssim")},
+        maps=kept_maps if maps else None,
+        reconstructions=joined.get("reconstruction"),
+        probabilities=joined.get("probabilities"),
+    )
+
+
+class GraphEngine:
+    """The graph as an `Engine`: the reference that all others are verified against."""
+
+    name = "torch"
+
+    def __init__(self, graph: InferenceGraph, channels: int, batch_size: int) -> None:
+        self._graph, self.channels, self.batch_size = graph, channels, batch_size
+
+    def score(
+        self,
+        images: Sequence[NDArray[Any]],
+        *,
+        maps: bool = False,
+        reconstructions: bool = False,
+        columns: bool = True,
+    ) -> Scores:
+        """Scores of decoded images in padded batches; `columns` come at no cost here, so they
+        always do.
+        """
+        check_channels((image.shape[-1] for image in images), self.channels)
+        none = np.zeros((0, *self._graph.prepare.size, self.channels), np.uint8)
+        chosen = ImageSet.from_arrays(images if len(images) else none)
+        return score_images(
+            self._graph,
+            chosen,
+            batch_size=self.batch_size,
+            maps=maps,
+            reconstructions=reconstructions,
+        )
+
+
+def encode_images(
+    graph: InferenceGraph, images: ImageSet, *, batch_size: int
+) -> NDArray[np.float32]:
+    """Codes of `images`, float32 (n_images, latent), in batches of one fixed, padded size."""
+    parts = list(_in_batches(graph, images, graph.scorer.encode, batch_size=batch_size))
+    return (
+        np.concatenate(parts)
+        if parts
+        else np.zeros((0, getattr(graph.scorer.network, "latent", 0)), np.float32)
+    )
+
+
+def logits_of(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> NDArray[np.float32]:
+    """A classifier's logits of at least one image, float32 (n_images, n_logits), in the same
+    batches.
+    """
+    scorer: Any = graph.scorer
+    return np.concatenate(list(_in_batches(graph, images, scorer.logits, batch_size=batch_size)))
+
+
+def _in_batches(
+    graph: InferenceGraph,
+    images: ImageSet,
+    function: Callable[[Tensor], Tensor],
+    *,
+    batch_size: int,
+) -> Iterator[NDArray[np.float32]]:
+    """`function` of prepared images, a batch after the other, without what belongs to the
+    filling.
+    """
+    batch_size = _possible(graph, batch_size)
+    was_training = graph.training
+    graph.eval()
+    with torch.inference_mode():
+        for batch in images.batches(batch_size):
+            yield (
+                function(_prepared_batch(graph.prepare, batch, batch_size))[: len(batch)]
+                .cpu()
+                .numpy()
+            )
+    graph.train(was_training)
+
+
+def _read_at_once(images: ImageSet) -> int:
+    largest = images.channels * int(images.sizes.prod(axis=1).max(initial=1))
+    return max(1, min(_READ, _READ_VALUES // largest))
+
+
+def _possible(graph: InferenceGraph, batch_size: int) -> int:
+    """Images of several sizes do not stack."""
+    return 1 if graph.prepare.aspect == "area" else batch_size
+
+
+def _score_batch(graph: InferenceGraph, batch: list[NDArray[Any]], batch_size: int) -> Scored:
+    return graph.score_prepared(_prepared_batch(graph.prepare, batch, batch_size))
+
+
+def _prepared_batch(prepare: Prepare, batch: list[NDArray[Any]], batch_size: int) -> Tensor:
+    device = prepare.unit.device
+    if prepare.aspect != "area" and all(image.shape[:2] == prepare.size for image in batch):
+        # Nothing to resize: element by element, however stacked.
+        prepared = prepare(torch.tensor(np.stack(batch), device=device))
+    else:
+        # One at a time, always: a product over a stack may round differently from one over a single
+        # image.
+        prepared = torch.cat(
+            [prepare(torch.tensor(image[np.newaxis], device=device)) for image in batch]
+        )
+    missing = batch_size - len(batch)
+    if missing:
+        prepared = torch.cat([prepared, prepared.new_zeros(missing, *prepared.shape[1:])])
+    return prepared
+
+
+def _same_sizes(batch: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    """Runs of neighbouring images of one size, stacked, in order."""
+    run: list[NDArray[Any]] = []
+    for image in batch:
+        if run and run[0].shape != image.shape:
+            yield np.stack(run)
+            run = []
+        run.append(image)
+    if run:
+        yield np.stack(run)
+
+
+def _restore_maps(
+    prepare: Prepare, maps: Tensor, batch: list[NDArray[Any]]
+) -> list[NDArray[np.float32]]:
+    return [
+        prepare.restore(maps[index : index + 1], image.shape[0], image.shape[1])[0].cpu().numpy()
+        for index, image in enumerate(batch)
+    ]
+
+
+def _to_numpy(
+    scored: Scored, n: int, one_size: Prepare, *, reconstructions: bool
+) -> dict[str, NDArray[Any]]:
+    names = ["score", "anomalous", "mse", "mae", "ssim"]
+    kept = {name: getattr(scored, name)[:n].cpu().numpy() for name in names}
+    if scored.probabilities is not None:
+        kept["probabilities"] = scored.probabilities[:n].cpu().numpy()
+    if reconstructions:
+        restored = one_size(scored.reconstruction[:n].permute(0, 2, 3, 1))
+        kept["reconstruction"] = restored.permute(0, 2, 3, 1).cpu().numpy()
+    return kept
+
+
+def _join(
+    kept: list[dict[str, NDArray[Any]]],
+    graph: InferenceGraph,
+    channels: int,
+    *,
+    reconstructions: bool,
+) -> dict[str, NDArray[Any]]:
+    if kept:
+        return {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
+    empty: dict[str, NDArray[Any]] = {
+        name: np.zeros(0, np.float32) for name in ("score", "mse", "mae", "ssim")
+    }
+    empty["anomalous"] = np.zeros(0, np.bool_)
+    if reconstructions:
+        empty["reconstruction"] = np.zeros((0, *graph.prepare.size, channels), np.float32)
+    return empty

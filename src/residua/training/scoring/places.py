@@ -1,0 +1,102 @@
+"""Maps in units of what is usual at each place, and an image's score from a map's highest
+places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from residua.training.synthesis.smoothing import resized
+
+_CELLS = 10  # a side
+_TINY = 1e-6
+_FARTHEST = 1e15  # its square is still finite
+
+
+class Places(nn.Module):
+    """Standardises maps by mean and spread of normal images, measured in 10 x 10 cells of the
+    image.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, n_maps: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(1, n_maps, _CELLS, _CELLS))
+        self.register_buffer("spread", torch.ones(1, n_maps, _CELLS, _CELLS))
+
+    def fit(self, maps: Iterable[Tensor]) -> None:
+        """Learn from the maps of normal images, batches of (batch, n_maps, height, width), each of
+        its own size.
+        """
+        cells, squares = [], []
+        for batch in maps:
+            cells.append(F.adaptive_avg_pool2d(batch, _CELLS))
+            squares.append(F.adaptive_avg_pool2d(batch.square(), _CELLS))
+        mean = torch.cat(cells).mean(0, keepdim=True)
+        variance = torch.cat(squares).mean(0, keepdim=True) - mean.square()
+        # Half the place's own variance, half the whole image's: a place is seen in a few dozen
+        # images only.
+        shrunk = 0.5 * variance + 0.5 * variance.mean((2, 3), keepdim=True)
+        self.mean, self.spread = mean, shrunk.clamp(min=_TINY**2).sqrt()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps (batch, n_maps, height, width) less what is usual there, in units of its spread."""
+        height, width = maps.shape[-2:]
+        return (maps - resized(self.mean, height, width)) / resized(self.spread, height, width)
+
+
+def check_parts(parts: Sequence[str], placed: Sequence[str]) -> None:
+    """Refuse parts of a score of which none says where, or one is named twice.
+
+    Raises
+    ------
+    ValueError
+        With what must hold; a recipe's validation puts it into words.
+    """
+    if not set(parts) & set(placed) or len(set(parts)) < len(parts):
+        raise ValueError(
+            f"parts must be named once each, at least one of {', '.join(placed)}: the others make"
+            " no map"
+        )
+
+
+def highest(maps: Tensor, share: float) -> Tensor:
+    """Mean of the highest `share` of the places of each map, at least one: (batch, height, width)
+    to (batch,).
+
+    Examples
+    --------
+    >>> highest(torch.tensor([[[1.0, 2.0], [3.0, 8.0]]]), 0.5)
+    tensor([5.5000])
+    """
+    values = maps.flatten(1)
+    return values.topk(_so_many(share, values.shape[1]), dim=1, sorted=False).values.mean(1)
+
+
+def tamed(values: Tensor) -> Tensor:
+    """The inverse hyperbolic sine: as it is near 0, the logarithm far out, so that one part alone
+    far out decides nothing.
+
+    Examples
+    --------
+    >>> tamed(torch.tensor([-0.1, 0.0, 10.0, 1000.0]))
+    tensor([-0.0998,  0.0000,  2.9982,  7.6009])
+    """
+    far = values.abs().clamp(max=_FARTHEST)  # written out: the exporter does not know asinh
+    return values.sign() * (far + (far.square() + 1).sqrt()).log()
+
+
+def _so_many(share: float, n_places: Any) -> Any:
+    """A share of the places, at least one; a tensor where `n_places` is one, as it is while a graph
+    is traced.
+    """
+    if isinstance(n_places, Tensor):
+        return (n_places * share + 0.5).long().clamp(min=1)
+    return max(1, int(n_places * share + 0.5))

@@ -1,0 +1,26 @@
+"""`joint`: a shared dense code D, one head for the classes, one that reconstructs, trained
+together.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from residua.training.strategies.base import Phase, TwoLosses
+
+
+class Joint(TwoLosses):
+    """Both heads from the first step: the loss is the weighted mean of cross-entropy and
+    distance.
+    """
+
+    name: ClassVar[str] = "joint"
+    summary: ClassVar[str] = "two heads on one code, classes and reconstruction, trained together"
+    cost: ClassVar[str] = "the classifier's, and a seventh more for the decoder"
+    good_for: ClassVar[str] = (
+        "one network that names classes, reconstructs, and uses unlabelled images"
+    )
+
+    def phases(self) -> tuple[Phase, ...]:
+        """One."""
+        return (Phase("joint", 1.0, self.loss),)

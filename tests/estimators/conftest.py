@@ -1,3 +1,0 @@
-"""Shared fixtures of the training wing."""
-
-from training_wing import digits  # noqa: F401

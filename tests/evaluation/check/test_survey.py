@@ -1,0 +1,230 @@
+"""`residua check`: planted faults are told, clean sources are not accused, a gate says no."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from typer.testing import CliRunner
+
+from residua.cli import app, main
+from residua.errors import SourceError
+from residua.evaluation.check import check as surveying
+from residua.evaluation.check import image_statistics, survey
+from residua.images import ImageSet
+from residua.metrics import roc_auc
+
+
+def pictures(n: int, seed: int = 0, size: int = 24) -> np.ndarray:
+    """Coarse forms with fine grain, no two alike."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(40, 160, (n, 6, 6)).repeat(size // 6, axis=1).repeat(size // 6, axis=2)
+    return (coarse + rng.integers(0, 60, (n, size, size))).astype(np.uint8)
+
+
+def clean(n: int = 200) -> dict:
+    splits = ["train"] * (n // 2) + ["calibration"] * (n // 4) + ["test"] * (n // 4)
+    return {
+        "images": pictures(n),
+        "splits": splits,
+        "labels": (["good"] * 9 + ["bad"]) * (n // 10),
+        "normal": "good",
+    }
+
+
+def codes(found) -> dict[str, str]:
+    return {finding.code: finding.severity for finding in found.findings}
+
+
+def test_a_clean_source_is_not_accused() -> None:
+    assert codes(survey([ImageSet.from_arrays(**clean())])) == {"leakage": "ok"}
+
+
+def test_copies_across_parts_and_within_are_two_findings_and_have_pictures() -> None:
+    source = clean()
+    source["images"][150:153] = source["images"][:3, ::-1]
+    source["images"][10] = source["images"][11]
+    found = survey([ImageSet.from_arrays(**source)])
+    assert codes(found) == {"leakage": "warning", "duplicates": "note"}  # 3 of 100
+    assert found.findings[0].measured["kinds"] == {"flipped": 3}
+    assert len(found.exhibits["leakage"].groups) == 3
+    assert found.findings[0].code == "leakage"
+
+
+def test_one_picture_with_two_labels_is_told() -> None:
+    source = clean()
+    source["images"][9] = source["images"][8]
+    assert codes(survey([ImageSet.from_arrays(**source)])) == {
+        "leakage": "ok",
+        "duplicates": "warning",
+    }
+
+
+@pytest.mark.parametrize("search", ["find_copies", "image_statistics", "_duplicates"])
+def test_a_check_that_fails_is_told_and_the_others_are_made(
+    search: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = getattr(surveying, search)
+
+    def broken(*arguments, only_exact=False, **options):
+        if only_exact:
+            return real(*arguments, only_exact=True, **options)
+        raise ValueError("zip() argument 2 is shorter\nand more")
+
+    monkeypatch.setattr(surveying, search, broken)
+    source = clean()
+    source["images"][150] = source["images"][0]
+    source["images"] = source["images"][:, :, : 24 if search == "find_copies" else 23]
+    found = survey([ImageSet.from_arrays(**source)])
+    told = codes(found)
+    assert told["not-checked"] == "warning"
+    (failed,) = (one for one in found.findings if one.code == "not-checked")
+    assert failed.measured["error"] == "ValueError: zip() argument 2 is shorter"
+    leakage = next(one for one in found.findings if one.code == "leakage")
+    assert leakage.measured["n_leaked"] == 1
+    assert leakage.measured["looked_for"] == (
+        "exact copies" if search == "find_copies" else "copies of every kind"
+    )
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, SourceError])
+def test_an_interruption_a_lack_of_memory_and_a_users_mistake_end_a_check(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments, **options):
+        raise error("stop")
+
+    monkeypatch.setattr(surveying, "find_copies", broken)
+    with pytest.raises(error):
+        survey([ImageSet.from_arrays(**clean(40))])
+
+
+def test_debug_shows_the_traceback_of_a_failed_check(
+    monkeypatch: pytest.MonkeyPatch, tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments, **options):
+        raise ValueError("cells differ")
+
+    monkeypatch.setattr(surveying, "image_statistics", broken)
+    np.save(tmp_path / "x.npy", pictures(12))
+    log = logging.getLogger("residua")
+    monkeypatch.setattr(log, "handlers", [])
+    monkeypatch.setattr(log, "level", log.level)
+    with pytest.raises(SystemExit) as leaving:
+        main(["--debug", "check", str(tmp_path / "x.npy")])
+    shown = capsys.readouterr()
+    assert leaving.value.code == 0
+    assert "Traceback" in shown.err
+    assert "could not be checked" in shown.out
+    log.handlers.clear()
+    with pytest.raises(SystemExit):
+        main(["check", str(tmp_path / "x.npy")])
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_images_that_show_nothing_are_told_as_that_and_not_as_copies_with_two_labels() -> None:
+    source = clean()
+    source["images"][:30] = 0
+    found = survey([ImageSet.from_arrays(**source)])
+    assert codes(found) == {"leakage": "ok", "constant-images": "error"}
+    told = next(one for one in found.findings if one.code == "constant-images")
+    assert (told.measured["n_constant"], told.measured["n_black"]) == (30, 30)
+
+
+def test_a_part_on_another_scale_and_a_shortcut_are_told() -> None:
+    source = clean()
+    source["images"] = source["images"].astype(np.float32) / 255
+    source["images"][150:] /= 255
+    assert codes(survey([ImageSet.from_arrays(**source)]))["mixed-scale"] == "error"
+    source = clean()
+    bad = np.array(source["labels"]) == "bad"
+    source["images"] = [
+        np.pad(image, 6, mode="edge") if one else image
+        for image, one in zip(source["images"], bad, strict=True)
+    ]
+    found = survey([ImageSet.from_arrays(**source)])
+    assert codes(found)["shortcut"] == "error"
+    assert next(one for one in found.findings if one.code == "shortcut").measured["feature"] in {
+        "height",
+        "width",
+        "compression",
+    }
+
+
+def test_of_several_sources_the_first_is_what_is_trained_on() -> None:
+    train, test = pictures(60), pictures(40, seed=1)
+    test[5] = train[7]
+    sets = [ImageSet.from_arrays(train, source="a"), ImageSet.from_arrays(test, source="b")]
+    leakage = survey(sets).findings[0]
+    assert leakage.measured["examples"] == [{"path": "b[5]", "of": "a[7]", "kind": "exact"}]
+    darker = ImageSet.from_arrays(test // 3, source="c")
+    assert codes(survey([sets[0], darker]))["unlike-parts"] == "error"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for row, image in enumerate(pictures(40)):
+        path = tmp_path / "parts" / ("train" if row < 30 else "test") / "good" / f"{row:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return tmp_path / "parts"
+
+
+def test_the_command_lists_findings_writes_json_and_pictures_and_is_a_gate(
+    folder, capsys, monkeypatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    with Image.open(folder / "train" / "good" / "03.png") as image:
+        image.transpose(Image.Transpose.ROTATE_90).save(folder / "test" / "good" / "copy.png")
+    result = CliRunner().invoke(
+        app, ["check", "parts", "--json", "check.json", "--pictures", "sheets", "-q"]
+    )
+    assert result.exit_code == 0
+    value = json.loads((folder.parent / "check.json").read_text())
+    leakage = next(one for one in value["findings"] if one["code"] == "leakage")
+    assert leakage["measured"]["kinds"] == {"rotated": 1}
+    with Image.open(folder.parent / "sheets" / "leakage.png") as sheet:
+        assert sheet.width > 100
+    with pytest.raises(SystemExit) as leaving:
+        main(["check", "parts", "--strict"])
+    assert leaving.value.code == 3
+    said = capsys.readouterr()
+    assert "leakage" in said.err
+    assert "1 rotated" in said.out.replace("\n", " ")
+
+
+def test_the_command_loads_no_torch(folder) -> None:
+    code = (
+        "import sys\nfrom residua.cli import main\ntry:\n    main(['check', sys.argv[1],"
+        " '-q'])\nexcept SystemExit as leaving:\n    sys.exit(leaving.code or 'torch' in"
+        " sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("size", [24, 28, 80])
+def test_jpeg_shows_in_the_compression_of_small_and_of_large_images_and_in_no_others(
+    size: int,
+) -> None:
+    plain = (
+        gaussian_filter(np.random.default_rng(0).normal(120, 60, (80, size, size)), (0, 1, 1))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
+    stored = [np.asarray(Image.open(_as_jpeg(one))) for one in plain[40:]]
+    found = image_statistics(ImageSet.from_arrays([*plain[:40], *stored]))["compression"]
+    assert abs(np.median(found[:40])) < 0.1
+    assert roc_auc(np.arange(80) >= 40, found) > 0.95
+
+
+def _as_jpeg(picture: np.ndarray) -> io.BytesIO:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=60)
+    return file

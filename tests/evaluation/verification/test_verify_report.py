@@ -1,0 +1,331 @@
+import base64
+import json
+import re
+
+import numpy as np
+import pytest
+
+from residua import choose_threshold, evaluate_detection
+from residua.cli import main
+from residua.errors import SourceError
+from residua.evaluation import Evidence
+from residua.evaluation.arrays import judge
+from residua.evaluation.report import write_html
+from residua.evaluation.verification import verify_report
+from residua.evaluation.verification.figures import alike
+from residua.evaluation.verification.page import MOST_MEGABYTES
+
+RNG = np.random.default_rng(7)
+
+
+def detection(policy="false-alarms<=0.05"):
+    normal, abnormal, calibration, train = (
+        RNG.normal(at, 0.2, n) for at, n in ((1, 120), (1.5, 40), (1, 150), (0.9, 200))
+    )
+    scores = np.concatenate([normal, abnormal]).astype(np.float32)
+    anomalous, labelled = np.arange(160) >= 120, np.arange(160) != 3
+    point = choose_threshold(policy, calibration)
+    baselines = {"pca": RNG.random(160).astype(np.float32), "brightness": RNG.random(160)}
+    truth = np.ma.MaskedArray(anomalous, mask=~labelled)
+    record = evaluate_detection(
+        truth,
+        scores,
+        operating_point=point,
+        train_scores=train,
+        baselines=baselines,
+        seed=5,
+        provenance={"version": "0.1.0"},
+    )
+    paths = np.array([f"parts/{i:03d}.png" for i in range(160)])
+    evidence = Evidence(
+        paths, scores, is_anomalous=anomalous, labelled=labelled, calibration_scores=calibration,
+        train_scores=train,
+        baselines=baselines, seed=5,
+    )  # fmt: skip
+    return record, evidence
+
+
+def reconstruction():
+    x = RNG.random((60, 12, 12, 1)).astype(np.float32)
+    return judge(
+        images=x,
+        reconstructions=np.clip(x + RNG.normal(0, 0.1, x.shape), 0, 1).astype(np.float32),
+        train_scores=[0.001] * 30,
+    )
+
+
+def classification():
+    labels = RNG.choice(["cat", "dog", "owl"], 90)
+    p = RNG.random((90, 3)) + 2 * (labels[:, None] == np.array(["cat", "dog", "owl"]))
+    return judge(labels=labels, predictions=p / p.sum(axis=1, keepdims=True))
+
+
+def hard_classes():
+    return judge(labels=np.array([0, 1, 1, 2] * 20), predictions=np.array([0, 1, 2, 2] * 20))
+
+
+def judged_scores():
+    labels = np.repeat([0, 1], [80, 40])
+    return judge(scores=RNG.normal(labels, 0.5), labels=labels, policy="max-f1", seed=3)
+
+
+def images_with_labels():
+    x = RNG.random((40, 8, 8, 1)).astype(np.float32)
+    return judge(
+        images=x,
+        reconstructions=np.clip(x + 0.05, 0, 1),
+        labels=np.repeat([0, 1], 20),
+        threshold=0.002,
+    )
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    jobs = [detection(), reconstruction(), classification()]
+    return write_html(tmp_path_factory.mktemp("report") / "report.html", "Three jobs", jobs)
+
+
+def tampered(report, tmp_path, change):
+    path = tmp_path / "tampered.html"
+    text = report.read_text("utf-8")
+    changed = change(text)
+    assert changed != text
+    path.write_text(changed, "utf-8")
+    return verify_report(path)
+
+
+def with_data(change):
+    """Change the JSON inside the page and leave all else."""
+
+    def changed(text):
+        pattern = r'(<script type="application/json" id="residua-data">)(.*?)(</script>)'
+        start, body, end = re.search(pattern, text, re.S).groups()
+        data = json.loads(body)
+        change(data["jobs"]["job0"])
+        return text.replace(start + body + end, start + json.dumps(data) + end)
+
+    return changed
+
+
+def names(found):
+    return {one.name for one in found.differing}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        detection,
+        reconstruction,
+        classification,
+        hard_classes,
+        judged_scores,
+        images_with_labels,
+        lambda: detection("0.9"),
+    ],
+)
+def test_what_residua_wrote_follows_from_what_it_carries(made, tmp_path):
+    found = verify_report(write_html(tmp_path / "x.html", "One", [made()]))
+    assert found.differing == () and sum(one.verdict == "same" for one in found.figures) > 8
+
+
+def test_several_jobs_are_verified_under_their_names(report):
+    found = verify_report(report)
+    assert found.differing == () and found.made_by == "0.1.0"
+    assert {one.job for one in found.figures} == {
+        "Anomaly detection",
+        "Reconstruction",
+        "Classification",
+        "page",
+    }
+    assert not [one for one in found.not_carried if one.job == "Anomaly detection"]
+
+
+def test_a_number_changed_on_the_page_is_found(report, tmp_path):
+    old = re.search(
+        r'data-figure="job0/metrics/roc_auc">([\d.]+)<', report.read_text("utf-8")
+    ).group(1)
+    found = tampered(
+        report, tmp_path, lambda text: text.replace(f'roc_auc">{old}<', 'roc_auc">0.999<')
+    )
+    assert names(found) == {"figures as printed", "printed metrics/roc_auc"}
+    assert (
+        next(one.in_report for one in found.differing if one.name == "printed metrics/roc_auc")
+        == "0.999"
+    )
+
+
+def test_a_metric_changed_in_the_record_is_found(report, tmp_path):
+    def better(job):
+        job["record"]["metrics"]["roc_auc"]["value"] += 1e-6
+
+    found = tampered(report, tmp_path, with_data(better))
+    assert "ROC AUC" in names(found)
+
+
+def test_a_score_changed_by_a_little_is_found(report, tmp_path):
+    def moved(job):
+        scores = np.frombuffer(base64.b64decode(job["scores"]["data"]), "<f4").copy()
+        scores[130] = scores.max() + 1
+        job["scores"]["data"] = base64.b64encode(scores.tobytes()).decode()
+
+    assert {"ROC AUC", "histogram"} <= names(tampered(report, tmp_path, with_data(moved)))
+
+
+def test_a_threshold_that_its_policy_would_not_choose_is_found(report, tmp_path):
+    def moved(job):
+        job["record"]["operating_point"]["threshold"] += 0.01
+        job["threshold"] += 0.01
+
+    found = tampered(report, tmp_path, with_data(moved))
+    assert "threshold by false-alarms<=0.05" in names(
+        found
+    ) and "threshold on the slider" not in names(found)
+
+
+def test_a_finding_that_was_taken_out_is_found(report, tmp_path):
+    def silent(job):
+        job["record"]["findings"] = [
+            one for one in job["record"]["findings"] if one["code"] != "not-better-than-baseline"
+        ]
+
+    found = tampered(report, tmp_path, with_data(silent))
+    assert any(
+        one.name == "finding not-better-than-baseline" and one.in_report == "absent"
+        for one in found.differing
+    )
+
+
+def test_a_finding_made_milder_is_found(report, tmp_path):
+    def milder(job):
+        job["record"]["findings"][-1]["meaning"] = "All is well."
+
+    assert any(
+        "meaning" in one.in_report
+        for one in tampered(report, tmp_path, with_data(milder)).differing
+    )
+
+
+def test_a_figure_taken_off_the_page_or_put_onto_it_is_found(report, tmp_path):
+    found = tampered(report, tmp_path, lambda text: text.replace(' data-figure="job0/verdict"', ""))
+    assert "printed verdict" in names(found)
+    found = tampered(
+        report,
+        tmp_path,
+        lambda text: text.replace("<main", '<p data-figure="job0/extra">1.000</p><main', 1),
+    )
+    assert "printed extra" in names(found)
+
+
+def test_another_script_is_found(report, tmp_path):
+    found = tampered(
+        report, tmp_path, lambda text: text.replace("</body>", "<script>alert(1)</script></body>")
+    )
+    assert names(found) == {"scripts"}
+
+
+def test_other_baseline_scores_are_found(report, tmp_path):
+    def swapped(job):
+        job["sources"]["baselines"]["pca"] = job["sources"]["baselines"]["brightness"]
+
+    assert "PCA: ROC AUC" in names(tampered(report, tmp_path, with_data(swapped)))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda job: job["scores"].update(data="!!"), "base64"),
+        (lambda job: job["scores"].update(data="AAA="), "whole rows"),
+        (lambda job: job["scores"].update(data="AAAAAA=="), "one an image"),
+        (lambda job: job["table"].update(labels=[99] * 160), "a label must be one of"),
+        (lambda job: job["table"].update(labels=[-1] * 160), "a label must be one of"),
+        (lambda job: job["scores"].update(dtype="<i8"), "what residua writes"),
+        (lambda job: job["record"].pop("job"), "what residua writes"),
+        (lambda job: job.pop("sources"), "what residua writes"),
+        (lambda job: job["record"]["metrics"].update(x={"value": "high"}), "what residua writes"),
+    ],
+)
+def test_damaged_data_is_refused_with_a_reason(report, tmp_path, change, said):
+    with pytest.raises(SourceError, match=said):
+        tampered(report, tmp_path, with_data(change))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "0 blocks"),
+        ("<html><body>Hello</body></html>", "0 blocks"),
+        ('<script id="residua-data">{"format": NaN}</script>', "strict JSON"),
+        ('<script id="residua-data">[1]</script>', "JSON object"),
+        ('<script id="residua-data">{"format": "other"}</script>', "must be residua-report"),
+        (
+            (
+                '<script id="residua-data">{"format": "residua-report", "format_version": 1,'
+                ' "jobs": {}}</script>'
+            ),
+            "hold a job",
+        ),
+        (f'<script id="residua-data">{"[" * 100_000}</script>', "strict JSON"),
+        ('<script id="residua-data">{}</script><script id="residua-data">{}</script>', "2 blocks"),
+        ("<p>" * 20_000, "0 blocks"),
+        ("<script>" * 100 + "<![CDATA[ <!-- ", "0 blocks"),
+    ],
+)
+def test_foreign_html_is_refused_with_a_reason(tmp_path, text, said):
+    (tmp_path / "x.html").write_text(text)
+    with pytest.raises(SourceError, match=said):
+        verify_report(tmp_path / "x.html")
+
+
+def test_a_file_that_is_absent_too_large_or_not_text_is_refused(tmp_path):
+    with pytest.raises(SourceError, match="readable"):
+        verify_report(tmp_path / "absent.html")
+    (tmp_path / "bytes.html").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SourceError, match="readable"):
+        verify_report(tmp_path / "bytes.html")
+    with open(tmp_path / "large.html", "wb") as file:
+        file.truncate(MOST_MEGABYTES * 1_000_000 + 1)
+    with pytest.raises(SourceError, match="more than 64,000,000 bytes"):
+        verify_report(tmp_path / "large.html")
+
+
+def test_rounding_is_no_difference_and_a_digit_is():
+    assert alike(0.1 + 0.2, 0.3) and alike([1, {"a": 2.0}], (1.0, {"a": 2}))
+    assert (
+        not alike(0.912, 0.9120001)
+        and not alike([1], [1, 2])
+        and not alike(True, 1)
+        and not alike(None, 0.0)
+    )
+    assert not alike({"a": 1}, {"b": 1}) and not alike("1", 1)
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as left:
+        main([str(one) for one in arguments])
+    return left.value.code
+
+
+def test_the_command_prints_the_table_and_ends_with_zero_or_three(report, tmp_path, capsys):
+    assert run("verify", report) in (0, None)
+    out = capsys.readouterr().out
+    assert (
+        "ROC AUC" in out
+        and "figures follow from the scores and labels" in out
+        and "differs" not in out
+    )
+    text = report.read_text("utf-8")
+    (tmp_path / "bad.html").write_text(
+        re.sub(r'(job0/metrics/recall">)[\d.]+', r"\g<1>1.000", text), "utf-8"
+    )
+    assert run("verify", tmp_path / "bad.html", "--json", tmp_path / "found.json", "--quiet") == 3
+    captured = capsys.readouterr()
+    assert captured.out == "" and "2 do not" in captured.err
+    told = json.loads((tmp_path / "found.json").read_text())
+    assert told["counts"]["differs"] == 2 and {
+        "job",
+        "name",
+        "in_report",
+        "recomputed",
+        "verdict",
+    } == set(told["figures"][0])
+    assert run("verify", tmp_path / "absent.html") == 2

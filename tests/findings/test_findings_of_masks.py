@@ -1,0 +1,128 @@
+"""Findings of masks, on numbers alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from residua.findings import find_empty_masks, find_suspicious_masks, find_torn_groups
+from residua.records import Estimate
+
+RNG = np.random.default_rng(0)
+SMALL = np.full(20, 0.02)
+CHANCE, CLEAR = RNG.normal(0, 0.1, 20), RNG.normal(0.4, 0.1, 20)
+
+
+@pytest.mark.parametrize(
+    ("n_empty", "severity"), [(0, None), (4, "note"), (6, "warning"), (51, "error"), (100, "error")]
+)
+def test_empty_masks_weigh_as_much_as_there_are_of_them(n_empty, severity):
+    shares = np.array([0.0] * n_empty + [0.3] * (100 - n_empty))
+    told = find_empty_masks(shares, [f"{row}.png" for row in range(100)])
+    assert (told and told.severity) == severity
+    if told:
+        assert (
+            told.measured["n_empty"],
+            told.measured["n_masks"],
+            told.measured["examples"][0],
+        ) == (n_empty, 100, "0.png")
+
+
+def test_masks_that_stand_out_are_not_accused():
+    readings = {"those of the next image": CHANCE, "mirrored left to right": CLEAR * 0.9}
+    assert (
+        find_suspicious_masks(SMALL, CLEAR, unmarked=-CLEAR / 50, borders=SMALL, readings=readings)
+        is None
+    )
+
+
+def test_faint_defects_are_not_accused():
+    assert (
+        find_suspicious_masks(
+            SMALL, CHANCE, readings={"those of the next image": RNG.normal(0, 0.1, 20)}
+        )
+        is None
+    )
+
+
+def test_another_reading_that_fits_far_better_is_an_error_that_names_it():
+    told = find_suspicious_masks(
+        SMALL, CHANCE, readings={"those of the next image": CLEAR, "turned by 90 degrees": CHANCE}
+    )
+    assert told.severity == "error"
+    assert f"would by {CLEAR.mean():.2f} if they were those of the next image" in told.meaning
+    assert told.measured["stands_out"] == pytest.approx(CHANCE.mean())
+
+
+def test_a_sure_but_tiny_advantage_is_no_reason():
+    assert (
+        find_suspicious_masks(SMALL, CHANCE * 0, readings={"those of the next image": CLEAR / 8})
+        is None
+    )
+
+
+def test_four_masks_are_too_few_to_say():
+    assert (
+        find_suspicious_masks(
+            SMALL[:4], CHANCE[:4], readings={"those of the next image": CLEAR[:4]}
+        )
+        is None
+    )
+
+
+@pytest.mark.parametrize(("share", "unmarked", "border", "severity"), [
+    (0.97, CLEAR, 1.0, "error"),  # what is left out stands out
+    (0.55, CLEAR, 0.3, "error"),
+    (0.9, CHANCE, 0.95, "warning"),  # faint, but hardly anything is left out
+    (0.73, CHANCE, 0.5, None),  # large and right
+    (0.9, -CLEAR, 0.6, None),
+    (0.02, CLEAR, 1.0, None),  # small masks are not inverted, whatever stands out
+    (1.0, np.full(20, np.nan), 1.0, None),  # whole images are marked
+])  # fmt: skip
+def test_masks_look_inverted_where_they_are_large_and_the_rest_stands_out(
+    share, unmarked, border, severity
+):
+    told = find_suspicious_masks(
+        np.full(20, share), CHANCE, unmarked=unmarked, borders=np.full(20, border)
+    )
+    assert (told and told.severity) == severity
+    if told:
+        assert "inverted" in told.meaning
+
+
+def test_marked_normal_images_are_a_warning():
+    told = find_suspicious_masks(SMALL, CLEAR, n_normal_marked=2)
+    assert told.severity == "warning"
+    assert told.meaning.startswith("2 normal images have masks that mark something")
+
+
+@pytest.mark.parametrize(
+    ("images", "pixels", "said"),
+    [(0.97, 0.57, True), (0.97, 0.98, False), (0.8, 0.57, False), (0.97, None, False)],
+)
+def test_a_model_that_finds_images_and_no_marked_pixel_is_a_warning(images, pixels, said):
+    metrics = {"roc_auc": Estimate(value=images), "pixel_roc_auc": Estimate(value=pixels)}
+    told = find_suspicious_masks(SMALL, CHANCE, metrics=metrics)
+    assert (told is not None) == said
+    if told:
+        assert told.severity == "warning"
+        assert "(ROC AUC 0.970)" in told.meaning
+
+
+@pytest.mark.parametrize(
+    ("n_torn", "severity"), [(1, "warning"), (11, "warning"), (12, "error"), (112, "error")]
+)
+def test_torn_groups_weigh_as_much_as_the_test_images_they_concern(n_torn, severity):
+    groups = np.array(
+        [f"item {row}" for row in range(n_torn)] + [f"item {row}" for row in range(115)], object
+    )
+    told = find_torn_groups(groups, np.array(["train"] * n_torn + ["test"] * 115, object))
+    assert told.severity == severity
+    assert told.measured["share_of_test"] == pytest.approx(n_torn / 115)
+
+
+def test_groups_torn_between_train_and_calibration_alone_are_a_warning():
+    told = find_torn_groups(
+        np.array(["a", "a", "b"], object), np.array(["train", "calibration", "test"], object)
+    )
+    assert (told.severity, told.measured["n_test_images"]) == ("warning", 0)

@@ -1,0 +1,43 @@
+"""The command in a report fits the same run again."""
+
+from __future__ import annotations
+
+import shlex
+
+from residua.runs.command import fit_command
+from residua.runs.run_folder import RunFolder, RunState
+from runs import options
+
+
+def command_of(**more):
+    state = RunState(
+        options=options("my parts", **more),
+        plan={"epochs": 7, "steps_per_epoch": 2, "bfloat16": False},
+    )
+    return shlex.split(fit_command(RunFolder("run"), state))
+
+
+def test_every_option_that_is_not_the_default_is_in_the_command():
+    words = command_of(
+        size=32, aspect="keep", policy="max-f1", normal=("good", "fine, new"),
+        recipe_options={"latent": 3, "family": "dense", "tied": True, "loss_name": "absolute", "density": ["mahalanobis"],
+                        "backbone": "timm:x"},
+        settings={"minutes": 1, "epochs": None, "augment": ["flip", "shift"], "trim": 0.1, "seed": 4},
+    )  # fmt: skip
+    assert words[2] == "my parts"
+    line = " ".join(words)
+    for part in (
+        '--normal good,"fine, new"',
+        "--latent 3 --family dense --tied --loss absolute --density mahalanobis --backbone timm:x",
+        (
+            "--size 32 --aspect keep --policy max-f1 --epochs 7 --batch-size 8 --augment flip,shift"
+            " --trim 0.1 --seed 4"
+        ),
+    ):
+        assert part in line
+
+
+def test_defaults_are_left_out():
+    words = command_of(settings={"batch_size": None})
+    expected = "--job detect --recipe plain --normal good --latent 3 --epochs 7 --seed 0 --out run"
+    assert words[3:] == expected.split()

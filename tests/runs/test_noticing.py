@@ -1,0 +1,174 @@
+"""What `evaluate` and `score` notice beyond metrics, and what is planted to see it."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from residua.evaluation.check import check as surveying
+from residua.images import ImageSet, find_copies, load_images
+from residua.runs import detection_findings as detection
+from residua.runs import evaluate, leaks
+from residua.runs.blind_spots import CHANGES
+from residua.runs.check import check_images, read_check
+from residua.runs.evaluate import evaluate_run
+from residua.runs.fit import fit_run
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder
+from residua.runs.score import score_run
+from runs import options
+
+
+@pytest.fixture(scope="module")
+def judged(finished):
+    return evaluate_run(finished.path)
+
+
+def test_blind_spots_are_counted_at_the_operating_point_and_shown(judged) -> None:
+    told = next(one for one in judged.evaluation.findings if one.code == "blind-spots")
+    assert set(told.measured["caught"]) == set(CHANGES)
+    assert all(0 <= rate["value"] <= 1 for rate in told.measured["caught"].values())
+    (group,) = judged.evidence.exhibits["blind-spots"].groups
+    assert [picture.caption.split(":")[0] for picture in group.pictures] == ["as it is", *CHANGES]
+
+
+def test_codes_are_looked_at_and_a_test_part_from_the_same_pool_shows_no_drift(judged) -> None:
+    severity = {one.code: one.severity for one in judged.evaluation.findings}
+    assert severity["dead-latent"] in {"ok", "warning"}
+    assert severity.get("drift", "ok") == "ok"
+    assert "test-reused" not in severity
+
+
+def test_checks_that_fail_end_neither_a_judgement_nor_a_fit(
+    finished, source, tmp_path, monkeypatch
+) -> None:
+    def broken(*arguments, only_exact=False, **options):
+        if only_exact:
+            return find_copies(*arguments, only_exact=True, **options)
+        raise ValueError("zip() argument 2 is shorter")
+
+    monkeypatch.setattr(leaks, "find_copies", broken)
+    monkeypatch.setattr(surveying, "find_copies", broken)
+    for name in ("look_for_blind_spots", "image_statistics", "_drift"):
+        monkeypatch.setattr(detection, name, broken)
+    monkeypatch.setattr(evaluate, "find_dead_codes", broken)
+    shutil.copytree(finished.path, tmp_path / "run")
+    findings = evaluate_run(tmp_path / "run").evaluation.findings
+    failed = {one.measured["check"] for one in findings if one.code == "not-checked"}
+    assert failed == {
+        "near-duplicates",
+        "blind spots",
+        "the looks of images",
+        "drift",
+        "dead numbers of the code",
+    }
+    assert (
+        next(one for one in findings if one.code == "leakage").measured["looked_for"]
+        == "exact copies"
+    )
+    told: list[str] = []
+    (tmp_path / "new").mkdir()
+    check_images(
+        RunFolder(tmp_path / "new"),
+        load_images(str(source), normal="good"),
+        "detect",
+        Watcher(on_note=told.append),
+    )
+    assert any("not-checked: Near-duplicates could not be checked" in line for line in told)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_planted_change_is_visible_and_leaves_size_and_range(name: str) -> None:
+    rng = np.random.default_rng(0)
+    image, other = (rng.random((40, 32, 1)).astype(np.float32) for _ in range(2))
+    changed = CHANGES[name](image, rng, other)
+    assert changed.shape == image.shape
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    assert np.abs(changed - image).max() > 0.1
+
+
+def test_new_images_unlike_those_of_calibration_are_drift_and_the_same_kind_are_not(
+    finished, source, tmp_path
+) -> None:
+    images = load_images(str(source), normal="good")
+    good = images[np.flatnonzero(~images.is_anomalous)]
+    for name, change in (("alike", lambda x: x), ("negative", lambda x: 255 - x)):
+        for row, image in enumerate(good):
+            path = tmp_path / name / f"{row:03d}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(change(image[..., 0])).save(path)
+    calibration = int((finished.read_images()["part"] == "calibration").sum())
+    alike, negative = (
+        score_run(finished.path, str(tmp_path / name), tmp_path / f"{name}.csv")
+        for name in ("alike", "negative")
+    )
+    if calibration < 20:
+        assert negative.drift is None  # too few calibration scores say nothing
+        return
+    assert (alike.drift.severity, negative.drift.severity) == ("ok", "error")
+
+
+def test_judging_on_the_images_that_chose_the_threshold_is_told(finished, source, tmp_path) -> None:
+    recorded = finished.read_images()
+    chosen = [
+        path
+        for path, part in zip(recorded["path"].tolist(), recorded["part"].tolist(), strict=True)
+        if part == "calibration"
+    ]
+    for path in chosen:
+        target = tmp_path / "again" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((source / path).read_bytes())
+    judged = evaluate_run(finished.path, str(tmp_path / "again"))
+    told = next(one for one in judged.evaluation.findings if one.code == "test-reused")
+    assert (told.severity, told.measured["n_reused"]) == ("error", len(chosen))
+
+
+def test_a_run_tells_what_is_wrong_with_its_images_before_training_and_again_in_its_report(
+    source, tmp_path
+) -> None:
+    files = sorted((source / "good").glob("*.png"))
+    shutil.copytree(source, tmp_path / "parts")
+    for row in range(12):
+        shutil.copy(files[0], tmp_path / "parts" / "good" / f"copy-{row}.png")
+    told: list[str] = []
+    run = fit_run(
+        options(tmp_path / "parts"), tmp_path / "run", watcher=Watcher(on_note=told.append)
+    )
+    assert any(text.startswith("warning: duplicates: ") and text.count(".") <= 1 for text in told)
+    assert any(text.endswith(f"residua check {tmp_path / 'parts'}") for text in told)
+    kept = read_check(run)
+    assert "duplicates" in {one.code for one in kept}
+    found = [one.code for one in evaluate_run(run.path).evaluation.findings]
+    assert "duplicates" in found
+    run.check.write_text('{"findings": 7}')
+    assert read_check(run) == ()
+
+
+def test_a_run_is_checked_once(run, source) -> None:
+    told: list[str] = []
+    check_images(
+        run, load_images(str(source), normal="good"), "detect", Watcher(on_note=told.append)
+    )
+    assert told == []
+    # other images than those the run was begun with
+    images = load_images(str(source), normal="good")[:70]
+    check_images(run, images, "detect", Watcher(on_note=told.append))
+    assert told[-1].startswith("checked 70 images in ")
+
+
+def test_classes_that_a_part_lacks_are_nothing_to_a_reconstructor(run) -> None:
+    pictures = np.random.default_rng(0).integers(0, 200, (40, 12, 12)).astype(np.uint8)
+    lacking = ImageSet.from_arrays(
+        pictures, ["a"] * 30 + ["b"] * 10, splits=["train"] * 30 + ["test"] * 10
+    )
+    codes = []
+    for job in ("classify", "reconstruct"):
+        run.check.unlink()
+        check_images(run, lacking, job, Watcher())
+        codes.append({one.code for one in read_check(run)})
+    assert ["class-balance" in told for told in codes] == [True, False]

@@ -1,0 +1,169 @@
+"""`trim`: anomalies hidden among the normals are found by a first training and left out of the
+second."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from residua import OneClassDetector
+from residua.errors import InputError
+from residua.images import ImageSet
+from residua.metrics import roc_auc
+from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.loop.robust import (
+    keep_best,
+    plan_again,
+    plan_first,
+    say_dropped,
+    second_checkpoint,
+)
+from residua.training.loop.settings import TrainingSettings
+from residua.training.loop.train import TrainingPlan, plan_training
+from residua.training.networks import ImageShape
+from residua.training.recipes import make_recipe
+from residua.training.scoring.scorer import ScorerOutput
+from training_wing import blobs
+
+
+class Brightness(nn.Module):
+    def forward(self, images):
+        return ScorerOutput(images.mean((1, 2, 3)), images[:, 0], images)
+
+
+@pytest.mark.parametrize(("trim", "n_kept"), [(0.0, 20), (0.05, 19), (0.1, 18), (0.5, 10)])
+def test_the_most_anomalous_share_goes_and_the_others_keep_their_order(trim, n_kept):
+    levels = torch.tensor(np.random.default_rng(0).permutation(20) * 10, dtype=torch.uint8)
+    kept = keep_best(Brightness(), levels.view(20, 1, 1, 1).expand(20, 1, 8, 8).clone(), trim)
+    assert len(kept) == n_kept
+    assert (np.diff(kept) > 0).all()
+    assert set(levels[kept].tolist()) == set(range(0, 10 * n_kept, 10))
+
+
+def test_images_that_score_alike_are_kept_from_the_front():
+    assert keep_best(Brightness(), torch.zeros(10, 1, 8, 8), 0.3).tolist() == list(range(7))
+
+
+def test_the_second_plan_has_as_many_epochs_of_the_batches_that_are_left():
+    recipe, settings = make_recipe("plain"), TrainingSettings(batch_size=10)
+    assert plan_again(
+        TrainingPlan(7, 10, False), recipe, torch.zeros(90, 1, 8, 8), settings
+    ) == TrainingPlan(7, 9, False)
+    assert plan_again(
+        TrainingPlan(1, 3, True), recipe, torch.zeros(90, 1, 8, 8), settings
+    ) == TrainingPlan(1, 3, True)
+
+
+def test_the_first_training_is_a_quarter_as_long():
+    assert plan_first(TrainingPlan(30, 5, False)) == TrainingPlan(7, 5, False)
+    assert plan_first(TrainingPlan(2, 5, True)) == TrainingPlan(1, 5, True)
+
+
+def test_shares_that_would_leave_too_little_are_refused():
+    for trim in (-0.1, 0.6):
+        with pytest.raises(InputError, match="trim"):
+            TrainingSettings(trim=trim)
+
+
+def test_the_sentence_counts_what_was_dropped_and_shows_the_first_few():
+    paths = np.array([f"{i}.png" for i in range(9)], dtype=object)
+    assert say_dropped(paths, 90).endswith("again: 0.png, 1.png, 2.png, 3.png, 4.png, ...")
+    assert "none was dropped" in say_dropped(paths[:0], 4)
+
+
+@pytest.fixture(scope="module")
+def contaminated(digits):
+    """Zeros, and among ten images one of another digit; none of them is tested on."""
+    rng = np.random.default_rng(0)
+    others = digits.calibration[np.flatnonzero(digits.calibration.is_anomalous)]
+    hidden = others[rng.choice(len(others), len(digits.train) // 9, replace=False)]
+    order = rng.permutation(len(digits.train) + len(hidden))
+    paths = np.concatenate([digits.train.paths, hidden.paths])[order]
+    images = np.concatenate([digits.train.array(), hidden.array()])[order]
+    return ImageSet.from_arrays(images, paths=[str(path) for path in paths]), {
+        str(path) for path in hidden.paths
+    }
+
+
+def fit(images, trim, **more):
+    recipe = make_recipe("plain", family="dense", latent=8)
+    settings = TrainingSettings(epochs=30, batch_size=16, seed=0, trim=trim, precision="fp32")
+    return fit_bundle(recipe, images, None, FitOptions("detect", settings, **more))
+
+
+def test_trimming_removes_mostly_the_hidden_anomalies_and_ranks_no_worse(contaminated, digits):
+    images, hidden = contaminated
+    aucs, left = [], []
+    for trim in (0.0, 0.1):
+        fitted = fit(images, trim)
+        paths = {
+            str(path) for part in ("fitted", "validation") for path in fitted.parts[part].paths
+        }
+        left.append(paths)
+        detector = OneClassDetector()
+        detector._take(fitted.bundle)
+        aucs.append(roc_auc(digits.test.is_anomalous, detector.anomaly_scores(digits.test)))
+    dropped = left[0] - left[1]
+    assert len(dropped) == pytest.approx(0.1 * len(left[0]), abs=1)
+    assert len(dropped & hidden) > 0.6 * len(dropped)
+    assert aucs[1] > aucs[0] - 0.005
+    words = fitted.bundle.config.training
+    assert words["images"] + words["validation_images"] == len(left[1])
+    assert words["trimmed"] == len(dropped)
+    assert any(note.startswith(f"trim: the {len(dropped)} of") for note in fitted.notes)
+
+
+def test_without_trim_nothing_is_dropped_and_nothing_said():
+    fitted = fit(ImageSet.from_arrays(blobs(40, (8, 8))), 0.0)
+    assert fitted.bundle.config.training["trimmed"] == 0
+    assert not any("trim" in note for note in fitted.notes)
+
+
+class StoppedError(Exception):
+    """What stands for a lost connection."""
+
+
+@pytest.mark.parametrize("stop_at", [20, 80])
+def test_a_run_stopped_in_either_training_ends_as_if_it_had_not_been(stop_at, tmp_path):
+    """28 steps of the first training, then 90 of the second."""
+    images, checkpoint = ImageSet.from_arrays(blobs(80, (8, 8))), tmp_path / "training.ckpt"
+    steps = []
+
+    def stop(*step):
+        steps.append(step)
+        if len(steps) == stop_at:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        fit(images, 0.2, checkpoint=checkpoint, checkpoint_seconds=0.0, on_step=stop)
+    assert checkpoint.exists()
+    assert second_checkpoint(checkpoint).exists() == (stop_at == 80)
+    resumed = []
+    again = fit(
+        images,
+        0.2,
+        checkpoint=checkpoint,
+        checkpoint_seconds=0.0,
+        resume=True,
+        on_step=lambda *s: resumed.append(s),
+    )
+    whole = fit(images, 0.2)
+    assert len(resumed) < 28 + 90
+    assert not second_checkpoint(checkpoint).exists()
+    assert list(again.parts["fitted"].paths) == list(whole.parts["fitted"].paths)
+    assert np.array_equal(again.train_sample.score, whole.train_sample.score)
+
+
+def test_minutes_are_those_of_both_trainings_together(monkeypatch):
+    monkeypatch.setattr("residua.training.loop.train._time_steps", lambda *args, **options: 0.01)
+    recipe, images = make_recipe("plain", family="dense", latent=4), torch.zeros(64, 1, 8, 8)
+    network = recipe.build_network(ImageShape(8, 8, 1))
+    once, twice = (
+        plan_training(
+            recipe, network, images, TrainingSettings(minutes=1.0, batch_size=16, trim=trim)
+        ).n_steps
+        for trim in (0.0, 0.2)
+    )
+    assert (once, twice) == (5700, 4560)
