@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from residua.errors import LabelError
 from residua.images import ImageSet
 from residua.metrics._classes import in_order
-from residua.runs.run_folder import RunOptions
 from residua.training.estimators.classifier import calibration_set
 from residua.training.fitting.labelled import Chosen, LabelledSet
+from residua.training.fitting.options import RunOptions
 from residua.training.fitting.targets import Targets, read_targets
 from residua.training.fitting.temperature import FEWEST
 
