@@ -19,7 +19,6 @@ from residua.training.fitting.targets import Targets, read_targets
 from residua.training.fitting.temperature import FEWEST
 
 _MOST, _SHARE = 2000, 0.1
-_DRAWN = ("the source has no split", "the source has no calibration part")
 
 
 def chosen_strategy(options: RunOptions) -> Chosen:
@@ -38,7 +37,7 @@ def labelled_parts(
     than 100, none: few labels are for learning.
     """
     train, calibration, told = images.train, images.calibration, None
-    if any(note.startswith(_DRAWN) for note in images.notes):
+    if "calibration" in images.drawn:
         train, calibration = _give_back(images, options.settings.seed)
         n_back = len(images.calibration) - len(calibration)
         kept = (
