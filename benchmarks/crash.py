@@ -68,8 +68,8 @@ def commands(source: Path) -> dict[str, Callable[[Path], None]]:
     """What is ended: each works in a folder that holds what it needs."""
     from residua.runs.evaluate import evaluate_run
     from residua.runs.fit import fit_run
-    from residua.runs.run_folder import RunOptions
     from residua.runs.score import score_run
+    from residua.training.fitting.options import RunOptions
 
     options = RunOptions.model_validate(
         {

@@ -20,8 +20,8 @@ from residua.engines import KINDS, load_engine, score_with
 from residua.images import ImageSet, load_images, write_manifest
 from residua.runs.engines import export_run
 from residua.runs.fit import fit_run
-from residua.runs.run_folder import RunOptions
 from residua.training.bundle import load_bundle
+from residua.training.fitting.options import RunOptions
 from residua.training.scoring.engine import GraphEngine
 
 DATA = Path(

@@ -399,7 +399,7 @@ def make_run(folder: Path) -> Path:
     from residua.runs.evaluate import evaluate_run
     from residua.runs.fit import fit_run
     from residua.runs.report import report_run
-    from residua.runs.run_folder import RunOptions
+    from residua.training.fitting.options import RunOptions
 
     options = RunOptions.model_validate(
         {

@@ -1,4 +1,6 @@
-"""Draw the picture of a report in README.md: train on bundled digits, take a screenshot.
+"""The picture of a report in README.md, made anew.
+
+It trains on bundled digits and takes a screenshot of the report.
 
     python benchmarks/report_picture.py docs/report.png
 
@@ -19,10 +21,11 @@ from playwright.sync_api import sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH = 1100  # CSS pixels
-# The picture must fit a README: it leaves out findings after the second, and other panels.
+# What the picture leaves out, so that it fits a README: findings after the second, and all below
+# the threshold.
 LEFT_OUT = """
-    .page-top, .finding:nth-child(n+3), .findings ~ details { display: none }
-    .finding details, .panel { display: none }
+    .page-top, .finding:nth-child(n+3), .findings ~ details, .finding details, .panel {
+        display: none }
     #job0-findings, #job0-scores { display: block; padding-bottom: 12px }
     #job0 { padding: 0 24px 24px }
     .operating, .by-policy, .pair, .strips { display: none }

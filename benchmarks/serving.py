@@ -66,8 +66,8 @@ def make_run(folder: Path) -> tuple[Path, list[bytes], dict[str, list[float]]]:
     from residua.images import load_images
     from residua.runs.engines import export_run
     from residua.runs.fit import fit_run
-    from residua.runs.run_folder import RunOptions
     from residua.runs.score import score_run
+    from residua.training.fitting.options import RunOptions
 
     options = RunOptions.model_validate(
         {

@@ -21,10 +21,10 @@ from residua.evaluation import evaluate_detection
 from residua.images import Quarantined
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
-from residua.runs.run_folder import RunOptions
 from residua.runs.score import score_run
 from residua.runs.tables import chunks as pieces
 from residua.runs.tables.chunks import COLUMNS, Part
+from residua.training.fitting.options import RunOptions
 from training_wing import blobs
 
 N = 72

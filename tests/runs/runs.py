@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from residua.runs.run_folder import RunOptions
+from residua.training.fitting.options import RunOptions
 from training_wing import blobs
 
 GOOD, BAD = 60, 12

@@ -9,7 +9,7 @@ from residua.runs import chunks, evaluate
 from residua.runs import evaluate_classes as judge_classes
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
-from residua.runs.run_folder import RunOptions
+from residua.training.fitting.options import RunOptions
 from runs import options, write_source
 
 

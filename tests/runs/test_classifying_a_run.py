@@ -19,10 +19,11 @@ from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run, load_source
 from residua.runs.progress import Watcher
 from residua.runs.report import report_run
-from residua.runs.run_folder import RunFolder, RunOptions
+from residua.runs.run_folder import RunFolder
 from residua.runs.score import score_run
 from residua.training.bundle import load_bundle
 from residua.training.fitting.images import score_set
+from residua.training.fitting.options import RunOptions
 from training_wing import blobs
 
 N = 90

@@ -36,7 +36,7 @@ import sys, time
 from pathlib import Path
 from residua.runs.fit import fit_run
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunOptions
+from residua.training.fitting.options import RunOptions
 
 options, out, signs = RunOptions.model_validate_json(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 

@@ -326,7 +326,7 @@ def fit(
     from residua._text import terminal
     from residua.cli.progress import watching
     from residua.runs.fit import fit_run
-    from residua.runs.run_folder import RunOptions
+    from residua.training.fitting.options import RunOptions
     from residua.training.loop.settings import TrainingSettings
 
     settings = TrainingSettings(

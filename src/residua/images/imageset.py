@@ -251,6 +251,11 @@ class ImageSet:
         return self._table.splits[self._rows]
 
     @property
+    def drawn(self) -> frozenset[str]:
+        """The parts that were drawn at random, because the source does not name them."""
+        return self._table.drawn
+
+    @property
     def groups(self) -> NDArray[Any] | None:
         """What each image was grouped by (None where it has no group); None if the source has no
         groups.

@@ -30,7 +30,7 @@ from residua.images.pixels import WORKERS, Decodable, InArray, Pixels, decoders
 from residua.images.reading import Ground, Reading, Seen, common_type, reading_of
 from residua.images.sources import list_source
 from residua.images.sources.walking import few
-from residua.images.splits import groups_in_two_splits, make_splits
+from residua.images.splits import drawn_parts, groups_in_two_splits, make_splits
 from residua.images.table import Table
 from residua.records import Assumption
 
@@ -474,6 +474,7 @@ def _assemble(
         paths=texts(listing.names),
         labels=shared(labels) if labels is not None and labels.dtype == object else labels,
         splits=splits,
+        drawn=drawn_parts(listing.splits),
         groups=None if listing.groups is None else shared(listing.groups),
         masks=None if listing.masks is None or not any(listing.masks) else tuple(listing.masks),
         own=listing.own,

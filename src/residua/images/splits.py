@@ -20,6 +20,10 @@ OUT_OF_TRAIN = {"train": 0.8, "calibration": 0.2}
 # What is purely anomalous is never trained on by a one-class model; test, which has to show the
 # rates, gets more of it.
 ANOMALOUS = {"calibration": 0.3, "test": 0.7}
+NO_SPLIT = "the source has no split"  # how the note on a draw of all parts begins
+
+
+_CALIBRATION = frozenset({"calibration"})
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,11 @@ def make_splits(
     [6, 2, 2]
     """
     parts = np.full(len(names), "train", object) if splits is None else shared(splits)
+    if not drawn_parts(splits):
+        return parts, []
     if splits is None:
         rows, fractions = np.arange(len(names)), ALL_PARTS
-        note = "the source has no split: 60% train, 20% calibration, 20% test were drawn"
-    elif (parts == "calibration").any() or not (parts == "train").any():
-        return parts, []
+        note = f"{NO_SPLIT}: 60% train, 20% calibration, 20% test were drawn"
     else:
         rows, fractions = np.flatnonzero(parts == "train"), OUT_OF_TRAIN
         note = "the source has no calibration part: 20% of train were held out for it"
@@ -87,6 +91,20 @@ def make_splits(
     if withheld.any():
         note += "; anomalies went 30% to calibration, 70% to test"
     return parts, [note]
+
+
+def drawn_parts(splits: Sequence[str] | NDArray[Any] | None) -> frozenset[str]:
+    """The parts that `make_splits` draws, where the source names `splits` or (None) has none.
+
+    Examples
+    --------
+    >>> sorted(drawn_parts(["train", "test"])), sorted(drawn_parts(None))
+    (['calibration'], ['calibration', 'test', 'train'])
+    """
+    if splits is None:
+        return frozenset(ALL_PARTS)
+    named = set(splits)
+    return frozenset() if "calibration" in named or "train" not in named else _CALIBRATION
 
 
 def groups_in_two_splits(

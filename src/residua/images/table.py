@@ -26,6 +26,7 @@ class Table:
     paths: NDArray[Any]
     labels: NDArray[Any] | None
     splits: NDArray[Any]
+    drawn: frozenset[str] = frozenset()
     groups: NDArray[Any] | None = None
     masks: Sequence[MaskFiles | NDArray[np.bool_] | None] | None = None
     own: Mapping[str, NDArray[Any]] = field(default_factory=dict)

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from residua.errors import LabelError
 from residua.images import ImageSet
 from residua.metrics._classes import in_order
-from residua.runs.run_folder import RunOptions
 from residua.training.estimators.classifier import calibration_set
 from residua.training.fitting.labelled import Chosen, LabelledSet
+from residua.training.fitting.options import RunOptions
 from residua.training.fitting.targets import Targets, read_targets
 from residua.training.fitting.temperature import FEWEST
 
 _MOST, _SHARE = 2000, 0.1
-_DRAWN = ("the source has no split", "the source has no calibration part")
 
 
 def chosen_strategy(options: RunOptions) -> Chosen:
@@ -38,7 +37,7 @@ def labelled_parts(
     than 100, none: few labels are for learning.
     """
     train, calibration, told = images.train, images.calibration, None
-    if any(note.startswith(_DRAWN) for note in images.notes):
+    if "calibration" in images.drawn:
         train, calibration = _give_back(images, options.settings.seed)
         n_back = len(images.calibration) - len(calibration)
         kept = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from residua.runs.run_folder import RunFolder, RunOptions, RunState
+from residua.runs.run_folder import RunFolder, RunState
+from residua.training.fitting.options import RunOptions
 from residua.training.loop.settings import TrainingSettings
 
 _RECIPE_OPTIONS = (

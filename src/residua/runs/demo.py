@@ -11,7 +11,7 @@ from residua.evaluation.report import write_html
 from residua.runs.evaluate import Judged, evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunOptions
+from residua.training.fitting.options import RunOptions
 from residua.training.loop.settings import TrainingSettings
 
 _NORMAL = "0"

@@ -16,11 +16,12 @@ from residua.images.run_source import mark_of_here
 from residua.runs.check import check_images
 from residua.runs.classes import chosen_strategy, labelled_parts
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder, RunOptions, RunState
+from residua.runs.run_folder import RunFolder, RunState
 from residua.training.bundle import save_bundle
 from residua.training.estimators.detector import normals_of
 from residua.training.fitting.images import FitOptions, Fitted, fit_bundle
 from residua.training.fitting.labelled import check_strategy, fit_classifier
+from residua.training.fitting.options import RunOptions
 from residua.training.fitting.recipe_choice import AUTO
 from residua.training.loop.spread import check_spread, is_follower
 from residua.training.loop.train import TrainingPlan

@@ -25,7 +25,6 @@ from residua.runs.tables.recorded import PartLookup
 from residua.training.bundle import BundleConfig
 
 _FITTED = ("train", "validation")
-NO_SPLIT = "the source has no split"
 
 
 @dataclass(frozen=True)
@@ -163,9 +162,7 @@ def is_own_source(state: RunState, source: str) -> bool:
 
 def has_own_parts(images: ImageSet) -> bool:
     """Whether the source itself names train and test, so that its parts mean more than a draw."""
-    return images.kind != single_file.KIND and not any(
-        note.startswith(NO_SPLIT) for note in images.notes
-    )
+    return images.kind != single_file.KIND and "test" not in images.drawn
 
 
 def _judged(  # noqa: PLR0917

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from residua._files import (
     atomic_write,
@@ -29,12 +29,11 @@ from residua.images import ImageSet
 from residua.images.columns import TextColumn, shared
 from residua.images.reading import Reading
 from residua.images.run_source import find_run_source
-from residua.records import Assumption, Job
+from residua.records import Assumption
 from residua.runs.wrapped import is_wrapped
 from residua.training.bundle import clear_leftovers
-from residua.training.loop.settings import TrainingSettings
+from residua.training.fitting.options import RunOptions
 from residua.training.loop.train import TrainingPlan
-from residua.training.scoring.prepare import Aspect
 
 _FORMAT, _FORMAT_VERSION = "residua-run", 1
 _COLUMNS = ("path", "label", "part", "sha256", "pixels")
@@ -48,31 +47,6 @@ def _rows(part: str, images: ImageSet) -> Iterator[tuple[Any, ...]]:
         images.paths, labels, images.byte_hashes, images.pixel_hashes, strict=True
     ):
         yield path, "" if label is None else label, part, sha256, pixels
-
-
-class RunOptions(BaseModel):
-    """What was asked of `fit`; stored, so that `--resume` can prove it is asked the same.
-
-    For a classifier `recipe` is the strategy's name; `separator` stands between labels of which
-    several may hold at once.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: str
-    job: Job
-    recipe: str = "plain"
-    recipe_options: dict[str, Any] = Field(default_factory=dict)
-    normal: tuple[str, ...] | None = None
-    size: int | None = None
-    aspect: Aspect | None = None
-    policy: str | None = None
-    class_weight: Literal["balanced"] | None = None
-    separator: str | None = Field(default=None, min_length=1)
-    bits: int | None = Field(default=None, ge=1, le=32)
-    follow_links: bool = False
-    root: str | None = None
-    settings: TrainingSettings = Field(default_factory=TrainingSettings)
 
 
 class RunState(BaseModel):

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from residua.errors import InputError
 from residua.runs import fit
 from residua.runs.fit import fit_run
-from residua.runs.run_folder import RunFolder, RunOptions, RunState
+from residua.runs.run_folder import RunFolder, RunState
+from residua.training.fitting.options import RunOptions
 from residua.training.loop.settings import TrainingSettings
 from residua.training.loop.spread import check_spread, is_follower, share_of
 from residua.training.loop.train import TrainingPlan

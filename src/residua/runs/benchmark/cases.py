@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from residua.errors import LabelError
 from residua.images import ImageSet
 from residua.images.imageset import known_labels, known_texts
-from residua.images.splits import make_splits
-from residua.runs.parts import NO_SPLIT, has_own_parts
+from residua.images.splits import NO_SPLIT, make_splits
+from residua.runs.parts import has_own_parts
 from residua.training.estimators.detector import normals_of
 from residua.training.fitting.images import CALIBRATION_SHARE, hold_out
 
