@@ -34,10 +34,13 @@ from residua._files import (
 )
 from residua._version import __version__
 from residua.engines.facts import ModelFacts
+from residua.engines.interface import check_channels
 from residua.errors import BundleError, InputError, OutputError
+from residua.images import ImageSet
 from residua.records import OperatingPoint
 from residua.training.networks import ImageShape
 from residua.training.recipes import Recipe, make_recipe
+from residua.training.scoring.engine import Scores, score_images
 from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.prepare import Aspect, Prepare
 from residua.training.strategies import make_strategy
@@ -191,6 +194,17 @@ def load_bundle(folder: str | Path) -> Bundle:
         ) from error
     _set_threshold(graph, config)
     return Bundle(config, graph.eval(), scores, is_anomalous)
+
+
+def score_set(bundle: Bundle, images: ImageSet, **wanted: Any) -> Scores:
+    """Score `images` with the bundle's graph, after checking that they are of its kind."""
+    check_fits(bundle.config, images)
+    return score_images(bundle.graph, images, batch_size=bundle.config.batch_size, **wanted)
+
+
+def check_fits(config: BundleConfig, images: ImageSet) -> None:
+    """Refuse images of another channel count than the model's."""
+    check_channels([images.channels], config.channels)
 
 
 def _whole(folder: Path) -> Path:
@@ -363,8 +377,10 @@ __all__ = [
     "BundleConfig",
     "build_graph",
     "build_recipe",
+    "check_fits",
     "clear_leftovers",
     "load_bundle",
     "save_bundle",
     "save_operating_point",
+    "score_set",
 ]
