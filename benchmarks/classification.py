@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from measure import Results
 from residua import evaluate_classification, load_images
 from residua.images import ImageSet
-from residua.training.fitting.images import FitOptions, score_set
+from residua.training.bundle import score_set
+from residua.training.fitting.images import FitOptions
 from residua.training.fitting.labelled import Chosen, LabelledSet, fit_classifier
 from residua.training.fitting.targets import read_targets
 from residua.training.loop.augment import augment

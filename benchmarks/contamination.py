@@ -23,7 +23,8 @@ from measure import Results, rounded
 from residua import load_images
 from residua.images import ImageSet
 from residua.metrics.intervals import roc_auc_interval
-from residua.training.fitting.images import FitOptions, fit_bundle, score_set
+from residua.training.bundle import score_set
+from residua.training.fitting.images import FitOptions, fit_bundle
 from residua.training.loop.settings import TrainingSettings
 from residua.training.recipes import Recipe, make_recipe
 

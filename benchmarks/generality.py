@@ -23,8 +23,8 @@ from drawn_surfaces import SETS, write_set
 from measure import Results, rounded
 from residua.images import load_images
 from residua.runs.baselines import baseline_scores, untrained_graph
-from residua.training.bundle import load_bundle, save_bundle
-from residua.training.fitting.images import FitOptions, fit_bundle, score_set
+from residua.training.bundle import load_bundle, save_bundle, score_set
+from residua.training.fitting.images import FitOptions, fit_bundle
 from residua.training.loop.settings import TrainingSettings
 from residua.training.recipes import make_recipe
 from residua.training.scoring.engine import score_images

@@ -25,14 +25,10 @@ from measure import Results, rounded
 from residua import load_images
 from residua.images import ImageSet
 from residua.metrics.intervals import roc_auc_interval
-from residua.training.fitting.images import (
-    VALIDATION_SHARE,
-    FitOptions,
-    fit_bundle,
-    hold_out,
-    score_set,
-)
+from residua.training.bundle import score_set
+from residua.training.fitting.images import FitOptions, fit_bundle
 from residua.training.fitting.recipe_choice import candidates, choose_recipe
+from residua.training.fitting.splits import VALIDATION_SHARE, hold_out
 from residua.training.loop.settings import TrainingSettings
 from residua.training.recipes import Recipe, make_recipe
 from surfaces import DATA, tiles, varied

@@ -31,8 +31,9 @@ import pretrained
 from measure import Results, rounded
 from residua.images import ImageSet, group_twins
 from residua.runs.baselines import untrained_graph
-from residua.training.bundle import Bundle, load_bundle, save_bundle
-from residua.training.fitting.images import VALIDATION_SHARE, FitOptions, fit_bundle, score_set
+from residua.training.bundle import Bundle, load_bundle, save_bundle, score_set
+from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.fitting.splits import VALIDATION_SHARE
 from residua.training.loop.settings import TrainingSettings
 from residua.training.recipes import Recipe, make_recipe
 from residua.training.scoring.engine import score_images

@@ -22,8 +22,7 @@ from residua.runs.run_folder import RunFolder
 from residua.runs.score import score_run
 from residua.runs.threshold import change_threshold
 from residua.server import Limits, load_model
-from residua.training.bundle import BundleConfig, load_bundle
-from residua.training.fitting.images import score_set
+from residua.training.bundle import BundleConfig, load_bundle, score_set
 from runs import options
 from training_wing import blobs
 

@@ -21,8 +21,7 @@ from residua.runs.progress import Watcher
 from residua.runs.report import report_run
 from residua.runs.run_folder import RunFolder
 from residua.runs.score import score_run
-from residua.training.bundle import load_bundle
-from residua.training.fitting.images import score_set
+from residua.training.bundle import load_bundle, score_set
 from residua.training.fitting.options import RunOptions
 from training_wing import blobs
 

@@ -27,8 +27,7 @@ from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder
-from residua.training.bundle import load_bundle
-from residua.training.fitting.images import score_set
+from residua.training.bundle import load_bundle, score_set
 from runs import BAD, GOOD, options
 
 SCRIPT = """

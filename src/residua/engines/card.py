@@ -7,15 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from residua._files import has_sha256, in_a_line, read_file, read_json, write_json
+from residua.engines.facts import ModelFacts
 from residua.engines.kinds import KINDS, Kind, Precision, Runtime
 from residua.errors import BundleError
-from residua.images.reading import Reading
-from residua.records import Job, OperatingPoint
 
 UNITS = {
     "images": (
@@ -84,10 +81,12 @@ class Speed(_Record):
     cpu: str
 
 
-class Card(_Record):
+class Card(ModelFacts):
     """Everything of an exported model that is not arithmetic; ``operating_point`` is the engine's
     own.
     """
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     format: Literal["residua-export"] = "residua-export"
     format_version: Literal[1] = 1
@@ -95,20 +94,11 @@ class Card(_Record):
     engine: str
     runtime: Runtime
     precision: Precision
-    job: Job
-    recipe: str
-    normal: tuple[str, ...] | None = None
-    size: tuple[int, int]
-    channels: int
     aspect: Literal["stretch", "keep", "area"]
     entry: Literal["uint8", "float32"]
     batch_size: int
-    classes: tuple[int | str, ...] | None = None
-    multilabel: bool = False
     calibration_images: dict[str, Any] = Field(default_factory=dict)
-    reading: Reading = Reading()
     outputs: dict[str, str]
-    operating_point: OperatingPoint | None = None
     reference_threshold: float | None = None
     weights_sha256: str
     fingerprints: dict[str, str] = Field(default_factory=dict)
@@ -120,22 +110,9 @@ class Card(_Record):
     calibration_is_anomalous: tuple[bool, ...] = ()
 
     @property
-    def threshold(self) -> float:
-        """The engine's own threshold; infinite where there is none."""
-        return float("inf") if self.operating_point is None else self.operating_point.threshold
-
-    @property
     def kind(self) -> Kind:
         """The engine's entry in the registry."""
         return KINDS[self.engine]
-
-    def normals(self) -> NDArray[np.float32]:
-        """The engine's own scores of the normal calibration images, ascending."""
-        scores, is_anomalous = (
-            np.array(self.calibration_scores, np.float32),
-            np.array(self.calibration_is_anomalous, np.bool_),
-        )
-        return np.sort(scores[~is_anomalous])
 
     def public(self) -> dict[str, Any]:
         """What goes into the model file's own metadata: all but hashes of that file and the

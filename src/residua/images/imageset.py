@@ -371,6 +371,13 @@ class ImageSet:
         )
 
     @property
+    def presumed_anomalous(self) -> NDArray[np.bool_]:
+        """`is_anomalous`; all False where there are no labels, or none is named normal."""
+        if self.labels is None or self._normal is None:
+            return np.zeros(len(self), np.bool_)
+        return self.is_anomalous
+
+    @property
     def byte_hashes(self) -> NDArray[Any]:
         """SHA-256 of each file's bytes (of the raw pixels where there is no file), in hex."""
         return in_hex(self.byte_digests)

@@ -24,10 +24,9 @@ from residua.runs.machine import describe_machine
 from residua.runs.parts import load_other
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder, RunState
-from residua.training.bundle import Bundle, load_bundle
+from residua.training.bundle import Bundle, check_fits, load_bundle
 from residua.training.export import Verification, build_engine
 from residua.training.export.onnx_file import Entry
-from residua.training.fitting.images import anomalies_of, check_fits
 from residua.training.scoring.engine import GraphEngine
 from residua.training.scoring.variants import VARIANTS
 
@@ -173,7 +172,7 @@ def _verification(
     images = parts["calibration"] if len(parts["calibration"]) else parts["validation"]
     if source is not None:
         images = load_other(state, bundle.config, source, watcher)
-    return Verification(images, anomalies_of(images), parts["train"], watcher.on_read)
+    return Verification(images, images.presumed_anomalous, parts["train"], watcher.on_read)
 
 
 def _part(images: ImageSet, paths: NDArray[Any]) -> ImageSet:

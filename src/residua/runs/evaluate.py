@@ -56,8 +56,8 @@ from residua.runs.pictures import make_gallery, make_thumbnails
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder, RunState
 from residua.runs.selection import choose_images
-from residua.training.bundle import Bundle, BundleConfig, load_bundle
-from residua.training.fitting.images import anomalies_of, choose_operating_point, score_set
+from residua.thresholds.defaults import choose_operating_point
+from residua.training.bundle import Bundle, BundleConfig, load_bundle, score_set
 from residua.training.scoring.engine import score_images
 
 
@@ -147,7 +147,7 @@ def _judge_detection(
     folder: RunFolder, state: RunState, opened: Opened, judged: JudgedImages
 ) -> Judged:
     images, bundle = judged.images, opened.bundle
-    is_anomalous = anomalies_of(images)
+    is_anomalous = images.presumed_anomalous
     labelled = (
         images.labelled
         if images.labels is not None and images.normal is not None

@@ -18,11 +18,11 @@ from residua.runs.classes import chosen_strategy, labelled_parts
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder, RunState
 from residua.training.bundle import save_bundle
-from residua.training.estimators.detector import normals_of
 from residua.training.fitting.images import FitOptions, Fitted, fit_bundle
 from residua.training.fitting.labelled import check_strategy, fit_classifier
 from residua.training.fitting.options import RunOptions
 from residua.training.fitting.recipe_choice import AUTO
+from residua.training.fitting.splits import normals_of
 from residua.training.loop.spread import check_spread, is_follower
 from residua.training.loop.train import TrainingPlan
 from residua.training.recipes import Recipe, make_recipe

@@ -14,8 +14,7 @@ from residua.images import ImageSet
 from residua.runs.baselines import sampled, seed_of
 from residua.runs.masks import as_bytes, shown_masks
 from residua.runs.selection import nearest_rows
-from residua.training.bundle import Bundle
-from residua.training.fitting.images import score_set
+from residua.training.bundle import Bundle, score_set
 from residua.training.scoring.engine import prepare_images
 from residua.training.scoring.prepare import Prepare
 

@@ -18,8 +18,7 @@ from residua.runs.fit import load_source
 from residua.runs.parts import load_other
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder, RunState
-from residua.training.bundle import Bundle, load_bundle
-from residua.training.fitting.images import check_fits
+from residua.training.bundle import Bundle, check_fits, load_bundle
 from residua.training.scoring.engine import encode_images, prepare_images
 
 _LEARNT_FROM = ("train", "validation", "left out")

@@ -13,8 +13,8 @@ from residua.runs.fit import load_source
 from residua.runs.parts import has_own_parts, is_own_source, load_other, recorded_parts
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder, RunState
-from residua.training.bundle import BundleConfig, load_bundle, save_operating_point
-from residua.training.fitting.images import anomalies_of, choose_operating_point, score_set
+from residua.thresholds.defaults import choose_operating_point
+from residua.training.bundle import BundleConfig, load_bundle, save_operating_point, score_set
 
 
 def change_threshold(
@@ -42,7 +42,7 @@ def change_threshold(
     scores, is_anomalous = bundle.calibration_scores, bundle.calibration_is_anomalous
     if source is not None:
         chosen = _calibration_images(folder, state, bundle.config, source, watcher, bits)
-        scores, is_anomalous = score_set(bundle, chosen).score, anomalies_of(chosen)
+        scores, is_anomalous = score_set(bundle, chosen).score, chosen.presumed_anomalous
     point = choose_operating_point(scores, is_anomalous, policy, confidence=confidence)
     with folder.locked():
         save_operating_point(bundle.with_operating_point(point), folder.bundle)

@@ -64,7 +64,11 @@ def load_model(
         run.resolve().name,
         _known_by(card),
         OneByOne(exported),
-        card.normals(),
+        np.sort(
+            np.array(card.calibration_scores, np.float32)[
+                ~np.array(card.calibration_is_anomalous, np.bool_)
+            ]
+        ),
         ceiling=_ceiling(run),
     )
 

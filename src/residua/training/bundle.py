@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -33,11 +33,14 @@ from residua._files import (
     write_json,
 )
 from residua._version import __version__
+from residua.engines.facts import ModelFacts
+from residua.engines.interface import check_channels
 from residua.errors import BundleError, InputError, OutputError
-from residua.images.reading import Reading
-from residua.records import Job, OperatingPoint
+from residua.images import ImageSet
+from residua.records import OperatingPoint
 from residua.training.networks import ImageShape
 from residua.training.recipes import Recipe, make_recipe
+from residua.training.scoring.engine import Scores, score_images
 from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.prepare import Aspect, Prepare
 from residua.training.strategies import make_strategy
@@ -49,29 +52,18 @@ _MOST_WEIGHT_BYTES = 8 * 2**30
 _LARGEST_SIDE = 8192
 
 
-class BundleConfig(BaseModel):
+class BundleConfig(ModelFacts):
     """Everything of a bundle that is not an array; stored as `bundle.json`.
 
     `recipe` is the strategy's name where the job is to classify; `classes` are then those of the
-    columns of the probabilities, with ``multilabel`` labels of which several may hold at once.
-    `reading` is how the values of images become brightness.
+    columns of the probabilities.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    job: Job
-    recipe: str
     recipe_options: dict[str, Any] = Field(default_factory=dict)
-    size: tuple[int, int]
     channels: int = Field(ge=1, le=64)
     bits: Literal["8", "more"] = "8"
-    reading: Reading = Reading()
     aspect: Aspect = "stretch"
     batch_size: int = Field(ge=1, le=65536)
-    normal: tuple[str, ...] | None = None
-    classes: tuple[int | str, ...] | None = None
-    multilabel: bool = False
-    operating_point: OperatingPoint | None = None
     training: dict[str, Any] = Field(default_factory=dict)
     fingerprints: dict[str, str] = Field(default_factory=dict)
 
@@ -202,6 +194,17 @@ def load_bundle(folder: str | Path) -> Bundle:
         ) from error
     _set_threshold(graph, config)
     return Bundle(config, graph.eval(), scores, is_anomalous)
+
+
+def score_set(bundle: Bundle, images: ImageSet, **wanted: Any) -> Scores:
+    """Score `images` with the bundle's graph, after checking that they are of its kind."""
+    check_fits(bundle.config, images)
+    return score_images(bundle.graph, images, batch_size=bundle.config.batch_size, **wanted)
+
+
+def check_fits(config: BundleConfig, images: ImageSet) -> None:
+    """Refuse images of another channel count than the model's."""
+    check_channels([images.channels], config.channels)
 
 
 def _whole(folder: Path) -> Path:
@@ -374,8 +377,10 @@ __all__ = [
     "BundleConfig",
     "build_graph",
     "build_recipe",
+    "check_fits",
     "clear_leftovers",
     "load_bundle",
     "save_bundle",
     "save_operating_point",
+    "score_set",
 ]

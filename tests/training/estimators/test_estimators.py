@@ -14,7 +14,8 @@ import residua
 from residua import Autoencoder, OneClassDetector
 from residua.errors import InputError, LabelError, PolicyError, ResiduaError, ShapeError
 from residua.images import ImageSet
-from residua.training.fitting.images import default_policy, hold_out
+from residua.thresholds.defaults import default_policy
+from residua.training.fitting.splits import hold_out
 from residua.training.recipes import make_recipe
 from training_wing import blobs
 

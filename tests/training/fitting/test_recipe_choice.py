@@ -10,8 +10,8 @@ import residua
 from residua.errors import InputError
 from residua.images import ImageSet
 from residua.training.fitting import recipe_choice as choosing
-from residua.training.fitting.images import hold_out
 from residua.training.fitting.recipe_choice import candidates, choose_recipe
+from residua.training.fitting.splits import hold_out
 from residua.training.loop.settings import TrainingSettings
 from residua.training.synthesis import Draws, make_anomalies
 

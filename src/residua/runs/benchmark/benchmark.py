@@ -25,14 +25,9 @@ from residua.runs.benchmark.summary import summarise, untrained_name
 from residua.runs.machine import describe_machine
 from residua.runs.parts import has_own_parts
 from residua.runs.progress import Watcher
-from residua.training.bundle import Bundle
-from residua.training.fitting.images import (
-    CALIBRATION_SHARE,
-    VALIDATION_SHARE,
-    FitOptions,
-    fit_bundle,
-    score_set,
-)
+from residua.training.bundle import Bundle, score_set
+from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.fitting.splits import CALIBRATION_SHARE, VALIDATION_SHARE
 from residua.training.loop.settings import TrainingSettings
 from residua.training.networks import ImageShape
 from residua.training.recipes import make_recipe

@@ -9,8 +9,7 @@ from residua.images import ImageSet
 from residua.images.imageset import known_labels, known_texts
 from residua.images.splits import NO_SPLIT, make_splits
 from residua.runs.parts import has_own_parts
-from residua.training.estimators.detector import normals_of
-from residua.training.fitting.images import CALIBRATION_SHARE, hold_out
+from residua.training.fitting.splits import CALIBRATION_SHARE, hold_out, normals_of
 
 _FEWEST_TRAIN = 4
 

@@ -123,18 +123,11 @@ def images_of(images: Any, labels: Any, normal: Any) -> ImageSet:
     return ImageSet.from_arrays(images, labels, normal=normal)
 
 
-def is_anomalous_of(images: ImageSet) -> NDArray[np.bool_]:
-    """Which images are anomalous; all are presumed normal where nothing says."""
-    if images.labels is None or images.normal is None:
-        return np.zeros(len(images), np.bool_)
-    return images.is_anomalous
-
-
 def _judge_detection(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evidence]:
     images, point = asked.images, model.operating_point_
     scores = score_with(model, images, maps=images.has_masks, progress=asked.progress)
     flags, labelled = (
-        is_anomalous_of(images),
+        images.presumed_anomalous,
         (images.labelled if images.normal is not None else np.zeros(len(images), np.bool_)),
     )
     train_scores = None if asked.known is None else model.anomaly_scores(asked.known)

@@ -21,7 +21,7 @@ from residua.images.resize import fit_to
 from residua.records import Assumption, Evaluation, Job, OperatingPoint
 from residua.runs.wrapped.contract import Contract, Error, Known, Layout, Told, agree
 from residua.runs.wrapped.errors_in_numpy import error_maps, restore_map, scores_of
-from residua.runs.wrapped.judging import images_of, is_anomalous_of, judge
+from residua.runs.wrapped.judging import images_of, judge
 from residua.runs.wrapped.origins import look_at, opened
 from residua.runs.wrapped.outputs import as_probabilities, several
 from residua.runs.wrapped.scales import Scale
@@ -151,7 +151,7 @@ class WrappedModel:
         on.
         """
         images = ImageSet.from_arrays(calibration)
-        scores, flags = self.anomaly_scores(images), is_anomalous_of(images)
+        scores, flags = self.anomaly_scores(images), images.presumed_anomalous
         self.operating_point_ = choose_threshold(policy, scores, flags, confidence=confidence)
         self.calibration_scores_, self.calibration_is_anomalous_ = scores, flags
         self.calibration_images_ = looks_of(images[np.flatnonzero(~flags)])

@@ -38,7 +38,6 @@ from residua.runs.tables import (
 from residua.runs.tables.chunks import check_first
 from residua.runs.tables.recorded import PartLookup
 from residua.runs.wrapped.contract import Contract
-from residua.runs.wrapped.judging import is_anomalous_of
 from residua.runs.wrapped.model import WrappedModel
 from residua.runs.wrapped.origins import look_at
 from residua.runs.wrapped.storing import (
@@ -269,7 +268,7 @@ def change_wrapped_threshold(
     if source is not None:
         images = _images(state, source, None, bits)
         chosen = images.calibration if len(images.calibration) else images
-        scores, flags = model.anomaly_scores(chosen), is_anomalous_of(chosen)
+        scores, flags = model.anomaly_scores(chosen), chosen.presumed_anomalous
     elif not len(scores):
         raise LabelError(
             f"{run}: the source must say what is normal. It does not. Save the model again with"
@@ -382,7 +381,7 @@ def _images(
 
 
 def _normals(train: ImageSet) -> ImageSet:
-    return train[np.flatnonzero(~is_anomalous_of(train))]
+    return train[np.flatnonzero(~train.presumed_anomalous)]
 
 
 def _read(run: Path) -> WrappedState:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.base import TransformerMixin
 
 from residua.errors import ShapeError
+from residua.training.bundle import score_set
 from residua.training.estimators.base import ImageEstimator, as_image_set
-from residua.training.fitting.images import score_set
 
 
 class Autoencoder(TransformerMixin, ImageEstimator):  # type: ignore[misc]

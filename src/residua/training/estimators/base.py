@@ -16,8 +16,8 @@ from residua.errors import InputError, ResiduaError
 from residua.images import ImageSet
 from residua.images.reading import Reading
 from residua.records import Job
-from residua.training.bundle import Bundle, load_bundle, save_bundle
-from residua.training.fitting.images import FitOptions, Fitted, check_fits, fit_bundle, score_set
+from residua.training.bundle import Bundle, check_fits, load_bundle, save_bundle, score_set
+from residua.training.fitting.images import FitOptions, Fitted, fit_bundle
 from residua.training.fitting.recipe_choice import AUTO
 from residua.training.loop.settings import Precision, TrainingSettings
 from residua.training.recipes import Recipe, make_recipe

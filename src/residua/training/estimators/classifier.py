@@ -11,9 +11,9 @@ from sklearn.base import ClassifierMixin, TransformerMixin
 
 from residua.errors import InputError, ShapeError
 from residua.images import ImageSet
-from residua.training.bundle import Bundle
+from residua.training.bundle import Bundle, score_set
 from residua.training.estimators.base import ImageEstimator, as_image_set
-from residua.training.fitting.images import FitOptions, score_set
+from residua.training.fitting.images import FitOptions
 from residua.training.fitting.labelled import Chosen, ClassWeight, LabelledSet, fit_classifier
 from residua.training.fitting.targets import Targets, index_targets, read_targets
 from residua.training.loop.settings import Precision, TrainingSettings

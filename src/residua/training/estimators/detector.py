@@ -13,9 +13,10 @@ from sklearn.base import OutlierMixin
 from residua.errors import LabelError
 from residua.images import ImageSet
 from residua.records import OperatingPoint
-from residua.training.bundle import Bundle
+from residua.thresholds.defaults import choose_operating_point
+from residua.training.bundle import Bundle, score_set
 from residua.training.estimators.base import ImageEstimator, as_image_set
-from residua.training.fitting.images import anomalies_of, choose_operating_point, score_set
+from residua.training.fitting.splits import normals_of
 from residua.training.loop.settings import Precision
 from residua.training.recipes import Recipe
 from residua.training.scoring.prepare import Aspect
@@ -188,14 +189,6 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         if bundle.config.operating_point is not None:
             self.operating_point_ = bundle.config.operating_point
             self.offset_ = -self.operating_point_.threshold
-
-
-def normals_of(train: ImageSet) -> tuple[ImageSet, int]:
-    """The normal images of `train`, and how many others were left out."""
-    is_anomalous = anomalies_of(train)
-    if not is_anomalous.any():
-        return train, 0
-    return train[np.flatnonzero(~is_anomalous)], int(is_anomalous.sum())
 
 
 def _refuse_anomalies(labels: Any) -> None:

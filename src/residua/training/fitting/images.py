@@ -11,17 +11,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from residua.engines.interface import check_channels
 from residua.errors import InputError, ShapeError
 from residua.images import ImageSet
 from residua.images.looks import looks_of
-from residua.records import Job, OperatingPoint
-from residua.thresholds import choose_threshold
-from residua.training.bundle import Bundle, BundleConfig, build_graph
+from residua.records import Job
+from residua.thresholds.defaults import choose_operating_point
+from residua.training.bundle import Bundle, BundleConfig, build_graph, score_set
 from residua.training.fitting.recipe_choice import choose_recipe
 from residua.training.fitting.sizes import choose_aspect, choose_size
+from residua.training.fitting.splits import (
+    CALIBRATION_SHARE,
+    VALIDATION_SHARE,
+    hold_out,
+    sample_rows,
+)
 from residua.training.loop.batches import all_to_unit
 from residua.training.loop.robust import (
     keep_best,
@@ -45,14 +49,7 @@ from residua.training.scoring.image_list import ImageList, Images, taken
 from residua.training.scoring.prepare import Aspect, Prepare
 from residua.training.scoring.stored import PreparedStore
 
-VALIDATION_SHARE = 0.1
-CALIBRATION_SHARE = 0.2
-_HELD_AT_MOST = 1.5  # times the share that is asked for: one large group may be most of the set
 _FEWEST_IMAGES = 4
-_DEFAULT_BOUND = "false-alarms<=0.05"
-_DEFAULT_QUANTILE = "quantile:0.95"
-_NORMALS_FOR_BOUND = 59  # the smallest n with 0.95**n <= 0.05
-_NORMALS_FOR_QUANTILE = 19  # the smallest n with 0.95 * (n + 1) <= n
 
 Note = Callable[[str], None]
 
@@ -361,69 +358,11 @@ def _train(  # noqa: PLR0917
     return graph, trained
 
 
-def hold_out(images: ImageSet, share: float, *, seed: int) -> tuple[ImageSet, ImageSet]:
-    """`images` without, and with only, a seeded share of them (at least one); whole groups stay
-    together.
-
-    Groups so large that they would take half as much again as the share are left where they are, if
-    there are others.
-    """
-    held = held_rows(images, share, seed=seed)
-    return images[np.flatnonzero(~held)], images[np.flatnonzero(held)]
-
-
-def held_rows(images: ImageSet, share: float, *, seed: int) -> NDArray[np.bool_]:
-    """Which images `hold_out` holds out."""
-    groups = images.groups
-    units = np.arange(len(images)) if groups is None else _unit_numbers(groups)
-    sizes = np.bincount(units)
-    wanted = share * len(images)
-    most = max(_HELD_AT_MOST * wanted, wanted + 1)
-    held: list[int] = []
-    n_held = 0
-    for unit in np.random.default_rng([seed, len(sizes)]).permutation(len(sizes)).tolist():
-        if n_held >= wanted or len(held) == len(sizes) - 1:
-            break
-        if n_held + sizes[unit] <= most:
-            held.append(unit)
-            n_held += sizes[unit]
-    if not held and len(sizes) > 1:
-        held = [int(sizes.argmin())]
-    return np.isin(units, held)
-
-
-def score_set(bundle: Bundle, images: ImageSet, **wanted: Any) -> Scores:
-    """Score `images` with the bundle's graph, after checking that they are of its kind."""
-    check_fits(bundle.config, images)
-    return score_images(bundle.graph, images, batch_size=bundle.config.batch_size, **wanted)
-
-
-def check_fits(config: BundleConfig, images: ImageSet) -> None:
-    """Refuse images of another channel count than the model's."""
-    check_channels([images.channels], config.channels)
-
-
-def default_policy(n_normals: int) -> str:
-    """At most 5% false alarms as a bound where the normals suffice, else a quantile, else the
-    strictest they allow.
-
-    Examples
-    --------
-    >>> [default_policy(n) for n in (59, 19, 12)]
-    ['false-alarms<=0.05', 'quantile:0.95', 'quantile:0.92']
-    """
-    if n_normals >= _NORMALS_FOR_BOUND:
-        return _DEFAULT_BOUND
-    if n_normals >= _NORMALS_FOR_QUANTILE or n_normals == 0:
-        return _DEFAULT_QUANTILE
-    return f"quantile:{100 * n_normals // (n_normals + 1) / 100:g}"
-
-
 def _calibrated(bundle: Bundle, calibration: ImageSet | None, options: FitOptions) -> Bundle:
     if calibration is None or len(calibration) == 0:
         return bundle
     scores = score_set(bundle, calibration).score
-    is_anomalous = anomalies_of(calibration)
+    is_anomalous = calibration.presumed_anomalous
     looks = {"calibration_images": looks_of(calibration[np.flatnonzero(~is_anomalous)])}
     config = bundle.config.model_copy(update={"training": {**bundle.config.training, **looks}})
     calibrated = Bundle(config, bundle.graph, scores, is_anomalous)
@@ -432,27 +371,6 @@ def _calibrated(bundle: Bundle, calibration: ImageSet | None, options: FitOption
     return calibrated.with_operating_point(
         choose_operating_point(scores, is_anomalous, options.policy, confidence=options.confidence)
     )
-
-
-def choose_operating_point(
-    scores: NDArray[Any],
-    is_anomalous: NDArray[np.bool_],
-    policy: str | None,
-    *,
-    confidence: float = 0.95,
-) -> OperatingPoint:
-    """Apply `policy` (or the default) to calibration scores."""
-    policy = policy or default_policy(int((~is_anomalous).sum()))
-    return choose_threshold(policy, scores, is_anomalous, confidence=confidence)
-
-
-def anomalies_of(images: ImageSet) -> NDArray[np.bool_]:
-    """Which images are anomalous; all are presumed normal where the source has no labels or names
-    no normal one.
-    """
-    if images.labels is None or images.normal is None:
-        return np.zeros(len(images), np.bool_)
-    return images.is_anomalous
 
 
 def _enough(train: ImageSet) -> None:
@@ -480,30 +398,11 @@ def _check_calibration(train: ImageSet, calibration: ImageSet | None, options: F
                 "fit: calibration must hold images. Got none. Pass calibration=None to hold a fifth"
                 " out of train."
             )
-        is_anomalous = anomalies_of(calibration)
+        is_anomalous = calibration.presumed_anomalous
         perfect = np.argsort(np.argsort(is_anomalous, kind="stable"), kind="stable").astype(
             np.float32
         )
         choose_operating_point(perfect, is_anomalous, options.policy, confidence=options.confidence)
-
-
-def _unit_numbers(groups: NDArray[Any]) -> NDArray[np.int64]:
-    """A number a group; images without a group are groups of their own."""
-    numbers: dict[Any, int] = {}
-    return np.array(
-        [
-            numbers.setdefault((True, group) if group is not None else (False, row), len(numbers))
-            for row, group in enumerate(groups)
-        ],
-        np.int64,
-    )
-
-
-def sample_rows(n: int, most: int, seed: int) -> NDArray[np.int64]:
-    """At most `most` of `n` rows, drawn by `seed`, in order."""
-    if n <= most:
-        return np.arange(n)
-    return np.sort(np.random.default_rng([seed, n]).choice(n, most, replace=False))
 
 
 def scoring_batch(size: tuple[int, int], aspect: Aspect) -> int:

@@ -22,12 +22,11 @@ from residua.training.fitting.images import (
     Hold,
     Notes,
     fresh_network,
-    held_rows,
-    sample_rows,
     scoring_batch,
     training_words,
 )
 from residua.training.fitting.sizes import choose_aspect, choose_size
+from residua.training.fitting.splits import held_rows, sample_rows
 from residua.training.fitting.targets import Targets
 from residua.training.fitting.temperature import fit_temperature
 from residua.training.loop.batches import LabelledImages, make_batches
