@@ -30,9 +30,9 @@ from residua.metrics.intervals import roc_auc_interval
 from residua.training.fitting.images import FitOptions, fit_bundle
 from residua.training.loop.settings import TrainingSettings
 from residua.training.recipes import make_recipe
-from residua.training.scoring.complexity import Expected
+from residua.training.scoring.complexity import ExpectedError
 from residua.training.scoring.engine import prepare_images
-from residua.training.scoring.rotation_score import PARTS, TurnedScorer
+from residua.training.scoring.rotation_score import PARTS, RotationScorer
 
 OTHERS = 150
 CODES = ("mahalanobis", "mahalanobis_max", "neighbours")
@@ -66,7 +66,7 @@ def development(source: str, normal: str) -> tuple[ImageSet, ImageSet, ImageSet]
     return train, calibration, images[np.sort(np.concatenate(rows))]
 
 
-def parts_of(scorer: TurnedScorer, images: torch.Tensor) -> NDArray[np.float32]:
+def parts_of(scorer: RotationScorer, images: torch.Tensor) -> NDArray[np.float32]:
     with torch.inference_mode():
         chunks = (
             chunk.contiguous(memory_format=torch.channels_last) for chunk in images.split(250)
@@ -86,7 +86,7 @@ def measure_class(source: str, recipe: str, normal: str, seed: int) -> dict[str,
     seconds = time.process_time() - started
     scorer: Any = fitted.bundle.graph.scorer
     uncorrected = copy.deepcopy(scorer)
-    uncorrected.expected = Expected(2)
+    uncorrected.expected = ExpectedError(2)
     sets = [fitted.parts["validation"], calibration, others]
     held, *judged = (
         prepare_images(fitted.bundle.graph.prepare, one, keep_float=True) for one in sets

@@ -30,10 +30,10 @@ from residua.training.bundle import score_set
 from residua.training.fitting.images import FitOptions
 from residua.training.fitting.labelled import Chosen, LabelledSet, fit_classifier
 from residua.training.fitting.targets import read_targets
-from residua.training.loop.augment import augment
+from residua.training.loop.augmentation import augment
 from residua.training.loop.settings import TrainingSettings
 from residua.training.networks import ImageShape
-from residua.training.recipes.base import Labelled
+from residua.training.recipes.base import LabelledBatch
 from residua.training.strategies import STRATEGIES, make_strategy
 
 DATA = Path(
@@ -84,7 +84,7 @@ def seconds_an_image(name: str, width: int, *, n_steps: int = 12) -> dict[str, f
         for step in range(n_steps):
             started = time.process_time()
             generator = torch.Generator().manual_seed(step)
-            batch = Labelled(augment(images, ("flip", "crop"), generator), targets)
+            batch = LabelledBatch(augment(images, ("flip", "crop"), generator), targets)
             with torch.autocast("cpu", torch.bfloat16):
                 loss = phase.loss(network, batch, generator)
             optimiser.zero_grad()

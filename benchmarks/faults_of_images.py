@@ -29,7 +29,7 @@ from residua.findings import (
     find_unlike_parts,
     find_unreadable_files,
 )
-from residua.images import ImageSet, find_copies, load_images, resize
+from residua.images import ImageSet, load_images, resize, search_duplicates
 from residua.images.duplicates import leaks_of
 from residua.images.looks import brightness, looks_of
 from residua.records import Finding
@@ -50,7 +50,9 @@ def leakage(source: Pictures, rng: Rng, strength: float) -> Finding | None:
         new[:n] = train[:n, ::-1]
         new[: n // 2] = np.rint(0.7 * train[: n // 2])
     images = ImageSet.from_arrays(np.concatenate([train, new]))
-    leaks, _ = leaks_of(find_copies(images), np.arange(len(images)) < len(train), images.paths)
+    leaks, _ = leaks_of(
+        search_duplicates(images), np.arange(len(images)) < len(train), images.paths
+    )
     return find_leakage(leaks)
 
 
@@ -61,7 +63,7 @@ def duplicates(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     x = source.sample(rng, 400, once=True)
     n = round(strength * len(x))
     images = as_set(np.concatenate([x, 0.8 * x[:n] + 0.05])) if n else as_set(x)
-    return find_duplicates(find_copies(images).members(), images.paths)
+    return find_duplicates(search_duplicates(images).members(), images.paths)
 
 
 def mixed_scale(source: Pictures, rng: Rng, strength: float) -> Finding | None:

@@ -271,9 +271,9 @@ PART = {
 
 def read_part(path: Path) -> object:
     """The note of a part of half-written scores, as `score --resume` finds it."""
-    from residua.runs.tables import ScoreParts
+    from residua.runs.tables import ChunkFiles
 
-    parts = ScoreParts(path.parent / "scores.csv")
+    parts = ChunkFiles(path.parent / "scores.csv")
     parts.folder.mkdir(exist_ok=True)
     (parts.folder / "0000000-000000.json").write_bytes(path.read_bytes())
     return parts.state_of(0), parts.summary(1)

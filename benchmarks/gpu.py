@@ -31,7 +31,7 @@ from residua.training.fitting.images import FitOptions, fit_bundle
 from residua.training.loop.settings import TrainingSettings
 from residua.training.recipes import RECIPES, make_recipe
 from residua.training.scoring.engine import GraphEngine
-from residua.training.scoring.variants import VARIANTS
+from residua.training.scoring.engine_variants import VARIANTS
 from tile_protocols import PROTOCOLS, load_tiles
 
 DATA = Path(

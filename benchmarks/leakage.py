@@ -28,7 +28,14 @@ from PIL import Image
 from measure import Results, in_subprocess, rounded
 from residua.baselines import DETECTORS
 from residua.evaluation import evaluate_detection
-from residua.images import Copies, Copy, ImageSet, find_copies, load_images, resize
+from residua.images import (
+    DuplicatePair,
+    Duplicates,
+    ImageSet,
+    load_images,
+    resize,
+    search_duplicates,
+)
 from residua.images.duplicates import leaks_of
 
 DATA = Path(
@@ -98,8 +105,8 @@ def tiles() -> tuple[ImageSet, list[str]]:
 
 
 @cache
-def tile_copies() -> Copies:
-    return find_copies(tiles()[0])
+def tile_copies() -> Duplicates:
+    return search_duplicates(tiles()[0])
 
 
 def originals(name: str, seed: int) -> list[Picture]:
@@ -133,7 +140,7 @@ def planted(name: str, n_each: int, only_changes: list[str], repeats: int) -> di
             for row in rows
         ]
         started = time.process_time()
-        found = find_copies(ImageSet.from_arrays([*pictures, *copies]))
+        found = search_duplicates(ImageSet.from_arrays([*pictures, *copies]))
         seconds.append(time.process_time() - started)
         kinds = {(one.first, one.second): one.kind for one in found.pairs}
         accused.append(
@@ -211,14 +218,16 @@ def parts_at_any_angle(
             np.clip(one + rng.normal(0, noise, one.shape), 0, 255).round().astype(np.uint8)
             for one in drawn
         ]
-        alone = find_copies(ImageSet.from_arrays(pictures))
+        alone = search_duplicates(ImageSet.from_arrays(pictures))
         accused.append(sum(len(rows) for rows in alone.members()))
         rows = rng.permutation(n)[: n_each * len(OF_PARTS)].tolist()
         copies = [
             CHANGES[OF_PARTS[place // n_each]][1](pictures[row], rng)
             for place, row in enumerate(rows)
         ]
-        pairs = {one[:2] for one in find_copies(ImageSet.from_arrays([*pictures, *copies])).pairs}
+        pairs = {
+            one[:2] for one in search_duplicates(ImageSet.from_arrays([*pictures, *copies])).pairs
+        }
         for place, row in enumerate(rows):
             found_of[OF_PARTS[place // n_each]].append((row, n + place) in pairs)
     result: dict[str, Any] = {"images": n, "draws": draws, "copies_each": n_each * draws}
@@ -257,7 +266,7 @@ def hashed(n_each: int, only_changes: list[str]) -> dict[str, Any]:
         pairs = {(int(row), int(other)) for row, others in near.items() for other in others}
         result[name] = _told(pairs, time.process_time() - started, n, chosen, only_changes)
     started = time.process_time()
-    found = find_copies(ImageSet.from_arrays(images))
+    found = search_duplicates(ImageSet.from_arrays(images))
     pairs = {
         pair for one in found.pairs for pair in ((one.first, one.second), (one.second, one.first))
     }
@@ -350,16 +359,16 @@ def tile_files() -> list[Path]:
     return sorted((DATA / "magnetic_tile").glob("MT_*/Imgs/*.jpg"))
 
 
-def _reordered(copies: Copies, order: np.ndarray) -> Copies:
+def _reordered(copies: Duplicates, order: np.ndarray) -> Duplicates:
     """The same copies by their rows in `order`, which holds every row once."""
     place = np.argsort(order)
     pairs = tuple(
-        Copy(*sorted((int(place[one.first]), int(place[one.second]))), one.kind, one.ratio)
+        DuplicatePair(*sorted((int(place[one.first]), int(place[one.second]))), one.kind, one.ratio)
         for one in copies.pairs
     )
     label = copies.groups[order]
     first = {group: row for row, group in reversed(list(enumerate(label.tolist())))}
-    return Copies(
+    return Duplicates(
         pairs, np.array([first[group] for group in label.tolist()], np.int64), copies.details_needed
     )
 
@@ -369,7 +378,7 @@ def whole() -> dict[str, Any]:
     images = fashion()
     images.pixel_digests  # noqa: B018  hashing belongs to reading
     started = time.process_time()
-    found = find_copies(images)
+    found = search_duplicates(images)
     seconds = time.process_time() - started
     is_test = images.splits == "test"
     across = [one for one in found.pairs if is_test[one.first] != is_test[one.second]]
@@ -388,7 +397,7 @@ def whole() -> dict[str, Any]:
 GROWTH = """
 import json, resource, time
 import numpy as np
-from residua.images import ImageSet, find_copies
+from residua.images import ImageSet, search_duplicates
 n = {n}
 rng = np.random.default_rng(0)
 # a hundred kinds, each image a mixture of two and its own forms
@@ -406,7 +415,7 @@ images[n - len(copied):] = images[copied][:, ::-1]
 made = ImageSet.from_arrays(images)
 made.pixel_digests
 before = time.process_time()
-found = find_copies(made)
+found = search_duplicates(made)
 seconds = time.process_time() - before
 hit = {{(a, b) for a, b, *_ in found.pairs}}
 wanted = [(int(a), n - len(copied) + i) for i, a in enumerate(copied)]

@@ -37,7 +37,7 @@ from residua.training.export import Verification, build_engine
 from residua.training.networks import ImageShape
 from residua.training.recipes import make_recipe
 from residua.training.scoring.engine import GraphEngine
-from residua.training.scoring.reduced_precision import LoweredEngine
+from residua.training.scoring.engine_variants import ReducedPrecisionEngine
 
 SIZE = (32, 32)
 BATCHES, TURNS, SECONDS = (1, 256), 7, 0.25
@@ -99,7 +99,7 @@ def engines() -> dict[str, Any]:
     all_engines: dict[str, Engine] = {
         "eager PyTorch": Eager(fresh),
         "torch": GraphEngine(bundle.graph, 3, 64),
-        "torch-bf16": LoweredEngine(bundle.graph, 3, 64),
+        "torch-bf16": ReducedPrecisionEngine(bundle.graph, 3, 64),
     }
     for name in ("onnx", "onnx-int8", "openvino", "openvino-bf16", "openvino-int8"):
         build_engine(bundle, KINDS[name], folder, given, weights_sha256="0")

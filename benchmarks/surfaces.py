@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 import pretrained
 from measure import Results, rounded
-from residua.images import ImageSet, group_twins
+from residua.images import ImageSet, group_duplicates
 from residua.runs.baselines import untrained_graph
 from residua.training.bundle import Bundle, load_bundle, save_bundle, score_set
 from residua.training.fitting.images import FitOptions, fit_bundle
@@ -65,7 +65,7 @@ def tiles(folder: Path, find_groups: FindGroups = correlated) -> ImageSet:
 
 def divided(protocol: str, options: argparse.Namespace) -> tuple[ImageSet, Protocol]:
     """The photographs, in the groups of the protocol, and what is done with each."""
-    images = tiles(options.data, group_twins if protocol in GROUPED else correlated)
+    images = tiles(options.data, group_duplicates if protocol in GROUPED else correlated)
     return images, PROTOCOLS[protocol](images)
 
 

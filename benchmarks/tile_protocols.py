@@ -44,8 +44,8 @@ def correlated(images: ImageSet) -> list[str]:
     """The first path of each group of photographs that correlate above .95 as 32x32 grey images,
     joined transitively.
 
-    Stricter searches for copies came later (`residua.images.group_twins`). The halves were drawn on
-    these groups, and what was not looked at while designing must stay what it was.
+    Stricter searches for copies came later (`residua.images.group_duplicates`). The halves were
+    drawn on these groups, and what was not looked at while designing must stay what it was.
     """
     small = images.array(size=(32, 32)).mean(axis=3).reshape(len(images), -1)
     small = small - small.mean(axis=1, keepdims=True)

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from residua._text import cell, printable, terminal
 from residua.images import load_images
-from residua.runs.tables.chunks import Part
-from residua.runs.tables.score_parts import encode
+from residua.runs.tables.chunk_files import encode
+from residua.runs.tables.chunks import Chunk
 
 HOSTILE = "a\x1b]0;owned\x07b\r\n\x9b2Jc\u202egnp.png"
 SHOWN = r"a\x1b]0;owned\x07b\r\n\x9b2Jc\u202egnp.png"
@@ -85,7 +85,7 @@ def test_names_of_files_and_classes_are_shown_and_their_images_read(hostile_fold
 
 def test_the_table_of_scores_has_no_formula_unless_asked_for():
     columns = {"path": ["=1+1.png", "a.png"], "score": np.float32([-0.5, 1])}
-    part = Part(columns, n_seen=2, quarantined=(), is_last=True)
+    part = Chunk(columns, n_seen=2, quarantined=(), is_last=True)
     safe, raw = (
         list(csv.reader(io.StringIO(encode(part, ".csv", raw_cells=flag).decode())))
         for flag in (False, True)
@@ -95,7 +95,7 @@ def test_the_table_of_scores_has_no_formula_unless_asked_for():
 
 
 def test_a_column_of_the_users_own_speaks_to_no_terminal_either():
-    part = Part(
+    part = Chunk(
         {"path": ["a.png"], "own\x1b]0;x\x07": ["\x1b[31m=1\nforged\u202e"]},
         n_seen=1,
         quarantined=(),

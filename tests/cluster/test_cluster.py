@@ -23,7 +23,7 @@ from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.score import score_run
 from residua.runs.tables import chunks as pieces
-from residua.runs.tables.chunks import COLUMNS, Part
+from residua.runs.tables.chunks import COLUMNS, Chunk
 from residua.training.fitting.options import RunOptions
 from training_wing import blobs
 
@@ -68,14 +68,14 @@ def run(shards, tmp_path_factory):
     return fit_run(RunOptions.model_validate(options), tmp_path_factory.mktemp("run") / "run")
 
 
-def part(labels: list[str | None], scores: list[float]) -> Part:
+def part(labels: list[str | None], scores: list[float]) -> Chunk:
     columns = dict.fromkeys(COLUMNS) | {
         "path": [f"{i}.png" for i in range(len(labels))],
         "label": labels,
         "score": scores,
     }
     columns["split"] = ["test"] * len(labels)
-    return Part(columns, len(labels) + 1, (Quarantined("a.png", "broken"),), is_last=True)
+    return Chunk(columns, len(labels) + 1, (Quarantined("a.png", "broken"),), is_last=True)
 
 
 def tallies(*, sketched: bool) -> Tally:
@@ -140,7 +140,7 @@ def in_this_process(monkeypatch):
 def test_workers_give_the_bytes_and_the_figures_of_one_process(
     in_this_process, run, shards, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(pieces, "ROWS_A_PART", 10)
+    monkeypatch.setattr(pieces, "ROWS_A_CHUNK", 10)
     check_like_one_process(run, shards, tmp_path)
 
 

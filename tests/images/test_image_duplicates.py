@@ -11,14 +11,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from residua.images import ImageSet, find_copies, load_images, resize
-from residua.images.duplicates.alignment import Reduced, align
+from residua.images import ImageSet, load_images, resize, search_duplicates
+from residua.images.duplicates.alignment import ReducedImage, align
 from residua.images.duplicates.cells import Cells
 from residua.images.duplicates.codes import encode
-from residua.images.duplicates.kinds import kind_of
+from residua.images.duplicates.criteria import kind_of
 from residua.images.duplicates.noise import compare_noise
 from residua.images.duplicates.reencoding import blocks_of, is_reencoded
-from residua.images.duplicates.similarity import FRAMES, TURNS, WHOLE, Likeness, unturned
+from residua.images.duplicates.similarity import FRAMES, TURNS, WHOLE, Similarity, unturned
 
 
 def scenes(n: int, seed: int = 0, size: tuple[int, int] = (48, 40)) -> np.ndarray:
@@ -55,7 +55,7 @@ CHANGES = {
 def test_each_kind_of_copy_is_found_and_named(kind: str):
     pictures = scenes(60)
     copies = [np.ascontiguousarray(CHANGES[kind](picture)) for picture in pictures[:10]]
-    found = find_copies(ImageSet.from_arrays([*pictures, *copies]))
+    found = search_duplicates(ImageSet.from_arrays([*pictures, *copies]))
     assert {(copy.first, copy.second) for copy in found.pairs} == {
         (row, 60 + row) for row in range(10)
     }
@@ -66,13 +66,13 @@ def test_each_kind_of_copy_is_found_and_named(kind: str):
 def test_a_flipped_crop_of_other_brightness_is_all_three():
     pictures = scenes(60)
     copy = np.ascontiguousarray((pictures[7][1:-2, 2:-1] // 2)[::-1])
-    (found,) = find_copies(ImageSet.from_arrays([*pictures, copy])).pairs
+    (found,) = search_duplicates(ImageSet.from_arrays([*pictures, copy])).pairs
     assert found.kind == "flipped + cropped + brightened"
 
 
 def test_similar_images_of_one_class_are_no_copies():
     digits = load_images("digits")
-    found = find_copies(digits)
+    found = search_duplicates(digits)
     assert len(found.pairs) == 0
     assert (found.groups == np.arange(len(digits))).all()
 
@@ -84,7 +84,7 @@ def test_several_sets_are_searched_as_one_and_rows_count_through():
         ImageSet.from_arrays(pictures[30:]),
         ImageSet.from_arrays(pictures[3:4]),
     ]
-    assert [(copy.first, copy.second, copy.kind) for copy in find_copies(sets).pairs] == [
+    assert [(copy.first, copy.second, copy.kind) for copy in search_duplicates(sets).pairs] == [
         (3, 40, "exact")
     ]
 
@@ -97,13 +97,13 @@ def test_more_copies_than_neighbours_that_are_looked_at_end_in_one_group():
             for shift in range(1, 13)
         ]
     )
-    found = find_copies(ImageSet.from_arrays(np.concatenate([pictures, many])))
+    found = search_duplicates(ImageSet.from_arrays(np.concatenate([pictures, many])))
     assert [rows.tolist() for rows in found.members()] == [[0, *range(120, 132)]]
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_hardly_any_images_are_no_trouble(n: int):
-    assert find_copies(ImageSet.from_arrays(scenes(3)[:n].reshape(n, 48, 40))).pairs == ()
+    assert search_duplicates(ImageSet.from_arrays(scenes(3)[:n].reshape(n, 48, 40))).pairs == ()
 
 
 def test_images_that_show_nothing_are_no_copies_of_each_other():
@@ -111,16 +111,16 @@ def test_images_that_show_nothing_are_no_copies_of_each_other():
     pictures[3] = 101
     pictures[4:, 2:4, 2:4] = 7
     for only_exact in (False, True):
-        found = find_copies(ImageSet.from_arrays(pictures), only_exact=only_exact)
+        found = search_duplicates(ImageSet.from_arrays(pictures), only_exact=only_exact)
         assert [rows.tolist() for rows in found.members()] == [[4, 5]]
     coloured = np.zeros((2, 8, 8, 3), np.uint8) + np.array([10, 20, 30], np.uint8)
-    assert find_copies(ImageSet.from_arrays(coloured)).pairs == ()
+    assert search_duplicates(ImageSet.from_arrays(coloured)).pairs == ()
 
 
 def test_the_seed_of_the_search_changes_nothing_that_is_found():
     pictures = scenes(600, size=(16, 16))
     images = ImageSet.from_arrays(np.concatenate([pictures, pictures[:50, ::-1]]))
-    results = [{copy[:2] for copy in find_copies(images, seed=seed).pairs} for seed in (0, 1)]
+    results = [{copy[:2] for copy in search_duplicates(images, seed=seed).pairs} for seed in (0, 1)]
     assert results[0] == results[1]
     assert len(results[0]) == 50
 
@@ -189,7 +189,7 @@ def test_a_fixed_camera_is_searched_and_what_was_planted_is_found(
     scene = scenes(n_scenes, seed=1, size=(16, 16)).astype(np.float32)[rng.integers(0, n_scenes, n)]
     pictures = np.clip(scene + rng.normal(0, noise, scene.shape), 0, 255).astype(np.uint8)
     darker = np.rint(0.8 * pictures[:10]).astype(np.uint8)
-    found = find_copies(ImageSet.from_arrays(np.concatenate([pictures, darker])))
+    found = search_duplicates(ImageSet.from_arrays(np.concatenate([pictures, darker])))
     pairs = {(one.first, one.second) for one in found.pairs}
     assert noise == 0 or {(row, n + row) for row in range(10)} <= pairs
     assert noise == 0 or len(pairs) <= 12
@@ -214,7 +214,7 @@ def parts(n: int, noise: float, seed: int = 0, side: int = 32) -> np.ndarray:
 def test_parts_of_one_shape_at_any_angle_are_no_copies_and_copies_of_one_are() -> None:
     """By reach and details alone 23 of 60 were accused."""
     pictures = parts(60, noise=1)
-    assert find_copies(ImageSet.from_arrays(pictures)).pairs == ()
+    assert search_duplicates(ImageSet.from_arrays(pictures)).pairs == ()
     copies = [
         encoded(pictures[3], 75),
         encoded(pictures[5], 40),
@@ -222,7 +222,7 @@ def test_parts_of_one_shape_at_any_angle_are_no_copies_and_copies_of_one_are() -
     ]
     found = {
         (one.first, one.second): one.kind
-        for one in find_copies(ImageSet.from_arrays([*pictures, *copies])).pairs
+        for one in search_duplicates(ImageSet.from_arrays([*pictures, *copies])).pairs
     }
     wanted = {(3, 60): "re-encoded", (5, 61): "re-encoded", (7, 62): "brightened"}
     assert wanted.items() <= found.items()
@@ -240,8 +240,8 @@ def test_noise_is_independent_in_two_photographs_and_shared_by_a_copy(noise: flo
 
     def noise_of(other: np.ndarray):
         return align(
-            Reduced.of(first[..., np.newaxis]),
-            Reduced.of(other[..., np.newaxis]),
+            ReducedImage.of(first[..., np.newaxis]),
+            ReducedImage.of(other[..., np.newaxis]),
             0,
             np.zeros(4, np.float32),
         ).noise
@@ -292,11 +292,11 @@ def test_no_turn_changes_what_candidates_are_searched_by_and_the_turn_is_told(tu
     other = other[::-1] if vertical else other
     other = other[:, ::-1] if horizontal else other
     codes = encode([picture[..., np.newaxis], other[..., np.newaxis]], 2)
-    likeness = Likeness.of(codes)
-    unit = likeness.unit(codes)
+    similarity = Similarity.of(codes)
+    unit = similarity.unit(codes)
     first, second = unturned(unit)
     assert second == pytest.approx(first, abs=1e-5)
-    distance, told, _ = likeness.aligned(codes, unit, np.array([[1, 0]]), WHOLE)
+    distance, told, _ = similarity.aligned(codes, unit, np.array([[1, 0]]), WHOLE)
     assert (distance[0] < 1e-3, int(told[0])) == (True, turn)
 
 
@@ -305,13 +305,15 @@ def test_a_crop_of_the_code_is_the_code_of_the_crop():
     left, right, top, bottom = 0.05, 0.0, 0.0, 0.05
     cropped = pictures[:, : 200 - 10, 10:]
     codes, of_crops = (encode(list(stack[..., np.newaxis]), 5) for stack in (pictures, cropped))
-    likeness = Likeness.of(codes)
+    similarity = Similarity.of(codes)
     apart = np.linalg.norm(
-        (likeness.unit(codes, (left, right, top, bottom)) - likeness.unit(of_crops)).reshape(5, -1),
+        (similarity.unit(codes, (left, right, top, bottom)) - similarity.unit(of_crops)).reshape(
+            5, -1
+        ),
         axis=1,
     )
     between = np.linalg.norm(
-        (likeness.unit(codes) - likeness.unit(of_crops)).reshape(5, -1), axis=1
+        (similarity.unit(codes) - similarity.unit(of_crops)).reshape(5, -1), axis=1
     )
     assert (apart < 0.25 * between).all()
     assert (left, right, top, bottom) in FRAMES
@@ -321,13 +323,16 @@ def test_pixels_are_aligned_to_a_fraction_of_a_pixel_and_details_tell_pictures_a
     pictures = scenes(2, size=(60, 60))
     first, second = pictures[0][..., np.newaxis], pictures[0][3:, 1:-2, np.newaxis]
     told = align(
-        Reduced.of(first), Reduced.of(second), 0, np.array([0.0, 0.02, 0.04, 0.0], np.float32)
+        ReducedImage.of(first),
+        ReducedImage.of(second),
+        0,
+        np.array([0.0, 0.02, 0.04, 0.0], np.float32),
     )
     assert told.cut == pytest.approx((1 / 60, 2 / 60, 3 / 60, 0), abs=0.3 / 60)
     assert told.details > 0.98
     assert kind_of(told) == "cropped"
-    other = Reduced.of(pictures[1][..., np.newaxis])
-    assert align(Reduced.of(first), other, 0, np.zeros(4, np.float32)).details < 0.5
+    other = ReducedImage.of(pictures[1][..., np.newaxis])
+    assert align(ReducedImage.of(first), other, 0, np.zeros(4, np.float32)).details < 0.5
 
 
 def test_a_copy_beyond_the_reach_is_known_by_details_that_agree_all_but_perfectly():
@@ -341,7 +346,7 @@ def test_a_copy_beyond_the_reach_is_known_by_details_that_agree_all_but_perfectl
     ]
     found = {
         (one.first, one.second)
-        for one in find_copies(ImageSet.from_arrays([*pictures, *bright, *small])).pairs
+        for one in search_duplicates(ImageSet.from_arrays([*pictures, *bright, *small])).pairs
     }
     n = len(pictures)
     wanted = [*((100 + i, n + i) for i in range(8)), *((300 + i, n + 8 + i) for i in range(8))]
@@ -352,4 +357,4 @@ def test_a_copy_beyond_the_reach_is_known_by_details_that_agree_all_but_perfectl
 def test_only_exact_copies_can_be_asked_for():
     pictures = scenes(20, size=(24, 24))
     images = ImageSet.from_arrays(np.concatenate([pictures, pictures[3:4], pictures[5:6, ::-1]]))
-    assert [one.kind for one in find_copies(images, only_exact=True).pairs] == ["exact"]
+    assert [one.kind for one in search_duplicates(images, only_exact=True).pairs] == ["exact"]

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from residua.images import ImageSet, group_twins, load_images, write_manifest
+from residua.images import ImageSet, group_duplicates, load_images, write_manifest
 
 
 def pictures(n: int, seed: int = 0) -> np.ndarray:
@@ -14,7 +14,7 @@ def pictures(n: int, seed: int = 0) -> np.ndarray:
 def test_other_light_makes_no_other_picture():
     x = pictures(3)
     images = ImageSet.from_arrays(np.concatenate([x, x // 2 + 20]), paths=list("abcdef"))
-    assert group_twins(images).tolist() == ["a", "b", "c", "a", "b", "c"]
+    assert group_duplicates(images).tolist() == ["a", "b", "c", "a", "b", "c"]
 
 
 def test_images_without_contrast_are_alone_and_no_image_gives_no_group():
@@ -22,8 +22,8 @@ def test_images_without_contrast_are_alone_and_no_image_gives_no_group():
         np.full((3, 8, 8), 100, np.uint8) + np.arange(3, dtype=np.uint8)[:, np.newaxis, np.newaxis]
     )
     images = ImageSet.from_arrays(flat)
-    assert len(set(group_twins(images).tolist())) == 3
-    assert len(group_twins(images[:0])) == 0
+    assert len(set(group_duplicates(images).tolist())) == 3
+    assert len(group_duplicates(images[:0])) == 0
 
 
 def test_the_groups_of_the_tiles_are_exposures_of_one_tile_and_none_is_parted(
@@ -40,7 +40,7 @@ def test_the_groups_of_the_tiles_are_exposures_of_one_tile_and_none_is_parted(
         for file in sorted((folder / kind / "Imgs").glob("*.jpg"))
     ]
     alone = load_images(write_manifest(rows, tmp_path / "tiles.csv", root=folder), root=folder)
-    groups = group_twins(alone)
+    groups = group_duplicates(alone)
     names = [re.search(r"exp(\d)_num_(\d+)", path) for path in alone.paths.tolist()]
     exposure, number = (np.array([int(name[part]) for name in names]) for part in (1, 2))
     several = [

@@ -311,7 +311,7 @@ def test_a_place_for_scores_that_cannot_be_is_refused_before_scoring(
 ):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr(
-        "residua.runs.tables.job.score_piece", lambda *_, **__: pytest.fail("scored first")
+        "residua.runs.tables.job.score_shard", lambda *_, **__: pytest.fail("scored first")
     )
     with pytest.raises(error):
         score_run(finished.path, str(source), tmp_path / name)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from residua.evaluation.check import check as surveying
-from residua.images import ImageSet, find_copies, load_images
+from residua.images import ImageSet, load_images, search_duplicates
 from residua.runs import detection_findings as detection
 from residua.runs import evaluate, leaks
 from residua.runs.blind_spots import CHANGES
@@ -47,11 +47,11 @@ def test_checks_that_fail_end_neither_a_judgement_nor_a_fit(
 ) -> None:
     def broken(*arguments, only_exact=False, **options):
         if only_exact:
-            return find_copies(*arguments, only_exact=True, **options)
+            return search_duplicates(*arguments, only_exact=True, **options)
         raise ValueError("zip() argument 2 is shorter")
 
-    monkeypatch.setattr(leaks, "find_copies", broken)
-    monkeypatch.setattr(surveying, "find_copies", broken)
+    monkeypatch.setattr(leaks, "search_duplicates", broken)
+    monkeypatch.setattr(surveying, "search_duplicates", broken)
     for name in ("look_for_blind_spots", "image_statistics", "_drift"):
         monkeypatch.setattr(detection, name, broken)
     monkeypatch.setattr(evaluate, "find_dead_codes", broken)

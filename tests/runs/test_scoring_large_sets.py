@@ -16,7 +16,7 @@ from residua.runs.progress import Watcher
 from residua.runs.score import score_run
 from residua.runs.tables import chunks as pieces
 from residua.runs.tables import job, read_scores, sample_scores
-from residua.runs.tables.recorded import PartLookup
+from residua.runs.tables.part_lookup import PartLookup
 from residua.runs.threshold import change_threshold
 from residua.training.scoring.engine import GraphEngine
 from runs import write_source
@@ -44,7 +44,7 @@ def shards(tmp_path_factory):
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of ten images, so that a small set has many."""
-    monkeypatch.setattr(pieces, "ROWS_A_PART", 10)
+    monkeypatch.setattr(pieces, "ROWS_A_CHUNK", 10)
 
 
 class StoppedError(Exception):

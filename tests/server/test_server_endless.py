@@ -114,7 +114,7 @@ def _looping(path):
 def test_a_loop_without_an_end_in_a_file_is_ended(tmp_path):
     from types import SimpleNamespace
 
-    from residua.engines.exported import OnnxEngine
+    from residua.engines.file_engines import OnnxEngine
 
     pytest.importorskip("onnxruntime")
     _looping(tmp_path / "loop.onnx")

@@ -10,7 +10,7 @@ from residua.cluster.session import ClusterOptions, connected, through_workers
 from residua.cluster.worker import TableWorker, read_bundle
 from residua.runs.run_folder import RunFolder
 from residua.runs.score import score_run
-from residua.runs.tables import ScoreJob, ScoreSummary
+from residua.runs.tables import ScoreSummary, ScoringJob
 
 
 def score_on_cluster(
@@ -24,10 +24,10 @@ def score_on_cluster(
     """
     bundle = read_bundle(RunFolder(Path(run)).bundle)
 
-    def workers(job: ScoreJob) -> None:
+    def workers(job: ScoringJob) -> None:
         items: list[Any] = [
             {"number": number, "seen": seen, "n_parts": n_parts, "piece": job.shards.pieces[number]}
-            for number, seen, n_parts in job.open_pieces()
+            for number, seen, n_parts in job.open_shards()
         ]
         if not items:
             return

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from residua.images import Quarantined
 from residua.metrics.sketch import ScoreSketch
-from residua.runs.tables.chunks import Part
+from residua.runs.tables.chunks import Chunk
 from residua.thresholds import is_flagged
 
 UNKNOWN = -1
@@ -80,7 +80,7 @@ class Tally:
 
 
 def tally_of(
-    part: Part, normal: tuple[str, ...] | None, threshold: float | None, *, sketched: bool
+    part: Chunk, normal: tuple[str, ...] | None, threshold: float | None, *, sketched: bool
 ) -> Tally:
     """What is kept of a part: everything, or what is bounded."""
     scores = np.asarray(part.columns["score"], np.float32)

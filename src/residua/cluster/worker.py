@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from residua.runs.tables.chunks import Task, score_piece
-from residua.runs.tables.score_parts import encode, note_of
+from residua.runs.tables.chunk_files import encode, note_of
+from residua.runs.tables.chunks import ScoringTask, score_shard
 
 BundleFiles = dict[str, bytes]
 
@@ -23,7 +23,7 @@ class Scorer:
     for it.
     """
 
-    def __init__(self, bundle: BundleFiles, task: Task) -> None:
+    def __init__(self, bundle: BundleFiles, task: ScoringTask) -> None:
         import torch
 
         from residua.training.bundle import load_bundle
@@ -41,7 +41,7 @@ class Scorer:
 class TableWorker(Scorer):
     """Pieces to parts of an output file: tables, and the notes that make them count."""
 
-    def __init__(self, bundle: BundleFiles, task: Task, suffix: str) -> None:
+    def __init__(self, bundle: BundleFiles, task: ScoringTask, suffix: str) -> None:
         super().__init__(bundle, task)
         self.suffix = suffix
 
@@ -51,7 +51,7 @@ class TableWorker(Scorer):
             batch["number"], batch["seen"], batch["n_parts"], batch["piece"], strict=True
         ):
             for further, part in enumerate(
-                score_piece(self.engine, self.task, piece, start=int(seen))
+                score_shard(self.engine, self.task, piece, start=int(seen))
             ):
                 yield {
                     "number": np.array([int(number)]),
@@ -67,7 +67,7 @@ class JudgedWorker(Scorer):
     """
 
     def __init__(
-        self, bundle: BundleFiles, task: Task, normal: tuple[str, ...] | None, sketched: bool
+        self, bundle: BundleFiles, task: ScoringTask, normal: tuple[str, ...] | None, sketched: bool
     ) -> None:
         super().__init__(bundle, task)
         self.normal, self.sketched = normal, sketched
@@ -77,7 +77,7 @@ class JudgedWorker(Scorer):
         from residua.cluster.tally import tally_of
 
         for number, piece in zip(batch["number"], batch["piece"], strict=True):
-            for index, part in enumerate(score_piece(self.engine, self.task, piece)):
+            for index, part in enumerate(score_shard(self.engine, self.task, piece)):
                 tally = tally_of(part, self.normal, self.task.threshold, sketched=self.sketched)
                 yield {
                     "number": np.array([int(number)]),

@@ -3,7 +3,7 @@ models. Never loads torch.
 """
 
 from residua.engines.card import Card, Deviation, Price, Speed
-from residua.engines.exported import ExportedEngine, load_engine
+from residua.engines.file_engines import ExportedEngine, load_engine
 from residua.engines.interface import Engine, Scores, score_with
 from residua.engines.kinds import KINDS, Kind, parse_engine
 

@@ -36,7 +36,7 @@ def find_duplicates(
     Parameters
     ----------
     groups : sequence of int arrays
-        Rows of two images or more that are one picture: `Copies.members`.
+        Rows of two images or more that are one picture: `Duplicates.members`.
     paths : object array of str, (n_images,)
     labels : object array, (n_images,), optional
         None where an image has none.
@@ -97,7 +97,7 @@ def find_duplicates(
         + conflict,
         what_to_do=(
             "Keep one of each, or give copies one `group` in a manifest"
-            " (`residua.images.group_twins` names it). "
+            " (`residua.images.group_duplicates` names it). "
         )
         + ("Settle the labels first." if torn else ""),
     )

@@ -88,7 +88,7 @@ def find_leakage(
         ),
         what_to_do=(
             "Take the copies out of one of the parts, or give them one group in a manifest"
-            " (`residua.images.group_twins` names it), and fit again."
+            " (`residua.images.group_duplicates` names it), and fit again."
         ),
     )
 

@@ -1,14 +1,14 @@
 """Images from a SOURCE: reading, decoding, quarantine of what does not decode, splits,
 fingerprints.
 
-`load_images` gives an `ImageSet`; `write_manifest` lists images that lie in no
-supported layout, `find_copies` says which are one picture, and `group_twins` which must not be
-parted.
+`load_images` gives an `ImageSet`. `write_manifest` lists images that lie in no supported layout.
+`search_duplicates` says which images show one picture, and `group_duplicates` which of them have to
+stay in one part.
 """
 
 from __future__ import annotations
 
-from residua.images.duplicates import Copies, Copy, find_copies, group_twins
+from residua.images.duplicates import DuplicatePair, Duplicates, group_duplicates, search_duplicates
 from residua.images.imageset import ImageSet
 from residua.images.listing import Quarantined
 from residua.images.loading import load_images
@@ -16,14 +16,14 @@ from residua.images.resize import resize, resize_weights
 from residua.images.sources.manifest import write_manifest
 
 __all__ = [
-    "Copies",
-    "Copy",
+    "DuplicatePair",
+    "Duplicates",
     "ImageSet",
     "Quarantined",
-    "find_copies",
-    "group_twins",
+    "group_duplicates",
     "load_images",
     "resize",
     "resize_weights",
+    "search_duplicates",
     "write_manifest",
 ]

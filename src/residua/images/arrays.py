@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, as_images
 from residua.errors import ImageError, LabelError, RangeError, ShapeError
-from residua.images.reading import AS_IT_SAYS, Reading, Seen, ink_of, on_ground
+from residua.images.reading import AS_IT_SAYS, Reading, ReadingTally, ink_of, on_ground
 from residua.records import Assumption
 
 _LONGEST_LABEL = 1_000  # characters: what is printed beside a number, and not a text
@@ -47,14 +47,14 @@ def fault_of_extent(height: int, width: int) -> str | None:
 def settle_arrays(
     arrays: Iterable[Any], told: Reading, *, model: bool = False, where: str = "load_images"
 ) -> tuple[Reading, tuple[Assumption, ...]]:
-    """How all of a set's arrays are read, and what was assumed for it; see `Seen.settle`.
+    """How all of a set's arrays are read, and what was assumed for it; see `ReadingTally.settle`.
 
     Examples
     --------
     >>> settle_arrays([np.full((20, 4, 4), 4000, np.uint16)], Reading())[0].bits
     12
     """
-    seen = Seen()
+    seen = ReadingTally()
     for array in map(np.asarray, arrays):
         if array.dtype == np.uint16 and array.size:
             seen.add_wide(len(array) if array.ndim > 2 else 1, int(array.max()))

@@ -78,7 +78,7 @@ _ORDINARY_GAMMA = 0.45455  # in PNG's gAMA
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedImage:
     """An image as its file holds it, (h, w, 1 or 3), and what was done on the way.
 
     ``pixels`` are uint8, float32 in [0, 1] where the file says what its largest value is, or whole
@@ -108,7 +108,7 @@ def sniff(head: bytes) -> str | None:
     return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def decode(data: bytes, pixel_limit: int, reading: Reading = AS_IT_SAYS) -> Decoded:
+def decode(data: bytes, pixel_limit: int, reading: Reading = AS_IT_SAYS) -> DecodedImage:
     """Decode the first frame of an encoded image.
 
     The size is checked from the header before a pixel is decoded. EXIF orientation is applied,
@@ -176,7 +176,7 @@ def _within_limit(width: int, height: int, pixel_limit: int) -> int:
     return width * height
 
 
-def _decode_odd(data: bytes, pixel_limit: int) -> Decoded | None:
+def _decode_odd(data: bytes, pixel_limit: int) -> DecodedImage | None:
     """A TIFF that Pillow does not read, or not the right way round."""
     odd = OddTiff.of(data)
     if odd is None:
@@ -184,7 +184,7 @@ def _decode_odd(data: bytes, pixel_limit: int) -> Decoded | None:
     with _room_for(odd.size, pixel_limit):
         pixels = _by_own_scale(Samples(odd.read(), 2**odd.bits - 1 if odd.bits < 16 else None))
     done: set[str] = set()
-    return Decoded(_grey_if_grey(pixels, done), "TIFF", f"{odd.bits} bits", frozenset(done))
+    return DecodedImage(_grey_if_grey(pixels, done), "TIFF", f"{odd.bits} bits", frozenset(done))
 
 
 def _room_for(size: tuple[int, int], pixel_limit: int) -> contextlib.AbstractContextManager[Any]:
@@ -192,7 +192,7 @@ def _room_for(size: tuple[int, int], pixel_limit: int) -> contextlib.AbstractCon
     return _one_large_at_a_time if n_pixels > _LARGE_PIXELS else contextlib.nullcontext()
 
 
-def _decode_open(image: Image.Image, data: bytes, ground: Ground) -> Decoded:
+def _decode_open(image: Image.Image, data: bytes, ground: Ground) -> DecodedImage:
     file_format, mode = image.format or "?", image.mode
     samples = samples_of(image, data)
     done = {"reduced"} if samples.is_reduced else set()
@@ -209,7 +209,7 @@ def _decode_open(image: Image.Image, data: bytes, ground: Ground) -> Decoded:
     pixels = _grey_if_grey(pixels if turn is None else np.ascontiguousarray(turn(pixels)), done)
     if _has_more_frames(image):
         done.add("frames")
-    return Decoded(
+    return DecodedImage(
         pixels, "JPEG" if file_format == "MPO" else file_format, mode, frozenset(done), ink
     )
 

@@ -19,7 +19,7 @@ from residua.images.arrays import as_labels, settle_arrays
 from residua.images.columns import shared, texts
 from residua.images.hashing import fingerprint, in_hex
 from residua.images.listing import PARTS, Quarantined
-from residua.images.pixels import Repeated, pixels_of
+from residua.images.pixels import GreyAsColour, pixels_of
 from residua.images.reading import Reading, reading_of
 from residua.images.resize import resize
 from residua.images.splits import groups_in_two_splits
@@ -342,7 +342,7 @@ class ImageSet:
                 " only you know."
             )
         return ImageSet(
-            replace(self._table, pixels=Repeated(self._table.pixels)), self._rows, self._normal
+            replace(self._table, pixels=GreyAsColour(self._table.pixels)), self._rows, self._normal
         )
 
     @property

@@ -59,7 +59,7 @@ class Options:
         return int(4 * self.memory_megabytes * 2**20)
 
 
-class Encoded(Protocol):
+class EncodedImages(Protocol):
     """Images that still have to be decoded, by position; picklable."""
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class Encoded(Protocol):
         """The encoded bytes of one image; `ImageError` where there are none."""
         ...
 
-    def part(self, rows: NDArray[np.int64]) -> Encoded:
+    def part(self, rows: NDArray[np.int64]) -> EncodedImages:
         """These images alone."""
         ...
 
@@ -84,7 +84,7 @@ class Files:
     byte_limit: int
 
     @classmethod
-    def of(cls, store: Store, names: Sequence[str], byte_limit: int) -> Encoded:
+    def of(cls, store: Store, names: Sequence[str], byte_limit: int) -> EncodedImages:
         """Files by name; names that are no UTF-8, which some file systems hold, are kept apart."""
         odd = {row: name for row, name in enumerate(names) if not _is_utf8(name)}
         column = (
@@ -101,7 +101,7 @@ class Files:
         """The bytes of one file."""
         return self.store.read(str(self.names[index]), self.byte_limit)
 
-    def part(self, rows: NDArray[np.int64]) -> Encoded:
+    def part(self, rows: NDArray[np.int64]) -> EncodedImages:
         """These files alone."""
         return Files(self.store, self.names[rows], self.byte_limit)
 
@@ -116,7 +116,7 @@ class OddFiles(Files):
         """The bytes of one file."""
         return self.store.read(self.odd.get(index, str(self.names[index])), self.byte_limit)
 
-    def part(self, rows: NDArray[np.int64]) -> Encoded:
+    def part(self, rows: NDArray[np.int64]) -> EncodedImages:
         """These files alone."""
         odd = {new: self.odd[old] for new, old in enumerate(rows.tolist()) if old in self.odd}
         return OddFiles(self.store, self.names[rows], self.byte_limit, odd)
@@ -146,7 +146,7 @@ class Ranges:
             )
         return self.store.read_range(self.shards[self.shard[index]], int(self.starts[index]), size)
 
-    def part(self, rows: NDArray[np.int64]) -> Encoded:
+    def part(self, rows: NDArray[np.int64]) -> EncodedImages:
         """These ranges alone."""
         return replace(
             self, shard=self.shard[rows], starts=self.starts[rows], sizes=self.sizes[rows]
@@ -154,10 +154,10 @@ class Ranges:
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedImages:
     """The images of several contents, one after the other."""
 
-    contents: tuple[Encoded, ...]
+    contents: tuple[EncodedImages, ...]
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
@@ -171,11 +171,11 @@ class Joined:
         which = int(np.searchsorted(self._ends, index, "right"))
         return self.contents[which].read(index - int(self._ends[which] - len(self.contents[which])))
 
-    def part(self, rows: NDArray[np.int64]) -> Encoded:
+    def part(self, rows: NDArray[np.int64]) -> EncodedImages:
         """These images alone; rows ascend."""
         which = np.searchsorted(self._ends, rows, "right")
         starts = self._ends - [len(content) for content in self.contents]
-        return Joined(
+        return JoinedImages(
             tuple(
                 self.contents[one].part(rows[which == one] - starts[one])
                 for one in np.unique(which).tolist()
@@ -187,16 +187,17 @@ class Joined:
 class Listing:
     """A source as found: a row an image, the same length in every column.
 
-    ``content`` is either an array of pixels, (n, h, w, c) uint8 or float32 in [0, 1], or `Encoded`
-    images. Names are `texts` where there may be very many; labels, parts and groups then share
-    equal objects. ``own`` are columns of the source that mean nothing to residua, as `texts`: they
-    go into the table of scores. ``splits`` holds ``train``, ``calibration``, ``test``, or is None
-    where the source has no split. ``reading`` is how pixels in an array were read.
+    ``content`` is either an array of pixels, (n, h, w, c) uint8 or float32 in [0, 1], or
+    `EncodedImages` images. Names are `texts` where there may be very many; labels, parts and groups
+    then share equal objects. ``own`` are columns of the source that mean nothing to residua, as
+    `texts`: they go into the table of scores. ``splits`` holds ``train``, ``calibration``,
+    ``test``, or is None where the source has no split. ``reading`` is how pixels in an array were
+    read.
     """
 
     kind: str
     names: Sequence[str] | NDArray[Any]
-    content: NDArray[Any] | Encoded
+    content: NDArray[Any] | EncodedImages
     labels: Sequence[Any] | NDArray[Any] | None = None
     splits: Sequence[str] | NDArray[Any] | None = None
     groups: Sequence[str | None] | NDArray[Any] | None = None

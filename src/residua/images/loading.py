@@ -23,11 +23,11 @@ from residua.images.columns import shared, taken, texts
 from residua.images.decoding import decode, quiet_pillow
 from residua.images.hashing import BYTES, PIXELS, byte_digest, pixel_digest
 from residua.images.imageset import ImageSet, as_texts, known_labels, spelled_otherwise
-from residua.images.listing import Encoded, Listing, Options, Progress, Quarantined, count
-from residua.images.mask_set import MaskSet, Settled
+from residua.images.listing import EncodedImages, Listing, Options, Progress, Quarantined, count
+from residua.images.mask_set import MaskDecision, MaskSet
 from residua.images.masks import PLAIN, Convention, MaskFiles, read_mask
 from residua.images.pixels import WORKERS, Decodable, InArray, Pixels, decoders
-from residua.images.reading import Ground, Reading, Seen, common_type, reading_of
+from residua.images.reading import Ground, Reading, ReadingTally, common_type, reading_of
 from residua.images.sources import list_source
 from residua.images.sources.walking import few
 from residua.images.splits import drawn_parts, groups_in_two_splits, make_splits
@@ -154,7 +154,7 @@ def _check_limits(pixel_limit: int, memory_megabytes: float) -> None:
 
 
 @dataclass(frozen=True)
-class _Loaded:
+class _LoadedSource:
     """A listing of which only what decoded is left, and its pixels."""
 
     listing: Listing
@@ -163,14 +163,14 @@ class _Loaded:
     mask_convention: Convention = PLAIN
 
 
-def _in_array(listing: Listing, content: NDArray[Any], options: Options) -> _Loaded:
+def _in_array(listing: Listing, content: NDArray[Any], options: Options) -> _LoadedSource:
     if options.progress is not None:
         options.progress(len(content), len(content))
-    return _Loaded(listing, InArray(content), options)
+    return _LoadedSource(listing, InArray(content), options)
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _ImageFacts:
     """What one decoding told: the image's facts, its pixels where memory has room for them, and
     faults.
     """
@@ -198,17 +198,17 @@ class _Fact(NamedTuple):
 class _Reader:
     """Decodes image after image in several threads, keeping pixels while they fit."""
 
-    def __init__(self, listing: Listing, encoded: Encoded, options: Options) -> None:
+    def __init__(self, listing: Listing, encoded: EncodedImages, options: Options) -> None:
         self._listing, self._encoded, self._options = listing, encoded, options
         self._room = int(options.memory_megabytes * 2**20)
         self._lock = threading.Lock()
         self._n_done = 0
         self.masks = None if listing.masks is None else MaskSet(listing.masks, options)
 
-    def all(self) -> Iterator[_Seen]:
+    def all(self) -> Iterator[_ImageFacts]:
         """What each image told, in order; never more than a few are in flight."""
         n = len(self._encoded)
-        waiting: deque[Future[_Seen]] = deque()
+        waiting: deque[Future[_ImageFacts]] = deque()
         with quiet_pillow():
             for index in range(n):
                 waiting.append(decoders().submit(self._see, index))
@@ -217,24 +217,24 @@ class _Reader:
             while waiting:
                 yield self._next(waiting, n)
 
-    def _next(self, waiting: deque[Future[_Seen]], n: int) -> _Seen:
+    def _next(self, waiting: deque[Future[_ImageFacts]], n: int) -> _ImageFacts:
         seen = waiting.popleft().result()
         self._n_done += 1
         if self._options.progress is not None:
             self._options.progress(self._n_done, n)
         return seen
 
-    def _see(self, index: int) -> _Seen:
+    def _see(self, index: int) -> _ImageFacts:
         try:
             data = self._encoded.read(index)
             decoded = decode(data, self._options.pixel_limit, self._options.reading)
         except ImageError as error:
-            return _Seen(reason=str(error))
+            return _ImageFacts(reason=str(error))
         pixels = decoded.pixels
         height, width, channels = pixels.shape
         if self.masks is not None:
             self.masks.look(index, (height, width))
-        return _Seen(
+        return _ImageFacts(
             size=(height, width),
             pixel_digest=pixel_digest(pixels),
             byte_digest=byte_digest(data),
@@ -264,10 +264,10 @@ class _Columns:
         self._rows = np.zeros(n, np.int64)
         self.kept: dict[int, NDArray[Any]] = {}
         self.facts: Counter[_Fact] = Counter()
-        self.seen = Seen()
+        self.seen = ReadingTally()
         self.n = 0
 
-    def add(self, row: int, seen: _Seen, fact: _Fact) -> None:
+    def add(self, row: int, seen: _ImageFacts, fact: _Fact) -> None:
         """Take an image of the listing's `row`."""
         self._rows[self.n], self._sizes[self.n] = row, seen.size
         self._byte_digests[self.n] = np.frombuffer(seen.byte_digest, np.uint8)
@@ -285,7 +285,7 @@ class _Columns:
 
     def pixels(
         self,
-        encoded: Encoded,
+        encoded: EncodedImages,
         *,
         channels: int,
         dtype: np.dtype[Any],
@@ -306,7 +306,7 @@ class _Columns:
         )
 
 
-def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded:
+def _decode_all(listing: Listing, encoded: EncodedImages, options: Options) -> _LoadedSource:
     columns = _Columns(len(encoded))
     quarantined, n_turned = [*listing.quarantined], 0
     reader = _Reader(listing, encoded, options)
@@ -329,7 +329,7 @@ def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded
         )
         made = list(dict.fromkeys([*again.listing.assumptions, *assumed]))
         return replace(again, listing=replace(again.listing, assumptions=made))
-    settled = Settled(PLAIN) if reader.masks is None else reader.masks.settle()
+    settled = MaskDecision(PLAIN) if reader.masks is None else reader.masks.settle()
     quarantined += [one for row in sorted(settled.faults) for one in settled.faults[row]]
     masks = (
         None
@@ -366,7 +366,7 @@ def _decode_all(listing: Listing, encoded: Encoded, options: Options) -> _Loaded
         reading=reading,
         formats=dict(sorted(formats.items())),
     )
-    return _Loaded(clean, pixels, options, settled.convention)
+    return _LoadedSource(clean, pixels, options, settled.convention)
 
 
 def _of_turned(n: int) -> list[Assumption]:
@@ -437,7 +437,7 @@ def _decoding_notes(
 
 
 def _assemble(
-    source: str, loaded: _Loaded, normal: str | int | Sequence[str | int] | None, seed: int
+    source: str, loaded: _LoadedSource, normal: str | int | Sequence[str | int] | None, seed: int
 ) -> ImageSet:
     listing = loaded.listing
     if not len(listing.names):

@@ -34,7 +34,7 @@ _TO_TELL = "masks as PNG of their image's size, 0 where all is well and 255 wher
 
 
 @dataclass(frozen=True)
-class Settled:
+class MaskDecision:
     """How the masks are read, those that cannot be, by row, and what is said of them."""
 
     convention: Convention
@@ -78,7 +78,7 @@ class MaskSet:
             self._looks[row] = looks
         return None
 
-    def settle(self) -> Settled:
+    def settle(self) -> MaskDecision:
         """Decide how the masks are read, and read again those that may be no masks."""
         looks = [one for row in sorted(self._looks) for one in self._looks[row]]
         convention = convention_of(looks)
@@ -90,7 +90,7 @@ class MaskSet:
                 self._refuse(row, str(files_of(self._masks[row])[0]), reason)
         good = {row: self._looks[row] for row in sorted(self._looks) if row not in self._faults}
         notes = (*self._size_notes(), *_notes(good, convention))
-        return Settled(convention, self._faults, notes, _ground_taken(looks, convention))
+        return MaskDecision(convention, self._faults, notes, _ground_taken(looks, convention))
 
     def _fault(self, row: int, convention: Convention) -> str | None:
         masks, options = self._masks[row], self._options

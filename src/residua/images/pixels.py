@@ -17,7 +17,7 @@ from residua.errors import ImageError
 from residua.images.arrays import as_pixels
 from residua.images.decoding import decode, quiet_pillow
 from residua.images.hashing import BYTES, PIXELS, pixel_digest, row_byte_digests, row_pixel_digests
-from residua.images.listing import Encoded
+from residua.images.listing import EncodedImages
 from residua.images.reading import AS_IT_SAYS, Reading, common_type
 
 WORKERS = min(8, os.cpu_count() or 1)
@@ -124,7 +124,7 @@ class InMemory:
 
 
 @dataclass(frozen=True)
-class Repeated:
+class GreyAsColour:
     """Grey pixels given out with three equal channels; hashes stay those of the grey images."""
 
     _pixels: Pixels
@@ -165,7 +165,7 @@ class Decodable:
 
     def __init__(
         self,
-        encoded: Encoded,
+        encoded: EncodedImages,
         kept: dict[int, NDArray[Any]],
         *,
         sizes: NDArray[np.int32],

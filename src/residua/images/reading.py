@@ -96,7 +96,7 @@ AS_IT_SAYS = Reading()
 
 
 @dataclass
-class Seen:
+class ReadingTally:
     """What was seen over a set of what its files leave open; `add` what each image shows, then
     `settle`.
     """
@@ -133,9 +133,9 @@ class Seen:
 
         Examples
         --------
-        >>> Seen(n_wide=20, highest=4071).settle(Reading())[0].bits
+        >>> ReadingTally(n_wide=20, highest=4071).settle(Reading())[0].bits
         12
-        >>> Seen(n_wide=20, highest=40710).settle(Reading())[0].bits
+        >>> ReadingTally(n_wide=20, highest=40710).settle(Reading())[0].bits
         16
         """
         if model and told.bits is not None and self.n_wide:

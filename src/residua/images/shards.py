@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from residua.errors import SourceError
 from residua.images.columns import shared, texts
-from residua.images.listing import Encoded, Joined, Listing, Options, Quarantined
+from residua.images.listing import EncodedImages, JoinedImages, Listing, Options, Quarantined
 from residua.records import Assumption
 
 ROWS_A_BLOCK = 4096
@@ -100,14 +100,14 @@ def join_shards(kind: str, shards: Sequence[Shard], options: Options) -> Listing
             quarantined.append(Quarantined(shard.name, f"the whole shard: {error}"))
     if not listings:
         raise SourceError("\n".join(one.reason for one in quarantined[:3]))
-    contents: list[Encoded] = [
+    contents: list[EncodedImages] = [
         one.content for one in listings if not isinstance(one.content, np.ndarray)
     ]
     splits = [one.splits for one in listings]
     return Listing(
         kind=kind,
         names=texts(name for one in listings for name in one.names),
-        content=Joined(tuple(contents)),
+        content=JoinedImages(tuple(contents)),
         labels=_joined([one.labels for one in listings], listings),
         splits=_joined(splits, listings) if all(one is not None for one in splits) else None,
         groups=_joined([one.groups for one in listings], listings),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from residua._files import read_json
 from residua.engines import KINDS, Card, Engine, Kind, Speed, load_engine, parse_engine
 from residua.engines.card import check_fresh, read_card, write_card
-from residua.engines.exported import free_threads
+from residua.engines.file_engines import free_threads
 from residua.engines.kinds import REFERENCE
 from residua.engines.speed import images_a_second
 from residua.errors import BundleError, GateError, InputError, MissingExtraError, SourceError
@@ -28,7 +28,7 @@ from residua.training.bundle import Bundle, check_fits, load_bundle
 from residua.training.export import Verification, build_engine
 from residua.training.export.onnx_file import Entry
 from residua.training.scoring.engine import GraphEngine
-from residua.training.scoring.variants import VARIANTS
+from residua.training.scoring.engine_variants import VARIANTS
 
 _BATCHES = (1, 256)
 

@@ -23,7 +23,7 @@ from residua.training.fitting.labelled import check_strategy, fit_classifier
 from residua.training.fitting.options import RunOptions
 from residua.training.fitting.recipe_choice import AUTO
 from residua.training.fitting.splits import normals_of
-from residua.training.loop.spread import check_spread, is_follower
+from residua.training.loop.processes import check_spread, is_follower
 from residua.training.loop.train import TrainingPlan
 from residua.training.recipes import Recipe, make_recipe
 

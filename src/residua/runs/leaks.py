@@ -14,7 +14,7 @@ from residua.engines.interface import Progress
 from residua.findings import Checks
 from residua.findings.figures import MOST_GROUPS, Exhibit, Group, Picture
 from residua.images import ImageSet
-from residua.images.duplicates import Leaks, find_copies, leaks_of
+from residua.images.duplicates import Leaks, leaks_of, search_duplicates
 from residua.records import Finding
 
 MOST_COMPARED = 200_000  # images among which copies of every kind are looked for: some minutes
@@ -38,8 +38,8 @@ def look_for_leaks(
     """
     checks, both = Checks(), [fitted_on, images]
     seen = np.arange(len(fitted_on) + len(images)) < len(fitted_on)
-    found = checks.make("near-duplicates", lambda: find_copies(both, progress=progress))
-    copies = find_copies(both, only_exact=True) if found is None else found
+    found = checks.make("near-duplicates", lambda: search_duplicates(both, progress=progress))
+    copies = search_duplicates(both, only_exact=True) if found is None else found
     leaks, rows = leaks_of(copies, seen, np.concatenate([one.paths for one in both]))
     leaks = replace(leaks, is_thorough=found is not None)
     return Leakage(leaks, _pictures(leaks, rows, fitted_on, images), tuple(checks.not_made))

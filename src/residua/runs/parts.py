@@ -21,7 +21,7 @@ from residua.runs.fit import MEMORY_MEGABYTES, load_source
 from residua.runs.leaks import MOST_COMPARED, look_for_leaks
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder, RunState
-from residua.runs.tables.recorded import PartLookup
+from residua.runs.tables.part_lookup import PartLookup
 from residua.training.bundle import BundleConfig
 
 _FITTED = ("train", "validation")

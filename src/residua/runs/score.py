@@ -22,10 +22,10 @@ from residua.runs.parts import is_own_source
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder, RunState
 from residua.runs.tables import (
-    ScoreJob,
-    ScoreParts,
+    ChunkFiles,
     ScoreSummary,
-    Task,
+    ScoringJob,
+    ScoringTask,
     Workers,
     do_job,
     read_scores,
@@ -33,7 +33,7 @@ from residua.runs.tables import (
     write_maps,
 )
 from residua.runs.tables.chunks import check_first
-from residua.runs.tables.recorded import PartLookup
+from residua.runs.tables.part_lookup import PartLookup
 from residua.training.bundle import Bundle, load_bundle
 
 
@@ -74,7 +74,7 @@ def score_run(
         scores are unlike those that the threshold was chosen on.
     """
     watcher = watcher or Watcher()
-    parts = ScoreParts(Path(out))
+    parts = ChunkFiles(Path(out))
     folder = RunFolder(Path(run))
     state = folder.read_finished()
     opened = open_engine(folder, load_bundle(folder.bundle), engine, watcher)
@@ -92,7 +92,7 @@ def score_run(
         "model": folder.bundle_checksum(),
         **{name: value for name, value in other.items() if value is not None},
     }
-    job = ScoreJob(opened.engine, shards, task, parts, watcher.on_read)
+    job = ScoringJob(opened.engine, shards, task, parts, watcher.on_read)
     summary = do_job(job, source, begun_with, resume=resume, workers=workers)
     summary.drift = (
         None if is_own_source(state, source) else _drift(opened.bundle, parts.out, summary.n_images)
@@ -126,7 +126,7 @@ def make_task(
     *,
     only_test: bool = False,
     bits: int | None = None,
-) -> tuple[Shards, Task]:
+) -> tuple[Shards, ScoringTask]:
     """A source in pieces, and what scoring one of them needs; refuses images of another kind than
     the model's.
     """
@@ -142,7 +142,7 @@ def make_task(
         recorded = folder.read_images("path", "part")
         lookup = PartLookup.of(recorded["path"], recorded["part"])
     point, classes = bundle.config.operating_point, bundle.config.classes
-    task = Task(
+    task = ScoringTask(
         bundle.config.channels,
         None if point is None else point.threshold,
         options,

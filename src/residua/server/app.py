@@ -19,21 +19,21 @@ from starlette.requests import ClientDisconnect
 
 from residua._version import __version__
 from residua.server.answers import BatchItem, BatchScores, ImageScore, ModelFacts, State
-from residua.server.batcher import Scored
-from residua.server.guard import SECURITY_HEADERS, Doorkeeping, Guard, answer_refusal
+from residua.server.batcher import ImageResult
+from residua.server.guard import SECURITY_HEADERS, Guard, GuardOptions, answer_refusal
 from residua.server.limits import Limits
 from residua.server.model import ServedModel, Sight
 from residua.server.page import page, page_policy
 from residua.server.pictures import Style, map_png, pictures_of
 from residua.server.refusals import RETRY_SECONDS, Problem, RefusedError
-from residua.server.service import Service, T, Told
+from residua.server.service import Outcome, Service, T
 from residua.server.uploads import BINARY, FORM
 
 _BINARY_SCHEMA = {"type": "string", "format": "binary"}
 
 
 def build_app(
-    model: ServedModel, limits: Limits | None = None, doorkeeping: Doorkeeping | None = None
+    model: ServedModel, limits: Limits | None = None, guard_options: GuardOptions | None = None
 ) -> FastAPI:
     """The ASGI application that serves `model`; it is ready once it has scored an image of its
     own.
@@ -56,18 +56,18 @@ def build_app(
         separate_input_output_schemas=False,
     )
     _add_health(app, service)
-    doorkeeping = doorkeeping or Doorkeeping()
+    guard_options = guard_options or GuardOptions()
     # The guard does the work; this tells readers of the schema about it.
     bearer = (
         [Depends(HTTPBearer(auto_error=False, description="The server's token."))]
-        if doorkeeping.token is not None
+        if guard_options.token is not None
         else []
     )
     scoring = APIRouter(prefix="/v1", dependencies=bearer)
     _add_scoring(scoring, service)
     app.include_router(scoring)
     _add_refusals(app)
-    app.add_middleware(Guard, doorkeeping=doorkeeping)
+    app.add_middleware(Guard, guard_options=guard_options)
     return app
 
 
@@ -98,7 +98,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
 def _add_scoring(routes: APIRouter, service: Service) -> None:
     model = service.model
 
-    def with_pictures(sight: Sight, scored: Scored) -> ImageScore:
+    def with_pictures(sight: Sight, scored: ImageResult) -> ImageScore:
         pictures = pictures_of(sight.pixels, scored, model.ceiling)
         return model.answer(sight, scored).model_copy(update={"pictures": pictures})
 
@@ -131,7 +131,7 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
             Style, Query(description="Colours over the image, colours alone, or 16-bit grey.")
         ] = "overlay",
     ) -> Response:
-        def draw(sight: Sight, scored: Scored) -> Response:
+        def draw(sight: Sight, scored: ImageResult) -> Response:
             png, scale = map_png(sight.pixels, scored, style, model.ceiling)
             told = model.answer(sight, scored)
             headers = {
@@ -165,12 +165,12 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
         )
 
 
-def _item(index: int, told: Told[ImageScore]) -> BatchItem:
+def _item(index: int, told: Outcome[ImageScore]) -> BatchItem:
     problem = None if told.refusal is None else told.refusal.problem
     return BatchItem(index=index, name=told.name, result=told.result, problem=problem)
 
 
-def _only(told: Sequence[Told[T]]) -> T:
+def _only(told: Sequence[Outcome[T]]) -> T:
     if told[0].refusal is not None:
         raise told[0].refusal
     assert told[0].result is not None

@@ -27,7 +27,7 @@ _GRACE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Scored:
+class ImageResult:
     """One image's results; `error_map` (h, w) at its own resolution, `reconstruction` (h, w, c) at
     the network's.
 
@@ -46,7 +46,7 @@ class Scored:
 class _Job:
     pixels: NDArray[Any]
     wants_pictures: bool
-    done: asyncio.Future[Scored]
+    done: asyncio.Future[ImageResult]
 
     @property
     def kind(self) -> tuple[np.dtype[Any], bool]:
@@ -123,7 +123,7 @@ class Batcher:
         """Whether images that are handed in get scored."""
         return not self._task.done()
 
-    async def score(self, pixels: NDArray[Any], *, pictures: bool) -> Scored:
+    async def score(self, pixels: NDArray[Any], *, pictures: bool) -> ImageResult:
         """The result of one image; with `pictures` its error map and its reconstruction too."""
         job = _Job(pixels, pictures, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
@@ -159,7 +159,7 @@ class Batcher:
                 else:
                     _deliver(running, jobs)
 
-    async def _came_back(self, running: asyncio.Future[list[Scored]], n_images: int) -> bool:
+    async def _came_back(self, running: asyncio.Future[list[ImageResult]], n_images: int) -> bool:
         """Whether the network ended: by itself in its time, or when it was asked to."""
         await asyncio.wait([running], timeout=self._seconds * max(1, n_images))
         if not running.done():
@@ -177,7 +177,7 @@ class Batcher:
         return taken
 
 
-def _score(engine: Engine, jobs: Sequence[_Job]) -> list[Scored]:
+def _score(engine: Engine, jobs: Sequence[_Job]) -> list[ImageResult]:
     if not jobs:
         return []
     pictures = jobs[0].wants_pictures
@@ -185,7 +185,7 @@ def _score(engine: Engine, jobs: Sequence[_Job]) -> list[Scored]:
         [job.pixels for job in jobs], maps=pictures, reconstructions=pictures, columns=pictures
     )
     return [
-        Scored(
+        ImageResult(
             scores.score[row],
             bool(scores.anomalous[row]),
             {name: column[row] for name, column in scores.columns.items()},
@@ -209,7 +209,7 @@ def _give_up(jobs: Sequence[_Job]) -> None:
             job.done.set_exception(TimeoutError("the network did not come back"))
 
 
-def _deliver(running: asyncio.Future[list[Scored]], jobs: Sequence[_Job]) -> None:
+def _deliver(running: asyncio.Future[list[ImageResult]], jobs: Sequence[_Job]) -> None:
     error = running.exception()
     for row, job in enumerate(jobs):
         if job.done.done():  # given up meanwhile

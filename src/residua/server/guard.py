@@ -32,7 +32,7 @@ SECURITY_HEADERS = {
 
 
 @dataclass(frozen=True)
-class Doorkeeping:
+class GuardOptions:
     """Who may ask: `token` is what a client has to show (None: nothing), `hosts` the names it may
     call us by.
 
@@ -48,16 +48,16 @@ class Doorkeeping:
 
 
 class Guard:
-    """ASGI middleware that refuses by `Doorkeeping` and puts security headers on every answer.
+    """ASGI middleware that refuses by `GuardOptions` and puts security headers on every answer.
 
     A name that is not ours means that somebody's page has pointed its own name at this machine (DNS
     rebinding), and a cross-site request that somebody's page uses this server behind its visitor's
     back: neither needs a token to hurt.
     """
 
-    def __init__(self, app: ASGIApp, doorkeeping: Doorkeeping) -> None:
-        self._app, self._doorkeeping = app, doorkeeping
-        self._token = None if doorkeeping.token is None else _digest(doorkeeping.token.encode())
+    def __init__(self, app: ASGIApp, guard_options: GuardOptions) -> None:
+        self._app, self._doorkeeping = app, guard_options
+        self._token = None if guard_options.token is None else _digest(guard_options.token.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer in the routes' stead."""

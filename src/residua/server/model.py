@@ -14,13 +14,13 @@ from residua._version import __version__
 from residua.engines import Engine
 from residua.errors import ImageError, PixelLimitError
 from residua.findings import find_unlike_calibration
-from residua.images.decoding import FORMATS, Decoded, decode, sniff
+from residua.images.decoding import FORMATS, DecodedImage, decode, sniff
 from residua.images.looks import brightness
 from residua.images.pixels import as_common
 from residua.images.reading import AS_IT_SAYS, Reading, common_type
 from residua.records import Finding, Job, OperatingPoint
 from residua.server.answers import Histogram, ImageFacts, ImageScore, ModelFacts, Rank
-from residua.server.batcher import Scored
+from residua.server.batcher import ImageResult
 from residua.server.limits import Limits
 from residua.server.refusals import RefusedError
 from residua.server.uploads import not_an_image
@@ -117,7 +117,7 @@ class ServedModel:
         """An image of the network's size, to be scored before the first real one."""
         return np.full((*self.config.size, self.config.channels), 128, np.uint8)
 
-    def answer(self, sight: Sight, scored: Scored) -> ImageScore:
+    def answer(self, sight: Sight, scored: ImageResult) -> ImageScore:
         """What the client is told of an image, without pictures."""
         score = _finite(scored.score)
         point = self.config.operating_point if self.config.job == "detect" else None
@@ -151,7 +151,7 @@ class ServedModel:
             pictures=None,
         )
 
-    def _chances(self, scored: Scored) -> list[tuple[str, np.float32]] | None:
+    def _chances(self, scored: ImageResult) -> list[tuple[str, np.float32]] | None:
         if scored.probabilities is None or self.config.classes is None:
             return None
         return list(zip(map(str, self.config.classes), scored.probabilities, strict=True))
@@ -206,7 +206,7 @@ class ServedModel:
         return Histogram(edges=edges.tolist(), counts=counts.tolist())
 
 
-def _decode(data: bytes, limits: Limits, reading: Reading) -> Decoded:
+def _decode(data: bytes, limits: Limits, reading: Reading) -> DecodedImage:
     if sniff(data[:16]) is None:
         raise not_an_image()
     try:

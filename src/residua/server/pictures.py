@@ -13,7 +13,7 @@ from PIL import Image
 
 from residua.evaluation.report.pictures import data_uri, error_ceiling, heat_map
 from residua.server.answers import Pictures
-from residua.server.batcher import Scored
+from residua.server.batcher import ImageResult
 
 Style = Literal["overlay", "heat", "raw"]
 
@@ -21,7 +21,7 @@ _SIDE = 768
 _DARKENED, _HEAT_SHARE = 0.85, 0.65
 
 
-def pictures_of(pixels: NDArray[Any], scored: Scored, ceiling: float | None) -> Pictures:
+def pictures_of(pixels: NDArray[Any], scored: ImageResult, ceiling: float | None) -> Pictures:
     """Image, reconstruction and map for a page; `ceiling` is the error that is drawn brightest,
     None for this image's own.
     """
@@ -41,7 +41,7 @@ def pictures_of(pixels: NDArray[Any], scored: Scored, ceiling: float | None) -> 
 
 
 def map_png(
-    pixels: NDArray[Any], scored: Scored, style: Style, ceiling: float | None
+    pixels: NDArray[Any], scored: ImageResult, style: Style, ceiling: float | None
 ) -> tuple[bytes, float]:
     """The error map at the image's own size, and the error at which its scale ends.
 
@@ -65,7 +65,7 @@ def map_png(
     )
 
 
-def _errors(scored: Scored) -> NDArray[np.float32]:
+def _errors(scored: ImageResult) -> NDArray[np.float32]:
     """The map with nothing in it that cannot be drawn; the batcher was asked for pictures."""
     assert scored.error_map is not None
     return np.nan_to_num(scored.error_map, nan=0.0).clip(0, None)

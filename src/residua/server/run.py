@@ -11,7 +11,7 @@ import uvicorn
 
 from residua.errors import InputError, OutputError
 from residua.server.app import build_app
-from residua.server.guard import LOOPBACK_NAMES, Doorkeeping
+from residua.server.guard import LOOPBACK_NAMES, GuardOptions
 from residua.server.limits import Limits
 from residua.server.model import ServedModel
 from residua.server.protocol import bounded_protocol
@@ -61,14 +61,14 @@ class Server:
             )
         own = (*LOOPBACK_NAMES, socket.gethostname().lower(), host.lower())
         sites = tuple(map(str.lower, hosts))
-        doorkeeping = Doorkeeping(
+        guard_options = GuardOptions(
             token, (*own, *sites), by_address=not is_loopback(host), sites=sites
         )
         self._listening = _bind(host, port)
         self.address = _address(host, self._listening)
         _set_logging(access_log=access_log)
         config = uvicorn.Config(
-            build_app(model, limits, doorkeeping),
+            build_app(model, limits, guard_options),
             http=bounded_protocol(limits),
             ws="none",
             loop="asyncio",

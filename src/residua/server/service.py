@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from residua.errors import InputError
 from residua.server.admission import Admission, PixelRoom
-from residua.server.batcher import Batcher, Scored
+from residua.server.batcher import Batcher, ImageResult
 from residua.server.limits import Limits
 from residua.server.model import ServedModel, Sight
 from residua.server.refusals import RefusedError, too_busy
@@ -28,7 +28,7 @@ Given = TypeVarTuple("Given")
 
 
 @dataclass(frozen=True)
-class Told(Generic[T]):
+class Outcome(Generic[T]):
     """What a request is told of one of its images, or why it has no result."""
 
     name: str | None
@@ -80,12 +80,12 @@ class Service:
     async def judge(
         self,
         request: Request,
-        finish: Callable[[Sight, Scored], T],
+        finish: Callable[[Sight, ImageResult], T],
         *,
         pictures: bool,
         only_form: bool = False,
         most: int | None = None,
-    ) -> list[Told[T]]:
+    ) -> list[Outcome[T]]:
         """Everything from the request's headers to what `finish` makes of each scored image, `most`
         of them at most.
         """
@@ -109,11 +109,11 @@ class Service:
         self,
         body: bytes,
         content_type: str,
-        finish: Callable[[Sight, Scored], T],
+        finish: Callable[[Sight, ImageResult], T],
         *,
         pictures: bool,
         most: int | None,
-    ) -> list[Told[T]]:
+    ) -> list[Outcome[T]]:
         # A small form is read faster here than a thread is woken; each change of threads also waits
         # for the loop's next round.
         if len(body) <= _SMALL_BYTES:
@@ -128,23 +128,23 @@ class Service:
         )
 
     async def _judge_one(
-        self, part: Part, finish: Callable[[Sight, Scored], T], *, pictures: bool
-    ) -> Told[T]:
+        self, part: Part, finish: Callable[[Sight, ImageResult], T], *, pictures: bool
+    ) -> Outcome[T]:
         assert self._batcher is not None
         try:
             async with self._decoding:
                 sight = await self._in_thread(self.model.read, part.data, self.limits)
                 await self._room.take(sight.n_pixels)
         except RefusedError as refusal:
-            return Told(part.name, refusal=refusal)
+            return Outcome(part.name, refusal=refusal)
         try:
             scored = await self._batcher.score(sight.pixels, pictures=pictures)
-            return Told(
+            return Outcome(
                 part.name,
                 await self._in_thread(finish, sight, scored) if pictures else finish(sight, scored),
             )
         except InputError as error:  # the engine takes no such image
-            return Told(part.name, refusal=RefusedError(422, "not-taken", str(error)))
+            return Outcome(part.name, refusal=RefusedError(422, "not-taken", str(error)))
         finally:
             self._room.give(sight.n_pixels)
 

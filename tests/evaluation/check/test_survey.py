@@ -67,7 +67,7 @@ def test_one_picture_with_two_labels_is_told() -> None:
     }
 
 
-@pytest.mark.parametrize("search", ["find_copies", "image_statistics", "_duplicates"])
+@pytest.mark.parametrize("search", ["search_duplicates", "image_statistics", "_duplicates"])
 def test_a_check_that_fails_is_told_and_the_others_are_made(
     search: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,7 +81,7 @@ def test_a_check_that_fails_is_told_and_the_others_are_made(
     monkeypatch.setattr(surveying, search, broken)
     source = clean()
     source["images"][150] = source["images"][0]
-    source["images"] = source["images"][:, :, : 24 if search == "find_copies" else 23]
+    source["images"] = source["images"][:, :, : 24 if search == "search_duplicates" else 23]
     found = survey([ImageSet.from_arrays(**source)])
     told = codes(found)
     assert told["not-checked"] == "warning"
@@ -90,7 +90,7 @@ def test_a_check_that_fails_is_told_and_the_others_are_made(
     leakage = next(one for one in found.findings if one.code == "leakage")
     assert leakage.measured["n_leaked"] == 1
     assert leakage.measured["looked_for"] == (
-        "exact copies" if search == "find_copies" else "copies of every kind"
+        "exact copies" if search == "search_duplicates" else "copies of every kind"
     )
 
 
@@ -101,7 +101,7 @@ def test_an_interruption_a_lack_of_memory_and_a_users_mistake_end_a_check(
     def broken(*arguments, **options):
         raise error("stop")
 
-    monkeypatch.setattr(surveying, "find_copies", broken)
+    monkeypatch.setattr(surveying, "search_duplicates", broken)
     with pytest.raises(error):
         survey([ImageSet.from_arrays(**clean(40))])
 

@@ -22,7 +22,7 @@ from residua.errors import BundleError, InputError, LabelError, OutputError
 from residua.runs.compare import compare_runs
 from residua.runs.engines import export_run
 from residua.runs.report import report_run
-from residua.runs.tables import ScoreParts
+from residua.runs.tables import ChunkFiles
 from residua.runs.wrapped import evaluate_wrapped, open_wrapped, report_wrapped, score_wrapped
 from residua.server import Limits, load_model
 from training_wing import blobs
@@ -96,7 +96,7 @@ def test_a_wrapped_run_scores_into_the_same_tables_with_maps_as_our_own(saved, t
 
 def test_a_file_of_scores_has_one_writer(saved, tmp_path):
     with (
-        ScoreParts(tmp_path / "s.csv").only_writer(),
+        ChunkFiles(tmp_path / "s.csv").only_writer(),
         pytest.raises(OutputError, match="only one process may write"),
     ):
         score_wrapped(saved, "digits", tmp_path / "s.csv")

@@ -14,7 +14,7 @@ from residua.errors import GateError
 from residua.images import ImageSet
 from residua.training.bundle import load_bundle
 from residua.training.export import Verification, build_engine
-from residua.training.export.verify import Compared, measure_deviation, refuse_if_different
+from residua.training.export.verify import ScorePair, measure_deviation, refuse_if_different
 from residua.training.scoring.engine import GraphEngine
 from training_wing import blobs
 
@@ -64,7 +64,7 @@ def test_probabilities_classes_and_scores_are_the_models_own(classifier, engine)
 def test_a_class_that_changes_is_a_decision_that_differs():
     same = np.array([0.1, 0.2], np.float32)
     apart = replace(
-        Compared(same, same, 0.0, 0.0, 1.0), probability_difference=1e-6, changed_classes=1
+        ScorePair(same, same, 0.0, 0.0, 1.0), probability_difference=1e-6, changed_classes=1
     )
     with pytest.raises(GateError, match="1 of 2 decisions differ"):
         refuse_if_different("onnx", apart, measure_deviation(apart, float("inf"), float("inf")))

@@ -10,7 +10,7 @@ from residua.engines import KINDS
 from residua.errors import InputError
 from residua.training.export import build_engine
 from residua.training.recipes import RECIPES
-from residua.training.scoring.variants import VARIANTS
+from residua.training.scoring.engine_variants import VARIANTS
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

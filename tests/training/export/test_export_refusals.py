@@ -13,7 +13,7 @@ from residua.errors import BundleError, GateError, InputError
 from residua.images import ImageSet
 from residua.training.export import build_engine, onnx_file
 from residua.training.export.verify import (
-    Compared,
+    ScorePair,
     measure_deviation,
     measure_price,
     refuse_if_dear,
@@ -23,7 +23,9 @@ from residua.training.export.verify import (
 
 def compared(reference, engine, *, map_difference=0.0):
     reference, engine = np.array(reference, np.float32), np.array(engine, np.float32)
-    return Compared(reference, engine, float(np.abs(reference - engine).max()), map_difference, 1.0)
+    return ScorePair(
+        reference, engine, float(np.abs(reference - engine).max()), map_difference, 1.0
+    )
 
 
 def test_a_graph_that_computes_something_else_is_refused_and_nothing_is_left(tmp_path, monkeypatch):
@@ -55,7 +57,7 @@ def test_a_graph_that_computes_something_else_is_refused_and_nothing_is_left(tmp
 )
 def test_what_differs_is_named(other, threshold, words):
     if np.isnan(other.engine).any():
-        other = Compared(other.reference, other.engine, 3e38, 0.0, 1.0)
+        other = ScorePair(other.reference, other.engine, 3e38, 0.0, 1.0)
     with pytest.raises(GateError, match=words):
         refuse_if_different("onnx", other, measure_deviation(other, threshold, threshold))
 

@@ -7,7 +7,7 @@ import torch
 
 from residua.errors import InputError
 from residua.training.loop import train as fitting
-from residua.training.loop.augment import AUGMENTATIONS, augment, check_names
+from residua.training.loop.augmentation import AUGMENTATIONS, augment, check_names
 from residua.training.loop.batches import MemoryBatches, seeded
 from residua.training.loop.lightning_parts import one_cycle
 from residua.training.loop.settings import TrainingSettings, uses_bfloat16

@@ -16,8 +16,8 @@ from residua.runs import fit
 from residua.runs.fit import fit_run
 from residua.runs.run_folder import RunFolder, RunState
 from residua.training.fitting.options import RunOptions
+from residua.training.loop.processes import check_spread, is_follower, share_of
 from residua.training.loop.settings import TrainingSettings
-from residua.training.loop.spread import check_spread, is_follower, share_of
 from residua.training.loop.train import TrainingPlan
 
 TOLERANCE = 1e-4

@@ -15,16 +15,16 @@ from residua.training.scoring.inspect_score import (
     PARTS,
     PLACED_PARTS,
     SURFACE_PARTS,
-    InspectedScorer,
+    InspectScorer,
 )
 from residua.training.scoring.places import tamed
-from residua.training.scoring.stored import UnitImages
+from residua.training.scoring.prepared_store import UnitImages
 from residua.training.synthesis import FAMILIES
 
 
-def scorer(parts=PARTS, size=(64, 70), channels=1) -> InspectedScorer:
+def scorer(parts=PARTS, size=(64, 70), channels=1) -> InspectScorer:
     torch.manual_seed(0)
-    return InspectedScorer(
+    return InspectScorer(
         SkipNetwork(ImageShape(*size, channels), width=2), parts, tuple(FAMILIES)
     ).eval()
 
@@ -36,7 +36,7 @@ def textures(n: int, seed: int = 0, size=(64, 70), channels: int = 1) -> torch.T
 
 
 @pytest.fixture(scope="module")
-def fitted() -> InspectedScorer:
+def fitted() -> InspectScorer:
     made = scorer()
     with torch.inference_mode():
         made.fit(textures(24), textures(12, seed=1))

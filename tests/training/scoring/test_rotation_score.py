@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from residua.training.networks import ImageShape, JointNetwork, ResidualAutoencoder
 from residua.training.networks.residual import pooling
-from residua.training.scoring.complexity import Expected, complexity
+from residua.training.scoring.complexity import ExpectedError, complexity
 from residua.training.scoring.gradients import N_ORIENTATIONS, orientation_histograms
-from residua.training.scoring.rotation_score import PARTS, TurnedScorer, quarter_turn
+from residua.training.scoring.rotation_score import PARTS, RotationScorer, quarter_turn
 
 _SIZE = 16
 
@@ -25,10 +25,10 @@ def pictures(n: int, seed: int = 0, channels: int = 1) -> torch.Tensor:
     return F.interpolate(coarse, size=(_SIZE, _SIZE), mode="bilinear", align_corners=False)
 
 
-def scorer(parts=PARTS, channels: int = 1) -> TurnedScorer:
+def scorer(parts=PARTS, channels: int = 1) -> RotationScorer:
     torch.manual_seed(0)
     network = JointNetwork(ResidualAutoencoder(ImageShape(_SIZE, _SIZE, channels), 4, width=4), 4)
-    return TurnedScorer(network, parts).eval()
+    return RotationScorer(network, parts).eval()
 
 
 def test_halving_an_image_lowers_contrast_by_log_two_and_detail_by_twice_that():
@@ -48,13 +48,13 @@ def test_a_constant_image_has_the_least_complexity_and_it_is_finite():
 def test_what_follows_from_contrast_and_detail_is_taken_off_whole_where_there_are_many_images():
     variables = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
     scores = torch.stack([2 * variables[:, 0] - variables[:, 1] + 3, torch.full((4000,), 5.0)], 1)
-    expected = Expected(2)
+    expected = ExpectedError(2)
     expected.fit(variables, scores)
     assert torch.allclose(expected(variables), scores, atol=0.02)
 
 
 def test_of_few_images_alike_the_mean_is_expected():
-    expected = Expected(1)
+    expected = ExpectedError(1)
     expected.fit(torch.ones(3, 2), torch.tensor([[1.0], [2.0], [6.0]]))
     assert torch.allclose(
         expected(torch.tensor([[1.0, 1.0], [50.0, -50.0]])), torch.tensor([[3.0], [3.0]])
@@ -63,7 +63,7 @@ def test_of_few_images_alike_the_mean_is_expected():
 
 def test_beyond_the_images_it_was_fitted_to_the_line_is_level():
     variables = torch.rand(100, 2, generator=torch.Generator().manual_seed(0))
-    expected = Expected(1)
+    expected = ExpectedError(1)
     expected.fit(variables, variables.sum(1, keepdim=True))
     at_the_end, beyond = variables.amax(0, keepdim=True), torch.tensor([[40.0, 70.0]])
     assert torch.equal(expected(at_the_end), expected(beyond))

@@ -15,9 +15,9 @@ from residua.training.fitting.images import FitOptions, fit_bundle
 from residua.training.loop.batches import MemoryBatches, all_to_unit, to_unit
 from residua.training.loop.settings import TrainingSettings
 from residua.training.recipes import make_recipe
-from residua.training.scoring import stored
+from residua.training.scoring import prepared_store
 from residua.training.scoring.image_list import ImageList, chunks_of, taken
-from residua.training.scoring.stored import PreparedStore, StoredImages, StoredPieces
+from residua.training.scoring.prepared_store import PreparedStore, StoredImages, StoredPieces
 from training_wing import blobs
 
 
@@ -68,7 +68,7 @@ def test_what_fits_stays_in_memory_and_what_does_not_goes_to_a_file(tmp_path):
 
 def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        stored.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10, 10, 0)
+        prepared_store.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10, 10, 0)
     )
     with pytest.raises(OutputError, match="raise --memory, or lower --size"):
         in_a_file(some_images(), tmp_path)

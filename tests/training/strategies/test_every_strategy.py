@@ -14,7 +14,7 @@ from residua import AutoencoderClassifier
 from residua.errors import InputError
 from residua.training.bundle import BundleConfig, build_recipe
 from residua.training.networks import ImageShape
-from residua.training.recipes.base import Labelled
+from residua.training.recipes.base import LabelledBatch
 from residua.training.strategies import STRATEGIES, Strategy, make_strategy
 
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
@@ -98,7 +98,9 @@ def test_loss_of_mixed_batches_is_a_finite_scalar_with_a_gradient(
     for phase in strategy.phases():
         phase.begin(network)
         loss = phase.loss(
-            network, Labelled(torch.rand(4, 3, *size), targets), torch.Generator().manual_seed(0)
+            network,
+            LabelledBatch(torch.rand(4, 3, *size), targets),
+            torch.Generator().manual_seed(0),
         )
         assert loss.shape == ()
         assert torch.isfinite(loss)
@@ -121,8 +123,8 @@ def test_unlabelled_images_change_no_cross_entropy(name):
     network = strategy.build_network(ImageShape(8, 8, 1)).eval()
     images, generator = torch.rand(6, 1, 8, 8), torch.Generator()
     targets = torch.tensor([0, 1, 2, -1, -1, -1])
-    alone = strategy.loss(network, Labelled(images[:3], targets[:3]), generator)
-    beside = strategy.loss(network, Labelled(images, targets), generator)
+    alone = strategy.loss(network, LabelledBatch(images[:3], targets[:3]), generator)
+    beside = strategy.loss(network, LabelledBatch(images, targets), generator)
     assert beside.item() == pytest.approx(alone.item(), rel=1e-5)
 
 
@@ -188,7 +190,9 @@ def test_a_frozen_encoder_stays_as_it_is(three):
     strategy.phases()[1].begin(network)
     before = {name: value.clone() for name, value in network.encoder.state_dict().items()}
     loss = strategy.loss(
-        network, Labelled(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])), torch.Generator()
+        network,
+        LabelledBatch(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])),
+        torch.Generator(),
     )
     loss.backward()
     assert all(parameter.grad is None for parameter in network.encoder.parameters())

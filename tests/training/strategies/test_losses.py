@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from residua.training.networks import ImageShape
-from residua.training.recipes.base import Labelled
+from residua.training.recipes.base import LabelledBatch
 from residua.training.strategies import make_strategy
 from residua.training.strategies.erasing import erase
 from residua.training.strategies.losses import classification_loss, distance, weighted_mean
@@ -38,7 +38,7 @@ def test_joint_flat_is_the_documents_function_with_one_class_output(kind):
     by_hand = 0.7 * cross_entropy + 0.3 * (
         gap.mean() if kind == "squared" else gap.sum(1).sqrt().mean()
     )
-    ours = strategy.loss(network, Labelled(images, labels), torch.Generator())
+    ours = strategy.loss(network, LabelledBatch(images, labels), torch.Generator())
     assert ours.item() == pytest.approx(by_hand.item(), rel=1e-5)
     parameters = list(network.parameters())
     for one, other in zip(

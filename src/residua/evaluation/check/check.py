@@ -28,7 +28,7 @@ from residua.findings import (
     leakage,
 )
 from residua.findings.figures import Exhibit, Group, Picture
-from residua.images import Copies, ImageSet, find_copies
+from residua.images import Duplicates, ImageSet, search_duplicates
 from residua.images.columns import strings
 from residua.images.duplicates import Leaks, leaks_of
 from residua.records import Assumption, Finding
@@ -139,17 +139,17 @@ def _copies(
     *,
     is_whole: bool,
     progress: Progress | None,
-) -> tuple[Copies, bool]:
+) -> tuple[Duplicates, bool]:
     """Copies of every kind and True; exact ones and False where there are too many images, or where
     the search fails.
     """
     if is_whole:
         found = checks.make(
-            "near-duplicates", lambda: find_copies(sets, seed=seed, progress=progress)
+            "near-duplicates", lambda: search_duplicates(sets, seed=seed, progress=progress)
         )
         if found is not None:
             return found, True
-    return find_copies(sets, seed=seed, only_exact=True), False
+    return search_duplicates(sets, seed=seed, only_exact=True), False
 
 
 def _statistics(
@@ -274,7 +274,7 @@ def _even_share(images: ImageSet, most: int) -> ImageSet:
 
 
 def _leakage(
-    table: _Table, copies: Copies, sets: Sequence[ImageSet], *, is_thorough: bool
+    table: _Table, copies: Duplicates, sets: Sequence[ImageSet], *, is_thorough: bool
 ) -> tuple[Finding | None, dict[str, Exhibit]]:
     """Copies of the first part among the others: train among calibration and test, or the first
     source among the rest.
@@ -315,7 +315,7 @@ def _pictures(
     return {leakage.CODE: shown} if shown.groups else {}
 
 
-def _duplicates(table: _Table, copies: Copies) -> list[Finding | None]:
+def _duplicates(table: _Table, copies: Duplicates) -> list[Finding | None]:
     found = []
     for part in dict.fromkeys(table.parts.tolist()):
         rows = np.flatnonzero(table.parts == part)

@@ -3,16 +3,20 @@ flipped or rotated.
 """
 
 from residua.images.duplicates.leaks import Leak, Leaks, exact_leaks, leaks_of
-from residua.images.duplicates.search import Copies, Copy, find_copies
-from residua.images.duplicates.twins import group_twins
+from residua.images.duplicates.search import (
+    DuplicatePair,
+    Duplicates,
+    group_duplicates,
+    search_duplicates,
+)
 
 __all__ = [
-    "Copies",
-    "Copy",
+    "DuplicatePair",
+    "Duplicates",
     "Leak",
     "Leaks",
     "exact_leaks",
-    "find_copies",
-    "group_twins",
+    "group_duplicates",
     "leaks_of",
+    "search_duplicates",
 ]

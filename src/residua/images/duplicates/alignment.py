@@ -45,7 +45,7 @@ class Alignment:
 
 
 @dataclass(frozen=True)
-class Reduced:
+class ReducedImage:
     """An image made ready for aligning: grey, its longer side at most 96 pixels; ``size`` is what
     it was before.
     """
@@ -54,7 +54,7 @@ class Reduced:
     size: tuple[int, int]
 
     @classmethod
-    def of(cls, image: NDArray[np.generic]) -> Reduced:
+    def of(cls, image: NDArray[np.generic]) -> ReducedImage:
         """Reduce an image (height, width, channels), uint8 or float in [0, 1]."""
         height, width = image.shape[:2]
         longest = max(height, width)
@@ -70,17 +70,19 @@ class Reduced:
             (height, width),
         )
 
-    def turned(self, turn: int) -> Reduced:
+    def turned(self, turn: int) -> ReducedImage:
         """The same picture turned by one of the eight `TURNS`."""
         transposed, vertical, horizontal = TURNS[turn]
         pixels = self.pixels.T if transposed else self.pixels
         pixels = pixels[::-1] if vertical else pixels
-        return Reduced(
+        return ReducedImage(
             pixels[:, ::-1] if horizontal else pixels, self.size[::-1] if transposed else self.size
         )
 
 
-def align(first: Reduced, second: Reduced, turn: int, cut: NDArray[np.float32]) -> Alignment:
+def align(
+    first: ReducedImage, second: ReducedImage, turn: int, cut: NDArray[np.float32]
+) -> Alignment:
     """Move the edges of `first`, from `cut` on, until it fits `second`, turned by `turn`, best
     (Gauss-Newton).
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from residua.images.duplicates.cells import Cells
 from residua.images.duplicates.codes import COMPARED, Frame
-from residua.images.duplicates.similarity import FRAMES, WHOLE, Likeness, unturned
+from residua.images.duplicates.similarity import FRAMES, WHOLE, Similarity, unturned
 
 # A neighbour of this rank is another picture, unless there are as many copies of one: its distance
 # is the scale of the place.
@@ -76,8 +76,8 @@ def find_candidates(
         Pixels along the shorter side of the smallest images, but for a few.
     """
     n = len(codes)
-    likeness = Likeness.of(codes, shortest_side)
-    unit = likeness.unit(codes)
+    similarity = Similarity.of(codes, shortest_side)
+    unit = similarity.unit(codes)
     points = unturned(unit)
     cells = Cells(points, seed=seed)
     rank = min(_RANK, max(2, (n - 1) // 2))
@@ -91,7 +91,7 @@ def find_candidates(
         else np.minimum(distances[:, rank - 1], _UNRELATED)
     )
     scale = np.maximum(scale, _FLOOR * float(np.median(scale)))
-    search = _Search(codes, unit, likeness, scale)
+    search = _Search(codes, unit, similarity, scale)
     found = [search.compare(rows[:, :_NEIGHBOURS], distances[:, :_NEIGHBOURS], WHOLE)]
     for number, frame in enumerate(FRAMES[1:], start=1):
         if on_step is not None:
@@ -137,7 +137,7 @@ _Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int8], NDArray
 class _Search:
     codes: NDArray[np.float32]
     unit: NDArray[np.float32]
-    likeness: Likeness
+    similarity: Similarity
     scale: NDArray[np.float32]
 
     def crops(self, cells: Cells, frame: Frame) -> _Found:
@@ -146,7 +146,7 @@ class _Search:
         """
 
         def nearest(asked: NDArray[np.int64]) -> _Near:
-            cropped = unturned(self.likeness.unit(self.codes[asked], frame))
+            cropped = unturned(self.similarity.unit(self.codes[asked], frame))
             return cells.nearest(cropped, _OF_CROPS, _PROBES, near=asked)
 
         return self.compare(*_in_order(cells, nearest), frame)
@@ -155,7 +155,7 @@ class _Search:
         """Up to 300 images with the neighbour that `rows` (n,) names, aligned."""
         asked = np.flatnonzero(rows >= 0)
         asked = np.sort(rng.choice(asked, min(_OTHERS, len(asked)), replace=False))
-        distance, turn, cut = self.likeness.aligned(
+        distance, turn, cut = self.similarity.aligned(
             self.codes[asked],
             self.unit,
             np.stack([np.arange(len(asked)), rows[asked]], axis=1),
@@ -183,7 +183,7 @@ class _Search:
         blocks = []
         for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
             asked, place = np.unique(pairs[low:high, 0], return_inverse=True)
-            distance, turn, cut = self.likeness.aligned(
+            distance, turn, cut = self.similarity.aligned(
                 self.codes[asked], self.unit, np.stack([place, pairs[low:high, 1]], axis=1), frame
             )
             ratio = distance / np.maximum(limit[low:high], 1e-9)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.images.columns import strings
-from residua.images.duplicates.search import Copies
+from residua.images.duplicates.search import Duplicates
 
 
 class Leak(NamedTuple):
@@ -53,7 +53,7 @@ class Leaks:
 
 
 def leaks_of(
-    copies: Copies, seen: NDArray[np.bool_], paths: NDArray[Any]
+    copies: Duplicates, seen: NDArray[np.bool_], paths: NDArray[Any]
 ) -> tuple[Leaks, NDArray[np.int64]]:
     """The leaks among the images that were not `seen`, in their order, and the row each is a copy
     of (-1: of none).
@@ -67,10 +67,10 @@ def leaks_of(
 
     Examples
     --------
-    >>> from residua.images import ImageSet, find_copies
+    >>> from residua.images import ImageSet, search_duplicates
     >>> pictures = np.random.default_rng(0).integers(0, 200, (30, 24, 24)).astype(np.uint8)
     >>> images = ImageSet.from_arrays(np.concatenate([pictures, pictures[4:5, ::-1]]))
-    >>> leaks, rows = leaks_of(find_copies(images), np.arange(31) < 20, images.paths)
+    >>> leaks, rows = leaks_of(search_duplicates(images), np.arange(31) < 20, images.paths)
     >>> leaks.examples(5), rows[-1]
     ([Leak(path='arrays[30]', of='arrays[4]', kind='flipped')], np.int64(4))
     """

@@ -25,7 +25,7 @@ _ALPHA = 0.75
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Similarity:
     """The measure, made for one set of images: frequencies are weighed by how much they vary
     there.
     """
@@ -33,7 +33,7 @@ class Likeness:
     weights: NDArray[np.float32]
 
     @classmethod
-    def of(cls, codes: NDArray[np.float32], shortest_side: int = COMPARED) -> Likeness:
+    def of(cls, codes: NDArray[np.float32], shortest_side: int = COMPARED) -> Similarity:
         """Weigh each frequency by its standard deviation to the power -3/4: half-way to whitening
         and beyond.
 

@@ -17,10 +17,10 @@ from residua._labels import means_normal
 from residua.errors import SourceError
 from residua.images.columns import shared
 from residua.images.listing import Listing, Options, count
-from residua.images.sources.mask_files import evenly, part_masks, twins
+from residua.images.sources.mask_files import evenly, match_masks, suffix_pairs
 from residua.images.sources.mask_looks import same_picture
 from residua.images.sources.mask_names import IMAGE_FOLDERS
-from residua.images.sources.walking import Found, few, find_images, is_packed, subfolders
+from residua.images.sources.walking import FoundImages, few, find_images, is_packed, subfolders
 from residua.records import Assumption
 
 # train2017, Train_set, trainA, test-images, val_good
@@ -44,12 +44,12 @@ def read(path: Path, options: Options) -> Listing:
     return arrange(find_images(path, follow_links=options.follow_links), options)
 
 
-def arrange(found: Found, options: Options) -> Listing:
+def arrange(found: FoundImages, options: Options) -> Listing:
     """The images found, each labelled by the first folder on the way; masks belong to their
     images.
     """
-    parted = part_masks(found, options)
-    names = parted.names(found)
+    matches = match_masks(found, options)
+    names = matches.names(found)
     if not len(names) and len(found.quarantined) == found.n_links_out:
         raise empty_folder(found)
     above = folder_of_all(names)
@@ -59,21 +59,21 @@ def arrange(found: Found, options: Options) -> Listing:
     return Listing(
         kind="class folders" if any(classes) else "flat folder",
         names=names,
-        content=found.files(parted.images, options),
+        content=found.files(matches.images, options),
         labels=classes if any(classes) else None,
-        masks=parted.masks,
-        quarantined=parted.quarantined,
+        masks=matches.masks,
+        quarantined=matches.quarantined,
         notes=[
             *found.notes,
-            *parted.notes,
-            *twin_notes(found, parted.images, options),
+            *matches.notes,
+            *suffix_notes(found, matches.images, options),
             *_about_labels(found, names, classes),
         ],
-        assumptions=[*parted.assumptions, *passed_over(above)],
+        assumptions=[*matches.assumptions, *passed_over(above)],
     )
 
 
-def _about_labels(found: Found, names: NDArray[Any], classes: NDArray[Any]) -> list[str]:
+def _about_labels(found: FoundImages, names: NDArray[Any], classes: NDArray[Any]) -> list[str]:
     labels = set(classes) - {None}
     n_loose = sum(label is None for label in classes)
     if labels and n_loose:
@@ -180,7 +180,7 @@ def class_of(name: str) -> str | None:
     return first if slash else None
 
 
-def empty_folder(found: Found) -> SourceError:
+def empty_folder(found: FoundImages) -> SourceError:
     """The error of a folder without images, saying what lies there instead."""
     got = (
         f"{count(len(found.ignored), 'file')} of other kinds ({', '.join(found.ignored[:3])})"
@@ -204,12 +204,12 @@ def empty_folder(found: Found) -> SourceError:
     )
 
 
-def twin_notes(found: Found, rows: NDArray[np.int64], options: Options) -> list[str]:
+def suffix_notes(found: FoundImages, rows: NDArray[np.int64], options: Options) -> list[str]:
     """A sentence where many files differ only in their suffix: one of each pair is often a copy or
     a mask, not an image.
     """
     names = found.names
-    pairs = list(twins(names, rows))
+    pairs = list(suffix_pairs(names, rows))
     if not pairs:
         return []
     noun = count(len(pairs), "pair")

@@ -32,7 +32,7 @@ from residua.images.sources.mask_names import (
     stem_of,
     stem_of_image,
 )
-from residua.images.sources.walking import Found, few, suffix_of
+from residua.images.sources.walking import FoundImages, few, suffix_of
 from residua.images.stores import LocalFolder
 from residua.records import Assumption
 
@@ -46,7 +46,7 @@ _TO_TELL = "a manifest with a column mask"
 
 
 @dataclass(frozen=True)
-class Parted:
+class MaskMatches:
     """The rows that are images, the masks of each, and what to say of it."""
 
     images: NDArray[np.int64]
@@ -56,7 +56,7 @@ class Parted:
     notes: list[str] = field(default_factory=list)
     assumptions: list[Assumption] = field(default_factory=list)
 
-    def names(self, found: Found) -> NDArray[Any]:
+    def names(self, found: FoundImages) -> NDArray[Any]:
         """Of the images; the column itself, not a copy, where every file is one."""
         return found.names if len(self.images) == len(found.column) else found.names[self.images]
 
@@ -74,20 +74,20 @@ class _Group(NamedTuple):
     may_be_a_class: bool
 
 
-def part_masks(found: Found, options: Options) -> Parted:
+def match_masks(found: FoundImages, options: Options) -> MaskMatches:
     """The images among the files found, and their masks."""
-    work = _Parting(found, options)
+    work = _MaskMatcher(found, options)
     work.take_folders()
     work.take_named_after()
-    work.take_twins()
+    work.take_suffix_pairs()
     work.refuse_unnamed()
-    return work.parted()
+    return work.matches()
 
 
-class _Parting:
+class _MaskMatcher:
     """The rounds."""
 
-    def __init__(self, found: Found, options: Options) -> None:
+    def __init__(self, found: FoundImages, options: Options) -> None:
         self._found, self._options = found, options
         self._names = found.names
         self._is_image = np.ones(len(self._names), np.bool_)
@@ -182,12 +182,12 @@ class _Parting:
                     f"{told}, but do not look like masks beside pictures: taken as images"
                 )
 
-    def take_twins(self) -> None:
+    def take_suffix_pairs(self) -> None:
         """Pairs that differ in the suffix alone, of which one side looks like masks and the other
         does not.
         """
         pairs: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-        for one, other in twins(self._names, np.flatnonzero(self._is_image)):
+        for one, other in suffix_pairs(self._names, np.flatnonzero(self._is_image)):
             pairs[suffix_of(str(self._names[one])), suffix_of(str(self._names[other]))].append(
                 (one, other)
             )
@@ -264,7 +264,7 @@ class _Parting:
     def _folder(self, row: int) -> str:
         return str(self._names[row].rpartition("/")[0])
 
-    def parted(self) -> Parted:
+    def matches(self) -> MaskMatches:
         """What came of it."""
         rows = np.flatnonzero(self._is_image)
         if self._loose:
@@ -278,7 +278,7 @@ class _Parting:
             self._notes.append(
                 "masks in an object store are not read: copy the folder here for pixel metrics"
             )
-        return Parted(
+        return MaskMatches(
             images=rows,
             masks=[self._files(row) for row in rows.tolist()] if self._masks and local else None,
             n_loose=len(self._loose),
@@ -403,7 +403,7 @@ class _Parting:
         return glance_at(self._found.store, self._found.real(row, self._names[row]), self._options)
 
 
-def twins(
+def suffix_pairs(
     names: Sequence[str] | NDArray[Any], rows: NDArray[np.int64]
 ) -> Iterator[tuple[int, int]]:
     """Pairs of rows whose names differ in the suffix alone; three of a name are no pair."""

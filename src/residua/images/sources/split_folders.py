@@ -18,11 +18,11 @@ from residua.images.sources.folders import (
     empty_folder,
     folder_of_all,
     passed_over,
-    twin_notes,
+    suffix_notes,
 )
-from residua.images.sources.mask_files import Parted, part_masks
+from residua.images.sources.mask_files import MaskMatches, match_masks
 from residua.images.sources.mask_names import IMAGE_FOLDERS, LOOKED_FOR, MAIN_PARTS, folder_of_masks
-from residua.images.sources.walking import Found, find_images, subfolders
+from residua.images.sources.walking import FoundImages, find_images, subfolders
 
 # Validation is a slice of train (for stopping early), so a folder of that name joins train.
 PART_FOLDERS = {
@@ -60,12 +60,12 @@ def read(path: Path, options: Options) -> Listing:
     return arrange(find_images(path, follow_links=options.follow_links), options)
 
 
-def arrange(found: Found, options: Options) -> Listing:
+def arrange(found: FoundImages, options: Options) -> Listing:
     """The images found under part folders, each labelled by the class folder in it; masks belong to
     their images.
     """
-    parted = part_masks(found, options)
-    all_names = parted.names(found)
+    matches = match_masks(found, options)
+    all_names = matches.names(found)
     above = folder_of_all(all_names)
     parts, labels, rows, outside = [], [], [], []
     for row, name in enumerate(all_names):
@@ -81,8 +81,8 @@ def arrange(found: Found, options: Options) -> Listing:
     names = all_names[kept]
     if not len(names) and len(found.quarantined) == found.n_links_out:
         raise empty_folder(found)
-    masks = taken(parted.masks, kept)
-    in_files = parted.images[kept]
+    masks = taken(matches.masks, kept)
+    in_files = matches.images[kept]
     return Listing(
         kind="train and test folders" if masks is None else "MVTec layout",
         names=names,
@@ -90,26 +90,29 @@ def arrange(found: Found, options: Options) -> Listing:
         labels=shared(labels) if any(labels) else None,
         splits=shared(parts),
         masks=masks,
-        quarantined=parted.quarantined,
+        quarantined=matches.quarantined,
         notes=[
             *found.notes,
-            *parted.notes,
-            *twin_notes(found, in_files, options),
+            *matches.notes,
+            *suffix_notes(found, in_files, options),
             *_part_notes([name[len(above) :] for name in names], outside),
-            *_without_mask(parted, masks, labels, parts),
+            *_without_mask(matches, masks, labels, parts),
         ],
-        assumptions=[*parted.assumptions, *passed_over(above)],
+        assumptions=[*matches.assumptions, *passed_over(above)],
         normal=None if masks is None else "good",
     )
 
 
 def _without_mask(
-    parted: Parted, masks: list[MaskFiles | None] | None, labels: list[str | None], parts: list[str]
+    matches: MaskMatches,
+    masks: list[MaskFiles | None] | None,
+    labels: list[str | None],
+    parts: list[str],
 ) -> list[str]:
     """How many images of test are defective by their folder and have no mask, where others have
     one.
     """
-    if masks is None and not parted.n_loose:
+    if masks is None and not matches.n_loose:
         return []
     missing = sum(
         (masks is None or masks[row] is None)

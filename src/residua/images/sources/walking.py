@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from residua._text import printable
 from residua.images.columns import TextColumn
 from residua.images.decoding import OTHER_SUFFIXES, SUFFIXES, sniff
-from residua.images.listing import Encoded, Files, OddFiles, Options, Quarantined, count
+from residua.images.listing import EncodedImages, Files, OddFiles, Options, Quarantined, count
 from residua.images.stores import LocalFolder, RemoteFolder, Store
 
 # Folders that systems, storage boxes and tools make: their pictures are thumbnails and what was
@@ -33,7 +33,7 @@ _PACKED = frozenset({".zip", ".tgz", ".7z", ".rar", ".gz", ".bz2", ".xz"})
 
 
 @dataclass
-class Found:
+class FoundImages:
     """The files under a root that may be images, by name relative to it and in order, and what was
     passed over.
 
@@ -105,7 +105,7 @@ class Found:
         """The names as told to users."""
         return self.column.array()
 
-    def files(self, rows: NDArray[np.int64] | None, options: Options) -> Encoded:
+    def files(self, rows: NDArray[np.int64] | None, options: Options) -> EncodedImages:
         """The images of these rows, or all."""
         content = (
             OddFiles(self.store, self.names, options.byte_limit, self.odd) if self.odd else None
@@ -116,7 +116,7 @@ class Found:
         )
 
 
-def find_images(root: Path, *, follow_links: bool = False) -> Found:
+def find_images(root: Path, *, follow_links: bool = False) -> FoundImages:
     """Every file under `root` that is an image by its suffix or, without a known one, by its first
     bytes.
 
@@ -132,12 +132,12 @@ class _Walk:
 
     def __init__(self, root: Path, *, follow_links: bool) -> None:
         self._root, self._follow = root, follow_links
-        self._found = Found(str(root), LocalFolder(root))
+        self._found = FoundImages(str(root), LocalFolder(root))
         self._inside = os.path.realpath(root)
         self._start = len(os.fspath(root)) + (not os.fspath(root).endswith(os.sep))
         self._been = {self._inside}
 
-    def found(self) -> Found:
+    def found(self) -> FoundImages:
         """What there is."""
         for folder, below, files in os.walk(
             self._root, onerror=self._unreadable, followlinks=self._follow
@@ -206,11 +206,11 @@ def _leads_out(real: str, inside: str) -> bool:
     return os.path.commonpath([inside, real]) != inside
 
 
-def find_remote_images(store: RemoteFolder, names: Iterable[str]) -> Found:
+def find_remote_images(store: RemoteFolder, names: Iterable[str]) -> FoundImages:
     """The images among the files of a store, by their suffix alone: opening each to look would cost
     a request.
     """
-    found = Found(store.url, store)
+    found = FoundImages(store.url, store)
     for name in names:
         suffix = suffix_of(name)
         if junk := next((part for part in name.split("/") if is_junk(part)), None):

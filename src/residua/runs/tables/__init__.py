@@ -2,16 +2,16 @@
 are joined; maps. No torch.
 """
 
-from residua.runs.tables.chunks import Task
-from residua.runs.tables.job import ScoreJob, Workers, do_job, read_scores, sample_scores
+from residua.runs.tables.chunk_files import ChunkFiles, ScoreSummary
+from residua.runs.tables.chunks import ScoringTask
+from residua.runs.tables.job import ScoringJob, Workers, do_job, read_scores, sample_scores
 from residua.runs.tables.maps import write_maps
-from residua.runs.tables.score_parts import ScoreParts, ScoreSummary
 
 __all__ = [
-    "ScoreJob",
-    "ScoreParts",
+    "ChunkFiles",
     "ScoreSummary",
-    "Task",
+    "ScoringJob",
+    "ScoringTask",
     "Workers",
     "do_job",
     "read_scores",

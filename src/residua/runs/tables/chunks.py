@@ -22,22 +22,22 @@ from residua.engines.interface import check_channels, join_scores
 from residua.errors import ImageError, SourceError
 from residua.images.arrays import as_labels
 from residua.images.columns import strings
-from residua.images.decoding import Decoded, decode, quiet_pillow
+from residua.images.decoding import DecodedImage, decode, quiet_pillow
 from residua.images.listing import Listing, Options, Quarantined
 from residua.images.pixels import WORKERS, as_common, decoders
-from residua.images.reading import Seen, common_type
+from residua.images.reading import ReadingTally, common_type
 from residua.images.shards import Shard
 from residua.images.sources import single_file
 from residua.records import Assumption
-from residua.runs.tables.recorded import PartLookup
+from residua.runs.tables.part_lookup import PartLookup
 
-ROWS_A_PART = 4096
+ROWS_A_CHUNK = 4096
 COLUMNS = ("path", "label", "split", "score", "threshold", "anomalous", "mse", "mae", "ssim")
 _LOOKED_AT = 64
 
 
 @dataclass(frozen=True)
-class Task:
+class ScoringTask:
     """What scoring a piece needs beside the engine; picklable.
 
     ``lookup`` says the parts where the source is the run's own; ``classes`` are a classifier's;
@@ -69,13 +69,13 @@ class Task:
         )
         return (*COLUMNS, *of_classes)
 
-    def with_own(self, names: Iterable[str]) -> Task:
+    def with_own(self, names: Iterable[str]) -> ScoringTask:
         """The task with the source's own columns; one that is named as a column of residua's is
         told apart.
 
         Examples
         --------
-        >>> Task(1, None, Options()).with_own(["camera", "Score"]).own
+        >>> ScoringTask(1, None, Options()).with_own(["camera", "Score"]).own
         (('camera', 'camera'), ('Score', 'Score (source)'))
         """
         taken = {name.lower() for name in self._made}
@@ -103,7 +103,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Part:
+class Chunk:
     """The results of up to 4,096 images of a piece that follow each other; ``n_seen`` counts those
     that do not decode too.
     """
@@ -124,27 +124,29 @@ class Part:
         return sum(flag is True for flag in self.columns["anomalous"])
 
 
-def score_piece(engine: Engine, task: Task, piece: Shard, *, start: int = 0) -> Iterator[Part]:
+def score_shard(
+    engine: Engine, task: ScoringTask, piece: Shard, *, start: int = 0
+) -> Iterator[Chunk]:
     """The parts of a piece from its image `start` on. A piece that cannot be read is one
     quarantined file, not an error.
     """
     try:
         listing = piece.listing(task.options)
     except SourceError as error:
-        yield Part(
+        yield Chunk(
             task.no_rows(), 0, (Quarantined(piece.name, f"the whole shard: {error}"),), is_last=True
         )
         return
     n = len(listing.names)
     broken = tuple(listing.quarantined) if start == 0 else ()
-    for first in range(start, n, ROWS_A_PART) or [n]:
-        stop = min(first + ROWS_A_PART, n)
+    for first in range(start, n, ROWS_A_CHUNK) or [n]:
+        stop = min(first + ROWS_A_CHUNK, n)
         part = _score_rows(engine, task, listing, first, stop)
         yield replace(part, quarantined=(*broken, *part.quarantined), is_last=stop == n)
         broken = ()
 
 
-def check_first(task: Task, piece: Shard, source: str) -> Task:
+def check_first(task: ScoringTask, piece: Shard, source: str) -> ScoringTask:
     """Look at a share of the first piece before the work begins: the task, with what its images
     leave open settled.
 
@@ -159,7 +161,7 @@ def check_first(task: Task, piece: Shard, source: str) -> Task:
         listing = piece.listing(task.options)
     except SourceError:
         return task  # quarantined when its turn comes
-    channels, seen, n = set(), Seen(), len(listing.names)
+    channels, seen, n = set(), ReadingTally(), len(listing.names)
     for row in np.unique(np.linspace(0, n - 1, min(_LOOKED_AT, n)).astype(np.int64)).tolist():
         image = _read(listing, row, task.options)
         if not isinstance(image, Quarantined):
@@ -177,7 +179,9 @@ def check_first(task: Task, piece: Shard, source: str) -> Task:
     return settled.with_own(listing.own)
 
 
-def _score_rows(engine: Engine, task: Task, listing: Listing, start: int, stop: int) -> Part:
+def _score_rows(
+    engine: Engine, task: ScoringTask, listing: Listing, start: int, stop: int
+) -> Chunk:
     rows = np.arange(start, stop)
     splits = _splits(task, listing, rows)
     wanted = rows if not task.only_test or splits is None else rows[splits == "test"]
@@ -197,7 +201,7 @@ def _score_rows(engine: Engine, task: Task, listing: Listing, start: int, stop: 
     if batch:
         scored.append(engine.score(_alike(batch, task)))
     if not scored:
-        return Part(task.no_rows(), stop - start, tuple(quarantined), is_last=False)
+        return Chunk(task.no_rows(), stop - start, tuple(quarantined), is_last=False)
     scores = join_scores(scored)
     chosen = np.asarray(kept)
     columns = {
@@ -216,10 +220,10 @@ def _score_rows(engine: Engine, task: Task, listing: Listing, start: int, stop: 
             for name, told in task.own
         },
     }
-    return Part(columns, stop - start, tuple(quarantined), is_last=False)
+    return Chunk(columns, stop - start, tuple(quarantined), is_last=False)
 
 
-def _class_columns(task: Task, scores: Scores) -> dict[str, Any]:
+def _class_columns(task: ScoringTask, scores: Scores) -> dict[str, Any]:
     """What a classifier says of each image; nothing of other models. Several labels at once are
     joined by a bar.
     """
@@ -239,7 +243,7 @@ def _class_columns(task: Task, scores: Scores) -> dict[str, Any]:
     }
 
 
-def _splits(task: Task, listing: Listing, rows: NDArray[np.int64]) -> NDArray[Any] | None:
+def _splits(task: ScoringTask, listing: Listing, rows: NDArray[np.int64]) -> NDArray[Any] | None:
     """Each image's part: recorded where the source is the run's own, else the source's own; None
     where there is none.
     """
@@ -263,9 +267,9 @@ def _labels(listing: Listing, rows: NDArray[np.int64]) -> list[Any]:
 
 def _decoded(
     listing: Listing, rows: NDArray[np.int64], options: Options
-) -> Iterator[tuple[int, Decoded | Quarantined]]:
+) -> Iterator[tuple[int, DecodedImage | Quarantined]]:
     """Each image in order, decoded in a few threads; never more than a few are in flight."""
-    waiting: deque[tuple[int, Future[Decoded | Quarantined]]] = deque()
+    waiting: deque[tuple[int, Future[DecodedImage | Quarantined]]] = deque()
     with quiet_pillow():
         for row in rows.tolist():
             waiting.append((row, decoders().submit(_read, listing, row, options)))
@@ -277,16 +281,16 @@ def _decoded(
             yield first, future.result()
 
 
-def _read(listing: Listing, row: int, options: Options) -> Decoded | Quarantined:
+def _read(listing: Listing, row: int, options: Options) -> DecodedImage | Quarantined:
     if isinstance(listing.content, np.ndarray):
-        return Decoded(listing.content[row], listing.kind, "array", frozenset())
+        return DecodedImage(listing.content[row], listing.kind, "array", frozenset())
     try:
         return decode(listing.content.read(row), options.pixel_limit, options.reading)
     except ImageError as error:
         return Quarantined(str(listing.names[row]), str(error))
 
 
-def _alike(batch: Sequence[NDArray[Any]], task: Task) -> list[NDArray[Any]]:
+def _alike(batch: Sequence[NDArray[Any]], task: ScoringTask) -> list[NDArray[Any]]:
     """Images of one type and number of channels: grey is repeated, and all are floats where one has
     more than 8 bits.
     """

@@ -19,32 +19,32 @@ from residua.engines import Engine
 from residua.engines.interface import Progress
 from residua.errors import SourceError
 from residua.images.shards import Shards
-from residua.runs.tables.chunks import Task, score_piece
-from residua.runs.tables.score_parts import (
-    ScoreParts,
+from residua.runs.tables.chunk_files import (
+    ChunkFiles,
     ScoreSummary,
-    describe_pieces,
+    describe_shards,
     encode,
     note_of,
 )
+from residua.runs.tables.chunks import ScoringTask, score_shard
 
 _SAMPLED = 100_000
 
-Workers = Callable[["ScoreJob"], None]
+Workers = Callable[["ScoringJob"], None]
 """Scores all pieces of a job that are not done, by whatever means."""
 
 
 @dataclass(frozen=True)
-class ScoreJob:
+class ScoringJob:
     """All that scoring a source takes; what is done of it lies in `parts`."""
 
     engine: Engine
     shards: Shards
-    task: Task
-    parts: ScoreParts
+    task: ScoringTask
+    parts: ChunkFiles
     on_read: Progress | None = None
 
-    def open_pieces(self) -> Iterator[tuple[int, int, int]]:
+    def open_shards(self) -> Iterator[tuple[int, int, int]]:
         """Number, images done and parts done of each piece that is not finished."""
         for number in range(len(self.shards.pieces)):
             seen, n_parts, done = self.parts.state_of(number)
@@ -60,7 +60,7 @@ class ScoreJob:
 
 
 def do_job(
-    job: ScoreJob,
+    job: ScoringJob,
     source: str,
     begun_with: dict[str, Any],
     *,
@@ -81,12 +81,12 @@ def do_job(
     """
     with job.parts.only_writer():
         job.parts.begin(
-            {"source": source, **begun_with, **describe_pieces(job.shards)}, resume=resume
+            {"source": source, **begun_with, **describe_shards(job.shards)}, resume=resume
         )
         return _all_done(job, source, workers or _score_here)
 
 
-def _all_done(job: ScoreJob, source: str, workers: Workers) -> ScoreSummary:
+def _all_done(job: ScoringJob, source: str, workers: Workers) -> ScoreSummary:
     workers(job)
     n_pieces = len(job.shards.pieces)
     summary = job.parts.summary(n_pieces)
@@ -127,12 +127,12 @@ def sample_scores(out: Path, n_images: int) -> NDArray[np.float32]:
     return np.concatenate(found)
 
 
-def _score_here(job: ScoreJob) -> None:
+def _score_here(job: ScoringJob) -> None:
     n_done = 0
-    for number, seen, n_parts in job.open_pieces():
+    for number, seen, n_parts in job.open_shards():
         n_done += seen
         for further, part in enumerate(
-            score_piece(job.engine, job.task, job.shards.pieces[number], start=seen)
+            score_shard(job.engine, job.task, job.shards.pieces[number], start=seen)
         ):
             job.parts.write(
                 number,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.engines import Scores, score_with
-from residua.engines.exported import error_columns
+from residua.engines.file_engines import error_columns
 from residua.engines.interface import Progress, check_channels
 from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence

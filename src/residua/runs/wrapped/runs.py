@@ -26,17 +26,17 @@ from residua.images.run_source import find_run_source, mark_of_here
 from residua.images.sources import list_shards
 from residua.records import Assumption, Evaluation, OperatingPoint
 from residua.runs.tables import (
-    ScoreJob,
-    ScoreParts,
+    ChunkFiles,
     ScoreSummary,
-    Task,
+    ScoringJob,
+    ScoringTask,
     do_job,
     read_scores,
     sample_scores,
     write_maps,
 )
 from residua.runs.tables.chunks import check_first
-from residua.runs.tables.recorded import PartLookup
+from residua.runs.tables.part_lookup import PartLookup
 from residua.runs.wrapped.contract import Contract
 from residua.runs.wrapped.model import WrappedModel
 from residua.runs.wrapped.origins import look_at
@@ -296,11 +296,11 @@ def score_wrapped(
     With `resume`, scoring that was stopped goes on. With `maps`, each image's error map is written
     there as a PNG.
     """
-    parts = ScoreParts(Path(out))
+    parts = ChunkFiles(Path(out))
     model, state = open_wrapped(run)
     options = Options(reading=reading_of(bits, state.reading, where="score"), of_model=bits is None)
     shards, point = list_shards(source, options), model.operating_point_
-    task = Task(
+    task = ScoringTask(
         model.contract.channels,
         None if point is None else point.threshold,
         options,
@@ -314,7 +314,7 @@ def score_wrapped(
         **({} if bits is None else {"bits": bits}),
     }
     summary = do_job(
-        ScoreJob(model, shards, task, parts, progress), source, begun_with, resume=resume
+        ScoringJob(model, shards, task, parts, progress), source, begun_with, resume=resume
     )
     if point is not None:
         normals = model.calibration_scores_[~model.calibration_is_anomalous_]

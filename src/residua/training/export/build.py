@@ -13,7 +13,7 @@ from residua._files import ensure_folder, sha256
 from residua._version import __version__
 from residua.engines import Card, Engine, Kind
 from residua.engines.card import write_card
-from residua.engines.exported import open_file
+from residua.engines.file_engines import open_file
 from residua.engines.interface import Progress
 from residua.errors import InputError
 from residua.images import ImageSet
@@ -24,7 +24,7 @@ from residua.training.export.onnx_file import Entry, describe_outputs, finish_on
 from residua.training.export.openvino_file import finish_openvino, write_openvino
 from residua.training.export.quantise import quantise_onnx
 from residua.training.export.verify import (
-    Compared,
+    ScorePair,
     compare,
     measure_deviation,
     measure_price,
@@ -32,7 +32,7 @@ from residua.training.export.verify import (
     refuse_if_different,
 )
 from residua.training.scoring.engine import GraphEngine
-from residua.training.scoring.variants import VARIANTS
+from residua.training.scoring.engine_variants import VARIANTS
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _open(bundle: Bundle, card: Card, folder: Path) -> Engine:
     return open_file(card, folder / card.kind.files[0])
 
 
-def _judged(card: Card, compared: Compared, verification: Verification, bundle: Bundle) -> Card:
+def _judged(card: Card, compared: ScorePair, verification: Verification, bundle: Bundle) -> Card:
     """The card with the engine's own threshold, its deviation and its price; refused where they are
     too large.
     """

@@ -26,7 +26,7 @@ _LEAST_CORRELATION = 0.95
 
 
 @dataclass(frozen=True)
-class Compared:
+class ScorePair:
     """Scores of the reference and of the engine on the same images, and how far maps differ
     anywhere.
     """
@@ -42,7 +42,7 @@ class Compared:
 
 def compare(
     reference: Engine, engine: Engine, images: ImageSet, *, progress: Progress | None = None
-) -> Compared:
+) -> ScorePair:
     """Score all `images` by both, with their maps; a few again one at a time, and a few cut to odd
     sizes.
     """
@@ -58,7 +58,7 @@ def compare(
     more += [
         _pair(reference, engine, [crop]) for image in few[:_CROPS] for crop in _odd_crops(image)
     ]
-    return Compared(
+    return ScorePair(
         reference=np.concatenate([pair.reference for pair in pairs]),
         engine=np.concatenate([pair.engine for pair in pairs]),
         score_difference=_largest([pair.score_difference for pair in pairs + more]),
@@ -69,7 +69,7 @@ def compare(
     )
 
 
-def measure_deviation(compared: Compared, threshold: float, own_threshold: float) -> Deviation:
+def measure_deviation(compared: ScorePair, threshold: float, own_threshold: float) -> Deviation:
     """The differences, and the decisions under each one's threshold."""
     reference, engine = compared.reference, compared.engine
     low, high = np.quantile(reference.astype(np.float64), [0.05, 0.95])
@@ -88,7 +88,7 @@ def measure_deviation(compared: Compared, threshold: float, own_threshold: float
     )
 
 
-def refuse_if_different(name: str, compared: Compared, deviation: Deviation) -> None:
+def refuse_if_different(name: str, compared: ScorePair, deviation: Deviation) -> None:
     """Say no to an export that does not reproduce the reference.
 
     Raises
@@ -128,7 +128,7 @@ def refuse_if_different(name: str, compared: Compared, deviation: Deviation) -> 
 
 
 def measure_price(
-    compared: Compared, deviation: Deviation, is_anomalous: NDArray[np.bool_]
+    compared: ScorePair, deviation: Deviation, is_anomalous: NDArray[np.bool_]
 ) -> Price:
     """What a reduced precision costs; ROC AUC where calibration holds both normal and anomalous
     images.
@@ -173,7 +173,7 @@ def refuse_if_dear(name: str, price: Price) -> None:
         )
 
 
-def _pair(reference: Engine, engine: Engine, images: Sequence[NDArray[Any]]) -> Compared:
+def _pair(reference: Engine, engine: Engine, images: Sequence[NDArray[Any]]) -> ScorePair:
     one = reference.score(images, maps=True, columns=False)
     other = engine.score(images, maps=True, columns=False)
     pairs = [
@@ -182,7 +182,7 @@ def _pair(reference: Engine, engine: Engine, images: Sequence[NDArray[Any]]) -> 
         if not (np.isnan(a).all() and np.isnan(b).all())
     ]
     classes = (one.probabilities, other.probabilities)
-    return Compared(
+    return ScorePair(
         one.score,
         other.score,
         _largest([np.abs(one.score.astype(np.float64) - other.score).max(initial=0)]),

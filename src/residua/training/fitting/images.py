@@ -35,7 +35,7 @@ from residua.training.loop.robust import (
     second_checkpoint,
 )
 from residua.training.loop.settings import StepReport, TrainingSettings, is_busy, training_threads
-from residua.training.loop.train import Trained, TrainingPlan, plan_training, train_network
+from residua.training.loop.train import TrainingPlan, TrainingResult, plan_training, train_network
 from residua.training.networks import ImageShape, n_parameters
 from residua.training.recipes import Recipe
 from residua.training.scoring.engine import (
@@ -47,7 +47,7 @@ from residua.training.scoring.engine import (
 from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.image_list import ImageList, Images, taken
 from residua.training.scoring.prepare import Aspect, Prepare
-from residua.training.scoring.stored import PreparedStore
+from residua.training.scoring.prepared_store import PreparedStore
 
 _FEWEST_IMAGES = 4
 
@@ -80,7 +80,7 @@ class Fitted:
     """A bundle and how it came about."""
 
     bundle: Bundle
-    trained: Trained
+    trained: TrainingResult
     notes: tuple[str, ...]
     parts: dict[str, ImageSet]
     train_sample: Scores
@@ -219,7 +219,7 @@ class _Made:
     """A trained graph and the images it was made from."""
 
     graph: InferenceGraph
-    trained: Trained
+    trained: TrainingResult
     fitted_on: ImageSet
     validation: ImageSet
     images: tuple[Images, Images, Images]
@@ -334,7 +334,7 @@ def _train(  # noqa: PLR0917
     images: tuple[Images, Images, Images],
     plan: TrainingPlan,
     options: FitOptions,
-) -> tuple[InferenceGraph, Trained]:
+) -> tuple[InferenceGraph, TrainingResult]:
     """Train `network` and fit its score; `images` are training, validation, and validation as
     scoring sees it.
     """
@@ -421,7 +421,11 @@ def scoring_batch(size: tuple[int, int], aspect: Aspect) -> int:
 
 
 def training_words(
-    recipe: Recipe, network: Any, trained: Trained, n_images: tuple[int, int], options: FitOptions
+    recipe: Recipe,
+    network: Any,
+    trained: TrainingResult,
+    n_images: tuple[int, int],
+    options: FitOptions,
 ) -> dict[str, Any]:
     """What a bundle records of its training; `n_images` fitted and in the validation slice."""
     return {

@@ -31,7 +31,7 @@ from residua.training.fitting.targets import Targets
 from residua.training.fitting.temperature import fit_temperature
 from residua.training.loop.batches import LabelledImages, make_batches
 from residua.training.loop.settings import StepReport, training_threads
-from residua.training.loop.train import Trained, TrainingPlan, plan_training, train_network
+from residua.training.loop.train import TrainingPlan, TrainingResult, plan_training, train_network
 from residua.training.networks import ImageShape, n_parameters
 from residua.training.scoring.engine import score_images
 from residua.training.scoring.image_list import taken
@@ -252,7 +252,7 @@ def _train(  # noqa: PLR0917  a private step of one function, given what that fu
     validation: LabelledSet,
     options: FitOptions,
     notes: Notes,
-) -> tuple[Trained, torch.nn.Module]:
+) -> tuple[TrainingResult, torch.nn.Module]:
     """Train a fresh network, one phase after the other."""
     settings, hold = options.settings, Hold(options)
     prepared = [
@@ -271,7 +271,7 @@ def _train(  # noqa: PLR0917  a private step of one function, given what that fu
         )
         if options.on_plan is not None:
             options.on_plan(plan)
-        done: list[Trained] = []
+        done: list[TrainingResult] = []
         for phase in phases:
             train, held_out = (
                 _seen(phase, *pair) for pair in zip(prepared, (fitted_on, validation), strict=True)
@@ -337,7 +337,9 @@ def _checkpoint(options: FitOptions, phase: Phase, *, first: bool) -> Any:
     )
 
 
-def _offset(on_step: StepReport | None, done: list[Trained], n_steps: int) -> StepReport | None:
+def _offset(
+    on_step: StepReport | None, done: list[TrainingResult], n_steps: int
+) -> StepReport | None:
     """Steps counted over all phases."""
     if on_step is None:
         return None
@@ -352,7 +354,7 @@ def _offset(on_step: StepReport | None, done: list[Trained], n_steps: int) -> St
     return report
 
 
-def _joined(done: list[Trained], plan: TrainingPlan) -> Trained:
+def _joined(done: list[TrainingResult], plan: TrainingPlan) -> TrainingResult:
     """The phases' histories one after the other, with a column that says which phase a row is
     of.
     """

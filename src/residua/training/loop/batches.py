@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from residua.training.loop.spread import share_of
-from residua.training.recipes.base import Labelled, is_labelled
+from residua.training.loop.processes import share_of
+from residua.training.recipes.base import LabelledBatch, is_labelled
 from residua.training.scoring.image_list import ImageList, Images
-from residua.training.scoring.stored import UnitImages, to_unit
+from residua.training.scoring.prepared_store import UnitImages, to_unit
 
 __all__ = [
     "LabelledBatches",
@@ -65,7 +65,7 @@ class MemoryBatches:
 
 
 class LabelledImages(NamedTuple):
-    """Prepared images with their targets, a row an image; see `Labelled` for what a target is."""
+    """Prepared images with their targets, one row per image; see `LabelledBatch`."""
 
     images: Any
     targets: Tensor
@@ -81,7 +81,8 @@ class LabelledImages(NamedTuple):
 
 
 class LabelledBatches(MemoryBatches):
-    """Iterate over labelled and unlabelled images as `Labelled` batches, images float32 in [0, 1].
+    """Iterate over labelled and unlabelled images as `LabelledBatch` batches, images float32 in [0,
+    1].
 
     Where fewer than half of the images have a label, half of each batch has one: those are drawn
     again and again, in a new order each time, while the unlabelled ones pass once an epoch.
@@ -108,7 +109,7 @@ class LabelledBatches(MemoryBatches):
 
     def __iter__(self) -> Iterator[Any]:
         for rows in self._mixed() if self.is_mixed else self._plain():
-            yield Labelled(self._take(rows), self.targets[rows])
+            yield LabelledBatch(self._take(rows), self.targets[rows])
 
     def _plain(self) -> Iterator[Tensor]:
         order = torch.arange(len(self.images))

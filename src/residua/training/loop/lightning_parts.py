@@ -18,12 +18,12 @@ from torch import Tensor
 
 from residua._files import atomic_write
 from residua.errors import TrainingError
-from residua.training.loop.augment import augment
+from residua.training.loop.augmentation import augment
 from residua.training.loop.batches import MemoryBatches, seeded
 from residua.training.loop.optimisers import make_optimiser
+from residua.training.loop.processes import share_of_loss
 from residua.training.loop.settings import StepReport, TrainingSettings
-from residua.training.loop.spread import share_of_loss
-from residua.training.recipes.base import Labelled, Trainable
+from residua.training.recipes.base import LabelledBatch, Trainable
 
 _VALIDATION = 1
 _TRAINING = 0
@@ -42,7 +42,7 @@ class RecipeModule(L.LightningModule):
             recipe.schedule.weight_decay if settings.weight_decay is None else settings.weight_decay
         )
 
-    def training_step(self, batch: Tensor | Labelled, batch_index: int) -> Tensor:
+    def training_step(self, batch: Tensor | LabelledBatch, batch_index: int) -> Tensor:
         """Loss of one batch; stops clearly when it is no longer a number."""
         numbers = (self.settings.seed, _TRAINING, self.global_step)
         generator = seeded(*numbers, self.global_rank) if self.global_rank else seeded(*numbers)
@@ -53,16 +53,18 @@ class RecipeModule(L.LightningModule):
                 f" of {self.n_steps}. Lower the learning rate (it is {self.learning_rate:g}), or"
                 " train with --precision fp32."
             )
-        return share_of_loss(loss, len(batch.images if isinstance(batch, Labelled) else batch))
+        return share_of_loss(loss, len(batch.images if isinstance(batch, LabelledBatch) else batch))
 
-    def _augmented(self, batch: Tensor | Labelled, generator: torch.Generator) -> Tensor | Labelled:
+    def _augmented(
+        self, batch: Tensor | LabelledBatch, generator: torch.Generator
+    ) -> Tensor | LabelledBatch:
         if not self.settings.augment:
             return batch
-        if isinstance(batch, Labelled):
+        if isinstance(batch, LabelledBatch):
             return batch._replace(images=augment(batch.images, self.settings.augment, generator))
         return augment(batch, self.settings.augment, generator)
 
-    def validation_step(self, batch: Tensor | Labelled, batch_index: int) -> None:
+    def validation_step(self, batch: Tensor | LabelledBatch, batch_index: int) -> None:
         """Loss on the validation slice, in float32, with the same randomness every epoch."""
         generator = seeded(self.settings.seed, _VALIDATION, batch_index)
         with torch.autocast(self.device.type, enabled=False):
@@ -70,7 +72,7 @@ class RecipeModule(L.LightningModule):
         self.log(
             "validation_loss",
             loss,
-            batch_size=len(batch.images if isinstance(batch, Labelled) else batch),
+            batch_size=len(batch.images if isinstance(batch, LabelledBatch) else batch),
         )
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:

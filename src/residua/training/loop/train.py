@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from residua.errors import BundleError, InputError
-from residua.training.loop.augment import check_names
+from residua.training.loop.augmentation import check_names
 from residua.training.loop.batches import LabelledImages, TrainingData, make_batches, seeded
 from residua.training.loop.optimisers import make_optimiser
+from residua.training.loop.processes import is_spread, shared_statistics
 from residua.training.loop.settings import StepReport, TrainingSettings, uses_bfloat16
-from residua.training.loop.spread import is_spread, shared_statistics
-from residua.training.recipes.base import Labelled, Trainable
+from residua.training.recipes.base import LabelledBatch, Trainable
 from residua.training.scoring.image_list import n_pixels
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class TrainingPlan:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """What training leaves: columns of the history by name, the best epoch (from 1), seconds, and
     where it ran.
     """
@@ -101,7 +101,7 @@ def train_network(  # noqa: PLR0917
     resume: bool = False,
     checkpoint_seconds: float = 10.0,
     on_step: StepReport | None = None,
-) -> Trained:
+) -> TrainingResult:
     """Minimise the recipe's loss on `train` and leave the weights that were best on `validation` in
     `network`.
 
@@ -149,7 +149,7 @@ def train_network(  # noqa: PLR0917
         raise SystemExit(0)
     network.load_state_dict(history.best)
     network.cpu().eval()
-    return Trained(
+    return TrainingResult(
         history={name: np.array([row[name] for row in history.rows]) for name in history.rows[0]},
         best_epoch=history.best_epoch + 1,
         seconds=float(sum(row["seconds"] for row in history.rows)) or time.perf_counter() - started,
@@ -259,10 +259,10 @@ def _time_steps(
     return float(np.median(seconds[len(seconds) // 3 :]))
 
 
-def _moved(batch: Tensor | Labelled, device: torch.device) -> Tensor | Labelled:
+def _moved(batch: Tensor | LabelledBatch, device: torch.device) -> Tensor | LabelledBatch:
     return (
-        Labelled(*(part.to(device) for part in batch))
-        if isinstance(batch, Labelled)
+        LabelledBatch(*(part.to(device) for part in batch))
+        if isinstance(batch, LabelledBatch)
         else batch.to(device)
     )
 

@@ -14,7 +14,7 @@ from residua.training.networks import ImageShape
 from residua.training.scoring.scorer import Scorer
 
 
-class Labelled(NamedTuple):
+class LabelledBatch(NamedTuple):
     """A batch of images (batch, channels, height, width) with targets.
 
     Targets are class numbers, int64 (batch,), -1 where an image has no label; or, where several
@@ -67,7 +67,7 @@ class Trainable(Protocol):
         """How to train unless the user says otherwise."""
 
     def loss(self, network: nn.Module, images: Any, generator: Generator) -> Tensor:
-        """The scalar to minimise on a batch, images or `Labelled` ones."""
+        """The scalar to minimise on a batch, images or `LabelledBatch` ones."""
 
 
 class Recipe(BaseModel, ABC):

@@ -8,10 +8,10 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from residua.training.recipes.reconstructing import Reconstructing, reconstruction_loss
+from residua.training.recipes.reconstruction import ReconstructionRecipe, reconstruction_loss
 
 
-class Denoising(Reconstructing):
+class Denoising(ReconstructionRecipe):
     """Corrupt the input by Gaussian noise and by masked squares, reproduce the clean image; scored
     on clean images.
 

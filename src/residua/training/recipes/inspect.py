@@ -17,14 +17,14 @@ from torch.nn import functional as F
 from residua.training.networks import ImageShape
 from residua.training.networks.skip import STRIDE, SkipNetwork
 from residua.training.recipes.base import Recipe, Schedule
-from residua.training.scoring.inspect_score import PARTS, PLACED_PARTS, InspectedScorer, Part
+from residua.training.scoring.inspect_score import PARTS, PLACED_PARTS, InspectScorer, Part
 from residua.training.scoring.places import check_parts
 from residua.training.scoring.scorer import Scorer
 from residua.training.synthesis import (
     FAMILIES,
+    CorruptedBatch,
     Draws,
     Family,
-    Spoilt,
     add_defects,
     change_exposure,
     random_crops,
@@ -43,7 +43,7 @@ class Task(NamedTuple):
     """
 
     clean: Tensor
-    spoilt: Spoilt
+    spoilt: CorruptedBatch
     kept: Tensor
 
 
@@ -121,7 +121,7 @@ class Inspect(Recipe):
     def build_scorer(self, network: nn.Module) -> Scorer:
         """The named parts, standardised on held-out normals and weighted by synthetic defects."""
         skip: Any = network
-        return InspectedScorer(skip, self.parts, self.families)
+        return InspectScorer(skip, self.parts, self.families)
 
 
 def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:

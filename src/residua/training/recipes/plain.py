@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 
-from residua.training.recipes.reconstructing import Reconstructing, reconstruction_loss
+from residua.training.recipes.reconstruction import ReconstructionRecipe, reconstruction_loss
 
 
-class Plain(Reconstructing):
+class Plain(ReconstructionRecipe):
     """Reproduce the input; a pixel's error is its score, an image's score the mean over pixels."""
 
     name: ClassVar[str] = "plain"

@@ -13,12 +13,12 @@ from torch.nn import functional as F
 
 from residua.training.networks import ImageShape, JointNetwork, ResidualAutoencoder
 from residua.training.recipes.base import Recipe, Schedule
-from residua.training.recipes.turning import turn_and_spoil
+from residua.training.recipes.rotation import turn_and_spoil
 from residua.training.scoring.rotation_score import (
     HEADLESS_PARTS,
     N_TURNS,
     HeadlessPart,
-    TurnedScorer,
+    RotationScorer,
 )
 from residua.training.scoring.scorer import Scorer
 
@@ -78,4 +78,4 @@ class Restore(Recipe):
     def build_scorer(self, network: nn.Module) -> Scorer:
         """The named parts, standardised, weighted and summed."""
         joint: Any = network
-        return TurnedScorer(joint, self.parts)
+        return RotationScorer(joint, self.parts)

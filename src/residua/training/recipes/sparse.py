@@ -8,10 +8,10 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from residua.training.recipes.reconstructing import Reconstructing, reconstruction_loss
+from residua.training.recipes.reconstruction import ReconstructionRecipe, reconstruction_loss
 
 
-class Sparse(Reconstructing):
+class Sparse(ReconstructionRecipe):
     """Penalise the Kullback-Leibler divergence between each code unit's mean activation and a small
     target.
 

@@ -11,8 +11,8 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from residua.training.networks import ImageShape, VariationalAutoencoder
-from residua.training.recipes.reconstructing import (
-    Reconstructing,
+from residua.training.recipes.reconstruction import (
+    ReconstructionRecipe,
     glorot,
     reconstruction_loss,
     with_density,
@@ -20,7 +20,7 @@ from residua.training.recipes.reconstructing import (
 from residua.training.scoring.scorer import ErrorScorer, Scorer, ScorerOutput
 
 
-class Variational(Reconstructing):
+class Variational(ReconstructionRecipe):
     """Minimise the negative evidence lower bound: reconstruction error plus ``beta`` times
     KL(posterior || N(0, 1)).
 

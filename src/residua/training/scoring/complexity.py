@@ -25,7 +25,7 @@ def complexity(images: Tensor) -> Tensor:
     return torch.stack([(contrast + _LEAST).log(), (down + across + _LEAST**2).log()], dim=1)
 
 
-class Expected(nn.Module):
+class ExpectedError(nn.Module):
     """A line through normal images: the errors to expect of an image with such contrast and detail.
 
     Least squares with a ridge that weighs as much as five images do: few images give the mean, many

@@ -15,7 +15,7 @@ from torch import Tensor
 from residua.engines import Scores
 from residua.engines.interface import Progress, check_channels
 from residua.images import ImageSet
-from residua.training.scoring.graph import InferenceGraph, Scored
+from residua.training.scoring.graph import GraphOutput, InferenceGraph
 from residua.training.scoring.image_list import ImageList, Images
 from residua.training.scoring.prepare import Prepare
 
@@ -239,7 +239,7 @@ def _possible(graph: InferenceGraph, batch_size: int) -> int:
     return 1 if graph.prepare.aspect == "area" else batch_size
 
 
-def _score_batch(graph: InferenceGraph, batch: list[NDArray[Any]], batch_size: int) -> Scored:
+def _score_batch(graph: InferenceGraph, batch: list[NDArray[Any]], batch_size: int) -> GraphOutput:
     return graph.score_prepared(_prepared_batch(graph.prepare, batch, batch_size))
 
 
@@ -282,7 +282,7 @@ def _restore_maps(
 
 
 def _to_numpy(
-    scored: Scored, n: int, one_size: Prepare, *, reconstructions: bool
+    scored: GraphOutput, n: int, one_size: Prepare, *, reconstructions: bool
 ) -> dict[str, NDArray[Any]]:
     names = ["score", "anomalous", "mse", "mae", "ssim"]
     kept = {name: getattr(scored, name)[:n].cpu().numpy() for name in names}

@@ -15,7 +15,7 @@ from residua.training.scoring.prepare import Prepare
 from residua.training.scoring.scorer import Scorer
 
 
-class Scored(NamedTuple):
+class GraphOutput(NamedTuple):
     """What the graph says of a batch of images.
 
     score : float32 (batch,), higher = more anomalous
@@ -62,18 +62,18 @@ class InferenceGraph(nn.Module):
                 layout = torch.channels_last if buffer.ndim == 4 else torch.contiguous_format
                 setattr(module, name, buffer.contiguous(memory_format=layout))
 
-    def forward(self, images: Tensor) -> Scored:
+    def forward(self, images: Tensor) -> GraphOutput:
         """Score images that share one size."""
         scored = self.score_prepared(self.prepare(images))
         return scored._replace(
             error_map=self.prepare.restore(scored.error_map, images.shape[1], images.shape[2])
         )
 
-    def score_prepared(self, prepared: Tensor) -> Scored:
+    def score_prepared(self, prepared: Tensor) -> GraphOutput:
         """Score what `prepare` made; the error map stays at the network's resolution."""
         prepared = prepared.contiguous(memory_format=torch.channels_last)
         score, error_map, reconstruction, probabilities = self.scorer(prepared)
-        return Scored(
+        return GraphOutput(
             score=score,
             error_map=error_map,
             anomalous=score > self.threshold,

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from residua.training.scoring.stored import StoredImages, StoredPieces, UnitImages, to_unit
+from residua.training.scoring.prepared_store import StoredImages, StoredPieces, UnitImages, to_unit
 from residua.training.synthesis.crops import mirrored
 
 

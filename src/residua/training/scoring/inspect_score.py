@@ -69,7 +69,7 @@ class _Surface(NamedTuple):
     quarters: Tensor
 
 
-class _Seen(NamedTuple):
+class _View(NamedTuple):
     """Maps (batch, n_placed, height, width) in units of their place, restorations, and the
     surface.
     """
@@ -79,7 +79,7 @@ class _Seen(NamedTuple):
     surface: _Surface
 
 
-class InspectedScorer(Scorer):
+class InspectScorer(Scorer):
     """A weighted sum of the named parts, as a map and, over each part's highest pixels, as a score.
 
     ``segmentation``: the logit that a synthetic defect was put there (its highest .1%).
@@ -170,7 +170,7 @@ class InspectedScorer(Scorer):
         ]
         self._fit_looks(torch.cat(looks))
 
-    def _see(self, values: Tensor) -> _Seen:
+    def _see(self, values: Tensor) -> _View:
         """What standardised images are scored by."""
         height, width = values.shape[-2:]
         padded = _padded(values)
@@ -187,7 +187,7 @@ class InspectedScorer(Scorer):
         maps = smooth(torch.cat([made[part]() for part in self.placed], dim=1), _SMOOTHING)[
             ..., :height, :width
         ]
-        return _Seen(
+        return _View(
             self.places(maps), output.restoration[..., :height, :width], _surface(strengths)
         )
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from residua.training.networks import JointNetwork
 from residua.training.networks.residual import pooling
 from residua.training.scoring import error_maps
-from residua.training.scoring.complexity import Expected, complexity
+from residua.training.scoring.complexity import ExpectedError, complexity
 from residua.training.scoring.gaussian import centre_and_whitening
 from residua.training.scoring.gradients import N_ORIENTATIONS, orientation_histograms
 from residua.training.scoring.image_list import Images, chunks_of, every
@@ -58,7 +58,7 @@ class _Codes(NamedTuple):
     complexity: Tensor
 
 
-class TurnedScorer(Scorer):
+class RotationScorer(Scorer):
     """A weighted sum of the named parts, each standardised on held-out normals.
 
     ``mahalanobis``, ``mahalanobis_max``: Mahalanobis distance (Ledoit-Wolf covariance, one for each
@@ -101,7 +101,7 @@ class TurnedScorer(Scorer):
         cells = pooling(shape.height, shape.width, min(_CELLS, shape.height, shape.width))
         self.register_buffer("gradient_pooling", cells, persistent=False)
         self.register_buffer("gradient_bank", torch.zeros(1, N_ORIENTATIONS * cells.shape[1]))
-        self.expected = Expected(2)
+        self.expected = ExpectedError(2)
         self.register_buffer("centre", torch.zeros(len(parts)))
         self.register_buffer("spread", torch.ones(len(parts)))
         self.register_buffer("weight", torch.full((len(parts),), 1 / len(parts)))

@@ -14,8 +14,8 @@ from pydantic import Field, model_validator
 from torch import Generator, Tensor, nn
 
 from residua.training.networks import ClassifierNetwork, ImageShape
-from residua.training.recipes.base import Labelled, Recipe, Schedule
-from residua.training.scoring.classifying import ClassifyingScorer
+from residua.training.recipes.base import LabelledBatch, Recipe, Schedule
+from residua.training.scoring.classifier_score import ClassifierScorer
 from residua.training.scoring.scorer import Scorer
 from residua.training.strategies.erasing import erase
 from residua.training.strategies.losses import (
@@ -106,7 +106,7 @@ class Strategy(Recipe, ABC):
 
     def build_scorer(self, network: nn.Module) -> Scorer:
         """Probabilities, and the reconstruction where there is one."""
-        return ClassifyingScorer(network, multilabel=self.multilabel, mirrored=self.mirrored)
+        return ClassifierScorer(network, multilabel=self.multilabel, mirrored=self.mirrored)
 
     def spoilt(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
         """What the network sees of `images`: in training some have a box cut out."""
@@ -153,7 +153,9 @@ class TwoLosses(Strategy, ABC):
             learns_balance=self.weight == "learn",
         )
 
-    def loss(self, network: nn.Module, images: Tensor | Labelled, generator: Generator) -> Tensor:
+    def loss(
+        self, network: nn.Module, images: Tensor | LabelledBatch, generator: Generator
+    ) -> Tensor:
         """The weighted mean of both losses; a bare tensor is a batch without labels."""
         batch = as_labelled(images)
         logits, reconstructions = network.heads(self.spoilt(network, batch.images, generator))  # type: ignore[operator]
@@ -165,8 +167,8 @@ class TwoLosses(Strategy, ABC):
         )
 
 
-def as_labelled(images: Tensor | Labelled) -> Labelled:
+def as_labelled(images: Tensor | LabelledBatch) -> LabelledBatch:
     """A bare tensor is a batch without labels."""
-    if isinstance(images, Labelled):
+    if isinstance(images, LabelledBatch):
         return images
-    return Labelled(images, torch.full((len(images),), -1, device=images.device))
+    return LabelledBatch(images, torch.full((len(images),), -1, device=images.device))

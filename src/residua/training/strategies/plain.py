@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Generator, Tensor, nn
 
 from residua.training.networks import ClassifierNetwork, ImageShape
-from residua.training.recipes.base import Labelled
+from residua.training.recipes.base import LabelledBatch
 from residua.training.strategies.base import Phase, Strategy, as_labelled
 
 
@@ -34,7 +34,9 @@ class Plain(Strategy):
         """One, on the labelled images."""
         return (Phase("classifier", 1.0, self.loss, uses="labelled"),)
 
-    def loss(self, network: nn.Module, images: Tensor | Labelled, generator: Generator) -> Tensor:
+    def loss(
+        self, network: nn.Module, images: Tensor | LabelledBatch, generator: Generator
+    ) -> Tensor:
         """Cross-entropy alone."""
         batch = as_labelled(images)
         logits, _ = network.heads(self.spoilt(network, batch.images, generator))  # type: ignore[operator]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from residua.training.recipes.base import Labelled
+from residua.training.recipes.base import LabelledBatch
 from residua.training.strategies.base import Phase, Strategy, as_labelled
 from residua.training.strategies.losses import Distance, distance
 
@@ -47,14 +47,16 @@ class Sequential(Strategy):
         )
 
     def reconstruction_loss(
-        self, network: nn.Module, images: Tensor | Labelled, generator: Generator
+        self, network: nn.Module, images: Tensor | LabelledBatch, generator: Generator
     ) -> Tensor:
         """Distance alone."""
         batch = as_labelled(images)
         codes = network.encode(self.spoilt(network, batch.images, generator))  # type: ignore[operator]
         return distance(self.distance, network.decode(codes), batch.images)  # type: ignore[operator]
 
-    def loss(self, network: nn.Module, images: Tensor | Labelled, generator: Generator) -> Tensor:
+    def loss(
+        self, network: nn.Module, images: Tensor | LabelledBatch, generator: Generator
+    ) -> Tensor:
         """Cross-entropy alone."""
         batch = as_labelled(images)
         codes = network.encode(self.spoilt(network, batch.images, generator))  # type: ignore[operator]

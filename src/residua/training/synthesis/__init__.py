@@ -9,16 +9,22 @@ from __future__ import annotations
 
 from residua.training.synthesis.anomalies import make_anomalies
 from residua.training.synthesis.crops import random_crops
-from residua.training.synthesis.defects import FAMILIES, Family, Spoilt, add_defects, add_one_defect
+from residua.training.synthesis.defects import (
+    FAMILIES,
+    CorruptedBatch,
+    Family,
+    add_defects,
+    add_one_defect,
+)
 from residua.training.synthesis.draws import Draws
 from residua.training.synthesis.exposure import change_exposure
 from residua.training.synthesis.smoothing import smooth, standardise
 
 __all__ = [
     "FAMILIES",
+    "CorruptedBatch",
     "Draws",
     "Family",
-    "Spoilt",
     "add_defects",
     "add_one_defect",
     "change_exposure",

@@ -22,7 +22,7 @@ _MOST = 3  # defects an image
 _GRAIN, _LEAST_GRAIN = 2.0, 0.02  # detail below so many pixels; spreads of the image
 
 
-class Spoilt(NamedTuple):
+class CorruptedBatch(NamedTuple):
     """Images with defects; ``target`` is 1 where a defect can be seen, ``ignored`` 1 where one is
     too faint to judge.
 
@@ -39,7 +39,9 @@ class _Change(NamedTuple):
     mask: Tensor
 
 
-def add_defects(draws: Draws, images: Tensor, share: float, families: tuple[Family, ...]) -> Spoilt:
+def add_defects(
+    draws: Draws, images: Tensor, share: float, families: tuple[Family, ...]
+) -> CorruptedBatch:
     """Put one to three defects on a `share` of the images: half of those get a second, a quarter a
     third at most.
     """
@@ -54,12 +56,12 @@ def add_defects(draws: Draws, images: Tensor, share: float, families: tuple[Fami
             spoilt[rows] = one.images
             target[rows] = torch.maximum(target[rows], one.target)
             ignored[rows] = torch.maximum(ignored[rows], one.ignored)
-    return Spoilt(spoilt, target, ignored * (1 - target))
+    return CorruptedBatch(spoilt, target, ignored * (1 - target))
 
 
 def add_one_defect(
     draws: Draws, images: Tensor, pool: Tensor, families: tuple[Family, ...]
-) -> Spoilt:
+) -> CorruptedBatch:
     """Put one defect on every image; pasted pieces come from `pool`, images of the same size."""
     spoilt, mask = images.clone(), torch.zeros_like(images[:, :1])
     family = draws.choice(len(images), [1.0] * len(families))
@@ -75,7 +77,7 @@ def add_one_defect(
             mask[rows] = change.mask
     spoilt = spoilt.clamp(-_LIMIT, _LIMIT)
     target = ((mask > 0.35) & _can_be_seen(images, spoilt)).to(images)
-    return Spoilt(spoilt, target, ((mask > 0.1) & (target < 0.5)).to(images))
+    return CorruptedBatch(spoilt, target, ((mask > 0.1) & (target < 0.5)).to(images))
 
 
 def _can_be_seen(clean: Tensor, spoilt: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ _LEAST_SPREAD = 1e-3
 _LIMIT = 4.0
 
 
-class Standardised(NamedTuple):
+class StandardisedImages(NamedTuple):
     """``values`` = (image - mean) / spread, clipped to [-4, 4]; ``mean`` and ``spread`` are (n, 1,
     1, 1).
     """
@@ -28,7 +28,7 @@ class Standardised(NamedTuple):
         return (values * self.spread + self.mean).clamp(0, 1)
 
 
-def standardise(images: Tensor) -> Standardised:
+def standardise(images: Tensor) -> StandardisedImages:
     """Images (n, channels, height, width) in units of their own mean and spread: exposure and
     contrast fall out.
 
@@ -43,7 +43,7 @@ def standardise(images: Tensor) -> Standardised:
     images = images.contiguous()  # channels-last memory makes blurring each channel by itself crawl
     mean = images.mean((1, 2, 3), keepdim=True)
     spread = (images.var((1, 2, 3), keepdim=True, correction=0) + _LEAST_SPREAD**2).sqrt()
-    return Standardised(((images - mean) / spread).clamp(-_LIMIT, _LIMIT), mean, spread)
+    return StandardisedImages(((images - mean) / spread).clamp(-_LIMIT, _LIMIT), mean, spread)
 
 
 def smooth(images: Tensor, sigma: float) -> Tensor:

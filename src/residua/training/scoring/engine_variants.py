@@ -1,18 +1,59 @@
-"""The reference graph on a GPU: the same float32 arithmetic, added up in another order."""
+"""Other engines of the same weights in PyTorch: products in bfloat16, and a GPU."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from residua.engines import Scores
 from residua.errors import InputError
 from residua.training.scoring.engine import GraphEngine
 from residua.training.scoring.graph import InferenceGraph
+from residua.training.scoring.scorer import Scorer, ScorerOutput
+
+
+class ReducedPrecisionEngine(GraphEngine):
+    """Convolutions and products of network and score in bfloat16, all else in float32; batches of
+    the same fixed size.
+
+    With `threshold` images are decided by that instead of the graph's own.
+    """
+
+    name = "torch-bf16"
+
+    def __init__(
+        self,
+        graph: InferenceGraph,
+        channels: int,
+        batch_size: int,
+        *,
+        threshold: float | None = None,
+    ) -> None:
+        lowered = InferenceGraph(graph.prepare, _ReducedPrecisionScorer(graph.scorer)).eval()
+        lowered.threshold.fill_(float(graph.threshold) if threshold is None else threshold)
+        super().__init__(lowered, channels, batch_size)
+
+
+class _ReducedPrecisionScorer(Scorer):
+    """A scorer under autocast, whose results are float32 again."""
+
+    def __init__(self, inner: Scorer) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: Tensor) -> ScorerOutput:
+        """Score prepared images."""
+        with torch.autocast(images.device.type, dtype=torch.bfloat16):
+            output = self.inner(images)
+        classes = None if output.probabilities is None else output.probabilities.float()
+        return ScorerOutput(
+            output.score.float(), output.error_map.float(), output.reconstruction.float(), classes
+        )
 
 
 class GpuEngine(GraphEngine):
@@ -63,3 +104,10 @@ class GpuEngine(GraphEngine):
             return super().score(
                 images, maps=maps, reconstructions=reconstructions, columns=columns
             )
+
+
+VARIANTS: dict[str, Callable[..., GraphEngine]] = {
+    variant.name: variant for variant in (ReducedPrecisionEngine, GpuEngine)
+}
+"""``VARIANTS[name](graph, channels, batch_size, threshold=None)``; named as in
+`residua.engines.KINDS`."""

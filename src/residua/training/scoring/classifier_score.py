@@ -11,7 +11,7 @@ from residua.training.scoring import error_maps
 from residua.training.scoring.scorer import Scorer, ScorerOutput
 
 
-class ClassifyingScorer(Scorer):
+class ClassifierScorer(Scorer):
     """Probabilities of the classes; score = how unsure they are; error map = squared error of the
     reconstruction.
 

@@ -20,7 +20,7 @@ from residua.training.scoring.scorer import Error, ErrorScorer, Scorer
 Loss = Literal["squared", "absolute", "binary-cross-entropy"]
 
 
-class Reconstructing(Recipe, ABC):
+class ReconstructionRecipe(Recipe, ABC):
     """Options shared by recipes that reproduce an image and score what is left over.
 
     ``error="squared"`` is the average square distance (the default), ``"euclidean"`` its root over

@@ -27,7 +27,7 @@ from residua.errors import InputError, MissingExtraError, OutputError
 from residua.images.listing import Quarantined
 from residua.images.shards import Block, Shards
 from residua.records import Finding
-from residua.runs.tables.chunks import Part, Task
+from residua.runs.tables.chunks import Chunk, ScoringTask
 
 _JOURNAL = "journal.json"
 _KEPT_REASONS = 1000
@@ -76,7 +76,7 @@ class _Note(BaseModel):
     last: bool
 
 
-class ScoreParts:
+class ChunkFiles:
     """The parts of one output file."""
 
     def __init__(self, out: Path) -> None:
@@ -154,7 +154,7 @@ class ScoreParts:
             summary.add(note)
         return summary
 
-    def finish(self, n_pieces: int, task: Task) -> None:
+    def finish(self, n_pieces: int, task: ScoringTask) -> None:
         """Join all parts into the file, atomically, and clear up."""
         tables = [table for note, table in self._parts(n_pieces) if note["rows"]]
         with atomic_write(self.out) as file:
@@ -192,7 +192,7 @@ class ScoreParts:
             return None
 
 
-def note_of(part: Part) -> dict[str, Any]:
+def note_of(part: Chunk) -> dict[str, Any]:
     """How far a part reaches and what it counts."""
     return {
         "seen": part.n_seen,
@@ -203,7 +203,7 @@ def note_of(part: Part) -> dict[str, Any]:
     }
 
 
-def encode(part: Part, suffix: str, *, raw_cells: bool = False) -> bytes:
+def encode(part: Chunk, suffix: str, *, raw_cells: bool = False) -> bytes:
     """A part as a table, CSV rows without a header or Parquet.
 
     Texts in CSV are safe for spreadsheets (`residua._text.cell`) unless `raw_cells`; Parquet holds
@@ -224,7 +224,7 @@ def encode(part: Part, suffix: str, *, raw_cells: bool = False) -> bytes:
     return bytes(sink.getvalue())
 
 
-def describe_pieces(shards: Shards) -> dict[str, Any]:
+def describe_shards(shards: Shards) -> dict[str, Any]:
     """What must be the same when scoring goes on: the kind of source, the number of pieces, the
     names of images or shards.
     """
@@ -272,7 +272,7 @@ def _texts(column: Any, *, raw: bool = True) -> list[str]:
     return shown if raw else [cell(printable(text)) for text in shown]
 
 
-def _join_csv(tables: list[Path], task: Task, file: Any) -> None:
+def _join_csv(tables: list[Path], task: ScoringTask, file: Any) -> None:
     header = io.StringIO(newline="")
     csv.writer(header).writerow(cell(printable(name)) for name in task.columns)
     file.write(header.getvalue().encode())
@@ -280,7 +280,7 @@ def _join_csv(tables: list[Path], task: Task, file: Any) -> None:
         file.write(table.read_bytes())
 
 
-def _join_parquet(tables: list[Path], task: Task, file: Any) -> None:
+def _join_parquet(tables: list[Path], task: ScoringTask, file: Any) -> None:
     """One row group a part; labels are texts where not all are whole numbers."""
     import pyarrow as pa
     import pyarrow.parquet as pq
