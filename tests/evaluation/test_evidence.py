@@ -3,7 +3,7 @@ from dataclasses import fields
 import numpy as np
 
 from residua.evaluation import Evidence, Gallery, Thumbnails
-from residua.findings.figures import Exhibit, Picture
+from residua.findings.figures import Figure, Picture
 
 
 def full():
@@ -21,10 +21,10 @@ def full():
             np.array([0, 2]), small, error_maps=rng.random((2, 4, 4), dtype=np.float32)
         ),
         exhibits={
-            "leakage": Exhibit.of(
+            "leakage": Figure.of(
                 [[Picture(small[0], "train/a"), Picture(small[1], "test/b")]], caption="Copies"
             ),
-            "torn-groups": Exhibit(),
+            "torn-groups": Figure(),
         },
         quarantined=(("x.png", "truncated"),),
         baselines={"pca": rng.random(3)},

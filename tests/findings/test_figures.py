@@ -6,7 +6,7 @@ from residua.findings.figures import (
     MOST_GROUPS,
     MOST_PICTURES,
     MOST_SIDE,
-    Exhibit,
+    Figure,
     Group,
     Histogram,
     Picture,
@@ -32,14 +32,14 @@ def same(one, two):
 
 def test_what_is_stored_without_pickle_is_read_back(tmp_path):
     drawn = Histogram.of({"train": RNG.random(50), "test é": RNG.random(20)}, "mse")
-    given = Exhibit.of(
+    given = Figure.of(
         [Group((picture("é </script>"), picture(side=5, channels=3)), "twins")],
         histogram=drawn,
         caption="Seen",
     )
     np.savez(tmp_path / "x.npz", **given.to_arrays())
     with np.load(tmp_path / "x.npz", allow_pickle=False) as archive:
-        read = Exhibit.from_arrays({name: archive[name] for name in archive.files})
+        read = Figure.from_arrays({name: archive[name] for name in archive.files})
     same(given, read)
     assert read.histogram.quantity == "mse" and list(read.histogram.counts) == ["train", "test é"]
     assert all(
@@ -48,7 +48,7 @@ def test_what_is_stored_without_pickle_is_read_back(tmp_path):
 
 
 def test_more_groups_and_pictures_than_fit_are_cut_and_groups_counted():
-    given = Exhibit.of([[picture()] * (MOST_PICTURES + 3)] * (MOST_GROUPS + 5))
+    given = Figure.of([[picture()] * (MOST_PICTURES + 3)] * (MOST_GROUPS + 5))
     assert len(given.groups) == MOST_GROUPS and given.n_more == 5
     assert all(len(group.pictures) == MOST_PICTURES for group in given.groups)
 
@@ -76,11 +76,11 @@ def test_what_is_no_image_is_refused(shape):
         Picture.of(np.zeros(shape))
 
 
-def test_an_exhibit_with_a_part_missing_is_refused():
-    arrays = Exhibit.of([[picture()]]).to_arrays()
+def test_a_figure_with_a_part_missing_is_refused():
+    arrays = Figure.of([[picture()]]).to_arrays()
     del arrays["0.0"]
     with pytest.raises(BundleError, match="must be whole"):
-        Exhibit.from_arrays(arrays)
+        Figure.from_arrays(arrays)
 
 
 @pytest.mark.parametrize("values", [[0.5], [0.0, 0.0], [1e-9, 1.0, 1e9, 1.0, 1.0], [-3.0, 2.0]])

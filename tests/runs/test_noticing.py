@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from residua.evaluation.check import check as surveying
+from residua.findings import blind_spots, drift
+from residua.findings.perturbations import PERTURBATIONS
 from residua.images import ImageSet, load_images, search_duplicates
 from residua.runs import detection_findings as detection
 from residua.runs import evaluate, leaks
-from residua.runs.blind_spots import CHANGES
 from residua.runs.check import check_images, read_check
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
@@ -29,10 +30,13 @@ def judged(finished):
 
 def test_blind_spots_are_counted_at_the_operating_point_and_shown(judged) -> None:
     told = next(one for one in judged.evaluation.findings if one.code == "blind-spots")
-    assert set(told.measured["caught"]) == set(CHANGES)
+    assert set(told.measured["caught"]) == set(PERTURBATIONS)
     assert all(0 <= rate["value"] <= 1 for rate in told.measured["caught"].values())
     (group,) = judged.evidence.exhibits["blind-spots"].groups
-    assert [picture.caption.split(":")[0] for picture in group.pictures] == ["as it is", *CHANGES]
+    assert [picture.caption.split(":")[0] for picture in group.pictures] == [
+        "as it is",
+        *PERTURBATIONS,
+    ]
 
 
 def test_codes_are_looked_at_and_a_test_part_from_the_same_pool_shows_no_drift(judged) -> None:
@@ -52,8 +56,9 @@ def test_checks_that_fail_end_neither_a_judgement_nor_a_fit(
 
     monkeypatch.setattr(leaks, "search_duplicates", broken)
     monkeypatch.setattr(surveying, "search_duplicates", broken)
-    for name in ("look_for_blind_spots", "image_statistics", "_drift"):
-        monkeypatch.setattr(detection, name, broken)
+    monkeypatch.setattr(detection, "image_statistics", broken)
+    monkeypatch.setattr(blind_spots, "find_blind_spots", broken)
+    monkeypatch.setattr(drift, "find_drift", broken)
     monkeypatch.setattr(evaluate, "find_dead_codes", broken)
     shutil.copytree(finished.path, tmp_path / "run")
     findings = evaluate_run(tmp_path / "run").evaluation.findings
@@ -80,11 +85,11 @@ def test_checks_that_fail_end_neither_a_judgement_nor_a_fit(
     assert any("not-checked: Near-duplicates could not be checked" in line for line in told)
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", PERTURBATIONS)
 def test_a_planted_change_is_visible_and_leaves_size_and_range(name: str) -> None:
     rng = np.random.default_rng(0)
     image, other = (rng.random((40, 32, 1)).astype(np.float32) for _ in range(2))
-    changed = CHANGES[name](image, rng, other)
+    changed = PERTURBATIONS[name](image, rng, other)
     assert changed.shape == image.shape
     assert changed.min() >= 0
     assert changed.max() <= 1

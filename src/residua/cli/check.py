@@ -126,8 +126,8 @@ def _write_pictures(found: Survey, folder: Path) -> None:
     from residua.evaluation.check.sheet import contact_sheet
 
     ensure_folder(folder, where="check --pictures")
-    for code, exhibit in found.exhibits.items():
+    for code, figure in found.figures.items():
         data = io.BytesIO()
-        contact_sheet(exhibit).save(data, format="PNG")
+        contact_sheet(figure).save(data, format="PNG")
         with atomic_write(folder / f"{code}.png") as file:
             file.write(data.getvalue())

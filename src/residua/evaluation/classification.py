@@ -12,22 +12,13 @@ from residua._check import Problems
 from residua.errors import LabelError
 from residua.evaluation.classes import is_multilabel, read_classes
 from residua.evaluation.confusion import confusion_estimates, per_class_estimates
-from residua.evaluation.leakage import leakage_of
-from residua.evaluation.multilabel import evaluate_multilabel
+from residua.evaluation.judgement import conclude, with_metrics
+from residua.evaluation.multilabel import multilabel_facts
 from residua.evaluation.positive import PositiveClass, positive_class
 from residua.evaluation.probabilities import probability_estimates
-from residua.findings import (
-    find_hard_probabilities,
-    find_majority_class,
-    find_most_confused,
-    find_not_better_than_baseline,
-    find_permuted_classes,
-    find_too_few_images,
-    find_undefined_metric,
-    find_unlabelled,
-)
+from residua.findings import JudgedFacts
 from residua.metrics._classes import Classified
-from residua.records import Assumption, Estimate, Evaluation, Finding, with_assumptions
+from residua.records import Estimate, Evaluation
 
 if TYPE_CHECKING:
     from residua.images.duplicates import Leaks
@@ -100,21 +91,41 @@ def evaluate_classification(
     >>> record.metrics["accuracy"].value, record.metrics["recall[cat]"].value
     (0.75, 0.5)
     """
+    facts = classification_facts(
+        labels,
+        predictions,
+        classes=classes,
+        positive=positive,
+        multilabel=multilabel,
+        baselines=baselines,
+        leaks=leaks,
+        confidence=confidence,
+        seed=seed,
+    )
+    return conclude(facts, split=split, provenance=provenance).evaluation
+
+
+def classification_facts(
+    labels: Any,
+    predictions: Any,
+    *,
+    classes: Sequence[Any] | None = None,
+    positive: Any = None,
+    multilabel: bool | None = None,
+    baselines: Mapping[str, Mapping[str, Estimate]] | None = None,
+    leaks: Leaks | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> JudgedFacts:
+    """What `evaluate_classification` knows once labels and predictions are read."""
     if is_multilabel(labels, predictions, multilabel):
         _refuse_positive(positive)
-        return evaluate_multilabel(
-            labels,
-            predictions,
-            classes=classes,
-            confidence=confidence,
-            seed=seed,
-            split=split,
-            provenance=provenance,
+        return multilabel_facts(
+            labels, predictions, classes=classes, confidence=confidence, seed=seed
         )
     known, read, assumptions = read_classes(labels, predictions, classes)
     names = [str(name) for name in read.classes.tolist()]
-    everything = np.ones(len(known), np.bool_)
-    matrix = _matrix(read, everything[known])
+    matrix = _matrix(read, np.ones(int(known.sum()), np.bool_))
     chosen = _positive(names, matrix, positive)
 
     def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
@@ -131,37 +142,25 @@ def evaluate_classification(
             )
         return found | per_class_estimates(matrix, names, confidence=confidence)
 
-    metrics = metrics_of(everything)
-    beside = {name: dict(values) for name, values in (baselines or {}).items()}
-    findings = [
-        find_unlabelled(int((~known).sum()), len(known)),
-        leakage_of(leaks, len(known), metrics, metrics_of),
-        *_findings(read, names, matrix, metrics, beside),
-    ]
-    return Evaluation(
+    own = () if chosen is None or chosen.assumption is None else (chosen.assumption,)
+    support = matrix.sum(axis=1).tolist()
+    facts = JudgedFacts(
         job="classify",
+        confidence=confidence,
+        seed=seed,
         n_images=len(known),
-        split=split,
-        metrics=metrics,
-        baselines=beside,
-        findings=tuple(finding for finding in findings if finding is not None),
-        provenance=_provenance(provenance, names, chosen, assumptions),
+        n_unlabelled=int((~known).sum()),
+        labelled=known,
+        counts={f"class-{name}": count for name, count in zip(names, support, strict=True)},
+        classes=names,
+        positive=None if chosen is None else names[chosen.place],
+        confusion=matrix,
+        true=read.true,
+        probabilities=read.probabilities,
+        baselines=baselines or None,
+        assumptions=None if chosen is None and not assumptions else (*own, *assumptions),
     )
-
-
-def _provenance(
-    given: Mapping[str, Any] | None,
-    names: list[str],
-    chosen: PositiveClass | None,
-    assumed: tuple[Assumption, ...],
-) -> dict[str, Any]:
-    """What was given, and of two classes the positive one."""
-    if chosen is None:
-        return with_assumptions(given, assumed) if assumed else dict(given or {})
-    own = () if chosen.assumption is None else (chosen.assumption,)
-    return with_assumptions(
-        {**(given or {}), "positive_class": names[chosen.place]}, (*own, *assumed)
-    )
+    return with_metrics(facts, metrics_of, leaks)
 
 
 def _positive(names: list[str], matrix: NDArray[Any], told: Any) -> PositiveClass | None:
@@ -185,56 +184,3 @@ def _matrix(read: Classified, some: NDArray[np.bool_]) -> NDArray[Any]:
     """Counts (n_classes, n_classes), rows true, columns predicted."""
     k = len(read.classes)
     return np.bincount(read.true[some] * k + read.predicted[some], minlength=k * k).reshape(k, k)
-
-
-def _findings(
-    read: Classified,
-    names: list[str],
-    matrix: NDArray[Any],
-    metrics: dict[str, Estimate],
-    beside: dict[str, dict[str, Estimate]],
-) -> list[Finding | None]:
-    support = matrix.sum(axis=1)
-    n = int(support.sum())
-    permuted = find_permuted_classes(
-        matrix, names, true=read.true, probabilities=read.probabilities
-    )
-    found = [
-        _undefined(names, metrics, n),
-        find_too_few_images(
-            {f"class-{name}": int(count) for name, count in zip(names, support, strict=True)}
-        ),
-        permuted,
-        find_most_confused(matrix, names),
-        None if read.probabilities is None else find_hard_probabilities(read.probabilities),
-        find_not_better_than_baseline(
-            "accuracy",
-            metrics["accuracy"],
-            {name: values["accuracy"] for name, values in beside.items() if "accuracy" in values},
-        ),
-    ]
-    if n and permuted is None:  # no advice about a model that may not be to blame
-        commonest = int(support.argmax())
-        found.append(
-            find_majority_class(
-                metrics["accuracy"], float(support[commonest] / n), names[commonest]
-            )
-        )
-    return found
-
-
-def _undefined(names: list[str], metrics: dict[str, Estimate], n: int) -> Finding | None:
-    undefined = [name for name, estimate in metrics.items() if estimate.value is None]
-    if n == 0:
-        return find_undefined_metric(undefined, "No image is labelled.", "Pass labels.", n_images=0)
-    without = [name for name in names if f"recall[{name}]" in undefined]
-    unused = [name for name in names if f"precision[{name}]" in undefined and name not in without]
-    parts = [f"no image is of class {', '.join(without[:5])}"] * bool(without) + [
-        f"nothing is predicted as {', '.join(unused[:5])}"
-    ] * bool(unused)
-    reason = " and ".join(parts) or "the labels hold one class only"
-    advice = (
-        "Judge on images of every class; a class that is never predicted is the model's fault, not"
-        " the metric's."
-    )
-    return find_undefined_metric(undefined, f"{reason[0].upper()}{reason[1:]}.", advice, n_images=n)

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, as_scores, same_length
+from residua.evaluation.judgement import conclude, with_metrics
 from residua.evaluation.labels import as_detection_labels
-from residua.evaluation.leakage import leakage_of
 from residua.evaluation.pixels import pixel_metrics, tallied_metrics
-from residua.findings import (
-    find_broken_promise,
-    find_hard_scores,
-    find_high_prevalence,
-    find_not_better_than_baseline,
-    find_not_better_than_chance,
-    find_overfitting,
-    find_overlap,
-    find_shared_scores,
-    find_threshold_trade_off,
-    find_too_few_images,
-    find_undefined_metric,
-    find_unlabelled,
-)
+from residua.findings import JudgedFacts
 from residua.metrics.intervals import average_precision_interval, rate_interval, roc_auc_interval
-from residua.records import Estimate, Evaluation, Finding, OperatingPoint, with_assumptions
+from residua.records import Estimate, Evaluation, OperatingPoint
 from residua.thresholds import choose_threshold, is_flagged, rates_at
 
 if TYPE_CHECKING:
@@ -110,6 +98,39 @@ def evaluate_detection(
     >>> evaluate_detection([0, 0], [0.1, 0.4]).metrics["roc_auc"].value is None
     True
     """
+    facts = detection_facts(
+        labels,
+        scores,
+        operating_point=operating_point,
+        normal=normal,
+        masks=masks,
+        maps=maps,
+        pixels=pixels,
+        train_scores=train_scores,
+        baselines=baselines,
+        leaks=leaks,
+        confidence=confidence,
+        seed=seed,
+    )
+    return conclude(facts, split=split, provenance=provenance).evaluation
+
+
+def detection_facts(
+    labels: Any,
+    scores: Any,
+    *,
+    operating_point: OperatingPoint | float | None = None,
+    normal: str | Iterable[str] | None = None,
+    masks: Sequence[Any] | None = None,
+    maps: Sequence[Any] | None = None,
+    pixels: PixelTally | None = None,
+    train_scores: Any = None,
+    baselines: Mapping[str, Any] | None = None,
+    leaks: Leaks | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> JudgedFacts:
+    """What `evaluate_detection` knows once its arguments are checked and metrics are computed."""
     problems = Problems("evaluate_detection")
     array = as_scores(scores, problems=problems)
     n_given = len(np.atleast_1d(np.asarray(scores)))
@@ -123,7 +144,7 @@ def evaluate_detection(
         same_length(problems, labels=truth.labelled, scores=array)
         same_length(problems, scores=array, masks=masks)
         same_length(problems, scores=array, maps=maps)
-    beside = _checked_baselines(baselines, len(array), problems)
+    rivals = _checked_baselines(baselines, len(array), problems)
     problems.raise_any()
     known, anomalous = array[truth.labelled], truth.is_anomalous[truth.labelled]
     point = _as_point(operating_point)
@@ -137,7 +158,29 @@ def evaluate_detection(
             )
         return found
 
-    metrics = metrics_of(np.ones(len(array), np.bool_))
+    n_anomalous = int(anomalous.sum())
+    facts = JudgedFacts(
+        job="detect",
+        confidence=confidence,
+        seed=seed,
+        n_images=len(array),
+        n_unlabelled=len(array) - len(known),
+        counts={"normal": len(known) - n_anomalous, "anomalous": n_anomalous},
+        scores=array,
+        labelled=truth.labelled,
+        is_anomalous=truth.is_anomalous if len(known) else None,
+        doubt=truth.doubt,
+        operating_point=point,
+        train_errors=train,
+        baselines={
+            name: _rank(value, anomalous, truth.labelled, confidence, seed)
+            for name, value in rivals.items()
+        }
+        or None,
+        assumptions=() if truth.assumption is None else (truth.assumption,),
+    )
+    facts = with_metrics(facts, metrics_of, leaks)
+    metrics = dict(facts.metrics)
     if point is not None:
         n_flagged = int(is_flagged(array, point.threshold).sum())
         metrics["flagged_rate"] = rate_interval(n_flagged, len(array), confidence=confidence)
@@ -145,34 +188,7 @@ def evaluate_detection(
         metrics |= pixel_metrics(masks, maps, truth, confidence=confidence)
     if pixels is not None:
         metrics |= tallied_metrics(pixels, confidence=confidence)
-    judged = {
-        name: _judged(value, anomalous, truth.labelled, confidence, seed)
-        for name, value in beside.items()
-    }
-    findings = _findings(known, anomalous, metrics, point, judged, confidence=confidence)
-    findings.append(find_high_prevalence(known, anomalous, doubt=truth.doubt))
-    findings += [
-        find_unlabelled(int((~truth.labelled).sum()), len(array)),
-        leakage_of(leaks, len(array), metrics, metrics_of),
-    ]
-    if train is not None:
-        new = known[~anomalous] if len(known) > anomalous.sum() else array[~truth.labelled]
-        findings += [
-            find_overfitting(train, new, confidence=confidence),
-            find_shared_scores(train, array),
-        ]
-    return Evaluation(
-        job="detect",
-        n_images=len(array),
-        split=split,
-        metrics=metrics,
-        operating_point=point,
-        baselines=judged,
-        findings=tuple(finding for finding in findings if finding is not None),
-        provenance=with_assumptions(
-            provenance, [] if truth.assumption is None else [truth.assumption]
-        ),
-    )
+    return replace(facts, metrics=metrics)
 
 
 def _as_point(operating_point: OperatingPoint | float | None) -> OperatingPoint | None:
@@ -254,7 +270,7 @@ def _checked_baselines(
     return checked
 
 
-def _judged(
+def _rank(
     value: Any,
     anomalous: NDArray[np.bool_],
     labelled: NDArray[np.bool_],
@@ -264,55 +280,3 @@ def _judged(
     if isinstance(value, dict):
         return value
     return ranking_metrics(anomalous, value[labelled], confidence=confidence, seed=seed)
-
-
-def _findings(
-    scores: NDArray[Any],
-    anomalous: NDArray[np.bool_],
-    metrics: dict[str, Estimate],
-    point: OperatingPoint | None,
-    baselines: dict[str, dict[str, Estimate]],
-    *,
-    confidence: float,
-) -> list[Finding | None]:
-    n_anomalous = int(anomalous.sum())
-    counts = {"normal": len(scores) - n_anomalous, "anomalous": n_anomalous}
-    of_baselines = {
-        name: values["roc_auc"] for name, values in baselines.items() if "roc_auc" in values
-    }
-    found = [
-        _undefined(metrics, counts["normal"], n_anomalous),
-        find_too_few_images(counts, operating_point=point, confidence=confidence),
-        find_not_better_than_chance(
-            metrics["roc_auc"], prevalence=n_anomalous / max(1, len(scores))
-        ),
-        find_hard_scores(scores, anomalous),
-        find_overlap(scores[~anomalous], scores[anomalous]),
-        find_not_better_than_baseline("roc_auc", metrics["roc_auc"], of_baselines),
-    ]
-    if point is not None:
-        found.append(find_broken_promise(point, metrics))
-        found.append(find_threshold_trade_off(scores, anomalous, point.threshold))
-    return found
-
-
-def _undefined(metrics: dict[str, Estimate], n_normal: int, n_anomalous: int) -> Finding | None:
-    names = [name for name, estimate in metrics.items() if estimate.value is None]
-    counts: dict[str, Any] = {"n_normal": n_normal, "n_anomalous": n_anomalous}
-    if n_normal + n_anomalous == 0:
-        return find_undefined_metric(
-            names,
-            "No image is labelled.",
-            "Pass labels: 0 normal, 1 anomalous.",
-            severity="note",
-            **counts,
-        )
-    if n_anomalous == 0 or n_normal == 0:
-        kind, other = ("normal", "anomalous") if n_anomalous == 0 else ("anomalous", "normal")
-        reason = f"All {n_normal + n_anomalous} labelled images are {kind}."
-        return find_undefined_metric(
-            names, reason, f"Add labelled {other} images to the test set.", **counts
-        )
-    return find_undefined_metric(
-        names, "Nothing is flagged at this threshold.", "Lower the threshold.", **counts
-    )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from residua._files import atomic_write, read_arrays
 from residua.errors import BundleError
 from residua.evaluation.thumbnails import Thumbnails
-from residua.findings.figures import Exhibit
+from residua.findings.figures import Figure
 
 ThresholdFrom = Literal["calibration", "judged", "elsewhere"]
 _TOLD = ("seed", "prevalence", "threshold_from")  # kept as JSON
@@ -76,7 +76,7 @@ class Evidence:
     baselines: dict[str, NDArray[Any]] = field(default_factory=dict)
     gallery: Gallery | None = None
     thumbnails: Thumbnails | None = None
-    exhibits: dict[str, Exhibit] = field(default_factory=dict)
+    exhibits: dict[str, Figure] = field(default_factory=dict)
     quarantined: tuple[tuple[str, str], ...] = ()
     seed: int = 0
     prevalence: float | None = None
@@ -149,12 +149,12 @@ class Evidence:
         return cls(**parts, **told)
 
 
-def _exhibits(arrays: dict[str, NDArray[Any]]) -> dict[str, Exhibit]:
+def _exhibits(arrays: dict[str, NDArray[Any]]) -> dict[str, Figure]:
     by_code: dict[str, dict[str, NDArray[Any]]] = {}
     for name, array in arrays.items():
         code, _, part = name.partition("/")
         by_code.setdefault(code, {})[part] = array
-    return {code: Exhibit.from_arrays(parts) for code, parts in by_code.items()}
+    return {code: Figure.from_arrays(parts) for code, parts in by_code.items()}
 
 
 _MISSING = "\x00missing"

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, same_length
 from residua.errors import LabelError, ShapeError
-from residua.findings import find_inflated_accuracy, find_too_few_images, find_undefined_metric
+from residua.evaluation.judgement import conclude
+from residua.findings import JudgedFacts
 from residua.metrics.intervals import (
     average_precision_interval,
     bootstrap_interval,
@@ -64,31 +65,33 @@ def evaluate_multilabel(
     ... )
     (0.833, 0.5, 0.0)
     """
+    facts = multilabel_facts(labels, predictions, classes=classes, confidence=confidence, seed=seed)
+    return conclude(facts, split=split, provenance=provenance).evaluation
+
+
+def multilabel_facts(
+    labels: Any,
+    predictions: Any,
+    *,
+    classes: Sequence[Any] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> JudgedFacts:
+    """What `evaluate_multilabel` knows once its arguments are checked."""
     y, p = np.asarray(labels).astype(np.bool_), np.asarray(predictions)
     names = _names(classes, y, p)
     predicted = p > 0.5 if p.dtype.kind == "f" else p.astype(np.bool_)
     metrics = _metrics(y, predicted, p, confidence, seed) | _per_label(
         y, predicted, p, names, confidence
     )
-    undefined = [name for name, estimate in metrics.items() if estimate.value is None]
-    reason = (
-        "A label that never holds, or is never predicted, has no recall, precision or average"
-        " precision."
-    )
-    findings = [
-        find_inflated_accuracy(y, p),
-        find_undefined_metric(
-            undefined, reason, "Judge on images where every label holds sometimes."
-        ),
-        find_too_few_images({"test": len(y)}),
-    ]
-    return Evaluation(
+    return JudgedFacts(
         job="classify",
+        confidence=confidence,
+        seed=seed,
         n_images=len(y),
-        split=split,
+        counts={"test": len(y)},
         metrics=metrics,
-        findings=tuple(finding for finding in findings if finding is not None),
-        provenance=dict(provenance or {}),
+        multilabel=(y, p),
     )
 
 

@@ -14,14 +14,16 @@ from residua._check import Problems, check_unmasked
 from residua.errors import RangeError, ShapeError
 from residua.evaluation.layout import channels_last, matched, without_opaque_alpha
 from residua.evaluation.scale_options import Reading, ScaleOptions, named
-from residua.findings import find_clipped_values, find_scale
+from residua.findings import find_clipped_values
 from residua.metrics._values import OVERSTEP, OVERSTEP_OF_IMAGES
-from residua.metrics.scale import ValueScale, audited, read_scales
+from residua.metrics.scale import ScaleAudit, ValueScale, audited, read_scales
 from residua.records import Assumption, Finding
 
 _SIDES = ("images", "reconstructions")
 _PREFIXES = ("", "reconstructions_")
 _ROUNDING = 1e-5
+Overstep = tuple[str, float, float]
+"""Name of a side, share of its values outside [0, 1], mean distance of all values from [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,19 @@ class Pictures:
 
     images: NDArray[Any]
     reconstructions: NDArray[Any]
-    findings: tuple[Finding, ...] = ()
+    audit: ScaleAudit | None = None
+    oversteps: tuple[Overstep, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     of_images: Reading | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What findings about the pictures themselves need, by its name in `JudgedFacts`."""
+        return {
+            "pictures": (self.images, self.reconstructions),
+            "audit": self.audit,
+            "oversteps": self.oversteps,
+        }
 
 
 def read_pictures(
@@ -79,8 +91,7 @@ def known_pictures(images: Any, reconstructions: Any, problems: Problems) -> Pic
     x, r, _ = matched(x, r, problems)
     if problems or x.size == 0:
         return Pictures(x, r)
-    finding = clipping_of(r, "reconstructions")
-    return Pictures(_clip(x), _clip(r), () if finding is None else (finding,))
+    return Pictures(_clip(x), _clip(r), oversteps=_oversteps(reconstructions=r))
 
 
 def _check_channels(stated: list[Reading | None], n_channels: int, problems: Problems) -> None:
@@ -120,17 +131,14 @@ def _on_one_scale(
         named(scale.scale).to_unit(array) for scale, array in zip(scales, (x, r), strict=True)
     )
     _refuse_beyond(new_x, scales[0], problems)
-    findings = [
-        None if None not in told else find_scale(x, r, audit=audited(x, r, scales)),
-        *(
-            clipping_of(array, name)
-            for array, name in ((new_x, "images"), (new_r, "reconstructions"))
-        ),
-    ]
     assumptions += _assumptions(scales, told)
-    kept = tuple(each for each in findings if each is not None)
     return Pictures(
-        _clip(new_x), _clip(new_r), kept, tuple(assumptions), stated[0] or named(scales[0].scale)
+        _clip(new_x),
+        _clip(new_r),
+        audited(x, r, scales) if None in told else None,
+        _oversteps(images=new_x, reconstructions=new_r),
+        tuple(assumptions),
+        stated[0] or named(scales[0].scale),
     )
 
 
@@ -193,14 +201,27 @@ def _mean_beyond(unit: NDArray[Any]) -> float:
     return float((np.maximum(0, -unit) + np.maximum(0, unit - 1)).mean(dtype=np.float64))
 
 
-def clipping_of(unit: NDArray[Any], name: str) -> Finding | None:
-    """What lies outside of [0, 1] in values that were brought there, counted; None where nothing
-    does.
+def _oversteps(**sides: NDArray[Any]) -> tuple[Overstep, ...]:
+    found = ((name, overstep_of(unit)) for name, unit in sides.items())
+    return tuple((name, *one) for name, one in found if one is not None)
+
+
+def overstep_of(unit: NDArray[Any]) -> tuple[float, float] | None:
+    """The share of values outside [0, 1] in an array that was brought there, and the mean distance
+    of all values from [0, 1]; None where nothing lies outside.
     """
     if unit.dtype.kind != "f" or (unit.min() >= -_ROUNDING and unit.max() <= 1 + _ROUNDING):
         return None
     share = float(((unit < -_ROUNDING) | (unit > 1 + _ROUNDING)).mean())
-    return find_clipped_values(name, share, _mean_beyond(unit), OVERSTEP)
+    return share, _mean_beyond(unit)
+
+
+def clipping_of(unit: NDArray[Any], name: str) -> Finding | None:
+    """What lies outside of [0, 1] in values that were brought there, counted; None where nothing
+    does.
+    """
+    found = overstep_of(unit)
+    return None if found is None else find_clipped_values(name, *found, OVERSTEP)
 
 
 def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:

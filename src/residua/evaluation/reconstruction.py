@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua import metrics
-from residua._check import Problems, as_images, as_scores, same_length
-from residua.evaluation.leakage import leakage_of
+from residua._check import Problems, as_scores, same_length
+from residua.evaluation.judgement import conclude, with_metrics
 from residua.evaluation.pictures import Pictures, known_pictures, read_pictures
 from residua.evaluation.scale_options import Numbers, ScaleOptions
-from residua.findings import (
-    find_collapsed_reconstruction,
-    find_mispaired,
-    find_not_better_than_baseline,
-    find_overfitting,
-    find_too_few_images,
-    find_undefined_metric,
-    find_underfitting,
-    find_unknown_code_size,
-    unknown_code_size,
-)
+from residua.findings import JudgedFacts, find_all
 from residua.metrics.intervals import mean_interval, rate_interval
-from residua.records import Estimate, Evaluation, Finding, with_assumptions
+from residua.records import Estimate, Evaluation, Finding
 
 if TYPE_CHECKING:
     from residua.images.duplicates import Leaks
@@ -160,6 +151,7 @@ def judge_pictures(
     pictures: Pictures,
     *,
     train_errors: Any = None,
+    split: str = "test",
     provenance: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> tuple[Evaluation, dict[str, NDArray[np.float64]]]:
@@ -167,15 +159,14 @@ def judge_pictures(
     the record.
     """
     columns = per_image_errors(pictures.images, pictures.reconstructions)
-    found = [*findings_of(pictures), find_mispaired(pictures.images, pictures.reconstructions)]
     train = None if train_errors is None else np.atleast_1d(np.asarray(train_errors, np.float64))
-    told = (
-        with_assumptions(provenance, pictures.assumptions) if pictures.assumptions else provenance
+    facts = replace(
+        error_facts(columns, train_errors=train, **options),
+        from_arrays=True,
+        assumptions=pictures.assumptions or None,
+        **pictures.facts,
     )
-    return (
-        evaluate_errors(columns, train_errors=train, findings=found, provenance=told, **options),
-        columns,
-    )
+    return conclude(facts, split=split, provenance=provenance).evaluation, columns
 
 
 def scale_options(
@@ -222,12 +213,8 @@ def errors_of(
     problems = Problems("evaluate_reconstruction")
     pictures = known_pictures(images, reconstructions, problems)
     problems.raise_any()
-    return per_image_errors(pictures.images, pictures.reconstructions), findings_of(pictures)
-
-
-def findings_of(pictures: Pictures) -> list[Finding | None]:
-    """What is found by looking at the pictures: how they were read, and whether one answers all."""
-    return [*pictures.findings, _collapsed(pictures.images, pictures.reconstructions)]
+    findings, _ = find_all(JudgedFacts(job="reconstruct", **pictures.facts))
+    return per_image_errors(pictures.images, pictures.reconstructions), list(findings)
 
 
 def evaluate_errors(
@@ -245,55 +232,47 @@ def evaluate_errors(
     """The record of a reconstructor from what `per_image_errors` gave, and the findings that took
     the pictures themselves.
     """
-    n_images = len(next(iter(columns.values())))
+    facts = error_facts(
+        columns,
+        train_errors=train_errors,
+        baselines=baselines,
+        leaks=leaks,
+        confidence=confidence,
+        seed=seed,
+    )
+    evaluation = conclude(facts, split=split, provenance=provenance).evaluation
+    told = tuple(finding for finding in findings if finding is not None)
+    return evaluation.model_copy(update={"findings": (*told, *evaluation.findings)})
+
+
+def error_facts(
+    columns: Mapping[str, NDArray[np.float64]],
+    *,
+    train_errors: NDArray[Any] | None = None,
+    baselines: Mapping[str, Any] | None = None,
+    leaks: Leaks | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> JudgedFacts:
+    """What is known of a reconstructor from what `per_image_errors` gave."""
 
     def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
         return {
             name: _mean(name, column[kept], confidence, seed) for name, column in columns.items()
         }
 
-    estimates = metrics_of(np.ones(n_images, np.bool_))
-    beside = {name: dict(values) for name, values in (baselines or {}).items()}
-    errors = {name: values["mse"] for name, values in beside.items() if "mse" in values}
-    fair = {
-        name: one for name, one in errors.items() if not name.startswith(unknown_code_size.PREFIX)
-    }
-    found = [
-        *findings,
-        _infinite(columns, estimates),
-        find_too_few_images({"test": n_images}),
-        (
-            None
-            if train_errors is None
-            else find_overfitting(train_errors, columns["mse"], confidence=confidence)
-        ),
-        find_not_better_than_baseline(
-            "mse",
-            estimates.get("mse", Estimate(value=None)),
-            fair,
-            higher_is_better=False,
-        ),
-        find_underfitting(
-            estimates.get("mse", Estimate(value=None)),
-            fair,
-            train_error=(
-                None
-                if train_errors is None or len(train_errors) == 0
-                else float(np.mean(train_errors))
-            ),
-        ),
-        find_unknown_code_size(estimates.get("mse", Estimate(value=None)), errors),
-        leakage_of(leaks, n_images, estimates, metrics_of),
-    ]
-    return Evaluation(
+    n_images = len(next(iter(columns.values())))
+    facts = JudgedFacts(
         job="reconstruct",
+        confidence=confidence,
+        seed=seed,
         n_images=n_images,
-        split=split,
-        metrics=estimates,
-        baselines=beside,
-        findings=tuple(finding for finding in found if finding is not None),
-        provenance=dict(provenance or {}),
+        counts={"test": n_images},
+        errors=columns,
+        train_errors=train_errors,
+        baselines=baselines or None,
     )
+    return with_metrics(facts, metrics_of, leaks)
 
 
 def baseline_errors(
@@ -332,28 +311,3 @@ def per_image_errors(
 def _mean(name: str, column: NDArray[np.float64], confidence: float, seed: int) -> Estimate:
     least, most = _RANGES.get(name, (0, 1))
     return mean_interval(column, confidence=confidence, seed=seed, least=least, most=most)
-
-
-def _infinite(
-    columns: Mapping[str, NDArray[np.float64]], estimates: dict[str, Estimate]
-) -> Finding | None:
-    names = [name for name, estimate in estimates.items() if estimate.value is None]
-    n_images = len(next(iter(columns.values())))
-    if n_images == 0:
-        return find_undefined_metric(names, "There are no images.", "Pass some.", n_images=0)
-    n_infinite = {name: int((~np.isfinite(columns[name])).sum()) for name in names}
-    reason = (
-        "Some images have no finite value"
-        f" ({', '.join(f'{n} of {n_images} for {name}' for name, n in n_infinite.items())})."
-    )
-    advice = (
-        "Where an image is reconstructed exactly psnr is infinite: read mse, or leave those images"
-        " out and say so."
-    )
-    return find_undefined_metric(names, reason, advice, n_infinite=n_infinite)
-
-
-def _collapsed(images: NDArray[Any], reconstructions: NDArray[Any]) -> Finding | None:
-    problems = Problems("evaluate_reconstruction")
-    x, r = (as_images(array, problems=problems) for array in (images, reconstructions))
-    return find_collapsed_reconstruction(x, r)

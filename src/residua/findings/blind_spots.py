@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.figures import Figure, Group, Picture
+from residua.findings.kind import Answer, FindingKind
+from residua.findings.perturbations import PERTURBATIONS, Perturbation
 from residua.records import Finding
 
 CODE = "blind-spots"
 
 _BLIND = 0.5
+_MOST = 40
 
 
 def find_blind_spots(
@@ -76,3 +82,53 @@ def find_blind_spots(
             else "Nothing; real defects may still be fainter than these."
         ),
     )
+
+
+def _ask(facts: JudgedFacts) -> Answer:
+    """Perturb up to 40 normal images in every way, and score them as any other image."""
+    from residua.images import ImageSet  # slow to load, and arrays are judged without it
+
+    normal, threshold = facts.normal_rows, facts.operating_point.threshold
+    if not len(normal):
+        return None
+    rng = np.random.default_rng(0)
+    rows = normal[np.sort(rng.choice(len(normal), min(_MOST, len(normal)), replace=False))]
+    images = list(facts.images[rows])
+    shown, scores = [Picture.of(_as_float(images[0]), "as it is")], {}
+    # One change after the other: large images changed in six ways fill memory.
+    for name, change in PERTURBATIONS.items():
+        changed = _perturbed(images, change, rng, facts.images.dtype)
+        scores[name] = facts.score_of(ImageSet.from_arrays(changed))
+        answer = "caught" if scores[name][0] > threshold else "missed"
+        shown.append(Picture.of(changed[0], f"{name}: {answer}"))
+    group = Group(tuple(shown), str(facts.images.paths[rows[0]]))
+    figure = Figure.of([group], caption="One of the images, with each change.")
+    return find_blind_spots(scores, threshold, facts.scores[rows]), figure
+
+
+def _as_float(image: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(
+        image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1), np.float32
+    )
+
+
+def _perturbed(
+    images: list[NDArray[Any]], change: Perturbation, rng: np.random.Generator, dtype: np.dtype[Any]
+) -> list[NDArray[Any]]:
+    changed = []
+    for image, other in zip(images, images[1:] + images[:1], strict=True):
+        one = change(_as_float(image), rng, _as_float(other))
+        changed.append(
+            one if dtype != np.uint8 else np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8)
+        )
+    return changed
+
+
+KIND = FindingKind(
+    CODE,
+    "changes that the operating point overlooks",
+    find_blind_spots,
+    _ask,
+    needs=("score_of", "operating_point", "images", "scores", "is_anomalous"),
+    jobs=("detect",),
+)

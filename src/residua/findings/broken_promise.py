@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from residua.findings.kind import FindingKind
 from residua.metrics.names import metric_inside
 from residua.records import Estimate, Finding, OperatingPoint
 
@@ -69,3 +70,13 @@ def find_broken_promise(
             " like those to come."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "a test rate contradicts the threshold's promise",
+    find_broken_promise,
+    lambda facts: find_broken_promise(facts.operating_point, facts.metrics),
+    needs=("operating_point", "metrics"),
+    jobs=("detect",),
+)

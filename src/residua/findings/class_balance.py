@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding, Severity
 
 CODE = "class-balance"
@@ -98,3 +99,13 @@ def _lacking(
 
 def _sentence(text: str) -> str:
     return text[0].upper() + text[1:]
+
+
+KIND = FindingKind(
+    CODE,
+    "classes that are rare, or that a part lacks",
+    find_class_balance,
+    lambda facts: find_class_balance(facts.class_counts, normal=facts.normal),
+    needs=("class_counts",),
+    jobs=("check",),
+)

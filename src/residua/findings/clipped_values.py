@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import Answer, FindingKind
+from residua.metrics._values import OVERSTEP
 from residua.records import Finding
 
 CODE = "clipped-values"
@@ -57,3 +60,20 @@ def find_clipped_values(
             else "End the decoder with a sigmoid, or clip its output where it is used."
         ),
     )
+
+
+def _ask(facts: JudgedFacts) -> list[Answer]:
+    return [
+        find_clipped_values(name, share, beyond, OVERSTEP)
+        for name, share, beyond in facts.oversteps
+    ]
+
+
+KIND = FindingKind(
+    CODE,
+    "values beyond black and white",
+    find_clipped_values,
+    _ask,
+    needs=("oversteps",),
+    jobs=("reconstruct",),
+)

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._check import Problems, as_images
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "collapsed-reconstruction"
@@ -66,3 +69,20 @@ def find_collapsed_reconstruction(
             " pixels and dead units."
         ),
     )
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    problems = Problems("evaluate_reconstruction")
+    return find_collapsed_reconstruction(
+        *(as_images(array, problems=problems) for array in facts.pictures)
+    )
+
+
+KIND = FindingKind(
+    CODE,
+    "the same reconstruction whatever the image",
+    find_collapsed_reconstruction,
+    _ask,
+    needs=("pictures",),
+    jobs=("reconstruct",),
+)

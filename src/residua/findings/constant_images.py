@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Finding, Severity
 
 CODE = "constant-images"
@@ -90,3 +92,20 @@ def _all_of(labels: NDArray[Any], constant: NDArray[np.bool_]) -> list[str]:
         for name in known
         if constant[np.array([str(label) == name for label in labels.tolist()], np.bool_)].all()
     ]
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    measured = facts.statistics
+    return find_constant_images(
+        measured["range"], facts.paths, facts.labels, levels=measured["brightness"]
+    )
+
+
+KIND = FindingKind(
+    CODE,
+    "images that show nothing",
+    find_constant_images,
+    _ask,
+    needs=("statistics", "paths"),
+    jobs=("check",),
+)

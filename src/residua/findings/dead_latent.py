@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "dead-latent"
@@ -70,3 +72,19 @@ def find_dead_latent(codes: NDArray[Any]) -> Finding | None:
             " activation, less regularisation."
         ),
     )
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    codes = facts.latent_of()
+    return None if codes is None else find_dead_latent(codes)
+
+
+KIND = FindingKind(
+    CODE,
+    "numbers of the code that never change",
+    find_dead_latent,
+    _ask,
+    needs=("latent_of",),
+    jobs=("detect", "reconstruct"),
+    noun="dead numbers of the code",
+)

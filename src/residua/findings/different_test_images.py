@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "different-test-images"
@@ -41,3 +42,10 @@ def find_different_images(n_shared: int, n_own: Mapping[str, int]) -> Finding | 
             "Fit them on the same source with the same seed, or evaluate them on the same images."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "runs tested on different images",
+    find_different_images,
+)

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.figures import Figure, Histogram
+from residua.findings.kind import Answer, FindingKind
 from residua.findings.unlike_parts import distance_of
 from residua.records import Finding
 
@@ -120,3 +123,24 @@ def find_drift(
             " threshold RUN SOURCE --policy ...`."
         ),
     )
+
+
+def _ask(facts: JudgedFacts) -> Answer:
+    new = facts.scores[facts.new_rows]
+    point = facts.operating_point
+    threshold = None if point is None else point.threshold
+    finding = find_drift(facts.calibration, new, threshold=threshold, are_normal=facts.are_normal)
+    if finding is None or finding.severity == "ok":
+        return finding
+    drawn = Histogram.of({"calibration": facts.calibration, "judged": new}, "score")
+    return finding, Figure(histogram=drawn)
+
+
+KIND = FindingKind(
+    CODE,
+    "scores unlike those the threshold was chosen on",
+    find_drift,
+    _ask,
+    needs=("calibration", "scores"),
+    jobs=("detect",),
+)

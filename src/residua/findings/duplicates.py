@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import Answer, FindingKind
 from residua.records import Finding, Severity
 
 CODE = "duplicates"
@@ -109,3 +111,19 @@ def _unlike(rows: NDArray[np.int64], labels: NDArray[Any]) -> tuple[int, int]:
     return labelled[0], next(
         row for row in labelled if str(labels[row]) != str(labels[labelled[0]])
     )
+
+
+def _ask(facts: JudgedFacts) -> list[Answer]:
+    return [
+        find_duplicates(one.groups, one.paths, one.labels, part=one.part) for one in facts.copies
+    ]
+
+
+KIND = FindingKind(
+    CODE,
+    "copies within one part",
+    find_duplicates,
+    _ask,
+    needs=("copies",),
+    jobs=("check",),
+)

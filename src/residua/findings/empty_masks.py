@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding, Severity
 
 CODE = "empty-masks"
@@ -56,3 +57,13 @@ def find_empty_masks(shares: NDArray[np.float64], paths: Sequence[str]) -> Findi
             " and in no figure."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "masks of defects that mark nothing",
+    find_empty_masks,
+    lambda facts: find_empty_masks(facts.masks.of_defects, facts.masks.defect_paths),
+    needs=("masks",),
+    jobs=("detect", "check"),
+)

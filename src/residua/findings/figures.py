@@ -121,7 +121,7 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class Figure:
     """The pictures of one finding, and a histogram where a distribution is what it is about.
 
     ``n_more`` counts groups that there were beyond those kept.
@@ -139,7 +139,7 @@ class Exhibit:
         *,
         histogram: Histogram | None = None,
         caption: str = "",
-    ) -> Exhibit:
+    ) -> Figure:
         """Keep the first `MOST_GROUPS` groups of at most `MOST_PICTURES` each, and count the rest.
 
         Parameters
@@ -156,8 +156,8 @@ class Exhibit:
         ...     Picture.of(np.zeros((8, 8)), "train/1.png"),
         ...     Picture.of(np.zeros((8, 8)), "test/7.png"),
         ... ]
-        >>> exhibit = Exhibit.of([pair] * 30, caption="The same pixels.")
-        >>> len(exhibit.groups), exhibit.n_more
+        >>> figure = Figure.of([pair] * 30, caption="The same pixels.")
+        >>> len(figure.groups), figure.n_more
         (24, 6)
         """
         kept: list[Group] = []
@@ -202,7 +202,7 @@ class Exhibit:
         return {"words": np.array(json.dumps(words)), **arrays}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Exhibit:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Figure:
         """What `to_arrays` made.
 
         Raises
@@ -230,5 +230,8 @@ class Exhibit:
             return cls(groups, histogram, words["caption"], words["n_more"])
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(
-                f"exhibit: must be whole. Got: {error!r}. Run evaluate again."
+                f"figure: must be whole. Got: {error!r}. Run evaluate again."
             ) from error
+
+
+Exhibit = Figure  # the name in earlier versions

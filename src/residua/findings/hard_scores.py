@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "hard-scores"
@@ -110,3 +112,18 @@ def _balanced_accuracy(
     if is_anomalous is None or is_anomalous.all() or not is_anomalous.any():
         return None
     return float((said[is_anomalous].mean() + (~said[~is_anomalous]).mean()) / 2)
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    if facts.job == "detect":
+        return None if facts.is_anomalous is None else find_hard_scores(*facts.known)
+    return None if facts.probabilities is None else find_hard_probabilities(facts.probabilities)
+
+
+KIND = FindingKind(
+    CODE,
+    "decisions given as scores",
+    find_hard_scores,
+    _ask,
+    jobs=("detect", "classify"),
+)

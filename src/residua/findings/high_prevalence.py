@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding, Severity
 
 CODE = "high-prevalence"
@@ -105,3 +106,13 @@ def _spread(values: NDArray[Any]) -> float:
     """Distance of the quartiles."""
     low, high = np.quantile(values, [0.25, 0.75])
     return float(high - low)
+
+
+KIND = FindingKind(
+    CODE,
+    "far more anomalous images than normal ones",
+    find_high_prevalence,
+    lambda facts: find_high_prevalence(*facts.known, doubt=facts.doubt),
+    needs=("scores", "is_anomalous"),
+    jobs=("detect",),
+)

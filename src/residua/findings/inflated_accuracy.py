@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "inflated-accuracy"
@@ -53,3 +54,13 @@ def find_inflated_accuracy(y_true: Any, y_pred: Any) -> Finding:
             " instead."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "accuracy inflated by labels that are not set",
+    find_inflated_accuracy,
+    lambda facts: find_inflated_accuracy(*facts.multilabel),
+    needs=("multilabel",),
+    jobs=("classify",),
+)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from residua.findings.facts import JudgedFacts
+from residua.findings.figures import MOST_GROUPS, Figure, Group, Picture
+from residua.findings.kind import JOBS, Answer, FindingKind
 from residua.metrics.names import metric_inside
 from residua.records import Estimate, Finding, Severity
 
@@ -129,3 +134,38 @@ def _compared(metrics: Mapping[str, Estimate], without: Mapping[str, Estimate]) 
     return (
         f" Without them {said} is {one.value:.4g}{interval} instead of {metrics[name].value:.4g}."
     )
+
+
+def draw_leaks(
+    leaks: Leaks, images_of: Callable[[int], tuple[Any, Any]], *, caption: str
+) -> Figure | None:
+    """Each leaked image beside the seen image that it is a copy of; None where nothing leaked.
+
+    `images_of` gives the seen image and its copy by the place among the judged images.
+    """
+    leaked = np.flatnonzero(leaks.leaked).tolist()
+    groups = []
+    for place in leaked[:MOST_GROUPS]:
+        seen, copy = images_of(place)
+        pair = Picture.of(seen, str(leaks.of[place])), Picture.of(copy, str(leaks.paths[place]))
+        groups.append(Group(pair, str(leaks.kinds[place])))
+    n_more = len(leaked) - len(groups)
+    return Figure(tuple(groups), caption=caption, n_more=n_more) if groups else None
+
+
+def _ask(facts: JudgedFacts) -> Answer:
+    judged, seen = facts.leaks_between
+    without = facts.metrics_without_leaks
+    metrics = None if without is None else facts.metrics
+    finding = find_leakage(facts.leaks, metrics=metrics, without=without, judged=judged, seen=seen)
+    return finding, facts.leak_figure
+
+
+KIND = FindingKind(
+    CODE,
+    "training images among the judged ones",
+    find_leakage,
+    _ask,
+    needs=("leaks",),
+    jobs=(*JOBS, "check"),
+)

@@ -8,9 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "learnt-identity"
+
+_FEWEST_RANKED = 3
+_SAME_RANKING = 0.7  # rank correlation from which a score is a reconstruction error
 
 _GOOD = 0.9
 
@@ -67,3 +72,33 @@ def find_learnt_identity(
             " score on the density of the code."
         ),
     )
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    mse, normal = facts.errors["mse"], facts.normal_rows
+    if not _is_an_error(facts.scores, mse):
+        return None
+    variance = np.square(facts.statistics["contrast"][normal]).mean() if len(normal) else 1.0
+    explained = 1 - float(mse[normal].mean() / max(variance, 1e-12)) if len(normal) else 0.0
+    return find_learnt_identity(mse[normal], mse[facts.anomalous_rows], explained=explained)
+
+
+def _is_an_error(scores: NDArray[Any], mse: NDArray[Any]) -> bool:
+    """Whether scores rank images about as reconstruction errors do. A score that looks elsewhere
+    may well copy its input.
+    """
+    if len(scores) < _FEWEST_RANKED:
+        return False
+    first, second = (np.argsort(np.argsort(one)) - (len(one) - 1) / 2 for one in (scores, mse))
+    return bool(first @ second > _SAME_RANKING * (first @ first))
+
+
+KIND = FindingKind(
+    CODE,
+    "anomalies reconstructed as well as normal images",
+    find_learnt_identity,
+    _ask,
+    needs=("statistics", "scores", "errors", "is_anomalous"),
+    jobs=("detect",),
+    noun="copied input",
+)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "loss-history"
@@ -68,3 +70,18 @@ def find_loss_history(scores: Any) -> Finding | None:
             " are scores."
         ),
     )
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    found = map(find_loss_history, facts.nameless_scores)
+    return next((finding for finding in found if finding is not None), None)
+
+
+KIND = FindingKind(
+    CODE,
+    "losses of epochs given as scores of images",
+    find_loss_history,
+    _ask,
+    needs=("nameless_scores",),
+    jobs=("detect",),
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Estimate, Finding
 
 CODE = "majority-class"
@@ -57,3 +59,23 @@ def find_majority_class(accuracy: Estimate, majority_share: float, majority: str
             )
         ),
     )
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    support = facts.confusion.sum(axis=1)
+    if not support.any():
+        return None
+    commonest = int(support.argmax())
+    share = float(support[commonest] / support.sum())
+    return find_majority_class(facts.metrics["accuracy"], share, facts.classes[commonest])
+
+
+KIND = FindingKind(
+    CODE,
+    "accuracy of the commonest class",
+    find_majority_class,
+    _ask,
+    needs=("metrics", "confusion", "classes"),
+    jobs=("classify",),
+    unless="permuted-classes",
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from residua.findings.kind import FindingKind
 from residua.metrics.demonstration import AccuracyDemonstration
 from residua.records import Finding
 
@@ -69,3 +70,10 @@ def find_meaningless_accuracy(
             " roc_auc; if it is meant to classify, pass --predictions."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "accuracy of what does not classify",
+    find_meaningless_accuracy,
+)

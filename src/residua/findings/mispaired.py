@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.metrics.scale import straight_line
 from residua.records import Finding
 
@@ -356,3 +357,13 @@ def _finding(
         ),
         what_to_do=what_to_do,
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "pictures that fit only once a mistake is undone",
+    find_mispaired,
+    lambda facts: find_mispaired(*facts.pictures),
+    needs=("pictures", "from_arrays"),
+    jobs=("reconstruct",),
+)

@@ -4,6 +4,7 @@ scale than was told.
 
 from __future__ import annotations
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "misread-scale"
@@ -46,3 +47,13 @@ def find_misread_scale(
             f" {better[1]}."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "a model that was given or read on another scale",
+    find_misread_scale,
+    lambda facts: find_misread_scale(*facts.misreading, n_images=facts.n_images),
+    needs=("misreading",),
+    jobs=("detect", "reconstruct"),
+)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "mixed-scale"
@@ -117,3 +118,13 @@ def _where(dark: NDArray[np.bool_], parts: NDArray[Any]) -> str:
     shares = {part: float(dark[parts == part].mean()) for part in dict.fromkeys(parts.tolist())}
     worst = max(shares, key=lambda part: shares[part])
     return f" ({100 * shares[worst]:.3g}% of {worst})"
+
+
+KIND = FindingKind(
+    CODE,
+    "pixels of one source on different scales",
+    find_mixed_scale,
+    lambda facts: find_mixed_scale(facts.statistics["highest"], facts.dtype, parts=facts.parts),
+    needs=("statistics",),
+    jobs=("check",),
+)

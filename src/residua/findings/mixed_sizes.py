@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "mixed-sizes"
@@ -51,3 +52,13 @@ def find_mixed_sizes(sizes: NDArray[Any]) -> Finding | None:
             " cut or scale to one size."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "images of different sizes",
+    find_mixed_sizes,
+    lambda facts: find_mixed_sizes(facts.sizes),
+    needs=("sizes",),
+    jobs=("check",),
+)

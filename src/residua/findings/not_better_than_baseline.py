@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from residua.metrics.names import baseline_title, metric_inside
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
+from residua.findings.unknown_code_size import of_known_size
+from residua.metrics.names import baseline_title, metric_inside, metric_words
 from residua.records import Estimate, Finding
 
 CODE = "not-better-than-baseline"
@@ -79,3 +82,24 @@ def find_not_better_than_baseline(
         ),
         what_to_do="Nothing." if is_clear else "Test on more images before preferring the model.",
     )
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    metric = {"detect": "roc_auc", "reconstruct": "mse"}.get(facts.job, "accuracy")
+    if metric not in facts.metrics:
+        return None
+    return find_not_better_than_baseline(
+        metric,
+        facts.metrics[metric],
+        of_known_size(facts.baselines_in(metric)),
+        higher_is_better=metric_words(metric).higher_is_better,
+    )
+
+
+KIND = FindingKind(
+    CODE,
+    "something simpler is as good",
+    find_not_better_than_baseline,
+    _ask,
+    needs=("metrics", "baselines"),
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Estimate, Finding
 
 CODE = "not-better-than-chance"
@@ -74,3 +76,18 @@ def _causes(prevalence: float | None) -> str:
     if prevalence is None or prevalence <= 0.5:
         return causes
     return f"{causes} A prevalence of {prevalence:.0%} makes reversed labels more likely."
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    prevalence = facts.counts["anomalous"] / max(1, sum(facts.counts.values()))
+    return find_not_better_than_chance(facts.metrics["roc_auc"], prevalence=prevalence)
+
+
+KIND = FindingKind(
+    CODE,
+    "ranking like chance, or backwards",
+    find_not_better_than_chance,
+    _ask,
+    needs=("metrics", "counts"),
+    jobs=("detect",),
+)

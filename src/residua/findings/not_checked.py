@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from residua.errors import ResiduaError
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "not-checked"
@@ -76,3 +77,10 @@ class Checks:
             _log.debug("%s could not be checked", name, exc_info=True)
             self.not_made.append(find_not_checked(name, error))
             return None
+
+
+KIND = FindingKind(
+    CODE,
+    "a check that could not be made",
+    find_not_checked,
+)

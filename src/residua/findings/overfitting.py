@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.figures import Figure, Histogram
+from residua.findings.kind import Answer, FindingKind
 from residua.records import Finding, Severity
 
 CODE = "overfitting"
@@ -139,3 +142,20 @@ def _words(
         " training ones (same camera, same scale)."
     )
     return {"meaning": f"{fact} {verdict}", "what_to_do": mend}
+
+
+def _ask(facts: JudgedFacts) -> Answer:
+    train, new = facts.train_errors, facts.new_errors
+    finding = find_overfitting(train, new, confidence=facts.confidence)
+    drawn = Histogram.of({"training images": train, "new images": new}, "error")
+    return finding, Figure(histogram=drawn)
+
+
+KIND = FindingKind(
+    CODE,
+    "training images reconstructed better than new ones",
+    find_overfitting,
+    _ask,
+    needs=("train_errors",),
+    jobs=("detect", "reconstruct"),
+)

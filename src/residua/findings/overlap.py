@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding, Severity
 
 CODE = "overlap"
@@ -115,3 +116,13 @@ def _least_error(normal: NDArray[Any], anomalous: NDArray[Any]) -> float:
     missed = np.searchsorted(anomalous, edges, side="right") / len(anomalous)
     alarms = 1 - np.searchsorted(normal, edges, side="right") / len(normal)
     return float(min(1.0, (missed + alarms).min()))
+
+
+KIND = FindingKind(
+    CODE,
+    "gap or overlap of the two kinds of scores",
+    find_overlap,
+    lambda facts: find_overlap(facts.scores[facts.normal_rows], facts.scores[facts.anomalous_rows]),
+    needs=("scores", "is_anomalous"),
+    jobs=("detect",),
+)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "permuted-classes"
@@ -201,3 +202,15 @@ def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
     """Ranks from 1; equal values share their mean."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place], np.float64)
+
+
+KIND = FindingKind(
+    CODE,
+    "classes in another order than their columns",
+    find_permuted_classes,
+    lambda facts: find_permuted_classes(
+        facts.confusion, facts.classes, true=facts.true, probabilities=facts.probabilities
+    ),
+    needs=("confusion", "classes"),
+    jobs=("classify",),
+)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "random-model"
@@ -61,3 +63,18 @@ def find_random_model(
             " calls, and moves a quarter as much."
         ),
     )
+
+
+def _ask(facts: JudgedFacts) -> Finding:
+    first, again = facts.asked_twice()
+    point = facts.operating_point
+    return find_random_model(first, again, threshold=None if point is None else point.threshold)
+
+
+KIND = FindingKind(
+    CODE,
+    "a model that gives something else each time",
+    find_random_model,
+    _ask,
+    needs=("asked_twice",),
+)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.metrics.intervals import roc_auc_interval
 from residua.records import Estimate, Finding
 
@@ -89,3 +90,13 @@ def _is_unlike(above: Estimate) -> bool:
     if above.low is None or above.high is None:
         return above.value in (0.0, 1.0)
     return above.high < 0.5 - _UNLIKE or above.low > 0.5 + _UNLIKE
+
+
+KIND = FindingKind(
+    CODE,
+    "anomalies that score like known normal images",
+    find_reversed_labels,
+    lambda facts: find_reversed_labels(facts.known_normal, *facts.known),
+    needs=("known_normal", "scores", "is_anomalous"),
+    jobs=("detect",),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from residua._labels import what_grows
+from residua.findings.kind import FindingKind
 from residua.records import Estimate, Finding
 
 CODE = "reversed-scores"
@@ -49,3 +50,13 @@ def find_reversed_scores(column: str | None, roc_auc: Estimate | None = None) ->
             " a probability take 1 - p). If they are the anomalies, call the column score."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "scores that say that they run the other way",
+    find_reversed_scores,
+    lambda facts: find_reversed_scores(facts.score_column, facts.metrics.get("roc_auc")),
+    needs=("score_column", "metrics"),
+    jobs=("detect",),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from residua.findings.kind import FindingKind
 from residua.metrics.scale import ScaleAudit, scale_audit
 from residua.records import Finding
 
@@ -75,3 +76,13 @@ def find_scale(
             "Save both on one scale, and check that the training loss compared like with like."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "pixels on different scales",
+    find_scale,
+    lambda facts: find_scale(None, None, audit=facts.audit),
+    needs=("audit",),
+    jobs=("reconstruct",),
+)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "shared-scores"
@@ -49,3 +50,13 @@ def find_shared_scores(train_scores: NDArray[Any], new_scores: NDArray[Any]) -> 
             " them."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "scores that training and test images share",
+    find_shared_scores,
+    lambda facts: find_shared_scores(facts.train_errors, facts.scores),
+    needs=("train_errors", "scores"),
+    jobs=("detect",),
+)

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.figures import Figure, Histogram
+from residua.findings.kind import Answer, FindingKind
 from residua.records import Estimate, Finding, Severity
 
 CODE = "shortcut"
@@ -106,3 +109,29 @@ def find_shortcut(
             " one way."
         ),
     )
+
+
+def _ask(facts: JudgedFacts) -> Answer:
+    known = facts.labelled
+    finding = find_shortcut(
+        {name: column[known] for name, column in facts.features.items()},
+        facts.is_anomalous[known],
+        model=None if facts.metrics is None else facts.metrics.get("roc_auc"),
+    )
+    if finding is None or facts.job == "check":
+        return finding
+    name = finding.measured["feature"]
+    column = facts.features[name]
+    series = {"normal": column[facts.normal_rows], "anomalous": column[facts.anomalous_rows]}
+    return finding, Figure(histogram=Histogram.of(series, name.replace("_", " ")))
+
+
+KIND = FindingKind(
+    CODE,
+    "one number an image tells the label",
+    find_shortcut,
+    _ask,
+    needs=("features", "is_anomalous"),
+    jobs=("detect", "check"),
+    noun="shortcuts",
+)

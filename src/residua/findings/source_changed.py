@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "source-changed"
@@ -32,3 +33,10 @@ def find_source_changed(
         ),
         what_to_do="Restore the source, or fit again and compare runs of the same source.",
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "a source that is no longer the same",
+    find_source_changed,
+)

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr  # scipy.stats takes most of a second to load
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Estimate, Finding, Severity
 
 CODE = "suspicious-masks"
@@ -180,3 +182,26 @@ def _chance(values: NDArray[np.float64]) -> float:
         return 1.0
     spread = float(values.std(ddof=1)) / np.sqrt(len(values))
     return float(stdtr(len(values) - 1, -float(values.mean()) / max(spread, 1e-12)))
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    masks = facts.masks
+    return find_suspicious_masks(
+        masks.shares,
+        masks.own,
+        unmarked=masks.unmarked,
+        borders=masks.borders,
+        readings=masks.readings,
+        n_normal_marked=masks.n_normal_marked,
+        metrics=facts.metrics if len(masks.shares) else None,
+    )
+
+
+KIND = FindingKind(
+    CODE,
+    "masks that lie where nothing is",
+    find_suspicious_masks,
+    _ask,
+    needs=("masks",),
+    jobs=("detect", "check"),
+)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "test-reused"
@@ -53,3 +54,14 @@ def find_test_reused(
             "Judge on images that took no part in choosing, or choose the threshold on others."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "images on which the threshold was chosen",
+    find_test_reused,
+    lambda facts: find_test_reused(facts.chosen_on, facts.pixel_hashes, facts.paths),
+    needs=("chosen_on", "pixel_hashes", "paths"),
+    jobs=("detect",),
+    noun="images used before",
+)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import PolicyError
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "threshold-optimism"
@@ -80,3 +82,24 @@ def find_threshold_optimism(
         meaning=f"{same} {words}",
         what_to_do=advice,
     )
+
+
+def _ask(facts: JudgedFacts) -> Finding:
+    scores, flags = facts.known if facts.labelled.any() else (facts.scores, None)
+    return find_threshold_optimism(
+        facts.tuned_on_judged,
+        scores,
+        np.zeros(len(scores), np.bool_) if flags is None else flags,
+        confidence=facts.confidence,
+        seed=facts.seed,
+    )
+
+
+KIND = FindingKind(
+    CODE,
+    "a threshold tested where it was tuned",
+    find_threshold_optimism,
+    _ask,
+    needs=("tuned_on_judged", "scores"),
+    jobs=("detect",),
+)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "threshold-trade-off"
@@ -90,3 +91,13 @@ def _precision_never_falls(scores: NDArray[Any], is_anomalous: NDArray[np.bool_]
     hits = np.cumsum(is_anomalous[order])[last_of_tie]
     precision = hits / (np.flatnonzero(last_of_tie) + 1)
     return bool(np.all(np.diff(precision) <= 1e-12))
+
+
+KIND = FindingKind(
+    CODE,
+    "what other thresholds would do",
+    find_threshold_trade_off,
+    lambda facts: find_threshold_trade_off(*facts.known, facts.operating_point.threshold),
+    needs=("scores", "is_anomalous", "operating_point"),
+    jobs=("detect",),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from residua.findings.kind import JOBS, FindingKind
 from residua.records import Finding, OperatingPoint
 
 CODE = "too-few-images"
@@ -80,3 +81,15 @@ def _unconfirmed_promise(
     if not 0 < n_images < needed:
         return {}
     return {"policy": point.policy, "kind": promise.kind, "n_images": n_images, "n_needed": needed}
+
+
+KIND = FindingKind(
+    CODE,
+    "too few images to show what is claimed",
+    find_too_few_images,
+    lambda facts: find_too_few_images(
+        facts.counts, operating_point=facts.operating_point, confidence=facts.confidence
+    ),
+    needs=("counts",),
+    jobs=(*JOBS, "check"),
+)

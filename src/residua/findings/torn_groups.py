@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "torn-groups"
@@ -61,3 +62,13 @@ def find_torn_groups(groups: NDArray[Any], parts: NDArray[Any]) -> Finding | Non
             "a drawn split keeps groups together."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "groups on both sides of a split",
+    find_torn_groups,
+    lambda facts: find_torn_groups(facts.groups, facts.parts),
+    needs=("groups", "parts"),
+    jobs=("check",),
+)

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "tracks-complexity"
@@ -62,3 +64,20 @@ def find_tracks_complexity(
             " at which normal images score high."
         ),
     )
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    measured, normal = facts.statistics, facts.normal_rows
+    complexity = measured["sharpness"] * np.maximum(measured["contrast"], 1e-3)
+    return find_tracks_complexity(facts.scores[normal], complexity[normal])
+
+
+KIND = FindingKind(
+    CODE,
+    "a score that follows how busy an image is",
+    find_tracks_complexity,
+    _ask,
+    needs=("statistics", "scores", "is_anomalous"),
+    jobs=("detect",),
+    noun="whether scores follow complexity",
+)

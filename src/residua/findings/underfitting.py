@@ -6,6 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
+from residua.findings.unknown_code_size import of_known_size
 from residua.records import Estimate, Finding
 
 CODE = "underfitting"
@@ -84,3 +89,24 @@ def find_underfitting(
         f" a code, {pca:.4g}."
     )
     return Finding(code=CODE, severity="ok", measured=measured, meaning=meaning, what_to_do="")
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    train = facts.train_errors
+    if "mse" not in facts.metrics:
+        return None
+    return find_underfitting(
+        facts.metrics["mse"],
+        of_known_size(facts.baselines_in("mse")),
+        train_error=None if train is None or len(train) == 0 else float(np.mean(train)),
+    )
+
+
+KIND = FindingKind(
+    CODE,
+    "worse than something far simpler",
+    find_underfitting,
+    _ask,
+    needs=("metrics", "baselines"),
+    jobs=("reconstruct",),
+)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from residua.findings.facts import JudgedFacts
+from residua.findings.kind import FindingKind
 from residua.records import Estimate, Finding
 
 CODE = "unknown-code-size"
@@ -53,3 +55,24 @@ def find_unknown_code_size(mse: Estimate, baselines: Mapping[str, Estimate]) -> 
             " the model."
         ),
     )
+
+
+def of_known_size(baselines: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """`baselines` without PCA of sizes that are only tried."""
+    return {name: one for name, one in baselines.items() if not name.startswith(PREFIX)}
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    if "mse" not in facts.metrics:
+        return None
+    return find_unknown_code_size(facts.metrics["mse"], facts.baselines_in("mse"))
+
+
+KIND = FindingKind(
+    CODE,
+    "PCA of several sizes, where the code's is not known",
+    find_unknown_code_size,
+    _ask,
+    needs=("metrics", "baselines"),
+    jobs=("reconstruct",),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "unlabelled-images"
@@ -31,3 +32,13 @@ def find_unlabelled(n_unlabelled: int, n_images: int) -> Finding | None:
             " flatter the result."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "images without a label",
+    find_unlabelled,
+    lambda facts: find_unlabelled(facts.n_unlabelled, facts.n_images),
+    needs=("n_unlabelled",),
+    jobs=("detect", "classify"),
+)

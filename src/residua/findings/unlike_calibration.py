@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "unlike-calibration"
@@ -97,3 +98,10 @@ def _within(score: float, low: float, high: float) -> bool:
     """
     span = high - low
     return low - _SCORE_BELOW * span <= score <= high + _SCORE_ABOVE * span
+
+
+KIND = FindingKind(
+    CODE,
+    "an image unlike those the threshold was chosen on",
+    find_unlike_calibration,
+)

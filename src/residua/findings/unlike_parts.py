@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "unlike-parts"
@@ -101,3 +102,13 @@ def distance_of(first: NDArray[Any], second: NDArray[Any], level: float) -> tupl
     return float(np.abs(below).max()), float(
         np.sqrt(-0.5 * np.log(level / 2) * (1 / len(a) + 1 / len(b)))
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "parts from different distributions",
+    find_unlike_parts,
+    lambda facts: find_unlike_parts(facts.features_by_part),
+    needs=("features_by_part",),
+    jobs=("check",),
+)

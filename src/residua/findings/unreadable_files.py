@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from residua.findings.kind import FindingKind
 from residua.records import Finding
 
 CODE = "unreadable-files"
@@ -48,3 +49,13 @@ def find_unreadable_files(quarantined: Sequence[tuple[str, str]], n_images: int)
             " biased sample."
         ),
     )
+
+
+KIND = FindingKind(
+    CODE,
+    "files that could not be used",
+    find_unreadable_files,
+    lambda facts: find_unreadable_files(facts.quarantined, facts.n_images),
+    needs=("quarantined",),
+    jobs=("check",),
+)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from residua.baselines import CLASSIFIERS
 from residua.engines import Engine, score_with
 from residua.evaluation import evaluate_classification
-from residua.evaluation.mistakes import show_mistakes
 from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
+from residua.findings.most_confused import draw_mistakes
 from residua.images import ImageSet
 from residua.records import Evaluation, Finding
 from residua.runs.baselines import as_seen, sampled, seed_of
@@ -111,8 +111,10 @@ def judge_classes(
         "seed": seed,
     }
     if not config.multilabel:
-        shown = show_mistakes(
-            labels, probabilities, classes, lambda row: images[int(row)], images.paths
+        true = index_targets(labels, config.classes or (), where="evaluate")
+        names = [str(name) for name in classes.tolist()]
+        shown = draw_mistakes(
+            true, probabilities, names, lambda row: images[int(row)], images.paths
         )
         more["exhibits"] = {} if shown is None else {"most-confused": shown}
     return JudgedClasses(evaluation, columns, more, columns.get("mse", score))

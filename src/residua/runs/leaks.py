@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from residua.engines.interface import Progress
 from residua.findings import Checks
-from residua.findings.figures import MOST_GROUPS, Exhibit, Group, Picture
+from residua.findings.figures import Figure
+from residua.findings.leakage import draw_leaks
 from residua.images import ImageSet
 from residua.images.duplicates import Leaks, leaks_of, search_duplicates
 from residua.records import Finding
@@ -26,7 +26,7 @@ class Leakage(NamedTuple):
     """
 
     leaks: Leaks
-    pictures: Exhibit | None
+    pictures: Figure | None
     not_made: tuple[Finding, ...]
 
 
@@ -42,27 +42,9 @@ def look_for_leaks(
     copies = search_duplicates(both, only_exact=True) if found is None else found
     leaks, rows = leaks_of(copies, seen, np.concatenate([one.paths for one in both]))
     leaks = replace(leaks, is_thorough=found is not None)
-    return Leakage(leaks, _pictures(leaks, rows, fitted_on, images), tuple(checks.not_made))
-
-
-def _pictures(
-    leaks: Leaks, rows: NDArray[np.int64], fitted_on: ImageSet, images: ImageSet
-) -> Exhibit | None:
-    """Each leaked image beside the training image it is a copy of; None where nothing leaked."""
-    leaked = np.flatnonzero(leaks.leaked)
-    if not len(leaked):
-        return None
-    groups = [
-        Group(
-            (
-                Picture.of(fitted_on[int(rows[row])], str(leaks.of[row])),
-                Picture.of(images[int(row)], str(leaks.paths[row])),
-            ),
-            kind,
-        )
-        for row, kind in ((row, str(leaks.kinds[row])) for row in leaked[:MOST_GROUPS].tolist())
-    ]
-    shown = Exhibit.of(
-        groups, caption="A training image, and the judged image that is a copy of it."
+    figure = draw_leaks(
+        leaks,
+        lambda place: (fitted_on[int(rows[place])], images[place]),
+        caption="A training image, and the judged image that is a copy of it.",
     )
-    return replace(shown, n_more=len(leaked) - len(groups))
+    return Leakage(leaks, figure, tuple(checks.not_made))

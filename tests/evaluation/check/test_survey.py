@@ -54,7 +54,7 @@ def test_copies_across_parts_and_within_are_two_findings_and_have_pictures() -> 
     found = survey([ImageSet.from_arrays(**source)])
     assert codes(found) == {"leakage": "warning", "duplicates": "note"}  # 3 of 100
     assert found.findings[0].measured["kinds"] == {"flipped": 3}
-    assert len(found.exhibits["leakage"].groups) == 3
+    assert len(found.figures["leakage"].groups) == 3
     assert found.findings[0].code == "leakage"
 
 
@@ -67,7 +67,7 @@ def test_one_picture_with_two_labels_is_told() -> None:
     }
 
 
-@pytest.mark.parametrize("search", ["search_duplicates", "image_statistics", "_duplicates"])
+@pytest.mark.parametrize("search", ["search_duplicates", "image_statistics", "_labelled_copies"])
 def test_a_check_that_fails_is_told_and_the_others_are_made(
     search: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

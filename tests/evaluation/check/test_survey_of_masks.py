@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from residua.evaluation.check import mask_findings, survey
+from residua.evaluation.check import measure_masks, survey
+from residua.findings import JudgedFacts, find_all
 from residua.images import ImageSet, load_images
+
+
+def mask_findings(sets):
+    return find_all(JudgedFacts(job="check", masks=measure_masks(sets)))[0]
 
 
 def parts(

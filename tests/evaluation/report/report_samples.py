@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 
 from residua import evaluate_detection
 from residua.evaluation import Evidence, Gallery, Thumbnails
-from residua.findings.figures import Exhibit, Group, Histogram, Picture
+from residua.findings.figures import Figure, Group, Histogram, Picture
 from residua.metrics.ranking import roc_auc
 from residua.records import Estimate, Evaluation, Finding, OperatingPoint
 
@@ -50,7 +50,7 @@ def exhibit_of(images, train, test):
         )
         for i in range(10)
     ]
-    return Exhibit.of(
+    return Figure.of(
         pairs, histogram=Histogram.of({"train": train, "test": test}, "score"), caption="Ten pairs."
     )
 

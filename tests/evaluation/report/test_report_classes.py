@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from residua.evaluation import Evidence, evaluate_classification
-from residua.evaluation.mistakes import show_mistakes
 from residua.evaluation.report.class_curves import class_curves
 from residua.evaluation.report.classes import classes, confusion
+from residua.findings.most_confused import draw_mistakes
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def test_there_are_no_curves_without_classes(evidence):
 
 
 def test_the_surest_mistakes_come_first_in_the_commonest_pair():
-    labels = np.array(["ant", "ant", "ant", "bee", None], object)
+    labels = np.array([0, 0, 0, 1, -1])
     probabilities = np.array([[0.4, 0.6], [0.1, 0.9], [0.8, 0.2], [0.7, 0.3], [0.0, 1.0]])
-    names, paths = np.array(["ant", "bee"]), np.array([f"{row}.png" for row in range(5)])
-    shown = show_mistakes(labels, probabilities, names, lambda row: np.zeros((8, 8, 1)), paths)
+    names, paths = ["ant", "bee"], np.array([f"{row}.png" for row in range(5)])
+    shown = draw_mistakes(labels, probabilities, names, lambda row: np.zeros((8, 8, 1)), paths)
     assert [group.caption for group in shown.groups] == [
         "ant, said bee (2 images)",
         "bee, said ant (1 image)",
@@ -84,7 +84,7 @@ def test_the_surest_mistakes_come_first_in_the_commonest_pair():
         "0.png: 0.60",
     ]
     assert (
-        show_mistakes(
+        draw_mistakes(
             labels[2:3], probabilities[2:3], names, lambda row: np.zeros((8, 8, 1)), paths
         )
         is None

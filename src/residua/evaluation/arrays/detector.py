@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, as_scores, same_length
 from residua.errors import LabelError
-from residua.evaluation import Evidence, evaluate_detection
+from residua.evaluation import Evidence
 from residua.evaluation.arrays.inputs import Decision, Inputs
+from residua.evaluation.detection import detection_facts
+from residua.evaluation.judgement import conclude
 from residua.evaluation.labels import DetectionLabels, as_detection_labels
-from residua.findings import find_reversed_labels, find_reversed_scores, find_threshold_optimism
-from residua.records import Evaluation, Finding, OperatingPoint
+from residua.records import Evaluation, OperatingPoint
 from residua.thresholds import choose_threshold
 
 
@@ -39,25 +41,24 @@ def judge_scores(
     if not problems:
         same_length(problems, labels=truth.labelled, scores=scores)
     problems.raise_any()
-    point, optimism = _operating_point(
-        decision, (scores, truth), (calibration, of_calibration), seed
+    point, tuned_on_judged = _operating_point(
+        decision, (scores, truth), (calibration, of_calibration)
     )
-    evaluation = evaluate_detection(
-        truth,
-        scores,
-        operating_point=point,
-        train_scores=train,
-        confidence=decision.confidence,
-        seed=seed,
-    )
-    noticed = [
-        optimism,
-        *_reversals(
-            given, evaluation, scores, truth, _known_normal(calibration, of_calibration, train)
+    facts = replace(
+        detection_facts(
+            truth,
+            scores,
+            operating_point=point,
+            train_scores=train,
+            confidence=decision.confidence,
+            seed=seed,
         ),
-    ]
-    more = tuple(finding for finding in noticed if finding is not None)
-    evaluation = evaluation.model_copy(update={"findings": (*evaluation.findings, *more)})
+        tuned_on_judged=tuned_on_judged,
+        score_column=None if given.scores is None else given.scores.name,
+        known_normal=_known_normal(calibration, of_calibration, train),
+        nameless_scores=given.nameless_scores,
+    )
+    evaluation = conclude(facts).evaluation
     evidence = Evidence(
         paths=given.names(len(scores)),
         scores=scores,
@@ -85,26 +86,6 @@ def _known_normal(
     if calibration is None:
         return train
     return calibration if of_calibration is None else calibration[~of_calibration.is_anomalous]
-
-
-def _reversals(
-    given: Inputs,
-    evaluation: Evaluation,
-    scores: NDArray[Any],
-    truth: DetectionLabels,
-    known_normal: NDArray[Any] | None,
-) -> list[Finding | None]:
-    """Scores or labels that seem the wrong way round by what their column is called, or beside
-    known normal images.
-    """
-    column = None if given.scores is None else given.scores.name
-    found = [find_reversed_scores(column, evaluation.metrics.get("roc_auc"))]
-    if known_normal is not None:
-        labelled = truth.labelled
-        found.append(
-            find_reversed_labels(known_normal, scores[labelled], truth.is_anomalous[labelled])
-        )
-    return found
 
 
 def _calibration(
@@ -141,32 +122,26 @@ def _operating_point(
     decision: Decision,
     judged: tuple[NDArray[Any], DetectionLabels],
     calibration: tuple[NDArray[Any] | None, DetectionLabels | None],
-    seed: int,
-) -> tuple[OperatingPoint | None, Finding | None]:
-    """The threshold, and the finding that it was chosen on the judged images where it was."""
+) -> tuple[OperatingPoint | None, str | None]:
+    """The threshold, and its policy where that was chosen on the judged images."""
     (scores, truth), (held_out, of_held_out) = judged, calibration
-    confidence, prevalence = decision.confidence, decision.prevalence
     if decision.threshold is not None:
-        return choose_threshold(decision.threshold, [], confidence=confidence), None
+        return choose_threshold(decision.threshold, [], confidence=decision.confidence), None
     if decision.policy is None:
         return None, None
+    is_held_out, flags = held_out is not None, None
     if held_out is not None:
-        labels = None if of_held_out is None else of_held_out.is_anomalous
-        return (
-            choose_threshold(
-                decision.policy, held_out, labels, confidence=confidence, prevalence=prevalence
-            ),
-            None,
-        )
-    known, labels = (
-        (scores[truth.labelled], truth.is_anomalous[truth.labelled])
-        if truth.labelled.any()
-        else (scores, None)
-    )
+        chosen_on = held_out
+        flags = None if of_held_out is None else of_held_out.is_anomalous
+    elif truth.labelled.any():
+        chosen_on, flags = scores[truth.labelled], truth.is_anomalous[truth.labelled]
+    else:
+        chosen_on = scores
     point = choose_threshold(
-        decision.policy, known, labels, confidence=confidence, prevalence=prevalence
+        decision.policy,
+        chosen_on,
+        flags,
+        confidence=decision.confidence,
+        prevalence=decision.prevalence,
     )
-    anomalous = np.zeros(len(known), np.bool_) if labels is None else labels
-    return point, find_threshold_optimism(
-        decision.policy, known, anomalous, confidence=confidence, seed=seed
-    )
+    return point, None if is_held_out else decision.policy

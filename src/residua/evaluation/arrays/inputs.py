@@ -55,6 +55,14 @@ class Inputs:
         return (images and images.values, reconstructions and reconstructions.values)
 
     @property
+    def nameless_scores(self) -> list[Any] | None:
+        """Scores that may be losses of epochs: no name and no label comes with them."""
+        if self.scores is None or self.labels is not None:
+            return None
+        given = (self.scores, self.train_scores)
+        return [column.values for column in given if column is not None and column.ids is None]
+
+    @property
     def of_images(self) -> dict[str, Column | None]:
         """What has a row an image, by its option."""
         given = {"scores": self.scores, "predictions": self.predictions, "labels": self.labels}

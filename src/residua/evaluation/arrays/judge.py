@@ -21,7 +21,6 @@ from residua.evaluation.classes import is_multilabel, read_classes
 from residua.evaluation.pictures import Pictures
 from residua.evaluation.reconstruction import judge_pictures, pictures_of, scale_options
 from residua.evaluation.scale_options import Numbers, ScaleOptions
-from residua.findings import find_loss_history
 from residua.records import Evaluation, assumptions_of, with_assumptions
 from residua.thresholds import parse_policy
 
@@ -165,7 +164,6 @@ def judge(
         )
     elif given.scores is not None:
         evaluation, evidence = judge_scores(given, given.scores.values, decision, seed)
-        evaluation = _told_of_losses(evaluation, given)
     else:
         x, r = given.pixels
         train = None if given.train_scores is None else given.train_scores.values
@@ -175,18 +173,6 @@ def judge(
     provenance = with_assumptions({**evaluation.provenance, "judged": judged}, given.assumptions)
     evaluation = evaluation.model_copy(update={"provenance": provenance})
     return asked_for(metric, evaluation, given.pixels, pictures), evidence
-
-
-def _told_of_losses(evaluation: Evaluation, given: Inputs) -> Evaluation:
-    """The evaluation with a finding where nameless numbers look like losses of epochs."""
-    nameless = [
-        column
-        for column in (given.scores, given.train_scores)
-        if column is not None and column.ids is None
-    ]
-    found = [find_loss_history(column.values) for column in nameless if given.labels is None]
-    told = tuple(finding for finding in found[:2] if finding is not None)[:1]
-    return evaluation.model_copy(update={"findings": (*evaluation.findings, *told)})
 
 
 def _check_policy(policy: str, problems: Problems) -> None:

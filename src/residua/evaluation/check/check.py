@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.evaluation.check.masks import mask_findings
+from residua.evaluation.check.masks import measure_masks
 from residua.evaluation.check.statistics import SCALES, image_statistics
-from residua.findings import (
-    Checks,
-    find_class_balance,
-    find_constant_images,
-    find_duplicates,
-    find_leakage,
-    find_mixed_scale,
-    find_mixed_sizes,
-    find_shortcut,
-    find_too_few_images,
-    find_torn_groups,
-    find_unlike_parts,
-    find_unreadable_files,
-    leakage,
-)
-from residua.findings.figures import Exhibit, Group, Picture
+from residua.findings import Checks, JudgedFacts, find_all
+from residua.findings.facts import LabelledCopies
+from residua.findings.figures import Figure
+from residua.findings.leakage import draw_leaks
 from residua.images import Duplicates, ImageSet, search_duplicates
 from residua.images.columns import strings
-from residua.images.duplicates import Leaks, leaks_of
+from residua.images.duplicates import leaks_of
 from residua.records import Assumption, Finding
 
 Progress = Callable[[int, int], None]
@@ -47,7 +35,7 @@ class Survey:
     sources: tuple[str, ...]
     n_images: int
     findings: tuple[Finding, ...]
-    exhibits: dict[str, Exhibit] = field(default_factory=dict)
+    figures: dict[str, Figure] = field(default_factory=dict)
     assumptions: tuple[Assumption, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -92,43 +80,44 @@ def survey(
     >>> found.findings[0].code, found.findings[0].measured["n_leaked"]
     ('leakage', 1)
     """
-    checks = Checks()
-    table = _Table.of(sets)
+    checks, table = Checks(), _Table.of(sets)
     is_whole = most_compared is None or len(table.paths) <= most_compared
     copies, is_thorough = _copies(sets, checks, seed, is_whole=is_whole, progress=progress)
-    leakage, exhibits = checks.make(
-        "leakage", lambda: _leakage(table, copies, sets, is_thorough=is_thorough)
-    ) or (None, {})
     some = sets if is_whole else [_even_share(one, most_compared or 0) for one in sets]
     measured = table if is_whole else _Table.of(some)
     columns = checks.make("the looks of images", lambda: _statistics(some, progress))
-    make = checks.make
-    found: list[Finding | None] = [
-        leakage,
-        *(make("duplicates", lambda: _duplicates(table, copies)) or []),
-        find_unreadable_files(
-            [(one.path, one.reason) for part in sets for one in part.quarantined], len(table.paths)
-        ),
-        *(make("masks", lambda: mask_findings(sets)) or []),
-        make("mixed sizes", lambda: find_mixed_sizes(np.concatenate([one.sizes for one in sets]))),
-        make("class balance", lambda: _class_balance(table, sets)),
-        make(
-            "too few images",
-            lambda: find_too_few_images(
-                {
-                    part: int((table.parts == part).sum())
-                    for part in dict.fromkeys(table.parts.tolist())
-                }
-            ),
-        ),
-        make("torn groups", lambda: _torn_groups(sets)),
-        *([] if columns is None else _looks(measured, columns, str(sets[0].dtype), checks)),
-    ]
-    told = [*(finding for finding in found if finding is not None), *checks.not_made]
-    findings = sorted(told, key=lambda one: _ORDER[one.severity])
+    facts = _source_facts(sets, table)
+    leaks = checks.make("leakage", lambda: _leakage(table, copies, sets, is_thorough=is_thorough))
+    facts = replace(
+        facts,
+        **(leaks or {}),
+        copies=checks.make("duplicates", lambda: list(_labelled_copies(table, copies))),
+        masks=checks.make("masks", lambda: measure_masks(sets)),
+    )
+    found, figures = find_all(facts)
+    if columns is not None:
+        found += find_all(_look_facts(measured, columns, str(sets[0].dtype)))[0]
+    findings = sorted((*found, *checks.not_made), key=lambda one: _ORDER[one.severity])
     assumed = tuple(dict.fromkeys(made for one in sets for made in one.assumptions))
     return Survey(
-        tuple(one.source for one in sets), len(table.paths), tuple(findings), exhibits, assumed
+        tuple(one.source for one in sets), len(table.paths), tuple(findings), figures, assumed
+    )
+
+
+def _source_facts(sets: Sequence[ImageSet], table: _Table) -> JudgedFacts:
+    """What the sources say of themselves, without a look at the images."""
+    parts = dict.fromkeys(table.parts.tolist())
+    is_one = len(sets) == 1
+    return JudgedFacts(
+        job="check",
+        n_images=len(table.paths),
+        quarantined=[(one.path, one.reason) for part in sets for one in part.quarantined],
+        sizes=np.concatenate([one.sizes for one in sets]),
+        class_counts=table.counts() if table.is_labelled.any() else None,
+        normal=sets[0].normal,
+        counts={part: int((table.parts == part).sum()) for part in parts},
+        parts=sets[0].splits if is_one else None,
+        groups=sets[0].groups if is_one else None,
     )
 
 
@@ -161,34 +150,24 @@ def _statistics(
     return {name: np.concatenate([one[name] for one in statistics]) for name in sorted(shared)}
 
 
-def _looks(
-    table: _Table, columns: dict[str, NDArray[np.float64]], dtype: str, checks: Checks
-) -> list[Finding | None]:
+def _look_facts(table: _Table, columns: dict[str, NDArray[np.float64]], dtype: str) -> JudgedFacts:
     """What the simple numbers of images tell."""
-    parts = {
-        part: {name: columns[name][rows] for name in _PLAIN}
-        for part, rows in table.normals().items()
-    }
-    return [
-        checks.make("constant images", lambda: _constant(table, columns)),
-        checks.make(
-            "mixed scale", lambda: find_mixed_scale(columns["highest"], dtype, parts=table.parts)
-        ),
-        checks.make("shortcuts", lambda: _shortcut(table, columns)),
-        checks.make("unlike parts", lambda: find_unlike_parts(parts)),
-    ]
-
-
-def _constant(table: _Table, columns: dict[str, NDArray[np.float64]]) -> Finding | None:
-    labels = table.labels if table.is_labelled.any() else None
-    return find_constant_images(columns["range"], table.paths, labels, levels=columns["brightness"])
-
-
-def _class_balance(table: _Table, sets: Sequence[ImageSet]) -> Finding | None:
-    return (
-        find_class_balance(table.counts(), normal=sets[0].normal)
-        if table.is_labelled.any()
-        else None
+    has_labels = bool(table.is_labelled.any())
+    return JudgedFacts(
+        job="check",
+        n_images=len(table.paths),
+        paths=table.paths,
+        parts=table.parts,
+        labels=table.labels if has_labels else None,
+        labelled=table.is_labelled,
+        is_anomalous=table.is_anomalous if has_labels else None,
+        statistics=columns,
+        features={name: column for name, column in columns.items() if name not in SCALES},
+        features_by_part={
+            part: {name: columns[name][rows] for name in _PLAIN}
+            for part, rows in table.normals().items()
+        },
+        dtype=dtype,
     )
 
 
@@ -275,68 +254,37 @@ def _even_share(images: ImageSet, most: int) -> ImageSet:
 
 def _leakage(
     table: _Table, copies: Duplicates, sets: Sequence[ImageSet], *, is_thorough: bool
-) -> tuple[Finding | None, dict[str, Exhibit]]:
-    """Copies of the first part among the others: train among calibration and test, or the first
-    source among the rest.
+) -> dict[str, Any]:
+    """Facts about copies of the first part among the others: train among calibration and test, or
+    the first source among the rest.
     """
     first = "train" if len(sets) == 1 else str(table.parts[0])
     seen = table.parts == first
     if seen.all() or not seen.any():
-        return None, {}
+        return {}
     leaks, rows = leaks_of(copies, seen, table.paths)
     leaks = replace(leaks, is_thorough=is_thorough)
     others = "images of calibration and test" if len(sets) == 1 else "images of the other sources"
-    finding = find_leakage(leaks, judged=others, seen=f"images of {first}")
-    return finding, _pictures(leaks, rows, np.flatnonzero(~seen), sets)
-
-
-def _pictures(
-    leaks: Leaks, rows: NDArray[np.int64], asked: NDArray[np.int64], sets: Sequence[ImageSet]
-) -> dict[str, Exhibit]:
     starts = np.cumsum([0, *(len(one) for one in sets)])
+    asked = np.flatnonzero(~seen)
 
-    def picture(row: int, caption: str) -> Picture:
+    def image(row: int) -> NDArray[Any]:
         which = int(np.searchsorted(starts, row, side="right")) - 1
-        return Picture.of(sets[which][row - int(starts[which])], caption)
+        return sets[which][row - int(starts[which])]
 
-    groups = (
-        Group(
-            (
-                picture(int(rows[place]), str(leaks.of[place])),
-                picture(int(asked[place]), str(leaks.paths[place])),
-            ),
-            str(leaks.kinds[place]),
-        )
-        for place in np.flatnonzero(leaks.leaked)[:200].tolist()
+    figure = draw_leaks(
+        leaks,
+        lambda place: (image(int(rows[place])), image(int(asked[place]))),
+        caption="An image that is trained on, and its copy among the others.",
     )
-    shown = Exhibit.of(
-        groups, caption="An image that is trained on, and its copy among the others."
-    )
-    return {leakage.CODE: shown} if shown.groups else {}
+    between = (others, f"images of {first}")
+    return {"leaks": leaks, "leak_figure": figure, "leaks_between": between}
 
 
-def _duplicates(table: _Table, copies: Duplicates) -> list[Finding | None]:
-    found = []
+def _labelled_copies(table: _Table, copies: Duplicates) -> Iterator[LabelledCopies]:
     for part in dict.fromkeys(table.parts.tolist()):
         rows = np.flatnonzero(table.parts == part)
         place = np.full(len(table.parts), -1)
         place[rows] = np.arange(len(rows))
         members = [place[group[table.parts[group] == part]] for group in copies.members()]
-        found.append(find_duplicates(members, table.paths[rows], table.labels[rows], part=part))
-    return found
-
-
-def _shortcut(table: _Table, columns: dict[str, NDArray[np.float64]]) -> Finding | None:
-    if table.is_anomalous is None or not table.is_labelled.any():
-        return None
-    known = table.is_labelled
-    features = {name: column[known] for name, column in columns.items() if name not in SCALES}
-    return find_shortcut(features, table.is_anomalous[known])
-
-
-def _torn_groups(sets: Sequence[ImageSet]) -> Finding | None:
-    return (
-        None
-        if len(sets) != 1 or sets[0].groups is None
-        else find_torn_groups(sets[0].groups, sets[0].splits)
-    )
+        yield LabelledCopies(members, table.paths[rows], table.labels[rows], part)

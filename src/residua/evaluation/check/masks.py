@@ -4,17 +4,16 @@ grid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
-from residua.findings import find_empty_masks, find_suspicious_masks
+from residua.findings.facts import MaskMeasures
 from residua.images import ImageSet
-from residua.records import Estimate, Finding
 
 _GRID = 48
 _SIDE = 256
@@ -34,13 +33,10 @@ _TURNED: dict[str, _Turn] = {
 }
 
 
-def mask_findings(
-    sets: Sequence[ImageSet], *, metrics: Mapping[str, Estimate] | None = None
-) -> list[Finding]:
-    """What is wrong with the masks of the images; nothing where there are none.
+def measure_masks(sets: Sequence[ImageSet]) -> MaskMeasures | None:
+    """What findings about the masks of the images need; None where there are no masks.
 
-    Up to 100 masks of defective and of normal images are looked at. `metrics` are those of a model
-    that was judged on the images.
+    Up to 100 masks of defective and of normal images are looked at.
 
     Examples
     --------
@@ -49,19 +45,23 @@ def mask_findings(
     >>> labelled = ImageSet.from_arrays(
     ...     images, labels=["bad"] * 5 + ["good"], masks=masks, normal="good"
     ... )
-    >>> [(one.code, one.severity) for one in mask_findings([labelled])]
-    [('empty-masks', 'error')]
+    >>> measure_masks([labelled]).of_defects
+    array([0., 0., 0., 0., 0.])
     """
     looks = [look for images in sets for look in _looks(images)]
+    if not looks:
+        return None
     marked = [look for look in looks if not look.is_normal and look.share > 0]
     of_defects = [look for look in looks if look.is_defect]
-    shares = np.array([look.share for look in of_defects], np.float64)
-    n_normal = sum(look.is_normal and look.share > 0 for look in looks)
-    found = [
-        find_empty_masks(shares, [look.path for look in of_defects]),
-        _suspicious(marked, n_normal, metrics or {}),
-    ]
-    return [finding for finding in found if finding is not None]
+    shares = np.array([look.share for look in marked], np.float64)
+    measures = MaskMeasures(
+        np.array([look.share for look in of_defects], np.float64),
+        [look.path for look in of_defects],
+        shares,
+        shares,
+        sum(look.is_normal and look.share > 0 for look in looks),
+    )
+    return _placed(measures, marked) if marked else measures
 
 
 @dataclass(frozen=True)
@@ -177,12 +177,8 @@ def _on_grid(values: NDArray[np.float64], how: np.ufunc) -> NDArray[np.float64]:
     return cells
 
 
-def _suspicious(
-    looks: Sequence[_Look], n_normal: int, metrics: Mapping[str, Estimate]
-) -> Finding | None:
-    shares = np.array([look.share for look in looks], np.float64)
-    if not looks:
-        return find_suspicious_masks(shares, shares, n_normal_marked=n_normal)
+def _placed(measures: MaskMeasures, looks: Sequence[_Look]) -> MaskMeasures:
+    """With how far images stand out where their masks lie, and where other masks would."""
     differing = _differing(looks)
     masks = np.stack([look.mask for look in looks])
     own = _standing_out(differing, masks)
@@ -193,14 +189,12 @@ def _suspicious(
     }
     for words, turn in _TURNED.items():
         readings[words] = np.diag(_standing_out(differing, turn(masks)))
-    return find_suspicious_masks(
-        shares,
-        np.diag(own).copy(),
+    return replace(
+        measures,
+        own=np.diag(own).copy(),
         unmarked=_unmarked(differing, masks),
         borders=np.array([look.border for look in looks]),
         readings=readings,
-        n_normal_marked=n_normal,
-        metrics=metrics,
     )
 
 

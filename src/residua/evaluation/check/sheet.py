@@ -5,32 +5,32 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from residua.findings.figures import Exhibit
+from residua.findings.figures import Figure
 
 _CELL, _TEXT, _GAP = 132, 14, 6
 _MOST_LETTERS = 22
 
 
-def contact_sheet(exhibit: Exhibit) -> Image.Image:
-    """Draw every group of `exhibit` as a row: its caption, its pictures, and their captions below
+def contact_sheet(figure: Figure) -> Image.Image:
+    """Draw every group of `figure` as a row: its caption, its pictures, and their captions below
     them.
 
     Examples
     --------
     >>> from residua.findings.figures import Picture
     >>> pair = [Picture.of(np.zeros((8, 8)), "a"), Picture.of(np.ones((8, 8)), "b")]
-    >>> contact_sheet(Exhibit.of([pair])).size
+    >>> contact_sheet(Figure.of([pair])).size
     (276, 184)
     """
-    columns = max((len(group.pictures) for group in exhibit.groups), default=1)
+    columns = max((len(group.pictures) for group in figure.groups), default=1)
     row_height = _CELL + 2 * _TEXT + 2 * _GAP
     sheet = Image.new(
         "RGB",
-        (columns * _CELL + (columns + 1) * 4, max(1, len(exhibit.groups)) * row_height + _GAP + 6),
+        (columns * _CELL + (columns + 1) * 4, max(1, len(figure.groups)) * row_height + _GAP + 6),
         "white",
     )
     pen = ImageDraw.Draw(sheet)
-    for row, group in enumerate(exhibit.groups):
+    for row, group in enumerate(figure.groups):
         top = _GAP + row * row_height
         pen.text((4, top), group.caption, fill="black")
         for column, picture in enumerate(group.pictures):

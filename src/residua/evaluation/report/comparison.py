@@ -21,7 +21,7 @@ from residua.evaluation.report.kinds import truth
 from residua.evaluation.report.markup import Html, element
 from residua.evaluation.report.sections import panel
 from residua.evaluation.report.tables import prose, row, scroller, table
-from residua.findings.figures import Exhibit, Group, Histogram, Picture
+from residua.findings.figures import Figure, Group, Histogram, Picture
 from residua.metrics.names import metric_words
 from residua.records import Estimate, Evaluation
 from residua.thresholds import is_flagged
@@ -153,7 +153,7 @@ def _distribution(name: str, evaluation: Evaluation, evidence: Evidence) -> Html
     return element("div", element("h4", f"{name}{at}"), None if drawn is None else histogram(drawn))
 
 
-def disagreements(jobs: Pair, names: Sequence[str]) -> Exhibit | None:
+def disagreements(jobs: Pair, names: Sequence[str]) -> Figure | None:
     """The images that only one of two detectors flags, the clearest first; None where nothing is
     decided or pictured.
     """
@@ -182,7 +182,7 @@ def disagreements(jobs: Pair, names: Sequence[str]) -> Exhibit | None:
             if shown:
                 pictures = tuple(Picture(pictured.pixels[place[i]], _name(first, i)) for i in shown)
                 groups.append(Group(pictures, f"{verb} by {name} alone: {len(images):,}"))
-    return Exhibit.of(groups) if groups else None
+    return Figure.of(groups) if groups else None
 
 
 def _ranks(scores: NDArray[Any]) -> NDArray[np.float64]:

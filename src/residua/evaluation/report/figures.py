@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from residua.evaluation.report import words
 from residua.evaluation.report.markup import Html, element
 from residua.evaluation.report.pictures import data_uri
-from residua.findings.figures import Exhibit, Group, Histogram, Picture
+from residua.findings.figures import Figure, Group, Histogram, Picture
 
 _OPEN = 6  # groups that are not folded away
 _WIDTH, _HEIGHT, _FLOOR = 640, 130, 108
 
 
-def exhibit(shown: Exhibit, budget: int) -> tuple[Html, int]:
+def exhibit(shown: Figure, budget: int) -> tuple[Html, int]:
     """The exhibit as HTML of about `budget` characters at most, and how many it took."""
     groups: list[Html] = []
     used = 0

@@ -11,7 +11,7 @@ from residua.evaluation.report import words
 from residua.evaluation.report.figures import exhibit
 from residua.evaluation.report.markup import Html, element
 from residua.evaluation.report.tables import prose, row, scroller, table, terms
-from residua.findings.figures import Exhibit
+from residua.findings.figures import Figure
 from residua.metrics.names import metric_words, spelled
 from residua.records import Evaluation, Finding, assumptions_of
 
@@ -101,7 +101,7 @@ def duration(seconds: float) -> str:
 
 
 def findings(
-    key: str, evaluation: Evaluation, exhibits: Mapping[str, Exhibit], budget: int
+    key: str, evaluation: Evaluation, exhibits: Mapping[str, Figure], budget: int
 ) -> Html | None:
     """What the judge noticed, the most serious on top, each with its picture; what was found in
     order is folded away.

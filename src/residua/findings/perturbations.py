@@ -1,23 +1,17 @@
-"""Changes planted into normal images, to see which of them an operating point would catch."""
+"""Changes of a normal image that nobody could overlook: what `blind-spots` asks an operating point
+about.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings import find_blind_spots
-from residua.findings.figures import Exhibit, Group, Picture
-from residua.images import ImageSet
-from residua.records import Finding
-
-_MOST = 40
 _Image = NDArray[np.float32]
-_Change = Callable[[_Image, np.random.Generator, _Image], _Image]
-ScoreOf = Callable[[ImageSet], NDArray[Any]]
-"""The scores of images, (n_images,), by the model that is judged."""
+Perturbation = Callable[[_Image, np.random.Generator, _Image], _Image]
+"""From an image in [0, 1], a generator, and another normal image."""
 
 
 def _dimmed(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
@@ -81,7 +75,7 @@ def _flipped(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
     return np.ascontiguousarray(image[::-1])
 
 
-CHANGES: dict[str, _Change] = {
+PERTURBATIONS: dict[str, Perturbation] = {
     "dimmed": _dimmed,
     "blurred": _blurred,
     "scratch": _scratched,
@@ -89,62 +83,3 @@ CHANGES: dict[str, _Change] = {
     "noise": _noisy,
     "flipped": _flipped,
 }
-
-
-def look_for_blind_spots(
-    score_of: ScoreOf,
-    threshold: float | None,
-    normals: ImageSet,
-    scores: NDArray[Any],
-    *,
-    seed: int,
-) -> tuple[Finding | None, Exhibit | None]:
-    """Plant every change into up to 40 normal images and score them as any other image.
-
-    Parameters
-    ----------
-    score_of : callable
-    threshold : float or None
-        Without one nothing is caught or missed.
-    normals : ImageSet
-    scores : float array, (n_normals,)
-        Theirs.
-    """
-    if threshold is None or len(normals) == 0:
-        return None, None
-    rng = np.random.default_rng(seed)
-    rows = np.sort(rng.choice(len(normals), min(_MOST, len(normals)), replace=False))
-    images = list(normals[rows])
-    first, found = [Picture.of(_as_float(images[0]), "as it is")], {}
-    # one change after the other: large images changed in six ways fill memory
-    for name, change in CHANGES.items():
-        changed = _planted(images, change, rng, normals.dtype)
-        found[name] = score_of(ImageSet.from_arrays(changed))
-        first.append(
-            Picture.of(
-                changed[0], f"{name}: {'caught' if found[name][0] > threshold else 'missed'}"
-            )
-        )
-    finding = find_blind_spots(found, threshold, scores[rows])
-    return finding, Exhibit.of(
-        [Group(tuple(first), str(normals.paths[rows[0]]))],
-        caption="One of the images, with each change.",
-    )
-
-
-def _as_float(image: NDArray[Any]) -> _Image:
-    return np.asarray(
-        image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1), np.float32
-    )
-
-
-def _planted(
-    images: list[NDArray[Any]], change: _Change, rng: np.random.Generator, dtype: np.dtype[Any]
-) -> list[NDArray[Any]]:
-    changed = []
-    for image, other in zip(images, images[1:] + images[:1], strict=True):
-        one = change(_as_float(image), rng, _as_float(other))
-        changed.append(
-            one if dtype != np.uint8 else np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8)
-        )
-    return changed

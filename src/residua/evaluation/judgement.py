@@ -1,0 +1,86 @@
+"""From what is known of a model to its record: findings are asked, and everything is brought
+together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems
+from residua.errors import ShapeError
+from residua.findings import JudgedFacts, NotApplicable, find_all, not_applicable
+from residua.findings.figures import Figure
+from residua.records import Estimate, Evaluation, with_assumptions
+
+if TYPE_CHECKING:
+    from residua.images.duplicates import Leaks
+
+MetricsOf = Callable[[NDArray[np.bool_]], dict[str, Estimate]]
+"""The metrics over some of the images, by bools (n_images,)."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The record of a model, the facts that it was made from, and figures by the finding's code."""
+
+    evaluation: Evaluation
+    facts: JudgedFacts
+    figures: dict[str, Figure]
+
+    @property
+    def not_applicable(self) -> tuple[NotApplicable, ...]:
+        """The findings that could not be asked, with the reason."""
+        return not_applicable(self.facts)
+
+
+def conclude(
+    facts: JudgedFacts, *, split: str = "test", provenance: Mapping[str, Any] | None = None
+) -> Judgement:
+    """Ask all findings that `facts` allow, and make the record.
+
+    Whoever knows more than an ``evaluate_*`` function takes (the images, the network) adds it with
+    `dataclasses.replace` to what ``*_facts`` returned, and calls this.
+    """
+    findings, figures = find_all(facts)
+    known = dict(provenance or {})
+    if facts.positive is not None:
+        known["positive_class"] = facts.positive
+    if facts.assumptions is not None:
+        known = with_assumptions(known, facts.assumptions)
+    evaluation = Evaluation(
+        job=facts.job,  # type: ignore[arg-type]
+        n_images=facts.n_images,
+        split=split,
+        metrics=dict(facts.metrics),
+        operating_point=facts.operating_point,
+        baselines={name: dict(values) for name, values in (facts.baselines or {}).items()},
+        findings=findings,
+        provenance=known,
+    )
+    return Judgement(evaluation, facts, figures)
+
+
+def with_metrics(facts: JudgedFacts, metrics_of: MetricsOf, leaks: Leaks | None) -> JudgedFacts:
+    """`facts` with the metrics of all images, and of those that are no copies of training images.
+
+    Raises
+    ------
+    ShapeError
+        If `leaks` speaks of another number of images.
+    """
+    metrics = metrics_of(np.ones(facts.n_images, np.bool_))
+    if leaks is None:
+        return replace(facts, metrics=metrics)
+    if len(leaks.kinds) != facts.n_images:
+        problems = Problems("evaluate")
+        got = f"{len(leaks.kinds)} for {facts.n_images}"
+        must = "leaks must speak of every judged image"
+        problems.add(must, got, "Judge those", ShapeError)
+        problems.raise_any()
+    without = metrics_of(~leaks.leaked) if leaks.leaked.any() else None
+    return replace(facts, metrics=metrics, leaks=leaks, metrics_without_leaks=without)
