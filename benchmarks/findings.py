@@ -20,7 +20,7 @@ import faults_of_images as of_images
 import faults_of_models as of_models
 from measure import Results, rounded
 from planted_pictures import Pictures, pictures
-from residua.findings.registry import FINDINGS
+from residua.findings import FINDINGS
 from residua.records import Finding
 
 SOURCES = ("fashion-mnist", "tiles", "digits")
