@@ -193,9 +193,8 @@ def open_regular(path: str | Path) -> io.BufferedReader:
     """Open a regular file for reading bytes; `OSError` where it is a pipe, a device, a socket or a
     folder.
     """
-    _check_regular(
-        Path(path).stat().st_mode
-    )  # before it is opened: opening a device can do something
+    # Before it is opened: opening a device can do something.
+    _check_regular(Path(path).stat().st_mode)
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         _check_regular(os.fstat(handle).st_mode)

@@ -77,9 +77,8 @@ def linear_classes(
     pixels = _flat(known)
     centre, spread = pixels.mean(0), pixels.std(0).mean() or np.float32(1)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # a baseline need not be the best of its kind
+        # A baseline need not be the best of its kind.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = LogisticRegression(C=0.1, max_iter=_STEPS).fit((pixels - centre) / spread, names)
     return np.asarray(fitted.predict((_flat(images) - centre) / spread), np.int64)
 

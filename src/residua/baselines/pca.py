@@ -27,9 +27,8 @@ def pca_reconstructions(train: Images, images: Images, *, latent: int, seed: int
     flat = sample(train, seed).reshape(-1, train[0].size)
     n_components = max(1, min(latent, len(flat) - 1, flat.shape[1]))
     solver = "randomized" if n_components < 0.5 * min(flat.shape) else "full"
-    with np.errstate(
-        invalid="ignore", divide="ignore"
-    ):  # shares of no variance, where all train images are alike
+    # Shares of no variance, where all train images are alike.
+    with np.errstate(invalid="ignore", divide="ignore"):
         pca = PCA(n_components, svd_solver=solver, random_state=seed).fit(flat)
     reconstructed = (
         pca.inverse_transform(pca.transform(images.reshape(len(images), -1)))

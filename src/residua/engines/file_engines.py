@@ -20,9 +20,8 @@ from residua.images.resize import fit_to
 from residua.metrics import mae, mse, ssim
 
 _ALWAYS = ("score", "anomalous")
-_MOST_WEIGHTS = (
-    1 << 26
-)  # of one axis: a file makes them all, and with what makes them they take three times 256 MiB
+# Of one axis: a file makes them all, and with what makes them they take three times 256 MiB.
+_MOST_WEIGHTS = 1 << 26
 _MEASURED = ("mse", "mae", "ssim")
 
 

@@ -153,9 +153,8 @@ def fits(found: tuple[int, int], size: tuple[int, int]) -> bool:
     if max(abs(a - b) for a, b in zip(found, size, strict=True)) <= _AS_ONE:
         return True
     stretched = found[0] * size[1] / (found[1] * size[0])
-    return abs(stretched - 1) <= min(
-        0.05, 0.01 + 0.5 / min(found)
-    )  # a side was rounded by half a pixel
+    # A side was rounded by half a pixel.
+    return abs(stretched - 1) <= min(0.05, 0.01 + 0.5 / min(found))
 
 
 def brought_to(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -255,9 +254,8 @@ def _as_they_lie(image: Image.Image) -> NDArray[Any]:
     if alpha.min() == alpha.max() and (
         alpha.max() > 0 or np.ptp(colours[..., :3], axis=(0, 1)).any()
     ):
-        colours = np.concatenate(
-            [colours[..., :3], np.full_like(alpha, 255)], axis=2
-        )  # the same everywhere says nothing
+        # The same everywhere says nothing.
+        colours = np.concatenate([colours[..., :3], np.full_like(alpha, 255)], axis=2)
     else:
         paint = (colours[..., :3].astype(np.uint16) * alpha + 127) // 255
         colours = np.concatenate([paint.astype(np.uint8), alpha], axis=2)

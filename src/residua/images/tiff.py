@@ -73,9 +73,8 @@ class OddTiff:
         packed = self._rows(math.ceil(a_row * self.bits / 8), n_planes * height)
         samples = self._unpacked(packed, a_row).reshape(n_planes, height, width, -1)
         if self._tags.get(PREDICTOR, 1) == 2:
-            samples = np.cumsum(
-                samples, axis=2, dtype=np.uint16
-            )  # differences wrap around, and so do their sums
+            # Differences wrap around, and so do their sums.
+            samples = np.cumsum(samples, axis=2, dtype=np.uint16)
         samples = samples[0] if n_planes == 1 else np.moveaxis(samples[..., 0], 0, -1)
         return np.asarray(
             2**self.bits - 1 - samples if self._tags.get(PHOTOMETRIC) == _WHITE_IS_ZERO else samples
@@ -88,9 +87,8 @@ class OddTiff:
             and TILE_WIDTH not in self._tags
         )
         rows, height = int(self._tags.get(ROWS_A_STRIP, self.size[1])), self.size[1]
-        even = (
-            self._tags.get(PLANAR, 1) == 1 or rows >= height or height % rows == 0
-        )  # strips of all planes are one sequence
+        # Strips of all planes are one sequence.
+        even = self._tags.get(PLANAR, 1) == 1 or rows >= height or height % rows == 0
         if not plain or not even or (self._tags.get(PREDICTOR, 1) != 1 and self.bits != 16):
             raise ImageError(
                 f"a TIFF of {self.bits} bits a sample in a form that is not decoded; save it with"
@@ -124,9 +122,8 @@ class OddTiff:
             return rows.view("<u2" if self._data[:2] == b"II" else ">u2").astype(np.uint16)
         start = np.arange(n) * self.bits
         first, shift = start // 8, (24 - self.bits - start % 8).astype(np.uint32)
-        padded = np.pad(
-            rows, ((0, 0), (0, 2))
-        )  # a sample spans three bytes at most, and the last ones may not be there
+        # A sample spans three bytes at most, and the last ones may not be there.
+        padded = np.pad(rows, ((0, 0), (0, 2)))
         result = np.empty((len(rows), n), np.uint16)
         for top in range(0, len(rows), _ROWS_AT_ONCE):
             part = padded[top : top + _ROWS_AT_ONCE].astype(np.uint32)

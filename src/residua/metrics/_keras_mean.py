@@ -19,10 +19,8 @@ from residua.errors import RangeError, ShapeError
 Version = tuple[int, int]
 
 OLDEST: Version = (1, 0)
-SHAPES_DECIDE: Version = (
-    2,
-    4,
-)  # before, the loss had a say, and binary accuracy rounded instead of comparing
+# Before, the loss had a say, and binary accuracy rounded instead of comparing.
+SHAPES_DECIDE: Version = (2, 4)
 KERAS_3: Version = (3, 0)
 LABELS_TAKE_PREDICTION_DTYPE: Version = (3, 4)
 THRESHOLD_UNCHECKED: Version = (3, 5)

@@ -13,9 +13,8 @@ from residua.errors import ShapeError
 
 Floats = NDArray[np.float64]
 
-_VALUES_A_BLOCK = (
-    1 << 16
-)  # half a megabyte of float64: the working arrays of one block stay in the cache
+# Half a megabyte of float64: the working arrays of one block stay in the cache.
+_VALUES_A_BLOCK = 1 << 16
 
 
 class Pair:
@@ -56,9 +55,8 @@ class Pair:
 def _checked(images: Any, name: str, problems: Problems) -> NDArray[Any]:
     array = np.asarray(images) if not isinstance(images, list | tuple) else None
     if array is not None and array.dtype in (np.uint8, np.uint16, np.bool_):
-        as_images(
-            array[:0], name=name, problems=problems
-        )  # checks the shape; an integer is always in range
+        # Checks the shape; an integer is always in range.
+        as_images(array[:0], name=name, problems=problems)
         return array[..., np.newaxis] if array.ndim == 3 else array
     return as_images(images, name=name, problems=problems)
 

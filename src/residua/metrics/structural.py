@@ -267,9 +267,8 @@ def _smooth(values: Floats, window: int, sigma: float) -> Floats:
     half = window // 2
     taps = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
     taps /= taps.sum()
-    across: Floats = correlate1d(
-        values, taps, axis=3, mode="reflect"
-    )  # scipy's "reflect" repeats the edge pixel
+    # SciPy's "reflect" repeats the edge pixel.
+    across: Floats = correlate1d(values, taps, axis=3, mode="reflect")
     down: Floats = correlate1d(across, taps, axis=2, mode="reflect")
     return down
 

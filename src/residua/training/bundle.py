@@ -179,9 +179,8 @@ def load_bundle(folder: str | Path) -> Bundle:
         recipe = _recipe_of(config, folder)
         shape = ImageShape(config.size[0], config.size[1], config.channels)
         _check_extent(recipe, shape, sum(tensor.numel() for tensor in tensors.values()))
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # fresh weights are drawn and thrown away; the caller's generator stays
+        # Fresh weights are drawn and thrown away; the caller's generator stays.
+        with torch.random.fork_rng(devices=[]):
             graph = build_graph(recipe, recipe.build_network(shape), config.size, config.aspect)
         _take_shapes(graph, tensors)
         graph.load_state_dict({**tensors, "threshold": graph.threshold})

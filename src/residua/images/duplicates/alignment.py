@@ -13,10 +13,8 @@ from residua.images.duplicates.noise import Noise, compare_noise, fine, white_no
 from residua.images.duplicates.similarity import TURNS
 from residua.images.resize import resize
 
-_KEPT, _COMPARED = (
-    96,
-    48,
-)  # longer side: kept finer than compared, so that a crop is not blurred by enlarging it
+# Longer side: kept finer than compared, so that a crop is not blurred by enlarging it.
+_KEPT, _COMPARED = (96, 48)
 _LEAST_CUT, _MOST_CUT = -0.03, 0.16
 _LARGEST_STEP = 0.03
 _ROUNDS = 3

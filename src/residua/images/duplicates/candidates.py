@@ -18,15 +18,12 @@ from residua.images.duplicates.similarity import FRAMES, WHOLE, Similarity, untu
 # is the scale of the place.
 _RANK = 20
 _FLOOR = 0.25
-_UNRELATED = (
-    1.0  # the scale where there are too few images to show one: about what two random pictures have
-)
+# The scale where there are too few images to show one: about what two random pictures have.
+_UNRELATED = 1.0
 _NEIGHBOURS, _OF_CROPS = 8, 4
 _PROBES = 4
-FURTHEST, _BEFORE = (
-    0.8,
-    0.95,
-)  # times the distance at which other pictures begin: once aligned, and before
+# Times the distance at which other pictures begin: once aligned, and before.
+FURTHEST, _BEFORE = (0.8, 0.95)
 _OTHERS = 300
 _BLOCK = 4096
 

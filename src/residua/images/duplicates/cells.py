@@ -39,12 +39,11 @@ class Cells:
         n_cells = max(1, len(points) // _MEMBERS)
         self._centres = points[np.sort(rng.choice(len(points), n_cells, replace=False))]
         self._centres = np.stack([points[members].mean(axis=0) for members in self._parted()])
-        matches = (
-            self._parted()
-        )  # before its centres are read: in tight clusters some are nearest to none, and dropped
+        # Before its centres are read: in tight clusters some are nearest to none, and dropped.
+        parted = self._parted()
         pieces = [
             (centre, self._cut(members))
-            for centre, members in zip(self._centres, matches, strict=True)
+            for centre, members in zip(self._centres, parted, strict=True)
         ]
         members = [piece for _, cut in pieces for piece in cut]
         centres = [

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from residua.images.resize import resize
 
-STORED, COMPARED = (
-    16,
-    10,
-)  # frequencies an axis: those kept, so that a crop can be computed, and those compared
+# Frequencies an axis: those kept, so that a crop can be computed, and those compared.
+STORED, COMPARED = (16, 10)
 # an image with a longer side is reduced first: the frequencies that are kept are far below that
 _LONGEST = 160
 _FINE = 512

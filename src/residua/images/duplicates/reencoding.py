@@ -12,9 +12,8 @@ _QUALITIES = np.arange(20, 97)  # above, steps are so small that every picture l
 # Squared grey levels, mean of a block: what rounding leaves, and what JPEG has to explain.
 _SAME, _BUSY = 0.5, 4.0
 _MOST_BLOCKS = 0.8  # of the busy ones
-_EITHER_WAY = (
-    0.6  # grey levels around half a step in which a frequency may have been rounded up or down
-)
+# Grey levels around half a step in which a frequency may have been rounded up or down.
+_EITHER_WAY = 0.6
 _STEPS_AT_50 = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),

@@ -16,9 +16,8 @@ WHOLE: Frame = (0.0, 0.0, 0.0, 0.0)
 # that only enlarges it, so those lie closer.
 _ENDS = ((0.0, 0.0), (0.05, 0.0), (0.0, 0.05), (0.035, 0.035), (0.07, 0.04), (0.04, 0.07))
 FRAMES: tuple[Frame, ...] = tuple((*across, *along) for across in _ENDS for along in _ENDS)
-TURNS = tuple(
-    itertools.product((False, True), repeat=3)
-)  # transposed, flipped top to bottom, flipped left to right
+# Transposed, flipped top to bottom, flipped left to right.
+TURNS = tuple(itertools.product((False, True), repeat=3))
 _STEP = 0.004
 _LARGEST_STEP = 0.04
 _ALPHA = 0.75

@@ -41,10 +41,11 @@ class Source(Protocol):
 
 # The first that recognises a path reads it: files by their suffix, then folders from the most
 # particular layout to the least.
+# Modules have the two functions; mypy compares them as instances.
 SOURCES = cast(
     "tuple[Source, ...]",
     (manifest, parquet, tar, npz, npy, idx, single_file, split_folders, folders),
-)  # modules have the two functions; mypy compares them as instances
+)
 _SHARDED = (parquet, tar)
 
 

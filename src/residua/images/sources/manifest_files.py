@@ -181,9 +181,8 @@ class ManifestFiles:
             return True
         if ".." not in cell and not cell.startswith(("/", os.sep)):
             return False
-        below = Path(
-            os.path.relpath(self._root / cell, self._root)
-        )  # lexical: links are looked at file by file
+        # Lexical: links are looked at file by file.
+        below = Path(os.path.relpath(self._root / cell, self._root))
         return below.is_absolute() or below.parts[:1] == (os.pardir,)
 
     def _found(self, cell: str) -> str | None:

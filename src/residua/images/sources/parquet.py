@@ -39,10 +39,8 @@ _MOST_GROUPS = 2
 # What a file may unpack to: a few kilobytes of it can stand for any number of rows and any size of
 # cells.
 _MOST_ROWS = 5_000_000
-_MOST_IMAGES, _MOST_TEXTS = (
-    1 << 30,
-    256 << 20,
-)  # bytes of one row group's images, of a column of labels or names
+# Bytes of one row group's images, of a column of labels or names.
+_MOST_IMAGES, _MOST_TEXTS = (1 << 30, 256 << 20)
 _ROWS_AT_ONCE = 4096
 
 

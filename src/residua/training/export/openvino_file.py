@@ -24,9 +24,8 @@ def finish_openvino(path: Path, card: Card) -> None:
     model = openvino.Core().read_model(str(path))
     for name, value in metadata_of(card).items():
         model.set_rt_info(value, ["residua", name])
-    fresh = path.with_name(
-        f"finished-{path.name}"
-    )  # the weights that were read are still mapped into memory
+    # The weights that were read are still mapped into memory.
+    fresh = path.with_name(f"finished-{path.name}")
     openvino.save_model(model, str(fresh), compress_to_fp16=False)
     del model
     for suffix in (".bin", ".xml"):

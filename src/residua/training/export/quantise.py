@@ -19,9 +19,8 @@ from residua.images import ImageSet
 
 _MOST_IMAGES = 256
 _QUANTISED = ("Conv", "Gemm")
-_NETWORK = re.compile(
-    r"/scorer/.+/(Conv|Gemm)[^/]*"
-)  # a layer of a module inside the scorer, not an operation of its own
+# A layer of a module inside the scorer, not an operation of its own.
+_NETWORK = re.compile(r"/scorer/.+/(Conv|Gemm)[^/]*")
 
 
 def quantise_onnx(source: Path, target: Path, images: ImageSet, *, as_float: bool) -> None:

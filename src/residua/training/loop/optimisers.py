@@ -71,10 +71,8 @@ class Muon(torch.optim.Optimizer):
             ahead = gradient.lerp(mean, _MOMENTUM).flatten(1)
             return (orthogonal(ahead) * _ADAM_STEP * max(ahead.shape) ** 0.5).view_as(parameter)
         if "square" not in state:
-            state["square"], state["step"] = (
-                torch.zeros_like(parameter),
-                torch.zeros(()),
-            )  # torch leaves "step" on the processor
+            # torch leaves "step" on the processor.
+            state["square"], state["step"] = (torch.zeros_like(parameter), torch.zeros(()))
         steps = float(state["step"].add_(1))
         mean = state["mean"].lerp_(gradient, 1 - _MEAN_DECAY)
         square = state["square"].lerp_(gradient.square(), 1 - _SQUARE_DECAY)

@@ -126,18 +126,16 @@ def train_network(  # noqa: PLR0917
     )
     callbacks: list[L.Callback] = [Seeds(batches, settings.seed), history]
     if recipe.schedule.average:
-        callbacks.append(
-            averaging(recipe.schedule.average)
-        )  # after the history, which must see the averages
+        # After the history, which must see the averages.
+        callbacks.append(averaging(recipe.schedule.average))
     if checkpoint is not None:
         callbacks.append(Checkpoints(checkpoint, checkpoint_seconds))
     trainer = _trainer(settings, plan, callbacks)
     start_from = _resumable(checkpoint) if resume and checkpoint is not None else None
     started = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # Lightning's advice on workers and logging is not for our users
+        # Lightning's advice on workers and logging is not for our users.
+        warnings.simplefilter("ignore")
         try:
             with shared_statistics(network, spread=is_spread(settings)):
                 trainer.fit(module, batches, held_out, ckpt_path=start_from)
@@ -200,9 +198,8 @@ def _resumable(checkpoint: Path) -> Path | None:
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # what torch thinks of a foreign file, the error says better
+            # What torch thinks of a foreign file, the error says better.
+            warnings.simplefilter("ignore")
             state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         if not isinstance(state, dict) or not state.keys() >= _CHECKPOINT_PARTS:
             raise ValueError("a file without the state of training")  # noqa: TRY301  said in one place with the others

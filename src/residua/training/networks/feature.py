@@ -21,14 +21,8 @@ _CELLS = 4
 _LONGEST_CODE = 1024
 _HIDDEN = 128
 _PICTURE = 32
-_MEAN, _DEVIATION = (
-    (0.485, 0.456, 0.406),
-    (
-        0.229,
-        0.224,
-        0.225,
-    ),
-)  # of ImageNet, which most backbones were trained on
+# Of ImageNet, which most backbones were trained on.
+_MEAN, _DEVIATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class FeatureAutoencoder(AutoencoderNetwork):

@@ -18,9 +18,8 @@ from residua.training.recipes.base import Schedule
 from residua.training.recipes.restore import Restore
 from residua.training.scoring.rotation_score import N_TURNS, PARTS, Part
 
-_RESTORATION_SCALE = (
-    10  # brings the squared error of images in [0, 1] to the size of a cross-entropy
-)
+# Brings the squared error of images in [0, 1] to the size of a cross-entropy.
+_RESTORATION_SCALE = 10
 
 
 class JointOneClass(Restore):

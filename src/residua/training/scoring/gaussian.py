@@ -43,9 +43,8 @@ def centre_and_whitening(codes: Tensor) -> tuple[Tensor, Tensor]:
     if len(values) == 1:
         values = values.repeat(2, axis=0)  # one code has no spread; scikit-learn warns
     shrunk = LedoitWolf().fit(values)
-    floor = 1e-6 * max(
-        float(values.var(axis=0).mean()), 1e-12
-    )  # dead units leave the covariance singular
+    # Dead units leave the covariance singular.
+    floor = 1e-6 * max(float(values.var(axis=0).mean()), 1e-12)
     covariance = torch.tensor(shrunk.covariance_) + floor * torch.eye(
         values.shape[1], dtype=torch.float64
     )

@@ -48,9 +48,8 @@ def _under(centres: Tensor, positions: Tensor, scale: Tensor) -> Tensor:
 def _resized(values: Tensor, target: tuple[int, int], scales: tuple[Tensor, Tensor]) -> Tensor:
     """Values (..., height, width) at `target`, both axes by their own scale."""
     height, width = values.shape[-2:]
-    is_traced = any(
-        type(side) is not int for side in (height, width, *target)
-    )  # a graph has no loop over pieces
+    # A graph has no loop over pieces.
+    is_traced = any(type(side) is not int for side in (height, width, *target))
     if not is_traced and max(height * target[0], width * target[1]) > _MOST_WEIGHTS:
         return _resized_in_pieces(values, target, scales)
     rows = resize_weights(height, target[0], scales[0])
@@ -126,9 +125,8 @@ class Prepare(nn.Module):
         """(height, width) that an image of this size is resized to."""
         if self.aspect != "area":
             return self.size
-        area = (
-            height.double() * width if isinstance(height, Tensor) else height * width
-        )  # traced sizes are tensors
+        # Traced sizes are tensors.
+        area = height.double() * width if isinstance(height, Tensor) else height * width
         scale = (self.size[0] * self.size[1] / area) ** 0.5
         return _rounded(height * scale), _rounded(width * scale)
 

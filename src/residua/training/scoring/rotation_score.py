@@ -146,9 +146,8 @@ class RotationScorer(Scorer):
         )
 
     def _fit_weights(self, held_out: Images, normal: Tensor) -> None:
-        draws = Draws(
-            torch.Generator().manual_seed(0), normal.device
-        )  # the same anomalies for every model
+        # The same anomalies for every model.
+        draws = Draws(torch.Generator().manual_seed(0), normal.device)
         found: dict[str, list[Tensor]] = {}
         for chunk in chunks_of(held_out, _CHUNK):
             if len(chunk) > 1:  # an anomaly is mixed with another image

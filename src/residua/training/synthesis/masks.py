@@ -39,10 +39,8 @@ def stretched_noise(
 ) -> Tensor:
     """Value noise whose cells are `stretch`^2 times as high as wide."""
     height, width = size
-    half = (
-        (height + 1) // 2,
-        (width + 1) // 2,
-    )  # drawn at half the size: four times cheaper, and as smooth
+    # Drawn at half the size: four times cheaper, and as smooth.
+    half = ((height + 1) // 2, (width + 1) // 2)
     total = torch.zeros(n, channels, *half, device=draws.device)
     for octave in range(octaves):
         finer = cells * 2**octave
