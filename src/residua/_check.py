@@ -139,8 +139,9 @@ def check_unmasked(array: Any, name: str, problems: Problems) -> None:
 
 
 def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArray[Any]:
-    """Scores as a one-dimensional float array, float32 kept as float32, all else float64; NaN and
-    infinities refused.
+    """Scores as a one-dimensional float array, float32 kept as float32, all else float64.
+
+    NaN and infinities refused.
     """
     check_unmasked(scores, name, problems)
     try:
@@ -184,8 +185,9 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
 
 
 def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -> NDArray[np.bool_]:
-    """Labels as booleans (n_images,), True = anomalous (positive); 0/1 and booleans are accepted,
-    all else refused.
+    """Labels as booleans (n_images,), True = anomalous (positive).
+
+    0/1 and booleans are accepted, all else refused.
     """
     array = np.asarray(labels)
     if array.ndim == 2 and array.shape[1] == 1:
@@ -237,8 +239,9 @@ def same_length(problems: Problems, **arrays: Any) -> None:
 
 
 def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDArray[Any]:
-    """Class labels as int64 or str (n_images,); whole floats and booleans become integers, missing
-    labels are refused.
+    """Class labels as int64 or str (n_images,).
+
+    Whole floats and booleans become integers, missing labels are refused.
     """
     array = np.asarray(labels)
     if array.ndim == 2 and array.shape[1] == 1:
@@ -291,8 +294,9 @@ def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDAr
 def as_probabilities(
     probabilities: Any, *, name: str = "probabilities", problems: Problems
 ) -> NDArray[Any]:
-    """Probabilities as float (n_images, n_classes), rows summing to 1; one column is P(second
-    class) and gains the first.
+    """Probabilities as float (n_images, n_classes), rows summing to 1.
+
+    One column is P(second class) and gains the first.
 
     float32 stays float32, everything else becomes float64. Rows may miss 1 by 0.001, which half
     precision needs.

@@ -1,5 +1,6 @@
-"""Files written whole or not at all (temporary name, fsync, rename), by one process at a time; and
-read within bounds.
+"""Files written whole or not at all (temporary name, fsync, rename), by one process at a time.
+
+And read within bounds.
 
 Every file that is not an image is read through here: a regular file, of bounded size. A pipe or a
 device would hang or never end.
@@ -99,8 +100,9 @@ def one_writer(lock: str | Path, refusal: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; on success fsync and rename it over `path`, on failure
-    leave `path` as it was.
+    """Open a temporary file beside `path`.
+
+    On success fsync and rename it over `path`, on failure leave `path` as it was.
 
     The temporary file of a process that was killed is taken over by the next writer of the same
     file, so that none stay behind.
@@ -190,8 +192,9 @@ def make_readable(path: Path) -> None:
 
 
 def open_regular(path: str | Path) -> io.BufferedReader:
-    """Open a regular file for reading bytes; `OSError` where it is a pipe, a device, a socket or a
-    folder.
+    """Open a regular file for reading bytes.
+
+    `OSError` where it is a pipe, a device, a socket or a folder.
     """
     # Before it is opened: opening a device can do something.
     _check_regular(Path(path).stat().st_mode)
@@ -237,8 +240,9 @@ def read_json(path: str | Path, limit: int = MOST_TEXT_BYTES) -> Any:
 
 
 def read_lines(path: str | Path) -> Iterator[str]:
-    """The lines of a text file in UTF-8, with their ends; `ValueError` where one is longer than a
-    mebibyte.
+    """The lines of a text file in UTF-8, with their ends.
+
+    `ValueError` where one is longer than a mebibyte.
     """
     with open_regular(path) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as file:
         while line := file.readline(_MOST_LINE + 1):
@@ -256,8 +260,9 @@ def in_a_line(error: Exception) -> str:
 
 
 def sha256(path: str | Path, limit: int = MOST_WEIGHT_BYTES) -> str:
-    """SHA-256 of a regular file, in hex; `OSError` where it holds more than `limit` bytes, of which
-    none is read.
+    """SHA-256 of a regular file, in hex.
+
+    `OSError` where it holds more than `limit` bytes, of which none is read.
     """
     with open_regular(path) as file:
         _check_size(file, limit)

@@ -121,8 +121,9 @@ def perhaps_missing(name: str, names: Sequence[str]) -> bool:
 
 
 def normal_among(names: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """Which of the labels that occur mean normal by what they are called, and why; none where no
-    name says it.
+    """Which of the labels that occur mean normal by what they are called, and why.
+
+    None where no name says it.
 
     Examples
     --------

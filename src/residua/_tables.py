@@ -101,8 +101,9 @@ def read_cells(path: Path) -> Cells:
 
 
 def read_parquet(path: Path, *, most_megabytes: int) -> Cells:
-    """The columns of a Parquet file as cells of text below their names; row 1 is the first below
-    the header.
+    """The columns of a Parquet file as cells of text below their names.
+
+    Row 1 is the first below the header.
 
     `SourceError` where a column holds no plain values, or more than `most_megabytes` unpack.
     """
@@ -148,8 +149,9 @@ def _text(value: object) -> str:
 
 
 def number(cell: str, *, comma: bool = False) -> float | None:
-    """A cell as a number, None where it is none; stricter than `float`, which takes ``1_000`` for a
-    thousand.
+    """A cell as a number, None where it is none.
+
+    Stricter than `float`, which takes ``1_000`` for a thousand.
 
     Examples
     --------
@@ -162,8 +164,9 @@ def number(cell: str, *, comma: bool = False) -> float | None:
 
 
 def plain_numbers(rows: list[list[str]]) -> NDArray[np.float64] | None:
-    """Rows of finite numbers with decimal points as one matrix, fast; None where a cell is anything
-    else.
+    """Rows of finite numbers with decimal points as one matrix, fast.
+
+    None where a cell is anything else.
     """
     import numpy as np
 
@@ -177,8 +180,9 @@ def plain_numbers(rows: list[list[str]]) -> NDArray[np.float64] | None:
 
 
 def decimal_comma(cells: Iterable[str]) -> bool | str:
-    """Whether the comma is the decimal mark of these cells; a sentence's object where they can be
-    read in two ways.
+    """Whether the comma is the decimal mark of these cells.
+
+    A sentence's object where they can be read in two ways.
 
     ``0,5`` is half. ``1,234`` alone may be a thousand and more, and so is in no way read.
 

@@ -48,8 +48,9 @@ def cell(text: str) -> str:
 
 
 def terminal(**options: Any) -> Console:
-    """A console that spells out the control characters of what it is given; its own styles are not
-    touched.
+    """A console that spells out the control characters of what it is given.
+
+    Its own styles are not touched.
     """
     from rich.console import Console, ConsoleOptions
     from rich.segment import Segment

@@ -1,5 +1,6 @@
-"""What an autoencoder has to beat, a file each. `RECONSTRUCTORS`, `DETECTORS` and `CLASSIFIERS` are
-the registries.
+"""What an autoencoder has to beat, a file each.
+
+`RECONSTRUCTORS`, `DETECTORS` and `CLASSIFIERS` are the registries.
 
 A reconstructor is ``f(train, images, latent, seed) -> reconstructions``, a detector is
 ``f(train, images, latent, seed) -> scores`` (higher = more anomalous). Both see images float32

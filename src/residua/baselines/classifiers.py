@@ -19,8 +19,9 @@ _STEPS = 100
 
 
 class Classifier(Protocol):
-    """``f(train, labels, images, n_classes, seed) -> classes``, int64 (n_images,); labels are
-    places in the list of classes.
+    """``f(train, labels, images, n_classes, seed) -> classes``, int64 (n_images,).
+
+    Labels are places in the list of classes.
     """
 
     def __call__(

@@ -69,8 +69,9 @@ class Price(_Record):
 
 
 class Speed(_Record):
-    """Images a second, medians, measured on one machine beside the reference; ``cpu`` and
-    ``threads`` say where.
+    """Images a second, medians, measured on one machine beside the reference.
+
+    ``cpu`` and ``threads`` say where.
     """
 
     batch_1: float
@@ -82,8 +83,9 @@ class Speed(_Record):
 
 
 class Card(ModelFacts):
-    """Everything of an exported model that is not arithmetic; ``operating_point`` is the engine's
-    own.
+    """Everything of an exported model that is not arithmetic.
+
+    ``operating_point`` is the engine's own.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)

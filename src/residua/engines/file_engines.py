@@ -28,8 +28,9 @@ _MEASURED = ("mse", "mae", "ssim")
 def load_engine(
     folder: str | Path, name: str, *, bundle: str | Path | None = None, threads: int | None = None
 ) -> ExportedEngine:
-    """The engine called `name` from a folder of exports (``RUN/export``); with `bundle`, refused
-    where it is out of date.
+    """The engine called `name` from a folder of exports (``RUN/export``).
+
+    With `bundle`, refused where it is out of date.
 
     Raises
     ------
@@ -74,8 +75,9 @@ def free_threads() -> int:
 
 
 class ExportedEngine(ABC):
-    """An exported graph behind the interface of all engines; images of one size go through
-    together.
+    """An exported graph behind the interface of all engines.
+
+    Images of one size go through together.
     """
 
     def __init__(self, card: Card) -> None:
@@ -89,8 +91,9 @@ class ExportedEngine(ABC):
         reconstructions: bool = False,
         columns: bool = True,
     ) -> Scores:
-        """Scores of decoded images, in order; `columns` are computed outside the graph, unless the
-        file gives them.
+        """Scores of decoded images, in order.
+
+        `columns` are computed outside the graph, unless the file gives them.
         """
         check_channels((image.shape[-1] for image in images), self.card.channels)
         for height, width in {image.shape[:2] for image in images}:

@@ -1,5 +1,6 @@
-"""The engines by name. `KINDS` is the registry: what runs, in which precision, and which file holds
-it.
+"""The engines by name.
+
+`KINDS` is the registry: what runs, in which precision, and which file holds it.
 """
 
 from __future__ import annotations

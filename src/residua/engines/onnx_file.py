@@ -27,8 +27,9 @@ _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 
 
 def external_files(path: Path) -> tuple[str, ...]:
-    """The names of the files, relative to that of `path`, in which an ONNX file keeps weights;
-    empty where it holds all itself.
+    """The names of the files, relative to that of `path`, in which an ONNX file keeps weights.
+
+    Empty where it holds all itself.
 
     Raises
     ------
@@ -78,8 +79,9 @@ def check_inside(path: Path, names: tuple[str, ...]) -> None:
 def open_session(
     path: Path, purpose: str, *, whole: bool = False, threads: int | None = None
 ) -> Any:
-    """The ONNX file as a session of ONNX Runtime; weights beside it are read from its own folder,
-    and from nowhere else.
+    """The ONNX file as a session of ONNX Runtime.
+
+    Weights beside it are read from its own folder, and from nowhere else.
 
     Parameters
     ----------
@@ -166,8 +168,9 @@ def _entry(message: memoryview) -> tuple[str, str]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Number, wire type and value of each field; a value that reaches beyond its message is
-    refused.
+    """Number, wire type and value of each field.
+
+    A value that reaches beyond its message is refused.
     """
     at = 0
     while at < len(message):

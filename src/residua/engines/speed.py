@@ -25,8 +25,9 @@ def images_a_second(
     turns: int = _TURNS,
     on_turn: Callable[[int, int], None] | None = None,
 ) -> dict[str, dict[int, float]]:
-    """Median images a second of each engine at each batch size; they take turns, so that a busy
-    moment hits all alike.
+    """Median images a second of each engine at each batch size.
+
+    They take turns, so that a busy moment hits all alike.
 
     Score and decision only, from decoded images in memory. Fewer images than a batch are repeated
     to fill it.

@@ -22,8 +22,9 @@ _MODERATE_SIDE, _NARROWEST = 4_096, 256
 
 
 def fault_of_extent(height: int, width: int) -> str | None:
-    """Why an image of this size is not taken: a side too long, or far longer than the other; None
-    where it is.
+    """Why an image of this size is not taken: a side too long, or far longer than the other.
+
+    None where it is.
 
     Work and memory of resizing follow the sides and not the pixels, so a thousand bytes of
     24,000,000 x 1 pixels would take gigabytes.
@@ -213,8 +214,9 @@ def _objects(values: Sequence[Any]) -> NDArray[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A label as int, str or None; a float only where it is neither whole nor NaN, which is
-    refused.
+    """A label as int, str or None.
+
+    A float only where it is neither whole nor NaN, which is refused.
     """
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):

@@ -131,8 +131,9 @@ def decode(data: bytes, pixel_limit: int, reading: Reading = AS_IT_SAYS) -> Deco
 
 
 def open_encoded(data: bytes, pixel_limit: int, take: Callable[[Image.Image], Taken]) -> Taken:
-    """What `take` makes of an encoded image that has been opened and keeps within the limit; every
-    fault an `ImageError`.
+    """What `take` makes of an encoded image that has been opened and keeps within the limit.
+
+    Every fault an `ImageError`.
     """
 
     def opened() -> Taken:

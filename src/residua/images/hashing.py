@@ -40,8 +40,9 @@ def pixel_digest(pixels: NDArray[Any]) -> bytes:
 
 
 def row_pixel_digests(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """`pixel_digest` of each image of (n, h, w, c); a colour image that holds only grey is hashed
-    as grey, as files are.
+    """`pixel_digest` of each image of (n, h, w, c).
+
+    A colour image that holds only grey is hashed as grey, as files are.
     """
     if array.shape[-1] == 3:
         grey = _is_grey(array)

@@ -1,5 +1,6 @@
-"""`ImageSet`: images with labels, parts, groups and masks; an immutable view into what a source
-held.
+"""`ImageSet`: images with labels, parts, groups and masks.
+
+An immutable view into what a source held.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ Labels = str | int | Sequence[str | int]
 
 
 class ImageSet:
-    """Images with their labels, parts, groups and masks. Immutable; slicing gives another
-    `ImageSet`.
+    """Images with their labels, parts, groups and masks.
+
+    Immutable; slicing gives another `ImageSet`.
 
     ``images[i]`` is (h, w, c), uint8, or float32 in [0, 1] where the source has more than 8 bits
     (read-only); ``images[slice]``, ``images[index array]`` and ``images[boolean array]`` are
@@ -160,15 +162,17 @@ class ImageSet:
         )
 
     def batches(self, n: int) -> Iterator[list[NDArray[Any]]]:
-        """Lists of at most `n` images in order, decoded in parallel where they are not in memory;
-        sizes may differ.
+        """Lists of at most `n` images in order, decoded in parallel where they are not in memory.
+
+        Sizes may differ.
         """
         for start in range(0, len(self), n):
             yield list(self._table.pixels.read(self._rows[start : start + n]))
 
     def array(self, size: tuple[int, int] | None = None) -> NDArray[Any]:
-        """All images as one array (n, h, w, c), a copy; with `size` = (height, width) each is
-        resized to it first.
+        """All images as one array (n, h, w, c), a copy.
+
+        With `size` = (height, width) each is resized to it first.
 
         Raises
         ------
@@ -218,15 +222,17 @@ class ImageSet:
 
     @property
     def paths(self) -> NDArray[Any]:
-        """Names as told to users: paths relative to the source, or ``x_train[3]``; object array of
-        str.
+        """Names as told to users: paths relative to the source, or ``x_train[3]``.
+
+        Object array of str.
         """
         return self._table.paths[self._rows].astype(object)
 
     @property
     def labels(self) -> NDArray[Any] | None:
-        """Labels as the source gives them: int64, or objects with None where one is missing; None
-        if there are none.
+        """Labels as the source gives them: int64, or objects with None where one is missing.
+
+        None if there are none.
         """
         return None if self._table.labels is None else self._table.labels[self._rows]
 
@@ -257,8 +263,9 @@ class ImageSet:
 
     @property
     def groups(self) -> NDArray[Any] | None:
-        """What each image was grouped by (None where it has no group); None if the source has no
-        groups.
+        """What each image was grouped by (None where it has no group).
+
+        None if the source has no groups.
         """
         return None if self._table.groups is None else self._table.groups[self._rows]
 
@@ -300,8 +307,9 @@ class ImageSet:
         return self._normal
 
     def with_normal(self, labels: Labels) -> ImageSet:
-        """The same images with the normal label or labels named; `LabelError` if one is not in the
-        source.
+        """The same images with the normal label or labels named.
+
+        `LabelError` if one is not in the source.
         """
         named = as_texts(labels)
         normal = known_labels(named, self._table.labels, where="with_normal")
@@ -330,8 +338,9 @@ class ImageSet:
         return self[np.flatnonzero(~taken[self._rows])]
 
     def with_channels(self, channels: int) -> ImageSet:
-        """The same images with 3 channels where they have 1 (repeated); 3 to 1 is refused with a
-        `ShapeError`.
+        """The same images with 3 channels where they have 1 (repeated).
+
+        3 to 1 is refused with a `ShapeError`.
         """
         if channels == self.channels:
             return self
@@ -347,8 +356,9 @@ class ImageSet:
 
     @property
     def is_anomalous(self) -> NDArray[np.bool_]:
-        """True where the label is none of the normal ones; False, and meaningless, where `labelled`
-        is False.
+        """True where the label is none of the normal ones.
+
+        False, and meaningless, where `labelled` is False.
 
         Raises
         ------
@@ -508,8 +518,9 @@ def known_texts(labels: NDArray[Any] | None) -> list[str]:
 def known_labels(
     texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: str
 ) -> tuple[str, ...]:
-    """`texts`, and what differs from them by case or blanks alone; `LabelError` where one does not
-    occur.
+    """`texts`, and what differs from them by case or blanks alone.
+
+    `LabelError` where one does not occur.
     """
     known = known_texts(labels)
     by_spelling: dict[str, list[str]] = {}

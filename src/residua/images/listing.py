@@ -34,8 +34,9 @@ class Quarantined(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
-    """How a source is to be read; the same for every kind. ``of_model``: the reading is a model's,
-    nobody told it of these.
+    """How a source is to be read; the same for every kind.
+
+    ``of_model``: the reading is a model's, nobody told it of these.
     """
 
     pixel_limit: int = 100_000_000

@@ -1,5 +1,6 @@
-"""`load_images`: from a SOURCE to a clean `ImageSet`. Every file is decoded once; what fails is
-quarantined.
+"""`load_images`: from a SOURCE to a clean `ImageSet`.
+
+Every file is decoded once; what fails is quarantined.
 """
 
 from __future__ import annotations

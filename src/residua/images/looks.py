@@ -24,8 +24,9 @@ def brightness(image: NDArray[Any]) -> float:
 
 
 def looks_of(images: ImageSet) -> dict[str, Any]:
-    """``n``, and [smallest, largest] of ``height``, ``width`` and ``brightness``; only ``n`` for no
-    images.
+    """``n``, and [smallest, largest] of ``height``, ``width`` and ``brightness``.
+
+    Only ``n`` for no images.
 
     Examples
     --------

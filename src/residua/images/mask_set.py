@@ -44,8 +44,9 @@ class MaskDecision:
 
 
 class MaskSet:
-    """The masks of a listing; `look` is called for each image, in any order and thread, `settle`
-    once at the end.
+    """The masks of a listing.
+
+    `look` is called for each image, in any order and thread, `settle` once at the end.
     """
 
     def __init__(self, masks: Sequence[MaskFiles | None], options: Options) -> None:

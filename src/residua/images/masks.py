@@ -1,5 +1,6 @@
-"""Masks: which pixels of an image are defective. What is ground and what is paint is decided once
-for all masks of a set.
+"""Masks: which pixels of an image are defective.
+
+What is ground and what is paint is decided once for all masks of a set.
 """
 
 from __future__ import annotations

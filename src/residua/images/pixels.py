@@ -24,8 +24,9 @@ WORKERS = min(8, os.cpu_count() or 1)
 
 
 class Pixels(Protocol):
-    """The pixels of every image of a source; (h, w, c), all of one dtype and number of channels,
-    read-only.
+    """The pixels of every image of a source.
+
+    (h, w, c), all of one dtype and number of channels, read-only.
     """
 
     @property
@@ -59,8 +60,9 @@ class Pixels(Protocol):
 
 
 class InArray:
-    """Images of one size in one array (n, h, w, c); hashes are computed when they are first asked
-    for.
+    """Images of one size in one array (n, h, w, c).
+
+    Hashes are computed when they are first asked for.
     """
 
     def __init__(self, array: NDArray[Any]) -> None:
@@ -216,8 +218,9 @@ def decoders() -> ThreadPoolExecutor:
 def as_common(
     pixels: NDArray[Any], channels: int, dtype: np.dtype[Any], reading: Reading = AS_IT_SAYS
 ) -> NDArray[Any]:
-    """One image in the type and number of channels of its set; grey is repeated, whole numbers are
-    scaled as `reading` says.
+    """One image in the type and number of channels of its set.
+
+    Grey is repeated, whole numbers are scaled as `reading` says.
     """
     if pixels.dtype != dtype:
         pixels = reading.to_unit(pixels)

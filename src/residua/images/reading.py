@@ -97,8 +97,9 @@ AS_IT_SAYS = Reading()
 
 @dataclass
 class ReadingTally:
-    """What was seen over a set of what its files leave open; `add` what each image shows, then
-    `settle`.
+    """What was seen over a set of what its files leave open.
+
+    `add` what each image shows, then `settle`.
     """
 
     n_wide: int = 0
@@ -244,7 +245,8 @@ def on_ground(pixels: NDArray[Any], opacity: NDArray[Any], ground: Ground) -> ND
 
 
 def ink_of(pixels: NDArray[Any], opacity: NDArray[Any]) -> dict[Ground, float] | None:
-    """How far what an image (h, w, c) draws stands off each ground, on average over what is drawn;
+    """How far what an image (h, w, c) draws stands off each ground, on average over what is drawn.
+
     None where nothing is.
 
     Examples

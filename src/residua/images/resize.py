@@ -1,5 +1,6 @@
-"""Resizing with a triangle filter: bilinear, antialiased when shrinking. The inference graph uses
-the same weights.
+"""Resizing with a triangle filter: bilinear, antialiased when shrinking.
+
+The inference graph uses the same weights.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ _MOST_CACHED = 4096
 
 
 def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_array:
-    """Weights (n_out, n_in) that resize one axis; rows sum to 1, and equal lengths give the
-    identity.
+    """Weights (n_out, n_in) that resize one axis.
+
+    Rows sum to 1, and equal lengths give the identity.
 
     ``w[i, j] = max(0, 1 - |j + 1/2 - (i + 1/2) s| / max(s, 1))`` with ``s = n_in / n_out``, rows
     normalised: the filter that Pillow calls ``BILINEAR`` and torch ``mode="bilinear",
@@ -75,8 +77,9 @@ def _weights(n_in: int, n_out: int, scale: float) -> csr_array:
 
 
 def resize(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """An image (h, w, c) or images (n, h, w, c) at `size` = (height, width); the aspect ratio is
-    not kept.
+    """An image (h, w, c) or images (n, h, w, c) at `size` = (height, width).
+
+    The aspect ratio is not kept.
 
     uint8 stays uint8 (rounded), float stays float32. Weights are never negative, so no value leaves
     the range it was in.

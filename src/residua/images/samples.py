@@ -1,5 +1,6 @@
-"""The samples of an open image with all their bits, where Pillow alone gives eight; and the scale
-that the file declares.
+"""The samples of an open image with all their bits, where Pillow alone gives eight.
+
+And the scale that the file declares.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ class Samples:
 
 
 def samples_of(image: Image.Image, data: bytes) -> Samples:
-    """The samples of an image that is open and not decoded yet; palettes and other colour spaces
-    become RGB.
+    """The samples of an image that is open and not decoded yet.
+
+    Palettes and other colour spaces become RGB.
     """
     raw, end_of_ppm = _raw_mode(image), _end_of_ppm(image)  # Pillow forgets both when it decodes
     deep = (
@@ -71,8 +73,9 @@ def samples_of(image: Image.Image, data: bytes) -> Samples:
 
 
 def _deep_colour(image: Image.Image, data: bytes, raw: str | None) -> NDArray[np.uint16] | None:
-    """16-bit colour, (h, w, 3 or 4); None of other images, and of those whose low bytes Pillow has
-    no way to give.
+    """16-bit colour, (h, w, 3 or 4).
+
+    None of other images, and of those whose low bytes Pillow has no way to give.
 
     Pillow keeps the high byte of each sample. Read in the other byte order its high byte is the low
     one, so two readings are one of 16 bits.

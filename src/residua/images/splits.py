@@ -155,8 +155,9 @@ def _unit_of_rows(
     groups: Sequence[str | None] | NDArray[Any] | None,
     rows: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The unit of each row, and the first row of each unit; without groups every image is its
-    own.
+    """The unit of each row, and the first row of each unit.
+
+    Without groups every image is its own.
     """
     if groups is None:
         return np.arange(len(rows)), rows

@@ -1,5 +1,6 @@
-"""Where encoded bytes lie: a local folder, or an object store through fsspec. Read whole or by
-range, never outside the root.
+"""Where encoded bytes lie: a local folder, or an object store through fsspec.
+
+Read whole or by range, never outside the root.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ class Store(Protocol):
     """Files by name relative to a root; picklable, so that another process can read the same."""
 
     def read(self, name: str, limit: int) -> bytes:
-        """A whole file of at most `limit` bytes; `ImageError` where it is not there or too
-        large.
+        """A whole file of at most `limit` bytes.
+
+        `ImageError` where it is not there or too large.
         """
         ...
 
@@ -51,8 +53,9 @@ class LocalFolder:
     root: Path
 
     def read(self, name: str, limit: int) -> bytes:
-        """The bytes of one file; nothing but a regular file is opened, so that a pipe cannot make
-        us wait.
+        """The bytes of one file.
+
+        Nothing but a regular file is opened, so that a pipe cannot make us wait.
         """
         return read_bytes(self.root / name, limit)
 
@@ -73,8 +76,9 @@ class LocalFolder:
 
 @dataclass(frozen=True)
 class RemoteFolder:
-    """Files under a URL that fsspec knows (s3, gs, http, memory, ...); a flaky store is asked
-    again, a few times.
+    """Files under a URL that fsspec knows (s3, gs, http, memory, ...).
+
+    A flaky store is asked again, a few times.
     """
 
     url: str
@@ -102,8 +106,9 @@ class RemoteFolder:
         return f"{root}/{name}" if name and root else name or root
 
     def names(self) -> list[str]:
-        """Every file under the root, in order; hidden ones left out. Empty where nothing is
-        there.
+        """Every file under the root, in order; hidden ones left out.
+
+        Empty where nothing is there.
         """
         fs, root = self._place
         found = self._look(lambda: fs.find(root))
@@ -190,8 +195,9 @@ class _RangeFile(io.RawIOBase):
 
 
 def is_url(source: str) -> bool:
-    """Whether `source` names a store by a scheme, ``s3://bucket/folder``; a drive letter is
-    none.
+    """Whether `source` names a store by a scheme, ``s3://bucket/folder``.
+
+    A drive letter is none.
     """
     scheme, colon, _ = source.partition("://")
     return bool(colon) and len(scheme) > 1 and scheme.replace("+", "").replace(":", "").isalnum()
@@ -210,8 +216,9 @@ def is_inside(name: str) -> bool:
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes; `ImageError` says in plain words why
-    not.
+    """The bytes of a regular file of at most `limit` bytes.
+
+    `ImageError` says in plain words why not.
     """
     try:
         if not path.is_file():
@@ -240,8 +247,9 @@ def _why_no_file(path: Path) -> str:
 
 
 def _persistently(ask: Callable[[], _Result], what: str) -> _Result:
-    """What `ask` returns, asked up to five times while the store fails; what is not there is not
-    asked for again.
+    """What `ask` returns, asked up to five times while the store fails.
+
+    What is not there is not asked for again.
 
     A store that stays silent ends the work with `SourceError`: its images are neither good nor bad,
     so none is quarantined.
@@ -265,8 +273,9 @@ def _persistently(ask: Callable[[], _Result], what: str) -> _Result:
 
 
 def _passing_faults() -> tuple[type[Exception], ...]:
-    """What stores throw when they fail for a while; clients that are not loaded cannot have
-    thrown.
+    """What stores throw when they fail for a while.
+
+    Clients that are not loaded cannot have thrown.
     """
     faults: list[type[Exception]] = [OSError, TimeoutError, EOFError]
     for module, name in (

@@ -44,8 +44,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Masks:
-    """Masks by position: bool (h, w), True = defective, or None where the image has no mask;
-    decoded on access.
+    """Masks by position: bool (h, w), True = defective, or None where the image has no mask.
+
+    Decoded on access.
     """
 
     _table: Table

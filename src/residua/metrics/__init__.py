@@ -1,5 +1,6 @@
-"""Metrics as pure functions of arrays, a family a file. What the data cannot define is ``nan``,
-never 0.
+"""Metrics as pure functions of arrays, a family a file.
+
+What the data cannot define is ``nan``, never 0.
 """
 
 from residua.metrics import keras

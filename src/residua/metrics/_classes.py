@@ -20,8 +20,9 @@ _DIGITS = re.compile(r"(\d+)", re.ASCII)
 
 
 class Classified(NamedTuple):
-    """`true` and `predicted` index into `classes`; `probabilities` (n_images, n_classes) is None
-    where classes were given.
+    """`true` and `predicted` index into `classes`.
+
+    `probabilities` (n_images, n_classes) is None where classes were given.
     """
 
     classes: NDArray[Any]
@@ -63,8 +64,9 @@ def _present(*labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def classified(where: str, y_true: Any, y_pred: Any, classes: Any) -> Classified:
-    """Integers or strings are classes; one float column is P(second class), several are
-    probabilities.
+    """Integers or strings are classes.
+
+    One float column is P(second class), several are probabilities.
 
     The first of several equal probabilities wins, so P(second class) = 0.5 is the first class.
     """

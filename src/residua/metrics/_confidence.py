@@ -34,8 +34,9 @@ def student_t(confidence: float, degrees_of_freedom: int) -> float:
 
 
 def logit_interval(value: float, variance: float, reach: float) -> tuple[float, float]:
-    """``value +- reach`` standard errors on the logit scale, back in (0, 1); `value` itself must
-    lie strictly inside.
+    """``value +- reach`` standard errors on the logit scale, back in (0, 1).
+
+    `value` itself must lie strictly inside.
     """
     centre = math.log(value / (1 - value))
     half = reach * math.sqrt(variance) / (value * (1 - value))

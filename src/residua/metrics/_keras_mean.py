@@ -86,8 +86,9 @@ def same_rank(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[A
 def mean_of_hits(
     where: str, hits: NDArray[Any], sample_weight: Any, mask: Any, version: Version
 ) -> float:
-    """sum(v w) / sum(w), 0.0 where nothing counts. A lower-rank weight takes the mean of what it
-    covers.
+    """sum(v w) / sum(w), 0.0 where nothing counts.
+
+    A lower-rank weight takes the mean of what it covers.
     """
     weight = None if sample_weight is None else np.asarray(sample_weight, np.float64)
     if mask is not None and (weight is not None or not KERAS_3 <= version < MASK_WITHOUT_WEIGHTS):

@@ -18,8 +18,9 @@ _VALUES_A_BLOCK = 1 << 16
 
 
 class Pair:
-    """Images and reconstructions of one shape; integer images are converted block by block, never
-    as a whole.
+    """Images and reconstructions of one shape.
+
+    Integer images are converted block by block, never as a whole.
     """
 
     def __init__(self, where: str, images: Any, reconstructions: Any) -> None:

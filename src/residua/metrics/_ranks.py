@@ -107,8 +107,9 @@ def _end_of_run(keys: NDArray[Any], stop: int) -> int:
 def _both_sides(
     window: NDArray[Any], values: NDArray[Any], equal: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Left and right insertion points; the right ones are searched only where the other class
-    ties.
+    """Left and right insertion points.
+
+    The right ones are searched only where the other class ties.
     """
     left = np.searchsorted(window, values, "left")
     right = left + equal

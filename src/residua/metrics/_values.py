@@ -95,8 +95,9 @@ class Values:
 
     @cached_property
     def step(self) -> float | None:
-        """The even step between the values where they came from at most 256 levels; None where they
-        did not.
+        """The even step between the values where they came from at most 256 levels.
+
+        None where they did not.
         """
         flat = self.array.reshape(-1)
         levels = np.unique(flat[:: max(1, len(flat) // 200_000)].astype(np.float64))

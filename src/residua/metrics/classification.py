@@ -86,8 +86,9 @@ def accuracy(y_true: Any, y_pred: Any, *, classes: Any = None) -> float:
 
 
 def balanced_accuracy(y_true: Any, y_pred: Any, *, classes: Any = None) -> float:
-    """Mean recall of the classes that occur, in [0, 1] (higher is better); guessing one class gets
-    1 / n_classes.
+    """Mean recall of the classes that occur, in [0, 1] (higher is better).
+
+    Guessing one class gets 1 / n_classes.
 
     Parameters and errors are those of `accuracy`.
 

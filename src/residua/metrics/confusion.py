@@ -19,8 +19,9 @@ Average = Literal["macro", "micro", "weighted"]
 
 @dataclass(frozen=True)
 class ConfusionMetrics:
-    """Everything that `metrics_from_confusion` reads off a matrix; arrays are (n_classes,), in the
-    order of its rows.
+    """Everything that `metrics_from_confusion` reads off a matrix.
+
+    Arrays are (n_classes,), in the order of its rows.
 
     ``false_positives`` of a class stand down its column, ``false_negatives`` along its row. Rates
     and averages lie in [0, 1], higher is better, but ``false_positive_rate``; the two coefficients

@@ -44,8 +44,9 @@ class ExactScores:
         return sum(map(len, self._positives)) + sum(map(len, self._negatives))
 
     def update(self, labels: Any, scores: Any) -> None:
-        """Add scores, higher = more anomalous, with labels True or 1 = anomalous; NaN and
-        infinities are refused.
+        """Add scores, higher = more anomalous, with labels True or 1 = anomalous.
+
+        NaN and infinities are refused.
         """
         truth, values = labelled_scores("ExactScores.update", labels, scores)
         self._positives.append(_without_negative_zero(sorted_class(truth, values, True)))
@@ -85,8 +86,9 @@ class ExactScores:
         )
 
     def to_bytes(self) -> bytes:
-        """The sorted scores as plain data, little-endian; equal for equal scores, however they were
-        gathered.
+        """The sorted scores as plain data, little-endian.
+
+        Equal for equal scores, however they were gathered.
         """
         positives, negatives = self._runs()
         size = positives.dtype.itemsize

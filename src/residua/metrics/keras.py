@@ -320,8 +320,9 @@ def _top_k_hits(
 
 
 def _argmax(values: NDArray[Any]) -> NDArray[Any]:
-    """Index of the first largest value of the last axis; an empty axis, of which Keras has no
-    answer, gives nothing.
+    """Index of the first largest value of the last axis.
+
+    An empty axis, of which Keras has no answer, gives nothing.
     """
     if values.shape[-1] == 0:
         return np.zeros((*values.shape[:-1], 0), np.int64)

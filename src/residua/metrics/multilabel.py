@@ -158,8 +158,9 @@ def multilabel_average_precision(y_true: Any, scores: Any, *, average: Average) 
 def multilabel_average_precision(
     y_true: Any, scores: Any, *, average: Average | None = None
 ) -> Floats | float:
-    """Average precision of each label, in [0, 1] (higher is better); a random ranking gets the
-    share of positives.
+    """Average precision of each label, in [0, 1] (higher is better).
+
+    A random ranking gets the share of positives.
 
     Parameters
     ----------

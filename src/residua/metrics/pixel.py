@@ -64,8 +64,9 @@ def pixel_roc_auc(masks: Iterable[Any], maps: Iterable[Any]) -> float:
 
 
 def pixel_average_precision(masks: Iterable[Any], maps: Iterable[Any]) -> float:
-    """Average precision over all pixels of all images together; chance is the share of defective
-    pixels.
+    """Average precision over all pixels of all images together.
+
+    Chance is the share of defective pixels.
 
     Parameters
     ----------
@@ -232,8 +233,9 @@ def _flat(
 def _pairs(
     masks: Iterable[Any], maps: Iterable[Any], problems: Problems
 ) -> Iterator[tuple[NDArray[np.bool_] | None, NDArray[Any]]]:
-    """Masks (None where nothing is defective) with their maps, one at a time; wrong ones are noted
-    and left out.
+    """Masks (None where nothing is defective) with their maps, one at a time.
+
+    Wrong ones are noted and left out.
     """
     n_wrong = 0
     for index, (mask, image) in enumerate(itertools.zip_longest(masks, maps, fillvalue=_ABSENT)):

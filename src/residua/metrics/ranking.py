@@ -176,8 +176,9 @@ def average_precision(labels: Any, scores: Any) -> float:
 
 
 def summed_precision(positives: NDArray[Any], everybody: NDArray[Any]) -> float:
-    """Sum over the positives of the precision at their own score; both arrays sorted, `everybody`
-    holding the positives.
+    """Sum over the positives of the precision at their own score.
+
+    Both arrays sorted, `everybody` holding the positives.
     """
     n_positive, n_negative = len(positives), len(everybody) - len(positives)
     parts = []

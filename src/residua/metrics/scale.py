@@ -100,7 +100,8 @@ def read_scales(
     reconstructions: NDArray[Any],
     told: tuple[str | None, str | None] = (None, None),
 ) -> tuple[ValueScale, ValueScale]:
-    """The scale of each side, by itself where its values say it, else by the other side;
+    """The scale of each side, by itself where its values say it, else by the other side.
+
     ``unknown`` where neither does.
 
     `told` names the scales that the user stated; those are not questioned.
@@ -187,8 +188,9 @@ def _settled(
 def _of_blank(
     side: Values, found: list[Candidate], other: Values, reference: Candidate
 ) -> Candidate | None:
-    """The scale of an array that holds one value; None where that would be black on one scale and
-    grey on another.
+    """The scale of an array that holds one value.
+
+    None where that would be black on one scale and grey on another.
     """
     names = [each.scale for each in found]
     if side.low == 0 and reference.scale.startswith("0-"):

@@ -26,8 +26,9 @@ _ROUNDING = 1e-12
 
 
 class Bounds(NamedTuple):
-    """The exact value lies in [low, high]: a guarantee, not a confidence. Both are ``nan`` where it
-    is undefined.
+    """The exact value lies in [low, high]: a guarantee, not a confidence.
+
+    Both are ``nan`` where it is undefined.
     """
 
     low: float
@@ -81,8 +82,9 @@ class ScoreSketch:
         return int(self._positives.sum() + self._negatives.sum())
 
     def update(self, labels: Any, scores: Any) -> None:
-        """Add scores, higher = more anomalous, with labels True or 1 = anomalous; NaN and
-        infinities are refused.
+        """Add scores, higher = more anomalous, with labels True or 1 = anomalous.
+
+        NaN and infinities are refused.
         """
         truth, values = labelled_scores("ScoreSketch.update", labels, scores)
         for start in range(0, len(values), _CHUNK):
@@ -118,8 +120,9 @@ class ScoreSketch:
             self._shift = shift
 
     def roc_auc_bounds(self) -> Bounds:
-        """Bounds on `roc_auc` of all scores seen; wide by the share of pairs that fall into one
-        bin.
+        """Bounds on `roc_auc` of all scores seen.
+
+        Wide by the share of pairs that fall into one bin.
         """
         # Python integers: a product of two counts may exceed 64 bits.
         positives, negatives = self._positives.astype(object), self._negatives.astype(object)
@@ -184,8 +187,9 @@ class ScoreSketch:
         }
 
     def to_bytes(self) -> bytes:
-        """The state as plain data, little-endian; equal for equal scores, however they were
-        gathered.
+        """The state as plain data, little-endian.
+
+        Equal for equal scores, however they were gathered.
         """
         header = _HEADER.pack(_MAGIC, self._shift, self.n_bins, len(self._keys))
         columns = (

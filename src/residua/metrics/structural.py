@@ -316,8 +316,9 @@ def _halved(x: Floats) -> Floats:
 
 
 def _n_scales(side: int, wanted: int, *, smallest: int) -> int:
-    """How often the side can be halved and still hold `smallest` pixels, plus one; at least 1, at
-    most `wanted`.
+    """How often the side can be halved and still hold `smallest` pixels, plus one.
+
+    At least 1, at most `wanted`.
     """
     n = 1
     while n < wanted and side // 2 >= smallest:

@@ -1,5 +1,6 @@
-"""A run as an HTTP service: one image or a batch in, score, decision, findings and map out; and a
-page to drop images on.
+"""A run as an HTTP service: one image or a batch in, score, decision, findings and map out.
+
+And a page to drop images on.
 """
 
 from residua.server.app import build_app

@@ -12,8 +12,9 @@ from residua.server.refusals import too_busy
 
 
 class Admission:
-    """Counts what is going on in the event loop's thread; a request beyond a limit is refused at
-    once, never parked.
+    """Counts what is going on in the event loop's thread.
+
+    A request beyond a limit is refused at once, never parked.
     """
 
     def __init__(self, limits: Limits) -> None:

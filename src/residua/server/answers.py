@@ -21,8 +21,9 @@ class State(_Answer):
 
 
 class ImageFacts(_Answer):
-    """The image as it was decoded; `converted` names what was done on the way (turned, alpha,
-    palette, frames, ...).
+    """The image as it was decoded.
+
+    `converted` names what was done on the way (turned, alpha, palette, frames, ...).
     """
 
     width: int

@@ -35,8 +35,9 @@ _BINARY_SCHEMA = {"type": "string", "format": "binary"}
 def build_app(
     model: ServedModel, limits: Limits | None = None, guard_options: GuardOptions | None = None
 ) -> FastAPI:
-    """The ASGI application that serves `model`; it is ready once it has scored an image of its
-    own.
+    """The ASGI application that serves `model`.
+
+    It is ready once it has scored an image of its own.
     """
     service = Service(model, limits or Limits())
 

@@ -28,8 +28,9 @@ _GRACE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class ImageResult:
-    """One image's results; `error_map` (h, w) at its own resolution, `reconstruction` (h, w, c) at
-    the network's.
+    """One image's results.
+
+    `error_map` (h, w) at its own resolution, `reconstruction` (h, w, c) at the network's.
 
     `probabilities` (n_classes,) of a classifier.
     """

@@ -108,8 +108,9 @@ class Guard:
         )
 
     def _is_of_another_site(self, host: str, headers: Headers) -> bool:
-        """Browsers name the page's site in ``Origin``; only over https or on this machine they say
-        ``Sec-Fetch-Site`` too.
+        """Browsers name the page's site in ``Origin``.
+
+        Only over https or on this machine they say ``Sec-Fetch-Site`` too.
         """
         if headers.get("sec-fetch-site") == "cross-site":
             return True
@@ -158,8 +159,9 @@ def _is_address(name: str) -> bool:
 
 
 def _host_name(host: str) -> str:
-    """The name in a ``Host`` header, without the port; empty where what follows the name is no
-    port.
+    """The name in a ``Host`` header, without the port.
+
+    Empty where what follows the name is no port.
     """
     found = _HOST.fullmatch(host.lower())
     return found[1] if found else ""

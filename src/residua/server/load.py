@@ -27,8 +27,9 @@ Note = Callable[[str], None]
 def load_model(
     run: str | Path, engine: str = "torch", *, on_note: Note | None = None
 ) -> ServedModel:
-    """The finished model of `run`, scored by `engine`; one that was not exported yet is exported
-    and verified first.
+    """The finished model of `run`, scored by `engine`.
+
+    One that was not exported yet is exported and verified first.
 
     A file that was exported and is up to date is served without loading torch, and a wrapped run by
     its own framework.
@@ -114,8 +115,9 @@ def serve_wrapped(
 
 
 def fresh_card(run: Path, kind: Kind) -> Card | None:
-    """The card of an exported file of `run`; None where there is none that fits the run as it is
-    now.
+    """The card of an exported file of `run`.
+
+    None where there is none that fits the run as it is now.
     """
     if not kind.files:
         return None
@@ -181,8 +183,9 @@ def _known_by(card: Card) -> Known:
 
 
 def _ceiling(run: Path) -> float | None:
-    """The error that all maps draw brightest, from the run's evaluation; None where it was not
-    evaluated.
+    """The error that all maps draw brightest, from the run's evaluation.
+
+    None where it was not evaluated.
     """
     if not (run / _EVIDENCE).is_file():
         return None

@@ -21,8 +21,9 @@ _BACKLOG = 2048
 
 
 class Server:
-    """A server that listens already; `run` answers until `stop`, SIGINT or SIGTERM, and what was
-    taken by then is answered first.
+    """A server that listens already.
+
+    `run` answers until `stop`, SIGINT or SIGTERM, and what was taken by then is answered first.
 
     Only requests sent to this machine's names, to `host`, or to the names in `hosts` are answered;
     beyond loopback also those sent to an IP address. Beyond loopback a token is needed, unless
@@ -92,8 +93,9 @@ class Server:
         self._listening.close()
 
     def stop(self) -> None:
-        """Take no more requests, from another thread; `run` returns when those it has are
-        answered.
+        """Take no more requests, from another thread.
+
+        `run` returns when those it has are answered.
         """
         self._server.should_exit = True
 
@@ -158,8 +160,9 @@ def _address(host: str, listening: socket.socket) -> str:
 
 
 def _set_logging(*, access_log: bool) -> None:
-    """Our faults to standard error; what strangers send is not worth a line, unless the access log
-    was asked for.
+    """Our faults to standard error.
+
+    What strangers send is not worth a line, unless the access log was asked for.
     """
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.ERROR)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -35,8 +35,9 @@ class Part:
 
 
 def media_type(request: Request) -> str:
-    """The declared type of the body, without parameters; that of plain bytes where nothing is
-    declared.
+    """The declared type of the body, without parameters.
+
+    That of plain bytes where nothing is declared.
     """
     declared = request.headers.get("content-type", BINARY)
     return declared.partition(";")[0].strip().lower()

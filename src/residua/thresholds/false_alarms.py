@@ -36,8 +36,9 @@ class FalseAlarms(Policy):
         return f"at most {100 * self.rate:g}% false alarms"
 
     def choose(self, calibration: Calibration) -> Choice:
-        """Allow as many exceedances as the binomial bound does; refuse where not even none would
-        show it.
+        """Allow as many exceedances as the binomial bound does.
+
+        Refuse where not even none would show it.
         """
         require_normals(calibration, self)
         n, confidence = len(calibration.normal), calibration.confidence

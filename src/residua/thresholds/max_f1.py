@@ -12,8 +12,9 @@ from residua.thresholds.policy import Choice, Policy, require_anomalies, require
 
 @dataclass(frozen=True)
 class MaxF1(Policy):
-    """The highest F1 that any threshold reaches on the calibration set; of several, the highest
-    threshold.
+    """The highest F1 that any threshold reaches on the calibration set.
+
+    Of several, the highest threshold.
 
     Without anomalies F1 is 0 everywhere and the "best" threshold would flag everything: refused.
     F1 moves with the share of anomalies; it is computed at the assumed prevalence.

@@ -34,8 +34,9 @@ class Promise:
 
 @dataclass(frozen=True)
 class Policy(ABC):
-    """A rule for thresholds. A subclass is one file, one line in the registry and one paragraph in
-    the documentation.
+    """A rule for thresholds.
+
+    A subclass is one file, one line in the registry and one paragraph in the documentation.
 
     ``str(policy)`` is the text that `parse_policy` reads.
     """

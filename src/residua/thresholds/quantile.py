@@ -35,8 +35,9 @@ class Quantile(Policy):
         return f"about {100 * (1 - self.q):.3g}% false alarms"
 
     def choose(self, calibration: Calibration) -> Choice:
-        """Take the conformal quantile; refuse where it would lie beyond the highest normal
-        score.
+        """Take the conformal quantile.
+
+        Refuse where it would lie beyond the highest normal score.
         """
         require_normals(calibration, self)
         n = len(calibration.normal)

@@ -106,8 +106,9 @@ def f1_estimate(jaccard: Estimate) -> Estimate:
 def _precision_at(
     prevalence: float, found: tuple[int, int], false: tuple[int, int], confidence: float
 ) -> Estimate:
-    """Precision at another share of anomalies; recall and false alarms are bounded together
-    (Bonferroni).
+    """Precision at another share of anomalies.
+
+    Recall and false alarms are bounded together (Bonferroni).
     """
     from residua.metrics.intervals import rate_interval
 

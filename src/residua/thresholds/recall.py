@@ -48,8 +48,9 @@ class Recall(Policy):
         return f"at least {100 * self.rate:g}% caught"
 
     def choose(self, calibration: Calibration) -> Choice:
-        """Allow as many misses as the binomial bound does; refuse where not even none would show
-        it.
+        """Allow as many misses as the binomial bound does.
+
+        Refuse where not even none would show it.
         """
         require_anomalies(calibration, self)
         n, confidence = len(calibration.anomalous), calibration.confidence

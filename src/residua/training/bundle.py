@@ -1,5 +1,6 @@
-"""The saved model: a folder with `bundle.json` and `model.safetensors`. Data, never code; written
-whole or not at all.
+"""The saved model: a folder with `bundle.json` and `model.safetensors`.
+
+Data, never code; written whole or not at all.
 
 The JSON names its format and version, carries the SHA-256 of the weights and a checksum over
 itself. What does not fit is refused. A checksum guards against damage and careless edits, not
@@ -114,8 +115,9 @@ def build_graph(
 
 
 def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
-    """Write `bundle` as a folder; a bundle that was there is replaced, and is whole until the new
-    one is.
+    """Write `bundle` as a folder.
+
+    A bundle that was there is replaced, and is whole until the new one is.
 
     Raises
     ------
@@ -219,8 +221,9 @@ def _whole(folder: Path) -> Path:
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what writers of the bundle `folder` that were killed have left beside it; for who
-    knows that none is at work.
+    """Remove what writers of the bundle `folder` that were killed have left beside it.
+
+    For who knows that none is at work.
     """
     for kind in ("part", "old") if folder.exists() else ("part",):
         for path in folder.parent.glob(f".{folder.name}.*.{kind}"):
@@ -359,8 +362,9 @@ def _check_place(folder: Path) -> None:
 
 
 def _swap(fresh: Path, folder: Path) -> None:
-    """Rename `fresh` to `folder`; a folder cannot be renamed over a full one, so the old one steps
-    aside first.
+    """Rename `fresh` to `folder`.
+
+    A folder cannot be renamed over a full one, so the old one steps aside first.
     """
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     if folder.exists():

@@ -44,8 +44,9 @@ class Alignment:
 
 @dataclass(frozen=True)
 class ReducedImage:
-    """An image made ready for aligning: grey, its longer side at most 96 pixels; ``size`` is what
-    it was before.
+    """An image made ready for aligning: grey, its longer side at most 96 pixels.
+
+    ``size`` is what it was before.
     """
 
     pixels: _Picture
@@ -154,8 +155,9 @@ def _powers(picture: _Picture) -> _Picture:
 
 
 def _alike(shown: _Picture, aim: _Picture) -> float:
-    """The correlation of details, `shown` as bright as suits `aim`; what was cut off at white can
-    be told one way only.
+    """The correlation of details, `shown` as bright as suits `aim`.
+
+    What was cut off at white can be told one way only.
     """
     powers = _powers(shown)
     return _correlation(fine(aim), fine((powers @ _solved(powers, aim.ravel())).reshape(aim.shape)))
@@ -182,8 +184,9 @@ def _better_edges(picture: _Picture, aim: _Picture, fit: _Fit) -> _Picture:
 
 
 def _solved(design: _Picture, values: _Picture) -> _Picture:
-    """Least squares by the normal equations; columns of one length, held back a little: a picture
-    may have no slope.
+    """Least squares by the normal equations.
+
+    Columns of one length, held back a little: a picture may have no slope.
     """
     lengths = np.maximum(np.linalg.norm(design, axis=0), 1e-9)
     scaled = design / lengths

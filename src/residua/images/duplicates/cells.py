@@ -15,8 +15,9 @@ _A_CELL = 32  # queries a cell and block: with fewer, going through the cells is
 
 
 class Cells:
-    """Points (n, d) in cells around some of the points, drawn by a seed; a cell that fills beyond
-    measure is cut.
+    """Points (n, d) in cells around some of the points, drawn by a seed.
+
+    A cell that fills beyond measure is cut.
 
     With n / 256 cells a query costs about 256 x `probes` + n / 256 distances; one that is known to
     lie near one of the points costs 256 x `probes` + 512, however many there are. A close neighbour

@@ -46,8 +46,9 @@ def cosines(
 
 
 def encode(images: Iterable[NDArray[np.generic]], n_images: int) -> NDArray[np.float32]:
-    """Cosine coefficients of each image's grey, (n_images, 16, 16); the first of each is its mean
-    brightness in [0, 1].
+    """Cosine coefficients of each image's grey, (n_images, 16, 16).
+
+    The first of each is its mean brightness in [0, 1].
     """
     codes = np.zeros((n_images, STORED, STORED), np.float32)
     for row, image in enumerate(images):

@@ -52,8 +52,9 @@ class PairCriteria:
         return cls(cutoff, min(beyond, _needed(_almost_all(near))), beyond, shared)
 
     def are_met(self, pair: Alignment, ratio: float) -> bool:
-        """Two photographs of parts of one shape are no copies, however well their edges agree; what
-        shares its noise is one.
+        """Two photographs of parts of one shape are no copies, however well their edges agree.
+
+        What shares its noise is one.
         """
         if pair.noise.is_independent:
             return False
@@ -87,8 +88,9 @@ def _almost_all(values: Sequence[float]) -> float | None:
 
 
 def _above(correlation: float | None, further: float) -> float:
-    """A correlation that is larger by `further` in Fisher's z; 1, which no pair has, where nothing
-    is known.
+    """A correlation that is larger by `further` in Fisher's z.
+
+    1, which no pair has, where nothing is known.
     """
     return (
         1.0
@@ -103,8 +105,9 @@ def _needed(near: float | None) -> float:
 
 
 def kind_of(alignment: Alignment) -> str:
-    """The kinds that apply, joined by `` + ``; ``re-encoded`` where nothing but the pixels' last
-    digits changed.
+    """The kinds that apply, joined by `` + ``.
+
+    ``re-encoded`` where nothing but the pixels' last digits changed.
 
     ``brightened`` means other brightness or contrast, either way.
     """

@@ -23,8 +23,9 @@ _Picture = NDArray[np.float64]
 
 
 class Noise(NamedTuple):
-    """Of two aligned pictures: ``correlation`` of their noise, ``ratio`` of its strengths; NaN
-    where it can't be seen.
+    """Of two aligned pictures: ``correlation`` of their noise, ``ratio`` of its strengths.
+
+    NaN where it can't be seen.
     """
 
     correlation: float
@@ -92,8 +93,9 @@ def compare_noise(
 
 
 def _calm(first: _Picture, second: _Picture) -> NDArray[np.bool_]:
-    """Where the pictures have no edge: no details, once smoothed, beyond what their noise leaves;
-    nor beside one.
+    """Where the pictures have no edge: no details, once smoothed, beyond what their noise leaves.
+
+    Nor beside one.
     """
     from scipy.ndimage import maximum_filter, uniform_filter
 

@@ -29,8 +29,9 @@ _LEAST_CONTRAST = 1e-3
 
 
 class DuplicatePair(NamedTuple):
-    """Two images, by their rows, that show the same picture; ``ratio`` is their distance, 1 where
-    other pictures begin.
+    """Two images, by their rows, that show the same picture.
+
+    ``ratio`` is their distance, 1 where other pictures begin.
     """
 
     first: int

@@ -119,8 +119,9 @@ class Similarity:
     def _best_turn(
         self, first: NDArray[np.float32], second: NDArray[np.float32]
     ) -> NDArray[np.int8]:
-        """The turn that suits best; none, where no other is clearly better: many pictures are
-        symmetric.
+        """The turn that suits best.
+
+        None, where no other is clearly better: many pictures are symmetric.
         """
         apart = np.empty((len(first), len(TURNS)), np.float32)
         for number, turn in enumerate(TURNS):

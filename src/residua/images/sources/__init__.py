@@ -1,5 +1,6 @@
-"""The kinds of source, one file each. A new kind is a file with `recognises` and `read`, and its
-name in `SOURCES`.
+"""The kinds of source, one file each.
+
+A new kind is a file with `recognises` and `read`, and its name in `SOURCES`.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ _SHARDED = (parquet, tar)
 
 
 def list_source(source: str | Path, options: Options) -> Listing:
-    """What `source` holds, by the first kind that recognises it; `SourceError` if none does or
-    nothing is there.
+    """What `source` holds, by the first kind that recognises it.
+
+    `SourceError` if none does or nothing is there.
     """
     if source == digits.WORD:
         return digits.read()
@@ -67,8 +69,9 @@ def list_source(source: str | Path, options: Options) -> Listing:
 
 
 def list_shards(source: str | Path, options: Options) -> Shards:
-    """`source` in pieces that are listed and read one at a time; the same images in the same order
-    as `list_source`.
+    """`source` in pieces that are listed and read one at a time.
+
+    The same images in the same order as `list_source`.
     """
     if source == digits.WORD:
         return in_blocks(digits.read())
@@ -109,8 +112,9 @@ def _recognised(source: str | Path) -> tuple[Path, Source]:
 
 
 def _kind_of_folder(path: Path) -> Source:
-    """Shards where there are shards alone. A few files of data beside many images are left alone:
-    the images are the source.
+    """Shards where there are shards alone.
+
+    A few files of data beside many images are left alone: the images are the source.
     """
     data = {
         kind: files

@@ -1,5 +1,6 @@
-"""The word ``digits``: scikit-learn's bundled 1,797 handwritten digits, 8x8; nothing is
-downloaded.
+"""The word ``digits``: scikit-learn's bundled 1,797 handwritten digits, 8x8.
+
+Nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""A folder of images: flat, or a subfolder for each class. Subfolders of a class folder belong to
-the class.
+"""A folder of images: flat, or a subfolder for each class.
+
+Subfolders of a class folder belong to the class.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """Every image under the folder; its label is the name of the first subfolder on the way, if
-    there is one.
+    """Every image under the folder.
+
+    Its label is the name of the first subfolder on the way, if there is one.
     """
     for child in subfolders(path):
         _refuse_source_inside(path, child)
@@ -45,8 +47,9 @@ def read(path: Path, options: Options) -> Listing:
 
 
 def arrange(found: FoundImages, options: Options) -> Listing:
-    """The images found, each labelled by the first folder on the way; masks belong to their
-    images.
+    """The images found, each labelled by the first folder on the way.
+
+    Masks belong to their images.
     """
     matches = match_masks(found, options)
     names = matches.names(found)
@@ -90,8 +93,9 @@ def _about_labels(found: FoundImages, names: NDArray[Any], classes: NDArray[Any]
 
 
 def _refuse_source_inside(path: Path, child: Path) -> None:
-    """A folder with train and test in it is a source; as a class it would put defects and masks
-    among the normal images.
+    """A folder with train and test in it is a source.
+
+    As a class it would put defects and masks among the normal images.
     """
     inside = {folder.name.lower() for folder in subfolders(child)}
     if inside & {"train", "training"} and inside & {"test", "testing", "ground_truth"}:
@@ -103,8 +107,9 @@ def _refuse_source_inside(path: Path, child: Path) -> None:
 
 
 def _refuse_parts(root: str, classes: Iterable[str | None]) -> None:
-    """Folders that are called nearly train and test are parts; as classes they would be mixed, and
-    drawn anew.
+    """Folders that are called nearly train and test are parts.
+
+    As classes they would be mixed, and drawn anew.
     """
     labels = sorted({label for label in classes if label is not None})
     parts = [match["part"].lower() for label in labels if (match := _PART.fullmatch(label))]
@@ -117,8 +122,9 @@ def _refuse_parts(root: str, classes: Iterable[str | None]) -> None:
 
 
 def _refuse_several_objects(root: str, names: NDArray[Any], above: str) -> None:
-    """Folders that each have good and other images in them are sets of their own; as classes they
-    would mix the two.
+    """Folders that each have good and other images in them are sets of their own.
+
+    As classes they would mix the two.
     """
     below: defaultdict[str, set[str]] = defaultdict(set)
     for name in names:
@@ -139,8 +145,9 @@ def _refuse_several_objects(root: str, names: NDArray[Any], above: str) -> None:
 
 
 def folder_of_all(names: Iterable[str]) -> str:
-    """The folders called ``images``, ``data`` and the like that all images lie in, with a slash;
-    empty where there are none.
+    """The folders called ``images``, ``data`` and the like that all images lie in, with a slash.
+
+    Empty where there are none.
     """
     above = None
     for name in names:

@@ -74,8 +74,9 @@ def read(path: Path, options: Options) -> Listing:
 
 
 def read_idx(path: Path, limit: int) -> NDArray[Any]:
-    """The array in one IDX file, at most `limit` bytes; `SourceError` if it does not hold what its
-    header says.
+    """The array in one IDX file, at most `limit` bytes.
+
+    `SourceError` if it does not hold what its header says.
     """
     try:
         with _open(path) as file:

@@ -1,5 +1,6 @@
-"""A CSV manifest: ``path,label,mask,split,group``, of which only ``path`` must be there; and
-writing one.
+"""A CSV manifest: ``path,label,mask,split,group``, of which only ``path`` must be there.
+
+And writing one.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """One image a row; an empty cell is *none*. Paths are relative to the manifest, or to ``root``,
-    and stay inside.
+    """One image a row; an empty cell is *none*.
+
+    Paths are relative to the manifest, or to ``root``, and stay inside.
     """
     root = path.parent if options.root is None else options.root
     if not root.is_dir():

@@ -19,8 +19,9 @@ _LINK = "a link that leads out of the folder: not followed"
 
 
 class ManifestFiles:
-    """The files of a manifest's rows; paths are put right in the rows, and what was done is
-    told.
+    """The files of a manifest's rows.
+
+    Paths are put right in the rows, and what was done is told.
     """
 
     def __init__(self, path: Path, root: Path, rows: Sequence[Row]) -> None:
@@ -61,8 +62,9 @@ class ManifestFiles:
         return kept
 
     def once(self, places: Sequence[int]) -> list[int]:
-        """The rows of each image but the first left out, masks joined; `SourceError` where they
-        contradict each other.
+        """The rows of each image but the first left out, masks joined.
+
+        `SourceError` where they contradict each other.
         """
         first: dict[str, int] = {}
         for place in places:
@@ -186,8 +188,9 @@ class ManifestFiles:
         return below.is_absolute() or below.parts[:1] == (os.pardir,)
 
     def _found(self, cell: str) -> str | None:
-        """The path under which the file lies, which may spell its letters otherwise; None where
-        there is none.
+        """The path under which the file lies, which may spell its letters otherwise.
+
+        None where there is none.
         """
         spellings = (
             (cell,)

@@ -32,8 +32,9 @@ _INDEX = re.compile(r"|unnamed: \d+|index")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: the line of the file it begins at, and its cells, by residua's names; there may be a
-    million of them.
+    """One row: the line of the file it begins at, and its cells, by residua's names.
+
+    There may be a million of them.
     """
 
     line: int
@@ -111,8 +112,9 @@ def _refuse_images_for_names(path: Path, header: Sequence[str]) -> None:
 def _without_nameless(
     path: Path, cells: Cells, header: list[str], bodies: list[tuple[int, list[str]]]
 ) -> dict[int, str]:
-    """The named columns by place; the index that pandas writes, and empty columns, have no name and
-    are left.
+    """The named columns by place.
+
+    The index that pandas writes, and empty columns, have no name and are left.
     """
     named = {}
     for place, name in enumerate(header):

@@ -349,8 +349,9 @@ class _MaskMatcher:
         )
 
     def _attach(self, paired: dict[int, tuple[int, int]]) -> None:
-        """Each mask to its image; of several the likeliest names count, and what is as likely is
-        joined.
+        """Each mask to its image.
+
+        Of several the likeliest names count, and what is as likely is joined.
         """
         best: dict[int, int] = {}
         for image, rank in paired.values():
@@ -374,8 +375,9 @@ class _MaskMatcher:
         )
 
     def _look_like_masks(self, rows: list[int], images: dict[int, int], *, sure: bool) -> bool:
-        """Whether most of some samples do; where the name may be another's, their images must look
-        otherwise and be as large.
+        """Whether most of some samples do.
+
+        Where the name may be another's, their images must look otherwise and be as large.
         """
         sample = evenly([row for row in rows if row in images] or rows)
         looks = {row: look for row in sample if (look := self._look(row)) is not None}

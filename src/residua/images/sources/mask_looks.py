@@ -27,8 +27,9 @@ _SHARE_OF_AREAS = 0.8  # of neighbours, those of one value
 
 
 class Glance(NamedTuple):
-    """What was seen of a picture. One that ``is_drawn`` has areas of one value each, and more than
-    one value; noise has not.
+    """What was seen of a picture.
+
+    One that ``is_drawn`` has areas of one value each, and more than one value; noise has not.
     """
 
     size: tuple[int, int]
@@ -37,8 +38,9 @@ class Glance(NamedTuple):
 
 
 def glance_at(store: Store, name: str, options: Options) -> Glance | None:
-    """What a file looks like as it lies there, whatever its transparency or palette; None where it
-    does not decode.
+    """What a file looks like as it lies there, whatever its transparency or palette.
+
+    None where it does not decode.
     """
     try:
         pixels, is_lossy = open_encoded(
@@ -79,8 +81,9 @@ def _values(image: Image.Image) -> tuple[NDArray[Any], bool]:
 
 
 def _is_mask(pixels: NDArray[Any], *, is_lossy: bool) -> bool:
-    """Whether one value is most of a picture, and few values are most of the rest; a photograph on
-    white has many.
+    """Whether one value is most of a picture, and few values are most of the rest.
+
+    A photograph on white has many.
     """
     found, counts = np.unique(_packed(pixels), return_counts=True)
     if counts.max() < _SHARE_OF_GROUND * len(pixels):
@@ -99,8 +102,9 @@ def _is_drawn(pixels: NDArray[Any]) -> bool:
 
 
 def _is_lossy_mask(colours: NDArray[np.int16], counts: NDArray[np.int64]) -> bool:
-    """Ground and paint with a fringe around each; the paint is flat, or both are black, white or a
-    pure colour.
+    """Ground and paint with a fringe around each.
+
+    The paint is flat, or both are black, white or a pure colour.
     """
     ground = _near(colours, int(counts.argmax()), _FRINGE)
     is_flat = counts.max() >= _SHARE_OF_BLANK * counts.sum()

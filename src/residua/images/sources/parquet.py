@@ -50,8 +50,9 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """All rows of all files; ``train-*.parquet`` and ``test-*.parquet`` are parts. Images are read
-    as they are used.
+    """All rows of all files; ``train-*.parquet`` and ``test-*.parquet`` are parts.
+
+    Images are read as they are used.
     """
     return join_shards(KIND, shards(path, options).pieces, options)
 
@@ -65,8 +66,9 @@ def shards(path: Path, options: Options) -> Shards:
 
 
 def shards_of(store: Store, names: Sequence[str], *, is_folder: bool) -> Shards:
-    """Each of the files `names` is a piece; in a folder where all are named by parts, the name says
-    the part.
+    """Each of the files `names` is a piece.
+
+    In a folder where all are named by parts, the name says the part.
     """
     parts = [part_of(name) if is_folder else None for name in names]
     known = all(part is not None for part in parts)
@@ -126,8 +128,9 @@ class ParquetShard:
 
 @dataclass(frozen=True)
 class Rows:
-    """The images of one Parquet file; the file is opened when it is first needed, and again after a
-    while.
+    """The images of one Parquet file.
+
+    The file is opened when it is first needed, and again after a while.
     """
 
     store: Store
@@ -251,8 +254,9 @@ class Rows:
             return ImageError(f"its row group cannot be read: {error}")
 
     def _unpacked(self, column: str, groups: Sequence[int], most: int) -> list[Any]:
-        """Some groups of a column as arrays; `ImageError` where they unpack to more than `most`
-        bytes.
+        """Some groups of a column as arrays.
+
+        `ImageError` where they unpack to more than `most` bytes.
 
         So few rows at once that even a cell as large as its whole chunk, repeated, stays within
         `most`.

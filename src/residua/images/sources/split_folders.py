@@ -1,5 +1,6 @@
-"""``train/`` and ``test/`` folders (and ``calibration/``, ``val/``) with class folders in them; the
-MVTec layout with masks.
+"""``train/`` and ``test/`` folders (and ``calibration/``, ``val/``) with class folders in them.
+
+The MVTec layout with masks.
 """
 
 from __future__ import annotations
@@ -54,15 +55,17 @@ def has_parts(names: Iterable[str]) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """Every image under a part folder; its label is the class folder in it. ``ground_truth`` makes
-    it the MVTec layout.
+    """Every image under a part folder; its label is the class folder in it.
+
+    ``ground_truth`` makes it the MVTec layout.
     """
     return arrange(find_images(path, follow_links=options.follow_links), options)
 
 
 def arrange(found: FoundImages, options: Options) -> Listing:
-    """The images found under part folders, each labelled by the class folder in it; masks belong to
-    their images.
+    """The images found under part folders, each labelled by the class folder in it.
+
+    Masks belong to their images.
     """
     matches = match_masks(found, options)
     all_names = matches.names(found)

@@ -1,5 +1,6 @@
-"""Tar shards in the WebDataset layout: ``key.png`` beside ``key.cls`` or ``key.json``; one
-``.tar``, or a folder of them.
+"""Tar shards in the WebDataset layout: ``key.png`` beside ``key.cls`` or ``key.json``.
+
+One ``.tar``, or a folder of them.
 
 Nothing is unpacked: images are read where they lie in the archive, so no name in it can lead
 anywhere, and links and devices are passed over.
@@ -54,8 +55,9 @@ def shards(path: Path, options: Options) -> Shards:
 
 
 def shards_of(store: Store, names: Sequence[str], *, is_folder: bool) -> Shards:
-    """Each of the archives `names` is a piece; in a folder where all are named by parts, the name
-    says the part.
+    """Each of the archives `names` is a piece.
+
+    In a folder where all are named by parts, the name says the part.
     """
     parts = [part_of(name) if is_folder else None for name in names]
     known = all(part is not None for part in parts)
@@ -82,8 +84,9 @@ class TarShard:
         return shown(self.file)
 
     def listing(self, options: Options) -> Listing:
-        """The images and what lies beside them under the same key; where the archive breaks off,
-        the rest is quarantined.
+        """The images and what lies beside them under the same key.
+
+        Where the archive breaks off, the rest is quarantined.
         """
         rows = _Rows(self.name)
         try:
@@ -215,8 +218,9 @@ class _Rows:
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """One member after the other; the archive's own list of them is emptied, as it would grow with
-    the images.
+    """One member after the other.
+
+    The archive's own list of them is emptied, as it would grow with the images.
     """
     while (member := archive.next()) is not None:
         yield member
@@ -225,6 +229,7 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 def _read_facts(archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str) -> dict[str, Any]:
     """``.cls`` is the label; of ``.json`` an object's ``label``, ``split`` and ``group`` count.
+
     What is neither tells nothing.
     """
     if member.size > _MOST_LABEL_BYTES:

@@ -252,8 +252,9 @@ def is_data(name: str) -> bool:
 
 
 def is_packed(name: str) -> bool:
-    """Whether a file is an archive that may hold images, by its name; IDX files are read as they
-    are.
+    """Whether a file is an archive that may hold images, by its name.
+
+    IDX files are read as they are.
     """
     return suffix_of(name) in _PACKED and not is_data(name)
 

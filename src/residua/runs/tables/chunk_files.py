@@ -65,8 +65,9 @@ class ScoreSummary:
 
 
 class _Note(BaseModel):
-    """What a note must say to count; one that was damaged says nothing, and its part is scored
-    again.
+    """What a note must say to count.
+
+    One that was damaged says nothing, and its part is scored again.
     """
 
     seen: _Count
@@ -262,7 +263,8 @@ def _arrow(columns: dict[str, Any]) -> Any:
 
 
 def _texts(column: Any, *, raw: bool = True) -> list[str]:
-    """Numbers in the shortest form that reads back as the same float32; booleans as true and false;
+    """Numbers in the shortest form that reads back as the same float32; booleans as true and false.
+
     None as nothing.
     """
     shown = [

@@ -70,8 +70,9 @@ class ScoringTask:
         return (*COLUMNS, *of_classes)
 
     def with_own(self, names: Iterable[str]) -> ScoringTask:
-        """The task with the source's own columns; one that is named as a column of residua's is
-        told apart.
+        """The task with the source's own columns.
+
+        One that is named as a column of residua's is told apart.
 
         Examples
         --------
@@ -104,8 +105,9 @@ class ScoringTask:
 
 @dataclass(frozen=True)
 class Chunk:
-    """The results of up to 4,096 images of a piece that follow each other; ``n_seen`` counts those
-    that do not decode too.
+    """The results of up to 4,096 images of a piece that follow each other.
+
+    ``n_seen`` counts those that do not decode too.
     """
 
     columns: dict[str, Any]
@@ -127,8 +129,9 @@ class Chunk:
 def score_shard(
     engine: Engine, task: ScoringTask, piece: Shard, *, start: int = 0
 ) -> Iterator[Chunk]:
-    """The parts of a piece from its image `start` on. A piece that cannot be read is one
-    quarantined file, not an error.
+    """The parts of a piece from its image `start` on.
+
+    A piece that cannot be read is one quarantined file, not an error.
     """
     try:
         listing = piece.listing(task.options)
@@ -224,8 +227,9 @@ def _score_rows(
 
 
 def _class_columns(task: ScoringTask, scores: Scores) -> dict[str, Any]:
-    """What a classifier says of each image; nothing of other models. Several labels at once are
-    joined by a bar.
+    """What a classifier says of each image; nothing of other models.
+
+    Several labels at once are joined by a bar.
     """
     probabilities, names = scores.probabilities, task.classes
     if probabilities is None or names is None:
@@ -244,8 +248,9 @@ def _class_columns(task: ScoringTask, scores: Scores) -> dict[str, Any]:
 
 
 def _splits(task: ScoringTask, listing: Listing, rows: NDArray[np.int64]) -> NDArray[Any] | None:
-    """Each image's part: recorded where the source is the run's own, else the source's own; None
-    where there is none.
+    """Each image's part: recorded where the source is the run's own, else the source's own.
+
+    None where there is none.
     """
     if task.lookup is not None:
         return task.lookup.find((str(listing.names[row]) for row in rows.tolist()), len(rows))

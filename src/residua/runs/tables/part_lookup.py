@@ -17,8 +17,9 @@ from residua.images.columns import strings
 
 @dataclass(frozen=True)
 class PartLookup:
-    """The part of an image by its path. Paths are kept as 64-bit digests, sorted: of a million, two
-    coincide once in 4e7 runs.
+    """The part of an image by its path.
+
+    Paths are kept as 64-bit digests, sorted: of a million, two coincide once in 4e7 runs.
     """
 
     keys: NDArray[np.uint64]

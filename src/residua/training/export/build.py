@@ -56,8 +56,9 @@ def build_engine(
     weights_sha256: str,
     entry: Entry | None = None,
 ) -> Card:
-    """Write the engine `kind` of `bundle` into `folder` with its card; an older one of that kind is
-    replaced.
+    """Write the engine `kind` of `bundle` into `folder` with its card.
+
+    An older one of that kind is replaced.
 
     Everything is written and verified in a folder beside it first: what is refused leaves nothing
     behind.
@@ -154,8 +155,9 @@ def _open(bundle: Bundle, card: Card, folder: Path) -> Engine:
 
 
 def _judged(card: Card, compared: ScorePair, verification: Verification, bundle: Bundle) -> Card:
-    """The card with the engine's own threshold, its deviation and its price; refused where they are
-    too large.
+    """The card with the engine's own threshold, its deviation and its price.
+
+    Refused where they are too large.
     """
     point = card.operating_point
     if point is not None and card.precision != "float32":
@@ -189,8 +191,9 @@ def _own_point(
     is_anomalous: NDArray[np.bool_],
     bundle: Bundle,
 ) -> OperatingPoint:
-    """The run's policy applied to the engine's own scores; a threshold that came from elsewhere
-    stays as it is.
+    """The run's policy applied to the engine's own scores.
+
+    A threshold that came from elsewhere stays as it is.
     """
     if len(bundle.calibration_scores) != len(scores):
         return point

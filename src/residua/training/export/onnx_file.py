@@ -32,8 +32,9 @@ _THRESHOLD = "graph.threshold"
 
 
 class _Whole(nn.Module):
-    """The graph with the named tensors as outputs; the network's own size is spelt out, so that
-    shapes behind it are known.
+    """The graph with the named tensors as outputs.
+
+    The network's own size is spelt out, so that shapes behind it are known.
     """
 
     def __init__(self, graph: InferenceGraph, channels: int, names: tuple[str, ...]) -> None:

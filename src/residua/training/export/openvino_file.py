@@ -11,8 +11,9 @@ from residua.training.export.onnx_file import metadata_of
 
 
 def write_openvino(source: Path, path: Path) -> None:
-    """Convert the ONNX file `source` to `path` (``.xml``, the weights beside it); weights stay
-    float32.
+    """Convert the ONNX file `source` to `path` (``.xml``, the weights beside it).
+
+    Weights stay float32.
     """
     openvino = _openvino()
     openvino.save_model(openvino.convert_model(str(source)), str(path), compress_to_fp16=False)

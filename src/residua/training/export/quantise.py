@@ -1,4 +1,5 @@
 """The network in eight bits: its convolutions and products, with ranges seen on training images.
+
 The score stays float32.
 """
 
@@ -24,8 +25,9 @@ _NETWORK = re.compile(r"/scorer/.+/(Conv|Gemm)[^/]*")
 
 
 def quantise_onnx(source: Path, target: Path, images: ImageSet, *, as_float: bool) -> None:
-    """Write the ONNX file `source` with its network in int8 to `target`; ranges come from up to 256
-    of `images`.
+    """Write the ONNX file `source` with its network in int8 to `target`.
+
+    Ranges come from up to 256 of `images`.
 
     Only layers of the network are touched: preparing the image, comparing and averaging stay in
     float32.

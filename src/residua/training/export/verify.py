@@ -43,8 +43,9 @@ class ScorePair:
 def compare(
     reference: Engine, engine: Engine, images: ImageSet, *, progress: Progress | None = None
 ) -> ScorePair:
-    """Score all `images` by both, with their maps; a few again one at a time, and a few cut to odd
-    sizes.
+    """Score all `images` by both, with their maps.
+
+    A few again one at a time, and a few cut to odd sizes.
     """
     pairs = []
     done = 0
@@ -130,8 +131,9 @@ def refuse_if_different(name: str, compared: ScorePair, deviation: Deviation) ->
 def measure_price(
     compared: ScorePair, deviation: Deviation, is_anomalous: NDArray[np.bool_]
 ) -> Price:
-    """What a reduced precision costs; ROC AUC where calibration holds both normal and anomalous
-    images.
+    """What a reduced precision costs.
+
+    ROC AUC where calibration holds both normal and anomalous images.
     """
     both = is_anomalous.any() and not is_anomalous.all()
     return Price(

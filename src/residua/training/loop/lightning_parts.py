@@ -122,8 +122,9 @@ class Seeds(L.Callback):
 
 
 class History(L.Callback):
-    """A row an epoch, the best weights so far, and early stopping; all of it survives in
-    checkpoints.
+    """A row an epoch, the best weights so far, and early stopping.
+
+    All of it survives in checkpoints.
     """
 
     def __init__(
@@ -155,8 +156,9 @@ class History(L.Callback):
             )  # type: ignore[arg-type]
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Complete the row; keep the weights if they are the best; stop if there was nothing better
-        for long.
+        """Complete the row; keep the weights if they are the best.
+
+        Stop if there was nothing better for long.
         """
         validation = float(trainer.callback_metrics["validation_loss"])
         if not math.isfinite(validation):
@@ -224,8 +226,9 @@ class AtomicCheckpoints(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        """Write beside, sync, rename. By way of memory, since torch hides the system's error when a
-        disk is full.
+        """Write beside, sync, rename.
+
+        By way of memory, since torch hides the system's error when a disk is full.
         """
         whole = io.BytesIO()
         torch.save(checkpoint, whole)

@@ -65,15 +65,17 @@ def check_spread(settings: TrainingSettings, *, job: str, chosen_by_itself: bool
 
 
 def _started_together() -> bool:
-    """Whether something else started all processes at once; Lightning starts the others when the
-    first has made its plan.
+    """Whether something else started all processes at once.
+
+    Lightning starts the others when the first has made its plan.
     """
     return "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) > 1
 
 
 def share_of(rows: Tensor, rank: int, world: int) -> Tensor:
-    """The rows of a global batch that one process takes; of a batch smaller than their number each
-    takes all.
+    """The rows of a global batch that one process takes.
+
+    Of a batch smaller than their number each takes all.
 
     Examples
     --------
@@ -96,8 +98,9 @@ def share_of_loss(loss: Tensor, n_own: int) -> Tensor:
 
 @contextmanager
 def shared_statistics(network: nn.Module, *, spread: bool) -> Iterator[None]:
-    """Batch norm over the images of all processes while the block runs; on processors too, where
-    torch has none of its own.
+    """Batch norm over the images of all processes while the block runs.
+
+    On processors too, where torch has none of its own.
     """
     kinds: dict[type[nn.Module], type[nn.Module]] = {
         nn.BatchNorm1d: _SharedNorm1d,

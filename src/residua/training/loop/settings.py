@@ -21,8 +21,9 @@ _FEWEST_PIXELS = 24 * 24
 
 
 class TrainingSettings(BaseModel):
-    """Options of one training run; `epochs` and `minutes` exclude each other, and without either
-    the recipe chooses.
+    """Options of one training run.
+
+    `epochs` and `minutes` exclude each other, and without either the recipe chooses.
 
     What is None among ``batch_size``, ``learning_rate`` and ``weight_decay`` is the recipe's choice
     too. ``patience`` is the number of epochs without a better validation loss after which training
@@ -83,8 +84,9 @@ def uses_bfloat16(precision: Precision, n_pixels: int, *, on_gpu: bool) -> bool:
 
 @contextmanager
 def training_threads(wanted: int | None, n_pixels: int) -> Iterator[int]:
-    """Train with as many threads as `wanted`, or as suit images of `n_pixels`; afterwards all is as
-    before.
+    """Train with as many threads as `wanted`, or as suit images of `n_pixels`.
+
+    Afterwards all is as before.
 
     The rule does not look at how busy the machine is: what it chooses must be the same each time.
     """

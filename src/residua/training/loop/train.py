@@ -68,8 +68,9 @@ class TrainingResult:
 def plan_training(
     recipe: Trainable, network: torch.nn.Module, train: TrainingData, settings: TrainingSettings
 ) -> TrainingPlan:
-    """Turn epochs or minutes into a number of steps; minutes by timing a few steps on a copy of the
-    network.
+    """Turn epochs or minutes into a number of steps.
+
+    Minutes by timing a few steps on a copy of the network.
     """
     check_names(settings.augment)
     if settings.epochs is not None and settings.minutes is not None:
@@ -228,8 +229,9 @@ def _time_steps(
     *,
     bfloat16: bool,
 ) -> float:
-    """Median seconds a step, on a copy; the first steps, which allocate and compile, do not
-    count.
+    """Median seconds a step, on a copy.
+
+    The first steps, which allocate and compile, do not count.
     """
     copied = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     device = torch.device("cuda" if _on_gpu(settings) else "cpu")

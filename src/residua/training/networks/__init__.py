@@ -52,8 +52,9 @@ _SMALLEST_SIDE = 8
 def build_network(
     family: str, shape: ImageShape, latent: int | None = None, **options: Any
 ) -> AutoencoderNetwork:
-    """Build a network of `family` for images of `shape`; depth, width and latent size are picked
-    where not given.
+    """Build a network of `family` for images of `shape`.
+
+    Depth, width and latent size are picked where not given.
 
     Raises
     ------

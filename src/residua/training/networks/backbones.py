@@ -110,8 +110,9 @@ def check_backbone(name: str) -> None:
 
 
 def build_backbone(name: str, *, pretrained: bool) -> nn.Module:
-    """The network called `name`; without `pretrained`, one of timm or Hugging Face has the
-    architecture alone.
+    """The network called `name`.
+
+    Without `pretrained`, one of timm or Hugging Face has the architecture alone.
 
     Weights of Hugging Face models are read from safetensors and no code of theirs is run.
     Registered networks come with the weights that their factory gives them.

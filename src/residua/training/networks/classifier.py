@@ -110,8 +110,9 @@ class ClassifierNetwork(AutoencoderNetwork):
         return self.decoder(start)[:, :, : self.shape.height, : self.shape.width]  # type: ignore[no-any-return]
 
     def freeze_encoder(self, frozen: bool = True) -> None:
-        """Keep the encoder as it is, its running statistics too, while the heads go on learning; or
-        release it.
+        """Keep the encoder as it is, its running statistics too, while the heads go on learning.
+
+        Or release it.
         """
         self.is_frozen = frozen
         for part in (self.encoder, self.to_code):

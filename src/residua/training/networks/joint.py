@@ -23,8 +23,9 @@ class JointOutput(NamedTuple):
 
 
 class JointNetwork(AutoencoderNetwork):
-    """Reconstruction head and classifier head share the encoder; a third head projects for a
-    contrastive loss.
+    """Reconstruction head and classifier head share the encoder.
+
+    A third head projects for a contrastive loss.
     """
 
     def __init__(self, base: ResidualAutoencoder, n_classes: int) -> None:

@@ -72,8 +72,9 @@ class SkipNetwork(nn.Module):
         self.n_features = widths[1] + widths[2]
 
     def forward(self, images: Tensor, kept: Tensor | None = None) -> SkipOutput:
-        """Restore standardised `images`; what is seen is multiplied by `kept`, (batch, 1, height,
-        width), 0 in a hole.
+        """Restore standardised `images`.
+
+        What is seen is multiplied by `kept`, (batch, 1, height, width), 0 in a hole.
         """
         *skips, maps = self._encode(images, kept)
         features = _features(skips)

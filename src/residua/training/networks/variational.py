@@ -28,8 +28,9 @@ class VariationalAutoencoder(AutoencoderNetwork):
         return self.base.encode(images)
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Means and log-variances of the codes, (batch, latent) each; log-variances are kept
-        between -10 and 10.
+        """Means and log-variances of the codes, (batch, latent) each.
+
+        Log-variances are kept between -10 and 10.
         """
         features = self.features(images)
         return self.base.to_code(features), self.to_log_variance(features).clamp(-10, 10)

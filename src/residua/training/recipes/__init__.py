@@ -1,5 +1,6 @@
-"""Recipes, one file each. `RECIPES` is the registry: a new recipe is one file, one line here and
-one page of documentation.
+"""Recipes, one file each.
+
+`RECIPES` is the registry: a new recipe is one file, one line here and one page of documentation.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ Named = TypeVar("Named", bound=Recipe)
 
 
 def make_recipe(name: str, **options: Any) -> Recipe:
-    """The recipe called `name` with `options`; every unknown option is named at once, with what was
-    probably meant.
+    """The recipe called `name` with `options`.
+
+    Every unknown option is named at once, with what was probably meant.
 
     Raises
     ------
@@ -47,8 +49,9 @@ def make_recipe(name: str, **options: Any) -> Recipe:
 def build_named(
     what: str, registry: Mapping[str, type[Named]], name: str, options: dict[str, Any]
 ) -> Named:
-    """The entry of `registry` called `name` with `options`; `what` is the word for its entries in
-    errors.
+    """The entry of `registry` called `name` with `options`.
+
+    `what` is the word for its entries in errors.
     """
     if name not in registry:
         close = difflib.get_close_matches(name, registry, n=1)

@@ -101,8 +101,9 @@ class Recipe(BaseModel, ABC):
 
     @abstractmethod
     def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
-        """The scalar to minimise on a batch of prepared images; all randomness comes from
-        `generator`.
+        """The scalar to minimise on a batch of prepared images.
+
+        All randomness comes from `generator`.
         """
 
     @abstractmethod
@@ -110,8 +111,9 @@ class Recipe(BaseModel, ABC):
         """The scorer around `network`, not fitted yet."""
 
     def load_pretrained(self, network: nn.Module) -> None:
-        """Fetch weights that others trained, where a recipe starts from any; a bundle that is
-        loaded has them already.
+        """Fetch weights that others trained, where a recipe starts from any.
+
+        A bundle that is loaded has them already.
         """
 
     def describe(self, network: nn.Module) -> str:

@@ -12,8 +12,9 @@ from residua.training.recipes.reconstruction import ReconstructionRecipe, recons
 
 
 class Denoising(ReconstructionRecipe):
-    """Corrupt the input by Gaussian noise and by masked squares, reproduce the clean image; scored
-    on clean images.
+    """Corrupt the input by Gaussian noise and by masked squares, reproduce the clean image.
+
+    Scored on clean images.
 
     ``noise`` is the noise's standard deviation on the [0, 1] scale, ``masked`` the share of
     4x4-pixel squares set to zero.

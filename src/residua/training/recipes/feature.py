@@ -33,8 +33,9 @@ _WIDTH = 64
 
 
 class Feature(Recipe):
-    """Rebuild a frozen backbone's feature maps; a place's cosine distance is its error, and density
-    stands beside it.
+    """Rebuild a frozen backbone's feature maps.
+
+    A place's cosine distance is its error, and density stands beside it.
 
     Beside the error stand how far a place's features lie from those of normal images, which a
     network that rebuilds too well does not hide, and how unusual the image is as a whole; see

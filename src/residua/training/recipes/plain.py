@@ -1,5 +1,6 @@
-"""`plain`: an autoencoder trained to reproduce its input, scored by how badly it does. The baseline
-of the field.
+"""`plain`: an autoencoder trained to reproduce its input, scored by how badly it does.
+
+The baseline of the field.
 """
 
 from __future__ import annotations

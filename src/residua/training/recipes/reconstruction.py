@@ -62,8 +62,9 @@ def with_density(scorer: Scorer, density: tuple[Density, ...], network: nn.Modul
 
 
 def reconstruction_loss(name: Loss, output: Tensor, images: Tensor) -> Tensor:
-    """Squared, absolute, or Bernoulli cross-entropy with `output` as logits; a mean over
-    everything, in float32.
+    """Squared, absolute, or Bernoulli cross-entropy with `output` as logits.
+
+    A mean over everything, in float32.
     """
     output = output.float()
     if name == "squared":

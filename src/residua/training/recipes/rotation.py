@@ -17,8 +17,9 @@ _SHIFT, _SCALE, _GAMMA, _GAIN = 0.15, 0.25, 0.7, 0.2
 def turn_and_spoil(
     images: Tensor, turns: Tensor, *, jitter: float, masked: float, generator: Generator
 ) -> Tensor:
-    """Each image turned by ``turns`` quarter turns counter-clockwise, jittered and masked; half of
-    the colour ones greyed.
+    """Each image turned by ``turns`` quarter turns counter-clockwise, jittered and masked.
+
+    Half of the colour ones greyed.
 
     ``jitter=1`` shifts by up to 7.5% of the side, scales each side by e^-0.25 to e^0.25, raises to
     a power between e^-0.7 and e^0.7 and multiplies by e^-0.2 to e^0.2. ``masked`` is the share of

@@ -1,5 +1,6 @@
-"""`variational`: codes are distributions near a standard normal one; scored by error or by the
-evidence lower bound.
+"""`variational`: codes are distributions near a standard normal one.
+
+Scored by error or by the evidence lower bound.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from residua.training.scoring.scorer import Scorer, ScorerOutput
 
 
 class ClassifierScorer(Scorer):
-    """Probabilities of the classes; score = how unsure they are; error map = squared error of the
-    reconstruction.
+    """Probabilities of the classes; score = how unsure they are.
+
+    Error map = squared error of the reconstruction.
 
     Probabilities are the softmax of the logits over `temperature`, of one logit the sigmoid as
     P(second class) with the first class beside it, of ``multilabel`` the sigmoid each. The score is

@@ -171,8 +171,9 @@ class GraphEngine:
         reconstructions: bool = False,
         columns: bool = True,
     ) -> Scores:
-        """Scores of decoded images in padded batches; `columns` come at no cost here, so they
-        always do.
+        """Scores of decoded images in padded batches.
+
+        `columns` come at no cost here, so they always do.
         """
         check_channels((image.shape[-1] for image in images), self.channels)
         none = np.zeros((0, *self._graph.prepare.size, self.channels), np.uint8)

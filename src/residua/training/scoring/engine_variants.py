@@ -18,8 +18,9 @@ from residua.training.scoring.scorer import Scorer, ScorerOutput
 
 
 class ReducedPrecisionEngine(GraphEngine):
-    """Convolutions and products of network and score in bfloat16, all else in float32; batches of
-    the same fixed size.
+    """Convolutions and products of network and score in bfloat16, all else in float32.
+
+    Batches of the same fixed size.
 
     With `threshold` images are decided by that instead of the graph's own.
     """

@@ -31,8 +31,9 @@ _TINY = 1e-6
 
 
 class FeatureScorer(Scorer):
-    """The sum of the named parts, each standardised on held-out normals; what lies far out counts
-    by its logarithm.
+    """The sum of the named parts, each standardised on held-out normals.
+
+    What lies far out counts by its logarithm.
 
     ``error``: cosine distance between what the backbone sees at a place and what is rebuilt.
     ``neighbours``: the distance of the place's features, whitened, to the nearest of 1,000 of

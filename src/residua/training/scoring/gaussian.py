@@ -11,8 +11,9 @@ from residua.training.scoring.scorer import in_float32
 
 
 class Gaussian(nn.Module):
-    """Squared Mahalanobis distance of codes to the mean of training codes; covariance shrunk by
-    Ledoit and Wolf (2004).
+    """Squared Mahalanobis distance of codes to the mean of training codes.
+
+    Covariance shrunk by Ledoit and Wolf (2004).
     """
 
     centre: Tensor
@@ -34,7 +35,8 @@ class Gaussian(nn.Module):
 
 
 def centre_and_whitening(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (d,) and a matrix W (d, d) such that ``|W (x - mean)|`` is the Mahalanobis distance;
+    """Mean (d,) and a matrix W (d, d) such that ``|W (x - mean)|`` is the Mahalanobis distance.
+
     Ledoit-Wolf covariance.
     """
     from sklearn.covariance import LedoitWolf

@@ -37,8 +37,9 @@ class GraphOutput(NamedTuple):
 
 
 class InferenceGraph(nn.Module):
-    """Preprocessing, network, error, aggregation and threshold; `evaluate`, `score`, exports and
-    servers all run this.
+    """Preprocessing, network, error, aggregation and threshold.
+
+    `evaluate`, `score`, exports and servers all run this.
 
     Input: uint8, or float32 in [0, 1], (batch, height, width, channels), any size.
     """

@@ -145,8 +145,9 @@ class InspectScorer(Scorer):
         )
 
     def fit(self, train: Images, held_out: Images) -> None:
-        """Features from training images; the scale of each part, and its weight, from held-out
-        ones; looks from both.
+        """Features from training images.
+
+        The scale of each part, and its weight, from held-out ones; looks from both.
         """
         generator = torch.Generator().manual_seed(0)  # the same defects for every model
         some = every(train, -(-len(train) // _MOST_TRAINING))

@@ -66,8 +66,9 @@ def some_vectors(maps: Tensor, generator: Generator) -> Tensor:
 
 
 def far_apart(vectors: Tensor, n: int) -> Tensor:
-    """`n` of `vectors`, each the farthest from those before it; some several times if there are
-    fewer.
+    """`n` of `vectors`, each the farthest from those before it.
+
+    Some several times if there are fewer.
 
     Examples
     --------

@@ -94,8 +94,9 @@ def tamed(values: Tensor) -> Tensor:
 
 
 def _so_many(share: float, n_places: Any) -> Any:
-    """A share of the places, at least one; a tensor where `n_places` is one, as it is while a graph
-    is traced.
+    """A share of the places, at least one.
+
+    A tensor where `n_places` is one, as it is while a graph is traced.
     """
     if isinstance(n_places, Tensor):
         return (n_places * share + 0.5).long().clamp(min=1)

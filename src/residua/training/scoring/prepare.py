@@ -24,8 +24,9 @@ _STRIDE = 16
 
 
 def resize_weights(n_in: int, n_out: int, scale: Tensor) -> Tensor:
-    """Weights (n_out, n_in) whose rows sum to 1; `scale` is input pixels an output pixel, about the
-    common centre.
+    """Weights (n_out, n_in) whose rows sum to 1.
+
+    `scale` is input pixels an output pixel, about the common centre.
 
     Output centres that fall outside the input take the edge's value.
     """
@@ -154,8 +155,9 @@ class Prepare(nn.Module):
 
 
 def _rounded(side: Any) -> Any:
-    """The nearest multiple of the stride, at least one; sides may be symbols of a graph that is
-    exported, or traced tensors.
+    """The nearest multiple of the stride, at least one.
+
+    Sides may be symbols of a graph that is exported, or traced tensors.
     """
     if isinstance(side, Tensor):
         return (side / _STRIDE + 0.5).long().clamp(min=1) * _STRIDE

@@ -41,8 +41,9 @@ _LEAST_WEIGHT = 0.02
 
 
 class _Codes(NamedTuple):
-    """Mean- and max-pooled maps (turns, batch, d), of the last stage and of all; quarters (batch,
-    turns * 4d); restorations.
+    """Mean- and max-pooled maps (turns, batch, d), of the last stage and of all.
+
+    Quarters (batch, turns * 4d); restorations.
 
     ``errors`` is (batch, 2): logarithms of squared error and structural dissimilarity, means over
     turns and pixels. ``gradients`` are unit vectors, (batch, 8 * cells). ``surprise`` (batch,) is
@@ -112,14 +113,16 @@ class RotationScorer(Scorer):
         return ScorerOutput((self._standardised(codes) * self.weight).sum(1), *restored)
 
     def parts_of(self, images: Tensor) -> Tensor:
-        """What the score is the weighted sum of, (batch, n_parts); of held-out normals each has
-        mean 0 and deviation 1.
+        """What the score is the weighted sum of, (batch, n_parts).
+
+        Of held-out normals each has mean 0 and deviation 1.
         """
         return self._standardised(self._codes(images)[0])
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
-        """Covariances and neighbours from training images; errors to expect, scales and weights
-        from held-out ones.
+        """Covariances and neighbours from training images.
+
+        Errors to expect, scales and weights from held-out ones.
         """
         fitted = self._all_codes(train)
         for name, codes in (("mean", fitted.mean), ("most", fitted.most)):
@@ -170,8 +173,9 @@ class RotationScorer(Scorer):
         )
 
     def _codes(self, images: Tensor) -> tuple[_Codes, tuple[Tensor, Tensor]]:
-        """What the parts are made of; the error map, mean over the turns, and the upright
-        restoration.
+        """What the parts are made of.
+
+        The error map, mean over the turns, and the upright restoration.
         """
         base = self.network.base
         means, maxima, quarters, surprises, maps, dissimilarities, restorations = (

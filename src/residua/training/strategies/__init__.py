@@ -24,8 +24,9 @@ STRATEGIES: dict[str, type[Strategy]] = {
 
 
 def make_strategy(name: str, **options: Any) -> Strategy:
-    """The strategy called `name` with `options`; every unknown option is named at once, with those
-    there are.
+    """The strategy called `name` with `options`.
+
+    Every unknown option is named at once, with those there are.
 
     Raises
     ------

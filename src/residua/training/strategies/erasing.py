@@ -9,8 +9,9 @@ _SMALLEST, _LARGEST = 0.1, 0.35  # of the image's side
 
 
 def erase(images: Tensor, share: float, generator: Generator) -> Tensor:
-    """Set a box to the image's mean in a `share` of the images; sides between 10% and 35% of the
-    image's, anywhere.
+    """Set a box to the image's mean in a `share` of the images.
+
+    Sides between 10% and 35% of the image's, anywhere.
     """
     n, _, height, width = images.shape
     box = _span(n, height, generator)[:, :, None] & _span(n, width, generator)[:, None, :]

@@ -1,5 +1,6 @@
-"""`joint-flat`: one dense output K of |X| + n numbers; the first |X| are the reconstruction, the
-last the logits.
+"""`joint-flat`: one dense output K of |X| + n numbers.
+
+The first |X| are the reconstruction, the last the logits.
 """
 
 from __future__ import annotations

@@ -81,8 +81,9 @@ def distance(kind: Distance, reconstructions: Tensor, images: Tensor) -> Tensor:
 def weighted_mean(
     classes: Tensor, image: Tensor, weight: float | Literal["learn"], balance: Tensor | None
 ) -> Tensor:
-    """``(1 - weight) x classes + weight x image``; learnt, each over its own variance e^balance,
-    which costs its logarithm.
+    """``(1 - weight) x classes + weight x image``.
+
+    Learnt, each over its own variance e^balance, which costs its logarithm.
     """
     if weight == "learn" and balance is not None:
         return (

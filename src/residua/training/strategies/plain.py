@@ -1,5 +1,6 @@
-"""`plain`: the same encoder and head with no reconstruction at all; the control without which the
-others mean nothing.
+"""`plain`: the same encoder and head with no reconstruction at all.
+
+The control without which the others mean nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from residua.training.strategies.base import Phase, Strategy, as_labelled
 
 
 class Plain(Strategy):
-    """Cross-entropy alone; unlabelled images are left out, and there is nothing to reconstruct
-    with.
+    """Cross-entropy alone.
+
+    Unlabelled images are left out, and there is nothing to reconstruct with.
     """
 
     name: ClassVar[str] = "plain"

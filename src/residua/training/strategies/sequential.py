@@ -1,5 +1,6 @@
-"""`sequential`: train the autoencoder, drop the decoder, put a classifier on the code; the encoder
-stays as it is.
+"""`sequential`: train the autoencoder, drop the decoder, put a classifier on the code.
+
+The encoder stays as it is.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ def freeze(network: Any) -> None:
 
 
 class Sequential(Strategy):
-    """First the reconstruction of all images, labelled or not; then cross-entropy on the labelled
-    ones, the encoder frozen.
+    """First the reconstruction of all images, labelled or not.
+
+    Then cross-entropy on the labelled ones, the encoder frozen.
 
     ``pretraining`` is the share of the steps that goes to the autoencoder. The decoder is kept for
     the record of the reconstruction; the classifier does not use it.

@@ -23,8 +23,9 @@ _GRAIN, _LEAST_GRAIN = 2.0, 0.02  # detail below so many pixels; spreads of the 
 
 
 class CorruptedBatch(NamedTuple):
-    """Images with defects; ``target`` is 1 where a defect can be seen, ``ignored`` 1 where one is
-    too faint to judge.
+    """Images with defects.
+
+    ``target`` is 1 where a defect can be seen, ``ignored`` 1 where one is too faint to judge.
 
     Both are (n, 1, height, width), 0 elsewhere.
     """

@@ -1,5 +1,6 @@
-"""Where a synthetic defect sits: soft masks, 1 inside and 0 outside, of regions, lines and specks;
-and value noise.
+"""Where a synthetic defect sits: soft masks, 1 inside and 0 outside, of regions, lines and specks.
+
+And value noise.
 """
 
 from __future__ import annotations
@@ -136,8 +137,9 @@ def _axes(draws: Draws, n: int, size: tuple[int, int], angle: Tensor) -> tuple[T
 
 
 def _walk(draws: Draws, n: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Corners of random walks, x and y, each (n, 25); some wander on, others keep to a
-    direction.
+    """Corners of random walks, x and y, each (n, 25).
+
+    Some wander on, others keep to a direction.
     """
     n_corners = _SEGMENTS + 1
     step = draws.log_uniform(n, 6, 1.2 * min(size)).flatten(1) / n_corners

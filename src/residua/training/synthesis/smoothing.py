@@ -15,8 +15,9 @@ _LIMIT = 4.0
 
 
 class StandardisedImages(NamedTuple):
-    """``values`` = (image - mean) / spread, clipped to [-4, 4]; ``mean`` and ``spread`` are (n, 1,
-    1, 1).
+    """``values`` = (image - mean) / spread, clipped to [-4, 4].
+
+    ``mean`` and ``spread`` are (n, 1, 1, 1).
     """
 
     values: Tensor
@@ -47,8 +48,9 @@ def standardise(images: Tensor) -> StandardisedImages:
 
 
 def smooth(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of every channel, edges repeated; `sigma` in pixels. Wide blurs are made at a
-    reduced size.
+    """Gaussian blur of every channel, edges repeated; `sigma` in pixels.
+
+    Wide blurs are made at a reduced size.
     """
     factor = 1
     while (
@@ -66,8 +68,9 @@ def smooth(images: Tensor, sigma: float) -> Tensor:
 
 
 def weighted_sum(images: Tensor, weights: Sequence[float], axis: int) -> Tensor:
-    """Each value's neighbours along an axis, weighted and added; shorter by as many values as there
-    are weights, less one.
+    """Each value's neighbours along an axis, weighted and added.
+
+    Shorter by as many values as there are weights, less one.
 
     By shifted copies, not by a convolution: those of one channel take three to fifteen times as
     long on a processor.
