@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._text import few
 from residua.errors import InputError, LabelError, RangeError, ShapeError
 
 
@@ -211,12 +212,9 @@ def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -
         value in (0, 1) for value in values.tolist()
     )
     if not is_binary:
-        shown = ", ".join(str(value) for value in values[:6].tolist()) + (
-            ", ..." if len(values) > 6 else ""
-        )
         problems.add(
             f"{name} must be 0 (normal) or 1 (anomalous)",
-            f"the values {shown}",
+            f"the values {few(values.tolist(), 6)}",
             "Name the normal label, or convert them",
             LabelError,
         )

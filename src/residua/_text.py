@@ -35,6 +35,23 @@ def printable(text: str, *, lines: bool = False) -> str:
     return pattern.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def few(names: Iterable[Any], most: int = 5) -> str:
+    """The first names and, where there are more, three dots.
+
+    Examples
+    --------
+    >>> few(["a", "b", "c"], 2)
+    'a, b, ...'
+    """
+    first = [str(name) for name, _ in zip(names, range(most + 1), strict=False)]
+    return ", ".join(first[:most]) + (", ..." if len(first) > most else "")
+
+
+def count(n: int, noun: str) -> str:
+    """``1 image``, ``1,200 images``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 def cell(text: str) -> str:
     """`text` as a cell that no spreadsheet takes for a formula: with an apostrophe in front where
     it begins like one.

@@ -114,8 +114,7 @@ def test_every_kind_of_source_is_on_the_page_about_images(source):
     words = {
         "manifest": "CSV manifest",
         "parquet": "Parquet",
-        "npz": ".npz",
-        "npy": ".npy",
+        "array_files": "`.npy`",
         "idx": "IDX",
         "single_file": "One image file",
         "split_folders": "`train/` and `test/`",

@@ -194,17 +194,6 @@ def test_parts_and_normal_can_be_named_afterwards():
         _ = images.is_anomalous
 
 
-def test_grey_can_be_given_as_colour_but_not_colour_as_grey():
-    grey = ImageSet.from_arrays(noise(2, 4, 4))
-    colour = grey.with_channels(3)
-    assert colour.array().shape == (2, 4, 4, 3)
-    assert np.array_equal(colour.array()[..., 2], grey.array()[..., 0])
-    assert colour.fingerprint == grey.fingerprint
-    assert grey.with_channels(1) is grey
-    with pytest.raises(ShapeError, match=r"must have 1 channel\. Got 3"):
-        colour.with_channels(1)
-
-
 def test_the_summary_is_json_and_counts_what_is_there(mixed):
     summary = json.loads(json.dumps(mixed.summary(), allow_nan=False))
     assert summary["n_images"] == 9

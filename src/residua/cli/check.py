@@ -95,7 +95,7 @@ def _surveyed(
 
 
 def _print(found: Survey, console: Console) -> None:
-    from residua.images.listing import count
+    from residua._text import count
 
     told = [finding for finding in found.findings if finding.severity != "ok"]
     console.print(f"{count(found.n_images, 'image')} in {', '.join(found.sources)}", markup=False)

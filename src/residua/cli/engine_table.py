@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 def print_export(card: Card, folder: Path) -> None:
     """What was written, and how it was verified."""
-    from residua._text import terminal
-    from residua.images.listing import count
+    from residua._text import count, terminal
 
     console, deviation = terminal(), card.deviation
     console.print(f"{', '.join(card.kind.files)} and {card.kind.card} in {folder}", markup=False)

@@ -418,7 +418,7 @@ def _weight(text: str | None) -> float | str | None:
 def _print_result(path: Path, console: Console) -> None:
     from rich.markup import escape
 
-    from residua.images.listing import count
+    from residua._text import count
     from residua.runs.run_folder import RunFolder
     from residua.training.bundle import load_bundle
 

@@ -121,7 +121,7 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from residua.images.listing import count
+    from residua._text import count
     from residua.records import Assumption
 
     console.print(

@@ -62,8 +62,7 @@ def score(
 
     residua score runs/parts s3://bucket/line-2/ --out scores.parquet --resume
     """
-    from residua._text import terminal
-    from residua.images.listing import count
+    from residua._text import count, terminal
     from residua.runs.wrapped import is_wrapped, score_wrapped
 
     if is_wrapped(run):

@@ -5,7 +5,6 @@ An immutable view into what a source held.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, overload
@@ -14,20 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
-from residua._labels import same_label
 from residua.errors import LabelError, ShapeError
-from residua.images.arrays import as_labels, settle_arrays
-from residua.images.columns import shared, texts
+from residua.images.columns import shared
 from residua.images.hashing import fingerprint, in_hex
-from residua.images.listing import PARTS, Quarantined
-from residua.images.pixels import GreyAsColour, pixels_of
+from residua.images.listing import Quarantined
+from residua.images.normal_labels import (
+    Labels,
+    as_texts,
+    known_labels,
+    known_texts,
+    spelled_otherwise,
+)
 from residua.images.reading import Reading, reading_of
 from residua.images.resize import resize
-from residua.images.splits import groups_in_two_splits
-from residua.images.table import Masks, Table
+from residua.images.summary import part_counts, summarise
+from residua.images.table import Masks, Table, check_columns, table_of_arrays
 from residua.records import Assumption
-
-Labels = str | int | Sequence[str | int]
 
 
 class ImageSet:
@@ -91,46 +92,12 @@ class ImageSet:
         """
         if isinstance(images, ImageSet):
             return images
-        problems = Problems("ImageSet.from_arrays")
-        several = images if isinstance(images, np.ndarray) and images.ndim else list(images)
-        given = (
-            [several] if isinstance(several, np.ndarray) and several.dtype != object else several
-        )
+        columns = {"paths": paths, "splits": splits, "groups": groups, "masks": masks}
         how = reading_of(bits, reading, where="ImageSet.from_arrays")
-        how, assumed = settle_arrays(
-            given, how, model=bits is None and reading is not None, where=source
+        table = table_of_arrays(
+            images, labels, columns, source, how, of_model=bits is None and reading is not None
         )
-        pixels, n = pixels_of(several, problems, how), len(several)
-        parts = (
-            [splits] * n
-            if isinstance(splits, str)
-            else list(splits)
-            if splits is not None
-            else ["train"] * n
-        )
-        _check_columns(problems, n, parts, paths=paths, splits=parts, groups=groups, masks=masks)
-        label_array = (
-            None if labels is None else as_labels(labels, n, name="labels", problems=problems)
-        )
-        problems.raise_any()
-        table = Table(
-            pixels=pixels,
-            paths=texts(
-                paths if paths is not None else (f"{source}[{index}]" for index in range(n))
-            ),
-            labels=label_array,
-            splits=shared(parts),
-            groups=None if groups is None else shared(groups),
-            masks=(
-                None
-                if masks is None
-                else [None if mask is None else np.asarray(mask, np.bool_) for mask in masks]
-            ),
-            source=source,
-            assumptions=assumed,
-            reading=how,
-        )
-        whole = cls(table, np.arange(n))
+        whole = cls(table, np.arange(len(table.paths)))
         return whole if normal is None else whole.with_normal(normal)
 
     def __len__(self) -> int:
@@ -155,7 +122,7 @@ class ImageSet:
     def __repr__(self) -> str:
         size = "mixed sizes" if self.uniform_size is None else "{}x{}".format(*self.uniform_size)
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
-        parts = ", ".join(f"{part} {n:,}" for part, n in self._part_counts().items())
+        parts = ", ".join(f"{part} {n:,}" for part, n in part_counts(self.splits).items())
         return (
             f"ImageSet({self.source!r}: {len(self):,} images, {size}, {channels}, {self.dtype};"
             f" {parts})"
@@ -324,7 +291,7 @@ class ImageSet:
         """
         parts = [splits] * len(self) if isinstance(splits, str) else list(splits)
         problems = Problems("ImageSet.with_split")
-        _check_columns(problems, len(self), parts, splits=parts)
+        check_columns(problems, len(self), {"splits": parts})
         problems.raise_any()
         column = self._table.splits.copy()
         column[self._rows] = shared(parts)
@@ -336,23 +303,6 @@ class ImageSet:
         for other in others:
             taken[other._rows] = True
         return self[np.flatnonzero(~taken[self._rows])]
-
-    def with_channels(self, channels: int) -> ImageSet:
-        """The same images with 3 channels where they have 1 (repeated).
-
-        3 to 1 is refused with a `ShapeError`.
-        """
-        if channels == self.channels:
-            return self
-        if (self.channels, channels) != (1, 3):
-            raise ShapeError(
-                f"{self.source}: images must have {channels} channel{'s' * (channels != 1)}. Got"
-                f" {self.channels}. Convert them to grey first: which mixture of colours is right,"
-                " only you know."
-            )
-        return ImageSet(
-            replace(self._table, pixels=GreyAsColour(self._table.pixels)), self._rows, self._normal
-        )
 
     @property
     def is_anomalous(self) -> NDArray[np.bool_]:
@@ -447,160 +397,13 @@ class ImageSet:
         return self._table.kind
 
     def summary(self) -> dict[str, Any]:
-        """What `info --json` writes: counts, sizes, notes and quarantined files, as JSON-able
-        values.
-        """
-        return {
-            "source": self.source,
-            "kind": self.kind,
-            "n_images": len(self),
-            "splits": self._part_counts(),
-            "labels": self._label_counts(),
-            "normal": None if self._normal is None else list(self._normal),
-            "n_with_mask": int(self.masks.known.sum()),
-            "n_groups": (
-                len({group for group in self.groups.tolist() if group is not None})
-                if self.groups is not None
-                else 0
-            ),
-            "groups_in_two_splits": groups_in_two_splits(
-                self.splits, None if self.groups is None else self.groups.tolist()
-            ),
-            "channels": self.channels,
-            "dtype": self.dtype.name,
-            "reading": self.reading.model_dump(mode="json"),
-            "sizes": _size_summary(self.sizes),
-            "formats": dict(self._table.formats),
-            "fingerprint": self.fingerprint,
-            "notes": list(self.notes),
-            "assumptions": [one.model_dump(mode="json") for one in self.assumptions],
-            "quarantined": [{"path": path, "reason": reason} for path, reason in self.quarantined],
-        }
+        """What `info --json` writes: counts, sizes, notes and quarantined files, as JSON values."""
+        return summarise(self, self._table.formats)
 
     def _part(self, part: str) -> ImageSet:
         return self[np.flatnonzero(self.splits == part)]
-
-    def _part_counts(self) -> dict[str, int]:
-        tally = Counter(self.splits.tolist())
-        return {part: tally[part] for part in PARTS}
-
-    def _label_counts(self) -> dict[str, dict[str, int]]:
-        labels = self.labels
-        if labels is None:
-            return {}
-        tally = Counter(zip(self.splits.tolist(), labels.tolist(), strict=True))
-        order = sorted(tally, key=lambda pair: (pair[1] is None, str(pair[1])))
-        return {
-            part: {
-                "(no label)" if label is None else str(label): tally[own, label]
-                for own, label in order
-                if own == part
-            }
-            for part in PARTS
-        }
-
-
-def as_texts(labels: Labels) -> tuple[str, ...]:
-    """One label or several as texts, each once."""
-    several = [labels] if isinstance(labels, (str, int, np.integer)) else list(labels)
-    return tuple(dict.fromkeys(str(label) for label in several))
-
-
-def known_texts(labels: NDArray[Any] | None) -> list[str]:
-    """The labels that occur, as sorted texts."""
-    return (
-        []
-        if labels is None
-        else sorted({str(label) for label in labels.tolist() if label is not None})
-    )
-
-
-def known_labels(
-    texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: str
-) -> tuple[str, ...]:
-    """`texts`, and what differs from them by case or blanks alone.
-
-    `LabelError` where one does not occur.
-    """
-    known = known_texts(labels)
-    by_spelling: dict[str, list[str]] = {}
-    for one in known:
-        by_spelling.setdefault(same_label(one), []).append(one)
-    alike = {text: by_spelling.get(same_label(text), []) for text in texts}
-    missing = [text for text in texts if not alike[text]]
-    if missing or not texts:
-        there = (
-            ", ".join(f'"{text}"' if "," in text else text for text in known[:20])
-            + (", ..." if len(known) > 20 else "")
-            if known
-            else "no labels at all"
-        )
-        got = ", ".join(map(repr, missing)) or "no label"
-        raise LabelError(
-            f"{where}: the normal label must occur in the source. Got {got} where there are"
-            f" {there}. "
-            + (
-                "Name one of those."
-                if known
-                else "Name a source with labels, such as a folder for each class."
-            )
-        )
-    return tuple(
-        dict.fromkeys(
-            [text for text in texts if text in known]
-            + [one for text in texts for one in alike[text]]
-        )
-    )
-
-
-def spelled_otherwise(named: Sequence[str], normal: Sequence[str]) -> list[Assumption]:
-    """What is told of normal labels that nobody named as they are spelled."""
-    others = [label for label in normal if label not in named]
-    why = "it differs from the label that was named by case or blanks alone"
-    taken = f"{', '.join(map(repr, others))} too"
-    return (
-        [
-            Assumption(
-                about="normal label", taken=taken, because=why, to_tell="one spelling in the source"
-            )
-        ]
-        if others
-        else []
-    )
-
-
-def _check_columns(
-    problems: Problems, n: int, parts: Sequence[str], **columns: Sequence[Any] | None
-) -> None:
-    for name, column in columns.items():
-        if column is not None and len(column) != n:
-            problems.add(
-                f"{name} must have one entry an image",
-                f"{len(column)} for {n} images",
-                "Pass one an image",
-                ShapeError,
-            )
-    wrong = sorted({str(part) for part in parts} - set(PARTS))
-    if wrong:
-        problems.add(
-            "splits must be train, calibration or test",
-            ", ".join(map(repr, wrong)),
-            "Rename those parts",
-            LabelError,
-        )
 
 
 def _as_index(index: Any) -> NDArray[Any]:
     array = np.asarray(index)
     return array if array.size else array.astype(np.int64)
-
-
-def _size_summary(sizes: NDArray[np.int64]) -> dict[str, Any]:
-    if not len(sizes):
-        return {"n_different": 0}
-    rows = {"min": sizes.min(axis=0), "median": np.median(sizes, axis=0), "max": sizes.max(axis=0)}
-    summary: dict[str, Any] = {
-        name: {"height": int(row[0]), "width": int(row[1])} for name, row in rows.items()
-    }
-    summary["n_different"] = len(np.unique(sizes, axis=0))
-    return summary

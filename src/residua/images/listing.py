@@ -227,11 +227,6 @@ class Listing:
         )
 
 
-def count(n: int, noun: str) -> str:
-    """``1 image``, ``1,200 images``."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
 def _is_utf8(name: str) -> bool:
     try:
         name.encode()

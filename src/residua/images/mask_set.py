@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from residua._text import count
 from residua.errors import ImageError
-from residua.images.listing import Options, Quarantined, count
+from residua.images.listing import Options, Quarantined
 from residua.images.masks import (
     BLACK,
     Convention,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Protocol
 
@@ -123,38 +122,6 @@ class InMemory:
     def read(self, rows: NDArray[np.int64]) -> Sequence[NDArray[Any]]:
         """The images in these rows."""
         return [self._images[row] for row in rows]
-
-
-@dataclass(frozen=True)
-class GreyAsColour:
-    """Grey pixels given out with three equal channels; hashes stay those of the grey images."""
-
-    _pixels: Pixels
-    channels: int = 3
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of every image."""
-        return self._pixels.dtype
-
-    @property
-    def sizes(self) -> NDArray[Any]:
-        """Heights and widths, (n, 2)."""
-        return self._pixels.sizes
-
-    @property
-    def byte_digests(self) -> NDArray[np.uint8]:
-        """Those of the grey images."""
-        return self._pixels.byte_digests
-
-    @property
-    def pixel_digests(self) -> NDArray[np.uint8]:
-        """Those of the grey images."""
-        return self._pixels.pixel_digests
-
-    def read(self, rows: NDArray[np.int64]) -> Sequence[NDArray[Any]]:
-        """The images in these rows."""
-        return [as_common(image, self.channels, self.dtype) for image in self._pixels.read(rows)]
 
 
 class Decodable:

@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.images.listing import Quarantined
+from residua._check import Problems
+from residua.errors import LabelError, ShapeError
+from residua.images.arrays import as_labels, settle_arrays
+from residua.images.columns import shared, texts
+from residua.images.listing import PARTS, Quarantined
 from residua.images.masks import PLAIN, Convention, MaskFiles, read_mask
-from residua.images.pixels import Pixels
+from residua.images.pixels import Pixels, pixels_of
 from residua.images.reading import AS_IT_SAYS, Reading
 from residua.records import Assumption
 
@@ -79,3 +83,64 @@ class Masks:
 
     def __iter__(self) -> Iterator[NDArray[np.bool_] | None]:
         return (self[index] for index in range(len(self)))
+
+
+def table_of_arrays(
+    images: Any,
+    labels: Any,
+    columns: Mapping[str, Any],
+    source: str,
+    reading: Reading,
+    *,
+    of_model: bool,
+) -> Table:
+    """A table of plain arrays, for `ImageSet.from_arrays`, whose parameters `columns` holds.
+
+    ``of_model``: the `reading` is a model's, nobody told it of these images.
+    """
+    problems = Problems("ImageSet.from_arrays")
+    several = images if isinstance(images, np.ndarray) and images.ndim else list(images)
+    given = [several] if isinstance(several, np.ndarray) and several.dtype != object else several
+    reading, assumed = settle_arrays(given, reading, model=of_model, where=source)
+    pixels, n = pixels_of(several, problems, reading), len(several)
+    splits = "train" if columns["splits"] is None else columns["splits"]
+    parts = [splits] * n if isinstance(splits, str) else list(splits)
+    check_columns(problems, n, {**columns, "splits": parts})
+    label_array = None if labels is None else as_labels(labels, n, name="labels", problems=problems)
+    problems.raise_any()
+    paths, groups, masks = columns["paths"], columns["groups"], columns["masks"]
+    return Table(
+        pixels=pixels,
+        paths=texts(paths if paths is not None else (f"{source}[{index}]" for index in range(n))),
+        labels=label_array,
+        splits=shared(parts),
+        groups=None if groups is None else shared(groups),
+        masks=(
+            None
+            if masks is None
+            else [None if mask is None else np.asarray(mask, np.bool_) for mask in masks]
+        ),
+        source=source,
+        assumptions=assumed,
+        reading=reading,
+    )
+
+
+def check_columns(problems: Problems, n: int, columns: Mapping[str, Any]) -> None:
+    """Add to `problems` where a column has not one entry per image, or splits are no parts."""
+    for name, column in columns.items():
+        if column is not None and len(column) != n:
+            problems.add(
+                f"{name} must have one entry an image",
+                f"{len(column)} for {n} images",
+                "Pass one an image",
+                ShapeError,
+            )
+    wrong = sorted({str(part) for part in columns["splits"]} - set(PARTS))
+    if wrong:
+        problems.add(
+            "splits must be train, calibration or test",
+            ", ".join(map(repr, wrong)),
+            "Rename those parts",
+            LabelError,
+        )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, as_classes, as_probabilities, same_length
+from residua._text import few
 from residua.errors import LabelError
 
 Indices = NDArray[np.int64]
@@ -161,10 +162,9 @@ def _index(labels: NDArray[Any], names: NDArray[Any], name: str, problems: Probl
     found: Indices = order[place]
     unknown = np.unique(labels[names[found] != labels])
     if len(unknown):
-        shown = ", ".join(map(str, unknown[:6].tolist())) + (", ..." if len(unknown) > 6 else "")
         problems.add(
             f"{name} must hold known classes only",
-            f"{shown} beside {names.tolist()[:12]}",
+            f"{few(unknown.tolist(), 6)} beside {names.tolist()[:12]}",
             "Add them to classes",
             LabelError,
         )

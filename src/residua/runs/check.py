@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from residua._files import read_json, write_json
+from residua._text import count
 from residua.evaluation.check import survey
 from residua.findings import class_balance
 from residua.images import ImageSet
-from residua.images.listing import count
 from residua.records import Finding, Job
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._text import count
 from residua.errors import InputError, LabelError, OutputError
 from residua.images import ImageSet, load_images
-from residua.images.listing import count
 from residua.images.run_source import mark_of_here
 from residua.runs.check import check_images
 from residua.runs.classes import chosen_strategy, labelled_parts

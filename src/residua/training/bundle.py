@@ -33,6 +33,7 @@ from residua._files import (
     sync_folder,
     write_json,
 )
+from residua._text import few
 from residua._version import __version__
 from residua.engines.facts import ModelFacts
 from residua.engines.interface import check_channels
@@ -354,10 +355,9 @@ def _check_place(folder: Path) -> None:
     else:
         strangers = [folder.name] if folder.exists() else []
     if strangers:
-        shown = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
         raise OutputError(
-            f"{folder}: must be a new folder, an empty one or a bundle. Got one that holds {shown}."
-            " Name another place."
+            f"{folder}: must be a new folder, an empty one or a bundle. Got one that holds"
+            f" {few(strangers)}. Name another place."
         )
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol, cast
 
+from residua._text import count
 from residua.errors import SourceError
-from residua.images.listing import Listing, Options, count
+from residua.images.listing import Listing, Options
 from residua.images.shards import Shards, in_blocks
 from residua.images.sources import (
+    array_files,
     digits,
     folders,
     idx,
     manifest,
-    npy,
-    npz,
     parquet,
     remote,
     single_file,
@@ -45,7 +45,7 @@ class Source(Protocol):
 # Modules have the two functions; mypy compares them as instances.
 SOURCES = cast(
     "tuple[Source, ...]",
-    (manifest, parquet, tar, npz, npy, idx, single_file, split_folders, folders),
+    (manifest, parquet, tar, array_files, idx, single_file, split_folders, folders),
 )
 _SHARDED = (parquet, tar)
 

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._labels import means_normal
+from residua._text import count, few
 from residua.errors import SourceError
 from residua.images.columns import shared
-from residua.images.listing import Listing, Options, count
+from residua.images.listing import Listing, Options
 from residua.images.sources.mask_files import evenly, match_masks, suffix_pairs
 from residua.images.sources.mask_looks import same_picture
 from residua.images.sources.mask_names import IMAGE_FOLDERS
-from residua.images.sources.walking import FoundImages, few, find_images, is_packed, subfolders
+from residua.images.sources.walking import FoundImages, find_images, is_packed, subfolders
 from residua.records import Assumption
 
 # train2017, Train_set, trainA, test-images, val_good

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
+from residua._text import count
 from residua.errors import SourceError
 from residua.images.arrays import as_pixels, joined_labels
-from residua.images.listing import Listing, Options, count
-from residua.images.sources.faults import too_large
+from residua.images.listing import Listing, Options
+from residua.images.sources.array_files import too_large
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _NAME = re.compile(

@@ -16,13 +16,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from residua._files import ensure_folder, write_text
+from residua._text import count, few
 from residua.errors import SourceError
 from residua.images.columns import shared, texts
-from residua.images.listing import Files, Listing, Options, count
+from residua.images.listing import Files, Listing, Options
 from residua.images.sources.manifest_files import ManifestFiles
 from residua.images.sources.manifest_table import COLUMNS, Row, check_columns, read_table
 from residua.images.sources.split_folders import PART_FOLDERS
-from residua.images.sources.walking import few, shown
+from residua.images.sources.walking import shown
 from residua.images.stores import LocalFolder
 from residua.records import Assumption
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from residua._text import count
 from residua.errors import SourceError
-from residua.images.listing import Quarantined, count
+from residua.images.listing import Quarantined
 from residua.images.masks import MaskFiles
 from residua.images.sources.manifest_table import Row
 from residua.images.sources.walking import shown

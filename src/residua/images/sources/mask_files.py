@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._text import count, few
 from residua.errors import SourceError
-from residua.images.listing import Options, Quarantined, count
+from residua.images.listing import Options, Quarantined
 from residua.images.masks import MaskFiles, fits
 from residua.images.sources.mask_looks import Glance, glance_at
 from residua.images.sources.mask_names import (
@@ -32,7 +33,7 @@ from residua.images.sources.mask_names import (
     stem_of,
     stem_of_image,
 )
-from residua.images.sources.walking import FoundImages, few, suffix_of
+from residua.images.sources.walking import FoundImages, suffix_of
 from residua.images.stores import LocalFolder
 from residua.records import Assumption
 

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._text import count
 from residua.errors import ImageError, MissingExtraError, SourceError
 from residua.images.columns import shared, texts
-from residua.images.listing import PARTS, Listing, Options, count
+from residua.images.listing import PARTS, Listing, Options
 from residua.images.shards import Shards, join_shards
 from residua.images.sources.walking import shown
 from residua.images.stores import LocalFolder, Store

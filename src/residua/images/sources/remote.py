@@ -4,9 +4,10 @@ shards.
 
 from __future__ import annotations
 
+from residua._text import count
 from residua.errors import SourceError
 from residua.images.decoding import SUFFIXES as IMAGE_SUFFIXES
-from residua.images.listing import Listing, Options, count
+from residua.images.listing import Listing, Options
 from residua.images.shards import Shards, in_blocks, join_shards
 from residua.images.sources import folders, parquet, split_folders, tar
 from residua.images.sources.walking import find_remote_images, suffix_of

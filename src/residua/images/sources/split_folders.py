@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from residua._labels import means_normal
+from residua._text import count, few
 from residua.images.columns import shared, taken
-from residua.images.listing import Listing, Options, count
+from residua.images.listing import Listing, Options
 from residua.images.masks import MaskFiles
 from residua.images.sources.folders import (
     class_of,
@@ -140,9 +141,8 @@ def _part_notes(names: list[str], outside: list[str]) -> list[str]:
             " validation slice"
         )
     if outside:
-        more = ", ..." if len(outside) > 3 else ""
         notes.append(
             f"{count(len(outside), 'image')} outside train, calibration and test left out:"
-            f" {', '.join(outside[:3])}{more}"
+            f" {few(outside, 3)}"
         )
     return notes

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._text import printable
+from residua._text import count, few, printable
 from residua.images.columns import TextColumn
 from residua.images.decoding import OTHER_SUFFIXES, SUFFIXES, sniff
-from residua.images.listing import EncodedImages, Files, OddFiles, Options, Quarantined, count
+from residua.images.listing import EncodedImages, Files, OddFiles, Options, Quarantined
 from residua.images.stores import LocalFolder, RemoteFolder, Store
 
 # Folders that systems, storage boxes and tools make: their pictures are thumbnails and what was
@@ -257,18 +257,6 @@ def is_packed(name: str) -> bool:
     IDX files are read as they are.
     """
     return suffix_of(name) in _PACKED and not is_data(name)
-
-
-def few(names: Iterable[str], most: int = 5) -> str:
-    """The first names and, where there are more, three dots.
-
-    Examples
-    --------
-    >>> few(["a", "b", "c"], 2)
-    'a, b, ...'
-    """
-    first = [name for name, _ in zip(names, range(most + 1), strict=False)]
-    return ", ".join(first[:most]) + (", ..." if len(first) > most else "")
 
 
 def n_images(folder: Path, most: int | None = None) -> int:

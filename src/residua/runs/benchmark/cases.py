@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from residua.errors import LabelError
 from residua.images import ImageSet
-from residua.images.imageset import known_labels, known_texts
+from residua.images.normal_labels import known_labels, known_texts
 from residua.images.splits import NO_SPLIT, make_splits
 from residua.runs.parts import has_own_parts
 from residua.training.fitting.splits import CALIBRATION_SHARE, hold_out, normals_of

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from residua._text import few
 from residua.training.loop.batches import MemoryBatches, to_unit
 from residua.training.loop.settings import TrainingSettings
 from residua.training.loop.train import TrainingPlan, batch_size_of
@@ -75,13 +76,12 @@ def say_dropped(paths: NDArray[np.object_], n_images: int, *, most: int = 5) -> 
     'trim: the 2 of 20 images that scored worst were dropped, and training began again: a.png,
     b.png'
     """
-    shown = ", ".join(map(str, paths[:most])) + (", ..." if len(paths) > most else "")
     which = (
         f"the {len(paths)} of {n_images} images that scored worst were dropped, and training began"
         " again"
     )
     return (
-        f"trim: {which}: {shown}"
+        f"trim: {which}: {few(paths, most)}"
         if len(paths)
         else f"trim: {n_images} images are too few for that share; none was dropped"
     )

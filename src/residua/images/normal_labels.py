@@ -1,0 +1,131 @@
+"""Labels that mean normal: as they are named, as they are spelled, as a source shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._labels import means_anomalous, normal_among, same_label
+from residua._text import few
+from residua.errors import LabelError
+from residua.records import Assumption
+
+Labels = str | int | Sequence[str | int]
+
+
+def as_texts(labels: Labels) -> tuple[str, ...]:
+    """One label or several as texts, each once."""
+    several = [labels] if isinstance(labels, (str, int, np.integer)) else list(labels)
+    return tuple(dict.fromkeys(str(label) for label in several))
+
+
+def known_texts(labels: NDArray[Any] | None) -> list[str]:
+    """The labels that occur, as sorted texts."""
+    return (
+        []
+        if labels is None
+        else sorted({str(label) for label in labels.tolist() if label is not None})
+    )
+
+
+def known_labels(
+    texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: str
+) -> tuple[str, ...]:
+    """`texts`, and what differs from them by case or blanks alone.
+
+    `LabelError` where one does not occur.
+    """
+    known = known_texts(labels)
+    by_spelling: dict[str, list[str]] = {}
+    for one in known:
+        by_spelling.setdefault(same_label(one), []).append(one)
+    alike = {text: by_spelling.get(same_label(text), []) for text in texts}
+    missing = [text for text in texts if not alike[text]]
+    if missing or not texts:
+        there = (
+            few((f'"{text}"' if "," in text else text for text in known), 20)
+            if known
+            else "no labels at all"
+        )
+        got = ", ".join(map(repr, missing)) or "no label"
+        raise LabelError(
+            f"{where}: the normal label must occur in the source. Got {got} where there are"
+            f" {there}. "
+            + (
+                "Name one of those."
+                if known
+                else "Name a source with labels, such as a folder for each class."
+            )
+        )
+    return tuple(
+        dict.fromkeys(
+            [text for text in texts if text in known]
+            + [one for text in texts for one in alike[text]]
+        )
+    )
+
+
+def spelled_otherwise(named: Sequence[str], normal: Sequence[str]) -> list[Assumption]:
+    """What is told of normal labels that nobody named as they are spelled."""
+    others = [label for label in normal if label not in named]
+    why = "it differs from the label that was named by case or blanks alone"
+    taken = f"{', '.join(map(repr, others))} too"
+    return (
+        [
+            Assumption(
+                about="normal label", taken=taken, because=why, to_tell="one spelling in the source"
+            )
+        ]
+        if others
+        else []
+    )
+
+
+def named_normal(
+    normal: Labels, labels: NDArray[Any] | None, assumed: list[Assumption]
+) -> tuple[str, ...]:
+    """The labels that the user names as normal, with what `assumed` gains by their spelling."""
+    named = as_texts(normal)
+    found = known_labels(named, labels, where="load_images")
+    assumed.extend(spelled_otherwise(named, found))
+    return found
+
+
+def inferred_normal(
+    source_normal: str | None, splits: Any, labels: NDArray[Any] | None, assumed: list[Assumption]
+) -> tuple[str, ...] | None:
+    """The normal label where the source shows it: the layout says so, train holds one label only,
+    or one is called good.
+    """
+    if labels is None:
+        return None
+    texts = [None if label is None else str(label) for label in labels]
+    there = {text for text in texts if text is not None}
+    why = ""
+    found: tuple[str, ...] = ()
+    if source_normal is not None and source_normal in there:
+        found, why = (source_normal,), "as the MVTec layout has it"
+    elif splits is not None:
+        in_train = {
+            text
+            for text, part in zip(texts, splits, strict=True)
+            if part == "train" and text is not None
+        }
+        if len(in_train) == 1 and len(there) > 1 and not means_anomalous(next(iter(in_train))):
+            found, why = tuple(in_train), "the only label in train"
+    if found:
+        found = known_labels(found, labels, where="load_images")
+    elif len(there) > 1:
+        found, why = normal_among(sorted(there))
+    if not found:
+        return None
+    others = sorted(there - set(found))
+    if len(others) > 1:
+        why += f"; anomalous are {few(others, 8)}"
+    assumed.append(
+        Assumption(about="normal label", taken=", ".join(found), because=why, to_tell="--normal")
+    )
+    return found

@@ -1,0 +1,79 @@
+"""What `info --json` writes of a set of images: counts, sizes, notes and quarantined files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.images.listing import PARTS
+from residua.images.splits import groups_in_two_splits
+
+if TYPE_CHECKING:
+    from residua.images.imageset import ImageSet
+
+
+def summarise(images: ImageSet, formats: Mapping[str, int]) -> dict[str, Any]:
+    """The summary as JSON values; `formats` counts the kinds of file."""
+    return {
+        "source": images.source,
+        "kind": images.kind,
+        "n_images": len(images),
+        "splits": part_counts(images.splits),
+        "labels": _label_counts(images),
+        "normal": None if images.normal is None else list(images.normal),
+        "n_with_mask": int(images.masks.known.sum()),
+        "n_groups": (
+            len({group for group in images.groups.tolist() if group is not None})
+            if images.groups is not None
+            else 0
+        ),
+        "groups_in_two_splits": groups_in_two_splits(
+            images.splits, None if images.groups is None else images.groups.tolist()
+        ),
+        "channels": images.channels,
+        "dtype": images.dtype.name,
+        "reading": images.reading.model_dump(mode="json"),
+        "sizes": _size_summary(images.sizes),
+        "formats": dict(formats),
+        "fingerprint": images.fingerprint,
+        "notes": list(images.notes),
+        "assumptions": [one.model_dump(mode="json") for one in images.assumptions],
+        "quarantined": [{"path": path, "reason": reason} for path, reason in images.quarantined],
+    }
+
+
+def part_counts(splits: NDArray[Any]) -> dict[str, int]:
+    """How many images each part holds."""
+    tally = Counter(splits.tolist())
+    return {part: tally[part] for part in PARTS}
+
+
+def _label_counts(images: ImageSet) -> dict[str, dict[str, int]]:
+    labels = images.labels
+    if labels is None:
+        return {}
+    tally = Counter(zip(images.splits.tolist(), labels.tolist(), strict=True))
+    order = sorted(tally, key=lambda pair: (pair[1] is None, str(pair[1])))
+    return {
+        part: {
+            "(no label)" if label is None else str(label): tally[own, label]
+            for own, label in order
+            if own == part
+        }
+        for part in PARTS
+    }
+
+
+def _size_summary(sizes: NDArray[np.int64]) -> dict[str, Any]:
+    if not len(sizes):
+        return {"n_different": 0}
+    rows = {"min": sizes.min(axis=0), "median": np.median(sizes, axis=0), "max": sizes.max(axis=0)}
+    summary: dict[str, Any] = {
+        name: {"height": int(row[0]), "width": int(row[1])} for name, row in rows.items()
+    }
+    summary["n_different"] = len(np.unique(sizes, axis=0))
+    return summary
