@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,50 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"test data: {folder} is not there (set RESIDUA_TEST_DATA)")
     return folder
+
+
+NEW_FINDING = '''"""A finding that a test adds: one file."""
+
+import numpy as np
+
+from residua.findings.figures import Picture
+from residua.findings.kind import JOBS, Figure, FindingKind
+from residua.records import Finding
+
+CODE = "temporary-finding"
+
+
+def find_temporary(n_images):
+    return Finding(
+        code=CODE,
+        severity="warning",
+        measured={"n_images": n_images},
+        meaning="A temporary meaning.",
+        what_to_do="A temporary remedy.",
+    )
+
+
+KIND = FindingKind(
+    CODE,
+    "a temporary title",
+    find_temporary,
+    lambda facts: (
+        find_temporary(facts.n_images),
+        Figure.of([[Picture.of(np.zeros((4, 4)), "a temporary picture")]]),
+    ),
+    jobs=(*JOBS, "check"),
+)
+'''
+
+
+@pytest.fixture
+def new_finding(tmp_path, monkeypatch):
+    """A kind of finding in a file of its own, with one entry in the registry."""
+    from residua import findings
+
+    (tmp_path / "temporary_finding.py").write_text(NEW_FINDING, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "temporary_finding", raising=False)
+    kind = importlib.import_module("temporary_finding").KIND
+    monkeypatch.setattr(findings, "FINDINGS", (*findings.FINDINGS, kind))
+    return kind

@@ -7,12 +7,14 @@ import importlib
 import inspect
 import pkgutil
 import re
+from pathlib import Path
 
 import pytest
 import typer
 from pages import PAGES, ROOT
 
 import residua.metrics
+from residua import findings
 from residua.cli import app
 from residua.findings import FINDINGS
 from residua.images.sources import SOURCES
@@ -61,11 +63,30 @@ def test_every_option_has_a_line_and_no_line_is_of_an_option_that_is_gone(comman
     assert written - offered == set(), "lines without an option"
 
 
+def page_of_finding(code: str, docs: Path) -> str:
+    """What the page of a finding says; it must be there and name its code."""
+    page = docs / "findings" / f"{code}.md"
+    assert page.is_file(), f"{page} must say what {code} means"
+    text = page.read_text(encoding="utf-8")
+    assert f"`{code}`" in text
+    return text
+
+
 @pytest.mark.parametrize("code", [one.code for one in FINDINGS])
-def test_every_finding_has_a_page(code: str):
-    page = DOCS / "findings" / f"{code}.md"
-    assert page.is_file()
-    assert len(page.read_text(encoding="utf-8").split()) > 40
+def test_every_finding_has_a_page_and_a_line_in_the_index(code: str):
+    assert len(page_of_finding(code, DOCS).split()) > 40
+    assert f"- [{code}](findings/{code}.md): " in (DOCS / "index.md").read_text(encoding="utf-8")
+
+
+def test_a_new_finding_without_a_page_is_told(new_finding, tmp_path):
+    codes = {one.code for one in findings.FINDINGS}
+    assert new_finding.code in codes
+    with pytest.raises(AssertionError, match=r"temporary-finding\.md must say"):
+        page_of_finding(new_finding.code, tmp_path)
+    (tmp_path / "findings").mkdir()
+    page = tmp_path / "findings" / f"{new_finding.code}.md"
+    page.write_text("# A page\n\nCode `temporary-finding`\n", encoding="utf-8")
+    assert page_of_finding(new_finding.code, tmp_path)
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.keyword)

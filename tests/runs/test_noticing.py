@@ -28,6 +28,12 @@ def judged(finished):
     return evaluate_run(finished.path)
 
 
+def test_a_new_finding_is_seen_when_a_run_is_evaluated(finished, new_finding, tmp_path) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    findings = evaluate_run(tmp_path / "run").evaluation.findings
+    assert new_finding.code in {one.code for one in findings}
+
+
 def test_blind_spots_are_counted_at_the_operating_point_and_shown(judged) -> None:
     told = next(one for one in judged.evaluation.findings if one.code == "blind-spots")
     assert set(told.measured["caught"]) == set(PERTURBATIONS)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from residua import metrics
 from residua._check import Problems, as_scores, same_length
-from residua.evaluation.judgement import conclude, with_metrics
+from residua.evaluation.judgement import Judgement, conclude, with_metrics
 from residua.evaluation.pictures import Pictures, known_pictures, read_pictures
 from residua.evaluation.scale_options import Numbers, ScaleOptions
 from residua.findings import JudgedFacts, find_all
@@ -120,7 +120,7 @@ def evaluate_reconstruction(
     pictures = pictures_of(
         images, reconstructions, ids=ids, train_errors=train_errors, scales=scales
     )
-    evaluation, _ = judge_pictures(
+    return judge_pictures(
         pictures,
         train_errors=train_errors,
         baselines=baselines,
@@ -129,8 +129,7 @@ def evaluate_reconstruction(
         seed=seed,
         split=split,
         provenance=provenance,
-    )
-    return evaluation
+    ).evaluation
 
 
 def judge_reconstruction(
@@ -144,7 +143,8 @@ def judge_reconstruction(
     if not problems:
         same_length(problems, images=pictures.images, ids=ids)
     problems.raise_any()
-    return judge_pictures(pictures, **options)
+    judgement = judge_pictures(pictures, **options)
+    return judgement.evaluation, dict(judgement.facts.errors)
 
 
 def judge_pictures(
@@ -154,10 +154,8 @@ def judge_pictures(
     split: str = "test",
     provenance: Mapping[str, Any] | None = None,
     **options: Any,
-) -> tuple[Evaluation, dict[str, NDArray[np.float64]]]:
-    """`judge_reconstruction` of pictures that were read already; what was read into them is kept in
-    the record.
-    """
+) -> Judgement:
+    """`evaluate_reconstruction` of pictures that were read already."""
     columns = per_image_errors(pictures.images, pictures.reconstructions)
     train = None if train_errors is None else np.atleast_1d(np.asarray(train_errors, np.float64))
     facts = replace(
@@ -166,7 +164,7 @@ def judge_pictures(
         assumptions=pictures.assumptions or None,
         **pictures.facts,
     )
-    return conclude(facts, split=split, provenance=provenance).evaluation, columns
+    return conclude(facts, split=split, provenance=provenance)
 
 
 def scale_options(

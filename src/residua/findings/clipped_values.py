@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from residua.findings.facts import JudgedFacts
-from residua.findings.kind import Answer, FindingKind
+from residua.findings.kind import Answer, FindingKind, JudgedFacts
 from residua.metrics._values import OVERSTEP
 from residua.records import Finding
 

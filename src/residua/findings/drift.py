@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.facts import JudgedFacts
-from residua.findings.figures import Figure, Histogram
-from residua.findings.kind import Answer, FindingKind
+from residua.findings.kind import Answer, Figure, FindingKind, Histogram, JudgedFacts
 from residua.findings.unlike_parts import distance_of
 from residua.records import Finding
 

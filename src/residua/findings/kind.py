@@ -7,8 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from residua.findings.facts import JudgedFacts, Task
-from residua.findings.figures import Figure
+from residua.findings.figures import Figure, Histogram
 from residua.records import Finding
+
+# A file of a finding takes all of these from here.
+__all__ = [
+    "JOBS",
+    "Answer",
+    "Figure",
+    "FindingKind",
+    "Histogram",
+    "JudgedFacts",
+    "NotApplicable",
+    "told",
+]
 
 JOBS: tuple[Task, ...] = ("detect", "reconstruct", "classify")
 Answer = Finding | tuple[Finding | None, Figure | None] | None

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from residua.findings.facts import JudgedFacts
 from residua.findings.figures import MOST_GROUPS, Figure, Group, Picture
-from residua.findings.kind import JOBS, Answer, FindingKind
+from residua.findings.kind import JOBS, Answer, FindingKind, JudgedFacts
 from residua.metrics.names import metric_inside
 from residua.records import Estimate, Finding, Severity
 

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from residua.findings.facts import JudgedFacts
-from residua.findings.kind import FindingKind
+from residua.findings.kind import FindingKind, JudgedFacts
 from residua.records import Finding
 
 CODE = "learnt-identity"

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.facts import JudgedFacts
 from residua.findings.figures import MOST_GROUPS, MOST_PICTURES, Figure, Group, Picture
-from residua.findings.kind import Answer, FindingKind
+from residua.findings.kind import Answer, FindingKind, JudgedFacts
 from residua.records import Finding
 
 CODE = "most-confused"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from residua.findings.facts import JudgedFacts
-from residua.findings.kind import FindingKind
+from residua.findings.kind import FindingKind, JudgedFacts
 from residua.findings.unknown_code_size import of_known_size
 from residua.metrics.names import baseline_title, metric_inside, metric_words
 from residua.records import Estimate, Finding

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from residua.findings.facts import JudgedFacts
-from residua.findings.kind import FindingKind
+from residua.findings.kind import FindingKind, JudgedFacts
 from residua.records import Estimate, Finding
 
 CODE = "not-better-than-chance"

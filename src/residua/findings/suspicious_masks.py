@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr  # scipy.stats takes most of a second to load
 
-from residua.findings.facts import JudgedFacts
-from residua.findings.kind import FindingKind
+from residua.findings.kind import FindingKind, JudgedFacts
 from residua.records import Estimate, Finding, Severity
 
 CODE = "suspicious-masks"

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from residua.findings.facts import JudgedFacts
-from residua.findings.kind import FindingKind
+from residua.findings.kind import FindingKind, JudgedFacts
 from residua.metrics.names import metric_inside
 from residua.records import Finding, Severity
 

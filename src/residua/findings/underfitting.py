@@ -8,8 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from residua.findings.facts import JudgedFacts
-from residua.findings.kind import FindingKind
+from residua.findings.kind import FindingKind, JudgedFacts
 from residua.findings.unknown_code_size import of_known_size
 from residua.records import Estimate, Finding
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from residua.findings.facts import JudgedFacts
-from residua.findings.kind import FindingKind
+from residua.findings.kind import FindingKind, JudgedFacts
 from residua.records import Estimate, Finding
 
 CODE = "unknown-code-size"

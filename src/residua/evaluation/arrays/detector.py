@@ -58,7 +58,7 @@ def judge_scores(
         known_normal=_known_normal(calibration, of_calibration, train),
         nameless_scores=given.nameless_scores,
     )
-    evaluation = conclude(facts).evaluation
+    judgement = conclude(facts)
     evidence = Evidence(
         paths=given.names(len(scores)),
         scores=scores,
@@ -69,12 +69,13 @@ def judge_scores(
         calibration_is_anomalous=None if of_calibration is None else of_calibration.is_anomalous,
         train_scores=train,
         seed=seed,
+        exhibits=judgement.figures,
         prevalence=decision.prevalence,
         threshold_from=(
             "calibration" if calibration is not None or decision.policy is None else "judged"
         ),
     )
-    return evaluation, evidence
+    return judgement.evaluation, evidence
 
 
 def _known_normal(

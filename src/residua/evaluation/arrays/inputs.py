@@ -55,6 +55,11 @@ class Inputs:
         return (images and images.values, reconstructions and reconstructions.values)
 
     @property
+    def train_errors(self) -> Any:
+        """Scores or errors of training images as they were given; None where they were not."""
+        return None if self.train_scores is None else self.train_scores.values
+
+    @property
     def nameless_scores(self) -> list[Any] | None:
         """Scores that may be losses of epochs: no name and no label comes with them."""
         if self.scores is None or self.labels is not None:

@@ -110,69 +110,61 @@ def judge(
     ['3', '5']
     """
     problems = Problems("judge")
-    of_labels = reading.read(labels, roles.LABELS, problems)
-    given = Inputs(
-        reading.read(images, roles.IMAGES, problems),
-        reading.read(reconstructions, roles.RECONSTRUCTIONS, problems),
-        of_labels,
-        reading.read(scores, roles.SCORES, problems),
-        reading.read(train_scores, roles.TRAIN_SCORES, problems),
-        reading.read(predictions, roles.PREDICTIONS, problems, known_classes(of_labels, classes)),
-        reading.read(calibration_scores, roles.CALIBRATION_SCORES, problems),
-        reading.read(calibration_labels, roles.CALIBRATION_LABELS, problems),
-    )
-    asked = {
+    arrays = {
         "images": images,
         "reconstructions": reconstructions,
         "labels": labels,
         "scores": scores,
         "predictions": predictions,
-    }
-    asked |= {
         "calibration-scores": calibration_scores,
         "calibration-labels": calibration_labels,
         "train-scores": train_scores,
     }
+    arrays = {name: array for name, array in arrays.items() if array is not None}
+    told = None if classes is None else tuple(classes)
     decision = Decision(
-        threshold,
-        policy,
-        normal,
-        confidence,
-        prevalence,
-        positive,
-        None if classes is None else tuple(classes),
-        multilabel,
+        threshold, policy, normal, confidence, prevalence, positive, told, multilabel
     )
-    check_combination(
-        {name for name, value in asked.items() if value is not None}, decision, problems
-    )
+    given = _read(arrays, told, problems)
+    check_combination(set(arrays), decision, problems)
     if policy is not None:
         _check_policy(policy, problems)
     given = given.joined(problems)
     given.check_lengths(problems)
-    of_reconstructions = ScaleOptions(
-        reconstructions_scale, reconstructions_mean, reconstructions_std
+    scales = scale_options(
+        ScaleOptions(scale, mean, std),
+        ScaleOptions(reconstructions_scale, reconstructions_mean, reconstructions_std),
     )
-    scales = scale_options(ScaleOptions(scale, mean, std), of_reconstructions)
     if problems:
         given.look_further(normal, scales, problems)
     problems.raise_any()
     pictures = None
     if given.predictions is not None and given.labels is not None:
-        evaluation, evidence = _judge_classes(
-            given, arranged(given.labels, given.predictions, decision.classes), decision, seed
-        )
+        in_order = arranged(given.labels, given.predictions, decision.classes)
+        evaluation, evidence = _judge_classes(given, in_order, decision, seed)
     elif given.scores is not None:
         evaluation, evidence = judge_scores(given, given.scores.values, decision, seed)
     else:
-        x, r = given.pixels
-        train = None if given.train_scores is None else given.train_scores.values
-        pictures = pictures_of(x, r, train_errors=train, scales=scales)
+        pictures = pictures_of(*given.pixels, train_errors=given.train_errors, scales=scales)
         evaluation, evidence = _judge_pictures(given, pictures, decision, seed)
-    judged = {name: _described(value) for name, value in asked.items() if value is not None}
+    judged = {name: _described(array) for name, array in arrays.items()}
     provenance = with_assumptions({**evaluation.provenance, "judged": judged}, given.assumptions)
     evaluation = evaluation.model_copy(update={"provenance": provenance})
     return asked_for(metric, evaluation, given.pixels, pictures), evidence
+
+
+def _read(arrays: dict[str, Any], classes: Sequence[Any] | None, problems: Problems) -> Inputs:
+    """Every array that was given, from memory or from its file."""
+    columns = {
+        role.name: reading.read(arrays.get(role.name), role, problems) for role in roles.COLUMNS
+    }
+    columns["predictions"] = reading.read(
+        arrays.get("predictions"),
+        roles.PREDICTIONS,
+        problems,
+        known_classes(columns["labels"], classes),
+    )
+    return Inputs(**{name.replace("-", "_"): column for name, column in columns.items()})
 
 
 def _check_policy(policy: str, problems: Problems) -> None:
@@ -229,10 +221,9 @@ def _judge_pictures(
     """Judge reconstructions; with labels, a threshold or a policy, their mse as a detector's score
     too.
     """
-    train = None if given.train_scores is None else given.train_scores.values
-    evaluation, columns = judge_pictures(
-        read, train_errors=train, confidence=decision.confidence, seed=seed
-    )
+    train = given.train_errors
+    judgement = judge_pictures(read, train_errors=train, confidence=decision.confidence, seed=seed)
+    evaluation, columns = judgement.evaluation, judgement.facts.errors
     x, r = read.images, read.reconstructions
     pictures: dict[str, Any] = {
         "per_image": dict(columns),
@@ -241,14 +232,23 @@ def _judge_pictures(
     }
     if given.labels is None and decision.threshold is None and decision.policy is None:
         train_errors = None if train is None else np.atleast_1d(np.asarray(train))
-        plain = Evidence(paths=given.names(len(x)), train_scores=train_errors, seed=seed)
+        plain = Evidence(
+            paths=given.names(len(x)),
+            train_scores=train_errors,
+            seed=seed,
+            exhibits=judgement.figures,
+        )
         return evaluation, replace(plain, **pictures)
     detection, evidence = judge_scores(given, columns["mse"], decision, seed)
-    told = {finding.code for finding in detection.findings}
-    more = tuple(finding for finding in evaluation.findings if finding.code not in told)
+    codes = {finding.code for finding in detection.findings}
+    more = tuple(finding for finding in evaluation.findings if finding.code not in codes)
     merged = {
         "metrics": {**detection.metrics, **evaluation.metrics},
         "findings": (*detection.findings, *more),
         "provenance": with_assumptions(evaluation.provenance, assumptions_of(detection.provenance)),
     }
-    return detection.model_copy(update=merged), replace(evidence, **pictures)
+    figures = {**judgement.figures, **evidence.exhibits}
+    return (
+        detection.model_copy(update=merged),
+        replace(evidence, exhibits=figures, **pictures),
+    )

@@ -84,3 +84,13 @@ PREDICTIONS = Role(
     is_matrix=True,
     besides=_LABEL_NAMES,
 )
+COLUMNS = (
+    IMAGES,
+    RECONSTRUCTIONS,
+    LABELS,
+    SCORES,
+    TRAIN_SCORES,
+    CALIBRATION_SCORES,
+    CALIBRATION_LABELS,
+)
+"""All but predictions, whose columns are read by the labels' classes."""
