@@ -27,9 +27,9 @@ from measure import Results, rounded
 from residua import load_images
 from residua.images import ImageSet
 from residua.metrics.intervals import roc_auc_interval
-from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.fitting.fit import fit
+from residua.training.fitting.options import DetectOptions
 from residua.training.loop.settings import TrainingSettings
-from residua.training.recipes import make_recipe
 from residua.training.scoring.complexity import ExpectedError
 from residua.training.scoring.engine import prepare_images
 from residua.training.scoring.rotation_score import PARTS, RotationScorer
@@ -77,11 +77,10 @@ def parts_of(scorer: RotationScorer, images: torch.Tensor) -> NDArray[np.float32
 def measure_class(source: str, recipe: str, normal: str, seed: int) -> dict[str, Any]:
     train, calibration, others = development(source, normal)
     started = time.process_time()
-    fitted = fit_bundle(
-        make_recipe(recipe),
+    fitted = fit(
+        DetectOptions(recipe=recipe, settings=TrainingSettings(seed=seed, threads=1)),
         train,
         calibration,
-        FitOptions("detect", TrainingSettings(seed=seed, threads=1)),
     )
     seconds = time.process_time() - started
     scorer: Any = fitted.bundle.graph.scorer

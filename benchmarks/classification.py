@@ -27,9 +27,10 @@ from measure import Results
 from residua import evaluate_classification, load_images
 from residua.images import ImageSet
 from residua.training.bundle import score_set
-from residua.training.fitting.images import FitOptions
-from residua.training.fitting.labelled import Chosen, LabelledSet, fit_classifier
-from residua.training.fitting.targets import read_targets
+from residua.training.fitting.fit import fit
+from residua.training.fitting.options import ClassifyOptions
+from residua.training.fitting.session import FitSession
+from residua.training.fitting.targets import LabelledSet, read_targets
 from residua.training.loop.augmentation import augment
 from residua.training.loop.settings import TrainingSettings
 from residua.training.networks import ImageShape
@@ -126,24 +127,13 @@ def fit_and_judge(
     )
     checkpoint = options.out / f"{options.part}-{name}-{n_each}-{width}-{seed}.ckpt"
     started, wall = time.process_time(), time.perf_counter()
-    fitted = fit_classifier(
-        Chosen(
-            name,
-            {
-                "width": width,
-                **({"weight": options.weight} if "weight" in STRATEGIES[name].model_fields else {}),
-            },
-        ),
+    weighted = "weight" in STRATEGIES[name].model_fields
+    network = {"width": width, **({"weight": options.weight} if weighted else {})}
+    fitted = fit(
+        ClassifyOptions(strategy=name, recipe_options=network, settings=settings),
         LabelledSet(train, targets),
         None,
-        FitOptions(
-            job="classify",
-            settings=settings,
-            checkpoint=checkpoint,
-            checkpoint_seconds=60,
-            resume=True,
-            on_note=print,
-        ),
+        FitSession(checkpoint=checkpoint, checkpoint_seconds=60, resume=True, on_note=print),
     )
     seconds = time.process_time() - started
     probabilities = score_set(fitted.bundle, test).probabilities

@@ -24,7 +24,9 @@ from residua import load_images
 from residua.images import ImageSet
 from residua.metrics.intervals import roc_auc_interval
 from residua.training.bundle import score_set
-from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.fitting.fit import fit
+from residua.training.fitting.options import DetectOptions
+from residua.training.fitting.session import FitSession
 from residua.training.loop.settings import TrainingSettings
 from residua.training.recipes import Recipe, make_recipe
 
@@ -71,9 +73,9 @@ def fit_and_rank(
 ) -> dict[str, Any]:
     images = images_of(options.data)
     train, hidden = contaminated(images, normal, share, options.images)
-    settings = TrainingSettings(epochs=options.epochs, trim=trim, seed=0)
+    asked = DetectOptions(trim=trim, settings=TrainingSettings(epochs=options.epochs, seed=0))
     started = time.perf_counter()
-    fitted = fit_bundle(recipe, train, None, FitOptions("detect", settings))
+    fitted = fit(asked, train, None, FitSession(recipe=recipe))
     seconds = time.perf_counter() - started
     test = images.test
     scores = score_set(fitted.bundle, test).score

@@ -69,10 +69,10 @@ def commands(source: Path) -> dict[str, Callable[[Path], None]]:
     from residua.runs.evaluate import evaluate_run
     from residua.runs.fit import fit_run
     from residua.runs.score import score_run
-    from residua.training.fitting.options import RunOptions
+    from residua.training.fitting.options import make_options
 
-    options = RunOptions.model_validate(
-        {
+    options = make_options(
+        **{
             "source": str(source),
             "job": "detect",
             "normal": ("good",),

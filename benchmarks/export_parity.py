@@ -21,7 +21,7 @@ from residua.images import ImageSet, load_images, write_manifest
 from residua.runs.engines import export_run
 from residua.runs.fit import fit_run
 from residua.training.bundle import load_bundle
-from residua.training.fitting.options import RunOptions
+from residua.training.fitting.options import make_options
 from residua.training.scoring.engine import GraphEngine
 
 DATA = Path(
@@ -64,7 +64,7 @@ def case(name: str) -> dict[str, Any]:
     given = dict(CASES[name])
     source = source_of(str(given.pop("source")))
     run = fit_run(
-        RunOptions.model_validate({"source": source, "job": "detect", **given}),
+        make_options(**{"source": source, "job": "detect", **given}),
         Path(tempfile.mkdtemp()) / "run",
     )
     images = load_images(source, normal=given["normal"])

@@ -399,10 +399,10 @@ def make_run(folder: Path) -> Path:
     from residua.runs.evaluate import evaluate_run
     from residua.runs.fit import fit_run
     from residua.runs.report import report_run
-    from residua.training.fitting.options import RunOptions
+    from residua.training.fitting.options import make_options
 
-    options = RunOptions.model_validate(
-        {
+    options = make_options(
+        **{
             "source": "digits",
             "job": "detect",
             "normal": ("0",),

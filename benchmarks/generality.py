@@ -24,9 +24,9 @@ from measure import Results, rounded
 from residua.images import load_images
 from residua.runs.baselines import baseline_scores, untrained_graph
 from residua.training.bundle import load_bundle, save_bundle, score_set
-from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.fitting.fit import fit
+from residua.training.fitting.options import DetectOptions
 from residua.training.loop.settings import TrainingSettings
-from residua.training.recipes import make_recipe
 from residua.training.scoring.engine import score_images
 from surface_figures import each_part, judge_maps, noting_parts, with_interval
 
@@ -43,11 +43,10 @@ def judged(name: str, place: Path) -> dict[str, Any]:
     if kept.is_dir():
         bundle = load_bundle(kept)
     else:
-        fitted = fit_bundle(
-            make_recipe("inspect"),
+        fitted = fit(
+            DetectOptions(recipe="inspect", settings=TrainingSettings(seed=0, threads=1)),
             images.train,
             images.calibration,
-            FitOptions("detect", TrainingSettings(seed=0, threads=1)),
         )
         bundle = fitted.bundle
         row |= {

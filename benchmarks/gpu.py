@@ -27,7 +27,9 @@ from residua.engines import Engine
 from residua.images import ImageSet
 from residua.metrics import roc_auc
 from residua.training.export.verify import compare, measure_deviation
-from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.fitting.fit import fit
+from residua.training.fitting.options import DetectOptions
+from residua.training.fitting.session import FitSession
 from residua.training.loop.settings import TrainingSettings
 from residua.training.recipes import RECIPES, make_recipe
 from residua.training.scoring.engine import GraphEngine
@@ -68,11 +70,11 @@ def measure_recipe(name: str, options: argparse.Namespace) -> dict[str, Any]:
     epochs = None
     if name == "inspect":
         epochs = max(1, round(options.steps * recipe.schedule.batch_size / len(train)))
-    fitted = fit_bundle(
-        recipe,
+    fitted = fit(
+        DetectOptions(settings=TrainingSettings(seed=0, epochs=epochs, accelerator="gpu")),
         train,
         calibration,
-        FitOptions("detect", TrainingSettings(seed=0, epochs=epochs, accelerator="gpu")),
+        FitSession(recipe=recipe),
     )
     trained, config = fitted.trained, fitted.bundle.config
     graph = fitted.bundle.graph

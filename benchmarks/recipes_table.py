@@ -26,8 +26,10 @@ from residua import load_images
 from residua.images import ImageSet
 from residua.metrics.intervals import roc_auc_interval
 from residua.training.bundle import score_set
-from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.fitting.fit import fit
+from residua.training.fitting.options import DetectOptions
 from residua.training.fitting.recipe_choice import candidates, choose_recipe
+from residua.training.fitting.session import FitSession
 from residua.training.fitting.splits import VALIDATION_SHARE, hold_out
 from residua.training.loop.settings import TrainingSettings
 from residua.training.recipes import Recipe, make_recipe
@@ -74,8 +76,11 @@ def chosen(train: ImageSet) -> dict[str, Any]:
 def on_garments(recipe: Recipe, normal: str, folder: Path) -> dict[str, Any]:
     train, calibration, test = garments(folder, normal)
     started = time.process_time()
-    fitted = fit_bundle(
-        recipe, train, calibration, FitOptions("detect", TrainingSettings(seed=0, threads=1))
+    fitted = fit(
+        DetectOptions(settings=TrainingSettings(seed=0, threads=1)),
+        train,
+        calibration,
+        FitSession(recipe=recipe),
     )
     seconds = time.process_time() - started
     area = roc_auc_interval(test.labels.astype(str) != normal, score_set(fitted.bundle, test).score)

@@ -67,10 +67,10 @@ def make_run(folder: Path) -> tuple[Path, list[bytes], dict[str, list[float]]]:
     from residua.runs.engines import export_run
     from residua.runs.fit import fit_run
     from residua.runs.score import score_run
-    from residua.training.fitting.options import RunOptions
+    from residua.training.fitting.options import make_options
 
-    options = RunOptions.model_validate(
-        {
+    options = make_options(
+        **{
             "source": "digits",
             "job": "detect",
             "normal": ("0",),

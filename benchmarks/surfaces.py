@@ -32,7 +32,9 @@ from measure import Results, rounded
 from residua.images import ImageSet, group_duplicates
 from residua.runs.baselines import untrained_graph
 from residua.training.bundle import Bundle, load_bundle, save_bundle, score_set
-from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.fitting import fit as fitting
+from residua.training.fitting.options import DetectOptions
+from residua.training.fitting.session import FitSession
 from residua.training.fitting.splits import VALIDATION_SHARE
 from residua.training.loop.settings import TrainingSettings
 from residua.training.recipes import Recipe, make_recipe
@@ -91,11 +93,11 @@ def fit(
         return load_bundle(kept), json.loads(kept.with_suffix(".json").read_text())
     checkpoint = None if kept is None else kept.with_suffix(".ckpt")
     started, processor = time.perf_counter(), time.process_time()
-    fitted = fit_bundle(
-        recipe,
+    fitted = fitting.fit(
+        DetectOptions(settings=settings, aspect=aspect),
         train,
         images[parts.calibration],
-        FitOptions("detect", settings, aspect=aspect, checkpoint=checkpoint, resume=True),
+        FitSession(recipe=recipe, checkpoint=checkpoint, resume=True),
     )
     seconds = {
         "train_images": len(fitted.parts["fitted"]),

@@ -24,7 +24,7 @@ from residua.runs.fit import fit_run
 from residua.runs.score import score_run
 from residua.runs.tables import chunks as pieces
 from residua.runs.tables.chunks import COLUMNS, Chunk
-from residua.training.fitting.options import RunOptions
+from residua.training.fitting.options import make_options
 from training_wing import blobs
 
 N = 72
@@ -65,7 +65,7 @@ def run(shards, tmp_path_factory):
         "recipe_options": {"latent": 3},
         "settings": {"epochs": 2, "batch_size": 8},
     }
-    return fit_run(RunOptions.model_validate(options), tmp_path_factory.mktemp("run") / "run")
+    return fit_run(make_options(**options), tmp_path_factory.mktemp("run") / "run")
 
 
 def part(labels: list[str | None], scores: list[float]) -> Chunk:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from residua.training.fitting.options import RunOptions
+from residua.training.fitting.options import FitOptions, make_options
 from training_wing import blobs
 
 GOOD, BAD = 60, 12
@@ -26,10 +26,10 @@ def write_source(folder: Path) -> Path:
 
 def options(
     source: Path | str, job: str = "detect", *, settings: dict | None = None, **more
-) -> RunOptions:
+) -> FitOptions:
     normal = {"normal": ("good",)} if job == "detect" else {}
-    return RunOptions.model_validate(
-        {
+    return make_options(
+        **{
             "source": str(source),
             "job": job,
             "recipe_options": {"latent": 3},

@@ -204,7 +204,7 @@ def no_fit(*_, **__):
 
 
 def test_what_is_finished_is_not_done_again_and_the_figures_stay(result, folder, monkeypatch):
-    monkeypatch.setattr(benchmark, "fit_bundle", no_fit)
+    monkeypatch.setattr(benchmark, "fit", no_fit)
     told = []
     again = run_benchmark(
         options(recipes=("plain", "denoising"), seeds=2),
@@ -219,7 +219,7 @@ def test_what_is_finished_is_not_done_again_and_the_figures_stay(result, folder,
 
 def test_a_stopped_benchmark_ends_with_the_figures_of_an_uninterrupted_one(tmp_path, monkeypatch):
     whole = run_benchmark(options(), out=tmp_path / "whole")
-    fit, fits = benchmark.fit_bundle, []
+    fit, fits = benchmark.fit, []
 
     def stopped_at_the_second(*arguments, **more):
         fits.append(1)
@@ -227,7 +227,7 @@ def test_a_stopped_benchmark_ends_with_the_figures_of_an_uninterrupted_one(tmp_p
             raise KeyboardInterrupt
         return fit(*arguments, **more)
 
-    monkeypatch.setattr(benchmark, "fit_bundle", stopped_at_the_second)
+    monkeypatch.setattr(benchmark, "fit", stopped_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         run_benchmark(options(), out=tmp_path / "stopped")
     resumed = run_benchmark(options(), out=tmp_path / "stopped")
@@ -239,7 +239,7 @@ def test_a_stopped_benchmark_ends_with_the_figures_of_an_uninterrupted_one(tmp_p
 
 
 def test_recipes_classes_and_seeds_may_be_fewer_or_more(result, folder, monkeypatch):
-    monkeypatch.setattr(benchmark, "fit_bundle", no_fit)
+    monkeypatch.setattr(benchmark, "fit", no_fit)
     part = run_benchmark(options(normal=("1",), recipes=("denoising",)), out=folder)
     assert part["rows"] == [
         row

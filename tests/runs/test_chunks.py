@@ -9,7 +9,7 @@ from residua.runs import chunks, evaluate
 from residua.runs import evaluate_classes as judge_classes
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
-from residua.training.fitting.options import RunOptions
+from residua.training.fitting.options import make_options
 from runs import options, write_source
 
 
@@ -19,8 +19,8 @@ def fitted(request, tmp_path_factory):
     source = write_source(folder / "parts")
     asked = options(source, "reconstruct", settings={"epochs": 1})
     if request.param == "classify":
-        asked = RunOptions.model_validate({
-            "source": str(source), "job": "classify", "recipe": "joint", "recipe_options": {"width": 4},
+        asked = make_options(**{
+            "source": str(source), "job": "classify", "strategy": "joint", "recipe_options": {"width": 4},
             "settings": {"epochs": 2, "batch_size": 16},
         })  # fmt: skip
     return fit_run(asked, folder / "run")

@@ -22,7 +22,7 @@ from residua.runs.report import report_run
 from residua.runs.run_folder import RunFolder
 from residua.runs.score import score_run
 from residua.training.bundle import load_bundle, score_set
-from residua.training.fitting.options import RunOptions
+from residua.training.fitting.options import FitOptions, make_options
 from training_wing import blobs
 
 N = 90
@@ -48,13 +48,13 @@ def write_manifest(
     return folder / "all.csv"
 
 
-def options(source: Path, strategy: str = "joint", **more) -> RunOptions:
+def options(source: Path, strategy: str = "joint", **more) -> FitOptions:
     settings = {"epochs": 15, "batch_size": 16, "augment": (), **more.pop("settings", {})}
-    return RunOptions.model_validate(
-        {
+    return make_options(
+        **{
             "source": str(source),
             "job": "classify",
-            "recipe": strategy,
+            "strategy": strategy,
             "recipe_options": {"width": 4},
             "settings": settings,
             **more,

@@ -35,9 +35,9 @@ import sys, time
 from pathlib import Path
 from residua.runs.fit import fit_run
 from residua.runs.progress import Watcher
-from residua.training.fitting.options import RunOptions
+from residua.training.fitting.options import DetectOptions
 
-options, out, signs = RunOptions.model_validate_json(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+options, out, signs = DetectOptions.model_validate_json(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 
 def tell(step, *_):
     signs.write_text(str(step))
@@ -271,7 +271,7 @@ def test_what_is_wrong_is_said_before_training(
     change, error, sentence, source, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(
-        "residua.training.fitting.images.train_network",
+        "residua.training.fitting.work.train_network",
         lambda *_, **__: pytest.fail("trained first"),
     )
     with pytest.raises(error, match=sentence):

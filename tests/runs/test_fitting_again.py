@@ -19,25 +19,28 @@ def command_of(**more):
 
 def test_every_option_that_is_not_the_default_is_in_the_command():
     words = command_of(
-        size=32, aspect="keep", policy="max-f1", normal=("good", "fine, new"),
+        size=32, aspect="keep", bits=12, follow_links=True, root="/data", trim=0.1, policy="max-f1", normal=("good", "fine, new"),
         recipe_options={"latent": 3, "family": "dense", "tied": True, "loss_name": "absolute", "density": ["mahalanobis"],
                         "backbone": "timm:x"},
-        settings={"minutes": 1, "epochs": None, "augment": ["flip", "shift"], "trim": 0.1, "seed": 4},
+        settings={"minutes": 1, "epochs": None, "augment": ["flip", "shift"], "seed": 4},
     )  # fmt: skip
     assert words[2] == "my parts"
     line = " ".join(words)
     for part in (
         '--normal good,"fine, new"',
         "--latent 3 --family dense --tied --loss absolute --density mahalanobis --backbone timm:x",
-        (
-            "--size 32 --aspect keep --policy max-f1 --epochs 7 --batch-size 8 --augment flip,shift"
-            " --trim 0.1 --seed 4"
-        ),
+        "--size 32 --aspect keep",
+        "--policy max-f1",
+        "--epochs 7",
+        "--augment flip,shift",
+        "--trim 0.1",
+        "--bits 12 --follow-links --root /data",
+        "--seed 4 --out run",
     ):
         assert part in line
 
 
 def test_defaults_are_left_out():
     words = command_of(settings={"batch_size": None})
-    expected = "--job detect --recipe plain --normal good --latent 3 --epochs 7 --seed 0 --out run"
+    expected = "--job detect --recipe plain --normal good --epochs 7 --latent 3 --seed 0 --out run"
     assert words[3:] == expected.split()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,75 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Job(StrEnum):
-    """What the autoencoder is for."""
-
-    reconstruct = "reconstruct"
-    detect = "detect"
-    classify = "classify"
-
-
-class Aspect(StrEnum):
-    """How resizing treats proportions."""
-
-    stretch = "stretch"
-    keep = "keep"
-    area = "area"
-
-
-class Family(StrEnum):
-    """Kinds of network."""
-
-    conv = "conv"
-    dense = "dense"
-
-
-class Strategy(StrEnum):
-    """How a classifier and an autoencoder share a network."""
-
-    joint = "joint"
-    joint_flat = "joint-flat"
-    sequential = "sequential"
-    fine_tune = "fine-tune"
-    plain = "plain"
-
-
-class Distance(StrEnum):
-    """What a reconstruction's loss is beside a classifier's."""
-
-    squared = "squared"
-    euclidean = "euclidean"
-
-
-class ClassWeight(StrEnum):
-    """How images of rare classes count."""
-
-    balanced = "balanced"
-
-
-class Loss(StrEnum):
-    """What training minimises."""
-
-    squared = "squared"
-    absolute = "absolute"
-    binary_cross_entropy = "binary-cross-entropy"
-
-
-class Error(StrEnum):
-    """What an image's score is made of."""
-
-    squared = "squared"
-    absolute = "absolute"
-    euclidean = "euclidean"
-    ssim = "ssim"
-
-
-class Precision(StrEnum):
-    """Numbers that training computes in."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
+Job = Literal["reconstruct", "detect", "classify"]
 
 
 def fit(
@@ -102,7 +33,7 @@ def fit(
                 " name the class of each."
             )
         ),
-    ] = Job.detect,
+    ] = "detect",
     normal: Annotated[
         str | None,
         typer.Option(
@@ -123,7 +54,7 @@ def fit(
         ),
     ] = None,
     strategy: Annotated[
-        Strategy | None,
+        Literal["joint", "joint-flat", "sequential", "fine-tune", "plain"] | None,
         typer.Option(
             show_default=False,
             help="Classify only: how the autoencoder takes part; joint if left out.",
@@ -138,7 +69,7 @@ def fit(
         ),
     ] = None,
     distance: Annotated[
-        Distance | None,
+        Literal["squared", "euclidean"] | None,
         typer.Option(
             show_default=False,
             help="Classify only: squared is a mean over pixels, euclidean the root of the sum.",
@@ -162,7 +93,7 @@ def fit(
         ),
     ] = None,
     class_weight: Annotated[
-        ClassWeight | None,
+        Literal["balanced"] | None,
         typer.Option(show_default=False, help="Classify only: images of rare classes count more."),
     ] = None,
     separator: Annotated[
@@ -178,7 +109,8 @@ def fit(
         typer.Option(min=1, help="Size of the code; chosen by the image size if left out."),
     ] = None,
     family: Annotated[
-        Family | None, typer.Option(show_default=False, help="Convolutional, or fully connected.")
+        Literal["conv", "dense"] | None,
+        typer.Option(show_default=False, help="Convolutional, or fully connected."),
     ] = None,
     tied: Annotated[
         bool,
@@ -187,10 +119,11 @@ def fit(
         ),
     ] = False,
     loss: Annotated[
-        Loss | None, typer.Option(show_default=False, help="What training minimises.")
+        Literal["squared", "absolute", "binary-cross-entropy"] | None,
+        typer.Option(show_default=False, help="What training minimises."),
     ] = None,
     error: Annotated[
-        Error | None,
+        Literal["squared", "absolute", "euclidean", "ssim"] | None,
         typer.Option(
             show_default=False,
             help="What the score is the mean of (euclidean: the root of the sum of squares).",
@@ -219,7 +152,7 @@ def fit(
         ),
     ] = None,
     aspect: Annotated[
-        Aspect | None,
+        Literal["stretch", "keep", "area"] | None,
         typer.Option(
             show_default=False,
             help=(
@@ -269,14 +202,20 @@ def fit(
         ),
     ] = None,
     trim: Annotated[
-        float,
+        float | None,
         typer.Option(
-            min=0, max=0.5, help="Share of train to drop as the worst after a short first training."
+            min=0,
+            max=0.5,
+            help="Not to classify: share of train dropped as the worst after a short training.",
+            show_default=False,
         ),
-    ] = 0.0,
+    ] = None,
     precision: Annotated[
-        Precision, typer.Option(help="auto: bfloat16 where the processor or GPU computes in it.")
-    ] = Precision.auto,
+        Literal["auto", "fp32", "bf16"] | None,
+        typer.Option(
+            show_default="auto", help="auto: bfloat16 where the processor or GPU computes in it."
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -323,85 +262,28 @@ def fit(
 
         residua fit animals/ --job classify --strategy joint --out runs/animals
     """
+    given = dict(locals())  # every option by its name: what each is for, the declaration says
     from residua._text import terminal
     from residua.cli.progress import watching
     from residua.runs.fit import fit_run
-    from residua.training.fitting.options import RunOptions
-    from residua.training.loop.settings import TrainingSettings
+    from residua.training.fitting.options import make_options
 
-    settings = TrainingSettings(
-        epochs=epochs,
-        minutes=minutes,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        patience=patience,
-        precision=precision.value,
-        threads=threads,
-        augment=_augment(job, augment),
-        trim=trim,
-        devices=devices,
-        nodes=nodes,
-        seed=seed,
-    )
-    given = {
-        "latent": latent,
-        "family": family and family.value,
+    for name in ("out", "resume", "memory", "quiet"):
+        del given[name]
+    for name in ("normal", "density", "augment"):
+        given[name] = names(given[name])
+    given |= {
+        "augment": () if given["augment"] == ("none",) else given["augment"],
         "tied": tied or None,
-        "loss_name": loss and loss.value,
-        "error": error and error.value,
-        "density": names(density),
-        "backbone": backbone,
         "weight": _weight(weight),
-        "distance": distance and distance.value,
-        "width": width,
-        "mirrored": mirrored,
+        "loss_name": given.pop("loss"),
+        "root": root and str(root.resolve()),
     }
-    asked = {name: value for name, value in given.items() if value is not None}
-    # Options of a network speak of the plain autoencoder unless a recipe is named; auto picks the
-    # network itself.
-    by_default = "feature" if backbone else "auto" if job is Job.detect and not asked else "plain"
-    options = RunOptions(
-        source=source,
-        job=job.value,
-        recipe=_recipe(job, recipe, strategy) or by_default,
-        recipe_options=asked,
-        normal=names(normal),
-        size=size,
-        aspect=None if aspect is None else aspect.value,
-        policy=policy,
-        class_weight="balanced" if class_weight else None,
-        separator=separator,
-        bits=bits,
-        follow_links=follow_links,
-        root=None if root is None else str(root.resolve()),
-        settings=settings,
-    )
+    options = make_options(**given)
     with watching(quiet=quiet) as watcher:
         run = fit_run(options, out, resume=resume, memory_megabytes=memory, watcher=watcher)
     if not quiet:
         _print_result(run.path, terminal())
-
-
-def _recipe(job: Job, recipe: str | None, strategy: Strategy | None) -> str | None:
-    """The name that the run is fitted by: a strategy to classify, a recipe for all else."""
-    if job is not Job.classify and strategy is not None:
-        raise InputError(
-            f"fit: --strategy is for --job classify. Got the job {job.value}. Leave it out, or"
-            " change the job."
-        )
-    if job is Job.classify and recipe is not None:
-        raise InputError(
-            f"fit: a classifier has a --strategy, not a recipe. Got --recipe {recipe}. Name a"
-            " strategy."
-        )
-    return (strategy or Strategy.joint).value if job is Job.classify else recipe
-
-
-def _augment(job: Job, text: str | None) -> tuple[str, ...]:
-    given = names(text)
-    if given == ("none",):
-        return ()
-    return given or (("auto",) if job is Job.classify else ())
 
 
 def _weight(text: str | None) -> float | str | None:

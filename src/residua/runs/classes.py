@@ -4,7 +4,7 @@ was drawn.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,23 +12,15 @@ from numpy.typing import NDArray
 from residua.errors import LabelError
 from residua.images import ImageSet
 from residua.metrics._classes import in_order
-from residua.training.estimators.classifier import calibration_set
-from residua.training.fitting.labelled import Chosen, LabelledSet
-from residua.training.fitting.options import RunOptions
-from residua.training.fitting.targets import Targets, read_targets
+from residua.training.fitting.options import ClassifyOptions
+from residua.training.fitting.targets import LabelledSet, Targets, calibration_set, read_targets
 from residua.training.fitting.temperature import FEWEST
 
 _MOST, _SHARE = 2000, 0.1
 
 
-def chosen_strategy(options: RunOptions) -> Chosen:
-    """The strategy that a run names, with its options."""
-    weights: Literal["balanced"] | None = options.class_weight
-    return Chosen(options.recipe, options.recipe_options, weights)
-
-
 def labelled_parts(
-    images: ImageSet, options: RunOptions
+    images: ImageSet, options: ClassifyOptions
 ) -> tuple[LabelledSet, LabelledSet, str | None]:
     """Train and calibration with targets, and a sentence where calibration gave images back.
 
@@ -59,9 +51,8 @@ def labelled_parts(
     )
     if options.separator is not None:
         targets = Targets(class_names(train, options.separator), targets.values, multilabel=True)
-    held = calibration_set(
-        calibration, label_values(calibration, options.separator, targets.classes), targets
-    )
+    labels = label_values(calibration, options.separator, targets.classes)
+    held = calibration_set(calibration, targets, labels)
     return LabelledSet(train, targets), held, told
 
 

@@ -11,8 +11,7 @@ from residua.evaluation.report import write_html
 from residua.runs.evaluate import Judged, evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.progress import Watcher
-from residua.training.fitting.options import RunOptions
-from residua.training.loop.settings import TrainingSettings
+from residua.training.fitting.options import FitOptions, make_options
 
 _NORMAL = "0"
 _LATENT = 16
@@ -49,24 +48,17 @@ def run_demo(
     return report, judged
 
 
-def _jobs(seed: int) -> list[tuple[RunOptions, str]]:
+def _jobs(seed: int) -> list[tuple[FitOptions, str]]:
     """The three jobs with the same size of code, each with what it is about in a few words."""
-    common = {
-        "source": "digits",
-        "recipe_options": {"latent": _LATENT},
-        "settings": TrainingSettings(seed=seed),
-    }
-    classify = {
-        "recipe": "joint",
-        "recipe_options": {"latent": _LATENT, "width": _WIDTH},
-        "settings": TrainingSettings(seed=seed, epochs=_EPOCHS, augment=("auto",)),
-    }
-    jobs: list[tuple[dict[str, Any], str]] = [
-        ({"job": "reconstruct"}, "every digit"),
+    common: dict[str, Any] = {"source": "digits", "latent": _LATENT, "seed": seed}
+    return [
+        (make_options("reconstruct", **common), "every digit"),
         (
-            {"job": "detect", "normal": (_NORMAL,)},
+            make_options("detect", normal=(_NORMAL,), **common),
             f"the digit {_NORMAL} is normal, all others are not",
         ),
-        ({"job": "classify", **classify}, "which digit it is, and the image again, from one code"),
+        (
+            make_options("classify", width=_WIDTH, epochs=_EPOCHS, **common),
+            "which digit it is, and the image again, from one code",
+        ),
     ]
-    return [(RunOptions.model_validate({**common, **one}), words) for one, words in jobs]

@@ -24,8 +24,7 @@ from residua.runs.classes import label_values
 from residua.runs.parts import JudgedImages
 from residua.runs.run_folder import RunState
 from residua.training.bundle import Bundle
-from residua.training.estimators.classifier import class_array
-from residua.training.fitting.targets import index_targets
+from residua.training.fitting.targets import class_array, index_targets
 
 _SMALLEST = 1e-7
 _P, _SCORE = "probabilities", "score"
@@ -153,7 +152,7 @@ def _labels(images: ImageSet, bundle: Bundle, state: RunState) -> Any:
     """
     config = bundle.config
     if config.multilabel:
-        values = label_values(images, state.options.separator, config.classes)
+        values = label_values(images, getattr(state.options, "separator", None), config.classes)
         return (
             np.full((len(images), len(config.classes or ())), np.nan) if values is None else values
         )

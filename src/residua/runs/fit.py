@@ -14,16 +14,22 @@ from residua.errors import InputError, LabelError, OutputError
 from residua.images import ImageSet, load_images
 from residua.images.run_source import mark_of_here
 from residua.runs.check import check_images
-from residua.runs.classes import chosen_strategy, labelled_parts
+from residua.runs.classes import labelled_parts
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder, RunState
 from residua.training.bundle import save_bundle
-from residua.training.fitting.images import FitOptions, Fitted, fit_bundle
-from residua.training.fitting.labelled import check_strategy, fit_classifier
-from residua.training.fitting.options import RunOptions
-from residua.training.fitting.recipe_choice import AUTO
+from residua.training.fitting.fit import fit
+from residua.training.fitting.labelled import check_strategy
+from residua.training.fitting.options import (
+    ClassifyOptions,
+    FitOptions,
+    RecipeOptions,
+    SharedOptions,
+    check_processes,
+)
+from residua.training.fitting.session import FitSession, Fitted
 from residua.training.fitting.splits import normals_of
-from residua.training.loop.processes import check_spread, is_follower
+from residua.training.loop.processes import is_follower
 from residua.training.loop.train import TrainingPlan
 from residua.training.recipes import Recipe, make_recipe
 
@@ -32,7 +38,7 @@ MEMORY_MEGABYTES = 2048.0
 
 
 def fit_run(
-    options: RunOptions,
+    options: FitOptions,
     out: str | Path,
     *,
     resume: bool = False,
@@ -50,9 +56,10 @@ def fit_run(
     network sees them; what is more lies in a file, and changes no score.
     """
     watcher = watcher or Watcher()
-    if options.job == "classify":  # a mistyped name is refused before a large source is read
-        check_strategy(chosen_strategy(options))
-    elif options.recipe != AUTO:
+    # a mistyped name is refused before a large source is read
+    if isinstance(options, ClassifyOptions):
+        check_strategy(options)
+    elif not options.chooses_recipe:
         make_recipe(options.recipe, **options.recipe_options)
     run = RunFolder(Path(out))
     if (
@@ -64,7 +71,7 @@ def fit_run(
             f"{out}: the output folder must not be the source. It is. Name another folder with"
             " --out."
         )
-    check_spread(options.settings, job=options.job, chosen_by_itself=options.recipe == AUTO)
+    check_processes(options)
     if is_follower():
         return _follow(run, options, images, memory_megabytes, resume=resume)
     with run.locked():
@@ -107,7 +114,7 @@ def fit_run(
 
 def _follow(
     run: RunFolder,
-    options: RunOptions,
+    options: FitOptions,
     images: ImageSet | None,
     memory_megabytes: float,
     *,
@@ -150,7 +157,7 @@ def load_source(
     watcher, options = watcher or Watcher(), state.options
     return load_images(
         state.located_source(named=named),
-        normal=options.normal,
+        normal=getattr(options, "normal", None),
         seed=options.settings.seed,
         memory_megabytes=memory_megabytes,
         progress=watcher.on_read,
@@ -161,14 +168,14 @@ def load_source(
     )
 
 
-def _new_state(options: RunOptions) -> RunState:
+def _new_state(options: FitOptions) -> RunState:
     here = str(Path.cwd())
     return RunState(
         options=options, working_folder=here, made_here=mark_of_here(here, options.source)
     )
 
 
-def _begin(run: RunFolder, options: RunOptions, *, resume: bool) -> RunState:
+def _begin(run: RunFolder, options: FitOptions, *, resume: bool) -> RunState:
     state = run.read_state() if run.exists() else None
     if state is None or _nothing_to_lose(run, state, resume=resume):
         state = _new_state(options)
@@ -245,24 +252,22 @@ def _fit(
         choice = {"recipe": recipe.name, "options": recipe.model_dump(mode="json")}
         run.write_state(run.read_state().model_copy(update={"choice": choice}))
 
-    fit_options = FitOptions(
-        job=options.job,
-        settings=options.settings,
-        size=options.size,
-        aspect=options.aspect,
-        policy=options.policy,
+    session = FitSession(
         memory_megabytes=memory_megabytes,
         checkpoint=run.checkpoint,
         checkpoint_seconds=checkpoint_seconds,
         resume=resume,
         plan=state.training_plan(),
+        recipe=state.chosen_recipe(),
         on_plan=on_plan,
         on_choice=on_choice,
         on_step=watcher.on_step,
         on_note=watcher.on_note,
     )
-    fit = _fit_classes if options.job == "classify" else _fit_images
-    fitted = fit(state, images, watcher, fit_options)
+    if isinstance(options, ClassifyOptions):
+        fitted = _fit_classes(options, images, watcher, session)
+    else:
+        fitted = _fit_images(options, images, watcher, session)
     fingerprints = {
         **fitted.bundle.config.fingerprints,
         "test": images.test.fingerprint,
@@ -273,64 +278,45 @@ def _fit(
 
 
 def _fit_images(
-    state: RunState, images: ImageSet, watcher: Watcher, fit_options: FitOptions
+    options: RecipeOptions, images: ImageSet, watcher: Watcher, session: FitSession
 ) -> Fitted:
     """A reconstructor or a detector, which learn from images alone."""
-    train, left_out = _train_images(images, state.options)
-    if state.options.job == "detect" and images.normal is None:
+    train, left_out = _train_images(images, options)
+    if options.job == "detect" and images.normal is None:
         watcher.note(
             f"no label says what is normal: all {len(train):,} training images are presumed normal"
         )
     if left_out:
         watcher.note(f"{left_out} images of other classes in train were left out and counted")
     calibration = images.calibration
-    return fit_bundle(_recipe(state), train, calibration if len(calibration) else None, fit_options)
+    return fit(options, train, calibration if len(calibration) else None, session)
 
 
 def _fit_classes(
-    state: RunState, images: ImageSet, watcher: Watcher, fit_options: FitOptions
+    options: ClassifyOptions, images: ImageSet, watcher: Watcher, session: FitSession
 ) -> Fitted:
     """A classifier, which learns from labels too."""
     if len(images.train) == 0:
-        raise InputError(_no_train(state.options))
-    train, calibration, told = labelled_parts(images, state.options)
+        raise InputError(_no_train(options))
+    train, calibration, told = labelled_parts(images, options)
     if told is not None:
         watcher.note(told)
-    fitted = fit_classifier(chosen_strategy(state.options), train, calibration, fit_options)
+    fitted = fit(options, train, calibration, session)
     return fitted if told is None else replace(fitted, notes=(told, *fitted.notes))
 
 
-def _no_train(options: RunOptions) -> str:
+def _no_train(options: SharedOptions) -> str:
     return (
         f"{options.source}: there must be images to train on. The train part is empty. Check the"
         " split column or folders."
     )
 
 
-def _recipe(state: RunState) -> Recipe | None:
-    """The recipe asked for, or chosen before the run was stopped; None where `auto` has yet to
-    choose.
-    """
-    if state.options.recipe != AUTO:
-        return make_recipe(state.options.recipe, **state.options.recipe_options)
-    if state.options.recipe_options:
-        given = ", ".join(state.options.recipe_options)
-        raise InputError(
-            f"recipe auto: takes no options of a recipe. Got {given}. Name a recipe with --recipe,"
-            " or leave them out."
-        )
-    return (
-        None
-        if state.choice is None
-        else make_recipe(state.choice["recipe"], **state.choice["options"])
-    )
-
-
-def _train_images(images: ImageSet, options: RunOptions) -> tuple[ImageSet, int]:
+def _train_images(images: ImageSet, options: RecipeOptions) -> tuple[ImageSet, int]:
     train = images.train
     if len(train) == 0:
         raise InputError(_no_train(options))
-    if options.job == "reconstruct":
+    if options.job == "reconstruct" and options.normal is None:
         return train, 0
     labels = images.labels
     if (

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from residua._files import (
     atomic_write,
@@ -32,10 +32,10 @@ from residua.images.run_source import find_run_source
 from residua.records import Assumption
 from residua.runs.wrapped import is_wrapped
 from residua.training.bundle import clear_leftovers
-from residua.training.fitting.options import RunOptions
+from residua.training.fitting.options import FitOptions, migrated
 from residua.training.loop.train import TrainingPlan
+from residua.training.recipes import Recipe, make_recipe
 
-_FORMAT, _FORMAT_VERSION = "residua-run", 1
 _COLUMNS = ("path", "label", "part", "sha256", "pixels")
 _ROWS_AT_ONCE = 4096
 _FEW = frozenset({"label", "part"})
@@ -62,8 +62,8 @@ class RunState(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["residua-run"] = "residua-run"
-    format_version: Literal[1] = 1
-    options: RunOptions
+    format_version: Literal[2] = 2
+    options: FitOptions = Field(discriminator="job")
     working_folder: str = ""
     made_here: str = ""
     fingerprint: str | None = None
@@ -74,6 +74,14 @@ class RunState(BaseModel):
     assumptions: tuple[Assumption, ...] = ()
     reading: Reading | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_format_1(cls, given: Any) -> Any:
+        """Format 1 held the options of all jobs at once."""
+        if isinstance(given, dict) and given.get("format_version") == 1:
+            return {**given, "format_version": 2, "options": migrated(given["options"])}
+        return given
+
     def located_source(self, *, named: bool = False) -> str:
         """The source as `fit` found it; see `find_run_source`."""
         return find_run_source(
@@ -83,6 +91,12 @@ class RunState(BaseModel):
     def training_plan(self) -> TrainingPlan | None:
         """The plan as training takes it."""
         return None if self.plan is None else TrainingPlan(**self.plan)
+
+    def chosen_recipe(self) -> Recipe | None:
+        """What `auto` chose before the run was stopped."""
+        if self.choice is None:
+            return None
+        return make_recipe(self.choice["recipe"], **self.choice["options"])
 
 
 @dataclass(frozen=True)

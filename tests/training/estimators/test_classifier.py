@@ -215,7 +215,7 @@ def test_what_training_mirrors_is_averaged_with_its_mirror_image_unless_told_oth
 
 
 def test_threads_that_would_wait_on_a_busy_machine_are_told(monkeypatch):
-    monkeypatch.setattr("residua.training.fitting.images.is_busy", lambda: True)
+    monkeypatch.setattr("residua.training.fitting.session.is_busy", lambda: True)
     told = [
         AutoencoderClassifier(**{**QUICK, "epochs": 1, "threads": n})
         .fit(*bright_and_dark(20))

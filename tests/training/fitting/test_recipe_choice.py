@@ -10,6 +10,7 @@ import residua
 from residua.errors import InputError
 from residua.images import ImageSet
 from residua.training.fitting import recipe_choice as choosing
+from residua.training.fitting.options import make_options
 from residua.training.fitting.recipe_choice import candidates, choose_recipe
 from residua.training.fitting.splits import hold_out
 from residua.training.loop.settings import TrainingSettings
@@ -77,9 +78,12 @@ def test_a_detector_fits_by_auto_and_keeps_the_recipe_it_chose(zeros: ImageSet) 
     assert any(note.startswith("auto chose") for note in detector.notes_)
 
 
-def test_auto_takes_no_latent_size(zeros: ImageSet) -> None:
+def test_a_size_of_the_code_speaks_of_plain_as_in_the_command(zeros: ImageSet) -> None:
     with pytest.raises(InputError, match="auto picks the network itself"):
-        residua.OneClassDetector(recipe="auto", latent=4).fit(zeros)
+        make_options("detect", recipe="auto", latent=4)
+    assert make_options("detect", latent=4).recipe == "plain"
+    detector = residua.OneClassDetector(latent=4, epochs=1).fit(zeros)
+    assert detector.bundle_.config.recipe == "plain"
 
 
 @pytest.mark.parametrize("shape", [(5, 1, 16, 16), (4, 3, 24, 40)])

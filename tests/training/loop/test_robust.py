@@ -12,17 +12,17 @@ from residua import OneClassDetector
 from residua.errors import InputError
 from residua.images import ImageSet
 from residua.metrics import roc_auc
-from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.fitting import fit as fitting
+from residua.training.fitting.options import make_options
+from residua.training.fitting.session import FitSession
 from residua.training.loop.robust import (
     keep_best,
     plan_again,
     plan_first,
     say_dropped,
-    second_checkpoint,
 )
 from residua.training.loop.settings import TrainingSettings
-from residua.training.loop.train import TrainingPlan, plan_training
-from residua.training.networks import ImageShape
+from residua.training.loop.train import TrainingPlan
 from residua.training.recipes import make_recipe
 from residua.training.scoring.scorer import ScorerOutput
 from training_wing import blobs
@@ -64,7 +64,7 @@ def test_the_first_training_is_a_quarter_as_long():
 def test_shares_that_would_leave_too_little_are_refused():
     for trim in (-0.1, 0.6):
         with pytest.raises(InputError, match="trim"):
-            TrainingSettings(trim=trim)
+            make_options("detect", trim=trim)
 
 
 def test_the_sentence_counts_what_was_dropped_and_shows_the_first_few():
@@ -89,8 +89,9 @@ def contaminated(digits):
 
 def fit(images, trim, **more):
     recipe = make_recipe("plain", family="dense", latent=8)
-    settings = TrainingSettings(epochs=30, batch_size=16, seed=0, trim=trim, precision="fp32")
-    return fit_bundle(recipe, images, None, FitOptions("detect", settings, **more))
+    settings = {"epochs": 30, "batch_size": 16, "seed": 0, "precision": "fp32"}
+    options = make_options("detect", trim=trim, **settings)
+    return fitting.fit(options, images, None, FitSession(recipe=recipe, **more))
 
 
 def test_trimming_removes_mostly_the_hidden_anomalies_and_ranks_no_worse(contaminated, digits):
@@ -139,7 +140,7 @@ def test_a_run_stopped_in_either_training_ends_as_if_it_had_not_been(stop_at, tm
     with pytest.raises(StoppedError):
         fit(images, 0.2, checkpoint=checkpoint, checkpoint_seconds=0.0, on_step=stop)
     assert checkpoint.exists()
-    assert second_checkpoint(checkpoint).exists() == (stop_at == 80)
+    assert (tmp_path / "training-again.ckpt").exists() == (stop_at == 80)
     resumed = []
     again = fit(
         images,
@@ -151,19 +152,23 @@ def test_a_run_stopped_in_either_training_ends_as_if_it_had_not_been(stop_at, tm
     )
     whole = fit(images, 0.2)
     assert len(resumed) < 28 + 90
-    assert not second_checkpoint(checkpoint).exists()
+    assert not (tmp_path / "training-again.ckpt").exists()
     assert list(again.parts["fitted"].paths) == list(whole.parts["fitted"].paths)
     assert np.array_equal(again.train_sample.score, whole.train_sample.score)
 
 
 def test_minutes_are_those_of_both_trainings_together(monkeypatch):
     monkeypatch.setattr("residua.training.loop.train._time_steps", lambda *args, **options: 0.01)
-    recipe, images = make_recipe("plain", family="dense", latent=4), torch.zeros(64, 1, 8, 8)
-    network = recipe.build_network(ImageShape(8, 8, 1))
-    once, twice = (
-        plan_training(
-            recipe, network, images, TrainingSettings(minutes=1.0, batch_size=16, trim=trim)
-        ).n_steps
-        for trim in (0.0, 0.2)
-    )
-    assert (once, twice) == (5700, 4560)
+    monkeypatch.setattr("residua.training.fitting.work.train_network", stop_training)
+    plans = []
+    for trim in (0.0, 0.2):
+        session = FitSession(recipe=make_recipe("plain", family="dense"), on_plan=plans.append)
+        options = make_options("reconstruct", trim=trim, minutes=1.0, batch_size=16)
+        with pytest.raises(StoppedError):
+            fitting.fit(options, ImageSet.from_arrays(blobs(71, (8, 8))), None, session)
+    assert plans[0].n_steps == 5700
+    assert plans[1].n_steps == pytest.approx(4560, abs=plans[1].steps_per_epoch)
+
+
+def stop_training(*_, **__):
+    raise StoppedError

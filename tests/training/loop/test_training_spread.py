@@ -15,9 +15,8 @@ from residua.errors import InputError
 from residua.runs import fit
 from residua.runs.fit import fit_run
 from residua.runs.run_folder import RunFolder, RunState
-from residua.training.fitting.options import RunOptions
-from residua.training.loop.processes import check_spread, is_follower, share_of
-from residua.training.loop.settings import TrainingSettings
+from residua.training.fitting.options import check_processes, make_options
+from residua.training.loop.processes import is_follower, share_of
 from residua.training.loop.train import TrainingPlan
 
 TOLERANCE = 1e-4
@@ -35,17 +34,19 @@ def test_shares_are_cut_from_the_global_batch_and_a_small_one_is_taken_by_all():
 
 def test_what_processes_would_decide_differently_is_refused(monkeypatch):
     with pytest.raises(InputError, match="--epochs"):
-        check_spread(
-            TrainingSettings(minutes=1, devices=2, nodes=2), job="detect", chosen_by_itself=False
-        )
-    check_spread(TrainingSettings(minutes=1, devices=2), job="detect", chosen_by_itself=False)
+        check_processes(make_options("detect", recipe="plain", minutes=1, devices=2, nodes=2))
+    check_processes(make_options("detect", recipe="plain", minutes=1, devices=2))
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     with pytest.raises(InputError, match="--epochs"):
-        check_spread(TrainingSettings(minutes=1, devices=2), job="detect", chosen_by_itself=False)
+        check_processes(make_options("detect", recipe="plain", minutes=1, devices=2))
     monkeypatch.delenv("TORCHELASTIC_RUN_ID")
     with pytest.raises(InputError, match="name a recipe"):
-        check_spread(TrainingSettings(nodes=2), job="detect", chosen_by_itself=True)
-    check_spread(TrainingSettings(minutes=1), job="classify", chosen_by_itself=True)
+        check_processes(make_options("detect", recipe="auto", nodes=2))
+    with pytest.raises(InputError, match="--trim"):
+        check_processes(make_options("detect", recipe="plain", trim=0.1, devices=2))
+    with pytest.raises(InputError, match="--job classify"):
+        check_processes(make_options("classify", devices=2))
+    check_processes(make_options("detect", recipe="auto", minutes=1))
 
 
 @pytest.mark.parametrize(
@@ -67,8 +68,8 @@ def test_a_process_started_beside_the_first_follows_it(environment, follows, mon
 
 def test_minutes_become_steps_once_and_the_others_take_them_from_the_run(tmp_path, monkeypatch):
     settings = {"minutes": 0.02, "batch_size": 16, "threads": 1, "devices": 2}
-    asked = RunOptions.model_validate(
-        {"source": "digits", "job": "detect", "normal": ("0",), "settings": settings}
+    asked = make_options(
+        **{"source": "digits", "job": "detect", "normal": ("0",), "recipe": "plain"}, **settings
     )
     run, taken = RunFolder(tmp_path / "run"), []
     run.path.mkdir()
@@ -92,7 +93,7 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path):
         "recipe": "plain",
         "recipe_options": {"latent": 4},
     }
-    one = fit_run(RunOptions.model_validate({**asked, "settings": settings}), tmp_path / "one")
+    one = fit_run(make_options(**{**asked, "settings": settings}), tmp_path / "one")
     command = (
         "fit digits --normal 0 --recipe plain --latent 4 --epochs 10 --batch-size 16 --precision"
         " fp32 --threads 1 --devices 2 -q"

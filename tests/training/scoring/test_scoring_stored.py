@@ -11,10 +11,10 @@ import torch
 
 from residua.errors import OutputError
 from residua.images import ImageSet
-from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.fitting.fit import fit
+from residua.training.fitting.options import make_options
+from residua.training.fitting.session import FitSession
 from residua.training.loop.batches import MemoryBatches, all_to_unit, to_unit
-from residua.training.loop.settings import TrainingSettings
-from residua.training.recipes import make_recipe
 from residua.training.scoring import prepared_store
 from residua.training.scoring.image_list import ImageList, chunks_of, taken
 from residua.training.scoring.prepared_store import PreparedStore, StoredImages, StoredPieces
@@ -77,17 +77,21 @@ def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path, monkey
 @pytest.mark.parametrize("recipe", ["plain", "denoising"])
 def test_a_model_trained_from_a_file_is_bit_for_bit_that_of_memory(recipe, tmp_path):
     images = ImageSet.from_arrays(blobs(60))
-    settings = TrainingSettings(epochs=2, batch_size=8, trim=0.1)
+    options = make_options(
+        "detect",
+        recipe=recipe,
+        latent=3,
+        density=("mahalanobis", "neighbours"),
+        trim=0.1,
+        epochs=2,
+        batch_size=8,
+    )
     made = [
-        fit_bundle(
-            make_recipe(recipe, latent=3, density=("mahalanobis", "neighbours")),
+        fit(
+            options,
             images,
-            None,
-            FitOptions(
-                job="detect",
-                settings=settings,
-                memory_megabytes=megabytes,
-                checkpoint=tmp_path / f"{megabytes}.ckpt",
+            session=FitSession(
+                memory_megabytes=megabytes, checkpoint=tmp_path / f"{megabytes}.ckpt"
             ),
         ).bundle
         for megabytes in (100, 0)
@@ -124,15 +128,11 @@ def test_mixed_sizes_train_bit_for_bit_from_a_file_too(tmp_path):
         [rng.integers(0, 256, (64 + n % 3, 70, 1)).astype(np.uint8) for n in range(16)]
     )
     made = [
-        fit_bundle(
-            make_recipe("inspect", width=2),
+        fit(
+            make_options("detect", recipe="inspect", width=2, epochs=1, batch_size=4),
             images,
-            None,
-            FitOptions(
-                job="detect",
-                settings=TrainingSettings(epochs=1, batch_size=4),
-                memory_megabytes=megabytes,
-                checkpoint=tmp_path / f"{megabytes}.ckpt",
+            session=FitSession(
+                memory_megabytes=megabytes, checkpoint=tmp_path / f"{megabytes}.ckpt"
             ),
         )
         for megabytes in (100, 0)

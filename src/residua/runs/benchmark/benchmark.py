@@ -26,7 +26,9 @@ from residua.runs.machine import describe_machine
 from residua.runs.parts import has_own_parts
 from residua.runs.progress import Watcher
 from residua.training.bundle import Bundle, score_set
-from residua.training.fitting.images import FitOptions, fit_bundle
+from residua.training.fitting.fit import fit
+from residua.training.fitting.options import DetectOptions
+from residua.training.fitting.session import FitSession
 from residua.training.fitting.splits import CALIBRATION_SHARE, VALIDATION_SHARE
 from residua.training.loop.settings import TrainingSettings
 from residua.training.networks import ImageShape
@@ -170,10 +172,9 @@ def _fit(
 ) -> tuple[Record, Bundle]:
     began = time.monotonic()
     settings = options.settings.model_copy(update={"seed": seed})
-    fit_options = FitOptions(
-        job="detect", settings=settings, size=options.size, on_step=watcher.on_step
-    )
-    bundle = fit_bundle(make_recipe(recipe), case.train, case.calibration, fit_options).bundle
+    asked = DetectOptions(recipe=recipe, size=options.size, settings=settings)
+    session = FitSession(on_step=watcher.on_step)
+    bundle = fit(asked, case.train, case.calibration, session).bundle
     trained = time.monotonic()
     scores = score_set(bundle, case.test).score
     ended = time.monotonic()

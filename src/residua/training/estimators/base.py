@@ -17,9 +17,10 @@ from residua.images import ImageSet
 from residua.images.reading import Reading
 from residua.records import Job
 from residua.training.bundle import Bundle, check_fits, load_bundle, save_bundle, score_set
-from residua.training.fitting.images import FitOptions, Fitted, fit_bundle
-from residua.training.fitting.recipe_choice import AUTO
-from residua.training.loop.settings import Precision, TrainingSettings
+from residua.training.fitting.fit import fit
+from residua.training.fitting.options import AUTO, FitOptions, make_options, options_of
+from residua.training.fitting.session import FitSession, Fitted
+from residua.training.loop.settings import Precision
 from residua.training.recipes import Recipe, make_recipe
 from residua.training.scoring.engine import encode_images
 from residua.training.scoring.prepare import Aspect
@@ -43,7 +44,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         ``"auto"``: chosen by size and by how well each candidate tells made anomalies from held-out
         normal images.
     latent : int, optional
-        Size of the code; None lets the recipe choose by the image size.
+        Size of the code; None lets the recipe choose by the image size. With ``"auto"``, which
+        chooses the network itself, a size speaks of the recipe ``"plain"``.
     size : int, optional
         Longer side, in pixels, that the network sees; None keeps images of one size up to 128
         pixels as they are.
@@ -52,7 +54,10 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         edge.
     epochs, minutes : optional
         How long to train: one or the other; None chooses by the size of the set.
-    batch_size, learning_rate, patience, precision, augment, trim, threads
+    trim : float
+        Share of the training images, at most a half, that is dropped as the worst after a short
+        first training.
+    batch_size, learning_rate, patience, precision, augment, threads
         See `residua.training.loop.settings.TrainingSettings`.
     seed : int
         The same seed, data and machine give the same scores.
@@ -115,8 +120,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
 
     @property
     def predict_proba(self) -> Any:
-        """Probabilities are a classifier's alone: everything else says so, and looks to `hasattr`
-        as if it had none.
+        """Only classifiers have probabilities. Other models raise AttributeError here, so that
+        `hasattr` returns False.
         """
         raise NoProbabilitiesError(
             f"{type(self).__name__}.predict_proba: the model must classify to have probabilities."
@@ -130,26 +135,46 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """An estimator around a saved bundle; nothing in the folder is executed."""
-        bundle = cls._load_bundle(folder)
-        estimator = cls(make_recipe(bundle.config.recipe, **bundle.config.recipe_options))
-        estimator._take(bundle)
-        return estimator
-
-    @classmethod
-    def _load_bundle(cls, folder: str | Path) -> Bundle:
         bundle = load_bundle(folder)
         if bundle.config.job != cls._job:
             raise InputError(
                 f"{cls.__name__}.load: the bundle must be of the job {cls._job}. Got"
                 f" {bundle.config.job}. Use the estimator of that job."
             )
-        return bundle
+        estimator = cls(**cls._parameters(options_of(bundle.config)))
+        estimator._take(bundle)
+        return estimator
 
-    def _fit(self, train: ImageSet, calibration: ImageSet | None, **more: Any) -> Fitted:
-        options = FitOptions(
-            job=self._job, settings=self._settings(), size=self.size, aspect=self.aspect, **more
-        )
-        fitted = fit_bundle(self._recipe(), train, calibration, options)
+    @classmethod
+    def _parameters(cls, options: FitOptions) -> dict[str, Any]:
+        """The constructor's parameters that ask for `options`."""
+        network = dict(options.recipe_options)
+        values = {**dict(options.settings), **dict(options), **network}
+        names = cls._get_param_names()
+        others = {name: value for name, value in network.items() if name not in names}
+        if others and "recipe" in names:  # of the recipe alone, which is then made here
+            values["recipe"] = make_recipe(values["recipe"], **others)
+        return {name: values[name] for name in names if name in values}
+
+    def _options(self) -> FitOptions:
+        """What the constructor asked for, in the declaration that the command has too."""
+        given = self.get_params(deep=False)
+        recipe = given.get("recipe")
+        if isinstance(recipe, Recipe):
+            chosen = recipe.model_dump(mode="json", exclude_defaults=True)
+            given |= {"recipe": recipe.name, "recipe_options": chosen}
+        elif recipe == AUTO and given["latent"] is not None:
+            given["recipe"] = None  # left out: the size of a code speaks of the plain autoencoder
+        return make_options(self._job, **given)
+
+    def _fit(self, train: Any, calibration: Any) -> Fitted:
+        recipe = getattr(self, "recipe", None)
+        if isinstance(recipe, Recipe):
+            latent = {} if self.latent is None else {"latent": self.latent}
+            session = FitSession(recipe=recipe.model_copy(update=latent))
+        else:
+            session = FitSession()
+        fitted = fit(self._options(), train, calibration, session)
         self._take(fitted.bundle)
         self.history_ = fitted.trained.history
         self.notes_ = fitted.notes
@@ -166,31 +191,6 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
                 " bundle."
             )
         return bundle
-
-    def _recipe(self) -> Recipe | None:
-        if self.recipe == AUTO:
-            if self.latent is not None:
-                raise InputError(
-                    "latent: auto picks the network itself. Got a latent size. Name a recipe, or"
-                    " leave latent out."
-                )
-            return None
-        recipe = self.recipe if isinstance(self.recipe, Recipe) else make_recipe(self.recipe)
-        return recipe if self.latent is None else recipe.model_copy(update={"latent": self.latent})
-
-    def _settings(self) -> TrainingSettings:
-        return TrainingSettings(
-            epochs=self.epochs,
-            minutes=self.minutes,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            patience=self.patience,
-            precision=self.precision,
-            augment=tuple(self.augment),
-            trim=self.trim,
-            threads=self.threads,
-            seed=self.seed,
-        )
 
 
 def as_image_set(images: Any, labels: Any = None, like: Reading | None = None) -> ImageSet:

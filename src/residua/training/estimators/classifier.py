@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -13,10 +13,16 @@ from residua.errors import InputError, ShapeError
 from residua.images import ImageSet
 from residua.training.bundle import Bundle, score_set
 from residua.training.estimators.base import ImageEstimator, as_image_set
-from residua.training.fitting.images import FitOptions
-from residua.training.fitting.labelled import Chosen, ClassWeight, LabelledSet, fit_classifier
-from residua.training.fitting.targets import Targets, index_targets, read_targets
-from residua.training.loop.settings import Precision, TrainingSettings
+from residua.training.fitting.options import AUTO, FitOptions
+from residua.training.fitting.targets import (
+    LabelledSet,
+    Targets,
+    calibration_set,
+    class_array,
+    index_targets,
+    read_targets,
+)
+from residua.training.loop.settings import Precision
 from residua.training.scoring.prepare import Aspect
 from residua.training.strategies.losses import Distance
 
@@ -84,10 +90,10 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         label_smoothing: float | None = None,
         erase: float | None = None,
         mirrored: bool | None = None,
-        class_weight: ClassWeight = None,
+        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         multilabel: bool | None = None,
         size: int | None = None,
-        aspect: Aspect = "stretch",
+        aspect: Aspect | None = None,
         epochs: int | None = None,
         minutes: float | None = None,
         batch_size: int | None = None,
@@ -141,13 +147,8 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         """
         train = as_image_set(X)
         targets = read_targets(_labels(train, y), len(train), multilabel=self.multilabel)
-        held = None if calibration is None else _calibration_set(calibration, train, targets)
-        options = FitOptions(
-            job="classify", settings=self._settings(), size=self.size, aspect=self.aspect
-        )
-        fitted = fit_classifier(self._chosen(), LabelledSet(train, targets), held, options)
-        self._take(fitted.bundle)
-        self.history_, self.notes_ = fitted.trained.history, fitted.notes
+        held = None if calibration is None else _held(calibration, train, targets)
+        self._fit(LabelledSet(train, targets), held)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # type: ignore[override]
@@ -199,67 +200,20 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
         return float(np.average(right[known], weights=weights)) if known.any() else float("nan")
 
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """An estimator around a saved bundle; nothing in the folder is executed."""
-        bundle = cls._load_bundle(folder)
-        estimator = cls(bundle.config.recipe)
-        estimator._take(bundle)
-        return estimator
-
     def _take(self, bundle: Bundle) -> None:
         super()._take(bundle)
         self.classes_ = class_array(bundle.config.classes or ())
 
-    def _settings(self) -> TrainingSettings:
-        return TrainingSettings(
-            epochs=self.epochs,
-            minutes=self.minutes,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            patience=self.patience,
-            precision=self.precision,
-            augment=("auto",) if self.augment == "auto" else tuple(self.augment),
-            threads=self.threads,
-            seed=self.seed,
-        )
-
-    def _chosen(self) -> Chosen:
-        names = ("latent", "width", "weight", "distance", "label_smoothing", "erase", "mirrored")
-        asked = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return Chosen(self.strategy, asked, self.class_weight)
-
-
-def class_array(classes: tuple[int | str, ...]) -> NDArray[Any]:
-    """Class names as an array: int64, or strings as objects."""
-    return np.array(classes, np.int64 if all(isinstance(name, int) for name in classes) else object)
+    @classmethod
+    def _parameters(cls, options: FitOptions) -> dict[str, Any]:
+        given = super()._parameters(options)
+        return {**given, "augment": AUTO} if given["augment"] == (AUTO,) else given
 
 
 def _labels(images: ImageSet, labels: Any) -> Any:
     return images.labels if labels is None else labels
 
 
-def _calibration_set(calibration: Any, train: ImageSet, targets: Targets) -> LabelledSet:
+def _held(calibration: Any, train: ImageSet, targets: Targets) -> LabelledSet:
     images, labels = calibration if isinstance(calibration, tuple) else (calibration, None)
-    held = as_image_set(images, like=train.reading)
-    return calibration_set(held, _labels(held, labels), targets)
-
-
-def calibration_set(images: ImageSet, labels: Any, targets: Targets) -> LabelledSet:
-    """Calibration images with their targets in terms of the training classes; `LabelError` where a
-    label is none of them.
-    """
-    if targets.multilabel:
-        matrix = np.asarray(labels, np.float32)
-        if matrix.shape != (len(images), len(targets.classes)):
-            raise ShapeError(
-                f"fit: calibration labels must have shape {(len(images), len(targets.classes))}."
-                f" Got {matrix.shape}. Pass the same labels as for training."
-            )
-        return LabelledSet(images, Targets(targets.classes, matrix, multilabel=True))
-    values = index_targets(
-        [None] * len(images) if labels is None else labels,
-        targets.classes,
-        where="fit: calibration",
-    )
-    return LabelledSet(images, Targets(targets.classes, values))
+    return calibration_set(as_image_set(images, like=train.reading), targets, labels)

@@ -16,6 +16,7 @@ from residua.records import OperatingPoint
 from residua.thresholds.defaults import choose_operating_point
 from residua.training.bundle import Bundle, score_set
 from residua.training.estimators.base import ImageEstimator, as_image_set
+from residua.training.fitting.options import AUTO
 from residua.training.fitting.splits import normals_of
 from residua.training.loop.settings import Precision
 from residua.training.recipes import Recipe
@@ -27,12 +28,15 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
+    recipe : str or Recipe
+        As for the other estimators, but ``"auto"`` by default, as in `residua fit`; name
+        ``"plain"`` where it has to be quick.
     policy : str, optional
         How the threshold comes from the calibration scores: ``"false-alarms<=0.01"``,
         ``"quantile:0.99"``, ...; see `residua.thresholds`. None: at most 5% false alarms, as a
         bound where there are 59 calibration normals, else as a quantile (below 19 normals: the
         strictest that they allow).
-    recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision,
+    latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision,
     augment, trim, threads, seed
         See `ImageEstimator`.
 
@@ -49,7 +53,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
     --------
     >>> import residua
     >>> digits = residua.load_images("digits", normal=["0"])
-    >>> detector = residua.OneClassDetector(epochs=2, seed=0).fit(digits.train)
+    >>> detector = residua.OneClassDetector("plain", epochs=2, seed=0).fit(digits.train)
     >>> detector.anomaly_scores(digits.test).shape == (len(digits.test),)
     True
     >>> sorted(set(detector.predict(digits.test).tolist())) in ([-1], [1], [-1, 1])
@@ -60,7 +64,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        recipe: str | Recipe = "plain",
+        recipe: str | Recipe = AUTO,
         *,
         policy: str | None = None,
         latent: int | None = None,
@@ -123,7 +127,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         _refuse_anomalies(y)
         normals, left_out = normals_of(train)
         held = None if calibration is None else as_image_set(calibration, like=train.reading)
-        self._fit(normals, held, policy=self.policy)
+        self._fit(normals, held)
         if left_out:
             self.notes_ = (
                 f"{left_out} images with other labels were left out of train",

@@ -1,187 +1,69 @@
-"""From labelled images to a trained, calibrated classifier: what the estimator and `residua fit
---job classify` go through.
-"""
+"""The part of a fit that is a classifier's: unlabelled images, the strategy, its phases."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from residua.errors import InputError, LabelError, ShapeError
-from residua.images import ImageSet
-from residua.training.bundle import Bundle, BundleConfig, build_graph
+from residua.errors import InputError, LabelError
 from residua.training.fitting.augmentation_choice import choose_augmentations
-from residua.training.fitting.images import (
-    FitOptions,
-    Fitted,
-    Hold,
-    Notes,
-    fresh_network,
-    scoring_batch,
-    training_words,
-)
-from residua.training.fitting.sizes import choose_aspect, choose_size
-from residua.training.fitting.splits import held_rows, sample_rows
-from residua.training.fitting.targets import Targets
+from residua.training.fitting.options import AUTO, ClassifyOptions
+from residua.training.fitting.session import Notes
+from residua.training.fitting.splits import VALIDATION_SHARE, held_rows
+from residua.training.fitting.targets import LabelledSet, Targets
 from residua.training.fitting.temperature import fit_temperature
+from residua.training.fitting.work import FitWork, TrainedModel
 from residua.training.loop.batches import LabelledImages, make_batches
-from residua.training.loop.settings import StepReport, training_threads
-from residua.training.loop.train import TrainingPlan, TrainingResult, plan_training, train_network
-from residua.training.networks import ImageShape, n_parameters
-from residua.training.scoring.engine import score_images
+from residua.training.loop.settings import StepReport, TrainingSettings
+from residua.training.loop.train import TrainingPlan, TrainingResult
 from residua.training.scoring.image_list import taken
-from residua.training.scoring.prepare import Prepare
 from residua.training.strategies import Phase, Strategy, make_strategy
 
-ClassWeight = Literal["balanced"] | Mapping[Any, float] | None
-
-_VALIDATION_SHARE, _MOST_VALIDATION = 0.1, 1000
+_MOST_VALIDATION = 1000
 _FEWEST_LABELLED = 4
 
 
-@dataclass(frozen=True)
-class LabelledSet:
-    """Images with their targets, a row an image."""
-
-    images: ImageSet
-    targets: Targets
-
-    def take(self, rows: NDArray[Any]) -> LabelledSet:
-        """Some of them."""
-        return LabelledSet(self.images[rows], self.targets.take(rows))
+def check_strategy(options: ClassifyOptions) -> None:
+    """Refuse an unknown strategy or option before any image is read."""
+    make_strategy(options.strategy, **{**options.recipe_options, "n_classes": 2})
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """A strategy's name and the options that differ from its defaults; `class_weight` as
-    scikit-learn has it.
+def usable(options: ClassifyOptions, train: LabelledSet, notes: Notes) -> LabelledSet:
+    """What the strategy learns from: unlabelled images take part in a reconstruction loss, and are
+    left out where there is none.
     """
-
-    strategy: str
-    options: Mapping[str, Any]
-    class_weight: ClassWeight = None
-
-
-def fit_classifier(
-    chosen: Chosen, train: LabelledSet, calibration: LabelledSet | None, options: FitOptions
-) -> Fitted:
-    """Train on `train` less its validation slice, phase by phase; set the temperature on
-    `calibration`, else on that slice.
-
-    Unlabelled images take part in the reconstruction loss of strategies that have one, and are left
-    out by the others.
-    """
-    notes = Notes(options.on_note)
     for text in train.targets.notes:
         notes.add(text)
-    _check(train, calibration)
-    train = _without_unlabelled(chosen, train, notes)
-    fitted_on, validation = _hold_out(train, options.settings.seed)
-    settings = options.settings
-    if "auto" in settings.augment:
-        names, words = choose_augmentations(fitted_on.images, fitted_on.targets, seed=settings.seed)
-        settings = settings.model_copy(update={"augment": names})
-        notes.add(words)
-    options = replace(options, settings=settings)
-    strategy = _strategy(chosen, fitted_on.targets, mirrored="flip" in settings.augment)
-    aspect = choose_aspect(train.images, options.aspect, name=strategy.name, any_size=False)
-    size, words = choose_size(
-        train.images, options.size, aspect, default_side=strategy.default_side
-    )
-    notes.add(words)
-    trained, network = _train(
-        strategy, Prepare(size, aspect), fitted_on, validation, options, notes
-    )
-    graph = build_graph(strategy, network, size, aspect)
-    batch_size = scoring_batch(size, aspect)
-    held = calibration if calibration is not None and len(calibration.images) else validation
-    scorer: Any = graph.scorer
-    notes.add(
-        fit_temperature(
-            graph, held.images, held.targets, batch_size=batch_size, n_classes=strategy.n_classes
-        )
-    )
-    config = BundleConfig(
-        job="classify",
-        recipe=strategy.name,
-        recipe_options=strategy.model_dump(mode="json"),
-        size=size,
-        channels=train.images.channels,
-        bits="8" if train.images.dtype == np.uint8 else "more",
-        reading=train.images.reading,
-        aspect=aspect,
-        batch_size=batch_size,
-        classes=train.targets.classes,
-        multilabel=strategy.multilabel,
-        training={
-            **training_words(
-                strategy, network, trained, (len(fitted_on.images), len(validation.images)), options
-            ),
-            "labelled_images": int(fitted_on.targets.labelled.sum()),
-            "temperature": float(scorer.temperature),
-        },
-        fingerprints={"train": train.images.fingerprint},
-    )
-    sample = fitted_on.images[sample_rows(len(fitted_on.images), 2000, settings.seed)]
-    train_sample = score_images(graph, sample, batch_size=batch_size)
-    parts = {"fitted": fitted_on.images, "validation": validation.images}
-    if calibration is not None:
-        parts["calibration"] = calibration.images
-    return Fitted(Bundle(config, graph), trained, tuple(notes.told), parts, train_sample)
-
-
-def check_strategy(chosen: Chosen, *, n_classes: int = 2) -> None:
-    """Refuse an unknown strategy or option before any image is read."""
-    make_strategy(chosen.strategy, **{**chosen.options, "n_classes": n_classes})
-
-
-def _check(train: LabelledSet, calibration: LabelledSet | None) -> None:
-    n_known = int(train.targets.labelled.sum())
-    if n_known < _FEWEST_LABELLED:
-        raise InputError(
-            f"fit: train must hold at least {_FEWEST_LABELLED} labelled images. Got {n_known}. Add"
-            " labels, or check the split."
-        )
-    if (
-        calibration is not None
-        and len(calibration.images)
-        and calibration.images.channels != train.images.channels
-    ):
-        raise ShapeError(
-            "fit: train and calibration must have the same number of channels. "
-            f"Got {train.images.channels} and {calibration.images.channels}. Convert one of them."
-        )
-
-
-def _without_unlabelled(chosen: Chosen, train: LabelledSet, notes: Notes) -> LabelledSet:
     known = train.targets.labelled
     n_unknown = int((~known).sum())
+    if known.sum() < _FEWEST_LABELLED:
+        raise InputError(
+            f"fit: train must hold at least {_FEWEST_LABELLED} labelled images. Got"
+            f" {int(known.sum())}. Add labels, or check the split."
+        )
     if not n_unknown:
         return train
-    if make_strategy(chosen.strategy, n_classes=2).uses_unlabelled:
-        notes.add(
-            f"{n_unknown:,} of {len(known):,} training images have no label: they take part in the"
-            " reconstruction alone"
-        )
-        return train
-    notes.add(
-        f"{n_unknown:,} of {len(known):,} training images have no label: {chosen.strategy} leaves"
-        " them out"
+    uses = make_strategy(options.strategy, n_classes=2).uses_unlabelled
+    how = (
+        "they take part in the reconstruction alone"
+        if uses
+        else f"{options.strategy} leaves them out"
     )
-    return train.take(np.flatnonzero(known))
+    notes.add(f"{n_unknown:,} of {len(known):,} training images have no label: {how}")
+    return train if uses else train.take(np.flatnonzero(known))
 
 
-def _hold_out(train: LabelledSet, seed: int) -> tuple[LabelledSet, LabelledSet]:
+def hold_out_labelled(train: LabelledSet, seed: int) -> tuple[LabelledSet, LabelledSet]:
     """`train` without, and with only, a tenth of each class and of the unlabelled; whole groups
     where groups are named.
     """
     if train.images.groups is not None:
-        held = held_rows(train.images, _VALIDATION_SHARE, seed=seed)
+        held = held_rows(train.images, VALIDATION_SHARE, seed=seed)
     else:
         held = _stratified(train.targets, seed)
     return train.take(np.flatnonzero(~held)), train.take(np.flatnonzero(held))
@@ -194,7 +76,7 @@ def _stratified(targets: Targets, seed: int) -> NDArray[np.bool_]:
     for stratum in np.unique(strata).tolist():
         rows = np.flatnonzero(strata == stratum)
         most = _MOST_VALIDATION * len(rows) / (n_known if stratum >= 0 else len(rows))
-        n = int(min(_VALIDATION_SHARE * len(rows), most))
+        n = int(min(VALIDATION_SHARE * len(rows), most))
         held[np.random.default_rng([seed, len(rows), stratum + 1]).permutation(rows)[:n]] = True
     if (
         not held.any()
@@ -207,104 +89,105 @@ def _stratified(targets: Targets, seed: int) -> NDArray[np.bool_]:
     return held
 
 
-def _strategy(chosen: Chosen, targets: Targets, *, mirrored: bool) -> Strategy:
+def choose_settings(
+    settings: TrainingSettings, fitted_on: LabelledSet, notes: Notes
+) -> TrainingSettings:
+    """`settings` with the augmentation that the labels survive, where it is to be chosen."""
+    if AUTO not in settings.augment:
+        return settings
+    names, words = choose_augmentations(fitted_on.images, fitted_on.targets, seed=settings.seed)
+    notes.add(words)
+    return settings.model_copy(update={"augment": names})
+
+
+def make_classifier(options: ClassifyOptions, targets: Targets, *, mirrored: bool) -> Strategy:
     """The strategy for these classes; it averages over mirror images where training has seen some,
     unless told otherwise.
     """
-    weights = None if chosen.class_weight is None else _class_weights(chosen.class_weight, targets)
+    weights = options.class_weight and _class_weights(options.class_weight, targets)
     fixed = {
         "n_classes": len(targets.classes),
         "multilabel": targets.multilabel,
         "class_weights": weights,
     }
-    return make_strategy(chosen.strategy, **{"mirrored": mirrored, **chosen.options, **fixed})
+    return make_strategy(
+        options.strategy, **{"mirrored": mirrored, **options.recipe_options, **fixed}
+    )
 
 
 def _class_weights(
-    asked: Literal["balanced"] | Mapping[Any, float], targets: Targets
+    asked: Literal["balanced"] | Mapping[str, float], targets: Targets
 ) -> tuple[float, ...]:
     counts = targets.counts()
     if isinstance(asked, Mapping):
-        given = {str(name): float(weight) for name, weight in asked.items()}
-        unknown = sorted(set(given) - {str(name) for name in targets.classes})
+        unknown = sorted(set(asked) - {str(name) for name in targets.classes})
         if unknown:
             known = ", ".join(map(str, targets.classes))
             raise LabelError(
                 f"class_weight: must name classes. Got {', '.join(unknown)}, where there are"
                 f" {known}. Name those."
             )
-        return tuple(given.get(str(name), 1.0) for name in targets.classes)
-    if asked != "balanced":
-        raise InputError(
-            f"class_weight: must be balanced or a weight a class. Got {asked!r}. Pass one of these,"
-            " or None."
-        )
+        return tuple(asked.get(str(name), 1.0) for name in targets.classes)
     n_known, n_classes = int(targets.labelled.sum()), len(targets.classes)
     if targets.multilabel:  # of the images that have it against those that have not
         return tuple(float(weight) for weight in (n_known - counts).clip(1) / counts.clip(1))
     return tuple(float(weight) for weight in n_known / (n_classes * counts.clip(1)))
 
 
-def _train(  # noqa: PLR0917  a private step of one function, given what that function has
-    strategy: Strategy,
-    prepare: Prepare,
-    fitted_on: LabelledSet,
-    validation: LabelledSet,
-    options: FitOptions,
-    notes: Notes,
-) -> tuple[TrainingResult, torch.nn.Module]:
+def train_classifier(
+    work: FitWork, fitted_on: LabelledSet, validation: LabelledSet
+) -> TrainedModel:
     """Train a fresh network, one phase after the other."""
-    settings, hold = options.settings, Hold(options)
+    strategy: Any = work.recipe
+    parts = (fitted_on, validation)
     prepared = [
-        LabelledImages(hold(prepare, one.images), torch.tensor(one.targets.values))
-        for one in (fitted_on, validation)
+        LabelledImages(work.prepared(part.images), torch.tensor(part.targets.values))
+        for part in parts
     ]
-    network: Any = fresh_network(
-        strategy, ImageShape(*prepare.size, fitted_on.images.channels), settings.seed
-    )
-    notes.add(f"network: {strategy.describe(network)}, {n_parameters(network):,} parameters")
-    phases = strategy.phases()
-    with training_threads(settings.threads, prepare.size[0] * prepare.size[1]) as n_threads:
-        notes.add_if_busy(n_threads)
-        plan = options.plan or plan_training(
-            phases[0], network, _seen(phases[0], prepared[0], fitted_on), settings
+    network = work.begin()
+    phases: tuple[Phase, ...] = strategy.phases()
+    plan = work.plan(phases[0], network, _seen(phases[0], prepared[0], fitted_on))
+    done: list[TrainingResult] = []
+    for phase in phases:
+        train, held_out = (_seen(phase, *pair) for pair in zip(prepared, parts, strict=True))
+        own = _phase_plan(phase, train, plan, work.settings.batch_size)
+        if len(phases) > 1:
+            work.notes.add(
+                f"phase {phase.name}: {own.epochs:,} x {own.steps_per_epoch:,} steps on"
+                f" {len(train):,} images"
+            )
+        phase.begin(network)
+        done.append(
+            work.train(
+                phase,
+                network,
+                train,
+                held_out if len(held_out) else train,
+                own,
+                work.checkpoint(phase.name if done else ""),
+                _offset(work.session.on_step, done, plan.n_steps),
+            )
         )
-        if options.on_plan is not None:
-            options.on_plan(plan)
-        done: list[TrainingResult] = []
-        for phase in phases:
-            train, held_out = (
-                _seen(phase, *pair) for pair in zip(prepared, (fitted_on, validation), strict=True)
-            )
-            own = _phase_plan(phase, train, plan, settings.batch_size)
-            if len(phases) > 1:
-                notes.add(
-                    f"phase {phase.name}: {own.epochs:,} x {own.steps_per_epoch:,} steps on"
-                    f" {len(train):,} images"
-                )
-            phase.begin(network)
-            done.append(
-                train_network(
-                    phase,
-                    network,
-                    train,
-                    held_out if len(held_out) else train,
-                    settings,
-                    own,
-                    checkpoint=_checkpoint(options, phase, first=not done),
-                    resume=options.resume,
-                    checkpoint_seconds=options.checkpoint_seconds,
-                    on_step=_offset(options.on_step, done, plan.n_steps),
-                )
-            )
-    network.freeze_encoder(
-        False
-    )  # a frozen part is no smaller: what counts parameters later counts all
+    network.freeze_encoder(False)  # a frozen part is no smaller: what counts parameters counts all
     for phase in phases[1:]:
-        checkpoint = _checkpoint(options, phase, first=False)
-        if checkpoint is not None:
+        if (checkpoint := work.checkpoint(phase.name)) is not None:
             checkpoint.unlink(missing_ok=True)
-    return _joined(done, plan), network
+    facts = {"labelled_images": int(fitted_on.targets.labelled.sum())}
+    trained = _joined(done, plan)
+    return TrainedModel(work.graph(network), trained, work.fitted_on, work.validation, facts)
+
+
+def calibrate_classifier(
+    model: TrainedModel, held: LabelledSet, notes: Notes, *, batch_size: int
+) -> TrainedModel:
+    """Set the temperature on labelled images kept aside."""
+    images, targets = held.images, held.targets
+    n_classes = len(targets.classes)
+    notes.add(
+        fit_temperature(model.graph, images, targets, batch_size=batch_size, n_classes=n_classes)
+    )
+    scorer: Any = model.graph.scorer
+    return replace(model, facts={**model.facts, "temperature": float(scorer.temperature)})
 
 
 def _seen(phase: Phase, data: LabelledImages, labelled: LabelledSet) -> LabelledImages:
@@ -327,14 +210,6 @@ def _phase_plan(
         )
     )
     return TrainingPlan(max(1, round(n_steps / n_batches)), min(n_steps, n_batches), plan.bfloat16)
-
-
-def _checkpoint(options: FitOptions, phase: Phase, *, first: bool) -> Any:
-    """Each phase after the first keeps its state beside that of the first."""
-    path = options.checkpoint
-    return (
-        path if path is None or first else path.with_name(f"{path.stem}-{phase.name}{path.suffix}")
-    )
 
 
 def _offset(

@@ -1,39 +1,254 @@
 """What is asked of a fit: one declaration for the command, `run.json` and the estimators.
 
-It stands below `runs`, because the fit itself reads it and estimators have no run.
+Each job has a class of its own, so that an option of another job has no place to stand in. They lie
+below `runs`, because the fit itself reads them and estimators have no run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import Enum
+from functools import cache
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from residua.errors import InputError
 from residua.records import Job
-from residua.training.loop.settings import TrainingSettings
+from residua.training.bundle import BundleConfig
+from residua.training.loop.processes import check_spread
+from residua.training.loop.settings import TrainingSettings, sentence_of
+from residua.training.recipes import RECIPES
 from residua.training.scoring.prepare import Aspect
+from residua.training.strategies import STRATEGIES
+
+AUTO = "auto"
+"""As a recipe: chosen by made anomalies. As an augmentation: chosen by what the labels survive."""
 
 
-class RunOptions(BaseModel):
-    """What was asked of `fit`; stored, so that `--resume` can prove it is asked the same.
+class SharedOptions(BaseModel):
+    """Options of every job: the source and how it is read, the size, the network, the training.
 
-    For a classifier `recipe` is the strategy's name; `separator` stands between labels of which
-    several may hold at once.
+    ``source`` is empty where the images came from Python. ``recipe_options`` are those of the
+    recipe, or of a classifier's strategy, that differ from its own defaults.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: str
     job: Job
-    recipe: str = "plain"
+    source: str = ""
     recipe_options: dict[str, Any] = Field(default_factory=dict)
-    normal: tuple[str, ...] | None = None
     size: int | None = None
     aspect: Aspect | None = None
-    policy: str | None = None
-    class_weight: Literal["balanced"] | None = None
-    separator: str | None = Field(default=None, min_length=1)
     bits: int | None = Field(default=None, ge=1, le=32)
     follow_links: bool = False
     root: str | None = None
-    settings: TrainingSettings = Field(default_factory=TrainingSettings)
+    settings: TrainingSettings = TrainingSettings()
+
+    @property
+    def chooses_recipe(self) -> bool:
+        """Whether the recipe is chosen by the fit itself."""
+        return False
+
+
+class RecipeOptions(SharedOptions):
+    """Options of the jobs that learn from images alone.
+
+    ``trim`` is the share of the training images that is dropped as the worst after a first training
+    of a quarter of the length, before one from the start: for sets that may hold a few anomalies.
+    """
+
+    normal: tuple[str, ...] | None = None
+    recipe: str
+    trim: float = Field(default=0.0, ge=0, le=0.5)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _recipe_left_out(cls, given: Any) -> Any:
+        """Options of a network speak of the plain autoencoder unless a recipe is named."""
+        if isinstance(given, dict) and given.get("recipe_options") and "recipe" not in given:
+            return {
+                **given,
+                "recipe": "feature" if "backbone" in given["recipe_options"] else "plain",
+            }
+        return given
+
+    @model_validator(mode="after")
+    def _auto_has_no_options(self) -> Any:
+        if self.chooses_recipe and self.recipe_options:
+            raise ValueError(
+                "auto picks the network itself and takes no options of a recipe. Got"
+                f" {', '.join(self.recipe_options)}. Name a recipe with --recipe, or leave them out"
+            )
+        return self
+
+    @property
+    def chooses_recipe(self) -> bool:
+        """Whether the recipe is chosen by the fit itself."""
+        return self.recipe == AUTO
+
+
+class ReconstructOptions(RecipeOptions):
+    """What is asked of a reconstructor."""
+
+    job: Literal["reconstruct"] = "reconstruct"
+    recipe: str = "plain"
+
+
+class DetectOptions(RecipeOptions):
+    """What is asked of a one-class detector; `policy` is how its threshold is chosen."""
+
+    job: Literal["detect"] = "detect"
+    recipe: str = AUTO
+    policy: str | None = None
+
+
+class ClassifyOptions(SharedOptions):
+    """What is asked of a classifier.
+
+    ``separator`` stands between labels of which several may hold at once, ``multilabel`` says what
+    a 0/1 matrix of labels is where it could be one-hot too.
+    """
+
+    job: Literal["classify"] = "classify"
+    strategy: str = "joint"
+    class_weight: Literal["balanced"] | dict[str, float] | None = None
+    separator: str | None = Field(default=None, min_length=1)
+    multilabel: bool | None = None
+    settings: TrainingSettings = TrainingSettings(augment=(AUTO,))
+
+    @field_validator("class_weight", mode="before")
+    @classmethod
+    def _by_text(cls, given: Any) -> Any:
+        return {str(k): v for k, v in given.items()} if isinstance(given, Mapping) else given
+
+
+FitOptions = ReconstructOptions | DetectOptions | ClassifyOptions
+"""Which of the three is told by the field `job`."""
+
+OPTIONS: dict[Job, type[FitOptions]] = {
+    "reconstruct": ReconstructOptions,
+    "detect": DetectOptions,
+    "classify": ClassifyOptions,
+}
+
+
+@cache
+def option_names(job: Job) -> frozenset[str]:
+    """Every option of a job by name: its own, those of training, and of the recipes it can have."""
+    registry: Mapping[str, type[BaseModel]] = STRATEGIES if job == "classify" else RECIPES
+    networks = (name for one in registry.values() for name in one.model_fields)
+    own = set(OPTIONS[job].model_fields) - {"settings", "recipe_options"}
+    return frozenset({*own, *TrainingSettings.model_fields, *networks})
+
+
+def make_options(job: Job, **given: Any) -> FitOptions:
+    """The options of a job from names and values as the command and the estimators have them.
+
+    None means "left out". Each name finds its place: the job's own options, those of training, else
+    those of the recipe, which refuses what it does not know.
+
+    Raises
+    ------
+    InputError
+        With every option that is another job's, or a value out of range.
+
+    Examples
+    --------
+    >>> make_options("detect", latent=8, epochs=3).recipe
+    'plain'
+    >>> make_options("detect", separator="|")
+    Traceback (most recent call last):
+    residua.errors.InputError: fit: --separator is for --job classify. Got --job detect. Leave it \
+out, or change the job.
+    """
+    values = {name: _plain(value) for name, value in given.items() if value is not None}
+    if isinstance(values.get("augment"), str):
+        values["augment"] = (values["augment"],)
+    _refuse_other_jobs(job, values)
+    model, training = OPTIONS[job], TrainingSettings.model_fields
+    own = {name: value for name, value in values.items() if name in model.model_fields}
+    settings = {name: value for name, value in values.items() if name in training}
+    network = {name: value for name, value in values.items() if name not in {**own, **settings}}
+    if network:
+        own["recipe_options"] = {**own.get("recipe_options", {}), **network}
+    if settings:
+        standard = own.get("settings", model.model_fields["settings"].get_default())
+        own["settings"] = TrainingSettings(**{**standard.model_dump(), **settings})
+    try:
+        return model(**own)
+    except ValidationError as error:
+        raise InputError("\n".join(map(sentence_of, error.errors()))) from None
+
+
+def flag(name: str) -> str:
+    """The option of the command for a field.
+
+    Examples
+    --------
+    >>> flag("class_weight"), flag("loss_name")
+    ('--class-weight', '--loss')
+    """
+    return "--" + name.removesuffix("_name").replace("_", "-")
+
+
+def migrated(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a `run.json` of format 1, which held those of all jobs at once, as they stand now.
+
+    What another job's options did then was nothing, so they are left out.
+    """
+    settings = dict(options.get("settings", {}))
+    old = {**options, "settings": settings, "trim": settings.pop("trim", 0.0)}
+    job = old["job"]
+    if job == "classify":
+        old["strategy"] = old.pop("recipe", "joint")
+    return {name: value for name, value in old.items() if name in OPTIONS[job].model_fields}
+
+
+def options_of(config: BundleConfig) -> FitOptions:
+    """What a bundle was asked for; of one written before that was stored, what its model tells."""
+    stored = config.training.get("options")
+    if stored is None:
+        point = config.operating_point
+        of_data = {"n_classes", "multilabel", "class_weights"}
+        stored = migrated(
+            {
+                "job": config.job,
+                "recipe": config.recipe,
+                "recipe_options": {
+                    name: value
+                    for name, value in config.recipe_options.items()
+                    if name not in of_data
+                },
+                "policy": None if point is None else point.policy,
+                "settings": config.training.get("settings", {}),
+            }
+        )
+    return OPTIONS[config.job](**stored)
+
+
+def check_processes(options: SharedOptions) -> None:
+    """Refuse what several processes could not decide alike, or would train more than once."""
+    wrong = {
+        "--trim, which trains twice": bool(getattr(options, "trim", 0)),
+        "--job classify, which trains in phases": isinstance(options, ClassifyOptions),
+        "the recipe auto, which trains every candidate: name a recipe": options.chooses_recipe,
+    }
+    check_spread(options.settings, tuple(words for words, is_so in wrong.items() if is_so))
+
+
+def _refuse_other_jobs(job: Job, values: dict[str, Any]) -> None:
+    lines = []
+    for name in values:
+        jobs = [one for one in OPTIONS if name in option_names(one)]
+        if jobs and job not in jobs:
+            lines.append(
+                f"fit: {flag(name)} is for --job {' or '.join(jobs)}. Got --job {job}. Leave it"
+                " out, or change the job."
+            )
+    if lines:
+        raise InputError("\n".join(lines))
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value

@@ -20,7 +20,7 @@ from torch import Tensor
 from residua.images import ImageSet
 from residua.metrics import roc_auc
 from residua.training.bundle import build_graph
-from residua.training.fitting.sizes import choose_aspect, choose_size
+from residua.training.fitting.sizes import choose_prepare, choose_size
 from residua.training.loop.batches import all_to_unit, seeded
 from residua.training.loop.settings import TrainingSettings
 from residua.training.loop.train import TrainingPlan, plan_training, train_network
@@ -32,12 +32,12 @@ from residua.training.scoring.prepare import Aspect, Prepare
 from residua.training.synthesis import Draws, make_anomalies
 from residua.training.synthesis.smoothing import resized
 
-AUTO = "auto"
 Hold = Callable[[Prepare, ImageSet], Any]
 """Prepares images and keeps them, in memory or in a file."""
 
 _SHARE_OF_SCHEDULE = 0.15
 _MOST_IMAGES = 200
+_FEWEST_IMAGES = 4  # two that set the scale of the score, and two to be told from anomalies
 _DEFECT_SIDE = 64
 _MADE_SIDE = 256
 _BATCH = 16
@@ -78,6 +78,14 @@ def choose_recipe(
     validation slice best.
     """
     normals = validation[:_MOST_IMAGES]
+    if len(normals) < _FEWEST_IMAGES:
+        name, recipe = next(iter(candidates(fitted_on).items()))
+        words = (
+            f"auto takes {name}: {len(normals)} held-out normal images are too few to compare"
+            f" recipes by, and it takes {_FEWEST_IMAGES}"
+        )
+        on_note(words)
+        return Choice(recipe, {}, words)
     separation = {}
     for name, recipe in candidates(fitted_on).items():
         separation[name] = _separation(recipe, fitted_on, normals, settings, size, aspect, hold)
@@ -139,18 +147,10 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
     asked: Aspect | None,
     hold: Hold,
 ) -> float:
-    aspect = choose_aspect(fitted_on, asked, name=recipe.name, any_size=recipe.any_size)
-    network_size, _ = choose_size(
-        fitted_on,
-        size,
-        aspect,
-        default_side=recipe.default_side,
-        smallest_side=recipe.smallest_side,
-    )
-    prepare = Prepare(network_size, aspect)
+    prepare, _ = choose_prepare(fitted_on, recipe, size, asked)
     train, held_out = hold(prepare, fitted_on), prepare_each(prepare, normals, keep_float=True)
     torch.manual_seed(settings.seed)
-    network = recipe.build_network(ImageShape(*network_size, fitted_on.channels))
+    network = recipe.build_network(ImageShape(*prepare.size, fitted_on.channels))
     brief = settings.model_copy(update={"epochs": None, "minutes": None, "patience": None})
     train_network(
         recipe,
@@ -160,7 +160,7 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
         brief,
         _brief_plan(plan_training(recipe, network, train, brief)),
     )
-    graph = build_graph(recipe, network, network_size, aspect)
+    graph = build_graph(recipe, network, prepare.size, prepare.aspect)
     half = max(1, len(held_out) // 2)
     with torch.inference_mode():
         graph.fit_score(all_to_unit(train), held_out[:half])

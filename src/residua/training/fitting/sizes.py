@@ -10,7 +10,8 @@ import numpy as np
 
 from residua.errors import InputError
 from residua.images import ImageSet
-from residua.training.scoring.prepare import Aspect
+from residua.training.recipes import Recipe
+from residua.training.scoring.prepare import Aspect, Prepare
 
 _SMALLEST, _LARGEST = 8, 4096
 _HOW: dict[Aspect, str] = {
@@ -18,6 +19,21 @@ _HOW: dict[Aspect, str] = {
     "keep": "{0}x{1}, proportions kept, edges repeated",
     "area": "the area of {0}x{1}, each at its own proportions",
 }
+
+
+def choose_prepare(
+    images: ImageSet, recipe: Recipe, size: int | None, aspect: Aspect | None
+) -> tuple[Prepare, str]:
+    """How `images` are prepared for a recipe, and the sentence that says so."""
+    chosen = choose_aspect(images, aspect, name=recipe.name, any_size=recipe.any_size)
+    network_size, words = choose_size(
+        images,
+        size,
+        chosen,
+        default_side=recipe.default_side,
+        smallest_side=recipe.smallest_side,
+    )
+    return Prepare(network_size, chosen), words
 
 
 def choose_aspect(images: ImageSet, asked: Aspect | None, *, name: str, any_size: bool) -> Aspect:

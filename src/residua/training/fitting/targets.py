@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import LabelError, ShapeError
+from residua.images import ImageSet
 from residua.images.arrays import as_labels
 from residua.metrics._classes import in_order
 
@@ -53,6 +54,57 @@ class Targets:
         if self.multilabel:
             return known.sum(axis=0).astype(np.int64)
         return np.bincount(known, minlength=len(self.classes)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Images with their targets, a row an image."""
+
+    images: ImageSet
+    targets: Targets
+
+    def take(self, rows: NDArray[Any]) -> LabelledSet:
+        """Some of them."""
+        return LabelledSet(self.images[rows], self.targets.take(rows))
+
+
+def images_of(part: ImageSet | LabelledSet | None) -> Any:
+    """The images alone."""
+    return part.images if isinstance(part, LabelledSet) else part
+
+
+def labelled_set(part: ImageSet | LabelledSet, multilabel: bool | None) -> LabelledSet:
+    """Images with their labels as targets."""
+    if isinstance(part, LabelledSet):
+        return part
+    return LabelledSet(part, read_targets(part.labels, len(part), multilabel=multilabel))
+
+
+def calibration_set(
+    part: ImageSet | LabelledSet, targets: Targets, labels: Any = None
+) -> LabelledSet:
+    """Calibration images with their targets in terms of the training classes; `LabelError` where a
+    label is none of them.
+    """
+    if isinstance(part, LabelledSet):
+        return part
+    labels = part.labels if labels is None else labels
+    if targets.multilabel:
+        matrix = np.asarray(labels, np.float32)
+        if matrix.shape != (len(part), len(targets.classes)):
+            raise ShapeError(
+                f"fit: calibration labels must have shape {(len(part), len(targets.classes))}."
+                f" Got {matrix.shape}. Pass the same labels as for training."
+            )
+        return LabelledSet(part, Targets(targets.classes, matrix, multilabel=True))
+    known = [None] * len(part) if labels is None else labels
+    values = index_targets(known, targets.classes, where="fit: calibration")
+    return LabelledSet(part, Targets(targets.classes, values))
+
+
+def class_array(classes: tuple[Class, ...]) -> NDArray[Any]:
+    """Class names as an array: int64, or strings as objects."""
+    return np.array(classes, np.int64 if all(isinstance(name, int) for name in classes) else object)
 
 
 def read_targets(labels: Any, n_images: int, *, multilabel: bool | None = None) -> Targets:

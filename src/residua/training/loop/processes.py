@@ -9,7 +9,7 @@ order.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,26 +38,17 @@ def is_follower() -> bool:
     return int(os.environ.get("NODE_RANK", "0")) > 0 or int(rank) > 0
 
 
-def check_spread(settings: TrainingSettings, *, job: str, chosen_by_itself: bool) -> None:
-    """Refuse what several processes could not decide alike, or would train more than once."""
+def check_spread(settings: TrainingSettings, unfit: Sequence[str] = ()) -> None:
+    """Refuse what several processes could not decide alike; `unfit` names what else they cannot."""
     if not is_spread(settings):
         return
-    wrong = [
-        words
-        for is_so, words in (
-            (
-                settings.minutes is not None and (settings.nodes > 1 or _started_together()),
-                (
-                    "--minutes where torchrun or SLURM starts them at once, which each would"
-                    " measure differently: pass --epochs"
-                ),
-            ),
-            (bool(settings.trim), "--trim, which trains twice"),
-            (job == "classify", "--job classify, which trains in phases"),
-            (chosen_by_itself, "the recipe auto, which trains every candidate: name a recipe"),
+    wrong = list(unfit)
+    if settings.minutes is not None and (settings.nodes > 1 or _started_together()):
+        wrong.insert(
+            0,
+            "--minutes where torchrun or SLURM starts them at once, which each would measure"
+            " differently: pass --epochs",
         )
-        if is_so
-    ]
     if wrong:
         raise InputError(
             "\n".join(f"fit: --devices and --nodes do not go with {one}." for one in wrong)

@@ -9,7 +9,6 @@ drops the same images.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,6 +24,8 @@ from residua.training.scoring.image_list import Images, at_once
 
 _CHUNK = 64
 _FIRST = 4
+SHARE_OF_MINUTES = 1 / (1 + 1 / _FIRST)
+"""Of a time budget, for the second training: the first takes a quarter of its length."""
 
 
 def keep_best(scorer: nn.Module, images: Images, trim: float) -> NDArray[np.int64]:
@@ -56,15 +57,6 @@ def plan_again(
         )
     )
     return replace(plan, steps_per_epoch=min(plan.steps_per_epoch, n_batches))
-
-
-def second_checkpoint(checkpoint: Path | None) -> Path | None:
-    """Where the second training keeps its state, beside that of the first."""
-    return (
-        None
-        if checkpoint is None
-        else checkpoint.with_name(f"{checkpoint.stem}-again{checkpoint.suffix}")
-    )
 
 
 def say_dropped(paths: NDArray[np.object_], n_images: int, *, most: int = 5) -> str:

@@ -28,13 +28,11 @@ class TrainingSettings(BaseModel):
     What is None among ``batch_size``, ``learning_rate`` and ``weight_decay`` is the recipe's choice
     too. ``patience`` is the number of epochs without a better validation loss after which training
     stops; None chooses a fifth of the epochs, at least 10. ``precision="auto"`` takes bfloat16
-    where the processor or GPU computes in it. ``trim`` is the share of the training images that is
-    dropped as the worst after a first training of a quarter of the length, before one from the
-    start: for sets that may hold a few anomalies. ``minutes`` are those of both together.
-    ``threads`` is the number of processor threads that training uses; None takes one for images
-    under 24x24 pixels, else all that torch was given. Another number of threads adds in another
-    order, so weights differ in their last digits. ``devices`` are those of each of so many
-    ``nodes``: processes that share each batch, so that training is that of one.
+    where the processor or GPU computes in it. ``threads`` is the number of processor threads that
+    training uses; None takes one for images under 24x24 pixels, else all that torch was given.
+    Another number of threads adds in another order, so weights differ in their last digits.
+    ``devices`` are those of each of so many ``nodes``: processes that share each batch, so that
+    training is that of one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,7 +46,6 @@ class TrainingSettings(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**32)
     precision: Precision = "auto"
     augment: tuple[str, ...] = ()
-    trim: float = Field(default=0.0, ge=0, le=0.5)
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     threads: int | None = Field(default=None, ge=1, le=1024)
     devices: int = Field(default=1, ge=1, le=1024)
@@ -58,12 +55,20 @@ class TrainingSettings(BaseModel):
         try:
             super().__init__(**options)
         except ValidationError as error:
-            lines = [
-                f"fit: {'.'.join(map(str, problem['loc']))}: {problem['msg']}. Got"
-                f" {problem['input']!r}. Choose another value."
-                for problem in error.errors()
-            ]
-            raise InputError("\n".join(lines)) from None
+            raise InputError("\n".join(map(sentence_of, error.errors()))) from None
+        if self.epochs is not None and self.minutes is not None:
+            raise InputError(
+                "fit: --epochs and --minutes exclude each other. Got both. Leave one out."
+            )
+
+
+def sentence_of(problem: Any) -> str:
+    """A problem that pydantic found, as the sentence of an error."""
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"fit: {message}."
+    where = ".".join(map(str, problem["loc"]))
+    return f"fit: {where}: {message}. Got {problem['input']!r}. Choose another value."
 
 
 def uses_bfloat16(precision: Precision, n_pixels: int, *, on_gpu: bool) -> bool:

@@ -7,6 +7,8 @@ import logging
 import pickle
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from residua.errors import BundleError, InputError
+from residua.errors import BundleError
 from residua.training.loop.augmentation import check_names
 from residua.training.loop.batches import LabelledImages, TrainingData, make_batches, seeded
 from residua.training.loop.optimisers import make_optimiser
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
 
 _CHECKPOINT_PARTS = frozenset(
     {"state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks"}
+)
+_LIGHTNING_LOGGERS = (
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.pytorch.accelerators.cuda",
+    "lightning.pytorch",
 )
 _WARM_UP_SECONDS = 4.0
 _BUDGET_SHARE = 0.95  # the rest of --minutes is for loading, scoring and saving
@@ -73,8 +80,6 @@ def plan_training(
     Minutes by timing a few steps on a copy of the network.
     """
     check_names(settings.augment)
-    if settings.epochs is not None and settings.minutes is not None:
-        raise InputError("fit: --epochs and --minutes exclude each other. Got both. Leave one out.")
     steps = len(
         make_batches(
             train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True
@@ -85,8 +90,7 @@ def plan_training(
     if settings.minutes is None:
         return TrainingPlan(settings.epochs or recipe.schedule.n_epochs(steps), steps, bfloat16)
     seconds_per_step = _time_steps(recipe, network, train, settings, bfloat16=bfloat16)
-    seconds = settings.minutes * 60 * _BUDGET_SHARE / (1.25 if settings.trim else 1)
-    affordable = max(1, int(seconds / seconds_per_step))
+    affordable = max(1, int(settings.minutes * 60 * _BUDGET_SHARE / seconds_per_step))
     return TrainingPlan(max(1, affordable // steps), min(steps, affordable), bfloat16)
 
 
@@ -131,12 +135,10 @@ def train_network(  # noqa: PLR0917
         callbacks.append(averaging(recipe.schedule.average))
     if checkpoint is not None:
         callbacks.append(Checkpoints(checkpoint, checkpoint_seconds))
-    trainer = _trainer(settings, plan, callbacks)
     start_from = _resumable(checkpoint) if resume and checkpoint is not None else None
     started = time.perf_counter()
-    with warnings.catch_warnings():
-        # Lightning's advice on workers and logging is not for our users.
-        warnings.simplefilter("ignore")
+    with _quiet_lightning():
+        trainer = _trainer(settings, plan, callbacks)
         try:
             with shared_statistics(network, spread=is_spread(settings)):
                 trainer.fit(module, batches, held_out, ckpt_path=start_from)
@@ -163,6 +165,23 @@ def batch_size_of(recipe: Trainable, settings: TrainingSettings) -> int:
     return settings.batch_size or recipe.schedule.batch_size
 
 
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Without Lightning's advice on workers and logging, which is not for our users; afterwards its
+    loggers are as the user set them.
+    """
+    levels = {logger: logger.level for logger in map(logging.getLogger, _LIGHTNING_LOGGERS)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in levels:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in levels.items():
+                logger.setLevel(level)
+
+
 def _trainer(
     settings: TrainingSettings, plan: TrainingPlan, callbacks: list[L.Callback]
 ) -> L.Trainer:
@@ -170,12 +189,6 @@ def _trainer(
 
     from residua.training.loop.lightning_parts import AtomicCheckpoints
 
-    for name in (
-        "lightning.pytorch.utilities.rank_zero",
-        "lightning.pytorch.accelerators.cuda",
-        "lightning.pytorch",
-    ):
-        logging.getLogger(name).setLevel(logging.ERROR)
     return L.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,

@@ -1,0 +1,196 @@
+"""From images to a trained, calibrated bundle: what estimators and `residua fit` go through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from residua.errors import ShapeError
+from residua.images import ImageSet
+from residua.training.bundle import Bundle, BundleConfig
+from residua.training.fitting.images import (
+    calibrate_scores,
+    find_recipe,
+    train_recipe,
+    usable_parts,
+)
+from residua.training.fitting.labelled import (
+    calibrate_classifier,
+    choose_settings,
+    hold_out_labelled,
+    make_classifier,
+    train_classifier,
+    usable,
+)
+from residua.training.fitting.options import ClassifyOptions, RecipeOptions, SharedOptions
+from residua.training.fitting.session import FitSession, Fitted, Notes
+from residua.training.fitting.sizes import choose_prepare
+from residua.training.fitting.splits import VALIDATION_SHARE, hold_out, sample_rows
+from residua.training.fitting.targets import LabelledSet, calibration_set, images_of, labelled_set
+from residua.training.fitting.work import FitWork, TrainedModel
+from residua.training.networks import n_parameters
+from residua.training.scoring.engine import score_images
+from residua.training.scoring.prepare import Prepare
+
+_MOST_SAMPLED = 2000
+_PRIVATE = {"source", "root"}  # where images lay on this machine says nothing of the model
+
+
+def fit(
+    options: SharedOptions,
+    train: ImageSet | LabelledSet,
+    calibration: ImageSet | LabelledSet | None = None,
+    session: FitSession | None = None,
+) -> Fitted:
+    """Train on `train` less its validation slice, and calibrate on `calibration`.
+
+    Parameters
+    ----------
+    options : ReconstructOptions, DetectOptions or ClassifyOptions
+        What is asked; of a classifier with an `ImageSet`, its labels are the targets.
+    train : ImageSet or LabelledSet
+        Normal images only, unless the job is to classify. Unlabelled images take part in the
+        reconstruction loss of strategies that have one, and are left out by the others.
+    calibration : ImageSet or LabelledSet, optional
+        Where the threshold, or the temperature of a classifier, comes from. None: a fifth of
+        `train` for a detector, the validation slice for a classifier.
+
+    Raises
+    ------
+    InputError, LabelError, ShapeError
+        If there are too few images, or calibration cannot support what is asked of it.
+    """
+    session = session or FitSession()
+    notes = Notes(session.on_note)
+    # First weights and dropout come from torch's global generators, which are the user's.
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        if isinstance(options, ClassifyOptions):
+            labelled = labelled_set(train, options.multilabel)
+            held = None if calibration is None else calibration_set(calibration, labelled.targets)
+            return _fit_classifier(options, labelled, held, session, notes)
+        assert isinstance(options, RecipeOptions)
+        return _fit_images(options, images_of(train), images_of(calibration), session, notes)
+
+
+def _fit_images(
+    options: RecipeOptions,
+    train: ImageSet,
+    calibration: ImageSet | None,
+    session: FitSession,
+    notes: Notes,
+) -> Fitted:
+    _same_channels(train, calibration)
+    train, calibration = usable_parts(options, train, calibration, notes)
+    fitted_on, validation = hold_out(train, VALIDATION_SHARE, seed=options.settings.seed)
+    recipe = find_recipe(options, fitted_on, validation, session, notes)
+    prepare, words = choose_prepare(train, recipe, options.size, options.aspect)
+    notes.add(words)
+    work = FitWork(recipe, prepare, fitted_on, validation, options.settings, session, notes)
+    model = train_recipe(work, options.trim)
+    bundle = _bundle(options, work, model, train, {"normal": train.normal})
+    return _fitted(calibrate_scores(bundle, calibration, options), model, calibration, work)
+
+
+def _fit_classifier(
+    options: ClassifyOptions,
+    train: LabelledSet,
+    calibration: LabelledSet | None,
+    session: FitSession,
+    notes: Notes,
+) -> Fitted:
+    _same_channels(train.images, images_of(calibration))
+    train = usable(options, train, notes)
+    fitted_on, validation = hold_out_labelled(train, options.settings.seed)
+    settings = choose_settings(options.settings, fitted_on, notes)
+    mirrored = "flip" in settings.augment
+    strategy = make_classifier(options, fitted_on.targets, mirrored=mirrored)
+    prepare, words = choose_prepare(train.images, strategy, options.size, options.aspect)
+    notes.add(words)
+    parts = (fitted_on.images, validation.images)
+    work = FitWork(strategy, prepare, *parts, settings, session, notes)
+    held = calibration if calibration is not None and len(calibration.images) else validation
+    model = train_classifier(work, fitted_on, validation)
+    model = calibrate_classifier(model, held, notes, batch_size=scoring_batch(prepare))
+    facts = {"classes": train.targets.classes, "multilabel": strategy.multilabel}
+    bundle = _bundle(options, work, model, train.images, facts)
+    return _fitted(bundle, model, images_of(calibration), work)
+
+
+def _same_channels(train: ImageSet, calibration: ImageSet | None) -> None:
+    if calibration is not None and len(calibration) and calibration.channels != train.channels:
+        raise ShapeError(
+            "fit: train and calibration must have the same number of channels. Got"
+            f" {train.channels} and {calibration.channels}. Convert one of them."
+        )
+
+
+def _bundle(
+    options: SharedOptions,
+    work: FitWork,
+    model: TrainedModel,
+    train: ImageSet,
+    facts: dict[str, Any],
+) -> Bundle:
+    """The model with all that later commands ask of it; `facts` are those of its job."""
+    network: Any = model.graph.scorer.network
+    trained = model.trained
+    training = {
+        "network": work.recipe.describe(network),
+        "parameters": n_parameters(network),
+        "images": len(model.fitted_on),
+        "validation_images": len(model.validation),
+        "epochs": len(trained.history["epoch"]),
+        "epochs_planned": trained.plan.epochs,
+        "best_epoch": trained.best_epoch,
+        "seconds": round(trained.seconds, 1),
+        "device": trained.device,
+        "threads": trained.threads,
+        "precision": "bfloat16" if trained.plan.bfloat16 else "float32",
+        "settings": work.settings.model_dump(mode="json"),
+        "options": options.model_dump(mode="json", exclude=_PRIVATE),
+        **model.facts,
+    }
+    config = BundleConfig(
+        job=options.job,
+        recipe=work.recipe.name,
+        recipe_options=work.recipe.model_dump(mode="json"),
+        size=work.prepare.size,
+        channels=train.channels,
+        bits="8" if train.dtype == np.uint8 else "more",
+        reading=train.reading,
+        aspect=work.prepare.aspect,
+        batch_size=scoring_batch(work.prepare),
+        training=training,
+        fingerprints={"train": train.fingerprint},
+        **facts,
+    )
+    return Bundle(config, model.graph)
+
+
+def _fitted(
+    bundle: Bundle, model: TrainedModel, calibration: ImageSet | None, work: FitWork
+) -> Fitted:
+    """Everything of a fit, with the scores of some training images."""
+    rows = sample_rows(len(model.fitted_on), _MOST_SAMPLED, work.settings.seed)
+    sample = score_images(bundle.graph, model.fitted_on[rows], batch_size=bundle.config.batch_size)
+    parts = {"fitted": model.fitted_on, "validation": model.validation}
+    if calibration is not None:
+        parts["calibration"] = calibration
+    return Fitted(bundle, model.trained, tuple(work.notes.told), parts, sample)
+
+
+def scoring_batch(prepare: Prepare) -> int:
+    """Images that fit a processor's cache in one go: 64 small ones, fewer large ones; one where
+    each has its own size.
+
+    Examples
+    --------
+    >>> [scoring_batch(Prepare((side, side), "stretch")) for side in (28, 128, 256, 512, 1024)]
+    [64, 16, 4, 4, 1]
+    """
+    if prepare.aspect == "area":
+        return 1
+    n_pixels = prepare.size[0] * prepare.size[1]
+    return int(min(64, max(4, 2**18 // n_pixels), max(1, 2**20 // n_pixels)))
