@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Bits, Json, Quiet, Source, names
+from residua.cli.options import Bits, Epochs, Json, Minutes, Quiet, Size, Source, Threads, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,22 +43,10 @@ def benchmark(
     seed: Annotated[
         int, typer.Option(min=0, help="The first seed; the parts are drawn by it too.")
     ] = 0,
-    epochs: Annotated[
-        int | None,
-        typer.Option(min=1, help="How long to train each; the recipe's schedule if left out."),
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Time budget of each fit instead of epochs.")
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            help="Longer side in pixels that the networks see; images up to 128 stay as they are."
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Processor threads for training.", show_default=False)
-    ] = None,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    size: Size = None,
+    threads: Threads = None,
     out: Annotated[
         Path | None,
         typer.Option(

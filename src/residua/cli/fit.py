@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from residua.cli.options import Bits, FollowLinks, Memory, Quiet, Root, Seed, Source, names
+from residua.cli.options import (
+    Bits,
+    Epochs,
+    FollowLinks,
+    Memory,
+    Minutes,
+    Quiet,
+    Root,
+    Seed,
+    Size,
+    Source,
+    Threads,
+    names,
+)
 from residua.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,6 +30,9 @@ if TYPE_CHECKING:
 Job = Literal["reconstruct", "detect", "classify"]
 
 
+# Typer reads a command's options off its signature, so that each is spelled here, in the order of
+# the help text. What they mean, and to which job each belongs, is declared in
+# `residua.training.fitting.options`.
 def fit(
     source: Source,
     out: Annotated[
@@ -38,7 +54,7 @@ def fit(
         str | None,
         typer.Option(
             metavar="LABEL,...",
-            help="Labels that mean normal; only these are trained on.",
+            help="Labels that mean normal; only these are trained on. Not to classify.",
             show_default=False,
         ),
     ] = None,
@@ -78,7 +94,9 @@ def fit(
     width: Annotated[
         int | None,
         typer.Option(
-            min=4, help="Classify only: width of the first stage that halves.", show_default=False
+            min=4,
+            help="Classify, and some recipes: width of the first stage that halves.",
+            show_default=False,
         ),
     ] = None,
     mirrored: Annotated[
@@ -145,12 +163,7 @@ def fit(
             show_default=False,
         ),
     ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            help="Longer side in pixels that the network sees; images up to 128 stay as they are."
-        ),
-    ] = None,
+    size: Size = None,
     aspect: Annotated[
         Literal["stretch", "keep", "area"] | None,
         typer.Option(
@@ -163,23 +176,8 @@ def fit(
             ),
         ),
     ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="How long to train; about 3,000 steps if neither this nor --minutes is given.",
-        ),
-    ] = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option(
-            min=0.01,
-            help=(
-                "Time for training instead of epochs; turned into steps once. Fitting the score"
-                " comes on top."
-            ),
-        ),
-    ] = None,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
     batch_size: Annotated[
         int | None,
         typer.Option(min=1, help="Images a training step; the recipe's choice if left out."),
@@ -216,18 +214,12 @@ def fit(
             show_default="auto", help="auto: bfloat16 where the processor or GPU computes in it."
         ),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Processor threads for training; all, or one for images under 24x24.",
-            show_default=False,
-        ),
-    ] = None,
+    threads: Threads = None,
     policy: Annotated[
         str | None,
         typer.Option(
-            help="Where the threshold lies; see `residua threshold --help`.", show_default=False
+            help="Detect only: where the threshold lies; see `residua threshold --help`.",
+            show_default=False,
         ),
     ] = None,
     devices: Annotated[

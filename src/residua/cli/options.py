@@ -108,6 +108,36 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no t
 Seed = Annotated[
     int, typer.Option(help="The same seed, data and machine give the same scores.", min=0)
 ]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        help="Longer side in pixels that the network sees; images up to 128 stay as they are."
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="How long to train; if neither this nor --minutes is given, the recipe says."
+    ),
+]
+Minutes = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01,
+        help=(
+            "Time for a training instead of epochs; turned into steps once. Fitting the score comes"
+            " on top."
+        ),
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Processor threads for training; all, or one for images under 24x24.",
+        show_default=False,
+    ),
+]
 
 
 def reference_only(command: str, what: str, engine: str, **others: object) -> None:
