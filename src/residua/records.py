@@ -15,11 +15,13 @@ Severity = Literal["ok", "note", "warning", "error"]
 Job = Literal["reconstruct", "detect", "classify"]
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """A frozen record of finite numbers that refuses fields it does not know."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Estimate(_Record):
+class Estimate(Record):
     """A number with its confidence interval.
 
     ``value`` is None where the data cannot define it (one class only, an infinite mean): a finding
@@ -35,7 +37,7 @@ class Estimate(_Record):
     n: int = 0
 
 
-class OperatingPoint(_Record):
+class OperatingPoint(Record):
     """A threshold, the rates it was chosen for on the calibration set, and the words of how.
 
     Anomalous means ``score > threshold``, strictly.
@@ -47,7 +49,7 @@ class OperatingPoint(_Record):
     rates: dict[str, Estimate] = Field(default_factory=dict)
 
 
-class Finding(_Record):
+class Finding(Record):
     """Something the judge noticed. ``code`` is stable and documented; ``measured`` holds numbers
     only a reader can check.
     """
@@ -59,7 +61,7 @@ class Finding(_Record):
     what_to_do: str
 
 
-class Assumption(_Record):
+class Assumption(Record):
     """Something about the data that residua read off it because nobody told it.
 
     A report of a number names every assumption behind it. What the user told is no assumption.
@@ -123,7 +125,7 @@ def assumptions_of(provenance: Mapping[str, Any]) -> tuple[Assumption, ...]:
     return tuple(Assumption.model_validate(one) for one in provenance.get("assumptions", ()))
 
 
-class Evaluation(_Record):
+class Evaluation(Record):
     """What is known of one model on one part of the data; the object that ``evaluate --json``
     writes.
     """

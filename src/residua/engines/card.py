@@ -7,12 +7,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from residua._files import has_sha256, in_a_line, read_file, read_json, write_json
 from residua.engines.facts import ModelFacts
 from residua.engines.kinds import KINDS, Kind, Precision, Runtime
 from residua.errors import BundleError
+from residua.records import Record
 
 UNITS = {
     "images": (
@@ -31,11 +32,7 @@ UNITS = {
 _MOST_BYTES = 64 * 2**20
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Deviation(_Record):
+class Deviation(Record):
     """How far an engine is from the reference on real images, one at a time and in batches.
 
     ``score`` and ``error_map`` are the largest absolute differences, ``score_spread`` the distance
@@ -56,7 +53,7 @@ class Deviation(_Record):
     near_threshold: int
 
 
-class Price(_Record):
+class Price(Record):
     """What a reduced precision costs: ROC AUC beside the reference's where both labels exist, rank
     correlation always.
     """
@@ -68,7 +65,7 @@ class Price(_Record):
     n_images: int
 
 
-class Speed(_Record):
+class Speed(Record):
     """Images a second, medians, measured on one machine beside the reference.
 
     ``cpu`` and ``threads`` say where.

@@ -44,12 +44,10 @@ class Engine(Protocol):
     @property
     def name(self) -> str:
         """What ``--engine`` takes."""
-        ...
 
     @property
     def batch_size(self) -> int:
         """How many images go through at once."""
-        ...
 
     def score(
         self,
@@ -65,7 +63,6 @@ class Engine(Protocol):
         Without `columns` that dictionary is empty: mse, mae and ssim cost time that a server may
         not have.
         """
-        ...
 
 
 @runtime_checkable
@@ -76,7 +73,6 @@ class Endable(Protocol):
 
     def end(self) -> None:
         """End what runs now; whoever waits for it gets an error."""
-        ...
 
 
 def score_with(

@@ -65,15 +65,12 @@ class EncodedImages(Protocol):
 
     def __len__(self) -> int:
         """The number of images."""
-        ...
 
     def read(self, index: int) -> bytes:
         """The encoded bytes of one image; `ImageError` where there are none."""
-        ...
 
     def part(self, rows: NDArray[np.int64]) -> EncodedImages:
         """These images alone."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -31,31 +31,25 @@ class Pixels(Protocol):
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of every image."""
-        ...
 
     @property
     def channels(self) -> int:
         """The number of channels of every image."""
-        ...
 
     @property
     def sizes(self) -> NDArray[Any]:
         """Heights and widths, integers (n, 2)."""
-        ...
 
     @property
     def byte_digests(self) -> NDArray[np.uint8]:
         """SHA-256 of what each image was read from, (n, 32)."""
-        ...
 
     @property
     def pixel_digests(self) -> NDArray[np.uint8]:
         """Digest of each decoded image, (n, 16)."""
-        ...
 
     def read(self, rows: NDArray[np.int64]) -> Sequence[NDArray[Any]] | NDArray[Any]:
         """The images in these rows."""
-        ...
 
 
 class InArray:

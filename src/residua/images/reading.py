@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from residua.errors import ImageError, RangeError, SourceError
-from residua.records import Assumption
+from residua.records import Assumption, Record
 
 Ground = Literal["black", "white", "grey"]
 GROUNDS: dict[Ground, float] = {"black": 0.0, "white": 1.0, "grey": 0.5}
@@ -25,7 +25,7 @@ _TOO_FAR = 4  # bits: sixteen times darker
 _NEAR = 0.1  # ink nearer to its ground than this is not seen
 
 
-class Reading(BaseModel):
+class Reading(Record):
     """How a source was read, so that other images are read alike; stored with a model.
 
     Attributes
@@ -38,8 +38,6 @@ class Reading(BaseModel):
         What lies under transparent pixels: ``black``, ``white`` or ``grey``. None: no image was
         transparent.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     bits: int | None = Field(default=None, ge=1, le=32)
     ground: Ground | None = None

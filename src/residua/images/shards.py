@@ -25,11 +25,9 @@ class Shard(Protocol):
     @property
     def name(self) -> str:
         """As told to users."""
-        ...
 
     def listing(self, options: Options) -> Listing:
         """What lies in this piece alone; `SourceError` where it cannot be read."""
-        ...
 
 
 @dataclass(frozen=True)

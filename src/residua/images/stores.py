@@ -35,15 +35,12 @@ class Store(Protocol):
 
         `ImageError` where it is not there or too large.
         """
-        ...
 
     def read_range(self, name: str, start: int, n_bytes: int) -> bytes:
         """`n_bytes` of a file from `start` on; `ImageError` where the file is shorter."""
-        ...
 
     def open(self, name: str) -> BinaryIO:
         """A file for reading from the front, with `seek`."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from residua.records import Finding
+from residua.records import Finding, Record
 from residua.server.refusals import Problem
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class State(_Answer):
+class State(Record):
     """Whether the server lives, or is ready."""
 
     status: Literal["alive", "ready", "warming-up", "stopped"]
 
 
-class ImageFacts(_Answer):
+class ImageFacts(Record):
     """The image as it was decoded.
 
     `converted` names what was done on the way (turned, alpha, palette, frames, ...).
@@ -34,7 +30,7 @@ class ImageFacts(_Answer):
     converted: list[str]
 
 
-class Pictures(_Answer):
+class Pictures(Record):
     """Pictures as `data:` URIs: the image as it was read, what the network made of it, and where
     they differ.
 
@@ -49,14 +45,14 @@ class Pictures(_Answer):
     one_scale_for_all: bool
 
 
-class Rank(_Answer):
+class Rank(Record):
     """Where the score lies among those of the normal calibration images."""
 
     n_normals: int
     n_below: int
 
 
-class ImageScore(_Answer):
+class ImageScore(Record):
     """One image's score, decision and findings; higher scores are more anomalous."""
 
     score: float | None = Field(description="null where the network's result is no finite number")
@@ -77,7 +73,7 @@ class ImageScore(_Answer):
     pictures: Pictures | None
 
 
-class BatchItem(_Answer):
+class BatchItem(Record):
     """One image of a batch: either its result or why it has none."""
 
     index: int
@@ -86,20 +82,20 @@ class BatchItem(_Answer):
     problem: Problem | None
 
 
-class BatchScores(_Answer):
+class BatchScores(Record):
     """The images of a batch, in the order they came."""
 
     images: list[BatchItem]
 
 
-class Histogram(_Answer):
+class Histogram(Record):
     """How many of the normal calibration images have a score between each two `edges`."""
 
     edges: list[float]
     counts: list[int]
 
 
-class ModelFacts(_Answer):
+class ModelFacts(Record):
     """What this server scores with, and what it takes."""
 
     name: str

@@ -153,17 +153,7 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
     )
     async def score_batch(request: Request) -> BatchScores:
         told = await service.judge(request, model.answer, pictures=False, only_form=True)
-        return BatchScores(
-            images=[
-                BatchItem(
-                    index=index,
-                    name=one.name,
-                    result=one.result,
-                    problem=None if one.refusal is None else one.refusal.problem,
-                )
-                for index, one in enumerate(told)
-            ]
-        )
+        return BatchScores(images=[_item(index, one) for index, one in enumerate(told)])
 
 
 def _item(index: int, told: Outcome[ImageScore]) -> BatchItem:

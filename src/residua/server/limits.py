@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from residua.errors import RangeError
+from residua.records import Record
 
 
-class Limits(BaseModel):
+class Limits(Record):
     """Bounds of one server; what lies beyond is refused with the status code that says so.
 
     ``megabytes`` and ``pixels`` are of one request's body and of one image (declared in its header,
@@ -19,8 +20,6 @@ class Limits(BaseModel):
     are open at once. ``upload_megabytes`` and ``waiting_pixels`` bound what lies in memory: bodies
     that arrive, and decoded images that wait for the network.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     megabytes: float = Field(default=20, gt=0, le=4096)
     pixels: int = Field(default=25_000_000, ge=1)

@@ -4,17 +4,14 @@ it.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
 from residua.errors import ResiduaError
+from residua.records import Record
 
 RETRY_SECONDS = 1
 
 
-class Problem(BaseModel):
+class Problem(Record):
     """The body of every answer that is not a success."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: str
     message: str

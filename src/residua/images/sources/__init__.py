@@ -33,11 +33,9 @@ class Source(Protocol):
 
     def recognises(self, path: Path) -> bool:
         """Whether `path` is a source of this kind; looks at names and first bytes only."""
-        ...
 
     def read(self, path: Path, options: Options) -> Listing:
         """List what lies there; nothing is decoded yet."""
-        ...
 
 
 # The first that recognises a path reads it: files by their suffix, then folders from the most

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from residua.errors import InputError
+from residua.records import Record
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -20,7 +21,7 @@ StepReport = Callable[[int, int, int, float, float | None], None]
 _FEWEST_PIXELS = 24 * 24
 
 
-class TrainingSettings(BaseModel):
+class TrainingSettings(Record):
     """Options of one training run.
 
     `epochs` and `minutes` exclude each other, and without either the recipe chooses.
@@ -34,8 +35,6 @@ class TrainingSettings(BaseModel):
     ``devices`` are those of each of so many ``nodes``: processes that share each batch, so that
     training is that of one.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int | None = Field(default=None, ge=1, le=1_000_000)
     minutes: float | None = Field(default=None, gt=0, le=60 * 24 * 30)

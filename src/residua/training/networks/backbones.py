@@ -85,8 +85,8 @@ def register_backbone(name: str, factory: BackboneFactory) -> None:
     _REGISTERED[name] = factory
 
 
-def check_backbone(name: str) -> None:
-    """Refuse a backbone that cannot be built here, with what mends it.
+def check_backbone(name: str) -> str:
+    """`name`, refused where it is that of a backbone that cannot be built here.
 
     Raises
     ------
@@ -107,6 +107,7 @@ def check_backbone(name: str) -> None:
             " timm:NAME and huggingface:NAME. Call"
             f" residua.training.recipes.feature.register_backbone({name!r}, factory) first."
         )
+    return name
 
 
 def build_backbone(name: str, *, pretrained: bool) -> nn.Module:

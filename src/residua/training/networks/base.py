@@ -55,6 +55,26 @@ class AutoencoderNetwork(nn.Module, ABC):
         return self.decode(self.encode(images))
 
 
+class NetworkAround(AutoencoderNetwork):
+    """A network whose encoder and decoder are those of another, `base`."""
+
+    def __init__(self, base: AutoencoderNetwork) -> None:
+        super().__init__()
+        self.shape, self.latent, self.base = base.shape, base.latent, base
+
+    def features(self, images: Tensor) -> Tensor:
+        """The base network's features."""
+        return self.base.features(images)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The base network's latents, (batch, latent)."""
+        return self.base.encode(images)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Latents to reconstructions, (batch, channels, height, width)."""
+        return self.base.decode(codes)
+
+
 def n_parameters(network: nn.Module) -> int:
     """Count the trainable numbers of `network`."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from residua.training.networks.base import AutoencoderNetwork
+from residua.training.networks.base import NetworkAround
 from residua.training.networks.residual import ResidualAutoencoder
 
 _PROJECTION = 64
@@ -22,15 +22,16 @@ class JointOutput(NamedTuple):
     reconstructions: Tensor
 
 
-class JointNetwork(AutoencoderNetwork):
+class JointNetwork(NetworkAround):
     """Reconstruction head and classifier head share the encoder.
 
     A third head projects for a contrastive loss.
     """
 
+    base: ResidualAutoencoder
+
     def __init__(self, base: ResidualAutoencoder, n_classes: int) -> None:
-        super().__init__()
-        self.shape, self.latent, self.base = base.shape, base.latent, base
+        super().__init__(base)
         self.classifier = nn.Linear(base.n_maps, n_classes)
         self.project = nn.Sequential(
             nn.Linear(base.n_maps, 2 * _PROJECTION),
@@ -46,18 +47,6 @@ class JointNetwork(AutoencoderNetwork):
         return JointOutput(
             self.classifier(pooled).float(), self.project(pooled).float(), restored.float()
         )
-
-    def features(self, images: Tensor) -> Tensor:
-        """The base network's features."""
-        return self.base.features(images)
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Images to codes, (batch, latent)."""
-        return self.base.encode(images)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes to reconstructions."""
-        return self.base.decode(codes)
 
     def describe(self) -> str:
         """The base network's words, with the heads."""

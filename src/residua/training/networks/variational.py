@@ -6,26 +6,17 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from residua.training.networks.base import AutoencoderNetwork
+from residua.training.networks.base import AutoencoderNetwork, NetworkAround
 
 
-class VariationalAutoencoder(AutoencoderNetwork):
+class VariationalAutoencoder(NetworkAround):
     """Around a network of any family: its code is the mean of a Gaussian, a second linear head
     gives the log-variances.
     """
 
     def __init__(self, base: AutoencoderNetwork) -> None:
-        super().__init__()
-        self.shape, self.latent, self.base = base.shape, base.latent, base
+        super().__init__(base)
         self.to_log_variance = nn.Linear(base.to_code.in_features, base.latent)
-
-    def features(self, images: Tensor) -> Tensor:
-        """The base network's features."""
-        return self.base.features(images)
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Means of the codes, (batch, latent)."""
-        return self.base.encode(images)
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Means and log-variances of the codes, (batch, latent) each.
@@ -34,10 +25,6 @@ class VariationalAutoencoder(AutoencoderNetwork):
         """
         features = self.features(images)
         return self.base.to_code(features), self.to_log_variance(features).clamp(-10, 10)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes to reconstructions, (batch, channels, height, width)."""
-        return self.base.decode(codes)
 
     def describe(self) -> str:
         """The base network's words."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Generator, Tensor, nn
 
+from residua.records import Record
 from residua.training.networks import ImageShape
 from residua.training.scoring.scorer import Scorer
 
@@ -70,7 +70,7 @@ class Trainable(Protocol):
         """The scalar to minimise on a batch, images or `LabelledBatch` ones."""
 
 
-class Recipe(BaseModel, ABC):
+class Recipe(Record, ABC):
     """A named composition with its options; frozen, and written into the bundle as JSON.
 
     Subclasses declare options as fields. `blind_to` names what a baseline recipe cannot see by
@@ -80,8 +80,6 @@ class Recipe(BaseModel, ABC):
     `any_size` can be given each image at its own proportions; its scorer is then fitted to an
     `ImageList`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
     summary: ClassVar[str]

@@ -7,10 +7,11 @@ showed, and no more.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
@@ -30,6 +31,7 @@ from residua.training.scoring.scorer import Scorer
 __all__ = ["Feature", "register_backbone"]
 
 _WIDTH = 64
+_CHECK = partial(check_parts, placed=PLACED_PARTS)
 
 
 class Feature(Recipe):
@@ -61,25 +63,13 @@ class Feature(Recipe):
     default_side: ClassVar[int] = 256
 
     latent: int | None = Field(default=_WIDTH, ge=1)
-    backbone: str = "random-conv"
+    backbone: Annotated[str, AfterValidator(check_backbone)] = "random-conv"
     levels: tuple[int, ...] | None = None
     side: int | None = Field(default=None, ge=8, le=4096)
     normalise: bool = True
     noise: float = Field(default=0.2, ge=0, lt=1)
     top: float = Field(default=0.01, gt=0, le=1)
-    parts: tuple[Part, ...] = PARTS
-
-    @field_validator("backbone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        check_backbone(name)
-        return name
-
-    @field_validator("parts")
-    @classmethod
-    def _point_somewhere(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        check_parts(parts, PLACED_PARTS)
-        return parts
+    parts: Annotated[tuple[Part, ...], AfterValidator(_CHECK)] = PARTS
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """The backbone's architecture (`load_pretrained` fetches its weights) and a fresh

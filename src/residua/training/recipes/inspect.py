@@ -7,10 +7,11 @@ RIAD (Zavrtanik et al., both 2021) and NSA (Schlüter et al., 2022).
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from functools import partial
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
@@ -32,6 +33,7 @@ from residua.training.synthesis import (
 )
 
 _HOLES = 10  # cells a side
+_CHECK = partial(check_parts, placed=PLACED_PARTS)
 _HOLE_SHARE, _IMAGES_WITH_HOLES = 0.12, 0.4
 _FOCUS = 1.0
 _HEAVIEST = 100.0
@@ -86,13 +88,7 @@ class Inspect(Recipe):
     restoration: float = Field(default=1.0, ge=0)
     segmentation: float = Field(default=3.0, ge=0)
     overlap: float = Field(default=0.5, ge=0)
-    parts: tuple[Part, ...] = PARTS
-
-    @field_validator("parts")
-    @classmethod
-    def _point_somewhere(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        check_parts(parts, PLACED_PARTS)
-        return parts
+    parts: Annotated[tuple[Part, ...], AfterValidator(_CHECK)] = PARTS
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """A fresh skip network."""

@@ -18,7 +18,7 @@ from residua.training.recipes.reconstruction import (
     reconstruction_loss,
     with_density,
 )
-from residua.training.scoring.scorer import ErrorScorer, Scorer, ScorerOutput
+from residua.training.scoring.scorer import ErrorScorer, Scorer, ScorerAround, ScorerOutput
 
 
 class Variational(ReconstructionRecipe):
@@ -68,17 +68,12 @@ class Variational(ReconstructionRecipe):
         return with_density(scorer, self.density, network)
 
 
-class ElboScorer(Scorer):
+class ElboScorer(ScorerAround):
     """Error plus ``beta`` times the KL term over the image's number of values."""
 
     def __init__(self, inner: ErrorScorer, beta: float) -> None:
-        super().__init__()
-        self.inner, self.beta = inner, beta
-
-    @property
-    def network(self) -> nn.Module:
-        """The inner scorer's network; not registered twice."""
-        return self.inner.network
+        super().__init__(inner)
+        self.beta = beta
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""
@@ -86,10 +81,6 @@ class ElboScorer(Scorer):
         network: Any = self.network
         divergence = kl_to_standard_normal(*network.posterior(images)) / images[0].numel()
         return output._replace(score=output.score + self.beta * divergence)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Images of codes, as the inner scorer has them."""
-        return self.inner.decode(codes)
 
 
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from residua.training.scoring.gaussian import Gaussian
 from residua.training.scoring.image_list import chunks_of
-from residua.training.scoring.scorer import Scorer, ScorerOutput, in_float32
+from residua.training.scoring.scorer import Scorer, ScorerAround, ScorerOutput, in_float32
 
 Density = Literal["mahalanobis", "neighbours"]
 
@@ -20,7 +20,7 @@ _MOST_CODES = 2000
 _CHUNK = 256
 
 
-class DensityScorer(Scorer):
+class DensityScorer(ScorerAround):
     """Sum of the error and of densities on the code, each standardised on held-out normals.
 
     ``mahalanobis`` is the squared Mahalanobis distance to the mean of the training codes
@@ -34,31 +34,18 @@ class DensityScorer(Scorer):
     spread: Tensor
 
     def __init__(self, inner: Scorer, densities: tuple[Density, ...], latent: int) -> None:
-        super().__init__()
-        self.inner, self.densities = inner, densities
+        super().__init__(inner)
+        self.densities = densities
         self.gaussian = Gaussian(latent)
         self.register_buffer("bank", torch.zeros(1, latent))
         self.register_buffer("centre", torch.zeros(1 + len(densities)))
         self.register_buffer("spread", torch.ones(1 + len(densities)))
-
-    @property
-    def network(self) -> nn.Module:
-        """The inner scorer's network; not registered twice."""
-        return self.inner.network  # type: ignore[return-value]
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images by error and density."""
         output = self.inner(images)
         parts = self._parts(output.score, self.encode(images))
         return output._replace(score=((parts - self.centre) / self.spread).sum(1))
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Codes, as the inner scorer has them."""
-        return self.inner.encode(images)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Images of codes, as the inner scorer has them."""
-        return self.inner.decode(codes)
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
         """Covariance and neighbours from training images, the scale of each part from held-out

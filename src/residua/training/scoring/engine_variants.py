@@ -14,7 +14,7 @@ from residua.engines import Scores
 from residua.errors import InputError
 from residua.training.scoring.engine import GraphEngine
 from residua.training.scoring.graph import InferenceGraph
-from residua.training.scoring.scorer import Scorer, ScorerOutput
+from residua.training.scoring.scorer import ScorerAround, ScorerOutput
 
 
 class ReducedPrecisionEngine(GraphEngine):
@@ -40,12 +40,8 @@ class ReducedPrecisionEngine(GraphEngine):
         super().__init__(lowered, channels, batch_size)
 
 
-class _ReducedPrecisionScorer(Scorer):
+class _ReducedPrecisionScorer(ScorerAround):
     """A scorer under autocast, whose results are float32 again."""
-
-    def __init__(self, inner: Scorer) -> None:
-        super().__init__()
-        self.inner = inner
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""

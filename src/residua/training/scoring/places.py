@@ -5,7 +5,7 @@ places.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from residua.training.synthesis.smoothing import resized
 
+_Parts = TypeVar("_Parts", bound=Sequence[str])
 _CELLS = 10  # a side
 _TINY = 1e-6
 _FARTHEST = 1e15  # its square is still finite
@@ -52,8 +53,8 @@ class Places(nn.Module):
         return (maps - resized(self.mean, height, width)) / resized(self.spread, height, width)
 
 
-def check_parts(parts: Sequence[str], placed: Sequence[str]) -> None:
-    """Refuse parts of a score of which none says where, or one is named twice.
+def check_parts(parts: _Parts, placed: Sequence[str]) -> _Parts:
+    """`parts` of a score, refused where none of them says where, or one is named twice.
 
     Raises
     ------
@@ -65,6 +66,7 @@ def check_parts(parts: Sequence[str], placed: Sequence[str]) -> None:
             f"parts must be named once each, at least one of {', '.join(placed)}: the others make"
             " no map"
         )
+    return parts
 
 
 def highest(maps: Tensor, share: float) -> Tensor:

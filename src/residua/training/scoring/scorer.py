@@ -75,6 +75,27 @@ class Scorer(nn.Module, ABC):
         """
 
 
+class ScorerAround(Scorer):
+    """A scorer that changes what another, `inner`, makes of an image; the network is that one's."""
+
+    def __init__(self, inner: Scorer) -> None:
+        super().__init__()
+        self.inner = inner
+
+    @property
+    def network(self) -> nn.Module:
+        """The inner scorer's network; not registered twice."""
+        return self.inner.network  # type: ignore[return-value]
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Latents, as the inner scorer has them."""
+        return self.inner.encode(images)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Images of latents, as the inner scorer has them."""
+        return self.inner.decode(codes)
+
+
 class ErrorScorer(Scorer):
     """Score = mean of the error map; the reconstruction is clipped to [0, 1] first."""
 

@@ -166,6 +166,10 @@ class TwoLosses(Strategy, ABC):
             network.balance,  # type: ignore[arg-type]
         )
 
+    def phases(self) -> tuple[Phase, ...]:
+        """One."""
+        return (Phase("joint", 1.0, self.loss),)
+
 
 def as_labelled(images: Tensor | LabelledBatch) -> LabelledBatch:
     """A bare tensor is a batch without labels."""

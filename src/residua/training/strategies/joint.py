@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from residua.training.strategies.base import Phase, TwoLosses
+from residua.training.strategies.base import TwoLosses
 
 
 class Joint(TwoLosses):
@@ -20,7 +20,3 @@ class Joint(TwoLosses):
     good_for: ClassVar[str] = (
         "one network that names classes, reconstructs, and uses unlabelled images"
     )
-
-    def phases(self) -> tuple[Phase, ...]:
-        """One."""
-        return (Phase("joint", 1.0, self.loss),)

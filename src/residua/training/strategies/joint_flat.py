@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from residua.training.networks import ClassifierNetwork, FlatNetwork
-from residua.training.strategies.base import Phase, TwoLosses
+from residua.training.strategies.base import TwoLosses
 
 
 class JointFlat(TwoLosses):
@@ -23,7 +23,3 @@ class JointFlat(TwoLosses):
     cost: ClassVar[str] = "the classifier's, and little more; its last layer grows with the image"
     good_for: ClassVar[str] = "small images; to see that the shape of the output hardly matters"
     network_class: ClassVar[type[ClassifierNetwork]] = FlatNetwork
-
-    def phases(self) -> tuple[Phase, ...]:
-        """One."""
-        return (Phase("joint", 1.0, self.loss),)
