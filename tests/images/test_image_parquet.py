@@ -12,7 +12,7 @@ from PIL import Image
 
 from residua.errors import MissingExtraError, ResiduaError, SourceError
 from residua.images import load_images
-from residua.images.sources import parquet
+from residua.images.sources import parquet_rows
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -157,7 +157,7 @@ def bomb(path, **columns):
 
 
 def test_a_label_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "_MOST_TEXTS", 10 << 20)
+    monkeypatch.setattr(parquet_rows, "_MOST_TEXTS", 10 << 20)
     path = bomb(
         tmp_path / "x.parquet",
         image=repeated(b"image", 10_000),
@@ -170,11 +170,11 @@ def test_a_label_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
 
 def test_images_that_unpack_to_gigabytes_are_quarantined_after_one_look(tmp_path, monkeypatch):
     path = bomb(tmp_path / "x.parquet", image=repeated(b"\0" * 200_000, 2_000))
-    monkeypatch.setattr(parquet, "_MOST_IMAGES", 10 << 20)
+    monkeypatch.setattr(parquet_rows, "_MOST_IMAGES", 10 << 20)
     looks = []
-    unpacked = parquet.Rows._unpacked
+    unpacked = parquet_rows.Rows._unpacked
     monkeypatch.setattr(
-        parquet.Rows,
+        parquet_rows.Rows,
         "_unpacked",
         lambda self, *given: looks.append(given) or unpacked(self, *given),
     )
@@ -184,13 +184,13 @@ def test_images_that_unpack_to_gigabytes_are_quarantined_after_one_look(tmp_path
 
 
 def test_a_cell_that_is_larger_than_all_may_be_is_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "_MOST_IMAGES", 1 << 20)
+    monkeypatch.setattr(parquet_rows, "_MOST_IMAGES", 1 << 20)
     path = bomb(tmp_path / "x.parquet", image=pa.array([bytes(2 << 20)]))
     with pytest.raises(SourceError, match="unpacks to 2,097,"):
         load_images(path)
 
 
 def test_more_rows_than_a_file_may_hold_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "_MOST_ROWS", 1000)
+    monkeypatch.setattr(parquet_rows, "_MOST_ROWS", 1000)
     with pytest.raises(SourceError, match="may hold 1,000 rows"):
         load_images(bomb(tmp_path / "x.parquet", image=repeated(b"image", 1001)))

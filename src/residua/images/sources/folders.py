@@ -19,9 +19,10 @@ from residua._text import count, few
 from residua.errors import SourceError
 from residua.images.columns import shared
 from residua.images.listing import Listing, Options
-from residua.images.sources.mask_files import evenly, match_masks, suffix_pairs
+from residua.images.sources.mask_files import match_masks
 from residua.images.sources.mask_looks import same_picture
-from residua.images.sources.mask_names import IMAGE_FOLDERS
+from residua.images.sources.mask_names import IMAGE_FOLDERS, suffix_pairs
+from residua.images.sources.mask_samples import evenly
 from residua.images.sources.walking import FoundImages, find_images, is_packed, subfolders
 from residua.records import Assumption
 

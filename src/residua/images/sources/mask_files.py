@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from residua._text import count, few
 from residua.errors import SourceError
 from residua.images.listing import Options, Quarantined
-from residua.images.masks import MaskFiles, fits
-from residua.images.sources.mask_looks import Glance, glance_at
+from residua.images.masks import MaskFiles
 from residua.images.sources.mask_names import (
     LOOKED_FOR,
     MAIN_PARTS,
@@ -32,15 +31,13 @@ from residua.images.sources.mask_names import (
     shorter_stems,
     stem_of,
     stem_of_image,
+    suffix_pairs,
 )
+from residua.images.sources.mask_samples import SAMPLES, Samples, evenly
 from residua.images.sources.walking import FoundImages, suffix_of
 from residua.images.stores import LocalFolder
 from residua.records import Assumption
 
-_Any = TypeVar("_Any")
-
-_SAMPLES = 12
-_MOST = 0.8  # of the samples of a name that may be a class's
 _FEWEST = 3  # files of a name that says nothing
 _MOST_ASKED = 20_000  # files of such names: memory, where there are millions
 _TO_TELL = "a manifest with a column mask"
@@ -89,9 +86,9 @@ class _MaskMatcher:
     """The rounds."""
 
     def __init__(self, found: FoundImages, options: Options) -> None:
-        self._found, self._options = found, options
-        self._names = found.names
+        self._found, self._names = found, found.names
         self._is_image = np.ones(len(self._names), np.bool_)
+        self._samples = Samples(found, options, self._is_image)
         self._masks: defaultdict[int, list[int]] = defaultdict(list)
         self._folders: set[tuple[str, int]] = set()
         self._loose: list[str] = []
@@ -115,7 +112,7 @@ class _MaskMatcher:
             waiting[[one.row for one in group.candidates]] = True
         if waiting.all():  # masks of nothing are the images that somebody wants to look at
             return
-        self._is_image = ~waiting
+        self._is_image[:] = ~waiting
         partners = self._partners(one for group in groups.values() for one in group.candidates)
         self._folders = {
             kind for kind, group in groups.items() if self._take_folder(group, partners)
@@ -126,7 +123,7 @@ class _MaskMatcher:
         paired = {row: partners[row] for row in rows if row in partners}
         folder = f"the folder {group.words}"
         of = {row: image for row, (image, _) in paired.items()}
-        if not (paired and self._is_beside_parts(group)) and not self._look_like_masks(
+        if not (paired and self._is_beside_parts(group)) and not self._samples.look_like_masks(
             rows, of, sure=not group.may_be_a_class
         ):
             self._is_image[rows] = True
@@ -172,7 +169,9 @@ class _MaskMatcher:
             )
         for group in groups.values():
             rows = [one.row for one in group.candidates]
-            if self._look_like_masks(rows, {row: paired[row][0] for row in rows}, sure=False):
+            if self._samples.look_like_masks(
+                rows, {row: paired[row][0] for row in rows}, sure=False
+            ):
                 self._is_image[rows] = False
                 self._attach({row: paired[row] for row in rows})
                 told = f"{count(len(rows), 'file')} named {group.words} are masks, no images"
@@ -194,7 +193,7 @@ class _MaskMatcher:
             )
         for suffixes, rows in pairs.items():
             for suffix, masks in zip(suffixes, (dict(rows), {b: a for a, b in rows}), strict=True):
-                if self._look_like_masks(list(masks), masks, sure=False):
+                if self._samples.look_like_masks(list(masks), masks, sure=False):
                     self._is_image[list(masks)] = False
                     self._attach({mask: (image, 0) for mask, image in masks.items()})
                     told = (
@@ -209,8 +208,8 @@ class _MaskMatcher:
             rows = list(images)
             if (
                 len(rows) < _FEWEST
-                or not self._look_drawn(rows)
-                or not self._look_like_masks(rows, images, sure=False)
+                or not self._samples.look_drawn(rows)
+                or not self._samples.look_like_masks(rows, images, sure=False)
             ):
                 continue
             raise SourceError(
@@ -219,14 +218,6 @@ class _MaskMatcher:
                 f" {self._names[images[rows[0]]]}. Move them to a folder ground_truth, end their"
                 " names in _mask, or write a manifest; take out what is no mask."
             )
-
-    def _look_drawn(self, rows: list[int]) -> bool:
-        """Whether a first look at one, and then at some, shows drawings."""
-        first = self._look(rows[len(rows) // 2])
-        if first is None or not first.is_mask:
-            return False
-        looks = [look for row in evenly(rows) if (look := self._look(row)) is not None]
-        return sum(look.is_drawn for look in looks) > len(looks) / 3
 
     def _named_longer(self) -> Iterator[tuple[str, dict[int, int]]]:
         """Files that have the name of another beside them and any word more, by that word, with the
@@ -251,7 +242,7 @@ class _MaskMatcher:
         wanted = {self._stem(row) for rows in asked.values() for row in rows}
         by_stem: defaultdict[str, list[int]] = defaultdict(list)
         for row, stem in self._images():
-            if stem in wanted and len(by_stem[stem]) < _SAMPLES:
+            if stem in wanted and len(by_stem[stem]) < SAMPLES:
                 by_stem[stem].append(row)
         for folder, rows in asked.items():
             others = {
@@ -375,67 +366,9 @@ class _MaskMatcher:
             )
         )
 
-    def _look_like_masks(self, rows: list[int], images: dict[int, int], *, sure: bool) -> bool:
-        """Whether most of some samples do.
-
-        Where the name may be another's, their images must look otherwise and be as large.
-        """
-        sample = evenly([row for row in rows if row in images] or rows)
-        looks = {row: look for row in sample if (look := self._look(row)) is not None}
-        like = [row for row, look in looks.items() if look.is_mask]
-        if len(like) < (0.5 if sure else _MOST) * len(looks):
-            return False
-        if not looks:  # nothing there decodes, so that the name alone counts
-            return sure
-        if sure and images:
-            return True
-        others = [images[row] for row in like if row in images] or evenly(
-            np.flatnonzero(self._is_image).tolist()
-        )
-        pictures = [look for row in others if (look := self._look(row)) is not None]
-        if sum(look.is_mask for look in pictures) > 0.5 * len(pictures):
-            return False
-        return self._as_large(like, images, looks)
-
-    def _as_large(self, rows: list[int], images: dict[int, int], looks: dict[int, Glance]) -> bool:
-        pairs = [(looks[row], self._look(images[row])) for row in rows if row in images]
-        fit = [fits(mask.size, image.size) for mask, image in pairs if image is not None]
-        return sum(fit) >= 0.5 * len(fit)
-
-    def _look(self, row: int) -> Glance | None:
-        return glance_at(self._found.store, self._found.real(row, self._names[row]), self._options)
-
-
-def suffix_pairs(
-    names: Sequence[str] | NDArray[Any], rows: NDArray[np.int64]
-) -> Iterator[tuple[int, int]]:
-    """Pairs of rows whose names differ in the suffix alone; three of a name are no pair."""
-    # Names are in order within a folder, so what differs in the suffix alone mostly stands
-    # together.
-    run: list[int] = []
-    before = None
-    for row in rows.tolist():
-        name = names[row]
-        stem = name[: len(name) - len(suffix_of(name))]
-        if stem != before:
-            if len(run) == 2:
-                yield run[0], run[1]
-            run.clear()
-        run.append(row)
-        before = stem
-    if len(run) == 2:
-        yield run[0], run[1]
-
 
 def _kind(folder: str) -> tuple[str, int]:
     """Folders of one name and depth hold masks together, or not at all: ``kos01/mask``,
     ``kos02/mask``.
     """
     return folder.rpartition("/")[2].lower(), folder.count("/")
-
-
-def evenly(rows: Sequence[_Any], most: int = _SAMPLES) -> list[_Any]:
-    """At most so many of them, from the first to the last."""
-    if len(rows) <= most:
-        return list(rows)
-    return [rows[at] for at in np.linspace(0, len(rows) - 1, most).astype(int).tolist()]

@@ -5,8 +5,14 @@ lie.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.images.sources.walking import suffix_of
 
 LOOKED_FOR = (
     "the image's own name, also with _mask, _segmentation, _seg, _label, _gt or _annotation, in any"
@@ -154,3 +160,24 @@ def nearness(folders: list[str], place: Place) -> tuple[int, int, int] | None:
         return None
     other_part = not _PARTS & set(place.folders) and not _TEST & set(folders)
     return int(other_part), int(not IMAGE_FOLDERS & set(folders)), len(folders)
+
+
+def suffix_pairs(
+    names: Sequence[str] | NDArray[Any], rows: NDArray[np.int64]
+) -> Iterator[tuple[int, int]]:
+    """Pairs of rows whose names differ in the suffix alone; three of a name are no pair."""
+    # Names are in order within a folder, so what differs in the suffix alone mostly stands
+    # together.
+    run: list[int] = []
+    before = None
+    for row in rows.tolist():
+        name = names[row]
+        stem = name[: len(name) - len(suffix_of(name))]
+        if stem != before:
+            if len(run) == 2:
+                yield run[0], run[1]
+            run.clear()
+        run.append(row)
+        before = stem
+    if len(run) == 2:
+        yield run[0], run[1]

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,8 @@ from residua.images.decoding import SUFFIXES as IMAGE_SUFFIXES
 from residua.images.listing import PARTS, Listing, Options, Quarantined, Ranges
 from residua.images.shards import Shards, join_shards
 from residua.images.sources.mask_names import folder_of_masks
-from residua.images.sources.parquet import part_of
+from residua.images.sources.shard_files import FileShard, file_shards, shards_in
 from residua.images.sources.walking import shown
-from residua.images.stores import LocalFolder, Store
 
 KIND = "tar shards"
 SUFFIXES = frozenset({".tar"})
@@ -48,41 +47,12 @@ def read(path: Path, options: Options) -> Listing:
 
 
 def shards(path: Path, options: Options) -> Shards:
-    """Each archive is a piece."""
-    folder = path if path.is_dir() else path.parent
-    return shards_of(
-        LocalFolder(folder), [file.name for file in files_in(path)], is_folder=path.is_dir()
-    )
+    """Each archive is a shard."""
+    return shards_in(path, files_in(path), shards_of)
 
 
-def shards_of(store: Store, names: Sequence[str], *, is_folder: bool) -> Shards:
-    """Each of the archives `names` is a piece.
-
-    In a folder where all are named by parts, the name says the part.
-    """
-    parts = [part_of(name) if is_folder else None for name in names]
-    known = all(part is not None for part in parts)
-    return Shards(
-        KIND,
-        [
-            TarShard(store, name, part if known else None)
-            for name, part in zip(names, parts, strict=True)
-        ],
-    )
-
-
-@dataclass(frozen=True)
-class TarShard:
+class TarShard(FileShard):
     """One archive."""
-
-    store: Store
-    file: str
-    part: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The file's."""
-        return shown(self.file)
 
     def listing(self, options: Options) -> Listing:
         """The images and what lies beside them under the same key.
@@ -259,3 +229,6 @@ def files_in(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() in SUFFIXES else []
     return sorted(path.glob("*.tar")) if path.is_dir() else []
+
+
+shards_of = partial(file_shards, KIND, TarShard)
