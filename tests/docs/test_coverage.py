@@ -18,6 +18,7 @@ from residua import findings
 from residua.cli import app
 from residua.findings import FINDINGS
 from residua.images.sources import SOURCES
+from residua.metrics.reported import METRICS
 from residua.thresholds.registry import POLICIES
 from residua.training.networks import FAMILIES
 from residua.training.recipes import RECIPES
@@ -104,6 +105,12 @@ def test_every_policy_is_explained(policy):
 def test_every_metric_is_on_a_page(name: str):
     text = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "metrics").glob("*.md"))
     assert re.search(rf"\b{name}\b", text)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_every_reported_metric_names_a_page_that_explains_it(metric):
+    text = (DOCS / "metrics" / f"{metric.page}.md").read_text(encoding="utf-8").lower()
+    assert metric.name in text or metric.label.lower() in text
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import LabelError
 from residua.evaluation.classes import is_multilabel, read_classes
-from residua.evaluation.confusion import confusion_estimates, per_class_estimates
 from residua.evaluation.judgement import conclude, with_metrics
 from residua.evaluation.multilabel import multilabel_facts
 from residua.evaluation.positive import PositiveClass, positive_class
-from residua.evaluation.probabilities import probability_estimates
 from residua.findings import JudgedFacts
 from residua.metrics._classes import Classified
+from residua.metrics.reported import estimates_of, estimates_per_class
+from residua.metrics.samples import ClassProbabilities, PredictedClasses
 from residua.records import Estimate, Evaluation
 
 if TYPE_CHECKING:
@@ -128,19 +128,22 @@ def classification_facts(
     matrix = _matrix(read, np.ones(int(known.sum()), np.bool_))
     chosen = _positive(names, matrix, positive)
 
+    positive_place = None if chosen is None else chosen.place
+
     def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
-        some, matrix = kept[known], _matrix(read, kept[known])
-        found = confusion_estimates(
-            matrix,
-            positive=None if chosen is None else chosen.place,
-            confidence=confidence,
-            seed=seed,
+        some = kept[known]
+        counted = PredictedClasses(
+            confidence, seed, matrix=_matrix(read, some), positive=positive_place
         )
+        found = estimates_of(counted)
         if read.probabilities is not None:
-            found |= probability_estimates(
-                read.true[some], read.probabilities[some], names, confidence=confidence, seed=seed
+            probabilities = read.probabilities[some]
+            found |= estimates_of(
+                ClassProbabilities(
+                    confidence, seed, true=read.true[some], probabilities=probabilities
+                )
             )
-        return found | per_class_estimates(matrix, names, confidence=confidence)
+        return found | estimates_per_class(counted, names)
 
     own = () if chosen is None or chosen.assumption is None else (chosen.assumption,)
     support = matrix.sum(axis=1).tolist()

@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 from residua._check import Problems, as_scores, same_length
 from residua.evaluation.judgement import conclude, with_metrics
 from residua.evaluation.labels import as_detection_labels
-from residua.evaluation.pixels import pixel_metrics, tallied_metrics
+from residua.evaluation.pixels import tallied
 from residua.findings import JudgedFacts
-from residua.metrics.intervals import average_precision_interval, rate_interval, roc_auc_interval
+from residua.metrics.reported import estimates_of
+from residua.metrics.samples import PixelErrors, ScoredImages
 from residua.records import Estimate, Evaluation, OperatingPoint
-from residua.thresholds import choose_threshold, is_flagged, rates_at
+from residua.thresholds import choose_threshold, is_flagged
 
 if TYPE_CHECKING:
     from residua.images.duplicates import Leaks
     from residua.metrics.pixel_tally import PixelTally
-
-_AT_THRESHOLD = ("precision", "recall", "f1", "accuracy", "balanced_accuracy", "false_alarm_rate")
 
 
 def evaluate_detection(
@@ -149,14 +148,17 @@ def detection_facts(
     known, anomalous = array[truth.labelled], truth.is_anomalous[truth.labelled]
     point = _as_point(operating_point)
 
+    sample = ScoredImages(
+        confidence,
+        seed,
+        is_anomalous=anomalous,
+        scores=known,
+        flagged=None if point is None else is_flagged(known, point.threshold),
+        all_flagged=None if point is None else is_flagged(array, point.threshold),
+    )
+
     def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
-        some = kept[truth.labelled]
-        found = ranking_metrics(anomalous[some], known[some], confidence=confidence, seed=seed)
-        if point is not None:
-            found |= threshold_metrics(
-                anomalous[some], known[some], point.threshold, confidence=confidence
-            )
-        return found
+        return estimates_of(sample.of(kept[truth.labelled]))
 
     n_anomalous = int(anomalous.sum())
     facts = JudgedFacts(
@@ -173,86 +175,30 @@ def detection_facts(
         operating_point=point,
         train_errors=train,
         baselines={
-            name: _rank(value, anomalous, truth.labelled, confidence, seed)
+            name: value if isinstance(value, dict) else _rank(sample, value[truth.labelled])
             for name, value in rivals.items()
         }
         or None,
         assumptions=() if truth.assumption is None else (truth.assumption,),
     )
     facts = with_metrics(facts, metrics_of, leaks)
-    metrics = dict(facts.metrics)
-    if point is not None:
-        n_flagged = int(is_flagged(array, point.threshold).sum())
-        metrics["flagged_rate"] = rate_interval(n_flagged, len(array), confidence=confidence)
     if masks is not None and maps is not None:
-        metrics |= pixel_metrics(masks, maps, truth, confidence=confidence)
-    if pixels is not None:
-        metrics |= tallied_metrics(pixels, confidence=confidence)
-    return replace(facts, metrics=metrics)
+        pixels = tallied(masks, maps, truth)
+    if pixels is None:
+        return facts
+    of_pixels = estimates_of(PixelErrors(confidence, seed, pixels=pixels))
+    return replace(facts, metrics={**facts.metrics, **of_pixels})
+
+
+def _rank(sample: ScoredImages, scores: NDArray[Any]) -> dict[str, Estimate]:
+    """What other scores of the same images reach, without a threshold."""
+    return estimates_of(replace(sample, scores=scores, flagged=None, all_flagged=None))
 
 
 def _as_point(operating_point: OperatingPoint | float | None) -> OperatingPoint | None:
     if operating_point is None or isinstance(operating_point, OperatingPoint):
         return operating_point
     return choose_threshold(float(operating_point), [])
-
-
-def ranking_metrics(
-    is_anomalous: NDArray[np.bool_], scores: NDArray[Any], *, confidence: float, seed: int
-) -> dict[str, Estimate]:
-    """ROC AUC and average precision with intervals; None values where only one kind is there."""
-    if not is_anomalous.any() or is_anomalous.all():
-        undefined = Estimate(value=None, confidence=confidence, n=len(scores))
-        return {"roc_auc": undefined, "average_precision": undefined}
-    return {
-        "roc_auc": roc_auc_interval(is_anomalous, scores, confidence=confidence),
-        "average_precision": average_precision_interval(
-            is_anomalous, scores, confidence=confidence, seed=seed
-        ),
-    }
-
-
-def threshold_metrics(
-    is_anomalous: NDArray[np.bool_], scores: NDArray[Any], threshold: float, *, confidence: float
-) -> dict[str, Estimate]:
-    """Every rate of decisions at a threshold, Wilson's intervals; None values where the labels
-    don't define them.
-    """
-    undefined = Estimate(value=None, confidence=confidence, n=0)
-    if len(scores) == 0:
-        return dict.fromkeys(_AT_THRESHOLD, undefined)
-    rates = rates_at(threshold, scores, is_anomalous, confidence=confidence, method="wilson")
-    n_right = int((is_flagged(scores, threshold) == is_anomalous).sum())
-    rates["accuracy"] = rate_interval(n_right, len(scores), confidence=confidence)
-    recall, alarms = rates.get("recall", undefined), rates.get("false_alarm_rate", undefined)
-    rates["balanced_accuracy"] = _balanced(recall, alarms, confidence)
-    return {name: rates.get(name, undefined) for name in _AT_THRESHOLD}
-
-
-def _balanced(recall: Estimate, alarms: Estimate, confidence: float) -> Estimate:
-    """Mean of recall and specificity; the interval recovers the variance of each side's own
-    (Newcombe's MOVER).
-    """
-    n = recall.n + alarms.n
-    if (
-        recall.value is None
-        or alarms.value is None
-        or recall.low is None
-        or recall.high is None
-        or alarms.low is None
-        or alarms.high is None
-    ):
-        return Estimate(value=None, confidence=confidence, n=n)
-    value = (recall.value + 1 - alarms.value) / 2
-    below = np.hypot(recall.value - recall.low, alarms.high - alarms.value) / 2
-    above = np.hypot(recall.high - recall.value, alarms.value - alarms.low) / 2
-    return Estimate(
-        value=value,
-        low=max(0.0, float(value - below)),
-        high=min(1.0, float(value + above)),
-        confidence=confidence,
-        n=n,
-    )
 
 
 def _checked_baselines(
@@ -268,15 +214,3 @@ def _checked_baselines(
             same_length(problems, **{"scores": np.empty(n_images), f"baseline {name}": array})
         checked[name] = array
     return checked
-
-
-def _rank(
-    value: Any,
-    anomalous: NDArray[np.bool_],
-    labelled: NDArray[np.bool_],
-    confidence: float,
-    seed: int,
-) -> dict[str, Estimate]:
-    if isinstance(value, dict):
-        return value
-    return ranking_metrics(anomalous, value[labelled], confidence=confidence, seed=seed)

@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from residua import metrics
 from residua._check import Problems, as_scores, same_length
 from residua.evaluation.judgement import Judgement, conclude, with_metrics
 from residua.evaluation.pictures import Pictures, known_pictures, read_pictures
 from residua.evaluation.scale_options import Numbers, ScaleOptions
 from residua.findings import JudgedFacts, find_all
 from residua.metrics.intervals import mean_interval, rate_interval
+from residua.metrics.reported import errors_per_image, estimates_of
+from residua.metrics.samples import ImageErrors
 from residua.records import Estimate, Evaluation, Finding
 
 if TYPE_CHECKING:
     from residua.images.duplicates import Leaks
-
-_METRICS: dict[str, Callable[..., NDArray[np.float64]]] = {
-    "mse": metrics.mse,
-    "mae": metrics.mae,
-    "rmse": metrics.rmse,
-    "psnr": metrics.psnr,
-    "ssim": metrics.ssim,
-    "ms_ssim": metrics.ms_ssim,
-    "msgms": metrics.multiscale_gradient_magnitude_similarity,
-    "kl_divergence": metrics.kl_divergence,
-    "contrast_normalised_error": metrics.contrast_normalised_error,
-}
-# The smallest and the largest mean there can be; intervals of a few images would reach beyond.
-_RANGES: dict[str, tuple[float, float]] = {
-    "psnr": (-math.inf, math.inf),
-    "ssim": (-1, 1),
-    "ms_ssim": (0, 1),
-    "msgms": (0, 1),
-    "kl_divergence": (0, math.inf),
-    "contrast_normalised_error": (0, math.inf),
-}
 
 
 def evaluate_reconstruction(
@@ -156,7 +135,7 @@ def judge_pictures(
     **options: Any,
 ) -> Judgement:
     """`evaluate_reconstruction` of pictures that were read already."""
-    columns = per_image_errors(pictures.images, pictures.reconstructions)
+    columns = errors_per_image(pictures.images, pictures.reconstructions)
     train = None if train_errors is None else np.atleast_1d(np.asarray(train_errors, np.float64))
     facts = replace(
         error_facts(columns, train_errors=train, **options),
@@ -212,7 +191,7 @@ def errors_of(
     pictures = known_pictures(images, reconstructions, problems)
     problems.raise_any()
     findings, _ = find_all(JudgedFacts(job="reconstruct", **pictures.facts))
-    return per_image_errors(pictures.images, pictures.reconstructions), list(findings)
+    return errors_per_image(pictures.images, pictures.reconstructions), list(findings)
 
 
 def evaluate_errors(
@@ -227,7 +206,7 @@ def evaluate_errors(
     provenance: Mapping[str, Any] | None = None,
     findings: Iterable[Finding | None] = (),
 ) -> Evaluation:
-    """The record of a reconstructor from what `per_image_errors` gave, and the findings that took
+    """The record of a reconstructor from what `errors_per_image` gave, and the findings that took
     the pictures themselves.
     """
     facts = error_facts(
@@ -252,12 +231,11 @@ def error_facts(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> JudgedFacts:
-    """What is known of a reconstructor from what `per_image_errors` gave."""
+    """What is known of a reconstructor from what `errors_per_image` gave."""
 
     def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
-        return {
-            name: _mean(name, column[kept], confidence, seed) for name, column in columns.items()
-        }
+        some = {name: column[kept] for name, column in columns.items()}
+        return estimates_of(ImageErrors(confidence, seed, columns=some))
 
     n_images = len(next(iter(columns.values())))
     facts = JudgedFacts(
@@ -289,23 +267,3 @@ def baseline_errors(
         )
         estimates.setdefault(baseline, {})[metric] = estimate
     return estimates
-
-
-def per_image_errors(
-    images: NDArray[Any], reconstructions: NDArray[Any]
-) -> dict[str, NDArray[np.float64]]:
-    """Every reconstruction metric of each image, by name; images without height get none that look
-    at neighbours.
-    """
-    is_flat = images.shape[1] == 1
-    neighbours = ("ssim", "ms_ssim", "msgms")
-    return {
-        name: metric(images, reconstructions)
-        for name, metric in _METRICS.items()
-        if not (is_flat and name in neighbours)
-    }
-
-
-def _mean(name: str, column: NDArray[np.float64], confidence: float, seed: int) -> Estimate:
-    least, most = _RANGES.get(name, (0, 1))
-    return mean_interval(column, confidence=confidence, seed=seed, least=least, most=most)

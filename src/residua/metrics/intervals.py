@@ -18,6 +18,7 @@ __all__ = [
     "average_precision_interval",
     "bootstrap_interval",
     "delong_variance",
+    "f1_interval",
     "mean_interval",
     "paired_difference_interval",
     "rate_interval",
@@ -110,6 +111,27 @@ def _check_counts(n_successes: int, n: int, confidence: float, method: str, side
             "side must be 'two', 'lower' or 'upper'", f"{side!r}", "Pass one of them", RangeError
         )
     problems.raise_any()
+
+
+def f1_interval(
+    hits: int, n: int, *, confidence: float = 0.95, method: Method = "wilson"
+) -> Estimate:
+    """F1 with its interval; `n` is the number of true members plus that of predicted ones.
+
+    It is that of the share J of hits among all that are true or predicted, of which F1 is the
+    monotone function 2J / (1 + J).
+
+    Examples
+    --------
+    >>> f1_interval(1, 3).value
+    0.6666666666666666
+    """
+    if n == 0:
+        return Estimate(value=None, confidence=confidence)
+    share = rate_interval(hits, n - hits, confidence=confidence, method=method)
+    ends = {name: getattr(share, name) for name in ("value", "low", "high")}
+    f1 = {name: None if j is None else 2 * j / (1 + j) for name, j in ends.items()}
+    return share.model_copy(update=f1)
 
 
 def _wilson(n_successes: int, n: int, confidence: float) -> tuple[float, float]:

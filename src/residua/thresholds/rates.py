@@ -60,7 +60,7 @@ def rates_at(
     >>> {name: rate.value for name, rate in rates.items()}
     {'false_alarm_rate': 0.5, 'recall': 1.0, 'precision': 0.5, 'f1': 0.6666666666666666}
     """
-    from residua.metrics.intervals import rate_interval
+    from residua.metrics.intervals import f1_interval, rate_interval
 
     flagged = is_flagged(scores, threshold)
     anomalous = (
@@ -82,25 +82,14 @@ def rates_at(
     rates["recall"] = rate(hits, n_anomalous)
     if n_normal:
         rates["precision"] = rate(hits, hits + alarms)
-        rates["f1"] = f1_estimate(rate(hits, n_anomalous + alarms))
+        rates["f1"] = f1_interval(
+            hits, n_anomalous + hits + alarms, confidence=confidence, method=method
+        )
         if prevalence is not None:
             rates["precision_at_prevalence"] = _precision_at(
                 prevalence, (hits, n_anomalous), (alarms, n_normal), confidence
             )
     return rates
-
-
-def f1_estimate(jaccard: Estimate) -> Estimate:
-    """F1 with its interval from the share J of true positives among all that are anomalous or
-    flagged: 2J / (1 + J).
-    """
-
-    def transform(j: float | None) -> float | None:
-        return None if j is None else 2 * j / (1 + j)
-
-    return jaccard.model_copy(
-        update={name: transform(getattr(jaccard, name)) for name in ("value", "low", "high")}
-    )
 
 
 def _precision_at(

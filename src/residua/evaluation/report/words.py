@@ -11,18 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from residua.metrics.names import Kind, baseline_title, metric_words
+from residua.metrics.names import baseline_title, metric_words
+from residua.metrics.reported import Kind
 from residua.records import Estimate, Evaluation, Finding, Job, OperatingPoint, Severity
 
-_IN_CLASSES = {
-    "roc_auc": (
-        "chance that an image of a class scores above one that is not, mean over the classes"
-    ),
-    "average_precision": "precision averaged over all recalls, mean over the classes",
-    "precision": "of the images said to be of a class, how many are",
-    "recall": "of the images of a class, how many are recognised",
-    "f1": "harmonic mean of precision and recall of a class",
-}
 _OF_POSITIVE = ("precision", "recall", "f1")
 _MOST_NAMED = 10
 HEADLINE: dict[Job, tuple[str, ...]] = {
@@ -64,17 +56,15 @@ def label(name: str, evaluation: Evaluation) -> str:
 
 def meaning(name: str, evaluation: Evaluation) -> str:
     """What a metric says, in the words of the job."""
-    if evaluation.job == "detect" and name == "accuracy":
-        return "share of decisions that are right; depends on the mix"
-    if evaluation.job != "classify" or name not in _IN_CLASSES:
-        return metric_words(name).meaning
-    if name not in _OF_POSITIVE:
-        return _IN_CLASSES[name]
+    metric = metric_words(name)
+    said = metric.meanings.get(evaluation.job, metric.meaning)
+    if evaluation.job != "classify" or name not in _OF_POSITIVE:
+        return said
     positive = evaluation.provenance.get("positive_class")
     if positive is not None:
-        return _IN_CLASSES[name].replace("a class", str(positive))
+        return said.replace("a class", str(positive))
     together = "pooled over labels" if "hamming_loss" in evaluation.metrics else "mean over classes"
-    return f"{_IN_CLASSES[name]}; {together}"
+    return f"{said}; {together}"
 
 
 def number(value: float | None, kind: Kind = "plain") -> str:

@@ -11,10 +11,12 @@ from residua.evaluation import Evidence, evaluate_classification, evaluate_detec
 from residua.evaluation.labels import DetectionLabels
 from residua.evaluation.reconstruction import baseline_errors, evaluate_errors
 from residua.findings import find_threshold_optimism, high_prevalence
+from residua.metrics.reported import METRICS
+from residua.metrics.samples import PixelErrors
 from residua.records import Evaluation, OperatingPoint
 from residua.thresholds import choose_threshold
 
-_OF_PIXELS = ("pixel_roc_auc", "pixel_average_precision", "aupro")
+_OF_PIXELS = tuple(metric.name for metric in METRICS if PixelErrors in metric.estimates)
 
 
 def evaluate_again(record: Evaluation, evidence: Evidence) -> Evaluation | None:

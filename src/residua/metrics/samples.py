@@ -1,0 +1,264 @@
+"""What reported metrics are computed from: judged images as arrays, a kind of sample a file of
+results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.metrics.bootstrap import bootstrap_interval
+from residua.metrics.confusion import ConfusionMetrics, metrics_from_confusion
+from residua.metrics.intervals import f1_interval, rate_interval
+from residua.metrics.means import mean_interval
+from residua.metrics.pixel_tally import PixelTally
+from residua.records import Estimate
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Count = int | np.integer[Any]
+OfClass = Literal["precision", "recall", "f1"]
+_N_RESAMPLES = 1000
+# Above this many images the averages over labels, which need a sort each, get no interval.
+_MOST_RESAMPLED = 5000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The base of all samples: how sure an interval is to be, and the seed of resampled ones."""
+
+    confidence: float = 0.95
+    seed: int = 0
+
+    def rate(self, n_successes: Count, n: Count) -> Estimate:
+        """A share with Wilson's interval; without a value where `n` is 0."""
+        return rate_interval(int(n_successes), int(n), confidence=self.confidence)
+
+    def mean(self, values: Floats, *, least: float = 0, most: float = 1) -> Estimate:
+        """A mean of values per image with its interval, which stays between `least` and `most`."""
+        return mean_interval(
+            values, confidence=self.confidence, seed=self.seed, least=least, most=most
+        )
+
+    def without_interval(self, value: float, n: int) -> Estimate:
+        """A number alone; without a value where it is not finite."""
+        known = float(value) if np.isfinite(value) else None
+        return Estimate(value=known, confidence=self.confidence, n=n)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredImages(Sample):
+    """A detector's labelled images.
+
+    ``flagged`` are its decisions on them, None without a threshold; ``all_flagged`` those on all
+    judged images, labelled or not.
+    """
+
+    is_anomalous: Bools
+    scores: NDArray[Any]
+    flagged: Bools | None = None
+    all_flagged: Bools | None = None
+
+    def of(self, kept: Bools) -> ScoredImages:
+        """Those of the images alone that `kept` says; all decisions only where all are kept."""
+        if kept.all():
+            return self
+        return replace(
+            self,
+            is_anomalous=self.is_anomalous[kept],
+            scores=self.scores[kept],
+            flagged=None if self.flagged is None else self.flagged[kept],
+            all_flagged=None,
+        )
+
+    @property
+    def has_both(self) -> bool:
+        """Whether normal and anomalous images are there."""
+        return bool(self.is_anomalous.any() and not self.is_anomalous.all())
+
+    def decided(self, rate: Callable[[Bools, Bools], tuple[Bools, Bools]]) -> Estimate | None:
+        """A share of decisions: `rate` gives what counts and among what, both bools (n_images,)."""
+        if self.flagged is None:
+            return None
+        counts, among = rate(self.flagged, self.is_anomalous)
+        return self.rate(np.count_nonzero(counts & among), np.count_nonzero(among))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageErrors(Sample):
+    """Every metric of every reconstruction, by name; see `ReportedMetric.per_image`."""
+
+    columns: Mapping[str, Floats]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelErrors(Sample):
+    """A detector's error maps with their masks. Pixels of an image are not independent, so no
+    interval is given; ``n`` is the number of images.
+    """
+
+    pixels: PixelTally
+
+    def area(self, value: float) -> Estimate:
+        """An area under a curve over all pixels."""
+        return self.without_interval(value, self.pixels.n_images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedClasses(Sample):
+    """A classifier's confusion matrix, rows true, columns predicted; ``positive`` is the place of
+    the positive one of two classes.
+    """
+
+    matrix: NDArray[Any]
+    positive: int | None = None
+
+    @cached_property
+    def resampled(self) -> list[ConfusionMetrics]:
+        """Resampled matrices: each row drawn anew from its own shares."""
+        rng = np.random.default_rng(self.seed)
+        support = self.matrix.sum(axis=1)
+        if support.sum() == 0:
+            return []
+        shares = np.where(
+            support[:, np.newaxis] > 0,
+            self.matrix / np.maximum(support, 1)[:, np.newaxis],
+            1 / len(self.matrix),
+        )
+        draws = [
+            rng.multinomial(int(count), share, size=_N_RESAMPLES)
+            for count, share in zip(support, shares, strict=True)
+        ]
+        return [metrics_from_confusion(draw) for draw in np.stack(draws, axis=1)]
+
+    def average(self, read: Callable[[ConfusionMetrics], float]) -> Estimate:
+        """A number that averages over classes, its interval from resampled matrices."""
+        n, value = int(self.matrix.sum()), read(metrics_from_confusion(self.matrix))
+        resampled = np.array([read(one) for one in self.resampled])
+        finite = resampled[np.isfinite(resampled)]
+        if not np.isfinite(value) or len(finite) < _N_RESAMPLES / 2 or np.ptp(finite) == 0:
+            return self.without_interval(value, n)
+        low, high = np.quantile(finite, [(1 - self.confidence) / 2, (1 + self.confidence) / 2])
+        return Estimate(
+            value=value,
+            low=min(value, float(low)),
+            high=max(value, float(high)),
+            confidence=self.confidence,
+            n=n,
+        )
+
+    def of_one(self, place: int) -> OneClass:
+        """The class at `place` against all others."""
+        return OneClass(
+            self.confidence,
+            self.seed,
+            hits=self.matrix[place, place],
+            n_true=self.matrix[place].sum(),
+            n_predicted=self.matrix[:, place].sum(),
+        )
+
+    def of_positive(self, metric: OfClass) -> Estimate:
+        """Of two classes the positive one's, of more the mean over classes."""
+        if self.positive is not None:
+            one: Estimate = getattr(self.of_one(self.positive), metric)
+            return one
+        return self.average(lambda matrix: matrix.average(metric, "macro"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneClass(Sample):
+    """Counts of one class, or of one label of several; ``holds`` and ``scores`` where probabilities
+    are there.
+    """
+
+    hits: int
+    n_true: int
+    n_predicted: int
+    holds: Bools | None = None
+    scores: Floats | None = None
+
+    @property
+    def precision(self) -> Estimate:
+        """Of the images predicted as the class, the share that is."""
+        return self.rate(self.hits, self.n_predicted)
+
+    @property
+    def recall(self) -> Estimate:
+        """Of the images of the class, the share that is predicted so."""
+        return self.rate(self.hits, self.n_true)
+
+    @property
+    def f1(self) -> Estimate:
+        """Harmonic mean of both."""
+        return f1_interval(
+            int(self.hits), int(self.n_true + self.n_predicted), confidence=self.confidence
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassProbabilities(Sample):
+    """Index of the true class, and the probability of each."""
+
+    true: NDArray[np.int64]
+    probabilities: NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeveralLabels(Sample):
+    """Several labels per image: which hold, which are predicted, and the predictions as given."""
+
+    holds: Bools
+    predicted: Bools
+    given: NDArray[Any]
+
+    @cached_property
+    def wrong(self) -> Floats:
+        """The share of labels that is wrong, per image."""
+        return np.asarray((self.holds != self.predicted).mean(axis=1))
+
+    def pooled(self, top: Bools, *bottom: Bools) -> Estimate:
+        """A share pooled over labels, its interval from resampled images; `top` counts once for
+        each matrix of `bottom`.
+        """
+        counted = top.sum(axis=1) * len(bottom)
+        among = sum(matrix.sum(axis=1) for matrix in bottom)
+        return bootstrap_interval(
+            _share, counted, among, confidence=self.confidence, seed=self.seed, vectorised=True
+        )
+
+    def over_labels(self, statistic: Callable[..., float], given: NDArray[Any]) -> Estimate:
+        """A mean over labels, with an interval where there are not too many images."""
+        if len(self.holds) > _MOST_RESAMPLED:
+            return self.without_interval(statistic(self.holds, given), len(self.holds))
+        return bootstrap_interval(
+            statistic,
+            self.holds,
+            given,
+            confidence=self.confidence,
+            n_resamples=200,
+            seed=self.seed,
+        )
+
+    def of_one(self, place: int) -> OneClass:
+        """The label at `place`."""
+        holds, predicted = self.holds[:, place], self.predicted[:, place]
+        return OneClass(
+            self.confidence,
+            self.seed,
+            hits=int((holds & predicted).sum()),
+            n_true=int(holds.sum()),
+            n_predicted=int(predicted.sum()),
+            holds=holds,
+            scores=self.given[:, place].astype(np.float64),
+        )
+
+
+def _share(top: NDArray[Any], bottom: NDArray[Any]) -> Floats:
+    """Sum of `top` over sum of `bottom` of each resample."""
+    of = bottom.sum(axis=1)
+    return np.asarray(np.divide(top.sum(axis=1), of, out=np.full(len(of), np.nan), where=of > 0))
