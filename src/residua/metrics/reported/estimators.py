@@ -1,0 +1,163 @@
+"""How metrics are computed from samples, where that takes more than a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.metrics.bootstrap import bootstrap_interval
+from residua.metrics.delong import roc_auc_interval
+from residua.metrics.precision_intervals import average_precision_interval
+from residua.metrics.samples import ClassProbabilities, Floats, OneClass, ScoredImages
+from residua.records import Estimate
+
+_BINS = 15
+
+
+def ranked(interval: Callable[..., Estimate], **options: Any) -> Callable[[ScoredImages], Estimate]:
+    """An area under a curve of scores; without a value where only one kind is there."""
+
+    def rank(sample: ScoredImages) -> Estimate:
+        if not sample.has_both:
+            return sample.without_interval(np.nan, len(sample.scores))
+        more = {"seed": sample.seed} if options.get("is_resampled") else {}
+        return interval(sample.is_anomalous, sample.scores, confidence=sample.confidence, **more)
+
+    return rank
+
+
+def precision_of_flags(sample: ScoredImages) -> Estimate | None:
+    """Of the flagged images, the share that is anomalous."""
+    found = sample.decided(lambda flagged, anomalous: (anomalous, flagged))
+    return found if found is None or sample.has_both else sample.without_interval(np.nan, 0)
+
+
+def f1_of_flags(sample: ScoredImages) -> Estimate | None:
+    """Harmonic mean of precision and recall."""
+    if sample.flagged is None or not sample.has_both:
+        return None if sample.flagged is None else sample.without_interval(np.nan, 0)
+    flagged, anomalous = sample.flagged, sample.is_anomalous
+    return OneClass(
+        sample.confidence,
+        hits=int((flagged & anomalous).sum()),
+        n_true=int(anomalous.sum()),
+        n_predicted=int(flagged.sum()),
+    ).f1
+
+
+def recall_of_flags(sample: ScoredImages) -> Estimate | None:
+    """Of the anomalous images, the share that is flagged."""
+    return sample.decided(lambda flagged, anomalous: (flagged, anomalous))
+
+
+def false_alarms(sample: ScoredImages) -> Estimate | None:
+    """Of the normal images, the share that is flagged."""
+    return sample.decided(lambda flagged, anomalous: (flagged, ~anomalous))
+
+
+def right_decisions(sample: ScoredImages) -> Estimate | None:
+    """The share of decisions that are right."""
+    return sample.decided(lambda flagged, anomalous: (flagged == anomalous, np.ones_like(flagged)))
+
+
+def balanced_decisions(sample: ScoredImages) -> Estimate | None:
+    """Mean of recall and specificity; the interval recovers the variance of each side's own
+    (Newcombe's MOVER).
+    """
+    recall, alarms = recall_of_flags(sample), false_alarms(sample)
+    if recall is None or alarms is None:
+        return None
+    ends = (recall.value, recall.low, recall.high, alarms.value, alarms.low, alarms.high)
+    numbers = [end for end in ends if end is not None]
+    if len(numbers) < len(ends):
+        return sample.without_interval(np.nan, recall.n + alarms.n)
+    hit, hit_low, hit_high, false, false_low, false_high = numbers
+    value = (hit + 1 - false) / 2
+    below = np.hypot(hit - hit_low, false_high - false) / 2
+    above = np.hypot(hit_high - hit, false - false_low) / 2
+    return Estimate(
+        value=value,
+        low=max(0.0, float(value - below)),
+        high=min(1.0, float(value + above)),
+        confidence=sample.confidence,
+        n=recall.n + alarms.n,
+    )
+
+
+def flagged_rate(sample: ScoredImages) -> Estimate | None:
+    """Of all judged images, labelled or not, the share that is flagged."""
+    flags = sample.all_flagged
+    return None if flags is None else sample.rate(np.count_nonzero(flags), len(flags))
+
+
+def roc_auc_of_classes(sample: ClassProbabilities) -> Estimate:
+    """Of two classes the second's; of more the mean of one-against-rest areas.
+
+    Its interval is the mean of theirs: on the safe side, as if the areas moved together.
+    """
+    p = sample.probabilities.astype(np.float64)
+    columns = [1] if p.shape[1] == 2 else range(p.shape[1])
+    areas = [
+        roc_auc_interval(sample.true == column, p[:, column], confidence=sample.confidence)
+        for column in columns
+    ]
+    if len(areas) == 1:
+        return areas[0]
+    ends = {
+        end: [getattr(area, end) for area in areas if getattr(area, end) is not None]
+        for end in ("value", "low", "high")
+    }
+    means = {
+        end: float(np.mean(values)) if len(values) == len(areas) else None
+        for end, values in ends.items()
+    }
+    return Estimate(**means, confidence=sample.confidence, n=len(sample.true))
+
+
+def log_loss_of_classes(sample: ClassProbabilities) -> Estimate:
+    """Mean negative logarithm of the true class's probability, in nats."""
+    p = sample.probabilities.astype(np.float64)
+    smallest = float(np.finfo(sample.probabilities.dtype).eps)
+    of_truth = p[np.arange(len(p)), sample.true] / np.maximum(p.sum(axis=1), smallest)
+    losses = -np.log(np.clip(of_truth, smallest, 1 - smallest))
+    return sample.mean(losses, most=np.inf)
+
+
+def brier_score_of_classes(sample: ClassProbabilities) -> Estimate:
+    """Squared distance of the probabilities from the truth; of two classes half of it."""
+    off = sample.probabilities.astype(np.float64)
+    off[np.arange(len(off)), sample.true] -= 1
+    is_binary = off.shape[1] == 2
+    squared = (off**2).sum(axis=1) / (2 if is_binary else 1)
+    return sample.mean(squared, most=1 if is_binary else 2)
+
+
+def calibration_error_of_classes(sample: ClassProbabilities) -> Estimate:
+    """Expected calibration error in 15 bins of even width."""
+    p = sample.probabilities.astype(np.float64)
+    sure, right = p.max(axis=1, initial=0.0), p.argmax(axis=1) == sample.true
+    place = np.clip(np.ceil(sure * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
+
+    def error(place: NDArray[np.int64], difference: Floats) -> float:
+        if not len(place):
+            return float("nan")
+        return float(np.abs(np.bincount(place, difference, minlength=_BINS)).sum() / len(place))
+
+    return bootstrap_interval(
+        error,
+        place,
+        sure - right,
+        confidence=sample.confidence,
+        n_resamples=1000 if len(p) <= 20_000 else 100,
+        seed=sample.seed,
+    )
+
+
+def average_precision_of_label(sample: OneClass) -> Estimate | None:
+    """Average precision of one label of several."""
+    if sample.holds is None or sample.scores is None:
+        return None
+    return average_precision_interval(sample.holds, sample.scores, confidence=sample.confidence)
