@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sklearn.base import TransformerMixin
 
 from residua.errors import ShapeError
-from residua.training.bundle import score_set
 from residua.training.estimators.base import ImageEstimator, as_image_set
 
 
@@ -64,9 +63,7 @@ class Autoencoder(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         """``mse``, ``mae`` (lower is better) and ``ssim`` (higher is better) of each image, float32
         (n_images,).
         """
-        return score_set(
-            self._fitted(), as_image_set(X, like=self._fitted().config.reading)
-        ).columns
+        return self._scored(X).columns
 
     def score(self, X: Any, y: Any = None) -> float:
         """Negative mean squared error over images and pixels: higher is better, 0 is perfect. Not

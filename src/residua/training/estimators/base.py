@@ -22,7 +22,7 @@ from residua.training.fitting.options import AUTO, FitOptions, make_options, opt
 from residua.training.fitting.session import FitSession, Fitted
 from residua.training.loop.settings import Precision
 from residua.training.recipes import Recipe, make_recipe
-from residua.training.scoring.engine import encode_images
+from residua.training.scoring.engine import Scores, encode_images
 from residua.training.scoring.prepare import Aspect
 
 
@@ -103,18 +103,13 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         """Reconstructions at the network's resolution, float32 (n_images, height, width, channels)
         in [0, 1].
         """
-        reconstructions = score_set(
-            self._fitted(),
-            as_image_set(X, like=self._fitted().config.reading),
-            reconstructions=True,
-        ).reconstructions
+        reconstructions = self._scored(X, reconstructions=True).reconstructions
         assert reconstructions is not None
         return reconstructions
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Codes, float32 (n_images, latent)."""
-        bundle = self._fitted()
-        images = as_image_set(X, like=bundle.config.reading)
+        bundle, images = self._fitted(), self._read(X)
         check_fits(bundle.config, images)
         return encode_images(bundle.graph, images, batch_size=bundle.config.batch_size)
 
@@ -182,6 +177,13 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _take(self, bundle: Bundle) -> None:
         self.bundle_ = bundle
+
+    def _read(self, X: Any) -> ImageSet:
+        """Images, their values read like those of training."""
+        return as_image_set(X, like=self._fitted().config.reading)
+
+    def _scored(self, X: Any, **wanted: bool) -> Scores:
+        return score_set(self._fitted(), self._read(X), **wanted)
 
     def _fitted(self) -> Bundle:
         bundle: Bundle | None = getattr(self, "bundle_", None)

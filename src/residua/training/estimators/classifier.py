@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin, TransformerMixin
 
 from residua.errors import InputError, ShapeError
 from residua.images import ImageSet
-from residua.training.bundle import Bundle, score_set
+from residua.training.bundle import Bundle
 from residua.training.estimators.base import ImageEstimator, as_image_set
 from residua.training.fitting.options import AUTO, FitOptions
 from residua.training.fitting.targets import (
@@ -155,9 +155,7 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         """Probabilities, float32 (n_images, n_classes); rows sum to 1, except where several labels
         may hold at once.
         """
-        probabilities = score_set(
-            self._fitted(), as_image_set(X, like=self._fitted().config.reading)
-        ).probabilities
+        probabilities = self._scored(X).probabilities
         assert probabilities is not None
         return probabilities
 
@@ -183,8 +181,8 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         """Accuracy over the labelled images; multi-label: the share of images with every label
         right.
         """
-        images = as_image_set(X, like=self._fitted().config.reading)
-        config, labels = self._fitted().config, _labels(images, y)
+        images, config = self._read(X), self._fitted().config
+        labels = _labels(images, y)
         if config.multilabel:
             right = (self.predict(images) == np.asarray(labels)).all(axis=1)
             known = np.ones(len(right), np.bool_)

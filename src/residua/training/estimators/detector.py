@@ -14,7 +14,7 @@ from residua.errors import LabelError
 from residua.images import ImageSet
 from residua.records import OperatingPoint
 from residua.thresholds.defaults import choose_operating_point
-from residua.training.bundle import Bundle, score_set
+from residua.training.bundle import Bundle
 from residua.training.estimators.base import ImageEstimator, as_image_set
 from residua.training.fitting.options import AUTO
 from residua.training.fitting.splits import normals_of
@@ -137,15 +137,13 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
 
     def anomaly_scores(self, X: Any) -> NDArray[np.float32]:
         """Scores, float32 (n_images,): higher = more anomalous."""
-        return score_set(self._fitted(), as_image_set(X, like=self._fitted().config.reading)).score
+        return self._scored(X).score
 
     def error_maps(self, X: Any) -> list[NDArray[np.float32]]:
         """A map an image, float32 (height, width) at the image's own resolution: higher = more
         anomalous.
         """
-        maps = score_set(
-            self._fitted(), as_image_set(X, like=self._fitted().config.reading), maps=True
-        ).maps
+        maps = self._scored(X, maps=True).maps
         assert maps is not None
         return maps
 
@@ -166,13 +164,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         """+1 for normal and -1 for anomalous images (score > threshold, strictly), int
         (n_images,).
         """
-        return np.where(
-            score_set(
-                self._fitted(), as_image_set(X, like=self._fitted().config.reading)
-            ).anomalous,
-            -1,
-            1,
-        )
+        return np.where(self._scored(X).anomalous, -1, 1)
 
     def choose_threshold(self, policy: str, *, confidence: float = 0.95) -> OperatingPoint:
         """Choose another operating point from the calibration scores of `fit`; the detector uses it
