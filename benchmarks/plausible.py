@@ -34,7 +34,7 @@ from disguises_of_folders import FOLDER_DISGUISES, Folder, FolderDisguise, draw_
 from measure import RESULTS, machine
 from residua.errors import ResiduaError
 from residua.evaluation.arrays import judge
-from residua.evaluation.check import survey
+from residua.evaluation.check import check_sources
 from residua.images import ImageSet, load_images
 
 JOBS = ("reconstruct", "detect", "classify")
@@ -111,7 +111,7 @@ def try_folder(folder: Folder, worn: tuple[FolderDisguise, ...], place: Path) ->
     if is_of_a_mask and _names(words, " ".join(said)):
         return "told", wrong
     severities = ("warning", "error") if is_of_a_mask else ("error",)
-    found = [one for one in survey([images]).findings if one.severity in severities]
+    found = [one for one in check_sources([images]).findings if one.severity in severities]
     named = [one.code for one in found if _names(words, f"{one.meaning} {one.what_to_do}")]
     return ("told", f"{named}: {wrong}") if named else ("silent", wrong)
 
@@ -119,7 +119,7 @@ def try_folder(folder: Folder, worn: tuple[FolderDisguise, ...], place: Path) ->
 def _accused(images: ImageSet) -> Verdict:
     errors = [
         one.code
-        for one in survey([images]).findings
+        for one in check_sources([images]).findings
         if one.severity == "error" and one.code not in ABOUT_THE_MODEL
     ]
     return ("told", f"accused: {errors}") if errors else ("right", "")

@@ -1,3 +1,4 @@
+import re
 from dataclasses import fields
 
 import numpy as np
@@ -20,7 +21,7 @@ def full():
         gallery=Gallery(
             np.array([0, 2]), small, error_maps=rng.random((2, 4, 4), dtype=np.float32)
         ),
-        exhibits={
+        figures={
             "leakage": Figure.of(
                 [[Picture(small[0], "train/a"), Picture(small[1], "test/b")]], caption="Copies"
             ),
@@ -48,16 +49,26 @@ def test_evidence_is_read_back_whole_with_the_pictures_of_its_findings(tmp_path)
     )
     assert read.quarantined == given.quarantined and read.gallery.reconstructions is None
     assert (
-        set(read.exhibits) == {"leakage", "torn-groups"}
-        and read.exhibits["leakage"].caption == "Copies"
+        set(read.figures) == {"leakage", "torn-groups"}
+        and read.figures["leakage"].caption == "Copies"
     )
     assert (read.seed, read.prevalence, read.threshold_from) == (3, 0.1, "judged")
     assert np.array_equal(
         read.baselines["pca"], given.baselines["pca"]
     ) and read.thumbnails.index.tolist() == [1, 2]
-    pictures = read.exhibits["leakage"].groups[0].pictures
+    pictures = read.figures["leakage"].groups[0].pictures
     assert [one.caption for one in pictures] == ["train/a", "test/b"]
     assert np.array_equal(pictures[1].pixels, given.gallery.images[1])
+
+
+def test_evidence_of_earlier_versions_which_called_figures_exhibits_is_read(tmp_path):
+    full().save(tmp_path / "evidence.npz")
+    arrays = dict(np.load(tmp_path / "evidence.npz"))
+    earlier = {re.sub("^figures/", "exhibits/", name): array for name, array in arrays.items()}
+    assert any(name.startswith("exhibits/leakage/") for name in earlier)
+    np.savez(tmp_path / "earlier.npz", **earlier)
+    read = Evidence.load(tmp_path / "earlier.npz")
+    assert read.figures["leakage"].caption == "Copies"
 
 
 def test_evidence_of_nothing_but_paths_comes_back_as_that(tmp_path):

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from residua import evaluate_classification, evaluate_detection, evaluate_reconstruction
 from residua.evaluation.arrays import judge
-from residua.evaluation.check import survey
+from residua.evaluation.check import check_sources
 from residua.evaluation.detection import detection_facts
 from residua.evaluation.judgement import conclude
 from residua.evaluation.report import print_evaluation, write_html
@@ -31,12 +31,12 @@ def codes(findings) -> list[str]:
 def test_a_new_finding_is_seen_by_everyone_who_judges(new_finding, tmp_path) -> None:
     record, evidence = judge(labels=LABELS.astype(int), scores=SCORES, threshold=1.0)
     assert new_finding.code in codes(record.findings)
-    assert new_finding.code in evidence.exhibits
+    assert new_finding.code in evidence.figures
     assert new_finding.code in codes(evaluate_detection(LABELS, SCORES).findings)
     pictures = RNG.random((12, 16, 16))
     assert new_finding.code in codes(evaluate_reconstruction(pictures, pictures**2).findings)
     assert new_finding.code in codes(evaluate_classification([0, 1, 1], [0, 1, 0]).findings)
-    checked = survey([ImageSet.from_arrays((pictures * 255).astype(np.uint8))])
+    checked = check_sources([ImageSet.from_arrays((pictures * 255).astype(np.uint8))])
     assert new_finding.code in codes(checked.findings)
     assert new_finding.code in checked.figures
 

@@ -105,7 +105,7 @@ def test_the_evidence_holds_probabilities_hashes_and_the_surest_mistakes(run, ju
     n_wrong = round(
         (1 - judged.evaluation.metrics["accuracy"].value) * judged.evaluation.metrics["accuracy"].n
     )
-    shown = judged.evidence.exhibits["most-confused"].groups if n_wrong else ()
+    shown = judged.evidence.figures["most-confused"].groups if n_wrong else ()
     assert sum(len(group.pictures) for group in shown) == min(n_wrong, 48)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from residua.evaluation.check import check as surveying
+from residua.evaluation.check import sources
 from residua.findings import blind_spots, drift
 from residua.findings.perturbations import PERTURBATIONS
 from residua.images import ImageSet, load_images, search_duplicates
@@ -38,7 +38,7 @@ def test_blind_spots_are_counted_at_the_operating_point_and_shown(judged) -> Non
     told = next(one for one in judged.evaluation.findings if one.code == "blind-spots")
     assert set(told.measured["caught"]) == set(PERTURBATIONS)
     assert all(0 <= rate["value"] <= 1 for rate in told.measured["caught"].values())
-    (group,) = judged.evidence.exhibits["blind-spots"].groups
+    (group,) = judged.evidence.figures["blind-spots"].groups
     assert [picture.caption.split(":")[0] for picture in group.pictures] == [
         "as it is",
         *PERTURBATIONS,
@@ -61,7 +61,7 @@ def test_checks_that_fail_end_neither_a_judgement_nor_a_fit(
         raise ValueError("zip() argument 2 is shorter")
 
     monkeypatch.setattr(leaks, "search_duplicates", broken)
-    monkeypatch.setattr(surveying, "search_duplicates", broken)
+    monkeypatch.setattr(sources, "search_duplicates", broken)
     monkeypatch.setattr(detection, "image_statistics", broken)
     monkeypatch.setattr(blind_spots, "find_blind_spots", broken)
     monkeypatch.setattr(drift, "find_drift", broken)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from residua.evaluation.check import Survey
+    from residua.evaluation.check import SourceCheck
     from residua.records import Finding
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
@@ -80,9 +80,9 @@ def check(
 
 def _surveyed(
     sources: list[str], told: dict[str, Any], seed: int, memory: float, *, quiet: bool
-) -> Survey:
+) -> SourceCheck:
     from residua.cli.progress import counting
-    from residua.evaluation.check import survey
+    from residua.evaluation.check import check_sources
     from residua.images import load_images
 
     with counting(quiet=quiet) as progress:
@@ -91,10 +91,10 @@ def _surveyed(
             load_images(one, seed=seed, memory_megabytes=own, progress=progress, **told)
             for one in sources
         ]
-        return survey(sets, seed=seed, progress=progress)
+        return check_sources(sets, seed=seed, progress=progress)
 
 
-def _print(found: Survey, console: Console) -> None:
+def _print(found: SourceCheck, console: Console) -> None:
     from residua._text import count
 
     told = [finding for finding in found.findings if finding.severity != "ok"]
@@ -119,7 +119,7 @@ def _as_table(findings: tuple[Finding, ...]) -> Table:
     return table
 
 
-def _write_pictures(found: Survey, folder: Path) -> None:
+def _write_pictures(found: SourceCheck, folder: Path) -> None:
     import io
 
     from residua._files import atomic_write, ensure_folder

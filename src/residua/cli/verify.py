@@ -69,7 +69,7 @@ def _print(found: Verification) -> None:
 
     console = terminal()
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("Figure", "In the report", "Made again", ""):
+    for title in ("VerifiedNumber", "In the report", "Made again", ""):
         table.add_column(title, overflow="fold")
     job = ""
     for one in found.figures:

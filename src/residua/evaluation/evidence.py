@@ -49,7 +49,7 @@ class Evidence:
     ``mae``, ``psnr``, ``ssim``). ``is_anomalous`` means nothing where ``labelled`` is False.
     ``history`` holds columns by name, a row an epoch (``epoch``, ``train_loss``,
     ``validation_loss``, ``seconds``). ``probabilities`` is (n_images, n_classes) in the order of
-    ``classes``. ``exhibits`` holds, by the code of a finding, the pictures that show it.
+    ``classes``. ``figures`` holds, by the code of a finding, the pictures that show it.
     ``baselines`` holds what the baselines' figures are made of: for a detector the scores of each,
     else a column a metric (``pca/mse``).
 
@@ -76,7 +76,7 @@ class Evidence:
     baselines: dict[str, NDArray[Any]] = field(default_factory=dict)
     gallery: Gallery | None = None
     thumbnails: Thumbnails | None = None
-    exhibits: dict[str, Figure] = field(default_factory=dict)
+    figures: dict[str, Figure] = field(default_factory=dict)
     quarantined: tuple[tuple[str, str], ...] = ()
     seed: int = 0
     prevalence: float | None = None
@@ -90,12 +90,12 @@ class Evidence:
             value = getattr(self, spec.name)
             if spec.name in told or value is None:
                 continue
-            if spec.name == "exhibits":
-                for code, exhibit in value.items():
+            if spec.name == "figures":
+                for code, figure in value.items():
                     flat.update(
                         {
-                            f"exhibits/{code}/{name}": array
-                            for name, array in exhibit.to_arrays().items()
+                            f"figures/{code}/{name}": array
+                            for name, array in figure.to_arrays().items()
                         }
                     )
             elif isinstance(value, Gallery | Thumbnails):
@@ -134,22 +134,21 @@ class Evidence:
 
     @classmethod
     def _from(cls, flat: dict[str, NDArray[Any]], told: dict[str, Any]) -> Evidence:
-        parts: dict[str, Any] = {
-            name: {} for name in (*_DICTS, "gallery", "thumbnails", "exhibits")
-        }
+        parts: dict[str, Any] = {name: {} for name in (*_DICTS, "gallery", "thumbnails", "figures")}
         for name, array in flat.items():
             group, _, column = name.partition("/")
+            group = "figures" if group == "exhibits" else group  # as earlier versions wrote it
             if column and group in parts:
                 parts[group][column] = array
             else:
                 parts[name] = _with_missing(array) if name == "labels" else array
         parts["gallery"] = Gallery(**parts["gallery"]) if parts["gallery"] else None
         parts["thumbnails"] = Thumbnails(**parts["thumbnails"]) if parts["thumbnails"] else None
-        parts["exhibits"] = _exhibits(parts["exhibits"])
+        parts["figures"] = _figures(parts["figures"])
         return cls(**parts, **told)
 
 
-def _exhibits(arrays: dict[str, NDArray[Any]]) -> dict[str, Figure]:
+def _figures(arrays: dict[str, NDArray[Any]]) -> dict[str, Figure]:
     by_code: dict[str, dict[str, NDArray[Any]]] = {}
     for name, array in arrays.items():
         code, _, part = name.partition("/")

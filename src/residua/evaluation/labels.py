@@ -25,7 +25,7 @@ class DetectionLabels:
     where ``labelled`` is False.
 
     ``assumption`` says how the normal label was found where nobody named it, ``doubt`` (see
-    `residua.evaluation.normal.Reading`) why the two kinds may be exchanged.
+    `residua.evaluation.normal.NormalReading`) why the two kinds may be exchanged.
     """
 
     is_anomalous: NDArray[np.bool_]

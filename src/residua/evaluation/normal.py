@@ -19,7 +19,7 @@ _TO_TELL = "--normal LABEL (normal=)"
 
 
 @dataclass(frozen=True)
-class Reading:
+class NormalReading:
     """The labels that mean anomalous, and what of that nobody told.
 
     ``doubt`` says why the two kinds may be exchanged: ``assumed``, because numbers were read by
@@ -38,7 +38,7 @@ def read_names(
     problems: Problems,
     *,
     column: str | None = None,
-) -> Reading:
+) -> NormalReading:
     """Read the labels that occur, with how often each does; `normal` are those that the user named.
 
     `column` is what the labels stood under: 1 below ``is_good`` is normal.
@@ -49,7 +49,7 @@ def read_names(
     frozenset({'NG'})
     """
     if not counts:
-        return Reading()
+        return NormalReading()
     fractions = [name for name in counts if _is_fraction(name)]
     if fractions:
         got = f"the number {fractions[0]}" + (
@@ -57,7 +57,7 @@ def read_names(
         )
         mend = "Pass scores as scores (--scores), and round soft labels by a rule of your own"
         problems.add("labels must name kinds, not amounts", got, mend, LabelError)
-        return Reading()
+        return NormalReading()
     canonical = _canonical(tuple(counts))
     if normal is not None:
         return _told(counts, canonical, normal, problems)
@@ -74,7 +74,7 @@ def _told(
     canonical: Mapping[str, str],
     normal: tuple[str, ...],
     problems: Problems,
-) -> Reading:
+) -> NormalReading:
     """The names that were named, in any spelling."""
     wanted = {_one_spelling(name, canonical) for name in normal}
     found = {name for name in counts if _one_spelling(canonical[name], canonical) in wanted}
@@ -85,17 +85,17 @@ def _told(
         problems.add(
             must, f"{', '.join(absent)} where the labels are {_shown(counts)}", mend, LabelError
         )
-        return Reading()
+        return NormalReading()
     other = sorted(name for name in found if name not in normal and canonical[name] == name)
     values = set(canonical.values())
-    return Reading(
+    return NormalReading(
         frozenset(counts) - found,
         _spelled_otherwise(other) if other else None,
         MINUS_ONE_IS_NORMAL if values == {"-1", "1"} and found == {"-1"} else None,
     )
 
 
-def _of_column(canonical: Mapping[str, str], column: str | None) -> Reading | None:
+def _of_column(canonical: Mapping[str, str], column: str | None) -> NormalReading | None:
     """Truths (0 and 1, yes and no) under a name that says what is true: normal or anomalous."""
     grows = what_grows(column)
     values = {
@@ -113,10 +113,10 @@ def _of_column(canonical: Mapping[str, str], column: str | None) -> Reading | No
         because=f"the column is called {column}",
         to_tell=_TO_TELL,
     )
-    return Reading(anomalous, made)
+    return NormalReading(anomalous, made)
 
 
-def _of_numbers(canonical: Mapping[str, str]) -> Reading | None:
+def _of_numbers(canonical: Mapping[str, str]) -> NormalReading | None:
     """0 and 1, as numbers, booleans or their text, and 0 and 255 as in masks: 0 is normal."""
     values = set(canonical.values())
     top = "1" if values <= {"0", "1"} else "255" if values == {"0", "255"} else None
@@ -126,28 +126,28 @@ def _of_numbers(canonical: Mapping[str, str]) -> Reading | None:
     made = Assumption(
         about="normal label", taken=f"0, and {top} means anomalous", because=why, to_tell=_TO_TELL
     )
-    return Reading(
+    return NormalReading(
         frozenset(name for name, value in canonical.items() if value == top), made, ASSUMED
     )
 
 
-def _of_words(names: tuple[str, ...]) -> Reading | None:
+def _of_words(names: tuple[str, ...]) -> NormalReading | None:
     normal, why = normal_among(names)
     if not normal:
         return None
     made = Assumption(about="normal label", taken=", ".join(normal), because=why, to_tell=_TO_TELL)
-    return Reading(frozenset(names) - set(normal), made)
+    return NormalReading(frozenset(names) - set(normal), made)
 
 
 def _refused(
     counts: Mapping[str, int], canonical: Mapping[str, str], problems: Problems
-) -> Reading:
+) -> NormalReading:
     must = (
         "labels must be 0 (normal) and 1 (anomalous), or one of them must be named as the"
         " normal one"
     )
     problems.add(must, f"the labels {_shown(counts)}", _mend(set(canonical.values())), LabelError)
-    return Reading()
+    return NormalReading()
 
 
 def _mend(values: set[str]) -> str:

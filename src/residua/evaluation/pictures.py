@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from residua._check import Problems, check_unmasked
 from residua.errors import RangeError, ShapeError
 from residua.evaluation.layout import channels_last, matched, without_opaque_alpha
-from residua.evaluation.scale_options import Reading, ScaleOptions, named
+from residua.evaluation.scale_options import PixelScale, ScaleOptions, named
 from residua.findings import find_clipped_values
 from residua.metrics._values import OVERSTEP, OVERSTEP_OF_IMAGES
 from residua.metrics.scale import ScaleAudit, ValueScale, audited, read_scales
@@ -39,7 +39,7 @@ class Pictures:
     audit: ScaleAudit | None = None
     oversteps: tuple[Overstep, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
-    of_images: Reading | None = None
+    of_images: PixelScale | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def known_pictures(images: Any, reconstructions: Any, problems: Problems) -> Pic
     return Pictures(_clip(x), _clip(r), oversteps=_oversteps(reconstructions=r))
 
 
-def _check_channels(stated: list[Reading | None], n_channels: int, problems: Problems) -> None:
+def _check_channels(stated: list[PixelScale | None], n_channels: int, problems: Problems) -> None:
     for reading, prefix in zip(stated, _PREFIXES, strict=True):
         if not problems and reading is not None and reading.black.size not in (1, n_channels):
             got = f"{reading.black.size} numbers for {n_channels} channels"
@@ -109,7 +109,7 @@ def _check_channels(stated: list[Reading | None], n_channels: int, problems: Pro
 def _on_one_scale(
     x: NDArray[Any],
     r: NDArray[Any],
-    stated: list[Reading | None],
+    stated: list[PixelScale | None],
     assumptions: list[Assumption],
     problems: Problems,
 ) -> Pictures:

@@ -17,7 +17,7 @@ Numbers = float | str | Sequence[float] | None
 
 
 @dataclass(frozen=True)
-class Reading:
+class PixelScale:
     """A scale: the value of black, and how far white lies above it; one number, or one per
     channel.
     """
@@ -53,10 +53,10 @@ class Reading:
         return value.reshape(-1, 1, 1) if is_first else value
 
 
-def named(scale: str) -> Reading:
+def named(scale: str) -> PixelScale:
     """The reading that a scale's name stands for."""
     black, span = SPANS[scale]
-    return Reading(scale, np.array([black]), np.array([span]))
+    return PixelScale(scale, np.array([black]), np.array([span]))
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ScaleOptions:
     mean: Numbers = None
     std: Numbers = None
 
-    def reading(self, prefix: str, problems: Problems) -> Reading | None:
+    def reading(self, prefix: str, problems: Problems) -> PixelScale | None:
         """The scale stated, after its checks; None to read it from the values."""
         mean, std = (
             _numbers(value, prefix + name, problems)
@@ -104,7 +104,7 @@ class ScaleOptions:
 
 def _normalised(
     mean: NDArray[Any], std: NDArray[Any], prefix: str, problems: Problems
-) -> Reading | None:
+) -> PixelScale | None:
     mend = (
         "State them for pixels from 0 to 1: divide both by 255 if they are for pixels from 0 to 255"
     )
@@ -122,7 +122,7 @@ def _normalised(
         )
     if problems:
         return None
-    return Reading(
+    return PixelScale(
         f"(pixel - {_shown(mean)}) / {_shown(std)}", *np.broadcast_arrays(-mean / std, 1 / std)
     )
 

@@ -232,6 +232,3 @@ class Figure:
             raise BundleError(
                 f"figure: must be whole. Got: {error!r}. Run evaluate again."
             ) from error
-
-
-Exhibit = Figure  # the name in earlier versions

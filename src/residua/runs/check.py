@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from residua._files import read_json, write_json
 from residua._text import count
-from residua.evaluation.check import survey
+from residua.evaluation.check import check_sources
 from residua.findings import class_balance
 from residua.images import ImageSet
 from residua.records import Finding, Job
@@ -27,9 +27,7 @@ _MOST_TOLD = 3
 
 
 def check_images(run: RunFolder, images: ImageSet, job: Job, watcher: Watcher) -> None:
-    """Survey the images before training, once; errors and warnings are told in a line each, all is
-    kept.
-    """
+    """Check the images before training, once: errors and warnings get a line each, all is kept."""
     of_what = {
         "fingerprint": images.fingerprint,
         "normal": None if images.normal is None else list(images.normal),
@@ -37,7 +35,7 @@ def check_images(run: RunFolder, images: ImageSet, job: Job, watcher: Watcher) -
     if _kept(run).items() >= of_what.items():
         return
     started = time.perf_counter()
-    found = survey([images], most_compared=MOST_CHECKED, progress=watcher.on_read)
+    found = check_sources([images], most_compared=MOST_CHECKED, progress=watcher.on_read)
     if job == "reconstruct":  # labels mean nothing to it
         found = replace(
             found, findings=tuple(one for one in found.findings if one.code != class_balance.CODE)

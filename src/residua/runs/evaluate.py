@@ -170,7 +170,7 @@ def _judge_detection(
         split=judged.part,
         provenance=_provenance(folder, state, opened, judged),
     )
-    found, exhibits = notice_in_detection(
+    found, figures = notice_in_detection(
         lambda others: score_set(bundle, others).score,
         images,
         scores,
@@ -183,7 +183,7 @@ def _judge_detection(
     reused = checks.make("images used before", lambda: find_reused(folder, judged))
     evaluation = _with_findings(evaluation, [*found, dead, reused, *checks.not_made])
     new = scores.score[labelled & ~is_anomalous] if labelled.any() else scores.score
-    exhibits |= errors_shown(evaluation, training.get("train_scores"), new)
+    figures |= errors_shown(evaluation, training.get("train_scores"), new)
     threshold = (
         None if bundle.config.operating_point is None else bundle.config.operating_point.threshold
     )
@@ -197,7 +197,7 @@ def _judge_detection(
         choose_images(scores.score, known, threshold),
         {
             "scores": scores.score,
-            "exhibits": exhibits,
+            "figures": figures,
             "is_anomalous": is_anomalous if labelled.any() else None,
             "labelled": labelled if labelled.any() else None,
             "train_scores": training.get("train_scores"),
@@ -267,7 +267,7 @@ def _judge_reconstruction(
         "baselines": others,
         "train_scores": train,
         "seed": seed,
-        "exhibits": shown,
+        "figures": shown,
     }
     return _result(
         folder, bundle, judged, evaluation, columns, choose_images(columns["mse"], None, None), more
@@ -304,8 +304,8 @@ def _result(  # noqa: PLR0917
     more: dict[str, Any],
 ) -> Judged:
     evaluation = _with_findings(evaluation, judged.findings)
-    exhibits = {
-        **more.pop("exhibits", {}),
+    figures = {
+        **more.pop("figures", {}),
         **({} if judged.leak_pictures is None else {"leakage": judged.leak_pictures}),
     }
     history = {
@@ -321,7 +321,7 @@ def _result(  # noqa: PLR0917
         pixel_hashes=judged.images.pixel_hashes,
         gallery=make_gallery(bundle, judged.images, shown, judged.fitted_on),
         quarantined=tuple((path, reason) for path, reason in judged.images.quarantined),
-        exhibits=exhibits,
+        figures=figures,
         **more,
     )
     return Judged(evaluation, evidence)

@@ -115,7 +115,7 @@ def judge_classes(
         shown = draw_mistakes(
             true, probabilities, names, lambda row: images[int(row)], images.paths
         )
-        more["exhibits"] = {} if shown is None else {"most-confused": shown}
+        more["figures"] = {} if shown is None else {"most-confused": shown}
     return JudgedClasses(evaluation, columns, more, columns.get("mse", score))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from residua.errors import SourceError
 from residua.findings import find_source_changed, find_torn_groups
-from residua.findings.figures import Exhibit
+from residua.findings.figures import Figure
 from residua.images import ImageSet, load_images
 from residua.images.duplicates import Leaks, exact_leaks
 from residua.images.listing import PARTS
@@ -38,7 +38,7 @@ class JudgedImages:
     fitted_on: ImageSet | None
     findings: tuple[Finding, ...]
     leaks: Leaks
-    leak_pictures: Exhibit | None = None
+    leak_pictures: Figure | None = None
 
 
 def own_test_images(

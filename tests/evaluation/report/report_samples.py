@@ -39,7 +39,7 @@ def gallery_of(images, rebuilt, index):
     return Gallery(np.asarray(index, np.int64), pictures(images), pictures(rebuilt), errors, masks)
 
 
-def exhibit_of(images, train, test):
+def figure_of(images, train, test):
     pairs = [
         Group(
             (
@@ -97,7 +97,7 @@ def detector(paths=None):
         thumbnails=Thumbnails(
             np.arange(len(test)), (test.reshape(-1, 8, 8, 1) * 255).astype(np.uint8)
         ),
-        exhibits={"worse": exhibit_of(test, score(train), scores)},
+        figures={"worse": figure_of(test, score(train), scores)},
         quarantined=(("digits/broken.png", HOSTILE),),
     )
     record = Evaluation(
@@ -198,7 +198,7 @@ def detectors(gain=0.02):
     """The digits' detector, and one whose abnormal scores are higher by `gain`; each with a
     threshold of its own."""
     _, first = detector()
-    first = replace(first, train_scores=None, calibration_scores=None, gallery=None, exhibits={})
+    first = replace(first, train_scores=None, calibration_scores=None, gallery=None, figures={})
     moved = first.scores + gain * first.is_anomalous + RNG.normal(0, 0.002, len(first.scores))
     second = replace(first, scores=moved.astype(np.float32))
     truth = np.ma.MaskedArray(first.is_anomalous, mask=~first.labelled)

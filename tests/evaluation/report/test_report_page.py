@@ -10,7 +10,7 @@ from report_samples import HOSTILE, classifier, detector, near, reconstructor
 from residua.errors import InputError, OutputError
 from residua.evaluation.evidence import Evidence, Gallery
 from residua.evaluation.report import write_html
-from residua.evaluation.report.figures import exhibit
+from residua.evaluation.report.figures import finding_figure
 from residua.evaluation.report.page import job_titles, page, script_json
 from residua.records import Evaluation
 
@@ -173,7 +173,7 @@ def test_findings_are_ordered_by_severity_and_the_fine_ones_folded(full):
 
 def test_a_finding_is_shown_with_its_pictures_and_its_histogram(full):
     finding = re.search(r'<li class="finding error">.*?</li>', full, re.S).group()
-    assert finding.count('class="exhibit-group"') == 10 and finding.count("<img") == 20
+    assert finding.count('class="finding-figure-group"') == 10 and finding.count("<img") == 20
     assert finding.count("<details") == 2 and "Show 4 more" in finding and "Ten pairs." in finding
     label = re.search(r'class="small-histogram" role="img" aria-label="([^"]*)"', finding).group(1)
     assert re.match(
@@ -184,8 +184,8 @@ def test_a_finding_is_shown_with_its_pictures_and_its_histogram(full):
 
 def test_pictures_of_findings_beyond_the_budget_are_counted_not_shown():
     _, evidence = detector()
-    html, used = exhibit(evidence.exhibits["worse"], 3000)
-    shown = html.count('class="exhibit-group"')
+    html, used = finding_figure(evidence.figures["worse"], 3000)
+    shown = html.count('class="finding-figure-group"')
     assert 0 < shown < 10 and used <= 3000 and f"and {10 - shown} more that are not shown" in html
 
 

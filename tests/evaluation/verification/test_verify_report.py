@@ -12,7 +12,7 @@ from residua.evaluation import Evidence
 from residua.evaluation.arrays import judge
 from residua.evaluation.report import write_html
 from residua.evaluation.verification import verify_report
-from residua.evaluation.verification.figures import alike
+from residua.evaluation.verification.numbers import alike
 from residua.evaluation.verification.page import MOST_MEGABYTES
 
 RNG = np.random.default_rng(7)

@@ -21,7 +21,7 @@ from residua.metrics._classes import in_order
 _MOST = 10_000
 
 
-class Arranged(NamedTuple):
+class OrderedColumns(NamedTuple):
     """Labels and predictions, the columns of both in the order of `classes`; None where nothing
     names them.
     """
@@ -53,7 +53,7 @@ def known_classes(labels: Column | None, told: Sequence[Any] | None) -> Classes:
     return Classes(tuple(in_order(found)) if len(found) <= _MOST else ())
 
 
-def arranged(labels: Column, predictions: Column, told: tuple[Any, ...] | None) -> Arranged:
+def arranged(labels: Column, predictions: Column, told: tuple[Any, ...] | None) -> OrderedColumns:
     """Labels and predictions with their columns in one order: the one that was told, else that of
     the labels' own header.
     """
@@ -61,7 +61,7 @@ def arranged(labels: Column, predictions: Column, told: tuple[Any, ...] | None) 
     if labels.classes is not None and told is None:
         told = labels.classes
     if named is None:
-        return Arranged(y, p, told)
+        return OrderedColumns(y, p, told)
     texts = None if told is None else [str(name) for name in told]
     if p.ndim == 1 and len(named) == 1:
         return _of_one(labels, p, named[0], texts)
@@ -77,12 +77,12 @@ def arranged(labels: Column, predictions: Column, told: tuple[Any, ...] | None) 
         )
         problems.raise_any()
     place = {name: column for column, name in enumerate(named)}
-    return Arranged(y, p[:, [place[name] for name in order]], tuple(order))
+    return OrderedColumns(y, p[:, [place[name] for name in order]], tuple(order))
 
 
-def _of_one(labels: Column, p: NDArray[Any], name: str, texts: list[str] | None) -> Arranged:
+def _of_one(labels: Column, p: NDArray[Any], name: str, texts: list[str] | None) -> OrderedColumns:
     """A single column of the class `name` as two: the other class is the one that is left."""
     pair = list(known_classes(labels, texts).names)
     ours = p[:, np.newaxis]
     columns = [ours, 1 - ours] if pair.index(name) == 0 else [1 - ours, ours]
-    return Arranged(np.asarray(labels.values), np.hstack(columns), tuple(pair))
+    return OrderedColumns(np.asarray(labels.values), np.hstack(columns), tuple(pair))

@@ -69,7 +69,7 @@ def judge_scores(
         calibration_is_anomalous=None if of_calibration is None else of_calibration.is_anomalous,
         train_scores=train,
         seed=seed,
-        exhibits=judgement.figures,
+        figures=judgement.figures,
         prevalence=decision.prevalence,
         threshold_from=(
             "calibration" if calibration is not None or decision.policy is None else "judged"

@@ -12,7 +12,7 @@ from residua._check import Problems
 from residua.errors import PolicyError
 from residua.evaluation import Evidence, evaluate_classification
 from residua.evaluation.arrays import reading, roles
-from residua.evaluation.arrays.classes import Arranged, arranged, known_classes
+from residua.evaluation.arrays.classes import OrderedColumns, arranged, known_classes
 from residua.evaluation.arrays.detector import judge_scores
 from residua.evaluation.arrays.gallery import small_images, worst_images
 from residua.evaluation.arrays.inputs import Decision, Inputs, check_combination
@@ -189,7 +189,7 @@ def _described(value: Any) -> str:
 
 
 def _judge_classes(
-    given: Inputs, read: Arranged, decision: Decision, seed: int
+    given: Inputs, read: OrderedColumns, decision: Decision, seed: int
 ) -> tuple[Evaluation, Evidence]:
     labels, predictions, classes = read
     evaluation = evaluate_classification(
@@ -236,7 +236,7 @@ def _judge_pictures(
             paths=given.names(len(x)),
             train_scores=train_errors,
             seed=seed,
-            exhibits=judgement.figures,
+            figures=judgement.figures,
         )
         return evaluation, replace(plain, **pictures)
     detection, evidence = judge_scores(given, columns["mse"], decision, seed)
@@ -247,8 +247,8 @@ def _judge_pictures(
         "findings": (*detection.findings, *more),
         "provenance": with_assumptions(evaluation.provenance, assumptions_of(detection.provenance)),
     }
-    figures = {**judgement.figures, **evidence.exhibits}
+    figures = {**judgement.figures, **evidence.figures}
     return (
         detection.model_copy(update=merged),
-        replace(evidence, exhibits=figures, **pictures),
+        replace(evidence, figures=figures, **pictures),
     )

@@ -1,7 +1,7 @@
 """What is wrong with images before anything is trained on them: `residua check`."""
 
-from residua.evaluation.check.check import Survey, survey
 from residua.evaluation.check.masks import measure_masks
+from residua.evaluation.check.sources import SourceCheck, check_sources
 from residua.evaluation.check.statistics import SCALES, image_statistics
 
-__all__ = ["SCALES", "Survey", "image_statistics", "measure_masks", "survey"]
+__all__ = ["SCALES", "SourceCheck", "check_sources", "image_statistics", "measure_masks"]

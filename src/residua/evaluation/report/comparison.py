@@ -16,7 +16,7 @@ from residua.evaluation.comparison import Comparison, Contestant, compare_models
 from residua.evaluation.comparison.paired import paired_shares
 from residua.evaluation.evidence import Evidence
 from residua.evaluation.report import words
-from residua.evaluation.report.figures import exhibit, histogram
+from residua.evaluation.report.figures import finding_figure, histogram
 from residua.evaluation.report.kinds import truth
 from residua.evaluation.report.markup import Html, element
 from residua.evaluation.report.sections import panel
@@ -57,7 +57,7 @@ def comparison(jobs: Pair, names: Sequence[str], budget: int) -> Html | None:
         return None
     drawn = [_distribution(name, *job) for name, job in zip(names, jobs, strict=True)]
     seen = disagreements(jobs, names)
-    pictures = None if seen is None else exhibit(seen, budget)[0]
+    pictures = None if seen is None else finding_figure(seen, budget)[0]
     return panel(
         KEY,
         "differences",

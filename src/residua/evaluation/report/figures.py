@@ -16,8 +16,8 @@ _OPEN = 6  # groups that are not folded away
 _WIDTH, _HEIGHT, _FLOOR = 640, 130, 108
 
 
-def exhibit(shown: Figure, budget: int) -> tuple[Html, int]:
-    """The exhibit as HTML of about `budget` characters at most, and how many it took."""
+def finding_figure(shown: Figure, budget: int) -> tuple[Html, int]:
+    """The figure as HTML of about `budget` characters at most, and how many it took."""
     groups: list[Html] = []
     used = 0
     for one in shown.groups:
@@ -31,22 +31,22 @@ def exhibit(shown: Figure, budget: int) -> tuple[Html, int]:
     if len(groups) > _OPEN:
         summary = element("summary", f"Show {len(groups) - _OPEN} more")
         folded = element(
-            "details", summary, element("div", groups[_OPEN:], class_="exhibit-groups")
+            "details", summary, element("div", groups[_OPEN:], class_="finding-figure-groups")
         )
     more = (
         element("p", f"and {n_more:,} more that are not shown", class_="small") if n_more else None
     )
-    pictures = element("div", groups[:_OPEN], class_="exhibit-groups") if groups else None
+    pictures = element("div", groups[:_OPEN], class_="finding-figure-groups") if groups else None
     caption = element("p", shown.caption, class_="small") if shown.caption else None
     chart = None if shown.histogram is None else histogram(shown.histogram)
-    return element("div", caption, chart, pictures, folded, more, class_="exhibit"), used
+    return element("div", caption, chart, pictures, folded, more, class_="finding-figure"), used
 
 
 def _group(group: Group) -> Html:
     pictures = (_picture(one) for one in group.pictures)
     caption = element("figcaption", group.caption) if group.caption else None
     return element(
-        "figure", element("div", pictures, class_="row"), caption, class_="exhibit-group"
+        "figure", element("div", pictures, class_="row"), caption, class_="finding-figure-group"
     )
 
 

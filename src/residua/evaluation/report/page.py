@@ -27,7 +27,7 @@ from residua.records import Evaluation
 # With d3 and Plot (0.5 MB) and the numbers of 10,000 images (1 to 2 MB) a page stays well under ten
 # megabytes.
 _PICTURE_BUDGET = 3_000_000
-_EXHIBIT_BUDGET = 1_200_000
+_FIGURE_BUDGET = 1_200_000
 _THUMBNAIL_BUDGET = 3_200_000
 PAGE_SCRIPTS = ("d3.min.js", "plot.umd.min.js", "strips.js", "report.js")
 
@@ -167,7 +167,7 @@ def front_html(keys: Sequence[str], titles: Sequence[str], jobs: Sequence[Job]) 
     """
     return join(
         overview(keys, titles, [evaluation for evaluation, _ in jobs]),
-        comparison(jobs, titles, _EXHIBIT_BUDGET // 3),
+        comparison(jobs, titles, _FIGURE_BUDGET // 3),
     )
 
 
@@ -216,7 +216,7 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
     return element(
         "article",
         top,
-        sections.findings(key, evaluation, evidence.exhibits, _EXHIBIT_BUDGET // n_jobs),
+        sections.findings(key, evaluation, evidence.figures, _FIGURE_BUDGET // n_jobs),
         numbers.metrics(key, evaluation),
         interactive.scores(key, evaluation, evidence),
         classes.classes(key, evidence),

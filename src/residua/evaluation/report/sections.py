@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from residua.evaluation.report import words
-from residua.evaluation.report.figures import exhibit
+from residua.evaluation.report.figures import finding_figure
 from residua.evaluation.report.markup import Html, element
 from residua.evaluation.report.tables import prose, row, scroller, table, terms
 from residua.findings.figures import Figure
@@ -101,7 +101,7 @@ def duration(seconds: float) -> str:
 
 
 def findings(
-    key: str, evaluation: Evaluation, exhibits: Mapping[str, Figure], budget: int
+    key: str, evaluation: Evaluation, figures: Mapping[str, Figure], budget: int
 ) -> Html | None:
     """What the judge noticed, the most serious on top, each with its picture; what was found in
     order is folded away.
@@ -115,7 +115,9 @@ def findings(
     )
     listed: list[Html] = []
     for one in serious:
-        drawn, used = exhibit(exhibits[one.code], budget) if one.code in exhibits else (None, 0)
+        drawn, used = (
+            finding_figure(figures[one.code], budget) if one.code in figures else (None, 0)
+        )
         budget -= used
         listed.append(_finding(key, one, drawn))
     folded = None

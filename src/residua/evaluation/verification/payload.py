@@ -51,7 +51,7 @@ class Histogram(BaseModel):
     counts: dict[str, tuple[int, ...]]
 
 
-class CarriedJob(BaseModel):
+class JobPayload(BaseModel):
     """One job of a report; what only the page's script needs is not looked at."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -109,7 +109,7 @@ class CarriedJob(BaseModel):
         return names[code] or None
 
 
-def carried_jobs(data: dict[str, Any], where: str) -> dict[str, CarriedJob]:
+def carried_jobs(data: dict[str, Any], where: str) -> dict[str, JobPayload]:
     """The jobs of a report's data by their key.
 
     Raises
@@ -127,7 +127,7 @@ def carried_jobs(data: dict[str, Any], where: str) -> dict[str, CarriedJob]:
     if not isinstance(jobs, dict) or not jobs:
         raise SourceError(f"{where}: the report must hold a job. Got none. Write the report again.")
     try:
-        return {str(key): CarriedJob.model_validate(job) for key, job in jobs.items()}
+        return {str(key): JobPayload.model_validate(job) for key, job in jobs.items()}
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -19,7 +19,7 @@ from residua.thresholds import choose_threshold
 _OF_PIXELS = tuple(metric.name for metric in METRICS if PixelErrors in metric.estimates)
 
 
-def evaluate_again(record: Evaluation, evidence: Evidence) -> Evaluation | None:
+def recompute(record: Evaluation, evidence: Evidence) -> Evaluation | None:
     """The evaluation that these arrays give; None where the report carries no arrays of this job.
 
     Metrics of pixels and findings that look at the images themselves are not in it. The operating

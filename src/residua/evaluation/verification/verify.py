@@ -11,10 +11,10 @@ from residua._version import __version__
 from residua.evaluation import Evidence
 from residua.evaluation.report.gallery import facts_line
 from residua.evaluation.report.page import PAGE_SCRIPTS, front_html, job_html, script_text
-from residua.evaluation.verification.figures import Figure, figures
+from residua.evaluation.verification.numbers import VerifiedNumber, figures
 from residua.evaluation.verification.page import Page, read_page, read_text
 from residua.evaluation.verification.payload import carried_jobs, carried_titles
-from residua.evaluation.verification.recomputation import evaluate_again
+from residua.evaluation.verification.recomputation import recompute
 from residua.records import Evaluation
 
 _MOST_TEXTS = 60  # figures of a page that differ, listed one by one
@@ -26,17 +26,17 @@ class Verification:
     report.
     """
 
-    figures: tuple[Figure, ...]
+    figures: tuple[VerifiedNumber, ...]
     made_by: str
     verified_with: str
 
     @property
-    def differing(self) -> tuple[Figure, ...]:
+    def differing(self) -> tuple[VerifiedNumber, ...]:
         """Figures that the report's own data does not give."""
         return tuple(one for one in self.figures if one.verdict == "differs")
 
     @property
-    def not_carried(self) -> tuple[Figure, ...]:
+    def not_carried(self) -> tuple[VerifiedNumber, ...]:
         """Figures that it takes more than the report to make again."""
         return tuple(one for one in self.figures if one.verdict == "not carried")
 
@@ -70,13 +70,13 @@ def verify_report(path: str | Path) -> Verification:
     page = read_page(path)
     jobs = carried_jobs(page.data, str(path))
     titles = carried_titles(page.data, list(jobs), str(path))
-    found: list[Figure] = []
+    found: list[VerifiedNumber] = []
     texts: dict[str, str] = {}
     pairs = []
     for key, job in jobs.items():
         evidence = job.evidence(titles[key])
         pairs.append((job.record, evidence))
-        again = evaluate_again(job.record, evidence)
+        again = recompute(job.record, evidence)
         found += figures(titles[key], job, evidence, again)
         texts |= _expected_texts(key, job.record, evidence, page, len(jobs))
     texts |= _drawn(str(front_html(list(jobs), list(titles.values()), pairs)))
@@ -109,7 +109,9 @@ def _drawn(html: str) -> dict[str, str]:
     return {name: values[0] for name, values in read_text(html).figures.items()}
 
 
-def _texts(page: Page, expected: dict[str, str], titles: dict[str, str]) -> Iterator[Figure]:
+def _texts(
+    page: Page, expected: dict[str, str], titles: dict[str, str]
+) -> Iterator[VerifiedNumber]:
     """The figures as they are printed: one line for those that agree, one each for those that do
     not.
     """
@@ -121,7 +123,7 @@ def _texts(page: Page, expected: dict[str, str], titles: dict[str, str]) -> Iter
             continue
         key, _, rest = name.partition("/")
         unlike.append(
-            Figure(
+            VerifiedNumber(
                 titles.get(key, key),
                 f"printed {rest}",
                 _shorter(" | ".join(said)),
@@ -129,7 +131,7 @@ def _texts(page: Page, expected: dict[str, str], titles: dict[str, str]) -> Iter
                 "differs",
             )
         )
-    yield Figure(
+    yield VerifiedNumber(
         "page",
         "figures as printed",
         f"{len(expected):,}",
@@ -139,13 +141,15 @@ def _texts(page: Page, expected: dict[str, str], titles: dict[str, str]) -> Iter
     yield from unlike[:_MOST_TEXTS]
 
 
-def _scripts(page: Page) -> Figure:
+def _scripts(page: Page) -> VerifiedNumber:
     known = {hashlib.sha256(script_text(name).encode()).hexdigest() for name in PAGE_SCRIPTS}
     foreign = sum(one not in known for one in page.scripts)
     said = f"{len(page.scripts)} scripts"
     if foreign == 0 and len(page.scripts) == len(known):
-        return Figure("page", "scripts", said, f"those of residua {__version__}", "same")
-    return Figure("page", "scripts", said, f"{foreign} are not of residua {__version__}", "differs")
+        return VerifiedNumber("page", "scripts", said, f"those of residua {__version__}", "same")
+    return VerifiedNumber(
+        "page", "scripts", said, f"{foreign} are not of residua {__version__}", "differs"
+    )
 
 
 def _shorter(text: str) -> str:

@@ -20,7 +20,7 @@ from residua.evaluation import Evidence, evaluate_classification, evaluate_detec
 from residua.evaluation.labels import DetectionLabels
 from residua.evaluation.reconstruction import baseline_errors, judge_reconstruction
 from residua.findings import Checks, find_random_model, find_test_reused, leakage
-from residua.findings.figures import Exhibit
+from residua.findings.figures import Figure
 from residua.images import ImageSet
 from residua.images.duplicates import Leaks
 from residua.images.resize import fit_to
@@ -55,7 +55,7 @@ class Asked:
     train: ImageSet | None
     known: ImageSet | None
     leaks: Leaks | None
-    leak_pictures: Exhibit | None
+    leak_pictures: Figure | None
     seed: int
     split: str
     progress: Progress | None
@@ -88,7 +88,7 @@ def judge(  # noqa: PLR0917  the call of `WrappedModel.judge`
     )
     train = None if train is None or len(train) == 0 else train
     leaks: Leaks | None = None
-    shown: Exhibit | None = None
+    shown: Figure | None = None
     not_made: tuple[Finding, ...] = ()
     if train is not None and len(train) + len(images) <= MOST_COMPARED:
         leaks, shown, not_made = look_for_leaks(train, images, progress=progress)
@@ -146,7 +146,7 @@ def _judge_detection(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evi
         provenance=_provenance(model, asked),
     )
     calibration = model.calibration_scores_[~model.calibration_is_anomalous_]
-    found, exhibits = notice_in_detection(
+    found, figures = notice_in_detection(
         model.anomaly_scores,
         images,
         scores,
@@ -166,7 +166,7 @@ def _judge_detection(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evi
     known = flags if labelled.all() else None
     shown = choose_images(scores.score, known, None if point is None else point.threshold)
     return evaluation, Evidence(
-        **_shared(model, asked, shown, {**exhibits, **errors_shown(evaluation, train_scores, new)}),
+        **_shared(model, asked, shown, {**figures, **errors_shown(evaluation, train_scores, new)}),
         scores=scores.score,
         is_anomalous=flags if labelled.any() else None,
         labelled=labelled if labelled.any() else None,
@@ -244,7 +244,7 @@ def _judge_classes(model: WrappedModel, asked: Asked) -> tuple[Evaluation, Evide
 
 
 def _shared(
-    model: WrappedModel, asked: Asked, shown: NDArray[np.int64], exhibits: dict[str, Exhibit]
+    model: WrappedModel, asked: Asked, shown: NDArray[np.int64], figures: dict[str, Figure]
 ) -> dict[str, Any]:
     """What the evidence of every job holds."""
     images = asked.images
@@ -254,8 +254,8 @@ def _shared(
         "pixel_hashes": images.pixel_hashes,
         "gallery": make_gallery(model, images, shown, asked.known, asked.targets),
         "quarantined": tuple((path, reason) for path, reason in images.quarantined),
-        "exhibits": {
-            **exhibits,
+        "figures": {
+            **figures,
             **({} if asked.leak_pictures is None else {leakage.CODE: asked.leak_pictures}),
         },
         "seed": asked.seed,

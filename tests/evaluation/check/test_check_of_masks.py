@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from residua.evaluation.check import measure_masks, survey
+from residua.evaluation.check import check_sources, measure_masks
 from residua.findings import JudgedFacts, find_all
 from residua.images import ImageSet, load_images
 
@@ -133,11 +133,11 @@ def test_a_survey_tells_of_masks_and_says_nothing_where_there_are_none():
     wrong = ImageSet.from_arrays(
         both, labels=labels, masks=[None] * 12 + [~mask for mask in masks], normal="good"
     )
-    assert [one.severity for one in survey([wrong]).findings if one.code == "suspicious-masks"] == [
-        "error"
-    ]
+    assert [
+        one.severity for one in check_sources([wrong]).findings if one.code == "suspicious-masks"
+    ] == ["error"]
     without = ImageSet.from_arrays(both, labels=labels, normal="good")
-    assert not [one for one in survey([without]).findings if one.code.endswith("-masks")]
+    assert not [one for one in check_sources([without]).findings if one.code.endswith("-masks")]
 
 
 def test_masks_of_normal_images_that_mark_something_are_told():
@@ -189,7 +189,7 @@ def test_a_survey_tells_what_was_assumed_of_its_images(tmp_path):
         ):
             (tmp_path / place).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels.squeeze()).save(tmp_path / place / f"{row}.png")
-    assert [one.about for one in survey([load_images(tmp_path)]).assumptions] == [
+    assert [one.about for one in check_sources([load_images(tmp_path)]).assumptions] == [
         "files of masks",
         "masks",
         "normal label",

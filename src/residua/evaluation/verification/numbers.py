@@ -12,7 +12,7 @@ import numpy as np
 from residua.evaluation import Evidence
 from residua.evaluation.report import words
 from residua.evaluation.report.payload import curves, histogram
-from residua.evaluation.verification.payload import CarriedJob
+from residua.evaluation.verification.payload import JobPayload
 from residua.evaluation.verification.recomputation import not_carried
 from residua.metrics.names import baseline_title, metric_words
 from residua.records import Estimate, Evaluation, Finding
@@ -22,7 +22,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Figure:
+class VerifiedNumber:
     """One figure: where it stands, what the report says, what its data gives, and whether they
     agree.
 
@@ -38,12 +38,14 @@ class Figure:
 
 
 def figures(
-    job: str, carried: CarriedJob, evidence: Evidence, again: Evaluation | None
-) -> Iterator[Figure]:
+    job: str, carried: JobPayload, evidence: Evidence, again: Evaluation | None
+) -> Iterator[VerifiedNumber]:
     """Every number of the record, its drawings included, beside the same number made again."""
     record = carried.record
     if again is None:
-        yield Figure(job, "all of it", f"{len(record.metrics)} metrics", "no arrays", "not carried")
+        yield VerifiedNumber(
+            job, "all of it", f"{len(record.metrics)} metrics", "no arrays", "not carried"
+        )
         return
     n_images = len(carried.table.paths)
     yield _plain(job, "images", record.n_images, n_images)
@@ -54,7 +56,7 @@ def figures(
                 job, f"{baseline_title(name)}: ", values, again.baselines[name], set()
             )
         else:
-            yield Figure(
+            yield VerifiedNumber(
                 job, baseline_title(name), f"{len(values)} metrics", "no scores", "not carried"
             )
     yield from _operating_point(job, carried, evidence, again)
@@ -70,35 +72,35 @@ def figures(
 
 def _metrics(
     job: str, prefix: str, said: dict[str, Estimate], made: dict[str, Estimate], missing: set[str]
-) -> Iterator[Figure]:
+) -> Iterator[VerifiedNumber]:
     for name, estimate in said.items():
         title = f"{prefix}{metric_words(name).label}"
         if name in missing:
-            yield Figure(
+            yield VerifiedNumber(
                 job, title, words.interval(name, estimate), "needs the error maps", "not carried"
             )
         elif name not in made:
-            yield Figure(
+            yield VerifiedNumber(
                 job, title, words.interval(name, estimate), "not defined by these data", "differs"
             )
         else:
             yield _compared(job, title, name, estimate, made[name])
 
 
-def _compared(job: str, title: str, name: str, said: Estimate, made: Estimate) -> Figure:
+def _compared(job: str, title: str, name: str, said: Estimate, made: Estimate) -> VerifiedNumber:
     texts = words.interval(name, said), words.interval(name, made)
     is_same = alike(said.model_dump(), made.model_dump())
     if not is_same and texts[0] == texts[1]:  # too small a difference for the usual digits
         texts = _digits(said), _digits(made)
-    return Figure(job, title, *texts, "same" if is_same else "differs")
+    return VerifiedNumber(job, title, *texts, "same" if is_same else "differs")
 
 
 def _digits(estimate: Estimate) -> str:
     return f"{estimate.value!r} [{estimate.low!r}, {estimate.high!r}], n = {estimate.n}"
 
 
-def _plain(job: str, name: str, said: Any, made: Any) -> Figure:
-    return Figure(
+def _plain(job: str, name: str, said: Any, made: Any) -> VerifiedNumber:
+    return VerifiedNumber(
         job,
         name,
         words.value_words(said),
@@ -108,19 +110,19 @@ def _plain(job: str, name: str, said: Any, made: Any) -> Figure:
 
 
 def _operating_point(
-    job: str, carried: CarriedJob, evidence: Evidence, again: Evaluation
-) -> Iterator[Figure]:
+    job: str, carried: JobPayload, evidence: Evidence, again: Evaluation
+) -> Iterator[VerifiedNumber]:
     said, made = carried.record.operating_point, again.operating_point
     if said is None:
         return
     title = f"threshold by {said.policy}"
     yield _plain(job, "threshold on the slider", said.threshold, carried.threshold)
     if evidence.threshold_from == "elsewhere":
-        yield Figure(
+        yield VerifiedNumber(
             job, title, words.value_words(said.threshold), "needs the other source", "not carried"
         )
     elif made is None:
-        yield Figure(
+        yield VerifiedNumber(
             job, title, words.value_words(said.threshold), "refused on these scores", "differs"
         )
     else:
@@ -128,23 +130,23 @@ def _operating_point(
         yield from _metrics(job, "on calibration: ", said.rates, made.rates, set())
 
 
-def _findings(job: str, record: Evaluation, again: Evaluation) -> Iterator[Figure]:
+def _findings(job: str, record: Evaluation, again: Evaluation) -> Iterator[VerifiedNumber]:
     """Findings by code; those that look at images are not made again, and one that is missing in
     the report is a difference.
     """
     said, made = _by_code(record.findings), _by_code(again.findings)
     for code, finding in said.items():
         if code not in made:
-            yield Figure(
+            yield VerifiedNumber(
                 job, f"finding {code}", finding.severity, "takes more than arrays", "not carried"
             )
             continue
         other = made[code]
         is_same = alike(finding.model_dump(mode="json"), other.model_dump(mode="json"))
         texts = (finding.severity, other.severity) if is_same else _unlike(finding, other)
-        yield Figure(job, f"finding {code}", *texts, "same" if is_same else "differs")
+        yield VerifiedNumber(job, f"finding {code}", *texts, "same" if is_same else "differs")
     for code in made.keys() - said.keys():
-        yield Figure(job, f"finding {code}", "absent", made[code].severity, "differs")
+        yield VerifiedNumber(job, f"finding {code}", "absent", made[code].severity, "differs")
 
 
 def _by_code(findings: tuple[Finding, ...]) -> dict[str, Finding]:
@@ -158,9 +160,9 @@ def _unlike(said: Finding, made: Finding) -> tuple[str, str]:
     return tuple(f"{name}: {words.value_words(one.get(name))}" for one in (left, right))  # type: ignore[return-value]
 
 
-def _drawing(job: str, name: str, said: Any, made: Any) -> Figure:
+def _drawing(job: str, name: str, said: Any, made: Any) -> VerifiedNumber:
     texts = (_described(said), _described(made))
-    return Figure(job, name, *texts, "same" if alike(said, made) else "differs")
+    return VerifiedNumber(job, name, *texts, "same" if alike(said, made) else "differs")
 
 
 def _described(drawing: dict[str, Any] | None) -> str:

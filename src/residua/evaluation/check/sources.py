@@ -27,7 +27,7 @@ _ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 
 
 @dataclass(frozen=True)
-class Survey:
+class SourceCheck:
     """The findings, the most serious first, the pictures that show them by code, and what was
     assumed of the images.
     """
@@ -50,13 +50,13 @@ class Survey:
         }
 
 
-def survey(
+def check_sources(
     sets: Sequence[ImageSet],
     *,
     seed: int = 0,
     most_compared: int | None = None,
     progress: Progress | None = None,
-) -> Survey:
+) -> SourceCheck:
     """Check one source part against part, or several sources against each other; no model is
     needed.
 
@@ -76,7 +76,7 @@ def survey(
     --------
     >>> images = np.random.default_rng(0).integers(0, 200, (60, 24, 24)).astype(np.uint8)
     >>> images[55] = images[5]
-    >>> found = survey([ImageSet.from_arrays(images, splits=["train"] * 50 + ["test"] * 10)])
+    >>> found = check_sources([ImageSet.from_arrays(images, splits=["train"] * 50 + ["test"] * 10)])
     >>> found.findings[0].code, found.findings[0].measured["n_leaked"]
     ('leakage', 1)
     """
@@ -99,7 +99,7 @@ def survey(
         found += find_all(_look_facts(measured, columns, str(sets[0].dtype)))[0]
     findings = sorted((*found, *checks.not_made), key=lambda one: _ORDER[one.severity])
     assumed = tuple(dict.fromkeys(made for one in sets for made in one.assumptions))
-    return Survey(
+    return SourceCheck(
         tuple(one.source for one in sets), len(table.paths), tuple(findings), figures, assumed
     )
 

@@ -16,8 +16,7 @@ from typer.testing import CliRunner
 
 from residua.cli import app, main
 from residua.errors import SourceError
-from residua.evaluation.check import check as surveying
-from residua.evaluation.check import image_statistics, survey
+from residua.evaluation.check import check_sources, image_statistics, sources
 from residua.images import ImageSet
 from residua.metrics import roc_auc
 
@@ -44,14 +43,14 @@ def codes(found) -> dict[str, str]:
 
 
 def test_a_clean_source_is_not_accused() -> None:
-    assert codes(survey([ImageSet.from_arrays(**clean())])) == {"leakage": "ok"}
+    assert codes(check_sources([ImageSet.from_arrays(**clean())])) == {"leakage": "ok"}
 
 
 def test_copies_across_parts_and_within_are_two_findings_and_have_pictures() -> None:
     source = clean()
     source["images"][150:153] = source["images"][:3, ::-1]
     source["images"][10] = source["images"][11]
-    found = survey([ImageSet.from_arrays(**source)])
+    found = check_sources([ImageSet.from_arrays(**source)])
     assert codes(found) == {"leakage": "warning", "duplicates": "note"}  # 3 of 100
     assert found.findings[0].measured["kinds"] == {"flipped": 3}
     assert len(found.figures["leakage"].groups) == 3
@@ -61,7 +60,7 @@ def test_copies_across_parts_and_within_are_two_findings_and_have_pictures() -> 
 def test_one_picture_with_two_labels_is_told() -> None:
     source = clean()
     source["images"][9] = source["images"][8]
-    assert codes(survey([ImageSet.from_arrays(**source)])) == {
+    assert codes(check_sources([ImageSet.from_arrays(**source)])) == {
         "leakage": "ok",
         "duplicates": "warning",
     }
@@ -71,18 +70,18 @@ def test_one_picture_with_two_labels_is_told() -> None:
 def test_a_check_that_fails_is_told_and_the_others_are_made(
     search: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = getattr(surveying, search)
+    real = getattr(sources, search)
 
     def broken(*arguments, only_exact=False, **options):
         if only_exact:
             return real(*arguments, only_exact=True, **options)
         raise ValueError("zip() argument 2 is shorter\nand more")
 
-    monkeypatch.setattr(surveying, search, broken)
+    monkeypatch.setattr(sources, search, broken)
     source = clean()
     source["images"][150] = source["images"][0]
     source["images"] = source["images"][:, :, : 24 if search == "search_duplicates" else 23]
-    found = survey([ImageSet.from_arrays(**source)])
+    found = check_sources([ImageSet.from_arrays(**source)])
     told = codes(found)
     assert told["not-checked"] == "warning"
     (failed,) = (one for one in found.findings if one.code == "not-checked")
@@ -101,9 +100,9 @@ def test_an_interruption_a_lack_of_memory_and_a_users_mistake_end_a_check(
     def broken(*arguments, **options):
         raise error("stop")
 
-    monkeypatch.setattr(surveying, "search_duplicates", broken)
+    monkeypatch.setattr(sources, "search_duplicates", broken)
     with pytest.raises(error):
-        survey([ImageSet.from_arrays(**clean(40))])
+        check_sources([ImageSet.from_arrays(**clean(40))])
 
 
 def test_debug_shows_the_traceback_of_a_failed_check(
@@ -112,7 +111,7 @@ def test_debug_shows_the_traceback_of_a_failed_check(
     def broken(*arguments, **options):
         raise ValueError("cells differ")
 
-    monkeypatch.setattr(surveying, "image_statistics", broken)
+    monkeypatch.setattr(sources, "image_statistics", broken)
     np.save(tmp_path / "x.npy", pictures(12))
     log = logging.getLogger("residua")
     monkeypatch.setattr(log, "handlers", [])
@@ -132,7 +131,7 @@ def test_debug_shows_the_traceback_of_a_failed_check(
 def test_images_that_show_nothing_are_told_as_that_and_not_as_copies_with_two_labels() -> None:
     source = clean()
     source["images"][:30] = 0
-    found = survey([ImageSet.from_arrays(**source)])
+    found = check_sources([ImageSet.from_arrays(**source)])
     assert codes(found) == {"leakage": "ok", "constant-images": "error"}
     told = next(one for one in found.findings if one.code == "constant-images")
     assert (told.measured["n_constant"], told.measured["n_black"]) == (30, 30)
@@ -142,14 +141,14 @@ def test_a_part_on_another_scale_and_a_shortcut_are_told() -> None:
     source = clean()
     source["images"] = source["images"].astype(np.float32) / 255
     source["images"][150:] /= 255
-    assert codes(survey([ImageSet.from_arrays(**source)]))["mixed-scale"] == "error"
+    assert codes(check_sources([ImageSet.from_arrays(**source)]))["mixed-scale"] == "error"
     source = clean()
     bad = np.array(source["labels"]) == "bad"
     source["images"] = [
         np.pad(image, 6, mode="edge") if one else image
         for image, one in zip(source["images"], bad, strict=True)
     ]
-    found = survey([ImageSet.from_arrays(**source)])
+    found = check_sources([ImageSet.from_arrays(**source)])
     assert codes(found)["shortcut"] == "error"
     assert next(one for one in found.findings if one.code == "shortcut").measured["feature"] in {
         "height",
@@ -162,10 +161,10 @@ def test_of_several_sources_the_first_is_what_is_trained_on() -> None:
     train, test = pictures(60), pictures(40, seed=1)
     test[5] = train[7]
     sets = [ImageSet.from_arrays(train, source="a"), ImageSet.from_arrays(test, source="b")]
-    leakage = survey(sets).findings[0]
+    leakage = check_sources(sets).findings[0]
     assert leakage.measured["examples"] == [{"path": "b[5]", "of": "a[7]", "kind": "exact"}]
     darker = ImageSet.from_arrays(test // 3, source="c")
-    assert codes(survey([sets[0], darker]))["unlike-parts"] == "error"
+    assert codes(check_sources([sets[0], darker]))["unlike-parts"] == "error"
 
 
 @pytest.fixture
