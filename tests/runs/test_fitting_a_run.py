@@ -296,7 +296,7 @@ def test_a_reconstructor_trains_on_every_class_and_has_no_threshold(source, tmp_
     run = fit_run(options(source, "reconstruct"), tmp_path / "run")
     config = load_bundle(run.bundle).config
     assert config.operating_point is None
-    assert config.training["images"] + config.training["validation_images"] == len(
+    assert config.training.images + config.training.validation_images == len(
         load_images(source).train
     )
 

@@ -18,7 +18,7 @@ from residua import OneClassDetector
 from residua.errors import BundleError, OutputError
 from residua.records import OperatingPoint
 from residua.training import bundle
-from residua.training.bundle import load_bundle, save_bundle, save_operating_point
+from residua.training.bundle import TrainingRecord, load_bundle, save_bundle, save_operating_point
 from training_wing import blobs
 
 JSON, WEIGHTS = "bundle.json", "model.safetensors"
@@ -315,3 +315,10 @@ def test_a_writer_killed_between_its_two_renames_loses_no_bundle(saved, tmp_path
     (tmp_path / ".bundle.4712.old").mkdir()
     bundle.clear_leftovers(saved)
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_training_record_takes_what_an_older_or_another_bundle_holds():
+    record = TrainingRecord.model_validate({"network": "conv", "seconds": 2, "trimmed": 3})
+    assert record.network == "conv"
+    assert record.calibration_images == {}
+    assert record.model_dump(mode="json")["trimmed"] == 3

@@ -298,10 +298,10 @@ def _print_result(path: Path, console: Console) -> None:
 
     config = load_bundle(RunFolder(path).bundle).config
     training = config.training
-    epochs = count(training["epochs"], "epoch")
+    epochs = count(training.epochs, "epoch")
     console.print(
-        f"[bold]{escape(str(path))}[/bold]: {training['network']}, {epochs} in"
-        f" {training['seconds']:.0f} s"
+        f"[bold]{escape(str(path))}[/bold]: {training.network}, {epochs} in"
+        f" {training.seconds:.0f} s"
     )
     if config.operating_point is not None:
         console.print(

@@ -238,30 +238,49 @@ def _decode_all(listing: Listing, encoded: EncodedImages, options: Options) -> L
     pixels = columns.pixels(
         encoded, channels=channels, dtype=dtype, pixel_limit=options.pixel_limit, reading=reading
     )
-    formats: Counter[str] = Counter()
+    return LoadedSource(
+        replace(
+            _only_decoded(listing, columns, len(encoded)),
+            quarantined=quarantined,
+            notes=[
+                *listing.notes,
+                *_decoding_notes(facts, channels, dtype, reading),
+                *settled.notes,
+            ],
+            assumptions=[
+                *listing.assumptions,
+                *assumed,
+                *settled.assumptions,
+                *_of_turned(n_turned),
+            ],
+            reading=reading,
+            formats=_formats(facts),
+        ),
+        pixels,
+        options,
+        settled.convention,
+    )
+
+
+def _only_decoded(listing: Listing, columns: _Columns, n: int) -> Listing:
+    """The rows that decoded; where all of the `n` rows did, no column is copied.
+
+    At a million images each copy is 8 to 50 MB.
+    """
+    if columns.n == n:
+        return listing
+    own = {name: column[columns.rows] for name, column in listing.own.items()}
+    named = ("names", "labels", "splits", "groups", "masks")
+    return replace(
+        listing, own=own, **{name: taken(getattr(listing, name), columns.rows) for name in named}
+    )
+
+
+def _formats(facts: Counter[_Fact]) -> dict[str, int]:
+    counted: Counter[str] = Counter()
     for fact, n in facts.items():
-        formats[f"{fact.format} {fact.mode}"] += n
-    # Where all is well no column is copied: at a million images each copy is 8 to 50 MB.
-    good = None if columns.n == len(encoded) else columns.rows
-    named = ("names", "labels", "splits", "groups")
-    kept = {} if good is None else {name: taken(getattr(listing, name), good) for name in named}
-    own = (
-        listing.own
-        if good is None
-        else {name: column[good] for name, column in listing.own.items()}
-    )
-    clean = replace(
-        listing,
-        **kept,
-        own=own,
-        masks=masks if good is None else taken(masks, good),
-        quarantined=quarantined,
-        notes=[*listing.notes, *_decoding_notes(facts, channels, dtype, reading), *settled.notes],
-        assumptions=[*listing.assumptions, *assumed, *settled.assumptions, *_of_turned(n_turned)],
-        reading=reading,
-        formats=dict(sorted(formats.items())),
-    )
-    return LoadedSource(clean, pixels, options, settled.convention)
+        counted[f"{fact.format} {fact.mode}"] += n
+    return dict(sorted(counted.items()))
 
 
 def _of_turned(n: int) -> list[Assumption]:

@@ -107,7 +107,7 @@ def untrained_graph(bundle: Bundle, fitted_on: ImageSet) -> Any:
 
 def seed_of(bundle: Bundle) -> int:
     """The seed that the bundle was trained with."""
-    return int(bundle.config.training["settings"]["seed"])
+    return int(bundle.config.training.settings["seed"])
 
 
 def _as_arrays(prepare: Prepare, images: ImageSet) -> NDArray[np.float32]:

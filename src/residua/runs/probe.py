@@ -67,7 +67,7 @@ def probe_run(
         "judged_on": f"test part of {test.source}",
         "recipe": bundle.config.recipe,
         "job_of_the_run": bundle.config.job,
-        "architecture": bundle.config.training["network"],
+        "architecture": bundle.config.training.network,
         "seed": seed_of(bundle),
         "version": __version__,
     }

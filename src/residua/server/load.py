@@ -149,7 +149,7 @@ def _from_bundle(run: Path, name: str) -> ServedModel:
         classes=config.classes,
         multilabel=config.multilabel,
         operating_point=config.operating_point,
-        calibration_images=config.training.get("calibration_images", {}),
+        calibration_images=config.training.calibration_images,
         reading=config.reading,
     )
     normals = opened.bundle.calibration_scores[~opened.bundle.calibration_is_anomalous]

@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -54,6 +54,32 @@ _MOST_WEIGHT_BYTES = 8 * 2**30
 _LARGEST_SIDE = 8192
 
 
+class TrainingRecord(BaseModel):
+    """How a model was trained, and what with; a job may add facts of its own.
+
+    Bundles of earlier versions lack some of it, so each field has a default. ``settings`` and
+    ``options`` are those that the user asked for, ``calibration_images`` the ranges of size and
+    brightness that a later image is compared with.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    network: str = ""
+    parameters: int = 0
+    images: int = 0
+    validation_images: int = 0
+    epochs: int = 0
+    epochs_planned: int | None = None
+    best_epoch: int = 0
+    seconds: float = 0.0
+    device: str = ""
+    threads: int | None = None
+    precision: str = "float32"
+    settings: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] | None = None
+    calibration_images: dict[str, Any] = Field(default_factory=dict)
+
+
 class BundleConfig(ModelFacts):
     """Everything of a bundle that is not an array; stored as `bundle.json`.
 
@@ -66,7 +92,7 @@ class BundleConfig(ModelFacts):
     bits: Literal["8", "more"] = "8"
     aspect: Aspect = "stretch"
     batch_size: int = Field(ge=1, le=65536)
-    training: dict[str, Any] = Field(default_factory=dict)
+    training: TrainingRecord = TrainingRecord()
     fingerprints: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -378,6 +404,7 @@ def _swap(fresh: Path, folder: Path) -> None:
 __all__ = [
     "Bundle",
     "BundleConfig",
+    "TrainingRecord",
     "build_graph",
     "build_recipe",
     "check_fits",

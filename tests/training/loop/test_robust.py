@@ -118,7 +118,7 @@ def test_trimming_removes_mostly_the_hidden_anomalies_and_ranks_no_worse(contami
 
 def test_without_trim_nothing_is_dropped_and_nothing_said():
     fitted = fit(ImageSet.from_arrays(blobs(40, (8, 8))), 0.0)
-    assert fitted.bundle.config.training["trimmed"] == 0
+    assert fitted.bundle.config.training.trimmed == 0
     assert not any("trim" in note for note in fitted.notes)
 
 

@@ -48,8 +48,8 @@ def test_tied_weights_make_a_smaller_network_with_tied_weights_in_its_name():
         )
         for tied in (False, True)
     )
-    assert tied.bundle_.config.training["parameters"] < free.bundle_.config.training["parameters"]
-    assert "tied" in tied.bundle_.config.training["network"]
+    assert tied.bundle_.config.training.parameters < free.bundle_.config.training.parameters
+    assert "tied" in tied.bundle_.config.training.network
 
 
 def test_losses_are_those_of_torch_and_zero_for_a_perfect_reconstruction():

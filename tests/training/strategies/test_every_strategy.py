@@ -162,7 +162,7 @@ def test_the_bundles_json_gives_back_strategy_and_configuration(name, trained):
     assert build_recipe(again) == build_recipe(config)
     assert again.classes == (0, 1, 2)
     network = trained(name).bundle_.graph.scorer.network
-    assert config.training["parameters"] == sum(
+    assert config.training.parameters == sum(
         one.numel() for one in network.parameters()
     )  # a frozen encoder counts too
 

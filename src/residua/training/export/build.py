@@ -113,7 +113,7 @@ def _draft(bundle: Bundle, kind: Kind, weights_sha256: str, entry: Entry) -> Car
             "aspect": config.aspect,
             "classes": config.classes,
             "multilabel": config.multilabel,
-            "calibration_images": config.training.get("calibration_images", {}),
+            "calibration_images": config.training.calibration_images,
             "reading": config.reading,
             "entry": entry,
             "batch_size": config.batch_size,

@@ -9,7 +9,7 @@ import torch
 
 from residua.errors import ShapeError
 from residua.images import ImageSet
-from residua.training.bundle import Bundle, BundleConfig
+from residua.training.bundle import Bundle, BundleConfig, TrainingRecord
 from residua.training.fitting.images import (
     calibrate_scores,
     find_recipe,
@@ -136,22 +136,22 @@ def _bundle(
     """The model with all that later commands ask of it; `facts` are those of its job."""
     network: Any = model.graph.scorer.network
     trained = model.trained
-    training = {
-        "network": work.recipe.describe(network),
-        "parameters": n_parameters(network),
-        "images": len(model.fitted_on),
-        "validation_images": len(model.validation),
-        "epochs": len(trained.history["epoch"]),
-        "epochs_planned": trained.plan.epochs,
-        "best_epoch": trained.best_epoch,
-        "seconds": round(trained.seconds, 1),
-        "device": trained.device,
-        "threads": trained.threads,
-        "precision": "bfloat16" if trained.plan.bfloat16 else "float32",
-        "settings": work.settings.model_dump(mode="json"),
-        "options": options.model_dump(mode="json", exclude=_PRIVATE),
+    training = TrainingRecord(
+        network=work.recipe.describe(network),
+        parameters=n_parameters(network),
+        images=len(model.fitted_on),
+        validation_images=len(model.validation),
+        epochs=len(trained.history["epoch"]),
+        epochs_planned=trained.plan.epochs,
+        best_epoch=trained.best_epoch,
+        seconds=round(trained.seconds, 1),
+        device=trained.device,
+        threads=trained.threads,
+        precision="bfloat16" if trained.plan.bfloat16 else "float32",
+        settings=work.settings.model_dump(mode="json"),
+        options=options.model_dump(mode="json", exclude=_PRIVATE),
         **model.facts,
-    }
+    )
     config = BundleConfig(
         job=options.job,
         recipe=work.recipe.name,

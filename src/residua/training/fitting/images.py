@@ -152,8 +152,9 @@ def calibrate_scores(
         return bundle
     scores = score_set(bundle, calibration).score
     is_anomalous = calibration.presumed_anomalous
-    looks = {"calibration_images": looks_of(calibration[np.flatnonzero(~is_anomalous)])}
-    config = bundle.config.model_copy(update={"training": {**bundle.config.training, **looks}})
+    looks = looks_of(calibration[np.flatnonzero(~is_anomalous)])
+    training = bundle.config.training.model_copy(update={"calibration_images": looks})
+    config = bundle.config.model_copy(update={"training": training})
     calibrated = Bundle(config, bundle.graph, scores, is_anomalous)
     if not isinstance(options, DetectOptions):
         return calibrated

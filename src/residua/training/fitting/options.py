@@ -207,7 +207,7 @@ def migrated(options: dict[str, Any]) -> dict[str, Any]:
 
 def options_of(config: BundleConfig) -> FitOptions:
     """What a bundle was asked for; of one written before that was stored, what its model tells."""
-    stored = config.training.get("options")
+    stored = config.training.options
     if stored is None:
         point = config.operating_point
         of_data = {"n_classes", "multilabel", "class_weights"}
@@ -221,7 +221,7 @@ def options_of(config: BundleConfig) -> FitOptions:
                     if name not in of_data
                 },
                 "policy": None if point is None else point.policy,
-                "settings": config.training.get("settings", {}),
+                "settings": config.training.settings,
             }
         )
     return OPTIONS[config.job](**stored)
