@@ -19,19 +19,18 @@ from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder, RunState
 from residua.training.bundle import save_bundle
 from residua.training.fitting.fit import fit
-from residua.training.fitting.labelled import check_strategy
 from residua.training.fitting.options import (
     ClassifyOptions,
     FitOptions,
     RecipeOptions,
     SharedOptions,
-    check_processes,
+    check_options,
 )
 from residua.training.fitting.session import FitSession, Fitted
 from residua.training.fitting.splits import normals_of
 from residua.training.loop.processes import is_follower
 from residua.training.loop.train import TrainingPlan
-from residua.training.recipes import Recipe, make_recipe
+from residua.training.recipes import Recipe
 
 MEMORY_MEGABYTES = 2048.0
 """Megabytes of pixels that a command keeps in memory unless told otherwise."""
@@ -56,11 +55,7 @@ def fit_run(
     network sees them; what is more lies in a file, and changes no score.
     """
     watcher = watcher or Watcher()
-    # a mistyped name is refused before a large source is read
-    if isinstance(options, ClassifyOptions):
-        check_strategy(options)
-    elif not options.chooses_recipe:
-        make_recipe(options.recipe, **options.recipe_options)
+    check_options(options)  # before a large source is read
     run = RunFolder(Path(out))
     if (
         options.source
@@ -71,7 +66,6 @@ def fit_run(
             f"{out}: the output folder must not be the source. It is. Name another folder with"
             " --out."
         )
-    check_processes(options)
     if is_follower():
         return _follow(run, options, images, memory_megabytes, resume=resume)
     with run.locked():

@@ -15,7 +15,7 @@ from residua.errors import InputError
 from residua.runs import fit
 from residua.runs.fit import fit_run
 from residua.runs.run_folder import RunFolder, RunState
-from residua.training.fitting.options import check_processes, make_options
+from residua.training.fitting.options import check_options, make_options
 from residua.training.loop.processes import is_follower, share_of
 from residua.training.loop.train import TrainingPlan
 
@@ -34,19 +34,19 @@ def test_shares_are_cut_from_the_global_batch_and_a_small_one_is_taken_by_all():
 
 def test_what_processes_would_decide_differently_is_refused(monkeypatch):
     with pytest.raises(InputError, match="--epochs"):
-        check_processes(make_options("detect", recipe="plain", minutes=1, devices=2, nodes=2))
-    check_processes(make_options("detect", recipe="plain", minutes=1, devices=2))
+        check_options(make_options("detect", recipe="plain", minutes=1, devices=2, nodes=2))
+    check_options(make_options("detect", recipe="plain", minutes=1, devices=2))
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     with pytest.raises(InputError, match="--epochs"):
-        check_processes(make_options("detect", recipe="plain", minutes=1, devices=2))
+        check_options(make_options("detect", recipe="plain", minutes=1, devices=2))
     monkeypatch.delenv("TORCHELASTIC_RUN_ID")
     with pytest.raises(InputError, match="name a recipe"):
-        check_processes(make_options("detect", recipe="auto", nodes=2))
+        check_options(make_options("detect", recipe="auto", nodes=2))
     with pytest.raises(InputError, match="--trim"):
-        check_processes(make_options("detect", recipe="plain", trim=0.1, devices=2))
+        check_options(make_options("detect", recipe="plain", trim=0.1, devices=2))
     with pytest.raises(InputError, match="--job classify"):
-        check_processes(make_options("classify", devices=2))
-    check_processes(make_options("detect", recipe="auto", minutes=1))
+        check_options(make_options("classify", devices=2))
+    check_options(make_options("detect", recipe="auto", minutes=1))
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,6 @@ _MOST_VALIDATION = 1000
 _FEWEST_LABELLED = 4
 
 
-def check_strategy(options: ClassifyOptions) -> None:
-    """Refuse an unknown strategy or option before any image is read."""
-    make_strategy(options.strategy, **{**options.recipe_options, "n_classes": 2})
-
-
 def usable(options: ClassifyOptions, train: LabelledSet, notes: Notes) -> LabelledSet:
     """What the strategy learns from: unlabelled images take part in a reconstruction loss, and are
     left out where there is none.

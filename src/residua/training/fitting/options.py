@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from residua.errors import InputError
 from residua.records import Job
 from residua.training.bundle import BundleConfig
+from residua.training.fitting.sizes import check_aspect
 from residua.training.loop.processes import check_spread
 from residua.training.loop.settings import TrainingSettings, sentence_of
-from residua.training.recipes import RECIPES
+from residua.training.recipes import RECIPES, make_recipe
 from residua.training.scoring.prepare import Aspect
-from residua.training.strategies import STRATEGIES
+from residua.training.strategies import STRATEGIES, make_strategy
 
 AUTO = "auto"
 """As a recipe: chosen by made anomalies. As an augmentation: chosen by what the labels survive."""
@@ -227,8 +228,15 @@ def options_of(config: BundleConfig) -> FitOptions:
     return OPTIONS[config.job](**stored)
 
 
-def check_processes(options: SharedOptions) -> None:
-    """Refuse what several processes could not decide alike, or would train more than once."""
+def check_options(options: FitOptions) -> None:
+    """Refuse what needs no image to be refused: a mistyped recipe, strategy or option, sizes that
+    the network cannot have, and what several processes could not decide alike.
+    """
+    if isinstance(options, ClassifyOptions):
+        strategy = make_strategy(options.strategy, **{**options.recipe_options, "n_classes": 2})
+        check_aspect(options.aspect, strategy)
+    elif not options.chooses_recipe:
+        check_aspect(options.aspect, make_recipe(options.recipe, **options.recipe_options))
     wrong = {
         "--trim, which trains twice": bool(getattr(options, "trim", 0)),
         "--job classify, which trains in phases": isinstance(options, ClassifyOptions),

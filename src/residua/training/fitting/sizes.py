@@ -25,7 +25,7 @@ def choose_prepare(
     images: ImageSet, recipe: Recipe, size: int | None, aspect: Aspect | None
 ) -> tuple[Prepare, str]:
     """How `images` are prepared for a recipe, and the sentence that says so."""
-    chosen = choose_aspect(images, aspect, name=recipe.name, any_size=recipe.any_size)
+    chosen = choose_aspect(images, aspect, recipe)
     network_size, words = choose_size(
         images,
         size,
@@ -36,21 +36,21 @@ def choose_prepare(
     return Prepare(network_size, chosen), words
 
 
-def choose_aspect(images: ImageSet, asked: Aspect | None, *, name: str, any_size: bool) -> Aspect:
+def choose_aspect(images: ImageSet, asked: Aspect | None, recipe: Recipe) -> Aspect:
     """As asked; else images of mixed sizes keep their proportions if the recipe takes any size, and
     are stretched if not.
-
-    Raises
-    ------
-    InputError
-        If images are to keep their own sizes and the recipe needs them all alike.
     """
-    if asked == "area" and not any_size:
+    check_aspect(asked, recipe)
+    return asked or ("area" if recipe.any_size and images.uniform_size is None else "stretch")
+
+
+def check_aspect(asked: Aspect | None, recipe: Recipe) -> None:
+    """Refuse images at their own sizes for a recipe that needs them all alike."""
+    if asked == "area" and not recipe.any_size:
         raise InputError(
-            f"aspect: area needs a recipe that takes images of any size. Got {name}. Choose stretch"
-            " or keep, or --recipe inspect."
+            f"aspect: area needs a recipe that takes images of any size. Got {recipe.name}. Choose"
+            " stretch or keep, or detect by --recipe inspect."
         )
-    return asked or ("area" if any_size and images.uniform_size is None else "stretch")
 
 
 def choose_size(
