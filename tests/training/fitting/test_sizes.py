@@ -9,7 +9,7 @@ import pytest
 from residua.errors import InputError
 from residua.images import ImageSet
 from residua.training.fitting.sizes import choose_aspect, choose_size
-from residua.training.recipes import RECIPES
+from residua.training.recipes import RECIPES, make_recipe
 
 
 def images(*sizes: tuple[int, int]) -> ImageSet:
@@ -50,13 +50,13 @@ def test_narrow_images_get_a_longer_side_so_that_the_shorter_one_suffices_where_
 def test_mixed_sizes_keep_their_proportions_where_the_recipe_takes_any_size_and_are_stretched_where_not():
     mixed, alike = images((100, 50), (50, 100)), images((100, 50), (100, 50))
     assert RECIPES["inspect"].any_size and not RECIPES["plain"].any_size
-    assert choose_aspect(mixed, None, name="a", any_size=True) == "area"
-    assert choose_aspect(alike, None, name="a", any_size=True) == "stretch"
-    assert choose_aspect(mixed, None, name="a", any_size=False) == "stretch"
-    assert choose_aspect(mixed, "keep", name="a", any_size=True) == "keep"
+    assert choose_aspect(mixed, None, make_recipe("inspect")) == "area"
+    assert choose_aspect(alike, None, make_recipe("inspect")) == "stretch"
+    assert choose_aspect(mixed, None, make_recipe("plain")) == "stretch"
+    assert choose_aspect(mixed, "keep", make_recipe("inspect")) == "keep"
     assert "the area of 100x100, each at its own proportions" in choose_size(mixed, 100, "area")[1]
 
 
 def test_proportions_of_their_own_are_refused_where_the_recipe_needs_one_size():
     with pytest.raises(InputError, match=r"Got plain\. Choose stretch or keep"):
-        choose_aspect(images((100, 50)), "area", name="plain", any_size=False)
+        choose_aspect(images((100, 50)), "area", make_recipe("plain"))
