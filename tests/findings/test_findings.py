@@ -191,7 +191,7 @@ def test_optimism_is_told_with_its_number_and_without_one_where_it_cannot_be_est
         told.measured["optimism"]
     )
     unknown = find_threshold_optimism("quantile:0.9", RNG.normal(size=120), np.zeros(120, bool))
-    assert "can't be estimated" in unknown.meaning
+    assert "cannot be estimated" in unknown.meaning
 
 
 def test_accuracy_of_a_reconstructor_is_an_error_with_the_right_question() -> None:

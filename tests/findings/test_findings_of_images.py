@@ -291,7 +291,7 @@ def test_scores_that_only_spread_are_drift_where_images_are_known_to_be_normal()
     )
     assert find_drift(calibration, same, are_normal=True).severity == "ok"
     told = find_drift(calibration, spread, are_normal=True)
-    assert (told.severity, "spread otherwise" in told.meaning) == ("warning", True)
+    assert (told.severity, "spread differently" in told.meaning) == ("warning", True)
     assert (
         find_drift(calibration, spread).severity == "ok"
     )  # anomalies among them would spread scores too

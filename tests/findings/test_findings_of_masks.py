@@ -50,7 +50,10 @@ def test_another_reading_that_fits_far_better_is_an_error_that_names_it():
         SMALL, CHANCE, readings={"those of the next image": CLEAR, "turned by 90 degrees": CHANCE}
     )
     assert told.severity == "error"
-    assert f"would by {CLEAR.mean():.2f} if they were those of the next image" in told.meaning
+    assert (
+        f"would stand out by {CLEAR.mean():.2f} if the masks were those of the next image"
+        in told.meaning
+    )
     assert told.measured["stands_out"] == pytest.approx(CHANCE.mean())
 
 

@@ -69,16 +69,19 @@ def find_blind_spots(
             "n_images": len(unchanged),
         },
         meaning=(
-            f"Planted into {len(unchanged):,} of your normal images, the operating point catches:"
-            f" {listed} (unchanged: {100 * alarms:.0f}%)."
+            f"{len(unchanged):,} of your normal images were changed on purpose. The operating"
+            f" point catches these shares of the changed images: {listed}. It flags"
+            f" {100 * alarms:.0f}% of the unchanged ones."
         )
         + (f" It is blind to: {', '.join(blind)}." if blind else ""),
         what_to_do=(
-            "Where such a change matters in use, take another score (ssim, contrast-normalised"
-            " error, density of the code) or recipe, or check it apart (brightness, for one, needs"
-            " no network)."
+            (
+                "If such a change matters in use, take another score (ssim, contrast-normalised"
+                " error, density of the latent code) or another recipe. You can also check it"
+                " separately: brightness, for example, needs no network."
+            )
             if blind
-            else "Nothing; real defects may still be fainter than these."
+            else "Nothing. Real defects may be fainter than these changes."
         ),
     )
 
@@ -101,7 +104,7 @@ def _ask(facts: JudgedFacts) -> Answer:
         answer = "caught" if scores[name][0] > threshold else "missed"
         shown.append(Picture.of(changed[0], f"{name}: {answer}"))
     group = Group(tuple(shown), str(facts.images.paths[rows[0]]))
-    figure = Figure.of([group], caption="One of the images, with each change.")
+    figure = Figure.of([group], caption="One of the images, unchanged and with each change.")
     return find_blind_spots(scores, threshold, facts.scores[rows]), figure
 
 
@@ -125,7 +128,7 @@ def _perturbed(
 
 KIND = FindingKind(
     CODE,
-    "changes that the operating point overlooks",
+    "changes that the operating point misses",
     find_blind_spots,
     _ask,
     needs=("score_of", "operating_point", "images", "scores", "is_anomalous"),

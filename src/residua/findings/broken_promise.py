@@ -61,20 +61,21 @@ def find_broken_promise(
         severity="error",
         measured=measured,
         meaning=(
-            f"The threshold was chosen for {operating_point.policy}, but on these images"
+            f"The threshold was chosen for {operating_point.policy}. On these images"
             f" {metric_inside(name)} is {estimate.value:.3g} ({estimate.low:.3g} to"
-            f" {estimate.high:.3g}): they are unlike those it was chosen on."
+            f" {estimate.high:.3g}). The calibration images were therefore different from"
+            " these."
         ),
         what_to_do=(
-            "Find out what changed between calibration and test, and choose the threshold on images"
-            " like those to come."
+            "Find out what changed between calibration and test. Then choose the threshold on"
+            " images like those to come."
         ),
     )
 
 
 KIND = FindingKind(
     CODE,
-    "a test rate contradicts the threshold's promise",
+    "test rates that contradict the threshold's promise",
     find_broken_promise,
     lambda facts: find_broken_promise(facts.operating_point, facts.metrics),
     needs=("operating_point", "metrics"),

@@ -63,9 +63,9 @@ def find_class_balance(
             "counts": {part: dict(one) for part, one in counts.items()},
         },
         meaning=_sentence("; ".join(sentences[:5]))
-        + ". What is not there can't be learnt or measured, and accuracy hides what is rare.",
+        + ". A missing class cannot be learnt or measured, and accuracy hides rare classes.",
         what_to_do=(
-            "Move or add images of those classes; read recall a class and balanced accuracy."
+            "Move or add images of those classes. Read recall per class and balanced accuracy."
         ),
     )
 
@@ -103,7 +103,7 @@ def _sentence(text: str) -> str:
 
 KIND = FindingKind(
     CODE,
-    "classes that are rare, or that a part lacks",
+    "classes that are rare or missing from a part",
     find_class_balance,
     lambda facts: find_class_balance(facts.class_counts, normal=facts.normal),
     needs=("class_counts",),

@@ -36,9 +36,9 @@ def find_clipped_values(
         return None
     is_far = mean_beyond > limit
     verdict = (
-        "far more than a decoder oversteps: they may stand on another scale"
+        "That is far more than a decoder oversteps: they may stand on another scale"
         if is_far
-        else "and were clipped"
+        else "They were clipped"
     )
     return Finding(
         code=CODE,
@@ -50,11 +50,11 @@ def find_clipped_values(
             "limit": limit,
         },
         meaning=(
-            f"{100 * share:.3g}% of the values of the {name} lay outside black and white, by"
-            f" {mean_beyond:.3g} of the scale over all values, {verdict}."
+            f"{100 * share:.3g}% of the values of the {name} lie outside black and white. The"
+            f" mean overstep over all values is {mean_beyond:.3g} of the scale. {verdict}."
         ),
         what_to_do=(
-            "Tell the scale or mean and deviation, or bring the array to 0-1 yourself."
+            "State the scale, or mean and deviation, or bring the array to 0-1 yourself."
             if is_far
             else "End the decoder with a sigmoid, or clip its output where it is used."
         ),

@@ -60,12 +60,12 @@ def find_collapsed_reconstruction(
         measured={"explained": explained, "variation": spread},
         meaning=(
             f"The reconstructions are {verdict} showing the mean of these images every time"
-            f" (explained variance {explained:.3g}); they vary {spread:.3g} times as much as the"
-            " images do."
+            f" (explained variance {explained:.3g}). They vary {spread:.3g} times as much as"
+            " the images do."
         ),
         what_to_do=(
-            "Train longer or with a larger code; check the output activation, the scale of the"
-            " pixels and dead units."
+            "Train longer or with a larger latent code. Check the output activation, the scale"
+            " of the pixels and dead units."
         ),
     )
 
@@ -79,7 +79,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "the same reconstruction whatever the image",
+    "the same reconstruction for every image",
     find_collapsed_reconstruction,
     _ask,
     needs=("pictures",),

@@ -77,8 +77,9 @@ def find_constant_images(
             " copies of each other."
         ),
         what_to_do=(
-            "Look at them: an empty frame, a drawing on a ground of its own colour, a scale far"
-            " above the values, or a file that was written wrongly. Leave them out, or mend them."
+            "Look at them. Each may be an empty frame, a drawing on a ground of its own"
+            " colour, values far below the scale, or a file that was written wrongly. Leave"
+            " them out, or correct them."
         ),
     )
 
@@ -102,7 +103,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "images that show nothing",
+    "images of one single value",
     find_constant_images,
     _ask,
     needs=("statistics", "paths"),

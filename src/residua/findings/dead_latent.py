@@ -43,12 +43,12 @@ def find_dead_latent(codes: NDArray[Any]) -> Finding | None:
             severity="error",
             measured={"n_latent": codes.shape[1], "n_dead": codes.shape[1], "effective": 0.0},
             meaning=(
-                f"The code has collapsed: none of its {codes.shape[1]} numbers changes from image"
-                " to image, so every image has the same reconstruction."
+                f"The latent code has collapsed: none of its {codes.shape[1]} numbers changes"
+                " from image to image. Every image therefore has the same reconstruction."
             ),
             what_to_do=(
-                "Lower the learning rate, another activation, less regularisation (in a variational"
-                " model a smaller beta)."
+                "Try a lower learning rate, another activation or less regularisation (in a"
+                " variational model a smaller beta)."
             ),
         )
     n_dead = int((spread < _DEAD * spread.max()).sum())
@@ -56,8 +56,8 @@ def find_dead_latent(codes: NDArray[Any]) -> Finding | None:
     effective = float(values.sum() ** 2 / np.square(values).sum())
     measured = {"n_latent": codes.shape[1], "n_dead": n_dead, "effective": effective}
     told = (
-        f"{n_dead} of the {codes.shape[1]} numbers of the code never change; the variance lies in"
-        f" about {effective:.1f} dimensions."
+        f"{n_dead} of the {codes.shape[1]} numbers of the latent code never change. The"
+        f" variance lies in about {effective:.1f} dimensions."
     )
     if n_dead <= codes.shape[1] / 2:
         return Finding(code=CODE, severity="ok", measured=measured, meaning=told, what_to_do="")
@@ -65,10 +65,10 @@ def find_dead_latent(codes: NDArray[Any]) -> Finding | None:
         code=CODE,
         severity="warning",
         measured=measured,
-        meaning=f"{told} The code is smaller than it looks.",
+        meaning=f"{told} The latent code is smaller than it looks.",
         what_to_do=(
-            "A smaller code does as well. If errors are high too: a lower learning rate, another"
-            " activation, less regularisation."
+            "A smaller latent code does as well. If errors are high too, try a lower learning"
+            " rate, another activation or less regularisation."
         ),
     )
 
@@ -80,7 +80,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "numbers of the code that never change",
+    "latent numbers that never change",
     find_dead_latent,
     _ask,
     needs=("latent_of",),

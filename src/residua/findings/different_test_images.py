@@ -35,17 +35,18 @@ def find_different_images(n_shared: int, n_own: Mapping[str, int]) -> Finding | 
         severity="warning",
         measured={"n_shared": n_shared, "n_own": dict(n_own)},
         meaning=(
-            f"The runs were tested on different images ({own}): they are compared on the"
-            f" {n_shared:,} that all share."
+            f"The runs were tested on different images ({own}). They are compared on the"
+            f" {n_shared:,} images that all of them share."
         ),
         what_to_do=(
-            "Fit them on the same source with the same seed, or evaluate them on the same images."
+            "Fit the runs on the same source with the same seed, or evaluate them on the same"
+            " images."
         ),
     )
 
 
 KIND = FindingKind(
     CODE,
-    "runs tested on different images",
+    "runs that were tested on different images",
     find_different_images,
 )

@@ -87,26 +87,29 @@ def find_drift(
             float((one > threshold).mean()) for one in (new, calibration)
         )
         flags = (
-            f" {100 * measured['flagged']:.3g}% are flagged, of the calibration images "
-            f"{100 * measured['flagged_of_calibration']:.3g}%."
+            f" {100 * measured['flagged']:.3g}% are flagged. Of the calibration images"
+            f" {100 * measured['flagged_of_calibration']:.3g}% are."
         )
     words = (
-        f"The chance that one of these {len(new):,} images scores above a normal calibration image"
-        f" is {chance.value:.2g} (1/2 if alike).{flags}"
+        f"The chance that one of these {len(new):,} images scores above a normal calibration"
+        f" image is {chance.value:.2g} (1/2 if alike).{flags}"
     )
     if severity == "ok":
         return Finding(code=CODE, severity="ok", measured=measured, meaning=words, what_to_do="")
     mixed = "" if are_normal else ", or most of them are anomalous"
     direction = (
-        f"their scores are spread otherwise ({apart:.2g} apart on a scale from 0, the same, to 1):"
-        " images changed in ways that raise and lower scores at once, as blur and noise do"
+        (
+            f"Their scores are spread differently ({apart:.2g} on a scale from 0, the same, to 1,"
+            " apart). The images changed in ways that raise and lower scores at once, as blur and"
+            " noise do"
+        )
         if not is_moved
         else (
-            f"they are unlike the images the threshold was chosen on{mixed}"
+            f"They are unlike the images that the threshold was chosen on{mixed}"
             if chance.value > 0.5
             else (
-                "they score lower than what the threshold was chosen on: duller images, or copies"
-                " of training images, and anomalies may pass"
+                "They score lower than the images that the threshold was chosen on. They may"
+                " be duller images, or copies of training images. Anomalies may be missed"
             )
         )
     )
@@ -114,11 +117,11 @@ def find_drift(
         code=CODE,
         severity="error" if severity == "error" else "warning",
         measured=measured,
-        meaning=f"{words} So {direction}.",
+        meaning=f"{words} {direction}.",
         what_to_do=(
-            "Look at some of them beside training images (camera, light, scale, file format). If"
-            " they are right as they are, choose the threshold again on such images: `residua"
-            " threshold RUN SOURCE --policy ...`."
+            "Look at some of them beside training images (camera, light, scale, file format)."
+            " If they are as they should be, choose the threshold again on such images:"
+            " `residua threshold RUN SOURCE --policy ...`."
         ),
     )
 
@@ -136,7 +139,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 KIND = FindingKind(
     CODE,
-    "scores unlike those the threshold was chosen on",
+    "scores unlike the calibration scores",
     find_drift,
     _ask,
     needs=("calibration", "scores"),

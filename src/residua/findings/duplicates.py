@@ -74,10 +74,10 @@ def find_duplicates(
     if torn and labels is not None:
         one, other = _unlike(torn[0], labels)
         conflict = (
-            f" {len(torn):,} of the pictures {'carries' if len(torn) == 1 else 'carry'} two labels:"
-            f" {paths[one]} is {str(labels[one])!r} and {paths[other]} is {str(labels[other])!r}."
-            " One of them is wrong, unless what tells the labels apart lies outside what the two"
-            " share."
+            f" {len(torn):,} of the pictures {'carries' if len(torn) == 1 else 'carry'} two"
+            f" labels: {paths[one]} is {str(labels[one])!r} and {paths[other]} is"
+            f" {str(labels[other])!r}. One of the two labels is wrong, unless the labels differ"
+            " in something that the copies do not share."
         )
     return Finding(
         code=CODE,
@@ -92,12 +92,12 @@ def find_duplicates(
         },
         meaning=(
             f"{n_extra:,} of the {len(paths):,} images of {part} are copies of others of it"
-            f" ({len(several):,} picture{'' if len(several) == 1 else 's'} more than once): they"
-            " count twice, and intervals look narrower than they are."
+            f" ({len(several):,} picture{'' if len(several) == 1 else 's'} more than once)."
+            " They count twice, and intervals look narrower than they are."
         )
         + conflict,
         what_to_do=(
-            "Keep one of each, or give copies one `group` in a manifest"
+            "Keep one copy of each, or give copies one `group` in a manifest"
             " (`residua.images.group_duplicates` names it). "
         )
         + ("Settle the labels first." if torn else ""),
@@ -120,7 +120,7 @@ def _ask(facts: JudgedFacts) -> list[Answer]:
 
 KIND = FindingKind(
     CODE,
-    "copies within one part",
+    "near-duplicates within one part",
     find_duplicates,
     _ask,
     needs=("copies",),

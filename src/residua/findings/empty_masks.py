@@ -48,13 +48,14 @@ def find_empty_masks(shares: NDArray[np.float64], paths: Sequence[str]) -> Findi
             "examples": [str(paths[row]) for row in empty[:10]],
         },
         meaning=(
-            f"{len(empty):,} of the {len(shares):,} masks of defective images that were looked at"
-            f" {verb} nothing, that of {paths[empty[0]]} for one. All their pixels count as good,"
-            " so a model that finds the defect is charged with false alarms there."
+            f"{len(empty):,} of the {len(shares):,} masks of defective images that were looked"
+            f" at {verb} nothing, for example that of {paths[empty[0]]}. All pixels of these"
+            " images count as good. A model that finds the defect is charged with false alarms"
+            " there."
         ),
         what_to_do=(
-            "Draw what is missing, or delete those mask files: pixels without a mask are unknown"
-            " and in no figure."
+            "Draw the missing masks, or delete those mask files. Pixels without a mask are"
+            " unknown and count in no figure."
         ),
     )
 

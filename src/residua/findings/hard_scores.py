@@ -59,14 +59,14 @@ def find_hard_scores(
         severity="error" if are_decisions else "warning",
         measured=measured,
         meaning=(
-            f"These scores have two distinct values, {low:g} and {high:g}: they are hard decisions,"
-            f" not scores. Decisions have {ranks}. It says nothing of the ranking that the model"
-            " could give."
+            f"These scores have two distinct values, {low:g} and {high:g}: they are hard"
+            f" decisions, not scores. Decisions have {ranks}. That says nothing about the"
+            " ranking that the model could give."
         ),
         what_to_do=(
-            "Pass the numbers that were decided upon, higher = more anomalous: in scikit-learn"
-            " -decision_function(X) in place of predict(X). Where there are none, judge decisions"
-            " as classes, as predictions (--predictions)."
+            "Pass the numbers behind the decisions, higher = more anomalous: in scikit-learn"
+            " -decision_function(X) instead of predict(X). If there are none, judge the"
+            " decisions as classes (--predictions)."
         ),
     )
 
@@ -92,12 +92,12 @@ def find_hard_probabilities(probabilities: NDArray[Any]) -> Finding | None:
         severity="error",
         measured={"values": [0.0, 1.0], "n": n, "n_classes": k},
         meaning=(
-            "All probabilities are 0 or 1: they are hard decisions. ROC AUC, log loss, Brier score"
-            " and calibration error are those of a model that is always sure, not of the model"
-            " behind the decisions."
+            "All probabilities are 0 or 1: they are hard decisions. ROC AUC, log loss, Brier"
+            " score and calibration error then describe a model that is always sure. They do"
+            " not describe the model behind the decisions."
         ),
         what_to_do=(
-            "Pass the probabilities that were decided upon; or the classes, as integers or names."
+            "Pass the probabilities behind the decisions, or the classes as integers or names."
         ),
     )
 

@@ -72,24 +72,24 @@ def find_high_prevalence(
 
 def _meaning(is_unusual: bool, is_reversed_code: bool, share: float) -> str:
     if not is_unusual:
-        return f"Average precision of random scores is that share, {share:.2f}, not 0.5."
+        return f"Random scores have an average precision of {share:.2f} here, not 0.5."
     if is_reversed_code:
         return (
-            "Of labels -1 and 1, -1 was named normal. In scikit-learn -1 is an outlier and 1 an"
-            " inlier, so the labels seem reversed."
+            "The labels are -1 and 1, and -1 was named normal. In scikit-learn -1 is an"
+            " outlier and 1 an inlier, so the labels seem reversed."
         )
     return (
-        "Nobody told which label is normal, and such a prevalence is rare: the labels may be"
-        " reversed. If scores are reversed too, the two wrongs cancel in ROC AUC and inflate"
-        " average precision."
+        "Nobody stated which label is normal, and such a prevalence is rare: the labels may be"
+        " reversed. If the scores are reversed too, both mistakes cancel in ROC AUC and"
+        " inflate average precision."
     )
 
 
 def _advice(is_unusual: bool, is_reversed_code: bool) -> str:
     if not is_unusual:
         return (
-            "Read ROC AUC first, and compare average precision with that share. In use anomalies"
-            " are rarer: state --prevalence."
+            "Read ROC AUC first, and compare average precision with that share. Anomalies are"
+            " rarer in use: state --prevalence."
         )
     if is_reversed_code:
         return (
@@ -97,8 +97,9 @@ def _advice(is_unusual: bool, is_reversed_code: bool) -> str:
             " (normal='1')."
         )
     return (
-        "Look at some images of each label, and at those with the highest scores. Then name the"
-        " label of the normal images: --normal LABEL (normal=). Named, this is a note."
+        "Look at some images of each label, and at those with the highest scores. Then name"
+        " the label of the normal images: --normal LABEL (normal=). Once it is named, this"
+        " finding is a note."
     )
 
 
@@ -110,7 +111,7 @@ def _spread(values: NDArray[Any]) -> float:
 
 KIND = FindingKind(
     CODE,
-    "far more anomalous images than normal ones",
+    "more anomalous images than normal ones",
     find_high_prevalence,
     lambda facts: find_high_prevalence(*facts.known, doubt=facts.doubt),
     needs=("scores", "is_anomalous"),

@@ -50,8 +50,8 @@ def find_inflated_accuracy(y_true: Any, y_pred: Any) -> Finding:
         measured=measured,
         meaning=f"Binary accuracy counts every label of every image, mostly zeros. {told.meaning}",
         what_to_do=(
-            "Report recall, f1 (micro and macro), average precision a label, and subset accuracy"
-            " instead."
+            "Report recall, f1 (micro and macro), average precision per label and subset"
+            " accuracy instead."
         ),
     )
 

@@ -86,13 +86,14 @@ def find_leakage(
             **({"metrics_without": shown} if without is not None else {}),
         },
         meaning=(
-            f"{n_leaked:,} of the {n:,} {judged} {'is a copy' if n_leaked == 1 else 'are copies'}"
-            f" of {seen} ({by_kind}): on those the model is asked what it was told, so the figures"
+            f"{n_leaked:,} of the {n:,} {judged}"
+            f" {'is a copy' if n_leaked == 1 else 'are copies'} of {seen} ({by_kind}). The"
+            " model has seen those pictures, so the figures"
             f" flatter.{_compared(metrics or {}, without or {})}"
         ),
         what_to_do=(
-            "Take the copies out of one of the parts, or give them one group in a manifest"
-            " (`residua.images.group_duplicates` names it), and fit again."
+            "Remove the copies from one of the parts, or give them one group in a manifest"
+            " (`residua.images.group_duplicates` names it). Then fit again."
         ),
     )
 
@@ -162,7 +163,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 KIND = FindingKind(
     CODE,
-    "training images among the judged ones",
+    "training images among the test images",
     find_leakage,
     _ask,
     needs=("leaks",),

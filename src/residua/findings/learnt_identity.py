@@ -62,13 +62,13 @@ def find_learnt_identity(
         severity="warning",
         measured={"ratio": ratio, "low": low, "explained": explained},
         meaning=(
-            f"The model reconstructs {100 * explained:.3g}% of the variance, and anomalies as well"
-            f" as normal images (their error is {ratio:.3g} times that of normal images): it seems"
-            " to have learnt to copy whatever it is shown."
+            f"The model reconstructs {100 * explained:.3g}% of the variance. It reconstructs"
+            f" anomalies as well as normal images: their error is {ratio:.3g} times that of"
+            " normal images. It seems to have learnt to copy any input."
         ),
         what_to_do=(
-            "A smaller code, corruption of the input (recipes denoising, restore, inspect), or a"
-            " score on the density of the code."
+            "Try a smaller latent code, corruption of the input (recipes denoising, restore,"
+            " inspect), or a score on the density of the latent code."
         ),
     )
 
@@ -94,7 +94,7 @@ def _is_an_error(scores: NDArray[Any], mse: NDArray[Any]) -> bool:
 
 KIND = FindingKind(
     CODE,
-    "anomalies reconstructed as well as normal images",
+    "anomalies are reconstructed as well as normal images",
     find_learnt_identity,
     _ask,
     needs=("statistics", "scores", "errors", "is_anomalous"),

@@ -60,13 +60,13 @@ def find_loss_history(scores: Any) -> Finding | None:
         },
         meaning=(
             f"These {len(values)} numbers fall from {values[0]:.4g} to {values[-1]:.4g}"
-            f" {'without exception' if is_sorted else 'nearly one after the other'}, as losses of"
-            f" epochs do{' and sorted scores' if is_sorted else ''}. A history of training says"
-            " nothing about single images."
+            f" {'without exception' if is_sorted else 'nearly one after the other'}, as losses"
+            f" of epochs do{' and sorted scores' if is_sorted else ''}. A history of training"
+            " says nothing about single images."
         ),
         what_to_do=(
-            "Pass one score per image, or the names of the images (a column id or path) if these"
-            " are scores."
+            "Pass one score per image. If these are scores, pass the names of the images too"
+            " (a column id or path)."
         ),
     )
 
@@ -78,7 +78,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "losses of epochs given as scores of images",
+    "A loss history given as scores",
     find_loss_history,
     _ask,
     needs=("nameless_scores",),

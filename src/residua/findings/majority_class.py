@@ -53,8 +53,8 @@ def find_majority_class(accuracy: Estimate, majority_share: float, majority: str
             "Nothing."
             if beaten
             else (
-                "Look at balanced_accuracy and at recall a class; weigh classes or collect more of"
-                " the rare ones."
+                "Read balanced_accuracy and recall per class. Weight the classes, or collect"
+                " more images of the rare ones."
             )
         ),
     )
@@ -71,7 +71,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "accuracy of the commonest class",
+    "an accuracy that the most frequent class would reach",
     find_majority_class,
     _ask,
     needs=("metrics", "confusion", "classes"),

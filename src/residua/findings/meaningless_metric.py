@@ -11,9 +11,9 @@ from residua.records import Finding
 CODE = "meaningless-metric"
 
 _WITHOUT_IMAGES = (
-    "What Keras prints under that name for images of shape (height, width, 1) counts pixels that"
-    " agree after rounding: its ceiling is the share of pixels that are exactly 0 or 1, and an"
-    " all-black image comes close to it."
+    "For images of shape (height, width, 1) Keras prints the share of pixels that agree after"
+    " rounding under that name. Its ceiling is the share of pixels that are exactly 0 or 1,"
+    " and an all-black image comes close to it."
 )
 
 
@@ -48,7 +48,7 @@ def find_meaningless_accuracy(
             severity="error",
             measured=measured,
             meaning=(
-                "These are scores without labels: nothing says which images are anomalous, so"
+                "These are scores without labels. Nothing says which images are anomalous, so"
                 f" there is no {metric}. An autoencoder does not classify."
             ),
             what_to_do=(
@@ -61,19 +61,19 @@ def find_meaningless_accuracy(
         severity="error",
         measured=measured,
         meaning=(
-            f"A model that reconstructs does not classify, so it has no {metric}. "
+            f"A model that reconstructs images does not classify, so it has no {metric}. "
             + (_WITHOUT_IMAGES if demonstration is None else demonstration.meaning)
         ),
         what_to_do=(
-            "Ask how far reconstructions are from their images: mse, mae, psnr, ssim, each beside a"
-            " baseline. If the model is meant to detect, pass --labels with --scores and read"
-            " roc_auc; if it is meant to classify, pass --predictions."
+            "Ask how far reconstructions are from their images: read mse, mae, psnr and ssim"
+            " beside a baseline. If the model is meant to detect, pass --labels with --scores"
+            " and read roc_auc. If it is meant to classify, pass --predictions."
         ),
     )
 
 
 KIND = FindingKind(
     CODE,
-    "accuracy of what does not classify",
+    "accuracy of a model that does not classify",
     find_meaningless_accuracy,
 )

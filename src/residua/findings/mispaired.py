@@ -97,8 +97,8 @@ def _same(error: float) -> Finding:
         severity="error",
         measured={"change": "none", "mse": error},
         meaning=(
-            "Images and reconstructions are equal in every value, but for rounding to bytes: one"
-            " array was given twice, or the model passes images on."
+            "Images and reconstructions are equal in every value, except for rounding to"
+            " bytes. One array was given twice, or the model passes images through."
         ),
         what_to_do="Name the array of each: FILE.npz:NAME, or two files.",
     )
@@ -143,10 +143,14 @@ def _rescaled(
     what = "the negatives of the images" if slope < 0 else "the same pictures on another scale"
     return _finding(
         "negative" if slope < 0 else "scale",
-        f"The reconstructions look like {what}: {slope:.3g} times the reconstruction plus"
-        f" {offset:.3g} comes close to the image",
-        "Tell the scale of each side (scale=, reconstructions_scale=, or mean and deviation), or"
-        " mend how they were saved.",
+        (
+            f"The reconstructions look like {what}: {slope:.3g} times the reconstruction plus"
+            f" {offset:.3g} comes close to the image"
+        ),
+        (
+            "State the scale of each side (scale=, reconstructions_scale=, or mean and deviation),"
+            " or correct how they were saved."
+        ),
         errors,
         {"slope": slope, "offset": offset, "correlation": correlation},
     )
@@ -200,14 +204,14 @@ def _changes(r: Floats) -> Iterator[_Change]:
         for order in itertools.permutations(range(3)):
             if order != (0, 1, 2):
                 name = f"channels {', '.join(map(str, order))}"
-                mend = "Bring both to one order of channels; OpenCV reads blue, green, red."
+                mend = "Bring both to one order of channels. OpenCV reads blue, green, red."
                 yield _Change(
                     name,
                     "The colour channels of the two sides stand in different orders",
                     mend,
                     r[..., order],
                 )
-    mend = "Look at an image beside its reconstruction, and turn one side back before saving."
+    mend = "Look at an image beside its reconstruction. Turn one side back before saving."
     for name, turned in _turns(r):
         yield _Change(name, f"The reconstructions are {name}", mend, turned)
 
@@ -296,12 +300,12 @@ def _unrelated(likeness: float, error: float) -> Finding:
         severity="error",
         measured={"change": "unrelated rows", "mse": error, "likeness": likeness},
         meaning=(
-            "The reconstructions resemble their own images no more than those of other images: the"
-            " rows stand in another order, or the model tells nothing of what it is shown."
+            "The reconstructions resemble their own images no more than other images. Either"
+            " the rows stand in another order, or the model ignores its input."
         ),
         what_to_do=(
-            "Predict without shuffling, save both arrays from one pass, and look at an image beside"
-            " its reconstruction."
+            "Predict without shuffling, and save both arrays from one pass. Then look at an"
+            " image beside its reconstruction."
         ),
     )
 
@@ -352,8 +356,8 @@ def _finding(
         severity="error",
         measured={"change": change, "mse": error, "mse_without_it": undone, **more},
         meaning=(
-            f"{meaning}. The mean squared error of those looked at is {error:.3g}, and {undone:.3g}"
-            " once that is undone."
+            f"{meaning}. The mean squared error of the images looked at is {error:.3g}. Once"
+            f" that is undone it is {undone:.3g}."
         ),
         what_to_do=what_to_do,
     )
@@ -361,7 +365,7 @@ def _finding(
 
 KIND = FindingKind(
     CODE,
-    "pictures that fit only once a mistake is undone",
+    "reconstructions paired or scaled wrongly",
     find_mispaired,
     lambda facts: find_mispaired(*facts.pictures),
     needs=("pictures", "from_arrays"),

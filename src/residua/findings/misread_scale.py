@@ -37,10 +37,10 @@ def find_misread_scale(
             "n_images": n_images,
         },
         meaning=(
-            f"The model was given images as {told[0]} and read as {told[1]}: the reconstructions"
-            f" explain {explained:.2g} of what varies in {n_images} images. Given {better[0]} and"
-            f" read as {better[1]} they explain {better_explained:.2g}. Every number here is about"
-            " a model that was misread."
+            f"The model was given images as {told[0]}, and its output was read as {told[1]}. So"
+            f" the reconstructions explain {explained:.2g} of the variance of {n_images}"
+            f" images. With {better[0]} in and {better[1]} out they explain"
+            f" {better_explained:.2g}. Every number here describes a model that was misread."
         ),
         what_to_do=(
             f"Wrap it with the scales it was trained on: inputs= for {better[0]}, outputs= for"
@@ -51,7 +51,7 @@ def find_misread_scale(
 
 KIND = FindingKind(
     CODE,
-    "a model that was given or read on another scale",
+    "A wrapped model used on the wrong scale",
     find_misread_scale,
     lambda facts: find_misread_scale(*facts.misreading, n_images=facts.n_images),
     needs=("misreading",),

@@ -53,9 +53,11 @@ def find_mixed_scale(
                 "only 0 and 1",
                 usual,
                 len(lit),
-                "The images are bytes, but hold nothing above 1: floats between 0 and 1 "
-                "were cut to whole numbers, or these are masks.",
-                "Write them again as round(255 x value), or tell --bits 1.",
+                (
+                    "The images are bytes, but hold nothing above 1. Either floats between 0 and 1"
+                    " were cut to whole numbers, or these are masks."
+                ),
+                "Write them again as round(255 x value), or state --bits 1.",
             )
         if usual <= _SIXTEENTH:
             return _fewer_bits(usual, len(highest), 8, (4,))
@@ -64,8 +66,10 @@ def find_mixed_scale(
             "all too small",
             usual,
             len(lit),
-            f"No value is above {usual:.2g} of what the type can hold: the images were "
-            "divided by 255 twice, or 8 bits were stored in 16.",
+            (
+                f"No value is above {usual:.2g} of what the type can hold. The images were divided"
+                " by 255 twice, or 8 bits were stored in 16."
+            ),
             "Divide once, or store 8 bits as 8 bits.",
         )
     elif usual <= _SIXTEENTH:
@@ -84,12 +88,12 @@ def find_mixed_scale(
         severity="error" if n > 0.01 * len(highest) else "warning",
         measured={"case": "some too small", "highest": usual, "n_images": n},
         meaning=(
-            f"{number} more than {_FAR:g} times darker than most{where}: on another scale (0 to 1"
-            " beside 0 to 255, 8 bits beside 16), or black."
+            f"{number} more than {_FAR:g} times darker than most{where}. They are black, or on"
+            " another scale (0 to 1 beside 0 to 255, 8 bits beside 16)."
         ),
         what_to_do=(
-            "Bring all images to one scale before anything is trained or compared; leave out what"
-            " shows nothing."
+            "Bring all images to one scale before you train or compare anything. Leave out"
+            " images that show nothing."
         ),
     )
 
@@ -100,10 +104,14 @@ def _fewer_bits(usual: float, n: int, stored: int, bits: tuple[int, ...]) -> Fin
         "fewer bits",
         usual,
         n,
-        f"The images are nearly black: their brightest values reach {usual:.3g} of the scale, as"
-        f" {few} bits in {stored} do.",
-        f"Tell the camera's bits, for instance --bits {bits[-1]}: squared errors are some 256 times"
-        " too small else. Brighten images that are that dark.",
+        (
+            f"The images are nearly black. Their brightest values reach {usual:.3g} of the scale,"
+            f" as {few} bits in {stored} do."
+        ),
+        (
+            f"State the camera's bits, for instance --bits {bits[-1]}; otherwise squared errors are"
+            " some 256 times too small. Brighten the images if they really are that dark."
+        ),
     )
 
 
@@ -122,7 +130,7 @@ def _where(dark: NDArray[np.bool_], parts: NDArray[Any]) -> str:
 
 KIND = FindingKind(
     CODE,
-    "pixels of one source on different scales",
+    "images on different scales",
     find_mixed_scale,
     lambda facts: find_mixed_scale(facts.statistics["highest"], facts.dtype, parts=facts.parts),
     needs=("statistics",),

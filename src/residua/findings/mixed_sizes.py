@@ -44,12 +44,12 @@ def find_mixed_sizes(sizes: NDArray[Any]) -> Finding | None:
         },
         meaning=(
             f"Sizes run from {low[0]}x{low[1]} to {high[0]}x{high[1]} (height x width), and"
-            f" proportions differ {spread:.3g} times: all images are resized to one size for the"
-            " network, and errors per pixel are compared at that size."
+            f" proportions differ {spread:.3g} times. All images are resized to one size for"
+            " the network, and errors per pixel are compared at that size."
         ),
         what_to_do=(
-            "Nothing, if that is what comes off the camera; `--aspect keep` keeps proportions. Else"
-            " cut or scale to one size."
+            "Nothing, if the camera gives such images; `--aspect keep` keeps proportions."
+            " Otherwise cut or scale them to one size."
         ),
     )
 

@@ -47,14 +47,14 @@ def find_most_confused(matrix: NDArray[Any], classes: Sequence[str]) -> Finding 
             "confusion_matrix": matrix.tolist() if len(classes) <= 100 else None,
         },
         meaning=(
-            f"The commonest of {total} mistakes: {n} of {of} images of {classes[row]!r} are taken"
-            f" for {classes[column]!r}. In the confusion matrix rows are true and columns"
-            " predicted: off the diagonal, a class's row holds its false negatives, its column its"
-            " false positives."
+            f"The commonest of {total} mistakes: {n} of {of} images of {classes[row]!r} are"
+            f" taken for {classes[column]!r}. In the confusion matrix rows are true and columns"
+            " predicted. Off the diagonal, a row holds the false negatives of its class, and a"
+            " column the false positives."
         ),
         what_to_do=(
-            "Look at images of these two classes side by side; read recall and precision a class,"
-            " not accuracy alone."
+            "Look at images of these two classes side by side. Read recall and precision per"
+            " class, not accuracy alone."
         ),
     )
 
@@ -116,7 +116,7 @@ def draw_mistakes(
         n = int(counts[pair])
         groups.append(Group(shown, f"{names[0]}, said {names[1]} ({n:,} image{'s' * (n > 1)})"))
     caption = (
-        "What the image is, what the model says, and how sure it is; the surest mistakes of each"
+        "The true class, the predicted class and its probability; the surest mistakes of each"
         " pair first."
     )
     return Figure(tuple(groups), caption=caption, n_more=max(0, pairs.shape[1] - len(groups)))
@@ -140,7 +140,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 KIND = FindingKind(
     CODE,
-    "which class is taken for which",
+    "the two classes that are confused most",
     find_most_confused,
     _ask,
     needs=("confusion", "classes"),

@@ -57,12 +57,12 @@ def find_not_better_than_baseline(
             severity="warning",
             measured=measured,
             meaning=(
-                f"{baseline_title(best)}, a baseline, reaches {said} {values[best]:.4g}, the model"
-                f" {model.value:.4g}: the model adds nothing to it."
+                f"The baseline {baseline_title(best)} reaches {said} {values[best]:.4g}, the"
+                f" model {model.value:.4g}. The model adds nothing to the baseline."
             ),
             what_to_do=(
-                "Use the baseline, or find out what the model fails to learn: too little training,"
-                " too large a code, the wrong score."
+                "Use the baseline, or find out what the model fails to learn: too little"
+                " training, too large a latent code, the wrong score."
             ),
         )
     is_clear = bound is not None and sign * bound > sign * values[best]
@@ -77,9 +77,9 @@ def find_not_better_than_baseline(
         + (
             "."
             if is_clear
-            else ", but by less than its interval: these images can't tell them apart."
+            else ", but by less than its interval. These images cannot tell the two apart."
         ),
-        what_to_do="Nothing." if is_clear else "Test on more images before preferring the model.",
+        what_to_do="Nothing." if is_clear else ("Test on more images before you prefer the model."),
     )
 
 
@@ -97,7 +97,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "something simpler is as good",
+    "A simple baseline is as good",
     find_not_better_than_baseline,
     _ask,
     needs=("metrics", "baselines"),

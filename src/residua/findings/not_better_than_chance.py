@@ -47,10 +47,10 @@ def find_not_better_than_chance(
                 f" {_causes(prevalence)}"
             ),
             what_to_do=(
-                "Look at the images with the highest and with the lowest scores before you change"
-                " anything. Higher must mean more anomalous: scikit-learn's decision_function and"
-                " score_samples, and similarities such as SSIM, run the other way. Negate those,"
-                " and nothing else. Label 1 must mean anomalous."
+                "Look at the images with the highest and the lowest scores before you change"
+                " anything. Higher must mean more anomalous. scikit-learn's decision_function"
+                " and score_samples, and similarities such as SSIM, run the other way: negate"
+                " those, and nothing else. Label 1 must mean anomalous."
             ),
         )
     return Finding(
@@ -58,19 +58,18 @@ def find_not_better_than_chance(
         severity="error" if roc_auc.value <= 0.55 else "warning",
         measured=measured,
         meaning=(
-            f"{where}: these images do not show that the scores tell anomalies from normal images"
-            " at all."
+            f"{where}: these images do not show that the scores tell anomalies from normal images."
         ),
         what_to_do=(
-            "Test on more labelled images, or another model or score; no threshold helps here."
+            "Test on more labelled images, or try another model or score. No threshold helps here."
         ),
     )
 
 
 def _causes(prevalence: float | None) -> str:
     causes = (
-        "Either the scores are reversed, or the labels are, or the model does find these anomalies"
-        " more ordinary."
+        "Either the scores are reversed, or the labels are, or these anomalies really look"
+        " more normal to the model."
     )
     if prevalence is None or prevalence <= 0.5:
         return causes
@@ -84,7 +83,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "ranking like chance, or backwards",
+    "ranking like chance, or reversed",
     find_not_better_than_chance,
     _ask,
     needs=("metrics", "counts"),

@@ -29,8 +29,8 @@ def find_not_checked(check: str, error: Exception) -> Finding:
     Examples
     --------
     >>> find_not_checked("near-duplicates", ValueError("cells differ")).meaning
-    'Near-duplicates could not be checked (ValueError: cells differ): nothing here says whether that
-    is in order.'
+    'Near-duplicates could not be checked (ValueError: cells differ). Nothing here says whether they
+    are in order.'
     """
     reason = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
     return Finding(
@@ -38,12 +38,12 @@ def find_not_checked(check: str, error: Exception) -> Finding:
         severity="warning",
         measured={"check": check, "error": reason},
         meaning=(
-            f"{check[0].upper()}{check[1:]} could not be checked ({reason}): nothing here says"
-            " whether that is in order."
+            f"{check[0].upper()}{check[1:]} could not be checked ({reason}). Nothing here says"
+            " whether they are in order."
         ),
         what_to_do=(
-            "The other results stand. This is a fault of residua: please report it, with what"
-            " --debug shows (`residua --debug ...`)."
+            "The other results stand. This is a fault of residua: please report it with the"
+            " output of `residua --debug ...`."
         ),
     )
 
@@ -81,6 +81,6 @@ class Checks:
 
 KIND = FindingKind(
     CODE,
-    "a check that could not be made",
+    "A check that failed to run",
     find_not_checked,
 )

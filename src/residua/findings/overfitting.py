@@ -133,11 +133,13 @@ def _words(
             " generalise. Not ready for production."
         )
     else:
-        verdict = "The model knows its training images better than new ones: some overfitting."
+        verdict = (
+            "The model reconstructs its training images better than new ones: some overfitting."
+        )
     mend = (
-        "Train with more or more varied images, a smaller code, regularisation or corruption of the"
-        " input, and stop early on validation error; first make sure that new images look like the"
-        " training ones (same camera, same scale)."
+        "First make sure that new images look like the training ones (same camera, same"
+        " scale). Then train with more or more varied images, a smaller latent code,"
+        " regularisation or corruption of the input, and stop early on validation error."
     )
     return {"meaning": f"{fact} {verdict}", "what_to_do": mend}
 

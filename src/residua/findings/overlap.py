@@ -59,8 +59,8 @@ def find_overlap(normal: NDArray[Any], anomalous: NDArray[Any]) -> Finding | Non
     severity: Severity = "ok" if gap > 0 else "note" if overlap <= 0.1 else "warning"
     if gap > 0:
         meaning = (
-            f"A clear gap: the highest normal score is {highest:.4g}, the lowest anomalous one"
-            f" {lowest:.4g}, {gap:.4g} above it."
+            f"There is a clear gap: the highest normal score is {highest:.4g}, and the lowest"
+            f" anomalous one is {lowest:.4g}, which is {gap:.4g} above it."
         )
         return Finding(
             code=CODE,
@@ -74,17 +74,17 @@ def find_overlap(normal: NDArray[Any], anomalous: NDArray[Any]) -> Finding | Non
         severity=severity,
         measured=measured,
         meaning=(
-            f"Normal and anomalous scores overlap: {100 * measured['anomalous_in_overlap']:.3g}% of"
-            " anomalies score no higher than the highest normal image,"
-            f" {100 * measured['normal_in_overlap']:.3g}% of normals no lower than the lowest"
-            " anomaly. At the best threshold, misses and false alarms add up to"
-            f" {100 * overlap:.3g}% ({100 * low:.3g} to {100 * high:.3g}): no threshold does"
-            " better."
+            "Normal and anomalous scores overlap."
+            f" {100 * measured['anomalous_in_overlap']:.3g}% of anomalies score no higher than"
+            f" the highest normal image, and {100 * measured['normal_in_overlap']:.3g}% of"
+            " normal images no lower than the lowest anomaly. At the best threshold, misses"
+            f" and false alarms add up to {100 * overlap:.3g}% ({100 * low:.3g} to"
+            f" {100 * high:.3g})."
         ),
         what_to_do=(
-            "No threshold separates them: choose one by what a miss and a false alarm cost, and"
-            " look at the images in the overlap. Another score (ssim, gradients, distance in the"
-            " code) often separates better than squared error."
+            "No threshold separates them. Choose one by the costs of a miss and of a false"
+            " alarm, and look at the images in the overlap. Another score (ssim, gradients,"
+            " distance in the latent code) often separates better than squared error."
         ),
     )
 
@@ -120,7 +120,7 @@ def _least_error(normal: NDArray[Any], anomalous: NDArray[Any]) -> float:
 
 KIND = FindingKind(
     CODE,
-    "gap or overlap of the two kinds of scores",
+    "gap or overlap between normal and anomalous scores",
     find_overlap,
     lambda facts: find_overlap(facts.scores[facts.normal_rows], facts.scores[facts.anomalous_rows]),
     needs=("scores", "is_anomalous"),

@@ -86,15 +86,15 @@ def find_permuted_classes(
             "accuracy_in_that_order": other,
         },
         meaning=(
-            f"The classes look permuted. They were taken in the order {taken}{more}; in the order"
-            f" {shown}{more} the predictions fit the labels far better than chance allows (accuracy"
-            f" {other:.3g} instead of {accuracy:.3g}). Every number of this judgement depends on"
-            " the order of classes."
+            f"The classes look permuted. They were taken in the order {taken}{more}. In the"
+            f" order {shown}{more} the predictions fit the labels far better than chance allows"
+            f" (accuracy {other:.3g} instead of {accuracy:.3g}). Every number of this record"
+            " depends on the order of classes."
         ),
         what_to_do=(
-            "Look up the order of the classes in the code that trained the model, and pass it:"
-            " classes=[...] (--classes A,B,...), or a header that names the columns. Don't take the"
-            " likely order for the true one unseen."
+            "Look up the order of the classes in the code that trained the model. Pass it:"
+            " classes=[...] (--classes A,B,...), or a header that names the columns. Do not"
+            " take the likely order for the true one without looking."
         ),
     )
 
@@ -206,7 +206,7 @@ def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
 
 KIND = FindingKind(
     CODE,
-    "classes in another order than their columns",
+    "probability columns in another order of classes",
     find_permuted_classes,
     lambda facts: find_permuted_classes(
         facts.confusion, facts.classes, true=facts.true, probabilities=facts.probabilities

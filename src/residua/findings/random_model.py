@@ -52,14 +52,14 @@ def find_random_model(
             "n_images": len(a),
         },
         meaning=(
-            f"The model is random: called twice on the same {len(a)} images, scores differ by"
-            f" {moves:.3g} on average, which is {share:.2g} of what images differ by.{decided} No"
-            " number here comes out the same again."
+            f"The model is random. When it is called twice on the same {len(a)} images, scores"
+            f" differ by {moves:.3g} on average, which is {share:.2g} of the differences"
+            f" between images.{decided} No number here comes out the same again."
         ),
         what_to_do=(
-            "Make it deterministic: give the mean of the code instead of a sample, and switch"
-            " dropout off. Or wrap it with samples=16: each reconstruction is then the mean of 16"
-            " calls, and moves a quarter as much."
+            "Make it deterministic: use the mean of the latent code instead of a sample, and"
+            " switch dropout off. Or wrap it with samples=16: each reconstruction is then the"
+            " mean of 16 calls, and moves a quarter as much."
         ),
     )
 
@@ -72,7 +72,7 @@ def _ask(facts: JudgedFacts) -> Finding:
 
 KIND = FindingKind(
     CODE,
-    "a model that gives something else each time",
+    "A model that gives different answers to one image",
     find_random_model,
     _ask,
     needs=("asked_twice",),

@@ -69,13 +69,13 @@ def find_reversed_labels(
         },
         meaning=(
             "An image labelled anomalous scores above a known normal image (calibration or"
-            f" training) {told}. So the images labelled anomalous look like the known normal ones:"
-            " the labels seem reversed."
+            f" training) {told}. So the images labelled anomalous look like the known normal"
+            " ones, and the labels seem reversed."
         ),
         what_to_do=(
-            "Look at some images of each label. If the labels are reversed, name the normal one:"
-            " --normal LABEL (normal=). If they are right, the known normal images are not of this"
-            " kind: compare the two sets."
+            "Look at some images of each label. If the labels are reversed, name the normal"
+            " one: --normal LABEL (normal=). If they are right, the known normal images are of"
+            " another kind: compare the two sets."
         ),
     )
 
@@ -94,7 +94,7 @@ def _is_unlike(above: Estimate) -> bool:
 
 KIND = FindingKind(
     CODE,
-    "anomalies that score like known normal images",
+    "labels that seem to be reversed",
     find_reversed_labels,
     lambda facts: find_reversed_labels(facts.known_normal, *facts.known),
     needs=("known_normal", "scores", "is_anomalous"),

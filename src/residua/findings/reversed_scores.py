@@ -33,7 +33,7 @@ def find_reversed_scores(column: str | None, roc_auc: Estimate | None = None) ->
         return None
     is_negated = roc_auc is not None and roc_auc.low is not None and roc_auc.low > 0.5
     shown = (
-        "The labels show the opposite, so they seem to be negated already."
+        "The labels show the opposite, so the scores seem to be negated already."
         if is_negated
         else "Here higher must mean anomalous."
     )
@@ -42,8 +42,8 @@ def find_reversed_scores(column: str | None, roc_auc: Estimate | None = None) ->
         severity="warning" if is_negated else "error",
         measured={"column": column, "roc_auc": None if roc_auc is None else roc_auc.value},
         meaning=(
-            f"These scores are called {column}, a name for what is higher on normal images: they"
-            f" seem reversed. {shown}"
+            f"These scores are called {column}. Scores of that name are usually higher on"
+            f" normal images, so they seem reversed. {shown}"
         ),
         what_to_do=(
             "Look at the images with the highest scores. If they are normal, negate the scores (of"
@@ -54,7 +54,7 @@ def find_reversed_scores(column: str | None, roc_auc: Estimate | None = None) ->
 
 KIND = FindingKind(
     CODE,
-    "scores that say that they run the other way",
+    "scores whose name says that they run the other way",
     find_reversed_scores,
     lambda facts: find_reversed_scores(facts.score_column, facts.metrics.get("roc_auc")),
     needs=("score_column", "metrics"),

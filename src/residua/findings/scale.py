@@ -56,12 +56,12 @@ def find_scale(
             severity="note",
             measured=measured,
             meaning=(
-                f"{audit.meaning} Here both were brought to 0-1, where errors do not depend on bit"
-                " depth or image size: compare with errors on that scale only."
+                f"{audit.meaning} Here both were brought to 0-1, where errors do not depend on"
+                " bit depth or image size. Compare with errors on that scale only."
             ),
             what_to_do=(
-                "State errors as means over pixels in [0, 1]; never compare a sum with a mean, or"
-                " 0-255 with 0-1."
+                "State errors as means over pixels in [0, 1]. Never compare a sum with a mean,"
+                " or 0-255 with 0-1."
             ),
         )
     return Finding(
@@ -69,7 +69,7 @@ def find_scale(
         severity="note" if is_declared else "error",
         measured=measured,
         meaning=(
-            f"{audit.meaning} Here each was brought to 0-1 by its own scale; an error computed"
+            f"{audit.meaning} Here each was brought to 0-1 by its own scale. An error computed"
             " without that is wrong."
         ),
         what_to_do=(
@@ -80,7 +80,7 @@ def find_scale(
 
 KIND = FindingKind(
     CODE,
-    "pixels on different scales",
+    "images and reconstructions on different scales",
     find_scale,
     lambda facts: find_scale(None, None, audit=facts.audit),
     needs=("audit",),

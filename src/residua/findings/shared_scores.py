@@ -41,12 +41,12 @@ def find_shared_scores(train_scores: NDArray[Any], new_scores: NDArray[Any]) -> 
         severity="error" if share >= 0.05 else "warning",
         measured={"n_shared": n_shared, "share": share},
         meaning=(
-            f"{n_shared} of {len(new_scores)} new scores ({100 * share:.3g}%) are, digit for digit,"
-            " scores of training images: the model is tested on what it was trained on, and looks"
-            " better than it is."
+            f"{n_shared} of {len(new_scores)} new scores ({100 * share:.3g}%) equal scores of"
+            " training images, digit for digit. The model is tested on images that it was"
+            " trained on, and looks better than it is."
         ),
         what_to_do=(
-            "Take the shared images out of the test set and judge again; `residua check` finds"
+            "Remove the shared images from the test set and judge again. `residua check` finds"
             " them."
         ),
     )
@@ -54,7 +54,7 @@ def find_shared_scores(train_scores: NDArray[Any], new_scores: NDArray[Any]) -> 
 
 KIND = FindingKind(
     CODE,
-    "scores that training and test images share",
+    "scores that occur in training and test",
     find_shared_scores,
     lambda facts: find_shared_scores(facts.train_errors, facts.scores),
     needs=("train_errors", "scores"),

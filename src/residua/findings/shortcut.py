@@ -82,7 +82,7 @@ def find_shortcut(
         "error" if technical else "warning" if low > _LIMIT or matches_model else "note"
     )
     beside = (
-        f", where the model reaches {model.value:.3g}"
+        f". The model reaches {model.value:.3g}"
         if model is not None and model.value is not None
         else ""
     )
@@ -97,14 +97,14 @@ def find_shortcut(
             "all": {name: area for name, (area, _) in areas.items()},
         },
         meaning=(
-            f"{worst.replace('_', ' ').capitalize()} alone tells normal from anomalous with a ROC"
-            f" AUC of {value:.3g} (at least {low:.3g}){beside}: {made} gives the label away, and a"
-            " detector may learn nothing else."
+            f"{worst.replace('_', ' ').capitalize()} alone tells normal from anomalous with a"
+            f" ROC AUC of {value:.3g} (at least {low:.3g}){beside}. So {made} gives the label"
+            " away, and a detector may learn nothing else."
         ),
         what_to_do=(
-            "Find out why: another camera, another day, another program for one of the classes?"
-            " Record both kinds alike and balance that, or crop, resize and compress all images in"
-            " one way."
+            "Find out why: one of the classes may come from another camera, another day or"
+            " another program. Record both kinds in the same way. Or crop, resize and compress"
+            " all images in one way."
         ),
     )
 
@@ -126,7 +126,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 KIND = FindingKind(
     CODE,
-    "one number an image tells the label",
+    "A simple property of the image gives the label away",
     find_shortcut,
     _ask,
     needs=("features", "is_anomalous"),

@@ -27,9 +27,9 @@ def find_source_changed(
         severity="warning",
         measured={"recorded": recorded, "found": found, "n_missing": n_missing, "n_new": n_new},
         meaning=(
-            "The test images are not those that were there when the model was fitted"
-            f" ({n_missing:,} are gone, {n_new:,} are new or changed): these figures can't be"
-            " compared with earlier ones."
+            f"The test images have changed since the model was fitted ({n_missing:,} are gone,"
+            f" {n_new:,} are new or changed). These figures cannot be compared with earlier"
+            " ones."
         ),
         what_to_do="Restore the source, or fit again and compare runs of the same source.",
     )
@@ -37,6 +37,6 @@ def find_source_changed(
 
 KIND = FindingKind(
     CODE,
-    "a source that is no longer the same",
+    "A source that has changed since the fit",
     find_source_changed,
 )

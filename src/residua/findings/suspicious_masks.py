@@ -108,17 +108,17 @@ def _inverted(
     known = unmarked[np.isfinite(unmarked)]
     middle = float(np.median(shares))
     marked = f"The masks mark {middle:.0%} of the median image"
-    mend = f"{_LOOK} If what is not marked is the defect, invert the masks: white is defective."
+    mend = f"{_LOOK} If the unmarked part is the defect, invert the masks: white is defective."
     if _chance(known) < _SURE:
         says = (
-            f"{marked}, and the part that they leave out is what stands out: they look inverted."
-            " Pixel figures are false."
+            f"{marked}, and the unmarked part is what stands out. The masks look inverted, and"
+            " pixel figures are false."
         )
         return "error", says, mend
     if middle > _WHOLE and np.median(borders) > _AROUND and len(known) > len(shares) / 2:
         return (
             "warning",
-            f"{marked} and {np.median(borders):.0%} of its border: they may be inverted.",
+            f"{marked} and {np.median(borders):.0%} of its border. They may be inverted.",
             mend,
         )
     return None
@@ -135,17 +135,14 @@ def _another_reading(
     if chances[best] >= _SURE or fits < _CLEAR or own.mean() > fits / 2:
         return None
     says = (
-        f"The {len(own):,} masks do not lie where their images show something (the marked parts"
-        f" stand out by {own.mean():.2f}, 0 being chance), but would by {fits:.2f} if they were"
-        f" {best}. Pixel figures are false."
+        f"The {len(own):,} masks do not lie where their images show something: the marked parts"
+        f" stand out by {own.mean():.2f} (chance is 0). They would stand out by {fits:.2f} if"
+        f" the masks were {best}. Pixel figures are false."
     )
     return (
         "error",
         says,
-        (
-            f"{_LOOK} Then pair images and masks by name, not by their order, and turn both or"
-            " neither."
-        ),
+        (f"{_LOOK} Then pair images and masks by name, not by their order. Turn both or neither."),
     )
 
 
@@ -153,7 +150,7 @@ def _normals(n: int) -> Said | None:
     if not n:
         return None
     have = "image has a mask that marks" if n == 1 else "images have masks that mark"
-    says = f"{n:,} normal {have} something: either the label is wrong or the mask."
+    says = f"{n:,} normal {have} something. Either the label is wrong or the mask."
     return (
         "warning",
         says,
@@ -169,8 +166,8 @@ def _not_found(metrics: Mapping[str, Estimate]) -> Said | None:
         return None
     says = (
         f"The model finds the defective images (ROC AUC {images:.3f}) but not the marked pixels"
-        f" (pixel ROC AUC {pixels:.3f}, .5 being chance): either the masks belong to other images,"
-        " or it tells the images by something else than the defects."
+        f" (pixel ROC AUC {pixels:.3f}, chance is .5). Either the masks belong to other images,"
+        " or the model recognises the images by something else than the defects."
     )
     return "warning", says, _LOOK
 
@@ -198,7 +195,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "masks that lie where nothing is",
+    "masks that do not fit their images",
     find_suspicious_masks,
     _ask,
     needs=("masks",),

@@ -47,18 +47,19 @@ def find_test_reused(
             "examples": [str(path) for path in paths[again][:5]],
         },
         meaning=(
-            f"{n:,} of the {len(judged):,} images judged here are images on which the threshold was"
-            " chosen: rates at it look better than they will be on others."
+            f"{n:,} of the {len(judged):,} images judged here were used to choose the"
+            " threshold. The rates at it look better than they will be on other images."
         ),
         what_to_do=(
-            "Judge on images that took no part in choosing, or choose the threshold on others."
+            "Judge on images that were not used to choose the threshold, or choose the"
+            " threshold on other images."
         ),
     )
 
 
 KIND = FindingKind(
     CODE,
-    "images on which the threshold was chosen",
+    "test images that chose the threshold",
     find_test_reused,
     lambda facts: find_test_reused(facts.chosen_on, facts.pixel_hashes, facts.paths),
     needs=("chosen_on", "pixel_hashes", "paths"),

@@ -46,11 +46,11 @@ def find_threshold_optimism(
         "Choose the threshold on other images (--calibration-scores), or report the cross-fitted"
         " value."
     )
-    same = "The threshold was chosen on the very images it is tested on."
+    same = "The threshold was chosen on the same images that it is tested on."
     try:
         told = threshold_optimism(policy, scores, is_anomalous, confidence=confidence, seed=seed)
     except (ValueError, PolicyError) as error:
-        meaning = f"{same} How much that flatters can't be estimated here: {error}"
+        meaning = f"{same} The size of that bias cannot be estimated here: {error}"
         return Finding(
             code=CODE,
             severity="warning",
@@ -66,13 +66,13 @@ def find_threshold_optimism(
     }
     if told.optimism > 0:
         words = (
-            f"F1 reads {told.apparent:.3g}; with thresholds from other images it is about"
+            f"F1 is {told.apparent:.3g}. With thresholds from other images it is about"
             f" {told.honest:.3g}."
         )
     else:
         words = (
-            f"F1 reads {told.apparent:.3g}; here thresholds from other images do no worse, which"
-            " another sample may not repeat."
+            f"F1 is {told.apparent:.3g}. Here thresholds from other images do no worse, but"
+            " another sample may differ."
         )
     return Finding(
         code=CODE,
@@ -96,7 +96,7 @@ def _ask(facts: JudgedFacts) -> Finding:
 
 KIND = FindingKind(
     CODE,
-    "a threshold tested where it was tuned",
+    "A threshold tested on the images it was tuned on",
     find_threshold_optimism,
     _ask,
     needs=("tuned_on_judged", "scores"),

@@ -75,12 +75,12 @@ def find_threshold_trade_off(
         severity="note",
         measured={"thresholds": rows, "precision_is_monotone": is_monotone},
         meaning=(
-            f"A higher threshold finds fewer anomalies, always; precision on these images {habit}."
-            f" {shown}."
+            "A higher threshold always finds fewer anomalies. Precision on these images"
+            f" {habit}. {shown}."
         ),
         what_to_do=(
-            "Choose the threshold by what a miss and a false alarm cost: a policy such as"
-            " recall>=0.95 or cost:20:1."
+            "Choose the threshold by the costs of a miss and of a false alarm, with a policy"
+            " such as recall>=0.95 or cost:20:1."
         ),
     )
 

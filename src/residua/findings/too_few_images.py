@@ -43,13 +43,16 @@ def find_too_few_images(
     if not small and not promised:
         return None
     sentences = (
-        [f"Only {_listed(small)}: every number computed over them is rough."] if small else []
+        [f"There are only {_listed(small)}, so every number computed over them is rough."]
+        if small
+        else []
     )
     if promised:
         sentences.append(
             f"The operating point promises {promised['policy']}. {promised['n_images']}"
-            f" {promised['kind']} test images can't show that, even without a fault;"
-            f" {promised['n_needed']} without one would, one-sided at {100 * confidence:g}%."
+            f" {promised['kind']} test images cannot show that, even without a mistake."
+            f" {promised['n_needed']} without a mistake would, one-sided at"
+            f" {100 * confidence:g}%."
         )
     return Finding(
         code=CODE,
@@ -57,8 +60,8 @@ def find_too_few_images(
         measured={**{f"n_{kind}": n for kind, n in counts.items()}, **promised},
         meaning=" ".join(sentences),
         what_to_do=(
-            "Read the intervals, not the values, and label more images; `residua plan` says how"
-            " many."
+            "Read the intervals, not the values, and label more images. `residua plan` says"
+            " how many."
         ),
     )
 
@@ -85,7 +88,7 @@ def _unconfirmed_promise(
 
 KIND = FindingKind(
     CODE,
-    "too few images to show what is claimed",
+    "too few images for the claim",
     find_too_few_images,
     lambda facts: find_too_few_images(
         facts.counts, operating_point=facts.operating_point, confidence=facts.confidence

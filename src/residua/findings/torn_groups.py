@@ -53,20 +53,20 @@ def find_torn_groups(groups: NDArray[Any], parts: NDArray[Any]) -> Finding | Non
         },
         meaning=(
             f"{len(torn):,} of the {len(seen):,} groups {verb} images in more than one part,"
-            f" {torn[0]!r} for one; {n_images:,} of the {n_test:,} test images"
-            f" {'is' if n_images == 1 else 'are'} of such a group. What was learnt or calibrated on"
-            " one image of a group helps on the next: the figures flatter."
+            f" for example {torn[0]!r}. {n_images:,} of the {n_test:,} test images"
+            f" {'belongs' if n_images == 1 else 'belong'} to such a group. The model or the"
+            " threshold has seen other images of these groups, so the figures flatter."
         ),
         what_to_do=(
-            "Let each group lie in one part of the manifest, or leave its split column out: "
-            "a drawn split keeps groups together."
+            "Put each group into one part of the manifest. Or leave its split column out: a"
+            " drawn split keeps groups together."
         ),
     )
 
 
 KIND = FindingKind(
     CODE,
-    "groups on both sides of a split",
+    "groups in more than one part",
     find_torn_groups,
     lambda facts: find_torn_groups(facts.groups, facts.parts),
     needs=("groups", "parts"),

@@ -56,11 +56,11 @@ def find_tracks_complexity(
         measured={"rank_correlation": correlation, "low": low, "n_images": len(scores)},
         meaning=(
             "Among normal images the score follows how busy an image is (rank correlation"
-            f" {correlation:.2g}): it ranks texture, and smooth anomalies pass."
+            f" {correlation:.2g}). It ranks texture, so smooth anomalies are missed."
         ),
         what_to_do=(
-            "A score that allows for it: contrast-normalised error, ssim, density of the code. Look"
-            " at which normal images score high."
+            "Look at the normal images with high scores. Try a score that allows for texture:"
+            " contrast-normalised error, ssim, density of the latent code."
         ),
     )
 
@@ -73,7 +73,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "a score that follows how busy an image is",
+    "scores that follow how busy an image is",
     find_tracks_complexity,
     _ask,
     needs=("statistics", "scores", "is_anomalous"),

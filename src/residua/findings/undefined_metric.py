@@ -92,8 +92,8 @@ def _of_reconstruction(names: Sequence[str], facts: JudgedFacts) -> _Reason:
     n_infinite = {name: int((~np.isfinite(facts.errors[name])).sum()) for name in names}
     counted = ", ".join(f"{n} of {facts.n_images} for {name}" for name, n in n_infinite.items())
     advice = (
-        "Where an image is reconstructed exactly psnr is infinite: read mse, or leave those images"
-        " out and say so."
+        "The psnr of an image that is reconstructed exactly is infinite. Read mse, or leave"
+        " those images out and say so."
     )
     return f"Some images have no finite value ({counted}).", advice, {"n_infinite": n_infinite}
 
@@ -103,7 +103,7 @@ def _of_labels(names: Sequence[str], facts: JudgedFacts) -> _Reason:
         "A label that never holds, or is never predicted, has no recall, precision or average"
         " precision."
     )
-    return reason, "Judge on images where every label holds sometimes.", {}
+    return reason, "Judge on images in which every label holds sometimes.", {}
 
 
 def _of_classes(names: Sequence[str], facts: JudgedFacts) -> _Reason:
@@ -119,15 +119,15 @@ def _of_classes(names: Sequence[str], facts: JudgedFacts) -> _Reason:
     ] * bool(unused)
     reason = " and ".join(parts) or "the labels hold one class only"
     advice = (
-        "Judge on images of every class; a class that is never predicted is the model's fault, not"
-        " the metric's."
+        "Judge on images of every class. If a class is never predicted, the model is at fault,"
+        " not the metric."
     )
     return f"{reason[0].upper()}{reason[1:]}.", advice, {"n_images": n}
 
 
 KIND = FindingKind(
     CODE,
-    "a metric that the data cannot define",
+    "A metric that the data cannot define",
     find_undefined_metric,
     _ask,
     needs=("metrics",),

@@ -56,12 +56,12 @@ def find_underfitting(
             severity="error",
             measured=measured,
             meaning=(
-                f"The mean squared error is {mse.value:.4g}; showing the mean training image every"
-                f" time gives {mean:.4g}. The network has learnt nothing of use."
+                f"The mean squared error is {mse.value:.4g}. Showing the mean training image"
+                f" every time gives {mean:.4g}. The network has learnt nothing of use."
             ),
             what_to_do=(
-                "Look at the training curve and at the output: a wrong activation, scale or"
-                " learning rate, or far too little training."
+                "Look at the training curve and at the output. The activation, the scale or"
+                " the learning rate may be wrong, or training far too short."
             ),
         )
     if pca is None:
@@ -74,18 +74,18 @@ def find_underfitting(
             severity="warning",
             measured=measured,
             meaning=(
-                f"PCA with as many numbers a code reaches a mean squared error of {pca:.4g}, the"
-                f" network {mse.value:.4g}: it does worse than a linear map, on training images"
-                " too."
+                "PCA with as many numbers as the latent code reaches a mean squared error of"
+                f" {pca:.4g}, the network {mse.value:.4g}. The network does worse than a linear"
+                " map, on training images too."
             ),
             what_to_do=(
-                "Train longer or with another learning rate; look for dead units; a wider decoder"
-                " helps more than a wider code."
+                "Train longer or with another learning rate, and look for dead units. A wider"
+                " decoder helps more than a wider latent code."
             ),
         )
     meaning = (
-        f"The mean squared error {mse.value:.4g} is no worse than that of PCA with as many numbers"
-        f" a code, {pca:.4g}."
+        f"The mean squared error {mse.value:.4g} is no worse than that of PCA with as many"
+        f" numbers as the latent code, {pca:.4g}."
     )
     return Finding(code=CODE, severity="ok", measured=measured, meaning=meaning, what_to_do="")
 
@@ -103,7 +103,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "worse than something far simpler",
+    "worse than a much simpler model",
     find_underfitting,
     _ask,
     needs=("metrics", "baselines"),

@@ -45,13 +45,13 @@ def find_unknown_code_size(mse: Estimate, baselines: Mapping[str, Estimate]) -> 
             "better_than": best,
         },
         meaning=(
-            "How many numbers the code has is not known. PCA reaches a mean squared error of"
-            f" {listed}; the model, with {mse.value:.4g}, beats {beats}. With a larger code than"
-            " that it does worse than a linear map."
+            "The size of the latent code is not known. PCA reaches a mean squared error of"
+            f" {listed}. The model, with {mse.value:.4g}, beats {beats}. If its latent code is"
+            " larger than that, it does worse than a linear map."
         ),
         what_to_do=(
-            "Tell the size of the code (latent=), so that PCA with as many numbers stands beside"
-            " the model."
+            "State the size of the latent code (latent=), so that PCA of the same size stands"
+            " beside the model."
         ),
     )
 
@@ -69,7 +69,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "PCA of several sizes, where the code's is not known",
+    "PCA baselines for a model of unknown latent size",
     find_unknown_code_size,
     _ask,
     needs=("metrics", "baselines"),

@@ -28,8 +28,8 @@ def find_unlabelled(n_unlabelled: int, n_images: int) -> Finding | None:
             " that needs one."
         ),
         what_to_do=(
-            "Label them, unless they were left unlabelled at random: hard images that nobody labels"
-            " flatter the result."
+            "Label them, unless they were left unlabelled at random. If the unlabelled images"
+            " are the hard ones, the result flatters."
         ),
     )
 

@@ -75,12 +75,12 @@ def find_unlike_calibration(
         severity="warning",
         measured=measured,
         meaning=(
-            f"This image is unlike the normal images that the threshold was chosen on ({what}): "
-            "how often such images are flagged wrongly, or missed, nobody has measured."
+            f"This image is unlike the normal images that the threshold was chosen on ({what})."
+            " The rates of false alarms and misses on such images are not known."
         ),
         what_to_do=(
-            "Check camera, light and cropping. If images like this are to be judged, calibrate on"
-            " some: residua threshold RUN SOURCE --policy ..."
+            "Check camera, light and cropping. If images like this one are to be judged,"
+            " choose the threshold on some of them: residua threshold RUN SOURCE --policy ..."
         ),
     )
 
@@ -102,6 +102,6 @@ def _within(score: float, low: float, high: float) -> bool:
 
 KIND = FindingKind(
     CODE,
-    "an image unlike those the threshold was chosen on",
+    "an image unlike the calibration images",
     find_unlike_calibration,
 )

@@ -75,12 +75,13 @@ def find_unlike_parts(
         },
         meaning=(
             f"{a.capitalize()} and {b} are unlike: their {feature.replace('_', ' ')} (median"
-            f" {middle[0]:.4g} and {middle[1]:.4g}) differs by {distance:.2g} on a scale from 0,"
-            " the same, to 1, apart. A threshold chosen on one does not hold on the other."
+            f" {middle[0]:.4g} and {middle[1]:.4g}) differs by {distance:.2g} on a scale from"
+            " 0, the same, to 1, apart. A threshold chosen on one part does not hold on the"
+            " other."
         ),
         what_to_do=(
-            "Draw the parts from one pool (leave the split out), unless the difference is what is"
-            " to be measured; then calibrate on images like those to come."
+            "Draw the parts from one pool (leave the split out). If you want to measure the"
+            " difference, calibrate on images like those to come."
         ),
     )
 

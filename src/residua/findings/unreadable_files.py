@@ -41,12 +41,12 @@ def find_unreadable_files(quarantined: Sequence[tuple[str, str]], n_images: int)
             "examples": [list(one) for one in quarantined[:10]],
         },
         meaning=(
-            f"{n:,} of {n + n_images:,} files can't be used and are in no number ({listed})."
-            f" {quarantined[0][0]} is the first."
+            f"{n:,} of {n + n_images:,} files cannot be used and count in no number ({listed})."
+            f" The first is {quarantined[0][0]}."
         ),
         what_to_do=(
-            "Replace or remove them. If one camera or one kind of part wrote them, the rest is a"
-            " biased sample."
+            "Replace or remove them. If one camera or one kind of part wrote them, the other"
+            " images are a biased sample."
         ),
     )
 

@@ -119,7 +119,7 @@ def midway(lower: float, upper: float) -> float:
     >>> midway(1.0, 2.0)
     1.5
     >>> lower = np.float32(0.1)
-    ... upper = np.nextafter(lower, np.float32(1))
+    >>> upper = np.nextafter(lower, np.float32(1))
     >>> midway(lower, upper) == float(lower)
     True
     """

@@ -101,7 +101,7 @@ def test_empty_masks_are_told_by_name_and_the_rest_is_judged_without_them():
     )
     assert (told.code, told.severity) == ("empty-masks", "note")
     assert told.meaning.startswith(
-        "1 of the 30 masks of defective images that were looked at marks nothing, that of arrays[0]"
+        "1 of the 30 masks of defective images that were looked at marks nothing, for example that of"
     )
 
 
