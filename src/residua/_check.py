@@ -16,6 +16,13 @@ from residua._text import few
 from residua.errors import InputError, LabelError, RangeError, ShapeError
 
 
+def fault(
+    where: str, must: str, got: str, mend: str, kind: type[InputError] = InputError
+) -> InputError:
+    """The error of one thing that is wrong: where, what must hold, what came, how to mend it."""
+    return kind(f"{where}: {must}. Got {got}. {mend}.")
+
+
 class Problems:
     """Collects what is wrong with one call, so that a user sees all of it at once.
 
@@ -31,14 +38,14 @@ class Problems:
 
     def __init__(self, where: str) -> None:
         self.where = where
-        self._found: list[tuple[str, type[InputError]]] = []
+        self._found: list[InputError] = []
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def add(self, must: str, got: str, mend: str, kind: type[InputError] = InputError) -> None:
         """Note one problem; nothing is raised yet."""
-        self._found.append((f"{self.where}: {must}. Got {got}. {mend}.", kind))
+        self._found.append(fault(self.where, must, got, mend, kind))
 
     def raise_any(self) -> None:
         """Raise what was noted: the problem's own class if there is one kind, `InputError` if there
@@ -46,9 +53,9 @@ class Problems:
         """
         if not self._found:
             return
-        kinds = {kind for _, kind in self._found}
+        kinds = {type(one) for one in self._found}
         kind = kinds.pop() if len(kinds) == 1 else InputError
-        raise kind("\n".join(message for message, _ in self._found))
+        raise kind("\n".join(map(str, self._found)))
 
 
 def as_images(images: Any, *, name: str = "images", problems: Problems) -> NDArray[np.float32]:
@@ -159,8 +166,7 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
             RangeError,
         )
         return np.zeros(0)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
+    array = _as_column(array)
     if array.ndim != 1:
         problems.add(
             f"{name} must have shape (n_images,)",
@@ -185,14 +191,17 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
     return array
 
 
+def _as_column(array: NDArray[Any]) -> NDArray[Any]:
+    """(n, 1) as (n,); all else as it is."""
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
 def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -> NDArray[np.bool_]:
     """Labels as booleans (n_images,), True = anomalous (positive).
 
     0/1 and booleans are accepted, all else refused.
     """
-    array = np.asarray(labels)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
+    array = _as_column(np.asarray(labels))
     if array.ndim != 1:
         problems.add(
             f"{name} must have shape (n_images,)",
@@ -241,9 +250,7 @@ def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDAr
 
     Whole floats and booleans become integers, missing labels are refused.
     """
-    array = np.asarray(labels)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
+    array = _as_column(np.asarray(labels))
     if array.ndim != 1:
         mend = (
             "A 0/1 matrix is multi-label: use residua.metrics.multilabel. Take the argmax of"

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.baselines.base import MOST_TRAIN_IMAGES, Images
-from residua.images.resize import resize
+from residua.images.resize import flattened
 
 _NEIGHBOURS = 5
-_LARGEST_SIDE = 32
 _STEPS = 100
 
 
@@ -61,8 +60,8 @@ def neighbour_classes(
     known, names = _sampled(train, labels, seed)
     search = KNeighborsClassifier(
         min(_NEIGHBOURS, len(known)), weights="distance", algorithm="brute"
-    ).fit(_flat(known), names)
-    return np.asarray(search.predict(_flat(images)), np.int64)
+    ).fit(flattened(known), names)
+    return np.asarray(search.predict(flattened(images)), np.int64)
 
 
 def linear_classes(
@@ -75,13 +74,13 @@ def linear_classes(
     known, names = _sampled(train, labels, seed)
     if len(np.unique(names)) < 2:
         return majority_class(known, names, images, n_classes=n_classes)
-    pixels = _flat(known)
+    pixels = flattened(known)
     centre, spread = pixels.mean(0), pixels.std(0).mean() or np.float32(1)
     with warnings.catch_warnings():
         # A baseline need not be the best of its kind.
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = LogisticRegression(C=0.1, max_iter=_STEPS).fit((pixels - centre) / spread, names)
-    return np.asarray(fitted.predict((_flat(images) - centre) / spread), np.int64)
+    return np.asarray(fitted.predict((flattened(images) - centre) / spread), np.int64)
 
 
 def _sampled(
@@ -95,14 +94,3 @@ def _sampled(
         )
     )
     return train[rows], labels[rows]
-
-
-def _flat(images: Images) -> NDArray[np.float32]:
-    height, width = images.shape[1:3]
-    longer = max(height, width)
-    if longer > _LARGEST_SIDE:
-        images = resize(
-            images,
-            (max(1, height * _LARGEST_SIDE // longer), max(1, width * _LARGEST_SIDE // longer)),
-        )
-    return np.ascontiguousarray(images.reshape(len(images), -1))

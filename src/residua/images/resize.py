@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import fault
 from residua.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -46,14 +46,13 @@ def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_arr
            [0.   , 0.143, 0.429, 0.429]], dtype=float32)
     """
     if n_in < 1 or n_out < 1:
-        problems = Problems("resize_weights")
-        problems.add(
+        raise fault(
+            "resize_weights",
             "both lengths must be at least 1",
             f"{n_in} and {n_out}",
             "Pass the number of pixels along the axis",
             ShapeError,
         )
-        problems.raise_any()
     made = _weights if n_in + n_out <= _MOST_CACHED else _weights.__wrapped__
     return made(n_in, n_out, n_in / n_out if scale is None else scale)
 
@@ -141,3 +140,12 @@ def fit_to(
     both = max(height / size[0], width / size[1]) if keep_aspect else None
     rows, columns = resize_weights(height, size[0], both), resize_weights(width, size[1], both)
     return np.clip(weighted(values, rows, columns), 0, 1)  # rounding leaves it by a last digit
+
+
+def flattened(images: NDArray[np.float32], most: int = 32) -> NDArray[np.float32]:
+    """Images (n, h, w, c) as rows for linear models; the longer side is at most `most` pixels."""
+    height, width = images.shape[1:3]
+    longer = max(height, width)
+    if longer > most:
+        images = resize(images, (max(1, height * most // longer), max(1, width * most // longer)))
+    return np.ascontiguousarray(images.reshape(len(images), -1))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, fault
 from residua.errors import RangeError, ShapeError
 
 Version = tuple[int, int]
@@ -34,14 +34,13 @@ def parse_version(where: str, version: str) -> Version:
     found = re.fullmatch(r"(\d+)\.(\d+)(\..*)?", text)
     parsed: Version = _NEWEST_OF.get(text, (int(found[1]), int(found[2])) if found else (0, 0))
     if not OLDEST <= parsed < (4, 0):
-        problems = Problems(where)
-        problems.add(
+        raise fault(
+            where,
             "version must be a Keras version from 1.0 to 3",
             repr(version),
             "Pass '3', or 'X.Y' such as '2.3'",
             RangeError,
         )
-        problems.raise_any()
     return parsed
 
 

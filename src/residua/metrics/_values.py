@@ -11,6 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._check import Problems
+from residua.errors import RangeError
+
 Scale = Literal[
     "0-1", "0-255", "0-1023", "0-4095", "0-16383", "0-65535", "-1..1", "normalised", "unknown"
 ]
@@ -237,3 +240,16 @@ class Values:
         return [
             each for each in fitting if each.scale != "-1..1" or (each.is_firm and reaches_black)
         ]
+
+
+def check_finite(problems: Problems, **arrays: NDArray[Any]) -> None:
+    """Note a problem for each array that holds anything but finite numbers."""
+    for name, array in arrays.items():
+        is_number = array.dtype.kind in "biuf"
+        if not is_number or not np.isfinite(array).all():
+            problems.add(
+                f"{name} must be finite numbers",
+                "NaN or infinite values" if is_number else f"dtype {array.dtype}",
+                "Mend or leave out those images",
+                RangeError,
+            )

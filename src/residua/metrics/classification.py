@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, overload
 
-from residua._check import Problems
+from residua._check import fault
 from residua.errors import RangeError
 from residua.metrics.confusion import (
     Average,
@@ -218,14 +218,13 @@ def _averaged(
     classes: Any,
 ) -> Floats | float:
     if average not in (None, "macro", "micro", "weighted"):
-        problems = Problems(name)
-        problems.add(
+        raise fault(
+            name,
             "average must be 'macro', 'micro', 'weighted' or None",
             repr(average),
             "Pass one of these",
             RangeError,
         )
-        problems.raise_any()
     found = _from(y_true, y_pred, classes)
     if average is None:
         per_class: Floats = getattr(found, name)

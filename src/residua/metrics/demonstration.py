@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import RangeError, ShapeError
-from residua.metrics._values import SPANS
+from residua.metrics._values import SPANS, check_finite
 from residua.metrics.keras import KerasAccuracy, Rule, accuracy
 from residua.metrics.scale import read_scales
 
@@ -135,16 +135,7 @@ def _as_pair(images: Any, reconstructions: Any) -> tuple[NDArray[Any], NDArray[A
         )
         problems.raise_any()
     x, r = np.asarray(images), np.asarray(reconstructions)
-    for name, array in (("images", x), ("reconstructions", r)):
-        if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-            got = (
-                f"dtype {array.dtype}"
-                if array.dtype.kind not in "biuf"
-                else "NaN or infinite values"
-            )
-            problems.add(
-                f"{name} must be finite numbers", got, "Mend or leave out those images", RangeError
-            )
+    check_finite(problems, images=x, reconstructions=r)
     problems.raise_any()
     return x, r
 

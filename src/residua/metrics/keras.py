@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, fault
 from residua.errors import RangeError, ShapeError
 from residua.metrics._keras_mean import (
     KERAS_3,
@@ -131,14 +131,13 @@ def binary_accuracy(
     """
     where, release = "keras.binary_accuracy", parse_version("keras.binary_accuracy", version)
     if KERAS_3 <= release < THRESHOLD_UNCHECKED and not 0 < threshold < 1:
-        problems = Problems(where)
-        problems.add(
+        raise fault(
+            where,
             "Keras 3.0 to 3.4 takes a threshold in (0, 1) only",
             f"{threshold}",
             "Pass a newer version",
             RangeError,
         )
-        problems.raise_any()
     hits = _binary_hits(where, *_tensors(where, y_true, y_pred), threshold, release)
     return mean_of_hits(where, hits, sample_weight, mask, release)
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, fault
 from residua.errors import LabelError, RangeError, ShapeError
 from residua.metrics.ranking import average_precision
 
@@ -285,14 +285,13 @@ def _same_shape(truth: Booleans, values: NDArray[Any], name: str, problems: Prob
 
 def _check_average(where: str, average: str | None) -> None:
     if average not in (None, "micro", "macro"):
-        problems = Problems(where)
-        problems.add(
+        raise fault(
+            where,
             "average must be 'micro', 'macro' or None",
             repr(average),
             "Pass one of these",
             RangeError,
         )
-        problems.raise_any()
 
 
 def _ratio(part: int, whole: int) -> float:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import fault
 from residua.errors import RangeError
 from residua.metrics._classes import with_probabilities
 from residua.metrics.ranking import roc_auc
@@ -72,9 +72,13 @@ def top_k_accuracy(y: Any, probabilities: Any, k: int, classes: Any = None) -> f
     1.0
     """
     if k < 1:
-        problems = Problems("top_k_accuracy")
-        problems.add("k must be at least 1", f"{k}", "Pass how many guesses count", RangeError)
-        problems.raise_any()
+        raise fault(
+            "top_k_accuracy",
+            "k must be at least 1",
+            f"{k}",
+            "Pass how many guesses count",
+            RangeError,
+        )
     _, true, p = with_probabilities("top_k_accuracy", y, probabilities, classes)
     of_true = np.take_along_axis(p, true[:, np.newaxis], axis=1)
     earlier = np.arange(p.shape[1]) < true[:, np.newaxis]
@@ -152,9 +156,9 @@ def reliability_table(
     (array([0, 0, 0, 2, 1]), array([0.5, 1. ]))
     """
     if bins < 1:
-        problems = Problems("reliability_table")
-        problems.add("bins must be at least 1", f"{bins}", "Leave it at 15", RangeError)
-        problems.raise_any()
+        raise fault(
+            "reliability_table", "bins must be at least 1", f"{bins}", "Leave it at 15", RangeError
+        )
     _, true, p = with_probabilities("reliability_table", y, probabilities, classes)
     confidence = p.max(axis=1).astype(np.float64)
     hit = p.argmax(axis=1) == true
@@ -246,9 +250,13 @@ def multiclass_roc_auc(
     (1.0, 1.0)
     """
     if scheme not in ("ovr", "ovo"):
-        problems = Problems("multiclass_roc_auc")
-        problems.add("scheme must be 'ovr' or 'ovo'", repr(scheme), "Pass one of these", RangeError)
-        problems.raise_any()
+        raise fault(
+            "multiclass_roc_auc",
+            "scheme must be 'ovr' or 'ovo'",
+            repr(scheme),
+            "Pass one of these",
+            RangeError,
+        )
     if scheme == "ovr":
         return float(np.mean(roc_auc_per_class(y, probabilities, classes=classes)))
     _, true, p = with_probabilities("multiclass_roc_auc", y, probabilities, classes)

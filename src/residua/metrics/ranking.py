@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import fault
 from residua.errors import RangeError
 from residua.metrics._ranks import labelled_scores, places, sorted_class, twice_wins
 from residua.metrics.curves import precision_recall_curve, roc_curve
@@ -104,14 +104,13 @@ def partial_roc_auc(labels: Any, scores: Any, *, max_fpr: float) -> float:
     0.25
     """
     if not 0 < max_fpr <= 1:
-        problems = Problems("roc_auc")
-        problems.add(
+        raise fault(
+            "roc_auc",
             "max_fpr must lie in (0, 1]",
             f"{max_fpr}",
             "Pass the largest false-positive rate of interest",
             RangeError,
         )
-        problems.raise_any()
     truth, values = labelled_scores("roc_auc", labels, scores)
     negatives, positives = sorted_class(truth, values, False), sorted_class(truth, values, True)
     if not len(negatives) or not len(positives):

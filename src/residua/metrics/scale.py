@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
-from residua.errors import RangeError, ShapeError
-from residua.metrics._values import SPANS, Candidate, Scale, Values
+from residua.errors import ShapeError
+from residua.metrics._values import SPANS, Candidate, Scale, Values, check_finite
 
 _VALUES_TO_FIT = 1 << 20
 _LEAST_CORRELATION = 0.5
@@ -304,16 +304,7 @@ def audited(
 def _as_numbers(images: Any, reconstructions: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     problems = Problems("scale_audit")
     x, r = np.asarray(images), np.asarray(reconstructions)
-    for name, array in (("images", x), ("reconstructions", r)):
-        if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-            got = (
-                f"dtype {array.dtype}"
-                if array.dtype.kind not in "biuf"
-                else "NaN or infinite values"
-            )
-            problems.add(
-                f"{name} must be finite numbers", got, "Mend or leave out those images", RangeError
-            )
+    check_finite(problems, images=x, reconstructions=r)
     if x.ndim == r.ndim + 1 and x.shape[-1] == 1:
         x = x[..., 0]
     if r.ndim == x.ndim + 1 and r.shape[-1] == 1:

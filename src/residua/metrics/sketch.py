@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, fault
 from residua.errors import InputError, RangeError
 from residua.metrics._ranks import labelled_scores
 from residua.metrics.exact_scores import ExactScores
@@ -62,9 +62,13 @@ class ScoreSketch:
 
     def __init__(self, n_bins: int = 65536) -> None:
         if not 2 <= n_bins <= 1 << 24:
-            problems = Problems("ScoreSketch")
-            problems.add("n_bins must lie in [2, 2**24]", f"{n_bins}", "Pass 65536", RangeError)
-            problems.raise_any()
+            raise fault(
+                "ScoreSketch",
+                "n_bins must lie in [2, 2**24]",
+                f"{n_bins}",
+                "Pass 65536",
+                RangeError,
+            )
         self.n_bins = int(n_bins)
         self._shift = 0
         self._keys = np.zeros(0, np.uint64)
@@ -168,9 +172,13 @@ class ScoreSketch:
         Bounds(low=0.5, high=0.5)
         """
         if not math.isfinite(threshold):
-            problems = Problems("ScoreSketch.rates_bounds")
-            problems.add("threshold must be finite", f"{threshold}", "Pass a score", RangeError)
-            problems.raise_any()
+            raise fault(
+                "ScoreSketch.rates_bounds",
+                "threshold must be finite",
+                f"{threshold}",
+                "Pass a score",
+                RangeError,
+            )
         key = int(_ordered_integers(np.array([threshold]))[0])
         own = np.uint64(key >> self._shift)
         # The threshold's own bin holds scores above it, unless the threshold is the last number of

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from residua._check import Problems
+from residua._check import Problems, fault
 from residua.errors import RangeError
 from residua.metrics._pairs import Floats, Pair
 
@@ -224,9 +224,13 @@ def multiscale_gradient_magnitude_similarity(
     """
     pair = Pair("multiscale_gradient_magnitude_similarity", images, reconstructions)
     if scales < 1:
-        problems = Problems("multiscale_gradient_magnitude_similarity")
-        problems.add("scales must be at least 1", f"{scales}", "Leave it at 3", RangeError)
-        problems.raise_any()
+        raise fault(
+            "multiscale_gradient_magnitude_similarity",
+            "scales must be at least 1",
+            f"{scales}",
+            "Leave it at 3",
+            RangeError,
+        )
     n_scales = _n_scales(min(pair.shape[1:3]), scales, smallest=3)
 
     def mean(x: Floats, r: Floats) -> Floats:

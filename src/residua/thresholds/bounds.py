@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+
 
 def chance_of_at_most(n_faults: int, n: int, rate: float) -> float:
     """Probability of at most `n_faults` among `n` images that go wrong independently at `rate`
@@ -32,16 +34,10 @@ def allowed_faults(n: int, rate: float, confidence: float) -> int | None:
     ... )
     (0, None, 4)
     """
-    if chance_of_at_most(0, n, rate) > 1 - confidence:
-        return None
-    low, high = 0, n
-    while high - low > 1:
-        middle = (low + high) // 2
-        if chance_of_at_most(middle, n, rate) <= 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return low
+    shown = bisect_right(
+        range(n), 1 - confidence, key=lambda n_faults: chance_of_at_most(n_faults, n, rate)
+    )
+    return shown - 1 if shown else None
 
 
 def images_needed(rate: float, confidence: float, n_faults: int = 0) -> int:
@@ -52,13 +48,9 @@ def images_needed(rate: float, confidence: float, n_faults: int = 0) -> int:
     >>> [images_needed(0.01, 0.95, n_faults) for n_faults in (0, 1, 2)]
     [299, 473, 628]
     """
-    low, high = n_faults, n_faults + 1
-    while chance_of_at_most(n_faults, high, rate) > 1 - confidence:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if chance_of_at_most(n_faults, middle, rate) <= 1 - confidence:
-            high = middle
-        else:
-            low = middle
-    return high
+    most = n_faults + 1
+    while chance_of_at_most(n_faults, most, rate) > 1 - confidence:
+        most *= 2
+    return bisect_left(
+        range(most), True, key=lambda n: chance_of_at_most(n_faults, n, rate) <= 1 - confidence
+    )

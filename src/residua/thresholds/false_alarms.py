@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from residua.errors import PolicyError
 from residua.thresholds.bounds import allowed_faults, images_needed
 from residua.thresholds.calibration import Calibration, percent
-from residua.thresholds.policy import Choice, Policy, Promise, after, number, plain, require_normals
+from residua.thresholds.policy import (
+    Choice,
+    NumberPolicy,
+    Promise,
+    plain,
+    require_normals,
+)
 
 
 @dataclass(frozen=True)
-class FalseAlarms(Policy):
+class FalseAlarms(NumberPolicy):
     """The lowest threshold with at most `rate` false alarms, shown at the confidence by the normal
     calibration scores.
 
@@ -24,12 +30,6 @@ class FalseAlarms(Policy):
     usage = "false-alarms<=0.01"
     keyword = "false-alarms"
     rate: float
-
-    @classmethod
-    def parse(cls, text: str) -> FalseAlarms | None:
-        """Read ``false-alarms<=0.01``."""
-        value = after("false-alarms<=", text)
-        return None if value is None else cls(number(value, cls.usage, low=0, high=1))
 
     def in_words(self) -> str:
         """See `Policy.in_words`."""
@@ -64,6 +64,3 @@ class FalseAlarms(Policy):
     def promise(self) -> Promise:
         """At most `rate` of normal images are flagged."""
         return Promise("normal", "false alarms", self.rate)
-
-    def __str__(self) -> str:
-        return f"false-alarms<={plain(self.rate)}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from residua.thresholds.calibration import Calibration
-from residua.thresholds.policy import Choice, Policy, require_anomalies, require_normals
+from residua.thresholds.policy import Choice, Policy, hits_and_alarms
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,8 @@ class MaxF1(Policy):
 
     def choose(self, calibration: Calibration) -> Choice:
         """Try every cut."""
-        require_anomalies(calibration, self)
-        require_normals(calibration, self)
-        cuts, share = calibration.cuts(), calibration.assumed_prevalence
-        hits = share * cuts.true_positives / len(calibration.anomalous)
-        alarms = (1 - share) * cuts.false_positives / len(calibration.normal)
-        f1 = 2 * hits / (hits + alarms + share)
+        _, hits, alarms = hits_and_alarms(calibration, self)
+        f1 = 2 * hits / (hits + alarms + calibration.assumed_prevalence)
         best = int(np.flatnonzero(f1 >= f1.max() - 1e-12)[-1])
         threshold = calibration.threshold(best)
         how = (

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from residua.errors import PolicyError
-from residua.thresholds.calibration import Calibration
+from residua.thresholds.calibration import Calibration, Cuts
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,23 @@ class Policy(ABC):
     def promise(self) -> Promise | None:
         """What `plan` has to find a number of images for; None where nothing is promised."""
         return None
+
+
+class NumberPolicy(Policy, ABC):
+    """A policy that is its keyword, a sign and one number in (0, 1): the first field of it."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read what `usage` shows."""
+        value = after(cls._prefix(), text)
+        return None if value is None else cls(number(value, cls.usage, low=0, high=1))  # type: ignore[call-arg]
+
+    @classmethod
+    def _prefix(cls) -> str:
+        return cls.usage.rstrip("0123456789.")
+
+    def __str__(self) -> str:
+        return self._prefix() + plain(getattr(self, fields(self)[0].name))
 
 
 def number(text: str, policy: str, *, low: float, high: float) -> float:
@@ -113,3 +133,17 @@ def require_anomalies(calibration: Calibration, policy: Policy) -> None:
             " anomalies, or use a policy that needs normals only: false-alarms<=0.01 or"
             " quantile:0.99."
         )
+
+
+def hits_and_alarms(
+    calibration: Calibration, policy: Policy
+) -> tuple[Cuts, NDArray[np.float64], NDArray[np.float64]]:
+    """Every cut, and the shares of all images that are hits and false alarms there.
+
+    Both at the assumed prevalence; refused without normal images or without labelled anomalies.
+    """
+    require_anomalies(calibration, policy)
+    require_normals(calibration, policy)
+    cuts, share = calibration.cuts(), calibration.assumed_prevalence
+    hits = share * cuts.true_positives / len(calibration.anomalous)
+    return cuts, hits, (1 - share) * cuts.false_positives / len(calibration.normal)

@@ -10,18 +10,14 @@ from residua.errors import PolicyError
 from residua.thresholds.calibration import Calibration, percent
 from residua.thresholds.policy import (
     Choice,
-    Policy,
+    NumberPolicy,
     Promise,
-    after,
-    number,
-    plain,
-    require_anomalies,
-    require_normals,
+    hits_and_alarms,
 )
 
 
 @dataclass(frozen=True)
-class Precision(Policy):
+class Precision(NumberPolicy):
     """The lowest threshold whose precision, at the assumed prevalence, is at least `rate` on the
     calibration set.
 
@@ -34,23 +30,13 @@ class Precision(Policy):
     keyword = "precision"
     rate: float
 
-    @classmethod
-    def parse(cls, text: str) -> Precision | None:
-        """Read ``precision>=0.9``."""
-        value = after("precision>=", text)
-        return None if value is None else cls(number(value, cls.usage, low=0, high=1))
-
     def in_words(self) -> str:
         """See `Policy.in_words`."""
         return f"at least {100 * self.rate:g}% of alarms right"
 
     def choose(self, calibration: Calibration) -> Choice:
         """Lower the threshold as far as the precision allows; refuse where it is never reached."""
-        require_anomalies(calibration, self)
-        require_normals(calibration, self)
-        cuts, share = calibration.cuts(), calibration.assumed_prevalence
-        hits = share * cuts.true_positives / len(calibration.anomalous)
-        alarms = (1 - share) * cuts.false_positives / len(calibration.normal)
+        cuts, hits, alarms = hits_and_alarms(calibration, self)
         precision = np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits > 0)
         reached = np.flatnonzero(precision >= self.rate - 1e-12)
         if len(reached) == 0:
@@ -105,6 +91,3 @@ class Precision(Policy):
     def promise(self) -> Promise:
         """At most ``1 - rate`` of flagged images are normal."""
         return Promise("flagged", "false alarms", round(1 - self.rate, 15))
-
-    def __str__(self) -> str:
-        return f"precision>={plain(self.rate)}"

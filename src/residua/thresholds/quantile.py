@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from residua.errors import PolicyError
 from residua.thresholds.calibration import Calibration, percent
-from residua.thresholds.policy import Choice, Policy, after, number, plain, require_normals
+from residua.thresholds.policy import Choice, NumberPolicy, require_normals
 
 
 @dataclass(frozen=True)
-class Quantile(Policy):
+class Quantile(NumberPolicy):
     """At most ``1 - q`` of normal images flagged *on average* over calibration sets of this size.
 
     The threshold is not below the ceil(q (n + 1))-th smallest normal score, the conformal
@@ -23,12 +23,6 @@ class Quantile(Policy):
     usage = "quantile:0.99"
     keyword = "quantile"
     q: float
-
-    @classmethod
-    def parse(cls, text: str) -> Quantile | None:
-        """Read ``quantile:0.99``."""
-        value = after("quantile:", text)
-        return None if value is None else cls(number(value, cls.usage, low=0, high=1))
 
     def in_words(self) -> str:
         """See `Policy.in_words`."""
@@ -56,6 +50,3 @@ class Quantile(Policy):
             f" {calibration.place(threshold)}"
         )
         return Choice(threshold, how)
-
-    def __str__(self) -> str:
-        return f"quantile:{plain(self.q)}"

@@ -9,17 +9,14 @@ from residua.thresholds.bounds import allowed_faults, images_needed
 from residua.thresholds.calibration import Calibration, percent
 from residua.thresholds.policy import (
     Choice,
-    Policy,
+    NumberPolicy,
     Promise,
-    after,
-    number,
-    plain,
     require_anomalies,
 )
 
 
 @dataclass(frozen=True)
-class Recall(Policy):
+class Recall(NumberPolicy):
     """The highest threshold that finds at least `rate` of anomalies, shown at the confidence by the
     labelled ones.
 
@@ -31,12 +28,6 @@ class Recall(Policy):
     usage = "recall>=0.99"
     keyword = "recall"
     rate: float
-
-    @classmethod
-    def parse(cls, text: str) -> Recall | None:
-        """Read ``recall>=0.99``."""
-        value = after("recall>=", text)
-        return None if value is None else cls(number(value, cls.usage, low=0, high=1))
 
     @property
     def miss_rate(self) -> float:
@@ -75,6 +66,3 @@ class Recall(Policy):
     def promise(self) -> Promise:
         """At most ``1 - rate`` of anomalous images are missed."""
         return Promise("anomalous", "misses", self.miss_rate)
-
-    def __str__(self) -> str:
-        return f"recall>={plain(self.rate)}"

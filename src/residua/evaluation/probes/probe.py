@@ -15,13 +15,12 @@ from residua.errors import LabelError, RangeError, ShapeError
 from residua.evaluation.labels import label_name, without_missing
 from residua.evaluation.probes.fitted import LINEAR, PROBES, Probed, run_probe
 from residua.findings import find_not_better_than_baseline, find_too_few_images, find_unlabelled
-from residua.images.resize import resize
+from residua.images.resize import flattened
 from residua.metrics import rate_interval
 from residua.metrics._classes import in_order
 from residua.records import Estimate, Evaluation
 
 _WHERE = "evaluate_codes"
-_LARGEST_SIDE = 32
 
 
 def evaluate_codes(
@@ -225,21 +224,10 @@ def _pixel_spaces(
     known = as_images(images, name="images", problems=problems)
     asked = as_images(test_images, name="test_images", problems=problems)
     problems.raise_any()
-    known, asked = (_flat(one) for one in (known, asked))
+    known, asked = (flattened(one) for one in (known, asked))
     n_components = min(n_dimensions, known.shape[1], len(rows))
     pca = PCA(n_components, svd_solver="randomized", random_state=seed).fit(known[rows[:10_000]])
     return {"pixels": (known, asked), "pca": (pca.transform(known), pca.transform(asked))}
-
-
-def _flat(images: NDArray[np.float32]) -> NDArray[Any]:
-    height, width = images.shape[1:3]
-    longer = max(height, width)
-    if longer > _LARGEST_SIDE:
-        images = resize(
-            images,
-            (max(1, height * _LARGEST_SIDE // longer), max(1, width * _LARGEST_SIDE // longer)),
-        )
-    return images.reshape(len(images), -1)
 
 
 def _accuracies(

@@ -50,10 +50,14 @@ class MemoryBatches:
     def __len__(self) -> int:
         return self.n_batches
 
+    def order(self) -> Tensor:
+        """The rows as this epoch takes them."""
+        if not self.shuffle:
+            return torch.arange(len(self.images))
+        return torch.randperm(len(self.images), generator=seeded(self.seed, self.epoch))
+
     def __iter__(self) -> Iterator[Tensor]:
-        order = torch.arange(len(self.images))
-        if self.shuffle:
-            order = torch.randperm(len(self.images), generator=seeded(self.seed, self.epoch))
+        order = self.order()
         for start in range(0, self.n_batches * self.batch_size, self.batch_size):
             yield self._take(
                 share_of(order[start : start + self.batch_size], self.rank, self.world)
@@ -112,9 +116,7 @@ class LabelledBatches(MemoryBatches):
             yield LabelledBatch(self._take(rows), self.targets[rows])
 
     def _plain(self) -> Iterator[Tensor]:
-        order = torch.arange(len(self.images))
-        if self.shuffle:
-            order = torch.randperm(len(self.images), generator=seeded(self.seed, self.epoch))
+        order = self.order()
         return (
             order[at * self.batch_size : (at + 1) * self.batch_size] for at in range(self.n_batches)
         )

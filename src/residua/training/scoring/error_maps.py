@@ -4,13 +4,11 @@ ties the two).
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from residua.training.synthesis.smoothing import weighted_sum
+from residua.training.synthesis.smoothing import gaussian_weights, weighted_sum
 
 _K1, _K2 = 0.01, 0.03
 _MEAN, _SLOPE = (1 / 3, 1 / 3, 1 / 3), (1.0, 0.0, -1.0)
@@ -49,10 +47,7 @@ def _window(height: int, width: int, size: int = 11, sigma: float = 1.5) -> list
     """Gaussian weights; the window shrinks to the largest odd size that fits an image below 11
     pixels.
     """
-    side = min(size, height, width)
-    radius = (side - 1) // 2
-    weights = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
-    return [weight / sum(weights) for weight in weights]
+    return gaussian_weights(sigma, (min(size, height, width) - 1) // 2)
 
 
 def _ssim_valid(images: Tensor, reconstructions: Tensor, window: list[float]) -> Tensor:

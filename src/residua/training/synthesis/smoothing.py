@@ -60,8 +60,8 @@ def smooth(images: Tensor, sigma: float) -> Tensor:
     ):
         factor *= 2
     small = F.avg_pool2d(images, factor) if factor > 1 else images
-    weights = _gaussian(sigma / factor)
-    radius = len(weights) // 2
+    radius = max(1, round(2.5 * sigma / factor))
+    weights = gaussian_weights(sigma / factor, radius)
     small = weighted_sum(F.pad(small, (radius, radius, 0, 0), mode="replicate"), weights, -1)
     small = weighted_sum(F.pad(small, (0, 0, radius, radius), mode="replicate"), weights, -2)
     return resized(small, images.shape[-2], images.shape[-1]) if factor > 1 else small
@@ -93,7 +93,7 @@ def resized(images: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(images, size=(height, width), mode="bilinear", align_corners=False)
 
 
-def _gaussian(sigma: float) -> list[float]:
-    radius = max(1, round(2.5 * sigma))
+def gaussian_weights(sigma: float, radius: int) -> list[float]:
+    """A Gaussian window of 2 * radius + 1 weights that sum to 1."""
     weights = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
     return [weight / sum(weights) for weight in weights]
