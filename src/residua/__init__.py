@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from residua.evaluation.report import print_evaluation, write_html
     from residua.images import ImageSet, load_images
     from residua.records import Estimate, Evaluation, Finding, OperatingPoint
-    from residua.runs.wrapped import wrap
+    from residua.runs.wrap import wrap
     from residua.thresholds import choose_threshold
     from residua.training.estimators import Autoencoder, AutoencoderClassifier, OneClassDetector
 
@@ -51,7 +51,7 @@ _WHERE = {
     "print_evaluation": "evaluation.report",
     "write_html": "evaluation.report",
     "choose_threshold": "thresholds",
-    "wrap": "runs.wrapped",
+    "wrap": "runs.wrap",
 }
 _ROOMS = ("baselines", "errors", "findings", "metrics", "records", "thresholds")
 _NEED_TORCH = ("Autoencoder", "AutoencoderClassifier", "OneClassDetector")

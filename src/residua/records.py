@@ -61,6 +61,13 @@ class Finding(Record):
     what_to_do: str
 
 
+class NotApplicable(Record):
+    """A question that a model cannot answer, and why: a file has no training history."""
+
+    what: str
+    reason: str
+
+
 class Assumption(Record):
     """Something about the data that residua read off it because nobody told it.
 
@@ -138,3 +145,8 @@ class Evaluation(Record):
     baselines: dict[str, dict[str, Estimate]] = Field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+
+def not_applicable_of(provenance: Mapping[str, Any]) -> tuple[NotApplicable, ...]:
+    """What a record says its model cannot answer."""
+    return tuple(NotApplicable.model_validate(one) for one in provenance.get("not_applicable", ()))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from residua.runs import chunks, evaluate
-from residua.runs import evaluate_classes as judge_classes
+from residua.runs import evaluate_classes, evaluate_errors
+from residua.runs.baselines import chunk_size
+from residua.runs.bundle_model import model_of_bundle
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.training.fitting.options import make_options
@@ -28,8 +31,8 @@ def fitted(request, tmp_path_factory):
 
 def test_a_record_does_not_depend_on_how_many_images_are_judged_at_once(fitted, monkeypatch):
     whole = evaluate_run(fitted.path)
-    for module in (evaluate, judge_classes):
-        monkeypatch.setattr(module, "images_at_once", lambda bundle: 3)
+    for module in (evaluate_errors, evaluate_classes):
+        monkeypatch.setattr(module, "chunk_size", lambda model: 3)
     parts = evaluate_run(fitted.path)
     assert len(parts.evidence.paths) > 6
     assert parts.evaluation.metrics.keys() == whole.evaluation.metrics.keys()
@@ -49,8 +52,8 @@ def test_a_record_does_not_depend_on_how_many_images_are_judged_at_once(fitted, 
 def test_an_array_of_pictures_stays_below_its_bound(fitted):
     from residua.training.bundle import load_bundle
 
-    bundle = load_bundle(fitted.bundle)
-    assert chunks.images_at_once(bundle) == 20_000
-    large = bundle.config.model_copy(update={"size": (256, 256), "channels": 3})
-    n = chunks.images_at_once(type(bundle)(**{**vars(bundle), "config": large}))
+    model = model_of_bundle(load_bundle(fitted.bundle))
+    assert chunk_size(model) == 20_000
+    large = model.facts.model_copy(update={"size": (256, 256), "channels": 3})
+    n = chunk_size(replace(model, facts=large))
     assert 64 <= n <= 256 * 2**20 / (4 * 256 * 256 * 3)

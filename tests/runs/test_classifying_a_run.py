@@ -16,7 +16,7 @@ from residua.images import ImageSet, load_images
 from residua.records import assumptions_of
 from residua.runs.command import fit_command
 from residua.runs.evaluate import evaluate_run
-from residua.runs.fit import fit_run, load_source
+from residua.runs.fit import fit_run
 from residua.runs.progress import Watcher
 from residua.runs.report import report_run
 from residua.runs.run_folder import RunFolder
@@ -183,7 +183,7 @@ def test_a_run_that_was_stopped_ends_where_the_uninterrupted_one_ends(source, tm
     with pytest.raises(KeyboardInterrupt):
         fit_run(asked, tmp_path / "stopped", watcher=Watcher(on_step=stop), checkpoint_seconds=0)
     again = fit_run(asked, tmp_path / "stopped", resume=True, checkpoint_seconds=0)
-    images = load_source(whole.read_state()).test
+    images = whole.origin().load().test
     one, other = (
         score_set(load_bundle(run.bundle), images).probabilities for run in (whole, again)
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 
 from residua.runs.command import fit_command
-from residua.runs.run_folder import RunFolder, RunState
+from residua.runs.run_folder import RunFolder
+from residua.runs.state import RunState
 from runs import options
 
 

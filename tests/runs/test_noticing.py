@@ -13,7 +13,8 @@ from residua.findings import blind_spots, drift
 from residua.findings.perturbations import PERTURBATIONS
 from residua.images import ImageSet, load_images, search_duplicates
 from residua.runs import detection_findings as detection
-from residua.runs import evaluate, leaks
+from residua.runs import evaluate_scores, leaks
+from residua.runs.bundle_model import BundleNetwork
 from residua.runs.check import check_images, read_check
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
@@ -65,7 +66,8 @@ def test_checks_that_fail_end_neither_a_judgement_nor_a_fit(
     monkeypatch.setattr(detection, "image_statistics", broken)
     monkeypatch.setattr(blind_spots, "find_blind_spots", broken)
     monkeypatch.setattr(drift, "find_drift", broken)
-    monkeypatch.setattr(evaluate, "find_dead_codes", broken)
+    monkeypatch.setattr(evaluate_scores, "find_test_reused", broken)
+    monkeypatch.setattr(BundleNetwork, "latents", broken)
     shutil.copytree(finished.path, tmp_path / "run")
     findings = evaluate_run(tmp_path / "run").evaluation.findings
     failed = {one.measured["check"] for one in findings if one.code == "not-checked"}
@@ -74,6 +76,7 @@ def test_checks_that_fail_end_neither_a_judgement_nor_a_fit(
         "blind spots",
         "the looks of images",
         "drift",
+        "images used before",
         "dead numbers of the code",
     }
     assert (

@@ -65,7 +65,7 @@ def test_an_exported_run_is_served_without_torch_even_where_nothing_but_the_expo
         for run in ({str(exported)!r}, {str(tmp_path / "elsewhere")!r}):
             model = load_model(run, "onnx")
             assert model.engine.score([model.warm_up_image()], maps=True).maps[0].shape == (12, 12)
-            assert model.config.calibration_images["height"] == [12, 12]
+            assert model.looks["height"] == [12, 12]
         sys.exit("loaded torch" if "torch" in sys.modules else 0)
     """
     done = subprocess.run(
@@ -166,7 +166,7 @@ def test_a_saved_wrapped_model_is_served_by_its_run_without_torch(exported, tmp_
         model = residua.wrap(onnx_file({str(tmp_path / "m.onnx")!r}, ["n", 8, 8, 1]), values="unit", batch_size=1)
         model.save({str(place)!r}, source="digits", normal="0")
         served = load_model({str(place)!r})
-        assert served.config.operating_point is not None and len(served.normals)
+        assert served.facts.operating_point is not None and len(served.normals)
         image = served.warm_up_image()
         assert served.engine.score([image]).score[0] == model.anomaly_scores(image[None])[0]
         assert "wrapped model itself" in advise_on_engine({str(place)!r}, "torch")

@@ -114,7 +114,7 @@ def test_a_batch_keeps_its_order_and_says_of_each_broken_image_why(client, good)
 
 def test_the_answer_says_what_was_decided_and_why(client, model, good):
     answer = client.post("/v1/score", content=good, headers=BINARY).json()
-    point = model.config.operating_point
+    point = model.facts.operating_point
     assert (answer["threshold"], answer["policy"]) == (point.threshold, point.policy)
     assert answer["anomalous"] == (answer["score"] > point.threshold)
     assert answer["decision"].startswith("Anomalous: " if answer["anomalous"] else "Normal: ")
@@ -241,7 +241,7 @@ def test_model_facts_are_those_of_the_bundle(client, model):
     assert (facts["job"], facts["recipe"], facts["threshold"]) == (
         "detect",
         "plain",
-        model.config.operating_point.threshold,
+        model.facts.operating_point.threshold,
     )
     assert sum(facts["calibration"]["counts"]) == len(model.normals)
     assert facts["calibration"]["edges"][0] == pytest.approx(model.normals.min())
@@ -250,7 +250,7 @@ def test_model_facts_are_those_of_the_bundle(client, model):
 @pytest.fixture(scope="module")
 def classifier(run, tmp_path_factory) -> Path:
     return fit_run(
-        options(run.parent / "parts", "classify", recipe="joint"),
+        options(run.parent / "parts", "classify", strategy="joint"),
         tmp_path_factory.mktemp("runs") / "run",
     ).path
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -70,50 +69,34 @@ def evaluate(
     residua evaluate runs/parts /shared/line-2/ --cluster auto --ranking sketch
     """
     from residua.cli.output import check_targets, refuse_if_strict, show
-    from residua.runs.wrapped import evaluate_wrapped, is_wrapped
+    from residua.cli.progress import watching
+    from residua.runs.evaluate import evaluate_run
 
     check_targets(json, html)
     of_another_source("evaluate", source, bits)
-    if is_wrapped(run):
-        from residua.cli.progress import counting
+    with watching(quiet=quiet) as watcher:
+        if cluster is None:
+            judged = evaluate_run(
+                run,
+                source,
+                engine=engine,
+                memory_megabytes=memory,
+                positive=positive,
+                bits=bits,
+                watcher=watcher,
+            )
+        else:
+            from residua.cluster import ClusterOptions, evaluate_on_cluster
 
-        reference_only("evaluate", "a wrapped model", engine, cluster=cluster, positive=positive)
-        with counting(quiet=quiet) as progress:
-            evaluation, evidence = evaluate_wrapped(run, source, bits=bits, progress=progress)
-    else:
-        asked = {"engine": engine, "memory_megabytes": memory, "positive": positive, "bits": bits}
-        evaluation, evidence = _judge(
-            run, source, asked, cluster, workers, ranking.value, quiet=quiet
-        )
+            reference_only("evaluate", "a cluster", engine, positive=positive)
+            options = ClusterOptions(cluster, workers)
+            judged = evaluate_on_cluster(
+                run, source, options, ranking=ranking.value, bits=bits, watcher=watcher
+            )
+    evaluation, evidence = judged.evaluation, judged.evidence
     show(evaluation, evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
     if not quiet and html is None:
         from residua._text import terminal
 
         terminal(stderr=True).print(f"Next: residua report {run}", markup=False)
     refuse_if_strict(evaluation, strict=strict)
-
-
-def _judge(
-    run: Path,
-    source: str | None,
-    asked: dict[str, Any],
-    cluster: Any,
-    workers: Any,
-    ranking: Any,
-    *,
-    quiet: bool,
-) -> Any:
-    from residua.cli.progress import watching
-    from residua.runs.evaluate import evaluate_run
-
-    with watching(quiet=quiet) as watcher:
-        if cluster is None:
-            judged = evaluate_run(run, source, watcher=watcher, **asked)
-        else:
-            from residua.cluster import ClusterOptions, evaluate_on_cluster
-
-            reference_only("evaluate", "a cluster", asked["engine"], positive=asked["positive"])
-
-            more: dict[str, Any] = {"ranking": ranking, "bits": asked["bits"], "watcher": watcher}
-            judged = evaluate_on_cluster(run, source, ClusterOptions(cluster, workers), **more)
-    return judged.evaluation, judged.evidence

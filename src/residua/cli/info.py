@@ -64,7 +64,7 @@ def _reader(
 
 
 def _wrapped_summary(run: Path) -> dict[str, Any]:
-    from residua.runs.wrapped import open_wrapped
+    from residua.runs.wrapped_run import open_wrapped
 
     few = {"calibration_scores", "calibration_is_anomalous", "calibration_pixels"}
     return {"run": str(run), **open_wrapped(run)[1].model_dump(mode="json", exclude=few)}

@@ -32,17 +32,9 @@ def report(
     residua report runs/parts runs/parts-longer --out both.html
     """
     from residua._text import terminal
-    from residua.runs.wrapped import is_wrapped, report_wrapped
+    from residua.cli.progress import watching
+    from residua.runs.report import report_run
 
-    if len(runs) == 1 and is_wrapped(runs[0]):
-        from residua.cli.progress import counting
-
-        with counting() as progress:
-            path = report_wrapped(runs[0], out or runs[0] / "report.html", progress=progress)
-    else:
-        from residua.cli.progress import watching
-        from residua.runs.report import report_run
-
-        with watching() as watcher:
-            path = report_run(runs, out or runs[0] / "report.html", watcher=watcher)
+    with watching() as watcher:
+        path = report_run(runs, out or runs[0] / "report.html", watcher=watcher)
     terminal().print(str(path), markup=False, soft_wrap=True)

@@ -63,43 +63,25 @@ def score(
     residua score runs/parts s3://bucket/line-2/ --out scores.parquet --resume
     """
     from residua._text import count, terminal
-    from residua.runs.wrapped import is_wrapped, score_wrapped
+    from residua.cli.progress import watching
+    from residua.runs.score import score_run
 
-    if is_wrapped(run):
-        from residua.cli.progress import counting
+    with watching(quiet=quiet) as watcher:
+        more: dict[str, Any] = {
+            "maps": maps,
+            "resume": resume,
+            "bits": bits,
+            "raw_cells": raw_cells,
+            "memory_megabytes": memory,
+            "watcher": watcher,
+        }
+        if cluster is None:
+            done = score_run(run, source, out, engine=engine, **more)
+        else:
+            from residua.cluster import ClusterOptions, score_on_cluster
 
-        reference_only("score", "a wrapped model", engine, cluster=cluster)
-        with counting(quiet=quiet) as progress:
-            done: Any = score_wrapped(
-                run,
-                source,
-                out,
-                maps=maps,
-                resume=resume,
-                bits=bits,
-                progress=progress,
-                raw_cells=raw_cells,
-            )
-    else:
-        from residua.cli.progress import watching
-        from residua.runs.score import score_run
-
-        with watching(quiet=quiet) as watcher:
-            more: dict[str, Any] = {
-                "maps": maps,
-                "resume": resume,
-                "bits": bits,
-                "raw_cells": raw_cells,
-            }
-            more |= {"memory_megabytes": memory, "watcher": watcher}
-            if cluster is None:
-                done = score_run(run, source, out, engine=engine, **more)
-            else:
-                from residua.cluster import ClusterOptions, score_on_cluster
-
-                reference_only("score", "a cluster", engine)
-
-                done = score_on_cluster(run, source, out, ClusterOptions(cluster, workers), **more)
+            reference_only("score", "a cluster", engine)
+            done = score_on_cluster(run, source, out, ClusterOptions(cluster, workers), **more)
     if quiet:
         return
     console = terminal()

@@ -50,17 +50,12 @@ def threshold(
             " 'false-alarms<=0.01'."
         )
     from residua.cli.output import emit_json, is_stdout
-    from residua.runs.wrapped import change_wrapped_threshold, is_wrapped
+    from residua.runs.threshold import change_threshold
     from residua.thresholds import parse_policy
 
     of_another_source("threshold", source, bits)
     words = str(parse_policy(policy))
-    if is_wrapped(run):
-        point = change_wrapped_threshold(run, words, source, confidence=confidence, bits=bits)
-    else:
-        from residua.runs.threshold import change_threshold
-
-        point = change_threshold(run, words, source=source, confidence=confidence, bits=bits)
+    point = change_threshold(run, words, source=source, confidence=confidence, bits=bits)
     if not is_stdout(json):
         _print_point(point)
     if json is not None:

@@ -12,16 +12,16 @@ import numpy as np
 from residua.cluster.session import ClusterOptions, connected, through_workers
 from residua.cluster.sketched import evaluate_sketched
 from residua.cluster.tally import UNKNOWN, Tally, merged
-from residua.cluster.worker import JudgedWorker, read_bundle
+from residua.cluster.worker import JudgedWorker, read_model_files
 from residua.errors import InputError, LabelError, SourceError
 from residua.evaluation import Evidence, evaluate_detection
 from residua.evaluation.labels import DetectionLabels
 from residua.records import with_assumptions
-from residua.runs.evaluate import Judged, model_provenance
+from residua.runs.evaluate import Judgement, model_provenance
+from residua.runs.open_model import open_model
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder
 from residua.runs.score import make_task
-from residua.training.bundle import Bundle, load_bundle
 
 Ranking = Literal["exact", "sketch"]
 
@@ -34,7 +34,7 @@ def evaluate_on_cluster(
     ranking: Ranking = "exact",
     bits: int | None = None,
     watcher: Watcher | None = None,
-) -> Judged:
+) -> Judgement:
     """Judge a detector on the test part of its own source, or on another, with the pieces scored by
     the workers of a Ray cluster.
 
@@ -46,15 +46,15 @@ def evaluate_on_cluster(
     """
     watcher = watcher or Watcher()
     folder = RunFolder(Path(run))
-    state, bundle = folder.read_finished(), load_bundle(folder.bundle)
-    if bundle.config.job != "detect":
+    origin, model = folder.origin(), open_model(folder)
+    if model.facts.job != "detect":
         raise InputError(
-            f"evaluate --cluster: the run must be a detector. Got the job {bundle.config.job}."
+            f"evaluate --cluster: the run must be a detector. Got the job {model.facts.job}."
             " Leave --cluster out."
         )
-    judged_on = source if source is not None else state.options.source
-    shards, task = make_task(folder, state, bundle, judged_on, only_test=True, bits=bits)
-    arguments = (read_bundle(folder.bundle), task, bundle.config.normal, ranking == "sketch")
+    judged_on = source if source is not None else origin.source
+    shards, task = make_task(folder, origin, model, judged_on, only_test=True, bits=bits)
+    arguments = (read_model_files(folder), task, model.facts.normal, ranking == "sketch")
     items: list[Any] = [
         {"number": number, "piece": piece} for number, piece in enumerate(shards.pieces)
     ]
@@ -67,34 +67,33 @@ def evaluate_on_cluster(
     tally = merged(tallies)
     tally.quarantined += list(shards.quarantined)
     tally.n_quarantined += len(shards.quarantined)
-    _check(tally, bundle, judged_on)
-    told = model_provenance(folder, state, bundle) | {
-        "judged_on": source or f"test part of {state.options.source}",
+    _check(tally, model.facts.normal, judged_on)
+    told = model_provenance(model) | {
+        "judged_on": source or f"test part of {origin.source}",
         "ranking": ranking,
         "quarantined": tally.n_quarantined,
         "not_looked_for": "baselines, copies of training images",
     }
-    provenance = with_assumptions(told, (*state.assumptions, *task.assumptions))
-    training = folder.read_training().get("train_scores")
+    provenance = with_assumptions(told, (*origin.assumptions, *task.assumptions))
     split = "test" if tally.is_test else "all"
     if ranking == "sketch":
-        return Judged(
-            evaluate_sketched(tally, bundle.config.operating_point, split, provenance),
+        return Judgement(
+            evaluate_sketched(tally, model.facts.operating_point, split, provenance),
             _evidence(tally, sketched=True),
         )
     evaluation = evaluate_detection(
         DetectionLabels(tally.truth == 1, tally.truth != UNKNOWN),
         tally.scores,
-        operating_point=bundle.config.operating_point,
-        train_scores=training,
-        seed=state.options.settings.seed,
+        operating_point=model.facts.operating_point,
+        train_scores=model.training.get("train_scores"),
+        seed=model.seed,
         split=split,
         provenance=provenance,
     )
-    return Judged(evaluation, _evidence(tally, sketched=False))
+    return Judgement(evaluation, _evidence(tally, sketched=False))
 
 
-def _check(tally: Tally, bundle: Bundle, source: str) -> None:
+def _check(tally: Tally, normal: tuple[str, ...] | None, source: str) -> None:
     if not tally.n_images:
         first = tally.quarantined[0] if tally.quarantined else None
         got = (
@@ -106,8 +105,8 @@ def _check(tally: Tally, bundle: Bundle, source: str) -> None:
             f"{source}: there must be images to judge. Got {got}. Name a source with test images."
         )
     negatives, positives = int(tally.confusion[:2].sum()), int(tally.confusion[2:].sum())
-    if bundle.config.normal is not None and positives and not negatives:
-        names = ", ".join(bundle.config.normal)
+    if normal is not None and positives and not negatives:
+        names = ", ".join(normal)
         raise LabelError(
             f"{source}: the normal label must occur in the source. Got none of {names}. Name a"
             " source with the model's labels."

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from residua.cluster.session import ClusterOptions, connected, through_workers
-from residua.cluster.worker import TableWorker, read_bundle
+from residua.cluster.worker import TableWorker, read_model_files
 from residua.runs.run_folder import RunFolder
 from residua.runs.score import score_run
 from residua.runs.tables import ScoreSummary, ScoringJob
@@ -22,7 +22,7 @@ def score_on_cluster(
     the same name: a shared folder or a URL. The parts come back over the wire and are kept here, so
     `resume` works as on one machine.
     """
-    bundle = read_bundle(RunFolder(Path(run)).bundle)
+    files = read_model_files(RunFolder(Path(run)))
 
     def workers(job: ScoringJob) -> None:
         items: list[Any] = [
@@ -34,7 +34,7 @@ def score_on_cluster(
         n_done, n_finished = 0, 0
         with connected(options):
             for row in through_workers(
-                TableWorker, (bundle, job.task, job.parts.out.suffix), items, options
+                TableWorker, (files, job.task, job.parts.out.suffix), items, options
             ):
                 note = json.loads(row["note"])
                 job.parts.write(int(row["number"]), int(row["part"]), row["table"], note)

@@ -12,37 +12,35 @@ from typing import Any
 
 import numpy as np
 
+from residua.runs.open_model import open_engine_alone
+from residua.runs.run_folder import RunFolder
 from residua.runs.tables.chunk_files import encode, note_of
 from residua.runs.tables.chunks import ScoringTask, score_shard
 
-BundleFiles = dict[str, bytes]
+ModelFiles = dict[str, bytes]
+"""The files of a run's model by their place in the run."""
 
 
 class Scorer:
-    """Scores pieces with a bundle that came over the wire, so that workers need no disk in common
+    """Scores pieces with a model that came over the wire, so that workers need no disk in common
     for it.
     """
 
-    def __init__(self, bundle: BundleFiles, task: ScoringTask) -> None:
-        import torch
-
-        from residua.training.bundle import load_bundle
-        from residua.training.scoring.engine import GraphEngine
-
-        torch.set_num_threads(1)  # a worker has one processor
-        with tempfile.TemporaryDirectory(prefix="residua-") as folder:
-            for name, data in bundle.items():
-                (Path(folder) / name).write_bytes(data)
-            loaded = load_bundle(folder)
+    def __init__(self, files: ModelFiles, task: ScoringTask) -> None:
         self.task = task
-        self.engine = GraphEngine(loaded.graph, loaded.config.channels, loaded.config.batch_size)
+        with tempfile.TemporaryDirectory(prefix="residua-") as place:
+            for name, data in files.items():
+                path = Path(place) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            self.engine = open_engine_alone(RunFolder(Path(place)))
 
 
 class TableWorker(Scorer):
     """Pieces to parts of an output file: tables, and the notes that make them count."""
 
-    def __init__(self, bundle: BundleFiles, task: ScoringTask, suffix: str) -> None:
-        super().__init__(bundle, task)
+    def __init__(self, files: ModelFiles, task: ScoringTask, suffix: str) -> None:
+        super().__init__(files, task)
         self.suffix = suffix
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -67,9 +65,9 @@ class JudgedWorker(Scorer):
     """
 
     def __init__(
-        self, bundle: BundleFiles, task: ScoringTask, normal: tuple[str, ...] | None, sketched: bool
+        self, files: ModelFiles, task: ScoringTask, normal: tuple[str, ...] | None, sketched: bool
     ) -> None:
-        super().__init__(bundle, task)
+        super().__init__(files, task)
         self.normal, self.sketched = normal, sketched
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -86,6 +84,9 @@ class JudgedWorker(Scorer):
                 }
 
 
-def read_bundle(folder: Path) -> BundleFiles:
-    """The files of a bundle, as they are sent."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+def read_model_files(folder: RunFolder) -> ModelFiles:
+    """The files that a worker needs to score, as they are sent: the bundle, or the wrapped
+    model.
+    """
+    paths = folder.model_files()
+    return {path.relative_to(folder.path).as_posix(): path.read_bytes() for path in paths}

@@ -1,119 +1,139 @@
-"""What a model is put beside: its images as arrays for the baselines, and the same network
-untrained.
-"""
+"""Inputs and errors of the baselines that stand beside a model."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from residua.baselines import DETECTORS
+from residua.baselines import DETECTORS, RECONSTRUCTORS
+from residua.engines import score_with
+from residua.findings import unknown_code_size
 from residua.images import ImageSet
-from residua.training.bundle import Bundle, build_graph, build_recipe
-from residua.training.loop.batches import all_to_unit
-from residua.training.networks import ImageShape
-from residua.training.scoring.engine import prepare_each, prepare_images
-from residua.training.scoring.prepare import Prepare
+from residua.images.resize import fit_to
+from residua.metrics import mse, psnr, ssim
+from residua.runs.model import Floats, JudgedModel
 
-_Arrays = tuple[NDArray[np.float32], NDArray[np.float32]]
+Columns = dict[str, NDArray[Any]]
 
 MOST_BASELINE_IMAGES = 20_000
-_BASELINE_SIDE = 128  # a larger one changes no ranking that was looked at, and fills memory
-_MOST_BASELINE_VALUES = 2**27  # of images as floats, half a gigabyte
-_MOST_UNTRAINED_IMAGES, _MOST_UNTRAINED_VALUES = 1000, 2**26
+_SIDE = 128  # pixels: a larger side changed no ranking that was looked at, and fills memory
+_MOST_VALUES = 2**27  # of images as floats: half a gigabyte
+_CHUNK_BYTES = 256 << 20
+_FEWEST_AT_ONCE = 64
+_SEVERAL = (2, 8, 32, 128)  # dimensions of PCA, where the size of the latent vector is not known
+_METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
 
 
-def as_seen(bundle: Bundle, images: ImageSet) -> NDArray[np.float32]:
-    """Images as the network sees them, float32 (n, height, width, channels)."""
-    return _as_arrays(bundle.graph.prepare, images)
+def sampled(images: ImageSet, seed: int, *, most: int = MOST_BASELINE_IMAGES) -> ImageSet:
+    """At most `most` of the images, drawn by the seed, in their order."""
+    if len(images) <= most:
+        return images
+    rows = np.random.default_rng(seed).choice(len(images), most, replace=False)
+    return images[np.sort(rows)]
 
 
-def training_arrays(bundle: Bundle, fitted_on: ImageSet) -> NDArray[np.float32]:
-    """Training images, a seeded sample of very many, as the network sees them, float32 (n, height,
-    width, channels).
-    """
-    pixels = math.prod(bundle.config.size) * bundle.config.channels
-    return as_seen(
-        bundle,
-        sampled(
-            fitted_on,
-            seed_of(bundle),
-            most=min(MOST_BASELINE_IMAGES, _MOST_BASELINE_VALUES // pixels),
-        ),
-    )
-
-
-def baseline_arrays(bundle: Bundle, fitted_on: ImageSet, images: ImageSet) -> Iterator[_Arrays]:
-    """For detecting baselines: training images, a seeded sample of very many, beside a piece of
+def baseline_arrays(
+    model: JudgedModel, fitted_on: ImageSet, images: ImageSet
+) -> Iterator[tuple[Floats, Floats]]:
+    """For detecting baselines: training images, a seeded sample of very many, beside one chunk of
     `images` after the other.
 
-    As the network sees them, but at 128 pixels a side at most, and half a gigabyte of each at a
-    time.
+    Both are at most 128 pixels a side, and half a gigabyte at a time.
     """
-    prepare = bundle.graph.prepare
-    share = min(1.0, _BASELINE_SIDE / max(prepare.size))
-    height, width = (max(1, round(length * share)) for length in prepare.size)
-    small = Prepare((height, width), prepare.aspect)
-    most = min(
-        MOST_BASELINE_IMAGES,
-        max(1, _MOST_BASELINE_VALUES // (height * width * bundle.config.channels)),
-    )
-    train = _as_arrays(small, sampled(fitted_on, seed_of(bundle), most=most))
+    share = min(1.0, _SIDE / max(model.facts.size))
+    height, width = (max(1, round(length * share)) for length in model.facts.size)
+    values = height * width * model.facts.channels
+    most = min(MOST_BASELINE_IMAGES, max(1, _MOST_VALUES // values))
+    train = model.prepare(sampled(fitted_on, model.seed, most=most), (height, width))
     for start in range(0, max(1, len(images)), most):
-        yield train, _as_arrays(small, images[start : start + most])
+        yield train, model.prepare(images[start : start + most], (height, width))
 
 
-def baseline_scores(
-    bundle: Bundle, fitted_on: ImageSet, images: ImageSet
-) -> dict[str, NDArray[Any]]:
-    """Every detecting baseline's scores of `images`."""
-    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in DETECTORS}
-    for train, seen in baseline_arrays(bundle, fitted_on, images):
+def detecting_baselines(model: JudgedModel, fitted_on: ImageSet, images: ImageSet) -> Columns:
+    """Every detecting baseline's scores of `images`; the untrained network's first, where there is
+    a network.
+    """
+    scores: Columns = {}
+    if model.network is not None:
+        scores["untrained"] = score_with(model.network.untrained(fitted_on), images).score
+    parts: dict[str, list[NDArray[Any]]] = {}
+    for train, seen in baseline_arrays(model, fitted_on, images):
+        # As many dimensions as there are images rebuild everything, and detect nothing.
+        known = None if model.latent is None or _rebuilds_all(model.latent, train) else model.latent
         for name, detect in DETECTORS.items():
-            parts[name].append(detect(train, seen, latent=latent_of(bundle), seed=seed_of(bundle)))
-    return {name: np.concatenate(own) for name, own in parts.items()}
+            for title, latent in _titles(name, known, train).items():
+                one = detect(train, seen, latent=latent, seed=model.seed)
+                parts.setdefault(title, []).append(one)
+    return scores | {title: np.concatenate(own) for title, own in parts.items()}
 
 
-def sampled(fitted_on: ImageSet, seed: int, *, most: int = MOST_BASELINE_IMAGES) -> ImageSet:
-    """At most 20,000 of the training images, or `most`, drawn by the seed."""
-    if len(fitted_on) <= most:
-        return fitted_on
-    rows = np.random.default_rng(seed).choice(len(fitted_on), most, replace=False)
-    return fitted_on[np.sort(rows)]
+def reconstructing_baselines(
+    model: JudgedModel, fitted_on: ImageSet | None
+) -> Callable[[Floats, Floats], Columns]:
+    """What gives each baseline's errors of a chunk of prepared images against what is expected,
+    under names like ``pca/mse``; none without `fitted_on`.
+
+    They learn from the same training images again for each chunk, which gives the same baselines.
+    """
+    if fitted_on is None:
+        return lambda prepared, expected: {}
+    values = math.prod(model.facts.size) * model.facts.channels
+    most = min(MOST_BASELINE_IMAGES, max(1, _MOST_VALUES // values))
+    train = model.prepare(sampled(fitted_on, model.seed, most=most))
+
+    def errors(prepared: Floats, expected: Floats) -> Columns:
+        columns: Columns = {}
+        for name, rebuild in RECONSTRUCTORS.items():
+            for title, latent in _titles(name, model.latent, train).items():
+                made = rebuild(train, prepared, latent=latent, seed=model.seed)
+                columns |= errors_beside(title, expected, made)
+        return columns
+
+    return errors
 
 
-def untrained_graph(bundle: Bundle, fitted_on: ImageSet) -> Any:
-    """The same architecture with fresh weights, its score fitted to the same normal images."""
-    config, recipe = bundle.config, build_recipe(bundle.config)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(bundle) + 1)
-        network = recipe.build_network(ImageShape(*config.size, config.channels))
-        graph = build_graph(recipe, network, config.size, config.aspect)
-        most = min(
-            _MOST_UNTRAINED_IMAGES,
-            max(2, _MOST_UNTRAINED_VALUES // (config.channels * math.prod(config.size))),
-        )
-        prepared = prepare_each(graph.prepare, fitted_on[:most], keep_float=True)
-        with torch.inference_mode():
-            half = max(1, len(prepared) // 2)
-            graph.fit_score(all_to_unit(prepared[:half]), prepared[half:])
-    return graph.eval()
+def errors_beside(name: str, expected: Floats, rebuilt: NDArray[Any]) -> Columns:
+    """The errors of what the baseline `name` made of images, at the size of what is expected."""
+    made = fit_to(np.clip(rebuilt, 0, 1).astype(np.float32), expected.shape[1:3])
+    return {f"{name}/{metric}": measure(expected, made) for metric, measure in _METRICS.items()}
 
 
-def seed_of(bundle: Bundle) -> int:
-    """The seed that the bundle was trained with."""
-    return int(bundle.config.training.settings["seed"])
+def chunk_size(model: JudgedModel) -> int:
+    """How many images go together, so that one array of them takes 256 MB at most: 64 to
+    20,000.
+    """
+    pixels = math.prod(model.facts.size) * model.facts.channels
+    return max(_FEWEST_AT_ONCE, min(MOST_BASELINE_IMAGES, _CHUNK_BYTES // (4 * pixels)))
 
 
-def _as_arrays(prepare: Prepare, images: ImageSet) -> NDArray[np.float32]:
-    return prepare_images(prepare, images, keep_float=True).permute(0, 2, 3, 1).numpy()
+def in_chunks(
+    images: ImageSet, size: int, columns_of: Callable[[ImageSet, slice], Columns]
+) -> tuple[Columns, Columns]:
+    """The columns that `columns_of` gives of each chunk, joined: the model's own, and those of
+    baselines (``pca/mse``).
+    """
+    parts = [
+        columns_of(images[start : start + size], slice(start, start + size))
+        for start in range(0, len(images) or 1, size)
+    ]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    own = {name: column for name, column in joined.items() if "/" not in name}
+    return own, {name: column for name, column in joined.items() if "/" in name}
 
 
-def latent_of(bundle: Bundle) -> int:
-    """The size of the network's code: how many dimensions PCA gets beside it."""
-    return int(getattr(bundle.graph.scorer.network, "latent", 32))
+def _rebuilds_all(latent: int, train: Floats) -> bool:
+    return latent >= min(len(train), train[0].size)
+
+
+def _titles(name: str, latent: int | None, train: Floats) -> dict[str, int]:
+    """The names under which a baseline stands beside the model, with its number of dimensions:
+    several of PCA where the size of the latent vector is not known.
+    """
+    if name != "pca" or latent is not None:
+        return {name: latent or 1}
+    sizes = [size for size in _SEVERAL if not _rebuilds_all(size, train)] or [1]
+    return {f"{unknown_code_size.PREFIX}{size}": size for size in sizes}

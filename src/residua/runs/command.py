@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from residua.runs.run_folder import RunFolder, RunState
+from residua.runs.run_folder import RunFolder
+from residua.runs.state import RunState
 from residua.training.fitting.options import OPTIONS, flag
 
 _SAID_FIRST = ("source", "job", "recipe", "strategy")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from residua.evaluation.report import write_html
-from residua.runs.evaluate import Judged, evaluate_run
+from residua.runs.evaluate import Judgement, evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.progress import Watcher
 from residua.training.fitting.options import FitOptions, make_options
@@ -20,7 +20,7 @@ _WIDTH, _EPOCHS = 16, 40
 
 def run_demo(
     out: str | Path, *, seed: int = 0, watcher: Watcher | None = None
-) -> tuple[Path, list[Judged]]:
+) -> tuple[Path, list[Judgement]]:
     """Fit, evaluate and report the three jobs under `out`; runs that are finished there are used
     again.
 

@@ -19,29 +19,19 @@ from residua.engines.kinds import REFERENCE
 from residua.engines.speed import images_a_second
 from residua.errors import BundleError, GateError, InputError, MissingExtraError, SourceError
 from residua.images import ImageSet
-from residua.runs.fit import load_source
+from residua.runs.bundle_model import model_of_bundle
+from residua.runs.command import fit_command
 from residua.runs.machine import describe_machine
-from residua.runs.parts import load_other
+from residua.runs.model import JudgedModel
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder, RunState
+from residua.runs.run_folder import RunFolder
+from residua.runs.state import RunState
 from residua.training.bundle import Bundle, check_fits, load_bundle
 from residua.training.export import Verification, build_engine
 from residua.training.export.onnx_file import Entry
-from residua.training.scoring.engine import GraphEngine
 from residua.training.scoring.engine_variants import VARIANTS
 
 _BATCHES = (1, 256)
-
-
-@dataclass(frozen=True)
-class Opened:
-    """An engine, and the run's bundle as it looks to it: with its threshold and its calibration
-    scores.
-    """
-
-    engine: Engine
-    bundle: Bundle
-    card: Card | None
 
 
 @dataclass(frozen=True)
@@ -80,23 +70,51 @@ def export_run(
         return _export(folder, state, bundle, kind, source, entry, watcher)
 
 
-def open_engine(folder: RunFolder, bundle: Bundle, name: str, watcher: Watcher) -> Opened:
-    """The engine called `name` of a finished run; one that is not there yet, or out of date, is
-    exported first.
+def open_trained(folder: RunFolder, name: str, watcher: Watcher) -> JudgedModel:
+    """The model of a run that `fit` wrote, scored by the engine called `name`; one that is not
+    there yet, or out of date, is exported first.
     """
-    kind = parse_engine(name)
-    if kind.is_reference:
-        return Opened(
-            GraphEngine(bundle.graph, bundle.config.channels, bundle.config.batch_size),
-            bundle,
-            None,
-        )
-    try:
-        card = _fresh_card(folder, kind)
-    except BundleError:
-        watcher.note(f"engine {name}: exporting it, and verifying it on the calibration images")
-        card = export_run(folder.path, kind, watcher=watcher)
-    return Opened(_engine_of(folder, bundle, card), _as_seen(bundle, card), card)
+    state, kind = folder.read_finished(), parse_engine(name)
+    bundle = load_bundle(folder.bundle)
+    card = None
+    if not kind.is_reference:
+        try:
+            card = _fresh_card(folder, kind)
+        except BundleError:
+            watcher.note(f"engine {name}: exporting it, and verifying it on the calibration images")
+            card = export_run(folder.path, kind, watcher=watcher)
+    recorded = folder.read_images("part", "pixels")
+    deviation = None if card is None else card.deviation.model_dump(mode="json")
+    return model_of_bundle(
+        bundle if card is None else _as_seen(bundle, card),
+        engine=None if card is None else _engine_of(folder, bundle, card),
+        provenance=_provenance(folder, state, bundle) | {"engine_deviation": deviation},
+        training=folder.read_training(),
+        calibration_hashes=recorded["pixels"][recorded["part"] == "calibration"],
+    )
+
+
+def _provenance(folder: RunFolder, state: RunState, bundle: Bundle) -> dict[str, Any]:
+    """Where a run's model comes from, for the record of an evaluation."""
+    config, training = bundle.config, bundle.config.training
+    recorded = folder.read_images("part")["part"]
+    parts = {
+        part: int((recorded == part).sum())
+        for part in ("train", "validation", "calibration", "test", "left out")
+    }
+    told = {"parameters", "epochs", "best_epoch", "seconds", "device", "precision", "settings"}
+    return {
+        "source": state.options.source,
+        "normal": ", ".join(config.normal) if config.normal else None,
+        "architecture": training.network,
+        **training.model_dump(include=told),
+        "splits": {part: n for part, n in parts.items() if n},
+        "resize": next((note for note in state.notes if note.startswith("images ")), None),
+        "fingerprints": dict(config.fingerprints),
+        "notes": list(state.notes),
+        "recipe_options": config.recipe_options,
+        "command": fit_command(folder, state),
+    }
 
 
 def measure_engines(
@@ -112,13 +130,16 @@ def measure_engines(
     folder = RunFolder(Path(run))
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     images = _verification(folder, state, bundle, None, watcher).images[:256]
-    opened: dict[str, Opened] = {}
+    opened: dict[str, JudgedModel] = {}
+    cards: dict[str, Card] = {}
     missing: dict[str, str] = {}
     for kind in KINDS.values():
         try:
             if not everything and not kind.is_reference:
                 _fresh_card(folder, kind)
-            opened[kind.name] = open_engine(folder, bundle, kind.name, watcher)
+            opened[kind.name] = open_trained(folder, kind.name, watcher)
+            if not kind.is_reference:
+                cards[kind.name] = _fresh_card(folder, kind)
         except (InputError, MissingExtraError, GateError) as error:
             missing[kind.name] = str(error)
     speeds = images_a_second(
@@ -127,11 +148,16 @@ def measure_engines(
         _BATCHES,
         on_turn=watcher.on_read,
     )
-    for name, one in opened.items():
-        if one.card is not None:
-            write_card(one.card.model_copy(update={"speed": _speed(speeds, name)}), folder.export)
+    for name, card in cards.items():
+        write_card(card.model_copy(update={"speed": _speed(speeds, name)}), folder.export)
     return [
-        _row(folder, kind, opened.get(name), speeds.get(name, {}), missing.get(name))
+        EngineRow(
+            kind,
+            cards.get(name),
+            speeds.get(name, {}),
+            _megabytes(folder, kind) if name in opened else None,
+            missing.get(name),
+        )
         for name, kind in KINDS.items()
     ]
 
@@ -159,7 +185,7 @@ def _verification(
     recorded them.
     """
     try:
-        own, recorded = load_source(state, watcher), folder.read_images()
+        own, recorded = state.origin().load(watcher), folder.read_images()
     except SourceError as error:
         raise SourceError(
             "export: the run's source must be there, as models are verified on its calibration"
@@ -171,7 +197,9 @@ def _verification(
     }
     images = parts["calibration"] if len(parts["calibration"]) else parts["validation"]
     if source is not None:
-        images = load_other(state, bundle.config, source, watcher)
+        images = state.origin().load_other(source, watcher)
+        if images.labels is not None and bundle.config.normal is not None:
+            images = images.with_normal(bundle.config.normal)
     return Verification(images, images.presumed_anomalous, parts["train"], watcher.on_read)
 
 
@@ -222,13 +250,6 @@ def _speed(speeds: dict[str, dict[int, float]], name: str) -> Speed:
     )
 
 
-def _row(
-    folder: RunFolder,
-    kind: Kind,
-    opened: Opened | None,
-    speeds: dict[int, float],
-    why_not: str | None,
-) -> EngineRow:
+def _megabytes(folder: RunFolder, kind: Kind) -> float:
     files = [folder.export / name for name in kind.files] or [folder.bundle / "model.safetensors"]
-    megabytes = sum(path.stat().st_size for path in files) / 2**20 if opened is not None else None
-    return EngineRow(kind, None if opened is None else opened.card, speeds, megabytes, why_not)
+    return sum(path.stat().st_size for path in files) / 2**20

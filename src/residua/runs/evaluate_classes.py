@@ -4,7 +4,7 @@ and the worst mistakes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,76 +12,105 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.baselines import CLASSIFIERS
-from residua.engines import Engine, score_with
+from residua.engines import score_with
+from residua.errors import InputError
 from residua.evaluation import evaluate_classification
 from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
 from residua.findings.most_confused import draw_mistakes
 from residua.images import ImageSet
+from residua.metrics._classes import in_order
 from residua.records import Evaluation, Finding
-from residua.runs.baselines import as_seen, sampled, seed_of
-from residua.runs.chunks import Columns, images_at_once, in_chunks, reconstructing_baselines
-from residua.runs.classes import label_values
+from residua.runs.baselines import (
+    Columns,
+    chunk_size,
+    in_chunks,
+    reconstructing_baselines,
+    sampled,
+)
+from residua.runs.job_result import (
+    EvaluationRequest,
+    JobResult,
+    random_finding,
+    with_findings,
+)
+from residua.runs.labels import label_values
+from residua.runs.model import Floats, JudgedModel
 from residua.runs.parts import JudgedImages
-from residua.runs.run_folder import RunState
-from residua.training.bundle import Bundle
-from residua.training.fitting.targets import class_array, index_targets
+from residua.runs.pictures import choose_images, make_thumbnails
+from residua.training.fitting.targets import index_targets
 
+# A probability of 0 would make the log loss of one image infinite.
 _SMALLEST = 1e-7
 _P, _SCORE = "probabilities", "score"
+# Findings on the reconstruction that the record of the classes does not already hold.
+_OF_PICTURES = ("collapsed-reconstruction", "scale")
+
+Classes = tuple[int | str, ...]
 
 
 @dataclass(frozen=True)
-class JudgedClasses:
-    """The record, the columns of the per-image table, what else the evidence holds, and by what the
-    gallery is ordered.
+class ClassesResult:
+    """The record, the columns of the per-image table, what else the evidence holds, by what the
+    gallery is ordered, and 1 minus the largest probability of each image.
     """
 
     evaluation: Evaluation
-    columns: dict[str, NDArray[Any]]
-    more: dict[str, Any]
+    columns: Columns
+    evidence: dict[str, Any]
     ranked_by: NDArray[Any]
+    unsure: NDArray[Any]
 
 
-def judge_classes(
-    bundle: Bundle,
-    engine: Engine,
-    state: RunState,
+def classes_of(
+    model: JudgedModel,
     judged: JudgedImages,
-    provenance: dict[str, Any],
+    provenance: Mapping[str, Any],
     *,
     positive: str | None = None,
-) -> JudgedClasses:
-    """Judge a classifier on `judged`; `LabelError` where an image is of a class that the model does
-    not know.
+    separator: str | None = None,
+) -> ClassesResult:
+    """Judge a classifier on `judged`.
+
+    Raises
+    ------
+    InputError
+        If the images have no labels.
+    LabelError
+        If an image is of a class that the model does not know.
     """
-    images, config, seed = judged.images, bundle.config, state.options.settings.seed
-    classes = class_array(config.classes or ())
-    labels = _labels(images, bundle, state)
-    reconstructs = bundle.graph.scorer.reconstructs
-    said_beside = _classifying_baselines(bundle, judged)
-    rebuilt_beside = reconstructing_baselines(bundle, judged.fitted_on if reconstructs else None)
+    images, seed, multilabel = judged.images, model.seed, model.facts.multilabel
+    if images.labels is None and model.facts.classes is None:
+        raise InputError(
+            "evaluate: images must have labels to judge classes by. Got none. Name images with"
+            " labels."
+        )
+    classes = model.facts.classes or tuple(in_order(_known(images.labels)))
+    labels = _labels(images, classes, separator, multilabel=multilabel)
+    fitted_on = judged.fitted_on
+    classified_beside = _classifying_baselines(model, classes, fitted_on)
+    rebuilt_beside = reconstructing_baselines(model, fitted_on if model.reconstructs else None)
     found: list[Finding | None] = []
 
     def columns_of(chunk: ImageSet, rows: slice) -> Columns:
-        scores = score_with(engine, chunk, reconstructions=True)
-        prepared = as_seen(bundle, chunk)
+        scores = score_with(model.engine, chunk, reconstructions=model.reconstructs)
+        prepared, expected = model.prepare(chunk), model.prepare(chunk, model.rebuilt_size)
         columns: Columns = {_P: np.asarray(scores.probabilities), _SCORE: scores.score}
-        if reconstructs:
-            errors, told = errors_of(prepared, scores.reconstructions)
+        if model.reconstructs:
+            errors, of_pictures = errors_of(expected, scores.reconstructions)
             columns |= errors
-            found.extend(told if rows.start == 0 else [])
-        return columns | said_beside(prepared, labels[rows]) | rebuilt_beside(prepared)
+            found.extend(of_pictures if rows.start == 0 else [])
+        return (
+            columns | classified_beside(prepared, labels[rows]) | rebuilt_beside(prepared, expected)
+        )
 
-    columns, beside = in_chunks(images, images_at_once(bundle), columns_of)
+    columns, beside = in_chunks(images, chunk_size(model), columns_of)
     probabilities, score = columns.pop(_P), columns.pop(_SCORE)
-    rebuilt = evaluate_errors(columns, seed=seed, findings=found) if reconstructs else None
-    baselines = baseline_errors(
-        {name: column[~np.isnan(column)] for name, column in beside.items()}, seed=seed
-    )
+    known = {name: column[~np.isnan(column)] for name, column in beside.items()}
+    baselines = baseline_errors(known, seed=seed)
     evaluation = evaluate_classification(
         labels,
         probabilities,
-        classes=classes.tolist(),
+        classes=None if model.facts.classes is None else list(classes),
         positive=positive,
         baselines=baselines,
         leaks=judged.leaks,
@@ -89,38 +118,49 @@ def judge_classes(
         split=judged.part,
         provenance=provenance,
     )
-    if config.multilabel:
+    if multilabel:
         evaluation = evaluation.model_copy(update={"baselines": baselines})
-    if rebuilt is not None:
-        metrics = {**evaluation.metrics, **rebuilt.metrics}
-        evaluation = evaluation.model_copy(
-            update={
-                "metrics": metrics,
-                "findings": (*evaluation.findings, *_worth_telling(rebuilt)),
-            }
+    if model.reconstructs:
+        evaluation = _with_reconstruction(
+            evaluation, evaluate_errors(columns, seed=seed, findings=found)
         )
-    columns = {**_per_image(labels, probabilities, bundle), **columns}
-    more: dict[str, Any] = {
+    evidence: dict[str, Any] = {
         # Several labels at once are no classes of which the largest probability names one.
-        "classes": (
-            None if config.multilabel else np.array([str(name) for name in classes.tolist()])
-        ),
+        "classes": None if multilabel else np.array([str(name) for name in classes]),
         "probabilities": probabilities,
         "baselines": beside,
-        "seed": seed,
     }
-    if not config.multilabel:
-        true = index_targets(labels, config.classes or (), where="evaluate")
-        names = [str(name) for name in classes.tolist()]
+    if not multilabel:
+        true = index_targets(labels, classes, where="evaluate")
         shown = draw_mistakes(
-            true, probabilities, names, lambda row: images[int(row)], images.paths
+            true,
+            probabilities,
+            [str(name) for name in classes],
+            lambda row: images[int(row)],
+            images.paths,
         )
-        more["figures"] = {} if shown is None else {"most-confused": shown}
-    return JudgedClasses(evaluation, columns, more, columns.get("mse", score))
+        evidence["figures"] = {} if shown is None else {"most-confused": shown}
+    of_images = _per_image(labels, probabilities, classes, multilabel=multilabel)
+    unsure = 1 - probabilities.max(axis=1)
+    return ClassesResult(
+        evaluation, {**of_images, **columns}, evidence, columns.get("mse", score), unsure
+    )
+
+
+def _known(labels: NDArray[Any] | None) -> list[Any]:
+    return [] if labels is None else [one for one in labels.tolist() if one is not None]
+
+
+def _with_reconstruction(evaluation: Evaluation, rebuilt: Evaluation) -> Evaluation:
+    told = [finding for finding in rebuilt.findings if finding.code in _OF_PICTURES]
+    metrics = {**evaluation.metrics, **rebuilt.metrics}
+    return evaluation.model_copy(
+        update={"metrics": metrics, "findings": (*evaluation.findings, *told)}
+    )
 
 
 def _per_image(
-    labels: Any, probabilities: NDArray[Any], bundle: Bundle
+    labels: Any, probabilities: NDArray[Any], classes: Classes, *, multilabel: bool
 ) -> dict[str, NDArray[np.float64]]:
     """How sure the model is of each image, whether it is right, and its log loss: NaN without a
     label.
@@ -128,14 +168,14 @@ def _per_image(
     Of several labels at once: right in full, and the mean loss over labels.
     """
     p = np.clip(probabilities.astype(np.float64), _SMALLEST, 1 - _SMALLEST)
-    if bundle.config.multilabel:
+    if multilabel:
         truth = np.asarray(labels, np.float64)
         known = ~np.isnan(truth).any(axis=1)
         right = ((probabilities > 0.5) == (truth > 0.5)).all(axis=1)
         loss = -(np.log(p) * (truth > 0.5) + np.log(1 - p) * (truth <= 0.5)).mean(axis=1)
         sure = np.maximum(p, 1 - p).mean(axis=1)
     else:
-        place = index_targets(labels, bundle.config.classes or (), where="evaluate")
+        place = index_targets(labels, classes, where="evaluate")
         known = place >= 0
         right, sure = probabilities.argmax(axis=1) == place, p.max(axis=1)
         loss = -np.log(p[np.arange(len(p)), place])
@@ -146,39 +186,35 @@ def _per_image(
     }
 
 
-def _labels(images: ImageSet, bundle: Bundle, state: RunState) -> Any:
+def _labels(images: ImageSet, classes: Classes, separator: str | None, *, multilabel: bool) -> Any:
     """Labels as they are, after a look whether the model knows them all; a 0/1 matrix where several
     may hold.
     """
-    config = bundle.config
-    if config.multilabel:
-        values = label_values(images, getattr(state.options, "separator", None), config.classes)
-        return (
-            np.full((len(images), len(config.classes or ())), np.nan) if values is None else values
-        )
+    if multilabel:
+        values = label_values(images, separator, classes)
+        return np.full((len(images), len(classes)), np.nan) if values is None else values
     labels = (
         np.full(len(images), None, object) if images.labels is None else np.asarray(images.labels)
     )
-    index_targets(labels, config.classes or (), where=f"evaluate {images.source}")
+    index_targets(labels, classes, where=f"evaluate {images.source}")
     return labels
 
 
 def _classifying_baselines(
-    bundle: Bundle, judged: JudgedImages
-) -> Callable[[NDArray[np.float32], Any], Columns]:
+    model: JudgedModel, classes: Classes, fitted_on: ImageSet | None
+) -> Callable[[Floats, Any], Columns]:
     """What says whether each baseline is right on each image (``majority_class/accuracy``); NaN
     without a label.
     """
-    if bundle.config.multilabel or judged.fitted_on is None or judged.fitted_on.labels is None:
+    if model.facts.multilabel or fitted_on is None or fitted_on.labels is None:
         return lambda prepared, labels: {}
-    classes, seed = bundle.config.classes or (), seed_of(bundle)
-    known = sampled(judged.fitted_on[np.flatnonzero(judged.fitted_on.labelled)], seed)
-    train, given = as_seen(bundle, known), index_targets(known.labels, classes, where="train")
+    known = sampled(fitted_on[np.flatnonzero(fitted_on.labelled)], model.seed)
+    train, given = model.prepare(known), index_targets(known.labels, classes, where="train")
 
-    def right(prepared: NDArray[np.float32], labels: Any) -> Columns:
+    def right(prepared: Floats, labels: Any) -> Columns:
         truth = index_targets(labels, classes, where="test")
         made = {
-            name: classify(train, given, prepared, n_classes=len(classes), seed=seed)
+            name: classify(train, given, prepared, n_classes=len(classes), seed=model.seed)
             for name, classify in CLASSIFIERS.items()
         }
         return {
@@ -189,10 +225,22 @@ def _classifying_baselines(
     return right
 
 
-def _worth_telling(rebuilt: Evaluation) -> list[Any]:
-    """Findings on the reconstruction that the record of the classes does not already hold."""
-    return [
-        finding
-        for finding in rebuilt.findings
-        if finding.code in ("collapsed-reconstruction", "scale")
-    ]
+def judge_classifier(
+    model: JudgedModel, judged: JudgedImages, request: EvaluationRequest
+) -> JobResult:
+    """A classifier on `judged`."""
+    made = classes_of(
+        model, judged, request.provenance, positive=request.positive, separator=request.separator
+    )
+
+    def doubt(images: ImageSet) -> NDArray[Any]:
+        probabilities = score_with(model.engine, images).probabilities
+        return 1 - np.asarray(probabilities).max(axis=1)
+
+    again = random_finding(model, judged.images, made.unsure, doubt, with_threshold=False)
+    evidence = {
+        **made.evidence,
+        "thumbnails": make_thumbnails(model, judged.images, made.ranked_by, None),
+    }
+    evaluation = with_findings(made.evaluation, [again])
+    return JobResult(evaluation, made.columns, choose_images(made.ranked_by, None, None), evidence)

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from residua._text import count
 from residua.errors import InputError, LabelError, OutputError
-from residua.images import ImageSet, load_images
+from residua.images import ImageSet
 from residua.images.run_source import mark_of_here
 from residua.runs.check import check_images
 from residua.runs.classes import labelled_parts
+from residua.runs.origin import MEMORY_MEGABYTES
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder, RunState
+from residua.runs.run_folder import RunFolder
+from residua.runs.state import RunState
 from residua.training.bundle import save_bundle
 from residua.training.fitting.fit import fit
 from residua.training.fitting.options import (
@@ -31,9 +33,6 @@ from residua.training.fitting.splits import normals_of
 from residua.training.loop.processes import is_follower
 from residua.training.loop.train import TrainingPlan
 from residua.training.recipes import Recipe
-
-MEMORY_MEGABYTES = 2048.0
-"""Megabytes of pixels that a command keeps in memory unless told otherwise."""
 
 
 def fit_run(
@@ -78,7 +77,7 @@ def fit_run(
         images = (
             images
             if images is not None
-            else load_source(state, watcher, memory_megabytes / 2, named=True)
+            else state.origin().load(watcher, memory_megabytes / 2, named=True)
         )
         state = _same_images(run, state, images)
         for text in (*images.notes, *(f"assumed {one.sentence}" for one in images.assumptions)):
@@ -124,7 +123,7 @@ def _follow(
     images = (
         images
         if images is not None
-        else load_source(state, memory_megabytes=memory_megabytes / 2, named=True)
+        else state.origin().load(memory_megabytes=memory_megabytes / 2, named=True)
     )
     _fit(
         run,
@@ -136,30 +135,6 @@ def _follow(
         memory_megabytes=memory_megabytes / 2,
     )
     return run
-
-
-def load_source(
-    state: RunState,
-    watcher: Watcher | None = None,
-    memory_megabytes: float = MEMORY_MEGABYTES,
-    *,
-    named: bool = False,
-) -> ImageSet:
-    """The images of a run's source, in the parts that its seed gives; `named` where the user named
-    it.
-    """
-    watcher, options = watcher or Watcher(), state.options
-    return load_images(
-        state.located_source(named=named),
-        normal=getattr(options, "normal", None),
-        seed=options.settings.seed,
-        memory_megabytes=memory_megabytes,
-        progress=watcher.on_read,
-        bits=options.bits,
-        reading=state.reading,
-        follow_links=options.follow_links,
-        root=options.root,
-    )
 
 
 def _new_state(options: FitOptions) -> RunState:

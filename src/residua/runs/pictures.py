@@ -1,91 +1,137 @@
-"""Which images a report shows, and their pictures."""
+"""Which images a report shows, and their pictures, as the model sees them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from residua.engines import score_with
 from residua.evaluation import Gallery, Thumbnails, choose_thumbnails, thumbnail_size
 from residua.images import ImageSet
-from residua.runs.baselines import sampled, seed_of
-from residua.runs.masks import as_bytes, shown_masks
-from residua.runs.selection import nearest_rows
-from residua.training.bundle import Bundle, score_set
-from residua.training.scoring.engine import prepare_images
-from residua.training.scoring.prepare import Prepare
+from residua.images.resize import resize_weights, weighted
+from residua.runs.baselines import sampled
+from residua.runs.model import Floats, JudgedModel
+
+_EACH = 8  # images of each kind: the worst, the best, the nearest to the threshold
+_COMPARED_SIDE = 32  # pixels at which the nearest training image is looked for
+_COMPARED_AT_ONCE = 64
+# The share of a picture's pixel that has to be defective to be outlined: thin cracks stay visible.
+_MASK_SHARE = 0.25
+
+
+def choose_images(
+    scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None, threshold: float | None
+) -> NDArray[np.int64]:
+    """The worst and the best images; of labelled ones also the most missed, the falsest alarms, and
+    examples of each kind.
+    """
+    order = np.argsort(scores, kind="stable")
+    chosen = [order[::-1][:_EACH], order[:_EACH]]
+    if is_anomalous is not None:
+        normal, anomalous = order[~is_anomalous[order]], order[is_anomalous[order]]
+        chosen += [anomalous[:_EACH], anomalous[::-1][:_EACH], normal[::-1][:_EACH], normal[:_EACH]]
+        if threshold is not None:
+            near = order[np.argsort(np.abs(scores[order] - threshold), kind="stable")]
+            chosen.append(near[:_EACH])
+    return np.unique(np.concatenate(chosen)).astype(np.int64)
 
 
 def make_gallery(
-    bundle: Bundle, images: ImageSet, index: NDArray[np.int64], fitted_on: ImageSet | None
+    model: JudgedModel,
+    images: ImageSet,
+    index: NDArray[np.int64],
+    fitted_on: ImageSet | None,
+    targets: ImageSet | None = None,
 ) -> Gallery:
     """Input, reconstruction, error map and mask of the chosen images, and the training image
-    nearest to each.
+    nearest to each, all at the size of what comes out.
+
+    With `targets` the map is that of the error against them.
     """
-    shown = images[index]
-    prepare = bundle.graph.prepare
-    prepared = prepare_images(prepare, shown, keep_float=True)
+    shown, size = images[index], model.rebuilt_size
+    prepared = model.prepare(shown, size)
     rebuilt, maps = None, None
-    if bundle.graph.scorer.reconstructs:
-        scores = score_set(bundle, shown, reconstructions=True, maps=True)
-        rebuilt, maps = scores.reconstructions, _at_one_size(prepare, scores.maps or [])
-    nearest = None if fitted_on is None else nearest_images(bundle, fitted_on, shown)
+    if model.reconstructs:
+        with_maps = targets is None or model.error_maps is None
+        scores = score_with(model.engine, shown, reconstructions=True, maps=with_maps)
+        rebuilt = scores.reconstructions
+        if targets is not None and model.error_maps is not None and rebuilt is not None:
+            maps = model.error_maps(model.prepare(targets[index], size), rebuilt)
+        else:
+            maps = _at_one_size(model, scores.maps or [])
+    nearest = None if fitted_on is None else nearest_images(model, fitted_on, shown)
     return Gallery(
         index=index,
-        images=as_bytes(_as_arrays(prepared)),
-        reconstructions=None if rebuilt is None else as_bytes(rebuilt),
+        images=_as_bytes(prepared),
+        reconstructions=None if rebuilt is None else _as_bytes(rebuilt),
         error_maps=maps,
-        masks=(
-            shown_masks(shown, prepare.size, keep_aspect=prepare.aspect == "keep")
-            if shown.has_masks
-            else None
-        ),
-        nearest=(
-            None
-            if nearest is None
-            else as_bytes(_as_arrays(prepare_images(prepare, nearest, keep_float=True)))
-        ),
+        masks=_shown_masks(model, shown) if shown.has_masks else None,
+        nearest=None if nearest is None else _as_bytes(model.prepare(nearest, size)),
         nearest_paths=None if nearest is None else nearest.paths,
     )
 
 
-def nearest_images(bundle: Bundle, fitted_on: ImageSet, shown: ImageSet) -> ImageSet:
+def nearest_images(model: JudgedModel, fitted_on: ImageSet, shown: ImageSet) -> ImageSet:
     """For each shown image the training image that is nearest to it, pixel by pixel, compared at 32
     pixels at most.
     """
-    fitted_on, small = sampled(fitted_on, seed_of(bundle)), _smaller(bundle, 32)
-    known, asked = (
-        _as_arrays(prepare_images(small, part, keep_float=True)) for part in (fitted_on, shown)
-    )
+    share = min(1.0, _COMPARED_SIDE / max(model.facts.size))
+    height, width = (max(1, round(length * share)) for length in model.facts.size)
+    fitted_on = sampled(fitted_on, model.seed)
+    known, asked = (model.prepare(part, (height, width)) for part in (fitted_on, shown))
     return fitted_on[nearest_rows(known, asked)]
 
 
+def nearest_rows(known: Floats, asked: Floats) -> NDArray[np.int64]:
+    """Which of `known` is nearest to each of `asked` by Euclidean distance; the first of
+    several.
+    """
+    flat, wanted = (array.reshape(len(array), -1) for array in (known, asked))
+    squares = np.einsum("ij,ij->i", flat, flat)
+    best = np.empty(len(wanted), np.int64)
+    for start in range(0, len(wanted), _COMPARED_AT_ONCE):
+        part = slice(start, start + _COMPARED_AT_ONCE)
+        best[part] = (squares - 2 * wanted[part] @ flat.T).argmin(axis=1)
+    return best
+
+
 def make_thumbnails(
-    bundle: Bundle, images: ImageSet, scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None
+    model: JudgedModel,
+    images: ImageSet,
+    scores: NDArray[Any],
+    is_anomalous: NDArray[np.bool_] | None,
 ) -> Thumbnails:
-    """Small pictures of the judged images, as the network sees them."""
+    """Small pictures of the judged images."""
     index = choose_thumbnails(scores, is_anomalous)
-    prepare = bundle.graph.prepare
-    small = Prepare(thumbnail_size(len(index), prepare.size), prepare.aspect)
     chosen = images if len(index) == len(images) else images[index]
-    return Thumbnails(index, as_bytes(_as_arrays(prepare_images(small, chosen, keep_float=True))))
+    small = thumbnail_size(len(index), model.facts.size)
+    return Thumbnails(index, _as_bytes(model.prepare(chosen, small)))
 
 
-def _smaller(bundle: Bundle, side: int) -> Prepare:
-    prepare = bundle.graph.prepare
-    share = min(1.0, side / max(prepare.size))
-    height, width = (max(1, round(length * share)) for length in prepare.size)
-    return Prepare((height, width), prepare.aspect)
+def _as_bytes(images: Floats) -> NDArray[np.uint8]:
+    """Images in [0, 1] as bytes; values outside are clipped."""
+    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
 
-def _as_arrays(prepared: torch.Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(prepared.permute(0, 2, 3, 1).numpy())
+def _shown_masks(model: JudgedModel, images: ImageSet) -> NDArray[np.bool_]:
+    """The masks of images as their pictures show them; an image without one has no pixel in it."""
+    masks = np.zeros((len(images), *model.rebuilt_size), np.bool_)
+    for row, mask in enumerate(images.masks):
+        if mask is not None:
+            masks[row] = _fitted(model, mask.astype(np.float32)) > _MASK_SHARE
+    return masks
 
 
-def _at_one_size(prepare: Prepare, maps: Iterable[NDArray[Any]]) -> NDArray[np.float32]:
-    one_size = prepare.at_one_size()
-    values = (torch.tensor(one[np.newaxis, :, :, np.newaxis], dtype=torch.float32) for one in maps)
-    return torch.cat([one_size(one)[0] for one in values]).numpy()
+def _at_one_size(model: JudgedModel, maps: list[Floats]) -> Floats:
+    fitted = [_fitted(model, one) for one in maps]
+    return np.stack(fitted) if fitted else np.zeros((0, *model.rebuilt_size), np.float32)
+
+
+def _fitted(model: JudgedModel, plane: Floats) -> Floats:
+    """One (height, width) plane at the size of the reconstructions."""
+    (height, width), size = plane.shape, model.rebuilt_size
+    both = max(height / size[0], width / size[1]) if model.keep_aspect else None
+    rows, columns = resize_weights(height, size[0], both), resize_weights(width, size[1], both)
+    return weighted(plane[:, :, np.newaxis].astype(np.float32), rows, columns)[:, :, 0]

@@ -1,25 +1,22 @@
-"""`residua probe`: what a run's code is worth to a simple classifier."""
+"""`residua probe`: what a model's latent vector is worth to a simple classifier."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from residua._version import __version__
-from residua.errors import LabelError, SourceError
+from residua.errors import InputError, LabelError, SourceError
 from residua.evaluation.probes import evaluate_codes
 from residua.images import ImageSet
 from residua.records import Evaluation
-from residua.runs.baselines import sampled, seed_of
-from residua.runs.fit import load_source
-from residua.runs.parts import load_other
+from residua.runs.baselines import sampled
+from residua.runs.model import Floats, JudgedModel
+from residua.runs.open_model import open_model
+from residua.runs.parts import RunImages
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder, RunState
-from residua.training.bundle import Bundle, check_fits, load_bundle
-from residua.training.scoring.engine import encode_images, prepare_images
+from residua.runs.run_folder import RunFolder
 
 _LEARNT_FROM = ("train", "validation", "left out")
 
@@ -31,73 +28,69 @@ def probe_run(
     bits: int | None = None,
     watcher: Watcher | None = None,
 ) -> Evaluation:
-    """Probe the code of any run, whatever its job, on its own source or on another one with labels.
+    """Probe the latent vector of a run's model, whatever its job, on its own source or on another
+    one with labels.
 
     Probes are fitted on the labelled training images (a seeded sample of very many) and judged on
     the test images.
 
     Raises
     ------
+    InputError
+        If the model gives no latent vector: a wrapped model is a file that answers with
+        reconstructions.
     LabelError, SourceError
         If there are no labels, or a part is empty.
     """
     watcher = watcher or Watcher()
     folder = RunFolder(Path(run))
-    state, bundle = folder.read_finished(), load_bundle(folder.bundle)
+    origin, model = folder.origin(), open_model(folder)
+    own = RunImages(folder, origin, model, watcher)
     if source is None:
-        train, test = _own_parts(folder, state, watcher)
+        images = origin.load(watcher)
+        parts = own.parts_of(images)
+        train = images[np.flatnonzero(np.isin(parts, _LEARNT_FROM))]
+        test = images[np.flatnonzero(parts == "test")]
     else:
-        images = load_other(state, bundle.config, source, watcher, bits=bits)
+        images = own.load_other(source, bits)
         train, test = images.train, images.test
-    for part, images in (("train", train), ("test", test)):
-        if len(images) == 0:
+    for part, one in (("train", train), ("test", test)):
+        if len(one) == 0:
             raise SourceError(
                 f"probe: the {part} part must hold images. It is empty. Name a SOURCE that has"
                 " train and test."
             )
-        if images.labels is None:
+        if one.labels is None:
             raise LabelError(
                 "probe: images must have labels. They have none. Name a SOURCE with labels."
             )
-        check_fits(bundle.config, images)
-    train = sampled(train[np.flatnonzero(train.labelled)], seed_of(bundle))
-    (codes, pixels), (test_codes, test_pixels) = (_encoded(bundle, part) for part in (train, test))
+    train = sampled(train[np.flatnonzero(train.labelled)], model.seed)
     provenance = {
         "source": test.source,
         "judged_on": f"test part of {test.source}",
-        "recipe": bundle.config.recipe,
-        "job_of_the_run": bundle.config.job,
-        "architecture": bundle.config.training.network,
-        "seed": seed_of(bundle),
+        "recipe": model.facts.recipe,
+        "job_of_the_run": model.facts.job,
+        "architecture": model.provenance.get("architecture"),
+        "seed": model.seed,
         "version": __version__,
     }
     return evaluate_codes(
-        codes,
+        _latents(model, train),
         train.labels,
-        test_codes,
+        _latents(model, test),
         test.labels,
-        images=pixels,
-        test_images=test_pixels,
-        seed=seed_of(bundle),
+        images=model.prepare(train),
+        test_images=model.prepare(test),
+        seed=model.seed,
         provenance=provenance,
     )
 
 
-def _own_parts(folder: RunFolder, state: RunState, watcher: Watcher) -> tuple[ImageSet, ImageSet]:
-    """Train with the images that a one-class model left out, and test, as `fit` recorded them."""
-    images, recorded = load_source(state, watcher), folder.read_images("path", "part")
-    part_of = dict(zip(recorded["path"], recorded["part"], strict=True))
-    parts = np.array([part_of.get(path, "new") for path in images.paths])
-    return (
-        images[np.flatnonzero(np.isin(parts, _LEARNT_FROM))],
-        images[np.flatnonzero(parts == "test")],
-    )
-
-
-def _encoded(bundle: Bundle, images: ImageSet) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Codes, and the images as the network sees them."""
-    codes = encode_images(bundle.graph, images, batch_size=bundle.config.batch_size)
-    return (
-        codes,
-        prepare_images(bundle.graph.prepare, images, keep_float=True).permute(0, 2, 3, 1).numpy(),
-    )
+def _latents(model: JudgedModel, images: ImageSet) -> Floats:
+    found = None if model.network is None else model.network.latents(images)
+    if found is None:
+        raise InputError(
+            f"probe: the model must give a latent vector. Got a {model.facts.recipe}, which does"
+            " not show one. Compute the vectors yourself and call residua.evaluate_codes."
+        )
+    return found

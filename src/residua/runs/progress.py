@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from residua.training.loop.settings import StepReport
+if TYPE_CHECKING:
+    from residua.training.loop.settings import StepReport
 
 
 @dataclass(frozen=True)

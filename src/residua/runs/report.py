@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from residua._files import in_a_line, read_file
-from residua.errors import BundleError
-from residua.evaluation import Evidence
 from residua.evaluation.report import write_html
-from residua.records import Evaluation
-from residua.runs.evaluate import Judged, evaluate_run
+from residua.runs.evaluate import Judgement, evaluate_run, stored_judgement
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder
-from residua.runs.wrapped import is_wrapped, judged_wrapped
 
 
 def report_run(
@@ -55,31 +48,10 @@ def run_names(folders: Sequence[Path]) -> list[str]:
     return [f"{folder.name} ({place + 1})" for place, folder in enumerate(folders)]
 
 
-def judgement_of(run: Path, watcher: Watcher) -> Judged:
-    """The latest evaluation of a run, wrapped or our own, on its own test part; evaluated now if
-    there was none.
-    """
-    if is_wrapped(run):
-        return Judged(*judged_wrapped(run, progress=watcher.on_read))
+def judgement_of(run: Path, watcher: Watcher) -> Judgement:
+    """The latest evaluation of a run on its own test part; evaluated now if there was none."""
     judged = stored_judgement(RunFolder(run))
     if judged is None or judged.evidence.pixel_hashes is None:
         watcher.note(f"{run} is evaluated first")
         judged = evaluate_run(run, watcher=watcher)
     return judged
-
-
-def stored_judgement(folder: RunFolder) -> Judged | None:
-    """The run's latest evaluation on its own test part, with the arrays behind it; None if there
-    was none.
-    """
-    folder.read_state()
-    if not (folder.evaluation.exists() and folder.evidence.exists()):
-        return None
-    try:
-        evaluation = Evaluation.model_validate_json(read_file(folder.evaluation))
-    except (ValidationError, OSError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
-        raise BundleError(
-            f"{folder.evaluation}: must be what evaluate wrote. Got: {what}. Run evaluate again."
-        ) from None
-    return Judged(evaluation, Evidence.load(folder.evidence))

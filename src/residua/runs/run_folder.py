@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from residua._files import (
     atomic_write,
@@ -27,14 +27,10 @@ from residua._files import (
 from residua.errors import BundleError
 from residua.images import ImageSet
 from residua.images.columns import TextColumn, shared
-from residua.images.reading import Reading
-from residua.images.run_source import find_run_source
-from residua.records import Assumption
-from residua.runs.wrapped import is_wrapped
-from residua.training.bundle import clear_leftovers
-from residua.training.fitting.options import FitOptions, migrated
-from residua.training.loop.train import TrainingPlan
-from residua.training.recipes import Recipe, make_recipe
+from residua.runs.origin import Origin
+
+if TYPE_CHECKING:
+    from residua.runs.state import RunState
 
 _COLUMNS = ("path", "label", "part", "sha256", "pixels")
 _ROWS_AT_ONCE = 4096
@@ -47,56 +43,6 @@ def _rows(part: str, images: ImageSet) -> Iterator[tuple[Any, ...]]:
         images.paths, labels, images.byte_hashes, images.pixel_hashes, strict=True
     ):
         yield path, "" if label is None else label, part, sha256, pixels
-
-
-class RunState(BaseModel):
-    """`run.json`: the options, the plan decided before the first step, and whether the model is
-    finished.
-
-    ``working_folder`` is where `fit` was started, so that a relative source is found from anywhere;
-    ``made_here`` tells a run that was begun on this machine from others; ``fingerprint`` is that of
-    the source's images, so that a run is not resumed on others; ``choice`` what ``auto`` chose;
-    ``reading`` how the source's values became brightness, so that it is not guessed again.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal["residua-run"] = "residua-run"
-    format_version: Literal[2] = 2
-    options: FitOptions = Field(discriminator="job")
-    working_folder: str = ""
-    made_here: str = ""
-    fingerprint: str | None = None
-    choice: dict[str, Any] | None = None
-    plan: dict[str, Any] | None = None
-    finished: bool = False
-    notes: tuple[str, ...] = ()
-    assumptions: tuple[Assumption, ...] = ()
-    reading: Reading | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_format_1(cls, given: Any) -> Any:
-        """Format 1 held the options of all jobs at once."""
-        if isinstance(given, dict) and given.get("format_version") == 1:
-            return {**given, "format_version": 2, "options": migrated(given["options"])}
-        return given
-
-    def located_source(self, *, named: bool = False) -> str:
-        """The source as `fit` found it; see `find_run_source`."""
-        return find_run_source(
-            self.options.source, self.working_folder, self.made_here, named=named
-        )
-
-    def training_plan(self) -> TrainingPlan | None:
-        """The plan as training takes it."""
-        return None if self.plan is None else TrainingPlan(**self.plan)
-
-    def chosen_recipe(self) -> Recipe | None:
-        """What `auto` chose before the run was stopped."""
-        if self.choice is None:
-            return None
-        return make_recipe(self.choice["recipe"], **self.choice["options"])
 
 
 @dataclass(frozen=True)
@@ -150,21 +96,70 @@ class RunFolder:
         """History and training scores, for reports."""
         return self.path / "training.npz"
 
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether the model is somebody else's."""
+        return (self.path / "wrapped.json").is_file()
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the model gives something else each time it is asked."""
+        if not self.is_wrapped:
+            return False
+        from residua.runs.wrapped_run import read_wrapped
+
+        return read_wrapped(self.path).random
+
+    def origin(self) -> Origin:
+        """Where the images of a finished run come from, whoever trained its model."""
+        if self.is_wrapped:
+            from residua.runs.wrapped_run import read_wrapped
+
+            return read_wrapped(self.path).origin()
+        return self.read_finished().origin(self._test_fingerprint())
+
+    def model_files(self) -> list[Path]:
+        """The files that the model needs to score: its bundle, or the wrapped model."""
+        if not self.is_wrapped:
+            return [path for path in sorted(self.bundle.iterdir()) if path.is_file()]
+        from residua.runs.wrapped_run import read_wrapped
+
+        state = read_wrapped(self.path)
+        return [self.path / name for name in ("wrapped.json", state.file, *state.weights)]
+
+    def identity(self) -> str:
+        """A checksum that changes with the model and its threshold."""
+        if not self.is_wrapped:
+            return self.bundle_checksum()
+        from residua.runs.wrapped_run import read_wrapped
+
+        state = read_wrapped(self.path)
+        point = state.operating_point
+        return f"{state.sha256}:{None if point is None else point.threshold}"
+
+    def _test_fingerprint(self) -> str | None:
+        try:
+            found = read_json(self.bundle / "bundle.json")["config"]["fingerprints"].get("test")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None  # the bundle itself says what is wrong with it when it is loaded
+        return None if found is None else str(found)
+
     def read_state(self) -> RunState:
         """`run.json`, checked."""
+        from residua.runs.state import RunState
+
         path = self.path / "run.json"
         try:
             return RunState.model_validate_json(read_file(path))
         except FileNotFoundError:
-            if is_wrapped(self.path):
-                raise BundleError(
-                    f"{self.path}: this takes a model that `residua fit` trained. Got a wrapped"
-                    " one. Those that take it are evaluate, threshold, score, report, compare,"
-                    " serve, info and verify."
-                ) from None
+            got = (
+                "a wrapped one. Those that take it are evaluate, threshold, score, report,"
+                " compare, serve, info and verify"
+                if self.is_wrapped
+                else "a folder without run.json. Name one that `residua fit` wrote"
+            )
             raise BundleError(
-                f"{self.path}: a RUN must hold run.json. It does not. Name a folder that `residua"
-                " fit` wrote."
+                f"{self.path}: this takes a model that `residua fit` trained. Got {got}."
             ) from None
         except OSError as error:
             raise BundleError(
@@ -207,7 +202,10 @@ class RunFolder:
             " stop it."
         )
         with one_writer(self.path / ".lock", refusal):
-            clear_leftovers(self.bundle)
+            if self.exists():
+                from residua.training.bundle import clear_leftovers
+
+                clear_leftovers(self.bundle)
             yield
 
     def write_images(self, parts: dict[str, ImageSet]) -> None:

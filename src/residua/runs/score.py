@@ -1,26 +1,24 @@
-"""`residua score`: a row an image, for every image of a source, however many there are."""
+"""`residua score`: a row per image, for every image of a source, however many there are."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from residua._files import ensure_folder
 from residua.engines.kinds import REFERENCE
 from residua.findings import find_drift
-from residua.images import ImageSet, load_images
+from residua.images import ImageSet
 from residua.images.listing import Options
 from residua.images.reading import reading_of
 from residua.images.shards import Shards
 from residua.images.sources import list_shards
 from residua.records import Finding
-from residua.runs.engines import open_engine
-from residua.runs.findings import calibration_normals
-from residua.runs.fit import MEMORY_MEGABYTES, load_source
-from residua.runs.parts import is_own_source
+from residua.runs.model import JudgedModel
+from residua.runs.open_model import open_model
+from residua.runs.origin import MEMORY_MEGABYTES, Origin
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder, RunState
+from residua.runs.run_folder import RunFolder
 from residua.runs.tables import (
     ChunkFiles,
     ScoreSummary,
@@ -34,7 +32,6 @@ from residua.runs.tables import (
 )
 from residua.runs.tables.chunks import check_first
 from residua.runs.tables.part_lookup import PartLookup
-from residua.training.bundle import Bundle, load_bundle
 
 
 def score_run(
@@ -76,9 +73,8 @@ def score_run(
     watcher = watcher or Watcher()
     parts = ChunkFiles(Path(out))
     folder = RunFolder(Path(run))
-    state = folder.read_finished()
-    opened = open_engine(folder, load_bundle(folder.bundle), engine, watcher)
-    shards, task = make_task(folder, state, opened.bundle, source, bits=bits)
+    origin, model = folder.origin(), open_model(folder, engine, watcher)
+    shards, task = make_task(folder, origin, model, source, bits=bits)
     task = replace(task, raw_cells=raw_cells)
     for made in task.assumptions:
         watcher.note(f"assumed {made.sentence}")
@@ -87,41 +83,32 @@ def score_run(
             watcher.note(
                 f"the source's column {name!r} is written as {told!r}: residua has one of that name"
             )
-    other = {"engine": None if opened.card is None else opened.engine.name, "bits": bits}
+    other = {"engine": None if engine == REFERENCE else model.engine.name, "bits": bits}
     begun_with = {
-        "model": folder.bundle_checksum(),
+        "model": folder.identity(),
         **{name: value for name, value in other.items() if value is not None},
     }
-    job = ScoringJob(opened.engine, shards, task, parts, watcher.on_read)
+    job = ScoringJob(model.engine, shards, task, parts, watcher.on_read)
     summary = do_job(job, source, begun_with, resume=resume, workers=workers)
-    summary.drift = (
-        None if is_own_source(state, source) else _drift(opened.bundle, parts.out, summary.n_images)
-    )
+    summary.drift = None if origin.is_own(source) else _drift(model, parts.out, summary.n_images)
     if maps is not None:
-        images = _load(state, opened.bundle, source, memory_megabytes, watcher, bits)
-        write_maps(
-            opened.engine,
-            images,
-            read_scores(parts.out),
-            ensure_folder(maps, where="score --maps"),
-            watcher.on_read,
-        )
+        images = _load(origin, source, memory_megabytes, watcher, bits)
+        folder_of_maps = ensure_folder(maps, where="score --maps")
+        write_maps(model.engine, images, read_scores(parts.out), folder_of_maps, watcher.on_read)
     return summary
 
 
-def _drift(bundle: Bundle, out: Path, n_images: int) -> Finding | None:
-    point = bundle.config.operating_point
-    if point is None:
+def _drift(model: JudgedModel, out: Path, n_images: int) -> Finding | None:
+    if model.threshold is None:
         return None
-    return find_drift(
-        calibration_normals(bundle), sample_scores(out, n_images), threshold=point.threshold
-    )
+    scores = sample_scores(out, n_images)
+    return find_drift(model.calibration.normals, scores, threshold=model.threshold)
 
 
 def make_task(
     folder: RunFolder,
-    state: RunState,
-    bundle: Bundle,
+    origin: Origin,
+    model: JudgedModel,
     source: str,
     *,
     only_test: bool = False,
@@ -130,48 +117,40 @@ def make_task(
     """A source in pieces, and what scoring one of them needs; refuses images of another kind than
     the model's.
     """
-    own = is_own_source(state, source)
-    reading = reading_of(bits, bundle.config.reading, where="score")
-    root = Path(state.options.root) if own and state.options.root is not None else None
+    own, facts = origin.is_own(source), model.facts
     options = Options(
-        root=root, reading=reading, of_model=bits is None, follow_links=state.options.follow_links
+        root=Path(origin.root) if own and origin.root is not None else None,
+        reading=reading_of(bits, origin.reading or facts.reading, where="score"),
+        of_model=bits is None,
+        follow_links=origin.follow_links,
     )
-    shards = list_shards(state.located_source(named=True) if own else source, options)
-    lookup = None
-    if own:
-        recorded = folder.read_images("path", "part")
-        lookup = PartLookup.of(recorded["path"], recorded["part"])
-    point, classes = bundle.config.operating_point, bundle.config.classes
+    shards = list_shards(origin.located(named=True) if own else source, options)
     task = ScoringTask(
-        bundle.config.channels,
-        None if point is None else point.threshold,
+        facts.channels,
+        model.threshold,
         options,
-        lookup,
+        _recorded_parts(folder, origin) if own else None,
         only_test=only_test,
-        classes=None if classes is None else tuple(map(str, classes)),
-        multilabel=bundle.config.multilabel,
+        classes=None if facts.classes is None else tuple(map(str, facts.classes)),
+        multilabel=facts.multilabel,
     )
     task = check_first(task, shards.pieces[0], source) if len(shards.pieces) else task
     return shards, replace(task, assumptions=(*shards.assumptions, *task.assumptions))
 
 
-def _load(  # noqa: PLR0917
-    state: RunState,
-    bundle: Bundle,
-    source: str,
-    memory_megabytes: float,
-    watcher: Watcher,
-    bits: int | None,
+def _recorded_parts(folder: RunFolder, origin: Origin) -> PartLookup:
+    """Which part each image of the run's own source is in."""
+    if folder.images.exists():
+        recorded = folder.read_images("path", "part")
+        return PartLookup.of(recorded["path"], recorded["part"])
+    own = origin.load(named=True)  # wrapped runs of earlier versions recorded no parts
+    return PartLookup.of(own.paths, own.splits)
+
+
+def _load(
+    origin: Origin, source: str, memory_megabytes: float, watcher: Watcher, bits: int | None
 ) -> ImageSet:
-    if is_own_source(state, source):
-        return load_source(state, watcher, memory_megabytes, named=True)
-    # New images may carry other labels or none: what is normal is the model's business, so it is
-    # not asked of them.
-    asked = state.options
-    more: dict[str, Any] = {
-        "seed": asked.settings.seed,
-        "bits": bits,
-        "follow_links": asked.follow_links,
-    }
-    more |= {"reading": bundle.config.reading}
-    return load_images(source, memory_megabytes=memory_megabytes, progress=watcher.on_read, **more)
+    if origin.is_own(source):
+        return origin.load(watcher, memory_megabytes, named=True)
+    # New images may carry other labels or none: what is normal is the model's business.
+    return origin.load_other(source, watcher, memory_megabytes, bits=bits)

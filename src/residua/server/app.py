@@ -105,7 +105,7 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/model", summary="What is served here", responses=_problems(401, 403, 421))
     async def model_facts() -> ModelFacts:
-        return model.facts(service.limits)
+        return model.describe(service.limits)
 
     @routes.post(
         "/score", summary="Score one image", responses=_PROBLEMS, openapi_extra=_body("image")

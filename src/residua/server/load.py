@@ -16,10 +16,11 @@ from residua.engines.one_by_one import OneByOne
 from residua.errors import BundleError, InputError
 from residua.evaluation import Evidence
 from residua.evaluation.report.pictures import error_ceiling
-from residua.runs.wrapped import WrappedModel, is_wrapped, open_wrapped
-from residua.server.model import Known, ServedModel
-
-_BUNDLE, _EXPORT, _EVIDENCE = "bundle", "export", "evidence.npz"
+from residua.runs.model import model_of_card
+from residua.runs.open_model import open_model
+from residua.runs.run_folder import RunFolder
+from residua.runs.wrap import WrappedModel
+from residua.server.model import ServedModel
 
 Note = Callable[[str], None]
 
@@ -44,34 +45,16 @@ def load_model(
         Where the engine does not do what the run's model does.
     """
     run, kind = Path(run), parse_engine(engine)
-    if is_wrapped(run):
-        if not kind.is_reference:
-            raise InputError(
-                f"serve: a wrapped model scores by itself. Got --engine {engine}. Leave it out."
-            )
-        model, state = open_wrapped(run)
-        return serve_wrapped(
-            model,
-            run.resolve().name,
-            normal=state.normal,
-            classes=state.classes,
-            ceiling=_ceiling(run),
-        )
-    if not kind.files:
-        return _from_bundle(run, engine)
+    folder, ceiling = RunFolder(run), _ceiling(run)
+    name = run.resolve().name
+    if folder.is_wrapped or not kind.files:
+        model = open_model(folder, engine)
+        return ServedModel(name, model, ceiling=ceiling)
     card = fresh_card(run, kind) or _export(run, kind, on_note)
-    exported = load_engine(run / _EXPORT, engine, bundle=run / _BUNDLE)
-    return ServedModel(
-        run.resolve().name,
-        _known_by(card),
-        OneByOne(exported),
-        np.sort(
-            np.array(card.calibration_scores, np.float32)[
-                ~np.array(card.calibration_is_anomalous, np.bool_)
-            ]
-        ),
-        ceiling=_ceiling(run),
-    )
+    exported = OneByOne(load_engine(folder.export, engine, bundle=folder.bundle))
+    only_eight_bits = card.entry == "uint8"
+    model = model_of_card(card, exported)
+    return ServedModel(name, model, ceiling=ceiling, only_eight_bits=only_eight_bits)
 
 
 def serve_wrapped(
@@ -80,7 +63,6 @@ def serve_wrapped(
     *,
     normal: Sequence[str] | None = None,
     classes: Sequence[int | str] | None = None,
-    ceiling: float | None = None,
 ) -> ServedModel:
     """A wrapped model as one to serve: `Server(serve_wrapped(model)).run()`.
 
@@ -91,27 +73,20 @@ def serve_wrapped(
     Raises
     ------
     InputError
-        If `classes` are named and the model gives no probabilities, or as many as there are not.
+        If `classes` are named and the model gives no probabilities, or another number of them.
     """
-    contract = model.contract
     if classes is not None and model.n_classes != len(classes):
         raise InputError(
             "serve_wrapped: classes must name each column of the model's probabilities. Got"
             f" {len(classes)} names for {model.n_classes or 'no'} columns. Name as many, or leave"
             " classes out."
         )
-    known = Known(
-        job="classify" if classes is not None else "detect",
-        recipe=f"wrapped {contract.origin} model",
-        size=contract.size,
-        channels=contract.channels,
+    judged = model.as_judged(
+        job="detect" if classes is None else "classify",
         normal=None if normal is None else tuple(normal),
         classes=None if classes is None else tuple(classes),
-        operating_point=model.operating_point_,
-        calibration_images=model.calibration_images_,
     )
-    normals = model.calibration_scores_[~model.calibration_is_anomalous_]
-    return ServedModel(name, known, model, normals, ceiling=ceiling)
+    return ServedModel(name, judged)
 
 
 def fresh_card(run: Path, kind: Kind) -> Card | None:
@@ -122,43 +97,15 @@ def fresh_card(run: Path, kind: Kind) -> Card | None:
     if not kind.files:
         return None
     try:
-        card = read_card(run / _EXPORT, kind)
-        check_fresh(card, run / _BUNDLE)
+        card = read_card(RunFolder(run).export, kind)
+        check_fresh(card, RunFolder(run).bundle)
     except BundleError:
         return None
     return card
 
 
-def _from_bundle(run: Path, name: str) -> ServedModel:
-    """By PyTorch."""
-    from residua.runs.engines import open_engine
-    from residua.runs.progress import Watcher
-    from residua.runs.run_folder import RunFolder
-    from residua.training.bundle import load_bundle
-
-    folder = RunFolder(run)
-    folder.read_finished()
-    opened = open_engine(folder, load_bundle(folder.bundle), name, Watcher())
-    config = opened.bundle.config
-    known = Known(
-        job=config.job,
-        recipe=config.recipe,
-        size=config.size,
-        channels=config.channels,
-        normal=config.normal,
-        classes=config.classes,
-        multilabel=config.multilabel,
-        operating_point=config.operating_point,
-        calibration_images=config.training.calibration_images,
-        reading=config.reading,
-    )
-    normals = opened.bundle.calibration_scores[~opened.bundle.calibration_is_anomalous]
-    return ServedModel(run.resolve().name, known, opened.engine, normals, ceiling=_ceiling(run))
-
-
 def _export(run: Path, kind: Kind, on_note: Note | None) -> Card:
     from residua.runs.engines import export_run
-    from residua.runs.run_folder import RunFolder
 
     RunFolder(run).read_finished()
     if on_note is not None:
@@ -166,29 +113,14 @@ def _export(run: Path, kind: Kind, on_note: Note | None) -> Card:
     return export_run(run, kind)
 
 
-def _known_by(card: Card) -> Known:
-    return Known(
-        job=card.job,
-        recipe=card.recipe,
-        size=card.size,
-        channels=card.channels,
-        normal=card.normal,
-        classes=card.classes,
-        multilabel=card.multilabel,
-        operating_point=card.operating_point,
-        calibration_images=card.calibration_images,
-        reading=card.reading,
-        only_eight_bits=card.entry == "uint8",
-    )
-
-
 def _ceiling(run: Path) -> float | None:
     """The error that all maps draw brightest, from the run's evaluation.
 
     None where it was not evaluated.
     """
-    if not (run / _EVIDENCE).is_file():
+    evidence = RunFolder(run).evidence
+    if not evidence.is_file():
         return None
-    gallery = Evidence.load(run / _EVIDENCE).gallery
+    gallery = Evidence.load(evidence).gallery
     maps: Any = None if gallery is None else gallery.error_maps
     return None if maps is None or not np.isfinite(maps).any() else error_ceiling(maps)

@@ -4,21 +4,21 @@ scores, and words.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua._version import __version__
-from residua.engines import Engine
 from residua.errors import ImageError, PixelLimitError
 from residua.findings import find_unlike_calibration
 from residua.images.decoding import FORMATS, DecodedImage, decode, sniff
 from residua.images.looks import brightness
 from residua.images.pixels import as_common
-from residua.images.reading import AS_IT_SAYS, Reading, common_type
-from residua.records import Finding, Job, OperatingPoint
+from residua.images.reading import Reading, common_type
+from residua.records import Finding
+from residua.runs.model import JudgedModel
 from residua.server.answers import Histogram, ImageFacts, ImageScore, ModelFacts, Rank
 from residua.server.batcher import ImageResult
 from residua.server.limits import Limits
@@ -42,59 +42,38 @@ class Sight:
         return self.facts.height * self.facts.width
 
 
-@dataclass(frozen=True)
-class Known:
-    """What answers need to know of a model beside its engine.
-
-    ``calibration_images`` are the facts that a new image is compared with, ``only_eight_bits`` says
-    that the engine takes uint8 alone, ``reading`` how values become brightness.
-    """
-
-    job: Job
-    recipe: str
-    size: tuple[int, int]
-    channels: int
-    normal: tuple[str, ...] | None = None
-    classes: tuple[int | str, ...] | None = None
-    multilabel: bool = False
-    operating_point: OperatingPoint | None = None
-    calibration_images: dict[str, Any] = field(default_factory=dict)
-    only_eight_bits: bool = False
-    reading: Reading = AS_IT_SAYS
-
-
 class ServedModel:
     """Everything about a model that answers need; nothing of it changes while the server runs.
 
-    `normals` are its scores of the normal calibration images, `ceiling` is the error that a map
-    draws brightest (None: each image's own).
+    `ceiling` is the error that a map draws brightest (None: each image's own), `only_eight_bits`
+    says that the engine takes uint8 alone.
     """
 
     def __init__(
         self,
         name: str,
-        known: Known,
-        engine: Engine,
-        normals: NDArray[np.float32],
+        model: JudgedModel,
         *,
         ceiling: float | None = None,
+        only_eight_bits: bool = False,
     ) -> None:
-        self.name, self.config, self.engine, self.ceiling = name, known, engine, ceiling
-        self.normals = np.sort(normals)
+        self.name, self.facts, self.engine = name, model.facts, model.engine
+        self.ceiling, self.only_eight_bits = ceiling, only_eight_bits
+        self.looks, self.normals = model.calibration.looks, np.sort(model.calibration.normals)
 
     def read(self, data: bytes, limits: Limits) -> Sight:
         """Decode an upload, in the room where every image of residua is decoded, and bring it to
         the model's channels.
         """
-        decoded = _decode(data, limits, self.config.reading)
+        decoded = _decode(data, limits, self.facts.reading)
         channels = decoded.pixels.shape[-1]
-        if channels > self.config.channels:
+        if channels > self.facts.channels:
             raise RefusedError(
                 422,
                 "wrong-channels",
                 "The image must be grey: the model was trained on grey images. Got colour.",
             )
-        dtype = common_type([decoded.pixels.dtype], self.config.reading)
+        dtype = common_type([decoded.pixels.dtype], self.facts.reading)
         height, width = decoded.pixels.shape[:2]
         facts = ImageFacts(
             width=width,
@@ -104,23 +83,23 @@ class ServedModel:
             format=decoded.format,
             converted=sorted(decoded.done),
         )
-        if dtype == np.float32 and self.config.only_eight_bits:
+        if dtype == np.float32 and self.only_eight_bits:
             raise RefusedError(
                 422,
                 "too-many-bits",
                 "The image must have 8 bits a channel: the engine takes no more. Got 16.",
             )
-        pixels = as_common(decoded.pixels, self.config.channels, dtype, self.config.reading)
+        pixels = as_common(decoded.pixels, self.facts.channels, dtype, self.facts.reading)
         return Sight(pixels, facts, brightness(pixels))
 
     def warm_up_image(self) -> NDArray[np.uint8]:
         """An image of the network's size, to be scored before the first real one."""
-        return np.full((*self.config.size, self.config.channels), 128, np.uint8)
+        return np.full((*self.facts.size, self.facts.channels), 128, np.uint8)
 
     def answer(self, sight: Sight, scored: ImageResult) -> ImageScore:
         """What the client is told of an image, without pictures."""
         score = _finite(scored.score)
-        point = self.config.operating_point if self.config.job == "detect" else None
+        point = self.facts.operating_point if self.facts.job == "detect" else None
         anomalous = None if point is None or np.isnan(scored.score) else scored.anomalous
         rank = None
         if score is not None and len(self.normals):
@@ -152,19 +131,19 @@ class ServedModel:
         )
 
     def _chances(self, scored: ImageResult) -> list[tuple[str, np.float32]] | None:
-        if scored.probabilities is None or self.config.classes is None:
+        if scored.probabilities is None or self.facts.classes is None:
             return None
-        return list(zip(map(str, self.config.classes), scored.probabilities, strict=True))
+        return list(zip(map(str, self.facts.classes), scored.probabilities, strict=True))
 
     def _predicted(self, chances: list[tuple[str, np.float32]]) -> list[str]:
-        if self.config.multilabel:
+        if self.facts.multilabel:
             return [name for name, chance in chances if chance > 0.5]
         return [max(chances, key=lambda pair: pair[1])[0]]
 
     def _findings(self, sight: Sight, score: float | None) -> list[Finding]:
         seen = {
-            **(self.config.calibration_images or {"n": len(self.normals)}),
-            "channels": self.config.channels,
+            **(self.looks or {"n": len(self.normals)}),
+            "channels": self.facts.channels,
         }
         image = {
             "height": sight.facts.height,
@@ -176,23 +155,23 @@ class ServedModel:
         found = find_unlike_calibration(image, seen, score=score, scores=scores)
         return [] if found is None else [found]
 
-    def facts(self, limits: Limits) -> ModelFacts:
+    def describe(self, limits: Limits) -> ModelFacts:
         """What the model is and what the server takes."""
-        config = self.config
-        point = config.operating_point if config.job == "detect" else None
+        facts = self.facts
+        point = facts.operating_point if facts.job == "detect" else None
         return ModelFacts(
             name=self.name,
-            job=config.job,
-            recipe=config.recipe,
+            job=facts.job,
+            recipe=facts.recipe,
             engine=self.engine.name,
-            height=config.size[0],
-            width=config.size[1],
-            channels=config.channels,
-            normal=None if config.normal is None else list(config.normal),
+            height=facts.size[0],
+            width=facts.size[1],
+            channels=facts.channels,
+            normal=None if facts.normal is None else list(facts.normal),
             threshold=None if point is None else point.threshold,
             policy=None if point is None else point.policy,
             how=None if point is None else point.how,
-            classes=None if config.classes is None else list(map(str, config.classes)),
+            classes=None if facts.classes is None else list(map(str, facts.classes)),
             calibration=self._histogram(),
             formats=list(FORMATS),
             limits=limits.model_dump(include={"megabytes", "pixels", "images", "seconds"}),

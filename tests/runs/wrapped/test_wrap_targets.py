@@ -13,7 +13,7 @@ from PIL import Image
 import residua
 from residua.errors import InputError, ShapeError
 from residua.images.resize import fit_to
-from residua.runs.wrapped import evaluate_wrapped
+from residua.runs.evaluate import evaluate_run
 
 ONE = {"values": "unit", "size": (8, 8), "channels": 1}
 
@@ -137,7 +137,7 @@ def test_a_run_keeps_the_source_of_its_targets_and_a_function_of_them_is_refused
     monkeypatch.chdir(tmp_path)
     run = residua.wrap(path, values="unit", targets="clean").save(tmp_path / "run", source=source)
     monkeypatch.chdir("/")
-    record, _ = evaluate_wrapped(run)
+    record, _ = evaluate_run(run)
     assert record.provenance["targets"] == str(tmp_path / "clean")
     true = np.square(0.9 * noisy.astype(float) / 255 - clean / 255).mean()
     # of the images that the split calls test
@@ -150,4 +150,4 @@ def test_a_run_keeps_the_source_of_its_targets_and_a_function_of_them_is_refused
         json.dumps({**state, "targets": "https://127.0.0.1:1/x/", "made_here": ""}), "utf-8"
     )
     with pytest.raises(InputError, match="must be named by you"):
-        evaluate_wrapped(run)
+        evaluate_run(run)

@@ -21,9 +21,11 @@ from residua.engines import KINDS
 from residua.errors import BundleError, InputError, LabelError, OutputError
 from residua.runs.compare import compare_runs
 from residua.runs.engines import export_run
+from residua.runs.evaluate import evaluate_run
 from residua.runs.report import report_run
+from residua.runs.score import score_run
 from residua.runs.tables import ChunkFiles
-from residua.runs.wrapped import evaluate_wrapped, open_wrapped, report_wrapped, score_wrapped
+from residua.runs.wrapped_run import open_wrapped
 from residua.server import Limits, load_model
 from training_wing import blobs
 
@@ -77,7 +79,7 @@ def test_a_saved_model_scores_as_before(saved):
 
 
 def test_a_wrapped_run_scores_into_the_same_tables_with_maps_as_our_own(saved, tmp_path):
-    done = [score_wrapped(saved, "digits", tmp_path / name) for name in ("s.csv", "s.parquet")]
+    done = [score_run(saved, "digits", tmp_path / name) for name in ("s.csv", "s.parquet")]
     table = pyarrow.parquet.read_table(tmp_path / "s.parquet")
     rows = [row.split(",") for row in (tmp_path / "s.csv").read_text("utf-8").splitlines()[1:]]
     scores = np.array([row[3] for row in rows], np.float32)
@@ -85,13 +87,13 @@ def test_a_wrapped_run_scores_into_the_same_tables_with_maps_as_our_own(saved, t
     assert {row[2] for row in rows} == {"train", "calibration", "test"}
     assert done[0].n_images == done[1].n_images == len(scores)
     np.save(tmp_path / "few.npy", blobs(3, (9, 12)))
-    score_wrapped(saved, str(tmp_path / "few.npy"), tmp_path / "few.csv", maps=tmp_path / "maps")
+    score_run(saved, str(tmp_path / "few.npy"), tmp_path / "few.csv", maps=tmp_path / "maps")
     written = sorted((tmp_path / "maps").glob("*.png"))
     assert len(written) == 3
     with Image.open(written[0]) as picture:
         assert picture.size == (12, 9)
     with pytest.raises(InputError, match="must end in"):
-        score_wrapped(saved, "digits", tmp_path / "s.txt")
+        score_run(saved, "digits", tmp_path / "s.txt")
 
 
 def test_a_file_of_scores_has_one_writer(saved, tmp_path):
@@ -99,13 +101,13 @@ def test_a_file_of_scores_has_one_writer(saved, tmp_path):
         ChunkFiles(tmp_path / "s.csv").only_writer(),
         pytest.raises(OutputError, match="only one process may write"),
     ):
-        score_wrapped(saved, "digits", tmp_path / "s.csv")
-    assert score_wrapped(saved, "digits", tmp_path / "s.csv").n_images > 0
+        score_run(saved, "digits", tmp_path / "s.csv")
+    assert score_run(saved, "digits", tmp_path / "s.csv").n_images > 0
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
 
 
 def test_a_report_of_a_wrapped_model_has_what_ours_has(saved):
-    evaluation, evidence = evaluate_wrapped(saved)
+    evaluation, evidence = evaluate_run(saved)
     found = {one.code for one in evaluation.findings}
     assert {"leakage", "drift", "blind-spots", "overfitting", "not-better-than-baseline"} <= found
     assert evidence.gallery.error_maps.shape[1:] == (8, 8)
@@ -175,12 +177,12 @@ def test_a_wrapped_classifier_is_a_run_that_is_judged_and_served_by_its_classes(
         onnx_file(tmp_path / "m.onnx", ["n", 8, 8, 1], two_classes=True), values="unit"
     )
     model.save(tmp_path / "run", source=str(tmp_path / "two.npz"))
-    evaluation, _ = evaluate_wrapped(tmp_path / "run")
+    evaluation, _ = evaluate_run(tmp_path / "run")
     assert evaluation.job == "classify"
     assert evaluation.metrics["accuracy"].value == 1.0
-    assert report_wrapped(tmp_path / "run", tmp_path / "report.html").stat().st_size > 1000
+    assert report_run(tmp_path / "run", tmp_path / "report.html").stat().st_size > 1000
     served = load_model(tmp_path / "run")
-    assert served.facts(Limits()).classes == ["0", "1"]
+    assert served.describe(Limits()).classes == ["0", "1"]
 
 
 def test_wrapped_models_stand_beside_others_and_commands_that_need_ours_say_so(saved, tmp_path):
@@ -237,11 +239,12 @@ def test_a_save_that_was_refused_leaves_nothing_and_one_after_it_replaces_what_w
         model.save(tmp_path / "run", source="digits", normal="ten")
     assert list(tmp_path.iterdir()) == []
     run = model.save(tmp_path / "run", source="digits", normal="0")
-    evaluate_wrapped(run)
+    evaluate_run(run)
     assert (run / "evaluation.json").exists()
     model.save(run, source="digits", normal="1")
     assert open_wrapped(run)[1].normal == ("1",)
-    assert sorted(one.name for one in run.iterdir()) == ["model.onnx", "wrapped.json"]
+    kept = [".lock", "check.json", "images.csv", "model.onnx", "wrapped.json"]
+    assert sorted(one.name for one in run.iterdir()) == kept
     assert [one.name for one in tmp_path.iterdir()] == ["run"]
 
 

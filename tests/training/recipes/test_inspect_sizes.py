@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 
 from residua import OneClassDetector
+from residua.findings import find_dead_latent
 from residua.images import ImageSet
-from residua.runs.findings import find_dead_codes
+from residua.runs.bundle_model import model_of_bundle
 from residua.training.recipes import make_recipe
 
 SIZES = [(70, 100), (100, 64), (64, 150), (90, 90)]
@@ -99,5 +98,6 @@ def test_evaluating_looks_at_codes_of_images_with_odd_sides():
         .bundle_
     )
     assert bundle.config.size == (65, 71)
-    found = find_dead_codes(bundle, SimpleNamespace(images=images))
+    latents = model_of_bundle(bundle).network.latents(images)
+    found = None if latents is None else find_dead_latent(latents)
     assert found is None or found.code == "dead-latent"

@@ -15,7 +15,7 @@ from residua.evaluation.report import words
 from residua.evaluation.report.kinds import ranking_values
 from residua.evaluation.report.payload import outcome
 from residua.metrics.names import baseline_title
-from residua.records import Evaluation, Finding, assumptions_of
+from residua.records import Evaluation, Finding, assumptions_of, not_applicable_of
 from residua.thresholds import is_flagged
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
@@ -64,6 +64,7 @@ def print_evaluation(
         _print_worst(evidence, console)
         _print_quarantined(evidence, console)
     _print_assumptions(evaluation, console)
+    _print_not_applicable(evaluation, console)
     _print_findings(evaluation, console)  # last, where the eye is when the command ends
 
 
@@ -86,6 +87,13 @@ def _print_outcome(evaluation: Evaluation, evidence: Evidence, console: Console)
 def _print_assumptions(evaluation: Evaluation, console: Console) -> None:
     for row, one in enumerate(assumptions_of(evaluation.provenance)):
         console.print(Text(("\n" if row == 0 else "") + f"Assumed {one.sentence}", style="dim"))
+
+
+def _print_not_applicable(evaluation: Evaluation, console: Console) -> None:
+    told = not_applicable_of(evaluation.provenance)
+    if told:
+        names = ", ".join(one.what for one in told)
+        console.print(Text(f"Not applicable to this model: {names}", style="dim"))
 
 
 def _print_quarantined(evidence: Evidence, console: Console) -> None:

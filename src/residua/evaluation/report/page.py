@@ -227,6 +227,7 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
         interactive.per_image(key, evidence),
         sections.quarantined(key, evidence.quarantined),
         sections.assumptions(key, evaluation),
+        sections.not_applicable(key, evaluation),
         sections.provenance(key, evaluation),
         class_="job tabbed" if n_jobs > 1 else "job",
         id=key,

@@ -13,7 +13,7 @@ from residua.evaluation.report.markup import Html, element
 from residua.evaluation.report.tables import prose, row, scroller, table, terms
 from residua.findings.figures import Figure
 from residua.metrics.names import metric_words, spelled
-from residua.records import Evaluation, Finding, assumptions_of
+from residua.records import Evaluation, Finding, assumptions_of, not_applicable_of
 
 _TOP_FACTS = (
     ("source", "Source"),
@@ -36,7 +36,7 @@ _FACTS = (
     ("version", "residua"),
 )
 _MOST_FILES = 500
-_ELSEWHERE = frozenset({"command", "reproduce", "assumptions"})
+_ELSEWHERE = frozenset({"command", "reproduce", "assumptions", "not_applicable"})
 
 
 def panel(
@@ -225,6 +225,19 @@ def assumptions(key: str, evaluation: Evaluation) -> Html | None:
         " are wrong: use what the last column names, and run again."
     )
     return panel(key, "assumptions", "What was assumed about the data", listed, lede=lede)
+
+
+def not_applicable(key: str, evaluation: Evaluation) -> Html | None:
+    """What this model cannot answer, with the reason."""
+    rows = [
+        element("tr", prose(one.what), prose(one.reason))
+        for one in not_applicable_of(evaluation.provenance)
+    ]
+    if not rows:
+        return None
+    listed = scroller(table(("Question", "Reason"), rows), "Not applicable")
+    lede = "A run of residua's own training answers these. This model cannot."
+    return panel(key, "not-applicable", "What does not apply to this model", listed, lede=lede)
 
 
 def provenance(key: str, evaluation: Evaluation) -> Html:

@@ -17,11 +17,12 @@ from residua._version import __version__
 from residua.baselines import DETECTORS
 from residua.images import ImageSet, load_images
 from residua.metrics import roc_auc_interval
-from residua.runs.baselines import baseline_arrays, seed_of, untrained_graph
+from residua.runs.baselines import baseline_arrays
 from residua.runs.benchmark.cases import Case, find_cases
 from residua.runs.benchmark.folder import BenchmarkFolder, Record
 from residua.runs.benchmark.progress import BenchmarkProgress, Fit, FitReport
 from residua.runs.benchmark.summary import summarise, untrained_name
+from residua.runs.bundle_model import model_of_bundle, untrained_graph
 from residua.runs.machine import describe_machine
 from residua.runs.parts import has_own_parts
 from residua.runs.progress import Watcher
@@ -214,14 +215,15 @@ def _baselines(bundle: Bundle, case: Case) -> list[Record]:
     """Every baseline on the images as the networks see them; PCA with as many dimensions as plain's
     code has there.
     """
-    pieces = list(baseline_arrays(bundle, case.train, case.test))
+    model = model_of_bundle(bundle)
+    pieces = list(baseline_arrays(model, case.train, case.test))
     shape = ImageShape(*bundle.config.size, bundle.config.channels)
     latent = int(getattr(make_recipe("plain").build_network(shape), "latent", 0))
     found = []
     for name, detect in DETECTORS.items():
         began = time.monotonic()
         scores = np.concatenate(
-            [detect(train, test, latent=latent, seed=seed_of(bundle)) for train, test in pieces]
+            [detect(train, test, latent=latent, seed=model.seed) for train, test in pieces]
         )
         found.append(_area(case, name, scores) | {"seconds": round(time.monotonic() - began, 2)})
         if name == "pca":

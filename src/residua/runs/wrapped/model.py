@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,29 +10,24 @@ from numpy.typing import NDArray
 
 from residua.engines import Scores, score_with
 from residua.engines.file_engines import error_columns
-from residua.engines.interface import Progress, check_channels
-from residua.errors import InputError, LabelError
-from residua.evaluation import Evidence
-from residua.evaluation.report import write_html
+from residua.engines.interface import check_channels
+from residua.errors import InputError
 from residua.images import ImageSet
 from residua.images.looks import looks_of
 from residua.images.resize import fit_to
-from residua.records import Assumption, Evaluation, Job, OperatingPoint
-from residua.runs.wrapped.contract import Contract, Error, Known, Layout, Told, agree
+from residua.records import Assumption, OperatingPoint
+from residua.runs.wrapped.contract import Contract, Known
 from residua.runs.wrapped.errors_in_numpy import error_maps, restore_map, scores_of
-from residua.runs.wrapped.judging import images_of, judge
-from residua.runs.wrapped.origins import look_at, opened
 from residua.runs.wrapped.outputs import as_probabilities, several
 from residua.runs.wrapped.scales import Scale
 from residua.runs.wrapped.trying import try_out
 from residua.thresholds import choose_threshold
 
 
-class WrappedModel:
-    """A model from outside with a threshold: it reconstructs, scores, decides, and is judged like
-    our own.
+class WrappedEngine:
+    """A model from outside with a threshold: it reconstructs, scores and decides.
 
-    Made by `wrap`. ``contract`` says how images go in and out; ``operating_point_`` is there after
+    ``contract`` says how images go in and out; ``operating_point_`` is there after
     `choose_threshold`; ``n_classes`` is the number of probabilities that it gives beside the
     reconstruction, 0 where it gives none; ``assumptions`` what was read off it, and ``is_random``
     whether two calls on one image differ. Images are resized to the model's size by the inference
@@ -158,108 +152,6 @@ class WrappedModel:
         self.calibration_pixels_ = tuple(map(str, images.pixel_hashes))
         return self.operating_point_
 
-    def evaluate(
-        self,
-        images: Any,
-        labels: Any = None,
-        *,
-        normal: Any = None,
-        targets: Any = None,
-        job: Job | None = None,
-        train: Any = None,
-        seed: int = 0,
-    ) -> Evaluation:
-        """Judge the model on images it has not seen; see `judge`."""
-        return self.judge(
-            images, labels, normal=normal, targets=targets, job=job, train=train, seed=seed
-        )[0]
-
-    def judge(
-        self,
-        images: Any,
-        labels: Any = None,
-        *,
-        normal: Any = None,
-        targets: Any = None,
-        job: Job | None = None,
-        train: Any = None,
-        seed: int = 0,
-        split: str = "test",
-        progress: Progress | None = None,
-    ) -> tuple[Evaluation, Evidence]:
-        """The evaluation and the arrays behind it.
-
-        Parameters
-        ----------
-        images : ImageSet or array
-        labels : sequence, optional
-            One per image, where `images` are arrays.
-        normal : label or sequence of labels, optional
-            Which labels mean normal.
-        targets : SOURCE, ImageSet, array or function, optional
-            What the model should give, where that is not its input; else the ones of `wrap`.
-        job : str, optional
-            ``detect`` where the images say what is normal, else ``classify`` where the model gives
-            probabilities of labels that were passed here, else ``reconstruct``; always
-            ``reconstruct`` with targets.
-        train : ImageSet or array, optional
-            What the model was trained on: baselines learn from it, it shows whether the model
-            overfits, and copies of it among the judged images are found.
-
-        Raises
-        ------
-        LabelError
-            If labels are passed, and nothing says what they are for.
-        """
-        asked = images_of(images, labels, normal)
-        fitted_on = None if train is None else ImageSet.from_arrays(train)
-        targets = self.targets if targets is None else targets
-        if job is None and labels is not None and targets is None and asked.normal is None:
-            if not self.n_classes:
-                raise LabelError(
-                    "evaluate: labels must be of use. Got labels, and no word of which are normal."
-                    ' Pass normal= to judge the scores, or job="reconstruct" to leave the labels'
-                    " aside."
-                )
-            job = "classify"
-        return judge(self, asked, job, fitted_on, seed, split, progress, targets=targets)
-
-    def report(
-        self,
-        path: str | Path,
-        images: Any,
-        labels: Any = None,
-        *,
-        normal: Any = None,
-        targets: Any = None,
-        job: Job | None = None,
-        train: Any = None,
-    ) -> Path:
-        """Judge the model, and write the report as one HTML file."""
-        judged = self.judge(images, labels, normal=normal, targets=targets, job=job, train=train)
-        return write_html(path, "residua: a wrapped model", [judged])
-
-    def save(
-        self,
-        run: str | Path,
-        *,
-        source: str,
-        normal: Any = None,
-        policy: str | None = None,
-        seed: int = 0,
-    ) -> Path:
-        """Write a RUN that `evaluate`, `threshold`, `score` and `report` take, judged on `source`;
-        see `residua.runs.wrapped.runs`.
-
-        Raises
-        ------
-        InputError
-            If the model cannot be stored as data: functions and PyTorch modules are code.
-        """
-        from residua.runs.wrapped.runs import save_wrapped
-
-        return save_wrapped(self, run, source=source, normal=normal, policy=policy, seed=seed)
-
     def prepare(self, images: ImageSet) -> NDArray[np.float32]:
         """Images as the model sees them, in [0, 1]: float32 (n_images, height, width, channels)."""
         parts = [self._prepare(batch) for batch in images.batches(256)]
@@ -311,83 +203,6 @@ class WrappedModel:
                 )
         empty = np.zeros((0, *contract.output_size, contract.channels), np.float32)
         return np.concatenate([empty, *rebuilt]), np.concatenate(classes) if classes else None
-
-
-def wrap(
-    model: Any,
-    *,
-    layout: Layout | None = None,
-    values: Any = None,
-    inputs: Any = None,
-    outputs: Any = None,
-    size: Sequence[int] | None = None,
-    channels: int | None = None,
-    targets: Any = None,
-    latent: int | None = None,
-    classes: Sequence[int | str] | None = None,
-    samples: int = 1,
-    error: Error = "squared",
-    batch_size: int | None = None,
-) -> WrappedModel:
-    """Take a model that somebody else trained, to be judged like our own, without training it
-    again.
-
-    Parameters
-    ----------
-    model : Keras model, torch.nn.Module, path of a ``.onnx`` or ``.keras`` file, or function
-        Gives ``x_hat``, or ``(x_hat, probabilities)``; a mapping or further outputs are taken as
-        well. A function gets float32 arrays (batch, height, width, channels) unless `layout` says
-        otherwise; a module gets channels first.
-    layout, size, channels
-        How images go in and come out; see `residua.runs.wrapped.contract.Contract`. Read off the
-        model where it says so, and asked for where it does not.
-    inputs, outputs : str, mapping or pair
-        The scales of what goes in and of what comes out: ``unit`` (0-1), ``symmetric`` (-1..1),
-        ``bytes`` (0-255), or mean and deviation of images in [0, 1], such as ``{"mean": (0.5,),
-        "std": (0.25,)}``; one number, or one per channel.
-    values : str, mapping or pair
-        Both at once.
-    targets : SOURCE, ImageSet, array or function, optional
-        What the model should give where that is not its input: clean images for a denoiser, by the
-        names or the order of the judged ones; or a function of the judged `ImageSet`, such as
-        ``lambda images: images`` for a super-resolver.
-    latent : int, optional
-        How many numbers the code has; measured where the network can be watched. PCA with as many
-        stands beside the model.
-    classes : sequence, optional
-        What the columns of the probabilities mean, in their order.
-    samples : int
-        Of a model that is random: how many calls each reconstruction is the mean of.
-    error : str
-        What the score is the mean of: ``squared``, ``absolute``, ``ssim`` (its dissimilarity), or
-        ``euclidean``.
-    batch_size : int, optional
-        How many images the model always sees at once, black ones filling up; its own where it has a
-        fixed one, else 64. With 1 a single image, as a server gets it, does not pay for 64.
-
-    Returns
-    -------
-    WrappedModel
-        Its ``assumptions`` say what was read off the model because nobody told it.
-
-    Raises
-    ------
-    ShapeError, RangeError, InputError
-        If the layout, a scale or the size is open, or what comes out is not like what goes in.
-
-    Examples
-    --------
-    >>> model = wrap(lambda x: x * 0.9, values="unit", size=(8, 8), channels=1)
-    >>> model.anomaly_scores(np.full((1, 8, 8, 1), 255, np.uint8)).round(3)
-    array([0.01], dtype=float32)
-    """
-    there = opened(model)
-    known = look_at(there)
-    told = Told(
-        layout, values, inputs, outputs, size, channels, latent, classes, samples, error, batch_size
-    )
-    contract, assumed = agree(known, told)
-    return WrappedModel(known, contract, there, assumptions=assumed, targets=targets)
 
 
 def _mean(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from residua.records import Finding
 from residua.runs.wrapped.scales import SCALES, Scale
 
 if TYPE_CHECKING:
-    from residua.runs.wrapped.model import WrappedModel
+    from residua.runs.wrapped.model import WrappedEngine
 
 Floats = NDArray[np.float32]
 _MOST = 64
@@ -59,7 +59,7 @@ def far_better(other: float, told: float, times: float = _TIMES) -> bool:
 
 
 def look_at_readings(
-    model: WrappedModel, prepared: Floats, expected: Floats
+    model: WrappedEngine, prepared: Floats, expected: Floats
 ) -> list[Finding | None]:
     """Findings of the scales, from some of the judged images as the model sees them, and what it
     should make of them.
@@ -81,7 +81,7 @@ def look_at_readings(
 
 
 def _readings(
-    model: WrappedModel, some: Floats, wanted: Floats, made: Floats
+    model: WrappedEngine, some: Floats, wanted: Floats, made: Floats
 ) -> dict[tuple[str, str], float]:
     """What each other pair of scales, of what goes in and of what comes out, explains."""
     contract = model.contract

@@ -19,11 +19,12 @@ from residua.engines.onnx_file import check_inside, external_files
 from residua.errors import BundleError, InputError, MissingExtraError, OutputError
 
 if TYPE_CHECKING:
-    from residua.runs.wrapped.model import WrappedModel
+    from residua.runs.wrapped.model import WrappedEngine
 
-STATE, EVALUATION, EVIDENCE = "wrapped.json", "evaluation.json", "evidence.npz"
-ONNX, KERAS = "model.onnx", "model.keras"
-_OURS = {STATE, EVALUATION, EVIDENCE, ONNX, KERAS}
+STATE, ONNX, KERAS = "wrapped.json", "model.onnx", "model.keras"
+# What a RUN holds beside the model: it belongs to the model that was there before.
+_STALE = ("evaluation.json", "evidence.npz", "images.csv", "check.json")
+_OURS = {STATE, *_STALE, ONNX, KERAS}
 _NOT_LOADED = (
     "the model must load again from its file, in Keras' safe mode and without code of yours. It"
     " does not."
@@ -41,7 +42,7 @@ except Exception as error:
 """
 
 
-def check_storable(model: WrappedModel) -> None:
+def check_storable(model: WrappedEngine) -> None:
     """Refuse to save a model that is code and no data.
 
     Raises
@@ -60,7 +61,7 @@ def check_storable(model: WrappedModel) -> None:
     )
 
 
-def store(model: WrappedModel, folder: Path) -> tuple[str, dict[str, str]]:
+def store(model: WrappedEngine, folder: Path) -> tuple[str, dict[str, str]]:
     """Put the model into `folder`: its file's name, and the SHA-256 of each of its files.
 
     Raises
@@ -134,7 +135,7 @@ def staged(run: Path) -> Iterator[Path]:
         yield fresh
         ensure_folder(run, where="save")
         # the state first: a RUN that is half written is none
-        for stale in (STATE, EVALUATION, EVIDENCE):
+        for stale in (STATE, *_STALE):
             (run / stale).unlink(missing_ok=True)
         names = sorted(one.relative_to(fresh) for one in fresh.rglob("*") if one.is_file())
         for name in sorted(names, key=lambda one: str(one) == STATE):

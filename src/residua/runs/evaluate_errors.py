@@ -1,0 +1,106 @@
+"""A reconstructor's record: errors of each image, beside those of the baselines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from residua.engines import score_with
+from residua.engines.interface import Progress
+from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
+from residua.findings import (
+    Checks,
+)
+from residua.images import ImageSet
+from residua.metrics import mse
+from residua.records import Finding
+from residua.runs.baselines import (
+    Columns,
+    chunk_size,
+    errors_beside,
+    in_chunks,
+    reconstructing_baselines,
+)
+from residua.runs.detection_findings import errors_shown
+from residua.runs.job_result import (
+    EvaluationRequest,
+    JobResult,
+    model_findings,
+    of_training,
+    random_finding,
+    with_findings,
+)
+from residua.runs.model import JudgedModel
+from residua.runs.parts import JudgedImages
+from residua.runs.pictures import choose_images, make_thumbnails
+
+
+def judge_reconstructor(
+    model: JudgedModel, judged: JudgedImages, request: EvaluationRequest
+) -> JobResult:
+    """A reconstructor on `judged`."""
+    columns, others, found = error_columns(model, judged, request.progress)
+
+    def errors(images: ImageSet) -> NDArray[Any]:
+        made = score_with(model.engine, images, reconstructions=True).reconstructions
+        return mse(model.prepare(images, model.rebuilt_size), made)
+
+    train = None
+    if judged.targets is None:
+        train = of_training(model, judged, "train_mse", errors)
+    evaluation = evaluate_errors(
+        columns,
+        train_errors=train,
+        baselines=baseline_errors(others, seed=model.seed),
+        leaks=judged.leaks,
+        seed=model.seed,
+        split=judged.part,
+        provenance=request.provenance,
+        findings=found,
+    )
+    checks = Checks()
+    of_model = model_findings(model, judged, checks)
+    again = (
+        None
+        if judged.targets is not None
+        else random_finding(model, judged.images, columns["mse"], errors, with_threshold=False)
+    )
+    evaluation = with_findings(evaluation, [*of_model, again, *checks.not_made])
+    more = {
+        "baselines": others,
+        "train_scores": train,
+        "figures": errors_shown(evaluation, train, columns["mse"]),
+        "thumbnails": make_thumbnails(model, judged.images, columns["mse"], None),
+    }
+    return JobResult(evaluation, columns, choose_images(columns["mse"], None, None), more)
+
+
+def error_columns(
+    model: JudgedModel, judged: JudgedImages, progress: Progress | None = None
+) -> tuple[Columns, Columns, list[Finding | None]]:
+    """The errors of the model, those of the baselines, and the findings of the pictures
+    themselves.
+    """
+    found: list[Finding | None] = []
+    beside = reconstructing_baselines(model, judged.fitted_on)
+    network, fitted_on, targets = model.network, judged.fitted_on, judged.targets
+    fresh = None if network is None or fitted_on is None else network.untrained(fitted_on)
+
+    def columns_of(chunk: ImageSet, rows: slice) -> Columns:
+        prepared = model.prepare(chunk)
+        expected = model.prepare(chunk if targets is None else targets[rows], model.rebuilt_size)
+        made = score_with(model.engine, chunk, reconstructions=True).reconstructions
+        columns, of_pictures = errors_of(expected, made)
+        found.extend(of_pictures if rows.start == 0 else [])
+        if fresh is not None:
+            blank = score_with(fresh, chunk, reconstructions=True).reconstructions
+            columns |= {} if blank is None else errors_beside("untrained", expected, blank)
+        if targets is not None:
+            columns |= errors_beside("input_unchanged", expected, prepared)
+        if progress is not None:
+            progress(min(rows.stop, len(judged.images)), len(judged.images))
+        return columns | beside(prepared, expected)
+
+    own, others = in_chunks(judged.images, chunk_size(model), columns_of)
+    return own, others, found

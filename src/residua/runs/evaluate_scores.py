@@ -1,0 +1,131 @@
+"""A detector's record: scores, masks and baselines, and what its scores say of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.engines import score_with
+from residua.errors import InputError
+from residua.evaluation import evaluate_detection
+from residua.evaluation.evidence import ThresholdFrom
+from residua.evaluation.labels import DetectionLabels
+from residua.findings import (
+    Checks,
+    find_test_reused,
+)
+from residua.images import ImageSet
+from residua.metrics import PixelTally
+from residua.runs.baselines import (
+    detecting_baselines,
+)
+from residua.runs.detection_findings import errors_shown, notice_in_detection
+from residua.runs.job_result import (
+    EvaluationRequest,
+    JobResult,
+    model_findings,
+    of_training,
+    random_finding,
+    with_findings,
+)
+from residua.runs.model import Floats, JudgedModel
+from residua.runs.parts import JudgedImages
+from residua.runs.pictures import choose_images, make_thumbnails
+from residua.thresholds.defaults import choose_operating_point
+
+
+def judge_detector(
+    model: JudgedModel, judged: JudgedImages, request: EvaluationRequest
+) -> JobResult:
+    """A detector on `judged`."""
+    images, calibration = judged.images, model.calibration
+    is_anomalous = images.presumed_anomalous
+    knows = images.labels is not None and images.normal is not None
+    labelled = images.labelled if knows else np.zeros(len(images), np.bool_)
+    pixels = PixelTally() if images.has_masks else None
+    on_map = None if pixels is None else _adding(pixels, images, labelled & ~is_anomalous)
+    scores = score_with(model.engine, images, on_map=on_map, progress=request.progress)
+    train_scores = of_training(model, judged, "train_scores", model.scores)
+    beside = {}
+    if judged.fitted_on is not None:
+        beside = detecting_baselines(model, judged.fitted_on, images)
+    evaluation = evaluate_detection(
+        DetectionLabels(is_anomalous, labelled),
+        scores.score,
+        operating_point=model.facts.operating_point,
+        pixels=pixels,
+        train_scores=train_scores,
+        baselines=beside,
+        leaks=judged.leaks,
+        seed=model.seed,
+        split=judged.part,
+        provenance=request.provenance,
+    )
+    found, figures = notice_in_detection(
+        model.scores,
+        images,
+        scores,
+        (is_anomalous, labelled),
+        evaluation=evaluation,
+        calibration=calibration.normals,
+    )
+    checks, hashes = Checks(), calibration.pixel_hashes
+    reused = checks.make(
+        "images used before", lambda: find_test_reused(hashes, images.pixel_hashes, images.paths)
+    )
+    of_model = model_findings(model, judged, checks)
+    again = random_finding(model, images, scores.score, model.scores)
+    evaluation = with_findings(evaluation, [*found, reused, *of_model, again, *checks.not_made])
+    new = scores.score[labelled & ~is_anomalous] if labelled.any() else scores.score
+    known = is_anomalous if labelled.all() else None
+    return JobResult(
+        evaluation,
+        scores.columns,
+        choose_images(scores.score, known, model.threshold),
+        {
+            "scores": scores.score,
+            "figures": figures | errors_shown(evaluation, train_scores, new),
+            "is_anomalous": is_anomalous if labelled.any() else None,
+            "labelled": labelled if labelled.any() else None,
+            "train_scores": train_scores,
+            "calibration_scores": calibration.scores,
+            "calibration_is_anomalous": calibration.is_anomalous,
+            "baselines": beside,
+            "threshold_from": _threshold_from(model),
+            "thumbnails": make_thumbnails(model, images, scores.score, known),
+        },
+    )
+
+
+def _adding(
+    pixels: PixelTally, images: ImageSet, is_normal: NDArray[np.bool_]
+) -> Callable[[int, Floats], None]:
+    """What adds a map with its mask. No mask means nowhere on a normal image; of others the pixels
+    are unknown.
+    """
+
+    def add(row: int, error_map: Floats) -> None:
+        mask = images.masks[row]
+        if mask is not None or is_normal[row]:
+            pixels.add(mask, error_map)
+
+    return add
+
+
+def _threshold_from(model: JudgedModel) -> ThresholdFrom:
+    """Whether the stored calibration scores give the model's threshold; `residua threshold RUN
+    SOURCE` takes others.
+    """
+    point, calibration = model.facts.operating_point, model.calibration
+    if point is None:
+        return "calibration"
+    confidence = next((rate.confidence for rate in point.rates.values()), 0.95)
+    try:
+        again = choose_operating_point(
+            calibration.scores, calibration.is_anomalous, point.policy, confidence=confidence
+        )
+    except InputError:
+        return "elsewhere"
+    return "calibration" if again.threshold == point.threshold else "elsewhere"

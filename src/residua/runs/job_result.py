@@ -1,0 +1,114 @@
+"""What every job's evaluation is made of, and what can be said of the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.engines.interface import Progress
+from residua.findings import (
+    Checks,
+    find_dead_latent,
+    find_random_model,
+)
+from residua.images import ImageSet
+from residua.records import Evaluation, Finding, Job
+from residua.runs.baselines import (
+    Columns,
+    sampled,
+)
+from residua.runs.model import JudgedModel
+from residua.runs.parts import JudgedImages
+
+_MOST_LATENTS = 2000
+_MOST_TRAINING = 5000  # training images that are scored to see whether a model overfits
+_MOST_TWICE = 256  # images that a random model is asked for again
+_MOST_MISREAD = 256  # images that show whether a scale was misread
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What the evaluation of one job gives: the record, the columns of the per-image table, the
+    images to show, and what else the evidence holds.
+    """
+
+    evaluation: Evaluation
+    columns: Columns
+    shown: NDArray[np.int64]
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What is asked beyond the model and its images; see `evaluate_model`."""
+
+    job: Job
+    provenance: Mapping[str, Any]
+    positive: str | None = None
+    separator: str | None = None
+    progress: Progress | None = None
+
+
+def with_findings(evaluation: Evaluation, more: Iterable[Finding | None]) -> Evaluation:
+    """The same record with further findings at its end."""
+    found = tuple(finding for finding in more if finding is not None)
+    return evaluation.model_copy(update={"findings": (*evaluation.findings, *found)})
+
+
+def of_training(
+    model: JudgedModel,
+    judged: JudgedImages,
+    name: str,
+    measure: Callable[[ImageSet], NDArray[Any]],
+) -> NDArray[Any] | None:
+    """The scores or errors of training images: as they were kept, else of a sample of those images;
+    None where they are gone.
+    """
+    if name in model.training:
+        return model.training[name]
+    if judged.fitted_on is None or model.network is not None:
+        return None
+    return measure(sampled(judged.fitted_on, model.seed, most=_MOST_TRAINING))
+
+
+def model_findings(
+    model: JudgedModel, judged: JudgedImages, checks: Checks
+) -> list[Finding | None]:
+    """What can be said of the model itself: a latent vector that is dead, a scale that was
+    misread.
+    """
+    found: list[Finding | None] = []
+    images, network = judged.images, model.network
+    if network is not None:
+        latents = checks.make(
+            "dead numbers of the code", lambda: network.latents(images[:_MOST_LATENTS])
+        )
+        found.append(None if latents is None else find_dead_latent(latents))
+    if model.find_misread is not None:
+        anomalous = images.presumed_anomalous
+        rows = np.flatnonzero(~anomalous) if not anomalous.all() else np.arange(len(images))
+        some = rows[:_MOST_MISREAD]
+        aims = images if judged.targets is None else judged.targets
+        expected = model.prepare(aims[some], model.rebuilt_size)
+        found += model.find_misread(model.prepare(images[some]), expected)
+    return found
+
+
+def random_finding(
+    model: JudgedModel,
+    images: ImageSet,
+    first: NDArray[Any],
+    measure: Callable[[ImageSet], NDArray[Any]],
+    *,
+    with_threshold: bool = True,
+) -> Finding | None:
+    """What a random model says of the same images when it is asked again."""
+    if not model.is_random:
+        return None
+    some = images[:_MOST_TWICE]
+    threshold = model.threshold if with_threshold else None
+    return find_random_model(first[: len(some)], measure(some), threshold=threshold)

@@ -1,0 +1,155 @@
+"""One model as judging sees it, whoever trained it: trained here, exported, or wrapped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.engines import Card, Engine, score_with
+from residua.engines.facts import ModelFacts
+from residua.engines.interface import check_channels
+from residua.images import ImageSet
+from residua.images.resize import fit_to
+from residua.records import Assumption, Finding
+
+Floats = NDArray[np.float32]
+
+_AT_ONCE = 256  # images that are resized together
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a threshold was chosen on: float32 scores (n,), which of them are of anomalous images,
+    the hashes of the images' pixels, and their looks (see `looks_of`).
+    """
+
+    scores: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    is_anomalous: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    pixel_hashes: NDArray[Any] = field(default_factory=lambda: np.zeros(0, object))
+    looks: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def normals(self) -> Floats:
+        """The scores of the normal images."""
+        return self.scores[~self.is_anomalous]
+
+
+class Network(Protocol):
+    """What only a network that was trained here can answer."""
+
+    def untrained(self, fitted_on: ImageSet) -> Engine:
+        """The same architecture with fresh weights, its score fitted to the same images."""
+        ...
+
+    def latents(self, images: ImageSet) -> Floats | None:
+        """The latent vector of each image, (n_images, latent); None where there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class JudgedModel:
+    """What judging asks of any model.
+
+    Attributes
+    ----------
+    facts : ModelFacts
+        Job, size, channels, normal, classes, operating point.
+    engine : Engine
+        What scores images.
+    calibration : Calibration
+        What the operating point was chosen on.
+    seed : int
+        Of everything that is drawn while judging.
+    latent : int or None
+        The size of the latent vector, which PCA gets too; None where it is not known.
+    provenance : mapping
+        Where the model comes from, for the record.
+    keep_aspect : bool
+        Whether images keep their proportions when they are resized.
+    output_size : (height, width) or None
+        Of the reconstructions, where that is not the size of what goes in.
+    reconstructs, is_random : bool
+        Whether it gives reconstructions, and whether two calls on one image differ.
+    assumptions : tuple of Assumption
+        What was read off the model because nobody told it.
+    training : mapping
+        Columns of the training history (``history/loss``), ``train_scores`` and ``train_mse``.
+    network : Network or None
+        None where the model is a file, or somebody else's.
+    find_misread : callable or None
+        ``f(prepared, expected)``: findings of a model that is read on another scale.
+    error_maps : callable or None
+        ``f(expected, reconstructions)``: maps against targets that are not the input.
+    """
+
+    facts: ModelFacts
+    engine: Engine
+    calibration: Calibration = field(default_factory=Calibration)
+    seed: int = 0
+    latent: int | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    keep_aspect: bool = False
+    output_size: tuple[int, int] | None = None
+    reconstructs: bool = True
+    is_random: bool = False
+    assumptions: tuple[Assumption, ...] = ()
+    training: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    network: Network | None = None
+    find_misread: Callable[[Floats, Floats], list[Finding | None]] | None = None
+    error_maps: Callable[[Floats, Floats], Floats] | None = None
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold; None where there is none."""
+        point = self.facts.operating_point
+        return None if point is None else point.threshold
+
+    @property
+    def rebuilt_size(self) -> tuple[int, int]:
+        """(height, width) of the reconstructions."""
+        return self.output_size or self.facts.size
+
+    def scores(self, images: ImageSet) -> Floats:
+        """Scores, (n_images,): higher = more anomalous."""
+        return score_with(self.engine, images).score
+
+    def prepare(self, images: ImageSet, size: tuple[int, int] | None = None) -> Floats:
+        """Images as the network sees them, or at another `size`: float32 (n_images, height, width,
+        channels) in [0, 1].
+
+        Where a network lets images keep sizes of their own, they are stretched to one.
+        """
+        size = size or self.facts.size
+        check_channels((images.channels,) if len(images) else (), self.facts.channels)
+        prepared = np.zeros((len(images), *size, self.facts.channels), np.float32)
+        start = 0
+        for stack in _of_one_size(images):
+            prepared[start : start + len(stack)] = fit_to(stack, size, keep_aspect=self.keep_aspect)
+            start += len(stack)
+        return prepared
+
+
+def model_of_card(card: Card, engine: Engine) -> JudgedModel:
+    """An exported file, as its card describes it: it takes no torch."""
+    scores = np.array(card.calibration_scores, np.float32)
+    flags = np.array(card.calibration_is_anomalous, np.bool_)
+    return JudgedModel(
+        facts=card,
+        engine=engine,
+        calibration=Calibration(scores, flags, looks=card.calibration_images),
+        keep_aspect=card.aspect == "keep",
+    )
+
+
+def _of_one_size(images: ImageSet) -> Iterator[NDArray[Any]]:
+    """The images in order, as arrays of neighbours that have the same size."""
+    for batch in images.batches(_AT_ONCE):
+        start = 0
+        for end in range(1, len(batch) + 1):
+            if end == len(batch) or batch[end].shape != batch[start].shape:
+                yield np.stack(batch[start:end])
+                start = end

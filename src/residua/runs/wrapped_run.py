@@ -1,0 +1,249 @@
+"""A wrapped model as a RUN: the model's file, how it is called, its source, its threshold and
+calibration scores. No torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from residua._files import in_a_line, read_file, write_json
+from residua._version import __version__
+from residua.errors import BundleError, InputError, LabelError, OutputError
+from residua.images import ImageSet, load_images
+from residua.images.listing import PARTS
+from residua.images.reading import Reading
+from residua.images.run_source import mark_of_here
+from residua.records import Assumption, Job, OperatingPoint
+from residua.runs.check import check_images
+from residua.runs.model import JudgedModel
+from residua.runs.origin import Origin
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder
+from residua.runs.wrap import WrappedModel, labels_aside
+from residua.runs.wrapped.contract import Contract
+from residua.runs.wrapped.origins import look_at
+from residua.runs.wrapped.storing import (
+    KERAS,
+    ONNX,
+    STATE,
+    check_files,
+    check_storable,
+    load_keras,
+    staged,
+    store,
+)
+from residua.thresholds.defaults import default_policy
+
+
+class WrappedState(BaseModel):
+    """`wrapped.json`: everything of a wrapped run that is not the model itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["residua-wrapped"] = "residua-wrapped"
+    format_version: Literal[1] = 1
+    residua_version: str
+    contract: Contract
+    file: str
+    sha256: str
+    weights: dict[str, str] = Field(default_factory=dict)
+    source: str
+    working_folder: str
+    made_here: str = ""
+    normal: tuple[str, ...] | None = None
+    classes: tuple[int | str, ...] | None = None
+    targets: str | None = None
+    random: bool = False
+    assumptions: tuple[Assumption, ...] = ()
+    seed: int = 0
+    operating_point: OperatingPoint | None = None
+    calibration_scores: tuple[float, ...] = ()
+    calibration_is_anomalous: tuple[bool, ...] = ()
+    calibration_images: dict[str, Any] = Field(default_factory=dict)
+    calibration_pixels: tuple[str, ...] = ()
+    reading: Reading = Reading()
+
+    @property
+    def job(self) -> Job:
+        """What the model is judged as: targets make a reconstructor of it, classes a classifier."""
+        return _job(self.targets, self.normal, self.classes)
+
+    def origin(self) -> Origin:
+        """Where its images come from."""
+        return Origin(
+            source=self.source,
+            seed=self.seed,
+            normal=self.normal,
+            reading=self.reading,
+            working_folder=self.working_folder,
+            made_here=self.made_here,
+            targets=self.targets,
+        )
+
+
+def save_wrapped(
+    model: WrappedModel,
+    run: str | Path,
+    *,
+    source: str,
+    normal: Any = None,
+    policy: str | None = None,
+    seed: int = 0,
+) -> Path:
+    """Write `model` as a RUN judged on `source`, its threshold chosen by `policy` on the source's
+    calibration part.
+
+    A model that gives probabilities, on a source without a normal label, is a classifier: its
+    columns are the source's classes in sorted order.
+
+    Raises
+    ------
+    InputError
+        If the model is code, which is not stored.
+    OutputError
+        If the folder holds something else already.
+    """
+    run = Path(run)
+    check_storable(model)
+    if not isinstance(model.targets, str | Path | None):
+        raise InputError(
+            "save: targets must be a SOURCE to be kept in a RUN. Got"
+            f" {type(model.targets).__name__}. Write them to a folder or an .npy file, and wrap the"
+            " model with its path as targets."
+        )
+    if run.exists() and any(run.iterdir()) and not RunFolder(run).is_wrapped:
+        raise OutputError(
+            f"{run}: must be a new folder, an empty one or a wrapped run. It holds other files."
+            " Name another."
+        )
+    images = load_images(source, normal=normal, seed=seed)
+    classes = _classes_of(model, images)
+    job = _job(model.targets, images.normal, classes)
+    with staged(run) as fresh:
+        name, files = store(model, fresh)
+        point = model.operating_point_
+        if point is None and images.normal is not None and len(images.calibration):
+            n_normals = int((~images.calibration.is_anomalous).sum())
+            policy = policy or default_policy(n_normals)
+            point = model.choose_threshold(policy, images.calibration)
+        folder = RunFolder(fresh)
+        folder.write_images({part: images[np.flatnonzero(images.splits == part)] for part in PARTS})
+        check_images(folder, images, job, Watcher())
+        write_wrapped(
+            fresh,
+            WrappedState(
+                residua_version=__version__,
+                contract=model.contract,
+                file=name,
+                sha256=files.pop(name),
+                weights=files,
+                source=source,
+                working_folder=str(Path.cwd()),
+                made_here=mark_of_here(str(Path.cwd()), source),
+                normal=images.normal,
+                classes=classes,
+                targets=None if model.targets is None else str(model.targets),
+                random=model.is_random,
+                assumptions=(*model.assumptions, *labels_aside(images, job)),
+                seed=seed,
+                operating_point=point,
+                calibration_scores=tuple(model.calibration_scores_.tolist()),
+                calibration_is_anomalous=tuple(model.calibration_is_anomalous_.tolist()),
+                calibration_images=model.calibration_images_,
+                calibration_pixels=model.calibration_pixels_,
+                reading=images.reading,
+            ),
+        )
+    return run
+
+
+def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
+    """The model of a wrapped run with its threshold; nothing in its files is executed.
+
+    Raises
+    ------
+    BundleError
+        If a file is missing, damaged, or not what was saved.
+    MissingExtraError
+        If the framework that the model needs is not installed.
+    """
+    run = Path(run)
+    state = read_wrapped(run)
+    path = run / state.file
+    check_files(run, state.file, {state.file: state.sha256, **state.weights})
+    model = path if state.contract.origin == "onnx" else load_keras(path)
+    known = look_at(model)
+    wrapped = WrappedModel(known, state.contract, model, assumptions=state.assumptions)
+    wrapped.n_classes = 0 if state.classes is None else len(state.classes)
+    wrapped.operating_point_ = state.operating_point
+    wrapped.calibration_scores_ = np.array(state.calibration_scores, np.float32)
+    wrapped.calibration_is_anomalous_ = np.array(state.calibration_is_anomalous, np.bool_)
+    wrapped.calibration_images_ = state.calibration_images
+    wrapped.calibration_pixels_ = state.calibration_pixels
+    return wrapped, state
+
+
+def judged_wrapped(run: Path) -> JudgedModel:
+    """The model of a wrapped run, as judging sees it."""
+    model, state = open_wrapped(run)
+    return model.as_judged(
+        job=state.job,
+        normal=state.normal,
+        classes=state.classes,
+        reading=state.reading,
+        seed=state.seed,
+    )
+
+
+def _job(targets: Any, normal: Any, classes: Any) -> Job:
+    if targets is not None or (normal is None and classes is None):
+        return "reconstruct"
+    return "detect" if classes is None else "classify"
+
+
+def _classes_of(model: WrappedModel, images: ImageSet) -> tuple[int | str, ...] | None:
+    if not model.n_classes or images.normal is not None or images.labels is None:
+        return None
+    classes = tuple(np.unique(images.labels[images.labelled]).tolist())
+    told = model.contract.classes
+    if told is not None and {str(one) for one in classes} <= {str(one) for one in told}:
+        return told
+    if len(classes) != model.n_classes:
+        found = ", ".join(map(str, classes[:10]))
+        raise LabelError(
+            f"save: the source must have the model's {model.n_classes} classes. Got {len(classes)}:"
+            f" {found}. Name another source, or say what is normal with normal=."
+        )
+    return classes
+
+
+def read_wrapped(run: Path) -> WrappedState:
+    """`wrapped.json`, checked."""
+    path = run / STATE
+    try:
+        state = WrappedState.model_validate_json(read_file(path))
+    except FileNotFoundError:
+        raise BundleError(
+            f"{run}: must hold {STATE}. It does not. Name a folder that a wrapped model was"
+            " saved to."
+        ) from None
+    except (ValidationError, OSError) as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
+        raise BundleError(
+            f"{path}: must be what save wrote. Got: {what}. Save the wrapped model again."
+        ) from None
+    if Path(state.file).name != state.file or state.file not in (ONNX, KERAS):
+        raise BundleError(
+            f"{path}: the model must lie in the run. Got {state.file!r}. Save the wrapped model"
+            " again."
+        )
+    return state
+
+
+def write_wrapped(run: Path, state: WrappedState) -> None:
+    """Write `wrapped.json`, atomically."""
+    write_json(run / STATE, state.model_dump(mode="json"))
