@@ -73,10 +73,11 @@ def page_of_finding(code: str, docs: Path) -> str:
     return text
 
 
-@pytest.mark.parametrize("code", [one.code for one in FINDINGS])
-def test_every_finding_has_a_page_and_a_line_in_the_index(code: str):
-    assert len(page_of_finding(code, DOCS).split()) > 40
-    assert f"- [{code}](findings/{code}.md): " in (DOCS / "index.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("kind", FINDINGS, ids=lambda kind: kind.code)
+def test_every_finding_has_a_page_and_the_index_lists_it_by_its_title(kind):
+    assert len(page_of_finding(kind.code, DOCS).split()) > 40
+    line = f"- [{kind.code}](findings/{kind.code}.md): {kind.title}\n"
+    assert line in (DOCS / "index.md").read_text(encoding="utf-8") + "\n"
 
 
 def test_a_new_finding_without_a_page_is_told(new_finding, tmp_path):

@@ -128,7 +128,7 @@ def _perturbed(
 
 KIND = FindingKind(
     CODE,
-    "changes that the operating point misses",
+    "Changes that the operating point misses",
     find_blind_spots,
     _ask,
     needs=("score_of", "operating_point", "images", "scores", "is_anomalous"),

@@ -75,7 +75,7 @@ def find_broken_promise(
 
 KIND = FindingKind(
     CODE,
-    "test rates that contradict the threshold's promise",
+    "Test rates that contradict the threshold's promise",
     find_broken_promise,
     lambda facts: find_broken_promise(facts.operating_point, facts.metrics),
     needs=("operating_point", "metrics"),

@@ -103,7 +103,7 @@ def _sentence(text: str) -> str:
 
 KIND = FindingKind(
     CODE,
-    "classes that are rare or missing from a part",
+    "Classes that are rare or missing from a part",
     find_class_balance,
     lambda facts: find_class_balance(facts.class_counts, normal=facts.normal),
     needs=("class_counts",),

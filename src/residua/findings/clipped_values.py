@@ -70,7 +70,7 @@ def _ask(facts: JudgedFacts) -> list[Answer]:
 
 KIND = FindingKind(
     CODE,
-    "values beyond black and white",
+    "Values beyond black and white",
     find_clipped_values,
     _ask,
     needs=("oversteps",),

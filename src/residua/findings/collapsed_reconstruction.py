@@ -79,7 +79,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "the same reconstruction for every image",
+    "The same reconstruction for every image",
     find_collapsed_reconstruction,
     _ask,
     needs=("pictures",),

@@ -103,7 +103,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "images of one single value",
+    "Images of one single value",
     find_constant_images,
     _ask,
     needs=("statistics", "paths"),

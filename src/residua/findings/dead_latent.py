@@ -80,7 +80,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "latent numbers that never change",
+    "Latent numbers that never change",
     find_dead_latent,
     _ask,
     needs=("latent_of",),

@@ -47,6 +47,6 @@ def find_different_images(n_shared: int, n_own: Mapping[str, int]) -> Finding | 
 
 KIND = FindingKind(
     CODE,
-    "runs that were tested on different images",
+    "Runs that were tested on different images",
     find_different_images,
 )

@@ -139,7 +139,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 KIND = FindingKind(
     CODE,
-    "scores unlike the calibration scores",
+    "Scores unlike the calibration scores",
     find_drift,
     _ask,
     needs=("calibration", "scores"),

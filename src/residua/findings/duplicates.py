@@ -120,7 +120,7 @@ def _ask(facts: JudgedFacts) -> list[Answer]:
 
 KIND = FindingKind(
     CODE,
-    "near-duplicates within one part",
+    "Near-duplicates within one part",
     find_duplicates,
     _ask,
     needs=("copies",),

@@ -62,7 +62,7 @@ def find_empty_masks(shares: NDArray[np.float64], paths: Sequence[str]) -> Findi
 
 KIND = FindingKind(
     CODE,
-    "masks of defects that mark nothing",
+    "Masks of defects that mark nothing",
     find_empty_masks,
     lambda facts: find_empty_masks(facts.masks.of_defects, facts.masks.defect_paths),
     needs=("masks",),

@@ -121,7 +121,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "decisions given as scores",
+    "Decisions given as scores",
     find_hard_scores,
     _ask,
     jobs=("detect", "classify"),

@@ -111,7 +111,7 @@ def _spread(values: NDArray[Any]) -> float:
 
 KIND = FindingKind(
     CODE,
-    "more anomalous images than normal ones",
+    "More anomalous images than normal ones",
     find_high_prevalence,
     lambda facts: find_high_prevalence(*facts.known, doubt=facts.doubt),
     needs=("scores", "is_anomalous"),

@@ -58,7 +58,7 @@ def find_inflated_accuracy(y_true: Any, y_pred: Any) -> Finding:
 
 KIND = FindingKind(
     CODE,
-    "accuracy inflated by labels that are not set",
+    "Accuracy inflated by labels that are not set",
     find_inflated_accuracy,
     lambda facts: find_inflated_accuracy(*facts.multilabel),
     needs=("multilabel",),

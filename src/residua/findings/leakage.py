@@ -163,7 +163,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 KIND = FindingKind(
     CODE,
-    "training images among the test images",
+    "Training images among the test images",
     find_leakage,
     _ask,
     needs=("leaks",),

@@ -94,7 +94,7 @@ def _is_an_error(scores: NDArray[Any], mse: NDArray[Any]) -> bool:
 
 KIND = FindingKind(
     CODE,
-    "anomalies are reconstructed as well as normal images",
+    "Anomalies are reconstructed as well as normal images",
     find_learnt_identity,
     _ask,
     needs=("statistics", "scores", "errors", "is_anomalous"),

@@ -71,7 +71,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "an accuracy that the most frequent class would reach",
+    "An accuracy that the most frequent class would reach",
     find_majority_class,
     _ask,
     needs=("metrics", "confusion", "classes"),

@@ -74,6 +74,6 @@ def find_meaningless_accuracy(
 
 KIND = FindingKind(
     CODE,
-    "accuracy of a model that does not classify",
+    "Accuracy of a model that does not classify",
     find_meaningless_accuracy,
 )

@@ -365,7 +365,7 @@ def _finding(
 
 KIND = FindingKind(
     CODE,
-    "reconstructions paired or scaled wrongly",
+    "Reconstructions paired or scaled wrongly",
     find_mispaired,
     lambda facts: find_mispaired(*facts.pictures),
     needs=("pictures", "from_arrays"),

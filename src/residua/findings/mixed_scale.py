@@ -130,7 +130,7 @@ def _where(dark: NDArray[np.bool_], parts: NDArray[Any]) -> str:
 
 KIND = FindingKind(
     CODE,
-    "images on different scales",
+    "Images on different scales",
     find_mixed_scale,
     lambda facts: find_mixed_scale(facts.statistics["highest"], facts.dtype, parts=facts.parts),
     needs=("statistics",),

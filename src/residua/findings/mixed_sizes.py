@@ -56,7 +56,7 @@ def find_mixed_sizes(sizes: NDArray[Any]) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "images of different sizes",
+    "Images of different sizes",
     find_mixed_sizes,
     lambda facts: find_mixed_sizes(facts.sizes),
     needs=("sizes",),

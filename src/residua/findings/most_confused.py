@@ -140,7 +140,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 KIND = FindingKind(
     CODE,
-    "the two classes that are confused most",
+    "The two classes that are confused most",
     find_most_confused,
     _ask,
     needs=("confusion", "classes"),

@@ -83,7 +83,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "ranking like chance, or reversed",
+    "Ranking like chance, or reversed",
     find_not_better_than_chance,
     _ask,
     needs=("metrics", "counts"),

@@ -153,7 +153,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 KIND = FindingKind(
     CODE,
-    "training images reconstructed better than new ones",
+    "Training images reconstructed better than new ones",
     find_overfitting,
     _ask,
     needs=("train_errors",),

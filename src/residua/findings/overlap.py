@@ -120,7 +120,7 @@ def _least_error(normal: NDArray[Any], anomalous: NDArray[Any]) -> float:
 
 KIND = FindingKind(
     CODE,
-    "gap or overlap between normal and anomalous scores",
+    "Gap or overlap between normal and anomalous scores",
     find_overlap,
     lambda facts: find_overlap(facts.scores[facts.normal_rows], facts.scores[facts.anomalous_rows]),
     needs=("scores", "is_anomalous"),

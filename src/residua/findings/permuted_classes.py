@@ -206,7 +206,7 @@ def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
 
 KIND = FindingKind(
     CODE,
-    "probability columns in another order of classes",
+    "Probability columns in another order of classes",
     find_permuted_classes,
     lambda facts: find_permuted_classes(
         facts.confusion, facts.classes, true=facts.true, probabilities=facts.probabilities

@@ -94,7 +94,7 @@ def _is_unlike(above: Estimate) -> bool:
 
 KIND = FindingKind(
     CODE,
-    "labels that seem to be reversed",
+    "Labels that seem to be reversed",
     find_reversed_labels,
     lambda facts: find_reversed_labels(facts.known_normal, *facts.known),
     needs=("known_normal", "scores", "is_anomalous"),

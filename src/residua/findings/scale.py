@@ -80,7 +80,7 @@ def find_scale(
 
 KIND = FindingKind(
     CODE,
-    "images and reconstructions on different scales",
+    "Images and reconstructions on different scales",
     find_scale,
     lambda facts: find_scale(None, None, audit=facts.audit),
     needs=("audit",),

@@ -54,7 +54,7 @@ def find_shared_scores(train_scores: NDArray[Any], new_scores: NDArray[Any]) -> 
 
 KIND = FindingKind(
     CODE,
-    "scores that occur in training and test",
+    "Scores that occur in training and test",
     find_shared_scores,
     lambda facts: find_shared_scores(facts.train_errors, facts.scores),
     needs=("train_errors", "scores"),

@@ -195,7 +195,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "masks that do not fit their images",
+    "Masks that do not fit their images",
     find_suspicious_masks,
     _ask,
     needs=("masks",),

@@ -59,7 +59,7 @@ def find_test_reused(
 
 KIND = FindingKind(
     CODE,
-    "test images that chose the threshold",
+    "Test images that chose the threshold",
     find_test_reused,
     lambda facts: find_test_reused(facts.chosen_on, facts.pixel_hashes, facts.paths),
     needs=("chosen_on", "pixel_hashes", "paths"),

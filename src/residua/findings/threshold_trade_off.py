@@ -95,7 +95,7 @@ def _precision_never_falls(scores: NDArray[Any], is_anomalous: NDArray[np.bool_]
 
 KIND = FindingKind(
     CODE,
-    "what other thresholds would do",
+    "What other thresholds would do",
     find_threshold_trade_off,
     lambda facts: find_threshold_trade_off(*facts.known, facts.operating_point.threshold),
     needs=("scores", "is_anomalous", "operating_point"),

@@ -88,7 +88,7 @@ def _unconfirmed_promise(
 
 KIND = FindingKind(
     CODE,
-    "too few images for the claim",
+    "Too few images for the claim",
     find_too_few_images,
     lambda facts: find_too_few_images(
         facts.counts, operating_point=facts.operating_point, confidence=facts.confidence

@@ -66,7 +66,7 @@ def find_torn_groups(groups: NDArray[Any], parts: NDArray[Any]) -> Finding | Non
 
 KIND = FindingKind(
     CODE,
-    "groups in more than one part",
+    "Groups in more than one part",
     find_torn_groups,
     lambda facts: find_torn_groups(facts.groups, facts.parts),
     needs=("groups", "parts"),

@@ -73,7 +73,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "scores that follow how busy an image is",
+    "Scores that follow how busy an image is",
     find_tracks_complexity,
     _ask,
     needs=("statistics", "scores", "is_anomalous"),

@@ -103,7 +103,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "worse than a much simpler model",
+    "Worse than a much simpler model",
     find_underfitting,
     _ask,
     needs=("metrics", "baselines"),

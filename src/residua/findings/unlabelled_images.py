@@ -36,7 +36,7 @@ def find_unlabelled(n_unlabelled: int, n_images: int) -> Finding | None:
 
 KIND = FindingKind(
     CODE,
-    "images without a label",
+    "Images without a label",
     find_unlabelled,
     lambda facts: find_unlabelled(facts.n_unlabelled, facts.n_images),
     needs=("n_unlabelled",),

@@ -102,6 +102,6 @@ def _within(score: float, low: float, high: float) -> bool:
 
 KIND = FindingKind(
     CODE,
-    "an image unlike the calibration images",
+    "An image unlike the calibration images",
     find_unlike_calibration,
 )

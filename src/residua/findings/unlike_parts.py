@@ -107,7 +107,7 @@ def distance_of(first: NDArray[Any], second: NDArray[Any], level: float) -> tupl
 
 KIND = FindingKind(
     CODE,
-    "parts from different distributions",
+    "Parts from different distributions",
     find_unlike_parts,
     lambda facts: find_unlike_parts(facts.features_by_part),
     needs=("features_by_part",),

@@ -53,7 +53,7 @@ def find_unreadable_files(quarantined: Sequence[tuple[str, str]], n_images: int)
 
 KIND = FindingKind(
     CODE,
-    "files that could not be used",
+    "Files that could not be used",
     find_unreadable_files,
     lambda facts: find_unreadable_files(facts.quarantined, facts.n_images),
     needs=("quarantined",),
