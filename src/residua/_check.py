@@ -1,5 +1,6 @@
-"""The one input boundary: images, labels and scores from outside become canonical arrays here, or
-are refused.
+"""The one input boundary.
+
+Images, labels and scores from outside become canonical arrays here, or are refused.
 
 Every check collects all problems of a call in a `Problems` and raises them together, each as
 *Where: what must hold. Got what. How to mend.*
@@ -48,8 +49,9 @@ class Problems:
         self._found.append(fault(self.where, must, got, mend, kind))
 
     def raise_any(self) -> None:
-        """Raise what was noted: the problem's own class if there is one kind, `InputError` if there
-        are several.
+        """Raise what was noted.
+
+        The problem's own class if there is one kind, `InputError` if there are several.
         """
         if not self._found:
             return
@@ -130,8 +132,9 @@ def _unit_range(array: NDArray[Any], name: str, problems: Problems) -> NDArray[n
 
 
 def check_unmasked(array: Any, name: str, problems: Problems) -> None:
-    """Note a problem where entries of a masked array are masked: NumPy's plain arrays would bring
-    back what lies below.
+    """Note a problem where entries of a masked array are masked.
+
+    NumPy's plain arrays would bring back what lies below.
     """
     n_masked = (
         int(np.count_nonzero(np.ma.getmaskarray(array)))

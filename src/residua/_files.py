@@ -155,8 +155,9 @@ def _put_in_place(temporary: Path, path: Path) -> None:
 
 
 def _open_temporary(path: Path) -> tuple[int, Path]:
-    """A file beside `path` that is ours alone: under a fixed name, which a lock says is free, else
-    under a random one.
+    """A file beside `path` that is ours alone.
+
+    Under a fixed name, which a lock says is free, else under a random one.
     """
     if _LOCKS:
         with contextlib.suppress(OSError):
@@ -183,9 +184,7 @@ def _is_ours(handle: int, path: Path) -> bool:
 
 
 def make_readable(path: Path) -> None:
-    """Give a file that a library wrote for its owner alone the permissions that the umask gives
-    every other file.
-    """
+    """Give a file that a library wrote for its owner alone the umask's permissions."""
     umask = os.umask(0)
     os.umask(umask)
     path.chmod(0o666 & ~umask)
@@ -230,8 +229,9 @@ def _check_size(file: io.BufferedReader, limit: int) -> None:
 
 
 def read_json(path: str | Path, limit: int = MOST_TEXT_BYTES) -> Any:
-    """The JSON of a file; `OSError` or `ValueError` where it is no regular file, too large, too
-    deep or no JSON.
+    """The JSON of a file.
+
+    `OSError` or `ValueError` where it is no regular file, too large, too deep or no JSON.
     """
     try:
         return json.loads(read_file(path, limit).decode("utf-8"))
@@ -252,8 +252,9 @@ def read_lines(path: str | Path) -> Iterator[str]:
 
 
 def in_a_line(error: Exception) -> str:
-    """What an error says, without its number and in one line of at most 200 characters: no error
-    echoes what was read.
+    """What an error says, without its number and in one line of at most 200 characters.
+
+    No error echoes what was read.
     """
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(words).splitlines()[0][:200]

@@ -1,5 +1,6 @@
-"""What names of labels say by themselves: which mean normal, which mean anomalous, and which differ
-by spelling alone.
+"""What names of labels say by themselves.
+
+Which mean normal, which mean anomalous, and which differ by spelling alone.
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ def spelled(name: Any) -> str:
 
 
 def same_label(name: Any) -> str:
-    """A label as it is compared where it is named: as `spelled`, but a and A are two labels, since
-    letters may be classes.
+    """A label as it is compared where it is named.
+
+    As `spelled`, but a and A are two labels, since letters may be classes.
 
     Examples
     --------
@@ -77,8 +79,9 @@ def means_anomalous(name: str) -> bool:
 
 
 def what_grows(column: str | None) -> Literal["normal", "anomalous"] | None:
-    """What more of a column means by the column's name: how normal an image is, how anomalous, or
-    nothing that the name says.
+    """What more of a column means by the column's name.
+
+    How normal an image is, how anomalous, or nothing that the name says.
 
     Examples
     --------
@@ -102,8 +105,9 @@ def what_grows(column: str | None) -> Literal["normal", "anomalous"] | None:
 
 
 def perhaps_missing(name: str, names: Sequence[str]) -> bool:
-    """Whether a label may say that an image has none: NA or None beside others, -1, -100 or 255
-    beside classes from 0.
+    """Whether a label may say that an image has none.
+
+    NA or None beside others, -1, -100 or 255 beside classes from 0.
 
     Examples
     --------
@@ -142,7 +146,8 @@ def normal_among(names: Sequence[str]) -> tuple[tuple[str, ...], str]:
 
 
 def _bare(name: str) -> str:
-    """`name` without what spellings of it differ in: case, blanks, hyphens, underscores and
-    points.
+    """`name` without what spellings of it differ in.
+
+    Case, blanks, hyphens, underscores and points.
     """
     return re.sub(r"[\s_.\-]", "", name).casefold()

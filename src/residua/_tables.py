@@ -1,5 +1,6 @@
-"""Tables as people export them (CSV, TSV, spaces; any encoding that can be told) as cells of text:
-the one reader of dialects.
+"""Tables as people export them (CSV, TSV, spaces; any encoding that can be told) as cells of text.
+
+The one reader of dialects.
 
 Whoever reads a table, a manifest or scores, gets the same rows from the same file. What a column
 means is not decided here.
@@ -42,8 +43,9 @@ _SEPARATOR_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Cells:
-    """The rows of a file, each a list of cells without the blanks around them, and how they were
-    told apart.
+    """The rows of a file as lists of cells, and how they were told apart.
+
+    Cells come without the blanks around them.
 
     ``lines`` holds the line of the file at which each row begins, counted from 1 as an editor does.
     A blank line between rows is a row of one empty cell; those at the end are gone.
@@ -273,8 +275,9 @@ def _without_hash(rows: list[list[str]]) -> list[list[str]]:
 
 
 def _delimiter(text: str) -> str:
-    """The mark that cuts the first lines into equally many cells, most of them numbers, and none
-    with another mark in it.
+    """The mark that cuts the first lines into equally many cells, most of them numbers.
+
+    No cell may hold another mark.
     """
     sample = [line for line in islice(_lines(text), _SAMPLE) if line.strip()]
     if not sample:

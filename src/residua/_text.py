@@ -1,5 +1,6 @@
-"""Text from outside, shown: names of files, classes and groups must not speak to a terminal or a
-spreadsheet.
+"""Text from outside, shown.
+
+Names of files, classes and groups must not speak to a terminal or a spreadsheet.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ def count(n: int, noun: str) -> str:
 
 
 def cell(text: str) -> str:
-    """`text` as a cell that no spreadsheet takes for a formula: with an apostrophe in front where
-    it begins like one.
+    """`text` as a cell that no spreadsheet takes for a formula.
+
+    With an apostrophe in front where it begins like one.
 
     Examples
     --------

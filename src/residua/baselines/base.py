@@ -1,5 +1,6 @@
-"""What the baselines share: their signatures, the sample they learn from, the error they are scored
-by.
+"""What the baselines share.
+
+Their signatures, the sample they learn from, the error they are scored by.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ class Reconstructor(Protocol):
 
 
 class Detector(Protocol):
-    """``f(train, images, latent, seed) -> scores``, float32 (n_images,), higher = more
-    anomalous.
+    """``f(train, images, latent, seed) -> scores``.
+
+    float32 (n_images,), higher = more anomalous.
     """
 
     def __call__(
@@ -54,8 +56,9 @@ def squared_error(images: Images, reconstructions: Images) -> NDArray[np.float32
 def deviation(
     train_values: NDArray[np.float32], values: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """How far each value lies from the train values' median, in their median absolute deviations,
-    on either side.
+    """How far each value lies from the median of the train values, either way.
+
+    In their median absolute deviations.
     """
     centre = np.median(train_values)
     spread = np.median(np.abs(train_values - centre)) or np.float32(1e-6)

@@ -1,5 +1,6 @@
-"""What a classifier has to beat: the commonest class, nearest neighbours on pixels, and a linear
-function of the pixels.
+"""What a classifier has to beat.
+
+The commonest class, nearest neighbours on pixels, and a linear function of the pixels.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ def majority_class(
 def neighbour_classes(
     train: Images, labels: NDArray[np.int64], images: Images, *, n_classes: int, seed: int = 0
 ) -> NDArray[np.int64]:
-    """The vote of the five nearest of (at most 10,000 of) the training images, pixel by pixel, the
-    nearer the weightier.
+    """The vote of the five nearest training images, pixel by pixel; nearer ones weigh more.
+
+    At most 10,000 training images are used.
     """
     from sklearn.neighbors import KNeighborsClassifier
 

@@ -11,8 +11,9 @@ from residua.baselines.base import Images, deviation
 
 
 def contrast_scores(train: Images, images: Images, **_: Any) -> NDArray[np.float32]:
-    """How far the standard deviation of an image's pixels lies from that of the train images,
-    flatter or stronger.
+    """How far the spread of an image's pixels lies from that of the train images.
+
+    Flatter and stronger both count.
 
     Examples
     --------

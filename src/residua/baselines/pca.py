@@ -1,5 +1,6 @@
-"""Principal components with as many dimensions as the autoencoder's code: the best linear
-autoencoder.
+"""Principal components with as many dimensions as the autoencoder's code.
+
+The best linear autoencoder.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from residua.baselines.base import Images, sample, squared_error
 
 
 def pca_reconstructions(train: Images, images: Images, *, latent: int, seed: int = 0) -> Images:
-    """`images` projected on the first `latent` principal components of (at most 10,000 of) `train`,
-    and back.
+    """`images` projected on the first `latent` principal components of `train`, and back.
+
+    At most 10,000 of `train` are used.
 
     Examples
     --------

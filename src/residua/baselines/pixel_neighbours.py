@@ -1,5 +1,6 @@
-"""Distance to the nearest train images, pixel by pixel: no training, one second, and better than
-most autoencoders.
+"""Distance to the nearest train images, pixel by pixel.
+
+No training, one second, and better than most autoencoders.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""What scores images: one interface for the reference graph, for exported files and for wrapped
-models. Never loads torch.
+"""What scores images.
+
+One interface for the reference graph, for exported files and for wrapped models. Never loads torch.
 """
 
 from residua.engines.card import Card, Deviation, Price, Speed

@@ -1,5 +1,6 @@
-"""What is known of an exported model, as JSON beside its file: names, units, threshold, how far it
-was verified, its price.
+"""What is known of an exported model, as JSON beside its file.
+
+Names, units, threshold, how far it was verified, its price.
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ class Deviation(Record):
 
 
 class Price(Record):
-    """What a reduced precision costs: ROC AUC beside the reference's where both labels exist, rank
-    correlation always.
+    """What a reduced precision costs.
+
+    ROC AUC beside the reference's where both labels exist, rank correlation always.
     """
 
     roc_auc: float | None = None
@@ -114,8 +116,9 @@ class Card(ModelFacts):
         return KINDS[self.engine]
 
     def public(self) -> dict[str, Any]:
-        """What goes into the model file's own metadata: all but hashes of that file and the
-        calibration scores.
+        """What goes into the model file's own metadata.
+
+        All but hashes of that file and the calibration scores.
         """
         return self.model_dump(
             mode="json", exclude={"files", "calibration_scores", "calibration_is_anomalous"}

@@ -139,8 +139,9 @@ class ExportedEngine(ABC):
         )
 
     def _check_extent(self, height: int, width: int) -> None:
-        """The longest side that keeps its proportions stays long: gigabytes of weights, which an
-        exported file cannot cut up.
+        """The longest side that keeps its proportions stays long.
+
+        Gigabytes of weights, which an exported file cannot cut up.
         """
         area = self.card.size[0] * self.card.size[1]
         n_weights = max(height, width) ** 2 * (area / max(1, height * width)) ** 0.5
@@ -152,8 +153,9 @@ class ExportedEngine(ABC):
 
     @property
     def _measures(self) -> bool:
-        """Whether the file gives the errors itself: where images keep their proportions, a
-        stretched picture has others.
+        """Whether the file gives the errors itself.
+
+        Where images keep their proportions, a stretched picture has others.
         """
         return "mse" in self.card.outputs
 
@@ -181,8 +183,9 @@ class ExportedEngine(ABC):
 
     @abstractmethod
     def run(self, images: NDArray[Any], wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """The named outputs for images of one size, (batch, height, width, channels) of the entry's
-        dtype.
+        """The named outputs for images of one size.
+
+        Images are (batch, height, width, channels) of the entry's dtype.
         """
 
     def _entry(self, images: NDArray[Any]) -> NDArray[Any]:
@@ -270,8 +273,9 @@ class OpenVinoEngine(ExportedEngine):
 def error_columns(
     prepared: NDArray[np.float32], rebuilt: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
-    """mse, mae and ssim of reconstructions against the images as the model saw them, float32
-    (n_images,) each.
+    """mse, mae and ssim of reconstructions, float32 (n_images,) each.
+
+    Against the images as the model saw them.
     """
     if not len(prepared) or np.isnan(rebuilt).all():
         return {name: np.full(len(prepared), np.nan, np.float32) for name in ("mse", "mae", "ssim")}

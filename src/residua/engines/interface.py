@@ -17,8 +17,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Scores:
-    """Per-image results in the order of the images: float32 arrays (n_images,), decisions bool
-    (n_images,).
+    """Per-image results in the order of the images.
+
+    float32 arrays (n_images,), decisions bool (n_images,).
 
     ``columns`` holds ``mse``, ``mae`` and ``ssim``. ``maps`` (where asked for) are float32 (height,
     width), each at its image's own resolution; ``reconstructions`` (where asked for) float32
@@ -35,8 +36,9 @@ class Scores:
 
 
 class Engine(Protocol):
-    """What scores decoded images: the reference graph in PyTorch, an exported file, a wrapped
-    model.
+    """What scores decoded images.
+
+    The reference graph in PyTorch, an exported file, a wrapped model.
 
     ``name`` is what ``--engine`` takes, ``batch_size`` how many images it likes to get at once.
     """
@@ -57,8 +59,9 @@ class Engine(Protocol):
         reconstructions: bool = False,
         columns: bool = True,
     ) -> Scores:
-        """Scores of decoded images, (h, w, c) each, uint8 or float32 in [0, 1], sizes as they come,
-        in order.
+        """Scores of decoded images, in order.
+
+        Images are (h, w, c), uint8 or float32 in [0, 1], of any sizes.
 
         Without `columns` that dictionary is empty: mse, mae and ssim cost time that a server may
         not have.
@@ -67,8 +70,9 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Endable(Protocol):
-    """An engine that can be ended from another thread while it scores: a file from elsewhere may
-    loop for ever.
+    """An engine that can be ended from another thread while it scores.
+
+    A file from elsewhere may loop for ever.
     """
 
     def end(self) -> None:

@@ -13,8 +13,9 @@ _AT_ONCE = 16
 
 
 class OneByOne:
-    """An engine that runs `engine` on one image at a time, so that no score depends on company, bit
-    for bit.
+    """An engine that runs `engine` on one image at a time.
+
+    So no score depends on company, bit for bit.
 
     Exported files take as many images as there are, and runtimes choose other kernels for another
     number: last digits may follow. ``batch_size`` is how many images it likes to be handed at once,

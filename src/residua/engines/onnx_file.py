@@ -1,5 +1,6 @@
-"""ONNX files in ONNX Runtime, and the other files that they keep weights in, which are found
-without loading any.
+"""ONNX files in ONNX Runtime, and the files beside them that hold weights.
+
+Those are found without loading any.
 """
 
 from __future__ import annotations
@@ -46,8 +47,7 @@ def external_files(path: Path) -> tuple[str, ...]:
 
 
 def check_inside(path: Path, names: tuple[str, ...]) -> None:
-    """Refuse weights that do not lie as plain files in the folder of the ONNX file `path`, or below
-    it.
+    """Refuse weights that are not plain files in the folder of the ONNX file `path` or below.
 
     Raises
     ------
@@ -133,9 +133,7 @@ def _is_fault(one: Any) -> bool:
 
 
 def _locations(message: memoryview, kind: str, depth: int) -> Iterator[str]:
-    """The locations named by tensors within `message`, whatever the order or number of its
-    fields.
-    """
+    """The locations named by tensors within `message`, in whatever order its fields lie."""
     if depth > _DEEPEST:
         raise ValueError
     entries, outside = [], False

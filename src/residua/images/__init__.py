@@ -1,5 +1,6 @@
-"""Images from a SOURCE: reading, decoding, quarantine of what does not decode, splits,
-fingerprints.
+"""Images from a SOURCE.
+
+Reading, decoding, quarantine of what does not decode, splits, fingerprints.
 
 `load_images` gives an `ImageSet`. `write_manifest` lists images that lie in no supported layout.
 `search_duplicates` says which images show one picture, and `group_duplicates` which of them have to

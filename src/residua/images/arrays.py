@@ -1,5 +1,6 @@
-"""Pixel arrays from outside (npz, npy, IDX, plain arrays) become uint8 or float32 in [0, 1], (n, h,
-w, 1 or 3).
+"""Pixel arrays from outside become uint8 or float32 in [0, 1], (n, h, w, 1 or 3).
+
+They come from npz, npy and IDX files, and as plain arrays.
 """
 
 from __future__ import annotations
@@ -79,8 +80,9 @@ def _ink(image: NDArray[Any]) -> Any:
 def as_pixels(
     images: Any, *, name: str, problems: Problems, reading: Reading = AS_IT_SAYS
 ) -> NDArray[Any]:
-    """Images of one size as (n, h, w, 1 or 3): uint8 stays, booleans become 0 and 255, 16 bits and
-    floats become float32.
+    """Images of one size as (n, h, w, 1 or 3).
+
+    uint8 stays, booleans become 0 and 255, 16 bits and floats become float32.
 
     Whole numbers are scaled as `reading` says. Four channels are taken as colour with transparency
     and laid on its ground, as for files. On a problem an empty array comes back and `problems` has
@@ -138,8 +140,9 @@ def _scaled(array: NDArray[Any], name: str, problems: Problems, reading: Reading
 
 
 def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[Any] | None:
-    """Labels (n,) as the source gives them: integers as int64, everything else as an object array
-    of int, str or None.
+    """Labels (n,) as the source gives them.
+
+    integers as int64, everything else as an object array of int, str or None.
 
     None, NaN and masked entries mean *no label*; whole floats become integers, other floats are
     refused.

@@ -1,5 +1,6 @@
-"""Columns of a row an image that stay small at a million rows: texts as UTF-8 in one block, not as
-objects.
+"""Columns of a row an image that stay small at a million rows.
+
+Texts as UTF-8 in one block, not as objects.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""One encoded image to an array: only formats on the list, limits before pixels, every fault a
-plain reason.
+"""One encoded image to an array.
+
+Only formats on the list, limits before pixels, every fault a plain reason.
 """
 
 from __future__ import annotations
@@ -228,8 +229,9 @@ def _turn(image: Image.Image, done: set[str]) -> Callable[[NDArray[Any]], NDArra
 
 
 def _note_profile(image: Image.Image, done: set[str]) -> None:
-    """Values stand as they lie: what another gamma or a wide gamut would make of them is told, not
-    applied.
+    """Values stand as they lie.
+
+    What another gamma or a wide gamut would make of them is told, not applied.
     """
     gamma, profile = image.info.get("gamma"), image.info.get("icc_profile")
     if (
@@ -325,8 +327,9 @@ _quiet = _Quiet()
 
 @contextlib.contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Keep what Pillow warns of (odd EXIF, large sizes) from the user's screen: it becomes a note
-    or a reason instead.
+    """Keep what Pillow warns of (odd EXIF, large sizes) from the user's screen.
+
+    It becomes a note or a reason instead.
     """
     _quiet.enter()
     try:

@@ -1,5 +1,6 @@
-"""Hashes that prove which images were seen: one of the bytes, one of the decoded pixels, one over a
-set.
+"""Hashes that prove which images were seen.
+
+One of the bytes, one of the decoded pixels, one over a set.
 
 A column of hashes is an array of raw digests, uint8 (n_images, bytes): a million take 16 or 32 MB,
 as text seven times that.
@@ -26,8 +27,9 @@ def byte_digest(data: bytes | memoryview) -> bytes:
 
 
 def pixel_digest(pixels: NDArray[Any]) -> bytes:
-    """BLAKE2b-128 of one decoded image, its shape and type: equal for equal pictures in different
-    files.
+    """BLAKE2b-128 of one decoded image, its shape and type.
+
+    Equal for equal pictures in different files.
 
     Examples
     --------

@@ -179,8 +179,9 @@ class ImageSet:
 
     @property
     def uniform_size(self) -> tuple[int, int] | None:
-        """(height, width) if all images have it (of the whole source, where this set is empty),
-        else None.
+        """(height, width) if all images have it, else None.
+
+        An empty set has that of the whole source.
         """
         sizes = self._table.pixels.sizes[self._rows] if len(self) else self._table.pixels.sizes
         if not len(sizes) or (sizes != sizes[0]).any():
@@ -238,9 +239,7 @@ class ImageSet:
 
     @property
     def own_columns(self) -> dict[str, NDArray[Any]]:
-        """Columns of a manifest that mean nothing to residua (serial number, camera, time), as
-        objects of str.
-        """
+        """Columns of a manifest that residua does not read, such as a camera, as str."""
         return {name: column[self._rows].astype(object) for name, column in self._table.own.items()}
 
     @property
@@ -286,8 +285,9 @@ class ImageSet:
         )
 
     def with_split(self, splits: Sequence[str] | str) -> ImageSet:
-        """The same images in other parts: one of ``train``, ``calibration``, ``test`` for each, or
-        for all.
+        """The same images in other parts.
+
+        One of ``train``, ``calibration``, ``test`` for each, or for all.
         """
         parts = [splits] * len(self) if isinstance(splits, str) else list(splits)
         problems = Problems("ImageSet.with_split")
@@ -344,8 +344,9 @@ class ImageSet:
 
     @property
     def pixel_hashes(self) -> NDArray[Any]:
-        """BLAKE2b-128 of each decoded image, its size and type, in hex: equal for equal pictures in
-        different files.
+        """BLAKE2b-128 of each decoded image, its size and type, in hex.
+
+        Equal for equal pictures in different files.
         """
         return in_hex(self.pixel_digests)
 
@@ -381,8 +382,9 @@ class ImageSet:
 
     @property
     def reading(self) -> Reading:
-        """How values became brightness: the bits that count, and the ground under transparent
-        pixels.
+        """How values became brightness.
+
+        The bits that count, and the ground under transparent pixels.
         """
         return self._table.reading
 

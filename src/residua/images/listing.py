@@ -1,5 +1,6 @@
-"""What a source hands over before anything is decoded: names, labels, splits and where the pixels
-lie.
+"""What a source hands over before anything is decoded.
+
+Names, labels, splits and where the pixels lie.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ class Options:
 
     @property
     def byte_limit(self) -> int:
-        """The largest encoded file that is opened: what its pixels could need at 8 bytes each, and
-        at least 64 MiB.
+        """The largest encoded file that is opened.
+
+        What its pixels could need at 8 bytes each, and at least 64 MiB.
         """
         return max(64 << 20, 8 * self.pixel_limit)
 

@@ -40,8 +40,10 @@ def load_images(
     reading: Reading | None = None,
     follow_links: bool = False,
 ) -> ImageSet:
-    """Read a SOURCE: a folder in any layout, ``.npz``, ``.npy``, IDX, Parquet, tar shards, a URL, a
-    CSV manifest, or ``digits``.
+    """Read a SOURCE of any kind.
+
+    A folder in any layout, ``.npz``, ``.npy``, IDX, Parquet, tar shards, a URL, a CSV manifest, or
+    ``digits``.
 
     Every file is decoded once, in parallel, so that what comes back is clean; a file that does not
     decode or exceeds a limit is in ``.quarantined`` with its reason. The layouts are described in
@@ -192,9 +194,7 @@ def _nothing_readable(source: str, listing: Listing) -> str:
 def _about_test(
     listing: Listing, labels: NDArray[Any] | None, normal: tuple[str, ...] | None
 ) -> list[str]:
-    """A sentence where the source's own test part cannot show how well normal and anomalous images
-    are told apart.
-    """
+    """A note where the test part cannot show how well anomalies are told from normal images."""
     if listing.splits is None or labels is None or normal is None:
         return []
     parts = zip(labels, listing.splits, strict=True)

@@ -1,5 +1,6 @@
-"""What images look like from afar: their sizes and brightness, as ranges that a later image is
-compared with.
+"""What images look like from afar.
+
+Their sizes and brightness, as ranges that a later image is compared with.
 """
 
 from __future__ import annotations

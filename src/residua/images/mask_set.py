@@ -1,5 +1,6 @@
-"""All masks of a source, looked at while its images are decoded: what is ground, which masks cannot
-be used, what was assumed.
+"""All masks of a source, looked at while its images are decoded.
+
+What is ground, which masks cannot be used, what was assumed.
 """
 
 from __future__ import annotations

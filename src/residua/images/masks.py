@@ -36,8 +36,9 @@ _AS_ONE = 2  # pixels that a mask may be larger or smaller than its image
 
 @dataclass(frozen=True)
 class Convention:
-    """How the masks of a set are read: the colour of the ground, and how far paint is from it at
-    most.
+    """How the masks of a set are read.
+
+    The colour of the ground, and how far paint is from it at most.
     """
 
     ground: Colour = BLACK
@@ -49,8 +50,9 @@ PLAIN = Convention()
 
 @dataclass(frozen=True)
 class Look:
-    """What one mask file shows before its ground is known: the commonest colours, their shares, and
-    those at the border.
+    """What one mask file shows before its ground is known.
+
+    The commonest colours, their shares, and those at the border.
     """
 
     size: tuple[int, int]
@@ -109,8 +111,9 @@ def look_at(path: Path, pixel_limit: int, byte_limit: int) -> Look:
 
 
 def needs_reading(look: Look) -> bool:
-    """Whether only reading it all shows if it is a mask: it holds many values, or compression
-    touched it.
+    """Whether only reading it all shows if it is a mask.
+
+    It holds many values, or compression touched it.
     """
     return look.is_lossy or look.n_values > _MOST_CLASSES
 
@@ -143,8 +146,9 @@ def share_of(look: Look, convention: Convention) -> float:
 
 
 def fits(found: tuple[int, int], size: tuple[int, int]) -> bool:
-    """Whether a mask of one size can be brought to another: two pixels apart, or of the same
-    proportions.
+    """Whether a mask of one size can be brought to another.
+
+    Two pixels apart, or of the same proportions.
 
     Examples
     --------
@@ -159,8 +163,9 @@ def fits(found: tuple[int, int], size: tuple[int, int]) -> bool:
 
 
 def brought_to(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask at `size`: a pixel or two are cut off or added at the right and below, else the
-    nearest pixels are taken.
+    """A mask brought to `size`.
+
+    A pixel or two are cut off or added at the right and below, else the nearest pixels are taken.
     """
     found = mask.shape[0], mask.shape[1]
     if found == size:
@@ -213,9 +218,7 @@ def _read_one(
 
 
 def _is_smooth(far: NDArray[Any], top: float, *, is_lossy: bool) -> bool:
-    """Whether values between ground and paint are a smooth edge, rather than classes of their
-    own.
-    """
+    """Whether values between ground and paint are a smooth edge rather than classes."""
     if is_lossy:
         return True
     between = (far > 0) & (far < 0.9 * top)
@@ -231,8 +234,9 @@ def _is_smooth(far: NDArray[Any], top: float, *, is_lossy: bool) -> bool:
 
 
 def _decode(path: Path, pixel_limit: int, byte_limit: int) -> tuple[NDArray[Any], bool]:
-    """Pixels (h, w, 1) of any number type, or (h, w, 4) uint8 multiplied by their alpha, and
-    whether compression was lossy.
+    """Pixels (h, w, 1 or 4), and whether compression was lossy.
+
+    One channel is of any number type; four are uint8 multiplied by their alpha.
     """
     return open_encoded(read_bytes(path, byte_limit), pixel_limit, _values)
 

@@ -97,8 +97,9 @@ def named_normal(
 def inferred_normal(
     source_normal: str | None, splits: Any, labels: NDArray[Any] | None, assumed: list[Assumption]
 ) -> tuple[str, ...] | None:
-    """The normal label where the source shows it: the layout says so, train holds one label only,
-    or one is called good.
+    """The normal label where the source shows it.
+
+    The layout says so, train holds one label only, or one is called good.
     """
     if labels is None:
         return None

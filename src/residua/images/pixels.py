@@ -119,8 +119,9 @@ class InMemory:
 
 
 class Decodable:
-    """Encoded images, each of which has been decoded once: what fits is kept, the rest is decoded
-    again, in parallel.
+    """Encoded images, each of which has been decoded once.
+
+    What fits is kept, the rest is decoded again, in parallel.
 
     ``kept`` holds pixels by row; ``sizes`` are int32, digests raw bytes: 56 bytes an image beside
     its name.
@@ -170,8 +171,9 @@ class Decodable:
 
 @cache
 def decoders() -> ThreadPoolExecutor:
-    """The threads that decode, made once: starting eight for each batch of 64 small images costs
-    more than the images.
+    """The threads that decode, made once.
+
+    Starting eight for each batch of 64 small images costs more than the images.
     """
     return ThreadPoolExecutor(WORKERS, thread_name_prefix="residua-decode")
 
@@ -193,9 +195,7 @@ def as_common(
 
 
 def pixels_of(images: Any, problems: Problems, reading: Reading) -> Pixels:
-    """Arrays from outside, in one or as a sequence of images of any sizes, as `as_pixels` takes
-    them.
-    """
+    """Pixels of arrays from outside, in one array or as a sequence of images of any sizes."""
     if isinstance(images, np.ndarray) and images.dtype != object:
         return InArray(as_pixels(images, name="images", problems=problems, reading=reading))
     if len({np.shape(image) for image in images}) <= 1:

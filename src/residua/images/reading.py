@@ -1,5 +1,6 @@
-"""How the values of a source become brightness: what a file leaves open is told, or recognised over
-the whole set.
+"""How the values of a source become brightness.
+
+What a file leaves open is told, or recognised over the whole set.
 """
 
 from __future__ import annotations
@@ -106,8 +107,9 @@ class ReadingTally:
     vanished: Counter[str] = field(default_factory=Counter)
 
     def add(self, highest: int | None, ink: dict[Ground, float] | None) -> None:
-        """Take an image: the largest value of whole numbers beyond 8 bits, and how far ink stands
-        off each ground.
+        """Take what was seen of one image.
+
+        The largest value of whole numbers beyond 8 bits, and how far ink stands off each ground.
         """
         if highest is not None:
             self.add_wide(1, highest)
@@ -153,9 +155,7 @@ class ReadingTally:
         return Reading(bits=bits, ground=ground), tuple(made)
 
     def _check_scale(self, bits: int, where: str) -> None:
-        """Refuse a whole set that is 16 times darker than the scale that a model was trained on,
-        and ends at a camera's.
-        """
+        """Refuse a set that is 16 times darker than the model's scale and ends at a camera's."""
         found = recognised_bits(self.highest, self.n_wide)
         if bits - found >= _TOO_FAR:
             raise SourceError(
@@ -229,8 +229,9 @@ def reading_of(bits: int | None, like: Reading | None, *, where: str) -> Reading
 
 
 def on_ground(pixels: NDArray[Any], opacity: NDArray[Any], ground: Ground) -> NDArray[Any]:
-    """What is seen of values, (..., h, w, c), with `opacity` (..., h, w) in [0, 1] over a ground,
-    in the type they have.
+    """What is seen of values with `opacity` over a ground, in the type they have.
+
+    Values are (..., h, w, c), `opacity` (..., h, w) in [0, 1].
 
     Examples
     --------

@@ -120,8 +120,9 @@ def _along(axis: int, weights: csr_array, images: NDArray[np.float32]) -> NDArra
 def fit_to(
     images: NDArray[Any], size: tuple[int, int], *, keep_aspect: bool = False
 ) -> NDArray[np.float32]:
-    """Images (n, h, w, c) as a model sees them: float32 in [0, 1] at `size` = (height, width),
-    never rounded.
+    """Images (n, h, w, c) as a model sees them.
+
+    float32 in [0, 1] at `size` = (height, width), never rounded.
 
     With `keep_aspect` both sides are scaled alike and the edge is repeated on the shorter one.
 

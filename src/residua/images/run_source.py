@@ -1,5 +1,6 @@
-"""The source that a run names: found again on this machine, and never asked for over a network on a
-stranger's word.
+"""The source that a run names.
+
+Found again on this machine, and never asked for over a network on a stranger's word.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ from residua.images.stores import is_url
 
 
 def mark_of_here(working_folder: str, source: str) -> str:
-    """What a run notes of the machine, the user and the folder that it was begun in, and of its
-    source.
+    """A mark of this machine, the user, the folder and the source that a run was begun with.
 
     Strangers cannot make it, and the mark of a run that was given away holds for its own source
     alone.

@@ -124,8 +124,9 @@ def _unit(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _keyed(image: Image.Image, values: NDArray[Any]) -> NDArray[np.float32] | None:
-    """Opacity by the one colour that PNG's tRNS calls transparent, which Pillow applies to 8 bits
-    alone.
+    """Opacity by the colour that PNG's tRNS calls transparent.
+
+    Pillow applies it to 8 bits alone.
     """
     key = image.info.get("transparency")
     if not isinstance(key, (int, tuple)):
@@ -138,8 +139,9 @@ def _if_transparent(opacity: NDArray[Any] | None) -> NDArray[np.float32] | None:
 
 
 def _tiles(image: Image.Image) -> Any:
-    """What Pillow has yet to decode: rows of codec, extent, place in the file, and how bytes are
-    unpacked.
+    """What Pillow has yet to decode.
+
+    Rows of codec, extent, place in the file, and how bytes are unpacked.
     """
     return getattr(image, "tile", ())
 
@@ -185,9 +187,7 @@ def _declared(image: Image.Image, data: bytes, values: NDArray[Any]) -> int | No
 
 
 def _tiff_bits(image: Image.Image, values: NDArray[Any]) -> int | None:
-    """BitsPerSample below 16, or a MaxSampleValue that is the end of a camera's scale and is kept
-    to.
-    """
+    """BitsPerSample below 16, or a MaxSampleValue that ends a camera's scale and holds."""
     tags: Any = image.tag_v2  # type: ignore[attr-defined]
     own, most = max(tags.get(BITS, (1,))), tags.get(MOST_VALUE)
     most = max(most) if isinstance(most, tuple) else most

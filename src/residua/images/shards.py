@@ -1,5 +1,6 @@
-"""A source in pieces, each listed and read alone: by one of many workers, or one after the other
-beyond memory.
+"""A source in pieces, each listed and read alone.
+
+By one of many workers, or one after the other beyond memory.
 """
 
 from __future__ import annotations

@@ -66,8 +66,9 @@ def read_pixels(listing: Listing, options: Options) -> LoadedSource:
 
 @dataclass(frozen=True)
 class _ImageFacts:
-    """What one decoding told: the image's facts, its pixels where memory has room for them, and
-    faults.
+    """What one decoding told.
+
+    The image's facts, its pixels where memory has room for them, and faults.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -148,9 +149,7 @@ class _Reader:
 
 
 class _Columns:
-    """What was seen of every image that decodes, in arrays of fixed width that are filled row by
-    row.
-    """
+    """What was seen of every image that decodes, in arrays that are filled row by row."""
 
     def __init__(self, n: int) -> None:
         self._sizes = np.zeros((n, 2), np.int32)
@@ -302,8 +301,9 @@ def _of_turned(n: int) -> list[Assumption]:
 
 
 def _labelled_by_masks(listing: Listing, convention: Convention, options: Options) -> Listing:
-    """Where nothing names a class, what its mask marks is defective: else defects would be trained
-    on as if they were good.
+    """Where nothing names a class, what its mask marks is defective.
+
+    Else defects would be trained on as if they were good.
     """
     if listing.labels is not None or listing.masks is None:
         return listing

@@ -1,5 +1,6 @@
-"""Train, calibration and test: seeded, stratified by label, whole groups together, independent of
-the order of files.
+"""Train, calibration and test parts, drawn by a seed.
+
+Stratified by label, whole groups together, independent of the order of files.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ _CALIBRATION = frozenset({"calibration"})
 
 @dataclass(frozen=True)
 class _Units:
-    """Images that stay together, a row a unit: the order that seed and name give them, their
-    stratum and number of images.
+    """Images that stay together, a row a unit.
+
+    The order that seed and name give them, their stratum and number of images.
 
     ``of_row`` names the unit of every row that is shared out. Arrays, not objects: a million images
     are a million units.
@@ -180,8 +182,9 @@ def _strata(
     of_row: NDArray[np.int64],
     n_units: int,
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """The stratum of each unit by number, and their names: the label, or the labels that a mixed
-    group holds.
+    """The stratum of each unit by number, and their names.
+
+    The label, or the labels that a mixed group holds.
     """
     numbers: dict[str, int] = {}
     if n_units == len(rows):
@@ -200,8 +203,9 @@ def _strata(
 def _share_out(
     units: _Units, chosen: NDArray[np.int64], fractions: Mapping[str, float]
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Give each of the `chosen` units to the part that is furthest behind, within its stratum and
-    over all.
+    """Give each of the `chosen` units to the part that is furthest behind.
+
+    Both within its stratum and over all.
     """
     order = chosen[np.argsort(units.keys[chosen], kind="stable")]
     overall = _Tally(fractions)

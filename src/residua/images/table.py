@@ -1,5 +1,6 @@
-"""What an `ImageSet` is a view of: a whole source, a row an image, and its masks, decoded when they
-are asked for.
+"""The table that an `ImageSet` is a view of.
+
+A whole source, one row per image, and its masks, decoded when they are asked for.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""TIFF samples of 9 to 16 bits as they lie, packed or not: those that Pillow refuses, or does not
-turn the right way round.
+"""TIFF samples of 9 to 16 bits as they lie, packed or not.
+
+Those that Pillow refuses, or does not turn the right way round.
 
 Pillow unpacks the strips all the same: a second directory is appended to the file that calls them
 rows of bytes.
@@ -38,8 +39,9 @@ class OddTiff:
 
     @classmethod
     def of(cls, data: bytes) -> OddTiff | None:
-        """Classic TIFFs of unsigned samples with 9 to 15 bits, or with 16 where zero is white or
-        colours lie in planes.
+        """Classic TIFFs of unsigned samples with 9 to 15 bits.
+
+        Or with 16 bits, where zero is white or colours lie in planes.
 
         Of planes of 16 bits Pillow takes each byte for a sample.
         """

@@ -1,5 +1,6 @@
-"""True classes beside predicted ones or probabilities: checked once, brought to indices into one
-list of classes.
+"""True classes beside predicted ones or probabilities.
+
+Checked once, brought to indices into one list of classes.
 """
 
 from __future__ import annotations
@@ -98,9 +99,7 @@ def classified(where: str, y_true: Any, y_pred: Any, classes: Any) -> Classified
 def with_probabilities(
     where: str, y_true: Any, probabilities: Any, classes: Any
 ) -> tuple[NDArray[Any], Indices, NDArray[Any]]:
-    """Classes, indices of the true ones, and probabilities whose columns are in the order of the
-    classes.
-    """
+    """Classes, indices of the true ones, and probabilities in the order of the classes."""
     problems = Problems(where)
     y, p = (
         as_classes(y_true, name="y_true", problems=problems),
@@ -120,8 +119,9 @@ def with_probabilities(
 def _column_names(
     y: NDArray[Any], n_columns: int, given: NDArray[Any] | None, problems: Problems
 ) -> NDArray[Any]:
-    """The classes of the columns: as named, else the labels in order, else 0, 1, 2 ... where the
-    labels are such integers.
+    """The classes of the columns.
+
+    As named, else the labels in order, else 0, 1, 2 ... where the labels are such integers.
     """
     present = _present(y)
     if (
@@ -144,8 +144,9 @@ def _column_names(
 
 
 def _one_kind(*labels: NDArray[Any] | None) -> list[Any]:
-    """All as integers, or all as strings where one of them is: a CSV file gives "3" where an array
-    gives 3.
+    """All as integers, or all as strings where one of them is.
+
+    A CSV file gives "3" where an array gives 3.
     """
     kinds = {array.dtype.kind for array in labels if array is not None and len(array)}
     return [array if array is None or len(kinds) < 2 else array.astype(np.str_) for array in labels]

@@ -1,5 +1,6 @@
-"""What every interval needs: a checked confidence, the quantiles, and the way to and from the logit
-scale.
+"""What every interval needs.
+
+A checked confidence, the quantiles, and the way to and from the logit scale.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ def two_sided_z(confidence: float) -> float:
 
 
 def student_t(confidence: float, degrees_of_freedom: int) -> float:
-    """How many standard errors a two-sided interval reaches when the error itself is estimated from
-    few values.
+    """How far a two-sided interval reaches when the error is estimated from few values.
+
+    In standard errors.
     """
     from scipy.special import stdtrit
 

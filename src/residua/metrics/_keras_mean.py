@@ -45,8 +45,9 @@ def parse_version(where: str, version: str) -> Version:
 
 
 def as_tensor(values: Any, name: str, problems: Problems) -> NDArray[Any]:
-    """The array that Keras would make: NumPy arrays keep their type, Python numbers become float32
-    or integers.
+    """The array that Keras would make.
+
+    NumPy arrays keep their type, Python numbers become float32 or integers.
     """
     array = np.asarray(values)
     if array.dtype == np.float64 and not isinstance(values, np.ndarray | np.generic):
@@ -72,8 +73,9 @@ def as_tensor(values: Any, name: str, problems: Problems) -> NDArray[Any]:
 
 
 def same_rank(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Where ranks differ by one and the longer ends in 1, drop that axis, or give it to the other
-    if that has rank 1.
+    """Make ranks agree that differ by a last axis of 1, as Keras does.
+
+    That axis is dropped, or given to the other where that has rank 1.
     """
     if x.ndim == y.ndim + 1 and x.shape[-1] == 1:
         return (x, y[..., np.newaxis]) if y.ndim == 1 else (x[..., 0], y)

@@ -41,8 +41,9 @@ class Pair:
     def map(
         self, function: Callable[[Floats, Floats], Floats], per_image: tuple[int, ...] = ()
     ) -> Floats:
-        """`function` over blocks of float64 (k, height, width, channels), its results stacked to
-        (n_images, *per_image).
+        """`function` over blocks of float64 images, its results stacked to one row per image.
+
+        A block is (k, height, width, channels).
         """
         n_images, height, width, channels = self.shape
         step = max(1, _VALUES_A_BLOCK // (height * width * channels))

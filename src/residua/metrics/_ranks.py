@@ -1,5 +1,6 @@
-"""Where the scores of one class stand among those of all: the one computation behind AUC, average
-precision and DeLong.
+"""Where the scores of one class stand among those of all.
+
+The one computation behind AUC, average precision and DeLong.
 
 The scores of one class (`keys`) and of everybody are value-sorted, then merged block by block. A
 value sort is vectorised where an argsort is not, and a block of sorted keys searches a slice that
@@ -22,8 +23,9 @@ _BLOCK = 1 << 13
 
 
 class Places(NamedTuple):
-    """Distinct values of the keys, ascending, and how many of either class lie below and exactly at
-    each (int64).
+    """Distinct values of the keys, ascending, and counts of both classes below and at each.
+
+    Counts are int64.
     """
 
     values: NDArray[Any]
@@ -44,8 +46,9 @@ def labelled_scores(where: str, labels: Any, scores: Any) -> tuple[NDArray[np.bo
 
 
 def _quick_labels(labels: Any, problems: Problems) -> NDArray[np.bool_]:
-    """Integer 0/1 labels without the sort that the general check makes: it would cost more than the
-    metric.
+    """Integer 0/1 labels without the sort that the general check makes.
+
+    It would cost more than the metric.
     """
     array = np.asarray(labels)
     is_zero_one = (
@@ -86,8 +89,9 @@ def places(keys: NDArray[Any], everybody: NDArray[Any]) -> Iterator[Places]:
 def insertion_points(
     ascending: NDArray[Any], keys: NDArray[Any]
 ) -> Iterator[tuple[int, int, NDArray[np.int64], NDArray[np.int64]]]:
-    """Block by block of the sorted `keys`: start, stop, and the left and right insertion points in
-    `ascending`.
+    """Block by block of the sorted `keys`.
+
+    Start, stop, and the left and right insertion points in `ascending`.
     """
     for start in range(0, len(keys), _BLOCK):
         block = keys[start : start + _BLOCK]
@@ -120,8 +124,9 @@ def _both_sides(
 
 
 def twice_wins(keys: NDArray[Any], everybody: NDArray[Any]) -> int:
-    """Twice the number of pairs in which a key exceeds another's score, ties counting half: an
-    exact integer.
+    """Twice the number of pairs in which a key exceeds another's score, ties counting half.
+
+    An exact integer.
 
     Source: Mann and Whitney (1947), the U statistic.
     """

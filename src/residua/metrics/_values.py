@@ -1,5 +1,6 @@
-"""Which scales the values of one array can stand on, judged from the values and their type
-alone.
+"""The scales that the values of one array can stand on.
+
+They are judged from values and type alone.
 """
 
 from __future__ import annotations
@@ -154,8 +155,9 @@ class Values:
         return [Candidate(name, because, False) for name in fitting]
 
     def _are_half_floats(self) -> bool:
-        """Bits of float16 or bfloat16 read as uint16: numbers from -1 to 1 leave a gap between 1
-        and the negative ones.
+        """Bits of float16 or bfloat16 read as uint16.
+
+        Numbers from -1 to 1 leave a gap between 1 and the negative ones.
         """
         if self.dtype != np.uint16 or not 0xA000 < self.high <= 0xBF80:
             return False
@@ -220,8 +222,9 @@ class Values:
         return Candidate("0-255", f"values from {self.low:.4g} to {self.high:.4g}", is_firm)
 
     def _on_even_steps(self, fitting: list[Candidate], step: float) -> list[Candidate]:
-        """Images of 8 bits keep even steps, which tell the scale even where black and white are not
-        reached.
+        """Images of 8 bits keep even steps.
+
+        These tell the scale even where black and white are not reached.
 
         Those of -1..1 lie at odd multiples of 1/255; where black lies between two steps, it is
         another scale.

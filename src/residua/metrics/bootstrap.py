@@ -1,5 +1,6 @@
-"""Bootstrap intervals for any statistic, bias-corrected and accelerated, resampled within strata
-where they are named.
+"""Bootstrap intervals for any statistic, bias-corrected and accelerated.
+
+Images are resampled within strata where these are named.
 
 Sources: Efron (1987), BCa; the acceleration comes from a jackknife over at most 200 groups of
 images.
@@ -135,8 +136,9 @@ def _resample(
 def _jackknife(
     batched: Statistic, columns: list[NDArray[Any]], strata: list[NDArray[np.int64]]
 ) -> NDArray[np.float64]:
-    """The statistic without each of up to 200 groups, every stratum spread evenly over the
-    groups.
+    """The statistic without each of up to 200 groups.
+
+    Every stratum is spread evenly over the groups.
     """
     n = len(columns[0])
     group = np.empty(n, np.int64)

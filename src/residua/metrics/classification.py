@@ -137,8 +137,9 @@ def precision(y_true: Any, y_pred: Any, *, average: Average, classes: Any = None
 def precision(
     y_true: Any, y_pred: Any, *, average: Average | None = None, classes: Any = None
 ) -> Floats | float:
-    """Of the images predicted as a class, the share that are: TP / (TP + FP), in [0, 1] (higher is
-    better).
+    """Share of the images predicted as a class that are of it: TP / (TP + FP), in [0, 1].
+
+    Higher is better.
 
     Parameters
     ----------
@@ -171,8 +172,9 @@ def recall(y_true: Any, y_pred: Any, *, average: Average, classes: Any = None) -
 def recall(
     y_true: Any, y_pred: Any, *, average: Average | None = None, classes: Any = None
 ) -> Floats | float:
-    """Of the images of a class, the share that were predicted as it: TP / (TP + FN), in [0, 1]
-    (higher is better).
+    """Share of the images of a class that were predicted as it: TP / (TP + FN), in [0, 1].
+
+    Higher is better.
 
     ``nan`` for a class that does not occur in `y_true`. Parameters and errors are those of
     `precision`.

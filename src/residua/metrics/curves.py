@@ -1,5 +1,6 @@
-"""ROC and precision-recall curves at every threshold that matters, thinned without changing the
-area.
+"""ROC and precision-recall curves at every threshold that matters.
+
+They are thinned without changing the area.
 
 Both take ``(labels, scores)``, labels True or 1 = anomalous (positive), scores of any scale, higher
 = more anomalous.
@@ -62,8 +63,9 @@ def roc_curve(labels: Any, scores: Any, *, max_points: int | None = None) -> Cur
 
 
 def precision_recall_curve(labels: Any, scores: Any, *, max_points: int | None = None) -> Curve:
-    """Precision and recall at every threshold that matters, ending with the point (1, 0) that has
-    no threshold.
+    """Precision and recall at every threshold that matters.
+
+    The last point is (1, 0), which has no threshold.
 
     Of thresholds with equal recall only the first and the last are kept, which leaves
     `average_precision` (the step-wise area ``-sum(diff(recall) * precision[:-1])``) exactly as it
@@ -136,8 +138,9 @@ def _check_max_points(where: str, max_points: int | None) -> None:
 
 
 def _spread(position: NDArray[np.float64], max_points: int | None) -> NDArray[np.int64]:
-    """Indices of at most `max_points` points, evenly spread over the ascending `position`, the ends
-    included.
+    """Indices of at most `max_points` points, evenly spread over `position`, ends included.
+
+    `position` ascends.
     """
     if max_points is None or len(position) <= max_points:
         return np.arange(len(position))

@@ -1,5 +1,6 @@
-"""Intervals for the area under the ROC curve from the ranks alone: DeLong's variance, and what to
-do where it has none.
+"""Intervals for the area under the ROC curve from the ranks alone.
+
+DeLong's variance, and what to do where it has none.
 
 Sources: DeLong, DeLong and Clarke-Pearson (1988); Sun and Xu (2014), the same from ranks; Newcombe
 (2006), method 5, for areas near 0 and 1 and for small samples.
@@ -22,8 +23,9 @@ from residua.records import Estimate
 
 @dataclass
 class _Moments:
-    """Weighted count, mean and sum of squared deviations, gathered block by block (Chan, Golub and
-    LeVeque, 1983).
+    """Weighted count, mean and sum of squared deviations, gathered block by block.
+
+    After Chan, Golub and LeVeque (1983).
     """
 
     count: int = 0
@@ -154,8 +156,9 @@ def _interval(ranked: _Ranked, z: float) -> tuple[float, float]:
 
 
 def _has_room(ranked: _Ranked) -> bool:
-    """Whether DeLong's variance can be trusted alone: at least five images' worth of errors in the
-    smaller class.
+    """Whether DeLong's variance can be trusted alone.
+
+    At least five images' worth of errors in the smaller class.
 
     In simulations of four shapes and seven sizes its 95% interval then covers 93.5% to 97% of the
     time; with fewer errors as little as 69% (docs/metrics/intervals.md).
@@ -185,8 +188,9 @@ def _crossing(excess: Any, outside: float, inside: float) -> float:
 
 
 def _hanley_mcneil(area: float, n_positive: int, n_negative: int) -> float:
-    """Variance of the area under exponential scores, symmetrical in the classes as Newcombe
-    proposes.
+    """Variance of the area under exponential scores.
+
+    It is symmetrical in the classes, as Newcombe proposes.
     """
     pairs, mean = n_positive * n_negative, (n_positive + n_negative) / 2 - 1
     return area * (1 - area) * (1 + mean * ((1 - area) / (2 - area) + area / (1 + area))) / pairs
@@ -195,8 +199,9 @@ def _hanley_mcneil(area: float, n_positive: int, n_negative: int) -> float:
 def roc_auc_difference(
     labels: Any, scores_a: Any, scores_b: Any, *, confidence: float = 0.95
 ) -> Estimate:
-    """Difference of the areas under the ROC curve of two models on the same images, ``a - b``, by
-    paired DeLong.
+    """Difference of the areas under two models' ROC curves, ``a - b``, by paired DeLong.
+
+    Both models scored the same images.
 
     Much narrower than two separate intervals suggest, since the same images are hard for both.
 

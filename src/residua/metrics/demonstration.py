@@ -24,8 +24,7 @@ _NOISE = 0.1
 
 @dataclass(frozen=True)
 class AccuracyDemonstration:
-    """The 'accuracy' of reconstructions beside that of images that reconstruct better, worse or
-    nothing.
+    """The 'accuracy' of reconstructions beside that of better, worse and empty ones.
 
     All but ``share_of_pure_pixels`` are values of `residua.metrics.keras.accuracy` with the images
     as labels: ``value`` of the reconstructions, ``ceiling`` of the images themselves, ``black`` of
@@ -56,8 +55,7 @@ def accuracy_demonstration(
     black: Any = None,
     white: Any = None,
 ) -> AccuracyDemonstration:
-    """What Keras' 'accuracy' says of these reconstructions, its ceiling on these images, and what
-    black images get.
+    """Keras' 'accuracy' of these reconstructions, its ceiling, and that of black images.
 
     Parameters
     ----------

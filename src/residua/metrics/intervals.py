@@ -146,8 +146,9 @@ def _wilson(n_successes: int, n: int, confidence: float) -> tuple[float, float]:
 
 
 def _clopper_pearson(n_successes: int, n: int, confidence: float) -> tuple[float, float]:
-    """Clopper and Pearson (1934): the rates at which so few or so many successes are just not too
-    rare.
+    """Clopper and Pearson (1934).
+
+    The rates at which so few or so many successes are just not too rare.
     """
     from scipy.special import betaincinv
 

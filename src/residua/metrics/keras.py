@@ -37,8 +37,9 @@ Rule = Literal["BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccura
 
 @dataclass(frozen=True)
 class KerasAccuracy:
-    """The rule that 'accuracy' became, its threshold (None where it compares places), its value,
-    and what it compared.
+    """The rule that 'accuracy' became, its threshold, its value, and what it compared.
+
+    The threshold is None where the rule compares places.
     """
 
     rule: Rule
@@ -145,8 +146,7 @@ def binary_accuracy(
 def categorical_accuracy(
     y_true: Any, y_pred: Any, *, version: str = "3", sample_weight: Any = None, mask: Any = None
 ) -> float:
-    """Share of the rows (last axis) whose largest label and largest prediction stand in the same
-    place.
+    """Share of the rows (last axis) whose largest label and largest prediction share a place.
 
     The first of equal values wins. Parameters and errors are those of `accuracy`.
 
@@ -194,8 +194,7 @@ def top_k_categorical_accuracy(
     sample_weight: Any = None,
     mask: Any = None,
 ) -> float:
-    """Share of the rows where fewer than k predictions are strictly greater than that of the
-    largest label.
+    """Share of the rows with fewer than k predictions above that of the largest label.
 
     All ties at the boundary count: a model that gives every class the same has a top-1 accuracy of
     1. Parameters and errors are those of `accuracy`.
@@ -225,8 +224,7 @@ def sparse_top_k_categorical_accuracy(
     sample_weight: Any = None,
     mask: Any = None,
 ) -> float:
-    """Share of the rows where fewer than k predictions are strictly greater than that of the
-    labelled class.
+    """Share of the rows with fewer than k predictions above that of the labelled class.
 
     Ties are those of `top_k_categorical_accuracy`; parameters and errors those of `accuracy`.
 

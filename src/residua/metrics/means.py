@@ -1,5 +1,4 @@
-"""Intervals for the mean of a per-image value, and for the mean difference of two models on the
-same images.
+"""Intervals for the mean of a per-image value, and for the difference of two models.
 
 Reconstruction errors are skewed: a few bad images carry the mean, and the textbook ``mean +- 1.96 s
 / sqrt(n)`` is then too short above. Sources: Efron and Tibshirani (1993), chapter 12, the
@@ -76,8 +75,9 @@ def mean_interval(
 def paired_difference_interval(
     a: Any, b: Any, *, confidence: float = 0.95, seed: int = 0
 ) -> Estimate:
-    """Mean of ``a - b`` over the same images, with its interval: whether one model's errors are
-    lower than another's.
+    """Mean of ``a - b`` over the same images, with its interval.
+
+    Whether one model's errors are lower than another's.
 
     Parameters
     ----------
@@ -186,9 +186,7 @@ def _bootstrap_t(values: NDArray[np.float64], confidence: float, seed: int) -> t
 
 
 def _hall(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
-    """Quantiles of the studentised mean from its skewness, by Hall's monotone cubic
-    transformation.
-    """
+    """Quantiles of the studentised mean from its skewness, by Hall's cubic transformation."""
     z, n = two_sided_z(confidence), len(values)
     centred = values - values.mean()
     skewness = float((centred**3).mean() / (centred**2).mean() ** 1.5)

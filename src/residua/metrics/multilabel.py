@@ -1,5 +1,6 @@
-"""Several labels may hold for one image at once: what counts as right, and how much element-wise
-accuracy flatters.
+"""Several labels may hold for one image at once.
+
+What counts as right, and how much element-wise accuracy flatters.
 
 `y_true` is a matrix of 0 and 1 (or booleans), (n_images, n_labels). `y_pred` is either the same or
 floats in [0, 1], which are cut at `threshold`, strictly above meaning "holds". Average precision
@@ -74,8 +75,9 @@ def subset_accuracy(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -> floa
 
 
 def element_wise_accuracy(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -> float:
-    """Share of all single answers, over images and labels, that are right, in [0, 1] (higher is
-    better).
+    """Share of all single answers that are right, in [0, 1] (higher is better).
+
+    Answers are counted over images and labels.
 
     What Keras' ``BinaryAccuracy`` computes. Where few labels hold, an answer of "nothing holds"
     scores high: state it with `inflation`, or use `subset_accuracy`, F1 and average precision.
@@ -91,8 +93,9 @@ def element_wise_accuracy(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -
 
 
 def hamming_loss(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -> float:
-    """Share of all single answers that are wrong, in [0, 1] (lower is better): 1 -
-    `element_wise_accuracy`.
+    """Share of all single answers that are wrong, in [0, 1] (lower is better).
+
+    It is 1 - `element_wise_accuracy`.
 
     It flatters in the same way. Parameters and errors are those of `subset_accuracy`.
 

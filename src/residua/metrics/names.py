@@ -23,8 +23,9 @@ BASELINES = {
 
 
 def metric_words(name: str) -> ReportedMetric:
-    """The declaration of a metric; ``recall[cat]`` is of one class; an unknown one is spelled out,
-    and higher taken for better.
+    """The declaration of a metric; ``recall[cat]`` is of one class.
+
+    An unknown one is spelled out, and higher taken for better.
     """
     general, bracket, one_class = name.partition("[")
     if bracket and one_class.endswith("]"):

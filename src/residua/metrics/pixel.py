@@ -1,5 +1,6 @@
-"""How well error maps find defects pixel by pixel: ROC AUC, average precision and the per-region
-overlap (AUPRO).
+"""How well error maps find defects pixel by pixel.
+
+ROC AUC, average precision and the per-region overlap (AUPRO).
 
 Every function takes ``(masks, maps)``: an iterable each, or (n_images, height, width) arrays. A
 mask is True on defective pixels; None or all False is a normal image. Sizes may differ from image
@@ -142,8 +143,9 @@ def overlap_area(
     n_regions: int,
     max_fpr: float,
 ) -> float:
-    """`aupro` of background values, which it sorts in place, and of defective ones with 1 / (area
-    of their region).
+    """`aupro` of background values, which it sorts in place, and of weighted defective ones.
+
+    A weight is 1 / (area of the region).
     """
     if n_regions == 0 or len(background) == 0:
         return math.nan
@@ -159,8 +161,9 @@ def overlap_area(
 def _found_area(
     top: NDArray[Any], defects: NDArray[Any], weights: NDArray[np.float64], limit: float
 ) -> float:
-    """Sum of weight times the false positives, up to `limit`, over which each defective pixel is
-    already found.
+    """Sum of each defective pixel's weight times the false positives over which it is found.
+
+    False positives count up to `limit`.
     """
     order = np.argsort(defects)
     parts = []
@@ -177,8 +180,9 @@ def _found_area(
 def _by_region(
     pairs: Iterator[tuple[NDArray[np.bool_] | None, NDArray[Any]]],
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64], int]:
-    """Background values, defective values with 1 / (area of their region), and the number of
-    regions.
+    """Background values, defective values with their weights, and the number of regions.
+
+    A weight is 1 / (area of the region).
     """
     background: list[NDArray[Any]] = []
     defects: list[NDArray[Any]] = []
@@ -202,9 +206,7 @@ def _by_region(
 
 
 def regions_of(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Areas of the 8-connected regions, and for each True pixel in reading order the region it
-    belongs to.
-    """
+    """Areas of the 8-connected regions, and the region of each True pixel in reading order."""
     from scipy.ndimage import label
 
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))

@@ -121,8 +121,9 @@ class PixelTally:
 
 
 def _keys(values: NDArray[Any]) -> NDArray[np.uint32]:
-    """Whole numbers in the order of the values: the leading bits of a float, the negative ones
-    turned about.
+    """Whole numbers in the order of the values.
+
+    The leading bits of a float, the negative ones turned about.
     """
     bits = (values.astype(np.float32) + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0
     ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))

@@ -1,5 +1,6 @@
-"""An interval for average precision without re-sorting: resampled counts over the sorted distinct
-scores of the anomalous images.
+"""An interval for average precision without re-sorting.
+
+Resampled counts over the sorted distinct scores of the anomalous images.
 
 A resample only changes how often each anomalous score is drawn and how many normal images fall
 between two of them, so a resample costs two multinomials and a cumulative sum. The larger of its
@@ -30,8 +31,9 @@ _DRAWN_UP_TO = 5_000_000
 
 @dataclass(frozen=True)
 class _Ladder:
-    """Distinct scores of the anomalous images, descending: how many stand on each rung, and how
-    many normals reach it first.
+    """Distinct scores of the anomalous images, descending.
+
+    How many stand on each rung, and how many normals reach it first.
     """
 
     positives: NDArray[np.int64]
@@ -57,8 +59,9 @@ def _ladder(truth: NDArray[np.bool_], values: NDArray[Any]) -> _Ladder:
 def average_precision_interval(
     labels: Any, scores: Any, *, confidence: float = 0.95, n_resamples: int = 1000, seed: int = 0
 ) -> Estimate:
-    """Average precision with a stratified interval: class sizes stay as they are, and so does the
-    prevalence it speaks of.
+    """Average precision with a stratified interval.
+
+    Class sizes stay as they are, and so does the prevalence it speaks of.
 
     Parameters
     ----------
@@ -142,8 +145,9 @@ def _average_precision(
 
 
 def influence_variance(ladder: _Ladder) -> float:
-    """Variance of average precision by the delta method: the mean squared influence of each image,
-    class by class.
+    """Variance of average precision by the delta method.
+
+    The mean squared influence of each image, class by class.
     """
     m, n, share = ladder.n_positive, ladder.n_negative, ladder.positives / ladder.n_positive
     true, false = ladder.positives.cumsum(), ladder.negatives.cumsum()

@@ -1,5 +1,6 @@
-"""How good predicted probabilities are: log loss, Brier score, calibration, top-k, and ranking one
-class against others.
+"""How good predicted probabilities are.
+
+Log loss, Brier score, calibration, top-k, and ranking one class against others.
 
 `y` holds classes as integers or strings, (n_images,). `probabilities` is (n_images, n_classes) with
 rows that sum to 1, or one column, P(second class). Columns are in the order of `classes`; left out,
@@ -25,8 +26,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reliability:
-    """Bins of confidence, each (n_bins,): images with low < confidence <= high, their mean
-    confidence and accuracy.
+    """Bins of confidence, each (n_bins,).
+
+    Images with low < confidence <= high, their mean confidence and accuracy.
 
     The first bin holds confidence 0 as well. Means of an empty bin are ``nan``.
     """
@@ -87,8 +89,9 @@ def top_k_accuracy(y: Any, probabilities: Any, k: int, classes: Any = None) -> f
 
 
 def log_loss(y: Any, probabilities: Any, *, classes: Any = None) -> float:
-    """Mean of -log P(true class), in nats (lower is better, 0 is certain and right, log(n_classes)
-    is knowing nothing).
+    """Mean of -log P(true class), in nats.
+
+    Lower is better: 0 is certain and right, log(n_classes) is knowing nothing.
 
     It measures the probabilities and does not "determine the accuracy": two models of the same
     accuracy may differ in it without end. Probabilities are cut off at the rounding step of their
@@ -132,8 +135,9 @@ def brier_score(y: Any, probabilities: Any, *, classes: Any = None) -> float:
 def reliability_table(
     y: Any, probabilities: Any, *, bins: int = 15, classes: Any = None
 ) -> Reliability:
-    """Confidence beside accuracy in bins of equal width: a calibrated model has both alike in every
-    bin.
+    """Confidence beside accuracy in bins of equal width.
+
+    A calibrated model has both alike in every bin.
 
     Confidence is the largest probability of an image, whatever its class; with two classes it is at
     least 0.5.
@@ -174,8 +178,9 @@ def reliability_table(
 def expected_calibration_error(
     y: Any, probabilities: Any, *, bins: int = 15, classes: Any = None
 ) -> float:
-    """Mean gap between confidence and accuracy over the bins of `reliability_table`, in [0, 1]
-    (lower is better).
+    """Mean gap between confidence and accuracy over the bins of `reliability_table`.
+
+    In [0, 1], lower is better.
 
     Bins count by how many images they hold. The estimate depends on `bins`, and few images make it
     too large: also a perfectly calibrated model does not reach 0. Parameters and errors are those

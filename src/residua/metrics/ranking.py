@@ -1,5 +1,6 @@
-"""How well scores rank anomalous images above normal ones: the areas under the ROC and
-precision-recall curves.
+"""How well scores rank anomalous images above normal ones.
+
+The areas under the ROC and precision-recall curves.
 
 Every function takes ``(labels, scores)``, labels True or 1 = anomalous (positive), scores of any
 scale, higher = more anomalous. Only the order of the scores matters, ties are exact, and with one
@@ -30,8 +31,9 @@ __all__ = [
 
 
 def roc_auc(labels: Any, scores: Any, *, max_fpr: float | None = None) -> float:
-    """Area under the ROC curve: the chance that an anomalous image scores above a normal one, ties
-    counting half.
+    """Area under the ROC curve.
+
+    The chance that an anomalous image scores above a normal one, ties counting half.
 
     Exact: an integer count of pairs, divided once. Costs a value sort of the scores; the extra
     memory is at most 8 bytes a float32 score.
@@ -139,8 +141,7 @@ def _at_least(ascending: NDArray[Any], thresholds: NDArray[Any]) -> NDArray[np.i
 
 
 def average_precision(labels: Any, scores: Any) -> float:
-    """Mean, over the anomalous images, of the precision at the threshold that just finds each of
-    them.
+    """Mean of the precisions at the thresholds that just find each anomalous image.
 
     The step-wise area under the precision-recall curve, ``sum((R_k - R_{k-1}) P_k)`` over distinct
     thresholds, as scikit-learn defines it; never the trapezoidal area, which is too optimistic.

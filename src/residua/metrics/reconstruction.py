@@ -1,5 +1,6 @@
-"""How far a reconstruction is from its image: one float64 number an image, never pooled over the
-set.
+"""How far a reconstruction is from its image.
+
+One float64 number an image, never pooled over the set.
 
 Images and reconstructions have shape (n_images, height, width) or (n_images, height, width,
 channels) and are uint8, uint16, bool, or float in [0, 1]; everything is computed on [0, 1].
@@ -77,8 +78,9 @@ def mae(images: Any, reconstructions: Any) -> Floats:
 
 
 def rmse(images: Any, reconstructions: Any) -> Floats:
-    """Root of the mean squared error of each image, in [0, 1] (lower is better): an error in the
-    unit of a pixel.
+    """Root of the mean squared error of each image, in [0, 1] (lower is better).
+
+    An error in the unit of a pixel.
 
     The mean of this array is not the root of the mean squared error of the set. Shapes and errors
     are those of `mse`.
@@ -116,8 +118,9 @@ def psnr(images: Any, reconstructions: Any) -> Floats:
 
 
 def kl_divergence(images: Any, reconstructions: Any, *, epsilon: float = 1e-7) -> Floats:
-    """Kullback-Leibler divergence of each reconstruction from its image, both taken as
-    distributions (nats, >= 0).
+    """Kullback-Leibler divergence of each reconstruction from its image, in nats.
+
+    Both are taken as distributions; at least 0.
 
     The values of an image, divided by their sum, are read as a distribution over pixels and
     channels: where the light is, not how much of it there is. Overall brightness therefore does not
@@ -201,8 +204,9 @@ def binary_cross_entropy(images: Any, reconstructions: Any, *, epsilon: float = 
 
 
 def contrast_normalised_error(images: Any, reconstructions: Any) -> Floats:
-    """Mean squared error of each image divided by the image's own variance (lower is better, at
-    least 0).
+    """Mean squared error of each image, divided by the image's own variance.
+
+    Lower is better, at least 0.
 
     The share of the image's contrast that the reconstruction misses: 0 is perfect, 1 is what the
     image's own mean grey would get. Dimming an image together with its reconstruction leaves it

@@ -1,5 +1,6 @@
-"""What reported metrics are computed from: judged images as arrays, a kind of sample a file of
-results.
+"""What reported metrics are computed from.
+
+Judged images as arrays, a kind of sample a file of results.
 """
 
 from __future__ import annotations
@@ -98,8 +99,9 @@ class ImageErrors(Sample):
 
 @dataclass(frozen=True, kw_only=True)
 class PixelErrors(Sample):
-    """A detector's error maps with their masks. Pixels of an image are not independent, so no
-    interval is given; ``n`` is the number of images.
+    """A detector's error maps with their masks.
+
+    Pixels of an image are not independent, so no interval is given; ``n`` is the number of images.
     """
 
     pixels: PixelTally
@@ -111,8 +113,9 @@ class PixelErrors(Sample):
 
 @dataclass(frozen=True, kw_only=True)
 class PredictedClasses(Sample):
-    """A classifier's confusion matrix, rows true, columns predicted; ``positive`` is the place of
-    the positive one of two classes.
+    """A classifier's confusion matrix, rows true, columns predicted.
+
+    ``positive`` is the place of the positive one of two classes.
     """
 
     matrix: NDArray[Any]
@@ -172,8 +175,9 @@ class PredictedClasses(Sample):
 
 @dataclass(frozen=True, kw_only=True)
 class OneClass(Sample):
-    """Counts of one class, or of one label of several; ``holds`` and ``scores`` where probabilities
-    are there.
+    """Counts of one class, or of one label of several.
+
+    ``holds`` and ``scores`` where probabilities are there.
     """
 
     hits: int
@@ -222,8 +226,9 @@ class SeveralLabels(Sample):
         return np.asarray((self.holds != self.predicted).mean(axis=1))
 
     def pooled(self, top: Bools, *bottom: Bools) -> Estimate:
-        """A share pooled over labels, its interval from resampled images; `top` counts once for
-        each matrix of `bottom`.
+        """A share pooled over labels, its interval from resampled images.
+
+        `top` counts once for each matrix of `bottom`.
         """
         counted = top.sum(axis=1) * len(bottom)
         among = sum(matrix.sum(axis=1) for matrix in bottom)

@@ -125,8 +125,9 @@ def read_scales(
 def _signed_without_negatives(
     r: Values, found: Candidate, x: Values, of_images: Candidate
 ) -> Candidate:
-    """Bright reconstructions beside bright images of -1..1 may lack negative values: then the
-    images decide.
+    """Bright reconstructions beside bright images of -1..1 may lack negative values.
+
+    Then the images decide.
     """
     if (
         (found.scale, of_images.scale, r.dtype.kind) != ("0-1", "-1..1", "f")
@@ -156,8 +157,9 @@ def _stated(name: str | None) -> list[Candidate] | None:
 def _settled(
     side: Values, found: list[Candidate], other: Values, of_other: list[Candidate]
 ) -> Candidate | None:
-    """The one scale of `side` that stands: firm by itself, or decided by the other side where that
-    is firm.
+    """The one scale of `side` that stands.
+
+    Firm by itself, or decided by the other side where that is firm.
     """
     firm = next((candidate for candidate in found if candidate.is_firm), None)
     if firm is not None or not found:
@@ -204,8 +206,9 @@ def _of_blank(
 
 
 def _fits(side: Values, scale: str, other: Values, of_other: str) -> bool:
-    """Whether `side` read on `scale` resembles the other side: close to the best straight line, or
-    of like contrast and grey.
+    """Whether `side` read on `scale` resembles the other side.
+
+    Close to the best straight line, or of like contrast and grey.
     """
     a, b = (unit_sample(each.array, name) for each, name in ((side, scale), (other, of_other)))
     line = straight_line(a, b)

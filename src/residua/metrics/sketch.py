@@ -1,5 +1,6 @@
-"""Summaries of scores that merge across processes: one bounded with guaranteed bounds, one exact at
-4 bytes a score.
+"""Summaries of scores that merge across processes.
+
+One bounded with guaranteed bounds, one exact at 4 bytes a score.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ class Bounds(NamedTuple):
 
 
 class ScoreSketch:
-    """Counts of normal and anomalous scores in at most `n_bins` bins, filled in one pass and merged
-    in any order.
+    """Counts of normal and anomalous scores in at most `n_bins` bins.
+
+    They are filled in one pass, and merged in any order.
 
     A bin is a range of floating-point numbers that share their leading bits, so its width is
     *relative* to the score: an outlier of 1e30 costs one bin and blurs nothing else. The sketch
@@ -161,8 +163,9 @@ class ScoreSketch:
         )
 
     def rates_bounds(self, threshold: float) -> dict[str, Bounds]:
-        """Bounds on the rates at ``score > threshold``: ``recall``, ``false_alarm_rate`` and
-        ``precision``.
+        """Bounds on the rates at ``score > threshold``.
+
+        ``recall``, ``false_alarm_rate`` and ``precision``.
 
         Examples
         --------
@@ -252,8 +255,9 @@ class ScoreSketch:
 
 
 def _ordered_integers(values: NDArray[Any]) -> NDArray[np.uint64]:
-    """Integers in the order of the floats: sign bit flipped, negatives mirrored; -0.0 and 0.0 are
-    one number.
+    """Integers in the order of the floats.
+
+    Sign bit flipped, negatives mirrored; -0.0 and 0.0 are one number.
     """
     bits = (values.astype(np.float64) + 0.0).view(np.uint64)
     sign = np.uint64(1 << 63)

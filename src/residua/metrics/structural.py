@@ -1,5 +1,6 @@
-"""Structural similarity of images and reconstructions: what changed in the pattern, not how much
-each pixel is off.
+"""Structural similarity of images and reconstructions.
+
+What changed in the pattern, not how much each pixel is off.
 
 All functions take the images of `residua.metrics.reconstruction` and return one float64 number an
 image, or a map. **Similarity: 1 is identical, lower is worse.** An anomaly score is ``1 -
@@ -69,8 +70,9 @@ def ssim(images: Any, reconstructions: Any, *, window: int = 11, sigma: float = 
 
 
 def ssim_map(images: Any, reconstructions: Any, *, window: int = 11, sigma: float = 1.5) -> Floats:
-    """Structural similarity around each pixel, in [-1, 1] (higher is more similar), averaged over
-    channels.
+    """Structural similarity around each pixel, averaged over channels.
+
+    In [-1, 1], higher is more similar.
 
     The map has the size of the image; near the edge the image is continued by its mirror. `ssim` is
     the mean of this map without a border of (window - 1) / 2 pixels. Parameters and errors are
@@ -138,8 +140,9 @@ def ms_ssim(images: Any, reconstructions: Any) -> Floats:
 
 
 def gradient_magnitude_similarity(images: Any, reconstructions: Any) -> Floats:
-    """Gradient-magnitude similarity of each image, mean over pixels, in [0, 1] (higher is more
-    similar).
+    """Gradient-magnitude similarity of each image, the mean over pixels.
+
+    In [0, 1], higher is more similar.
 
     Compares how steep the edges are, pixel by pixel, and is blind to overall brightness. An anomaly
     score is ``1 -`` this. Steepness comes from Prewitt filters; beyond the edge the image is
@@ -170,8 +173,9 @@ def gradient_magnitude_similarity(images: Any, reconstructions: Any) -> Floats:
 
 
 def gms_map(images: Any, reconstructions: Any) -> Floats:
-    """Gradient-magnitude similarity of each pixel, in [0, 1] (higher is more similar), averaged
-    over channels.
+    """Gradient-magnitude similarity of each pixel, averaged over channels.
+
+    In [0, 1], higher is more similar.
 
     Its mean over an image is `gradient_magnitude_similarity`.
 
@@ -193,8 +197,9 @@ def gms_map(images: Any, reconstructions: Any) -> Floats:
 def multiscale_gradient_magnitude_similarity(
     images: Any, reconstructions: Any, *, scales: int = 3
 ) -> Floats:
-    """Mean of the gradient-magnitude similarity over several scales, each half the size (higher is
-    more similar).
+    """Mean of the gradient-magnitude similarity over scales (higher is more similar).
+
+    Each scale is half the size of the one before.
 
     In [0, 1]. The error used to score anomalies, MSGMS, is ``1 -`` this. An image too small for
     `scales` gets as many as leave 3 pixels at the coarsest side. Halving averages 2 x 2 pixels and
@@ -263,8 +268,9 @@ def _prepare(
 
 
 def _smooth(values: Floats, window: int, sigma: float) -> Floats:
-    """Rows and columns of (k, channels, height, width) under a truncated Gaussian, mirrored beyond
-    the edge.
+    """Rows and columns under a truncated Gaussian, mirrored beyond the edge.
+
+    `values` are (k, channels, height, width).
     """
     from scipy.ndimage import correlate1d
 
@@ -278,8 +284,9 @@ def _smooth(values: Floats, window: int, sigma: float) -> Floats:
 
 
 def _similarity(x: Floats, r: Floats, window: int, sigma: float) -> tuple[Floats, Floats]:
-    """The map of SSIM and that of its contrast-structure part, each (k, height, width,
-    channels).
+    """The map of SSIM and that of its contrast-structure part.
+
+    Each is (k, height, width, channels).
     """
     x, r = np.moveaxis(x, 3, 1), np.moveaxis(r, 3, 1)
     mean_x, mean_r = _smooth(x, window, sigma), _smooth(r, window, sigma)

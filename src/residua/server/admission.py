@@ -84,8 +84,9 @@ class Upload:
 
 
 class PixelRoom:
-    """Room in memory for decoded images: who finds none waits, but an image alone is always let
-    in.
+    """Room in memory for decoded images.
+
+    Who finds none waits, but an image alone is always let in.
     """
 
     def __init__(self, most: int) -> None:

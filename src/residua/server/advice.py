@@ -1,5 +1,6 @@
-"""What whoever starts a server should know of the engine: how far it was verified, and what a
-faster one would bring.
+"""What whoever starts a server should know of the engine.
+
+How far it was verified, and what a faster one would bring.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ _RECOMMENDED = ("onnx", "openvino")  # float32, so that decisions are the run's
 
 
 def advise_on_engine(run: str | Path, engine: str) -> str:
-    """A line on the engine that a server was started with: how it was verified, or how to serve
-    faster.
+    """A line on the engine that a server was started with.
+
+    How it was verified, or how to serve faster.
     """
     run, kind = Path(run), parse_engine(engine)
     is_wrapped = RunFolder(run).is_wrapped

@@ -31,8 +31,9 @@ class ImageFacts(Record):
 
 
 class Pictures(Record):
-    """Pictures as `data:` URIs: the image as it was read, what the network made of it, and where
-    they differ.
+    """Pictures as `data:` URIs.
+
+    The image as it was read, what the network made of it, and where they differ.
 
     The colour scale of `map` ends at the error `brightest`: the same for every image where the run
     was evaluated, else this image's own.

@@ -51,15 +51,17 @@ class _Job:
 
     @property
     def kind(self) -> tuple[np.dtype[Any], bool]:
-        """What shares a batch: arrays of two types would be joined in the wider one, and maps are
-        not made in vain.
+        """What shares a batch.
+
+        Arrays of two types would be joined in the wider one, and maps are not made in vain.
         """
         return self.pixels.dtype, self.wants_pictures
 
 
 class _OneThread:
-    """A thread that runs one function after the other, and that the process does not wait for at
-    its end.
+    """A thread that runs one function after the other.
+
+    The process does not wait for it at its end.
 
     A pool's threads are joined at exit: a network that never comes back would keep the process
     alive.

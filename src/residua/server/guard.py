@@ -1,5 +1,6 @@
-"""What every request passes before a route sees it: the host it was sent to, the site it comes
-from, the token it carries.
+"""What every request passes before a route sees it.
+
+The host it was sent to, the site it comes from, the token it carries.
 """
 
 from __future__ import annotations
@@ -140,9 +141,7 @@ def _digest(token: bytes) -> bytes:
 
 
 def _target(path: str) -> tuple[str, str | None]:
-    """The path of a request, and its authority where the target was written in absolute form, as to
-    a proxy.
-    """
+    """The path of a request, and its authority where the target is absolute, as to a proxy."""
     scheme, separator, rest = path.partition("://")
     if not separator or scheme.lower() not in ("http", "https"):
         return path, None

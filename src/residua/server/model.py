@@ -1,5 +1,6 @@
-"""A model as the service needs it, whoever trained it: an engine, the threshold, the calibration
-scores, and words.
+"""A model as the service needs it, whoever trained it.
+
+An engine, the threshold, the calibration scores, and words.
 """
 
 from __future__ import annotations
@@ -62,8 +63,9 @@ class ServedModel:
         self.looks, self.normals = model.calibration.looks, np.sort(model.calibration.normals)
 
     def read(self, data: bytes, limits: Limits) -> Sight:
-        """Decode an upload, in the room where every image of residua is decoded, and bring it to
-        the model's channels.
+        """Decode an upload, in the room where every image of residua is decoded.
+
+        It is brought to the model's channels.
         """
         decoded = _decode(data, limits, self.facts.reading)
         channels = decoded.pixels.shape[-1]

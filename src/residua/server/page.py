@@ -1,5 +1,6 @@
-"""The page on which one drops an image: one file with its style and script in it, which asks this
-server and nobody else.
+"""The page on which one drops an image.
+
+One file with its style and script in it, which asks this server and nobody else.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ def page() -> str:
 
 
 def page_policy() -> str:
-    """The page's content security policy: only the style and script that are in it, pictures from
-    memory, this server.
+    """The page's content security policy.
+
+    Only the style and script that are in it, pictures from memory, this server.
     """
     style, script = _hash(_asset("page.css")), _hash(_asset("page.js"))
     return (

@@ -1,5 +1,6 @@
-"""The pictures of an answer: the error map as PNG, alone, over the image, or as raw 16-bit
-numbers.
+"""The pictures of an answer.
+
+The error map as PNG, alone, over the image, or as raw 16-bit numbers.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""HTTP on the wire, with the deadlines that uvicorn leaves open: slow headers, slow readers, too
-many connections.
+"""HTTP on the wire, with the deadlines that uvicorn leaves open.
+
+Slow headers, slow readers, too many connections.
 """
 
 from __future__ import annotations

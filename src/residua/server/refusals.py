@@ -1,5 +1,6 @@
-"""Why a request is refused: a status code, a stable word, and a sentence that says how to mend
-it.
+"""Why a request is refused.
+
+A status code, a stable word, and a sentence that says how to mend it.
 """
 
 from __future__ import annotations

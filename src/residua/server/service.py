@@ -1,5 +1,6 @@
-"""From a request's body to scores: admission, decoding in a few threads, the network in one, and a
-deadline on all of it.
+"""From a request's body to scores.
+
+Admission, decoding in a few threads, the network in one, and a deadline on all of it.
 """
 
 from __future__ import annotations
@@ -86,8 +87,9 @@ class Service:
         only_form: bool = False,
         most: int | None = None,
     ) -> list[Outcome[T]]:
-        """Everything from the request's headers to what `finish` makes of each scored image, `most`
-        of them at most.
+        """From the request's headers to what `finish` makes of each scored image.
+
+        At most `most` images are taken.
         """
         if self.state != "ready":
             raise too_busy(503, "not-ready", "The server is not ready. Try again in a moment.")

@@ -1,5 +1,6 @@
-"""The body of a request, in memory and within limits: an image as it is, or a form with images in
-it. Nothing goes to disk.
+"""The body of a request, in memory and within limits.
+
+An image as it is, or a form with images in it. Nothing goes to disk.
 """
 
 from __future__ import annotations

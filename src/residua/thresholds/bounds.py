@@ -6,8 +6,9 @@ from bisect import bisect_left, bisect_right
 
 
 def chance_of_at_most(n_faults: int, n: int, rate: float) -> float:
-    """Probability of at most `n_faults` among `n` images that go wrong independently at `rate`
-    (binomial).
+    """Probability of at most `n_faults` among `n` images that each go wrong at `rate`.
+
+    Binomial: images go wrong independently.
     """
     from scipy.special import betainc
 
@@ -19,8 +20,9 @@ def chance_of_at_most(n_faults: int, n: int, rate: float) -> float:
 
 
 def allowed_faults(n: int, rate: float, confidence: float) -> int | None:
-    """The most faults among `n` that still show a rate of at most `rate` at the confidence,
-    one-sided; None if even none can't.
+    """The most faults among `n` that still show a rate of at most `rate`.
+
+    One-sided, at the confidence; None if not even no fault shows it.
 
     This is the one-sided Clopper-Pearson bound read backwards, and the order statistic that bounds
     a quantile: Wilks, *Annals of Mathematical Statistics* 12 (1941) 91.

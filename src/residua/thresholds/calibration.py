@@ -1,5 +1,6 @@
-"""The calibration scores as policies see them: sorted, split by label, with the places where a
-threshold can lie.
+"""The calibration scores as policies see them.
+
+Sorted, split by label, with the places where a threshold can lie.
 """
 
 from __future__ import annotations
@@ -107,8 +108,7 @@ def _counts_above(sorted_scores: Scores, distinct: Scores) -> NDArray[np.int64]:
 
 
 def midway(lower: float, upper: float) -> float:
-    """A threshold that does not flag `lower` and flags `upper`, as near to the middle as float32
-    allows.
+    """A threshold that flags `upper` and not `lower`, as near to the middle as float32 allows.
 
     The scoring graph works in float32, so the threshold is a float32 number wherever one separates
     the two; between neighbouring floats there is none strictly inside, and `lower` itself is it.
@@ -149,8 +149,9 @@ def above_all(scores: Scores) -> float:
 
 
 def below_all(scores: Scores) -> float:
-    """A threshold below every score: half the gap between the two lowest beneath the lowest,
-    positive if that is.
+    """A threshold below every score.
+
+    Half the gap between the two lowest beneath the lowest, positive if that is.
     """
     bottom = float(scores[0])
     beneath = bottom - (float(scores[1]) - bottom) / 2 if len(scores) > 1 else bottom

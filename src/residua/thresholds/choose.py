@@ -25,8 +25,9 @@ def choose_threshold(
     confidence: float = 0.95,
     prevalence: float | None = None,
 ) -> OperatingPoint:
-    """Turn calibration scores into an operating point: threshold, rates with intervals, the words
-    of how.
+    """Turn calibration scores into an operating point.
+
+    Threshold, rates with intervals, the words of how.
 
     Anomalous means ``score > threshold``, strictly. A chosen threshold lies midway between two
     neighbouring distinct calibration scores (in float32, like the scoring graph), so rounding flips

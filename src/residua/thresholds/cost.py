@@ -21,8 +21,9 @@ from residua.thresholds.policy import (
 
 @dataclass(frozen=True)
 class Cost(Policy):
-    """The least expected cost an image, where a missed anomaly costs `miss` and a false alarm
-    `false_alarm`.
+    """The least expected cost per image.
+
+    A missed anomaly costs `miss`, a false alarm `false_alarm`.
 
     Only their ratio and the prevalence matter. Of several equally cheap thresholds the lowest is
     taken.

@@ -18,8 +18,9 @@ from residua.thresholds.policy import (
 
 @dataclass(frozen=True)
 class FalseAlarms(NumberPolicy):
-    """The lowest threshold with at most `rate` false alarms, shown at the confidence by the normal
-    calibration scores.
+    """The lowest threshold with at most `rate` false alarms, shown at the confidence.
+
+    The normal calibration scores show it.
 
     An order statistic of the normals (a tolerance bound, also called a conformal bound conditional
     on the calibration set): whatever the distribution of scores, at most ``1 - confidence`` of

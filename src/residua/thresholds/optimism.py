@@ -20,8 +20,7 @@ RateName = Literal["f1", "precision", "recall", "false_alarm_rate"]
 
 @dataclass(frozen=True)
 class Optimism:
-    """What was measured on the images that the threshold was tuned on, and what images it has not
-    seen would have given.
+    """A rate as measured on the images a threshold was tuned on, and as unseen ones give it.
 
     ``optimism`` = ``apparent`` - ``honest``. For ``false_alarm_rate``, where less is better,
     flattery makes it negative.
@@ -50,8 +49,9 @@ def threshold_optimism(
     prevalence: float | None = None,
     seed: int = 0,
 ) -> Optimism:
-    """Estimate by repeated cross-fitting how much a rate flatters when the threshold was tuned on
-    the tested images.
+    """How much a rate flatters when the threshold was tuned on the tested images.
+
+    Estimated by repeated cross-fitting.
 
     The images are split into `n_folds` (stratified by label); each fold is judged by a threshold
     chosen on the others, and the rate is computed over all of them. The mean over `n_repeats`

@@ -60,8 +60,9 @@ class DifferencePlan:
 def plan(
     policy: str | Policy, *, confidence: float = 0.95, misses: Sequence[int] = (0, 1, 2)
 ) -> Plan:
-    """How many images have to be labelled to show what a policy promises, with none, one or two
-    going wrong.
+    """How many labelled images it takes to show what a policy promises.
+
+    With none, one or two going wrong.
 
     Exact binomial bound, one-sided: the smallest n for which that many faults would be rarer than
     ``1 - confidence`` if the promise did not hold. Labels cost money: this is known before the

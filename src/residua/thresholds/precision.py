@@ -18,8 +18,9 @@ from residua.thresholds.policy import (
 
 @dataclass(frozen=True)
 class Precision(NumberPolicy):
-    """The lowest threshold whose precision, at the assumed prevalence, is at least `rate` on the
-    calibration set.
+    """The lowest threshold whose precision on the calibration set is at least `rate`.
+
+    Precision is taken at the assumed prevalence.
 
     Precision depends on how many images are anomalous where the detector works: the prevalence is
     part of the policy and stands in the words of how. It is an estimate with an interval, not a

@@ -11,8 +11,9 @@ from residua.records import Estimate
 
 
 def is_flagged(scores: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
-    """Which scores are called anomalous: strictly above the threshold, compared in the scores' own
-    precision.
+    """Which scores are called anomalous.
+
+    Strictly above the threshold, compared in the scores' own precision.
 
     Examples
     --------

@@ -17,8 +17,9 @@ from residua.thresholds.policy import (
 
 @dataclass(frozen=True)
 class Recall(NumberPolicy):
-    """The highest threshold that finds at least `rate` of anomalies, shown at the confidence by the
-    labelled ones.
+    """The highest threshold that finds at least `rate` of anomalies, shown at the confidence.
+
+    The labelled anomalies show it.
 
     The mirror image of `FalseAlarms`, an order statistic of the anomalous scores: 30 anomalies
     can't show recall 0.99. It speaks of anomalies like the labelled ones; a new kind of defect is

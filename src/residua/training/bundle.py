@@ -105,9 +105,7 @@ class BundleConfig(ModelFacts):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A trained model with its preprocessing, threshold and the calibration scores the threshold
-    came from.
-    """
+    """A trained model with its preprocessing, its threshold and its calibration scores."""
 
     config: BundleConfig
     graph: InferenceGraph
@@ -236,8 +234,9 @@ def check_fits(config: BundleConfig, images: ImageSet) -> None:
 
 
 def _whole(folder: Path) -> Path:
-    """`folder`, or the bundle that had stepped aside for a new one when the process was killed
-    between the two renames.
+    """`folder`, or the bundle that had stepped aside for a new one.
+
+    A process killed between the two renames leaves the bundle there.
     """
     if folder.exists():
         return folder
@@ -258,8 +257,9 @@ def clear_leftovers(folder: Path) -> None:
 
 
 def _recipe_of(config: BundleConfig, folder: Path) -> Recipe:
-    """The recipe, whose own sentence says what is missing: an option it does not know, a backbone
-    that is not registered.
+    """The recipe, whose own sentence says what is missing.
+
+    An option it does not know, a backbone that is not registered.
     """
     try:
         return build_recipe(config)
@@ -283,8 +283,9 @@ def _set_threshold(graph: InferenceGraph, config: BundleConfig) -> None:
 
 
 def _take_shapes(graph: InferenceGraph, tensors: dict[str, torch.Tensor]) -> None:
-    """Give buffers the shapes they have in the file: how many neighbours a score keeps, say,
-    depends on the data.
+    """Give buffers the shapes they have in the file.
+
+    How many neighbours a score keeps, say, depends on the data.
 
     Parameters keep theirs, so that weights of another architecture are refused.
     """

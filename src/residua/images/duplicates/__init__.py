@@ -1,5 +1,6 @@
-"""Copies among images: exact ones, and pictures that were re-encoded, resized, brightened, cropped,
-flipped or rotated.
+"""Duplicates among images, exact ones and changed ones.
+
+Changed are pictures that were re-encoded, resized, brightened, cropped, flipped or rotated.
 """
 
 from residua.images.duplicates.leaks import Leak, Leaks, exact_leaks, leaks_of

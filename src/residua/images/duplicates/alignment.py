@@ -1,5 +1,6 @@
-"""Two pictures laid on each other pixel by pixel: how much of the one the other explains, and by
-which change.
+"""Two pictures laid on each other pixel by pixel.
+
+How much of the one the other explains, and by which change.
 """
 
 from __future__ import annotations
@@ -82,8 +83,9 @@ class ReducedImage:
 def align(
     first: ReducedImage, second: ReducedImage, turn: int, cut: NDArray[np.float32]
 ) -> Alignment:
-    """Move the edges of `first`, from `cut` on, until it fits `second`, turned by `turn`, best
-    (Gauss-Newton).
+    """Move the edges of `first` until it fits `second` best (Gauss-Newton).
+
+    The edges start from `cut`, and `second` is turned by `turn`.
 
     Brightness may have changed by any cubic, which follows a curve that is cut off at white, and
     the larger picture is reduced to the smaller one's size: neither counts as a difference.
@@ -136,8 +138,9 @@ class _Fit:
 
 
 def _fit(picture: _Picture, aim: _Picture, edges: _Picture) -> _Fit:
-    """The part of `picture` between the edges, with the cubic of its brightness that comes nearest
-    to `aim`.
+    """The part of `picture` between the edges, fitted to `aim`.
+
+    Its brightness is changed by the cubic that comes nearest.
     """
     framed = _framed(picture, aim.shape, edges)
     powers = _powers(framed)

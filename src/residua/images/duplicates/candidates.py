@@ -1,5 +1,6 @@
-"""Pairs of images that may be copies of each other, found among the nearest neighbours of every
-image and of its crops.
+"""Pairs of images that may be duplicates.
+
+They are found among the nearest neighbours of every image and of its crops.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ _BLOCK = 4096
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs in both orders: ``ratio`` is their distance over the distance at which other pictures
-    begin there.
+    """Pairs of images in both orders.
+
+    ``ratio`` is their distance over the distance at which other pictures begin there.
     """
 
     pairs: NDArray[np.int64]
@@ -102,8 +104,9 @@ _Near = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 def _in_order(cells: Cells, nearest: Callable[[NDArray[np.int64]], _Near]) -> _Near:
-    """Neighbours of all points and how far they are, asked for a block at a time, points of one
-    cell together.
+    """The neighbours of all points, and their distances.
+
+    They are computed in blocks, points of one cell together.
     """
     blocks = [
         cells.order[start : start + cells.block]
@@ -138,9 +141,7 @@ class _Search:
     scale: NDArray[np.float32]
 
     def crops(self, cells: Cells, frame: Frame) -> _Found:
-        """Compare the images cropped to `frame` with their nearest neighbours, a block of images at
-        a time.
-        """
+        """Compare images cropped to `frame` with their nearest neighbours, in blocks."""
 
         def nearest(asked: NDArray[np.int64]) -> _Near:
             cropped = unturned(self.similarity.unit(self.codes[asked], frame))
@@ -166,9 +167,7 @@ class _Search:
     def compare(
         self, rows: NDArray[np.int64], distances: NDArray[np.float32], frame: Frame
     ) -> _Found:
-        """Those pairs of image and neighbour that come nearer than other pictures do, once
-        aligned.
-        """
+        """The pairs of image and neighbour that come nearer than other pictures, once aligned."""
         first = np.repeat(np.arange(len(rows)), rows.shape[1])
         second, apart = rows.ravel(), distances.ravel()
         is_near = np.isfinite(apart) & (second != first)

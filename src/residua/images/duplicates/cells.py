@@ -1,5 +1,6 @@
-"""Nearest neighbours in about linear time: points in small cells, each query compared with the
-cells nearest to it.
+"""Nearest neighbours in about linear time.
+
+Points in small cells, each query compared with the cells nearest to it.
 """
 
 from __future__ import annotations
@@ -78,8 +79,9 @@ class Cells:
         *,
         near: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The rows of each query's `k` nearest points and their distances, nearest first; -1 and
-        inf where there are fewer.
+        """The rows of each query's `k` nearest points and their distances, nearest first.
+
+        -1 and inf where there are fewer.
 
         `near` are rows of points that the queries lie near to, one each: only the cells around
         theirs are looked into.

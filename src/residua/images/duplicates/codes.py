@@ -1,5 +1,6 @@
-"""Low frequencies of an image as a small code in which cropping is linear and turning only swaps
-and negates numbers.
+"""Low frequencies of an image as a small code.
+
+In it cropping is linear, and turning only swaps and negates numbers.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ Frame = tuple[float, float, float, float]
 def cosines(
     n_pixels: int, n_frequencies: int, low: float = 0.0, high: float = 1.0
 ) -> NDArray[np.float32]:
-    """Cosine basis of the stretch from `low` to `high` (shares of the side) as weights of its
-    pixels, (n_frequencies, n_pixels).
+    """Cosine basis of a stretch of the side, as weights of its pixels.
+
+    (n_frequencies, n_pixels); the stretch is from `low` to `high`, in shares of the side.
 
     Frequencies that so few pixels cannot hold are zero.
     """
@@ -69,8 +71,9 @@ def _encoded(image: NDArray[np.generic]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=256)
 def cropping(low: float, high: float) -> NDArray[np.float32]:
-    """What turns the stored coefficients along one axis into those of the stretch from `low` to
-    `high`, (10, 16).
+    """Matrix from the stored coefficients of an axis to those of a stretch of it, (10, 16).
+
+    The stretch is from `low` to `high`.
     """
     return np.asarray(
         cosines(_FINE, COMPARED, low, high) @ cosines(_FINE, STORED).T * _FINE, np.float32

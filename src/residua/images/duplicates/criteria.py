@@ -32,8 +32,9 @@ _CONTRAST, _BRIGHTNESS = 0.1, 0.02
 
 @dataclass(frozen=True)
 class PairCriteria:
-    """What the data ask of a pair: how near it has to be, how well details have to agree, and how
-    well noise.
+    """What the data ask of a pair.
+
+    How near it has to be, how well details have to agree, and how well noise.
     """
 
     cutoff: float
@@ -43,8 +44,9 @@ class PairCriteria:
 
     @classmethod
     def of(cls, cutoff: float, near: Sequence[float], others: Sequence[Alignment]) -> PairCriteria:
-        """By the details of near pairs, most of which are of other pictures, and by pairs that are
-        all but surely of others.
+        """The criteria, from pairs that are mostly or surely of other pictures.
+
+        `near` are the details of near pairs, `others` alignments of pairs far down the list.
         """
         noise = [one.noise.correlation for one in others if not math.isnan(one.noise.correlation)]
         beyond = _above(_almost_all([one.details for one in others]), _FURTHER)
@@ -65,8 +67,9 @@ class PairCriteria:
         return ratio <= _CODED and pair.turn == 0 and not pair.noise.is_independent
 
     def _details(self, ratio: float) -> float:
-        """How well details have to agree at that distance: the better, the further apart the
-        pictures are.
+        """How well details have to agree at that distance.
+
+        The better, the further apart the pictures are.
         """
         if ratio > self.cutoff:
             return self.beyond

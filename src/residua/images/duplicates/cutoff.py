@@ -66,8 +66,9 @@ def cutoff_of(pairs: NDArray[np.int64], ratio: NDArray[np.float32], n_images: in
 def _is_close_knit(
     pairs: NDArray[np.int64], ratio: NDArray[np.float32], cutoff: float, n: int
 ) -> bool:
-    """Whether most neighbours of an image are neighbours of each other, and no chain runs through
-    all.
+    """Whether most neighbours of an image are neighbours of each other.
+
+    No chain may run through all.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components

@@ -1,5 +1,6 @@
-"""Which images of one part are copies of images of another: what a model was told before it was
-asked.
+"""Which images of one part are copies of images of another.
+
+What a model was told before it was asked.
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ class Leaks:
 def leaks_of(
     copies: Duplicates, seen: NDArray[np.bool_], paths: NDArray[Any]
 ) -> tuple[Leaks, NDArray[np.int64]]:
-    """The leaks among the images that were not `seen`, in their order, and the row each is a copy
-    of (-1: of none).
+    """The leaks among the images that were not `seen`, in their order.
+
+    Beside them the row that each is a copy of, -1 where there is none.
 
     Parameters
     ----------
@@ -99,8 +101,9 @@ def leaks_of(
 
 
 def exact_leaks(seen_hashes: NDArray[Any], hashes: NDArray[Any], paths: NDArray[Any]) -> Leaks:
-    """The leaks that hashes alone show: images with exactly the pixels of a seen one, whose name is
-    not known any more.
+    """The leaks that hashes alone show.
+
+    Images with exactly the pixels of a seen one, whose name is not known any more.
 
     Examples
     --------

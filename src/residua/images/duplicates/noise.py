@@ -1,5 +1,6 @@
-"""Whether two aligned pictures share their noise: copies do, two photographs of parts of one shape
-do not.
+"""Whether two aligned pictures share their noise.
+
+Copies do, two photographs of parts of one shape do not.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ class Noise(NamedTuple):
 
     @property
     def is_independent(self) -> bool:
-        """Whether both have noise of about one strength that has nothing in common: two
-        photographs.
+        """Whether both have noise of about one strength that has nothing in common.
+
+        Two photographs.
         """
         return self.correlation < _INDEPENDENT and 1 / _SAME_STRENGTH < self.ratio < _SAME_STRENGTH
 
@@ -54,8 +56,7 @@ def compare_noise(
     second: _Picture,
     resampled: tuple[Callable[[], _Picture], Callable[[], _Picture]],
 ) -> Noise:
-    """Compare the noise of two pictures (height, width) that lie on each other, in places without
-    edges.
+    """Compare the noise of two aligned pictures (height, width) in places without edges.
 
     Parameters
     ----------
@@ -110,8 +111,9 @@ def _calm(first: _Picture, second: _Picture) -> NDArray[np.bool_]:
 
 
 def _fourth(picture: _Picture) -> _Picture:
-    """Differences of differences across and along, of the same spread as white noise: smooth forms
-    leave next to nothing.
+    """Differences of differences across and along, of the same spread as white noise.
+
+    Smooth forms leave next to nothing.
     """
     across = picture[:, :-2] - 2 * picture[:, 1:-1] + picture[:, 2:]
     both = across[:-2] - 2 * across[1:-1] + across[2:]

@@ -1,5 +1,6 @@
-"""Whether one picture is the other after JPEG: rounded as JPEG rounds at some quality, it comes out
-the same.
+"""Whether one picture is the other after JPEG.
+
+Rounded as JPEG rounds at some quality, it comes out the same.
 """
 
 from __future__ import annotations
@@ -35,8 +36,7 @@ Blocks = NDArray[np.float32]
 
 
 def blocks_of(image: NDArray[np.generic]) -> Blocks | None:
-    """JPEG's blocks in the middle of an image (height, width, channels), (n_blocks, 8, 8), in grey
-    levels.
+    """JPEG's blocks in the middle of an image, (n_blocks, 8, 8), in grey levels.
 
     None where there is no whole block, or where the image has more than 8 bits.
     """

@@ -1,6 +1,4 @@
-"""`search_duplicates`: which images of one set or of several are copies of each other, and of what
-kind.
-"""
+"""Search for duplicates among the images of one set or of several."""
 
 from __future__ import annotations
 
@@ -68,8 +66,9 @@ def search_duplicates(
     only_exact: bool = False,
     progress: Progress | None = None,
 ) -> Duplicates:
-    """Find images that are one picture: exact, re-encoded, resized, brightened, slightly cropped,
-    flipped or rotated copies.
+    """Find images that are one picture.
+
+    Exact, re-encoded, resized, brightened, slightly cropped, flipped or rotated copies.
 
     Candidates are nearest neighbours of low frequencies, of every image and of 35 crops of it (up
     to about 8% off a side). How near a copy has to be, the data say: well below the distance of the
@@ -117,8 +116,7 @@ def search_duplicates(
 def group_duplicates(
     images: ImageSet, *, seed: int = 0, progress: Progress | None = None
 ) -> NDArray[np.object_]:
-    """Group the images that `search_duplicates` finds to be one picture, and whatever such pairs
-    join together.
+    """Group images that show one picture, and all that such pairs join together.
 
     Brightness and contrast make no difference, nor does a narrow crop, so that exposures of one
     part fall together.
@@ -147,8 +145,9 @@ def group_duplicates(
 def _near(
     sets: Sequence[ImageSet], rows: NDArray[np.int64], seed: int, progress: Progress | None
 ) -> tuple[list[DuplicatePair], float]:
-    """Copies that are not exact among the distinct images `rows`, and the correlation of details
-    asked of doubtful ones.
+    """Duplicates that are not exact among the distinct images `rows`.
+
+    Beside them the correlation of details asked of doubtful pairs.
     """
     codes = encode(_read(sets, rows, progress), len(rows))
     contrast = np.sqrt(np.square(codes).sum(axis=(1, 2)) - np.square(codes[:, 0, 0]))
@@ -204,8 +203,9 @@ def _verified(
     seed: int,
     progress: Progress | None,
 ) -> tuple[list[DuplicatePair], float]:
-    """Those candidates that their pixels confirm, and the correlation of details that the data ask
-    of doubtful ones.
+    """The candidates that their pixels confirm, and the details asked of doubtful ones.
+
+    Details are a correlation.
     """
     found, place = candidates[0].best(), _Place(sets)
 
@@ -243,8 +243,9 @@ def _some(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 
 def _few_each(found: Candidates, possible: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of each image the four nearest possible copies: groups join through them, and a thousand
-    copies make no million pairs.
+    """Of each image the four nearest possible copies.
+
+    Groups join through them, and a thousand copies make no million pairs.
     """
     seen: dict[int, int] = {}
     kept = []

@@ -25,16 +25,18 @@ _ALPHA = 0.75
 
 @dataclass(frozen=True)
 class Similarity:
-    """The measure, made for one set of images: frequencies are weighed by how much they vary
-    there.
+    """The measure, made for one set of images.
+
+    Frequencies are weighed by how much they vary there.
     """
 
     weights: NDArray[np.float32]
 
     @classmethod
     def of(cls, codes: NDArray[np.float32], shortest_side: int = COMPARED) -> Similarity:
-        """Weigh each frequency by its standard deviation to the power -3/4: half-way to whitening
-        and beyond.
+        """Weigh each frequency by its standard deviation to the power -3/4.
+
+        Half-way to whitening and beyond.
 
         What a picture of `shortest_side` pixels can't hold does not count.
         """
@@ -48,8 +50,9 @@ class Similarity:
         return cls(weights.astype(np.float32))
 
     def unit(self, codes: NDArray[np.float32], frame: Frame = WHOLE) -> NDArray[np.float32]:
-        """The part of each image within `frame` as a unit vector, (n, 10, 10), whatever its
-        brightness and contrast.
+        """The part of each image within `frame` as a unit vector, (n, 10, 10).
+
+        Brightness and contrast do not count.
         """
         left, right, top, bottom = frame
         if frame == WHOLE:
@@ -79,8 +82,7 @@ class Similarity:
         pairs: NDArray[np.int64],
         frame: Frame,
     ) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.float32]]:
-        """Compare images cropped to about `frame` with whole images, turned whichever way suits
-        best.
+        """Compare images cropped to about `frame` with whole images, in the turn that suits best.
 
         Parameters
         ----------
@@ -137,8 +139,9 @@ def _as_frame(edges: NDArray[np.float64]) -> Frame:
 
 
 def unturned(unit: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What of unit vectors (n, 10, 10) no turn changes, (n, 99): never further apart than the
-    images in their best turn.
+    """What of unit vectors (n, 10, 10) no turn changes, (n, 99).
+
+    Never further apart than the images in their best turn.
     """
     size = np.abs(unit)
     mirrored = size.transpose(0, 2, 1)

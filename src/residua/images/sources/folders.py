@@ -214,8 +214,9 @@ def empty_folder(found: FoundImages) -> SourceError:
 
 
 def suffix_notes(found: FoundImages, rows: NDArray[np.int64], options: Options) -> list[str]:
-    """A sentence where many files differ only in their suffix: one of each pair is often a copy or
-    a mask, not an image.
+    """A sentence where many files differ only in their suffix.
+
+    One of each pair is often a copy or a mask, not an image.
     """
     names = found.names
     pairs = list(suffix_pairs(names, rows))

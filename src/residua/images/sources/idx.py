@@ -1,5 +1,6 @@
-"""IDX files as MNIST has them, with or without gzip: a folder of image and label files, or one file
-of images.
+"""IDX files as MNIST has them, with or without gzip.
+
+A folder of image and label files, or one file of images.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """All image files of a folder with their labels (``train-...`` is train, ``t10k-...`` or
-    ``test-...`` test), or one file.
+    """All image files of a folder with their labels, or one file.
+
+    ``train-...`` is train, ``t10k-...`` or ``test-...`` is test.
     """
     files = _in_folder(path, "images") if path.is_dir() else {_stem(path): path}
     labels = _in_folder(path if path.is_dir() else path.parent, "labels")

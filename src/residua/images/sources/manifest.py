@@ -147,9 +147,7 @@ def _cell(name: str, value: str | Path | None, base: Path, path: Path) -> str:
 
 
 def _about_own(own: Mapping[str, int]) -> list[str]:
-    """A sentence on columns that nothing is read from, so that nobody takes them for a label or a
-    split.
-    """
+    """A note on columns that are not read, so that nobody takes them for a label or a split."""
     if not own:
         return []
     return [

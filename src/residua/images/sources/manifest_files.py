@@ -143,9 +143,7 @@ class ManifestFiles:
         )
 
     def _refuse_unlike_paths(self) -> None:
-        """Cells that lead nowhere whatever the root is, and images that stand in for their
-        masks.
-        """
+        """Refuse cells that lead nowhere whatever the root is, and images as their own masks."""
         for row in self._rows:
             for cell in (row["path"], row["mask"]):
                 if cell.startswith("~/") or "://" in cell:

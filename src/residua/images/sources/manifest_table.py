@@ -51,9 +51,7 @@ class Row:
 
 @dataclass(frozen=True)
 class ManifestTable:
-    """The rows of a manifest, the places of its other columns by name, and what was read into
-    it.
-    """
+    """The rows of a manifest, the places of its other columns, and what was assumed."""
 
     rows: list[Row]
     own: dict[str, int]
@@ -180,8 +178,9 @@ def _named(
 
 
 def _are_parts(cells: Iterable[list[str]]) -> bool:
-    """Whether a column called ``part`` or ``set`` names train and test: elsewhere it numbers what
-    was photographed.
+    """Whether a column called ``part`` or ``set`` names train and test.
+
+    Elsewhere it numbers what was photographed.
     """
     return all(cell.lower() in PART_FOLDERS for one in cells for cell in one if cell)
 

@@ -1,5 +1,6 @@
-"""Which of the files in a folder are masks of the others: by name first, and only if they look like
-masks too.
+"""Which of the files in a folder are masks of the others.
+
+By name first, and only if they look like masks too.
 
 Three rounds, each over what the round before left: folders with the name of masks, files named
 after another with a word more (``10000_GT.png`` beside ``10000.png``), and pairs that differ in
@@ -143,8 +144,9 @@ class _MaskMatcher:
         return True
 
     def _is_beside_parts(self, group: _Group) -> bool:
-        """Whether masks alone can lie there: beside ``train`` and ``test``, in no part, and with a
-        name that is no class's.
+        """Whether masks alone can lie there.
+
+        Beside ``train`` and ``test``, in no part, and with a name that is no class's.
         """
         tops = {name.partition("/")[0].lower() for name in self._names}
         return not group.may_be_a_class and group.words.lower() in tops and bool(tops & MAIN_PARTS)
@@ -183,9 +185,7 @@ class _MaskMatcher:
                 )
 
     def take_suffix_pairs(self) -> None:
-        """Pairs that differ in the suffix alone, of which one side looks like masks and the other
-        does not.
-        """
+        """Take pairs that differ in the suffix alone, where one side looks like masks."""
         pairs: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
         for one, other in suffix_pairs(self._names, np.flatnonzero(self._is_image)):
             pairs[suffix_of(str(self._names[one])), suffix_of(str(self._names[other]))].append(
@@ -220,9 +220,7 @@ class _MaskMatcher:
             )
 
     def _named_longer(self) -> Iterator[tuple[str, dict[int, int]]]:
-        """Files that have the name of another beside them and any word more, by that word, with the
-        other.
-        """
+        """Files named like another beside them and a word more, by that word, with the other."""
         wanted: defaultdict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
         for row in evenly(np.flatnonzero(self._is_image).tolist(), _MOST_ASKED):
             for shorter, called in shorter_stems(self._stem(row)):
@@ -311,8 +309,9 @@ class _MaskMatcher:
         return found
 
     def _partners(self, candidates: Iterable[_Candidate]) -> dict[int, tuple[int, int]]:
-        """The image of each candidate that has one for sure, and how likely a place it was found in
-        (0 the likeliest).
+        """The image of each candidate that has one for sure, and the rank of its place.
+
+        Rank 0 is the likeliest.
         """
         candidates = list(candidates)
         wanted = {place.stem for one in candidates for place in one.places}

@@ -71,9 +71,7 @@ def _small(image: Image.Image) -> NDArray[Any]:
 
 
 def _values(image: Image.Image) -> tuple[NDArray[Any], bool]:
-    """The pixels, colour and transparency as they are, (h, w, 1 or 4), and whether compression
-    touched them.
-    """
+    """The pixels (h, w, 1 or 4) as they are, and whether compression was lossy."""
     is_lossy = image.format in LOSSY
     plain = image.mode in {"1", "L", "I", "F"} or image.mode.startswith("I;16")
     pixels = np.asarray(image if plain else image.convert("RGBA"))

@@ -1,5 +1,6 @@
-"""What the names of folders and files say about masks: words, and where the image of a mask should
-lie.
+"""What the names of folders and files say about masks.
+
+Words, and where the image of a mask should lie.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ _PARTS = MAIN_PARTS | {"val", "valid", "validation", "calibration"}
 
 
 class Place(NamedTuple):
-    """Where the image of a mask may be: its stem, and the folders that must lie on the way to it,
-    in lower case.
+    """Where the image of a mask may be.
+
+    Its stem, and the folders that must lie on the way to it, in lower case.
 
     Of several masks of an image those of the lowest ``rank`` count: ``000_mask`` before ``000``.
     """
@@ -120,8 +122,7 @@ def stem_of_image(stem: str) -> str | None:
 
 
 def shorter_stems(stem: str) -> list[tuple[str, str]]:
-    """The stem without its last word, and without its first, each with what the file is then
-    called.
+    """The stem without its last and without its first word, each with the file's pattern.
 
     Examples
     --------

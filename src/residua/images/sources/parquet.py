@@ -1,5 +1,6 @@
-"""Parquet with encoded images, as Hugging Face's datasets writes it: a column ``image`` of bytes,
-and a label.
+"""Parquet with encoded images, as Hugging Face's datasets writes it.
+
+A column ``image`` of bytes, and a label.
 """
 
 from __future__ import annotations

@@ -257,8 +257,9 @@ class Rows:
 
 
 class _RecentlyUsed:
-    """The few Parquet files that are open at a time: a folder may hold more of them than a process
-    may open.
+    """The few Parquet files that are open at a time.
+
+    A folder may hold more of them than a process may open.
     """
 
     def __init__(self) -> None:

@@ -1,5 +1,6 @@
-"""An object store as a source, by a URL that fsspec knows: images in folders, Parquet shards or tar
-shards.
+"""An object store as a source, by a URL that fsspec knows.
+
+Images in folders, Parquet shards or tar shards.
 """
 
 from __future__ import annotations

@@ -35,9 +35,7 @@ _VALIDATION = {"val", "valid", "validation"}
 
 
 def recognises(path: Path) -> bool:
-    """A folder with a ``train`` or a ``test`` folder directly in it, or in a folder ``images`` that
-    is all there is.
-    """
+    """A folder with ``train`` or ``test`` in it, directly or in its only folder ``images``."""
     while path.is_dir():
         inside = [child for child in subfolders(path) if folder_of_masks(child.name) is None]
         if MAIN_PARTS & {child.name.lower() for child in inside}:
@@ -113,9 +111,7 @@ def _without_mask(
     labels: list[str | None],
     parts: list[str],
 ) -> list[str]:
-    """How many images of test are defective by their folder and have no mask, where others have
-    one.
-    """
+    """How many defective test images have no mask, where others have one."""
     if masks is None and not matches.n_loose:
         return []
     missing = sum(

@@ -82,8 +82,9 @@ class TarShard(FileShard):
 
 
 class _Bounded:
-    """A file of which no read takes more than a header may hold: what a PAX or long-name header
-    declares is read at once.
+    """A file of which no read takes more than a header may hold.
+
+    What a PAX or long-name header declares is read at once.
     """
 
     def __init__(self, file: Any) -> None:
@@ -115,8 +116,9 @@ class _Rows:
         self._first_of_key = 0
 
     def take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        """An image is a row; a label or facts go to the images of their key, before or after
-        them.
+        """Take a member of the archive.
+
+        An image is a row; a label or facts go to the images of their key, before or after them.
         """
         folder, slash, base = member.name.rpartition("/")
         stem, _, extension = base.partition(".")

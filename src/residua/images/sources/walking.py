@@ -34,8 +34,9 @@ _PACKED = frozenset({".zip", ".tgz", ".7z", ".rar", ".gz", ".bz2", ".xz"})
 
 @dataclass
 class FoundImages:
-    """The files under a root that may be images, by name relative to it and in order, and what was
-    passed over.
+    """The files under a root that may be images, by relative name and in order.
+
+    Beside them what was passed over.
 
     ``odd`` holds the real names, by row, of files whose names are no text.
     """
@@ -51,9 +52,7 @@ class FoundImages:
 
     @property
     def notes(self) -> list[str]:
-        """A sentence each about files that are no images, folders that were skipped, and links that
-        were not followed.
-        """
+        """A note each on other files, skipped folders and links that were not followed."""
         return [*self._about_ignored(), *self._about_skipped(), *self._about_links()]
 
     def _about_ignored(self) -> list[str]:
@@ -117,8 +116,7 @@ class FoundImages:
 
 
 def find_images(root: Path, *, follow_links: bool = False) -> FoundImages:
-    """Every file under `root` that is an image by its suffix or, without a known one, by its first
-    bytes.
+    """Every file under `root` that is an image by its suffix or its first bytes.
 
     What is hidden, and folders that systems and tools make, are skipped and their images counted.
     What is no regular file is quarantined. Links that lead out of the folder and links to folders
@@ -207,8 +205,9 @@ def _leads_out(real: str, inside: str) -> bool:
 
 
 def find_remote_images(store: RemoteFolder, names: Iterable[str]) -> FoundImages:
-    """The images among the files of a store, by their suffix alone: opening each to look would cost
-    a request.
+    """The images among the files of a store, by their suffix alone.
+
+    Opening each to look would cost a request.
     """
     found = FoundImages(store.url, store)
     for name in names:
@@ -235,8 +234,9 @@ def suffix_of(name: str) -> str:
 
 
 def shown(text: str) -> str:
-    """A file name as text that any output can hold: control characters spelled out, bytes that are
-    not UTF-8 as marks.
+    """A file name as text that any output can hold.
+
+    Control characters spelled out, bytes that are not UTF-8 as marks.
     """
     return printable(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 

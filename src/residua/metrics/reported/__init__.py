@@ -1,5 +1,7 @@
-"""Every metric that a record may hold: its name, its words, its direction and format, and how it is
-computed from each kind of sample, with its interval.
+"""Every metric that a record may hold.
+
+Its name, its words, its direction and format, and how it is computed from each kind of sample, with
+its interval.
 
 A metric is one entry in one of the files here. Their order is that of a record.
 """
@@ -60,8 +62,9 @@ def estimates_per_class(
 
 
 def errors_per_image(images: NDArray[Any], reconstructions: NDArray[Any]) -> dict[str, Floats]:
-    """Every metric of every reconstruction, by name; images without height get none that needs
-    neighbouring pixels.
+    """Every metric of every reconstruction, by name.
+
+    Images without height get none that needs neighbouring pixels.
     """
     is_flat = images.shape[1] == 1
     return {

@@ -64,8 +64,9 @@ def right_decisions(sample: ScoredImages) -> Estimate | None:
 
 
 def balanced_decisions(sample: ScoredImages) -> Estimate | None:
-    """Mean of recall and specificity; the interval recovers the variance of each side's own
-    (Newcombe's MOVER).
+    """Mean of recall and specificity.
+
+    The interval recovers the variance of each side's own (Newcombe's MOVER).
     """
     recall, alarms = recall_of_flags(sample), false_alarms(sample)
     if recall is None or alarms is None:

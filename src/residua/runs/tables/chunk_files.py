@@ -1,5 +1,6 @@
-"""Scores on their way to a file: parts beside it as they come, each whole or absent, joined at the
-end.
+"""Scores on their way to a file.
+
+Parts beside it as they come, each whole or absent, joined at the end.
 
 ``scores.parquet`` is in the making while the folder ``.scores.parquet.part`` stands beside it. A
 part is the table of up to 4,096 images, then a note of how far it reaches: the note makes it count.
@@ -36,8 +37,10 @@ _Count = Annotated[int, Field(ge=0)]
 
 @dataclass
 class ScoreSummary:
-    """What scoring came to: images with a row, those above the threshold, files that could not be
-    read (1,000 of them named).
+    """What scoring came to.
+
+    Images with a row, those above the threshold, files that could not be read (1,000 of them
+    named).
     """
 
     n_images: int = 0
@@ -109,8 +112,9 @@ class ChunkFiles:
                 lock.unlink(missing_ok=True)
 
     def begin(self, journal: dict[str, Any], *, resume: bool) -> None:
-        """Begin, or go on with what lies there: never throw work away unasked, never mix it with
-        other work.
+        """Begin, or go on with what lies there.
+
+        Never throw work away unasked, never mix it with other work.
         """
         there = self._journal()
         if there is not None and self._has_parts():
@@ -132,9 +136,7 @@ class ChunkFiles:
         write_json(self.folder / _JOURNAL, journal)
 
     def state_of(self, piece: int) -> tuple[int, int, bool]:
-        """How many images of a piece are scored, in how many parts, and whether that is all of
-        it.
-        """
+        """How many images of a shard are scored, in how many chunks, and whether that is all."""
         seen, n_parts = 0, 0
         while (note := self._note(piece, n_parts)) is not None:
             seen, n_parts = seen + note["seen"], n_parts + 1
@@ -226,8 +228,9 @@ def encode(part: Chunk, suffix: str, *, raw_cells: bool = False) -> bytes:
 
 
 def describe_shards(shards: Shards) -> dict[str, Any]:
-    """What must be the same when scoring goes on: the kind of source, the number of pieces, the
-    names of images or shards.
+    """What must be the same when scoring goes on.
+
+    The kind of source, the number of pieces, the names of images or shards.
     """
     names = hashlib.blake2b(digest_size=16)
     for piece in shards.pieces:

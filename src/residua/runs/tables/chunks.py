@@ -1,5 +1,6 @@
-"""Scoring a source piece by piece: listed, decoded, scored and let go, so that memory does not grow
-with the set.
+"""Scoring a source piece by piece.
+
+Listed, decoded, scored and let go, so that memory does not grow with the set.
 
 The same code runs in one process and in every worker of a cluster. A score depends on the image and
 the bundle alone, so how the work is cut changes nothing.
@@ -150,8 +151,9 @@ def score_shard(
 
 
 def check_first(task: ScoringTask, piece: Shard, source: str) -> ScoringTask:
-    """Look at a share of the first piece before the work begins: the task, with what its images
-    leave open settled.
+    """Look at a share of the first piece before the work begins.
+
+    The task, with what its images leave open settled.
 
     Raises
     ------
@@ -296,8 +298,9 @@ def _read(listing: Listing, row: int, options: Options) -> DecodedImage | Quaran
 
 
 def _alike(batch: Sequence[NDArray[Any]], task: ScoringTask) -> list[NDArray[Any]]:
-    """Images of one type and number of channels: grey is repeated, and all are floats where one has
-    more than 8 bits.
+    """Images of one type and number of channels.
+
+    Grey is repeated, and all are floats where one has more than 8 bits.
     """
     channels, reading = task.channels, task.options.reading
     dtype = common_type((image.dtype for image in batch), reading)

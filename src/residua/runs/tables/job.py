@@ -1,5 +1,6 @@
-"""One source on its way to one table: begun or gone on with, done here or by workers, joined at the
-end.
+"""One source on its way to one table.
+
+Begun or gone on with, done here or by workers, joined at the end.
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ def do_job(
     resume: bool = False,
     workers: Workers | None = None,
 ) -> ScoreSummary:
-    """Score what is left of a job, in this process unless there are `workers`, and join the parts
-    into the file.
+    """Score what is left of a job, and join the chunks into the file.
+
+    In this process, unless there are `workers`.
 
     `begun_with` is what must be the same where scoring goes on: the model, its threshold.
 
@@ -109,8 +111,9 @@ def read_scores(out: Path) -> NDArray[np.float32]:
 
 
 def sample_scores(out: Path, n_images: int) -> NDArray[np.float32]:
-    """Evenly spread scores of a file just written: all of up to 100,000, else so many, so that
-    memory does not grow with them.
+    """Evenly spread scores of a file just written.
+
+    All of up to 100,000, else so many, so that memory does not grow with them.
     """
     step = max(1, -(-n_images // _SAMPLED))
     if out.suffix == ".csv":

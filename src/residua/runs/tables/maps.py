@@ -25,8 +25,9 @@ def write_maps(
     folder: Path,
     progress: Progress | None = None,
 ) -> None:
-    """Write the error map of each image into `folder`, all on one colour scale, which the highest
-    `scores` set.
+    """Write the error map of each image into `folder`, all on one colour scale.
+
+    The highest `scores` set the scale.
     """
     ceiling = _common_scale(engine, images, scores)
     names = _file_names(images.paths.tolist())
@@ -51,8 +52,9 @@ def _common_scale(engine: Engine, images: ImageSet, scores: NDArray[np.float32])
 
 
 def _file_names(paths: list[str]) -> list[str]:
-    """Paths inside the source as safe file names, each its own: what would coincide gets its row's
-    number.
+    """Paths inside the source as safe file names, each its own.
+
+    What would coincide gets its row's number.
     """
     names = [
         "".join(

@@ -1,5 +1,6 @@
-"""Which part each image of a run was in, looked up by path in 9 bytes an image instead of a
-dictionary's two hundred.
+"""The part of each image of a run, looked up by path.
+
+It takes 9 bytes per image, where a dictionary takes two hundred.
 """
 
 from __future__ import annotations

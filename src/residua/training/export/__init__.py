@@ -1,5 +1,6 @@
-"""Bringing a bundle out of PyTorch: the whole graph as an ONNX or OpenVINO file, verified on real
-images or refused.
+"""Bringing a bundle out of PyTorch.
+
+The whole graph as an ONNX or OpenVINO file, verified on real images or refused.
 """
 
 from residua.training.export.build import Verification, build_engine

@@ -37,8 +37,9 @@ from residua.training.scoring.engine_variants import VARIANTS
 
 @dataclass(frozen=True)
 class Verification:
-    """The images that an engine is verified on, which of them are anomalous, and those that int8
-    takes its ranges from.
+    """The images that an engine is verified on, and those that int8 takes its ranges from.
+
+    `is_anomalous` says which of the former are anomalous.
     """
 
     images: ImageSet

@@ -1,5 +1,6 @@
-"""The inference graph as one ONNX file: from a decoded image of any size to score, map and
-decision.
+"""The inference graph as one ONNX file.
+
+From a decoded image of any size to score, map and decision.
 """
 
 from __future__ import annotations
@@ -87,8 +88,9 @@ def write_onnx(bundle: Bundle, path: Path, entry: Entry) -> None:
 
 
 def output_names(bundle: Bundle) -> tuple[str, ...]:
-    """What the file gives: map and reconstruction where the network reconstructs, probabilities
-    where it classifies.
+    """What the file gives.
+
+    Map and reconstruction where the network reconstructs, probabilities where it classifies.
 
     Errors too where images keep their own proportions: the reconstruction leaves stretched to one
     size, where they differ.
@@ -116,8 +118,9 @@ def finish_onnx(path: Path, card: Card) -> None:
 
 
 def metadata_of(card: Card) -> dict[str, str]:
-    """What a model file says of itself: the card as JSON, and what people look for first by
-    itself.
+    """What a model file says of itself.
+
+    The card as JSON, and what people look for first by itself.
     """
     point = card.operating_point
     return {

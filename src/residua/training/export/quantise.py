@@ -91,8 +91,9 @@ def quantise_onnx(source: Path, target: Path, images: ImageSet, *, as_float: boo
 
 
 def _give_each_its_own(model: Any) -> None:
-    """Copies of what the exporter shares by ``Identity`` where weights are equal: the quantiser
-    leaves such biases in float32.
+    """Copies of what the exporter shares by ``Identity`` where weights are equal.
+
+    The quantiser leaves such biases in float32.
     """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in [
@@ -106,8 +107,9 @@ def _give_each_its_own(model: Any) -> None:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Keep the quantiser from advising steps that are taken already, batch norms being folded by
-    the exporter.
+    """Keep the quantiser from advising steps that are taken already.
+
+    The exporter folds batch norms.
     """
     root = logging.getLogger()
     root.addFilter(_is_ours)

@@ -27,9 +27,7 @@ _LEAST_CORRELATION = 0.95
 
 @dataclass(frozen=True)
 class ScorePair:
-    """Scores of the reference and of the engine on the same images, and how far maps differ
-    anywhere.
-    """
+    """Scores of the reference and of the engine on the same images, and how far maps differ."""
 
     reference: NDArray[np.float32]
     engine: NDArray[np.float32]

@@ -1,5 +1,6 @@
-"""Augmentations by the batch: each image of a batch changes in its own way, drawn from a seeded
-generator.
+"""Augmentations by the batch.
+
+Each image of a batch changes in its own way, drawn from a seeded generator.
 """
 
 from __future__ import annotations

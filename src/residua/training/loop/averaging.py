@@ -1,5 +1,6 @@
-"""The exponential average of the weights over the steps of training: less noise than the last
-step's own weights.
+"""The exponential average of the weights over the steps of training.
+
+Less noise than the last step's own weights.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ _WARM = 10
 
 
 def averaging(decay: float) -> WeightAveraging:
-    """Lightning's averaging of weights and batch norm's statistics, by ``decay`` once as many steps
-    are past.
+    """Lightning's averaging of weights and batch norm's statistics.
+
+    The decay is ``decay`` once as many steps are past.
 
     Validation and what is kept after it see the averages, training goes on from the weights
     themselves; checkpoints hold both. Before, the decay of step n is (1 + n) / (10 + n): where

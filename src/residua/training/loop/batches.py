@@ -26,8 +26,9 @@ __all__ = [
 
 
 class MemoryBatches:
-    """Iterate over prepared images, (n, channels, height, width) uint8 or float32, as float32
-    batches in [0, 1].
+    """Iterate over prepared images as float32 batches in [0, 1].
+
+    Images are (n, channels, height, width), uint8 or float32.
 
     Images of several sizes are mirrored out to the largest of their batch.
 
@@ -85,8 +86,9 @@ class LabelledImages(NamedTuple):
 
 
 class LabelledBatches(MemoryBatches):
-    """Iterate over labelled and unlabelled images as `LabelledBatch` batches, images float32 in [0,
-    1].
+    """Iterate over labelled and unlabelled images as `LabelledBatch`.
+
+    Images are float32 in [0, 1].
 
     Where fewer than half of the images have a label, half of each batch has one: those are drawn
     again and again, in a new order each time, while the unlabelled ones pass once an epoch.
@@ -155,8 +157,9 @@ def make_batches(
 
 
 def all_to_unit(images: Images) -> Images:
-    """The same images, given out as float32 in [0, 1] piece by piece: four times the bytes, so
-    never all at once.
+    """The same images, given out as float32 in [0, 1] piece by piece.
+
+    Four times the bytes, so never all at once.
     """
     return UnitImages(images) if isinstance(images, Tensor) else images.as_unit()
 

@@ -1,5 +1,6 @@
-"""The pieces that Lightning runs: the module, and callbacks for progress, history, best weights and
-checkpoints.
+"""The pieces that Lightning runs.
+
+The module, and callbacks for progress, history, best weights and checkpoints.
 """
 
 from __future__ import annotations
@@ -92,8 +93,9 @@ class RecipeModule(L.LightningModule):
 
 
 def one_cycle(n_steps: int) -> Callable[[int], float]:
-    """Factor on the learning rate: up over the first tenth, then down along a cosine to a
-    thousandth.
+    """Factor on the learning rate.
+
+    Up over the first tenth, then down along a cosine to a thousandth.
     """
     warm = max(1, n_steps // 10)
 
@@ -107,8 +109,9 @@ def one_cycle(n_steps: int) -> Callable[[int], float]:
 
 
 class Seeds(L.Callback):
-    """Sets the order of the batches and torch's global generator from the epoch's number, so that
-    resuming changes nothing.
+    """Sets the order of batches and torch's generator from the epoch's number.
+
+    So resuming changes nothing.
     """
 
     def __init__(self, batches: MemoryBatches, seed: int) -> None:

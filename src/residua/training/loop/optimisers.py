@@ -1,5 +1,6 @@
-"""The optimisers that recipes are trained with: AdamW, or Muon where a recipe's schedule says
-so.
+"""The optimisers that recipes are trained with.
+
+AdamW, or Muon where a recipe's schedule says so.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ def make_optimiser(
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose singular values are all made one (Jordan et al., 2024) for the kernels of
-    inner layers, AdamW for the rest.
+    """Muon for the kernels of inner layers, AdamW for the rest.
+
+    Muon is momentum whose singular values are all made one (Jordan et al., 2024).
 
     A kernel counts as the matrix of its output channels; inner are those with eight inputs and
     eight outputs or more. Their steps are scaled to the size of Adam's (Liu et al., 2025), so that
@@ -86,8 +88,9 @@ def is_inner(parameter: Tensor) -> bool:
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """The matrix with all its singular values brought to about one, by five rounds of a quintic
-    Newton-Schulz iteration.
+    """The matrix with all its singular values brought to about one.
+
+    By five rounds of a quintic Newton-Schulz iteration.
 
     Examples
     --------

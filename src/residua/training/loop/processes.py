@@ -1,5 +1,6 @@
-"""Training on several devices or machines, by Lightning's own strategy, with the batches and the
-statistics of one.
+"""Training on several devices or machines, by Lightning's own strategy.
+
+Batches and statistics are those of one.
 
 Each global batch is that of one device, cut between the processes; gradients are averaged by their
 share of it, and batch norm takes its statistics over all of it. What remains are sums in another
@@ -26,8 +27,9 @@ def is_spread(settings: TrainingSettings) -> bool:
 
 
 def is_follower() -> bool:
-    """Whether this process was started beside the first one, by Lightning, torchrun or SLURM: it
-    trains and writes nothing.
+    """Whether this process was started beside the first one, by Lightning, torchrun or SLURM.
+
+    It trains and writes nothing.
     """
     ranks = (
         ("RANK", "SLURM_PROCID", "LOCAL_RANK")
@@ -77,8 +79,9 @@ def share_of(rows: Tensor, rank: int, world: int) -> Tensor:
 
 
 def share_of_loss(loss: Tensor, n_own: int) -> Tensor:
-    """The loss of this process's images, so weighted that the mean over all processes is that of
-    the global batch.
+    """The loss of this process's images, weighted by their share of the global batch.
+
+    The mean over all processes is then that of the global batch.
     """
     if not _several():
         return loss

@@ -1,5 +1,6 @@
-"""Training sets that hold a few bad images: train briefly, drop the worst share, train again from
-the start.
+"""Training sets that hold a few bad images.
+
+Train briefly, drop the worst share, train again from the start.
 
 Iterative trimming in one round (Rousseeuw and Van Driessen's concentration step, 1999). It looks at
 scores alone, so that it works for every recipe, and nothing in it is random, so that a resumed run
@@ -29,8 +30,9 @@ SHARE_OF_MINUTES = 1 / (1 + 1 / _FIRST)
 
 
 def keep_best(scorer: nn.Module, images: Images, trim: float) -> NDArray[np.int64]:
-    """Which of the prepared `images` stay, in order: all but the share `trim` (rounded) that
-    `scorer` finds most anomalous.
+    """Which of the prepared `images` stay, in order.
+
+    All but the share `trim` (rounded) that `scorer` finds most anomalous.
     """
     with torch.inference_mode():
         scores = torch.cat(
@@ -41,8 +43,9 @@ def keep_best(scorer: nn.Module, images: Images, trim: float) -> NDArray[np.int6
 
 
 def plan_first(plan: TrainingPlan) -> TrainingPlan:
-    """A quarter of the epochs: what is rare is learnt last, and a network that has learnt an
-    anomaly does not point at it.
+    """A quarter of the epochs.
+
+    What is rare is learnt last, and a network that has learnt an anomaly does not point at it.
     """
     return replace(plan, epochs=max(1, plan.epochs // _FIRST))
 

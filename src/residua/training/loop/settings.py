@@ -71,8 +71,9 @@ def sentence_of(problem: Any) -> str:
 
 
 def uses_bfloat16(precision: Precision, n_pixels: int, *, on_gpu: bool) -> bool:
-    """Whether to train in bfloat16: as asked, or where the hardware multiplies in it (AMX, AVX-512
-    BF16, recent GPUs).
+    """Whether to train in bfloat16.
+
+    As asked, or where the hardware multiplies in it (AMX, AVX-512 BF16, recent GPUs).
 
     Images under 24x24 pixels are too small to gain by it. The rule looks at no clock, so that it
     decides alike each time.
@@ -104,8 +105,9 @@ def training_threads(wanted: int | None, n_pixels: int) -> Iterator[int]:
 
 
 def is_busy() -> bool:
-    """Whether other processes want most of the processor right now: then fewer threads are faster
-    than all.
+    """Whether other processes want most of the processor right now.
+
+    Then fewer threads are faster than all.
     """
     try:
         return os.getloadavg()[0] > 0.75 * (os.cpu_count() or 1)

@@ -44,8 +44,9 @@ _BUDGET_SHARE = 0.95  # the rest of --minutes is for loading, scoring and saving
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How many steps a run will take: decided once, before the first one, and stored, so that
-    resuming repeats it.
+    """How many steps a run will take.
+
+    Decided once, before the first one, and stored, so that resuming repeats it.
     """
 
     epochs: int
@@ -60,8 +61,9 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training leaves: columns of the history by name, the best epoch (from 1), seconds, and
-    where it ran.
+    """What training leaves.
+
+    Columns of the history by name, the best epoch (from 1), seconds, and where it ran.
     """
 
     history: dict[str, NDArray[Any]]
@@ -107,8 +109,9 @@ def train_network(  # noqa: PLR0917
     checkpoint_seconds: float = 10.0,
     on_step: StepReport | None = None,
 ) -> TrainingResult:
-    """Minimise the recipe's loss on `train` and leave the weights that were best on `validation` in
-    `network`.
+    """Minimise the recipe's loss on `train`, and leave the best weights in `network`.
+
+    Best are those with the lowest loss on `validation`.
 
     Both are prepared images, uint8 or float32 (n, channels, height, width) or a list, with targets
     where the loss asks for them. With `resume` and a checkpoint there, training goes on from it and
@@ -167,8 +170,9 @@ def batch_size_of(recipe: Trainable, settings: TrainingSettings) -> int:
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Without Lightning's advice on workers and logging, which is not for our users; afterwards its
-    loggers are as the user set them.
+    """Without Lightning's advice on workers and logging, which is not for our users.
+
+    Afterwards its loggers are as the user set them.
     """
     levels = {logger: logger.level for logger in map(logging.getLogger, _LIGHTNING_LOGGERS)}
     with warnings.catch_warnings():

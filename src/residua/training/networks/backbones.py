@@ -27,8 +27,9 @@ _MOST_PREFIX_TOKENS = 16
 
 
 class RandomConv(nn.Module):
-    """Three strided convolutions with fixed random weights: a stand-in that needs no download, and
-    the floor for real ones.
+    """Three strided convolutions with fixed random weights.
+
+    A stand-in that needs no download, and the floor for real ones.
     """
 
     def __init__(self) -> None:
@@ -54,8 +55,9 @@ _REGISTERED: dict[str, BackboneFactory] = {"random-conv": RandomConv}
 
 
 def register_backbone(name: str, factory: BackboneFactory) -> None:
-    """Make a network of one's own known under `name`, before training with it and before loading a
-    bundle that names it.
+    """Make a network of one's own known under `name`.
+
+    Do so before training with it, and before loading a bundle that names it.
 
     Parameters
     ----------
@@ -172,8 +174,9 @@ def fetch_weights(backbone: nn.Module, name: str) -> None:
 
 
 def feature_maps(output: Any, height: int, width: int) -> list[Tensor]:
-    """What a backbone returned for images of this size as maps (batch, channels, rows, columns),
-    float32, finest first.
+    """What a backbone returned for images of this size as maps, float32, finest first.
+
+    Maps are (batch, channels, rows, columns).
 
     Raises
     ------

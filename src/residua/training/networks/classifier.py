@@ -1,5 +1,6 @@
-"""Classifier networks: a residual encoder to a dense code D, from which classes are named and the
-image is rebuilt.
+"""Classifier networks.
+
+A residual encoder to a dense code D, from which classes are named and the image is rebuilt.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ _HIDDEN = 256
 
 
 class ClassifierOutput(NamedTuple):
-    """Logits (batch, n_logits) and reconstructions like the images, not clipped, None without a
-    decoder; both float32.
+    """Logits (batch, n_logits) and reconstructions like the images, both float32.
+
+    Reconstructions are not clipped, and None without a decoder.
     """
 
     logits: Tensor
@@ -67,8 +69,9 @@ class ClassifierNetwork(AutoencoderNetwork):
         return _through_one_layer(self.latent, self.n_logits)
 
     def build_decoder(self) -> None:
-        """From the code back to the image, at a fraction of the encoder's cost: most of it happens
-        at a quarter of the size.
+        """From the code back to the image, at a fraction of the encoder's cost.
+
+        Most of it happens at a quarter of the size.
         """
         self.start = (-(-self.shape.height // 4), -(-self.shape.width // 4))
         self.from_code = nn.Linear(self.latent, _DECODER_WIDTH * self.start[0] * self.start[1])
@@ -141,8 +144,9 @@ class ClassifierNetwork(AutoencoderNetwork):
 
 
 class FlatNetwork(ClassifierNetwork):
-    """One dense output K of |X| + n_logits numbers: the first |X| are the reconstruction, the last
-    the logits.
+    """One dense output K of |X| + n_logits numbers.
+
+    The first |X| are the reconstruction, the last the logits.
     """
 
     def build_head(self) -> nn.Module:
@@ -177,8 +181,7 @@ class FlatNetwork(ClassifierNetwork):
 
 
 def _encoder(shape: ImageShape, width: int) -> tuple[nn.Sequential, int, tuple[int, int]]:
-    """The stem and the residual stages, with the number of maps at the end and their height and
-    width.
+    """The stem and the residual stages, with the number of maps at the end and their size.
 
     From 24 pixels on the first stage is half as wide and as large as the stem leaves the image:
     details of a few pixels are worth what it costs. Above 40 pixels the stem halves, by a 5x5

@@ -1,5 +1,6 @@
-"""Convolutional autoencoder: strided convolutions down to a small grid, a dense code, and back
-up.
+"""Convolutional autoencoder.
+
+Strided convolutions down to a small grid, a dense code, and back up.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ _WIDEST = 256
 
 
 class ConvAutoencoder(AutoencoderNetwork):
-    """Halve the image until its shorter side is about four pixels, doubling the width, then a dense
-    code of any size.
+    """Halve the image until its shorter side is about four pixels, then a dense code.
+
+    The width doubles with each halving.
 
     Works for any image from 8x8 up: odd sizes are rounded up on the way down, and the decoder
     returns to the very sizes the encoder saw.
@@ -89,8 +91,9 @@ def _pick_depth(shape: ImageShape) -> int:
 
 
 def _pick_width(shape: ImageShape) -> int:
-    """32 for small images, narrower for large ones: the first layer's cost grows with the
-    pixels.
+    """32 for small images, narrower for large ones.
+
+    The first layer's cost grows with the pixels.
     """
     side = max(shape.height, shape.width)
     return 32 if side <= 64 else 16 if side <= 256 else 8

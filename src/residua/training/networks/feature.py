@@ -1,5 +1,6 @@
-"""Feature autoencoder: reproduces the feature maps of a frozen backbone through a narrow, noisy
-bottleneck.
+"""Feature autoencoder.
+
+Reproduces the feature maps of a frozen backbone through a narrow, noisy bottleneck.
 """
 
 from __future__ import annotations
@@ -94,8 +95,9 @@ class FeatureAutoencoder(AutoencoderNetwork):
 
     @torch.no_grad()
     def targets(self, images: Tensor) -> Tensor:
-        """The backbone's maps on the common grid, levels one after the other: float32 (batch,
-        channels, rows, columns).
+        """The backbone's maps on the common grid, levels one after the other.
+
+        float32 (batch, channels, rows, columns).
         """
         colour = (
             images if images.shape[1] == 3 else images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
@@ -148,8 +150,9 @@ class FeatureAutoencoder(AutoencoderNetwork):
         )
 
     def _probe(self) -> list[Tensor]:
-        """The maps of one black image, wherever the backbone lies: bundles are measured on a device
-        without memory.
+        """The maps of one black image, wherever the backbone lies.
+
+        Bundles are measured on a device without memory.
         """
         first = next(iter(self.backbone.parameters()), torch.zeros(0, device="cpu"))
         with torch.no_grad(), torch.device(first.device):
@@ -176,8 +179,9 @@ def _to_grid(maps: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _choose_levels(asked: Sequence[int] | None, n_levels: int) -> list[int]:
-    """As asked, else the two before the last (of three or more): fine enough to point, deep enough
-    to know.
+    """As asked, else the two before the last (of three or more).
+
+    Fine enough to point, deep enough to know.
     """
     if asked is None:
         return [n_levels - 3, n_levels - 2] if n_levels >= 3 else list(range(n_levels))

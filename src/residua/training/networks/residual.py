@@ -1,5 +1,6 @@
-"""Residual autoencoder: an encoder whose feature maps are worth pooling, beside a dense code that
-the decoder restores from.
+"""Residual autoencoder.
+
+An encoder whose feature maps are worth pooling, beside a dense code that the decoder restores from.
 """
 
 from __future__ import annotations
@@ -120,8 +121,9 @@ class ResidualBlock(nn.Module):
 
 
 def pooling(rows: int, columns: int, cells: int) -> Tensor:
-    """Averages over a grid of cells x cells regions as one matrix, (rows * columns, cells * cells):
-    it exports at any size.
+    """Averages over a grid of cells x cells regions as one matrix, (rows * columns, cells * cells).
+
+    It exports at any size.
     """
     return torch.einsum("ra,cb->rcab", _axis(rows, cells), _axis(columns, cells)).reshape(
         rows * columns, cells * cells

@@ -20,8 +20,9 @@ _RARE = -3.0  # the logit from which the segmentation starts: few pixels are def
 
 
 class SkipOutput(NamedTuple):
-    """All float32: restoration (batch, channels, height, width), defect logits (batch, 1, height,
-    width), features.
+    """What the network says of a batch, all float32.
+
+    Restoration (batch, channels, height, width), defect logits (batch, 1, height, width), features.
 
     Features are the encoder's maps at a quarter and an eighth of the size, (batch, n_features,
     height / 8, width / 8).
@@ -33,8 +34,9 @@ class SkipOutput(NamedTuple):
 
 
 class SkipNetwork(nn.Module):
-    """Four levels of two 3x3 convolutions, at a half to a sixteenth of the size, with skips between
-    them.
+    """Four levels of two 3x3 convolutions, with skips between them.
+
+    They work at a half to a sixteenth of the size.
 
     It takes standardised images whose sides are multiples of 16, and sees them beside their locally
     normalised detail. Pixels are folded into channels first, so that full resolution costs no more
@@ -118,8 +120,9 @@ def _features(levels: list[Tensor]) -> Tensor:
 
 
 def degraded_view(images: Tensor) -> Tensor:
-    """Detail over its local strength, beside the standardised images themselves: (batch, 2 *
-    channels, height, width).
+    """Detail over its local strength, beside the standardised images themselves.
+
+    (batch, 2 * channels, height, width).
     """
     with torch.autocast(images.device.type, enabled=False):
         images = images.float().contiguous()

@@ -1,5 +1,6 @@
-"""Variational autoencoder: the encoder gives a distribution over codes (Kingma and Welling,
-2014).
+"""Variational autoencoder.
+
+The encoder gives a distribution over codes (Kingma and Welling, 2014).
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from residua.training.networks.base import AutoencoderNetwork, NetworkAround
 
 
 class VariationalAutoencoder(NetworkAround):
-    """Around a network of any family: its code is the mean of a Gaussian, a second linear head
-    gives the log-variances.
+    """Around a network of any family.
+
+    Its code is the mean of a Gaussian, a second linear head gives the log-variances.
     """
 
     def __init__(self, base: AutoencoderNetwork) -> None:

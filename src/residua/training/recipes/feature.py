@@ -1,5 +1,6 @@
-"""`feature`: an autoencoder on the features of a frozen backbone, with a noisy bottleneck and a
-cosine error.
+"""`feature`: an autoencoder on the features of a frozen backbone.
+
+It has a noisy bottleneck and a cosine error.
 
 After Dinomaly (Guo et al., 2025): who has to rebuild features through noise rebuilds what training
 showed, and no more.
@@ -72,8 +73,9 @@ class Feature(Recipe):
     parts: Annotated[tuple[Part, ...], AfterValidator(_CHECK)] = PARTS
 
     def build_network(self, shape: ImageShape) -> nn.Module:
-        """The backbone's architecture (`load_pretrained` fetches its weights) and a fresh
-        autoencoder of its features.
+        """The backbone's architecture and a fresh autoencoder of its features.
+
+        `load_pretrained` fetches the backbone's weights.
         """
         backbone = build_backbone(self.backbone, pretrained=False)
         options: dict[str, Any] = {
@@ -88,9 +90,7 @@ class Feature(Recipe):
         fetch_weights(network.backbone, self.backbone)  # type: ignore[arg-type]
 
     def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
-        """Mean cosine distance, and beside it the squared error of the picture drawn from the
-        code.
-        """
+        """Mean cosine distance, plus the squared error of the picture drawn from the latent."""
         features: Any = network
         targets = features.targets(images)
         narrow = features.squeeze(targets)
@@ -101,8 +101,9 @@ class Feature(Recipe):
         return distance + F.mse_loss(picture.float(), images)
 
     def drop(self, narrow: Tensor, generator: Generator) -> Tensor:
-        """The bottleneck with a share of its numbers set to 0 and the others raised to make up for
-        it.
+        """The bottleneck with a share of its numbers set to 0.
+
+        The others are raised to make up for it.
         """
         kept = (torch.rand(narrow.shape, generator=generator) >= self.noise).to(narrow)
         return narrow * kept / (1 - self.noise)

@@ -1,5 +1,6 @@
-"""`inspect`: defects in images of 64 pixels and above, learnt from synthetic ones by a narrow skip
-network.
+"""`inspect`: defects in images of 64 pixels and above.
+
+A narrow skip network learns them from synthetic ones.
 
 Spoil the image, restore it, say where it was spoilt: after CutPaste (Li et al., 2021), DRAEM and
 RIAD (Zavrtanik et al., both 2021) and NSA (Schlüter et al., 2022).
@@ -127,8 +128,9 @@ def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:
 
 
 def focal_loss(logits: Tensor, target: Tensor, judged: Tensor) -> Tensor:
-    """Cross-entropy, times the probability of being wrong (Lin et al., 2017), over the judged
-    pixels.
+    """Cross-entropy times the probability of being wrong, over the judged pixels.
+
+    After Lin et al. (2017).
 
     A defect's pixels weigh the -0.8th power of its share of the crop, at most 100: else large
     defects are learnt in twenty steps and small ones never.

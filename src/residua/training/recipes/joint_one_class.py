@@ -23,8 +23,9 @@ _RESTORATION_SCALE = 10
 
 
 class JointOneClass(Restore):
-    """Restore the image, say how it was turned, and find its other spoilt copy among all others:
-    three losses, one encoder.
+    """Restore the image, name its turn, and find its other spoilt copy among all others.
+
+    Three losses, one encoder.
 
     ``restoration``, ``turning`` and ``contrast`` weigh the losses; each may be 0. The contrastive
     loss takes two spoilt copies of an image under one turn as a pair, and every other row, other
@@ -73,8 +74,9 @@ class JointOneClass(Restore):
 
 
 def pairing_loss(projections: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of finding row i's partner, row i + n/2, by cosine similarity among all other
-    rows (Chen et al., 2020).
+    """Cross-entropy of finding row i's partner, row i + n/2, among all other rows.
+
+    By cosine similarity (Chen et al., 2020).
     """
     half = len(projections) // 2
     unit = F.normalize(projections, dim=1)

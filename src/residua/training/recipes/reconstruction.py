@@ -1,5 +1,6 @@
-"""What the recipes that reconstruct have in common: a network family, a loss, an error, and
-densities on the code.
+"""What the recipes that reconstruct have in common.
+
+A network family, a loss, an error, and densities on the code.
 """
 
 from __future__ import annotations

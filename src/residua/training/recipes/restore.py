@@ -1,5 +1,6 @@
-"""`restore`: undo what was done to the image: turns, shifts, gamma, masks, greying (after ARNet;
-Fei et al., 2020).
+"""`restore`: undo what was done to the image (after ARNet; Fei et al., 2020).
+
+Turns, shifts, gamma, masks, greying.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Corruptions to be undone: quarter turns, small shifts and scales, gamma and gain, masked cells,
-and greying of colour.
+"""Corruptions to be undone.
+
+Quarter turns, small shifts and scales, gamma and gain, masked cells, and greying of colour.
 """
 
 from __future__ import annotations

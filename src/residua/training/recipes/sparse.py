@@ -12,8 +12,9 @@ from residua.training.recipes.reconstruction import ReconstructionRecipe, recons
 
 
 class Sparse(ReconstructionRecipe):
-    """Penalise the Kullback-Leibler divergence between each code unit's mean activation and a small
-    target.
+    """Penalise code units whose mean activation is far from a small target.
+
+    The penalty is a Kullback-Leibler divergence.
 
     Activation is the sigmoid of the code; its mean is taken over the batch, so batches should not
     be tiny. ``target`` is the mean activation wanted, ``weight`` that of the penalty (summed over

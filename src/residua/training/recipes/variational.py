@@ -22,8 +22,9 @@ from residua.training.scoring.scorer import ErrorScorer, Scorer, ScorerAround, S
 
 
 class Variational(ReconstructionRecipe):
-    """Minimise the negative evidence lower bound: reconstruction error plus ``beta`` times
-    KL(posterior || N(0, 1)).
+    """Minimise the negative evidence lower bound.
+
+    Reconstruction error plus ``beta`` times KL(posterior || N(0, 1)).
 
     ``score="error"`` is the error of the reconstruction from the mean code; ``"elbo"`` adds the KL
     term as in the loss, both a mean over the image's values, so that it does not grow with the
@@ -84,8 +85,9 @@ class ElboScorer(ScorerAround):
 
 
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, variance) || N(0, 1)) of each code, in nats, summed over dimensions: (batch,), at
-    least 0.
+    """KL(N(mean, variance) || N(0, 1)) of each code, in nats, at least 0, (batch,).
+
+    It is summed over dimensions.
     """
     mean, log_variance = mean.float(), log_variance.float()
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)

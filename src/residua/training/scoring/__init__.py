@@ -1,3 +1,4 @@
-"""From decoded image to score, error map, threshold and decision: one graph, and the loop that runs
-it.
+"""From decoded image to score, error map, threshold and decision.
+
+One graph, and the loop that runs it.
 """

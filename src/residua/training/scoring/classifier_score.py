@@ -1,5 +1,6 @@
-"""The part of the graph that names classes: prepared images to probabilities, beside the
-reconstruction where there is one.
+"""The part of the graph that names classes.
+
+Prepared images to probabilities, beside the reconstruction where there is one.
 """
 
 from __future__ import annotations

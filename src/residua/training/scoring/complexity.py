@@ -1,5 +1,6 @@
-"""What an image's contrast and detail alone make of its error, so that the rest of the error can be
-judged.
+"""The error to expect of an image by its contrast and detail alone.
+
+The rest of the error can then be judged.
 
 Plain images are restored well whatever they show, and busy ones badly. The likelihoods of
 generative models have the same fault (Serrà et al., *Input complexity and out-of-distribution
@@ -16,8 +17,9 @@ _RIDGE_IMAGES = 5.0
 
 
 def complexity(images: Tensor) -> Tensor:
-    """Logarithms of each image's contrast (standard deviation of its values) and detail (mean
-    squared step), (batch, 2).
+    """Logarithms of each image's contrast and detail, (batch, 2).
+
+    Contrast is the standard deviation of its values, detail the mean squared step.
     """
     contrast = (images - images.mean((1, 2, 3), keepdim=True)).square().mean((1, 2, 3)).sqrt()
     down = (images[:, :, 1:] - images[:, :, :-1]).square().mean((1, 2, 3))

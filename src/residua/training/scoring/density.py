@@ -48,9 +48,7 @@ class DensityScorer(ScorerAround):
         return output._replace(score=((parts - self.centre) / self.spread).sum(1))
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
-        """Covariance and neighbours from training images, the scale of each part from held-out
-        ones.
-        """
+        """Fit covariance and neighbours to training images, and scales to held-out ones."""
         self.inner.fit(train, held_out)
         codes = torch.cat([self.encode(chunk) for chunk in chunks_of(train, _CHUNK)])
         self.gaussian.fit(codes)

@@ -39,8 +39,9 @@ def prepare_images(
     progress: Progress | None = None,
     keep_float: bool = False,
 ) -> Tensor:
-    """All images as the network sees them, (n_images, channels, *size): uint8 where the source is,
-    else float32.
+    """All images as the network sees them, (n_images, channels, *size).
+
+    uint8 where the source is, else float32.
 
     Rounding to uint8 is for training, which keeps small sets in memory; scoring never rounds.
     ``keep_float`` is exact. Where images keep their own proportions, this stretches them to one
@@ -85,8 +86,9 @@ def prepared_chunks(
 
 
 def prepare_each(prepare: Prepare, images: ImageSet, *, keep_float: bool = False) -> Images:
-    """What training and the fit of a score get: as `prepare_images`, but a list where images keep
-    their own proportions.
+    """What training and the fit of a score get.
+
+    As `prepare_images`, but a list where images keep their own proportions.
     """
     if prepare.aspect != "area":
         return prepare_images(prepare, images, keep_float=keep_float)
@@ -200,8 +202,9 @@ def encode_images(
 
 
 def logits_of(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> NDArray[np.float32]:
-    """A classifier's logits of at least one image, float32 (n_images, n_logits), in the same
-    batches.
+    """A classifier's logits, float32 (n_images, n_logits), in the same batches.
+
+    There must be at least one image.
     """
     scorer: Any = graph.scorer
     return np.concatenate(list(_in_batches(graph, images, scorer.logits, batch_size=batch_size)))
@@ -214,9 +217,7 @@ def _in_batches(
     *,
     batch_size: int,
 ) -> Iterator[NDArray[np.float32]]:
-    """`function` of prepared images, a batch after the other, without what belongs to the
-    filling.
-    """
+    """`function` of prepared images, one batch after the other, without the padding."""
     batch_size = _possible(graph, batch_size)
     was_training = graph.training
     graph.eval()

@@ -35,8 +35,9 @@ def dissimilarity(images: Tensor, reconstructions: Tensor) -> Tensor:
 
 
 def ssim(images: Tensor, reconstructions: Tensor) -> Tensor:
-    """Structural similarity of each image, (batch,): mean over the pixels whose whole window lies
-    inside the image.
+    """Structural similarity of each image, (batch,).
+
+    Mean over the pixels whose whole window lies inside the image.
     """
     return _ssim_valid(images, reconstructions, _window(images.shape[-2], images.shape[-1])).mean(
         (1, 2, 3)
@@ -44,8 +45,9 @@ def ssim(images: Tensor, reconstructions: Tensor) -> Tensor:
 
 
 def _window(height: int, width: int, size: int = 11, sigma: float = 1.5) -> list[float]:
-    """Gaussian weights; the window shrinks to the largest odd size that fits an image below 11
-    pixels.
+    """Gaussian weights of a window.
+
+    It shrinks to the largest odd size that fits an image below 11 pixels.
     """
     return gaussian_weights(sigma, (min(size, height, width) - 1) // 2)
 
@@ -67,8 +69,9 @@ def _ssim_valid(images: Tensor, reconstructions: Tensor, window: list[float]) ->
 def gradient_dissimilarity(
     images: Tensor, reconstructions: Tensor, *, scales: int = 3, constant: float = 0.05
 ) -> Tensor:
-    """One minus the gradient-magnitude similarity (Xue et al., 2014), mean over `scales` halvings
-    and channels.
+    """One minus the gradient-magnitude similarity, mean over `scales` halvings and channels.
+
+    After Xue et al. (2014).
 
     (batch, height, width), 0 where gradients are equally strong, up to 1; `constant` is on the
     squared scale of the images. Brightness alone changes nothing, an edge that is missing or added

@@ -1,5 +1,6 @@
-"""Scores on a backbone's feature maps: how badly they are rebuilt, how far they lie from those
-seen, and the density of all.
+"""Scores on a backbone's feature maps.
+
+How badly they are rebuilt, how far they lie from those seen, and the density of all.
 """
 
 from __future__ import annotations

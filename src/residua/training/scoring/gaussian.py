@@ -1,5 +1,6 @@
-"""The Mahalanobis distance to the mean of what was seen, with a covariance that many features and
-few images do not spoil.
+"""The Mahalanobis distance to the mean of what was seen.
+
+Its covariance bears many features and few images.
 """
 
 from __future__ import annotations

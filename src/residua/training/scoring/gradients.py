@@ -1,5 +1,6 @@
-"""Histograms of gradient orientations on a grid of cells (after Dalal and Triggs, 2005): strokes,
-with little regard to shade.
+"""Histograms of gradient orientations on a grid of cells (after Dalal and Triggs, 2005).
+
+Strokes, with little regard to shade.
 """
 
 from __future__ import annotations

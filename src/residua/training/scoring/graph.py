@@ -1,5 +1,6 @@
-"""The one inference path: decoded image to score, error map, threshold and decision, in one
-module.
+"""The one inference path.
+
+Decoded image to score, error map, threshold and decision, in one module.
 """
 
 from __future__ import annotations

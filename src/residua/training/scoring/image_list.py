@@ -15,8 +15,9 @@ from residua.training.synthesis.crops import mirrored
 
 
 class ImageList:
-    """Prepared images (channels, height, width) of any sizes: sliced, indexed and split as a stack
-    of them would be.
+    """Prepared images (channels, height, width) of any sizes.
+
+    Sliced, indexed and split as a stack of them would be.
 
     Batches of one are what `split` gives, however many are asked for: images of several sizes do
     not stack. With `unit` they are given out as float32 in [0, 1], whatever they are kept as.
@@ -62,8 +63,9 @@ class ImageList:
         return ImageList(self.images, unit=True)
 
     def stacked(self) -> Tensor:
-        """One batch, (n_images, channels, height, width): what an image lacks of the largest sides
-        is mirrored into it.
+        """One batch, (n_images, channels, height, width).
+
+        What an image lacks of the largest sides is mirrored into it.
         """
         height, width = (max(image.shape[axis] for image in self.images) for axis in (1, 2))
         rows, columns = (
@@ -112,8 +114,9 @@ def taken(images: Images, rows: NDArray[np.int64]) -> Images:
 
 
 def at_once(images: Any, n: int) -> int:
-    """`n` images, or as many as have four million pixels together: what a network makes of them is
-    many times as large.
+    """`n` images, or as many as have four million pixels together.
+
+    What a network makes of them is many times as large.
 
     Examples
     --------
@@ -124,7 +127,8 @@ def at_once(images: Any, n: int) -> int:
 
 
 def chunks_of(images: Any, n: int, *, most: int = 50_000) -> Iterator[Tensor]:
-    """At most `most` of the images, evenly spread, `n` or fewer at a time: statistics of 50,000
-    codes gain nothing by more.
+    """At most `most` of the images, evenly spread, `n` or fewer at a time.
+
+    Statistics of 50,000 codes gain nothing by more.
     """
     return iter(every(images, -(-len(images) // most)).split(at_once(images, n)))

@@ -1,5 +1,6 @@
-"""Scores of a skip network: where a defect is seen, where the restoration differs, where the
-features are unusual.
+"""Scores of a skip network.
+
+Where a defect is seen, where the restoration differs, where the features are unusual.
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ _LOOKS = 4
 
 
 class _Surface(NamedTuple):
-    """What the filters say, averaged: (batch, n_features) over the image, (batch, 4 * n_features)
-    over its quarters.
+    """What the filters say, averaged over the image and over its quarters.
+
+    (batch, n_features) and (batch, 4 * n_features).
     """
 
     whole: Tensor
@@ -70,8 +72,9 @@ class _Surface(NamedTuple):
 
 
 class _View(NamedTuple):
-    """Maps (batch, n_placed, height, width) in units of their place, restorations, and the
-    surface.
+    """Maps in units of their place, restorations, and the surface.
+
+    Maps are (batch, n_placed, height, width).
     """
 
     maps: Tensor
@@ -205,8 +208,9 @@ class InspectScorer(Scorer):
         return self._image_scores(seen.maps, seen.surface)
 
     def _strangeness(self, images: Tensor, values: Tensor) -> Tensor:
-        """How far the look of each image lies outside the bounds, in widths of the bounds,
-        (batch,).
+        """How far the look of each image lies outside the bounds, (batch,).
+
+        In widths of the bounds.
         """
         look = _look(images, values)
         low, high = self.look_bounds
@@ -274,8 +278,7 @@ def _chunks(images: Images) -> Iterator[Tensor]:
 
 
 def _look(images: Tensor, values: Tensor) -> Tensor:
-    """Mean, and logarithms of the spread, of the finest detail and of what is coarse, of each
-    image: (batch, 4).
+    """Mean, and logarithms of the spread, of fine detail and of what is coarse, (batch, 4).
 
     Detail and coarseness are those of the standardised `values`: noise has much of the one and
     little of the other.
@@ -292,8 +295,6 @@ def _strength(values: Tensor) -> Tensor:
 
 
 def _padded(images: Tensor) -> Tensor:
-    """The edge repeated below and to the right until both sides are multiples of the network's
-    stride.
-    """
+    """The edge repeated below and to the right, up to multiples of the network's stride."""
     height, width = images.shape[-2:]
     return F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")

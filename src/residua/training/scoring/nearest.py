@@ -1,5 +1,6 @@
-"""How far feature vectors lie from all that were seen: the distance to the nearest of a bank of
-far-apart ones.
+"""How far feature vectors lie from all that were seen.
+
+The distance to the nearest of a bank of far-apart ones.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ _TINY = 1e-6
 
 
 class Nearest(nn.Module):
-    """Distances of whitened vectors to the nearest of 1,000, chosen to lie as far apart as they
-    can.
+    """Distances of whitened vectors to the nearest of 1,000 that lie as far apart as can be.
 
     After PatchCore (Roth et al., 2022), with Gonzalez' farthest-first choice (1985): of what is
     common few are kept, of what is rare all, so that a rare part of a good image is no anomaly.
@@ -48,8 +48,9 @@ class Nearest(nn.Module):
 
     @in_float32
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps of features (batch, n_features, height, width) to distances, (batch, 1, height,
-        width).
+        """Maps of features to distances, (batch, 1, height, width).
+
+        Maps are (batch, n_features, height, width).
         """
         vectors = maps.flatten(2).transpose(1, 2).flatten(0, 1)
         white = (vectors - self.centre) @ self.whitening

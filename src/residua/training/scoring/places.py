@@ -1,6 +1,4 @@
-"""Maps in units of what is usual at each place, and an image's score from a map's highest
-places.
-"""
+"""Maps in units of what is usual at each place, and scores from their highest places."""
 
 from __future__ import annotations
 
@@ -20,8 +18,9 @@ _FARTHEST = 1e15  # its square is still finite
 
 
 class Places(nn.Module):
-    """Standardises maps by mean and spread of normal images, measured in 10 x 10 cells of the
-    image.
+    """Standardises maps by mean and spread of normal images.
+
+    Both are measured in 10 x 10 cells of the image.
     """
 
     mean: Tensor
@@ -33,8 +32,9 @@ class Places(nn.Module):
         self.register_buffer("spread", torch.ones(1, n_maps, _CELLS, _CELLS))
 
     def fit(self, maps: Iterable[Tensor]) -> None:
-        """Learn from the maps of normal images, batches of (batch, n_maps, height, width), each of
-        its own size.
+        """Learn from the maps of normal images, in batches that each have their own size.
+
+        A batch is (batch, n_maps, height, width).
         """
         cells, squares = [], []
         for batch in maps:
@@ -83,8 +83,9 @@ def highest(maps: Tensor, share: float) -> Tensor:
 
 
 def tamed(values: Tensor) -> Tensor:
-    """The inverse hyperbolic sine: as it is near 0, the logarithm far out, so that one part alone
-    far out decides nothing.
+    """The inverse hyperbolic sine.
+
+    As it is near 0, the logarithm far out, so that one part alone far out decides nothing.
 
     Examples
     --------

@@ -1,5 +1,6 @@
-"""Preprocessing inside the graph: a decoded image of any size becomes the tensor that the network
-sees.
+"""Preprocessing inside the graph.
+
+A decoded image of any size becomes the tensor that the network sees.
 
 Resizing is two matrix products with weights made from the sizes, by the triangle filter (bilinear
 with antialiasing, as Pillow's BILINEAR): the same formula in every engine, so an exported file
@@ -87,8 +88,9 @@ def _rows_in_pieces(values: Tensor, n_out: int, scale: Tensor) -> Tensor:
 
 
 class Prepare(nn.Module):
-    """uint8 or float images (batch, height, width, channels) of any size to float32 (batch,
-    channels, *size) in [0, 1].
+    """Images of any size to float32 (batch, channels, *size) in [0, 1].
+
+    Images are uint8 or float (batch, height, width, channels).
 
     ``aspect="stretch"`` fits height and width separately; ``"keep"`` scales both alike and repeats
     the edge on the shorter side. ``"area"`` leaves each image its own proportions and gives it
@@ -132,14 +134,16 @@ class Prepare(nn.Module):
         return _rounded(height * scale), _rounded(width * scale)
 
     def at_one_size(self) -> Prepare:
-        """The same, but stretched where images would keep their own sizes: for what needs them all
-        alike.
+        """The same, but stretched where images would keep their own sizes.
+
+        For what needs them all alike.
         """
         return Prepare(self.size, "stretch").to(self.unit.device) if self.aspect == "area" else self
 
     def restore(self, maps: Tensor, height: int, width: int) -> Tensor:
-        """Bring maps (batch, *size) back to the resolution (batch, height, width) of the images
-        they came from.
+        """Bring maps (batch, *size) back to the resolution of the images they came from.
+
+        That is (batch, height, width).
         """
         target = self.target(height, width)
         if not torch.compiler.is_exporting() and (height, width) == target:

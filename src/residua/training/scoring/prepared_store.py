@@ -1,5 +1,6 @@
-"""Prepared images that do not fit in memory: written to a file once, and read from there in any
-order.
+"""Prepared images that do not fit in memory.
+
+Written to a file once, and read from there in any order.
 
 What is read is bit for bit what memory would have held, and the order of the batches is the same,
 so a model trained from a file equals one trained in memory. A set is decoded once, not once an
@@ -85,8 +86,9 @@ class StoredImages:
 
 
 class StoredPieces(Sequence[Tensor]):
-    """Prepared images of any sizes, (channels, height, width), in an unnamed file: read one at a
-    time, like those of a list.
+    """Prepared images of any sizes, (channels, height, width), in an unnamed file.
+
+    Read one at a time, like those of a list.
     """
 
     def __init__(self, file: _File, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> None:
@@ -122,8 +124,9 @@ class StoredPieces(Sequence[Tensor]):
 
 
 class UnitImages:
-    """Prepared images in memory, (n, channels, height, width), given out as float32 in [0, 1] no
-    more than are asked for.
+    """Prepared images in memory, given out as float32 in [0, 1].
+
+    (n, channels, height, width); no more are converted than are asked for.
 
     Examples
     --------
@@ -155,8 +158,9 @@ class UnitImages:
 
 
 class _File:
-    """An open file without a name, closed when the last set of images that lies in it is
-    forgotten.
+    """An open file without a name.
+
+    It is closed when the last set of images that lies in it is forgotten.
     """
 
     def __init__(self, folder: str) -> None:
@@ -181,8 +185,9 @@ class _File:
 
 
 class PreparedStore:
-    """Decides for each set of prepared images whether it stays in memory, within what is left of
-    the bound, or goes to a file.
+    """Decides whether each set of prepared images stays in memory or goes to a file.
+
+    It stays within what is left of the bound.
     """
 
     def __init__(self, memory_megabytes: float, folder: Path | None) -> None:

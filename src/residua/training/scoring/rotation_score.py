@@ -1,5 +1,6 @@
-"""Scores over the four quarter turns of an image: which turn it was, restoration error, and density
-of pooled feature maps.
+"""Scores over the four quarter turns of an image.
+
+Which turn it was, restoration error, and density of pooled feature maps.
 """
 
 from __future__ import annotations
@@ -236,8 +237,9 @@ class RotationScorer(Scorer):
 
 @in_float32
 def _neighbours(codes: Tensor, bank: Tensor) -> Tensor:
-    """Mean distance of unit vectors to their two nearest in `bank`: that of their mean cosine
-    similarity.
+    """Mean distance of unit vectors to their two nearest in `bank`.
+
+    That of their mean cosine similarity.
     """
     nearest = (codes @ bank.T).topk(min(_NEIGHBOURS, len(bank)), dim=1).values.mean(1)
     return (2 - 2 * nearest).clamp(min=0).sqrt()
@@ -248,8 +250,9 @@ def _rows(codes: _Codes, rows: Tensor) -> _Codes:
 
 
 def quarter_turn(images: Tensor, turn: int) -> Tensor:
-    """Turn by `turn` x 90 degrees counter-clockwise, stretched back to the same height and width if
-    they differ.
+    """Turn by `turn` x 90 degrees counter-clockwise.
+
+    Where height and width differ, the result is stretched back to them.
     """
     if turn == 0:
         return images

@@ -1,5 +1,6 @@
-"""The part of the graph between preprocessing and threshold: prepared images to scores and error
-maps.
+"""The part of the graph between preprocessing and threshold.
+
+Prepared images to scores and error maps.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ Error = Literal["squared", "absolute", "euclidean", "ssim"]
 
 
 class ScorerOutput(NamedTuple):
-    """What a scorer makes of prepared images: score (batch,), map (batch, height, width),
-    reconstruction like images.
+    """What a scorer makes of prepared images.
+
+    Score (batch,), map (batch, height, width), reconstruction like images.
 
     ``probabilities`` (batch, n_classes) are those of a classifier, None of everything else.
     """
@@ -31,8 +33,9 @@ class ScorerOutput(NamedTuple):
 
 
 def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Compute a scorer's method in float32 whatever the network computes in: small differences of
-    distances are the score.
+    """Compute a scorer's method in float32 whatever the network computes in.
+
+    Small differences of distances are the score.
     """
 
     @wraps(method)

@@ -1,6 +1,4 @@
-"""How well each part of a score tells anomalies that were made from the normal images they were
-made of.
-"""
+"""How well each part of a score tells made anomalies from the images they were made of."""
 
 from __future__ import annotations
 
@@ -9,8 +7,9 @@ from torch import Tensor
 
 
 def separations(normal: Tensor, made: Tensor) -> Tensor:
-    """ROC AUC of each column, (n_parts,), of made anomalies (m, n_parts) against normal images (n,
-    n_parts).
+    """ROC AUC of each column of made anomalies against normal images, (n_parts,).
+
+    Anomalies are (m, n_parts), normal images (n, n_parts).
 
     The share of pairs in which the anomaly scores higher, ties counting half: 1 is perfect, 0.5 is
     chance.

@@ -1,5 +1,6 @@
-"""What a surface looks like to filters that nothing was learnt for: grain by size and direction,
-bright and dark spots.
+"""What a surface looks like to filters that nothing was learnt for.
+
+Grain by size and direction, bright and dark spots.
 
 A bank of oriented filters in pairs (Gabor, 1946), as texture has been told apart with since Bovik,
 Clark and Geisler (1990).
@@ -24,8 +25,9 @@ _LEAST = 1e-3
 
 
 class Texture(nn.Module):
-    """Standardised images, whose sides are multiples of 8, to logarithms of filters' strength in
-    cells of 8 pixels.
+    """Standardised images to logarithms of filters' strength in cells of 8 pixels.
+
+    The sides of the images are multiples of 8.
 
     At a half, a quarter and an eighth of the size: the strength along six directions, mean and
     (where a cell holds several pixels) maximum, averaged over three by three cells, and that of the

@@ -1,5 +1,6 @@
-"""What a strategy is: how one network learns to name classes and to reconstruct, in one phase or in
-two.
+"""What a strategy is.
+
+How one network learns to name classes and to reconstruct, in one phase or in two.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ def _nothing(network: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a strategy's training: its share of the steps, the images it sees, what it
-    minimises, what it does first.
+    """A part of a strategy's training.
+
+    Its share of the steps, the images it sees, what it minimises, what it does first.
     """
 
     name: str

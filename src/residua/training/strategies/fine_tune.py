@@ -14,8 +14,9 @@ _SLOWER = 0.5
 
 
 class FineTune(Sequential):
-    """First the reconstruction of all images, then cross-entropy on the labelled ones through the
-    whole encoder.
+    """First the reconstruction of all images, then cross-entropy on the labelled ones.
+
+    The second phase trains the whole encoder.
 
     The second phase learns at half the rate. Its encoder moves away from the decoder, so what is
     reconstructed afterwards is worse than after the first phase, and is judged as it is.

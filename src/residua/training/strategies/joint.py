@@ -1,5 +1,6 @@
-"""`joint`: a shared dense code D, one head for the classes, one that reconstructs, trained
-together.
+"""`joint`: one code, a head for the classes and a head that reconstructs.
+
+They are trained together.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from residua.training.strategies.base import TwoLosses
 
 
 class Joint(TwoLosses):
-    """Both heads from the first step: the loss is the weighted mean of cross-entropy and
-    distance.
+    """Both heads from the first step.
+
+    The loss is the weighted mean of cross-entropy and distance.
     """
 
     name: ClassVar[str] = "joint"

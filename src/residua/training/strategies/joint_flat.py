@@ -12,8 +12,9 @@ from residua.training.strategies.base import TwoLosses
 
 
 class JointFlat(TwoLosses):
-    """The loss of `joint` on the two pieces of one dense vector K, which follows the code through
-    fully connected layers.
+    """The loss of `joint` on the two parts of one dense vector K.
+
+    K follows the code through fully connected layers.
     """
 
     name: ClassVar[str] = "joint-flat"

@@ -24,8 +24,9 @@ def classification_loss(
     smoothing: float = 0.0,
     weights: Sequence[float] | None = None,
 ) -> Tensor:
-    """Cross-entropy over the labelled images, in nats: softmax, one sigmoid for two classes, or a
-    sigmoid a label.
+    """Cross-entropy over the labelled images, in nats.
+
+    Softmax, one sigmoid for two classes, or a sigmoid a label.
 
     Parameters
     ----------
@@ -62,9 +63,7 @@ def classification_loss(
 
 
 def distance(kind: Distance, reconstructions: Tensor, images: Tensor) -> Tensor:
-    """Mean squared distance over pixels and images, or the mean over images of the Euclidean
-    one.
-    """
+    """Mean squared distance over pixels and images, or the mean Euclidean one over images."""
     if kind == "squared":
         return F.mse_loss(reconstructions.float(), images)
     return (

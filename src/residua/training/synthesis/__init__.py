@@ -1,5 +1,6 @@
-"""Defects made on the fly, and changes that are none: what a detector learns from when it has seen
-only good images.
+"""Defects made on the fly, and changes that are none.
+
+What a detector learns from when it has seen only good images.
 
 Everything works on standardised images: float tensors (n, channels, height, width) in units of
 their own mean and spread.

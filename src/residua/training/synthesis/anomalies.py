@@ -1,5 +1,6 @@
-"""Whole images that are not normal, made from normal ones: what recipes are compared by where no
-anomaly is known.
+"""Whole images that are not normal, made from normal ones.
+
+What recipes are compared by where no anomaly is known.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ _OWN = 0.35  # share of the pieces that come from the image itself
 
 
 def moved(draws: Draws, images: Tensor, pool: Tensor) -> Tensor:
-    """For each image another of `pool` or itself: flipped, turned where square, and rolled to a
-    random place.
+    """For each image another of `pool` or itself, changed.
+
+    Flipped, turned where square, and rolled to a random place.
     """
     n, _, height, width = images.shape
     chosen = torch.stack([pool[draws.number(len(pool))] for _ in range(n)])
@@ -23,8 +24,9 @@ def moved(draws: Draws, images: Tensor, pool: Tensor) -> Tensor:
 
 
 def seamless(pieces: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-    """`pieces` shifted smoothly so that they meet `images` along the rim of `mask`: Poisson
-    blending, solved by pull and push.
+    """`pieces` shifted smoothly so that they meet `images` along the rim of `mask`.
+
+    Poisson blending, solved by pull and push.
 
     The difference along the rim is averaged down a pyramid and interpolated back up (Gortler et
     al., 1996), which costs a few small operations a batch where a solver would take one system an

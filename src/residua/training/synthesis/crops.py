@@ -16,8 +16,9 @@ _BEYOND = 0.2
 
 
 def random_crops(draws: Draws, images: Tensor, side: int) -> Tensor:
-    """One square crop of `side` pixels of each image (n, channels, height, width), zoomed and
-    flipped.
+    """One square crop of `side` pixels of each image, zoomed and flipped.
+
+    Images are (n, channels, height, width).
     """
     return torch.stack([_crop(draws, image, side) for image in images])
 

@@ -43,8 +43,9 @@ class _Change(NamedTuple):
 def add_defects(
     draws: Draws, images: Tensor, share: float, families: tuple[Family, ...]
 ) -> CorruptedBatch:
-    """Put one to three defects on a `share` of the images: half of those get a second, a quarter a
-    third at most.
+    """Put one to three defects on a `share` of the images.
+
+    Half of those get a second, a quarter a third at most.
     """
     n = len(images)
     spoilt, target = images.clone(), torch.zeros_like(images[:, :1])
@@ -82,8 +83,9 @@ def add_one_defect(
 
 
 def _can_be_seen(clean: Tensor, spoilt: Tensor) -> Tensor:
-    """Where the change exceeds the clean image's own texture: what nobody can see must not be asked
-    for.
+    """Where the change exceeds the clean image's own texture.
+
+    What nobody can see must not be asked for.
     """
     change = (spoilt - clean).abs().amax(1, keepdim=True)
     texture = smooth((clean - smooth(clean, _GRAIN)).abs().mean(1, keepdim=True), 4.0)
@@ -91,8 +93,9 @@ def _can_be_seen(clean: Tensor, spoilt: Tensor) -> Tensor:
 
 
 def _paste(draws: Draws, images: Tensor, pool: Tensor) -> _Change:
-    """A piece of another image or of the same one, with a hard edge (Li et al., 2021) or without
-    (Schlüter et al., 2022).
+    """A piece of another image or of the same one, with or without a hard edge.
+
+    Hard after Li et al. (2021), without after Schlüter et al. (2022).
     """
     mask = regions(draws, len(images), _size(images))
     pieces = moved(draws, images, pool)
@@ -102,8 +105,9 @@ def _paste(draws: Draws, images: Tensor, pool: Tensor) -> _Change:
 
 
 def _texture(draws: Draws, images: Tensor, pool: Tensor) -> _Change:
-    """Noise as fine or coarse as anything, over the image or in its place (after Zavrtanik et al.,
-    2021).
+    """Noise as fine or coarse as anything, over the image or in its place.
+
+    After Zavrtanik et al. (2021).
     """
     n, channels = images.shape[:2]
     cells, stretch = float(draws.log_uniform(1, 6, 60)), float(draws.log_uniform(1, 0.3, 3))
@@ -142,9 +146,7 @@ def _dots(draws: Draws, images: Tensor, pool: Tensor) -> _Change:
 
 
 def _local(draws: Draws, images: Tensor, pool: Tensor) -> _Change:
-    """The same place, but blurred, flatter, rougher, of another brightness, or with the grain
-    turned.
-    """
+    """The same place, but blurred, flatter, rougher, brighter, darker, or its grain turned."""
     n, size = len(images), _size(images)
     coarse = smooth(images, 3.0)
     grain = images - coarse
@@ -157,8 +159,9 @@ def _local(draws: Draws, images: Tensor, pool: Tensor) -> _Change:
 
 
 def _shift(draws: Draws, images: Tensor) -> Tensor:
-    """How much darker or brighter, (n, channels, 1, 1): half in spreads of the image, half in units
-    of its own grain.
+    """How much darker or brighter, (n, channels, 1, 1).
+
+    Half in spreads of the image, half in units of its own grain.
 
     Where the image's spread is one of uneven light, its grain is a tenth of it, and so is many a
     real crack.

@@ -22,8 +22,9 @@ _FAR = 1e9
 def value_noise(
     draws: Draws, n: int, channels: int, size: tuple[int, int], *, cells: float, octaves: int
 ) -> Tensor:
-    """Smooth noise of unit spread (n, channels, *size), with `cells` cells along a side, more of
-    less weight in each octave.
+    """Smooth noise of unit spread (n, channels, *size), with `cells` cells along a side.
+
+    Each octave has more or less weight.
     """
     return stretched_noise(draws, n, channels, size, cells=cells, octaves=octaves, stretch=1.0)
 
@@ -54,8 +55,9 @@ def stretched_noise(
 
 
 def regions(draws: Draws, n: int, size: tuple[int, int]) -> Tensor:
-    """Soft masks (n, 1, *size) of ellipses, boxes, bands and islands with rough edges, from 2
-    pixels to a third of the side.
+    """Soft masks (n, 1, *size) of ellipses, boxes, bands and islands with rough edges.
+
+    From 2 pixels to a third of the side.
     """
     side = min(size)
     along, across = _axes(draws, n, size, draws.uniform(n, 0, math.pi))
@@ -128,9 +130,7 @@ def _pixels(size: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor
 
 
 def _axes(draws: Draws, n: int, size: tuple[int, int], angle: Tensor) -> tuple[Tensor, Tensor]:
-    """Coordinates of the pixels in a frame that is turned by `angle` about a random place, each (n,
-    1, *size).
-    """
+    """Pixel coordinates in a frame turned by `angle` about a random place, (n, 1, *size) each."""
     rows, columns = _pixels(size, draws.device)
     dy, dx = rows - draws.uniform(n) * size[0], columns - draws.uniform(n) * size[1]
     return dx * angle.cos() + dy * angle.sin(), dy * angle.cos() - dx * angle.sin()

@@ -30,8 +30,9 @@ class StandardisedImages(NamedTuple):
 
 
 def standardise(images: Tensor) -> StandardisedImages:
-    """Images (n, channels, height, width) in units of their own mean and spread: exposure and
-    contrast fall out.
+    """Images (n, channels, height, width) in units of their own mean and spread.
+
+    Exposure and contrast fall out.
 
     Examples
     --------
