@@ -25,7 +25,10 @@ def benchmark(
         str,
         typer.Option(
             metavar="each|LABEL,...",
-            help="Labels that are normal, each in turn; each: every label in train.",
+            help=(
+                "The labels to take as normal, one after the other; each takes every label in"
+                " train."
+            ),
         ),
     ] = _EACH,
     recipe: Annotated[
@@ -37,12 +40,10 @@ def benchmark(
     seeds: Annotated[
         int,
         typer.Option(
-            min=1, metavar="N", help="How often to train each, with other random numbers."
+            min=1, metavar="N", help="How often to train each recipe, with other random numbers."
         ),
     ] = 1,
-    seed: Annotated[
-        int, typer.Option(min=0, help="The first seed; the parts are drawn by it too.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed. It also draws the parts.")] = 0,
     epochs: Epochs = None,
     minutes: Minutes = None,
     size: Size = None,
@@ -50,18 +51,20 @@ def benchmark(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="DIR", help="Keep each fit here; the same command goes on from there."
+            "--out",
+            metavar="DIR",
+            help="Keep each fit in this folder. The same command then continues from there.",
         ),
     ] = None,
     bits: Bits = None,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Each class in turn as the normal one: recipes and seeds beside the baselines, a table of ROC
-    AUCs, and a verdict.
+    """Take each class in turn as the normal one. Recipes stand beside the baselines in a table of
+    ROC AUCs, with a verdict.
 
-    Trained on the normal images of the train part, scored on the test part; nothing is chosen on
-    test.
+    Models train on the normal images of the train part and are scored on the test part. Nothing is
+    chosen on test.
 
     residua benchmark digits --normal 0,1 --recipe plain,joint-one-class --out runs/digits-table
 

@@ -24,7 +24,7 @@ def check(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Images; of several sources the first is what will be trained on.",
+            help="Images. The first source is the one to train on.",
             show_default=False,
         ),
     ],
@@ -37,7 +37,8 @@ def check(
     pictures: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Write the copies that were found as pictures, a PNG a finding."
+            metavar="DIR",
+            help="Write the near-duplicates that were found as pictures: one PNG per finding.",
         ),
     ] = None,
     bits: Bits = None,
@@ -47,10 +48,10 @@ def check(
     memory: Memory = 2048,
     quiet: Quiet = False,
 ) -> None:
-    """Look for what spoils a result before an hour of training: leakage, duplicates, scale, bad
-    files, balance, shortcuts.
+    """Check images before you train on them. This finds leakage, duplicates, scale, bad files,
+    balance and shortcuts.
 
-    The parts of one SOURCE are compared with each other, or several sources with the first.
+    One SOURCE: its parts are compared with each other. Several: each is compared with the first.
 
     residua check parts/ --normal good
 

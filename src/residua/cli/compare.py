@@ -24,16 +24,16 @@ def compare(
         ),
     ],
     confidence: Annotated[
-        float, typer.Option(help="Of the intervals, all pairs of a metric together.")
+        float, typer.Option(help="Confidence of the intervals, for all pairs of a metric together.")
     ] = 0.95,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compare RUNs of one job on the same test images: who is better by how much, or that no
-    difference can be shown.
+    """Compare RUNs of one job on the same test images. It says which is better, by how much, and
+    whether the difference can be shown.
 
-    Paired: McNemar's test of accuracies, DeLong's of ROC AUCs, resampling of the rest. A run that
-    was not evaluated yet is.
+    The tests are paired: McNemar's for accuracies, DeLong's for ROC AUCs, resampling for other
+    metrics. Runs without a stored evaluation are evaluated first.
 
     residua compare runs/joint runs/plain
 

@@ -12,12 +12,13 @@ from residua.cli.options import Seed
 
 def demo(
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for the runs and the report.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Folder to write the runs and the report to."),
     ] = Path("runs/demo"),
     seed: Seed = 0,
 ) -> None:
-    """Train on scikit-learn's handwritten digits, judge the results, and write a report; under
-    three minutes on two cores.
+    """Train, evaluate and report on scikit-learn's handwritten digits. This takes less than three
+    minutes on two cores.
     """
     from residua._text import terminal
     from residua.cli.progress import watching

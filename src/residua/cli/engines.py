@@ -12,13 +12,13 @@ from residua.cli.options import Json, Quiet, Run
 def engines(
     run: Run,
     everything: Annotated[
-        bool, typer.Option("--all", help="Export the engines that are not there yet first.")
+        bool, typer.Option("--all", help="First export the engines that are missing.")
     ] = False,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure the engines of RUN on this machine: images a second one at a time and by 256, and
-    what each costs.
+    """Measure the engines of a RUN on this machine. It shows images per second, alone and in
+    batches of 256, and what each costs.
 
     residua engines runs/parts --all
     """

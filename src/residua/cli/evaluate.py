@@ -43,8 +43,8 @@ def evaluate(
         Ranking,
         typer.Option(
             help=(
-                "With --cluster: gather all scores, or summaries of bounded size with guaranteed"
-                " bounds."
+                "With --cluster: gather all scores (exact), or summaries of bounded size with"
+                " guaranteed bounds (sketch)."
             )
         ),
     ] = Ranking.exact,
@@ -54,13 +54,14 @@ def evaluate(
     positive: Annotated[
         str | None,
         typer.Option(
-            help="Of a classifier's two classes the one that precision, recall and F1 are of.",
+            help="The class whose precision, recall and F1 a classifier of two classes reports.",
             metavar="LABEL",
         ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Judge a RUN on its own test part, or on another SOURCE, beside the baselines it has to beat.
+    """Evaluate the model of a RUN beside its baselines. It is judged on its own test part, or on
+    another SOURCE.
 
     residua evaluate runs/parts --json result.json --html report.html
 

@@ -15,33 +15,38 @@ def export(
         str | None,
         typer.Argument(
             metavar="[SOURCE]",
-            help="Verify on these images instead of the calibration part.",
+            help="Images to verify on instead of the calibration part.",
             show_default=False,
         ),
     ] = None,
     format: Annotated[  # noqa: A002  the option's name
-        Literal["onnx", "openvino"], typer.Option("--format", help="What the exported file is for.")
+        Literal["onnx", "openvino"],
+        typer.Option("--format", help="The runtime that the file is for."),
     ] = "onnx",
     precision: Annotated[
         Literal["float32", "bfloat16", "int8"],
-        typer.Option("--precision", help="Of the network; reduced ones have a measured price."),
+        typer.Option(
+            "--precision", help="Precision of the network. A reduced one has a measured price."
+        ),
     ] = "float32",
     input_: Annotated[
         Literal["uint8", "float32"] | None,
         typer.Option(
             "--input",
-            help="What the file takes; float32 in [0, 1] for more than 8 bits.",
+            help=(
+                "Type of the images that the file takes: float32 in [0, 1] if they have more than 8"
+                " bits."
+            ),
             show_default=False,
         ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write the whole model, from decoded image to score, map and decision, as a file into
-    RUN/export.
+    """Export the whole model of a RUN to one file. The file in RUN/export turns a decoded image
+    into score, map and decision.
 
-    It is verified on the calibration images first: every score, map and decision. If it differs
-    from the run's own model, it is refused with the numbers (exit code 3) and nothing is left
-    behind.
+    The file is verified on the calibration images: every score, map and decision. A file that
+    differs from the run's own model is refused with the numbers (exit code 3) and deleted.
 
     residua export runs/parts --format onnx
     """

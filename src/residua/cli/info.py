@@ -30,8 +30,8 @@ def info(
     json: Json = None,
     memory: Memory = 2048,
 ) -> None:
-    """Say what a RUN is, or what a SOURCE holds: which images can be read, how they are split, what
-    is quarantined and why.
+    """Describe a RUN or a SOURCE. It shows which images can be read, how they are split, and which
+    files cannot be read and why.
 
     residua info parts/
 

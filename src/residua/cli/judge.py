@@ -17,37 +17,50 @@ _ARRAY = ".npy, .npz (or FILE.npz:NAME), .csv, .tsv or .parquet (or FILE.csv:COL
 def judge(
     images: Annotated[str | None, typer.Option(help=f"Images, {_ARRAY}.", metavar="FILE")] = None,
     reconstructions: Annotated[
-        str | None, typer.Option(help="What the model made of them.", metavar="FILE")
+        str | None, typer.Option(help="The reconstructions of those images.", metavar="FILE")
     ] = None,
     labels: Annotated[
         str | None,
         typer.Option(
-            help="0/1, names (see --normal), classes, or a 0/1 matrix; empty cells are unlabelled.",
+            help=(
+                "0/1, names (see --normal), classes, or a 0/1 matrix. An empty cell is an image"
+                " without a label."
+            ),
             metavar="FILE",
         ),
     ] = None,
     scores: Annotated[
         str | None,
-        typer.Option(help="One score an image, higher = more anomalous.", metavar="FILE"),
+        typer.Option(help="One score per image; higher = more anomalous.", metavar="FILE"),
     ] = None,
     train_scores: Annotated[
         str | None,
-        typer.Option(help="Scores or errors of training images, for overfitting.", metavar="FILE"),
+        typer.Option(
+            help="Scores or errors of training images, to see whether the model overfits.",
+            metavar="FILE",
+        ),
     ] = None,
     predictions: Annotated[
         str | None,
         typer.Option(
-            help="Classes, P(second class), or one column of probabilities a class.", metavar="FILE"
+            help="Classes, P(second class), or one column of probabilities per class.",
+            metavar="FILE",
         ),
     ] = None,
     calibration_scores: Annotated[
-        str | None, typer.Option(help="Scores on which --policy chooses.", metavar="FILE")
+        str | None,
+        typer.Option(
+            help="Scores of other images, on which --policy chooses the threshold.", metavar="FILE"
+        ),
     ] = None,
     calibration_labels: Annotated[
-        str | None, typer.Option(help="Their labels; without them all are normal.", metavar="FILE")
+        str | None,
+        typer.Option(
+            help="Labels of the calibration scores. Left out: all are normal.", metavar="FILE"
+        ),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Anomalous means a score above this.")
+        float | None, typer.Option(help="Images with a score above this number are anomalous.")
     ] = None,
     policy: Annotated[
         str | None,
@@ -58,21 +71,24 @@ def judge(
     scale: Annotated[
         str,
         typer.Option(
-            help="Of images and reconstructions: auto, 0-1, 0-255, -1..1, 0-65535, ...",
+            help="Scale of images and reconstructions: auto, 0-1, 0-255, -1..1, 0-65535, ...",
             metavar="SCALE",
         ),
     ] = "auto",
     mean: Annotated[
         str | None,
         typer.Option(
-            help="Both hold (pixel - mean) / std of pixels on 0-1; one number or one per channel."
+            help=(
+                "Both arrays hold (pixel - mean) / std of pixels on 0-1. One number, or one per"
+                " channel."
+            )
         ),
     ] = None,
-    std: Annotated[str | None, typer.Option(help="See --mean.")] = None,
+    std: Annotated[str | None, typer.Option(help="The deviation that belongs to --mean.")] = None,
     reconstructions_scale: Annotated[
         str | None,
         typer.Option(
-            help="Of reconstructions alone, where it differs; auto reads it.", metavar="SCALE"
+            help="Scale of the reconstructions, if it differs; auto reads it.", metavar="SCALE"
         ),
     ] = None,
     reconstructions_mean: Annotated[
@@ -82,48 +98,62 @@ def judge(
         str | None, typer.Option(help="Of reconstructions alone.")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="Show this metric alone.", metavar="NAME")
+        str | None, typer.Option(help="Show only this metric.", metavar="NAME")
     ] = None,
     normal: Annotated[
         str | None,
-        typer.Option(help="Labels that are normal, separated by commas.", metavar="LABEL,..."),
+        typer.Option(help="Labels that mean normal.", metavar="LABEL,..."),
     ] = None,
     positive: Annotated[
         str | None,
         typer.Option(
-            help="Of two classes the one that precision, recall and F1 are of.", metavar="LABEL"
+            help="Of two classes, the one whose precision, recall and F1 are reported.",
+            metavar="LABEL",
         ),
     ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
-            help="The classes in the order of the columns of predictions.", metavar="A,B,..."
+            help="The classes in the order of the columns of the predictions.", metavar="A,B,..."
         ),
     ] = None,
     multilabel: Annotated[
         bool | None,
         typer.Option(
-            "--multilabel/--one-label", help="What a 0/1 matrix of labels is.", show_default=False
+            "--multilabel/--one-label",
+            help=(
+                "How to read a 0/1 matrix of labels: several labels per image, or one class per"
+                " image."
+            ),
+            show_default=False,
         ),
     ] = None,
-    confidence: Annotated[float, typer.Option(help="Of intervals and bounds.")] = 0.95,
+    confidence: Annotated[
+        float, typer.Option(help="Confidence of the intervals and bounds.")
+    ] = 0.95,
     prevalence: Annotated[
         float | None,
-        typer.Option(help="Share of anomalies to expect in use, for precision and cost."),
+        typer.Option(help="Share of anomalies that you expect in use, for precision and cost."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of resampled intervals.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the resampled intervals.")] = 0,
     json: Annotated[
         Path | None,
-        typer.Option(help="Write the evaluation as JSON; - is standard output.", metavar="FILE"),
+        typer.Option(
+            help="Write the evaluation as JSON to FILE, or to standard output with -.",
+            metavar="FILE",
+        ),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="Write a report that opens offline.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            help="Write the report to FILE, one HTML file that opens offline.", metavar="FILE"
+        ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 3 if a finding is an error.")
+        bool, typer.Option("--strict", help="Exit with code 3 if a finding has the severity error.")
     ] = False,
 ) -> None:
-    """Judge a model from its arrays alone: any framework, no torch.
+    """Judge a model of any framework from its arrays. This needs no torch.
 
     A reconstructor, from images and reconstructions:
 

@@ -17,8 +17,8 @@ Source = Annotated[
     typer.Argument(
         metavar="SOURCE",
         help=(
-            "A folder of images, .npz, .npy, IDX, Parquet, tar shards, a CSV manifest, a URL, or"
-            " the word digits."
+            "Images: a folder, an .npz, .npy, IDX or Parquet file, tar shards, a CSV manifest, a"
+            " URL, or the word digits."
         ),
         show_default=False,
     ),
@@ -26,26 +26,38 @@ Source = Annotated[
 OtherSource = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SOURCE]", help="Other images than the run's own test part.", show_default=False
+        metavar="[SOURCE]",
+        help="Images to use instead of the run's own test part.",
+        show_default=False,
     ),
 ]
 Json = Annotated[
     Path | None,
-    typer.Option("--json", metavar="FILE", help="Write the result as JSON; - for standard output."),
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="Write the result as JSON to FILE, or to standard output with -.",
+    ),
 ]
 Html = Annotated[
-    Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML file.")
+    Path | None,
+    typer.Option(
+        "--html", metavar="FILE", help="Write the report to FILE, one HTML file that opens offline."
+    ),
 ]
 Engine = Annotated[
     str,
     typer.Option(
         "--engine",
         metavar="NAME",
-        help="What scores: torch, torch-bf16, torch-gpu, onnx, onnx-int8, openvino, -bf16, -int8.",
+        help=(
+            "What computes the scores: torch, torch-bf16, torch-gpu, onnx, onnx-int8, openvino,"
+            " openvino-bf16 or openvino-int8."
+        ),
     ),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit with code 3 if a finding of severity error stands.")
+    bool, typer.Option("--strict", help="Exit with code 3 if a finding has the severity error.")
 ]
 Memory = Annotated[
     float,
@@ -53,7 +65,10 @@ Memory = Annotated[
         "--memory",
         metavar="MEGABYTES",
         min=0,
-        help="Pixels kept in memory; the rest is read as it is used.",
+        help=(
+            "Megabytes of pixels to keep in memory. The other images are read again when they are"
+            " used."
+        ),
     ),
 ]
 Bits = Annotated[
@@ -64,8 +79,8 @@ Bits = Annotated[
         min=1,
         max=32,
         help=(
-            "Bits that count in whole numbers stored with more, such as 12; declared or recognised"
-            " if left out."
+            "How many bits of each stored number hold the image, such as 12 of 16. Left out: the"
+            " file declares it, or it is recognised."
         ),
         show_default=False,
     ),
@@ -74,7 +89,7 @@ FollowLinks = Annotated[
     bool,
     typer.Option(
         "--follow-links",
-        help="Follow links that lead out of the folder, as DVC and git-annex make them.",
+        help="Follow links that lead out of the folder. DVC and git-annex make such links.",
     ),
 ]
 Root = Annotated[
@@ -82,7 +97,7 @@ Root = Annotated[
     typer.Option(
         "--root",
         metavar="FOLDER",
-        help="For a manifest: the folder that its paths are relative to.",
+        help="The folder that the paths in a manifest are relative to.",
         show_default=False,
     ),
 ]
@@ -91,7 +106,7 @@ Cluster = Annotated[
     typer.Option(
         "--cluster",
         metavar="ADDRESS|local",
-        help="Work on a Ray cluster; local starts one here.",
+        help="Work on the Ray cluster at ADDRESS; local starts a cluster on this machine.",
         show_default=False,
     ),
 ]
@@ -100,11 +115,11 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         min=1,
-        help="Processes of --cluster; as many as it has processors.",
+        help="How many processes of the cluster to use. Left out: one per processor.",
         show_default=False,
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no tables.")]
 Seed = Annotated[
     int, typer.Option(help="The same seed, data and machine give the same scores.", min=0)
 ]

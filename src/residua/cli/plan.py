@@ -27,26 +27,28 @@ def plan(
     difference: Annotated[
         str | None,
         typer.Option(
-            help="Two rates that should be told apart, such as 0.90:0.95.", metavar="RATE:RATE"
+            help="Plan for showing the difference of two rates, such as 0.90:0.95.",
+            metavar="RATE:RATE",
         ),
     ] = None,
-    confidence: Annotated[float, typer.Option(help="Of the promise.")] = 0.95,
+    confidence: Annotated[float, typer.Option(help="Confidence of the promise.")] = 0.95,
     power: Annotated[
-        float, typer.Option(help="With --difference: how often it should be found.")
+        float, typer.Option(help="With --difference: the probability of finding it.")
     ] = 0.8,
     misses: Annotated[
-        str, typer.Option(help="Numbers of faults to plan for.", metavar="N,...")
+        str, typer.Option(help="How many faults to plan for.", metavar="N,...")
     ] = "0,1,2",
     json: Annotated[
         Path | None,
-        typer.Option(help="Write the plan as JSON; - is standard output.", metavar="FILE"),
+        typer.Option(
+            help="Write the plan as JSON to FILE, or to standard output with -.", metavar="FILE"
+        ),
     ] = None,
 ) -> None:
-    """How many normal and anomalous images it takes to show a promise, with none, one or two going
-    wrong.
+    """Plan how many images it takes to show a promise. The plan counts normal and anomalous images,
+    for none, one or two that go wrong.
 
-    Examples:
-        residua plan --policy 'recall>=0.99'
+    residua plan --policy 'recall>=0.99'
 
         residua plan --policy 'false-alarms<=0.01' --confidence 0.99
 

@@ -13,12 +13,12 @@ def probe(
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say what the code of any RUN is worth to a simple classifier: the honest form of "the
+    """Measure what a latent vector is worth to a classifier. This is the honest form of "the
     accuracy of my autoencoder".
 
-    A linear and a nearest-neighbours probe are fitted on labelled training images and judged on
-    test images, beside the same probes on pixels and on as many principal components, and the
-    commonest class.
+    A linear and a nearest-neighbours probe learn from labelled training images and are tested on
+    test images. The same probes on pixels and on principal components stand beside them, and the
+    most frequent class.
 
     residua probe runs/digits
 

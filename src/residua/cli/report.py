@@ -20,12 +20,12 @@ def report(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="Where to write it; report.html in the first RUN if left out.",
+            help="The file to write. Left out: report.html in the first RUN.",
         ),
     ] = None,
 ) -> None:
-    """Write the report of one RUN or several: one HTML file that opens offline. Evaluates first if
-    that was not done yet.
+    """Write the report of one RUN or several. The report is one HTML file that opens offline. Runs
+    without a stored evaluation are evaluated first.
 
     residua report runs/parts
 

@@ -26,7 +26,10 @@ def score(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", metavar="FILE", help="scores.csv or scores.parquet", show_default=False
+            "--out",
+            metavar="FILE",
+            help="The file to write: a name that ends in .csv or .parquet.",
+            show_default=False,
         ),
     ],
     maps: Annotated[
@@ -35,7 +38,9 @@ def score(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with scoring that was stopped; repeat its options."),
+        typer.Option(
+            "--resume", help="Continue scoring that was stopped. Repeat its other options."
+        ),
     ] = False,
     cluster: Cluster = None,
     workers: Workers = None,
@@ -46,15 +51,16 @@ def score(
         bool,
         typer.Option(
             "--raw-cells",
-            help="Leave texts in CSV as they are, even if a spreadsheet takes them for formulas.",
+            help="Write texts to CSV unchanged, even if a spreadsheet would read them as formulas.",
         ),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score every image of SOURCE: one row an image with path, score, threshold, anomalous, mse,
+    """Score every image of SOURCE. Each image gets one row: path, score, threshold, anomalous, mse,
     mae, ssim.
 
-    The source is read piece by piece, so it may be of any size. Scores are written as they come.
+    The source may have any size, because it is read in chunks. Each chunk is written when it is
+    scored.
 
     residua score runs/parts new-parts/ --out scores.csv --maps maps/
 

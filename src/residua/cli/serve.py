@@ -14,23 +14,28 @@ def serve(
     run: Run,
     engine: Engine = "torch",
     host: Annotated[
-        str, typer.Option(help="The address to listen on. Beyond this machine: give a --token.")
+        str,
+        typer.Option(
+            help="The address to listen on. An address that other machines reach needs a --token."
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8000,
+    port: Annotated[
+        int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)
+    ] = 8000,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="RESIDUA_TOKEN",
             metavar="TEXT",
             show_envvar=False,
-            help="What clients must show; better in RESIDUA_TOKEN.",
+            help="The secret that clients must send. RESIDUA_TOKEN is a safer place for it.",
         ),
     ] = None,
     without_token: Annotated[
         bool,
         typer.Option(
             "--without-token",
-            help="Let everybody ask who reaches --host; without this a token is needed there.",
+            help="Answer everybody who reaches --host, without a token.",
         ),
     ] = False,
     allow_host: Annotated[
@@ -38,7 +43,7 @@ def serve(
         typer.Option(
             "--allow-host",
             metavar="NAME,...",
-            help="Host names to answer to, beside this machine's own.",
+            help="Host names to answer to, besides this machine's own.",
         ),
     ] = None,
     trust_proxy: Annotated[
@@ -46,44 +51,54 @@ def serve(
         typer.Option(
             "--trust-proxy",
             metavar="ADDRESS,...",
-            help="Proxies whose X-Forwarded-For is believed.",
+            help="Proxies whose X-Forwarded-For header is trusted.",
         ),
     ] = None,
     megabytes: Annotated[
-        float | None, typer.Option(metavar="M", help="The largest request; 20.")
+        float | None, typer.Option(metavar="M", help="Size of the largest request. Left out: 20.")
     ] = None,
     pixels: Annotated[
-        int | None, typer.Option(metavar="N", help="The largest image, by its header; 25 million.")
+        int | None,
+        typer.Option(metavar="N", help="Pixels of the largest image. Left out: 25 million."),
     ] = None,
-    images: Annotated[int | None, typer.Option(metavar="N", help="The largest batch; 64.")] = None,
+    images: Annotated[
+        int | None, typer.Option(metavar="N", help="Images in the largest batch. Left out: 64.")
+    ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(metavar="S", help="For an upload, and then for the work on it; 30."),
+        typer.Option(
+            metavar="S", help="Time for an upload, and again for the work on it. Left out: 30."
+        ),
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(metavar="N", help="Images decoded at once; up to 4 cores.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Images to decode at the same time. Left out: one per core, at most 4.",
+        ),
     ] = None,
     queue: Annotated[
-        int | None, typer.Option(metavar="N", help="Requests that may wait beside; 128.")
+        int | None, typer.Option(metavar="N", help="Requests that may wait. Left out: 128.")
     ] = None,
     per_client: Annotated[
         int | None,
         typer.Option(
             "--per-client",
             metavar="N",
-            help="Requests of one address at once; as many as it likes.",
+            help="Requests of one address at the same time. Left out: any number.",
         ),
     ] = None,
     connections: Annotated[
-        int | None, typer.Option(metavar="N", help="Open at once; 1024.")
+        int | None,
+        typer.Option(metavar="N", help="Connections open at the same time. Left out: 1024."),
     ] = None,
     access_log: Annotated[
-        bool, typer.Option("--access-log", help="A line a request on standard error.")
+        bool, typer.Option("--access-log", help="Write one line per request to standard error.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Serve a RUN over HTTP: score, decision, findings and error map of an image or a batch, and a
-    page to drop images on.
+    """Serve a RUN over HTTP. Clients get score, decision, findings and error map per image; people
+    get a page to drop images on.
 
     residua serve runs/parts
 

@@ -15,30 +15,38 @@ if TYPE_CHECKING:
 
 
 def threshold(
-    run: Annotated[Path, typer.Argument(help="The folder that fit wrote.", metavar="RUN")],
+    run: Annotated[Path, typer.Argument(help="A folder that `residua fit` wrote.", metavar="RUN")],
     source: Annotated[
         str | None,
-        typer.Argument(help="Calibration images; without them the run's own.", metavar="[SOURCE]"),
+        typer.Argument(
+            help="Calibration images to use instead of the run's own.", metavar="[SOURCE]"
+        ),
     ] = None,
     policy: Annotated[
         str,
         typer.Option(
-            help="'false-alarms<=0.01', 'recall>=0.99', max-f1, cost:20:1, quantile:0.99, 0.004."
+            help=(
+                "How to choose: 'false-alarms<=0.01', 'recall>=0.99', 'precision>=0.9', max-f1,"
+                " cost:20:1, quantile:0.99, or a number."
+            )
         ),
     ] = "",
-    confidence: Annotated[float, typer.Option(help="Of bounds and intervals.")] = 0.95,
+    confidence: Annotated[
+        float, typer.Option(help="Confidence of the bounds and intervals.")
+    ] = 0.95,
     bits: Bits = None,
     json: Annotated[
         Path | None,
         typer.Option(
-            help="Write the operating point as JSON; - is standard output.", metavar="FILE"
+            help="Write the operating point as JSON to FILE, or to standard output with -.",
+            metavar="FILE",
         ),
     ] = None,
 ) -> None:
-    """Choose the threshold of a run anew, by a policy, on its calibration images or on others.
+    """Choose a new threshold for a RUN by a policy. It comes from calibration images: those of the
+    run, or others.
 
-    Examples:
-        residua threshold runs/parts --policy 'false-alarms<=0.01'
+    residua threshold runs/parts --policy 'false-alarms<=0.01'
 
         residua threshold runs/parts labelled/ --policy 'recall>=0.95'
     """

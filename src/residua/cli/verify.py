@@ -25,10 +25,10 @@ def verify(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make every figure of a REPORT again from the scores and labels in it; exit with 3 if one
-    differs.
+    """Compute every number of a REPORT again. The numbers come from the scores and labels in it.
+    The exit code is 3 if one differs.
 
-    Nothing in the file is executed.
+    No code in the file is executed.
 
     residua verify report.html
     """
