@@ -17,7 +17,7 @@ def demo(
     ] = Path("runs/demo"),
     seed: Seed = 0,
 ) -> None:
-    """Train, evaluate and report on scikit-learn's handwritten digits. This takes less than three
+    """Train, evaluate and report on bundled digits. This takes less than three
     minutes on two cores.
     """
     from residua._text import terminal

@@ -50,9 +50,9 @@ def plan(
 
     residua plan --policy 'recall>=0.99'
 
-        residua plan --policy 'false-alarms<=0.01' --confidence 0.99
+    residua plan --policy 'false-alarms<=0.01' --confidence 0.99
 
-        residua plan --difference 0.90:0.95
+    residua plan --difference 0.90:0.95
     """
     from residua import thresholds
     from residua.cli.output import emit_json, is_stdout

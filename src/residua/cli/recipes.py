@@ -5,7 +5,8 @@ from __future__ import annotations
 
 def recipes() -> None:
     """List the recipes. It shows what each does, what it costs, where it works well and what it
-    cannot see."""
+    cannot see.
+    """
     from rich.table import Table
     from rich.text import Text
 

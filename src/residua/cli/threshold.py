@@ -48,7 +48,7 @@ def threshold(
 
     residua threshold runs/parts --policy 'false-alarms<=0.01'
 
-        residua threshold runs/parts labelled/ --policy 'recall>=0.95'
+    residua threshold runs/parts labelled/ --policy 'recall>=0.95'
     """
     from residua.errors import PolicyError
 
