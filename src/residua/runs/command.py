@@ -10,6 +10,11 @@ from residua.runs.state import RunState
 from residua.training.fitting.options import OPTIONS, flag
 
 _SAID_FIRST = ("source", "job", "recipe", "strategy")
+_ESTIMATORS = {
+    "reconstruct": "Autoencoder",
+    "detect": "OneClassDetector",
+    "classify": "AutoencoderClassifier",
+}
 _PYTHON_ALONE = ("multilabel", "weight_decay", "accelerator", "label_smoothing", "erase")
 
 
@@ -18,6 +23,9 @@ def fit_command(folder: RunFolder, state: RunState) -> str:
     that it became.
     """
     options = state.options
+    if not options.source:  # the images came from Python
+        estimator = f"residua.{_ESTIMATORS[options.job]}.load({str(folder.path)!r})"
+        return f"sklearn.base.clone({estimator}).fit(images)"
     name = options.strategy if options.job == "classify" else options.recipe
     named = "--strategy" if options.job == "classify" else "--recipe"
     words = ["residua", "fit", options.source, "--job", options.job, named, name]

@@ -29,6 +29,7 @@ from residua.runs.state import RunState
 from residua.training.bundle import Bundle, check_fits, load_bundle
 from residua.training.export import Verification, build_engine
 from residua.training.export.onnx_file import Entry
+from residua.training.fitting.splits import normals_of
 from residua.training.scoring.engine_variants import VARIANTS
 
 _BATCHES = (1, 256)
@@ -54,9 +55,10 @@ def export_run(
     *,
     entry: Entry | None = None,
     watcher: Watcher | None = None,
+    verification: Verification | None = None,
 ) -> Card:
-    """Export the model of `run` as `kind` into ``RUN/export``, verified on its calibration images
-    or on another source.
+    """Export the model of `run` as `kind` into ``RUN/export``, verified on its calibration images,
+    on another source, or on the images of a `verification`.
 
     Raises
     ------
@@ -67,7 +69,12 @@ def export_run(
     folder = RunFolder(Path(run))
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     with folder.locked():
-        return _export(folder, state, bundle, kind, source, entry, watcher)
+        verification = verification or _verification(folder, state, bundle, source, watcher)
+        check_fits(bundle.config, verification.images)
+        sha256 = _weights(folder)
+        return build_engine(
+            bundle, kind, folder.export, verification, weights_sha256=sha256, entry=entry
+        )
 
 
 def open_trained(folder: RunFolder, name: str, watcher: Watcher) -> JudgedModel:
@@ -88,16 +95,20 @@ def open_trained(folder: RunFolder, name: str, watcher: Watcher) -> JudgedModel:
     return model_of_bundle(
         bundle if card is None else _as_seen(bundle, card),
         engine=None if card is None else _engine_of(folder, bundle, card),
-        provenance=_provenance(folder, state, bundle) | {"engine_deviation": deviation},
+        provenance=provenance_of(state, bundle, recorded["part"], fit_command(folder, state))
+        | {"engine_deviation": deviation},
         training=folder.read_training(),
         calibration_hashes=recorded["pixels"][recorded["part"] == "calibration"],
     )
 
 
-def _provenance(folder: RunFolder, state: RunState, bundle: Bundle) -> dict[str, Any]:
-    """Where a run's model comes from, for the record of an evaluation."""
+def provenance_of(
+    state: RunState, bundle: Bundle, recorded: NDArray[Any], command: str
+) -> dict[str, Any]:
+    """Where a run's model comes from, for the record of an evaluation; `recorded` are the parts of
+    its images.
+    """
     config, training = bundle.config, bundle.config.training
-    recorded = folder.read_images("part")["part"]
     parts = {
         part: int((recorded == part).sum())
         for part in ("train", "validation", "calibration", "test", "left out")
@@ -113,7 +124,7 @@ def _provenance(folder: RunFolder, state: RunState, bundle: Bundle) -> dict[str,
         "fingerprints": dict(config.fingerprints),
         "notes": list(state.notes),
         "recipe_options": config.recipe_options,
-        "command": fit_command(folder, state),
+        "command": command,
     }
 
 
@@ -162,30 +173,21 @@ def measure_engines(
     ]
 
 
-def _export(  # noqa: PLR0917
-    folder: RunFolder,
-    state: RunState,
-    bundle: Bundle,
-    kind: Kind,
-    source: str | None,
-    entry: Entry | None,
-    watcher: Watcher,
-) -> Card:
-    verification = _verification(folder, state, bundle, source, watcher)
-    check_fits(bundle.config, verification.images)
-    return build_engine(
-        bundle, kind, folder.export, verification, weights_sha256=_weights(folder), entry=entry
-    )
-
-
 def _verification(
     folder: RunFolder, state: RunState, bundle: Bundle, source: str | None, watcher: Watcher
 ) -> Verification:
     """Calibration images (of a run without any its validation images) and training images, as `fit`
-    recorded them.
+    recorded them; of a run that has no source of its own, those of another.
     """
+    origin = state.origin()
+    named = None if source is None else origin.load_other(source, watcher)
+    if named is not None and named.labels is not None and bundle.config.normal is not None:
+        named = named.with_normal(bundle.config.normal)
+    if named is not None and not origin.source:
+        normals, _ = normals_of(named)
+        return Verification(named, named.presumed_anomalous, normals, watcher.on_read)
     try:
-        own, recorded = state.origin().load(watcher), folder.read_images()
+        own, recorded = origin.load(watcher), folder.read_images()
     except SourceError as error:
         raise SourceError(
             "export: the run's source must be there, as models are verified on its calibration"
@@ -196,10 +198,7 @@ def _verification(
         for part in ("calibration", "validation", "train")
     }
     images = parts["calibration"] if len(parts["calibration"]) else parts["validation"]
-    if source is not None:
-        images = state.origin().load_other(source, watcher)
-        if images.labels is not None and bundle.config.normal is not None:
-            images = images.with_normal(bundle.config.normal)
+    images = images if named is None else named
     return Verification(images, images.presumed_anomalous, parts["train"], watcher.on_read)
 
 

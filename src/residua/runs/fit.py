@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from residua._text import count
 from residua.errors import InputError, LabelError, OutputError
@@ -18,6 +17,7 @@ from residua.runs.classes import labelled_parts
 from residua.runs.origin import MEMORY_MEGABYTES
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder
+from residua.runs.run_record import training_columns
 from residua.runs.state import RunState
 from residua.training.bundle import save_bundle
 from residua.training.fitting.fit import fit
@@ -94,7 +94,7 @@ def fit_run(
         )
         save_bundle(fitted.bundle, run.bundle)
         run.write_images(_parts(fitted, images))
-        run.write_training(_training_columns(fitted))
+        run.write_training(training_columns(fitted))
         notes = {
             "notes": (*images.notes, *fitted.notes),
             "assumptions": images.assumptions,
@@ -315,12 +315,3 @@ def _parts(fitted: Fitted, images: ImageSet) -> dict[str, ImageSet]:
         calibration, *fitted.parts.values()
     )
     return {**fitted_on, "calibration": calibration, "test": images.test, "left out": left}
-
-
-def _training_columns(fitted: Fitted) -> dict[str, NDArray[Any]]:
-    history = {f"history/{name}": column for name, column in fitted.trained.history.items()}
-    return {
-        **history,
-        "train_scores": fitted.train_sample.score,
-        "train_mse": fitted.train_sample.columns["mse"],
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,12 +37,31 @@ _ROWS_AT_ONCE = 4096
 _FEW = frozenset({"label", "part"})
 
 
-def _rows(part: str, images: ImageSet) -> Iterator[tuple[Any, ...]]:
-    labels = images.labels if images.labels is not None else [None] * len(images)
-    for path, label, sha256, pixels in zip(
-        images.paths, labels, images.byte_hashes, images.pixel_hashes, strict=True
-    ):
-        yield path, "" if label is None else label, part, sha256, pixels
+def image_rows(parts: Mapping[str, ImageSet]) -> Iterator[tuple[Any, ...]]:
+    """Each image of each part as a row of `images.csv`."""
+    for part, images in parts.items():
+        # A few at a time: as texts the hashes take six times the memory.
+        for start in range(0, len(images), _ROWS_AT_ONCE):
+            some = images[start : start + _ROWS_AT_ONCE]
+            labels = some.labels if some.labels is not None else [None] * len(some)
+            for path, label, sha256, pixels in zip(
+                some.paths, labels, some.byte_hashes, some.pixel_hashes, strict=True
+            ):
+                yield path, "" if label is None else label, part, sha256, pixels
+
+
+def image_columns(
+    rows: Iterable[tuple[Any, ...]], names: Sequence[str] = _COLUMNS
+) -> dict[str, NDArray[Any]]:
+    """Columns by name: paths and hashes as `texts`, labels and parts as objects."""
+    columns = {name: TextColumn() for name in names}
+    for row in rows:
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(str(value))
+    return {
+        name: shared(column.array()) if name in _FEW else column.array()
+        for name, column in columns.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -208,22 +227,20 @@ class RunFolder:
                 clear_leftovers(self.bundle)
             yield
 
-    def write_images(self, parts: dict[str, ImageSet]) -> None:
-        """Record the parts with their fingerprints."""
+    def write_images(self, parts: Mapping[str, ImageSet]) -> None:
+        """Record which image was in which part, with their fingerprints."""
+        self.write_rows(image_rows(parts))
+
+    def write_rows(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Write `images.csv`; see `image_rows`."""
         with atomic_write(self.images, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(_COLUMNS)
-            for part, images in parts.items():
-                # as texts the hashes take six times the memory
-                for start in range(0, len(images), _ROWS_AT_ONCE):
-                    writer.writerows(_rows(part, images[start : start + _ROWS_AT_ONCE]))
+            writer.writerows(rows)
 
     def read_images(self, *names: str) -> dict[str, NDArray[Any]]:
-        """The columns of `images.csv` by name, or some of them: paths and hashes as `texts`, labels
-        and parts as objects.
-        """
+        """The columns of `images.csv` by name, or some of them; see `image_columns`."""
         wanted = names or _COLUMNS
-        columns: dict[str, TextColumn] = {name: TextColumn() for name in wanted}
         try:
             rows = csv.DictReader(read_lines(self.images))
             if set(rows.fieldnames or ()) != set(_COLUMNS):
@@ -232,17 +249,14 @@ class RunFolder:
                     f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {got}. Train"
                     " again."
                 )
-            for row in rows:
-                for name, column in columns.items():
-                    column.append(row[name] or "")
+            values = (tuple(row[name] or "" for name in wanted) for row in rows)
+            return image_columns(values, wanted)
         except (OSError, ValueError, csv.Error) as error:
+            if isinstance(error, BundleError):
+                raise
             raise BundleError(
                 f"{self.images}: must be readable. Got: {in_a_line(error)}. Train again."
             ) from error
-        return {
-            name: shared(column.array()) if name in _FEW else column.array()
-            for name, column in columns.items()
-        }
 
     def bundle_checksum(self) -> str:
         """The checksum in the bundle's JSON: another model or another threshold, another

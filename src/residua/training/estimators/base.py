@@ -12,14 +12,25 @@ from numpy.typing import NDArray
 from sklearn import exceptions as sklearn_exceptions
 from sklearn.base import BaseEstimator
 
+from residua.engines.kinds import find_kind
 from residua.errors import InputError, ResiduaError
+from residua.evaluation.report import write_html
 from residua.images import ImageSet
 from residua.images.reading import Reading
-from residua.records import Job
-from residua.training.bundle import Bundle, check_fits, load_bundle, save_bundle, score_set
+from residua.records import Evaluation, Job
+from residua.runs.engines import export_run
+from residua.runs.evaluate import Judgement, evaluate_model
+from residua.runs.parts import compared
+from residua.runs.run_folder import RunFolder
+from residua.runs.run_record import RunRecord
+from residua.runs.state import RunState
+from residua.training.bundle import Bundle, check_fits, load_bundle, score_set
+from residua.training.export import Verification
 from residua.training.fitting.fit import fit
 from residua.training.fitting.options import AUTO, FitOptions, make_options, options_of
 from residua.training.fitting.session import FitSession, Fitted
+from residua.training.fitting.splits import normals_of
+from residua.training.fitting.targets import images_of
 from residua.training.loop.settings import Precision
 from residua.training.recipes import Recipe, make_recipe
 from residua.training.scoring.engine import Scores, encode_images
@@ -64,6 +75,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     """
 
     _job: ClassVar[Job]
+    _parts: dict[str, ImageSet] | None = None
+    _separator: ClassVar[str | None] = None
     augment: Any
 
     def __init__(
@@ -123,22 +136,128 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             " It does not classify. Train an AutoencoderClassifier on labelled images."
         )
 
+    def evaluate(self, X: Any, y: Any = None, *, train: Any = None) -> Evaluation:
+        """What the model is worth on images it has not seen, as `residua evaluate` judges it.
+
+        Parameters
+        ----------
+        X : ImageSet or array, (n_images, height, width[, channels])
+        y : sequence, (n_images,), optional
+            The labels of arrays; an ImageSet has its own.
+        train : ImageSet or array, optional
+            What baselines learn from, and where copies of judged images are looked for; None: the
+            training images of `fit`, as long as this object is not pickled or loaded.
+        """
+        return self._judge(X, y, train).evaluation
+
+    def report(self, path: str | Path, X: Any, y: Any = None, *, train: Any = None) -> Path:
+        """Evaluate, and write the report as one HTML file; see `evaluate`."""
+        judgement = self._judge(X, y, train)
+        title = f"residua: {type(self).__name__}"
+        return write_html(path, title, [(judgement.evaluation, judgement.evidence)])
+
+    def export(
+        self,
+        folder: str | Path,
+        X: Any = None,
+        *,
+        format: str = "onnx",  # noqa: A002  the command's word
+        precision: str = "float32",
+    ) -> Path:
+        """Save a RUN, and its model as a file in ``folder/export``; see `residua export`.
+
+        The file is verified on the calibration images of `fit`, or on the images `X`, which a
+        loaded model needs.
+
+        Raises
+        ------
+        GateError
+            If the file does not do what the model does; nothing of it is left behind.
+        """
+        if X is None and self._parts is None:
+            raise InputError(
+                f"{type(self).__name__}.export: the file must be verified on images. Got none, and"
+                " those of fit are no longer known. Pass some."
+            )
+        parts = self._parts or {}
+        held = parts.get("calibration", parts.get("validation"))
+        images = held if X is None else self._read(X)
+        assert images is not None
+        normals, _ = normals_of(parts.get("fitted", images))
+        kind = find_kind(format, precision)
+        run = self.save(folder)
+        verification = Verification(images, images.presumed_anomalous, normals)
+        export_run(run, kind, verification=verification)
+        return run / "export" / (kind.files or (kind.card,))[0]
+
     def save(self, folder: str | Path) -> Path:
-        """Write the bundle: safetensors and JSON, atomically; `load` reads it back."""
-        return save_bundle(self._fitted(), folder)
+        """Write a RUN that every command takes; `load` reads it back.
+
+        Its images came from Python, so that commands which need some are told a SOURCE.
+        """
+        return self._record_of_run().write(self._fitted(), folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """An estimator around a saved bundle; nothing in the folder is executed."""
-        bundle = load_bundle(folder)
+        """The estimator of a RUN or of a bundle, with its parameters; nothing in the folder is
+        executed.
+        """
+        run = RunFolder(Path(folder))
+        record = RunRecord.read(run) if run.exists() else None
+        bundle = load_bundle(run.path if record is None else run.bundle)
         if bundle.config.job != cls._job:
             raise InputError(
                 f"{cls.__name__}.load: the bundle must be of the job {cls._job}. Got"
                 f" {bundle.config.job}. Use the estimator of that job."
             )
-        estimator = cls(**cls._parameters(options_of(bundle.config)))
+        options = options_of(bundle.config) if record is None else record.state.options
+        estimator = cls(**cls._parameters(options))
         estimator._take(bundle)
+        if record is not None:
+            estimator._record = record
+            estimator.notes_ = record.state.notes
+            estimator.history_ = {
+                name.removeprefix("history/"): column
+                for name, column in record.training.items()
+                if name.startswith("history/")
+            }
         return estimator
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the images of `fit`, which are not part of the model."""
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_parts"}
+
+    def _judge(self, X: Any, y: Any, train: Any) -> Judgement:
+        images = self._labelled(X, y)
+        if train is not None:
+            fitted_on: ImageSet | None = self._read(train)
+        else:
+            fitted_on = None if self._parts is None else self._parts["learnt"]
+        model = self._record_of_run().model(self._fitted(), f"residua.{self!r}.fit(images)")
+        judged = compared(images, "test", fitted_on)
+        return evaluate_model(model, judged, separator=self._separator)
+
+    def _labelled(self, X: Any, y: Any) -> ImageSet:
+        """Images to judge with their labels; normal is what it was in `fit`."""
+        if isinstance(X, ImageSet) and y is not None:
+            raise InputError(
+                f"{type(self).__name__}.evaluate: an ImageSet has its own labels. Got others beside"
+                " it. Leave them out, or pass arrays and labels."
+            )
+        config = self._fitted().config
+        images = as_image_set(X, y, like=config.reading)
+        if config.normal is None or images.labels is None:
+            return images
+        return images.with_normal(config.normal)
+
+    def _record_of_run(self) -> RunRecord:
+        bundle = self._fitted()
+        record: RunRecord | None = getattr(self, "_record", None)
+        if record is None:  # of a bundle alone
+            state = RunState(options=options_of(bundle.config), finished=True)
+            return RunRecord(state.model_copy(update={"reading": bundle.config.reading}))
+        return record
 
     @classmethod
     def _parameters(cls, options: FitOptions) -> dict[str, Any]:
@@ -169,8 +288,15 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             session = FitSession(recipe=recipe.model_copy(update=latent))
         else:
             session = FitSession()
-        fitted = fit(self._options(), train, calibration, session)
+        options = self._options()
+        fitted = fit(options, train, calibration, session)
         self._take(fitted.bundle)
+        images, parts = images_of(train), fitted.parts
+        aside = images.without(parts["fitted"], parts["validation"])
+        held_out = [parts["calibration"]] if calibration is None and "calibration" in parts else []
+        left = aside.without(*held_out)
+        self._parts = {**parts, "learnt": images.without(aside)}
+        self._record = RunRecord.of_fit(options, fitted, left)
         self.history_ = fitted.trained.history
         self.notes_ = fitted.notes
         return fitted

@@ -78,6 +78,7 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
     """
 
     _job: ClassVar[Literal["classify"]] = "classify"
+    _separator: ClassVar[str] = "\x1f"  # between names of labels that hold at once; no name has it
 
     def __init__(
         self,
@@ -197,6 +198,17 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
             right, known = self.predict_proba(images).argmax(axis=1) == truth, truth >= 0
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
         return float(np.average(right[known], weights=weights)) if known.any() else float("nan")
+
+    def _labelled(self, X: Any, y: Any) -> ImageSet:
+        """A 0/1 matrix of labels as the names that hold, which an ImageSet can have."""
+        if y is None or not self._fitted().config.multilabel:
+            return super()._labelled(X, y)
+        rows = np.asarray(y).astype(bool)
+        names = [str(name) for name in self.classes_]
+        joined = [
+            self._separator + self._separator.join(np.array(names)[row].tolist()) for row in rows
+        ]
+        return super()._labelled(X, joined)
 
     def _take(self, bundle: Bundle) -> None:
         super()._take(bundle)

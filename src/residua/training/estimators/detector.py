@@ -180,6 +180,12 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         self._take(bundle.with_operating_point(point))
         return point
 
+    def _labelled(self, X: Any, y: Any) -> ImageSet:
+        """Labels of 0 and 1 mean normal and anomalous, as in `fit`."""
+        if y is not None and set(np.unique(y).tolist()) <= {0, 1}:
+            return super()._labelled(X, np.asarray(y).astype(np.int64)).with_normal("0")
+        return super()._labelled(X, y)
+
     def _take(self, bundle: Bundle) -> None:
         super()._take(bundle)
         if bundle.config.operating_point is not None:
