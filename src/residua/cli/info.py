@@ -173,8 +173,10 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
 
 def _print_run(value: dict[str, Any], console: Console) -> None:
     options = value["options"]
+    kind = "strategy" if options["job"] == "classify" else "recipe"
+    named = f"{kind} {options[kind]}"
     console.print(
-        f"{value['run']}: {options['job']} on {options['source']}, recipe {options['recipe']}",
+        f"{value['run']}: {options['job']} on {options['source'] or 'images from Python'}, {named}",
         markup=False,
     )
     if not value["finished"]:

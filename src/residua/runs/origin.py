@@ -54,7 +54,7 @@ class Origin:
         if not source:
             raise SourceError(
                 "source: it must be named. The run has none of its own, as its model was trained"
-                " on arrays. Name a SOURCE."
+                " in Python. Name a SOURCE; for a report, `residua evaluate RUN SOURCE --html OUT`."
             )
         return find_run_source(source, self.working_folder, self.made_here, named=named)
 

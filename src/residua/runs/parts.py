@@ -83,8 +83,9 @@ class RunImages:
             own = self.origin.load(memory_megabytes=self.memory_megabytes)
             fitted_on = own[np.flatnonzero(self._is_fitted(own, self.parts_of(own)))]
         except SourceError:
+            why = "is gone" if self.origin.source else "is not known"
             self.watcher.note(
-                "the source the model was fitted on is gone, so there are no baselines beside it"
+                f"the source the model was fitted on {why}, so there are no baselines beside it"
             )
             fitted_on = None
         return self._judged(images.test if part == "test" else images, part, fitted_on)

@@ -173,7 +173,7 @@ def test_of_an_image_set_with_named_normals_the_others_are_left_out_and_counted(
     assert made.bundle_.config.normal == ("0",)
     training = made.bundle_.config.training
     assert (
-        training["images"] + training["validation_images"] + len(made.bundle_.calibration_scores)
+        training.images + training.validation_images + len(made.bundle_.calibration_scores)
         == len(several) - n_others
     )
 

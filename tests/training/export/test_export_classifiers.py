@@ -29,7 +29,7 @@ def classifier(request, tmp_path_factory):
     model = AutoencoderClassifier(
         request.param, width=4, epochs=1, batch_size=12, seed=0, precision="fp32", augment=augment
     )
-    model.fit(images, labels).save(folder / "bundle")
+    model.fit(images, labels).save(folder)
     return request.param, load_bundle(folder / "bundle"), folder
 
 

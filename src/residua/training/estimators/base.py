@@ -4,6 +4,7 @@ things end in `_`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -211,7 +212,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
                 f" {bundle.config.job}. Use the estimator of that job."
             )
         options = options_of(bundle.config) if record is None else record.state.options
-        estimator = cls(**cls._parameters(options))
+        estimator = cls(**cls._parameters(options, bundle))
         estimator._take(bundle)
         if record is not None:
             estimator._record = record
@@ -234,7 +235,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             fitted_on: ImageSet | None = self._read(train)
         else:
             fitted_on = None if self._parts is None else self._parts["learnt"]
-        model = self._record_of_run().model(self._fitted(), f"residua.{self!r}.fit(images)")
+        command = f"residua.{' '.join(repr(self).split())}.fit(images)"
+        model = self._record_of_run().model(self._fitted(), command)
         judged = compared(images, "test", fitted_on)
         return evaluate_model(model, judged, separator=self._separator)
 
@@ -260,7 +262,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         return record
 
     @classmethod
-    def _parameters(cls, options: FitOptions) -> dict[str, Any]:
+    def _parameters(cls, options: FitOptions, bundle: Bundle) -> dict[str, Any]:
         """The constructor's parameters that ask for `options`."""
         network = dict(options.recipe_options)
         values = {**dict(options.settings), **dict(options), **network}
@@ -268,6 +270,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         others = {name: value for name, value in network.items() if name not in names}
         if others and "recipe" in names:  # of the recipe alone, which is then made here
             values["recipe"] = make_recipe(values["recipe"], **others)
+        elif getattr(bundle.config.training, "left_to_auto", False):
+            values["recipe"] = AUTO
         return {name: values[name] for name in names if name in values}
 
     def _options(self) -> FitOptions:
@@ -290,6 +294,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             session = FitSession()
         options = self._options()
         fitted = fit(options, train, calibration, session)
+        if recipe == AUTO:  # `options` say plain where a latent size was given with it
+            fitted = replace(fitted, bundle=_noting(fitted.bundle, left_to_auto=True))
         self._take(fitted.bundle)
         images, parts = images_of(train), fitted.parts
         aside = images.without(parts["fitted"], parts["validation"])
@@ -319,6 +325,11 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
                 " bundle."
             )
         return bundle
+
+
+def _noting(bundle: Bundle, **facts: Any) -> Bundle:
+    training = bundle.config.training.model_copy(update=facts)
+    return replace(bundle, config=bundle.config.model_copy(update={"training": training}))
 
 
 def as_image_set(images: Any, labels: Any = None, like: Reading | None = None) -> ImageSet:

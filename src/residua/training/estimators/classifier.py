@@ -215,9 +215,15 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         self.classes_ = class_array(bundle.config.classes or ())
 
     @classmethod
-    def _parameters(cls, options: FitOptions) -> dict[str, Any]:
-        given = super()._parameters(options)
-        return {**given, "augment": AUTO} if given["augment"] == (AUTO,) else given
+    def _parameters(cls, options: FitOptions, bundle: Bundle) -> dict[str, Any]:
+        given = super()._parameters(options, bundle)
+        if given["augment"] == (AUTO,):
+            given["augment"] = AUTO
+        weights = given["class_weight"]
+        if isinstance(weights, Mapping):  # JSON has texts where classes may be numbers
+            classes = {str(name): name for name in bundle.config.classes or ()}
+            given["class_weight"] = {classes[name]: one for name, one in weights.items()}
+        return given
 
 
 def _labels(images: ImageSet, labels: Any) -> Any:
