@@ -28,9 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
-from hypothesis import seed as seeded
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, seed as seeded, settings, strategies as st
 from PIL import Image
 
 from residua.errors import ResiduaError

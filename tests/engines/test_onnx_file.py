@@ -19,8 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "runs" / "wrapped")
 from exporting import exported
 from identity import onnx_file, with_weights_beside
 
-from residua.engines import load_engine
-from residua.engines import onnx_file as onnx_files
+from residua.engines import load_engine, onnx_file as onnx_files
 from residua.engines.card import read_card, write_card
 from residua.engines.onnx_file import check_inside, external_files, open_session
 from residua.errors import BundleError

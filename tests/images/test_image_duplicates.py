@@ -7,8 +7,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from PIL import Image
 
 from residua.images import ImageSet, load_images, resize, search_duplicates

@@ -6,8 +6,7 @@ import multiprocessing
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from residua.errors import InputError, RangeError, ShapeError
 from residua.metrics.ranking import average_precision, roc_auc

@@ -12,8 +12,7 @@ from residua.evaluation.check import sources
 from residua.findings import blind_spots, drift
 from residua.findings.perturbations import PERTURBATIONS
 from residua.images import ImageSet, load_images, search_duplicates
-from residua.runs import detection_findings as detection
-from residua.runs import evaluate_scores, leaks
+from residua.runs import detection_findings as detection, evaluate_scores, leaks
 from residua.runs.bundle_model import BundleNetwork
 from residua.runs.check import check_images, read_check
 from residua.runs.evaluate import evaluate_run

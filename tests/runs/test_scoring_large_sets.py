@@ -14,8 +14,7 @@ from residua.errors import InputError, OutputError, ShapeError, SourceError
 from residua.runs.evaluate import evaluate_run
 from residua.runs.progress import Watcher
 from residua.runs.score import score_run
-from residua.runs.tables import chunks as pieces
-from residua.runs.tables import job, read_scores, sample_scores
+from residua.runs.tables import chunks as pieces, job, read_scores, sample_scores
 from residua.runs.tables.part_lookup import PartLookup
 from residua.runs.threshold import change_threshold
 from residua.training.scoring.engine import GraphEngine

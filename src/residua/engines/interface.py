@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from residua.errors import ShapeError
 from residua.images import ImageSet
-
-Progress = Callable[[int, int], None]
+from residua.images.listing import Progress
 
 
 @dataclass(frozen=True)
@@ -141,23 +140,18 @@ def join_scores(parts: Sequence[Scores]) -> Scores:
     4
     """
     first = parts[0]
-    joined = Scores(
+    return Scores(
         score=np.concatenate([part.score for part in parts]),
         anomalous=np.concatenate([part.anomalous for part in parts]),
         columns={
             name: np.concatenate([part.columns[name] for part in parts]) for name in first.columns
         },
+        maps=None if first.maps is None else [one for part in parts for one in part.maps or []],
+        reconstructions=_joined([part.reconstructions for part in parts]),
+        probabilities=_joined([part.probabilities for part in parts]),
     )
-    if first.maps is not None:
-        joined = replace(joined, maps=[one for part in parts for one in part.maps or []])
-    if first.reconstructions is not None:
-        whole = np.concatenate(
-            [part.reconstructions for part in parts if part.reconstructions is not None]
-        )
-        joined = replace(joined, reconstructions=whole)
-    if first.probabilities is not None:
-        every = np.concatenate(
-            [part.probabilities for part in parts if part.probabilities is not None]
-        )
-        joined = replace(joined, probabilities=every)
-    return joined
+
+
+def _joined(arrays: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    there = [one for one in arrays if one is not None]
+    return np.concatenate(there) if there else None

@@ -13,9 +13,7 @@ from functools import partial
 
 from residua.findings.facts import JudgedFacts as JudgedFacts
 from residua.findings.figures import Figure
-from residua.findings.kind import FindingKind as FindingKind
-from residua.findings.kind import NotApplicable as NotApplicable
-from residua.findings.kind import told
+from residua.findings.kind import FindingKind as FindingKind, NotApplicable as NotApplicable, told
 from residua.findings.not_checked import Checks as Checks
 from residua.records import Finding
 

@@ -119,13 +119,11 @@ def _broadcast(
     if len(weight.shape) > len(shape) or any(
         a not in (1, b) for a, b in zip(weight.shape[::-1], shape[::-1], strict=False)
     ):
-        problems = Problems(where)
-        must = "sample_weight and mask must fit the samples"
-        problems.add(
-            must,
+        raise fault(
+            where,
+            "sample_weight and mask must fit the samples",
             f"{weight.shape} for values of shape {shape}",
             "Pass one weight a sample",
             ShapeError,
         )
-        problems.raise_any()
     return np.broadcast_to(weight, shape)

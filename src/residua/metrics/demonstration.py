@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, fault
 from residua.errors import RangeError, ShapeError
 from residua.metrics._values import SPANS, check_finite
 from residua.metrics.keras import KerasAccuracy, Rule, accuracy
@@ -142,12 +142,14 @@ def _ends(x: NDArray[Any], r: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]
     """Black and white of the images, read from the values."""
     scale, _ = read_scales(x, r)
     if scale.scale not in SPANS:
-        problems = Problems("accuracy_demonstration")
         got = f"{scale.dtype} values in [{scale.low:.4g}, {scale.high:.4g}], which {scale.because}"
-        problems.add(
-            "images must show their scale", got, "Pass the values of black= and white=", RangeError
+        raise fault(
+            "accuracy_demonstration",
+            "images must show their scale",
+            got,
+            "Pass the values of black= and white=",
+            RangeError,
         )
-        problems.raise_any()
     black, span = SPANS[scale.scale]
     return np.asarray(black), np.asarray(black + span)
 

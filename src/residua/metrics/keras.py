@@ -336,15 +336,13 @@ def _equal(where: str, truth: NDArray[Any], predicted: NDArray[Any]) -> NDArray[
 
 
 def _refuse_shapes(where: str, true_shape: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    problems = Problems(where)
-    must = "labels and predictions must be comparable value by value"
-    problems.add(
-        must,
+    raise fault(
+        where,
+        "labels and predictions must be comparable value by value",
         f"shapes {true_shape} and {shape} (after argmax, where the rule takes one)",
         "Pass one label a row",
         ShapeError,
     )
-    problems.raise_any()
 
 
 def _meaning(rule: Rule, predicted: NDArray[Any], release: Version) -> str:

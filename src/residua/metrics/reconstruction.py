@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from residua._check import Problems
+from residua._check import fault
 from residua.errors import RangeError
 from residua.metrics._pairs import Floats, Pair
 from residua.metrics.scale import ScaleAudit, scale_audit
@@ -262,12 +262,11 @@ def _mean_square(x: Floats, r: Floats) -> Floats:
 def _check_epsilon(where: str, epsilon: float, below: float, *, open_below: bool = False) -> None:
     if (epsilon > 0 or (epsilon == 0 and not open_below)) and epsilon < below:
         return
-    problems = Problems(where)
     bracket = "(" if open_below else "["
-    problems.add(
+    raise fault(
+        where,
         f"epsilon must lie in {bracket}0, {below})",
         f"{epsilon}",
         "Leave it at its default, 1e-7",
         RangeError,
     )
-    problems.raise_any()

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from residua._files import ensure_folder, in_a_line, read_file
 from residua._version import __version__
-from residua.engines.interface import Progress
 from residua.engines.kinds import REFERENCE
 from residua.errors import BundleError, InputError
 from residua.evaluation import Evidence
@@ -25,6 +24,7 @@ from residua.findings import (
     leakage,
     not_checked,
 )
+from residua.images.listing import Progress
 from residua.images.stores import is_url
 from residua.records import Evaluation, Finding, Job, NotApplicable, with_assumptions
 from residua.runs.baselines import (

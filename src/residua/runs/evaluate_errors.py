@@ -7,12 +7,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from residua.engines import score_with
-from residua.engines.interface import Progress
 from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
 from residua.findings import (
     Checks,
 )
 from residua.images import ImageSet
+from residua.images.listing import Progress
 from residua.metrics import mse
 from residua.records import Finding
 from residua.runs.baselines import (

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.engines.interface import Progress
 from residua.findings import (
     Checks,
     find_dead_latent,
     find_random_model,
 )
 from residua.images import ImageSet
+from residua.images.listing import Progress
 from residua.records import Evaluation, Finding, Job
 from residua.runs.baselines import (
     Columns,

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from residua.engines.interface import Progress
 from residua.findings import Checks
 from residua.findings.figures import Figure
 from residua.findings.leakage import draw_leaks
 from residua.images import ImageSet
 from residua.images.duplicates import Leaks, leaks_of, search_duplicates
+from residua.images.listing import Progress
 from residua.records import Finding
 
 MOST_COMPARED = 200_000  # images among which copies of every kind are looked for: some minutes

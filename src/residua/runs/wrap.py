@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from residua.engines.facts import ModelFacts
-from residua.engines.interface import Progress
 from residua.errors import InputError, LabelError
 from residua.evaluation.report import write_html
 from residua.images import ImageSet
+from residua.images.listing import Progress
 from residua.images.reading import AS_IT_SAYS, Reading
 from residua.records import Assumption, Evaluation, Job, with_assumptions
 from residua.runs.evaluate import Judgement, evaluate_model

@@ -15,8 +15,7 @@ import pytest
 import torch
 from typer.main import get_command
 
-from residua.cli import app
-from residua.cli import fit as cli_fit
+from residua.cli import app, fit as cli_fit
 from residua.errors import InputError
 from residua.runs.command import fit_command
 from residua.runs.run_folder import RunFolder, RunState

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,9 +19,9 @@ from residua.findings.leakage import draw_leaks
 from residua.images import Duplicates, ImageSet, search_duplicates
 from residua.images.columns import strings
 from residua.images.duplicates import leaks_of
+from residua.images.listing import Progress
 from residua.records import Assumption, Finding
 
-Progress = Callable[[int, int], None]
 _PLAIN = ("brightness", "contrast", "sharpness", "compression", "height", "width")
 _ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 

@@ -20,8 +20,7 @@ import numpy as np
 from residua._text import count
 from residua.errors import SourceError
 from residua.images.columns import TextColumn, shared
-from residua.images.decoding import OTHER_SUFFIXES
-from residua.images.decoding import SUFFIXES as IMAGE_SUFFIXES
+from residua.images.decoding import OTHER_SUFFIXES, SUFFIXES as IMAGE_SUFFIXES
 from residua.images.listing import PARTS, Listing, Options, Quarantined, Ranges
 from residua.images.shards import Shards, join_shards
 from residua.images.sources.mask_names import folder_of_masks

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from residua._files import read_lines
 from residua.engines import Engine
-from residua.engines.interface import Progress
 from residua.errors import SourceError
+from residua.images.listing import Progress
 from residua.images.shards import Shards
 from residua.runs.tables.chunk_files import (
     ChunkFiles,

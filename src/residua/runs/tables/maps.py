@@ -10,9 +10,9 @@ from PIL import Image
 
 from residua._files import atomic_write
 from residua.engines import Engine, score_with
-from residua.engines.interface import Progress
 from residua.evaluation.report.pictures import heat_map
 from residua.images import ImageSet
+from residua.images.listing import Progress
 
 _SAMPLED_FOR_SCALE, _PIXELS_FOR_SCALE = 64, 2**18  # images, and pixels of each
 _SCALE_QUANTILE = 0.999

@@ -14,9 +14,9 @@ from residua._version import __version__
 from residua.engines import Card, Engine, Kind
 from residua.engines.card import write_card
 from residua.engines.file_engines import open_file
-from residua.engines.interface import Progress
 from residua.errors import InputError
 from residua.images import ImageSet
+from residua.images.listing import Progress
 from residua.records import OperatingPoint
 from residua.thresholds import choose_threshold
 from residua.training.bundle import Bundle

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.engines import Deviation, Engine, Price
-from residua.engines.interface import Progress
 from residua.errors import GateError
 from residua.images import ImageSet
+from residua.images.listing import Progress
 from residua.metrics import roc_auc
 
 _TOLERANCE = 1e-3  # of the spread of the scores, and of the map's peak

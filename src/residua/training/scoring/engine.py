@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from residua.engines import Scores
-from residua.engines.interface import Progress, check_channels
+from residua.engines.interface import check_channels
 from residua.images import ImageSet
+from residua.images.listing import Progress
 from residua.training.scoring.graph import GraphOutput, InferenceGraph
 from residua.training.scoring.image_list import ImageList, Images
 from residua.training.scoring.prepare import Prepare
