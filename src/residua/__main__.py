@@ -1,5 +1,6 @@
-"""``python -m residua`` and the command `residua`: Ctrl-C is heard from the first moment, while
-modules are still loading.
+"""``python -m residua`` and the command `residua`.
+
+Ctrl-C is heard from the first moment, while modules are still loading.
 """
 
 from __future__ import annotations

@@ -84,6 +84,7 @@ class MissingExtraError(ResiduaError, ImportError):
 
 
 class GateError(ResiduaError):
-    """A gate said no: ``--strict`` with a finding of severity error, or an export that was
-    refused.
+    """A gate said no.
+
+    Either ``--strict`` met a finding of severity error, or an export was refused.
     """

@@ -1,5 +1,6 @@
-"""Frozen records that the judging wing hands out: estimates, operating points, findings,
-evaluations.
+"""Frozen records: estimates, operating points, findings, evaluations.
+
+The judging wing hands them out.
 
 Their JSON form (``model_dump(mode="json")``) is the public object that ``--json`` writes.
 """
@@ -50,8 +51,9 @@ class OperatingPoint(Record):
 
 
 class Finding(Record):
-    """Something the judge noticed. ``code`` is stable and documented; ``measured`` holds numbers
-    only a reader can check.
+    """Something the judge noticed.
+
+    ``code`` is stable and documented; ``measured`` holds numbers only a reader can check.
     """
 
     code: str
@@ -133,8 +135,9 @@ def assumptions_of(provenance: Mapping[str, Any]) -> tuple[Assumption, ...]:
 
 
 class Evaluation(Record):
-    """What is known of one model on one part of the data; the object that ``evaluate --json``
-    writes.
+    """What is known of one model on one part of the data.
+
+    The object that ``evaluate --json`` writes.
     """
 
     job: Job

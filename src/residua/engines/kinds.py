@@ -17,8 +17,10 @@ Precision = Literal["float32", "bfloat16", "int8"]
 
 @dataclass(frozen=True)
 class Kind:
-    """An engine: its name, what runs it, the precision of its network, and its files in
-    ``RUN/export`` (none for torch).
+    """An engine of the registry.
+
+    Its name, what runs it, the precision of its network, and its files in ``RUN/export`` (none for
+    torch).
     """
 
     name: str

@@ -70,8 +70,9 @@ def strings(values: Iterable[Any]) -> NDArray[Any]:
 
 
 def shared(values: Iterable[Any]) -> NDArray[Any]:
-    """An object array in which equal values are one object: 8 bytes a row for labels, parts and
-    groups.
+    """An object array in which equal values are one object.
+
+    8 bytes a row for labels, parts and groups.
 
     Control characters of texts are spelled out: names of classes and groups are printed everywhere.
     """

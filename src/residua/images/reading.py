@@ -191,8 +191,9 @@ def common_type(dtypes: Iterable[np.dtype[Any]], reading: Reading) -> np.dtype[A
 
 
 def recognised_bits(highest: int, n_images: int) -> int:
-    """The bits that whole numbers up to `highest` were taken with: 8, 10, 12 or 14 where they fill
-    more than half of it, else 16.
+    """The bits that whole numbers up to `highest` were taken with.
+
+    8, 10, 12 or 14 where they fill more than half of it, else 16.
 
     Examples
     --------

@@ -34,8 +34,9 @@ class Classified(NamedTuple):
 
 
 def in_order(names: Iterable[Any]) -> list[Any]:
-    """Names of classes, each once, in the order in which people count: 2 before 10, as numbers and
-    as text.
+    """Names of classes, each once, in the order in which people count.
+
+    2 comes before 10, as numbers and as text.
 
     Examples
     --------

@@ -154,8 +154,9 @@ def _jackknife(
 def bca_bounds(
     value: float, resampled: NDArray[np.float64], left_out: NDArray[np.float64], confidence: float
 ) -> tuple[float, float]:
-    """Quantiles of the resampled values, moved for bias (how many lie below `value`) and for
-    skewness (the jackknife).
+    """Quantiles of the resampled values, moved for bias and for skewness.
+
+    Bias is how many lie below `value`, skewness comes from the jackknife.
     """
     normal = NormalDist()
     share = (np.count_nonzero(resampled < value) + np.count_nonzero(resampled == value) / 2) / len(

@@ -19,8 +19,9 @@ _MAGIC = b"RXS1"
 
 
 class ExactScores:
-    """Sorted scores of both classes: 4 bytes a float32 score, 8 as soon as one float64 score is
-    among them.
+    """Sorted scores of both classes.
+
+    4 bytes per float32 score, 8 as soon as one float64 score is among them.
 
     The state is a function of the scores alone, so its bytes and its metrics are the same whatever
     the order of updates and merges.

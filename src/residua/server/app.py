@@ -1,5 +1,6 @@
-"""The routes: score one image, score a batch, its map as PNG, what the model is, health, and the
-page.
+"""The routes of the server.
+
+Score one image, score a batch, its map as PNG, what the model is, health, and the page.
 """
 
 from __future__ import annotations

@@ -34,8 +34,9 @@ SECURITY_HEADERS = {
 
 @dataclass(frozen=True)
 class GuardOptions:
-    """Who may ask: `token` is what a client has to show (None: nothing), `hosts` the names it may
-    call us by.
+    """The options of the guard.
+
+    `token` is what a client has to show (None: nothing), `hosts` the names it may call us by.
 
     With `by_address` any IP address in the ``Host`` header is answered too: it names this machine
     or a proxy before it, and no page of another site can bear it. Pages of `sites` may use the

@@ -1,5 +1,6 @@
-"""Models to serve: a run's own, an exported file without torch, and one that somebody else
-trained.
+"""Models to serve.
+
+A run's own, an exported file without torch, and one that somebody else trained.
 """
 
 from __future__ import annotations

@@ -68,8 +68,9 @@ class _BoundedProtocol(H11Protocol):
             self._read_deadline = None
 
     def _watch_head(self) -> None:
-        """Between two requests a client has a few seconds to send the head of the next, and what is
-        left of a refused body.
+        """Watch the time between two requests.
+
+        A client has a few seconds to send the head of the next, and what is left of a refused body.
         """
         is_busy = self.cycle is not None and not self.cycle.response_complete
         if is_busy and self._head_deadline is not None:

@@ -62,8 +62,9 @@ def check_media_type(request: Request, *, only_form: bool = False) -> None:
 
 
 async def read_body(request: Request, limits: Limits, upload: Upload) -> bytes:
-    """The whole body; refused where it is too large, too slow, or more than all uploads may hold
-    together.
+    """The whole body of a request.
+
+    Refused where it is too large, too slow, or more than all uploads may hold together.
     """
     most = limits.body_bytes
     if _declared_length(request) > most:

@@ -17,8 +17,9 @@ _NORMALS_FOR_QUANTILE = 19  # the smallest n with 0.95 * (n + 1) <= n
 
 
 def default_policy(n_normals: int) -> str:
-    """At most 5% false alarms as a bound where the normals suffice, else a quantile, else the
-    strictest they allow.
+    """At most 5% false alarms as a bound, where the normals suffice.
+
+    Else a quantile, else the strictest they allow.
 
     Examples
     --------

@@ -26,8 +26,9 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class Plan:
-    """What it takes to show a promise: ``kind`` is which images (normal, anomalous, flagged),
-    ``fault`` what may go wrong.
+    """What it takes to show a promise.
+
+    ``kind`` is which images (normal, anomalous, flagged), ``fault`` what may go wrong.
     """
 
     policy: str

@@ -207,8 +207,9 @@ def _row(path: Path, line: int, cells: list[str], places: dict[str, int], width:
 
 
 def _mended(rows: list[Row]) -> list[Assumption]:
-    """Cells as pandas writes them where one is missing, put right in place: ``nan`` is none, and
-    0.0 the label 0.
+    """Mend cells as pandas writes them where one is missing, in place.
+
+    ``nan`` is none, and 0.0 the label 0.
     """
     told = []
     n_missing = 0

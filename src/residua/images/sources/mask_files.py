@@ -97,8 +97,9 @@ class _MaskMatcher:
         self._assumptions: list[Assumption] = []
 
     def take_folders(self) -> None:
-        """Folders with the name of masks: ``ground_truth/crack``, ``Train/Label``,
-        ``Data/Masks/Anomaly``.
+        """Take folders with the name of masks.
+
+        For example ``ground_truth/crack``, ``Train/Label`` and ``Data/Masks/Anomaly``.
         """
         groups: dict[tuple[str, int], _Group] = {}
         for row, name in enumerate(self._names):
@@ -367,7 +368,8 @@ class _MaskMatcher:
 
 
 def _kind(folder: str) -> tuple[str, int]:
-    """Folders of one name and depth hold masks together, or not at all: ``kos01/mask``,
-    ``kos02/mask``.
+    """Folders of one name and depth, which hold masks together or not at all.
+
+    For example ``kos01/mask`` and ``kos02/mask``.
     """
     return folder.rpartition("/")[2].lower(), folder.count("/")

@@ -107,8 +107,9 @@ class Rows:
         ]
 
     def names(self) -> list[str]:
-        """A name a row: the file's and the row's number, and the image's own where the file has
-        it.
+        """A name per row.
+
+        The file's and the row's number, and the image's own where the file has it.
         """
         import pyarrow as pa
 

@@ -1,5 +1,6 @@
-"""Is an engine what the reference is? Scores, maps and every decision, on real images, or no
-export.
+"""Is an engine what the reference is?
+
+Scores, maps and every decision, on real images, or no export.
 """
 
 from __future__ import annotations

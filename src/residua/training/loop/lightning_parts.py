@@ -212,8 +212,9 @@ class Checkpoints(L.Callback):
         self._last = time.monotonic()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save if it is time; not where training stops early, because a checkpoint does not say so
-        and resuming would go on.
+        """Save if it is time, unless training stops early.
+
+        A checkpoint does not say that it stopped, and resuming would go on.
         """
         if trainer.should_stop:
             return

@@ -201,8 +201,9 @@ def feature_maps(output: Any, height: int, width: int) -> list[Tensor]:
 
 
 def _unfold(tokens: Tensor, height: int, width: int) -> Tensor:
-    """Tokens as a map: as many as square patches cover the image, less a few in front (class and
-    register tokens).
+    """Tokens as a map, as many as square patches cover the image.
+
+    A few in front are left out: class and register tokens.
     """
     n = tokens.shape[1]
     grids = {(height // side, width // side) for side in range(1, min(height, width) + 1)}

@@ -1,5 +1,6 @@
-"""Dense autoencoder: several fully connected layers down to the code and up again, optionally with
-tied weights.
+"""Dense autoencoder: fully connected layers down to the latent and up again.
+
+Its weights may be tied.
 """
 
 from __future__ import annotations

@@ -110,8 +110,9 @@ class FeatureAutoencoder(AutoencoderNetwork):
         return torch.cat([_to_grid(maps[level], self.grid) for level in self.levels], 1)
 
     def distances(self, rebuilt: Tensor, targets: Tensor) -> Tensor:
-        """Cosine distance in [0, 2] of each place, averaged over the levels: (batch, rows,
-        columns), float32.
+        """Cosine distance in [0, 2] of each place, averaged over the levels.
+
+        (batch, rows, columns), float32.
         """
         pairs = zip(
             rebuilt.float().split(self.channels, 1), targets.split(self.channels, 1), strict=True

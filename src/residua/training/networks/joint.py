@@ -1,5 +1,6 @@
-"""Joint network: a residual autoencoder whose encoder also feeds a classifier head and a projection
-head.
+"""Joint network: a residual autoencoder with two more heads on its encoder.
+
+One head is a classifier, one projects.
 """
 
 from __future__ import annotations

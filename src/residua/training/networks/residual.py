@@ -17,8 +17,9 @@ _CELLS = 4
 
 
 class ResidualAutoencoder(AutoencoderNetwork):
-    """A strided 5x5 stem, three residual stages of width w, 2w, 4w, a dense code, and a
-    pixel-shuffling decoder.
+    """A strided 5x5 stem, three residual stages, a dense latent and a pixel-shuffling decoder.
+
+    The stages have width w, 2w, 4w.
 
     `maps` gives the last stage's feature maps, (batch, 4w, height / 8, width / 8) rounded up: heads
     and densities read those, and `stages` those of all three for densities that look at strokes as

@@ -1,5 +1,6 @@
-"""Skip network: a narrow U-Net that restores an image from a degraded view of it and says where it
-was spoilt.
+"""Skip network: a narrow U-Net that restores an image from a degraded view of it.
+
+It also says where the image was spoilt.
 """
 
 from __future__ import annotations

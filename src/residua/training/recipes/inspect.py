@@ -41,8 +41,9 @@ _HEAVIEST = 100.0
 
 
 class Task(NamedTuple):
-    """What one step asks: `clean` crops, what was made of them, and which pixels are shown, (n, 1,
-    side, side).
+    """What one step asks of the network.
+
+    `clean` crops, what was made of them, and which pixels are shown, (n, 1, side, side).
     """
 
     clean: Tensor

@@ -1,5 +1,6 @@
-"""Latent density: how unusual an image's code is among those of normal images, beside how badly it
-is reconstructed.
+"""Latent density: how unusual an image's latent is among those of normal images.
+
+It stands beside how badly the image is reconstructed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Running the graph over many images, in batches of one fixed, padded size, so that no score
-depends on its neighbours.
+"""Running the graph over many images, in batches of one fixed, padded size.
+
+So no score depends on its neighbours.
 """
 
 from __future__ import annotations
@@ -101,8 +102,9 @@ def prepare_each(prepare: Prepare, images: ImageSet, *, keep_float: bool = False
 def prepared_one_by_one(
     prepare: Prepare, images: ImageSet, *, keep_float: bool = False
 ) -> Iterator[Tensor]:
-    """What the list of `prepare_each` holds, (channels, height, width), where images keep their own
-    proportions.
+    """What the list of `prepare_each` holds, (channels, height, width).
+
+    For models whose images keep their own proportions.
     """
     is_rounded = images.dtype == np.uint8 and not keep_float
     for batch in images.batches(_read_at_once(images)):

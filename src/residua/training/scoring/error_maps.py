@@ -1,5 +1,6 @@
-"""Error maps and per-image errors inside the graph, by the formulas of `residua.metrics` (a test
-ties the two).
+"""Error maps and per-image errors inside the graph, by the formulas of `residua.metrics`.
+
+A test ties the two.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ def absolute(images: Tensor, reconstructions: Tensor) -> Tensor:
 
 
 def dissimilarity(images: Tensor, reconstructions: Tensor) -> Tensor:
-    """``(1 - SSIM) / 2`` of each pixel's neighbourhood, channels averaged: (batch, height, width),
-    in [0, 1].
+    """``(1 - SSIM) / 2`` of each pixel's neighbourhood, channels averaged, in [0, 1].
+
+    (batch, height, width).
     """
     window = _window(images.shape[-2], images.shape[-1])
     pad = (len(window) - 1) // 2

@@ -70,8 +70,9 @@ def check_parts(parts: _Parts, placed: Sequence[str]) -> _Parts:
 
 
 def highest(maps: Tensor, share: float) -> Tensor:
-    """Mean of the highest `share` of the places of each map, at least one: (batch, height, width)
-    to (batch,).
+    """Mean of the highest `share` of the places of each map, at least one.
+
+    (batch, height, width) to (batch,).
 
     Examples
     --------

@@ -1,5 +1,6 @@
-"""Synthetic defects: six families, from pasted pieces to cracks, and where in the image they can be
-seen.
+"""Synthetic defects of six families, and where in the image they can be seen.
+
+Families range from pasted pieces to cracks.
 """
 
 from __future__ import annotations
