@@ -1,7 +1,4 @@
-"""Is an engine what the reference is?
-
-Scores, maps and every decision, on real images, or no export.
-"""
+"""Whether an engine is what the reference is: scores, maps and every decision on real images."""
 
 from __future__ import annotations
 
