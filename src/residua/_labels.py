@@ -39,8 +39,9 @@ _AROUND = frozenset({
 
 
 def spelled(name: Any) -> str:
-    r"""A name as it is compared: composed letters, no case, single blanks, whole numbers without
-    the point.
+    r"""A name as it is compared with others.
+
+    Composed letters, no case, single blanks, whole numbers without the point.
 
     Examples
     --------

@@ -201,8 +201,9 @@ def multilabel_average_precision(
 
 
 def inflation(y_true: Any, y_pred: Any, *, threshold: float = 0.5) -> Inflation:
-    r"""How much element-wise accuracy flatters: beside the answer "nothing holds", subset accuracy,
-    recall, precision.
+    r"""How much element-wise accuracy flatters.
+
+    Beside it stand the answer "nothing holds", subset accuracy, recall and precision.
 
     Parameters and errors are those of `subset_accuracy`.
 

@@ -1,3 +1,4 @@
-"""Everything that needs PyTorch: networks, recipes, training, the one graph that scores, bundles
-and exports.
+"""Everything that needs PyTorch.
+
+Networks, recipes, training, the one graph that scores, bundles and exports.
 """
