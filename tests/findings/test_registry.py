@@ -12,8 +12,8 @@ from rich.console import Console
 from residua import evaluate_classification, evaluate_detection, evaluate_reconstruction
 from residua.evaluation.arrays import judge
 from residua.evaluation.check import check_sources
+from residua.evaluation.conclusion import conclude
 from residua.evaluation.detection import detection_facts
-from residua.evaluation.judgement import conclude
 from residua.evaluation.report import print_evaluation, write_html
 from residua.findings import FINDINGS, JudgedFacts, find_all, not_applicable
 from residua.images import ImageSet
@@ -66,16 +66,16 @@ def test_where_nothing_is_known_little_is_asked_and_the_rest_has_a_reason(job: s
     assert findings == ()
     assert figures == {}
     asked = {kind.code for kind in FINDINGS if kind.ask is not None and job in kind.jobs}
-    reasons = {one.code: one.reason for one in not_applicable(facts)}
+    reasons = {one.what: one.reason for one in not_applicable(facts)}
     assert asked - set(reasons) <= {"hard-scores"}
     assert all(reason.startswith("Needs ") and reason.endswith(".") for reason in reasons.values())
 
 
 def test_a_reason_names_everything_that_is_missing_once() -> None:
-    reasons = {one.code: one.reason for one in not_applicable(JudgedFacts(job="detect"))}
+    reasons = {one.what: one.reason for one in not_applicable(JudgedFacts(job="detect"))}
     assert reasons["broken-promise"] == "Needs a threshold and metrics."
     facts = detection_facts(LABELS, SCORES, operating_point=1.0)
-    reasons = {one.code: one.reason for one in conclude(facts).not_applicable}
+    reasons = {one.what: one.reason for one in conclude(facts).not_applicable}
     assert "overlap" not in reasons
     assert reasons["dead-latent"] == "Needs a network with a latent code."
     assert reasons["leakage"] == "Needs the images that the model was fitted on."

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from residua.evaluation.check import sources
-from residua.findings import blind_spots, drift
+from residua.findings import blind_spots, drift, test_reused
 from residua.findings.perturbations import PERTURBATIONS
 from residua.images import ImageSet, load_images, search_duplicates
-from residua.runs import detection_findings as detection, evaluate_scores, leaks
+from residua.runs import detection_findings as detection, leaks
 from residua.runs.bundle_model import BundleNetwork
 from residua.runs.check import check_images, read_check
 from residua.runs.evaluate import evaluate_run
@@ -65,7 +65,7 @@ def test_checks_that_fail_end_neither_a_judgement_nor_a_fit(
     monkeypatch.setattr(detection, "image_statistics", broken)
     monkeypatch.setattr(blind_spots, "find_blind_spots", broken)
     monkeypatch.setattr(drift, "find_drift", broken)
-    monkeypatch.setattr(evaluate_scores, "find_test_reused", broken)
+    monkeypatch.setattr(test_reused, "find_test_reused", broken)
     monkeypatch.setattr(BundleNetwork, "latents", broken)
     shutil.copytree(finished.path, tmp_path / "run")
     findings = evaluate_run(tmp_path / "run").evaluation.findings

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import LabelError
 from residua.evaluation.classes import is_multilabel, read_classes
-from residua.evaluation.judgement import conclude, with_metrics
+from residua.evaluation.conclusion import conclude, with_metrics
 from residua.evaluation.multilabel import multilabel_facts
 from residua.evaluation.positive import PositiveClass, positive_class
 from residua.findings import JudgedFacts

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, as_scores, same_length
-from residua.evaluation.judgement import conclude, with_metrics
+from residua.evaluation.conclusion import conclude, with_metrics
 from residua.evaluation.labels import as_detection_labels
 from residua.evaluation.pixels import tallied
 from residua.findings import JudgedFacts

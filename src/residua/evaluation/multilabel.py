@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, same_length
 from residua.errors import LabelError, ShapeError
-from residua.evaluation.judgement import conclude
+from residua.evaluation.conclusion import conclude
 from residua.findings import JudgedFacts
 from residua.metrics.reported import estimates_of, estimates_per_class
 from residua.metrics.samples import SeveralLabels

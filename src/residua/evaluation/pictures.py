@@ -14,10 +14,9 @@ from residua._check import Problems, check_unmasked
 from residua.errors import RangeError, ShapeError
 from residua.evaluation.layout import channels_last, matched, without_opaque_alpha
 from residua.evaluation.scale_options import PixelScale, ScaleOptions, named
-from residua.findings import find_clipped_values
-from residua.metrics._values import OVERSTEP, OVERSTEP_OF_IMAGES
+from residua.metrics._values import OVERSTEP_OF_IMAGES
 from residua.metrics.scale import ScaleAudit, ValueScale, audited, read_scales
-from residua.records import Assumption, Finding
+from residua.records import Assumption
 
 _SIDES = ("images", "reconstructions")
 _PREFIXES = ("", "reconstructions_")
@@ -91,7 +90,7 @@ def known_pictures(images: Any, reconstructions: Any, problems: Problems) -> Pic
     x, r, _ = matched(x, r, problems)
     if problems or x.size == 0:
         return Pictures(x, r)
-    return Pictures(_clip(x), _clip(r), oversteps=_oversteps(reconstructions=r))
+    return Pictures(_clip(x), _clip(r), oversteps=oversteps_of(reconstructions=r))
 
 
 def _check_channels(stated: list[PixelScale | None], n_channels: int, problems: Problems) -> None:
@@ -136,7 +135,7 @@ def _on_one_scale(
         _clip(new_x),
         _clip(new_r),
         audited(x, r, scales) if None in told else None,
-        _oversteps(images=new_x, reconstructions=new_r),
+        oversteps_of(images=new_x, reconstructions=new_r),
         tuple(assumptions),
         stated[0] or named(scales[0].scale),
     )
@@ -201,12 +200,13 @@ def _mean_beyond(unit: NDArray[Any]) -> float:
     return float((np.maximum(0, -unit) + np.maximum(0, unit - 1)).mean(dtype=np.float64))
 
 
-def _oversteps(**sides: NDArray[Any]) -> tuple[Overstep, ...]:
-    found = ((name, overstep_of(unit)) for name, unit in sides.items())
+def oversteps_of(**sides: NDArray[Any]) -> tuple[Overstep, ...]:
+    """What lies outside of [0, 1] in each array that was brought there, by its name."""
+    found = ((name, _overstep(unit)) for name, unit in sides.items())
     return tuple((name, *one) for name, one in found if one is not None)
 
 
-def overstep_of(unit: NDArray[Any]) -> tuple[float, float] | None:
+def _overstep(unit: NDArray[Any]) -> tuple[float, float] | None:
     """The share of values outside [0, 1] in an array that was brought there, and the mean distance
     of all values from [0, 1]; None where nothing lies outside.
     """
@@ -214,14 +214,6 @@ def overstep_of(unit: NDArray[Any]) -> tuple[float, float] | None:
         return None
     share = float(((unit < -_ROUNDING) | (unit > 1 + _ROUNDING)).mean())
     return share, _mean_beyond(unit)
-
-
-def clipping_of(unit: NDArray[Any], name: str) -> Finding | None:
-    """What lies outside of [0, 1] in values that were brought there, counted; None where nothing
-    does.
-    """
-    found = overstep_of(unit)
-    return None if found is None else find_clipped_values(name, *found, OVERSTEP)
 
 
 def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:

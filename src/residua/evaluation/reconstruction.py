@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, as_scores, same_length
-from residua.evaluation.judgement import Judgement, conclude, with_metrics
+from residua.evaluation.conclusion import Conclusion, conclude, with_metrics
 from residua.evaluation.pictures import Pictures, known_pictures, read_pictures
 from residua.evaluation.scale_options import Numbers, ScaleOptions
 from residua.findings import JudgedFacts, find_all
@@ -122,8 +122,8 @@ def judge_reconstruction(
     if not problems:
         same_length(problems, images=pictures.images, ids=ids)
     problems.raise_any()
-    judgement = judge_pictures(pictures, **options)
-    return judgement.evaluation, dict(judgement.facts.errors)
+    made = judge_pictures(pictures, **options)
+    return made.evaluation, dict(made.facts.errors)
 
 
 def judge_pictures(
@@ -133,7 +133,7 @@ def judge_pictures(
     split: str = "test",
     provenance: Mapping[str, Any] | None = None,
     **options: Any,
-) -> Judgement:
+) -> Conclusion:
     """`evaluate_reconstruction` of pictures that were read already."""
     columns = errors_per_image(pictures.images, pictures.reconstructions)
     train = None if train_errors is None else np.atleast_1d(np.asarray(train_errors, np.float64))
@@ -217,9 +217,8 @@ def evaluate_errors(
         confidence=confidence,
         seed=seed,
     )
-    evaluation = conclude(facts, split=split, provenance=provenance).evaluation
-    told = tuple(finding for finding in findings if finding is not None)
-    return evaluation.model_copy(update={"findings": (*told, *evaluation.findings)})
+    made = conclude(facts, split=split, provenance=provenance, before=findings)
+    return made.evaluation
 
 
 def error_facts(

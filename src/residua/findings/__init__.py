@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterable
 from functools import partial
 
-from residua.findings.facts import JudgedFacts as JudgedFacts
+from residua.findings.facts import OF_MODEL as OF_MODEL, JudgedFacts as JudgedFacts
 from residua.findings.figures import Figure
-from residua.findings.kind import FindingKind as FindingKind, NotApplicable as NotApplicable, told
+from residua.findings.kind import FindingKind as FindingKind, told
 from residua.findings.not_checked import Checks as Checks
-from residua.records import Finding
+from residua.records import Finding, NotApplicable
 
 # isort: off
 from residua.findings.scale import find_scale as find_scale
@@ -63,10 +63,10 @@ from residua.findings.duplicates import find_duplicates as find_duplicates
 from residua.findings.unreadable_files import find_unreadable_files as find_unreadable_files
 from residua.findings.empty_masks import find_empty_masks as find_empty_masks
 from residua.findings.suspicious_masks import find_suspicious_masks as find_suspicious_masks
-from residua.findings.dead_latent import find_dead_latent as find_dead_latent
 from residua.findings.test_reused import find_test_reused as find_test_reused
-from residua.findings.random_model import find_random_model as find_random_model
+from residua.findings.dead_latent import find_dead_latent as find_dead_latent
 from residua.findings.misread_scale import find_misread_scale as find_misread_scale
+from residua.findings.random_model import find_random_model as find_random_model
 from residua.findings.mixed_sizes import find_mixed_sizes as find_mixed_sizes
 from residua.findings.class_balance import find_class_balance as find_class_balance
 from residua.findings.torn_groups import find_torn_groups as find_torn_groups
@@ -123,19 +123,31 @@ def find_all(
     return (*found, *facts.not_made, *checks.not_made), figures
 
 
-def not_applicable(facts: JudgedFacts) -> tuple[NotApplicable, ...]:
+def not_applicable(
+    facts: JudgedFacts, needs: Iterable[str] | None = None
+) -> tuple[NotApplicable, ...]:
     """The kinds of findings about this job that cannot be asked, each with the reason.
+
+    Parameters
+    ----------
+    facts : JudgedFacts
+    needs : iterable of str, optional
+        Only those kinds that lack one of these facts, such as `OF_MODEL`. Left out: all.
 
     Examples
     --------
     >>> facts = JudgedFacts(job="reconstruct")
-    >>> next(one.reason for one in not_applicable(facts) if one.code == "dead-latent")
+    >>> next(one.reason for one in not_applicable(facts) if one.what == "dead-latent")
     'Needs a network with a latent code.'
     """
+    asked = [kind for kind in FINDINGS if kind.ask is not None and facts.job in kind.jobs]
+    lacking = {
+        kind.code: facts.lacks(kind.needs)
+        for kind in asked
+        if needs is None or facts.lacks([one for one in kind.needs if one in needs])
+    }
     return tuple(
-        NotApplicable(kind.code, kind.title, f"Needs {' and '.join(lacking)}.")
-        for kind in FINDINGS
-        if kind.ask is not None and facts.job in kind.jobs
-        for lacking in [facts.lacks(kind.needs)]
-        if lacking
+        NotApplicable(what=code, reason=f"Needs {' and '.join(words)}.")
+        for code, words in lacking.items()
+        if words
     )

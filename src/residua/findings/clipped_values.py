@@ -74,5 +74,5 @@ KIND = FindingKind(
     find_clipped_values,
     _ask,
     needs=("oversteps",),
-    jobs=("reconstruct",),
+    jobs=("detect", "reconstruct"),
 )

@@ -28,8 +28,10 @@ ScoreOf = Callable[["ImageSet"], NDArray[Any]]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.int64]
-Misreading = tuple[tuple[str, str], float, tuple[str, str], float]
-"""The stated scales of input and output with the share that they explain, and better ones."""
+Misreading = tuple[tuple[str, str], float, tuple[str, str], float, int]
+"""The stated scales of input and output with the share that they explain, better ones
+with theirs, and the number of images.
+"""
 
 
 _T = TypeVar("_T")
@@ -42,6 +44,10 @@ type checkers are not to ask each time.
 def _fact(words: str) -> Any:
     """A fact that is None where nobody knows it; `words` name it in a reason."""
     return field(default=None, metadata={"words": words})
+
+
+# Facts that a model brings with it, and not the data: a file has no network and no training.
+OF_MODEL = ("latent_of", "leaks", "train_errors", "baselines")
 
 
 @dataclass(frozen=True)

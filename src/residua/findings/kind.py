@@ -18,7 +18,6 @@ __all__ = [
     "FindingKind",
     "Histogram",
     "JudgedFacts",
-    "NotApplicable",
     "told",
 ]
 
@@ -63,15 +62,6 @@ class FindingKind:
     def check(self) -> str:
         """The noun that `not-checked` uses."""
         return self.noun or self.code.replace("-", " ")
-
-
-@dataclass(frozen=True)
-class NotApplicable:
-    """A kind of finding that could not be asked, and the reason."""
-
-    code: str
-    title: str
-    reason: str
 
 
 def told(answers: Any) -> list[tuple[Finding, Figure | None]]:

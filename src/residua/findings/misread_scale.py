@@ -53,7 +53,7 @@ KIND = FindingKind(
     CODE,
     "A wrapped model used on the wrong scale",
     find_misread_scale,
-    lambda facts: find_misread_scale(*facts.misreading, n_images=facts.n_images),
+    lambda facts: find_misread_scale(*facts.misreading[:4], n_images=facts.misreading[4]),
     needs=("misreading",),
     jobs=("detect", "reconstruct"),
 )

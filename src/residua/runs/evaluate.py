@@ -5,7 +5,7 @@ Every command and every Python face that judges a model comes here, whoever trai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -146,6 +146,11 @@ def evaluate_model(
         "classify": judge_classifier,
     }
     result = kinds[job](model, judged, request)
+    not_asked = _not_applicable(model, judged, result.not_applicable)
+    provenance = {
+        **result.evaluation.provenance,
+        "not_applicable": [one.model_dump(mode="json") for one in not_asked],
+    }
     figures = result.evidence.pop("figures", {})
     if judged.leak_pictures is not None:
         figures |= {leakage.CODE: judged.leak_pictures}
@@ -161,7 +166,8 @@ def evaluate_model(
         figures=figures,
         **result.evidence,
     )
-    return Judgement(with_findings(result.evaluation, judged.findings), evidence)
+    evaluation = result.evaluation.model_copy(update={"provenance": provenance})
+    return Judgement(with_findings(evaluation, judged.findings), evidence)
 
 
 def stored_judgement(folder: RunFolder) -> Judgement | None:
@@ -247,29 +253,24 @@ def _provenance(model: JudgedModel, judged: JudgedImages) -> dict[str, Any]:
             None if fitted_on is None else min(len(fitted_on), MOST_BASELINE_IMAGES)
         ),
         **({} if judged.targets is None else {"targets": judged.targets.source}),
-        "not_applicable": [one.model_dump(mode="json") for one in _not_applicable(model, judged)],
     }
 
 
-def _not_applicable(model: JudgedModel, judged: JudgedImages) -> list[NotApplicable]:
+def _not_applicable(
+    model: JudgedModel, judged: JudgedImages, findings: Iterable[NotApplicable]
+) -> list[NotApplicable]:
     """What a trained run would be told and this model is not, with the reason."""
     told = []
     if model.network is None:
         reason = f"{facts_name(model)} shows no network that can be built anew or looked into"
-        told += [
-            NotApplicable(what="untrained baseline", reason=reason),
-            NotApplicable(what="dead-latent", reason=reason),
-        ]
+        told.append(NotApplicable(what="untrained baseline", reason=reason))
     if not _history(model):
-        told.append(
-            NotApplicable(
-                what="training history", reason=f"{facts_name(model)} keeps no record of training"
-            )
-        )
+        reason = f"{facts_name(model)} keeps no record of training"
+        told.append(NotApplicable(what="training history", reason=reason))
     if judged.fitted_on is None:
         reason = "the images that the model was trained on are not at hand"
-        told += [NotApplicable(what=what, reason=reason) for what in ("baselines", "leakage")]
-    return told
+        told.append(NotApplicable(what="baselines", reason=reason))
+    return [*told, *findings]
 
 
 def facts_name(model: JudgedModel) -> str:

@@ -5,7 +5,8 @@ and the worst mistakes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from residua.baselines import CLASSIFIERS
 from residua.engines import score_with
 from residua.errors import InputError
-from residua.evaluation import evaluate_classification
+from residua.evaluation.classification import classification_facts
+from residua.evaluation.conclusion import conclude
 from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
-from residua.findings.most_confused import draw_mistakes
+from residua.findings import OF_MODEL, not_applicable
 from residua.images import ImageSet
 from residua.metrics._classes import in_order
-from residua.records import Evaluation, Finding
+from residua.records import Evaluation, Finding, NotApplicable
 from residua.runs.baselines import (
     Columns,
     chunk_size,
@@ -27,12 +29,7 @@ from residua.runs.baselines import (
     reconstructing_baselines,
     sampled,
 )
-from residua.runs.job_result import (
-    EvaluationRequest,
-    JobResult,
-    random_finding,
-    with_findings,
-)
+from residua.runs.job_result import EvaluationRequest, JobResult, with_model
 from residua.runs.labels import label_values
 from residua.runs.model import Floats, JudgedModel
 from residua.runs.parts import JudgedImages
@@ -51,14 +48,14 @@ Classes = tuple[int | str, ...]
 @dataclass(frozen=True)
 class ClassesResult:
     """The record, the columns of the per-image table, what else the evidence holds, by what the
-    gallery is ordered, and 1 minus the largest probability of each image.
+    gallery is ordered, and what could not be asked.
     """
 
     evaluation: Evaluation
     columns: Columns
     evidence: dict[str, Any]
     ranked_by: NDArray[Any]
-    unsure: NDArray[Any]
+    not_applicable: tuple[NotApplicable, ...]
 
 
 def classes_of(
@@ -107,7 +104,7 @@ def classes_of(
     probabilities, score = columns.pop(_P), columns.pop(_SCORE)
     known = {name: column[~np.isnan(column)] for name, column in beside.items()}
     baselines = baseline_errors(known, seed=seed)
-    evaluation = evaluate_classification(
+    facts = classification_facts(
         labels,
         probabilities,
         classes=None if model.facts.classes is None else list(classes),
@@ -115,11 +112,14 @@ def classes_of(
         baselines=baselines,
         leaks=judged.leaks,
         seed=seed,
-        split=judged.part,
-        provenance=provenance,
     )
-    if multilabel:
-        evaluation = evaluation.model_copy(update={"baselines": baselines})
+    unsure = 1 - probabilities.max(axis=1)
+    facts = with_model(facts, model, judged, unsure, partial(_doubt, model))
+    facts = replace(
+        facts, baselines=baselines, paths=images.paths, picture_of=lambda row: images[row]
+    )
+    made = conclude(facts, split=judged.part, provenance=provenance)
+    evaluation = made.evaluation
     if model.reconstructs:
         evaluation = _with_reconstruction(
             evaluation, evaluate_errors(columns, seed=seed, findings=found)
@@ -129,22 +129,12 @@ def classes_of(
         "classes": None if multilabel else np.array([str(name) for name in classes]),
         "probabilities": probabilities,
         "baselines": beside,
+        "figures": made.figures,
     }
-    if not multilabel:
-        true = index_targets(labels, classes, where="evaluate")
-        shown = draw_mistakes(
-            true,
-            probabilities,
-            [str(name) for name in classes],
-            lambda row: images[int(row)],
-            images.paths,
-        )
-        evidence["figures"] = {} if shown is None else {"most-confused": shown}
     of_images = _per_image(labels, probabilities, classes, multilabel=multilabel)
-    unsure = 1 - probabilities.max(axis=1)
-    return ClassesResult(
-        evaluation, {**of_images, **columns}, evidence, columns.get("mse", score), unsure
-    )
+    ranked_by = columns.get("mse", score)
+    told = not_applicable(facts, OF_MODEL)
+    return ClassesResult(evaluation, {**of_images, **columns}, evidence, ranked_by, told)
 
 
 def _known(labels: NDArray[Any] | None) -> list[Any]:
@@ -233,14 +223,14 @@ def judge_classifier(
         model, judged, request.provenance, positive=request.positive, separator=request.separator
     )
 
-    def doubt(images: ImageSet) -> NDArray[Any]:
-        probabilities = score_with(model.engine, images).probabilities
-        return 1 - np.asarray(probabilities).max(axis=1)
-
-    again = random_finding(model, judged.images, made.unsure, doubt, with_threshold=False)
     evidence = {
         **made.evidence,
         "thumbnails": make_thumbnails(model, judged.images, made.ranked_by, None),
     }
-    evaluation = with_findings(made.evaluation, [again])
-    return JobResult(evaluation, made.columns, choose_images(made.ranked_by, None, None), evidence)
+    shown = choose_images(made.ranked_by, None, None)
+    return JobResult(made.evaluation, made.columns, shown, evidence, made.not_applicable)
+
+
+def _doubt(model: JudgedModel, images: ImageSet) -> NDArray[Any]:
+    """1 minus the largest probability of each image."""
+    return 1 - np.asarray(score_with(model.engine, images).probabilities).max(axis=1)

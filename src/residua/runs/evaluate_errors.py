@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
 
 from residua.engines import score_with
-from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
-from residua.findings import (
-    Checks,
-)
+from residua.evaluation.conclusion import conclude
+from residua.evaluation.reconstruction import baseline_errors, error_facts, errors_of
+from residua.findings import OF_MODEL, not_applicable
 from residua.images import ImageSet
 from residua.images.listing import Progress
 from residua.metrics import mse
@@ -22,15 +22,7 @@ from residua.runs.baselines import (
     in_chunks,
     reconstructing_baselines,
 )
-from residua.runs.detection_findings import errors_shown
-from residua.runs.job_result import (
-    EvaluationRequest,
-    JobResult,
-    model_findings,
-    of_training,
-    random_finding,
-    with_findings,
-)
+from residua.runs.job_result import EvaluationRequest, JobResult, of_training, with_model
 from residua.runs.model import JudgedModel
 from residua.runs.parts import JudgedImages
 from residua.runs.pictures import choose_images, make_thumbnails
@@ -49,31 +41,25 @@ def judge_reconstructor(
     train = None
     if judged.targets is None:
         train = of_training(model, judged, "train_mse", errors)
-    evaluation = evaluate_errors(
+    facts = error_facts(
         columns,
         train_errors=train,
         baselines=baseline_errors(others, seed=model.seed),
         leaks=judged.leaks,
         seed=model.seed,
-        split=judged.part,
-        provenance=request.provenance,
-        findings=found,
     )
-    checks = Checks()
-    of_model = model_findings(model, judged, checks)
-    again = (
-        None
-        if judged.targets is not None
-        else random_finding(model, judged.images, columns["mse"], errors, with_threshold=False)
-    )
-    evaluation = with_findings(evaluation, [*of_model, again, *checks.not_made])
+    facts = with_model(facts, model, judged, columns["mse"], errors)
+    if judged.targets is not None:  # `errors` compares with the images themselves
+        facts = replace(facts, asked_twice=None)
+    made = conclude(facts, split=judged.part, provenance=request.provenance, before=found)
     more = {
         "baselines": others,
         "train_scores": train,
-        "figures": errors_shown(evaluation, train, columns["mse"]),
+        "figures": made.figures,
         "thumbnails": make_thumbnails(model, judged.images, columns["mse"], None),
     }
-    return JobResult(evaluation, columns, choose_images(columns["mse"], None, None), more)
+    shown = choose_images(columns["mse"], None, None)
+    return JobResult(made.evaluation, columns, shown, more, not_applicable(facts, OF_MODEL))
 
 
 def error_columns(

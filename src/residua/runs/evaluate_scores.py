@@ -9,27 +9,18 @@ from numpy.typing import NDArray
 
 from residua.engines import score_with
 from residua.errors import InputError
-from residua.evaluation import evaluate_detection
+from residua.evaluation.conclusion import conclude
+from residua.evaluation.detection import detection_facts
 from residua.evaluation.evidence import ThresholdFrom
 from residua.evaluation.labels import DetectionLabels
-from residua.findings import (
-    Checks,
-    find_test_reused,
-)
+from residua.findings import OF_MODEL, not_applicable
 from residua.images import ImageSet
 from residua.metrics import PixelTally
 from residua.runs.baselines import (
     detecting_baselines,
 )
-from residua.runs.detection_findings import errors_shown, notice_in_detection
-from residua.runs.job_result import (
-    EvaluationRequest,
-    JobResult,
-    model_findings,
-    of_training,
-    random_finding,
-    with_findings,
-)
+from residua.runs.detection_findings import with_images
+from residua.runs.job_result import EvaluationRequest, JobResult, of_training, with_model
 from residua.runs.model import Floats, JudgedModel
 from residua.runs.parts import JudgedImages
 from residua.runs.pictures import choose_images, make_thumbnails
@@ -51,7 +42,7 @@ def judge_detector(
     beside = {}
     if judged.fitted_on is not None:
         beside = detecting_baselines(model, judged.fitted_on, images)
-    evaluation = evaluate_detection(
+    facts = detection_facts(
         DetectionLabels(is_anomalous, labelled),
         scores.score,
         operating_point=model.facts.operating_point,
@@ -60,33 +51,18 @@ def judge_detector(
         baselines=beside,
         leaks=judged.leaks,
         seed=model.seed,
-        split=judged.part,
-        provenance=request.provenance,
     )
-    found, figures = notice_in_detection(
-        model.scores,
-        images,
-        scores,
-        (is_anomalous, labelled),
-        evaluation=evaluation,
-        calibration=calibration.normals,
-    )
-    checks, hashes = Checks(), calibration.pixel_hashes
-    reused = checks.make(
-        "images used before", lambda: find_test_reused(hashes, images.pixel_hashes, images.paths)
-    )
-    of_model = model_findings(model, judged, checks)
-    again = random_finding(model, images, scores.score, model.scores)
-    evaluation = with_findings(evaluation, [*found, reused, *of_model, again, *checks.not_made])
-    new = scores.score[labelled & ~is_anomalous] if labelled.any() else scores.score
+    facts = with_images(facts, model.scores, images, scores, calibration)
+    facts = with_model(facts, model, judged, scores.score, model.scores)
+    made = conclude(facts, split=judged.part, provenance=request.provenance)
     known = is_anomalous if labelled.all() else None
     return JobResult(
-        evaluation,
+        made.evaluation,
         scores.columns,
         choose_images(scores.score, known, model.threshold),
         {
             "scores": scores.score,
-            "figures": figures | errors_shown(evaluation, train_scores, new),
+            "figures": made.figures,
             "is_anomalous": is_anomalous if labelled.any() else None,
             "labelled": labelled if labelled.any() else None,
             "train_scores": train_scores,
@@ -96,6 +72,7 @@ def judge_detector(
             "threshold_from": _threshold_from(model),
             "thumbnails": make_thumbnails(model, images, scores.score, known),
         },
+        not_applicable(facts, OF_MODEL),
     )
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings import (
-    Checks,
-    find_dead_latent,
-    find_random_model,
-)
+from residua.findings import Checks, JudgedFacts
+from residua.findings.facts import Task
 from residua.images import ImageSet
 from residua.images.listing import Progress
-from residua.records import Evaluation, Finding, Job
+from residua.records import Evaluation, Finding, Job, NotApplicable
 from residua.runs.baselines import (
     Columns,
     sampled,
@@ -40,6 +37,7 @@ class JobResult:
     columns: Columns
     shown: NDArray[np.int64]
     evidence: dict[str, Any]
+    not_applicable: tuple[NotApplicable, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,40 +73,36 @@ def of_training(
     return measure(sampled(judged.fitted_on, model.seed, most=_MOST_TRAINING))
 
 
-def model_findings(
-    model: JudgedModel, judged: JudgedImages, checks: Checks
-) -> list[Finding | None]:
-    """What can be said of the model itself: a latent vector that is dead, a scale that was
-    misread.
-    """
-    found: list[Finding | None] = []
-    images, network = judged.images, model.network
-    if network is not None:
-        latents = checks.make(
-            "dead numbers of the code", lambda: network.latents(images[:_MOST_LATENTS])
-        )
-        found.append(None if latents is None else find_dead_latent(latents))
-    if model.find_misread is not None:
-        anomalous = images.presumed_anomalous
-        rows = np.flatnonzero(~anomalous) if not anomalous.all() else np.arange(len(images))
-        some = rows[:_MOST_MISREAD]
-        aims = images if judged.targets is None else judged.targets
-        expected = model.prepare(aims[some], model.rebuilt_size)
-        found += model.find_misread(model.prepare(images[some]), expected)
-    return found
-
-
-def random_finding(
+def with_model(
+    facts: JudgedFacts,
     model: JudgedModel,
-    images: ImageSet,
+    judged: JudgedImages,
     first: NDArray[Any],
     measure: Callable[[ImageSet], NDArray[Any]],
-    *,
-    with_threshold: bool = True,
-) -> Finding | None:
-    """What a random model says of the same images when it is asked again."""
-    if not model.is_random:
-        return None
+) -> JudgedFacts:
+    """`facts` with what can be asked of the model itself: its latent vectors, its scales, and the
+    same images again. `first` is what `measure` gave for them.
+    """
+    images, network, checks = judged.images, model.network, Checks()
     some = images[:_MOST_TWICE]
-    threshold = model.threshold if with_threshold else None
-    return find_random_model(first[: len(some)], measure(some), threshold=threshold)
+    scales = checks.make("scales of the model", lambda: _scales(model, judged, facts.job))
+    return replace(
+        facts,
+        latent_of=None if network is None else lambda: network.latents(images[:_MOST_LATENTS]),
+        asked_twice=(lambda: (first[: len(some)], measure(some))) if model.is_random else None,
+        not_made=(*facts.not_made, *checks.not_made),
+        **(scales or {}),
+    )
+
+
+def _scales(model: JudgedModel, judged: JudgedImages, job: Task) -> dict[str, Any]:
+    """Facts on how the model's scales fit, from some of the images."""
+    if model.read_scales is None or job == "classify":
+        return {}
+    images = judged.images
+    anomalous = images.presumed_anomalous
+    rows = np.flatnonzero(~anomalous) if not anomalous.all() else np.arange(len(images))
+    some = rows[:_MOST_MISREAD]
+    aims = images if judged.targets is None else judged.targets
+    expected = model.prepare(aims[some], model.rebuilt_size)
+    return model.read_scales(model.prepare(images[some]), expected)

@@ -14,7 +14,7 @@ from residua.engines.facts import ModelFacts
 from residua.engines.interface import check_channels
 from residua.images import ImageSet
 from residua.images.resize import fit_to
-from residua.records import Assumption, Finding
+from residua.records import Assumption
 
 Floats = NDArray[np.float32]
 
@@ -80,8 +80,8 @@ class JudgedModel:
         Columns of the training history (``history/loss``), ``train_scores`` and ``train_mse``.
     network : Network or None
         None where the model is a file, or somebody else's.
-    find_misread : callable or None
-        ``f(prepared, expected)``: findings of a model that is read on another scale.
+    read_scales : callable or None
+        ``f(prepared, expected)``: facts about a model that may be read on another scale.
     error_maps : callable or None
         ``f(expected, reconstructions)``: maps against targets that are not the input.
     """
@@ -99,7 +99,7 @@ class JudgedModel:
     assumptions: tuple[Assumption, ...] = ()
     training: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     network: Network | None = None
-    find_misread: Callable[[Floats, Floats], list[Finding | None]] | None = None
+    read_scales: Callable[[Floats, Floats], dict[str, Any]] | None = None
     error_maps: Callable[[Floats, Floats], Floats] | None = None
 
     @property

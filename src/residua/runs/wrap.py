@@ -79,7 +79,7 @@ class WrappedModel(WrappedEngine):
             output_size=contract.output_size,
             is_random=self.is_random,
             assumptions=self.assumptions,
-            find_misread=partial(look_at_readings, self),
+            read_scales=partial(look_at_readings, self),
             error_maps=partial(error_maps, contract.error),
         )
 

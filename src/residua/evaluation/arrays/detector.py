@@ -12,8 +12,8 @@ from residua._check import Problems, as_scores, same_length
 from residua.errors import LabelError
 from residua.evaluation import Evidence
 from residua.evaluation.arrays.inputs import Decision, Inputs
+from residua.evaluation.conclusion import conclude
 from residua.evaluation.detection import detection_facts
-from residua.evaluation.judgement import conclude
 from residua.evaluation.labels import DetectionLabels, as_detection_labels
 from residua.records import Evaluation, OperatingPoint
 from residua.thresholds import choose_threshold
@@ -58,7 +58,7 @@ def judge_scores(
         known_normal=_known_normal(calibration, of_calibration, train),
         nameless_scores=given.nameless_scores,
     )
-    judgement = conclude(facts)
+    made = conclude(facts)
     evidence = Evidence(
         paths=given.names(len(scores)),
         scores=scores,
@@ -69,13 +69,13 @@ def judge_scores(
         calibration_is_anomalous=None if of_calibration is None else of_calibration.is_anomalous,
         train_scores=train,
         seed=seed,
-        figures=judgement.figures,
+        figures=made.figures,
         prevalence=decision.prevalence,
         threshold_from=(
             "calibration" if calibration is not None or decision.policy is None else "judged"
         ),
     )
-    return judgement.evaluation, evidence
+    return made.evaluation, evidence
 
 
 def _known_normal(

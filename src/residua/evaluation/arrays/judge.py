@@ -222,8 +222,8 @@ def _judge_pictures(
     too.
     """
     train = given.train_errors
-    judgement = judge_pictures(read, train_errors=train, confidence=decision.confidence, seed=seed)
-    evaluation, columns = judgement.evaluation, judgement.facts.errors
+    made = judge_pictures(read, train_errors=train, confidence=decision.confidence, seed=seed)
+    evaluation, columns = made.evaluation, made.facts.errors
     x, r = read.images, read.reconstructions
     pictures: dict[str, Any] = {
         "per_image": dict(columns),
@@ -236,7 +236,7 @@ def _judge_pictures(
             paths=given.names(len(x)),
             train_scores=train_errors,
             seed=seed,
-            figures=judgement.figures,
+            figures=made.figures,
         )
         return evaluation, replace(plain, **pictures)
     detection, evidence = judge_scores(given, columns["mse"], decision, seed)
@@ -247,7 +247,7 @@ def _judge_pictures(
         "findings": (*detection.findings, *more),
         "provenance": with_assumptions(evaluation.provenance, assumptions_of(detection.provenance)),
     }
-    figures = {**judgement.figures, **evidence.figures}
+    figures = {**made.figures, **evidence.figures}
     return (
         detection.model_copy(update=merged),
         replace(evidence, figures=figures, **pictures),

@@ -4,14 +4,12 @@ scale than was told.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.evaluation.pictures import clipping_of
-from residua.findings import find_misread_scale
-from residua.records import Finding
+from residua.evaluation.pictures import oversteps_of
 from residua.runs.wrapped.scales import SCALES, Scale
 
 if TYPE_CHECKING:
@@ -58,14 +56,12 @@ def far_better(other: float, told: float, times: float = _TIMES) -> bool:
     return other >= _GOOD and (1 - told) >= times * (1 - other)
 
 
-def look_at_readings(
-    model: WrappedEngine, prepared: Floats, expected: Floats
-) -> list[Finding | None]:
-    """Findings of the scales, from some of the judged images as the model sees them, and what it
-    should make of them.
+def look_at_readings(model: WrappedEngine, prepared: Floats, expected: Floats) -> dict[str, Any]:
+    """Facts for findings of the scales, from some of the judged images as the model sees them, and
+    what it should make of them.
     """
     if not len(prepared):
-        return []
+        return {}
     rows = np.linspace(0, len(prepared) - 1, min(_MOST, len(prepared))).astype(int)
     some, wanted = prepared[rows], expected[rows]
     made = model.raw(some)
@@ -76,8 +72,8 @@ def look_at_readings(
         best = max(readings, key=lambda pair: readings[pair])
         if far_better(readings[best], told):
             asked = (model.contract.inputs.words, model.contract.outputs.words)
-            return [find_misread_scale(asked, told, best, readings[best], n_images=len(some))]
-    return [clipping_of(rebuilt, "reconstructions")]
+            return {"misreading": (asked, told, best, readings[best], len(some))}
+    return {"oversteps": oversteps_of(reconstructions=rebuilt)}
 
 
 def _readings(

@@ -4,7 +4,7 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import ShapeError
-from residua.findings import JudgedFacts, NotApplicable, find_all, not_applicable
+from residua.findings import JudgedFacts, find_all, not_applicable
 from residua.findings.figures import Figure
-from residua.records import Estimate, Evaluation, with_assumptions
+from residua.records import Estimate, Evaluation, Finding, NotApplicable, with_assumptions
 
 if TYPE_CHECKING:
     from residua.images.duplicates import Leaks
@@ -25,7 +25,7 @@ MetricsOf = Callable[[NDArray[np.bool_]], dict[str, Estimate]]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Conclusion:
     """The record of a model, the facts that it was made from, and figures by the finding's code."""
 
     evaluation: Evaluation
@@ -39,14 +39,20 @@ class Judgement:
 
 
 def conclude(
-    facts: JudgedFacts, *, split: str = "test", provenance: Mapping[str, Any] | None = None
-) -> Judgement:
+    facts: JudgedFacts,
+    *,
+    split: str = "test",
+    provenance: Mapping[str, Any] | None = None,
+    before: Iterable[Finding | None] = (),
+) -> Conclusion:
     """Ask all findings that `facts` allow, and make the record.
 
     Whoever knows more than an ``evaluate_*`` function takes (the images, the network) adds it with
-    `dataclasses.replace` to what ``*_facts`` returned, and calls this.
+    `dataclasses.replace` to what ``*_facts`` returned, and calls this. The findings `before` were
+    made while images were at hand, and stand first.
     """
     findings, figures = find_all(facts)
+    earlier = tuple(finding for finding in before if finding is not None)
     known = dict(provenance or {})
     if facts.positive is not None:
         known["positive_class"] = facts.positive
@@ -59,10 +65,10 @@ def conclude(
         metrics=dict(facts.metrics),
         operating_point=facts.operating_point,
         baselines={name: dict(values) for name, values in (facts.baselines or {}).items()},
-        findings=findings,
+        findings=(*earlier, *findings),
         provenance=known,
     )
-    return Judgement(evaluation, facts, figures)
+    return Conclusion(evaluation, facts, figures)
 
 
 def with_metrics(facts: JudgedFacts, metrics_of: MetricsOf, leaks: Leaks | None) -> JudgedFacts:
