@@ -19,7 +19,7 @@ from residua.records import Assumption
 
 _LONGEST_LABEL = 1_000  # characters: what is printed beside a number, and not a text
 LONGEST_SIDE = 65_535  # what a JPEG can hold; weights that resize a side are as long as it
-_MODERATE_SIDE, _NARROWEST = 4_096, 256
+_MODERATE_SIDE, _NARROWEST = 4_096, 256  # pixels; a longer side may be so many times the other
 
 
 def fault_of_extent(height: int, width: int) -> str | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from residua._text import printable
 
-_CHUNK = 4096
+_CHUNK = 4096  # texts that wait until they become one block
 _TEXT: Any = np.dtypes.StringDType()
 
 

@@ -28,7 +28,7 @@ CLEAR: Colour = (0, 0, 0, 0)
 
 LOSSY = frozenset({"JPEG", "WEBP", "JPEG2000", "MPO"})
 _SAMPLED = 1 << 20  # pixels that are tallied; of larger masks every second, third, ...
-_KEPT_VALUES = 16
+_KEPT_VALUES = 16  # commonest colours that are kept of a mask
 _MOST_CLASSES = 16  # more values than this are a smooth edge
 _NOISE = 16  # of 255: what compression makes of black
 _AS_ONE = 2  # pixels that a mask may be larger or smaller than its image

@@ -19,7 +19,7 @@ from residua.images.hashing import BYTES, PIXELS, pixel_digest, row_byte_digests
 from residua.images.listing import EncodedImages
 from residua.images.reading import AS_IT_SAYS, Reading, common_type
 
-WORKERS = min(8, os.cpu_count() or 1)
+WORKERS = min(8, os.cpu_count() or 1)  # threads that decode
 
 
 class Pixels(Protocol):

@@ -19,7 +19,7 @@ from residua.images.tiff import BITS, MOST_VALUE
 
 _SIXTEEN = ("RGB;16", "RGBA;16", "RGBX;16")
 _SIZ = b"\xff\x4f\xff\x51"  # begins a JPEG 2000 codestream; 42 bytes further stands the precision
-_PRECISION = 42
+_PRECISION = 42  # bytes from the marker SIZ to the first component's precision
 _WHITE, _OPAQUE = 65535, 255
 
 

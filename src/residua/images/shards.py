@@ -17,7 +17,7 @@ from residua.images.columns import shared, texts
 from residua.images.listing import EncodedImages, JoinedImages, Listing, Options, Quarantined
 from residua.records import Assumption
 
-ROWS_A_BLOCK = 4096
+ROWS_A_BLOCK = 4096  # rows of a listing that are scored together
 
 
 class Shard(Protocol):

@@ -17,11 +17,11 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 from residua.errors import ImageError, MissingExtraError, SourceError
 
-ATTEMPTS = 5
+ATTEMPTS = 5  # before a store is given up
 FIRST_WAIT = 0.2
 """Seconds before the second attempt; each further one waits twice as long, so that five attempts
 take three seconds."""
-_READ_AHEAD = 1 << 20
+_READ_AHEAD = 1 << 20  # bytes
 _ASK_AGAIN = frozenset({408, 425, 429})  # too slow, too early, too many
 
 _Result = TypeVar("_Result")

@@ -21,6 +21,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from residua.errors import ImageError
 
+# Numbers of tags, as TIFF 6.0 has them.
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIP_OFFSETS, SAMPLES, ROWS_A_STRIP, STRIP_BYTES, MOST_VALUE = 273, 277, 278, 279, 281
 PLANAR, PREDICTOR, TILE_WIDTH, SAMPLE_FORMAT = 284, 317, 322, 339

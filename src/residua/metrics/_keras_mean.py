@@ -25,7 +25,7 @@ KERAS_3: Version = (3, 0)
 LABELS_TAKE_PREDICTION_DTYPE: Version = (3, 4)
 THRESHOLD_UNCHECKED: Version = (3, 5)
 MASK_WITHOUT_WEIGHTS: Version = (3, 12)
-_NEWEST_OF = {"1": (1, 2), "2": (2, 15), "3": (3, 999)}
+_NEWEST_OF = {"1": (1, 2), "2": (2, 15), "3": (3, 999)}  # what a major version alone stands for
 
 
 def parse_version(where: str, version: str) -> Version:

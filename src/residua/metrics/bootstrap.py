@@ -22,7 +22,7 @@ from residua.metrics._confidence import check_confidence
 from residua.records import Estimate
 
 Statistic = Callable[..., Any]
-_GROUPS = 200
+_GROUPS = 200  # of the jackknife
 # Index entries held at once: 2 million of 8 bytes.
 _ENTRIES = 2_000_000
 

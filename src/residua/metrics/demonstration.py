@@ -19,7 +19,7 @@ from residua.metrics._values import SPANS, check_finite
 from residua.metrics.keras import KerasAccuracy, Rule, accuracy
 from residua.metrics.scale import read_scales
 
-_NOISE = 0.1
+_NOISE = 0.1  # standard deviation, where black is 0 and white 1
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from residua.metrics.pixel import overlap_area, regions_of
 from residua.metrics.ranking import average_precision, roc_auc
 
 _MOST_EXACT = 2**25
-_DROPPED_BITS = 12
+_DROPPED_BITS = 12  # of a float's 32
 _N_KEYS = 2 ** (32 - _DROPPED_BITS)
 
 

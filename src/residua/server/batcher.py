@@ -23,7 +23,7 @@ from residua.engines import Engine
 from residua.engines.interface import Endable
 
 _T = TypeVar("_T")
-_GRACE_SECONDS = 2.0
+_GRACE_SECONDS = 2.0  # for an engine that was asked to end
 
 
 @dataclass(frozen=True)

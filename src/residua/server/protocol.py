@@ -12,7 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from residua.server.limits import Limits
 
-_HEAD_SECONDS = 10.0
+_HEAD_SECONDS = 10.0  # to send the head of a request
 _TOO_MANY = (
     b'{"code":"too-many-connections","message":"Too many connections are open. Try again in a'
     b' moment."}'

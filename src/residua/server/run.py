@@ -16,7 +16,7 @@ from residua.server.limits import Limits
 from residua.server.model import ServedModel
 from residua.server.protocol import bounded_protocol
 
-_SHORTEST_TOKEN = 16
+_SHORTEST_TOKEN = 16  # characters
 _BACKLOG = 2048
 
 

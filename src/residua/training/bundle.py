@@ -51,7 +51,7 @@ FORMAT, FORMAT_VERSION = "residua-bundle", 1
 _JSON_NAME, _WEIGHTS_NAME = "bundle.json", "model.safetensors"
 _MOST_JSON_BYTES = 16 * 2**20
 _MOST_WEIGHT_BYTES = 8 * 2**30
-_LARGEST_SIDE = 8192
+_LARGEST_SIDE = 8192  # pixels
 
 
 class TrainingRecord(BaseModel):

@@ -16,9 +16,10 @@ from residua.images.resize import resize
 
 # Longer side: kept finer than compared, so that a crop is not blurred by enlarging it.
 _KEPT, _COMPARED = (96, 48)
+# Shares of a side that an edge may lie at; below 0 it lies outside.
 _LEAST_CUT, _MOST_CUT = -0.03, 0.16
-_LARGEST_STEP = 0.03
-_ROUNDS = 3
+_LARGEST_STEP = 0.03  # share of a side that an edge moves in one round
+_ROUNDS = 3  # of Gauss-Newton
 _Picture = NDArray[np.float64]
 
 

@@ -18,14 +18,14 @@ from residua.images.duplicates.similarity import FRAMES, WHOLE, Similarity, untu
 # A neighbour of this rank is another picture, unless there are as many copies of one: its distance
 # is the scale of the place.
 _RANK = 20
-_FLOOR = 0.25
+_FLOOR = 0.25  # of the median scale: no place counts as denser
 # The scale where there are too few images to show one: about what two random pictures have.
 _UNRELATED = 1.0
-_NEIGHBOURS, _OF_CROPS = 8, 4
-_PROBES = 4
+_NEIGHBOURS, _OF_CROPS = 8, 4  # per image, and per crop of it
+_PROBES = 4  # cells looked into per query
 # Times the distance at which other pictures begin: once aligned, and before.
 FURTHEST, _BEFORE = (0.8, 0.95)
-_OTHERS = 300
+_OTHERS = 300  # pairs of other pictures, to compare with
 _BLOCK = 4096
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_MEMBERS = 256
-_MOST_MEMBERS = 4096
+_MEMBERS = 256  # points per cell, on average
+_MOST_MEMBERS = 4096  # points; a larger cell is cut
 _BLOCK = 16384
-_NEAR_CELLS = 512
+_NEAR_CELLS = 512  # cells around a point's own that are looked into
 _A_CELL = 32  # queries a cell and block: with fewer, going through the cells is all the work
 
 

@@ -24,7 +24,7 @@ _FURTHER, _FEWEST_OTHERS = 1.2, 30
 _NOISE_FURTHER, _SHARED = 0.8, 0.5
 # times the distance at which others begin: nearer pairs may be one picture before and after JPEG
 _CODED = 0.6
-_AT_THE_CUTOFF = 0.99
+_AT_THE_CUTOFF = 0.99  # correlation of details asked at the cutoff, at most
 KINDS = ("exact", "re-encoded", "resized", "brightened", "cropped", "flipped", "rotated")
 _CUT = 0.02  # share of a side that has to be missing to count as cropped
 _CONTRAST, _BRIGHTNESS = 0.1, 0.02

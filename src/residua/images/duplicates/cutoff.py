@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 # where the data are so regular that others come as near: the pairs in an outer band say how many
 # others lie within.
 _LARGEST_CUTOFF, _STEP = 0.42, 0.03
-_BANDS = (0.5, 0.65, 0.8)
+_BANDS = (0.5, 0.65, 0.8)  # ratios of distance between which pairs are counted
+# Pairs for an estimate, ways without one, outer band in cutoffs.
 _FEWEST, _FEW_WAYS, _BEYOND = 20, 3.0, 1.4
-_MOST_OTHERS, _MOST_WRONG = 0.01, 0.03
+_MOST_OTHERS, _MOST_WRONG = 0.01, 0.03  # share of the images, share of the pairs
 _CLOSED, _FEWEST_TRIPLES, _LARGEST, _LARGEST_SHARE = 0.9, 30, 20, 0.05
 
 

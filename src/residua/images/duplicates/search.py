@@ -20,10 +20,11 @@ from residua.images.duplicates.reencoding import Blocks, blocks_of, is_reencoded
 from residua.images.imageset import ImageSet
 from residua.images.listing import Progress
 
+# Pairs beyond the cutoff that are aligned; share of the images.
 _MOST_BEYOND, _MOST_BEYOND_SHARE = 2000, 0.1
-_EACH = 4
-_FEW_SMALL = 0.002
-_LEAST_CONTRAST = 1e-3
+_EACH = 4  # possible duplicates that are aligned per image
+_FEW_SMALL = 0.002  # share of the images that may be smaller than the shortest side
+_LEAST_CONTRAST = 1e-3  # below it an image shows nothing
 
 
 class DuplicatePair(NamedTuple):

@@ -18,9 +18,9 @@ _ENDS = ((0.0, 0.0), (0.05, 0.0), (0.0, 0.05), (0.035, 0.035), (0.07, 0.04), (0.
 FRAMES: tuple[Frame, ...] = tuple((*across, *along) for across in _ENDS for along in _ENDS)
 # Transposed, flipped top to bottom, flipped left to right.
 TURNS = tuple(itertools.product((False, True), repeat=3))
-_STEP = 0.004
-_LARGEST_STEP = 0.04
-_ALPHA = 0.75
+_STEP = 0.004  # share of a side, to measure a slope by
+_LARGEST_STEP = 0.04  # share of a side that an edge may move
+_ALPHA = 0.75  # power of the standard deviation; 1 would be whitening
 
 
 @dataclass(frozen=True)

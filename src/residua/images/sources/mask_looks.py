@@ -14,15 +14,15 @@ from residua.images.listing import Options
 from residua.images.masks import LOSSY
 from residua.images.stores import Store
 
-_MOST_SIDE = 1024
-_FEW_VALUES = 16
-_SHARE_OF_GROUND = 0.4
+_MOST_SIDE = 1024  # pixels; of larger pictures every second, third, ... counts
+_FEW_VALUES = 16  # values that a mask has, or that hold most of its paint
+_SHARE_OF_GROUND = 0.4  # of the pixels, at least
 _SHARE_OF_PAINT = 0.6  # of what is not ground, the share that a few values hold
 _SAME = 1.5  # grey levels of 255, on average over 16 x 16 cells
 _FRINGE = 24  # how far compression moves two colours, mostly
-_SHARE_OF_FRINGE = 0.2
+_SHARE_OF_FRINGE = 0.2  # of the pixels, at most
 _ALMOST_ALL, _SHARE_OF_BLANK = 0.95, 0.7
-_FLAT = 8
+_FLAT = 8  # grey levels
 _SHARE_OF_AREAS = 0.8  # of neighbours, those of one value
 
 

@@ -15,7 +15,7 @@ from residua.images.sources.walking import FoundImages
 
 _Any = TypeVar("_Any")
 
-SAMPLES = 12
+SAMPLES = 12  # files that are looked at in each group
 _MOST = 0.8  # of the samples of a name that may be a class's
 
 

@@ -18,8 +18,8 @@ from residua.errors import ImageError, MissingExtraError, SourceError
 from residua.images.sources.walking import shown
 from residua.images.stores import LocalFolder, Store
 
-_MOST_OPEN = 16
-_MOST_GROUPS = 2
+_MOST_OPEN = 16  # files
+_MOST_GROUPS = 2  # row groups that are kept of each file
 # What a file may unpack to: a few kilobytes of it can stand for any number of rows and any size of
 # cells.
 _MOST_ROWS = 5_000_000

@@ -30,8 +30,8 @@ from residua.images.sources.walking import shown
 KIND = "tar shards"
 SUFFIXES = frozenset({".tar"})
 
-_MOST_LABEL_BYTES = 1 << 20
-_MOST_HEADER_BYTES = 4 << 20
+_MOST_LABEL_BYTES = 1 << 20  # of a .cls or .json member
+_MOST_HEADER_BYTES = 4 << 20  # of one read of a header
 _FACTS = ("label", "split", "group")
 
 

@@ -31,7 +31,7 @@ from residua.records import Finding
 from residua.runs.tables.chunks import Chunk, ScoringTask
 
 _JOURNAL = "journal.json"
-_KEPT_REASONS = 1000
+_KEPT_REASONS = 1000  # files that are named with their reason; the others are counted
 _Count = Annotated[int, Field(ge=0)]
 
 

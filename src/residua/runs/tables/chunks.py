@@ -34,7 +34,7 @@ from residua.runs.tables.part_lookup import PartLookup
 
 ROWS_A_CHUNK = 4096
 COLUMNS = ("path", "label", "split", "score", "threshold", "anomalous", "mse", "mae", "ssim")
-_LOOKED_AT = 64
+_LOOKED_AT = 64  # images of the first shard
 
 
 @dataclass(frozen=True)

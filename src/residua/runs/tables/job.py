@@ -29,7 +29,7 @@ from residua.runs.tables.chunk_files import (
 )
 from residua.runs.tables.chunks import ScoringTask, score_shard
 
-_SAMPLED = 100_000
+_SAMPLED = 100_000  # scores
 
 Workers = Callable[["ScoringJob"], None]
 """Scores all pieces of a job that are not done, by whatever means."""

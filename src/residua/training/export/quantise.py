@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from residua.errors import InputError, MissingExtraError
 from residua.images import ImageSet
 
-_MOST_IMAGES = 256
+_MOST_IMAGES = 256  # that int8 takes its ranges from
 _QUANTISED = ("Conv", "Gemm")
 # A layer of a module inside the scorer, not an operation of its own.
 _NETWORK = re.compile(r"/scorer/.+/(Conv|Gemm)[^/]*")

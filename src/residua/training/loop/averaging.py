@@ -8,7 +8,7 @@ from __future__ import annotations
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
-_WARM = 10
+_WARM = 10  # the decay of step n is at most (1 + n) / (10 + n)
 
 
 def averaging(decay: float) -> WeightAveraging:

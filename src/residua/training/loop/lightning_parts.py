@@ -26,7 +26,7 @@ from residua.training.loop.processes import share_of_loss
 from residua.training.loop.settings import StepReport, TrainingSettings
 from residua.training.recipes.base import LabelledBatch, Trainable
 
-_VALIDATION = 1
+_VALIDATION = 1  # a stream of random numbers of its own
 _TRAINING = 0
 
 
@@ -97,6 +97,7 @@ def one_cycle(n_steps: int) -> Callable[[int], float]:
 
     Up over the first tenth, then down along a cosine to a thousandth.
     """
+    # torch's OneCycleLR warms up along a cosine: up to a tenth of the highest rate off this line.
     warm = max(1, n_steps // 10)
 
     def factor(step: int) -> float:

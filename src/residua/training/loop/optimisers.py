@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from residua.training.recipes.base import Schedule
 
-_MOMENTUM = 0.95
-_MEAN_DECAY, _SQUARE_DECAY, _TINY = 0.9, 0.999, 1e-8
-_ROUNDS = 5
-_LINEAR, _CUBIC, _QUINTIC = 3.4445, -4.7750, 2.0315
+_MOMENTUM = 0.95  # of Muon
+_MEAN_DECAY, _SQUARE_DECAY, _TINY = 0.9, 0.999, 1e-8  # of Adam
+_ROUNDS = 5  # of Newton-Schulz
+_LINEAR, _CUBIC, _QUINTIC = 3.4445, -4.7750, 2.0315  # of its polynomial (Jordan et al., 2024)
 _ADAM_STEP = 0.2  # root mean square of what Adam usually takes in a step, in learning rates
-_NARROWEST = 8
+_NARROWEST = 8  # inputs and outputs of an inner kernel, at least
 
 
 def make_optimiser(

@@ -24,7 +24,7 @@ from residua.training.recipes import Recipe
 from residua.training.scoring.image_list import Images, at_once
 
 _CHUNK = 64
-_FIRST = 4
+_FIRST = 4  # the first training takes one epoch of so many
 SHARE_OF_MINUTES = 1 / (1 + 1 / _FIRST)
 """Of a time budget, for the second training: the first takes a quarter of its length."""
 

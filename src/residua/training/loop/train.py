@@ -38,7 +38,7 @@ _LIGHTNING_LOGGERS = (
     "lightning.pytorch.accelerators.cuda",
     "lightning.pytorch",
 )
-_WARM_UP_SECONDS = 4.0
+_WARM_UP_SECONDS = 4.0  # of timed steps, before --minutes becomes a number of steps
 _BUDGET_SHARE = 0.95  # the rest of --minutes is for loading, scoring and saving
 
 

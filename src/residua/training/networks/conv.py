@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from residua.training.networks.base import AutoencoderNetwork, ImageShape
 
-_SMALLEST_GRID = 4
-_WIDEST = 256
+_SMALLEST_GRID = 4  # pixels of the shorter side
+_WIDEST = 256  # channels
 
 
 class ConvAutoencoder(AutoencoderNetwork):

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from residua.training.networks.base import AutoencoderNetwork, ImageShape
 
-_STRIDE = 8
+_STRIDE = 8  # pixels per place of the last stage
 _DECODER_WIDTH = 64
-_CELLS = 4
+_CELLS = 4  # a side, of the grid that the latent is a linear function of
 
 
 class ResidualAutoencoder(AutoencoderNetwork):

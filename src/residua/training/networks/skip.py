@@ -15,8 +15,8 @@ from residua.errors import InputError
 from residua.training.networks.base import ImageShape
 from residua.training.synthesis.smoothing import smooth
 
-STRIDE = 16
-_SMALLEST_SIDE = 64
+STRIDE = 16  # pixels per place of the lowest level; sides are multiples of it
+_SMALLEST_SIDE = 64  # pixels
 _RARE = -3.0  # the logit from which the segmentation starts: few pixels are defects
 
 

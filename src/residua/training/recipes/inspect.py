@@ -35,9 +35,9 @@ from residua.training.synthesis import (
 
 _HOLES = 10  # cells a side
 _CHECK = partial(check_parts, placed=PLACED_PARTS)
-_HOLE_SHARE, _IMAGES_WITH_HOLES = 0.12, 0.4
-_FOCUS = 1.0
-_HEAVIEST = 100.0
+_HOLE_SHARE, _IMAGES_WITH_HOLES = 0.12, 0.4  # of the cells, of the images
+_FOCUS = 1.0  # exponent of the focal loss
+_HEAVIEST = 100.0  # weight of a defect's pixel, at most
 
 
 class Task(NamedTuple):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 _LEAST = 1e-3  # a quarter of a grey level: keeps the logarithm of a black image's contrast finite
-_RIDGE_IMAGES = 5.0
+_RIDGE_IMAGES = 5.0  # images that the ridge weighs as much as
 
 
 def complexity(images: Tensor) -> Tensor:

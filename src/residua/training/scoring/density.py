@@ -16,9 +16,9 @@ from residua.training.scoring.scorer import Scorer, ScorerAround, ScorerOutput, 
 
 Density = Literal["mahalanobis", "neighbours"]
 
-_NEIGHBOURS = 5
-_MOST_CODES = 2000
-_CHUNK = 256
+_NEIGHBOURS = 5  # whose distances are averaged
+_MOST_CODES = 2000  # of training images
+_CHUNK = 256  # images at a time
 
 
 class DensityScorer(ScorerAround):

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from residua.training.synthesis.smoothing import gaussian_weights, weighted_sum
 
-_K1, _K2 = 0.01, 0.03
-_MEAN, _SLOPE = (1 / 3, 1 / 3, 1 / 3), (1.0, 0.0, -1.0)
+_K1, _K2 = 0.01, 0.03  # of SSIM (Wang et al., 2004)
+_MEAN, _SLOPE = (1 / 3, 1 / 3, 1 / 3), (1.0, 0.0, -1.0)  # Prewitt's filter, along its two axes
 
 
 def squared(images: Tensor, reconstructions: Tensor) -> Tensor:

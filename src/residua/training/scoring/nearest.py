@@ -12,7 +12,7 @@ from residua.training.scoring.scorer import in_float32
 
 _SIZE = 1000  # vectors in the bank
 _PLACES = 100  # of each image
-_RIDGE = 1e-2
+_RIDGE = 1e-2  # of the mean variance
 _TINY = 1e-6
 
 

@@ -28,7 +28,7 @@ from torch import Tensor
 from residua.errors import OutputError
 
 _MEGABYTE = 2**20
-_SPARE = 64 * _MEGABYTE
+_SPARE = 64 * _MEGABYTE  # bytes that stay free on the disk
 
 
 class StoredImages:

@@ -10,7 +10,7 @@ from pydantic import Field
 from residua.training.strategies.base import Phase
 from residua.training.strategies.sequential import Sequential
 
-_SLOWER = 0.5
+_SLOWER = 0.5  # times the learning rate of the first phase
 
 
 class FineTune(Sequential):
