@@ -12,7 +12,7 @@ from PIL import Image
 from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
 from residua.evaluation.verification import verify_report
-from residua.images import ImageSet, load_images
+from residua.images import load_images
 from residua.records import assumptions_of
 from residua.runs.command import fit_command
 from residua.runs.evaluate import evaluate_run
@@ -215,13 +215,15 @@ def test_a_calibration_part_that_the_source_names_is_kept(tmp_path):
     run = fit_run(options(tmp_path / "set.npz", settings={"epochs": 1}), tmp_path / "drawn")
     assert (run.read_images()["part"] == "calibration").sum() == 0
     assert len(drawn.calibration) == 6
-    named = ImageSet.from_arrays(
-        images, labels, splits=["train"] * 20 + ["calibration"] * 10 + ["test"] * 10
-    )
-    kept = fit_run(
-        options(Path("arrays"), settings={"epochs": 1}), tmp_path / "named", images=named
-    )
-    assert (kept.read_images()["part"] == "calibration").sum() == 10
+    parts = ["train"] * 20 + ["calibration"] * 10 + ["test"] * 10
+    rows = ["path,label,split"]
+    for number, (image, label, part) in enumerate(zip(images, labels, parts, strict=True)):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,{label},{part}")
+    (tmp_path / "all.csv").write_text("\n".join(rows))
+    asked = options(tmp_path / "all.csv", settings={"epochs": 1})
+    run = fit_run(asked, tmp_path / "named")
+    assert (run.read_images()["part"] == "calibration").sum() == 10
 
 
 def test_of_two_classes_the_rarer_one_is_positive_or_the_one_that_is_named(tmp_path):

@@ -335,3 +335,12 @@ def test_a_source_without_labels_is_presumed_normal_and_that_is_said(tmp_path):
         watcher=Watcher(on_note=told.append),
     )
     assert any("presumed normal" in note for note in told)
+
+
+def test_a_reconstructor_learns_from_the_images_that_are_named_normal(source, tmp_path):
+    shutil.copytree(source, tmp_path / "parts" / "train")
+    shutil.copytree(source, tmp_path / "parts" / "test")
+    run = fit_run(options(tmp_path / "parts", "reconstruct", normal=("good",)), tmp_path / "run")
+    recorded = run.read_images("label", "part")
+    learnt = recorded["label"][recorded["part"] == "train"]
+    assert len(learnt) > 20 and set(learnt) == {"good"}

@@ -41,7 +41,6 @@ def fit_run(
     *,
     resume: bool = False,
     watcher: Watcher | None = None,
-    images: ImageSet | None = None,
     memory_megabytes: float = MEMORY_MEGABYTES,
     checkpoint_seconds: float = 10.0,
 ) -> RunFolder:
@@ -59,60 +58,52 @@ def fit_run(
     if (
         options.source
         and Path(options.source).is_dir()
-        and Path(options.source).resolve() == run.path.resolve()
+        and run.path.exists()
+        and run.path.samefile(options.source)
     ):
         raise OutputError(
             f"{out}: the output folder must not be the source. It is. Name another folder with"
             " --out."
         )
+    # Half of the memory is for pixels as decoded, half for pixels as the network sees them.
+    session = FitSession(
+        memory_megabytes=memory_megabytes / 2,
+        checkpoint=run.checkpoint,
+        checkpoint_seconds=checkpoint_seconds,
+        resume=resume,
+    )
     if is_follower():
-        return _follow(run, options, images, memory_megabytes, resume=resume)
+        return _follow(run, options, session)
     with run.locked():
         state = _begin(run, options, resume=resume)
         if state.finished:
             watcher.note(f"{run.path} is finished already: nothing to resume")
-            # stopped after the last word was written and before this
-            run.checkpoint.unlink(missing_ok=True)
-            return run
-        images = (
-            images
-            if images is not None
-            else state.origin().load(watcher, memory_megabytes / 2, named=True)
-        )
-        state = _same_images(run, state, images)
-        for text in (*images.notes, *(f"assumed {one.sentence}" for one in images.assumptions)):
-            watcher.note(text)
-        check_images(run, images, options.job, watcher)
-        fitted = _fit(
-            run,
-            state,
-            images,
-            watcher,
-            checkpoint_seconds=checkpoint_seconds,
-            resume=resume,
-            memory_megabytes=memory_megabytes / 2,
-        )
-        save_bundle(fitted.bundle, run.bundle)
-        run.write_images(_parts(fitted, images))
-        run.write_training(training_columns(fitted))
-        notes = {
-            "notes": (*images.notes, *fitted.notes),
-            "assumptions": images.assumptions,
-            "reading": images.reading,
-        }
-        run.write_state(run.read_state().model_copy(update={"finished": True, **notes}))
-        run.checkpoint.unlink(missing_ok=True)
+        else:
+            images = state.origin().load(watcher, session.memory_megabytes, named=True)
+            state = _same_images(run, state, images)
+            for text in (*images.notes, *(f"assumed {one.sentence}" for one in images.assumptions)):
+                watcher.note(text)
+            check_images(run, images, options.job, watcher)
+            _write(run, _fit(run, state, images, watcher, session), images)
+        run.checkpoint.unlink(missing_ok=True)  # of a finished run, if it was stopped right here
     return run
 
 
-def _follow(
-    run: RunFolder,
-    options: FitOptions,
-    images: ImageSet | None,
-    memory_megabytes: float,
-    *,
-    resume: bool,
-) -> RunFolder:
+def _write(run: RunFolder, fitted: Fitted, images: ImageSet) -> None:
+    """Write the model and all that later commands need; last of all that it is finished."""
+    save_bundle(fitted.bundle, run.bundle)
+    run.write_images(_parts(fitted, images))
+    run.write_training(training_columns(fitted))
+    facts = {
+        "finished": True,
+        "notes": (*images.notes, *fitted.notes),
+        "assumptions": images.assumptions,
+        "reading": images.reading,
+    }
+    run.write_state(run.read_state().model_copy(update=facts))
+
+
+def _follow(run: RunFolder, options: FitOptions, session: FitSession) -> RunFolder:
     """Train beside the first process, which alone reads and writes the run's state; ends with the
     training.
     """
@@ -120,20 +111,8 @@ def _follow(
     # made into steps by the first process, before it started this one
     if options.settings.minutes is not None:
         state = state.model_copy(update={"plan": run.read_state().plan})
-    images = (
-        images
-        if images is not None
-        else state.origin().load(memory_megabytes=memory_megabytes / 2, named=True)
-    )
-    _fit(
-        run,
-        state,
-        images,
-        Watcher(),
-        resume=resume,
-        checkpoint_seconds=0.0,
-        memory_megabytes=memory_megabytes / 2,
-    )
+    images = state.origin().load(memory_megabytes=session.memory_megabytes, named=True)
+    _fit(run, state, images, Watcher(), replace(session, checkpoint_seconds=0.0))
     return run
 
 
@@ -199,14 +178,7 @@ def _same_images(run: RunFolder, state: RunState, images: ImageSet) -> RunState:
 
 
 def _fit(
-    run: RunFolder,
-    state: RunState,
-    images: ImageSet,
-    watcher: Watcher,
-    *,
-    checkpoint_seconds: float,
-    resume: bool,
-    memory_megabytes: float,
+    run: RunFolder, state: RunState, images: ImageSet, watcher: Watcher, session: FitSession
 ) -> Fitted:
     options = state.options
 
@@ -221,11 +193,8 @@ def _fit(
         choice = {"recipe": recipe.name, "options": recipe.model_dump(mode="json")}
         run.write_state(run.read_state().model_copy(update={"choice": choice}))
 
-    session = FitSession(
-        memory_megabytes=memory_megabytes,
-        checkpoint=run.checkpoint,
-        checkpoint_seconds=checkpoint_seconds,
-        resume=resume,
+    session = replace(
+        session,
         plan=state.training_plan(),
         recipe=state.chosen_recipe(),
         on_plan=on_plan,
