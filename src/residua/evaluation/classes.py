@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, as_classes, check_unmasked, same_length
+from residua._check import Problems, as_classes, check_unmasked, fault, same_length
 from residua._labels import perhaps_missing, spelled
 from residua.errors import LabelError, ShapeError
 from residua.evaluation.labels import without_missing
@@ -57,7 +57,6 @@ def is_multilabel(labels: Any, predictions: Any, multilabel: bool | None = None)
     if multilabel is None and _sums_to_one(predictions) == one_hot:
         return not one_hot
     if multilabel is None or (not multilabel and not one_hot):
-        problems = Problems("evaluate_classification")
         rows = (
             "one 1 in each row of labels" if one_hot else "rows of labels with another number of 1s"
         )
@@ -72,8 +71,13 @@ def is_multilabel(labels: Any, predictions: Any, multilabel: bool | None = None)
             "a matrix of labels must be clear: one class an image, or several labels that may hold"
             " together"
         )
-        problems.add(must, f"{rows}, and predictions that {beside}", mend, LabelError)
-        problems.raise_any()
+        raise fault(
+            "evaluate_classification",
+            must,
+            f"{rows}, and predictions that {beside}",
+            mend,
+            LabelError,
+        )
     return bool(multilabel)
 
 
@@ -191,15 +195,14 @@ def _of_columns(matrix: NDArray[np.float64], classes: Sequence[Any] | None) -> N
     """The class of each one-hot row, None for a row of NaN."""
     names = np.arange(matrix.shape[1]) if classes is None else np.array(list(classes), dtype=object)
     if len(names) != matrix.shape[1]:
-        problems = Problems("evaluate_classification")
         got = f"{len(names)} names for {matrix.shape[1]} columns"
-        problems.add(
+        raise fault(
+            "evaluate_classification",
             "classes must name every column of one-hot labels",
             got,
             "Pass one name a column",
             LabelError,
         )
-        problems.raise_any()
     missing = np.isnan(matrix.sum(axis=1))
     values = names[np.where(missing, 0, matrix.argmax(axis=1))]
     if not missing.any():

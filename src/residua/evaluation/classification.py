@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, fault
 from residua.errors import LabelError
 from residua.evaluation.classes import is_multilabel, read_classes
 from residua.evaluation.conclusion import conclude, with_metrics
@@ -174,13 +174,10 @@ def _positive(names: list[str], matrix: NDArray[Any], told: Any) -> PositiveClas
 
 
 def _refuse_positive(positive: Any) -> None:
-    problems = Problems("evaluate_classification")
     if positive is not None:
         mend = "Leave it out: precision, recall and F1 are given for each label"
-        problems.add(
-            "a positive class is one of two", "labels that may hold together", mend, LabelError
-        )
-    problems.raise_any()
+        must, got = "a positive class is one of two", "labels that may hold together"
+        raise fault("evaluate_classification", must, got, mend, LabelError)
 
 
 def _matrix(read: Classified, some: NDArray[np.bool_]) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import fault
 from residua.errors import ShapeError
 from residua.findings import JudgedFacts, find_all, not_applicable
 from residua.findings.figures import Figure
@@ -83,10 +83,8 @@ def with_metrics(facts: JudgedFacts, metrics_of: MetricsOf, leaks: Leaks | None)
     if leaks is None:
         return replace(facts, metrics=metrics)
     if len(leaks.kinds) != facts.n_images:
-        problems = Problems("evaluate")
         got = f"{len(leaks.kinds)} for {facts.n_images}"
         must = "leaks must speak of every judged image"
-        problems.add(must, got, "Judge those", ShapeError)
-        problems.raise_any()
+        raise fault("evaluate", must, got, "Judge those", ShapeError)
     without = metrics_of(~leaks.leaked) if leaks.leaked.any() else None
     return replace(facts, metrics=metrics, leaks=leaks, metrics_without_leaks=without)

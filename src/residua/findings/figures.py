@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from residua._check import Problems
+from residua._check import fault
 from residua.errors import BundleError, ShapeError
 
 MOST_GROUPS = 24
@@ -48,13 +48,11 @@ class Picture:
         array = np.asarray(image)
         array = array[..., np.newaxis] if array.ndim == 2 else array
         if array.ndim != 3 or array.shape[2] not in (1, 3) or 0 in array.shape:
-            problems = Problems("Picture.of")
             must = (
                 "the image must have shape (height, width), (height, width, 1) or (height,"
                 " width, 3)"
             )
-            problems.add(must, f"{np.shape(image)}", "Pass one image", ShapeError)
-            problems.raise_any()
+            raise fault("Picture.of", must, f"{np.shape(image)}", "Pass one image", ShapeError)
         if array.dtype != np.uint8:
             array = np.rint(np.clip(np.nan_to_num(array.astype(np.float32)), 0, 1) * 255).astype(
                 np.uint8

@@ -11,6 +11,13 @@ from residua.records import Estimate, Finding
 
 CODE = "not-better-than-baseline"
 
+# The one metric of a job that is compared: the first that the record has.
+_PRIMARY = {
+    "detect": ("roc_auc",),
+    "reconstruct": ("mse",),
+    "classify": ("accuracy", "linear_probe_accuracy"),
+}
+
 
 def find_not_better_than_baseline(
     metric: str,
@@ -84,8 +91,8 @@ def find_not_better_than_baseline(
 
 
 def _ask(facts: JudgedFacts) -> Finding | None:
-    metric = {"detect": "roc_auc", "reconstruct": "mse"}.get(facts.job, "accuracy")
-    if metric not in facts.metrics:
+    metric = next((name for name in _PRIMARY[facts.job] if name in facts.metrics), None)
+    if metric is None:
         return None
     return find_not_better_than_baseline(
         metric,

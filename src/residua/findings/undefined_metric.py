@@ -62,6 +62,8 @@ def _listed(names: Sequence[str]) -> str:
 
 def _ask(facts: JudgedFacts) -> Finding | None:
     names = [name for name, one in facts.metrics.items() if one.value is None]
+    if not names:
+        return None
     reasons = {"detect": _of_detection, "reconstruct": _of_reconstruction}
     reason_of = _of_classes if facts.multilabel is None else _of_labels
     reason, advice, measured = reasons.get(facts.job, reason_of)(names, facts)

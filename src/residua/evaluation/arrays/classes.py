@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import fault
 from residua.errors import LabelError
 from residua.evaluation.arrays.column import Column
 from residua.evaluation.arrays.table import Classes
@@ -67,15 +67,14 @@ def arranged(labels: Column, predictions: Column, told: tuple[Any, ...] | None) 
         return _of_one(labels, p, named[0], texts)
     order = in_order(named) if texts is None else texts
     if texts is not None and set(texts) != set(named):
-        problems = Problems("judge")
         got = f"columns of {listed(named)} where the classes are {listed(texts)}"
-        problems.add(
+        raise fault(
+            "judge",
             "predictions must have a column a class",
             got,
             "Name the same classes in both",
             LabelError,
         )
-        problems.raise_any()
     place = {name: column for column, name in enumerate(named)}
     return OrderedColumns(y, p[:, [place[name] for name in order]], tuple(order))
 

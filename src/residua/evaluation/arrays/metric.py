@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from residua._check import Problems
+from residua._check import fault
 from residua.errors import InputError
 from residua.evaluation.pictures import Pictures
 from residua.findings import find_meaningless_accuracy
@@ -44,16 +44,15 @@ def asked_for(
         return _refused(name, evaluation, given, pictures)
     if name in evaluation.metrics:
         return evaluation.model_copy(update={"metrics": {name: evaluation.metrics[name]}})
-    problems = Problems("judge")
     near = difflib.get_close_matches(name, list(evaluation.metrics), n=1, cutoff=0.5)
     mend = (
         f"Did you mean {near[0]}"
         if near
         else "Name one of " + ", ".join(list(evaluation.metrics)[:12])
     )
-    problems.add("--metric must be one that these arrays define", repr(metric), mend, InputError)
-    problems.raise_any()
-    return evaluation
+    raise fault(
+        "judge", "--metric must be one that these arrays define", repr(metric), mend, InputError
+    )
 
 
 def _refused(
@@ -63,14 +62,13 @@ def _refused(
         estimate.n for key, estimate in evaluation.metrics.items() if key in _OF_RANKING
     )
     if evaluation.job == "detect" and has_labels and name not in evaluation.metrics:
-        problems = Problems("judge")
-        problems.add(
+        raise fault(
+            "judge",
             f"{name} needs decisions",
             "no threshold",
             "Pass --threshold or --policy, or ask for roc_auc",
             InputError,
         )
-        problems.raise_any()
     if evaluation.job == "detect" and has_labels:
         return evaluation.model_copy(update={"metrics": {name: evaluation.metrics[name]}})
     finding = find_meaningless_accuracy(

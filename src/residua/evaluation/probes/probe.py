@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, as_images, same_length
 from residua.errors import LabelError, RangeError, ShapeError
+from residua.evaluation.conclusion import conclude
 from residua.evaluation.labels import label_name, without_missing
-from residua.evaluation.probes.fitted import LINEAR, PROBES, Probed, run_probe
-from residua.findings import find_not_better_than_baseline, find_too_few_images, find_unlabelled
+from residua.evaluation.probes.fitted import PROBES, Probed, run_probe
+from residua.findings import JudgedFacts
 from residua.images.resize import flattened
 from residua.metrics import rate_interval
 from residua.metrics._classes import in_order
@@ -112,29 +113,22 @@ def evaluate_codes(
     commonest = int(np.bincount(classes).argmax())
     majority = rate_interval(int((truth == commonest).sum()), len(truth), confidence=confidence)
     baselines["majority_class"] = {f"{kind}_accuracy": majority for kind in PROBES}
-    main = f"{LINEAR}_accuracy"
-    findings = (
-        find_unlabelled(len(asked) - len(test_rows), len(asked)),
-        find_too_few_images({"test": len(truth)}),
-        find_not_better_than_baseline(
-            main, metrics[main], {name: one[main] for name, one in baselines.items()}
-        ),
-    )
-    return Evaluation(
+    facts = JudgedFacts(
         job="classify",
         n_images=len(asked),
-        split=split,
+        n_unlabelled=len(asked) - len(test_rows),
+        counts={"test": len(truth)},
         metrics=metrics,
         baselines=baselines,
-        findings=tuple(finding for finding in findings if finding is not None),
-        provenance={
-            **(provenance or {}),
-            "code_dimensions": known.shape[1],
-            "fitted_on": len(rows),
-            "classes": names,
-            **{f"{kind}_option": probe.option for kind, probe in own.items()},
-        },
     )
+    of_codes = {
+        "code_dimensions": known.shape[1],
+        "fitted_on": len(rows),
+        "classes": names,
+        **{f"{kind}_option": probe.option for kind, probe in own.items()},
+    }
+    told = {**(provenance or {}), **of_codes}
+    return conclude(facts, split=split, provenance=told).evaluation
 
 
 def _codes(codes: Any, name: str, problems: Problems) -> NDArray[np.float64]:
