@@ -1,6 +1,6 @@
 """Scoring a source however large it is, by any engine.
 
-Piece by piece into parts of a table that are joined; maps. No torch.
+Chunk by chunk into a table, with maps of images. No torch.
 """
 
 from residua.runs.tables.chunk_files import ChunkFiles, ScoreSummary

@@ -1,11 +1,11 @@
 """Scores on their way to a file.
 
-Parts beside it as they come, each whole or absent, joined at the end.
+Chunks lie beside it as they come, each whole or absent, joined at the end.
 
 ``scores.parquet`` is in the making while the folder ``.scores.parquet.part`` stands beside it. A
-part is the table of up to 4,096 images, then a note of how far it reaches: the note makes it count.
-So a run that is killed loses at most one part, and the finished file is the same, byte for byte,
-whether it was written at once, in several goes, or by several machines.
+chunk is the table of up to 4,096 images, then a note of how far it reaches: the note makes it
+count. So a run that is killed loses at most one chunk, and the finished file is the same, byte for
+byte, whether it was written at once, in several goes, or by several machines.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ScoreSummary:
     has_threshold: bool = True
 
     def add(self, note: dict[str, Any]) -> None:
-        """Count a part by its note."""
+        """Count a chunk by its note."""
         self.n_images += note["rows"]
         self.n_anomalous += note["anomalous"]
         self.n_quarantined += len(note["quarantined"])
@@ -70,7 +70,7 @@ class ScoreSummary:
 class _Note(BaseModel):
     """What a note must say to count.
 
-    One that was damaged says nothing, and its part is scored again.
+    One that was damaged says nothing, and its chunk is scored again.
     """
 
     seen: _Count
@@ -81,7 +81,7 @@ class _Note(BaseModel):
 
 
 class ChunkFiles:
-    """The parts of one output file."""
+    """The chunks of one output file."""
 
     def __init__(self, out: Path) -> None:
         if out.suffix not in {".csv", ".parquet"}:
@@ -117,7 +117,7 @@ class ChunkFiles:
         Never throw work away unasked, never mix it with other work.
         """
         there = self._journal()
-        if there is not None and self._has_parts():
+        if there is not None and self._has_chunks():
             if not resume:
                 raise OutputError(
                     f"{self.out}: the scores must not be half written yet. Some of them lie in"
@@ -135,31 +135,31 @@ class ChunkFiles:
         ensure_folder(self.folder, where="score")
         write_json(self.folder / _JOURNAL, journal)
 
-    def state_of(self, piece: int) -> tuple[int, int, bool]:
+    def state_of(self, shard: int) -> tuple[int, int, bool]:
         """How many images of a shard are scored, in how many chunks, and whether that is all."""
-        seen, n_parts = 0, 0
-        while (note := self._note(piece, n_parts)) is not None:
-            seen, n_parts = seen + note["seen"], n_parts + 1
+        seen, n_chunks = 0, 0
+        while (note := self._note(shard, n_chunks)) is not None:
+            seen, n_chunks = seen + note["seen"], n_chunks + 1
             if note["last"]:
-                return seen, n_parts, True
-        return seen, n_parts, False
+                return seen, n_chunks, True
+        return seen, n_chunks, False
 
-    def write(self, piece: int, number: int, table: bytes, note: dict[str, Any]) -> None:
-        """Keep a part."""
-        with atomic_write(self._table(piece, number)) as file:
+    def write(self, shard: int, number: int, table: bytes, note: dict[str, Any]) -> None:
+        """Keep a chunk."""
+        with atomic_write(self._table(shard, number)) as file:
             file.write(table)
-        write_json(self._note_path(piece, number), note)
+        write_json(self._note_path(shard, number), note)
 
-    def summary(self, n_pieces: int) -> ScoreSummary:
-        """What all parts together come to."""
+    def summary(self, n_shards: int) -> ScoreSummary:
+        """What all chunks together come to."""
         summary = ScoreSummary()
-        for note, _ in self._parts(n_pieces):
+        for note, _ in self._chunks(n_shards):
             summary.add(note)
         return summary
 
-    def finish(self, n_pieces: int, task: ScoringTask) -> None:
-        """Join all parts into the file, atomically, and clear up."""
-        tables = [table for note, table in self._parts(n_pieces) if note["rows"]]
+    def finish(self, n_shards: int, task: ScoringTask) -> None:
+        """Join all chunks into the file, atomically, and clear up."""
+        tables = [table for note, table in self._chunks(n_shards) if note["rows"]]
         with atomic_write(self.out) as file:
             (_join_csv if self.out.suffix == ".csv" else _join_parquet)(tables, task, file)
         self.discard()
@@ -168,46 +168,46 @@ class ChunkFiles:
         """Forget what is half written."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _parts(self, n_pieces: int) -> Iterator[tuple[dict[str, Any], Path]]:
-        for piece in range(n_pieces):
+    def _chunks(self, n_shards: int) -> Iterator[tuple[dict[str, Any], Path]]:
+        for shard in range(n_shards):
             number = 0
-            while (note := self._note(piece, number)) is not None:
-                yield note, self._table(piece, number)
+            while (note := self._note(shard, number)) is not None:
+                yield note, self._table(shard, number)
                 number += 1
 
     def _journal(self) -> dict[str, Any] | None:
         return _read_json(self.folder / _JOURNAL)
 
-    def _has_parts(self) -> bool:
+    def _has_chunks(self) -> bool:
         return any(path.name != _JOURNAL for path in self.folder.glob("*.json"))
 
-    def _table(self, piece: int, number: int) -> Path:
-        return self.folder / f"{piece:07d}-{number:06d}{self.out.suffix}"
+    def _table(self, shard: int, number: int) -> Path:
+        return self.folder / f"{shard:07d}-{number:06d}{self.out.suffix}"
 
-    def _note_path(self, piece: int, number: int) -> Path:
-        return self.folder / f"{piece:07d}-{number:06d}.json"
+    def _note_path(self, shard: int, number: int) -> Path:
+        return self.folder / f"{shard:07d}-{number:06d}.json"
 
-    def _note(self, piece: int, number: int) -> dict[str, Any] | None:
-        value = _read_json(self._note_path(piece, number))
+    def _note(self, shard: int, number: int) -> dict[str, Any] | None:
+        value = _read_json(self._note_path(shard, number))
         try:
             return None if value is None else _Note.model_validate(value).model_dump()
         except ValidationError:
             return None
 
 
-def note_of(part: Chunk) -> dict[str, Any]:
-    """How far a part reaches and what it counts."""
+def note_of(chunk: Chunk) -> dict[str, Any]:
+    """How far a chunk reaches and what it counts."""
     return {
-        "seen": part.n_seen,
-        "rows": part.n_rows,
-        "anomalous": part.n_anomalous,
-        "quarantined": [list(one) for one in part.quarantined],
-        "last": part.is_last,
+        "seen": chunk.n_seen,
+        "rows": chunk.n_rows,
+        "anomalous": chunk.n_anomalous,
+        "quarantined": [list(one) for one in chunk.quarantined],
+        "last": chunk.is_last,
     }
 
 
-def encode(part: Chunk, suffix: str, *, raw_cells: bool = False) -> bytes:
-    """A part as a table, CSV rows without a header or Parquet.
+def encode(chunk: Chunk, suffix: str, *, raw_cells: bool = False) -> bytes:
+    """A chunk as a table, CSV rows without a header or Parquet.
 
     Texts in CSV are safe for spreadsheets (`residua._text.cell`) unless `raw_cells`; Parquet holds
     them as they are.
@@ -216,25 +216,25 @@ def encode(part: Chunk, suffix: str, *, raw_cells: bool = False) -> bytes:
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerows(
-            zip(*(_texts(column, raw=raw_cells) for column in part.columns.values()), strict=True)
+            zip(*(_texts(column, raw=raw_cells) for column in chunk.columns.values()), strict=True)
         )
         return text.getvalue().encode()
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(_arrow(part.columns), sink)
+    pq.write_table(_arrow(chunk.columns), sink)
     return bytes(sink.getvalue())
 
 
 def describe_shards(shards: Shards) -> dict[str, Any]:
     """What must be the same when scoring goes on.
 
-    The kind of source, the number of pieces, the names of images or shards.
+    The kind of source, the number of shards, the names of images or shards.
     """
     names = hashlib.blake2b(digest_size=16)
-    for piece in shards.pieces:
-        for name in piece.rows.names if isinstance(piece, Block) else [piece.name]:
+    for shard in shards.pieces:
+        for name in shard.rows.names if isinstance(shard, Block) else [shard.name]:
             names.update(str(name).encode("utf-8", "surrogatepass") + b"\n")
     return {"kind": shards.kind, "pieces": len(shards.pieces), "names": names.hexdigest()}
 
@@ -286,7 +286,7 @@ def _join_csv(tables: list[Path], task: ScoringTask, file: Any) -> None:
 
 
 def _join_parquet(tables: list[Path], task: ScoringTask, file: Any) -> None:
-    """One row group a part; labels are texts where not all are whole numbers."""
+    """One row group per chunk; labels are texts where not all are whole numbers."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""Scoring a source piece by piece.
+"""Scoring a source shard by shard.
 
 Listed, decoded, scored and let go, so that memory does not grow with the set.
 
@@ -39,7 +39,7 @@ _LOOKED_AT = 64  # images of the first shard
 
 @dataclass(frozen=True)
 class ScoringTask:
-    """What scoring a piece needs beside the engine; picklable.
+    """What scoring a shard needs beside the engine; picklable.
 
     ``lookup`` says the parts where the source is the run's own; ``classes`` are a classifier's;
     ``assumptions`` what was read off the images. With ``raw_cells`` texts stand in CSV as they are,
@@ -106,7 +106,7 @@ class ScoringTask:
 
 @dataclass(frozen=True)
 class Chunk:
-    """The results of up to 4,096 images of a piece that follow each other.
+    """The results of up to 4,096 images of a shard that follow each other.
 
     ``n_seen`` counts those that do not decode too.
     """
@@ -128,30 +128,30 @@ class Chunk:
 
 
 def score_shard(
-    engine: Engine, task: ScoringTask, piece: Shard, *, start: int = 0
+    engine: Engine, task: ScoringTask, shard: Shard, *, start: int = 0
 ) -> Iterator[Chunk]:
-    """The parts of a piece from its image `start` on.
+    """The chunks of a shard from its image `start` on.
 
-    A piece that cannot be read is one quarantined file, not an error.
+    A shard that cannot be read is one quarantined file, not an error.
     """
     try:
-        listing = piece.listing(task.options)
+        listing = shard.listing(task.options)
     except SourceError as error:
         yield Chunk(
-            task.no_rows(), 0, (Quarantined(piece.name, f"the whole shard: {error}"),), is_last=True
+            task.no_rows(), 0, (Quarantined(shard.name, f"the whole shard: {error}"),), is_last=True
         )
         return
     n = len(listing.names)
     broken = tuple(listing.quarantined) if start == 0 else ()
     for first in range(start, n, ROWS_A_CHUNK) or [n]:
         stop = min(first + ROWS_A_CHUNK, n)
-        part = _score_rows(engine, task, listing, first, stop)
-        yield replace(part, quarantined=(*broken, *part.quarantined), is_last=stop == n)
+        chunk = _score_rows(engine, task, listing, first, stop)
+        yield replace(chunk, quarantined=(*broken, *chunk.quarantined), is_last=stop == n)
         broken = ()
 
 
-def check_first(task: ScoringTask, piece: Shard, source: str) -> ScoringTask:
-    """Look at a share of the first piece before the work begins.
+def check_first(task: ScoringTask, shard: Shard, source: str) -> ScoringTask:
+    """Look at a share of the first shard before the work begins.
 
     The task, with what its images leave open settled.
 
@@ -163,7 +163,7 @@ def check_first(task: ScoringTask, piece: Shard, source: str) -> ScoringTask:
         For images on another scale than the model's.
     """
     try:
-        listing = piece.listing(task.options)
+        listing = shard.listing(task.options)
     except SourceError:
         return task  # quarantined when its turn comes
     channels, seen, n = set(), ReadingTally(), len(listing.names)

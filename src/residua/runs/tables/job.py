@@ -32,7 +32,7 @@ from residua.runs.tables.chunks import ScoringTask, score_shard
 _SAMPLED = 100_000  # scores
 
 Workers = Callable[["ScoringJob"], None]
-"""Scores all pieces of a job that are not done, by whatever means."""
+"""Scores all shards of a job that are not done, by whatever means."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class ScoringJob:
     on_read: Progress | None = None
 
     def open_shards(self) -> Iterator[tuple[int, int, int]]:
-        """Number, images done and parts done of each piece that is not finished."""
+        """Number, images done and chunks done of each shard that is not finished."""
         for number in range(len(self.shards.pieces)):
-            seen, n_parts, done = self.parts.state_of(number)
+            seen, n_chunks, done = self.parts.state_of(number)
             if not done:
-                yield number, seen, n_parts
+                yield number, seen, n_chunks
 
-    def tell(self, n_done: int, n_pieces_done: int) -> None:
+    def tell(self, n_done: int, n_shards_done: int) -> None:
         """Progress; the number of images is an estimate where shards have not been opened yet."""
         if self.on_read is not None:
-            n_pieces = len(self.shards.pieces)
-            total = self.shards.n_images or round(n_done * n_pieces / max(1, n_pieces_done))
-            self.on_read(n_done, max(total, n_done + (n_pieces_done < n_pieces)))
+            n_shards = len(self.shards.pieces)
+            total = self.shards.n_images or round(n_done * n_shards / max(1, n_shards_done))
+            self.on_read(n_done, max(total, n_done + (n_shards_done < n_shards)))
 
 
 def do_job(
@@ -90,14 +90,14 @@ def do_job(
 
 def _all_done(job: ScoringJob, source: str, workers: Workers) -> ScoreSummary:
     workers(job)
-    n_pieces = len(job.shards.pieces)
-    summary = job.parts.summary(n_pieces)
+    n_shards = len(job.shards.pieces)
+    summary = job.parts.summary(n_shards)
     summary.add_listed(job.shards.quarantined)
     summary.has_threshold = job.task.threshold is not None
     if not summary.n_images:
         job.parts.discard()
         raise SourceError(_nothing_readable(source, summary))
-    job.parts.finish(n_pieces, job.task)
+    job.parts.finish(n_shards, job.task)
     return summary
 
 
@@ -132,19 +132,19 @@ def sample_scores(out: Path, n_images: int) -> NDArray[np.float32]:
 
 def _score_here(job: ScoringJob) -> None:
     n_done = 0
-    for number, seen, n_parts in job.open_shards():
+    for number, seen, n_chunks in job.open_shards():
         n_done += seen
-        for further, part in enumerate(
+        for further, chunk in enumerate(
             score_shard(job.engine, job.task, job.shards.pieces[number], start=seen)
         ):
             job.parts.write(
                 number,
-                n_parts + further,
-                encode(part, job.parts.out.suffix, raw_cells=job.task.raw_cells),
-                note_of(part),
+                n_chunks + further,
+                encode(chunk, job.parts.out.suffix, raw_cells=job.task.raw_cells),
+                note_of(chunk),
             )
-            n_done += part.n_seen
-            job.tell(n_done, number + part.is_last)
+            n_done += chunk.n_seen
+            job.tell(n_done, number + chunk.is_last)
 
 
 def _nothing_readable(source: str, summary: ScoreSummary) -> str:
