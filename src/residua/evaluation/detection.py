@@ -97,6 +97,8 @@ def evaluate_detection(
     >>> evaluate_detection([0, 0], [0.1, 0.4]).metrics["roc_auc"].value is None
     True
     """
+    # A front door: its options are spelled out here and in `detection_facts`, so that both document
+    # and check them.
     facts = detection_facts(
         labels,
         scores,

@@ -109,6 +109,8 @@ def judge(
     ... ]
     ['3', '5']
     """
+    # The options of scale are those of `evaluate_reconstruction`: both are front doors, and a user
+    # reads them in the signature.
     problems = Problems("judge")
     arrays = {
         "images": images,
