@@ -22,12 +22,12 @@ import torch
 from drawn_surfaces import SETS, write_set
 from measure import Results, rounded
 from residua.images import load_images
-from residua.runs.baselines import baseline_scores, untrained_graph
+from residua.runs.baselines import detecting_baselines
+from residua.runs.bundle_model import model_of_bundle
 from residua.training.bundle import load_bundle, save_bundle, score_set
 from residua.training.fitting.fit import fit
 from residua.training.fitting.options import DetectOptions
 from residua.training.loop.settings import TrainingSettings
-from residua.training.scoring.engine import score_images
 from surface_figures import each_part, judge_maps, noting_parts, with_interval
 
 
@@ -69,9 +69,7 @@ def judged(name: str, place: Path) -> dict[str, Any]:
     ]
     row |= judge_maps(test[np.array(placed)], [(scores.maps or [])[number] for number in placed])
     row |= each_part(bundle, test, noted, scores.score)
-    untrained = score_images(untrained_graph(bundle, images.train), test, batch_size=1).score
-    row["untrained"] = with_interval(test, untrained, is_anomalous)
-    beside = baseline_scores(bundle, images.train, test)
+    beside = detecting_baselines(model_of_bundle(bundle), images.train, test)
     return row | {
         baseline: with_interval(test, values, is_anomalous) for baseline, values in beside.items()
     }

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 import pretrained
 from measure import Results, rounded
 from residua.images import ImageSet, group_duplicates
-from residua.runs.baselines import untrained_graph
+from residua.runs.bundle_model import untrained_graph
 from residua.training.bundle import Bundle, load_bundle, save_bundle, score_set
 from residua.training.fitting import fit as fitting
 from residua.training.fitting.options import DetectOptions
