@@ -182,12 +182,12 @@ def judged_while(how: Callable[[Any], Callable[[], None]], source: Path) -> dict
     from residua.cluster import ClusterOptions, evaluate_on_cluster
     from residua.evaluation import evaluate_detection
     from residua.runs.progress import Watcher
-    from residua.runs.run_folder import RunFolder
+    from residua.runs.trained_run import TrainedRun
     from residua.training.bundle import load_bundle
 
     whole = source.with_suffix(".whole.parquet")
     in_one_process(source, whole)
-    folder = RunFolder(Path(scale.fitted()))
+    folder = TrainedRun(Path(scale.fitted()))
     config = load_bundle(folder.bundle).config
     table = pq.read_table(whole, columns=["label", "score"])
     is_anomalous = ~np.isin(

@@ -204,21 +204,21 @@ def in_run(run: Path, name: str, read: Callable[[Path], object]) -> Callable[[Pa
 
 
 def read_state(run: Path) -> object:
-    from residua.runs.run_folder import RunFolder
+    from residua.runs.trained_run import TrainedRun
 
-    return RunFolder(run).read_state()
+    return TrainedRun(run).read_state()
 
 
 def read_parts(run: Path) -> object:
-    from residua.runs.run_folder import RunFolder
+    from residua.runs.trained_run import TrainedRun
 
-    return RunFolder(run).read_images()
+    return TrainedRun(run).read_images()
 
 
 def read_training(run: Path) -> object:
-    from residua.runs.run_folder import RunFolder
+    from residua.runs.trained_run import TrainedRun
 
-    return RunFolder(run).read_training()
+    return TrainedRun(run).read_training()
 
 
 def read_report(run: Path) -> object:

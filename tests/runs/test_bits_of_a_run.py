@@ -18,9 +18,9 @@ from residua.images import ImageSet, load_images
 from residua.images.reading import Reading
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
-from residua.runs.run_folder import RunFolder
 from residua.runs.score import score_run
 from residua.runs.threshold import change_threshold
+from residua.runs.trained_run import TrainedRun
 from residua.server import Limits, load_model
 from residua.training.bundle import BundleConfig, load_bundle, score_set
 from runs import options
@@ -40,7 +40,7 @@ def folder_of(folder: Path, images: np.ndarray, label: str = "good") -> Path:
 
 
 @pytest.fixture(scope="module")
-def camera(tmp_path_factory) -> RunFolder:
+def camera(tmp_path_factory) -> TrainedRun:
     place = tmp_path_factory.mktemp("camera")
     folder_of(place / "parts", deep(60))
     folder_of(place / "parts", 4095 - deep(12, 7), "bad")

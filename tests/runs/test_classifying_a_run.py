@@ -19,8 +19,8 @@ from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.progress import Watcher
 from residua.runs.report import report_run
-from residua.runs.run_folder import RunFolder
 from residua.runs.score import score_run
+from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import load_bundle, score_set
 from residua.training.fitting.options import FitOptions, make_options
 from training_wing import blobs
@@ -68,7 +68,7 @@ def source(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(source, tmp_path_factory) -> RunFolder:
+def run(source, tmp_path_factory) -> TrainedRun:
     return fit_run(options(source), tmp_path_factory.mktemp("runs") / "run")
 
 

@@ -26,7 +26,7 @@ from residua.images import load_images
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder
+from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import load_bundle, score_set
 from runs import BAD, GOOD, options
 
@@ -90,7 +90,7 @@ def test_killed_in_the_middle_of_training_it_resumes_to_the_scores_of_the_uninte
     source, tmp_path
 ):
     long = options(source, settings={"epochs": 25, "patience": 25})
-    killed, signs = RunFolder(tmp_path / "killed"), tmp_path / "step"
+    killed, signs = TrainedRun(tmp_path / "killed"), tmp_path / "step"
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, long.model_dump_json(), str(killed.path), str(signs)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -184,7 +184,7 @@ def test_a_truncated_checkpoint_is_refused_with_a_sentence(source, tmp_path):
         fit_run(
             options(source), tmp_path / "run", checkpoint_seconds=0, watcher=Watcher(on_step=stop)
         )
-    checkpoint = RunFolder(tmp_path / "run").checkpoint
+    checkpoint = TrainedRun(tmp_path / "run").checkpoint
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
     with pytest.raises(BundleError, match="Delete it to start again"):
         fit_run(options(source), tmp_path / "run", resume=True)
@@ -200,7 +200,7 @@ def test_minutes_are_planned_once_and_a_resumed_run_keeps_the_plan(source, tmp_p
 
     with pytest.raises(KeyboardInterrupt):
         fit_run(budget, tmp_path / "run", checkpoint_seconds=0, watcher=Watcher(on_step=stop))
-    planned = RunFolder(tmp_path / "run").read_state().plan
+    planned = TrainedRun(tmp_path / "run").read_state().plan
     assert planned["epochs"] * planned["steps_per_epoch"] <= 0.95 * 3 / 0.25
     monkeypatch.setattr(
         "residua.training.loop.train._time_steps", lambda *_, **__: pytest.fail("timed again")
@@ -245,7 +245,7 @@ def test_an_empty_text_is_no_source(tmp_path):
 def test_a_run_that_diverged_ends_with_a_training_error(source, tmp_path):
     with pytest.raises(TrainingError, match="learning rate"):
         fit_run(options(source, settings={"learning_rate": 1e35}), tmp_path / "run")
-    assert not RunFolder(tmp_path / "run").read_state().finished
+    assert not TrainedRun(tmp_path / "run").read_state().finished
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_a_folder_or_a_file_that_is_no_run_is_refused(tmp_path):
     (tmp_path / "file").write_text("x")
     for name in ("", "missing", "file"):
         with pytest.raises(BundleError, match=r"run\.json"):
-            RunFolder(tmp_path / name).read_state()
+            TrainedRun(tmp_path / name).read_state()
 
 
 def test_a_source_without_labels_is_presumed_normal_and_that_is_said(tmp_path):

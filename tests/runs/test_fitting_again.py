@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 
 from residua.runs.command import fit_command
-from residua.runs.run_folder import RunFolder
-from residua.runs.state import RunState
+from residua.runs.trained_run import RunState, TrainedRun
 from runs import options
 
 
@@ -15,7 +14,7 @@ def command_of(**more):
         options=options("my parts", **more),
         plan={"epochs": 7, "steps_per_epoch": 2, "bfloat16": False},
     )
-    return shlex.split(fit_command(RunFolder("run"), state))
+    return shlex.split(fit_command(TrainedRun("run"), state))
 
 
 def test_every_option_that_is_not_the_default_is_in_the_command():

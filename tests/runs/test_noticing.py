@@ -18,8 +18,8 @@ from residua.runs.check import check_images, read_check
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder
 from residua.runs.score import score_run
+from residua.runs.trained_run import TrainedRun
 from runs import options
 
 
@@ -85,7 +85,7 @@ def test_checks_that_fail_end_neither_a_judgement_nor_a_fit(
     told: list[str] = []
     (tmp_path / "new").mkdir()
     check_images(
-        RunFolder(tmp_path / "new"),
+        TrainedRun(tmp_path / "new"),
         load_images(str(source), normal="good"),
         "detect",
         Watcher(on_note=told.append),

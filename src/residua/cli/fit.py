@@ -293,10 +293,10 @@ def _print_result(path: Path, console: Console) -> None:
     from rich.markup import escape
 
     from residua._text import count
-    from residua.runs.run_folder import RunFolder
+    from residua.runs.trained_run import TrainedRun
     from residua.training.bundle import load_bundle
 
-    config = load_bundle(RunFolder(path).bundle).config
+    config = load_bundle(TrainedRun(path).bundle).config
     training = config.training
     epochs = count(training.epochs, "epoch")
     console.print(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,32 +41,20 @@ def info(
     from residua.cli.output import emit_json, is_stdout
 
     console = terminal()
-    summary, show = _reader(Path(what))
-    told: dict[str, Any] = {"normal": names(normal), "memory_megabytes": memory, "bits": bits}
-    told |= {"follow_links": follow_links, "root": root}
-    value = _source_summary(what, told) if summary is None else summary(Path(what))
+    run = Path(what)
+    if (run / "run.json").exists() or (run / "wrapped.json").exists():
+        from residua.runs.open_run import open_run
+
+        value = open_run(run).summary()
+        show = _print_wrapped if "contract" in value else _print_run
+    else:
+        told: dict[str, Any] = {"normal": names(normal), "memory_megabytes": memory, "bits": bits}
+        told |= {"follow_links": follow_links, "root": root}
+        value, show = _source_summary(what, told), _print_source
     if json is not None:
         emit_json(value, json)
     if not is_stdout(json):
         show(value, console)
-
-
-def _reader(
-    what: Path,
-) -> tuple[Callable[[Path], dict[str, Any]] | None, Callable[[dict[str, Any], Console], None]]:
-    """What sums up a run, and what prints it; None first for images."""
-    if (what / "run.json").exists():
-        return _run_summary, _print_run
-    if (what / "wrapped.json").exists():
-        return _wrapped_summary, _print_wrapped
-    return None, _print_source
-
-
-def _wrapped_summary(run: Path) -> dict[str, Any]:
-    from residua.runs.wrapped_run import open_wrapped
-
-    few = {"calibration_scores", "calibration_is_anomalous", "calibration_pixels"}
-    return {"run": str(run), **open_wrapped(run)[1].model_dump(mode="json", exclude=few)}
 
 
 def _print_wrapped(value: dict[str, Any], console: Console) -> None:
@@ -102,18 +89,6 @@ def _source_summary(source: str, told: dict[str, Any]) -> dict[str, Any]:
     from residua.images import load_images
 
     return load_images(source, **told).summary()
-
-
-def _run_summary(run: Path) -> dict[str, Any]:
-    from residua.runs.run_folder import RunFolder
-    from residua.training.bundle import load_bundle
-
-    folder = RunFolder(run)
-    state = folder.read_state()
-    value: dict[str, Any] = {"run": str(run), **state.model_dump(mode="json")}
-    if state.finished:
-        value["bundle"] = load_bundle(folder.bundle).config.model_dump(mode="json")
-    return value
 
 
 def _print_source(value: dict[str, Any], console: Console) -> None:

@@ -18,9 +18,8 @@ from residua.evaluation import Evidence, evaluate_detection
 from residua.evaluation.labels import DetectionLabels
 from residua.records import with_assumptions
 from residua.runs.evaluate import Judgement, model_provenance
-from residua.runs.open_model import open_model
+from residua.runs.open_run import open_run
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder
 from residua.runs.score import make_task
 
 Ranking = Literal["exact", "sketch"]
@@ -45,8 +44,8 @@ def evaluate_on_cluster(
     they need the images in one place.
     """
     watcher = watcher or Watcher()
-    folder = RunFolder(Path(run))
-    origin, model = folder.origin(), open_model(folder)
+    folder = open_run(run)
+    origin, model = folder.origin(), folder.model()
     if model.facts.job != "detect":
         raise InputError(
             f"evaluate --cluster: the run must be a detector. Got the job {model.facts.job}."

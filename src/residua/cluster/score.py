@@ -8,7 +8,7 @@ from typing import Any
 
 from residua.cluster.session import ClusterOptions, connected, through_workers
 from residua.cluster.worker import TableWorker, read_model_files
-from residua.runs.run_folder import RunFolder
+from residua.runs.open_run import open_run
 from residua.runs.score import score_run
 from residua.runs.tables import ScoreSummary, ScoringJob
 
@@ -22,7 +22,7 @@ def score_on_cluster(
     the same name: a shared folder or a URL. The parts come back over the wire and are kept here, so
     `resume` works as on one machine.
     """
-    files = read_model_files(RunFolder(Path(run)))
+    files = read_model_files(open_run(run))
 
     def workers(job: ScoringJob) -> None:
         items: list[Any] = [

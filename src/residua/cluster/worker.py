@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from residua.runs.open_model import open_engine_alone
-from residua.runs.run_folder import RunFolder
+from residua.runs.open_run import open_run
+from residua.runs.run_folder import Run
 from residua.runs.tables.chunk_files import encode, note_of
 from residua.runs.tables.chunks import ScoringTask, score_shard
 
@@ -33,7 +33,7 @@ class Scorer:
                 path = Path(place) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
-            self.engine = open_engine_alone(RunFolder(Path(place)))
+            self.engine = open_run(place).scorer()
 
 
 class TableWorker(Scorer):
@@ -84,7 +84,7 @@ class JudgedWorker(Scorer):
                 }
 
 
-def read_model_files(folder: RunFolder) -> ModelFiles:
+def read_model_files(folder: Run) -> ModelFiles:
     """The files that a worker needs to score, as they are sent: the bundle, or the wrapped
     model.
     """

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from residua.runs.run_folder import RunFolder
-from residua.runs.state import RunState
+from residua.runs.trained_run import RunState, TrainedRun
 from residua.training.fitting.options import OPTIONS, flag
 
 _SAID_FIRST = ("source", "job", "recipe", "strategy")
@@ -18,7 +17,7 @@ _ESTIMATORS = {
 _PYTHON_ALONE = ("multilabel", "weight_decay", "accelerator", "label_smoothing", "erase")
 
 
-def fit_command(folder: RunFolder, state: RunState) -> str:
+def fit_command(folder: TrainedRun, state: RunState) -> str:
     """`residua fit` with every option that differs from its default; the time budget as the epochs
     that it became.
     """

@@ -24,8 +24,7 @@ from residua.runs.command import fit_command
 from residua.runs.machine import describe_machine
 from residua.runs.model import JudgedModel
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder
-from residua.runs.state import RunState
+from residua.runs.trained_run import RunState, TrainedRun
 from residua.training.bundle import Bundle, check_fits, load_bundle
 from residua.training.export import Verification, build_engine
 from residua.training.export.onnx_file import Entry
@@ -66,7 +65,7 @@ def export_run(
         If the exported model does not do what the run's does; nothing of it is left behind.
     """
     watcher = watcher or Watcher()
-    folder = RunFolder(Path(run))
+    folder = TrainedRun(Path(run))
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     with folder.locked():
         verification = verification or _verification(folder, state, bundle, source, watcher)
@@ -77,7 +76,7 @@ def export_run(
         )
 
 
-def open_trained(folder: RunFolder, name: str, watcher: Watcher) -> JudgedModel:
+def open_trained(folder: TrainedRun, name: str, watcher: Watcher) -> JudgedModel:
     """The model of a run that `fit` wrote, scored by the engine called `name`; one that is not
     there yet, or out of date, is exported first.
     """
@@ -138,7 +137,7 @@ def measure_engines(
     medians of five.
     """
     watcher = watcher or Watcher()
-    folder = RunFolder(Path(run))
+    folder = TrainedRun(Path(run))
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     images = _verification(folder, state, bundle, None, watcher).images[:256]
     opened: dict[str, JudgedModel] = {}
@@ -174,7 +173,7 @@ def measure_engines(
 
 
 def _verification(
-    folder: RunFolder, state: RunState, bundle: Bundle, source: str | None, watcher: Watcher
+    folder: TrainedRun, state: RunState, bundle: Bundle, source: str | None, watcher: Watcher
 ) -> Verification:
     """Calibration images (of a run without any its validation images) and training images, as `fit`
     recorded them; of a run that has no source of its own, those of another.
@@ -209,13 +208,13 @@ def _part(images: ImageSet, paths: NDArray[Any]) -> ImageSet:
     ]
 
 
-def _fresh_card(folder: RunFolder, kind: Kind) -> Card:
+def _fresh_card(folder: TrainedRun, kind: Kind) -> Card:
     card = read_card(folder.export, kind)
     check_fresh(card, folder.bundle)
     return card
 
 
-def _engine_of(folder: RunFolder, bundle: Bundle, card: Card) -> Engine:
+def _engine_of(folder: TrainedRun, bundle: Bundle, card: Card) -> Engine:
     if card.kind.files:
         return load_engine(folder.export, card.engine, bundle=folder.bundle)
     return VARIANTS[card.engine](
@@ -232,7 +231,7 @@ def _as_seen(bundle: Bundle, card: Card) -> Bundle:
     return replace(bundle, config=config, calibration_scores=scores, calibration_is_anomalous=flags)
 
 
-def _weights(folder: RunFolder) -> str:
+def _weights(folder: TrainedRun) -> str:
     body = read_json(folder.bundle / "bundle.json")
     return str(body["files"]["model.safetensors"]["sha256"])
 
@@ -249,6 +248,6 @@ def _speed(speeds: dict[str, dict[int, float]], name: str) -> Speed:
     )
 
 
-def _megabytes(folder: RunFolder, kind: Kind) -> float:
+def _megabytes(folder: TrainedRun, kind: Kind) -> float:
     files = [folder.export / name for name in kind.files] or [folder.bundle / "model.safetensors"]
     return sum(path.stat().st_size for path in files) / 2**20

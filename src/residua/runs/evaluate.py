@@ -40,12 +40,12 @@ from residua.runs.job_result import (
     with_findings,
 )
 from residua.runs.model import JudgedModel
-from residua.runs.open_model import open_model
+from residua.runs.open_run import open_run
 from residua.runs.origin import MEMORY_MEGABYTES
 from residua.runs.parts import JudgedImages, RunImages
 from residua.runs.pictures import make_gallery
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder
+from residua.runs.run_folder import Run, RunFolder
 from residua.runs.wrapped.targets import targets_of
 
 
@@ -80,13 +80,13 @@ def evaluate_run(
         ``evaluation`` is what ``--json`` writes; ``evidence`` is what the report draws.
     """
     watcher = watcher or Watcher()
-    folder = RunFolder(Path(run))
+    folder = open_run(run)
     origin = folder.origin()
     is_own_url = source is not None and source == origin.source and is_url(source)
     source = None if is_own_url else source
     if source is None:
         ensure_folder(folder.path, where="evaluate")  # said before the work, not after it
-    model = open_model(folder, engine, watcher)
+    model = folder.model(engine, watcher)
     _check_positive(model, positive)
     images = RunImages(folder, origin, model, watcher, memory_megabytes)
     judged = images.own_test(named=is_own_url) if source is None else images.other(source, bits)
@@ -170,7 +170,7 @@ def evaluate_model(
     return Judgement(with_findings(evaluation, judged.findings), evidence)
 
 
-def stored_judgement(folder: RunFolder) -> Judgement | None:
+def stored_judgement(folder: Run) -> Judgement | None:
     """The run's latest evaluation on its own test part, with the arrays behind it; None if there
     was none.
     """

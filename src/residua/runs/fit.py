@@ -16,9 +16,8 @@ from residua.runs.check import check_images
 from residua.runs.classes import labelled_parts
 from residua.runs.origin import MEMORY_MEGABYTES
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder
 from residua.runs.run_record import training_columns
-from residua.runs.state import RunState
+from residua.runs.trained_run import RunState, TrainedRun
 from residua.training.bundle import save_bundle
 from residua.training.fitting.fit import fit
 from residua.training.fitting.options import (
@@ -43,7 +42,7 @@ def fit_run(
     watcher: Watcher | None = None,
     memory_megabytes: float = MEMORY_MEGABYTES,
     checkpoint_seconds: float = 10.0,
-) -> RunFolder:
+) -> TrainedRun:
     """Load, split, train, calibrate and save; the run's folder holds everything that later commands
     need.
 
@@ -54,7 +53,7 @@ def fit_run(
     """
     watcher = watcher or Watcher()
     check_options(options)  # before a large source is read
-    run = RunFolder(Path(out))
+    run = TrainedRun(Path(out))
     if (
         options.source
         and Path(options.source).is_dir()
@@ -89,7 +88,7 @@ def fit_run(
     return run
 
 
-def _write(run: RunFolder, fitted: Fitted, images: ImageSet) -> None:
+def _write(run: TrainedRun, fitted: Fitted, images: ImageSet) -> None:
     """Write the model and all that later commands need; last of all that it is finished."""
     save_bundle(fitted.bundle, run.bundle)
     run.write_images(_parts(fitted, images))
@@ -103,7 +102,7 @@ def _write(run: RunFolder, fitted: Fitted, images: ImageSet) -> None:
     run.write_state(run.read_state().model_copy(update=facts))
 
 
-def _follow(run: RunFolder, options: FitOptions, session: FitSession) -> RunFolder:
+def _follow(run: TrainedRun, options: FitOptions, session: FitSession) -> TrainedRun:
     """Train beside the first process, which alone reads and writes the run's state; ends with the
     training.
     """
@@ -123,7 +122,7 @@ def _new_state(options: FitOptions) -> RunState:
     )
 
 
-def _begin(run: RunFolder, options: FitOptions, *, resume: bool) -> RunState:
+def _begin(run: TrainedRun, options: FitOptions, *, resume: bool) -> RunState:
     state = run.read_state() if run.exists() else None
     if state is None or _nothing_to_lose(run, state, resume=resume):
         state = _new_state(options)
@@ -145,7 +144,7 @@ def _begin(run: RunFolder, options: FitOptions, *, resume: bool) -> RunState:
     return state
 
 
-def _nothing_to_lose(run: RunFolder, state: RunState, *, resume: bool) -> bool:
+def _nothing_to_lose(run: TrainedRun, state: RunState, *, resume: bool) -> bool:
     """Whether no step was taken, or none that was kept: a mistyped first attempt stands in nobody's
     way.
     """
@@ -165,7 +164,7 @@ def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return changed
 
 
-def _same_images(run: RunFolder, state: RunState, images: ImageSet) -> RunState:
+def _same_images(run: TrainedRun, state: RunState, images: ImageSet) -> RunState:
     if state.fingerprint not in (None, images.fingerprint):
         raise InputError(
             f"{run.path}: a run must be resumed on the images it was begun with. Got others: files"
@@ -178,7 +177,7 @@ def _same_images(run: RunFolder, state: RunState, images: ImageSet) -> RunState:
 
 
 def _fit(
-    run: RunFolder, state: RunState, images: ImageSet, watcher: Watcher, session: FitSession
+    run: TrainedRun, state: RunState, images: ImageSet, watcher: Watcher, session: FitSession
 ) -> Fitted:
     options = state.options
 

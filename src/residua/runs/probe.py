@@ -13,10 +13,9 @@ from residua.images import ImageSet
 from residua.records import Evaluation
 from residua.runs.baselines import sampled
 from residua.runs.model import Floats, JudgedModel
-from residua.runs.open_model import open_model
+from residua.runs.open_run import open_run
 from residua.runs.parts import RunImages
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder
 
 _LEARNT_FROM = ("train", "validation", "left out")
 
@@ -43,8 +42,8 @@ def probe_run(
         If there are no labels, or a part is empty.
     """
     watcher = watcher or Watcher()
-    folder = RunFolder(Path(run))
-    origin, model = folder.origin(), open_model(folder)
+    folder = open_run(run)
+    origin, model = folder.origin(), folder.model()
     own = RunImages(folder, origin, model, watcher)
     if source is None:
         images = origin.load(watcher)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from residua.evaluation.report import write_html
 from residua.runs.evaluate import Judgement, evaluate_run, stored_judgement
+from residua.runs.open_run import open_run
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder
 
 
 def report_run(
@@ -50,7 +50,7 @@ def run_names(folders: Sequence[Path]) -> list[str]:
 
 def judgement_of(run: Path, watcher: Watcher) -> Judgement:
     """The latest evaluation of a run on its own test part; evaluated now if there was none."""
-    judged = stored_judgement(RunFolder(run))
+    judged = stored_judgement(open_run(run))
     if judged is None or judged.evidence.pixel_hashes is None:
         watcher.note(f"{run} is evaluated first")
         judged = evaluate_run(run, watcher=watcher)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from residua._files import (
     atomic_write,
@@ -19,18 +19,19 @@ from residua._files import (
     in_a_line,
     one_writer,
     read_arrays,
-    read_file,
-    read_json,
     read_lines,
-    write_json,
 )
+from residua.engines.kinds import REFERENCE
 from residua.errors import BundleError
 from residua.images import ImageSet
 from residua.images.columns import TextColumn, shared
 from residua.runs.origin import Origin
 
 if TYPE_CHECKING:
-    from residua.runs.state import RunState
+    from residua.engines import Engine
+    from residua.records import OperatingPoint
+    from residua.runs.model import JudgedModel
+    from residua.runs.progress import Watcher
 
 _COLUMNS = ("path", "label", "part", "sha256", "pixels")
 _ROWS_AT_ONCE = 4096
@@ -66,7 +67,7 @@ def image_columns(
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths inside a run, and reading and writing its state."""
+    """The folder of a run: paths inside it, its records of images and training, and its lock."""
 
     path: Path
 
@@ -115,103 +116,6 @@ class RunFolder:
         """History and training scores, for reports."""
         return self.path / "training.npz"
 
-    @property
-    def is_wrapped(self) -> bool:
-        """Whether the model is somebody else's."""
-        return (self.path / "wrapped.json").is_file()
-
-    @property
-    def is_random(self) -> bool:
-        """Whether the model gives something else each time it is asked."""
-        if not self.is_wrapped:
-            return False
-        from residua.runs.wrapped_run import read_wrapped
-
-        return read_wrapped(self.path).random
-
-    def origin(self) -> Origin:
-        """Where the images of a finished run come from, whoever trained its model."""
-        if self.is_wrapped:
-            from residua.runs.wrapped_run import read_wrapped
-
-            return read_wrapped(self.path).origin()
-        return self.read_finished().origin(self._test_fingerprint())
-
-    def model_files(self) -> list[Path]:
-        """The files that the model needs to score: its bundle, or the wrapped model."""
-        if not self.is_wrapped:
-            return [path for path in sorted(self.bundle.iterdir()) if path.is_file()]
-        from residua.runs.wrapped_run import read_wrapped
-
-        state = read_wrapped(self.path)
-        return [self.path / name for name in ("wrapped.json", state.file, *state.weights)]
-
-    def identity(self) -> str:
-        """A checksum that changes with the model and its threshold."""
-        if not self.is_wrapped:
-            return self.bundle_checksum()
-        from residua.runs.wrapped_run import read_wrapped
-
-        state = read_wrapped(self.path)
-        point = state.operating_point
-        return f"{state.sha256}:{None if point is None else point.threshold}"
-
-    def _test_fingerprint(self) -> str | None:
-        try:
-            found = read_json(self.bundle / "bundle.json")["config"]["fingerprints"].get("test")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None  # the bundle itself says what is wrong with it when it is loaded
-        return None if found is None else str(found)
-
-    def read_state(self) -> RunState:
-        """`run.json`, checked."""
-        from residua.runs.state import RunState
-
-        path = self.path / "run.json"
-        try:
-            return RunState.model_validate_json(read_file(path))
-        except FileNotFoundError:
-            got = (
-                "a wrapped one. Those that take it are evaluate, threshold, score, report,"
-                " compare, serve, info and verify"
-                if self.is_wrapped
-                else "a folder without run.json. Name one that `residua fit` wrote"
-            )
-            raise BundleError(
-                f"{self.path}: this takes a model that `residua fit` trained. Got {got}."
-            ) from None
-        except OSError as error:
-            raise BundleError(
-                f"{path}: must be readable. Got: {in_a_line(error)}. Name a folder that `residua"
-                " fit` wrote."
-            ) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise BundleError(
-                f"{path}: must be what `residua fit` wrote. Got:"
-                f" {'.'.join(map(str, first['loc']))}: {first['msg']}. Train again."
-            ) from None
-
-    def read_finished(self) -> RunState:
-        """`run.json` of a run whose model is there; `BundleError` where training has not come to
-        its end.
-        """
-        state = self.read_state()
-        if not state.finished:
-            raise BundleError(
-                f"{self.path}: the run must be finished. Its training was stopped or failed. "
-                "Repeat the fit command with --resume, or fit again."
-            )
-        return state
-
-    def write_state(self, state: RunState) -> None:
-        """Write `run.json`, atomically."""
-        write_json(self.path / "run.json", state.model_dump(mode="json"))
-
-    def exists(self) -> bool:
-        """Whether a run was begun here."""
-        return (self.path / "run.json").exists()
-
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep a second writer out for as long as this one works."""
@@ -221,10 +125,6 @@ class RunFolder:
             " stop it."
         )
         with one_writer(self.path / ".lock", refusal):
-            if self.exists():
-                from residua.training.bundle import clear_leftovers
-
-                clear_leftovers(self.bundle)
             yield
 
     def write_images(self, parts: Mapping[str, ImageSet]) -> None:
@@ -258,18 +158,6 @@ class RunFolder:
                 f"{self.images}: must be readable. Got: {in_a_line(error)}. Train again."
             ) from error
 
-    def bundle_checksum(self) -> str:
-        """The checksum in the bundle's JSON: another model or another threshold, another
-        checksum.
-        """
-        path = self.bundle / "bundle.json"
-        try:
-            return str(read_json(path)["checksum"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BundleError(
-                f"{path}: must be whole. Got: {in_a_line(error)}. Train again."
-            ) from error
-
     def write_training(self, columns: dict[str, NDArray[Any]]) -> None:
         """Write the history and the scores of training images."""
         with atomic_write(self.training) as file:
@@ -280,3 +168,44 @@ class RunFolder:
         if not self.training.exists():
             return {}
         return read_arrays(self.training)
+
+
+class Run(RunFolder, ABC):
+    """A run, whoever trained its model: what every command asks of it. `open_run` knows which kind
+    a folder is.
+    """
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the model gives something else each time it is asked."""
+        return False
+
+    @abstractmethod
+    def origin(self) -> Origin:
+        """Where the images of the finished run come from."""
+
+    @abstractmethod
+    def model(self, engine: str = REFERENCE, watcher: Watcher | None = None) -> JudgedModel:
+        """The finished model, scored by `engine`; one that was not exported yet is exported and
+        verified first.
+        """
+
+    @abstractmethod
+    def scorer(self) -> Engine:
+        """What scores images, from the files of the model alone."""
+
+    @abstractmethod
+    def model_files(self) -> list[Path]:
+        """The files that the model needs to score."""
+
+    @abstractmethod
+    def identity(self) -> str:
+        """A checksum that changes with the model and its threshold."""
+
+    @abstractmethod
+    def store(self, point: OperatingPoint) -> None:
+        """Give the run another operating point; the caller holds the run's lock."""
+
+    @abstractmethod
+    def summary(self) -> dict[str, Any]:
+        """What `residua info --json` says of the run."""

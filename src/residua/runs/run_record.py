@@ -14,8 +14,8 @@ from residua.images import ImageSet
 from residua.runs.bundle_model import model_of_bundle
 from residua.runs.engines import provenance_of
 from residua.runs.model import JudgedModel
-from residua.runs.run_folder import RunFolder, image_columns, image_rows
-from residua.runs.state import RunState
+from residua.runs.run_folder import image_columns, image_rows
+from residua.runs.trained_run import RunState, TrainedRun
 from residua.training.bundle import Bundle, save_bundle
 from residua.training.fitting.options import FitOptions
 from residua.training.fitting.session import Fitted
@@ -46,7 +46,7 @@ class RunRecord:
         return cls(state, image_columns(rows), training_columns(fitted))
 
     @classmethod
-    def read(cls, folder: RunFolder) -> RunRecord:
+    def read(cls, folder: TrainedRun) -> RunRecord:
         """The record of a finished run."""
         return cls(folder.read_finished(), folder.read_images(), folder.read_training())
 
@@ -59,7 +59,7 @@ class RunRecord:
         OutputError
             If the folder holds anything else.
         """
-        folder = RunFolder(Path(path))
+        folder = TrainedRun(Path(path))
         _check_place(folder)
         with folder.locked():
             for made in (folder.evaluation, folder.evidence, folder.report):
@@ -91,7 +91,7 @@ def training_columns(fitted: Fitted) -> dict[str, NDArray[Any]]:
     }
 
 
-def _check_place(folder: RunFolder) -> None:
+def _check_place(folder: TrainedRun) -> None:
     if not folder.path.is_dir() or not any(folder.path.iterdir()):
         return
     if not folder.exists() or folder.read_state().options.source:

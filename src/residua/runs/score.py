@@ -15,7 +15,7 @@ from residua.images.shards import Shards
 from residua.images.sources import list_shards
 from residua.records import Finding
 from residua.runs.model import JudgedModel
-from residua.runs.open_model import open_model
+from residua.runs.open_run import open_run
 from residua.runs.origin import MEMORY_MEGABYTES, Origin
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder
@@ -72,8 +72,8 @@ def score_run(
     """
     watcher = watcher or Watcher()
     parts = ChunkFiles(Path(out))
-    folder = RunFolder(Path(run))
-    origin, model = folder.origin(), open_model(folder, engine, watcher)
+    folder = open_run(run)
+    origin, model = folder.origin(), folder.model(engine, watcher)
     shards, task = make_task(folder, origin, model, source, bits=bits)
     task = replace(task, raw_cells=raw_cells)
     for made in task.assumptions:

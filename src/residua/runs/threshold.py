@@ -6,10 +6,9 @@ from pathlib import Path
 
 from residua.errors import InputError, LabelError
 from residua.records import OperatingPoint
-from residua.runs.open_model import open_model, store_operating_point
+from residua.runs.open_run import open_run
 from residua.runs.parts import RunImages
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder
 from residua.thresholds.defaults import choose_operating_point
 
 
@@ -27,8 +26,8 @@ def change_threshold(
     It comes from the calibration scores that the run stores, or from another `source`: its
     calibration part if it is divided into parts, else all of it. Nothing else of the model changes.
     """
-    folder = RunFolder(Path(run))
-    origin, model = folder.origin(), open_model(folder)
+    folder = open_run(run)
+    origin, model = folder.origin(), folder.model()
     if model.facts.job != "detect":
         raise InputError(
             f"threshold: the run must be a detector. Got the job {model.facts.job}. Fit with --job"
@@ -46,5 +45,5 @@ def change_threshold(
         )
     point = choose_operating_point(scores, is_anomalous, policy, confidence=confidence)
     with folder.locked():
-        store_operating_point(folder, point)
+        folder.store(point)
     return point

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from residua._files import in_a_line, read_file, write_json
 from residua._version import __version__
+from residua.engines import Engine
+from residua.engines.kinds import REFERENCE, parse_engine
 from residua.errors import BundleError, InputError, LabelError, OutputError
 from residua.images import ImageSet, load_images
 from residua.images.listing import PARTS
@@ -22,7 +24,7 @@ from residua.runs.check import check_images
 from residua.runs.model import JudgedModel
 from residua.runs.origin import Origin
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import RunFolder
+from residua.runs.run_folder import Run
 from residua.runs.wrap import WrappedModel, labels_aside
 from residua.runs.wrapped.contract import Contract
 from residua.runs.wrapped.origins import look_at
@@ -115,7 +117,7 @@ def save_wrapped(
             f" {type(model.targets).__name__}. Write them to a folder or an .npy file, and wrap the"
             " model with its path as targets."
         )
-    if run.exists() and any(run.iterdir()) and not RunFolder(run).is_wrapped:
+    if run.exists() and any(run.iterdir()) and not (run / STATE).is_file():
         raise OutputError(
             f"{run}: must be a new folder, an empty one or a wrapped run. It holds other files."
             " Name another."
@@ -130,10 +132,10 @@ def save_wrapped(
             n_normals = int((~images.calibration.is_anomalous).sum())
             policy = policy or default_policy(n_normals)
             point = model.choose_threshold(policy, images.calibration)
-        folder = RunFolder(fresh)
+        folder = WrappedRun(fresh)
         folder.write_images({part: images[np.flatnonzero(images.splits == part)] for part in PARTS})
         check_images(folder, images, job, Watcher())
-        write_wrapped(
+        _write(
             fresh,
             WrappedState(
                 residua_version=__version__,
@@ -187,16 +189,60 @@ def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
     return wrapped, state
 
 
-def judged_wrapped(run: Path) -> JudgedModel:
-    """The model of a wrapped run, as judging sees it."""
-    model, state = open_wrapped(run)
-    return model.as_judged(
-        job=state.job,
-        normal=state.normal,
-        classes=state.classes,
-        reading=state.reading,
-        seed=state.seed,
-    )
+class WrappedRun(Run):
+    """A run whose model somebody else trained."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the model gives something else each time it is asked."""
+        return read_wrapped(self.path).random
+
+    def origin(self) -> Origin:
+        """Where the images of the run come from."""
+        return read_wrapped(self.path).origin()
+
+    def model(self, engine: str = REFERENCE, watcher: Watcher | None = None) -> JudgedModel:
+        """The model, which scores by itself."""
+        del watcher
+        if not parse_engine(engine).is_reference:
+            raise InputError(
+                f"{self.path}: a wrapped model scores by itself. Got --engine {engine}. Leave it"
+                " out."
+            )
+        model, state = open_wrapped(self.path)
+        return model.as_judged(
+            job=state.job,
+            normal=state.normal,
+            classes=state.classes,
+            reading=state.reading,
+            seed=state.seed,
+        )
+
+    def scorer(self) -> Engine:
+        """The model itself."""
+        return open_wrapped(self.path)[0]
+
+    def model_files(self) -> list[Path]:
+        """Its state, its file, and the weights beside it."""
+        state = read_wrapped(self.path)
+        return [self.path / name for name in (STATE, state.file, *state.weights)]
+
+    def identity(self) -> str:
+        """The checksum of the file, and the threshold."""
+        state = read_wrapped(self.path)
+        point = state.operating_point
+        return f"{state.sha256}:{None if point is None else point.threshold}"
+
+    def store(self, point: OperatingPoint) -> None:
+        """Give the run another operating point."""
+        state = read_wrapped(self.path)
+        _write(self.path, state.model_copy(update={"operating_point": point}))
+
+    def summary(self) -> dict[str, Any]:
+        """`wrapped.json`, without the calibration scores."""
+        state = open_wrapped(self.path)[1]
+        few = {"calibration_scores", "calibration_is_anomalous", "calibration_pixels"}
+        return {"run": str(self.path), **state.model_dump(mode="json", exclude=few)}
 
 
 def _job(targets: Any, normal: Any, classes: Any) -> Job:
@@ -244,6 +290,5 @@ def read_wrapped(run: Path) -> WrappedState:
     return state
 
 
-def write_wrapped(run: Path, state: WrappedState) -> None:
-    """Write `wrapped.json`, atomically."""
+def _write(run: Path, state: WrappedState) -> None:
     write_json(run / STATE, state.model_dump(mode="json"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from residua.engines import KINDS, Card, parse_engine
 from residua.engines.card import export_command
-from residua.runs.run_folder import RunFolder
+from residua.runs.open_run import is_wrapped, open_run
 from residua.server.load import fresh_card
 
 _RECOMMENDED = ("onnx", "openvino")  # float32, so that decisions are the run's
@@ -21,14 +21,13 @@ def advise_on_engine(run: str | Path, engine: str) -> str:
     How it was verified, or how to serve faster.
     """
     run, kind = Path(run), parse_engine(engine)
-    is_wrapped = RunFolder(run).is_wrapped
-    if is_wrapped and RunFolder(run).is_random:
+    if is_wrapped(run) and open_run(run).is_random:
         return (
             "Engine: the wrapped model itself, which is random: the same image gets another score"
             " each time, and may be decided otherwise. Wrap it with samples=16, or give the mean of"
             " the code, before it decides anything."
         )
-    if is_wrapped:
+    if is_wrapped(run):
         return (
             "Engine: the wrapped model itself, always in batches of one size, so that a score"
             " depends on its image alone."

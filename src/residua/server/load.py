@@ -18,7 +18,7 @@ from residua.errors import BundleError, InputError
 from residua.evaluation import Evidence
 from residua.evaluation.report.pictures import error_ceiling
 from residua.runs.model import model_of_card
-from residua.runs.open_model import open_model
+from residua.runs.open_run import is_wrapped, open_run
 from residua.runs.run_folder import RunFolder
 from residua.runs.wrap import WrappedModel
 from residua.server.model import ServedModel
@@ -46,11 +46,9 @@ def load_model(
         Where the engine does not do what the run's model does.
     """
     run, kind = Path(run), parse_engine(engine)
-    folder, ceiling = RunFolder(run), _ceiling(run)
-    name = run.resolve().name
-    if folder.is_wrapped or not kind.files:
-        model = open_model(folder, engine)
-        return ServedModel(name, model, ceiling=ceiling)
+    folder, ceiling, name = RunFolder(run), _ceiling(run), run.resolve().name
+    if is_wrapped(run) or not kind.files:
+        return ServedModel(name, open_run(run).model(engine), ceiling=ceiling)
     card = fresh_card(run, kind) or _export(run, kind, on_note)
     exported = OneByOne(load_engine(folder.export, engine, bundle=folder.bundle))
     only_eight_bits = card.entry == "uint8"
@@ -108,7 +106,7 @@ def fresh_card(run: Path, kind: Kind) -> Card | None:
 def _export(run: Path, kind: Kind, on_note: Note | None) -> Card:
     from residua.runs.engines import export_run
 
-    RunFolder(run).read_finished()
+    open_run(run).origin()
     if on_note is not None:
         on_note(f"engine {kind.name}: exporting it, and verifying it on the calibration images")
     return export_run(run, kind)

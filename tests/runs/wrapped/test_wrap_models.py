@@ -13,7 +13,7 @@ from torch import nn
 
 import residua
 from residua.errors import BundleError, InputError, ShapeError
-from residua.runs.run_folder import RunFolder
+from residua.runs.open_run import open_run
 from residua.runs.wrapped.outputs import are_probabilities
 from residua.runs.wrapped_run import open_wrapped
 from residua.server.advice import advise_on_engine
@@ -297,12 +297,12 @@ def test_a_random_model_that_is_saved_is_not_served_as_one_that_repeats_itself(t
     )
     onnx.save(noisy, tmp_path / "noisy.onnx")
     run = still.save(tmp_path / "still", source="digits", normal="0")
-    assert not RunFolder(run).is_random
+    assert not open_run(run).is_random
     assert "a score depends on its image alone" in advise_on_engine(run, "torch")
     run = residua.wrap(tmp_path / "noisy.onnx", values="unit").save(
         tmp_path / "noisy", source="digits", normal="0"
     )
-    assert RunFolder(run).is_random
+    assert open_run(run).is_random
     assert open_wrapped(run)[0].is_random
     assert "another score each time" in advise_on_engine(run, "torch")
 

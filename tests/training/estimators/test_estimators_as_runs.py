@@ -17,7 +17,7 @@ from residua.errors import InputError, OutputError
 from residua.images import ImageSet, load_images
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
-from residua.runs.run_folder import RunFolder
+from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import save_bundle
 from residua.training.estimators import Autoencoder, AutoencoderClassifier, OneClassDetector
 from residua.training.fitting.options import make_options
@@ -177,7 +177,7 @@ def test_a_pickle_holds_no_training_images_and_judges_all_the_same(detector, ima
     assert again._parts is None
     assert again.evaluate(images.test).metrics == detector.evaluate(images.test).metrics
     assert (
-        RunFolder(again.save(tmp_path / "run")).read_images()["part"].tolist().count("train") > 20
+        TrainedRun(again.save(tmp_path / "run")).read_images()["part"].tolist().count("train") > 20
     )
 
 
@@ -195,6 +195,6 @@ def test_a_folder_that_holds_something_else_is_refused(detector, parts, tmp_path
 
 def test_the_image_set_of_arrays_keeps_its_record(tmp_path):
     made = residua.OneClassDetector(latent=2, **QUICK).fit(ImageSet.from_arrays(blobs(40)))
-    recorded = RunFolder(made.save(tmp_path / "run")).read_images()
+    recorded = TrainedRun(made.save(tmp_path / "run")).read_images()
     assert set(recorded["part"]) == {"train", "validation", "calibration"}
     assert len(recorded["pixels"]) == 40

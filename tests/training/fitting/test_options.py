@@ -18,8 +18,7 @@ from typer.main import get_command
 from residua.cli import app, fit as cli_fit
 from residua.errors import InputError
 from residua.runs.command import fit_command
-from residua.runs.run_folder import RunFolder
-from residua.runs.state import RunState
+from residua.runs.trained_run import RunState, TrainedRun
 from residua.training.estimators import Autoencoder, AutoencoderClassifier, OneClassDetector
 from residua.training.fitting.fit import fit
 from residua.training.fitting.options import (
@@ -170,7 +169,7 @@ def old_state(job: str, **options) -> dict:
 def test_a_run_of_format_1_is_read_as_what_it_did(tmp_path):
     def read(state):
         (tmp_path / "run.json").write_text(json.dumps(state))
-        return RunFolder(tmp_path).read_state()
+        return TrainedRun(tmp_path).read_state()
 
     state = read(old_state("detect", trim=0.1))
     assert state.format_version == 2 and state.finished
@@ -197,7 +196,7 @@ def test_the_command_that_is_told_asks_for_the_same(tmp_path, monkeypatch):
     taken = []
     monkeypatch.setattr("residua.runs.fit.fit_run", lambda options, out, **_: taken.append(options))
     for options in asked:
-        words = shlex.split(fit_command(RunFolder(tmp_path / "run"), RunState(options=options)))
+        words = shlex.split(fit_command(TrainedRun(tmp_path / "run"), RunState(options=options)))
         get_command(app).main([*words[1:], "--quiet"], standalone_mode=False)
         left = {**options.model_dump(), "recipe_options": None}
         assert {**taken[-1].model_dump(), "recipe_options": None} == left

@@ -14,8 +14,7 @@ from safetensors.torch import load_file
 from residua.errors import InputError
 from residua.runs import fit
 from residua.runs.fit import fit_run
-from residua.runs.run_folder import RunFolder
-from residua.runs.state import RunState
+from residua.runs.trained_run import RunState, TrainedRun
 from residua.training.fitting.options import check_options, make_options
 from residua.training.loop.processes import is_follower, share_of
 from residua.training.loop.train import TrainingPlan
@@ -72,7 +71,7 @@ def test_minutes_become_steps_once_and_the_others_take_them_from_the_run(tmp_pat
     asked = make_options(
         **{"source": "digits", "job": "detect", "normal": ("0",), "recipe": "plain"}, **settings
     )
-    run, taken = RunFolder(tmp_path / "run"), []
+    run, taken = TrainedRun(tmp_path / "run"), []
     run.path.mkdir()
     plan = {"epochs": 3, "steps_per_epoch": 5, "bfloat16": False}
     run.write_state(RunState(options=asked, plan=plan))

@@ -22,9 +22,8 @@ from residua.records import Evaluation, Job
 from residua.runs.engines import export_run
 from residua.runs.evaluate import Judgement, evaluate_model
 from residua.runs.parts import compared
-from residua.runs.run_folder import RunFolder
 from residua.runs.run_record import RunRecord
-from residua.runs.state import RunState
+from residua.runs.trained_run import RunState, TrainedRun
 from residua.training.bundle import Bundle, check_fits, load_bundle, score_set
 from residua.training.export import Verification
 from residua.training.fitting.fit import fit
@@ -203,7 +202,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         """The estimator of a RUN or of a bundle, with its parameters; nothing in the folder is
         executed.
         """
-        run = RunFolder(Path(folder))
+        run = TrainedRun(Path(folder))
         record = RunRecord.read(run) if run.exists() else None
         bundle = load_bundle(run.path if record is None else run.bundle)
         if bundle.config.job != cls._job:
