@@ -111,8 +111,8 @@ def test_trimming_removes_mostly_the_hidden_anomalies_and_ranks_no_worse(contami
     assert len(dropped & hidden) > 0.6 * len(dropped)
     assert aucs[1] > aucs[0] - 0.005
     words = fitted.bundle.config.training
-    assert words["images"] + words["validation_images"] == len(left[1])
-    assert words["trimmed"] == len(dropped)
+    assert words.images + words.validation_images == len(left[1])
+    assert words.trimmed == len(dropped)
     assert any(note.startswith(f"trim: the {len(dropped)} of") for note in fitted.notes)
 
 
