@@ -12,7 +12,7 @@ from residua.evaluation.check import sources
 from residua.findings import blind_spots, drift, test_reused
 from residua.findings.perturbations import PERTURBATIONS
 from residua.images import ImageSet, load_images, search_duplicates
-from residua.runs import detection_findings as detection, leaks
+from residua.runs import evaluate_scores, parts
 from residua.runs.bundle_model import BundleNetwork
 from residua.runs.check import check_images, read_check
 from residua.runs.evaluate import evaluate_run
@@ -60,9 +60,9 @@ def test_checks_that_fail_end_neither_a_judgement_nor_a_fit(
             return search_duplicates(*arguments, only_exact=True, **options)
         raise ValueError("zip() argument 2 is shorter")
 
-    monkeypatch.setattr(leaks, "search_duplicates", broken)
+    monkeypatch.setattr(parts, "search_duplicates", broken)
     monkeypatch.setattr(sources, "search_duplicates", broken)
-    monkeypatch.setattr(detection, "image_statistics", broken)
+    monkeypatch.setattr(evaluate_scores, "image_statistics", broken)
     monkeypatch.setattr(blind_spots, "find_blind_spots", broken)
     monkeypatch.setattr(drift, "find_drift", broken)
     monkeypatch.setattr(test_reused, "find_test_reused", broken)

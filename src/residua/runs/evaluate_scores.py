@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.engines import score_with
+from residua.engines import Scores, score_with
 from residua.errors import InputError
+from residua.evaluation.check import SCALES, image_statistics, measure_masks
 from residua.evaluation.conclusion import conclude
 from residua.evaluation.detection import detection_facts
 from residua.evaluation.evidence import ThresholdFrom
 from residua.evaluation.labels import DetectionLabels
-from residua.findings import OF_MODEL, not_applicable
+from residua.findings import OF_MODEL, Checks, JudgedFacts, not_applicable
+from residua.findings.facts import ScoreOf
 from residua.images import ImageSet
 from residua.metrics import PixelTally
 from residua.runs.baselines import (
     detecting_baselines,
 )
-from residua.runs.detection_findings import with_images
 from residua.runs.job_result import EvaluationRequest, JobResult, of_training, with_model
-from residua.runs.model import Floats, JudgedModel
+from residua.runs.model import Calibration, Floats, JudgedModel
 from residua.runs.parts import JudgedImages
 from residua.runs.pictures import choose_images, make_thumbnails
 from residua.thresholds.defaults import choose_operating_point
+
+_BASELINES = {"brightness", "contrast"}  # numbers that are baselines already
 
 
 def judge_detector(
@@ -52,7 +56,7 @@ def judge_detector(
         leaks=judged.leaks,
         seed=model.seed,
     )
-    facts = with_images(facts, model.scores, images, scores, calibration)
+    facts = _with_images(facts, model.scores, images, scores, calibration)
     facts = with_model(facts, model, judged, scores.score, model.scores)
     made = conclude(facts, split=judged.part, provenance=request.provenance)
     known = is_anomalous if labelled.all() else None
@@ -73,6 +77,51 @@ def judge_detector(
             "thumbnails": make_thumbnails(model, images, scores.score, known),
         },
         not_applicable(facts, OF_MODEL),
+    )
+
+
+def _with_images(
+    facts: JudgedFacts,
+    score_of: ScoreOf,
+    images: ImageSet,
+    scores: Scores,
+    calibration: Calibration,
+) -> JudgedFacts:
+    """`facts` of a detector with what its images and its model can be asked.
+
+    Parameters
+    ----------
+    facts : JudgedFacts
+        From `residua.evaluation.detection.detection_facts`.
+    score_of : callable
+        The model's scores of other images: normal ones are perturbed.
+    images : ImageSet
+        The judged images.
+    scores : Scores
+        Theirs, with error columns.
+    calibration : Calibration
+        What the threshold was chosen on.
+    """
+    checks = Checks()
+    statistics = checks.make("the looks of images", lambda: image_statistics(images))
+    features = {
+        name: column
+        for name, column in (statistics or {}).items()
+        if name not in SCALES | _BASELINES
+    }
+    return replace(
+        facts,
+        score_of=score_of,
+        images=images,
+        paths=images.paths,
+        pixel_hashes=images.pixel_hashes,
+        calibration=calibration.normals,
+        chosen_on=calibration.pixel_hashes,
+        errors={"mse": np.asarray(scores.columns["mse"], np.float64)},
+        statistics=statistics,
+        features=None if statistics is None else features,
+        masks=checks.make("masks", lambda: measure_masks([images])),
+        not_made=(*facts.not_made, *checks.not_made),
     )
 
 

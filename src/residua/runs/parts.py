@@ -11,20 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import LabelError, SourceError
-from residua.findings import find_source_changed, find_torn_groups
+from residua.findings import Checks, find_source_changed, find_torn_groups
 from residua.findings.figures import Figure
+from residua.findings.leakage import draw_leaks
 from residua.images import ImageSet
-from residua.images.duplicates import Leaks, exact_leaks
+from residua.images.duplicates import Leaks, exact_leaks, leaks_of, search_duplicates
 from residua.images.listing import PARTS
 from residua.images.sources import single_file
 from residua.records import Finding
-from residua.runs.leaks import MOST_COMPARED, look_for_leaks
 from residua.runs.model import JudgedModel
 from residua.runs.origin import MEMORY_MEGABYTES, Origin
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import RunFolder
 from residua.runs.tables.part_lookup import PartLookup
 
+MOST_COMPARED = 200_000  # images among which near-duplicates are looked for: some minutes
 _FITTED = ("train", "validation")
 
 
@@ -181,12 +182,26 @@ class RunImages:
 def compared(
     images: ImageSet, part: str, fitted_on: ImageSet | None, watcher: Watcher | None = None
 ) -> JudgedImages:
-    """Images to judge, compared with those the model was fitted on."""
+    """Images to judge, compared with those the model was fitted on: with near-duplicates of every
+    kind, or with exact ones alone where that search fails.
+    """
     if fitted_on is None or not len(fitted_on) or len(fitted_on) + len(images) > MOST_COMPARED:
         return JudgedImages(images, part, fitted_on if fitted_on else None)
+    checks, both = Checks(), [fitted_on, images]
     progress = None if watcher is None else watcher.on_read
-    leaks, pictures, not_made = look_for_leaks(fitted_on, images, progress=progress)
-    return JudgedImages(images, part, fitted_on, not_made, leaks, pictures)
+    found = checks.make("near-duplicates", lambda: search_duplicates(both, progress=progress))
+    leaks, rows = leaks_of(
+        search_duplicates(both, only_exact=True) if found is None else found,
+        np.arange(len(fitted_on) + len(images)) < len(fitted_on),
+        np.concatenate([one.paths for one in both]),
+    )
+    leaks = replace(leaks, is_thorough=found is not None)
+    figure = draw_leaks(
+        leaks,
+        lambda place: (fitted_on[int(rows[place])], images[place]),
+        caption="A training image, and the judged image that is a copy of it.",
+    )
+    return JudgedImages(images, part, fitted_on, tuple(checks.not_made), leaks, figure)
 
 
 def has_own_parts(images: ImageSet) -> bool:
