@@ -42,15 +42,12 @@ NEW_FINDING = '''"""A finding that a test adds: one file."""
 import numpy as np
 
 from residua.findings.figures import Picture
-from residua.findings.kind import JOBS, Figure, FindingKind
-from residua.records import Finding
-
-CODE = "temporary-finding"
+from residua.findings.kind import JOBS, Figure, Finding, FindingKind
 
 
 def find_temporary(n_images):
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning",
         measured={"n_images": n_images},
         meaning="A temporary meaning.",
@@ -59,7 +56,7 @@ def find_temporary(n_images):
 
 
 KIND = FindingKind(
-    CODE,
+    "temporary-finding",
     "a temporary title",
     find_temporary,
     lambda facts: (

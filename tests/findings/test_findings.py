@@ -54,7 +54,7 @@ def test_every_code_has_a_page_that_names_it_and_says_what_to_do(kind) -> None:
 @pytest.mark.parametrize("kind", FINDINGS, ids=lambda kind: kind.code)
 def test_every_diagnostic_is_public_and_its_module_says_its_code(kind) -> None:
     assert getattr(findings, kind.find.__name__) is kind.find
-    assert kind.code == __import__(kind.find.__module__, fromlist=["CODE"]).CODE
+    assert kind.code == __import__(kind.find.__module__, fromlist=["KIND"]).KIND.code
 
 
 def test_20_times_the_training_error_is_overfitting_and_not_ready_for_production() -> None:

@@ -11,9 +11,13 @@ import sys
 from collections.abc import Iterable
 from functools import partial
 
-from residua.findings.facts import OF_MODEL as OF_MODEL, JudgedFacts as JudgedFacts
 from residua.findings.figures import Figure
-from residua.findings.kind import FindingKind as FindingKind, told
+from residua.findings.kind import (
+    OF_MODEL as OF_MODEL,
+    FindingKind as FindingKind,
+    JudgedFacts as JudgedFacts,
+    told,
+)
 from residua.findings.not_checked import Checks as Checks
 from residua.records import Finding, NotApplicable
 

@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.findings.figures import Figure, Group, Picture
-from residua.findings.kind import Answer, FindingKind, JudgedFacts
+from residua.findings.kind import Answer, Finding, FindingKind, JudgedFacts
 from residua.findings.perturbations import PERTURBATIONS, Perturbation
-from residua.records import Finding
-
-CODE = "blind-spots"
 
 _BLIND = 0.5
 _MOST = 40
@@ -59,7 +56,7 @@ def find_blind_spots(
     blind = [name for name, rate in caught.items() if rate.high is not None and rate.high < _BLIND]
     listed = ", ".join(f"{name} {100 * (rate.value or 0):.0f}%" for name, rate in caught.items())
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning" if blind else "note",
         measured={
             "caught": {name: rate.model_dump(mode="json") for name, rate in caught.items()},
@@ -127,7 +124,7 @@ def _perturbed(
 
 
 KIND = FindingKind(
-    CODE,
+    "blind-spots",
     "Changes that the operating point misses",
     find_blind_spots,
     _ask,

@@ -8,8 +8,6 @@ from residua.findings.kind import FindingKind
 from residua.metrics.names import metric_inside
 from residua.records import Estimate, Finding, OperatingPoint
 
-CODE = "broken-promise"
-
 # Policy class -> the metric it speaks of, and whether the promise is an upper limit.
 _RATES = {
     "false-alarms": ("false_alarm_rate", True),
@@ -57,7 +55,7 @@ def find_broken_promise(
     if not broken:
         return None
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error",
         measured=measured,
         meaning=(
@@ -74,7 +72,7 @@ def find_broken_promise(
 
 
 KIND = FindingKind(
-    CODE,
+    "broken-promise",
     "Test rates that contradict the threshold's promise",
     find_broken_promise,
     lambda facts: find_broken_promise(facts.operating_point, facts.metrics),

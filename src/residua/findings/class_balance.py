@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding, Severity
-
-CODE = "class-balance"
+from residua.findings.kind import Finding, FindingKind, Severity
 
 _UNEVEN = 20
 
@@ -55,7 +52,7 @@ def find_class_balance(
     )
     sentences = [*lacking, *([uneven] if ratio > _UNEVEN and normal is None else [])]
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity=severity,
         measured={
             "lacking": lacking,
@@ -102,7 +99,7 @@ def _sentence(text: str) -> str:
 
 
 KIND = FindingKind(
-    CODE,
+    "class-balance",
     "Classes that are rare or missing from a part",
     find_class_balance,
     lambda facts: find_class_balance(facts.class_counts, normal=facts.normal),

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from residua.findings.kind import Answer, FindingKind, JudgedFacts
+from residua.findings.kind import Answer, Finding, FindingKind, JudgedFacts
 from residua.metrics._values import OVERSTEP
-from residua.records import Finding
-
-CODE = "clipped-values"
 
 
 def find_clipped_values(
@@ -41,7 +38,7 @@ def find_clipped_values(
         else "They were clipped"
     )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error" if is_far else "note",
         measured={
             "array": name,
@@ -69,7 +66,7 @@ def _ask(facts: JudgedFacts) -> list[Answer]:
 
 
 KIND = FindingKind(
-    CODE,
+    "clipped-values",
     "Values beyond black and white",
     find_clipped_values,
     _ask,

@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, as_images
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Finding
-
-CODE = "collapsed-reconstruction"
+from residua.findings.kind import Finding, FindingKind, JudgedFacts
 
 
 def find_collapsed_reconstruction(
@@ -55,7 +52,7 @@ def find_collapsed_reconstruction(
         ("error", "no better than") if explained <= 0 else ("warning", "hardly better than")
     )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error" if severity == "error" else "warning",
         measured={"explained": explained, "variation": spread},
         meaning=(
@@ -78,7 +75,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "collapsed-reconstruction",
     "The same reconstruction for every image",
     find_collapsed_reconstruction,
     _ask,

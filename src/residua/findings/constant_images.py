@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Finding, Severity
-
-CODE = "constant-images"
+from residua.findings.kind import Finding, FindingKind, JudgedFacts, Severity
 
 _MANY, _SOME = 0.1, 0.01
 _MOST_EXAMPLES = 10
@@ -63,7 +60,7 @@ def find_constant_images(
     of_label = f", among them all of the label {', '.join(whole[:5])}" if whole else ""
     black = f" ({n_black:,} black)" if n_black else ""
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity=severity,
         measured={
             "n_constant": n,
@@ -102,7 +99,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "constant-images",
     "Images of one single value",
     find_constant_images,
     _ask,

@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Finding
-
-CODE = "dead-latent"
+from residua.findings.kind import Finding, FindingKind, JudgedFacts
 
 _DEAD = 0.01
 
@@ -39,7 +36,7 @@ def find_dead_latent(codes: NDArray[Any]) -> Finding | None:
     size = max(float(np.abs(codes).max()), 1e-12)
     if spread.max() <= 1e-5 * size:
         return Finding(
-            code=CODE,
+            code=KIND.code,
             severity="error",
             measured={"n_latent": codes.shape[1], "n_dead": codes.shape[1], "effective": 0.0},
             meaning=(
@@ -60,9 +57,11 @@ def find_dead_latent(codes: NDArray[Any]) -> Finding | None:
         f" variance lies in about {effective:.1f} dimensions."
     )
     if n_dead <= codes.shape[1] / 2:
-        return Finding(code=CODE, severity="ok", measured=measured, meaning=told, what_to_do="")
+        return Finding(
+            code=KIND.code, severity="ok", measured=measured, meaning=told, what_to_do=""
+        )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning",
         measured=measured,
         meaning=f"{told} The latent code is smaller than it looks.",
@@ -79,7 +78,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "dead-latent",
     "Latent numbers that never change",
     find_dead_latent,
     _ask,

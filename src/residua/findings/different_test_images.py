@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "different-test-images"
+from residua.findings.kind import Finding, FindingKind
 
 
 def find_different_images(n_shared: int, n_own: Mapping[str, int]) -> Finding | None:
@@ -31,7 +28,7 @@ def find_different_images(n_shared: int, n_own: Mapping[str, int]) -> Finding | 
         return None
     own = ", ".join(f"{name} {n:,}" for name, n in n_own.items())
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning",
         measured={"n_shared": n_shared, "n_own": dict(n_own)},
         meaning=(
@@ -46,7 +43,7 @@ def find_different_images(n_shared: int, n_own: Mapping[str, int]) -> Finding | 
 
 
 KIND = FindingKind(
-    CODE,
+    "different-test-images",
     "Runs that were tested on different images",
     find_different_images,
 )

@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import Answer, Figure, FindingKind, Histogram, JudgedFacts
+from residua.findings.kind import Answer, Figure, Finding, FindingKind, Histogram, JudgedFacts
 from residua.findings.unlike_parts import distance_of
-from residua.records import Finding
-
-CODE = "drift"
 
 _FEWEST = 20
 _SPREAD = 0.2
@@ -95,7 +92,9 @@ def find_drift(
         f" image is {chance.value:.2g} (1/2 if alike).{flags}"
     )
     if severity == "ok":
-        return Finding(code=CODE, severity="ok", measured=measured, meaning=words, what_to_do="")
+        return Finding(
+            code=KIND.code, severity="ok", measured=measured, meaning=words, what_to_do=""
+        )
     mixed = "" if are_normal else ", or most of them are anomalous"
     direction = (
         (
@@ -114,7 +113,7 @@ def find_drift(
         )
     )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error" if severity == "error" else "warning",
         measured=measured,
         meaning=f"{words} {direction}.",
@@ -138,7 +137,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 
 KIND = FindingKind(
-    CODE,
+    "drift",
     "Scores unlike the calibration scores",
     find_drift,
     _ask,

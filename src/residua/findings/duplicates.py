@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import Answer, FindingKind, JudgedFacts
-from residua.records import Finding, Severity
-
-CODE = "duplicates"
+from residua.findings.kind import Answer, Finding, FindingKind, JudgedFacts, Severity
 
 _MOST_EXAMPLES = 10
 _MANY, _MANY_TORN = (
@@ -80,7 +77,7 @@ def find_duplicates(
             " in something that the copies do not share."
         )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity=severity,
         measured={
             "n_groups": len(several),
@@ -119,7 +116,7 @@ def _ask(facts: JudgedFacts) -> list[Answer]:
 
 
 KIND = FindingKind(
-    CODE,
+    "duplicates",
     "Near-duplicates within one part",
     find_duplicates,
     _ask,

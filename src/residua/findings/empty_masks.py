@@ -7,10 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding, Severity
-
-CODE = "empty-masks"
+from residua.findings.kind import Finding, FindingKind, Severity
 
 _FEW, _MOST = 0.05, 0.5
 
@@ -40,7 +37,7 @@ def find_empty_masks(shares: NDArray[np.float64], paths: Sequence[str]) -> Findi
     severity: Severity = "error" if share > _MOST else "warning" if share > _FEW else "note"
     verb = "marks" if len(empty) == 1 else "mark"
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity=severity,
         measured={
             "n_empty": len(empty),
@@ -61,7 +58,7 @@ def find_empty_masks(shares: NDArray[np.float64], paths: Sequence[str]) -> Findi
 
 
 KIND = FindingKind(
-    CODE,
+    "empty-masks",
     "Masks of defects that mark nothing",
     find_empty_masks,
     lambda facts: find_empty_masks(facts.masks.of_defects, facts.masks.defect_paths),

@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Finding
-
-CODE = "hard-scores"
+from residua.findings.kind import Finding, FindingKind, JudgedFacts
 
 _FEWEST = 10
 _DECISIONS = ((0.0, 1.0), (-1.0, 1.0))
@@ -55,7 +52,7 @@ def find_hard_scores(
         else f"a ROC curve of one point, whose area is {balanced:.3f}, the balanced accuracy"
     )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error" if are_decisions else "warning",
         measured=measured,
         meaning=(
@@ -88,7 +85,7 @@ def find_hard_probabilities(probabilities: NDArray[Any]) -> Finding | None:
     if n < _FEWEST or not np.isin(probabilities, (0, 1)).all():
         return None
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error",
         measured={"values": [0.0, 1.0], "n": n, "n_classes": k},
         meaning=(
@@ -120,7 +117,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "hard-scores",
     "Decisions given as scores",
     find_hard_scores,
     _ask,

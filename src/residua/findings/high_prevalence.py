@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding, Severity
-
-CODE = "high-prevalence"
+from residua.findings.kind import Finding, FindingKind, Severity
 
 _FEWEST = 20
 # Test sets of one-class benchmarks hold up to 84% anomalies a kind (MVTec AD); those of one class
@@ -56,7 +53,7 @@ def find_high_prevalence(
     severity: Severity = "error" if is_unusual else "note"
     counted = f"{share:.0%} of these images ({n_anomalous:,} of {n:,}) are labelled anomalous."
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity=severity,
         measured={
             "prevalence": share,
@@ -110,7 +107,7 @@ def _spread(values: NDArray[Any]) -> float:
 
 
 KIND = FindingKind(
-    CODE,
+    "high-prevalence",
     "More anomalous images than normal ones",
     find_high_prevalence,
     lambda facts: find_high_prevalence(*facts.known, doubt=facts.doubt),

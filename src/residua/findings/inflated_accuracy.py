@@ -6,10 +6,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "inflated-accuracy"
+from residua.findings.kind import Finding, FindingKind
 
 
 def find_inflated_accuracy(y_true: Any, y_pred: Any) -> Finding:
@@ -45,7 +42,7 @@ def find_inflated_accuracy(y_true: Any, y_pred: Any) -> Finding:
         if name != "meaning"
     }
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning" if is_inflated else "note",
         measured=measured,
         meaning=f"Binary accuracy counts every label of every image, mostly zeros. {told.meaning}",
@@ -57,7 +54,7 @@ def find_inflated_accuracy(y_true: Any, y_pred: Any) -> Finding:
 
 
 KIND = FindingKind(
-    CODE,
+    "inflated-accuracy",
     "Accuracy inflated by labels that are not set",
     find_inflated_accuracy,
     lambda facts: find_inflated_accuracy(*facts.multilabel),

@@ -1,25 +1,224 @@
-"""A kind of finding: its code, its title, the facts it needs and how it is asked."""
+"""A kind of finding, and what it is asked from: the one record of what is known of a model and of
+the images it was judged on.
+"""
+
+# ruff: noqa: RUF009  `_fact` is a field of a dataclass, with words
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from residua.findings.facts import JudgedFacts, Task
+import numpy as np
+from numpy.typing import NDArray
+
 from residua.findings.figures import Figure, Histogram
-from residua.records import Finding
+from residua.records import (
+    Assumption,
+    Estimate,
+    Finding,
+    Job,
+    OperatingPoint,
+    Severity,
+)
 
-# A file of a finding takes all of these from here.
+if TYPE_CHECKING:
+    from residua.images import ImageSet
+    from residua.images.duplicates import Leaks
+    from residua.metrics.scale import ScaleAudit
+
+# What the file of a finding takes from here.
 __all__ = [
     "JOBS",
     "Answer",
+    "Estimate",
     "Figure",
+    "Finding",
     "FindingKind",
     "Histogram",
     "JudgedFacts",
-    "told",
+    "Severity",
 ]
+
+Task = Job | Literal["check"]
+"""What is judged: a model at its job, or images before there is a model."""
+ScoreOf = Callable[["ImageSet"], NDArray[Any]]
+"""The scores of images, (n_images,), by the model that is judged."""
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+Misreading = tuple[tuple[str, str], float, tuple[str, str], float, int]
+"""The stated scales of input and output with the share that they explain, better ones
+with theirs, and the number of images.
+"""
+
+
+_T = TypeVar("_T")
+Fact: TypeAlias = _T | Any
+"""A value where somebody knows it, else None. A kind that names it in ``needs`` may rely on it, so
+type checkers are not to ask each time.
+"""
+
+
+def _fact(words: str) -> Any:
+    """A fact that is None where nobody knows it; `words` name it in a reason."""
+    return field(default=None, metadata={"words": words})
+
+
+# Facts that a model brings with it, and not the data: a file has no network and no training.
+OF_MODEL = ("latent_of", "leaks", "train_errors", "baselines")
+
+
+@dataclass(frozen=True)
+class LabelledCopies:
+    """Groups of rows that are one picture, within one part; see `find_duplicates`."""
+
+    groups: Sequence[Rows]
+    paths: NDArray[Any]
+    labels: NDArray[Any]
+    part: str
+
+
+@dataclass(frozen=True)
+class MaskMeasures:
+    """What was measured of masks; see `find_empty_masks` and `find_suspicious_masks`."""
+
+    of_defects: Floats
+    defect_paths: Sequence[str]
+    shares: Floats
+    own: Floats
+    n_normal_marked: int = 0
+    unmarked: Floats | None = None
+    borders: Floats | None = None
+    readings: Mapping[str, Floats] | None = None
+
+
+@dataclass(frozen=True)
+class JudgedFacts:
+    """Everything that findings may need; a fact that nobody knows is None.
+
+    A kind of finding names the facts it needs, so that it is asked only where they are known.
+    Arrays of one value per image are in one order. ``job`` is what is judged; ``check`` means that
+    there are images and no model yet.
+
+    Examples
+    --------
+    >>> JudgedFacts(job="detect", scores=np.ones(3)).lacks(("scores", "is_anomalous"))
+    ('labels of the images',)
+    """
+
+    job: Task
+    confidence: float = 0.95
+    seed: int = 0
+    n_images: int = 0
+    # what the record says
+    metrics: Fact[Mapping[str, Estimate]] = _fact("metrics")
+    operating_point: Fact[OperatingPoint] = _fact("a threshold")
+    baselines: Fact[Mapping[str, Mapping[str, Estimate]]] = _fact("baselines")
+    counts: Fact[Mapping[str, int]] = _fact("the number of images of each kind")
+    assumptions: tuple[Assumption, ...] | None = None
+    # of every job
+    n_unlabelled: Fact[int] = _fact("labels of the images")
+    leaks: Fact[Leaks] = _fact("the images that the model was fitted on")
+    metrics_without_leaks: Mapping[str, Estimate] | None = None
+    leak_figure: Figure | None = None
+    leaks_between: tuple[str, str] = ("images judged here", "training images")
+    train_errors: Fact[NDArray[Any]] = _fact("scores or errors of training images")
+    errors: Fact[Mapping[str, Floats]] = _fact("errors of reconstructions")
+    # of a detector: labelled and is_anomalous speak of all images, as scores do
+    scores: Fact[NDArray[Any]] = _fact("anomaly scores")
+    labelled: Fact[Bools] = _fact("labels of the images")
+    is_anomalous: Fact[Bools] = _fact("labels of the images")
+    doubt: str | None = None
+    score_column: Fact[str] = _fact("the name of the column of scores")
+    nameless_scores: Fact[Sequence[NDArray[Any]]] = _fact("scores without names and labels")
+    known_normal: Fact[NDArray[Any]] = _fact("scores of images known to be normal")
+    tuned_on_judged: Fact[str] = _fact("a policy that chose the threshold on the judged images")
+    calibration: Fact[NDArray[Any]] = _fact("scores of normal calibration images")
+    score_of: Fact[ScoreOf] = _fact("a model that scores other images")
+    # of a reconstructor
+    audit: Fact[ScaleAudit] = _fact("arrays whose scale was read from their values")
+    oversteps: Fact[Sequence[tuple[str, float, float]]] = _fact("values beyond black and white")
+    pictures: Fact[tuple[NDArray[Any], NDArray[Any]]] = _fact("images with their reconstructions")
+    from_arrays: Fact[Literal[True]] = _fact("arrays whose pairing is not known")
+    # of a classifier: true and probabilities speak of the labelled images alone
+    classes: Fact[Sequence[str]] = _fact("classes")
+    positive: str | None = None
+    confusion: Fact[NDArray[Any]] = _fact("predicted classes of labelled images")
+    true: Fact[Rows] = _fact("classes of the images")
+    probabilities: Fact[NDArray[Any]] = _fact("probabilities of classes")
+    picture_of: Callable[[int], NDArray[Any]] | None = None
+    multilabel: Fact[tuple[Bools, NDArray[Any]]] = _fact("several labels per image")
+    # of the network and of its run
+    latent_of: Fact[Callable[[], NDArray[Any] | None]] = _fact("a network with a latent code")
+    asked_twice: Fact[Callable[[], tuple[NDArray[Any], NDArray[Any]]]] = _fact(
+        "a model whose output changes from call to call"
+    )
+    misreading: Fact[Misreading] = _fact("a model whose scales were stated")
+    chosen_on: Fact[NDArray[Any]] = _fact("hashes of the calibration images")
+    # of the images
+    images: Fact[ImageSet] = _fact("images")
+    paths: Fact[NDArray[Any]] = _fact("names of the images")
+    pixel_hashes: Fact[NDArray[Any]] = _fact("hashes of the images")
+    statistics: Fact[Mapping[str, Floats]] = _fact("images")
+    features: Fact[Mapping[str, Floats]] = _fact("images")
+    masks: Fact[MaskMeasures] = _fact("masks of the defects")
+    # of sources, before there is a model
+    quarantined: Fact[Sequence[tuple[str, str]]] = _fact("files of the source")
+    sizes: Fact[NDArray[Any]] = _fact("sizes of the images as stored")
+    class_counts: Fact[Mapping[str, Mapping[str, int]]] = _fact("labels of the images")
+    normal: tuple[str, ...] | None = None
+    labels: NDArray[Any] | None = None
+    parts: Fact[NDArray[Any]] = _fact("parts of the source")
+    groups: Fact[NDArray[Any]] = _fact("groups of the images")
+    copies: Fact[Sequence[LabelledCopies]] = _fact("near-duplicates")
+    features_by_part: Fact[Mapping[str, Mapping[str, Floats]]] = _fact("images in several parts")
+    dtype: str = "uint8"
+    # checks that failed while the facts were gathered
+    not_made: tuple[Finding, ...] = ()
+
+    def lacks(self, needs: Sequence[str]) -> tuple[str, ...]:
+        """Those of `needs` that nobody knows, in words, each once."""
+        words = {spec.name: spec.metadata.get("words", spec.name) for spec in fields(self)}
+        return tuple(dict.fromkeys(words[one] for one in needs if getattr(self, one) is None))
+
+    @property
+    def normal_rows(self) -> Rows:
+        """Rows of images that are labelled as normal."""
+        return np.flatnonzero(self.labelled & ~self.is_anomalous)
+
+    @property
+    def anomalous_rows(self) -> Rows:
+        """Rows of images that are labelled as anomalous."""
+        return np.flatnonzero(self.labelled & self.is_anomalous)
+
+    @property
+    def known(self) -> tuple[NDArray[Any], Bools]:
+        """Scores of the labelled images, and which of them are anomalous."""
+        return self.scores[self.labelled], self.is_anomalous[self.labelled]
+
+    @property
+    def are_normal(self) -> bool:
+        """Whether some images are labelled as normal."""
+        return bool(self.labelled.any() and len(self.normal_rows))
+
+    @property
+    def new_rows(self) -> Rows:
+        """Rows of normal images; where none is labelled so, of images without a label."""
+        return self.normal_rows if self.are_normal else np.flatnonzero(~self.labelled)
+
+    @property
+    def new_errors(self) -> NDArray[Any]:
+        """What `train_errors` are compared with: errors of all images, or scores of new ones."""
+        if self.job == "detect":
+            return np.asarray(self.scores[self.new_rows])
+        return self.errors["mse"]
+
+    def baselines_in(self, metric: str) -> dict[str, Estimate]:
+        """What each baseline reaches in `metric`."""
+        return {name: values[metric] for name, values in self.baselines.items() if metric in values}
+
 
 JOBS: tuple[Task, ...] = ("detect", "reconstruct", "classify")
 Answer = Finding | tuple[Finding | None, Figure | None] | None

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from residua.findings.figures import MOST_GROUPS, Figure, Group, Picture
-from residua.findings.kind import JOBS, Answer, FindingKind, JudgedFacts
+from residua.findings.kind import (
+    JOBS,
+    Answer,
+    Estimate,
+    Finding,
+    FindingKind,
+    JudgedFacts,
+    Severity,
+)
 from residua.metrics.names import metric_inside
-from residua.records import Estimate, Finding, Severity
 
 if TYPE_CHECKING:
     from residua.images.duplicates import Leaks
-
-CODE = "leakage"
 
 _MOST_EXAMPLES = 20
 _HEADLINES = ("roc_auc", "accuracy", "mse")
@@ -72,12 +77,14 @@ def find_leakage(
     }
     if n_leaked == 0:
         meaning = f"None of the {n:,} {judged} is {kind} of one of the {seen}."
-        return Finding(code=CODE, severity="ok", measured=measured, meaning=meaning, what_to_do="")
+        return Finding(
+            code=KIND.code, severity="ok", measured=measured, meaning=meaning, what_to_do=""
+        )
     severity = _severity(n_leaked / n, metrics or {}, without or {})
     shown = {name: one.model_dump(mode="json") for name, one in (without or {}).items()}
     by_kind = ", ".join(f"{count:,} {name}" for name, count in list(leaks.tally.items())[:6])
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity=severity,
         measured={
             **measured,
@@ -162,7 +169,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 
 KIND = FindingKind(
-    CODE,
+    "leakage",
     "Training images among the test images",
     find_leakage,
     _ask,

@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Finding
-
-CODE = "learnt-identity"
+from residua.findings.kind import Finding, FindingKind, JudgedFacts
 
 _FEWEST_RANKED = 3
 _SAME_RANKING = 0.7  # rank correlation from which a score is a reconstruction error
@@ -58,7 +55,7 @@ def find_learnt_identity(
     if low > 1:
         return None
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning",
         measured={"ratio": ratio, "low": low, "explained": explained},
         meaning=(
@@ -93,7 +90,7 @@ def _is_an_error(scores: NDArray[Any], mse: NDArray[Any]) -> bool:
 
 
 KIND = FindingKind(
-    CODE,
+    "learnt-identity",
     "Anomalies are reconstructed as well as normal images",
     find_learnt_identity,
     _ask,

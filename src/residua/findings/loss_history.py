@@ -8,10 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Finding
-
-CODE = "loss-history"
+from residua.findings.kind import Finding, FindingKind, JudgedFacts
 
 _FEWEST = 8
 _LEAST_FALL = 0.95
@@ -50,7 +47,7 @@ def find_loss_history(scores: Any) -> Finding | None:
         return None
     is_sorted = bool((np.diff(values) <= 0).all())
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning" if is_sorted else "error",
         measured={
             "n": len(values),
@@ -77,7 +74,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "loss-history",
     "A loss history given as scores",
     find_loss_history,
     _ask,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Estimate, Finding
-
-CODE = "majority-class"
+from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts
 
 
 def find_majority_class(accuracy: Estimate, majority_share: float, majority: str) -> Finding | None:
@@ -32,7 +29,7 @@ def find_majority_class(accuracy: Estimate, majority_share: float, majority: str
         "is not shown to be more than" if accuracy.value > majority_share else "is no more than"
     )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="ok" if beaten else "warning",
         measured={
             "accuracy": accuracy.value,
@@ -70,7 +67,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "majority-class",
     "An accuracy that the most frequent class would reach",
     find_majority_class,
     _ask,

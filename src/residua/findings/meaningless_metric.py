@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from residua.findings.kind import FindingKind
+from residua.findings.kind import Finding, FindingKind
 from residua.metrics.demonstration import AccuracyDemonstration
-from residua.records import Finding
-
-CODE = "meaningless-metric"
 
 _WITHOUT_IMAGES = (
     "For images of shape (height, width, 1) Keras prints the share of pixels that agree after"
@@ -44,7 +41,7 @@ def find_meaningless_accuracy(
     measured = {"metric": metric, **shown}
     if job == "detect":
         return Finding(
-            code=CODE,
+            code=KIND.code,
             severity="error",
             measured=measured,
             meaning=(
@@ -57,7 +54,7 @@ def find_meaningless_accuracy(
             ),
         )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error",
         measured=measured,
         meaning=(
@@ -73,7 +70,7 @@ def find_meaningless_accuracy(
 
 
 KIND = FindingKind(
-    CODE,
+    "meaningless-metric",
     "Accuracy of a model that does not classify",
     find_meaningless_accuracy,
 )

@@ -12,11 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
+from residua.findings.kind import Finding, FindingKind
 from residua.metrics.scale import straight_line
-from residua.records import Finding
-
-CODE = "mispaired"
 
 Floats = NDArray[np.float32]
 
@@ -93,7 +90,7 @@ def _are_one_array(
 
 def _same(error: float) -> Finding:
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error",
         measured={"change": "none", "mse": error},
         meaning=(
@@ -296,7 +293,7 @@ def _smoothness(array: NDArray[Any]) -> float:
 
 def _unrelated(likeness: float, error: float) -> Finding:
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error",
         measured={"change": "unrelated rows", "mse": error, "likeness": likeness},
         meaning=(
@@ -352,7 +349,7 @@ def _finding(
 ) -> Finding:
     error, undone = errors
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error",
         measured={"change": change, "mse": error, "mse_without_it": undone, **more},
         meaning=(
@@ -364,7 +361,7 @@ def _finding(
 
 
 KIND = FindingKind(
-    CODE,
+    "mispaired",
     "Reconstructions paired or scaled wrongly",
     find_mispaired,
     lambda facts: find_mispaired(*facts.pictures),

@@ -4,10 +4,7 @@ scale than was told.
 
 from __future__ import annotations
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "misread-scale"
+from residua.findings.kind import Finding, FindingKind
 
 
 def find_misread_scale(
@@ -27,7 +24,7 @@ def find_misread_scale(
     'error'
     """
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error",
         measured={
             "told": list(told),
@@ -50,7 +47,7 @@ def find_misread_scale(
 
 
 KIND = FindingKind(
-    CODE,
+    "misread-scale",
     "A wrapped model used on the wrong scale",
     find_misread_scale,
     lambda facts: find_misread_scale(*facts.misreading[:4], n_images=facts.misreading[4]),

@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "mixed-scale"
+from residua.findings.kind import Finding, FindingKind
 
 _SIXTEENTH = 0.0635  # of the scale: 4097 of 65535, and 16 of 255
 # a factor between brightest pixels that light does not explain, and a wrong divisor (255, 257) does
@@ -84,7 +81,7 @@ def find_mixed_scale(
         else f"{n:,} of the {len(highest):,} images are"
     )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error" if n > 0.01 * len(highest) else "warning",
         measured={"case": "some too small", "highest": usual, "n_images": n},
         meaning=(
@@ -118,7 +115,7 @@ def _fewer_bits(usual: float, n: int, stored: int, bits: tuple[int, ...]) -> Fin
 def _told(case: str, highest: float, n: int, meaning: str, what_to_do: str) -> Finding:
     measured = {"case": case, "highest": highest, "n_images": n}
     return Finding(
-        code=CODE, severity="error", measured=measured, meaning=meaning, what_to_do=what_to_do
+        code=KIND.code, severity="error", measured=measured, meaning=meaning, what_to_do=what_to_do
     )
 
 
@@ -129,7 +126,7 @@ def _where(dark: NDArray[np.bool_], parts: NDArray[Any]) -> str:
 
 
 KIND = FindingKind(
-    CODE,
+    "mixed-scale",
     "Images on different scales",
     find_mixed_scale,
     lambda facts: find_mixed_scale(facts.statistics["highest"], facts.dtype, parts=facts.parts),

@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "mixed-sizes"
+from residua.findings.kind import Finding, FindingKind
 
 
 def find_mixed_sizes(sizes: NDArray[Any]) -> Finding | None:
@@ -34,7 +31,7 @@ def find_mixed_sizes(sizes: NDArray[Any]) -> Finding | None:
     shape = sizes[:, 1] / sizes[:, 0]
     spread = float(np.quantile(shape, 0.975) / np.quantile(shape, 0.025))
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning" if spread > 1.5 else "note",
         measured={
             "n_different": len(np.unique(sizes, axis=0)),
@@ -55,7 +52,7 @@ def find_mixed_sizes(sizes: NDArray[Any]) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "mixed-sizes",
     "Images of different sizes",
     find_mixed_sizes,
     lambda facts: find_mixed_sizes(facts.sizes),

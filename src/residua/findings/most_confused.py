@@ -9,10 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.findings.figures import MOST_GROUPS, MOST_PICTURES, Figure, Group, Picture
-from residua.findings.kind import Answer, FindingKind, JudgedFacts
-from residua.records import Finding
-
-CODE = "most-confused"
+from residua.findings.kind import Answer, Finding, FindingKind, JudgedFacts
 
 
 def find_most_confused(matrix: NDArray[Any], classes: Sequence[str]) -> Finding | None:
@@ -37,7 +34,7 @@ def find_most_confused(matrix: NDArray[Any], classes: Sequence[str]) -> Finding 
     row, column = (int(i) for i in np.unravel_index(int(mistakes.argmax()), mistakes.shape))
     n, of, total = int(mistakes[row, column]), int(matrix[row].sum()), int(mistakes.sum())
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="note",
         measured={
             "true": classes[row],
@@ -139,7 +136,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 
 KIND = FindingKind(
-    CODE,
+    "most-confused",
     "The two classes that are confused most",
     find_most_confused,
     _ask,

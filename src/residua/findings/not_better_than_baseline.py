@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from residua.findings.kind import FindingKind, JudgedFacts
+from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts
 from residua.findings.unknown_code_size import of_known_size
 from residua.metrics.names import baseline_title, metric_inside, metric_words
-from residua.records import Estimate, Finding
-
-CODE = "not-better-than-baseline"
 
 # The one metric of a job that is compared: the first that the record has.
 _PRIMARY = {
@@ -60,7 +57,7 @@ def find_not_better_than_baseline(
     }
     if sign * model.value <= sign * values[best]:
         return Finding(
-            code=CODE,
+            code=KIND.code,
             severity="warning",
             measured=measured,
             meaning=(
@@ -74,7 +71,7 @@ def find_not_better_than_baseline(
         )
     is_clear = bound is not None and sign * bound > sign * values[best]
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="ok" if is_clear else "note",
         measured=measured,
         meaning=(
@@ -103,7 +100,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "not-better-than-baseline",
     "A simple baseline is as good",
     find_not_better_than_baseline,
     _ask,

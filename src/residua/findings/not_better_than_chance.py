@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Estimate, Finding
-
-CODE = "not-better-than-chance"
+from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts
 
 
 def find_not_better_than_chance(
@@ -39,7 +36,7 @@ def find_not_better_than_chance(
     where = f"ROC AUC {roc_auc.value:.3g} ({roc_auc.low:.3g} to {roc_auc.high:.3g})"
     if is_reversed:
         return Finding(
-            code=CODE,
+            code=KIND.code,
             severity="error",
             measured=measured,
             meaning=(
@@ -54,7 +51,7 @@ def find_not_better_than_chance(
             ),
         )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error" if roc_auc.value <= 0.55 else "warning",
         measured=measured,
         meaning=(
@@ -82,7 +79,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "not-better-than-chance",
     "Ranking like chance, or reversed",
     find_not_better_than_chance,
     _ask,

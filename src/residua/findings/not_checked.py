@@ -7,10 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from residua.errors import ResiduaError
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "not-checked"
+from residua.findings.kind import Finding, FindingKind
 
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
@@ -34,7 +31,7 @@ def find_not_checked(check: str, error: Exception) -> Finding:
     """
     reason = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning",
         measured={"check": check, "error": reason},
         meaning=(
@@ -80,7 +77,7 @@ class Checks:
 
 
 KIND = FindingKind(
-    CODE,
+    "not-checked",
     "A check that failed to run",
     find_not_checked,
 )

@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import Answer, Figure, FindingKind, Histogram, JudgedFacts
-from residua.records import Finding, Severity
-
-CODE = "overfitting"
+from residua.findings.kind import (
+    Answer,
+    Figure,
+    Finding,
+    FindingKind,
+    Histogram,
+    JudgedFacts,
+    Severity,
+)
 
 
 def find_overfitting(
@@ -66,7 +71,7 @@ def find_overfitting(
         **_distributions(train_errors, new_errors),
     }
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity=severity,
         measured=measured,
         **_words(severity, train, new, ratio, interval),
@@ -152,7 +157,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 
 KIND = FindingKind(
-    CODE,
+    "overfitting",
     "Training images reconstructed better than new ones",
     find_overfitting,
     _ask,

@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding, Severity
-
-CODE = "overlap"
+from residua.findings.kind import Finding, FindingKind, Severity
 
 _RESAMPLES, _MOST = 200, 2000
 
@@ -63,14 +60,14 @@ def find_overlap(normal: NDArray[Any], anomalous: NDArray[Any]) -> Finding | Non
             f" anomalous one is {lowest:.4g}, which is {gap:.4g} above it."
         )
         return Finding(
-            code=CODE,
+            code=KIND.code,
             severity=severity,
             measured=measured,
             meaning=meaning,
             what_to_do="Put the threshold into the gap.",
         )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity=severity,
         measured=measured,
         meaning=(
@@ -119,7 +116,7 @@ def _least_error(normal: NDArray[Any], anomalous: NDArray[Any]) -> float:
 
 
 KIND = FindingKind(
-    CODE,
+    "overlap",
     "Gap or overlap between normal and anomalous scores",
     find_overlap,
     lambda facts: find_overlap(facts.scores[facts.normal_rows], facts.scores[facts.anomalous_rows]),

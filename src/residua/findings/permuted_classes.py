@@ -11,10 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "permuted-classes"
+from residua.findings.kind import Finding, FindingKind
 
 _CHANCE = 3e-4
 _MOST_CLASSES = 1000  # a matching takes the third power
@@ -77,7 +74,7 @@ def find_permuted_classes(
     taken, shown = ", ".join(classes[:12]), ", ".join(likely[:12])
     more = ", ..." if len(classes) > 12 else ""
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error",
         measured={
             "classes": list(classes),
@@ -205,7 +202,7 @@ def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 KIND = FindingKind(
-    CODE,
+    "permuted-classes",
     "Probability columns in another order of classes",
     find_permuted_classes,
     lambda facts: find_permuted_classes(

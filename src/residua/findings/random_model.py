@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Finding
+from residua.findings.kind import Finding, FindingKind, JudgedFacts
 
-CODE = "random-model"
 _MUCH = 0.05
 
 
@@ -42,7 +40,7 @@ def find_random_model(
     flipped = None if threshold is None else int(((a > threshold) != (b > threshold)).sum())
     decided = "" if flipped is None else f" {flipped} of {len(a)} decisions differ."
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error" if flipped or share > _MUCH else "warning",
         measured={
             "moves": moves,
@@ -71,7 +69,7 @@ def _ask(facts: JudgedFacts) -> Finding:
 
 
 KIND = FindingKind(
-    CODE,
+    "random-model",
     "A model that gives different answers to one image",
     find_random_model,
     _ask,

@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
+from residua.findings.kind import Estimate, Finding, FindingKind
 from residua.metrics.intervals import roc_auc_interval
-from residua.records import Estimate, Finding
-
-CODE = "reversed-labels"
 
 _FEWEST = 20
 _ALIKE, _UNLIKE = 0.1, 0.3
@@ -60,7 +57,7 @@ def find_reversed_labels(
         " the time"
     )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error",
         measured={
             "anomalous_above": of_anomalous.value,
@@ -93,7 +90,7 @@ def _is_unlike(above: Estimate) -> bool:
 
 
 KIND = FindingKind(
-    CODE,
+    "reversed-labels",
     "Labels that seem to be reversed",
     find_reversed_labels,
     lambda facts: find_reversed_labels(facts.known_normal, *facts.known),

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from residua._labels import what_grows
-from residua.findings.kind import FindingKind
-from residua.records import Estimate, Finding
-
-CODE = "reversed-scores"
+from residua.findings.kind import Estimate, Finding, FindingKind
 
 
 def find_reversed_scores(column: str | None, roc_auc: Estimate | None = None) -> Finding | None:
@@ -38,7 +35,7 @@ def find_reversed_scores(column: str | None, roc_auc: Estimate | None = None) ->
         else "Here higher must mean anomalous."
     )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning" if is_negated else "error",
         measured={"column": column, "roc_auc": None if roc_auc is None else roc_auc.value},
         meaning=(
@@ -53,7 +50,7 @@ def find_reversed_scores(column: str | None, roc_auc: Estimate | None = None) ->
 
 
 KIND = FindingKind(
-    CODE,
+    "reversed-scores",
     "Scores whose name says that they run the other way",
     find_reversed_scores,
     lambda facts: find_reversed_scores(facts.score_column, facts.metrics.get("roc_auc")),

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from residua.findings.kind import FindingKind
+from residua.findings.kind import Finding, FindingKind
 from residua.metrics.scale import ScaleAudit, scale_audit
-from residua.records import Finding
-
-CODE = "scale"
 
 
 def find_scale(
@@ -52,7 +49,7 @@ def find_scale(
     }
     if audit.comparable:
         return Finding(
-            code=CODE,
+            code=KIND.code,
             severity="note",
             measured=measured,
             meaning=(
@@ -65,7 +62,7 @@ def find_scale(
             ),
         )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="note" if is_declared else "error",
         measured=measured,
         meaning=(
@@ -79,7 +76,7 @@ def find_scale(
 
 
 KIND = FindingKind(
-    CODE,
+    "scale",
     "Images and reconstructions on different scales",
     find_scale,
     lambda facts: find_scale(None, None, audit=facts.audit),

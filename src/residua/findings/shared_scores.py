@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "shared-scores"
+from residua.findings.kind import Finding, FindingKind
 
 
 def find_shared_scores(train_scores: NDArray[Any], new_scores: NDArray[Any]) -> Finding | None:
@@ -37,7 +34,7 @@ def find_shared_scores(train_scores: NDArray[Any], new_scores: NDArray[Any]) -> 
     if n_shared < 3 or share < 0.01:
         return None
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error" if share >= 0.05 else "warning",
         measured={"n_shared": n_shared, "share": share},
         meaning=(
@@ -53,7 +50,7 @@ def find_shared_scores(train_scores: NDArray[Any], new_scores: NDArray[Any]) -> 
 
 
 KIND = FindingKind(
-    CODE,
+    "shared-scores",
     "Scores that occur in training and test",
     find_shared_scores,
     lambda facts: find_shared_scores(facts.train_errors, facts.scores),

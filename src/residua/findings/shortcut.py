@@ -10,10 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import Answer, Figure, FindingKind, Histogram, JudgedFacts
-from residua.records import Estimate, Finding, Severity
-
-CODE = "shortcut"
+from residua.findings.kind import (
+    Answer,
+    Estimate,
+    Figure,
+    Finding,
+    FindingKind,
+    Histogram,
+    JudgedFacts,
+    Severity,
+)
 
 # Of how an image was made, not of what it shows: the label should not follow from these at all.
 # What an image shows moves the measure of compression a little (ROC AUC up to .69 between
@@ -88,7 +94,7 @@ def find_shortcut(
     )
     made = "how the image was made" if technical else "one number an image"
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity=severity,
         measured={
             "feature": worst,
@@ -125,7 +131,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 
 KIND = FindingKind(
-    CODE,
+    "shortcut",
     "A simple property of the image gives the label away",
     find_shortcut,
     _ask,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "source-changed"
+from residua.findings.kind import Finding, FindingKind
 
 
 def find_source_changed(
@@ -23,7 +20,7 @@ def find_source_changed(
     if recorded is None or recorded == found:
         return None
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning",
         measured={"recorded": recorded, "found": found, "n_missing": n_missing, "n_new": n_new},
         meaning=(
@@ -36,7 +33,7 @@ def find_source_changed(
 
 
 KIND = FindingKind(
-    CODE,
+    "source-changed",
     "A source that has changed since the fit",
     find_source_changed,
 )

@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr  # scipy.stats takes most of a second to load
 
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Estimate, Finding, Severity
-
-CODE = "suspicious-masks"
+from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts, Severity
 
 _SURE = 1e-4  # chance of being wrong, over all readings together
 _CLEAR = 0.1
@@ -82,7 +79,7 @@ def find_suspicious_masks(
         return None
     severity, meaning, mend = said
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity=severity,
         measured={
             "n_masks": len(shares),
@@ -194,7 +191,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "suspicious-masks",
     "Masks that do not fit their images",
     find_suspicious_masks,
     _ask,

@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "test-reused"
+from residua.findings.kind import Finding, FindingKind
 
 
 def find_test_reused(
@@ -39,7 +36,7 @@ def find_test_reused(
     if n == 0:
         return None
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error" if n > 0.01 * len(judged) else "warning",
         measured={
             "n_reused": n,
@@ -58,7 +55,7 @@ def find_test_reused(
 
 
 KIND = FindingKind(
-    CODE,
+    "test-reused",
     "Test images that chose the threshold",
     find_test_reused,
     lambda facts: find_test_reused(facts.chosen_on, facts.pixel_hashes, facts.paths),

@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import PolicyError
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Finding
-
-CODE = "threshold-optimism"
+from residua.findings.kind import Finding, FindingKind, JudgedFacts
 
 
 def find_threshold_optimism(
@@ -52,7 +49,7 @@ def find_threshold_optimism(
     except (ValueError, PolicyError) as error:
         meaning = f"{same} The size of that bias cannot be estimated here: {error}"
         return Finding(
-            code=CODE,
+            code=KIND.code,
             severity="warning",
             measured={"n_images": len(scores)},
             meaning=meaning,
@@ -75,7 +72,7 @@ def find_threshold_optimism(
             " another sample may differ."
         )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning",
         measured={**measured, "n_images": told.n_images},
         meaning=f"{same} {words}",
@@ -95,7 +92,7 @@ def _ask(facts: JudgedFacts) -> Finding:
 
 
 KIND = FindingKind(
-    CODE,
+    "threshold-optimism",
     "A threshold tested on the images it was tuned on",
     find_threshold_optimism,
     _ask,

@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "threshold-trade-off"
+from residua.findings.kind import Finding, FindingKind
 
 
 def find_threshold_trade_off(
@@ -71,7 +68,7 @@ def find_threshold_trade_off(
         "rises with it throughout" if is_monotone else "mostly rises with it, but not everywhere"
     )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="note",
         measured={"thresholds": rows, "precision_is_monotone": is_monotone},
         meaning=(
@@ -94,7 +91,7 @@ def _precision_never_falls(scores: NDArray[Any], is_anomalous: NDArray[np.bool_]
 
 
 KIND = FindingKind(
-    CODE,
+    "threshold-trade-off",
     "What other thresholds would do",
     find_threshold_trade_off,
     lambda facts: find_threshold_trade_off(*facts.known, facts.operating_point.threshold),

@@ -8,8 +8,6 @@ from typing import Any
 from residua.findings.kind import JOBS, FindingKind
 from residua.records import Finding, OperatingPoint
 
-CODE = "too-few-images"
-
 
 def find_too_few_images(
     counts: Mapping[str, int],
@@ -55,7 +53,7 @@ def find_too_few_images(
             f" {100 * confidence:g}%."
         )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning" if small else "note",
         measured={**{f"n_{kind}": n for kind, n in counts.items()}, **promised},
         meaning=" ".join(sentences),
@@ -87,7 +85,7 @@ def _unconfirmed_promise(
 
 
 KIND = FindingKind(
-    CODE,
+    "too-few-images",
     "Too few images for the claim",
     find_too_few_images,
     lambda facts: find_too_few_images(

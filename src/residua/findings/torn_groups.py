@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "torn-groups"
+from residua.findings.kind import Finding, FindingKind
 
 _SHARE_OF_AN_ERROR = 0.1
 
@@ -42,7 +39,7 @@ def find_torn_groups(groups: NDArray[Any], parts: NDArray[Any]) -> Finding | Non
     n_test = int((parts == "test").sum())
     verb = "has" if len(torn) == 1 else "have"
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error" if n_images > _SHARE_OF_AN_ERROR * n_test else "warning",
         measured={
             "n_torn": len(torn),
@@ -65,7 +62,7 @@ def find_torn_groups(groups: NDArray[Any], parts: NDArray[Any]) -> Finding | Non
 
 
 KIND = FindingKind(
-    CODE,
+    "torn-groups",
     "Groups in more than one part",
     find_torn_groups,
     lambda facts: find_torn_groups(facts.groups, facts.parts),

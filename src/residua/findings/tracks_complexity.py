@@ -9,10 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Finding
-
-CODE = "tracks-complexity"
+from residua.findings.kind import Finding, FindingKind, JudgedFacts
 
 _LIMIT = 0.8
 
@@ -51,7 +48,7 @@ def find_tracks_complexity(
     if low <= _LIMIT:
         return None
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning",
         measured={"rank_correlation": correlation, "low": low, "n_images": len(scores)},
         meaning=(
@@ -72,7 +69,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "tracks-complexity",
     "Scores that follow how busy an image is",
     find_tracks_complexity,
     _ask,

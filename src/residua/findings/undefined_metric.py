@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from residua.findings.kind import FindingKind, JudgedFacts
+from residua.findings.kind import Finding, FindingKind, JudgedFacts, Severity
 from residua.metrics.names import metric_inside
-from residua.records import Finding, Severity
-
-CODE = "undefined-metric"
 
 
 def find_undefined_metric(
@@ -48,7 +45,7 @@ def find_undefined_metric(
         " which is not the same as 0."
     )
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity=severity,
         measured={"metrics": list(metrics), **measured},
         meaning=meaning,
@@ -128,7 +125,7 @@ def _of_classes(names: Sequence[str], facts: JudgedFacts) -> _Reason:
 
 
 KIND = FindingKind(
-    CODE,
+    "undefined-metric",
     "A metric that the data cannot define",
     find_undefined_metric,
     _ask,

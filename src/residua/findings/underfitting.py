@@ -8,11 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from residua.findings.kind import FindingKind, JudgedFacts
+from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts
 from residua.findings.unknown_code_size import of_known_size
-from residua.records import Estimate, Finding
-
-CODE = "underfitting"
 
 
 def find_underfitting(
@@ -52,7 +49,7 @@ def find_underfitting(
     low = mse.value if mse.low is None else mse.low
     if mean is not None and mse.value >= mean:
         return Finding(
-            code=CODE,
+            code=KIND.code,
             severity="error",
             measured=measured,
             meaning=(
@@ -70,7 +67,7 @@ def find_underfitting(
         if train_error is not None and train_error < 0.5 * mse.value:
             return None
         return Finding(
-            code=CODE,
+            code=KIND.code,
             severity="warning",
             measured=measured,
             meaning=(
@@ -87,7 +84,7 @@ def find_underfitting(
         f"The mean squared error {mse.value:.4g} is no worse than that of PCA with as many"
         f" numbers as the latent code, {pca:.4g}."
     )
-    return Finding(code=CODE, severity="ok", measured=measured, meaning=meaning, what_to_do="")
+    return Finding(code=KIND.code, severity="ok", measured=measured, meaning=meaning, what_to_do="")
 
 
 def _ask(facts: JudgedFacts) -> Finding | None:
@@ -102,7 +99,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "underfitting",
     "Worse than a much simpler model",
     find_underfitting,
     _ask,

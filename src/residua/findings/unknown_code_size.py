@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from residua.findings.kind import FindingKind, JudgedFacts
-from residua.records import Estimate, Finding
+from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts
 
-CODE = "unknown-code-size"
 PREFIX = "pca_"
 
 
@@ -37,7 +35,7 @@ def find_unknown_code_size(mse: Estimate, baselines: Mapping[str, Estimate]) -> 
     listed = ", ".join(f"{error:.4g} with {size}" for size, error in sorted(errors.items()))
     beats = "none of these" if best is None else f"PCA with {best} numbers per image"
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="note",
         measured={
             "mse": mse.value,
@@ -68,7 +66,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "unknown-code-size",
     "PCA baselines for a model of unknown latent size",
     find_unknown_code_size,
     _ask,

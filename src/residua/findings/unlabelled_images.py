@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "unlabelled-images"
+from residua.findings.kind import Finding, FindingKind
 
 
 def find_unlabelled(n_unlabelled: int, n_images: int) -> Finding | None:
@@ -20,7 +17,7 @@ def find_unlabelled(n_unlabelled: int, n_images: int) -> Finding | None:
     if n_unlabelled in (0, n_images):
         return None
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="note",
         measured={"n_unlabelled": n_unlabelled, "n_images": n_images},
         meaning=(
@@ -35,7 +32,7 @@ def find_unlabelled(n_unlabelled: int, n_images: int) -> Finding | None:
 
 
 KIND = FindingKind(
-    CODE,
+    "unlabelled-images",
     "Images without a label",
     find_unlabelled,
     lambda facts: find_unlabelled(facts.n_unlabelled, facts.n_images),

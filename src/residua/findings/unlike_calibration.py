@@ -7,10 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
+from residua.findings.kind import Finding, FindingKind
 
-CODE = "unlike-calibration"
 _SIZE_MARGIN = 1.1
 _BRIGHTNESS_MARGIN = 0.1
 _SCORE_BELOW, _SCORE_ABOVE = 1.0, 3.0
@@ -71,7 +69,7 @@ def find_unlike_calibration(
         return None
     what = ", ".join(measured)
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="warning",
         measured=measured,
         meaning=(
@@ -101,7 +99,7 @@ def _within(score: float, low: float, high: float) -> bool:
 
 
 KIND = FindingKind(
-    CODE,
+    "unlike-calibration",
     "An image unlike the calibration images",
     find_unlike_calibration,
 )

@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "unlike-parts"
+from residua.findings.kind import Finding, FindingKind
 
 _CLEAR, _SEVERE = 0.2, 0.5
 
@@ -61,7 +58,7 @@ def find_unlike_parts(
     distance, feature, a, b = max(told)
     middle = [float(np.median(features[part][feature])) for part in (a, b)]
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error" if distance > _SEVERE else "warning",
         measured={
             "feature": feature,
@@ -106,7 +103,7 @@ def distance_of(first: NDArray[Any], second: NDArray[Any], level: float) -> tupl
 
 
 KIND = FindingKind(
-    CODE,
+    "unlike-parts",
     "Parts from different distributions",
     find_unlike_parts,
     lambda facts: find_unlike_parts(facts.features_by_part),

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from residua.findings.kind import FindingKind
-from residua.records import Finding
-
-CODE = "unreadable-files"
+from residua.findings.kind import Finding, FindingKind
 
 
 def find_unreadable_files(quarantined: Sequence[tuple[str, str]], n_images: int) -> Finding | None:
@@ -33,7 +30,7 @@ def find_unreadable_files(quarantined: Sequence[tuple[str, str]], n_images: int)
     reasons = Counter(reason for _, reason in quarantined).most_common(3)
     listed = "; ".join(f"{count:,} x {reason}" for reason, count in reasons)
     return Finding(
-        code=CODE,
+        code=KIND.code,
         severity="error" if n > 0.05 * (n + n_images) else "warning",
         measured={
             "n_unreadable": n,
@@ -52,7 +49,7 @@ def find_unreadable_files(quarantined: Sequence[tuple[str, str]], n_images: int)
 
 
 KIND = FindingKind(
-    CODE,
+    "unreadable-files",
     "Files that could not be used",
     find_unreadable_files,
     lambda facts: find_unreadable_files(facts.quarantined, facts.n_images),

@@ -38,7 +38,8 @@ def check_images(run: RunFolder, images: ImageSet, job: Job, watcher: Watcher) -
     found = check_sources([images], most_compared=MOST_CHECKED, progress=watcher.on_read)
     if job == "reconstruct":  # labels mean nothing to it
         found = replace(
-            found, findings=tuple(one for one in found.findings if one.code != class_balance.CODE)
+            found,
+            findings=tuple(one for one in found.findings if one.code != class_balance.KIND.code),
         )
     write_json(run.check, {**found.to_json(), **of_what})
     serious = [one for one in found.findings if one.severity in ("error", "warning")]

@@ -153,7 +153,7 @@ def evaluate_model(
     }
     figures = result.evidence.pop("figures", {})
     if judged.leak_pictures is not None:
-        figures |= {leakage.CODE: judged.leak_pictures}
+        figures |= {leakage.KIND.code: judged.leak_pictures}
     evidence = Evidence(
         paths=images.paths,
         labels=images.labels,
@@ -211,7 +211,7 @@ def _keep(folder: RunFolder, judgement: Judgement) -> None:
 
 def _found_before(folder: RunFolder, evaluation: Evaluation) -> list[Finding]:
     """What was found in the images before training and is not judged again here."""
-    told = {one.code for one in evaluation.findings} - {not_checked.CODE}
+    told = {one.code for one in evaluation.findings} - {not_checked.KIND.code}
     return [one for one in read_check(folder) if one.code not in told]
 
 

@@ -16,7 +16,7 @@ from residua.evaluation.detection import detection_facts
 from residua.evaluation.evidence import ThresholdFrom
 from residua.evaluation.labels import DetectionLabels
 from residua.findings import OF_MODEL, Checks, JudgedFacts, not_applicable
-from residua.findings.facts import ScoreOf
+from residua.findings.kind import ScoreOf
 from residua.images import ImageSet
 from residua.metrics import PixelTally
 from residua.runs.baselines import (

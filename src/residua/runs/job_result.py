@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.findings import Checks, JudgedFacts
-from residua.findings.facts import Task
+from residua.findings.kind import Task
 from residua.images import ImageSet
 from residua.images.listing import Progress
 from residua.records import Evaluation, Finding, Job, NotApplicable

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
-from residua.findings.facts import MaskMeasures
+from residua.findings.kind import MaskMeasures
 from residua.images import ImageSet
 
 _GRID = 48

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from residua.evaluation.check.masks import measure_masks
 from residua.evaluation.check.statistics import SCALES, image_statistics
 from residua.findings import Checks, JudgedFacts, find_all
-from residua.findings.facts import LabelledCopies
 from residua.findings.figures import Figure
+from residua.findings.kind import LabelledCopies
 from residua.findings.leakage import draw_leaks
 from residua.images import Duplicates, ImageSet, search_duplicates
 from residua.images.columns import strings

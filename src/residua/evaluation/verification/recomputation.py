@@ -90,7 +90,9 @@ def _doubt(record: Evaluation) -> str | None:
     flags.
     """
     told = (
-        one.measured.get("doubt") for one in record.findings if one.code == high_prevalence.CODE
+        one.measured.get("doubt")
+        for one in record.findings
+        if one.code == high_prevalence.KIND.code
     )
     return next(told, None)
 
