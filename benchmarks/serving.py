@@ -62,7 +62,7 @@ def make_run(folder: Path) -> tuple[Path, list[bytes], dict[str, list[float]]]:
     them.
     """
     from residua.engines import KINDS, load_engine
-    from residua.engines.one_by_one import OneByOne
+    from residua.engines.interface import OneByOne
     from residua.images import load_images
     from residua.runs.engines import export_run
     from residua.runs.fit import fit_run

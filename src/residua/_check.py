@@ -111,20 +111,18 @@ def _unit_range(array: NDArray[Any], name: str, problems: Problems) -> NDArray[n
         return array.astype(np.float32)
     low, high = float(array.min()), float(array.max())
     if not np.isfinite(low) or not np.isfinite(high):
-        n_bad = int(np.count_nonzero(~np.isfinite(array)))
         problems.add(
             f"{name} must be finite",
-            f"{n_bad} NaN or infinite values",
+            f"{int(np.count_nonzero(~np.isfinite(array)))} NaN or infinite values",
             "Mend or leave out those images",
             RangeError,
         )
         return np.zeros((0, *array.shape[1:]), np.float32)
     if low < 0 or high > 1:
-        mend = "Divide by 255" if 1.5 < high <= 255 and low >= 0 else "Clip or rescale them"
         problems.add(
             f"float {name} must lie in [0, 1]",
             f"values in [{low:.4g}, {high:.4g}]",
-            mend,
+            "Divide by 255" if 1.5 < high <= 255 and low >= 0 else "Clip or rescale them",
             RangeError,
         )
         return np.zeros((0, *array.shape[1:]), np.float32)
@@ -183,10 +181,9 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
     finite = np.isfinite(array)
     if not finite.all():
         n_nan = int(np.isnan(array).sum())
-        n_inf = int((~finite).sum()) - n_nan
         problems.add(
             f"{name} must be finite",
-            f"{n_nan} NaN and {n_inf} infinite values",
+            f"{n_nan} NaN and {int((~finite).sum()) - n_nan} infinite values",
             "Mend or leave out those images",
             RangeError,
         )
@@ -238,11 +235,9 @@ def same_length(problems: Problems, **arrays: Any) -> None:
     """Note a problem unless all arrays (those that are not None) have the same first dimension."""
     lengths = {name: len(array) for name, array in arrays.items() if array is not None}
     if len(set(lengths.values())) > 1:
-        names = " and ".join(lengths)
-        got = ", ".join(f"{n} {name}" for name, n in lengths.items())
         problems.add(
-            f"{names} must have the same length",
-            got,
+            f"{' and '.join(lengths)} must have the same length",
+            ", ".join(f"{n} {name}" for name, n in lengths.items()),
             "Pass one of each an image, in the same order",
             ShapeError,
         )

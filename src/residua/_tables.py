@@ -123,10 +123,9 @@ def read_parquet(path: Path, *, most_megabytes: int) -> Cells:
                 str(field.name) for field in file.schema_arrow if pa.types.is_nested(field.type)
             ]
             if nested:
-                mend = "Write one number or word a cell"
                 raise SourceError(
                     f"{path}: columns must hold plain values. Got lists or records in {nested[0]}."
-                    f" {mend}."
+                    " Write one number or word a cell."
                 )
             for batch in file.iter_batches(batch_size=10_000):
                 unpacked += batch.nbytes

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from residua.engines import KINDS, Scores, parse_engine, score_with
-from residua.engines.interface import Endable, check_channels, join_scores
+from residua.engines.interface import Endable, OneByOne, check_channels, join_scores
 from residua.engines.kinds import find_kind
-from residua.engines.one_by_one import OneByOne
 from residua.engines.speed import images_a_second
 from residua.errors import InputError, ShapeError
 from residua.images import ImageSet

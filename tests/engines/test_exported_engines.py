@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training" / "expor
 from exporting import exported
 
 from residua.engines import file_engines as exported_engines, load_engine, score_with
-from residua.engines.one_by_one import OneByOne
+from residua.engines.interface import OneByOne
 from residua.engines.speed import images_a_second
 from residua.errors import InputError, ShapeError
 from residua.images import ImageSet

@@ -13,11 +13,10 @@ from PIL import Image
 from residua.images import ImageSet, load_images, resize, search_duplicates
 from residua.images.duplicates.alignment import ReducedImage, align
 from residua.images.duplicates.cells import Cells
-from residua.images.duplicates.codes import encode
 from residua.images.duplicates.criteria import kind_of
 from residua.images.duplicates.noise import compare_noise
 from residua.images.duplicates.reencoding import blocks_of, is_reencoded
-from residua.images.duplicates.similarity import FRAMES, TURNS, WHOLE, Similarity, unturned
+from residua.images.duplicates.similarity import FRAMES, TURNS, WHOLE, Similarity, encode, unturned
 
 
 def scenes(n: int, seed: int = 0, size: tuple[int, int] = (48, 40)) -> np.ndarray:

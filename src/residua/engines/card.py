@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from residua._files import has_sha256, in_a_line, read_file, read_json, write_json
-from residua.engines.facts import ModelFacts
+from residua.engines.interface import ModelFacts
 from residua.engines.kinds import KINDS, Kind, Precision, Runtime
 from residua.errors import BundleError
 from residua.records import Record

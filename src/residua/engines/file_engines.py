@@ -265,8 +265,9 @@ class OpenVinoEngine(ExportedEngine):
             request.cancel()
 
     def _compile(self, names: tuple[str, ...]) -> Any:
-        results = [self._model.output(name).get_node() for name in names]
-        part = self._openvino.Model(results, self._model.get_parameters())
+        part = self._openvino.Model(
+            [self._model.output(name).get_node() for name in names], self._model.get_parameters()
+        )
         return self._core.compile_model(part, "CPU", self._options).create_infer_request()
 
 

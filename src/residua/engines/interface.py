@@ -1,4 +1,7 @@
-"""The interface of everything that scores decoded images, and the loop over an image set."""
+"""The interface of everything that scores decoded images, and the loop over an image set.
+
+Also what everybody who uses a model asks of it, whoever trained it.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,39 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from residua.errors import ShapeError
 from residua.images import ImageSet
 from residua.images.listing import Progress
+from residua.images.reading import Reading
+from residua.records import Job, OperatingPoint
+
+
+class ModelFacts(BaseModel):
+    """The facts that a bundle, a card of an exported file and a wrapped run share.
+
+    ``size`` is (height, width) as the network sees images, ``reading`` says how values become
+    brightness, ``classes`` name the columns of a classifier's probabilities, and with
+    ``multilabel`` several of them may hold at once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job: Job
+    recipe: str
+    size: tuple[int, int]
+    channels: int = Field(ge=1)
+    normal: tuple[str, ...] | None = None
+    classes: tuple[int | str, ...] | None = None
+    multilabel: bool = False
+    operating_point: OperatingPoint | None = None
+    reading: Reading = Reading()
+
+    @property
+    def threshold(self) -> float:
+        """The threshold of the operating point; infinite where there is none."""
+        return float("inf") if self.operating_point is None else self.operating_point.threshold
 
 
 @dataclass(frozen=True)
@@ -155,3 +187,44 @@ def join_scores(parts: Sequence[Scores]) -> Scores:
 def _joined(arrays: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
     there = [one for one in arrays if one is not None]
     return np.concatenate(there) if there else None
+
+
+_AT_ONCE = 16
+
+
+class OneByOne:
+    """An engine that runs `engine` on one image at a time.
+
+    So no score depends on company, bit for bit.
+
+    Exported files take as many images as there are, and runtimes choose other kernels for another
+    number: last digits may follow. ``batch_size`` is how many images it likes to be handed at once,
+    not how many run together.
+    """
+
+    batch_size = _AT_ONCE
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.name = engine, engine.name
+
+    def end(self) -> None:
+        """End what `engine` runs now, where it can be ended."""
+        if isinstance(self._engine, Endable):
+            self._engine.end()
+
+    def score(
+        self,
+        images: Sequence[NDArray[Any]],
+        *,
+        maps: bool = False,
+        reconstructions: bool = False,
+        columns: bool = True,
+    ) -> Scores:
+        """Scores of decoded images, in order, each from a run of its own."""
+        alone = [[image] for image in images] or [[]]
+        return join_scores(
+            [
+                self._engine.score(one, maps=maps, reconstructions=reconstructions, columns=columns)
+                for one in alone
+            ]
+        )

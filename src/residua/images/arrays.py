@@ -176,8 +176,12 @@ def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[
         return None
     longest = max((len(value) for value in values if isinstance(value, str)), default=0)
     if longest > _LONGEST_LABEL:
-        must = f"{name} must be names of at most {_LONGEST_LABEL:,} characters"
-        problems.add(must, f"one of {longest:,}", "Name another column", LabelError)
+        problems.add(
+            f"{name} must be names of at most {_LONGEST_LABEL:,} characters",
+            f"one of {longest:,}",
+            "Name another column",
+            LabelError,
+        )
         return None
     if values and all(isinstance(value, int) for value in values):
         return np.asarray(values, np.int64)

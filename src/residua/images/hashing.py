@@ -47,10 +47,9 @@ def row_pixel_digests(array: NDArray[Any]) -> NDArray[np.uint8]:
     A colour image that holds only grey is hashed as grey, as files are.
     """
     if array.shape[-1] == 3:
-        grey = _is_grey(array)
         digests = (
             pixel_digest(image[..., :1] if flat else image)
-            for image, flat in zip(array, grey, strict=True)
+            for image, flat in zip(array, _is_grey(array), strict=True)
         )
         return column(digests, PIXELS, len(array))
     start = hashlib.blake2b(_prefix(array.shape[1:], array.dtype), digest_size=PIXELS)
@@ -116,7 +115,6 @@ def _rows(array: NDArray[Any]) -> Iterable[Any]:
 
 
 def _is_grey(array: NDArray[Any]) -> list[bool]:
-    axes = (1, 2)
     return list(
-        np.all((array[..., 0] == array[..., 1]) & (array[..., 0] == array[..., 2]), axis=axes)
+        np.all((array[..., 0] == array[..., 1]) & (array[..., 0] == array[..., 2]), axis=(1, 2))
     )

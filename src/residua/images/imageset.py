@@ -92,10 +92,13 @@ class ImageSet:
         """
         if isinstance(images, ImageSet):
             return images
-        columns = {"paths": paths, "splits": splits, "groups": groups, "masks": masks}
-        how = reading_of(bits, reading, where="ImageSet.from_arrays")
         table = table_of_arrays(
-            images, labels, columns, source, how, of_model=bits is None and reading is not None
+            images,
+            labels,
+            {"paths": paths, "splits": splits, "groups": groups, "masks": masks},
+            source,
+            reading_of(bits, reading, where="ImageSet.from_arrays"),
+            of_model=bits is None and reading is not None,
         )
         whole = cls(table, np.arange(len(table.paths)))
         return whole if normal is None else whole.with_normal(normal)
@@ -112,8 +115,11 @@ class ImageSet:
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, (int, np.integer)):
             return self._table.pixels.read(self._rows[index : index + 1 or None])[0]
-        rows = self._rows[index if isinstance(index, slice) else _as_index(index)]
-        return ImageSet(self._table, rows, self._normal)
+        return ImageSet(
+            self._table,
+            self._rows[index if isinstance(index, slice) else _as_index(index)],
+            self._normal,
+        )
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         for batch in self.batches(64):

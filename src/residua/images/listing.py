@@ -118,8 +118,12 @@ class OddFiles(Files):
 
     def part(self, rows: NDArray[np.int64]) -> EncodedImages:
         """These files alone."""
-        odd = {new: self.odd[old] for new, old in enumerate(rows.tolist()) if old in self.odd}
-        return OddFiles(self.store, self.names[rows], self.byte_limit, odd)
+        return OddFiles(
+            self.store,
+            self.names[rows],
+            self.byte_limit,
+            {new: self.odd[old] for new, old in enumerate(rows.tolist()) if old in self.odd},
+        )
 
 
 @dataclass(frozen=True)
@@ -220,9 +224,14 @@ class Listing:
             name: taken(getattr(self, name), rows)
             for name in ("names", "labels", "splits", "groups", "masks")
         }
-        own = {name: column[rows] for name, column in self.own.items()}
         return replace(
-            self, content=content, own=own, **columns, quarantined=(), notes=(), assumptions=()
+            self,
+            content=content,
+            own={name: column[rows] for name, column in self.own.items()},
+            **columns,
+            quarantined=(),
+            notes=(),
+            assumptions=(),
         )
 
 

@@ -100,14 +100,13 @@ def load_images(
     (107, 522, 1168, (8, 8), 1)
     """
     _check_limits(pixel_limit, memory_megabytes)
-    how = reading_of(bits, reading, where="load_images")
     options = Options(
         pixel_limit,
         memory_megabytes,
         None if root is None else Path(root),
         follow_links,
         progress,
-        how,
+        reading_of(bits, reading, where="load_images"),
         of_model=bits is None and reading is not None,
     )
     return _assemble(str(source), read_pixels(list_source(source, options), options), normal, seed)

@@ -92,8 +92,12 @@ class MaskSet:
             if reason is not None:
                 self._refuse(row, str(files_of(self._masks[row])[0]), reason)
         good = {row: self._looks[row] for row in sorted(self._looks) if row not in self._faults}
-        notes = (*self._size_notes(), *_notes(good, convention))
-        return MaskDecision(convention, self._faults, notes, _ground_taken(looks, convention))
+        return MaskDecision(
+            convention,
+            self._faults,
+            (*self._size_notes(), *_notes(good, convention)),
+            _ground_taken(looks, convention),
+        )
 
     def _fault(self, row: int, convention: Convention) -> str | None:
         masks, options = self._masks[row], self._options
@@ -151,10 +155,12 @@ def _ground_taken(looks: Sequence[Look], convention: Convention) -> tuple[Assump
         else f"lies along the border of most of {n}"
     )
     smooth = ", from half-way on at smooth edges" if any(map(needs_reading, looks)) else ""
-    taken = f"{ground} is ground, what is not is defective{smooth}"
     return (
         Assumption(
-            about="masks", taken=taken, because=f"{ground} {lies}{beside}", to_tell=_TO_TELL
+            about="masks",
+            taken=f"{ground} is ground, what is not is defective{smooth}",
+            because=f"{ground} {lies}{beside}",
+            to_tell=_TO_TELL,
         ),
     )
 

@@ -71,12 +71,13 @@ def known_labels(
 def spelled_otherwise(named: Sequence[str], normal: Sequence[str]) -> list[Assumption]:
     """What is told of normal labels that nobody named as they are spelled."""
     others = [label for label in normal if label not in named]
-    why = "it differs from the label that was named by case or blanks alone"
-    taken = f"{', '.join(map(repr, others))} too"
     return (
         [
             Assumption(
-                about="normal label", taken=taken, because=why, to_tell="one spelling in the source"
+                about="normal label",
+                taken=f"{', '.join(map(repr, others))} too",
+                because="it differs from the label that was named by case or blanks alone",
+                to_tell="one spelling in the source",
             )
         ]
         if others

@@ -57,9 +57,13 @@ class Shards:
 
 def in_blocks(listing: Listing) -> Shards:
     """A listing in pieces of 4,096 rows."""
-    n = len(listing.names)
     return Shards(
-        listing.kind, _Blocks(listing), listing.quarantined, listing.notes, n, listing.assumptions
+        listing.kind,
+        _Blocks(listing),
+        listing.quarantined,
+        listing.notes,
+        len(listing.names),
+        listing.assumptions,
     )
 
 

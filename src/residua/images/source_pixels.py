@@ -221,8 +221,13 @@ def _decode_all(listing: Listing, encoded: EncodedImages, options: Options) -> L
             encoded,
             replace(options, reading=Reading(bits=options.reading.bits, ground=reading.ground)),
         )
-        made = list(dict.fromkeys([*again.listing.assumptions, *assumed]))
-        return replace(again, listing=replace(again.listing, assumptions=made))
+        return replace(
+            again,
+            listing=replace(
+                again.listing,
+                assumptions=list(dict.fromkeys([*again.listing.assumptions, *assumed])),
+            ),
+        )
     settled = MaskDecision(PLAIN) if reader.masks is None else reader.masks.settle()
     quarantined += [one for row in sorted(settled.faults) for one in settled.faults[row]]
     masks = (
@@ -289,13 +294,12 @@ def _of_turned(n: int) -> list[Assumption]:
     because = (
         f"{count(n, 'image')} with a mask turned as EXIF says, the masks as their own files say"
     )
-    to_tell = "save the images turned upright, without an orientation"
     return [
         Assumption(
             about="masks of turned images",
             taken="upright already",
             because=because,
-            to_tell=to_tell,
+            to_tell="save the images turned upright, without an orientation",
         )
     ]
 

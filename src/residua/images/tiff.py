@@ -73,8 +73,9 @@ class OddTiff:
         self._check()
         n_planes = self.n_samples if self._tags.get(PLANAR) == 2 else 1
         a_row = width * self.n_samples // n_planes
-        packed = self._rows(math.ceil(a_row * self.bits / 8), n_planes * height)
-        samples = self._unpacked(packed, a_row).reshape(n_planes, height, width, -1)
+        samples = self._unpacked(
+            self._rows(math.ceil(a_row * self.bits / 8), n_planes * height), a_row
+        ).reshape(n_planes, height, width, -1)
         if self._tags.get(PREDICTOR, 1) == 2:
             # Differences wrap around, and so do their sums.
             samples = np.cumsum(samples, axis=2, dtype=np.uint16)

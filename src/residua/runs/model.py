@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.engines import Card, Engine, score_with
-from residua.engines.facts import ModelFacts
-from residua.engines.interface import check_channels
+from residua.engines.interface import ModelFacts, check_channels
 from residua.images import ImageSet
 from residua.images.resize import fit_to
 from residua.records import Assumption

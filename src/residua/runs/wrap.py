@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from residua.engines.facts import ModelFacts
+from residua.engines.interface import ModelFacts
 from residua.errors import InputError, LabelError
 from residua.evaluation.report import write_html
 from residua.images import ImageSet

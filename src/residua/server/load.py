@@ -13,7 +13,7 @@ import numpy as np
 
 from residua.engines import Card, Kind, load_engine, parse_engine
 from residua.engines.card import check_fresh, read_card
-from residua.engines.one_by_one import OneByOne
+from residua.engines.interface import OneByOne
 from residua.errors import BundleError, InputError
 from residua.evaluation import Evidence
 from residua.evaluation.report.pictures import error_ceiling

@@ -35,8 +35,7 @@ from residua._files import (
 )
 from residua._text import few
 from residua._version import __version__
-from residua.engines.facts import ModelFacts
-from residua.engines.interface import check_channels
+from residua.engines.interface import ModelFacts, check_channels
 from residua.errors import BundleError, InputError, OutputError
 from residua.images import ImageSet
 from residua.records import OperatingPoint

@@ -148,11 +148,10 @@ def _of_pattern(
                 "Give each class one column",
             ),
         )
-    why = "the header and the labels agree but for case, blanks or the form of a number"
     told = Assumption(
         about="names of the classes",
         taken=listed(spelled),
-        because=why,
+        because="the header and the labels agree but for case, blanks or the form of a number",
         to_tell="spell them alike in both",
     )
     return Named(taken, tuple(named), (told,) if spelled else ())

@@ -67,11 +67,10 @@ def arranged(labels: Column, predictions: Column, told: tuple[Any, ...] | None) 
         return _of_one(labels, p, named[0], texts)
     order = in_order(named) if texts is None else texts
     if texts is not None and set(texts) != set(named):
-        got = f"columns of {listed(named)} where the classes are {listed(texts)}"
         raise fault(
             "judge",
             "predictions must have a column a class",
-            got,
+            f"columns of {listed(named)} where the classes are {listed(texts)}",
             "Name the same classes in both",
             LabelError,
         )
@@ -83,5 +82,8 @@ def _of_one(labels: Column, p: NDArray[Any], name: str, texts: list[str] | None)
     """A single column of the class `name` as two: the other class is the one that is left."""
     pair = list(known_classes(labels, texts).names)
     ours = p[:, np.newaxis]
-    columns = [ours, 1 - ours] if pair.index(name) == 0 else [1 - ours, ours]
-    return OrderedColumns(np.asarray(labels.values), np.hstack(columns), tuple(pair))
+    return OrderedColumns(
+        np.asarray(labels.values),
+        np.hstack([ours, 1 - ours] if pair.index(name) == 0 else [1 - ours, ours]),
+        tuple(pair),
+    )

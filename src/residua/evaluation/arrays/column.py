@@ -1,4 +1,4 @@
-"""What is read of one argument of the judge."""
+"""What the files of a judgement are read as, the names they go by, and what is read of one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,97 @@ from typing import Any
 from numpy.typing import NDArray
 
 from residua.records import Assumption
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a file is read as: the option's name, the array or column names it goes by, and whether
+    it holds numbers.
+
+    Columns called `besides` stand beside those of a matrix and are not part of it.
+    """
+
+    name: str
+    known_as: tuple[str, ...]
+    is_numeric: bool = True
+    is_matrix: bool = False
+    besides: tuple[str, ...] = ()
+
+    @property
+    def is_classes(self) -> bool:
+        """Whether a matrix of it has a column a class."""
+        return self.is_matrix and not self.is_numeric
+
+    @property
+    def is_predicted(self) -> bool:
+        """Whether it says what a classifier answered."""
+        return self.name == "predictions"
+
+
+_LABEL_NAMES = (
+    "labels",
+    "label",
+    "y",
+    "y_test",
+    "y_true",
+    "target",
+    "targets",
+    "class",
+    "truth",
+    "anomalous",
+    "arr_0",
+)
+_IMAGE_NAMES = ("images", "x", "x_test", "arr_0", "inputs", "originals")
+IMAGES = Role("images", _IMAGE_NAMES, is_matrix=True, besides=("label", "labels", "class"))
+RECONSTRUCTIONS = Role(
+    "reconstructions",
+    ("reconstructions", "x_hat", "decoded", "reconstructed", "outputs", "arr_0", "x"),
+    is_matrix=True,
+)
+_SCORE_NAMES = (
+    "scores",
+    "score",
+    "anomaly_score",
+    "anomaly_scores",
+    "error",
+    "errors",
+    "reconstruction_error",
+    "mse",
+    "arr_0",
+)
+SCORES = Role("scores", _SCORE_NAMES)
+TRAIN_SCORES = Role("train-scores", ("train_scores", "train_errors", *_SCORE_NAMES))
+CALIBRATION_SCORES = Role("calibration-scores", ("calibration_scores", *_SCORE_NAMES))
+LABELS = Role("labels", _LABEL_NAMES, is_numeric=False, is_matrix=True)
+CALIBRATION_LABELS = Role(
+    "calibration-labels", ("calibration_labels", *_LABEL_NAMES), is_numeric=False
+)
+PREDICTIONS = Role(
+    "predictions",
+    (
+        "predictions",
+        "prediction",
+        "y_pred",
+        "predicted",
+        "pred",
+        "probabilities",
+        "outputs",
+        "arr_0",
+    ),
+    is_numeric=False,
+    is_matrix=True,
+    besides=_LABEL_NAMES,
+)
+COLUMNS = (
+    IMAGES,
+    RECONSTRUCTIONS,
+    LABELS,
+    SCORES,
+    TRAIN_SCORES,
+    CALIBRATION_SCORES,
+    CALIBRATION_LABELS,
+)
+"""All but predictions, whose columns are read by the labels' classes."""
 
 
 @dataclass(frozen=True)

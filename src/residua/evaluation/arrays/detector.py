@@ -28,9 +28,8 @@ def judge_scores(
     labels, column = (
         (None, None) if given.labels is None else (given.labels.values, given.labels.name)
     )
-    n_images = len(np.atleast_1d(values))
     truth = as_detection_labels(
-        labels, n_images, normal=decision.normal, problems=problems, column=column
+        labels, len(np.atleast_1d(values)), normal=decision.normal, problems=problems, column=column
     )
     train = None
     if given.train_scores is not None:
@@ -109,10 +108,9 @@ def _calibration(
     if not problems:
         same_length(problems, calibration_scores=scores, calibration_labels=labels.labelled)
     if not problems and not labels.labelled.all():
-        n = int((~labels.labelled).sum())
         problems.add(
             "calibration labels must all be there",
-            f"{n} missing",
+            f"{int((~labels.labelled).sum())} missing",
             "Leave out those calibration images",
             LabelError,
         )

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from residua._tables import number
-from residua.evaluation.arrays.roles import Role
+from residua.evaluation.arrays.column import Role
 
 ID_NAMES = (
     "id",

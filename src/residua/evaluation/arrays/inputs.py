@@ -105,10 +105,11 @@ class Inputs:
                     ShapeError,
                 )
             elif len(set(lengths.values())) > 1:
-                got = ", ".join(f"{n} in {name}" for name, n in lengths.items())
-                mend = "Pass one of each an image, in the same order"
                 problems.add(
-                    f"{' and '.join(lengths)} must have the same length", got, mend, ShapeError
+                    f"{' and '.join(lengths)} must have the same length",
+                    ", ".join(f"{n} in {name}" for name, n in lengths.items()),
+                    "Pass one of each an image, in the same order",
+                    ShapeError,
                 )
 
     def look_further(
@@ -134,9 +135,11 @@ class Inputs:
         if self.predictions is not None and np.asarray(self.predictions.values).dtype.kind == "f":
             n_bad = int(np.count_nonzero(~np.isfinite(self.predictions.values)))
             if n_bad:
-                got = f"{n_bad} NaN or infinite values"
                 problems.add(
-                    "predictions must be finite", got, "Mend or leave out those images", RangeError
+                    "predictions must be finite",
+                    f"{n_bad} NaN or infinite values",
+                    "Mend or leave out those images",
+                    RangeError,
                 )
         if self.images is not None and self.reconstructions is not None:
             read_pictures(*self.pixels, problems, of_images=scales[0], of_reconstructions=scales[1])

@@ -11,7 +11,7 @@ import numpy as np
 from residua._check import Problems
 from residua.errors import PolicyError
 from residua.evaluation import Evidence, evaluate_classification
-from residua.evaluation.arrays import reading, roles
+from residua.evaluation.arrays import column, reading
 from residua.evaluation.arrays.classes import OrderedColumns, arranged, known_classes
 from residua.evaluation.arrays.detector import judge_scores
 from residua.evaluation.arrays.gallery import small_images, worst_images
@@ -142,8 +142,9 @@ def judge(
     problems.raise_any()
     pictures = None
     if given.predictions is not None and given.labels is not None:
-        in_order = arranged(given.labels, given.predictions, decision.classes)
-        evaluation, evidence = _judge_classes(given, in_order, decision, seed)
+        evaluation, evidence = _judge_classes(
+            given, arranged(given.labels, given.predictions, decision.classes), decision, seed
+        )
     elif given.scores is not None:
         evaluation, evidence = judge_scores(given, given.scores.values, decision, seed)
     else:
@@ -158,15 +159,15 @@ def judge(
 def _read(arrays: dict[str, Any], classes: Sequence[Any] | None, problems: Problems) -> Inputs:
     """Every array that was given, from memory or from its file."""
     columns = {
-        role.name: reading.read(arrays.get(role.name), role, problems) for role in roles.COLUMNS
+        role.name: reading.read(arrays.get(role.name), role, problems) for role in column.COLUMNS
     }
     columns["predictions"] = reading.read(
         arrays.get("predictions"),
-        roles.PREDICTIONS,
+        column.PREDICTIONS,
         problems,
         known_classes(columns["labels"], classes),
     )
-    return Inputs(**{name.replace("-", "_"): column for name, column in columns.items()})
+    return Inputs(**{name.replace("-", "_"): one for name, one in columns.items()})
 
 
 def _check_policy(policy: str, problems: Problems) -> None:
@@ -233,10 +234,9 @@ def _judge_pictures(
         "thumbnails": small_images(x, columns["mse"]),
     }
     if given.labels is None and decision.threshold is None and decision.policy is None:
-        train_errors = None if train is None else np.atleast_1d(np.asarray(train))
         plain = Evidence(
             paths=given.names(len(x)),
-            train_scores=train_errors,
+            train_scores=None if train is None else np.atleast_1d(np.asarray(train)),
             seed=seed,
             figures=made.figures,
         )
@@ -249,8 +249,7 @@ def _judge_pictures(
         "findings": (*detection.findings, *more),
         "provenance": with_assumptions(evaluation.provenance, assumptions_of(detection.provenance)),
     }
-    figures = {**made.figures, **evidence.figures}
     return (
         detection.model_copy(update=merged),
-        replace(evidence, figures=figures, **pictures),
+        replace(evidence, figures={**made.figures, **evidence.figures}, **pictures),
     )

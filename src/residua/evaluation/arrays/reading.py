@@ -1,10 +1,13 @@
 """Arrays from ``.npy``, ``.npz`` and ``.csv`` files of any framework, without pickle, with every
-problem told at once.
+problem told at once; a history of losses is known by the names of its columns and refused.
 """
 
 from __future__ import annotations
 
+import csv
+import json
 import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +17,18 @@ from numpy.typing import NDArray
 from residua._check import Problems, check_unmasked
 from residua._files import NUMPY_FAULTS
 from residua._tables import read_cells, read_parquet
-from residua.errors import ShapeError, SourceError
-from residua.evaluation.arrays.column import Column
-from residua.evaluation.arrays.history import refuse_history
-from residua.evaluation.arrays.roles import CALIBRATION_LABELS, LABELS, RECONSTRUCTIONS, Role
+from residua.errors import InputError, ShapeError, SourceError
+from residua.evaluation.arrays.column import (
+    CALIBRATION_LABELS,
+    LABELS,
+    RECONSTRUCTIONS,
+    Column,
+    Role,
+)
 from residua.evaluation.arrays.table import Classes, read_table
 from residua.evaluation.labels import without_missing
 
-LIMIT_MEGABYTES = 16_384
+_LONGEST_JSON = 1 << 20
 _TABLES = (".csv", ".tsv", ".txt", ".parquet")
 _UNNAMED = Classes()
 
@@ -124,8 +131,7 @@ def _split(text: str) -> tuple[Path, str | None]:
 
 
 def _npy(path: Path) -> NDArray[Any]:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return np.asarray(array)
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def _npz(
@@ -134,9 +140,11 @@ def _npz(
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(info.file_size for info in archive.infolist())
     if unpacked > LIMIT_MEGABYTES * 2**20:
-        got = f"{unpacked >> 20} MB unpacked"
         problems.add(
-            f"{where} must hold at most {LIMIT_MEGABYTES} MB", got, "Judge a part", SourceError
+            f"{where} must hold at most {LIMIT_MEGABYTES} MB",
+            f"{unpacked >> 20} MB unpacked",
+            "Judge a part",
+            SourceError,
         )
         return None
     with np.load(path, allow_pickle=False) as arrays:
@@ -173,3 +181,67 @@ def _chosen(names: list[str], role: Role) -> str | None:
     # reconstructions are among them.
     unclear = ("arr_0", "x") if role is RECONSTRUCTIONS else ("arr_0",)
     return next((known for known in role.known_as if known in names and known not in unclear), None)
+
+
+def refuse_history(source: Any, name: str, problems: Problems) -> bool:
+    """Note a problem where `source` holds losses of epochs: a mapping, a table, an archive or a
+    JSON file with their names.
+    """
+    try:
+        names = list(_names(source))
+    except (OSError, ValueError, csv.Error, zipfile.BadZipFile):
+        return False  # whoever reads it says what is wrong with it
+    if not is_history(names):
+        return False
+    must = f"--{name} must hold one value or one image per image"
+    got = f"a history of training ({', '.join(names[:6])}): one row an epoch"
+    mend = (
+        "Pass the errors of images: what the trained model makes of each, not what it printed while"
+        " it trained"
+    )
+    problems.add(must, got, mend, InputError)
+    return True
+
+
+def is_history(names: Iterable[str]) -> bool:
+    """Whether columns of these names are losses of epochs. A column called ``loss`` alone may hold
+    one loss per image.
+
+    Examples
+    --------
+    >>> is_history(["epoch", "loss", "val_loss"]), is_history(["id", "loss"])
+    (True, False)
+    """
+    told = [name.strip().lower() for name in names]
+    of_losses = [name for name in told if "loss" in name]
+    counts_epochs = any(name in ("epoch", "epochs") for name in told)
+    return any(name.startswith(("val_loss", "validation_loss", "valid_loss")) for name in told) or (
+        counts_epochs and bool(of_losses)
+    )
+
+
+def _names(source: Any) -> Iterable[str]:
+    if isinstance(source, Mapping):
+        return [str(key) for key in source]
+    if not isinstance(source, str | Path):
+        return []
+    path = Path(source)
+    if not path.is_file():
+        path = Path(str(source).rpartition(":")[0])
+    kind = path.suffix.lower()
+    if not path.is_file():
+        return []
+    if kind == ".npz":
+        with zipfile.ZipFile(path) as archive:
+            return [entry.removesuffix(".npy") for entry in archive.namelist()]
+    if kind == ".json" and path.stat().st_size < _LONGEST_JSON:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return [str(key) for key in held] if isinstance(held, dict) else []
+    if kind not in (".csv", ".tsv", ".txt"):
+        return []
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        line = file.readline(10_000)
+    return next(csv.reader([line], delimiter=max(",;\t", key=line.count)), [])
+
+
+LIMIT_MEGABYTES = 16_384

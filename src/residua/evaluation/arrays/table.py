@@ -15,9 +15,8 @@ from residua._labels import MISSING
 from residua._tables import Cells, decimal_comma, number, plain_numbers
 from residua.errors import RangeError, ShapeError, SourceError
 from residua.evaluation.arrays.class_columns import Named, named_columns
-from residua.evaluation.arrays.column import Column
+from residua.evaluation.arrays.column import Column, Role
 from residua.evaluation.arrays.header import has_header, id_column, index_columns, is_number
-from residua.evaluation.arrays.roles import Role
 from residua.records import Assumption
 
 _NEAR = 0.01
@@ -70,9 +69,11 @@ def read_table(
         return None
     common, ragged = cells.ragged()
     if ragged:
-        got = f"others in line {_listed(ragged)}"
         problems.add(
-            f"{where}: every row must have {common} columns", got, "Mend those lines", ShapeError
+            f"{where}: every row must have {common} columns",
+            f"others in line {_listed(ragged)}",
+            "Mend those lines",
+            ShapeError,
         )
         return None
     rows = _without_empty_columns(cells.rows)
@@ -80,8 +81,9 @@ def read_table(
 
     def read(with_header: bool, noted: Problems) -> Column | None:
         header, start = (rows[0], 1) if with_header else (None, 0)
-        table = _Table(header, rows[start:], cells.lines[start:], role, where, classes)
-        return _read(table, wanted, noted)
+        return _read(
+            _Table(header, rows[start:], cells.lines[start:], role, where, classes), wanted, noted
+        )
 
     column = read(is_header, problems)
     if column is None:
@@ -105,10 +107,9 @@ def read_table(
 
 
 def _first_line(where: str, row: list[str], why: str, *, is_header: bool) -> Assumption:
-    taken = f"{'a header' if is_header else 'data'}: {','.join(row[:5])}"
     return Assumption(
         about=f"first line of {where}",
-        taken=taken,
+        taken=f"{'a header' if is_header else 'data'}: {','.join(row[:5])}",
         because=why,
         to_tell="give the file a header of words",
     )
@@ -124,10 +125,9 @@ def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
 
 def _read(table: _Table, wanted: str | None, problems: Problems) -> Column | None:
     if not table.rows:
-        got = "a header only"
         problems.add(
             f"{table.where} must hold a row below its header",
-            got,
+            "a header only",
             "Write the column again",
             SourceError,
         )
@@ -284,8 +284,11 @@ def _completed(table: _Table, named: Named, others: list[int]) -> Named:
     alone, together = (np.abs(sums - 1) <= _NEAR).all(axis=0).tolist()
     if alone or not together:
         return named
-    classes = (*(named.classes or ()), *(header[column] for column in spare))
-    return replace(named, columns=[*named.columns, *spare], classes=classes)
+    return replace(
+        named,
+        columns=[*named.columns, *spare],
+        classes=(*(named.classes or ()), *(header[column] for column in spare)),
+    )
 
 
 def _is_fraction(cell: str) -> bool:
@@ -339,11 +342,10 @@ def _labels(cells: list[list[str]], table: _Table, problems: Problems) -> NDArra
             if cell.lower() in MISSING
         ]
         if missing:
-            mend = "Mend or leave out those lines"
             problems.add(
                 f"{table.where} must hold a prediction in each row",
                 _bad_cells(missing),
-                mend,
+                "Mend or leave out those lines",
                 RangeError,
             )
             return None

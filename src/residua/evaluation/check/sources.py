@@ -97,10 +97,12 @@ def check_sources(
     found, figures = find_all(facts)
     if columns is not None:
         found += find_all(_look_facts(measured, columns, str(sets[0].dtype)))[0]
-    findings = sorted((*found, *checks.not_made), key=lambda one: _ORDER[one.severity])
-    assumed = tuple(dict.fromkeys(made for one in sets for made in one.assumptions))
     return SourceCheck(
-        tuple(one.source for one in sets), len(table.paths), tuple(findings), figures, assumed
+        tuple(one.source for one in sets),
+        len(table.paths),
+        tuple(sorted((*found, *checks.not_made), key=lambda one: _ORDER[one.severity])),
+        figures,
+        tuple(dict.fromkeys(made for one in sets for made in one.assumptions)),
     )
 
 
@@ -286,5 +288,9 @@ def _labelled_copies(table: _Table, copies: Duplicates) -> Iterator[LabelledCopi
         rows = np.flatnonzero(table.parts == part)
         place = np.full(len(table.parts), -1)
         place[rows] = np.arange(len(rows))
-        members = [place[group[table.parts[group] == part]] for group in copies.members()]
-        yield LabelledCopies(members, table.paths[rows], table.labels[rows], part)
+        yield LabelledCopies(
+            [place[group[table.parts[group] == part]] for group in copies.members()],
+            table.paths[rows],
+            table.labels[rows],
+            part,
+        )

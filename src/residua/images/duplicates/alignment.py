@@ -97,8 +97,7 @@ def align(
     shrunk = min(1.0, _COMPARED / max(size))
     size = max(1, round(size[0] * shrunk)), max(1, round(size[1] * shrunk))
     aim = _resized(b, size)
-    edges = np.clip(np.asarray(cut, np.float64), _LEAST_CUT, _MOST_CUT)
-    best = _fit(a, aim, edges)
+    best = _fit(a, aim, np.clip(np.asarray(cut, np.float64), _LEAST_CUT, _MOST_CUT))
     for _ in range(_ROUNDS):
         tried = _fit(a, aim, _better_edges(a, aim, best))
         gain = best.unexplained - tried.unexplained
@@ -178,8 +177,10 @@ def _better_edges(picture: _Picture, aim: _Picture, fit: _Fit) -> _Picture:
             picture, aim.shape, fit.edges - moved
         )
         columns.append(slope * change.ravel() / (2 * step))
-    design = np.concatenate([fit.powers, np.stack(columns, axis=1)], axis=1)
-    solved = _solved(design, (aim - fit.explained).ravel())
+    solved = _solved(
+        np.concatenate([fit.powers, np.stack(columns, axis=1)], axis=1),
+        (aim - fit.explained).ravel(),
+    )
     return np.asarray(
         np.clip(
             fit.edges + np.clip(solved[-4:], -_LARGEST_STEP, _LARGEST_STEP), _LEAST_CUT, _MOST_CUT
@@ -203,8 +204,7 @@ def _solved(design: _Picture, values: _Picture) -> _Picture:
 def _framed(picture: _Picture, size: tuple[int, ...], edges: _Picture) -> _Picture:
     left, right, top, bottom = edges.tolist()
     rows = _weights(picture.shape[0], size[0], top, 1 - bottom)
-    columns = _weights(picture.shape[1], size[1], left, 1 - right)
-    return np.asarray(rows @ picture @ columns.T)
+    return np.asarray(rows @ picture @ _weights(picture.shape[1], size[1], left, 1 - right).T)
 
 
 def _weights(n_in: int, n_out: int, low: float, high: float) -> _Picture:

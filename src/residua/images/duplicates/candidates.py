@@ -12,8 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.images.duplicates.cells import Cells
-from residua.images.duplicates.codes import COMPARED, Frame
-from residua.images.duplicates.similarity import FRAMES, WHOLE, Similarity, unturned
+from residua.images.duplicates.similarity import (
+    COMPARED,
+    FRAMES,
+    WHOLE,
+    Frame,
+    Similarity,
+    unturned,
+)
 
 # A neighbour of this rank is another picture, unless there are as many copies of one: its distance
 # is the scale of the place.
@@ -144,8 +150,12 @@ class _Search:
         """Compare images cropped to `frame` with their nearest neighbours, in blocks."""
 
         def nearest(asked: NDArray[np.int64]) -> _Near:
-            cropped = unturned(self.similarity.unit(self.codes[asked], frame))
-            return cells.nearest(cropped, _OF_CROPS, _PROBES, near=asked)
+            return cells.nearest(
+                unturned(self.similarity.unit(self.codes[asked], frame)),
+                _OF_CROPS,
+                _PROBES,
+                near=asked,
+            )
 
         return self.compare(*_in_order(cells, nearest), frame)
 
@@ -159,9 +169,11 @@ class _Search:
             np.stack([np.arange(len(asked)), rows[asked]], axis=1),
             WHOLE,
         )
-        pairs = np.stack([asked, rows[asked]], axis=1)
         return Candidates(
-            pairs, (distance / np.maximum(self.scale[asked], 1e-9)).astype(np.float32), turn, cut
+            np.stack([asked, rows[asked]], axis=1),
+            (distance / np.maximum(self.scale[asked], 1e-9)).astype(np.float32),
+            turn,
+            cut,
         )
 
     def compare(
@@ -174,8 +186,7 @@ class _Search:
         limit = np.minimum(self.scale[first], self.scale[second])
         is_near &= apart <= _BEFORE * limit
         pairs, limit = np.stack([first, second], axis=1)[is_near], limit[is_near]
-        starts = np.arange(0, len(rows), _BLOCK)
-        bounds = np.searchsorted(pairs[:, 0], np.append(starts, len(rows)))
+        bounds = np.searchsorted(pairs[:, 0], np.append(np.arange(0, len(rows), _BLOCK), len(rows)))
         blocks = []
         for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
             asked, place = np.unique(pairs[low:high, 0], return_inverse=True)

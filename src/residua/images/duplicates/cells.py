@@ -141,8 +141,7 @@ class Cells:
     ) -> NDArray[np.int64]:
         """As `_nearest_cells`, among the 512 cells nearest to the one that is each query's home."""
         result = np.empty((len(queries), probes), np.int64)
-        bounds = np.flatnonzero(np.diff(homes)) + 1
-        for places in np.split(np.arange(len(queries)), bounds):
+        for places in np.split(np.arange(len(queries)), np.flatnonzero(np.diff(homes)) + 1):
             few = self._near[homes[places[0]]]
             centres = self._centres[few]
             apart = np.einsum("ij,ij->i", centres, centres) - 2 * (queries[places] @ centres.T)
@@ -154,5 +153,7 @@ class Cells:
         if len(members) <= _MOST_MEMBERS:
             return [members]
         widest = int(self._points[members].std(axis=0).argmax())
-        along = members[np.argsort(self._points[members, widest], kind="stable")]
-        return np.array_split(along, -(-len(members) // _MOST_MEMBERS))
+        return np.array_split(
+            members[np.argsort(self._points[members, widest], kind="stable")],
+            -(-len(members) // _MOST_MEMBERS),
+        )

@@ -96,8 +96,11 @@ def leaks_of(
             if seen[other]:
                 direct.add(row)
     asked = np.flatnonzero(~seen)
-    names = strings(None if row < 0 else str(paths[row]) for row in source[asked].tolist())
-    return Leaks(kinds[asked], paths[asked], names), source[asked]
+    return Leaks(
+        kinds[asked],
+        paths[asked],
+        strings(None if row < 0 else str(paths[row]) for row in source[asked].tolist()),
+    ), source[asked]
 
 
 def exact_leaks(seen_hashes: NDArray[Any], hashes: NDArray[Any], paths: NDArray[Any]) -> Leaks:
@@ -115,9 +118,8 @@ def exact_leaks(seen_hashes: NDArray[Any], hashes: NDArray[Any], paths: NDArray[
     {'exact': 1}
     """
     is_seen = np.isin(hashes.astype("S32"), seen_hashes.astype("S32"))
-    kinds = strings("exact" if one else None for one in is_seen.tolist())
     return Leaks(
-        kinds,
+        strings("exact" if one else None for one in is_seen.tolist()),
         paths,
         strings("a training image" if one else None for one in is_seen.tolist()),
         is_thorough=False,

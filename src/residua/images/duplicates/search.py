@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from residua.images.columns import strings
 from residua.images.duplicates.alignment import Alignment, ReducedImage, align
 from residua.images.duplicates.candidates import Candidates, find_candidates
-from residua.images.duplicates.codes import encode
-from residua.images.duplicates.criteria import DETAILS, PairCriteria, kind_of
-from residua.images.duplicates.cutoff import cutoff_of
+from residua.images.duplicates.criteria import DETAILS, PairCriteria, cutoff_of, kind_of
 from residua.images.duplicates.reencoding import Blocks, blocks_of, is_reencoded
+from residua.images.duplicates.similarity import encode
 from residua.images.imageset import ImageSet
 from residua.images.listing import Progress
 
@@ -56,8 +55,9 @@ class Duplicates:
         """The rows of each group of two images or more, the largest group first."""
         order = np.argsort(self.groups, kind="stable")
         firsts = np.unique(self.groups[order], return_index=True)[1]
-        several = [rows for rows in np.split(order, firsts[1:]) if len(rows) > 1]
-        return sorted(several, key=len, reverse=True)
+        return sorted(
+            [rows for rows in np.split(order, firsts[1:]) if len(rows) > 1], key=len, reverse=True
+        )
 
 
 def search_duplicates(
@@ -218,8 +218,11 @@ def _verified(
         aligned(found, index).details
         for index in _some(np.flatnonzero(found.ratio > 0.5), seed).tolist()
     ]
-    others = [aligned(candidates[1], index) for index in range(len(candidates[1]))]
-    criteria = PairCriteria.of(cutoff_of(found.pairs, found.ratio, len(rows)), near, others)
+    criteria = PairCriteria.of(
+        cutoff_of(found.pairs, found.ratio, len(rows)),
+        near,
+        [aligned(candidates[1], index) for index in range(len(candidates[1]))],
+    )
     n_within = int(np.searchsorted(found.ratio, criteria.cutoff, side="right"))
     n_beyond = (
         max(_MOST_BEYOND, round(_MOST_BEYOND_SHARE * len(rows))) if criteria.beyond < 1 else 0
@@ -288,6 +291,8 @@ def _joined(n: int, pairs: Sequence[DuplicatePair]) -> NDArray[np.int64]:
     if n == 0:
         return np.zeros(0, np.int64)
     ends = np.asarray([(copy.first, copy.second) for copy in pairs], np.int64).reshape(-1, 2)
-    edges = coo_array((np.ones(len(ends), np.bool_), (ends[:, 0], ends[:, 1])), shape=(n, n))
-    label = connected_components(edges, directed=False)[1]
+    label = connected_components(
+        coo_array((np.ones(len(ends), np.bool_), (ends[:, 0], ends[:, 1])), shape=(n, n)),
+        directed=False,
+    )[1]
     return np.asarray(np.unique(label, return_index=True)[1][label], np.int64)

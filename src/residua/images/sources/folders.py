@@ -20,9 +20,8 @@ from residua.errors import SourceError
 from residua.images.columns import shared
 from residua.images.listing import Listing, Options
 from residua.images.sources.mask_files import match_masks
-from residua.images.sources.mask_looks import same_picture
+from residua.images.sources.mask_looks import evenly, same_picture
 from residua.images.sources.mask_names import IMAGE_FOLDERS, suffix_pairs
-from residua.images.sources.mask_samples import evenly
 from residua.images.sources.walking import FoundImages, find_images, is_packed, subfolders
 from residua.records import Assumption
 
@@ -85,8 +84,7 @@ def _about_labels(found: FoundImages, names: NDArray[Any], classes: NDArray[Any]
         return [f"{count(n_loose, 'image')} beside the class folders: without a label"]
     if len(labels) == 1:
         label = next(iter(labels))
-        below = {name.split("/", 2)[1] for name in names if name.count("/") > 1}
-        if len(below) > 1:
+        if len({name.split("/", 2)[1] for name in names if name.count("/") > 1}) > 1:
             return [
                 f"every image has the label {label!r}; for the folders in it as labels, name"
                 f" {found.root}/{label}"
@@ -172,11 +170,10 @@ def passed_over(above: str) -> list[Assumption]:
     """What to say of a folder of images that is neither a class nor a part."""
     if not above:
         return []
-    taken = f"{above[:-1]} is where the images lie, and no class"
     return [
         Assumption(
             about="folders",
-            taken=taken,
+            taken=f"{above[:-1]} is where the images lie, and no class",
             because="every image lies in it",
             to_tell="a manifest, or another folder",
         )

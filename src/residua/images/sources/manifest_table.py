@@ -66,8 +66,7 @@ def read_table(path: Path) -> ManifestTable:
     bodies = [
         (line, row) for line, row in zip(cells.lines[1:], cells.rows[1:], strict=True) if any(row)
     ]
-    given = _without_nameless(path, cells, header, bodies)
-    names, assumptions = _named(path, given, bodies)
+    names, assumptions = _named(path, _without_nameless(path, cells, header, bodies), bodies)
     if not bodies:
         raise SourceError(
             f"{path}: a manifest must have a row an image. Got none below the header. Add rows."
@@ -77,8 +76,7 @@ def read_table(path: Path) -> ManifestTable:
         cells.rows[0][place].strip(): place for place, name in names.items() if name not in COLUMNS
     }
     rows = [_row(path, line, row, known, len(header)) for line, row in bodies]
-    told = [*cells.assumptions, *assumptions, *_mended(rows)]
-    return ManifestTable(rows, own, tuple(told))
+    return ManifestTable(rows, own, (*cells.assumptions, *assumptions, *_mended(rows)))
 
 
 def check_columns(path: Path, names: Sequence[str]) -> None:

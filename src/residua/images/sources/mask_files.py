@@ -22,6 +22,7 @@ from residua._text import count, few
 from residua.errors import SourceError
 from residua.images.listing import Options, Quarantined
 from residua.images.masks import MaskFiles
+from residua.images.sources.mask_looks import SAMPLES, Samples, evenly
 from residua.images.sources.mask_names import (
     LOOKED_FOR,
     MAIN_PARTS,
@@ -34,7 +35,6 @@ from residua.images.sources.mask_names import (
     stem_of_image,
     suffix_pairs,
 )
-from residua.images.sources.mask_samples import SAMPLES, Samples, evenly
 from residua.images.sources.walking import FoundImages, suffix_of
 from residua.images.stores import LocalFolder
 from residua.records import Assumption

@@ -63,8 +63,7 @@ class Rows:
         """The encoded bytes in one row."""
         index = index if self.rows is None else int(self.rows[index])
         group = int(np.searchsorted(self._ends, index, "right"))
-        cells = self._group(group)
-        cell = cells[index - (int(self._ends[group - 1]) if group else 0)]
+        cell = self._group(group)[index - (int(self._ends[group - 1]) if group else 0)]
         data = cell["bytes"] if self._image[1] and cell.is_valid else cell
         if not data.is_valid:
             raise ImageError("the row holds no bytes (a path alone is not followed)")

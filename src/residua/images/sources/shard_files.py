@@ -62,5 +62,8 @@ def file_shards(
 def shards_in(path: Path, files: Sequence[Path], shards_of: Callable[..., Shards]) -> Shards:
     """The shards in a folder, or the one that `path` is."""
     folder = path if path.is_dir() else path.parent
-    names = [file.relative_to(folder).as_posix() for file in files]
-    return shards_of(LocalFolder(folder), names, is_folder=path.is_dir())
+    return shards_of(
+        LocalFolder(folder),
+        [file.relative_to(folder).as_posix() for file in files],
+        is_folder=path.is_dir(),
+    )

@@ -136,8 +136,12 @@ class _Rows:
                 self._facts[name].append(self._known.get(name))
             self.n += 1
         elif suffix in OTHER_SUFFIXES:
-            where = f"{self._shard}/{shown(member.name)}"
-            self.quarantined.append(Quarantined(where, f"{suffix} is not a format that is decoded"))
+            self.quarantined.append(
+                Quarantined(
+                    f"{self._shard}/{shown(member.name)}",
+                    f"{suffix} is not a format that is decoded",
+                )
+            )
         elif suffix in {".cls", ".json"}:
             self._know(_read_facts(archive, member, suffix))
 

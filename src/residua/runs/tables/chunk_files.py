@@ -291,8 +291,11 @@ def _join_parquet(tables: list[Path], task: ScoringTask, file: Any) -> None:
     import pyarrow.parquet as pq
 
     schemas = [pq.read_schema(table) for table in tables] or [_arrow(task.no_rows()).schema]
-    kinds = {str(schema.field("label").type) for schema in schemas}
-    schema = schemas[0] if len(kinds) == 1 else schemas[0].set(1, pa.field("label", pa.string()))
+    schema = (
+        schemas[0]
+        if len({str(schema.field("label").type) for schema in schemas}) == 1
+        else schemas[0].set(1, pa.field("label", pa.string()))
+    )
     with pq.ParquetWriter(file, schema) as writer:
         for table in tables:
             writer.write_table(pq.read_table(table).cast(schema))

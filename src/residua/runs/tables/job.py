@@ -56,8 +56,13 @@ class ScoringJob:
         """Progress; the number of images is an estimate where shards have not been opened yet."""
         if self.on_read is not None:
             n_shards = len(self.shards.pieces)
-            total = self.shards.n_images or round(n_done * n_shards / max(1, n_shards_done))
-            self.on_read(n_done, max(total, n_done + (n_shards_done < n_shards)))
+            self.on_read(
+                n_done,
+                max(
+                    self.shards.n_images or round(n_done * n_shards / max(1, n_shards_done)),
+                    n_done + (n_shards_done < n_shards),
+                ),
+            )
 
 
 def do_job(
