@@ -60,15 +60,17 @@ class Cells:
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
         """That the text is in another encoding than UTF-8, where no mark in the file says so."""
-        if self.encoding in ("utf-8", "utf-16"):
-            return ()
         return (
-            Assumption(
-                about="encoding of the table",
-                taken=self.encoding,
-                because="its bytes are no UTF-8",
-                to_tell="save it again as CSV in UTF-8",
-            ),
+            ()
+            if self.encoding in ("utf-8", "utf-16")
+            else (
+                Assumption(
+                    about="encoding of the table",
+                    taken=self.encoding,
+                    because="its bytes are no UTF-8",
+                    to_tell="save it again as CSV in UTF-8",
+                ),
+            )
         )
 
     def ragged(self) -> tuple[int, list[int]]:

@@ -172,9 +172,11 @@ class ExportedEngine(ABC):
         prepared: NDArray[np.float32] | None,
         rebuilt: NDArray[np.float32] | None,
     ) -> dict[str, NDArray[np.float32]]:
-        if prepared is not None and rebuilt is not None:
-            return error_columns(prepared, rebuilt)
-        return {name: made.get(name, np.zeros(0, np.float32)) for name in _MEASURED}
+        return (
+            error_columns(prepared, rebuilt)
+            if prepared is not None and rebuilt is not None
+            else {name: made.get(name, np.zeros(0, np.float32)) for name in _MEASURED}
+        )
 
     def _no_probabilities(self) -> NDArray[np.float32] | None:
         return (

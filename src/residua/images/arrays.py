@@ -209,9 +209,11 @@ def _column(labels: Any) -> NDArray[Any]:
     if isinstance(labels, np.ndarray):
         return labels
     values = list(labels)
-    if any(isinstance(value, (list, tuple, np.ndarray)) for value in values):
-        return np.asarray(values)
-    return _objects(values)
+    return (
+        np.asarray(values)
+        if any(isinstance(value, (list, tuple, np.ndarray)) for value in values)
+        else _objects(values)
+    )
 
 
 def _objects(values: Sequence[Any]) -> NDArray[Any]:

@@ -247,9 +247,11 @@ def _note_profile(image: Image.Image, done: set[str]) -> None:
 
 def _by_own_scale(samples: Samples) -> NDArray[Any]:
     """Values in [0, 1] where the file says what its largest one is, else as they lie."""
-    if samples.most is None:
-        return samples.values
-    return np.asarray(samples.values.astype(np.float32) / np.float32(samples.most), np.float32)
+    return (
+        samples.values
+        if samples.most is None
+        else np.asarray(samples.values.astype(np.float32) / np.float32(samples.most), np.float32)
+    )
 
 
 def _grey_if_grey(pixels: NDArray[Any], done: set[str]) -> NDArray[Any]:

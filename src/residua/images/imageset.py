@@ -190,9 +190,11 @@ class ImageSet:
         An empty set has that of the whole source.
         """
         sizes = self._table.pixels.sizes[self._rows] if len(self) else self._table.pixels.sizes
-        if not len(sizes) or (sizes != sizes[0]).any():
-            return None
-        return int(sizes[0, 0]), int(sizes[0, 1])
+        return (
+            None
+            if not len(sizes) or (sizes != sizes[0]).any()
+            else (int(sizes[0, 0]), int(sizes[0, 1]))
+        )
 
     @property
     def paths(self) -> NDArray[Any]:
@@ -329,19 +331,23 @@ class ImageSet:
                 f" anomalous. Got {got}. Name it with normal= (--normal)."
             )
         labels = self.labels
-        if labels is None:
-            return np.zeros(len(self), np.bool_)
-        return np.asarray(
-            [label is not None and str(label) not in self._normal for label in labels.tolist()],
-            np.bool_,
+        return (
+            np.zeros(len(self), np.bool_)
+            if labels is None
+            else np.asarray(
+                [label is not None and str(label) not in self._normal for label in labels.tolist()],
+                np.bool_,
+            )
         )
 
     @property
     def presumed_anomalous(self) -> NDArray[np.bool_]:
         """`is_anomalous`; all False where there are no labels, or none is named normal."""
-        if self.labels is None or self._normal is None:
-            return np.zeros(len(self), np.bool_)
-        return self.is_anomalous
+        return (
+            np.zeros(len(self), np.bool_)
+            if self.labels is None or self._normal is None
+            else self.is_anomalous
+        )
 
     @property
     def byte_hashes(self) -> NDArray[Any]:

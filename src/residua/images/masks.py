@@ -136,12 +136,14 @@ def share_of(look: Look, convention: Convention) -> float:
     """About which share of a mask is paint, from what was seen of it."""
     far = max((_distance(colour, convention.ground) for colour in look.shares), default=0.0)
     least = far / 2 if needs_reading(look) else 0.0
-    if look.is_lossy and far < max(_NOISE, convention.top / 4):
-        return 0.0
-    return sum(
-        share
-        for colour, share in look.shares.items()
-        if _distance(colour, convention.ground) > least
+    return (
+        0.0
+        if look.is_lossy and far < max(_NOISE, convention.top / 4)
+        else sum(
+            share
+            for colour, share in look.shares.items()
+            if _distance(colour, convention.ground) > least
+        )
     )
 
 

@@ -106,9 +106,11 @@ def weighted(
     """Images (..., h, w, c) with `rows` applied along the height and `columns` along the width."""
     height, width = images.shape[-3:-1]
     # The axis that shrinks most goes first: 1 x 4,000,000 made 64 high first would take a gigabyte.
-    if rows.shape[0] * width <= height * columns.shape[0]:
-        return _along(-2, columns, _along(-3, rows, images))
-    return _along(-3, rows, _along(-2, columns, images))
+    return (
+        _along(-2, columns, _along(-3, rows, images))
+        if rows.shape[0] * width <= height * columns.shape[0]
+        else _along(-3, rows, _along(-2, columns, images))
+    )
 
 
 def _along(axis: int, weights: csr_array, images: NDArray[np.float32]) -> NDArray[np.float32]:

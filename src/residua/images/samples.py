@@ -129,9 +129,11 @@ def _keyed(image: Image.Image, values: NDArray[Any]) -> NDArray[np.float32] | No
     Pillow applies it to 8 bits alone.
     """
     key = image.info.get("transparency")
-    if not isinstance(key, (int, tuple)):
-        return None
-    return np.asarray((values != np.asarray(key)).any(axis=-1), np.float32)
+    return (
+        np.asarray((values != np.asarray(key)).any(axis=-1), np.float32)
+        if isinstance(key, (int, tuple))
+        else None
+    )
 
 
 def _if_transparent(opacity: NDArray[Any] | None) -> NDArray[np.float32] | None:

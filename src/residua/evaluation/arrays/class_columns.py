@@ -100,9 +100,11 @@ def _rank(found: tuple[str, str]) -> float:
     """How likely columns hold probabilities; the bare names of classes stand between known words
     and unknown ones.
     """
-    if found == ("", ""):
-        return len(_BEFORE) - 1.5
-    return next(rank for rank, start in enumerate(_BEFORE) if found[0].startswith(start))
+    return (
+        len(_BEFORE) - 1.5
+        if found == ("", "")
+        else next(rank for rank, start in enumerate(_BEFORE) if found[0].startswith(start))
+    )
 
 
 def _patterns(names: dict[int, str], classes: list[str]) -> list[tuple[str, str]]:

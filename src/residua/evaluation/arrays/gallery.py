@@ -55,9 +55,11 @@ def small_images(images: NDArray[Any], errors: NDArray[np.float64]) -> Thumbnail
 
 
 def _as_unit(array: NDArray[Any]) -> NDArray[np.float32]:
-    if array.dtype.kind == "f" or array.dtype == np.bool_:
-        return array.astype(np.float32)
-    return (array / np.iinfo(array.dtype).max).astype(np.float32)
+    return (
+        array.astype(np.float32)
+        if array.dtype.kind == "f" or array.dtype == np.bool_
+        else (array / np.iinfo(array.dtype).max).astype(np.float32)
+    )
 
 
 def _as_bytes(array: NDArray[np.float32]) -> NDArray[np.uint8]:

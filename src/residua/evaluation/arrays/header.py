@@ -56,9 +56,11 @@ def is_number(cell: str) -> bool:
 def _word_as_header(rows: Sequence[Sequence[str]]) -> tuple[bool, bool]:
     """Words above words: the first label, unless it is the only one that never comes again."""
     below = Counter(row[0] for row in rows[1:])
-    if len(rows[0]) > 1 or below[rows[0][0]]:
-        return False, True
-    return len(rows) > _FEW and min(below.values()) > 1, False
+    return (
+        (False, True)
+        if len(rows[0]) > 1 or below[rows[0][0]]
+        else (len(rows) > _FEW and min(below.values()) > 1, False)
+    )
 
 
 def _numbers_as_header(

@@ -146,9 +146,11 @@ class Inputs:
 
     def names(self, n_images: int) -> NDArray[Any]:
         """A name for each image: the ids that were given, else 1, 2, 3, ..."""
-        if self.ids is not None and len(self.ids) == n_images:
-            return np.asarray(self.ids, dtype=object)
-        return np.array([str(i + 1) for i in range(n_images)], dtype=object)
+        return (
+            np.asarray(self.ids, dtype=object)
+            if self.ids is not None and len(self.ids) == n_images
+            else np.array([str(i + 1) for i in range(n_images)], dtype=object)
+        )
 
 
 @dataclass(frozen=True)

@@ -125,9 +125,11 @@ def _split(text: str) -> tuple[Path, str | None]:
     """``file.npz:NAME`` into its parts; a colon elsewhere belongs to the path."""
     path = Path(text)
     head, colon, name = text.rpartition(":")
-    if colon and not path.exists() and Path(head).suffix.lower() in (".npz", *_TABLES):
-        return Path(head), name
-    return path, None
+    return (
+        (Path(head), name)
+        if colon and not path.exists() and Path(head).suffix.lower() in (".npz", *_TABLES)
+        else (path, None)
+    )
 
 
 def _npy(path: Path) -> NDArray[Any]:

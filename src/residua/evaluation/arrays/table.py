@@ -282,12 +282,14 @@ def _completed(table: _Table, named: Named, others: list[int]) -> Named:
         return named
     sums = np.array([[sum(row[:n]), sum(row)] for row in values])  # type: ignore[arg-type]
     alone, together = (np.abs(sums - 1) <= _NEAR).all(axis=0).tolist()
-    if alone or not together:
-        return named
-    return replace(
-        named,
-        columns=[*named.columns, *spare],
-        classes=(*(named.classes or ()), *(header[column] for column in spare)),
+    return (
+        named
+        if alone or not together
+        else replace(
+            named,
+            columns=[*named.columns, *spare],
+            classes=(*(named.classes or ()), *(header[column] for column in spare)),
+        )
     )
 
 

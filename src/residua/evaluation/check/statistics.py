@@ -125,6 +125,8 @@ def _file_sizes(images: ImageSet) -> NDArray[np.float64] | None:
     source = Path(images.source)
     folder = source if source.is_dir() else source.parent
     files: list[Any] = [folder / str(path) for path in images.paths]
-    if not files or not all(file.is_file() for file in files):
-        return None
-    return np.asarray([file.stat().st_size for file in files], np.float64)
+    return (
+        None
+        if not files or not all(file.is_file() for file in files)
+        else np.asarray([file.stat().st_size for file in files], np.float64)
+    )

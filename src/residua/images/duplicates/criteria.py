@@ -161,13 +161,15 @@ class PairCriteria:
         if ratio > self.cutoff:
             return self.beyond
         share = ratio / self.cutoff
-        if share <= _SHARES[-1]:
-            return float(np.interp(share, _SHARES, DETAILS))
-        return float(
-            np.interp(
-                share,
-                (_SHARES[-1], 1.0),
-                (self.needed, max(self.needed, min(self.beyond, _AT_THE_CUTOFF))),
+        return (
+            float(np.interp(share, _SHARES, DETAILS))
+            if share <= _SHARES[-1]
+            else float(
+                np.interp(
+                    share,
+                    (_SHARES[-1], 1.0),
+                    (self.needed, max(self.needed, min(self.beyond, _AT_THE_CUTOFF))),
+                )
             )
         )
 

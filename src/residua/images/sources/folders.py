@@ -168,16 +168,18 @@ def folder_of_all(names: Iterable[str]) -> str:
 
 def passed_over(above: str) -> list[Assumption]:
     """What to say of a folder of images that is neither a class nor a part."""
-    if not above:
-        return []
-    return [
-        Assumption(
-            about="folders",
-            taken=f"{above[:-1]} is where the images lie, and no class",
-            because="every image lies in it",
-            to_tell="a manifest, or another folder",
-        )
-    ]
+    return (
+        [
+            Assumption(
+                about="folders",
+                taken=f"{above[:-1]} is where the images lie, and no class",
+                because="every image lies in it",
+                to_tell="a manifest, or another folder",
+            )
+        ]
+        if above
+        else []
+    )
 
 
 def class_of(name: str) -> str | None:

@@ -184,6 +184,8 @@ class Samples:
 
 def evenly(rows: Sequence[_Any], most: int = SAMPLES) -> list[_Any]:
     """At most so many of them, from the first to the last."""
-    if len(rows) <= most:
-        return list(rows)
-    return [rows[at] for at in np.linspace(0, len(rows) - 1, most).astype(int).tolist()]
+    return (
+        list(rows)
+        if len(rows) <= most
+        else [rows[at] for at in np.linspace(0, len(rows) - 1, most).astype(int).tolist()]
+    )
