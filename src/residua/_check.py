@@ -8,13 +8,15 @@ Every check collects all problems of a call in a `Problems` and raises them toge
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua._text import few
 from residua.errors import InputError, LabelError, RangeError, ShapeError
+
+_Value = TypeVar("_Value")
 
 
 def fault(
@@ -48,6 +50,13 @@ class Problems:
         """Note one problem; nothing is raised yet."""
         self._found.append(fault(self.where, must, got, mend, kind))
 
+    def instead(
+        self, value: _Value, must: str, got: str, mend: str, kind: type[InputError] = InputError
+    ) -> _Value:
+        """Note one problem, and give `value`, which stands for what could not be made."""
+        self.add(must, got, mend, kind)
+        return value
+
     def raise_any(self) -> None:
         """Raise what was noted.
 
@@ -71,24 +80,24 @@ def as_images(images: Any, *, name: str = "images", problems: Problems) -> NDArr
     try:
         array = np.asarray(images)
     except (ValueError, TypeError) as error:
-        problems.add(
+        return problems.instead(
+            empty,
             f"{name} must form one array",
             f"images that do not stack ({error})",
             "Resize them to one size",
             ShapeError,
         )
-        return empty
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.ndim != 4 or 0 in array.shape[1:]:
-        problems.add(
+        return problems.instead(
+            empty,
             f"{name} must have shape (n_images, height, width) or (n_images, height, width,"
             " channels)",
             f"shape {np.shape(images)}",
             "Add or move axes so that the images come first and the channels last",
             ShapeError,
         )
-        return empty
     if array.dtype == np.uint8:
         return array.astype(np.float32) / np.float32(255)
     if array.dtype == np.uint16:
@@ -96,13 +105,13 @@ def as_images(images: Any, *, name: str = "images", problems: Problems) -> NDArr
     if array.dtype == np.bool_:
         return array.astype(np.float32)
     if not np.issubdtype(array.dtype, np.floating):
-        problems.add(
+        return problems.instead(
+            empty,
             f"{name} must be uint8, uint16, bool or float in [0, 1]",
             f"dtype {array.dtype}",
             "Convert them: what the largest possible value is, only you know",
             RangeError,
         )
-        return empty
     return _unit_range(array, name, problems)
 
 
@@ -111,21 +120,21 @@ def _unit_range(array: NDArray[Any], name: str, problems: Problems) -> NDArray[n
         return array.astype(np.float32)
     low, high = float(array.min()), float(array.max())
     if not np.isfinite(low) or not np.isfinite(high):
-        problems.add(
+        return problems.instead(
+            np.zeros((0, *array.shape[1:]), np.float32),
             f"{name} must be finite",
             f"{int(np.count_nonzero(~np.isfinite(array)))} NaN or infinite values",
             "Mend or leave out those images",
             RangeError,
         )
-        return np.zeros((0, *array.shape[1:]), np.float32)
     if low < 0 or high > 1:
-        problems.add(
+        return problems.instead(
+            np.zeros((0, *array.shape[1:]), np.float32),
             f"float {name} must lie in [0, 1]",
             f"values in [{low:.4g}, {high:.4g}]",
             "Divide by 255" if 1.5 < high <= 255 and low >= 0 else "Clip or rescale them",
             RangeError,
         )
-        return np.zeros((0, *array.shape[1:]), np.float32)
     return array.astype(np.float32, copy=False)
 
 
@@ -160,34 +169,34 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
                 np.float64, casting="same_kind" if array.dtype.kind == "c" else "unsafe"
             )
     except (ValueError, TypeError):
-        problems.add(
+        return problems.instead(
+            np.zeros(0),
             f"{name} must be numbers",
             f"{np.asarray(scores).dtype} values",
             "Convert them to float",
             RangeError,
         )
-        return np.zeros(0)
     array = _as_column(array)
     if array.ndim != 1:
-        problems.add(
+        return problems.instead(
+            np.zeros(0),
             f"{name} must have shape (n_images,)",
             f"shape {array.shape}",
             "Pass one score an image",
             ShapeError,
         )
-        return np.zeros(0)
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float64 if array.dtype.itemsize > 4 else np.float32)
     finite = np.isfinite(array)
     if not finite.all():
         n_nan = int(np.isnan(array).sum())
-        problems.add(
+        return problems.instead(
+            np.zeros(0),
             f"{name} must be finite",
             f"{n_nan} NaN and {int((~finite).sum()) - n_nan} infinite values",
             "Mend or leave out those images",
             RangeError,
         )
-        return np.zeros(0)
     return array
 
 
@@ -203,13 +212,13 @@ def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -
     """
     array = _as_column(np.asarray(labels))
     if array.ndim != 1:
-        problems.add(
+        return problems.instead(
+            np.zeros(0, np.bool_),
             f"{name} must have shape (n_images,)",
             f"shape {array.shape}",
             "Pass one label an image",
             ShapeError,
         )
-        return np.zeros(0, np.bool_)
     if array.dtype == np.bool_:
         return array
     values = (
@@ -221,13 +230,13 @@ def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -
         value in (0, 1) for value in values.tolist()
     )
     if not is_binary:
-        problems.add(
+        return problems.instead(
+            np.zeros(0, np.bool_),
             f"{name} must be 0 (normal) or 1 (anomalous)",
             f"the values {few(values.tolist(), 6)}",
             "Name the normal label, or convert them",
             LabelError,
         )
-        return np.zeros(0, np.bool_)
     return array.astype(np.bool_)
 
 
@@ -254,10 +263,13 @@ def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDAr
             "A 0/1 matrix is multi-label: use residua.metrics.multilabel. Take the argmax of"
             " one-hot rows"
         )
-        problems.add(
-            f"{name} must have shape (n_images,)", f"shape {array.shape}", mend, ShapeError
+        return problems.instead(
+            np.zeros(0, np.int64),
+            f"{name} must have shape (n_images,)",
+            f"shape {array.shape}",
+            mend,
+            ShapeError,
         )
-        return np.zeros(0, np.int64)
     if array.dtype.kind in "biu":
         return array.astype(np.int64)
     if array.dtype.kind == "f":
@@ -266,26 +278,26 @@ def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDAr
         shown = next(
             value for value in array.tolist() if value != np.trunc(value) or abs(value) >= 2**53
         )
-        problems.add(
+        return problems.instead(
+            np.zeros(0, np.int64),
             f"{name} must be integers or strings",
             f"the value {shown}",
             "Leave out unlabelled images; pass classes",
             LabelError,
         )
-        return np.zeros(0, np.int64)
     values = array.tolist()
     n_missing = sum(
         value is None or value == "" or (isinstance(value, float) and np.isnan(value))
         for value in values
     )
     if n_missing:
-        problems.add(
+        return problems.instead(
+            np.zeros(0, np.int64),
             f"{name} must all be there",
             f"{n_missing} missing labels",
             "Leave out the unlabelled images",
             LabelError,
         )
-        return np.zeros(0, np.int64)
     if values and all(isinstance(value, int | np.integer) for value in values):
         return np.array(values, np.int64)
     return np.array(
@@ -309,41 +321,44 @@ def as_probabilities(
         array = np.asarray(probabilities)
         array = array.astype(np.float32 if array.dtype in (np.float16, np.float32) else np.float64)
     except (ValueError, TypeError):
-        problems.add(
+        return problems.instead(
+            empty,
             f"{name} must be numbers",
             "something that is no array of numbers",
             "Convert them to float",
             RangeError,
         )
-        return empty
     if array.ndim == 1:
         array = array[:, np.newaxis]
     if array.ndim != 2 or array.shape[1] == 0:
-        problems.add(
+        return problems.instead(
+            empty,
             f"{name} must have shape (n_images, n_classes)",
             f"shape {array.shape}",
             "Pass one row an image",
             ShapeError,
         )
-        return empty
     n_bad = int(np.count_nonzero(~np.isfinite(array)))
     if n_bad:
-        problems.add(
+        return problems.instead(
+            empty,
             f"{name} must be finite",
             f"{n_bad} NaN or infinite values",
             "Mend or leave out those images",
             RangeError,
         )
-        return empty
     low, high = float(array.min(initial=0)), float(array.max(initial=0))
     if low < 0 or high > 1.001:
         mend = "Pass logits through softmax or sigmoid; pass classes as integers"
         if low >= 0 and array.shape[1] > 1 and np.allclose(array.sum(axis=1), 100, atol=1):
             mend = "These are per cent: divide them by 100"
-        problems.add(
-            f"{name} must lie in [0, 1]", f"values in [{low:.4g}, {high:.4g}]", mend, RangeError
+        return problems.instead(
+            empty,
+            f"{name} must lie in [0, 1]",
+            f"values in [{low:.4g}, {high:.4g}]",
+            mend,
+            RangeError,
         )
-        return empty
     if array.shape[1] == 1:
         array = np.hstack([1 - array, array])
     total = array.sum(axis=1)
@@ -353,6 +368,5 @@ def as_probabilities(
         mend = (
             "Normalise them; where several labels may hold at once, use residua.metrics.multilabel"
         )
-        problems.add(f"{name} must sum to 1 in each row", shown, mend, RangeError)
-        return empty
+        return problems.instead(empty, f"{name} must sum to 1 in each row", shown, mend, RangeError)
     return array

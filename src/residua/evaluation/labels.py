@@ -75,13 +75,13 @@ def as_detection_labels(
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        problems.add(
+        return problems.instead(
+            nothing,
             "labels must have shape (n_images,)",
             f"shape {array.shape}",
             "Pass one label an image",
             ShapeError,
         )
-        return nothing
     labelled = np.ones(len(array), np.bool_)
     if array.dtype == object:
         labelled = np.array([value is not None for value in array.tolist()], np.bool_)

@@ -31,8 +31,9 @@ def channels_last(
     if array.ndim == 4 and 0 not in array.shape[1:]:
         return _four_axes(array, name, problems)
     must = f"{name} must have shape (n_images, height, width[, channels]) or (n_images, n_pixels)"
-    problems.add(must, f"shape {array.shape}", _mend(array), ShapeError)
-    return np.zeros((0, 1, 1, 1)), []
+    return problems.instead(
+        (np.zeros((0, 1, 1, 1)), []), must, f"shape {array.shape}", _mend(array), ShapeError
+    )
 
 
 def _mend(array: NDArray[Any]) -> str:
@@ -49,8 +50,13 @@ def _three_axes(
     n, height, width = array.shape
     if 0 in (height, width):
         must = f"{name} must have shape (n_images, height, width[, channels])"
-        problems.add(must, f"shape {array.shape}", "Put images first and channels last", ShapeError)
-        return np.zeros((0, 1, 1, 1)), []
+        return problems.instead(
+            (np.zeros((0, 1, 1, 1)), []),
+            must,
+            f"shape {array.shape}",
+            "Put images first and channels last",
+            ShapeError,
+        )
     if width == 3 and min(n, height) > _MOST_CHANNELS:
         got = f"shape {array.shape}: one colour picture, or {n} images of {height} x {width}"
         problems.add(
@@ -191,8 +197,13 @@ def _unflattened(
     if max(last, first) < 0.5 or abs(last - first) < 0.1:
         got = "flat values that resemble the other side as little either way"
         must = f"{name} must show whether channels come first or last"
-        problems.add(must, got, "Reshape them to (n_images, height, width, channels)", ShapeError)
-        return as_last, []
+        return problems.instead(
+            (as_last, []),
+            must,
+            got,
+            "Reshape them to (n_images, height, width, channels)",
+            ShapeError,
+        )
     order = "channels last" if last > first else "channels first"
     because = f"flat, and in that order like the other side (correlation {max(last, first):.2f})"
     return (as_last if last > first else as_first), [

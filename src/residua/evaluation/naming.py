@@ -72,13 +72,13 @@ def agree(
     twice = next((names for names in known.values() if len(names) > 1), None)
     if twice is not None:
         got = " and ".join(repr(name) for name in twice)
-        problems.add(
+        return problems.instead(
+            (p, ()),
             "labels must spell each class in one way",
             got,
             "Write them alike, or name all: classes=[...]",
             LabelError,
         )
-        return p, ()
     meant = {
         name: found[0]
         for name in strange

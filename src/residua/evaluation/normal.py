@@ -56,8 +56,9 @@ def read_names(
             f" and {len(fractions) - 1} like it" if len(fractions) > 1 else ""
         )
         mend = "Pass scores as scores (--scores), and round soft labels by a rule of your own"
-        problems.add("labels must name kinds, not amounts", got, mend, LabelError)
-        return NormalReading()
+        return problems.instead(
+            NormalReading(), "labels must name kinds, not amounts", got, mend, LabelError
+        )
     canonical = _canonical(tuple(counts))
     if normal is not None:
         return _told(counts, canonical, normal, problems)
@@ -82,10 +83,13 @@ def _told(
     absent = [name for name in normal if _one_spelling(name, canonical) not in there]
     if absent:
         must, mend = "normal must name labels that are there", "Name one of them"
-        problems.add(
-            must, f"{', '.join(absent)} where the labels are {_shown(counts)}", mend, LabelError
+        return problems.instead(
+            NormalReading(),
+            must,
+            f"{', '.join(absent)} where the labels are {_shown(counts)}",
+            mend,
+            LabelError,
         )
-        return NormalReading()
     other = sorted(name for name in found if name not in normal and canonical[name] == name)
     values = set(canonical.values())
     return NormalReading(
@@ -146,8 +150,13 @@ def _refused(
         "labels must be 0 (normal) and 1 (anomalous), or one of them must be named as the"
         " normal one"
     )
-    problems.add(must, f"the labels {_shown(counts)}", _mend(set(canonical.values())), LabelError)
-    return NormalReading()
+    return problems.instead(
+        NormalReading(),
+        must,
+        f"the labels {_shown(counts)}",
+        _mend(set(canonical.values())),
+        LabelError,
+    )
 
 
 def _mend(values: set[str]) -> str:

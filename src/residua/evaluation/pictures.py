@@ -222,13 +222,13 @@ def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:
     try:
         stack = np.asarray(array)
     except ValueError as error:
-        problems.add(
+        return problems.instead(
+            empty,
             f"{name} must form one array",
             f"images that do not stack ({error})",
             "Resize them to one size",
             ShapeError,
         )
-        return empty
     if stack.dtype == object:
         stack = _from_objects(stack)
     if stack.dtype.kind not in "buif":
@@ -238,17 +238,18 @@ def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:
             if is_bfloat16
             else "Pass pixel values"
         )
-        problems.add(f"{name} must be numbers", f"dtype {stack.dtype}", mend, RangeError)
-        return empty
+        return problems.instead(
+            empty, f"{name} must be numbers", f"dtype {stack.dtype}", mend, RangeError
+        )
     if stack.dtype.kind == "f" and not np.isfinite(stack).all():
         n_bad = int(np.count_nonzero(~np.isfinite(stack)))
-        problems.add(
+        return problems.instead(
+            empty,
             f"{name} must be finite",
             f"{n_bad} NaN or infinite values",
             "Mend or leave out those images",
             RangeError,
         )
-        return empty
     return stack
 
 

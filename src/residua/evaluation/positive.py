@@ -65,19 +65,18 @@ def _place_of(told: Any, names: Sequence[str], problems: Problems) -> int | None
             f"{len(names)} classes",
             "Leave it out: with more classes precision, recall and F1 are given for each",
         )
-        problems.add("a positive class is one of two", got, mend, LabelError)
-        return None
+        return problems.instead(None, "a positive class is one of two", got, mend, LabelError)
     wanted = _folded(told)
     found = [place for place, name in enumerate(names) if name == str(told)]
     found = found or [place for place, name in enumerate(names) if _folded(name) == wanted]
     if len(found) != 1:
-        problems.add(
+        return problems.instead(
+            None,
             "positive must name one of the classes",
             f"{told!r} where they are {', '.join(names)}",
             "Name one of them",
             LabelError,
         )
-        return None
     return found[0]
 
 

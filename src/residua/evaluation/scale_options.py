@@ -79,19 +79,22 @@ class ScaleOptions:
                 repr(self.scale),
                 "Name one, or pass mean and deviation with --mean and --std",
             )
-            problems.add(
-                f"{prefix}scale must be auto or one of {', '.join(SPANS)}", got, mend, InputError
+            return problems.instead(
+                None,
+                f"{prefix}scale must be auto or one of {', '.join(SPANS)}",
+                got,
+                mend,
+                InputError,
             )
-            return None
         if has_numbers and self.scale not in (None, "auto"):
             got = f"{prefix}scale {self.scale} and {prefix}mean or {prefix}std"
-            problems.add(
+            return problems.instead(
+                None,
                 "a scale is named, or given by mean and deviation",
                 got,
                 "Drop one of them",
                 InputError,
             )
-            return None
         if not has_numbers:
             return None if self.scale in (None, "auto") else named(str(self.scale))
         return _normalised(
@@ -141,8 +144,7 @@ def _numbers(given: Numbers, name: str, problems: Problems) -> NDArray[np.float6
         values = np.array([np.nan])
     if values.ndim != 1 or not np.isfinite(values).all() or values.size == 0:
         mend = "Write for instance 0.5, or 0.485,0.456,0.406"
-        problems.add(
-            f"{name} must be one number, or one per channel", repr(given), mend, InputError
+        return problems.instead(
+            None, f"{name} must be one number, or one per channel", repr(given), mend, InputError
         )
-        return None
     return values

@@ -92,22 +92,22 @@ def as_pixels(
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.ndim == 4 and 0 not in array.shape[1:] and array.shape[-1] not in {1, 3, 4}:
-        problems.add(
+        return problems.instead(
+            np.zeros((0, 1, 1, 1), np.uint8),
             f"{name} must have 1 channel, 3 (red, green, blue) or 4 (and transparency), the last"
             " axis",
             f"shape {array.shape}",
             "Move the channels last" if array.shape[1] in {1, 3, 4} else "Drop or merge channels",
             ShapeError,
         )
-        return np.zeros((0, 1, 1, 1), np.uint8)
     if array.ndim == 4 and (fault := fault_of_extent(*array.shape[1:3])):
-        problems.add(
+        return problems.instead(
+            np.zeros((0, 1, 1, 1), np.uint8),
             f"{name} must have sides that can be resized",
             f"shape {array.shape}: {fault}",
             "Cut or reshape",
             ShapeError,
         )
-        return np.zeros((0, 1, 1, 1), np.uint8)
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
     if (
@@ -129,13 +129,13 @@ def _scaled(array: NDArray[Any], name: str, problems: Problems, reading: Reading
     try:
         reading.check(array)
     except ImageError as error:
-        problems.add(
+        return problems.instead(
+            np.zeros((0, *array.shape[1:]), np.float32),
             f"{name} must lie on the scale that is told",
             f"an array that {error}",
             "Mend bits",
             RangeError,
         )
-        return np.zeros((0, *array.shape[1:]), np.float32)
     return reading.to_unit(array)
 
 
@@ -152,37 +152,39 @@ def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[
         array = array[:, 0]
     if array.ndim != 1:
         mend = "Pass class numbers or names; for one-hot labels that is labels.argmax(axis=1)"
-        problems.add(
-            f"{name} must have shape (n_images,)", f"shape {array.shape}", mend, ShapeError
+        return problems.instead(
+            None, f"{name} must have shape (n_images,)", f"shape {array.shape}", mend, ShapeError
         )
-        return None
     if len(array) != n:
-        problems.add(
+        return problems.instead(
+            None,
             f"{name} must have one entry an image",
             f"{len(array)} for {n} images",
             "Pass one label an image",
             ShapeError,
         )
-        return None
     if array.dtype.kind in "iub":
         return array.astype(np.int64)
     values = [_plain(value) for value in array.tolist()]
     wrong = [value for value in values if isinstance(value, float)]
     if wrong:
         mend = "Pass integers or strings, and None where an image has no label"
-        problems.add(
-            f"{name} must be whole numbers or names", f"floats such as {wrong[0]}", mend, LabelError
+        return problems.instead(
+            None,
+            f"{name} must be whole numbers or names",
+            f"floats such as {wrong[0]}",
+            mend,
+            LabelError,
         )
-        return None
     longest = max((len(value) for value in values if isinstance(value, str)), default=0)
     if longest > _LONGEST_LABEL:
-        problems.add(
+        return problems.instead(
+            None,
             f"{name} must be names of at most {_LONGEST_LABEL:,} characters",
             f"one of {longest:,}",
             "Name another column",
             LabelError,
         )
-        return None
     if values and all(isinstance(value, int) for value in values):
         return np.asarray(values, np.int64)
     return _objects(values)

@@ -134,13 +134,13 @@ def _column_names(
     names = present if given is None else given
     if len(names) != n_columns:
         got = f"{len(names)} classes and {n_columns} columns"
-        problems.add(
+        return problems.instead(
+            present,
             "probabilities must have one column a class",
             got,
             "Name the classes of the columns: classes=[...]",
             LabelError,
         )
-        return present
     return names
 
 
@@ -157,8 +157,13 @@ def _index(labels: NDArray[Any], names: NDArray[Any], name: str, problems: Probl
     if not len(labels):
         return np.zeros(0, np.int64)
     if len(np.unique(names)) != len(names):
-        problems.add("classes must differ", f"{names.tolist()}", "Name each class once", LabelError)
-        return np.zeros(0, np.int64)
+        return problems.instead(
+            np.zeros(0, np.int64),
+            "classes must differ",
+            f"{names.tolist()}",
+            "Name each class once",
+            LabelError,
+        )
     order = np.argsort(names)
     place = np.minimum(np.searchsorted(names, labels, sorter=order), len(names) - 1)
     found: Indices = order[place]

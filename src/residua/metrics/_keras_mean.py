@@ -54,21 +54,21 @@ def as_tensor(values: Any, name: str, problems: Problems) -> NDArray[Any]:
         array = array.astype(np.float32)
     # "V" is how NumPy files types it did not bring itself: bfloat16 and float8 of ml_dtypes.
     if array.dtype.kind not in "biufV" or array.dtype.names is not None:
-        problems.add(
+        return problems.instead(
+            np.zeros(1, np.float32),
             f"{name} must be numbers",
             f"dtype {array.dtype}",
             "Convert them; class names to indices",
             RangeError,
         )
-        return np.zeros(1, np.float32)
     if array.ndim == 0:
-        problems.add(
+        return problems.instead(
+            np.zeros(1, np.float32),
             f"{name} must have at least one axis",
             "a single number",
             "Pass one row a sample",
             ShapeError,
         )
-        return np.zeros(1, np.float32)
     return array
 
 

@@ -260,19 +260,22 @@ def _as_matrix(labels: Any, name: str, problems: Problems) -> Booleans:
     array = np.asarray(labels)
     if array.ndim != 2:
         mend = "Pass one row an image and one column a label"
-        problems.add(
-            f"{name} must have shape (n_images, n_labels)", f"shape {array.shape}", mend, ShapeError
+        return problems.instead(
+            np.zeros((0, 0), np.bool_),
+            f"{name} must have shape (n_images, n_labels)",
+            f"shape {array.shape}",
+            mend,
+            ShapeError,
         )
-        return np.zeros((0, 0), np.bool_)
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         shown = ", ".join(map(str, np.unique(array.astype(np.str_))[:6].tolist()))
-        problems.add(
+        return problems.instead(
+            np.zeros(array.shape, np.bool_),
             f"{name} must hold 0 and 1 only",
             f"the values {shown}",
             "Leave out images without labels",
             LabelError,
         )
-        return np.zeros(array.shape, np.bool_)
     return array.astype(np.bool_)
 
 

@@ -90,13 +90,13 @@ def _beside(first: str, name: str, columns: Mapping[str, Column], problems: Prob
         got = f"{ids[row]!s} and {others[row]!s} for image {row + 1}"
         if order is not None and without and not one.counts:
             got += f", and no ids in {', '.join(without)}"
-        problems.add(
+        return problems.instead(
+            other,
             f"--{first} and --{name} must list the same images in the same order",
             got,
             "Sort both by id",
             ShapeError,
         )
-        return other
     told = Assumption(
         about=about, taken=taken, because=why, to_tell="files that list the images in one order"
     )

@@ -112,13 +112,13 @@ def _array(source: Any, role: Role, problems: Problems) -> Column | None:
             without_missing(source) if role in (LABELS, CALIBRATION_LABELS) else np.asarray(source)
         )
     except ValueError:
-        problems.add(
+        return problems.instead(
+            None,
             f"--{role.name} must form one array",
             "parts that do not stack",
             "Give all the same shape",
             ShapeError,
         )
-        return None
 
 
 def _split(text: str) -> tuple[Path, str | None]:
@@ -142,13 +142,13 @@ def _npz(
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(info.file_size for info in archive.infolist())
     if unpacked > LIMIT_MEGABYTES * 2**20:
-        problems.add(
+        return problems.instead(
+            None,
             f"{where} must hold at most {LIMIT_MEGABYTES} MB",
             f"{unpacked >> 20} MB unpacked",
             "Judge a part",
             SourceError,
         )
-        return None
     with np.load(path, allow_pickle=False) as arrays:
         name = wanted or _chosen(arrays.files, role)
         if name not in arrays.files:
@@ -158,13 +158,13 @@ def _npz(
                 if arrays.files
                 else "Write it again with numpy.savez"
             )
-            problems.add(
+            return problems.instead(
+                None,
                 f"{where} must hold an array {wanted or 'called ' + role.known_as[0]}",
                 listed,
                 mend,
                 ShapeError,
             )
-            return None
         ids = next(
             (
                 arrays[key]
@@ -201,8 +201,7 @@ def refuse_history(source: Any, name: str, problems: Problems) -> bool:
         "Pass the errors of images: what the trained model makes of each, not what it printed while"
         " it trained"
     )
-    problems.add(must, got, mend, InputError)
-    return True
+    return problems.instead(True, must, got, mend, InputError)
 
 
 def is_history(names: Iterable[str]) -> bool:

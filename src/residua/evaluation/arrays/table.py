@@ -60,22 +60,22 @@ def read_table(
 ) -> Column | None:
     """Values of one column, or of a matrix of several, and the ids beside them."""
     if not cells.rows:
-        problems.add(
+        return problems.instead(
+            None,
             f"{where} must hold at least one row",
             "an empty file",
             "Write the column again",
             SourceError,
         )
-        return None
     common, ragged = cells.ragged()
     if ragged:
-        problems.add(
+        return problems.instead(
+            None,
             f"{where}: every row must have {common} columns",
             f"others in line {_listed(ragged)}",
             "Mend those lines",
             ShapeError,
         )
-        return None
     rows = _without_empty_columns(cells.rows)
     is_header, sure = (True, True) if cells.named else has_header(rows, role, classes.names)
 
@@ -125,13 +125,13 @@ def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
 
 def _read(table: _Table, wanted: str | None, problems: Problems) -> Column | None:
     if not table.rows:
-        problems.add(
+        return problems.instead(
+            None,
             f"{table.where} must hold a row below its header",
             "a header only",
             "Write the column again",
             SourceError,
         )
-        return None
     ids, counts = id_column(table.header, table.rows, table.role)
     chosen = _chosen(table, wanted, ids, problems)
     if chosen is None:
@@ -180,13 +180,13 @@ def _chosen(table: _Table, wanted: str | None, ids: int | None, problems: Proble
     role, names = table.role, table.names
     shown = ", ".join(table.header or []) or f"{len(table.rows[0])} columns without a header"
     if wanted is not None and wanted.lower() not in names:
-        problems.add(
+        return problems.instead(
+            None,
             f"{table.where} must have a column {wanted}",
             shown,
             "Name one that is there",
             ShapeError,
         )
-        return None
     if wanted is not None:
         return _told_apart(table, [names.index(wanted.lower())], problems, strict=False)
     if (
@@ -196,13 +196,13 @@ def _chosen(table: _Table, wanted: str | None, ids: int | None, problems: Proble
         and "label" not in names
     ):
         mend = "Name the column of true labels: FILE.csv:COLUMN"
-        problems.add(
+        return problems.instead(
+            None,
             f"{table.where} must hold true labels",
             "a table of scores, whose decisions are no labels",
             mend,
             ShapeError,
         )
-        return None
     beside = (
         {column for column, name in enumerate(names) if name in role.besides}
         | {ids}
@@ -220,13 +220,13 @@ def _chosen(table: _Table, wanted: str | None, ids: int | None, problems: Proble
     if len(others) == 1 or role.is_matrix:
         return _told_apart(table, others, problems)
     mend = "Name one, FILE.csv:COLUMN, and give the file a header if it has none"
-    problems.add(
+    return problems.instead(
+        None,
         f"{table.where} must have one column, or one called {role.known_as[0]}",
         shown,
         mend,
         ShapeError,
     )
-    return None
 
 
 def _told_apart(
@@ -246,13 +246,13 @@ def _told_apart(
     if len(numeric) < len(columns):
         shown = ", ".join(table.header[column] for column in columns)
         mend = "Name one, FILE.csv:COLUMN, or drop the others"
-        problems.add(
+        return problems.instead(
+            None,
             f"{table.where} must have columns of one kind, or one called predictions",
             shown,
             mend,
             ShapeError,
         )
-        return None
     if (
         not any(_is_fraction(row[column]) for row in table.rows for column in numeric)
         and len(numeric) == 1
@@ -261,13 +261,13 @@ def _told_apart(
     named = named_columns(table.header, numeric, table.classes.names, told=table.classes.told)
     if named.refused is not None and strict:
         got, mend = named.refused
-        problems.add(
+        return problems.instead(
+            None,
             f"{table.where}: its header must name the classes, as the labels do",
             got,
             mend,
             ShapeError,
         )
-        return None
     return Named(columns) if named.refused is not None else named
 
 
@@ -303,10 +303,13 @@ def _numbers(cells: list[list[str]], table: _Table, problems: Problems) -> NDArr
     comma = decimal_comma(cell for row in cells for cell in row)
     if isinstance(comma, str):
         mend = "Write numbers with a decimal point and without marks between thousands"
-        problems.add(
-            f"{table.where} must hold numbers that can be read in one way", comma, mend, RangeError
+        return problems.instead(
+            None,
+            f"{table.where} must hold numbers that can be read in one way",
+            comma,
+            mend,
+            RangeError,
         )
-        return None
     read = [[number(cell, comma=comma) for cell in row] for row in cells]
     bad = [
         (line, cell)
@@ -321,8 +324,9 @@ def _numbers(cells: list[list[str]], table: _Table, problems: Problems) -> NDArr
         if bad[0][1].endswith("%")
         else "Mend or leave out those lines"
     )
-    problems.add(f"{table.where} must hold finite numbers only", _bad_cells(bad), mend, RangeError)
-    return None
+    return problems.instead(
+        None, f"{table.where} must hold finite numbers only", _bad_cells(bad), mend, RangeError
+    )
 
 
 def _bad_cells(bad: list[tuple[int, str]]) -> str:
@@ -344,13 +348,13 @@ def _labels(cells: list[list[str]], table: _Table, problems: Problems) -> NDArra
             if cell.lower() in MISSING
         ]
         if missing:
-            problems.add(
+            return problems.instead(
+                None,
                 f"{table.where} must hold a prediction in each row",
                 _bad_cells(missing),
                 "Mend or leave out those lines",
                 RangeError,
             )
-            return None
     flat = [cell for row in cells for cell in row if cell.lower() not in MISSING]
     if len(cells[0]) > 1 and flat and all(cell.lower() in (*_TRUTH, "0", "1") for cell in flat):
         cells = [[_TRUTH.get(cell.lower(), cell) for cell in row] for row in cells]

@@ -135,21 +135,21 @@ def _codes(codes: Any, name: str, problems: Problems) -> NDArray[np.float64]:
     try:
         array = np.asarray(codes, np.float64)
     except (ValueError, TypeError):
-        problems.add(
+        return problems.instead(
+            np.zeros((0, 1)),
             f"{name} must be numbers",
             "values that are none",
             "Pass what the encoder gives",
             RangeError,
         )
-        return np.zeros((0, 1))
     if array.ndim != 2 or array.shape[1] == 0:
-        problems.add(
+        return problems.instead(
+            np.zeros((0, 1)),
             f"{name} must have shape (n_images, n_dimensions)",
             f"{array.shape}",
             "Flatten each code",
             ShapeError,
         )
-        return np.zeros((0, 1))
     n_bad = int(np.count_nonzero(~np.isfinite(array)))
     if n_bad:
         problems.add(

@@ -106,34 +106,34 @@ def read_scale(told: Any, *, option: str, channels: int | None, problems: Proble
         or len(pair) != 2
         or any(one is None for one in pair)
     ):
-        problems.add(
+        return problems.instead(
+            None,
             f"{option} must be a scale's name or a mean and a deviation",
             repr(told),
             _HOW,
             RangeError,
         )
-        return None
     mean, std = (tuple(np.atleast_1d(np.asarray(one, np.float64)).ravel().tolist()) for one in pair)
     if len(mean) != len(std) or len(mean) not in (1, channels or len(mean)):
         got = f"{len(mean)} and {len(std)}"
-        problems.add(
+        return problems.instead(
+            None,
             f"{option} must have one mean and one deviation, or one per channel",
             got,
             _HOW,
             RangeError,
         )
-        return None
     if not all(0 <= one <= 1 for one in mean) or not all(0 < one <= 1 for one in std):
         got = f"mean {mean} and deviation {std}"
         mend = (
             "Divide both by 255 if they are of values in 0-255; wrap a function that rescales for"
             " any other scale"
         )
-        problems.add(
+        return problems.instead(
+            None,
             f"{option} must be mean and deviation of images in 0-1, so both in 0-1",
             got,
             mend,
             RangeError,
         )
-        return None
     return Scale(name="normalised", mean=mean, std=std)
