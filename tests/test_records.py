@@ -36,7 +36,7 @@ def test_assumptions_are_printed_and_stand_in_the_report(tmp_path) -> None:
     console = Console(width=100, record=True)
     print_evaluation(record, console=console)
     text = console.export_text()
-    assert "Assumed scale: 0-255 (whole numbers to 255; to tell it: --scale)" in text
+    assert "Assumed scale: 0-255 (whole numbers to 255; to state it: --scale)" in text
     assert "positive class: crack" in text
     write_html(
         tmp_path / "r.html", "record", [(record, Evidence(paths=np.array(["a", "b", "c"], object)))]

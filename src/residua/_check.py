@@ -216,7 +216,7 @@ def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -
             np.zeros(0, np.bool_),
             f"{name} must have shape (n_images,)",
             f"shape {array.shape}",
-            "Pass one label an image",
+            "Pass one label per image",
             ShapeError,
         )
     if array.dtype == np.bool_:
@@ -335,7 +335,7 @@ def as_probabilities(
             empty,
             f"{name} must have shape (n_images, n_classes)",
             f"shape {array.shape}",
-            "Pass one row an image",
+            "Pass one row per image",
             ShapeError,
         )
     n_bad = int(np.count_nonzero(~np.isfinite(array)))

@@ -103,9 +103,9 @@ class Assumption(Record):
         >>> Assumption(
         ...     about="scale", taken="0-255", because="whole numbers to 255", to_tell="--scale"
         ... ).sentence
-        'scale: 0-255 (whole numbers to 255; to tell it: --scale)'
+        'scale: 0-255 (whole numbers to 255; to state it: --scale)'
         """
-        return f"{self.about}: {self.taken} ({self.because}; to tell it: {self.to_tell})"
+        return f"{self.about}: {self.taken} ({self.because}; to state it: {self.to_tell})"
 
 
 def with_assumptions(

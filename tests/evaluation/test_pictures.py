@@ -136,14 +136,14 @@ def test_mean_and_deviation_are_undone_where_they_are_told() -> None:
         ({"mean": "half"}, "one number, or one per channel"),
         ({"mean": [0.5, 0.5], "std": 0.5}, "2 numbers for 1 channels"),
         ({"mean": [0.5, 0.5], "std": [0.5, 0.5, 0.5]}, "as many"),
-        ({"scale": "0-255"}, "fill the scale"),  # values to 1 of 255
+        ({"scale": "0-255"}, "lie on the stated scale"),  # values to 1 of 255
         ({"scale": "-1..1", "reconstructions_scale": "0-2"}, "reconstructions_scale must be auto"),
     ],
 )
 def test_options_that_contradict_themselves_or_the_values_are_refused(options, words: str) -> None:
     with pytest.raises(InputError, match=words):
         evaluate_reconstruction(X, R, **options)
-    with pytest.raises(RangeError, match="keep to it"):
+    with pytest.raises(RangeError, match="on the stated scale"):
         evaluate_reconstruction(X * 255, R, scale="0-1")
 
 

@@ -74,7 +74,7 @@ def test_an_idx_file_that_promises_more_than_it_holds_is_refused(tmp_path):
 def test_a_label_file_of_another_length_is_refused(tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(noise(3, 4, 4)))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(noise(2)))
-    with pytest.raises(SourceError, match="one whole number an image"):
+    with pytest.raises(SourceError, match="one whole number per image"):
         load_images(tmp_path)
 
 

@@ -240,7 +240,7 @@ def test_twelve_bits_of_jpeg_2000_end_at_one():
 
 def test_signed_and_32_bit_integers_need_to_be_told_their_bits():
     data = encoded(Image.fromarray(np.full((2, 2), 3000, np.int32)), "TIFF")
-    with pytest.raises(ImageError, match=r"tell it by --bits"):
+    with pytest.raises(ImageError, match=r"state it with --bits"):
         decode(data, LIMIT)
     assert Reading(bits=12).to_unit(decode(data, LIMIT, Reading(bits=12)).pixels).ravel()[
         0

@@ -123,7 +123,7 @@ def test_a_manifest_of_files_elsewhere_has_to_name_their_root(tmp_path, write):
     source = write(tmp_path / "data" / "a.png")
     with pytest.raises(SourceError, match="root="):
         write_manifest([{"path": source}], tmp_path / "out" / "m.csv")
-    with pytest.raises(SourceError, match="a row an image"):
+    with pytest.raises(SourceError, match="one row per image"):
         write_manifest([], tmp_path / "out" / "m.csv")
     with pytest.raises(SourceError, match="Did you mean 'group'"):
         write_manifest([{"path": source, "grp": "1"}], tmp_path / "data" / "m.csv")

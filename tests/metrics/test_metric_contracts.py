@@ -246,7 +246,7 @@ def test_bad_classes_and_probabilities_are_refused_in_words(metric):
         metric(np.array(["a", None], object), ["a", "b"])
     with pytest.raises(LabelError, match="known classes"):
         metric([0, 7], [0, 1], classes=[0, 1])
-    with pytest.raises(LabelError, match="one column a class"):
+    with pytest.raises(LabelError, match="one column per class"):
         metric(["a", "b"], np.full((2, 3), 1 / 3))
     with pytest.raises(InputError) as refused:
         metric([[0, 1]], [[np.nan, 1.0]])

@@ -97,7 +97,7 @@ def test_images_of_eight_bits_are_on_the_same_scale_and_others_are_refused_or_to
     whole = folder_of(tmp_path / "whole", deep(8, seed=3) * 16)
     for judge in (evaluate_run, lambda run, source: score_run(run, source, tmp_path / "whole.csv")):
         with pytest.raises(
-            SourceError, match="where 12 bits hold 0 to 4,095; tell the right number by --bits"
+            SourceError, match="where 12 bits hold 0 to 4,095; state the right number with --bits"
         ):
             judge(camera.path, str(whole))
     score_run(camera.path, str(whole), tmp_path / "told.csv", bits=16)

@@ -26,8 +26,8 @@ def benchmark(
         typer.Option(
             metavar="each|LABEL,...",
             help=(
-                "The labels to take as normal, one after the other; each takes every label in"
-                " train."
+                "The labels to take as normal, one after the other. The word each stands for every"
+                " label in train."
             ),
         ),
     ] = _EACH,
@@ -39,9 +39,7 @@ def benchmark(
     ] = "plain",
     seeds: Annotated[
         int,
-        typer.Option(
-            min=1, metavar="N", help="How often to train each recipe, with other random numbers."
-        ),
+        typer.Option(min=1, metavar="N", help="How many seeds to train each recipe with."),
     ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed. It also draws the parts.")] = 0,
     epochs: Epochs = None,
@@ -60,8 +58,8 @@ def benchmark(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Take each class in turn as the normal one. Recipes stand beside the baselines in a table of
-    ROC AUCs, with a verdict.
+    """Compare recipes and baselines, each class in turn as the normal one. The result is a table of
+    ROC AUCs and a verdict.
 
     Models train on the normal images of the train part and are scored on the test part. Nothing is
     chosen on test.

@@ -30,7 +30,11 @@ def check(
     ],
     normal: Annotated[
         str | None,
-        typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False),
+        typer.Option(
+            metavar="LABEL,...",
+            help="Labels that mean normal; needed to find shortcuts.",
+            show_default=False,
+        ),
     ] = None,
     strict: Strict = False,
     json: Json = None,
@@ -38,7 +42,7 @@ def check(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Write the near-duplicates that were found as pictures: one PNG per finding.",
+            help="Write the near-duplicates that were found, side by side, as PNG.",
         ),
     ] = None,
     bits: Bits = None,
@@ -48,10 +52,11 @@ def check(
     memory: Memory = 2048,
     quiet: Quiet = False,
 ) -> None:
-    """Check images before you train on them. This finds leakage, duplicates, scale, bad files,
-    balance and shortcuts.
+    """Look for faults in images before you train. Such faults are leakage, near-duplicates, wrong
+    scales, unreadable files, unbalanced classes, shortcuts and wrong masks.
 
-    One SOURCE: its parts are compared with each other. Several: each is compared with the first.
+    With one SOURCE, its parts are compared with each other. With several, each is compared with the
+    first.
 
     residua check parts/ --normal good
 

@@ -29,8 +29,8 @@ def compare(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compare RUNs of one job on the same test images. It says which is better, by how much, and
-    whether the difference can be shown.
+    """Compare RUNs of one job on the same test images. The result says which run is better, by how
+    much, and whether the test images can show the difference.
 
     The tests are paired: McNemar's for accuracies, DeLong's for ROC AUCs, resampling for other
     metrics. Runs without a stored evaluation are evaluated first.

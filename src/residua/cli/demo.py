@@ -17,7 +17,7 @@ def demo(
     ] = Path("runs/demo"),
     seed: Seed = 0,
 ) -> None:
-    """Train, evaluate and report on bundled digits. This takes less than three
+    """Train, evaluate and report on bundled digits. The demo takes less than three
     minutes on two cores.
     """
     from residua._text import terminal

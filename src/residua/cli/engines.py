@@ -17,8 +17,8 @@ def engines(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure the engines of a RUN on this machine. It shows images per second, alone and in
-    batches of 256, and what each costs.
+    """Measure the engines of a RUN on this machine. The table shows images per second, one at a
+    time and in batches of 256, and what each engine costs.
 
     residua engines runs/parts --all
     """

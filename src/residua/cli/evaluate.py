@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from residua.cli.options import (
-    Bits,
+    BitsOfSource,
     Cluster,
     Engine,
     Html,
@@ -43,24 +43,24 @@ def evaluate(
         Ranking,
         typer.Option(
             help=(
-                "With --cluster: gather all scores (exact), or summaries of bounded size with"
-                " guaranteed bounds (sketch)."
+                "With --cluster. exact: gather all scores. sketch: gather summaries of bounded"
+                " size, with guaranteed bounds."
             )
         ),
     ] = Ranking.exact,
-    bits: Bits = None,
+    bits: BitsOfSource = None,
     memory: Memory = 2048,
     engine: Engine = "torch",
     positive: Annotated[
         str | None,
         typer.Option(
-            help="The class whose precision, recall and F1 a classifier of two classes reports.",
+            help="For two classes: the class of precision, recall and F1.",
             metavar="LABEL",
         ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate the model of a RUN beside its baselines. It is judged on its own test part, or on
+    """Evaluate the model of a RUN beside its baselines. The images are the run's own test part, or
     another SOURCE.
 
     residua evaluate runs/parts --json result.json --html report.html

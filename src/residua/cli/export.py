@@ -14,8 +14,8 @@ def export(
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SOURCE]",
-            help="Images to verify on instead of the calibration part.",
+            metavar="SOURCE",
+            help="Images to verify on. Default: the calibration part of the run.",
             show_default=False,
         ),
     ] = None,
@@ -26,7 +26,7 @@ def export(
     precision: Annotated[
         Literal["float32", "bfloat16", "int8"],
         typer.Option(
-            "--precision", help="Precision of the network. A reduced one has a measured price."
+            "--precision", help="Precision of the network. The cost of a reduced one is measured."
         ),
     ] = "float32",
     input_: Annotated[
@@ -34,7 +34,7 @@ def export(
         typer.Option(
             "--input",
             help=(
-                "Type of the images that the file takes: float32 in [0, 1] if they have more than 8"
+                "Input type of the file: uint8, or float32 in [0, 1] for images of more than 8"
                 " bits."
             ),
             show_default=False,
@@ -45,8 +45,8 @@ def export(
     """Export the whole model of a RUN to one file. The file in RUN/export turns a decoded image
     into score, map and decision.
 
-    The file is verified on the calibration images: every score, map and decision. A file that
-    differs from the run's own model is refused with the numbers (exit code 3) and deleted.
+    residua compares every score, map and decision of the file with the run's own model on the
+    calibration images. A file that differs is deleted, and the command ends with exit code 3.
 
     residua export runs/parts --format onnx
     """

@@ -54,7 +54,7 @@ def fit(
         str | None,
         typer.Option(
             metavar="LABEL,...",
-            help="Labels that mean normal; only these are trained on. Not to classify.",
+            help="Not for classify: labels that mean normal. Only these images are trained on.",
             show_default=False,
         ),
     ] = None,
@@ -63,8 +63,8 @@ def fit(
         typer.Option(
             metavar="NAME",
             help=(
-                "How to train and score; see `residua recipes`. Left out: auto to detect, else"
-                " plain."
+                "How to train and score; see `residua recipes`. Default: auto for detect; plain for"
+                " reconstruct, or if you give options of a network."
             ),
             show_default=False,
         ),
@@ -73,14 +73,17 @@ def fit(
         Literal["joint", "joint-flat", "sequential", "fine-tune", "plain"] | None,
         typer.Option(
             show_default=False,
-            help="Classify only: how the autoencoder takes part; joint if left out.",
+            help="Classify only: how classifier and autoencoder share a network. Default: joint.",
         ),
     ] = None,
     weight: Annotated[
         str | None,
         typer.Option(
             metavar="W|learn",
-            help="Joint strategies: weight of the reconstruction in the loss, in [0, 1], or learn.",
+            help=(
+                "Joint strategies only: weight of the reconstruction in the loss, in [0, 1]. learn:"
+                " the network finds it."
+            ),
             show_default=False,
         ),
     ] = None,
@@ -88,14 +91,20 @@ def fit(
         Literal["squared", "euclidean"] | None,
         typer.Option(
             show_default=False,
-            help="Classify only: squared is a mean over pixels, euclidean the root of the sum.",
+            help=(
+                "Classify only: the reconstruction loss. squared: the mean over pixels. euclidean:"
+                " the root of the sum."
+            ),
         ),
     ] = None,
     width: Annotated[
         int | None,
         typer.Option(
             min=4,
-            help="Classify, and some recipes: width of the first stage that halves.",
+            help=(
+                "Classify and some recipes: channels of the first stage that halves the image."
+                " Default for classify: 32."
+            ),
             show_default=False,
         ),
     ] = None,
@@ -105,30 +114,34 @@ def fit(
             "--mirrored/--not-mirrored",
             show_default=False,
             help=(
-                "Classify only: average over each image and its mirror image, a second pass. On"
-                " where flip augments."
+                "Classify only: average over each image and its mirror image. Doubles the time of"
+                " the encoder. Default: on if flip augments."
             ),
         ),
     ] = None,
     class_weight: Annotated[
         Literal["balanced"] | None,
-        typer.Option(show_default=False, help="Classify only: images of rare classes count more."),
+        typer.Option(
+            show_default=False, help="Classify only: give images of rare classes more weight."
+        ),
     ] = None,
     separator: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="Classify only: labels hold several names with this between them, such as '|'.",
+            help="Classify only: separates several names in one label (multi-label), such as '|'.",
             show_default=False,
         ),
     ] = None,
     latent: Annotated[
         int | None,
-        typer.Option(min=1, help="Size of the code; chosen by the image size if left out."),
+        typer.Option(
+            min=1, help="Size of the latent vector. Default: chosen by the size of the images."
+        ),
     ] = None,
     family: Annotated[
         Literal["conv", "dense"] | None,
-        typer.Option(show_default=False, help="Convolutional, or fully connected."),
+        typer.Option(show_default=False, help="The network: convolutional, or fully connected."),
     ] = None,
     tied: Annotated[
         bool,
@@ -138,20 +151,22 @@ def fit(
     ] = False,
     loss: Annotated[
         Literal["squared", "absolute", "binary-cross-entropy"] | None,
-        typer.Option(show_default=False, help="What training minimises."),
+        typer.Option(show_default=False, help="The training loss."),
     ] = None,
     error: Annotated[
         Literal["squared", "absolute", "euclidean", "ssim"] | None,
         typer.Option(
             show_default=False,
-            help="What the score is the mean of (euclidean: the root of the sum of squares).",
+            help=(
+                "Error per pixel; the score is its mean. euclidean: the root of the sum of squares."
+            ),
         ),
     ] = None,
     density: Annotated[
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="mahalanobis, neighbours: add how unusual the code is.",
+            help=("mahalanobis, neighbours: add to the score how unusual the latent vector is."),
             show_default=False,
         ),
     ] = None,
@@ -159,7 +174,7 @@ def fit(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Recipe feature: timm:NAME or huggingface:NAME, with its weights.",
+            help="For the recipe feature: published weights, timm:NAME or huggingface:NAME.",
             show_default=False,
         ),
     ] = None,
@@ -169,10 +184,9 @@ def fit(
         typer.Option(
             show_default=False,
             help=(
-                "stretch: fit height and width separately. keep: proportions kept, edges repeated."
-                " area: each at its own "
-                "proportions, all of one area. Left out: area for mixed sizes if the recipe can,"
-                " else stretch."
+                "stretch: fit height and width separately. keep: keep proportions, repeat the"
+                " edges. area: keep each image's proportions, at about one area. Default: area for"
+                " images of mixed sizes if the recipe takes any size, else stretch."
             ),
         ),
     ] = None,
@@ -180,13 +194,11 @@ def fit(
     minutes: Minutes = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Images a training step; the recipe's choice if left out."),
+        typer.Option(min=1, help="Images per training step. Default: the recipe's own."),
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(
-            min=1e-8, help="Peak of the one-cycle schedule; the recipe's choice if left out."
-        ),
+        typer.Option(min=1e-8, help="Peak of the one-cycle schedule. Default: the recipe's own."),
     ] = None,
     patience: Annotated[
         int | None, typer.Option(min=1, help="Epochs without improvement before stopping early.")
@@ -195,7 +207,10 @@ def fit(
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="flip, shift, crop, brightness. Classify: auto (the default) or none.",
+            help=(
+                "Random changes of training images: flip, shift, crop, brightness. Classify: also"
+                " auto (the default) or none."
+            ),
             show_default=False,
         ),
     ] = None,
@@ -204,33 +219,37 @@ def fit(
         typer.Option(
             min=0,
             max=0.5,
-            help="Not to classify: share of train dropped as the worst after a short training.",
+            help=(
+                "Not for classify: drop this share of train, the images that score worst after a"
+                " short training. Then train again."
+            ),
             show_default=False,
         ),
     ] = None,
     precision: Annotated[
         Literal["auto", "fp32", "bf16"] | None,
         typer.Option(
-            show_default="auto", help="auto: bfloat16 where the processor or GPU computes in it."
+            show_default="auto", help="auto: bfloat16 if the processor or GPU computes in it."
         ),
     ] = None,
     threads: Threads = None,
     policy: Annotated[
         str | None,
         typer.Option(
-            help="Detect only: where the threshold lies; see `residua threshold --help`.",
+            help="Detect only: how to choose the threshold; see `residua threshold --help`.",
             show_default=False,
         ),
     ] = None,
     devices: Annotated[
         int,
         typer.Option(
-            min=1, help="Processors or GPUs of a machine that share each batch, a process each."
+            min=1,
+            help="Processors or GPUs of one machine that share each batch, one process per device.",
         ),
     ] = 1,
     nodes: Annotated[
         int,
-        typer.Option(min=1, help="Machines; start the same command on each by torchrun or SLURM."),
+        typer.Option(min=1, help="Machines; torchrun or SLURM starts the same command on each."),
     ] = 1,
     seed: Seed = 0,
     bits: Bits = None,
@@ -239,14 +258,14 @@ def fit(
     memory: Memory = 2048,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with a run that was stopped; repeat its options."),
+        typer.Option("--resume", help="Continue an interrupted run; repeat its options."),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train an autoencoder on the images of SOURCE and write a RUN.
 
-    Train, calibration and test parts come from the source where it has them, else they are drawn by
-    the seed. Nothing is ever tuned on test.
+    If the source has train, calibration and test parts, they are kept. Otherwise residua draws them
+    by the seed. Nothing is ever tuned on test.
 
         residua fit parts/ --normal good --out runs/parts
 
@@ -285,7 +304,7 @@ def _weight(text: str | None) -> float | str | None:
         return float(text)
     except ValueError:
         raise InputError(
-            f"fit: --weight must be a number in [0, 1] or learn. Got {text!r}. Mend it."
+            f"fit: --weight must be a number in [0, 1] or learn. Got {text!r}. Correct it."
         ) from None
 
 

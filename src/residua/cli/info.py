@@ -29,8 +29,8 @@ def info(
     json: Json = None,
     memory: Memory = 2048,
 ) -> None:
-    """Describe a RUN or a SOURCE. It shows which images can be read, how they are split, and which
-    files cannot be read and why.
+    """Describe a RUN or a SOURCE. For a SOURCE, the list shows which images can be read, how they
+    are divided, and which files are quarantined and why.
 
     residua info parts/
 
@@ -77,7 +77,7 @@ def _print_wrapped(value: dict[str, Any], console: Console) -> None:
         console.print("  random: the same image gets another score each time", markup=False)
     for one in value["assumptions"]:
         console.print(
-            f"  assumed: {one['about']}: {one['taken']} ({one['because']}; to tell it:"
+            f"  assumed: {one['about']}: {one['taken']} ({one['because']}; to state it:"
             f" {one['to_tell']})",
             markup=False,
         )

@@ -50,13 +50,13 @@ def judge(
     calibration_scores: Annotated[
         str | None,
         typer.Option(
-            help="Scores of other images, on which --policy chooses the threshold.", metavar="FILE"
+            help="Scores of calibration images, on which --policy chooses.", metavar="FILE"
         ),
     ] = None,
     calibration_labels: Annotated[
         str | None,
         typer.Option(
-            help="Labels of the calibration scores. Left out: all are normal.", metavar="FILE"
+            help="Labels of the calibration scores. Default: all are normal.", metavar="FILE"
         ),
     ] = None,
     threshold: Annotated[
@@ -79,23 +79,26 @@ def judge(
         str | None,
         typer.Option(
             help=(
-                "Both arrays hold (pixel - mean) / std of pixels on 0-1. One number, or one per"
-                " channel."
+                "For arrays that hold (pixel - mean) / std of pixels from 0 to 1: the mean, as one"
+                " number or one per channel."
             )
         ),
     ] = None,
-    std: Annotated[str | None, typer.Option(help="The deviation that belongs to --mean.")] = None,
+    std: Annotated[
+        str | None, typer.Option(help="The standard deviation that belongs to --mean.")
+    ] = None,
     reconstructions_scale: Annotated[
         str | None,
         typer.Option(
-            help="Scale of the reconstructions, if it differs; auto reads it.", metavar="SCALE"
+            help="Scale of the reconstructions, if it differs from that of the images.",
+            metavar="SCALE",
         ),
     ] = None,
     reconstructions_mean: Annotated[
-        str | None, typer.Option(help="Of reconstructions alone.")
+        str | None, typer.Option(help="The same as --mean, for the reconstructions alone.")
     ] = None,
     reconstructions_std: Annotated[
-        str | None, typer.Option(help="Of reconstructions alone.")
+        str | None, typer.Option(help="The same as --std, for the reconstructions alone.")
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="Show only this metric.", metavar="NAME")
@@ -107,14 +110,14 @@ def judge(
     positive: Annotated[
         str | None,
         typer.Option(
-            help="Of two classes, the one whose precision, recall and F1 are reported.",
+            help="For two classes: the class of precision, recall and F1.",
             metavar="LABEL",
         ),
     ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
-            help="The classes in the order of the columns of the predictions.", metavar="A,B,..."
+            help="The classes, in the order of the prediction columns.", metavar="A,B,..."
         ),
     ] = None,
     multilabel: Annotated[
@@ -161,8 +164,7 @@ def judge(
 
     A detector, from scores and labels, with a threshold chosen on other images:
 
-        residua judge --scores s.csv --labels y.csv --normal good --calibration-scores c.csv
-        --policy 'false-alarms<=0.01'
+        residua judge --scores s.csv --labels y.csv --calibration-scores c.csv --policy quantile:0.9
 
     Per-image errors against a threshold; overfitting:
 

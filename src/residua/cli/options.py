@@ -26,8 +26,8 @@ Source = Annotated[
 OtherSource = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SOURCE]",
-        help="Images to use instead of the run's own test part.",
+        metavar="SOURCE",
+        help="Images to evaluate on. Default: the test part of the run.",
         show_default=False,
     ),
 ]
@@ -66,8 +66,8 @@ Memory = Annotated[
         metavar="MEGABYTES",
         min=0,
         help=(
-            "Megabytes of pixels to keep in memory. The other images are read again when they are"
-            " used."
+            "Megabytes of pixels to keep in memory. Images beyond that are read again when they are"
+            " needed."
         ),
     ),
 ]
@@ -79,9 +79,20 @@ Bits = Annotated[
         min=1,
         max=32,
         help=(
-            "How many bits of each stored number hold the image, such as 12 of 16. Left out: the"
-            " file declares it, or it is recognised."
+            "Bits per value of the camera, such as 12 if the files have 16. Default: what the files"
+            " declare, otherwise what their values show."
         ),
+        show_default=False,
+    ),
+]
+BitsOfSource = Annotated[
+    int | None,
+    typer.Option(
+        "--bits",
+        metavar="N",
+        min=1,
+        max=32,
+        help="Bits per value of SOURCE. Default: those of the training images.",
         show_default=False,
     ),
 ]
@@ -106,7 +117,10 @@ Cluster = Annotated[
     typer.Option(
         "--cluster",
         metavar="ADDRESS|local",
-        help="Work on the Ray cluster at ADDRESS; local starts a cluster on this machine.",
+        help=(
+            "Score on the Ray cluster at ADDRESS. auto finds a running cluster; local starts one on"
+            " this machine."
+        ),
         show_default=False,
     ),
 ]
@@ -115,7 +129,7 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         min=1,
-        help="How many processes of the cluster to use. Left out: one per processor.",
+        help="Processes of the cluster to use. Default: one per processor.",
         show_default=False,
     ),
 ]
@@ -126,13 +140,16 @@ Seed = Annotated[
 Size = Annotated[
     int | None,
     typer.Option(
-        help="Longer side in pixels that the network sees; images up to 128 stay as they are."
+        help=(
+            "Longer side in pixels that the network sees. Default: images of one size up to 128 are"
+            " not resized."
+        )
     ),
 ]
 Epochs = Annotated[
     int | None,
     typer.Option(
-        min=1, help="How long to train; if neither this nor --minutes is given, the recipe says."
+        min=1, help="How long to train. Default, without --minutes: the schedule of the recipe."
     ),
 ]
 Minutes = Annotated[
@@ -140,8 +157,8 @@ Minutes = Annotated[
     typer.Option(
         min=0.01,
         help=(
-            "Time for a training instead of epochs; turned into steps once. Fitting the score comes"
-            " on top."
+            "Training time instead of epochs; converted into steps once. Fitting the score takes"
+            " additional time."
         ),
     ),
 ]
@@ -149,7 +166,7 @@ Threads = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Processor threads for training; all, or one for images under 24x24.",
+        help="Processor threads for training. Default: all, or one for images under 24x24.",
         show_default=False,
     ),
 ]
@@ -172,7 +189,7 @@ def reference_only(command: str, what: str, engine: str, **others: object) -> No
     if given:
         raise InputError(
             f"{command}: with {what}, these options must be left out. Got {', '.join(given)}."
-            " Repeat it without."
+            " Repeat the command without them."
         )
 
 
@@ -189,8 +206,8 @@ def of_another_source(command: str, source: str | None, bits: int | None) -> Non
 
     if bits is not None and source is None:
         raise InputError(
-            f"{command}: --bits is for another SOURCE; the run's own was read by `fit`. Got none."
-            " Leave it out."
+            f"{command}: --bits describes another SOURCE, because `fit` has stored the bits of the"
+            " run's own. Got --bits without a SOURCE. Name a SOURCE, or leave --bits out."
         )
 
 

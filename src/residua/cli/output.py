@@ -78,6 +78,6 @@ def refuse_findings(findings: Sequence[Any], *, strict: bool) -> None:
     codes = sorted({finding.code for finding in findings if finding.severity == "error"})
     if strict and codes:
         raise GateError(
-            f"--strict: findings of severity error stand: {', '.join(codes)}. Mend what they name,"
-            " or drop --strict."
+            "--strict: the result must have no finding of severity error. Got"
+            f" {', '.join(codes)}. Do what they advise, or drop --strict."
         )

@@ -27,16 +27,16 @@ def plan(
     difference: Annotated[
         str | None,
         typer.Option(
-            help="Plan for showing the difference of two rates, such as 0.90:0.95.",
+            help="Two rates to tell apart, such as 0.90:0.95.",
             metavar="RATE:RATE",
         ),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Confidence of the promise.")] = 0.95,
     power: Annotated[
-        float, typer.Option(help="With --difference: the probability of finding it.")
+        float, typer.Option(help="With --difference: the probability of finding the difference.")
     ] = 0.8,
     misses: Annotated[
-        str, typer.Option(help="How many faults to plan for.", metavar="N,...")
+        str, typer.Option(help="Numbers of errors to plan for.", metavar="N,...")
     ] = "0,1,2",
     json: Annotated[
         Path | None,
@@ -45,8 +45,8 @@ def plan(
         ),
     ] = None,
 ) -> None:
-    """Plan how many images it takes to show a promise. The plan counts normal and anomalous images,
-    for none, one or two that go wrong.
+    """Compute how many images it takes to show a promise. The plan counts normal or anomalous
+    images, with none, one or two errors among them.
 
     residua plan --policy 'recall>=0.99'
 

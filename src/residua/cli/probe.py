@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from residua.cli.options import Bits, Json, OtherSource, Quiet, Run, Strict, of_another_source
+from typing import Annotated
+
+import typer
+
+from residua.cli.options import BitsOfSource, Json, Quiet, Run, Strict, of_another_source
 
 
 def probe(
     run: Run,
-    source: OtherSource = None,
-    bits: Bits = None,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SOURCE",
+            help=(
+                "Labelled images to use instead of the run's own; their train and test parts are"
+                " taken."
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    bits: BitsOfSource = None,
     json: Json = None,
     strict: Strict = False,
     quiet: Quiet = False,
@@ -16,9 +30,9 @@ def probe(
     """Measure what a latent vector is worth to a classifier. This is the honest form of "the
     accuracy of my autoencoder".
 
-    A linear and a nearest-neighbours probe learn from labelled training images and are tested on
-    test images. The same probes on pixels and on principal components stand beside them, and the
-    most frequent class.
+    A linear and a nearest-neighbours classifier learn from labelled training images and are tested
+    on test images. The result also shows the same classifiers on pixels and on principal
+    components, and the share of the most frequent class.
 
     residua probe runs/digits
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 def recipes() -> None:
-    """List the recipes. It shows what each does, what it costs, where it works well and what it
-    cannot see.
+    """List the recipes. Each entry says what the recipe does, what it costs, where it works well
+    and what it cannot see.
     """
     from rich.table import Table
     from rich.text import Text
@@ -18,8 +18,8 @@ def recipes() -> None:
         (
             "auto",
             (
-                "chooses by image size, and by how well each candidate tells made anomalies from"
-                " normal images"
+                "chooses a recipe by image size, and by how well each candidate separates made"
+                " anomalies from normal images"
             ),
             {},
         ),

@@ -11,16 +11,14 @@ import typer
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="RUN...", help="Folders that `residua fit` wrote.", show_default=False
-        ),
+        typer.Argument(metavar="RUN", help="Folders that `residua fit` wrote.", show_default=False),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             metavar="FILE",
-            help="The file to write. Left out: report.html in the first RUN.",
+            help="The file to write. Default: report.html in the first RUN.",
         ),
     ] = None,
 ) -> None:

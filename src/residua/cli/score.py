@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from residua.cli.options import (
-    Bits,
+    BitsOfSource,
     Cluster,
     Engine,
     Memory,
@@ -38,20 +38,21 @@ def score(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume", help="Continue scoring that was stopped. Repeat its other options."
-        ),
+        typer.Option("--resume", help="Continue interrupted scoring; repeat its options."),
     ] = False,
     cluster: Cluster = None,
     workers: Workers = None,
-    bits: Bits = None,
+    bits: BitsOfSource = None,
     memory: Memory = 2048,
     engine: Engine = "torch",
     raw_cells: Annotated[
         bool,
         typer.Option(
             "--raw-cells",
-            help="Write texts to CSV unchanged, even if a spreadsheet would read them as formulas.",
+            help=(
+                "Write texts to CSV unchanged. Without this, an apostrophe protects texts that a"
+                " spreadsheet would take for a formula."
+            ),
         ),
     ] = False,
     quiet: Quiet = False,

@@ -28,7 +28,9 @@ def serve(
             envvar="RESIDUA_TOKEN",
             metavar="TEXT",
             show_envvar=False,
-            help="The secret that clients must send. RESIDUA_TOKEN is a safer place for it.",
+            help=(
+                "The token that clients must send. The environment variable RESIDUA_TOKEN is safer."
+            ),
         ),
     ] = None,
     without_token: Annotated[
@@ -55,42 +57,42 @@ def serve(
         ),
     ] = None,
     megabytes: Annotated[
-        float | None, typer.Option(metavar="M", help="Size of the largest request. Left out: 20.")
+        float | None, typer.Option(metavar="M", help="Size of the largest request. Default: 20.")
     ] = None,
     pixels: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Pixels of the largest image. Left out: 25 million."),
+        typer.Option(metavar="N", help="Pixels of the largest image. Default: 25 million."),
     ] = None,
     images: Annotated[
-        int | None, typer.Option(metavar="N", help="Images in the largest batch. Left out: 64.")
+        int | None, typer.Option(metavar="N", help="Images in the largest batch. Default: 64.")
     ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(
-            metavar="S", help="Time for an upload, and again for the work on it. Left out: 30."
+            metavar="S", help="Time for an upload, and again for the work on it. Default: 30."
         ),
     ] = None,
     concurrency: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Images to decode at the same time. Left out: one per core, at most 4.",
+            help="Images to decode at the same time. Default: one per core, at most 4.",
         ),
     ] = None,
     queue: Annotated[
-        int | None, typer.Option(metavar="N", help="Requests that may wait. Left out: 128.")
+        int | None, typer.Option(metavar="N", help="Requests that may wait. Default: 128.")
     ] = None,
     per_client: Annotated[
         int | None,
         typer.Option(
             "--per-client",
             metavar="N",
-            help="Requests of one address at the same time. Left out: any number.",
+            help="Requests of one address at the same time. Default: any number.",
         ),
     ] = None,
     connections: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Connections open at the same time. Left out: 1024."),
+        typer.Option(metavar="N", help="Connections open at the same time. Default: 1024."),
     ] = None,
     access_log: Annotated[
         bool, typer.Option("--access-log", help="Write one line per request to standard error.")

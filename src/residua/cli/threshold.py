@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from residua._text import say
-from residua.cli.options import Bits, of_another_source
+from residua.cli.options import BitsOfSource, of_another_source
 
 if TYPE_CHECKING:
     from residua.records import OperatingPoint
@@ -18,9 +18,7 @@ def threshold(
     run: Annotated[Path, typer.Argument(help="A folder that `residua fit` wrote.", metavar="RUN")],
     source: Annotated[
         str | None,
-        typer.Argument(
-            help="Calibration images to use instead of the run's own.", metavar="[SOURCE]"
-        ),
+        typer.Argument(help="Calibration images. Default: those of the run.", metavar="SOURCE"),
     ] = None,
     policy: Annotated[
         str,
@@ -34,7 +32,7 @@ def threshold(
     confidence: Annotated[
         float, typer.Option(help="Confidence of the bounds and intervals.")
     ] = 0.95,
-    bits: Bits = None,
+    bits: BitsOfSource = None,
     json: Annotated[
         Path | None,
         typer.Option(
@@ -43,8 +41,8 @@ def threshold(
         ),
     ] = None,
 ) -> None:
-    """Choose a new threshold for a RUN by a policy. It comes from calibration images: those of the
-    run, or others.
+    """Choose a new threshold for a RUN by a policy. The policy reads the scores of calibration
+    images. The run stores the result.
 
     residua threshold runs/parts --policy 'false-alarms<=0.01'
 

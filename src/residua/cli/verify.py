@@ -25,8 +25,8 @@ def verify(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compute every number of a REPORT again. The numbers come from the scores and labels in it.
-    The exit code is 3 if one differs.
+    """Compute every number of a REPORT again. The scores and labels in the file suffice for this.
+    The exit code is 3 if a number differs.
 
     No code in the file is executed.
 

@@ -64,12 +64,12 @@ def is_multilabel(labels: Any, predictions: Any, multilabel: bool | None = None)
             "sum to 1 in each row" if _sums_to_one(predictions) else "do not sum to 1 in each row"
         )
         mend = (
-            "Say which: multilabel=False (--one-label) for one class an image, multilabel=True"
+            "Say which: multilabel=False (--one-label) for one class per image, multilabel=True"
             " (--multilabel) for several"
         )
         must = (
-            "a matrix of labels must be clear: one class an image, or several labels that may hold"
-            " together"
+            "the meaning of a 0/1 matrix of labels must be clear: one class per image, or several"
+            " labels per image"
         )
         raise fault(
             "evaluate_classification",
@@ -95,7 +95,7 @@ def read_classes(labels: Any, predictions: Any, classes: Sequence[Any] | None) -
             problems.add(
                 "one-hot labels and predictions must have one shape",
                 got,
-                "Pass one column a class",
+                "Pass one column per class",
                 ShapeError,
             )
         y = _of_columns(matrix, classes)
@@ -108,7 +108,7 @@ def read_classes(labels: Any, predictions: Any, classes: Sequence[Any] | None) -
             "labels must have shape (n_images,), or be a 0/1 matrix like the predictions, and"
             " predictions one or two axes"
         )
-        problems.add(must, got, "Pass one row an image", ShapeError)
+        problems.add(must, got, "Pass one row per image", ShapeError)
     else:
         same_length(problems, labels=y, predictions=p)
     problems.raise_any()
@@ -200,7 +200,7 @@ def _of_columns(matrix: NDArray[np.float64], classes: Sequence[Any] | None) -> N
             "evaluate_classification",
             "classes must name every column of one-hot labels",
             got,
-            "Pass one name a column",
+            "Pass one name per column",
             LabelError,
         )
     missing = np.isnan(matrix.sum(axis=1))
@@ -224,7 +224,7 @@ def _as_read(p: NDArray[Any], n: int, problems: Problems) -> NDArray[Any]:
         if n and not (np.isin(p, (0, 1)).all() and (p.sum(axis=1) == 1).all()):
             first = p[np.flatnonzero(p.sum(axis=1) != 1)[:1]].ravel().tolist()
             got = f"rows such as {listed(first or p[0].tolist())}"
-            mend = "Pass one class an image, or probabilities as floats"
+            mend = "Pass one class per image, or probabilities as floats"
             problems.add(
                 "whole numbers in several columns must be one-hot rows", got, mend, LabelError
             )
@@ -247,7 +247,7 @@ def _as_named(
 
 
 def _one_hot(k: int) -> Assumption:
-    why = f"each row of {k} columns holds one 1, and predictions name one class an image"
+    why = f"each row of {k} columns holds one 1, and predictions name one class per image"
     return Assumption(
         about="matrix of labels",
         taken="one-hot rows: classes",

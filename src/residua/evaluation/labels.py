@@ -79,7 +79,7 @@ def as_detection_labels(
             nothing,
             "labels must have shape (n_images,)",
             f"shape {array.shape}",
-            "Pass one label an image",
+            "Pass one label per image",
             ShapeError,
         )
     labelled = np.ones(len(array), np.bool_)

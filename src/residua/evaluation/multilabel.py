@@ -100,7 +100,7 @@ def _names(classes: Sequence[Any] | None, y: NDArray[Any], p: NDArray[Any]) -> l
         problems.add(
             "classes must name every label",
             f"{len(names)} names for {y.shape[1]}",
-            "Pass one name a column",
+            "Pass one name per column",
             LabelError,
         )
     problems.raise_any()

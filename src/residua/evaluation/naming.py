@@ -122,8 +122,8 @@ def _check_rest(
     )
     if set(true) <= {"0", "1"} and read <= {"-1", "1"}:
         mend = (
-            "Which of -1 and 1 is 0 can't be told (for scikit-learn's detectors -1 is the anomaly,"
-            " 1 elsewhere): map them"
+            "Nothing shows whether -1 or 1 stands for 0 (for scikit-learn's detectors -1 is the"
+            " anomaly, 1 elsewhere): map them"
         )
         problems.add("labels and predictions must name classes alike", got, mend, LabelError)
     elif not read & set(true) and len(true) > 1:

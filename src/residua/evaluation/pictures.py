@@ -163,13 +163,13 @@ def _assumptions(scales: tuple[ValueScale, ValueScale], told: list[str | None]) 
 
 def _refuse(scale: ValueScale, name: str, prefix: str, problems: Problems) -> None:
     must = (
-        f"{name} must stand on a scale that their values show (0-1, 0-255, -1..1, whole numbers to"
+        f"{name} must have a scale that their values show (0-1, 0-255, -1..1, whole numbers to"
         " 65535)"
     )
     got = f"{scale.dtype} values in [{scale.low:.4g}, {scale.high:.4g}], which {scale.because}"
     flag = prefix.replace("_", "-")
     mend = (
-        f"Tell it with --{flag}scale, or --{flag}mean and --{flag}std (Python: {prefix}scale=,"
+        f"State it with --{flag}scale, or --{flag}mean and --{flag}std (Python: {prefix}scale=,"
         f" {prefix}mean=, {prefix}std=)"
     )
     problems.add(must, got, mend, RangeError)
@@ -189,9 +189,9 @@ def _refuse_beyond(unit: NDArray[Any], scale: ValueScale, problems: Problems) ->
             f" {high:.4g}] on 0-1"
         )
         problems.add(
-            "images must fill the scale that is told, and keep to it",
+            "images must lie on the stated scale, and use it",
             got,
-            "Tell the scale they stand on",
+            "State the scale of the images",
             RangeError,
         )
 

@@ -158,9 +158,9 @@ def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[
     if len(array) != n:
         return problems.instead(
             None,
-            f"{name} must have one entry an image",
+            f"{name} must have one entry per image",
             f"{len(array)} for {n} images",
-            "Pass one label an image",
+            "Pass one label per image",
             ShapeError,
         )
     if array.dtype.kind in "iub":

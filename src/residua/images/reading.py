@@ -70,13 +70,13 @@ class Reading(Record):
         if pixels.dtype == np.int32 and self.bits is None:
             raise ImageError(
                 "holds signed or 32-bit integers: what the largest possible value is, the file does"
-                " not say; tell it by --bits"
+                " not say; state it with --bits"
             )
         low, high = (0, 0) if pixels.size == 0 else (pixels.min(), pixels.max())
         if pixels.dtype.kind in "iu" and (low < 0 or high > self.largest(pixels.dtype)):
             raise ImageError(
                 f"holds values from {low:,} to {high:,}, where {self.bits} bits hold 0 to"
-                f" {self.largest(pixels.dtype):,}; tell the right number by --bits"
+                f" {self.largest(pixels.dtype):,}; state the right number with --bits"
             )
 
     def to_unit(self, pixels: NDArray[Any]) -> NDArray[np.float32]:

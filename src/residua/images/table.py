@@ -132,9 +132,9 @@ def check_columns(problems: Problems, n: int, columns: Mapping[str, Any]) -> Non
     for name, column in columns.items():
         if column is not None and len(column) != n:
             problems.add(
-                f"{name} must have one entry an image",
+                f"{name} must have one entry per image",
                 f"{len(column)} for {n} images",
-                "Pass one an image",
+                "Pass one per image",
                 ShapeError,
             )
     wrong = sorted({str(part) for part in columns["splits"]} - set(PARTS))

@@ -136,7 +136,7 @@ def _column_names(
         got = f"{len(names)} classes and {n_columns} columns"
         return problems.instead(
             present,
-            "probabilities must have one column a class",
+            "probabilities must have one column per class",
             got,
             "Name the classes of the columns: classes=[...]",
             LabelError,

@@ -340,7 +340,7 @@ def _refuse_shapes(where: str, true_shape: tuple[int, ...], shape: tuple[int, ..
         where,
         "labels and predictions must be comparable value by value",
         f"shapes {true_shape} and {shape} (after argmax, where the rule takes one)",
-        "Pass one label a row",
+        "Pass one label per row",
         ShapeError,
     )
 

@@ -259,7 +259,7 @@ def _both(where: str, y_true: Any, y_pred: Any, threshold: float) -> tuple[Boole
 def _as_matrix(labels: Any, name: str, problems: Problems) -> Booleans:
     array = np.asarray(labels)
     if array.ndim != 2:
-        mend = "Pass one row an image and one column a label"
+        mend = "Pass one row per image and one column per label"
         return problems.instead(
             np.zeros((0, 0), np.bool_),
             f"{name} must have shape (n_images, n_labels)",
@@ -285,7 +285,7 @@ def _same_shape(truth: Booleans, values: NDArray[Any], name: str, problems: Prob
         problems.add(
             f"y_true and {name} must have the same shape",
             got,
-            "Pass one number an image and label",
+            "Pass one number per image and label",
             ShapeError,
         )
 

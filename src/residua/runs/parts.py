@@ -168,7 +168,7 @@ class RunImages:
 
     def _judged(self, images: ImageSet, part: str, fitted_on: ImageSet | None) -> JudgedImages:
         if fitted_on is not None and 0 < len(fitted_on) + len(images) <= MOST_COMPARED:
-            self.watcher.note("looking for copies of training images among those to judge")
+            self.watcher.note("searching the test images for near-duplicates of training images")
             return compared(images, part, fitted_on, self.watcher)
         known = fitted_on if fitted_on is not None and len(fitted_on) else None
         if not self.folder.images.exists():

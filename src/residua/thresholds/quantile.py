@@ -46,7 +46,7 @@ class Quantile(NumberPolicy):
         how = (
             f"The {percent(self.q)} quantile of {n} normal calibration scores (number {rank} from"
             f" below, with the n + 1 correction): on average at most {percent(1 - self.q)} of"
-            " normal images like these are flagged, more in some weeks and fewer in others."
+            " normal images like these are flagged; single batches may have more or fewer."
             f" {calibration.place(threshold)}"
         )
         return Choice(threshold, how)

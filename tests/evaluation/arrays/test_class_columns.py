@@ -230,7 +230,7 @@ def test_a_hole_in_predictions_is_refused_with_its_line(tmp_path: Path) -> None:
 
 def test_what_is_told_must_fit(tmp_path: Path) -> None:
     y, p = predicted(3)
-    with pytest.raises(LabelError, match="one column a class"):
+    with pytest.raises(LabelError, match="one column per class"):
         judge(labels=y, predictions=p, classes=["a", "b"])
     with pytest.raises(InputError, match="--classes must go with"):
         judge(scores=y, classes=["a", "b"])

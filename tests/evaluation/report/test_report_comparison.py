@@ -97,7 +97,7 @@ def test_a_page_of_two_runs_follows_from_its_data_and_a_changed_difference_is_fo
 
 
 def test_one_name_a_job_or_none(tmp_path):
-    with pytest.raises(InputError, match="one name a job"):
+    with pytest.raises(InputError, match="one name per job"):
         write_html(tmp_path / "x.html", "x", detectors(), names=["only one"])
 
 

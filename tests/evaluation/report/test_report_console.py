@@ -42,7 +42,7 @@ def test_the_findings_are_last_and_counted_and_the_threshold_is_told_in_counts()
         < text.index("ERROR")
     )
     assert (
-        "Of 626 abnormal images, 571 are caught and 55 missed. Of 66 normal images, 12 are false"
+        "Of 626 anomalous images, 571 are caught and 55 missed. Of 66 normal images, 12 are false"
         " alarms." in text
     )
 
@@ -111,7 +111,7 @@ def test_baselines_that_do_not_reach_the_main_metric_make_no_empty_table():
         metrics=metrics,
         baselines={"pca": {"mse": Estimate(value=0.2, n=50)}},
     )
-    assert "Beside it" not in printed(record)
-    assert "Beside it" in printed(
+    assert "Model or baseline" not in printed(record)
+    assert "Model or baseline" in printed(
         record.model_copy(update={"baselines": {"pca": {"accuracy": metrics["accuracy"]}}})
     )

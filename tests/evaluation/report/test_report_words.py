@@ -137,8 +137,8 @@ def test_metrics_speak_of_classes_where_the_job_is_to_classify():
     detecting, classifying = (
         Evaluation(job=job, n_images=2, split="test") for job in ("detect", "classify")
     )
-    assert "abnormal" in words.meaning("recall", detecting)
-    assert "class" in words.meaning("recall", classifying) and "abnormal" not in words.meaning(
+    assert "anomalous" in words.meaning("recall", detecting)
+    assert "class" in words.meaning("recall", classifying) and "anomalous" not in words.meaning(
         "roc_auc", classifying
     )
     assert words.meaning("f1", classifying).endswith("mean over classes")

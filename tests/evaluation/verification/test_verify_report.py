@@ -235,7 +235,7 @@ def test_other_baseline_scores_are_found(report, tmp_path):
     [
         (lambda job: job["scores"].update(data="!!"), "base64"),
         (lambda job: job["scores"].update(data="AAA="), "whole rows"),
-        (lambda job: job["scores"].update(data="AAAAAA=="), "one an image"),
+        (lambda job: job["scores"].update(data="AAAAAA=="), "one entry per image"),
         (lambda job: job["table"].update(labels=[99] * 160), "a label must be one of"),
         (lambda job: job["table"].update(labels=[-1] * 160), "a label must be one of"),
         (lambda job: job["scores"].update(dtype="<i8"), "what residua writes"),

@@ -80,8 +80,8 @@ def test_one_hot_rows_are_classes_unless_said_otherwise_and_it_is_told():
 @pytest.mark.parametrize(
     ("labels", "kind", "words"),
     [
-        ([0, 1], ShapeError, "one entry an image. Got 2 for 3 images"),
-        ([[0, 1], [1, 0]], ShapeError, "one row an image. Got 2 for 3 images"),
+        ([0, 1], ShapeError, "one entry per image. Got 2 for 3 images"),
+        ([[0, 1], [1, 0]], ShapeError, "one row per image. Got 2 for 3 images"),
         (
             ["a", "a", "a"],
             LabelError,

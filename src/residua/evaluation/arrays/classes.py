@@ -69,7 +69,7 @@ def arranged(labels: Column, predictions: Column, told: tuple[Any, ...] | None) 
     if texts is not None and set(texts) != set(named):
         raise fault(
             "judge",
-            "predictions must have a column a class",
+            "predictions must have one column per class",
             f"columns of {listed(named)} where the classes are {listed(texts)}",
             "Name the same classes in both",
             LabelError,

@@ -146,7 +146,7 @@ def _distribution(name: str, evaluation: Evaluation, evidence: Evidence) -> Html
         quantity, values = "mse", evidence.per_image.get("mse")
     series: dict[str, Any] = {} if values is None else {"images": values}
     if values is not None and known is not None:
-        series = {"normal": values[known == 0], "abnormal": values[known == 1]}
+        series = {"normal": values[known == 0], "anomalous": values[known == 1]}
     drawn = Histogram.of(series, quantity)
     point = evaluation.operating_point
     at = f", threshold {words.significant(point.threshold, 4)}" if point else ""

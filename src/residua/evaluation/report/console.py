@@ -179,7 +179,7 @@ def _baselines(evaluation: Evaluation) -> Table | None:
     main = words.primary_metric(evaluation)
     if main is None or not any(main in values for values in evaluation.baselines.values()):
         return None
-    table = _grid("Beside it", words.label(main, evaluation), "Against the model")
+    table = _grid("Model or baseline", words.label(main, evaluation), "Compared with the model")
     table.add_row(
         Text("This model", style="bold"),
         Text(words.interval(main, evaluation.metrics[main]), style="bold"),

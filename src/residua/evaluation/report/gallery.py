@@ -38,7 +38,7 @@ def gallery(key: str, evaluation: Evaluation, evidence: Evidence, budget: int) -
     return panel(
         key,
         "gallery",
-        "What it makes of the images",
+        "Images, reconstructions and error maps",
         _chips() if is_live else None,
         *groups,
         _scale(evidence),
@@ -117,7 +117,7 @@ def _label_words(evidence: Evidence, index: int) -> list[str]:
     if evidence.labels is not None and evidence.labels[index] is not None:
         facts.append(str(evidence.labels[index]))
     if known is not None and known[index] != UNKNOWN:
-        word = "abnormal" if known[index] else "normal"
+        word = "anomalous" if known[index] else "normal"
         facts += [] if word in facts else [word]
     return facts
 

@@ -19,17 +19,17 @@ from residua.thresholds import parse_policy
 
 _PEEKS = (("all", "Catch all"), ("none", "No false alarm"), ("f1", "Best F1 here"))
 _STRIPS = (
-    ("missed", "Missed", "Abnormal, and passed; the least conspicuous first."),
+    ("missed", "Missed", "Anomalous, and not flagged; the lowest score first."),
     ("alarm", "False alarms", "Normal, and flagged; the highest score first."),
-    ("caught", "Caught", "Abnormal, and flagged; the closest to the threshold first."),
-    ("passed", "Left alone", "Normal, and passed; the closest to the threshold first."),
+    ("caught", "Caught", "Anomalous, and flagged; the closest to the threshold first."),
+    ("passed", "Left alone", "Normal, and not flagged; the closest to the threshold first."),
 )
 _UNKNOWN_STRIPS = (
     ("flagged", "Flagged", "The highest score first."),
     ("unflagged", "Not flagged", "The closest to the threshold first."),
 )
 _CELLS = (
-    ("abnormal", (("tp", "caught", "good"), ("fn", "missed", "bad"))),
+    ("anomalous", (("tp", "caught", "good"), ("fn", "missed", "bad"))),
     ("normal", (("fp", "false alarms", "bad"), ("tn", "left alone", "good"))),
 )
 _RATES = (
@@ -178,7 +178,7 @@ def _outcome(key: str, evaluation: Evaluation, evidence: Evidence) -> Html:
     counts = outcome(evaluation, evidence)
     rows = (row(title, *(_count(key, counts, *cell) for cell in cells)) for title, cells in _CELLS)
     matrix = table(
-        ("", "flagged", "passed"),
+        ("", "flagged", "not flagged"),
         rows,
         class_="outcome",
         aria_label="Confusion matrix at the threshold",

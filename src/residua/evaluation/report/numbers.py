@@ -149,7 +149,7 @@ def baselines(key: str, evaluation: Evaluation) -> Html | None:
     return panel(
         key,
         "baselines",
-        "What simpler things reach",
+        "Baselines",
         listed,
         lede="The same images, the same metrics.",
     )

@@ -88,7 +88,7 @@ def write_html(
     if names is not None and len(names) != len(jobs):
         got = f"{len(names)} for {len(jobs)}"
         raise InputError(
-            f"write_html: there must be one name a job. Got {got}. Name each, or none."
+            f"write_html: there must be one name per job. Got {got}. Name each, or none."
         )
     path = Path(path)
     files.write_text(path, page(title, jobs, subtitle=subtitle, names=names))

@@ -183,8 +183,8 @@ def verdict(evaluation: Evaluation) -> str:
         return f"{opening}."
     title, other = rival
     standing = {
-        "better": "is clearly better: the training did not pay",
-        "slightly better": "is better, if only within the intervals",
+        "better": "is clearly better: training gained nothing over it",
+        "slightly better": "is better, but within the intervals",
         "equal": "does exactly as well",
         "slightly worse": "is a little worse, within the intervals",
         "worse": "is clearly worse",
@@ -218,7 +218,7 @@ def outcome_sentence(counts: dict[str, Any]) -> str:
     Examples
     --------
     >>> outcome_sentence({"tp": 55, "fn": 5, "fp": 1, "tn": 99})
-    'Of 60 abnormal images, 55 are caught and 5 missed. Of 100 normal images, 1 is a false alarm.'
+    'Of 60 anomalous images, 55 are caught and 5 missed. Of 100 normal images, 1 is a false alarm.'
     """
     n_abnormal, n_normal, alarms = (
         counts["tp"] + counts["fn"],
@@ -228,7 +228,7 @@ def outcome_sentence(counts: dict[str, Any]) -> str:
     said = []
     if n_abnormal:
         said.append(
-            f"Of {n_abnormal:,} abnormal images, {counts['tp']:,} are caught and {counts['fn']:,}"
+            f"Of {n_abnormal:,} anomalous images, {counts['tp']:,} are caught and {counts['fn']:,}"
             " missed."
         )
     if n_normal:

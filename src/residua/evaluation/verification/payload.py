@@ -171,6 +171,6 @@ def _check_lengths(key: str, evidence: Evidence, n_images: int) -> None:
     for name, column in columns.items():
         if column is not None and len(column) != n_images:
             raise SourceError(
-                f"{key}: {name} must be one an image. Got {len(column)} for {n_images}. Write the"
-                " report again."
+                f"{key}: {name} must have one entry per image. Got {len(column)} for {n_images}."
+                " Write the report again."
             )

@@ -164,7 +164,7 @@ def _labels(path: Path, n: int, options: Options) -> NDArray[Any]:
     if labels.ndim != 1 or len(labels) != n or labels.dtype.kind not in "iu":
         got = f"shape {labels.shape} of {labels.dtype} for {count(n, 'image')}"
         raise SourceError(
-            f"{path}: a file of labels must hold one whole number an image. Got {got}. Pair it with"
-            " its images."
+            f"{path}: a file of labels must hold one whole number per image. Got {got}. Pair it"
+            " with its images."
         )
     return labels.astype(np.int64)

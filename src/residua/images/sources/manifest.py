@@ -110,8 +110,8 @@ def write_manifest(
     listed = [{name: _cell(name, value, base, path) for name, value in row.items()} for row in rows]
     if not listed:
         raise SourceError(
-            "write_manifest: a manifest must have a row an image. Got none. Check the pattern that"
-            " finds the images."
+            "write_manifest: a manifest must have one row per image. Got none. Check the pattern"
+            " that finds the images."
         )
     names = [name for name in COLUMNS if any(row.get(name) for row in listed)]
     check_columns(path, sorted({name for row in listed for name in row}))

@@ -69,7 +69,7 @@ def read_table(path: Path) -> ManifestTable:
     names, assumptions = _named(path, _without_nameless(path, cells, header, bodies), bodies)
     if not bodies:
         raise SourceError(
-            f"{path}: a manifest must have a row an image. Got none below the header. Add rows."
+            f"{path}: a manifest must have one row per image. Got none below the header. Add rows."
         )
     known = {name: place for place, name in names.items() if name in COLUMNS}
     own = {

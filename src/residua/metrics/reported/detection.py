@@ -35,7 +35,7 @@ DETECTION: tuple[ReportedMetric, ...] = (
         "ROC AUC",
         True,
         "share",
-        "chance that an abnormal image scores above a normal one",
+        "chance that an anomalous image scores above a normal one",
         "ranking",
         {ScoredImages: ranked(roc_auc_interval), ClassProbabilities: roc_auc_of_classes},
         meanings={
@@ -67,7 +67,7 @@ DETECTION: tuple[ReportedMetric, ...] = (
         "Precision",
         True,
         "share",
-        "of the flagged images, how many are abnormal",
+        "of the flagged images, how many are anomalous",
         "classification",
         {
             ScoredImages: precision_of_flags,
@@ -84,7 +84,7 @@ DETECTION: tuple[ReportedMetric, ...] = (
         "Recall",
         True,
         "share",
-        "of the abnormal images, how many are flagged",
+        "of the anomalous images, how many are flagged",
         "classification",
         {
             ScoredImages: recall_of_flags,

@@ -58,7 +58,7 @@ def try_out(known: Known, contract: Contract, *, may_resize: bool) -> Tried:
         raise RangeError(
             f"wrap: reconstructions must lie about [{low:.4g}, {high:.4g}], as"
             f" outputs={contract.outputs.words} says. Got {float(made.min()):.3g} to"
-            f" {float(made.max()):.3g} for a grey ramp. Tell another with outputs= or values=."
+            f" {float(made.max()):.3g} for a grey ramp. State another with outputs= or values=."
         )
     if contract.rebuilt is None:
         told = explained(contract.outputs.from_model(made), shown)
@@ -66,7 +66,7 @@ def try_out(known: Known, contract: Contract, *, may_resize: bool) -> Tried:
             if told < 0.5 and far_better(explained(scale.from_model(made), shown), told, _SURELY):
                 raise RangeError(
                     f"wrap: reconstructions must be on the scale outputs={contract.outputs.words}."
-                    f" A grey ramp came back on the scale {scale.words}. Tell it with outputs= or"
+                    f" A grey ramp came back on the scale {scale.words}. State it with outputs= or"
                     " values=."
                 )
     is_random = bool(np.abs(made - other).max(initial=0) > _SAME * (high - low))

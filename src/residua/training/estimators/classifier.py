@@ -192,7 +192,7 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
             if len(truth) != len(images):
                 got = f"{len(truth)} for {len(images)} images"
                 raise ShapeError(
-                    f"AutoencoderClassifier.score: labels must have one entry an image. Got {got}."
+                    f"AutoencoderClassifier.score: labels must have one entry per image. Got {got}."
                     " Pass one each."
                 )
             right, known = self.predict_proba(images).argmax(axis=1) == truth, truth >= 0

@@ -54,7 +54,7 @@ def choose_augmentations(
     if targets.multilabel:
         return (
             ALWAYS,
-            "augmentation: crop; not mirrored, since the rule for it needs one label an image",
+            "augmentation: crop; not mirrored, since the rule for it needs one label per image",
         )
     rows = np.flatnonzero(targets.labelled)
     if len(rows) > _MOST_IMAGES:

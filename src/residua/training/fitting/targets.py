@@ -142,7 +142,7 @@ def read_targets(labels: Any, n_images: int, *, multilabel: bool | None = None) 
         return _of_matrix(matrix, multilabel)
     if multilabel:
         must = "multi-label labels must be a 0/1 matrix, (n_images, n_labels)"
-        problems.add(must, "one label an image", "Pass a column a label", ShapeError)
+        problems.add(must, "one label per image", "Pass one column per label", ShapeError)
         problems.raise_any()
     column = as_labels(labels, n_images, name="labels", problems=problems)
     problems.raise_any()
@@ -199,15 +199,15 @@ def _as_matrix(labels: Any, n_images: int, problems: Problems) -> NDArray[np.flo
         problems.add(
             "a label matrix must hold 0 and 1",
             "values that are no numbers",
-            "Pass one label an image",
+            "Pass one label per image",
             LabelError,
         )
         return None
     if len(matrix) != n_images:
         problems.add(
-            "labels must have one row an image",
+            "labels must have one row per image",
             f"{len(matrix)} for {n_images} images",
-            "Pass one an image",
+            "Pass one per image",
             ShapeError,
         )
     elif not np.isin(matrix[~np.isnan(matrix)], (0, 1)).all():

@@ -59,7 +59,7 @@ def check_names(names: Sequence[str]) -> None:
     if unknown:
         raise InputError(
             f"augment: each name must be one of {', '.join(AUGMENTATIONS)}. Got"
-            f" {', '.join(map(repr, unknown))}. Mend --augment."
+            f" {', '.join(map(repr, unknown))}. Correct --augment."
         )
 
 

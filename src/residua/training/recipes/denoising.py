@@ -25,7 +25,9 @@ class Denoising(ReconstructionRecipe):
         "reproduces the clean image from a noisy, masked one; scored by its error"
     )
     cost: ClassVar[str] = "as plain"
-    good_for: ClassVar[str] = "a code that holds structure instead of pixels; textures with noise"
+    good_for: ClassVar[str] = (
+        "a latent vector that holds structure instead of pixels; textures with noise"
+    )
     blind_to: ClassVar[tuple[str, ...]] = ("black", "dimmed", "simpler")
 
     noise: float = Field(default=0.1, ge=0, le=1)

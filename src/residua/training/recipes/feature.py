@@ -53,12 +53,12 @@ class Feature(Recipe):
 
     name: ClassVar[str] = "feature"
     summary: ClassVar[str] = (
-        "rebuilds the features of a frozen backbone that you bring; scored by its worst places and"
-        " by density"
+        "reconstructs the features of a frozen backbone; scored by the places with the highest"
+        " error and by density"
     )
     cost: ClassVar[str] = "the backbone's forward pass, at each step"
     good_for: ClassVar[str] = (
-        "textures and parts, with a pretrained backbone; the default one is a random stand-in"
+        "textures and parts, with pretrained weights; the default backbone has random weights"
     )
     schedule: ClassVar[Schedule] = Schedule(steps=600, epochs=(5, 100), batch_size=16, keep="last")
     default_side: ClassVar[int] = 256

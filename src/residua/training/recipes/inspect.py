@@ -66,10 +66,8 @@ class Inspect(Recipe):
         "restores crops with synthetic defects and marks them; scored by marks, edges, features and"
         " surface"
     )
-    cost: ClassVar[str] = "five minutes on one core; about 50 ms an image"
-    good_for: ClassVar[str] = (
-        "defects of surfaces and parts from 64 px up, with maps worth looking at"
-    )
+    cost: ClassVar[str] = "five minutes on one core; about 50 ms per image"
+    good_for: ClassVar[str] = "defects of surfaces and parts from 64 px up, with useful error maps"
     default_side: ClassVar[int] = 256
     smallest_side: ClassVar[int] = 64
     any_size: ClassVar[bool] = True

@@ -34,11 +34,11 @@ class JointOneClass(Restore):
 
     name: ClassVar[str] = "joint-one-class"
     summary: ClassVar[str] = (
-        "restores, names the turn and pairs copies: heads on one encoder; scored by both heads and"
-        " density"
+        "restores images, names their rotation and pairs two views of one image, with heads on one"
+        " encoder; scored by the heads and density"
     )
     cost: ClassVar[str] = (
-        "two to three minutes of one core at 28x28, whatever the number of images; 3 ms an image"
+        "two to three minutes of one core at 28x28, whatever the number of images; 3 ms per image"
     )
     good_for: ClassVar[str] = "small images of objects: the strongest from scratch"
     schedule: ClassVar[Schedule] = Schedule(

@@ -34,11 +34,11 @@ class Restore(Recipe):
 
     name: ClassVar[str] = "restore"
     summary: ClassVar[str] = (
-        "undoes turns, masks and greying; scored by the error over all turns and the density of the"
-        " code"
+        "restores images that were rotated, masked or greyed; scored by the error over all"
+        " rotations and the density of the latent vector"
     )
     cost: ClassVar[str] = (
-        "one to two minutes of one core at 28x28, whatever the number of images; 3 ms an image"
+        "one to two minutes of one core at 28x28, whatever the number of images; 3 ms per image"
     )
     good_for: ClassVar[str] = "small images of objects that have an upright"
     schedule: ClassVar[Schedule] = Schedule(

@@ -22,9 +22,11 @@ class Sparse(ReconstructionRecipe):
     """
 
     name: ClassVar[str] = "sparse"
-    summary: ClassVar[str] = "few code units are active at a time (KL penalty); scored by its error"
+    summary: ClassVar[str] = (
+        "few latent units are active at a time (KL penalty); scored by its error"
+    )
     cost: ClassVar[str] = "as plain"
-    good_for: ClassVar[str] = "codes with more dimensions than the images need"
+    good_for: ClassVar[str] = "latent vectors with more dimensions than the images need"
     blind_to: ClassVar[tuple[str, ...]] = ("black", "dimmed", "simpler")
 
     target: float = Field(default=0.05, gt=0, lt=1)

@@ -33,10 +33,10 @@ class Variational(ReconstructionRecipe):
 
     name: ClassVar[str] = "variational"
     summary: ClassVar[str] = (
-        "codes are distributions near a standard normal one; scored by error or by the ELBO"
+        "latent vectors are distributions near a standard normal one; scored by error or ELBO"
     )
     cost: ClassVar[str] = "as plain"
-    good_for: ClassVar[str] = "codes to sample from; a smooth latent space"
+    good_for: ClassVar[str] = "latent vectors to sample from; a smooth latent space"
     blind_to: ClassVar[tuple[str, ...]] = ("black", "dimmed", "simpler")
 
     beta: float = Field(default=0.02, ge=0)

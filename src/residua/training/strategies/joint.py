@@ -17,7 +17,9 @@ class Joint(TwoLosses):
     """
 
     name: ClassVar[str] = "joint"
-    summary: ClassVar[str] = "two heads on one code, classes and reconstruction, trained together"
+    summary: ClassVar[str] = (
+        "two heads on one latent vector, classes and reconstruction, trained together"
+    )
     cost: ClassVar[str] = "the classifier's, and a seventh more for the decoder"
     good_for: ClassVar[str] = (
         "one network that names classes, reconstructs, and uses unlabelled images"

@@ -22,7 +22,7 @@ class Plain(Strategy):
 
     name: ClassVar[str] = "plain"
     summary: ClassVar[str] = "the same encoder and head without reconstruction: the control"
-    cost: ClassVar[str] = "the least a step"
+    cost: ClassVar[str] = "the least per step"
     good_for: ClassVar[str] = "knowing whether the autoencoder helped"
     uses_unlabelled: ClassVar[bool] = False
 

@@ -31,11 +31,11 @@ class Sequential(Strategy):
 
     name: ClassVar[str] = "sequential"
     summary: ClassVar[str] = (
-        "the autoencoder first, then a classifier on its code, the encoder frozen"
+        "the autoencoder first, then a classifier on its latent vector, the encoder frozen"
     )
     cost: ClassVar[str] = "less than the classifier's: the second phase leaves the encoder alone"
     good_for: ClassVar[str] = (
-        "learning what a code is worth that saw no label; the weakest classifier of the five"
+        "measuring a latent vector trained without labels; the weakest classifier of the five"
     )
 
     distance: Distance = "squared"

@@ -5,7 +5,7 @@
   const NORMAL = 0, ABNORMAL = 1, UNKNOWN = 2;
   const VERDICT_WORDS = {caught: "caught", missed: "missed", alarm: "false alarm", passed: "left alone", flagged: "flagged", unflagged: "not flagged"};
   const IS_BAD = {missed: true, alarm: true};
-  const SERIES = {normal: ["var(--accent)", "normal"], abnormal: ["var(--abnormal)", "abnormal"], images: ["var(--accent)", "images"]};
+  const SERIES = {normal: ["var(--accent)", "normal"], abnormal: ["var(--abnormal)", "anomalous"], images: ["var(--accent)", "images"]};
   const OUTLINES = {calibration: ["var(--muted)", "calibration, normal"], train: ["var(--note)", "train"]};
 
   function unpack(packed) {
@@ -259,7 +259,7 @@
     const n = job.abnormal.length, m = job.normal.length;
     if (!n && !m) return `${count(above(job.everything, job.limit()))} of ${count(job.everything.length)} images are flagged.`;
     const {tp, fp, fn} = job.rates();
-    const one = n ? `Of ${count(n)} abnormal images, ${count(tp)} are caught and ${count(fn)} missed. ` : "";
+    const one = n ? `Of ${count(n)} anomalous images, ${count(tp)} are caught and ${count(fn)} missed. ` : "";
     return one + (m ? `Of ${count(m)} normal images, ${count(fp)} ${fp === 1 ? "is a false alarm" : "are false alarms"}.` : "");
   }
   function lowestCatchingAll(job) {
