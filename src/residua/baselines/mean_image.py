@@ -19,8 +19,7 @@ def mean_image_reconstructions(train: Images, images: Images, **_: Any) -> Image
     >>> mean_image_reconstructions(train, train).ravel().tolist()
     [0.5, 0.5]
     """
-    mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return np.broadcast_to(mean, images.shape)
+    return np.broadcast_to(train.mean(axis=0, dtype=np.float64).astype(np.float32), images.shape)
 
 
 def mean_image_scores(train: Images, images: Images, **_: Any) -> NDArray[np.float32]:

@@ -137,33 +137,35 @@ def classification_facts(
         )
         found = estimates_of(counted)
         if read.probabilities is not None:
-            probabilities = read.probabilities[some]
             found |= estimates_of(
                 ClassProbabilities(
-                    confidence, seed, true=read.true[some], probabilities=probabilities
+                    confidence, seed, true=read.true[some], probabilities=read.probabilities[some]
                 )
             )
         return found | estimates_per_class(counted, names)
 
     own = () if chosen is None or chosen.assumption is None else (chosen.assumption,)
     support = matrix.sum(axis=1).tolist()
-    facts = JudgedFacts(
-        job="classify",
-        confidence=confidence,
-        seed=seed,
-        n_images=len(known),
-        n_unlabelled=int((~known).sum()),
-        labelled=known,
-        counts={f"class-{name}": count for name, count in zip(names, support, strict=True)},
-        classes=names,
-        positive=None if chosen is None else names[chosen.place],
-        confusion=matrix,
-        true=read.true,
-        probabilities=read.probabilities,
-        baselines=baselines or None,
-        assumptions=None if chosen is None and not assumptions else (*own, *assumptions),
+    return with_metrics(
+        JudgedFacts(
+            job="classify",
+            confidence=confidence,
+            seed=seed,
+            n_images=len(known),
+            n_unlabelled=int((~known).sum()),
+            labelled=known,
+            counts={f"class-{name}": count for name, count in zip(names, support, strict=True)},
+            classes=names,
+            positive=None if chosen is None else names[chosen.place],
+            confusion=matrix,
+            true=read.true,
+            probabilities=read.probabilities,
+            baselines=baselines or None,
+            assumptions=None if chosen is None and not assumptions else (*own, *assumptions),
+        ),
+        metrics_of,
+        leaks,
     )
-    return with_metrics(facts, metrics_of, leaks)
 
 
 def _positive(names: list[str], matrix: NDArray[Any], told: Any) -> PositiveClass | None:

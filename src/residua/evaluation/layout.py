@@ -58,10 +58,9 @@ def _three_axes(
             ShapeError,
         )
     if width == 3 and min(n, height) > _MOST_CHANNELS:
-        got = f"shape {array.shape}: one colour picture, or {n} images of {height} x {width}"
         problems.add(
             f"{name} must have an axis of images",
-            got,
+            f"shape {array.shape}: one colour picture, or {n} images of {height} x {width}",
             "Pass one picture as array[None]",
             ShapeError,
         )
@@ -118,10 +117,9 @@ def without_opaque_alpha(array: NDArray[Any], name: str) -> tuple[NDArray[Any], 
     if array.shape[3] != 4 or array.size == 0:
         return array, []
     alpha = array[..., 3]
-    opaque = (255, 65535) if array.dtype.kind in "iu" else (1, 255)
     if (
         alpha.min() != alpha.max()
-        or not np.isin(alpha.flat[0], opaque)
+        or not np.isin(alpha.flat[0], (255, 65535) if array.dtype.kind in "iu" else (1, 255))
         or array[..., :3].min() == array[..., :3].max()
     ):
         return array, []
@@ -143,10 +141,9 @@ def _refuse_one_picture(array: NDArray[Any], name: str, problems: Problems) -> N
     spread = 2 * float(values.var())
     along = [float(np.square(np.diff(values, axis=axis)).mean()) for axis in (0, 1)]
     if spread > 0 and max(along) < 0.2 * spread:
-        got = f"shape {array.shape}, smooth from row to row: one picture"
         problems.add(
             f"{name} must have an axis of images",
-            got,
+            f"shape {array.shape}, smooth from row to row: one picture",
             "Pass one picture as array[None]",
             ShapeError,
         )

@@ -73,14 +73,13 @@ def multilabel_facts(
     names = _names(classes, y, p)
     predicted = p > 0.5 if p.dtype.kind == "f" else p.astype(np.bool_)
     sample = SeveralLabels(confidence, seed, holds=y, predicted=predicted, given=p)
-    metrics = estimates_of(sample) | estimates_per_class(sample, names)
     return JudgedFacts(
         job="classify",
         confidence=confidence,
         seed=seed,
         n_images=len(y),
         counts={"test": len(y)},
-        metrics=metrics,
+        metrics=estimates_of(sample) | estimates_per_class(sample, names),
         multilabel=(y, p),
     )
 

@@ -23,10 +23,9 @@ def tallied(masks: Sequence[Any], maps: Sequence[Any], truth: DetectionLabels) -
     is_normal = truth.labelled & ~truth.is_anomalous
     for index, (mask, error_map) in enumerate(zip(masks, maps, strict=True)):
         if mask is not None and np.shape(mask) != np.shape(error_map):
-            got = f"{np.shape(mask)} and {np.shape(error_map)} for image {index}"
             problems.add(
                 "a mask and its map must have the same shape",
-                got,
+                f"{np.shape(mask)} and {np.shape(error_map)} for image {index}",
                 "Resize the map to the image's size",
                 ShapeError,
             )

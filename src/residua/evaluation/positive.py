@@ -43,13 +43,15 @@ def positive_class(
     if len(names) != 2:
         return None
     place, why = _chosen(names, support)
-    made = Assumption(
-        about="positive class",
-        taken=names[place],
-        because=why,
-        to_tell="--positive LABEL (positive=)",
+    return PositiveClass(
+        place,
+        Assumption(
+            about="positive class",
+            taken=names[place],
+            because=why,
+            to_tell="--positive LABEL (positive=)",
+        ),
     )
-    return PositiveClass(place, made)
 
 
 def check_positive(names: Sequence[str], told: Any, where: str) -> None:

@@ -92,12 +92,15 @@ def evaluate_reconstruction(
     >>> round(record.metrics["rmse"].value, 3)
     0.097
     """
-    scales = scale_options(
-        ScaleOptions(scale, mean, std),
-        ScaleOptions(reconstructions_scale, reconstructions_mean, reconstructions_std),
-    )
     pictures = pictures_of(
-        images, reconstructions, ids=ids, train_errors=train_errors, scales=scales
+        images,
+        reconstructions,
+        ids=ids,
+        train_errors=train_errors,
+        scales=scale_options(
+            ScaleOptions(scale, mean, std),
+            ScaleOptions(reconstructions_scale, reconstructions_mean, reconstructions_std),
+        ),
     )
     return judge_pictures(
         pictures,
@@ -137,13 +140,16 @@ def judge_pictures(
     """`evaluate_reconstruction` of pictures that were read already."""
     columns = errors_per_image(pictures.images, pictures.reconstructions)
     train = None if train_errors is None else np.atleast_1d(np.asarray(train_errors, np.float64))
-    facts = replace(
-        error_facts(columns, train_errors=train, **options),
-        from_arrays=True,
-        assumptions=pictures.assumptions or None,
-        **pictures.facts,
+    return conclude(
+        replace(
+            error_facts(columns, train_errors=train, **options),
+            from_arrays=True,
+            assumptions=pictures.assumptions or None,
+            **pictures.facts,
+        ),
+        split=split,
+        provenance=provenance,
     )
-    return conclude(facts, split=split, provenance=provenance)
 
 
 def scale_options(
@@ -217,8 +223,7 @@ def evaluate_errors(
         confidence=confidence,
         seed=seed,
     )
-    made = conclude(facts, split=split, provenance=provenance, before=findings)
-    return made.evaluation
+    return conclude(facts, split=split, provenance=provenance, before=findings).evaluation
 
 
 def error_facts(
@@ -237,17 +242,20 @@ def error_facts(
         return estimates_of(ImageErrors(confidence, seed, columns=some))
 
     n_images = len(next(iter(columns.values())))
-    facts = JudgedFacts(
-        job="reconstruct",
-        confidence=confidence,
-        seed=seed,
-        n_images=n_images,
-        counts={"test": n_images},
-        errors=columns,
-        train_errors=train_errors,
-        baselines=baselines or None,
+    return with_metrics(
+        JudgedFacts(
+            job="reconstruct",
+            confidence=confidence,
+            seed=seed,
+            n_images=n_images,
+            counts={"test": n_images},
+            errors=columns,
+            train_errors=train_errors,
+            baselines=baselines or None,
+        ),
+        metrics_of,
+        leaks,
     )
-    return with_metrics(facts, metrics_of, leaks)
 
 
 def baseline_errors(

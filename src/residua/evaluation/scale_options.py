@@ -116,10 +116,9 @@ def _normalised(
     if not ((std > 0) & (std <= 1)).all():
         problems.add(f"{prefix}std must lie in (0, 1]", _shown(std), mend, InputError)
     if mean.size != std.size and 1 not in (mean.size, std.size):
-        got = f"{mean.size} and {std.size}"
         problems.add(
             f"{prefix}mean and {prefix}std must be as many",
-            got,
+            f"{mean.size} and {std.size}",
             "Pass one number, or one per channel",
             InputError,
         )

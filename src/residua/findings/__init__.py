@@ -144,10 +144,10 @@ def not_applicable(
     >>> next(one.reason for one in not_applicable(facts) if one.what == "dead-latent")
     'Needs a network with a latent code.'
     """
-    asked = [kind for kind in FINDINGS if kind.ask is not None and facts.job in kind.jobs]
     lacking = {
         kind.code: facts.lacks(kind.needs)
-        for kind in asked
+        for kind in FINDINGS
+        if kind.ask is not None and facts.job in kind.jobs
         if needs is None or facts.lacks([one for one in kind.needs if one in needs])
     }
     return tuple(

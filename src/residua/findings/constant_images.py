@@ -83,10 +83,9 @@ def find_constant_images(
 
 def _all_of(labels: NDArray[Any], constant: NDArray[np.bool_]) -> list[str]:
     """The labels of which every image is constant."""
-    known = sorted({str(label) for label in labels.tolist() if label is not None})
     return [
         name
-        for name in known
+        for name in sorted({str(label) for label in labels.tolist() if label is not None})
         if constant[np.array([str(label) == name for label in labels.tolist()], np.bool_)].all()
     ]
 

@@ -36,15 +36,14 @@ def find_inflated_accuracy(y_true: Any, y_pred: Any) -> Finding:
     is_inflated = (
         told.all_negative_accuracy > 0.5 or told.element_wise_accuracy - told.subset_accuracy > 0.1
     )
-    measured = {
-        name: value if math.isfinite(value) else None
-        for name, value in asdict(told).items()
-        if name != "meaning"
-    }
     return Finding(
         code=KIND.code,
         severity="warning" if is_inflated else "note",
-        measured=measured,
+        measured={
+            name: value if math.isfinite(value) else None
+            for name, value in asdict(told).items()
+            if name != "meaning"
+        },
         meaning=f"Binary accuracy counts every label of every image, mostly zeros. {told.meaning}",
         what_to_do=(
             "Report recall, f1 (micro and macro), average precision per label and subset"

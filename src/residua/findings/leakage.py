@@ -76,9 +76,12 @@ def find_leakage(
         "looked_for": "copies of every kind" if leaks.is_thorough else "exact copies",
     }
     if n_leaked == 0:
-        meaning = f"None of the {n:,} {judged} is {kind} of one of the {seen}."
         return Finding(
-            code=KIND.code, severity="ok", measured=measured, meaning=meaning, what_to_do=""
+            code=KIND.code,
+            severity="ok",
+            measured=measured,
+            meaning=f"None of the {n:,} {judged} is {kind} of one of the {seen}.",
+            what_to_do="",
         )
     severity = _severity(n_leaked / n, metrics or {}, without or {})
     shown = {name: one.model_dump(mode="json") for name, one in (without or {}).items()}

@@ -278,8 +278,7 @@ def _is_own(likeness: Floats, own: Floats) -> bool:
     """
     if len(own) < _FEW or not likeness.any():
         return True
-    others = (likeness.sum(axis=1) - own) / (likeness.shape[1] - 1)
-    ahead = own - others
+    ahead = own - (likeness.sum(axis=1) - own) / (likeness.shape[1] - 1)
     return bool(ahead.mean() > _SURE * ahead.std(ddof=1) / np.sqrt(len(ahead)))
 
 
@@ -310,12 +309,11 @@ def _unrelated(likeness: float, error: float) -> Finding:
 def _error_of(
     images: NDArray[Any], reconstructions: NDArray[Any], of_images: NDArray[Any], rows: NDArray[Any]
 ) -> float:
-    pairs = zip(of_images, rows, strict=True)
     return float(
         np.mean(
             [
                 np.square(_as_unit(images[i : i + 1]) - _as_unit(reconstructions[j : j + 1])).mean()
-                for i, j in pairs
+                for i, j in zip(of_images, rows, strict=True)
             ]
         )
     )

@@ -113,9 +113,12 @@ def _fewer_bits(usual: float, n: int, stored: int, bits: tuple[int, ...]) -> Fin
 
 
 def _told(case: str, highest: float, n: int, meaning: str, what_to_do: str) -> Finding:
-    measured = {"case": case, "highest": highest, "n_images": n}
     return Finding(
-        code=KIND.code, severity="error", measured=measured, meaning=meaning, what_to_do=what_to_do
+        code=KIND.code,
+        severity="error",
+        measured={"case": case, "highest": highest, "n_images": n},
+        meaning=meaning,
+        what_to_do=what_to_do,
     )
 
 

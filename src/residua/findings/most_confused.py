@@ -112,11 +112,14 @@ def draw_mistakes(
         )
         n = int(counts[pair])
         groups.append(Group(shown, f"{names[0]}, said {names[1]} ({n:,} image{'s' * (n > 1)})"))
-    caption = (
-        "The true class, the predicted class and its probability; the surest mistakes of each"
-        " pair first."
+    return Figure(
+        tuple(groups),
+        caption=(
+            "The true class, the predicted class and its probability; the surest mistakes of each"
+            " pair first."
+        ),
+        n_more=max(0, pairs.shape[1] - len(groups)),
     )
-    return Figure(tuple(groups), caption=caption, n_more=max(0, pairs.shape[1] - len(groups)))
 
 
 def _ask(facts: JudgedFacts) -> Answer:

@@ -59,21 +59,20 @@ def find_overfitting(
     ratio = new / train if train > 0 else math.inf
     interval = _interval(train_errors, new_errors, ratio, confidence)
     severity = _severity(ratio, interval)
-    measured = {
-        "train_error": train,
-        "new_error": new,
-        "ratio": ratio if math.isfinite(ratio) else None,
-        "low": interval[0] if interval else None,
-        "high": interval[1] if interval else None,
-        "confidence": confidence,
-        "n_train": len(train_errors),
-        "n_new": len(new_errors),
-        **_distributions(train_errors, new_errors),
-    }
     return Finding(
         code=KIND.code,
         severity=severity,
-        measured=measured,
+        measured={
+            "train_error": train,
+            "new_error": new,
+            "ratio": ratio if math.isfinite(ratio) else None,
+            "low": interval[0] if interval else None,
+            "high": interval[1] if interval else None,
+            "confidence": confidence,
+            "n_train": len(train_errors),
+            "n_new": len(new_errors),
+            **_distributions(train_errors, new_errors),
+        },
         **_words(severity, train, new, ratio, interval),
     )
 

@@ -55,15 +55,14 @@ def find_overlap(normal: NDArray[Any], anomalous: NDArray[Any]) -> Finding | Non
     }
     severity: Severity = "ok" if gap > 0 else "note" if overlap <= 0.1 else "warning"
     if gap > 0:
-        meaning = (
-            f"There is a clear gap: the highest normal score is {highest:.4g}, and the lowest"
-            f" anomalous one is {lowest:.4g}, which is {gap:.4g} above it."
-        )
         return Finding(
             code=KIND.code,
             severity=severity,
             measured=measured,
-            meaning=meaning,
+            meaning=(
+                f"There is a clear gap: the highest normal score is {highest:.4g}, and the lowest"
+                f" anomalous one is {lowest:.4g}, which is {gap:.4g} above it."
+            ),
             what_to_do="Put the threshold into the gap.",
         )
     return Finding(

@@ -47,12 +47,11 @@ def find_threshold_optimism(
     try:
         told = threshold_optimism(policy, scores, is_anomalous, confidence=confidence, seed=seed)
     except (ValueError, PolicyError) as error:
-        meaning = f"{same} The size of that bias cannot be estimated here: {error}"
         return Finding(
             code=KIND.code,
             severity="warning",
             measured={"n_images": len(scores)},
-            meaning=meaning,
+            meaning=f"{same} The size of that bias cannot be estimated here: {error}",
             what_to_do=advice,
         )
     measured = {

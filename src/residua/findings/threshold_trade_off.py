@@ -49,13 +49,12 @@ def find_threshold_trade_off(
     for name, at in places:
         flagged = is_flagged(scores, at)
         hits = int((flagged & is_anomalous).sum())
-        precision = hits / int(flagged.sum()) if flagged.any() else None
         rows.append(
             {
                 "name": name,
                 "threshold": at,
                 "recall": hits / int(is_anomalous.sum()),
-                "precision": precision,
+                "precision": hits / int(flagged.sum()) if flagged.any() else None,
             }
         )
     is_monotone = _precision_never_falls(scores, is_anomalous)
@@ -86,8 +85,7 @@ def _precision_never_falls(scores: NDArray[Any], is_anomalous: NDArray[np.bool_]
     order = np.argsort(-scores, kind="stable")
     last_of_tie = np.append(np.diff(scores[order]) != 0, True)
     hits = np.cumsum(is_anomalous[order])[last_of_tie]
-    precision = hits / (np.flatnonzero(last_of_tie) + 1)
-    return bool(np.all(np.diff(precision) <= 1e-12))
+    return bool(np.all(np.diff(hits / (np.flatnonzero(last_of_tie) + 1)) <= 1e-12))
 
 
 KIND = FindingKind(

@@ -40,15 +40,14 @@ def find_undefined_metric(
     """
     if not metrics:
         return None
-    meaning = (
-        f"{reason} So there is no value for {_listed([metric_inside(one) for one in metrics])},"
-        " which is not the same as 0."
-    )
     return Finding(
         code=KIND.code,
         severity=severity,
         measured={"metrics": list(metrics), **measured},
-        meaning=meaning,
+        meaning=(
+            f"{reason} So there is no value for {_listed([metric_inside(one) for one in metrics])},"
+            " which is not the same as 0."
+        ),
         what_to_do=what_to_do,
     )
 

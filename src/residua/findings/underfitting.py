@@ -80,11 +80,16 @@ def find_underfitting(
                 " decoder helps more than a wider latent code."
             ),
         )
-    meaning = (
-        f"The mean squared error {mse.value:.4g} is no worse than that of PCA with as many"
-        f" numbers as the latent code, {pca:.4g}."
+    return Finding(
+        code=KIND.code,
+        severity="ok",
+        measured=measured,
+        meaning=(
+            f"The mean squared error {mse.value:.4g} is no worse than that of PCA with as many"
+            f" numbers as the latent code, {pca:.4g}."
+        ),
+        what_to_do="",
     )
-    return Finding(code=KIND.code, severity="ok", measured=measured, meaning=meaning, what_to_do="")
 
 
 def _ask(facts: JudgedFacts) -> Finding | None:

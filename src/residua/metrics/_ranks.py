@@ -96,8 +96,7 @@ def insertion_points(
     for start in range(0, len(keys), _BLOCK):
         block = keys[start : start + _BLOCK]
         low = int(np.searchsorted(ascending, block[0], "left"))
-        high = int(np.searchsorted(ascending, block[-1], "right"))
-        window = ascending[low:high]
+        window = ascending[low : int(np.searchsorted(ascending, block[-1], "right"))]
         left = np.searchsorted(window, block, "left")
         yield start, start + len(block), left + low, np.searchsorted(window, block, "right") + low
 

@@ -143,11 +143,13 @@ def _jackknife(
     n = len(columns[0])
     group = np.empty(n, np.int64)
     group[np.concatenate(strata)] = np.arange(n) % min(n, _GROUPS)
-    left_out = [
-        batched(*(column[group != k][np.newaxis] for column in columns))[0]
-        for k in range(min(n, _GROUPS))
-    ]
-    values = np.array(left_out, np.float64)
+    values = np.array(
+        [
+            batched(*(column[group != k][np.newaxis] for column in columns))[0]
+            for k in range(min(n, _GROUPS))
+        ],
+        np.float64,
+    )
     return values[np.isfinite(values)]
 
 

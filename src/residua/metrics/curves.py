@@ -144,7 +144,6 @@ def _spread(position: NDArray[np.float64], max_points: int | None) -> NDArray[np
     """
     if max_points is None or len(position) <= max_points:
         return np.arange(len(position))
-    wanted = np.linspace(position[0], position[-1], max_points)
-    nearest = np.searchsorted(position, wanted, "left")
+    nearest = np.searchsorted(position, np.linspace(position[0], position[-1], max_points), "left")
     nearest[0], nearest[-1] = 0, len(position) - 1
     return np.unique(nearest)

@@ -77,9 +77,11 @@ def _rank(truth: NDArray[np.bool_], values: NDArray[Any]) -> _Ranked:
         reached = int(up_to[-1])
     of_others.add(np.array([n_others - reached]), np.ones(1))
     twice_pairs = 2 * n_keys * n_others
-    auc = (wins if keys_are_positive else twice_pairs - wins) / twice_pairs
     return _Ranked(
-        auc, of_keys.variance_of_mean() + of_others.variance_of_mean(), n_positive, n_negative
+        (wins if keys_are_positive else twice_pairs - wins) / twice_pairs,
+        of_keys.variance_of_mean() + of_others.variance_of_mean(),
+        n_positive,
+        n_negative,
     )
 
 

@@ -142,11 +142,10 @@ def _ends(x: NDArray[Any], r: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]
     """Black and white of the images, read from the values."""
     scale, _ = read_scales(x, r)
     if scale.scale not in SPANS:
-        got = f"{scale.dtype} values in [{scale.low:.4g}, {scale.high:.4g}], which {scale.because}"
         raise fault(
             "accuracy_demonstration",
             "images must show their scale",
-            got,
+            f"{scale.dtype} values in [{scale.low:.4g}, {scale.high:.4g}], which {scale.because}",
             "Pass the values of black= and white=",
             RangeError,
         )

@@ -93,9 +93,8 @@ class ExactScores:
         """
         positives, negatives = self._runs()
         size = positives.dtype.itemsize
-        header = _HEADER.pack(_MAGIC, size, len(positives), len(negatives))
         return (
-            header
+            _HEADER.pack(_MAGIC, size, len(positives), len(negatives))
             + positives.astype(f"<f{size}").tobytes()
             + negatives.astype(f"<f{size}").tobytes()
         )

@@ -104,9 +104,11 @@ def accuracy(
         hits = _sparse_hits("keras.accuracy", truth, predicted, release)
     else:
         hits = _categorical_hits("keras.accuracy", truth, predicted, release)
-    value = mean_of_hits("keras.accuracy", hits, sample_weight, mask, release)
     return KerasAccuracy(
-        rule, 0.5 if rule == "BinaryAccuracy" else None, value, _meaning(rule, predicted, release)
+        rule,
+        0.5 if rule == "BinaryAccuracy" else None,
+        mean_of_hits("keras.accuracy", hits, sample_weight, mask, release),
+        _meaning(rule, predicted, release),
     )
 
 

@@ -113,10 +113,9 @@ def _values(where: str, **arrays: Any) -> list[NDArray[np.float64]]:
                 ShapeError,
             )
         elif np.isnan(column).any():
-            n_nan = int(np.isnan(column).sum())
             problems.add(
                 f"{name} must not be NaN",
-                f"{n_nan} NaN values",
+                f"{int(np.isnan(column).sum())} NaN values",
                 "Mend or leave out those images",
                 RangeError,
             )

@@ -301,10 +301,9 @@ def _what_is_wrong(
             LabelError,
         )
     elif not np.isfinite(values).all():
-        n_bad = int(np.count_nonzero(~np.isfinite(values)))
         problems.add(
             "maps must be finite",
-            f"{n_bad} NaN or infinite values in map {index}",
+            f"{int(np.count_nonzero(~np.isfinite(values)))} NaN or infinite values in map {index}",
             "Mend or leave it out",
             RangeError,
         )

@@ -126,5 +126,4 @@ def _keys(values: NDArray[Any]) -> NDArray[np.uint32]:
     The leading bits of a float, the negative ones turned about.
     """
     bits = (values.astype(np.float32) + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0
-    ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
-    return ordered >> np.uint32(_DROPPED_BITS)
+    return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)) >> np.uint32(_DROPPED_BITS)

@@ -161,6 +161,5 @@ def influence_variance(ladder: _Ladder) -> float:
     of_positive = precision - value + felt - float(np.dot(by_true, true / m))
     felt = by_false[::-1].cumsum()[::-1]
     constant = float(np.dot(by_false, false / n))
-    below = n - int(false[-1])
-    squares = np.dot(ladder.negatives, (felt - constant) ** 2) + below * constant**2
+    squares = np.dot(ladder.negatives, (felt - constant) ** 2) + (n - int(false[-1])) * constant**2
     return float(np.dot(share, of_positive**2) / (m - 1) + squares / n / (n - 1))

@@ -230,10 +230,13 @@ class SeveralLabels(Sample):
 
         `top` counts once for each matrix of `bottom`.
         """
-        counted = top.sum(axis=1) * len(bottom)
-        among = sum(matrix.sum(axis=1) for matrix in bottom)
         return bootstrap_interval(
-            _share, counted, among, confidence=self.confidence, seed=self.seed, vectorised=True
+            _share,
+            top.sum(axis=1) * len(bottom),
+            sum(matrix.sum(axis=1) for matrix in bottom),
+            confidence=self.confidence,
+            seed=self.seed,
+            vectorised=True,
         )
 
     def over_labels(self, statistic: Callable[..., float], given: NDArray[Any]) -> Estimate:

@@ -214,8 +214,7 @@ def _fits(side: Values, scale: str, other: Values, of_other: str) -> bool:
     line = straight_line(a, b)
     if line is None or line.correlation < _LEAST_CORRELATION:
         return False
-    is_near = float(np.square(a - b).mean()) <= _MOST_EXCESS * line.mse + 1e-6
-    return is_near or line.is_plain
+    return line.is_plain or float(np.square(a - b).mean()) <= _MOST_EXCESS * line.mse + 1e-6
 
 
 def unit_sample(array: NDArray[Any], scale: str) -> NDArray[np.float64]:
@@ -251,12 +250,11 @@ def straight_line(source: NDArray[np.float64], target: NDArray[np.float64]) -> S
         return None
     correlation = both / np.sqrt(of_a * of_b)
     slope = both / of_a
-    error = of_b / len(b) * (1 - correlation**2)
     return StraightLine(
         slope,
         float(target.mean() - slope * source.mean()),
         float(correlation),
-        float(max(error, 0.0)),
+        float(max(of_b / len(b) * (1 - correlation**2), 0.0)),
     )
 
 
@@ -290,7 +288,6 @@ def audited(
             (name for name, value in errors.items() if np.isclose(value, reported, rtol=0.02)), None
         )
     )
-    meaning = _meaning(of_images, of_reconstructions, comparable, given, given * n_values)
     return ScaleAudit(
         of_images,
         of_reconstructions,
@@ -300,7 +297,7 @@ def audited(
         given,
         given * n_values,
         reported_as,
-        meaning,
+        _meaning(of_images, of_reconstructions, comparable, given, given * n_values),
     )
 
 

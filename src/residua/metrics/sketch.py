@@ -119,9 +119,8 @@ class ScoreSketch:
 
     def _coarsen(self, shift: int) -> None:
         if shift > self._shift:
-            keys = self._keys >> np.uint64(shift - self._shift)
             self._keys, (self._positives, self._negatives) = _grouped(
-                keys, self._positives, self._negatives
+                self._keys >> np.uint64(shift - self._shift), self._positives, self._negatives
             )
             self._shift = shift
 
@@ -156,8 +155,7 @@ class ScoreSketch:
             # distinct and below them; the sum over i of i / (i + false) is then bounded by the
             # midpoint rule, 1 / x being convex.
             high = math.fsum(own * (true / (true + clear)))
-            before = true - own
-            low = math.fsum(own - false * np.log1p(own / (before + false + 0.5)))
+            low = math.fsum(own - false * np.log1p(own / (true - own + false + 0.5)))
         return Bounds(
             max(low / n_positive - _ROUNDING, 0.0), min(high / n_positive + _ROUNDING, 1.0)
         )

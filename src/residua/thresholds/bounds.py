@@ -14,9 +14,7 @@ def chance_of_at_most(n_faults: int, n: int, rate: float) -> float:
 
     if n_faults < 0:
         return 0.0
-    if n_faults >= n:
-        return 1.0
-    return float(betainc(n - n_faults, n_faults + 1, 1 - rate))
+    return 1.0 if n_faults >= n else float(betainc(n - n_faults, n_faults + 1, 1 - rate))
 
 
 def allowed_faults(n: int, rate: float, confidence: float) -> int | None:

@@ -67,9 +67,7 @@ class Calibration:
         scores = self.distinct
         if cut == 0:
             return below_all(scores)
-        if cut == len(scores):
-            return above_all(scores)
-        return midway(scores[cut - 1], scores[cut])
+        return above_all(scores) if cut == len(scores) else midway(scores[cut - 1], scores[cut])
 
     def just_above(self, score: float) -> float:
         """The lowest threshold that does not flag `score`."""

@@ -117,11 +117,12 @@ def _at_most(
     if len(array) <= n:
         return array, anomalous
     rng = np.random.default_rng(seed)
-    kept = [
-        rng.permutation(members)[: max(2, len(members) * n // len(array))]
-        for members in map(np.flatnonzero, (anomalous, ~anomalous))
-    ]
-    index = np.concatenate(kept)
+    index = np.concatenate(
+        [
+            rng.permutation(members)[: max(2, len(members) * n // len(array))]
+            for members in map(np.flatnonzero, (anomalous, ~anomalous))
+        ]
+    )
     return array[index], anomalous[index]
 
 

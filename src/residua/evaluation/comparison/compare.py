@@ -145,8 +145,7 @@ def _check(models: Sequence[Contestant], confidence: float) -> None:
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         problems.add("the runs must differ", ", ".join(names), "Name each once", InputError)
-    jobs = {model.evaluation.job for model in models}
-    if len(jobs) > 1:
+    if len({model.evaluation.job for model in models}) > 1:
         got = ", ".join(f"{model.name} ({model.evaluation.job})" for model in models)
         problems.add("the runs must be of one job", got, "Compare like with like", InputError)
     without = [model.name for model in models if model.evidence.pixel_hashes is None]
@@ -191,9 +190,10 @@ def _shared(models: Sequence[Contestant]) -> _Shared:
             f"{_WHERE}: shared test images must have labels. None of {n_shared} has one. Add labels"
             " and evaluate again."
         )
-    flags = truths[0][known].astype(np.bool_) if models[0].evaluation.job == "detect" else None
     return _Shared(
-        [own[known] for own in rows], flags, tuple(one for one in findings if one is not None)
+        [own[known] for own in rows],
+        truths[0][known].astype(np.bool_) if models[0].evaluation.job == "detect" else None,
+        tuple(one for one in findings if one is not None),
     )
 
 

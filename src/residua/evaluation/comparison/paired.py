@@ -56,10 +56,9 @@ def paired_shares(
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     from scipy.stats import binomtest  # most of a second to load, and needed here alone
 
-    p_value = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
     return Paired(
         difference,
-        p_value,
+        float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0,
         f"McNemar, exact: {only_a:,} images right for the first alone, {only_b:,} for the second",
     )
 
@@ -111,7 +110,6 @@ def paired_average_precision(
             None,
             "too many images to resample",
         )
-    n_resamples = _N_RESAMPLES if len(a) <= 2000 else 200
     difference = bootstrap_interval(
         gap,
         is_anomalous,
@@ -119,7 +117,7 @@ def paired_average_precision(
         b,
         stratify=is_anomalous,
         confidence=confidence,
-        n_resamples=n_resamples,
+        n_resamples=_N_RESAMPLES if len(a) <= 2000 else 200,
         seed=seed,
     )
     error = None

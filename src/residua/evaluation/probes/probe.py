@@ -88,10 +88,9 @@ def evaluate_codes(
         same_length(problems, codes=known, labels=labels, images=images)
         same_length(problems, test_codes=asked, test_labels=test_labels, test_images=test_images)
         if known.shape[1] != asked.shape[1]:
-            got = f"{known.shape[1]} and {asked.shape[1]}"
             problems.add(
                 "codes and test_codes must have as many dimensions",
-                got,
+                f"{known.shape[1]} and {asked.shape[1]}",
                 "Encode both with one model",
                 ShapeError,
             )
@@ -127,8 +126,7 @@ def evaluate_codes(
         "classes": names,
         **{f"{kind}_option": probe.option for kind, probe in own.items()},
     }
-    told = {**(provenance or {}), **of_codes}
-    return conclude(facts, split=split, provenance=told).evaluation
+    return conclude(facts, split=split, provenance={**(provenance or {}), **of_codes}).evaluation
 
 
 def _codes(codes: Any, name: str, problems: Problems) -> NDArray[np.float64]:

@@ -77,12 +77,10 @@ def balanced_decisions(sample: ScoredImages) -> Estimate | None:
         return sample.without_interval(np.nan, recall.n + alarms.n)
     hit, hit_low, hit_high, false, false_low, false_high = numbers
     value = (hit + 1 - false) / 2
-    below = np.hypot(hit - hit_low, false_high - false) / 2
-    above = np.hypot(hit_high - hit, false - false_low) / 2
     return Estimate(
         value=value,
-        low=max(0.0, float(value - below)),
-        high=min(1.0, float(value + above)),
+        low=max(0.0, float(value - np.hypot(hit - hit_low, false_high - false) / 2)),
+        high=min(1.0, float(value + np.hypot(hit_high - hit, false - false_low) / 2)),
         confidence=sample.confidence,
         n=recall.n + alarms.n,
     )
@@ -100,10 +98,9 @@ def roc_auc_of_classes(sample: ClassProbabilities) -> Estimate:
     Its interval is the mean of theirs: on the safe side, as if the areas moved together.
     """
     p = sample.probabilities.astype(np.float64)
-    columns = [1] if p.shape[1] == 2 else range(p.shape[1])
     areas = [
         roc_auc_interval(sample.true == column, p[:, column], confidence=sample.confidence)
-        for column in columns
+        for column in ([1] if p.shape[1] == 2 else range(p.shape[1]))
     ]
     if len(areas) == 1:
         return areas[0]
@@ -111,11 +108,14 @@ def roc_auc_of_classes(sample: ClassProbabilities) -> Estimate:
         end: [getattr(area, end) for area in areas if getattr(area, end) is not None]
         for end in ("value", "low", "high")
     }
-    means = {
-        end: float(np.mean(values)) if len(values) == len(areas) else None
-        for end, values in ends.items()
-    }
-    return Estimate(**means, confidence=sample.confidence, n=len(sample.true))
+    return Estimate(
+        **{
+            end: float(np.mean(values)) if len(values) == len(areas) else None
+            for end, values in ends.items()
+        },
+        confidence=sample.confidence,
+        n=len(sample.true),
+    )
 
 
 def log_loss_of_classes(sample: ClassProbabilities) -> Estimate:
@@ -123,8 +123,7 @@ def log_loss_of_classes(sample: ClassProbabilities) -> Estimate:
     p = sample.probabilities.astype(np.float64)
     smallest = float(np.finfo(sample.probabilities.dtype).eps)
     of_truth = p[np.arange(len(p)), sample.true] / np.maximum(p.sum(axis=1), smallest)
-    losses = -np.log(np.clip(of_truth, smallest, 1 - smallest))
-    return sample.mean(losses, most=np.inf)
+    return sample.mean(-np.log(np.clip(of_truth, smallest, 1 - smallest)), most=np.inf)
 
 
 def brier_score_of_classes(sample: ClassProbabilities) -> Estimate:
@@ -132,8 +131,7 @@ def brier_score_of_classes(sample: ClassProbabilities) -> Estimate:
     off = sample.probabilities.astype(np.float64)
     off[np.arange(len(off)), sample.true] -= 1
     is_binary = off.shape[1] == 2
-    squared = (off**2).sum(axis=1) / (2 if is_binary else 1)
-    return sample.mean(squared, most=1 if is_binary else 2)
+    return sample.mean((off**2).sum(axis=1) / (2 if is_binary else 1), most=1 if is_binary else 2)
 
 
 def calibration_error_of_classes(sample: ClassProbabilities) -> Estimate:
