@@ -179,8 +179,7 @@ def _zeros_and_ones(labels: Any) -> NDArray[np.float64] | None:
         matrix = np.asarray(y, np.float64)
     except (ValueError, TypeError):
         return None
-    missing = np.isnan(matrix).all(axis=1)
-    return matrix if np.isin(matrix[~missing], (0, 1)).all() else None
+    return matrix if np.isin(matrix[~np.isnan(matrix).all(axis=1)], (0, 1)).all() else None
 
 
 def _sums_to_one(predictions: Any) -> bool:
@@ -195,11 +194,10 @@ def _of_columns(matrix: NDArray[np.float64], classes: Sequence[Any] | None) -> N
     """The class of each one-hot row, None for a row of NaN."""
     names = np.arange(matrix.shape[1]) if classes is None else np.array(list(classes), dtype=object)
     if len(names) != matrix.shape[1]:
-        got = f"{len(names)} names for {matrix.shape[1]} columns"
         raise fault(
             "evaluate_classification",
             "classes must name every column of one-hot labels",
-            got,
+            f"{len(names)} names for {matrix.shape[1]} columns",
             "Pass one name per column",
             LabelError,
         )
@@ -241,17 +239,14 @@ def _as_named(
     """Predicted classes in the labels' spelling; where classes were told as words, numbers are
     their places.
     """
-    if classes is not None:
-        return by_number(given, classes), ()
-    return agree(kept, given, problems)
+    return (by_number(given, classes), ()) if classes is not None else agree(kept, given, problems)
 
 
 def _one_hot(k: int) -> Assumption:
-    why = f"each row of {k} columns holds one 1, and predictions name one class per image"
     return Assumption(
         about="matrix of labels",
         taken="one-hot rows: classes",
-        because=why,
+        because=f"each row of {k} columns holds one 1, and predictions name one class per image",
         to_tell="--multilabel (multilabel=)",
     )
 

@@ -71,11 +71,10 @@ def agree(
         known = {_TRUTH.get(key, key): names for key, names in known.items()}
     twice = next((names for names in known.values() if len(names) > 1), None)
     if twice is not None:
-        got = " and ".join(repr(name) for name in twice)
         return problems.instead(
             (p, ()),
             "labels must spell each class in one way",
-            got,
+            " and ".join(repr(name) for name in twice),
             "Write them alike, or name all: classes=[...]",
             LabelError,
         )

@@ -91,11 +91,10 @@ def _told(
             LabelError,
         )
     other = sorted(name for name in found if name not in normal and canonical[name] == name)
-    values = set(canonical.values())
     return NormalReading(
         frozenset(counts) - found,
         _spelled_otherwise(other) if other else None,
-        MINUS_ONE_IS_NORMAL if values == {"-1", "1"} and found == {"-1"} else None,
+        MINUS_ONE_IS_NORMAL if set(canonical.values()) == {"-1", "1"} and found == {"-1"} else None,
     )
 
 
@@ -110,10 +109,9 @@ def _of_column(canonical: Mapping[str, str], column: str | None) -> NormalReadin
         return None
     top = frozenset(name for name, value in values.items() if value == "1")
     anomalous = top if grows == "anomalous" else frozenset(values) - top
-    taken = f"{'0' if grows == 'anomalous' else '1'} (of 0 and 1)"
     made = Assumption(
         about="normal label",
-        taken=taken,
+        taken=f"{'0' if grows == 'anomalous' else '1'} (of 0 and 1)",
         because=f"the column is called {column}",
         to_tell=_TO_TELL,
     )
@@ -181,11 +179,10 @@ def _mend(values: set[str]) -> str:
 
 def _spelled_otherwise(names: list[str]) -> Assumption:
     shown = ", ".join(map(repr, names))
-    why = "it differs from the label that was named by case or blanks alone"
     return Assumption(
         about="normal label",
         taken=f"{shown} too",
-        because=why,
+        because="it differs from the label that was named by case or blanks alone",
         to_tell="one spelling in the labels",
     )
 
@@ -211,8 +208,7 @@ def _one_spelling(name: str, canonical: Mapping[str, str]) -> str:
     """A name that was given or occurs, as it is compared: numbers as numbers, words without case
     and blanks.
     """
-    values = set(canonical.values())
-    if values <= {"0", "1"} and name.casefold() in {"true", "false"}:
+    if set(canonical.values()) <= {"0", "1"} and name.casefold() in {"true", "false"}:
         return "1" if name.casefold() == "true" else "0"
     return same_label(name)
 

@@ -96,10 +96,9 @@ def known_pictures(images: Any, reconstructions: Any, problems: Problems) -> Pic
 def _check_channels(stated: list[PixelScale | None], n_channels: int, problems: Problems) -> None:
     for reading, prefix in zip(stated, _PREFIXES, strict=True):
         if not problems and reading is not None and reading.black.size not in (1, n_channels):
-            got = f"{reading.black.size} numbers for {n_channels} channels"
             problems.add(
                 f"{prefix}mean and std must be one number, or one per channel",
-                got,
+                f"{reading.black.size} numbers for {n_channels} channels",
                 "Leave the others out",
                 ShapeError,
             )
@@ -212,8 +211,7 @@ def _overstep(unit: NDArray[Any]) -> tuple[float, float] | None:
     """
     if unit.dtype.kind != "f" or (unit.min() >= -_ROUNDING and unit.max() <= 1 + _ROUNDING):
         return None
-    share = float(((unit < -_ROUNDING) | (unit > 1 + _ROUNDING)).mean())
-    return share, _mean_beyond(unit)
+    return float(((unit < -_ROUNDING) | (unit > 1 + _ROUNDING)).mean()), _mean_beyond(unit)
 
 
 def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:
@@ -232,21 +230,19 @@ def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:
     if stack.dtype == object:
         stack = _from_objects(stack)
     if stack.dtype.kind not in "buif":
-        is_bfloat16 = stack.dtype.kind == "V" or "bfloat16" in str(stack.dtype)
         mend = (
             "Save them as float32: bfloat16 has no type of its own in NumPy"
-            if is_bfloat16
+            if (stack.dtype.kind == "V" or "bfloat16" in str(stack.dtype))
             else "Pass pixel values"
         )
         return problems.instead(
             empty, f"{name} must be numbers", f"dtype {stack.dtype}", mend, RangeError
         )
     if stack.dtype.kind == "f" and not np.isfinite(stack).all():
-        n_bad = int(np.count_nonzero(~np.isfinite(stack)))
         return problems.instead(
             empty,
             f"{name} must be finite",
-            f"{n_bad} NaN or infinite values",
+            f"{int(np.count_nonzero(~np.isfinite(stack)))} NaN or infinite values",
             "Mend or leave out those images",
             RangeError,
         )

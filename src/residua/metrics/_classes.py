@@ -133,11 +133,10 @@ def _column_names(
         return np.arange(n_columns)
     names = present if given is None else given
     if len(names) != n_columns:
-        got = f"{len(names)} classes and {n_columns} columns"
         return problems.instead(
             present,
             "probabilities must have one column per class",
-            got,
+            f"{len(names)} classes and {n_columns} columns",
             "Name the classes of the columns: classes=[...]",
             LabelError,
         )
@@ -165,8 +164,7 @@ def _index(labels: NDArray[Any], names: NDArray[Any], name: str, problems: Probl
             LabelError,
         )
     order = np.argsort(names)
-    place = np.minimum(np.searchsorted(names, labels, sorter=order), len(names) - 1)
-    found: Indices = order[place]
+    found: Indices = order[np.minimum(np.searchsorted(names, labels, sorter=order), len(names) - 1)]
     unknown = np.unique(labels[names[found] != labels])
     if len(unknown):
         problems.add(

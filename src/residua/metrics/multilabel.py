@@ -259,12 +259,11 @@ def _both(where: str, y_true: Any, y_pred: Any, threshold: float) -> tuple[Boole
 def _as_matrix(labels: Any, name: str, problems: Problems) -> Booleans:
     array = np.asarray(labels)
     if array.ndim != 2:
-        mend = "Pass one row per image and one column per label"
         return problems.instead(
             np.zeros((0, 0), np.bool_),
             f"{name} must have shape (n_images, n_labels)",
             f"shape {array.shape}",
-            mend,
+            "Pass one row per image and one column per label",
             ShapeError,
         )
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
@@ -281,10 +280,9 @@ def _as_matrix(labels: Any, name: str, problems: Problems) -> Booleans:
 
 def _same_shape(truth: Booleans, values: NDArray[Any], name: str, problems: Problems) -> None:
     if truth.shape != values.shape and not problems:
-        got = f"{truth.shape} and {values.shape}"
         problems.add(
             f"y_true and {name} must have the same shape",
-            got,
+            f"{truth.shape} and {values.shape}",
             "Pass one number per image and label",
             ShapeError,
         )
