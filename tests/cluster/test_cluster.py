@@ -14,8 +14,7 @@ import pytest
 from PIL import Image
 
 from residua.cluster import ClusterOptions, evaluate_on_cluster, score_on_cluster
-from residua.cluster.sketched import evaluate_sketched
-from residua.cluster.tally import Tally, merged, tally_of
+from residua.cluster.tally import Tally, evaluate_sketched, merged, tally_of
 from residua.errors import LabelError
 from residua.evaluation import evaluate_detection
 from residua.images import Quarantined

@@ -271,7 +271,7 @@ def test_what_is_wrong_is_said_before_training(
     change, error, sentence, source, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(
-        "residua.training.fitting.work.train_network",
+        "residua.training.fitting.session.train_network",
         lambda *_, **__: pytest.fail("trained first"),
     )
     with pytest.raises(error, match=sentence):

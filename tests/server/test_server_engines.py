@@ -19,7 +19,7 @@ from residua.engines import KINDS
 from residua.errors import InputError
 from residua.runs.engines import export_run
 from residua.server import Limits, load_model, serve_wrapped
-from residua.server.advice import advise_on_engine
+from residua.server.load import advise_on_engine
 from serving import asking, encoded
 from training_wing import blobs
 
@@ -160,7 +160,7 @@ def test_a_saved_wrapped_model_is_served_by_its_run_without_torch(exported, tmp_
         import sys
         import residua
         from residua.server import load_model
-        from residua.server.advice import advise_on_engine
+        from residua.server.load import advise_on_engine
         sys.path.insert(0, {str(Path(__file__).parents[1] / "runs" / "wrapped")!r})
         from identity import onnx_file
         model = residua.wrap(onnx_file({str(tmp_path / "m.onnx")!r}, ["n", 8, 8, 1]), values="unit", batch_size=1)

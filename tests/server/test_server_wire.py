@@ -14,7 +14,7 @@ import time
 import httpx
 import pytest
 
-from residua.server import Limits, protocol
+from residua.server import Limits, run
 from serving import asking, until_ready
 
 BINARY = {"content-type": "application/octet-stream"}
@@ -66,7 +66,7 @@ def test_a_trickle_is_no_way_around_the_deadline(model):
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/score HTTP/1.1\r\nHost: local"])
 def test_a_head_that_does_not_come_ends_the_connection(model, sent, monkeypatch):
-    monkeypatch.setattr(protocol, "_HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(run, "_HEAD_SECONDS", 0.3)
     with asking(model) as client, connected(client) as connection:
         connection.sendall(sent)
         with pytest.raises(ConnectionResetError):
@@ -74,7 +74,7 @@ def test_a_head_that_does_not_come_ends_the_connection(model, sent, monkeypatch)
 
 
 def test_a_refused_body_may_not_come_forever(model, monkeypatch):
-    monkeypatch.setattr(protocol, "_HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(run, "_HEAD_SECONDS", 0.5)
     with asking(model, limits=Limits(megabytes=0.001)) as client, connected(client) as connection:
         connection.sendall(head(client, 10**9))
         answer = connection.recv(65536)

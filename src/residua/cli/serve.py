@@ -108,7 +108,7 @@ def serve(
     """
     try:
         from residua.server import Server, load_model
-        from residua.server.advice import advise_on_engine
+        from residua.server.load import advise_on_engine
     except ModuleNotFoundError as error:
         from residua.errors import MissingExtraError
 

@@ -5,8 +5,7 @@ What a worker runs is what one machine runs (`residua.runs.tables`), so a score 
 number of machines.
 """
 
-from residua.cluster.evaluate import evaluate_on_cluster
-from residua.cluster.score import score_on_cluster
+from residua.cluster.evaluate import evaluate_on_cluster, score_on_cluster
 from residua.cluster.session import ClusterOptions
 
 __all__ = ["ClusterOptions", "evaluate_on_cluster", "score_on_cluster"]

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from residua.server.answers import too_busy
 from residua.server.limits import Limits
-from residua.server.refusals import too_busy
 
 
 class Admission:

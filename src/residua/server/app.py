@@ -19,14 +19,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from residua._version import __version__
-from residua.server.answers import BatchItem, BatchScores, ImageScore, ModelFacts, State
+from residua.server.answers import (
+    RETRY_SECONDS,
+    BatchItem,
+    BatchScores,
+    ImageScore,
+    ModelFacts,
+    Problem,
+    RefusedError,
+    State,
+)
 from residua.server.batcher import ImageResult
 from residua.server.guard import SECURITY_HEADERS, Guard, GuardOptions, answer_refusal
 from residua.server.limits import Limits
 from residua.server.model import ServedModel, Sight
 from residua.server.page import page, page_policy
 from residua.server.pictures import Style, map_png, pictures_of
-from residua.server.refusals import RETRY_SECONDS, Problem, RefusedError
 from residua.server.service import Outcome, Service, T
 from residua.server.uploads import BINARY, FORM
 

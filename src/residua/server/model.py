@@ -20,10 +20,9 @@ from residua.images.pixels import as_common
 from residua.images.reading import Reading, common_type
 from residua.records import Finding
 from residua.runs.model import JudgedModel
-from residua.server.answers import Histogram, ImageFacts, ImageScore, ModelFacts, Rank
+from residua.server.answers import Histogram, ImageFacts, ImageScore, ModelFacts, Rank, RefusedError
 from residua.server.batcher import ImageResult
 from residua.server.limits import Limits
-from residua.server.refusals import RefusedError
 from residua.server.uploads import not_an_image
 
 _BINS = 40

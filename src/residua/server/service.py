@@ -16,10 +16,10 @@ from starlette.requests import ClientDisconnect, Request
 
 from residua.errors import InputError
 from residua.server.admission import Admission, PixelRoom
+from residua.server.answers import RefusedError, too_busy
 from residua.server.batcher import Batcher, ImageResult
 from residua.server.limits import Limits
 from residua.server.model import ServedModel, Sight
-from residua.server.refusals import RefusedError, too_busy
 from residua.server.uploads import Part, check_media_type, parts_of, read_body
 
 _SMALL_BYTES = 1 << 16

@@ -15,8 +15,8 @@ from starlette.requests import Request
 
 from residua.images.decoding import FORMATS
 from residua.server.admission import Upload
+from residua.server.answers import RefusedError
 from residua.server.limits import Limits
-from residua.server.refusals import RefusedError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

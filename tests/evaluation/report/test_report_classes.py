@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from residua.evaluation import Evidence, evaluate_classification
-from residua.evaluation.report.class_curves import class_curves
-from residua.evaluation.report.classes import classes, confusion
+from residua.evaluation.report.classes import class_curves, classes, confusion
 from residua.findings.most_confused import draw_mistakes
 
 

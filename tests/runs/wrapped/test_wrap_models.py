@@ -16,7 +16,7 @@ from residua.errors import BundleError, InputError, ShapeError
 from residua.runs.open_run import open_run
 from residua.runs.wrapped.outputs import are_probabilities
 from residua.runs.wrapped_run import open_wrapped
-from residua.server.advice import advise_on_engine
+from residua.server.load import advise_on_engine
 from training_wing import blobs
 
 layers = keras.layers

@@ -249,7 +249,7 @@ def test_images_of_another_channel_count_are_refused(estimator, method, detector
 )
 def test_a_policy_that_cannot_be_kept_is_refused_before_training(policy, sentence, monkeypatch):
     monkeypatch.setattr(
-        "residua.training.fitting.work.train_network",
+        "residua.training.fitting.session.train_network",
         lambda *_, **__: pytest.fail("trained first"),
     )
     with pytest.raises(PolicyError, match=sentence):
@@ -258,7 +258,7 @@ def test_a_policy_that_cannot_be_kept_is_refused_before_training(policy, sentenc
 
 def test_an_empty_or_different_calibration_set_is_refused_before_training(monkeypatch):
     monkeypatch.setattr(
-        "residua.training.fitting.work.train_network",
+        "residua.training.fitting.session.train_network",
         lambda *_, **__: pytest.fail("trained first"),
     )
     with pytest.raises(InputError, match="calibration must hold images"):

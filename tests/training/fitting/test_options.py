@@ -252,5 +252,4 @@ def test_no_option_of_training_stands_in_more_places_than_it_has_to():
         "detector.py",
         "autoencoder.py",
         "images.py",
-        "robust.py",
     }

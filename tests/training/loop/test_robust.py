@@ -13,14 +13,14 @@ from residua.errors import InputError
 from residua.images import ImageSet
 from residua.metrics import roc_auc
 from residua.training.fitting import fit as fitting
-from residua.training.fitting.options import make_options
-from residua.training.fitting.session import FitSession
-from residua.training.loop.robust import (
+from residua.training.fitting.images import (
     keep_best,
     plan_again,
     plan_first,
     say_dropped,
 )
+from residua.training.fitting.options import make_options
+from residua.training.fitting.session import FitSession
 from residua.training.loop.settings import TrainingSettings
 from residua.training.loop.train import TrainingPlan
 from residua.training.recipes import make_recipe
@@ -159,7 +159,7 @@ def test_a_run_stopped_in_either_training_ends_as_if_it_had_not_been(stop_at, tm
 
 def test_minutes_are_those_of_both_trainings_together(monkeypatch):
     monkeypatch.setattr("residua.training.loop.train._time_steps", lambda *args, **options: 0.01)
-    monkeypatch.setattr("residua.training.fitting.work.train_network", stop_training)
+    monkeypatch.setattr("residua.training.fitting.session.train_network", stop_training)
     plans = []
     for trim in (0.0, 0.2):
         session = FitSession(recipe=make_recipe("plain", family="dense"), on_plan=plans.append)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from residua.training.scoring.nearest import Nearest, far_apart
+from residua.training.scoring.density import Nearest, far_apart
 
 
 def test_the_bank_covers_what_is_rare():

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from residua.training.networks import ImageShape
 from residua.training.recipes.base import LabelledBatch
 from residua.training.strategies import make_strategy
-from residua.training.strategies.erasing import erase
+from residua.training.strategies.base import erase
 from residua.training.strategies.losses import classification_loss, distance, weighted_mean
 
 

@@ -1,4 +1,6 @@
-"""What a classifier confuses: the confusion matrix as a picture and a table a class."""
+"""What a classifier confuses: the confusion matrix as a picture, a table a class, and how well each
+class is ranked and how far probabilities can be believed.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,14 @@ from numpy.typing import NDArray
 
 from residua.evaluation.evidence import Evidence
 from residua.evaluation.report import words
-from residua.evaluation.report.markup import Html, element
+from residua.evaluation.report.markup import Html, element, prose, row, scroller, table
 from residua.evaluation.report.sections import panel
-from residua.evaluation.report.tables import prose, row, scroller, table
+from residua.metrics import reliability_table, roc_auc, roc_curve
 
 _MOST = 30
+_SIDE, _PAD = 132, 6
+_VERTICES = 120
+_BINS = 10
 
 
 def confusion(evidence: Evidence) -> tuple[list[str], NDArray[np.int64]] | None:
@@ -110,3 +115,116 @@ def _mistaken(names: list[str], counts: NDArray[np.int64], true: int) -> str:
     wrong = counts[true].copy()
     wrong[true] = 0
     return f"{names[int(wrong.argmax())]} ({wrong.max():,})" if wrong.any() else "–"
+
+
+def class_curves(key: str, evidence: Evidence) -> Html | None:
+    """The section; None without probabilities, classes and labels."""
+    found = _truth(evidence)
+    if found is None:
+        return None
+    names, true, probabilities = found
+    calibration = _calibration(true, probabilities)
+    rocs = [
+        _roc(name, true == column, probabilities[:, column])
+        for column, name in enumerate(names[:_MOST])
+    ]
+    lede = (
+        "First, how sure the model is against how often it is right: on the diagonal both are the"
+        " same, below it the model is surer than it may be. Then each class against all others: the"
+        " further the curve is from the diagonal, the better."
+    )
+    grid = element("div", calibration, *rocs, class_="curve-grid")
+    return panel(key, "curves", "How sure it is, and how well it ranks each class", grid, lede=lede)
+
+
+def _truth(evidence: Evidence) -> tuple[list[str], NDArray[np.int64], NDArray[Any]] | None:
+    if evidence.probabilities is None or evidence.classes is None or evidence.labels is None:
+        return None
+    names = [str(name) for name in np.asarray(evidence.classes).tolist()]
+    place = {name: column for column, name in enumerate(names)}
+    labels = np.asarray(evidence.labels, object).tolist()
+    true = np.array(
+        [-1 if label is None else place.get(str(label), -1) for label in labels], np.int64
+    )
+    known = true >= 0
+    return (
+        (names, true[known], np.asarray(evidence.probabilities, np.float64)[known])
+        if known.any()
+        else None
+    )
+
+
+def _roc(name: str, holds: NDArray[np.bool_], scores: NDArray[np.float64]) -> Html:
+    if holds.all() or not holds.any():
+        return _figure(name, "not defined: the images are all of it, or none is", ())
+    rate, recall, _ = roc_curve(holds, scores, max_points=_VERTICES)
+    area = words.number(roc_auc(holds, scores), "share")
+    line = " ".join(
+        f"{_x(a):.1f},{_y(b):.1f}" for a, b in zip(rate.tolist(), recall.tolist(), strict=True)
+    )
+    return _figure(
+        name,
+        f"ROC AUC {area}, {int(holds.sum()):,} images",
+        (element("polyline", points=line, class_="curve"),),
+    )
+
+
+def _calibration(true: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Html:
+    shares = probabilities / probabilities.sum(axis=1, keepdims=True)
+    table = reliability_table(true, shares, bins=_BINS, classes=list(range(shares.shape[1])))
+    most = max(1, int(table.n.max()))
+    marks = []
+    for low, high, n, sure, right in zip(
+        table.low, table.high, table.n, table.confidence, table.accuracy, strict=True
+    ):
+        if not n:
+            continue
+        said = f"{n:,} images at {low:.1f} to {high:.1f}: sure {sure:.2f}, right {right:.2f}"
+        radius = 2 + 5 * float(np.sqrt(n / most))
+        marks.append(
+            element(
+                "circle",
+                element("title", said),
+                cx=f"{_x(sure):.1f}",
+                cy=f"{_y(right):.1f}",
+                r=f"{radius:.1f}",
+            )
+        )
+    filled = table.n > 0
+    points = zip(table.confidence[filled].tolist(), table.accuracy[filled].tolist(), strict=True)
+    line = " ".join(f"{_x(sure):.1f},{_y(right):.1f}" for sure, right in points)
+    curve = element("polyline", points=line, class_="curve")
+    return _figure(
+        "Calibration", "said against right, a larger dot is more images", (curve, *marks)
+    )
+
+
+def _figure(title: str, caption: str, drawn: tuple[Html, ...]) -> Html:
+    whole = _SIDE + 2 * _PAD
+    frame = element("rect", x=_PAD, y=_PAD, width=_SIDE, height=_SIDE, class_="frame")
+    diagonal = element("line", x1=_x(0), y1=_y(0), x2=_x(1), y2=_y(1), class_="rail")
+    about = f"{title}: {caption}"
+    svg = element(
+        "svg",
+        frame,
+        diagonal,
+        *drawn,
+        viewBox=f"0 0 {whole} {whole}",
+        class_="square",
+        role="img",
+        aria_label=about,
+    )
+    return element(
+        "figure",
+        svg,
+        element("figcaption", element("strong", title), " ", caption),
+        class_="curve-figure",
+    )
+
+
+def _x(share: float) -> float:
+    return _PAD + share * _SIDE
+
+
+def _y(share: float) -> float:
+    return _PAD + (1 - share) * _SIDE

@@ -18,9 +18,8 @@ from residua.evaluation.evidence import Evidence
 from residua.evaluation.report import words
 from residua.evaluation.report.figures import finding_figure, histogram
 from residua.evaluation.report.kinds import truth
-from residua.evaluation.report.markup import Html, element
+from residua.evaluation.report.markup import Html, element, prose, row, scroller, table
 from residua.evaluation.report.sections import panel
-from residua.evaluation.report.tables import prose, row, scroller, table
 from residua.findings.figures import Figure, Group, Histogram, Picture
 from residua.metrics.names import metric_words
 from residua.records import Estimate, Evaluation

@@ -10,9 +10,8 @@ from residua.evaluation.evidence import Evidence
 from residua.evaluation.report import sections, words
 from residua.evaluation.report.kinds import truth
 from residua.evaluation.report.marks import marks
-from residua.evaluation.report.markup import Html, element
+from residua.evaluation.report.markup import Html, element, row, scroller, table
 from residua.evaluation.report.payload import curves, histogram, outcome, shared_folder
-from residua.evaluation.report.tables import row, scroller, table
 from residua.metrics.names import metric_words
 from residua.records import Evaluation
 from residua.thresholds import parse_policy

@@ -6,9 +6,8 @@ import math
 
 from residua.evaluation.report import words
 from residua.evaluation.report.bars import interval_bar, scale_of
-from residua.evaluation.report.markup import Html, element
+from residua.evaluation.report.markup import Html, element, prose, row, scroller, table
 from residua.evaluation.report.sections import panel
-from residua.evaluation.report.tables import prose, row, scroller, table
 from residua.metrics.names import baseline_title, metric_words
 from residua.records import Estimate, Evaluation
 

@@ -16,7 +16,7 @@ from typing import Any
 from residua import _files as files
 from residua.errors import InputError
 from residua.evaluation.evidence import Evidence
-from residua.evaluation.report import class_curves, classes, interactive, numbers, sections, words
+from residua.evaluation.report import classes, interactive, numbers, sections, words
 from residua.evaluation.report.comparison import comparison
 from residua.evaluation.report.gallery import gallery
 from residua.evaluation.report.markup import Html, element, join, render
@@ -220,7 +220,7 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
         numbers.metrics(key, evaluation),
         interactive.scores(key, evaluation, evidence),
         classes.classes(key, evidence),
-        class_curves.class_curves(key, evidence),
+        classes.class_curves(key, evidence),
         gallery(key, evaluation, evidence, _PICTURE_BUDGET // n_jobs),
         numbers.baselines(key, evaluation),
         interactive.history(key, evidence),

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from residua.evaluation.evidence import Evidence
 from residua.evaluation.report.kinds import UNKNOWN, truth
-from residua.evaluation.report.packing import packed
-from residua.evaluation.report.public import plain, to_json
+from residua.evaluation.report.public import packed, plain, to_json
 from residua.evaluation.report.thumbnails import sheets
 from residua.findings.figures import Histogram
 from residua.metrics.ranking import precision_recall_curve, roc_curve

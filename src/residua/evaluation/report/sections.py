@@ -9,8 +9,7 @@ from typing import Any
 
 from residua.evaluation.report import words
 from residua.evaluation.report.figures import finding_figure
-from residua.evaluation.report.markup import Html, element
-from residua.evaluation.report.tables import prose, row, scroller, table, terms
+from residua.evaluation.report.markup import Html, element, prose, row, scroller, table, terms
 from residua.findings.figures import Figure
 from residua.metrics.names import metric_words, spelled
 from residua.records import Evaluation, Finding, assumptions_of, not_applicable_of

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from residua.errors import SourceError
 from residua.evaluation import Evidence
 from residua.evaluation.report.kinds import UNKNOWN
-from residua.evaluation.report.packing import Packed
 from residua.evaluation.report.payload import FORMAT, FORMAT_VERSION
+from residua.evaluation.report.public import Packed
 from residua.records import Evaluation
 
 

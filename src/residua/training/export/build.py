@@ -20,8 +20,14 @@ from residua.images.listing import Progress
 from residua.records import OperatingPoint
 from residua.thresholds import choose_threshold
 from residua.training.bundle import Bundle
-from residua.training.export.onnx_file import Entry, describe_outputs, finish_onnx, write_onnx
-from residua.training.export.openvino_file import finish_openvino, write_openvino
+from residua.training.export.onnx_file import (
+    Entry,
+    describe_outputs,
+    finish_onnx,
+    finish_openvino,
+    write_onnx,
+    write_openvino,
+)
 from residua.training.export.quantise import quantise_onnx
 from residua.training.export.verify import (
     ScorePair,

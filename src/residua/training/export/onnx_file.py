@@ -1,7 +1,4 @@
-"""The inference graph as one ONNX file.
-
-From a decoded image of any size to score, map and decision.
-"""
+"""The inference graph as one ONNX file, and that file as OpenVINO's two: both have one origin."""
 
 from __future__ import annotations
 
@@ -144,3 +141,34 @@ def _import(package: str) -> Any:
         return importlib.import_module(package)
     except ModuleNotFoundError:
         raise MissingExtraError(package, "export", "export") from None
+
+
+def write_openvino(source: Path, path: Path) -> None:
+    """Convert the ONNX file `source` to `path` (``.xml``, the weights beside it).
+
+    Weights stay float32.
+    """
+    openvino = _openvino()
+    openvino.save_model(openvino.convert_model(str(source)), str(path), compress_to_fp16=False)
+
+
+def finish_openvino(path: Path, card: Card) -> None:
+    """Put the card into the file."""
+    openvino = _openvino()
+    model = openvino.Core().read_model(str(path))
+    for name, value in metadata_of(card).items():
+        model.set_rt_info(value, ["residua", name])
+    # The weights that were read are still mapped into memory.
+    fresh = path.with_name(f"finished-{path.name}")
+    openvino.save_model(model, str(fresh), compress_to_fp16=False)
+    del model
+    for suffix in (".bin", ".xml"):
+        fresh.with_suffix(suffix).replace(path.with_suffix(suffix))
+
+
+def _openvino() -> Any:
+    try:
+        import openvino
+    except ModuleNotFoundError:
+        raise MissingExtraError("openvino", "export", "export --format openvino") from None
+    return openvino

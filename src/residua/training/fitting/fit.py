@@ -25,11 +25,10 @@ from residua.training.fitting.labelled import (
     usable,
 )
 from residua.training.fitting.options import ClassifyOptions, RecipeOptions, SharedOptions
-from residua.training.fitting.session import FitSession, Fitted, Notes
+from residua.training.fitting.session import FitSession, Fitted, FitWork, Notes, TrainedModel
 from residua.training.fitting.sizes import choose_prepare
 from residua.training.fitting.splits import VALIDATION_SHARE, hold_out, sample_rows
 from residua.training.fitting.targets import LabelledSet, calibration_set, images_of, labelled_set
-from residua.training.fitting.work import FitWork, TrainedModel
 from residua.training.networks import n_parameters
 from residua.training.scoring.engine import score_images
 from residua.training.scoring.prepare import Prepare

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from residua.errors import InputError, LabelError
 from residua.training.fitting.augmentation_choice import choose_augmentations
 from residua.training.fitting.options import AUTO, ClassifyOptions
-from residua.training.fitting.session import Notes
+from residua.training.fitting.session import FitWork, Notes, TrainedModel
 from residua.training.fitting.splits import VALIDATION_SHARE, held_rows
 from residua.training.fitting.targets import LabelledSet, Targets
 from residua.training.fitting.temperature import fit_temperature
-from residua.training.fitting.work import FitWork, TrainedModel
 from residua.training.loop.batches import LabelledImages, make_batches
 from residua.training.loop.settings import StepReport, TrainingSettings
 from residua.training.loop.train import TrainingPlan, TrainingResult

@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from residua.training.networks.feature import FeatureAutoencoder
-from residua.training.scoring.gaussian import Gaussian
+from residua.training.scoring.density import Gaussian, Nearest, some_vectors
 from residua.training.scoring.image_list import Images, chunks_of, every
-from residua.training.scoring.nearest import Nearest, some_vectors
 from residua.training.scoring.places import Places, highest, tamed
 from residua.training.scoring.scorer import Scorer, ScorerOutput
 
@@ -38,7 +37,7 @@ class FeatureScorer(Scorer):
 
     ``error``: cosine distance between what the backbone sees at a place and what is rebuilt.
     ``neighbours``: the distance of the place's features, whitened, to the nearest of 1,000 of
-    training images; see `residua.training.scoring.nearest`. Both are averaged over 3 x 3 places,
+    training images; see `residua.training.scoring.density`. Both are averaged over 3 x 3 places,
     taken in units of what is usual there, and an image's score is the mean of the highest ``top``
     of them. ``density``: the Mahalanobis distance of the features averaged over a few cells
     (Ledoit-Wolf covariance); it has no place in the map, which is the sum of the others.

@@ -14,10 +14,9 @@ from torch.nn import functional as F
 
 from residua.errors import InputError
 from residua.training.networks.skip import STRIDE, SkipNetwork
+from residua.training.scoring.density import Gaussian, Nearest, some_vectors
 from residua.training.scoring.error_maps import gradient_dissimilarity
-from residua.training.scoring.gaussian import Gaussian
 from residua.training.scoring.image_list import Images, every, n_pixels
-from residua.training.scoring.nearest import Nearest, some_vectors
 from residua.training.scoring.places import Places, highest, tamed
 from residua.training.scoring.scorer import Scorer, ScorerOutput
 from residua.training.scoring.separation import separations
@@ -89,7 +88,7 @@ class InspectScorer(Scorer):
     ``similarity``: one minus the multi-scale gradient-magnitude similarity of image and restoration
     (.3%). ``features``: the distance of the encoder's features, whitened, to the nearest of 1,000
     of training images and their mirror images (2%). ``texture``: the same of filters for which
-    nothing was learnt (30%); see `residua.training.scoring.nearest` and
+    nothing was learnt (30%); see `residua.training.scoring.density` and
     `residua.training.scoring.texture`. ``whole`` and ``quarters``: the Mahalanobis distance of what
     these filters say, averaged over the image and over each quarter of it; they have no place in
     the map, which is the sum of the others.

@@ -15,11 +15,11 @@ from residua.training.networks import JointNetwork
 from residua.training.networks.residual import pooling
 from residua.training.scoring import error_maps
 from residua.training.scoring.complexity import ExpectedError, complexity
-from residua.training.scoring.gaussian import centre_and_whitening
-from residua.training.scoring.gradients import N_ORIENTATIONS, orientation_histograms
+from residua.training.scoring.density import centre_and_whitening
 from residua.training.scoring.image_list import Images, chunks_of, every
 from residua.training.scoring.scorer import Scorer, ScorerOutput, in_float32
 from residua.training.scoring.separation import separations
+from residua.training.scoring.texture import N_ORIENTATIONS, orientation_histograms
 from residua.training.synthesis import Draws, make_anomalies
 
 HeadlessPart = Literal[
