@@ -59,14 +59,6 @@ def interval_bar(
             element("line", x1=at(estimate.low), x2=at(estimate.high), y1=9, y2=9, class_="range")
         )
     marks.append(element("circle", cx=at(estimate.value), cy=9, r=4.5, class_="value"))
-    bar = element(
-        "svg",
-        *marks,
-        width="100%",
-        height=18,
-        role="img",
-        aria_label=words.interval(name, estimate),
-    )
     scale = element(
         "span",
         element("span", words.number(low, kind)),
@@ -74,4 +66,16 @@ def interval_bar(
         class_="ends",
         aria_hidden="true",
     )
-    return element("span", bar, scale, class_="bar-box")
+    return element(
+        "span",
+        element(
+            "svg",
+            *marks,
+            width="100%",
+            height=18,
+            role="img",
+            aria_label=words.interval(name, estimate),
+        ),
+        scale,
+        class_="bar-box",
+    )

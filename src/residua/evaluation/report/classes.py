@@ -87,9 +87,11 @@ def _margin(count: Any) -> Html:
 
 
 def _cell(count: int, is_right: bool, share: float) -> Html:
-    tint = f"--share: {min(1.0, share if is_right else share * 3):.3f}"
     return element(
-        "td", f"{count:,}" if count else "·", class_="right" if is_right else "wrong", style=tint
+        "td",
+        f"{count:,}" if count else "·",
+        class_="right" if is_right else "wrong",
+        style=f"--share: {min(1.0, share if is_right else share * 3):.3f}",
     )
 
 
@@ -97,14 +99,21 @@ def _per_class(key: str, names: list[str], counts: NDArray[np.int64]) -> Html:
     true, said, right = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
     rows = []
     for i, name in enumerate(names):
-        rates = (
-            _ratio(right[i], said[i]),
-            _ratio(right[i], true[i]),
-            _ratio(2 * right[i], said[i] + true[i]),
+        rows.append(
+            row(
+                name,
+                f"{true[i]:,}",
+                _ratio(right[i], said[i]),
+                _ratio(right[i], true[i]),
+                _ratio(2 * right[i], said[i] + true[i]),
+                prose(_mistaken(names, counts, i)),
+            )
         )
-        rows.append(row(name, f"{true[i]:,}", *rates, prose(_mistaken(names, counts, i))))
-    titles = ("Class", "Images", "Precision", "Recall", "F1", "Most often taken for")
-    return table(titles, rows, data_figure=f"{key}/classes/rates")
+    return table(
+        ("Class", "Images", "Precision", "Recall", "F1", "Most often taken for"),
+        rows,
+        data_figure=f"{key}/classes/rates",
+    )
 
 
 def _ratio(part: Any, whole: Any) -> str:
@@ -124,17 +133,26 @@ def class_curves(key: str, evidence: Evidence) -> Html | None:
         return None
     names, true, probabilities = found
     calibration = _calibration(true, probabilities)
-    rocs = [
-        _roc(name, true == column, probabilities[:, column])
-        for column, name in enumerate(names[:_MOST])
-    ]
     lede = (
         "First, how sure the model is against how often it is right: on the diagonal both are the"
         " same, below it the model is surer than it may be. Then each class against all others: the"
         " further the curve is from the diagonal, the better."
     )
-    grid = element("div", calibration, *rocs, class_="curve-grid")
-    return panel(key, "curves", "How sure it is, and how well it ranks each class", grid, lede=lede)
+    return panel(
+        key,
+        "curves",
+        "How sure it is, and how well it ranks each class",
+        element(
+            "div",
+            calibration,
+            *[
+                _roc(name, true == column, probabilities[:, column])
+                for column, name in enumerate(names[:_MOST])
+            ],
+            class_="curve-grid",
+        ),
+        lede=lede,
+    )
 
 
 def _truth(evidence: Evidence) -> tuple[list[str], NDArray[np.int64], NDArray[Any]] | None:
@@ -193,9 +211,10 @@ def _calibration(true: NDArray[np.int64], probabilities: NDArray[np.float64]) ->
     filled = table.n > 0
     points = zip(table.confidence[filled].tolist(), table.accuracy[filled].tolist(), strict=True)
     line = " ".join(f"{_x(sure):.1f},{_y(right):.1f}" for sure, right in points)
-    curve = element("polyline", points=line, class_="curve")
     return _figure(
-        "Calibration", "said against right, a larger dot is more images", (curve, *marks)
+        "Calibration",
+        "said against right, a larger dot is more images",
+        (element("polyline", points=line, class_="curve"), *marks),
     )
 
 
@@ -203,20 +222,18 @@ def _figure(title: str, caption: str, drawn: tuple[Html, ...]) -> Html:
     whole = _SIDE + 2 * _PAD
     frame = element("rect", x=_PAD, y=_PAD, width=_SIDE, height=_SIDE, class_="frame")
     diagonal = element("line", x1=_x(0), y1=_y(0), x2=_x(1), y2=_y(1), class_="rail")
-    about = f"{title}: {caption}"
-    svg = element(
-        "svg",
-        frame,
-        diagonal,
-        *drawn,
-        viewBox=f"0 0 {whole} {whole}",
-        class_="square",
-        role="img",
-        aria_label=about,
-    )
     return element(
         "figure",
-        svg,
+        element(
+            "svg",
+            frame,
+            diagonal,
+            *drawn,
+            viewBox=f"0 0 {whole} {whole}",
+            class_="square",
+            role="img",
+            aria_label=f"{title}: {caption}",
+        ),
         element("figcaption", element("strong", title), " ", caption),
         class_="curve-figure",
     )

@@ -100,12 +100,9 @@ def _row(metric: str, first: Estimate, second: Estimate, difference: Estimate) -
         words.number(second.value, about.kind),
         words.interval(metric, difference),
     )
-    cells = (
-        element("td", text, data_figure=f"{figure}/{place}") for place, text in enumerate(texts)
-    )
     return row(
         about.label,
-        *cells,
+        *(element("td", text, data_figure=f"{figure}/{place}") for place, text in enumerate(texts)),
         prose("higher is better" if about.higher_is_better else "lower is better"),
     )
 
@@ -179,8 +176,12 @@ def disagreements(jobs: Pair, names: Sequence[str]) -> Figure | None:
                 int(i) for i in images[np.argsort(-apart[images], kind="stable")] if int(i) in place
             ][:_SHOWN]
             if shown:
-                pictures = tuple(Picture(pictured.pixels[place[i]], _name(first, i)) for i in shown)
-                groups.append(Group(pictures, f"{verb} by {name} alone: {len(images):,}"))
+                groups.append(
+                    Group(
+                        tuple(Picture(pictured.pixels[place[i]], _name(first, i)) for i in shown),
+                        f"{verb} by {name} alone: {len(images):,}",
+                    )
+                )
     return Figure.of(groups) if groups else None
 
 

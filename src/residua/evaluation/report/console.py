@@ -136,11 +136,10 @@ def _metrics(evaluation: Evaluation) -> Table | None:
         True  # a narrow terminal breaks the meaning, not the numbers
     )
     for name in shown:
-        meaning = Text(words.meaning(name, evaluation), style="dim")
         table.add_row(
             Text(words.label(name, evaluation)),
             Text(words.interval(name, evaluation.metrics[name])),
-            meaning,
+            Text(words.meaning(name, evaluation), style="dim"),
         )
     return table
 
@@ -188,11 +187,10 @@ def _baselines(evaluation: Evaluation) -> Table | None:
     for name, values in evaluation.baselines.items():
         if main in values:
             standing = words.comparison(main, evaluation.metrics[main], values[main])
-            colour = {"bad": "red", "good": "green", "": ""}[words.tone(standing)]
             table.add_row(
                 Text(baseline_title(name)),
                 Text(words.interval(main, values[main])),
-                Text(standing, style=colour),
+                Text(standing, style={"bad": "red", "good": "green", "": ""}[words.tone(standing)]),
             )
     return table
 
@@ -226,9 +224,14 @@ def _finding(finding: Finding) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_column(width=len("WARNING"), no_wrap=True)
     table.add_column()
-    advice = f"\n→ {finding.what_to_do}" if finding.what_to_do else ""
-    body = Text.assemble(finding.meaning, advice, (f"  ({finding.code})", "dim"))
-    table.add_row(Text(finding.severity.upper(), style=_COLOURS[finding.severity]), body)
+    table.add_row(
+        Text(finding.severity.upper(), style=_COLOURS[finding.severity]),
+        Text.assemble(
+            finding.meaning,
+            f"\n→ {finding.what_to_do}" if finding.what_to_do else "",
+            (f"  ({finding.code})", "dim"),
+        ),
+    )
     return table
 
 

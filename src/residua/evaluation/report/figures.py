@@ -29,24 +29,32 @@ def finding_figure(shown: Figure, budget: int) -> tuple[Html, int]:
     n_more = shown.n_more + len(shown.groups) - len(groups)
     folded = None
     if len(groups) > _OPEN:
-        summary = element("summary", f"Show {len(groups) - _OPEN} more")
         folded = element(
-            "details", summary, element("div", groups[_OPEN:], class_="finding-figure-groups")
+            "details",
+            element("summary", f"Show {len(groups) - _OPEN} more"),
+            element("div", groups[_OPEN:], class_="finding-figure-groups"),
         )
     more = (
         element("p", f"and {n_more:,} more that are not shown", class_="small") if n_more else None
     )
     pictures = element("div", groups[:_OPEN], class_="finding-figure-groups") if groups else None
-    caption = element("p", shown.caption, class_="small") if shown.caption else None
-    chart = None if shown.histogram is None else histogram(shown.histogram)
-    return element("div", caption, chart, pictures, folded, more, class_="finding-figure"), used
+    return element(
+        "div",
+        element("p", shown.caption, class_="small") if shown.caption else None,
+        None if shown.histogram is None else histogram(shown.histogram),
+        pictures,
+        folded,
+        more,
+        class_="finding-figure",
+    ), used
 
 
 def _group(group: Group) -> Html:
-    pictures = (_picture(one) for one in group.pictures)
-    caption = element("figcaption", group.caption) if group.caption else None
     return element(
-        "figure", element("div", pictures, class_="row"), caption, class_="finding-figure-group"
+        "figure",
+        element("div", (_picture(one) for one in group.pictures), class_="row"),
+        element("figcaption", group.caption) if group.caption else None,
+        class_="finding-figure-group",
     )
 
 
@@ -55,14 +63,18 @@ def _picture(picture: Picture) -> Html:
         element("span", _short(picture.caption), title=picture.caption) if picture.caption else None
     )
     smooth = " smooth" if max(picture.pixels.shape[:2]) > 96 else ""
-    image = element(
-        "img",
-        src=data_uri(picture.pixels),
-        alt=picture.caption or "image",
-        loading="lazy",
-        decoding="async",
+    return element(
+        "div",
+        element(
+            "img",
+            src=data_uri(picture.pixels),
+            alt=picture.caption or "image",
+            loading="lazy",
+            decoding="async",
+        ),
+        words_below,
+        class_=f"picture{smooth}",
     )
-    return element("div", image, words_below, class_=f"picture{smooth}")
 
 
 def _short(caption: str) -> str:
@@ -93,7 +105,6 @@ def histogram(drawn: Histogram) -> Html:
             "text", f"{drawn.quantity}{scale}", x=_WIDTH / 2, y=_HEIGHT - 6, text_anchor="middle"
         ),
     ]
-    floor = element("line", x1=0, x2=_WIDTH, y1=_FLOOR, y2=_FLOOR, class_="rail")
     about = f"{drawn.quantity or 'values'}: " + "; ".join(
         _described(name, drawn) for name in shares
     )
@@ -105,18 +116,21 @@ def histogram(drawn: Histogram) -> Html:
         ),
         class_="legend",
     )
-    box = f"0 0 {_WIDTH} {_HEIGHT}"
-    svg = element(
-        "svg",
-        *paths,
-        floor,
-        *labels,
-        viewBox=box,
-        class_="small-histogram",
-        role="img",
-        aria_label=about,
+    return element(
+        "div",
+        legend,
+        element(
+            "svg",
+            *paths,
+            element("line", x1=0, x2=_WIDTH, y1=_FLOOR, y2=_FLOOR, class_="rail"),
+            *labels,
+            viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
+            class_="small-histogram",
+            role="img",
+            aria_label=about,
+        ),
+        class_="chart",
     )
-    return element("div", legend, svg, class_="chart")
 
 
 def _steps(heights: NDArray[np.float64], *, is_filled: bool) -> str:

@@ -55,9 +55,11 @@ def _worst_and_best(figures: list[Html]) -> list[Html]:
 
 
 def _group(title: str | None, figures: list[Html]) -> Html:
-    heading = element("h4", title) if title else None
     return element(
-        "div", heading, element("div", figures, class_="gallery"), class_="gallery-group"
+        "div",
+        element("h4", title) if title else None,
+        element("div", figures, class_="gallery"),
+        class_="gallery-group",
     )
 
 
@@ -92,8 +94,14 @@ def _figure(key: str, evidence: Evidence, index: int, pictures: dict[str, str]) 
         ),
         element("span", "", class_="verdict"),
     )
-    images = (_picture(role, uri, path) for role, uri in pictures.items())
-    return element("figure", element("div", images, class_="triple"), caption, data_index=index)
+    return element(
+        "figure",
+        element(
+            "div", (_picture(role, uri, path) for role, uri in pictures.items()), class_="triple"
+        ),
+        caption,
+        data_index=index,
+    )
 
 
 def facts_line(evidence: Evidence, index: int) -> str:
@@ -136,13 +144,16 @@ def _scale(evidence: Evidence) -> Html | None:
     if evidence.gallery is None or evidence.gallery.error_maps is None:
         return None
     ceiling = words.significant(error_ceiling(evidence.gallery.error_maps), 2)
-    ramp = element(
-        "span", "", class_="ramp", role="img", aria_label="from black through red to pale yellow"
-    )
     return element(
         "p",
         "Error per pixel, one scale for all: 0 ",
-        ramp,
+        element(
+            "span",
+            "",
+            class_="ramp",
+            role="img",
+            aria_label="from black through red to pale yellow",
+        ),
         f" {ceiling} and more",
         class_="small scale",
     )

@@ -55,19 +55,24 @@ def scores(key: str, evaluation: Evaluation, evidence: Evidence) -> Html | None:
             _chart("histogram", f"Histogram of the {name.lower()} of each image"),
         )
     both = curves(evidence) is not None
-    drawing = _chart("histogram", "Histogram of scores with the threshold")
     parts = [
         sections.operating_point(key, evaluation),
-        drawing,
+        _chart("histogram", "Histogram of scores with the threshold"),
         _control(key, evaluation, evidence, both),
     ]
     if both:
-        roc = _titled("ROC curve", _chart("roc", "ROC curve with the threshold's point"))
-        pr = _titled(
-            "Precision and recall",
-            _chart("pr", "Precision-recall curve with the threshold's point"),
-        )
-        parts += [_outcome(key, evaluation, evidence), element("div", roc, pr, class_="pair")]
+        parts += [
+            _outcome(key, evaluation, evidence),
+            element(
+                "div",
+                _titled("ROC curve", _chart("roc", "ROC curve with the threshold's point")),
+                _titled(
+                    "Precision and recall",
+                    _chart("pr", "Precision-recall curve with the threshold's point"),
+                ),
+                class_="pair",
+            ),
+        ]
     if evidence.thumbnails is not None:
         parts.append(_strips(key, evidence))
     return sections.panel(key, "scores", "Scores and threshold", *parts, class_="threshold")
@@ -85,27 +90,25 @@ def _control(key: str, evaluation: Evaluation, evidence: Evidence, both: bool) -
         class_="slider",
         aria_describedby=f"{key}-words",
     )
-    field = element(
-        "input", type="number", step="any", class_="exact", aria_label="Threshold, exactly"
-    )
     reset = element("button", "Back to the chosen one", type="button", class_="reset", hidden=True)
     point = evaluation.operating_point
     head = element(
         "div",
         element("label", "Threshold", for_=f"{key}-slider"),
-        field,
+        element(
+            "input", type="number", step="any", class_="exact", aria_label="Threshold, exactly"
+        ),
         None if point is None else reset,
         class_="control-head",
     )
     track = element(
         "div", slider, element("div", "", class_="ticks", aria_hidden="true"), class_="track"
     )
-    said = element("p", "", id=f"{key}-words", class_="outcome-words", role="status")
     return element(
         "div",
         head,
         track,
-        said,
+        element("p", "", id=f"{key}-words", class_="outcome-words", role="status"),
         _policies(key, evaluation, evidence, both),
         class_="control",
         hidden=True,
@@ -127,32 +130,38 @@ def _policies(key: str, evaluation: Evaluation, evidence: Evidence, both: bool) 
     ]
     cannot = None
     if refused:
-        title = "What these calibration images cannot promise"
         cannot = element(
-            "details", element("summary", title), element("ul", refused, class_="refused")
+            "details",
+            element("summary", "What these calibration images cannot promise"),
+            element("ul", refused, class_="refused"),
         )
     by_policy = (
         element("div", buttons, class_="policies", role="group", aria_label="Thresholds by policy")
         if buttons
         else None
     )
-    lead = (
+    return element(
+        "div",
         element("p", "By policy, from calibration images alone:", class_="small")
         if buttons
-        else None
+        else None,
+        by_policy,
+        cannot,
+        _peeks() if both else None,
+        class_="by-policy",
     )
-    return element("div", lead, by_policy, cannot, _peeks() if both else None, class_="by-policy")
 
 
 def _go(policy: str, threshold: float, *, is_chosen: bool = False) -> Html:
     said = f"{policy}: {words.significant(threshold, 4)}{', chosen' if is_chosen else ''}"
-    attributes = {"type": "button", "data_threshold": repr(threshold), "aria_pressed": "false"}
     return element(
         "button",
         parse_policy(policy).in_words(),
         element("small", said),
         data_chosen=is_chosen,
-        **attributes,
+        type="button",
+        data_threshold=repr(threshold),
+        aria_pressed="false",
     )
 
 
@@ -161,11 +170,14 @@ def _peeks() -> Html:
         "By looking at the test images. A threshold picked so will seem better than it turns out to"
         " be; choose with calibration images instead."
     )
-    buttons = (element("button", title, type="button", data_go=name) for name, title in _PEEKS)
     return element(
         "div",
         element("p", warning, class_="small"),
-        element("div", buttons, class_="quick"),
+        element(
+            "div",
+            (element("button", title, type="button", data_go=name) for name, title in _PEEKS),
+            class_="quick",
+        ),
         class_="peeks",
     )
 
@@ -175,37 +187,44 @@ def _outcome(key: str, evaluation: Evaluation, evidence: Evidence) -> Html:
     slider.
     """
     counts = outcome(evaluation, evidence)
-    rows = (row(title, *(_count(key, counts, *cell) for cell in cells)) for title, cells in _CELLS)
     matrix = table(
         ("", "flagged", "not flagged"),
-        rows,
+        (row(title, *(_count(key, counts, *cell) for cell in cells)) for title, cells in _CELLS),
         class_="outcome",
         aria_label="Confusion matrix at the threshold",
     )
-    rates = (_rate(key, counts, name, title) for name, title in _RATES)
     return element(
         "div",
         matrix,
-        element("dl", rates, class_="rates"),
+        element("dl", (_rate(key, counts, name, title) for name, title in _RATES), class_="rates"),
         class_="outcome-box",
         hidden=counts is None,
     )
 
 
 def _rate(key: str, counts: dict[str, Any] | None, name: str, title: str) -> Html:
-    text = "–" if counts is None else words.number(counts[name], "share")
     return element(
         "div",
         element("dt", title),
-        element("dd", text, data_rate=name, data_figure=f"{key}/outcome/{name}"),
+        element(
+            "dd",
+            "–" if counts is None else words.number(counts[name], "share"),
+            data_rate=name,
+            data_figure=f"{key}/outcome/{name}",
+        ),
     )
 
 
 def _count(key: str, counts: dict[str, Any] | None, name: str, word: str, tone: str) -> Html:
-    number = element(
-        "b", "–" if counts is None else f"{counts[name]:,}", data_figure=f"{key}/outcome/{name}"
+    return element(
+        "td",
+        element(
+            "b", "–" if counts is None else f"{counts[name]:,}", data_figure=f"{key}/outcome/{name}"
+        ),
+        element("small", word),
+        data_count=name,
+        class_=tone,
     )
-    return element("td", number, element("small", word), data_count=name, class_=tone)
 
 
 def _strips(key: str, evidence: Evidence) -> Html:
@@ -267,7 +286,6 @@ def per_image(key: str, evidence: Evidence) -> Html:
         aria_label="Which images",
         hidden=True,
     )
-    save = element("button", "Save as CSV", type="button", data_save=True)
     grid = scroller(
         element("table", element("thead", ""), element("tbody", ""), class_="images"), "Images"
     )
@@ -276,10 +294,21 @@ def per_image(key: str, evidence: Evidence) -> Html:
         role="status", class_="where"),
         element("button", "Next", type="button", data_page="1"), class_="pager",
     )  # fmt: skip
-    lede = f"Paths are in {folder}" if folder else None
-    tools = element("div", search, choice, save, class_="tools")
     return sections.panel(
-        key, "table", "Image by image", tools, grid, pager, lede=lede, class_="images-panel"
+        key,
+        "table",
+        "Image by image",
+        element(
+            "div",
+            search,
+            choice,
+            element("button", "Save as CSV", type="button", data_save=True),
+            class_="tools",
+        ),
+        grid,
+        pager,
+        lede=f"Paths are in {folder}" if folder else None,
+        class_="images-panel",
     )
 
 

@@ -63,8 +63,12 @@ def _attribute(name: str, value: str | int | float | bool | None) -> str:
 
 def table(titles: Iterable[str], rows: Iterable[Html], **attributes: str) -> Html:
     """A table with one header row."""
-    head = element("tr", (element("th", title, scope="col") for title in titles))
-    return element("table", element("thead", head), element("tbody", rows), **attributes)
+    return element(
+        "table",
+        element("thead", element("tr", (element("th", title, scope="col") for title in titles))),
+        element("tbody", rows),
+        **attributes,
+    )
 
 
 def row(title: str, *cells: Child, **attributes: str | None) -> Html:
@@ -86,8 +90,12 @@ def scroller(table: Html, label: str) -> Html:
 
 def terms(pairs: Iterable[tuple[str, Child]], class_: str, **attributes: str) -> Html:
     """A list of terms and what they are."""
-    listed = (element("div", element("dt", term), element("dd", what)) for term, what in pairs)
-    return element("dl", listed, class_=class_, **attributes)
+    return element(
+        "dl",
+        (element("div", element("dt", term), element("dd", what)) for term, what in pairs),
+        class_=class_,
+        **attributes,
+    )
 
 
 def _cell(cell: Child) -> Html:

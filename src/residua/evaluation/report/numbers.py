@@ -26,12 +26,16 @@ def metrics(key: str, evaluation: Evaluation) -> Html | None:
         style=f"--columns: {columns}",
     )
     ticks = "; ticks are baselines" if evaluation.baselines else ""
-    lede = (
-        f"Measured on {words.images(evaluation.n_images, evaluation.split)}. Bars show confidence"
-        f" intervals{ticks}."
-    )
     return panel(
-        key, "metrics", "How good it is", cards, _other_metrics(key, others, evaluation), lede=lede
+        key,
+        "metrics",
+        "How good it is",
+        cards,
+        _other_metrics(key, others, evaluation),
+        lede=(
+            f"Measured on {words.images(evaluation.n_images, evaluation.split)}. Bars show"
+            f" confidence intervals{ticks}."
+        ),
     )
 
 
@@ -87,23 +91,28 @@ def _interval_words(name: str, estimate: Estimate) -> str:
 def _other_metrics(key: str, names: list[str], evaluation: Evaluation) -> Html | None:
     if not names:
         return None
-    rows = (_metric_row(key, name, evaluation) for name in names)
-    listed = scroller(
-        table(("Metric", "Value [interval]", "n", "What it is"), rows), "Further metrics"
+    return element(
+        "details",
+        element("summary", f"{len(names)} more"),
+        scroller(
+            table(
+                ("Metric", "Value [interval]", "n", "What it is"),
+                (_metric_row(key, name, evaluation) for name in names),
+            ),
+            "Further metrics",
+        ),
     )
-    return element("details", element("summary", f"{len(names)} more"), listed)
 
 
 def _metric_row(key: str, name: str, evaluation: Evaluation) -> Html:
     estimate = evaluation.metrics[name]
     figure = f"{key}/metrics/{name}"
-    value = element("td", words.interval(name, estimate), data_figure=figure)
-    cells = (
-        value,
+    return row(
+        words.label(name, evaluation),
+        element("td", words.interval(name, estimate), data_figure=figure),
         element("td", f"{estimate.n:,}", data_figure=f"{figure}/n"),
         prose(words.meaning(name, evaluation)),
     )
-    return row(words.label(name, evaluation), *cells)
 
 
 def baselines(key: str, evaluation: Evaluation) -> Html | None:
@@ -119,7 +128,6 @@ def baselines(key: str, evaluation: Evaluation) -> Html | None:
         if any(name in values for values in evaluation.baselines.values())
     ]
     labels = [words.label(name, evaluation) for name in shown]
-    titles = ("", *labels, f"{words.label(main, evaluation)}, to scale", "Against the model")
     ends = scale_of(
         main,
         [
@@ -139,17 +147,27 @@ def baselines(key: str, evaluation: Evaluation) -> Html | None:
         standing = (
             words.comparison(main, evaluation.metrics[main], values[main]) if main in values else ""
         )
-        cells = _cells(f"{key}/baselines/{name}", values, shown, main, ends)
-        standing_cell = prose(
-            standing, words.tone(standing), data_figure=f"{key}/baselines/{name}/standing"
+        rows.append(
+            row(
+                baseline_title(name),
+                *_cells(f"{key}/baselines/{name}", values, shown, main, ends),
+                prose(
+                    standing, words.tone(standing), data_figure=f"{key}/baselines/{name}/standing"
+                ),
+            )
         )
-        rows.append(row(baseline_title(name), *cells, standing_cell))
-    listed = scroller(table(titles, rows, class_="baselines"), "Baselines")
     return panel(
         key,
         "baselines",
         "Baselines",
-        listed,
+        scroller(
+            table(
+                ("", *labels, f"{words.label(main, evaluation)}, to scale", "Against the model"),
+                rows,
+                class_="baselines",
+            ),
+            "Baselines",
+        ),
         lede="The same images, the same metrics.",
     )
 

@@ -19,11 +19,15 @@ def overview(
     """A card a job; nothing for a single one."""
     if len(keys) < 2:
         return None
-    cards = (
-        _card(*one, _beside(one[2], evaluations))
-        for one in zip(keys, titles, evaluations, strict=True)
+    return element(
+        "nav",
+        (
+            _card(*one, _beside(one[2], evaluations))
+            for one in zip(keys, titles, evaluations, strict=True)
+        ),
+        class_="overview",
+        aria_label="Overview",
     )
-    return element("nav", cards, class_="overview", aria_label="Overview")
 
 
 def _beside(evaluation: Evaluation, evaluations: Sequence[Evaluation]) -> list[Estimate]:
@@ -43,22 +47,26 @@ def _card(key: str, title: str, evaluation: Evaluation, beside: list[Estimate]) 
     number = bar = None
     if name is not None:
         estimate, about = evaluation.metrics[name], metric_words(name)
+        number = element(
+            "p",
+            element("b", words.number(estimate.value, about.kind), data_figure=f"overview/{key}"),
+            " ",
+            about.label,
+            class_="headline",
+        )
         rivals = {
             rival: values[name] for rival, values in evaluation.baselines.items() if name in values
         }
-        said = element("b", words.number(estimate.value, about.kind), data_figure=f"overview/{key}")
-        number = element("p", said, " ", about.label, class_="headline")
         bar = interval_bar(name, estimate, rivals, scale_of(name, beside))
     counts = words.severity_counts(evaluation.findings) or "nothing stands against it"
-    details = element(
-        "p", f"{words.images(evaluation.n_images, evaluation.split)}; {counts}", class_="small"
-    )
     return element(
         "a",
         element("h3", title),
         number,
         bar,
-        details,
+        element(
+            "p", f"{words.images(evaluation.n_images, evaluation.split)}; {counts}", class_="small"
+        ),
         href=f"#{key}",
         class_="overview-card",
         data_job_link=key,

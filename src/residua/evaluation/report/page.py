@@ -105,8 +105,11 @@ def page(
     """The whole page as text."""
     keys = [f"job{number}" for number in range(len(jobs))]
     titles = job_titles(jobs) if names is None else list(names)
-    articles = (job_html(key, *job, len(jobs)) for key, job in zip(keys, jobs, strict=True))
-    body = join(front_html(keys, titles, jobs), _tabs(keys, titles), articles)
+    body = join(
+        front_html(keys, titles, jobs),
+        _tabs(keys, titles),
+        (job_html(key, *job, len(jobs)) for key, job in zip(keys, jobs, strict=True)),
+    )
     data = {
         **report_payload(dict(zip(keys, jobs, strict=True)), _THUMBNAIL_BUDGET),
         "titles": titles,

@@ -30,10 +30,14 @@ def report_payload(jobs: Mapping[str, tuple[Evaluation, Evidence]], budget: int)
     The thumbnails of all jobs take about `budget` characters at most.
     """
     share = budget // max(1, len(jobs))
-    payloads = {
-        key: {**job_payload(*job), "thumbnails": sheets(job[1], share)} for key, job in jobs.items()
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "jobs": {
+            key: {**job_payload(*job), "thumbnails": sheets(job[1], share)}
+            for key, job in jobs.items()
+        },
     }
-    return {"format": FORMAT, "format_version": FORMAT_VERSION, "jobs": payloads}
 
 
 def job_payload(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any]:
@@ -108,12 +112,11 @@ def histogram(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any] | No
     drawn = Histogram.of(series, quantity)
     if drawn is None:
         return None
-    counts = {name: one.tolist() for name, one in drawn.counts.items()}
     return {
         "quantity": quantity,
         "log": drawn.is_log,
         "edges": drawn.edges.tolist(),
-        "counts": counts,
+        "counts": {name: one.tolist() for name, one in drawn.counts.items()},
     }
 
 
@@ -179,14 +182,15 @@ def table(evidence: Evidence) -> dict[str, Any]:
         predicted = _coded(
             np.asarray(evidence.classes)[np.asarray(evidence.probabilities).argmax(axis=1)], names
         )
-    columns = {name: packed(np.asarray(column)) for name, column in evidence.per_image.items()}
     return {
         "folder": folder,
         "paths": [path[len(folder) :] for path in paths],
         "label_names": list(names),
         "labels": labels,
         "predicted": predicted,
-        "columns": columns,
+        "columns": {
+            name: packed(np.asarray(column)) for name, column in evidence.per_image.items()
+        },
     }
 
 

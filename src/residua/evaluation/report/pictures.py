@@ -105,8 +105,7 @@ def _roles(gallery: Gallery, row: int, side: int, ceiling: float) -> dict[str, s
     if gallery.reconstructions is not None:
         roles["reconstruction"] = data_uri(gallery.reconstructions[row], side)
     if gallery.error_maps is not None:
-        heat = heat_map(gallery.error_maps[row], ceiling)
-        roles["error"] = data_uri(_with(heat, mask), side)
+        roles["error"] = data_uri(_with(heat_map(gallery.error_maps[row], ceiling), mask), side)
     if gallery.nearest is not None:
         roles["nearest in training"] = data_uri(gallery.nearest[row], side)
     return roles

@@ -42,12 +42,10 @@ def panel(
     key: str, name: str, title: str, *children: Any, lede: str | None = None, class_: str = ""
 ) -> Html:
     """One titled section of a job."""
-    heading = element("h3", title, id=f"{key}-{name}-title")
-    opening = element("p", lede, class_="lede") if lede else None
     return element(
         "section",
-        heading,
-        opening,
+        element("h3", title, id=f"{key}-{name}-title"),
+        element("p", lede, class_="lede") if lede else None,
         *children,
         class_=f"panel {class_}".strip(),
         id=f"{key}-{name}",
@@ -61,12 +59,14 @@ def top_facts(provenance: dict[str, Any]) -> Html:
 
 
 def _facts(provenance: dict[str, Any], names: tuple[tuple[str, str], ...]) -> Html:
-    shown = (
-        (title, _fact(name, provenance[name]))
-        for name, title in names
-        if provenance.get(name) not in (None, "", {})
+    return terms(
+        (
+            (title, _fact(name, provenance[name]))
+            for name, title in names
+            if provenance.get(name) not in (None, "", {})
+        ),
+        "facts",
     )
-    return terms(shown, "facts")
 
 
 def _fact(name: str, value: Any) -> str:
@@ -121,34 +121,42 @@ def findings(
         listed.append(_finding(key, one, drawn))
     folded = None
     if fine:
-        title = (
-            "1 check found nothing wrong"
-            if len(fine) == 1
-            else f"{len(fine)} checks found nothing wrong"
-        )
         folded = element(
             "details",
-            element("summary", title),
+            element(
+                "summary",
+                "1 check found nothing wrong"
+                if len(fine) == 1
+                else f"{len(fine)} checks found nothing wrong",
+            ),
             element("ol", (_finding(key, one) for one in fine), class_="findings"),
         )
-    lede = None if serious else "Nothing stands against this model in what was checked."
-    shown = element("ol", listed, class_="findings") if listed else None
-    return panel(key, "findings", "What to know before you trust it", shown, folded, lede=lede)
+    return panel(
+        key,
+        "findings",
+        "What to know before you trust it",
+        element("ol", listed, class_="findings") if listed else None,
+        folded,
+        lede=None if serious else "Nothing stands against this model in what was checked.",
+    )
 
 
 def _finding(key: str, finding: Finding, drawn: Html | None = None) -> Html:
     pairs = ((spelled(name), words.value_words(value)) for name, value in finding.measured.items())
     measured = None
     if finding.measured:
-        listed = terms(pairs, "measured", data_figure=f"{key}/findings/{finding.code}/measured")
-        measured = element("details", element("summary", "Measured"), listed, class_="numbers")
+        measured = element(
+            "details",
+            element("summary", "Measured"),
+            terms(pairs, "measured", data_figure=f"{key}/findings/{finding.code}/measured"),
+            class_="numbers",
+        )
     advice = (
         element("p", element("strong", "What to do: "), finding.what_to_do)
         if finding.what_to_do
         else None
     )
     loud, rest = words.first_sentence(finding.meaning)
-    badge = element("span", finding.severity, class_=f"badge {finding.severity}")
     body = element(
         "div",
         element(
@@ -163,7 +171,12 @@ def _finding(key: str, finding: Finding, drawn: Html | None = None) -> Html:
         measured,
         element("code", finding.code),
     )
-    return element("li", badge, body, class_=f"finding {finding.severity}")
+    return element(
+        "li",
+        element("span", finding.severity, class_=f"badge {finding.severity}"),
+        body,
+        class_=f"finding {finding.severity}",
+    )
 
 
 def operating_point(key: str, evaluation: Evaluation) -> Html | None:
@@ -177,13 +190,15 @@ def operating_point(key: str, evaluation: Evaluation) -> Html | None:
     promised = (
         terms(rates, "facts", data_figure=f"{key}/operating_point/rates") if point.rates else None
     )
-    caption = (
+    return element(
+        "div",
+        element("p", words.operating_sentence(point), data_figure=f"{key}/operating_point"),
         element("p", "On the calibration images, with intervals:", class_="small")
         if point.rates
-        else None
+        else None,
+        promised,
+        class_="operating",
     )
-    sentence = element("p", words.operating_sentence(point), data_figure=f"{key}/operating_point")
-    return element("div", sentence, caption, promised, class_="operating")
 
 
 def quarantined(key: str, files: tuple[tuple[str, str], ...]) -> Html | None:
@@ -194,20 +209,23 @@ def quarantined(key: str, files: tuple[tuple[str, str], ...]) -> Html | None:
         element("tr", element("td", path, class_="path"), prose(reason))
         for path, reason in files[:_MOST_FILES]
     )
-    listed = scroller(table(("File", "Why"), rows), "Quarantined files")
     more = (
         element("p", f"and {len(files) - _MOST_FILES:,} more", class_="small")
         if len(files) > _MOST_FILES
         else None
     )
     count = "1 file was" if len(files) == 1 else f"{len(files):,} files were"
-    lede = f"{count} kept out of every number on this page."
     return panel(
         key,
         "quarantined",
         "Quarantined files",
-        element("details", element("summary", "Show them"), listed, more),
-        lede=lede,
+        element(
+            "details",
+            element("summary", "Show them"),
+            scroller(table(("File", "Why"), rows), "Quarantined files"),
+            more,
+        ),
+        lede=f"{count} kept out of every number on this page.",
     )
 
 
@@ -217,13 +235,23 @@ def assumptions(key: str, evaluation: Evaluation) -> Html | None:
     if not assumed:
         return None
     cells = ((one.about, one.taken, one.because, one.to_tell) for one in assumed)
-    rows = (element("tr", *(prose(cell) for cell in line)) for line in cells)
-    listed = scroller(table(("About", "Taken", "Because", "If it is wrong"), rows), "Assumptions")
     lede = (
         "You did not say these things, so they were read off the data. If one is wrong, the numbers"
         " are wrong: use what the last column names, and run again."
     )
-    return panel(key, "assumptions", "What was assumed about the data", listed, lede=lede)
+    return panel(
+        key,
+        "assumptions",
+        "What was assumed about the data",
+        scroller(
+            table(
+                ("About", "Taken", "Because", "If it is wrong"),
+                (element("tr", *(prose(cell) for cell in line)) for line in cells),
+            ),
+            "Assumptions",
+        ),
+        lede=lede,
+    )
 
 
 def not_applicable(key: str, evaluation: Evaluation) -> Html | None:
@@ -234,9 +262,13 @@ def not_applicable(key: str, evaluation: Evaluation) -> Html | None:
     ]
     if not rows:
         return None
-    listed = scroller(table(("Question", "Reason"), rows), "Not applicable")
-    lede = "A run of residua's own training answers these. This model cannot."
-    return panel(key, "not-applicable", "What does not apply to this model", listed, lede=lede)
+    return panel(
+        key,
+        "not-applicable",
+        "What does not apply to this model",
+        scroller(table(("Question", "Reason"), rows), "Not applicable"),
+        lede="A run of residua's own training answers these. This model cannot.",
+    )
 
 
 def provenance(key: str, evaluation: Evaluation) -> Html:
@@ -247,21 +279,19 @@ def provenance(key: str, evaluation: Evaluation) -> Html:
     details = None
     if rest:
         rows = (row(spelled(name), prose(words.value_words(value))) for name, value in rest.items())
-        listed = scroller(element("table", element("tbody", rows)), "Provenance")
         details = element(
-            "details", element("summary", "All that is recorded about this run"), listed
+            "details",
+            element("summary", "All that is recorded about this run"),
+            scroller(element("table", element("tbody", rows)), "Provenance"),
         )
-    again = (
-        element("pre", element("code", command), tabindex=0, aria_label="Command")
-        if command
-        else None
-    )
     return panel(
         key,
         "provenance",
         "How it was made, and how to make it again",
         _facts(evaluation.provenance, _FACTS),
-        again,
+        element("pre", element("code", command), tabindex=0, aria_label="Command")
+        if command
+        else None,
         details,
     )
 
