@@ -129,11 +129,10 @@ def in_this_process(monkeypatch):
             for row in work({name: [value] for name, value in item.items()}):
                 yield {name: column[0] for name, column in row.items()}
 
-    for module in ("score", "evaluate"):
-        monkeypatch.setattr(f"residua.cluster.{module}.through_workers", through)
-        monkeypatch.setattr(
-            f"residua.cluster.{module}.connected", lambda options: contextlib.nullcontext()
-        )
+    monkeypatch.setattr("residua.cluster.evaluate.through_workers", through)
+    monkeypatch.setattr(
+        "residua.cluster.evaluate.connected", lambda options: contextlib.nullcontext()
+    )
 
 
 def test_workers_give_the_bytes_and_the_figures_of_one_process(

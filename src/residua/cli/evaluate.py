@@ -90,9 +90,13 @@ def evaluate(
             from residua.cluster import ClusterOptions, evaluate_on_cluster
 
             reference_only("evaluate", "a cluster", engine, positive=positive)
-            options = ClusterOptions(cluster, workers)
             judged = evaluate_on_cluster(
-                run, source, options, ranking=ranking.value, bits=bits, watcher=watcher
+                run,
+                source,
+                ClusterOptions(cluster, workers),
+                ranking=ranking.value,
+                bits=bits,
+                watcher=watcher,
             )
     evaluation, evidence = judged.evaluation, judged.evidence
     show(evaluation, evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)

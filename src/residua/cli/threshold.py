@@ -60,8 +60,9 @@ def threshold(
     from residua.thresholds import parse_policy
 
     of_another_source("threshold", source, bits)
-    words = str(parse_policy(policy))
-    point = change_threshold(run, words, source=source, confidence=confidence, bits=bits)
+    point = change_threshold(
+        run, str(parse_policy(policy)), source=source, confidence=confidence, bits=bits
+    )
     if not is_stdout(json):
         _print_point(point)
     if json is not None:

@@ -76,8 +76,12 @@ def _print(found: Verification) -> None:
         if one.job != job:
             job = one.job
             table.add_row(Text(f"{job[:1].upper()}{job[1:]}", style="bold"))
-        verdict = Text(one.verdict, style=_COLOURS[one.verdict])
-        table.add_row(Text(f"  {one.name}"), Text(one.in_report), Text(one.recomputed), verdict)
+        table.add_row(
+            Text(f"  {one.name}"),
+            Text(one.in_report),
+            Text(one.recomputed),
+            Text(one.verdict, style=_COLOURS[one.verdict]),
+        )
     console.print(table)
     console.print()
     for line in _summary(found):

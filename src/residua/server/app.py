@@ -109,8 +109,9 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
     model = service.model
 
     def with_pictures(sight: Sight, scored: ImageResult) -> ImageScore:
-        pictures = pictures_of(sight.pixels, scored, model.ceiling)
-        return model.answer(sight, scored).model_copy(update={"pictures": pictures})
+        return model.answer(sight, scored).model_copy(
+            update={"pictures": pictures_of(sight.pixels, scored, model.ceiling)}
+        )
 
     @routes.get("/model", summary="What is served here", responses=_problems(401, 403, 421))
     async def model_facts() -> ModelFacts:
@@ -166,8 +167,12 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
 
 
 def _item(index: int, told: Outcome[ImageScore]) -> BatchItem:
-    problem = None if told.refusal is None else told.refusal.problem
-    return BatchItem(index=index, name=told.name, result=told.result, problem=problem)
+    return BatchItem(
+        index=index,
+        name=told.name,
+        result=told.result,
+        problem=None if told.refusal is None else told.refusal.problem,
+    )
 
 
 def _only(told: Sequence[Outcome[T]]) -> T:
@@ -209,9 +214,13 @@ def _add_refusals(app: FastAPI) -> None:
     async def our_fault(
         _: Request, __: Exception
     ) -> Response:  # answered outside the guard; the log has the rest
-        message = "Something went wrong that should not. The server's log says what."
         return answer_refusal(
-            RefusedError(500, "our-fault", message, {**SECURITY_HEADERS, "Connection": "close"})
+            RefusedError(
+                500,
+                "our-fault",
+                "Something went wrong that should not. The server's log says what.",
+                {**SECURITY_HEADERS, "Connection": "close"},
+            )
         )
 
 

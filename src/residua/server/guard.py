@@ -94,12 +94,11 @@ class Guard:
         if path != "/" and self._is_of_another_site(host, headers):
             return RefusedError(403, "cross-site", "Pages of other sites may not use this server.")
         if self._token is not None and path.startswith(_GUARDED) and not self._is_allowed(headers):
-            challenge = {"WWW-Authenticate": 'Bearer realm="residua"'}
             return RefusedError(
                 401,
                 "no-token",
                 "The header Authorization must be 'Bearer TOKEN', with the server's.",
-                challenge,
+                {"WWW-Authenticate": 'Bearer realm="residua"'},
             )
         return None
 

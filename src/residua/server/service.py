@@ -123,8 +123,11 @@ class Service:
         else:
             parts = await self._in_thread(parts_of, body, content_type, self.limits)
         if most is not None and len(parts) > most:
-            message = f"One image is scored here. Got {len(parts)}. Send them to /v1/score-batch."
-            raise RefusedError(422, "several-images", message)
+            raise RefusedError(
+                422,
+                "several-images",
+                f"One image is scored here. Got {len(parts)}. Send them to /v1/score-batch.",
+            )
         return await asyncio.gather(
             *(self._judge_one(part, finish, pictures=pictures) for part in parts)
         )

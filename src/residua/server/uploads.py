@@ -40,8 +40,7 @@ def media_type(request: Request) -> str:
 
     That of plain bytes where nothing is declared.
     """
-    declared = request.headers.get("content-type", BINARY)
-    return declared.partition(";")[0].strip().lower()
+    return request.headers.get("content-type", BINARY).partition(";")[0].strip().lower()
 
 
 def check_media_type(request: Request, *, only_form: bool = False) -> None:

@@ -34,8 +34,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     >>> to_json(record)["metrics"]
     {'roc_auc': {'value': 0.5, 'low': None, 'high': None, 'confidence': 0.95, 'n': 3}}
     """
-    cleaned = plain(evaluation.model_dump())
-    return {str(key): value for key, value in cleaned.items()}
+    return {str(key): value for key, value in plain(evaluation.model_dump()).items()}
 
 
 def write_json(evaluation: Evaluation, path: str | Path) -> Path:

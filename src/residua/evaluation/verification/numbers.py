@@ -47,8 +47,7 @@ def figures(
             job, "all of it", f"{len(record.metrics)} metrics", "no arrays", "not carried"
         )
         return
-    n_images = len(carried.table.paths)
-    yield _plain(job, "images", record.n_images, n_images)
+    yield _plain(job, "images", record.n_images, len(carried.table.paths))
     yield from _metrics(job, "", record.metrics, again.metrics, not_carried(record, again))
     for name, values in record.baselines.items():
         if name in again.baselines:

@@ -89,12 +89,10 @@ def _doubt(record: Evaluation) -> str | None:
     """Why labels may be exchanged: it follows from labels as they were written, which are no
     flags.
     """
-    told = (
-        one.measured.get("doubt")
-        for one in record.findings
-        if one.code == high_prevalence.KIND.code
+    return next(
+        (one.measured.get("doubt") for one in record.findings if one.code == high_prevalence.KIND.code),
+        None,
     )
-    return next(told, None)
 
 
 def _operating_point(
@@ -120,9 +118,11 @@ def _operating_point(
 
 
 def _reconstruction(evidence: Evidence, options: dict[str, Any]) -> Evaluation:
-    baselines = baseline_errors(evidence.baselines, seed=evidence.seed)
     return evaluate_errors(
-        evidence.per_image, train_errors=evidence.train_scores, baselines=baselines, **options
+        evidence.per_image,
+        train_errors=evidence.train_scores,
+        baselines=baseline_errors(evidence.baselines, seed=evidence.seed),
+        **options,
     )
 
 

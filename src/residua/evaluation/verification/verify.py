@@ -76,8 +76,7 @@ def verify_report(path: str | Path) -> Verification:
     for key, job in jobs.items():
         evidence = job.evidence(titles[key])
         pairs.append((job.record, evidence))
-        again = recompute(job.record, evidence)
-        found += figures(titles[key], job, evidence, again)
+        found += figures(titles[key], job, evidence, recompute(job.record, evidence))
         texts |= _expected_texts(key, job.record, evidence, page, len(jobs))
     texts |= _drawn(str(front_html(list(jobs), list(titles.values()), pairs)))
     found += _texts(page, texts, titles)

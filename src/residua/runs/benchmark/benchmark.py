@@ -164,8 +164,9 @@ def _progress(
 ) -> BenchmarkProgress:
     fits = list(_fits(cases, options))
     found = [(fit, folder.fit(*fit)) for fit in fits if folder.baselines(fit[0]) is not None]
-    known = [(fit, row["seconds"]) for fit, row in found if row is not None]
-    return BenchmarkProgress(fits, known, watcher, on_fit)
+    return BenchmarkProgress(
+        fits, [(fit, row["seconds"]) for fit, row in found if row is not None], watcher, on_fit
+    )
 
 
 def _fit(
@@ -173,9 +174,12 @@ def _fit(
 ) -> tuple[Record, Bundle]:
     began = time.monotonic()
     settings = options.settings.model_copy(update={"seed": seed})
-    asked = DetectOptions(recipe=recipe, size=options.size, settings=settings)
-    session = FitSession(on_step=watcher.on_step)
-    bundle = fit(asked, case.train, case.calibration, session).bundle
+    bundle = fit(
+        DetectOptions(recipe=recipe, size=options.size, settings=settings),
+        case.train,
+        case.calibration,
+        FitSession(on_step=watcher.on_step),
+    ).bundle
     trained = time.monotonic()
     scores = score_set(bundle, case.test).score
     ended = time.monotonic()

@@ -91,9 +91,12 @@ def _case(images: ImageSet, label: str, seed: int) -> Case:
     """
     named, notes = images.with_normal([label]), images.notes
     if not has_own_parts(images):
-        groups = None if images.groups is None else images.groups.tolist()
         parts, drawn = make_splits(
-            images.paths.tolist(), images.labels, groups=groups, normal=(label,), seed=seed
+            images.paths.tolist(),
+            images.labels,
+            groups=None if images.groups is None else images.groups.tolist(),
+            normal=(label,),
+            seed=seed,
         )
         named = named.with_split(parts.tolist())
         notes = (*(note for note in notes if not note.startswith(NO_SPLIT)), *drawn)

@@ -153,8 +153,9 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     def report(self, path: str | Path, X: Any, y: Any = None, *, train: Any = None) -> Path:
         """Evaluate, and write the report as one HTML file; see `evaluate`."""
         judgement = self._judge(X, y, train)
-        title = f"residua: {type(self).__name__}"
-        return write_html(path, title, [(judgement.evaluation, judgement.evidence)])
+        return write_html(
+            path, f"residua: {type(self).__name__}", [(judgement.evaluation, judgement.evidence)]
+        )
 
     def export(
         self,
@@ -186,8 +187,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         normals, _ = normals_of(parts.get("fitted", images))
         kind = find_kind(format, precision)
         run = self.save(folder)
-        verification = Verification(images, images.presumed_anomalous, normals)
-        export_run(run, kind, verification=verification)
+        export_run(run, kind, verification=Verification(images, images.presumed_anomalous, normals))
         return run / "export" / (kind.files or (kind.card,))[0]
 
     def save(self, folder: str | Path) -> Path:
@@ -235,9 +235,11 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         else:
             fitted_on = None if self._parts is None else self._parts["learnt"]
         command = f"residua.{' '.join(repr(self).split())}.fit(images)"
-        model = self._record_of_run().model(self._fitted(), command)
-        judged = compared(images, "test", fitted_on)
-        return evaluate_model(model, judged, separator=self._separator)
+        return evaluate_model(
+            self._record_of_run().model(self._fitted(), command),
+            compared(images, "test", fitted_on),
+            separator=self._separator,
+        )
 
     def _labelled(self, X: Any, y: Any) -> ImageSet:
         """Images to judge with their labels; normal is what it was in `fit`."""
@@ -278,8 +280,10 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         given = self.get_params(deep=False)
         recipe = given.get("recipe")
         if isinstance(recipe, Recipe):
-            chosen = recipe.model_dump(mode="json", exclude_defaults=True)
-            given |= {"recipe": recipe.name, "recipe_options": chosen}
+            given |= {
+                "recipe": recipe.name,
+                "recipe_options": recipe.model_dump(mode="json", exclude_defaults=True),
+            }
         elif recipe == AUTO and given["latent"] is not None:
             given["recipe"] = None  # left out: the size of a code speaks of the plain autoencoder
         return make_options(self._job, **given)

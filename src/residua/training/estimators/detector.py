@@ -126,8 +126,9 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         train = as_image_set(X)
         _refuse_anomalies(y)
         normals, left_out = normals_of(train)
-        held = None if calibration is None else as_image_set(calibration, like=train.reading)
-        self._fit(normals, held)
+        self._fit(
+            normals, None if calibration is None else as_image_set(calibration, like=train.reading)
+        )
         if left_out:
             self.notes_ = (
                 f"{left_out} images with other labels were left out of train",
@@ -157,8 +158,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         """Threshold minus anomaly score, as scikit-learn has it: negative = anomalous. float32
         (n_images,).
         """
-        scores = self.anomaly_scores(X)
-        return np.float32(self.operating_point_.threshold) - scores
+        return np.float32(self.operating_point_.threshold) - self.anomaly_scores(X)
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """+1 for normal and -1 for anomalous images (score > threshold, strictly), int

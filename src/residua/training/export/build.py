@@ -89,8 +89,12 @@ def build_engine(
         _write(bundle, kind, fresh, verification, entry)
         reference = GraphEngine(bundle.graph, bundle.config.channels, bundle.config.batch_size)
         engine = _open(bundle, card, fresh)
-        compared = compare(reference, engine, verification.images, progress=verification.progress)
-        card = _judged(card, compared, verification, bundle)
+        card = _judged(
+            card,
+            compare(reference, engine, verification.images, progress=verification.progress),
+            verification,
+            bundle,
+        )
         del engine
         _finish(card, fresh)
         card = card.model_copy(

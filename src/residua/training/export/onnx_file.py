@@ -64,8 +64,10 @@ def write_onnx(bundle: Bundle, path: Path, entry: Entry) -> None:
     _import("onnx")
     height, width = bundle.config.size
     # Another size than the network's: at that one the graph leaves resizing out.
-    shape = (2, height + 5, width + 2, bundle.config.channels)
-    example = torch.zeros(shape, dtype=torch.uint8 if entry == "uint8" else torch.float32)
+    example = torch.zeros(
+        (2, height + 5, width + 2, bundle.config.channels),
+        dtype=torch.uint8 if entry == "uint8" else torch.float32,
+    )
     names, open_axes = output_names(bundle), {0: "batch", 1: "height", 2: "width"}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # sizes that a trace freezes, and the age of the exporter

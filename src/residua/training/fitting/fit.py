@@ -103,8 +103,7 @@ def _fit_classifier(
     train = usable(options, train, notes)
     fitted_on, validation = hold_out_labelled(train, options.settings.seed)
     settings = choose_settings(options.settings, fitted_on, notes)
-    mirrored = "flip" in settings.augment
-    strategy = make_classifier(options, fitted_on.targets, mirrored=mirrored)
+    strategy = make_classifier(options, fitted_on.targets, mirrored="flip" in settings.augment)
     prepare, words = choose_prepare(train.images, strategy, options.size, options.aspect)
     notes.add(words)
     parts = (fitted_on.images, validation.images)

@@ -98,8 +98,7 @@ def train_recipe(work: FitWork, trim: float) -> TrainedModel:
     parts = (work.fitted_on, work.validation)
     images = (*map(work.prepared, parts), work.prepared(work.validation, keep_float=True))
     network = work.begin()
-    share = SHARE_OF_MINUTES if trim else 1.0
-    plan = work.plan(work.recipe, network, images[0], share=share)
+    plan = work.plan(work.recipe, network, images[0], share=SHARE_OF_MINUTES if trim else 1.0)
     model = _train(work, network, images, plan_first(plan) if trim else plan, "")
     model = replace(model, trained=replace(model.trained, plan=plan), facts={"trimmed": 0})
     return _train_again(work, model, images, trim) if trim else model

@@ -167,8 +167,9 @@ def train_classifier(
         if (checkpoint := work.checkpoint(phase.name)) is not None:
             checkpoint.unlink(missing_ok=True)
     facts = {"labelled_images": int(fitted_on.targets.labelled.sum())}
-    trained = _joined(done, plan)
-    return TrainedModel(work.graph(network), trained, work.fitted_on, work.validation, facts)
+    return TrainedModel(
+        work.graph(network), _joined(done, plan), work.fitted_on, work.validation, facts
+    )
 
 
 def calibrate_classifier(
@@ -176,9 +177,10 @@ def calibrate_classifier(
 ) -> TrainedModel:
     """Set the temperature on labelled images kept aside."""
     images, targets = held.images, held.targets
-    n_classes = len(targets.classes)
     notes.add(
-        fit_temperature(model.graph, images, targets, batch_size=batch_size, n_classes=n_classes)
+        fit_temperature(
+            model.graph, images, targets, batch_size=batch_size, n_classes=len(targets.classes)
+        )
     )
     scorer: Any = model.graph.scorer
     return replace(model, facts={**model.facts, "temperature": float(scorer.temperature)})
@@ -235,11 +237,10 @@ def _joined(done: list[TrainingResult], plan: TrainingPlan) -> TrainingResult:
         [np.full(len(one.history["epoch"]), number) for number, one in enumerate(done, start=1)]
     )
     before = sum(len(one.history["epoch"]) for one in done[:-1])
-    seconds = sum(one.seconds for one in done)
     return replace(
         done[-1],
         history=history,
         best_epoch=before + done[-1].best_epoch,
-        seconds=seconds,
+        seconds=sum(one.seconds for one in done),
         plan=plan,
     )

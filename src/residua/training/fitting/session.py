@@ -91,8 +91,10 @@ class Hold:
     """
 
     def __init__(self, session: FitSession) -> None:
-        folder = None if session.checkpoint is None else session.checkpoint.parent
-        self.store = PreparedStore(session.memory_megabytes, folder)
+        self.store = PreparedStore(
+            session.memory_megabytes,
+            None if session.checkpoint is None else session.checkpoint.parent,
+        )
 
     def __call__(self, prepare: Prepare, images: ImageSet, *, keep_float: bool = False) -> Any:
         """As `prepare_each`."""
@@ -107,9 +109,10 @@ class Hold:
                     prepared_one_by_one(prepare, images, keep_float=keep_float), shapes, dtype
                 )
             )
-        shape = (len(images), images.channels, *prepare.size)
         return self.store.keep(
-            prepared_chunks(prepare, images, keep_float=keep_float), shape, dtype
+            prepared_chunks(prepare, images, keep_float=keep_float),
+            (len(images), images.channels, *prepare.size),
+            dtype,
         )
 
 

@@ -98,8 +98,10 @@ def calibration_set(
             )
         return LabelledSet(part, Targets(targets.classes, matrix, multilabel=True))
     known = [None] * len(part) if labels is None else labels
-    values = index_targets(known, targets.classes, where="fit: calibration")
-    return LabelledSet(part, Targets(targets.classes, values))
+    return LabelledSet(
+        part,
+        Targets(targets.classes, index_targets(known, targets.classes, where="fit: calibration")),
+    )
 
 
 def class_array(classes: tuple[Class, ...]) -> NDArray[Any]:
@@ -141,8 +143,12 @@ def read_targets(labels: Any, n_images: int, *, multilabel: bool | None = None) 
     if matrix is not None:
         return _of_matrix(matrix, multilabel)
     if multilabel:
-        must = "multi-label labels must be a 0/1 matrix, (n_images, n_labels)"
-        problems.add(must, "one label per image", "Pass one column per label", ShapeError)
+        problems.add(
+            "multi-label labels must be a 0/1 matrix, (n_images, n_labels)",
+            "one label per image",
+            "Pass one column per label",
+            ShapeError,
+        )
         problems.raise_any()
     column = as_labels(labels, n_images, name="labels", problems=problems)
     problems.raise_any()
@@ -242,8 +248,12 @@ def _of_matrix(matrix: NDArray[np.float64], multilabel: bool | None) -> Targets:
     if not multilabel:
         if not one_hot:
             got = f"{int((known.sum(axis=1) != 1).sum())} rows with another number of ones"
-            mend = "Leave multilabel out, or mend the rows"
-            problems.add("one-hot labels must have exactly one 1 a row", got, mend, LabelError)
+            problems.add(
+                "one-hot labels must have exactly one 1 a row",
+                got,
+                "Leave multilabel out, or mend the rows",
+                LabelError,
+            )
             problems.raise_any()
         values = np.where(missing.any(axis=1), -1, np.nan_to_num(matrix).argmax(axis=1)).astype(
             np.int64

@@ -88,8 +88,13 @@ class RecipeModule(L.LightningModule):
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(self.n_steps))
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {
+                "scheduler": torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(self.n_steps)),
+                "interval": "step",
+            },
+        }
 
 
 def one_cycle(n_steps: int) -> Callable[[int], float]:
@@ -154,9 +159,12 @@ class History(L.Callback):
         self._losses.append(loss)
         if self.on_step is not None:
             validation = self.rows[-1]["validation_loss"] if self.rows else None
-            n_steps = pl_module.n_steps
             self.on_step(
-                trainer.global_step, n_steps, trainer.current_epoch + 1, float(loss), validation
+                trainer.global_step,
+                pl_module.n_steps,
+                trainer.current_epoch + 1,
+                float(loss),
+                validation,
             )  # type: ignore[arg-type]
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -87,8 +87,11 @@ def plan_training(
             train, batch_size=batch_size_of(recipe, settings), seed=settings.seed, shuffle=True
         )
     )
-    n_image_pixels = n_pixels(train.images if isinstance(train, LabelledImages) else train)
-    bfloat16 = uses_bfloat16(settings.precision, n_image_pixels, on_gpu=_on_gpu(settings))
+    bfloat16 = uses_bfloat16(
+        settings.precision,
+        n_pixels(train.images if isinstance(train, LabelledImages) else train),
+        on_gpu=_on_gpu(settings),
+    )
     if settings.minutes is None:
         return TrainingPlan(settings.epochs or recipe.schedule.n_epochs(steps), steps, bfloat16)
     seconds_per_step = _time_steps(recipe, network, train, settings, bfloat16=bfloat16)
@@ -128,9 +131,10 @@ def train_network(  # noqa: PLR0917
     held_out = make_batches(validation, batch_size=batch_size, seed=settings.seed, shuffle=False)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = RecipeModule(recipe, network, settings, plan.n_steps)
-    patience = settings.patience or max(10, plan.epochs // 5)
     history = History(
-        patience, on_step, keep=recipe.schedule.keep if settings.patience is None else "best"
+        settings.patience or max(10, plan.epochs // 5),
+        on_step,
+        keep=recipe.schedule.keep if settings.patience is None else "best",
     )
     callbacks: list[L.Callback] = [Seeds(batches, settings.seed), history]
     if recipe.schedule.average:

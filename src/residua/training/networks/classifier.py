@@ -176,8 +176,10 @@ class FlatNetwork(ClassifierNetwork):
 
     def _cut(self, outputs: Tensor) -> ClassifierOutput:
         n = self.shape.n_values
-        image = (self.shape.channels, self.shape.height, self.shape.width)
-        return ClassifierOutput(outputs[:, n:], outputs[:, :n].unflatten(1, image))
+        return ClassifierOutput(
+            outputs[:, n:],
+            outputs[:, :n].unflatten(1, (self.shape.channels, self.shape.height, self.shape.width)),
+        )
 
 
 def _encoder(shape: ImageShape, width: int) -> tuple[nn.Sequential, int, tuple[int, int]]:

@@ -131,8 +131,9 @@ def degraded_view(images: Tensor) -> Tensor:
         energy = detail.square().mean(1, keepdim=True)
         local = smooth(energy, 12.0).clamp(min=0).sqrt()
         overall = energy.mean((2, 3), keepdim=True).sqrt()
-        normalised = (detail / (0.7 * local + 0.3 * overall + 0.02)).clamp(-6, 6)
-        return torch.cat([normalised, images], dim=1)
+        return torch.cat(
+            [(detail / (0.7 * local + 0.3 * overall + 0.02)).clamp(-6, 6), images], dim=1
+        )
 
 
 def _convolution(n_in: int, n_out: int, *, dilation: int = 1) -> nn.Sequential:

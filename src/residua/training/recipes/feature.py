@@ -97,8 +97,7 @@ class Feature(Recipe):
         distance = features.distances(
             features.rebuild(self.drop(narrow, generator)), targets
         ).mean()
-        picture = features.decode(features.pool(targets))
-        return distance + F.mse_loss(picture.float(), images)
+        return distance + F.mse_loss(features.decode(features.pool(targets)).float(), images)
 
     def drop(self, narrow: Tensor, generator: Generator) -> Tensor:
         """The bottleneck with a share of its numbers set to 0.

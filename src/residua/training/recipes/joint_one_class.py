@@ -83,5 +83,4 @@ def pairing_loss(projections: Tensor, temperature: float) -> Tensor:
     similarity = (unit @ unit.T / temperature).masked_fill(
         torch.eye(2 * half, dtype=torch.bool, device=unit.device), -1e9
     )
-    partner = torch.arange(2 * half, device=unit.device).roll(half)
-    return F.cross_entropy(similarity, partner)
+    return F.cross_entropy(similarity, torch.arange(2 * half, device=unit.device).roll(half))

@@ -45,8 +45,10 @@ def turn_and_spoil(
         images
     )
     if masked:
-        cells = (torch.rand(n, 1, _CELLS, _CELLS, generator=generator) >= masked).to(images)
-        spoilt = spoilt * F.interpolate(cells, size=images.shape[2:])
+        spoilt = spoilt * F.interpolate(
+            (torch.rand(n, 1, _CELLS, _CELLS, generator=generator) >= masked).to(images),
+            size=images.shape[2:],
+        )
     if channels > 1:
         is_grey = (torch.rand(n, 1, 1, 1, generator=generator) < 0.5).to(images.device)
         spoilt = torch.where(is_grey, grey(spoilt), spoilt)

@@ -182,10 +182,9 @@ class GraphEngine:
         """
         check_channels((image.shape[-1] for image in images), self.channels)
         none = np.zeros((0, *self._graph.prepare.size, self.channels), np.uint8)
-        chosen = ImageSet.from_arrays(images if len(images) else none)
         return score_images(
             self._graph,
-            chosen,
+            ImageSet.from_arrays(images if len(images) else none),
             batch_size=self.batch_size,
             maps=maps,
             reconstructions=reconstructions,

@@ -47,9 +47,11 @@ class _ReducedPrecisionScorer(ScorerAround):
         """Score prepared images."""
         with torch.autocast(images.device.type, dtype=torch.bfloat16):
             output = self.inner(images)
-        classes = None if output.probabilities is None else output.probabilities.float()
         return ScorerOutput(
-            output.score.float(), output.error_map.float(), output.reconstruction.float(), classes
+            output.score.float(),
+            output.error_map.float(),
+            output.reconstruction.float(),
+            None if output.probabilities is None else output.probabilities.float(),
         )
 
 

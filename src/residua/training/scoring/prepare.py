@@ -55,8 +55,7 @@ def _resized(values: Tensor, target: tuple[int, int], scales: tuple[Tensor, Tens
     if not is_traced and max(height * target[0], width * target[1]) > _MOST_WEIGHTS:
         return _resized_in_pieces(values, target, scales)
     rows = resize_weights(height, target[0], scales[0])
-    columns = resize_weights(width, target[1], scales[1])
-    return rows @ values @ columns.T
+    return rows @ values @ resize_weights(width, target[1], scales[1]).T
 
 
 def _resized_in_pieces(

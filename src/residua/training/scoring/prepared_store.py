@@ -79,8 +79,12 @@ class StoredImages:
         return self._seen(self._rows[rows], unit=self._unit)
 
     def _seen(self, rows: NDArray[np.int64], *, unit: bool) -> StoredImages:
-        dtype = torch.uint8 if self._dtype == np.uint8 else torch.float32
-        view = StoredImages(self._file, self.shape, dtype, rows=rows)
+        view = StoredImages(
+            self._file,
+            self.shape,
+            torch.uint8 if self._dtype == np.uint8 else torch.float32,
+            rows=rows,
+        )
         view._unit = unit
         return view
 
@@ -257,5 +261,4 @@ def _placed(chunks: Iterable[Tensor]) -> Iterator[tuple[int, Tensor]]:
 def _runs(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Stretches of consecutive rows, which one read brings."""
     breaks = np.flatnonzero(np.diff(rows) != 1) + 1
-    edges = [0, *breaks.tolist(), len(rows)] if len(rows) else []
-    return pairwise(edges)
+    return pairwise([0, *breaks.tolist(), len(rows)] if len(rows) else [])

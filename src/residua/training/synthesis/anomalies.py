@@ -63,8 +63,11 @@ def _warped(draws: Draws, images: Tensor, other: Tensor) -> Tensor:
     field = F.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True).permute(
         0, 2, 3, 1
     )
-    identity = torch.eye(2, 3, device=images.device).expand(n, 2, 3)
-    grid = F.affine_grid(identity, list(images.shape), align_corners=False)
+    grid = F.affine_grid(
+        torch.eye(2, 3, device=images.device).expand(n, 2, 3),
+        list(images.shape),
+        align_corners=False,
+    )
     return F.grid_sample(images, grid + field, padding_mode="border", align_corners=False)
 
 
