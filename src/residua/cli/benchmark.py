@@ -86,8 +86,7 @@ def benchmark(
         result = run_benchmark(options, out=out, watcher=watcher, on_fit=on_fit)
     if not quiet and not is_stdout(json):
         _print(result)
-    if json is not None:
-        emit_json(result, json)
+    emit_json(result, json)
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -73,8 +73,7 @@ def check(
         "root": root,
     }
     found = _surveyed(sources, told, seed, memory, quiet=quiet)
-    if json is not None:
-        emit_json(found.to_json(), json)
+    emit_json(found.to_json(), json)
     if pictures is not None:
         _write_pictures(found, pictures)
     if not quiet and not is_stdout(json):

@@ -49,8 +49,7 @@ def compare(
         comparison = compare_runs(runs, confidence=confidence, watcher=watcher)
     if not quiet and not is_stdout(json):
         _print(comparison, terminal())
-    if json is not None:
-        emit_json(comparison.model_dump(mode="json"), json)
+    emit_json(comparison.model_dump(mode="json"), json)
 
 
 def _print(comparison: Comparison, console: Console) -> None:

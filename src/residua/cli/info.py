@@ -51,8 +51,7 @@ def info(
         told: dict[str, Any] = {"normal": names(normal), "memory_megabytes": memory, "bits": bits}
         told |= {"follow_links": follow_links, "root": root}
         value, show = _source_summary(what, told), _print_source
-    if json is not None:
-        emit_json(value, json)
+    emit_json(value, json)
     if not is_stdout(json):
         show(value, console)
 

@@ -29,8 +29,7 @@ def show(
 
     if not quiet and not is_stdout(json):
         print_evaluation(evaluation, evidence)
-    if json is not None:
-        emit_json(to_json(evaluation), json)
+    emit_json(to_json(evaluation), json)
     if html is not None:
         write_html(html, title, [(evaluation, evidence)])
 
@@ -49,15 +48,15 @@ def check_targets(*targets: Path | None) -> None:
             )
 
 
-def emit_json(value: Any, target: Path) -> None:
-    """Write JSON to a file, atomically, or to standard output where the name is ``-``."""
+def emit_json(value: Any, target: Path | None) -> None:
+    """Write JSON to a file, atomically, to standard output where the name is ``-``, or nowhere."""
     from residua._files import write_json
 
     if is_stdout(target):
         sys.stdout.write(
             json_module.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         )
-    else:
+    elif target is not None:
         write_json(target, value)
 
 

@@ -75,8 +75,7 @@ def plan(
         if isinstance(told, thresholds.Plan):
             _print_rows(told)
         say(told.meaning)
-    if json is not None:
-        emit_json(asdict(told), json)
+    emit_json(asdict(told), json)
 
 
 def _whole(text: str) -> tuple[int, ...]:

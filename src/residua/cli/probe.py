@@ -49,6 +49,5 @@ def probe(
         record = probe_run(run, source, bits=bits, watcher=watcher)
     if not quiet and not is_stdout(json):
         print_evaluation(record)
-    if json is not None:
-        emit_json(to_json(record), json)
+    emit_json(to_json(record), json)
     refuse_if_strict(record, strict=strict)

@@ -65,8 +65,7 @@ def threshold(
     )
     if not is_stdout(json):
         _print_point(point)
-    if json is not None:
-        emit_json(point.model_dump(mode="json"), json)
+    emit_json(point.model_dump(mode="json"), json)
 
 
 def _print_point(point: OperatingPoint) -> None:

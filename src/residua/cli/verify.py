@@ -39,8 +39,7 @@ def verify(
     found = verify_report(report)
     if not quiet and not is_stdout(json):
         _print(found)
-    if json is not None:
-        emit_json(_as_json(found), json)
+    emit_json(_as_json(found), json)
     if found.differing:
         n = len(found.differing)
         raise GateError(

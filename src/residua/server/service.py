@@ -15,10 +15,9 @@ from typing import Any, Generic, TypeVar, TypeVarTuple
 from starlette.requests import ClientDisconnect, Request
 
 from residua.errors import InputError
-from residua.server.admission import Admission, PixelRoom
 from residua.server.answers import RefusedError, too_busy
 from residua.server.batcher import Batcher, ImageResult
-from residua.server.limits import Limits
+from residua.server.limits import Admission, Limits, PixelRoom
 from residua.server.model import ServedModel, Sight
 from residua.server.uploads import Part, check_media_type, parts_of, read_body
 

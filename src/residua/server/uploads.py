@@ -14,9 +14,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from residua.images.decoding import FORMATS
-from residua.server.admission import Upload
 from residua.server.answers import RefusedError
-from residua.server.limits import Limits
+from residua.server.limits import Limits, Upload
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

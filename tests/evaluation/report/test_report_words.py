@@ -7,8 +7,8 @@ from report_samples import detector
 
 from residua.evaluation import evaluate_classification, evaluate_detection, evaluate_reconstruction
 from residua.evaluation.report import to_json, words, write_json
-from residua.evaluation.report.bars import interval_bar, scale_of
 from residua.evaluation.report.markup import Html, element
+from residua.evaluation.report.numbers import interval_bar, scale_of
 from residua.evaluation.report.payload import shared_folder
 from residua.evaluation.report.public import plain
 from residua.evaluation.report.sections import duration, reproduction

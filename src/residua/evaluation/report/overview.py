@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from residua.evaluation.report import words
-from residua.evaluation.report.bars import interval_bar, scale_of
 from residua.evaluation.report.markup import Html, element
+from residua.evaluation.report.numbers import interval_bar, scale_of
 from residua.metrics.names import metric_words
 from residua.records import Estimate, Evaluation
 

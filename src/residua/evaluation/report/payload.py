@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from residua.evaluation.evidence import Evidence
 from residua.evaluation.report.kinds import UNKNOWN, truth
+from residua.evaluation.report.pictures import sheets
 from residua.evaluation.report.public import packed, plain, to_json
-from residua.evaluation.report.thumbnails import sheets
 from residua.findings.figures import Histogram
 from residua.metrics.ranking import precision_recall_curve, roc_curve
 from residua.records import Evaluation

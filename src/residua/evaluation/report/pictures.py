@@ -1,5 +1,5 @@
-"""Gallery pictures as data URIs: inputs, reconstructions, error maps under a perceptually uniform
-colour scale.
+"""Pictures in the page: the gallery's as data URIs, error maps under a perceptually uniform colour
+scale, and thumbnails in sheets of a hundred, in order of their score.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from residua.evaluation.evidence import Gallery
+from residua.evaluation.evidence import Evidence, Gallery
+from residua.evaluation.report.kinds import ranking_values
+from residua.evaluation.thumbnails import Thumbnails
 
 Pixels = NDArray[np.uint8]
 
@@ -24,6 +26,8 @@ _INFERNO = bytes.fromhex(
 )
 _OUTLINE = (64, 224, 255)
 _SIDES = (256, 192, 128, 96, 64)
+_SHEET_SIDE = 10  # pictures along each side of a sheet
+_QUALITIES = (82, 60, 35)
 
 
 def inferno() -> Pixels:
@@ -117,3 +121,68 @@ def _with(pixels: Pixels, mask: NDArray[np.bool_] | None) -> Pixels:
 
 def _rgb(pixels: NDArray[Any]) -> Pixels:
     return pixels.copy() if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1)
+
+
+def sheets(evidence: Evidence, budget: int) -> dict[str, Any] | None:
+    """The sheets as base64 WebP, of about `budget` characters at most: by lower quality first, then
+    by leaving out.
+
+    ``index`` says which image each place holds, in the order of the places: along the rows, sheet
+    by sheet.
+    """
+    small = evidence.thumbnails
+    if small is None or len(small.index) == 0:
+        return None
+    values = ranking_values(evidence)[1]
+    order = (
+        np.arange(len(small.index))
+        if values is None
+        else np.argsort(np.asarray(values)[small.index], kind="stable")
+    )
+    shown, made = _fitting(small, order, budget)
+    height, width = small.pixels.shape[1:3]
+    return {
+        "height": height,
+        "width": width,
+        "side": _SHEET_SIDE,
+        "index": small.index[shown].tolist(),
+        "sheets": made,
+    }
+
+
+def _fitting(
+    small: Thumbnails, order: NDArray[np.int64], budget: int
+) -> tuple[NDArray[np.int64], list[str]]:
+    """The pictures that fit, evenly over the scores where not all do, and their sheets."""
+    size = 0
+    for quality in _QUALITIES:
+        parts = _parts(order)
+        trial = [
+            len(_sheet(small.pixels[part], quality)) for part in parts[:: max(1, len(parts) // 5)]
+        ]
+        size = sum(trial) // len(trial) * len(parts)
+        if size <= 0.95 * budget:
+            return order, [_sheet(small.pixels[part], quality) for part in parts]
+    fewer = max(1, int(len(order) * 0.9 * budget / size))
+    order = order[np.linspace(0, len(order) - 1, fewer).round().astype(np.int64)]
+    made = [_sheet(small.pixels[part], _QUALITIES[-1]) for part in _parts(order)]
+    kept = int(np.searchsorted(np.cumsum([len(one) for one in made]), budget, side="right"))
+    return order[: kept * _SHEET_SIDE**2], made[:kept]
+
+
+def _parts(order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return [order[start : start + _SHEET_SIDE**2] for start in range(0, len(order), _SHEET_SIDE**2)]
+
+
+def _sheet(pixels: NDArray[np.uint8], quality: int) -> str:
+    """Up to a hundred pictures (k, h, w, c) as one, row by row."""
+    _, height, width, channels = pixels.shape
+    full = np.zeros((_SHEET_SIDE**2, height, width, channels), np.uint8)
+    full[: len(pixels)] = pixels
+    grid = full.reshape(_SHEET_SIDE, _SHEET_SIDE, height, width, channels).swapaxes(1, 2)
+    picture = Image.fromarray(
+        np.squeeze(grid.reshape(_SHEET_SIDE * height, _SHEET_SIDE * width, channels))
+    )
+    buffer = io.BytesIO()
+    picture.save(buffer, "webp", quality=quality)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")

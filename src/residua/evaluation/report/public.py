@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from residua import _files as files
 from residua.errors import SourceError
-from residua.records import Evaluation
+from residua.records import Evaluation, Record
 
 _BYTES = {"<f4": 4, "<f8": 8, "|u1": 1}
 
@@ -69,12 +69,10 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-class Packed(BaseModel):
+class Packed(Record):
     """An array as it stands in a page; ``width`` is the number of columns of a matrix, 0 for one
     axis.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dtype: Literal["<f4", "<f8", "|u1"]
     data: str

@@ -13,12 +13,10 @@ from residua.evaluation import Evidence
 from residua.evaluation.report.kinds import UNKNOWN
 from residua.evaluation.report.payload import FORMAT, FORMAT_VERSION
 from residua.evaluation.report.public import Packed
-from residua.records import Evaluation
+from residua.records import Evaluation, Record
 
 
-class _Sources(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Sources(Record):
     train_scores: Packed | None
     calibration_scores: Packed | None
     calibration_is_anomalous: Packed | None
@@ -40,10 +38,8 @@ class _Table(BaseModel):
     columns: dict[str, Packed]
 
 
-class Histogram(BaseModel):
+class Histogram(Record):
     """The histogram as the page draws it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     quantity: str
     log: bool

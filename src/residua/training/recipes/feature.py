@@ -89,15 +89,12 @@ class Feature(Recipe):
         """Fetch the backbone's published weights."""
         fetch_weights(network.backbone, self.backbone)  # type: ignore[arg-type]
 
-    def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
+    def loss(self, network: Any, images: Tensor, generator: Generator) -> Tensor:
         """Mean cosine distance, plus the squared error of the picture drawn from the latent."""
-        features: Any = network
-        targets = features.targets(images)
-        narrow = features.squeeze(targets)
-        distance = features.distances(
-            features.rebuild(self.drop(narrow, generator)), targets
-        ).mean()
-        return distance + F.mse_loss(features.decode(features.pool(targets)).float(), images)
+        targets = network.targets(images)
+        narrow = network.squeeze(targets)
+        distance = network.distances(network.rebuild(self.drop(narrow, generator)), targets).mean()
+        return distance + F.mse_loss(network.decode(network.pool(targets)).float(), images)
 
     def drop(self, narrow: Tensor, generator: Generator) -> Tensor:
         """The bottleneck with a share of its numbers set to 0.

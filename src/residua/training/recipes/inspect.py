@@ -94,11 +94,10 @@ class Inspect(Recipe):
         """A fresh skip network."""
         return SkipNetwork(shape, width=self.width, latent=self.latent)
 
-    def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
+    def loss(self, network: Any, images: Tensor, generator: Generator) -> Tensor:
         """Weighted sum of the three losses on one crop of each image."""
         task = self.make_task(images, generator)
-        skip: Any = network
-        output = skip(task.spoilt.images, task.kept)
+        output = network(task.spoilt.images, task.kept)
         judged = (1 - task.spoilt.ignored) * task.kept
         loss = self.restoration * restoration_loss(output.restoration, task.clean)
         loss = loss + self.segmentation * focal_loss(output.logits, task.spoilt.target, judged)
@@ -114,10 +113,9 @@ class Inspect(Recipe):
             spoilt = add_defects(draws, clean, self.defects, self.families)
             return Task(clean, spoilt, _holes(draws, len(clean), side))
 
-    def build_scorer(self, network: nn.Module) -> Scorer:
+    def build_scorer(self, network: Any) -> Scorer:
         """The named parts, standardised on held-out normals and weighted by synthetic defects."""
-        skip: Any = network
-        return InspectScorer(skip, self.parts, self.families)
+        return InspectScorer(network, self.parts, self.families)
 
 
 def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from residua.training.recipes.base import Schedule
@@ -57,13 +57,12 @@ class JointOneClass(Restore):
     temperature: float = Field(default=0.3, gt=0)
     parts: tuple[Part, ...] = Field(default=PARTS, min_length=1)  # type: ignore[assignment]  # it has the head
 
-    def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
+    def loss(self, network: Any, images: Tensor, generator: Generator) -> Tensor:
         """Weighted sum of the three losses."""
-        joint: Any = network
         turns = torch.randint(0, N_TURNS, (len(images),), generator=generator)
         if self.contrast:
             images, turns = torch.cat([images, images]), torch.cat([turns, turns])
-        output = joint.heads(self.corrupt(images, turns, generator))
+        output = network.heads(self.corrupt(images, turns, generator))
         loss = self.turning * F.cross_entropy(output.logits, turns.to(output.logits.device))
         loss = loss + self.restoration * _RESTORATION_SCALE * F.mse_loss(
             output.reconstructions, images

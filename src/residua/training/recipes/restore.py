@@ -118,11 +118,10 @@ class Restore(Recipe):
             ResidualAutoencoder(shape, self.latent or 128, width=self.width), N_TURNS
         )
 
-    def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
+    def loss(self, network: Any, images: Tensor, generator: Generator) -> Tensor:
         """Squared error of the restoration."""
-        joint: Any = network
         turns = torch.randint(0, N_TURNS, (len(images),), generator=generator)
-        restored = joint(self.corrupt(images, turns, generator))
+        restored = network(self.corrupt(images, turns, generator))
         return F.mse_loss(restored.float(), images)
 
     def corrupt(self, images: Tensor, turns: Tensor, generator: Generator) -> Tensor:
@@ -132,7 +131,6 @@ class Restore(Recipe):
         )
         return spoilt.contiguous(memory_format=torch.channels_last)
 
-    def build_scorer(self, network: nn.Module) -> Scorer:
+    def build_scorer(self, network: Any) -> Scorer:
         """The named parts, standardised, weighted and summed."""
-        joint: Any = network
-        return RotationScorer(joint, self.parts)
+        return RotationScorer(network, self.parts)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from residua.training.recipes.reconstruction import ReconstructionRecipe, reconstruction_loss
 
@@ -32,11 +32,10 @@ class Sparse(ReconstructionRecipe):
     target: float = Field(default=0.05, gt=0, lt=1)
     weight: float = Field(default=1e-3, ge=0)
 
-    def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
+    def loss(self, network: Any, images: Tensor, generator: Generator) -> Tensor:
         """Reconstruction error plus the weighted penalty."""
-        autoencoder: Any = network
-        codes = autoencoder.encode(images)
-        error = reconstruction_loss(self.loss_name, autoencoder.decode(codes), images)
+        codes = network.encode(images)
+        error = reconstruction_loss(self.loss_name, network.decode(codes), images)
         return error + self.weight * sparsity_penalty(codes.float(), self.target)
 
 

@@ -49,12 +49,11 @@ class Variational(ReconstructionRecipe):
         network.to_log_variance.apply(glorot)
         return network
 
-    def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
+    def loss(self, network: Any, images: Tensor, generator: Generator) -> Tensor:
         """Negative ELBO per value of the image, with one sample of the code."""
-        variational: Any = network
-        mean, log_variance = variational.posterior(images)
+        mean, log_variance = network.posterior(images)
         noise = torch.randn(mean.shape, generator=generator).to(mean)
-        output = variational.decode(mean + noise * (0.5 * log_variance).exp())
+        output = network.decode(mean + noise * (0.5 * log_variance).exp())
         error = reconstruction_loss(self.loss_name, output, images)
         return (
             error

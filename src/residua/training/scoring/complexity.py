@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from residua.training.scoring.scorer import add_buffers
+
 _LEAST = 1e-3  # a quarter of a grey level: keeps the logarithm of a black image's contrast finite
 _RIDGE_IMAGES = 5.0  # images that the ridge weighs as much as
 
@@ -42,10 +44,13 @@ class ExpectedError(nn.Module):
 
     def __init__(self, n_errors: int) -> None:
         super().__init__()
-        self.register_buffer("slopes", torch.zeros(2, n_errors))
-        self.register_buffer("level", torch.zeros(n_errors))
-        self.register_buffer("low", torch.zeros(2))
-        self.register_buffer("high", torch.zeros(2))
+        add_buffers(
+            self,
+            slopes=torch.zeros(2, n_errors),
+            level=torch.zeros(n_errors),
+            low=torch.zeros(2),
+            high=torch.zeros(2),
+        )
 
     def forward(self, variables: Tensor) -> Tensor:
         """The errors (batch, n_errors) to expect of images whose `complexity` is (batch, 2)."""

@@ -12,7 +12,13 @@ import torch
 from torch import Generator, Tensor, nn
 
 from residua.training.scoring.image_list import chunks_of
-from residua.training.scoring.scorer import Scorer, ScorerAround, ScorerOutput, in_float32
+from residua.training.scoring.scorer import (
+    Scorer,
+    ScorerAround,
+    ScorerOutput,
+    add_buffers,
+    in_float32,
+)
 
 _SIZE = 1000  # vectors in the bank
 _PLACES = 100  # of each image
@@ -35,8 +41,7 @@ class Gaussian(nn.Module):
 
     def __init__(self, n_features: int) -> None:
         super().__init__()
-        self.register_buffer("centre", torch.zeros(n_features))
-        self.register_buffer("whitening", torch.eye(n_features))
+        add_buffers(self, centre=torch.zeros(n_features), whitening=torch.eye(n_features))
 
     def fit(self, codes: Tensor) -> None:
         """Learn from codes of normal images, (n, n_features)."""
@@ -81,9 +86,12 @@ class Nearest(nn.Module):
 
     def __init__(self, n_features: int) -> None:
         super().__init__()
-        self.register_buffer("centre", torch.zeros(n_features))
-        self.register_buffer("whitening", torch.eye(n_features))
-        self.register_buffer("bank", torch.zeros(_SIZE, n_features))
+        add_buffers(
+            self,
+            centre=torch.zeros(n_features),
+            whitening=torch.eye(n_features),
+            bank=torch.zeros(_SIZE, n_features),
+        )
 
     def fit(self, vectors: Tensor) -> None:
         """Learn from vectors of normal images, (n, n_features)."""
@@ -157,9 +165,12 @@ class DensityScorer(ScorerAround):
         super().__init__(inner)
         self.densities = densities
         self.gaussian = Gaussian(latent)
-        self.register_buffer("bank", torch.zeros(1, latent))
-        self.register_buffer("centre", torch.zeros(1 + len(densities)))
-        self.register_buffer("spread", torch.ones(1 + len(densities)))
+        add_buffers(
+            self,
+            bank=torch.zeros(1, latent),
+            centre=torch.zeros(1 + len(densities)),
+            spread=torch.ones(1 + len(densities)),
+        )
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images by error and density."""

@@ -15,7 +15,7 @@ from residua.training.networks.feature import FeatureAutoencoder
 from residua.training.scoring.density import Gaussian, Nearest, some_vectors
 from residua.training.scoring.image_list import Images, chunks_of, every
 from residua.training.scoring.places import Places, highest, tamed
-from residua.training.scoring.scorer import Scorer, ScorerOutput
+from residua.training.scoring.scorer import Scorer, ScorerOutput, add_buffers
 
 PlacedPart = Literal["error", "neighbours"]
 """Parts that say where."""
@@ -53,8 +53,7 @@ class FeatureScorer(Scorer):
         self.nearest = Nearest(sum(network.channels))
         self.places = Places(len(self.placed))
         self.gaussian = Gaussian(network.latent)
-        self.register_buffer("image_mean", torch.zeros(len(parts)))
-        self.register_buffer("image_spread", torch.ones(len(parts)))
+        add_buffers(self, image_mean=torch.zeros(len(parts)), image_spread=torch.ones(len(parts)))
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""

@@ -18,7 +18,7 @@ from residua.training.scoring.density import Gaussian, Nearest, some_vectors
 from residua.training.scoring.error_maps import gradient_dissimilarity
 from residua.training.scoring.image_list import Images, every, n_pixels
 from residua.training.scoring.places import Places, highest, tamed
-from residua.training.scoring.scorer import Scorer, ScorerOutput
+from residua.training.scoring.scorer import Scorer, ScorerOutput, add_buffers
 from residua.training.scoring.separation import separations
 from residua.training.scoring.texture import Texture
 from residua.training.synthesis import Draws, Family, add_one_defect, smooth, standardise
@@ -121,10 +121,13 @@ class InspectScorer(Scorer):
         self.places = Places(len(self.placed))
         self.whole = Gaussian(self.filters.n_features)
         self.quarters = Gaussian(4 * self.filters.n_features)
-        self.register_buffer("image_mean", torch.zeros(n))
-        self.register_buffer("image_spread", torch.ones(n))
-        self.register_buffer("weight", torch.full((n,), 1 / n))
-        self.register_buffer("look_bounds", torch.tensor([[-1e9] * _LOOKS, [1e9] * _LOOKS]))
+        add_buffers(
+            self,
+            image_mean=torch.zeros(n),
+            image_spread=torch.ones(n),
+            weight=torch.full((n,), 1 / n),
+            look_bounds=torch.tensor([[-1e9] * _LOOKS, [1e9] * _LOOKS]),
+        )
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""

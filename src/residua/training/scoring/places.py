@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from residua.training.scoring.scorer import add_buffers
 from residua.training.synthesis.smoothing import resized
 
 _Parts = TypeVar("_Parts", bound=Sequence[str])
@@ -28,8 +29,11 @@ class Places(nn.Module):
 
     def __init__(self, n_maps: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(1, n_maps, _CELLS, _CELLS))
-        self.register_buffer("spread", torch.ones(1, n_maps, _CELLS, _CELLS))
+        add_buffers(
+            self,
+            mean=torch.zeros(1, n_maps, _CELLS, _CELLS),
+            spread=torch.ones(1, n_maps, _CELLS, _CELLS),
+        )
 
     def fit(self, maps: Iterable[Tensor]) -> None:
         """Learn from the maps of normal images, in batches that each have their own size.

@@ -17,7 +17,7 @@ from residua.training.scoring import error_maps
 from residua.training.scoring.complexity import ExpectedError, complexity
 from residua.training.scoring.density import centre_and_whitening
 from residua.training.scoring.image_list import Images, chunks_of, every
-from residua.training.scoring.scorer import Scorer, ScorerOutput, in_float32
+from residua.training.scoring.scorer import Scorer, ScorerOutput, add_buffers, in_float32
 from residua.training.scoring.separation import separations
 from residua.training.scoring.texture import N_ORIENTATIONS, orientation_histograms
 from residua.training.synthesis import Draws, make_anomalies
@@ -102,11 +102,14 @@ class RotationScorer(Scorer):
         )
         cells = pooling(shape.height, shape.width, min(_CELLS, shape.height, shape.width))
         self.register_buffer("gradient_pooling", cells, persistent=False)
-        self.register_buffer("gradient_bank", torch.zeros(1, N_ORIENTATIONS * cells.shape[1]))
         self.expected = ExpectedError(2)
-        self.register_buffer("centre", torch.zeros(len(parts)))
-        self.register_buffer("spread", torch.ones(len(parts)))
-        self.register_buffer("weight", torch.full((len(parts),), 1 / len(parts)))
+        add_buffers(
+            self,
+            gradient_bank=torch.zeros(1, N_ORIENTATIONS * cells.shape[1]),
+            centre=torch.zeros(len(parts)),
+            spread=torch.ones(len(parts)),
+            weight=torch.full((len(parts),), 1 / len(parts)),
+        )
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images by the weighted sum of the standardised parts."""

@@ -46,6 +46,12 @@ def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return exactly
 
 
+def add_buffers(module: nn.Module, **buffers: Tensor) -> None:
+    """Numbers that `module` learns without gradients; they are saved with it, under these names."""
+    for name, values in buffers.items():
+        module.register_buffer(name, values)
+
+
 class Scorer(nn.Module, ABC):
     """Prepared images to scores: the part of the graph between preprocessing and threshold.
 
