@@ -90,7 +90,11 @@ def _doubt(record: Evaluation) -> str | None:
     flags.
     """
     return next(
-        (one.measured.get("doubt") for one in record.findings if one.code == high_prevalence.KIND.code),
+        (
+            one.measured.get("doubt")
+            for one in record.findings
+            if one.code == high_prevalence.KIND.code
+        ),
         None,
     )
 
