@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from residua._check import Problems, as_scores, same_length
 from residua.evaluation.conclusion import conclude, with_metrics
@@ -16,7 +15,7 @@ from residua.evaluation.pixels import tallied
 from residua.findings import JudgedFacts
 from residua.metrics.reported import estimates_of
 from residua.metrics.samples import PixelErrors, ScoredImages
-from residua.records import Estimate, Evaluation, OperatingPoint
+from residua.records import Evaluation, OperatingPoint
 from residua.thresholds import choose_threshold, is_flagged
 
 if TYPE_CHECKING:
@@ -159,9 +158,6 @@ def detection_facts(
         all_flagged=None if point is None else is_flagged(array, point.threshold),
     )
 
-    def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
-        return estimates_of(sample.of(kept[truth.labelled]))
-
     n_anomalous = int(anomalous.sum())
     facts = JudgedFacts(
         job="detect",
@@ -177,24 +173,23 @@ def detection_facts(
         operating_point=point,
         train_errors=train,
         baselines={
-            name: value if isinstance(value, dict) else _rank(sample, value[truth.labelled])
+            name: value
+            if isinstance(value, dict)
+            else estimates_of(
+                replace(sample, scores=value[truth.labelled], flagged=None, all_flagged=None)
+            )
             for name, value in rivals.items()
         }
         or None,
         assumptions=() if truth.assumption is None else (truth.assumption,),
     )
-    facts = with_metrics(facts, metrics_of, leaks)
+    facts = with_metrics(facts, lambda kept: estimates_of(sample.of(kept[truth.labelled])), leaks)
     if masks is not None and maps is not None:
         pixels = tallied(masks, maps, truth)
     if pixels is None:
         return facts
     of_pixels = estimates_of(PixelErrors(confidence, seed, pixels=pixels))
     return replace(facts, metrics={**facts.metrics, **of_pixels})
-
-
-def _rank(sample: ScoredImages, scores: NDArray[Any]) -> dict[str, Estimate]:
-    """What other scores of the same images reach, without a threshold."""
-    return estimates_of(replace(sample, scores=scores, flagged=None, all_flagged=None))
 
 
 def _as_point(operating_point: OperatingPoint | float | None) -> OperatingPoint | None:

@@ -232,7 +232,7 @@ def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:
     if stack.dtype.kind not in "buif":
         mend = (
             "Save them as float32: bfloat16 has no type of its own in NumPy"
-            if (stack.dtype.kind == "V" or "bfloat16" in str(stack.dtype))
+            if stack.dtype.kind == "V" or "bfloat16" in str(stack.dtype)
             else "Pass pixel values"
         )
         return problems.instead(

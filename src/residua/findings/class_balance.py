@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from residua.findings.kind import Finding, FindingKind, Severity
+from residua.findings.kind import Finding, FindingKind
 
 _UNEVEN = 20
 
@@ -32,9 +32,8 @@ def find_class_balance(
     >>> find_class_balance({"train": {"a": 50, "b": 40}, "test": {"a": 9, "b": 9}}) is None
     True
     """
-    test = counts.get("test", {})
     labels = sorted({label for part in counts.values() for label in part})
-    if len(labels) == 0 or not counts.get("train") or not test:
+    if len(labels) == 0 or not counts.get("train") or not counts.get("test"):
         return None
     lacking = _lacking(counts, labels, normal)
     total = {label: sum(part.get(label, 0) for part in counts.values()) for label in labels}
@@ -45,22 +44,24 @@ def find_class_balance(
     ratio = total[commonest] / total[rarest]
     if not lacking and (ratio <= _UNEVEN or normal is not None):
         return None
-    severity: Severity = "warning" if lacking else "note"
     uneven = (
         f"{commonest!r} has {ratio:.0f} times as many images as {rarest!r} ({total[commonest]:,}"
         f" and {total[rarest]:,})"
     )
     sentences = [*lacking, *([uneven] if ratio > _UNEVEN and normal is None else [])]
+    told = "; ".join(sentences[:5])
     return Finding(
         code=KIND.code,
-        severity=severity,
+        severity="warning" if lacking else "note",
         measured={
             "lacking": lacking,
             "ratio": ratio,
             "counts": {part: dict(one) for part, one in counts.items()},
         },
-        meaning=_sentence("; ".join(sentences[:5]))
-        + ". A missing class cannot be learnt or measured, and accuracy hides rare classes.",
+        meaning=(
+            f"{told[0].upper()}{told[1:]}. A missing class cannot be learnt or measured, and"
+            " accuracy hides rare classes."
+        ),
         what_to_do=(
             "Move or add images of those classes. Read recall per class and balanced accuracy."
         ),
@@ -70,7 +71,6 @@ def find_class_balance(
 def _lacking(
     counts: Mapping[str, Mapping[str, int]], labels: list[str], normal: tuple[str, ...] | None
 ) -> list[str]:
-    test = counts["test"]
     if normal is not None:
         kinds = {
             "normal": [one for one in labels if one in normal],
@@ -79,7 +79,7 @@ def _lacking(
         found = [
             f"test holds no {kind} image"
             for kind, own in kinds.items()
-            if not any(test.get(one) for one in own)
+            if not any(counts["test"].get(one) for one in own)
         ]
         return found + (
             []
@@ -92,10 +92,6 @@ def _lacking(
         for label in labels
         if not counts[part].get(label, 0)
     ]
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 KIND = FindingKind(

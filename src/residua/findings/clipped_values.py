@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from residua.findings.kind import Answer, Finding, FindingKind, JudgedFacts
+from residua.findings.kind import Finding, FindingKind
 from residua.metrics._values import OVERSTEP
 
 
@@ -58,18 +58,14 @@ def find_clipped_values(
     )
 
 
-def _ask(facts: JudgedFacts) -> list[Answer]:
-    return [
-        find_clipped_values(name, share, beyond, OVERSTEP)
-        for name, share, beyond in facts.oversteps
-    ]
-
-
 KIND = FindingKind(
     "clipped-values",
     "Values beyond black and white",
     find_clipped_values,
-    _ask,
+    lambda facts: [
+        find_clipped_values(name, share, beyond, OVERSTEP)
+        for name, share, beyond in facts.oversteps
+    ],
     needs=("oversteps",),
     jobs=("detect", "reconstruct"),
 )

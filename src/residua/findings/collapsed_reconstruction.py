@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, as_images
-from residua.findings.kind import Finding, FindingKind, JudgedFacts
+from residua.findings.kind import Finding, FindingKind
 
 
 def find_collapsed_reconstruction(
@@ -67,18 +67,16 @@ def find_collapsed_reconstruction(
     )
 
 
-def _ask(facts: JudgedFacts) -> Finding | None:
-    problems = Problems("evaluate_reconstruction")
-    return find_collapsed_reconstruction(
-        *(as_images(array, problems=problems) for array in facts.pictures)
-    )
-
-
 KIND = FindingKind(
     "collapsed-reconstruction",
     "The same reconstruction for every image",
     find_collapsed_reconstruction,
-    _ask,
+    lambda facts: find_collapsed_reconstruction(
+        *(
+            as_images(array, problems=Problems("evaluate_reconstruction"))
+            for array in facts.pictures
+        )
+    ),
     needs=("pictures",),
     jobs=("reconstruct",),
 )

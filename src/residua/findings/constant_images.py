@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import Finding, FindingKind, JudgedFacts, Severity
+from residua.findings.kind import Finding, FindingKind, Severity
 
 _MANY, _SOME = 0.1, 0.01
 _MOST_EXAMPLES = 10
@@ -90,18 +90,16 @@ def _all_of(labels: NDArray[Any], constant: NDArray[np.bool_]) -> list[str]:
     ]
 
 
-def _ask(facts: JudgedFacts) -> Finding | None:
-    measured = facts.statistics
-    return find_constant_images(
-        measured["range"], facts.paths, facts.labels, levels=measured["brightness"]
-    )
-
-
 KIND = FindingKind(
     "constant-images",
     "Images of one single value",
     find_constant_images,
-    _ask,
+    lambda facts: find_constant_images(
+        facts.statistics["range"],
+        facts.paths,
+        facts.labels,
+        levels=facts.statistics["brightness"],
+    ),
     needs=("statistics", "paths"),
     jobs=("check",),
 )

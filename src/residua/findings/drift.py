@@ -127,13 +127,12 @@ def find_drift(
 
 def _ask(facts: JudgedFacts) -> Answer:
     new = facts.scores[facts.new_rows]
-    point = facts.operating_point
-    threshold = None if point is None else point.threshold
+    threshold = None if facts.operating_point is None else facts.operating_point.threshold
     finding = find_drift(facts.calibration, new, threshold=threshold, are_normal=facts.are_normal)
     if finding is None or finding.severity == "ok":
         return finding
-    drawn = Histogram.of({"calibration": facts.calibration, "judged": new}, "score")
-    return finding, Figure(histogram=drawn)
+    series = {"calibration": facts.calibration, "judged": new}
+    return finding, Figure(histogram=Histogram.of(series, "score"))
 
 
 KIND = FindingKind(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import Answer, Finding, FindingKind, JudgedFacts, Severity
+from residua.findings.kind import Finding, FindingKind, Severity
 
 _MOST_EXAMPLES = 10
 _MANY, _MANY_TORN = (
@@ -109,17 +109,13 @@ def _unlike(rows: NDArray[np.int64], labels: NDArray[Any]) -> tuple[int, int]:
     )
 
 
-def _ask(facts: JudgedFacts) -> list[Answer]:
-    return [
-        find_duplicates(one.groups, one.paths, one.labels, part=one.part) for one in facts.copies
-    ]
-
-
 KIND = FindingKind(
     "duplicates",
     "Near-duplicates within one part",
     find_duplicates,
-    _ask,
+    lambda facts: [
+        find_duplicates(one.groups, one.paths, one.labels, part=one.part) for one in facts.copies
+    ],
     needs=("copies",),
     jobs=("check",),
 )

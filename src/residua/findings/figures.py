@@ -158,15 +158,9 @@ class Figure:
         >>> len(figure.groups), figure.n_more
         (24, 6)
         """
-        kept: list[Group] = []
-        n_more = 0
-        for one in groups:
-            if len(kept) == MOST_GROUPS:
-                n_more += 1
-                continue
-            group = one if isinstance(one, Group) else Group(tuple(one))
-            kept.append(Group(group.pictures[:MOST_PICTURES], group.caption))
-        return cls(tuple(kept), histogram, caption, n_more)
+        given = [one if isinstance(one, Group) else Group(tuple(one)) for one in groups]
+        kept = [Group(one.pictures[:MOST_PICTURES], one.caption) for one in given[:MOST_GROUPS]]
+        return cls(tuple(kept), histogram, caption, len(given) - len(kept))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything as arrays by name, for an ``.npz`` without pickle; `from_arrays` reads it

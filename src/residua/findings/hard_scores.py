@@ -39,13 +39,6 @@ def find_hard_scores(
     low, high = map(float, values)
     said = scores == values[1]
     balanced = _balanced_accuracy(said, is_anomalous)
-    are_decisions = (low, high) in _DECISIONS
-    measured = {
-        "values": [low, high],
-        "n_high": int(said.sum()),
-        "n": len(scores),
-        "balanced_accuracy": balanced,
-    }
     ranks = (
         "a ROC curve of one point"
         if balanced is None
@@ -53,8 +46,13 @@ def find_hard_scores(
     )
     return Finding(
         code=KIND.code,
-        severity="error" if are_decisions else "warning",
-        measured=measured,
+        severity="error" if (low, high) in _DECISIONS else "warning",
+        measured={
+            "values": [low, high],
+            "n_high": int(said.sum()),
+            "n": len(scores),
+            "balanced_accuracy": balanced,
+        },
         meaning=(
             f"These scores have two distinct values, {low:g} and {high:g}: they are hard"
             f" decisions, not scores. Decisions have {ranks}. That says nothing about the"

@@ -10,11 +10,9 @@ import numpy as np
 from residua.findings.figures import MOST_GROUPS, Figure, Group, Picture
 from residua.findings.kind import (
     JOBS,
-    Answer,
     Estimate,
     Finding,
     FindingKind,
-    JudgedFacts,
     Severity,
 )
 from residua.metrics.names import metric_inside
@@ -83,12 +81,11 @@ def find_leakage(
             meaning=f"None of the {n:,} {judged} is {kind} of one of the {seen}.",
             what_to_do="",
         )
-    severity = _severity(n_leaked / n, metrics or {}, without or {})
     shown = {name: one.model_dump(mode="json") for name, one in (without or {}).items()}
     by_kind = ", ".join(f"{count:,} {name}" for name, count in list(leaks.tally.items())[:6])
     return Finding(
         code=KIND.code,
-        severity=severity,
+        severity=_severity(n_leaked / n, metrics or {}, without or {}),
         measured={
             **measured,
             "kinds": leaks.tally,
@@ -163,19 +160,20 @@ def draw_leaks(
     return Figure(tuple(groups), caption=caption, n_more=n_more) if groups else None
 
 
-def _ask(facts: JudgedFacts) -> Answer:
-    judged, seen = facts.leaks_between
-    without = facts.metrics_without_leaks
-    metrics = None if without is None else facts.metrics
-    finding = find_leakage(facts.leaks, metrics=metrics, without=without, judged=judged, seen=seen)
-    return finding, facts.leak_figure
-
-
 KIND = FindingKind(
     "leakage",
     "Training images among the test images",
     find_leakage,
-    _ask,
+    lambda facts: (
+        find_leakage(
+            facts.leaks,
+            metrics=None if facts.metrics_without_leaks is None else facts.metrics,
+            without=facts.metrics_without_leaks,
+            judged=facts.leaks_between[0],
+            seen=facts.leaks_between[1],
+        ),
+        facts.leak_figure,
+    ),
     needs=("leaks",),
     jobs=(*JOBS, "check"),
 )

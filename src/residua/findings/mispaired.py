@@ -200,12 +200,10 @@ def _changes(r: Floats) -> Iterator[_Change]:
     if r.shape[3] == 3:
         for order in itertools.permutations(range(3)):
             if order != (0, 1, 2):
-                name = f"channels {', '.join(map(str, order))}"
-                mend = "Bring both to one order of channels. OpenCV reads blue, green, red."
                 yield _Change(
-                    name,
+                    f"channels {', '.join(map(str, order))}",
                     "The colour channels of the two sides stand in different orders",
-                    mend,
+                    "Bring both to one order of channels. OpenCV reads blue, green, red.",
                     r[..., order],
                 )
     mend = "Look at an image beside its reconstruction. Turn one side back before saving."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts
+from residua.findings.kind import Estimate, Finding, FindingKind
 
 
 def find_not_better_than_chance(
@@ -31,8 +31,8 @@ def find_not_better_than_chance(
         "low": roc_auc.low,
         "high": roc_auc.high,
         "reversed": is_reversed,
+        **({} if prevalence is None else {"prevalence": prevalence}),
     }
-    measured |= {} if prevalence is None else {"prevalence": prevalence}
     where = f"ROC AUC {roc_auc.value:.3g} ({roc_auc.low:.3g} to {roc_auc.high:.3g})"
     if is_reversed:
         return Finding(
@@ -73,16 +73,14 @@ def _causes(prevalence: float | None) -> str:
     return f"{causes} A prevalence of {prevalence:.0%} makes reversed labels more likely."
 
 
-def _ask(facts: JudgedFacts) -> Finding | None:
-    prevalence = facts.counts["anomalous"] / max(1, sum(facts.counts.values()))
-    return find_not_better_than_chance(facts.metrics["roc_auc"], prevalence=prevalence)
-
-
 KIND = FindingKind(
     "not-better-than-chance",
     "Ranking like chance, or reversed",
     find_not_better_than_chance,
-    _ask,
+    lambda facts: find_not_better_than_chance(
+        facts.metrics["roc_auc"],
+        prevalence=facts.counts["anomalous"] / max(1, sum(facts.counts.values())),
+    ),
     needs=("metrics", "counts"),
     jobs=("detect",),
 )

@@ -39,7 +39,7 @@ def find_overlap(normal: NDArray[Any], anomalous: NDArray[Any]) -> Finding | Non
     gap = lowest - highest
     overlap = 0.0 if gap > 0 else _least_error(np.sort(normal), np.sort(anomalous))
     low, high = (
-        (0.0, _rule_of_three(normal, anomalous))
+        (0.0, min(1.0, 3 / len(normal) + 3 / len(anomalous)))
         if gap > 0
         else _interval(normal, anomalous, overlap)
     )
@@ -100,11 +100,6 @@ def _interval(normal: NDArray[Any], anomalous: NDArray[Any], overlap: float) -> 
     )
     half = 1.96 * float(np.std(drawn) * shrunk)
     return max(0.0, overlap - half), min(1.0, overlap + half)
-
-
-def _rule_of_three(normal: NDArray[Any], anomalous: NDArray[Any]) -> float:
-    """With no error among so many, 3 in n is the most that is plausible of each kind."""
-    return min(1.0, 3 / len(normal) + 3 / len(anomalous))
 
 
 def _least_error(normal: NDArray[Any], anomalous: NDArray[Any]) -> float:

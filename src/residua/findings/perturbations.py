@@ -14,10 +14,6 @@ Perturbation = Callable[[_Image, np.random.Generator, _Image], _Image]
 """From an image in [0, 1], a generator, and another normal image."""
 
 
-def _dimmed(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
-    return image * np.float32(0.6)
-
-
 def _blurred(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
     from scipy.ndimage import gaussian_filter
 
@@ -67,19 +63,13 @@ def _patched(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
     return changed
 
 
-def _noisy(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
-    return np.clip(image + rng.normal(0, 0.1, image.shape).astype(np.float32), 0, 1)
-
-
-def _flipped(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
-    return np.ascontiguousarray(image[::-1])
-
-
 PERTURBATIONS: dict[str, Perturbation] = {
-    "dimmed": _dimmed,
+    "dimmed": lambda image, rng, other: image * np.float32(0.6),
     "blurred": _blurred,
     "scratch": _scratched,
     "patch": _patched,
-    "noise": _noisy,
-    "flipped": _flipped,
+    "noise": lambda image, rng, other: np.clip(
+        image + rng.normal(0, 0.1, image.shape).astype(np.float32), 0, 1
+    ),
+    "flipped": lambda image, rng, other: np.ascontiguousarray(image[::-1]),
 }

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr  # scipy.stats takes most of a second to load
 
-from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts, Severity
+from residua.findings.kind import Estimate, Finding, FindingKind, Severity
 
 _SURE = 1e-4  # chance of being wrong, over all readings together
 _CLEAR = 0.1
@@ -73,8 +73,8 @@ def find_suspicious_masks(
         _inverted(shares, unmarked, borders)
         or _another_reading(own, readings or {})
         or _normals(n_normal_marked)
+        or _not_found(metrics or {})
     )
-    said = said or _not_found(metrics or {})
     if said is None:
         return None
     severity, meaning, mend = said
@@ -147,10 +147,9 @@ def _normals(n: int) -> Said | None:
     if not n:
         return None
     have = "image has a mask that marks" if n == 1 else "images have masks that mark"
-    says = f"{n:,} normal {have} something. Either the label is wrong or the mask."
     return (
         "warning",
-        says,
+        f"{n:,} normal {have} something. Either the label is wrong or the mask.",
         f"{_LOOK} Their marked pixels count as defective, whatever the label says.",
     )
 
@@ -177,24 +176,19 @@ def _chance(values: NDArray[np.float64]) -> float:
     return float(stdtr(len(values) - 1, -float(values.mean()) / max(spread, 1e-12)))
 
 
-def _ask(facts: JudgedFacts) -> Finding | None:
-    masks = facts.masks
-    return find_suspicious_masks(
-        masks.shares,
-        masks.own,
-        unmarked=masks.unmarked,
-        borders=masks.borders,
-        readings=masks.readings,
-        n_normal_marked=masks.n_normal_marked,
-        metrics=facts.metrics if len(masks.shares) else None,
-    )
-
-
 KIND = FindingKind(
     "suspicious-masks",
     "Masks that do not fit their images",
     find_suspicious_masks,
-    _ask,
+    lambda facts: find_suspicious_masks(
+        facts.masks.shares,
+        facts.masks.own,
+        unmarked=facts.masks.unmarked,
+        borders=facts.masks.borders,
+        readings=facts.masks.readings,
+        n_normal_marked=facts.masks.n_normal_marked,
+        metrics=facts.metrics if len(facts.masks.shares) else None,
+    ),
     needs=("masks",),
     jobs=("detect", "check"),
 )

@@ -54,27 +54,22 @@ def find_threshold_optimism(
             meaning=f"{same} The size of that bias cannot be estimated here: {error}",
             what_to_do=advice,
         )
-    measured = {
-        "metric": told.rate,
-        "apparent": told.apparent,
-        "cross_fitted": told.honest,
-        "optimism": told.optimism,
-    }
-    if told.optimism > 0:
-        words = (
-            f"F1 is {told.apparent:.3g}. With thresholds from other images it is about"
-            f" {told.honest:.3g}."
-        )
-    else:
-        words = (
-            f"F1 is {told.apparent:.3g}. Here thresholds from other images do no worse, but"
-            " another sample may differ."
-        )
+    words = (
+        f"With thresholds from other images it is about {told.honest:.3g}."
+        if told.optimism > 0
+        else "Here thresholds from other images do no worse, but another sample may differ."
+    )
     return Finding(
         code=KIND.code,
         severity="warning",
-        measured={**measured, "n_images": told.n_images},
-        meaning=f"{same} {words}",
+        measured={
+            "metric": told.rate,
+            "apparent": told.apparent,
+            "cross_fitted": told.honest,
+            "optimism": told.optimism,
+            "n_images": told.n_images,
+        },
+        meaning=f"{same} F1 is {told.apparent:.3g}. {words}",
         what_to_do=advice,
     )
 

@@ -80,8 +80,11 @@ def _of_detection(names: Sequence[str], facts: JudgedFacts) -> _Reason:
     if n_anomalous and n_normal:
         return "Nothing is flagged at this threshold.", "Lower the threshold.", counts
     kind, other = ("anomalous", "normal") if n_anomalous else ("normal", "anomalous")
-    reason = f"All {n_normal + n_anomalous} labelled images are {kind}."
-    return reason, f"Add labelled {other} images to the test set.", counts
+    return (
+        f"All {n_normal + n_anomalous} labelled images are {kind}.",
+        f"Add labelled {other} images to the test set.",
+        counts,
+    )
 
 
 def _of_reconstruction(names: Sequence[str], facts: JudgedFacts) -> _Reason:
@@ -97,11 +100,12 @@ def _of_reconstruction(names: Sequence[str], facts: JudgedFacts) -> _Reason:
 
 
 def _of_labels(names: Sequence[str], facts: JudgedFacts) -> _Reason:
-    reason = (
+    return (
         "A label that never holds, or is never predicted, has no recall, precision or average"
-        " precision."
+        " precision.",
+        "Judge on images in which every label holds sometimes.",
+        {},
     )
-    return reason, "Judge on images in which every label holds sometimes.", {}
 
 
 def _of_classes(names: Sequence[str], facts: JudgedFacts) -> _Reason:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts
+from residua.findings.kind import Estimate, Finding, FindingKind
 
 PREFIX = "pca_"
 
@@ -59,17 +59,15 @@ def of_known_size(baselines: Mapping[str, Estimate]) -> dict[str, Estimate]:
     return {name: one for name, one in baselines.items() if not name.startswith(PREFIX)}
 
 
-def _ask(facts: JudgedFacts) -> Finding | None:
-    if "mse" not in facts.metrics:
-        return None
-    return find_unknown_code_size(facts.metrics["mse"], facts.baselines_in("mse"))
-
-
 KIND = FindingKind(
     "unknown-code-size",
     "PCA baselines for a model of unknown latent size",
     find_unknown_code_size,
-    _ask,
+    lambda facts: (
+        find_unknown_code_size(facts.metrics["mse"], facts.baselines_in("mse"))
+        if "mse" in facts.metrics
+        else None
+    ),
     needs=("metrics", "baselines"),
     jobs=("reconstruct",),
 )

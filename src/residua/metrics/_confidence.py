@@ -20,6 +20,13 @@ def check_confidence(confidence: float, problems: Problems) -> None:
         )
 
 
+def require_confidence(where: str, confidence: float) -> None:
+    """Raise `RangeError` unless `confidence` lies between 0 and 1."""
+    problems = Problems(where)
+    check_confidence(confidence, problems)
+    problems.raise_any()
+
+
 def two_sided_z(confidence: float) -> float:
     """How many standard errors a two-sided interval reaches to either side: 1.96 at 95%."""
     return NormalDist().inv_cdf((1 + confidence) / 2)

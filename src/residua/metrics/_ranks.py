@@ -129,7 +129,7 @@ def twice_wins(keys: NDArray[Any], everybody: NDArray[Any]) -> int:
 
     Source: Mann and Whitney (1947), the U statistic.
     """
-    total = 0
-    for block in places(keys, everybody):
-        total += int(np.dot(block.equal, 2 * block.others_below + block.others_equal))
-    return total
+    return sum(
+        int(np.dot(block.equal, 2 * block.others_below + block.others_equal))
+        for block in places(keys, everybody)
+    )

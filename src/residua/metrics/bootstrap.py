@@ -69,7 +69,13 @@ def bootstrap_interval(
     """
     columns = _checked(arrays, stratify, confidence, n_resamples)
     n = len(columns[0])
-    batched = statistic if vectorised else _one_by_one(statistic)
+    batched: Statistic = (
+        statistic
+        if vectorised
+        else lambda *columns: np.array(
+            [float(statistic(*rows)) for rows in zip(*columns, strict=True)]
+        )
+    )
     value = float(batched(*(column[np.newaxis] for column in columns))[0]) if n else math.nan
     if not math.isfinite(value):
         return Estimate(value=None, confidence=confidence, n=n)
@@ -99,13 +105,6 @@ def _checked(
         problems.add("n_resamples must be at least 100", f"{n_resamples}", "Pass 1000", RangeError)
     problems.raise_any()
     return columns
-
-
-def _one_by_one(statistic: Statistic) -> Statistic:
-    def batched(*columns: NDArray[Any]) -> NDArray[np.float64]:
-        return np.array([float(statistic(*rows)) for rows in zip(*columns, strict=True)])
-
-    return batched
 
 
 def _strata(stratify: NDArray[Any]) -> list[NDArray[np.int64]]:
@@ -168,9 +167,7 @@ def bca_bounds(
     deviation = left_out.mean() - left_out if len(left_out) else np.zeros(1)
     spread = float((deviation**2).sum())
     acceleration = float((deviation**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
-    levels = []
-    for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
-        z = bias + normal.inv_cdf(tail)
-        levels.append(normal.cdf(bias + z / (1 - acceleration * z)))
+    shifted = [bias + normal.inv_cdf((1 + sign * confidence) / 2) for sign in (-1, 1)]
+    levels = [normal.cdf(bias + z / (1 - acceleration * z)) for z in shifted]
     low, high = np.quantile(resampled, levels)
     return float(low), float(high)

@@ -70,12 +70,11 @@ def latent_compression(
             "Leave out the batch axis",
             RangeError,
         )
-    sizes = {
+    for name, size in {
         "latent_size": latent_size,
         "bits_a_number": bits_a_number,
         "bits_a_value": bits_a_value,
-    }
-    for name, size in sizes.items():
+    }.items():
         if size < 1:
             problems.add(
                 f"{name} must be at least 1", f"{size}", "Count the numbers in one code", RangeError

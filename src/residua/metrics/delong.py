@@ -16,7 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, as_scores
-from residua.metrics._confidence import check_confidence, logit_interval, two_sided_z
+from residua.metrics._confidence import (
+    check_confidence,
+    logit_interval,
+    require_confidence,
+    two_sided_z,
+)
 from residua.metrics._ranks import labelled_scores, places, sorted_class
 from residua.records import Estimate
 
@@ -134,9 +139,7 @@ def roc_auc_interval(labels: Any, scores: Any, *, confidence: float = 0.95) -> E
     >>> estimate.value, round(estimate.low, 3), round(estimate.high, 3), estimate.n
     (0.875, 0.715, 0.948, 40)
     """
-    problems = Problems("roc_auc_interval")
-    check_confidence(confidence, problems)
-    problems.raise_any()
+    require_confidence("roc_auc_interval", confidence)
     ranked = _rank(*labelled_scores("roc_auc_interval", labels, scores))
     n = ranked.n_positive + ranked.n_negative
     if math.isnan(ranked.auc):

@@ -9,8 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
-from residua.errors import InputError
+from residua._check import fault
 from residua.metrics._ranks import labelled_scores, sorted_class, twice_wins
 from residua.metrics.ranking import summed_precision
 
@@ -50,8 +49,9 @@ class ExactScores:
         NaN and infinities are refused.
         """
         truth, values = labelled_scores("ExactScores.update", labels, scores)
-        self._positives.append(_without_negative_zero(sorted_class(truth, values, True)))
-        self._negatives.append(_without_negative_zero(sorted_class(truth, values, False)))
+        # Adding 0 makes -0.0 a 0.0, so that equal scores are equal bytes.
+        self._positives.append(sorted_class(truth, values, True) + 0.0)
+        self._negatives.append(sorted_class(truth, values, False) + 0.0)
 
     def merge(self, other: Self) -> Self:
         """Add what `other` holds; returns self."""
@@ -102,24 +102,24 @@ class ExactScores:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Read what `to_bytes` wrote; executes nothing, and refuses what is damaged."""
-        problems = Problems("ExactScores.from_bytes")
         size, n_positive, n_negative = 0, 0, 0
         if len(data) >= _HEADER.size and data[:4] == _MAGIC:
             _, size, n_positive, n_negative = _HEADER.unpack_from(data)
         if size not in (4, 8) or len(data) != _HEADER.size + size * (n_positive + n_negative):
-            problems.add(
+            raise fault(
+                "ExactScores.from_bytes",
                 "the data must be whole exact scores",
                 f"{len(data)} bytes",
                 "Pass what to_bytes gave",
-                InputError,
             )
-            problems.raise_any()
         values = np.frombuffer(data, f"<f{size}", offset=_HEADER.size).astype(f"f{size}")
         if not np.isfinite(values).all():
-            problems.add(
-                "scores must be finite", "NaN or infinite values", "Copy the data again", InputError
+            raise fault(
+                "ExactScores.from_bytes",
+                "scores must be finite",
+                "NaN or infinite values",
+                "Copy the data again",
             )
-            problems.raise_any()
         exact = cls()
         exact._positives, exact._negatives = [values[:n_positive]], [values[n_positive:]]
         return exact

@@ -126,8 +126,6 @@ def f1_interval(
     >>> f1_interval(1, 3).value
     0.6666666666666666
     """
-    if n == 0:
-        return Estimate(value=None, confidence=confidence)
     share = rate_interval(hits, n - hits, confidence=confidence, method=method)
     ends = {name: getattr(share, name) for name in ("value", "low", "high")}
     f1 = {name: None if j is None else 2 * j / (1 + j) for name, j in ends.items()}

@@ -12,7 +12,9 @@ out to get the number of ``metrics=``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +34,7 @@ from residua.metrics._keras_mean import (
     same_rank,
 )
 
+_HitsOf = Callable[[str, NDArray[Any], NDArray[Any], Version], NDArray[np.bool_]]
 Rule = Literal["BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy"]
 
 
@@ -98,12 +101,7 @@ def accuracy(
     release = parse_version("keras.accuracy", version)
     truth, predicted = _tensors("keras.accuracy", y_true, y_pred)
     rule = _rule(truth.shape, predicted.shape, release, loss)
-    if rule == "BinaryAccuracy":
-        hits = _binary_hits("keras.accuracy", truth, predicted, 0.5, release)
-    elif rule == "SparseCategoricalAccuracy":
-        hits = _sparse_hits("keras.accuracy", truth, predicted, release)
-    else:
-        hits = _categorical_hits("keras.accuracy", truth, predicted, release)
+    hits = _HITS[rule]("keras.accuracy", truth, predicted, release)
     return KerasAccuracy(
         rule,
         0.5 if rule == "BinaryAccuracy" else None,
@@ -132,8 +130,8 @@ def binary_accuracy(
     >>> binary_accuracy([[1], [1], [0], [0]], [[0.98], [0.5], [0.1], [0.6]])
     0.5
     """
-    where, release = "keras.binary_accuracy", parse_version("keras.binary_accuracy", version)
-    if KERAS_3 <= release < THRESHOLD_UNCHECKED and not 0 < threshold < 1:
+    where = "keras.binary_accuracy"
+    if KERAS_3 <= parse_version(where, version) < THRESHOLD_UNCHECKED and not 0 < threshold < 1:
         raise fault(
             where,
             "Keras 3.0 to 3.4 takes a threshold in (0, 1) only",
@@ -141,8 +139,15 @@ def binary_accuracy(
             "Pass a newer version",
             RangeError,
         )
-    hits = _binary_hits(where, *_tensors(where, y_true, y_pred), threshold, release)
-    return mean_of_hits(where, hits, sample_weight, mask, release)
+    return _mean(
+        where,
+        partial(_binary_hits, threshold=threshold),
+        y_true,
+        y_pred,
+        version=version,
+        sample_weight=sample_weight,
+        mask=mask,
+    )
 
 
 def categorical_accuracy(
@@ -157,12 +162,15 @@ def categorical_accuracy(
     >>> categorical_accuracy([[0, 0, 1], [0, 1, 0]], [[0.1, 0.9, 0.8], [0.05, 0.95, 0]])
     0.5
     """
-    where, release = (
+    return _mean(
         "keras.categorical_accuracy",
-        parse_version("keras.categorical_accuracy", version),
+        _categorical_hits,
+        y_true,
+        y_pred,
+        version=version,
+        sample_weight=sample_weight,
+        mask=mask,
     )
-    hits = _categorical_hits(where, *_tensors(where, y_true, y_pred), release)
-    return mean_of_hits(where, hits, sample_weight, mask, release)
 
 
 def sparse_categorical_accuracy(
@@ -179,12 +187,15 @@ def sparse_categorical_accuracy(
     >>> sparse_categorical_accuracy([2, 1], [[0.1, 0.6, 0.3], [0.05, 0.95, 0]])
     0.5
     """
-    where, release = (
+    return _mean(
         "keras.sparse_categorical_accuracy",
-        parse_version("keras.sparse_categorical_accuracy", version),
+        _sparse_hits,
+        y_true,
+        y_pred,
+        version=version,
+        sample_weight=sample_weight,
+        mask=mask,
     )
-    hits = _sparse_hits(where, *_tensors(where, y_true, y_pred), release)
-    return mean_of_hits(where, hits, sample_weight, mask, release)
 
 
 def top_k_categorical_accuracy(
@@ -206,15 +217,15 @@ def top_k_categorical_accuracy(
     >>> top_k_categorical_accuracy([[0, 0, 1]], [[0.3, 0.4, 0.3]], k=2)
     1.0
     """
-    where, release = (
+    return _mean(
         "keras.top_k_categorical_accuracy",
-        parse_version("keras.top_k_categorical_accuracy", version),
+        partial(_top_k_hits, k=k),
+        y_true,
+        y_pred,
+        version=version,
+        sample_weight=sample_weight,
+        mask=mask,
     )
-    truth, predicted = _tensors(where, y_true, y_pred)
-    if release >= LABELS_TAKE_PREDICTION_DTYPE:
-        truth = truth.astype(predicted.dtype)
-    hits = _top_k_hits(where, _argmax(truth), predicted, k)
-    return mean_of_hits(where, hits, sample_weight, mask, release)
 
 
 def sparse_top_k_categorical_accuracy(
@@ -235,12 +246,29 @@ def sparse_top_k_categorical_accuracy(
     >>> sparse_top_k_categorical_accuracy([2, 1], [[0.5, 0.4, 0.1], [0.05, 0.95, 0]], k=2)
     0.5
     """
-    where, release = (
+    return _mean(
         "keras.sparse_top_k_categorical_accuracy",
-        parse_version("keras.sparse_top_k_categorical_accuracy", version),
+        partial(_sparse_top_k_hits, k=k),
+        y_true,
+        y_pred,
+        version=version,
+        sample_weight=sample_weight,
+        mask=mask,
     )
-    truth, predicted = _tensors(where, y_true, y_pred)
-    hits = _top_k_hits(where, truth.astype(np.int64), predicted, k)
+
+
+def _mean(
+    where: str,
+    hits_of: _HitsOf,
+    y_true: Any,
+    y_pred: Any,
+    *,
+    version: str,
+    sample_weight: Any,
+    mask: Any,
+) -> float:
+    release = parse_version(where, version)
+    hits = hits_of(where, *_tensors(where, y_true, y_pred), release)
     return mean_of_hits(where, hits, sample_weight, mask, release)
 
 
@@ -272,7 +300,11 @@ def _rule(true_shape: tuple[int, ...], shape: tuple[int, ...], release: Version,
 
 
 def _binary_hits(
-    where: str, truth: NDArray[Any], predicted: NDArray[Any], threshold: float, release: Version
+    where: str,
+    truth: NDArray[Any],
+    predicted: NDArray[Any],
+    release: Version,
+    threshold: float = 0.5,
 ) -> NDArray[np.bool_]:
     truth, predicted = same_rank(truth, predicted)
     if release < SHAPES_DECIDE and threshold == 0.5:
@@ -305,9 +337,25 @@ def _sparse_hits(
     return _equal(where, truth, _argmax(predicted).astype(truth.dtype))
 
 
+_HITS: dict[Rule, _HitsOf] = {
+    "BinaryAccuracy": _binary_hits,
+    "SparseCategoricalAccuracy": _sparse_hits,
+    "CategoricalAccuracy": _categorical_hits,
+}
+
+
 def _top_k_hits(
-    where: str, place: NDArray[Any], predicted: NDArray[Any], k: int
+    where: str, truth: NDArray[Any], predicted: NDArray[Any], release: Version, k: int
 ) -> NDArray[np.bool_]:
+    if release >= LABELS_TAKE_PREDICTION_DTYPE:
+        truth = truth.astype(predicted.dtype)
+    return _sparse_top_k_hits(where, _argmax(truth), predicted, release, k)
+
+
+def _sparse_top_k_hits(
+    where: str, truth: NDArray[Any], predicted: NDArray[Any], release: Version, k: int
+) -> NDArray[np.bool_]:
+    place = truth.astype(np.int64)
     n_classes = predicted.shape[-1]
     if place.size * n_classes != predicted.size:
         _refuse_shapes(where, place.shape, predicted.shape)

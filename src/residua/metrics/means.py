@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, same_length
 from residua.errors import RangeError, ShapeError
-from residua.metrics._confidence import check_confidence, student_t, two_sided_z
+from residua.metrics._confidence import require_confidence, student_t, two_sided_z
 from residua.records import Estimate
 
 _N_RESAMPLES = 2000
@@ -129,9 +129,7 @@ def _values(where: str, **arrays: Any) -> list[NDArray[np.float64]]:
 def _mean_estimate(
     values: NDArray[np.float64], confidence: float, seed: int, where: str
 ) -> Estimate:
-    problems = Problems(where)
-    check_confidence(confidence, problems)
-    problems.raise_any()
+    require_confidence(where, confidence)
     n = len(values)
     if n == 0 or not np.isfinite(values).all():
         return Estimate(value=None, confidence=confidence, n=n)

@@ -223,13 +223,13 @@ def _flat(
     where: str, masks: Iterable[Any], maps: Iterable[Any]
 ) -> tuple[NDArray[np.bool_], NDArray[Any]]:
     problems = Problems(where)
-    labels: list[NDArray[np.bool_]] = []
-    values: list[NDArray[Any]] = []
-    for mask, image in _pairs(masks, maps, problems):
-        labels.append(np.zeros(image.size, np.bool_) if mask is None else mask.ravel())
-        values.append(image.ravel())
+    pairs = list(_pairs(masks, maps, problems))
     problems.raise_any()
-    return np.concatenate(labels) if labels else np.zeros(0, np.bool_), _joined(values)
+    labels = [
+        np.zeros(image.size, np.bool_) if mask is None else mask.ravel() for mask, image in pairs
+    ]
+    values = _joined([image.ravel() for _, image in pairs])
+    return np.concatenate(labels) if labels else np.zeros(0, np.bool_), values
 
 
 def _pairs(
@@ -277,26 +277,23 @@ def _what_is_wrong(
 ) -> bool:
     """Note the first thing wrong with one image; whether there is one."""
     if values.ndim != 2 or values.dtype.kind not in "iufb":
-        got = f"map {index} with shape {values.shape}, dtype {values.dtype}"
         problems.add(
             "maps must be numbers of shape (height, width)",
-            got,
+            f"map {index} with shape {values.shape}, dtype {values.dtype}",
             "Pass one error a pixel",
             ShapeError,
         )
     elif mask is not None and mask.shape != values.shape:
-        got = f"mask {index} {mask.shape} and map {values.shape}"
         problems.add(
             "a mask and its map must have the same size",
-            got,
+            f"mask {index} {mask.shape} and map {values.shape}",
             "Resize the map to the mask",
             ShapeError,
         )
     elif mask is not None and mask.size and mask.dtype != np.bool_:
-        got = f"mask {index} of dtype {mask.dtype} with other values"
         problems.add(
             "masks must be True/False, 0/1 or 0/255",
-            got,
+            f"mask {index} of dtype {mask.dtype} with other values",
             "Pass mask > 0, or what is defective",
             LabelError,
         )

@@ -265,8 +265,8 @@ def multiclass_roc_auc(
     if scheme == "ovr":
         return float(np.mean(roc_auc_per_class(y, probabilities, classes=classes)))
     _, true, p = with_probabilities("multiclass_roc_auc", y, probabilities, classes)
-    pairs = [_one_against_one(true, p, a, b) for a, b in combinations(range(p.shape[1]), 2)]
-    return float(np.mean(pairs))
+    pairs = combinations(range(p.shape[1]), 2)
+    return float(np.mean([_one_against_one(true, p, a, b) for a, b in pairs]))
 
 
 def _one_against_one(true: NDArray[np.int64], p: NDArray[Any], a: int, b: int) -> float:

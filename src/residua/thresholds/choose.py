@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, as_binary_labels, as_scores, same_length
 from residua.errors import RangeError, ShapeError
-from residua.records import Estimate, OperatingPoint
+from residua.records import OperatingPoint
 from residua.thresholds.calibration import Calibration
 from residua.thresholds.fixed import Fixed
 from residua.thresholds.policy import Policy
@@ -77,11 +77,13 @@ def choose_threshold(
     array, is_anomalous = _checked(rule, scores, labels, confidence, prevalence)
     calibration = calibration_of(array, is_anomalous, confidence=confidence, prevalence=prevalence)
     choice = rule.choose(calibration)
-    rates: dict[str, Estimate] = {}
-    if len(array):
-        rates = rates_at(
+    rates = (
+        rates_at(
             choice.threshold, array, is_anomalous, confidence=confidence, prevalence=prevalence
         )
+        if len(array)
+        else {}
+    )
     return OperatingPoint(threshold=choice.threshold, policy=str(rule), how=choice.how, rates=rates)
 
 

@@ -98,15 +98,22 @@ def threshold_optimism(
         calibration_of(array, anomalous, confidence=confidence, prevalence=prevalence)
     ).threshold
     rng = np.random.default_rng(seed)
-    honest = []
-    for _ in range(n_repeats):
-        fold = _stratified_folds(anomalous, n_folds, rng)
-        flagged = _cross_fitted(
-            rule, array, anomalous, fold, confidence=confidence, prevalence=prevalence
+    folds = [_stratified_folds(anomalous, n_folds, rng) for _ in range(n_repeats)]
+    honest = [
+        _rate(
+            rate,
+            _cross_fitted(
+                rule, array, anomalous, fold, confidence=confidence, prevalence=prevalence
+            ),
+            anomalous,
         )
-        honest.append(_rate(rate, flagged, anomalous))
+        for fold in folds
+    ]
     return Optimism(
-        rate, _rate(rate, is_flagged(array, whole), anomalous), float(np.mean(honest)), len(array)
+        rate,
+        _rate(rate, is_flagged(array, whole), anomalous),
+        float(np.mean(honest)),
+        len(array),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -72,10 +73,7 @@ def rates_at(
     hits, n_anomalous = int((flagged & anomalous).sum()), int(anomalous.sum())
     alarms, n_normal = int((flagged & ~anomalous).sum()), int((~anomalous).sum())
 
-    def rate(n_successes: int, n: int) -> Estimate:
-        if n == 0:
-            return Estimate(value=None, confidence=confidence)
-        return rate_interval(n_successes, n, confidence=confidence, method=method)
+    rate = partial(rate_interval, confidence=confidence, method=method)
 
     rates = {"false_alarm_rate": rate(alarms, n_normal)} if n_normal else {}
     if n_anomalous == 0:
