@@ -109,7 +109,7 @@ def as_images(images: Any, *, name: str = "images", problems: Problems) -> NDArr
             empty,
             f"{name} must be uint8, uint16, bool or float in [0, 1]",
             f"dtype {array.dtype}",
-            "Convert them: what the largest possible value is, only you know",
+            "Convert them; only you know the largest possible value",
             RangeError,
         )
     return _unit_range(array, name, problems)
@@ -124,7 +124,7 @@ def _unit_range(array: NDArray[Any], name: str, problems: Problems) -> NDArray[n
             np.zeros((0, *array.shape[1:]), np.float32),
             f"{name} must be finite",
             f"{int(np.count_nonzero(~np.isfinite(array)))} NaN or infinite values",
-            "Mend or leave out those images",
+            "Correct or leave out those images",
             RangeError,
         )
     if low < 0 or high > 1:
@@ -182,7 +182,7 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
             np.zeros(0),
             f"{name} must have shape (n_images,)",
             f"shape {array.shape}",
-            "Pass one score an image",
+            "Pass one score per image",
             ShapeError,
         )
     if array.dtype not in (np.float32, np.float64):
@@ -194,7 +194,7 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
             np.zeros(0),
             f"{name} must be finite",
             f"{n_nan} NaN and {int((~finite).sum()) - n_nan} infinite values",
-            "Mend or leave out those images",
+            "Correct or leave out those images",
             RangeError,
         )
     return array
@@ -247,7 +247,7 @@ def same_length(problems: Problems, **arrays: Any) -> None:
         problems.add(
             f"{' and '.join(lengths)} must have the same length",
             ", ".join(f"{n} {name}" for name, n in lengths.items()),
-            "Pass one of each an image, in the same order",
+            "Pass one of each per image, in the same order",
             ShapeError,
         )
 
@@ -293,7 +293,7 @@ def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDAr
     if n_missing:
         return problems.instead(
             np.zeros(0, np.int64),
-            f"{name} must all be there",
+            f"{name} must not be missing",
             f"{n_missing} missing labels",
             "Leave out the unlabelled images",
             LabelError,
@@ -344,7 +344,7 @@ def as_probabilities(
             empty,
             f"{name} must be finite",
             f"{n_bad} NaN or infinite values",
-            "Mend or leave out those images",
+            "Correct or leave out those images",
             RangeError,
         )
     low, high = float(array.min(initial=0)), float(array.max(initial=0))

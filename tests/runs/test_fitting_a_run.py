@@ -334,7 +334,7 @@ def test_a_source_without_labels_is_presumed_normal_and_that_is_said(tmp_path):
         tmp_path / "run",
         watcher=Watcher(on_note=told.append),
     )
-    assert any("presumed normal" in note for note in told)
+    assert any("assumed to be normal" in note for note in told)
 
 
 def test_a_reconstructor_learns_from_the_images_that_are_named_normal(source, tmp_path):

@@ -178,7 +178,7 @@ def _positive(names: list[str], matrix: NDArray[Any], told: Any) -> PositiveClas
 def _refuse_positive(positive: Any) -> None:
     if positive is not None:
         mend = "Leave it out: precision, recall and F1 are given for each label"
-        must, got = "a positive class is one of two", "labels that may hold together"
+        must, got = "a positive class is one of two", "several labels per image"
         raise fault("evaluate_classification", must, got, mend, LabelError)
 
 

@@ -38,9 +38,9 @@ def channels_last(
 
 def _mend(array: NDArray[Any]) -> str:
     if array.ndim == 5:
-        return "Of videos make frames: reshape(-1, height, width, channels)"
+        return "Turn videos into frames: reshape(-1, height, width, channels)"
     if array.ndim == 1 or (array.ndim == 2 and array.shape[1] < _MOST_CHANNELS):
-        return "Put images first and channels last; a history of losses is no set of images"
+        return "Put images first and channels last; a history of losses is not a set of images"
     return "Put images first and channels last"
 
 
@@ -172,7 +172,11 @@ def _refuse_different(x: NDArray[Any], r: NDArray[Any], problems: Problems) -> N
     if problems or x.shape == r.shape:
         return
     swapped = (x.shape[0], x.shape[2], x.shape[1], x.shape[3]) == r.shape
-    mend = "Swap their axes 1 and 2" if swapped else "Pass one reconstruction an image, at its size"
+    mend = (
+        "Swap their axes 1 and 2"
+        if swapped
+        else "Pass one reconstruction per image, of the same size"
+    )
     got = f"{x.shape} and {r.shape}"
     problems.add("images and reconstructions must have the same shape", got, mend, ShapeError)
 

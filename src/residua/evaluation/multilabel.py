@@ -91,7 +91,7 @@ def _names(classes: Sequence[Any] | None, y: NDArray[Any], p: NDArray[Any]) -> l
         problems.add(
             "multi-label labels and predictions must have one shape",
             f"{y.shape} and {p.shape}",
-            "Pass one column a label",
+            "Pass one column per label",
             ShapeError,
         )
     names = [str(name) for name in (range(y.shape[1]) if classes is None else classes)]

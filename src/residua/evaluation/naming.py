@@ -88,7 +88,7 @@ def agree(
         return p, ()
     read = np.array([meant.get(name, name) for name in p.astype(np.str_).tolist()], np.str_)
     taken = listed(f"{name!r} as {other!r}" for name, other in meant.items())
-    why = "predictions and labels agree but for case, blanks or the form of a number"
+    why = "predictions and labels differ only in case, blanks or the form of a number"
     told = Assumption(
         about="names of the classes", taken=taken, because=why, to_tell="spell them alike in both"
     )

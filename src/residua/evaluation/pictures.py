@@ -243,7 +243,7 @@ def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:
             empty,
             f"{name} must be finite",
             f"{int(np.count_nonzero(~np.isfinite(stack)))} NaN or infinite values",
-            "Mend or leave out those images",
+            "Correct or leave out those images",
             RangeError,
         )
     return stack

@@ -37,11 +37,11 @@ def labelled_parts(
             if len(calibration)
             else "too few labels to calibrate with"
         )
-        told = f"{kept}: {n_back:,} of those held out went back to train"
+        told = f"{kept}: {n_back:,} of the held-out images went back to train"
     if images.labels is None:
         raise LabelError(
             f"{options.source}: images must have labels to train a classifier. They have none. Name"
-            " a source with a folder a class, labels in the file, or a manifest with a column"
+            " a source with one folder per class, labels in the file, or a manifest with a column"
             " label."
         )
     targets = read_targets(

@@ -27,7 +27,7 @@ def compare_runs(
     if len(set(places)) < len(places):
         twice = next(str(place) for place in places if places.count(place) > 1)
         raise InputError(
-            f"compare: each run must be named once. Got {twice} twice. Name another run beside it."
+            f"compare: each run must be named once. Got {twice} twice. Name different runs."
         )
     contestants = []
     for run, name in zip(runs, run_names(places), strict=True):

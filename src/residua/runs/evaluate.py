@@ -128,7 +128,7 @@ def evaluate_model(
     """
     images, job = judged.images, job or model.facts.job
     if len(images) == 0:
-        raise InputError("evaluate: there must be images to judge. Got none. Name others.")
+        raise InputError("evaluate: there must be images to judge. Got none. Name other images.")
     if judged.targets is not None and job != "reconstruct":
         raise InputError(
             f"evaluate: targets must be judged as reconstructions. Got job={job!r}. Leave job or"
@@ -262,13 +262,13 @@ def _not_applicable(
     """What a trained run would be told and this model is not, with the reason."""
     told = []
     if model.network is None:
-        reason = f"{facts_name(model)} shows no network that can be built anew or looked into"
+        reason = f"{facts_name(model)} has no network that residua can build again or inspect"
         told.append(NotApplicable(what="untrained baseline", reason=reason))
     if not _history(model):
         reason = f"{facts_name(model)} keeps no record of training"
         told.append(NotApplicable(what="training history", reason=reason))
     if judged.fitted_on is None:
-        reason = "the images that the model was trained on are not at hand"
+        reason = "the training images of the model are not available"
         told.append(NotApplicable(what="baselines", reason=reason))
     return [*told, *findings]
 

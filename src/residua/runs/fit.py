@@ -221,7 +221,8 @@ def _fit_images(
     train, left_out = _train_images(images, options)
     if options.job == "detect" and images.normal is None:
         watcher.note(
-            f"no label says what is normal: all {len(train):,} training images are presumed normal"
+            f"no label names the normal images: all {len(train):,} training images are assumed"
+            " to be normal"
         )
     if left_out:
         watcher.note(f"{left_out} images of other classes in train were left out and counted")

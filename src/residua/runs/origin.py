@@ -53,8 +53,9 @@ class Origin:
     def _find(self, source: str, *, named: bool = False) -> str:
         if not source:
             raise SourceError(
-                "source: it must be named. The run has none of its own, as its model was trained"
-                " in Python. Name a SOURCE; for a report, `residua evaluate RUN SOURCE --html OUT`."
+                "source: it must be named. Got none, and the run stores none, because its model was"
+                " trained in Python. Name a SOURCE; for a report, run `residua evaluate RUN SOURCE"
+                " --html OUT`."
             )
         return find_run_source(source, self.working_folder, self.made_here, named=named)
 

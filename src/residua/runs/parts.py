@@ -86,7 +86,7 @@ class RunImages:
         except SourceError:
             why = "is gone" if self.origin.source else "is not known"
             self.watcher.note(
-                f"the source the model was fitted on {why}, so there are no baselines beside it"
+                f"the source the model was fitted on {why}, so there are no baselines"
             )
             fitted_on = None
         return self._judged(images.test if part == "test" else images, part, fitted_on)

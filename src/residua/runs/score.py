@@ -81,7 +81,8 @@ def score_run(
     for name, told in task.own:
         if told != name:
             watcher.note(
-                f"the source's column {name!r} is written as {told!r}: residua has one of that name"
+                f"the source's column {name!r} is written as {told!r}: residua writes a"
+                " column of that name itself"
             )
     other = {"engine": None if engine == REFERENCE else model.engine.name, "bits": bits}
     begun_with = {

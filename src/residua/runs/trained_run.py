@@ -100,8 +100,8 @@ class TrainedRun(Run):
             got = "a folder without run.json. Name one that `residua fit` wrote"
             if (self.path / "wrapped.json").is_file():
                 got = (
-                    "a wrapped one. Those that take it are evaluate, threshold, score, report,"
-                    " compare, serve, info and verify"
+                    "a wrapped model. The commands that take one are evaluate, threshold, score,"
+                    " report, compare, serve and info"
                 )
             raise BundleError(
                 f"{self.path}: this takes a model that `residua fit` trained. Got {got}."

@@ -277,8 +277,8 @@ def _judged_job(
     if n_classes:
         return "classify"
     raise LabelError(
-        "evaluate: labels must be of use. Got labels, and no word of which are normal. "
-        'Pass normal= to judge the scores, or job="reconstruct" to leave the labels aside.'
+        "evaluate: the normal labels must be named. Got labels without normal=. "
+        'Pass normal= to judge the scores, or job="reconstruct" to ignore the labels.'
     )
 
 
@@ -301,8 +301,8 @@ def labels_aside(images: ImageSet, job: Job) -> list[Assumption]:
     return [
         Assumption(
             about="labels of the images",
-            taken="left aside, reconstructions are judged",
-            because="nothing says which labels are normal",
+            taken="ignored; the reconstructions are judged",
+            because="nothing names the normal labels",
             to_tell='normal=, or job="classify" of a model that gives probabilities',
         )
     ]

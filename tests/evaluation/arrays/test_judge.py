@@ -411,8 +411,8 @@ def test_files_that_list_other_images_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "something to judge"),
-        ({"labels": [0, 1]}, "something to judge"),
+        ({}, "arrays to judge"),
+        ({"labels": [0, 1]}, "arrays to judge"),
         ({"images": DIGITS}, "--images needs --reconstructions"),
         ({"predictions": [0, 1]}, "--predictions needs --labels"),
         ({"scores": [1], "predictions": [1], "labels": [1]}, "one model"),

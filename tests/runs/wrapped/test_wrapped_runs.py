@@ -193,7 +193,7 @@ def test_wrapped_models_stand_beside_others_and_commands_that_need_ours_say_so(s
     comparison = compare_runs([saved, tmp_path / "absolute"])
     assert [one.name for one in comparison.standings] == ["run", "absolute"]
     assert report_run([saved, tmp_path / "absolute"], tmp_path / "both.html").stat().st_size > 1000
-    with pytest.raises(BundleError, match="Got a wrapped one"):
+    with pytest.raises(BundleError, match="Got a wrapped model"):
         export_run(saved, KINDS["onnx"])
 
 

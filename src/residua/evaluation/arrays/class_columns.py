@@ -153,7 +153,7 @@ def _of_pattern(
     told = Assumption(
         about="names of the classes",
         taken=listed(spelled),
-        because="the header and the labels agree but for case, blanks or the form of a number",
+        because="the header and the labels differ only in case, blanks or the form of a number",
         to_tell="spell them alike in both",
     )
     return Named(taken, tuple(named), (told,) if spelled else ())

@@ -109,7 +109,7 @@ def _calibration(
         same_length(problems, calibration_scores=scores, calibration_labels=labels.labelled)
     if not problems and not labels.labelled.all():
         problems.add(
-            "calibration labels must all be there",
+            "calibration labels must not be missing",
             f"{int((~labels.labelled).sum())} missing",
             "Leave out those calibration images",
             LabelError,

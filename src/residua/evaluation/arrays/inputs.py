@@ -108,7 +108,7 @@ class Inputs:
                 problems.add(
                     f"{' and '.join(lengths)} must have the same length",
                     ", ".join(f"{n} in {name}" for name, n in lengths.items()),
-                    "Pass one of each an image, in the same order",
+                    "Pass one of each per image, in the same order",
                     ShapeError,
                 )
 
@@ -138,7 +138,7 @@ class Inputs:
                 problems.add(
                     "predictions must be finite",
                     f"{n_bad} NaN or infinite values",
-                    "Mend or leave out those images",
+                    "Correct or leave out those images",
                     RangeError,
                 )
         if self.images is not None and self.reconstructions is not None:
@@ -182,7 +182,7 @@ def check_combination(names: set[str], decision: Decision, problems: Problems) -
     if not names & {"images", "reconstructions", "scores", "predictions"}:
         got = ", ".join(f"--{name}" for name in sorted(names)) or "nothing"
         problems.add(
-            "something to judge must be given",
+            "arrays to judge must be given",
             got,
             "Pass --images with --reconstructions, --scores, or --predictions with --labels",
         )

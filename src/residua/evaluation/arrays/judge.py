@@ -176,7 +176,7 @@ def _check_policy(policy: str, problems: Problems) -> None:
     except PolicyError as error:
         mend = str(error).rpartition(". ")[2] if ". " in str(error) else str(error)
         problems.add(
-            "--policy must be one that residua knows, with numbers it can take",
+            "--policy must be a policy of residua, with numbers in its range",
             repr(policy),
             mend.rstrip(".?"),
             PolicyError,

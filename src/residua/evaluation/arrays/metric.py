@@ -51,7 +51,11 @@ def asked_for(
         else "Name one of " + ", ".join(list(evaluation.metrics)[:12])
     )
     raise fault(
-        "judge", "--metric must be one that these arrays define", repr(metric), mend, InputError
+        "judge",
+        "--metric must be a metric that these arrays define",
+        repr(metric),
+        mend,
+        InputError,
     )
 
 

@@ -195,8 +195,8 @@ def refuse_history(source: Any, name: str, problems: Problems) -> bool:
         return False  # whoever reads it says what is wrong with it
     if not is_history(names):
         return False
-    must = f"--{name} must hold one value or one image per image"
-    got = f"a history of training ({', '.join(names[:6])}): one row an epoch"
+    must = f"--{name} must hold one value, or one picture, per image"
+    got = f"a history of training ({', '.join(names[:6])}): one row per epoch"
     mend = (
         "Pass the errors of images: what the trained model makes of each, not what it printed while"
         " it trained"

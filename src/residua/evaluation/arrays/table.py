@@ -322,7 +322,7 @@ def _numbers(cells: list[list[str]], table: _Table, problems: Problems) -> NDArr
     mend = (
         "Write shares without percent signs: 0.97"
         if bad[0][1].endswith("%")
-        else "Mend or leave out those lines"
+        else "Correct or leave out those lines"
     )
     return problems.instead(
         None, f"{table.where} must hold finite numbers only", _bad_cells(bad), mend, RangeError
@@ -352,7 +352,7 @@ def _labels(cells: list[list[str]], table: _Table, problems: Problems) -> NDArra
                 None,
                 f"{table.where} must hold a prediction in each row",
                 _bad_cells(missing),
-                "Mend or leave out those lines",
+                "Correct or leave out those lines",
                 RangeError,
             )
     flat = [cell for row in cells for cell in row if cell.lower() not in MISSING]
