@@ -133,7 +133,7 @@ def _scaled(array: NDArray[Any], name: str, problems: Problems, reading: Reading
             np.zeros((0, *array.shape[1:]), np.float32),
             f"{name} must lie on the scale that is told",
             f"an array that {error}",
-            "Mend bits",
+            "Correct bits",
             RangeError,
         )
     return reading.to_unit(array)

@@ -253,6 +253,6 @@ def check_finite(problems: Problems, **arrays: NDArray[Any]) -> None:
             problems.add(
                 f"{name} must be finite numbers",
                 "NaN or infinite values" if is_number else f"dtype {array.dtype}",
-                "Mend or leave out those images",
+                "Correct or leave out those images",
                 RangeError,
             )

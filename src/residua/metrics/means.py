@@ -116,7 +116,7 @@ def _values(where: str, **arrays: Any) -> list[NDArray[np.float64]]:
             problems.add(
                 f"{name} must not be NaN",
                 f"{int(np.isnan(column).sum())} NaN values",
-                "Mend or leave out those images",
+                "Correct or leave out those images",
                 RangeError,
             )
         columns[name] = column

@@ -301,7 +301,7 @@ def _what_is_wrong(
         problems.add(
             "maps must be finite",
             f"{int(np.count_nonzero(~np.isfinite(values)))} NaN or infinite values in map {index}",
-            "Mend or leave it out",
+            "Correct or leave it out",
             RangeError,
         )
     else:

@@ -41,7 +41,8 @@ class MaxF1(Policy):
         how = (
             f"The threshold with the highest F1 on the calibration set, {f1[best]:.3g} with"
             f" {len(calibration.normal)} normal and {len(calibration.anomalous)} anomalous images,"
-            f" {calibration.prevalence_words}. Tuned there, so new images will score lower."
+            f" {calibration.prevalence_words}. The threshold was tuned on that set, so F1 on new"
+            " images will be lower."
             f" {calibration.place(threshold)}"
         )
         return Choice(threshold, how)

@@ -73,7 +73,7 @@ def read_table(
             None,
             f"{where}: every row must have {common} columns",
             f"others in line {_listed(ragged)}",
-            "Mend those lines",
+            "Correct those lines",
             ShapeError,
         )
     rows = _without_empty_columns(cells.rows)
