@@ -98,12 +98,9 @@ def as_images(images: Any, *, name: str = "images", problems: Problems) -> NDArr
             "Add or move axes so that the images come first and the channels last",
             ShapeError,
         )
-    if array.dtype == np.uint8:
-        return array.astype(np.float32) / np.float32(255)
-    if array.dtype == np.uint16:
-        return array.astype(np.float32) / np.float32(65535)
-    if array.dtype == np.bool_:
-        return array.astype(np.float32)
+    white = {"uint8": 255, "uint16": 65535, "bool": 1}.get(array.dtype.name)
+    if white is not None:
+        return array.astype(np.float32) / np.float32(white)
     if not np.issubdtype(array.dtype, np.floating):
         return problems.instead(
             empty,
@@ -149,11 +146,12 @@ def check_unmasked(array: Any, name: str, problems: Problems) -> None:
         else 0
     )
     if n_masked:
-        got, mend = (
+        problems.add(
+            f"{name} must have no masked entries",
             f"{n_masked} masked of {array.size}",
             "Leave out those images, or fill what is masked: array.filled(VALUE)",
+            RangeError,
         )
-        problems.add(f"{name} must have no masked entries", got, mend, RangeError)
 
 
 def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArray[Any]:

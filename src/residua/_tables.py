@@ -12,7 +12,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -90,7 +90,6 @@ def read_cells(path: Path) -> Cells:
     """
     text, encoding = _decoded(path)
     named = _SEPARATOR_LINE.fullmatch(text.partition("\n")[0].rstrip("\r"))
-    skipped = 1 if named else 0
     if named:
         text = text.partition("\n")[2]
     delimiter = named[1] if named else _delimiter(text)
@@ -101,7 +100,7 @@ def read_cells(path: Path) -> Cells:
             f"{path}: a table must be CSV, its quotes closed. Got: {error}. Save it again as CSV in"
             " UTF-8."
         ) from error
-    return Cells(rows, [line + skipped for line in lines], delimiter, encoding)
+    return Cells(rows, [line + (named is not None) for line in lines], delimiter, encoding)
 
 
 def read_parquet(path: Path, *, most_megabytes: int) -> Cells:
@@ -280,11 +279,11 @@ def _delimiter(text: str) -> str:
 
     No cell may hold another mark.
     """
-    sample = [line for line in islice(_lines(text), _SAMPLE) if line.strip()]
+    lines = (line.rstrip("\r\n") for line in io.StringIO(text, newline=None))
+    sample = [line for line in islice(lines, _SAMPLE) if line.strip()]
     if not sample:
         return ","
-    ranked = sorted(DELIMITERS, key=lambda mark: _fits(sample, mark), reverse=True)
-    best = ranked[0]
+    best = max(DELIMITERS, key=lambda mark: _fits(sample, mark))
     if _fits(sample, best)[0]:
         return best
     words = [line.split() for line in sample]
@@ -324,7 +323,3 @@ def _fits(sample: list[str], mark: str) -> tuple[bool, int, float, int, int]:
         max(widths, default=0),
         -DELIMITERS.index(mark),
     )
-
-
-def _lines(text: str) -> Iterator[str]:
-    return (line.rstrip("\r\n") for line in io.StringIO(text, newline=None))

@@ -135,7 +135,12 @@ class ExportedEngine(ABC):
                 else None
             ),
             rebuilt if reconstructions else None,
-            made.get("probabilities", self._no_probabilities()),
+            made.get(
+                "probabilities",
+                None
+                if self.card.classes is None
+                else np.zeros((0, len(self.card.classes)), np.float32),
+            ),
         )
 
     def _check_extent(self, height: int, width: int) -> None:
@@ -176,11 +181,6 @@ class ExportedEngine(ABC):
             error_columns(prepared, rebuilt)
             if prepared is not None and rebuilt is not None
             else {name: made.get(name, np.zeros(0, np.float32)) for name in _MEASURED}
-        )
-
-    def _no_probabilities(self) -> NDArray[np.float32] | None:
-        return (
-            None if self.card.classes is None else np.zeros((0, len(self.card.classes)), np.float32)
         )
 
     @abstractmethod
@@ -283,9 +283,9 @@ def error_columns(
     if not len(prepared) or np.isnan(rebuilt).all():
         return {name: np.full(len(prepared), np.nan, np.float32) for name in ("mse", "mae", "ssim")}
     rebuilt = np.clip(rebuilt, 0, 1)
-    measures = {"mse": mse, "mae": mae, "ssim": ssim}
     return {
-        name: measure(prepared, rebuilt).astype(np.float32) for name, measure in measures.items()
+        name: measure(prepared, rebuilt).astype(np.float32)
+        for name, measure in (("mse", mse), ("mae", mae), ("ssim", ssim))
     }
 
 

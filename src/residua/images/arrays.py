@@ -6,7 +6,7 @@ They come from npz, npy and IDX files, and as plain arrays.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, as_images
 from residua.errors import ImageError, LabelError, RangeError, ShapeError
+from residua.images.columns import strings
 from residua.images.reading import AS_IT_SAYS, Reading, ReadingTally, ink_of, on_ground
 from residua.records import Assumption
 
@@ -187,7 +188,7 @@ def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[
         )
     if values and all(isinstance(value, int) for value in values):
         return np.asarray(values, np.int64)
-    return _objects(values)
+    return strings(values)
 
 
 def joined_labels(columns: list[NDArray[Any] | None], lengths: list[int]) -> NDArray[Any] | None:
@@ -196,32 +197,24 @@ def joined_labels(columns: list[NDArray[Any] | None], lengths: list[int]) -> NDA
         return None
     if all(column is not None and column.dtype == np.int64 for column in columns):
         return np.concatenate([column for column in columns if column is not None])
-    joined = np.empty(sum(lengths), object)
-    joined[:] = [
+    return strings(
         label
         for column, n in zip(columns, lengths, strict=True)
         for label in ([None] * n if column is None else column.tolist())
-    ]
-    return joined
+    )
 
 
 def _column(labels: Any) -> NDArray[Any]:
     if isinstance(labels, np.ma.MaskedArray):
-        return _objects(labels.tolist())  # masked entries become None
+        return strings(labels.tolist())  # masked entries become None
     if isinstance(labels, np.ndarray):
         return labels
     values = list(labels)
     return (
         np.asarray(values)
         if any(isinstance(value, (list, tuple, np.ndarray)) for value in values)
-        else _objects(values)
+        else strings(values)
     )
-
-
-def _objects(values: Sequence[Any]) -> NDArray[Any]:
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -308,7 +308,7 @@ class _Quiet:
         self._depth = 0
         self._saved: warnings.catch_warnings[None] | None = None
 
-    def enter(self) -> None:
+    def __enter__(self) -> None:
         with self._lock:
             self._depth += 1
             if self._depth == 1:
@@ -316,7 +316,7 @@ class _Quiet:
                 self._saved.__enter__()
                 warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
 
-    def leave(self) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._depth -= 1
             if self._depth == 0 and self._saved is not None:
@@ -327,14 +327,9 @@ class _Quiet:
 _quiet = _Quiet()
 
 
-@contextlib.contextmanager
-def quiet_pillow() -> Iterator[None]:
+def quiet_pillow() -> contextlib.AbstractContextManager[None]:
     """Keep what Pillow warns of (odd EXIF, large sizes) from the user's screen.
 
     It becomes a note or a reason instead.
     """
-    _quiet.enter()
-    try:
-        yield
-    finally:
-        _quiet.leave()
+    return _quiet

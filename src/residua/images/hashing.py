@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.images.columns import strings
+
 BYTES, PIXELS = 32, 16
 """Bytes of a digest: SHA-256 of what was read, BLAKE2b-128 of what it decoded to."""
 
@@ -77,9 +79,7 @@ def column(digests: Iterable[bytes], width: int, n: int) -> NDArray[np.uint8]:
 
 def in_hex(digests: NDArray[np.uint8]) -> NDArray[Any]:
     """Digests as an object array of hex texts."""
-    texts = np.empty(len(digests), object)
-    texts[:] = [digest.tobytes().hex() for digest in digests]
-    return texts
+    return strings(digest.tobytes().hex() for digest in digests)
 
 
 def fingerprint(digests: NDArray[np.uint8]) -> str:

@@ -215,17 +215,8 @@ class ImageSet:
     @property
     def labelled(self) -> NDArray[np.bool_]:
         """Which images have a label."""
-        labels = self.labels
-        if labels is None:
-            return np.zeros(len(self), np.bool_)
-        return np.asarray(
-            (
-                [label is not None for label in labels]
-                if labels.dtype == object
-                else [True] * len(self)
-            ),
-            np.bool_,
-        )
+        labels = [None] * len(self) if self.labels is None else self.labels.tolist()
+        return np.asarray([label is not None for label in labels], np.bool_)
 
     @property
     def splits(self) -> NDArray[Any]:

@@ -18,7 +18,7 @@ from residua.errors import RangeError, SourceError
 from residua.images.arrays import as_labels
 from residua.images.columns import shared, texts
 from residua.images.imageset import ImageSet
-from residua.images.listing import Listing, Options, Progress
+from residua.images.listing import Listing, Options, Progress, Quarantined
 from residua.images.normal_labels import inferred_normal, named_normal
 from residua.images.reading import Reading, reading_of
 from residua.images.source_pixels import LoadedSource, read_pixels
@@ -99,7 +99,11 @@ def load_images(
     ... )
     (107, 522, 1168, (8, 8), 1)
     """
-    _check_limits(pixel_limit, memory_megabytes)
+    if pixel_limit < 1 or not memory_megabytes >= 0:
+        raise RangeError(
+            "load_images: pixel_limit must be at least 1 and memory_megabytes at least 0. "
+            f"Got {pixel_limit} and {memory_megabytes}. Leave them out for the defaults."
+        )
     options = Options(
         pixel_limit,
         memory_megabytes,
@@ -110,14 +114,6 @@ def load_images(
         of_model=bits is None and reading is not None,
     )
     return _assemble(str(source), read_pixels(list_source(source, options), options), normal, seed)
-
-
-def _check_limits(pixel_limit: int, memory_megabytes: float) -> None:
-    if pixel_limit < 1 or not memory_megabytes >= 0:
-        raise RangeError(
-            "load_images: pixel_limit must be at least 1 and memory_megabytes at least 0. "
-            f"Got {pixel_limit} and {memory_megabytes}. Leave them out for the defaults."
-        )
 
 
 def _assemble(
@@ -177,13 +173,13 @@ def _assemble(
 
 
 def _nothing_readable(source: str, listing: Listing) -> str:
-    got = "none"
-    if listing.quarantined:
-        first = listing.quarantined[0]
-        got = (
-            f"{count(len(listing.quarantined), 'file')} that cannot be read ({first.path}:"
-            f" {first.reason})"
-        )
+    first = next(iter(listing.quarantined), Quarantined("", ""))
+    got = (
+        f"{count(len(listing.quarantined), 'file')} that cannot be read ({first.path}:"
+        f" {first.reason})"
+        if listing.quarantined
+        else "none"
+    )
     return (
         f"{source}: a source must hold at least one image that decodes. Got {got}. Name a folder or"
         " file with images."

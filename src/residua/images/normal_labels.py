@@ -39,10 +39,7 @@ def known_labels(
     `LabelError` where one does not occur.
     """
     known = known_texts(labels)
-    by_spelling: dict[str, list[str]] = {}
-    for one in known:
-        by_spelling.setdefault(same_label(one), []).append(one)
-    alike = {text: by_spelling.get(same_label(text), []) for text in texts}
+    alike = {text: [one for one in known if same_label(one) == same_label(text)] for text in texts}
     missing = [text for text in texts if not alike[text]]
     if missing or not texts:
         there = (

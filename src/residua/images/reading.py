@@ -149,7 +149,8 @@ class ReadingTally:
             if bits != 16:
                 made.append(bits_assumption(bits, self.highest, self.n_wide))
         if ground is None and self.n_transparent:
-            fewest = min(GROUNDS, key=self._n_vanished)  # of equals the first: black
+            # Of equals the first: black.
+            fewest = min(GROUNDS, key=lambda ground: self.vanished[ground])
             made.append(self._ground_assumption(fewest))
             ground = fewest
         return Reading(bits=bits, ground=ground), tuple(made)
@@ -163,9 +164,6 @@ class ReadingTally:
                 f" {self.n_wide:,} images that end at {self.highest:,}, as {found} bits do. Tell"
                 f" their bits: --bits {found}, or --bits {bits} if they are that dark."
             )
-
-    def _n_vanished(self, ground: Ground) -> int:
-        return self.vanished[ground]
 
     def _ground_assumption(self, ground: Ground) -> Assumption:
         on_black = self.vanished["black"]

@@ -5,7 +5,7 @@ By one of many workers, or one after the other beyond memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from residua.errors import SourceError
 from residua.images.columns import shared, texts
-from residua.images.listing import EncodedImages, JoinedImages, Listing, Options, Quarantined
+from residua.images.listing import JoinedImages, Listing, Options, Quarantined
 from residua.records import Assumption
 
 ROWS_A_BLOCK = 4096  # rows of a listing that are scored together
@@ -84,9 +84,6 @@ class _Blocks(Sequence[Shard]):
             f"images {start + 1:,} and on", self._listing.part(start, start + ROWS_A_BLOCK)
         )
 
-    def __iter__(self) -> Iterator[Shard]:
-        return (self[index] for index in range(len(self)))
-
 
 def join_shards(kind: str, shards: Sequence[Shard], options: Options) -> Listing:
     """One listing of all pieces.
@@ -104,14 +101,14 @@ def join_shards(kind: str, shards: Sequence[Shard], options: Options) -> Listing
             quarantined.append(Quarantined(shard.name, f"the whole shard: {error}"))
     if not listings:
         raise SourceError("\n".join(one.reason for one in quarantined[:3]))
-    contents: list[EncodedImages] = [
-        one.content for one in listings if not isinstance(one.content, np.ndarray)
-    ]
+
     splits = [one.splits for one in listings]
     return Listing(
         kind=kind,
         names=texts(name for one in listings for name in one.names),
-        content=JoinedImages(tuple(contents)),
+        content=JoinedImages(
+            tuple(one.content for one in listings if not isinstance(one.content, np.ndarray))
+        ),
         labels=_joined([one.labels for one in listings], listings),
         splits=_joined(splits, listings) if all(one is not None for one in splits) else None,
         groups=_joined([one.groups for one in listings], listings),

@@ -274,9 +274,13 @@ def _only_decoded(listing: Listing, columns: _Columns, n: int) -> Listing:
     if columns.n == n:
         return listing
     own = {name: column[columns.rows] for name, column in listing.own.items()}
-    named = ("names", "labels", "splits", "groups", "masks")
     return replace(
-        listing, own=own, **{name: taken(getattr(listing, name), columns.rows) for name in named}
+        listing,
+        own=own,
+        **{
+            name: taken(getattr(listing, name), columns.rows)
+            for name in ("names", "labels", "splits", "groups", "masks")
+        },
     )
 
 
@@ -289,19 +293,17 @@ def _formats(facts: Counter[_Fact]) -> dict[str, int]:
 
 def _of_turned(n: int) -> list[Assumption]:
     """Who draws masks with a program that knows no EXIF draws them on the image as it lies."""
-    if not n:
-        return []
-    because = (
-        f"{count(n, 'image')} with a mask turned as EXIF says, the masks as their own files say"
-    )
     return [
         Assumption(
             about="masks of turned images",
             taken="upright already",
-            because=because,
+            because=(
+                f"{count(n, 'image')} with a mask turned as EXIF says, the masks as their own"
+                " files say"
+            ),
             to_tell="save the images turned upright, without an orientation",
         )
-    ]
+    ] * (n > 0)
 
 
 def _labelled_by_masks(listing: Listing, convention: Convention, options: Options) -> Listing:

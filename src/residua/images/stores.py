@@ -274,15 +274,13 @@ def _passing_faults() -> tuple[type[Exception], ...]:
 
     Clients that are not loaded cannot have thrown.
     """
-    faults: list[type[Exception]] = [OSError, TimeoutError, EOFError]
-    for module, name in (
+    of_clients = (
         ("aiohttp", "ClientError"),
         ("botocore.exceptions", "BotoCoreError"),
         ("botocore.exceptions", "ClientError"),
-    ):
-        if module in sys.modules:
-            faults.append(getattr(sys.modules[module], name))
-    return tuple(faults)
+    )
+    loaded = (getattr(sys.modules[one], name) for one, name in of_clients if one in sys.modules)
+    return (OSError, TimeoutError, EOFError, *loaded)
 
 
 def _fsspec(url: str) -> Any:

@@ -72,8 +72,7 @@ def _size_summary(sizes: NDArray[np.int64]) -> dict[str, Any]:
     if not len(sizes):
         return {"n_different": 0}
     rows = {"min": sizes.min(axis=0), "median": np.median(sizes, axis=0), "max": sizes.max(axis=0)}
-    summary: dict[str, Any] = {
-        name: {"height": int(row[0]), "width": int(row[1])} for name, row in rows.items()
+    return {
+        **{name: {"height": int(row[0]), "width": int(row[1])} for name, row in rows.items()},
+        "n_different": len(np.unique(sizes, axis=0)),
     }
-    summary["n_different"] = len(np.unique(sizes, axis=0))
-    return summary

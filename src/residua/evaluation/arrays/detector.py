@@ -31,11 +31,13 @@ def judge_scores(
     truth = as_detection_labels(
         labels, len(np.atleast_1d(values)), normal=decision.normal, problems=problems, column=column
     )
-    train = None
-    if given.train_scores is not None:
-        train = as_scores(
+    train = (
+        None
+        if given.train_scores is None
+        else as_scores(
             np.atleast_1d(given.train_scores.values), name="train-scores", problems=problems
         )
+    )
     calibration, of_calibration = _calibration(given, decision, problems)
     if not problems:
         same_length(problems, labels=truth.labelled, scores=scores)

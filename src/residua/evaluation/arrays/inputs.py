@@ -51,8 +51,10 @@ class Inputs:
     @property
     def pixels(self) -> tuple[Any, Any]:
         """Images and reconstructions as they were given; None where they were not."""
-        images, reconstructions = self.images, self.reconstructions
-        return (images and images.values, reconstructions and reconstructions.values)
+        return (
+            self.images and self.images.values,
+            self.reconstructions and self.reconstructions.values,
+        )
 
     @property
     def train_errors(self) -> Any:
@@ -64,14 +66,22 @@ class Inputs:
         """Scores that may be losses of epochs: no name and no label comes with them."""
         if self.scores is None or self.labels is not None:
             return None
-        given = (self.scores, self.train_scores)
-        return [column.values for column in given if column is not None and column.ids is None]
+        return [
+            column.values
+            for column in (self.scores, self.train_scores)
+            if column is not None and column.ids is None
+        ]
 
     @property
     def of_images(self) -> dict[str, Column | None]:
         """What has a row an image, by its option."""
-        given = {"scores": self.scores, "predictions": self.predictions, "labels": self.labels}
-        return {**given, "images": self.images, "reconstructions": self.reconstructions}
+        return {
+            "scores": self.scores,
+            "predictions": self.predictions,
+            "labels": self.labels,
+            "images": self.images,
+            "reconstructions": self.reconstructions,
+        }
 
     @property
     def of_calibration(self) -> dict[str, Column | None]:
@@ -97,10 +107,9 @@ class Inputs:
                 if column is not None
             }
             if any(n == 0 for n in lengths.values()):
-                empty = ", ".join(name for name, n in lengths.items() if n == 0)
                 problems.add(
                     "there must be at least one image",
-                    f"none in {empty}",
+                    f"none in {', '.join(name for name, n in lengths.items() if n == 0)}",
                     "Write the array again",
                     ShapeError,
                 )
@@ -180,10 +189,9 @@ def check_combination(names: set[str], decision: Decision, problems: Problems) -
             )
 
     if not names & {"images", "reconstructions", "scores", "predictions"}:
-        got = ", ".join(f"--{name}" for name in sorted(names)) or "nothing"
         problems.add(
             "arrays to judge must be given",
-            got,
+            ", ".join(f"--{name}" for name in sorted(names)) or "nothing",
             "Pass --images with --reconstructions, --scores, or --predictions with --labels",
         )
     need("images", "reconstructions")
@@ -198,8 +206,11 @@ def check_combination(names: set[str], decision: Decision, problems: Problems) -
             "Judge the detector and the classifier in two calls",
         )
     if decision.threshold is not None and decision.policy is not None:
-        got = f"--threshold {decision.threshold} and --policy {decision.policy}"
-        problems.add("the threshold is either given or chosen", got, "Drop one of them")
+        problems.add(
+            "the threshold is either given or chosen",
+            f"--threshold {decision.threshold} and --policy {decision.policy}",
+            "Drop one of them",
+        )
     if decision.threshold is not None and not np.isfinite(decision.threshold):
         problems.add(
             "--threshold must be a finite number",
@@ -213,11 +224,11 @@ def check_combination(names: set[str], decision: Decision, problems: Problems) -
             "Pass a detector's --scores, or drop the threshold",
         )
     if decision.positive is not None and "predictions" not in names:
-        got, mend = (
+        problems.add(
+            "--positive is for a classifier of two classes",
             "no --predictions",
             "Leave it out; of a detector's labels --normal names the normal ones",
         )
-        problems.add("--positive is for a classifier of two classes", got, mend)
     told = {"--classes": decision.classes, "--multilabel": decision.multilabel}
     if "predictions" not in names and any(value is not None for value in told.values()):
         given = " and ".join(name for name, value in told.items() if value is not None)

@@ -71,7 +71,6 @@ def _beside(first: str, name: str, columns: Mapping[str, Column], problems: Prob
         or (one.counts and _counts(ids) and _counts(others))
     ):
         return other
-    about = f"rows of --{name}"
     order = _order(ids, others)
     without = [f"--{key}" for key, column in columns.items() if column.ids is None or column.counts]
     why = f"--{first} and --{name} list the same ids in another order"
@@ -98,7 +97,10 @@ def _beside(first: str, name: str, columns: Mapping[str, Column], problems: Prob
             ShapeError,
         )
     told = Assumption(
-        about=about, taken=taken, because=why, to_tell="files that list the images in one order"
+        about=f"rows of --{name}",
+        taken=taken,
+        because=why,
+        to_tell="files that list the images in one order",
     )
     return replace(other.rows(order, told), ids=one.ids)
 

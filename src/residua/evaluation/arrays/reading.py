@@ -78,9 +78,11 @@ def read(source: Any, role: Role, problems: Problems, classes: Classes = _UNNAME
             )
             return read_table(cells, wanted, role, where, classes, problems=problems)
         else:
-            must = f"{where} must be .npy, .npz, .csv, .tsv or .parquet"
             problems.add(
-                must, kind or "no ending", "Save it with numpy.save, or as CSV", SourceError
+                f"{where} must be .npy, .npz, .csv, .tsv or .parquet",
+                kind or "no ending",
+                "Save it with numpy.save, or as CSV",
+                SourceError,
             )
     except SourceError as error:
         must, _, rest = str(error).removeprefix(f"{path}: ").partition(". Got")

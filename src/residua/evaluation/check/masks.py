@@ -183,18 +183,22 @@ def _placed(measures: MaskMeasures, looks: Sequence[_Look]) -> MaskMeasures:
     masks = np.stack([look.mask for look in looks])
     own = _standing_out(differing, masks)
     n, rows = len(looks), np.arange(len(looks))
-    readings = {
+    of_others = {
         _those(step if step <= n // 2 else step - n): own[rows, (rows + step) % n]
         for step in range(1, n)
     }
-    for words, turn in _TURNED.items():
-        readings[words] = np.diag(_standing_out(differing, turn(masks)))
     return replace(
         measures,
         own=np.diag(own).copy(),
         unmarked=_unmarked(differing, masks),
         borders=np.array([look.border for look in looks]),
-        readings=readings,
+        readings={
+            **of_others,
+            **{
+                words: np.diag(_standing_out(differing, turn(masks)))
+                for words, turn in _TURNED.items()
+            },
+        },
     )
 
 

@@ -40,13 +40,11 @@ class SourceCheck:
 
     def to_json(self) -> dict[str, Any]:
         """What ``--json`` writes."""
-        told = [finding.model_dump(mode="json") for finding in self.findings]
-        assumed = [one.model_dump(mode="json") for one in self.assumptions]
         return {
             "sources": list(self.sources),
             "n_images": self.n_images,
-            "findings": told,
-            "assumptions": assumed,
+            "findings": [finding.model_dump(mode="json") for finding in self.findings],
+            "assumptions": [one.model_dump(mode="json") for one in self.assumptions],
         }
 
 
@@ -279,8 +277,11 @@ def _leakage(
         lambda place: (image(int(rows[place])), image(int(asked[place]))),
         caption="An image that is trained on, and its copy among the others.",
     )
-    between = (others, f"images of {first}")
-    return {"leaks": leaks, "leak_figure": figure, "leaks_between": between}
+    return {
+        "leaks": leaks,
+        "leak_figure": figure,
+        "leaks_between": (others, f"images of {first}"),
+    }
 
 
 def _labelled_copies(table: _Table, copies: Duplicates) -> Iterator[LabelledCopies]:

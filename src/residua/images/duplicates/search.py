@@ -14,7 +14,7 @@ from residua.images.columns import strings
 from residua.images.duplicates.alignment import Alignment, ReducedImage, align
 from residua.images.duplicates.candidates import Candidates, find_candidates
 from residua.images.duplicates.criteria import DETAILS, PairCriteria, cutoff_of, kind_of
-from residua.images.duplicates.reencoding import Blocks, blocks_of, is_reencoded
+from residua.images.duplicates.reencoding import blocks_of, is_reencoded
 from residua.images.duplicates.similarity import encode
 from residua.images.imageset import ImageSet
 from residua.images.listing import Progress
@@ -211,7 +211,7 @@ def _verified(
     found, place = candidates[0].best(), _Place(sets)
 
     def aligned(pairs: Candidates, index: int) -> Alignment:
-        first, second = (place[int(rows[row])] for row in pairs.pairs[index])
+        first, second = (place.reduced(int(rows[row])) for row in pairs.pairs[index])
         return align(first, second, int(pairs.turn[index]), pairs.cut[index])
 
     near = [
@@ -267,21 +267,12 @@ class _Place:
     def __init__(self, sets: Sequence[ImageSet]) -> None:
         self._sets = sets
         self._starts = np.cumsum([0, *(len(one) for one in sets)])
-        self._read = lru_cache(4096)(self._reduced)
-        self.blocks = lru_cache(4096)(self._blocks)
-
-    def __getitem__(self, row: int) -> ReducedImage:
-        return self._read(row)
-
-    def _blocks(self, row: int) -> Blocks | None:
-        return blocks_of(self._image(row))
+        self.reduced = lru_cache(4096)(lambda row: ReducedImage.of(self._image(row)))
+        self.blocks = lru_cache(4096)(lambda row: blocks_of(self._image(row)))
 
     def _image(self, row: int) -> NDArray[np.generic]:
         which = int(np.searchsorted(self._starts, row, side="right")) - 1
         return self._sets[which][row - int(self._starts[which])]
-
-    def _reduced(self, row: int) -> ReducedImage:
-        return ReducedImage.of(self._image(row))
 
 
 def _joined(n: int, pairs: Sequence[DuplicatePair]) -> NDArray[np.int64]:

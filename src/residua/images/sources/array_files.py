@@ -150,10 +150,11 @@ def _pair(arrays: Mapping[str, NDArray[Any]], part: str) -> _Pair | None:
     )
     if images is None:
         return None
-    labels = next(
-        (key for key in (f"y_{part}", f"{part}_labels", f"{part}_y") if key in arrays), None
+    return _Pair(
+        images,
+        next((key for key in (f"y_{part}", f"{part}_labels", f"{part}_y") if key in arrays), None),
+        part,
     )
-    return _Pair(images, labels, part)
 
 
 def _only_array(path: Path, arrays: Mapping[str, NDArray[Any]]) -> _Pair:

@@ -201,10 +201,9 @@ def empty_folder(found: FoundImages) -> SourceError:
             )
         )
     )
-    packed = any(is_packed(name) for name in found.ignored)
     mend = (
         "Unpack it, and name the folder that holds the images"
-        if packed
+        if any(map(is_packed, found.ignored))
         else "Name the folder that holds them"
     )
     return SourceError(
@@ -221,18 +220,15 @@ def suffix_notes(found: FoundImages, rows: NDArray[np.int64], options: Options) 
     pairs = list(suffix_pairs(names, rows))
     if not pairs:
         return []
-    noun = count(len(pairs), "pair")
     sample = evenly(pairs, 5)
     alike = sum(
         same_picture(found.store, *(found.real(row, names[row]) for row in pair), options=options)
         for pair in sample
     )
-    if alike > len(sample) / 2:
-        return [
-            f"{noun} of files differ only in the suffix and show the same picture: "
-            "copies of an image in two parts make a result too good, so keep one format"
-        ]
-    return [
-        f"{noun} of files differ only in the suffix: if one of each is a mask, write a manifest"
-        " that says so"
-    ]
+    what_of_it = (
+        " and show the same picture: copies of an image in two parts make a result too good, so"
+        " keep one format"
+        if alike > len(sample) / 2
+        else ": if one of each is a mask, write a manifest that says so"
+    )
+    return [f"{count(len(pairs), 'pair')} of files differ only in the suffix{what_of_it}"]

@@ -175,17 +175,15 @@ def _splits(path: Path, cells: Sequence[str]) -> tuple[list[str] | None, list[As
     if not values:
         return None, []
     renamed = {value: PART_FOLDERS[value] for value in values if PART_FOLDERS[value] != value}
-    words = ", ".join(f"{value} as {part}" for value, part in renamed.items())
-    why = (
-        "train gives up its own validation slice"
-        if "train" in renamed.values()
-        else "by their names"
-    )
     told = [
         Assumption(
             about="parts of the manifest",
-            taken=words,
-            because=why,
+            taken=", ".join(f"{value} as {part}" for value, part in renamed.items()),
+            because=(
+                "train gives up its own validation slice"
+                if "train" in renamed.values()
+                else "by their names"
+            ),
             to_tell="write train, calibration or test",
         )
     ]

@@ -55,10 +55,9 @@ class ManifestFiles:
         if n_missing == len(self._rows):
             raise SourceError(self._none_there())
         if n_respelt:
-            verb = "is" if n_respelt == 1 else "are"
             self.notes.append(
-                f"{count(n_respelt, 'file')} {verb} spelt with other code points than in the"
-                " manifest (NFC, NFD)"
+                f"{count(n_respelt, 'file')} {'is' if n_respelt == 1 else 'are'} spelt with other"
+                " code points than in the manifest (NFC, NFD)"
             )
         return kept
 
@@ -85,10 +84,9 @@ class ManifestFiles:
             self._take_mask(first[os.path.normpath(row["path"])], row)
         n_more = len(places) - len(first)
         if n_more:
-            rows = "row names an image" if n_more == 1 else "rows name images"
             self.notes.append(
-                f"{n_more:,} {rows} for the second time, with the same label: left out, their masks"
-                " joined"
+                f"{n_more:,} {'row names an image' if n_more == 1 else 'rows name images'} for the"
+                " second time, with the same label: left out, their masks joined"
             )
         return list(first.values())
 

@@ -164,11 +164,11 @@ def _named(
             )
     if not taken:
         return names, []
-    words = ", ".join(f"{other} as {name}" for other, name in taken.items())
+
     return names, [
         Assumption(
             about="columns of the manifest",
-            taken=words,
+            taken=", ".join(f"{other} as {name}" for other, name in taken.items()),
             because="by their names",
             to_tell=f"name them {','.join(COLUMNS)}",
         )

@@ -177,12 +177,14 @@ class _MaskMatcher:
             ):
                 self._is_image[rows] = False
                 self._attach({row: paired[row] for row in rows})
-                told = f"{count(len(rows), 'file')} named {group.words} are masks, no images"
-                self._assume(told, "the names, and few distinct values")
+                self._assume(
+                    f"{count(len(rows), 'file')} named {group.words} are masks, no images",
+                    "the names, and few distinct values",
+                )
             else:
-                told = f"{count(len(rows), 'file')} named {group.words} have the names of masks"
                 self._notes.append(
-                    f"{told}, but do not look like masks beside pictures: taken as images"
+                    f"{count(len(rows), 'file')} named {group.words} have the names of masks, but"
+                    " do not look like masks beside pictures: taken as images"
                 )
 
     def take_suffix_pairs(self) -> None:
@@ -197,11 +199,11 @@ class _MaskMatcher:
                 if self._samples.look_like_masks(list(masks), masks, sure=False):
                     self._is_image[list(masks)] = False
                     self._attach({mask: (image, 0) for mask, image in masks.items()})
-                    told = (
+                    self._assume(
                         f"of {count(len(rows), 'pair')} of files with one name, the {suffix} is the"
-                        " mask"
+                        " mask",
+                        "few distinct values",
                     )
-                    self._assume(told, "few distinct values")
 
     def refuse_unnamed(self) -> None:
         """Refuse what looks like masks of the other images where no name says it."""
@@ -259,10 +261,10 @@ class _MaskMatcher:
         """What came of it."""
         rows = np.flatnonzero(self._is_image)
         if self._loose:
-            noun = count(len(self._loose), "mask")
             self._notes.append(
-                f"{noun} without an image were left out: {few(self._loose, 3)}. Looked for was"
-                f" {LOOKED_FOR}; where names say nothing, write a manifest"
+                f"{count(len(self._loose), 'mask')} without an image were left out:"
+                f" {few(self._loose, 3)}. Looked for was {LOOKED_FOR}; where names say nothing,"
+                " write a manifest"
             )
         local = isinstance(self._found.store, LocalFolder)
         if self._masks and not local:
@@ -330,12 +332,8 @@ class _MaskMatcher:
         return found
 
     def _nearest(self, rows: Sequence[int], place: Place) -> int | None:
-        ranked = []
-        for row in rows:
-            near = nearness(self._names[row].lower().split("/")[:-1], place)
-            if near is not None:
-                ranked.append((near, row))
-        ranked.sort()
+        found = ((nearness(self._names[row].lower().split("/")[:-1], place), row) for row in rows)
+        ranked = sorted((near, row) for near, row in found if near is not None)
         return (
             ranked[0][1] if ranked and (len(ranked) == 1 or ranked[0][0] < ranked[1][0]) else None
         )

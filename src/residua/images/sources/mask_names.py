@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -167,18 +168,14 @@ def suffix_pairs(
     names: Sequence[str] | NDArray[Any], rows: NDArray[np.int64]
 ) -> Iterator[tuple[int, int]]:
     """Pairs of rows whose names differ in the suffix alone; three of a name are no pair."""
+
+    def without_suffix(row: int) -> str:
+        name = str(names[row])
+        return name[: len(name) - len(suffix_of(name))]
+
     # Names are in order within a folder, so what differs in the suffix alone mostly stands
     # together.
-    run: list[int] = []
-    before = None
-    for row in rows.tolist():
-        name = names[row]
-        stem = name[: len(name) - len(suffix_of(name))]
-        if stem != before:
-            if len(run) == 2:
-                yield run[0], run[1]
-            run.clear()
-        run.append(row)
-        before = stem
-    if len(run) == 2:
-        yield run[0], run[1]
+    for _, run in groupby(rows.tolist(), without_suffix):
+        pair = list(run)
+        if len(pair) == 2:
+            yield pair[0], pair[1]

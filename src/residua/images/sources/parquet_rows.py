@@ -80,7 +80,7 @@ class Rows:
         if name not in self._schema.names:
             return None
         try:
-            cells = self._unpacked(name, range(self._n_groups), _MOST_TEXTS)
+            cells = self._unpacked(name, range(len(self._ends)), _MOST_TEXTS)
         except self._faults as error:
             raise self._unreadable(error) from error
         return [value for batch in cells for value in batch.to_pylist()]
@@ -123,16 +123,13 @@ class Rows:
         ):
             return plain
         try:
-            batches = self._unpacked(f"{name}.path", range(self._n_groups), _MOST_TEXTS)
+            batches = self._unpacked(f"{name}.path", range(len(self._ends)), _MOST_TEXTS)
         except self._faults:
             return plain
         cells = [cell for batch in batches for cell in batch.field("path").to_pylist()]
         if len(cells) != len(plain):
             raise self._unreadable(ValueError(f"{len(plain)} rows and {len(cells)} paths"))
         return [f"{name}/{cell}" if cell else name for name, cell in zip(plain, cells, strict=True)]
-
-    def _open(self) -> Any:
-        return _recent.opened(self)
 
     def _group(self, group: int) -> Any:
         with _recent.lock:  # a ParquetFile is not to be used by two threads at once
@@ -163,7 +160,7 @@ class Rows:
         So few rows at once that even a cell as large as its whole chunk, repeated, stays within
         `most`.
         """
-        file = self._open()
+        file = _recent.opened(self)
         declared = max(
             (_declared(file.metadata.row_group(group), column) for group in groups), default=0
         )
@@ -191,10 +188,6 @@ class Rows:
             MemoryError,
         )
 
-    @property
-    def _n_groups(self) -> int:
-        return len(self._ends)
-
     @cached_property
     def _schema(self) -> Any:
         return self._facts[0]
@@ -206,7 +199,7 @@ class Rows:
     @cached_property
     def _facts(self) -> tuple[Any, NDArray[np.int64]]:
         try:
-            file = self._open()
+            file = _recent.opened(self)
             counts = [
                 file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)
             ]
@@ -301,9 +294,8 @@ def _pyarrow(file: str) -> Any:
 
 def _declared(group: Any, column: str) -> int:
     """The unpacked size of a column of a row group, as the file states it."""
-    chunks = (group.column(index) for index in range(group.num_columns))
     return sum(
         chunk.total_uncompressed_size
-        for chunk in chunks
+        for chunk in map(group.column, range(group.num_columns))
         if chunk.path_in_schema == column or chunk.path_in_schema.startswith(f"{column}.")
     )

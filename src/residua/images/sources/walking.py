@@ -72,21 +72,17 @@ class FoundImages:
         return [f"{count(len(self.ignored), 'file')} {are} left alone: {few(named)}{told}"]
 
     def _about_skipped(self) -> list[str]:
-        if not self.skipped:
-            return []
         n = self.skipped.total()
         where = f"{'is' if n == 1 else 'are'} hidden, or in folders that systems and tools make"
-        return [f"{count(n, 'image file')} {where} ({few(self.skipped)}): skipped"]
+        return [f"{count(n, 'image file')} {where} ({few(self.skipped)}): skipped"] * (n > 0)
 
     def _about_links(self) -> list[str]:
-        if not self.n_links_out:
-            return []
         verb = "leads" if self.n_links_out == 1 else "lead"
         return [
             f"{count(self.n_links_out, 'link')} {verb} to files outside the folder: not followed,"
             " as a folder from elsewhere could bring in any file of this machine. If they are"
             " yours (DVC, git-annex): follow_links=True (--follow-links)"
-        ]
+        ] * (self.n_links_out > 0)
 
     def add(self, name: str) -> None:
         """Take a file."""
@@ -106,10 +102,11 @@ class FoundImages:
 
     def files(self, rows: NDArray[np.int64] | None, options: Options) -> EncodedImages:
         """The images of these rows, or all."""
-        content = (
-            OddFiles(self.store, self.names, options.byte_limit, self.odd) if self.odd else None
+        everything = (
+            OddFiles(self.store, self.names, options.byte_limit, self.odd)
+            if self.odd
+            else Files(self.store, self.names, options.byte_limit)
         )
-        everything = content or Files(self.store, self.names, options.byte_limit)
         return (
             everything if rows is None or len(rows) == len(self.column) else everything.part(rows)
         )

@@ -116,8 +116,8 @@ class ChunkFiles:
 
         Never throw work away unasked, never mix it with other work.
         """
-        there = self._journal()
-        if there is not None and self._has_chunks():
+        there = _read_json(self.folder / _JOURNAL)
+        if there is not None and any(one.name != _JOURNAL for one in self.folder.glob("*.json")):
             if not resume:
                 raise OutputError(
                     f"{self.out}: the scores must not be half written yet. Some of them lie in"
@@ -175,12 +175,6 @@ class ChunkFiles:
                 yield note, self._table(shard, number)
                 number += 1
 
-    def _journal(self) -> dict[str, Any] | None:
-        return _read_json(self.folder / _JOURNAL)
-
-    def _has_chunks(self) -> bool:
-        return any(path.name != _JOURNAL for path in self.folder.glob("*.json"))
-
     def _table(self, shard: int, number: int) -> Path:
         return self.folder / f"{shard:07d}-{number:06d}{self.out.suffix}"
 
@@ -214,8 +208,7 @@ def encode(chunk: Chunk, suffix: str, *, raw_cells: bool = False) -> bytes:
     """
     if suffix == ".csv":
         text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerows(
+        csv.writer(text).writerows(
             zip(*(_texts(column, raw=raw_cells) for column in chunk.columns.values()), strict=True)
         )
         return text.getvalue().encode()
@@ -252,8 +245,8 @@ def _arrow(columns: dict[str, Any]) -> Any:
         "predicted": pa.string(),
         "threshold": pa.float64(),
         "anomalous": pa.bool_(),
+        "label": pa.int64() if are_numbers else pa.string(),
     }
-    types["label"] = pa.int64() if are_numbers else pa.string()
     if not are_numbers:
         columns = {**columns, "label": [None if label is None else str(label) for label in labels]}
     by_default = {

@@ -90,20 +90,16 @@ def do_job(
         job.parts.begin(
             {"source": source, **begun_with, **describe_shards(job.shards)}, resume=resume
         )
-        return _all_done(job, source, workers or _score_here)
-
-
-def _all_done(job: ScoringJob, source: str, workers: Workers) -> ScoreSummary:
-    workers(job)
-    n_shards = len(job.shards.pieces)
-    summary = job.parts.summary(n_shards)
-    summary.add_listed(job.shards.quarantined)
-    summary.has_threshold = job.task.threshold is not None
-    if not summary.n_images:
-        job.parts.discard()
-        raise SourceError(_nothing_readable(source, summary))
-    job.parts.finish(n_shards, job.task)
-    return summary
+        (workers or _score_here)(job)
+        n_shards = len(job.shards.pieces)
+        summary = job.parts.summary(n_shards)
+        summary.add_listed(job.shards.quarantined)
+        summary.has_threshold = job.task.threshold is not None
+        if not summary.n_images:
+            job.parts.discard()
+            raise SourceError(_nothing_readable(source, summary))
+        job.parts.finish(n_shards, job.task)
+        return summary
 
 
 def read_scores(out: Path) -> NDArray[np.float32]:
