@@ -257,15 +257,14 @@ def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDAr
     """
     array = _as_column(np.asarray(labels))
     if array.ndim != 1:
-        mend = (
-            "A 0/1 matrix is multi-label: use residua.metrics.multilabel. Take the argmax of"
-            " one-hot rows"
-        )
         return problems.instead(
             np.zeros(0, np.int64),
             f"{name} must have shape (n_images,)",
             f"shape {array.shape}",
-            mend,
+            (
+                "A 0/1 matrix is multi-label: use residua.metrics.multilabel. Take the argmax of"
+                " one-hot rows"
+            ),
             ShapeError,
         )
     if array.dtype.kind in "biu":
@@ -347,14 +346,16 @@ def as_probabilities(
         )
     low, high = float(array.min(initial=0)), float(array.max(initial=0))
     if low < 0 or high > 1.001:
-        mend = "Pass logits through softmax or sigmoid; pass classes as integers"
-        if low >= 0 and array.shape[1] > 1 and np.allclose(array.sum(axis=1), 100, atol=1):
-            mend = "These are per cent: divide them by 100"
+        are_per_cent = (
+            low >= 0 and array.shape[1] > 1 and np.allclose(array.sum(axis=1), 100, atol=1)
+        )
         return problems.instead(
             empty,
             f"{name} must lie in [0, 1]",
             f"values in [{low:.4g}, {high:.4g}]",
-            mend,
+            "These are per cent: divide them by 100"
+            if are_per_cent
+            else "Pass logits through softmax or sigmoid; pass classes as integers",
             RangeError,
         )
     if array.shape[1] == 1:

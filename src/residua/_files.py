@@ -87,10 +87,9 @@ def one_writer(lock: str | Path, refusal: str) -> Iterator[None]:
     except Timeout:
         raise OutputError(refusal) from None
     except OSError as error:
-        reason = error.strerror or error
         raise OutputError(
-            f"{lock}: the file must be writable. Got: {reason}. Name another place, or free some"
-            " space."
+            f"{lock}: the file must be writable. Got: {error.strerror or error}. Name another"
+            " place, or free some space."
         ) from error
     try:
         yield
@@ -141,10 +140,9 @@ def _saying(path: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, OutputError) or (errors is not None and error.errno not in errors):
             raise
-        reason = error.strerror or error
         raise OutputError(
-            f"{path}: the file must be writable. Got: {reason}. Name another place, or free some"
-            " space."
+            f"{path}: the file must be writable. Got: {error.strerror or error}. Name another"
+            " place, or free some space."
         ) from error
 
 
@@ -303,9 +301,9 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     except NUMPY_FAULTS as error:
         if isinstance(error, BundleError):
             raise
-        reason = in_a_line(error)
         raise BundleError(
-            f"{path}: must be a whole .npz file that residua wrote. Got: {reason}. Make it again."
+            f"{path}: must be a whole .npz file that residua wrote. Got: {in_a_line(error)}. Make"
+            " it again."
         ) from error
 
 

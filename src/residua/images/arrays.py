@@ -152,9 +152,12 @@ def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        mend = "Pass class numbers or names; for one-hot labels that is labels.argmax(axis=1)"
         return problems.instead(
-            None, f"{name} must have shape (n_images,)", f"shape {array.shape}", mend, ShapeError
+            None,
+            f"{name} must have shape (n_images,)",
+            f"shape {array.shape}",
+            "Pass class numbers or names; for one-hot labels that is labels.argmax(axis=1)",
+            ShapeError,
         )
     if len(array) != n:
         return problems.instead(
@@ -169,12 +172,11 @@ def as_labels(labels: Any, n: int, *, name: str, problems: Problems) -> NDArray[
     values = [_plain(value) for value in array.tolist()]
     wrong = [value for value in values if isinstance(value, float)]
     if wrong:
-        mend = "Pass integers or strings, and None where an image has no label"
         return problems.instead(
             None,
             f"{name} must be whole numbers or names",
             f"floats such as {wrong[0]}",
-            mend,
+            "Pass integers or strings, and None where an image has no label",
             LabelError,
         )
     longest = max((len(value) for value in values if isinstance(value, str)), default=0)

@@ -204,11 +204,15 @@ def recognised_bits(highest: int, n_images: int) -> int:
 
 def bits_assumption(bits: int, highest: int, n_images: int) -> Assumption:
     """What was taken for the bits of a set."""
-    because = (
-        f"of the range of 16 bits the {n_images:,} images use 0 to {highest:,}, and {bits} bits end"
-        f" at {2**bits - 1:,}"
+    return Assumption(
+        about="bits",
+        taken=str(bits),
+        because=(
+            f"of the range of 16 bits the {n_images:,} images use 0 to {highest:,}, and {bits} bits"
+            f" end at {2**bits - 1:,}"
+        ),
+        to_tell="--bits N, bits=",
     )
-    return Assumption(about="bits", taken=str(bits), because=because, to_tell="--bits N, bits=")
 
 
 def reading_of(bits: int | None, like: Reading | None, *, where: str) -> Reading:

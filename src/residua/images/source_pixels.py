@@ -273,10 +273,9 @@ def _only_decoded(listing: Listing, columns: _Columns, n: int) -> Listing:
     """
     if columns.n == n:
         return listing
-    own = {name: column[columns.rows] for name, column in listing.own.items()}
     return replace(
         listing,
-        own=own,
+        own={name: column[columns.rows] for name, column in listing.own.items()},
         **{
             name: taken(getattr(listing, name), columns.rows)
             for name in ("names", "labels", "splits", "groups", "masks")

@@ -42,14 +42,9 @@ def known_classes(labels: Column | None, told: Sequence[Any] | None) -> Classes:
     values = np.asarray(labels.values)
     if values.ndim == 2 and values.shape[1] > 1:
         return Classes(tuple(str(column) for column in range(values.shape[1])))
-    if values.dtype == object or values.dtype.kind == "f":
-        found = {
-            label_name(value)
-            for value in without_missing(values).ravel().tolist()
-            if value is not None
-        }
-    else:
-        found = {label_name(value) for value in np.unique(values).tolist()}
+    may_miss = values.dtype == object or values.dtype.kind == "f"
+    there = without_missing(values).ravel() if may_miss else np.unique(values)
+    found = {label_name(value) for value in there.tolist() if value is not None}
     return Classes(tuple(in_order(found)) if len(found) <= _MOST else ())
 
 

@@ -45,16 +45,15 @@ def asked_for(
     if name in evaluation.metrics:
         return evaluation.model_copy(update={"metrics": {name: evaluation.metrics[name]}})
     near = difflib.get_close_matches(name, list(evaluation.metrics), n=1, cutoff=0.5)
-    mend = (
-        f"Did you mean {near[0]}"
-        if near
-        else "Name one of " + ", ".join(list(evaluation.metrics)[:12])
-    )
     raise fault(
         "judge",
         "--metric must be a metric that these arrays define",
         repr(metric),
-        mend,
+        (
+            f"Did you mean {near[0]}"
+            if near
+            else "Name one of " + ", ".join(list(evaluation.metrics)[:12])
+        ),
         InputError,
     )
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from residua._check import Problems, check_unmasked
 from residua._files import NUMPY_FAULTS
@@ -67,7 +66,7 @@ def read(source: Any, role: Role, problems: Problems, classes: Classes = _UNNAME
                 SourceError,
             )
         elif kind == ".npy":
-            return Column(_npy(path))
+            return Column(np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)))
         elif kind == ".npz":
             return _npz(path, wanted, role, where, problems)
         elif kind in _TABLES:
@@ -96,12 +95,16 @@ def read(source: Any, role: Role, problems: Problems, classes: Classes = _UNNAME
                 "Objects (pickle) are never loaded: write names as text, numpy.save(file,"
                 " labels.astype(str))"
             )
-        got = (
-            "Python objects"
-            if holds_objects
-            else (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        problems.add(
+            f"{where} must be readable",
+            (
+                "Python objects"
+                if holds_objects
+                else (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+            ),
+            mend,
+            SourceError,
         )
-        problems.add(f"{where} must be readable", got, mend, SourceError)
     return None
 
 
@@ -134,10 +137,6 @@ def _split(text: str) -> tuple[Path, str | None]:
     )
 
 
-def _npy(path: Path) -> NDArray[Any]:
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-
-
 def _npz(
     path: Path, wanted: str | None, role: Role, where: str, problems: Problems
 ) -> Column | None:
@@ -154,17 +153,15 @@ def _npz(
     with np.load(path, allow_pickle=False) as arrays:
         name = wanted or _chosen(arrays.files, role)
         if name not in arrays.files:
-            listed = ", ".join(arrays.files[:8]) or "no array"
-            mend = (
-                f"Name one: {path.name}:{arrays.files[0]}"
-                if arrays.files
-                else "Write it again with numpy.savez"
-            )
             return problems.instead(
                 None,
                 f"{where} must hold an array {wanted or 'called ' + role.known_as[0]}",
-                listed,
-                mend,
+                ", ".join(arrays.files[:8]) or "no array",
+                (
+                    f"Name one: {path.name}:{arrays.files[0]}"
+                    if arrays.files
+                    else "Write it again with numpy.savez"
+                ),
                 ShapeError,
             )
         ids = next(
@@ -197,13 +194,14 @@ def refuse_history(source: Any, name: str, problems: Problems) -> bool:
         return False  # whoever reads it says what is wrong with it
     if not is_history(names):
         return False
-    must = f"--{name} must hold one value, or one picture, per image"
-    got = f"a history of training ({', '.join(names[:6])}): one row per epoch"
-    mend = (
-        "Pass the errors of images: what the trained model makes of each, not what it printed while"
-        " it trained"
+    return problems.instead(
+        True,
+        f"--{name} must hold one value, or one picture, per image",
+        f"a history of training ({', '.join(names[:6])}): one row per epoch",
+        "Pass the errors of images: what the trained model makes of each, not what it printed"
+        " while it trained",
+        InputError,
     )
-    return problems.instead(True, must, got, mend, InputError)
 
 
 def is_history(names: Iterable[str]) -> bool:

@@ -195,12 +195,11 @@ def _chosen(table: _Table, wanted: str | None, ids: int | None, problems: Proble
         and role.name.endswith("labels")
         and "label" not in names
     ):
-        mend = "Name the column of true labels: FILE.csv:COLUMN"
         return problems.instead(
             None,
             f"{table.where} must hold true labels",
             "a table of scores, whose decisions are no labels",
-            mend,
+            "Name the column of true labels: FILE.csv:COLUMN",
             ShapeError,
         )
     beside = (
@@ -219,12 +218,11 @@ def _chosen(table: _Table, wanted: str | None, ids: int | None, problems: Proble
         return Named(known[:1])
     if len(others) == 1 or role.is_matrix:
         return _told_apart(table, others, problems)
-    mend = "Name one, FILE.csv:COLUMN, and give the file a header if it has none"
     return problems.instead(
         None,
         f"{table.where} must have one column, or one called {role.known_as[0]}",
         shown,
-        mend,
+        "Name one, FILE.csv:COLUMN, and give the file a header if it has none",
         ShapeError,
     )
 
@@ -302,12 +300,11 @@ def _numbers(cells: list[list[str]], table: _Table, problems: Problems) -> NDArr
         return plain
     comma = decimal_comma(cell for row in cells for cell in row)
     if isinstance(comma, str):
-        mend = "Write numbers with a decimal point and without marks between thousands"
         return problems.instead(
             None,
             f"{table.where} must hold numbers that can be read in one way",
             comma,
-            mend,
+            "Write numbers with a decimal point and without marks between thousands",
             RangeError,
         )
     read = [[number(cell, comma=comma) for cell in row] for row in cells]
@@ -319,13 +316,16 @@ def _numbers(cells: list[list[str]], table: _Table, problems: Problems) -> NDArr
     ]
     if not bad:
         return np.array(read, np.float64)
-    mend = (
-        "Write shares without percent signs: 0.97"
-        if bad[0][1].endswith("%")
-        else "Correct or leave out those lines"
-    )
     return problems.instead(
-        None, f"{table.where} must hold finite numbers only", _bad_cells(bad), mend, RangeError
+        None,
+        f"{table.where} must hold finite numbers only",
+        _bad_cells(bad),
+        (
+            "Write shares without percent signs: 0.97"
+            if bad[0][1].endswith("%")
+            else "Correct or leave out those lines"
+        ),
+        RangeError,
     )
 
 

@@ -169,14 +169,12 @@ def _alike(shown: _Picture, aim: _Picture) -> float:
 def _better_edges(picture: _Picture, aim: _Picture, fit: _Fit) -> _Picture:
     step = 0.25 / min(aim.shape)
     slope = fit.powers[:, :3] @ (fit.coefficients[1:] * (1, 2, 3)) / max(fit.framed.std(), 1e-6)
-    columns = []
-    for edge in range(4):
-        moved = np.zeros(4)
-        moved[edge] = step
-        change = _framed(picture, aim.shape, fit.edges + moved) - _framed(
-            picture, aim.shape, fit.edges - moved
-        )
-        columns.append(slope * change.ravel() / (2 * step))
+    changes = [
+        _framed(picture, aim.shape, fit.edges + moved)
+        - _framed(picture, aim.shape, fit.edges - moved)
+        for moved in np.eye(4) * step
+    ]
+    columns = [slope * change.ravel() / (2 * step) for change in changes]
     solved = _solved(
         np.concatenate([fit.powers, np.stack(columns, axis=1)], axis=1),
         (aim - fit.explained).ravel(),

@@ -99,10 +99,11 @@ class Cells:
         self, queries: NDArray[np.float32], k: int, probes: int, near: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         probes = min(probes, len(self._centres))
-        if near is None or len(self._centres) <= _NEAR_CELLS:
-            cells = self._nearest_cells(queries, probes)
-        else:
-            cells = self._nearest_of_few(queries, probes, self._cell_of[near])
+        cells = (
+            self._nearest_cells(queries, probes)
+            if near is None or len(self._centres) <= _NEAR_CELLS
+            else self._nearest_of_few(queries, probes, self._cell_of[near])
+        )
         own = np.einsum("ij,ij->i", queries, queries)
         rows = np.full((len(queries), probes, k), -1, np.int64)
         squares = np.full((len(queries), probes, k), np.inf, np.float32)

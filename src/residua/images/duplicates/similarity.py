@@ -127,12 +127,13 @@ class Similarity:
         Brightness and contrast do not count.
         """
         left, right, top, bottom = frame
-        if frame == WHOLE:
-            cut = codes[:, :COMPARED, :COMPARED]
-        else:
-            cut = np.asarray(
+        cut = (
+            codes[:, :COMPARED, :COMPARED]
+            if frame == WHOLE
+            else np.asarray(
                 cropping(top, 1 - bottom) @ codes @ cropping(left, 1 - right).T, np.float32
             )
+        )
         weighed = cut * self.weights
         return np.asarray(
             weighed / np.maximum(np.linalg.norm(weighed, axis=(1, 2), keepdims=True), 1e-9),
@@ -141,11 +142,13 @@ class Similarity:
 
     def tangents(self, codes: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
         """How `unit` changes with each of the four edges of the frame, (n, 100, 4)."""
-        sides = []
-        for edge in np.eye(4) * _STEP:
-            more, less = (self.unit(codes, _as_frame(frame + sign * edge)) for sign in (1, -1))
-            sides.append((more - less).reshape(len(codes), COMPARED**2) / (2 * _STEP))
-        return np.stack(sides, axis=2)
+        changes = [
+            self.unit(codes, _as_frame(frame + edge)) - self.unit(codes, _as_frame(frame - edge))
+            for edge in np.eye(4) * _STEP
+        ]
+        return np.stack(
+            [change.reshape(len(codes), COMPARED**2) / (2 * _STEP) for change in changes], axis=2
+        )
 
     def aligned(
         self,
@@ -199,10 +202,8 @@ class Similarity:
 
         None, where no other is clearly better: many pictures are symmetric.
         """
-        apart = np.empty((len(first), len(TURNS)), np.float32)
-        for number, turn in enumerate(TURNS):
-            same = _turn(second, turn).reshape(first.shape)
-            apart[:, number] = np.linalg.norm(first - same, axis=1)
+        same = (_turn(second, turn).reshape(first.shape) for turn in TURNS)
+        apart = np.stack([np.linalg.norm(first - one, axis=1) for one in same], axis=1)
         apart[:, 0] *= 0.7
         return np.asarray(apart.argmin(axis=1), np.int8)
 
