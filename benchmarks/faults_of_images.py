@@ -31,7 +31,7 @@ from residua.findings import (
 )
 from residua.images import ImageSet, load_images, resize, search_duplicates
 from residua.images.duplicates import leaks_of
-from residua.images.looks import brightness, looks_of
+from residua.images.summary import brightness, looks_of
 from residua.records import Finding
 
 Rng = np.random.Generator

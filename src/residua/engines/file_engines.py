@@ -16,6 +16,7 @@ from residua.engines.interface import Scores, check_channels
 from residua.engines.kinds import parse_engine
 from residua.engines.onnx_file import open_session
 from residua.errors import BundleError, InputError, MissingExtraError
+from residua.images.columns import grouped
 from residua.images.resize import fit_to
 from residua.metrics import mae, mse, ssim
 
@@ -298,9 +299,7 @@ def _stacked(images: Sequence[NDArray[Any]], rows: list[int]) -> NDArray[Any]:
 
 def _rows_by_size(images: Sequence[NDArray[Any]], most: int) -> Iterator[list[int]]:
     """Rows of images of one size and dtype, at most `most` together."""
-    rows: dict[tuple[Any, ...], list[int]] = {}
-    for row, image in enumerate(images):
-        rows.setdefault((image.shape, image.dtype), []).append(row)
+    rows = grouped(((image.shape, image.dtype), row) for row, image in enumerate(images))
     for same in rows.values():
         for start in range(0, len(same), most):
             yield same[start : start + most]

@@ -5,8 +5,9 @@ Texts as UTF-8 in one block, not as objects.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from residua._text import printable
 
 _CHUNK = 4096  # texts that wait until they become one block
 _TEXT: Any = np.dtypes.StringDType()
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class TextColumn:
@@ -85,6 +89,20 @@ def shared(values: Iterable[Any]) -> NDArray[Any]:
         return known[key]
 
     return np.fromiter((kept(value) for value in values), object)
+
+
+def grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
+    """The second parts of pairs by their first, each in the order in which they come.
+
+    Examples
+    --------
+    >>> grouped([("a", 1), ("b", 2), ("a", 3)])
+    {'a': [1, 3], 'b': [2]}
+    """
+    found: defaultdict[Key, list[Value]] = defaultdict(list)
+    for key, value in pairs:
+        found[key].append(value)
+    return dict(found)
 
 
 def taken(column: Sequence[Any] | NDArray[Any] | None, rows: NDArray[np.int64]) -> Any:

@@ -6,7 +6,6 @@ Stratified by label, whole groups together, independent of the order of files.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.images.columns import shared
+from residua.images.columns import grouped, shared
 
 ALL_PARTS = {"train": 0.6, "calibration": 0.2, "test": 0.2}
 OUT_OF_TRAIN = {"train": 0.8, "calibration": 0.2}
@@ -115,11 +114,10 @@ def groups_in_two_splits(
     """The groups of which images lie in more than one part, sorted."""
     if groups is None:
         return []
-    seen: dict[str, set[str]] = defaultdict(set)
-    for group, part in zip(groups, splits.tolist(), strict=True):
-        if group is not None:
-            seen[group].add(part)
-    return sorted(group for group, parts in seen.items() if len(parts) > 1)
+    parts_of = grouped(zip(groups, splits.tolist(), strict=True))
+    return sorted(
+        group for group, parts in parts_of.items() if group is not None and len(set(parts)) > 1
+    )
 
 
 def _units(

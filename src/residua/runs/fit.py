@@ -11,10 +11,9 @@ import numpy as np
 from residua._text import count
 from residua.errors import InputError, LabelError, OutputError
 from residua.images import ImageSet
-from residua.images.run_source import mark_of_here
 from residua.runs.check import check_images
 from residua.runs.classes import labelled_parts
-from residua.runs.origin import MEMORY_MEGABYTES
+from residua.runs.origin import MEMORY_MEGABYTES, mark_of_here
 from residua.runs.progress import Watcher
 from residua.runs.run_record import training_columns
 from residua.runs.trained_run import RunState, TrainedRun

@@ -18,11 +18,10 @@ from residua.errors import BundleError, InputError, LabelError, OutputError
 from residua.images import ImageSet, load_images
 from residua.images.listing import PARTS
 from residua.images.reading import Reading
-from residua.images.run_source import mark_of_here
 from residua.records import Assumption, Job, OperatingPoint
 from residua.runs.check import check_images
 from residua.runs.model import JudgedModel
-from residua.runs.origin import Origin
+from residua.runs.origin import Origin, mark_of_here
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import Run
 from residua.runs.wrap import WrappedModel, labels_aside

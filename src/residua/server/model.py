@@ -15,9 +15,9 @@ from residua._version import __version__
 from residua.errors import ImageError, PixelLimitError
 from residua.findings import find_unlike_calibration
 from residua.images.decoding import FORMATS, DecodedImage, decode, sniff
-from residua.images.looks import brightness
 from residua.images.pixels import as_common
 from residua.images.reading import Reading, common_type
+from residua.images.summary import brightness
 from residua.records import Finding
 from residua.runs.model import JudgedModel
 from residua.server.answers import Histogram, ImageFacts, ImageScore, ModelFacts, Rank, RefusedError

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from residua._text import count, few
 from residua.errors import SourceError
+from residua.images.columns import grouped
 from residua.images.listing import Options, Quarantined
 from residua.images.masks import MaskFiles
 from residua.images.sources.mask_looks import SAMPLES, Samples, evenly
@@ -158,11 +159,13 @@ class _MaskMatcher:
         longer = {row: shorter for row, stem in self._images() if (shorter := stem_of_image(stem))}
         if not longer:
             return
-        beside = self._beside(longer)
+        wanted = set(longer.values())
+        beside = grouped(
+            ((self._folder(row), stem), row) for row, stem in self._images() if stem in wanted
+        )
         paired = {}
         for row, shorter in longer.items():
-            folder = self._names[row].rpartition("/")[0]
-            others = [one for one in beside.get((folder, shorter), ()) if one != row]
+            others = [one for one in beside.get((self._folder(row), shorter), ()) if one != row]
             if len(others) != 1:
                 continue
             paired[row] = (others[0], 0)
@@ -189,11 +192,10 @@ class _MaskMatcher:
 
     def take_suffix_pairs(self) -> None:
         """Take pairs that differ in the suffix alone, where one side looks like masks."""
-        pairs: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-        for one, other in suffix_pairs(self._names, np.flatnonzero(self._is_image)):
-            pairs[suffix_of(str(self._names[one])), suffix_of(str(self._names[other]))].append(
-                (one, other)
-            )
+        pairs = grouped(
+            (tuple(suffix_of(str(self._names[row])) for row in pair), pair)
+            for pair in suffix_pairs(self._names, np.flatnonzero(self._is_image))
+        )
         for suffixes, rows in pairs.items():
             for suffix, masks in zip(suffixes, (dict(rows), {b: a for a, b in rows}), strict=True):
                 if self._samples.look_like_masks(list(masks), masks, sure=False):
@@ -224,10 +226,11 @@ class _MaskMatcher:
 
     def _named_longer(self) -> Iterator[tuple[str, dict[int, int]]]:
         """Files named like another beside them and a word more, by that word, with the other."""
-        wanted: defaultdict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
-        for row in evenly(np.flatnonzero(self._is_image).tolist(), _MOST_ASKED):
-            for shorter, called in shorter_stems(self._stem(row)):
-                wanted[self._folder(row), shorter].append((row, called))
+        wanted = grouped(
+            ((self._folder(row), shorter), (row, called))
+            for row in evenly(np.flatnonzero(self._is_image).tolist(), _MOST_ASKED)
+            for shorter, called in shorter_stems(self._stem(row))
+        )
         groups: defaultdict[str, dict[int, int]] = defaultdict(dict)
         for image, stem in self._images():
             for row, called in wanted.get((self._folder(image), stem), ()):
@@ -236,9 +239,9 @@ class _MaskMatcher:
 
     def _namesakes(self) -> Iterator[tuple[str, dict[int, int]]]:
         """Folders whose files have the names of files elsewhere, nearly all of some."""
-        folders: defaultdict[str, list[int]] = defaultdict(list)
-        for row in np.flatnonzero(self._is_image).tolist():
-            folders[self._folder(row)].append(row)
+        folders = grouped(
+            (self._folder(row), row) for row in np.flatnonzero(self._is_image).tolist()
+        )
         asked = {folder: evenly(rows) for folder, rows in folders.items()}
         wanted = {self._stem(row) for rows in asked.values() for row in rows}
         by_stem: defaultdict[str, list[int]] = defaultdict(list)
@@ -302,15 +305,6 @@ class _MaskMatcher:
     def _stem(self, row: int) -> str:
         return stem_of(self._names[row])
 
-    def _beside(self, longer: dict[int, str]) -> dict[tuple[str, str], list[int]]:
-        """Images by folder and stem, those alone that another may be named after."""
-        wanted = set(longer.values())
-        found: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-        for row, stem in self._images():
-            if stem in wanted:
-                found[self._names[row].rpartition("/")[0], stem].append(row)
-        return found
-
     def _partners(self, candidates: Iterable[_Candidate]) -> dict[int, tuple[int, int]]:
         """The image of each candidate that has one for sure, and the rank of its place.
 
@@ -318,10 +312,7 @@ class _MaskMatcher:
         """
         candidates = list(candidates)
         wanted = {place.stem for one in candidates for place in one.places}
-        by_stem: defaultdict[str, list[int]] = defaultdict(list)
-        for row, stem in self._images():
-            if stem in wanted:
-                by_stem[stem].append(row)
+        by_stem = grouped((stem, row) for row, stem in self._images() if stem in wanted)
         found = {}
         for one in candidates:
             for place in one.places:

@@ -13,8 +13,8 @@ from residua.engines.file_engines import error_columns
 from residua.engines.interface import check_channels
 from residua.errors import InputError
 from residua.images import ImageSet
-from residua.images.looks import looks_of
 from residua.images.resize import fit_to
+from residua.images.summary import looks_of
 from residua.records import Assumption, OperatingPoint
 from residua.runs.wrapped.contract import Contract, Known
 from residua.runs.wrapped.errors_in_numpy import error_maps, restore_map, scores_of

@@ -18,7 +18,7 @@ from torch import nn
 from residua._text import few
 from residua.errors import InputError
 from residua.images import ImageSet
-from residua.images.looks import looks_of
+from residua.images.summary import looks_of
 from residua.thresholds.defaults import choose_operating_point
 from residua.training.bundle import Bundle, score_set
 from residua.training.fitting.options import DetectOptions, RecipeOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from residua.errors import SourceError
-from residua.images.run_source import find_run_source, mark_of_here
+from residua.runs.origin import find_run_source, mark_of_here
 
 URLS = [
     "http://10.0.0.7/set.tar",
