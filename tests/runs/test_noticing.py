@@ -10,7 +10,7 @@ from PIL import Image
 
 from residua.evaluation.check import sources
 from residua.findings import blind_spots, drift, test_reused
-from residua.findings.perturbations import PERTURBATIONS
+from residua.findings.blind_spots import PERTURBATIONS
 from residua.images import ImageSet, load_images, search_duplicates
 from residua.runs import evaluate_scores, parts
 from residua.runs.bundle_model import BundleNetwork

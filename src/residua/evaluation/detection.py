@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from residua._check import Problems, as_scores, same_length
+from residua.errors import ShapeError
 from residua.evaluation.conclusion import conclude, with_metrics
-from residua.evaluation.labels import as_detection_labels
-from residua.evaluation.pixels import tallied
+from residua.evaluation.labels import DetectionLabels, as_detection_labels
 from residua.findings import JudgedFacts
+from residua.metrics.pixel_tally import PixelTally
 from residua.metrics.reported import estimates_of
 from residua.metrics.samples import PixelErrors, ScoredImages
 from residua.records import Evaluation, OperatingPoint
@@ -20,7 +21,6 @@ from residua.thresholds import choose_threshold, is_flagged
 
 if TYPE_CHECKING:
     from residua.images.duplicates import Leaks
-    from residua.metrics.pixel_tally import PixelTally
 
 
 def evaluate_detection(
@@ -185,7 +185,7 @@ def detection_facts(
     )
     facts = with_metrics(facts, lambda kept: estimates_of(sample.of(kept[truth.labelled])), leaks)
     if masks is not None and maps is not None:
-        pixels = tallied(masks, maps, truth)
+        pixels = _tallied(masks, maps, truth)
     if pixels is None:
         return facts
     of_pixels = estimates_of(PixelErrors(confidence, seed, pixels=pixels))
@@ -211,3 +211,25 @@ def _checked_baselines(
             same_length(problems, **{"scores": np.empty(n_images), f"baseline {name}": array})
         checked[name] = array
     return checked
+
+
+def _tallied(masks: Sequence[Any], maps: Sequence[Any], truth: DetectionLabels) -> PixelTally:
+    """The pixels of all maps whose mask is known.
+
+    A mask None on a normal image is empty; on an anomalous or unlabelled one it is unknown, and the
+    image is left out.
+    """
+    tally, problems = PixelTally(), Problems("evaluate_detection")
+    is_normal = truth.labelled & ~truth.is_anomalous
+    for index, (mask, error_map) in enumerate(zip(masks, maps, strict=True)):
+        if mask is not None and np.shape(mask) != np.shape(error_map):
+            problems.add(
+                "a mask and its map must have the same shape",
+                f"{np.shape(mask)} and {np.shape(error_map)} for image {index}",
+                "Resize the map to the image's size",
+                ShapeError,
+            )
+        elif mask is not None or is_normal[index]:
+            tally.add(mask, error_map)
+    problems.raise_any()
+    return tally

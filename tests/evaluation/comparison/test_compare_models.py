@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
 from residua.evaluation.comparison import Contestant, compare_models
-from residua.evaluation.comparison.matching import common_rows
+from residua.evaluation.comparison.compare import common_rows
 from residua.evaluation.comparison.paired import (
     paired_average_precision,
     paired_means,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,11 +14,14 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
-from residua.evaluation.comparison.matching import common_rows
-from residua.evaluation.comparison.measures import Measure, measures_of
-from residua.evaluation.comparison.paired import Paired
-from residua.evaluation.comparison.records import Comparison, PairedDifference, Standing
-from residua.evaluation.comparison.sentences import in_one_sentence, pair_sentence
+from residua.evaluation.comparison.paired import Measure, Paired, measures_of
+from residua.evaluation.comparison.records import (
+    Comparison,
+    PairedDifference,
+    Standing,
+    in_one_sentence,
+    pair_sentence,
+)
 from residua.findings import find_different_images
 from residua.metrics._confidence import check_confidence
 from residua.records import Evaluation, Finding
@@ -195,6 +199,37 @@ def _shared(models: Sequence[Contestant]) -> _Shared:
         truths[0][known].astype(np.bool_) if models[0].evaluation.job == "detect" else None,
         tuple(one for one in findings if one is not None),
     )
+
+
+def common_rows(hashes: Sequence[NDArray[Any]]) -> list[NDArray[np.int64]]:
+    """Rows of each set that hold the same images in the same order, that of the first set.
+
+    An image that occurs several times is matched as often as it occurs in every set.
+
+    Parameters
+    ----------
+    hashes : sequence of arrays of str, (n_images,) each
+
+    Examples
+    --------
+    >>> rows = common_rows([np.array(["a", "b", "c"]), np.array(["c", "x", "a"])])
+    >>> [one.tolist() for one in rows]
+    [[0, 2], [2, 0]]
+    """
+    keyed = [_numbered(one) for one in hashes]
+    places = [{key: row for row, key in enumerate(keys)} for keys in keyed]
+    shared = [key for key in keyed[0] if all(key in place for place in places[1:])]
+    return [np.array([place[key] for key in shared], np.int64) for place in places]
+
+
+def _numbered(hashes: NDArray[Any]) -> list[tuple[str, int]]:
+    """Each hash with how often it came before."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for one in map(str, hashes.tolist()):
+        keys.append((one, seen[one]))
+        seen[one] += 1
+    return keys
 
 
 def _truth(model: Contestant, rows: NDArray[np.int64]) -> NDArray[Any]:

@@ -1,10 +1,22 @@
-"""What a comparison hands out; its JSON form is what ``residua compare --json`` writes."""
+"""What a comparison hands out, and its words; ``residua compare --json`` writes the JSON form."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from residua.records import Estimate, Finding, Job
+
+_NAMES = {
+    "accuracy": "points of accuracy",
+    "roc_auc": "of ROC AUC",
+    "average_precision": "of average precision",
+    "log_loss": "of log loss",
+    "mse": "of mean squared error",
+    "ssim": "of SSIM",
+    "psnr": "dB of PSNR",
+}
 
 
 class _Record(BaseModel):
@@ -55,3 +67,97 @@ class Comparison(_Record):
     pairs: tuple[PairedDifference, ...]
     sentence: str
     findings: tuple[Finding, ...] = ()
+
+
+def pair_sentence(
+    metric: str,
+    names: tuple[str, str],
+    difference: Estimate,
+    better: str | None,
+    *,
+    higher_is_better: bool,
+) -> str:
+    """One pair: ``joint beats plain by 0.4 points of accuracy [0.1, 0.7]``, or that no difference
+    can be shown.
+
+    Examples
+    --------
+    >>> difference = Estimate(value=-0.004, low=-0.007, high=-0.001)
+    >>> pair_sentence("accuracy", ("plain", "joint"), difference, "joint", higher_is_better=True)
+    'joint beats plain by 0.4 points of accuracy [0.1, 0.7]'
+    """
+    if difference.value is None:
+        return (
+            f"{names[0]} and {names[1]} cannot be compared in {metric}: it is not defined on these"
+            " images"
+        )
+    if better is None:
+        return (
+            f"no difference between {names[0]} and {names[1]} can be shown:"
+            f" {_amount(metric, difference)}"
+        )
+    other = names[1] if better == names[0] else names[0]
+    is_negative = difference.value < 0
+    turned = _negated(difference) if is_negative else difference
+    verb = "beats" if higher_is_better else "is lower than"
+    return f"{better} {verb} {other} by {_amount(metric, turned)}"
+
+
+def in_one_sentence(pairs: Sequence[PairedDifference], names: Sequence[str], n_images: int) -> str:
+    """What a reader has to know: the pair in one sentence, or of several models who is ahead of
+    whom.
+    """
+    where = f"on {n_images:,} test image{'s' * (n_images != 1)}"
+    if len(names) == 2:
+        sentence = pairs[0].sentence
+        if sentence.startswith("no difference"):
+            sentence = f"No{sentence[2:]}"
+        return f"{sentence} {where}."
+    shown = [pair for pair in pairs if pair.better is not None]
+    if not shown:
+        return f"No difference between any two of {len(names)} runs can be shown {where}."
+    beaten = {name: [_other(pair, name) for pair in shown if pair.better == name] for name in names}
+    ahead = sorted((name for name in names if beaten[name]), key=lambda name: -len(beaten[name]))
+    parts = [f"{name} beats {_listed(beaten[name])}" for name in ahead]
+    open_pairs = len(pairs) - len(shown)
+    rest = (
+        f"; between the other {open_pairs} pairs no difference can be shown"
+        if open_pairs > 1
+        else ""
+    )
+    rest = "; between the other pair no difference can be shown" if open_pairs == 1 else rest
+    return f"{'; '.join(parts)} {where}{rest}."
+
+
+def _other(pair: PairedDifference, name: str) -> str:
+    return pair.b if pair.a == name else pair.a
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _negated(difference: Estimate) -> Estimate:
+    low = None if difference.high is None else -difference.high
+    high = None if difference.low is None else -difference.low
+    return difference.model_copy(
+        update={"value": -(difference.value or 0.0), "low": low, "high": high}
+    )
+
+
+def _amount(metric: str, difference: Estimate) -> str:
+    """``0.4 points of accuracy [0.1, 0.7]``."""
+    scale = 100 if metric == "accuracy" else 1
+    ends = [end for end in (difference.value, difference.low, difference.high) if end is not None]
+    digits = 1 if metric == "accuracy" else _digits(max(abs(end) for end in ends))
+    value, *bounds = (f"{end * scale:.{digits}f}" for end in ends)
+    name = _NAMES.get(metric, f"of {metric}")
+    return f"{value} {name} [{', '.join(bounds)}]" if len(bounds) == 2 else f"{value} {name}"
+
+
+def _digits(size: float) -> int:
+    """Decimals that show two digits of the largest number."""
+    digits = 3
+    while digits < 8 and size < 10 ** -(digits - 1):
+        digits += 1
+    return digits
