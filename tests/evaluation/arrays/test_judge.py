@@ -232,6 +232,17 @@ def test_a_policy_chooses_on_the_calibration_scores_alone(tmp_path: Path) -> Non
     assert found(record, "threshold-optimism") is None
 
 
+@pytest.mark.parametrize(("shift", "severity"), [(0, "ok"), (3, "error")])
+@pytest.mark.parametrize("labels", [LABELS, None])
+def test_scores_unlike_the_calibration_scores_are_told(labels, shift: float, severity: str) -> None:
+    calibration = np.random.default_rng(1).normal(size=400) - shift
+    scores = SCORES if labels is not None else SCORES[~LABELS]
+    record, _ = judge(
+        scores=scores, labels=labels, calibration_scores=calibration, policy="false-alarms<=0.01"
+    )
+    assert found(record, "drift").severity == severity
+
+
 def test_without_calibration_scores_the_optimism_is_told() -> None:
     told = found(judge(scores=SCORES, labels=LABELS, policy="max-f1")[0], "threshold-optimism")
     assert told.severity == "warning"

@@ -57,6 +57,7 @@ def judge_scores(
         tuned_on_judged=tuned_on_judged,
         score_column=None if given.scores is None else given.scores.name,
         known_normal=_known_normal(calibration, of_calibration, train),
+        calibration=_known_normal(calibration, of_calibration, None),
         nameless_scores=given.nameless_scores,
     )
     made = conclude(facts)
