@@ -47,7 +47,7 @@ def print_evaluation(
     Anomaly detection
     ROC AUC 0.912 [0.897, 0.926] on 500 test images.
     <BLANKLINE>
-     ROC AUC   0.912 [0.897, 0.926]   chance that an abnormal image scores above a normal one
+     ROC AUC   0.912 [0.897, 0.926]   chance that an anomalous image scores above a normal one
     """
     console = console or terminal(highlight=True)
     console.print(Text(words.JOB_TITLES[evaluation.job], style="bold"))
