@@ -200,7 +200,8 @@ def source_changed(source: Pictures, rng: Rng, strength: float) -> Finding | Non
     after[: round(strength * len(after)), 0, 0] ^= 1
     sets = [ImageSet.from_arrays(one) for one in (before, after)]
     gone = len(set(sets[0].pixel_hashes.tolist()) - set(sets[1].pixel_hashes.tolist()))
-    return find_source_changed(*(one.fingerprint for one in sets), n_missing=gone, n_new=gone)
+    prints = (one.fingerprint for one in sets)
+    return find_source_changed(*prints, n_missing=0, n_new=0, n_changed=gone)
 
 
 def different_test_images(source: Pictures, rng: Rng, strength: float) -> Finding | None:

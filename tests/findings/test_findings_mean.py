@@ -207,6 +207,14 @@ def test_a_misread_scale_says_which_scales_fit_better() -> None:
 def test_a_source_is_the_same_by_its_fingerprint_alone() -> None:
     assert find_source_changed("a", "a", n_missing=0, n_new=0) is None
     assert find_source_changed("a", "b", n_missing=0, n_new=3).measured["n_new"] == 3
+    assert find_source_changed(None, "b", n_missing=0, n_new=0) is None
+
+
+def test_a_source_that_has_grown_or_lost_other_images_is_noted() -> None:
+    grown = find_source_changed("a", "a", n_missing=0, n_new=3)
+    shrunk = find_source_changed(None, "a", n_missing=0, n_new=0, n_missing_elsewhere=1)
+    assert (grown.severity, shrunk.severity) == ("note", "note")
+    assert "3 images are new" in grown.meaning
 
 
 def test_runs_that_share_all_test_images_get_no_finding() -> None:

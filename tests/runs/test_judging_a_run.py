@@ -112,7 +112,33 @@ def test_a_changed_test_image_is_a_finding(own):
     recorded = run.read_images()
     path = recorded["path"][recorded["part"] == "test"][0]
     add_image(source / path, 1)
-    assert findings(evaluate_run(run.path))["source-changed"].severity == "warning"
+    found = findings(evaluate_run(run.path))["source-changed"]
+    assert (found.severity, found.measured["n_changed"]) == ("warning", 1)
+
+
+def test_a_source_that_has_grown_or_lost_training_images_is_noted(own):
+    run, source = own
+    recorded = run.read_images()
+    (source / recorded["path"][recorded["part"] == "train"][0]).unlink()
+    add_image(source / "good" / "new.png", 2)
+    found = findings(evaluate_run(run.path))["source-changed"]
+    assert found.severity == "note"
+    assert (found.measured["n_missing_elsewhere"], found.measured["n_new"]) == (1, 1)
+
+
+def test_the_evidence_of_other_images_is_not_reported(own):
+    run, _ = own
+    judged = evaluate_run(run.path)
+    judged.evidence.pixel_hashes[0] = "00" * 16
+    judged.evidence.save(run.evidence)
+    with pytest.raises(BundleError, match="Got that of other images"):
+        report_run(run.path, run.report)
+
+
+def test_normal_is_that_of_the_model_and_not_assumed(source):
+    images = load_images(str(source))
+    assert [one.taken for one in images.assumptions] == ["good"]
+    assert images.with_normal("bad").assumptions == ()
 
 
 def test_lost_and_new_images_are_counted(own):

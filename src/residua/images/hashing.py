@@ -101,6 +101,11 @@ def fingerprint(digests: NDArray[np.uint8]) -> str:
     return whole.hexdigest()
 
 
+def of_hex(hashes: NDArray[Any]) -> str:
+    """The `fingerprint` of digests that were written in hex."""
+    return fingerprint(column(map(bytes.fromhex, hashes.tolist()), PIXELS, len(hashes)))
+
+
 def _prefix(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     return f"{'x'.join(map(str, shape))} {np.dtype(dtype).name} ".encode()
 

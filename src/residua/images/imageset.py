@@ -20,6 +20,7 @@ from residua.images.listing import Quarantined
 from residua.images.normal_labels import (
     Labels,
     as_texts,
+    is_inferred_normal,
     known_labels,
     known_texts,
     spelled_otherwise,
@@ -278,7 +279,8 @@ class ImageSet:
         """
         named = as_texts(labels)
         normal = known_labels(named, self._table.labels, where="with_normal")
-        assumed = (*self._table.assumptions, *spelled_otherwise(named, normal))
+        earlier = (one for one in self._table.assumptions if not is_inferred_normal(one))
+        assumed = (*earlier, *spelled_otherwise(named, normal))
         return ImageSet(
             replace(self._table, assumptions=tuple(dict.fromkeys(assumed))), self._rows, normal
         )

@@ -14,6 +14,7 @@ from residua.errors import LabelError
 from residua.records import Assumption
 
 Labels = str | int | Sequence[str | int]
+_ABOUT, _TO_TELL = "normal label", "--normal"
 
 
 def as_texts(labels: Labels) -> tuple[str, ...]:
@@ -71,7 +72,7 @@ def spelled_otherwise(named: Sequence[str], normal: Sequence[str]) -> list[Assum
     return (
         [
             Assumption(
-                about="normal label",
+                about=_ABOUT,
                 taken=f"{', '.join(map(repr, others))} too",
                 because="it differs from the label that was named by case or blanks alone",
                 to_tell="one spelling in the source",
@@ -124,7 +125,10 @@ def inferred_normal(
     others = sorted(there - set(found))
     if len(others) > 1:
         why += f"; anomalous are {few(others, 8)}"
-    assumed.append(
-        Assumption(about="normal label", taken=", ".join(found), because=why, to_tell="--normal")
-    )
+    assumed.append(Assumption(about=_ABOUT, taken=", ".join(found), because=why, to_tell=_TO_TELL))
     return found
+
+
+def is_inferred_normal(assumption: Assumption) -> bool:
+    """Whether it is what `inferred_normal` took, which no longer holds once normal is named."""
+    return (assumption.about, assumption.to_tell) == (_ABOUT, _TO_TELL)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from residua._files import ensure_folder, in_a_line, read_file
 from residua._version import __version__
 from residua.engines.kinds import REFERENCE
-from residua.errors import BundleError, InputError
+from residua.errors import BundleError, InputError, OutputError
 from residua.evaluation import Evidence
 from residua.evaluation.positive import check_positive
 from residua.evaluation.report import write_json
@@ -24,6 +24,7 @@ from residua.findings import (
     leakage,
     not_checked,
 )
+from residua.images.hashing import of_hex
 from residua.images.listing import Progress
 from residua.images.stores import is_url
 from residua.records import Evaluation, Finding, Job, NotApplicable, with_assumptions
@@ -184,7 +185,36 @@ def stored_judgement(folder: Run) -> Judgement | None:
         raise BundleError(
             f"{folder.evaluation}: must be what evaluate wrote. Got: {what}. Run evaluate again."
         ) from None
-    return Judgement(evaluation, Evidence.load(folder.evidence))
+    evidence = Evidence.load(folder.evidence)
+    if not _belong(evaluation, evidence):
+        raise BundleError(
+            f"{folder.evidence}: must be the evidence of {folder.evaluation.name}. Got that of"
+            " other images. Run evaluate again."
+        )
+    return Judgement(evaluation, evidence)
+
+
+def _belong(evaluation: Evaluation, evidence: Evidence) -> bool:
+    """Whether both are of the same images, and nothing of the evidence is cut short."""
+    n = len(evidence.paths)
+    one_each = (
+        evidence.scores,
+        evidence.labels,
+        evidence.is_anomalous,
+        evidence.labelled,
+        evidence.probabilities,
+        evidence.pixel_hashes,
+        *evidence.per_image.values(),
+    )
+    if not all(one is None or len(one) == n for one in one_each):
+        return False
+    told = evaluation.provenance.get("fingerprints")
+    if not isinstance(told, dict) or "judged" not in told or evidence.pixel_hashes is None:
+        return True
+    try:
+        return bool(told["judged"] == of_hex(evidence.pixel_hashes))
+    except ValueError:
+        return False
 
 
 def _check_positive(model: JudgedModel, positive: str | None) -> None:
@@ -204,7 +234,13 @@ def _keep(folder: RunFolder, judgement: Judgement) -> None:
     of another.
     """
     with folder.locked():
-        folder.evaluation.unlink(missing_ok=True)
+        try:
+            folder.evaluation.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{folder.evaluation}: the file must be writable. Got: {in_a_line(error)}. Delete"
+                " it, and run evaluate again."
+            ) from None
         judgement.evidence.save(folder.evidence)
         write_json(judgement.evaluation, folder.evaluation)
 

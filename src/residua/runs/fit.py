@@ -13,6 +13,7 @@ from residua.errors import InputError, LabelError, OutputError
 from residua.images import ImageSet
 from residua.runs.check import check_images
 from residua.runs.classes import labelled_parts
+from residua.runs.open_run import is_wrapped
 from residua.runs.origin import MEMORY_MEGABYTES, mark_of_here
 from residua.runs.progress import Watcher
 from residua.runs.run_record import training_columns
@@ -122,6 +123,11 @@ def _new_state(options: FitOptions) -> RunState:
 
 
 def _begin(run: TrainedRun, options: FitOptions, *, resume: bool) -> RunState:
+    if is_wrapped(run.path):
+        raise OutputError(
+            f"{run.path}: the output folder must not hold a run yet. It holds a wrapped one. Name"
+            " another folder."
+        )
     state = run.read_state() if run.exists() else None
     if state is None or _nothing_to_lose(run, state, resume=resume):
         state = _new_state(options)

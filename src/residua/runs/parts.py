@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.errors import LabelError, SourceError
+from residua.errors import BundleError, LabelError, SourceError
 from residua.findings import Checks, find_source_changed, find_torn_groups
 from residua.findings.figures import Figure
 from residua.findings.leakage import draw_leaks
@@ -151,14 +151,28 @@ class RunImages:
         self, source: ImageSet, test: ImageSet, parts: NDArray[Any]
     ) -> list[Finding]:
         found: list[Finding | None] = []
+        fingerprint = self.origin.test_fingerprint
+        if not self.folder.images.exists() and fingerprint not in (None, test.fingerprint):
+            raise BundleError(
+                f"{self.folder.images}: must be there, as the source has changed since the run was"
+                " made. It is not, so nothing tells which images are the test part. Restore it or"
+                " the source, or name another SOURCE."
+            )
         if self.folder.images.exists():
-            recorded = self.folder.read_images("part")["part"]
+            recorded = self.folder.read_images("part", "pixels")
+            was_test = np.asarray(recorded["part"] == "test")
+            n_missing = int(was_test.sum()) - len(test)
+            n_new = int((parts == "new").sum())
+            there = set(test.pixel_hashes.tolist())
+            gone = sum(pixels not in there for pixels in recorded["pixels"][was_test])
             found.append(
                 find_source_changed(
-                    self.origin.test_fingerprint,
+                    fingerprint,
                     test.fingerprint,
-                    n_missing=int((recorded == "test").sum()) - len(test),
-                    n_new=int((parts == "new").sum()),
+                    n_missing=n_missing,
+                    n_new=n_new,
+                    n_changed=max(0, gone - n_missing),
+                    n_missing_elsewhere=len(was_test) - (len(source) - n_new) - n_missing,
                 )
             )
         if source.groups is not None:

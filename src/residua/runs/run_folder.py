@@ -65,6 +65,13 @@ def image_columns(
     }
 
 
+def _whole(row: Mapping[str, str | None], names: Sequence[str]) -> tuple[str, ...]:
+    """The cells of a row of `images.csv`; a row that was cut off is refused."""
+    if None in row.values():
+        raise ValueError("a row that is cut off")
+    return tuple(str(row[name]) for name in names)
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of a run: paths inside it, its records of images and training, and its lock."""
@@ -149,7 +156,7 @@ class RunFolder:
                     f"{self.images}: the columns must be {', '.join(_COLUMNS)}. Got {got}. Train"
                     " again."
                 )
-            values = (tuple(row[name] or "" for name in wanted) for row in rows)
+            values = (_whole(row, wanted) for row in rows)
             return image_columns(values, wanted)
         except (OSError, ValueError, csv.Error) as error:
             if isinstance(error, BundleError):

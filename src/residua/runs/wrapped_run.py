@@ -67,6 +67,7 @@ class WrappedState(BaseModel):
     calibration_images: dict[str, Any] = Field(default_factory=dict)
     calibration_pixels: tuple[str, ...] = ()
     reading: Reading = Reading()
+    test_fingerprint: str | None = None
 
     @property
     def job(self) -> Job:
@@ -83,6 +84,7 @@ class WrappedState(BaseModel):
             working_folder=self.working_folder,
             made_here=self.made_here,
             targets=self.targets,
+            test_fingerprint=self.test_fingerprint,
         )
 
 
@@ -157,6 +159,7 @@ def save_wrapped(
                 calibration_images=model.calibration_images_,
                 calibration_pixels=model.calibration_pixels_,
                 reading=images.reading,
+                test_fingerprint=images.test.fingerprint,
             ),
         )
     return run

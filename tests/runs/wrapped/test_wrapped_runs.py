@@ -22,11 +22,14 @@ from residua.errors import BundleError, InputError, LabelError, OutputError
 from residua.runs.compare import compare_runs
 from residua.runs.engines import export_run
 from residua.runs.evaluate import evaluate_run
+from residua.runs.fit import fit_run
+from residua.runs.open_run import open_run
 from residua.runs.report import report_run
 from residua.runs.score import score_run
 from residua.runs.tables import ChunkFiles
 from residua.runs.wrapped_run import open_wrapped
 from residua.server import Limits, load_model
+from residua.training.fitting.options import make_options
 from training_wing import blobs
 
 
@@ -141,6 +144,39 @@ def test_code_is_not_saved_and_the_way_forward_is_named(model, tmp_path):
         InputError, match=r"Export it to ONNX.*evaluate, choose_threshold and report"
     ):
         wrapped.save(tmp_path / "run", source="digits", normal="0")
+
+
+def test_a_model_is_not_trained_into_the_folder_of_a_wrapped_one(saved):
+    before = (saved / "images.csv").read_bytes()
+    options = make_options("detect", source="digits", normal=("0",), settings={"epochs": 1})
+    for resume in (False, True):
+        with pytest.raises(OutputError, match="It holds a wrapped one"):
+            fit_run(options, saved, resume=resume)
+    assert (saved / "images.csv").read_bytes() == before
+    assert not (saved / "run.json").exists()
+
+
+def test_a_source_that_has_shrunk_or_grown_is_told_of_a_wrapped_run_too(tmp_path):
+    for label, images in (("good", blobs(40)), ("bad", 255 - blobs(8, seed=7))):
+        (tmp_path / "parts" / label).mkdir(parents=True)
+        for index, image in enumerate(images):
+            Image.fromarray(image[..., 0]).save(tmp_path / "parts" / label / f"{index:03d}.png")
+    model = residua.wrap(onnx_file(tmp_path / "m.onnx", ["n", 12, 12, 1]), values="unit")
+    run = model.save(tmp_path / "run", source=str(tmp_path / "parts"), policy="quantile:0.8")
+
+    def told():
+        found = {one.code: one for one in evaluate_run(run).evaluation.findings}
+        return found.get("source-changed")
+
+    assert told() is None
+    Image.fromarray(blobs(1, seed=9)[0, ..., 0]).save(tmp_path / "parts" / "good" / "new.png")
+    assert (told().severity, told().measured["n_new"]) == ("note", 1)
+    rows = open_run(run).read_images("path", "part")
+    (tmp_path / "parts" / rows["path"][rows["part"] == "test"][0]).unlink()
+    assert (told().severity, told().measured["n_missing"]) == ("warning", 1)
+    open_run(run).images.unlink()
+    with pytest.raises(BundleError, match="nothing tells which images are the test part"):
+        told()
 
 
 def test_damage_and_strangers_are_refused(saved, tmp_path):
