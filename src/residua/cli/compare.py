@@ -81,10 +81,8 @@ def _standings(comparison: Comparison) -> Table:
     from residua.metrics.names import metric_words
 
     metrics = list(comparison.standings[0].metrics)
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 1))
-    table.add_column("run")
-    for name in metrics:
-        table.add_column(metric_words(name).label)
+    titles = ("run", *(metric_words(name).label for name in metrics))
+    table = Table(*titles, box=None, header_style="dim", padding=(0, 2, 0, 1))
     for standing in comparison.standings:
         table.add_row(
             escape(standing.name),

@@ -48,9 +48,11 @@ def info(
         value = open_run(run).summary()
         show = _print_wrapped if "contract" in value else _print_run
     else:
+        from residua.images import load_images
+
         told: dict[str, Any] = {"normal": names(normal), "memory_megabytes": memory, "bits": bits}
         told |= {"follow_links": follow_links, "root": root}
-        value, show = _source_summary(what, told), _print_source
+        value, show = load_images(what, **told).summary(), _print_source
     emit_json(value, json)
     if not is_stdout(json):
         show(value, console)
@@ -82,12 +84,6 @@ def _print_wrapped(value: dict[str, Any], console: Console) -> None:
         )
     if value["operating_point"]:
         _print_point(value["operating_point"], console)
-
-
-def _source_summary(source: str, told: dict[str, Any]) -> dict[str, Any]:
-    from residua.images import load_images
-
-    return load_images(source, **told).summary()
 
 
 def _print_source(value: dict[str, Any], console: Console) -> None:
@@ -146,11 +142,13 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
 
 
 def _print_run(value: dict[str, Any], console: Console) -> None:
+    from residua._text import count
+
     options = value["options"]
     kind = "strategy" if options["job"] == "classify" else "recipe"
-    named = f"{kind} {options[kind]}"
     console.print(
-        f"{value['run']}: {options['job']} on {options['source'] or 'images from Python'}, {named}",
+        f"{value['run']}: {options['job']} on {options['source'] or 'images from Python'},"
+        f" {kind} {options[kind]}",
         markup=False,
     )
     if not value["finished"]:
@@ -158,16 +156,13 @@ def _print_run(value: dict[str, Any], console: Console) -> None:
         return
     bundle = value["bundle"]
     training = bundle["training"]
-    lines = [
-        training["network"] + f", {training['parameters']:,} parameters",
-        (
-            f"{training['images']:,} images, {training['epochs']} epochs (best:"
-            f" {training['best_epoch']}), {training['seconds']:.0f} s in {training['precision']} on"
-            f" {training['device']}"
-        ),
-    ]
-    for line in lines:
-        console.print(f"  {line}", markup=False)
+    console.print(
+        f"  {training['network']}, {training['parameters']:,} parameters\n"
+        f"  {training['images']:,} images, {count(training['epochs'], 'epoch')} (best:"
+        f" {training['best_epoch']}), {training['seconds']:.0f} s in {training['precision']} on"
+        f" {training['device']}",
+        markup=False,
+    )
     if bundle["operating_point"]:
         _print_point(bundle["operating_point"], console)
     for note in value["notes"]:

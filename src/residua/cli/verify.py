@@ -61,15 +61,15 @@ def _as_json(found: Verification) -> dict[str, object]:
 
 
 def _print(found: Verification) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     from residua._text import terminal
 
     console = terminal()
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("VerifiedNumber", "In the report", "Made again", ""):
-        table.add_column(title, overflow="fold")
+    titles = ("VerifiedNumber", "In the report", "Made again", "")
+    columns = (Column(title, overflow="fold") for title in titles)
+    table = Table(*columns, box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     job = ""
     for one in found.figures:
         if one.job != job:

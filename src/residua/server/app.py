@@ -148,10 +148,9 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
             headers = {
                 "Residua-Score": json.dumps(told.score),
                 "Residua-Anomalous": json.dumps(told.anomalous),
+                "Residua-Scale": json.dumps(scale),
             }
-            return Response(
-                png, media_type="image/png", headers={**headers, "Residua-Scale": json.dumps(scale)}
-            )
+            return Response(png, media_type="image/png", headers=headers)
 
         return _only(await service.judge(request, draw, pictures=True, most=1))
 
@@ -163,16 +162,16 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
     )
     async def score_batch(request: Request) -> BatchScores:
         told = await service.judge(request, model.answer, pictures=False, only_form=True)
-        return BatchScores(images=[_item(index, one) for index, one in enumerate(told)])
-
-
-def _item(index: int, told: Outcome[ImageScore]) -> BatchItem:
-    return BatchItem(
-        index=index,
-        name=told.name,
-        result=told.result,
-        problem=None if told.refusal is None else told.refusal.problem,
-    )
+        images = [
+            BatchItem(
+                index=index,
+                name=one.name,
+                result=one.result,
+                problem=None if one.refusal is None else one.refusal.problem,
+            )
+            for index, one in enumerate(told)
+        ]
+        return BatchScores(images=images)
 
 
 def _only(told: Sequence[Outcome[T]]) -> T:

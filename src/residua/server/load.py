@@ -52,9 +52,12 @@ def load_model(
         return ServedModel(name, open_run(run).model(engine), ceiling=ceiling)
     card = fresh_card(run, kind) or _export(run, kind, on_note)
     exported = OneByOne(load_engine(folder.export, engine, bundle=folder.bundle))
-    only_eight_bits = card.entry == "uint8"
-    model = model_of_card(card, exported)
-    return ServedModel(name, model, ceiling=ceiling, only_eight_bits=only_eight_bits)
+    return ServedModel(
+        name,
+        model_of_card(card, exported),
+        ceiling=ceiling,
+        only_eight_bits=card.entry == "uint8",
+    )
 
 
 def serve_wrapped(
@@ -81,12 +84,14 @@ def serve_wrapped(
             f" {len(classes)} names for {model.n_classes or 'no'} columns. Name as many, or leave"
             " classes out."
         )
-    judged = model.as_judged(
-        job="detect" if classes is None else "classify",
-        normal=None if normal is None else tuple(normal),
-        classes=None if classes is None else tuple(classes),
+    return ServedModel(
+        name,
+        model.as_judged(
+            job="detect" if classes is None else "classify",
+            normal=None if normal is None else tuple(normal),
+            classes=None if classes is None else tuple(classes),
+        ),
     )
-    return ServedModel(name, judged)
 
 
 def fresh_card(run: Path, kind: Kind) -> Card | None:

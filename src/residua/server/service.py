@@ -172,11 +172,12 @@ class Service:
             return task.result()
         if has_gone:
             raise ClientDisconnect
-        message = (
-            f"The work took longer than {self.limits.seconds:g} seconds. Try again, or send less at"
-            " once."
+        raise too_busy(
+            503,
+            "out-of-time",
+            f"The work took longer than {self.limits.seconds:g} seconds. Try again, or send less"
+            " at once.",
         )
-        raise too_busy(503, "out-of-time", message)
 
     async def _warm_up(self) -> None:
         assert self._batcher is not None

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -113,11 +113,16 @@ class Bundle:
         default_factory=lambda: np.zeros(0, np.bool_)
     )
 
+    def noting(self, **facts: Any) -> Bundle:
+        """The same model with `facts` in the record of its training."""
+        training = self.config.training.model_copy(update=facts)
+        return replace(self, config=self.config.model_copy(update={"training": training}))
+
     def with_operating_point(self, point: OperatingPoint) -> Bundle:
         """The same model under another threshold."""
         config = self.config.model_copy(update={"operating_point": point})
         _set_threshold(self.graph, config)
-        return Bundle(config, self.graph, self.calibration_scores, self.calibration_is_anomalous)
+        return replace(self, config=config)
 
 
 def build_recipe(config: BundleConfig) -> Recipe:

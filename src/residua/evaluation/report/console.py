@@ -109,12 +109,14 @@ def _print_quarantined(evidence: Evidence, console: Console) -> None:
 
 
 def _grid(*columns: str, show_header: bool = True) -> Table:
-    table = Table(
-        box=None, show_header=show_header, header_style="dim", pad_edge=False, padding=(0, 2, 0, 1)
+    return Table(
+        *map(escape, columns),
+        box=None,
+        show_header=show_header,
+        header_style="dim",
+        pad_edge=False,
+        padding=(0, 2, 0, 1),
     )
-    for column in columns:
-        table.add_column(escape(column))
-    return table
 
 
 def _metrics(evaluation: Evaluation) -> Table | None:

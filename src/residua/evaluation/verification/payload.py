@@ -82,10 +82,10 @@ class JobPayload(BaseModel):
             calibration_is_anomalous=None if flags is None else flags == 1,
             train_scores=_array(sources.train_scores, f"{key}: training scores"),
             per_image={
-                name: _column(one, f"{key}: {name}") for name, one in self.table.columns.items()
+                name: one.unpack(f"{key}: {name}") for name, one in self.table.columns.items()
             },
             baselines={
-                name: _column(one, f"{key}: baseline {name}")
+                name: one.unpack(f"{key}: baseline {name}")
                 for name, one in sources.baselines.items()
             },
             seed=sources.seed,
@@ -149,10 +149,6 @@ def carried_titles(data: dict[str, Any], keys: list[str], where: str) -> dict[st
 
 def _array(packed: Packed | None, where: str) -> NDArray[Any] | None:
     return None if packed is None else packed.unpack(where)
-
-
-def _column(packed: Packed, where: str) -> NDArray[Any]:
-    return packed.unpack(where)
 
 
 def _check_lengths(key: str, evidence: Evidence, n_images: int) -> None:

@@ -31,10 +31,13 @@ def recompute(record: Evaluation, evidence: Evidence) -> Evaluation | None:
         "split": record.split,
     }
     if record.job == "reconstruct":
-        return (
-            _reconstruction(evidence, options)
-            if evidence.per_image.get("mse") is not None
-            else None
+        if evidence.per_image.get("mse") is None:
+            return None
+        return evaluate_errors(
+            evidence.per_image,
+            train_errors=evidence.train_scores,
+            baselines=baseline_errors(evidence.baselines, seed=evidence.seed),
+            **options,
         )
     if record.job == "classify":
         return _classification(record, evidence, options)
@@ -119,15 +122,6 @@ def _operating_point(
         )
     except InputError:
         return None
-
-
-def _reconstruction(evidence: Evidence, options: dict[str, Any]) -> Evaluation:
-    return evaluate_errors(
-        evidence.per_image,
-        train_errors=evidence.train_scores,
-        baselines=baseline_errors(evidence.baselines, seed=evidence.seed),
-        **options,
-    )
 
 
 def _classification(

@@ -98,12 +98,9 @@ def run_benchmark(
     if out is None and len(cases) * len(options.recipes) * options.seeds > 1:
         watcher.note("without --out, what is finished is lost if this is stopped")
     progress = _progress(cases, options, folder, watcher, on_fit)
-    baselines: list[Record] = []
-    rows: list[Record] = []
-    for case in cases:
-        beside, fits = _run_case(case, options, folder, progress)
-        baselines += beside
-        rows += fits
+    done = [_run_case(case, options, folder, progress) for case in cases]
+    baselines = [one for beside, _ in done for one in beside]
+    rows = [row for _, fits in done for row in fits]
     return {
         "source": options.source,
         "protocol": _protocol(options, images, notes),
@@ -133,9 +130,12 @@ def _run_case(
             watcher = progress.begin((case.label, recipe, seed))
             row, bundle = _fit(case, recipe, seed, options, watcher)
             if seed == options.settings.seed:
-                row["untrained"] = _area(
-                    case, untrained_name(recipe), _untrained_scores(bundle, case)
-                )
+                untrained_scores = score_images(
+                    untrained_graph(bundle, case.train),
+                    case.test,
+                    batch_size=bundle.config.batch_size,
+                ).score
+                row["untrained"] = _area(case, untrained_name(recipe), untrained_scores)
             if beside is None:
                 beside = {"class": case.label, "baselines": _baselines(bundle, case)}
                 folder.keep(beside)
@@ -235,12 +235,6 @@ def _baselines(bundle: Bundle, case: Case) -> list[Record]:
     return found
 
 
-def _untrained_scores(bundle: Bundle, case: Case) -> NDArray[np.float32]:
-    return score_images(
-        untrained_graph(bundle, case.train), case.test, batch_size=bundle.config.batch_size
-    ).score
-
-
 def _area(case: Case, name: str, scores: NDArray[np.float32]) -> Record:
     return {
         "class": case.label,
@@ -317,8 +311,6 @@ def _command(options: BenchmarkOptions, out: str | Path | None) -> list[str]:
         options.source,
         "--normal",
         ",".join(options.normal or ("each",)),
-    ]
-    words += [
         "--recipe",
         ",".join(options.recipes),
         "--seeds",

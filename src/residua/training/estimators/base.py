@@ -298,7 +298,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         options = self._options()
         fitted = fit(options, train, calibration, session)
         if recipe == AUTO:  # `options` say plain where a latent size was given with it
-            fitted = replace(fitted, bundle=_noting(fitted.bundle, left_to_auto=True))
+            fitted = replace(fitted, bundle=fitted.bundle.noting(left_to_auto=True))
         self._take(fitted.bundle)
         images, parts = images_of(train), fitted.parts
         aside = images.without(parts["fitted"], parts["validation"])
@@ -328,11 +328,6 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
                 " bundle."
             )
         return bundle
-
-
-def _noting(bundle: Bundle, **facts: Any) -> Bundle:
-    training = bundle.config.training.model_copy(update=facts)
-    return replace(bundle, config=bundle.config.model_copy(update={"training": training}))
 
 
 def as_image_set(images: Any, labels: Any = None, like: Reading | None = None) -> ImageSet:

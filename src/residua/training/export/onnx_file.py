@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import warnings
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -110,7 +112,9 @@ def finish_onnx(path: Path, card: Card) -> None:
     model = onnx.load(str(path))
     for initializer in model.graph.initializer:
         if initializer.name == _THRESHOLD:
-            initializer.CopyFrom(onnx.numpy_helper.from_array(_float32(card.threshold), _THRESHOLD))
+            initializer.CopyFrom(
+                onnx.numpy_helper.from_array(np.array(card.threshold, np.float32), _THRESHOLD)
+            )
     onnx.helper.set_model_props(model, metadata_of(card))
     model.producer_name, model.producer_version = "residua", card.residua_version
     onnx.save(model, str(path))
@@ -130,19 +134,11 @@ def metadata_of(card: Card) -> dict[str, str]:
     }
 
 
-def _float32(value: float) -> Any:
-    import numpy as np
-
-    return np.array(value, np.float32)
-
-
-def _import(package: str) -> Any:
-    import importlib
-
+def _import(package: str, what: str = "export") -> Any:
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError:
-        raise MissingExtraError(package, "export", "export") from None
+        raise MissingExtraError(package, "export", what) from None
 
 
 def write_openvino(source: Path, path: Path) -> None:
@@ -150,13 +146,13 @@ def write_openvino(source: Path, path: Path) -> None:
 
     Weights stay float32.
     """
-    openvino = _openvino()
+    openvino = _import("openvino", "export --format openvino")
     openvino.save_model(openvino.convert_model(str(source)), str(path), compress_to_fp16=False)
 
 
 def finish_openvino(path: Path, card: Card) -> None:
     """Put the card into the file."""
-    openvino = _openvino()
+    openvino = _import("openvino", "export --format openvino")
     model = openvino.Core().read_model(str(path))
     for name, value in metadata_of(card).items():
         model.set_rt_info(value, ["residua", name])
@@ -166,11 +162,3 @@ def finish_openvino(path: Path, card: Card) -> None:
     del model
     for suffix in (".bin", ".xml"):
         fresh.with_suffix(suffix).replace(path.with_suffix(suffix))
-
-
-def _openvino() -> Any:
-    try:
-        import openvino
-    except ModuleNotFoundError:
-        raise MissingExtraError("openvino", "export", "export --format openvino") from None
-    return openvino

@@ -158,9 +158,11 @@ def calibrate_scores(
     scores = score_set(bundle, calibration).score
     is_anomalous = calibration.presumed_anomalous
     looks = looks_of(calibration[np.flatnonzero(~is_anomalous)])
-    training = bundle.config.training.model_copy(update={"calibration_images": looks})
-    config = bundle.config.model_copy(update={"training": training})
-    calibrated = Bundle(config, bundle.graph, scores, is_anomalous)
+    calibrated = replace(
+        bundle.noting(calibration_images=looks),
+        calibration_scores=scores,
+        calibration_is_anomalous=is_anomalous,
+    )
     if not isinstance(options, DetectOptions):
         return calibrated
     return calibrated.with_operating_point(

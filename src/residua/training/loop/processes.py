@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -156,8 +155,7 @@ class _SharedNorm2d(_Shared, nn.BatchNorm2d):  # type: ignore[misc]
 def _summed(values: Tensor) -> Tensor:
     from torch.distributed.nn.functional import all_reduce  # the one that gradients pass through
 
-    summed: Any = all_reduce(values)
-    return summed
+    return all_reduce(values)  # type: ignore[no-any-return]
 
 
 def _several() -> bool:

@@ -60,15 +60,18 @@ def build_named(
     try:
         return registry[name](**options)
     except ValidationError as error:
-        known = list(registry[name].model_fields)
+        known = ", ".join(registry[name].model_fields)
         lines = [
-            f"{what} {name}:"
-            f" {_where(problem['loc'])}{problem['msg'].removeprefix('Value error, ')}. Got"
-            f" {problem['input']!r}. The options are {', '.join(known)}."
+            f"{what} {name}: {_in_words(problem)}. Got {problem['input']!r}. The options are"
+            f" {known}."
             for problem in error.errors()
         ]
         raise InputError("\n".join(lines)) from None
 
 
-def _where(place: tuple[int | str, ...]) -> str:
-    return f"option {'.'.join(map(str, place))}: " if place else ""
+def _in_words(problem: Any) -> str:
+    place = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return f"option {place}: must be one that it takes"
+    said = problem["msg"].removeprefix("Value error, ")
+    return f"option {place}: {said}" if place else said

@@ -141,7 +141,7 @@ def score_images(
     done = 0
     with torch.inference_mode():
         for batch in images.batches(batch_size):
-            scored = _score_batch(graph, batch, batch_size)
+            scored = graph.score_prepared(_prepared_batch(graph.prepare, batch, batch_size))
             kept.append(_to_numpy(scored, len(batch), one_size, reconstructions=reconstructions))
             if maps:
                 kept_maps.extend(_restore_maps(graph.prepare, scored.error_map, batch))
@@ -243,10 +243,6 @@ def _possible(graph: InferenceGraph, batch_size: int) -> int:
     return 1 if graph.prepare.aspect == "area" else batch_size
 
 
-def _score_batch(graph: InferenceGraph, batch: list[NDArray[Any]], batch_size: int) -> GraphOutput:
-    return graph.score_prepared(_prepared_batch(graph.prepare, batch, batch_size))
-
-
 def _prepared_batch(prepare: Prepare, batch: list[NDArray[Any]], batch_size: int) -> Tensor:
     device = prepare.unit.device
     if prepare.aspect != "area" and all(image.shape[:2] == prepare.size for image in batch):
@@ -288,8 +284,10 @@ def _restore_maps(
 def _to_numpy(
     scored: GraphOutput, n: int, one_size: Prepare, *, reconstructions: bool
 ) -> dict[str, NDArray[Any]]:
-    names = ["score", "anomalous", "mse", "mae", "ssim"]
-    kept = {name: getattr(scored, name)[:n].cpu().numpy() for name in names}
+    kept = {
+        name: getattr(scored, name)[:n].cpu().numpy()
+        for name in ("score", "anomalous", "mse", "mae", "ssim")
+    }
     if scored.probabilities is not None:
         kept["probabilities"] = scored.probabilities[:n].cpu().numpy()
     if reconstructions:
