@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import Annotated, NoReturn, TypeGuard
+from typing import Annotated, TypeGuard
 
 import typer
 
@@ -95,8 +95,9 @@ def main(arguments: list[str] | None = None) -> None:
     wait_passively()
     try:
         _run(arguments)
-    except BrokenPipeError:
-        _leave_quietly()
+    except BrokenPipeError:  # as programs end whose reader is gone, `head` for one
+        _forget_output()
+        sys.exit(_READER_GONE)
     except Exception as error:
         if debug:
             raise
@@ -133,12 +134,6 @@ def _flush() -> None:
     except OSError:
         _forget_output()
         raise
-
-
-def _leave_quietly() -> NoReturn:
-    """End as programs do whose reader is gone, `head` for one."""
-    _forget_output()
-    sys.exit(_READER_GONE)
 
 
 def _forget_output() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from residua.cli.output import emit_json
+
 if TYPE_CHECKING:
     from residua.engines import Card, Price
     from residua.runs.engines import EngineRow
@@ -40,22 +42,14 @@ def print_export(card: Card, folder: Path) -> None:
 
 def print_engines(rows: Sequence[EngineRow]) -> None:
     """The table to choose by; the fastest of each column is bold."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from residua._text import terminal
 
     console = terminal()
-    table = Table(title="Engines on this machine", title_justify="left")
-    for name in (
-        "engine",
-        "images/s by 1",
-        "by 256",
-        "score off by",
-        "decisions changed",
-        "ROC AUC lost",
-        "MB",
-    ):
-        table.add_column(name, justify="left" if name == "engine" else "right")
+    titles = ("images/s by 1", "by 256", "score off by", "decisions changed", "ROC AUC lost", "MB")
+    columns = (Column(title, justify="right") for title in titles)
+    table = Table("engine", *columns, title="Engines on this machine", title_justify="left")
     best = {
         n: max((row.images_a_second[n] for row in rows if row.images_a_second), default=0.0)
         for n in (1, 256)
@@ -78,13 +72,8 @@ def print_engines(rows: Sequence[EngineRow]) -> None:
     )
 
 
-def write_engines(rows: Sequence[EngineRow], target: Path) -> None:
-    """The table as JSON; - for standard output."""
-    import json
-
-    from residua._files import write_json
-    from residua._text import say
-
+def write_engines(rows: Sequence[EngineRow], target: Path | None) -> None:
+    """The table as JSON, as `emit_json` writes it."""
     value: list[dict[str, Any]] = [
         {
             "engine": row.kind.name,
@@ -100,10 +89,7 @@ def write_engines(rows: Sequence[EngineRow], target: Path) -> None:
         }
         for row in rows
     ]
-    if str(target) == "-":
-        say(json.dumps(value, indent=1))
-    else:
-        write_json(target, value)
+    emit_json(value, target)
 
 
 def _costs(card: Card | None) -> tuple[str, str, str]:

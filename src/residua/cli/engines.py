@@ -30,7 +30,6 @@ def engines(
     check_targets(json, None)
     with watching(quiet=quiet) as watcher:
         rows = measure_engines(run, everything=everything, watcher=watcher)
-    if json is not None:
-        write_engines(rows, json)
+    write_engines(rows, json)
     if not quiet:
         print_engines(rows)

@@ -70,8 +70,7 @@ class _OneThread:
     def __init__(self, name: str) -> None:
         self._asked: queue.SimpleQueue[
             tuple[Callable[[], Any], asyncio.Future[Any], asyncio.AbstractEventLoop] | None
-        ]
-        self._asked = queue.SimpleQueue()
+        ] = queue.SimpleQueue()
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def run(self, function: Callable[[], _T]) -> asyncio.Future[_T]:
@@ -97,9 +96,9 @@ class _OneThread:
 
 
 def _settle(
-    done: asyncio.Future[Any], *, result: Any = None, error: Exception | None = None
+    done: asyncio.Future[Any], *, result: Any = None, error: BaseException | None = None
 ) -> None:
-    if done.done():
+    if done.done():  # given up meanwhile
         return
     if error is None:
         done.set_result(result)
@@ -208,16 +207,10 @@ def _end(engine: Engine) -> None:
 
 def _give_up(jobs: Sequence[_Job]) -> None:
     for job in jobs:
-        if not job.done.done():
-            job.done.set_exception(TimeoutError("the network did not come back"))
+        _settle(job.done, error=TimeoutError("the network did not come back"))
 
 
 def _deliver(running: asyncio.Future[list[ImageResult]], jobs: Sequence[_Job]) -> None:
     error = running.exception()
     for row, job in enumerate(jobs):
-        if job.done.done():  # given up meanwhile
-            continue
-        if error is not None:
-            job.done.set_exception(error)
-        else:
-            job.done.set_result(running.result()[row])
+        _settle(job.done, result=None if error is not None else running.result()[row], error=error)

@@ -63,8 +63,7 @@ def print_evaluation(
         _print_outcome(evaluation, evidence, console)
         _print_worst(evidence, console)
         _print_quarantined(evidence, console)
-    _print_assumptions(evaluation, console)
-    _print_not_applicable(evaluation, console)
+    _print_caveats(evaluation, console)
     _print_findings(evaluation, console)  # last, where the eye is when the command ends
 
 
@@ -84,12 +83,10 @@ def _print_outcome(evaluation: Evaluation, evidence: Evidence, console: Console)
         )
 
 
-def _print_assumptions(evaluation: Evaluation, console: Console) -> None:
+def _print_caveats(evaluation: Evaluation, console: Console) -> None:
+    """What was assumed about the data, and what does not apply to the model."""
     for row, one in enumerate(assumptions_of(evaluation.provenance)):
         console.print(Text(("\n" if row == 0 else "") + f"Assumed {one.sentence}", style="dim"))
-
-
-def _print_not_applicable(evaluation: Evaluation, console: Console) -> None:
     told = not_applicable_of(evaluation.provenance)
     if told:
         names = ", ".join(one.what for one in told)

@@ -290,11 +290,10 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, train: Any, calibration: Any) -> Fitted:
         recipe = getattr(self, "recipe", None)
+        session = FitSession()
         if isinstance(recipe, Recipe):
             latent = {} if self.latent is None else {"latent": self.latent}
             session = FitSession(recipe=recipe.model_copy(update=latent))
-        else:
-            session = FitSession()
         options = self._options()
         fitted = fit(options, train, calibration, session)
         if recipe == AUTO:  # `options` say plain where a latent size was given with it
@@ -303,9 +302,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         images, parts = images_of(train), fitted.parts
         aside = images.without(parts["fitted"], parts["validation"])
         held_out = [parts["calibration"]] if calibration is None and "calibration" in parts else []
-        left = aside.without(*held_out)
         self._parts = {**parts, "learnt": images.without(aside)}
-        self._record = RunRecord.of_fit(options, fitted, left)
+        self._record = RunRecord.of_fit(options, fitted, aside.without(*held_out))
         self.history_ = fitted.trained.history
         self.notes_ = fitted.notes
         return fitted

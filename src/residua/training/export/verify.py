@@ -98,20 +98,21 @@ def refuse_if_different(name: str, compared: ScorePair, deviation: Deviation) ->
         _TOLERANCE * deviation.score_spread, _ROUNDING * float(np.abs(compared.reference).max())
     )
     most_map = _TOLERANCE * deviation.error_map_peak
-    problems = []
-    if not deviation.score <= most_score:
-        problems.append(
-            f"scores differ by up to {deviation.score:.3g}, where {most_score:.3g} is allowed"
-        )
-    if not deviation.error_map <= most_map:
-        problems.append(
-            f"error maps differ by up to {deviation.error_map:.3g}, where {most_map:.3g} is allowed"
-        )
-    if not deviation.probabilities <= _TOLERANCE:
-        problems.append(
-            f"probabilities differ by up to {deviation.probabilities:.3g}, where {_TOLERANCE} is"
-            " allowed"
-        )
+    bounds = (
+        ("scores", deviation.score, f"{most_score:.3g}", deviation.score <= most_score),
+        ("error maps", deviation.error_map, f"{most_map:.3g}", deviation.error_map <= most_map),
+        (
+            "probabilities",
+            deviation.probabilities,
+            f"{_TOLERANCE}",
+            deviation.probabilities <= _TOLERANCE,
+        ),
+    )
+    problems = [
+        f"{what} differ by up to {found:.3g}, where {most} is allowed"
+        for what, found, most, holds in bounds
+        if not holds
+    ]
     if deviation.different_decisions:
         problems.append(
             f"{deviation.different_decisions} of {deviation.n_images:,} decisions differ"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, fault
 from residua.errors import LabelError, ShapeError
 from residua.images import ImageSet
 from residua.images.arrays import as_labels
@@ -143,13 +143,13 @@ def read_targets(labels: Any, n_images: int, *, multilabel: bool | None = None) 
     if matrix is not None:
         return _of_matrix(matrix, multilabel)
     if multilabel:
-        problems.add(
+        raise fault(
+            _WHERE,
             "multi-label labels must be a 0/1 matrix, (n_images, n_labels)",
             "one label per image",
             "Pass one column per label",
             ShapeError,
         )
-        problems.raise_any()
     column = as_labels(labels, n_images, name="labels", problems=problems)
     problems.raise_any()
     assert column is not None
@@ -187,13 +187,13 @@ def index_targets(labels: Any, classes: Sequence[Class], *, where: str) -> NDArr
 def _as_matrix(labels: Any, n_images: int, problems: Problems) -> NDArray[np.float64] | None:
     """Labels of two axes with several columns as floats; None where there is one label an image."""
     if labels is None:
-        problems.add(
+        return problems.instead(
+            None,
             "labels must be given to train a classifier",
             "None",
             "Pass y, or images with labels",
             LabelError,
         )
-        return None
     array = labels
     if isinstance(labels, np.ma.MaskedArray) and labels.ndim == 2:
         array = np.ma.filled(labels.astype(np.float64), np.nan)
@@ -202,13 +202,13 @@ def _as_matrix(labels: Any, n_images: int, problems: Problems) -> NDArray[np.flo
     try:
         matrix = np.asarray(array, np.float64)
     except (ValueError, TypeError):
-        problems.add(
+        return problems.instead(
+            None,
             "a label matrix must hold 0 and 1",
             "values that are no numbers",
             "Pass one label per image",
             LabelError,
         )
-        return None
     if len(matrix) != n_images:
         problems.add(
             "labels must have one row per image",
@@ -229,17 +229,15 @@ def _as_matrix(labels: Any, n_images: int, problems: Problems) -> NDArray[np.flo
 
 def _of_matrix(matrix: NDArray[np.float64], multilabel: bool | None) -> Targets:
     missing = np.isnan(matrix)
-    problems = Problems(_WHERE)
     half = missing.any(axis=1) & ~missing.all(axis=1)
     if half.any():
-        got = f"{int(half.sum())} rows with some labels missing"
-        problems.add(
+        raise fault(
+            _WHERE,
             "a row of labels must be known in full or not at all",
-            got,
+            f"{int(half.sum())} rows with some labels missing",
             "Fill them in, or make the row NaN",
             LabelError,
         )
-        problems.raise_any()
     known = matrix[~missing.any(axis=1)]
     one_hot = bool(len(known)) and bool((known.sum(axis=1) == 1).all())
     if multilabel is None:
@@ -247,14 +245,13 @@ def _of_matrix(matrix: NDArray[np.float64], multilabel: bool | None) -> Targets:
     classes = tuple(range(matrix.shape[1]))
     if not multilabel:
         if not one_hot:
-            got = f"{int((known.sum(axis=1) != 1).sum())} rows with another number of ones"
-            problems.add(
+            raise fault(
+                _WHERE,
                 "one-hot labels must have exactly one 1 a row",
-                got,
+                f"{int((known.sum(axis=1) != 1).sum())} rows with another number of ones",
                 "Leave multilabel out, or mend the rows",
                 LabelError,
             )
-            problems.raise_any()
         values = np.where(missing.any(axis=1), -1, np.nan_to_num(matrix).argmax(axis=1)).astype(
             np.int64
         )
@@ -283,29 +280,29 @@ def _of_column(values: list[Any]) -> Targets:
 
 
 def _checked(targets: Targets) -> Targets:
-    problems = Problems(_WHERE)
     n_known = int(targets.labelled.sum())
     if n_known == 0:
-        problems.add(
+        raise fault(
+            _WHERE,
             "some images must have a label",
             "none that has one",
             "Pass labels, or train an Autoencoder",
             LabelError,
         )
-        problems.raise_any()
+    problems = Problems(_WHERE)
     present = [name for name, count in zip(targets.classes, targets.counts(), strict=True) if count]
     if not targets.multilabel and len(present) < 2:
-        got = f"{n_known} images of class {present[0]!r} alone"
-        mend = (
+        problems.add(
+            "labels must hold at least two classes",
+            f"{n_known} images of class {present[0]!r} alone",
             "Add images of another class; to learn what is normal from normal images alone, use"
-            " OneClassDetector"
+            " OneClassDetector",
+            LabelError,
         )
-        problems.add("labels must hold at least two classes", got, mend, LabelError)
     if len(targets.classes) > _MOST_CLASSES:
-        got = f"{len(targets.classes):,} different labels for {n_known:,} images"
         problems.add(
             f"there must be at most {_MOST_CLASSES:,} classes",
-            got,
+            f"{len(targets.classes):,} different labels for {n_known:,} images",
             "Check that the labels name classes",
             LabelError,
         )

@@ -58,11 +58,14 @@ class MemoryBatches:
         return torch.randperm(len(self.images), generator=seeded(self.seed, self.epoch))
 
     def __iter__(self) -> Iterator[Tensor]:
+        for rows in self._plain():
+            yield self._take(share_of(rows, self.rank, self.world))
+
+    def _plain(self) -> Iterator[Tensor]:
         order = self.order()
-        for start in range(0, self.n_batches * self.batch_size, self.batch_size):
-            yield self._take(
-                share_of(order[start : start + self.batch_size], self.rank, self.world)
-            )
+        return (
+            order[at * self.batch_size : (at + 1) * self.batch_size] for at in range(self.n_batches)
+        )
 
     def _take(self, rows: Tensor) -> Tensor:
         chosen = self.images[rows]
@@ -116,12 +119,6 @@ class LabelledBatches(MemoryBatches):
     def __iter__(self) -> Iterator[Any]:
         for rows in self._mixed() if self.is_mixed else self._plain():
             yield LabelledBatch(self._take(rows), self.targets[rows])
-
-    def _plain(self) -> Iterator[Tensor]:
-        order = self.order()
-        return (
-            order[at * self.batch_size : (at + 1) * self.batch_size] for at in range(self.n_batches)
-        )
 
     def _mixed(self) -> Iterator[Tensor]:
         generator = seeded(self.seed, self.epoch)

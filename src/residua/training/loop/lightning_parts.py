@@ -180,13 +180,12 @@ class History(L.Callback):
                 " fp32."
             )
         train = float(trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean"))
-        seconds = time.perf_counter() - self._started
         self.rows.append(
             {
                 "epoch": trainer.current_epoch + 1,
                 "train_loss": train,
                 "validation_loss": validation,
-                "seconds": seconds,
+                "seconds": time.perf_counter() - self._started,
             }
         )
         if validation < self.best_loss or self.keep == "last":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from residua.errors import InputError
+from residua._check import Problems
 from residua.training.networks.base import (
     AutoencoderNetwork,
     ImageShape,
@@ -62,24 +62,22 @@ def build_network(
         If the family is unknown, an image side is under 8 pixels, or the latent size is not
         positive.
     """
-    problems = []
+    problems = Problems("network")
     if family not in FAMILIES:
-        problems.append(
-            f"network: the family must be one of {', '.join(FAMILIES)}. Got {family!r}. Name one of"
-            " them."
+        problems.add(
+            f"the family must be one of {', '.join(FAMILIES)}", repr(family), "Name one of them"
         )
     if min(shape.height, shape.width) < _SMALLEST_SIDE:
-        problems.append(
-            f"network: images must be at least 8x8 pixels. Got {shape.height}x{shape.width}. Choose"
-            " a larger size with --size."
+        problems.add(
+            "images must be at least 8x8 pixels",
+            f"{shape.height}x{shape.width}",
+            "Choose a larger size with --size",
         )
     if latent is not None and latent < 1:
-        problems.append(
-            f"network: the latent size must be at least 1. Got {latent}. Choose a positive"
-            " --latent."
+        problems.add(
+            "the latent size must be at least 1", str(latent), "Choose a positive --latent"
         )
-    if problems:
-        raise InputError("\n".join(problems))
+    problems.raise_any()
     return FAMILIES[family](
         shape, latent if latent is not None else default_latent(shape), **options
     )
