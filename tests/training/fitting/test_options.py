@@ -31,7 +31,7 @@ from residua.training.fitting.options import (
     option_names,
 )
 from residua.training.loop.settings import TrainingSettings
-from residua.training.recipes import RECIPES
+from residua.training.recipes import RECIPES, make_recipe
 from residua.training.scoring.prepare import Aspect
 from residua.training.strategies import STRATEGIES
 from training_wing import blobs
@@ -253,3 +253,16 @@ def test_no_option_of_training_stands_in_more_places_than_it_has_to():
         "autoencoder.py",
         "images.py",
     }
+
+
+def test_ready_settings_of_a_classifier_leave_the_augmentation_to_the_images_unless_they_name_it():
+    assert ClassifyOptions(settings=TrainingSettings(seed=3)).settings.augment == ("auto",)
+    assert ClassifyOptions(settings=TrainingSettings(augment=())).settings.augment == ()
+    assert DetectOptions(settings=TrainingSettings(seed=3)).settings.augment == ()
+
+
+def test_an_option_that_a_recipe_lacks_is_told_in_words():
+    with pytest.raises(
+        InputError, match=r"recipe plain: option widht: must be one that it takes.*family"
+    ):
+        make_recipe("plain", widht=3)

@@ -123,6 +123,13 @@ class ClassifyOptions(SharedOptions):
     def _by_text(cls, given: Any) -> Any:
         return {str(k): v for k, v in given.items()} if isinstance(given, Mapping) else given
 
+    @field_validator("settings")
+    @classmethod
+    def _augmentation_left_out(cls, given: TrainingSettings) -> TrainingSettings:
+        """Settings that do not name an augmentation leave it to the images."""
+        left_out = "augment" not in given.model_fields_set
+        return given.model_copy(update={"augment": (AUTO,)}) if left_out else given
+
 
 FitOptions = ReconstructOptions | DetectOptions | ClassifyOptions
 """Which of the three is told by the field `job`."""
