@@ -102,12 +102,11 @@ def _surveyed(
 def _print(found: SourceCheck, console: Console) -> None:
     from residua._text import count
 
-    told = [finding for finding in found.findings if finding.severity != "ok"]
     console.print(f"{count(found.n_images, 'image')} in {', '.join(found.sources)}", markup=False)
     for one in found.assumptions:
         console.print(f"assumed {one.sentence}", markup=False)
     console.print(_as_table(found.findings))
-    if not told:
+    if all(finding.severity == "ok" for finding in found.findings):
         console.print("Nothing found that would spoil a result.")
 
 

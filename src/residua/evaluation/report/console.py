@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from residua._text import terminal
+from residua._text import count, terminal
 from residua.evaluation.evidence import Evidence
 from residua.evaluation.report import words
 from residua.evaluation.report.kinds import ranking_values
@@ -96,11 +96,10 @@ def _print_caveats(evaluation: Evaluation, console: Console) -> None:
 def _print_quarantined(evidence: Evidence, console: Console) -> None:
     n = len(evidence.quarantined)
     if n:
-        files = f"{n:,} files" if n > 1 else "1 file"
         console.print(
             Text(
-                f"\n{files} of the source could not be read: in none of these numbers. `residua"
-                " info` lists them."
+                f"\n{count(n, 'file')} of the source could not be read: in none of these numbers."
+                " `residua info` lists them."
             )
         )
 

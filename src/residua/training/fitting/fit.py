@@ -106,8 +106,7 @@ def _fit_classifier(
     strategy = make_classifier(options, fitted_on.targets, mirrored="flip" in settings.augment)
     prepare, words = choose_prepare(train.images, strategy, options.size, options.aspect)
     notes.add(words)
-    parts = (fitted_on.images, validation.images)
-    work = FitWork(strategy, prepare, *parts, settings, session, notes)
+    work = FitWork(strategy, prepare, fitted_on.images, validation.images, settings, session, notes)
     held = calibration if calibration is not None and len(calibration.images) else validation
     model = train_classifier(work, fitted_on, validation)
     model = calibrate_classifier(model, held, notes, batch_size=scoring_batch(prepare))

@@ -95,8 +95,11 @@ def find_recipe(
 
 def train_recipe(work: FitWork, trim: float) -> TrainedModel:
     """Train once; with `trim`, drop the share of the images that scores worst and train again."""
-    parts = (work.fitted_on, work.validation)
-    images = (*map(work.prepared, parts), work.prepared(work.validation, keep_float=True))
+    images = (
+        work.prepared(work.fitted_on),
+        work.prepared(work.validation),
+        work.prepared(work.validation, keep_float=True),
+    )
     network = work.begin()
     plan = work.plan(work.recipe, network, images[0], share=SHARE_OF_MINUTES if trim else 1.0)
     model = _train(work, network, images, plan_first(plan) if trim else plan, "")
@@ -157,9 +160,8 @@ def calibrate_scores(
         return bundle
     scores = score_set(bundle, calibration).score
     is_anomalous = calibration.presumed_anomalous
-    looks = looks_of(calibration[np.flatnonzero(~is_anomalous)])
     calibrated = replace(
-        bundle.noting(calibration_images=looks),
+        bundle.noting(calibration_images=looks_of(calibration[np.flatnonzero(~is_anomalous)])),
         calibration_scores=scores,
         calibration_is_anomalous=is_anomalous,
     )

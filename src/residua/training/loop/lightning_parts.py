@@ -190,10 +190,8 @@ class History(L.Callback):
         )
         if validation < self.best_loss or self.keep == "last":
             self.best_loss, self.best_epoch = validation, trainer.current_epoch
-            network: torch.nn.Module = pl_module.network  # type: ignore[assignment]
-            self.best = {
-                name: value.detach().clone() for name, value in network.state_dict().items()
-            }
+            weights = pl_module.network.state_dict()  # type: ignore[operator]
+            self.best = {name: value.detach().clone() for name, value in weights.items()}
         elif trainer.current_epoch - self.best_epoch >= self.patience:
             trainer.should_stop = True
 
