@@ -95,7 +95,7 @@ def test_a_positive_class_that_cannot_be_is_refused() -> None:
         evaluate_classification(["cat", "dog"], ["cat", "dog"], positive="cow")
     with pytest.raises(LabelError, match="Got 3 classes"):
         evaluate_classification([0, 1, 2], [0, 1, 2], positive=1)
-    with pytest.raises(LabelError, match="hold together"):
+    with pytest.raises(LabelError, match="Got several labels per image"):
         evaluate_classification([[1, 0, 1]] * 2, [[1, 0, 1]] * 2, positive=1)
     with pytest.raises(InputError, match="--positive is for a classifier"):
         judge(scores=[1, 2], positive="1")

@@ -221,10 +221,11 @@ def _as_read(p: NDArray[Any], n: int, problems: Problems) -> NDArray[Any]:
     if p.ndim == 2 and p.dtype.kind in "biu":
         if n and not (np.isin(p, (0, 1)).all() and (p.sum(axis=1) == 1).all()):
             first = p[np.flatnonzero(p.sum(axis=1) != 1)[:1]].ravel().tolist()
-            got = f"rows such as {listed(first or p[0].tolist())}"
-            mend = "Pass one class per image, or probabilities as floats"
             problems.add(
-                "whole numbers in several columns must be one-hot rows", got, mend, LabelError
+                "whole numbers in several columns must be one-hot rows",
+                f"rows such as {listed(first or p[0].tolist())}",
+                "Pass one class per image, or probabilities as floats",
+                LabelError,
             )
         return p.astype(np.float64)
     if p.dtype.kind == "f" and p.ndim == 1 and len(p) and np.isfinite(p).all():

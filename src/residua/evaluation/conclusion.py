@@ -83,8 +83,12 @@ def with_metrics(facts: JudgedFacts, metrics_of: MetricsOf, leaks: Leaks | None)
     if leaks is None:
         return replace(facts, metrics=metrics)
     if len(leaks.kinds) != facts.n_images:
-        got = f"{len(leaks.kinds)} for {facts.n_images}"
-        must = "leaks must speak of every judged image"
-        raise fault("evaluate", must, got, "Judge those", ShapeError)
+        raise fault(
+            "evaluate",
+            "leaks must speak of every judged image",
+            f"{len(leaks.kinds)} for {facts.n_images}",
+            "Judge those",
+            ShapeError,
+        )
     without = metrics_of(~leaks.leaked) if leaks.leaked.any() else None
     return replace(facts, metrics=metrics, leaks=leaks, metrics_without_leaks=without)

@@ -30,9 +30,12 @@ def channels_last(
         return _three_axes(array, name, problems)
     if array.ndim == 4 and 0 not in array.shape[1:]:
         return _four_axes(array, name, problems)
-    must = f"{name} must have shape (n_images, height, width[, channels]) or (n_images, n_pixels)"
     return problems.instead(
-        (np.zeros((0, 1, 1, 1)), []), must, f"shape {array.shape}", _mend(array), ShapeError
+        (np.zeros((0, 1, 1, 1)), []),
+        f"{name} must have shape (n_images, height, width[, channels]) or (n_images, n_pixels)",
+        f"shape {array.shape}",
+        _mend(array),
+        ShapeError,
     )
 
 
@@ -49,10 +52,9 @@ def _three_axes(
 ) -> tuple[NDArray[Any], list[Assumption]]:
     n, height, width = array.shape
     if 0 in (height, width):
-        must = f"{name} must have shape (n_images, height, width[, channels])"
         return problems.instead(
             (np.zeros((0, 1, 1, 1)), []),
-            must,
+            f"{name} must have shape (n_images, height, width[, channels])",
             f"shape {array.shape}",
             "Put images first and channels last",
             ShapeError,
@@ -177,8 +179,12 @@ def _refuse_different(x: NDArray[Any], r: NDArray[Any], problems: Problems) -> N
         if swapped
         else "Pass one reconstruction per image, of the same size"
     )
-    got = f"{x.shape} and {r.shape}"
-    problems.add("images and reconstructions must have the same shape", got, mend, ShapeError)
+    problems.add(
+        "images and reconstructions must have the same shape",
+        f"{x.shape} and {r.shape}",
+        mend,
+        ShapeError,
+    )
 
 
 def _unflattened(
@@ -196,12 +202,10 @@ def _unflattened(
     as_first = np.moveaxis(flat.reshape(n, channels, height, width), 1, 3)
     last, first = (_likeness(order, whole) for order in (as_last, as_first))
     if max(last, first) < 0.5 or abs(last - first) < 0.1:
-        got = "flat values that resemble the other side as little either way"
-        must = f"{name} must show whether channels come first or last"
         return problems.instead(
             (as_last, []),
-            must,
-            got,
+            f"{name} must show whether channels come first or last",
+            "flat values that resemble the other side as little either way",
             "Reshape them to (n_images, height, width, channels)",
             ShapeError,
         )

@@ -88,9 +88,11 @@ def agree(
         return p, ()
     read = np.array([meant.get(name, name) for name in p.astype(np.str_).tolist()], np.str_)
     taken = listed(f"{name!r} as {other!r}" for name, other in meant.items())
-    why = "predictions and labels differ only in case, blanks or the form of a number"
     told = Assumption(
-        about="names of the classes", taken=taken, because=why, to_tell="spell them alike in both"
+        about="names of the classes",
+        taken=taken,
+        because="predictions and labels differ only in case, blanks or the form of a number",
+        to_tell="spell them alike in both",
     )
     return (
         read.astype(np.int64) if y.dtype.kind == "i" and len(meant) == len(strange) else read

@@ -55,9 +55,12 @@ def read_names(
         got = f"the number {fractions[0]}" + (
             f" and {len(fractions) - 1} like it" if len(fractions) > 1 else ""
         )
-        mend = "Pass scores as scores (--scores), and round soft labels by a rule of your own"
         return problems.instead(
-            NormalReading(), "labels must name kinds, not amounts", got, mend, LabelError
+            NormalReading(),
+            "labels must name kinds, not amounts",
+            got,
+            "Pass scores as scores (--scores), and round soft labels by a rule of your own",
+            LabelError,
         )
     canonical = _canonical(tuple(counts))
     if normal is not None:
@@ -124,9 +127,11 @@ def _of_numbers(canonical: Mapping[str, str]) -> NormalReading | None:
     top = "1" if values <= {"0", "1"} else "255" if values == {"0", "255"} else None
     if top is None:
         return None
-    why = "by convention: labels are 0 and 1" if top == "1" else "0 and 255, as in masks"
     made = Assumption(
-        about="normal label", taken=f"0, and {top} means anomalous", because=why, to_tell=_TO_TELL
+        about="normal label",
+        taken=f"0, and {top} means anomalous",
+        because="by convention: labels are 0 and 1" if top == "1" else "0 and 255, as in masks",
+        to_tell=_TO_TELL,
     )
     return NormalReading(
         frozenset(name for name, value in canonical.items() if value == top), made, ASSUMED

@@ -142,8 +142,11 @@ def _numbers(given: Numbers, name: str, problems: Problems) -> NDArray[np.float6
     except (ValueError, TypeError):
         values = np.array([np.nan])
     if values.ndim != 1 or not np.isfinite(values).all() or values.size == 0:
-        mend = "Write for instance 0.5, or 0.485,0.456,0.406"
         return problems.instead(
-            None, f"{name} must be one number, or one per channel", repr(given), mend, InputError
+            None,
+            f"{name} must be one number, or one per channel",
+            repr(given),
+            "Write for instance 0.5, or 0.485,0.456,0.406",
+            InputError,
         )
     return values

@@ -107,11 +107,12 @@ def _inverted(
     marked = f"The masks mark {middle:.0%} of the median image"
     mend = f"{_LOOK} If the unmarked part is the defect, invert the masks: white is defective."
     if _chance(known) < _SURE:
-        says = (
+        return (
+            "error",
             f"{marked}, and the unmarked part is what stands out. The masks look inverted, and"
-            " pixel figures are false."
+            " pixel figures are false.",
+            mend,
         )
-        return "error", says, mend
     if middle > _WHOLE and np.median(borders) > _AROUND and len(known) > len(shares) / 2:
         return (
             "warning",
@@ -131,14 +132,11 @@ def _another_reading(
     fits = float(readings[best].mean())
     if chances[best] >= _SURE or fits < _CLEAR or own.mean() > fits / 2:
         return None
-    says = (
-        f"The {len(own):,} masks do not lie where their images show something: the marked parts"
-        f" stand out by {own.mean():.2f} (chance is 0). They would stand out by {fits:.2f} if"
-        f" the masks were {best}. Pixel figures are false."
-    )
     return (
         "error",
-        says,
+        f"The {len(own):,} masks do not lie where their images show something: the marked parts"
+        f" stand out by {own.mean():.2f} (chance is 0). They would stand out by {fits:.2f} if"
+        f" the masks were {best}. Pixel figures are false.",
         (f"{_LOOK} Then pair images and masks by name, not by their order. Turn both or neither."),
     )
 
@@ -160,12 +158,13 @@ def _not_found(metrics: Mapping[str, Estimate]) -> Said | None:
     )
     if images is None or pixels is None or images < _FOUND or pixels > _LOST:
         return None
-    says = (
+    return (
+        "warning",
         f"The model finds the defective images (ROC AUC {images:.3f}) but not the marked pixels"
         f" (pixel ROC AUC {pixels:.3f}, chance is .5). Either the masks belong to other images,"
-        " or the model recognises the images by something else than the defects."
+        " or the model recognises the images by something else than the defects.",
+        _LOOK,
     )
-    return "warning", says, _LOOK
 
 
 def _chance(values: NDArray[np.float64]) -> float:

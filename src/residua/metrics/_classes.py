@@ -88,9 +88,12 @@ def classified(where: str, y_true: Any, y_pred: Any, classes: Any) -> Classified
         y, p, None if classes is None else as_classes(classes, name="classes", problems=problems)
     )
     if are_of_two_kinds and len(y) and len(p) and not np.isin(p, y).any():
-        got = f"{', '.join(np.unique(y)[:4])} and {', '.join(np.unique(p)[:4])}"
-        mend = "Map both to the same: classes[y_pred], where classes lists the names"
-        problems.add("y_true and y_pred must name classes alike", got, mend, LabelError)
+        problems.add(
+            "y_true and y_pred must name classes alike",
+            f"{', '.join(np.unique(y)[:4])} and {', '.join(np.unique(p)[:4])}",
+            "Map both to the same: classes[y_pred], where classes lists the names",
+            LabelError,
+        )
     names = _present(y, p) if given is None else given
     true, predicted = _index(y, names, "y_true", problems), _index(p, names, "y_pred", problems)
     problems.raise_any()

@@ -189,8 +189,12 @@ def _as_matrix(matrix: Any) -> NDArray[Any]:
     problems = Problems("metrics_from_confusion")
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
-        must = "a confusion matrix must be square, rows true and columns predicted"
-        problems.add(must, f"shape {counts.shape}", "Count all classes on both sides", ShapeError)
+        problems.add(
+            "a confusion matrix must be square, rows true and columns predicted",
+            f"shape {counts.shape}",
+            "Count all classes on both sides",
+            ShapeError,
+        )
     if counts.dtype.kind not in "iuf" or not np.isfinite(counts).all() or (counts < 0).any():
         problems.add(
             "a confusion matrix must hold counts, at least 0",

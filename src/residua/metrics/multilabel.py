@@ -243,8 +243,12 @@ def _both(where: str, y_true: Any, y_pred: Any, threshold: float) -> tuple[Boole
     if values.dtype.kind == "f":
         bad = int(np.count_nonzero(~((values >= 0) & (values <= 1))))
         if bad:
-            mend = "Pass logits through a sigmoid; leave out images without a prediction"
-            problems.add("y_pred must lie in [0, 1]", f"{bad} values that do not", mend, RangeError)
+            problems.add(
+                "y_pred must lie in [0, 1]",
+                f"{bad} values that do not",
+                "Pass logits through a sigmoid; leave out images without a prediction",
+                RangeError,
+            )
         if not 0 <= threshold <= 1:
             problems.add(
                 "threshold must lie in [0, 1]", f"{threshold}", "Leave it at 0.5", RangeError

@@ -310,9 +310,11 @@ def _as_numbers(images: Any, reconstructions: Any) -> tuple[NDArray[Any], NDArra
     if r.ndim == x.ndim + 1 and r.shape[-1] == 1:
         r = r[..., 0]
     if x.shape != r.shape or x.ndim < 2:
-        must = "images and reconstructions must have the same shape, (n_images, ...)"
         problems.add(
-            must, f"{x.shape} and {r.shape}", "Pass one reconstruction an image", ShapeError
+            "images and reconstructions must have the same shape, (n_images, ...)",
+            f"{x.shape} and {r.shape}",
+            "Pass one reconstruction an image",
+            ShapeError,
         )
     problems.raise_any()
     return x, r

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, fault
-from residua.errors import InputError, RangeError
+from residua._check import fault
+from residua.errors import RangeError
 from residua.metrics._ranks import labelled_scores
 from residua.metrics.exact_scores import ExactScores
 
@@ -211,20 +211,21 @@ class ScoreSketch:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Read what `to_bytes` wrote; executes nothing, and refuses what is damaged."""
-        problems = Problems("ScoreSketch.from_bytes")
         if len(data) < _HEADER.size or data[:4] != _MAGIC:
-            problems.add(
+            raise fault(
+                "ScoreSketch.from_bytes",
                 "the data must be a sketch",
                 f"{len(data)} bytes of another kind",
                 "Pass what to_bytes gave",
-                InputError,
             )
-            problems.raise_any()
         _, shift, n_bins, n_keys = _HEADER.unpack_from(data)
         if shift > 63 or not 2 <= n_bins <= 1 << 24 or len(data) != _HEADER.size + 24 * n_keys:
-            got = f"{len(data)} bytes for {n_keys} bins"
-            problems.add("the sketch must be whole", got, "Copy it again", InputError)
-            problems.raise_any()
+            raise fault(
+                "ScoreSketch.from_bytes",
+                "the sketch must be whole",
+                f"{len(data)} bytes for {n_keys} bins",
+                "Copy it again",
+            )
         sketch = cls(n_bins)
         keys, positives, negatives = np.frombuffer(data, "<u8", offset=_HEADER.size).reshape(
             3, n_keys
@@ -242,13 +243,12 @@ class ScoreSketch:
             or not in_range
             or (sketch._keys[1:] <= sketch._keys[:-1]).any()
         ):
-            problems.add(
+            raise fault(
+                "ScoreSketch.from_bytes",
                 "bins must ascend and hold counts",
                 "bins that do not",
                 "Copy the sketch again",
-                InputError,
             )
-            problems.raise_any()
         return sketch
 
 

@@ -88,9 +88,11 @@ def threshold_optimism(
     if not problems:
         same_length(problems, scores=array, labels=anomalous)
     if not problems and min(anomalous.sum(), (~anomalous).sum()) < 2:
-        got = f"{anomalous.sum()} anomalous and {(~anomalous).sum()} normal"
         problems.add(
-            "at least two images of each kind are needed", got, "Label more images", LabelError
+            "at least two images of each kind are needed",
+            f"{anomalous.sum()} anomalous and {(~anomalous).sum()} normal",
+            "Label more images",
+            LabelError,
         )
     problems.raise_any()
     array, anomalous = _at_most(array, anomalous, 20_000, seed)
