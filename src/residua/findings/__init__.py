@@ -84,6 +84,7 @@ from residua.findings.source_changed import find_source_changed as find_source_c
 from residua.findings.different_test_images import find_different_images as find_different_images
 from residua.findings.unlike_calibration import find_unlike_calibration as find_unlike_calibration
 from residua.findings.not_checked import find_not_checked as find_not_checked
+
 # isort: on
 
 _FUNCTIONS = [one for name, one in list(globals().items()) if name.startswith("find_")]

@@ -75,11 +75,9 @@ def find_blind_spots(
         )
         + (f" It is blind to: {', '.join(blind)}." if blind else ""),
         what_to_do=(
-            (
-                "If such a change matters in use, take another score (ssim, contrast-normalised"
-                " error, density of the latent code) or another recipe. You can also check it"
-                " separately: brightness, for example, needs no network."
-            )
+            "If such a change matters in use, take another score (ssim, contrast-normalised"
+            " error, density of the latent code) or another recipe. You can also check it"
+            " separately: brightness, for example, needs no network."
             if blind
             else "Nothing. Real defects may be fainter than these changes."
         ),

@@ -47,7 +47,7 @@ def find_clipped_values(
             "limit": limit,
         },
         meaning=(
-            f"{100 * share:.3g}% of the values of the {name} lie outside black and white. The"
+            f"{100 * share:.3g}% of the values of the {name} lie outside [0, 1]. The"
             f" mean overstep over all values is {mean_beyond:.3g} of the scale. {verdict}."
         ),
         what_to_do=(

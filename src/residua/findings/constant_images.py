@@ -92,7 +92,7 @@ def _all_of(labels: NDArray[Any], constant: NDArray[np.bool_]) -> list[str]:
 
 KIND = FindingKind(
     "constant-images",
-    "Images of one single value",
+    "Images that show nothing",
     find_constant_images,
     lambda facts: find_constant_images(
         facts.statistics["range"],

@@ -66,7 +66,7 @@ def find_dead_latent(codes: NDArray[Any]) -> Finding | None:
         measured=measured,
         meaning=f"{told} The latent code is smaller than it looks.",
         what_to_do=(
-            "A smaller latent code does as well. If errors are high too, try a lower learning"
+            "A smaller latent vector is enough. If errors are high too, try a lower learning"
             " rate, another activation or less regularisation."
         ),
     )

@@ -97,11 +97,9 @@ def find_drift(
         )
     mixed = "" if are_normal else ", or most of them are anomalous"
     direction = (
-        (
-            f"Their scores are spread differently ({apart:.2g} on a scale from 0, the same, to 1,"
-            " apart). The images changed in ways that raise and lower scores at once, as blur and"
-            " noise do"
-        )
+        f"Their scores are spread differently ({apart:.2g} on a scale from 0, the same, to 1,"
+        " apart). The images changed in ways that raise and lower scores at once, as blur and"
+        " noise do"
         if not is_moved
         else (
             f"They are unlike the images that the threshold was chosen on{mixed}"

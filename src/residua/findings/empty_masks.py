@@ -45,10 +45,9 @@ def find_empty_masks(shares: NDArray[np.float64], paths: Sequence[str]) -> Findi
             "examples": [str(paths[row]) for row in empty[:10]],
         },
         meaning=(
-            f"{len(empty):,} of the {len(shares):,} masks of defective images that were looked"
-            f" at {verb} nothing, for example that of {paths[empty[0]]}. All pixels of these"
-            " images count as good. A model that finds the defect is charged with false alarms"
-            " there."
+            f"{len(empty):,} of the {len(shares):,} masks of defective images that were looked at"
+            f" {verb} nothing, for example that of {paths[empty[0]]}. All pixels of these images"
+            " count as good. If the model finds such a defect, its pixels count as false alarms."
         ),
         what_to_do=(
             "Draw the missing masks, or delete those mask files. Pixels without a mask are"

@@ -54,9 +54,9 @@ def find_hard_scores(
             "balanced_accuracy": balanced,
         },
         meaning=(
-            f"These scores have two distinct values, {low:g} and {high:g}: they are hard"
-            f" decisions, not scores. Decisions have {ranks}. That says nothing about the"
-            " ranking that the model could give."
+            f"These scores have two distinct values, {low:g} and {high:g}: they are hard decisions,"
+            f" not scores. Decisions have {ranks}. It says nothing about how well the model ranks"
+            " images."
         ),
         what_to_do=(
             "Pass the numbers behind the decisions, higher = more anomalous: in scikit-learn"

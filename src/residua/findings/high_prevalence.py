@@ -76,9 +76,9 @@ def _meaning(is_unusual: bool, is_reversed_code: bool, share: float) -> str:
             " outlier and 1 an inlier, so the labels seem reversed."
         )
     return (
-        "Nobody stated which label is normal, and such a prevalence is rare: the labels may be"
-        " reversed. If the scores are reversed too, both mistakes cancel in ROC AUC and"
-        " inflate average precision."
+        "The normal label is not stated, and such a prevalence is rare. So the labels may be"
+        " reversed. If the scores are reversed too, both mistakes cancel in ROC AUC and inflate"
+        " average precision."
     )
 
 

@@ -93,10 +93,9 @@ def find_leakage(
             **({"metrics_without": shown} if without is not None else {}),
         },
         meaning=(
-            f"{n_leaked:,} of the {n:,} {judged}"
-            f" {'is a copy' if n_leaked == 1 else 'are copies'} of {seen} ({by_kind}). The"
-            " model has seen those pictures, so the figures"
-            f" flatter.{_compared(metrics or {}, without or {})}"
+            f"{n_leaked:,} of the {n:,} {judged} {'is a copy' if n_leaked == 1 else 'are copies'}"
+            f" of {seen} ({by_kind}). The model has seen those pictures, so the figures look better"
+            " than they are.{_compared(metrics or {}, without or {})}"
         ),
         what_to_do=(
             "Remove the copies from one of the parts, or give them one group in a manifest"

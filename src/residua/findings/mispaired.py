@@ -140,14 +140,10 @@ def _rescaled(
     what = "the negatives of the images" if slope < 0 else "the same pictures on another scale"
     return _finding(
         "negative" if slope < 0 else "scale",
-        (
-            f"The reconstructions look like {what}: {slope:.3g} times the reconstruction plus"
-            f" {offset:.3g} comes close to the image"
-        ),
-        (
-            "State the scale of each side (scale=, reconstructions_scale=, or mean and deviation),"
-            " or correct how they were saved."
-        ),
+        f"The reconstructions look like {what}: {slope:.3g} times the reconstruction plus"
+        f" {offset:.3g} comes close to the image",
+        "State the scale of each side (scale=, reconstructions_scale=, or mean and deviation),"
+        " or correct how they were saved.",
         errors,
         {"slope": slope, "offset": offset, "correlation": correlation},
     )
@@ -206,7 +202,10 @@ def _changes(r: Floats) -> Iterator[_Change]:
                     "Bring both to one order of channels. OpenCV reads blue, green, red.",
                     r[..., order],
                 )
-    mend = "Look at an image beside its reconstruction. Turn one side back before saving."
+    mend = (
+        "Look at an image beside its reconstruction. Rotate or flip one side back before you"
+        " save it."
+    )
     for name, turned in _turns(r):
         yield _Change(name, f"The reconstructions are {name}", mend, turned)
 

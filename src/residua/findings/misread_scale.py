@@ -37,7 +37,7 @@ def find_misread_scale(
             f"The model was given images as {told[0]}, and its output was read as {told[1]}. So"
             f" the reconstructions explain {explained:.2g} of the variance of {n_images}"
             f" images. With {better[0]} in and {better[1]} out they explain"
-            f" {better_explained:.2g}. Every number here describes a model that was misread."
+            f" {better_explained:.2g}. Every number here was computed on a wrong scale."
         ),
         what_to_do=(
             f"Wrap it with the scales it was trained on: inputs= for {better[0]}, outputs= for"

@@ -50,10 +50,8 @@ def find_mixed_scale(
                 "only 0 and 1",
                 usual,
                 len(lit),
-                (
-                    "The images are bytes, but hold nothing above 1. Either floats between 0 and 1"
-                    " were cut to whole numbers, or these are masks."
-                ),
+                "The images are bytes, but hold nothing above 1. Either floats between 0 and 1"
+                " were cut to whole numbers, or these are masks.",
                 "Write them again as round(255 x value), or state --bits 1.",
             )
         if usual <= _SIXTEENTH:
@@ -63,10 +61,8 @@ def find_mixed_scale(
             "all too small",
             usual,
             len(lit),
-            (
-                f"No value is above {usual:.2g} of what the type can hold. The images were divided"
-                " by 255 twice, or 8 bits were stored in 16."
-            ),
+            f"No value is above {usual:.2g} of what the type can hold. The images were divided"
+            " by 255 twice, or 8 bits were stored in 16.",
             "Divide once, or store 8 bits as 8 bits.",
         )
     elif usual <= _SIXTEENTH:
@@ -101,14 +97,10 @@ def _fewer_bits(usual: float, n: int, stored: int, bits: tuple[int, ...]) -> Fin
         "fewer bits",
         usual,
         n,
-        (
-            f"The images are nearly black. Their brightest values reach {usual:.3g} of the scale,"
-            f" as {few} bits in {stored} do."
-        ),
-        (
-            f"State the camera's bits, for instance --bits {bits[-1]}; otherwise squared errors are"
-            " some 256 times too small. Brighten the images if they really are that dark."
-        ),
+        f"The images are nearly black. Their brightest values reach {usual:.3g} of the scale,"
+        f" as {few} bits in {stored} do.",
+        f"State the camera's bits, for instance --bits {bits[-1]}; otherwise squared errors are"
+        " some 256 times too small. Brighten the images if they really are that dark.",
     )
 
 

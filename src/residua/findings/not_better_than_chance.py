@@ -75,7 +75,7 @@ def _causes(prevalence: float | None) -> str:
 
 KIND = FindingKind(
     "not-better-than-chance",
-    "Ranking like chance, or reversed",
+    "Ranking no better than chance, or reversed",
     find_not_better_than_chance,
     lambda facts: find_not_better_than_chance(
         facts.metrics["roc_auc"],

@@ -25,9 +25,8 @@ def find_not_checked(check: str, error: Exception) -> Finding:
 
     Examples
     --------
-    >>> find_not_checked("near-duplicates", ValueError("cells differ")).meaning
-    'Near-duplicates could not be checked (ValueError: cells differ). Nothing here says whether they
-    are in order.'
+    >>> find_not_checked("near-duplicates", ValueError("cells differ")).measured["error"]
+    'ValueError: cells differ'
     """
     reason = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
     return Finding(
@@ -35,8 +34,8 @@ def find_not_checked(check: str, error: Exception) -> Finding:
         severity="warning",
         measured={"check": check, "error": reason},
         meaning=(
-            f"{check[0].upper()}{check[1:]} could not be checked ({reason}). Nothing here says"
-            " whether they are in order."
+            f"{check[0].upper()}{check[1:]} could not be checked ({reason}). This result does"
+            " not say whether they are in order."
         ),
         what_to_do=(
             "The other results stand. This is a fault of residua: please report it with the"

@@ -70,12 +70,11 @@ def find_overlap(normal: NDArray[Any], anomalous: NDArray[Any]) -> Finding | Non
         severity=severity,
         measured=measured,
         meaning=(
-            "Normal and anomalous scores overlap."
-            f" {100 * measured['anomalous_in_overlap']:.3g}% of anomalies score no higher than"
-            f" the highest normal image, and {100 * measured['normal_in_overlap']:.3g}% of"
-            " normal images no lower than the lowest anomaly. At the best threshold, misses"
-            f" and false alarms add up to {100 * overlap:.3g}% ({100 * low:.3g} to"
-            f" {100 * high:.3g})."
+            f"Normal and anomalous scores overlap. {100 * measured['anomalous_in_overlap']:.3g}% of"
+            " anomalies score no higher than the highest normal image, and"
+            f" {100 * measured['normal_in_overlap']:.3g}% of normal images score no lower than the"
+            " lowest anomaly. At the best threshold, misses and false alarms add up to"
+            f" {100 * overlap:.3g}% ({100 * low:.3g} to {100 * high:.3g})."
         ),
         what_to_do=(
             "No threshold separates them. Choose one by the costs of a miss and of a false"

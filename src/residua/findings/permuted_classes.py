@@ -90,8 +90,8 @@ def find_permuted_classes(
         ),
         what_to_do=(
             "Look up the order of the classes in the code that trained the model. Pass it:"
-            " classes=[...] (--classes A,B,...), or a header that names the columns. Do not"
-            " take the likely order for the true one without looking."
+            " classes=[...] (--classes A,B,...), or a header that names the columns. Do not trust"
+            " the likely order without a check."
         ),
     )
 

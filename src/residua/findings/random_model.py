@@ -52,7 +52,7 @@ def find_random_model(
         meaning=(
             f"The model is random. When it is called twice on the same {len(a)} images, scores"
             f" differ by {moves:.3g} on average, which is {share:.2g} of the differences"
-            f" between images.{decided} No number here comes out the same again."
+            f" between images.{decided} No number here is reproducible."
         ),
         what_to_do=(
             "Make it deterministic: use the mean of the latent code instead of a sample, and"

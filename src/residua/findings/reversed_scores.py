@@ -51,7 +51,7 @@ def find_reversed_scores(column: str | None, roc_auc: Estimate | None = None) ->
 
 KIND = FindingKind(
     "reversed-scores",
-    "Scores whose name says that they run the other way",
+    "Scores whose name suggests the opposite direction",
     find_reversed_scores,
     lambda facts: find_reversed_scores(facts.score_column, facts.metrics.get("roc_auc")),
     needs=("score_column", "metrics"),

@@ -1,4 +1,4 @@
-"""One number an image, such as its brightness or the size of its file, that tells the label as well
+"""One number per image, such as its brightness or the size of its file, that tells the label as well
 as a model would.
 """
 
@@ -92,7 +92,7 @@ def find_shortcut(
         if model is not None and model.value is not None
         else ""
     )
-    made = "how the image was made" if technical else "one number an image"
+    made = "how the image was made" if technical else "one number per image"
     return Finding(
         code=KIND.code,
         severity=severity,
@@ -132,7 +132,7 @@ def _ask(facts: JudgedFacts) -> Answer:
 
 KIND = FindingKind(
     "shortcut",
-    "A simple property of the image gives the label away",
+    "A simple property of the image predicts the label",
     find_shortcut,
     _ask,
     needs=("features", "is_anomalous"),

@@ -41,7 +41,7 @@ def find_too_few_images(
     if not small and not promised:
         return None
     sentences = (
-        [f"There are only {_listed(small)}, so every number computed over them is rough."]
+        [f"There are only {_listed(small)}, so every number computed from them is uncertain."]
         if small
         else []
     )

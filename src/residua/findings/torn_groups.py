@@ -49,10 +49,11 @@ def find_torn_groups(groups: NDArray[Any], parts: NDArray[Any]) -> Finding | Non
             "examples": torn[:5],
         },
         meaning=(
-            f"{len(torn):,} of the {len(seen):,} groups {verb} images in more than one part,"
-            f" for example {torn[0]!r}. {n_images:,} of the {n_test:,} test images"
+            f"{len(torn):,} of the {len(seen):,} groups {verb} images in more than one part, for"
+            f" example {torn[0]!r}. {n_images:,} of the {n_test:,} test images"
             f" {'belongs' if n_images == 1 else 'belong'} to such a group. The model or the"
-            " threshold has seen other images of these groups, so the figures flatter."
+            " threshold has seen other images of these groups, so the figures look better than"
+            " they are."
         ),
         what_to_do=(
             "Put each group into one part of the manifest. Or leave its split column out: a"

@@ -101,9 +101,11 @@ def _of_reconstruction(names: Sequence[str], facts: JudgedFacts) -> _Reason:
 
 def _of_labels(names: Sequence[str], facts: JudgedFacts) -> _Reason:
     return (
-        "A label that never holds, or is never predicted, has no recall, precision or average"
-        " precision.",
-        "Judge on images in which every label holds sometimes.",
+        (
+            "A label that never holds, or is never predicted, has no recall, precision or average"
+            " precision."
+        ),
+        "Evaluate on images in which every label occurs.",
         {},
     )
 

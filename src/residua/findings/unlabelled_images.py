@@ -26,7 +26,7 @@ def find_unlabelled(n_unlabelled: int, n_images: int) -> Finding | None:
         ),
         what_to_do=(
             "Label them, unless they were left unlabelled at random. If the unlabelled images"
-            " are the hard ones, the result flatters."
+            " are the hard ones, the result looks too good."
         ),
     )
 
