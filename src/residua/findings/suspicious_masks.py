@@ -137,7 +137,9 @@ def _another_reading(
         f"The {len(own):,} masks do not lie where their images show something: the marked parts"
         f" stand out by {own.mean():.2f} (chance is 0). They would stand out by {fits:.2f} if"
         f" the masks were {best}. Pixel figures are false.",
-        (f"{_LOOK} Then pair images and masks by name, not by their order. Rotate images and masks together, or neither."),
+        (
+            f"{_LOOK} Then pair images and masks by name, not by their order. Rotate images and masks together, or neither."
+        ),
     )
 
 
