@@ -1,6 +1,4 @@
-"""One number per image, such as its brightness or the size of its file, that tells the label as well
-as a model would.
-"""
+"""One number per image that tells the label as well as a model would, such as brightness."""
 
 from __future__ import annotations
 

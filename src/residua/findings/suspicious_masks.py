@@ -138,7 +138,8 @@ def _another_reading(
         f" stand out by {own.mean():.2f} (chance is 0). They would stand out by {fits:.2f} if"
         f" the masks were {best}. Pixel figures are false.",
         (
-            f"{_LOOK} Then pair images and masks by name, not by their order. Rotate images and masks together, or neither."
+            f"{_LOOK} Then pair images and masks by name, not by their order. Rotate images"
+            " and masks together, or neither."
         ),
     )
 
