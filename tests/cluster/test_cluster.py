@@ -7,12 +7,19 @@ import contextlib
 import io
 import os
 import signal
+import sys
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "runs" / "wrapped"))
+
+from identity import onnx_file
+
+import residua
 from residua.cluster import ClusterOptions, evaluate_on_cluster, score_on_cluster
 from residua.cluster.tally import Tally, evaluate_sketched, merged, tally_of
 from residua.errors import LabelError
@@ -140,6 +147,21 @@ def test_workers_give_the_bytes_and_the_figures_of_one_process(
 ):
     monkeypatch.setattr(pieces, "ROWS_A_CHUNK", 10)
     check_like_one_process(run, shards, tmp_path)
+
+
+def test_workers_score_a_wrapped_model_as_one_process_does(in_this_process, tmp_path):
+    for label, images in (("good", blobs(60)), ("bad", 255 - blobs(20))):
+        (tmp_path / "parts" / label).mkdir(parents=True)
+        for row, image in enumerate(images):
+            Image.fromarray(image[..., 0]).save(tmp_path / "parts" / label / f"{row:02d}.png")
+    model = residua.wrap(onnx_file(tmp_path / "m.onnx", ["n", 12, 12, 1]), values="unit")
+    source = str(tmp_path / "parts")
+    run = model.save(tmp_path / "run", source=source, normal="good")
+    score_run(run, source, tmp_path / "one.csv")
+    score_on_cluster(run, source, tmp_path / "more.csv", ClusterOptions())
+    assert (tmp_path / "more.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+    one, more = evaluate_run(run), evaluate_on_cluster(run, None, ClusterOptions())
+    assert more.evaluation.metrics == one.evaluation.metrics
 
 
 def test_a_worker_refuses_what_one_process_refuses(in_this_process, run, tmp_path):
