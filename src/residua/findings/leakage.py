@@ -95,7 +95,7 @@ def find_leakage(
         meaning=(
             f"{n_leaked:,} of the {n:,} {judged} {'is a copy' if n_leaked == 1 else 'are copies'}"
             f" of {seen} ({by_kind}). The model has seen those pictures, so the figures look better"
-            " than they are.{_compared(metrics or {}, without or {})}"
+            f" than they are.{_compared(metrics or {}, without or {})}"
         ),
         what_to_do=(
             "Remove the copies from one of the parts, or give them one group in a manifest"

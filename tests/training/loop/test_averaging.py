@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from residua.training.loop.optimisers import averaging
+from residua.training.loop.lightning_parts import averaging
 from residua.training.loop.settings import TrainingSettings
 from residua.training.loop.train import TrainingPlan, train_network
 from residua.training.networks import ImageShape

@@ -158,7 +158,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         """Threshold minus anomaly score, as scikit-learn has it: negative = anomalous. float32
         (n_images,).
         """
-        return np.float32(self.operating_point_.threshold) - self.anomaly_scores(X)
+        scores = self.anomaly_scores(X)  # says so where there is no fit yet
+        return np.float32(self.operating_point_.threshold) - scores
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """+1 for normal and -1 for anomalous images (score > threshold, strictly), int

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
@@ -250,3 +251,25 @@ class AtomicCheckpoints(TorchCheckpointIO):
     ) -> dict[str, Any]:
         """Tensors and primitives only."""
         return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+
+
+_WARM = 10  # the decay of step n is at most (1 + n) / (10 + n)
+
+
+def averaging(decay: float) -> WeightAveraging:
+    """Lightning's averaging of weights and batch norm's statistics.
+
+    The decay is ``decay`` once as many steps are past.
+
+    Validation and what is kept after it see the averages, training goes on from the weights
+    themselves; checkpoints hold both. Before, the decay of step n is (1 + n) / (10 + n): where
+    training began is soon forgotten, however short it is.
+    """
+
+    def average(averaged: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
+        if not averaged.is_floating_point():  # batch norm's count of batches
+            return current
+        n = int(n_averaged)
+        return averaged.lerp(current, 1 - min(decay, (1 + n) / (_WARM + n)))
+
+    return WeightAveraging(avg_fn=average)

@@ -1,7 +1,4 @@
-"""The optimisers that recipes are trained with, and the average of the weights over the steps.
-
-AdamW, or Muon where a recipe's schedule says so. The average has less noise than the last step.
-"""
+"""The optimisers that recipes are trained with: AdamW, or Muon where a recipe's schedule says so."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
 
 from residua.training.recipes.base import Schedule
@@ -20,7 +16,6 @@ _ROUNDS = 5  # of Newton-Schulz
 _LINEAR, _CUBIC, _QUINTIC = 3.4445, -4.7750, 2.0315  # of its polynomial (Jordan et al., 2024)
 _ADAM_STEP = 0.2  # root mean square of what Adam usually takes in a step, in learning rates
 _NARROWEST = 8  # inputs and outputs of an inner kernel, at least
-_WARM = 10  # the decay of step n is at most (1 + n) / (10 + n)
 
 
 def make_optimiser(
@@ -107,22 +102,3 @@ def orthogonal(matrix: Tensor) -> Tensor:
         squares = made @ made.T
         made = _LINEAR * made + (_CUBIC * squares + _QUINTIC * squares @ squares) @ made
     return made.T if is_tall else made
-
-
-def averaging(decay: float) -> WeightAveraging:
-    """Lightning's averaging of weights and batch norm's statistics.
-
-    The decay is ``decay`` once as many steps are past.
-
-    Validation and what is kept after it see the averages, training goes on from the weights
-    themselves; checkpoints hold both. Before, the decay of step n is (1 + n) / (10 + n): where
-    training began is soon forgotten, however short it is.
-    """
-
-    def average(averaged: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
-        if not averaged.is_floating_point():  # batch norm's count of batches
-            return current
-        n = int(n_averaged)
-        return averaged.lerp(current, 1 - min(decay, (1 + n) / (_WARM + n)))
-
-    return WeightAveraging(avg_fn=average)

@@ -121,8 +121,13 @@ def train_network(  # noqa: PLR0917
     ends where the uninterrupted run would have ended.
     """
     # Lightning takes four seconds to load, which only training should cost.
-    from residua.training.loop.lightning_parts import Checkpoints, History, RecipeModule, Seeds
-    from residua.training.loop.optimisers import averaging
+    from residua.training.loop.lightning_parts import (
+        Checkpoints,
+        History,
+        RecipeModule,
+        Seeds,
+        averaging,
+    )
 
     batch_size = batch_size_of(recipe, settings)
     batches = make_batches(
