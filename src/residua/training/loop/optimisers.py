@@ -1,4 +1,4 @@
-"""The optimisers that recipes are trained with: AdamW, or Muon where a recipe's schedule says so."""
+"""The optimisers of recipes: AdamW, or Muon where the schedule of a recipe says so."""
 
 from __future__ import annotations
 
