@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+import residua
 
 
 def onnx_file(path, shape, *, kind=TensorProto.FLOAT, two_classes=False):
@@ -58,3 +62,13 @@ def with_weights_beside(path, size, by, *, location="model.onnx.data"):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, str(path), save_as_external_data=True, location=location, size_threshold=0)
     return path
+
+
+def few_digits(folder: Path) -> str:
+    """A source of 200 of the bundled digits: saving a model checks the images of its source."""
+    images = residua.load_images("digits", normal="0")
+    parts = {"train": images.train[:150], "test": images.test[:50]}
+    arrays = {f"x_{part}": some.array() for part, some in parts.items()}
+    arrays |= {f"y_{part}": some.labels.astype(str) for part, some in parts.items()}
+    np.savez(folder / "few.npz", **arrays)
+    return str(folder / "few.npz")

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from identity import onnx_file
+from identity import few_digits, onnx_file
 from onnx import helper
 from torch import nn
 
@@ -57,6 +57,11 @@ def keras_model(*inner, shape=(8, 8, 1)):
     return keras.Sequential([keras.Input(shape), *inner])
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory) -> str:
+    return few_digits(tmp_path_factory.mktemp("few"))
+
+
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 @pytest.mark.parametrize(
     ("make", "latent"),
@@ -99,24 +104,24 @@ def test_the_size_of_a_code_is_measured_in_keras_and_in_onnx(tmp_path):
 
 def test_pca_beside_a_model_has_as_many_numbers_as_its_code_else_several_sizes():
     images = residua.load_images("digits")
+    train, test = images.train[:300], images.test[:120]
     errors = {}
     for latent in (2, 32):
         told = residua.wrap(lambda x: x * 0.9, values="unit", latent=latent, **ONE)
-        record = told.evaluate(images.test, train=images.train)
+        record = told.evaluate(test, train=train)
         assert set(record.baselines) == {"mean_image", "pca"}
         errors[latent] = record.baselines["pca"]["mse"].value
-    open_ = residua.wrap(lambda x: x * 0.9, values="unit", **ONE).evaluate(
-        images.test, train=images.train
-    )
+    open_ = residua.wrap(lambda x: x * 0.9, values="unit", **ONE).evaluate(test, train=train)
     assert set(open_.baselines) == {"mean_image", "pca_2", "pca_8", "pca_32"}
     for latent, error in errors.items():
         assert open_.baselines[f"pca_{latent}"]["mse"].value == pytest.approx(error, rel=1e-6)
     found = {one.code: one for one in open_.findings}
     assert found["not-better-than-baseline"].measured["baselines"].keys() == {"mean_image"}
     assert found["unknown-code-size"].severity == "note"
-    assert residua.wrap(Two(3), **ONE).evaluate(
-        images.test, train=images.train
-    ).baselines.keys() == {"mean_image", "pca"}
+    assert residua.wrap(Two(3), **ONE).evaluate(test, train=train).baselines.keys() == {
+        "mean_image",
+        "pca",
+    }
 
 
 def test_a_keras_input_without_channels_is_one_of_grey_images():
@@ -285,7 +290,7 @@ def test_a_random_model_is_told_with_how_far_it_moves_and_averaging_brings_it_ne
     assert "random-model" not in {one.code for one in steady.findings}
 
 
-def test_a_random_model_that_is_saved_is_not_served_as_one_that_repeats_itself(tmp_path):
+def test_a_random_model_that_is_saved_is_not_served_as_one_that_repeats_itself(few, tmp_path):
     still = residua.wrap(onnx_file(tmp_path / "m.onnx", ["n", 8, 8, 1]), values="unit")
     noisy = onnx.load(tmp_path / "m.onnx")
     noisy.graph.node[-1].output[0] = "dimmed"
@@ -296,11 +301,11 @@ def test_a_random_model_that_is_saved_is_not_served_as_one_that_repeats_itself(t
         ]
     )
     onnx.save(noisy, tmp_path / "noisy.onnx")
-    run = still.save(tmp_path / "still", source="digits", normal="0")
+    run = still.save(tmp_path / "still", source=few, normal="0")
     assert not open_run(run).is_random
     assert "a score depends on its image alone" in advise_on_engine(run, "torch")
     run = residua.wrap(tmp_path / "noisy.onnx", values="unit").save(
-        tmp_path / "noisy", source="digits", normal="0"
+        tmp_path / "noisy", source=few, normal="0"
     )
     assert open_run(run).is_random
     assert open_wrapped(run)[0].is_random

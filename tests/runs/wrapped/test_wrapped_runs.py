@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 import torch
-from identity import onnx_file, with_weights_beside
+from identity import few_digits, onnx_file, with_weights_beside
 from PIL import Image
 
 import residua
@@ -31,6 +31,11 @@ from residua.runs.wrapped_run import open_wrapped
 from residua.server import Limits, load_model
 from residua.training.fitting.options import make_options
 from training_wing import blobs
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory) -> str:
+    return few_digits(tmp_path_factory.mktemp("few"))
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +239,7 @@ def test_wrapped_models_stand_beside_others_and_commands_that_need_ours_say_so(s
 
 
 def test_weights_beside_an_onnx_file_are_loaded_from_there_copied_hashed_and_verified(
-    tmp_path, monkeypatch
+    few, tmp_path, monkeypatch
 ):
     for name, by in (("own", 0.9), ("other", 0.1)):
         (tmp_path / name).mkdir()
@@ -243,7 +248,7 @@ def test_weights_beside_an_onnx_file_are_loaded_from_there_copied_hashed_and_ver
     white = np.full((2, 8, 8, 1), 255, np.uint8)
     model = residua.wrap("../own/model.onnx", values="unit")
     assert model.anomaly_scores(white) == pytest.approx([0.01, 0.01], rel=1e-4)
-    run = model.save(tmp_path / "run", source="digits", normal="0")
+    run = model.save(tmp_path / "run", source=few, normal="0")
     shutil.rmtree(tmp_path / "own")
     assert open_wrapped(run)[0].anomaly_scores(white) == pytest.approx([0.01, 0.01], rel=1e-4)
     shutil.copyfile(tmp_path / "other" / "model.onnx.data", run / "model.onnx.data")
@@ -254,37 +259,37 @@ def test_weights_beside_an_onnx_file_are_loaded_from_there_copied_hashed_and_ver
         open_wrapped(run)
 
 
-def test_weights_named_as_a_runs_own_files_are_refused(tmp_path):
+def test_weights_named_as_a_runs_own_files_are_refused(few, tmp_path):
     model = residua.wrap(
         with_weights_beside(tmp_path / "m.onnx", (8, 8), 0.9, location="wrapped.json"),
         values="unit",
     )
     with pytest.raises(InputError, match="must not be named as a RUN's own files are"):
-        model.save(tmp_path / "run", source="digits", normal="0")
+        model.save(tmp_path / "run", source=few, normal="0")
 
 
 def test_a_save_that_was_refused_leaves_nothing_and_one_after_it_replaces_what_was_there(
-    saved, tmp_path
+    few, saved, tmp_path
 ):
     model = residua.wrap(lambda x: x, values="unit", size=(8, 8), channels=1)
     with pytest.raises(InputError, match="which is code"):
-        model.save(tmp_path / "run", source="digits", normal="0")
+        model.save(tmp_path / "run", source=few, normal="0")
     assert list(tmp_path.iterdir()) == []
     model = open_wrapped(saved)[0]
     with pytest.raises(LabelError, match="must occur in the source"):
-        model.save(tmp_path / "run", source="digits", normal="ten")
+        model.save(tmp_path / "run", source=few, normal="ten")
     assert list(tmp_path.iterdir()) == []
-    run = model.save(tmp_path / "run", source="digits", normal="0")
+    run = model.save(tmp_path / "run", source=few, normal="0")
     evaluate_run(run)
     assert (run / "evaluation.json").exists()
-    model.save(run, source="digits", normal="1")
+    model.save(run, source=few, normal="1")
     assert open_wrapped(run)[1].normal == ("1",)
     kept = [".lock", "check.json", "images.csv", "model.onnx", "wrapped.json"]
     assert sorted(one.name for one in run.iterdir()) == kept
     assert [one.name for one in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_keras_model_of_layers_that_only_this_process_knows_is_not_saved(tmp_path):
+def test_a_keras_model_of_layers_that_only_this_process_knows_is_not_saved(few, tmp_path):
     import keras
 
     @keras.saving.register_keras_serializable()
@@ -299,5 +304,5 @@ def test_a_keras_model_of_layers_that_only_this_process_knows_is_not_saved(tmp_p
     ):
         model = residua.wrap(keras.Sequential([keras.Input((8, 8, 1)), layer, out]))
         with pytest.raises(InputError, match=rf"must load again.*{reason}.*without Lambda"):
-            model.save(tmp_path / "run", source="digits", normal="0")
+            model.save(tmp_path / "run", source=few, normal="0")
         assert list(tmp_path.iterdir()) == []
