@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _ARRAY = ".npy, .npz (or FILE.npz:NAME), .csv, .tsv or .parquet (or FILE.csv:COLUMN)"
 
 
+# Typer reads the options off the signature, so that each is spelled here; the body is short.
 def judge(
     images: Annotated[str | None, typer.Option(help=f"Images, {_ARRAY}.", metavar="FILE")] = None,
     reconstructions: Annotated[

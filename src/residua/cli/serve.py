@@ -10,6 +10,7 @@ from residua._text import say
 from residua.cli.options import Engine, Quiet, Run, names
 
 
+# Typer reads the options off the signature, so that each is spelled here; the body is short.
 def serve(
     run: Run,
     engine: Engine = "torch",
