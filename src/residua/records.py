@@ -10,10 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 
 Severity = Literal["ok", "note", "warning", "error"]
 Job = Literal["reconstruct", "detect", "classify"]
+SCHEMA_VERSION = 2
+"""Of `Evaluation`: 2 since estimates know groups. Files without a version are of version 1."""
+_ABOUT_GROUPS = ("n_groups", "n_effective", "caveat")
 
 
 class Record(BaseModel):
@@ -28,7 +39,10 @@ class Estimate(Record):
     ``value`` is None where the data cannot define it (one class only, an infinite mean): a finding
     says why. ``low`` and ``high`` are None where no interval can be given. ``n`` is the number of
     images (or pixels, or calibration scores: whatever the interval was computed over) behind the
-    number.
+    number. Where images were sampled in groups, ``n_groups`` is the number of groups, and
+    ``n_effective`` as many independent images as the `n` are worth for this number. ``caveat`` says
+    in a sentence why the interval may not hold, or why there is none. JSON leaves these three out
+    where they are None.
     """
 
     value: float | None
@@ -36,6 +50,18 @@ class Estimate(Record):
     high: float | None = None
     confidence: float = 0.95
     n: int = 0
+    n_groups: int | None = None
+    n_effective: float | None = None
+    caveat: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unknown(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = write(self)
+        return {
+            name: value
+            for name, value in told.items()
+            if value is not None or name not in _ABOUT_GROUPS
+        }
 
 
 class OperatingPoint(Record):
@@ -148,6 +174,14 @@ class Evaluation(Record):
     baselines: dict[str, dict[str, Estimate]] = Field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     provenance: dict[str, Any] = Field(default_factory=dict)
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_file(cls, data: Any, info: ValidationInfo) -> Any:
+        if info.mode == "json" and isinstance(data, dict) and "schema_version" not in data:
+            return {**data, "schema_version": 1}
+        return data
 
 
 def not_applicable_of(provenance: Mapping[str, Any]) -> tuple[NotApplicable, ...]:

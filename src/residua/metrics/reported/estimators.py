@@ -108,11 +108,14 @@ def roc_auc_of_classes(sample: ClassProbabilities) -> Estimate:
         end: [getattr(area, end) for area in areas if getattr(area, end) is not None]
         for end in ("value", "low", "high")
     }
+    mean = {
+        end: float(np.mean(values)) if len(values) == len(areas) else None
+        for end, values in ends.items()
+    }
     return Estimate(
-        **{
-            end: float(np.mean(values)) if len(values) == len(areas) else None
-            for end, values in ends.items()
-        },
+        value=mean["value"],
+        low=mean["low"],
+        high=mean["high"],
         confidence=sample.confidence,
         n=len(sample.true),
     )

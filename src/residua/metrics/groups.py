@@ -1,0 +1,188 @@
+"""Images that were sampled together, and what that does to an interval.
+
+Six photographs of one part are not six independent images. What was sampled is the part, so an
+interval has to come from how the parts differ. The variance here is that of a sum of influences
+per group (the sandwich of Liang and Zeger, 1986; for areas under the ROC curve it is Obuchowski's,
+1997). Rates take the effective number of images in place of the number (Korn and Graubard, 1998).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._check import Problems
+from residua.errors import ShapeError
+from residua.metrics._confidence import student_t, two_sided_z
+
+FEWEST_GROUPS = 10
+"""With fewer groups an interval has a caveat: what little they show may mislead."""
+LEAST_GROUPS = 5
+"""With fewer groups there is no interval."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The group of each image by number, ``codes`` (n_images,) from 0 to ``n_groups - 1``.
+
+    Examples
+    --------
+    >>> groups = Groups.read(["a", "a", "b", None])
+    >>> groups.codes.tolist(), groups.n_groups, groups.sizes.tolist()
+    ([0, 0, 1, 2], 3, [2, 1, 1])
+    """
+
+    codes: NDArray[np.int64]
+
+    @classmethod
+    def read(
+        cls,
+        values: Any,
+        n: int | None = None,
+        problems: Problems | None = None,
+        *,
+        name: str = "groups",
+    ) -> Groups:
+        """Names of groups, (n_images,), of any kind; an image without one is a group of its own.
+
+        Raises
+        ------
+        ShapeError
+            If there is not one name per image.
+        """
+        own = Problems("groups") if problems is None else problems
+        array = np.asarray(values, object) if not isinstance(values, Groups) else None
+        if isinstance(values, Groups):
+            made = values
+        elif array is None or array.ndim != 1:
+            own.add(
+                f"{name} must have shape (n_images,)",
+                f"shape {np.shape(values)}",
+                "Pass the name of one group per image",
+                ShapeError,
+            )
+            return cls(np.arange(n or 0))
+        else:
+            made = cls(_codes(array.tolist()))
+        if n is not None and len(made.codes) != n:
+            own.add(
+                f"{name} must name the group of every image",
+                f"{len(made.codes)} for {n} images",
+                "Pass one per image",
+                ShapeError,
+            )
+        if problems is None:
+            own.raise_any()
+        return made
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """Images per group, (n_groups,)."""
+        return np.bincount(self.codes)
+
+    @property
+    def n_groups(self) -> int:
+        """How many groups there are."""
+        return len(self.sizes)
+
+    def of(self, rows: NDArray[Any]) -> Groups:
+        """The groups of some of the images, by rows or bools, numbered anew."""
+        return Groups(np.unique(self.codes[rows], return_inverse=True)[1].astype(np.int64))
+
+    def sums(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """The sum of `values` (n_images,) over each group, (n_groups,)."""
+        return np.bincount(self.codes, values, self.n_groups)
+
+    def variance(self, influence: NDArray[np.float64]) -> float:
+        """Variance of an estimate whose error is the sum of `influence` (n_images,).
+
+        ``nan`` with one group alone.
+        """
+        n = self.n_groups
+        return float((self.sums(influence) ** 2).sum() * n / (n - 1)) if n > 1 else float("nan")
+
+    def design_effect(self, influence: NDArray[np.float64]) -> float:
+        """How many times the variance of independent images; from 1 to the size of the groups.
+
+        Examples
+        --------
+        >>> twins = Groups.read([0, 0, 1, 1, 2, 2, 3, 3])
+        >>> twins.design_effect(np.array([1.0, 1, -1, -1, 2, 2, -2, -2]))
+        2.0
+        """
+        n, most = len(self.codes), self.largest_effect
+        independent = float((influence**2).sum()) * n / max(n - 1, 1)
+        if independent == 0 or self.n_groups < 2:
+            return most
+        return float(np.clip(self.variance(influence) / independent, 1.0, most))
+
+    @property
+    def largest_effect(self) -> float:
+        """The design effect where all images of a group are alike."""
+        n = len(self.codes)
+        return float((self.sizes.astype(np.float64) ** 2).sum() / n) if n else 1.0
+
+    def degrees_of_freedom(self, design_effect: float) -> float:
+        """What Student's quantile takes: groups - 1, fewer where groups differ in size."""
+        if self.n_groups < 2:
+            return 0.0
+        extra = self.largest_effect - 1
+        alike = (design_effect - 1) / extra if extra > 0 else 0.0
+        shares = self.sizes * (1 + (self.sizes - 1.0) * alike)
+        return float(max(shares.sum() ** 2 / (shares**2).sum() - 1, 1.0))
+
+    def effective(self, influence: NDArray[np.float64]) -> float:
+        """As many independent images as these are worth."""
+        return len(self.codes) / self.design_effect(influence)
+
+    def reach(self, confidence: float, design_effect: float) -> float:
+        """How many standard errors a two-sided interval reaches to either side."""
+        if self.is_single:
+            return two_sided_z(confidence)
+        return student_t(confidence, self.degrees_of_freedom(design_effect))
+
+    @property
+    def is_single(self) -> bool:
+        """Whether every image is a group of its own."""
+        return self.n_groups == len(self.codes)
+
+
+def caveat_of(n_groups: int, what: str = "groups") -> str | None:
+    """What an interval from so few groups has to say; None from `FEWEST_GROUPS` on.
+
+    Examples
+    --------
+    >>> caveat_of(3)
+    'No interval: 3 groups show too little of how groups differ; it takes 5, and better 10.'
+    >>> caveat_of(7)
+    'From 7 groups only: intervals from fewer than 10 may hold the truth less often than they say.'
+    """
+    if n_groups >= FEWEST_GROUPS:
+        return None
+    if n_groups < LEAST_GROUPS:
+        return (
+            f"No interval: {n_groups} {what} show too little of how {what} differ; it takes"
+            f" {LEAST_GROUPS}, and better {FEWEST_GROUPS}."
+        )
+    return (
+        f"From {n_groups} {what} only: intervals from fewer than {FEWEST_GROUPS} may hold the truth"
+        " less often than they say."
+    )
+
+
+def _codes(values: Sequence[Any]) -> NDArray[np.int64]:
+    """Numbers in the order of first appearance; missing names (None, NaN, empty) each their own."""
+    numbers: dict[Any, int] = {}
+    codes = np.empty(len(values), np.int64)
+    for row, value in enumerate(values):
+        missing = value is None or str(value) in ("", "nan")
+        codes[row] = numbers.setdefault(("row", row) if missing else str(value), len(numbers))
+    return codes
