@@ -13,6 +13,7 @@ from residua.errors import ShapeError
 from residua.evaluation.conclusion import conclude, with_metrics
 from residua.evaluation.labels import DetectionLabels, as_detection_labels
 from residua.findings import JudgedFacts
+from residua.metrics.groups import Groups, names_of
 from residua.metrics.pixel_tally import PixelTally
 from residua.metrics.reported import estimates_of
 from residua.metrics.samples import PixelErrors, ScoredImages
@@ -35,6 +36,7 @@ def evaluate_detection(
     train_scores: Any = None,
     baselines: Mapping[str, Any] | None = None,
     leaks: Leaks | None = None,
+    groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
     split: str = "test",
@@ -69,6 +71,9 @@ def evaluate_detection(
     leaks : Leaks, optional
         Which of the images are copies of training images (`residua.images.duplicates.leaks_of`):
         every metric is given without them too, in the finding ``leakage``.
+    groups : array, (n_images,), optional
+        Names of what the images were sampled in, such as the part that each shows: intervals then
+        speak of new parts. An image without a name is a group of its own.
     confidence : float
     seed : int
         Of resampled intervals.
@@ -109,6 +114,7 @@ def evaluate_detection(
         train_scores=train_scores,
         baselines=baselines,
         leaks=leaks,
+        groups=groups,
         confidence=confidence,
         seed=seed,
     )
@@ -127,6 +133,7 @@ def detection_facts(
     train_scores: Any = None,
     baselines: Mapping[str, Any] | None = None,
     leaks: Leaks | None = None,
+    groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> JudgedFacts:
@@ -144,6 +151,7 @@ def detection_facts(
         same_length(problems, labels=truth.labelled, scores=array)
         same_length(problems, scores=array, masks=masks)
         same_length(problems, scores=array, maps=maps)
+    grouped = None if groups is None else Groups.read(groups, len(array), problems)
     rivals = _checked_baselines(baselines, len(array), problems)
     problems.raise_any()
     known, anomalous = array[truth.labelled], truth.is_anomalous[truth.labelled]
@@ -156,6 +164,8 @@ def detection_facts(
         scores=known,
         flagged=None if point is None else is_flagged(known, point.threshold),
         all_flagged=None if point is None else is_flagged(array, point.threshold),
+        groups=None if grouped is None else grouped.of(truth.labelled),
+        all_groups=grouped,
     )
 
     n_anomalous = int(anomalous.sum())
@@ -181,6 +191,7 @@ def detection_facts(
             for name, value in rivals.items()
         }
         or None,
+        groups=names_of(groups, grouped),
         assumptions=() if truth.assumption is None else (truth.assumption,),
     )
     facts = with_metrics(facts, lambda kept: estimates_of(sample.of(kept[truth.labelled])), leaks)

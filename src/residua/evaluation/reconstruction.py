@@ -14,6 +14,7 @@ from residua.evaluation.conclusion import Conclusion, conclude, with_metrics
 from residua.evaluation.pictures import Pictures, known_pictures, read_pictures
 from residua.evaluation.scale_options import Numbers, ScaleOptions
 from residua.findings import JudgedFacts, find_all
+from residua.metrics.groups import Groups, names_of
 from residua.metrics.intervals import mean_interval, rate_interval
 from residua.metrics.reported import errors_per_image, estimates_of
 from residua.metrics.samples import ImageErrors
@@ -37,6 +38,7 @@ def evaluate_reconstruction(
     train_errors: Any = None,
     baselines: Mapping[str, Any] | None = None,
     leaks: Leaks | None = None,
+    groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
     split: str = "test",
@@ -67,6 +69,8 @@ def evaluate_reconstruction(
     leaks : Leaks, optional
         Which of the images are copies of training images (`residua.images.duplicates.leaks_of`):
         every metric is given without them too, in the finding ``leakage``.
+    groups : array, (n_images,), optional
+        Names of what the images were sampled in; see `evaluate_detection`.
     confidence : float
     seed : int
         Of resampled intervals.
@@ -107,6 +111,7 @@ def evaluate_reconstruction(
         train_errors=train_errors,
         baselines=baselines,
         leaks=leaks,
+        groups=groups,
         confidence=confidence,
         seed=seed,
         split=split,
@@ -206,6 +211,7 @@ def evaluate_errors(
     train_errors: NDArray[Any] | None = None,
     baselines: Mapping[str, Any] | None = None,
     leaks: Leaks | None = None,
+    groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
     split: str = "test",
@@ -220,6 +226,7 @@ def evaluate_errors(
         train_errors=train_errors,
         baselines=baselines,
         leaks=leaks,
+        groups=groups,
         confidence=confidence,
         seed=seed,
     )
@@ -232,16 +239,19 @@ def error_facts(
     train_errors: NDArray[Any] | None = None,
     baselines: Mapping[str, Any] | None = None,
     leaks: Leaks | None = None,
+    groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> JudgedFacts:
     """What is known of a reconstructor from what `errors_per_image` gave."""
+    n_images = len(next(iter(columns.values())))
+    grouped = None if groups is None else Groups.read(groups, n_images)
 
     def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
         some = {name: column[kept] for name, column in columns.items()}
-        return estimates_of(ImageErrors(confidence, seed, columns=some))
+        own = None if grouped is None else grouped.of(kept)
+        return estimates_of(ImageErrors(confidence, seed, columns=some, groups=own))
 
-    n_images = len(next(iter(columns.values())))
     return with_metrics(
         JudgedFacts(
             job="reconstruct",
@@ -252,6 +262,7 @@ def error_facts(
             errors=columns,
             train_errors=train_errors,
             baselines=baselines or None,
+            groups=names_of(groups, grouped),
         ),
         metrics_of,
         leaks,

@@ -32,7 +32,7 @@ def two_sided_z(confidence: float) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
-def student_t(confidence: float, degrees_of_freedom: int) -> float:
+def student_t(confidence: float, degrees_of_freedom: float) -> float:
     """How far a two-sided interval reaches when the error is estimated from few values.
 
     In standard errors.

@@ -99,7 +99,7 @@ class Groups:
 
     def sums(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """The sum of `values` (n_images,) over each group, (n_groups,)."""
-        return np.bincount(self.codes, values, self.n_groups)
+        return np.asarray(np.bincount(self.codes, values, self.n_groups), np.float64)
 
     def variance(self, influence: NDArray[np.float64]) -> float:
         """Variance of an estimate whose error is the sum of `influence` (n_images,).
@@ -153,6 +153,14 @@ class Groups:
     def is_single(self) -> bool:
         """Whether every image is a group of its own."""
         return self.n_groups == len(self.codes)
+
+
+def names_of(groups: Any, read: Groups | None) -> NDArray[Any] | None:
+    """The names that `read` was read from, (n_images,) of objects; None without groups."""
+    if read is None:
+        return None
+    given = read.codes if isinstance(groups, Groups) else groups
+    return np.array([*np.asarray(given, object).tolist(), None], object)[:-1]
 
 
 def caveat_of(n_groups: int, what: str = "groups") -> str | None:

@@ -6,7 +6,7 @@ Judged images as arrays, a kind of sample a file of results.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from residua.metrics.bootstrap import bootstrap_interval
 from residua.metrics.confusion import ConfusionMetrics, metrics_from_confusion
+from residua.metrics.groups import Groups
 from residua.metrics.intervals import f1_interval, rate_interval
 from residua.metrics.means import mean_interval
 from residua.metrics.pixel_tally import PixelTally
@@ -31,10 +32,15 @@ _MOST_RESAMPLED = 5000
 
 @dataclass(frozen=True)
 class Sample:
-    """The base of all samples: how sure an interval is to be, and the seed of resampled ones."""
+    """The base of all samples.
+
+    How sure an interval is to be, the seed of resampled ones, and which images were sampled
+    together: None where each was sampled by itself.
+    """
 
     confidence: float = 0.95
     seed: int = 0
+    groups: Groups | None = field(default=None, kw_only=True)
 
     def rate(self, n_successes: Count, n: Count) -> Estimate:
         """A share with Wilson's interval; without a value where `n` is 0."""
@@ -57,13 +63,14 @@ class ScoredImages(Sample):
     """A detector's labelled images.
 
     ``flagged`` are its decisions on them, None without a threshold; ``all_flagged`` those on all
-    judged images, labelled or not.
+    judged images, labelled or not, which ``all_groups`` are of.
     """
 
     is_anomalous: Bools
     scores: NDArray[Any]
     flagged: Bools | None = None
     all_flagged: Bools | None = None
+    all_groups: Groups | None = None
 
     def of(self, kept: Bools) -> ScoredImages:
         """Those of the images alone that `kept` says; all decisions only where all are kept."""
@@ -75,6 +82,8 @@ class ScoredImages(Sample):
             scores=self.scores[kept],
             flagged=None if self.flagged is None else self.flagged[kept],
             all_flagged=None,
+            all_groups=None,
+            groups=None if self.groups is None else self.groups.of(kept),
         )
 
     @property

@@ -46,6 +46,7 @@ def judge_reconstructor(
         train_errors=train,
         baselines=baseline_errors(others, seed=model.seed),
         leaks=judged.leaks,
+        groups=judged.images.groups,
         seed=model.seed,
     )
     facts = with_model(facts, model, judged, columns["mse"], errors)

@@ -54,6 +54,7 @@ def judge_detector(
         train_scores=train_scores,
         baselines=beside,
         leaks=judged.leaks,
+        groups=judged.images.groups,
         seed=model.seed,
     )
     facts = _with_images(facts, model.scores, images, scores, calibration)
