@@ -3,7 +3,8 @@
 Reconstruction errors are skewed: a few bad images carry the mean, and the textbook ``mean +- 1.96 s
 / sqrt(n)`` is then too short above. Sources: Efron and Tibshirani (1993), chapter 12, the
 bootstrap-t, never shorter than Student's interval; Hall (1992), the cubic transformation that takes
-its place where there are too many images to resample.
+its place where there are too many images to resample. Images sampled in groups: whole groups are
+resampled, and studentised by the sums of deviations of each group.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from residua._check import Problems, same_length
 from residua.errors import RangeError, ShapeError
 from residua.metrics._confidence import require_confidence, student_t, two_sided_z
+from residua.metrics.groups import LEAST_GROUPS, Groups, caveat_of
 from residua.records import Estimate
 
 _N_RESAMPLES = 2000
@@ -32,6 +34,7 @@ def mean_interval(
     seed: int = 0,
     least: float = -math.inf,
     most: float = math.inf,
+    groups: Any = None,
 ) -> Estimate:
     """Mean of per-image values with a two-sided interval that allows for skewness.
 
@@ -44,12 +47,15 @@ def mean_interval(
         The same seed gives the same interval.
     least, most : float, optional
         What the mean can be at all, 0 and 1 for a share; the interval goes no further.
+    groups : array, (n_images,), or Groups, optional
+        What was sampled together: the part that an image shows, the patient. None: each image by
+        itself.
 
     Returns
     -------
     Estimate
-        ``value`` None with no values or an infinite one; no bounds with one value or with all
-        values alike, since then nothing shows how they spread.
+        ``value`` None with no values or an infinite one; no bounds with one value, with all values
+        alike, since then nothing shows how they spread, or with fewer than five groups.
 
     Raises
     ------
@@ -62,9 +68,8 @@ def mean_interval(
     >>> round(estimate.value, 5), estimate.low < 0.00326 < estimate.high, estimate.n
     (0.00326, True, 5)
     """
-    estimate = _mean_estimate(
-        _values("mean_interval", values=values)[0], confidence, seed, "mean_interval"
-    )
+    column, grouped = _values("mean_interval", groups, values=values)
+    estimate = _mean_estimate(column[0], grouped, confidence, seed, "mean_interval")
     if estimate.low is None or estimate.high is None:
         return estimate
     return estimate.model_copy(
@@ -73,7 +78,7 @@ def mean_interval(
 
 
 def paired_difference_interval(
-    a: Any, b: Any, *, confidence: float = 0.95, seed: int = 0
+    a: Any, b: Any, *, confidence: float = 0.95, seed: int = 0, groups: Any = None
 ) -> Estimate:
     """Mean of ``a - b`` over the same images, with its interval.
 
@@ -83,6 +88,8 @@ def paired_difference_interval(
     ----------
     a, b : arrays, (n_images,)
         Per-image values of two models, in the same order.
+    groups
+        As in `mean_interval`.
 
     Returns
     -------
@@ -95,13 +102,15 @@ def paired_difference_interval(
     >>> estimate.value, estimate.low > 0
     (1.375, True)
     """
-    first, second = _values("paired_difference_interval", a=a, b=b)
+    (first, second), grouped = _values("paired_difference_interval", groups, a=a, b=b)
     finite = bool(np.isfinite(first).all() and np.isfinite(second).all())
     difference = first - second if finite else np.full(len(first), np.inf)
-    return _mean_estimate(difference, confidence, seed, "paired_difference_interval")
+    return _mean_estimate(difference, grouped, confidence, seed, "paired_difference_interval")
 
 
-def _values(where: str, **arrays: Any) -> list[NDArray[np.float64]]:
+def _values(
+    where: str, groups: Any, **arrays: Any
+) -> tuple[list[NDArray[np.float64]], Groups | None]:
     problems, columns = Problems(where), {}
     for name, array in arrays.items():
         column = np.asarray(array, np.float64)
@@ -122,25 +131,60 @@ def _values(where: str, **arrays: Any) -> list[NDArray[np.float64]]:
         columns[name] = column
     if not problems:
         same_length(problems, **columns)
+    n = len(next(iter(columns.values())))
+    grouped = None if groups is None or problems else Groups.read(groups, n, problems)
     problems.raise_any()
-    return list(columns.values())
+    return list(columns.values()), grouped
 
 
 def _mean_estimate(
-    values: NDArray[np.float64], confidence: float, seed: int, where: str
+    values: NDArray[np.float64], groups: Groups | None, confidence: float, seed: int, where: str
 ) -> Estimate:
     require_confidence(where, confidence)
     n = len(values)
     if n == 0 or not np.isfinite(values).all():
         return Estimate(value=None, confidence=confidence, n=n)
     mean = float(values.mean())
+    if groups is not None and not groups.is_single:
+        return _grouped(values, mean, groups, confidence, seed)
+    counted = {} if groups is None else {"n_groups": n, "n_effective": float(n)}
     if n < 2 or np.ptp(values) == 0:
-        return Estimate(value=mean, confidence=confidence, n=n)
+        return Estimate(value=mean, confidence=confidence, n=n, **counted)
     error = float(values.std(ddof=1)) / math.sqrt(n)
     low, high = _quantiles(values, confidence, seed)
     return Estimate(
-        value=mean, low=mean - high * error, high=mean - low * error, confidence=confidence, n=n
+        value=mean,
+        low=mean - high * error,
+        high=mean - low * error,
+        confidence=confidence,
+        n=n,
+        **counted,
     )
+
+
+def _grouped(
+    values: NDArray[np.float64], mean: float, groups: Groups, confidence: float, seed: int
+) -> Estimate:
+    n, influence = len(values), (values - mean) / len(values)
+    effect = groups.design_effect(influence)
+    estimate = Estimate(
+        value=mean,
+        confidence=confidence,
+        n=n,
+        n_groups=groups.n_groups,
+        n_effective=n / effect,
+        caveat=caveat_of(groups.n_groups),
+    )
+    if groups.n_groups < LEAST_GROUPS or np.ptp(values) == 0:
+        return estimate
+    error = math.sqrt(effect * values.var(ddof=1) / n)
+    sums = groups.sums((values - mean) / values.std())
+    if len(sums) > _RESAMPLED_UP_TO:
+        low, high = _hall(sums, confidence)
+    else:
+        reach = groups.reach(confidence, effect)
+        low, high = _wider(_bootstrap_t(sums, groups.sizes, confidence, seed), reach)
+    return estimate.model_copy(update={"low": mean - high * error, "high": mean - low * error})
 
 
 def _quantiles(values: NDArray[np.float64], confidence: float, seed: int) -> tuple[float, float]:
@@ -154,21 +198,36 @@ def _quantiles(values: NDArray[np.float64], confidence: float, seed: int) -> tup
     reach = student_t(confidence, len(values) - 1)
     if len(values) < _RESAMPLED_FROM:
         return -reach, reach
-    low, high = _bootstrap_t(values, confidence, seed)
+    centred = (values - values.mean()) / values.std()
+    return _wider(_bootstrap_t(centred, None, confidence, seed), reach)
+
+
+def _wider(bounds: tuple[float, float], reach: float) -> tuple[float, float]:
+    low, high = bounds
     return min(low, -reach) if math.isfinite(low) else -reach, (
         max(high, reach) if math.isfinite(high) else reach
     )
 
 
-def _bootstrap_t(values: NDArray[np.float64], confidence: float, seed: int) -> tuple[float, float]:
-    """Quantiles of the studentised mean over resamples."""
-    rng, n = np.random.default_rng(seed), len(values)
-    centred = (values - values.mean()) / values.std()
+def _bootstrap_t(
+    centred: NDArray[np.float64], sizes: NDArray[np.int64] | None, confidence: float, seed: int
+) -> tuple[float, float]:
+    """Quantiles of the studentised mean over resamples.
+
+    Of values less their mean, or of their sums over groups of these `sizes`.
+    """
+    rng, n = np.random.default_rng(seed), len(centred)
     studentised = []
     for _ in range(0, _N_RESAMPLES, 100):
-        drawn = centred[rng.integers(n, size=(100, n))]
-        spread = drawn.std(axis=1, ddof=1)
-        mean = drawn.mean(axis=1)
+        drawn = rng.integers(n, size=(100, n))
+        if sizes is None:
+            own = centred[drawn]
+            spread, mean = own.std(axis=1, ddof=1), own.mean(axis=1)
+        else:
+            sums, counts = centred[drawn], sizes[drawn]
+            mean = sums.sum(axis=1) / counts.sum(axis=1)
+            off = sums - counts * mean[:, np.newaxis]
+            spread = np.sqrt((off**2).sum(axis=1) / (n - 1)) / counts.mean(axis=1)
         # A resample of one value again and again shows no spread but rounding's: infinitely far
         # out, on the side of its mean.
         studentised.append(
