@@ -48,10 +48,10 @@ def test_one_image_a_group_changes_no_bound():
     alone, grouped = mean_interval(values), mean_interval(values, groups=np.arange(40))
     assert (alone.low, alone.high) == (grouped.low, grouped.high)
     assert grouped.n_groups == 40
-    same = bootstrap_interval(np.median, values, groups=np.arange(40))
-    assert (same.low, same.high) == (lambda one: (one.low, one.high))(
-        bootstrap_interval(np.median, values)
+    alone, grouped = (
+        bootstrap_interval(np.median, values, groups=one) for one in (None, np.arange(40))
     )
+    assert (alone.low, alone.high) == (grouped.low, grouped.high)
 
 
 @pytest.mark.parametrize(

@@ -147,19 +147,14 @@ def _mean_estimate(
     mean = float(values.mean())
     if groups is not None and not groups.is_single:
         return _grouped(values, mean, groups, confidence, seed)
-    counted = {} if groups is None else {"n_groups": n, "n_effective": float(n)}
+    estimate = Estimate(value=mean, confidence=confidence, n=n)
+    if groups is not None:
+        estimate = estimate.model_copy(update={"n_groups": n, "n_effective": float(n)})
     if n < 2 or np.ptp(values) == 0:
-        return Estimate(value=mean, confidence=confidence, n=n, **counted)
+        return estimate
     error = float(values.std(ddof=1)) / math.sqrt(n)
     low, high = _quantiles(values, confidence, seed)
-    return Estimate(
-        value=mean,
-        low=mean - high * error,
-        high=mean - low * error,
-        confidence=confidence,
-        n=n,
-        **counted,
-    )
+    return estimate.model_copy(update={"low": mean - high * error, "high": mean - low * error})
 
 
 def _grouped(
