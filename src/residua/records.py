@@ -25,6 +25,13 @@ Job = Literal["reconstruct", "detect", "classify"]
 SCHEMA_VERSION = 2
 """Of `Evaluation`: 2 since estimates know groups. Files without a version are of version 1."""
 _ABOUT_GROUPS = ("n_groups", "n_effective", "caveat")
+_ABOUT_PROMISE = ("promise", "prevalence", "contamination")
+
+
+def _told(fields: dict[str, Any], optional: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        name: value for name, value in fields.items() if value is not None or name not in optional
+    }
 
 
 class Record(BaseModel):
@@ -56,24 +63,31 @@ class Estimate(Record):
 
     @model_serializer(mode="wrap")
     def _without_unknown(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        told: dict[str, Any] = write(self)
-        return {
-            name: value
-            for name, value in told.items()
-            if value is not None or name not in _ABOUT_GROUPS
-        }
+        return _told(write(self), _ABOUT_GROUPS)
 
 
 class OperatingPoint(Record):
     """A threshold, the rates it was chosen for on the calibration set, and the words of how.
 
-    Anomalous means ``score > threshold``, strictly.
+    Anomalous means ``score > threshold``, strictly. ``promise`` says what the policy's rate is
+    promised for: ``new groups`` of images, ``known groups`` (those of the calibration set),
+    ``images`` like those of the calibration set, or ``none``, where it is an estimate. None leaves
+    it to the policy. ``prevalence`` is the share of anomalies that was assumed, and
+    ``contamination`` the share of calibration images that was allowed to be hidden anomalies. JSON
+    leaves these three out where they are None.
     """
 
     threshold: float
     policy: str
     how: str
     rates: dict[str, Estimate] = Field(default_factory=dict)
+    promise: str | None = None
+    prevalence: float | None = None
+    contamination: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unknown(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _told(write(self), _ABOUT_PROMISE)
 
 
 class Finding(Record):

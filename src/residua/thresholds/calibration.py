@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.metrics.groups import Groups
+
 Scores = NDArray[Any]
+Promised = Literal["new-groups", "known-groups"]
+"""What a bound from grouped images is to hold for."""
+PROMISED: tuple[str, ...] = get_args(Promised)
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,9 @@ class Calibration:
 
     `is_labelled` is False where no labels were given and every image is taken for normal.
     `prevalence` is the assumed share of anomalies where the detector will work; None stands for the
-    calibration set's own.
+    calibration set's own. The groups are those of either kind, in the order of its scores; None
+    where every image is its own. `contamination` is the share of the images taken for normal that
+    may be hidden anomalies.
     """
 
     normal: Scores
@@ -40,6 +47,10 @@ class Calibration:
     confidence: float = 0.95
     prevalence: float | None = None
     is_labelled: bool = True
+    normal_groups: Groups | None = None
+    anomalous_groups: Groups | None = None
+    promised: Promised = "new-groups"
+    contamination: float = 0.0
 
     @cached_property
     def distinct(self) -> Scores:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, as_binary_labels, as_scores, same_length
 from residua.errors import RangeError, ShapeError
+from residua.metrics.groups import Groups
 from residua.records import OperatingPoint
-from residua.thresholds.calibration import Calibration
+from residua.thresholds.calibration import PROMISED, Calibration, Promised
 from residua.thresholds.fixed import Fixed
 from residua.thresholds.policy import Policy
 from residua.thresholds.rates import rates_at
@@ -24,6 +25,9 @@ def choose_threshold(
     *,
     confidence: float = 0.95,
     prevalence: float | None = None,
+    groups: Any = None,
+    promise: Promised = "new-groups",
+    contamination: float | None = None,
 ) -> OperatingPoint:
     """Turn calibration scores into an operating point.
 
@@ -47,6 +51,15 @@ def choose_threshold(
     prevalence : float, optional
         Share of anomalies where the detector will work, for precision, cost and F1. None: the
         calibration set's own.
+    groups : array, (n_images,), optional
+        What was sampled together (the part, the patient), by name; an image without a name is a
+        group of its own. None: every image is.
+    promise : {"new-groups", "known-groups"}
+        What a bound from grouped images holds for: images of groups that are not among these (the
+        default), or new images of these groups, which is weaker and takes fewer groups.
+    contamination : float, optional
+        Share of the images taken for normal that may be hidden anomalies. The threshold is as low
+        as that allows, and the words of how say what holds if there are none.
 
     Returns
     -------
@@ -74,17 +87,63 @@ def choose_threshold(
     the confidence.
     """
     rule = parse_policy(policy)
-    array, is_anomalous = _checked(rule, scores, labels, confidence, prevalence)
-    calibration = calibration_of(array, is_anomalous, confidence=confidence, prevalence=prevalence)
+    problems = Problems("choose_threshold")
+    array, is_anomalous = _checked(rule, scores, labels, problems)
+    known = None if groups is None else Groups.read(groups, len(array), problems)
+    known = None if known is None or known.is_single else known
+    check_confidence(problems, confidence)
+    if prevalence is not None and not 0 < prevalence < 1:
+        problems.add(
+            "prevalence must lie between 0 and 1",
+            f"{prevalence}",
+            "Pass the share of images that are anomalous",
+            RangeError,
+        )
+    if contamination is not None and not 0 <= contamination < 0.5:
+        problems.add(
+            "contamination must be at least 0 and less than 0.5",
+            f"{contamination}",
+            "Pass the share of calibration images that may be hidden anomalies, such as 0.02",
+            RangeError,
+        )
+    if promise not in PROMISED:
+        problems.add(
+            f"promise must be {' or '.join(PROMISED)}",
+            f"{promise!r}",
+            "Pass one of them",
+            RangeError,
+        )
+    problems.raise_any()
+    calibration = calibration_of(
+        array,
+        is_anomalous,
+        confidence=confidence,
+        prevalence=prevalence,
+        groups=known,
+        promised=promise,
+        contamination=contamination or 0.0,
+    )
     choice = rule.choose(calibration)
     rates = (
         rates_at(
-            choice.threshold, array, is_anomalous, confidence=confidence, prevalence=prevalence
+            choice.threshold,
+            array,
+            is_anomalous,
+            confidence=confidence,
+            prevalence=prevalence,
         )
         if len(array)
         else {}
     )
-    return OperatingPoint(threshold=choice.threshold, policy=str(rule), how=choice.how, rates=rates)
+    return OperatingPoint(
+        threshold=choice.threshold,
+        policy=str(rule),
+        how=choice.how,
+        rates=rates,
+        promise=choice.promise,
+        prevalence=prevalence,
+        contamination=contamination or None,
+    )
 
 
 def calibration_of(
@@ -93,22 +152,32 @@ def calibration_of(
     *,
     confidence: float = 0.95,
     prevalence: float | None = None,
+    groups: Groups | None = None,
+    promised: Promised = "new-groups",
+    contamination: float = 0.0,
 ) -> Calibration:
     """Sort checked scores by label."""
     anomalous = np.zeros(len(scores), np.bool_) if is_anomalous is None else is_anomalous
+    normals, others = (
+        rows[np.argsort(scores[rows], kind="stable")]
+        for rows in (np.flatnonzero(~anomalous), np.flatnonzero(anomalous))
+    )
     return Calibration(
-        np.sort(scores[~anomalous]),
-        np.sort(scores[anomalous]),
+        scores[normals],
+        scores[others],
         confidence,
         prevalence,
         is_labelled=is_anomalous is not None,
+        normal_groups=groups.of(normals) if groups is not None else None,
+        anomalous_groups=groups.of(others) if groups is not None else None,
+        promised=promised,
+        contamination=contamination,
     )
 
 
 def _checked(
-    rule: Policy, scores: Any, labels: Any, confidence: float, prevalence: float | None
+    rule: Policy, scores: Any, labels: Any, problems: Problems
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    problems = Problems("choose_threshold")
     array = as_scores(scores, problems=problems)
     is_anomalous = None if labels is None else as_binary_labels(labels, problems=problems)
     if not problems:
@@ -120,15 +189,6 @@ def _checked(
                 "Pass scores of images that were held out",
                 ShapeError,
             )
-    check_confidence(problems, confidence)
-    if prevalence is not None and not 0 < prevalence < 1:
-        problems.add(
-            "prevalence must lie between 0 and 1",
-            f"{prevalence}",
-            "Pass the share of images that are anomalous",
-            RangeError,
-        )
-    problems.raise_any()
     return array, is_anomalous
 
 

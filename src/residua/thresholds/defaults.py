@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.metrics.groups import Groups
 from residua.records import OperatingPoint
+from residua.thresholds.calibration import Promised
 from residua.thresholds.choose import choose_threshold
 
 _BOUND = "false-alarms<=0.05"
@@ -39,7 +41,30 @@ def choose_operating_point(
     policy: str | None,
     *,
     confidence: float = 0.95,
+    groups: Any = None,
+    promise: Promised | None = None,
+    contamination: float | None = None,
 ) -> OperatingPoint:
-    """Apply `policy` (or the default) to calibration scores."""
-    policy = policy or default_policy(int((~is_anomalous).sum()))
-    return choose_threshold(policy, scores, is_anomalous, confidence=confidence)
+    """Apply `policy` (or the default) to calibration scores; see `choose_threshold`.
+
+    A `promise` of None is one for new groups, unless neither policy nor promise is named and the
+    normal images come in too few groups for that.
+    """
+    if policy is None:
+        n = int((~is_anomalous).sum())
+        if groups is not None and promise != "known-groups":
+            n_groups = Groups.read(groups, len(scores)).of(~is_anomalous).n_groups
+            if n_groups < min(n, _NORMALS_FOR_QUANTILE) and promise is None:
+                promise = "known-groups"
+            else:
+                n = n_groups
+        policy = default_policy(n)
+    return choose_threshold(
+        policy,
+        scores,
+        is_anomalous,
+        confidence=confidence,
+        groups=groups,
+        promise=promise or "new-groups",
+        contamination=contamination,
+    )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from residua.errors import PolicyError
-from residua.thresholds.bounds import allowed_faults, images_needed
 from residua.thresholds.calibration import Calibration, percent
 from residua.thresholds.policy import (
     Choice,
@@ -14,6 +12,7 @@ from residua.thresholds.policy import (
     plain,
     require_normals,
 )
+from residua.thresholds.shown import hidden_words, most_faults, with_hidden
 
 
 @dataclass(frozen=True)
@@ -37,30 +36,34 @@ class FalseAlarms(NumberPolicy):
         return f"at most {100 * self.rate:g}% false alarms"
 
     def choose(self, calibration: Calibration) -> Choice:
-        """Allow as many exceedances as the binomial bound does.
+        """Allow as many exceedances as the images show (see `most_faults`).
 
         Refuse where not even none would show it.
         """
         require_normals(calibration, self)
         n, confidence = len(calibration.normal), calibration.confidence
-        allowed = allowed_faults(n, self.rate, confidence)
-        if allowed is None:
-            raise PolicyError(
-                f"choose_threshold: {n} normal calibration images can't show {self} with"
-                f" {percent(confidence)} confidence. {images_needed(self.rate, confidence)} without"
-                f" a false alarm would, one-sided. Got {n}. Add normal images, allow more false"
-                f" alarms, lower the confidence, or use quantile:{plain(round(1 - self.rate, 12))},"
-                " which holds on average only."
-            )
-        threshold = calibration.just_above(calibration.normal[n - 1 - allowed])
+        hidden = calibration.contamination
+        limit = with_hidden(self.rate, hidden)
+        shown = most_faults(
+            self,
+            calibration,
+            "normal",
+            limit,
+            mend=(
+                "Add normal images, allow more false alarms, lower the confidence, or use"
+                f" quantile:{plain(round(1 - self.rate, 12))}, which holds on average only."
+            ),
+        )
+        threshold = calibration.just_above(calibration.normal[n - 1 - shown.n_allowed])
         n_above = int((calibration.normal > threshold).sum())
         how = (
             f"The lowest threshold that shows, with {percent(confidence)} confidence (one-sided),"
-            f" that at most {percent(self.rate)} of normal images like these are flagged: of {n}"
-            f" normal calibration scores up to {allowed} may lie above it, and {n_above}"
-            f" {'does' if n_above == 1 else 'do'}. {calibration.place(threshold)}"
+            f" that at most {percent(self.rate)} of {shown.whose.format('normal images')} are"
+            f" flagged: of {n} normal calibration scores{shown.among} up to"
+            f" {shown.n_allowed} may lie above it, and {n_above} {'does' if n_above == 1 else 'do'}.{shown.beside}"
+            f"{hidden_words(hidden, limit)} {calibration.place(threshold)}"
         )
-        return Choice(threshold, how)
+        return Choice(threshold, how, shown.promise)
 
     def promise(self) -> Promise:
         """At most `rate` of normal images are flagged."""

@@ -17,10 +17,11 @@ from residua.thresholds.calibration import Calibration, Cuts
 
 @dataclass(frozen=True)
 class Choice:
-    """A threshold and the words of how it was chosen."""
+    """A threshold, the words of how it was chosen, and `OperatingPoint.promise`."""
 
     threshold: float
     how: str
+    promise: str | None = None
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from residua.errors import PolicyError
 from residua.thresholds.calibration import Calibration, percent
 from residua.thresholds.policy import Choice, NumberPolicy, require_normals
+from residua.thresholds.shown import Side, hidden_words, with_hidden
 
 
 @dataclass(frozen=True)
@@ -31,22 +33,46 @@ class Quantile(NumberPolicy):
     def choose(self, calibration: Calibration) -> Choice:
         """Take the conformal quantile.
 
-        Refuse where it would lie beyond the highest normal score.
+        Refuse where it would lie beyond the highest normal score. For images of new groups it is
+        the quantile over groups of images (Lee, Barber and Willett, arXiv:2306.06342).
         """
         require_normals(calibration, self)
-        n = len(calibration.normal)
-        rank = math.ceil(self.q * (n + 1) - 1e-9)
-        if rank > n:
-            needed = math.ceil(self.q / (1 - self.q) - 1e-9)
+        hidden, n = calibration.contamination, len(calibration.normal)
+        limit = with_hidden(1 - self.q, hidden)
+        q = self.q if hidden == 0 else 1 - limit
+        side = Side.of(calibration, "normal")
+        grouped = side.groups is not None and calibration.promised == "new-groups"
+        units = side.groups.n_groups if side.groups is not None and grouped else n
+        rank = math.ceil(q * (units + 1) - 1e-9)
+        if rank > units:
+            needed = math.ceil(q / (1 - q) - 1e-9)
             raise PolicyError(
-                f"choose_threshold: {self} needs at least {needed} normal images in the calibration"
-                f" set. Got {n}. Add normal images, or ask for a lower quantile."
+                f"choose_threshold: {self} needs at least {needed} normal"
+                f" {'groups of images' if grouped else 'images'} in the calibration set. Got"
+                f" {units}. Add normal images, or ask for a lower quantile."
+                + (" Or let it hold for new images of these groups alone" if grouped else "")
+                + (" (promise='known-groups', --known-groups)." if grouped else "")
             )
-        threshold = calibration.just_above(calibration.normal[max(rank, 1) - 1])
+        if grouped:
+            most = units - q * (units + 1) + 1e-9
+            n_above = bisect_right(range(n), most, key=lambda k: float(side.shares(k).sum())) - 1
+        else:
+            n_above = n - max(rank, 1)
+        threshold = calibration.just_above(side.scores[n_above])
+        whose, among, promise = "normal images like these", "", None
+        if side.groups is not None:
+            whose = (
+                "normal images of new groups"
+                if grouped
+                else f"new normal images of these {side.groups.n_groups} groups"
+            )
+            among = f" in {side.groups.n_groups} groups"
+            promise = "new groups" if grouped else "known groups"
         how = (
-            f"The {percent(self.q)} quantile of {n} normal calibration scores (number {rank} from"
-            f" below, with the n + 1 correction): on average at most {percent(1 - self.q)} of"
-            " normal images like these are flagged; single batches may have more or fewer."
-            f" {calibration.place(threshold)}"
+            f"The {percent(self.q)} quantile of {n} normal calibration scores{among} (number"
+            f" {n - n_above} from below, with the"
+            f" {'correction for one more group' if grouped else 'n + 1 correction'}): on average"
+            f" at most {percent(1 - self.q)} of {whose} are flagged; single batches may have"
+            f" more or fewer.{hidden_words(hidden, limit)} {calibration.place(threshold)}"
         )
-        return Choice(threshold, how)
+        return Choice(threshold, how, promise)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from residua.errors import PolicyError
-from residua.thresholds.bounds import allowed_faults, images_needed
 from residua.thresholds.calibration import Calibration, percent
 from residua.thresholds.policy import (
     Choice,
@@ -13,6 +11,7 @@ from residua.thresholds.policy import (
     Promise,
     require_anomalies,
 )
+from residua.thresholds.shown import most_faults
 
 
 @dataclass(frozen=True)
@@ -40,29 +39,29 @@ class Recall(NumberPolicy):
         return f"at least {100 * self.rate:g}% caught"
 
     def choose(self, calibration: Calibration) -> Choice:
-        """Allow as many misses as the binomial bound does.
+        """Allow as many misses as the images show (see `most_faults`).
 
         Refuse where not even none would show it.
         """
         require_anomalies(calibration, self)
         n, confidence = len(calibration.anomalous), calibration.confidence
-        allowed = allowed_faults(n, self.miss_rate, confidence)
-        if allowed is None:
-            raise PolicyError(
-                f"choose_threshold: {n} anomalous calibration images can't show {self} with"
-                f" {percent(confidence)} confidence; {images_needed(self.miss_rate, confidence)}"
-                f" without a miss would, one-sided. Got {n}. Label more anomalies, promise a lower"
-                " recall, or lower the confidence."
-            )
-        threshold = calibration.just_below(calibration.anomalous[allowed])
+        shown = most_faults(
+            self,
+            calibration,
+            "anomalous",
+            self.miss_rate,
+            mend="Label more anomalies, promise a lower recall, or lower the confidence.",
+        )
+        threshold = calibration.just_below(calibration.anomalous[shown.n_allowed])
         n_missed = int((calibration.anomalous <= threshold).sum())
         how = (
             f"The highest threshold that shows, with {percent(confidence)} confidence (one-sided),"
-            f" that at least {percent(self.rate)} of anomalies like these are found: of {n}"
-            f" anomalous calibration images up to {allowed} may be missed, and {n_missed}"
-            f" {'is' if n_missed == 1 else 'are'}. {calibration.place(threshold)}"
+            f" that at least {percent(self.rate)} of {shown.whose.format('anomalies')} are found:"
+            f" of {n} anomalous calibration images{shown.among} up to"
+            f" {shown.n_allowed} may be missed, and {n_missed} {'is' if n_missed == 1 else 'are'}.{shown.beside}"
+            f" {calibration.place(threshold)}"
         )
-        return Choice(threshold, how)
+        return Choice(threshold, how, shown.promise)
 
     def promise(self) -> Promise:
         """At most ``1 - rate`` of anomalous images are missed."""

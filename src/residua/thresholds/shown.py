@@ -1,0 +1,188 @@
+"""How many of the calibration images may go wrong for a promise to be shown.
+
+One rule for false alarms and for misses, for images that are alone and for images in groups.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.errors import PolicyError
+from residua.metrics.groups import FEWEST_GROUPS, Groups
+from residua.thresholds.bounds import (
+    allowed_faults,
+    chance_of_mean,
+    images_needed,
+)
+from residua.thresholds.calibration import Calibration, Scores, percent
+from residua.thresholds.policy import Policy
+
+Kind = Literal["normal", "anomalous"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Images of one kind, those that go wrong first in front: scores and groups, (n_images,)."""
+
+    scores: Scores
+    groups: Groups | None
+
+    @classmethod
+    def of(cls, calibration: Calibration, kind: Kind) -> Side:
+        """Normal images from the highest score down, anomalous ones from the lowest up."""
+        if kind == "anomalous":
+            return cls(calibration.anomalous, calibration.anomalous_groups)
+        groups = calibration.normal_groups
+        return cls(calibration.normal[::-1], None if groups is None else Groups(groups.codes[::-1]))
+
+    def shares(self, n_faults: int) -> NDArray[np.float64]:
+        """The share of each group among the first `n_faults` images, (n_groups,)."""
+        assert self.groups is not None
+        codes = self.groups.codes[:n_faults]
+        return np.asarray(np.bincount(codes, minlength=self.groups.n_groups) / self.groups.sizes)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the images show: so many may go wrong.
+
+    `whose` says which images the promise is about, given their noun, `among` which ones show it,
+    `beside` what else holds, as a sentence.
+    """
+
+    n_allowed: int
+    whose: str = "{} like these"
+    among: str = ""
+    beside: str = ""
+    promise: str | None = None
+
+
+def most_faults(
+    policy: Policy, calibration: Calibration, kind: Kind, rate: float, *, mend: str
+) -> Shown:
+    """The most images of `kind` that may go wrong and still show a share of at most `rate`.
+
+    Whole groups are what counts for images of new groups; for new images of the known groups it is
+    images, as the binomial bound holds for independent faults that differ in rate (Hoeffding,
+    *Annals of Mathematical Statistics* 27 (1956) 713). `mend` is what a refusal advises.
+    """
+    side = Side.of(calibration, kind)
+    n, confidence, groups = len(side.scores), calibration.confidence, side.groups
+    if groups is not None and calibration.promised == "new-groups":
+        return _of_new_groups(policy, calibration, side, groups, rate, mend=mend, kind=kind)
+    allowed = allowed_faults(n, rate, confidence)
+    if allowed is None:
+        raise PolicyError(
+            f"choose_threshold: {n} {kind} calibration images can't show {policy} with"
+            f" {percent(confidence)} confidence; {images_needed(rate, confidence)} without a"
+            f" {_FAULT[kind]} would, one-sided. Got {n}. {mend}"
+        )
+    if groups is None:
+        return Shown(allowed)
+    return Shown(
+        allowed,
+        f"new {{}} of these {groups.n_groups} groups",
+        f" in {groups.n_groups} groups",
+        " For images of other groups it promises nothing.",
+        "known groups",
+    )
+
+
+_FAULT = {"normal": "false alarm", "anomalous": "miss"}
+
+
+def _of_new_groups(
+    policy: Policy,
+    calibration: Calibration,
+    side: Side,
+    groups: Groups,
+    rate: float,
+    *,
+    kind: Kind,
+    mend: str,
+) -> Shown:
+    n, n_groups, error = len(side.scores), groups.n_groups, 1 - calibration.confidence
+    needed = images_needed(rate, calibration.confidence)
+    if n_groups >= needed:
+        shown = bisect_right(
+            range(n), error, key=lambda n_faults: chance_of_mean(side.shares(n_faults), rate)
+        )
+        allowed, beside = max(shown - 1, 0), ""
+    else:
+        worth, alike = _worth(side, groups)
+        if n_groups < FEWEST_GROUPS or (1 - rate) ** worth > error:
+            raise PolicyError(
+                f"choose_threshold: {n} {kind} calibration images in {n_groups} groups, worth"
+                f" {worth:.0f} independent ones, can't show {policy} for new groups with"
+                f" {percent(calibration.confidence)} confidence; {needed} groups without a"
+                f" {_FAULT[kind]} would, one-sided. Got {n_groups} groups. {mend} Or promise it for"
+                " new images of these groups alone (promise='known-groups', --known-groups)."
+            )
+        allowed = 0
+        beside = (
+            f" These images are worth {worth:.0f} independent ones, as those of a group are alike"
+            f" to {percent(round(alike, 2))}; it takes {needed} groups to show it whatever new"
+            " groups are like."
+        )
+    known = _bound(allowed, n, calibration.confidence)
+    return Shown(
+        allowed,
+        "{} of new groups",
+        f" in {n_groups} groups",
+        f" For new images of these {n_groups} groups the same threshold shows"
+        f" {_SHOWN[kind](known)}.{beside}",
+        "new groups",
+    )
+
+
+def _worth(side: Side, groups: Groups) -> tuple[float, float]:
+    """As many independent images as these are worth, and how alike those of a group are, 0 to 1.
+
+    By the ranks of their scores.
+    """
+    from scipy.stats import rankdata
+
+    ranks = rankdata(side.scores)
+    effect, extra = groups.design_effect(ranks - ranks.mean()), groups.largest_effect - 1
+    return len(side.scores) / effect, (effect - 1) / extra if extra > 0 else 0.0
+
+
+_SHOWN = {
+    "normal": lambda rate: f"at most {100 * rate:.2g}%",
+    "anomalous": lambda rate: f"at least {100 * (1 - rate):.3g}%",
+}
+
+
+def with_hidden(rate: float, contamination: float) -> float:
+    """The share of images that lies above a threshold with false alarms at `rate`.
+
+    `contamination` is the share of anomalies hidden among them, all of which lie above.
+
+    Examples
+    --------
+    >>> round(with_hidden(0.01, 0.02), 4)
+    0.0298
+    """
+    return rate if contamination == 0 else 1 - (1 - contamination) * (1 - rate)
+
+
+def hidden_words(contamination: float, limit: float) -> str:
+    """What a threshold that allows for hidden anomalies promises, as a sentence; else nothing."""
+    if contamination == 0:
+        return ""
+    return (
+        f" That holds if {percent(contamination)} of images like these are hidden anomalies above"
+        f" the threshold; if none is, at most {percent(limit)} of normal images are flagged."
+    )
+
+
+def _bound(n_faults: int, n: int, confidence: float) -> float:
+    from residua.metrics.intervals import rate_interval
+
+    told = rate_interval(n_faults, n, confidence=confidence, method="clopper-pearson", side="upper")
+    return told.high or 0.0
