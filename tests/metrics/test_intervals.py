@@ -359,9 +359,12 @@ def test_many_anomalous_images_take_the_delta_method_and_agree_with_few_resample
     assert delta.high - delta.low == pytest.approx(resampled.high - resampled.low, rel=0.15)
 
 
-def test_perfect_separation_shows_no_spread_of_average_precision():
-    estimate = average_precision_interval([0, 0, 0, 1, 1, 1], range(6))
-    assert (estimate.value, estimate.low, estimate.high) == (1.0, None, None)
+def test_a_perfect_separation_bounds_average_precision_as_it_bounds_the_area():
+    few = average_precision_interval([0, 0, 0, 1, 1, 1], range(6))
+    many = average_precision_interval([0] * 300 + [1] * 300, range(600))
+    assert few.value == few.high == many.value == many.high == 1.0
+    assert 0.4 < few.low < 0.6
+    assert 0.98 < many.low < 1
 
 
 def test_average_precision_interval_covers_where_percentiles_do_not():

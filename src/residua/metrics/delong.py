@@ -23,6 +23,7 @@ from residua.metrics._confidence import (
     two_sided_z,
 )
 from residua.metrics._ranks import labelled_scores, places, sorted_class
+from residua.metrics.groups import Groups, as_groups, spread_by_groups
 from residua.records import Estimate
 
 
@@ -59,8 +60,8 @@ class _Ranked:
 
     auc: float
     variance: float
-    n_positive: int
-    n_negative: int
+    n_positive: float
+    n_negative: float
 
 
 def _rank(truth: NDArray[np.bool_], values: NDArray[Any]) -> _Ranked:
@@ -114,7 +115,9 @@ def delong_variance(labels: Any, scores: Any) -> float:
     return _rank(*labelled_scores("delong_variance", labels, scores)).variance
 
 
-def roc_auc_interval(labels: Any, scores: Any, *, confidence: float = 0.95) -> Estimate:
+def roc_auc_interval(
+    labels: Any, scores: Any, *, groups: Any = None, confidence: float = 0.95
+) -> Estimate:
     """Area under the ROC curve with a two-sided confidence interval.
 
     DeLong's variance on the logit scale; where that has no width or too little (an area of 0 or 1
@@ -125,6 +128,9 @@ def roc_auc_interval(labels: Any, scores: Any, *, confidence: float = 0.95) -> E
     ----------
     labels, scores
         As in `delong_variance`.
+    groups : array, (n_images,), optional
+        Names of what the images were sampled in: the cluster form of DeLong's variance
+        (Obuchowski, 1997) with Student's quantile, and effective numbers of images in Newcombe's.
     confidence : float in (0, 1)
 
     Returns
@@ -140,14 +146,51 @@ def roc_auc_interval(labels: Any, scores: Any, *, confidence: float = 0.95) -> E
     (0.875, 0.715, 0.948, 40)
     """
     require_confidence("roc_auc_interval", confidence)
-    ranked = _rank(*labelled_scores("roc_auc_interval", labels, scores))
-    n = ranked.n_positive + ranked.n_negative
+    truth, values = labelled_scores("roc_auc_interval", labels, scores)
+    if (grouped := as_groups(groups, len(truth))) is not None:
+        return _grouped_interval(truth, values, grouped, confidence)
+    ranked = _rank(truth, values)
+    n = len(truth)
     if math.isnan(ranked.auc):
         return Estimate(value=None, confidence=confidence, n=n)
     if math.isnan(ranked.variance):
         return Estimate(value=ranked.auc, confidence=confidence, n=n)
     low, high = _interval(ranked, two_sided_z(confidence))
     return Estimate(value=ranked.auc, low=low, high=high, confidence=confidence, n=n)
+
+
+def _grouped_interval(
+    truth: NDArray[np.bool_], values: NDArray[Any], groups: Groups, confidence: float
+) -> Estimate:
+    n_positive, n = int(np.count_nonzero(truth)), len(truth)
+    if n_positive in (0, n):
+        return Estimate(value=None, confidence=confidence, n=n)
+    influence, area = _influence(truth, values)
+    spread = spread_by_groups(truth, influence, groups, values)
+    ranked = _Ranked(area, spread.variance, *spread.effective)
+    bounds = _interval(ranked, spread.reach(confidence)) if spread.is_enough else None
+    return spread.estimate(area, bounds, confidence)
+
+
+def _influence(truth: NDArray[np.bool_], values: NDArray[Any]) -> tuple[NDArray[Any], float]:
+    """What each image adds to the error of the area, (n_images,), and the area."""
+    placements = np.empty(len(truth))
+    placements[truth] = _placements(values[truth], values[~truth])
+    placements[~truth] = 1 - _placements(values[~truth], values[truth])
+    area = float(placements[truth].mean())
+    return (placements - area) / np.where(truth, truth.sum(), (~truth).sum()), area
+
+
+def area_bounds(
+    truth: NDArray[np.bool_], values: NDArray[Any], effective: tuple[float, float], reach: float
+) -> tuple[float, float] | None:
+    """Newcombe's bounds of the area, by `effective` numbers of anomalous and normal images.
+
+    None where DeLong's variance shows enough by itself; see `_has_room`.
+    """
+    _, area = _influence(truth, values)
+    ranked = _Ranked(area, math.nan, *effective)
+    return None if _has_room(ranked) else _newcombe(ranked, reach)
 
 
 def _interval(ranked: _Ranked, z: float) -> tuple[float, float]:
@@ -192,7 +235,7 @@ def _crossing(excess: Any, outside: float, inside: float) -> float:
     return (outside + inside) / 2
 
 
-def _hanley_mcneil(area: float, n_positive: int, n_negative: int) -> float:
+def _hanley_mcneil(area: float, n_positive: float, n_negative: float) -> float:
     """Variance of the area under exponential scores.
 
     It is symmetrical in the classes, as Newcombe proposes.
@@ -202,7 +245,12 @@ def _hanley_mcneil(area: float, n_positive: int, n_negative: int) -> float:
 
 
 def roc_auc_difference(
-    labels: Any, scores_a: Any, scores_b: Any, *, confidence: float = 0.95
+    labels: Any,
+    scores_a: Any,
+    scores_b: Any,
+    *,
+    groups: Any = None,
+    confidence: float = 0.95,
 ) -> Estimate:
     """Difference of the areas under two models' ROC curves, ``a - b``, by paired DeLong.
 
@@ -216,6 +264,8 @@ def roc_auc_difference(
         True or 1 = anomalous.
     scores_a, scores_b : float arrays, (n_images,)
         Of any finite scale each, higher = more anomalous; in the same order.
+    groups : array, (n_images,), optional
+        Names of what the images were sampled in; see `roc_auc_interval`.
 
     Returns
     -------
@@ -240,6 +290,8 @@ def roc_auc_difference(
     n_positive = int(np.count_nonzero(truth))
     if n_positive in (0, len(truth)):
         return Estimate(value=None, confidence=confidence, n=len(truth))
+    if (grouped := as_groups(groups, len(truth))) is not None:
+        return _grouped_difference(truth, first, second, grouped, confidence)
     of_positives = _placements(first[truth], first[~truth]) - _placements(
         second[truth], second[~truth]
     )
@@ -262,6 +314,23 @@ def roc_auc_difference(
         confidence=confidence,
         n=len(truth),
     )
+
+
+def _grouped_difference(
+    truth: NDArray[np.bool_],
+    first: NDArray[Any],
+    second: NDArray[Any],
+    groups: Groups,
+    confidence: float,
+) -> Estimate:
+    (of_first, area), (of_second, other) = _influence(truth, first), _influence(truth, second)
+    influence, value = of_first - of_second, area - other
+    spread = spread_by_groups(truth, influence, groups)
+    bounds = None
+    if spread.is_enough and spread.variance > 0:
+        half = spread.reach(confidence) * math.sqrt(spread.variance)
+        bounds = max(value - half, -1.0), min(value + half, 1.0)
+    return spread.estimate(value, bounds, confidence)
 
 
 def _placements(of: NDArray[Any], among: NDArray[Any]) -> NDArray[np.float64]:

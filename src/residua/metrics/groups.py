@@ -19,11 +19,15 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import ShapeError
 from residua.metrics._confidence import student_t, two_sided_z
+from residua.records import Estimate
 
 FEWEST_GROUPS = 10
 """With fewer groups an interval has a caveat: what little they show may mislead."""
 LEAST_GROUPS = 5
 """With fewer groups there is no interval."""
+# How many groups the design effect of a share is drawn towards another by: with 3, intervals of
+# rates from .03 to .5 cover 94% and more for 12 to 80 groups and every share of the group.
+_PSEUDO_GROUPS = 3
 
 
 @dataclass(frozen=True)
@@ -56,29 +60,28 @@ class Groups:
             If there is not one name per image.
         """
         own = Problems("groups") if problems is None else problems
-        array = np.asarray(values, object) if not isinstance(values, Groups) else None
-        if isinstance(values, Groups):
-            made = values
-        elif array is None or array.ndim != 1:
-            own.add(
-                f"{name} must have shape (n_images,)",
-                f"shape {np.shape(values)}",
-                "Pass the name of one group per image",
-                ShapeError,
-            )
-            return cls(np.arange(n or 0))
-        else:
-            made = cls(_codes(array.tolist()))
-        if n is not None and len(made.codes) != n:
+        codes = values.codes if isinstance(values, Groups) else np.arange(n or 0)
+        if not isinstance(values, Groups):
+            array = np.asarray(values, object)
+            if array.ndim == 1:
+                codes = _codes(array.tolist())
+            else:
+                own.add(
+                    f"{name} must have shape (n_images,)",
+                    f"shape {array.shape}",
+                    "Pass the name of one group per image",
+                    ShapeError,
+                )
+        if n is not None and len(codes) != n:
             own.add(
                 f"{name} must name the group of every image",
-                f"{len(made.codes)} for {n} images",
+                f"{len(codes)} for {n} images",
                 "Pass one per image",
                 ShapeError,
             )
         if problems is None:
             own.raise_any()
-        return made
+        return cls(codes)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -124,6 +127,27 @@ class Groups:
             return most
         return float(np.clip(self.variance(influence) / independent, 1.0, most))
 
+    def effect_on_share(
+        self, successes: NDArray[np.bool_], scores: NDArray[Any] | None = None
+    ) -> float:
+        """The design effect of the share of `successes` (n_images,).
+
+        Few groups with a success, or with a failure, show little of it. It is then drawn towards
+        that of the ranks of `scores`, or towards the largest one where there are no scores.
+        """
+        if self.is_single:
+            return 1.0
+        shown = self.design_effect(_centred(successes.astype(np.float64)))
+        otherwise = self.largest_effect if scores is None else self.effect_on_ranks(scores)
+        few = min(np.count_nonzero(self.sums(successes)), np.count_nonzero(self.sums(~successes)))
+        return _drawn(shown, otherwise, few)
+
+    def effect_on_ranks(self, scores: NDArray[Any]) -> float:
+        """The design effect of the mean rank of `scores` (n_images,), of any scale."""
+        ordered = np.sort(scores)
+        ranks = np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")
+        return self.design_effect(_centred(ranks.astype(np.float64)))
+
     @property
     def largest_effect(self) -> float:
         """The design effect where all images of a group are alike."""
@@ -153,6 +177,98 @@ class Groups:
     def is_single(self) -> bool:
         """Whether every image is a group of its own."""
         return self.n_groups == len(self.codes)
+
+
+def _drawn(shown: float, otherwise: float, few: float | np.integer[Any]) -> float:
+    """A design effect that `few` groups have `shown`, drawn towards another one."""
+    return (float(few) * shown + _PSEUDO_GROUPS * otherwise) / (float(few) + _PSEUDO_GROUPS)
+
+
+def _centred(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The influence of each image on the mean of `values`."""
+    return np.asarray((values - values.mean()) / max(len(values), 1))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a number of two classes varies with the groups of its images.
+
+    ``effective`` are the numbers of anomalous and of normal images that they are worth, ``fewest``
+    is the number of groups in the class that has fewer.
+    """
+
+    groups: Groups
+    variance: float
+    degrees_of_freedom: float
+    effective: tuple[float, float]
+    n_effective: float
+    fewest: int
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there are groups enough for an interval."""
+        return self.fewest >= LEAST_GROUPS
+
+    def reach(self, confidence: float) -> float:
+        """How many standard errors a two-sided interval reaches to either side."""
+        return student_t(confidence, self.degrees_of_freedom)
+
+    def estimate(
+        self, value: float, bounds: tuple[float, float] | None, confidence: float
+    ) -> Estimate:
+        """The number with its bounds, and what the groups say of them."""
+        low, high = bounds or (None, None)
+        return Estimate(
+            value=value,
+            low=low,
+            high=high,
+            confidence=confidence,
+            n=len(self.groups),
+            n_groups=self.groups.n_groups,
+            n_effective=round(self.n_effective, 1),
+            caveat=caveat_of(self.fewest, "groups of a class"),
+        )
+
+
+def spread_by_groups(
+    truth: NDArray[np.bool_],
+    influence: NDArray[np.float64],
+    groups: Groups,
+    scores: NDArray[Any] | None = None,
+) -> Spread:
+    """How a number with this `influence` of each image (n_images,) varies, for two classes.
+
+    Near an area of 1 few groups show a mistake. Ranks of `scores` show more of how alike the images
+    of a group are, so effective numbers are then drawn towards theirs.
+    """
+    effective, parts, lost, fewest = [], [], [], len(truth)
+    for rows in (truth, ~truth):
+        own = groups.of(rows)
+        effect, variance = own.design_effect(influence[rows]), own.variance(influence[rows])
+        parts.append(variance)
+        lost.append(variance**2 / max(own.degrees_of_freedom(effect), 1.0))
+        if scores is not None:
+            short = own.sums(influence[rows].max() - influence[rows])
+            few = float(short.sum() ** 2 / (short**2).sum()) if short.any() else 0.0
+            effect = _drawn(effect, own.effect_on_ranks(scores[rows]), few)
+        effective.append(len(own) / effect)
+        fewest = min(fewest, own.n_groups)
+    shown = sum(lost) > 0
+    return Spread(
+        groups,
+        groups.variance(influence),
+        # Satterthwaite (1946): of a sum of two variances.
+        max(sum(parts) ** 2 / sum(lost), 1.0) if shown else max(fewest - 1.0, 1.0),
+        (effective[0], effective[1]),
+        groups.effective(influence),
+        fewest,
+    )
+
+
+def as_groups(groups: Any, n: int) -> Groups | None:
+    """`groups` as they were given, read; None where each image is a group of its own."""
+    read = None if groups is None else Groups.read(groups, n)
+    return None if read is None or read.is_single else read
 
 
 def names_of(groups: Any, read: Groups | None) -> NDArray[Any] | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import RangeError
 from residua.metrics._confidence import check_confidence, two_sided_z
 from residua.metrics.bootstrap import bootstrap_interval
 from residua.metrics.delong import delong_variance, roc_auc_difference, roc_auc_interval
+from residua.metrics.groups import LEAST_GROUPS, Groups, caveat_of
 from residua.metrics.means import mean_interval, paired_difference_interval
 from residua.metrics.precision_intervals import average_precision_interval
 from residua.records import Estimate
@@ -19,11 +23,13 @@ __all__ = [
     "bootstrap_interval",
     "delong_variance",
     "f1_interval",
+    "f1_of_share",
     "mean_interval",
     "paired_difference_interval",
     "rate_interval",
     "roc_auc_difference",
     "roc_auc_interval",
+    "share_interval",
 ]
 
 Method = Literal["wilson", "clopper-pearson"]
@@ -89,6 +95,66 @@ def rate_interval(
     )
 
 
+def share_interval(
+    successes: NDArray[np.bool_],
+    groups: Groups | None = None,
+    *,
+    scores: NDArray[Any] | None = None,
+    confidence: float = 0.95,
+    method: Method = "wilson",
+    side: Side = "two",
+) -> Estimate:
+    """The share of images that are a success, with its confidence interval.
+
+    In groups the images count as their effective number, with Student's quantile in place of the
+    normal one (Korn and Graubard, 1998).
+
+    Parameters
+    ----------
+    successes : bool array, (n_images,)
+    groups : Groups, optional
+        Which images were sampled together. Left out: each by itself, as in `rate_interval`.
+    scores : array, (n_images,), optional
+        What the successes were decided by. They show how alike the images of a group are where
+        successes are few; without them the images of a group are then taken to be all alike.
+    confidence, method, side
+        As in `rate_interval`.
+
+    Examples
+    --------
+    >>> flagged = np.repeat([True, False, False, False], 15)
+    >>> alone, of_parts = (
+    ...     share_interval(flagged),
+    ...     share_interval(flagged, Groups.read(np.repeat(np.arange(12), 5))),
+    ... )
+    >>> round(alone.high, 2), round(of_parts.high, 2), of_parts.n_groups, of_parts.n_effective
+    (0.37, 0.56, 12, 12.0)
+    """
+    n_successes, n = int(np.count_nonzero(successes)), len(successes)
+    if groups is None or groups.is_single or n == 0:
+        return rate_interval(n_successes, n, confidence=confidence, method=method, side=side)
+    _check_counts(n_successes, n, confidence, method, side)
+    effect = groups.effect_on_share(successes, scores)
+    two_sided = confidence if side == "two" else 2 * confidence - 1
+    if groups.n_groups < LEAST_GROUPS:
+        low = high = None
+    else:
+        size = n / effect * (two_sided_z(two_sided) / groups.reach(two_sided, effect)) ** 2
+        bounds = _wilson if method == "wilson" else _clopper_pearson
+        low, high = bounds(n_successes / n * size, size, two_sided)
+        low, high = 0.0 if side == "upper" else low, 1.0 if side == "lower" else high
+    return Estimate(
+        value=n_successes / n,
+        low=low,
+        high=high,
+        confidence=confidence,
+        n=n,
+        n_groups=groups.n_groups,
+        n_effective=round(n / effect, 1),
+        caveat=caveat_of(groups.n_groups),
+    )
+
+
 def _check_counts(n_successes: int, n: int, confidence: float, method: str, side: str) -> None:
     problems = Problems("rate_interval")
     check_confidence(confidence, problems)
@@ -118,21 +184,24 @@ def f1_interval(
 ) -> Estimate:
     """F1 with its interval; `n` is the number of true members plus that of predicted ones.
 
-    It is that of the share J of hits among all that are true or predicted, of which F1 is the
-    monotone function 2J / (1 + J).
+    It is that of the share J of hits among all that are true or predicted; see `f1_of_share`.
 
     Examples
     --------
     >>> f1_interval(1, 3).value
     0.6666666666666666
     """
-    share = rate_interval(hits, n - hits, confidence=confidence, method=method)
+    return f1_of_share(rate_interval(hits, n - hits, confidence=confidence, method=method))
+
+
+def f1_of_share(share: Estimate) -> Estimate:
+    """F1 from the share J of hits among all that are true or predicted: 2J / (1 + J)."""
     ends = {name: getattr(share, name) for name in ("value", "low", "high")}
     f1 = {name: None if j is None else 2 * j / (1 + j) for name, j in ends.items()}
     return share.model_copy(update=f1)
 
 
-def _wilson(n_successes: int, n: int, confidence: float) -> tuple[float, float]:
+def _wilson(n_successes: float, n: float, confidence: float) -> tuple[float, float]:
     """Wilson (1927): the rates whose own standard error would reach the observed one."""
     z = two_sided_z(confidence)
     rate, shrink = n_successes / n, 1 + z * z / n
@@ -143,7 +212,7 @@ def _wilson(n_successes: int, n: int, confidence: float) -> tuple[float, float]:
     )
 
 
-def _clopper_pearson(n_successes: int, n: int, confidence: float) -> tuple[float, float]:
+def _clopper_pearson(n_successes: float, n: float, confidence: float) -> tuple[float, float]:
     """Clopper and Pearson (1934).
 
     The rates at which so few or so many successes are just not too rare.

@@ -12,6 +12,7 @@ percentiles of the bootstrap, which repeat that bias, cover 81% to 90% of the ti
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +21,10 @@ from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import RangeError
-from residua.metrics._confidence import check_confidence, logit_interval, student_t
+from residua.metrics._confidence import check_confidence, logit_interval, student_t, two_sided_z
 from residua.metrics._ranks import labelled_scores, places, sorted_class
+from residua.metrics.delong import area_bounds
+from residua.metrics.groups import Groups, as_groups, spread_by_groups
 from residua.records import Estimate
 
 # Counts drawn at once, and in all before the delta method takes over.
@@ -57,7 +60,13 @@ def _ladder(truth: NDArray[np.bool_], values: NDArray[Any]) -> _Ladder:
 
 
 def average_precision_interval(
-    labels: Any, scores: Any, *, confidence: float = 0.95, n_resamples: int = 1000, seed: int = 0
+    labels: Any,
+    scores: Any,
+    *,
+    groups: Any = None,
+    confidence: float = 0.95,
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> Estimate:
     """Average precision with a stratified interval.
 
@@ -69,6 +78,8 @@ def average_precision_interval(
         True or 1 = anomalous.
     scores : float array, (n_images,)
         Of any finite scale, higher = more anomalous.
+    groups : array, (n_images,), optional
+        Names of what the images were sampled in: influences are then summed over each group.
     confidence : float in (0, 1)
     n_resamples : int >= 100
     seed : int
@@ -77,8 +88,7 @@ def average_precision_interval(
     Returns
     -------
     Estimate
-        ``value`` None with one class only; no bounds with fewer than two images of either class, or
-        at perfect separation, which shows no spread.
+        ``value`` None with one class only; no bounds with fewer than two images of either class.
 
     Examples
     --------
@@ -99,17 +109,20 @@ def average_precision_interval(
         return Estimate(value=None, confidence=confidence, n=len(truth))
     ladder = _ladder(truth, values)
     value = float(_average_precision(ladder.positives[np.newaxis], ladder.negatives[np.newaxis])[0])
-    bounds = (
-        None
-        if min(n_positive, len(truth) - n_positive) < 2
-        else _bounds(ladder, value, confidence, n_resamples, seed)
-    )
+    if (grouped := as_groups(groups, len(truth))) is not None:
+        return _grouped(truth, values, grouped, value, confidence)
+    bounds = None
+    effective = n_positive, len(truth) - n_positive
+    if min(effective) >= 2:
+        reach = student_t(confidence, min(effective) - 1)
+        bounds = _bounds(ladder, value, reach, n_resamples, seed)
+        bounds = _widened(bounds, truth, values, effective, two_sided_z(confidence))
     low, high = bounds or (None, None)
     return Estimate(value=value, low=low, high=high, confidence=confidence, n=len(truth))
 
 
 def _bounds(
-    ladder: _Ladder, value: float, confidence: float, n_resamples: int, seed: int
+    ladder: _Ladder, value: float, reach: float, n_resamples: int, seed: int
 ) -> tuple[float, float] | None:
     variance = influence_variance(ladder)
     if len(ladder.positives) * n_resamples <= _DRAWN_UP_TO:
@@ -117,9 +130,83 @@ def _bounds(
         variance = max(variance, float(resampled.var(ddof=1)))
     if not 0 < value < 1 or variance == 0:
         return None
-    return logit_interval(
-        value, variance, student_t(confidence, min(ladder.n_positive, ladder.n_negative) - 1)
+    return logit_interval(value, variance, reach)
+
+
+def _widened(
+    bounds: tuple[float, float] | None,
+    truth: NDArray[np.bool_],
+    values: NDArray[Any],
+    effective: tuple[float, float],
+    reach: float,
+) -> tuple[float, float] | None:
+    """`bounds` as far as those of the area under the ROC curve reach, where mistakes are few.
+
+    Near a perfect separation the images at hand show no spread, or too little.
+    """
+    areas = area_bounds(truth, values, effective, reach)
+    if areas is None:
+        return bounds
+    prevalence = float(truth.mean())
+    ends = [precision_at_area(area, prevalence) for area in areas]
+    return ends[0] if bounds is None else min(bounds[0], ends[0]), (
+        ends[1] if bounds is None else max(bounds[1], ends[1])
     )
+
+
+def precision_at_area(area: float, prevalence: float) -> float:
+    """Average precision of two normal score distributions of equal spread.
+
+    Examples
+    --------
+    >>> round(precision_at_area(0.5, 0.2), 3), round(precision_at_area(0.9, 0.2), 3)
+    (0.2, 0.736)
+    """
+    from scipy.special import ndtr, ndtri
+
+    if area >= 1:
+        return 1.0
+    shift = float(ndtri(max(area, 1e-12))) * math.sqrt(2)
+    steps = (np.arange(2000) + 0.5) / 2000
+    found, false = prevalence * (1 - steps), (1 - prevalence) * ndtr(-(ndtri(steps) + shift))
+    return float((found / (found + false)).mean())
+
+
+def _grouped(
+    truth: NDArray[np.bool_],
+    values: NDArray[Any],
+    groups: Groups,
+    value: float,
+    confidence: float,
+) -> Estimate:
+    spread = spread_by_groups(truth, average_precision_influence(truth, values), groups, values)
+    bounds = None
+    if spread.is_enough and spread.variance > 0 and 0 < value < 1:
+        bounds = logit_interval(value, spread.variance, spread.reach(confidence))
+    if spread.is_enough:
+        bounds = _widened(bounds, truth, values, spread.effective, spread.reach(confidence))
+    return spread.estimate(value, bounds, confidence)
+
+
+def average_precision_influence(
+    truth: NDArray[np.bool_], values: NDArray[Any]
+) -> NDArray[np.float64]:
+    """What each image adds to the error of average precision, (n_images,)."""
+    rungs, place, count = np.unique(-values[truth], return_inverse=True, return_counts=True)
+    m, n = int(truth.sum()), int((~truth).sum())
+    reached = np.searchsorted(rungs, -values[~truth])  # the first rung that a normal image reaches
+    true = count.cumsum()
+    false = np.bincount(reached, minlength=len(rungs) + 1)[:-1].cumsum()
+    precision, share = true / (true + false), count / m
+    mean = float(np.dot(share, precision))
+    by_true = share * m * false / (true + false) ** 2
+    by_false = -share * n * true / (true + false) ** 2
+    made = np.empty(len(truth))
+    felt = by_true[::-1].cumsum()[::-1]
+    made[truth] = (precision - mean + felt - np.dot(by_true, true / m))[place] / m
+    felt = np.append(by_false[::-1].cumsum()[::-1], 0.0)
+    made[~truth] = (felt[reached] - np.dot(by_false, false / n)) / n
+    return made
 
 
 def _resample(ladder: _Ladder, n_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:

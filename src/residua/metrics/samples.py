@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from residua.metrics.bootstrap import bootstrap_interval
 from residua.metrics.confusion import ConfusionMetrics, metrics_from_confusion
 from residua.metrics.groups import Groups
-from residua.metrics.intervals import f1_interval, rate_interval
+from residua.metrics.intervals import f1_interval, rate_interval, share_interval
 from residua.metrics.means import mean_interval
 from residua.metrics.pixel_tally import PixelTally
 from residua.records import Estimate
@@ -96,7 +96,12 @@ class ScoredImages(Sample):
         if self.flagged is None:
             return None
         counts, among = rate(self.flagged, self.is_anomalous)
-        return self.rate(np.count_nonzero(counts & among), np.count_nonzero(among))
+        return share_interval(
+            counts[among],
+            None if self.groups is None else self.groups.of(among),
+            scores=self.scores[among],
+            confidence=self.confidence,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

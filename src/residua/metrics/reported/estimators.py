@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from residua.metrics.bootstrap import bootstrap_interval
 from residua.metrics.delong import roc_auc_interval
+from residua.metrics.intervals import f1_of_share, share_interval
 from residua.metrics.precision_intervals import average_precision_interval
 from residua.metrics.samples import ClassProbabilities, Floats, OneClass, ScoredImages
 from residua.records import Estimate
@@ -23,7 +24,9 @@ def ranked(interval: Callable[..., Estimate], **options: Any) -> Callable[[Score
     def rank(sample: ScoredImages) -> Estimate:
         if not sample.has_both:
             return sample.without_interval(np.nan, len(sample.scores))
-        more = {"seed": sample.seed} if options.get("is_resampled") else {}
+        more: dict[str, Any] = {"seed": sample.seed} if options.get("is_resampled") else {}
+        if sample.groups is not None:
+            more["groups"] = sample.groups
         return interval(sample.is_anomalous, sample.scores, confidence=sample.confidence, **more)
 
     return rank
@@ -39,13 +42,8 @@ def f1_of_flags(sample: ScoredImages) -> Estimate | None:
     """Harmonic mean of precision and recall."""
     if sample.flagged is None or not sample.has_both:
         return None if sample.flagged is None else sample.without_interval(np.nan, 0)
-    flagged, anomalous = sample.flagged, sample.is_anomalous
-    return OneClass(
-        sample.confidence,
-        hits=int((flagged & anomalous).sum()),
-        n_true=int(anomalous.sum()),
-        n_predicted=int(flagged.sum()),
-    ).f1
+    share = sample.decided(lambda flagged, anomalous: (flagged & anomalous, flagged | anomalous))
+    return share if share is None else f1_of_share(share)
 
 
 def recall_of_flags(sample: ScoredImages) -> Estimate | None:
@@ -71,25 +69,31 @@ def balanced_decisions(sample: ScoredImages) -> Estimate | None:
     recall, alarms = recall_of_flags(sample), false_alarms(sample)
     if recall is None or alarms is None:
         return None
-    ends = (recall.value, recall.low, recall.high, alarms.value, alarms.low, alarms.high)
-    numbers = [end for end in ends if end is not None]
-    if len(numbers) < len(ends):
+    if recall.value is None or alarms.value is None:
         return sample.without_interval(np.nan, recall.n + alarms.n)
-    hit, hit_low, hit_high, false, false_low, false_high = numbers
+    hit, false = recall.value, alarms.value
     value = (hit + 1 - false) / 2
+    if recall.low is None or alarms.low is None or recall.high is None or alarms.high is None:
+        alone = sample.without_interval(value, recall.n + alarms.n)
+        return alone.model_copy(update={"caveat": recall.caveat or alarms.caveat})
+    hit_low, hit_high, false_low, false_high = recall.low, recall.high, alarms.low, alarms.high
     return Estimate(
         value=value,
         low=max(0.0, float(value - np.hypot(hit - hit_low, false_high - false) / 2)),
         high=min(1.0, float(value + np.hypot(hit_high - hit, false - false_low) / 2)),
         confidence=sample.confidence,
         n=recall.n + alarms.n,
+        n_groups=None if sample.groups is None else sample.groups.n_groups,
+        caveat=recall.caveat or alarms.caveat,
     )
 
 
 def flagged_rate(sample: ScoredImages) -> Estimate | None:
     """Of all judged images, labelled or not, the share that is flagged."""
     flags = sample.all_flagged
-    return None if flags is None else sample.rate(np.count_nonzero(flags), len(flags))
+    if flags is None:
+        return None
+    return share_interval(flags, sample.all_groups, confidence=sample.confidence)
 
 
 def roc_auc_of_classes(sample: ClassProbabilities) -> Estimate:
