@@ -60,7 +60,8 @@ class FalseAlarms(NumberPolicy):
             f"The lowest threshold that shows, with {percent(confidence)} confidence (one-sided),"
             f" that at most {percent(self.rate)} of {shown.whose.format('normal images')} are"
             f" flagged: of {n} normal calibration scores{shown.among} up to"
-            f" {shown.n_allowed} may lie above it, and {n_above} {'does' if n_above == 1 else 'do'}.{shown.beside}"
+            f" {shown.n_allowed} may lie above it, and {n_above}"
+            f" {'does' if n_above == 1 else 'do'}.{shown.beside}"
             f"{hidden_words(hidden, limit)} {calibration.place(threshold)}"
         )
         return Choice(threshold, how, shown.promise)

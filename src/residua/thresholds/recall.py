@@ -58,7 +58,8 @@ class Recall(NumberPolicy):
             f"The highest threshold that shows, with {percent(confidence)} confidence (one-sided),"
             f" that at least {percent(self.rate)} of {shown.whose.format('anomalies')} are found:"
             f" of {n} anomalous calibration images{shown.among} up to"
-            f" {shown.n_allowed} may be missed, and {n_missed} {'is' if n_missed == 1 else 'are'}.{shown.beside}"
+            f" {shown.n_allowed} may be missed, and {n_missed} {'is' if n_missed == 1 else 'are'}."
+            f"{shown.beside}"
             f" {calibration.place(threshold)}"
         )
         return Choice(threshold, how, shown.promise)
