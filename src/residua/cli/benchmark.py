@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Bits, Epochs, Json, Minutes, Quiet, Size, Source, Threads, names
+from residua.cli.options import (
+    Bits,
+    Epochs,
+    Groups,
+    Json,
+    Minutes,
+    Quiet,
+    Size,
+    Source,
+    Threads,
+    names,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +65,7 @@ def benchmark(
             help="Keep each fit in this folder. The same command then continues from there.",
         ),
     ] = None,
+    groups: Groups = None,
     bits: Bits = None,
     json: Json = None,
     quiet: Quiet = False,
@@ -79,6 +91,7 @@ def benchmark(
         recipes=tuple(dict.fromkeys(names(recipe) or ("plain",))),
         seeds=seeds,
         size=size,
+        groups=groups,
         bits=bits,
         settings=TrainingSettings(epochs=epochs, minutes=minutes, threads=threads, seed=seed),
     )

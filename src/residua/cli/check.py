@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Bits, FollowLinks, Json, Memory, Quiet, Root, Seed, Strict
+from residua.cli.options import Bits, FollowLinks, Groups, Json, Memory, Quiet, Root, Seed, Strict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +45,7 @@ def check(
             help="Write the near-duplicates that were found, side by side, as PNG.",
         ),
     ] = None,
+    groups: Groups = None,
     bits: Bits = None,
     follow_links: FollowLinks = False,
     root: Root = None,
@@ -68,6 +69,7 @@ def check(
     check_targets(json)
     told: dict[str, Any] = {
         "normal": names(normal),
+        "groups": groups,
         "bits": bits,
         "follow_links": follow_links,
         "root": root,
@@ -102,7 +104,10 @@ def _surveyed(
 def _print(found: SourceCheck, console: Console) -> None:
     from residua._text import count
 
-    console.print(f"{count(found.n_images, 'image')} in {', '.join(found.sources)}", markup=False)
+    of_groups = "" if found.n_groups is None else f" of {count(found.n_groups, 'group')}"
+    console.print(
+        f"{count(found.n_images, 'image')}{of_groups} in {', '.join(found.sources)}", markup=False
+    )
     for one in found.assumptions:
         console.print(f"assumed {one.sentence}", markup=False)
     console.print(_as_table(found.findings))

@@ -11,6 +11,7 @@ from residua.cli.options import (
     BitsOfSource,
     Cluster,
     Engine,
+    GroupsOfRun,
     Html,
     Json,
     Memory,
@@ -48,6 +49,7 @@ def evaluate(
             )
         ),
     ] = Ranking.exact,
+    groups: GroupsOfRun = None,
     bits: BitsOfSource = None,
     memory: Memory = 2048,
     engine: Engine = "torch",
@@ -74,7 +76,7 @@ def evaluate(
     from residua.runs.evaluate import evaluate_run
 
     check_targets(json, html)
-    of_another_source("evaluate", source, bits)
+    of_another_source("evaluate", source, bits=bits)
     with watching(quiet=quiet) as watcher:
         if cluster is None:
             judged = evaluate_run(
@@ -84,12 +86,13 @@ def evaluate(
                 memory_megabytes=memory,
                 positive=positive,
                 bits=bits,
+                groups=groups,
                 watcher=watcher,
             )
         else:
             from residua.cluster import ClusterOptions, evaluate_on_cluster
 
-            reference_only("evaluate", "a cluster", engine, positive=positive)
+            reference_only("evaluate", "a cluster", engine, positive=positive, groups=groups)
             judged = evaluate_on_cluster(
                 run,
                 source,

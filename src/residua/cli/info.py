@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Bits, FollowLinks, Json, Memory, Root
+from residua.cli.options import Bits, FollowLinks, Groups, Json, Memory, Root
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +23,7 @@ def info(
         str | None,
         typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False),
     ] = None,
+    groups: Groups = None,
     bits: Bits = None,
     follow_links: FollowLinks = False,
     root: Root = None,
@@ -51,7 +52,7 @@ def info(
         from residua.images import load_images
 
         told: dict[str, Any] = {"normal": names(normal), "memory_megabytes": memory, "bits": bits}
-        told |= {"follow_links": follow_links, "root": root}
+        told |= {"follow_links": follow_links, "root": root, "groups": groups}
         value, show = load_images(what, **told).summary(), _print_source
     emit_json(value, json)
     if not is_stdout(json):
@@ -95,8 +96,9 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
     from residua.records import Assumption
 
     console.print(
-        f"[bold]{count(value['n_images'], 'image')}[/bold] in {escape(value['source'])}"
-        f" ({value['kind']})"
+        f"[bold]{count(value['n_images'], 'image')}"
+        + (f" of {count(value['n_groups'], 'group')}" if value["n_groups"] else "")
+        + f"[/bold] in {escape(value['source'])} ({value['kind']})"
     )
     sizes = value["sizes"]
     shown = [
@@ -112,6 +114,7 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
         ("formats", ", ".join(f"{name} {n:,}" for name, n in value["formats"].items())),
         ("normal", ", ".join(value["normal"]) if value["normal"] else "not named"),
         ("masks", f"{value['n_with_mask']:,} images"),
+        ("groups", _group_words(value)),
     ]
     table = Table.grid(padding=(0, 2))
     for name, text in shown:
@@ -173,6 +176,13 @@ def _print_point(point: dict[str, Any], console: Console) -> None:
     console.print(
         f"  threshold {point['threshold']:.6g} ({point['policy']}). {point['how']}", markup=False
     )
+
+
+def _group_words(value: dict[str, Any]) -> str:
+    from residua.images.groups import Grouping
+
+    grouping = value["grouping"]
+    return "" if grouping is None else f"by {Grouping.model_validate(grouping).words}"
 
 
 def _size_words(sizes: dict[str, Any]) -> str:

@@ -112,6 +112,31 @@ Root = Annotated[
         show_default=False,
     ),
 ]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        "--groups",
+        metavar="COLUMN|folder|REGEX|twins",
+        help=(
+            "Which images belong together, such as the views of one part: by a column, by folder,"
+            r" by their path such as 'part(\d+)', or as near-twins. Default: the column group, if"
+            " there is one."
+        ),
+        show_default=False,
+    ),
+]
+GroupsOfRun = Annotated[
+    str | None,
+    typer.Option(
+        "--groups",
+        metavar="COLUMN|folder|REGEX|twins",
+        help=(
+            "Which images belong together: by a column, by folder, by their path such as"
+            r" 'part(\d+)', or as near-twins. Default: as in the run."
+        ),
+        show_default=False,
+    ),
+]
 Cluster = Annotated[
     str | None,
     typer.Option(
@@ -193,22 +218,24 @@ def reference_only(command: str, what: str, engine: str, **others: object) -> No
         )
 
 
-def of_another_source(command: str, source: str | None, bits: int | None) -> None:
-    """Refuse ``--bits`` where no other source is named: a run keeps the bits that it was fitted
-    with.
+def of_another_source(command: str, source: str | None, **told: object) -> None:
+    """Refuse options that describe another source where none is named: a run keeps what it was
+    fitted with.
 
     Raises
     ------
     InputError
-        If bits are told of nothing.
+        If something is told of nothing.
     """
     from residua.errors import InputError
 
-    if bits is not None and source is None:
-        raise InputError(
-            f"{command}: --bits describes another SOURCE, because `fit` has stored the bits of the"
-            " run's own. Got --bits without a SOURCE. Name a SOURCE, or leave --bits out."
-        )
+    for name, value in told.items():
+        if value is not None and source is None:
+            raise InputError(
+                f"{command}: --{name} describes another SOURCE, because `fit` has stored the"
+                f" {name} of the run's own. Got --{name} without a SOURCE. Name a SOURCE, or leave"
+                f" --{name} out."
+            )
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

@@ -44,7 +44,7 @@ def probe(
     from residua.runs.probe import probe_run
 
     check_targets(json)
-    of_another_source("probe", source, bits)
+    of_another_source("probe", source, bits=bits)
     with watching(quiet=quiet) as watcher:
         record = probe_run(run, source, bits=bits, watcher=watcher)
     if not quiet and not is_stdout(json):

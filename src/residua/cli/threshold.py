@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from residua._text import say
-from residua.cli.options import BitsOfSource, of_another_source
+from residua.cli.options import BitsOfSource, GroupsOfRun, of_another_source
 
 if TYPE_CHECKING:
     from residua.records import OperatingPoint
@@ -32,6 +32,7 @@ def threshold(
     confidence: Annotated[
         float, typer.Option(help="Confidence of the bounds and intervals.")
     ] = 0.95,
+    groups: GroupsOfRun = None,
     bits: BitsOfSource = None,
     json: Annotated[
         Path | None,
@@ -59,9 +60,14 @@ def threshold(
     from residua.runs.threshold import change_threshold
     from residua.thresholds import parse_policy
 
-    of_another_source("threshold", source, bits)
+    of_another_source("threshold", source, bits=bits, groups=groups)
     point = change_threshold(
-        run, str(parse_policy(policy)), source=source, confidence=confidence, bits=bits
+        run,
+        str(parse_policy(policy)),
+        source=source,
+        confidence=confidence,
+        bits=bits,
+        groups=groups,
     )
     if not is_stdout(json):
         _print_point(point)

@@ -104,7 +104,8 @@ def evaluate_on_cluster(
         "judged_on": source or f"test part of {origin.source}",
         "ranking": ranking,
         "quarantined": tally.n_quarantined,
-        "not_looked_for": "baselines, copies of training images",
+        "not_looked_for": "baselines, copies of training images"
+        + ("" if origin.groups is None else ", groups: intervals take each image for its own"),
     }
     provenance = with_assumptions(told, (*origin.assumptions, *task.assumptions))
     split = "test" if tally.is_test else "all"

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, ValidationError
 
 from residua._files import has_sha256, in_a_line, read_file, read_json, write_json
@@ -109,6 +111,13 @@ class Card(ModelFacts):
     files: dict[str, str] = Field(default_factory=dict)
     calibration_scores: tuple[float, ...] = ()
     calibration_is_anomalous: tuple[bool, ...] = ()
+    calibration_groups: tuple[int, ...] | None = None
+
+    @property
+    def group_numbers(self) -> NDArray[np.int64] | None:
+        """The group of each calibration image, (n,); None where nobody named groups."""
+        groups = self.calibration_groups
+        return None if groups is None else np.array(groups, np.int64)
 
     @property
     def kind(self) -> Kind:
@@ -121,7 +130,13 @@ class Card(ModelFacts):
         All but hashes of that file and the calibration scores.
         """
         return self.model_dump(
-            mode="json", exclude={"files", "calibration_scores", "calibration_is_anomalous"}
+            mode="json",
+            exclude={
+                "files",
+                "calibration_scores",
+                "calibration_is_anomalous",
+                "calibration_groups",
+            },
         )
 
 

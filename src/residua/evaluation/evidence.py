@@ -19,6 +19,7 @@ from residua.findings.figures import Figure
 
 ThresholdFrom = Literal["calibration", "judged", "elsewhere"]
 _TOLD = ("seed", "prevalence", "threshold_from")  # kept as JSON
+_NAMES = ("labels", "groups", "calibration_groups")
 _DICTS = ("per_image", "history", "baselines")
 
 
@@ -54,7 +55,9 @@ class Evidence:
     else a column a metric (``pca/mse``).
 
     ``pixel_hashes`` are those of the decoded images: by them two runs are compared on the same
-    images, whatever their paths. ``seed`` is that of resampled intervals, ``prevalence`` the one
+    images, whatever their paths. ``groups`` names what each image was sampled in, None where it is
+    its own group, and ``calibration_groups`` that of each calibration score; both are None where
+    nobody named groups. ``seed`` is that of resampled intervals, ``prevalence`` the one
     that was stated to the policy, and ``threshold_from`` says which scores the threshold comes
     from: ``calibration``, those carried here; ``judged``, the judged ones themselves;
     ``elsewhere``, others. With these an evaluation can be made again from its evidence.
@@ -71,6 +74,8 @@ class Evidence:
     calibration_is_anomalous: NDArray[np.bool_] | None = None
     train_scores: NDArray[Any] | None = None
     pixel_hashes: NDArray[Any] | None = None
+    groups: NDArray[Any] | None = None
+    calibration_groups: NDArray[Any] | None = None
     per_image: dict[str, NDArray[Any]] = field(default_factory=dict)
     history: dict[str, NDArray[Any]] = field(default_factory=dict)
     baselines: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -141,7 +146,7 @@ class Evidence:
             if column and group in parts:
                 parts[group][column] = array
             else:
-                parts[name] = _with_missing(array) if name == "labels" else array
+                parts[name] = _with_missing(array) if name in _NAMES else array
         parts["gallery"] = Gallery(**parts["gallery"]) if parts["gallery"] else None
         parts["thumbnails"] = Thumbnails(**parts["thumbnails"]) if parts["thumbnails"] else None
         parts["figures"] = _figures(parts["figures"])

@@ -10,6 +10,7 @@ stay in one part.
 from __future__ import annotations
 
 from residua.images.duplicates import DuplicatePair, Duplicates, group_duplicates, search_duplicates
+from residua.images.groups import Grouping
 from residua.images.imageset import ImageSet
 from residua.images.listing import Quarantined
 from residua.images.loading import load_images
@@ -19,6 +20,7 @@ from residua.images.sources.manifest import write_manifest
 __all__ = [
     "DuplicatePair",
     "Duplicates",
+    "Grouping",
     "ImageSet",
     "Quarantined",
     "group_duplicates",

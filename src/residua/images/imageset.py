@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import LabelError, ShapeError
 from residua.images.columns import shared
+from residua.images.groups import Grouping, group_codes, n_groups
 from residua.images.hashing import fingerprint, in_hex
 from residua.images.listing import Quarantined
 from residua.images.normal_labels import (
@@ -63,7 +64,7 @@ class ImageSet:
         *,
         paths: Sequence[str] | None = None,
         splits: Sequence[str] | str | None = None,
-        groups: Sequence[str | None] | None = None,
+        groups: Sequence[Any] | NDArray[Any] | None = None,
         masks: Sequence[NDArray[np.bool_] | None] | None = None,
         normal: Labels | None = None,
         source: str = "arrays",
@@ -81,6 +82,8 @@ class ImageSet:
         splits : sequence or str, optional
             ``train``, ``calibration`` or ``test`` for every image or for all of them; ``train`` if
             left out.
+        groups : sequence, optional
+            The group of each image, None where it is its own.
         bits : int, optional
             How many bits of whole numbers count, as in `load_images`.
         reading : Reading, optional
@@ -231,11 +234,29 @@ class ImageSet:
 
     @property
     def groups(self) -> NDArray[Any] | None:
-        """What each image was grouped by (None where it has no group).
+        """The group of each image, as text (None where it has none: it is its own).
 
         None if the source has no groups.
         """
         return None if self._table.groups is None else self._table.groups[self._rows]
+
+    @property
+    def grouping(self) -> Grouping | None:
+        """By what the images were grouped; None if they were not."""
+        return self._table.grouping
+
+    @property
+    def n_groups(self) -> int | None:
+        """How many groups these images are of; one without a group is its own.
+
+        None if the source has no groups.
+        """
+        return None if self.groups is None else n_groups(self.groups.tolist())
+
+    @property
+    def group_codes(self) -> NDArray[np.int64] | None:
+        """The group of each image by number, from 0; None if the source has no groups."""
+        return None if self.groups is None else group_codes(self.groups.tolist())
 
     @property
     def own_columns(self) -> dict[str, NDArray[Any]]:

@@ -37,7 +37,8 @@ class Quarantined(NamedTuple):
 class Options:
     """How a source is to be read; the same for every kind.
 
-    ``of_model``: the reading is a model's, nobody told it of these.
+    ``of_model``: the reading is a model's, nobody told it of these. ``group_column``: what may be
+    the name of a column to group by.
     """
 
     pixel_limit: int = 100_000_000
@@ -47,6 +48,7 @@ class Options:
     progress: Progress | None = None
     reading: Reading = AS_IT_SAYS
     of_model: bool = False
+    group_column: str | None = None
 
     @property
     def byte_limit(self) -> int:
@@ -195,7 +197,8 @@ class Listing:
     `EncodedImages` images. Names are `texts` where there may be very many; labels, parts and groups
     then share equal objects. ``own`` are columns of the source that mean nothing to residua, as
     `texts`: they go into the table of scores. ``splits`` holds ``train``, ``calibration``,
-    ``test``, or is None where the source has no split. ``reading`` is how pixels in an array were
+    ``test``, or is None where the source has no split. ``group_column`` is the source's own name of
+    the column of groups. ``reading`` is how pixels in an array were
     read.
     """
 
@@ -205,6 +208,7 @@ class Listing:
     labels: Sequence[Any] | NDArray[Any] | None = None
     splits: Sequence[str] | NDArray[Any] | None = None
     groups: Sequence[str | None] | NDArray[Any] | None = None
+    group_column: str = "group"
     masks: Sequence[MaskFiles | None] | None = None
     own: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     quarantined: Sequence[Quarantined] = ()

@@ -6,6 +6,7 @@ Every file is decoded once; what fails is quarantined.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,16 @@ from residua._text import count
 from residua.errors import RangeError, SourceError
 from residua.images.arrays import as_labels
 from residua.images.columns import shared, texts
+from residua.images.duplicates import search_duplicates
+from residua.images.groups import (
+    Grouped,
+    Grouping,
+    as_groups,
+    column_of,
+    group_listing,
+    twins_of,
+    with_groups,
+)
 from residua.images.imageset import ImageSet
 from residua.images.listing import Listing, Options, Progress, Quarantined
 from residua.images.normal_labels import inferred_normal, named_normal
@@ -31,6 +42,7 @@ def load_images(
     source: str | Path,
     *,
     normal: str | int | Sequence[str | int] | None = None,
+    groups: str | Grouping | Sequence[Any] | NDArray[Any] | None = None,
     seed: int = 0,
     pixel_limit: int = 100_000_000,
     memory_megabytes: float = 2048,
@@ -57,6 +69,14 @@ def load_images(
     normal : str, int or several
         The label or labels that mean *normal*, compared as text. None: taken from the source where
         it shows (said in ``.notes``), else left open.
+    groups : str, array or Grouping, optional
+        Which images belong together, such as the views of one part: the name of a column of a
+        manifest or Parquet file; ``folder`` for the folder that each image lies in; a regular
+        expression, of which the first capturing group (or the whole match) in the image's path is
+        the group; ``twins`` for groups of near-duplicates. Of several that a text could be, the
+        first. An array names the group of each image of the set, None where it is its own. A
+        `Grouping` is how another set was grouped (its ``.grouping``); where it does not apply here,
+        an assumption says so. None: the column ``group`` where there is one.
     seed : int
         Of the split, where the source does not give one.
     pixel_limit : int
@@ -83,7 +103,12 @@ def load_images(
     Raises
     ------
     SourceError
-        If the source does not exist, holds no readable image, or contradicts itself.
+        If the source does not exist, holds no readable image, or contradicts itself; if `groups`
+        name no column, match no image, or put all into one group.
+    InputError
+        If a pattern for `groups` is none, or takes too long.
+    ShapeError
+        If an array of `groups` has not one entry per image.
     LabelError
         If `normal` names a label that is not there.
 
@@ -112,16 +137,51 @@ def load_images(
         progress,
         reading_of(bits, reading, where="load_images"),
         of_model=bits is None and reading is not None,
+        group_column=column_of(groups),
     )
-    return _assemble(str(source), read_pixels(list_source(source, options), options), normal, seed)
+    listing = list_source(source, options)
+    grouped = (
+        group_listing(listing, groups)
+        if groups is None or isinstance(groups, str | Grouping)
+        else Grouped(None, Grouping(by="array"))
+    )
+    by = None if grouped.grouping is None else grouped.grouping.by
+    loaded = read_pixels(with_groups(listing, grouped), options)
+    if not len(loaded.listing.names):
+        raise SourceError(_nothing_readable(str(source), loaded.listing))
+    if by == "array":
+        loaded = _named_one_by_one(loaded, groups)
+    elif by == "twins":
+        loaded = _grouped_by_twins(loaded, str(source))
+    return _assemble(str(source), loaded, grouped.grouping, normal, seed)
+
+
+def _named_one_by_one(loaded: LoadedSource, groups: Any) -> LoadedSource:
+    problems = Problems("load_images")
+    column = as_groups(groups, len(loaded.listing.names), problems=problems)
+    problems.raise_any()
+    return replace(loaded, listing=replace(loaded.listing, groups=column))
+
+
+def _grouped_by_twins(loaded: LoadedSource, source: str) -> LoadedSource:
+    """Near-duplicates share a group, and so do all that such pairs join."""
+    paths = texts(loaded.listing.names)
+    table = Table(loaded.pixels, paths, None, shared(["train"] * len(paths)), source=source)
+    images = ImageSet(table, np.arange(len(paths)))
+    found = search_duplicates(images, progress=loaded.options.progress)
+    return replace(
+        loaded, listing=with_groups(loaded.listing, twins_of(found.groups, images.paths))
+    )
 
 
 def _assemble(
-    source: str, loaded: LoadedSource, normal: str | int | Sequence[str | int] | None, seed: int
+    source: str,
+    loaded: LoadedSource,
+    grouping: Grouping | None,
+    normal: str | int | Sequence[str | int] | None,
+    seed: int,
 ) -> ImageSet:
     listing = loaded.listing
-    if not len(listing.names):
-        raise SourceError(_nothing_readable(source, listing))
     problems = Problems("load_images")
     labels = (
         None
@@ -156,6 +216,7 @@ def _assemble(
         splits=splits,
         drawn=drawn_parts(listing.splits),
         groups=None if listing.groups is None else shared(listing.groups),
+        grouping=None if listing.groups is None else grouping,
         masks=None if listing.masks is None or not any(listing.masks) else tuple(listing.masks),
         own=listing.own,
         mask_convention=loaded.mask_convention,

@@ -112,6 +112,12 @@ def join_shards(kind: str, shards: Sequence[Shard], options: Options) -> Listing
         labels=_joined([one.labels for one in listings], listings),
         splits=_joined(splits, listings) if all(one is not None for one in splits) else None,
         groups=_joined([one.groups for one in listings], listings),
+        own={
+            name: texts(
+                cell for one in listings for cell in one.own.get(name, ("",) * len(one.names))
+            )
+            for name in dict.fromkeys(name for one in listings for name in one.own)
+        },
         quarantined=[*quarantined, *(bad for one in listings for bad in one.quarantined)],
         notes=list(dict.fromkeys(note for one in listings for note in one.notes)),
         assumptions=list(dict.fromkeys(made for one in listings for made in one.assumptions)),

@@ -26,11 +26,8 @@ def summarise(images: ImageSet, formats: Mapping[str, int]) -> dict[str, Any]:
         "labels": _label_counts(images),
         "normal": None if images.normal is None else list(images.normal),
         "n_with_mask": int(images.masks.known.sum()),
-        "n_groups": (
-            len({group for group in images.groups.tolist() if group is not None})
-            if images.groups is not None
-            else 0
-        ),
+        "n_groups": images.n_groups or 0,
+        "grouping": (None if images.grouping is None else images.grouping.model_dump(mode="json")),
         "groups_in_two_splits": groups_in_two_splits(
             images.splits, None if images.groups is None else images.groups.tolist()
         ),
@@ -44,6 +41,20 @@ def summarise(images: ImageSet, formats: Mapping[str, int]) -> dict[str, Any]:
         "assumptions": [one.model_dump(mode="json") for one in images.assumptions],
         "quarantined": [{"path": path, "reason": reason} for path, reason in images.quarantined],
     }
+
+
+def groups_of(images: ImageSet) -> dict[str, Any] | None:
+    """By what images are grouped, and how many groups there are, for a record; None without groups.
+
+    Examples
+    --------
+    >>> from residua.images import ImageSet
+    >>> groups_of(ImageSet.from_arrays(np.zeros((3, 8, 8), np.uint8), groups=["a", "a", "b"]))
+    {'rule': 'an array', 'n_groups': 2}
+    """
+    if images.grouping is None:
+        return None
+    return {"rule": images.grouping.words, "n_groups": images.n_groups}
 
 
 def part_counts(splits: NDArray[Any]) -> dict[str, int]:

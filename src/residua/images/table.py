@@ -16,6 +16,7 @@ from residua._check import Problems
 from residua.errors import LabelError, ShapeError
 from residua.images.arrays import as_labels, settle_arrays
 from residua.images.columns import shared, texts
+from residua.images.groups import Grouping, as_groups
 from residua.images.listing import PARTS, Quarantined
 from residua.images.masks import PLAIN, Convention, MaskFiles, read_mask
 from residua.images.pixels import Pixels, pixels_of
@@ -33,6 +34,7 @@ class Table:
     splits: NDArray[Any]
     drawn: frozenset[str] = frozenset()
     groups: NDArray[Any] | None = None
+    grouping: Grouping | None = None
     masks: Sequence[MaskFiles | NDArray[np.bool_] | None] | None = None
     own: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     mask_convention: Convention = PLAIN
@@ -110,12 +112,15 @@ def table_of_arrays(
     label_array = None if labels is None else as_labels(labels, n, name="labels", problems=problems)
     problems.raise_any()
     paths, groups, masks = columns["paths"], columns["groups"], columns["masks"]
+    named = None if groups is None else as_groups(groups, n, problems=problems)
+    problems.raise_any()
     return Table(
         pixels=pixels,
         paths=texts(paths if paths is not None else (f"{source}[{index}]" for index in range(n))),
         labels=label_array,
         splits=shared(parts),
-        groups=None if groups is None else shared(groups),
+        groups=named,
+        grouping=None if groups is None else Grouping(by="array"),
         masks=(
             None
             if masks is None

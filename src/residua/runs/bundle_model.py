@@ -68,7 +68,7 @@ def model_of_bundle(
     return JudgedModel(
         facts=config,
         engine=engine or graph_engine(bundle, bundle.graph),
-        calibration=Calibration(scores, flags, hashes, looks),
+        calibration=Calibration(scores, flags, hashes, looks, bundle.calibration_groups),
         seed=seed_of(bundle),
         latent=int(getattr(bundle.graph.scorer.network, "latent", _UNKNOWN_LATENT)),
         provenance=dict(provenance or {}),

@@ -228,7 +228,13 @@ def _as_seen(bundle: Bundle, card: Card) -> Bundle:
         np.array(card.calibration_scores, np.float32),
         np.array(card.calibration_is_anomalous, np.bool_),
     )
-    return replace(bundle, config=config, calibration_scores=scores, calibration_is_anomalous=flags)
+    return replace(
+        bundle,
+        config=config,
+        calibration_scores=scores,
+        calibration_is_anomalous=flags,
+        calibration_groups=card.group_numbers,
+    )
 
 
 def _weights(folder: TrainedRun) -> str:

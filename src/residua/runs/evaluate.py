@@ -27,6 +27,7 @@ from residua.findings import (
 from residua.images.hashing import of_hex
 from residua.images.listing import Progress
 from residua.images.stores import is_url
+from residua.images.summary import groups_of
 from residua.records import Evaluation, Finding, Job, NotApplicable, with_assumptions
 from residua.runs.baselines import (
     MOST_BASELINE_IMAGES,
@@ -65,6 +66,7 @@ def evaluate_run(
     engine: str = REFERENCE,
     positive: str | None = None,
     bits: int | None = None,
+    groups: str | None = None,
     watcher: Watcher | None = None,
 ) -> Judgement:
     """Judge the model of `run` on its own test part, or on another source; the run keeps the latest
@@ -72,7 +74,8 @@ def evaluate_run(
 
     Another `engine` than the reference scores the judged images and brings its own threshold; see
     `residua.engines`. `bits` are those of another source whose scale is not that of the training
-    images. `positive` names the positive one of a classifier's two classes; see
+    images. `groups` say which images belong together, as in `load_images`; left out, they are
+    grouped as the run's were. `positive` names the positive one of a classifier's two classes; see
     `evaluate_classification`.
 
     Returns
@@ -82,7 +85,7 @@ def evaluate_run(
     """
     watcher = watcher or Watcher()
     folder = open_run(run)
-    origin = folder.origin()
+    origin = folder.origin().grouped_by(groups)
     is_own_url = source is not None and source == origin.source and is_url(source)
     source = None if is_own_url else source
     if source is None:
@@ -161,6 +164,8 @@ def evaluate_model(
         per_image=dict(result.columns),
         history=_history(model),
         pixel_hashes=images.pixel_hashes,
+        groups=images.groups,
+        calibration_groups=model.calibration.groups if job == "detect" else None,
         gallery=make_gallery(model, images, result.shown, judged.fitted_on, judged.targets),
         quarantined=tuple((path, reason) for path, reason in images.quarantined),
         seed=model.seed,
@@ -204,6 +209,7 @@ def _belong(evaluation: Evaluation, evidence: Evidence) -> bool:
         evidence.labelled,
         evidence.probabilities,
         evidence.pixel_hashes,
+        evidence.groups,
         *evidence.per_image.values(),
     )
     if not all(one is None or len(one) == n for one in one_each):
@@ -288,6 +294,7 @@ def _provenance(model: JudgedModel, judged: JudgedImages) -> dict[str, Any]:
         "baselines_learnt_from": (
             None if fitted_on is None else min(len(fitted_on), MOST_BASELINE_IMAGES)
         ),
+        **({} if images.grouping is None else {"groups": groups_of(images)}),
         **({} if judged.targets is None else {"targets": judged.targets.source}),
     }
 

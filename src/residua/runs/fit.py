@@ -98,6 +98,7 @@ def _write(run: TrainedRun, fitted: Fitted, images: ImageSet) -> None:
         "notes": (*images.notes, *fitted.notes),
         "assumptions": images.assumptions,
         "reading": images.reading,
+        "grouping": images.grouping,
     }
     run.write_state(run.read_state().model_copy(update=facts))
 

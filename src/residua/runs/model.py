@@ -23,13 +23,15 @@ _AT_ONCE = 256  # images that are resized together
 @dataclass(frozen=True)
 class Calibration:
     """What a threshold was chosen on: float32 scores (n,), which of them are of anomalous images,
-    the hashes of the images' pixels, and their looks (see `looks_of`).
+    the hashes of the images' pixels, their looks (see `looks_of`), and the group of each by number,
+    (n,); None where nobody named groups.
     """
 
     scores: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
     is_anomalous: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     pixel_hashes: NDArray[Any] = field(default_factory=lambda: np.zeros(0, object))
     looks: dict[str, Any] = field(default_factory=dict)
+    groups: NDArray[np.int64] | None = None
 
     @property
     def normals(self) -> Floats:
@@ -139,7 +141,9 @@ def model_of_card(card: Card, engine: Engine) -> JudgedModel:
     return JudgedModel(
         facts=card,
         engine=engine,
-        calibration=Calibration(scores, flags, looks=card.calibration_images),
+        calibration=Calibration(
+            scores, flags, looks=card.calibration_images, groups=card.group_numbers
+        ),
         keep_aspect=card.aspect == "keep",
     )
 

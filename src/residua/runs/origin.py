@@ -7,11 +7,11 @@ from __future__ import annotations
 import getpass
 import hashlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from residua.errors import SourceError
-from residua.images import ImageSet, load_images
+from residua.images import Grouping, ImageSet, load_images
 from residua.images.reading import Reading
 from residua.images.stores import is_url
 from residua.records import Assumption
@@ -68,7 +68,8 @@ class Origin:
     ``working_folder`` is where the run was made, so that a relative source is found from anywhere;
     ``made_here`` tells a run of this machine from one that was sent. ``separator`` stands between
     labels of which several may hold at once; ``targets`` is the source of what a model should
-    give, where that is not its input.
+    give, where that is not its input. ``groups`` is how images were grouped; as a text, what the
+    user tells, which has to hold of any source.
     """
 
     source: str
@@ -78,12 +79,17 @@ class Origin:
     bits: int | None = None
     follow_links: bool = False
     root: str | None = None
+    groups: str | Grouping | None = None
     working_folder: str = ""
     made_here: str = ""
     separator: str | None = None
     targets: str | None = None
     assumptions: tuple[Assumption, ...] = ()
     test_fingerprint: str | None = None
+
+    def grouped_by(self, told: str | None) -> Origin:
+        """The same source, its images grouped as the user tells; else as they were."""
+        return self if told is None else replace(self, groups=told)
 
     def located(self, *, named: bool = False) -> str:
         """The source as it was found when the run was made; see `find_run_source`."""
@@ -131,6 +137,7 @@ class Origin:
             reading=self.reading,
             follow_links=self.follow_links,
             root=self.root,
+            groups=self.groups.to_repeat if isinstance(self.groups, Grouping) else self.groups,
         )
 
     def load_other(
@@ -142,7 +149,8 @@ class Origin:
         bits: int | None = None,
     ) -> ImageSet:
         """Another source's images, their values scaled as those of the run's source unless `bits`
-        are told; links are followed if the run's were.
+        are told; links are followed if the run's were. Groups are those of the run's rule, where it
+        applies.
         """
         return load_images(
             source,
@@ -152,4 +160,5 @@ class Origin:
             bits=bits,
             reading=self.reading,
             follow_links=self.follow_links,
+            groups=self.groups,
         )

@@ -9,6 +9,7 @@ from residua._files import ensure_folder
 from residua.engines.kinds import REFERENCE
 from residua.findings import find_drift
 from residua.images import ImageSet
+from residua.images.groups import column_of
 from residua.images.listing import Options
 from residua.images.reading import reading_of
 from residua.images.shards import Shards
@@ -44,6 +45,7 @@ def score_run(
     memory_megabytes: float = MEMORY_MEGABYTES,
     engine: str = REFERENCE,
     bits: int | None = None,
+    groups: str | None = None,
     watcher: Watcher | None = None,
     workers: Workers | None = None,
     raw_cells: bool = False,
@@ -61,8 +63,9 @@ def score_run(
     there as a PNG at the image's own resolution, all on one colour scale; for those the source is
     read again, keeping up to `memory_megabytes` of pixels. Another `engine` than the reference
     brings its own threshold. `bits` are those of images whose scale is not that of the training
-    images. Texts in CSV that a spreadsheet would take for a formula begin with an apostrophe,
-    unless `raw_cells`.
+    images. `groups` say which images belong together, as in `load_images`; left out, as in the run:
+    where they are known, they stand in a column ``group``. Texts in CSV that a spreadsheet would
+    take for a formula begin with an apostrophe, unless `raw_cells`.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def score_run(
     watcher = watcher or Watcher()
     parts = ChunkFiles(Path(out))
     folder = open_run(run)
-    origin, model = folder.origin(), folder.model(engine, watcher)
+    origin, model = folder.origin().grouped_by(groups), folder.model(engine, watcher)
     shards, task = make_task(folder, origin, model, source, bits=bits)
     task = replace(task, raw_cells=raw_cells)
     for made in task.assumptions:
@@ -84,7 +87,11 @@ def score_run(
                 f"the source's column {name!r} is written as {told!r}: residua writes a"
                 " column of that name itself"
             )
-    other = {"engine": None if engine == REFERENCE else model.engine.name, "bits": bits}
+    other = {
+        "engine": None if engine == REFERENCE else model.engine.name,
+        "bits": bits,
+        "groups": groups,
+    }
     begun_with = {
         "model": folder.identity(),
         **{name: value for name, value in other.items() if value is not None},
@@ -124,6 +131,7 @@ def make_task(
         reading=reading_of(bits, origin.reading or facts.reading, where="score"),
         of_model=bits is None,
         follow_links=origin.follow_links,
+        group_column=column_of(origin.groups),
     )
     shards = list_shards(origin.located(named=True) if own else source, options)
     task = ScoringTask(
@@ -135,7 +143,8 @@ def make_task(
         classes=None if facts.classes is None else tuple(map(str, facts.classes)),
         multilabel=facts.multilabel,
     )
-    task = check_first(task, shards.pieces[0], source) if len(shards.pieces) else task
+    if len(shards.pieces):
+        task = check_first(task, shards.pieces[0], source, origin.groups)
     return shards, replace(task, assumptions=(*shards.assumptions, *task.assumptions))
 
 

@@ -19,15 +19,17 @@ def change_threshold(
     *,
     confidence: float = 0.95,
     bits: int | None = None,
+    groups: str | None = None,
     watcher: Watcher | None = None,
 ) -> OperatingPoint:
     """Choose a threshold by `policy` and store it in the run.
 
     It comes from the calibration scores that the run stores, or from another `source`: its
-    calibration part if it is divided into parts, else all of it. Nothing else of the model changes.
+    calibration part if it is divided into parts, else all of it; `groups` say which of its images
+    belong together, as in `load_images`. Nothing else of the model changes.
     """
     folder = open_run(run)
-    origin, model = folder.origin(), folder.model()
+    origin, model = folder.origin().grouped_by(groups), folder.model()
     if model.facts.job != "detect":
         raise InputError(
             f"threshold: the run must be a detector. Got the job {model.facts.job}. Fit with --job"

@@ -14,6 +14,7 @@ from residua._files import in_a_line, read_file, read_json, write_json
 from residua.engines import Engine
 from residua.engines.kinds import REFERENCE
 from residua.errors import BundleError
+from residua.images import Grouping
 from residua.images.reading import Reading
 from residua.records import Assumption, OperatingPoint
 from residua.runs.bundle_model import graph_engine
@@ -33,7 +34,8 @@ class RunState(BaseModel):
     ``working_folder`` is where `fit` was started, so that a relative source is found from anywhere;
     ``made_here`` tells a run that was begun on this machine from others; ``fingerprint`` is that of
     the source's images, so that a run is not resumed on others; ``choice`` what ``auto`` chose;
-    ``reading`` how the source's values became brightness, so that it is not guessed again.
+    ``reading`` how the source's values became brightness, so that it is not guessed again;
+    ``grouping`` by what images were grouped.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +52,7 @@ class RunState(BaseModel):
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     reading: Reading | None = None
+    grouping: Grouping | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -70,6 +73,7 @@ class RunState(BaseModel):
             bits=options.bits,
             follow_links=options.follow_links,
             root=options.root,
+            groups=self.grouping or options.groups,
             working_folder=self.working_folder,
             made_here=self.made_here,
             separator=getattr(options, "separator", None),

@@ -72,6 +72,7 @@ class WrappedModel(WrappedEngine):
                 self.calibration_is_anomalous_,
                 hashes,
                 self.calibration_images_,
+                self.calibration_groups_,
             ),
             seed=seed,
             latent=contract.latent,
@@ -170,10 +171,12 @@ class WrappedModel(WrappedEngine):
         source: str,
         normal: Any = None,
         policy: str | None = None,
+        groups: str | None = None,
         seed: int = 0,
     ) -> Path:
         """Write a RUN that `evaluate`, `threshold`, `score` and `report` take, judged on `source`;
-        see `residua.runs.wrapped_run`.
+        see `residua.runs.wrapped_run`. `groups` say which images belong together, as in
+        `load_images`.
 
         Raises
         ------
@@ -182,7 +185,9 @@ class WrappedModel(WrappedEngine):
         """
         from residua.runs.wrapped_run import save_wrapped
 
-        return save_wrapped(self, run, source=source, normal=normal, policy=policy, seed=seed)
+        return save_wrapped(
+            self, run, source=source, normal=normal, policy=policy, groups=groups, seed=seed
+        )
 
 
 def wrap(

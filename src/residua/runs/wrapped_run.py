@@ -15,7 +15,7 @@ from residua._version import __version__
 from residua.engines import Engine
 from residua.engines.kinds import REFERENCE, parse_engine
 from residua.errors import BundleError, InputError, LabelError, OutputError
-from residua.images import ImageSet, load_images
+from residua.images import Grouping, ImageSet, load_images
 from residua.images.listing import PARTS
 from residua.images.reading import Reading
 from residua.records import Assumption, Job, OperatingPoint
@@ -66,7 +66,9 @@ class WrappedState(BaseModel):
     calibration_is_anomalous: tuple[bool, ...] = ()
     calibration_images: dict[str, Any] = Field(default_factory=dict)
     calibration_pixels: tuple[str, ...] = ()
+    calibration_groups: tuple[int, ...] | None = None
     reading: Reading = Reading()
+    grouping: Grouping | None = None
     test_fingerprint: str | None = None
 
     @property
@@ -81,6 +83,7 @@ class WrappedState(BaseModel):
             seed=self.seed,
             normal=self.normal,
             reading=self.reading,
+            groups=self.grouping,
             working_folder=self.working_folder,
             made_here=self.made_here,
             targets=self.targets,
@@ -95,10 +98,11 @@ def save_wrapped(
     source: str,
     normal: Any = None,
     policy: str | None = None,
+    groups: str | None = None,
     seed: int = 0,
 ) -> Path:
     """Write `model` as a RUN judged on `source`, its threshold chosen by `policy` on the source's
-    calibration part.
+    calibration part. `groups` say which images belong together, as in `load_images`.
 
     A model that gives probabilities, on a source without a normal label, is a classifier: its
     columns are the source's classes in sorted order.
@@ -123,7 +127,7 @@ def save_wrapped(
             f"{run}: must be a new folder, an empty one or a wrapped run. It holds other files."
             " Name another."
         )
-    images = load_images(source, normal=normal, seed=seed)
+    images = load_images(source, normal=normal, groups=groups, seed=seed)
     classes = _classes_of(model, images)
     job = _job(model.targets, images.normal, classes)
     with staged(run) as fresh:
@@ -158,7 +162,13 @@ def save_wrapped(
                 calibration_is_anomalous=tuple(model.calibration_is_anomalous_.tolist()),
                 calibration_images=model.calibration_images_,
                 calibration_pixels=model.calibration_pixels_,
+                calibration_groups=(
+                    None
+                    if model.calibration_groups_ is None
+                    else tuple(model.calibration_groups_.tolist())
+                ),
                 reading=images.reading,
+                grouping=images.grouping,
                 test_fingerprint=images.test.fingerprint,
             ),
         )
@@ -188,6 +198,8 @@ def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
     wrapped.calibration_is_anomalous_ = np.array(state.calibration_is_anomalous, np.bool_)
     wrapped.calibration_images_ = state.calibration_images
     wrapped.calibration_pixels_ = state.calibration_pixels
+    if state.calibration_groups is not None:
+        wrapped.calibration_groups_ = np.array(state.calibration_groups, np.int64)
     return wrapped, state
 
 
@@ -243,7 +255,12 @@ class WrappedRun(Run):
     def summary(self) -> dict[str, Any]:
         """`wrapped.json`, without the calibration scores."""
         state = open_wrapped(self.path)[1]
-        few = {"calibration_scores", "calibration_is_anomalous", "calibration_pixels"}
+        few = {
+            "calibration_scores",
+            "calibration_is_anomalous",
+            "calibration_pixels",
+            "calibration_groups",
+        }
         return {"run": str(self.path), **state.model_dump(mode="json", exclude=few)}
 
 

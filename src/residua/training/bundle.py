@@ -104,7 +104,10 @@ class BundleConfig(ModelFacts):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A trained model with its preprocessing, its threshold and its calibration scores."""
+    """A trained model with its preprocessing, its threshold and its calibration scores.
+
+    ``calibration_groups`` are numbers, one an image; None where nobody named groups.
+    """
 
     config: BundleConfig
     graph: InferenceGraph
@@ -112,6 +115,7 @@ class Bundle:
     calibration_is_anomalous: NDArray[np.bool_] = field(
         default_factory=lambda: np.zeros(0, np.bool_)
     )
+    calibration_groups: NDArray[np.int64] | None = None
 
     def noting(self, **facts: Any) -> Bundle:
         """The same model with `facts` in the record of its training."""
@@ -169,6 +173,8 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
             bundle.calibration_scores.astype(np.float32)
         )
         tensors["calibration.is_anomalous"] = torch.from_numpy(bundle.calibration_is_anomalous)
+        if bundle.calibration_groups is not None:
+            tensors["calibration.groups"] = torch.from_numpy(bundle.calibration_groups)
         save_file(tensors, fresh / _WEIGHTS_NAME)
         make_readable(fresh / _WEIGHTS_NAME)  # safetensors writes for the owner alone
         with open(fresh / _WEIGHTS_NAME, "rb") as file:
@@ -207,6 +213,7 @@ def load_bundle(folder: str | Path) -> Bundle:
         tensors = load_file(folder / _WEIGHTS_NAME)
         scores = tensors.pop("calibration.scores").numpy()
         is_anomalous = tensors.pop("calibration.is_anomalous").numpy()
+        groups = tensors.pop("calibration.groups", None)
         recipe = _recipe_of(config, folder)
         shape = ImageShape(config.size[0], config.size[1], config.channels)
         _check_extent(recipe, shape, sum(tensor.numel() for tensor in tensors.values()))
@@ -223,7 +230,8 @@ def load_bundle(folder: str | Path) -> Bundle:
             " copy."
         ) from error
     _set_threshold(graph, config)
-    return Bundle(config, graph.eval(), scores, is_anomalous)
+    numbers = None if groups is None else groups.numpy()
+    return Bundle(config, graph.eval(), scores, is_anomalous, numbers)
 
 
 def score_set(bundle: Bundle, images: ImageSet, **wanted: Any) -> Scores:

@@ -306,3 +306,24 @@ def test_a_keras_model_of_layers_that_only_this_process_knows_is_not_saved(few, 
         with pytest.raises(InputError, match=rf"must load again.*{reason}.*without Lambda"):
             model.save(tmp_path / "run", source=few, normal="0")
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrapped_run_keeps_its_groups(tmp_path):
+    (tmp_path / "parts" / "good").mkdir(parents=True)
+    for row, image in enumerate(blobs(24)):
+        name = f"part{row // 2:02d}_{row % 2}.png"
+        Image.fromarray(image[..., 0]).save(tmp_path / "parts" / "good" / name)
+    model = residua.wrap(onnx_file(tmp_path / "m.onnx", ["n", 8, 8, 1]), values="unit")
+    run = model.save(
+        tmp_path / "run",
+        source=str(tmp_path / "parts"),
+        normal="good",
+        policy="quantile:0.5",
+        groups=r"part(\d+)",
+    )
+    numbers = open_run(run).model().calibration.groups
+    assert len(set(numbers.tolist())) == len(numbers) // 2
+    evaluation, evidence = evaluate_run(run)
+    assert evaluation.provenance["groups"]["n_groups"] == evaluation.n_images // 2
+    assert len(evidence.groups) == evaluation.n_images
+    assert "calibration_groups" not in open_run(run).summary()

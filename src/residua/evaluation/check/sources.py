@@ -19,6 +19,7 @@ from residua.findings.leakage import draw_leaks
 from residua.images import Duplicates, ImageSet, search_duplicates
 from residua.images.columns import strings
 from residua.images.duplicates import leaks_of
+from residua.images.groups import n_groups
 from residua.images.listing import Progress
 from residua.records import Assumption, Finding
 
@@ -37,12 +38,14 @@ class SourceCheck:
     findings: tuple[Finding, ...]
     figures: dict[str, Figure] = field(default_factory=dict)
     assumptions: tuple[Assumption, ...] = ()
+    n_groups: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What ``--json`` writes."""
         return {
             "sources": list(self.sources),
             "n_images": self.n_images,
+            **({} if self.n_groups is None else {"n_groups": self.n_groups}),
             "findings": [finding.model_dump(mode="json") for finding in self.findings],
             "assumptions": [one.model_dump(mode="json") for one in self.assumptions],
         }
@@ -101,7 +104,15 @@ def check_sources(
         tuple(sorted((*found, *checks.not_made), key=lambda one: _ORDER[one.severity])),
         figures,
         tuple(dict.fromkeys(made for one in sets for made in one.assumptions)),
+        _n_groups(sets),
     )
+
+
+def _n_groups(sets: Sequence[ImageSet]) -> int | None:
+    """How many groups all images are of; a name means one group across sources that have it."""
+    if any(one.groups is None for one in sets):
+        return None
+    return n_groups(group for one in sets for group in ([] if one.groups is None else one.groups))
 
 
 def _source_facts(sets: Sequence[ImageSet], table: _Table) -> JudgedFacts:

@@ -56,6 +56,7 @@ def read(path: Path, options: Options) -> Listing:
         labels=_column(rows, "label"),
         splits=None if splits is None else shared(splits[place] for place in kept),
         groups=_column(rows, "group"),
+        group_column=table.group_column,
         masks=files.masks(kept),
         own={name: texts(row.cells[place] for row in rows) for name, place in table.own.items()},
         quarantined=files.quarantined,

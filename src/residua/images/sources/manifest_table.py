@@ -51,10 +51,14 @@ class Row:
 
 @dataclass(frozen=True)
 class ManifestTable:
-    """The rows of a manifest, the places of its other columns, and what was assumed."""
+    """The rows of a manifest, the places of its other columns, and what was assumed.
+
+    ``group_column`` is its own name of the column of groups.
+    """
 
     rows: list[Row]
     own: dict[str, int]
+    group_column: str
     assumptions: tuple[Assumption, ...]
 
 
@@ -76,7 +80,10 @@ def read_table(path: Path) -> ManifestTable:
         cells.rows[0][place].strip(): place for place, name in names.items() if name not in COLUMNS
     }
     rows = [_row(path, line, row, known, len(header)) for line, row in bodies]
-    return ManifestTable(rows, own, (*cells.assumptions, *assumptions, *_mended(rows)))
+    group_column = cells.rows[0][known["group"]].strip() if "group" in known else "group"
+    return ManifestTable(
+        rows, own, group_column, (*cells.assumptions, *assumptions, *_mended(rows))
+    )
 
 
 def check_columns(path: Path, names: Sequence[str]) -> None:

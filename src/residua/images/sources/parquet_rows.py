@@ -85,6 +85,16 @@ class Rows:
             raise self._unreadable(error) from error
         return [value for batch in cells for value in batch.to_pylist()]
 
+    def texts(self, name: str) -> list[str] | None:
+        """A column as texts, empty where a cell is.
+
+        None where it is not there, or holds anything but one value an image.
+        """
+        values = None if name == self._image[0] else self.column(name)
+        if values is None or any(isinstance(value, (list, dict, bytes)) for value in values):
+            return None
+        return ["" if value is None else str(value) for value in values]
+
     def labels(self) -> list[Any]:
         """The labels, class names where the file has them, None where there is none."""
         name = next((name for name in ("label", "labels") if name in self._schema.names), None)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from residua._version import __version__
 from residua.baselines import DETECTORS
 from residua.images import ImageSet, load_images
+from residua.images.summary import groups_of
 from residua.metrics import roc_auc_interval
 from residua.runs.baselines import baseline_arrays
 from residua.runs.benchmark.cases import Case, find_cases
@@ -51,6 +52,7 @@ class BenchmarkOptions(BaseModel):
     recipes: tuple[str, ...] = ("plain",)
     seeds: int = Field(default=1, ge=1)
     size: int | None = None
+    groups: str | None = None
     bits: int | None = Field(default=None, ge=1, le=32)
     settings: TrainingSettings = Field(default_factory=TrainingSettings)
 
@@ -87,7 +89,11 @@ def run_benchmark(
     for recipe in options.recipes:
         make_recipe(recipe)
     images = load_images(
-        options.source, seed=options.settings.seed, progress=watcher.on_read, bits=options.bits
+        options.source,
+        groups=options.groups,
+        seed=options.settings.seed,
+        progress=watcher.on_read,
+        bits=options.bits,
     )
     cases, skipped = find_cases(images, options.normal, options.settings.seed)
     notes = (*(f"assumed {one.sentence}" for one in images.assumptions), *cases[0].notes)
@@ -264,6 +270,7 @@ def _asked(options: BenchmarkOptions, images: ImageSet) -> Record:
         "threads": settings.threads,
         "seed": settings.seed,
         **({} if options.bits is None else {"bits": options.bits}),
+        **({} if options.groups is None else {"groups": options.groups}),
     }
 
 
@@ -297,6 +304,7 @@ def _protocol(options: BenchmarkOptions, images: ImageSet, notes: tuple[str, ...
             if has_own_parts(images)
             else f"drawn for each class by seed {settings.seed}"
         ),
+        "groups": groups_of(images),
         "notes": list(notes),
         "size": options.size,
         "threads": settings.threads,
@@ -323,6 +331,7 @@ def _command(options: BenchmarkOptions, out: str | Path | None) -> list[str]:
         ("minutes", settings.minutes),
         ("threads", settings.threads),
         ("size", options.size),
+        ("groups", options.groups),
         ("bits", options.bits),
         ("out", out),
     ):

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.engines import Engine, Scores
 from residua.engines.interface import check_channels, join_scores
-from residua.errors import ImageError, SourceError
+from residua.errors import ImageError, InputError, SourceError
 from residua.images.arrays import as_labels
-from residua.images.columns import strings
+from residua.images.columns import strings, texts
 from residua.images.decoding import DecodedImage, decode, quiet_pillow
+from residua.images.groups import DEFAULT, Grouping, group_cells, group_listing
 from residua.images.listing import Listing, Options, Quarantined
 from residua.images.pixels import WORKERS, as_common, decoders
 from residua.images.reading import ReadingTally, common_type
@@ -44,7 +45,8 @@ class ScoringTask:
     ``lookup`` says the parts where the source is the run's own; ``classes`` are a classifier's;
     ``assumptions`` what was read off the images. With ``raw_cells`` texts stand in CSV as they are,
     though a spreadsheet may take one for a formula. ``own`` are the source's own columns, each with
-    its name among the scores.
+    its name among the scores. ``grouping`` says by what images belong together: their groups stand
+    in the column ``group``.
     """
 
     channels: int
@@ -57,6 +59,15 @@ class ScoringTask:
     multilabel: bool = False
     raw_cells: bool = False
     own: tuple[tuple[str, str], ...] = ()
+    grouping: Grouping | None = None
+
+    def listing(self, shard: Shard) -> Listing:
+        """What lies in a shard, its groups among the source's own columns."""
+        found = shard.listing(self.options)
+        if self.grouping is None:
+            return found
+        cells = group_cells(found, self.grouping, where="score")
+        return replace(found, own={**found.own, DEFAULT: texts(cell or "" for cell in cells)})
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -135,7 +146,7 @@ def score_shard(
     A shard that cannot be read is one quarantined file, not an error.
     """
     try:
-        listing = shard.listing(task.options)
+        listing = task.listing(shard)
     except SourceError as error:
         yield Chunk(
             task.no_rows(), 0, (Quarantined(shard.name, f"the whole shard: {error}"),), is_last=True
@@ -150,22 +161,35 @@ def score_shard(
         broken = ()
 
 
-def check_first(task: ScoringTask, shard: Shard, source: str) -> ScoringTask:
+def check_first(
+    task: ScoringTask, shard: Shard, source: str, groups: str | Grouping | None = None
+) -> ScoringTask:
     """Look at a share of the first shard before the work begins.
 
-    The task, with what its images leave open settled.
+    The task, with what its images leave open settled, and how they are grouped.
 
     Raises
     ------
     ShapeError
         For colour images and a model of grey ones; grey among colour ones is repeated.
     SourceError
-        For images on another scale than the model's.
+        For images on another scale than the model's, or where `groups` tell nothing of them.
+    InputError
+        For groups by twins, which only a whole source has.
     """
     try:
         listing = shard.listing(task.options)
     except SourceError:
         return task  # quarantined when its turn comes
+    grouped = group_listing(listing, groups, where="score")
+    grouping = grouped.grouping
+    if grouping is not None and grouping.by == "twins":
+        if isinstance(groups, str):
+            raise InputError(
+                "score: groups must be told image by image, as a source is read piece by piece. Got"
+                " twins. Name a column, folder or a pattern, or leave --groups out."
+            )
+        grouping = None
     channels, seen, n = set(), ReadingTally(), len(listing.names)
     for row in np.unique(np.linspace(0, n - 1, min(_LOOKED_AT, n)).astype(np.int64)).tolist():
         image = _read(listing, row, task.options)
@@ -180,8 +204,9 @@ def check_first(task: ScoringTask, shard: Shard, source: str) -> ScoringTask:
         task,
         options=replace(options, reading=reading),
         assumptions=(*listing.assumptions, *assumptions),
+        grouping=grouping,
     )
-    return settled.with_own(listing.own)
+    return settled.with_own((*listing.own, *([] if grouping is None else [DEFAULT])))
 
 
 def _score_rows(

@@ -56,6 +56,7 @@ class WrappedEngine:
         self.calibration_is_anomalous_: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.calibration_images_: dict[str, Any] = {}
         self.calibration_pixels_: tuple[str, ...] = ()
+        self.calibration_groups_: NDArray[np.int64] | None = None
 
     @property
     def batch_size(self) -> int:
@@ -150,6 +151,7 @@ class WrappedEngine:
         self.calibration_scores_, self.calibration_is_anomalous_ = scores, flags
         self.calibration_images_ = looks_of(images[np.flatnonzero(~flags)])
         self.calibration_pixels_ = tuple(map(str, images.pixel_hashes))
+        self.calibration_groups_ = images.group_codes
         return self.operating_point_
 
     def prepare(self, images: ImageSet) -> NDArray[np.float32]:

@@ -192,8 +192,13 @@ def _judged(card: Card, compared: ScorePair, verification: Verification, bundle:
             "price": price,
             "calibration_scores": tuple(compared.engine.tolist()),
             "calibration_is_anomalous": tuple(verification.is_anomalous.tolist()),
+            "calibration_groups": _numbers(verification.images.group_codes),
         }
     )
+
+
+def _numbers(codes: NDArray[np.int64] | None) -> tuple[int, ...] | None:
+    return None if codes is None else tuple(codes.tolist())
 
 
 def _own_point(

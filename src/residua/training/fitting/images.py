@@ -164,6 +164,7 @@ def calibrate_scores(
         bundle.noting(calibration_images=looks_of(calibration[np.flatnonzero(~is_anomalous)])),
         calibration_scores=scores,
         calibration_is_anomalous=is_anomalous,
+        calibration_groups=calibration.group_codes,
     )
     if not isinstance(options, DetectOptions):
         return calibrated

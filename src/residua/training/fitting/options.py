@@ -44,6 +44,7 @@ class SharedOptions(BaseModel):
     bits: int | None = Field(default=None, ge=1, le=32)
     follow_links: bool = False
     root: str | None = None
+    groups: str | None = None
     settings: TrainingSettings = TrainingSettings()
 
     @property

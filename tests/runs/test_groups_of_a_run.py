@@ -1,0 +1,106 @@
+"""A run keeps how its images were grouped: every command groups them in the same way."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from residua.errors import InputError
+from residua.evaluation import Evidence
+from residua.images import Grouping
+from residua.runs.evaluate import evaluate_run
+from residua.runs.fit import fit_run
+from residua.runs.open_run import open_run
+from residua.runs.score import score_run
+from residua.runs.trained_run import TrainedRun
+from residua.training.bundle import load_bundle
+from runs import options
+from training_wing import blobs
+
+PATTERN = r"part(\d+)"
+
+
+def folder_of(folder: Path, images: np.ndarray, label: str, start: int = 0) -> Path:
+    """Two views of each part."""
+    (folder / label).mkdir(parents=True)
+    for number, image in enumerate(images):
+        name = f"part{start + number // 2:02d}_{number % 2}.png"
+        Image.fromarray(image[..., 0]).save(folder / label / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory) -> TrainedRun:
+    place = tmp_path_factory.mktemp("grouped")
+    folder_of(place / "parts", blobs(60), "good")
+    folder_of(place / "parts", 255 - blobs(12, seed=7), "bad", 80)
+    return fit_run(options(place / "parts", policy="quantile:0.9", groups=PATTERN), place / "run")
+
+
+def columns_in(path: Path) -> dict[str, list[str]]:
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def test_the_rule_is_stored_and_no_group_is_parted(grouped):
+    state = grouped.read_state()
+    assert state.options.groups == PATTERN
+    assert state.grouping == Grouping(by="pattern", rule=PATTERN)
+    recorded = grouped.read_images("path", "part")
+    parts: dict[str, set[str]] = {}
+    for path, part in zip(recorded["path"], recorded["part"], strict=True):
+        held = "train" if part in ("validation", "left out") else part
+        parts.setdefault(str(path)[-9:-6], set()).add(held)
+    assert all(len(held) == 1 for held in parts.values())
+
+
+def test_calibration_scores_know_their_groups(grouped):
+    bundle = load_bundle(grouped.bundle)
+    n = len(bundle.calibration_scores)
+    assert len(bundle.calibration_groups) == n
+    assert len(set(bundle.calibration_groups.tolist())) == n // 2
+    groups = open_run(grouped.path).model().calibration.groups
+    assert groups.tolist() == bundle.calibration_groups.tolist()
+
+
+def test_evaluate_groups_as_the_run_was_and_otherwise_where_told(grouped, tmp_path):
+    evaluation, evidence = evaluate_run(grouped.path)
+    n = evaluation.n_images
+    assert evaluation.provenance["groups"] == {
+        "rule": f"the pattern '{PATTERN}'",
+        "n_groups": n // 2,
+    }
+    assert len(set(evidence.groups.tolist())) == n // 2
+    assert not any(one["about"] == "groups" for one in evaluation.provenance["assumptions"])
+    stored = Evidence.load(grouped.evidence)
+    assert stored.groups.tolist() == evidence.groups.tolist()
+    assert stored.calibration_groups.tolist() == evidence.calibration_groups.tolist()
+    other = evaluate_run(grouped.path, groups=r"_(\d)").evaluation
+    assert other.provenance["groups"]["n_groups"] == 2
+
+
+def test_another_source_is_grouped_alike_or_the_record_says_that_it_is_not(grouped, tmp_path):
+    alike = folder_of(tmp_path / "alike", blobs(8, seed=3), "good", 50)
+    evaluation = evaluate_run(grouped.path, str(alike)).evaluation
+    assert evaluation.provenance["groups"]["n_groups"] == 4
+    (tmp_path / "plain" / "good").mkdir(parents=True)
+    for row, image in enumerate(blobs(4, seed=4)):
+        Image.fromarray(image[..., 0]).save(tmp_path / "plain" / "good" / f"{row}.png")
+    told = evaluate_run(grouped.path, str(tmp_path / "plain")).evaluation.provenance
+    assert "groups" not in told
+    assert any(one["about"] == "groups" for one in told["assumptions"])
+
+
+def test_scores_stand_beside_their_groups(grouped, tmp_path):
+    source = folder_of(tmp_path / "new", blobs(6, seed=3), "good", 50)
+    score_run(grouped.path, str(source), tmp_path / "own.csv")
+    assert columns_in(tmp_path / "own.csv")["group"] == ["50", "50", "51", "51", "52", "52"]
+    score_run(grouped.path, str(source), tmp_path / "told.csv", groups=r"_(\d)")
+    assert columns_in(tmp_path / "told.csv")["group"] == ["0", "1"] * 3
+    with pytest.raises(InputError, match="piece by piece"):
+        score_run(grouped.path, str(source), tmp_path / "twins.csv", groups="twins")
