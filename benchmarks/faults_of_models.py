@@ -26,6 +26,7 @@ from residua.findings import (
     find_tracks_complexity,
     find_underfitting,
 )
+from residua.findings.blind_spots import GROSS
 from residua.metrics.intervals import mean_interval, rate_interval, roc_auc_interval
 from residua.records import Finding
 from residua.thresholds import choose_threshold
@@ -144,14 +145,14 @@ def broken_promise(source: Pictures, rng: Rng, strength: float) -> Finding | Non
 
 
 def blind_spots(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """The threshold raised by that share; what is planted into normal images is noise of .25, which
-    nobody overlooks.
+    """The threshold raised by that many times its size; what is planted into normal images is
+    snow, which nobody overlooks.
     """
     train, calibration, new = source.normals(rng, 0.5, 0.3, 0.2)
-    noisy = np.clip(new + 0.25 * rng.normal(size=new.shape), 0, 1)
+    noisy = np.stack([GROSS["snow"](one.astype(np.float32), rng, one) for one in new])
     of_calibration, of_new, of_noisy = pca_errors(train, 12, calibration, new, noisy)
     threshold = float(np.quantile(of_calibration, 0.95)) * (1 + strength)
-    return find_blind_spots({"noise": of_noisy[:40]}, threshold, of_new[:40])
+    return find_blind_spots({"snow": of_noisy[:40]}, threshold, of_new[:40])
 
 
 def not_better_than_baseline(source: Pictures, rng: Rng, strength: float) -> Finding | None:
@@ -171,15 +172,18 @@ def not_better_than_chance(source: Pictures, rng: Rng, strength: float) -> Findi
 
 
 def overlap(source: Pictures, rng: Rng, strength: float) -> Finding | None:
-    """Anomalies that noise gives away, that share of which are in truth normal images; made means
-    at least a warning.
+    """Anomalies that noise gives away, that share of which are in truth normal images; the
+    threshold is at 5% false alarms.
     """
     train, normal, others = source.normals(rng, 0.4, 0.3, 0.3)
     n_wrong = round(strength * len(others))
     others[n_wrong:] = np.clip(
         others[n_wrong:] + 0.8 * rng.normal(size=others[n_wrong:].shape), 0, 1
     )
-    return find_overlap(*neighbour_scores(train, normal, others))
+    of_normal, of_others = neighbour_scores(train, normal, others)
+    threshold = float(np.quantile(of_normal, 0.95))
+    recall = rate_interval(int((of_others > threshold).sum()), len(of_others))
+    return find_overlap(of_normal, of_others, recall=recall)
 
 
 def _scored(

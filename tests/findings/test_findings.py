@@ -107,17 +107,30 @@ def test_a_clear_gap_is_measured() -> None:
     assert told.measured["gap"] == pytest.approx(0.003)
 
 
-@pytest.mark.parametrize(("shift", "severity"), [(0.5, "warning"), (4, "note")])
-def test_overlap_is_one_minus_the_one_sided_kolmogorov_smirnov_distance(
-    shift: float, severity: str
-) -> None:
+@pytest.mark.parametrize("shift", [0.5, 4])
+def test_overlap_is_one_minus_the_one_sided_kolmogorov_smirnov_distance(shift: float) -> None:
     from scipy.stats import ks_2samp
 
     normal, anomalous = RNG.normal(size=300), RNG.normal(size=200) + shift
     told = find_overlap(normal, anomalous)
     distance = ks_2samp(normal, anomalous, alternative="greater").statistic
     assert told.measured["overlap"] == pytest.approx(1 - distance)
+    assert told.severity == "note"
+
+
+@pytest.mark.parametrize(("rates", "severity"), [
+    ({"recall": Estimate(value=0.3, low=0.2, high=0.4)}, "warning"),
+    ({"recall": Estimate(value=0.4, low=0.2, high=0.6)}, "note"),
+    ({"recall": Estimate(value=0.9, low=0.8, high=1.0),
+      "false_alarm_rate": Estimate(value=0.7, low=0.6, high=0.8)}, "warning"),
+    ({"recall": Estimate(value=0.9), "false_alarm_rate": Estimate(value=0.7)}, "note"),
+])  # fmt: skip
+def test_an_overlap_is_a_warning_where_the_operating_point_surely_misses_its_job(
+    rates: dict[str, Estimate], severity: str
+) -> None:
+    told = find_overlap(np.arange(20.0), np.arange(20.0) + 5, **rates)
     assert told.severity == severity
+    assert ("more than half" in told.meaning) == (severity == "warning")
 
 
 def test_overlap_of_reversed_scores_is_one_and_of_one_kind_is_nothing() -> None:

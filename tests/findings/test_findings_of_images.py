@@ -3,10 +3,15 @@ not."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from residua.findings import (
+    FINDINGS,
+    JudgedFacts,
+    find_all,
     find_blind_spots,
     find_class_balance,
     find_constant_images,
@@ -156,10 +161,14 @@ def test_how_a_file_was_made_must_not_tell_the_label_and_its_brightness_may_a_li
     assert (
         find({**noise, "brightness": noise["brightness"] + 1.5 * labels}, labels).severity == "note"
     )
-    assert (
-        find({**noise, "brightness": noise["brightness"] + 4 * labels}, labels).severity
-        == "warning"
-    )
+    for name, by, severity in (
+        ("brightness", 3, "warning"),
+        ("brightness", -3, "warning"),  # darker tells as much
+        ("contrast", 3, "warning"),
+        ("sharpness", 2.5, "note"),  # what an image shows moves it more
+        ("sharpness", 4, "warning"),
+    ):
+        assert find({**noise, name: noise[name] + by * labels}, labels).severity == severity
     told = find(
         {**noise, "brightness": noise["brightness"] + labels}, labels, model=Estimate(value=0.7)
     )
@@ -226,12 +235,15 @@ def test_images_that_chose_the_threshold_are_told_by_their_hashes() -> None:
     assert find(hashes[:1], hashes, PATHS).severity == "warning"
 
 
-def test_a_blind_spot_needs_enough_images_to_be_called_one() -> None:
+@pytest.mark.parametrize(("change", "severity"), [("dimmed", "note"), ("snow", "warning")])
+def test_a_blind_spot_is_a_warning_only_where_nobody_could_overlook_the_change(
+    change: str, severity: str
+) -> None:
     find = find_blind_spots
-    scores = {"dimmed": np.r_[np.zeros(30), np.ones(10)], "noise": np.ones(40)}
+    scores = {change: np.r_[np.zeros(30), np.ones(10)], "noise": np.ones(40)}
     told = find(scores, 0.5, np.zeros(40))
-    assert (told.severity, told.measured["blind"]) == ("warning", ["dimmed"])
-    assert told.measured["caught"]["dimmed"]["value"] == 0.25
+    assert (told.severity, told.measured["blind"]) == (severity, [change])
+    assert told.measured["caught"][change]["value"] == 0.25
     assert (
         find({name: one[28:32] for name, one in scores.items()}, 0.5, np.zeros(4)).severity
         == "note"
@@ -351,3 +363,22 @@ def test_a_picture_with_two_labels_is_a_warning_and_many_are_an_error(
         [np.array([row, row + 1]) for row in range(0, 2 * n_pictures, 2)], paths, labels
     )
     assert same.severity == "note"
+
+
+def test_what_a_shortcut_says_the_baselines_do_not_say_again() -> None:
+    rng, flags = np.random.default_rng(5), np.arange(300) < 100
+    light = rng.normal(size=300) + 3 * flags
+    alone = {"brightness": {"roc_auc": Estimate(value=0.98)}}
+    facts = JudgedFacts(
+        job="detect",
+        metrics={"roc_auc": Estimate(value=0.9, low=0.85, high=0.93)},
+        baselines={**alone, "pca": {"roc_auc": Estimate(value=0.92)}},
+        labelled=np.ones(300, bool),
+        is_anomalous=flags,
+    )
+    kinds = [kind for kind in FINDINGS if kind.code in ("not-better-than-baseline", "shortcut")]
+    (told,), _ = find_all(facts, kinds)
+    assert told.measured["baseline"] == "brightness"
+    baseline, shortcut = find_all(replace(facts, features={"brightness": light}), kinds)[0]
+    assert (baseline.measured["baseline"], shortcut.measured["feature"]) == ("pca", "brightness")
+    assert shortcut.severity == "warning"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from residua.evaluation.check import sources
 from residua.findings import blind_spots, drift, test_reused
-from residua.findings.blind_spots import PERTURBATIONS
+from residua.findings.blind_spots import GROSS, PERTURBATIONS
 from residua.images import ImageSet, load_images, search_duplicates
 from residua.runs import evaluate_scores, parts
 from residua.runs.bundle_model import BundleNetwork
@@ -36,13 +36,12 @@ def test_a_new_finding_is_seen_when_a_run_is_evaluated(finished, new_finding, tm
 
 def test_blind_spots_are_counted_at_the_operating_point_and_shown(judged) -> None:
     told = next(one for one in judged.evaluation.findings if one.code == "blind-spots")
-    assert set(told.measured["caught"]) == set(PERTURBATIONS)
+    assert set(told.measured["caught"]) == {*PERTURBATIONS, *GROSS}
     assert all(0 <= rate["value"] <= 1 for rate in told.measured["caught"].values())
-    (group,) = judged.evidence.figures["blind-spots"].groups
-    assert [picture.caption.split(":")[0] for picture in group.pictures] == [
-        "as it is",
-        *PERTURBATIONS,
-    ]
+    groups = judged.evidence.figures["blind-spots"].groups
+    for group, changes in zip(groups, (PERTURBATIONS, GROSS), strict=True):
+        names = [picture.caption.split(":")[0] for picture in group.pictures]
+        assert names == ["as it is", *changes]
 
 
 def test_codes_are_looked_at_and_a_test_part_from_the_same_pool_shows_no_drift(judged) -> None:
@@ -93,11 +92,11 @@ def test_checks_that_fail_end_neither_a_judgement_nor_a_fit(
     assert any("not-checked: Near-duplicates could not be checked" in line for line in told)
 
 
-@pytest.mark.parametrize("name", PERTURBATIONS)
+@pytest.mark.parametrize("name", [*PERTURBATIONS, *GROSS])
 def test_a_planted_change_is_visible_and_leaves_size_and_range(name: str) -> None:
     rng = np.random.default_rng(0)
     image, other = (rng.random((40, 32, 1)).astype(np.float32) for _ in range(2))
-    changed = PERTURBATIONS[name](image, rng, other)
+    changed = {**PERTURBATIONS, **GROSS}[name](image, rng, other)
     assert changed.shape == image.shape
     assert changed.min() >= 0
     assert changed.max() <= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts
+from residua.findings.shortcut import LIGHT, shortcut_of
 from residua.findings.unknown_code_size import of_known_size
 from residua.metrics.names import baseline_title, metric_inside, metric_words
 
@@ -91,10 +92,14 @@ def _ask(facts: JudgedFacts) -> Finding | None:
     metric = next((name for name in _PRIMARY[facts.job] if name in facts.metrics), None)
     if metric is None:
         return None
+    beside = of_known_size(facts.baselines_in(metric))
+    if (told := shortcut_of(facts)) is not None and told.severity == "warning":
+        # The finding `shortcut` says it already, and what it means.
+        beside = {name: one for name, one in beside.items() if name not in LIGHT}
     return find_not_better_than_baseline(
         metric,
         facts.metrics[metric],
-        of_known_size(facts.baselines_in(metric)),
+        beside,
         higher_is_better=metric_words(metric).higher_is_better,
     )
 

@@ -7,12 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import Finding, FindingKind, Severity
+from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts, Severity
 
+_HALF = 0.5
 _RESAMPLES, _MOST = 200, 2000
 
 
-def find_overlap(normal: NDArray[Any], anomalous: NDArray[Any]) -> Finding | None:
+def find_overlap(
+    normal: NDArray[Any],
+    anomalous: NDArray[Any],
+    *,
+    recall: Estimate | None = None,
+    false_alarm_rate: Estimate | None = None,
+) -> Finding | None:
     """Measure the gap between the two kinds of scores, or how far they overlap; None where a kind
     is absent.
 
@@ -21,10 +28,16 @@ def find_overlap(normal: NDArray[Any], anomalous: NDArray[Any]) -> Finding | Non
     threshold reaches (0 = separated, 1 = no better than chance): one minus the two-sample
     Kolmogorov-Smirnov distance towards higher scores.
 
+    Most detectors overlap, so an overlap is a note. It is a warning where it spoils the operating
+    point: more than half of the anomalies are missed, or more than half of the normal images are
+    flagged, by the whole interval of that rate.
+
     Parameters
     ----------
     normal, anomalous : float array, (n,)
         Higher = more anomalous.
+    recall, false_alarm_rate : Estimate, optional
+        At the operating point, on these images.
 
     Examples
     --------
@@ -53,7 +66,8 @@ def find_overlap(normal: NDArray[Any], anomalous: NDArray[Any]) -> Finding | Non
         "normal_in_overlap": float((normal >= lowest).mean()),
         "anomalous_in_overlap": float((anomalous <= highest).mean()),
     }
-    severity: Severity = "ok" if gap > 0 else "note" if overlap <= 0.1 else "warning"
+    spoilt = _spoilt(recall, false_alarm_rate)
+    severity: Severity = "ok" if gap > 0 else "warning" if spoilt else "note"
     if gap > 0:
         return Finding(
             code=KIND.code,
@@ -74,7 +88,7 @@ def find_overlap(normal: NDArray[Any], anomalous: NDArray[Any]) -> Finding | Non
             " anomalies score no higher than the highest normal image, and"
             f" {100 * measured['normal_in_overlap']:.3g}% of normal images score no lower than the"
             " lowest anomaly. At the best threshold, misses and false alarms add up to"
-            f" {100 * overlap:.3g}% ({100 * low:.3g} to {100 * high:.3g})."
+            f" {100 * overlap:.3g}% ({100 * low:.3g} to {100 * high:.3g}).{spoilt}"
         ),
         what_to_do=(
             "No threshold separates them. Choose one by the costs of a miss and of a false"
@@ -82,6 +96,22 @@ def find_overlap(normal: NDArray[Any], anomalous: NDArray[Any]) -> Finding | Non
             " distance in the latent code) often separates better than squared error."
         ),
     )
+
+
+def _spoilt(recall: Estimate | None, false_alarm_rate: Estimate | None) -> str:
+    """What the overlap does to the operating point, in words; empty where it does its job."""
+    if recall is not None and recall.high is not None and recall.high < _HALF:
+        return (
+            f" At the operating point {100 - 100 * (recall.value or 0):.3g}% of the anomalies are"
+            f" missed, and surely more than half (at least {100 - 100 * recall.high:.3g}%)."
+        )
+    rate = false_alarm_rate
+    if rate is not None and rate.low is not None and rate.low > _HALF:
+        return (
+            f" At the operating point {100 * (rate.value or 0):.3g}% of the normal images are"
+            f" flagged, and surely more than half (at least {100 * rate.low:.3g}%)."
+        )
+    return ""
 
 
 def _interval(normal: NDArray[Any], anomalous: NDArray[Any], overlap: float) -> tuple[float, float]:
@@ -108,11 +138,21 @@ def _least_error(normal: NDArray[Any], anomalous: NDArray[Any]) -> float:
     return float(min(1.0, (missed + alarms).min()))
 
 
+def _ask(facts: JudgedFacts) -> Finding | None:
+    metrics = facts.metrics or {}
+    return find_overlap(
+        facts.scores[facts.normal_rows],
+        facts.scores[facts.anomalous_rows],
+        recall=metrics.get("recall"),
+        false_alarm_rate=metrics.get("false_alarm_rate"),
+    )
+
+
 KIND = FindingKind(
     "overlap",
     "Gap or overlap between normal and anomalous scores",
     find_overlap,
-    lambda facts: find_overlap(facts.scores[facts.normal_rows], facts.scores[facts.anomalous_rows]),
+    _ask,
     needs=("scores", "is_anomalous"),
     jobs=("detect",),
 )

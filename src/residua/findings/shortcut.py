@@ -23,7 +23,10 @@ from residua.findings.kind import (
 # What an image shows moves the measure of compression a little (ROC AUC up to .69 between
 # garments), and the size of a file much (up to .9).
 TECHNICAL = {"height": 0.7, "width": 0.7, "compression": 0.8}
-_LIMIT = 0.95
+# Light is the commonest shortcut, and what an image shows moves it less than its sharpness.
+LIGHT = ("brightness", "contrast")
+_LIMIT, _LIGHT_LOW = 0.95, 0.85
+_TELLING = 0.6
 
 
 def find_shortcut(
@@ -38,8 +41,9 @@ def find_shortcut(
 
     The area under the curve is taken in whichever direction is better, the limit is on its
     interval's lower end, which is widened for having tried several. Error: how an image was made
-    (its size ranks above .7, its compression above .8). Warning: brightness, contrast, sharpness or
-    the size of the file ranks above .95, or as well as the model. Note: something ranks above .75.
+    (its size ranks above .7, its compression above .8). Warning: sharpness or the size of the file
+    ranks above .95; brightness or contrast does so by its value, and by its interval above .85; or
+    something ranks above .6 and no worse than the model. Note: something ranks above .75.
 
     Parameters
     ----------
@@ -75,16 +79,15 @@ def find_shortcut(
     if not areas:
         return None
     technical = [name for name in areas if areas[name][1] > TECHNICAL.get(name, 1)]
-    worst = max(technical or areas, key=lambda name: areas[name][1])
+    strong = [name for name in areas if _is_strong(name, *areas[name])]
+    worst = max(technical or strong or areas, key=lambda name: areas[name][1])
     value, low = areas[worst]
     matches_model = (
-        model is not None and model.value is not None and value >= model.value and low > 0.5
+        model is not None and model.value is not None and value >= model.value and low > _TELLING
     )
     if not (technical or low > 0.75 or matches_model):
         return None
-    severity: Severity = (
-        "error" if technical else "warning" if low > _LIMIT or matches_model else "note"
-    )
+    severity: Severity = "error" if technical else "warning" if strong or matches_model else "note"
     beside = (
         f". The model reaches {model.value:.3g}"
         if model is not None and model.value is not None
@@ -113,13 +116,24 @@ def find_shortcut(
     )
 
 
-def _ask(facts: JudgedFacts) -> Answer:
+def _is_strong(name: str, value: float, low: float) -> bool:
+    return low > _LIMIT or (name in LIGHT and value > _LIMIT and low > _LIGHT_LOW)
+
+
+def shortcut_of(facts: JudgedFacts) -> Finding | None:
+    """The finding on the judged images; None also where their looks or labels are not known."""
+    if facts.lacks(KIND.needs) or facts.job not in KIND.jobs:
+        return None
     known = facts.labelled
-    finding = find_shortcut(
+    return find_shortcut(
         {name: column[known] for name, column in facts.features.items()},
         facts.is_anomalous[known],
         model=None if facts.metrics is None else facts.metrics.get("roc_auc"),
     )
+
+
+def _ask(facts: JudgedFacts) -> Answer:
+    finding = shortcut_of(facts)
     if finding is None or facts.job == "check":
         return finding
     name = finding.measured["feature"]

@@ -28,8 +28,6 @@ from residua.runs.parts import JudgedImages
 from residua.runs.pictures import choose_images, make_thumbnails
 from residua.thresholds.defaults import choose_operating_point
 
-_BASELINES = {"brightness", "contrast"}  # numbers that are baselines already
-
 
 def judge_detector(
     model: JudgedModel, judged: JudgedImages, request: EvaluationRequest
@@ -105,11 +103,7 @@ def _with_images(
     """
     checks = Checks()
     statistics = checks.make("the looks of images", lambda: image_statistics(images))
-    features = {
-        name: column
-        for name, column in (statistics or {}).items()
-        if name not in SCALES | _BASELINES
-    }
+    features = {name: column for name, column in (statistics or {}).items() if name not in SCALES}
     return replace(
         facts,
         score_of=score_of,
