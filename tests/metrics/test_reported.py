@@ -167,8 +167,7 @@ def test_without_a_threshold_there_are_ranking_metrics_alone() -> None:
 
 def test_class_metrics_are_those_of_scikit_learn() -> None:
     true, predicted = RNG.integers(3, size=200), RNG.integers(3, size=200)
-    matrix = sklearn_metrics.confusion_matrix(true, predicted)
-    found = estimates_of(PredictedClasses(matrix=matrix))
+    found = estimates_of(PredictedClasses(true=true, predicted=predicted, n_classes=3))
     expected = {
         "accuracy": sklearn_metrics.accuracy_score(true, predicted),
         "balanced_accuracy": sklearn_metrics.balanced_accuracy_score(true, predicted),
@@ -211,7 +210,7 @@ def test_several_labels_pool_as_scikit_learn_does() -> None:
 
 
 def test_a_class_that_is_neither_there_nor_predicted_has_no_number() -> None:
-    one = OneClass(hits=0, n_true=0, n_predicted=0)
+    one = OneClass(holds=np.zeros(9, bool), predicted=np.zeros(9, bool))
     assert (one.precision.value, one.recall.value, one.f1.value) == (None, None, None)
 
 

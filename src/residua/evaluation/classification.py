@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from residua.evaluation.conclusion import conclude, with_metrics
 from residua.evaluation.multilabel import multilabel_facts
 from residua.evaluation.positive import PositiveClass, positive_class
 from residua.findings import JudgedFacts
-from residua.metrics._classes import Classified
 from residua.metrics.reported import estimates_of, estimates_per_class
 from residua.metrics.samples import ClassProbabilities, PredictedClasses
 from residua.records import Estimate, Evaluation
@@ -125,16 +125,15 @@ def classification_facts(
         )
     known, read, assumptions = read_classes(labels, predictions, classes)
     names = [str(name) for name in read.classes.tolist()]
-    matrix = _matrix(read, np.ones(int(known.sum()), np.bool_))
-    chosen = _positive(names, matrix, positive)
-
-    positive_place = None if chosen is None else chosen.place
+    judged = PredictedClasses(
+        confidence, seed, true=read.true, predicted=read.predicted, n_classes=len(names)
+    )
+    chosen = _positive(names, judged.matrix, positive)
+    judged = replace(judged, positive=None if chosen is None else chosen.place)
 
     def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
         some = kept[known]
-        counted = PredictedClasses(
-            confidence, seed, matrix=_matrix(read, some), positive=positive_place
-        )
+        counted = replace(judged, true=read.true[some], predicted=read.predicted[some])
         found = estimates_of(counted)
         if read.probabilities is not None:
             found |= estimates_of(
@@ -145,7 +144,7 @@ def classification_facts(
         return found | estimates_per_class(counted, names)
 
     own = () if chosen is None or chosen.assumption is None else (chosen.assumption,)
-    support = matrix.sum(axis=1).tolist()
+    support = judged.matrix.sum(axis=1).tolist()
     return with_metrics(
         JudgedFacts(
             job="classify",
@@ -157,7 +156,7 @@ def classification_facts(
             counts={f"class-{name}": count for name, count in zip(names, support, strict=True)},
             classes=names,
             positive=None if chosen is None else names[chosen.place],
-            confusion=matrix,
+            confusion=judged.matrix,
             true=read.true,
             probabilities=read.probabilities,
             baselines=baselines or None,
@@ -180,9 +179,3 @@ def _refuse_positive(positive: Any) -> None:
         mend = "Leave it out: precision, recall and F1 are given for each label"
         must, got = "a positive class is one of two", "several labels per image"
         raise fault("evaluate_classification", must, got, mend, LabelError)
-
-
-def _matrix(read: Classified, some: NDArray[np.bool_]) -> NDArray[Any]:
-    """Counts (n_classes, n_classes), rows true, columns predicted."""
-    k = len(read.classes)
-    return np.bincount(read.true[some] * k + read.predicted[some], minlength=k * k).reshape(k, k)

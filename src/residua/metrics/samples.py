@@ -13,10 +13,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.metrics._confidence import two_sided_z
 from residua.metrics.bootstrap import bootstrap_interval
 from residua.metrics.confusion import ConfusionMetrics, metrics_from_confusion
+from residua.metrics.confusion_bounds import (
+    Statistic,
+    confusion_bounds,
+    mean_f1,
+    mean_precision,
+    mean_recall,
+)
 from residua.metrics.groups import Groups
-from residua.metrics.intervals import f1_interval, rate_interval, share_interval
+from residua.metrics.intervals import f1_of_share, rate_interval, share_interval
 from residua.metrics.means import mean_interval
 from residua.metrics.pixel_tally import PixelTally
 from residua.records import Estimate
@@ -25,7 +33,11 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Count = int | np.integer[Any]
 OfClass = Literal["precision", "recall", "f1"]
-_N_RESAMPLES = 1000
+_MEANS: Mapping[OfClass, Statistic] = {
+    "precision": mean_precision,
+    "recall": mean_recall,
+    "f1": mean_f1,
+}
 # Above this many images the averages over labels, which need a sort each, get no interval.
 _MOST_RESAMPLED = 5000
 
@@ -45,6 +57,11 @@ class Sample:
     def rate(self, n_successes: Count, n: Count) -> Estimate:
         """A share with Wilson's interval; without a value where `n` is 0."""
         return rate_interval(int(n_successes), int(n), confidence=self.confidence)
+
+    def share(self, successes: Bools, images: Bools | None = None) -> Estimate:
+        """The share of `successes`, by the groups of the `images` that it is among; None: all."""
+        groups = self.groups if self.groups is None or images is None else self.groups.of(images)
+        return share_interval(successes, groups, confidence=self.confidence)
 
     def mean(self, values: Floats, *, least: float = 0, most: float = 1) -> Estimate:
         """A mean of values per image with its interval, which stays between `least` and `most`."""
@@ -127,44 +144,32 @@ class PixelErrors(Sample):
 
 @dataclass(frozen=True, kw_only=True)
 class PredictedClasses(Sample):
-    """A classifier's confusion matrix, rows true, columns predicted.
+    """A classifier's images: places of the true and of the predicted class, (n_images,) each.
 
     ``positive`` is the place of the positive one of two classes.
     """
 
-    matrix: NDArray[Any]
+    true: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    n_classes: int
     positive: int | None = None
 
     @cached_property
-    def resampled(self) -> list[ConfusionMetrics]:
-        """Resampled matrices: each row drawn anew from its own shares."""
-        rng = np.random.default_rng(self.seed)
-        support = self.matrix.sum(axis=1)
-        if support.sum() == 0:
-            return []
-        shares = np.where(
-            support[:, np.newaxis] > 0,
-            self.matrix / np.maximum(support, 1)[:, np.newaxis],
-            1 / len(self.matrix),
-        )
-        draws = [
-            rng.multinomial(int(count), share, size=_N_RESAMPLES)
-            for count, share in zip(support, shares, strict=True)
-        ]
-        return [metrics_from_confusion(draw) for draw in np.stack(draws, axis=1)]
+    def matrix(self) -> NDArray[np.int64]:
+        """Counts (n_classes, n_classes), rows true, columns predicted."""
+        k = self.n_classes
+        return np.bincount(self.true * k + self.predicted, minlength=k * k).reshape(k, k)
 
-    def average(self, read: Callable[[ConfusionMetrics], float]) -> Estimate:
-        """A number that averages over classes, its interval from resampled matrices."""
+    def average(self, read: Callable[[ConfusionMetrics], float], statistic: Statistic) -> Estimate:
+        """A number of all classes; `statistic` is the same one with its slopes."""
         n, value = int(self.matrix.sum()), read(metrics_from_confusion(self.matrix))
-        resampled = np.array([read(one) for one in self.resampled])
-        finite = resampled[np.isfinite(resampled)]
-        if not np.isfinite(value) or len(finite) < _N_RESAMPLES / 2 or np.ptp(finite) == 0:
+        if not np.isfinite(value):
             return self.without_interval(value, n)
-        low, high = np.quantile(finite, [(1 - self.confidence) / 2, (1 + self.confidence) / 2])
+        low, high = confusion_bounds(self.matrix, statistic, two_sided_z(self.confidence) ** 2 / n)
         return Estimate(
             value=value,
-            low=min(value, float(low)),
-            high=max(value, float(high)),
+            low=min(value, low),
+            high=max(value, high),
             confidence=self.confidence,
             n=n,
         )
@@ -174,9 +179,9 @@ class PredictedClasses(Sample):
         return OneClass(
             self.confidence,
             self.seed,
-            hits=self.matrix[place, place],
-            n_true=self.matrix[place].sum(),
-            n_predicted=self.matrix[:, place].sum(),
+            groups=self.groups,
+            holds=self.true == place,
+            predicted=self.predicted == place,
         )
 
     def of_positive(self, metric: OfClass) -> Estimate:
@@ -184,38 +189,37 @@ class PredictedClasses(Sample):
         if self.positive is not None:
             one: Estimate = getattr(self.of_one(self.positive), metric)
             return one
-        return self.average(lambda matrix: matrix.average(metric, "macro"))
+        return self.average(lambda matrix: matrix.average(metric, "macro"), _MEANS[metric])
 
 
 @dataclass(frozen=True, kw_only=True)
 class OneClass(Sample):
-    """Counts of one class, or of one label of several.
+    """Which images are of one class, or have one label of several, and which are said to be.
 
-    ``holds`` and ``scores`` where probabilities are there.
+    ``scores`` where probabilities are there.
     """
 
-    hits: int
-    n_true: int
-    n_predicted: int
-    holds: Bools | None = None
+    holds: Bools
+    predicted: Bools
     scores: Floats | None = None
 
     @property
     def precision(self) -> Estimate:
         """Of the images predicted as the class, the share that is."""
-        return self.rate(self.hits, self.n_predicted)
+        return self._hits_among(self.predicted)
 
     @property
     def recall(self) -> Estimate:
         """Of the images of the class, the share that is predicted so."""
-        return self.rate(self.hits, self.n_true)
+        return self._hits_among(self.holds)
 
     @property
     def f1(self) -> Estimate:
         """Harmonic mean of both."""
-        return f1_interval(
-            int(self.hits), int(self.n_true + self.n_predicted), confidence=self.confidence
-        )
+        return f1_of_share(self._hits_among(self.holds | self.predicted))
+
+    def _hits_among(self, images: Bools) -> Estimate:
+        return self.share((self.holds & self.predicted)[images], images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,10 +276,8 @@ class SeveralLabels(Sample):
         return OneClass(
             self.confidence,
             self.seed,
-            hits=int((holds & predicted).sum()),
-            n_true=int(holds.sum()),
-            n_predicted=int(predicted.sum()),
             holds=holds,
+            predicted=predicted,
             scores=self.given[:, place].astype(np.float64),
         )
 

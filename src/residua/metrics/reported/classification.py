@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from residua.metrics.confusion_bounds import kappa, matthews, weighted_f1
 from residua.metrics.multilabel import multilabel_f1
 from residua.metrics.probability import top_k_accuracy
 from residua.metrics.reported.estimators import (
@@ -47,7 +48,7 @@ CLASSIFICATION: tuple[ReportedMetric, ...] = (
         "classification",
         {
             PredictedClasses: lambda sample: sample.average(
-                lambda matrix: matrix.matthews_correlation
+                lambda matrix: matrix.matthews_correlation, matthews
             )
         },
     ),
@@ -58,7 +59,7 @@ CLASSIFICATION: tuple[ReportedMetric, ...] = (
         "share",
         "agreement beyond chance; 1 is perfect",
         "classification",
-        {PredictedClasses: lambda sample: sample.average(lambda matrix: matrix.cohen_kappa)},
+        {PredictedClasses: lambda sample: sample.average(lambda matrix: matrix.cohen_kappa, kappa)},
     ),
     ReportedMetric(
         "f1_weighted",
@@ -69,7 +70,7 @@ CLASSIFICATION: tuple[ReportedMetric, ...] = (
         "classification",
         {
             PredictedClasses: lambda sample: sample.average(
-                lambda matrix: matrix.average("f1", "weighted")
+                lambda matrix: matrix.average("f1", "weighted"), weighted_f1
             )
         },
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from residua.metrics.confusion_bounds import mean_recall
 from residua.metrics.delong import roc_auc_interval
 from residua.metrics.multilabel import multilabel_average_precision
 from residua.metrics.precision_intervals import average_precision_interval
@@ -141,7 +142,7 @@ DETECTION: tuple[ReportedMetric, ...] = (
         {
             ScoredImages: balanced_decisions,
             PredictedClasses: lambda sample: sample.average(
-                lambda matrix: matrix.balanced_accuracy
+                lambda matrix: matrix.balanced_accuracy, mean_recall
             ),
         },
     ),
