@@ -180,7 +180,7 @@ def test_too_few_images_speaks_of_small_kinds_and_of_promises() -> None:
         ("false-alarms<=0.01", "false_alarm_rate", 0.005, 0.04, False),
         ("recall>=0.9", "recall", 0.5, 0.8, True),
         ("recall>=0.9", "recall", 0.5, 0.95, False),
-        ("precision>=0.9", "precision", 0.1, 0.2, True),
+        ("precision>=0.9", "precision", 0.1, 0.2, False),
         ("max-f1", "f1", 0.1, 0.2, False),
         ("0.004", "recall", 0.1, 0.2, False),
     ],
@@ -190,10 +190,47 @@ def test_a_promise_is_broken_where_the_interval_excludes_it(
 ) -> None:
     point = OperatingPoint(threshold=1, policy=policy, how="x")
     told = find_broken_promise(
-        point, {metric: Estimate(value=(low + high) / 2, low=low, high=high)}
+        point, {metric: Estimate(value=(low + high) / 2, low=low, high=high, n=1000)}
     )
     assert (told is not None) == is_broken
     assert told is None or told.severity == "error"
+
+
+def test_what_an_unlucky_calibration_explains_is_a_note() -> None:
+    calibration = Estimate(value=4 / 1000, n=1000)
+    point = OperatingPoint(
+        threshold=1, policy="false-alarms<=0.01", how="x", rates={"false_alarm_rate": calibration}
+    )
+    for faults, severity in ((35, "error"), (16, "note")):
+        alarms = Estimate(value=faults / 1000, low=0.0101, high=0.06, n=1000)
+        told = find_broken_promise(point, {"false_alarm_rate": alarms})
+        assert told is not None
+        assert told.severity == severity
+    of_parts = Estimate(value=0.035, low=0.0101, high=0.2, n=1000, n_groups=50, n_effective=60)
+    told = find_broken_promise(point, {"false_alarm_rate": of_parts})
+    assert told is not None
+    assert told.severity == "note"
+
+
+def test_what_was_not_promised_is_not_broken() -> None:
+    rates = {
+        "recall": Estimate(value=0.5, low=0.45, high=0.55, n=1000),
+        "false_alarm_rate": Estimate(value=0.2, low=0.18, high=0.22, n=1000),
+    }
+    chosen = {
+        "recall": Estimate(value=0.9, n=1000),
+        "false_alarm_rate": Estimate(value=0.01, n=1000),
+    }
+    base = OperatingPoint(
+        threshold=1, policy="precision>=0.9", how="x", prevalence=0.3, rates=chosen
+    )
+    for promise, severity in (("none", None), (None, None), ("images", "error")):
+        told = find_broken_promise(base.model_copy(update={"promise": promise}), rates)
+        assert (told and told.severity) == severity
+    known = base.model_copy(update={"policy": "false-alarms<=0.05", "promise": "known groups"})
+    assert find_broken_promise(known, rates) is None
+    hidden = base.model_copy(update={"policy": "false-alarms<=0.05", "contamination": 0.3})
+    assert find_broken_promise(hidden, rates) is None
 
 
 def test_optimism_is_told_with_its_number_and_without_one_where_it_cannot_be_estimated() -> None:

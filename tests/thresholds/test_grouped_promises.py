@@ -116,3 +116,67 @@ def test_hidden_anomalies_are_allowed_for_and_the_promise_is_restated() -> None:
     assert robust.contamination == 0.01
     assert strict.contamination is None
     assert "contamination" not in strict.model_dump(mode="json")
+
+
+def both_kinds(n_groups: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    scores, groups = scores_in_groups(n_groups, 6, 0.6, rng)
+    labels = groups % 2 == 1
+    return scores + 3 * labels, labels, groups
+
+
+def test_precision_is_a_bound_where_the_images_show_one_and_else_says_so() -> None:
+    rng = np.random.default_rng(9)
+    labels = np.arange(1200) < 200
+    scores = rng.normal(size=1200) + 3 * labels
+    bound = choose_threshold("precision>=0.8", scores, labels, prevalence=0.2)
+    estimate = choose_threshold("precision>=0.8", scores, labels, prevalence=0.005)
+    assert (bound.promise, estimate.promise) == ("images", "none")
+    assert "that shows, with 95% confidence, that at least 80%" in bound.how
+    assert "That is an estimate and no promise: 95% confidence would take about" in estimate.how
+    assert bound.rates["precision_at_prevalence"].value > 0.84
+
+
+def test_precision_of_new_groups_takes_more_than_that_of_images() -> None:
+    scores, labels, groups = both_kinds(200, np.random.default_rng(10))
+    alone, new, known = (
+        choose_threshold("precision>=0.7", scores, labels, **more)
+        for more in ({}, {"groups": groups}, {"groups": groups, "promise": "known-groups"})
+    )
+    assert new.threshold > alone.threshold == known.threshold
+    assert (alone.promise, new.promise, known.promise) == ("images", "new groups", "known groups")
+
+
+def test_rates_of_groups_have_wider_intervals_that_name_what_they_are_worth() -> None:
+    scores, labels, groups = both_kinds(80, np.random.default_rng(11))
+    alone, of_groups = (
+        choose_threshold("max-f1", scores, labels, groups=given).rates for given in (None, groups)
+    )
+    for name in ("recall", "false_alarm_rate", "precision", "f1"):
+        narrow, wide = alone[name], of_groups[name]
+        assert wide.value == narrow.value
+        assert wide.high - wide.low > narrow.high - narrow.low
+        assert wide.n_effective < narrow.n
+    assert of_groups["recall"].n_groups == 40
+
+
+@pytest.mark.parametrize("policy", ["max-f1", "cost:5:1", "precision>=0.6"])
+def test_hidden_anomalies_are_no_false_alarms_to_policies_that_look_at_both_kinds(
+    policy: str,
+) -> None:
+    rng = np.random.default_rng(12)
+    truly = np.arange(2000) < 300
+    scores = rng.normal(size=2000) + 3 * truly
+    labels = np.arange(2000) < 200  # a hundred are hidden
+    strict = choose_threshold(policy, scores, labels, prevalence=0.1)
+    robust = choose_threshold(policy, scores, labels, prevalence=0.1, contamination=100 / 1800)
+    honest = choose_threshold(policy, scores, truly, prevalence=0.1)
+    if policy.startswith("precision"):
+        assert abs(robust.threshold - honest.threshold) < abs(strict.threshold - honest.threshold)
+    assert "5.556% of the images taken for normal are hidden anomalies" in robust.how
+
+
+def test_recall_says_that_hidden_anomalies_do_not_change_it() -> None:
+    scores, labels = np.arange(100.0), np.arange(100) >= 60
+    told = choose_threshold("recall>=0.9", scores, labels, contamination=0.02)
+    assert told.threshold == choose_threshold("recall>=0.9", scores, labels).threshold
+    assert "Hidden anomalies among the normal images do not change it." in told.how

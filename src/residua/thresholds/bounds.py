@@ -6,6 +6,7 @@ Exact binomial bounds, and their like for groups of images.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,23 @@ def chance_of_at_most(n_faults: int, n: int, rate: float) -> float:
     if n_faults < 0:
         return 0.0
     return 1.0 if n_faults >= n else float(betainc(n - n_faults, n_faults + 1, 1 - rate))
+
+
+def highest_rate(n_faults: Any, n: Any, confidence: float) -> NDArray[np.float64]:
+    """The rate that `n_faults` among `n` rule out, one-sided (Clopper and Pearson, 1934).
+
+    Arrays of any one shape, and numbers that are not whole.
+
+    Examples
+    --------
+    >>> highest_rate([0, 299], 299, 0.95).round(4).tolist()
+    [0.01, 1.0]
+    """
+    from scipy.special import betaincinv
+
+    faults, of = np.broadcast_arrays(np.asarray(n_faults, float), np.asarray(n, float))
+    right = np.where(faults < of, of - faults, 1.0)
+    return np.where(faults < of, betaincinv(faults + 1, right, confidence), 1.0)
 
 
 _NODES = 600

@@ -131,6 +131,7 @@ def choose_threshold(
             is_anomalous,
             confidence=confidence,
             prevalence=prevalence,
+            groups=known,
         )
         if len(array)
         else {}
@@ -141,7 +142,7 @@ def choose_threshold(
         how=choice.how,
         rates=rates,
         promise=choice.promise,
-        prevalence=prevalence,
+        prevalence=prevalence if choice.prevalence is None else choice.prevalence,
         contamination=contamination or None,
     )
 

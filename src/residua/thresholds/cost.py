@@ -12,10 +12,10 @@ from residua.thresholds.calibration import Calibration
 from residua.thresholds.policy import (
     Choice,
     Policy,
+    hidden_among_normals,
+    hits_and_alarms,
     number,
     plain,
-    require_anomalies,
-    require_normals,
 )
 
 
@@ -56,18 +56,16 @@ class Cost(Policy):
 
     def choose(self, calibration: Calibration) -> Choice:
         """Try every cut."""
-        require_anomalies(calibration, self)
-        require_normals(calibration, self)
-        cuts, share = calibration.cuts(), calibration.assumed_prevalence
-        missed = share * (1 - cuts.true_positives / len(calibration.anomalous))
-        alarms = (1 - share) * cuts.false_positives / len(calibration.normal)
+        _, hits, alarms = hits_and_alarms(calibration, self)
+        missed = calibration.assumed_prevalence - hits
         cost = self.miss * missed + self.false_alarm * alarms
         best = int(np.flatnonzero(cost <= cost.min() * (1 + 1e-12))[0])
         threshold = calibration.threshold(best)
         how = (
             f"The threshold with the least expected cost, {cost[best]:.3g} an image, where a miss"
             f" costs {plain(self.miss)} and a false alarm {plain(self.false_alarm)},"
-            f" {calibration.prevalence_words}. {calibration.place(threshold)}"
+            f" {calibration.prevalence_words}{hidden_among_normals(calibration)}."
+            f" {calibration.place(threshold)}"
         )
         return Choice(threshold, how)
 

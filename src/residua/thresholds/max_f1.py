@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from residua.thresholds.calibration import Calibration
-from residua.thresholds.policy import Choice, Policy, hits_and_alarms
+from residua.thresholds.policy import Choice, Policy, hidden_among_normals, hits_and_alarms
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class MaxF1(Policy):
         how = (
             f"The threshold with the highest F1 on the calibration set, {f1[best]:.3g} with"
             f" {len(calibration.normal)} normal and {len(calibration.anomalous)} anomalous images,"
-            f" {calibration.prevalence_words}. The threshold was tuned on that set, so F1 on new"
-            " images will be lower."
+            f" {calibration.prevalence_words}{hidden_among_normals(calibration)}."
+            " The threshold was tuned on that set, so F1 on new images will be lower."
             f" {calibration.place(threshold)}"
         )
         return Choice(threshold, how)

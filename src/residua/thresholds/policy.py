@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import PolicyError
-from residua.thresholds.calibration import Calibration, Cuts
+from residua.thresholds.calibration import Calibration, Cuts, percent
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A threshold, the words of how it was chosen, and `OperatingPoint.promise`."""
+    """A threshold, the words of how it was chosen, and what `OperatingPoint` says of a promise."""
 
     threshold: float
     how: str
     promise: str | None = None
+    prevalence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,32 @@ def hits_and_alarms(
     """Every cut, and the shares of all images that are hits and false alarms there.
 
     Both at the assumed prevalence; refused without normal images or without labelled anomalies.
+    Hidden anomalies among the normal images are found as often as the labelled ones.
     """
     require_anomalies(calibration, policy)
     require_normals(calibration, policy)
     cuts, share = calibration.cuts(), calibration.assumed_prevalence
-    hits = share * cuts.true_positives / len(calibration.anomalous)
-    return cuts, hits, (1 - share) * cuts.false_positives / len(calibration.normal)
+    recall = cuts.true_positives / len(calibration.anomalous)
+    alarms = without_hidden(
+        cuts.false_positives / len(calibration.normal), recall, calibration.contamination
+    )
+    return cuts, share * recall, (1 - share) * alarms
+
+
+def without_hidden(
+    flagged: NDArray[np.float64], recall: NDArray[np.float64], contamination: float
+) -> NDArray[np.float64]:
+    """The share of normal images that is flagged, where a share of them are hidden anomalies."""
+    if contamination == 0:
+        return flagged
+    return np.maximum(flagged - contamination * recall, 0) / (1 - contamination)
+
+
+def hidden_among_normals(calibration: Calibration) -> str:
+    """That hidden anomalies were allowed for, as a part of a sentence; else nothing."""
+    if calibration.contamination == 0:
+        return ""
+    return (
+        f", and that {percent(calibration.contamination)} of the images taken for normal are"
+        " hidden anomalies, found as often as the labelled ones"
+    )

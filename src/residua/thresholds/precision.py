@@ -5,26 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from residua.errors import PolicyError
-from residua.thresholds.calibration import Calibration, percent
+from residua.thresholds.bounds import highest_rate
+from residua.thresholds.calibration import Calibration, Cuts, percent
 from residua.thresholds.policy import (
     Choice,
     NumberPolicy,
     Promise,
+    hidden_among_normals,
     hits_and_alarms,
+    without_hidden,
 )
+from residua.thresholds.shown import Side, share_above
+
+# Cuts at which the bound is computed, and as often more images as are looked into.
+_CUTS = 128
+_TIMES = 4096
 
 
 @dataclass(frozen=True)
 class Precision(NumberPolicy):
-    """The lowest threshold whose precision on the calibration set is at least `rate`.
+    """The lowest threshold whose precision is at least `rate`, at the assumed prevalence.
 
-    Precision is taken at the assumed prevalence.
+    It is a bound where the calibration images show one: a lower bound of recall and an upper one of
+    false alarms, which hold together at the confidence (Bonferroni), give the precision. Else it is
+    the lowest threshold at which the precision on the calibration set is as high: an estimate,
+    which promises nothing, and the words of how say so.
 
     Precision depends on how many images are anomalous where the detector works: the prevalence is
-    part of the policy and stands in the words of how. It is an estimate with an interval, not a
-    bound.
+    part of the policy and stands in the words of how.
     """
 
     usage = "precision>=0.9"
@@ -46,47 +57,89 @@ class Precision(NumberPolicy):
                 f" {precision.max():.3g} at best, {calibration.prevalence_words}. Ask for a lower"
                 " precision, or train a better detector."
             )
-        best = int(reached[0])
+        looked_at = reached[np.unique(np.linspace(0, len(reached) - 1, _CUTS).astype(int))]
+        shown = next(
+            (int(cut) for cut in looked_at if self._is_shown(calibration, cuts, cut)), None
+        )
+        best = int(reached[0]) if shown is None else shown
         threshold = calibration.threshold(best)
-        found = int(cuts.true_positives[best])
+        groups = calibration.normal_groups or calibration.anomalous_groups
+        whose = (
+            "flagged images"
+            if groups is None
+            else "flagged images of new groups"
+            if calibration.promised == "new-groups"
+            else "flagged new images of these groups"
+        )
+        what = (
+            "at which" if shown is None else f"that shows, with {percent(calibration.confidence)}"
+        )
         how = (
-            f"The lowest threshold at which at least {percent(self.rate)} of the flagged images are"
-            f" anomalous, {calibration.prevalence_words}: on the calibration set"
-            f" {percent(float(precision[best]))}, with {found} of"
+            f"The lowest threshold {what}{'' if shown is None else ' confidence, that'} at least"
+            f" {percent(self.rate)} of the {whose} are anomalous, {calibration.prevalence_words}"
+            f"{hidden_among_normals(calibration)}: on the calibration set"
+            f" {percent(float(precision[best]))}, with {cuts.true_positives[best]} of"
             f" {len(calibration.anomalous)} anomalies found."
-            f" {self._shown(calibration, found, int(cuts.false_positives[best]))}"
+            f"{self._estimated(calibration, cuts, looked_at) if shown is None else ''}"
             f" {calibration.place(threshold)}"
         )
-        return Choice(threshold, how)
+        promise = "images" if groups is None else calibration.promised.replace("-", " ")
+        promise = "none" if shown is None else promise
+        return Choice(threshold, how, promise, calibration.assumed_prevalence)
 
-    def _shown(self, calibration: Calibration, hits: int, alarms: int) -> str:
-        """What these images show with confidence, as against what they suggest."""
-        from residua.metrics.intervals import rate_interval
+    def _is_shown(self, calibration: Calibration, cuts: Cuts, cut: int) -> bool:
+        """Whether the bounds of recall and of false alarms give the precision."""
+        each = 1 - (1 - calibration.confidence) / 2
+        missed = share_above(
+            Side.of(calibration, "anomalous"),
+            len(calibration.anomalous) - int(cuts.true_positives[cut]),
+            each,
+            calibration.promised,
+        )
+        flagged = share_above(
+            Side.of(calibration, "normal"),
+            int(cuts.false_positives[cut]),
+            each,
+            calibration.promised,
+        )
+        return bool(
+            self._at(calibration, np.array(1 - missed), np.array(flagged)) >= self.rate - 1e-12
+        )
 
-        confidence, share = calibration.confidence, calibration.assumed_prevalence
-        # Both tails are one-sided; each has half of the error, so that together they keep the
-        # confidence.
-        recall = (
-            rate_interval(
-                hits, len(calibration.anomalous), confidence=confidence, method="clopper-pearson"
-            ).low
-            or 0.0
-        )
-        alarm = (
-            rate_interval(
-                alarms, len(calibration.normal), confidence=confidence, method="clopper-pearson"
-            ).high
-            or 0.0
-        )
-        low = share * recall / (share * recall + (1 - share) * alarm)
+    @staticmethod
+    def _at(
+        calibration: Calibration, recall: NDArray[np.float64], flagged: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Precision at a recall and at a share of flagged images among those taken for normal."""
+        share = calibration.assumed_prevalence
+        hits = share * recall
+        alarms = (1 - share) * without_hidden(flagged, recall, calibration.contamination)
+        return np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits > 0)
+
+    def _estimated(self, calibration: Calibration, cuts: Cuts, looked_at: NDArray[np.intp]) -> str:
+        """That it is no bound, and how many images would make it one, as a sentence."""
+        each = 1 - (1 - calibration.confidence) / 2
+        found, false = cuts.true_positives[looked_at], cuts.false_positives[looked_at]
+        of = len(calibration.anomalous), len(calibration.normal)
+
+        def is_shown(times: float) -> bool:
+            recall = 1 - highest_rate(times * (of[0] - found), times * of[0], each)
+            flagged = highest_rate(times * false, times * of[1], each)
+            return bool((self._at(calibration, recall, flagged) >= self.rate).any())
+
+        words = f" That is an estimate and no promise: {percent(calibration.confidence)} confidence"
+        low, high = 1.0, 2.0
+        while not is_shown(high) and high < _TIMES:
+            low, high = high, 2 * high
+        if not is_shown(high):
+            return f"{words} would take another detector, or a lower precision."
+        while high > 1.02 * low:
+            middle = (low * high) ** 0.5
+            low, high = (low, middle) if is_shown(middle) else (middle, high)
+        unit = "independent ones" if calibration.normal_groups is not None else "images"
         return (
-            f"That is an estimate: what these images show with {percent(confidence)} confidence"
-            f" (one-sided) is {percent(low)}"
-            + (
-                "."
-                if low >= self.rate
-                else f", less than {percent(self.rate)}; more labelled images would narrow it."
-            )
+            f"{words} would take about {np.ceil(high * of[0]):.0f} anomalous and"
+            f" {np.ceil(high * of[1]):.0f} normal {unit} like these."
         )
 
     def promise(self) -> Promise:

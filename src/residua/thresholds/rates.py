@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.metrics.groups import as_groups
 from residua.records import Estimate
 
 
@@ -39,6 +39,7 @@ def rates_at(
     confidence: float = 0.95,
     prevalence: float | None = None,
     method: Literal["wilson", "clopper-pearson"] = "clopper-pearson",
+    groups: Any = None,
 ) -> dict[str, Estimate]:
     """Rates of a threshold on labelled scores: those that the labels define.
 
@@ -55,6 +56,9 @@ def rates_at(
     scores : float array, (n_images,)
     is_anomalous : bool array, (n_images,), optional
         None takes every image for normal.
+    groups : array, (n_images,), optional
+        What was sampled together, by name. Intervals then take the effective number of images
+        (Korn and Graubard, 1998), which the estimates name beside the number of groups.
 
     Examples
     --------
@@ -62,7 +66,7 @@ def rates_at(
     >>> {name: rate.value for name, rate in rates.items()}
     {'false_alarm_rate': 0.5, 'recall': 1.0, 'precision': 0.5, 'f1': 0.6666666666666666}
     """
-    from residua.metrics.intervals import f1_interval, rate_interval
+    from residua.metrics.intervals import f1_of_share, share_interval
 
     flagged = is_flagged(scores, threshold)
     anomalous = (
@@ -70,48 +74,63 @@ def rates_at(
         if is_anomalous is None
         else np.asarray(is_anomalous, np.bool_)
     )
-    hits, n_anomalous = int((flagged & anomalous).sum()), int(anomalous.sum())
-    alarms, n_normal = int((flagged & ~anomalous).sum()), int((~anomalous).sum())
+    read = as_groups(groups, len(flagged))
 
-    rate = partial(rate_interval, confidence=confidence, method=method)
-
-    rates = {"false_alarm_rate": rate(alarms, n_normal)} if n_normal else {}
-    if n_anomalous == 0:
-        return rates
-    rates["recall"] = rate(hits, n_anomalous)
-    if n_normal:
-        rates["precision"] = rate(hits, hits + alarms)
-        rates["f1"] = f1_interval(
-            hits, n_anomalous + hits + alarms, confidence=confidence, method=method
+    def rate(
+        success: NDArray[np.bool_],
+        among: NDArray[np.bool_],
+        how: Literal["wilson", "clopper-pearson"] = method,
+        sure: float = confidence,
+    ) -> Estimate:
+        return share_interval(
+            success[among],
+            None if read is None else read.of(among),
+            scores=np.asarray(scores)[among],
+            confidence=sure,
+            method=how,
         )
+
+    rates = {} if anomalous.all() else {"false_alarm_rate": rate(flagged, ~anomalous)}
+    if not anomalous.any():
+        return rates
+    rates["recall"] = rate(flagged, anomalous)
+    if not anomalous.all():
+        rates["precision"] = rate(anomalous, flagged)
+        rates["f1"] = f1_of_share(rate(flagged & anomalous, flagged | anomalous))
         if prevalence is not None:
-            rates["precision_at_prevalence"] = _precision_at(
-                prevalence, (hits, n_anomalous), (alarms, n_normal), confidence
+            # Recall and false alarms are bounded together (Bonferroni).
+            each = 1 - (1 - confidence) / 2
+            rates["precision_at_prevalence"] = precision_at(
+                prevalence,
+                rate(flagged, anomalous, "clopper-pearson", each),
+                rate(flagged, ~anomalous, "clopper-pearson", each),
+                confidence=confidence,
             )
     return rates
 
 
-def _precision_at(
-    prevalence: float, found: tuple[int, int], false: tuple[int, int], confidence: float
+def precision_at(
+    prevalence: float, recall: Estimate, alarms: Estimate, *, confidence: float
 ) -> Estimate:
-    """Precision at another share of anomalies.
+    """Precision where a share `prevalence` of the images is anomalous.
 
-    Recall and false alarms are bounded together (Bonferroni).
+    Examples
+    --------
+    >>> precision_at(0.5, Estimate(value=0.8), Estimate(value=0.2), confidence=0.95).value
+    0.8
     """
-    from residua.metrics.intervals import rate_interval
-
-    each = 1 - (1 - confidence) / 2
-    recall = rate_interval(*found, confidence=each, method="clopper-pearson")
-    alarm = rate_interval(*false, confidence=each, method="clopper-pearson")
 
     def precision(recall_rate: float | None, alarm_rate: float | None) -> float | None:
-        hits, alarms = prevalence * (recall_rate or 0.0), (1 - prevalence) * (alarm_rate or 0.0)
-        return hits / (hits + alarms) if hits + alarms > 0 else None
+        if recall_rate is None or alarm_rate is None:
+            return None
+        hits, false = prevalence * recall_rate, (1 - prevalence) * alarm_rate
+        return hits / (hits + false) if hits + false > 0 else None
 
     return Estimate(
-        value=precision(recall.value, alarm.value),
-        low=precision(recall.low, alarm.high),
-        high=precision(recall.high, alarm.low),
+        value=precision(recall.value, alarms.value),
+        low=precision(recall.low, alarms.high),
+        high=precision(recall.high, alarms.low),
         confidence=confidence,
-        n=found[1] + false[1],
+        n=recall.n + alarms.n,
+        caveat=recall.caveat or alarms.caveat,
     )

@@ -13,6 +13,8 @@ from residua.thresholds.policy import (
 )
 from residua.thresholds.shown import most_faults
 
+_UNTOUCHED = " Hidden anomalies among the normal images do not change it."
+
 
 @dataclass(frozen=True)
 class Recall(NumberPolicy):
@@ -59,7 +61,7 @@ class Recall(NumberPolicy):
             f" that at least {percent(self.rate)} of {shown.whose.format('anomalies')} are found:"
             f" of {n} anomalous calibration images{shown.among} up to"
             f" {shown.n_allowed} may be missed, and {n_missed} {'is' if n_missed == 1 else 'are'}."
-            f"{shown.beside}"
+            f"{shown.beside}{_UNTOUCHED if calibration.contamination else ''}"
             f" {calibration.place(threshold)}"
         )
         return Choice(threshold, how, shown.promise)

@@ -17,9 +17,10 @@ from residua.metrics.groups import FEWEST_GROUPS, Groups
 from residua.thresholds.bounds import (
     allowed_faults,
     chance_of_mean,
+    highest_rate,
     images_needed,
 )
-from residua.thresholds.calibration import Calibration, Scores, percent
+from residua.thresholds.calibration import Calibration, Promised, Scores, percent
 from residua.thresholds.policy import Policy
 
 Kind = Literal["normal", "anomalous"]
@@ -129,7 +130,7 @@ def _of_new_groups(
             f" to {percent(round(alike, 2))}; it takes {needed} groups to show it whatever new"
             " groups are like."
         )
-    known = _bound(allowed, n, calibration.confidence)
+    known = float(highest_rate(allowed, n, calibration.confidence))
     return Shown(
         allowed,
         "{} of new groups",
@@ -145,10 +146,7 @@ def _worth(side: Side, groups: Groups) -> tuple[float, float]:
 
     By the ranks of their scores.
     """
-    from scipy.stats import rankdata
-
-    ranks = rankdata(side.scores)
-    effect, extra = groups.design_effect(ranks - ranks.mean()), groups.largest_effect - 1
+    effect, extra = groups.effect_on_ranks(side.scores), groups.largest_effect - 1
     return len(side.scores) / effect, (effect - 1) / extra if extra > 0 else 0.0
 
 
@@ -181,8 +179,23 @@ def hidden_words(contamination: float, limit: float) -> str:
     )
 
 
-def _bound(n_faults: int, n: int, confidence: float) -> float:
-    from residua.metrics.intervals import rate_interval
+def share_above(side: Side, n_faults: int, confidence: float, promised: Promised) -> float:
+    """The least share of images that go wrong which so many faults rule out, one-sided.
 
-    told = rate_interval(n_faults, n, confidence=confidence, method="clopper-pearson", side="upper")
-    return told.high or 0.0
+    It is the bound of `most_faults` read forwards: of images in new groups, or of images.
+    """
+    if side.groups is None or promised == "known-groups":
+        return float(highest_rate(n_faults, len(side.scores), confidence))
+    from scipy.optimize import brentq
+
+    shares = side.shares(n_faults)
+    if shares.mean() == 1:
+        return 1.0
+    return float(
+        brentq(
+            lambda rate: chance_of_mean(shares, rate) - (1 - confidence),
+            max(float(shares.mean()), 1e-9),
+            1 - 1e-9,
+            xtol=1e-5,
+        )
+    )
