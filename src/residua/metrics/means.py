@@ -23,6 +23,8 @@ from residua.records import Estimate
 
 _N_RESAMPLES = 2000
 _DUST = 1e-9
+# From so many images on, of a kind that makes up 1% some five are there, and the mean is held.
+_RARE_SEEN_FROM = 500
 # Resamples of fewer than five images repeat one of them too often.
 _RESAMPLED_FROM, _RESAMPLED_UP_TO = 5, 5000
 
@@ -46,7 +48,9 @@ def mean_interval(
     seed : int
         The same seed gives the same interval.
     least, most : float, optional
-        What the mean can be at all, 0 and 1 for a share; the interval goes no further.
+        What the mean can be at all, 0 and 1 for a share; the interval goes no further. With a
+        finite `least`, as of errors, ``caveat`` says what so few images cannot show: rare broken
+        ones (docs/metrics/intervals.md).
     groups : array, (n_images,), or Groups, optional
         What was sampled together: the part that an image shows, the patient. None: each image by
         itself.
@@ -72,8 +76,22 @@ def mean_interval(
     estimate = _mean_estimate(column[0], grouped, confidence, seed, "mean_interval")
     if estimate.low is None or estimate.high is None:
         return estimate
-    return estimate.model_copy(
-        update={"low": max(estimate.low, least), "high": min(estimate.high, most)}
+    bounds = {"low": max(estimate.low, least), "high": min(estimate.high, most)}
+    caveat = estimate.caveat
+    if caveat is None and math.isfinite(least):
+        caveat = _unseen(estimate, "images" if grouped is None or grouped.is_single else "groups")
+    return estimate.model_copy(update={**bounds, "caveat": caveat})
+
+
+def _unseen(estimate: Estimate, units: str) -> str | None:
+    """What an interval from so few cannot know; by the rule of three."""
+    n = estimate.n if units == "images" else estimate.n_groups or 0
+    if n >= _RARE_SEEN_FROM:
+        return None
+    share = 1 - (1 - estimate.confidence) ** (1 / n)
+    return (
+        f"{units.capitalize()} of a kind rarer than {share:.1%} may be missing from these {n}; if"
+        " those are broken, the mean lies beyond this interval."
     )
 
 
