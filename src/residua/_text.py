@@ -53,6 +53,17 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
+def of_groups(n_groups: int | None) -> str:
+    """What follows a number of images that were sampled in groups: `` of 40 groups``.
+
+    Examples
+    --------
+    >>> f"200 images{of_groups(40)}", f"200 images{of_groups(None)}"
+    ('200 images of 40 groups', '200 images')
+    """
+    return "" if n_groups is None else f" of {count(n_groups, 'group')}"
+
+
 def cell(text: str) -> str:
     """`text` as a cell that no spreadsheet takes for a formula.
 

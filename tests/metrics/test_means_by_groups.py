@@ -47,7 +47,7 @@ def test_one_image_a_group_changes_no_bound():
     values = np.random.default_rng(2).lognormal(size=40)
     alone, grouped = mean_interval(values), mean_interval(values, groups=np.arange(40))
     assert (alone.low, alone.high) == (grouped.low, grouped.high)
-    assert grouped.n_groups == 40
+    assert grouped.n_groups is None
     alone, grouped = (
         bootstrap_interval(np.median, values, groups=one) for one in (None, np.arange(40))
     )
@@ -113,3 +113,13 @@ def test_the_bootstrap_draws_whole_groups_within_strata():
 def test_groups_must_name_every_image():
     with pytest.raises(ShapeError, match="the group of every image"):
         mean_interval([1.0, 2.0, 3.0], groups=["a", "b"])
+
+
+def test_a_mean_of_few_errors_says_that_rare_ones_may_be_missing():
+    errors = np.random.default_rng(7).exponential(size=50)
+    assert "rarer than 5.8% may be missing from these 50" in mean_interval(errors, least=0).caveat
+    assert mean_interval(errors).caveat is None
+    many = np.random.default_rng(8).exponential(size=500)
+    assert mean_interval(many, least=0).caveat is None
+    groups = np.repeat(np.arange(100), 5)
+    assert mean_interval(many, least=0, groups=groups).caveat.startswith("Groups of a kind rarer")

@@ -32,6 +32,7 @@ from residua.metrics.multilabel import (
 )
 from residua.metrics.pixel import aupro, pixel_average_precision, pixel_roc_auc
 from residua.metrics.pixel_tally import PixelTally
+from residua.metrics.precision_difference import average_precision_difference
 from residua.metrics.precision_intervals import average_precision_interval
 from residua.metrics.probability import (
     Reliability,
@@ -87,6 +88,7 @@ __all__ = [
     "accuracy_demonstration",
     "aupro",
     "average_precision",
+    "average_precision_difference",
     "average_precision_interval",
     "balanced_accuracy",
     "binary_cross_entropy",

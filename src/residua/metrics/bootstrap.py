@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from residua._check import Problems, same_length
 from residua.errors import RangeError
 from residua.metrics._confidence import check_confidence, student_t
-from residua.metrics.groups import LEAST_GROUPS, Groups, caveat_of
+from residua.metrics.groups import LEAST_GROUPS, Groups, as_groups, caveat_of
 from residua.records import Estimate
 
 Statistic = Callable[..., Any]
@@ -87,9 +87,9 @@ def bootstrap_interval(
         return Estimate(value=None, confidence=confidence, n=n)
     estimate = Estimate(value=value, confidence=confidence, n=n)
     if grouped is not None:
-        told = None if grouped.is_single else caveat_of(grouped.n_groups)
-        estimate = estimate.model_copy(update={"n_groups": grouped.n_groups, "caveat": told})
-    units = Groups(np.arange(n)) if grouped is None or grouped.is_single else grouped
+        told = {"n_groups": grouped.n_groups, "caveat": caveat_of(grouped.n_groups)}
+        estimate = estimate.model_copy(update=told)
+    units = Groups(np.arange(n)) if grouped is None else grouped
     if n < 2 or (not units.is_single and units.n_groups < LEAST_GROUPS):
         return estimate
     strata = _strata(np.zeros(n) if stratify is None else np.asarray(stratify), units)
@@ -126,11 +126,8 @@ def _checked(
     )
     if n_resamples < 100:
         problems.add("n_resamples must be at least 100", f"{n_resamples}", "Pass 1000", RangeError)
-    grouped = None
-    if groups is not None and not problems:
-        grouped = Groups.read(groups, len(columns[0]), problems)
     problems.raise_any()
-    return columns, grouped
+    return columns, as_groups(groups, len(columns[0]))
 
 
 def _strata(stratify: NDArray[Any], units: Groups) -> list[NDArray[np.int64]]:

@@ -165,14 +165,14 @@ def _grouped_interval(
     n_positive, n = int(np.count_nonzero(truth)), len(truth)
     if n_positive in (0, n):
         return Estimate(value=None, confidence=confidence, n=n)
-    influence, area = _influence(truth, values)
+    influence, area = area_influence(truth, values)
     spread = spread_by_groups(truth, influence, groups, values)
     ranked = _Ranked(area, spread.variance, *spread.effective)
     bounds = _interval(ranked, spread.reach(confidence)) if spread.is_enough else None
     return spread.estimate(area, bounds, confidence)
 
 
-def _influence(truth: NDArray[np.bool_], values: NDArray[Any]) -> tuple[NDArray[Any], float]:
+def area_influence(truth: NDArray[np.bool_], values: NDArray[Any]) -> tuple[NDArray[Any], float]:
     """What each image adds to the error of the area, (n_images,), and the area."""
     placements = np.empty(len(truth))
     placements[truth] = _placements(values[truth], values[~truth])
@@ -188,7 +188,7 @@ def area_bounds(
 
     None where DeLong's variance shows enough by itself; see `_has_room`.
     """
-    _, area = _influence(truth, values)
+    _, area = area_influence(truth, values)
     ranked = _Ranked(area, math.nan, *effective)
     return None if _has_room(ranked) else _newcombe(ranked, reach)
 
@@ -323,7 +323,10 @@ def _grouped_difference(
     groups: Groups,
     confidence: float,
 ) -> Estimate:
-    (of_first, area), (of_second, other) = _influence(truth, first), _influence(truth, second)
+    (of_first, area), (of_second, other) = (
+        area_influence(truth, first),
+        area_influence(truth, second),
+    )
     influence, value = of_first - of_second, area - other
     spread = spread_by_groups(truth, influence, groups)
     bounds = None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from residua._check import Problems, same_length
 from residua.errors import RangeError, ShapeError
 from residua.metrics._confidence import require_confidence, student_t, two_sided_z
-from residua.metrics.groups import LEAST_GROUPS, Groups, caveat_of
+from residua.metrics.groups import LEAST_GROUPS, Groups, as_groups, caveat_of
 from residua.records import Estimate
 
 _N_RESAMPLES = 2000
@@ -79,7 +79,7 @@ def mean_interval(
     bounds = {"low": max(estimate.low, least), "high": min(estimate.high, most)}
     caveat = estimate.caveat
     if caveat is None and math.isfinite(least):
-        caveat = _unseen(estimate, "images" if grouped is None or grouped.is_single else "groups")
+        caveat = _unseen(estimate, "images" if grouped is None else "groups")
     return estimate.model_copy(update={**bounds, "caveat": caveat})
 
 
@@ -150,9 +150,8 @@ def _values(
     if not problems:
         same_length(problems, **columns)
     n = len(next(iter(columns.values())))
-    grouped = None if groups is None or problems else Groups.read(groups, n, problems)
     problems.raise_any()
-    return list(columns.values()), grouped
+    return list(columns.values()), as_groups(groups, n)
 
 
 def _mean_estimate(
@@ -163,16 +162,15 @@ def _mean_estimate(
     if n == 0 or not np.isfinite(values).all():
         return Estimate(value=None, confidence=confidence, n=n)
     mean = float(values.mean())
-    if groups is not None and not groups.is_single:
-        return _grouped(values, mean, groups, confidence, seed)
-    estimate = Estimate(value=mean, confidence=confidence, n=n)
     if groups is not None:
-        estimate = estimate.model_copy(update={"n_groups": n, "n_effective": float(n)})
+        return _grouped(values, mean, groups, confidence, seed)
     if n < 2 or np.ptp(values) == 0:
-        return estimate
+        return Estimate(value=mean, confidence=confidence, n=n)
     error = float(values.std(ddof=1)) / math.sqrt(n)
     low, high = _quantiles(values, confidence, seed)
-    return estimate.model_copy(update={"low": mean - high * error, "high": mean - low * error})
+    return Estimate(
+        value=mean, low=mean - high * error, high=mean - low * error, confidence=confidence, n=n
+    )
 
 
 def _grouped(
@@ -185,7 +183,7 @@ def _grouped(
         confidence=confidence,
         n=n,
         n_groups=groups.n_groups,
-        n_effective=n / effect,
+        n_effective=round(n / effect, 1),
         caveat=caveat_of(groups.n_groups),
     )
     if groups.n_groups < LEAST_GROUPS or np.ptp(values) == 0:

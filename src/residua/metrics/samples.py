@@ -66,7 +66,12 @@ class Sample:
     def mean(self, values: Floats, *, least: float = 0, most: float = 1) -> Estimate:
         """A mean of values per image with its interval, which stays between `least` and `most`."""
         return mean_interval(
-            values, confidence=self.confidence, seed=self.seed, least=least, most=most
+            values,
+            confidence=self.confidence,
+            seed=self.seed,
+            least=least,
+            most=most,
+            groups=self.groups,
         )
 
     def without_interval(self, value: float, n: int) -> Estimate:

@@ -3,6 +3,8 @@ level is kept."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -12,12 +14,14 @@ from residua.evaluation import Evidence
 from residua.evaluation.comparison import Contestant, compare_models
 from residua.evaluation.comparison.compare import common_rows
 from residua.evaluation.comparison.paired import (
+    exchanged_signs,
     paired_average_precision,
     paired_means,
     paired_roc_auc,
     paired_shares,
 )
 from residua.metrics import roc_auc
+from residua.metrics.groups import Groups
 from residua.records import Evaluation
 
 
@@ -203,3 +207,81 @@ def test_unlabelled_images_take_no_part():
     right[:10] = np.nan
     found = compare_models([classifier("a", right), classifier("b", right)])
     assert found.n_images == 90
+
+
+def in_groups(model: Contestant, groups: np.ndarray) -> Contestant:
+    return replace(model, evidence=replace(model.evidence, groups=groups))
+
+
+def test_groups_are_counted_in_the_sentence_and_widen_the_interval():
+    rng = np.random.default_rng(5)
+    parts = np.repeat(np.arange(40), 5).astype(str)
+    better = np.repeat(rng.random(40) < 0.35, 5)  # whole parts are right for the second alone
+    first, second = classifier("a", ~better), classifier("b", np.ones(200, bool))
+    alone = compare_models([first, second])
+    found = compare_models([in_groups(first, parts), in_groups(second, parts)])
+    assert found.n_groups == 40
+    assert found.sentence.endswith("on 200 test images of 40 groups.")
+    assert alone.n_groups is None
+    pair = found.pairs[0]
+    assert pair.difference.n_groups == 40
+    assert pair.difference.low < alone.pairs[0].difference.low
+    assert pair.p_value > alone.pairs[0].p_value
+    assert found.standings[0].metrics["accuracy"].n_groups == 40
+
+
+def test_signs_are_exchanged_for_whole_groups():
+    assert exchanged_signs(np.array([4, 3, 2])) == pytest.approx(2 / 8)  # all one way, or the other
+    assert exchanged_signs(np.array([1] * 12 + [-1] * 3)) == pytest.approx(binomtest(12, 15).pvalue)
+    many = exchanged_signs(np.full(20_000, 7))
+    assert many == 0
+
+
+def test_models_that_know_no_groups_take_those_of_the_others():
+    parts = np.repeat(np.arange(20), 5).astype(str)
+    first, second = classifier("a", first_right(80, 100)), classifier("b", first_right(90, 100))
+    assert compare_models([first, in_groups(second, parts)]).n_groups == 20
+    with pytest.raises(InputError, match="the same groups on the images they share"):
+        compare_models(
+            [in_groups(first, parts[::-1].copy()[np.r_[1:100, 0]]), in_groups(second, parts)]
+        )
+
+
+def test_few_groups_show_no_difference_and_say_why():
+    parts = np.repeat(np.arange(4), 25)
+    first, second = (
+        in_groups(classifier(n, first_right(k, 100)), parts) for n, k in (("a", 50), ("b", 90))
+    )
+    found = compare_models([first, second])
+    assert found.pairs[0].better is None
+    assert "No interval: 4 groups" in found.sentence
+
+
+@pytest.mark.parametrize("size", [1, 6])
+def test_detectors_of_one_quality_are_told_apart_as_seldom_as_promised(size):
+    """Average precision at 40 images, where a bootstrap of the difference errs in a tenth."""
+    rng, wrong, n_parts = np.random.default_rng(6), 0, 40
+    parts = np.repeat(np.arange(n_parts), size)
+    flags = np.repeat(np.arange(n_parts) < 10, size)
+    groups = None if size == 1 else Groups(parts)
+    for _ in range(100):
+        hard = 0.7 * rng.normal(size=n_parts)[parts] + 1.5 * flags
+        a, b = (
+            hard + rng.normal(size=n_parts)[parts] + 0.3 * rng.normal(size=len(parts))
+            for _ in range(2)
+        )
+        found = paired_average_precision(flags, a, b, confidence=0.95, groups=groups)
+        assert (found.p_value < 0.05) == (found.difference.low > 0 or found.difference.high < 0)
+        wrong += found.p_value < 0.05
+    assert wrong <= 8
+
+
+@pytest.mark.parametrize("test", [paired_roc_auc, paired_average_precision])
+def test_tests_of_ranks_agree_with_their_intervals_by_groups(test):
+    rng = np.random.default_rng(7)
+    parts, flags = np.repeat(np.arange(30), 4), np.arange(120) % 4 == 0
+    a = rng.normal(size=120) + 2 * flags
+    b = rng.normal(size=120) + 0.4 * flags
+    for confidence in (0.5, 0.9, 0.99, 0.9999):
+        found = test(flags, a, b, confidence=confidence, groups=Groups(parts))
+        assert (found.difference.low > 0) == (found.p_value < 1 - confidence)

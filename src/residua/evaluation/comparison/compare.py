@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
-from residua.evaluation.comparison.paired import Measure, Paired, measures_of
+from residua.evaluation.comparison.paired import Images, Measure, Paired, measures_of
 from residua.evaluation.comparison.records import (
     Comparison,
     PairedDifference,
@@ -24,6 +24,7 @@ from residua.evaluation.comparison.records import (
 )
 from residua.findings import find_different_images
 from residua.metrics._confidence import check_confidence
+from residua.metrics.groups import Groups, as_groups
 from residua.records import Evaluation, Finding
 
 _WHERE = "compare"
@@ -40,12 +41,12 @@ class Contestant:
 
 @dataclass(frozen=True)
 class _Shared:
-    """The rows of each contestant's evidence that are the shared, labelled images; `flags` are a
-    detector's labels.
+    """The rows of each contestant's evidence that are the shared, labelled images, and what is
+    known of these.
     """
 
     rows: list[NDArray[np.int64]]
-    flags: NDArray[np.bool_] | None
+    images: Images
     findings: tuple[Finding, ...]
 
 
@@ -54,7 +55,8 @@ def compare_models(models: Sequence[Contestant], *, confidence: float = 0.95) ->
 
     Images are matched by the hashes of their pixels. Where the models were tested on different
     images, those that all share are taken, and a finding says how many that leaves. With more than
-    two models the intervals of a metric hold together (Bonferroni over the pairs).
+    two models the intervals of a metric hold together (Bonferroni over the pairs). Where the
+    evidence knows groups, tests and intervals are by groups.
 
     Parameters
     ----------
@@ -65,14 +67,14 @@ def compare_models(models: Sequence[Contestant], *, confidence: float = 0.95) ->
     Returns
     -------
     Comparison
-        Classifiers: ``accuracy`` (McNemar), ``log_loss``, and ``mse`` where both reconstruct.
-        Detectors: ``roc_auc`` (DeLong), ``average_precision``. Reconstructors: ``mse``, ``ssim``,
-        ``psnr``.
+        Classifiers: ``accuracy`` (McNemar; by groups the exact test of exchanged signs),
+        ``log_loss``, and ``mse`` where both reconstruct. Detectors: ``roc_auc`` (DeLong; by groups
+        Obuchowski), ``average_precision``. Reconstructors: ``mse``, ``ssim``, ``psnr``.
 
     Raises
     ------
     InputError, LabelError
-        If there are fewer than two models, jobs or labels differ, or no image is shared.
+        If there are fewer than two models, jobs, labels or groups differ, or no image is shared.
 
     Examples
     --------
@@ -104,10 +106,10 @@ def compare_models(models: Sequence[Contestant], *, confidence: float = 0.95) ->
             continue
         compared.append(measure)
         for standing, column in zip(standings, known, strict=True):
-            standing[measure.name] = measure.estimate(column, shared.flags, confidence)
+            standing[measure.name] = measure.estimate(column, shared.images, confidence)
         for a, b in pairs:
             found = measure.test(
-                known[a], known[b], shared.flags, 1 - (1 - confidence) / len(pairs)
+                known[a], known[b], shared.images, 1 - (1 - confidence) / len(pairs)
             )
             differences.append(
                 _difference(
@@ -120,10 +122,12 @@ def compare_models(models: Sequence[Contestant], *, confidence: float = 0.95) ->
             " `residua evaluate` again."
         )
     main = [one for one in differences if one.metric == compared[0].name]
-    n_images = len(shared.rows[0])
+    n_images, groups = len(shared.rows[0]), shared.images.groups
+    n_groups = None if groups is None else groups.n_groups
     return Comparison(
         job=job,
         n_images=n_images,
+        n_groups=n_groups,
         confidence=confidence,
         n_pairs=len(pairs),
         correction=(
@@ -134,7 +138,7 @@ def compare_models(models: Sequence[Contestant], *, confidence: float = 0.95) ->
             for model, metrics in zip(models, standings, strict=True)
         ),
         pairs=tuple(differences),
-        sentence=in_one_sentence(main, [model.name for model in models], n_images),
+        sentence=in_one_sentence(main, [model.name for model in models], n_images, n_groups),
         findings=shared.findings,
     )
 
@@ -194,11 +198,34 @@ def _shared(models: Sequence[Contestant]) -> _Shared:
             f"{_WHERE}: shared test images must have labels. None of {n_shared} has one. Add labels"
             " and evaluate again."
         )
+    rows = [own[known] for own in rows]
+    flags = truths[0][known].astype(np.bool_) if models[0].evaluation.job == "detect" else None
     return _Shared(
-        [own[known] for own in rows],
-        truths[0][known].astype(np.bool_) if models[0].evaluation.job == "detect" else None,
+        rows,
+        Images(flags, _groups(models, rows)),
         tuple(one for one in findings if one is not None),
     )
+
+
+def _groups(models: Sequence[Contestant], rows: list[NDArray[np.int64]]) -> Groups | None:
+    """What the shared images were sampled in, by the models that know it; None where none does."""
+    read = [
+        (model.name, as_groups(np.asarray(model.evidence.groups, object)[own], len(own)))
+        for model, own in zip(models, rows, strict=True)
+        if model.evidence.groups is not None
+    ]
+    known = [(name, groups) for name, groups in read if groups is not None]
+    if not known:
+        return None
+    first, groups = known[0]
+    for name, other in known[1:]:
+        if not np.array_equal(groups.codes, other.codes):
+            raise InputError(
+                f"{_WHERE}: the runs must have the same groups on the images they share. Got"
+                f" {groups.n_groups} in {first} and {other.n_groups} in {name}, or others. Run"
+                " `residua evaluate` again with the same --groups."
+            )
+    return groups
 
 
 def common_rows(hashes: Sequence[NDArray[Any]]) -> list[NDArray[np.int64]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from residua._text import count, of_groups
 from residua.records import Estimate, Finding, Job
 
 _NAMES = {
@@ -55,11 +56,12 @@ class PairedDifference(_Record):
 
 class Comparison(_Record):
     """Models of one job on the test images they share, the first metric being the one the sentence
-    is about.
+    is about. ``n_groups`` is how many groups the images were sampled in, None without groups.
     """
 
     job: Job
     n_images: int
+    n_groups: int | None = None
     confidence: float
     n_pairs: int
     correction: str | None = None
@@ -103,11 +105,23 @@ def pair_sentence(
     return f"{better} {verb} {other} by {_amount(metric, turned)}"
 
 
-def in_one_sentence(pairs: Sequence[PairedDifference], names: Sequence[str], n_images: int) -> str:
+def in_one_sentence(
+    pairs: Sequence[PairedDifference],
+    names: Sequence[str],
+    n_images: int,
+    n_groups: int | None = None,
+) -> str:
     """What a reader has to know: the pair in one sentence, or of several models who is ahead of
-    whom.
+    whom; and why few groups may mislead.
     """
-    where = f"on {n_images:,} test image{'s' * (n_images != 1)}"
+    caveat = pairs[0].difference.caveat
+    images = f"{count(n_images, 'test image')}{of_groups(n_groups)}"
+    said = _in_one_sentence(pairs, names, images)
+    return said if caveat is None else f"{said} {caveat}"
+
+
+def _in_one_sentence(pairs: Sequence[PairedDifference], names: Sequence[str], images: str) -> str:
+    where = f"on {images}"
     if len(names) == 2:
         sentence = pairs[0].sentence
         if sentence.startswith("no difference"):
