@@ -11,11 +11,14 @@ from PIL import Image
 
 from residua.errors import InputError
 from residua.evaluation import Evidence
+from residua.evaluation.report import write_html
+from residua.evaluation.verification import verify_report
 from residua.images import Grouping
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.open_run import open_run
 from residua.runs.score import score_run
+from residua.runs.threshold import change_threshold
 from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import load_bundle
 from runs import options
@@ -38,7 +41,7 @@ def grouped(tmp_path_factory) -> TrainedRun:
     place = tmp_path_factory.mktemp("grouped")
     folder_of(place / "parts", blobs(60), "good")
     folder_of(place / "parts", 255 - blobs(12, seed=7), "bad", 80)
-    return fit_run(options(place / "parts", policy="quantile:0.9", groups=PATTERN), place / "run")
+    return fit_run(options(place / "parts", policy="quantile:0.8", groups=PATTERN), place / "run")
 
 
 def columns_in(path: Path) -> dict[str, list[str]]:
@@ -66,6 +69,20 @@ def test_calibration_scores_know_their_groups(grouped):
     assert len(set(bundle.calibration_groups.tolist())) == n // 2
     groups = open_run(grouped.path).model().calibration.groups
     assert groups.tolist() == bundle.calibration_groups.tolist()
+
+
+def test_the_threshold_is_promised_for_new_groups(grouped):
+    point = load_bundle(grouped.bundle).config.operating_point
+    assert point.promise == "new groups"
+    assert change_threshold(grouped.path, "quantile:0.7").promise == "new groups"
+
+
+def test_a_report_is_verified_with_its_groups(grouped, tmp_path):
+    evaluation, evidence = evaluate_run(grouped.path)
+    assert evaluation.metrics["roc_auc"].n_groups == evaluation.n_images // 2
+    assert evidence.threshold_from == "calibration"
+    path = write_html(tmp_path / "r.html", "groups", [(evaluation, evidence)])
+    assert not verify_report(path).differing
 
 
 def test_evaluate_groups_as_the_run_was_and_otherwise_where_told(grouped, tmp_path):

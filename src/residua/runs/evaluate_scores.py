@@ -26,7 +26,7 @@ from residua.runs.job_result import EvaluationRequest, JobResult, of_training, w
 from residua.runs.model import Calibration, Floats, JudgedModel
 from residua.runs.parts import JudgedImages
 from residua.runs.pictures import choose_images, make_thumbnails
-from residua.thresholds.defaults import choose_operating_point
+from residua.thresholds.defaults import choose_again
 
 
 def judge_detector(
@@ -142,10 +142,9 @@ def _threshold_from(model: JudgedModel) -> ThresholdFrom:
     point, calibration = model.facts.operating_point, model.calibration
     if point is None:
         return "calibration"
-    confidence = next((rate.confidence for rate in point.rates.values()), 0.95)
     try:
-        again = choose_operating_point(
-            calibration.scores, calibration.is_anomalous, point.policy, confidence=confidence
+        again = choose_again(
+            point, calibration.scores, calibration.is_anomalous, groups=calibration.groups
         )
     except InputError:
         return "elsewhere"

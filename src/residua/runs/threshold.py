@@ -35,17 +35,21 @@ def change_threshold(
             f"threshold: the run must be a detector. Got the job {model.facts.job}. Fit with --job"
             " detect, or save a wrapped model with normal=."
         )
-    scores, is_anomalous = model.calibration.scores, model.calibration.is_anomalous
+    known = model.calibration
+    scores, is_anomalous, numbers = known.scores, known.is_anomalous, known.groups
     if source is not None:
         images = RunImages(folder, origin, model, watcher or Watcher())
         chosen = images.calibration(source, bits)
         scores, is_anomalous = model.scores(chosen), chosen.presumed_anomalous
+        numbers = chosen.group_codes
     elif not len(scores):
         raise LabelError(
             f"{run}: the run must hold calibration scores. It holds none. Name a SOURCE of"
             " calibration images."
         )
-    point = choose_operating_point(scores, is_anomalous, policy, confidence=confidence)
+    point = choose_operating_point(
+        scores, is_anomalous, policy, confidence=confidence, groups=numbers
+    )
     with folder.locked():
         folder.store(point)
     return point

@@ -37,7 +37,6 @@ from residua.runs.wrapped.storing import (
     staged,
     store,
 )
-from residua.thresholds.defaults import default_policy
 
 
 class WrappedState(BaseModel):
@@ -134,8 +133,6 @@ def save_wrapped(
         name, files = store(model, fresh)
         point = model.operating_point_
         if point is None and images.normal is not None and len(images.calibration):
-            n_normals = int((~images.calibration.is_anomalous).sum())
-            policy = policy or default_policy(n_normals)
             point = model.choose_threshold(policy, images.calibration)
         folder = WrappedRun(fresh)
         folder.write_images({part: images[np.flatnonzero(images.splits == part)] for part in PARTS})

@@ -68,3 +68,37 @@ def choose_operating_point(
         promise=promise or "new-groups",
         contamination=contamination,
     )
+
+
+def choose_again(
+    point: OperatingPoint,
+    scores: Any,
+    labels: Any = None,
+    *,
+    groups: Any = None,
+    confidence: float | None = None,
+    prevalence: float | None = None,
+) -> OperatingPoint:
+    """The policy and the promise of `point` on the scores that it was chosen on, or on others.
+
+    A `confidence` of None is that of the point's rates; a `prevalence` counts where the point names
+    none.
+
+    Examples
+    --------
+    >>> scores = np.arange(1, 21) / 100
+    >>> point = choose_threshold("quantile:0.9", scores)
+    >>> choose_again(point, scores).threshold == point.threshold
+    True
+    """
+    own = next((rate.confidence for rate in point.rates.values()), 0.95)
+    return choose_threshold(
+        point.policy,
+        scores,
+        labels,
+        confidence=own if confidence is None else confidence,
+        prevalence=prevalence if point.prevalence is None else point.prevalence,
+        groups=groups,
+        promise="known-groups" if point.promise == "known groups" else "new-groups",
+        contamination=point.contamination,
+    )

@@ -61,7 +61,11 @@ def marks(evaluation: Evaluation, evidence: Evidence) -> list[Mark]:
 def _mark(policy: str, evidence: Evidence, labels: NDArray[np.bool_] | None) -> Mark:
     try:
         point = choose_threshold(
-            policy, evidence.calibration_scores, labels, prevalence=evidence.prevalence
+            policy,
+            evidence.calibration_scores,
+            labels,
+            prevalence=evidence.prevalence,
+            groups=evidence.calibration_groups,
         )
     except InputError as error:
         return Mark(policy, None, str(error).partition(": ")[2].partition(" Got ")[0])

@@ -15,6 +15,7 @@ from residua.evaluation.report.kinds import UNKNOWN, truth
 from residua.evaluation.report.pictures import sheets
 from residua.evaluation.report.public import packed, plain, to_json
 from residua.findings.figures import Histogram
+from residua.metrics.groups import Groups
 from residua.metrics.ranking import precision_recall_curve, roc_curve
 from residua.records import Evaluation
 from residua.thresholds import is_flagged
@@ -67,6 +68,8 @@ def _sources(evidence: Evidence) -> dict[str, Any]:
         "train_scores": packed(evidence.train_scores),
         "calibration_scores": packed(evidence.calibration_scores),
         "calibration_is_anomalous": packed(evidence.calibration_is_anomalous),
+        "groups": packed(_numbers(evidence.groups)),
+        "calibration_groups": packed(_numbers(evidence.calibration_groups)),
         "baselines": {name: packed(column) for name, column in evidence.baselines.items()},
         "probabilities": packed(evidence.probabilities),
         "classes": (
@@ -78,6 +81,11 @@ def _sources(evidence: Evidence) -> dict[str, Any]:
         "prevalence": evidence.prevalence,
         "threshold_from": evidence.threshold_from,
     }
+
+
+def _numbers(groups: NDArray[Any] | None) -> NDArray[np.int64] | None:
+    """Groups by number: their names may be of patients."""
+    return None if groups is None else Groups.read(groups).codes
 
 
 def outcome(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any] | None:

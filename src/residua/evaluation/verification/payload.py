@@ -20,6 +20,8 @@ class _Sources(Record):
     train_scores: Packed | None
     calibration_scores: Packed | None
     calibration_is_anomalous: Packed | None
+    groups: Packed | None = None
+    calibration_groups: Packed | None = None
     baselines: dict[str, Packed]
     probabilities: Packed | None
     classes: tuple[str, ...] | None
@@ -80,6 +82,8 @@ class JobPayload(BaseModel):
             classes=None if sources.classes is None else np.array(sources.classes, dtype=object),
             calibration_scores=_array(sources.calibration_scores, f"{key}: calibration scores"),
             calibration_is_anomalous=None if flags is None else flags == 1,
+            groups=_array(sources.groups, f"{key}: groups"),
+            calibration_groups=_array(sources.calibration_groups, f"{key}: calibration groups"),
             train_scores=_array(sources.train_scores, f"{key}: training scores"),
             per_image={
                 name: one.unpack(f"{key}: {name}") for name, one in self.table.columns.items()
@@ -157,6 +161,7 @@ def _check_lengths(key: str, evidence: Evidence, n_images: int) -> None:
         "labels": evidence.is_anomalous,
         "classes": evidence.labels,
         "probabilities": evidence.probabilities,
+        "groups": evidence.groups,
         **evidence.per_image,
         **evidence.baselines,
     }

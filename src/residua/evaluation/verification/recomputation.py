@@ -14,7 +14,7 @@ from residua.findings import find_threshold_optimism, high_prevalence
 from residua.metrics.reported import METRICS
 from residua.metrics.samples import PixelErrors
 from residua.records import Evaluation, OperatingPoint
-from residua.thresholds import choose_threshold
+from residua.thresholds.defaults import choose_again
 
 _OF_PIXELS = tuple(metric.name for metric in METRICS if PixelErrors in metric.estimates)
 
@@ -37,6 +37,7 @@ def recompute(record: Evaluation, evidence: Evidence) -> Evaluation | None:
             evidence.per_image,
             train_errors=evidence.train_scores,
             baselines=baseline_errors(evidence.baselines, seed=evidence.seed),
+            groups=evidence.groups,
             **options,
         )
     if record.job == "classify":
@@ -66,6 +67,7 @@ def _detection(record: Evaluation, evidence: Evidence, options: dict[str, Any]) 
         operating_point=point,
         train_scores=evidence.train_scores,
         baselines=evidence.baselines,
+        groups=evidence.groups,
         **options,
     )
     findings = list(again.findings)
@@ -82,7 +84,10 @@ def _detection(record: Evaluation, evidence: Evidence, options: dict[str, Any]) 
         "mse" in record.metrics and "mse" in evidence.per_image
     ):  # reconstructions judged as a detector too
         errors = evaluate_errors(
-            evidence.per_image, confidence=options["confidence"], seed=evidence.seed
+            evidence.per_image,
+            groups=evidence.groups,
+            confidence=options["confidence"],
+            seed=evidence.seed,
         )
         metrics |= errors.metrics
     return again.model_copy(update={"findings": tuple(findings), "metrics": metrics})
@@ -110,15 +115,22 @@ def _operating_point(
         return point
     scores: Any = evidence.calibration_scores
     labels: Any = evidence.calibration_is_anomalous
+    groups: Any = evidence.calibration_groups
     if evidence.threshold_from == "judged":
-        scores, labels = evidence.scores, None
+        scores, labels, groups = evidence.scores, None, evidence.groups
         if labelled.any():
             scores, labels = scores[labelled], flags[labelled]
+            groups = None if groups is None else groups[labelled]
     scores = np.zeros(0) if scores is None else scores
     confidence = next((rate.confidence for rate in point.rates.values()), _confidence(record))
     try:
-        return choose_threshold(
-            point.policy, scores, labels, confidence=confidence, prevalence=evidence.prevalence
+        return choose_again(
+            point,
+            scores,
+            labels,
+            groups=groups,
+            confidence=confidence,
+            prevalence=evidence.prevalence,
         )
     except InputError:
         return None
@@ -147,6 +159,6 @@ def _classification(
     if not rebuilt:
         return again
     errors = evaluate_errors(
-        rebuilt, confidence=options["confidence"], seed=evidence.seed
+        rebuilt, groups=evidence.groups, confidence=options["confidence"], seed=evidence.seed
     )  # a classifier with a decoder
     return again.model_copy(update={"metrics": {**again.metrics, **errors.metrics}})

@@ -251,7 +251,8 @@ def _area(case: Case, name: str, scores: NDArray[np.float32]) -> Record:
 
 
 def _roc_auc(case: Case, scores: NDArray[np.float32]) -> Record:
-    return roc_auc_interval(case.test.is_anomalous, scores).model_dump(mode="json")
+    made = roc_auc_interval(case.test.is_anomalous, scores, groups=case.test.groups)
+    return made.model_dump(mode="json")
 
 
 def _public(record: Record) -> Record:

@@ -21,7 +21,7 @@ from residua.runs.wrapped.errors_in_numpy import error_maps, restore_map, scores
 from residua.runs.wrapped.outputs import as_probabilities, several
 from residua.runs.wrapped.scales import Scale
 from residua.runs.wrapped.trying import try_out
-from residua.thresholds import choose_threshold
+from residua.thresholds.defaults import choose_operating_point
 
 
 class WrappedEngine:
@@ -140,14 +140,16 @@ class WrappedEngine:
         return np.where(score_with(self, ImageSet.from_arrays(images)).anomalous, -1, 1)
 
     def choose_threshold(
-        self, policy: str, calibration: Any, *, confidence: float = 0.95
+        self, policy: str | None, calibration: Any, *, confidence: float = 0.95
     ) -> OperatingPoint:
         """Choose the operating point from images kept aside for that; the model uses it from here
-        on.
+        on. None is the default policy.
         """
         images = ImageSet.from_arrays(calibration)
         scores, flags = self.anomaly_scores(images), images.presumed_anomalous
-        self.operating_point_ = choose_threshold(policy, scores, flags, confidence=confidence)
+        self.operating_point_ = choose_operating_point(
+            scores, flags, policy, confidence=confidence, groups=images.group_codes
+        )
         self.calibration_scores_, self.calibration_is_anomalous_ = scores, flags
         self.calibration_images_ = looks_of(images[np.flatnonzero(~flags)])
         self.calibration_pixels_ = tuple(map(str, images.pixel_hashes))

@@ -177,6 +177,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
             bundle.calibration_is_anomalous,
             policy,
             confidence=confidence,
+            groups=bundle.calibration_groups,
         )
         self._take(bundle.with_operating_point(point))
         return point

@@ -18,7 +18,7 @@ from residua.errors import InputError
 from residua.images import ImageSet
 from residua.images.listing import Progress
 from residua.records import OperatingPoint
-from residua.thresholds import choose_threshold
+from residua.thresholds.defaults import choose_again
 from residua.training.bundle import Bundle
 from residua.training.export.onnx_file import (
     Entry,
@@ -213,14 +213,13 @@ def _own_point(
     """
     if len(bundle.calibration_scores) != len(scores):
         return point
-    if (
-        choose_threshold(
-            point.policy, bundle.calibration_scores, bundle.calibration_is_anomalous
-        ).threshold
-        != point.threshold
-    ):
+    groups = bundle.calibration_groups
+    own = choose_again(
+        point, bundle.calibration_scores, bundle.calibration_is_anomalous, groups=groups
+    )
+    if own.threshold != point.threshold:
         return point
-    return choose_threshold(point.policy, scores, is_anomalous)
+    return choose_again(point, scores, is_anomalous, groups=groups)
 
 
 def _finish(card: Card, folder: Path) -> None:

@@ -63,7 +63,9 @@ def usable_parts(
             )
         is_anomalous = calibration.presumed_anomalous
         ranks = np.argsort(np.argsort(is_anomalous, kind="stable"), kind="stable")
-        choose_operating_point(ranks.astype(np.float32), is_anomalous, options.policy)
+        choose_operating_point(
+            ranks.astype(np.float32), is_anomalous, options.policy, groups=calibration.group_codes
+        )
     return train, calibration
 
 
@@ -169,7 +171,7 @@ def calibrate_scores(
     if not isinstance(options, DetectOptions):
         return calibrated
     return calibrated.with_operating_point(
-        choose_operating_point(scores, is_anomalous, options.policy)
+        choose_operating_point(scores, is_anomalous, options.policy, groups=calibration.group_codes)
     )
 
 
