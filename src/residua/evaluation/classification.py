@@ -16,6 +16,7 @@ from residua.evaluation.conclusion import conclude, with_metrics
 from residua.evaluation.multilabel import multilabel_facts
 from residua.evaluation.positive import PositiveClass, positive_class
 from residua.findings import JudgedFacts
+from residua.metrics.groups import Groups, names_of
 from residua.metrics.reported import estimates_of, estimates_per_class
 from residua.metrics.samples import ClassProbabilities, PredictedClasses
 from residua.records import Estimate, Evaluation
@@ -33,6 +34,7 @@ def evaluate_classification(
     multilabel: bool | None = None,
     baselines: Mapping[str, Mapping[str, Estimate]] | None = None,
     leaks: Leaks | None = None,
+    groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
     split: str = "test",
@@ -65,6 +67,9 @@ def evaluate_classification(
     leaks : Leaks, optional
         Which of the images are copies of training images (`residua.images.duplicates.leaks_of`):
         every metric is given without them too, in the finding ``leakage``.
+    groups : array, (n_images,), optional
+        Names of what the images were sampled in, such as the part that each shows: intervals then
+        speak of new parts. An image without a name is a group of its own.
     confidence : float
     seed : int
         Of resampled intervals.
@@ -99,6 +104,7 @@ def evaluate_classification(
         multilabel=multilabel,
         baselines=baselines,
         leaks=leaks,
+        groups=groups,
         confidence=confidence,
         seed=seed,
     )
@@ -114,6 +120,7 @@ def classification_facts(
     multilabel: bool | None = None,
     baselines: Mapping[str, Mapping[str, Estimate]] | None = None,
     leaks: Leaks | None = None,
+    groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> JudgedFacts:
@@ -121,29 +128,43 @@ def classification_facts(
     if is_multilabel(labels, predictions, multilabel):
         _refuse_positive(positive)
         return multilabel_facts(
-            labels, predictions, classes=classes, confidence=confidence, seed=seed
+            labels,
+            predictions,
+            classes=classes,
+            groups=groups,
+            confidence=confidence,
+            seed=seed,
         )
     known, read, assumptions = read_classes(labels, predictions, classes)
     names = [str(name) for name in read.classes.tolist()]
+    grouped = None if groups is None else _groups(groups, len(known))
+    own = None if grouped is None else grouped.of(known)
     judged = PredictedClasses(
-        confidence, seed, true=read.true, predicted=read.predicted, n_classes=len(names)
+        confidence, seed, groups=own, true=read.true, predicted=read.predicted, n_classes=len(names)
     )
     chosen = _positive(names, judged.matrix, positive)
     judged = replace(judged, positive=None if chosen is None else chosen.place)
 
     def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
         some = kept[known]
-        counted = replace(judged, true=read.true[some], predicted=read.predicted[some])
+        of_some = None if own is None else own.of(some)
+        counted = replace(
+            judged, groups=of_some, true=read.true[some], predicted=read.predicted[some]
+        )
         found = estimates_of(counted)
         if read.probabilities is not None:
             found |= estimates_of(
                 ClassProbabilities(
-                    confidence, seed, true=read.true[some], probabilities=read.probabilities[some]
+                    confidence,
+                    seed,
+                    groups=of_some,
+                    true=read.true[some],
+                    probabilities=read.probabilities[some],
                 )
             )
         return found | estimates_per_class(counted, names)
 
-    own = () if chosen is None or chosen.assumption is None else (chosen.assumption,)
+    of_positive = () if chosen is None or chosen.assumption is None else (chosen.assumption,)
     support = judged.matrix.sum(axis=1).tolist()
     return with_metrics(
         JudgedFacts(
@@ -160,7 +181,10 @@ def classification_facts(
             true=read.true,
             probabilities=read.probabilities,
             baselines=baselines or None,
-            assumptions=None if chosen is None and not assumptions else (*own, *assumptions),
+            groups=names_of(groups, grouped),
+            assumptions=None
+            if chosen is None and not assumptions
+            else (*of_positive, *assumptions),
         ),
         metrics_of,
         leaks,
@@ -179,3 +203,10 @@ def _refuse_positive(positive: Any) -> None:
         mend = "Leave it out: precision, recall and F1 are given for each label"
         must, got = "a positive class is one of two", "several labels per image"
         raise fault("evaluate_classification", must, got, mend, LabelError)
+
+
+def _groups(groups: Any, n: int) -> Groups:
+    problems = Problems("evaluate_classification")
+    read = Groups.read(groups, n, problems)
+    problems.raise_any()
+    return read

@@ -12,6 +12,7 @@ from residua._check import Problems, same_length
 from residua.errors import LabelError, ShapeError
 from residua.evaluation.conclusion import conclude
 from residua.findings import JudgedFacts
+from residua.metrics.groups import Groups, names_of
 from residua.metrics.reported import estimates_of, estimates_per_class
 from residua.metrics.samples import SeveralLabels
 from residua.records import Evaluation
@@ -22,6 +23,7 @@ def evaluate_multilabel(
     predictions: Any,
     *,
     classes: Sequence[Any] | None = None,
+    groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
     split: str = "test",
@@ -35,6 +37,8 @@ def evaluate_multilabel(
     predictions : 0/1 array, or float in [0, 1], of the same shape
     classes : sequence, optional
         Names of the labels.
+    groups : array, (n_images,), optional
+        Names of what the images were sampled in: intervals then speak of new groups.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def evaluate_multilabel(
         ``precision``, ``recall`` and ``f1`` pooled over labels, ``f1_macro``, ``average_precision``
         (mean over labels); of up to 30 labels ``recall[LABEL]``, ``precision[LABEL]``,
         ``f1[LABEL]``, ``average_precision[LABEL]``. Intervals of what is pooled over labels
-        resample images.
+        take images as what was sampled.
 
     Examples
     --------
@@ -56,7 +60,9 @@ def evaluate_multilabel(
     ... )
     (0.833, 0.5, 0.0)
     """
-    facts = multilabel_facts(labels, predictions, classes=classes, confidence=confidence, seed=seed)
+    facts = multilabel_facts(
+        labels, predictions, classes=classes, groups=groups, confidence=confidence, seed=seed
+    )
     return conclude(facts, split=split, provenance=provenance).evaluation
 
 
@@ -65,14 +71,15 @@ def multilabel_facts(
     predictions: Any,
     *,
     classes: Sequence[Any] | None = None,
+    groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> JudgedFacts:
     """What `evaluate_multilabel` knows once its arguments are checked."""
     y, p = np.asarray(labels).astype(np.bool_), np.asarray(predictions)
-    names = _names(classes, y, p)
+    names, grouped = _names(classes, y, p), None if groups is None else Groups.read(groups, len(y))
     predicted = p > 0.5 if p.dtype.kind == "f" else p.astype(np.bool_)
-    sample = SeveralLabels(confidence, seed, holds=y, predicted=predicted, given=p)
+    sample = SeveralLabels(confidence, seed, groups=grouped, holds=y, predicted=predicted, given=p)
     return JudgedFacts(
         job="classify",
         confidence=confidence,
@@ -81,6 +88,7 @@ def multilabel_facts(
         counts={"test": len(y)},
         metrics=estimates_of(sample) | estimates_per_class(sample, names),
         multilabel=(y, p),
+        groups=names_of(groups, grouped),
     )
 
 

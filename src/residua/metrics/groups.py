@@ -128,16 +128,22 @@ class Groups:
         return float(np.clip(self.variance(influence) / independent, 1.0, most))
 
     def effect_on_share(
-        self, successes: NDArray[np.bool_], scores: NDArray[Any] | None = None
+        self,
+        successes: NDArray[np.bool_],
+        scores: NDArray[Any] | None = None,
+        influence: NDArray[np.float64] | None = None,
     ) -> float:
         """The design effect of the share of `successes` (n_images,).
+
+        Or of another number that successes decide, by the `influence` of each image.
 
         Few groups with a success, or with a failure, show little of it. It is then drawn towards
         that of the ranks of `scores`, or towards the largest one where there are no scores.
         """
         if self.is_single:
             return 1.0
-        shown = self.design_effect(_centred(successes.astype(np.float64)))
+        own = _centred(successes.astype(np.float64)) if influence is None else influence
+        shown = self.design_effect(own)
         otherwise = self.largest_effect if scores is None else self.effect_on_ranks(scores)
         few = min(np.count_nonzero(self.sums(successes)), np.count_nonzero(self.sums(~successes)))
         return _drawn(shown, otherwise, few)

@@ -82,10 +82,14 @@ def top_k_accuracy(y: Any, probabilities: Any, k: int, classes: Any = None) -> f
             RangeError,
         )
     _, true, p = with_probabilities("top_k_accuracy", y, probabilities, classes)
+    return _mean(among_most_probable(true, p, k))
+
+
+def among_most_probable(true: NDArray[np.int64], p: NDArray[Any], k: int) -> NDArray[np.bool_]:
+    """Whether the true class is one of the k most probable, (n_images,); see `top_k_accuracy`."""
     of_true = np.take_along_axis(p, true[:, np.newaxis], axis=1)
     earlier = np.arange(p.shape[1]) < true[:, np.newaxis]
-    ahead = ((p > of_true) | ((p == of_true) & earlier)).sum(axis=1)
-    return _mean(ahead < k)
+    return np.asarray(((p > of_true) | ((p == of_true) & earlier)).sum(axis=1) < k)
 
 
 def log_loss(y: Any, probabilities: Any, *, classes: Any = None) -> float:

@@ -5,7 +5,7 @@ Judged images as arrays, a kind of sample a file of results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -22,8 +22,9 @@ from residua.metrics.confusion_bounds import (
     mean_f1,
     mean_precision,
     mean_recall,
+    slopes_of,
 )
-from residua.metrics.groups import Groups
+from residua.metrics.groups import LEAST_GROUPS, Groups, caveat_of
 from residua.metrics.intervals import f1_of_share, rate_interval, share_interval
 from residua.metrics.means import mean_interval
 from residua.metrics.pixel_tally import PixelTally
@@ -167,17 +168,24 @@ class PredictedClasses(Sample):
 
     def average(self, read: Callable[[ConfusionMetrics], float], statistic: Statistic) -> Estimate:
         """A number of all classes; `statistic` is the same one with its slopes."""
-        n, value = int(self.matrix.sum()), read(metrics_from_confusion(self.matrix))
-        if not np.isfinite(value):
-            return self.without_interval(value, n)
-        low, high = confusion_bounds(self.matrix, statistic, two_sided_z(self.confidence) ** 2 / n)
-        return Estimate(
-            value=value,
-            low=min(value, low),
-            high=max(value, high),
-            confidence=self.confidence,
-            n=n,
-        )
+        n, value = len(self.true), read(metrics_from_confusion(self.matrix))
+        estimate = self.without_interval(value, n)
+        if estimate.value is None:
+            return estimate
+        reach, effect = two_sided_z(self.confidence), 1.0
+        if self.groups is not None:
+            effect = self._design_effect(self.groups, statistic)
+            reach = self.groups.reach(self.confidence, effect)
+            estimate = estimate.model_copy(update=told_by(self.groups, n / effect))
+            if self.groups.n_groups < LEAST_GROUPS and not self.groups.is_single:
+                return estimate
+        low, high = confusion_bounds(self.matrix, statistic, reach**2 * effect / n)
+        return estimate.model_copy(update={"low": min(value, low), "high": max(value, high)})
+
+    def _design_effect(self, groups: Groups, statistic: Statistic) -> float:
+        cells = slopes_of(self.matrix, statistic).of_cells(self.true, self.predicted)
+        influence = (cells - cells.mean()) / len(cells)
+        return groups.effect_on_share(self.true == self.predicted, influence=influence)
 
     def of_one(self, place: int) -> OneClass:
         """The class at `place` against all others."""
@@ -248,32 +256,49 @@ class SeveralLabels(Sample):
         """The share of labels that is wrong, per image."""
         return np.asarray((self.holds != self.predicted).mean(axis=1))
 
-    def pooled(self, top: Bools, *bottom: Bools) -> Estimate:
-        """A share pooled over labels, its interval from resampled images.
+    def pooled(self, hits: Bools, among: Bools) -> Estimate:
+        """The share of `hits` pooled over labels, (n_images, n_labels) each.
 
-        `top` counts once for each matrix of `bottom`.
+        The labels of an image are no independent ones: images, or their groups, are what was
+        sampled.
         """
-        return bootstrap_interval(
-            _share,
-            top.sum(axis=1) * len(bottom),
-            sum(matrix.sum(axis=1) for matrix in bottom),
-            confidence=self.confidence,
-            seed=self.seed,
-            vectorised=True,
+        n = len(self.holds)
+        images = Groups(np.arange(n)) if self.groups is None else self.groups
+        share = share_interval(
+            hits[among], images.of(np.nonzero(among)[0]), confidence=self.confidence
         )
+        if self.groups is None:
+            return share.model_copy(
+                update={"n": n, "n_groups": None, "n_effective": None, "caveat": None}
+            )
+        return share.model_copy(update={"n": n, "n_effective": None})
 
-    def over_labels(self, statistic: Callable[..., float], given: NDArray[Any]) -> Estimate:
-        """A mean over labels, with an interval where there are not too many images."""
+    def over_labels(
+        self,
+        statistic: Callable[..., float],
+        given: NDArray[Any],
+        of_one: Callable[[OneClass], Estimate | None],
+    ) -> Estimate:
+        """A mean over labels, with an interval where there are not too many images.
+
+        Where resampled images all give the same, it is the mean of the labels' intervals, as if the
+        labels were right and wrong together.
+        """
         if len(self.holds) > _MOST_RESAMPLED:
             return self.without_interval(statistic(self.holds, given), len(self.holds))
-        return bootstrap_interval(
+        found = bootstrap_interval(
             statistic,
             self.holds,
             given,
             confidence=self.confidence,
             n_resamples=200,
             seed=self.seed,
+            groups=self.groups,
         )
+        if found.value is None or found.low is not None or len(self.holds) == 0:
+            return found
+        labels = [of_one(self.of_one(place)) for place in range(self.holds.shape[1])]
+        return found.model_copy(update=mean_ends([one for one in labels if one is not None]))
 
     def of_one(self, place: int) -> OneClass:
         """The label at `place`."""
@@ -281,13 +306,29 @@ class SeveralLabels(Sample):
         return OneClass(
             self.confidence,
             self.seed,
+            groups=self.groups,
             holds=holds,
             predicted=predicted,
             scores=self.given[:, place].astype(np.float64),
         )
 
 
-def _share(top: NDArray[Any], bottom: NDArray[Any]) -> Floats:
-    """Sum of `top` over sum of `bottom` of each resample."""
-    of = bottom.sum(axis=1)
-    return np.asarray(np.divide(top.sum(axis=1), of, out=np.full(len(of), np.nan), where=of > 0))
+def told_by(groups: Groups, n_effective: float) -> dict[str, Any]:
+    """What an estimate says of the groups of its images."""
+    return {
+        "n_groups": groups.n_groups,
+        "n_effective": round(n_effective, 1),
+        "caveat": None if groups.is_single else caveat_of(groups.n_groups),
+    }
+
+
+def mean_ends(estimates: Sequence[Estimate]) -> dict[str, float | None]:
+    """The means of the lower and of the upper bounds; None where one is not known.
+
+    It is the interval of the mean if all move together, and on the safe side if they do not.
+    """
+    ends: dict[str, float | None] = {}
+    for end in ("low", "high"):
+        known = [getattr(one, end) for one in estimates if getattr(one, end) is not None]
+        ends[end] = float(np.mean(known)) if known and len(known) == len(estimates) else None
+    return ends

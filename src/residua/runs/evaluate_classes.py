@@ -111,6 +111,7 @@ def classes_of(
         positive=positive,
         baselines=baselines,
         leaks=judged.leaks,
+        groups=images.groups,
         seed=seed,
     )
     unsure = 1 - probabilities.max(axis=1)
@@ -122,7 +123,8 @@ def classes_of(
     evaluation = made.evaluation
     if model.reconstructs:
         evaluation = _with_reconstruction(
-            evaluation, evaluate_errors(columns, seed=seed, findings=found)
+            evaluation,
+            evaluate_errors(columns, groups=images.groups, seed=seed, findings=found),
         )
     evidence: dict[str, Any] = {
         # Several labels at once are no classes of which the largest probability names one.

@@ -149,7 +149,12 @@ def _classification(
     second = classes[1] if len(classes) == 2 else None
     positive = record.provenance.get("positive_class", second)
     again = evaluate_classification(
-        evidence.labels, predictions, classes=classes, positive=positive, **options
+        evidence.labels,
+        predictions,
+        classes=classes,
+        positive=positive,
+        groups=evidence.groups,
+        **options,
     )
     rebuilt = {
         name: one

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from residua.metrics.confusion_bounds import kappa, matthews, weighted_f1
 from residua.metrics.multilabel import multilabel_f1
-from residua.metrics.probability import top_k_accuracy
+from residua.metrics.probability import among_most_probable
 from residua.metrics.reported.estimators import (
     brier_score_of_classes,
     calibration_error_of_classes,
     log_loss_of_classes,
+    wrong_labels,
 )
 from residua.metrics.reported.metric import ReportedMetric
 from residua.metrics.samples import (
@@ -21,11 +22,9 @@ from residua.records import Estimate
 
 def _top(k: int) -> ReportedMetric:
     def share(sample: ClassProbabilities) -> Estimate | None:
-        n, n_classes = sample.probabilities.shape
-        if n_classes <= k:
+        if sample.probabilities.shape[1] <= k:
             return None
-        hits = round(top_k_accuracy(sample.true, sample.probabilities, k) * n) if n else 0
-        return sample.rate(hits, n)
+        return sample.share(among_most_probable(sample.true, sample.probabilities, k))
 
     return ReportedMetric(
         f"top_{k}_accuracy",
@@ -83,7 +82,9 @@ CLASSIFICATION: tuple[ReportedMetric, ...] = (
         "multilabel",
         {
             SeveralLabels: lambda sample: sample.over_labels(
-                lambda holds, given: multilabel_f1(holds, given, average="macro"), sample.given
+                lambda holds, given: multilabel_f1(holds, given, average="macro"),
+                sample.given,
+                lambda label: label.f1,
             )
         },
     ),
@@ -123,7 +124,7 @@ CLASSIFICATION: tuple[ReportedMetric, ...] = (
         "share",
         "flattering where few labels hold",
         "multilabel",
-        {SeveralLabels: lambda sample: sample.mean(1 - sample.wrong)},
+        {SeveralLabels: lambda sample: wrong_labels(sample, is_loss=False)},
     ),
     ReportedMetric(
         "hamming_loss",
@@ -132,7 +133,7 @@ CLASSIFICATION: tuple[ReportedMetric, ...] = (
         "share",
         "share of labels that are wrong",
         "multilabel",
-        {SeveralLabels: lambda sample: sample.mean(sample.wrong)},
+        {SeveralLabels: lambda sample: wrong_labels(sample, is_loss=True)},
     ),
     ReportedMetric(
         "linear_probe_accuracy",

@@ -6,6 +6,7 @@ import numpy as np
 
 from residua.metrics.confusion_bounds import mean_recall
 from residua.metrics.delong import roc_auc_interval
+from residua.metrics.intervals import f1_of_share
 from residua.metrics.multilabel import multilabel_average_precision
 from residua.metrics.precision_intervals import average_precision_interval
 from residua.metrics.reported.estimators import (
@@ -58,6 +59,7 @@ DETECTION: tuple[ReportedMetric, ...] = (
             SeveralLabels: lambda sample: sample.over_labels(
                 lambda holds, given: multilabel_average_precision(holds, given, average="macro"),
                 sample.given.astype(np.float64),
+                average_precision_of_label,
             ),
             OneClass: average_precision_of_label,
         },
@@ -107,8 +109,8 @@ DETECTION: tuple[ReportedMetric, ...] = (
         {
             ScoredImages: f1_of_flags,
             PredictedClasses: lambda sample: sample.of_positive("f1"),
-            SeveralLabels: lambda sample: sample.pooled(
-                sample.holds & sample.predicted, sample.predicted, sample.holds
+            SeveralLabels: lambda sample: f1_of_share(
+                sample.pooled(sample.holds & sample.predicted, sample.holds | sample.predicted)
             ),
             OneClass: lambda sample: sample.f1,
         },
@@ -123,12 +125,8 @@ DETECTION: tuple[ReportedMetric, ...] = (
         "classification",
         {
             ScoredImages: right_decisions,
-            PredictedClasses: lambda sample: sample.rate(
-                np.trace(sample.matrix), sample.matrix.sum()
-            ),
-            SeveralLabels: lambda sample: sample.rate(
-                np.count_nonzero(sample.wrong == 0), len(sample.wrong)
-            ),
+            PredictedClasses: lambda sample: sample.share(sample.true == sample.predicted),
+            SeveralLabels: lambda sample: sample.share(sample.wrong == 0),
         },
         meanings={"detect": "share of decisions that are right; depends on the mix"},
     ),

@@ -12,7 +12,14 @@ from residua.metrics.bootstrap import bootstrap_interval
 from residua.metrics.delong import roc_auc_interval
 from residua.metrics.intervals import f1_of_share, share_interval
 from residua.metrics.precision_intervals import average_precision_interval
-from residua.metrics.samples import ClassProbabilities, Floats, OneClass, ScoredImages
+from residua.metrics.samples import (
+    ClassProbabilities,
+    Floats,
+    OneClass,
+    ScoredImages,
+    SeveralLabels,
+    mean_ends,
+)
 from residua.records import Estimate
 
 _BINS = 15
@@ -103,25 +110,29 @@ def roc_auc_of_classes(sample: ClassProbabilities) -> Estimate:
     """
     p = sample.probabilities.astype(np.float64)
     areas = [
-        roc_auc_interval(sample.true == column, p[:, column], confidence=sample.confidence)
+        roc_auc_interval(
+            sample.true == column,
+            p[:, column],
+            confidence=sample.confidence,
+            groups=sample.groups,
+        )
         for column in ([1] if p.shape[1] == 2 else range(p.shape[1]))
     ]
     if len(areas) == 1:
         return areas[0]
-    ends = {
-        end: [getattr(area, end) for area in areas if getattr(area, end) is not None]
-        for end in ("value", "low", "high")
-    }
-    mean = {
-        end: float(np.mean(values)) if len(values) == len(areas) else None
-        for end, values in ends.items()
-    }
-    return Estimate(
-        value=mean["value"],
-        low=mean["low"],
-        high=mean["high"],
-        confidence=sample.confidence,
-        n=len(sample.true),
+    values = [np.nan if area.value is None else area.value for area in areas]
+    estimate = sample.without_interval(float(np.mean(values)), len(sample.true))
+    if estimate.value is None:
+        return estimate
+    worth = [area.n_effective for area in areas if area.n_effective is not None]
+    caveats = [area.caveat for area in areas if area.caveat is not None]
+    return estimate.model_copy(
+        update={
+            **mean_ends(areas),
+            "n_groups": areas[0].n_groups,
+            "n_effective": min(worth, default=None),
+            "caveat": caveats[0] if caveats else None,
+        }
     )
 
 
@@ -158,6 +169,7 @@ def calibration_error_of_classes(sample: ClassProbabilities) -> Estimate:
         sure - right,
         confidence=sample.confidence,
         n_resamples=1000 if len(p) <= 20_000 else 100,
+        groups=sample.groups,
         seed=sample.seed,
     )
 
@@ -166,4 +178,15 @@ def average_precision_of_label(sample: OneClass) -> Estimate | None:
     """Average precision of one label of several."""
     if sample.holds is None or sample.scores is None:
         return None
-    return average_precision_interval(sample.holds, sample.scores, confidence=sample.confidence)
+    return average_precision_interval(
+        sample.holds, sample.scores, confidence=sample.confidence, groups=sample.groups
+    )
+
+
+def wrong_labels(sample: SeveralLabels, *, is_loss: bool) -> Estimate:
+    """The share of labels that is wrong, or right."""
+    estimate = sample.mean(sample.wrong if is_loss else 1 - sample.wrong)
+    if estimate.value is None or estimate.low is not None:
+        return estimate
+    counted = (sample.holds != sample.predicted) == is_loss
+    return sample.pooled(counted, np.ones_like(counted))
