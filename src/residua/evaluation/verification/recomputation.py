@@ -36,7 +36,9 @@ def recompute(record: Evaluation, evidence: Evidence) -> Evaluation | None:
         return evaluate_errors(
             evidence.per_image,
             train_errors=evidence.train_scores,
-            baselines=baseline_errors(evidence.baselines, seed=evidence.seed),
+            baselines=baseline_errors(
+                evidence.baselines, seed=evidence.seed, groups=evidence.groups
+            ),
             groups=evidence.groups,
             **options,
         )
