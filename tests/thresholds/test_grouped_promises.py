@@ -180,3 +180,10 @@ def test_recall_says_that_hidden_anomalies_do_not_change_it() -> None:
     told = choose_threshold("recall>=0.9", scores, labels, contamination=0.02)
     assert told.threshold == choose_threshold("recall>=0.9", scores, labels).threshold
     assert "Hidden anomalies among the normal images do not change it." in told.how
+
+
+def test_two_groups_of_anomalies_rule_out_nothing_and_give_an_estimate():
+    rng = np.random.default_rng(0)
+    scores = np.r_[rng.normal(size=12), rng.normal(size=4) + 2]
+    labels, groups = np.r_[np.zeros(12), np.ones(4)], np.repeat(np.arange(8), 2)
+    assert choose_threshold("precision>=0.9", scores, labels, groups=groups).promise == "none"
