@@ -121,3 +121,14 @@ def test_scores_stand_beside_their_groups(grouped, tmp_path):
     assert columns_in(tmp_path / "told.csv")["group"] == ["0", "1"] * 3
     with pytest.raises(InputError, match="piece by piece"):
         score_run(grouped.path, str(source), tmp_path / "twins.csv", groups="twins")
+
+
+def test_a_threshold_for_known_groups_and_hidden_anomalies_is_stored_and_chosen_again(grouped):
+    first = change_threshold(
+        grouped.path, "quantile:0.7", promise="known-groups", contamination=0.1
+    )
+    assert (first.promise, first.contamination) == ("known groups", 0.1)
+    assert evaluate_run(grouped.path).evidence.threshold_from == "calibration"
+    kept = change_threshold(grouped.path, "quantile:0.7")
+    assert (kept.promise, kept.contamination) == ("new groups", 0.1)
+    assert change_threshold(grouped.path, "quantile:0.7", contamination=0).contamination is None

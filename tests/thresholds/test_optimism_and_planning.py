@@ -130,3 +130,27 @@ def test_bad_plans_are_refused() -> None:
         plan_difference(90, 0.95)
     with pytest.raises(RangeError, match="misses"):
         plan("recall>=0.9", misses=(-1,))
+
+
+def test_a_plan_in_groups_counts_groups_and_is_what_the_threshold_then_takes() -> None:
+    told = plan("false-alarms<=0.05", group_size=6)
+    by_share = {row.share: row.n_groups for row in told.rows if row.n_faults == 0}
+    assert by_share == {0.0: 40, 0.3: 40, 0.6: 40, 0.9: 55, None: 59}
+    assert [row.n_images for row in told.rows if row.share is None] == [354, 558, 744]
+    assert "59 groups with no false alarms" in told.meaning
+    rng = np.random.default_rng(3)
+    for n_groups, promised in ((59, True), (38, False)):
+        scores, groups = rng.normal(size=6 * n_groups), np.repeat(np.arange(n_groups), 6)
+        if promised:
+            choose_threshold("false-alarms<=0.05", scores, groups=groups)
+        else:
+            with pytest.raises(PolicyError, match="59 groups"):
+                choose_threshold("false-alarms<=0.05", scores, groups=groups)
+    assert plan("quantile:0.95", group_size=6).rows[0].n_groups == 19
+
+
+def test_a_difference_between_models_takes_as_many_times_the_images_as_they_are_alike() -> None:
+    alone, alike = plan_difference(0.9, 0.95), plan_difference(0.9, 0.95, group_size=4)
+    assert (alike.n_paired, alike.n_unpaired) == (4 * alone.n_paired, 4 * alone.n_unpaired)
+    with pytest.raises(RangeError, match="group_size"):
+        plan_difference(0.9, 0.95, share_of_group=0.5)

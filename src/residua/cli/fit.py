@@ -241,6 +241,18 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    contamination: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.5,
+            help=(
+                "Detect only: share of the calibration images that may be hidden anomalies; the"
+                " threshold allows for them."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     devices: Annotated[
         int,
         typer.Option(

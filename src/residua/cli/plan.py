@@ -38,6 +38,26 @@ def plan(
     misses: Annotated[
         str, typer.Option(help="Numbers of errors to plan for.", metavar="N,...")
     ] = "0,1,2",
+    group_size: Annotated[
+        int | None,
+        typer.Option(
+            help=(
+                "Images of a group, such as the views of a part. The promise is then one for new"
+                " groups."
+            ),
+            metavar="N",
+        ),
+    ] = None,
+    share_of_group: Annotated[
+        float | None,
+        typer.Option(
+            help=(
+                "How alike the images of a group are, from 0 to 1: the group's share of the"
+                " variance of scores. Default: rows for several shares."
+            ),
+            metavar="SHARE",
+        ),
+    ] = None,
     json: Annotated[
         Path | None,
         typer.Option(
@@ -51,6 +71,8 @@ def plan(
     residua plan --policy 'recall>=0.99'
 
     residua plan --policy 'false-alarms<=0.01' --confidence 0.99
+
+    residua plan --policy 'false-alarms<=0.05' --group-size 6 --share-of-group 0.6
 
     residua plan --difference 0.90:0.95
     """
@@ -66,10 +88,20 @@ def plan(
         )
     told: Plan | DifferencePlan
     if policy is not None:
-        told = thresholds.plan(policy, confidence=confidence, misses=_whole(misses))
+        told = thresholds.plan(
+            policy,
+            confidence=confidence,
+            misses=_whole(misses),
+            group_size=group_size,
+            share_of_group=share_of_group,
+        )
     else:
         told = thresholds.plan_difference(
-            *_two_rates(difference or ""), confidence=confidence, power=power
+            *_two_rates(difference or ""),
+            confidence=confidence,
+            power=power,
+            group_size=group_size,
+            share_of_group=share_of_group,
         )
     if not is_stdout(json):
         if isinstance(told, thresholds.Plan):
@@ -107,11 +139,23 @@ def _print_rows(told: Plan) -> None:
 
     from residua._text import terminal
 
-    table = Table(
-        told.fault, f"{told.kind} images", box=None, header_style="dim", padding=(0, 2, 0, 1)
-    )
-    for row in told.rows:
-        table.add_row(str(row.n_faults), f"{row.n_images:,}")
+    if any(row.n_groups is not None for row in told.rows):
+        columns = [f"groups with {told.fault}", "share of group", "groups", "images"]
+        cells = [
+            [
+                str(row.n_faults),
+                "any" if row.share is None else f"{row.share:g}",
+                f"{row.n_groups:,}",
+                f"{row.n_images:,}",
+            ]
+            for row in told.rows
+        ]
+    else:
+        columns = [told.fault, f"{told.kind} images"]
+        cells = [[str(row.n_faults), f"{row.n_images:,}"] for row in told.rows]
+    table = Table(*columns, box=None, header_style="dim", padding=(0, 2, 0, 1))
+    for one in cells:
+        table.add_row(*one)
     console = terminal(highlight=True)
     console.print(table)
     console.print()

@@ -32,6 +32,24 @@ def threshold(
     confidence: Annotated[
         float, typer.Option(help="Confidence of the bounds and intervals.")
     ] = 0.95,
+    contamination: Annotated[
+        float | None,
+        typer.Option(
+            help=(
+                "Share of the calibration images that may be hidden anomalies, such as 0.02."
+                " Default: that of the last threshold."
+            ),
+            metavar="SHARE",
+            show_default=False,
+        ),
+    ] = None,
+    known_groups: Annotated[
+        bool,
+        typer.Option(
+            "--known-groups",
+            help="Promise for new images of the calibration groups alone, not for new groups.",
+        ),
+    ] = False,
     groups: GroupsOfRun = None,
     bits: BitsOfSource = None,
     json: Annotated[
@@ -68,6 +86,8 @@ def threshold(
         confidence=confidence,
         bits=bits,
         groups=groups,
+        promise="known-groups" if known_groups else None,
+        contamination=contamination,
     )
     if not is_stdout(json):
         _print_point(point)
@@ -82,4 +102,5 @@ def _print_point(point: OperatingPoint) -> None:
             "" if rate.low is None or rate.high is None else f" [{rate.low:.3g}, {rate.high:.3g}]"
         )
         value = "undefined" if rate.value is None else f"{rate.value:.3g}"
-        say(f"  {name.replace('_', ' ')} {value}{bounds} on {rate.n} calibration images")
+        groups = "" if rate.n_groups is None else f" in {rate.n_groups} groups"
+        say(f"  {name.replace('_', ' ')} {value}{bounds} on {rate.n} calibration images{groups}")

@@ -102,7 +102,8 @@ def classes_of(
 
     columns, beside = in_chunks(images, chunk_size(model), columns_of)
     probabilities, score = columns.pop(_P), columns.pop(_SCORE)
-    baselines = baseline_errors(beside, seed=seed, groups=images.groups)
+    known = {name: column[~np.isnan(column)] for name, column in beside.items()}
+    baselines = baseline_errors(known, seed=seed)
     facts = classification_facts(
         labels,
         probabilities,

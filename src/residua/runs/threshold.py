@@ -9,6 +9,7 @@ from residua.records import OperatingPoint
 from residua.runs.open_run import open_run
 from residua.runs.parts import RunImages
 from residua.runs.progress import Watcher
+from residua.thresholds.calibration import Promised
 from residua.thresholds.defaults import choose_operating_point
 
 
@@ -20,13 +21,16 @@ def change_threshold(
     confidence: float = 0.95,
     bits: int | None = None,
     groups: str | None = None,
+    promise: Promised | None = None,
+    contamination: float | None = None,
     watcher: Watcher | None = None,
 ) -> OperatingPoint:
     """Choose a threshold by `policy` and store it in the run.
 
     It comes from the calibration scores that the run stores, or from another `source`: its
     calibration part if it is divided into parts, else all of it; `groups` say which of its images
-    belong together, as in `load_images`. Nothing else of the model changes.
+    belong together, as in `load_images`. A `contamination` of None is that of the threshold before.
+    Nothing else of the model changes.
     """
     folder = open_run(run)
     origin, model = folder.origin().grouped_by(groups), folder.model()
@@ -47,8 +51,17 @@ def change_threshold(
             f"{run}: the run must hold calibration scores. It holds none. Name a SOURCE of"
             " calibration images."
         )
+    before = model.facts.operating_point
+    if contamination is None and before is not None:
+        contamination = before.contamination
     point = choose_operating_point(
-        scores, is_anomalous, policy, confidence=confidence, groups=numbers
+        scores,
+        is_anomalous,
+        policy,
+        confidence=confidence,
+        groups=numbers,
+        promise=promise,
+        contamination=contamination,
     )
     with folder.locked():
         folder.store(point)

@@ -6,7 +6,6 @@ Its connections have the deadlines that uvicorn leaves open: slow headers, slow 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import socket
@@ -163,8 +162,7 @@ class Server:
 
     def run(self) -> None:
         """Answer until somebody stops it."""
-        # uvicorn raises the signal that stopped it once more when everything is answered.
-        with self._listening, contextlib.suppress(KeyboardInterrupt):
+        with self._listening:
             self._server.run(sockets=[self._listening])
 
     def close(self) -> None:

@@ -81,8 +81,7 @@ def choose_again(
 ) -> OperatingPoint:
     """The policy and the promise of `point` on the scores that it was chosen on, or on others.
 
-    A `confidence` of None is that of the point's rates; a `prevalence` counts where the point names
-    none.
+    A `confidence` of None is that of the point's rates; `prevalence` is the one that was stated.
 
     Examples
     --------
@@ -97,7 +96,7 @@ def choose_again(
         scores,
         labels,
         confidence=own if confidence is None else confidence,
-        prevalence=prevalence if point.prevalence is None else point.prevalence,
+        prevalence=prevalence,
         groups=groups,
         promise="known-groups" if point.promise == "known groups" else "new-groups",
         contamination=point.contamination,

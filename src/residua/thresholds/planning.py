@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from residua._check import Problems
 from residua.errors import PolicyError, RangeError
+from residua.metrics.groups import FEWEST_GROUPS
 from residua.thresholds.bounds import images_needed
 from residua.thresholds.calibration import percent
 from residua.thresholds.choose import check_confidence
 from residua.thresholds.policy import Policy, plain
 from residua.thresholds.quantile import Quantile
 from residua.thresholds.registry import parse_policy
+from residua.thresholds.shown import MOST_WORTH
 
 
 @dataclass(frozen=True)
 class PlanRow:
-    """With `n_faults` of them going wrong, `n_images` of the plan's kind show the promise."""
+    """With `n_faults` of them going wrong, `n_images` of the plan's kind show the promise.
+
+    Where images come in groups, it takes `n_groups` of them, and `n_faults` counts groups that go
+    wrong altogether. `share` is the share of the group in the variance of scores; None stands for
+    any.
+    """
 
     n_faults: int
     n_images: int
+    n_groups: int | None = None
+    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,8 @@ class DifferencePlan:
 
     Images judged by both models (McNemar's test): ``n_paired_least`` if the better model errs only
     where the other does, ``n_paired`` if their errors are independent. ``n_unpaired`` images *for
-    each* model where they see different ones.
+    each* model where they see different ones. With groups, each number is `design_effect` times as
+    large.
     """
 
     first: float
@@ -56,10 +66,16 @@ class DifferencePlan:
     n_paired: int
     n_unpaired: int
     meaning: str
+    design_effect: float = 1.0
 
 
 def plan(
-    policy: str | Policy, *, confidence: float = 0.95, misses: Sequence[int] = (0, 1, 2)
+    policy: str | Policy,
+    *,
+    confidence: float = 0.95,
+    misses: Sequence[int] = (0, 1, 2),
+    group_size: int | None = None,
+    share_of_group: float | None = None,
 ) -> Plan:
     """How many labelled images it takes to show what a policy promises.
 
@@ -77,6 +93,11 @@ def plan(
     confidence : float
     misses : sequence of int
         Numbers of faults (missed anomalies, false alarms) to plan for.
+    group_size : int, optional
+        Images of a group (views of a part), where the promise is to hold for new groups.
+    share_of_group : float, optional
+        How alike the images of a group are: the share of the variance of scores that the group
+        explains, from 0 to 1. None: rows for several.
 
     Raises
     ------
@@ -87,6 +108,9 @@ def plan(
     --------
     >>> [(row.n_faults, row.n_images) for row in plan("recall>=0.99").rows]
     [(0, 299), (1, 473), (2, 628)]
+    >>> parts = plan("false-alarms<=0.05", group_size=6, share_of_group=0.6)
+    >>> [(row.share, row.n_groups) for row in parts.rows]
+    [(0.6, 40), (None, 59), (None, 93), (None, 124)]
     """
     rule = parse_policy(policy)
     problems = Problems("plan")
@@ -98,9 +122,10 @@ def plan(
             "Write for instance 0, 1, 2",
             RangeError,
         )
+    check_groups(problems, group_size, share_of_group)
     problems.raise_any()
     if isinstance(rule, Quantile):
-        return _quantile_plan(rule, confidence)
+        return _quantile_plan(rule, confidence, group_size)
     promise = rule.promise()
     if promise is None:
         raise PolicyError(
@@ -117,21 +142,94 @@ def plan(
         f"To show {rule} with {percent(confidence)} confidence (one-sided): {shown}. "
         "The images must be drawn like those the detector will see."
     )
-    return Plan(str(rule), confidence, promise.kind, promise.fault, rows, meaning)
+    told = Plan(str(rule), confidence, promise.kind, promise.fault, rows, meaning)
+    if group_size is None:
+        return told
+    return _grouped_plan(told, promise.rate, group_size, share_of_group)
 
 
-def _quantile_plan(rule: Quantile, confidence: float) -> Plan:
-    needed = math.ceil(rule.q / (1 - rule.q) - 1e-9)
-    meaning = (
-        f"{rule} needs {needed} normal images. It holds on average over calibration sets, not with"
-        f" {percent(confidence)} confidence; for that plan"
-        f" false-alarms<={plain(round(1 - rule.q, 12))}."
+def check_groups(problems: Problems, group_size: int | None, share_of_group: float | None) -> None:
+    """Note problems with the size of groups and with how alike their images are."""
+    if group_size is not None and group_size < 1:
+        problems.add(
+            "group_size must be at least 1",
+            f"{group_size}",
+            "Pass the images of a group",
+            RangeError,
+        )
+    if share_of_group is not None and group_size is None:
+        problems.add(
+            "share_of_group needs a group_size",
+            "none",
+            "Pass the images of a group too",
+            RangeError,
+        )
+    if share_of_group is not None and not 0 <= share_of_group <= 1:
+        problems.add(
+            "share_of_group must lie between 0 and 1", f"{share_of_group}", "Pass 0.6", RangeError
+        )
+
+
+def _grouped_plan(alone: Plan, rate: float, size: int, share: float | None) -> Plan:
+    """Groups in place of images; fewer of them where the images of a group are little alike."""
+    single = images_needed(rate, alone.confidence)
+    shares = _SHARES if share is None else (share,)
+    alike = [
+        PlanRow(0, n_groups * size, n_groups, one)
+        for one in shares
+        if (n_groups := _groups_needed(single, size, one)) < single
+    ]
+    whole = [PlanRow(row.n_faults, row.n_images * size, row.n_images) for row in alone.rows]
+    most = {row.n_groups: row.share or 0.0 for row in alike}
+    listed = "; ".join(
+        f"{n_groups} if the group is at most {percent(share)} of the variance of scores"
+        for n_groups, share in most.items()
     )
-    return Plan(str(rule), confidence, "normal", "false alarms", (PlanRow(0, needed),), meaning)
+    meaning = (
+        f"To show {alone.policy} with {percent(alone.confidence)} confidence (one-sided) for images"
+        f" of new groups of {size}: {single} groups with no {alone.fault} among their {alone.kind}"
+        f" images, whatever the images of a group have in common{'; ' if listed else ''}{listed}."
+        f" For new images of the same groups, {single} images are enough. The groups must be drawn"
+        " like those the detector will see."
+    )
+    return replace(alone, rows=(*alike, *whole), meaning=meaning)
+
+
+def _groups_needed(n_images: int, size: int, share: float) -> int:
+    """Groups that are worth `n_images` independent images; see `most_faults`."""
+    worth = min(size / _effect(size, share), MOST_WORTH)
+    return max(math.ceil(n_images / worth - 1e-9), FEWEST_GROUPS)
+
+
+_SHARES = (0.0, 0.3, 0.6, 0.9)
+
+
+def _effect(size: int, share: float) -> float:
+    """The design effect of groups of that size."""
+    return 1 + (size - 1) * share
+
+
+def _quantile_plan(rule: Quantile, confidence: float, group_size: int | None) -> Plan:
+    needed = math.ceil(rule.q / (1 - rule.q) - 1e-9)
+    row = PlanRow(0, needed)
+    if group_size is not None:
+        row = PlanRow(0, needed * group_size, needed)
+    meaning = (
+        f"{rule} needs {needed} normal {'images' if group_size is None else 'groups of images'}. It"
+        f" holds on average over calibration sets, not with {percent(confidence)} confidence; for"
+        f" that plan false-alarms<={plain(round(1 - rule.q, 12))}."
+    )
+    return Plan(str(rule), confidence, "normal", "false alarms", (row,), meaning)
 
 
 def plan_difference(
-    first: float, second: float, *, confidence: float = 0.95, power: float = 0.8
+    first: float,
+    second: float,
+    *,
+    confidence: float = 0.95,
+    power: float = 0.8,
+    group_size: int | None = None,
+    share_of_group: float | None = None,
 ) -> DifferencePlan:
     """How many images show that a model with rate `second` differs from one with rate `first`.
 
@@ -139,15 +237,20 @@ def plan_difference(
     Unpaired: the normal approximation for two proportions (Fleiss, *Statistical Methods for Rates
     and Proportions*). Paired: McNemar's test by Connor, *Biometrics* 43 (1987) 207; the share of
     images on which the models disagree lies between |difference| and that of independent errors.
+    Images in groups of `group_size` are worth fewer: by the design effect of `share_of_group`, the
+    share of the variance that the group explains (None: all of it).
 
     Examples
     --------
     >>> told = plan_difference(0.90, 0.95)
     >>> told.n_paired_least, told.n_paired, told.n_unpaired
     (155, 438, 435)
+    >>> plan_difference(0.90, 0.95, group_size=6, share_of_group=0.2).n_unpaired
+    870
     """
     problems = Problems("plan_difference")
     check_confidence(problems, confidence)
+    check_groups(problems, group_size, share_of_group)
     for name, rate in {"first": first, "second": second, "power": power}.items():
         if not 0 < rate < 1:
             problems.add(
@@ -165,8 +268,15 @@ def plan_difference(
         )
     problems.raise_any()
     least, independent = abs(first - second), first + second - 2 * first * second
-    n_least, n_paired = (_paired(share, least, confidence, power) for share in (least, independent))
-    n_unpaired = _unpaired(first, second, confidence, power)
+    effect = _effect(group_size or 1, 1.0 if share_of_group is None else share_of_group)
+    n_least, n_paired, n_unpaired = (
+        math.ceil(n * effect)
+        for n in (
+            _paired(least, least, confidence, power),
+            _paired(independent, least, confidence, power),
+            _unpaired(first, second, confidence, power),
+        )
+    )
     meaning = (
         f"To show with {percent(confidence)} confidence (two-sided) that two models with rates"
         f" {plain(first)} and {plain(second)} differ, and to find it {percent(power)} of the time:"
@@ -174,7 +284,15 @@ def plan_difference(
         f" images, {n_least} where their errors coincide as far as possible, up to {n_paired} where"
         " they are independent."
     )
-    return DifferencePlan(first, second, confidence, power, n_least, n_paired, n_unpaired, meaning)
+    if group_size is not None:
+        meaning += (
+            f" These are images in groups of {group_size}, each worth {1 / effect:.2g} independent"
+            f" ones: at least {math.ceil(n_unpaired / group_size)} groups for each model, or"
+            f" {math.ceil(n_paired / group_size)} for both."
+        )
+    return DifferencePlan(
+        first, second, confidence, power, n_least, n_paired, n_unpaired, meaning, effect
+    )
 
 
 def _z(probability: float) -> float:

@@ -24,6 +24,10 @@ from residua.thresholds.calibration import Calibration, Promised, Scores, percen
 from residua.thresholds.policy import Policy
 
 Kind = Literal["normal", "anomalous"]
+MOST_WORTH = 1.5
+"""A group counts for no more independent images than this, however little alike its images seem:
+a few groups may hide that one in thirty goes wrong in all its images.
+"""
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,8 @@ def _worth(side: Side, groups: Groups) -> tuple[float, float]:
     By the ranks of their scores.
     """
     effect, extra = groups.effect_on_ranks(side.scores), groups.largest_effect - 1
-    return len(side.scores) / effect, (effect - 1) / extra if extra > 0 else 0.0
+    worth = min(len(side.scores) / effect, MOST_WORTH * groups.n_groups)
+    return worth, (effect - 1) / extra if extra > 0 else 0.0
 
 
 _SHOWN = {
@@ -189,11 +194,13 @@ def share_above(side: Side, n_faults: int, confidence: float, promised: Promised
     from scipy.optimize import brentq
 
     shares = side.shares(n_faults)
-
-    def beyond(rate: float) -> float:
-        return chance_of_mean(shares, rate) - (1 - confidence)
-
-    highest = 1 - 1e-9
-    if shares.mean() == 1 or beyond(highest) >= 0:  # so few groups rule out nothing
+    if shares.mean() > 1 - 1e-6:
         return 1.0
-    return float(brentq(beyond, max(float(shares.mean()), 1e-9), highest, xtol=1e-5))
+    return float(
+        brentq(
+            lambda rate: chance_of_mean(shares, rate) - (1 - confidence),
+            max(float(shares.mean()), 1e-9),
+            1 - 1e-9,
+            xtol=1e-5,
+        )
+    )

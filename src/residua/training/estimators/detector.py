@@ -36,6 +36,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         ``"quantile:0.99"``, ...; see `residua.thresholds`. None: at most 5% false alarms, as a
         bound where there are 59 calibration normals, else as a quantile (below 19 normals: the
         strictest that they allow).
+    contamination : float, optional
+        Share of the calibration images that may be hidden anomalies; the threshold allows for them.
     latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision,
     augment, trim, threads, seed
         See `ImageEstimator`.
@@ -67,6 +69,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         recipe: str | Recipe = AUTO,
         *,
         policy: str | None = None,
+        contamination: float | None = None,
         latent: int | None = None,
         size: int | None = None,
         aspect: Aspect | None = None,
@@ -99,6 +102,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
             seed=seed,
         )
         self.policy = policy
+        self.contamination = contamination
 
     def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:
         """Train on normal images.
@@ -178,6 +182,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
             policy,
             confidence=confidence,
             groups=bundle.calibration_groups,
+            contamination=self.contamination,
         )
         self._take(bundle.with_operating_point(point))
         return point

@@ -19,9 +19,7 @@ from residua._text import few
 from residua.errors import InputError
 from residua.images import ImageSet
 from residua.images.summary import looks_of
-from residua.thresholds import pixel_threshold_of
 from residua.thresholds.defaults import choose_operating_point
-from residua.thresholds.pixels import MapPeaks
 from residua.training.bundle import Bundle, score_set
 from residua.training.fitting.options import DetectOptions, RecipeOptions
 from residua.training.fitting.recipe_choice import choose_recipe
@@ -66,7 +64,11 @@ def usable_parts(
         is_anomalous = calibration.presumed_anomalous
         ranks = np.argsort(np.argsort(is_anomalous, kind="stable"), kind="stable")
         choose_operating_point(
-            ranks.astype(np.float32), is_anomalous, options.policy, groups=calibration.group_codes
+            ranks.astype(np.float32),
+            is_anomalous,
+            options.policy,
+            groups=calibration.group_codes,
+            contamination=options.contamination,
         )
     return train, calibration
 
@@ -162,14 +164,10 @@ def calibrate_scores(
     """The bundle with its calibration scores, and with a detector's operating point."""
     if calibration is None or len(calibration) == 0:
         return bundle
-    peaks = MapPeaks(len(calibration)) if isinstance(options, DetectOptions) else None
-    scores = score_set(bundle, calibration, on_map=peaks).score
+    scores = score_set(bundle, calibration).score
     is_anomalous = calibration.presumed_anomalous
-    looks = looks_of(calibration[np.flatnonzero(~is_anomalous)])
-    if peaks is not None:
-        looks["pixel_threshold"] = pixel_threshold_of(peaks.of[~is_anomalous])
     calibrated = replace(
-        bundle.noting(calibration_images=looks),
+        bundle.noting(calibration_images=looks_of(calibration[np.flatnonzero(~is_anomalous)])),
         calibration_scores=scores,
         calibration_is_anomalous=is_anomalous,
         calibration_groups=calibration.group_codes,
@@ -177,7 +175,13 @@ def calibrate_scores(
     if not isinstance(options, DetectOptions):
         return calibrated
     return calibrated.with_operating_point(
-        choose_operating_point(scores, is_anomalous, options.policy, groups=calibration.group_codes)
+        choose_operating_point(
+            scores,
+            is_anomalous,
+            options.policy,
+            groups=calibration.group_codes,
+            contamination=options.contamination,
+        )
     )
 
 

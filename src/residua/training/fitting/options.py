@@ -98,11 +98,15 @@ class ReconstructOptions(RecipeOptions):
 
 
 class DetectOptions(RecipeOptions):
-    """What is asked of a one-class detector; `policy` is how its threshold is chosen."""
+    """What is asked of a one-class detector; `policy` is how its threshold is chosen.
+
+    ``contamination`` is the share of calibration images that may be hidden anomalies.
+    """
 
     job: Literal["detect"] = "detect"
     recipe: str = AUTO
     policy: str | None = None
+    contamination: float | None = Field(default=None, ge=0, lt=0.5)
 
 
 class ClassifyOptions(SharedOptions):
