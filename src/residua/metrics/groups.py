@@ -132,27 +132,37 @@ class Groups:
         successes: NDArray[np.bool_],
         scores: NDArray[Any] | None = None,
         influence: NDArray[np.float64] | None = None,
+        among: NDArray[np.bool_] | None = None,
+        classes: NDArray[np.bool_] | None = None,
     ) -> float:
         """The design effect of the share of `successes` (n_images,).
 
         Or of another number that successes decide, by the `influence` of each image.
+        With `among` it is the share among those images alone. With `classes` the mix of the two
+        classes is taken as it is, so that groups of one class are not alike for being of one class.
 
         Few groups with a success, or with a failure, show little of it. It is then drawn towards
         that of the ranks of `scores`, or towards the largest one where there are no scores.
         """
         if self.is_single:
             return 1.0
-        own = _centred(successes.astype(np.float64)) if influence is None else influence
-        shown = self.design_effect(own)
-        otherwise = self.largest_effect if scores is None else self.effect_on_ranks(scores)
-        few = min(np.count_nonzero(self.sums(successes)), np.count_nonzero(self.sums(~successes)))
+        of = np.ones(len(self), np.bool_) if among is None else among
+        if influence is None:
+            share = np.count_nonzero(successes & of) / max(np.count_nonzero(of), 1)
+            influence = _centred(of * (successes - share), classes)
+        shown = self.design_effect(influence)
+        otherwise = self.largest_effect if scores is None else self.effect_on_ranks(scores, classes)
+        kinds = (successes & of, ~successes & of)
+        few = min(np.count_nonzero(self.sums(kind)) for kind in kinds)
         return _drawn(shown, otherwise, few)
 
-    def effect_on_ranks(self, scores: NDArray[Any]) -> float:
+    def effect_on_ranks(
+        self, scores: NDArray[Any], classes: NDArray[np.bool_] | None = None
+    ) -> float:
         """The design effect of the mean rank of `scores` (n_images,), of any scale."""
         ordered = np.sort(scores)
         ranks = np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")
-        return self.design_effect(_centred(ranks.astype(np.float64)))
+        return self.design_effect(_centred(ranks.astype(np.float64), classes))
 
     @property
     def largest_effect(self) -> float:
@@ -190,9 +200,16 @@ def _drawn(shown: float, otherwise: float, few: float | np.integer[Any]) -> floa
     return (float(few) * shown + _PSEUDO_GROUPS * otherwise) / (float(few) + _PSEUDO_GROUPS)
 
 
-def _centred(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The influence of each image on the mean of `values`."""
-    return np.asarray((values - values.mean()) / max(len(values), 1))
+def _centred(
+    values: NDArray[np.float64], classes: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """The influence of each image on the mean of `values`, or on that of each of two classes."""
+    made = values - values.mean()
+    if classes is not None:
+        for rows in (classes, ~classes):
+            if rows.any():
+                made[rows] = values[rows] - values[rows].mean()
+    return np.asarray(made / max(len(values), 1))
 
 
 @dataclass(frozen=True)

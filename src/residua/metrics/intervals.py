@@ -100,6 +100,7 @@ def share_interval(
     groups: Groups | None = None,
     *,
     scores: NDArray[Any] | None = None,
+    effect: float | None = None,
     confidence: float = 0.95,
     method: Method = "wilson",
     side: Side = "two",
@@ -117,6 +118,8 @@ def share_interval(
     scores : array, (n_images,), optional
         What the successes were decided by. They show how alike the images of a group are where
         successes are few; without them the images of a group are then taken to be all alike.
+    effect : float, optional
+        The design effect, where more is known of it than successes and scores show.
     confidence, method, side
         As in `rate_interval`.
 
@@ -134,7 +137,7 @@ def share_interval(
     if groups is None or groups.is_single or n == 0:
         return rate_interval(n_successes, n, confidence=confidence, method=method, side=side)
     _check_counts(n_successes, n, confidence, method, side)
-    effect = groups.effect_on_share(successes, scores)
+    effect = groups.effect_on_share(successes, scores) if effect is None else effect
     two_sided = confidence if side == "two" else 2 * confidence - 1
     if groups.n_groups < LEAST_GROUPS:
         low = high = None

@@ -119,10 +119,17 @@ class ScoredImages(Sample):
         if self.flagged is None:
             return None
         counts, among = rate(self.flagged, self.is_anomalous)
+        effect, anomalous = None, self.is_anomalous
+        of_one = np.array_equal(among, anomalous) or np.array_equal(among, ~anomalous)
+        if self.groups is not None and not of_one:
+            effect = self.groups.effect_on_share(
+                counts, self.scores, among=among, classes=anomalous
+            )
         return share_interval(
             counts[among],
             None if self.groups is None else self.groups.of(among),
             scores=self.scores[among],
+            effect=effect,
             confidence=self.confidence,
         )
 

@@ -100,7 +100,10 @@ def flagged_rate(sample: ScoredImages) -> Estimate | None:
     flags = sample.all_flagged
     if flags is None:
         return None
-    return share_interval(flags, sample.all_groups, confidence=sample.confidence)
+    groups, effect = sample.all_groups, None
+    if groups is not None and len(flags) == len(sample.scores):  # all have labels
+        effect = groups.effect_on_share(flags, sample.scores, classes=sample.is_anomalous)
+    return share_interval(flags, groups, effect=effect, confidence=sample.confidence)
 
 
 def roc_auc_of_classes(sample: ClassProbabilities) -> Estimate:
