@@ -74,3 +74,20 @@ def test_ctrl_c_in_the_first_moments_shows_no_traceback(wait):
     if wait > 0.1:  # before, the interpreter itself is still starting
         assert "Traceback" not in told
     assert process.returncode in (0, 130, -signal.SIGINT, 1)
+
+
+def test_sigterm_ends_with_a_sentence_and_143():
+    code = (
+        "import os, signal, sys\n"
+        "from residua import cli\n"
+        "def stop(**_):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    raise AssertionError('not reached')\n"
+        "cli.app.command('stop')(lambda: stop())\n"
+        "cli.main(['stop'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 143
+    assert done.stderr.startswith("residua: terminated. A fit that had begun goes on")

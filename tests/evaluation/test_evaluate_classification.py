@@ -94,9 +94,9 @@ def test_our_per_image_losses_are_those_of_the_metrics_room() -> None:
     told = evaluate_classification(true, p).metrics
     assert told["log_loss"].value == pytest.approx(room.log_loss(true, p))
     assert told["brier_score"].value == pytest.approx(room.brier_score(true, p))
-    assert told["expected_calibration_error"].value == pytest.approx(
-        room.expected_calibration_error(true, p)
-    )
+    # The room's counts the noise of each bin as error too.
+    calibration = told["expected_calibration_error"]
+    assert calibration.value < room.expected_calibration_error(true, p) < calibration.high
 
 
 def test_one_column_is_the_probability_of_the_second_class_and_two_columns_say_the_same() -> None:

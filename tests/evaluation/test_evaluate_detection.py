@@ -8,6 +8,7 @@ from sklearn import metrics as sk
 
 from residua.errors import InputError, LabelError, RangeError, ShapeError
 from residua.evaluation import evaluate_detection, per_image_table
+from residua.metrics.pixel_tally import PixelTally
 from residua.records import Estimate, OperatingPoint
 from residua.thresholds import choose_threshold
 
@@ -187,7 +188,7 @@ def test_pixel_metrics_without_a_defect_are_null() -> None:
 
 
 def test_a_mask_of_another_size_is_refused() -> None:
-    with pytest.raises(ShapeError, match="for image 0"):
+    with pytest.raises(ShapeError, match="mask 0 "):
         evaluate_detection(
             [1, 0], [0.1, 0.2], masks=[np.ones((2, 2), bool), None], maps=np.ones((2, 4, 4))
         )
@@ -231,3 +232,47 @@ def test_the_table_an_image_flags_3_and_5() -> None:
     assert "flagged" not in per_image_table([0.1])
     with pytest.raises(ShapeError):
         per_image_table([0.1], ids=["a", "b"])
+
+
+def _with_maps(n=24):
+    masks = [None if row % 2 else np.eye(6, dtype=bool) for row in range(n)]
+    maps = [RNG.random((6, 6)) + (0 if row % 2 else 0.3 * np.eye(6)) for row in range(n)]
+    return [row % 2 == 0 for row in range(n)], masks, maps
+
+
+def test_a_pixel_threshold_brings_the_overlap_and_the_defects_found() -> None:
+    labels, masks, maps = _with_maps()
+    record = evaluate_detection(labels, labels, masks=masks, maps=maps, pixel_threshold=1.1)
+    assert record.metrics["defect_detection_rate"].n == 12
+    assert record.metrics["marked_normal_rate"].value == 0
+    assert 0 < record.metrics["iou"].value < 1
+    with pytest.raises(InputError, match="masks and maps"):
+        evaluate_detection(labels, labels, pixel_threshold=1.1)
+
+
+def test_pixel_metrics_know_the_groups_of_the_images_whose_mask_is_known() -> None:
+    labels, masks, maps = _with_maps()
+    masks[0] = None  # an anomalous one: unknown
+    groups = np.repeat(np.arange(12), 2)
+    record = evaluate_detection(labels, labels, masks=masks, maps=maps, groups=groups)
+    tally = PixelTally()
+    for row in range(1, 24):
+        tally.add(masks[row], maps[row], row=row)
+    same = evaluate_detection(labels, labels, pixels=tally, groups=groups)
+    assert record.metrics["aupro"].n_groups == 12
+    assert record.metrics["aupro"].n == 23
+    assert same.metrics["aupro"] == record.metrics["aupro"]
+    unnumbered = PixelTally()
+    unnumbered.add(masks[1], maps[1])
+    with pytest.raises(ShapeError, match="row="):
+        evaluate_detection(labels, labels, pixels=unnumbered, groups=groups)
+
+
+def test_masks_of_0_and_255_are_read_and_other_numbers_refused() -> None:
+    labels, masks, maps = _with_maps()
+    as_bytes = [None if one is None else one.astype(np.uint8) * 255 for one in masks]
+    plain = evaluate_detection(labels, labels, masks=masks, maps=maps)
+    assert evaluate_detection(labels, labels, masks=as_bytes, maps=maps).metrics == plain.metrics
+    as_bytes[0] = as_bytes[0] // 2
+    with pytest.raises(LabelError, match="mask 0"):
+        evaluate_detection(labels, labels, masks=as_bytes, maps=maps)

@@ -182,6 +182,13 @@ def test_recall_says_that_hidden_anomalies_do_not_change_it() -> None:
     assert "Hidden anomalies among the normal images do not change it." in told.how
 
 
+def test_two_groups_of_anomalies_rule_out_nothing_and_give_an_estimate():
+    rng = np.random.default_rng(0)
+    scores = np.r_[rng.normal(size=12), rng.normal(size=4) + 2]
+    labels, groups = np.r_[np.zeros(12), np.ones(4)], np.repeat(np.arange(8), 2)
+    assert choose_threshold("precision>=0.9", scores, labels, groups=groups).promise == "none"
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 3000])
 def test_the_bound_of_groups_is_exact_for_few_and_for_many(n: int) -> None:
     for faults in {0, n // 2, n - 1}:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
+from types import FrameType
 from typing import Annotated, TypeGuard
 
 import typer
@@ -41,7 +44,7 @@ app = typer.Typer(
 )
 _USER_ERRORS = (InputError, OutputError, MissingExtraError)
 _TRAINING_PACKAGES = ("torch", "lightning", "safetensors", "filelock")
-_OURS, _USERS, _GATE, _INTERRUPTED, _READER_GONE = 1, 2, 3, 130, 141
+_OURS, _USERS, _GATE, _INTERRUPTED, _READER_GONE, _TERMINATED = 1, 2, 3, 130, 141, 143
 
 for _command in (
     demo, check, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare,
@@ -85,16 +88,19 @@ def _show_failed_checks() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; ends the process with 0, 1 (our fault), 2 (the user's mistake) or 3 (a
-    gate said no).
+    """Run the command line, and end the process.
+
+    The exit code is 0, 1 (our fault), 2 (the user's mistake), 3 (a gate said no), 130 (Ctrl-C) or
+    143 (SIGTERM).
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     if debug:
         _show_failed_checks()
     wait_passively()
+    terminated = _hear_sigterm()
     try:
-        _run(arguments)
+        _run(arguments, terminated)
     except BrokenPipeError:  # as programs end whose reader is gone, `head` for one
         _forget_output()
         sys.exit(_READER_GONE)
@@ -108,17 +114,32 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(_code_of(error))
 
 
-def _run(arguments: list[str]) -> None:
+def _hear_sigterm() -> list[int]:
+    """Let SIGTERM end a command as Ctrl-C does, with its state kept; the list tells them apart."""
+    heard: list[int] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
+    return heard
+
+
+def _run(arguments: list[str], terminated: list[int]) -> None:
     try:
         app(args=arguments, prog_name="residua")
     except SystemExit as leaving:  # the command line turns Ctrl-C into an exit without a word
         if leaving.code == _INTERRUPTED:
+            how = "terminated" if terminated else "interrupted"
             say(
-                "residua: interrupted. A fit that had begun goes on with the same command and"
-                " --resume.",
+                f"residua: {how}. A fit that had begun goes on with the same command and --resume.",
                 err=True,
             )
         _flush()
+        if leaving.code == _INTERRUPTED and terminated:
+            sys.exit(_TERMINATED)
         raise
     _flush()
 

@@ -60,6 +60,20 @@ def judge(
             help="Labels of the calibration scores. Default: all are normal.", metavar="FILE"
         ),
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            help=(
+                "Which images belong together, such as the views of one part: a name per image, or"
+                " the name of a column of a table that is given."
+            ),
+            metavar="FILE|COLUMN",
+        ),
+    ] = None,
+    calibration_groups: Annotated[
+        str | None,
+        typer.Option(help="The same for the calibration scores.", metavar="FILE|COLUMN"),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Images with a score above this number are anomalous.")
     ] = None,
@@ -188,6 +202,8 @@ def judge(
         predictions=predictions,
         calibration_scores=calibration_scores,
         calibration_labels=calibration_labels,
+        groups=groups,
+        calibration_groups=calibration_groups,
         threshold=threshold,
         policy=policy,
         scale=scale,

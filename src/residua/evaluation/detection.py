@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from residua._check import Problems, as_scores, same_length
-from residua.errors import ShapeError
+from residua.errors import InputError, ShapeError
 from residua.evaluation.conclusion import conclude, with_metrics
 from residua.evaluation.labels import DetectionLabels, as_detection_labels
 from residua.findings import JudgedFacts
 from residua.metrics.groups import Groups, names_of
+from residua.metrics.pixel import checked_pair
+from residua.metrics.pixel_errors import PixelErrors
 from residua.metrics.pixel_tally import PixelTally
 from residua.metrics.reported import estimates_of
-from residua.metrics.samples import PixelErrors, ScoredImages
+from residua.metrics.samples import ScoredImages
 from residua.records import Evaluation, OperatingPoint
 from residua.thresholds import choose_threshold, is_flagged
 
@@ -33,6 +35,7 @@ def evaluate_detection(
     masks: Sequence[Any] | None = None,
     maps: Sequence[Any] | None = None,
     pixels: PixelTally | None = None,
+    pixel_threshold: float | None = None,
     train_scores: Any = None,
     baselines: Mapping[str, Any] | None = None,
     leaks: Leaks | None = None,
@@ -63,6 +66,10 @@ def evaluate_detection(
         Error of each pixel; with `masks`, pixel metrics.
     pixels : PixelTally, optional
         Masks and maps that were added one at a time, in place of both: for more than memory holds.
+        It brings a pixel threshold of its own; with `groups` each needs its ``row``.
+    pixel_threshold : float, optional
+        A pixel whose error lies above it is marked. Take it from maps of normal images that are not
+        judged here (`residua.thresholds.pixel_threshold_of`), never from the masks.
     train_scores : float array, (n,), optional
         Scores of training images, for overfitting.
     baselines : mapping, optional
@@ -86,7 +93,8 @@ def evaluate_detection(
         ``roc_auc``, ``average_precision``; with an operating point ``precision``, ``recall``,
         ``f1``, ``accuracy``, ``balanced_accuracy``, ``false_alarm_rate``, and ``flagged_rate`` (of
         all images, labelled or not); with maps ``pixel_roc_auc``, ``pixel_average_precision``,
-        ``aupro``. What the labels can't define has the value None and a finding.
+        ``aupro``; with a pixel threshold ``iou``, ``defect_detection_rate`` and
+        ``marked_normal_rate``. What the labels can't define has the value None and a finding.
 
     Raises
     ------
@@ -111,6 +119,7 @@ def evaluate_detection(
         masks=masks,
         maps=maps,
         pixels=pixels,
+        pixel_threshold=pixel_threshold,
         train_scores=train_scores,
         baselines=baselines,
         leaks=leaks,
@@ -130,6 +139,7 @@ def detection_facts(
     masks: Sequence[Any] | None = None,
     maps: Sequence[Any] | None = None,
     pixels: PixelTally | None = None,
+    pixel_threshold: float | None = None,
     train_scores: Any = None,
     baselines: Mapping[str, Any] | None = None,
     leaks: Leaks | None = None,
@@ -152,6 +162,8 @@ def detection_facts(
         same_length(problems, scores=array, masks=masks)
         same_length(problems, scores=array, maps=maps)
     grouped = None if groups is None else Groups.read(groups, len(array), problems)
+    has_maps = masks is not None and maps is not None
+    _check_pixels(pixels, pixel_threshold, grouped, has_maps, problems)
     rivals = _checked_baselines(baselines, len(array), problems)
     problems.raise_any()
     known, anomalous = array[truth.labelled], truth.is_anomalous[truth.labelled]
@@ -196,10 +208,11 @@ def detection_facts(
     )
     facts = with_metrics(facts, lambda kept: estimates_of(sample.of(kept[truth.labelled])), leaks)
     if masks is not None and maps is not None:
-        pixels = _tallied(masks, maps, truth)
+        pixels = _tallied(masks, maps, truth, pixel_threshold)
     if pixels is None:
         return facts
-    of_pixels = estimates_of(PixelErrors(confidence, seed, pixels=pixels))
+    own = None if grouped is None else grouped.of(np.array(pixels.rows, np.int64))
+    of_pixels = estimates_of(PixelErrors(confidence, seed, groups=own, pixels=pixels))
     return replace(facts, metrics={**facts.metrics, **of_pixels})
 
 
@@ -224,23 +237,51 @@ def _checked_baselines(
     return checked
 
 
-def _tallied(masks: Sequence[Any], maps: Sequence[Any], truth: DetectionLabels) -> PixelTally:
+def _check_pixels(
+    pixels: PixelTally | None,
+    pixel_threshold: float | None,
+    groups: Groups | None,
+    has_maps: bool,
+    problems: Problems,
+) -> None:
+    if pixel_threshold is not None and not has_maps:
+        problems.add(
+            "pixel_threshold must come with masks and maps",
+            "none" if pixels is None else "a PixelTally",
+            "Pass both, or PixelTally(pixel_threshold=...)",
+            InputError,
+        )
+    if pixels is None or groups is None:
+        return
+    rows, n = pixels.rows, len(groups)
+    if rows and (max(rows) >= n or (rows == list(range(len(rows))) and len(rows) < n)):
+        problems.add(
+            "pixels must name the row of each of its images where groups are given",
+            f"{len(rows)} maps for {n} images, numbered as they came",
+            "Pass row= to PixelTally.add",
+            ShapeError,
+        )
+
+
+def _tallied(
+    masks: Sequence[Any],
+    maps: Sequence[Any],
+    truth: DetectionLabels,
+    pixel_threshold: float | None,
+) -> PixelTally:
     """The pixels of all maps whose mask is known.
 
     A mask None on a normal image is empty; on an anomalous or unlabelled one it is unknown, and the
     image is left out.
     """
-    tally, problems = PixelTally(), Problems("evaluate_detection")
+    tally = PixelTally(pixel_threshold=pixel_threshold)
+    problems = Problems("evaluate_detection")
     is_normal = truth.labelled & ~truth.is_anomalous
     for index, (mask, error_map) in enumerate(zip(masks, maps, strict=True)):
-        if mask is not None and np.shape(mask) != np.shape(error_map):
-            problems.add(
-                "a mask and its map must have the same shape",
-                f"{np.shape(mask)} and {np.shape(error_map)} for image {index}",
-                "Resize the map to the image's size",
-                ShapeError,
-            )
-        elif mask is not None or is_normal[index]:
-            tally.add(mask, error_map)
+        if mask is None and not is_normal[index]:
+            continue
+        pair = checked_pair(index, mask, error_map, problems)
+        if pair is not None:
+            tally.add(*pair, row=index)
     problems.raise_any()
     return tally

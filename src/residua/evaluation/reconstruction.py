@@ -15,7 +15,7 @@ from residua.evaluation.pictures import Pictures, known_pictures, read_pictures
 from residua.evaluation.scale_options import Numbers, ScaleOptions
 from residua.findings import JudgedFacts, find_all
 from residua.metrics.groups import Groups, names_of
-from residua.metrics.intervals import mean_interval, rate_interval
+from residua.metrics.intervals import mean_interval, share_interval
 from residua.metrics.reported import errors_per_image, estimates_of
 from residua.metrics.samples import ImageErrors
 from residua.records import Estimate, Evaluation, Finding
@@ -270,18 +270,20 @@ def error_facts(
 
 
 def baseline_errors(
-    columns: Mapping[str, NDArray[Any]], *, seed: int
+    columns: Mapping[str, NDArray[Any]], *, seed: int, groups: Any = None
 ) -> dict[str, dict[str, Estimate]]:
     """Means with intervals of what baselines reach, by baseline and metric, from columns named
-    ``pca/mse``.
+    ``pca/mse``; images without a value (NaN) take no part.
     """
     estimates: dict[str, dict[str, Estimate]] = {}
     for name, column in columns.items():
         baseline, _, metric = name.partition("/")
+        kept = ~np.isnan(column)
+        own = None if groups is None else Groups.read(groups, len(column)).of(kept)
         estimate = (
-            rate_interval(int(column.sum()), len(column))
+            share_interval(column[kept] > 0.5, own)
             if metric == "accuracy"
-            else mean_interval(column, seed=seed)
+            else mean_interval(column[kept], seed=seed, groups=own)
         )
         estimates.setdefault(baseline, {})[metric] = estimate
     return estimates

@@ -250,13 +250,22 @@ def _pairs(
                 ShapeError,
             )
             return
-        truth, values = _mask(mask), np.asarray(image)
-        wrong = _what_is_wrong(index, truth, values, problems)
-        n_wrong += wrong
+        pair = checked_pair(index, mask, image, problems)
+        n_wrong += pair is None
         if n_wrong >= _TOLD:
             return
-        if not wrong:
-            yield truth if truth is not None and truth.any() else None, _as_float(values)
+        if pair is not None:
+            yield pair
+
+
+def checked_pair(
+    index: int, mask: Any, image: Any, problems: Problems
+) -> tuple[NDArray[np.bool_] | None, NDArray[Any]] | None:
+    """A mask (None where nothing is defective) and its map; None where they are wrong: noted."""
+    truth, values = _mask(mask), np.asarray(image)
+    if _what_is_wrong(index, truth, values, problems):
+        return None
+    return truth if truth is not None and truth.any() else None, _as_float(values)
 
 
 def _mask(mask: Any) -> NDArray[Any] | None:

@@ -3,6 +3,8 @@
 Up to 33 million pixels are kept as they are, and every area is exact. Beyond, pixels are counted by
 value, to eleven binary digits (one part in 2,048): values that share a count are ties, of which
 half are taken for won.
+
+What intervals need is kept of each image: a few points of it, and what lies above the threshold.
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._check import fault
+from residua.errors import LabelError, RangeError
 from residua.metrics.pixel import overlap_area, regions_of
+from residua.metrics.pixel_spread import ImagePoints, image_points
 from residua.metrics.ranking import average_precision, roc_auc
 
 _MOST_EXACT = 2**25
@@ -24,6 +29,25 @@ _N_KEYS = 2 ** (32 - _DROPPED_BITS)
 class PixelTally:
     """Masks and maps, added one at a time.
 
+    Parameters
+    ----------
+    pixel_threshold : float, optional
+        A pixel whose error lies above it is marked; without it nothing is. It must not come from
+        the masks that are added here.
+
+    Attributes
+    ----------
+    points : list of ImagePoints
+        An entry per image: what intervals are made of.
+    rows : list of int
+        Which image each of them is: as `add` was told, else numbered as they came.
+    highest : list of float
+        The highest error of each map.
+    peaks : list of float array, (n_regions,)
+        The highest error in each defect of an image.
+    overlaps : list of (int, int)
+        Of each image the pixels that are defective and marked, and those that are either.
+
     Examples
     --------
     >>> tally = PixelTally()
@@ -33,7 +57,23 @@ class PixelTally:
     (2, 0.8, 0.5, 0.3333)
     """
 
-    def __init__(self, *, most_exact: float = _MOST_EXACT) -> None:
+    def __init__(
+        self, *, pixel_threshold: float | None = None, most_exact: float = _MOST_EXACT
+    ) -> None:
+        if pixel_threshold is not None and not math.isfinite(pixel_threshold):
+            raise fault(
+                "PixelTally",
+                "pixel_threshold must be finite",
+                f"{pixel_threshold}",
+                "Pass the error from which on a pixel is marked",
+                RangeError,
+            )
+        self.pixel_threshold = pixel_threshold
+        self.points: list[ImagePoints] = []
+        self.rows: list[int] = []
+        self.highest: list[float] = []
+        self.peaks: list[NDArray[Any]] = []
+        self.overlaps: list[tuple[int, int]] = []
         self.n_images = self.n_pixels = self.n_regions = 0
         self._most_exact = most_exact
         self._kept: list[tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]] = []
@@ -44,15 +84,39 @@ class PixelTally:
         """Whether nothing had to be counted by value yet."""
         return self._counts is None
 
-    def add(self, mask: NDArray[np.bool_] | None, values: NDArray[Any]) -> None:
-        """One map, float (height, width), and where it is defective; None: nowhere."""
+    def add(
+        self, mask: NDArray[np.bool_] | None, values: NDArray[Any], *, row: int | None = None
+    ) -> None:
+        """One map, float (height, width), and where it is defective; None: nowhere.
+
+        ``row`` says which image it is, where some are left out and groups are named.
+        """
+        if mask is not None and mask.dtype != np.bool_:
+            raise fault(
+                "PixelTally",
+                "masks must be True on defective pixels",
+                f"dtype {mask.dtype}",
+                "Pass mask > 0",
+                LabelError,
+            )
+        self.rows.append(self.n_images if row is None else row)
         self.n_images, self.n_pixels = self.n_images + 1, self.n_pixels + values.size
         if mask is None or not mask.any():
             found = (values.ravel(), values.ravel()[:0], np.zeros(0))
+            peaks = np.zeros(0, values.dtype)
         else:
             areas, region = regions_of(mask)
             self.n_regions += len(areas)
             found = (values[~mask], values[mask], (1 / areas)[region])
+            peaks = np.full(len(areas), found[1].min())
+            np.maximum.at(peaks, region, found[1])
+        self.points.append(image_points(*found, len(peaks)))
+        self.peaks.append(peaks)
+        self.highest.append(float(values.max()) if values.size else -math.inf)
+        if self.pixel_threshold is not None:
+            hits = int(np.count_nonzero(found[1] > self.pixel_threshold))
+            false = int(np.count_nonzero(found[0] > self.pixel_threshold))
+            self.overlaps.append((hits, len(found[1]) + false))
         if self.is_exact and self.n_pixels <= self._most_exact:
             self._kept.append(found)
             return

@@ -27,7 +27,6 @@ from residua.metrics.confusion_bounds import (
 from residua.metrics.groups import LEAST_GROUPS, Groups, caveat_of
 from residua.metrics.intervals import f1_of_share, rate_interval, share_interval
 from residua.metrics.means import mean_interval
-from residua.metrics.pixel_tally import PixelTally
 from residua.records import Estimate
 
 Floats = NDArray[np.float64]
@@ -139,20 +138,6 @@ class ImageErrors(Sample):
     """Every metric of every reconstruction, by name; see `ReportedMetric.per_image`."""
 
     columns: Mapping[str, Floats]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PixelErrors(Sample):
-    """A detector's error maps with their masks.
-
-    Pixels of an image are not independent, so no interval is given; ``n`` is the number of images.
-    """
-
-    pixels: PixelTally
-
-    def area(self, value: float) -> Estimate:
-        """An area under a curve over all pixels."""
-        return self.without_interval(value, self.pixels.n_images)
 
 
 @dataclass(frozen=True, kw_only=True)

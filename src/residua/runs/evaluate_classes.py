@@ -102,8 +102,7 @@ def classes_of(
 
     columns, beside = in_chunks(images, chunk_size(model), columns_of)
     probabilities, score = columns.pop(_P), columns.pop(_SCORE)
-    known = {name: column[~np.isnan(column)] for name, column in beside.items()}
-    baselines = baseline_errors(known, seed=seed)
+    baselines = baseline_errors(beside, seed=seed, groups=images.groups)
     facts = classification_facts(
         labels,
         probabilities,

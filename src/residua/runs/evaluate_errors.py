@@ -44,7 +44,7 @@ def judge_reconstructor(
     facts = error_facts(
         columns,
         train_errors=train,
-        baselines=baseline_errors(others, seed=model.seed),
+        baselines=baseline_errors(others, seed=model.seed, groups=judged.images.groups),
         leaks=judged.leaks,
         groups=judged.images.groups,
         seed=model.seed,

@@ -37,7 +37,9 @@ def judge_detector(
     is_anomalous = images.presumed_anomalous
     knows = images.labels is not None and images.normal is not None
     labelled = images.labelled if knows else np.zeros(len(images), np.bool_)
-    pixels = PixelTally() if images.has_masks else None
+    pixels = None
+    if images.has_masks:
+        pixels = PixelTally(pixel_threshold=calibration.pixel_threshold)
     on_map = None if pixels is None else _adding(pixels, images, labelled & ~is_anomalous)
     scores = score_with(model.engine, images, on_map=on_map, progress=request.progress)
     train_scores = of_training(model, judged, "train_scores", model.scores)
@@ -130,7 +132,7 @@ def _adding(
     def add(row: int, error_map: Floats) -> None:
         mask = images.masks[row]
         if mask is not None or is_normal[row]:
-            pixels.add(mask, error_map)
+            pixels.add(mask, error_map, row=row)
 
     return add
 

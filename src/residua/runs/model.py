@@ -23,8 +23,8 @@ _AT_ONCE = 256  # images that are resized together
 @dataclass(frozen=True)
 class Calibration:
     """What a threshold was chosen on: float32 scores (n,), which of them are of anomalous images,
-    the hashes of the images' pixels, their looks (see `looks_of`), and the group of each by number,
-    (n,); None where nobody named groups.
+    the hashes of the images' pixels, their looks (see `looks_of`) with the pixel threshold of their
+    maps, and the group of each by number, (n,); None where nobody named groups.
     """
 
     scores: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -37,6 +37,12 @@ class Calibration:
     def normals(self) -> Floats:
         """The scores of the normal images."""
         return self.scores[~self.is_anomalous]
+
+    @property
+    def pixel_threshold(self) -> float | None:
+        """Above which error a pixel is marked; None where too few images or no maps say it."""
+        level: float | None = self.looks.get("pixel_threshold")
+        return level
 
 
 class Network(Protocol):

@@ -6,6 +6,7 @@ Its connections have the deadlines that uvicorn leaves open: slow headers, slow 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import socket
@@ -162,7 +163,8 @@ class Server:
 
     def run(self) -> None:
         """Answer until somebody stops it."""
-        with self._listening:
+        # uvicorn raises the signal that stopped it once more when everything is answered.
+        with self._listening, contextlib.suppress(KeyboardInterrupt):
             self._server.run(sockets=[self._listening])
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from residua.thresholds.choose import choose_threshold
 from residua.thresholds.optimism import Optimism, threshold_optimism
+from residua.thresholds.pixels import pixel_threshold_of
 from residua.thresholds.planning import DifferencePlan, Plan, PlanRow, plan, plan_difference
 from residua.thresholds.policy import Policy
 from residua.thresholds.rates import is_flagged, rates_at
@@ -17,6 +18,7 @@ __all__ = [
     "choose_threshold",
     "is_flagged",
     "parse_policy",
+    "pixel_threshold_of",
     "plan",
     "plan_difference",
     "rates_at",

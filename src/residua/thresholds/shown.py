@@ -194,13 +194,11 @@ def share_above(side: Side, n_faults: int, confidence: float, promised: Promised
     from scipy.optimize import brentq
 
     shares = side.shares(n_faults)
-    if shares.mean() > 1 - 1e-6:
+
+    def beyond(rate: float) -> float:
+        return chance_of_mean(shares, rate) - (1 - confidence)
+
+    highest = 1 - 1e-9
+    if shares.mean() > 1 - 1e-6 or beyond(highest) >= 0:  # so few groups rule out nothing
         return 1.0
-    return float(
-        brentq(
-            lambda rate: chance_of_mean(shares, rate) - (1 - confidence),
-            max(float(shares.mean()), 1e-9),
-            1 - 1e-9,
-            xtol=1e-5,
-        )
-    )
+    return float(brentq(beyond, max(float(shares.mean()), 1e-9), highest, xtol=1e-5))

@@ -28,6 +28,7 @@ def test_the_public_object_has_the_documented_keys_and_is_strict_json(tmp_path):
         "baselines",
         "findings",
         "provenance",
+        "schema_version",
     ]
     assert set(written["metrics"]["roc_auc"]) == {"value", "low", "high", "confidence", "n"}
     assert set(written["operating_point"]) == {"threshold", "policy", "how", "rates"}

@@ -1,6 +1,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from residua.cli import main
 from residua.errors import SourceError
 from residua.evaluation import Evidence
 from residua.evaluation.arrays import judge
+from residua.evaluation.reconstruction import baseline_errors, evaluate_errors
 from residua.evaluation.report import write_html
 from residua.evaluation.verification import verify_report
 from residua.evaluation.verification.numbers import alike
@@ -43,6 +45,37 @@ def detection(policy="false-alarms<=0.05"):
         baselines=baselines, seed=5,
     )  # fmt: skip
     return record, evidence
+
+
+def in_groups():
+    """Four views of each of 40 parts, the first images of a kind."""
+    record, evidence = detection()
+    groups, calibration_groups = np.arange(160) // 4, np.arange(150) // 2
+    point = choose_threshold(
+        "false-alarms<=0.1", evidence.calibration_scores, groups=calibration_groups
+    )
+    truth = np.ma.MaskedArray(evidence.is_anomalous, mask=~evidence.labelled)
+    record = evaluate_detection(
+        truth,
+        evidence.scores,
+        operating_point=point,
+        train_scores=evidence.train_scores,
+        baselines=evidence.baselines,
+        groups=groups,
+        seed=5,
+    )
+    return record, replace(evidence, groups=groups, calibration_groups=calibration_groups)
+
+
+def errors_in_groups():
+    columns = {"mse": RNG.random(60) / 100, "mae": RNG.random(60) / 10}
+    groups = np.array([f"roll {row // 4}" for row in range(60)])
+    baselines = {"pca/mse": RNG.random(60) / 100}
+    record = evaluate_errors(
+        columns, groups=groups, baselines=baseline_errors(baselines, seed=2, groups=groups), seed=2
+    )
+    paths = np.arange(60).astype(str)
+    return record, Evidence(paths, groups=groups, per_image=columns, baselines=baselines, seed=2)
 
 
 def reconstruction():
@@ -120,6 +153,8 @@ def names(found):
         hard_classes,
         judged_scores,
         images_with_labels,
+        in_groups,
+        errors_in_groups,
         lambda: detection("0.9"),
     ],
 )
@@ -160,6 +195,37 @@ def test_a_metric_changed_in_the_record_is_found(report, tmp_path):
 
     found = tampered(report, tmp_path, with_data(better))
     assert "ROC AUC" in names(found)
+
+
+def test_groups_made_finer_are_found(tmp_path):
+    page = write_html(tmp_path / "report.html", "Parts", [in_groups()])
+
+    def each_its_own(job):
+        numbers = np.arange(160, dtype="<f8")
+        job["sources"]["groups"]["data"] = base64.b64encode(numbers.tobytes()).decode()
+
+    found = tampered(page, tmp_path, with_data(each_its_own))
+    assert "ROC AUC" in names(found)
+
+
+def test_intervals_of_an_earlier_version_are_no_lie_and_its_values_are_verified(report, tmp_path):
+    def as_before(job):
+        del job["record"]["schema_version"]
+        for estimate in job["record"]["metrics"].values():
+            estimate.pop("caveat", None)
+        job["record"]["metrics"]["recall"]["low"] -= 0.01
+
+    found = tampered(report, tmp_path, with_data(as_before))
+    recall = next(one for one in found.figures if one.name == "Recall")
+    assert recall.verdict == "not carried"
+    assert "methods of today" in recall.recomputed
+    assert "ROC AUC" not in names(found)
+
+    def and_changed(job):
+        as_before(job)
+        job["record"]["metrics"]["recall"]["value"] -= 0.01
+
+    assert "Recall" in names(tampered(report, tmp_path, with_data(and_changed)))
 
 
 def test_a_score_changed_by_a_little_is_found(report, tmp_path):

@@ -89,6 +89,11 @@ PREDICTIONS = Role(
     is_matrix=True,
     besides=_LABEL_NAMES,
 )
+_GROUP_NAMES = ("groups", "group", "group_id", "arr_0")
+GROUPS = Role("groups", _GROUP_NAMES, is_numeric=False)
+CALIBRATION_GROUPS = Role(
+    "calibration-groups", ("calibration_groups", *_GROUP_NAMES), is_numeric=False
+)
 COLUMNS = (
     IMAGES,
     RECONSTRUCTIONS,
@@ -97,7 +102,11 @@ COLUMNS = (
     TRAIN_SCORES,
     CALIBRATION_SCORES,
     CALIBRATION_LABELS,
+    GROUPS,
+    CALIBRATION_GROUPS,
 )
+MAY_BE_MISSING = (LABELS, CALIBRATION_LABELS, GROUPS, CALIBRATION_GROUPS)
+"""What an image may be without."""
 """All but predictions, whose columns are read by the labels' classes."""
 
 

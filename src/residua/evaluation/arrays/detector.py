@@ -43,7 +43,9 @@ def judge_scores(
         same_length(problems, labels=truth.labelled, scores=scores)
     problems.raise_any()
     point, tuned_on_judged = _operating_point(
-        decision, (scores, truth), (calibration, of_calibration)
+        decision,
+        (scores, truth, given.names_of_groups),
+        (calibration, of_calibration, given.names_of_calibration_groups),
     )
     facts = replace(
         detection_facts(
@@ -51,6 +53,7 @@ def judge_scores(
             scores,
             operating_point=point,
             train_scores=train,
+            groups=given.names_of_groups,
             confidence=decision.confidence,
             seed=seed,
         ),
@@ -70,6 +73,8 @@ def judge_scores(
         calibration_scores=calibration,
         calibration_is_anomalous=None if of_calibration is None else of_calibration.is_anomalous,
         train_scores=train,
+        groups=given.names_of_groups,
+        calibration_groups=given.names_of_calibration_groups,
         seed=seed,
         figures=made.figures,
         prevalence=decision.prevalence,
@@ -122,21 +127,22 @@ def _calibration(
 
 def _operating_point(
     decision: Decision,
-    judged: tuple[NDArray[Any], DetectionLabels],
-    calibration: tuple[NDArray[Any] | None, DetectionLabels | None],
+    judged: tuple[NDArray[Any], DetectionLabels, NDArray[Any] | None],
+    calibration: tuple[NDArray[Any] | None, DetectionLabels | None, NDArray[Any] | None],
 ) -> tuple[OperatingPoint | None, str | None]:
     """The threshold, and its policy where that was chosen on the judged images."""
-    (scores, truth), (held_out, of_held_out) = judged, calibration
+    (scores, truth, groups), (held_out, of_held_out, of_groups) = judged, calibration
     if decision.threshold is not None:
         return choose_threshold(decision.threshold, [], confidence=decision.confidence), None
     if decision.policy is None:
         return None, None
     is_held_out, flags = held_out is not None, None
     if held_out is not None:
-        chosen_on = held_out
+        chosen_on, groups = held_out, of_groups
         flags = None if of_held_out is None else of_held_out.is_anomalous
     elif truth.labelled.any():
         chosen_on, flags = scores[truth.labelled], truth.is_anomalous[truth.labelled]
+        groups = None if groups is None else groups[truth.labelled]
     else:
         chosen_on = scores
     point = choose_threshold(
@@ -145,5 +151,6 @@ def _operating_point(
         flags,
         confidence=decision.confidence,
         prevalence=decision.prevalence,
+        groups=groups,
     )
     return point, None if is_held_out else decision.policy

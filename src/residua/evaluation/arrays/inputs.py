@@ -31,6 +31,8 @@ class Inputs:
     predictions: Column | None
     calibration_scores: Column | None
     calibration_labels: Column | None
+    groups: Column | None
+    calibration_groups: Column | None
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
@@ -47,6 +49,17 @@ class Inputs:
         return next(
             (column.ids for column in given if column is not None and column.ids is not None), None
         )
+
+    @property
+    def names_of_groups(self) -> NDArray[Any] | None:
+        """The group of each image; None where nobody named groups."""
+        return None if self.groups is None else _column(self.groups.values)
+
+    @property
+    def names_of_calibration_groups(self) -> NDArray[Any] | None:
+        """The group of each calibration image; None where nobody named them."""
+        given = self.calibration_groups
+        return None if given is None else _column(given.values)
 
     @property
     def pixels(self) -> tuple[Any, Any]:
@@ -81,6 +94,7 @@ class Inputs:
             "labels": self.labels,
             "images": self.images,
             "reconstructions": self.reconstructions,
+            "groups": self.groups,
         }
 
     @property
@@ -89,6 +103,7 @@ class Inputs:
         return {
             "calibration-scores": self.calibration_scores,
             "calibration-labels": self.calibration_labels,
+            "calibration-groups": self.calibration_groups,
         }
 
     def joined(self, problems: Problems) -> Inputs:
@@ -162,6 +177,11 @@ class Inputs:
         )
 
 
+def _column(values: NDArray[Any]) -> NDArray[Any]:
+    """(n, 1) as (n,); all else as it is."""
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+
 @dataclass(frozen=True)
 class Decision:
     """How decisions are to be made, if at all."""
@@ -198,6 +218,7 @@ def check_combination(names: set[str], decision: Decision, problems: Problems) -
     need("reconstructions", "images")
     need("predictions", "labels")
     need("calibration-labels", "calibration-scores")
+    need("calibration-groups", "calibration-scores")
     check_confidence(decision.confidence, problems)
     if {"scores", "predictions"} <= names:
         problems.add(

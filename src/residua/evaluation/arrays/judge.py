@@ -12,6 +12,7 @@ from residua._check import Problems
 from residua.errors import PolicyError
 from residua.evaluation import Evidence, evaluate_classification
 from residua.evaluation.arrays import column, reading
+from residua.evaluation.arrays.beside import beside
 from residua.evaluation.arrays.classes import OrderedColumns, arranged, known_classes
 from residua.evaluation.arrays.detector import judge_scores
 from residua.evaluation.arrays.gallery import small_images, worst_images
@@ -41,6 +42,8 @@ def judge(
     predictions: Any = None,
     calibration_scores: Any = None,
     calibration_labels: Any = None,
+    groups: Any = None,
+    calibration_groups: Any = None,
     threshold: float | None = None,
     policy: str | None = None,
     metric: str | None = None,
@@ -77,6 +80,9 @@ def judge(
     calibration_scores, calibration_labels
         Where a policy chooses the threshold. Without them it is chosen on the judged images, with a
         finding that says how much that flatters.
+    groups, calibration_groups : array, (n_images,) and (n_calibration,), or path, or name
+        What the images were sampled in, such as the part that each shows; an image without a name
+        is a group of its own. A text that is no file names a column of a table that was given.
     threshold, policy
         A number, or a policy as for `residua.thresholds.parse_policy`.
     metric : str, optional
@@ -121,6 +127,10 @@ def judge(
         "calibration-scores": calibration_scores,
         "calibration-labels": calibration_labels,
         "train-scores": train_scores,
+    }
+    arrays |= {
+        "groups": beside(groups, [scores, labels, predictions, images]),
+        "calibration-groups": beside(calibration_groups, [calibration_scores, calibration_labels]),
     }
     arrays = {name: array for name, array in arrays.items() if array is not None}
     told = None if classes is None else tuple(classes)
@@ -201,12 +211,14 @@ def _judge_classes(
         classes=classes,
         positive=decision.positive,
         multilabel=decision.multilabel,
+        groups=given.names_of_groups,
         confidence=decision.confidence,
         seed=seed,
     )
     names = given.names(len(labels))
     if is_multilabel(labels, predictions, decision.multilabel):
         return evaluation, Evidence(paths=names)
+    groups = given.names_of_groups
     known, found, _ = read_classes(labels, predictions, classes)
     hard = np.eye(len(found.classes), dtype=np.float32)[found.predicted]
     shown = hard if found.probabilities is None else found.probabilities
@@ -214,7 +226,12 @@ def _judge_classes(
         object
     )  # spelled as the classes are: 1, not 1.0 or True
     return evaluation, Evidence(
-        paths=names[known], labels=true, probabilities=shown, classes=found.classes, seed=seed
+        paths=names[known],
+        labels=true,
+        probabilities=shown,
+        classes=found.classes,
+        groups=None if groups is None else groups[known],
+        seed=seed,
     )
 
 
@@ -225,7 +242,13 @@ def _judge_pictures(
     too.
     """
     train = given.train_errors
-    made = judge_pictures(read, train_errors=train, confidence=decision.confidence, seed=seed)
+    made = judge_pictures(
+        read,
+        train_errors=train,
+        groups=given.names_of_groups,
+        confidence=decision.confidence,
+        seed=seed,
+    )
     evaluation, columns = made.evaluation, made.facts.errors
     x, r = read.images, read.reconstructions
     pictures: dict[str, Any] = {
@@ -237,6 +260,7 @@ def _judge_pictures(
         plain = Evidence(
             paths=given.names(len(x)),
             train_scores=None if train is None else np.atleast_1d(np.asarray(train)),
+            groups=given.names_of_groups,
             seed=seed,
             figures=made.figures,
         )

@@ -18,8 +18,7 @@ from residua._files import NUMPY_FAULTS
 from residua._tables import read_cells, read_parquet
 from residua.errors import InputError, ShapeError, SourceError
 from residua.evaluation.arrays.column import (
-    CALIBRATION_LABELS,
-    LABELS,
+    MAY_BE_MISSING,
     RECONSTRUCTIONS,
     Column,
     Role,
@@ -109,13 +108,11 @@ def read(source: Any, role: Role, problems: Problems, classes: Classes = _UNNAME
 
 
 def _array(source: Any, role: Role, problems: Problems) -> Column | None:
-    """An array as it is, NaN in it too; only labels may be missing."""
-    if role not in (LABELS, CALIBRATION_LABELS):
+    """An array as it is, NaN in it too; only labels and groups may be missing."""
+    if role not in MAY_BE_MISSING:
         check_unmasked(source, f"--{role.name}", problems)
     try:
-        return Column(
-            without_missing(source) if role in (LABELS, CALIBRATION_LABELS) else np.asarray(source)
-        )
+        return Column(without_missing(source) if role in MAY_BE_MISSING else np.asarray(source))
     except ValueError:
         return problems.instead(
             None,

@@ -77,7 +77,10 @@ def read_table(
             ShapeError,
         )
     rows = _without_empty_columns(cells.rows)
-    is_header, sure = (True, True) if cells.named else has_header(rows, role, classes.names)
+    is_named = cells.named or (
+        wanted is not None and wanted.lower() in (cell.strip().lower() for cell in rows[0])
+    )
+    is_header, sure = (True, True) if is_named else has_header(rows, role, classes.names)
 
     def read(with_header: bool, noted: Problems) -> Column | None:
         header, start = (rows[0], 1) if with_header else (None, 0)

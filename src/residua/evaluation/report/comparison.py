@@ -21,6 +21,7 @@ from residua.evaluation.report.kinds import truth
 from residua.evaluation.report.markup import Html, element, prose, row, scroller, table
 from residua.evaluation.report.sections import panel
 from residua.findings.figures import Figure, Group, Histogram, Picture
+from residua.metrics.groups import as_groups
 from residua.metrics.names import metric_words
 from residua.records import Estimate, Evaluation
 from residua.thresholds import is_flagged
@@ -126,10 +127,14 @@ def at_thresholds(jobs: Pair) -> dict[str, tuple[Estimate, Estimate, Estimate]]:
         is_flagged(second.scores, points[1].threshold),
     )
     found = {}
+    groups = None if first.groups is None else as_groups(first.groups, len(known))
     for metric, kind in (("recall", known == 1), ("false_alarm_rate", known == 0)):
         if kind.any() and metric in one.metrics and metric in two.metrics:
             difference = paired_shares(
-                after[kind], before[kind], confidence=one.metrics[metric].confidence
+                after[kind],
+                before[kind],
+                confidence=one.metrics[metric].confidence,
+                groups=None if groups is None else groups.of(kind),
             ).difference
             found[metric] = one.metrics[metric], two.metrics[metric], difference
     return found

@@ -15,7 +15,7 @@ from residua.evaluation.report import words
 from residua.evaluation.report.kinds import ranking_values
 from residua.evaluation.report.payload import outcome
 from residua.metrics.names import baseline_title
-from residua.records import Evaluation, Finding, assumptions_of, not_applicable_of
+from residua.records import Estimate, Evaluation, Finding, assumptions_of, not_applicable_of
 from residua.thresholds import is_flagged
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
@@ -84,7 +84,11 @@ def _print_outcome(evaluation: Evaluation, evidence: Evidence, console: Console)
 
 
 def _print_caveats(evaluation: Evaluation, console: Console) -> None:
-    """What was assumed about the data, and what does not apply to the model."""
+    """Where intervals may not hold, what was assumed about the data, and what does not apply to the
+    model.
+    """
+    for row, (labels, caveat) in enumerate(words.caveats(evaluation)):
+        console.print(Text(("\n" if row == 0 else "") + f"{labels}: {caveat}", style="dim"))
     for row, one in enumerate(assumptions_of(evaluation.provenance)):
         console.print(Text(("\n" if row == 0 else "") + f"Assumed {one.sentence}", style="dim"))
     told = not_applicable_of(evaluation.provenance)
@@ -129,7 +133,9 @@ def _metrics(evaluation: Evaluation) -> Table | None:
         shown = [name for name in shown if evaluation.metrics[name].value is not None]
     if not shown:
         return None
-    table = _grid("", "", "", show_header=False)
+    is_grouped = any(evaluation.metrics[name].n_effective is not None for name in shown)
+    columns = ("", "", "Worth", "") if is_grouped else ("", "", "")
+    table = _grid(*columns, show_header=is_grouped)
     table.columns[0].no_wrap = table.columns[1].no_wrap = (
         True  # a narrow terminal breaks the meaning, not the numbers
     )
@@ -137,9 +143,15 @@ def _metrics(evaluation: Evaluation) -> Table | None:
         table.add_row(
             Text(words.label(name, evaluation)),
             Text(words.interval(name, evaluation.metrics[name])),
+            *([Text(_worth(evaluation.metrics[name]), style="dim")] if is_grouped else []),
             Text(words.meaning(name, evaluation), style="dim"),
         )
     return table
+
+
+def _worth(estimate: Estimate) -> str:
+    """As many independent images as those of the groups are worth."""
+    return "" if estimate.n_effective is None else f"{estimate.n_effective:,.0f} images"
 
 
 def _per_class(evaluation: Evaluation) -> Table | None:

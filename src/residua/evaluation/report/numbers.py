@@ -103,9 +103,9 @@ def metrics(key: str, evaluation: Evaluation) -> Html | None:
         "How good it is",
         cards,
         _other_metrics(key, others, evaluation),
+        _caveats(key, evaluation),
         lede=(
-            f"Measured on {words.images(evaluation.n_images, evaluation.split)}. Bars show"
-            f" confidence intervals{ticks}."
+            f"Measured on {words.judged_images(evaluation)}. Bars show confidence intervals{ticks}."
         ),
     )
 
@@ -137,7 +137,7 @@ def _card(key: str, name: str, evaluation: Evaluation) -> Html:
         (
             element(
                 "p",
-                f"n = {estimate.n:,}",
+                f"n = {_count(estimate)}",
                 class_="small count",
                 data_figure=f"{key}/metrics/{name}/n",
             )
@@ -145,6 +145,23 @@ def _card(key: str, name: str, evaluation: Evaluation) -> Html:
             else None
         ),
         class_="card",
+    )
+
+
+def _count(estimate: Estimate) -> str:
+    return f"{estimate.n:,} {words.worth(estimate)}".strip()
+
+
+def _caveats(key: str, evaluation: Evaluation) -> Html | None:
+    """Where intervals may not hold, and why there is none."""
+    told = words.caveats(evaluation)
+    if not told:
+        return None
+    return element(
+        "ul",
+        (element("li", element("strong", f"{labels}: "), caveat) for labels, caveat in told),
+        class_="small caveats",
+        data_figure=f"{key}/metrics/caveats",
     )
 
 
@@ -181,7 +198,7 @@ def _metric_row(key: str, name: str, evaluation: Evaluation) -> Html:
     return row(
         words.label(name, evaluation),
         element("td", words.interval(name, estimate), data_figure=figure),
-        element("td", f"{estimate.n:,}", data_figure=f"{figure}/n"),
+        element("td", _count(estimate), data_figure=f"{figure}/n"),
         prose(words.meaning(name, evaluation)),
     )
 

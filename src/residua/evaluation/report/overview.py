@@ -64,9 +64,7 @@ def _card(key: str, title: str, evaluation: Evaluation, beside: list[Estimate]) 
         element("h3", title),
         number,
         bar,
-        element(
-            "p", f"{words.images(evaluation.n_images, evaluation.split)}; {counts}", class_="small"
-        ),
+        element("p", f"{words.judged_images(evaluation)}; {counts}", class_="small"),
         href=f"#{key}",
         class_="overview-card",
         data_job_link=key,

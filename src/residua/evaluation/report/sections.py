@@ -185,7 +185,8 @@ def operating_point(key: str, evaluation: Evaluation) -> Html | None:
     if point is None:
         return None
     rates = (
-        (metric_words(name).label, words.interval(name, rate)) for name, rate in point.rates.items()
+        (metric_words(name).label, f"{words.interval(name, rate)} {words.worth(rate)}".strip())
+        for name, rate in point.rates.items()
     )
     promised = (
         terms(rates, "facts", data_figure=f"{key}/operating_point/rates") if point.rates else None

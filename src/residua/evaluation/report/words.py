@@ -11,12 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from residua._text import of_groups
 from residua.metrics.names import baseline_title, metric_words
 from residua.metrics.reported import Kind
 from residua.records import Estimate, Evaluation, Finding, Job, OperatingPoint, Severity
 
 _OF_POSITIVE = ("precision", "recall", "f1")
 _MOST_NAMED = 10
+_MOST_LABELS = 3
 HEADLINE: dict[Job, tuple[str, ...]] = {
     "reconstruct": ("mse", "psnr", "ssim", "mae"),
     "detect": ("roc_auc", "average_precision", "recall", "false_alarm_rate", "precision", "f1"),
@@ -174,10 +176,7 @@ def verdict(evaluation: Evaluation) -> str:
     if name is None:
         return "No metric of this job could be measured on these images; the findings say why."
     estimate, words = evaluation.metrics[name], metric_words(name)
-    opening = (
-        f"{label(name, evaluation)} {interval(name, estimate)} on"
-        f" {images(evaluation.n_images, evaluation.split)}"
-    )
+    opening = f"{label(name, evaluation)} {interval(name, estimate)} on {judged_images(evaluation)}"
     rival = best_baseline(evaluation, name)
     if rival is None:
         return f"{opening}."
@@ -201,6 +200,62 @@ def images(count: int, split: str = "") -> str:
     noun = f"{split} image" if is_part else "image"
     plural = noun if count == 1 else f"{noun}s"
     return f"{count:,} {plural}" if is_part or not split else f"{count:,} {plural} ({split})"
+
+
+def judged_images(evaluation: Evaluation) -> str:
+    """``84 test images of 31 groups``: what was judged, and what it was sampled in.
+
+    Examples
+    --------
+    >>> metrics = {"roc_auc": Estimate(value=0.9, n=84, n_groups=31)}
+    >>> judged_images(Evaluation(job="detect", n_images=84, split="test", metrics=metrics))
+    '84 test images of 31 groups'
+    """
+    known = [one.n_groups for one in evaluation.metrics.values() if one.n_groups is not None]
+    return f"{images(evaluation.n_images, evaluation.split)}{of_groups(max(known, default=None))}"
+
+
+def worth(estimate: Estimate) -> str:
+    """What the images behind a number of groups are worth; empty without groups.
+
+    Examples
+    --------
+    >>> worth(Estimate(value=0.9, n=84, n_groups=31, n_effective=41.2)), worth(Estimate(value=0.9))
+    ('of 31 groups, worth 41 images', '')
+    """
+    if estimate.n_groups is None:
+        return ""
+    if estimate.n_effective is None:
+        return of_groups(estimate.n_groups).strip()
+    return f"{of_groups(estimate.n_groups).strip()}, worth {estimate.n_effective:,.0f} images"
+
+
+def caveats(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Why intervals of metrics may not hold, or why there are none, each reason once with the
+    metrics that it is about.
+
+    Examples
+    --------
+    >>> few = Estimate(value=0.9, caveat="From 7 groups only.")
+    >>> record = Evaluation(
+    ...     job="detect", n_images=9, split="test", metrics={"roc_auc": few, "recall": few}
+    ... )
+    >>> caveats(record)
+    [('ROC AUC, Recall', 'From 7 groups only.')]
+    """
+    found: dict[str, list[str]] = {}
+    for name, estimate in evaluation.metrics.items():
+        if estimate.caveat is not None:
+            found.setdefault(estimate.caveat, []).append(label(name, evaluation))
+    return [
+        (
+            ", ".join(labels)
+            if len(labels) <= _MOST_LABELS
+            else f"{labels[0]} and {len(labels) - 1} more",
+            caveat,
+        )
+        for caveat, labels in found.items()
+    ]
 
 
 def operating_sentence(point: OperatingPoint) -> str:

@@ -15,7 +15,7 @@ from residua.evaluation.report.payload import curves, histogram
 from residua.evaluation.verification.payload import JobPayload
 from residua.evaluation.verification.recomputation import not_carried
 from residua.metrics.names import baseline_title, metric_words
-from residua.records import Estimate, Evaluation, Finding
+from residua.records import SCHEMA_VERSION, Estimate, Evaluation, Finding
 
 Verdict = Literal["same", "differs", "not carried"]
 _ROUNDING = 1e-9
@@ -48,17 +48,18 @@ def figures(
         )
         return
     yield _plain(job, "images", record.n_images, len(carried.table.paths))
-    yield from _metrics(job, "", record.metrics, again.metrics, not_carried(record, again))
+    beside = _Beside(job, record.schema_version < SCHEMA_VERSION)
+    yield from beside.metrics("", record.metrics, again.metrics, not_carried(record, again))
     for name, values in record.baselines.items():
         if name in again.baselines:
-            yield from _metrics(
-                job, f"{baseline_title(name)}: ", values, again.baselines[name], set()
+            yield from beside.metrics(
+                f"{baseline_title(name)}: ", values, again.baselines[name], set()
             )
         else:
             yield VerifiedNumber(
                 job, baseline_title(name), f"{len(values)} metrics", "no scores", "not carried"
             )
-    yield from _operating_point(job, carried, evidence, again)
+    yield from _operating_point(beside, carried, evidence, again)
     yield from _findings(job, record, again)
     yield _drawing(
         job,
@@ -69,29 +70,39 @@ def figures(
     yield _drawing(job, "curves", carried.curves, curves(evidence))
 
 
-def _metrics(
-    job: str, prefix: str, said: dict[str, Estimate], made: dict[str, Estimate], missing: set[str]
-) -> Iterator[VerifiedNumber]:
-    for name, estimate in said.items():
-        title = f"{prefix}{metric_words(name).label}"
-        if name in missing:
-            yield VerifiedNumber(
-                job, title, words.interval(name, estimate), "needs the error maps", "not carried"
-            )
-        elif name not in made:
-            yield VerifiedNumber(
-                job, title, words.interval(name, estimate), "not defined by these data", "differs"
-            )
-        else:
-            yield _compared(job, title, name, estimate, made[name])
+@dataclass(frozen=True)
+class _Beside:
+    """Estimates of a job side by side; `is_earlier` where the record is of an earlier version,
+    whose intervals came from other methods.
+    """
 
+    job: str
+    is_earlier: bool
 
-def _compared(job: str, title: str, name: str, said: Estimate, made: Estimate) -> VerifiedNumber:
-    texts = words.interval(name, said), words.interval(name, made)
-    is_same = alike(said.model_dump(), made.model_dump())
-    if not is_same and texts[0] == texts[1]:  # too small a difference for the usual digits
-        texts = _digits(said), _digits(made)
-    return VerifiedNumber(job, title, *texts, "same" if is_same else "differs")
+    def metrics(
+        self, prefix: str, said: dict[str, Estimate], made: dict[str, Estimate], missing: set[str]
+    ) -> Iterator[VerifiedNumber]:
+        """Each estimate of `said`; those `missing` take more than the report carries."""
+        for name, estimate in said.items():
+            title, text = f"{prefix}{metric_words(name).label}", words.interval(name, estimate)
+            if name in missing:
+                yield VerifiedNumber(self.job, title, text, "needs the error maps", "not carried")
+            elif name not in made:
+                yield VerifiedNumber(self.job, title, text, "not defined by these data", "differs")
+            else:
+                yield self._compared(title, name, estimate, made[name])
+
+    def _compared(self, title: str, name: str, said: Estimate, made: Estimate) -> VerifiedNumber:
+        texts = words.interval(name, said), words.interval(name, made)
+        is_same = alike(said.model_dump(), made.model_dump())
+        if not is_same and self.is_earlier and alike((said.value, said.n), (made.value, made.n)):
+            again = f"{texts[1]} by the methods of today"
+            ends = alike((said.low, said.high), (made.low, made.high))
+            verdict: Verdict = "same" if ends else "not carried"
+            return VerifiedNumber(self.job, title, texts[0], again, verdict)
+        if not is_same and texts[0] == texts[1]:  # too small a difference for the usual digits
+            texts = _digits(said), _digits(made)
+        return VerifiedNumber(self.job, title, *texts, "same" if is_same else "differs")
 
 
 def _digits(estimate: Estimate) -> str:
@@ -109,9 +120,9 @@ def _plain(job: str, name: str, said: Any, made: Any) -> VerifiedNumber:
 
 
 def _operating_point(
-    job: str, carried: JobPayload, evidence: Evidence, again: Evaluation
+    beside: _Beside, carried: JobPayload, evidence: Evidence, again: Evaluation
 ) -> Iterator[VerifiedNumber]:
-    said, made = carried.record.operating_point, again.operating_point
+    job, said, made = beside.job, carried.record.operating_point, again.operating_point
     if said is None:
         return
     title = f"threshold by {said.policy}"
@@ -126,7 +137,7 @@ def _operating_point(
         )
     else:
         yield _plain(job, title, said.threshold, made.threshold)
-        yield from _metrics(job, "on calibration: ", said.rates, made.rates, set())
+        yield from beside.metrics("on calibration: ", said.rates, made.rates, set())
 
 
 def _findings(job: str, record: Evaluation, again: Evaluation) -> Iterator[VerifiedNumber]:

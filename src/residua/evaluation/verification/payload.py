@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from residua.errors import SourceError
 from residua.evaluation import Evidence
@@ -63,6 +63,15 @@ class JobPayload(BaseModel):
     histogram: Histogram | None
     curves: dict[str, Any] | None
     table: _Table
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_earlier_version(cls, data: Any) -> Any:
+        """Records without a version are of version 1."""
+        record = data.get("record") if isinstance(data, dict) else None
+        if not isinstance(record, dict) or "schema_version" in record:
+            return data
+        return {**data, "record": {**record, "schema_version": 1}}
 
     def evidence(self, key: str) -> Evidence:
         """The arrays again; `SourceError` where they contradict each other."""

@@ -11,8 +11,8 @@ from residua.evaluation import Evidence, evaluate_classification, evaluate_detec
 from residua.evaluation.labels import DetectionLabels
 from residua.evaluation.reconstruction import baseline_errors, evaluate_errors
 from residua.findings import find_threshold_optimism, high_prevalence
+from residua.metrics.pixel_errors import PixelErrors
 from residua.metrics.reported import METRICS
-from residua.metrics.samples import PixelErrors
 from residua.records import Evaluation, OperatingPoint
 from residua.thresholds.defaults import choose_again
 
@@ -36,7 +36,9 @@ def recompute(record: Evaluation, evidence: Evidence) -> Evaluation | None:
         return evaluate_errors(
             evidence.per_image,
             train_errors=evidence.train_scores,
-            baselines=baseline_errors(evidence.baselines, seed=evidence.seed),
+            baselines=baseline_errors(
+                evidence.baselines, seed=evidence.seed, groups=evidence.groups
+            ),
             groups=evidence.groups,
             **options,
         )

@@ -8,6 +8,12 @@ from residua.metrics.confusion_bounds import mean_recall
 from residua.metrics.delong import roc_auc_interval
 from residua.metrics.intervals import f1_of_share
 from residua.metrics.multilabel import multilabel_average_precision
+from residua.metrics.pixel_errors import PixelErrors
+from residua.metrics.pixel_spread import (
+    aupro_influences,
+    average_precision_influences,
+    roc_auc_influences,
+)
 from residua.metrics.precision_intervals import average_precision_interval
 from residua.metrics.reported.estimators import (
     average_precision_of_label,
@@ -25,7 +31,6 @@ from residua.metrics.reported.metric import ReportedMetric
 from residua.metrics.samples import (
     ClassProbabilities,
     OneClass,
-    PixelErrors,
     PredictedClasses,
     ScoredImages,
     SeveralLabels,
@@ -169,7 +174,7 @@ DETECTION: tuple[ReportedMetric, ...] = (
         "share",
         "chance that a defect pixel's error exceeds a good pixel's",
         "pixel",
-        {PixelErrors: lambda sample: sample.area(sample.pixels.roc_auc())},
+        {PixelErrors: lambda sample: sample.area(sample.pixels.roc_auc(), roc_auc_influences)},
     ),
     ReportedMetric(
         "pixel_average_precision",
@@ -178,7 +183,11 @@ DETECTION: tuple[ReportedMetric, ...] = (
         "share",
         "precision over all recalls, pixel by pixel",
         "pixel",
-        {PixelErrors: lambda sample: sample.area(sample.pixels.average_precision())},
+        {
+            PixelErrors: lambda sample: sample.area(
+                sample.pixels.average_precision(), average_precision_influences
+            )
+        },
     ),
     ReportedMetric(
         "aupro",
@@ -189,9 +198,36 @@ DETECTION: tuple[ReportedMetric, ...] = (
         "pixel",
         {
             PixelErrors: lambda sample: sample.area(
-                sample.pixels.aupro() if sample.pixels.n_images else np.nan
+                sample.pixels.aupro() if sample.pixels.n_images else np.nan, aupro_influences
             )
         },
+    ),
+    ReportedMetric(
+        "iou",
+        "IoU",
+        True,
+        "share",
+        "marked and defective pixels, over those that are either",
+        "pixel",
+        {PixelErrors: PixelErrors.overlap},
+    ),
+    ReportedMetric(
+        "defect_detection_rate",
+        "Defects found",
+        True,
+        "share",
+        "of the defects, how many have a marked pixel",
+        "pixel",
+        {PixelErrors: PixelErrors.defects_found},
+    ),
+    ReportedMetric(
+        "marked_normal_rate",
+        "Normal images marked",
+        False,
+        "share",
+        "of the images without defects, how many have a marked pixel",
+        "pixel",
+        {PixelErrors: PixelErrors.normals_marked},
     ),
     ReportedMetric(
         "precision_at_prevalence",

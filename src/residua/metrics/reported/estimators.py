@@ -6,23 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from residua.metrics.bootstrap import bootstrap_interval
+from residua.metrics._confidence import two_sided_z
+from residua.metrics.calibration import calibration_error_of
 from residua.metrics.delong import roc_auc_interval
+from residua.metrics.groups import LEAST_GROUPS
 from residua.metrics.intervals import f1_of_share, share_interval
 from residua.metrics.precision_intervals import average_precision_interval
 from residua.metrics.samples import (
     ClassProbabilities,
-    Floats,
     OneClass,
     ScoredImages,
     SeveralLabels,
     mean_ends,
+    told_by,
 )
 from residua.records import Estimate
-
-_BINS = 15
 
 
 def ranked(interval: Callable[..., Estimate], **options: Any) -> Callable[[ScoredImages], Estimate]:
@@ -156,25 +155,25 @@ def brier_score_of_classes(sample: ClassProbabilities) -> Estimate:
 
 
 def calibration_error_of_classes(sample: ClassProbabilities) -> Estimate:
-    """Expected calibration error in 15 bins of even width."""
+    """Expected calibration error of the population in 15 bins of even width."""
     p = sample.probabilities.astype(np.float64)
-    sure, right = p.max(axis=1, initial=0.0), p.argmax(axis=1) == sample.true
-    place = np.clip(np.ceil(sure * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
-
-    def error(place: NDArray[np.int64], difference: Floats) -> float:
-        if not len(place):
-            return float("nan")
-        return float(np.abs(np.bincount(place, difference, minlength=_BINS)).sum() / len(place))
-
-    return bootstrap_interval(
-        error,
-        place,
-        sure - right,
-        confidence=sample.confidence,
-        n_resamples=1000 if len(p) <= 20_000 else 100,
-        groups=sample.groups,
-        seed=sample.seed,
+    n, sure, right = len(p), p.max(axis=1, initial=0.0), p.argmax(axis=1) == sample.true
+    if n == 0:
+        return sample.without_interval(np.nan, 0)
+    told, spread, groups = {}, 1.0, sample.groups
+    if groups is not None:
+        off = sure - right
+        effect = groups.effect_on_share(right, sure, (off - off.mean()) / n)
+        told = told_by(groups, n / effect)
+        reach = groups.reach(sample.confidence, effect) / two_sided_z(sample.confidence)
+        spread = reach * effect**0.5
+    found = calibration_error_of(
+        sure, right, level=sample.confidence, spread=spread, seed=sample.seed
     )
+    estimate = sample.without_interval(found.value, n).model_copy(update=told)
+    if groups is not None and groups.n_groups < LEAST_GROUPS and not groups.is_single:
+        return estimate
+    return estimate.model_copy(update={"low": found.low, "high": found.high})
 
 
 def average_precision_of_label(sample: OneClass) -> Estimate | None:

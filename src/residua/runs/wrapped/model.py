@@ -21,7 +21,9 @@ from residua.runs.wrapped.errors_in_numpy import error_maps, restore_map, scores
 from residua.runs.wrapped.outputs import as_probabilities, several
 from residua.runs.wrapped.scales import Scale
 from residua.runs.wrapped.trying import try_out
+from residua.thresholds import pixel_threshold_of
 from residua.thresholds.defaults import choose_operating_point
+from residua.thresholds.pixels import MapPeaks
 
 
 class WrappedEngine:
@@ -146,12 +148,16 @@ class WrappedEngine:
         on. None is the default policy.
         """
         images = ImageSet.from_arrays(calibration)
-        scores, flags = self.anomaly_scores(images), images.presumed_anomalous
+        peaks, flags = MapPeaks(len(images)), images.presumed_anomalous
+        scores = score_with(self, images, on_map=peaks).score
         self.operating_point_ = choose_operating_point(
             scores, flags, policy, confidence=confidence, groups=images.group_codes
         )
         self.calibration_scores_, self.calibration_is_anomalous_ = scores, flags
-        self.calibration_images_ = looks_of(images[np.flatnonzero(~flags)])
+        self.calibration_images_ = {
+            **looks_of(images[np.flatnonzero(~flags)]),
+            "pixel_threshold": pixel_threshold_of(peaks.of[~flags]),
+        }
         self.calibration_pixels_ = tuple(map(str, images.pixel_hashes))
         self.calibration_groups_ = images.group_codes
         return self.operating_point_

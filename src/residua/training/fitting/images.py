@@ -19,7 +19,9 @@ from residua._text import few
 from residua.errors import InputError
 from residua.images import ImageSet
 from residua.images.summary import looks_of
+from residua.thresholds import pixel_threshold_of
 from residua.thresholds.defaults import choose_operating_point
+from residua.thresholds.pixels import MapPeaks
 from residua.training.bundle import Bundle, score_set
 from residua.training.fitting.options import DetectOptions, RecipeOptions
 from residua.training.fitting.recipe_choice import choose_recipe
@@ -164,10 +166,14 @@ def calibrate_scores(
     """The bundle with its calibration scores, and with a detector's operating point."""
     if calibration is None or len(calibration) == 0:
         return bundle
-    scores = score_set(bundle, calibration).score
+    peaks = MapPeaks(len(calibration)) if isinstance(options, DetectOptions) else None
+    scores = score_set(bundle, calibration, on_map=peaks).score
     is_anomalous = calibration.presumed_anomalous
+    looks = looks_of(calibration[np.flatnonzero(~is_anomalous)])
+    if peaks is not None:
+        looks["pixel_threshold"] = pixel_threshold_of(peaks.of[~is_anomalous])
     calibrated = replace(
-        bundle.noting(calibration_images=looks_of(calibration[np.flatnonzero(~is_anomalous)])),
+        bundle.noting(calibration_images=looks),
         calibration_scores=scores,
         calibration_is_anomalous=is_anomalous,
         calibration_groups=calibration.group_codes,

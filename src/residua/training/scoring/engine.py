@@ -125,8 +125,11 @@ def score_images(
     maps: bool = False,
     reconstructions: bool = False,
     progress: Progress | None = None,
+    on_map: Callable[[int, NDArray[np.float32]], None] | None = None,
 ) -> Scores:
     """Run the graph over `images`, in order.
+
+    ``on_map`` is given each image's number and map, which is then dropped.
 
     The network always sees exactly `batch_size` images: the last batch is filled with black ones,
     whose results are dropped. Each image is prepared by itself where sizes differ; where it keeps
@@ -143,8 +146,12 @@ def score_images(
         for batch in images.batches(batch_size):
             scored = graph.score_prepared(_prepared_batch(graph.prepare, batch, batch_size))
             kept.append(_to_numpy(scored, len(batch), one_size, reconstructions=reconstructions))
-            if maps:
-                kept_maps.extend(_restore_maps(graph.prepare, scored.error_map, batch))
+            if maps or on_map is not None:
+                restored = _restore_maps(graph.prepare, scored.error_map, batch)
+                kept_maps.extend(restored if maps else [])
+                if on_map is not None:
+                    for row, one in enumerate(restored, start=done):
+                        on_map(row, one)
             done += len(batch)
             if progress is not None:
                 progress(done, len(images))
