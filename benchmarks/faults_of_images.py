@@ -104,6 +104,13 @@ def shortcut_by_light(source: Pictures, rng: Rng, strength: float) -> Finding | 
     return _shortcut(as_set(x), labels)
 
 
+def shortcut_by_dark(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """The images called anomalous are of the same class, and dimmed by that share."""
+    x, labels = _two_kinds(source, rng)
+    x[labels] *= 1 - strength
+    return _shortcut(as_set(x), labels)
+
+
 def shortcut_by_jpeg(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     """The images called anomalous are of other classes than the normal one, stored as JPEG at a
     quality 100 less that.

@@ -8,13 +8,17 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from planted_pictures import Pictures, neighbour_scores, pca_errors, ranks, rebuild
 from residua.baselines import DETECTORS
+from residua.evaluation.check import neighbour_votes
 from residua.findings import (
     find_blind_spots,
     find_broken_promise,
     find_collapsed_reconstruction,
     find_dead_latent,
     find_drift,
+    find_hidden_anomalies,
     find_inflated_accuracy,
+    find_label_noise,
+    find_label_noise_in_scores,
     find_learnt_identity,
     find_majority_class,
     find_most_confused,
@@ -204,6 +208,43 @@ def shared_scores(source: Pictures, rng: Rng, strength: float) -> Finding | None
     n = round(strength * len(new))
     new[:n] = train[:n]
     return find_shared_scores(*pca_errors(train, 10, train, new))
+
+
+def hidden_anomalies(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of the normal calibration images have snow, scored by PCA."""
+    train, calibration = source.normals(rng, 0.5, 0.5)
+    n = round(strength * len(calibration))
+    calibration = _snowed(calibration, n, rng)
+    return find_hidden_anomalies(pca_errors(train, 12, calibration)[0])
+
+
+def label_noise_by_scores(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of the labels of normal images and of images with snow swapped, scored by PCA."""
+    train, calibration, normal = source.normals(rng, 0.4, 0.2, 0.4)
+    twice = np.concatenate([normal[: len(normal) // 2], normal])
+    images = _snowed(twice, len(normal) // 2, rng)
+    is_anomalous = np.arange(len(images)) < len(normal) // 2
+    of_images, of_calibration = pca_errors(train, 12, images, calibration)
+    labels = is_anomalous ^ (rng.random(len(images)) < strength)
+    return find_label_noise_in_scores(of_images, labels, of_calibration)
+
+
+def label_noise_by_neighbours(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of 600 labels replaced by another class, judged by neighbours."""
+    rows = rng.choice(len(source.images), 600, replace=False)
+    classes, true = np.unique(source.kinds[rows], return_inverse=True)
+    wrong = rng.random(len(rows)) < strength
+    labels = np.where(wrong, (true + rng.integers(1, len(classes), len(rows))) % len(classes), true)
+    images = list(source.images[rows][..., np.newaxis])
+    return find_label_noise(labels, neighbour_votes(images, labels, len(classes)), classes.tolist())
+
+
+def _snowed(images: np.ndarray, n: int, rng: Rng) -> np.ndarray:
+    """The first `n` of the images with snow."""
+    changed = images.astype(np.float32)
+    for row in range(n):
+        changed[row] = GROSS["snow"](changed[row], rng, changed[row])
+    return changed
 
 
 def majority_class(source: Pictures, rng: Rng, strength: float) -> Finding | None:

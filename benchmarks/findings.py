@@ -52,6 +52,11 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "not-better-than-baseline": (Trial(of_models.not_better_than_baseline, (0, 0.4, 0.7, 1)),),
     "not-better-than-chance": (Trial(of_models.not_better_than_chance, (0, 0.5, 1, 2)),),
     "overlap": (Trial(of_models.overlap, (0, 0.3, 0.7, 1)),),
+    "hidden-anomalies": (Trial(of_models.hidden_anomalies, (0, 0.01, 0.03, 0.1)),),
+    "label-noise": (
+        Trial(of_models.label_noise_by_scores, (0, 0.05, 0.15, 0.3)),
+        Trial(of_models.label_noise_by_neighbours, (0, 0.05, 0.15, 0.3)),
+    ),
     "shared-scores": (Trial(of_models.shared_scores, (0, 0.005, 0.02, 0.1)),),
     "majority-class": (Trial(of_models.majority_class, (0, 0.3, 0.7, 1)),),
     "most-confused": (Trial(of_models.most_confused, (0, 0.1, 0.3, 0.6)),),
@@ -62,6 +67,7 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "class-balance": (Trial(of_images.class_balance, (0, 1, 3), 1),),
     "shortcut": (
         Trial(of_images.shortcut_by_light, (0, 0.05, 0.2, 0.6)),
+        Trial(of_images.shortcut_by_dark, (0, 0.2, 0.4, 0.6)),
         Trial(of_images.shortcut_by_jpeg, (0, 5, 25, 60)),
         Trial(of_images.shortcut_by_size, (0, 0.2, 0.6, 1)),
     ),

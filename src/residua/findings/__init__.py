@@ -57,7 +57,12 @@ from residua.findings.shared_scores import find_shared_scores as find_shared_sco
 from residua.findings.threshold_optimism import find_threshold_optimism as find_threshold_optimism
 from residua.findings.reversed_scores import find_reversed_scores as find_reversed_scores
 from residua.findings.reversed_labels import find_reversed_labels as find_reversed_labels
+from residua.findings.label_noise import find_label_noise as find_label_noise
+from residua.findings.label_noise import (
+    find_label_noise_in_scores as find_label_noise_in_scores,
+)
 from residua.findings.loss_history import find_loss_history as find_loss_history
+from residua.findings.hidden_anomalies import find_hidden_anomalies as find_hidden_anomalies
 from residua.findings.drift import find_drift as find_drift
 from residua.findings.blind_spots import find_blind_spots as find_blind_spots
 from residua.findings.shortcut import find_shortcut as find_shortcut

@@ -38,6 +38,7 @@ __all__ = [
     "FindingKind",
     "Histogram",
     "JudgedFacts",
+    "LabelVotes",
     "Severity",
 ]
 
@@ -95,6 +96,18 @@ class MaskMeasures:
 
 
 @dataclass(frozen=True)
+class LabelVotes:
+    """What a judge that has not seen the labels says of some images: their ``rows``, the index of
+    the label of each, and probabilities, (n, n_classes); see `find_label_noise`.
+    """
+
+    rows: Rows
+    true: Rows
+    probabilities: NDArray[Any]
+    classes: Sequence[str]
+
+
+@dataclass(frozen=True)
 class JudgedFacts:
     """Everything that findings may need; a fact that nobody knows is None.
 
@@ -136,6 +149,9 @@ class JudgedFacts:
     known_normal: Fact[NDArray[Any]] = _fact("scores of images known to be normal")
     tuned_on_judged: Fact[str] = _fact("a policy that chose the threshold on the judged images")
     calibration: Fact[NDArray[Any]] = _fact("scores of normal calibration images")
+    calibration_groups: NDArray[Any] | None = None
+    calibration_images: ImageSet | None = None
+    train_images: ImageSet | None = None
     score_of: Fact[ScoreOf] = _fact("a model that scores other images")
     # of a reconstructor
     audit: Fact[ScaleAudit] = _fact("arrays whose scale was read from their values")
@@ -163,6 +179,7 @@ class JudgedFacts:
     pixel_hashes: Fact[NDArray[Any]] = _fact("hashes of the images")
     statistics: Fact[Mapping[str, Floats]] = _fact("images")
     features: Fact[Mapping[str, Floats]] = _fact("images")
+    votes_of: Callable[[], LabelVotes] | None = None
     masks: Fact[MaskMeasures] = _fact("masks of the defects")
     # of sources, before there is a model
     quarantined: Fact[Sequence[tuple[str, str]]] = _fact("files of the source")

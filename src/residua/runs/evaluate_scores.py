@@ -16,12 +16,9 @@ from residua.evaluation.detection import detection_facts
 from residua.evaluation.evidence import ThresholdFrom
 from residua.evaluation.labels import DetectionLabels
 from residua.findings import OF_MODEL, Checks, JudgedFacts, not_applicable
-from residua.findings.kind import ScoreOf
 from residua.images import ImageSet
 from residua.metrics import PixelTally
-from residua.runs.baselines import (
-    detecting_baselines,
-)
+from residua.runs.baselines import detecting_baselines, sampled
 from residua.runs.job_result import EvaluationRequest, JobResult, of_training, with_model
 from residua.runs.model import Calibration, Floats, JudgedModel
 from residua.runs.parts import JudgedImages
@@ -57,7 +54,7 @@ def judge_detector(
         groups=judged.images.groups,
         seed=model.seed,
     )
-    facts = _with_images(facts, model.scores, images, scores, calibration)
+    facts = _with_images(facts, model, judged, scores)
     facts = with_model(facts, model, judged, scores.score, model.scores)
     made = conclude(facts, split=judged.part, provenance=request.provenance)
     known = is_anomalous if labelled.all() else None
@@ -82,11 +79,7 @@ def judge_detector(
 
 
 def _with_images(
-    facts: JudgedFacts,
-    score_of: ScoreOf,
-    images: ImageSet,
-    scores: Scores,
-    calibration: Calibration,
+    facts: JudgedFacts, model: JudgedModel, judged: JudgedImages, scores: Scores
 ) -> JudgedFacts:
     """`facts` of a detector with what its images and its model can be asked.
 
@@ -94,25 +87,26 @@ def _with_images(
     ----------
     facts : JudgedFacts
         From `residua.evaluation.detection.detection_facts`.
-    score_of : callable
-        The model's scores of other images: normal ones are perturbed.
-    images : ImageSet
-        The judged images.
+    model : JudgedModel
+        It scores other images: normal ones that are perturbed, and those it was fitted on.
+    judged : JudgedImages
     scores : Scores
-        Theirs, with error columns.
-    calibration : Calibration
-        What the threshold was chosen on.
+        Those of the judged images, with error columns.
     """
-    checks = Checks()
+    checks, images, calibration = Checks(), judged.images, model.calibration
     statistics = checks.make("the looks of images", lambda: image_statistics(images))
     features = {name: column for name, column in (statistics or {}).items() if name not in SCALES}
+    fitted_on = judged.fitted_on
     return replace(
         facts,
-        score_of=score_of,
+        score_of=model.scores,
         images=images,
         paths=images.paths,
         pixel_hashes=images.pixel_hashes,
         calibration=calibration.normals,
+        calibration_groups=calibration.normal_groups,
+        calibration_images=_calibration_images(calibration, judged.calibration),
+        train_images=None if fitted_on is None else sampled(fitted_on, model.seed),
         chosen_on=calibration.pixel_hashes,
         errors={"mse": np.asarray(scores.columns["mse"], np.float64)},
         statistics=statistics,
@@ -120,6 +114,16 @@ def _with_images(
         masks=checks.make("masks", lambda: measure_masks([images])),
         not_made=(*facts.not_made, *checks.not_made),
     )
+
+
+def _calibration_images(calibration: Calibration, images: ImageSet | None) -> ImageSet | None:
+    """The normal calibration images in the order of their scores; None unless all are at hand."""
+    hashes = calibration.pixel_hashes
+    if images is None or len(hashes) != len(calibration.scores):
+        return None
+    places = {one: row for row, one in enumerate(images.pixel_hashes.tolist())}
+    rows = [places.get(one, -1) for one in hashes[~calibration.is_anomalous].tolist()]
+    return None if -1 in rows else images[np.asarray(rows, np.int64)]
 
 
 def _adding(

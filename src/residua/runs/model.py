@@ -44,6 +44,11 @@ class Calibration:
         level: float | None = self.looks.get("pixel_threshold")
         return level
 
+    @property
+    def normal_groups(self) -> NDArray[np.int64] | None:
+        """The groups of the normal images."""
+        return None if self.groups is None else self.groups[~self.is_anomalous]
+
 
 class Network(Protocol):
     """What only a network that was trained here can answer."""

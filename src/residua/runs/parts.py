@@ -35,7 +35,7 @@ class JudgedImages:
     found between the two.
 
     ``targets`` are what should come out, in the order of the images, where that is not what goes
-    in.
+    in. ``calibration`` holds the images that the threshold was chosen on, where they are at hand.
     """
 
     images: ImageSet
@@ -45,6 +45,7 @@ class JudgedImages:
     leaks: Leaks | None = None
     leak_pictures: Figure | None = None
     targets: ImageSet | None = None
+    calibration: ImageSet | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class RunImages:
         judged = self._judged(test, "test", source[np.flatnonzero(in_train)])
         used = np.where(in_train, "train", parts)
         return replace(
-            judged, findings=(*self._source_findings(source, test, used), *judged.findings)
+            judged,
+            findings=(*self._source_findings(source, test, used), *judged.findings),
+            calibration=source[np.flatnonzero(parts == "calibration")],
         )
 
     def other(self, source: str, bits: int | None = None) -> JudgedImages:

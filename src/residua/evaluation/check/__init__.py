@@ -2,6 +2,13 @@
 
 from residua.evaluation.check.masks import measure_masks
 from residua.evaluation.check.sources import SourceCheck, check_sources
-from residua.evaluation.check.statistics import SCALES, image_statistics
+from residua.evaluation.check.statistics import SCALES, image_statistics, neighbour_votes
 
-__all__ = ["SCALES", "SourceCheck", "check_sources", "image_statistics", "measure_masks"]
+__all__ = [
+    "SCALES",
+    "SourceCheck",
+    "check_sources",
+    "image_statistics",
+    "measure_masks",
+    "neighbour_votes",
+]

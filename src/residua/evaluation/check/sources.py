@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.evaluation.check.masks import measure_masks
-from residua.evaluation.check.statistics import SCALES, image_statistics
+from residua.evaluation.check.statistics import SCALES, image_statistics, neighbour_votes
 from residua.findings import Checks, JudgedFacts, find_all
 from residua.findings.figures import Figure
-from residua.findings.kind import LabelledCopies
+from residua.findings.kind import LabelledCopies, LabelVotes
 from residua.findings.leakage import draw_leaks
 from residua.images import Duplicates, ImageSet, search_duplicates
 from residua.images.columns import strings
@@ -24,6 +24,7 @@ from residua.images.listing import Progress
 from residua.records import Assumption, Finding
 
 _PLAIN = ("brightness", "contrast", "sharpness", "compression", "height", "width")
+_FEWEST_VOTED, _MOST_VOTED, _MOST_CLASSES = 40, 4000, 200  # by neighbours, on labels
 _ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 
 
@@ -97,7 +98,8 @@ def check_sources(
     )
     found, figures = find_all(facts)
     if columns is not None:
-        found += find_all(_look_facts(measured, columns, str(sets[0].dtype)))[0]
+        looks, drawn = find_all(_look_facts(measured, columns, some))
+        found, figures = found + looks, figures | drawn
     return SourceCheck(
         tuple(one.source for one in sets),
         len(table.paths),
@@ -161,9 +163,12 @@ def _statistics(
     return {name: np.concatenate([one[name] for one in statistics]) for name in sorted(shared)}
 
 
-def _look_facts(table: _Table, columns: dict[str, NDArray[np.float64]], dtype: str) -> JudgedFacts:
-    """What the simple numbers of images tell."""
+def _look_facts(
+    table: _Table, columns: dict[str, NDArray[np.float64]], sets: Sequence[ImageSet]
+) -> JudgedFacts:
+    """What the looks of images tell."""
     has_labels = bool(table.is_labelled.any())
+    image = _image_of(sets)
     return JudgedFacts(
         job="check",
         n_images=len(table.paths),
@@ -178,8 +183,45 @@ def _look_facts(table: _Table, columns: dict[str, NDArray[np.float64]], dtype: s
             part: {name: columns[name][rows] for name in _PLAIN}
             for part, rows in table.normals().items()
         },
-        dtype=dtype,
+        votes_of=_votes_of(table, image, sets) if has_labels else None,
+        picture_of=image,
+        dtype=str(sets[0].dtype),
     )
+
+
+def _image_of(sets: Sequence[ImageSet]) -> Callable[[int], NDArray[Any]]:
+    """From a row over all sets to its image."""
+    starts = np.cumsum([0, *(len(one) for one in sets)])
+
+    def image(row: int) -> NDArray[Any]:
+        which = int(np.searchsorted(starts, row, side="right")) - 1
+        return sets[which][row - int(starts[which])]
+
+    return image
+
+
+def _votes_of(
+    table: _Table, image: Callable[[int], NDArray[Any]], sets: Sequence[ImageSet]
+) -> Callable[[], LabelVotes] | None:
+    """What the neighbours of labelled images say of their labels: of an even share of very many;
+    None where there are too few images or classes.
+    """
+    rows = np.flatnonzero(table.is_labelled)
+    if len(rows) > _MOST_VOTED:
+        rows = rows[np.linspace(0, len(rows) - 1, _MOST_VOTED).astype(np.int64)]
+    classes, true = np.unique(table.labels[rows].astype(str), return_inverse=True)
+    if len(rows) < _FEWEST_VOTED or not 2 <= len(classes) <= _MOST_CLASSES:
+        return None
+    groups = None
+    if all(one.groups is not None for one in sets):
+        groups = np.concatenate([one.groups for one in sets if one.groups is not None])[rows]
+
+    def votes() -> LabelVotes:
+        pictures = [image(int(row)) for row in rows]
+        shares = neighbour_votes(pictures, true, len(classes), groups)
+        return LabelVotes(rows, true.astype(np.int64), shares, classes.tolist())
+
+    return votes
 
 
 @dataclass(frozen=True)
@@ -276,13 +318,7 @@ def _leakage(
     leaks, rows = leaks_of(copies, seen, table.paths)
     leaks = replace(leaks, is_thorough=is_thorough)
     others = "images of calibration and test" if len(sets) == 1 else "images of the other sources"
-    starts = np.cumsum([0, *(len(one) for one in sets)])
-    asked = np.flatnonzero(~seen)
-
-    def image(row: int) -> NDArray[Any]:
-        which = int(np.searchsorted(starts, row, side="right")) - 1
-        return sets[which][row - int(starts[which])]
-
+    asked, image = np.flatnonzero(~seen), _image_of(sets)
     figure = draw_leaks(
         leaks,
         lambda place: (image(int(rows[place])), image(int(asked[place]))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.images import ImageSet, resize
+from residua.metrics.groups import Groups
 
 SCALES = frozenset({"highest", "range"})
 """Numbers that say how an image was stored, not how it looks."""
 
 _SIDE = 64
+_VOTING_SIDE, _NEIGHBOURS, _COMPARED_AT_ONCE = 16, 10, 256
 _BLOCK, _HALF = 8, 4  # JPEG compresses blocks of 8 x 8 pixels
 _AWAY = (-_HALF, _HALF)
 _MOST_COMPRESSED = 512
@@ -69,6 +71,41 @@ def image_statistics(
     )
     sizes = _file_sizes(images)
     return found if sizes is None else {**found, "file_size": sizes}
+
+
+def neighbour_votes(
+    images: Sequence[NDArray[np.generic]],
+    labels: NDArray[np.int64],
+    n_classes: int,
+    groups: Any = None,
+) -> NDArray[np.float64]:
+    """The share of each label among the ten images that look most alike, (n, n_classes), at 16
+    pixels a side; never the image itself, nor one of its group.
+
+    Examples
+    --------
+    >>> dark, light = np.zeros((8, 8, 1), np.uint8), np.full((8, 8, 1), 200, np.uint8)
+    >>> votes = neighbour_votes([dark, dark, light, light] * 6, np.array([0, 0, 1, 1] * 6), 2)
+    >>> votes[0].tolist(), votes[2].tolist()
+    ([1.0, 0.0], [0.0, 1.0])
+    """
+    small = np.stack([_small(image) for image in images])
+    codes = np.arange(len(small)) if groups is None else Groups.read(groups, len(small)).codes
+    squares = np.einsum("ij,ij->i", small, small)
+    votes = np.zeros((len(small), n_classes))
+    for start in range(0, len(small), _COMPARED_AT_ONCE):
+        part = slice(start, start + _COMPARED_AT_ONCE)
+        far = squares - 2 * small[part] @ small.T
+        far[codes[part, np.newaxis] == codes] = np.inf
+        nearest = np.argpartition(far, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
+        for k in range(n_classes):
+            votes[part, k] = (labels[nearest] == k).mean(axis=1)
+    return votes
+
+
+def _small(image: NDArray[np.generic]) -> NDArray[np.float32]:
+    values = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
+    return resize(values.mean(axis=2, keepdims=True), (_VOTING_SIDE, _VOTING_SIDE)).reshape(-1)
 
 
 def _of(image: NDArray[np.generic]) -> tuple[float, ...]:
