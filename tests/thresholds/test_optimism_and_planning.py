@@ -154,3 +154,18 @@ def test_a_difference_between_models_takes_as_many_times_the_images_as_they_are_
     assert (alike.n_paired, alike.n_unpaired) == (4 * alone.n_paired, 4 * alone.n_unpaired)
     with pytest.raises(RangeError, match="group_size"):
         plan_difference(0.9, 0.95, share_of_group=0.5)
+
+
+def test_groups_are_cross_fitted_whole() -> None:
+    rng = np.random.default_rng(5)
+    groups = np.repeat(np.arange(30), 10)
+    labels = groups % 3 == 0
+    part = rng.normal(size=30)[groups]
+    scores = part + 0.1 * rng.normal(size=300) + labels
+    alone, whole = (
+        threshold_optimism("max-f1", scores, labels, groups=given, n_repeats=5).optimism
+        for given in (None, groups)
+    )
+    assert whole > alone + 0.02
+    with pytest.raises(LabelError, match="two groups"):
+        threshold_optimism("max-f1", scores, groups == 0, groups=groups)

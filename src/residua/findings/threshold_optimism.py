@@ -18,6 +18,7 @@ def find_threshold_optimism(
     *,
     confidence: float = 0.95,
     seed: int = 0,
+    groups: Any = None,
 ) -> Finding:
     """Say how much F1 flatters, because threshold and test share their images (see
     `threshold_optimism`).
@@ -27,6 +28,8 @@ def find_threshold_optimism(
     policy : str
     scores : float array, (n_images,)
     is_anomalous : bool array, (n_images,)
+    groups : array, (n_images,), optional
+        What was sampled together; thresholds then come from other groups.
 
     Examples
     --------
@@ -45,7 +48,9 @@ def find_threshold_optimism(
     )
     same = "The threshold was chosen on the same images that it is tested on."
     try:
-        told = threshold_optimism(policy, scores, is_anomalous, confidence=confidence, seed=seed)
+        told = threshold_optimism(
+            policy, scores, is_anomalous, confidence=confidence, seed=seed, groups=groups
+        )
     except (ValueError, PolicyError) as error:
         return Finding(
             code=KIND.code,
@@ -76,12 +81,16 @@ def find_threshold_optimism(
 
 def _ask(facts: JudgedFacts) -> Finding:
     scores, flags = facts.known if facts.labelled.any() else (facts.scores, None)
+    groups = facts.groups
+    if groups is not None and flags is not None:
+        groups = groups[facts.labelled]
     return find_threshold_optimism(
         facts.tuned_on_judged,
         scores,
         np.zeros(len(scores), np.bool_) if flags is None else flags,
         confidence=facts.confidence,
         seed=facts.seed,
+        groups=groups,
     )
 
 

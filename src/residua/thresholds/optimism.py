@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, as_binary_labels, as_scores, same_length
 from residua.errors import LabelError, PolicyError
+from residua.metrics.groups import Groups, as_groups
 from residua.thresholds.choose import calibration_of
 from residua.thresholds.policy import Policy
 from residua.thresholds.rates import is_flagged
@@ -48,6 +49,7 @@ def threshold_optimism(
     confidence: float = 0.95,
     prevalence: float | None = None,
     seed: int = 0,
+    groups: Any = None,
 ) -> Optimism:
     """How much a rate flatters when the threshold was tuned on the tested images.
 
@@ -55,7 +57,8 @@ def threshold_optimism(
 
     The images are split into `n_folds` (stratified by label); each fold is judged by a threshold
     chosen on the others, and the rate is computed over all of them. The mean over `n_repeats`
-    random splits is the honest value.
+    random splits is the honest value. Images of a group (`groups`: a name per image) stay together,
+    so that no threshold has seen views of a part that it is judged on.
 
     Parameters
     ----------
@@ -69,7 +72,7 @@ def threshold_optimism(
     Raises
     ------
     LabelError
-        If there are fewer than two images of either kind.
+        If there are fewer than two images of either kind, or groups that have any.
     PolicyError
         If the policy can't be chosen on ``1 - 1 / n_folds`` of the images.
 
@@ -94,73 +97,71 @@ def threshold_optimism(
             "Label more images",
             LabelError,
         )
-    problems.raise_any()
-    array, anomalous = _at_most(array, anomalous, 20_000, seed)
-    whole = rule.choose(
-        calibration_of(array, anomalous, confidence=confidence, prevalence=prevalence)
-    ).threshold
-    rng = np.random.default_rng(seed)
-    folds = [_stratified_folds(anomalous, n_folds, rng) for _ in range(n_repeats)]
-    honest = [
-        _rate(
-            rate,
-            _cross_fitted(
-                rule, array, anomalous, fold, confidence=confidence, prevalence=prevalence
-            ),
-            anomalous,
+    known = None if problems else as_groups(groups, len(array))
+    if known is not None and min(known.of(kind).n_groups for kind in (anomalous, ~anomalous)) < 2:
+        problems.add(
+            "images of each kind must come from two groups or more",
+            "fewer",
+            "Label images of more groups",
+            LabelError,
         )
-        for fold in folds
-    ]
+    problems.raise_any()
+    rows = _at_most(anomalous, 20_000, seed)
+    array, anomalous = array[rows], anomalous[rows]
+    known = None if known is None else known.of(rows)
+
+    def flagged_by(chosen_on: NDArray[np.bool_], judged: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        calibration = calibration_of(
+            array[chosen_on],
+            anomalous[chosen_on],
+            confidence=confidence,
+            prevalence=prevalence,
+            groups=None if known is None else known.of(chosen_on),
+        )
+        return is_flagged(array[judged], rule.choose(calibration).threshold)
+
+    everything = np.ones(len(array), np.bool_)
+    apparent = _rate(rate, flagged_by(everything, everything), anomalous)
+    rng = np.random.default_rng(seed)
+    honest = []
+    for _ in range(n_repeats):
+        fold = _stratified_folds(anomalous, known, n_folds, rng)
+        flagged = np.zeros(len(array), np.bool_)
+        for held in (fold == k for k in np.unique(fold)):
+            flagged[held] = flagged_by(~held, held)
+        honest.append(_rate(rate, flagged, anomalous))
     return Optimism(
         rate,
-        _rate(rate, is_flagged(array, whole), anomalous),
+        apparent,
         float(np.mean(honest)),
         len(array),
     )
 
 
-def _at_most(
-    array: NDArray[Any], anomalous: NDArray[np.bool_], n: int, seed: int
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """A stratified part of a large set: its optimism is an upper limit for that of the whole."""
-    if len(array) <= n:
-        return array, anomalous
+def _at_most(anomalous: NDArray[np.bool_], n: int, seed: int) -> NDArray[np.intp]:
+    """Rows of a stratified part of a large set: its optimism is an upper limit for the whole's."""
+    if len(anomalous) <= n:
+        return np.arange(len(anomalous))
     rng = np.random.default_rng(seed)
-    index = np.concatenate(
+    return np.concatenate(
         [
-            rng.permutation(members)[: max(2, len(members) * n // len(array))]
+            rng.permutation(members)[: max(2, len(members) * n // len(anomalous))]
             for members in map(np.flatnonzero, (anomalous, ~anomalous))
         ]
     )
-    return array[index], anomalous[index]
 
 
 def _stratified_folds(
-    anomalous: NDArray[np.bool_], n_folds: int, rng: np.random.Generator
+    anomalous: NDArray[np.bool_], groups: Groups | None, n_folds: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
+    """The fold of each image, (n_images,): whole groups, those with anomalies spread evenly."""
+    if groups is not None:
+        of_groups = _stratified_folds(groups.sums(anomalous) > 0, None, n_folds, rng)
+        return of_groups[groups.codes]
     fold = np.empty(len(anomalous), np.intp)
     for members in (np.flatnonzero(anomalous), np.flatnonzero(~anomalous)):
         fold[members] = rng.permutation(len(members)) % n_folds
     return fold
-
-
-def _cross_fitted(
-    rule: Policy,
-    array: NDArray[Any],
-    anomalous: NDArray[np.bool_],
-    fold: NDArray[np.intp],
-    *,
-    confidence: float,
-    prevalence: float | None,
-) -> NDArray[np.bool_]:
-    flagged = np.zeros(len(array), np.bool_)
-    for k in np.unique(fold):
-        held = fold == k
-        calibration = calibration_of(
-            array[~held], anomalous[~held], confidence=confidence, prevalence=prevalence
-        )
-        flagged[held] = is_flagged(array[held], rule.choose(calibration).threshold)
-    return flagged
 
 
 def _rate(name: RateName, flagged: NDArray[np.bool_], anomalous: NDArray[np.bool_]) -> float:

@@ -78,7 +78,12 @@ def _detection(record: Evaluation, evidence: Evidence, options: dict[str, Any]) 
         scores, anomalous = evidence.scores[known], flags[known]
         policy, confidence = record.operating_point.policy, options["confidence"]
         optimism = find_threshold_optimism(
-            policy, scores, anomalous, confidence=confidence, seed=evidence.seed
+            policy,
+            scores,
+            anomalous,
+            confidence=confidence,
+            seed=evidence.seed,
+            groups=None if evidence.groups is None else evidence.groups[known],
         )
         findings += [] if optimism is None else [optimism]
     metrics = dict(again.metrics)
