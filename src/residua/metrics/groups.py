@@ -148,7 +148,7 @@ class Groups:
             return 1.0
         of = np.ones(len(self), np.bool_) if among is None else among
         if influence is None:
-            share = np.count_nonzero(successes & of) / max(np.count_nonzero(of), 1)
+            share = float(np.count_nonzero(successes & of)) / max(int(np.count_nonzero(of)), 1)
             influence = _centred(of * (successes - share), classes)
         shown = self.design_effect(influence)
         otherwise = self.largest_effect if scores is None else self.effect_on_ranks(scores, classes)
