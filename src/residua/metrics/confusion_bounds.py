@@ -1,10 +1,8 @@
 """Bounds of a number that is computed from a confusion matrix: balanced accuracy, F1, kappa.
 
-What the images do not rule out are the tables of shares whose distance from the observed one is
-small: Pearson's (Wilson, 1927, generalised; Baggerly, 1998, on such distances) or that of the
-likelihood (Owen, 1988). Over all of these tables the number has a least and a largest value. A cell
-without an image may hold some in Pearson's tables, so that a class without a mistake still has a
-bound. Of two cells this is Wilson's interval.
+Over all tables of shares that the images do not reject (see `residua.metrics.divergence`) the
+number has a least and a largest value. A cell without an image may hold some in them, so that a
+class without a mistake still has a bound. Of two cells this is Wilson's interval.
 """
 
 from __future__ import annotations
@@ -15,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from residua.metrics.divergence import Distance, by_likelihood, by_pearson
 
 Floats = NDArray[np.float64]
 _MOST_STEPS, _WHOLE_STEPS = 20, 3
@@ -119,7 +119,7 @@ def confusion_bounds(
     ends = [
         _furthest(observed, statistic, budget, sign, distance)
         for sign in (1, -1)
-        for distance in (_by_pearson, _by_likelihood)
+        for distance in (by_pearson, by_likelihood)
     ]
     return min(ends), max(ends)
 
@@ -177,7 +177,7 @@ class _Observed:
         return self.table.slopes(statistic, len(self.is_empty))
 
     def furthest_along(
-        self, slopes: Slopes, sign: int, budget: float, distance: _Distance
+        self, slopes: Slopes, sign: int, budget: float, distance: Distance
     ) -> _Table:
         """The table within the distance that is furthest along these slopes."""
         cells = sign * (slopes.true[:, np.newaxis] + slopes.said)
@@ -191,11 +191,8 @@ class _Observed:
         return _Table(np.append(true, row), np.append(said, column), np.append(moved, more))
 
 
-_Distance = Callable[[Floats, Floats, float, float], Floats]
-
-
 def _furthest(
-    observed: _Observed, statistic: Statistic, budget: float, sign: int, distance: _Distance
+    observed: _Observed, statistic: Statistic, budget: float, sign: int, distance: Distance
 ) -> float:
     """The least (`sign` 1) or largest (-1) value, in steps along the slopes until it rests.
 
@@ -215,55 +212,3 @@ def _furthest(
             break
         before = value
     return sign * furthest
-
-
-def _by_pearson(shares: Floats, values: Floats, empty: float, budget: float) -> Floats:
-    """Shares within Pearson's distance whose mean of `values` is least.
-
-    They are `shares` over the root of the excess over a floor; what they leave of 1 lies in an
-    empty cell of the value `empty`.
-    """
-    excess, scale = _excess(values, min(float(values.min()), empty))
-    if scale == 0:
-        return shares
-    if empty < values.min():
-        root = np.sqrt(excess)
-        total = float((shares * root).sum())
-        if float((shares / root).sum()) * total <= 1 + budget:
-            return np.asarray(shares / root * total / (1 + budget))
-
-    def off(log_floor: float) -> float:
-        root = np.sqrt(np.exp(log_floor) + excess)
-        return float((shares / root).sum() * (shares * root).sum()) - 1 - budget
-
-    tilted = shares / np.sqrt(np.exp(_root(off)) + excess)
-    return np.asarray(tilted / tilted.sum())
-
-
-def _by_likelihood(shares: Floats, values: Floats, empty: float, budget: float) -> Floats:
-    """Shares within the distance of the likelihood whose mean of `values` is least."""
-    excess, scale = _excess(values, float(values.min()))
-    if scale == 0:
-        return shares
-
-    def off(log_floor: float) -> float:
-        above = np.exp(log_floor) + excess
-        return (
-            float(2 * np.log((shares / above).sum()) + 2 * (shares * np.log(above)).sum()) - budget
-        )
-
-    tilted = shares / (np.exp(_root(off)) + excess)
-    return np.asarray(tilted / tilted.sum())
-
-
-def _excess(values: Floats, least: float) -> tuple[Floats, float]:
-    """`values` over the least, in parts of the largest; the second is 0 where all are alike."""
-    excess = values - least
-    scale = float(excess.max())
-    return (excess / scale, scale) if scale > 1e-12 else (excess, 0.0)
-
-
-def _root(falling: Callable[[float], float]) -> float:
-    from scipy.optimize import brentq
-
-    return float(brentq(falling, -60.0, 30.0, xtol=1e-8))

@@ -24,6 +24,7 @@ from residua.metrics.confusion_bounds import (
     mean_recall,
     slopes_of,
 )
+from residua.metrics.divergence import mean_bounds
 from residua.metrics.groups import LEAST_GROUPS, Groups, caveat_of
 from residua.metrics.intervals import f1_of_share, rate_interval, share_interval
 from residua.metrics.means import mean_interval
@@ -74,10 +75,71 @@ class Sample:
             groups=self.groups,
         )
 
+    def bounded_mean(
+        self,
+        values: Floats,
+        right: Bools,
+        scores: NDArray[Any] | None = None,
+        *,
+        least: float = 0,
+        most: float,
+    ) -> Estimate:
+        """A mean of what cannot leave `least` to `most`, whatever an unseen image may have.
+
+        `right` and `scores` show how alike the images of a group are.
+        """
+        n = len(values)
+        estimate = self.without_interval(float(values.mean()) if n else np.nan, n)
+        if estimate.value is None:
+            return estimate
+        spread = self.spread(right, values, scores)
+        return spread.told(
+            estimate, lambda: mean_bounds(values, spread.budget(n), least=least, most=most)
+        )
+
+    def spread(
+        self, right: Bools, values: Floats, scores: NDArray[Any] | None = None
+    ) -> GroupSpread:
+        """How the groups spread a number that is the mean of `values` (n_images,)."""
+        if self.groups is None:
+            return GroupSpread(None, 1.0, two_sided_z(self.confidence))
+        influence = (values - values.mean()) / len(values)
+        effect = self.groups.effect_on_share(right, scores, influence)
+        return GroupSpread(self.groups, effect, self.groups.reach(self.confidence, effect))
+
     def without_interval(self, value: float, n: int) -> Estimate:
         """A number alone; without a value where it is not finite."""
         known = float(value) if np.isfinite(value) else None
         return Estimate(value=known, confidence=self.confidence, n=n)
+
+
+@dataclass(frozen=True)
+class GroupSpread:
+    """The design effect of groups on a number; how many standard errors its interval reaches."""
+
+    groups: Groups | None
+    effect: float
+    reach: float
+
+    def budget(self, n: int) -> float:
+        """What bounds by distance take: squared standard errors over the number of images."""
+        return self.reach**2 * self.effect / n
+
+    def told(self, estimate: Estimate, bounds: Callable[[], tuple[float, float]]) -> Estimate:
+        """The `estimate` with bounds that hold its value, and what the groups say of them."""
+        update: dict[str, Any] = {}
+        if self.groups is not None:
+            n_groups = self.groups.n_groups
+            update["n_groups"] = n_groups
+            update["n_effective"] = round(estimate.n / self.effect, 1)
+            if not self.groups.is_single:
+                update["caveat"] = caveat_of(n_groups)
+                if n_groups < LEAST_GROUPS:
+                    return estimate.model_copy(update=update)
+        low, high = bounds()
+        value = np.nan if estimate.value is None else estimate.value
+        ends = {"low": min(value, low), "high": max(value, high)}
+        return estimate.model_copy(update=update | ends)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,20 +226,11 @@ class PredictedClasses(Sample):
         estimate = self.without_interval(value, n)
         if estimate.value is None:
             return estimate
-        reach, effect = two_sided_z(self.confidence), 1.0
-        if self.groups is not None:
-            effect = self._design_effect(self.groups, statistic)
-            reach = self.groups.reach(self.confidence, effect)
-            estimate = estimate.model_copy(update=told_by(self.groups, n / effect))
-            if self.groups.n_groups < LEAST_GROUPS and not self.groups.is_single:
-                return estimate
-        low, high = confusion_bounds(self.matrix, statistic, reach**2 * effect / n)
-        return estimate.model_copy(update={"low": min(value, low), "high": max(value, high)})
-
-    def _design_effect(self, groups: Groups, statistic: Statistic) -> float:
         cells = slopes_of(self.matrix, statistic).of_cells(self.true, self.predicted)
-        influence = (cells - cells.mean()) / len(cells)
-        return groups.effect_on_share(self.true == self.predicted, influence=influence)
+        spread = self.spread(self.true == self.predicted, cells)
+        return spread.told(
+            estimate, lambda: confusion_bounds(self.matrix, statistic, spread.budget(n))
+        )
 
     def of_one(self, place: int) -> OneClass:
         """The class at `place` against all others."""
@@ -303,15 +356,6 @@ class SeveralLabels(Sample):
             predicted=predicted,
             scores=self.given[:, place].astype(np.float64),
         )
-
-
-def told_by(groups: Groups, n_effective: float) -> dict[str, Any]:
-    """What an estimate says of the groups of its images."""
-    return {
-        "n_groups": groups.n_groups,
-        "n_effective": round(n_effective, 1),
-        "caveat": None if groups.is_single else caveat_of(groups.n_groups),
-    }
 
 
 def mean_ends(estimates: Sequence[Estimate]) -> dict[str, float | None]:

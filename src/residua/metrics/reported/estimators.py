@@ -10,16 +10,15 @@ import numpy as np
 from residua.metrics._confidence import two_sided_z
 from residua.metrics.calibration import calibration_error_of
 from residua.metrics.delong import roc_auc_interval
-from residua.metrics.groups import LEAST_GROUPS
 from residua.metrics.intervals import f1_of_share, share_interval
 from residua.metrics.precision_intervals import average_precision_interval
 from residua.metrics.samples import (
     ClassProbabilities,
+    Floats,
     OneClass,
     ScoredImages,
     SeveralLabels,
     mean_ends,
-    told_by,
 )
 from residua.records import Estimate
 
@@ -139,11 +138,16 @@ def roc_auc_of_classes(sample: ClassProbabilities) -> Estimate:
 
 
 def log_loss_of_classes(sample: ClassProbabilities) -> Estimate:
-    """Mean negative logarithm of the true class's probability, in nats."""
+    """Mean negative logarithm of the true class's probability, in nats.
+
+    The largest loss that any of the probabilities could have had bounds those of unseen images.
+    """
     p = sample.probabilities.astype(np.float64)
     smallest = float(np.finfo(sample.probabilities.dtype).eps)
-    of_truth = p[np.arange(len(p)), sample.true] / np.maximum(p.sum(axis=1), smallest)
-    return sample.mean(-np.log(np.clip(of_truth, smallest, 1 - smallest)), most=np.inf)
+    p /= np.maximum(p.sum(axis=1, keepdims=True), smallest)
+    of_truth, least = p[np.arange(len(p)), sample.true], p.min(axis=1, initial=1.0)
+    losses, worst = (-np.log(np.clip(one, smallest, 1 - smallest)) for one in (of_truth, least))
+    return _mean_loss(sample, losses, float(worst.max(initial=0.0)))
 
 
 def brier_score_of_classes(sample: ClassProbabilities) -> Estimate:
@@ -151,7 +155,14 @@ def brier_score_of_classes(sample: ClassProbabilities) -> Estimate:
     off = sample.probabilities.astype(np.float64)
     off[np.arange(len(off)), sample.true] -= 1
     is_binary = off.shape[1] == 2
-    return sample.mean((off**2).sum(axis=1) / (2 if is_binary else 1), most=1 if is_binary else 2)
+    losses = (off**2).sum(axis=1) / (2 if is_binary else 1)
+    return _mean_loss(sample, losses, 1.0 if is_binary else 2.0)
+
+
+def _mean_loss(sample: ClassProbabilities, losses: Floats, most: float) -> Estimate:
+    p = sample.probabilities
+    right = p.argmax(axis=1) == sample.true
+    return sample.bounded_mean(losses, right, p[np.arange(len(p)), sample.true], most=most)
 
 
 def calibration_error_of_classes(sample: ClassProbabilities) -> Estimate:
@@ -160,20 +171,15 @@ def calibration_error_of_classes(sample: ClassProbabilities) -> Estimate:
     n, sure, right = len(p), p.max(axis=1, initial=0.0), p.argmax(axis=1) == sample.true
     if n == 0:
         return sample.without_interval(np.nan, 0)
-    told, spread, groups = {}, 1.0, sample.groups
-    if groups is not None:
-        off = sure - right
-        effect = groups.effect_on_share(right, sure, (off - off.mean()) / n)
-        told = told_by(groups, n / effect)
-        reach = groups.reach(sample.confidence, effect) / two_sided_z(sample.confidence)
-        spread = reach * effect**0.5
+    spread = sample.spread(right, sure - right, sure)
     found = calibration_error_of(
-        sure, right, level=sample.confidence, spread=spread, seed=sample.seed
+        sure,
+        right,
+        level=sample.confidence,
+        spread=spread.reach * spread.effect**0.5 / two_sided_z(sample.confidence),
+        seed=sample.seed,
     )
-    estimate = sample.without_interval(found.value, n).model_copy(update=told)
-    if groups is not None and groups.n_groups < LEAST_GROUPS and not groups.is_single:
-        return estimate
-    return estimate.model_copy(update={"low": found.low, "high": found.high})
+    return spread.told(sample.without_interval(found.value, n), lambda: (found.low, found.high))
 
 
 def average_precision_of_label(sample: OneClass) -> Estimate | None:
@@ -187,8 +193,6 @@ def average_precision_of_label(sample: OneClass) -> Estimate | None:
 
 def wrong_labels(sample: SeveralLabels, *, is_loss: bool) -> Estimate:
     """The share of labels that is wrong, or right."""
-    estimate = sample.mean(sample.wrong if is_loss else 1 - sample.wrong)
-    if estimate.value is None or estimate.low is not None:
-        return estimate
-    counted = (sample.holds != sample.predicted) == is_loss
-    return sample.pooled(counted, np.ones_like(counted))
+    return sample.bounded_mean(
+        sample.wrong if is_loss else 1 - sample.wrong, sample.wrong == 0, most=1
+    )
