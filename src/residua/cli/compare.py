@@ -23,6 +23,17 @@ def compare(
             metavar="RUN", help="Two or more folders that `residua fit` wrote.", show_default=False
         ),
     ],
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on",
+            metavar="SOURCE",
+            help=(
+                "Judge all runs on these images, such as this week's, and compare them there."
+                " Without this, on the test part of their own source."
+            ),
+        ),
+    ] = None,
     confidence: Annotated[
         float, typer.Option(help="Confidence of the intervals, for all pairs of a metric together.")
     ] = 0.95,
@@ -38,6 +49,8 @@ def compare(
     residua compare runs/joint runs/plain
 
     residua compare runs/a runs/b runs/c --json comparison.json
+
+    residua compare runs/old runs/new --on this-week/
     """
     from residua._text import terminal
     from residua.cli.output import check_targets, emit_json, is_stdout
@@ -46,7 +59,7 @@ def compare(
 
     check_targets(json)
     with watching(quiet=quiet) as watcher:
-        comparison = compare_runs(runs, confidence=confidence, watcher=watcher)
+        comparison = compare_runs(runs, on, confidence=confidence, watcher=watcher)
     if not quiet and not is_stdout(json):
         _print(comparison, terminal())
     emit_json(comparison.model_dump(mode="json"), json)

@@ -7,15 +7,25 @@ from pathlib import Path
 
 from residua.errors import InputError
 from residua.evaluation.comparison import Comparison, Contestant, compare_models
+from residua.findings import leakage
+from residua.records import Finding
+from residua.runs.evaluate import evaluate_run
 from residua.runs.progress import Watcher
 from residua.runs.report import judgement_of, run_names
 
 
 def compare_runs(
-    runs: Sequence[str | Path], *, confidence: float = 0.95, watcher: Watcher | None = None
+    runs: Sequence[str | Path],
+    on: str | None = None,
+    *,
+    confidence: float = 0.95,
+    watcher: Watcher | None = None,
 ) -> Comparison:
     """Compare runs by their stored evaluations on their own test parts; those that have none are
     evaluated first.
+
+    With a source `on`, each is judged on the test part of that source, or on all of it where it
+    names no parts. What a run has stored stays as it is.
 
     Raises
     ------
@@ -30,7 +40,17 @@ def compare_runs(
             f"compare: each run must be named once. Got {twice} twice. Name different runs."
         )
     contestants = []
+    leaked: list[Finding] = []  # a source may hold training images of one run and not of the other
     for run, name in zip(runs, run_names(places), strict=True):
-        judged = judgement_of(Path(run), watcher)
+        if on is None:
+            judged = judgement_of(Path(run), watcher)
+        else:
+            judged = evaluate_run(run, on, watcher=watcher)
+            leaked += [
+                finding.model_copy(update={"meaning": f"{name}: {finding.meaning}"})
+                for finding in judged.evaluation.findings
+                if finding.code == leakage.KIND.code and finding.severity != "ok"
+            ]
         contestants.append(Contestant(name, judged.evaluation, judged.evidence))
-    return compare_models(contestants, confidence=confidence)
+    made = compare_models(contestants, confidence=confidence)
+    return made.model_copy(update={"findings": (*made.findings, *leaked)})

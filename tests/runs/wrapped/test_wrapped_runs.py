@@ -226,7 +226,9 @@ def test_a_wrapped_classifier_is_a_run_that_is_judged_and_served_by_its_classes(
     assert served.describe(Limits()).classes == ["0", "1"]
 
 
-def test_wrapped_models_stand_beside_others_and_commands_that_need_ours_say_so(saved, tmp_path):
+def test_wrapped_models_stand_beside_others_and_commands_that_need_ours_say_so(
+    saved, few, tmp_path
+):
     other = residua.wrap(
         onnx_file(tmp_path / "m.onnx", ["n", 8, 8, 1]), values="unit", error="absolute"
     )
@@ -234,6 +236,20 @@ def test_wrapped_models_stand_beside_others_and_commands_that_need_ours_say_so(s
     comparison = compare_runs([saved, tmp_path / "absolute"])
     assert [one.name for one in comparison.standings] == ["run", "absolute"]
     assert report_run([saved, tmp_path / "absolute"], tmp_path / "both.html").stat().st_size > 1000
+    before = (saved / "evaluation.json").read_bytes()
+    this_week = compare_runs([saved, tmp_path / "absolute"], few)
+    assert (this_week.n_images, this_week.findings) == (50, ())
+    digits = residua.load_images("digits", normal="0")
+    seen, other = digits.train[:20], digits.test[:20]
+    np.savez(
+        tmp_path / "seen.npz",
+        x=np.concatenate([seen.array(), other.array()]),
+        y=np.concatenate([seen.labels, other.labels]).astype(str),
+    )
+    leaking = compare_runs([saved, tmp_path / "absolute"], str(tmp_path / "seen.npz"))
+    assert [one.code for one in leaking.findings] == ["leakage", "leakage"]
+    assert leaking.findings[1].meaning.startswith("absolute: ")
+    assert (saved / "evaluation.json").read_bytes() == before
     with pytest.raises(BundleError, match="Got a wrapped model"):
         export_run(saved, KINDS["onnx"])
 
