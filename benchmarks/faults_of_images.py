@@ -25,13 +25,16 @@ from residua.findings import (
     find_test_reused,
     find_too_few_images,
     find_torn_groups,
+    find_ungrouped,
     find_unlike_calibration,
     find_unlike_parts,
     find_unreadable_files,
 )
 from residua.images import ImageSet, load_images, resize, search_duplicates
 from residua.images.duplicates import leaks_of
+from residua.images.group_names import groups_in_names
 from residua.images.summary import brightness, looks_of
+from residua.metrics import roc_auc_interval
 from residua.records import Finding
 
 Rng = np.random.Generator
@@ -235,6 +238,19 @@ def torn_groups(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     parts = np.repeat(["train"] * 70 + ["test"] * 30, 4).astype(object)
     parts[::4][: round(100 * strength)] = "test"
     return find_torn_groups(groups, parts)
+
+
+def ungrouped(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """60 parts of five views by their names, and that share of the scores' variance of the part."""
+    names = [f"part{part:02d}_view{view}.png" for part in range(60) for view in range(5)]
+    suspected = groups_in_names(names)
+    assert suspected is not None
+    part, is_anomalous = suspected.codes, suspected.codes % 2 == 1
+    scores = np.sqrt(strength) * rng.normal(size=60)[part] + is_anomalous
+    scores += np.sqrt(1 - strength) * rng.normal(size=len(names))
+    alone = roc_auc_interval(is_anomalous, scores)
+    by_part = roc_auc_interval(is_anomalous, scores, groups=part)
+    return find_ungrouped("roc_auc", alone, by_part, because=suspected.because)
 
 
 def unreadable_files(source: Pictures, rng: Rng, strength: float) -> Finding | None:

@@ -81,6 +81,7 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "different-test-images": (Trial(of_images.different_test_images, (0, 0.005, 0.5), 1),),
     "too-few-images": (Trial(of_images.too_few_images, (0, 0.8, 0.9, 0.97), 1),),
     "torn-groups": (Trial(of_images.torn_groups, (0, 0.01, 0.1), 1),),
+    "ungrouped": (Trial(of_images.ungrouped, (0, 0.3, 0.6, 0.9)),),
     "unreadable-files": (Trial(of_images.unreadable_files, (0, 0.02, 0.1), 3),),
     "leakage": (Trial(of_images.leakage, (0, 0.005, 0.1), 3),),
     "duplicates": (Trial(of_images.duplicates, (0, 0.01, 0.15), 3),),

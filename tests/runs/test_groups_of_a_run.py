@@ -133,3 +133,14 @@ def test_a_threshold_for_known_groups_and_hidden_anomalies_is_stored_and_chosen_
     kept = change_threshold(grouped.path, "quantile:0.7")
     assert (kept.promise, kept.contamination) == ("new groups", 0.1)
     assert change_threshold(grouped.path, "quantile:0.7", contamination=0).contamination is None
+
+
+def test_groups_that_nobody_named_are_suspected_by_the_names_of_files(tmp_path):
+    folder_of(tmp_path / "parts", blobs(60), "good")
+    folder_of(tmp_path / "parts", 255 - blobs(12, seed=7), "bad", 80)
+    run = fit_run(options(tmp_path / "parts", policy="quantile:0.8"), tmp_path / "run")
+    found = {one.code: one for one in evaluate_run(run.path).evaluation.findings}["ungrouped"]
+    assert found.measured["rule"] == PATTERN
+    assert found.measured["n_seen"] > 0
+    told = evaluate_run(run.path, groups=PATTERN).evaluation.findings
+    assert "ungrouped" not in {one.code for one in told}

@@ -30,6 +30,7 @@ from residua.findings.collapsed_reconstruction import (
 from residua.findings.mispaired import find_mispaired as find_mispaired
 from residua.findings.undefined_metric import find_undefined_metric as find_undefined_metric
 from residua.findings.too_few_images import find_too_few_images as find_too_few_images
+from residua.findings.ungrouped import find_ungrouped as find_ungrouped
 from residua.findings.permuted_classes import find_permuted_classes as find_permuted_classes
 from residua.findings.most_confused import find_most_confused as find_most_confused
 from residua.findings.not_better_than_chance import (

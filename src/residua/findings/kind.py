@@ -26,6 +26,7 @@ from residua.records import (
 if TYPE_CHECKING:
     from residua.images import ImageSet
     from residua.images.duplicates import Leaks
+    from residua.images.group_names import SuspectedGroups
     from residua.metrics.scale import ScaleAudit
 
 # What the file of a finding takes from here.
@@ -189,6 +190,7 @@ class JudgedFacts:
     labels: NDArray[Any] | None = None
     parts: Fact[NDArray[Any]] = _fact("parts of the source")
     groups: Fact[NDArray[Any]] = _fact("groups of the images")
+    suspected: Fact[SuspectedGroups] = _fact("names or near-twins that suggest groups")
     copies: Fact[Sequence[LabelledCopies]] = _fact("near-duplicates")
     features_by_part: Fact[Mapping[str, Mapping[str, Floats]]] = _fact("images in several parts")
     dtype: str = "uint8"

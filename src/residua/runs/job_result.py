@@ -89,6 +89,7 @@ def with_model(
     return replace(
         facts,
         latent_of=None if network is None else lambda: network.latents(images[:_MOST_LATENTS]),
+        suspected=judged.suspected,
         asked_twice=(lambda: (first[: len(some)], measure(some))) if model.is_random else None,
         not_made=(*facts.not_made, *checks.not_made),
         **(scales or {}),

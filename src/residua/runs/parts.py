@@ -16,6 +16,7 @@ from residua.findings.figures import Figure
 from residua.findings.leakage import draw_leaks
 from residua.images import ImageSet
 from residua.images.duplicates import Leaks, exact_leaks, leaks_of, search_duplicates
+from residua.images.group_names import SuspectedGroups, groups_in_names, suspected_groups
 from residua.images.listing import PARTS
 from residua.images.sources import single_file
 from residua.records import Finding
@@ -36,6 +37,7 @@ class JudgedImages:
 
     ``targets`` are what should come out, in the order of the images, where that is not what goes
     in. ``calibration`` holds the images that the threshold was chosen on, where they are at hand.
+    ``suspected`` are groups that nobody named.
     """
 
     images: ImageSet
@@ -46,6 +48,7 @@ class JudgedImages:
     leak_pictures: Figure | None = None
     targets: ImageSet | None = None
     calibration: ImageSet | None = None
+    suspected: SuspectedGroups | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,9 @@ class RunImages:
             )
         in_train = self._is_fitted(source, parts)
         judged = self._judged(test, "test", source[np.flatnonzero(in_train)])
+        is_test, fitted = parts == "test", np.flatnonzero(in_train)
+        by_name = _groups_in_source(source, np.flatnonzero(is_test), fitted)
+        judged = replace(judged, suspected=by_name or judged.suspected)
         used = np.where(in_train, "train", parts)
         return replace(
             judged,
@@ -203,7 +209,9 @@ def compared(
     kind, or with exact ones alone where that search fails.
     """
     if fitted_on is None or not len(fitted_on) or len(fitted_on) + len(images) > MOST_COMPARED:
-        return JudgedImages(images, part, fitted_on if fitted_on else None)
+        return JudgedImages(
+            images, part, fitted_on if fitted_on else None, suspected=_suspected(images)
+        )
     checks, both = Checks(), [fitted_on, images]
     progress = None if watcher is None else watcher.on_read
     found = checks.make("near-duplicates", lambda: search_duplicates(both, progress=progress))
@@ -218,7 +226,33 @@ def compared(
         lambda place: (fitted_on[int(rows[place])], images[place]),
         caption="A training image, and the judged image that is a copy of it.",
     )
-    return JudgedImages(images, part, fitted_on, tuple(checks.not_made), leaks, figure)
+    twins = None if found is None else found.groups[len(fitted_on) :]
+    return JudgedImages(
+        images,
+        part,
+        fitted_on,
+        tuple(checks.not_made),
+        leaks,
+        figure,
+        suspected=_suspected(images, twins),
+    )
+
+
+def _suspected(images: ImageSet, twins: NDArray[np.int64] | None = None) -> SuspectedGroups | None:
+    """Groups that nobody named, by the names of the images or by `twins`."""
+    if images.groups is not None:
+        return None
+    return suspected_groups(images.paths, images.labels, twins)
+
+
+def _groups_in_source(
+    source: ImageSet, rows: NDArray[np.int64], fitted: NDArray[np.int64]
+) -> SuspectedGroups | None:
+    """The groups of `rows` by the names of all images of a source: a test part may hold a view or
+    two of each.
+    """
+    found = None if source.groups is not None else groups_in_names(source.paths, source.labels)
+    return None if found is None else found.of(rows, fitted)
 
 
 def has_own_parts(images: ImageSet) -> bool:
