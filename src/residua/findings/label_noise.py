@@ -274,7 +274,7 @@ def _as_normals(
         or len(rows) < max(_FEWEST_DEEP, _DEEP * len(anomalous))
         or len(rows) < _AS_NORMAL * between
     ):
-        return rows[:0]
+        return np.zeros(0, np.int64)
     return np.asarray(rows[np.argsort(scores[rows], kind="stable")], np.int64)
 
 
