@@ -20,6 +20,8 @@ def find_drift(
     *,
     threshold: float | None = None,
     are_normal: bool = False,
+    groups: Any = None,
+    calibration_groups: Any = None,
     confidence: float = 0.99,
 ) -> Finding | None:
     """Compare the scores of new images with those of the calibration normals; None where there are
@@ -41,6 +43,9 @@ def find_drift(
         To say how many are flagged.
     are_normal : bool
         Whether `new` holds images known to be normal alone.
+    groups, calibration_groups : array, (m,) and (n,), optional
+        What was sampled together: the interval is then that of new groups, and where there are
+        fewer than five of either kind, nothing is said.
 
     Examples
     --------
@@ -56,12 +61,17 @@ def find_drift(
         return None
     is_new = np.arange(len(calibration) + len(new)) >= len(calibration)
     chance = roc_auc_interval(
-        is_new, np.concatenate([calibration, new]).astype(np.float64), confidence=confidence
+        is_new,
+        np.concatenate([calibration, new]).astype(np.float64),
+        groups=groups_of_both((calibration, calibration_groups), (new, groups)),
+        confidence=confidence,
     )
     if chance.value is None or chance.low is None or chance.high is None:
         return None
     error, warning = (0.75, 0.6) if are_normal else (0.85, 0.7)
-    apart, by_chance = distance_of(calibration, new, 1 - confidence)
+    apart, by_chance = distance_of(
+        calibration, new, 1 - confidence, groups=(calibration_groups, groups)
+    )
     is_spread = are_normal and apart > max(_SPREAD, by_chance + 0.05)
     is_moved = chance.low > warning or chance.high < 0.4
     severity = (
@@ -123,10 +133,38 @@ def find_drift(
     )
 
 
+def groups_of_both(
+    first: tuple[NDArray[Any], Any], second: tuple[NDArray[Any], Any]
+) -> NDArray[np.int64] | None:
+    """The groups of two samples one after the other; one name in both is two groups. None where
+    neither is grouped.
+
+    Examples
+    --------
+    >>> groups_of_both((np.zeros(3), ["a", "a", "b"]), (np.zeros(2), None)).tolist()
+    [0, 0, 1, 2, 3]
+    """
+    from residua.metrics.groups import Groups
+
+    if first[1] is None and second[1] is None:
+        return None
+    one, other = (
+        np.arange(len(values)) if groups is None else Groups.read(groups, len(values)).codes
+        for values, groups in (first, second)
+    )
+    return np.concatenate([one, one.max(initial=-1) + 1 + other])
+
+
 def _ask(facts: JudgedFacts) -> Answer:
     new = facts.scores[facts.new_rows]
-    threshold = None if facts.operating_point is None else facts.operating_point.threshold
-    finding = find_drift(facts.calibration, new, threshold=threshold, are_normal=facts.are_normal)
+    finding = find_drift(
+        facts.calibration,
+        new,
+        threshold=None if facts.operating_point is None else facts.operating_point.threshold,
+        are_normal=facts.are_normal,
+        groups=facts.groups_of(facts.new_rows),
+        calibration_groups=facts.calibration_groups,
+    )
     if finding is None or finding.severity == "ok":
         return finding
     series = {"calibration": facts.calibration, "judged": new}

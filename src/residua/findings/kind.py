@@ -192,6 +192,7 @@ class JudgedFacts:
     groups: Fact[NDArray[Any]] = _fact("groups of the images")
     suspected: Fact[SuspectedGroups] = _fact("names or near-twins that suggest groups")
     copies: Fact[Sequence[LabelledCopies]] = _fact("near-duplicates")
+    groups_by_part: Mapping[str, NDArray[Any]] | None = None
     features_by_part: Fact[Mapping[str, Mapping[str, Floats]]] = _fact("images in several parts")
     dtype: str = "uint8"
     # checks that failed while the facts were gathered
@@ -221,6 +222,10 @@ class JudgedFacts:
     def are_normal(self) -> bool:
         """Whether some images are labelled as normal."""
         return bool(self.labelled.any() and len(self.normal_rows))
+
+    def groups_of(self, rows: NDArray[Any]) -> NDArray[Any] | None:
+        """The groups of some of the judged images; None where nobody named groups."""
+        return None if self.groups is None else np.asarray(self.groups[rows])
 
     @property
     def new_rows(self) -> Rows:

@@ -333,7 +333,7 @@ def _of_detector(facts: JudgedFacts) -> Answer:
     finding = find_label_noise_in_scores(
         *facts.known,
         None if facts.calibration is None else np.asarray(facts.calibration),
-        groups=None if facts.groups is None else facts.groups[rows],
+        groups=facts.groups_of(rows),
         calibration_groups=facts.calibration_groups,
         paths=paths,
     )

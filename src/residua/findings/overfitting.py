@@ -17,10 +17,15 @@ from residua.findings.kind import (
     JudgedFacts,
     Severity,
 )
+from residua.metrics.groups import as_groups
 
 
 def find_overfitting(
-    train_errors: NDArray[Any], new_errors: NDArray[Any], *, confidence: float = 0.95
+    train_errors: NDArray[Any],
+    new_errors: NDArray[Any],
+    *,
+    groups: Any = None,
+    confidence: float = 0.95,
 ) -> Finding | None:
     """Compare the mean error on training images with that on new normal images, by their ratio and
     its interval.
@@ -35,6 +40,9 @@ def find_overfitting(
     train_errors, new_errors : float array, (n,)
         Errors >= 0 of one kind (mse with mse). Leave anomalies out of `new_errors`: theirs ought to
         be high.
+    groups : array, (n_new,), optional
+        What of the new images was sampled together. Training images are taken to come in groups as
+        alike.
 
     Returns
     -------
@@ -57,7 +65,7 @@ def find_overfitting(
     if train == 0 and new == 0:
         return None
     ratio = new / train if train > 0 else math.inf
-    interval = _interval(train_errors, new_errors, ratio, confidence)
+    interval = _interval(train_errors, new_errors, ratio, confidence, groups)
     severity = _severity(ratio, interval)
     return Finding(
         code=KIND.code,
@@ -95,7 +103,7 @@ def _distributions(train: NDArray[Any], new: NDArray[Any]) -> dict[str, Any]:
 
 
 def _interval(
-    train: NDArray[Any], new: NDArray[Any], ratio: float, confidence: float
+    train: NDArray[Any], new: NDArray[Any], ratio: float, confidence: float, groups: Any
 ) -> tuple[float, float] | None:
     from scipy.special import ndtri
 
@@ -107,7 +115,9 @@ def _interval(
         / float(np.mean(e, dtype=np.float64)) ** 2
         for e in (train, new)
     ]
-    width = float(ndtri(1 - (1 - confidence) / 2)) * math.sqrt(sum(relative))
+    known = as_groups(groups, len(new))
+    effect = 1.0 if known is None else known.effect_on_ranks(new)
+    width = float(ndtri(1 - (1 - confidence) / 2)) * math.sqrt(effect * sum(relative))
     return ratio * math.exp(-width), ratio * math.exp(width)
 
 
@@ -150,7 +160,10 @@ def _words(
 
 def _ask(facts: JudgedFacts) -> Answer:
     train, new = facts.train_errors, facts.new_errors
-    finding = find_overfitting(train, new, confidence=facts.confidence)
+    rows = facts.new_rows if facts.job == "detect" else np.arange(len(new))
+    finding = find_overfitting(
+        train, new, groups=facts.groups_of(rows), confidence=facts.confidence
+    )
     drawn = Histogram.of({"training images": train, "new images": new}, "error")
     return finding, Figure(histogram=drawn)
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.findings.kind import Estimate, Finding, FindingKind
+from residua.findings.drift import groups_of_both
+from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts
 from residua.metrics.intervals import roc_auc_interval
 
 _FEWEST = 20
@@ -17,7 +18,12 @@ _ALIKE, _UNLIKE = 0.1, 0.3
 
 
 def find_reversed_labels(
-    known_normal: NDArray[Any], scores: NDArray[Any], is_anomalous: NDArray[np.bool_]
+    known_normal: NDArray[Any],
+    scores: NDArray[Any],
+    is_anomalous: NDArray[np.bool_],
+    *,
+    groups: NDArray[Any] | None = None,
+    known_groups: Any = None,
 ) -> Finding | None:
     """Compare scores of known normal images with those of both kinds; None unless only the
     anomalous ones are like them.
@@ -32,6 +38,8 @@ def find_reversed_labels(
         Scores of calibration or training images, all normal.
     scores : float array, (n_images,)
     is_anomalous : bool array, (n_images,)
+    groups, known_groups : array, (n_images,) and (n,), optional
+        What was sampled together.
 
     Examples
     --------
@@ -45,7 +53,13 @@ def find_reversed_labels(
     anomalous, normal = scores[is_anomalous], scores[~is_anomalous]
     if min(map(len, (known_normal, anomalous, normal))) < _FEWEST:
         return None
-    of_anomalous, of_normal = (_above(known_normal, one) for one in (anomalous, normal))
+    of_anomalous, of_normal = (
+        _above(
+            (known_normal, known_groups),
+            (scores[kind], None if groups is None else groups[kind]),
+        )
+        for kind in (is_anomalous, ~is_anomalous)
+    )
     if (
         of_anomalous.value is None
         or abs(of_anomalous.value - 0.5) > _ALIKE
@@ -77,10 +91,11 @@ def find_reversed_labels(
     )
 
 
-def _above(known: NDArray[Any], scores: NDArray[Any]) -> Estimate:
-    """Chance that one of `scores` exceeds one of `known`."""
-    is_score = np.repeat([False, True], [len(known), len(scores)])
-    return roc_auc_interval(is_score, np.concatenate([known, scores]).astype(np.float64))
+def _above(known: tuple[NDArray[Any], Any], scores: tuple[NDArray[Any], Any]) -> Estimate:
+    """Chance that one of `scores` exceeds one of `known`, each with its groups."""
+    is_score = np.repeat([False, True], [len(known[0]), len(scores[0])])
+    pooled = np.concatenate([known[0], scores[0]]).astype(np.float64)
+    return roc_auc_interval(is_score, pooled, groups=groups_of_both(known, scores))
 
 
 def _is_unlike(above: Estimate) -> bool:
@@ -89,11 +104,20 @@ def _is_unlike(above: Estimate) -> bool:
     return above.high < 0.5 - _UNLIKE or above.low > 0.5 + _UNLIKE
 
 
+def _ask(facts: JudgedFacts) -> Finding | None:
+    return find_reversed_labels(
+        facts.known_normal,
+        *facts.known,
+        groups=facts.groups_of(facts.labelled),
+        known_groups=None if facts.calibration is None else facts.calibration_groups,
+    )
+
+
 KIND = FindingKind(
     "reversed-labels",
     "Labels that seem to be reversed",
     find_reversed_labels,
-    lambda facts: find_reversed_labels(facts.known_normal, *facts.known),
+    _ask,
     needs=("known_normal", "scores", "is_anomalous"),
     jobs=("detect",),
 )

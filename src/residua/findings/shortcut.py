@@ -34,6 +34,7 @@ def find_shortcut(
     is_anomalous: NDArray[np.bool_],
     *,
     model: Estimate | None = None,
+    groups: Any = None,
     confidence: float = 0.95,
 ) -> Finding | None:
     """Rank images by one simple number after the other; None where no label is there, or nothing
@@ -51,6 +52,8 @@ def find_shortcut(
     is_anomalous : bool array, (n_images,)
     model : Estimate, optional
         The model's ROC AUC on the same images.
+    groups : array, (n_images,), optional
+        What was sampled together.
 
     Examples
     --------
@@ -73,7 +76,10 @@ def find_shortcut(
     level = 1 - (1 - confidence) / max(1, 2 * len(tried))
     areas: dict[str, tuple[float, float]] = {}
     for name, column in tried.items():
-        both = [roc_auc_interval(is_anomalous, sign * column, confidence=level) for sign in (1, -1)]
+        both = [
+            roc_auc_interval(is_anomalous, sign * column, groups=groups, confidence=level)
+            for sign in (1, -1)
+        ]
         best = max(both, key=lambda one: one.value or 0.0)
         areas[name] = (best.value or 0.0, best.low or 0.0)
     if not areas:
@@ -129,6 +135,7 @@ def shortcut_of(facts: JudgedFacts) -> Finding | None:
         {name: column[known] for name, column in facts.features.items()},
         facts.is_anomalous[known],
         model=None if facts.metrics is None else facts.metrics.get("roc_auc"),
+        groups=facts.groups_of(known),
     )
 
 

@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from residua.findings.kind import Finding, FindingKind, JudgedFacts
+from residua.metrics.groups import as_groups
 
 _LIMIT = 0.8
 
 
 def find_tracks_complexity(
-    scores: NDArray[Any], complexity: NDArray[Any], *, confidence: float = 0.95
+    scores: NDArray[Any],
+    complexity: NDArray[Any],
+    *,
+    groups: Any = None,
+    confidence: float = 0.95,
 ) -> Finding | None:
     """Correlate the ranks of scores and of complexity over normal images; None unless that is above
     .8 with confidence.
@@ -25,6 +30,8 @@ def find_tracks_complexity(
     scores : float array, (n,)
     complexity : float array, (n,)
         Mean step between neighbouring pixels, for instance.
+    groups : array, (n,), optional
+        What was sampled together: an interval among the effective number of images.
 
     Examples
     --------
@@ -40,10 +47,12 @@ def find_tracks_complexity(
     from scipy.stats import spearmanr  # most of a second to load, and seldom asked
 
     correlation = float(spearmanr(scores, complexity).statistic)
+    known = as_groups(groups, len(scores))
+    n = len(scores) if known is None else len(scores) / known.effect_on_ranks(scores)
     # Fisher's transform; 1.06 is its variance's factor for ranks.
     low = math.tanh(
         math.atanh(max(-0.999999, min(correlation, 0.999999)))
-        - float(ndtri(confidence)) * math.sqrt(1.06 / (len(scores) - 3))
+        - float(ndtri(confidence)) * math.sqrt(1.06 / max(n - 3, 1))
     )
     if low <= _LIMIT:
         return None
@@ -65,7 +74,9 @@ def find_tracks_complexity(
 def _ask(facts: JudgedFacts) -> Finding | None:
     measured, normal = facts.statistics, facts.normal_rows
     complexity = measured["sharpness"] * np.maximum(measured["contrast"], 1e-3)
-    return find_tracks_complexity(facts.scores[normal], complexity[normal])
+    return find_tracks_complexity(
+        facts.scores[normal], complexity[normal], groups=facts.groups_of(normal)
+    )
 
 
 KIND = FindingKind(

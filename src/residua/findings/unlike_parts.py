@@ -16,7 +16,10 @@ _CLEAR, _SEVERE = 0.2, 0.5
 
 
 def find_unlike_parts(
-    features: Mapping[str, Mapping[str, NDArray[Any]]], *, confidence: float = 0.99
+    features: Mapping[str, Mapping[str, NDArray[Any]]],
+    *,
+    groups: Mapping[str, Any] | None = None,
+    confidence: float = 0.99,
 ) -> Finding | None:
     """Compare simple numbers of the images between parts, two at a time; None where they agree.
 
@@ -28,6 +31,8 @@ def find_unlike_parts(
     ----------
     features : mapping of part to mapping of feature to float array, (n,)
         Of normal images only where labels are known: other classes ought to differ.
+    groups : mapping of part to array, (n,), optional
+        What was sampled together: chance is that among the effective number of images.
 
     Examples
     --------
@@ -49,7 +54,10 @@ def find_unlike_parts(
     told = []
     for a, b, feature in compared:
         distance, chance = distance_of(
-            features[a][feature], features[b][feature], (1 - confidence) / len(compared)
+            features[a][feature],
+            features[b][feature],
+            (1 - confidence) / len(compared),
+            groups=None if groups is None else (groups[a], groups[b]),
         )
         if distance - chance > _CLEAR:
             told.append((distance, feature, a, b))
@@ -83,9 +91,15 @@ def find_unlike_parts(
     )
 
 
-def distance_of(first: NDArray[Any], second: NDArray[Any], level: float) -> tuple[float, float]:
+def distance_of(
+    first: NDArray[Any],
+    second: NDArray[Any],
+    level: float,
+    *,
+    groups: tuple[Any, Any] | None = None,
+) -> tuple[float, float]:
     """The distance of two samples by Kolmogorov and Smirnov, and how large chance makes it at that
-    level (asymptotic).
+    level (asymptotic), among as many independent images as those of the groups are worth.
 
     Examples
     --------
@@ -97,16 +111,29 @@ def distance_of(first: NDArray[Any], second: NDArray[Any], level: float) -> tupl
     below = np.searchsorted(a, edges, "right") / len(a) - np.searchsorted(b, edges, "right") / len(
         b
     )
-    return float(np.abs(below).max()), float(
-        np.sqrt(-0.5 * np.log(level / 2) * (1 / len(a) + 1 / len(b)))
-    )
+    of_first, of_second = (None, None) if groups is None else groups
+    share = 1 / _worth(first, of_first) + 1 / _worth(second, of_second)
+    return float(np.abs(below).max()), float(np.sqrt(-0.5 * np.log(level / 2) * share))
+
+
+def _worth(values: NDArray[Any], groups: Any) -> float:
+    """As many independent images as these are worth; where groups are few, at most one per group,
+    as they show too little of how alike their images are.
+    """
+    from residua.metrics.groups import FEWEST_GROUPS, as_groups
+
+    known = as_groups(groups, len(values))
+    if known is None:
+        return len(values)
+    few = known.n_groups < FEWEST_GROUPS
+    return len(values) / (known.largest_effect if few else known.effect_on_ranks(values))
 
 
 KIND = FindingKind(
     "unlike-parts",
     "Parts from different distributions",
     find_unlike_parts,
-    lambda facts: find_unlike_parts(facts.features_by_part),
+    lambda facts: find_unlike_parts(facts.features_by_part, groups=facts.groups_by_part),
     needs=("features_by_part",),
     jobs=("check",),
 )

@@ -110,7 +110,12 @@ def _drift(model: JudgedModel, out: Path, n_images: int) -> Finding | None:
     if model.threshold is None:
         return None
     scores = sample_scores(out, n_images)
-    return find_drift(model.calibration.normals, scores, threshold=model.threshold)
+    return find_drift(
+        model.calibration.normals,
+        scores,
+        threshold=model.threshold,
+        calibration_groups=model.calibration.normal_groups,
+    )
 
 
 def make_task(

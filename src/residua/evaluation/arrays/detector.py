@@ -61,6 +61,7 @@ def judge_scores(
         score_column=None if given.scores is None else given.scores.name,
         known_normal=_known_normal(calibration, of_calibration, train),
         calibration=_known_normal(calibration, of_calibration, None),
+        calibration_groups=_known_normal(given.names_of_calibration_groups, of_calibration, None),
         nameless_scores=given.nameless_scores,
     )
     made = conclude(facts)

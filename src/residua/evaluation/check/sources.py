@@ -168,7 +168,7 @@ def _look_facts(
 ) -> JudgedFacts:
     """What the looks of images tell."""
     has_labels = bool(table.is_labelled.any())
-    image = _image_of(sets)
+    image, groups = _image_of(sets), _groups_of(sets)
     return JudgedFacts(
         job="check",
         n_images=len(table.paths),
@@ -183,10 +183,22 @@ def _look_facts(
             part: {name: columns[name][rows] for name in _PLAIN}
             for part, rows in table.normals().items()
         },
+        groups=groups,
+        groups_by_part=(
+            None
+            if groups is None
+            else {part: groups[rows] for part, rows in table.normals().items()}
+        ),
         votes_of=_votes_of(table, image, sets) if has_labels else None,
         picture_of=image,
         dtype=str(sets[0].dtype),
     )
+
+
+def _groups_of(sets: Sequence[ImageSet]) -> NDArray[Any] | None:
+    """The group of every image of all sets; None unless all name groups."""
+    named = [one.groups for one in sets if one.groups is not None]
+    return np.concatenate(named) if len(named) == len(sets) else None
 
 
 def _image_of(sets: Sequence[ImageSet]) -> Callable[[int], NDArray[Any]]:
@@ -212,9 +224,8 @@ def _votes_of(
     classes, true = np.unique(table.labels[rows].astype(str), return_inverse=True)
     if len(rows) < _FEWEST_VOTED or not 2 <= len(classes) <= _MOST_CLASSES:
         return None
-    groups = None
-    if all(one.groups is not None for one in sets):
-        groups = np.concatenate([one.groups for one in sets if one.groups is not None])[rows]
+    known = _groups_of(sets)
+    groups = None if known is None else known[rows]
 
     def votes() -> LabelVotes:
         pictures = [image(int(row)) for row in rows]
