@@ -26,6 +26,7 @@ from residua.metrics import roc_auc
 from residua.records import Evaluation
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
+from residua.runs.progress import Watcher
 from residua.runs.report import report_run
 from residua.runs.score import score_run
 from residua.runs.threshold import change_threshold
@@ -372,6 +373,25 @@ def test_a_threshold_from_another_source_takes_all_of_it(run, tmp_path):
             add_image(tmp_path / "new" / label / f"{index}.png", index)
     rates = change_threshold(run.path, "quantile:0.95", str(tmp_path / "new")).rates
     assert (rates["false_alarm_rate"].n, rates["recall"].n) == (19, 3)
+
+
+def test_a_threshold_is_not_chosen_on_images_that_the_model_was_fitted_on(run, source, tmp_path):
+    recorded = run.read_images("path", "part")
+    in_train = recorded["path"][recorded["part"] == "train"][:20]
+    (tmp_path / "seen" / "good").mkdir(parents=True)
+    for index, path in enumerate(in_train):
+        shutil.copyfile(source / path, tmp_path / "seen" / "good" / f"{index}.png")
+    before = run.model().facts.operating_point
+    with pytest.raises(InputError, match=r"new to the model.*20 of 20 images are ones"):
+        change_threshold(run.path, "quantile:0.9", str(tmp_path / "seen"))
+    assert run.model().facts.operating_point == before
+    for index in range(30):
+        add_image(tmp_path / "seen" / "good" / f"new {index}.png", index)
+    said = []
+    watcher = Watcher(on_note=said.append)
+    point = change_threshold(run.path, "quantile:0.9", str(tmp_path / "seen"), watcher=watcher)
+    assert point.rates["false_alarm_rate"].n == 30
+    assert any("left out, so that 30 choose the threshold" in one for one in said)
 
 
 def test_labels_without_a_normal_one_are_no_calibration(source, tmp_path):

@@ -75,20 +75,23 @@ def threshold(
             " 'false-alarms<=0.01'."
         )
     from residua.cli.output import emit_json, is_stdout
+    from residua.cli.progress import watching
     from residua.runs.threshold import change_threshold
     from residua.thresholds import parse_policy
 
     of_another_source("threshold", source, bits=bits, groups=groups)
-    point = change_threshold(
-        run,
-        str(parse_policy(policy)),
-        source=source,
-        confidence=confidence,
-        bits=bits,
-        groups=groups,
-        promise="known-groups" if known_groups else None,
-        contamination=contamination,
-    )
+    with watching(quiet=source is None) as watcher:
+        point = change_threshold(
+            run,
+            str(parse_policy(policy)),
+            source=source,
+            confidence=confidence,
+            bits=bits,
+            groups=groups,
+            promise="known-groups" if known_groups else None,
+            contamination=contamination,
+            watcher=watcher,
+        )
     if not is_stdout(json):
         _print_point(point)
     emit_json(point.model_dump(mode="json"), json)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.errors import BundleError, LabelError, SourceError
+from residua.errors import BundleError, InputError, LabelError, SourceError
 from residua.findings import Checks, find_source_changed, find_torn_groups
 from residua.findings.figures import Figure
 from residua.findings.leakage import draw_leaks
@@ -89,16 +89,46 @@ class RunImages:
         """The test part of another source that names its parts, or all of one that does not."""
         images = self.load_other(source, bits)
         part = "test" if has_own_parts(images) and len(images.test) else "all"
-        try:
-            own = self.origin.load(memory_megabytes=self.memory_megabytes)
-            fitted_on = own[np.flatnonzero(self._is_fitted(own, self.parts_of(own)))]
-        except SourceError:
+        fitted_on = self._fitted_on()
+        if fitted_on is None:
             why = "is gone" if self.origin.source else "is not known"
             self.watcher.note(
                 f"the source the model was fitted on {why}, so there are no baselines"
             )
-            fitted_on = None
         return self._judged(images.test if part == "test" else images, part, fitted_on)
+
+    def unseen(self, images: ImageSet) -> ImageSet:
+        """Those of `images` that the model was not fitted on; near-duplicates of such are left out.
+
+        Raises
+        ------
+        InputError
+            If none is left.
+        """
+        leaks = self._judged(images, "calibration", self._fitted_on()).leaks
+        if leaks is None or not leaks.leaked.any():
+            return images
+        n_seen, n = int(leaks.leaked.sum()), len(images)
+        seen = (
+            f"{n_seen:,} of {n:,} images are ones that the model was fitted on, or near-duplicates"
+            " of those"
+        )
+        if n_seen == n:
+            raise InputError(
+                f"{images.source}: images to choose a threshold on must be new to the model, which"
+                f" scores those it has seen too low. Got none: {seen}. Name images that were held"
+                " out, or leave SOURCE out to use the run's own."
+            )
+        self.watcher.note(f"{seen}: left out, so that {n - n_seen:,} choose the threshold")
+        return images[np.flatnonzero(~leaks.leaked)]
+
+    def _fitted_on(self) -> ImageSet | None:
+        """The images that the model learnt from; None where its source is not there."""
+        try:
+            own = self.origin.load(memory_megabytes=self.memory_megabytes)
+        except SourceError:
+            return None
+        return own[np.flatnonzero(self._is_fitted(own, self.parts_of(own)))]
 
     def calibration(self, source: str, bits: int | None = None) -> ImageSet:
         """Images to choose a threshold on: the calibration part of the run's own source, or of one

@@ -29,8 +29,9 @@ def change_threshold(
 
     It comes from the calibration scores that the run stores, or from another `source`: its
     calibration part if it is divided into parts, else all of it; `groups` say which of its images
-    belong together, as in `load_images`. A `contamination` of None is that of the threshold before.
-    Nothing else of the model changes.
+    belong together, as in `load_images`. Images of another source that the model was fitted on are
+    left out, near-duplicates of them too. A `contamination` of None is that of the threshold
+    before. Nothing else of the model changes.
     """
     folder = open_run(run)
     origin, model = folder.origin().grouped_by(groups), folder.model()
@@ -44,6 +45,8 @@ def change_threshold(
     if source is not None:
         images = RunImages(folder, origin, model, watcher or Watcher())
         chosen = images.calibration(source, bits)
+        if not origin.is_own(source):
+            chosen = images.unseen(chosen)
         scores, is_anomalous = model.scores(chosen), chosen.presumed_anomalous
         numbers = chosen.group_codes
     elif not len(scores):
