@@ -18,7 +18,7 @@ from residua.metrics.confusion_bounds import (
 )
 from residua.metrics.intervals import rate_interval
 from residua.metrics.reported import estimates_of
-from residua.metrics.samples import PredictedClasses
+from residua.metrics.samples import PredictedClasses, ScoredImages
 
 BUDGET = 1.959964**2
 STATISTICS: dict[str, Statistic] = {
@@ -106,3 +106,11 @@ def test_where_one_class_alone_is_predicted_kappa_has_bounds_and_matthews_no_val
     found = estimates_of(images_of(np.array([[9, 0], [3, 0]])))
     assert found["cohen_kappa"].value == 0 < found["cohen_kappa"].high
     assert found["matthews_correlation"].value is None
+
+
+def test_a_detector_and_a_classifier_of_two_classes_have_one_balanced_accuracy() -> None:
+    true, said = np.arange(205) < 5, np.arange(205) < 14
+    detector = ScoredImages(is_anomalous=true, scores=said.astype(float), flagged=said)
+    classifier = PredictedClasses(true=true * 1, predicted=said * 1, n_classes=2)
+    name = "balanced_accuracy"
+    assert estimates_of(detector)[name] == estimates_of(classifier)[name]

@@ -139,27 +139,31 @@ def classification_facts(
     names = [str(name) for name in read.classes.tolist()]
     grouped = None if groups is None else _groups(groups, len(known))
     own = None if grouped is None else grouped.of(known)
+    p, rows = read.probabilities, np.arange(len(read.true))
     judged = PredictedClasses(
-        confidence, seed, groups=own, true=read.true, predicted=read.predicted, n_classes=len(names)
+        confidence,
+        seed,
+        groups=own,
+        true=read.true,
+        predicted=read.predicted,
+        n_classes=len(names),
+        scores=None if p is None else p[rows, read.true],
     )
     chosen = _positive(names, judged.matrix, positive)
     judged = replace(judged, positive=None if chosen is None else chosen.place)
 
     def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
         some = kept[known]
-        of_some = None if own is None else own.of(some)
-        counted = replace(
-            judged, groups=of_some, true=read.true[some], predicted=read.predicted[some]
-        )
+        counted = judged.of(some)
         found = estimates_of(counted)
-        if read.probabilities is not None:
+        if p is not None:
             found |= estimates_of(
                 ClassProbabilities(
                     confidence,
                     seed,
-                    groups=of_some,
-                    true=read.true[some],
-                    probabilities=read.probabilities[some],
+                    groups=counted.groups,
+                    true=counted.true,
+                    probabilities=p[some],
                 )
             )
         return found | estimates_per_class(counted, names)

@@ -18,7 +18,7 @@ from residua.metrics.divergence import Distance, by_likelihood, by_pearson
 
 Floats = NDArray[np.float64]
 _MOST_STEPS, _WHOLE_STEPS = 20, 3
-_CLOSE, _DUST = 1e-6, 1e-12
+_CLOSE, _DUST = 1e-4, 1e-12
 
 
 @dataclass(frozen=True)
@@ -201,14 +201,14 @@ def _furthest(
     """
     k, table = len(observed.is_empty), observed.table
     slopes = table.slopes(statistic, k)
-    furthest, before = sign * slopes.value, np.inf
+    start = furthest = before = sign * slopes.value
     for step in range(_MOST_STEPS):
         ahead = observed.furthest_along(slopes, sign, budget, distance)
         table = table.mixed(ahead, 1 / max(step - _WHOLE_STEPS + 2, 1))
         slopes = table.slopes(statistic, k)
         value = sign * slopes.value
         furthest = min(furthest, value)
-        if abs(value - before) < _CLOSE:
+        if abs(value - before) <= _CLOSE * (start - furthest):
             break
         before = value
     return sign * furthest

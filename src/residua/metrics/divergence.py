@@ -96,4 +96,4 @@ def _excess(values: Floats, least: float) -> tuple[Floats, float]:
 def _root(falling: Callable[[float], float]) -> float:
     from scipy.optimize import brentq
 
-    return float(brentq(falling, -60.0, 30.0, xtol=1e-8))
+    return float(brentq(falling, -60.0, 30.0, xtol=1e-5))

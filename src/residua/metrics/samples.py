@@ -98,13 +98,20 @@ class Sample:
         )
 
     def spread(
-        self, right: Bools, values: Floats, scores: NDArray[Any] | None = None
+        self,
+        right: Bools,
+        values: Floats,
+        scores: NDArray[Any] | None = None,
+        classes: Bools | None = None,
     ) -> GroupSpread:
-        """How the groups spread a number that is the mean of `values` (n_images,)."""
+        """How the groups spread a number that is the mean of `values` (n_images,).
+
+        See `Groups.effect_on_share`.
+        """
         if self.groups is None:
             return GroupSpread(None, 1.0, two_sided_z(self.confidence))
         influence = (values - values.mean()) / len(values)
-        effect = self.groups.effect_on_share(right, scores, influence)
+        effect = self.groups.effect_on_share(right, scores, influence, classes=classes)
         return GroupSpread(self.groups, effect, self.groups.reach(self.confidence, effect))
 
     def without_interval(self, value: float, n: int) -> Estimate:
@@ -206,19 +213,31 @@ class ImageErrors(Sample):
 class PredictedClasses(Sample):
     """A classifier's images: places of the true and of the predicted class, (n_images,) each.
 
-    ``positive`` is the place of the positive one of two classes.
+    ``positive`` is the place of the positive one of two classes. ``scores`` (n_images,) are what
+    classes were decided by, where that is known: they show how alike images of a group are.
     """
 
     true: NDArray[np.int64]
     predicted: NDArray[np.int64]
     n_classes: int
     positive: int | None = None
+    scores: NDArray[Any] | None = None
 
     @cached_property
     def matrix(self) -> NDArray[np.int64]:
         """Counts (n_classes, n_classes), rows true, columns predicted."""
         k = self.n_classes
         return np.bincount(self.true * k + self.predicted, minlength=k * k).reshape(k, k)
+
+    def of(self, kept: Bools) -> PredictedClasses:
+        """Those of the images alone that `kept` says."""
+        return replace(
+            self,
+            groups=None if self.groups is None else self.groups.of(kept),
+            true=self.true[kept],
+            predicted=self.predicted[kept],
+            scores=None if self.scores is None else self.scores[kept],
+        )
 
     def average(self, read: Callable[[ConfusionMetrics], float], statistic: Statistic) -> Estimate:
         """A number of all classes; `statistic` is the same one with its slopes."""
@@ -227,7 +246,8 @@ class PredictedClasses(Sample):
         if estimate.value is None:
             return estimate
         cells = slopes_of(self.matrix, statistic).of_cells(self.true, self.predicted)
-        spread = self.spread(self.true == self.predicted, cells)
+        classes = self.true == 1 if self.n_classes == 2 else None
+        spread = self.spread(self.true == self.predicted, cells, self.scores, classes)
         return spread.told(
             estimate, lambda: confusion_bounds(self.matrix, statistic, spread.budget(n))
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from residua.metrics._confidence import two_sided_z
 from residua.metrics.calibration import calibration_error_of
+from residua.metrics.confusion_bounds import mean_recall
 from residua.metrics.delong import roc_auc_interval
 from residua.metrics.intervals import f1_of_share, share_interval
 from residua.metrics.precision_intervals import average_precision_interval
@@ -16,6 +17,7 @@ from residua.metrics.samples import (
     ClassProbabilities,
     Floats,
     OneClass,
+    PredictedClasses,
     ScoredImages,
     SeveralLabels,
     mean_ends,
@@ -67,30 +69,21 @@ def right_decisions(sample: ScoredImages) -> Estimate | None:
 
 
 def balanced_decisions(sample: ScoredImages) -> Estimate | None:
-    """Mean of recall and specificity.
-
-    The interval recovers the variance of each side's own (Newcombe's MOVER).
-    """
-    recall, alarms = recall_of_flags(sample), false_alarms(sample)
-    if recall is None or alarms is None:
+    """Mean of recall and specificity, as that of a classifier of two classes."""
+    if sample.flagged is None:
         return None
-    if recall.value is None or alarms.value is None:
-        return sample.without_interval(np.nan, recall.n + alarms.n)
-    hit, false = recall.value, alarms.value
-    value = (hit + 1 - false) / 2
-    if recall.low is None or alarms.low is None or recall.high is None or alarms.high is None:
-        alone = sample.without_interval(value, recall.n + alarms.n)
-        return alone.model_copy(update={"caveat": recall.caveat or alarms.caveat})
-    hit_low, hit_high, false_low, false_high = recall.low, recall.high, alarms.low, alarms.high
-    return Estimate(
-        value=value,
-        low=max(0.0, float(value - np.hypot(hit - hit_low, false_high - false) / 2)),
-        high=min(1.0, float(value + np.hypot(hit_high - hit, false - false_low) / 2)),
-        confidence=sample.confidence,
-        n=recall.n + alarms.n,
-        n_groups=None if sample.groups is None else sample.groups.n_groups,
-        caveat=recall.caveat or alarms.caveat,
+    if not sample.has_both:
+        return sample.without_interval(np.nan, len(sample.scores))
+    two = PredictedClasses(
+        sample.confidence,
+        sample.seed,
+        groups=sample.groups,
+        true=sample.is_anomalous.astype(np.int64),
+        predicted=sample.flagged.astype(np.int64),
+        n_classes=2,
+        scores=sample.scores,
     )
+    return two.average(lambda matrix: matrix.balanced_accuracy, mean_recall)
 
 
 def flagged_rate(sample: ScoredImages) -> Estimate | None:
