@@ -57,6 +57,25 @@ def area(label, name, value, **more):
     }
 
 
+def test_one_class_is_compared_by_groups_and_says_how_many():
+    rng = np.random.default_rng(0)
+    flags, parts = np.arange(120) >= 60, np.arange(120) // 4
+    ours = flags + 0.4 * rng.normal(size=30)[parts]
+    theirs = rng.normal(size=30)[parts]
+    scored = {"is_anomalous": flags, "scores": ours, "seed": 0}
+    beside = [area("0", "pca", 0.5, scores=theirs)]
+    summaries = [
+        summarise([area("0", "plain", 0.95, **scored, **more)], beside)
+        for more in ({}, {"groups": parts.tolist()})
+    ]
+    alone, grouped = (one["difference"] for one in summaries)
+    assert grouped["n_groups"] == 30
+    assert grouped["low"] < alone["low"]
+    assert "paired over test images of 30 groups" in summaries[1]["verdict"]
+    few = [area("0", "plain", 0.95, **scored, groups=(parts // 8).tolist())]
+    assert "no interval: " in summarise(few, beside)["verdict"]
+
+
 # --- the figures
 # ----
 

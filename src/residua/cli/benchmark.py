@@ -103,7 +103,7 @@ def benchmark(
 
 
 def _print(result: dict[str, Any]) -> None:
-    from residua._text import terminal
+    from residua._text import count, of_groups, terminal
     from residua.runs.benchmark.progress import in_words
 
     console = terminal()
@@ -123,6 +123,10 @@ def _print(result: dict[str, Any]) -> None:
         console.print(f"{skipped[0].upper()}{skipped[1:]}.", markup=False)
     console.print(summary["verdict"], style="bold", markup=False)
     n_fits = len(result["rows"])
+    for label, row in {row["class"]: row for row in result["rows"]}.items():
+        if row.get("n_test_groups") is not None:
+            tested = f"{count(row['n_test'], 'test image')}{of_groups(row['n_test_groups'])}"
+            console.print(f"Class {label}: {tested}.", markup=False)
     console.print(
         f"{n_fits} fit{'s' * (n_fits > 1)}, {in_words(result['seconds'])}; this machine:"
         f" {machine['cpu']}, {machine['cores']} cores, load {machine['load']}. Nothing was chosen"

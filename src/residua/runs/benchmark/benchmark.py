@@ -37,7 +37,7 @@ from residua.training.networks import ImageShape
 from residua.training.recipes import make_recipe
 from residua.training.scoring.engine import score_images
 
-_FOR_THE_FOLDER = ("scores", "is_anomalous")
+_FOR_THE_FOLDER = ("scores", "is_anomalous", "groups")
 
 
 class BenchmarkOptions(BaseModel):
@@ -190,6 +190,7 @@ def _fit(
     scores = score_set(bundle, case.test).score
     ended = time.monotonic()
     training, machine = bundle.config.training, describe_machine()
+    groups = case.test.group_codes
     row = {
         "class": case.label,
         "recipe": recipe,
@@ -204,6 +205,7 @@ def _fit(
         "n_calibration": len(case.calibration),
         "n_test": len(case.test),
         "n_test_anomalous": int(case.test.is_anomalous.sum()),
+        "n_test_groups": case.test.n_groups,
         "image_size": [*bundle.config.size, bundle.config.channels],
         "network": training.network,
         "parameters": training.parameters,
@@ -217,6 +219,7 @@ def _fit(
         "residua_version": __version__,
         "scores": scores.tolist(),
         "is_anomalous": case.test.is_anomalous.tolist(),
+        "groups": None if groups is None else groups.tolist(),
     }
     return row, bundle
 

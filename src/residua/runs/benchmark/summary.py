@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from residua._text import of_groups
 from residua.metrics import paired_difference_interval, roc_auc_difference
 from residua.records import Estimate
 
@@ -31,7 +32,7 @@ def summarise(
     ----------
     rows : sequence of dict
         A fit each: ``class, recipe, seed, roc_auc, seconds_fit``, and with one class ``scores,
-        is_anomalous``.
+        is_anomalous``; ``groups`` and ``n_test_groups`` where the test images know groups.
     baselines : sequence of dict
         ``class, name, roc_auc``, and with one class ``scores``.
 
@@ -135,7 +136,11 @@ def _difference(  # noqa: PLR0917
         return unbounded
     paired = [
         roc_auc_difference(
-            row["is_anomalous"], row["scores"], beside["scores"], confidence=confidence
+            row["is_anomalous"],
+            row["scores"],
+            beside["scores"],
+            confidence=confidence,
+            groups=row.get("groups"),
         )
         for row in own
     ]
@@ -143,10 +148,12 @@ def _difference(  # noqa: PLR0917
         [one.low for one in paired if one.low is not None],
         [one.high for one in paired if one.high is not None],
     )
+    about = ("n", "n_groups", "n_effective", "caveat")
+    told = unbounded.model_copy(update={name: getattr(paired[0], name) for name in about})
     if len(lows) < len(paired):
-        return unbounded
+        return told if told.caveat is not None else unbounded
     # Of several seeds the widest: what one training run may come to is part of the doubt.
-    return unbounded.model_copy(update={"low": min(lows), "high": max(highs), "n": paired[0].n})
+    return told.model_copy(update={"low": min(lows), "high": max(highs)})
 
 
 def _verdict(
@@ -171,14 +178,20 @@ def _verdict(
     value, low, high = difference.value, difference.low, difference.high
     assert value is not None
     if low is None or high is None:
-        return f"{first} {_side(value)} {against}, on too little for an interval."
+        why = "on too little for an interval." if difference.caveat is None else difference.caveat
+        return f"{first} {_side(value)} {against}, {why[0].lower()}{why[1:]}"
     interval = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
-    over = "paired over classes" if n_classes > 1 else "paired over test images"
+    over = "paired over test images" + of_groups(difference.n_groups)
+    over = "paired over classes" if n_classes > 1 else over
+    caveat = "" if difference.caveat is None else f" {difference.caveat}"
     if low > 0:
-        return f"{first} It beats {against}: {interval}, {over}."
+        return f"{first} It beats {against}: {interval}, {over}.{caveat}"
     if high < 0:
-        return f"{first} It falls behind {against}: {interval}, {over}."
-    return f"{first} It does not clearly beat {against}: {interval}, {over}, and 0 lies inside."
+        return f"{first} It falls behind {against}: {interval}, {over}.{caveat}"
+    return (
+        f"{first} It does not clearly beat {against}: {interval}, {over}, and 0 lies"
+        f" inside.{caveat}"
+    )
 
 
 def _side(value: float) -> str:
