@@ -119,7 +119,7 @@ def test_a_mean_of_few_errors_says_that_rare_ones_may_be_missing():
     errors = np.random.default_rng(7).exponential(size=50)
     assert "rarer than 5.8% may be missing from these 50" in mean_interval(errors, least=0).caveat
     assert mean_interval(errors).caveat is None
-    many = np.random.default_rng(8).exponential(size=500)
+    many = np.random.default_rng(8).exponential(size=1000)
     assert mean_interval(many, least=0).caveat is None
-    groups = np.repeat(np.arange(100), 5)
+    groups = np.repeat(np.arange(200), 5)
     assert mean_interval(many, least=0, groups=groups).caveat.startswith("Groups of a kind rarer")

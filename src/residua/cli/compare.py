@@ -43,8 +43,9 @@ def compare(
     """Compare RUNs of one job on the same test images. The result says which run is better, by how
     much, and whether the test images can show the difference.
 
-    The tests are paired: McNemar's for accuracies, DeLong's for ROC AUCs, resampling for other
-    metrics. Runs without a stored evaluation are evaluated first.
+    The tests are paired: McNemar's for accuracies, DeLong's for ROC AUCs, Student's for other
+    metrics. Where images have groups, the tests are by groups. Runs without a stored evaluation are
+    evaluated first.
 
     residua compare runs/joint runs/plain
 

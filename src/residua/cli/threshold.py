@@ -98,6 +98,8 @@ def threshold(
 
 
 def _print_point(point: OperatingPoint) -> None:
+    from residua.evaluation.report.words import worth
+
     say(f"Threshold {point.threshold:.6g} ({point.policy})")
     say(point.how)
     for name, rate in point.rates.items():
@@ -105,5 +107,7 @@ def _print_point(point: OperatingPoint) -> None:
             "" if rate.low is None or rate.high is None else f" [{rate.low:.3g}, {rate.high:.3g}]"
         )
         value = "undefined" if rate.value is None else f"{rate.value:.3g}"
-        groups = "" if rate.n_groups is None else f" in {rate.n_groups} groups"
-        say(f"  {name.replace('_', ' ')} {value}{bounds} on {rate.n} calibration images{groups}")
+        behind = f"{rate.n} calibration images {worth(rate)}".rstrip()
+        say(f"  {name.replace('_', ' ')} {value}{bounds} on {behind}")
+        if rate.caveat is not None:
+            say(f"    {rate.caveat}")

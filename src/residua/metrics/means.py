@@ -23,8 +23,8 @@ from residua.records import Estimate
 
 _N_RESAMPLES = 2000
 _DUST = 1e-9
-# From so many images on, of a kind that makes up 1% some five are there, and the mean is held.
-_RARE_SEEN_FROM = 500
+# From so many images on, of a kind that makes up 1% some ten are there, and intervals hold.
+_RARE_SEEN_FROM = 1000
 # Resamples of fewer than five images repeat one of them too often.
 _RESAMPLED_FROM, _RESAMPLED_UP_TO = 5, 5000
 

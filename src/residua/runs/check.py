@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from residua._files import read_json, write_json
-from residua._text import count
+from residua._text import count, of_groups
 from residua.evaluation.check import check_sources
 from residua.findings import class_balance
 from residua.images import ImageSet
@@ -44,19 +44,16 @@ def check_images(run: RunFolder, images: ImageSet, job: Job, watcher: Watcher) -
     write_json(run.check, {**found.to_json(), **of_what})
     serious = [one for one in found.findings if one.severity in ("error", "warning")]
     seconds = time.perf_counter() - started
+    checked = (
+        f"checked {count(len(images), 'image')}{of_groups(images.n_groups)} in {seconds:.0f} s"
+    )
     if not serious:
-        watcher.note(
-            f"checked {count(len(images), 'image')} in {seconds:.0f} s: nothing that would spoil a"
-            " result"
-        )
+        watcher.note(f"{checked}: nothing that would spoil a result")
         return
     for one in serious[:_MOST_TOLD]:
         watcher.note(f"{one.severity}: {one.code}: {_first_sentence(one.meaning)}")
     more = "" if len(serious) <= _MOST_TOLD else f" and {len(serious) - _MOST_TOLD} more"
-    watcher.note(
-        f"checked {count(len(images), 'image')} in {seconds:.0f} s. What to do about it{more}:"
-        f" residua check {images.source}"
-    )
+    watcher.note(f"{checked}. What to do about it{more}: residua check {images.source}")
 
 
 def read_check(run: RunFolder) -> tuple[Finding, ...]:
