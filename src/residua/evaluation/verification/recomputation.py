@@ -10,10 +10,17 @@ from residua.errors import InputError
 from residua.evaluation import Evidence, evaluate_classification, evaluate_detection
 from residua.evaluation.labels import DetectionLabels
 from residua.evaluation.reconstruction import baseline_errors, evaluate_errors
-from residua.findings import find_threshold_optimism, high_prevalence
+from residua.findings import (
+    find_not_better_than_baseline,
+    find_threshold_optimism,
+    high_prevalence,
+    not_better_than_baseline,
+    shortcut,
+)
 from residua.metrics.pixel_errors import PixelErrors
+from residua.findings.unknown_code_size import of_known_size
 from residua.metrics.reported import METRICS
-from residua.records import Evaluation, OperatingPoint
+from residua.records import Evaluation, Finding, OperatingPoint
 from residua.thresholds.defaults import choose_again
 
 _OF_PIXELS = tuple(metric.name for metric in METRICS if PixelErrors in metric.estimates)
@@ -72,7 +79,7 @@ def _detection(record: Evaluation, evidence: Evidence, options: dict[str, Any]) 
         groups=evidence.groups,
         **options,
     )
-    findings = list(again.findings)
+    findings = _beside_shortcut(record, again)
     if evidence.threshold_from == "judged" and record.operating_point is not None:
         known = labelled if labelled.any() else np.ones(len(labelled), np.bool_)
         scores, anomalous = evidence.scores[known], flags[known]
@@ -98,6 +105,25 @@ def _detection(record: Evaluation, evidence: Evidence, options: dict[str, Any]) 
         )
         metrics |= errors.metrics
     return again.model_copy(update={"findings": tuple(findings), "metrics": metrics})
+
+
+def _beside_shortcut(record: Evaluation, again: Evaluation) -> list[Finding]:
+    """The findings; where a shortcut was told, which takes the images themselves, baselines by
+    light are not told a second time.
+    """
+    findings, code = list(again.findings), not_better_than_baseline.KIND.code
+    told = [one for one in record.findings if one.code == shortcut.KIND.code]
+    if not any(one.severity == "warning" for one in told) or "roc_auc" not in again.metrics:
+        return findings
+    beside = {
+        name: values["roc_auc"]
+        for name, values in again.baselines.items()
+        if name not in shortcut.LIGHT and "roc_auc" in values
+    }
+    other = find_not_better_than_baseline(
+        "roc_auc", again.metrics["roc_auc"], of_known_size(beside)
+    )
+    return [one for one in findings if one.code != code] + ([] if other is None else [other])
 
 
 def _doubt(record: Evaluation) -> str | None:
