@@ -17,8 +17,8 @@ from residua.findings import (
     not_better_than_baseline,
     shortcut,
 )
-from residua.metrics.pixel_errors import PixelErrors
 from residua.findings.unknown_code_size import of_known_size
+from residua.metrics.pixel_errors import PixelErrors
 from residua.metrics.reported import METRICS
 from residua.records import Evaluation, Finding, OperatingPoint
 from residua.thresholds.defaults import choose_again
