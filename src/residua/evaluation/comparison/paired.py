@@ -26,8 +26,7 @@ from residua.metrics import (
 from residua.metrics.delong import area_influence
 from residua.metrics.groups import Groups
 from residua.metrics.intervals import share_interval
-from residua.metrics.precision_difference import paired_variance
-from residua.metrics.precision_intervals import average_precision_influence
+from residua.metrics.precision_difference import paired_variance, precision_gap_influence
 from residua.records import Estimate, Job
 
 _MOST_STEPS = 100_000_000
@@ -166,19 +165,16 @@ def paired_average_precision(
     confidence: float,
     groups: Groups | None = None,
 ) -> Paired:
-    """Average precisions, by the paired influences of images or groups, and Student's test."""
+    """Average precisions, by how the errors of both go together, and Student's test."""
     difference = average_precision_difference(
         is_anomalous, a, b, confidence=confidence, groups=groups
     )
-    influence = np.zeros(len(a))
+    p_value = None
     if difference.value is not None:
-        influence = average_precision_influence(is_anomalous, np.asarray(a))
-        influence = influence - average_precision_influence(is_anomalous, np.asarray(b))
-    return Paired(
-        difference,
-        _by_influence(difference.value, is_anomalous, influence, groups),
-        "paired influences, Student" if groups is None else "paired influences of groups, Student",
-    )
+        influence = precision_gap_influence(is_anomalous, np.asarray(a), np.asarray(b))
+        p_value = _by_influence(difference.value, is_anomalous, influence, groups)
+    method = "paired influences, Student"
+    return Paired(difference, p_value, method if groups is None else f"{method}, by groups")
 
 
 def _by_influence(
