@@ -93,7 +93,7 @@ def average_precision_difference(
 
 @dataclass(frozen=True)
 class _Errors:
-    """Variance of a difference of average precisions, and how far the errors of both go together."""
+    """Variance of a difference of average precisions, and how their errors go together."""
 
     variance: float
     correlation: float
