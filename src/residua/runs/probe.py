@@ -80,6 +80,7 @@ def probe_run(
         test.labels,
         images=model.prepare(train),
         test_images=model.prepare(test),
+        test_groups=test.groups,
         seed=model.seed,
         provenance=provenance,
     )

@@ -116,3 +116,18 @@ def test_a_class_of_a_single_image_is_no_obstacle():
         .value
         > 0.9
     )
+
+
+def test_test_images_of_one_part_are_no_independent_ones():
+    labels = np.repeat(np.arange(60) % 2, 5)
+    parts = np.repeat(np.arange(60), 5)
+    codes = np.random.default_rng(0).normal(size=(60, 2))[parts] + labels[:, np.newaxis]
+    given = (codes[:150], labels[:150], codes[150:], labels[150:])
+    alone, grouped = (
+        evaluate_codes(*given, test_groups=groups).metrics["linear_probe_accuracy"]
+        for groups in (None, parts[150:])
+    )
+    assert grouped.n_groups == 30 and grouped.n_effective < 80
+    assert grouped.high - grouped.low > 1.5 * (alone.high - alone.low)
+    with pytest.raises(ShapeError, match="test_groups must name the group of every image"):
+        evaluate_codes(*given, test_groups=parts)

@@ -17,8 +17,9 @@ from residua.evaluation.labels import label_name, without_missing
 from residua.evaluation.probes.fitted import PROBES, Probed, run_probe
 from residua.findings import JudgedFacts
 from residua.images.resize import flattened
-from residua.metrics import rate_interval
 from residua.metrics._classes import in_order
+from residua.metrics.groups import Groups, names_of
+from residua.metrics.intervals import share_interval
 from residua.records import Estimate, Evaluation
 
 _WHERE = "evaluate_codes"
@@ -32,6 +33,7 @@ def evaluate_codes(
     *,
     images: Any = None,
     test_images: Any = None,
+    test_groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
     split: str = "test",
@@ -52,6 +54,9 @@ def evaluate_codes(
     images, test_images : array, (n_images, height, width[, channels]), optional
         The images behind the codes; with them the same probes on pixels, and on as many principal
         components as the code has dimensions, stand beside.
+    test_groups : array, (n_images,), optional
+        Names of what the test images were sampled in, such as the part that each shows: intervals
+        then speak of new parts. An image without a name is a group of its own.
     confidence : float
     seed : int
         Of folds and samples.
@@ -94,6 +99,9 @@ def evaluate_codes(
                 "Encode both with one model",
                 ShapeError,
             )
+    grouped = None
+    if test_groups is not None and not problems:
+        grouped = Groups.read(test_groups, len(asked), problems, name="test_groups")
     problems.raise_any()
     names, classes, truth = _classes(labels, test_labels)
     rows, test_rows = np.flatnonzero(classes >= 0), np.flatnonzero(truth >= 0)
@@ -106,11 +114,13 @@ def evaluate_codes(
         }
         for space, (before, after) in spaces.items()
     }
-    own = found.pop("")
-    metrics = _accuracies(own, truth, confidence)
-    baselines = {space: _accuracies(probes, truth, confidence) for space, probes in found.items()}
+    own, judged = found.pop(""), None if grouped is None else grouped.of(test_rows)
+    metrics = _accuracies(own, truth, judged, confidence)
+    baselines = {
+        space: _accuracies(probes, truth, judged, confidence) for space, probes in found.items()
+    }
     commonest = int(np.bincount(classes).argmax())
-    majority = rate_interval(int((truth == commonest).sum()), len(truth), confidence=confidence)
+    majority = share_interval(truth == commonest, judged, confidence=confidence)
     baselines["majority_class"] = {f"{kind}_accuracy": majority for kind in PROBES}
     facts = JudgedFacts(
         job="classify",
@@ -119,6 +129,7 @@ def evaluate_codes(
         counts={"test": len(truth)},
         metrics=metrics,
         baselines=baselines,
+        groups=names_of(test_groups, grouped),
     )
     of_codes = {
         "code_dimensions": known.shape[1],
@@ -223,11 +234,12 @@ def _pixel_spaces(
 
 
 def _accuracies(
-    probes: Mapping[str, Probed], truth: NDArray[np.int64], confidence: float
+    probes: Mapping[str, Probed],
+    truth: NDArray[np.int64],
+    groups: Groups | None,
+    confidence: float,
 ) -> dict[str, Estimate]:
     return {
-        f"{kind}_accuracy": rate_interval(
-            int((probe.said == truth).sum()), len(truth), confidence=confidence
-        )
+        f"{kind}_accuracy": share_interval(probe.said == truth, groups, confidence=confidence)
         for kind, probe in probes.items()
     }
