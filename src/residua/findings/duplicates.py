@@ -94,8 +94,8 @@ def find_duplicates(
         )
         + conflict,
         what_to_do=(
-            "Keep one copy of each, or give copies one `group` in a manifest"
-            " (`residua.images.group_duplicates` names it). "
+            "Keep one copy of each. Or let copies count as one group: --groups twins, or a column"
+            " `group` in a manifest (`residua.images.group_duplicates` names it). "
         )
         + ("Settle the labels first." if torn else ""),
     )

@@ -227,3 +227,19 @@ def _as_jpeg(picture: np.ndarray) -> io.BytesIO:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=60)
     return file
+
+
+def test_copies_of_one_group_are_no_fault_unless_their_labels_differ():
+    pictures = np.random.default_rng(0).integers(0, 200, (60, 24, 24)).astype(np.uint8)
+    pictures[1], pictures[3] = pictures[0], pictures[2]
+    groups = [0, 0, 1, 1, *range(2, 58)]
+    labels = ["good"] * 60
+
+    def copies(**told) -> list[int]:
+        images = ImageSet.from_arrays(pictures, **told)
+        found = check_sources([images]).findings
+        return [one.measured["n_groups"] for one in found if one.code == "duplicates"]
+
+    assert copies(labels=labels) == [2]
+    assert copies(labels=labels, groups=groups) == []
+    assert copies(labels=["bad", *labels[1:]], groups=groups) == [1]

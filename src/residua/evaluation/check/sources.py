@@ -93,7 +93,9 @@ def check_sources(
     facts = replace(
         facts,
         **(leaks or {}),
-        copies=checks.make("duplicates", lambda: list(_labelled_copies(table, copies))),
+        copies=checks.make(
+            "duplicates", lambda: list(_labelled_copies(table, copies, _groups_of(sets)))
+        ),
         masks=checks.make("masks", lambda: measure_masks(sets)),
     )
     found, figures = find_all(facts)
@@ -342,14 +344,24 @@ def _leakage(
     }
 
 
-def _labelled_copies(table: _Table, copies: Duplicates) -> Iterator[LabelledCopies]:
+def _labelled_copies(
+    table: _Table, copies: Duplicates, groups: NDArray[Any] | None
+) -> Iterator[LabelledCopies]:
+    """Copies within each part; those that count as one group and have one label are no fault."""
+    found = [rows for rows in copies.members() if not _are_one(rows, table.labels, groups)]
     for part in dict.fromkeys(table.parts.tolist()):
         rows = np.flatnonzero(table.parts == part)
         place = np.full(len(table.parts), -1)
         place[rows] = np.arange(len(rows))
         yield LabelledCopies(
-            [place[group[table.parts[group] == part]] for group in copies.members()],
+            [place[group[table.parts[group] == part]] for group in found],
             table.paths[rows],
             table.labels[rows],
             part,
         )
+
+
+def _are_one(rows: NDArray[np.int64], labels: NDArray[Any], groups: NDArray[Any] | None) -> bool:
+    if groups is None or groups[rows[0]] is None:
+        return False
+    return all(len({str(one) for one in column[rows]}) == 1 for column in (groups, labels))
