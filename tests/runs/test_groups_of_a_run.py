@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from residua.errors import InputError
+from residua.errors import InputError, PolicyError
 from residua.evaluation import Evidence
 from residua.evaluation.report import write_html
 from residua.evaluation.verification import verify_report
-from residua.images import Grouping
+from residua.images import Grouping, ImageSet
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.open_run import open_run
@@ -21,6 +21,9 @@ from residua.runs.score import score_run
 from residua.runs.threshold import change_threshold
 from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import load_bundle
+from residua.training.fitting.images import usable_parts
+from residua.training.fitting.options import DetectOptions
+from residua.training.fitting.session import Notes
 from runs import options
 from training_wing import blobs
 
@@ -144,3 +147,12 @@ def test_groups_that_nobody_named_are_suspected_by_the_names_of_files(tmp_path):
     assert found.measured["n_seen"] > 0
     told = evaluate_run(run.path, groups=PATTERN).evaluation.findings
     assert "ungrouped" not in {one.code for one in told}
+
+
+def test_a_policy_that_good_scores_could_support_is_not_refused_before_training():
+    images = ImageSet.from_arrays(blobs(90), groups=np.repeat(np.arange(45), 2))
+    asked = DetectOptions(policy="false-alarms<=0.05")
+    usable_parts(asked, images, images, Notes(None))
+    few = images[np.arange(60)]
+    with pytest.raises(PolicyError, match="30 groups"):
+        usable_parts(asked, images, few, Notes(None))

@@ -153,6 +153,19 @@ def judge(
         float | None,
         typer.Option(help="Share of anomalies that you expect in use, for precision and cost."),
     ] = None,
+    contamination: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the calibration images that may be hidden anomalies; see --policy."
+        ),
+    ] = None,
+    known_groups: Annotated[
+        bool,
+        typer.Option(
+            "--known-groups",
+            help="--policy promises for new images of the calibration groups, not for new groups.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the resampled intervals.")] = 0,
     json: Annotated[
         Path | None,
@@ -219,6 +232,8 @@ def judge(
         multilabel=multilabel,
         confidence=confidence,
         prevalence=prevalence,
+        promise="known-groups" if known_groups else "new-groups",
+        contamination=contamination,
         seed=seed,
     )
     show(evaluation, evidence, json=json, html=html, title="residua judge")

@@ -54,6 +54,11 @@ def change_threshold(
             f"{run}: the run must hold calibration scores. It holds none. Name a SOURCE of"
             " calibration images."
         )
+    if promise is not None and numbers is None:
+        raise InputError(
+            "threshold: a promise for known groups needs images in groups. Got images without."
+            " Leave out --known-groups, or name the groups of SOURCE with --groups."
+        )
     before = model.facts.operating_point
     if contamination is None and before is not None:
         contamination = before.contamination

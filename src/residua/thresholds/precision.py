@@ -20,8 +20,9 @@ from residua.thresholds.policy import (
 )
 from residua.thresholds.shown import Side, share_above
 
-# Cuts at which the bound is computed, and as often more images as are looked into.
+# Cuts at which the bound is computed, of groups at fewer; and how many times the images at most.
 _CUTS = 128
+_CUTS_OF_GROUPS = 24
 _TIMES = 4096
 
 
@@ -57,13 +58,19 @@ class Precision(NumberPolicy):
                 f" {precision.max():.3g} at best, {calibration.prevalence_words}. Ask for a lower"
                 " precision, or train a better detector."
             )
-        looked_at = reached[np.unique(np.linspace(0, len(reached) - 1, _CUTS).astype(int))]
-        shown = next(
-            (int(cut) for cut in looked_at if self._is_shown(calibration, cuts, cut)), None
-        )
+        looked_at = _evenly(reached, _CUTS)
+        groups = calibration.normal_groups or calibration.anomalous_groups
+        # What too few images show, still fewer groups do not.
+        candidates = looked_at[self._by_images(calibration, cuts, looked_at, 1.0)]
+        if groups is not None and calibration.promised == "new-groups":
+            candidates = _evenly(candidates, _CUTS_OF_GROUPS)
+            shown = next(
+                (int(c) for c in candidates if self._by_groups(calibration, cuts, c)), None
+            )
+        else:
+            shown = int(candidates[0]) if len(candidates) else None
         best = int(reached[0]) if shown is None else shown
         threshold = calibration.threshold(best)
-        groups = calibration.normal_groups or calibration.anomalous_groups
         whose = (
             "flagged images"
             if groups is None
@@ -87,24 +94,33 @@ class Precision(NumberPolicy):
         promise = "none" if shown is None else promise
         return Choice(threshold, how, promise, calibration.assumed_prevalence)
 
-    def _is_shown(self, calibration: Calibration, cuts: Cuts, cut: int) -> bool:
-        """Whether the bounds of recall and of false alarms give the precision."""
+    def _by_images(
+        self, calibration: Calibration, cuts: Cuts, rows: NDArray[np.intp], times: float
+    ) -> NDArray[np.bool_]:
+        """Where bounds of recall and of false alarms give the precision.
+
+        As if there were `times` as many images like these.
+        """
         each = 1 - (1 - calibration.confidence) / 2
-        missed = share_above(
-            Side.of(calibration, "anomalous"),
-            len(calibration.anomalous) - int(cuts.true_positives[cut]),
-            each,
-            calibration.promised,
+        n_anomalous, n_normal = len(calibration.anomalous), len(calibration.normal)
+        missed = n_anomalous - cuts.true_positives[rows]
+        recall = 1 - highest_rate(times * missed, times * n_anomalous, each)
+        flagged = highest_rate(times * cuts.false_positives[rows], times * n_normal, each)
+        return self._at(calibration, recall, flagged) >= self.rate - 1e-12
+
+    def _by_groups(self, calibration: Calibration, cuts: Cuts, cut: int) -> bool:
+        """Whether the bounds of recall and of false alarms in new groups give the precision."""
+        each = 1 - (1 - calibration.confidence) / 2
+        missed = len(calibration.anomalous) - int(cuts.true_positives[cut])
+        alarms = int(cuts.false_positives[cut])
+        highest_missed, flagged = (
+            np.array(share_above(side, n_faults, each, calibration.promised))
+            for side, n_faults in (
+                (Side.of(calibration, "anomalous"), missed),
+                (Side.of(calibration, "normal"), alarms),
+            )
         )
-        flagged = share_above(
-            Side.of(calibration, "normal"),
-            int(cuts.false_positives[cut]),
-            each,
-            calibration.promised,
-        )
-        return bool(
-            self._at(calibration, np.array(1 - missed), np.array(flagged)) >= self.rate - 1e-12
-        )
+        return bool(self._at(calibration, 1 - highest_missed, flagged) >= self.rate - 1e-12)
 
     @staticmethod
     def _at(
@@ -118,14 +134,10 @@ class Precision(NumberPolicy):
 
     def _estimated(self, calibration: Calibration, cuts: Cuts, looked_at: NDArray[np.intp]) -> str:
         """That it is no bound, and how many images would make it one, as a sentence."""
-        each = 1 - (1 - calibration.confidence) / 2
-        found, false = cuts.true_positives[looked_at], cuts.false_positives[looked_at]
         of = len(calibration.anomalous), len(calibration.normal)
 
         def is_shown(times: float) -> bool:
-            recall = 1 - highest_rate(times * (of[0] - found), times * of[0], each)
-            flagged = highest_rate(times * false, times * of[1], each)
-            return bool((self._at(calibration, recall, flagged) >= self.rate).any())
+            return bool(self._by_images(calibration, cuts, looked_at, times).any())
 
         words = f" That is an estimate and no promise: {percent(calibration.confidence)} confidence"
         low, high = 1.0, 2.0
@@ -145,3 +157,9 @@ class Precision(NumberPolicy):
     def promise(self) -> Promise:
         """At most ``1 - rate`` of flagged images are normal."""
         return Promise("flagged", "false alarms", round(1 - self.rate, 15))
+
+
+def _evenly(rows: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+    """About `n` of the rows, from the first to the last."""
+    places = np.unique(np.linspace(0, max(len(rows) - 1, 0), n).astype(np.intp))[: len(rows)]
+    return np.asarray(rows[places])

@@ -91,3 +91,18 @@ def test_a_classifier_has_groups_too(drawn):
     made, evidence = judge(labels=labels, predictions=chances, groups=parts)
     assert made.metrics["accuracy"].n_groups == N_PARTS
     assert evidence.groups.tolist() == parts.tolist()
+
+
+def test_a_promise_can_be_for_known_groups_and_allow_for_hidden_anomalies() -> None:
+    rng = np.random.default_rng(0)
+    calibration, groups = rng.normal(size=120), np.repeat(np.arange(12), 10)
+    asked = {
+        "scores": rng.normal(size=60),
+        "calibration_scores": calibration,
+        "calibration_groups": groups,
+        "policy": "false-alarms<=0.05",
+    }
+    with pytest.raises(PolicyError, match="59 groups"):
+        judge(**asked)
+    point = judge(**asked, promise="known-groups", contamination=0.02)[0].operating_point
+    assert (point.promise, point.contamination) == ("known groups", 0.02)

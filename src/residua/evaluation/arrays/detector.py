@@ -152,6 +152,8 @@ def _operating_point(
         flags,
         confidence=decision.confidence,
         prevalence=decision.prevalence,
+        promise=decision.promise,
+        contamination=decision.contamination,
         groups=groups,
     )
     return point, None if is_held_out else decision.policy

@@ -17,6 +17,7 @@ from residua.evaluation.pictures import read_pictures
 from residua.evaluation.scale_options import ScaleOptions
 from residua.metrics._confidence import check_confidence
 from residua.records import Assumption
+from residua.thresholds.calibration import Promised
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,8 @@ class Decision:
     positive: str | int | None = None
     classes: tuple[Any, ...] | None = None
     multilabel: bool | None = None
+    promise: Promised = "new-groups"
+    contamination: float | None = None
 
 
 def check_combination(names: set[str], decision: Decision, problems: Problems) -> None:

@@ -24,6 +24,7 @@ from residua.evaluation.reconstruction import judge_pictures, pictures_of, scale
 from residua.evaluation.scale_options import Numbers, ScaleOptions
 from residua.records import Evaluation, assumptions_of, with_assumptions
 from residua.thresholds import parse_policy
+from residua.thresholds.calibration import Promised
 
 
 def judge(
@@ -53,6 +54,8 @@ def judge(
     multilabel: bool | None = None,
     confidence: float = 0.95,
     prevalence: float | None = None,
+    promise: Promised = "new-groups",
+    contamination: float | None = None,
     seed: int = 0,
 ) -> tuple[Evaluation, Evidence]:
     """Judge a model from its arrays alone; every array may be a path: ``.npy``, ``.npz``, ``.csv``,
@@ -97,7 +100,7 @@ def judge(
     multilabel : bool, optional
         What a 0/1 matrix of labels is: several labels an image, or one class; see
         `evaluate_classification`.
-    confidence, prevalence, seed
+    confidence, prevalence, promise, contamination, seed
         See `choose_threshold`.
 
     Raises
@@ -135,7 +138,16 @@ def judge(
     arrays = {name: array for name, array in arrays.items() if array is not None}
     told = None if classes is None else tuple(classes)
     decision = Decision(
-        threshold, policy, normal, confidence, prevalence, positive, told, multilabel
+        threshold,
+        policy,
+        normal,
+        confidence,
+        prevalence,
+        positive,
+        told,
+        multilabel,
+        promise,
+        contamination,
     )
     given = _read(arrays, told, problems)
     check_combination(set(arrays), decision, problems)

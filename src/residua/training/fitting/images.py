@@ -63,16 +63,26 @@ def usable_parts(
                 "fit: calibration must hold images. Got none. Pass calibration=None to hold a fifth"
                 " out of train."
             )
-        is_anomalous = calibration.presumed_anomalous
-        ranks = np.argsort(np.argsort(is_anomalous, kind="stable"), kind="stable")
+        is_anomalous, codes = calibration.presumed_anomalous, calibration.group_codes
+        # The best scores there could be: the images of a group lie far apart.
+        place = np.zeros(len(calibration)) if codes is None else _places(codes)
+        ranks = np.argsort(np.lexsort((place, is_anomalous)))
         choose_operating_point(
             ranks.astype(np.float32),
             is_anomalous,
             options.policy,
-            groups=calibration.group_codes,
+            groups=codes,
             contamination=options.contamination,
         )
     return train, calibration
+
+
+def _places(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many images of its group stand before each, (n_images,)."""
+    order = np.argsort(codes, kind="stable")
+    places = np.empty(len(codes), np.int64)
+    places[order] = np.arange(len(codes)) - np.searchsorted(codes[order], codes[order])
+    return places
 
 
 def find_recipe(
