@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from residua.evaluation.check import sources
-from residua.findings import blind_spots, drift, test_reused
+from residua.findings import blind_spots, drift, hidden_anomalies, test_reused
 from residua.findings.blind_spots import GROSS, PERTURBATIONS
+from residua.findings.hidden_anomalies import Apart
 from residua.images import ImageSet, load_images, search_duplicates
 from residua.runs import evaluate_scores, parts
 from residua.runs.bundle_model import BundleNetwork
@@ -42,6 +43,28 @@ def test_blind_spots_are_counted_at_the_operating_point_and_shown(judged) -> Non
     for group, changes in zip(groups, (PERTURBATIONS, GROSS), strict=True):
         names = [picture.caption.split(":")[0] for picture in group.pictures]
         assert names == ["as it is", *changes]
+
+
+def test_calibration_images_that_score_highest_are_shown_with_their_names(
+    finished, source, tmp_path, monkeypatch
+) -> None:
+    def apart(scores, groups=None):
+        return Apart(np.argsort(-scores)[:3], 0.0, 0.001)
+
+    monkeypatch.setattr(hidden_anomalies, "scores_apart", apart)
+    shutil.copytree(finished.path, tmp_path / "run")
+    judged = evaluate_run(tmp_path / "run")
+    (told,) = [one for one in judged.evaluation.findings if one.code == "hidden-anomalies"]
+    recorded = finished.read_images()
+    parts = dict(zip(recorded["path"].tolist(), recorded["part"].tolist(), strict=True))
+    assert [parts[path] for path in told.measured["paths"]] == ["calibration"] * 3
+    (group,) = judged.evidence.figures["hidden-anomalies"].groups
+    named = [picture.caption.split(":")[0] for picture in group.pictures]
+    assert named == told.measured["paths"]
+    images = load_images(str(source), normal="good")
+    rows = [images.paths.tolist().index(path) for path in named]
+    scores = finished.model("torch", Watcher()).scores(images[np.array(rows)])
+    assert told.measured["scores"] == pytest.approx(scores.tolist(), rel=1e-5)
 
 
 def test_codes_are_looked_at_and_a_test_part_from_the_same_pool_shows_no_drift(judged) -> None:

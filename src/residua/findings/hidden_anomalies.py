@@ -251,6 +251,8 @@ def _of_calibration(facts: JudgedFacts) -> Answer:
 
 
 def _of_training(facts: JudgedFacts) -> Answer:
+    if facts.groups is not None and facts.train_images is None:
+        return None  # training images come in groups too, and nobody knows which
     scores = np.asarray(facts.train_errors)
     apart = scores_apart(scores)
     if apart is None:

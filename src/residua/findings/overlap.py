@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts, Severity
 
-_HALF = 0.5
+_FOUND, _FLAGGED = 0.25, 0.5  # of the anomalies at least, and of the normal images at most
 _RESAMPLES, _MOST = 200, 2000
 
 
@@ -29,8 +29,8 @@ def find_overlap(
     Kolmogorov-Smirnov distance towards higher scores.
 
     Most detectors overlap, so an overlap is a note. It is a warning where it spoils the operating
-    point: more than half of the anomalies are missed, or more than half of the normal images are
-    flagged, by the whole interval of that rate.
+    point: more than three quarters of the anomalies are missed, or more than half of the normal
+    images are flagged, by the whole interval of that rate.
 
     Parameters
     ----------
@@ -100,13 +100,14 @@ def find_overlap(
 
 def _spoilt(recall: Estimate | None, false_alarm_rate: Estimate | None) -> str:
     """What the overlap does to the operating point, in words; empty where it does its job."""
-    if recall is not None and recall.high is not None and recall.high < _HALF:
+    if recall is not None and recall.high is not None and recall.high < _FOUND:
         return (
             f" At the operating point {100 - 100 * (recall.value or 0):.3g}% of the anomalies are"
-            f" missed, and surely more than half (at least {100 - 100 * recall.high:.3g}%)."
+            f" missed, and surely more than three quarters (at least"
+            f" {100 - 100 * recall.high:.3g}%)."
         )
     rate = false_alarm_rate
-    if rate is not None and rate.low is not None and rate.low > _HALF:
+    if rate is not None and rate.low is not None and rate.low > _FLAGGED:
         return (
             f" At the operating point {100 * (rate.value or 0):.3g}% of the normal images are"
             f" flagged, and surely more than half (at least {100 * rate.low:.3g}%)."
