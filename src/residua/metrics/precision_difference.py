@@ -25,6 +25,8 @@ from residua.metrics.precision_intervals import (
 )
 from residua.records import Estimate
 
+_N_RESAMPLES = 200  # of a variance; with five times as many no bound moved by a hundredth
+
 
 def average_precision_difference(
     labels: Any,
@@ -79,7 +81,9 @@ def average_precision_difference(
         return Estimate(value=None, confidence=confidence, n=n)
     grouped = as_groups(groups, n)
     one, two = (
-        average_precision_interval(truth, scores, groups=grouped, confidence=confidence)
+        average_precision_interval(
+            truth, scores, groups=grouped, confidence=confidence, n_resamples=_N_RESAMPLES
+        )
         for scores in (first, second)
     )
     value = (one.value or 0.0) - (two.value or 0.0)
