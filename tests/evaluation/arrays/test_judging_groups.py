@@ -106,3 +106,14 @@ def test_a_promise_can_be_for_known_groups_and_allow_for_hidden_anomalies() -> N
         judge(**asked)
     point = judge(**asked, promise="known-groups", contamination=0.02)[0].operating_point
     assert (point.promise, point.contamination) == ("known groups", 0.02)
+
+
+def test_ids_that_suggest_groups_are_told(drawn, tmp_path):
+    scores, labels, _ = drawn
+    ids = [f"part{row // EACH:02d}_view{row % EACH}" for row in range(len(scores))]
+    rows = zip(ids, scores, strict=True)
+    text = "\n".join(["id,score", *(f"{name},{score}" for name, score in rows)])
+    (tmp_path / "s.csv").write_text(text)
+    made, _ = judge(scores=tmp_path / "s.csv", labels=labels)
+    told = {one.code: one for one in made.findings}["ungrouped"]
+    assert told.measured["n_groups"] == N_PARTS

@@ -15,6 +15,7 @@ from residua.evaluation.arrays.inputs import Decision, Inputs
 from residua.evaluation.conclusion import conclude
 from residua.evaluation.detection import detection_facts
 from residua.evaluation.labels import DetectionLabels, as_detection_labels
+from residua.images.group_names import SuspectedGroups, groups_in_names
 from residua.records import Evaluation, OperatingPoint
 from residua.thresholds import choose_threshold
 
@@ -63,6 +64,7 @@ def judge_scores(
         calibration=_known_normal(calibration, of_calibration, None),
         calibration_groups=_known_normal(given.names_of_calibration_groups, of_calibration, None),
         nameless_scores=given.nameless_scores,
+        suspected=_suspected(given, truth),
     )
     made = conclude(facts)
     evidence = Evidence(
@@ -84,6 +86,13 @@ def judge_scores(
         ),
     )
     return made.evaluation, evidence
+
+
+def _suspected(given: Inputs, truth: DetectionLabels) -> SuspectedGroups | None:
+    """Groups that the ids suggest, where nobody named any."""
+    if given.ids is None or given.groups is not None:
+        return None
+    return groups_in_names(given.names(len(truth.is_anomalous)), truth.is_anomalous)
 
 
 def _known_normal(
