@@ -303,7 +303,7 @@ def test_json_is_the_public_object_and_the_report_is_written(tmp_path: Path) -> 
     record = json.loads((tmp_path / "o.json").read_text())
     assert set(record) == {
         "job", "n_images", "split", "metrics", "operating_point", "baselines", "findings",
-        "provenance",
+        "provenance", "schema_version",
     }  # fmt: skip
     assert set(record["metrics"]["roc_auc"]) == {"value", "low", "high", "confidence", "n"}
     assert set(record["operating_point"]) == {"threshold", "policy", "how", "rates"}
@@ -470,6 +470,8 @@ def test_plan_prints_299_and_takes_two_rates(
     assert json.loads((tmp_path / "plan.json").read_text())["rows"][0] == {
         "n_faults": 0,
         "n_images": 299,
+        "n_groups": None,
+        "share": None,
     }
     plan_command(difference="0.90:0.95")
     assert "435 images for each model" in capsys.readouterr().out

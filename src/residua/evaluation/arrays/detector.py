@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,11 @@ from residua.evaluation.arrays.inputs import Decision, Inputs
 from residua.evaluation.conclusion import conclude
 from residua.evaluation.detection import detection_facts
 from residua.evaluation.labels import DetectionLabels, as_detection_labels
-from residua.images.group_names import SuspectedGroups, groups_in_names
 from residua.records import Evaluation, OperatingPoint
 from residua.thresholds import choose_threshold
+
+if TYPE_CHECKING:
+    from residua.images.group_names import SuspectedGroups
 
 
 def judge_scores(
@@ -90,8 +92,10 @@ def judge_scores(
 
 def _suspected(given: Inputs, truth: DetectionLabels) -> SuspectedGroups | None:
     """Groups that the ids suggest, where nobody named any."""
-    if given.ids is None or given.groups is not None:
+    if given.ids is None or given.labels is None or given.groups is not None:
         return None
+    from residua.images.group_names import groups_in_names  # slow to load
+
     return groups_in_names(given.names(len(truth.is_anomalous)), truth.is_anomalous)
 
 
