@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     options = parser.parse_args()
     unmeasured = {one.code for one in FINDINGS} - set(TRIALS) - set(FOLLOW)
-    if unmeasured:
+    if unmeasured and not options.only:
         raise SystemExit(f"no fault is planted for {sorted(unmeasured)}")
     results = Results("findings")
     for code, trials in TRIALS.items():
