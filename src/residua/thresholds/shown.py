@@ -119,7 +119,7 @@ def _of_new_groups(
         )
         allowed, beside = max(shown - 1, 0), ""
     else:
-        worth, alike = _worth(side, groups)
+        worth = _worth(side, groups)
         if n_groups < FEWEST_GROUPS or (1 - rate) ** worth > error:
             raise PolicyError(
                 f"choose_threshold: {n} {kind} calibration images in {n_groups} groups, worth"
@@ -130,9 +130,8 @@ def _of_new_groups(
             )
         allowed = 0
         beside = (
-            f" These images are worth {worth:.0f} independent ones, as those of a group are alike"
-            f" to {percent(round(alike, 2))}; it takes {needed} groups to show it whatever new"
-            " groups are like."
+            f" This counts them as {worth:.0f} independent images, which assumes that a rare group"
+            f" is not bad in all its images; {needed} groups would show it without that."
         )
     known = float(highest_rate(allowed, n, calibration.confidence))
     return Shown(
@@ -145,14 +144,10 @@ def _of_new_groups(
     )
 
 
-def _worth(side: Side, groups: Groups) -> tuple[float, float]:
-    """As many independent images as these are worth, and how alike those of a group are, 0 to 1.
-
-    By the ranks of their scores.
-    """
-    effect, extra = groups.effect_on_ranks(side.scores), groups.largest_effect - 1
-    worth = min(len(side.scores) / effect, MOST_WORTH * groups.n_groups)
-    return worth, (effect - 1) / extra if extra > 0 else 0.0
+def _worth(side: Side, groups: Groups) -> float:
+    """As many independent images as these are worth, by the ranks of their scores."""
+    effect = groups.effect_on_ranks(side.scores)
+    return min(len(side.scores) / effect, MOST_WORTH * groups.n_groups)
 
 
 _SHOWN = {
