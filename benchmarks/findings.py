@@ -51,6 +51,7 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "blind-spots": (Trial(of_models.blind_spots, (0, 1, 9, 99)),),
     "not-better-than-baseline": (Trial(of_models.not_better_than_baseline, (0, 0.4, 0.7, 1)),),
     "not-better-than-chance": (Trial(of_models.not_better_than_chance, (0, 0.5, 1, 2)),),
+    "useless-threshold": (Trial(of_models.useless_threshold, (0, 0.5, 0.9, 1)),),
     "overlap": (Trial(of_models.overlap, (0, 0.3, 0.7, 1)),),
     "hidden-anomalies": (Trial(of_models.hidden_anomalies, (0, 0.01, 0.03, 0.1)),),
     "label-noise": (

@@ -36,6 +36,7 @@ from residua.findings.most_confused import find_most_confused as find_most_confu
 from residua.findings.not_better_than_chance import (
     find_not_better_than_chance as find_not_better_than_chance,
 )
+from residua.findings.useless_threshold import find_useless_threshold as find_useless_threshold
 from residua.findings.hard_scores import find_hard_scores as find_hard_scores
 from residua.findings.hard_scores import find_hard_probabilities as find_hard_probabilities
 from residua.findings.overlap import find_overlap as find_overlap

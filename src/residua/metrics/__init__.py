@@ -4,6 +4,7 @@ What the data cannot define is ``nan``, never 0.
 """
 
 from residua.metrics import keras
+from residua.metrics.alarms_at_recall import false_alarms_at_recall
 from residua.metrics.bootstrap import bootstrap_interval
 from residua.metrics.classification import (
     accuracy,
@@ -102,6 +103,7 @@ __all__ = [
     "euclidean_distance",
     "expected_calibration_error",
     "f1",
+    "false_alarms_at_recall",
     "gms_map",
     "gradient_magnitude_similarity",
     "hamming_loss",

@@ -68,6 +68,8 @@ def print_evaluation(
 
 
 def _print_outcome(evaluation: Evaluation, evidence: Evidence, console: Console) -> None:
+    if words.decision(evaluation):  # said in the first line
+        return
     counts = outcome(evaluation, evidence)
     if counts is not None:
         console.print(Text(words.outcome_sentence(counts), style="bold"))

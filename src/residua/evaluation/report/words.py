@@ -18,6 +18,7 @@ from residua.records import Estimate, Evaluation, Finding, Job, OperatingPoint, 
 
 _OF_POSITIVE = ("precision", "recall", "f1")
 _MOST_NAMED = 10
+_MOST_CAUGHT = 0.9
 _MOST_LABELS = 3
 HEADLINE: dict[Job, tuple[str, ...]] = {
     "reconstruct": ("mse", "psnr", "ssim", "mae"),
@@ -170,8 +171,51 @@ def best_baseline(evaluation: Evaluation, name: str) -> tuple[str, Estimate] | N
     return max(rivals, key=lambda rival: sign * (rival[1].value or 0.0), default=None)
 
 
+def decision(evaluation: Evaluation) -> str:
+    """What the threshold does with the judged images in counts, and what it costs to catch more;
+    empty where labels of either kind or a threshold are missing.
+
+    Examples
+    --------
+    >>> metrics = {
+    ...     "recall": Estimate(value=0.0, n=52),
+    ...     "false_alarm_rate": Estimate(value=1 / 84, n=84),
+    ...     "false_alarm_rate_at_90_recall": Estimate(value=0.5, low=0.35, high=0.7, n=84),
+    ... }
+    >>> print(decision(Evaluation(job="detect", n_images=136, split="test", metrics=metrics)))
+    At its threshold, the model misses 52 of 52 anomalous images and flags 1 of 84 normal ones. To \
+    catch 90%, it would flag about 42 of 84 normal ones [29, 59].
+    """
+    recall, alarms = (evaluation.metrics.get(name) for name in ("recall", "false_alarm_rate"))
+    if evaluation.job != "detect" or recall is None or alarms is None:
+        return ""
+    if recall.value is None or alarms.value is None:
+        return ""
+    missed = round((1 - recall.value) * recall.n)
+    said = (
+        f"At its threshold, the model misses {missed:,} of {recall.n:,} anomalous images and flags"
+        f" {round(alarms.value * alarms.n):,} of {alarms.n:,} normal ones."
+    )
+    cost = evaluation.metrics.get("false_alarm_rate_at_90_recall")
+    if cost is None or cost.value is None or recall.value >= _MOST_CAUGHT:
+        return said
+    bounds = ""
+    if cost.low is not None and cost.high is not None:
+        bounds = f" [{math.floor(cost.low * cost.n):,}, {math.ceil(cost.high * cost.n):,}]"
+    return (
+        f"{said} To catch 90%, it would flag about {round(cost.value * cost.n):,} of {cost.n:,}"
+        f" normal ones{bounds}."
+    )
+
+
 def verdict(evaluation: Evaluation) -> str:
-    """The first sentence: what the main number is, and whether anything simple does better."""
+    """The first sentences: what the threshold does, what the main number is, and whether anything
+    simple does better.
+    """
+    return " ".join(filter(None, (decision(evaluation), _ranking(evaluation))))
+
+
+def _ranking(evaluation: Evaluation) -> str:
     name = primary_metric(evaluation)
     if name is None:
         return "No metric of this job could be measured on these images; the findings say why."

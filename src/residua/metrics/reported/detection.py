@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from residua.metrics.alarms_at_recall import false_alarms_at_recall
 from residua.metrics.confusion_bounds import mean_recall
 from residua.metrics.delong import roc_auc_interval
 from residua.metrics.intervals import f1_of_share
@@ -157,6 +158,15 @@ DETECTION: tuple[ReportedMetric, ...] = (
         "of the normal images, how many are flagged",
         "ranking",
         {ScoredImages: false_alarms},
+    ),
+    ReportedMetric(
+        "false_alarm_rate_at_90_recall",
+        "False alarms to catch 90%",
+        False,
+        "share",
+        "of the normal images, how many score no lower than what catches 90% of the anomalies",
+        "ranking",
+        {ScoredImages: ranked(false_alarms_at_recall)},
     ),
     ReportedMetric(
         "flagged_rate",

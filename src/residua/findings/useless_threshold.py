@@ -1,0 +1,109 @@
+"""A threshold that is not shown to flag anomalies more often than normal images."""
+
+from __future__ import annotations
+
+import math
+
+from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts
+from residua.metrics.names import metric_words
+
+_WELL = 0.8  # of the area under the ROC curve, surely: then another threshold is worth a try
+
+
+def find_useless_threshold(
+    recall: Estimate,
+    false_alarm_rate: Estimate,
+    *,
+    roc_auc: Estimate | None = None,
+    to_catch: Estimate | None = None,
+) -> Finding | None:
+    """Compare the share of anomalies that is flagged with that of normal images.
+
+    None where either is undefined, or where the difference is surely above 0. Its lower bound is
+    that of two independent rates (Newcombe, 1998, method 10).
+
+    Parameters
+    ----------
+    recall, false_alarm_rate : Estimate
+        At the operating point, on the judged images.
+    roc_auc : Estimate, optional
+        Whether another threshold could do better.
+    to_catch : Estimate, optional
+        The false-alarm rate that it costs to catch 90% of the anomalies.
+
+    Examples
+    --------
+    >>> missed = Estimate(value=0.0, low=0.0, high=0.07, n=52)
+    >>> alarms = Estimate(value=0.012, low=0.002, high=0.065, n=84)
+    >>> find_useless_threshold(missed, alarms).severity
+    'error'
+    >>> find_useless_threshold(Estimate(value=0.9, low=0.8, high=0.95, n=52), alarms) is None
+    True
+    """
+    caught, false = recall.value, false_alarm_rate.value
+    if caught is None or false is None or recall.low is None or false_alarm_rate.high is None:
+        return None
+    difference = caught - false
+    low = difference - math.hypot(caught - recall.low, false_alarm_rate.high - false)
+    if low > 0:
+        return None
+    n_caught, n_false = round(caught * recall.n), round(false * false_alarm_rate.n)
+    rather = f", {caught:.1%}, and" if n_caught else ","
+    return Finding(
+        code=KIND.code,
+        severity="error",
+        measured={
+            "recall": caught,
+            "false_alarm_rate": false,
+            "difference": difference,
+            "difference_low": low,
+        },
+        meaning=(
+            f"This threshold flags {n_caught:,} of {recall.n:,} anomalous images{rather}"
+            f" {n_false:,} of {false_alarm_rate.n:,} normal ones, {false:.1%}. It is not shown that"
+            " an anomaly is flagged more often than a normal image."
+        ),
+        what_to_do=_advice(roc_auc, to_catch),
+    )
+
+
+def _advice(roc_auc: Estimate | None, to_catch: Estimate | None) -> str:
+    if roc_auc is None or roc_auc.low is None or roc_auc.low < _WELL:
+        return (
+            "Do not use it. The scores do not rank well enough for another threshold to help much:"
+            " train another recipe, or take the strongest baseline."
+        )
+    cost = ""
+    if to_catch is not None and to_catch.value is not None:
+        cost = f" To catch 90% of them takes about {to_catch.value:.1%} false alarms" + (
+            f" ({to_catch.low:.1%} to {to_catch.high:.1%})."
+            if to_catch.low is not None and to_catch.high is not None
+            else "."
+        )
+    return (
+        f"Do not use it. The scores rank well ({metric_words('roc_auc').label}"
+        f" {roc_auc.value:.3f}), so choose another one: `residua threshold RUN --policy"
+        f" 'false-alarms<=0.1'`, or recall>=0.9 with labelled anomalies in calibration.{cost}"
+    )
+
+
+def _ask(facts: JudgedFacts) -> Finding | None:
+    metrics = facts.metrics
+    if "recall" not in metrics or "false_alarm_rate" not in metrics:
+        return None
+    return find_useless_threshold(
+        metrics["recall"],
+        metrics["false_alarm_rate"],
+        roc_auc=metrics.get("roc_auc"),
+        to_catch=metrics.get("false_alarm_rate_at_90_recall"),
+    )
+
+
+KIND = FindingKind(
+    "useless-threshold",
+    "A threshold that flags anomalies no more often than normal images",
+    find_useless_threshold,
+    _ask,
+    needs=("metrics", "operating_point"),
+    jobs=("detect",),
+)
