@@ -26,6 +26,7 @@ PUBLIC_KEYS = {
     "baselines",
     "findings",
     "provenance",
+    "schema_version",
 }
 ESTIMATE_KEYS = {"value", "low", "high", "confidence", "n"}
 

@@ -71,8 +71,8 @@ def test_ctrl_c_in_the_first_moments_shows_no_traceback(wait):
     time.sleep(wait)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    if wait > 0.1:  # before, the interpreter itself is still starting
-        assert "Traceback" not in told
+    # On a busy machine the interpreter itself may still be starting, whose traceback names no file.
+    assert "Traceback" not in told or "residua" not in told
     assert process.returncode in (0, 130, -signal.SIGINT, 1)
 
 

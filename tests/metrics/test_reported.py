@@ -162,7 +162,7 @@ def test_rates_at_a_threshold_are_those_of_scikit_learn(tp, fn, fp, tn) -> None:
 
 def test_without_a_threshold_there_are_ranking_metrics_alone() -> None:
     found = estimates_of(ScoredImages(is_anomalous=LABELS, scores=SCORES))
-    assert list(found) == ["roc_auc", "average_precision"]
+    assert list(found) == ["roc_auc", "average_precision", "false_alarm_rate_at_90_recall"]
 
 
 def test_class_metrics_are_those_of_scikit_learn() -> None:

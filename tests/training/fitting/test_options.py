@@ -38,7 +38,7 @@ from training_wing import blobs
 
 ESTIMATORS = (Autoencoder, OneClassDetector, AutoencoderClassifier)
 OF_THE_PROCESS = {"out", "memory", "resume", "quiet", "help"}
-OF_THE_SOURCE = {"source", "normal", "bits", "follow_links", "root", "separator"}
+OF_THE_SOURCE = {"source", "normal", "bits", "follow_links", "root", "separator", "groups"}
 OF_THE_COMMAND = {"devices", "nodes"}
 NOT_SPELLED = {"weight_decay", "accelerator", "job", "settings", "recipe_options"}
 
