@@ -24,9 +24,11 @@ def codes(record) -> set[str]:
 def test_every_metric_equals_scikit_learns() -> None:
     record = evaluate_detection(LABELS, SCORES, operating_point=0.8)
     flagged = SCORES > 0.8
+    to_the_right, upwards, _ = sk.roc_curve(LABELS, SCORES, drop_intermediate=False)
     expected = {
         "roc_auc": sk.roc_auc_score(LABELS, SCORES),
         "average_precision": sk.average_precision_score(LABELS, SCORES),
+        "false_alarm_rate_at_90_recall": to_the_right[np.argmax(upwards >= 0.9 - 1e-9)],
         "precision": sk.precision_score(LABELS, flagged),
         "recall": sk.recall_score(LABELS, flagged),
         "f1": sk.f1_score(LABELS, flagged),

@@ -90,11 +90,12 @@ def evaluate_detection(
     Returns
     -------
     Evaluation
-        ``roc_auc``, ``average_precision``, ``false_alarm_rate_at_90_recall``; with an operating point ``precision``, ``recall``,
-        ``f1``, ``accuracy``, ``balanced_accuracy``, ``false_alarm_rate``, and ``flagged_rate`` (of
-        all images, labelled or not); with maps ``pixel_roc_auc``, ``pixel_average_precision``,
-        ``aupro``; with a pixel threshold ``iou``, ``defect_detection_rate`` and
-        ``marked_normal_rate``. What the labels can't define has the value None and a finding.
+        ``roc_auc``, ``average_precision``, ``false_alarm_rate_at_90_recall``; with an operating
+        point ``precision``, ``recall``, ``f1``, ``accuracy``, ``balanced_accuracy``,
+        ``false_alarm_rate``, and ``flagged_rate`` (of all images, labelled or not); with maps
+        ``pixel_roc_auc``, ``pixel_average_precision``, ``aupro``; with a pixel threshold ``iou``,
+        ``defect_detection_rate`` and ``marked_normal_rate``. What the labels can't define has the
+        value None and a finding.
 
     Raises
     ------

@@ -51,7 +51,8 @@ def print_evaluation(
     """
     console = console or terminal(highlight=True)
     console.print(Text(words.JOB_TITLES[evaluation.job], style="bold"))
-    console.print(Text(words.verdict(evaluation)))
+    for sentences in filter(None, (words.decision(evaluation), words.ranking(evaluation))):
+        console.print(Text(sentences))
     for part in (_metrics(evaluation), _per_class(evaluation), _baselines(evaluation)):
         if part is not None:
             console.print()

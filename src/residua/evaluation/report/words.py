@@ -212,10 +212,11 @@ def verdict(evaluation: Evaluation) -> str:
     """The first sentences: what the threshold does, what the main number is, and whether anything
     simple does better.
     """
-    return " ".join(filter(None, (decision(evaluation), _ranking(evaluation))))
+    return " ".join(filter(None, (decision(evaluation), ranking(evaluation))))
 
 
-def _ranking(evaluation: Evaluation) -> str:
+def ranking(evaluation: Evaluation) -> str:
+    """The main number of the job, and whether anything simple does better."""
     name = primary_metric(evaluation)
     if name is None:
         return "No metric of this job could be measured on these images; the findings say why."
