@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from residua._tables import number
 
 NORMAL_NAMES = frozenset({
@@ -36,6 +38,22 @@ _AROUND = frozenset({
     "labels", "gt", "true", "class",
     "flag", "pred", "predicted", "mean", "the", "part", "image",
 })  # fmt: skip
+
+
+def group_name(value: Any) -> str | None:
+    """The name of a group as a text, whole numbers without the point; None where it is missing.
+
+    Examples
+    --------
+    >>> [group_name(value) for value in ("a", 1, 1.0, "", None, float("nan"))]
+    ['a', '1', '1', None, None, None]
+    """
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = "" if value is None else str(value)
+    is_missing = text.strip().lower() in MISSING or (text == "NaT" and not isinstance(value, str))
+    return None if is_missing else text
 
 
 def spelled(name: Any) -> str:

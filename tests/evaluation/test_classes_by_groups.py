@@ -37,7 +37,7 @@ def test_groups_of_one_image_each_change_nothing() -> None:
     single = evaluate_classification(TRUE, P, groups=np.arange(180))
     for name, one in alone.metrics.items():
         other = single.metrics[name]
-        assert (one.value, one.low, one.high) == (other.value, other.low, other.high), name
+        assert one == other, name
 
 
 def test_fewer_than_five_groups_have_no_interval_and_say_why() -> None:
@@ -45,6 +45,13 @@ def test_fewer_than_five_groups_have_no_interval_and_say_why() -> None:
     for name in ("accuracy", "balanced_accuracy", "f1", "cohen_kappa", "log_loss"):
         assert metrics[name].low is None
         assert "4 groups" in metrics[name].caveat
+
+
+@pytest.mark.parametrize("n_groups", [1, 2])
+def test_one_group_of_all_images_has_values_without_intervals(n_groups: int) -> None:
+    metrics = evaluate_classification(TRUE, P, groups=np.arange(180) % n_groups).metrics
+    for name, one in metrics.items():
+        assert one.value is not None and one.low is None, name
 
 
 def test_an_unlabelled_image_leaves_its_group() -> None:

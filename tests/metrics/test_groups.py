@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from residua.errors import ShapeError
-from residua.metrics.groups import FEWEST_GROUPS, LEAST_GROUPS, Groups
+from residua.metrics.groups import FEWEST_GROUPS, LEAST_GROUPS, Groups, names_of
 from residua.metrics.intervals import (
     average_precision_interval,
     rate_interval,
@@ -40,6 +40,29 @@ def test_names_are_read_and_missing_ones_are_groups_of_their_own():
         Groups.read([1, 2, 3], 4)
     with pytest.raises(ShapeError, match="one group per image"):
         Groups.read([[1, 2], [3, 4]])
+
+
+def test_what_masked_arrays_and_pandas_call_missing_is_a_group_of_its_own():
+    pandas = pytest.importorskip("pandas")
+    names = [1, None, 1, None]
+    of_names = [
+        np.ma.array([1, 2, 1, 2], mask=[False, True, False, True]),
+        np.ma.array(["a", "b", "a", "b"], mask=[False, True, False, True]),
+        pandas.Series(names),
+        pandas.Series(names, dtype="Int64"),
+        pandas.Series(names, dtype="string"),
+        pandas.Series(names, dtype="category"),
+        pandas.to_datetime(pandas.Series(["2020-01-01", None, "2020-01-01", None])),
+    ]
+    for given in of_names:
+        read = Groups.read(given)
+        assert read.codes.tolist() == [0, 1, 0, 2]
+        named = names_of(given, read).tolist()
+        assert named[1] is None and named[3] is None and named[0] == named[2]
+
+
+def test_whole_numbers_and_their_texts_are_one_name():
+    assert Groups.read([1, 1.0, "1", np.float32(1), 2.5]).codes.tolist() == [0, 0, 0, 0, 1]
 
 
 @pytest.mark.parametrize("interval", [roc_auc_interval, average_precision_interval])

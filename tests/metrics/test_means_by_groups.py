@@ -32,6 +32,17 @@ def test_intervals_by_groups_hold_the_mean_where_those_of_images_do_not():
     assert by_images <= 75
 
 
+def test_the_order_of_groups_and_images_changes_no_interval():
+    rng = np.random.default_rng(3)
+    groups, values = views(rng, 20, 6, 0.5)
+    order = rng.permutation(len(values))
+    one, other = (
+        mean_interval(values, groups=groups),
+        mean_interval(values[order], groups=[f"part {29 - k}" for k in groups[order]]),
+    )
+    assert (other.low, other.high) == pytest.approx((one.low, one.high), rel=1e-9)
+
+
 def test_the_effective_number_lies_between_groups_and_images():
     rng = np.random.default_rng(1)
     groups, values = views(rng, 60, 6, 0.9)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, fault
+from residua._labels import group_name
 from residua._text import count, few
 from residua.errors import InputError, ShapeError, SourceError
 from residua.images.columns import shared
@@ -185,7 +185,7 @@ def as_groups(groups: Any, n: int, *, problems: Problems) -> NDArray[Any]:
             ShapeError,
         )
     values = groups.tolist() if isinstance(groups, np.ndarray) else list(groups)
-    return shared(map(_name, values))
+    return shared(map(group_name, values))
 
 
 def group_cells(
@@ -198,7 +198,7 @@ def group_cells(
     if grouping.by == "pattern":
         return _matches(grouping.rule, names, where)
     column = listing.own.get(grouping.rule, listing.groups if grouping.by == "column" else None)
-    return [None] * len(names) if column is None else [_name(value) for value in column]
+    return [None] * len(names) if column is None else [group_name(value) for value in column]
 
 
 def n_groups(groups: Iterable[str | None]) -> int:
@@ -357,15 +357,6 @@ def _matches(pattern: str, names: Sequence[str], where: str) -> list[str | None]
                 InputError,
             )
     return found
-
-
-def _name(value: Any) -> str | None:
-    value = value.item() if isinstance(value, np.generic) else value
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value) or None
 
 
 def with_groups(listing: Listing, grouped: Grouped) -> Listing:

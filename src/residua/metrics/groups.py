@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
+from residua._labels import group_name
 from residua.errors import ShapeError
 from residua.metrics._confidence import student_t, two_sided_z
 from residua.records import Estimate
@@ -62,7 +63,7 @@ class Groups:
         own = Problems("groups") if problems is None else problems
         codes = values.codes if isinstance(values, Groups) else np.arange(n or 0)
         if not isinstance(values, Groups):
-            array = np.asarray(values, object)
+            array = _objects(values)
             if array.ndim == 1:
                 codes = _codes(array.tolist())
             else:
@@ -185,7 +186,7 @@ class Groups:
 
     def reach(self, confidence: float, design_effect: float) -> float:
         """How many standard errors a two-sided interval reaches to either side."""
-        if self.is_single:
+        if self.is_single or self.n_groups < 2:  # of one group nothing is known, and nothing said
             return two_sided_z(confidence)
         return student_t(confidence, self.degrees_of_freedom(design_effect))
 
@@ -299,7 +300,8 @@ def names_of(groups: Any, read: Groups | None) -> NDArray[Any] | None:
     if read is None:
         return None
     given = read.codes if isinstance(groups, Groups) else groups
-    return np.array([*np.asarray(given, object).tolist(), None], object)[:-1]
+    names = [None if group_name(name) is None else name for name in _objects(given).tolist()]
+    return np.array([*names, None], object)[:-1]
 
 
 def caveat_of(n_groups: int, what: str = "groups") -> str | None:
@@ -325,11 +327,16 @@ def caveat_of(n_groups: int, what: str = "groups") -> str | None:
     )
 
 
+def _objects(values: Any) -> NDArray[Any]:
+    """Names as an array of objects; None where one is masked."""
+    return np.asarray(values.tolist() if np.ma.isMaskedArray(values) else values, object)
+
+
 def _codes(values: Sequence[Any]) -> NDArray[np.int64]:
-    """Numbers in the order of first appearance; missing names (None, NaN, empty) each their own."""
+    """Numbers in the order of first appearance; missing names each their own."""
     numbers: dict[Any, int] = {}
     codes = np.empty(len(values), np.int64)
     for row, value in enumerate(values):
-        missing = value is None or str(value) in ("", "nan")
-        codes[row] = numbers.setdefault(("row", row) if missing else str(value), len(numbers))
+        name = group_name(value)
+        codes[row] = numbers.setdefault(("row", row) if name is None else name, len(numbers))
     return codes

@@ -194,7 +194,9 @@ def _grouped(
         low, high = _hall(sums, confidence)
     else:
         reach = groups.reach(confidence, effect)
-        low, high = _wider(_bootstrap_t(sums, groups.sizes, confidence, seed), reach)
+        order = np.lexsort((groups.sizes, sums))  # whichever came first, the interval is one
+        bounds = _bootstrap_t(sums[order], groups.sizes[order], confidence, seed)
+        low, high = _wider(bounds, reach)
     return estimate.model_copy(update={"low": mean - high * error, "high": mean - low * error})
 
 

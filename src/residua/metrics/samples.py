@@ -108,7 +108,7 @@ class Sample:
 
         See `Groups.effect_on_share`.
         """
-        if self.groups is None:
+        if self.groups is None or self.groups.is_single:
             return GroupSpread(None, 1.0, two_sided_z(self.confidence))
         influence = (values - values.mean()) / len(values)
         effect = self.groups.effect_on_share(right, scores, influence, classes=classes)
@@ -139,10 +139,9 @@ class GroupSpread:
             n_groups = self.groups.n_groups
             update["n_groups"] = n_groups
             update["n_effective"] = round(estimate.n / self.effect, 1)
-            if not self.groups.is_single:
-                update["caveat"] = caveat_of(n_groups)
-                if n_groups < LEAST_GROUPS:
-                    return estimate.model_copy(update=update)
+            update["caveat"] = caveat_of(n_groups)
+            if n_groups < LEAST_GROUPS:
+                return estimate.model_copy(update=update)
         low, high = bounds()
         value = np.nan if estimate.value is None else estimate.value
         ends = {"low": min(value, low), "high": max(value, high)}
@@ -332,7 +331,7 @@ class SeveralLabels(Sample):
         share = share_interval(
             hits[among], images.of(np.nonzero(among)[0]), confidence=self.confidence
         )
-        if self.groups is None:
+        if self.groups is None or self.groups.is_single:
             return share.model_copy(
                 update={"n": n, "n_groups": None, "n_effective": None, "caveat": None}
             )

@@ -228,6 +228,26 @@ def test_intervals_of_an_earlier_version_are_no_lie_and_its_values_are_verified(
     assert "Recall" in names(tampered(report, tmp_path, with_data(and_changed)))
 
 
+def test_findings_of_an_earlier_version_are_no_lie(report, tmp_path):
+    def other_words(job):
+        for finding in job["record"]["findings"][1:]:
+            finding["severity"] = "error"
+        del job["record"]["findings"][0]
+
+    codes = names(tampered(report, tmp_path, with_data(other_words)))
+    now = {name for name in codes if name.startswith("finding ")}
+    assert now
+
+    def of_before(job):
+        other_words(job)
+        del job["record"]["schema_version"]
+
+    found = tampered(report, tmp_path, with_data(of_before))
+    assert not now & names(found)
+    spoken = {one.name for one in found.not_carried if "methods of today" in one.recomputed}
+    assert now <= spoken
+
+
 def test_a_score_changed_by_a_little_is_found(report, tmp_path):
     def moved(job):
         scores = np.frombuffer(base64.b64decode(job["scores"]["data"]), "<f4").copy()

@@ -60,7 +60,7 @@ def figures(
                 job, baseline_title(name), f"{len(values)} metrics", "no scores", "not carried"
             )
     yield from _operating_point(beside, carried, evidence, again)
-    yield from _findings(job, record, again)
+    yield from beside.findings(record.findings, again.findings)
     yield _drawing(
         job,
         "histogram",
@@ -73,7 +73,7 @@ def figures(
 @dataclass(frozen=True)
 class _Beside:
     """Estimates of a job side by side; `is_earlier` where the record is of an earlier version,
-    whose intervals came from other methods.
+    whose intervals and findings came from other methods.
     """
 
     job: str
@@ -103,6 +103,33 @@ class _Beside:
         if not is_same and texts[0] == texts[1]:  # too small a difference for the usual digits
             texts = _digits(said), _digits(made)
         return VerifiedNumber(self.job, title, *texts, "same" if is_same else "differs")
+
+    def findings(
+        self, findings: tuple[Finding, ...], again: tuple[Finding, ...]
+    ) -> Iterator[VerifiedNumber]:
+        """Findings by code; those that look at images are not made again, and one that is missing
+        in the report is a difference.
+        """
+        said, made = _by_code(findings), _by_code(again)
+        for code, finding in said.items():
+            name = f"finding {code}"
+            if code not in made:
+                severity, what = finding.severity, "takes more than arrays"
+                yield VerifiedNumber(self.job, name, severity, what, "not carried")
+                continue
+            other = made[code]
+            if alike(finding.model_dump(mode="json"), other.model_dump(mode="json")):
+                yield VerifiedNumber(self.job, name, finding.severity, other.severity, "same")
+            else:
+                yield self._unlike(name, *_unlike(finding, other))
+        for code in made.keys() - said.keys():
+            yield self._unlike(f"finding {code}", "absent", made[code].severity)
+
+    def _unlike(self, name: str, said: str, made: str) -> VerifiedNumber:
+        if self.is_earlier:
+            again = f"{made} by the methods of today"
+            return VerifiedNumber(self.job, name, said, again, "not carried")
+        return VerifiedNumber(self.job, name, said, made, "differs")
 
 
 def _digits(estimate: Estimate) -> str:
@@ -138,25 +165,6 @@ def _operating_point(
     else:
         yield _plain(job, title, said.threshold, made.threshold)
         yield from beside.metrics("on calibration: ", said.rates, made.rates, set())
-
-
-def _findings(job: str, record: Evaluation, again: Evaluation) -> Iterator[VerifiedNumber]:
-    """Findings by code; those that look at images are not made again, and one that is missing in
-    the report is a difference.
-    """
-    said, made = _by_code(record.findings), _by_code(again.findings)
-    for code, finding in said.items():
-        if code not in made:
-            yield VerifiedNumber(
-                job, f"finding {code}", finding.severity, "takes more than arrays", "not carried"
-            )
-            continue
-        other = made[code]
-        is_same = alike(finding.model_dump(mode="json"), other.model_dump(mode="json"))
-        texts = (finding.severity, other.severity) if is_same else _unlike(finding, other)
-        yield VerifiedNumber(job, f"finding {code}", *texts, "same" if is_same else "differs")
-    for code in made.keys() - said.keys():
-        yield VerifiedNumber(job, f"finding {code}", "absent", made[code].severity, "differs")
 
 
 def _by_code(findings: tuple[Finding, ...]) -> dict[str, Finding]:
