@@ -365,6 +365,19 @@ def test_a_picture_with_two_labels_is_a_warning_and_many_are_an_error(
     assert same.severity == "note"
 
 
+def test_copies_in_one_named_group_do_not_count_twice() -> None:
+    paths = np.array([f"{row}.png" for row in range(100)], object)
+    labels = np.array(["good"] * 99 + ["bad"], object)
+    named = np.array([row // 2 for row in range(100)], object)
+    assert find_duplicates([np.array([0, 1])], paths, labels, named=named) is None
+    torn = find_duplicates([np.array([98, 99])], paths, labels, part="test", named=named)
+    assert torn.meaning.startswith("1 picture of test carries two labels: ")
+    assert (torn.what_to_do, torn.measured["n_extra"]) == ("Settle the labels.", 0)
+    apart = find_duplicates([np.array([0, 1]), np.array([1, 2])], paths, labels, named=named)
+    assert apart.measured["n_extra"] == 1
+    assert "--groups" not in apart.what_to_do  # they have groups
+
+
 def test_what_a_shortcut_says_the_baselines_do_not_say_again() -> None:
     rng, flags = np.random.default_rng(5), np.arange(300) < 100
     light = rng.normal(size=300) + 3 * flags

@@ -98,16 +98,24 @@ def threshold(
 
 
 def _print_point(point: OperatingPoint) -> None:
+    from residua._text import count
     from residua.evaluation.report.words import worth
 
     say(f"Threshold {point.threshold:.6g} ({point.policy})")
     say(point.how)
     for name, rate in point.rates.items():
         bounds = (
-            "" if rate.low is None or rate.high is None else f" [{rate.low:.3g}, {rate.high:.3g}]"
+            ""
+            if rate.low is None or rate.high is None
+            else f" [{_short(rate.low)}, {_short(rate.high)}]"
         )
         value = "undefined" if rate.value is None else f"{rate.value:.3g}"
-        behind = f"{rate.n} calibration images {worth(rate)}".rstrip()
+        behind = f"{count(rate.n, 'calibration image')} {worth(rate)}".rstrip()
         say(f"  {name.replace('_', ' ')} {value}{bounds} on {behind}")
         if rate.caveat is not None:
             say(f"    {rate.caveat}")
+
+
+def _short(share: float) -> str:
+    """Three digits; next to nothing is 0."""
+    return f"{share if share >= 1e-4 else 0:.3g}"

@@ -23,6 +23,7 @@ def find_duplicates(
     labels: NDArray[Any] | None = None,
     *,
     part: str = "this source",
+    named: NDArray[Any] | None = None,
 ) -> Finding | None:
     """Say how many images of a part are copies of others of it, and which copies carry different
     labels; None where none are.
@@ -40,6 +41,9 @@ def find_duplicates(
         None where an image has none.
     part : str
         What the images are called.
+    named : object array, (n_images,), optional
+        The group that each image is named to be of. Copies in one of them count once: only their
+        labels matter.
 
     Examples
     --------
@@ -50,32 +54,43 @@ def find_duplicates(
     >>> told.severity, told.measured["n_extra"], told.measured["n_two_labels"]
     ('error', 1, 1)
     """
-    several = [rows for rows in groups if len(rows) > 1]
-    if not several:
-        return None
-    n_extra = sum(len(rows) - 1 for rows in several)
+    copies = [rows for rows in groups if len(rows) > 1]
     torn = (
         []
         if labels is None
         else [
             rows
-            for rows in several
+            for rows in copies
             if len({str(one) for one in labels[rows] if one is not None}) > 1
         ]
     )
+    apart = [rows for rows in copies if not _is_one_group(rows, named)]
+    faulty = {id(rows) for rows in (*torn, *apart)}
+    several = [rows for rows in copies if id(rows) in faulty]
+    if not several:
+        return None
+    n_extra = sum(len(rows) - 1 for rows in apart)
     n_torn = sum(len(rows) for rows in torn)
     severity: Severity = "warning" if torn or n_extra > _MANY * len(paths) else "note"
     severity = "error" if n_torn > _MANY_TORN * len(paths) else severity
     first = [[str(path) for path in paths[rows[:4]]] for rows in [*torn, *several][:_MOST_EXAMPLES]]
-    conflict = ""
+    meaning = (
+        f"{n_extra:,} of the {len(paths):,} images of {part} are copies of others of it"
+        f" ({len(apart):,} picture{'' if len(apart) == 1 else 's'} more than once)."
+        " They count twice, and intervals look narrower than they are."
+    )
     if torn and labels is not None:
         one, other = _unlike(torn[0], labels)
+        of_what = (
+            "of the pictures" if n_extra else f"picture{'' if len(torn) == 1 else 's'} of {part}"
+        )
         conflict = (
-            f" {len(torn):,} of the pictures {'carries' if len(torn) == 1 else 'carry'} two"
+            f"{len(torn):,} {of_what} {'carries' if len(torn) == 1 else 'carry'} two"
             f" labels: {paths[one]} is {str(labels[one])!r} and {paths[other]} is"
             f" {str(labels[other])!r}. One of the two labels is wrong, unless the labels differ"
             " in something that the copies do not share."
         )
+        meaning = f"{meaning} {conflict}" if n_extra else conflict
     return Finding(
         code=KIND.code,
         severity=severity,
@@ -87,17 +102,31 @@ def find_duplicates(
             "largest": max(len(rows) for rows in several),
             "examples": first,
         },
-        meaning=(
-            f"{n_extra:,} of the {len(paths):,} images of {part} are copies of others of it"
-            f" ({len(several):,} picture{'' if len(several) == 1 else 's'} more than once)."
-            " They count twice, and intervals look narrower than they are."
-        )
-        + conflict,
-        what_to_do=(
-            "Keep one copy of each. Or let copies count as one group: --groups twins, or a column"
-            " `group` in a manifest (`residua.images.group_duplicates` names it). "
-        )
-        + ("Settle the labels first." if torn else ""),
+        meaning=meaning,
+        what_to_do=_advice(n_extra > 0, bool(torn), named is not None),
+    )
+
+
+_KEEP_ONE = (
+    "Keep one copy of each. Or let copies count as one group: --groups twins, or a column `group`"
+    " in a manifest (`residua.images.group_duplicates` names it)."
+)
+_NAME_ONE = "Keep one copy of each, or put the copies into one group."
+
+
+def _advice(count_twice: bool, are_torn: bool, are_grouped: bool) -> str:
+    if not count_twice:
+        return "Settle the labels."
+    return (_NAME_ONE if are_grouped else _KEEP_ONE) + (
+        " Settle the labels first." if are_torn else ""
+    )
+
+
+def _is_one_group(rows: NDArray[np.int64], named: NDArray[Any] | None) -> bool:
+    return (
+        named is not None
+        and named[rows[0]] is not None
+        and len({str(one) for one in named[rows]}) == 1
     )
 
 
@@ -114,7 +143,8 @@ KIND = FindingKind(
     "Near-duplicates within one part",
     find_duplicates,
     lambda facts: [
-        find_duplicates(one.groups, one.paths, one.labels, part=one.part) for one in facts.copies
+        find_duplicates(one.groups, one.paths, one.labels, part=one.part, named=one.named)
+        for one in facts.copies
     ],
     needs=("copies",),
     jobs=("check",),

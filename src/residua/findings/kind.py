@@ -74,12 +74,15 @@ OF_MODEL = ("latent_of", "leaks", "train_errors", "baselines")
 
 @dataclass(frozen=True)
 class LabelledCopies:
-    """Groups of rows that are one picture, within one part; see `find_duplicates`."""
+    """Groups of rows that are one picture, within one part, and the group that each image is named
+    to be of; see `find_duplicates`.
+    """
 
     groups: Sequence[Rows]
     paths: NDArray[Any]
     labels: NDArray[Any]
     part: str
+    named: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,9 @@ def find_leakage(
             f" than they are.{_compared(metrics or {}, without or {})}"
         ),
         what_to_do=(
-            "Remove the copies from one of the parts. Or let them count as one group: --groups"
-            " twins, or a column `group` in a manifest (`residua.images.group_duplicates` names"
-            " it). Then fit again."
+            "Remove the copies from one of the parts. Or put copies into one group: one name in the"
+            " column `group` of a manifest (`residua.images.group_duplicates` names it), or"
+            " --groups twins where no groups are named. Then fit again."
         ),
     )
 

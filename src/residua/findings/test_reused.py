@@ -44,8 +44,9 @@ def find_test_reused(
             "examples": [str(path) for path in paths[again][:5]],
         },
         meaning=(
-            f"{n:,} of the {len(judged):,} images judged here were used to choose the"
-            " threshold. The rates at it look better than they will be on other images."
+            f"{n:,} of the {len(judged):,} images judged here"
+            f" {'was' if n == 1 else 'were'} used to choose the threshold."
+            " The rates at it look better than they will be on other images."
         ),
         what_to_do=(
             "Judge on images that were not used to choose the threshold, or choose the"

@@ -318,8 +318,8 @@ def caveat_of(n_groups: int, what: str = "groups") -> str | None:
         return None
     if n_groups < LEAST_GROUPS:
         return (
-            f"No interval: {n_groups} {what} show too little of how {what} differ; it takes"
-            f" {LEAST_GROUPS}, and better {FEWEST_GROUPS}."
+            f"No interval: {f'{n_groups} {what} show' if n_groups != 1 else 'one group shows'} too"
+            f" little of how {what} differ; it takes {LEAST_GROUPS}, and better {FEWEST_GROUPS}."
         )
     return (
         f"From {n_groups} {what} only: intervals from fewer than {FEWEST_GROUPS} may hold the truth"

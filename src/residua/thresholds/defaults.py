@@ -11,6 +11,7 @@ from residua.metrics.groups import Groups
 from residua.records import OperatingPoint
 from residua.thresholds.calibration import Promised
 from residua.thresholds.choose import choose_threshold
+from residua.thresholds.quantile import strictest_quantile
 
 _BOUND = "false-alarms<=0.05"
 _QUANTILE = "quantile:0.95"
@@ -32,7 +33,7 @@ def default_policy(n_normals: int) -> str:
         return _BOUND
     if n_normals >= _NORMALS_FOR_QUANTILE or n_normals == 0:
         return _QUANTILE
-    return f"quantile:{100 * n_normals // (n_normals + 1) / 100:g}"
+    return strictest_quantile(n_normals)
 
 
 def choose_operating_point(

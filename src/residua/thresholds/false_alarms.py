@@ -12,6 +12,7 @@ from residua.thresholds.policy import (
     plain,
     require_normals,
 )
+from residua.thresholds.quantile import strictest_quantile
 from residua.thresholds.shown import hidden_words, most_faults, with_hidden
 
 
@@ -44,14 +45,18 @@ class FalseAlarms(NumberPolicy):
         n, confidence = len(calibration.normal), calibration.confidence
         hidden = calibration.contamination
         limit = with_hidden(self.rate, hidden)
+        groups = calibration.normal_groups
+        is_grouped = groups is not None and calibration.promised == "new-groups"
+        units = groups.n_groups if groups is not None and is_grouped else n
         shown = most_faults(
             self,
             calibration,
             "normal",
             limit,
             mend=(
-                "Add normal images, allow more false alarms, lower the confidence, or use"
-                f" quantile:{plain(round(1 - self.rate, 12))}, which holds on average only."
+                f"Add normal images{' of more groups' if is_grouped else ''}, allow more"
+                f" false alarms, lower the confidence, or use {self._on_average(units)},"
+                " which holds on average only."
             ),
         )
         threshold = calibration.just_above(calibration.normal[n - 1 - shown.n_allowed])
@@ -65,6 +70,11 @@ class FalseAlarms(NumberPolicy):
             f"{hidden_words(hidden, limit)} {calibration.place(threshold)}"
         )
         return Choice(threshold, how, shown.promise)
+
+    def _on_average(self, n: int) -> str:
+        """The quantile of this rate; where `n` images or groups have none, their strictest."""
+        same = f"quantile:{plain(round(1 - self.rate, 12))}"
+        return strictest_quantile(n) if n > 0 and (n + 1) * self.rate < 1 - 1e-9 else same
 
     def promise(self) -> Promise:
         """At most `rate` of normal images are flagged."""

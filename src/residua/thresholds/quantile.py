@@ -12,6 +12,21 @@ from residua.thresholds.policy import Choice, NumberPolicy, require_normals
 from residua.thresholds.shown import Side, hidden_words, with_hidden
 
 
+def strictest_quantile(n: int) -> str:
+    """The strictest quantile, in whole percent, that `n` normal images or groups have.
+
+    Examples
+    --------
+    >>> strictest_quantile(12), strictest_quantile(19)
+    ('quantile:0.92', 'quantile:0.95')
+    """
+    return f"quantile:{100 * n // (n + 1) / 100:g}"
+
+
+def _such_as(n: int) -> str:
+    return f", such as {strictest_quantile(n)}" if n > 0 else ""
+
+
 @dataclass(frozen=True)
 class Quantile(NumberPolicy):
     """At most ``1 - q`` of normal images flagged *on average* over calibration sets of this size.
@@ -49,7 +64,8 @@ class Quantile(NumberPolicy):
             raise PolicyError(
                 f"choose_threshold: {self} needs at least {needed} normal"
                 f" {'groups of images' if grouped else 'images'} in the calibration set. Got"
-                f" {units}. Add normal images, or ask for a lower quantile."
+                f" {units}. Add normal images{' of more groups' if grouped else ''}, or ask"
+                f" for a lower quantile{_such_as(units) if hidden == 0 else ''}."
                 + (" Or let it hold for new images of these groups alone" if grouped else "")
                 + (" (promise='known-groups', --known-groups)." if grouped else "")
             )

@@ -47,12 +47,16 @@ class Recall(NumberPolicy):
         """
         require_anomalies(calibration, self)
         n, confidence = len(calibration.anomalous), calibration.confidence
+        is_grouped = (
+            calibration.anomalous_groups is not None and calibration.promised == "new-groups"
+        )
+        more = "anomalies of more groups" if is_grouped else "more anomalies"
         shown = most_faults(
             self,
             calibration,
             "anomalous",
             self.miss_rate,
-            mend="Label more anomalies, promise a lower recall, or lower the confidence.",
+            mend=f"Label {more}, promise a lower recall, or lower the confidence.",
         )
         threshold = calibration.just_below(calibration.anomalous[shown.n_allowed])
         n_missed = int((calibration.anomalous <= threshold).sum())

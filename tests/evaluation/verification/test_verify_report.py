@@ -16,6 +16,7 @@ from residua.evaluation.report import write_html
 from residua.evaluation.verification import verify_report
 from residua.evaluation.verification.numbers import alike
 from residua.evaluation.verification.page import MOST_MEGABYTES
+from residua.findings import find_duplicates
 
 RNG = np.random.default_rng(7)
 
@@ -415,3 +416,18 @@ def test_the_command_prints_the_table_and_ends_with_zero_or_three(report, tmp_pa
         "verdict",
     } == set(told["figures"][0])
     assert run("verify", tmp_path / "absent.html") == 2
+
+
+def test_two_findings_of_one_code_are_told_apart(tmp_path):
+    record, evidence = detection()
+    paths = np.array([f"{row}.png" for row in range(50)], object)
+    copies = tuple(
+        find_duplicates([np.array([0, row])], paths, part=part)
+        for row, part in ((1, "calibration"), (2, "train"))
+    )
+    record = record.model_copy(update={"findings": (*record.findings, *copies)})
+    page = write_html(tmp_path / "x.html", "One", [(record, evidence)])
+    assert not verify_report(page).differing
+    text = page.read_text("utf-8")
+    page.write_text(text.replace("1 of the 50 images of train", "0 of the 50 images of train", 1))
+    assert verify_report(page).differing

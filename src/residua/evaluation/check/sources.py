@@ -358,6 +358,7 @@ def _labelled_copies(
             table.paths[rows],
             table.labels[rows],
             part,
+            None if groups is None else groups[rows],
         )
 
 

@@ -53,10 +53,14 @@ def print_evaluation(
     console.print(Text(words.JOB_TITLES[evaluation.job], style="bold"))
     for sentences in filter(None, (words.decision(evaluation), words.ranking(evaluation))):
         console.print(Text(sentences))
-    for part in (_metrics(evaluation), _per_class(evaluation), _baselines(evaluation)):
+    meant = words.worth_words(evaluation)
+    parts = (_metrics(evaluation), _per_class(evaluation), _baselines(evaluation))
+    for row, part in enumerate(parts):
         if part is not None:
             console.print()
             console.print(Padding(part, (0, 0, 0, 1), expand=False))
+        if row == 0 and meant is not None:
+            console.print(Text(f" {meant}", style="dim"))
     if evaluation.operating_point is not None:
         console.print()
         console.print(Text(words.operating_sentence(evaluation.operating_point)))
@@ -136,7 +140,7 @@ def _metrics(evaluation: Evaluation) -> Table | None:
         shown = [name for name in shown if evaluation.metrics[name].value is not None]
     if not shown:
         return None
-    is_grouped = any(evaluation.metrics[name].n_effective is not None for name in shown)
+    is_grouped = words.worth_words(evaluation) is not None
     columns = ("", "", "Worth", "") if is_grouped else ("", "", "")
     table = _grid(*columns, show_header=is_grouped)
     table.columns[0].no_wrap = table.columns[1].no_wrap = (

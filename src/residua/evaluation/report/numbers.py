@@ -97,6 +97,7 @@ def metrics(key: str, evaluation: Evaluation) -> Html | None:
         style=f"--columns: {columns}",
     )
     ticks = "; ticks are baselines" if evaluation.baselines else ""
+    worth = words.worth_words(evaluation)
     return panel(
         key,
         "metrics",
@@ -106,6 +107,7 @@ def metrics(key: str, evaluation: Evaluation) -> Html | None:
         _caveats(key, evaluation),
         lede=(
             f"Measured on {words.judged_images(evaluation)}. Bars show confidence intervals{ticks}."
+            + ("" if worth is None else f" {worth}")
         ),
     )
 

@@ -4,7 +4,8 @@ quarantined files, provenance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from residua.evaluation.report import words
@@ -108,6 +109,7 @@ def findings(
     if not evaluation.findings:
         return None
     ordered = words.by_severity(evaluation.findings)
+    names = _figure_names(key, ordered)
     serious, fine = (
         [one for one in ordered if one.severity != "ok"],
         [one for one in ordered if one.severity == "ok"],
@@ -118,7 +120,7 @@ def findings(
             finding_figure(figures[one.code], budget) if one.code in figures else (None, 0)
         )
         budget -= used
-        listed.append(_finding(key, one, drawn))
+        listed.append(_finding(names[id(one)], one, drawn))
     folded = None
     if fine:
         folded = element(
@@ -129,7 +131,7 @@ def findings(
                 if len(fine) == 1
                 else f"{len(fine)} checks found nothing wrong",
             ),
-            element("ol", (_finding(key, one) for one in fine), class_="findings"),
+            element("ol", (_finding(names[id(one)], one) for one in fine), class_="findings"),
         )
     return panel(
         key,
@@ -141,14 +143,26 @@ def findings(
     )
 
 
-def _finding(key: str, finding: Finding, drawn: Html | None = None) -> Html:
-    pairs = ((spelled(name), words.value_words(value)) for name, value in finding.measured.items())
+def _figure_names(key: str, findings: Sequence[Finding]) -> dict[int, str]:
+    """A name for what each finding prints, by its `id`; several of one code, such as copies in
+    two parts, are numbered from the second on.
+    """
+    names, n_before = {}, Counter[str]()
+    for one in findings:
+        n_before[one.code] += 1
+        nth = n_before[one.code]
+        names[id(one)] = f"{key}/findings/{one.code}" + (f"/{nth}" if nth > 1 else "")
+    return names
+
+
+def _finding(name: str, finding: Finding, drawn: Html | None = None) -> Html:
+    pairs = ((spelled(one), words.value_words(value)) for one, value in finding.measured.items())
     measured = None
     if finding.measured:
         measured = element(
             "details",
             element("summary", "Measured"),
-            terms(pairs, "measured", data_figure=f"{key}/findings/{finding.code}/measured"),
+            terms(pairs, "measured", data_figure=f"{name}/measured"),
             class_="numbers",
         )
     advice = (
@@ -164,7 +178,7 @@ def _finding(key: str, finding: Finding, drawn: Html | None = None) -> Html:
             element("strong", loud),
             rest,
             class_="meaning",
-            data_figure=f"{key}/findings/{finding.code}",
+            data_figure=name,
         ),
         advice,
         drawn,

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from residua._text import of_groups
+from residua._text import count, of_groups
 from residua.metrics.names import baseline_title, metric_words
 from residua.metrics.reported import Kind
 from residua.records import Estimate, Evaluation, Finding, Job, OperatingPoint, Severity
@@ -266,13 +266,29 @@ def worth(estimate: Estimate) -> str:
     Examples
     --------
     >>> worth(Estimate(value=0.9, n=84, n_groups=31, n_effective=41.2)), worth(Estimate(value=0.9))
-    ('of 31 groups, worth 41 images', '')
+    ('of 31 groups, worth 41 independent images', '')
     """
     if estimate.n_groups is None:
         return ""
     if estimate.n_effective is None:
         return of_groups(estimate.n_groups).strip()
-    return f"{of_groups(estimate.n_groups).strip()}, worth {estimate.n_effective:,.0f} images"
+    return (
+        f"{of_groups(estimate.n_groups).strip()}, worth"
+        f" {count(round(estimate.n_effective), 'independent image')}"
+    )
+
+
+def worth_words(evaluation: Evaluation) -> str | None:
+    """What *worth* means, where images came in groups; None where they did not.
+
+    Examples
+    --------
+    >>> worth_words(Evaluation(job="detect", n_images=84, split="test")) is None
+    True
+    """
+    if all(one.n_groups is None for one in evaluation.metrics.values()):
+        return None
+    return "Worth: so many independent images, each of a group of its own, would show as much."
 
 
 def caveats(evaluation: Evaluation) -> list[tuple[str, str]]:
