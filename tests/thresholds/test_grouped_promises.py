@@ -199,3 +199,16 @@ def test_the_bound_of_groups_is_exact_for_few_and_for_many(n: int) -> None:
         for rate in (0.001, 0.05, 0.7, 1 - 1e-9):
             told = chance_of_mean(shares, rate)
             assert told == pytest.approx(chance_of_at_most(faults, n, rate), abs=1e-9)
+
+
+@pytest.mark.parametrize("policy", ["false-alarms<=0.05", "quantile:0.9", "recall>=0.9"])
+def test_groups_of_unequal_size_count_alike_and_it_is_said(policy):
+    rng = np.random.default_rng(0)
+    labels = np.arange(800) >= 400
+    equal, unequal = np.arange(800) // 4, np.repeat(np.arange(200), np.tile([1, 7], 100))
+    scores = rng.normal(size=800) + 4 * labels
+    said = "Each group counts alike"
+    assert said in choose_threshold(policy, scores, labels, groups=unequal).how
+    assert said not in choose_threshold(policy, scores, labels, groups=equal).how
+    known = choose_threshold(policy, scores, labels, groups=unequal, promise="known-groups")
+    assert said not in known.how

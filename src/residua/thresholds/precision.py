@@ -88,6 +88,7 @@ class Precision(NumberPolicy):
             f" {percent(float(precision[best]))}, with {cuts.true_positives[best]} of"
             f" {len(calibration.anomalous)} anomalies found."
             f"{self._estimated(calibration, cuts, looked_at) if shown is None else ''}"
+            f"{_weighing(calibration) if shown is not None else ''}"
             f" {calibration.place(threshold)}"
         )
         promise = "images" if groups is None else calibration.promised.replace("-", " ")
@@ -157,6 +158,14 @@ class Precision(NumberPolicy):
     def promise(self) -> Promise:
         """At most ``1 - rate`` of flagged images are normal."""
         return Promise("flagged", "false alarms", round(1 - self.rate, 15))
+
+
+def _weighing(calibration: Calibration) -> str:
+    """How groups of unequal size count in a bound for new groups, as a sentence; else nothing."""
+    if calibration.promised != "new-groups":
+        return ""
+    sides = (Side.of(calibration, kind) for kind in ("normal", "anomalous"))
+    return next((side.weighing for side in sides if side.weighing), "")
 
 
 def _evenly(rows: NDArray[np.intp], n: int) -> NDArray[np.intp]:

@@ -89,6 +89,7 @@ class Quantile(NumberPolicy):
             f" {n - n_above} from below, with the"
             f" {'correction for one more group' if grouped else 'n + 1 correction'}): on average"
             f" at most {percent(1 - self.q)} of {whose} are flagged; single batches may have"
-            f" more or fewer.{hidden_words(hidden, limit)} {calibration.place(threshold)}"
+            f" more or fewer.{side.weighing if grouped else ''}{hidden_words(hidden, limit)}"
+            f" {calibration.place(threshold)}"
         )
         return Choice(threshold, how, promise)

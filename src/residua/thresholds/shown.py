@@ -51,6 +51,19 @@ class Side:
         codes = self.groups.codes[:n_faults]
         return np.asarray(np.bincount(codes, minlength=self.groups.n_groups) / self.groups.sizes)
 
+    @property
+    def weighing(self) -> str:
+        """How much a group of many images counts, as a sentence; nothing where all have as many.
+
+        A mean over groups is not the share of images where large groups go wrong more often.
+        """
+        if self.groups is None or np.ptp(self.groups.sizes) == 0:
+            return ""
+        return (
+            " Each group counts alike, however many images it has: where larger groups go wrong"
+            " more often, a larger share of the images does."
+        )
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -139,7 +152,7 @@ def _of_new_groups(
         "{} of new groups",
         f" in {n_groups} groups",
         f" For new images of these {n_groups} groups the same threshold shows"
-        f" {_SHOWN[kind](known)}.{beside}",
+        f" {_SHOWN[kind](known)}.{beside}{side.weighing}",
         "new groups",
     )
 
