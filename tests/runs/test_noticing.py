@@ -175,7 +175,8 @@ def test_a_run_tells_what_is_wrong_with_its_images_before_training_and_again_in_
         options(tmp_path / "parts"), tmp_path / "run", watcher=Watcher(on_note=told.append)
     )
     assert any(text.startswith("warning: duplicates: ") and text.count(".") <= 1 for text in told)
-    assert any(text.endswith(f"residua check {tmp_path / 'parts'}") for text in told)
+    command = f"residua check {tmp_path / 'parts'} --normal good"
+    assert any(text.endswith(command) for text in told)
     kept = read_check(run)
     assert "duplicates" in {one.code for one in kept}
     found = [one.code for one in evaluate_run(run.path).evaluation.findings]

@@ -110,6 +110,8 @@ def _print(found: SourceCheck, console: Console) -> None:
     )
     for one in found.assumptions:
         console.print(f"assumed {one.sentence}", markup=False)
+    if found.hint is not None:
+        console.print(f"hint: {found.hint}", markup=False)
     console.print(_as_table(found.findings))
     if all(finding.severity == "ok" for finding in found.findings):
         console.print("Nothing found that would spoil a result.")

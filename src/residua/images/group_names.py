@@ -79,6 +79,28 @@ def suspected_groups(
     return _by_twins(twins) if by_name is None else by_name
 
 
+def hint_of_groups(
+    paths: Sequence[Any] | NDArray[Any], labels: Sequence[Any] | NDArray[Any] | None = None
+) -> str | None:
+    r"""What to say before training where names suggest groups that nobody named.
+
+    Examples
+    --------
+    >>> views = [f"part{part:02d}_view{view}.png" for part in range(12) for view in range(3)]
+    >>> print(hint_of_groups(views))  # doctest: +NORMALIZE_WHITESPACE
+    names such as part00_view0.png, part00_view1.png, part00_view2.png look like 12 groups of
+    images. If each group shows one thing, say so before you train: --groups 'part(\d+)'
+    """
+    found = groups_in_names(paths, labels)
+    if found is None:
+        return None
+    return (
+        f"{found.because} look like {found.n_groups:,} groups of images. If each group shows one"
+        " thing, say so before you train: "
+        + ("a column group in a manifest" if found.rule is None else f"--groups '{found.rule}'")
+    )
+
+
 def groups_in_names(
     paths: Sequence[Any] | NDArray[Any], labels: Sequence[Any] | NDArray[Any] | None = None
 ) -> SuspectedGroups | None:

@@ -4,7 +4,9 @@ shown in its report.
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +28,18 @@ _FINDINGS = TypeAdapter(tuple[Finding, ...])
 _MOST_TOLD = 3
 
 
-def check_images(run: RunFolder, images: ImageSet, job: Job, watcher: Watcher) -> None:
-    """Check the images before training, once: errors and warnings get a line each, all is kept."""
+def check_images(
+    run: RunFolder,
+    images: ImageSet,
+    job: Job,
+    watcher: Watcher,
+    *,
+    options: Sequence[str] = (),
+) -> None:
+    """Check the images before training, once: errors and warnings get a line each, all is kept.
+
+    `options` are what `residua check` needs to read the source alike.
+    """
     of_what = {
         "fingerprint": images.fingerprint,
         "normal": None if images.normal is None else list(images.normal),
@@ -42,6 +54,8 @@ def check_images(run: RunFolder, images: ImageSet, job: Job, watcher: Watcher) -
             findings=tuple(one for one in found.findings if one.code != class_balance.KIND.code),
         )
     write_json(run.check, {**found.to_json(), **of_what})
+    if found.hint is not None:
+        watcher.note(found.hint)
     serious = [one for one in found.findings if one.severity in ("error", "warning")]
     seconds = time.perf_counter() - started
     checked = (
@@ -52,8 +66,9 @@ def check_images(run: RunFolder, images: ImageSet, job: Job, watcher: Watcher) -
         return
     for one in serious[:_MOST_TOLD]:
         watcher.note(f"{one.severity}: {one.code}: {_first_sentence(one.meaning)}")
+    command = shlex.join(["residua", "check", str(images.source), *options])
     more = "" if len(serious) <= _MOST_TOLD else f" and {len(serious) - _MOST_TOLD} more"
-    watcher.note(f"{checked}. What to do about it{more}: residua check {images.source}")
+    watcher.note(f"{checked}. What to do about it{more}: {command}")
 
 
 def read_check(run: RunFolder) -> tuple[Finding, ...]:

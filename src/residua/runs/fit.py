@@ -82,10 +82,24 @@ def fit_run(
             state = _same_images(run, state, images)
             for text in (*images.notes, *(f"assumed {one.sentence}" for one in images.assumptions)):
                 watcher.note(text)
-            check_images(run, images, options.job, watcher)
+            check_images(run, images, options.job, watcher, options=_how_read(options))
             _write(run, _fit(run, state, images, watcher, session), images)
         run.checkpoint.unlink(missing_ok=True)  # of a finished run, if it was stopped right here
     return run
+
+
+def _how_read(options: FitOptions) -> list[str]:
+    """The options of a command that reads the source as `fit` did."""
+    normal: tuple[str, ...] = getattr(options, "normal", None) or ()
+    given = {
+        "--normal": ",".join(normal),
+        "--groups": options.groups if isinstance(options.groups, str) else None,
+        "--root": options.root,
+        "--bits": options.bits,
+        "--seed": options.settings.seed or None,
+    }
+    told = [text for name, value in given.items() if value for text in (name, str(value))]
+    return [*told, *(["--follow-links"] if options.follow_links else [])]
 
 
 def _write(run: TrainedRun, fitted: Fitted, images: ImageSet) -> None:

@@ -229,6 +229,17 @@ def _as_jpeg(picture: np.ndarray) -> io.BytesIO:
     return file
 
 
+def test_names_that_suggest_groups_are_a_hint_before_training():
+    pictures = np.random.default_rng(0).integers(0, 200, (36, 24, 24)).astype(np.uint8)
+    paths = [f"part{part:02d}_view{view}.png" for part in range(12) for view in range(3)]
+    found = check_sources([ImageSet.from_arrays(pictures, paths=paths)])
+    assert found.hint.endswith(r"--groups 'part(\d+)'") and "12 groups" in found.hint
+    assert found.to_json()["hint"] == found.hint
+    named = ImageSet.from_arrays(pictures, paths=paths, groups=[path[:6] for path in paths])
+    assert check_sources([named]).hint is None
+    assert check_sources([ImageSet.from_arrays(pictures)]).hint is None
+
+
 def test_copies_of_one_group_are_no_fault_unless_their_labels_differ():
     pictures = np.random.default_rng(0).integers(0, 200, (60, 24, 24)).astype(np.uint8)
     pictures[1], pictures[3] = pictures[0], pictures[2]

@@ -19,6 +19,7 @@ from residua.findings.leakage import draw_leaks
 from residua.images import Duplicates, ImageSet, search_duplicates
 from residua.images.columns import strings
 from residua.images.duplicates import leaks_of
+from residua.images.group_names import hint_of_groups
 from residua.images.groups import n_groups
 from residua.images.listing import Progress
 from residua.records import Assumption, Finding
@@ -30,8 +31,8 @@ _ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 
 @dataclass(frozen=True)
 class SourceCheck:
-    """The findings, the most serious first, the pictures that show them by code, and what was
-    assumed of the images.
+    """The findings, the most serious first, the pictures that show them by code, what was assumed
+    of the images, and a hint at groups that nobody named.
     """
 
     sources: tuple[str, ...]
@@ -40,6 +41,7 @@ class SourceCheck:
     figures: dict[str, Figure] = field(default_factory=dict)
     assumptions: tuple[Assumption, ...] = ()
     n_groups: int | None = None
+    hint: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What ``--json`` writes."""
@@ -47,6 +49,7 @@ class SourceCheck:
             "sources": list(self.sources),
             "n_images": self.n_images,
             **({} if self.n_groups is None else {"n_groups": self.n_groups}),
+            **({} if self.hint is None else {"hint": self.hint}),
             "findings": [finding.model_dump(mode="json") for finding in self.findings],
             "assumptions": [one.model_dump(mode="json") for one in self.assumptions],
         }
@@ -109,7 +112,12 @@ def check_sources(
         figures,
         tuple(dict.fromkeys(made for one in sets for made in one.assumptions)),
         _n_groups(sets),
+        hint_of_groups(table.paths, table.labels) if _is_ungrouped(sets) else None,
     )
+
+
+def _is_ungrouped(sets: Sequence[ImageSet]) -> bool:
+    return len(sets) == 1 and sets[0].groups is None
 
 
 def _n_groups(sets: Sequence[ImageSet]) -> int | None:
