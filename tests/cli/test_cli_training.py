@@ -187,6 +187,12 @@ def test_info_describes_a_run_and_a_source(residua, finished, source):
     assert summary["n_images"] == 72
 
 
+@pytest.mark.parametrize("option", [("--groups", "folder"), ("--bits", "12"), ("--follow-links",)])
+def test_what_describes_images_is_refused_of_a_run(residua, finished, option):
+    code, _, told = residua("info", finished, *option)
+    assert code == 2 and option[0] in told
+
+
 def test_threshold_changes_the_operating_point(residua, run):
     code, out, _ = residua("threshold", run, "--policy", "quantile:0.5", "--json", "-")
     assert code == 0

@@ -43,20 +43,35 @@ def info(
 
     console = terminal()
     run = Path(what)
+    told: dict[str, Any] = {"normal": names(normal), "groups": groups, "bits": bits}
+    told |= {"follow_links": follow_links, "root": root}
     if (run / "run.json").exists() or (run / "wrapped.json").exists():
         from residua.runs.open_run import open_run
 
+        _refuse(what, told)
         value = open_run(run).summary()
         show = _print_wrapped if "contract" in value else _print_run
     else:
         from residua.images import load_images
 
-        told: dict[str, Any] = {"normal": names(normal), "memory_megabytes": memory, "bits": bits}
-        told |= {"follow_links": follow_links, "root": root, "groups": groups}
-        value, show = load_images(what, **told).summary(), _print_source
+        value = load_images(what, memory_megabytes=memory, **told).summary()
+        show = _print_source
     emit_json(value, json)
     if not is_stdout(json):
         show(value, console)
+
+
+def _refuse(run: str, told: dict[str, Any]) -> None:
+    """Refuse what describes images: a run knows its own."""
+    from residua.errors import InputError
+
+    for name, value in told.items():
+        if value is not None and value is not False:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"info: {option} describes images. Got {option} with the run {run}. Leave it out,"
+                " or name a SOURCE."
+            )
 
 
 def _print_wrapped(value: dict[str, Any], console: Console) -> None:
