@@ -81,6 +81,7 @@ def test_a_page_says_groups_and_caveats(tmp_path):
     assert "Measured on 72 test images of 18 groups." in page
     assert "n = 72 of 18 groups, worth" in page
     assert "Worth: so many independent images" in page
+    assert "without intervals" in page and "Images of one group tend to go wrong together" in page
     assert 'data-figure="job0/metrics/caveats"' in page
 
 

@@ -85,7 +85,7 @@ def _figure(key: str, evidence: Evidence, index: int, pictures: dict[str, str]) 
     path = str(evidence.paths[index])
     caption = element(
         "figcaption",
-        element("span", path.rsplit("/", 1)[-1], class_="name", title=path),
+        element("span", _short_name(path, evidence), class_="name", title=path),
         element(
             "span",
             facts_line(evidence, index),
@@ -102,6 +102,16 @@ def _figure(key: str, evidence: Evidence, index: int, pictures: dict[str, str]) 
         caption,
         data_index=index,
     )
+
+
+def _short_name(path: str, evidence: Evidence) -> str:
+    """The name of the file; with its folder where several images shown here have that name, as
+    views of parts do.
+    """
+    *folders, name = path.split("/")
+    shown = [] if evidence.gallery is None else evidence.paths[evidence.gallery.index].tolist()
+    n_same = sum(str(one).rsplit("/", 1)[-1] == name for one in shown)
+    return "/".join([*folders[-1:], name]) if n_same > 1 else name
 
 
 def facts_line(evidence: Evidence, index: int) -> str:

@@ -63,6 +63,7 @@ def scores(key: str, evaluation: Evaluation, evidence: Evidence) -> Html | None:
     if both:
         parts += [
             _outcome(key, evaluation, evidence),
+            _about_counts(evidence),
             element(
                 "div",
                 _titled("ROC curve", _chart("roc", "ROC curve with the threshold's point")),
@@ -199,6 +200,22 @@ def _outcome(key: str, evaluation: Evaluation, evidence: Evidence) -> Html:
         element("dl", (_rate(key, counts, name, title) for name, title in _RATES), class_="rates"),
         class_="outcome-box",
         hidden=counts is None,
+    )
+
+
+def _about_counts(evidence: Evidence) -> Html:
+    """Why what follows the slider has no intervals."""
+    in_groups = (
+        ""
+        if evidence.groups is None
+        else " Images of one group tend to go wrong together, so these counts say less than as many"
+        " independent images would."
+    )
+    return element(
+        "p",
+        "Counts of the test images alone, without intervals; How good it is has the intervals at"
+        f" the chosen threshold.{in_groups}",
+        class_="small",
     )
 
 
