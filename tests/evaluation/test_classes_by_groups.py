@@ -54,6 +54,17 @@ def test_one_group_of_all_images_has_values_without_intervals(n_groups: int) -> 
         assert one.value is not None and one.low is None, name
 
 
+@pytest.mark.parametrize("n_groups", [1, 2, 3, 4])
+def test_too_few_groups_take_nothing_off_the_calibration_error(n_groups: int) -> None:
+    sure = np.where(SAID[:, None] == np.arange(3), 0.98, 0.01)
+    wrong = np.where(np.arange(180) % 3 == 0, (SAID + 1) % 3, SAID)
+    alone = evaluate_classification(wrong, sure).metrics["expected_calibration_error"]
+    few = evaluate_classification(wrong, sure, groups=np.arange(180) % n_groups)
+    found = few.metrics["expected_calibration_error"]
+    assert found.value == alone.value > 0.2
+    assert found.low is None and found.caveat
+
+
 def test_an_unlabelled_image_leaves_its_group() -> None:
     labels = TRUE.astype(object)
     labels[:6] = None

@@ -128,6 +128,11 @@ class GroupSpread:
     effect: float
     reach: float
 
+    @property
+    def is_enough(self) -> bool:
+        """Whether there are groups enough for an interval."""
+        return self.groups is None or self.groups.n_groups >= LEAST_GROUPS
+
     def budget(self, n: int) -> float:
         """What bounds by distance take: squared standard errors over the number of images."""
         return self.reach**2 * self.effect / n
@@ -140,7 +145,7 @@ class GroupSpread:
             update["n_groups"] = n_groups
             update["n_effective"] = round(estimate.n / self.effect, 1)
             update["caveat"] = caveat_of(n_groups)
-            if n_groups < LEAST_GROUPS:
+            if not self.is_enough:
                 return estimate.model_copy(update=update)
         low, high = bounds()
         value = np.nan if estimate.value is None else estimate.value

@@ -165,11 +165,13 @@ def calibration_error_of_classes(sample: ClassProbabilities) -> Estimate:
     if n == 0:
         return sample.without_interval(np.nan, 0)
     spread = sample.spread(right, sure - right, sure)
+    # Of too few groups chance is not known, and would be taken for all of the error.
+    wider = spread.reach * spread.effect**0.5 / two_sided_z(sample.confidence)
     found = calibration_error_of(
         sure,
         right,
         level=sample.confidence,
-        spread=spread.reach * spread.effect**0.5 / two_sided_z(sample.confidence),
+        spread=wider if spread.is_enough else 1.0,
         seed=sample.seed,
     )
     return spread.told(sample.without_interval(found.value, n), lambda: (found.low, found.high))
