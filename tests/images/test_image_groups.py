@@ -169,3 +169,14 @@ def test_another_set_is_grouped_alike_or_says_that_it_is_not(views, tmp_path_fac
     assert [one.about for one in images.assumptions] == ["groups"]
     by_array = Grouping(by="array")
     assert load_images(elsewhere, groups=by_array).assumptions[0].about == "groups"
+
+
+def test_a_summary_counts_the_groups_of_each_part(views, capsys):
+    from residua.cli import main
+
+    told = load_images(views, groups=r"part(\d+)").summary()
+    assert sum(told["groups_in_parts"].values()) == told["n_groups"] == 11
+    main(["info", str(views), "--groups", r"part(\d+)"])
+    n = told["groups_in_parts"]["train"]
+    assert f"train {told['splits']['train']} of {n} groups" in capsys.readouterr().out
+    assert load_images(views).summary()["groups_in_parts"] is None

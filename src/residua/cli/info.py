@@ -117,7 +117,7 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
     )
     sizes = value["sizes"]
     shown = [
-        ("parts", ", ".join(f"{part} {n:,}" for part, n in value["splits"].items())),
+        ("parts", _part_words(value)),
         (
             "channels",
             (
@@ -190,6 +190,16 @@ def _print_run(value: dict[str, Any], console: Console) -> None:
 def _print_point(point: dict[str, Any], console: Console) -> None:
     console.print(
         f"  threshold {point['threshold']:.6g} ({point['policy']}). {point['how']}", markup=False
+    )
+
+
+def _part_words(value: dict[str, Any]) -> str:
+    """``train 808 of 190 groups, test 268``: images, and groups where there are any."""
+    from residua._text import of_groups
+
+    groups = value["groups_in_parts"] or {}
+    return ", ".join(
+        f"{part} {n:,}{of_groups(groups.get(part) or None)}" for part, n in value["splits"].items()
     )
 
 

@@ -94,8 +94,8 @@ def find_leakage(
         },
         meaning=(
             f"{n_leaked:,} of the {n:,} {judged} {'is a copy' if n_leaked == 1 else 'are copies'}"
-            f" of {seen} ({by_kind}). The model has seen those pictures, so the figures look better"
-            f" than they are.{_compared(metrics or {}, without or {})}"
+            f" of {seen} ({by_kind}). The model has seen those pictures, so they do not show how it"
+            f" does on new ones.{_compared(metrics or {}, without or {})}"
         ),
         what_to_do=(
             "Remove the copies from one of the parts. Or put copies into one group: one name in the"

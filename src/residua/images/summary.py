@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.images.groups import n_groups
 from residua.images.listing import PARTS
 from residua.images.splits import groups_in_two_splits
 
@@ -23,6 +24,12 @@ def summarise(images: ImageSet, formats: Mapping[str, int]) -> dict[str, Any]:
         "kind": images.kind,
         "n_images": len(images),
         "splits": part_counts(images.splits),
+        "groups_in_parts": None
+        if images.groups is None
+        else {
+            part: n_groups(images.groups[images.splits == part].tolist())
+            for part in part_counts(images.splits)
+        },
         "labels": _label_counts(images),
         "normal": None if images.normal is None else list(images.normal),
         "n_with_mask": int(images.masks.known.sum()),
