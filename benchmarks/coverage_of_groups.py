@@ -5,7 +5,8 @@ variance. Every metric of the record is judged by the interval that the record g
 stand scikit-learn's metric with a plain bootstrap of images, and torchmetrics' ``BootStrapper``,
 which know no groups. The number in a row is the share of simulated sets whose interval holds the
 truth; sets without an interval are not counted, and their share is ``no_interval``. Balanced
-accuracy, whose bounds cost more than all the others, is measured with six images a group alone.
+accuracy, whose bounds cost more than all the others, is measured on a quarter of the sets, with six
+images a group alone.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ def coverage(design: Design, n_sets: int = N_SETS) -> dict[str, Any]:
     bounded: Counter[str] = Counter()
     width: Counter[str] = Counter()
     of_name = {metric.name: metric for metric in METRICS}
-    for _ in range(n_sets):
+    for number in range(n_sets):
         drawn = draw(rng, design)
         flagged, groups = drawn.scores > threshold(), Groups.read(drawn.groups)
         sample = ScoredImages(
@@ -153,6 +154,8 @@ def coverage(design: Design, n_sets: int = N_SETS) -> dict[str, Any]:
         )
         expected = truths(design, drawn)
         for name in expected:
+            if name == "balanced_accuracy" and number >= n_sets // 4:
+                continue
             estimate = of_name[name].estimate(sample)
             if estimate is None:
                 continue
@@ -166,7 +169,9 @@ def coverage(design: Design, n_sets: int = N_SETS) -> dict[str, Any]:
         **{name: round(held[name] / bounded[name], 3) for name in names},
         "width": {name: round(width[name] / bounded[name], 3) for name in names},
         "no_interval": {
-            name: round(1 - bounded[name] / n_sets, 3) for name in names if bounded[name] < n_sets
+            name: round(1 - bounded[name] / n_sets, 3)
+            for name in names
+            if bounded[name] < n_sets and name != "balanced_accuracy"
         },
     }
 
