@@ -249,6 +249,23 @@ def test_findings_of_an_earlier_version_are_no_lie(report, tmp_path):
     assert now <= spoken
 
 
+def test_sentences_of_an_earlier_version_are_held_to_their_numbers(report, tmp_path):
+    def of_before(job):
+        del job["record"]["schema_version"]
+
+    def without_the_decision(page):
+        return re.sub(r"At its threshold, the model misses .*? normal ones[^.]*\. ", "", page)
+
+    def and_flattered(page):
+        return without_the_decision(page).replace("ROC AUC 0.", "ROC AUC 0.9", 1)
+
+    def said(change):
+        return tampered(report, tmp_path, lambda page: change(with_data(of_before)(page)))
+
+    assert not {name for name in names(said(without_the_decision)) if "verdict" in name}
+    assert any("verdict" in name for name in names(said(and_flattered)))
+
+
 def test_a_score_changed_by_a_little_is_found(report, tmp_path):
     def moved(job):
         scores = np.frombuffer(base64.b64decode(job["scores"]["data"]), "<f4").copy()
