@@ -176,7 +176,8 @@ def test_a_summary_counts_the_groups_of_each_part(views, capsys):
 
     told = load_images(views, groups=r"part(\d+)").summary()
     assert sum(told["groups_in_parts"].values()) == told["n_groups"] == 11
-    main(["info", str(views), "--groups", r"part(\d+)"])
+    with pytest.raises(SystemExit):
+        main(["info", str(views), "--groups", r"part(\d+)"])
     n = told["groups_in_parts"]["train"]
     assert f"train {told['splits']['train']} of {n} groups" in capsys.readouterr().out
     assert load_images(views).summary()["groups_in_parts"] is None
