@@ -42,7 +42,7 @@ def estimates_of(sample: Sample) -> dict[str, Estimate]:
     >>> import numpy as np
     >>> from residua.metrics.samples import ScoredImages
     >>> sample = ScoredImages(is_anomalous=np.array([False, True]), scores=np.array([0.1, 0.9]))
-    >>> {name: one.value for name, one in estimates_of(sample).items()}
+    >>> {name: one.value for name, one in estimates_of(sample).items() if one.value}
     {'roc_auc': 1.0, 'average_precision': 1.0}
     """
     made = ((metric.name, metric.estimate(sample)) for metric in METRICS)
