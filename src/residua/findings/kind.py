@@ -140,6 +140,7 @@ class JudgedFacts:
     leaks: Fact[Leaks] = _fact("the images that the model was fitted on")
     metrics_without_leaks: Mapping[str, Estimate] | None = None
     leak_figure: Figure | None = None
+    calibration_leaks: Leaks | None = None
     leaks_between: tuple[str, str] = ("images judged here", "training images")
     train_errors: Fact[NDArray[Any]] = _fact("scores or errors of training images")
     errors: Fact[Mapping[str, Floats]] = _fact("errors of reconstructions")

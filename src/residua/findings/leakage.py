@@ -10,9 +10,11 @@ import numpy as np
 from residua.findings.figures import MOST_GROUPS, Figure, Group, Picture
 from residua.findings.kind import (
     JOBS,
+    Answer,
     Estimate,
     Finding,
     FindingKind,
+    JudgedFacts,
     Severity,
 )
 from residua.metrics.names import metric_inside
@@ -34,6 +36,7 @@ def find_leakage(
     without: Mapping[str, Estimate] | None = None,
     judged: str = "images judged here",
     seen: str = "training images",
+    why: str = "The model has seen those pictures",
 ) -> Finding | None:
     """Say which judged images are copies of seen ones, of what kind, and what every metric is
     without them.
@@ -50,6 +53,8 @@ def find_leakage(
         Of all judged images, and of those that are no copies.
     judged, seen : str
         What the two are called.
+    why : str
+        What the seen images were used for, as a sentence.
 
     Examples
     --------
@@ -94,7 +99,7 @@ def find_leakage(
         },
         meaning=(
             f"{n_leaked:,} of the {n:,} {judged} {'is a copy' if n_leaked == 1 else 'are copies'}"
-            f" of {seen} ({by_kind}). The model has seen those pictures, so they do not show how it"
+            f" of {seen} ({by_kind}). {why}, so they do not show how it"
             f" does on new ones.{_compared(metrics or {}, without or {})}"
         ),
         what_to_do=(
@@ -160,20 +165,32 @@ def draw_leaks(
     return Figure(tuple(groups), caption=caption, n_more=n_more) if groups else None
 
 
+def _ask(facts: JudgedFacts) -> list[Answer]:
+    finding = find_leakage(
+        facts.leaks,
+        metrics=None if facts.metrics_without_leaks is None else facts.metrics,
+        without=facts.metrics_without_leaks,
+        judged=facts.leaks_between[0],
+        seen=facts.leaks_between[1],
+    )
+    answers: list[Answer] = [(finding, facts.leak_figure)]
+    if facts.calibration_leaks is not None and facts.calibration_leaks.leaked.any():
+        answers.append(
+            find_leakage(
+                facts.calibration_leaks,
+                judged="images of test",
+                seen="images of calibration",
+                why="The threshold is chosen on those pictures",
+            )
+        )
+    return answers
+
+
 KIND = FindingKind(
     "leakage",
     "Training images among the test images",
     find_leakage,
-    lambda facts: (
-        find_leakage(
-            facts.leaks,
-            metrics=None if facts.metrics_without_leaks is None else facts.metrics,
-            without=facts.metrics_without_leaks,
-            judged=facts.leaks_between[0],
-            seen=facts.leaks_between[1],
-        ),
-        facts.leak_figure,
-    ),
+    _ask,
     needs=("leaks",),
     jobs=(*JOBS, "check"),
 )

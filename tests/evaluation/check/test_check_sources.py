@@ -57,6 +57,21 @@ def test_copies_across_parts_and_within_are_two_findings_and_have_pictures() -> 
     assert found.findings[0].code == "leakage"
 
 
+def test_calibration_images_among_test_images_are_told_apart_from_training_images():
+    data = clean()
+    data["images"][160:190] = data["images"][110:140]
+    found = check_sources([ImageSet.from_arrays(**data)])
+    of_train, of_calibration = (one for one in found.findings if one.code == "leakage")
+    if of_train.severity == "error":
+        of_train, of_calibration = of_calibration, of_train
+    assert of_train.severity == "ok"
+    assert (of_calibration.severity, of_calibration.measured["n_leaked"]) == ("error", 30)
+    assert "30 of the 50 images of test are copies of images of calibration" in (
+        of_calibration.meaning
+    )
+    assert "The threshold is chosen on those pictures" in of_calibration.meaning
+
+
 def test_one_picture_with_two_labels_is_told() -> None:
     source = clean()
     source["images"][9] = source["images"][8]

@@ -18,7 +18,7 @@ from residua.findings.kind import LabelledCopies, LabelVotes
 from residua.findings.leakage import draw_leaks
 from residua.images import Duplicates, ImageSet, search_duplicates
 from residua.images.columns import strings
-from residua.images.duplicates import leaks_of
+from residua.images.duplicates import Leaks, leaks_of
 from residua.images.group_names import hint_of_groups
 from residua.images.groups import n_groups
 from residua.images.listing import Progress
@@ -346,10 +346,23 @@ def _leakage(
         caption="An image that is trained on, and its copy among the others.",
     )
     return {
+        "calibration_leaks": _of_test(table, copies, is_thorough) if len(sets) == 1 else None,
         "leaks": leaks,
         "leak_figure": figure,
         "leaks_between": (others, f"images of {first}"),
     }
+
+
+def _of_test(table: _Table, copies: Duplicates, is_thorough: bool) -> Leaks | None:
+    """Copies of calibration images among test images; None where either part is absent."""
+    seen = table.parts == "calibration"
+    judged = (table.parts == "test")[~seen]
+    if not seen.any() or not judged.any():
+        return None
+    leaks, _ = leaks_of(copies, seen, table.paths)
+    return Leaks(
+        leaks.kinds[judged], leaks.paths[judged], leaks.of[judged], is_thorough=is_thorough
+    )
 
 
 def _labelled_copies(
