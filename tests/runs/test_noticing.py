@@ -174,7 +174,8 @@ def test_a_run_tells_what_is_wrong_with_its_images_before_training_and_again_in_
     run = fit_run(
         options(tmp_path / "parts"), tmp_path / "run", watcher=Watcher(on_note=told.append)
     )
-    assert any(text.startswith("warning: duplicates: ") and text.count(".") <= 1 for text in told)
+    # the worst first: copies lie across the parts, and within them
+    assert any(text.startswith("error: leakage: ") and text.count(".") <= 1 for text in told)
     command = f"residua check {tmp_path / 'parts'} --normal good"
     assert any(text.endswith(command) for text in told)
     kept = read_check(run)
