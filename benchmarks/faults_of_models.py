@@ -33,7 +33,7 @@ from residua.findings import (
 )
 from residua.findings.blind_spots import GROSS
 from residua.metrics.intervals import mean_interval, rate_interval, roc_auc_interval
-from residua.records import Finding
+from residua.records import Estimate, Finding
 from residua.thresholds import choose_threshold
 
 Rng = np.random.Generator
@@ -180,20 +180,23 @@ def overlap(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     """Anomalies that noise gives away, that share of which are in truth normal images; the
     threshold is at 5% false alarms.
     """
-    train, normal, others = source.normals(rng, 0.4, 0.3, 0.3)
-    n_wrong = round(strength * len(others))
-    others[n_wrong:] = np.clip(
-        others[n_wrong:] + 0.8 * rng.normal(size=others[n_wrong:].shape), 0, 1
-    )
-    of_normal, of_others = neighbour_scores(train, normal, others)
-    threshold = float(np.quantile(of_normal, 0.95))
-    recall = rate_interval(int((of_others > threshold).sum()), len(of_others))
+    of_normal, of_others, recall, _ = _at_five_percent(source, rng, strength)
     return find_overlap(of_normal, of_others, recall=recall)
 
 
 def useless_threshold(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     """Anomalies that noise gives away, that share of which are in truth normal images; the
     threshold is at 5% false alarms.
+    """
+    _, _, recall, alarms = _at_five_percent(source, rng, strength)
+    return find_useless_threshold(recall, alarms)
+
+
+def _at_five_percent(
+    source: Pictures, rng: Rng, strength: float
+) -> tuple[np.ndarray, np.ndarray, Estimate, Estimate]:
+    """Scores of normal images and of noisy ones, that share of which stay as they were, with recall
+    and false alarms at the threshold.
     """
     train, normal, others = source.normals(rng, 0.4, 0.3, 0.3)
     n_wrong = round(strength * len(others))
@@ -205,7 +208,7 @@ def useless_threshold(source: Pictures, rng: Rng, strength: float) -> Finding | 
     recall, alarms = (
         rate_interval(int((of > threshold).sum()), len(of)) for of in (of_others, of_normal)
     )
-    return find_useless_threshold(recall, alarms)
+    return of_normal, of_others, recall, alarms
 
 
 def _scored(
