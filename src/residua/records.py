@@ -22,8 +22,10 @@ from pydantic import (
 
 Severity = Literal["ok", "note", "warning", "error"]
 Job = Literal["reconstruct", "detect", "classify"]
-SCHEMA_VERSION = 2
-"""Of `Evaluation`: 2 since estimates know groups. Files without a version are of version 1."""
+SCHEMA_VERSION = 3
+"""Of `Evaluation`: 2 since estimates know groups, 3 since records hold a verdict and compare their
+baselines in pairs. Files without a version are of version 1.
+"""
 _ABOUT_GROUPS = ("n_groups", "n_effective", "caveat")
 _ABOUT_PROMISE = ("promise", "prevalence", "contamination")
 
@@ -101,6 +103,32 @@ class Finding(Record):
     measured: dict[str, Any] = Field(default_factory=dict)
     meaning: str
     what_to_do: str
+
+
+class Standing(Record):
+    """How a baseline stands to the model on the same images.
+
+    ``difference`` is the model's value of ``metric`` minus the baseline's, with its paired
+    interval. ``baseline`` is ``better`` or ``worse`` where that interval excludes 0.
+    ``is_backwards`` tells a baseline that separates with its scores turned around; its difference
+    is that of the turned scores.
+    """
+
+    metric: str
+    difference: Estimate
+    baseline: Literal["better", "worse", "no difference shown"]
+    is_backwards: bool = False
+
+
+class Verdict(Record):
+    """What a record comes to, in one word and its reasons.
+
+    ``usable`` for this job, ``not shown`` to be so, or ``useless`` for it. The page
+    ``docs/verdict.md`` has the rule.
+    """
+
+    word: Literal["usable", "not shown", "useless"]
+    because: tuple[str, ...] = ()
 
 
 class NotApplicable(Record):
@@ -186,6 +214,8 @@ class Evaluation(Record):
     metrics: dict[str, Estimate] = Field(default_factory=dict)
     operating_point: OperatingPoint | None = None
     baselines: dict[str, dict[str, Estimate]] = Field(default_factory=dict)
+    standings: dict[str, Standing] = Field(default_factory=dict)
+    verdict: Verdict | None = None
     findings: tuple[Finding, ...] = ()
     provenance: dict[str, Any] = Field(default_factory=dict)
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)

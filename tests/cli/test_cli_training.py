@@ -27,6 +27,8 @@ PUBLIC_KEYS = {
     "findings",
     "provenance",
     "schema_version",
+    "standings",
+    "verdict",
 }
 ESTIMATE_KEYS = {"value", "low", "high", "confidence", "n"}
 

@@ -303,7 +303,7 @@ def test_json_is_the_public_object_and_the_report_is_written(tmp_path: Path) -> 
     record = json.loads((tmp_path / "o.json").read_text())
     assert set(record) == {
         "job", "n_images", "split", "metrics", "operating_point", "baselines", "findings",
-        "provenance", "schema_version",
+        "provenance", "schema_version", "standings", "verdict",
     }  # fmt: skip
     assert set(record["metrics"]["roc_auc"]) == {"value", "low", "high", "confidence", "n"}
     assert set(record["operating_point"]) == {"threshold", "policy", "how", "rates"}

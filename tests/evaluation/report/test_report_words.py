@@ -26,6 +26,8 @@ def test_the_public_object_has_the_documented_keys_and_is_strict_json(tmp_path):
         "metrics",
         "operating_point",
         "baselines",
+        "standings",
+        "verdict",
         "findings",
         "provenance",
         "schema_version",
