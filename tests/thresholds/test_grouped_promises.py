@@ -92,7 +92,7 @@ def test_groups_too_few_are_refused_with_what_it_takes_and_what_can_be_said() ->
     scores, groups = scores_in_groups(12, 20, 0.5, np.random.default_rng(6))
     with pytest.raises(PolicyError, match=r"59 groups without a false alarm .*known-groups"):
         choose_threshold("false-alarms<=0.05", scores, groups=groups)
-    with pytest.raises(PolicyError, match=r"of more groups.* use quantile:0.92, which holds"):
+    with pytest.raises(PolicyError, match=r"of more groups.* quantile:0.92, which holds"):
         choose_threshold("false-alarms<=0.05", scores, groups=groups)
     with pytest.raises(PolicyError, match=r"at least 19 normal groups.*such as quantile:0.92\."):
         choose_threshold("quantile:0.95", scores, groups=groups)

@@ -104,7 +104,7 @@ class Calibration:
                 )
             return (
                 "It lies above every calibration score, by half the distance between the two"
-                " highest: an extrapolation that flags none of them."
+                " highest. No calibration image shows how high it should be."
             )
         if threshold < scores[0]:
             return "It lies below every calibration score: it flags all of them."

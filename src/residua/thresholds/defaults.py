@@ -1,4 +1,4 @@
-"""The policy of those who name none: as strict as their calibration normals allow."""
+"""The policy of those who name none: the strictest promise that their normal images can show."""
 
 from __future__ import annotations
 
@@ -11,29 +11,9 @@ from residua.metrics.groups import Groups
 from residua.records import OperatingPoint
 from residua.thresholds.calibration import Promised
 from residua.thresholds.choose import choose_threshold
-from residua.thresholds.quantile import strictest_quantile
+from residua.thresholds.false_alarms import strictest_bound
 
-_BOUND = "false-alarms<=0.05"
-_QUANTILE = "quantile:0.95"
-_NORMALS_FOR_BOUND = 59  # the smallest n with 0.95**n <= 0.05
-_NORMALS_FOR_QUANTILE = 19  # the smallest n with 0.95 * (n + 1) <= n
-
-
-def default_policy(n_normals: int) -> str:
-    """At most 5% false alarms as a bound, where the normals suffice.
-
-    Else a quantile, else the strictest they allow.
-
-    Examples
-    --------
-    >>> [default_policy(n) for n in (59, 19, 12)]
-    ['false-alarms<=0.05', 'quantile:0.95', 'quantile:0.92']
-    """
-    if n_normals >= _NORMALS_FOR_BOUND:
-        return _BOUND
-    if n_normals >= _NORMALS_FOR_QUANTILE or n_normals == 0:
-        return _QUANTILE
-    return strictest_quantile(n_normals)
+_FEWEST_GROUPS = 19  # with fewer, a promise for new groups would be one of a fifth and more
 
 
 def choose_operating_point(
@@ -55,11 +35,11 @@ def choose_operating_point(
         n = int((~is_anomalous).sum())
         if groups is not None and promise != "known-groups":
             n_groups = Groups.read(groups, len(scores)).of(~is_anomalous).n_groups
-            if n_groups < min(n, _NORMALS_FOR_QUANTILE) and promise is None:
+            if n_groups < min(n, _FEWEST_GROUPS) and promise is None:
                 promise = "known-groups"
             else:
                 n = n_groups
-        policy = default_policy(n)
+        policy = strictest_bound(n, confidence)
     return choose_threshold(
         policy,
         scores,

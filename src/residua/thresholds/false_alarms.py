@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from residua.thresholds.bounds import highest_rate, images_needed
 from residua.thresholds.calibration import Calibration, percent
 from residua.thresholds.policy import (
     Choice,
     NumberPolicy,
     Promise,
+    none_or,
     plain,
     require_normals,
+    up_to,
 )
 from residua.thresholds.quantile import strictest_quantile
 from residua.thresholds.shown import hidden_words, most_faults, with_hidden
+
+_STEP = 0.05
+"""What the default policy promises, or the smallest multiple of it that the images can show."""
+
+
+def strictest_bound(n: int, confidence: float = 0.95) -> str:
+    """At most 5% false alarms, or the smallest multiple of 5% that `n` normal images can show.
+
+    Parameters
+    ----------
+    n : int
+        Normal calibration images, or groups of them.
+    confidence : float
+        Of the bound, one-sided.
+
+    Examples
+    --------
+    >>> [strictest_bound(n).partition("<=")[2] for n in (300, 59, 58, 20, 5)]
+    ['0.05', '0.05', '0.1', '0.15', '0.5']
+    """
+    rate = _STEP if n == 0 else max(_STEP, float(highest_rate(0, n, confidence)))
+    stepped = _STEP * math.ceil(rate / _STEP - 1e-9)
+    return f"false-alarms<={stepped if stepped < 1 - 1e-9 else math.ceil(rate * 1e4) / 1e4:g}"
 
 
 @dataclass(frozen=True)
@@ -54,9 +81,8 @@ class FalseAlarms(NumberPolicy):
             "normal",
             limit,
             mend=(
-                f"Add normal images{' of more groups' if is_grouped else ''}, allow more"
-                f" false alarms, lower the confidence, or use {self._on_average(units)},"
-                " which holds on average only."
+                f"Add normal images{' of more groups' if is_grouped else ''}, or lower the"
+                f" confidence. Or take {self._instead(units, confidence)}."
             ),
         )
         threshold = calibration.just_above(calibration.normal[n - 1 - shown.n_allowed])
@@ -64,17 +90,26 @@ class FalseAlarms(NumberPolicy):
         how = (
             f"The lowest threshold that shows, with {percent(confidence)} confidence (one-sided),"
             f" that at most {percent(self.rate)} of {shown.whose.format('normal images')} are"
-            f" flagged: of {n} normal calibration scores{shown.among} up to"
-            f" {shown.n_allowed} may lie above it, and {n_above}"
-            f" {'does' if n_above == 1 else 'do'}.{shown.beside}"
+            f" flagged. For that it may flag {up_to(shown.n_allowed)} of the {n} normal"
+            f" calibration images{shown.among}, and it flags {none_or(n_above)}.{shown.beside}"
             f"{hidden_words(hidden, limit)} {calibration.place(threshold)}"
+            f"{self._more(units, confidence, 'groups of them' if is_grouped else 'of them')}"
         )
         return Choice(threshold, how, shown.promise)
 
-    def _on_average(self, n: int) -> str:
-        """The quantile of this rate; where `n` images or groups have none, their strictest."""
+    def _more(self, n: int, confidence: float, units: str) -> str:
+        """How many images or groups the stricter promise takes, as a sentence, if `n` are few."""
+        needed = images_needed(_STEP, confidence)
+        if self.rate <= _STEP or n >= needed:
+            return ""
+        return f" To promise {percent(_STEP)}, it takes {needed} {units}."
+
+    def _instead(self, n: int, confidence: float) -> str:
+        """What `n` images or groups can show, and the quantile of this rate, or their strictest."""
         same = f"quantile:{plain(round(1 - self.rate, 12))}"
-        return strictest_quantile(n) if n > 0 and (n + 1) * self.rate < 1 - 1e-9 else same
+        average = strictest_quantile(n) if n > 0 and (n + 1) * self.rate < 1 - 1e-9 else same
+        bound = strictest_bound(n, confidence)
+        return f"{bound}, which they can show, or {average}, which holds on average only"
 
     def promise(self) -> Promise:
         """At most `rate` of normal images are flagged."""

@@ -113,6 +113,28 @@ def plain(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
 
 
+def none_or(n: int) -> str:
+    """How many images go wrong, in a sentence.
+
+    Examples
+    --------
+    >>> none_or(0), none_or(2)
+    ('none', '2')
+    """
+    return f"{n:,}" if n else "none"
+
+
+def up_to(n: int) -> str:
+    """How many images may go wrong, in a sentence.
+
+    Examples
+    --------
+    >>> up_to(0), up_to(2)
+    ('none', 'up to 2')
+    """
+    return f"up to {n:,}" if n else "none"
+
+
 def require_normals(calibration: Calibration, policy: Policy) -> None:
     """Refuse a calibration set without normal images."""
     if len(calibration.normal) == 0:

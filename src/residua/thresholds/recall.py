@@ -9,7 +9,9 @@ from residua.thresholds.policy import (
     Choice,
     NumberPolicy,
     Promise,
+    none_or,
     require_anomalies,
+    up_to,
 )
 from residua.thresholds.shown import most_faults
 
@@ -62,9 +64,9 @@ class Recall(NumberPolicy):
         n_missed = int((calibration.anomalous <= threshold).sum())
         how = (
             f"The highest threshold that shows, with {percent(confidence)} confidence (one-sided),"
-            f" that at least {percent(self.rate)} of {shown.whose.format('anomalies')} are found:"
-            f" of {n} anomalous calibration images{shown.among} up to"
-            f" {shown.n_allowed} may be missed, and {n_missed} {'is' if n_missed == 1 else 'are'}."
+            f" that at least {percent(self.rate)} of {shown.whose.format('anomalies')} are found."
+            f" For that it may miss {up_to(shown.n_allowed)} of the {n} anomalous calibration"
+            f" images{shown.among}, and it misses {none_or(n_missed)}."
             f"{shown.beside}{_UNTOUCHED if calibration.contamination else ''}"
             f" {calibration.place(threshold)}"
         )

@@ -14,7 +14,6 @@ import residua
 from residua import Autoencoder, OneClassDetector
 from residua.errors import InputError, LabelError, PolicyError, ResiduaError, ShapeError
 from residua.images import ImageSet
-from residua.thresholds.defaults import default_policy
 from residua.training.fitting.splits import hold_out
 from residua.training.recipes import make_recipe
 from training_wing import blobs
@@ -278,12 +277,6 @@ def test_another_threshold_comes_from_the_same_calibration_scores(images):
     assert made.choose_threshold("0.125").threshold == 0.125
     with pytest.raises(PolicyError):
         made.choose_threshold("recall>=0.9")
-
-
-@pytest.mark.parametrize("n", [1, 5, 18, 19, 58, 59, 300])
-def test_the_default_threshold_can_be_kept_whatever_the_number_of_normals(n):
-    point = residua.choose_threshold(default_policy(n), np.arange(n) / n)
-    assert np.isfinite(point.threshold)
 
 
 def test_holding_out_is_seeded_disjoint_complete_and_keeps_groups_together():
