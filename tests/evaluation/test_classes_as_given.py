@@ -9,7 +9,7 @@ from sklearn import metrics as sk
 
 from residua.errors import LabelError, ShapeError
 from residua.evaluation import evaluate_classification
-from residua.records import assumptions_of
+from residua.records import assumptions_of, not_applicable_of
 
 RNG = np.random.default_rng(0)
 
@@ -55,6 +55,16 @@ def test_one_hot_labels_beside_classes_and_one_hot_predictions_are_classes() -> 
     assert "log_loss" not in record.metrics
     assert not any(one.severity == "error" for one in record.findings)
     assert accuracy(one_hot[Y], P.astype(np.float32)) == TRUE
+
+
+def test_decisions_about_several_labels_rank_no_images() -> None:
+    several = (RNG.random((60, 4)) < 0.4).astype(int)
+    said = np.where(RNG.random((60, 4)) < 0.8, several, 1 - several)
+    record = evaluate_classification(several, said, multilabel=True)
+    assert not any(name.startswith("average_precision") for name in record.metrics)
+    assert not_applicable_of(record.provenance)[0].what == "Average precision"
+    as_floats = evaluate_classification(several, said.astype(float), multilabel=True)
+    assert next(one for one in as_floats.findings if one.code == "hard-scores").severity == "error"
 
 
 def test_the_columns_of_one_hot_labels_go_by_the_names_that_are_told() -> None:

@@ -19,10 +19,16 @@ from residua.findings import JudgedFacts
 from residua.metrics.groups import Groups, names_of
 from residua.metrics.reported import estimates_of, estimates_per_class
 from residua.metrics.samples import ClassProbabilities, PredictedClasses
-from residua.records import Estimate, Evaluation
+from residua.records import Estimate, Evaluation, NotApplicable
 
 if TYPE_CHECKING:
     from residua.images.duplicates import Leaks
+
+OF_PROBABILITIES = "ROC AUC, log loss, Brier score, calibration and top-k accuracy"
+WITHOUT_PROBABILITIES = (
+    "the predictions are decisions without probabilities, so nothing says how sure the model is"
+    " or how it ranks the images"
+)
 
 
 def evaluate_classification(
@@ -81,7 +87,7 @@ def evaluate_classification(
     Evaluation
         ``accuracy``, ``balanced_accuracy``, ``precision``, ``recall``, ``f1`` (of the positive one
         of two classes; of more, the mean over classes), ``f1_weighted``, ``matthews_correlation``,
-        ``cohen_kappa``, each class's ``precision[CLASS]`` and so on; from probabilities
+        ``cohen_kappa``, each class's ``precision[CLASS]`` and so on; from probabilities alone
         ``roc_auc``, ``log_loss``, ``brier_score``, ``expected_calibration_error``,
         ``top_3_accuracy``. Multi-label: see `evaluate_multilabel`.
 
@@ -108,7 +114,12 @@ def evaluate_classification(
         confidence=confidence,
         seed=seed,
     )
-    return conclude(facts, split=split, provenance=provenance).evaluation
+    told = dict(provenance or {})
+    if _are_decisions(facts):
+        what = OF_PROBABILITIES if facts.multilabel is None else "Average precision"
+        one = NotApplicable(what=what, reason=WITHOUT_PROBABILITIES)
+        told["not_applicable"] = [*told.get("not_applicable", ()), one.model_dump()]
+    return conclude(facts, split=split, provenance=told).evaluation
 
 
 def classification_facts(
@@ -193,6 +204,12 @@ def classification_facts(
         metrics_of,
         leaks,
     )
+
+
+def _are_decisions(facts: JudgedFacts) -> bool:
+    if facts.multilabel is None:
+        return facts.probabilities is None
+    return facts.multilabel[1].dtype.kind != "f"
 
 
 def _positive(names: list[str], matrix: NDArray[Any], told: Any) -> PositiveClass | None:

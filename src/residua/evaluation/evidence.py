@@ -50,7 +50,8 @@ class Evidence:
     ``mae``, ``psnr``, ``ssim``). ``is_anomalous`` means nothing where ``labelled`` is False.
     ``history`` holds columns by name, a row an epoch (``epoch``, ``train_loss``,
     ``validation_loss``, ``seconds``). ``probabilities`` is (n_images, n_classes) in the order of
-    ``classes``. ``figures`` holds, by the code of a finding, the pictures that show it.
+    ``classes``; a classifier that gave classes alone has ``predicted`` instead, (n_images,), their
+    places in ``classes``. ``figures`` holds, by the code of a finding, the pictures that show it.
     ``baselines`` holds what the baselines' figures are made of: for a detector the scores of each,
     else a column a metric (``pca/mse``).
 
@@ -69,6 +70,7 @@ class Evidence:
     is_anomalous: NDArray[np.bool_] | None = None
     labelled: NDArray[np.bool_] | None = None
     probabilities: NDArray[Any] | None = None
+    predicted: NDArray[np.int64] | None = None
     classes: NDArray[Any] | None = None
     calibration_scores: NDArray[Any] | None = None
     calibration_is_anomalous: NDArray[np.bool_] | None = None
@@ -86,6 +88,20 @@ class Evidence:
     seed: int = 0
     prevalence: float | None = None
     threshold_from: ThresholdFrom = "calibration"
+
+    @property
+    def said(self) -> NDArray[np.int64] | None:
+        """The place in `classes` of what a classifier says of each image; None where it is none.
+
+        Examples
+        --------
+        >>> Evidence(np.array(["a", "b"]), probabilities=np.array([[0.9, 0.1], [0.2, 0.8]])).said
+        array([0, 1])
+        """
+        if self.predicted is not None or self.probabilities is None:
+            return self.predicted
+        places: NDArray[np.int64] = np.argmax(np.asarray(self.probabilities), axis=1)
+        return places
 
     def save(self, path: str | Path) -> None:
         """Write everything into one ``.npz`` without pickle, atomically."""

@@ -72,7 +72,7 @@ def find_hard_probabilities(probabilities: NDArray[Any]) -> Finding | None:
 
     Parameters
     ----------
-    probabilities : float array, (n_images, n_classes)
+    probabilities : float array, (n_images, n_classes) or (n_images, n_labels)
 
     Examples
     --------
@@ -87,9 +87,9 @@ def find_hard_probabilities(probabilities: NDArray[Any]) -> Finding | None:
         severity="error",
         measured={"values": [0.0, 1.0], "n": n, "n_classes": k},
         meaning=(
-            "All probabilities are 0 or 1: they are hard decisions. ROC AUC, log loss, Brier"
-            " score and calibration error then describe a model that is always sure. They do"
-            " not describe the model behind the decisions."
+            "All probabilities are 0 or 1: they are hard decisions. ROC AUC, average precision,"
+            " log loss, Brier score and calibration error then describe a model that is always"
+            " sure. They do not describe the model behind the decisions."
         ),
         what_to_do=(
             "Pass the probabilities behind the decisions, or the classes as integers or names."
@@ -111,7 +111,8 @@ def _balanced_accuracy(
 def _ask(facts: JudgedFacts) -> Finding | None:
     if facts.job == "detect":
         return None if facts.is_anomalous is None else find_hard_scores(*facts.known)
-    return None if facts.probabilities is None else find_hard_probabilities(facts.probabilities)
+    given = facts.probabilities if facts.multilabel is None else facts.multilabel[1]
+    return None if given is None or given.dtype.kind != "f" else find_hard_probabilities(given)
 
 
 KIND = FindingKind(

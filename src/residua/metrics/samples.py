@@ -320,6 +320,11 @@ class SeveralLabels(Sample):
     predicted: Bools
     given: NDArray[Any]
 
+    @property
+    def are_ranked(self) -> bool:
+        """Whether the predictions are probabilities: decisions rank no images."""
+        return self.given.dtype.kind == "f"
+
     @cached_property
     def wrong(self) -> Floats:
         """The share of labels that is wrong, per image."""
@@ -378,7 +383,7 @@ class SeveralLabels(Sample):
             groups=self.groups,
             holds=holds,
             predicted=predicted,
-            scores=self.given[:, place].astype(np.float64),
+            scores=self.given[:, place].astype(np.float64) if self.are_ranked else None,
         )
 
 

@@ -208,6 +208,7 @@ def _belong(evaluation: Evaluation, evidence: Evidence) -> bool:
         evidence.is_anomalous,
         evidence.labelled,
         evidence.probabilities,
+        evidence.predicted,
         evidence.pixel_hashes,
         evidence.groups,
         *evidence.per_image.values(),

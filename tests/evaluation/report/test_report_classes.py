@@ -4,13 +4,17 @@ mistakes."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from residua.evaluation import Evidence, evaluate_classification
+from residua.evaluation.arrays import judge
+from residua.evaluation.report import write_html
 from residua.evaluation.report.classes import class_curves, classes, confusion
 from residua.findings.most_confused import draw_mistakes
+from residua.records import not_applicable_of
 
 
 @pytest.fixture
@@ -53,6 +57,38 @@ def test_each_class_has_a_roc_curve_and_all_share_a_calibration_curve(evidence):
     assert drawn.count("<polyline") == 4
     assert "ROC AUC" in drawn
     assert "sure 0.80, right 0.80" in drawn
+
+
+@pytest.mark.parametrize("kind", ["numbers", "names", "one-hot", "whole floats"])
+def test_classes_without_probabilities_have_a_matrix_and_no_figure_of_ranking(kind, tmp_path):
+    """Nothing says how sure such a model is: no ROC AUC, no calibration, no "sure 1.00"."""
+    true = np.repeat([0, 1, 2], 20)
+    said = np.where(np.arange(60) % 4 == 0, (true + 1) % 3, true)
+    names = np.array(["ant", "bee", "cat"])
+    given = {
+        "numbers": (true, said),
+        "names": (names[true], names[said]),
+        "one-hot": (true, np.eye(3, dtype=int)[said]),
+        "whole floats": (true, said.astype(float)),
+    }
+    record, evidence = judge(labels=given[kind][0], predictions=given[kind][1])
+    assert evidence.probabilities is None
+    assert confusion(evidence)[1].trace() == 45
+    assert not {"roc_auc", "log_loss", "brier_score", "top_3_accuracy"} & set(record.metrics)
+    (absent,) = not_applicable_of(record.provenance)
+    assert absent.what.startswith("ROC AUC, log loss")
+    drawn = class_curves("job0", evidence)
+    assert "There are no curves" in drawn and "<svg" not in drawn and "sure 1.00" not in drawn
+    page = write_html(tmp_path / "page.html", "Classes", [(record, evidence)]).read_text("utf-8")
+    assert "sure 1.00" not in page
+    loaded_from = tmp_path / "evidence.npz"
+    evidence.save(loaded_from)
+    assert Evidence.load(loaded_from).said.tolist() == said.tolist()
+
+
+def test_probabilities_of_0_and_1_draw_no_curves(evidence):
+    sure = np.eye(3)[evidence.said]
+    assert "decisions" in class_curves("job0", replace(evidence, probabilities=sure))
 
 
 def test_a_class_that_no_image_is_of_is_said_to_have_no_curve(evidence):

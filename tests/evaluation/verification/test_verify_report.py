@@ -320,6 +320,57 @@ def test_a_figure_taken_off_the_page_or_put_onto_it_is_found(report, tmp_path):
     assert "printed extra" in names(found)
 
 
+def with_a_roc_auc(job):
+    job["record"]["metrics"]["roc_auc"] = {"value": 0.771, "n": 80}
+
+
+def with_sure_answers(job):
+    """Classes as probabilities of 0 and 1, and the metrics that would follow from them."""
+    answers = np.eye(3, dtype="<f4")[np.array([0, 1, 2, 2] * 20)]
+    packed = {"dtype": "<f4", "width": 3, "data": base64.b64encode(answers.tobytes()).decode()}
+    job["sources"] |= {"probabilities": packed, "predicted": None}
+    job["record"]["metrics"] |= {
+        name: {"value": 0.771, "n": 80} for name in ("roc_auc", "log_loss")
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (with_data(with_a_roc_auc), "ROC AUC"),
+        (with_data(with_sure_answers), "finding hard-scores"),
+        (
+            lambda text: text.replace("There are no curves", "ROC AUC 0.771. There are no curves"),
+            "printed curves",
+        ),
+        (
+            lambda text: text.replace("What it confuses", "What it confuses: ROC AUC 0.771"),
+            "printed classes",
+        ),
+        (
+            lambda text: text.replace(
+                "</article>", "<section>ROC AUC 0.771</section></article>", 1
+            ),
+            "section without a name",
+        ),
+    ],
+)
+def test_a_ranking_of_decisions_that_somebody_adds_is_found(tmp_path, change, said):
+    report = write_html(tmp_path / "hard.html", "Decisions", [hard_classes()])
+    assert verify_report(report).differing == ()
+    assert said in names(tampered(report, tmp_path, change))
+
+
+def test_predicted_classes_that_are_no_places_are_refused(tmp_path):
+    report = write_html(tmp_path / "hard.html", "Decisions", [hard_classes()])
+
+    def beyond(job):
+        job["sources"]["classes"] = ["0", "1"]
+
+    with pytest.raises(SourceError, match="places among 2 classes"):
+        tampered(report, tmp_path, with_data(beyond))
+
+
 def test_another_script_is_found(report, tmp_path):
     found = tampered(
         report, tmp_path, lambda text: text.replace("</body>", "<script>alert(1)</script></body>")

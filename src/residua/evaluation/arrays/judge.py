@@ -232,15 +232,14 @@ def _judge_classes(
         return evaluation, Evidence(paths=names)
     groups = given.names_of_groups
     known, found, _ = read_classes(labels, predictions, classes)
-    hard = np.eye(len(found.classes), dtype=np.float32)[found.predicted]
-    shown = hard if found.probabilities is None else found.probabilities
     true = found.classes[found.true].astype(
         object
     )  # spelled as the classes are: 1, not 1.0 or True
     return evaluation, Evidence(
         paths=names[known],
         labels=true,
-        probabilities=shown,
+        probabilities=found.probabilities,
+        predicted=None if found.probabilities is not None else found.predicted,
         classes=found.classes,
         groups=None if groups is None else groups[known],
         seed=seed,

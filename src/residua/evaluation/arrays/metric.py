@@ -21,6 +21,10 @@ _OF_CLASSES = (
     "recall", "f1", "top_3_accuracy", "top_5_accuracy", "confusion_matrix", "log_loss", "roc_auc",
     "average_precision",
 )  # fmt: skip
+_OF_PROBABILITIES = (
+    "roc_auc", "log_loss", "brier_score", "expected_calibration_error", "top_3_accuracy",
+    "top_5_accuracy", "average_precision",
+)  # fmt: skip
 _OF_RANKING = ("roc_auc", "average_precision")
 
 
@@ -44,6 +48,14 @@ def asked_for(
         return _refused(name, evaluation, given, pictures)
     if name in evaluation.metrics:
         return evaluation.model_copy(update={"metrics": {name: evaluation.metrics[name]}})
+    if evaluation.job == "classify" and name in _OF_PROBABILITIES:
+        raise fault(
+            "judge",
+            f"{name} needs probabilities",
+            "classes",
+            "Pass one column of probabilities per class (--predictions), or ask for accuracy",
+            InputError,
+        )
     near = difflib.get_close_matches(name, list(evaluation.metrics), n=1, cutoff=0.5)
     raise fault(
         "judge",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.evaluation.classification import OF_PROBABILITIES, WITHOUT_PROBABILITIES
 from residua.evaluation.evidence import Evidence
 from residua.evaluation.report import words
 from residua.evaluation.report.markup import Html, element, prose, row, scroller, table
@@ -23,13 +24,13 @@ _BINS = 10
 
 def confusion(evidence: Evidence) -> tuple[list[str], NDArray[np.int64]] | None:
     """Class names and counts (rows true, columns predicted) of the labelled images; None without
-    probabilities or labels.
+    predictions or labels.
     """
-    if evidence.probabilities is None or evidence.classes is None or evidence.labels is None:
+    predicted = evidence.said
+    if predicted is None or evidence.classes is None or evidence.labels is None:
         return None
     names = [str(name) for name in np.asarray(evidence.classes).tolist()]
     place = {name: row for row, name in enumerate(names)}
-    predicted = np.asarray(evidence.probabilities).argmax(axis=1)
     rows = np.array(
         [place.get(str(label), -1) for label in np.asarray(evidence.labels).tolist()], np.int64
     )
@@ -59,6 +60,7 @@ def classes(key: str, evidence: Evidence) -> Html | None:
         picture,
         scroller(_per_class(key, names, counts), "Classes"),
         lede=lede if picture else None,
+        data_figure=f"{key}/classes",
     )
 
 
@@ -127,11 +129,26 @@ def _mistaken(names: list[str], counts: NDArray[np.int64], true: int) -> str:
 
 
 def class_curves(key: str, evidence: Evidence) -> Html | None:
-    """The section; None without probabilities, classes and labels."""
+    """The section, which says so where classes alone were given; None without classes and
+    labels.
+    """
+    title, figure = "How sure it is, and how well it ranks each class", f"{key}/curves"
+    if evidence.predicted is not None and evidence.labels is not None:
+        why = (
+            f"There are no curves and no {OF_PROBABILITIES}: {WITHOUT_PROBABILITIES}. Pass the"
+            " probabilities to see them."
+        )
+        return panel(key, "curves", title, element("p", why), data_figure=figure)
     found = _truth(evidence)
     if found is None:
         return None
     names, true, probabilities = found
+    if np.isin(probabilities, (0, 1)).all():
+        why = (
+            "There are no curves: all probabilities are 0 or 1. These are decisions, and say"
+            " neither how sure the model is nor how it ranks the images."
+        )
+        return panel(key, "curves", title, element("p", why), data_figure=figure)
     calibration = _calibration(true, probabilities)
     lede = (
         "First, how sure the model is against how often it is right: on the diagonal both are the"
@@ -141,7 +158,7 @@ def class_curves(key: str, evidence: Evidence) -> Html | None:
     return panel(
         key,
         "curves",
-        "How sure it is, and how well it ranks each class",
+        title,
         element(
             "div",
             calibration,
@@ -152,6 +169,7 @@ def class_curves(key: str, evidence: Evidence) -> Html | None:
             class_="curve-grid",
         ),
         lede=lede,
+        data_figure=figure,
     )
 
 

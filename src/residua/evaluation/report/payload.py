@@ -72,6 +72,7 @@ def _sources(evidence: Evidence) -> dict[str, Any]:
         "calibration_groups": packed(_numbers(evidence.calibration_groups)),
         "baselines": {name: packed(column) for name, column in evidence.baselines.items()},
         "probabilities": packed(evidence.probabilities),
+        "predicted": packed(evidence.predicted),
         "classes": (
             None
             if evidence.classes is None
@@ -185,11 +186,9 @@ def table(evidence: Evidence) -> dict[str, Any]:
     folder = shared_folder(paths)
     names: dict[str, int] = {}
     labels = None if evidence.labels is None else _coded(np.asarray(evidence.labels), names)
-    predicted = None
-    if evidence.probabilities is not None and evidence.classes is not None:
-        predicted = _coded(
-            np.asarray(evidence.classes)[np.asarray(evidence.probabilities).argmax(axis=1)], names
-        )
+    predicted, said = None, evidence.said
+    if said is not None and evidence.classes is not None:
+        predicted = _coded(np.asarray(evidence.classes)[said], names)
     return {
         "folder": folder,
         "paths": [path[len(folder) :] for path in paths],

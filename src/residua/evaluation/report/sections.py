@@ -40,9 +40,15 @@ _ELSEWHERE = frozenset({"command", "reproduce", "assumptions", "not_applicable"}
 
 
 def panel(
-    key: str, name: str, title: str, *children: Any, lede: str | None = None, class_: str = ""
+    key: str,
+    name: str,
+    title: str,
+    *children: Any,
+    lede: str | None = None,
+    class_: str = "",
+    data_figure: str | None = None,
 ) -> Html:
-    """One titled section of a job."""
+    """One titled section of a job; `data_figure` where each word of it follows from the data."""
     return element(
         "section",
         element("h3", title, id=f"{key}-{name}-title"),
@@ -51,6 +57,7 @@ def panel(
         class_=f"panel {class_}".strip(),
         id=f"{key}-{name}",
         aria_labelledby=f"{key}-{name}-title",
+        data_figure=data_figure,
     )
 
 

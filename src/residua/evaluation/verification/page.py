@@ -21,13 +21,14 @@ _DATA_ID = "residua-data"
 
 @dataclass(frozen=True)
 class Page:
-    """What a report says: its data as strict JSON, the text of each figure by name, and the SHA-256
-    of its scripts.
+    """What a report says: its data as strict JSON, the text of each figure by name, the names of
+    its sections, and the SHA-256 of its scripts.
     """
 
     data: dict[str, Any]
     figures: dict[str, list[str]]
     scripts: tuple[str, ...]
+    sections: tuple[str, ...] = ()
 
 
 @dataclass
@@ -49,6 +50,7 @@ class _Reader(HTMLParser):
         self.stack: list[_Open] = []
         self.figures: dict[str, list[str]] = {}
         self.scripts: list[str] = []
+        self.sections: list[str] = []
         self.data: list[str] = []
         self.script: list[str] | None = None
         self.is_data = False
@@ -57,6 +59,8 @@ class _Reader(HTMLParser):
         if tag in VOID:
             return
         given = dict(attrs)
+        if tag == "section":
+            self.sections.append(given.get("id") or "without a name")
         if tag == "script":
             self.script, self.is_data = [], given.get("id") == _DATA_ID
         self.stack.append(_Open(tag, given.get("data-figure")))
@@ -123,11 +127,11 @@ def read_page(path: str | Path) -> Page:
             f"{path}: the data in it must be a JSON object. Got {type(data).__name__}. Write the"
             " report again."
         )
-    return Page(data, found.figures, tuple(found.scripts))
+    return Page(data, found.figures, tuple(found.scripts), tuple(found.sections))
 
 
 def read_text(text: str) -> _Reader:
-    """Figures, scripts and data of HTML."""
+    """Figures, sections, scripts and data of HTML."""
     reader = _Reader()
     reader.feed(text)
     reader.close()

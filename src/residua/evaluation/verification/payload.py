@@ -24,6 +24,7 @@ class _Sources(Record):
     calibration_groups: Packed | None = None
     baselines: dict[str, Packed]
     probabilities: Packed | None
+    predicted: Packed | None = None
     classes: tuple[str, ...] | None
     seed: int = Field(ge=0)
     prevalence: float | None
@@ -88,6 +89,7 @@ class JobPayload(BaseModel):
             is_anomalous=None if truth is None else truth == 1,
             labelled=None if truth is None else truth != UNKNOWN,
             probabilities=_array(sources.probabilities, f"{key}: probabilities"),
+            predicted=_places(sources.predicted, sources.classes, f"{key}: predicted classes"),
             classes=None if sources.classes is None else np.array(sources.classes, dtype=object),
             calibration_scores=_array(sources.calibration_scores, f"{key}: calibration scores"),
             calibration_is_anomalous=None if flags is None else flags == 1,
@@ -164,12 +166,28 @@ def _array(packed: Packed | None, where: str) -> NDArray[Any] | None:
     return None if packed is None else packed.unpack(where)
 
 
+def _places(
+    packed: Packed | None, classes: tuple[str, ...] | None, where: str
+) -> NDArray[np.int64] | None:
+    """Numbers as places in `classes`."""
+    if packed is None:
+        return None
+    given = packed.unpack(where)
+    if given.ndim != 1 or not np.isin(given, np.arange(len(classes or ()))).all():
+        raise SourceError(
+            f"{where}: must be places among {len(classes or ())} classes. Got others. Write the"
+            " report again."
+        )
+    return given.astype(np.int64)
+
+
 def _check_lengths(key: str, evidence: Evidence, n_images: int) -> None:
     columns = {
         "scores": evidence.scores,
         "labels": evidence.is_anomalous,
         "classes": evidence.labels,
         "probabilities": evidence.probabilities,
+        "predicted classes": evidence.predicted,
         "groups": evidence.groups,
         **evidence.per_image,
         **evidence.baselines,

@@ -172,12 +172,13 @@ def _operating_point(
 def _classification(
     record: Evaluation, evidence: Evidence, options: dict[str, Any]
 ) -> Evaluation | None:
-    if evidence.probabilities is None or evidence.classes is None or evidence.labels is None:
+    if evidence.said is None or evidence.classes is None or evidence.labels is None:
         return None
     classes = [str(one) for one in evidence.classes.tolist()]
     predictions: Any = evidence.probabilities
-    if "log_loss" not in record.metrics:  # they were classes, not probabilities
-        predictions = evidence.classes[evidence.probabilities.argmax(axis=1)]
+    # Earlier versions carried classes as probabilities of 0 and 1.
+    if predictions is None or "log_loss" not in record.metrics:
+        predictions = evidence.classes[evidence.said]
     # Reports of earlier versions name no positive class: it was the second of two.
     second = classes[1] if len(classes) == 2 else None
     positive = record.provenance.get("positive_class", second)

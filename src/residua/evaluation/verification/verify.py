@@ -17,9 +17,10 @@ from residua.evaluation.verification.numbers import VerifiedNumber, figures
 from residua.evaluation.verification.page import Page, read_page, read_text
 from residua.evaluation.verification.payload import carried_jobs, carried_titles
 from residua.evaluation.verification.recomputation import recompute
-from residua.records import SCHEMA_VERSION, Evaluation
+from residua.records import SCHEMA_VERSION
 
 _MOST_TEXTS = 60  # figures of a page that differ, listed one by one
+_NOT_CARRIED = ("gallery", "quarantined", "strip", "history")  # sections of other arrays
 _ABSENT = "absent"
 _NUMBER = re.compile(r"\d[\d,.]*")
 
@@ -76,15 +77,21 @@ def verify_report(path: str | Path) -> Verification:
     titles = carried_titles(page.data, list(jobs), str(path))
     found: list[VerifiedNumber] = []
     texts: dict[str, str] = {}
+    sections: list[str] = []
     pairs = []
     for key, job in jobs.items():
         evidence = job.evidence(titles[key])
         pairs.append((job.record, evidence))
         found += figures(titles[key], job, evidence, recompute(job.record, evidence))
-        texts |= _expected_texts(key, job.record, evidence, page, len(jobs))
-    texts |= _drawn(str(front_html(list(jobs), list(titles.values()), pairs)))
+        html = str(job_html(key, job.record, evidence, len(jobs)))
+        texts |= _expected_texts(key, html, evidence, page)
+        sections += [*read_text(html).sections, *_of_other_arrays(page, key)]
+    front = str(front_html(list(jobs), list(titles.values()), pairs))
+    texts |= _drawn(front)
+    sections += read_text(front).sections
     is_older = any(job.record.schema_version < SCHEMA_VERSION for job in jobs.values())
     found += _texts(page, texts, titles, is_older=is_older)
+    found += _foreign(page, sections)
     made_by = next(
         (
             str(one.record.provenance["version"])
@@ -97,11 +104,9 @@ def verify_report(path: str | Path) -> Verification:
     return Verification(tuple(found), made_by, __version__)
 
 
-def _expected_texts(
-    key: str, record: Evaluation, evidence: Evidence, page: Page, n_jobs: int
-) -> dict[str, str]:
+def _expected_texts(key: str, html: str, evidence: Evidence, page: Page) -> dict[str, str]:
     """What residua writes at each figure of this job, pictures' captions included."""
-    texts = _drawn(str(job_html(key, record, evidence, n_jobs)))
+    texts = _drawn(html)
     for name in page.figures:
         start, _, index = name.rpartition("/")
         if start == f"{key}/gallery" and index.isdigit() and int(index) < len(evidence.paths):
@@ -153,6 +158,20 @@ def _texts(
 
 def _numbers(text: str) -> Counter[str]:
     return Counter(_NUMBER.findall("" if text == _ABSENT else text))
+
+
+def _of_other_arrays(page: Page, key: str) -> list[str]:
+    """The sections of the page whose arrays are not made evidence again."""
+    starts = tuple(f"{key}-{name}" for name in _NOT_CARRIED)
+    return [name for name in page.sections if name.startswith(starts)]
+
+
+def _foreign(page: Page, sections: list[str]) -> Iterator[VerifiedNumber]:
+    """Each section of the page that residua does not write for these data."""
+    for name in page.sections:
+        if name not in sections:
+            made = "nothing of residua's"
+            yield VerifiedNumber("page", f"section {name}", "present", made, "differs")
 
 
 def _scripts(page: Page) -> VerifiedNumber:

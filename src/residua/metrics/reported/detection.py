@@ -8,7 +8,6 @@ from residua.metrics.alarms_at_recall import false_alarms_at_recall
 from residua.metrics.confusion_bounds import mean_recall
 from residua.metrics.delong import roc_auc_interval
 from residua.metrics.intervals import f1_of_share
-from residua.metrics.multilabel import multilabel_average_precision
 from residua.metrics.pixel_errors import PixelErrors
 from residua.metrics.pixel_spread import (
     aupro_influences,
@@ -18,6 +17,7 @@ from residua.metrics.pixel_spread import (
 from residua.metrics.precision_intervals import average_precision_interval
 from residua.metrics.reported.estimators import (
     average_precision_of_label,
+    average_precision_of_labels,
     balanced_decisions,
     f1_of_flags,
     false_alarms,
@@ -62,11 +62,7 @@ DETECTION: tuple[ReportedMetric, ...] = (
         "ranking",
         {
             ScoredImages: ranked(average_precision_interval, is_resampled=True),
-            SeveralLabels: lambda sample: sample.over_labels(
-                lambda holds, given: multilabel_average_precision(holds, given, average="macro"),
-                sample.given.astype(np.float64),
-                average_precision_of_label,
-            ),
+            SeveralLabels: average_precision_of_labels,
             OneClass: average_precision_of_label,
         },
         meanings={"classify": "precision averaged over all recalls, mean over the classes"},

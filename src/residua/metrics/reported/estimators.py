@@ -12,6 +12,7 @@ from residua.metrics.calibration import calibration_error_of
 from residua.metrics.confusion_bounds import mean_recall
 from residua.metrics.delong import roc_auc_interval
 from residua.metrics.intervals import f1_of_share, share_interval
+from residua.metrics.multilabel import multilabel_average_precision
 from residua.metrics.precision_intervals import average_precision_interval
 from residua.metrics.samples import (
     ClassProbabilities,
@@ -183,6 +184,17 @@ def average_precision_of_label(sample: OneClass) -> Estimate | None:
         return None
     return average_precision_interval(
         sample.holds, sample.scores, confidence=sample.confidence, groups=sample.groups
+    )
+
+
+def average_precision_of_labels(sample: SeveralLabels) -> Estimate | None:
+    """Mean average precision of several labels; None for decisions, which rank no images."""
+    if not sample.are_ranked:
+        return None
+    return sample.over_labels(
+        lambda holds, given: multilabel_average_precision(holds, given, average="macro"),
+        sample.given.astype(np.float64),
+        average_precision_of_label,
     )
 
 
