@@ -81,6 +81,7 @@ def part(labels: list[str | None], scores: list[float]) -> Chunk:
         "score": scores,
     }
     columns["split"] = ["test"] * len(labels)
+    columns["unreadable"] = [None] * len(labels)
     return Chunk(columns, len(labels) + 1, (Quarantined("a.png", "broken"),), is_last=True)
 
 

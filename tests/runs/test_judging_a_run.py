@@ -33,7 +33,10 @@ from residua.runs.threshold import change_threshold
 from residua.training.bundle import load_bundle
 from runs import BAD, GOOD, add_image, options, write_source
 
-COLUMNS = ["path", "label", "split", "score", "threshold", "anomalous", "mse", "mae", "ssim"]
+COLUMNS = [
+    *("path", "label", "split", "score", "threshold", "anomalous", "mse", "mae", "ssim"),
+    "unreadable",
+]
 
 
 @pytest.fixture
@@ -303,7 +306,8 @@ def test_images_without_labels_or_parts_are_scored_with_empty_cells(finished, tm
     (tmp_path / "flat" / "broken.png").write_bytes(b"not an image")
     done = score_run(finished.path, str(tmp_path / "flat"), tmp_path / "scores.csv")
     rows = rows_of(tmp_path / "scores.csv")
-    assert [(row["label"], row["split"]) for row in rows] == [("", "")] * 3
+    assert [(row["label"], row["split"]) for row in rows] == [("", "")] * 4
+    assert [bool(row["unreadable"]) for row in rows] == [False, False, False, True]
     assert [bad.path for bad in done.quarantined] == ["broken.png"]
 
 

@@ -101,7 +101,8 @@ def test_what_was_stopped_goes_on_and_ends_byte_for_byte_as_if_it_had_not_been(
     stop_after(5)
     # 9 batches in all: nothing was scored twice
     assert scored(finished, shards / "tars", out, resume=True) == whole
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    hidden = [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert sorted(hidden) == [f".s{suffix}.resume", f".whole{suffix}.resume"]
 
 
 def test_it_goes_on_with_the_same_model_threshold_and_source_only(
@@ -110,7 +111,7 @@ def test_it_goes_on_with_the_same_model_threshold_and_source_only(
     stop_after(2)
     with pytest.raises(StoppedError):
         scored(run, shards / "tars", tmp_path / "s.csv")
-    with pytest.raises(InputError, match="another kind, names, pieces, source"):
+    with pytest.raises(InputError, match="another source"):
         scored(run, shards / "parts", tmp_path / "s.csv", resume=True)
     change_threshold(run.path, "quantile:0.5")
     with pytest.raises(InputError, match="another model"):
@@ -143,6 +144,9 @@ def test_columns_of_a_manifest_follow_its_images_into_the_scores(
             for row in pq.read_table(out).to_pylist()
         ]
     assert list(found[0])[-2:] == ["serial", "Score (source)"]
+    gone = found.pop()
+    assert gone["path"] == "parts/gone.png" and "no such file" in gone["unreadable"]
+    assert not gone["score"] and not gone["serial"]
     assert [row["serial"] for row in found] == [f"S{row}" for row in range(len(files))]
     assert [row["Score (source)"] for row in found] == [
         str(row % 3 or "") for row in range(len(files))
@@ -162,9 +166,14 @@ def test_a_broken_shard_and_broken_images_are_counted_and_the_rest_is_scored(
     data[512 + 40 : 512 + 80] = bytes(40)  # inside the first image
     (tmp_path / "tars" / "shard-048.tar").write_bytes(data)
     done = score_run(finished.path, str(tmp_path / "tars"), tmp_path / "s.csv")
-    assert (done.n_images, done.n_quarantined) == (24 + 23, 2)
+    assert (done.n_images, done.n_unreadable) == (24 + 23, 2)
     assert [one.path for one in done.quarantined] == ["shard-024.tar", "shard-048.tar/000.png"]
-    assert set((tmp_path / "s.csv").read_text().splitlines()) <= set(whole)
+    lines = (tmp_path / "s.csv").read_text().splitlines()
+    rest = [line for line in lines if line not in whole]
+    assert len(lines) - 1 == 24 + 1 + 24 and len(rest) == 2
+    assert rest[0].startswith("shard-024.tar,,,,,,,,,the whole shard: ")
+    assert rest[1].startswith("shard-048.tar/000.png,good,,,,,,,,")
+    assert lines.index(rest[0]) == 25 and lines.index(rest[1]) == 26
 
 
 def test_a_source_where_nothing_can_be_read_leaves_no_file(finished, tmp_path):
@@ -208,7 +217,11 @@ def test_the_scores_that_drift_is_looked_for_in_are_every_nth(
     suffix, finished, shards, tmp_path, small_parts, monkeypatch
 ):
     out = tmp_path / f"scores{suffix}"
-    n_images = score_run(finished.path, str(shards), out).n_images
+    (tmp_path / "parts").mkdir()
+    for file in sorted((shards / "parts").rglob("*.png")):
+        (tmp_path / "parts" / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "parts" / "004.png").write_bytes(b"no image")
+    n_images = score_run(finished.path, str(tmp_path / "parts"), out).n_images
     scores = read_scores(out)
     assert sample_scores(out, n_images).tolist() == scores.tolist()
     monkeypatch.setattr(job, "_SAMPLED", 9)

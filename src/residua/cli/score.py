@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,9 +16,15 @@ from residua.cli.options import (
     Quiet,
     Run,
     Source,
+    Strict,
     Workers,
     reference_only,
 )
+
+if TYPE_CHECKING:
+    from residua.runs.tables import ScoreSummary
+
+_MOST_NAMED = 20
 
 
 def score(
@@ -39,8 +45,15 @@ def score(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Continue interrupted scoring; repeat its options."),
+        typer.Option(
+            "--resume",
+            help=(
+                "Continue interrupted scoring, or score what is new in a source that has grown;"
+                " repeat the options."
+            ),
+        ),
     ] = False,
+    strict: Strict = False,
     cluster: Cluster = None,
     workers: Workers = None,
     groups: GroupsOfRun = None,
@@ -60,7 +73,7 @@ def score(
     quiet: Quiet = False,
 ) -> None:
     """Score every image of SOURCE. Each image gets one row: path, score, threshold, anomalous, mse,
-    mae, ssim.
+    mae, ssim. One that cannot be read has the reason in its row.
 
     The source may have any size, because it is read in chunks. Each chunk is written when it is
     scored.
@@ -71,7 +84,7 @@ def score(
 
     residua score runs/parts s3://bucket/line-2/ --out scores.parquet --resume
     """
-    from residua._text import count, terminal
+    from residua.cli.output import refuse_findings
     from residua.cli.progress import watching
     from residua.runs.score import score_run
 
@@ -92,21 +105,42 @@ def score(
 
             reference_only("score", "a cluster", engine)
             done = score_on_cluster(run, source, out, ClusterOptions(cluster, workers), **more)
-    if quiet:
-        return
+    if not quiet:
+        _print(done, out)
+    refuse_findings(done.findings, strict=strict)
+
+
+def _print(done: ScoreSummary, out: Path) -> None:
+    from residua._text import count, terminal
+
     console = terminal()
     flagged = f", {done.n_anomalous:,} above the threshold" if done.has_threshold else ""
     console.print(f"{count(done.n_images, 'image')} scored{flagged}: {out}", markup=False)
+    if done.n_reused:
+        n_new = done.n_images - done.n_reused
+        console.print(
+            f"{n_new:,} of them are new; {done.n_reused:,} kept their score", markup=False
+        )
+    if done.n_gone:
+        console.print(
+            f"{count(done.n_gone, 'earlier row')} dropped: the image is gone or has changed",
+            markup=False,
+        )
     if done.drift is not None and done.drift.severity != "ok":
+        drift = done.drift
         console.print(
-            f"{done.drift.severity} {done.drift.code}: {done.drift.meaning}"
-            f" {done.drift.what_to_do}",
+            f"{drift.severity} {drift.code}: {drift.meaning} {drift.what_to_do}", markup=False
+        )
+    if done.n_unreadable:
+        console.print(
+            f"error unreadable-files: {done.n_unreadable:,} of"
+            f" {count(done.n_images + done.n_unreadable, 'image')} could not be read, so the model"
+            " judged none of them. Each has a row, with the reason in the column unreadable:",
             markup=False,
         )
-    if done.n_quarantined:
-        console.print(
-            f"{count(done.n_quarantined, 'file')} could not be read, without a row here:",
-            markup=False,
-        )
-        for path, reason in done.quarantined[:20]:
-            console.print(f"  {path}: {reason}", markup=False)
+    elif done.n_quarantined:
+        console.print(f"{count(done.n_quarantined, 'mask')} could not be read:", markup=False)
+    for path, reason in done.quarantined[:_MOST_NAMED]:
+        console.print(f"  {path}: {reason}", markup=False)
+    if done.n_quarantined > _MOST_NAMED:
+        console.print(f"  and {done.n_quarantined - _MOST_NAMED:,} more", markup=False)

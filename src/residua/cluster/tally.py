@@ -92,8 +92,8 @@ def tally_of(
     part: Chunk, normal: tuple[str, ...] | None, threshold: float | None, *, sketched: bool
 ) -> Tally:
     """What is kept of a part: everything, or what is bounded."""
-    scores = np.asarray(part.columns["score"], np.float32)
-    truth = np.array([_truth(label, normal) for label in part.columns["label"]], np.int8)
+    scores = np.asarray(part.scored("score"), np.float32)
+    truth = np.array([_truth(label, normal) for label in part.scored("label")], np.int8)
     flagged = (
         np.zeros(len(scores), np.bool_) if threshold is None else is_flagged(scores, threshold)
     )
@@ -107,7 +107,7 @@ def tally_of(
         quarantined=list(part.quarantined[:100]),
     )
     if not sketched:
-        tally.scores, tally.truth, tally.paths = scores, truth, part.columns["path"]
+        tally.scores, tally.truth, tally.paths = scores, truth, part.scored("path")
         return tally
     tally.sketch = ScoreSketch()
     if known.any():

@@ -26,11 +26,20 @@ PARTS = ("train", "calibration", "test")
 Progress = Callable[[int, int], None]
 
 
+AS_MASK = "as a mask: "
+"""How the reason begins where a mask was kept out and its image was not."""
+
+
 class Quarantined(NamedTuple):
     """A file that was kept out of every number, and why."""
 
     path: str
     reason: str
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether a mask alone was kept out: its image is there."""
+        return self.reason.startswith(AS_MASK)
 
 
 @dataclass(frozen=True)

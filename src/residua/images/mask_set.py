@@ -14,7 +14,7 @@ import numpy as np
 
 from residua._text import count
 from residua.errors import ImageError
-from residua.images.listing import Options, Quarantined
+from residua.images.listing import AS_MASK, Options, Quarantined
 from residua.images.masks import (
     BLACK,
     Convention,
@@ -115,7 +115,7 @@ class MaskSet:
         return None
 
     def _refuse(self, row: int, path: str, reason: str) -> None:
-        self._faults.setdefault(row, []).append(Quarantined(path, f"as a mask: {reason}"))
+        self._faults.setdefault(row, []).append(Quarantined(path, f"{AS_MASK}{reason}"))
 
     def _size_notes(self) -> tuple[str, ...]:
         resized = {

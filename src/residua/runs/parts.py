@@ -4,6 +4,7 @@ source.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,13 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import BundleError, InputError, LabelError, SourceError
-from residua.findings import Checks, find_source_changed, find_torn_groups
+from residua.findings import (
+    Checks,
+    find_source_changed,
+    find_torn_groups,
+    find_unreadable_files,
+)
 from residua.findings.figures import Figure
 from residua.findings.leakage import draw_leaks
 from residua.images import ImageSet
 from residua.images.duplicates import Leaks, exact_leaks, leaks_of, search_duplicates
 from residua.images.group_names import SuspectedGroups, groups_in_names, suspected_groups
-from residua.images.listing import PARTS
+from residua.images.listing import PARTS, Quarantined
 from residua.images.sources import single_file
 from residua.records import Finding
 from residua.runs.model import JudgedModel
@@ -79,11 +85,22 @@ class RunImages:
         by_name = _groups_in_source(source, np.flatnonzero(is_test), fitted)
         judged = replace(judged, suspected=by_name or judged.suspected)
         used = np.where(in_train, "train", parts)
-        return replace(
+        judged = replace(
             judged,
             findings=(*self._source_findings(source, test, used), *judged.findings),
             calibration=source[np.flatnonzero(parts == "calibration")],
         )
+        return _with_unread(judged, self._unread_test(source))
+
+    def _unread_test(self, source: ImageSet) -> list[Quarantined]:
+        """Test images of the run that could be read when it was made, and cannot be now."""
+        unread = [one for one in source.quarantined if not one.is_mask]
+        if not unread or not self.folder.images.exists():
+            return []
+        recorded = self.folder.read_images("path", "part")
+        lookup = PartLookup.of(recorded["path"], recorded["part"])
+        parts = lookup.find((one.path for one in unread), len(unread))
+        return [one for one, part in zip(unread, parts, strict=True) if part == "test"]
 
     def other(self, source: str, bits: int | None = None) -> JudgedImages:
         """The test part of another source that names its parts, or all of one that does not."""
@@ -95,7 +112,9 @@ class RunImages:
             self.watcher.note(
                 f"the source the model was fitted on {why}, so there are no baselines"
             )
-        return self._judged(images.test if part == "test" else images, part, fitted_on)
+        judged = self._judged(images.test if part == "test" else images, part, fitted_on)
+        unread = [one for one in images.quarantined if not one.is_mask]
+        return _with_unread(judged, unread)
 
     def unseen(self, images: ImageSet) -> ImageSet:
         """Those of `images` that the model was not fitted on; near-duplicates of such are left out.
@@ -266,6 +285,12 @@ def compared(
         figure,
         suspected=_suspected(images, twins),
     )
+
+
+def _with_unread(judged: JudgedImages, unread: Sequence[Quarantined]) -> JudgedImages:
+    """The same with a finding about images that were to be judged and cannot be read."""
+    found = find_unreadable_files(unread, len(judged.images), judged=True)
+    return judged if found is None else replace(judged, findings=(found, *judged.findings))
 
 
 def _suspected(images: ImageSet, twins: NDArray[np.int64] | None = None) -> SuspectedGroups | None:

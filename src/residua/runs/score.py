@@ -51,27 +51,38 @@ def score_run(
     raw_cells: bool = False,
 ) -> ScoreSummary:
     """Score every image of `source` and write ``path, label, split, score, threshold, anomalous,
-    mse, mae, ssim``.
+    mse, mae, ssim, unreadable``.
 
-    Columns of a manifest that mean nothing to residua (serial number, camera, time) follow as they
-    are. A classifier also writes ``predicted`` and a column ``p[CLASS]`` with the probability of
-    each class; its score is how unsure it is.
+    An image that cannot be read has a row too: it stands in its place, ``unreadable`` holds the
+    reason, and there is no score. Images that the listing leaves out (a manifest names a file that
+    is not there, a whole shard is broken) stand at the end. Columns of a manifest that mean nothing
+    to residua (serial number, camera, time) follow as they are. A classifier also writes
+    ``predicted`` and a column ``p[CLASS]`` with the probability of each class; its score is how
+    unsure it is.
 
     ``out`` ends in ``.csv`` or ``.parquet``. The source is read piece by piece and its images are
     let go once they are scored, so memory does not grow with their number. With `resume`, scoring
-    that was stopped goes on; the file is the same. With `maps`, each image's error map is written
-    there as a PNG at the image's own resolution, all on one colour scale; for those the source is
-    read again, keeping up to `memory_megabytes` of pixels. Another `engine` than the reference
-    brings its own threshold. `bits` are those of images whose scale is not that of the training
-    images. `groups` say which images belong together, as in `load_images`; left out, as in the run:
-    where they are known, they stand in a column ``group``. Texts in CSV that a spreadsheet would
-    take for a formula begin with an apostrophe, unless `raw_cells`.
+    that was stopped goes on, and a finished file takes in what is new: an image whose bytes were
+    scored before keeps its score, all others are scored, and rows of images that are gone are
+    dropped. The file is the one that scoring all of them would write. With `maps`, each image's
+    error map is written there as a PNG at the image's own resolution, all on one colour scale; for
+    those the source is read again, keeping up to `memory_megabytes` of pixels. Another `engine`
+    than the reference brings its own threshold. `bits` are those of images whose scale is not that
+    of the training images. `groups` say which images belong together, as in `load_images`; left
+    out, as in the run: where they are known, they stand in a column ``group``. Texts in CSV that a
+    spreadsheet would take for a formula begin with an apostrophe, unless `raw_cells`.
 
     Returns
     -------
     ScoreSummary
-        How many images have a row, lie above the threshold, could not be read, and whether their
+        How many images have a score, lie above the threshold, could not be read, and whether their
         scores are unlike those that the threshold was chosen on.
+
+    Raises
+    ------
+    InputError
+        With `resume`, where the run has another model or threshold now, or `source`, `engine` or
+        `bits` are others.
     """
     watcher = watcher or Watcher()
     parts = ChunkFiles(Path(out))
@@ -96,7 +107,7 @@ def score_run(
         "model": folder.identity(),
         **{name: value for name, value in other.items() if value is not None},
     }
-    job = ScoringJob(model.engine, shards, task, parts, watcher.on_read)
+    job = ScoringJob(model.engine, shards, task, parts, watcher.on_read, watcher.note)
     summary = do_job(job, source, begun_with, resume=resume, workers=workers)
     summary.drift = None if origin.is_own(source) else _drift(model, parts.out, summary.n_images)
     if maps is not None:

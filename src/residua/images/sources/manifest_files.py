@@ -10,7 +10,7 @@ from pathlib import Path
 
 from residua._text import count
 from residua.errors import SourceError
-from residua.images.listing import Quarantined
+from residua.images.listing import AS_MASK, Quarantined
 from residua.images.masks import MaskFiles
 from residua.images.sources.manifest_table import Row
 from residua.images.sources.walking import shown
@@ -108,10 +108,10 @@ class ManifestFiles:
         found = self._found(cell)
         if found is None:
             self.quarantined.append(
-                Quarantined(shown(cell), f"as a mask: there is no such file (line {row.line})")
+                Quarantined(shown(cell), f"{AS_MASK}there is no such file (line {row.line})")
             )
         elif self._links_out(found):
-            self.quarantined.append(Quarantined(shown(cell), f"as a mask: {_LINK}"))
+            self.quarantined.append(Quarantined(shown(cell), f"{AS_MASK}{_LINK}"))
         else:
             self._masks.setdefault(place, []).append(self._root / found)
 

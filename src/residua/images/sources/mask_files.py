@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from residua._text import count, few
 from residua.errors import SourceError
 from residua.images.columns import grouped
-from residua.images.listing import Options, Quarantined
+from residua.images.listing import AS_MASK, Options, Quarantined
 from residua.images.masks import MaskFiles
 from residua.images.sources.mask_looks import SAMPLES, Samples, evenly
 from residua.images.sources.mask_names import (
@@ -296,7 +296,7 @@ class _MaskMatcher:
     def _told(self, one: Quarantined) -> Quarantined:
         folder = folder_of_masks(one.path.rpartition("/")[0])
         is_mask = folder is not None and _kind(folder.name) in self._folders
-        return Quarantined(one.path, f"as a mask: {one.reason}") if is_mask else one
+        return Quarantined(one.path, f"{AS_MASK}{one.reason}") if is_mask else one
 
     def _images(self) -> Iterator[tuple[int, str]]:
         """Rows and stems of what is an image so far."""

@@ -10,61 +10,84 @@ byte, whether it was written at once, in several goes, or by several machines.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import csv
 import hashlib
 import io
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from residua._files import atomic_write, ensure_folder, one_writer, read_json, write_json
 from residua._text import cell, printable
 from residua.errors import InputError, MissingExtraError, OutputError
+from residua.findings import find_unreadable_files
 from residua.images.listing import Quarantined
 from residua.images.shards import Block, Shards
 from residua.records import Finding
 from residua.runs.tables.chunks import Chunk, ScoringTask
+from residua.runs.tables.earlier import EarlierScores, Memory, read_earlier
 
-_JOURNAL = "journal.json"
+_JOURNAL, _EARLIER = "journal.json", "earlier.npz"
+_MADE_BY = ("model", "engine", "bits", "source")  # another one is refused
+_SCORES_FOLLOW = ("version", "reading")  # another one gives other scores, of the same command
 _KEPT_REASONS = 1000  # files that are named with their reason; the others are counted
 _Count = Annotated[int, Field(ge=0)]
+Tell = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass
 class ScoreSummary:
     """What scoring came to.
 
-    Images with a row, those above the threshold, files that could not be read (1,000 of them
-    named).
+    ``n_images`` have a score and ``n_anomalous`` lie above the threshold. ``n_unreadable`` images
+    could not be read: they have a row with the reason. ``n_quarantined`` counts them, and masks;
+    ``quarantined`` names 1,000 of those. ``n_reused`` images kept the score that they had in the
+    file before, and ``n_gone`` of its images are not in the source any more, or have changed.
     """
 
     n_images: int = 0
     n_anomalous: int = 0
     n_quarantined: int = 0
+    n_unreadable: int = 0
+    n_reused: int = 0
+    n_gone: int = 0
     quarantined: list[Quarantined] = field(default_factory=list)
     drift: Finding | None = None
     has_threshold: bool = True
 
     def add(self, note: dict[str, Any]) -> None:
         """Count a chunk by its note."""
-        self.n_images += note["rows"]
+        self.n_images += note["scored"]
         self.n_anomalous += note["anomalous"]
+        self.n_unreadable += note["rows"] - note["scored"]
+        self.n_reused += note["reused"]
         self.n_quarantined += len(note["quarantined"])
-        self._name(note["quarantined"])
-
-    def add_listed(self, quarantined: Sequence[Quarantined]) -> None:
-        """Count what was kept out while listing."""
-        self.n_quarantined += len(quarantined)
-        self._name(quarantined)
-
-    def _name(self, quarantined: Sequence[Sequence[str]]) -> None:
         room = _KEPT_REASONS - len(self.quarantined)
-        self.quarantined += [Quarantined(path, reason) for path, reason in quarantined[:room]]
+        self.quarantined += [Quarantined(*one) for one in note["quarantined"][:room]]
+
+    @property
+    def unreadable(self) -> list[Quarantined]:
+        """Images that could not be read, 1,000 at most, without masks."""
+        return [one for one in self.quarantined if not one.is_mask]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is wrong: images that could not be read, scores that drift."""
+        unread = find_unreadable_files(
+            self.unreadable, self.n_images, n_unreadable=self.n_unreadable, judged=True
+        )
+        return [one for one in (unread, self.drift) if one is not None]
 
 
 class _Note(BaseModel):
@@ -75,7 +98,10 @@ class _Note(BaseModel):
 
     seen: _Count
     rows: _Count
+    scored: _Count
+    reused: _Count
     anomalous: _Count
+    digests: str
     quarantined: list[tuple[str, str]]
     last: bool
 
@@ -96,6 +122,7 @@ class ChunkFiles:
         ensure_folder(out.parent, where="score")
         self.out = out
         self.folder = out.with_name(f".{out.name}.part")
+        self.memory = Memory(out.with_name(f".{out.name}.resume"), out)
 
     @contextlib.contextmanager
     def only_writer(self) -> Iterator[None]:
@@ -111,29 +138,81 @@ class ChunkFiles:
                 # while it is ours: filelock refuses a lock that lies under no name any more
                 lock.unlink(missing_ok=True)
 
-    def begin(self, journal: dict[str, Any], *, resume: bool) -> None:
-        """Begin, or go on with what lies there.
+    def begin(
+        self, journal: dict[str, Any], task: ScoringTask, *, resume: bool, tell: Tell = _silent
+    ) -> EarlierScores | None:
+        """Begin, or go on with what lies there; the scores that need not be computed again.
 
         Never throw work away unasked, never mix it with other work.
         """
         there = _read_json(self.folder / _JOURNAL)
-        if there is not None and any(one.name != _JOURNAL for one in self.folder.glob("*.json")):
+        is_half = there is not None and any(
+            one.name != _JOURNAL for one in self.folder.glob("*.json")
+        )
+        if there is not None and is_half:
             if not resume:
                 raise OutputError(
                     f"{self.out}: the scores must not be half written yet. Some of them lie in"
                     f" {self.folder}. Pass --resume to go on, or delete that folder to begin again."
                 )
-            changed = sorted(name for name in journal if there.get(name) != journal[name])
-            if changed:
-                raise InputError(
-                    f"{self.out}: scoring must be resumed with what it was begun with. Got another"
-                    f" {', '.join(changed)}. Repeat the first command with --resume, or delete"
-                    f" {self.folder} to begin again."
-                )
-            return
+            self._check_same(journal, there, f"delete {self.folder} to begin again")
+            if not _differing(there, journal):
+                return EarlierScores.load(self.folder / _EARLIER)
+            earlier = self._of_half_written(there, journal, task, tell)
+        else:
+            earlier = self._of_finished(journal, task, tell) if resume else None
         shutil.rmtree(self.folder, ignore_errors=True)
         ensure_folder(self.folder, where="score")
+        if earlier is not None:
+            earlier.save(self.folder / _EARLIER)
         write_json(self.folder / _JOURNAL, journal)
+        return earlier
+
+    def _check_same(self, journal: dict[str, Any], there: dict[str, Any], or_else: str) -> None:
+        changed = [name for name in _differing(there, journal) if name in _MADE_BY]
+        if changed:
+            raise InputError(
+                f"{self.out}: scoring must be resumed with what it was begun with. Got another"
+                f" {', '.join(changed)}. Repeat the first command with --resume, or {or_else}."
+            )
+
+    def _of_half_written(
+        self, there: dict[str, Any], journal: dict[str, Any], task: ScoringTask, tell: Tell
+    ) -> EarlierScores | None:
+        """The scores of chunks that were cut from another list of images."""
+        if not _is_of_use(there, journal, tell):
+            return None
+        notes = list(self._chunks(int(there["pieces"]) + 1))
+        found = read_earlier(
+            (table for note, table in notes if note["rows"]),
+            self.out.suffix,
+            b"".join(base64.b64decode(note["digests"]) for note, _ in notes),
+            task.columns,
+            task.numbers,
+            has_header=False,
+        )
+        before = EarlierScores.load(self.folder / _EARLIER)
+        if found is None or before is None:
+            return before if found is None else found
+        return before.joined(found)
+
+    def _of_finished(
+        self, journal: dict[str, Any], task: ScoringTask, tell: Tell
+    ) -> EarlierScores | None:
+        """The scores of the file that is there."""
+        if not self.out.exists():
+            return None
+        there = self.memory.made_by()
+        if there is None:
+            tell(
+                f"{self.out} was changed since it was written, or nothing tells what it was made"
+                " from: all images are scored again"
+            )
+            return None
+        self._check_same(journal, there, "leave --resume out to score all images again")
+        if not _is_of_use(there, journal, tell):
+            return None
+        return self.memory.scores(task.columns, task.numbers)
 
     def state_of(self, shard: int) -> tuple[int, int, bool]:
         """How many images of a shard are scored, in how many chunks, and whether that is all."""
@@ -157,12 +236,16 @@ class ChunkFiles:
             summary.add(note)
         return summary
 
-    def finish(self, n_shards: int, task: ScoringTask) -> None:
-        """Join all chunks into the file, atomically, and clear up."""
-        tables = [table for note, table in self._chunks(n_shards) if note["rows"]]
+    def finish(self, n_shards: int, task: ScoringTask, journal: dict[str, Any]) -> bytes:
+        """Join all chunks into the file, atomically, and clear up; the hashes of its images."""
+        chunks = [(note, table) for note, table in self._chunks(n_shards) if note["rows"]]
+        digests = b"".join(base64.b64decode(note["digests"]) for note, _ in chunks)
         with atomic_write(self.out) as file:
-            (_join_csv if self.out.suffix == ".csv" else _join_parquet)(tables, task, file)
+            join = _join_csv if self.out.suffix == ".csv" else _join_parquet
+            join([table for _, table in chunks], task, file)
+        self.memory.write(journal, digests)
         self.discard()
+        return digests
 
     def discard(self) -> None:
         """Forget what is half written."""
@@ -194,7 +277,10 @@ def note_of(chunk: Chunk) -> dict[str, Any]:
     return {
         "seen": chunk.n_seen,
         "rows": chunk.n_rows,
+        "scored": chunk.n_scored,
+        "reused": chunk.n_reused,
         "anomalous": chunk.n_anomalous,
+        "digests": base64.b64encode(chunk.digests).decode(),
         "quarantined": [list(one) for one in chunk.quarantined],
         "last": chunk.is_last,
     }
@@ -209,14 +295,21 @@ def encode(chunk: Chunk, suffix: str, *, raw_cells: bool = False) -> bytes:
     if suffix == ".csv":
         text = io.StringIO(newline="")
         csv.writer(text).writerows(
-            zip(*(_texts(column, raw=raw_cells) for column in chunk.columns.values()), strict=True)
+            zip(
+                *(
+                    _texts(_with_gaps(column, chunk), raw=raw_cells)
+                    for column in chunk.columns.values()
+                ),
+                strict=True,
+            )
         )
         return text.getvalue().encode()
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(_arrow(chunk.columns), sink)
+    columns = {name: _with_gaps(column, chunk) for name, column in chunk.columns.items()}
+    pq.write_table(_arrow(columns, chunk.columns), sink)
     return bytes(sink.getvalue())
 
 
@@ -232,7 +325,29 @@ def describe_shards(shards: Shards) -> dict[str, Any]:
     return {"kind": shards.kind, "pieces": len(shards.pieces), "names": names.hexdigest()}
 
 
-def _arrow(columns: dict[str, Any]) -> Any:
+def _with_gaps(column: Any, chunk: Chunk) -> Any:
+    """A column with None where there is no score, which is no number."""
+    if not isinstance(column, np.ndarray) or chunk.is_scored.all():
+        return column
+    cells = zip(column, chunk.is_scored.tolist(), strict=True)
+    return [value if is_scored else None for value, is_scored in cells]
+
+
+def _differing(there: dict[str, Any], journal: dict[str, Any]) -> list[str]:
+    return sorted(name for name in {*there, *journal} if there.get(name) != journal.get(name))
+
+
+def _is_of_use(there: dict[str, Any], journal: dict[str, Any], tell: Tell) -> bool:
+    """Whether the scores of an earlier go are those that would be computed now."""
+    differing = [name for name in _differing(there, journal) if name in _SCORES_FOLLOW]
+    if differing:
+        what = {"version": "another version of residua", "reading": "another reading of values"}
+        tell(f"{' and '.join(what[name] for name in differing)}: all images are scored again")
+    return not differing
+
+
+def _arrow(columns: dict[str, Any], typed: dict[str, Any]) -> Any:
+    """A table of `columns`; those that are arrays in `typed` are numbers."""
     import pyarrow as pa
 
     labels = columns["label"]
@@ -243,6 +358,7 @@ def _arrow(columns: dict[str, Any]) -> Any:
         "path": pa.string(),
         "split": pa.string(),
         "predicted": pa.string(),
+        "unreadable": pa.string(),
         "threshold": pa.float64(),
         "anomalous": pa.bool_(),
         "label": pa.int64() if are_numbers else pa.string(),
@@ -251,7 +367,7 @@ def _arrow(columns: dict[str, Any]) -> Any:
         columns = {**columns, "label": [None if label is None else str(label) for label in labels]}
     by_default = {
         name: pa.string() if isinstance(column, list) else pa.float32()
-        for name, column in columns.items()
+        for name, column in typed.items()
     }
     return pa.table(
         {name: pa.array(column, {**by_default, **types}[name]) for name, column in columns.items()}
@@ -283,7 +399,8 @@ def _join_parquet(tables: list[Path], task: ScoringTask, file: Any) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schemas = [pq.read_schema(table) for table in tables] or [_arrow(task.no_rows()).schema]
+    nothing = task.no_scores()
+    schemas = [pq.read_schema(table) for table in tables] or [_arrow(nothing, nothing).schema]
     schema = (
         schemas[0]
         if len({str(schema.field("label").type) for schema in schemas}) == 1

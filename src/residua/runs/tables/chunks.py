@@ -8,11 +8,12 @@ the bundle alone, so how the work is cut changes nothing.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +26,23 @@ from residua.images.arrays import as_labels
 from residua.images.columns import strings, texts
 from residua.images.decoding import DecodedImage, decode, quiet_pillow
 from residua.images.groups import DEFAULT, Grouping, group_cells, group_listing
+from residua.images.hashing import pixel_digest
 from residua.images.listing import Listing, Options, Quarantined
 from residua.images.pixels import WORKERS, as_common, decoders
 from residua.images.reading import ReadingTally, common_type
 from residua.images.shards import Shard
 from residua.images.sources import single_file
 from residua.records import Assumption
+from residua.runs.tables.earlier import DIGEST, EarlierScores
 from residua.runs.tables.part_lookup import PartLookup
 
 ROWS_A_CHUNK = 4096
-COLUMNS = ("path", "label", "split", "score", "threshold", "anomalous", "mse", "mae", "ssim")
+COLUMNS = (
+    *("path", "label", "split", "score", "threshold", "anomalous", "mse", "mae", "ssim"),
+    "unreadable",
+)
+"""The columns of every table of scores: the last one says why an image has no score."""
+_ERRORS = ("mse", "mae", "ssim")
 _LOOKED_AT = 64  # images of the first shard
 
 
@@ -46,7 +54,7 @@ class ScoringTask:
     ``assumptions`` what was read off the images. With ``raw_cells`` texts stand in CSV as they are,
     though a spreadsheet may take one for a formula. ``own`` are the source's own columns, each with
     its name among the scores. ``grouping`` says by what images belong together: their groups stand
-    in the column ``group``.
+    in the column ``group``. ``earlier`` holds scores of images that need not be scored again.
     """
 
     channels: int
@@ -60,6 +68,7 @@ class ScoringTask:
     raw_cells: bool = False
     own: tuple[tuple[str, str], ...] = ()
     grouping: Grouping | None = None
+    earlier: EarlierScores | None = None
 
     def listing(self, shard: Shard) -> Listing:
         """What lies in a shard, its groups among the source's own columns."""
@@ -76,10 +85,17 @@ class ScoringTask:
 
     @property
     def _made(self) -> tuple[str, ...]:
-        of_classes = (
-            () if self.classes is None else ("predicted", *(f"p[{name}]" for name in self.classes))
-        )
+        of_classes = () if self.classes is None else ("predicted", *self._probabilities)
         return (*COLUMNS, *of_classes)
+
+    @property
+    def _probabilities(self) -> tuple[str, ...]:
+        return tuple(f"p[{name}]" for name in self.classes or ())
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns that come from the model, which is what `earlier` remembers."""
+        return ("score", *_ERRORS, *self._probabilities)
 
     def with_own(self, names: Iterable[str]) -> ScoringTask:
         """The task with the source's own columns.
@@ -101,36 +117,76 @@ class ScoringTask:
             own.append((name, told))
         return replace(self, own=tuple(own))
 
-    def no_rows(self) -> dict[str, Any]:
-        """The columns of no image."""
-        texts = {
-            "path",
-            "label",
-            "split",
-            "threshold",
-            "anomalous",
-            "predicted",
-            *(told for _, told in self.own),
+    def no_scores(self, n: int = 0) -> dict[str, Any]:
+        """The columns of `n` images that nothing is known of: texts None, numbers NaN."""
+        return {
+            name: np.full(n, np.nan, np.float32) if name in self.numbers else [None] * n
+            for name in self.columns
         }
-        return {name: [] if name in texts else np.zeros(0, np.float32) for name in self.columns}
+
+    def unread(self, files: Sequence[Quarantined], *, is_last: bool = True) -> Chunk:
+        """A row for each file that was kept out as a whole; a mask that was has none."""
+        own = [one for one in files if not one.is_mask]
+        columns = self.no_scores(len(own)) | {
+            "path": [one.path for one in own],
+            "unreadable": [one.reason for one in own],
+        }
+        return Chunk(columns, 0, tuple(files), is_last=is_last, digests=bytes(DIGEST * len(own)))
 
 
 @dataclass(frozen=True)
 class Chunk:
     """The results of up to 4,096 images of a shard that follow each other.
 
-    ``n_seen`` counts those that do not decode too.
+    Those that cannot be read have a row too: the reason stands in ``unreadable``, and there are no
+    numbers. ``quarantined`` names them again, with masks and whole shards. ``digests`` are the
+    hashes of what was read, one after the other, zeros where nothing could be. ``n_reused`` have
+    their scores from before.
     """
 
     columns: dict[str, Any]
     n_seen: int
     quarantined: tuple[Quarantined, ...]
     is_last: bool
+    digests: bytes = b""
+    n_reused: int = 0
 
     @property
     def n_rows(self) -> int:
-        """Images with a row."""
+        """Rows of the table, those without a score too."""
         return len(self.columns["path"])
+
+    @property
+    def is_scored(self) -> NDArray[np.bool_]:
+        """Which rows have a score."""
+        return np.array([reason is None for reason in self.columns["unreadable"]], np.bool_)
+
+    @property
+    def n_scored(self) -> int:
+        """Images with a score."""
+        return int(self.is_scored.sum())
+
+    def scored(self, name: str) -> Any:
+        """A column of the rows that have a score."""
+        column, kept = self.columns[name], self.is_scored
+        if isinstance(column, np.ndarray):
+            return column[kept]
+        return [value for value, is_kept in zip(column, kept.tolist(), strict=True) if is_kept]
+
+    def joined(self, other: Chunk) -> Chunk:
+        """The rows of both, as one chunk."""
+        columns = {
+            name: np.concatenate([column, other.columns[name]])
+            if isinstance(column, np.ndarray)
+            else [*column, *other.columns[name]]
+            for name, column in self.columns.items()
+        }
+        return replace(
+            self,
+            columns=columns,
+            quarantined=(*self.quarantined, *other.quarantined),
+            digests=self.digests + other.digests,
+        )
 
     @property
     def n_anomalous(self) -> int:
@@ -148,17 +204,15 @@ def score_shard(
     try:
         listing = task.listing(shard)
     except SourceError as error:
-        yield Chunk(
-            task.no_rows(), 0, (Quarantined(shard.name, f"the whole shard: {error}"),), is_last=True
-        )
+        yield task.unread([Quarantined(shard.name, f"the whole shard: {error}")])
         return
     n = len(listing.names)
-    broken = tuple(listing.quarantined) if start == 0 else ()
     for first in range(start, n, ROWS_A_CHUNK) or [n]:
         stop = min(first + ROWS_A_CHUNK, n)
         chunk = _score_rows(engine, task, listing, first, stop)
-        yield replace(chunk, quarantined=(*broken, *chunk.quarantined), is_last=stop == n)
-        broken = ()
+        if stop == n:
+            chunk = replace(chunk.joined(task.unread(listing.quarantined)), is_last=True)
+        yield chunk
 
 
 def check_first(
@@ -192,8 +246,8 @@ def check_first(
         grouping = None
     channels, seen, n = set(), ReadingTally(), len(listing.names)
     for row in np.unique(np.linspace(0, n - 1, min(_LOOKED_AT, n)).astype(np.int64)).tolist():
-        image = _read(listing, row, task.options)
-        if not isinstance(image, Quarantined):
+        image = _read(listing, row, task).image
+        if isinstance(image, DecodedImage):
             channels.add(image.pixels.shape[-1])
             seen.add(image.highest, image.ink)
     if channels:
@@ -215,63 +269,93 @@ def _score_rows(
     rows = np.arange(start, stop)
     splits = _splits(task, listing, rows)
     wanted = rows if not task.only_test or splits is None else rows[splits == "test"]
-    kept: list[int] = []
+    columns = task.no_scores(len(wanted))
+    digests = bytearray(DIGEST * len(wanted))
     quarantined: list[Quarantined] = []
-    scored = []
+    fresh: list[int] = []
+    scored: list[Scores] = []
     batch: list[NDArray[Any]] = []
-    for row, image in _decoded(listing, wanted, task.options):
-        if isinstance(image, Quarantined):
-            quarantined.append(image)
+    earlier, known, remembered = task.earlier, [], []
+    for place, read in enumerate(_decoded(listing, wanted, task)):
+        if isinstance(read.image, Quarantined):
+            quarantined.append(read.image)
+            columns["unreadable"][place] = read.image.reason
             continue
-        kept.append(row)
-        batch.append(image.pixels)
+        digests[place * DIGEST : (place + 1) * DIGEST] = read.digest
+        if read.image is None:
+            known.append(place)
+            remembered.append(read.earlier)
+            continue
+        fresh.append(place)
+        batch.append(read.image.pixels)
         if len(batch) == engine.batch_size:
             scored.append(engine.score(_alike(batch, task)))
             batch = []
     if batch:
         scored.append(engine.score(_alike(batch, task)))
-    if not scored:
-        return Chunk(task.no_rows(), stop - start, tuple(quarantined), is_last=False)
-    scores = join_scores(scored)
-    chosen = np.asarray(kept)
-    columns = {
-        "path": [str(listing.names[row]) for row in kept],
-        "label": _labels(listing, chosen),
-        "split": [None] * len(kept) if splits is None else splits[chosen - start].tolist(),
-        "score": scores.score,
-        "threshold": [task.threshold] * len(kept),
-        "anomalous": (
-            scores.anomalous.tolist() if task.threshold is not None else [None] * len(kept)
-        ),
-        **scores.columns,
-        **_class_columns(task, scores),
+    if scored:
+        _fill(columns, task, fresh, *_of_engine(task, join_scores(scored)))
+    if earlier is not None and known:
+        numbers, flagged = earlier.of(remembered)
+        _fill(columns, task, known, dict(zip(task.numbers, numbers.T, strict=True)), flagged)
+    columns |= {
+        "path": [str(listing.names[row]) for row in wanted.tolist()],
+        "label": _labels(listing, wanted),
+        "split": [None] * len(wanted) if splits is None else splits[wanted - start].tolist(),
         **{
-            told: [cell or None for cell in listing.own[name][chosen].tolist()]
+            told: [cell or None for cell in listing.own[name][wanted].tolist()]
             for name, told in task.own
         },
     }
-    return Chunk(columns, stop - start, tuple(quarantined), is_last=False)
+    return Chunk(
+        columns,
+        stop - start,
+        tuple(quarantined),
+        is_last=False,
+        digests=bytes(digests),
+        n_reused=len(known),
+    )
 
 
-def _class_columns(task: ScoringTask, scores: Scores) -> dict[str, Any]:
-    """What a classifier says of each image; nothing of other models.
+def _of_engine(
+    task: ScoringTask, scores: Scores
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
+    """What a model says of some images: its numbers by their column, and which are flagged."""
+    numbers = {"score": scores.score, **scores.columns}
+    if scores.probabilities is not None and task.classes is not None:
+        names = task.numbers[-len(task.classes) :]
+        numbers |= dict(zip(names, scores.probabilities.T, strict=True))
+    return numbers, scores.anomalous
 
-    Several labels at once are joined by a bar.
-    """
-    probabilities, names = scores.probabilities, task.classes
-    if probabilities is None or names is None:
-        return {}
+
+def _fill(
+    columns: dict[str, Any],
+    task: ScoringTask,
+    places: Sequence[int],
+    numbers: dict[str, NDArray[np.float32]],
+    flagged: NDArray[Any],
+) -> None:
+    """Write what a model says of some images into the columns of all."""
+    for name, values in numbers.items():
+        columns[name][places] = values
+    if task.threshold is not None:
+        for place, flag in zip(places, flagged.tolist(), strict=True):
+            columns["threshold"][place], columns["anomalous"][place] = task.threshold, flag
+    if task.classes is not None:
+        probabilities = np.stack([numbers[name] for name in task.numbers[-len(task.classes) :]], 1)
+        for place, name in zip(places, _predicted(task, probabilities), strict=True):
+            columns["predicted"][place] = name
+
+
+def _predicted(task: ScoringTask, probabilities: NDArray[np.float32]) -> list[str]:
+    """The class of each image; several labels at once are joined by a bar."""
+    names = task.classes or ()
     if task.multilabel:
-        predicted = [
+        return [
             "|".join(name for name, holds in zip(names, row, strict=True) if holds)
             for row in (probabilities > 0.5).tolist()
         ]
-    else:
-        predicted = [names[column] for column in probabilities.argmax(axis=1).tolist()]
-    return {
-        "predicted": predicted,
-        **{f"p[{name}]": probabilities[:, column] for column, name in enumerate(names)},
-    }
+    return [names[column] for column in probabilities.argmax(axis=1).tolist()]
 
 
 def _splits(task: ScoringTask, listing: Listing, rows: NDArray[np.int64]) -> NDArray[Any] | None:
@@ -297,29 +381,44 @@ def _labels(listing: Listing, rows: NDArray[np.int64]) -> list[Any]:
     return [None] * len(rows) if labels is None else labels.tolist()
 
 
-def _decoded(
-    listing: Listing, rows: NDArray[np.int64], options: Options
-) -> Iterator[tuple[int, DecodedImage | Quarantined]]:
+class _Read(NamedTuple):
+    """What came of one image: pixels or a reason; neither where its score is known, which is row
+    ``earlier`` of the earlier ones.
+    """
+
+    image: DecodedImage | Quarantined | None
+    digest: bytes = bytes(DIGEST)
+    earlier: int = -1
+
+
+def _decoded(listing: Listing, rows: NDArray[np.int64], task: ScoringTask) -> Iterator[_Read]:
     """Each image in order, decoded in a few threads; never more than a few are in flight."""
-    waiting: deque[tuple[int, Future[DecodedImage | Quarantined]]] = deque()
+    waiting: deque[Future[_Read]] = deque()
     with quiet_pillow():
         for row in rows.tolist():
-            waiting.append((row, decoders().submit(_read, listing, row, options)))
+            waiting.append(decoders().submit(_read, listing, row, task))
             if len(waiting) > 2 * WORKERS:
-                first, future = waiting.popleft()
-                yield first, future.result()
+                yield waiting.popleft().result()
         while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result()
+            yield waiting.popleft().result()
 
 
-def _read(listing: Listing, row: int, options: Options) -> DecodedImage | Quarantined:
-    if isinstance(listing.content, np.ndarray):
-        return DecodedImage(listing.content[row], listing.kind, "array", frozenset())
+def _read(listing: Listing, row: int, task: ScoringTask) -> _Read:
+    content = listing.content
     try:
-        return decode(listing.content.read(row), options.pixel_limit, options.reading)
+        if isinstance(content, np.ndarray):
+            data, digest = content[row], pixel_digest(content[row])
+        else:
+            data = content.read(row)
+            digest = hashlib.blake2b(data, digest_size=DIGEST).digest()
+        earlier = None if task.earlier is None else task.earlier.find(digest)
+        if earlier is not None:
+            return _Read(None, digest, earlier)
+        if isinstance(data, np.ndarray):
+            return _Read(DecodedImage(data, listing.kind, "array", frozenset()), digest)
+        return _Read(decode(data, task.options.pixel_limit, task.options.reading), digest)
     except ImageError as error:
-        return Quarantined(str(listing.names[row]), str(error))
+        return _Read(Quarantined(str(listing.names[row]), str(error)))
 
 
 def _alike(batch: Sequence[NDArray[Any]], task: ScoringTask) -> list[NDArray[Any]]:

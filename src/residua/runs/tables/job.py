@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._files import read_lines
+from residua._version import __version__
 from residua.engines import Engine
 from residua.errors import SourceError
 from residua.images.listing import Progress
@@ -27,7 +28,7 @@ from residua.runs.tables.chunk_files import (
     encode,
     note_of,
 )
-from residua.runs.tables.chunks import ScoringTask, score_shard
+from residua.runs.tables.chunks import Chunk, ScoringTask, score_shard
 
 _SAMPLED = 100_000  # scores
 
@@ -44,6 +45,7 @@ class ScoringJob:
     task: ScoringTask
     parts: ChunkFiles
     on_read: Progress | None = None
+    on_note: Callable[[str], None] = lambda _: None
 
     def open_shards(self) -> Iterator[tuple[int, int, int]]:
         """Number, images done and chunks done of each shard that is not finished."""
@@ -87,28 +89,39 @@ def do_job(
         If not one image of `source` can be read.
     """
     with job.parts.only_writer():
-        job.parts.begin(
-            {"source": source, **begun_with, **describe_shards(job.shards)}, resume=resume
-        )
-        (workers or _score_here)(job)
+        parts, task = job.parts, job.task
+        journal = {
+            "source": source,
+            **begun_with,
+            **describe_shards(job.shards),
+            "version": __version__,
+            "reading": task.options.reading.model_dump(mode="json"),
+        }
+        earlier = parts.begin(journal, task, resume=resume, tell=job.on_note)
+        (workers or _score_here)(replace(job, task=replace(task, earlier=earlier)))
         n_shards = len(job.shards.pieces)
-        summary = job.parts.summary(n_shards)
-        summary.add_listed(job.shards.quarantined)
-        summary.has_threshold = job.task.threshold is not None
+        if job.shards.quarantined:
+            listed = task.unread(job.shards.quarantined)
+            n_shards += 1
+            parts.write(n_shards - 1, 0, _table(listed, job), note_of(listed))
+        summary = parts.summary(n_shards)
+        summary.has_threshold = task.threshold is not None
         if not summary.n_images:
-            job.parts.discard()
+            parts.discard()
             raise SourceError(_nothing_readable(source, summary))
-        job.parts.finish(n_shards, job.task)
+        digests = parts.finish(n_shards, task, journal)
+        summary.n_gone = 0 if earlier is None else earlier.n_missing_from(digests)
         return summary
 
 
 def read_scores(out: Path) -> NDArray[np.float32]:
-    """The column of scores of a file just written, in the order of the images."""
+    """The scores of a file just written, in the order of its rows; those without one left out."""
     if out.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        return np.asarray(pq.read_table(out, columns=["score"])["score"], np.float32)
-    return np.array([row["score"] for row in csv.DictReader(read_lines(out))], np.float32)
+        table = pq.read_table(out, columns=["score"])
+        return np.asarray(table["score"].drop_null(), np.float32)
+    return np.array(list(_csv_scores(out)), np.float32)
 
 
 def sample_scores(out: Path, n_images: int) -> NDArray[np.float32]:
@@ -118,17 +131,25 @@ def sample_scores(out: Path, n_images: int) -> NDArray[np.float32]:
     """
     step = max(1, -(-n_images // _SAMPLED))
     if out.suffix == ".csv":
-        rows = islice(csv.DictReader(read_lines(out)), 0, None, step)
-        return np.array([row["score"] for row in rows], np.float32)
+        return np.array(list(islice(_csv_scores(out), 0, None, step)), np.float32)
     import pyarrow.parquet as pq
 
     found, start = [], 0
     with pq.ParquetFile(out) as table:
         for group in range(table.num_row_groups):
-            scores = np.asarray(table.read_row_group(group, columns=["score"])["score"], np.float32)
+            column = table.read_row_group(group, columns=["score"])["score"]
+            scores = np.asarray(column.drop_null(), np.float32)
             found.append(scores[-start % step :: step])
             start += len(scores)
     return np.concatenate(found)
+
+
+def _csv_scores(out: Path) -> Iterator[str]:
+    return (row["score"] for row in csv.DictReader(read_lines(out)) if row["score"])
+
+
+def _table(chunk: Chunk, job: ScoringJob) -> bytes:
+    return encode(chunk, job.parts.out.suffix, raw_cells=job.task.raw_cells)
 
 
 def _score_here(job: ScoringJob) -> None:
@@ -141,7 +162,7 @@ def _score_here(job: ScoringJob) -> None:
             job.parts.write(
                 number,
                 n_chunks + further,
-                encode(chunk, job.parts.out.suffix, raw_cells=job.task.raw_cells),
+                _table(chunk, job),
                 note_of(chunk),
             )
             n_done += chunk.n_seen
