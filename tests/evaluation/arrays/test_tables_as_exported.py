@@ -249,3 +249,14 @@ def test_an_order_that_nothing_can_settle_is_refused(tmp_path: Path) -> None:
 def test_scores_that_are_not_finite_are_refused(value: float) -> None:
     with pytest.raises(RangeError, match="finite"):
         judge(scores=np.where(np.arange(120) == 5, value, SCORES), labels=LABELS)
+
+
+def test_rows_of_images_that_could_not_be_read_are_left_out_of_our_own_table(tmp_path: Path):
+    rows = [f"{row}.png,{LABELS[row]},{text}," for row, text in enumerate(TEXTS)]
+    rows[30:30] = ["broken.png,1,,the file is empty"]
+    table = written(tmp_path, "scores.csv", ["path,label,score,unreadable", *rows])
+    assert roc_auc(scores=table, labels=table) == pytest.approx(TRUE)
+    assert "rows without a score" in abouts(scores=table, labels=table)
+    other = written(tmp_path, "other.csv", ["path,label,score", "broken.png,1,", *rows[:9]])
+    with pytest.raises(ShapeError):
+        judge(scores=other, labels=other)

@@ -76,6 +76,7 @@ def read_table(
             "Correct those lines",
             ShapeError,
         )
+    cells, unread = _without_unread(cells)
     rows = _without_empty_columns(cells.rows)
     is_named = cells.named or (
         wanted is not None and wanted.lower() in (cell.strip().lower() for cell in rows[0])
@@ -92,7 +93,7 @@ def read_table(
     if column is None:
         return None
     other = None if sure or len(rows) < 2 else read(not is_header, Problems(where))
-    column = replace(column, assumptions=(*cells.assumptions, *column.assumptions))
+    column = replace(column, assumptions=(*cells.assumptions, *unread, *column.assumptions))
     if other is None:
         return column
     like = "it is unlike the lines below it" if is_header else "it is like the lines below it"
@@ -116,6 +117,26 @@ def _first_line(where: str, row: list[str], why: str, *, is_header: bool) -> Ass
         because=why,
         to_tell="give the file a header of words",
     )
+
+
+def _without_unread(cells: Cells) -> tuple[Cells, tuple[Assumption, ...]]:
+    """A table of `residua score` without the rows of images that could not be read."""
+    header = [cell.strip().lower() for cell in cells.rows[0]]
+    if "unreadable" not in header or "score" not in header:
+        return cells, ()
+    place, score = header.index("unreadable"), header.index("score")
+    kept = [row for row, cell in enumerate(cells.rows) if not cell[place] or cell[score]]
+    n = len(cells.rows) - len(kept)
+    if n == 0:
+        return cells, ()
+    told = Assumption(
+        about="rows without a score",
+        taken=f"left out: {n:,}",
+        because="their column unreadable says why the image could not be read",
+        to_tell="score those images again, or leave out their rows",
+    )
+    rows, lines = [cells.rows[row] for row in kept], [cells.lines[row] for row in kept]
+    return replace(cells, rows=rows, lines=lines), (told,)
 
 
 def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
