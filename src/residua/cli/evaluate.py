@@ -16,10 +16,13 @@ from residua.cli.options import (
     Json,
     Memory,
     OtherSource,
+    PerDay,
+    Prevalence,
     Quiet,
     Run,
     Strict,
     Workers,
+    day_of,
     of_another_source,
     reference_only,
 )
@@ -60,6 +63,8 @@ def evaluate(
             metavar="LABEL",
         ),
     ] = None,
+    per_day: PerDay = None,
+    prevalence: Prevalence = None,
     quiet: Quiet = False,
 ) -> None:
     """Evaluate the model of a RUN beside its baselines. The images are the run's own test part, or
@@ -69,13 +74,17 @@ def evaluate(
 
     residua evaluate runs/parts new-parts/ --strict
 
+    residua evaluate runs/parts --per-day 10000 --prevalence 0.01
+
     residua evaluate runs/parts /shared/line-2/ --cluster auto --ranking sketch
     """
     from residua.cli.output import check_targets, refuse_if_strict, show
     from residua.cli.progress import watching
+    from residua.evaluation.per_day import with_day
     from residua.runs.evaluate import evaluate_run
 
     check_targets(json, html)
+    day = day_of(per_day, prevalence, "evaluate")
     of_another_source("evaluate", source, bits=bits)
     with watching(quiet=quiet) as watcher:
         if cluster is None:
@@ -87,6 +96,7 @@ def evaluate(
                 positive=positive,
                 bits=bits,
                 groups=groups,
+                day=day,
                 watcher=watcher,
             )
         else:
@@ -101,7 +111,7 @@ def evaluate(
                 bits=bits,
                 watcher=watcher,
             )
-    evaluation, evidence = judged.evaluation, judged.evidence
+    evaluation, evidence = with_day(judged.evaluation, day), judged.evidence
     show(evaluation, evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
     if not quiet and html is None:
         from residua._text import terminal

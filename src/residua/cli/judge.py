@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from residua.cli.options import PerDay
+
 if TYPE_CHECKING:
     from residua.evaluation import Evidence
     from residua.records import Evaluation
@@ -151,8 +153,9 @@ def judge(
     ] = 0.95,
     prevalence: Annotated[
         float | None,
-        typer.Option(help="Share of anomalies that you expect in use, for precision and cost."),
+        typer.Option(help="Share of anomalies expected in use, for precision, cost and --per-day."),
     ] = None,
+    per_day: PerDay = None,
     contamination: Annotated[
         float | None,
         typer.Option(
@@ -205,6 +208,7 @@ def judge(
     from residua.cli.options import names
     from residua.cli.output import is_stdout, refuse_if_strict, show
     from residua.evaluation.arrays import judge as judge_arrays
+    from residua.evaluation.per_day import Day, with_day
 
     evaluation, evidence = judge_arrays(
         images=images,
@@ -236,6 +240,8 @@ def judge(
         contamination=contamination,
         seed=seed,
     )
+    if per_day is not None:
+        evaluation = with_day(evaluation, Day(per_day, prevalence), "judge")
     show(evaluation, evidence, json=json, html=html, title="residua judge")
     if not is_stdout(json):
         _print_table(evaluation, evidence)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from residua.evaluation.per_day import Day
 
 Run = Annotated[
     Path,
@@ -158,6 +161,25 @@ Workers = Annotated[
         show_default=False,
     ),
 ]
+PerDay = Annotated[
+    int | None,
+    typer.Option(
+        "--per-day",
+        metavar="N",
+        min=1,
+        help="Parts a day. What the threshold costs is then told in parts as well.",
+        show_default=False,
+    ),
+]
+Prevalence = Annotated[
+    float | None,
+    typer.Option(
+        "--prevalence",
+        metavar="SHARE",
+        help="With --per-day: the share of the parts that are defective, such as 0.01.",
+        show_default=False,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no tables.")]
 Seed = Annotated[
     int, typer.Option(help="The same seed, data and machine give the same scores.", min=0)
@@ -195,6 +217,27 @@ Threads = Annotated[
         show_default=False,
     ),
 ]
+
+
+def day_of(per_day: int | None, prevalence: float | None, command: str) -> Day | None:
+    """What the two options say of a day; None where neither is given.
+
+    Raises
+    ------
+    InputError
+        If a share of defects is stated of no parts.
+    """
+    from residua.errors import InputError
+    from residua.evaluation.per_day import Day
+
+    if per_day is None:
+        if prevalence is not None:
+            raise InputError(
+                f"{command}: --prevalence must come with --per-day. Got --prevalence {prevalence:g}"
+                " alone. Add --per-day with the number of parts."
+            )
+        return None
+    return Day(per_day, prevalence)
 
 
 def reference_only(command: str, what: str, engine: str, **others: object) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from residua._text import say
+from residua.cli.options import PerDay
 
 if TYPE_CHECKING:
     from residua.thresholds import DifferencePlan, Plan
@@ -58,6 +59,7 @@ def plan(
             metavar="SHARE",
         ),
     ] = None,
+    per_day: PerDay = None,
     json: Annotated[
         Path | None,
         typer.Option(
@@ -74,11 +76,14 @@ def plan(
 
     residua plan --policy 'false-alarms<=0.05' --group-size 6 --share-of-group 0.6
 
+    residua plan --policy 'false-alarms<=0.05' --per-day 10000
+
     residua plan --difference 0.90:0.95
     """
     from residua import thresholds
     from residua.cli.output import emit_json, is_stdout
     from residua.errors import InputError
+    from residua.evaluation.per_day import promised_a_day
 
     if (policy is None) == (difference is None):
         got = "neither" if policy is None else "both"
@@ -86,6 +91,11 @@ def plan(
             f"plan: one of --policy and --difference must be given. Got {got}. Write --policy"
             " 'recall>=0.99'."
         )
+    if per_day is not None and policy is None:
+        raise InputError(
+            "plan: --per-day must come with --policy. Got --difference. Leave --per-day out."
+        )
+    a_day = None if per_day is None else promised_a_day(policy or "", per_day)
     told: Plan | DifferencePlan
     if policy is not None:
         told = thresholds.plan(
@@ -107,7 +117,9 @@ def plan(
         if isinstance(told, thresholds.Plan):
             _print_rows(told)
         say(told.meaning)
-    emit_json(asdict(told), json)
+        if a_day is not None:
+            say(a_day)
+    emit_json(asdict(told) | ({} if a_day is None else {"per_day": a_day}), json)
 
 
 def _whole(text: str) -> tuple[int, ...]:

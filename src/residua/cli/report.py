@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from residua.cli.options import PerDay, Prevalence, day_of
+
 
 def report(
     runs: Annotated[
@@ -21,6 +23,8 @@ def report(
             help="The file to write. Default: report.html in the first RUN.",
         ),
     ] = None,
+    per_day: PerDay = None,
+    prevalence: Prevalence = None,
 ) -> None:
     """Write the report of one RUN or several. The report is one HTML file that opens offline. Runs
     without a stored evaluation are evaluated first.
@@ -34,5 +38,6 @@ def report(
     from residua.runs.report import report_run
 
     with watching() as watcher:
-        path = report_run(runs, out or runs[0] / "report.html", watcher=watcher)
+        day = day_of(per_day, prevalence, "report")
+        path = report_run(runs, out or runs[0] / "report.html", day=day, watcher=watcher)
     terminal().print(str(path), markup=False, soft_wrap=True)

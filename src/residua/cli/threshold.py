@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from residua._text import say
-from residua.cli.options import BitsOfSource, GroupsOfRun, of_another_source
+from residua.cli.options import BitsOfSource, GroupsOfRun, PerDay, of_another_source
 
 if TYPE_CHECKING:
     from residua.records import OperatingPoint
@@ -52,6 +52,7 @@ def threshold(
     ] = False,
     groups: GroupsOfRun = None,
     bits: BitsOfSource = None,
+    per_day: PerDay = None,
     json: Annotated[
         Path | None,
         typer.Option(
@@ -76,6 +77,7 @@ def threshold(
         )
     from residua.cli.output import emit_json, is_stdout
     from residua.cli.progress import watching
+    from residua.evaluation.per_day import PER_DAY, Day
     from residua.runs.threshold import change_threshold
     from residua.thresholds import parse_policy
 
@@ -93,12 +95,14 @@ def threshold(
             watcher=watcher,
         )
     if not is_stdout(json):
-        _print_point(point)
-    emit_json(point.model_dump(mode="json"), json)
+        _print_point(point, per_day)
+    told = {} if per_day is None else {PER_DAY: Day(per_day).counts(point.rates)}
+    emit_json({**point.model_dump(mode="json"), **told}, json)
 
 
-def _print_point(point: OperatingPoint) -> None:
+def _print_point(point: OperatingPoint, parts_per_day: int | None) -> None:
     from residua._text import count
+    from residua.evaluation.per_day import Day, promised_a_day, sentence
     from residua.evaluation.report.words import worth
 
     say(f"Threshold {point.threshold:.6g} ({point.policy})")
@@ -114,6 +118,9 @@ def _print_point(point: OperatingPoint) -> None:
         say(f"  {name.replace('_', ' ')} {value}{bounds} on {behind}")
         if rate.caveat is not None:
             say(f"    {rate.caveat}")
+    if parts_per_day is not None:
+        say(f"On these calibration images: {sentence(Day(parts_per_day).counts(point.rates))}")
+        say(promised_a_day(point.policy, parts_per_day))
 
 
 def _short(share: float) -> str:

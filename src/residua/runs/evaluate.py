@@ -18,6 +18,7 @@ from residua._version import __version__
 from residua.engines.kinds import REFERENCE
 from residua.errors import BundleError, InputError, OutputError
 from residua.evaluation import Evidence
+from residua.evaluation.per_day import Day, check_job, with_day
 from residua.evaluation.positive import check_positive
 from residua.evaluation.report import write_json
 from residua.findings import (
@@ -67,6 +68,7 @@ def evaluate_run(
     positive: str | None = None,
     bits: int | None = None,
     groups: str | None = None,
+    day: Day | None = None,
     watcher: Watcher | None = None,
 ) -> Judgement:
     """Judge the model of `run` on its own test part, or on another source; the run keeps the latest
@@ -75,8 +77,8 @@ def evaluate_run(
     Another `engine` than the reference scores the judged images and brings its own threshold; see
     `residua.engines`. `bits` are those of another source whose scale is not that of the training
     images. `groups` say which images belong together, as in `load_images`; left out, they are
-    grouped as the run's were. `positive` names the positive one of a classifier's two classes; see
-    `evaluate_classification`.
+    grouped as the run's were. A `day` has the costs told in parts. `positive` names the positive
+    one of a classifier's two classes; see `evaluate_classification`.
 
     Returns
     -------
@@ -92,6 +94,8 @@ def evaluate_run(
         ensure_folder(folder.path, where="evaluate")  # said before the work, not after it
     model = folder.model(engine, watcher)
     _check_positive(model, positive)
+    if day is not None:
+        check_job(model.facts.job, "evaluate")
     images = RunImages(folder, origin, model, watcher, memory_megabytes)
     judged = images.own_test(named=is_own_url) if source is None else images.other(source, bits)
     targets = origin.located_targets()
@@ -106,6 +110,7 @@ def evaluate_run(
         progress=watcher.on_read,
         provenance=with_assumptions({"source": origin.source}, origin.assumptions),
     )
+    judgement = judgement._replace(evaluation=with_day(judgement.evaluation, day))
     if source is None:
         earlier = _found_before(folder, judgement.evaluation)
         judgement = judgement._replace(evaluation=with_findings(judgement.evaluation, earlier))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from residua.evaluation.per_day import Day, with_day
 from residua.evaluation.report import write_html
 from residua.runs.evaluate import Judgement, evaluate_run, stored_judgement
 from residua.runs.open_run import open_run
@@ -12,17 +13,22 @@ from residua.runs.progress import Watcher
 
 
 def report_run(
-    runs: Path | Sequence[Path], out: str | Path, *, watcher: Watcher | None = None
+    runs: Path | Sequence[Path],
+    out: str | Path,
+    *,
+    day: Day | None = None,
+    watcher: Watcher | None = None,
 ) -> Path:
     """Write the report of one or several runs to `out`, from their stored evaluations, or after
     evaluating them.
 
-    Two runs that were judged on the same images are compared image by image.
+    A `day` has the costs told in parts. Two runs that were judged on the same images are compared
+    image by image.
     """
     places = [Path(run) for run in ([runs] if isinstance(runs, Path) else runs)]
     judged = [judgement_of(place, watcher or Watcher()) for place in places]
     names = run_names(places)
-    jobs = [(one.evaluation, one.evidence) for one in judged]
+    jobs = [(with_day(one.evaluation, day, "report"), one.evidence) for one in judged]
     return write_html(
         out, f"residua: {' and '.join(names)}", jobs, names=names if len(names) > 1 else None
     )

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from residua._text import count, terminal
+from residua.evaluation import per_day
 from residua.evaluation.evidence import Evidence
 from residua.evaluation.report import words
 from residua.evaluation.report.kinds import ranking_values
@@ -51,7 +52,9 @@ def print_evaluation(
     """
     console = console or terminal(highlight=True)
     console.print(Text(words.JOB_TITLES[evaluation.job], style="bold"))
-    for sentences in filter(None, (words.decision(evaluation), words.ranking(evaluation))):
+    a_day = per_day.sentence(evaluation.provenance.get(per_day.PER_DAY))
+    opening = (words.decision(evaluation), a_day, words.ranking(evaluation))
+    for sentences in filter(None, opening):
         console.print(Text(sentences))
     meant = words.worth_words(evaluation)
     parts = (_metrics(evaluation), _per_class(evaluation), _baselines(evaluation))

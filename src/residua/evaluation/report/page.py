@@ -15,6 +15,7 @@ from typing import Any
 
 from residua import _files as files
 from residua.errors import InputError
+from residua.evaluation import per_day
 from residua.evaluation.evidence import Evidence
 from residua.evaluation.report import classes, interactive, numbers, sections, words
 from residua.evaluation.report.comparison import comparison
@@ -212,6 +213,7 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
         element(
             "p", words.verdict(evaluation), class_="verdict-line", data_figure=f"{key}/verdict"
         ),
+        _per_day(key, evaluation),
         _alarms(key, evaluation),
         sections.top_facts(evaluation.provenance),
         class_="job-top",
@@ -238,6 +240,11 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
         aria_labelledby=f"{key}-tab" if n_jobs > 1 else f"{key}-title",
         data_job=evaluation.job,
     )
+
+
+def _per_day(key: str, evaluation: Evaluation) -> Html | None:
+    said = per_day.sentence(evaluation.provenance.get(per_day.PER_DAY))
+    return element("p", said, data_figure=f"{key}/per_day") if said else None
 
 
 def _alarms(key: str, evaluation: Evaluation) -> Html | None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from residua.evaluation import Evidence
+from residua.evaluation.per_day import PER_DAY, counted_again
 from residua.evaluation.report import words
 from residua.evaluation.report.payload import curves, histogram
 from residua.evaluation.verification.payload import JobPayload
@@ -60,6 +61,8 @@ def figures(
                 job, baseline_title(name), f"{len(values)} metrics", "no scores", "not carried"
             )
     yield from _operating_point(beside, carried, evidence, again)
+    if (told := record.provenance.get(PER_DAY)) is not None:
+        yield _plain(job, "parts a day", told, counted_again(told, again.metrics))
     yield from beside.findings(record.findings, again.findings)
     yield _drawing(
         job,
