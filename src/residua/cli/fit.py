@@ -175,7 +175,10 @@ def fit(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="For the recipe feature: published weights, timm:NAME or huggingface:NAME.",
+            help=(
+                "For the recipe feature: published weights, lite0, lite2, timm:NAME or"
+                " huggingface:NAME."
+            ),
             show_default=False,
         ),
     ] = None,

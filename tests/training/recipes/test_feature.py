@@ -119,6 +119,9 @@ def test_a_bundle_holds_the_backbones_weights_and_needs_its_name_registered(regi
     )  # the architecture is enough: the weights come from the bundle
     loaded = OneClassDetector.load(tmp_path / "bundle")
     assert np.array_equal(loaded.anomaly_scores(images), fitted.anomaly_scores(images))
+    register_backbone("mine", Classifier, values=None)  # what it takes comes from the bundle too
+    again = OneClassDetector.load(tmp_path / "bundle")
+    assert np.array_equal(again.anomaly_scores(images), fitted.anomaly_scores(images))
     del backbones._REGISTERED["mine"]
     with pytest.raises(BundleError, match=r"register_backbone\('mine', factory\) first"):
         OneClassDetector.load(tmp_path / "bundle")
@@ -229,6 +232,11 @@ def test_options_change_what_the_backbone_sees(registered):
     )
     plain.targets(images)
     assert torch.equal(seen[-1], images.expand(-1, 3, -1, -1))
+    register_backbone("watching", Watching, values=None)
+    unchanged = make_recipe("feature", backbone="watching").build_network(ImageShape(16, 24, 1))
+    unchanged.targets(images)
+    assert torch.equal(seen[-1], images.expand(-1, 3, -1, -1))
+    register_backbone("watching", Watching)
     normal = make_recipe("feature", backbone="watching", side=32).build_network(
         ImageShape(16, 24, 1)
     )

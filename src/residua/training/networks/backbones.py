@@ -1,8 +1,9 @@
 """Backbones: networks that others trained, whose feature maps an autoencoder learns to reproduce.
 
-A backbone is named, so that a bundle stays data: ``timm:NAME`` and ``huggingface:NAME`` where those
-packages are installed, ``random-conv`` as a stand-in that needs nothing, or a name that
-`register_backbone` was told.
+A backbone is named, so that a bundle stays data: ``lite0`` and ``lite2`` whose weights come in a
+package, ``timm:NAME`` and ``huggingface:NAME`` where those packages are installed, ``random-conv``
+as a stand-in that needs nothing, or a name that `register_backbone` was told. What values a
+backbone takes is known here too, and is no option of the recipe.
 """
 
 from __future__ import annotations
@@ -12,14 +13,27 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from residua.errors import InputError, MissingExtraError
+from residua.training.networks.lite import LITE, EfficientNetLite, load_lite
 
 BackboneFactory = Callable[[], nn.Module]
+Channels = tuple[float, float, float]
+
+
+class Values(NamedTuple):
+    """What is taken off each channel of values in [0, 1], and what they are divided by."""
+
+    mean: Channels
+    deviation: Channels
+
+
+IMAGENET = Values((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+PLAIN = Values((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 _PACKAGES = {"timm": "timm", "huggingface": "transformers"}
 _RANDOM_SEED = 20140604
@@ -51,10 +65,25 @@ class RandomConv(nn.Module):
         return maps[1:]
 
 
-_REGISTERED: dict[str, BackboneFactory] = {"random-conv": RandomConv}
+class _Known(NamedTuple):
+    """How a registered backbone is built, and the values that it takes."""
+
+    build: BackboneFactory
+    values: Values = IMAGENET
 
 
-def register_backbone(name: str, factory: BackboneFactory) -> None:
+_REGISTERED: dict[str, _Known] = {
+    "random-conv": _Known(RandomConv),
+    **{
+        name: _Known(lambda lite=lite: EfficientNetLite(lite), PLAIN)  # type: ignore[misc]
+        for name, lite in LITE.items()
+    },
+}
+
+
+def register_backbone(
+    name: str, factory: BackboneFactory, *, values: Values | None = IMAGENET
+) -> None:
     """Make a network of one's own known under `name`.
 
     Do so before training with it, and before loading a bundle that names it.
@@ -67,6 +96,9 @@ def register_backbone(name: str, factory: BackboneFactory) -> None:
         Returns an ``nn.Module``: colour images, float (batch, 3, height, width), to feature maps
         (batch, channels, rows, columns), a list of them (finest first), or tokens (batch, n,
         channels). It is copied; what it returned stays as it is.
+    values : Values, optional
+        Mean and deviation of each channel of the images that it was trained on, in [0, 1]; those of
+        ImageNet unless said. None for one that takes values in [0, 1] as they are.
 
     Raises
     ------
@@ -84,7 +116,19 @@ def register_backbone(name: str, factory: BackboneFactory) -> None:
             f"register_backbone: the name must be a word without a colon. Got {name!r}. Choose"
             " another name."
         )
-    _REGISTERED[name] = factory
+    _REGISTERED[name] = _Known(factory, values or PLAIN)
+
+
+def values_of(name: str, backbone: nn.Module) -> Values:
+    """The values that the backbone called `name` takes.
+
+    Those of timm know their own; those of Hugging Face are taken to have ImageNet's.
+    """
+    if name in _REGISTERED:
+        return _REGISTERED[name].values
+    published = getattr(backbone, "pretrained_cfg", None) or {}
+    mean, deviation = published.get("mean"), published.get("std")
+    return Values(tuple(mean), tuple(deviation)) if mean and deviation else IMAGENET
 
 
 def check_backbone(name: str) -> str:
@@ -142,7 +186,10 @@ def build_backbone(name: str, *, pretrained: bool) -> nn.Module:
                 f" {_first_line(error)}. Check the name, the network and that {_PACKAGES[library]}"
                 " works with the installed torch."
             ) from error
-    return copy.deepcopy(_REGISTERED[name]())
+    network = copy.deepcopy(_REGISTERED[name].build())
+    if pretrained and name in LITE:
+        load_lite(network, name)
+    return network
 
 
 def _from_timm(model: str, pretrained: bool) -> nn.Module:
@@ -168,8 +215,10 @@ def _first_line(error: Exception) -> str:
 
 
 def fetch_weights(backbone: nn.Module, name: str) -> None:
-    """Give a backbone of timm or Hugging Face, built without them, its published weights."""
-    if name.partition(":")[0] in _PACKAGES:
+    """Give a backbone that was built without them its published weights."""
+    if name in LITE:
+        load_lite(backbone, name)
+    elif name.partition(":")[0] in _PACKAGES:
         backbone.load_state_dict(build_backbone(name, pretrained=True).state_dict())
 
 

@@ -6,14 +6,14 @@ Reproduces the feature maps of a frozen backbone through a narrow, noisy bottlen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from residua.errors import InputError
-from residua.training.networks.backbones import feature_maps
+from residua.training.networks.backbones import IMAGENET, Values, feature_maps
 from residua.training.networks.base import AutoencoderNetwork, ImageShape
 from residua.training.networks.residual import pooling
 
@@ -22,8 +22,6 @@ _CELLS = 4
 _LONGEST_CODE = 1024
 _HIDDEN = 128
 _PICTURE = 32
-# Of ImageNet, which most backbones were trained on.
-_MEAN, _DEVIATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class FeatureAutoencoder(AutoencoderNetwork):
@@ -47,18 +45,17 @@ class FeatureAutoencoder(AutoencoderNetwork):
         *,
         levels: Sequence[int] | None = None,
         side: int | None = None,
-        normalise: bool = True,
+        values: Values = IMAGENET,
     ) -> None:
         super().__init__()
-        self.shape, self.width, self.normalise = shape, width, normalise
+        self.shape, self.width = shape, width
         self.seen = (side, side) if side is not None else (shape.height, shape.width)
         self.backbone = backbone.eval().requires_grad_(False)
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer(
-            "deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1), persistent=False
-        )
+        for name, channels in values._asdict().items():
+            self.register_buffer(name, torch.tensor(channels).view(1, 3, 1, 1))
         maps = self._probe()
-        self.levels = _choose_levels(levels, len(maps))
+        own = getattr(backbone, "levels", None)
+        self.levels = _choose_levels(own if levels is None else levels, len(maps))
         maps = [maps[level] for level in self.levels]
         self.channels = [one.shape[1] for one in maps]
         self.grid = (
@@ -87,6 +84,12 @@ class FeatureAutoencoder(AutoencoderNetwork):
             *_layer(_PICTURE, _PICTURE, 3), nn.Conv2d(_PICTURE, 16 * shape.channels, 3, padding=1)
         )
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Weights that were saved before the values of a backbone were."""
+        for name in Values._fields:
+            state_dict.setdefault(f"{prefix}{name}", getattr(self, name))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def train(self, mode: bool = True) -> Self:
         """Everything but the backbone, whose batch statistics must not drift."""
         super().train(mode)
@@ -104,9 +107,7 @@ class FeatureAutoencoder(AutoencoderNetwork):
         )
         if (self.shape.height, self.shape.width) != self.seen:
             colour = F.interpolate(colour, size=self.seen, mode="bilinear", align_corners=False)
-        if self.normalise:
-            colour = (colour - self.mean) / self.deviation
-        maps = feature_maps(self.backbone(colour), *self.seen)
+        maps = feature_maps(self.backbone((colour - self.mean) / self.deviation), *self.seen)
         return torch.cat([_to_grid(maps[level], self.grid) for level in self.levels], 1)
 
     def distances(self, rebuilt: Tensor, targets: Tensor) -> Tensor:

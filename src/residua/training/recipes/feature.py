@@ -18,10 +18,12 @@ from torch.nn import functional as F
 
 from residua.training.networks import ImageShape
 from residua.training.networks.backbones import (
+    PLAIN,
     build_backbone,
     check_backbone,
     fetch_weights,
     register_backbone,
+    values_of,
 )
 from residua.training.networks.feature import FeatureAutoencoder
 from residua.training.recipes.base import Recipe, Schedule
@@ -44,11 +46,12 @@ class Feature(Recipe):
     network that rebuilds too well does not hide, and how unusual the image is as a whole; see
     `residua.training.scoring.feature_score.FeatureScorer` for the ``parts``.
 
-    ``backbone`` is ``timm:NAME``, ``huggingface:NAME``, a name given to `register_backbone`, or
-    ``random-conv``, a stand-in with random weights. ``latent`` is the width of the bottleneck at
-    each place, ``noise`` the share of it that is dropped in training. ``levels`` chooses among the
-    backbone's maps, ``side`` resizes what it sees to a square, ``normalise`` takes off ImageNet's
-    mean and deviation. ``top`` is the share of the map's places that the score is the mean of.
+    ``backbone`` is ``lite0``, ``lite2``, ``timm:NAME``, ``huggingface:NAME``, a name given to
+    `register_backbone`, or ``random-conv``, a stand-in with random weights. ``latent`` is the width
+    of the bottleneck at each place, ``noise`` the share of it that is dropped in training.
+    ``levels`` chooses among the backbone's maps, ``side`` resizes what it sees to a square. Images
+    are brought to the values that the backbone takes; ``normalise`` of False leaves them in [0, 1].
+    ``top`` is the share of the map's places that the score is the mean of.
     """
 
     name: ClassVar[str] = "feature"
@@ -67,7 +70,7 @@ class Feature(Recipe):
     backbone: Annotated[str, AfterValidator(check_backbone)] = "random-conv"
     levels: tuple[int, ...] | None = None
     side: int | None = Field(default=None, ge=8, le=4096)
-    normalise: bool = True
+    normalise: bool | None = None
     noise: float = Field(default=0.2, ge=0, lt=1)
     top: float = Field(default=0.01, gt=0, le=1)
     parts: Annotated[tuple[Part, ...], AfterValidator(_CHECK)] = PARTS
@@ -81,7 +84,7 @@ class Feature(Recipe):
         options: dict[str, Any] = {
             "levels": self.levels,
             "side": self.side,
-            "normalise": self.normalise,
+            "values": PLAIN if self.normalise is False else values_of(self.backbone, backbone),
         }
         return FeatureAutoencoder(backbone, shape, self.latent or _WIDTH, **options)
 
