@@ -25,7 +25,7 @@ import numpy as np
 from scipy import stats
 
 from measure import Results
-from residua.evaluation.comparison.paired import (
+from residua.evaluation.paired import (
     Paired,
     paired_average_precision,
     paired_means,

@@ -31,7 +31,7 @@ from residua.findings import (
     find_torn_groups,
     find_undefined_metric,
 )
-from residua.records import Estimate, OperatingPoint
+from residua.records import Estimate, OperatingPoint, Standing
 from residua.thresholds import choose_threshold
 
 RNG = np.random.default_rng(0)
@@ -279,28 +279,68 @@ def test_the_commonest_class_is_the_least_an_accuracy_has_to_beat(
     )
 
 
-def test_a_baseline_is_beaten_clearly_barely_or_not() -> None:
-    baselines = {"pca": Estimate(value=0.9), "mean": Estimate(value=None)}
-    find = find_not_better_than_baseline
-    assert find("roc_auc", Estimate(value=0.95, low=0.92, high=0.97), baselines).severity == "ok"
-    assert find("roc_auc", Estimate(value=0.95, low=0.88, high=0.97), baselines).severity == "note"
-    assert (
-        find("roc_auc", Estimate(value=0.9, low=0.88, high=0.97), baselines).severity == "warning"
+@pytest.mark.parametrize(
+    ("words", "severity", "named"),
+    [
+        (("worse", "worse"), "ok", "pca"),
+        (("worse", "no difference shown"), "warning", "mean"),
+        (("no difference shown", "better"), "warning", "mean"),
+        (("better", "better"), "warning", "pca"),
+        ((None, "worse"), "note", "pca"),
+    ],
+)
+def test_a_baseline_is_beaten_in_pairs_or_not(words, severity: str, named: str) -> None:
+    baselines = {
+        "pca": Estimate(value=0.9), "mean": Estimate(value=0.8), "none": Estimate(value=None)
+    }  # fmt: skip
+    difference = Estimate(value=0.05, low=0.02, high=0.08)
+    pairs = {
+        name: Standing(metric="roc_auc", difference=difference, baseline=word)
+        for name, word in zip(baselines, words, strict=False)
+        if word is not None
+    }
+    model = Estimate(value=0.95, low=0.92, high=0.97)
+    told = find_not_better_than_baseline("roc_auc", model, baselines, standings=pairs)
+    assert (told.severity, told.measured["baseline"]) == (severity, named)
+    assert named not in pairs or "+0.050 [+0.020, +0.080]" in told.meaning
+
+
+def test_baselines_without_values_an_image_are_compared_by_values_and_told_so() -> None:
+    find, pca = find_not_better_than_baseline, {"pca": Estimate(value=0.9)}
+    ahead = find("roc_auc", Estimate(value=0.95, low=0.92, high=0.97), pca)
+    assert ahead.severity == "note" and "not compared in pairs" in ahead.meaning
+    assert find("roc_auc", Estimate(value=0.9), pca).severity == "warning"
+    assert find("roc_auc", Estimate(value=None), pca) is None
+
+
+def test_the_advice_names_the_recipe_of_a_baseline_and_what_a_shortcut_means() -> None:
+    def advice(metric: str, name: str, value: float) -> str:
+        told = find_not_better_than_baseline(
+            metric, Estimate(value=0.5), {name: Estimate(value=value)}
+        )
+        return told.what_to_do
+
+    assert "residua fit SOURCE --recipe pca" in advice("roc_auc", "pca", 0.9)
+    assert "residua fit SOURCE --recipe neighbours" in advice("roc_auc", "pixel_neighbours", 0.9)
+    assert "--recipe" not in advice("accuracy", "pixel_neighbours", 0.9)
+    assert "One number per image" in advice("roc_auc", "brightness", 0.9)
+
+
+def test_a_baseline_that_separates_backwards_is_told_with_its_scores_turned_around() -> None:
+    paired = Standing(
+        metric="roc_auc",
+        difference=Estimate(value=-0.1, low=-0.15, high=-0.05),
+        baseline="better",
+        is_backwards=True,
     )
-    assert find("roc_auc", Estimate(value=None), baselines) is None
-    of_error = {"pca": Estimate(value=0.01)}
-    assert (
-        find(
-            "mse", Estimate(value=0.02, low=0.01, high=0.03), of_error, higher_is_better=False
-        ).severity
-        == "warning"
+    told = find_not_better_than_baseline(
+        "roc_auc",
+        Estimate(value=0.894),
+        {"brightness": Estimate(value=0.006)},
+        standings={"brightness": paired},
     )
-    assert (
-        find(
-            "mse", Estimate(value=0.001, low=0.0, high=0.002), of_error, higher_is_better=False
-        ).severity
-        == "ok"
-    )
+    assert told.severity == "warning" and told.measured["baseline_value"] == 0.994
+    assert "0.994, its scores turned around" in told.meaning
 
 
 def test_reversed_scores_are_an_error_and_chance_is_told() -> None:

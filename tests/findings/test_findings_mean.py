@@ -265,7 +265,8 @@ def test_a_promise_is_broken_only_where_the_interval_excludes_it() -> None:
 
 def test_lower_is_better_turns_the_comparison_with_baselines_round() -> None:
     model, pca = Estimate(value=0.2, low=0.19, high=0.21), {"pca": Estimate(value=0.3)}
-    assert find_not_better_than_baseline("mse", model, pca, higher_is_better=False).severity == "ok"
+    found = find_not_better_than_baseline("mse", model, pca, higher_is_better=False)
+    assert found.severity == "note"
     assert find_not_better_than_baseline("roc_auc", model, pca).severity == "warning"
 
 

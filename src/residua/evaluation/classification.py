@@ -15,6 +15,7 @@ from residua.evaluation.classes import is_multilabel, read_classes
 from residua.evaluation.conclusion import conclude, with_metrics
 from residua.evaluation.multilabel import multilabel_facts
 from residua.evaluation.positive import PositiveClass, positive_class
+from residua.evaluation.standings import beside_columns
 from residua.findings import JudgedFacts
 from residua.metrics.groups import Groups, names_of
 from residua.metrics.reported import estimates_of, estimates_per_class
@@ -38,7 +39,7 @@ def evaluate_classification(
     classes: Sequence[Any] | None = None,
     positive: Any = None,
     multilabel: bool | None = None,
-    baselines: Mapping[str, Mapping[str, Estimate]] | None = None,
+    baselines: Mapping[str, Mapping[str, Any]] | None = None,
     leaks: Leaks | None = None,
     groups: Any = None,
     confidence: float = 0.95,
@@ -68,8 +69,10 @@ def evaluate_classification(
     multilabel : bool, optional
         What a 0/1 matrix of labels is. Left out: one-hot classes where its rows hold one 1 each and
         rows of predictions sum to 1; several labels where neither is so; else `LabelError` asks.
-    baselines : mapping of str to mapping of str to Estimate, optional
-        Metrics of simpler models on the same images.
+    baselines : mapping of str to mapping of str to Estimate or array (n_images,), optional
+        Metrics of simpler models on the same images. An array of ``accuracy`` says which images a
+        baseline has right (NaN: no label), and is compared with the model in pairs:
+        ``standings``.
     leaks : Leaks, optional
         Which of the images are copies of training images (`residua.images.duplicates.leaks_of`):
         every metric is given without them too, in the finding ``leakage``.
@@ -129,7 +132,7 @@ def classification_facts(
     classes: Sequence[Any] | None = None,
     positive: Any = None,
     multilabel: bool | None = None,
-    baselines: Mapping[str, Mapping[str, Estimate]] | None = None,
+    baselines: Mapping[str, Mapping[str, Any]] | None = None,
     leaks: Leaks | None = None,
     groups: Any = None,
     confidence: float = 0.95,
@@ -142,6 +145,7 @@ def classification_facts(
             labels,
             predictions,
             classes=classes,
+            baselines=baselines,
             groups=groups,
             confidence=confidence,
             seed=seed,
@@ -179,6 +183,16 @@ def classification_facts(
             )
         return found | estimates_per_class(counted, names)
 
+    right = np.full(len(known), np.nan)
+    right[known] = read.predicted == read.true
+    beside = beside_columns(
+        "evaluate_classification",
+        baselines,
+        {"accuracy": right},
+        groups=grouped,
+        confidence=confidence,
+        seed=seed,
+    )
     of_positive = () if chosen is None or chosen.assumption is None else (chosen.assumption,)
     support = judged.matrix.sum(axis=1).tolist()
     return with_metrics(
@@ -195,7 +209,8 @@ def classification_facts(
             confusion=judged.matrix,
             true=read.true,
             probabilities=read.probabilities,
-            baselines=baselines or None,
+            baselines=beside.metrics or None,
+            standings=beside.standings,
             groups=names_of(groups, grouped),
             assumptions=None
             if chosen is None and not assumptions

@@ -65,6 +65,7 @@ def conclude(
         metrics=dict(facts.metrics),
         operating_point=facts.operating_point,
         baselines={name: dict(values) for name, values in (facts.baselines or {}).items()},
+        standings=dict(facts.standings),
         findings=(*earlier, *findings),
         provenance=known,
     )

@@ -12,6 +12,7 @@ from residua._check import Problems, as_scores, same_length
 from residua.errors import InputError, ShapeError
 from residua.evaluation.conclusion import conclude, with_metrics
 from residua.evaluation.labels import DetectionLabels, as_detection_labels
+from residua.evaluation.standings import Beside, standing_of_areas
 from residua.findings import JudgedFacts
 from residua.metrics.groups import Groups, names_of
 from residua.metrics.pixel import checked_pair
@@ -73,8 +74,8 @@ def evaluate_detection(
     train_scores : float array, (n,), optional
         Scores of training images, for overfitting.
     baselines : mapping, optional
-        For each name, scores of the same images (judged here), or metrics as a mapping of name to
-        `Estimate`.
+        For each name, scores of the same images (judged here, and compared with the model in
+        pairs: ``standings``), or metrics as a mapping of name to `Estimate`.
     leaks : Leaks, optional
         Which of the images are copies of training images (`residua.images.duplicates.leaks_of`):
         every metric is given without them too, in the finding ``leakage``.
@@ -182,6 +183,7 @@ def detection_facts(
     )
 
     n_anomalous = int(anomalous.sum())
+    beside = _beside(rivals, truth, sample)
     facts = JudgedFacts(
         job="detect",
         confidence=confidence,
@@ -195,15 +197,8 @@ def detection_facts(
         doubt=truth.doubt,
         operating_point=point,
         train_errors=train,
-        baselines={
-            name: value
-            if isinstance(value, dict)
-            else estimates_of(
-                replace(sample, scores=value[truth.labelled], flagged=None, all_flagged=None)
-            )
-            for name, value in rivals.items()
-        }
-        or None,
+        baselines=beside.metrics or None,
+        standings=beside.standings,
         groups=names_of(groups, grouped),
         assumptions=() if truth.assumption is None else (truth.assumption,),
     )
@@ -236,6 +231,29 @@ def _checked_baselines(
             same_length(problems, **{"scores": np.empty(n_images), f"baseline {name}": array})
         checked[name] = array
     return checked
+
+
+def _beside(rivals: Mapping[str, Any], truth: DetectionLabels, sample: ScoredImages) -> Beside:
+    """What baselines reach on the labelled images, and how those whose scores are known stand to
+    the model.
+    """
+    beside = Beside()
+    for name, value in rivals.items():
+        if isinstance(value, dict):
+            beside.metrics[name] = value
+            continue
+        own = replace(sample, scores=value[truth.labelled], flagged=None, all_flagged=None)
+        beside.metrics[name] = estimates_of(own)
+        standing = standing_of_areas(
+            sample.is_anomalous,
+            sample.scores,
+            own.scores,
+            beside.metrics[name]["roc_auc"],
+            groups=sample.groups,
+            confidence=sample.confidence,
+        )
+        beside.standings.update({} if standing is None else {name: standing})
+    return beside
 
 
 def _check_pixels(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from residua._check import Problems, same_length
 from residua.errors import LabelError, ShapeError
 from residua.evaluation.conclusion import conclude
+from residua.evaluation.standings import beside_columns
 from residua.findings import JudgedFacts
 from residua.metrics.groups import Groups, names_of
 from residua.metrics.reported import estimates_of, estimates_per_class
@@ -71,6 +72,7 @@ def multilabel_facts(
     predictions: Any,
     *,
     classes: Sequence[Any] | None = None,
+    baselines: Mapping[str, Mapping[str, Any]] | None = None,
     groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
@@ -79,6 +81,14 @@ def multilabel_facts(
     y, p = np.asarray(labels).astype(np.bool_), np.asarray(predictions)
     names, grouped = _names(classes, y, p), None if groups is None else Groups.read(groups, len(y))
     predicted = p > 0.5 if p.dtype.kind == "f" else p.astype(np.bool_)
+    beside = beside_columns(
+        "evaluate_classification",
+        baselines,
+        {"accuracy": (predicted == y).all(axis=1).astype(np.float64)},
+        groups=grouped,
+        confidence=confidence,
+        seed=seed,
+    )
     sample = SeveralLabels(confidence, seed, groups=grouped, holds=y, predicted=predicted, given=p)
     return JudgedFacts(
         job="classify",
@@ -88,6 +98,8 @@ def multilabel_facts(
         counts={"test": len(y)},
         metrics=estimates_of(sample) | estimates_per_class(sample, names),
         multilabel=(y, p),
+        baselines=beside.metrics or None,
+        standings=beside.standings,
         groups=names_of(groups, grouped),
     )
 

@@ -13,9 +13,9 @@ from residua._check import Problems, as_scores, same_length
 from residua.evaluation.conclusion import Conclusion, conclude, with_metrics
 from residua.evaluation.pictures import Pictures, known_pictures, read_pictures
 from residua.evaluation.scale_options import Numbers, ScaleOptions
+from residua.evaluation.standings import beside_columns
 from residua.findings import JudgedFacts, find_all
 from residua.metrics.groups import Groups, names_of
-from residua.metrics.intervals import mean_interval, share_interval
 from residua.metrics.reported import errors_per_image, estimates_of
 from residua.metrics.samples import ImageErrors
 from residua.records import Estimate, Evaluation, Finding
@@ -64,8 +64,9 @@ def evaluate_reconstruction(
         Names; checked for length, named in findings.
     train_errors : float array, (n,), optional
         ``mse`` of training images (or its mean, as a single number), for overfitting.
-    baselines : mapping of str to mapping of str to Estimate, optional
-        Metrics of simpler models on the same images.
+    baselines : mapping of str to mapping of str to Estimate or array (n_images,), optional
+        Metrics of simpler models on the same images. Of values an image the mean is taken, and by
+        their ``mse`` they are compared with the model in pairs: ``standings``.
     leaks : Leaks, optional
         Which of the images are copies of training images (`residua.images.duplicates.leaks_of`):
         every metric is given without them too, in the finding ``leakage``.
@@ -252,6 +253,14 @@ def error_facts(
         own = None if grouped is None else grouped.of(kept)
         return estimates_of(ImageErrors(confidence, seed, columns=some, groups=own))
 
+    beside = beside_columns(
+        "evaluate_reconstruction",
+        baselines,
+        columns,
+        groups=grouped,
+        confidence=confidence,
+        seed=seed,
+    )
     return with_metrics(
         JudgedFacts(
             job="reconstruct",
@@ -261,29 +270,10 @@ def error_facts(
             counts={"test": n_images},
             errors=columns,
             train_errors=train_errors,
-            baselines=baselines or None,
+            baselines=beside.metrics or None,
+            standings=beside.standings,
             groups=names_of(groups, grouped),
         ),
         metrics_of,
         leaks,
     )
-
-
-def baseline_errors(
-    columns: Mapping[str, NDArray[Any]], *, seed: int, groups: Any = None
-) -> dict[str, dict[str, Estimate]]:
-    """Means with intervals of what baselines reach, by baseline and metric, from columns named
-    ``pca/mse``; images without a value (NaN) take no part.
-    """
-    estimates: dict[str, dict[str, Estimate]] = {}
-    for name, column in columns.items():
-        baseline, _, metric = name.partition("/")
-        kept = ~np.isnan(column)
-        own = None if groups is None else Groups.read(groups, len(column)).of(kept)
-        estimate = (
-            share_interval(column[kept] > 0.5, own)
-            if metric == "accuracy"
-            else mean_interval(column[kept], seed=seed, groups=own)
-        )
-        estimates.setdefault(baseline, {})[metric] = estimate
-    return estimates

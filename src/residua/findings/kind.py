@@ -21,6 +21,7 @@ from residua.records import (
     Job,
     OperatingPoint,
     Severity,
+    Standing,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ __all__ = [
     "JudgedFacts",
     "LabelVotes",
     "Severity",
+    "Standing",
 ]
 
 Task = Job | Literal["check"]
@@ -133,6 +135,7 @@ class JudgedFacts:
     metrics: Fact[Mapping[str, Estimate]] = _fact("metrics")
     operating_point: Fact[OperatingPoint] = _fact("a threshold")
     baselines: Fact[Mapping[str, Mapping[str, Estimate]]] = _fact("baselines")
+    standings: Mapping[str, Standing] = field(default_factory=dict)
     counts: Fact[Mapping[str, int]] = _fact("the number of images of each kind")
     assumptions: tuple[Assumption, ...] | None = None
     # of every job

@@ -18,6 +18,7 @@ from residua.findings.kind import (
     JudgedFacts,
     Severity,
 )
+from residua.metrics.names import difference_words
 
 # Of how an image was made, not of what it shows: the label should not follow from these at all.
 # What an image shows moves the measure of compression a little (ROC AUC up to .69 between
@@ -34,6 +35,7 @@ def find_shortcut(
     is_anomalous: NDArray[np.bool_],
     *,
     model: Estimate | None = None,
+    scores: NDArray[Any] | None = None,
     groups: Any = None,
     confidence: float = 0.95,
 ) -> Finding | None:
@@ -52,6 +54,8 @@ def find_shortcut(
     is_anomalous : bool array, (n_images,)
     model : Estimate, optional
         The model's ROC AUC on the same images.
+    scores : float array, (n_images,), optional
+        The model's scores: the finding then says by how much the two differ, in pairs.
     groups : array, (n_images,), optional
         What was sampled together.
 
@@ -64,7 +68,7 @@ def find_shortcut(
     >>> find_shortcut({"brightness": rng.normal(size=200)}, labels) is None
     True
     """
-    from residua.metrics.intervals import roc_auc_interval
+    from residua.metrics.delong import roc_auc_difference, roc_auc_interval
 
     if not is_anomalous.any() or is_anomalous.all():
         return None
@@ -75,12 +79,14 @@ def find_shortcut(
     }
     level = 1 - (1 - confidence) / max(1, 2 * len(tried))
     areas: dict[str, tuple[float, float]] = {}
+    signs: dict[str, int] = {}
     for name, column in tried.items():
         both = [
             roc_auc_interval(is_anomalous, sign * column, groups=groups, confidence=level)
             for sign in (1, -1)
         ]
         best = max(both, key=lambda one: one.value or 0.0)
+        signs[name] = 1 if best is both[0] else -1
         areas[name] = (best.value or 0.0, best.low or 0.0)
     if not areas:
         return None
@@ -94,21 +100,33 @@ def find_shortcut(
     if not (technical or low > 0.75 or matches_model):
         return None
     severity: Severity = "error" if technical else "warning" if strong or matches_model else "note"
-    beside = (
-        f". The model reaches {model.value:.3g}"
-        if model is not None and model.value is not None
-        else ""
-    )
+    measured: dict[str, Any] = {
+        "feature": worst,
+        "roc_auc": value,
+        "low": low,
+        "all": {name: area for name, (area, _) in areas.items()},
+    }
+    beside = ""
+    if model is not None and model.value is not None:
+        beside = f". The model reaches {model.value:.3g}"
+    if beside and scores is not None:
+        difference = roc_auc_difference(
+            is_anomalous,
+            scores,
+            signs[worst] * tried[worst],
+            groups=groups,
+            confidence=confidence,
+        )
+        measured["difference"] = difference.model_dump(mode="json")
+        beside += (
+            f", and in pairs on the same images model minus {worst.replace('_', ' ')} is"
+            f" {difference_words('roc_auc', difference)}"
+        )
     made = "how the image was made" if technical else "one number per image"
     return Finding(
         code=KIND.code,
         severity=severity,
-        measured={
-            "feature": worst,
-            "roc_auc": value,
-            "low": low,
-            "all": {name: area for name, (area, _) in areas.items()},
-        },
+        measured=measured,
         meaning=(
             f"{worst.replace('_', ' ').capitalize()} alone tells normal from anomalous with a"
             f" ROC AUC of {value:.3g} (at least {low:.3g}){beside}. So {made} gives the label"
@@ -135,6 +153,7 @@ def shortcut_of(facts: JudgedFacts) -> Finding | None:
         {name: column[known] for name, column in facts.features.items()},
         facts.is_anomalous[known],
         model=None if facts.metrics is None else facts.metrics.get("roc_auc"),
+        scores=None if facts.scores is None else facts.scores[known],
         groups=facts.groups_of(known),
     )
 

@@ -5,15 +5,20 @@ there to learn.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts
+from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts, Standing
 from residua.findings.unknown_code_size import of_known_size
 
 
 def find_underfitting(
-    mse: Estimate, baselines: Mapping[str, Estimate], *, train_error: float | None = None
+    mse: Estimate,
+    baselines: Mapping[str, Estimate],
+    *,
+    standings: Mapping[str, Standing] | None = None,
+    train_error: float | None = None,
 ) -> Finding | None:
     """Compare a reconstructor's error with that of the mean image and of PCA with as many numbers a
     code.
@@ -26,6 +31,9 @@ def find_underfitting(
     mse : Estimate
     baselines : mapping of str to Estimate
         ``pca`` and ``mean_image`` are looked at.
+    standings : mapping of str to Standing, optional
+        How baselines stand to the model in pairs; without that of PCA the interval's lower end
+        counts.
     train_error : float, optional
         Mean squared error on training images.
 
@@ -45,8 +53,12 @@ def find_underfitting(
     )
     if mse.value is None or (mean is None and pca is None):
         return None
-    measured = {"mse": mse.value, "mean_image": mean, "pca": pca, "train_error": train_error}
-    low = mse.value if mse.low is None else mse.low
+    measured: dict[str, Any] = {
+        "mse": mse.value,
+        "mean_image": mean,
+        "pca": pca,
+        "train_error": train_error,
+    }
     if mean is not None and mse.value >= mean:
         return Finding(
             code=KIND.code,
@@ -63,7 +75,12 @@ def find_underfitting(
         )
     if pca is None:
         return None
-    if low > pca:
+    low, paired = mse.value if mse.low is None else mse.low, (standings or {}).get("pca")
+    is_worse = low > pca
+    if paired is not None and paired.metric == "mse":
+        is_worse = paired.baseline == "better"
+        measured["difference_to_pca"] = paired.difference.model_dump(mode="json")
+    if is_worse:
         if train_error is not None and train_error < 0.5 * mse.value:
             return None
         return Finding(
@@ -85,8 +102,8 @@ def find_underfitting(
         severity="ok",
         measured=measured,
         meaning=(
-            f"The mean squared error {mse.value:.4g} is no worse than that of PCA with as many"
-            f" numbers as the latent code, {pca:.4g}."
+            f"The mean squared error {mse.value:.4g} is not shown to be worse than that of PCA with"
+            f" as many numbers as the latent code, {pca:.4g}."
         ),
         what_to_do="",
     )
@@ -99,6 +116,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
     return find_underfitting(
         facts.metrics["mse"],
         of_known_size(facts.baselines_in("mse")),
+        standings=facts.standings,
         train_error=None if train is None or len(train) == 0 else float(np.mean(train)),
     )
 

@@ -10,6 +10,7 @@ from statistics import NormalDist
 
 from residua._check import Problems
 from residua.errors import RangeError
+from residua.records import Estimate
 
 
 def check_confidence(confidence: float, problems: Problems) -> None:
@@ -50,6 +51,21 @@ def logit_interval(value: float, variance: float, reach: float) -> tuple[float, 
     centre = math.log(value / (1 - value))
     half = reach * math.sqrt(variance) / (value * (1 - value))
     return _logistic(centre - half), _logistic(centre + half)
+
+
+def unpaired_bounds(one: Estimate, other: Estimate) -> tuple[float | None, float | None]:
+    """Bounds of ``one - other`` from the intervals of both alone, as of different images.
+
+    The squares of both are added, after Newcombe. For the same images, where a paired variance of 0
+    shows nothing. None where either has none.
+    """
+    ends = (one.value, one.low, one.high, other.value, other.low, other.high)
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends):
+        return None, None
+    a, a_low, a_high, b, b_low, b_high = known
+    low, high = math.hypot(a - a_low, b_high - b), math.hypot(a_high - a, b - b_low)
+    return a - b - low, a - b + high
 
 
 def _logistic(x: float) -> float:

@@ -21,6 +21,7 @@ from residua.metrics._confidence import (
     logit_interval,
     require_confidence,
     two_sided_z,
+    unpaired_bounds,
 )
 from residua.metrics._ranks import labelled_scores, places, sorted_class
 from residua.metrics.groups import Groups, as_groups, spread_by_groups
@@ -270,8 +271,10 @@ def roc_auc_difference(
     Returns
     -------
     Estimate
-        ``value`` in [-1, 1], None with one class only; no bounds where the paired variance is zero
-        or undefined (fewer than two images of a class, or models that rank alike).
+        ``value`` in [-1, 1], None with one class only; no bounds with fewer than two images of a
+        class, or where both models rank alike. Where areas differ and the paired variance is zero
+        (one ranks perfectly, the other gives all images one score), the bounds come from both
+        intervals, as of different images.
 
     Examples
     --------
@@ -292,6 +295,7 @@ def roc_auc_difference(
         return Estimate(value=None, confidence=confidence, n=len(truth))
     if (grouped := as_groups(groups, len(truth))) is not None:
         return _grouped_difference(truth, first, second, grouped, confidence)
+    n = len(truth)
     of_positives = _placements(first[truth], first[~truth]) - _placements(
         second[truth], second[~truth]
     )
@@ -299,20 +303,22 @@ def roc_auc_difference(
         second[~truth], second[truth]
     )
     value = float(of_positives.mean())
-    if min(n_positive, len(truth) - n_positive) < 2:
-        return Estimate(value=value, confidence=confidence, n=len(truth))
+    if min(n_positive, n - n_positive) < 2:
+        return Estimate(value=value, confidence=confidence, n=n)
     variance = float(
         of_positives.var(ddof=1) / n_positive + of_negatives.var(ddof=1) / len(of_negatives)
     )
     if variance == 0:
-        return Estimate(value=value, confidence=confidence, n=len(truth))
+        own = [roc_auc_interval(truth, one, confidence=confidence) for one in (first, second)]
+        low, high = unpaired_bounds(*own) if value else (None, None)
+        return Estimate(value=value, low=low, high=high, confidence=confidence, n=n)
     half = two_sided_z(confidence) * math.sqrt(variance)
     return Estimate(
         value=value,
         low=max(value - half, -1.0),
         high=min(value + half, 1.0),
         confidence=confidence,
-        n=len(truth),
+        n=n,
     )
 
 
@@ -330,7 +336,11 @@ def _grouped_difference(
     influence, value = of_first - of_second, area - other
     spread = spread_by_groups(truth, influence, groups)
     bounds = None
-    if spread.is_enough and spread.variance > 0:
+    if spread.is_enough and not spread.variance > 0 and value:
+        own = [_grouped_interval(truth, one, groups, confidence) for one in (first, second)]
+        low, high = unpaired_bounds(*own)
+        bounds = None if low is None or high is None else (low, high)
+    elif spread.is_enough and spread.variance > 0:
         half = spread.reach(confidence) * math.sqrt(spread.variance)
         bounds = max(value - half, -1.0), min(value + half, 1.0)
     return spread.estimate(value, bounds, confidence)

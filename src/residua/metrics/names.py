@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from residua.metrics import reported
 from residua.metrics.reported import ReportedMetric
+from residua.records import Estimate
 
 BASELINES = {
     "untrained": "Untrained network",
@@ -45,6 +46,27 @@ def metric_inside(name: str) -> str:
     """
     label = metric_words(name).label
     return label[:1].lower() + label[1:] if label[1:2].islower() else label
+
+
+def difference_words(name: str, difference: Estimate) -> str:
+    """A paired difference of a metric, with its signs: ``+0.150 [+0.069, +0.235]``.
+
+    Examples
+    --------
+    >>> difference_words("roc_auc", Estimate(value=0.15, low=0.069, high=0.235))
+    '+0.150 [+0.069, +0.235]'
+    >>> difference_words("mse", Estimate(value=-0.00123))
+    '-0.00123, without an interval'
+    """
+    kind = metric_words(name).kind
+    digits = {"share": "+.3f", "decibel": "+.1f"}.get(kind, "+.3g")
+    unit = " dB" if kind == "decibel" else ""
+    if difference.value is None:
+        return "not defined"
+    value = f"{difference.value:{digits}}{unit}"
+    if difference.low is None or difference.high is None:
+        return f"{value}, without an interval"
+    return f"{value} [{difference.low:{digits}}, {difference.high:{digits}}]"
 
 
 def spelled(name: str) -> str:

@@ -17,7 +17,8 @@ from residua.engines import score_with
 from residua.errors import InputError
 from residua.evaluation.classification import classification_facts
 from residua.evaluation.conclusion import conclude
-from residua.evaluation.reconstruction import baseline_errors, errors_of, evaluate_errors
+from residua.evaluation.reconstruction import errors_of, evaluate_errors
+from residua.evaluation.standings import by_baseline
 from residua.findings import OF_MODEL, not_applicable
 from residua.images import ImageSet
 from residua.metrics._classes import in_order
@@ -102,7 +103,7 @@ def classes_of(
 
     columns, beside = in_chunks(images, chunk_size(model), columns_of)
     probabilities, score = columns.pop(_P), columns.pop(_SCORE)
-    baselines = baseline_errors(beside, seed=seed, groups=images.groups)
+    baselines = by_baseline(beside)
     facts = classification_facts(
         labels,
         probabilities,
@@ -115,16 +116,14 @@ def classes_of(
     )
     unsure = 1 - probabilities.max(axis=1)
     facts = with_model(facts, model, judged, unsure, partial(_doubt, model))
-    facts = replace(
-        facts, baselines=baselines, paths=images.paths, picture_of=lambda row: images[row]
-    )
+    facts = replace(facts, paths=images.paths, picture_of=lambda row: images[row])
     made = conclude(facts, split=judged.part, provenance=provenance)
     evaluation = made.evaluation
     if model.reconstructs:
-        evaluation = _with_reconstruction(
-            evaluation,
-            evaluate_errors(columns, groups=images.groups, seed=seed, findings=found),
+        rebuilt = evaluate_errors(
+            columns, baselines=baselines, groups=images.groups, seed=seed, findings=found
         )
+        evaluation = _with_reconstruction(evaluation, rebuilt)
     evidence: dict[str, Any] = {
         # Several labels at once are no classes of which the largest probability names one.
         "classes": None if multilabel else np.array([str(name) for name in classes]),
@@ -144,10 +143,12 @@ def _known(labels: NDArray[Any] | None) -> list[Any]:
 
 def _with_reconstruction(evaluation: Evaluation, rebuilt: Evaluation) -> Evaluation:
     told = [finding for finding in rebuilt.findings if finding.code in _OF_PICTURES]
-    metrics = {**evaluation.metrics, **rebuilt.metrics}
-    return evaluation.model_copy(
-        update={"metrics": metrics, "findings": (*evaluation.findings, *told)}
-    )
+    update = {
+        "metrics": {**evaluation.metrics, **rebuilt.metrics},
+        "standings": {**rebuilt.standings, **evaluation.standings},
+        "findings": (*evaluation.findings, *told),
+    }
+    return evaluation.model_copy(update=update)
 
 
 def _per_image(

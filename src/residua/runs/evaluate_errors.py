@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from residua.engines import score_with
 from residua.evaluation.conclusion import conclude
-from residua.evaluation.reconstruction import baseline_errors, error_facts, errors_of
+from residua.evaluation.reconstruction import error_facts, errors_of
+from residua.evaluation.standings import by_baseline
 from residua.findings import OF_MODEL, not_applicable
 from residua.images import ImageSet
 from residua.images.listing import Progress
@@ -44,7 +45,7 @@ def judge_reconstructor(
     facts = error_facts(
         columns,
         train_errors=train,
-        baselines=baseline_errors(others, seed=model.seed, groups=judged.images.groups),
+        baselines=by_baseline(others),
         leaks=judged.leaks,
         groups=judged.images.groups,
         seed=model.seed,

@@ -13,7 +13,7 @@ from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
 from residua.evaluation.comparison import Contestant, compare_models
 from residua.evaluation.comparison.compare import common_rows
-from residua.evaluation.comparison.paired import (
+from residua.evaluation.paired import (
     exchanged_signs,
     paired_average_precision,
     paired_means,

@@ -13,7 +13,7 @@ from residua import evaluate_detection
 from residua.evaluation import Evidence, Gallery, Thumbnails
 from residua.findings.figures import Figure, Group, Histogram, Picture
 from residua.metrics.ranking import roc_auc
-from residua.records import Estimate, Evaluation, Finding, OperatingPoint
+from residua.records import Estimate, Evaluation, Finding, OperatingPoint, Standing
 
 HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>&amp;"
 PARTS = 900, 1100
@@ -27,6 +27,10 @@ def digits():
 
 def near(value, width=0.01, n=697):
     return Estimate(value=value, low=value - width, high=value + width, n=n)
+
+
+def standing(metric, value, word, **more):
+    return Standing(metric=metric, difference=near(value, 0.005), baseline=word, **more)
 
 
 def gallery_of(images, rebuilt, index):
@@ -113,6 +117,12 @@ def detector(paths=None):
         baselines={
             "pca": {"roc_auc": near(0.6)},
             "pixel_neighbours": {"roc_auc": near(0.9999, 0.00005)},
+            "brightness": {"roc_auc": near(0.02)},
+        },
+        standings={
+            "pca": standing("roc_auc", 0.35, "worse"),
+            "pixel_neighbours": standing("roc_auc", -0.03, "better"),
+            "brightness": standing("roc_auc", -0.01, "better", is_backwards=True),
         },
         findings=(
             Finding(
@@ -167,6 +177,7 @@ def reconstructor():
             split="test",
             metrics=metrics,
             baselines=baselines,
+            standings={"mean_image": standing("mse", -0.05, "worse")},
         ),
         evidence,
     )

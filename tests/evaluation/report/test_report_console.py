@@ -1,11 +1,12 @@
 import io
 
 import numpy as np
+import pytest
 from report_samples import HOSTILE, detector, reconstructor
 from rich.console import Console
 
 from residua.evaluation.evidence import Evidence
-from residua.evaluation.report import print_evaluation
+from residua.evaluation.report import print_evaluation, words
 from residua.records import Estimate, Evaluation, Finding, OperatingPoint
 
 
@@ -25,7 +26,9 @@ def test_the_headline_comes_first_then_numbers_with_intervals():
 def test_operating_point_baselines_findings_and_worst_images_are_told():
     text = printed(*detector())
     assert "An image is flagged when its score exceeds" in text and "quantile:0.9" in text
-    assert "Nearest neighbours on pixels" in text and "better" in text
+    rows = {line.strip()[:8]: line.split() for line in text.splitlines() if "[" in line}
+    assert rows["Nearest "][-4:] == ["-0.030", "[-0.035,", "-0.025]", "better"]
+    assert rows["PCA     "][-4:] == ["+0.350", "[+0.345,", "+0.355]", "worse"]
     assert text.index("ERROR") < text.index("NOTE") and "1 check found nothing wrong." in text
     worst = int(np.argmax(detector()[1].scores))
     assert f"digits/test/{worst:04d}" in text.split("Highest score")[1]
@@ -97,6 +100,25 @@ def test_a_reconstructor_is_compared_where_lower_is_better():
         if line.strip().startswith("Mean image")
     )
     assert line.split()[-1] == "worse"
+
+
+def test_a_baseline_that_separates_backwards_is_told_turned_around_and_never_green():
+    record, _ = detector()
+    told = words.baselines_in(record, "roc_auc")["brightness"]
+    assert (told.value, told.low, told.high) == pytest.approx((0.98, 0.97, 0.99))
+    console = Console(width=140, record=True, file=io.StringIO(), force_terminal=True)
+    print_evaluation(record, console=console)
+    line = next(one for one in console.export_text(styles=True).splitlines() if "brightness" in one)
+    assert "0.980 [0.970, 0.990]" in line and "better, turned around" in line
+    assert "\x1b[31mbetter" in line and "\x1b[32m" not in line
+
+
+def test_records_of_earlier_versions_have_no_word_on_their_baselines():
+    record, _ = detector()
+    old = record.model_copy(update={"standings": {}, "schema_version": 2})
+    text = printed(old)
+    assert text.count("not compared in pairs") == 4 and "Model minus baseline" not in text
+    assert "Nearest neighbours on pixels, reaches 1.000 [1.000, 1.000]" in " ".join(text.split())
 
 
 def test_baselines_that_do_not_reach_the_main_metric_make_no_empty_table():

@@ -318,11 +318,15 @@ def test_the_command_that_made_the_run_is_shown_as_recorded():
 
 def test_baselines_are_told_to_be_better_or_worse_than_the_model(full):
     rows = re.findall(
-        r"<tr><th scope=\"row\">(PCA|Nearest neighbours on pixels)</th>.*?class=\"words"
-        r" (\w+)\"[^>]*>([\w ]+)<",
+        r"<tr><th scope=\"row\">(PCA|Mean brightness|Nearest neighbours on pixels)</th>.*?"
+        r"/difference\">([^<]+)<.*?class=\"words (\w+)\"[^>]*>([\w, ]+)<",
         full,
         re.S,
     )
-    assert rows == [("Nearest neighbours on pixels", "bad", rows[0][2]), ("PCA", "good", "worse")]
-    assert rows[0][2].endswith("better")
+    assert rows == [
+        ("Nearest neighbours on pixels", "-0.030 [-0.035, -0.025]", "bad", "better"),
+        ("Mean brightness", "-0.010 [-0.015, -0.005]", "bad", "better, turned around"),
+        ("PCA", "+0.350 [+0.345, +0.355]", "good", "worse"),
+    ]
+    assert "Each interval stands alone." in full
     assert near(0.5).low == 0.49

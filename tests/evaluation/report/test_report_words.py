@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from report_samples import detector
+from report_samples import detector, standing
 
 from residua.evaluation import evaluate_classification, evaluate_detection, evaluate_reconstruction
 from residua.evaluation.report import to_json, words, write_json
@@ -57,20 +57,41 @@ def test_numpy_and_infinite_values_become_plain_or_null():
 
 
 @pytest.mark.parametrize(
-    ("name", "model", "other", "said"),
+    ("standings", "said"),
     [
-        ("roc_auc", (0.9, 0.88, 0.92), (0.95, 0.94, 0.96), "better"),
-        ("roc_auc", (0.9, 0.88, 0.92), (0.91, 0.9, 0.92), "slightly better"),
-        ("roc_auc", (0.9, None, None), (0.8, None, None), "worse"),
-        ("mse", (0.01, 0.009, 0.011), (0.02, 0.019, 0.021), "worse"),
-        ("mse", (0.01, 0.009, 0.011), (0.005, 0.004, 0.006), "better"),
-        ("mse", (0.01, None, None), (0.01, None, None), "equal"),
-        ("mse", (None, None, None), (0.01, None, None), "not comparable"),
+        ({}, "PCA, reaches 0.0200; it was not compared in pairs."),
+        ({"pca": "better"}, "The strongest baseline, PCA (0.0200), is better: model minus"),
+        ({"pca": "no difference shown"}, "No difference to the strongest baseline, PCA (0.0200)"),
+        ({"pca": "worse"}, "It beats the baseline, PCA (0.0200): model minus baseline +0.01 ["),
+        ({"pca": "worse", "mean_image": "worse"}, "It beats all 2 baselines; the strongest is PCA"),
+        (
+            {"pca": "worse", "mean_image": "no difference shown"},
+            "It beats the strongest baseline, PCA (0.0200): model minus baseline +0.01"
+            " [+0.005, +0.015]; it is not shown to beat Mean image.",
+        ),
     ],
 )
-def test_better_and_worse_follow_the_direction_of_the_metric(name, model, other, said):
-    estimates = [Estimate(value=value, low=low, high=high) for value, low, high in (model, other)]
-    assert words.comparison(name, *estimates) == said
+def test_the_first_sentence_says_how_the_strongest_baseline_stands(standings, said):
+    record = Evaluation(
+        job="reconstruct",
+        n_images=1,
+        split="new",
+        metrics={"mse": Estimate(value=0.03)},
+        baselines={
+            "pca": {"mse": Estimate(value=0.02)},
+            "mean_image": {"mse": Estimate(value=0.5)},
+        },
+        standings={name: standing("mse", 0.01, word) for name, word in standings.items()},
+    )
+    assert said in words.ranking(record)
+
+
+@pytest.mark.parametrize(
+    ("word", "tone"), [("better", "bad"), ("worse", "good"), ("no difference shown", "")]
+)
+def test_colours_follow_what_is_shown(word, tone):
+    assert words.tone(standing("mse", 0.01, word)) == tone
+    assert words.tone(None) == ""
 
 
 def test_the_first_sentence_names_the_strongest_baseline():
@@ -88,8 +109,7 @@ def test_the_first_sentence_names_the_strongest_baseline():
     )
     said = words.verdict(record)
     assert said.startswith(
-        "Mean squared error 0.0300 on 1 image (new). The strongest baseline, PCA (0.0200), is"
-        " clearly better"
+        "Mean squared error 0.0300 on 1 image (new). The strongest baseline, PCA, reaches 0.0200"
     )
 
 

@@ -11,8 +11,9 @@ from residua.cli import main
 from residua.errors import SourceError
 from residua.evaluation import Evidence
 from residua.evaluation.arrays import judge
-from residua.evaluation.reconstruction import baseline_errors, evaluate_errors
+from residua.evaluation.reconstruction import evaluate_errors
 from residua.evaluation.report import write_html
+from residua.evaluation.standings import by_baseline
 from residua.evaluation.verification import verify_report
 from residua.evaluation.verification.numbers import alike
 from residua.evaluation.verification.page import MOST_MEGABYTES
@@ -72,9 +73,7 @@ def errors_in_groups():
     columns = {"mse": RNG.random(60) / 100, "mae": RNG.random(60) / 10}
     groups = np.array([f"roll {row // 4}" for row in range(60)])
     baselines = {"pca/mse": RNG.random(60) / 100}
-    record = evaluate_errors(
-        columns, groups=groups, baselines=baseline_errors(baselines, seed=2, groups=groups), seed=2
-    )
+    record = evaluate_errors(columns, groups=groups, baselines=by_baseline(baselines), seed=2)
     paths = np.arange(60).astype(str)
     return record, Evidence(paths, groups=groups, per_image=columns, baselines=baselines, seed=2)
 
@@ -499,3 +498,38 @@ def test_two_findings_of_one_code_are_told_apart(tmp_path):
     text = page.read_text("utf-8")
     page.write_text(text.replace("1 of the 50 images of train", "0 of the 50 images of train", 1))
     assert verify_report(page).differing
+
+
+def changed_standing(text, **changes):
+    """The report's text with another standing of PCA in the record that it carries."""
+    start = text.index('{"format":') if '{"format":' in text else text.index('{"jobs"')
+    data, end = json.JSONDecoder().raw_decode(text[start:])
+    record = next(iter(data["jobs"].values()))["record"]
+    name = next(iter(record["standings"]))
+    if not changes:
+        del record["standings"][name]
+    else:
+        record["standings"][name] |= changes
+    return text[:start] + json.dumps(data) + text[start + end :]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"baseline": "better"},
+        {"is_backwards": True},
+        {"difference": {"value": 0.4, "low": 0.3, "high": 0.5, "confidence": 0.95, "n": 150}},
+        {},
+    ],
+)
+def test_a_standing_that_its_scores_do_not_give_is_noticed(report, tmp_path, changes):
+    found = tampered(report, tmp_path, lambda text: changed_standing(text, **changes))
+    assert any(one.name.endswith("beside the model") for one in found.differing)
+    assert not verify_report(report).differing
+
+
+def test_a_standing_without_the_baseline_s_scores_is_not_carried(tmp_path):
+    record, evidence = detection()
+    page = write_html(tmp_path / "r.html", "One", [(record, replace(evidence, baselines={}))])
+    names = [one.name for one in verify_report(page).not_carried]
+    assert any(name.endswith("beside the model") for name in names)

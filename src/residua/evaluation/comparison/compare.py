@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
-from residua.evaluation.comparison.paired import Images, Measure, Paired, measures_of
+from residua.evaluation.comparison.measures import Images, Measure, measures_of
 from residua.evaluation.comparison.records import (
     Comparison,
     PairedDifference,
@@ -22,6 +22,7 @@ from residua.evaluation.comparison.records import (
     in_one_sentence,
     pair_sentence,
 )
+from residua.evaluation.paired import Paired
 from residua.findings import find_different_images
 from residua.metrics._confidence import check_confidence
 from residua.metrics.groups import Groups, as_groups
@@ -289,17 +290,7 @@ def _difference(
     difference = found.difference
     adjusted = None if found.p_value is None else min(1.0, found.p_value * n_pairs)
     better = None
-    shown = (
-        difference.low is not None
-        and difference.high is not None
-        and (difference.low > 0 or difference.high < 0)
-    )
-    if (
-        shown
-        and difference.value is not None
-        and adjusted is not None
-        and adjusted < 1 - confidence
-    ):
+    if found.is_shown(1 - confidence, n_pairs) and difference.value is not None:
         better = names[0] if (difference.value > 0) == measure.higher_is_better else names[1]
     return PairedDifference(
         metric=measure.name,

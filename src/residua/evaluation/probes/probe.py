@@ -15,12 +15,13 @@ from residua.errors import LabelError, RangeError, ShapeError
 from residua.evaluation.conclusion import conclude
 from residua.evaluation.labels import label_name, without_missing
 from residua.evaluation.probes.fitted import PROBES, Probed, run_probe
+from residua.evaluation.standings import beside_columns
 from residua.findings import JudgedFacts
 from residua.images.resize import flattened
 from residua.metrics._classes import in_order
 from residua.metrics.groups import Groups, names_of
 from residua.metrics.intervals import share_interval
-from residua.records import Estimate, Evaluation
+from residua.records import Evaluation
 
 _WHERE = "evaluate_codes"
 
@@ -115,20 +116,24 @@ def evaluate_codes(
         for space, (before, after) in spaces.items()
     }
     own, judged = found.pop(""), None if grouped is None else grouped.of(test_rows)
-    metrics = _accuracies(own, truth, judged, confidence)
-    baselines = {
-        space: _accuracies(probes, truth, judged, confidence) for space, probes in found.items()
+    metrics = {
+        name: share_interval(right > 0.5, judged, confidence=confidence)
+        for name, right in _right(own, truth).items()
     }
-    commonest = int(np.bincount(classes).argmax())
-    majority = share_interval(truth == commonest, judged, confidence=confidence)
-    baselines["majority_class"] = {f"{kind}_accuracy": majority for kind in PROBES}
+    commonest = truth == int(np.bincount(classes).argmax())
+    rivals = {space: _right(probes, truth) for space, probes in found.items()}
+    rivals["majority_class"] = {f"{kind}_accuracy": commonest for kind in PROBES}
+    beside = beside_columns(
+        _WHERE, rivals, _right(own, truth), groups=judged, confidence=confidence, seed=seed
+    )
     facts = JudgedFacts(
         job="classify",
         n_images=len(asked),
         n_unlabelled=len(asked) - len(test_rows),
         counts={"test": len(truth)},
         metrics=metrics,
-        baselines=baselines,
+        baselines=beside.metrics,
+        standings=beside.standings,
         groups=names_of(test_groups, grouped),
     )
     of_codes = {
@@ -233,13 +238,9 @@ def _pixel_spaces(
     return {"pixels": (known, asked), "pca": (pca.transform(known), pca.transform(asked))}
 
 
-def _accuracies(
-    probes: Mapping[str, Probed],
-    truth: NDArray[np.int64],
-    groups: Groups | None,
-    confidence: float,
-) -> dict[str, Estimate]:
+def _right(probes: Mapping[str, Probed], truth: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Whether each image is right, by the name of the metric."""
     return {
-        f"{kind}_accuracy": share_interval(probe.said == truth, groups, confidence=confidence)
+        f"{kind}_accuracy": (probe.said == truth).astype(np.float64)
         for kind, probe in probes.items()
     }

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from residua.errors import InputError
 from residua.evaluation.comparison import Comparison, Contestant, compare_models
-from residua.evaluation.comparison.paired import paired_shares
 from residua.evaluation.evidence import Evidence
+from residua.evaluation.paired import paired_shares
 from residua.evaluation.report import words
 from residua.evaluation.report.figures import finding_figure, histogram
 from residua.evaluation.report.kinds import truth

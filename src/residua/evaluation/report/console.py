@@ -196,22 +196,29 @@ def _per_class(evaluation: Evaluation) -> Table | None:
 
 def _baselines(evaluation: Evaluation) -> Table | None:
     main = words.primary_metric(evaluation)
-    if main is None or not any(main in values for values in evaluation.baselines.values()):
+    rivals = {} if main is None else words.baselines_in(evaluation, main)
+    if main is None or not rivals:
         return None
-    table = _grid("Model or baseline", words.label(main, evaluation), "Compared with the model")
-    table.add_row(
-        Text("This model", style="bold"),
-        Text(words.interval(main, evaluation.metrics[main]), style="bold"),
-        "",
+    table = _grid(
+        "Model or baseline",
+        words.label(main, evaluation),
+        *(("Model minus baseline",) if evaluation.standings else ()),
+        "The baseline is",
     )
-    for name, values in evaluation.baselines.items():
-        if main in values:
-            standing = words.comparison(main, evaluation.metrics[main], values[main])
-            table.add_row(
-                Text(baseline_title(name)),
-                Text(words.interval(main, values[main])),
-                Text(standing, style={"bad": "red", "good": "green", "": ""}[words.tone(standing)]),
-            )
+    for column in table.columns[1:-1]:
+        column.no_wrap = True
+    model = words.interval(main, evaluation.metrics[main])
+    table.add_row(Text("This model", style="bold"), Text(model, style="bold"))
+    for name, reached in rivals.items():
+        standing = evaluation.standings.get(name)
+        colour = {"bad": "red", "good": "green", "": ""}[words.tone(standing)]
+        difference = Text(words.difference_cell(standing, main))
+        table.add_row(
+            Text(baseline_title(name)),
+            Text(words.interval(main, reached)),
+            *((difference,) if evaluation.standings else ()),
+            Text(words.standing_words(standing), style=colour),
+        )
     return table
 
 

@@ -114,9 +114,7 @@ def metrics(key: str, evaluation: Evaluation) -> Html | None:
 
 def _card(key: str, name: str, evaluation: Evaluation) -> Html:
     estimate, about = evaluation.metrics[name], metric_words(name)
-    rivals = {
-        title: values[name] for title, values in evaluation.baselines.items() if name in values
-    }
+    rivals = words.baselines_in(evaluation, name)
     meaning = words.meaning(name, evaluation)
     better = "higher is better" if about.higher_is_better else "lower is better"
     return element(
@@ -206,8 +204,8 @@ def _metric_row(key: str, name: str, evaluation: Evaluation) -> Html:
 
 
 def baselines(key: str, evaluation: Evaluation) -> Html | None:
-    """The model among its baselines: one row each, a bar for the main metric, better or worse in
-    words.
+    """The model among its baselines: one row each, a bar for the main metric, and how it stands to
+    the model in pairs.
     """
     main = words.primary_metric(evaluation)
     if not evaluation.baselines or main is None:
@@ -222,28 +220,38 @@ def baselines(key: str, evaluation: Evaluation) -> Html | None:
         main,
         [
             evaluation.metrics[main],
-            *(one[main] for one in evaluation.baselines.values() if main in one),
+            *words.baselines_in(evaluation, main).values(),
         ],
     )
     rows = [
         row(
             "This model",
             *_cells(f"{key}/model", evaluation.metrics, shown, main, ends),
+            "",
             prose(""),
             class_="model",
         )
     ]
-    for name, values in _ranked(evaluation, main):
-        standing = (
-            words.comparison(main, evaluation.metrics[main], values[main]) if main in values else ""
-        )
+    ranked = (*words.baselines_in(evaluation, main), *evaluation.baselines)
+    for name in dict.fromkeys(ranked):  # those without the metric last
+        given = evaluation.baselines[name]
+        values = given | {
+            one: words.baselines_in(evaluation, one)[name]
+            for one in given
+            if words.is_turned(evaluation, name, one)
+        }
+        standing, figure = evaluation.standings.get(name), f"{key}/baselines/{name}"
+        told = words.standing_words(standing) if main in values or standing is not None else ""
         rows.append(
             row(
                 baseline_title(name),
-                *_cells(f"{key}/baselines/{name}", values, shown, main, ends),
-                prose(
-                    standing, words.tone(standing), data_figure=f"{key}/baselines/{name}/standing"
+                *_cells(figure, values, shown, main, ends),
+                element(
+                    "td",
+                    words.difference_cell(standing, main),
+                    data_figure=f"{figure}/difference",
                 ),
+                prose(told, words.tone(standing), data_figure=f"{figure}/standing"),
             )
         )
     return panel(
@@ -252,14 +260,36 @@ def baselines(key: str, evaluation: Evaluation) -> Html | None:
         "Baselines",
         scroller(
             table(
-                ("", *labels, f"{words.label(main, evaluation)}, to scale", "Against the model"),
+                (
+                    "",
+                    *labels,
+                    f"{words.label(main, evaluation)}, to scale",
+                    "Model minus baseline, in pairs",
+                    "The baseline is",
+                ),
                 rows,
                 class_="baselines",
             ),
             "Baselines",
         ),
-        lede="The same images, the same metrics.",
+        lede=_lede(evaluation),
     )
+
+
+def _lede(evaluation: Evaluation) -> str:
+    """What was compared, and how."""
+    told = "The same images, the same metrics."
+    if evaluation.standings:
+        told += (
+            " Each baseline is compared with the model in pairs: a difference is shown where its"
+            " interval excludes 0. Each interval stands alone."
+        )
+    if any(one.is_backwards for one in evaluation.standings.values()):
+        told += (
+            " Turned around: the baseline separates backwards, so its ROC AUC is that of its"
+            " negated scores."
+        )
+    return told
 
 
 def _cells(
@@ -273,14 +303,3 @@ def _cells(
         *(element("td", text, data_figure=f"{figure}/{name}") for name, text in texts),
         element("td", bar, class_="bar"),
     ]
-
-
-def _ranked(evaluation: Evaluation, main: str) -> list[tuple[str, dict[str, Estimate]]]:
-    """The baselines, strongest first; those without the metric last."""
-    sign = -1 if metric_words(main).higher_is_better else 1
-
-    def rank(item: tuple[str, dict[str, Estimate]]) -> float:
-        value = item[1][main].value if main in item[1] else None
-        return float("inf") if value is None else sign * value
-
-    return sorted(evaluation.baselines.items(), key=rank)

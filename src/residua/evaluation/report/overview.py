@@ -35,10 +35,10 @@ def _beside(evaluation: Evaluation, evaluations: Sequence[Evaluation]) -> list[E
     name = words.primary_metric(evaluation)
     same = [one for one in evaluations if name is not None and words.primary_metric(one) == name]
     return [
-        values[name]
+        estimate
         for one in same
-        for values in (one.metrics, *one.baselines.values())
-        if name in values
+        if name is not None
+        for estimate in (one.metrics[name], *words.baselines_in(one, name).values())
     ]
 
 
@@ -54,9 +54,7 @@ def _card(key: str, title: str, evaluation: Evaluation, beside: list[Estimate]) 
             about.label,
             class_="headline",
         )
-        rivals = {
-            rival: values[name] for rival, values in evaluation.baselines.items() if name in values
-        }
+        rivals = words.baselines_in(evaluation, name)
         bar = interval_bar(name, estimate, rivals, scale_of(name, beside))
     counts = words.severity_counts(evaluation.findings) or "nothing stands against it"
     return element(

@@ -12,9 +12,22 @@ from typing import Any
 from pydantic import ValidationError
 
 from residua._text import count, of_groups
-from residua.metrics.names import baseline_title, metric_words
+from residua.metrics.names import (
+    baseline_title,
+    difference_words,
+    metric_inside,
+    metric_words,
+)
 from residua.metrics.reported import Kind
-from residua.records import Estimate, Evaluation, Finding, Job, OperatingPoint, Severity
+from residua.records import (
+    Estimate,
+    Evaluation,
+    Finding,
+    Job,
+    OperatingPoint,
+    Severity,
+    Standing,
+)
 
 _OF_POSITIVE = ("precision", "recall", "f1")
 _MOST_NAMED = 10
@@ -135,40 +148,80 @@ def headline_names(evaluation: Evaluation) -> list[str]:
     return known or list(evaluation.metrics)
 
 
-def comparison(name: str, model: Estimate, other: Estimate) -> str:
-    """How a baseline stands to the model: ``better``, ``worse``, ``equal``; ``slightly`` where the
-    intervals overlap.
+def standing_words(standing: Standing | None) -> str:
+    """What a baseline is beside the model: ``better``, ``worse``, ``no difference shown``.
+
+    Examples
+    --------
+    >>> standing_words(None)
+    'not compared in pairs'
     """
-    if model.value is None or other.value is None:
-        return "not comparable"
-    if model.value == other.value:
-        return "equal"
-    is_better = (other.value > model.value) == metric_words(name).higher_is_better
-    word = "better" if is_better else "worse"
-    return f"slightly {word}" if _overlap(model, other) else word
+    if standing is None:
+        return "not compared in pairs"
+    return f"{standing.baseline}{', turned around' if standing.is_backwards else ''}"
 
 
-def tone(standing: str) -> str:
-    """What a `comparison` means for the model: ``good``, ``bad`` or neither."""
-    return "bad" if standing.endswith("better") else "good" if standing == "worse" else ""
+def tone(standing: Standing | None) -> str:
+    """What a standing means for the model: ``good``, ``bad`` or neither."""
+    word = None if standing is None else standing.baseline
+    return "good" if word == "worse" else "bad" if word == "better" else ""
 
 
-def _overlap(one: Estimate, two: Estimate) -> bool:
-    ends = (one.low, one.high, two.low, two.high)
-    if any(end is None for end in ends):
-        return False
-    low_one, high_one, low_two, high_two = (float(end) for end in ends if end is not None)
-    return low_one <= high_two and low_two <= high_one
+def difference_cell(standing: Standing | None, main: str) -> str:
+    """The model minus a baseline, with its interval; and in what, where that is not `main`."""
+    if standing is None:
+        return ""
+    said = difference_words(standing.metric, standing.difference)
+    return said if standing.metric == main else f"{said} of {metric_inside(standing.metric)}"
+
+
+def baselines_in(evaluation: Evaluation, name: str) -> dict[str, Estimate]:
+    """What each baseline reaches in a metric, the strongest first; the area of those that separate
+    backwards with their scores turned around.
+
+    Examples
+    --------
+    >>> area = Estimate(value=0.75)
+    >>> paired = Standing(metric="roc_auc", difference=area, baseline="better", is_backwards=True)
+    >>> record = Evaluation(
+    ...     job="detect",
+    ...     n_images=9,
+    ...     split="test",
+    ...     baselines={"brightness": {"roc_auc": Estimate(value=0.25, low=0.125, high=0.375)}},
+    ...     standings={"brightness": paired},
+    ... )
+    >>> baselines_in(record, "roc_auc")["brightness"].low
+    0.625
+    """
+    reached = {
+        title: _turned(values[name]) if is_turned(evaluation, title, name) else values[name]
+        for title, values in evaluation.baselines.items()
+        if name in values
+    }
+    sign = -1 if metric_words(name).higher_is_better else 1
+    order = {
+        title: math.inf if one.value is None else sign * one.value for title, one in reached.items()
+    }
+    return dict(sorted(reached.items(), key=lambda item: order[item[0]]))
+
+
+def is_turned(evaluation: Evaluation, baseline: str, name: str) -> bool:
+    """Whether a baseline's metric is that of its scores turned around."""
+    standing = evaluation.standings.get(baseline)
+    return standing is not None and standing.is_backwards and standing.metric == name
+
+
+def _turned(area: Estimate) -> Estimate:
+    value, low, high = (
+        None if end is None else 1 - end for end in (area.value, area.high, area.low)
+    )
+    return area.model_copy(update={"value": value, "low": low, "high": high})
 
 
 def best_baseline(evaluation: Evaluation, name: str) -> tuple[str, Estimate] | None:
     """The strongest baseline that has the metric `name`."""
-    rivals = [
-        (title, values[name]) for title, values in evaluation.baselines.items() if name in values
-    ]
-    rivals = [(title, estimate) for title, estimate in rivals if estimate.value is not None]
-    sign = 1 if metric_words(name).higher_is_better else -1
-    return max(rivals, key=lambda rival: sign * (rival[1].value or 0.0), default=None)
+    rivals = baselines_in(evaluation, name).items()
+    return next(((title, one) for title, one in rivals if one.value is not None), None)
 
 
 def decision(evaluation: Evaluation) -> str:
@@ -220,23 +273,41 @@ def ranking(evaluation: Evaluation) -> str:
     name = primary_metric(evaluation)
     if name is None:
         return "No metric of this job could be measured on these images; the findings say why."
-    estimate, words = evaluation.metrics[name], metric_words(name)
+    estimate = evaluation.metrics[name]
     opening = f"{label(name, evaluation)} {interval(name, estimate)} on {judged_images(evaluation)}"
     rival = best_baseline(evaluation, name)
     if rival is None:
         return f"{opening}."
-    title, other = rival
-    standing = {
-        "better": "is clearly better: training gained nothing over it",
-        "slightly better": "is better, but within the intervals",
-        "equal": "does exactly as well",
-        "slightly worse": "is a little worse, within the intervals",
-        "worse": "is clearly worse",
-    }[comparison(name, estimate, other)]
-    return (
-        f"{opening}. The strongest baseline, {baseline_title(title)}"
-        f" ({number(other.value, words.kind)}), {standing}."
-    )
+    return f"{opening}. {_beside(evaluation, name, *rival)}"
+
+
+def _beside(evaluation: Evaluation, name: str, strongest: str, other: Estimate) -> str:
+    """How the strongest baseline stands to the model, and the others where that is not said by
+    it.
+    """
+    standing = evaluation.standings.get(strongest)
+    if standing is None or standing.metric != name:
+        reached = f"{baseline_title(strongest)}, reaches {interval(name, other)}"
+        return f"The strongest baseline, {reached}; it was not compared in pairs."
+    around = ", turned around" if standing.is_backwards else ""
+    title = f"{baseline_title(strongest)} ({number(other.value, metric_words(name).kind)}{around})"
+    paired = f"model minus baseline {difference_words(name, standing.difference)}"
+    if standing.baseline == "better":
+        return f"The strongest baseline, {title}, is better: {paired}."
+    if standing.baseline == "no difference shown":
+        return f"No difference to the strongest baseline, {title}, is shown: {paired}."
+    compared = [
+        (baseline_title(one), evaluation.standings[one].baseline)
+        for one in baselines_in(evaluation, name)
+        if one in evaluation.standings
+    ]
+    rest = [one for one, word in compared if word != "worse"]
+    if rest:
+        told = f"it is not shown to beat {', '.join(rest)}"
+        return f"It beats the strongest baseline, {title}: {paired}; {told}."
+    if len(compared) == 1:
+        return f"It beats the baseline, {title}: {paired}."
+    return f"It beats all {len(compared)} baselines; the strongest is {title}: {paired}."
 
 
 def images(count: int, split: str = "") -> str:

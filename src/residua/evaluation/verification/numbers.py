@@ -16,7 +16,7 @@ from residua.evaluation.report.payload import curves, histogram
 from residua.evaluation.verification.payload import JobPayload
 from residua.evaluation.verification.recomputation import not_carried
 from residua.metrics.names import baseline_title, metric_words
-from residua.records import SCHEMA_VERSION, Estimate, Evaluation, Finding
+from residua.records import SCHEMA_VERSION, Estimate, Evaluation, Finding, Standing
 
 Verdict = Literal["same", "differs", "not carried"]
 _ROUNDING = 1e-9
@@ -60,6 +60,7 @@ def figures(
             yield VerifiedNumber(
                 job, baseline_title(name), f"{len(values)} metrics", "no scores", "not carried"
             )
+    yield from beside.standings(record, again)
     yield from _operating_point(beside, carried, evidence, again)
     if (told := record.provenance.get(PER_DAY)) is not None:
         yield _plain(job, "parts a day", told, counted_again(told, again.metrics))
@@ -107,6 +108,23 @@ class _Beside:
             texts = _digits(said), _digits(made)
         return VerifiedNumber(self.job, title, *texts, "same" if is_same else "differs")
 
+    def standings(self, record: Evaluation, again: Evaluation) -> Iterator[VerifiedNumber]:
+        """How each baseline stands to the model; one that is missing in the report is a
+        difference, unless the report is of an earlier version.
+        """
+        for name in dict.fromkeys((*record.baselines, *record.standings)):
+            said, made = record.standings.get(name), again.standings.get(name)
+            if said is None and (made is None or self.is_earlier):
+                continue
+            title = f"{baseline_title(name)} beside the model"
+            if made is None and name not in again.baselines:
+                texts = _standing_words(said), "no values an image"
+                yield VerifiedNumber(self.job, title, *texts, "not carried")
+                continue
+            is_same = alike(*(None if one is None else one.model_dump() for one in (said, made)))
+            texts = _standing_words(said), _standing_words(made)
+            yield VerifiedNumber(self.job, title, *texts, "same" if is_same else "differs")
+
     def findings(
         self, findings: tuple[Finding, ...], again: tuple[Finding, ...]
     ) -> Iterator[VerifiedNumber]:
@@ -133,6 +151,13 @@ class _Beside:
             again = f"{made} by the methods of today"
             return VerifiedNumber(self.job, name, said, again, "not carried")
         return VerifiedNumber(self.job, name, said, made, "differs")
+
+
+def _standing_words(standing: Standing | None) -> str:
+    if standing is None:
+        return "not compared in pairs"
+    difference = words.difference_cell(standing, standing.metric)
+    return f"{words.standing_words(standing)}: model minus baseline {difference}"
 
 
 def _digits(estimate: Estimate) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from residua.errors import InputError
 from residua.evaluation import Evidence, evaluate_classification, evaluate_detection
 from residua.evaluation.labels import DetectionLabels
-from residua.evaluation.reconstruction import baseline_errors, evaluate_errors
+from residua.evaluation.reconstruction import evaluate_errors
+from residua.evaluation.standings import by_baseline
 from residua.findings import (
     find_not_better_than_baseline,
     find_threshold_optimism,
@@ -43,9 +44,7 @@ def recompute(record: Evaluation, evidence: Evidence) -> Evaluation | None:
         return evaluate_errors(
             evidence.per_image,
             train_errors=evidence.train_scores,
-            baselines=baseline_errors(
-                evidence.baselines, seed=evidence.seed, groups=evidence.groups
-            ),
+            baselines=by_baseline(evidence.baselines),
             groups=evidence.groups,
             **options,
         )
@@ -121,7 +120,10 @@ def _beside_shortcut(record: Evaluation, again: Evaluation) -> list[Finding]:
         if name not in shortcut.LIGHT and "roc_auc" in values
     }
     other = find_not_better_than_baseline(
-        "roc_auc", again.metrics["roc_auc"], of_known_size(beside)
+        "roc_auc",
+        again.metrics["roc_auc"],
+        of_known_size(beside),
+        standings=again.standings,
     )
     return [one for one in findings if one.code != code] + ([] if other is None else [other])
 
@@ -187,6 +189,7 @@ def _classification(
         predictions,
         classes=classes,
         positive=positive,
+        baselines=by_baseline(evidence.baselines),
         groups=evidence.groups,
         **options,
     )
@@ -198,6 +201,12 @@ def _classification(
     if not rebuilt:
         return again
     errors = evaluate_errors(
-        rebuilt, groups=evidence.groups, confidence=options["confidence"], seed=evidence.seed
+        rebuilt,
+        baselines=by_baseline(evidence.baselines),
+        groups=evidence.groups,
+        confidence=options["confidence"],
+        seed=evidence.seed,
     )  # a classifier with a decoder
-    return again.model_copy(update={"metrics": {**again.metrics, **errors.metrics}})
+    metrics = {**again.metrics, **errors.metrics}
+    standings = {**errors.standings, **again.standings}
+    return again.model_copy(update={"metrics": metrics, "standings": standings})

@@ -1,33 +1,27 @@
-"""What is compared in each job, and the paired tests of two models on the same images: McNemar's
-for shares, DeLong's for ranks, influences for average precision, a bootstrap for means; each also
-by groups of images.
+"""Paired tests of two models on the same images: McNemar's for shares, DeLong's for ranks,
+influences for average precision, a bootstrap for means; each also by groups of images.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.evaluation import Evidence
 from residua.metrics import (
     average_precision_difference,
-    average_precision_interval,
-    mean_interval,
     paired_difference_interval,
     roc_auc_difference,
-    roc_auc_interval,
 )
+from residua.metrics._confidence import unpaired_bounds
 from residua.metrics.delong import area_influence
 from residua.metrics.groups import Groups
 from residua.metrics.intervals import share_interval
 from residua.metrics.precision_difference import paired_variance, precision_gap_influence
-from residua.records import Estimate, Job
+from residua.records import Estimate
 
 _MOST_STEPS = 100_000_000
 
@@ -40,6 +34,13 @@ class Paired(NamedTuple):
     difference: Estimate
     p_value: float | None
     method: str
+
+    def is_shown(self, level: float, n_pairs: int = 1) -> bool:
+        """Whether the interval excludes 0, and the p-value times `n_pairs` lies below `level`."""
+        low, high = self.difference.low, self.difference.high
+        if low is None or high is None or self.p_value is None:
+            return False
+        return (low > 0 or high < 0) and min(1.0, self.p_value * n_pairs) < level
 
 
 def paired_shares(
@@ -71,18 +72,16 @@ def paired_shares(
         seed=seed,
         groups=groups,
     )
+    if difference.value and difference.low is None:  # one is right everywhere, the other nowhere
+        own = [share_interval(one, groups, confidence=confidence) for one in (a, b)]
+        low, high = unpaired_bounds(*own)
+        difference = difference.model_copy(update={"low": low, "high": high})
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     said = f"{only_a:,} images right for the first alone, {only_b:,} for the second"
-    if groups is not None:
-        gaps = groups.sums(a.astype(np.float64) - b).astype(np.int64)
-        return Paired(difference, exchanged_signs(gaps), f"signs by group, exact: {said}")
-    from scipy.stats import binomtest  # most of a second to load, and needed here alone
-
-    return Paired(
-        difference,
-        float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0,
-        f"McNemar, exact: {said}",
-    )
+    gaps = a.astype(np.float64) - b
+    sums = gaps if groups is None else groups.sums(gaps)
+    method = "McNemar, exact" if groups is None else "signs by group, exact"
+    return Paired(difference, exchanged_signs(sums.astype(np.int64)), f"{method}: {said}")
 
 
 def exchanged_signs(gaps: NDArray[np.int64]) -> float:
@@ -144,17 +143,21 @@ def paired_roc_auc(
 ) -> Paired:
     """Areas under the ROC curve, by DeLong's paired variance, in groups by Obuchowski's."""
     difference = roc_auc_difference(is_anomalous, a, b, confidence=confidence, groups=groups)
+    method = "DeLong, paired" + ("" if groups is None else ", by groups (Obuchowski)")
+    if difference.value is None:
+        return Paired(difference, None, method)
     if groups is not None:
         influence = area_influence(is_anomalous, a)[0] - area_influence(is_anomalous, b)[0]
         p_value = _by_influence(difference.value, is_anomalous, influence, groups)
-        return Paired(difference, p_value, "DeLong, paired, by groups (Obuchowski)")
+        if p_value is not None:
+            return Paired(difference, p_value, method)
     error = None
-    if difference.low is not None and difference.high is not None and difference.value is not None:
+    if difference.low is not None and difference.high is not None:
         reach = max(
             difference.value - difference.low, difference.high - difference.value
         )  # one end may be cut off at 1
         error = reach / NormalDist().inv_cdf((1 + confidence) / 2)
-    return Paired(difference, _two_sided(difference.value, error), "DeLong, paired")
+    return Paired(difference, _two_sided(difference.value, error), method)
 
 
 def paired_average_precision(
@@ -220,108 +223,3 @@ def _two_sided(
 
         return float(2 * stdtr(degrees_of_freedom, -abs(value) / error))
     return float(2 * (1 - NormalDist().cdf(abs(value) / error)))
-
-
-@dataclass(frozen=True)
-class Images:
-    """What is known of the shared images: a detector's labels, and what was sampled together."""
-
-    flags: NDArray[np.bool_] | None = None
-    groups: Groups | None = None
-
-    @property
-    def is_anomalous(self) -> NDArray[np.bool_]:
-        """A detector's labels, (n_images,)."""
-        return np.asarray(self.flags, np.bool_)
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A metric that two models of a job can be compared in.
-
-    ``column`` gives an image's value under a model, or None where the evidence lacks it.
-    ``estimate`` makes the model's metric of it, ``test`` compares two columns; both also get what
-    is known of the images.
-    """
-
-    name: str
-    higher_is_better: bool
-    column: Callable[[Evidence, NDArray[np.int64]], NDArray[Any] | None]
-    estimate: Callable[[NDArray[Any], Images, float], Estimate]
-    test: Callable[[NDArray[Any], NDArray[Any], Images, float], Paired]
-
-
-def measures_of(job: Job) -> tuple[Measure, ...]:
-    """The measures of a job; the first that all models have is what the sentence is about."""
-    errors = tuple(
-        _mean_of(name, higher=name in ("psnr", "ssim")) for name in ("mse", "ssim", "psnr")
-    )
-    if job == "classify":
-        return (_ACCURACY, _LOG_LOSS, errors[0])
-    return (_ROC_AUC, _AVERAGE_PRECISION) if job == "detect" else errors
-
-
-def _column(name: str) -> Callable[[Evidence, NDArray[np.int64]], NDArray[Any] | None]:
-    def column(evidence: Evidence, rows: NDArray[np.int64]) -> NDArray[Any] | None:
-        return (
-            np.asarray(evidence.per_image[name], np.float64)[rows]
-            if name in evidence.per_image
-            else None
-        )
-
-    return column
-
-
-def _scores(evidence: Evidence, rows: NDArray[np.int64]) -> NDArray[Any] | None:
-    return None if evidence.scores is None else np.asarray(evidence.scores)[rows]
-
-
-def _mean_of(name: str, *, higher: bool) -> Measure:
-    least = -math.inf if higher else 0.0
-    return Measure(
-        name,
-        higher,
-        _column(name),
-        lambda values, images, confidence: mean_interval(
-            values, confidence=confidence, least=least, groups=images.groups
-        ),
-        lambda a, b, images, confidence: paired_means(
-            a, b, confidence=confidence, groups=images.groups
-        ),
-    )
-
-
-_ACCURACY = Measure(
-    "accuracy",
-    True,
-    _column("right"),
-    lambda right, images, confidence: share_interval(
-        right > 0.5, images.groups, confidence=confidence
-    ),
-    lambda a, b, images, confidence: paired_shares(
-        a > 0.5, b > 0.5, confidence=confidence, groups=images.groups
-    ),
-)
-_LOG_LOSS = _mean_of("log_loss", higher=False)
-_ROC_AUC = Measure(
-    "roc_auc",
-    True,
-    _scores,
-    lambda scores, images, confidence: roc_auc_interval(
-        images.is_anomalous, scores, confidence=confidence, groups=images.groups
-    ),
-    lambda a, b, images, confidence: paired_roc_auc(
-        images.is_anomalous, a, b, confidence=confidence, groups=images.groups
-    ),
-)
-_AVERAGE_PRECISION = Measure(
-    "average_precision",
-    True,
-    _scores,
-    lambda scores, images, confidence: average_precision_interval(
-        images.is_anomalous, scores, confidence=confidence, groups=images.groups
-    ),
-    lambda a, b, images, confidence: paired_average_precision(
-        images.is_anomalous, a, b, confidence=confidence, groups=images.groups
-    ),
-)
