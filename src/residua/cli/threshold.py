@@ -119,7 +119,8 @@ def _print_point(point: OperatingPoint, parts_per_day: int | None) -> None:
         if rate.caveat is not None:
             say(f"    {rate.caveat}")
     if parts_per_day is not None:
-        say(f"On these calibration images: {sentence(Day(parts_per_day).counts(point.rates))}")
+        shown = sentence(Day(parts_per_day).counts(point.rates))
+        say(f"{shown} Those are the rates on the calibration images.")
         say(promised_a_day(point.policy, parts_per_day))
 
 

@@ -77,7 +77,7 @@ def paired_shares(
         low, high = unpaired_bounds(*own)
         difference = difference.model_copy(update={"low": low, "high": high})
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    said = f"{only_a:,} images right for the first alone, {only_b:,} for the second"
+    said = f"the first alone is right on {only_a:,} images, the second alone on {only_b:,}"
     gaps = a.astype(np.float64) - b
     sums = gaps if groups is None else groups.sums(gaps)
     method = "McNemar, exact" if groups is None else "signs by group, exact"

@@ -73,16 +73,15 @@ def find_blind_spots(
             "n_images": len(unchanged),
         },
         meaning=(
-            f"{len(unchanged):,} of your normal images were changed on purpose. The operating"
-            f" point catches these shares of the changed images: {listed}. It flags"
-            f" {100 * alarms:.0f}% of the unchanged ones."
+            f"{len(unchanged):,} of your normal images were changed on purpose. At the threshold,"
+            f" these shares of them are flagged: {listed}. Unchanged,"
+            f" {100 * alarms:.0f}% of them are."
         )
-        + (f" It is blind to: {', '.join(blind)}." if blind else "")
-        + (f" Nobody could overlook: {', '.join(gross)}." if gross else ""),
+        + (f" The model is blind to: {', '.join(blind)}." if blind else "")
+        + (f" A person would see these at once: {', '.join(gross)}." if gross else ""),
         what_to_do=(
-            "If such a change matters in use, take another score (ssim, contrast-normalised"
-            " error, density of the latent code) or another recipe. You can also check it"
-            " separately: brightness, for example, needs no network."
+            "If such a change matters in use, try another recipe (`residua recipes` lists them)."
+            " Or check for it separately: brightness, for example, needs no network."
             if blind
             else "Nothing. Real defects may be fainter than these changes."
         ),

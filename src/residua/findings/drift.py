@@ -98,8 +98,8 @@ def find_drift(
             f" {100 * measured['flagged_of_calibration']:.3g}% are."
         )
     words = (
-        f"The chance that one of these {len(new):,} images scores above a normal calibration"
-        f" image is {chance.value:.2g} (1/2 if alike).{flags}"
+        f"One of these {len(new):,} images scores above a normal calibration image with a chance"
+        f" of {chance.value:.2g}; among images that are alike it is 0.5.{flags}"
     )
     if severity == "ok":
         return Finding(
@@ -107,9 +107,9 @@ def find_drift(
         )
     mixed = "" if are_normal else ", or most of them are anomalous"
     direction = (
-        f"Their scores are spread differently ({apart:.2g} on a scale from 0, the same, to 1,"
-        " apart). The images changed in ways that raise and lower scores at once, as blur and"
-        " noise do"
+        f"Their scores are spread differently: the distance of the two distributions is"
+        f" {apart:.2g}, where 0 means the same and 1 means no overlap. The images changed in ways"
+        " that raise some scores and lower others, as blur and noise do"
         if not is_moved
         else (
             f"They are unlike the images that the threshold was chosen on{mixed}"

@@ -108,8 +108,8 @@ def find_duplicates(
 
 
 _KEEP_ONE = (
-    "Keep one copy of each. Or let copies count as one group: --groups twins, or a column `group`"
-    " in a manifest (`residua.images.group_duplicates` names it)."
+    "Keep one copy of each. Or let copies count as one group: --groups twins (groups='twins'), or"
+    " one name in the column `group` of a manifest."
 )
 _NAME_ONE = "Keep one copy of each, or put the copies into one group."
 

@@ -85,8 +85,8 @@ def _meaning(is_unusual: bool, is_reversed_code: bool, share: float) -> str:
 def _advice(is_unusual: bool, is_reversed_code: bool) -> str:
     if not is_unusual:
         return (
-            "Read ROC AUC first, and compare average precision with that share. Anomalies are"
-            " rarer in use: state --prevalence."
+            "Read ROC AUC first, and compare average precision with that share."
+            " Where the model works, anomalies are rarer, and its precision is lower."
         )
     if is_reversed_code:
         return (

@@ -103,9 +103,9 @@ def find_leakage(
             f" does on new ones.{_compared(metrics or {}, without or {})}"
         ),
         what_to_do=(
-            "Remove the copies from one of the parts. Or put copies into one group: one name in the"
-            " column `group` of a manifest (`residua.images.group_duplicates` names it), or"
-            " --groups twins where no groups are named. Then fit again."
+            "Remove the copies from one of the two. Or put copies into one group: --groups twins"
+            " (groups='twins') where no groups are named, else one name in the column `group` of a"
+            " manifest. Then fit again."
         ),
     )
 

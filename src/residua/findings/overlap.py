@@ -87,13 +87,14 @@ def find_overlap(
             f"Normal and anomalous scores overlap. {100 * measured['anomalous_in_overlap']:.3g}% of"
             " anomalies score no higher than the highest normal image, and"
             f" {100 * measured['normal_in_overlap']:.3g}% of normal images score no lower than the"
-            " lowest anomaly. At the best threshold, misses and false alarms add up to"
-            f" {100 * overlap:.3g}% ({100 * low:.3g} to {100 * high:.3g}).{spoilt}"
+            " lowest anomaly. At every threshold, the share of anomalies that are missed and the"
+            f" share of normal images that are flagged add up to {100 * overlap:.3g}% or more"
+            f" ({100 * low:.3g} to {100 * high:.3g}); 100% is no better than chance.{spoilt}"
         ),
         what_to_do=(
             "No threshold separates them. Choose one by the costs of a miss and of a false"
-            " alarm, and look at the images in the overlap. Another score (ssim, gradients,"
-            " distance in the latent code) often separates better than squared error."
+            " alarm, and look at the images in the overlap. If that costs too much, it takes"
+            " another model or another score."
         ),
     )
 

@@ -49,22 +49,22 @@ def find_torn_groups(groups: NDArray[Any], parts: NDArray[Any]) -> Finding | Non
             "examples": torn[:5],
         },
         meaning=(
-            f"{len(torn):,} of the {len(seen):,} groups {verb} images in more than one part, for"
-            f" example {torn[0]!r}. {n_images:,} of the {n_test:,} test images"
-            f" {'belongs' if n_images == 1 else 'belong'} to such a group. The model or the"
+            f"{len(torn):,} of the {len(seen):,} groups {verb} images in more than one of train,"
+            f" calibration and test, for example {torn[0]!r}. {n_images:,} of the {n_test:,} test"
+            f" images {'belongs' if n_images == 1 else 'belong'} to such a group. The model or the"
             " threshold has seen other images of these groups, so the figures look better than"
             " they are."
         ),
         what_to_do=(
-            "Put each group into one part of the manifest. Or leave its split column out: a"
-            " drawn split keeps groups together."
+            "Give all images of a group the same split in the manifest. Or leave its column split"
+            " out: residua then draws a split that keeps groups together."
         ),
     )
 
 
 KIND = FindingKind(
     "torn-groups",
-    "Groups in more than one part",
+    "Groups that train, calibration and test share",
     find_torn_groups,
     lambda facts: find_torn_groups(facts.groups, facts.parts),
     needs=("groups", "parts"),

@@ -65,8 +65,8 @@ def find_tracks_complexity(
             f" {correlation:.2g}). It ranks texture, so smooth anomalies are missed."
         ),
         what_to_do=(
-            "Look at the normal images with high scores. Try a score that allows for texture:"
-            " contrast-normalised error, ssim, density of the latent code."
+            "Look at the normal images with high scores. Try another recipe (`residua recipes`"
+            " lists them), or a score that allows for texture."
         ),
     )
 

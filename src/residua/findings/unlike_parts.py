@@ -79,14 +79,14 @@ def find_unlike_parts(
             ],
         },
         meaning=(
-            f"{a.capitalize()} and {b} are unlike: their {feature.replace('_', ' ')} (median"
-            f" {middle[0]:.4g} and {middle[1]:.4g}) differs by {distance:.2g} on a scale from"
-            " 0, the same, to 1, apart. A threshold chosen on one part does not hold on the"
-            " other."
+            f"{a.capitalize()} and {b} are unlike: the median {feature.replace('_', ' ')} is"
+            f" {middle[0]:.4g} in {a} and {middle[1]:.4g} in {b}. The distance of the two"
+            f" distributions is {distance:.2g}, where 0 means the same and 1 means no overlap. A"
+            " threshold chosen on one of them does not hold on the other."
         ),
         what_to_do=(
-            "Draw the parts from one pool (leave the split out). If you want to measure the"
-            " difference, calibrate on images like those to come."
+            "Leave the split out: train, calibration and test are then drawn from one pool. If"
+            " the difference is meant, calibrate on images like those to come."
         ),
     )
 

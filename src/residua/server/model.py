@@ -217,12 +217,12 @@ def _words(
     if score is None:
         verdict = "Anomalous" if anomalous else "Not judged"
         return f"{verdict}: the score is no finite number."
-    side = "lies above" if anomalous else "does not exceed"
+    side = "lies above" if anomalous else "is not above"
     words = (
         f"{'Anomalous' if anomalous else 'Normal'}: the score {score:.4g} {side} the threshold"
-        f" {threshold:.4g}"
+        f" {threshold:.4g}."
     )
-    return f"{words}{'' if rank is None else _rank_words(rank)}."
+    return words if rank is None else f"{words} {_rank_words(rank)}"
 
 
 def _class_words(chances: list[tuple[str, np.float32]], predicted: list[str]) -> str:
@@ -237,6 +237,9 @@ def _class_words(chances: list[tuple[str, np.float32]], predicted: list[str]) ->
 
 
 def _rank_words(rank: Rank) -> str:
-    which = {0: "lower than or equal to all", rank.n_normals: "higher than all"}.get(rank.n_below)
-    which = f"higher than {rank.n_below:,} of the" if which is None else which
-    return f", {which} {rank.n_normals:,} normal calibration scores"
+    low = {0: "none", rank.n_normals: "all"}.get(rank.n_below, f"{rank.n_below:,}")
+    verb = "scores" if rank.n_below in (0, 1) else "score"
+    return (
+        f"Of the {rank.n_normals:,} normal images that the threshold was chosen on, {low} {verb}"
+        " lower."
+    )

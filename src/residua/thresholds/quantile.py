@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from residua.errors import PolicyError
 from residua.thresholds.calibration import Calibration, percent
-from residua.thresholds.policy import Choice, NumberPolicy, require_normals
+from residua.thresholds.policy import Choice, NumberPolicy, none_or, require_normals
 from residua.thresholds.shown import Side, hidden_words, with_hidden
 
 
@@ -85,11 +85,10 @@ class Quantile(NumberPolicy):
             among = f" in {side.groups.n_groups} groups"
             promise = "new groups" if grouped else "known groups"
         how = (
-            f"The {percent(self.q)} quantile of {n} normal calibration scores{among} (number"
-            f" {n - n_above} from below, with the"
-            f" {'correction for one more group' if grouped else 'n + 1 correction'}): on average"
-            f" at most {percent(1 - self.q)} of {whose} are flagged; single batches may have"
-            f" more or fewer.{side.weighing if grouped else ''}{hidden_words(hidden, limit)}"
-            f" {calibration.place(threshold)}"
+            f"The {percent(self.q)} quantile of {n} normal calibration scores{among}, corrected for"
+            f" the number of {'groups' if grouped else 'images'}: it flags {none_or(n_above)} of"
+            f" them. On average, at most {percent(1 - self.q)} of {whose} are flagged; single"
+            f" batches may have more or fewer.{side.weighing if grouped else ''}"
+            f"{hidden_words(hidden, limit)} {calibration.place(threshold)}"
         )
         return Choice(threshold, how, promise)

@@ -249,7 +249,7 @@ def test_mirroring_is_on_where_mirrored_neighbours_help_and_off_where_they_harm(
     images[mirrored] = images[mirrored][:, :, ::-1]
     names, words = chosen(images, np.repeat(np.arange(40), 6))
     assert names == ("flip", "crop")
-    assert "images right and 0 wrong" in words
+    assert "images and spoil that of 0;" in words
     handed = np.where(mirrored, 1, 0)  # here the class is the side it faces
     votes = mirror_votes(images[..., None].astype(np.float32) / 255, handed)
     assert votes.harmed > votes.helped

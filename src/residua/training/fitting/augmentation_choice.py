@@ -71,8 +71,9 @@ def choose_augmentations(
         )
     votes = mirror_votes(_small(images[rows]), targets.values[rows])
     told = (
-        f"mirrored neighbours put {votes.helped} of {len(rows):,} images right and {votes.harmed}"
-        f" wrong; alone, {votes.gained} and {votes.lost}"
+        f"mirror images among the nearest neighbours correct the class of {votes.helped} of"
+        f" {len(rows):,} images and spoil that of {votes.harmed}; mirror images alone correct"
+        f" {votes.gained} and spoil {votes.lost}"
     )
     confuses = _outweighs(votes.harmed, votes.helped)
     is_useful = votes.helped >= max(_HELPED_FEWEST, _HELPED_SHARE * len(rows))

@@ -90,16 +90,16 @@ def choose_recipe(
     for name, recipe in candidates(fitted_on).items():
         separation[name] = _separation(recipe, fitted_on, normals, settings, size, aspect, hold)
         on_note(
-            f"auto: {name} separates made anomalies from {len(normals)} held-out normal images with"
-            f" ROC AUC {separation[name]:.3f}"
+            f"auto: {name} tells artificial defects from {len(normals)} held-out normal images with"
+            f" ROC AUC {separation[name]:.3f} (0.5 is chance)"
         )
     best = max(separation, key=lambda name: separation[name])
     others = ", ".join(f"{name} {value:.3f}" for name, value in separation.items() if name != best)
     words = (
-        f"auto chose {best}: after {_SHARE_OF_SCHEDULE:.0%} of its schedule it separated made"
-        " anomalies (defects, joined, blended, scrambled, warped, squeezed images) from held-out"
-        f" normal ones with ROC AUC {separation[best]:.3f} ({others}); it used no label, no"
-        " calibration image and no test image"
+        f"auto chose {best}: after {_SHARE_OF_SCHEDULE:.0%} of its schedule it told artificial"
+        " defects from held-out normal images best, with ROC AUC"
+        f" {separation[best]:.3f} ({others}); no label, no calibration image and no test image was"
+        " used"
     )
     on_note(words)
     return Choice(candidates(fitted_on)[best], separation, words)
