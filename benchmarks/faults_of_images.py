@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from planted_pictures import Pictures, as_bytes, as_set
-from residua.evaluation.check import SCALES, image_statistics
+from residua.evaluation.check import SCALES, image_statistics, measure_masks
 from residua.findings import (
     find_class_balance,
     find_different_images,
@@ -21,6 +21,7 @@ from residua.findings import (
     find_mixed_sizes,
     find_scale,
     find_shortcut,
+    find_small_defects,
     find_source_changed,
     find_test_reused,
     find_too_few_images,
@@ -88,6 +89,21 @@ def mixed_sizes(source: Pictures, rng: Rng, strength: float) -> Finding | None:
     height, width = source.images.shape[1:]
     sizes = np.repeat([[height, width], [height, round(width * (1 + strength))]], 50, axis=0)
     return find_mixed_sizes(sizes)
+
+
+def small_defects(source: Pictures, rng: Rng, strength: float) -> Finding | None:
+    """That share of 40 drawn lines is 1 pixel wide for the network, the rest 10."""
+    x = resize(source.sample(rng, 40), (256, 256))
+    rows, columns = np.mgrid[:256, :256] - 128
+    masks = []
+    for place in range(len(x)):
+        angle = rng.uniform(0, np.pi)
+        across = np.abs(np.sin(angle) * columns - np.cos(angle) * rows)
+        along = np.abs(np.cos(angle) * columns + np.sin(angle) * rows)
+        width = 4 if place < strength * len(x) else 40
+        masks.append((across < width / 2) & (along < 60))
+    found = measure_masks([ImageSet.from_arrays(as_bytes(x), masks=masks)])
+    return find_small_defects(found.widths, found.sizes, (64, 64))
 
 
 def class_balance(source: Pictures, rng: Rng, strength: float) -> Finding | None:

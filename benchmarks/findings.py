@@ -65,6 +65,7 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "mixed-scale": (Trial(of_images.mixed_scale, (0, 0.002, 0.02, 0.5)),),
     "scale": (Trial(of_images.scale, (0, 2, 255)),),
     "mixed-sizes": (Trial(of_images.mixed_sizes, (0, 0.2, 0.6, 1), 1),),
+    "small-defects": (Trial(of_images.small_defects, (0, 0.05, 0.2, 1), 3),),
     "class-balance": (Trial(of_images.class_balance, (0, 1, 3), 1),),
     "shortcut": (
         Trial(of_images.shortcut_by_light, (0, 0.05, 0.2, 0.6)),

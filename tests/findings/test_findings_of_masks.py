@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from residua.findings import find_empty_masks, find_suspicious_masks, find_torn_groups
+from residua.findings import (
+    find_empty_masks,
+    find_small_defects,
+    find_suspicious_masks,
+    find_torn_groups,
+)
 from residua.records import Estimate
 
 RNG = np.random.default_rng(0)
@@ -26,6 +31,42 @@ def test_empty_masks_weigh_as_much_as_there_are_of_them(n_empty, severity):
             told.measured["n_masks"],
             told.measured["examples"][0],
         ) == (n_empty, 100, "0.png")
+
+
+@pytest.mark.parametrize(
+    ("n_narrow", "network", "severity"),
+    [
+        (0, 256, None),
+        (10, 256, "note"),
+        (11, 256, "warning"),
+        (100, 1024, None),
+        (100, 512, "warning"),
+    ],
+)
+def test_defects_are_narrow_by_what_the_network_sees(n_narrow, network, severity):
+    widths = np.array([4.0] * n_narrow + [40.0] * (100 - n_narrow))
+    told = find_small_defects(widths, np.full((100, 2), 1024), (network, network))
+    assert (told and told.severity) == severity
+    if told:
+        assert told.measured["n_narrow"] == n_narrow
+        assert told.measured["smallest"] == 4 * network / 1024
+        assert f"at the {network} px (longer side) that the network sees" in told.meaning
+
+
+def test_the_size_that_is_advised_shows_nine_in_ten_defects():
+    widths, sizes = np.array([6.0] * 50), np.full((50, 2), 1000)
+    told = find_small_defects(widths, sizes, (250, 250))
+    advised = told.measured["advised_size"]
+    assert f"--size {advised}" in told.what_to_do
+    assert find_small_defects(widths, sizes, (advised, advised)) is None
+    hopeless = find_small_defects(np.array([0.5] * 50), sizes, (250, 250))
+    assert hopeless.measured["advised_size"] == 1000  # images hold no more
+
+
+def test_narrow_defects_on_images_that_are_not_shrunk_are_a_note():
+    told = find_small_defects(np.array([1.0] * 9), np.full((9, 2), 28), (28, 28))
+    assert told.severity == "note"
+    assert "as stored" in told.meaning and "--size" not in told.what_to_do
 
 
 def test_masks_that_stand_out_are_not_accused():

@@ -45,6 +45,17 @@ def check(
             help="Write the near-duplicates that were found, side by side, as PNG.",
         ),
     ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=8,
+            help=(
+                "Longer side in pixels that the network will see, for small defects. Default: that"
+                " of a detector."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     groups: Groups = None,
     bits: Bits = None,
     follow_links: FollowLinks = False,
@@ -74,7 +85,7 @@ def check(
         "follow_links": follow_links,
         "root": root,
     }
-    found = _surveyed(sources, told, seed, memory, quiet=quiet)
+    found = _surveyed(sources, told, seed, memory, size=size, quiet=quiet)
     emit_json(found.to_json(), json)
     if pictures is not None:
         _write_pictures(found, pictures)
@@ -86,7 +97,13 @@ def check(
 
 
 def _surveyed(
-    sources: list[str], told: dict[str, Any], seed: int, memory: float, *, quiet: bool
+    sources: list[str],
+    told: dict[str, Any],
+    seed: int,
+    memory: float,
+    *,
+    size: int | None,
+    quiet: bool,
 ) -> SourceCheck:
     from residua.cli.progress import counting
     from residua.evaluation.check import check_sources
@@ -98,7 +115,7 @@ def _surveyed(
             load_images(one, seed=seed, memory_megabytes=own, progress=progress, **told)
             for one in sources
         ]
-        return check_sources(sets, seed=seed, progress=progress)
+        return check_sources(sets, seed=seed, longer_side=size, progress=progress)
 
 
 def _print(found: SourceCheck, console: Console) -> None:

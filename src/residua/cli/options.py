@@ -188,8 +188,8 @@ Size = Annotated[
     int | None,
     typer.Option(
         help=(
-            "Longer side in pixels that the network sees. Default: images of one size up to 128 are"
-            " not resized."
+            "Longer side in pixels that the network sees. Default: up to 128 (256 with inspect and"
+            " feature, 64 to classify); images of one size up to that are not resized."
         )
     ),
 ]

@@ -74,6 +74,7 @@ from residua.findings.duplicates import find_duplicates as find_duplicates
 from residua.findings.unreadable_files import find_unreadable_files as find_unreadable_files
 from residua.findings.empty_masks import find_empty_masks as find_empty_masks
 from residua.findings.suspicious_masks import find_suspicious_masks as find_suspicious_masks
+from residua.findings.small_defects import find_small_defects as find_small_defects
 from residua.findings.test_reused import find_test_reused as find_test_reused
 from residua.findings.dead_latent import find_dead_latent as find_dead_latent
 from residua.findings.misread_scale import find_misread_scale as find_misread_scale

@@ -89,7 +89,9 @@ class LabelledCopies:
 
 @dataclass(frozen=True)
 class MaskMeasures:
-    """What was measured of masks; see `find_empty_masks` and `find_suspicious_masks`."""
+    """What was measured of masks; see `find_empty_masks`, `find_suspicious_masks` and
+    `find_small_defects`.
+    """
 
     of_defects: Floats
     defect_paths: Sequence[str]
@@ -99,6 +101,8 @@ class MaskMeasures:
     unmarked: Floats | None = None
     borders: Floats | None = None
     readings: Mapping[str, Floats] | None = None
+    widths: Floats | None = None
+    sizes: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,7 @@ class JudgedFacts:
     features: Fact[Mapping[str, Floats]] = _fact("images")
     votes_of: Callable[[], LabelVotes] | None = None
     masks: Fact[MaskMeasures] = _fact("masks of the defects")
+    network_size: Fact[tuple[int, int]] = _fact("the size that a network sees")
     # of sources, before there is a model
     quarantined: Fact[Sequence[tuple[str, str]]] = _fact("files of the source")
     sizes: Fact[NDArray[Any]] = _fact("sizes of the images as stored")

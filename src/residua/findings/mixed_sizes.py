@@ -1,4 +1,4 @@
-"""Images of different sizes, which a network of one input size has to stretch."""
+"""Images of different sizes, which have to be resized for a network."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ def find_mixed_sizes(sizes: NDArray[Any]) -> Finding | None:
         },
         meaning=(
             f"Sizes run from {low[0]}x{low[1]} to {high[0]}x{high[1]} (height x width), and"
-            f" proportions differ {spread:.3g} times. All images are resized to one size for"
-            " the network, and errors per pixel are compared at that size."
+            f" proportions differ {spread:.3g} times. Recipes for any size (inspect) bring all"
+            " images to about one area and keep their proportions. All others resize them to one"
+            " size."
         ),
         what_to_do=(
-            "Nothing, if the camera gives such images; `--aspect keep` keeps proportions."
-            " Otherwise cut or scale them to one size."
+            "Nothing, if the camera gives such images; `--aspect keep` keeps proportions with"
+            " any recipe. Otherwise cut or scale them to one size."
         ),
     )
 

@@ -5,6 +5,7 @@ The inference graph uses the same weights.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # pixels of both sides: weights of longer ones are made anew, so that the cache stays under 30 MB
 _MOST_CACHED = 4096
+_SMALLEST_SIDE = 8
 
 
 def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_array:
@@ -55,6 +57,36 @@ def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_arr
         )
     made = _weights if n_in + n_out <= _MOST_CACHED else _weights.__wrapped__
     return made(n_in, n_out, n_in / n_out if scale is None else scale)
+
+
+def network_size(
+    sizes: NDArray[Any],
+    longer_side: int | None = None,
+    *,
+    default_side: int,
+    smallest_side: int = 8,
+) -> tuple[int, int]:
+    """(height, width) to which a network of one input size brings images of these sizes.
+
+    Images of one size up to `default_side` keep it. Else the longer side becomes `longer_side` (at
+    most `default_side` unless said) and the other follows the set's median proportions. Long,
+    narrow images get a longer side, so that the shorter one keeps `smallest_side` if it has it.
+
+    Examples
+    --------
+    >>> network_size(np.array([[500, 1000]]), default_side=128)
+    (64, 128)
+    """
+    heights, widths = sizes[:, 0], sizes[:, 1]
+    is_uniform = bool((sizes == sizes[0]).all())
+    if is_uniform and longer_side is None and int(sizes[0].max()) <= default_side:
+        return int(heights[0]), int(widths[0])
+    proportion = float(np.median(np.log(heights / widths)))
+    bound = max(default_side, math.ceil(smallest_side * math.exp(abs(proportion))))
+    side = longer_side or min(bound, int(max(np.median(heights), np.median(widths))))
+    height = side if proportion >= 0 else round(side * math.exp(proportion))
+    width = side if proportion <= 0 else round(side / math.exp(proportion))
+    return max(_SMALLEST_SIDE, height), max(_SMALLEST_SIDE, width)
 
 
 @lru_cache(maxsize=256)

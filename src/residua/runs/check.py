@@ -35,10 +35,12 @@ def check_images(
     watcher: Watcher,
     *,
     options: Sequence[str] = (),
+    network_size: tuple[int, int] | None = None,
 ) -> None:
     """Check the images before training, once: errors and warnings get a line each, all is kept.
 
-    `options` are what `residua check` needs to read the source alike.
+    `options` are what `residua check` needs to read the source alike; `network_size` is the
+    (height, width) that the network will see.
     """
     of_what = {
         "fingerprint": images.fingerprint,
@@ -47,7 +49,12 @@ def check_images(
     if _kept(run).items() >= of_what.items():
         return
     started = time.perf_counter()
-    found = check_sources([images], most_compared=MOST_CHECKED, progress=watcher.on_read)
+    found = check_sources(
+        [images],
+        most_compared=MOST_CHECKED,
+        network_size=network_size,
+        progress=watcher.on_read,
+    )
     if job == "reconstruct":  # labels mean nothing to it
         found = replace(
             found,

@@ -24,6 +24,7 @@ from residua.evaluation.report import write_json
 from residua.findings import (
     leakage,
     not_checked,
+    small_defects,
 )
 from residua.images.hashing import of_hex
 from residua.images.listing import Progress
@@ -260,6 +261,8 @@ def _keep(folder: RunFolder, judgement: Judgement) -> None:
 def _found_before(folder: RunFolder, evaluation: Evaluation) -> list[Finding]:
     """What was found in the images before training and is not judged again here."""
     told = {one.code for one in evaluation.findings} - {not_checked.KIND.code}
+    if evaluation.job == "detect":  # asked again, at the size that the network came to have
+        told.add(small_defects.KIND.code)
     return [one for one in read_check(folder) if one.code not in told]
 
 

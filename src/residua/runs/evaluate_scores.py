@@ -112,6 +112,7 @@ def _with_images(
         statistics=statistics,
         features=None if statistics is None else features,
         masks=checks.make("masks", lambda: measure_masks([images])),
+        network_size=model.facts.size,
         not_made=(*facts.not_made, *checks.not_made),
     )
 

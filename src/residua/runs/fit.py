@@ -19,7 +19,7 @@ from residua.runs.progress import Watcher
 from residua.runs.run_record import training_columns
 from residua.runs.trained_run import RunState, TrainedRun
 from residua.training.bundle import save_bundle
-from residua.training.fitting.fit import fit
+from residua.training.fitting.fit import expected_size, fit
 from residua.training.fitting.options import (
     ClassifyOptions,
     FitOptions,
@@ -82,7 +82,14 @@ def fit_run(
             state = _same_images(run, state, images)
             for text in (*images.notes, *(f"assumed {one.sentence}" for one in images.assumptions)):
                 watcher.note(text)
-            check_images(run, images, options.job, watcher, options=_how_read(options))
+            check_images(
+                run,
+                images,
+                options.job,
+                watcher,
+                options=_how_read(options),
+                network_size=expected_size(options, images.train),
+            )
             _write(run, _fit(run, state, images, watcher, session), images)
         run.checkpoint.unlink(missing_ok=True)  # of a finished run, if it was stopped right here
     return run

@@ -136,7 +136,7 @@ def save_wrapped(
             point = model.choose_threshold(policy, images.calibration)
         folder = WrappedRun(fresh)
         folder.write_images({part: images[np.flatnonzero(images.splits == part)] for part in PARTS})
-        check_images(folder, images, job, Watcher())
+        check_images(folder, images, job, Watcher(), network_size=model.contract.size)
         _write(
             fresh,
             WrappedState(

@@ -44,6 +44,31 @@ def said(images: np.ndarray, masks: list[np.ndarray], **more: object) -> list[tu
     return [(one.code, one.severity, one.meaning) for one in mask_findings([labelled])]
 
 
+@pytest.mark.parametrize("turn", [0, 30, 45, 90])
+def test_a_crack_is_as_wide_as_its_line_in_any_direction(turn):
+    rows, columns = np.mgrid[:400, :400] - 200
+    angle = np.deg2rad(turn)
+    across = np.abs(np.sin(angle) * columns - np.cos(angle) * rows)
+    crack = (across < 3) & (np.hypot(rows, columns) < 150)
+    crack[:9, :9] = True  # a speck far from it makes it no wider
+    image = np.full((400, 400), 90, np.uint8)
+    found = measure_masks([ImageSet.from_arrays([image], masks=[crack])])
+    assert found.sizes.tolist() == [[400, 400]]
+    assert 5 < found.widths[0] < 9.5
+
+
+def test_check_names_the_size_at_which_narrow_defects_can_be_seen():
+    """Photographs of 640 px with defects of 4: the default shrinks them to 256 px."""
+    images, masks = np.full((6, 640, 640), 90, np.uint8), np.zeros((6, 640, 640), bool)
+    masks[:, 100:104, 50:300] = True
+    source = ImageSet.from_arrays(images, labels=["crack"] * 6, masks=list(masks))
+    told = next(one for one in check_sources([source]).findings if one.code == "small-defects")
+    assert told.severity == "warning" and told.measured["network_size"] == [256, 256]
+    assert "fit --size 480" in told.what_to_do
+    larger = check_sources([source], network_size=(640, 640)).findings
+    assert not [one for one in larger if one.code == "small-defects"]
+
+
 CHANGES = {
     "inverted": (lambda masks: [~mask for mask in masks], "inverted"),
     "the next image's": (lambda masks: [*masks[1:], masks[0]], "those of the image before"),

@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 
 from residua.errors import InputError
+from residua.evaluation.check.sources import detector_size
 from residua.images import ImageSet
-from residua.training.fitting.sizes import choose_aspect, choose_size
+from residua.training.fitting.fit import expected_size
+from residua.training.fitting.options import ClassifyOptions, DetectOptions
+from residua.training.fitting.recipe_choice import candidates
+from residua.training.fitting.sizes import choose_aspect, choose_prepare, choose_size
 from residua.training.recipes import RECIPES, make_recipe
+from residua.training.scoring.prepare import Prepare
+from residua.training.strategies import make_strategy
 
 
 def images(*sizes: tuple[int, int]) -> ImageSet:
@@ -55,6 +61,29 @@ def test_mixed_sizes_keep_their_proportions_where_the_recipe_takes_any_size_and_
     assert choose_aspect(mixed, None, make_recipe("plain")) == "stretch"
     assert choose_aspect(mixed, "keep", make_recipe("inspect")) == "keep"
     assert "the area of 100x100, each at its own proportions" in choose_size(mixed, 100, "area")[1]
+
+
+def test_the_sentence_says_what_preparing_does():
+    """Sides are multiples of 16 where images keep their own proportions."""
+    alike = images((100, 90), (100, 90))
+    size, words = choose_size(alike, None, "area")
+    assert Prepare(size, "area").target(100, 90) == (96, 96)
+    assert "are resized to 96x96" in words
+    assert choose_size(images((96, 96)), None, "area")[1].endswith("stay so")
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (63, 300), (64, 64), (400, 300), (1240, 500)])
+@pytest.mark.parametrize("size", [None, 320])
+def test_check_and_fit_expect_the_size_that_the_network_gets(shape, size):
+    given = images(shape)
+    options = DetectOptions(source="x", size=size)
+    expected = expected_size(options, given)
+    assert detector_size(given.sizes, size) == expected
+    chosen = [choose_prepare(given, one, size, None)[0].size for one in candidates(given).values()]
+    assert expected == max(chosen)
+    classify = ClassifyOptions(source="x", size=size)
+    strategy = make_strategy(classify.strategy, n_classes=2)
+    assert expected_size(classify, given) == choose_prepare(given, strategy, size, None)[0].size
 
 
 def test_proportions_of_their_own_are_refused_where_the_recipe_needs_one_size():

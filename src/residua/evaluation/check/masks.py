@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import find_objects, label, uniform_filter
 
 from residua.findings.kind import MaskMeasures
 from residua.images import ImageSet
@@ -60,6 +60,8 @@ def measure_masks(sets: Sequence[ImageSet]) -> MaskMeasures | None:
         shares,
         shares,
         sum(look.is_normal and look.share > 0 for look in looks),
+        widths=np.array([look.width for look in marked], np.float64),
+        sizes=np.array([look.size for look in marked], np.int64).reshape(-1, 2),
     )
     return _placed(measures, marked) if marked else measures
 
@@ -75,6 +77,8 @@ class _Look:
     is_defect: bool
     share: float
     border: float
+    width: float  # of the widest part, in pixels as stored
+    size: tuple[int, int]
     mask: NDArray[np.float64]
     contrasts: NDArray[np.float64]  # (2, _GRID, _GRID)
     grey: NDArray[np.float64]
@@ -138,10 +142,22 @@ def _look(
         is_defect,
         float(mask.mean()),
         float(border.mean()),
+        _width(mask),
+        (mask.shape[0], mask.shape[1]),
         _on_grid(mask.astype(np.float64), np.add),
         np.stack(contrasts),
         _on_grid(small.mean(axis=2), np.add),
     )
+
+
+def _width(mask: NDArray[np.bool_]) -> float:
+    """How wide the widest part of a mask is: its area divided by the longer side of its box, so
+    that a crack is as wide as its line, whatever its direction.
+    """
+    parts, _ = label(mask, np.ones((3, 3)))
+    areas = np.bincount(parts.ravel())[1:]
+    longer = [max(axis.stop - axis.start for axis in box) for box in find_objects(parts)]
+    return max((float(area) / side for area, side in zip(areas, longer, strict=True)), default=0.0)
 
 
 def _small(image: NDArray[np.generic]) -> NDArray[np.float64]:

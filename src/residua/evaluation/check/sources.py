@@ -22,10 +22,14 @@ from residua.images.duplicates import Leaks, leaks_of
 from residua.images.group_names import hint_of_groups
 from residua.images.groups import n_groups
 from residua.images.listing import Progress
+from residua.images.resize import network_size as network_size_of
 from residua.records import Assumption, Finding
 
 _PLAIN = ("brightness", "contrast", "sharpness", "compression", "height", "width")
 _FEWEST_VOTED, _MOST_VOTED, _MOST_CLASSES = 40, 4000, 200  # by neighbours, on labels
+# From this shorter side on `fit` takes images for surfaces; the longer side that its recipes bring
+# images to, and the least of the shorter one.
+_SURFACE_SIDE, _SIDES_OF_SURFACES, _SIDES_OF_OBJECTS = 64, (256, 64), (128, 8)
 _ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 
 
@@ -60,6 +64,8 @@ def check_sources(
     *,
     seed: int = 0,
     most_compared: int | None = None,
+    network_size: tuple[int, int] | None = None,
+    longer_side: int | None = None,
     progress: Progress | None = None,
 ) -> SourceCheck:
     """Check one source part against part, or several sources against each other; no model is
@@ -74,6 +80,10 @@ def check_sources(
     most_compared : int, optional
         Of more images than this only exact copies are looked for, and the simple numbers are those
         of an even share.
+    network_size : (height, width), optional
+        That a network will see. Left out: what `fit` chooses for a detector.
+    longer_side : int, optional
+        The longer side of the network's size, as ``fit --size``.
     progress : callable, optional
         Called with (done, total) of each stage.
 
@@ -92,6 +102,9 @@ def check_sources(
     measured = table if is_whole else _Table.of(some)
     columns = checks.make("the looks of images", lambda: _statistics(some, progress))
     facts = _source_facts(sets, table)
+    if len(facts.sizes):
+        seen = network_size or detector_size(facts.sizes, longer_side)
+        facts = replace(facts, network_size=seen)
     leaks = checks.make("leakage", lambda: _leakage(table, copies, sets, is_thorough=is_thorough))
     facts = replace(
         facts,
@@ -125,6 +138,20 @@ def _n_groups(sets: Sequence[ImageSet]) -> int | None:
     if any(one.groups is None for one in sets):
         return None
     return n_groups(group for one in sets for group in ([] if one.groups is None else one.groups))
+
+
+def detector_size(sizes: NDArray[Any], longer_side: int | None = None) -> tuple[int, int]:
+    """(height, width) that `fit` gives a detector's network for images of these sizes; of its
+    candidates that with the larger images. `longer_side` is that of ``--size``.
+
+    Examples
+    --------
+    >>> detector_size(np.array([[600, 600]])), detector_size(np.array([[28, 28]]))
+    ((256, 256), (28, 28))
+    """
+    is_of_surfaces = int(np.median(sizes.min(axis=1))) >= _SURFACE_SIDE
+    longer, shorter = _SIDES_OF_SURFACES if is_of_surfaces else _SIDES_OF_OBJECTS
+    return network_size_of(sizes, longer_side, default_side=longer, smallest_side=shorter)
 
 
 def _source_facts(sets: Sequence[ImageSet], table: _Table) -> JudgedFacts:

@@ -9,6 +9,7 @@ import torch
 
 from residua.errors import ShapeError
 from residua.images import ImageSet
+from residua.images.resize import network_size
 from residua.training.bundle import Bundle, BundleConfig, TrainingRecord
 from residua.training.fitting.images import (
     calibrate_scores,
@@ -25,13 +26,16 @@ from residua.training.fitting.labelled import (
     usable,
 )
 from residua.training.fitting.options import ClassifyOptions, RecipeOptions, SharedOptions
+from residua.training.fitting.recipe_choice import candidates
 from residua.training.fitting.session import FitSession, Fitted, FitWork, Notes, TrainedModel
 from residua.training.fitting.sizes import choose_prepare
 from residua.training.fitting.splits import VALIDATION_SHARE, hold_out, sample_rows
 from residua.training.fitting.targets import LabelledSet, calibration_set, images_of, labelled_set
 from residua.training.networks import n_parameters
+from residua.training.recipes import RECIPES
 from residua.training.scoring.engine import score_images
 from residua.training.scoring.prepare import Prepare
+from residua.training.strategies import STRATEGIES
 
 _MOST_SAMPLED = 2000
 _PRIVATE = {"source", "root"}  # where images lay on this machine says nothing of the model
@@ -71,6 +75,30 @@ def fit(
             return _fit_classifier(options, labelled, held, session, notes)
         assert isinstance(options, RecipeOptions)
         return _fit_images(options, images_of(train), images_of(calibration), session, notes)
+
+
+def expected_size(options: SharedOptions, images: ImageSet) -> tuple[int, int] | None:
+    """(height, width) that the network will see, known before training: of several candidates the
+    largest; None without images.
+    """
+    if len(images) == 0:
+        return None
+    tried: list[Any] = []
+    if isinstance(options, ClassifyOptions):
+        tried = [STRATEGIES[options.strategy]]
+    elif options.chooses_recipe:
+        tried = list(candidates(images).values())
+    elif isinstance(options, RecipeOptions):
+        tried = [RECIPES[options.recipe]]
+    return max(
+        network_size(
+            images.sizes,
+            options.size,
+            default_side=one.default_side,
+            smallest_side=getattr(one, "smallest_side", 8),
+        )
+        for one in tried
+    )
 
 
 def _fit_images(

@@ -4,12 +4,9 @@ words.
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from residua.errors import InputError
 from residua.images import ImageSet
+from residua.images.resize import network_size
 from residua.training.recipes import Recipe
 from residua.training.scoring.prepare import Aspect, Prepare
 
@@ -17,7 +14,7 @@ _SMALLEST, _LARGEST = 8, 4096
 _HOW: dict[Aspect, str] = {
     "stretch": "{0}x{1}, height and width fitted separately",
     "keep": "{0}x{1}, proportions kept, edges repeated",
-    "area": "the area of {0}x{1}, each at its own proportions",
+    "area": "about the area of {0}x{1}, each at its own proportions",
 }
 
 
@@ -63,10 +60,8 @@ def choose_size(
 ) -> tuple[tuple[int, int], str]:
     """(height, width) that the network sees, and the sentence that says so.
 
-    Images of one size up to `default_side` stay as they are. Else the longer side becomes
-    `longer_side` (at most `default_side` unless said) and the other follows the set's median
-    proportions, so that resizing distorts as little as one size for all allows. Long, narrow images
-    get a longer side, so that the shorter one keeps `smallest_side` if it has it.
+    The size is that of `residua.images.resize.network_size`: resizing distorts as little as one
+    size for all allows.
     """
     if longer_side is not None and not _SMALLEST <= longer_side <= _LARGEST:
         raise InputError(
@@ -75,19 +70,16 @@ def choose_size(
         )
     heights, widths = images.sizes[:, 0], images.sizes[:, 1]
     uniform = images.uniform_size
-    if uniform is not None and longer_side is None and max(uniform) <= default_side:
-        return uniform, f"images are {uniform[0]}x{uniform[1]} (height x width) and stay so"
-    proportion = float(np.median(np.log(heights / widths)))
-    bound = max(default_side, math.ceil(smallest_side * math.exp(abs(proportion))))
-    side = longer_side or min(bound, int(max(np.median(heights), np.median(widths))))
-    height = side if proportion >= 0 else round(side * math.exp(proportion))
-    width = side if proportion <= 0 else round(side / math.exp(proportion))
-    size = (max(_SMALLEST, height), max(_SMALLEST, width))
-    if uniform == size and aspect != "area":
-        return size, f"images are {size[0]}x{size[1]} (height x width) and stay so"
+    size = network_size(
+        images.sizes, longer_side, default_side=default_side, smallest_side=smallest_side
+    )
+    seen = size if uniform is None else Prepare(size, aspect).target(*uniform)
+    if uniform == seen:
+        return size, f"images are {seen[0]}x{seen[1]} (height x width) and stay so"
     came = (
         f"{uniform[0]}x{uniform[1]}"
         if uniform
         else f"{int(heights.min())}-{int(heights.max())} x {int(widths.min())}-{int(widths.max())}"
     )
-    return size, f"images of {came} (height x width) are resized to {_HOW[aspect].format(*size)}"
+    how = "{0}x{1}" if uniform and aspect == "area" else _HOW[aspect]
+    return size, f"images of {came} (height x width) are resized to {how.format(*seen)}"
