@@ -306,7 +306,7 @@ def test_labels_that_look_alike_as_file_names_stay_apart(tmp_path):
 
 @pytest.mark.parametrize(
     ("shift", "said"),
-    [(0.1, "It beats"), (-0.1, "It falls behind"), (0.0, "does not clearly beat")],
+    [(0.1, "It beats"), (-0.1, "It falls behind"), (0.0, "No difference to")],
 )
 def test_the_verdict_follows_the_paired_interval(shift, said):
     base = [0.6, 0.7, 0.8, 0.75, 0.65]
@@ -345,6 +345,28 @@ def test_one_class_is_compared_over_its_test_images():
     difference = summarise(scored[:1], scored[1:])["difference"]
     assert 0 < difference["low"] < difference["value"] < difference["high"]
     assert difference["n"] == 120
+
+
+def test_a_baseline_that_separates_backwards_counts_turned_around():
+    rng = np.random.default_rng(0)
+    truth = np.repeat([False, True], 60)
+    good, dark = rng.normal(size=120) + 0.5 * truth, -(rng.normal(size=120) + 3 * truth)
+    scored = [
+        area(
+            "good",
+            name,
+            roc_auc_score(truth, scores),
+            scores=scores.tolist(),
+            is_anomalous=truth.tolist(),
+        )
+        for name, scores in (("plain", good), ("brightness", dark))
+    ]
+    scored[1]["roc_auc"]["high"] = 0.1
+    summary = summarise(scored[:1], scored[1:])
+    column = summary["columns"]["brightness"]
+    assert column["turned"] == ["good"] and column["mean"] > 0.9
+    assert summary["difference"]["high"] < 0
+    assert "turned around" in summary["verdict"] and "It falls behind" in summary["verdict"]
 
 
 @pytest.mark.parametrize(

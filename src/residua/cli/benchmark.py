@@ -119,6 +119,8 @@ def _print(result: dict[str, Any]) -> None:
             console.print()
             console.print(table)
     console.print()
+    if any(column.get("turned") for column in columns.values()):
+        console.print("* separates this class backwards: its scores are turned around.")
     for skipped in result["skipped"]:
         console.print(f"{skipped[0].upper()}{skipped[1:]}.", markup=False)
     console.print(summary["verdict"], style="bold", markup=False)
@@ -164,9 +166,12 @@ def _table(group: list[str], summary: dict[str, Any]) -> Table:
         table.add_column(name.replace("_", " ").replace(" ", "\n"), justify="right")
     for label in summary["classes"]:
         best = max(column["classes"][label] for column in columns.values())
-        table.add_row(
-            escape(label), *(_cell(columns[name]["classes"][label], best) for name in group)
+        cells = (
+            _cell(columns[name]["classes"][label], best)
+            + ("*" if label in columns[name].get("turned", ()) else "")
+            for name in group
         )
+        table.add_row(escape(label), *cells)
     if len(summary["classes"]) > 1:
         best = max(column["mean"] for column in columns.values())
         table.add_row("[bold]mean[/bold]", *(_cell(columns[name]["mean"], best) for name in group))

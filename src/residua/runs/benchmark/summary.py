@@ -4,7 +4,7 @@ recipe beats the baselines.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ from residua.records import Estimate
 Record = dict[str, Any]
 Areas = dict[str, dict[str, list[float]]]
 """ROC AUC by column (a recipe or a baseline), by class: one value a seed."""
+
+
+_CHANCE = 0.5
 
 
 def untrained_name(recipe: str) -> str:
@@ -34,13 +37,15 @@ def summarise(
         A fit each: ``class, recipe, seed, roc_auc, seconds_fit``, and with one class ``scores,
         is_anomalous``; ``groups`` and ``n_test_groups`` where the test images know groups.
     baselines : sequence of dict
-        ``class, name, roc_auc``, and with one class ``scores``.
+        ``class, name, roc_auc``, and with one class ``scores``. One that separates a class
+        backwards, its interval wholly below .5, counts there with its scores turned around.
 
     Returns
     -------
     dict
         ``columns``: name to ``mean`` over classes (of means over seeds), ``seed_spread`` (standard
-        deviation over seeds of the mean over classes; None with one seed), ``classes``.
+        deviation over seeds of the mean over classes; None with one seed), ``classes``; of a
+        baseline also ``turned``, the classes that it separates backwards.
         ``difference``: mean over classes of best recipe minus strongest baseline, with its
         interval; with one class by DeLong on its test images.
 
@@ -63,8 +68,12 @@ def summarise(
     ... )
     ('plain', 'pca', 0.1)
     """
-    trained, beside = _areas(rows, "recipe"), _areas(baselines, "name")
+    trained = _areas(rows, "recipe", lambda row: row["roc_auc"]["value"])
+    beside = _areas(baselines, "name", _turned_area)
     columns = {name: _column(values) for name, values in {**trained, **beside}.items()}
+    for one in baselines:
+        turned = columns[one["name"]].setdefault("turned", [])
+        turned += [one["class"]] if _is_backwards(one) else []
     for name in trained:
         columns[name]["seconds_fit"] = float(
             np.mean([row["seconds_fit"] for row in rows if row["recipe"] == name])
@@ -89,13 +98,22 @@ def summarise(
     }
 
 
-def _areas(records: Sequence[Record], key: str) -> Areas:
+def _areas(records: Sequence[Record], key: str, area_of: Callable[[Record], float]) -> Areas:
     found: Areas = {}
     for record in records:
-        found.setdefault(record[key], {}).setdefault(record["class"], []).append(
-            record["roc_auc"]["value"]
-        )
+        of_class = found.setdefault(record[key], {}).setdefault(record["class"], [])
+        of_class.append(area_of(record))
     return found
+
+
+def _is_backwards(baseline: Record) -> bool:
+    high = baseline["roc_auc"].get("high")
+    return high is not None and high < _CHANCE
+
+
+def _turned_area(baseline: Record) -> float:
+    value = float(baseline["roc_auc"]["value"])
+    return 1 - value if _is_backwards(baseline) else value
 
 
 def _column(by_class: dict[str, list[float]]) -> Record:
@@ -134,11 +152,12 @@ def _difference(  # noqa: PLR0917
     unbounded = Estimate(value=ours[label] - theirs[label], confidence=confidence, n=1)
     if not all("scores" in one for one in (*own, beside)):
         return unbounded
+    sign = -1 if _is_backwards(beside) else 1
     paired = [
         roc_auc_difference(
             row["is_anomalous"],
             row["scores"],
-            beside["scores"],
+            sign * np.asarray(beside["scores"]),
             confidence=confidence,
             groups=row.get("groups"),
         )
@@ -172,9 +191,9 @@ def _verdict(
     )
     if n_recipes == 1:
         first = f"{best}: mean ROC AUC {columns[best]['mean']:.3f} {over}."
-    against = (
-        f"the strongest baseline ({strongest.replace('_', ' ')}, {columns[strongest]['mean']:.3f})"
-    )
+    around = _around(len(columns[strongest]["turned"]), n_classes)
+    title = f"{strongest.replace('_', ' ')}, {columns[strongest]['mean']:.3f}{around}"
+    against = f"the strongest baseline ({title})"
     value, low, high = difference.value, difference.low, difference.high
     assert value is not None
     if low is None or high is None:
@@ -188,10 +207,14 @@ def _verdict(
         return f"{first} It beats {against}: {interval}, {over}.{caveat}"
     if high < 0:
         return f"{first} It falls behind {against}: {interval}, {over}.{caveat}"
-    return (
-        f"{first} It does not clearly beat {against}: {interval}, {over}, and 0 lies"
-        f" inside.{caveat}"
-    )
+    return f"{first} No difference to {against} is shown: {interval}, {over}.{caveat}"
+
+
+def _around(n_turned: int, n_classes: int) -> str:
+    if not n_turned:
+        return ""
+    where = "" if n_classes == 1 else f" in {n_turned} of {n_classes} classes"
+    return f", turned around{where}"
 
 
 def _side(value: float) -> str:
