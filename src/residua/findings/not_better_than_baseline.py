@@ -17,8 +17,12 @@ _PRIMARY = {
     "reconstruct": ("mse",),
     "classify": ("accuracy", "linear_probe_accuracy"),
 }
-# What the baselines of detectors are called as recipes.
-_RECIPES = {"pca": "pca", "pixel_neighbours": "neighbours"}
+# What a baseline is called as a recipe, by the metric of the job that the recipe can do.
+_RECIPES = {
+    ("roc_auc", "pca"): "pca",
+    ("roc_auc", "pixel_neighbours"): "neighbours",
+    ("mse", "pca"): "pca --job reconstruct",
+}
 _LEARN_MORE = (
     "find out what the model fails to learn: too little training, too large a latent code, the"
     " wrong score."
@@ -179,9 +183,10 @@ def _what_to_do(worst: int, metric: str, best: str) -> str:
             " compared in pairs."
         )
     advice = _ADVICE.get(best, f"Use the baseline, or {_LEARN_MORE}")
-    if metric == "roc_auc" and best in _RECIPES:
+    if (metric, best) in _RECIPES:
         advice = (
-            f"Use the baseline: `residua fit SOURCE --recipe {_RECIPES[best]}`. Or {_LEARN_MORE}"
+            f"Use the baseline: `residua fit SOURCE --recipe {_RECIPES[metric, best]}`. Or"
+            f" {_LEARN_MORE}"
         )
     more = " Or test on more images, which narrows the interval." if worst == _OPEN else ""
     return f"{advice}{more}"

@@ -533,3 +533,19 @@ def test_a_standing_without_the_baseline_s_scores_is_not_carried(tmp_path):
     page = write_html(tmp_path / "r.html", "One", [(record, replace(evidence, baselines={}))])
     names = [one.name for one in verify_report(page).not_carried]
     assert any(name.endswith("beside the model") for name in names)
+
+
+def test_findings_that_rest_on_calibration_scores_are_made_again_with_them(tmp_path):
+    """Anomalies that nothing tells from normal images are a finding only without calibration."""
+    rng = np.random.default_rng(3)
+    labels, calibration = np.repeat([0, 1], [84, 61]), rng.normal(3, 0.2, 84)
+    made = judge(
+        scores=rng.normal(0, 1, 145),
+        labels=labels,
+        calibration_scores=calibration,
+        policy="quantile:0.9",
+    )
+    assert made[0].job == "detect"
+    found = verify_report(write_html(tmp_path / "r.html", "One", [made]))
+    assert not found.differing
+    assert "finding drift" in {one.name for one in found.figures if one.verdict == "same"}

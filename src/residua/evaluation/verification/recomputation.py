@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from residua.errors import InputError
-from residua.evaluation import Evidence, evaluate_classification, evaluate_detection
+from residua.evaluation import Evidence, evaluate_classification
+from residua.evaluation.conclusion import conclude
+from residua.evaluation.detection import detection_facts
 from residua.evaluation.labels import DetectionLabels
 from residua.evaluation.reconstruction import evaluate_errors
 from residua.evaluation.standings import by_baseline
 from residua.findings import (
+    JudgedFacts,
+    drift,
     find_not_better_than_baseline,
     find_threshold_optimism,
+    hidden_anomalies,
     high_prevalence,
+    label_noise,
     not_better_than_baseline,
     shortcut,
 )
@@ -69,16 +76,18 @@ def _detection(record: Evaluation, evidence: Evidence, options: dict[str, Any]) 
     )
     flags = labelled if evidence.is_anomalous is None else evidence.is_anomalous
     point = _operating_point(record, evidence, flags, labelled)
-    again = evaluate_detection(
+    facts = detection_facts(
         DetectionLabels(flags, labelled, doubt=_doubt(record)),
         evidence.scores,
         operating_point=point,
         train_scores=evidence.train_scores,
         baselines=evidence.baselines,
         groups=evidence.groups,
-        **options,
+        confidence=options["confidence"],
+        seed=options["seed"],
     )
-    findings = _beside_shortcut(record, again)
+    again = conclude(_with_calibration(facts, record, evidence), split=record.split).evaluation
+    findings = [one for one in _beside_shortcut(record, again) if not _takes_images(one, record)]
     if evidence.threshold_from == "judged" and record.operating_point is not None:
         known = labelled if labelled.any() else np.ones(len(labelled), np.bool_)
         scores, anomalous = evidence.scores[known], flags[known]
@@ -104,6 +113,34 @@ def _detection(record: Evaluation, evidence: Evidence, options: dict[str, Any]) 
         )
         metrics |= errors.metrics
     return again.model_copy(update={"findings": tuple(findings), "metrics": metrics})
+
+
+def _with_calibration(facts: JudgedFacts, record: Evaluation, evidence: Evidence) -> JudgedFacts:
+    """`facts` with the normal calibration scores where the record's findings were made with them,
+    which `drift` shows, and with the images' names where its findings tell them.
+    """
+    scores, flags = evidence.calibration_scores, evidence.calibration_is_anomalous
+    if scores is not None and any(one.code == drift.KIND.code for one in record.findings):
+        normal = np.ones(len(scores), np.bool_) if flags is None else ~np.asarray(flags, np.bool_)
+        groups = evidence.calibration_groups
+        facts = replace(
+            facts,
+            calibration=np.asarray(scores)[normal],
+            calibration_groups=None if groups is None else groups[normal],
+        )
+    told = next((one for one in record.findings if one.code == label_noise.KIND.code), None)
+    is_named = told is not None and bool(told.measured.get("paths"))
+    return replace(facts, paths=evidence.paths) if is_named else facts
+
+
+def _takes_images(made: Finding, record: Evaluation) -> bool:
+    """Whether a finding of a run names images that no report carries, or scores them again."""
+    if made.code != hidden_anomalies.KIND.code:
+        return False
+    told = next((one for one in record.findings if one.code == made.code), None)
+    if told is None:
+        return made.measured.get("part") == "training"
+    return bool(told.measured.get("paths"))
 
 
 def _beside_shortcut(record: Evaluation, again: Evaluation) -> list[Finding]:
