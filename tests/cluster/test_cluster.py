@@ -21,7 +21,8 @@ from identity import onnx_file
 
 import residua
 from residua.cluster import ClusterOptions, evaluate_on_cluster, score_on_cluster
-from residua.cluster.tally import Tally, evaluate_sketched, merged, tally_of
+from residua.cluster.images import Looked
+from residua.cluster.tally import Tally, evaluate_sketched, merged, sketch_of, tally_of
 from residua.errors import LabelError
 from residua.evaluation import evaluate_detection
 from residua.images import Quarantined
@@ -85,13 +86,21 @@ def part(labels: list[str | None], scores: list[float]) -> Chunk:
     return Chunk(columns, len(labels) + 1, (Quarantined("a.png", "broken"),), is_last=True)
 
 
+def looked(chunk: Chunk) -> Looked:
+    return Looked(
+        names=chunk.columns["path"],
+        labels=chunk.columns["label"],
+        splits=chunk.columns["split"],
+        scores=np.array(chunk.columns["score"], np.float32),
+        quarantined=chunk.quarantined,
+    )
+
+
 def tallies(*, sketched: bool) -> Tally:
     first = part(["good", "bad", None], [0.1, 0.9, 0.5])
     second = part(["bad", "good", "good"], [0.2, 0.3, 0.7])
-    both = {
-        (1, 0): tally_of(second, ("good",), 0.4, sketched=sketched),
-        (0, 0): tally_of(first, ("good",), 0.4, sketched=sketched),
-    }
+    make = sketch_of if sketched else lambda chunk, *more: tally_of(looked(chunk), *more)
+    both = {(1, 0): make(second, ("good",), 0.4), (0, 0): make(first, ("good",), 0.4)}
     return merged({key: Tally.from_bytes(one.to_bytes()) for key, one in both.items()})
 
 
@@ -118,9 +127,7 @@ def test_a_sketch_keeps_the_rates_and_holds_the_exact_ranking_within_its_bounds(
 
 
 def test_a_sketch_without_anomalies_has_no_ranking():
-    tally = merged(
-        {(0, 0): tally_of(part(["good", "good"], [0.1, 0.2]), ("good",), 0.4, sketched=True)}
-    )
+    tally = merged({(0, 0): sketch_of(part(["good", "good"], [0.1, 0.2]), ("good",), 0.4)})
     record = evaluate_sketched(tally, None, "all", {})
     assert record.metrics["roc_auc"].value is None
     assert "undefined-metric" in {finding.code for finding in record.findings}
@@ -163,6 +170,87 @@ def test_workers_score_a_wrapped_model_as_one_process_does(in_this_process, tmp_
     assert (tmp_path / "more.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
     one, more = evaluate_run(run), evaluate_on_cluster(run, None, ClusterOptions())
     assert more.evaluation.metrics == one.evaluation.metrics
+
+
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory):
+    """A run on photographs of parts, two views each, with masks of their defects."""
+    folder = tmp_path_factory.mktemp("masked")
+    pixels, rows = blobs(96), ["path,label,mask,split,group"]
+    for row, image in enumerate(pixels[..., 0]):
+        is_bad = row % 4 == 3
+        split = "test" if is_bad or row % 4 == 2 else "train" if row % 8 else "calibration"
+        mask = np.zeros((12, 12), np.uint8)
+        if is_bad:
+            mask[:5, :5] = 255
+            image[:5, :5] = 255 - image[:5, :5] // 4
+            Image.fromarray(mask).save(folder / f"m{row:02d}.png")
+        Image.fromarray(image).save(folder / f"{row:02d}.png")
+        label, name = ("bad", f"m{row:02d}.png") if is_bad else ("good", "")
+        rows.append(f"{row:02d}.png,{label},{name},{split},part {row // 8}")
+    (folder / "set.csv").write_text("\n".join(rows) + "\n")
+    options = {
+        "source": str(folder / "set.csv"),
+        "job": "detect",
+        "normal": ("good",),
+        "recipe_options": {"latent": 3},
+        "settings": {"epochs": 2, "batch_size": 8},
+    }
+    return fit_run(make_options(**options), tmp_path_factory.mktemp("masked-run") / "run")
+
+
+def codes(evaluation):
+    return {one.code for one in evaluation.findings}
+
+
+def not_looked_for(evaluation):
+    return {one["what"]: one["reason"] for one in evaluation.provenance["not_applicable"]}
+
+
+@pytest.mark.parametrize("ranking", ["exact", "sketch"])
+def test_a_cluster_gives_every_metric_and_finding_of_one_machine_or_names_it(
+    ranking, in_this_process, masked, monkeypatch
+):
+    monkeypatch.setattr("residua.cluster.images._TOGETHER", 7)
+    one = evaluate_run(masked.path).evaluation
+    more = evaluate_on_cluster(masked.path, None, ClusterOptions(), ranking=ranking).evaluation
+    named = not_looked_for(more)
+    assert {"pixel_roc_auc", "aupro", "f1"} <= set(one.metrics)
+    assert set(one.metrics) - set(more.metrics) <= set(named)
+    assert codes(one) - codes(more) <= set(named), codes(one) - codes(more) - set(named)
+    assert codes(more) <= codes(one) and not codes(more) & set(named)
+    assert {"baselines", "blind-spots"} <= set(named) and all(named.values())
+    if ranking == "exact":
+        assert more.metrics == one.metrics
+        assert one.metrics["recall"].n_groups
+    else:
+        alarms = "false_alarm_rate_at_90_recall"
+        assert more.metrics[alarms].value == one.metrics[alarms].value
+        assert more.metrics["f1"].value == one.metrics["f1"].value
+
+
+def test_groups_that_are_told_reach_the_workers(in_this_process, masked):
+    judged = evaluate_on_cluster(masked.path, None, ClusterOptions(), groups=r"(\d)\d\.png")
+    assert (
+        judged.evaluation.metrics
+        == evaluate_run(masked.path, groups=r"(\d)\d\.png").evaluation.metrics
+    )
+
+
+def test_a_judged_image_that_cannot_be_read_is_an_error_on_a_cluster_too(
+    in_this_process, run, tmp_path
+):
+    (tmp_path / "new" / "good").mkdir(parents=True)
+    for row, image in enumerate(blobs(3)):
+        Image.fromarray(image[..., 0]).save(tmp_path / "new" / "good" / f"{row}.png")
+    (tmp_path / "new" / "good" / "b.png").write_bytes(b"no image")
+    for ranking in ("exact", "sketch"):
+        judged = evaluate_on_cluster(
+            run.path, str(tmp_path / "new"), ClusterOptions(), ranking=ranking
+        )
+        found = {one.code: one for one in judged.evaluation.findings}["unreadable-files"]
+        assert found.severity == "error" and found.measured["n_unreadable"] == 1
+        assert judged.evaluation.n_images == 3
 
 
 def test_a_worker_refuses_what_one_process_refuses(in_this_process, run, tmp_path):

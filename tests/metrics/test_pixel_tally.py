@@ -75,3 +75,25 @@ def test_nothing_defective_has_no_area(most_exact):
         math.isnan(value) for value in (tally.roc_auc(), tally.average_precision(), tally.aupro())
     )
     assert math.isnan(PixelTally().roc_auc())
+
+
+@pytest.mark.parametrize("most_exact", [2**25, 3000])
+def test_tallies_that_travelled_merge_into_that_of_one_process(most_exact):
+    masks, maps = _photographs(12)
+    whole = _tallied(masks, maps, pixel_threshold=2.0, most_exact=most_exact)
+    merged = PixelTally(pixel_threshold=2.0, most_exact=most_exact)
+    for start in range(0, 12, 5):
+        part = _tallied(
+            masks[start : start + 5],
+            maps[start : start + 5],
+            pixel_threshold=2.0,
+            most_exact=most_exact,
+        )
+        merged.merge(PixelTally.from_bytes(part.to_bytes()), first_row=start)
+    assert merged.rows == list(range(12)) and merged.overlaps == whole.overlaps
+    assert merged.highest == whole.highest and merged.is_exact == whole.is_exact
+    for name in ("roc_auc", "average_precision", "aupro"):
+        assert getattr(merged, name)() == pytest.approx(getattr(whole, name)(), abs=1e-12), name
+    for one, other in zip(merged.points, whole.points, strict=True):
+        for found, expected in zip(one, other, strict=True):
+            np.testing.assert_array_equal(found, expected)

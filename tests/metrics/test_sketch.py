@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from residua.errors import InputError, RangeError, ShapeError
+from residua.metrics.alarms_at_recall import false_alarms_at_recall
 from residua.metrics.ranking import average_precision, roc_auc
 from residua.metrics.sketch import ExactScores, ScoreSketch
 
@@ -258,3 +259,19 @@ def test_damaged_bytes_are_refused():
         ScoreSketch.from_bytes(data[:17] + data[25:33] + data[17:25] + data[33:])
     with pytest.raises(InputError, match="finite"):
         ExactScores.from_bytes(exact.to_bytes()[:-4] + b"\xff\xff\xff\xff")
+
+
+@pytest.mark.parametrize("n_bins", [65536, 64])
+def test_the_cost_of_most_anomalies_is_exact_or_within_bounds(n_bins):
+    rng = np.random.default_rng(1)
+    labels = rng.random(2000) < 0.2
+    scores = (rng.normal(size=2000) + 2.0 * labels).astype(np.float32)
+    exact = false_alarms_at_recall(labels, scores)
+    sketch = ScoreSketch(n_bins)
+    sketch.update(labels, scores)
+    found = sketch.false_alarms_at_recall()
+    if sketch.is_exact:
+        assert found == exact
+    else:
+        assert found.low <= exact.low + 1e-9 <= exact.high <= found.high + 1e-9
+        assert abs(found.value - exact.value) < 0.1

@@ -48,7 +48,7 @@ def evaluate(
         typer.Option(
             help=(
                 "With --cluster. exact: gather all scores. sketch: gather summaries of bounded"
-                " size, with guaranteed bounds."
+                " size, with guaranteed bounds: no groups, no pixels."
             )
         ),
     ] = Ranking.exact,
@@ -102,13 +102,14 @@ def evaluate(
         else:
             from residua.cluster import ClusterOptions, evaluate_on_cluster
 
-            reference_only("evaluate", "a cluster", engine, positive=positive, groups=groups)
+            reference_only("evaluate", "a cluster", engine, positive=positive)
             judged = evaluate_on_cluster(
                 run,
                 source,
                 ClusterOptions(cluster, workers),
                 ranking=ranking.value,
                 bits=bits,
+                groups=groups,
                 watcher=watcher,
             )
     evaluation, evidence = with_day(judged.evaluation, day), judged.evidence
@@ -116,5 +117,6 @@ def evaluate(
     if not quiet and html is None:
         from residua._text import terminal
 
-        terminal(stderr=True).print(f"Next: residua report {run}", markup=False)
+        told = f"residua report {run}" if cluster is None else "the same with --html FILE, a report"
+        terminal(stderr=True).print(f"Next: {told}", markup=False)
     refuse_if_strict(evaluation, strict=strict)

@@ -11,18 +11,34 @@ from typing import Any, Literal
 
 import numpy as np
 
+from residua.cluster.facts import (
+    exact_facts,
+    groups_of,
+    lacking_of,
+    lacking_of_sketch,
+    source_changed,
+)
 from residua.cluster.session import ClusterOptions, connected, through_workers
 from residua.cluster.tally import UNKNOWN, Tally, evaluate_sketched, merged
-from residua.cluster.worker import JudgedWorker, TableWorker, read_model_files
+from residua.cluster.worker import Asked, JudgedWorker, TableWorker, read_model_files
 from residua.errors import InputError, LabelError, SourceError
-from residua.evaluation import Evidence, evaluate_detection
-from residua.evaluation.labels import DetectionLabels
+from residua.evaluation import Evidence
+from residua.evaluation.conclusion import conclude
+from residua.findings import find_unreadable_files
+from residua.findings.figures import Figure
+from residua.images.hashing import in_hex
+from residua.images.shards import Block, Shard
+from residua.metrics.pixel_tally import MOST_EXACT
 from residua.records import with_assumptions
-from residua.runs.evaluate import Judgement, model_provenance
+from residua.runs.evaluate import Judgement, found_before, model_provenance
+from residua.runs.job_result import with_findings
+from residua.runs.model import JudgedModel
 from residua.runs.open_run import open_run
 from residua.runs.progress import Watcher
 from residua.runs.score import make_task, score_run
 from residua.runs.tables import ScoreSummary, ScoringJob
+
+_FEW_PIECES = 8  # up to so many, each may keep as many pixels as they are as one machine does
 
 Ranking = Literal["exact", "sketch"]
 
@@ -65,65 +81,92 @@ def evaluate_on_cluster(
     *,
     ranking: Ranking = "exact",
     bits: int | None = None,
+    groups: str | None = None,
     watcher: Watcher | None = None,
 ) -> Judgement:
     """Judge a detector on the test part of its own source, or on another, with the pieces scored by
     the workers of a Ray cluster.
 
-    With ``ranking="exact"`` the scores come back, 5 bytes and a name an image, and every figure is
-    that of one machine. With ``"sketch"`` bounded summaries do, whatever the number of images: the
-    rates at the threshold stay exact, ROC AUC and average precision are known within guaranteed
-    bounds, which the provenance states. Baselines and copies of training images are not looked for:
-    they need the images in one place.
+    With ``ranking="exact"`` some 100 bytes and a name come back of each image (its score, hash,
+    group, error and looks), and pixels beside masks as one machine keeps them: every metric is that
+    of one machine. With ``"sketch"`` bounded summaries do, whatever the number of images: the rates
+    at the threshold stay exact, ROC AUC, average precision and the cost of 90% recall are known
+    within guaranteed bounds, which the provenance states. What neither way can give is named in
+    ``provenance["not_applicable"]``, each with the reason. `groups` are as in `evaluate_run`.
     """
     watcher = watcher or Watcher()
     folder = open_run(run)
-    origin, model = folder.origin(), folder.model()
+    origin, model = folder.origin().grouped_by(groups), folder.model()
     if model.facts.job != "detect":
         raise InputError(
             f"evaluate --cluster: the run must be a detector. Got the job {model.facts.job}."
             " Leave --cluster out."
         )
+    is_own = source is None
     judged_on = source if source is not None else origin.source
     shards, task = make_task(folder, origin, model, judged_on, only_test=True, bits=bits)
-    arguments = (read_model_files(folder), task, model.facts.normal, ranking == "sketch")
+    has_masks = any(_has_masks(piece) for piece in shards.pieces)
+    asked = Asked(
+        model.facts.normal,
+        ranking == "sketch",
+        model.calibration.pixel_threshold,
+        MOST_EXACT // max(1, len(shards.pieces) // _FEW_PIECES) if has_masks else 0,
+    )
     items: list[Any] = [
         {"number": number, "piece": piece} for number, piece in enumerate(shards.pieces)
     ]
     tallies: dict[tuple[int, int], Tally] = {}
     with connected(options):
-        for row in through_workers(JudgedWorker, arguments, items, options):
+        for row in through_workers(
+            JudgedWorker, (read_model_files(folder), task, asked), items, options
+        ):
             tallies[int(row["number"]), int(row["part"])] = Tally.from_bytes(row["tally"])
             if watcher.on_read is not None:
                 watcher.on_read(len({number for number, _ in tallies}), len(items))
     tally = merged(tallies)
     tally.quarantined += list(shards.quarantined)
     tally.n_quarantined += len(shards.quarantined)
+    if not is_own:  # of its own source nothing tells whether these were test images
+        tally.n_unreadable += sum(not one.is_mask for one in shards.quarantined)
     _check(tally, model.facts.normal, judged_on)
     told = model_provenance(model) | {
         "judged_on": source or f"test part of {origin.source}",
         "ranking": ranking,
         "quarantined": tally.n_quarantined,
-        "not_looked_for": "baselines, copies of training images"
-        + ("" if origin.groups is None else ", groups: intervals take each image for its own"),
     }
     provenance = with_assumptions(told, (*origin.assumptions, *task.assumptions))
     split = "test" if tally.is_test else "all"
     if ranking == "sketch":
-        return Judgement(
-            evaluate_sketched(tally, model.facts.operating_point, split, provenance),
-            _evidence(tally, sketched=True),
-        )
-    evaluation = evaluate_detection(
-        DetectionLabels(tally.truth == 1, tally.truth != UNKNOWN),
-        tally.scores,
-        operating_point=model.facts.operating_point,
-        train_scores=model.training.get("train_scores"),
-        seed=model.seed,
-        split=split,
-        provenance=provenance,
+        evaluation = evaluate_sketched(tally, model.facts.operating_point, split, provenance)
+        lacking = lacking_of_sketch(evaluation, has_masks=has_masks, is_own=is_own)
+        evidence = Evidence(paths=np.zeros(0, object), quarantined=_quarantined(tally))
+    else:
+        facts, lacking = exact_facts(folder, model, tally, task)
+        made = conclude(facts, split=split, provenance=provenance)
+        evaluation, lacking = made.evaluation, [*lacking, *lacking_of(facts, model, is_own=is_own)]
+        evidence = _evidence(tally, model, made.figures)
+    if is_own:
+        evaluation = with_findings(evaluation, found_before(folder, evaluation))
+        changed = None if ranking == "sketch" else source_changed(folder, origin, tally, shards)
+        evaluation = with_findings(evaluation, [changed])
+    unread = find_unreadable_files(
+        [one for one in tally.quarantined if not one.is_mask],
+        tally.n_images,
+        n_unreadable=tally.n_unreadable,
+        judged=True,
     )
-    return Judgement(evaluation, _evidence(tally, sketched=False))
+    kept = {one.code for one in evaluation.findings}
+    if unread is not None and unread.code not in kept:
+        evaluation = with_findings(evaluation, [unread])
+    told_apart = [one for one in lacking if one.what not in kept]
+    provenance = evaluation.provenance | {
+        "not_applicable": [one.model_dump(mode="json") for one in told_apart]
+    }
+    return Judgement(evaluation.model_copy(update={"provenance": provenance}), evidence)
+
+
+def _has_masks(piece: Shard) -> bool:
+    return isinstance(piece, Block) and piece.rows.masks is not None and any(piece.rows.masks)
 
 
 def _check(tally: Tally, normal: tuple[str, ...] | None, source: str) -> None:
@@ -146,15 +189,25 @@ def _check(tally: Tally, normal: tuple[str, ...] | None, source: str) -> None:
         )
 
 
-def _evidence(tally: Tally, *, sketched: bool) -> Evidence:
-    quarantined = tuple((path, reason) for path, reason in tally.quarantined)
-    if sketched:
-        return Evidence(paths=np.zeros(0, object), quarantined=quarantined)
+def _quarantined(tally: Tally) -> tuple[tuple[str, str], ...]:
+    return tuple((path, reason) for path, reason in tally.quarantined)
+
+
+def _evidence(tally: Tally, model: JudgedModel, figures: dict[str, Figure]) -> Evidence:
     known = tally.truth != UNKNOWN
     return Evidence(
         paths=np.array(tally.paths, object),
         scores=tally.scores,
         is_anomalous=tally.truth == 1 if known.any() else None,
         labelled=known if known.any() else None,
-        quarantined=quarantined,
+        per_image={"mse": tally.columns["mse"]},
+        pixel_hashes=in_hex(tally.hashes),
+        groups=groups_of(tally),
+        calibration_groups=model.calibration.groups,
+        calibration_scores=model.calibration.scores,
+        calibration_is_anomalous=model.calibration.is_anomalous,
+        train_scores=model.training.get("train_scores"),
+        quarantined=_quarantined(tally),
+        seed=model.seed,
+        figures=figures,
     )

@@ -7,11 +7,15 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from residua.cluster.images import Judge
+from residua.cluster.tally import Tally, sketch_of, tally_of
+from residua.images.shards import Shard
 from residua.runs.open_run import open_run
 from residua.runs.run_folder import Run
 from residua.runs.tables.chunk_files import encode, note_of
@@ -19,6 +23,20 @@ from residua.runs.tables.chunks import ScoringTask, score_shard
 
 ModelFiles = dict[str, bytes]
 """The files of a run's model by their place in the run."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an evaluation asks of workers, beside scores.
+
+    ``pixel_threshold`` marks pixels; ``most_exact`` is how many pixels of a piece stay as they are,
+    0 where the source has no masks.
+    """
+
+    normal: tuple[str, ...] | None
+    sketched: bool = False
+    pixel_threshold: float | None = None
+    most_exact: int = 0
 
 
 class Scorer:
@@ -60,28 +78,33 @@ class TableWorker(Scorer):
 
 
 class JudgedWorker(Scorer):
-    """Pieces to what an evaluation needs: exact scores, or a sketch of them and the counts at the
-    threshold.
+    """Pieces to what an evaluation needs: everything seen of each image, or a sketch of the scores
+    and the counts at the threshold.
     """
 
-    def __init__(
-        self, files: ModelFiles, task: ScoringTask, normal: tuple[str, ...] | None, sketched: bool
-    ) -> None:
+    def __init__(self, files: ModelFiles, task: ScoringTask, asked: Asked) -> None:
         super().__init__(files, task)
-        self.normal, self.sketched = normal, sketched
+        self.asked = asked
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """A row for each part."""
-        from residua.cluster.tally import tally_of
-
         for number, piece in zip(batch["number"], batch["piece"], strict=True):
-            for index, part in enumerate(score_shard(self.engine, self.task, piece)):
-                tally = tally_of(part, self.normal, self.task.threshold, sketched=self.sketched)
+            for index, tally in enumerate(self._tallies(piece)):
                 yield {
                     "number": np.array([int(number)]),
                     "part": np.array([index]),
                     "tally": [tally.to_bytes()],
                 }
+
+    def _tallies(self, piece: Shard) -> Iterator[Tally]:
+        asked, threshold = self.asked, self.task.threshold
+        if asked.sketched:
+            for part in score_shard(self.engine, self.task, piece):
+                yield sketch_of(part, asked.normal, threshold)
+            return
+        judge = Judge(self.engine, self.task, asked.normal, asked.pixel_threshold, asked.most_exact)
+        for looked in judge.look(piece):
+            yield tally_of(looked, asked.normal, threshold)
 
 
 def read_model_files(folder: Run) -> ModelFiles:

@@ -229,7 +229,10 @@ class Listing:
 
     def part(self, start: int, stop: int) -> Listing:
         """The rows from `start` up to `stop`, without what was said of the whole."""
-        rows = np.arange(start, min(stop, len(self.names)))
+        return self.rows(np.arange(start, min(stop, len(self.names))))
+
+    def rows(self, rows: NDArray[np.int64]) -> Listing:
+        """Some rows, which ascend, without what was said of the whole."""
         content = (
             self.content[rows] if isinstance(self.content, np.ndarray) else self.content.part(rows)
         )

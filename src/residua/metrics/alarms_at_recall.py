@@ -7,6 +7,7 @@ true-positive rate.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -78,31 +79,68 @@ def false_alarms_at_recall(
         return Estimate(value=None, confidence=confidence, n=int((~truth).sum()))
     grouped = as_groups(groups, len(truth))
     normal, anomalous = values[~truth], np.sort(values[truth])
-    n_missed = math.floor((1 - recall) * len(anomalous) + _DUST)
+    n_missed = missed_at(recall, len(anomalous))
     of_normal = None if grouped is None else grouped.of(~truth)
     share = share_interval(
         normal >= anomalous[n_missed], of_normal, scores=normal, confidence=confidence
     )
+
+    def above(rank: int) -> float:
+        return float((normal >= anomalous[rank]).mean())
+
     of_anomalous = None if grouped is None else grouped.of(truth)
     worth = float(len(anomalous))
     if of_anomalous is not None:
         worth = worth / of_anomalous.effect_on_ranks(values[truth])
         few = caveat_of(min(of_anomalous.n_groups, share.n_groups or 0), "groups of a class")
         share = share.model_copy(update={"caveat": few})
+    return with_threshold_unknown(share, above, len(anomalous), worth, recall=recall)
+
+
+def with_threshold_unknown(
+    share: Estimate,
+    above: Callable[[int], float],
+    n_anomalous: int,
+    worth: float,
+    *,
+    recall: float,
+) -> Estimate:
+    """The `share` of normal images at a threshold, with what is not known of that threshold.
+
+    Parameters
+    ----------
+    share : Estimate
+        The interval of that share, were the threshold known.
+    above : callable
+        The share of normal images that score no lower than the anomaly of a rank, 0 the lowest.
+    n_anomalous : int
+    worth : float
+        How many independent anomalies they are worth.
+    recall : float
+    """
     if share.value is None or share.low is None or share.high is None:
         return share
     missed = 1 - recall
-    first, last = _places(missed, worth, confidence)
-    lower, higher = (
-        anomalous[min(int(place * len(anomalous)), len(anomalous) - 1)] for place in (first, last)
-    )
+    first, last = _places(missed, worth, share.confidence)
+    lower, higher = (min(int(place * n_anomalous), n_anomalous - 1) for place in (first, last))
     # So few anomalies may all lie above what catches the stated share of all that there are.
     is_open = (1 - missed) ** worth > _OPEN
-    most = 1.0 if is_open else float((normal >= lower).mean())
-    down = math.hypot(share.value - share.low, share.value - float((normal >= higher).mean()))
+    most = 1.0 if is_open else above(lower)
+    down = math.hypot(share.value - share.low, share.value - above(higher))
     up = math.hypot(share.high - share.value, most - share.value)
     high = 1.0 if is_open else min(1.0, share.value + up)
     return share.model_copy(update={"low": max(0.0, share.value - down), "high": high})
+
+
+def missed_at(recall: float, n_anomalous: int) -> int:
+    """How many anomalies may be missed where so many are to be caught.
+
+    Examples
+    --------
+    >>> missed_at(0.9, 50), missed_at(0.9, 9)
+    (5, 0)
+    """
+    return math.floor((1 - recall) * n_anomalous + _DUST)
 
 
 def _places(rate: float, worth: float, confidence: float) -> tuple[float, float]:

@@ -9,8 +9,9 @@ What intervals need is kept of each image: a few points of it, and what lies abo
 
 from __future__ import annotations
 
+import io
 import math
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,11 @@ from residua.metrics.pixel import overlap_area, regions_of
 from residua.metrics.pixel_spread import ImagePoints, image_points
 from residua.metrics.ranking import average_precision, roc_auc
 
-_MOST_EXACT = 2**25
+MOST_EXACT = 2**25  # pixels
 _DROPPED_BITS = 12  # of a float's 32
 _N_KEYS = 2 ** (32 - _DROPPED_BITS)
+_NOTHING = np.zeros(0, np.float32)
+_OF_ARRAYS = ("background", "defects", "counts", "weights")  # the columns of `ImagePoints`
 
 
 class PixelTally:
@@ -58,7 +61,7 @@ class PixelTally:
     """
 
     def __init__(
-        self, *, pixel_threshold: float | None = None, most_exact: float = _MOST_EXACT
+        self, *, pixel_threshold: float | None = None, most_exact: float = MOST_EXACT
     ) -> None:
         if pixel_threshold is not None and not math.isfinite(pixel_threshold):
             raise fault(
@@ -124,6 +127,100 @@ class PixelTally:
             self._count(*one)
         self._kept = []
 
+    def merge(self, other: Self, *, first_row: int = 0) -> Self:
+        """Add what `other` has seen, after what this one has; returns self.
+
+        ``first_row`` is the number of the image that `other` calls 0. Merged in the order of the
+        images, the result is that of one tally, bit for bit, unless `other` had to count by value.
+
+        Examples
+        --------
+        >>> first, second = PixelTally(), PixelTally()
+        >>> first.add(None, np.array([[0.1, 0.2]]))
+        >>> second.add(np.array([[True, False]]), np.array([[0.3, 0.1]]))
+        >>> merged = first.merge(PixelTally.from_bytes(second.to_bytes()), first_row=1)
+        >>> merged.rows, round(merged.roc_auc(), 3)
+        ([0, 1], 1.0)
+        """
+        self.points += other.points
+        self.rows += [row + first_row for row in other.rows]
+        self.highest += other.highest
+        self.peaks += other.peaks
+        self.overlaps += other.overlaps
+        self.n_images += other.n_images
+        self.n_pixels += other.n_pixels
+        self.n_regions += other.n_regions
+        if self.is_exact and other.is_exact and self.n_pixels <= self._most_exact:
+            self._kept += other._kept
+            return self
+        for one in (*self._kept, *other._kept):
+            self._count(*one)
+        self._kept = []
+        if other._counts is not None:
+            for own, more in zip(self._counted(), other._counts, strict=True):
+                np.add(own, more, out=own)
+        return self
+
+    def to_bytes(self) -> bytes:
+        """Everything as a ``.npz`` without objects."""
+        points: dict[str, Any] = {
+            name: [getattr(one, name) for one in self.points] for name in ImagePoints._fields
+        }
+        kept = zip(*self._kept, strict=True) if self._kept else ([], [], [])
+        several = {
+            **{f"points/{name}": points[name] for name in _OF_ARRAYS},
+            **{f"kept/{place}": list(arrays) for place, arrays in enumerate(kept)},
+            "peaks": self.peaks,
+        }
+        arrays: dict[str, Any] = {
+            **{f"{name}/n": np.array([len(one) for one in some]) for name, some in several.items()},
+            **{name: np.concatenate(some or [_NOTHING]) for name, some in several.items()},
+            **{f"points/{name}": np.array(points[name]) for name in ("n_background", "n_regions")},
+            "rows": np.array(self.rows, np.int64),
+            "highest": np.array(self.highest),
+            "overlaps": np.array(self.overlaps, np.int64).reshape(-1, 2),
+            "sums": np.array([self.n_images, self.n_pixels, self.n_regions]),
+            "threshold": np.array([] if self.pixel_threshold is None else [self.pixel_threshold]),
+        }
+        for place, array in enumerate(self._counts or ()):
+            filled = np.flatnonzero(array)
+            arrays |= {f"counts/{place}/keys": filled, f"counts/{place}": array[filled]}
+        data = io.BytesIO()
+        np.savez_compressed(data, **arrays)
+        return data.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what `to_bytes` wrote; executes nothing."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+
+        def several(name: str) -> list[NDArray[Any]]:
+            lengths = arrays[f"{name}/n"].astype(np.int64)
+            return np.split(arrays[name], np.cumsum(lengths)[:-1]) if len(lengths) else []
+
+        threshold = arrays["threshold"].tolist()
+        tally = cls(pixel_threshold=threshold[0] if threshold else None)
+        of_points = [several(f"points/{name}") for name in _OF_ARRAYS]
+        tally.points = [
+            ImagePoints(background, n_background, defects, counts, weights, n_regions)
+            for background, defects, counts, weights, n_background, n_regions in zip(
+                *of_points,
+                arrays["points/n_background"].tolist(),
+                arrays["points/n_regions"].tolist(),
+                strict=True,
+            )
+        ]
+        tally._kept = list(zip(*(several(f"kept/{place}") for place in range(3)), strict=True))
+        tally.rows, tally.highest = arrays["rows"].tolist(), arrays["highest"].tolist()
+        tally.peaks = several("peaks")
+        tally.overlaps = [(hits, either) for hits, either in arrays["overlaps"].tolist()]
+        tally.n_images, tally.n_pixels, tally.n_regions = arrays["sums"].tolist()
+        if "counts/0" in arrays:
+            for place, own in enumerate(tally._counted()):
+                own[arrays[f"counts/{place}/keys"]] = arrays[f"counts/{place}"]
+        return tally
+
     def roc_auc(self) -> float:
         """As `pixel_roc_auc`."""
         if self._counts is None:
@@ -171,17 +268,21 @@ class PixelTally:
     def _count(
         self, background: NDArray[Any], defects: NDArray[Any], weights: NDArray[np.float64]
     ) -> None:
+        of_background, of_defects, weighed = self._counted()
+        keys = _keys(defects)
+        of_background += np.bincount(_keys(background), minlength=_N_KEYS)
+        of_defects += np.bincount(keys, minlength=_N_KEYS)
+        weighed += np.bincount(keys, weights, _N_KEYS)
+
+    def _counted(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """The counts by value: from now on pixels are counted."""
         if self._counts is None:
             self._counts = (
                 np.zeros(_N_KEYS, np.int64),
                 np.zeros(_N_KEYS, np.int64),
                 np.zeros(_N_KEYS),
             )
-        of_background, of_defects, weighed = self._counts
-        keys = _keys(defects)
-        of_background += np.bincount(_keys(background), minlength=_N_KEYS)
-        of_defects += np.bincount(keys, minlength=_N_KEYS)
-        weighed += np.bincount(keys, weights, _N_KEYS)
+        return self._counts
 
 
 def _keys(values: NDArray[Any]) -> NDArray[np.uint32]:

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from residua._check import fault
 from residua.errors import RangeError
 from residua.metrics._ranks import labelled_scores
+from residua.metrics.alarms_at_recall import missed_at, with_threshold_unknown
 from residua.metrics.exact_scores import ExactScores
+from residua.metrics.intervals import rate_interval
+from residua.records import Estimate
 
 __all__ = ["Bounds", "ExactScores", "ScoreSketch"]
 
@@ -158,6 +161,49 @@ class ScoreSketch:
             low = math.fsum(own - false * np.log1p(own / (true - own + false + 0.5)))
         return Bounds(
             max(low / n_positive - _ROUNDING, 0.0), min(high / n_positive + _ROUNDING, 1.0)
+        )
+
+    def false_alarms_at_recall(self, recall: float = 0.9, *, confidence: float = 0.95) -> Estimate:
+        """As `residua.metrics.false_alarms_at_recall`: exact while the sketch is.
+
+        Else the value is the middle of its bounds, and the interval lies around those of both.
+
+        Examples
+        --------
+        >>> sketch = ScoreSketch()
+        >>> sketch.update([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        >>> sketch.false_alarms_at_recall().value
+        0.5
+        """
+        n_anomalous, n_normal = int(self._positives.sum()), int(self._negatives.sum())
+        if not n_anomalous or not n_normal:
+            return Estimate(value=None, confidence=confidence, n=n_normal)
+        ranks, normal = self._positives.cumsum(), self._negatives[::-1].cumsum()[::-1]
+
+        def estimate(own: int) -> Estimate:
+            """With the normal images of a threshold's own bin (1), or without them (0)."""
+            at = normal if own else normal - self._negatives
+
+            def n_above(rank: int) -> int:
+                return int(at[np.searchsorted(ranks, rank, side="right")])
+
+            share = rate_interval(
+                n_above(missed_at(recall, n_anomalous)), n_normal, confidence=confidence
+            )
+            return with_threshold_unknown(
+                share,
+                lambda rank: n_above(rank) / n_normal,
+                n_anomalous,
+                float(n_anomalous),
+                recall=recall,
+            )
+
+        most = estimate(1)
+        if self.is_exact:
+            return most
+        least = estimate(0)
+        return most.model_copy(
+            update={"value": (least.value + most.value) / 2, "low": least.low}  # type: ignore[operator]
         )
 
     def rates_bounds(self, threshold: float) -> dict[str, Bounds]:

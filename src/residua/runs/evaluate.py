@@ -113,7 +113,7 @@ def evaluate_run(
     )
     judgement = judgement._replace(evaluation=with_day(judgement.evaluation, day))
     if source is None:
-        earlier = _found_before(folder, judgement.evaluation)
+        earlier = found_before(folder, judgement.evaluation)
         judgement = judgement._replace(evaluation=with_findings(judgement.evaluation, earlier))
         _keep(folder, judgement)
     return judgement
@@ -258,7 +258,7 @@ def _keep(folder: RunFolder, judgement: Judgement) -> None:
         write_json(judgement.evaluation, folder.evaluation)
 
 
-def _found_before(folder: RunFolder, evaluation: Evaluation) -> list[Finding]:
+def found_before(folder: RunFolder, evaluation: Evaluation) -> list[Finding]:
     """What was found in the images before training and is not judged again here."""
     told = {one.code for one in evaluation.findings} - {not_checked.KIND.code}
     if evaluation.job == "detect":  # asked again, at the size that the network came to have

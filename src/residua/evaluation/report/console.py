@@ -104,7 +104,8 @@ def _print_caveats(evaluation: Evaluation, console: Console) -> None:
     told = not_applicable_of(evaluation.provenance)
     if told:
         names = ", ".join(one.what for one in told)
-        console.print(Text(f"Not applicable to this model: {names}", style="dim"))
+        why = "Not looked at on a cluster" if "ranking" in evaluation.provenance else ""
+        console.print(Text(f"{why or 'Not applicable to this model'}: {names}", style="dim"))
 
 
 def _print_quarantined(evidence: Evidence, console: Console) -> None:

@@ -284,12 +284,17 @@ def not_applicable(key: str, evaluation: Evaluation) -> Html | None:
     ]
     if not rows:
         return None
+    on_cluster = "ranking" in evaluation.provenance
     return panel(
         key,
         "not-applicable",
-        "What does not apply to this model",
+        "What was not looked at on a cluster"
+        if on_cluster
+        else "What does not apply to this model",
         scroller(table(("Question", "Reason"), rows), "Not applicable"),
-        lede="A run of residua's own training answers these. This model cannot.",
+        lede="One machine answers these: evaluate without --cluster."
+        if on_cluster
+        else "A run of residua's own training answers these. This model cannot.",
     )
 
 

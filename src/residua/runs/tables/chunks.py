@@ -267,7 +267,7 @@ def _score_rows(
     engine: Engine, task: ScoringTask, listing: Listing, start: int, stop: int
 ) -> Chunk:
     rows = np.arange(start, stop)
-    splits = _splits(task, listing, rows)
+    splits = splits_of(task, listing, rows)
     wanted = rows if not task.only_test or splits is None else rows[splits == "test"]
     columns = task.no_scores(len(wanted))
     digests = bytearray(DIGEST * len(wanted))
@@ -289,10 +289,10 @@ def _score_rows(
         fresh.append(place)
         batch.append(read.image.pixels)
         if len(batch) == engine.batch_size:
-            scored.append(engine.score(_alike(batch, task)))
+            scored.append(engine.score(alike(batch, task)))
             batch = []
     if batch:
-        scored.append(engine.score(_alike(batch, task)))
+        scored.append(engine.score(alike(batch, task)))
     if scored:
         _fill(columns, task, fresh, *_of_engine(task, join_scores(scored)))
     if earlier is not None and known:
@@ -300,7 +300,7 @@ def _score_rows(
         _fill(columns, task, known, dict(zip(task.numbers, numbers.T, strict=True)), flagged)
     columns |= {
         "path": [str(listing.names[row]) for row in wanted.tolist()],
-        "label": _labels(listing, wanted),
+        "label": labels_of(listing, wanted),
         "split": [None] * len(wanted) if splits is None else splits[wanted - start].tolist(),
         **{
             told: [cell or None for cell in listing.own[name][wanted].tolist()]
@@ -358,7 +358,7 @@ def _predicted(task: ScoringTask, probabilities: NDArray[np.float32]) -> list[st
     return [names[column] for column in probabilities.argmax(axis=1).tolist()]
 
 
-def _splits(task: ScoringTask, listing: Listing, rows: NDArray[np.int64]) -> NDArray[Any] | None:
+def splits_of(task: ScoringTask, listing: Listing, rows: NDArray[np.int64]) -> NDArray[Any] | None:
     """Each image's part: recorded where the source is the run's own, else the source's own.
 
     None where there is none.
@@ -370,7 +370,8 @@ def _splits(task: ScoringTask, listing: Listing, rows: NDArray[np.int64]) -> NDA
     return strings(listing.splits[row] for row in rows.tolist())
 
 
-def _labels(listing: Listing, rows: NDArray[np.int64]) -> list[Any]:
+def labels_of(listing: Listing, rows: NDArray[np.int64]) -> list[Any]:
+    """The label of each image, None where it has none."""
     if listing.labels is None:
         return [None] * len(rows)
     problems = Problems("score")
@@ -421,7 +422,7 @@ def _read(listing: Listing, row: int, task: ScoringTask) -> _Read:
         return _Read(Quarantined(str(listing.names[row]), str(error)))
 
 
-def _alike(batch: Sequence[NDArray[Any]], task: ScoringTask) -> list[NDArray[Any]]:
+def alike(batch: Sequence[NDArray[Any]], task: ScoringTask) -> list[NDArray[Any]]:
     """Images of one type and number of channels.
 
     Grey is repeated, and all are floats where one has more than 8 bits.
