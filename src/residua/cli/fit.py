@@ -334,7 +334,7 @@ def _print_result(path: Path, console: Console) -> None:
 
     config = load_bundle(TrainedRun(path).bundle).config
     training = config.training
-    epochs = count(training.epochs, "epoch")
+    epochs = count(training.epochs, "epoch") if training.epochs else "computed"
     console.print(
         f"[bold]{escape(str(path))}[/bold]: {training.network}, {epochs} in"
         f" {training.seconds:.0f} s"

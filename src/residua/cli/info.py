@@ -174,11 +174,12 @@ def _print_run(value: dict[str, Any], console: Console) -> None:
         return
     bundle = value["bundle"]
     training = bundle["training"]
+    epochs = count(training["epochs"], "epoch")
+    length = f"{epochs} (best: {training['best_epoch']})" if training["epochs"] else "computed"
     console.print(
         f"  {training['network']}, {training['parameters']:,} parameters\n"
-        f"  {training['images']:,} images, {count(training['epochs'], 'epoch')} (best:"
-        f" {training['best_epoch']}), {training['seconds']:.0f} s in {training['precision']} on"
-        f" {training['device']}",
+        f"  {training['images']:,} images, {length}, {training['seconds']:.0f} s in"
+        f" {training['precision']} on {training['device']}",
         markup=False,
     )
     if bundle["operating_point"]:

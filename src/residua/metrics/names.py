@@ -22,6 +22,9 @@ BASELINES = {
     "file_size": "File size",
 }
 
+RECIPES_OF_BASELINES = {"pca": "pca", "pixel_neighbours": "neighbours"}
+"""The recipe that makes a model of a baseline, with threshold, report and export."""
+
 
 def metric_words(name: str) -> ReportedMetric:
     """The declaration of a metric; ``recall[cat]`` is of one class.

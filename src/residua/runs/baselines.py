@@ -54,17 +54,20 @@ def baseline_arrays(
 
 
 def detecting_baselines(model: JudgedModel, fitted_on: ImageSet, images: ImageSet) -> Columns:
-    """Every detecting baseline's scores of `images`; the untrained network's first, where there is
-    a network.
+    """Every detecting baseline's scores of `images`, but for the model's twin; the untrained
+    network's first, where there is a network that was trained.
     """
     scores: Columns = {}
-    if model.network is not None:
-        scores["untrained"] = score_with(model.network.untrained(fitted_on), images).score
+    fresh = None if model.network is None else model.network.untrained(fitted_on)
+    if fresh is not None:
+        scores["untrained"] = score_with(fresh, images).score
     parts: dict[str, list[NDArray[Any]]] = {}
     for train, seen in baseline_arrays(model, fitted_on, images):
         # As many dimensions as there are images rebuild everything, and detect nothing.
         known = None if model.latent is None or _rebuilds_all(model.latent, train) else model.latent
         for name, detect in DETECTORS.items():
+            if name == model.twin:
+                continue
             for title, latent in _titles(name, known, train).items():
                 one = detect(train, seen, latent=latent, seed=model.seed)
                 parts.setdefault(title, []).append(one)
@@ -88,6 +91,8 @@ def reconstructing_baselines(
     def errors(prepared: Floats, expected: Floats) -> Columns:
         columns: Columns = {}
         for name, rebuild in RECONSTRUCTORS.items():
+            if name == model.twin:
+                continue
             for title, latent in _titles(name, model.latent, train).items():
                 made = rebuild(train, prepared, latent=latent, seed=model.seed)
                 columns |= errors_beside(title, expected, made)

@@ -16,7 +16,7 @@ from residua.images import ImageSet
 from residua.runs.model import Calibration, Floats, JudgedModel
 from residua.training.bundle import Bundle, build_graph, build_recipe
 from residua.training.loop.batches import all_to_unit
-from residua.training.networks import ImageShape
+from residua.training.networks import ImageShape, default_latent
 from residua.training.scoring.engine import GraphEngine, prepare_each, prepared_chunks
 from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.image_list import at_once
@@ -24,7 +24,6 @@ from residua.training.scoring.image_list import at_once
 # Images, and values of them as floats, that the untrained network's score is fitted to.
 _MOST_UNTRAINED_IMAGES, _MOST_UNTRAINED_VALUES = 1000, 2**26
 _LATENTS_AT_ONCE = 256
-_UNKNOWN_LATENT = 32  # dimensions of PCA beside a network without a latent vector
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,12 @@ class BundleNetwork:
 
     bundle: Bundle
 
-    def untrained(self, fitted_on: ImageSet) -> Engine:
-        """The same architecture with fresh weights, its score fitted to the same images."""
+    def untrained(self, fitted_on: ImageSet) -> Engine | None:
+        """The same architecture with fresh weights, its score fitted to the same images; None where
+        nothing was trained.
+        """
+        if build_recipe(self.bundle.config).is_closed_form:
+            return None
         return graph_engine(self.bundle, untrained_graph(self.bundle, fitted_on))
 
     def latents(self, images: ImageSet) -> Floats | None:
@@ -65,12 +68,14 @@ def model_of_bundle(
     scores, flags = bundle.calibration_scores, bundle.calibration_is_anomalous
     hashes = np.zeros(0, object) if calibration_hashes is None else calibration_hashes
     looks = config.training.calibration_images
+    shape = ImageShape(*config.size, config.channels)
     return JudgedModel(
         facts=config,
         engine=engine or graph_engine(bundle, bundle.graph),
         calibration=Calibration(scores, flags, hashes, looks, bundle.calibration_groups),
         seed=seed_of(bundle),
-        latent=int(getattr(bundle.graph.scorer.network, "latent", _UNKNOWN_LATENT)),
+        # Beside a network without a latent vector, PCA has the dimensions of its own recipe.
+        latent=int(getattr(bundle.graph.scorer.network, "latent", default_latent(shape))),
         provenance=dict(provenance or {}),
         keep_aspect=config.aspect == "keep",
         reconstructs=bundle.graph.scorer.reconstructs,

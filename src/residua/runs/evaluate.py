@@ -30,6 +30,7 @@ from residua.images.hashing import of_hex
 from residua.images.listing import Progress
 from residua.images.stores import is_url
 from residua.images.summary import groups_of
+from residua.metrics.names import baseline_title
 from residua.records import Evaluation, Finding, Job, NotApplicable, with_assumptions
 from residua.runs.baselines import (
     MOST_BASELINE_IMAGES,
@@ -316,6 +317,12 @@ def _not_applicable(
     if model.network is None:
         reason = f"{facts_name(model)} has no network that residua can build again or inspect"
         told.append(NotApplicable(what="untrained baseline", reason=reason))
+    elif model.twin is not None:
+        reason = "the model is computed from its images, so no weights could be left untrained"
+        told.append(NotApplicable(what="untrained baseline", reason=reason))
+    if (twin := model.twin) is not None:
+        reason = f"the model is made as this baseline is: {baseline_title(twin)}"
+        told.append(NotApplicable(what=f"baseline {twin}", reason=reason))
     if not _history(model):
         reason = f"{facts_name(model)} keeps no record of training"
         told.append(NotApplicable(what="training history", reason=reason))

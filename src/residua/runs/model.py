@@ -13,6 +13,7 @@ from residua.engines import Card, Engine, score_with
 from residua.engines.interface import ModelFacts, check_channels
 from residua.images import ImageSet
 from residua.images.resize import fit_to
+from residua.metrics.names import RECIPES_OF_BASELINES
 from residua.records import Assumption
 
 Floats = NDArray[np.float32]
@@ -53,8 +54,10 @@ class Calibration:
 class Network(Protocol):
     """What only a network that was trained here can answer."""
 
-    def untrained(self, fitted_on: ImageSet) -> Engine:
-        """The same architecture with fresh weights, its score fitted to the same images."""
+    def untrained(self, fitted_on: ImageSet) -> Engine | None:
+        """The same architecture with fresh weights, its score fitted to the same images; None where
+        nothing was trained, so that it would be the model itself.
+        """
         ...
 
     def latents(self, images: ImageSet) -> Floats | None:
@@ -119,6 +122,12 @@ class JudgedModel:
         """The threshold; None where there is none."""
         point = self.facts.operating_point
         return None if point is None else point.threshold
+
+    @property
+    def twin(self) -> str | None:
+        """The baseline that is this very model; None where there is none."""
+        pairs = RECIPES_OF_BASELINES.items()
+        return next((name for name, recipe in pairs if recipe == self.facts.recipe), None)
 
     @property
     def rebuilt_size(self) -> tuple[int, int]:

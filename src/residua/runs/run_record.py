@@ -83,12 +83,10 @@ class RunRecord:
 
 def training_columns(fitted: Fitted) -> dict[str, NDArray[Any]]:
     """The history, and the scores and errors of some training images."""
-    history = {f"history/{name}": column for name, column in fitted.trained.history.items()}
-    return {
-        **history,
-        "train_scores": fitted.train_sample.score,
-        "train_mse": fitted.train_sample.columns["mse"],
-    }
+    columns = {f"history/{name}": column for name, column in fitted.trained.history.items()}
+    if (sample := fitted.train_sample) is not None:
+        columns |= {"train_scores": sample.score, "train_mse": sample.columns["mse"]}
+    return columns
 
 
 def _check_place(folder: TrainedRun) -> None:

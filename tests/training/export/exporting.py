@@ -24,6 +24,7 @@ SMALL = {
     "inspect": {"width": 2},
     "restore": {"width": 4, "latent": 4},
     "joint-one-class": {"width": 4, "latent": 4},
+    "neighbours": {},
 }
 
 

@@ -18,6 +18,7 @@ from residua.baselines import DETECTORS
 from residua.images import ImageSet, load_images
 from residua.images.summary import groups_of
 from residua.metrics import roc_auc_interval
+from residua.metrics.names import RECIPES_OF_BASELINES
 from residua.runs.baselines import baseline_arrays
 from residua.runs.benchmark.cases import Case, find_cases
 from residua.runs.benchmark.folder import BenchmarkFolder, Record
@@ -34,7 +35,7 @@ from residua.training.fitting.session import FitSession
 from residua.training.fitting.splits import CALIBRATION_SHARE, VALIDATION_SHARE
 from residua.training.loop.settings import TrainingSettings
 from residua.training.networks import ImageShape
-from residua.training.recipes import make_recipe
+from residua.training.recipes import RECIPES, make_recipe
 from residua.training.scoring.engine import score_images
 
 _FOR_THE_FOLDER = ("scores", "is_anomalous", "groups")
@@ -135,7 +136,7 @@ def _run_case(
         if row is None:
             watcher = progress.begin((case.label, recipe, seed))
             row, bundle = _fit(case, recipe, seed, options, watcher)
-            if seed == options.settings.seed:
+            if seed == options.settings.seed and not RECIPES[bundle.config.recipe].is_closed_form:
                 untrained_scores = score_images(
                     untrained_graph(bundle, case.train),
                     case.test,
@@ -151,7 +152,12 @@ def _run_case(
             untrained.append(row.pop("untrained"))
         rows.append(row)
     assert beside is not None
-    return [*untrained, *beside["baselines"]], rows
+    others = [  # a baseline that is among the recipes stands there once
+        one
+        for one in beside["baselines"]
+        if RECIPES_OF_BASELINES.get(one["name"]) not in options.recipes
+    ]
+    return [*untrained, *others], rows
 
 
 def _fits(cases: Sequence[Case], options: BenchmarkOptions) -> Iterator[Fit]:

@@ -112,6 +112,8 @@ def _fit_images(
     train, calibration = usable_parts(options, train, calibration, notes)
     fitted_on, validation = hold_out(train, VALIDATION_SHARE, seed=options.settings.seed)
     recipe = find_recipe(options, fitted_on, validation, session, notes)
+    if recipe.is_closed_form:  # nothing to stop early and no scale to set: all images teach it
+        fitted_on, validation = train, train[:0]
     prepare, words = choose_prepare(train, recipe, options.size, options.aspect)
     notes.add(words)
     work = FitWork(recipe, prepare, fitted_on, validation, options.settings, session, notes)
@@ -166,7 +168,7 @@ def _bundle(
         parameters=n_parameters(network),
         images=len(model.fitted_on),
         validation_images=len(model.validation),
-        epochs=len(trained.history["epoch"]),
+        epochs=len(trained.history.get("epoch", ())),
         epochs_planned=trained.plan.epochs,
         best_epoch=trained.best_epoch,
         seconds=round(trained.seconds, 1),
@@ -199,7 +201,9 @@ def _fitted(
 ) -> Fitted:
     """Everything of a fit, with the scores of some training images."""
     rows = sample_rows(len(model.fitted_on), _MOST_SAMPLED, work.settings.seed)
-    sample = score_images(bundle.graph, model.fitted_on[rows], batch_size=bundle.config.batch_size)
+    seen, batch_size = model.fitted_on[rows], bundle.config.batch_size
+    keeps = work.recipe.keeps_images
+    sample = None if keeps else score_images(bundle.graph, seen, batch_size=batch_size)
     parts = {"fitted": model.fitted_on, "validation": model.validation}
     if calibration is not None:
         parts["calibration"] = calibration

@@ -8,6 +8,7 @@ random, so that a resumed run drops the same images.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -23,18 +24,31 @@ from residua.thresholds import pixel_threshold_of
 from residua.thresholds.defaults import choose_operating_point
 from residua.thresholds.pixels import MapPeaks
 from residua.training.bundle import Bundle, score_set
-from residua.training.fitting.options import DetectOptions, RecipeOptions
+from residua.training.fitting.options import DetectOptions, RecipeOptions, flag
 from residua.training.fitting.recipe_choice import choose_recipe
 from residua.training.fitting.session import FitSession, FitWork, Hold, Notes, TrainedModel
-from residua.training.fitting.splits import CALIBRATION_SHARE, hold_out
+from residua.training.fitting.splits import CALIBRATION_SHARE, hold_out, sample_rows
 from residua.training.loop.batches import MemoryBatches, all_to_unit, to_unit
 from residua.training.loop.settings import TrainingSettings
-from residua.training.loop.train import TrainingPlan, batch_size_of
+from residua.training.loop.train import TrainingPlan, TrainingResult, batch_size_of
+from residua.training.networks import ImageShape
 from residua.training.recipes import Recipe, make_recipe
+from residua.training.recipes.closed_form import ClosedFormRecipe
+from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.image_list import Images, at_once, taken
 
 _FEWEST_IMAGES = 4
 _CHUNK = 64
+_OF_STEPS = (
+    "epochs",
+    "minutes",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "patience",
+    "precision",
+    "augment",
+)
 _FIRST = 4  # the first training takes one epoch of so many
 SHARE_OF_MINUTES = 1 / (1 + 1 / _FIRST)
 """Of a time budget, for the second training: the first takes a quarter of its length."""
@@ -113,6 +127,8 @@ def find_recipe(
 
 def train_recipe(work: FitWork, trim: float) -> TrainedModel:
     """Train once; with `trim`, drop the share of the images that scores worst and train again."""
+    if isinstance(work.recipe, ClosedFormRecipe):
+        return _compute(work, work.recipe, trim)
     images = (
         work.prepared(work.fitted_on),
         work.prepared(work.validation),
@@ -123,6 +139,62 @@ def train_recipe(work: FitWork, trim: float) -> TrainedModel:
     model = _train(work, network, images, plan_first(plan) if trim else plan, "")
     model = replace(model, trained=replace(model.trained, plan=plan), facts={"trimmed": 0})
     return _train_again(work, model, images, trim) if trim else model
+
+
+def _compute(work: FitWork, recipe: ClosedFormRecipe, trim: float) -> TrainedModel:
+    """What a recipe without steps makes of the images, or of a sample of them; with `trim`, once
+    more without those that score worst.
+    """
+    started = time.perf_counter()
+    _tell_unused(work.settings, recipe, work.notes)
+    n_images = len(work.fitted_on)
+    shape = ImageShape(*work.prepare.size, work.fitted_on.channels)
+    rows = sample_rows(n_images, recipe.most_images(shape), work.settings.seed)
+    if len(rows) < n_images:
+        work.notes.add(
+            f"{recipe.name} learns from {len(rows):,} of the {n_images:,} training images, drawn by"
+            f" seed {work.settings.seed}"
+        )
+    images = work.prepared(work.fitted_on[rows])
+    work.tell_of_file()
+    graph = _computed(work, images)
+    kept = np.arange(n_images)
+    if trim:
+        best = keep_best(graph.scorer, images, trim)
+        dropped = np.delete(rows, best)
+        work.notes.add(say_dropped(work.fitted_on.paths[dropped], len(rows)))
+        graph, kept = _computed(work, taken(images, best)), np.delete(kept, dropped)
+    work.tell_of_network(graph.scorer.network)
+    trained = TrainingResult(
+        history={},
+        best_epoch=0,
+        seconds=time.perf_counter() - started,
+        plan=TrainingPlan(0, 0, bfloat16=False),
+        device="cpu",
+        threads=torch.get_num_threads(),
+    )
+    facts = {"trimmed": n_images - len(kept), "learnt_from": len(rows) - (n_images - len(kept))}
+    return TrainedModel(graph, trained, work.fitted_on[kept], work.validation, facts)
+
+
+def _computed(work: FitWork, images: Images) -> InferenceGraph:
+    graph = work.graph(work.fresh_network().eval())
+    seen = all_to_unit(images)
+    with work.threads(), torch.inference_mode():
+        graph.fit_score(seen, seen)
+    return graph
+
+
+def _tell_unused(settings: TrainingSettings, recipe: Recipe, notes: Notes) -> None:
+    """Name what was asked of training, where there is none."""
+    standard = TrainingSettings()
+    unused = [name for name in _OF_STEPS if getattr(settings, name) != getattr(standard, name)]
+    if unused:
+        names = ", ".join(map(flag, unused))
+        notes.add(
+            f"recipe {recipe.name} is computed, not trained in steps: {names}"
+            f" {'is' if len(unused) == 1 else 'are'} not used"
+        )
 
 
 def _train_again(

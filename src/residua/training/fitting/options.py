@@ -84,6 +84,16 @@ class RecipeOptions(SharedOptions):
             )
         return self
 
+    @model_validator(mode="after")
+    def _recipe_can_do_the_job(self) -> Any:
+        recipe = RECIPES.get(self.recipe)
+        if recipe is not None and self.job not in recipe.jobs:
+            raise ValueError(
+                f"recipe {self.recipe} is for --job {' or '.join(recipe.jobs)}. Got --job"
+                f" {self.job}. Name another recipe, or change the job"
+            )
+        return self
+
     @property
     def chooses_recipe(self) -> bool:
         """Whether the recipe is chosen by the fit itself."""
@@ -244,15 +254,19 @@ def check_options(options: FitOptions) -> None:
     """Refuse what needs no image to be refused: a mistyped recipe, strategy or option, sizes that
     the network cannot have, and what several processes could not decide alike.
     """
+    is_computed = False
     if isinstance(options, ClassifyOptions):
         strategy = make_strategy(options.strategy, **{**options.recipe_options, "n_classes": 2})
         check_aspect(options.aspect, strategy)
     elif not options.chooses_recipe:
-        check_aspect(options.aspect, make_recipe(options.recipe, **options.recipe_options))
+        recipe = make_recipe(options.recipe, **options.recipe_options)
+        check_aspect(options.aspect, recipe)
+        is_computed = recipe.is_closed_form
     wrong = {
         "--trim, which trains twice": bool(getattr(options, "trim", 0)),
         "--job classify, which trains in phases": isinstance(options, ClassifyOptions),
         "the recipe auto, which trains every candidate: name a recipe": options.chooses_recipe,
+        "a recipe that is computed, not trained in steps": is_computed,
     }
     check_spread(options.settings, tuple(words for words, is_so in wrong.items() if is_so))
 

@@ -52,13 +52,16 @@ class FitSession:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A bundle and how it came about."""
+    """A bundle and how it came about.
+
+    `train_sample` are scores of some training images; None where the model keeps those images.
+    """
 
     bundle: Bundle
     trained: TrainingResult
     notes: tuple[str, ...]
     parts: dict[str, ImageSet]
-    train_sample: Scores
+    train_sample: Scores | None
 
 
 class Notes:
@@ -149,16 +152,24 @@ class FitWork:
 
     def begin(self) -> Any:
         """The first network, told of; before it, whether the prepared images needed a file."""
+        self.tell_of_file()
+        network = self.fresh_network()
+        self.tell_of_network(network)
+        return network
+
+    def tell_of_file(self) -> None:
+        """Say so if the prepared images needed a file."""
         if stored := self.hold.store.stored_bytes:
             self.notes.add(
                 f"prepared images beyond {self.session.memory_megabytes:g} MB lie in a file of"
                 f" {stored / 2**20:,.0f} MB; the batches are those of memory"
             )
-        network = self.fresh_network()
+
+    def tell_of_network(self, network: Any) -> None:
+        """Say what the network is and how large."""
         self.notes.add(
             f"network: {self.recipe.describe(network)}, {n_parameters(network):,} parameters"
         )
-        return network
 
     def plan(
         self, trainable: Trainable, network: Any, train: TrainingData, *, share: float = 1.0
@@ -167,7 +178,7 @@ class FitWork:
         settings = self.settings
         if settings.minutes is not None:
             settings = settings.model_copy(update={"minutes": share * settings.minutes})
-        with self._threads() as n_threads:
+        with self.threads() as n_threads:
             self.notes.add_if_busy(n_threads)
             plan = self.session.plan or plan_training(trainable, network, train, settings)
         if self.session.on_plan is not None:
@@ -185,7 +196,7 @@ class FitWork:
         on_step: StepReport | None = None,
     ) -> TrainingResult:
         """Train `network` as the session has it."""
-        with self._threads():
+        with self.threads():
             return train_network(
                 trainable,
                 network,
@@ -208,7 +219,8 @@ class FitWork:
         path = self.session.checkpoint
         return path and path.with_name(f"{path.stem}{ending and f'-{ending}'}{path.suffix}")
 
-    def _threads(self) -> Any:
+    def threads(self) -> Any:
+        """Within it, as many threads compute as were asked for, or as suit the images."""
         height, width = self.prepare.size
         return training_threads(self.settings.threads, height * width)
 

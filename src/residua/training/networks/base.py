@@ -76,8 +76,11 @@ class NetworkAround(AutoencoderNetwork):
 
 
 def n_parameters(network: nn.Module) -> int:
-    """Count the trainable numbers of `network`."""
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    """Count the trainable numbers of `network`; of one that is computed, its numbers."""
+    parameters = list(network.parameters())
+    if not parameters:
+        return sum(buffer.numel() for buffer in network.buffers())
+    return sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
 
 
 def default_latent(shape: ImageShape) -> int:

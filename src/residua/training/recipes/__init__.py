@@ -17,6 +17,8 @@ from residua.training.recipes.denoising import Denoising
 from residua.training.recipes.feature import Feature
 from residua.training.recipes.inspect import Inspect
 from residua.training.recipes.joint_one_class import JointOneClass
+from residua.training.recipes.neighbours import Neighbours
+from residua.training.recipes.pca import Pca
 from residua.training.recipes.plain import Plain
 from residua.training.recipes.restore import Restore
 from residua.training.recipes.sparse import Sparse
@@ -26,7 +28,18 @@ __all__ = ["RECIPES", "Recipe", "make_recipe"]
 
 RECIPES: dict[str, type[Recipe]] = {
     recipe.name: recipe
-    for recipe in (Plain, Denoising, Sparse, Variational, Restore, JointOneClass, Feature, Inspect)
+    for recipe in (
+        Pca,
+        Neighbours,
+        Plain,
+        Denoising,
+        Sparse,
+        Variational,
+        Restore,
+        JointOneClass,
+        Feature,
+        Inspect,
+    )
 }
 
 

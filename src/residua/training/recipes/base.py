@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
-from residua.records import Record
+from residua.records import Job, Record
 from residua.training.networks import ImageShape
 from residua.training.scoring.scorer import Scorer
 
@@ -78,7 +78,9 @@ class Recipe(Record, ABC):
     `default_side` bounds the longer side of the images unless the user says otherwise,
     `smallest_side` is the least that the network takes; both in pixels. A recipe that takes
     `any_size` can be given each image at its own proportions; its scorer is then fitted to an
-    `ImageList`.
+    `ImageList`. What `is_closed_form` takes no steps: `ClosedFormRecipe`. `jobs` are those that it
+    can do. One that `keeps_images` has its training images in the model, so that their own scores
+    say nothing.
     """
 
     name: ClassVar[str]
@@ -90,6 +92,9 @@ class Recipe(Record, ABC):
     default_side: ClassVar[int] = 128
     smallest_side: ClassVar[int] = 8
     any_size: ClassVar[bool] = False
+    is_closed_form: ClassVar[bool] = False
+    keeps_images: ClassVar[bool] = False
+    jobs: ClassVar[tuple[Job, ...]] = ("reconstruct", "detect")
 
     latent: int | None = None
 
