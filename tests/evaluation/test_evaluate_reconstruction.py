@@ -15,6 +15,11 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.random((40, 16, 16, 1)).astype(np.float32)
 CLOSE = np.clip(IMAGES + RNG.normal(0, 0.05, IMAGES.shape), 0, 1).astype(np.float32)
 
+ERRORS = (
+    *("mse", "mae", "rmse", "euclidean_distance"),
+    *("kl_divergence", "contrast_normalised_error"),
+)
+
 
 def found(record, code: str):
     return next((finding for finding in record.findings if finding.code == code), None)
@@ -36,8 +41,10 @@ def test_metrics_are_means_over_images_and_equal_plain_numpy_and_scikit_image() 
             for x, r in zip(IMAGES.astype(float), CLOSE.astype(float), strict=True)
         ]
     )
-    values = {name: record.metrics[name].value for name in ("mse", "mae", "rmse", "psnr", "ssim")}
+    names = ("mse", "mae", "rmse", "euclidean_distance", "psnr", "ssim")
+    values = {name: record.metrics[name].value for name in names}
     expected = {
+        "euclidean_distance": np.sqrt(each * 256).mean(),
         "mse": each.mean(),
         "mae": np.abs(IMAGES.astype(float) - CLOSE).mean(),
         "rmse": np.sqrt(each).mean(),
@@ -58,7 +65,7 @@ def test_a_worse_reconstruction_is_worse_by_every_metric(noise: float, factor: f
         evaluate_reconstruction(IMAGES, np.clip(IMAGES + noise * times * off, 0, 1)).metrics
         for times in (1, factor)
     )
-    for name in ("mse", "mae", "rmse", "kl_divergence", "contrast_normalised_error"):
+    for name in ERRORS:
         assert worse[name].value > better[name].value
     for name in ("psnr", "ssim", "msgms"):
         assert worse[name].value < better[name].value
@@ -67,7 +74,7 @@ def test_a_worse_reconstruction_is_worse_by_every_metric(noise: float, factor: f
 def test_intervals_of_three_images_hold_nothing_impossible() -> None:
     worse = np.stack([IMAGES[0], CLOSE[1], np.ones_like(IMAGES[2])])
     metrics = evaluate_reconstruction(IMAGES[:3], worse).metrics
-    for name in ("mse", "mae", "rmse", "kl_divergence", "contrast_normalised_error"):
+    for name in ERRORS:
         assert metrics[name].low == 0
     for name in ("ssim", "ms_ssim", "msgms"):
         assert metrics[name].high == 1

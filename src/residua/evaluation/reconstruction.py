@@ -81,9 +81,9 @@ def evaluate_reconstruction(
     Returns
     -------
     Evaluation
-        ``mse``, ``mae``, ``rmse``, ``psnr`` (decibels), ``ssim``, ``ms_ssim``, ``msgms``,
-        ``kl_divergence`` (nats), ``contrast_normalised_error``. A mean that is infinite (``psnr``
-        of a perfect image) is None with a finding.
+        ``mse``, ``mae``, ``rmse``, ``euclidean_distance``, ``psnr`` (decibels), ``ssim``,
+        ``ms_ssim``, ``msgms``, ``kl_divergence`` (nats), ``contrast_normalised_error``. A mean that
+        is infinite (``psnr`` of a perfect image) is None with a finding.
 
     Raises
     ------

@@ -6,6 +6,7 @@ import numpy as np
 
 from residua.metrics.reconstruction import (
     contrast_normalised_error,
+    euclidean_distance,
     kl_divergence,
     mae,
     mse,
@@ -42,6 +43,15 @@ RECONSTRUCTION: tuple[ReportedMetric, ...] = (
         "per pixel, images in [0, 1]",
         "reconstruction",
         per_image=PerImage(rmse),
+    ),
+    ReportedMetric(
+        "euclidean_distance",
+        "Euclidean distance",
+        False,
+        "plain",
+        "root of the sum of squared differences; grows with the image",
+        "reconstruction",
+        per_image=PerImage(euclidean_distance, most=np.inf),
     ),
     ReportedMetric(
         "psnr",
