@@ -9,6 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from planted_pictures import Pictures, neighbour_scores, pca_errors, ranks, rebuild
 from residua.baselines import DETECTORS
 from residua.evaluation.check import neighbour_votes
+from residua.evaluation.standings import standing_of_areas
 from residua.findings import (
     find_blind_spots,
     find_broken_promise,
@@ -165,7 +166,9 @@ def not_better_than_baseline(source: Pictures, rng: Rng, strength: float) -> Fin
     scores, is_anomalous, train, x = _scored(source, rng, strength)
     mean = DETECTORS["mean_image"](train[..., np.newaxis], x[..., np.newaxis], latent=8, seed=0)
     model, beside = (roc_auc_interval(is_anomalous, one) for one in (scores, mean))
-    return find_not_better_than_baseline("roc_auc", model, {"mean_image": beside})
+    paired = standing_of_areas(is_anomalous, scores, mean, beside)
+    pairs = {} if paired is None else {"mean_image": paired}
+    return find_not_better_than_baseline("roc_auc", model, {"mean_image": beside}, standings=pairs)
 
 
 def not_better_than_chance(source: Pictures, rng: Rng, strength: float) -> Finding | None:

@@ -62,7 +62,7 @@ def difference_words(name: str, difference: Estimate) -> str:
     '-0.00123, without an interval'
     """
     kind = metric_words(name).kind
-    digits = {"share": "+.3f", "decibel": "+.1f"}.get(kind, "+.3g")
+    digits = {"share": "+.3f", "decibel": "+.1f"}.get(kind, "+#.3g")
     unit = " dB" if kind == "decibel" else ""
     if difference.value is None:
         return "not defined"

@@ -54,6 +54,9 @@ def test_a_narrow_terminal_keeps_every_number():
     text = printed(*detector(), width=60)
     assert all(len(line) <= 60 for line in text.splitlines())
     assert "0.980 [0.970, 0.990]" in text
+    table = text.split("Model or")[1].split("An image is flagged")[0]
+    assert "…" not in table
+    assert all(word in table for word in ("Nearest", "brightness", "+0.350", "[+0.345,", "+0.355]"))
 
 
 def test_text_with_brackets_is_not_taken_for_markup():
@@ -109,7 +112,7 @@ def test_a_baseline_that_separates_backwards_is_told_turned_around_and_never_gre
     console = Console(width=140, record=True, file=io.StringIO(), force_terminal=True)
     print_evaluation(record, console=console)
     line = next(one for one in console.export_text(styles=True).splitlines() if "brightness" in one)
-    assert "0.980 [0.970, 0.990]" in line and "better, turned around" in line
+    assert " 0.980 " in line and "better, turned around" in line
     assert "\x1b[31mbetter" in line and "\x1b[32m" not in line
 
 

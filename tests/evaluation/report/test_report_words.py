@@ -62,12 +62,12 @@ def test_numpy_and_infinite_values_become_plain_or_null():
         ({}, "PCA, reaches 0.0200; it was not compared in pairs."),
         ({"pca": "better"}, "The strongest baseline, PCA (0.0200), is better: model minus"),
         ({"pca": "no difference shown"}, "No difference to the strongest baseline, PCA (0.0200)"),
-        ({"pca": "worse"}, "It beats the baseline, PCA (0.0200): model minus baseline +0.01 ["),
+        ({"pca": "worse"}, "It beats the baseline, PCA (0.0200): model minus baseline +0.0100 ["),
         ({"pca": "worse", "mean_image": "worse"}, "It beats all 2 baselines; the strongest is PCA"),
         (
             {"pca": "worse", "mean_image": "no difference shown"},
-            "It beats the strongest baseline, PCA (0.0200): model minus baseline +0.01"
-            " [+0.005, +0.015]; it is not shown to beat Mean image.",
+            "It beats the strongest baseline, PCA (0.0200): model minus baseline +0.0100"
+            " [+0.00500, +0.0150]; it is not shown to beat Mean image.",
         ),
     ],
 )

@@ -15,13 +15,14 @@ from residua.evaluation.evidence import Evidence
 from residua.evaluation.report import words
 from residua.evaluation.report.kinds import ranking_values
 from residua.evaluation.report.payload import outcome
-from residua.metrics.names import baseline_title
+from residua.metrics.names import baseline_title, metric_words
 from residua.records import Estimate, Evaluation, Finding, assumptions_of, not_applicable_of
 from residua.thresholds import is_flagged
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 _WORST = 5
 _CLASSES = 12
+_LONGEST_WORD, _WIDE = len("brightness"), 80
 
 
 def print_evaluation(
@@ -57,7 +58,7 @@ def print_evaluation(
     for sentences in filter(None, opening):
         console.print(Text(sentences))
     meant = words.worth_words(evaluation)
-    parts = (_metrics(evaluation), _per_class(evaluation), _baselines(evaluation))
+    parts = (_metrics(evaluation), _per_class(evaluation), _baselines(evaluation, console.width))
     for row, part in enumerate(parts):
         if part is not None:
             console.print()
@@ -195,7 +196,7 @@ def _per_class(evaluation: Evaluation) -> Table | None:
     return table
 
 
-def _baselines(evaluation: Evaluation) -> Table | None:
+def _baselines(evaluation: Evaluation, width: int) -> Table | None:
     main = words.primary_metric(evaluation)
     rivals = {} if main is None else words.baselines_in(evaluation, main)
     if main is None or not rivals:
@@ -206,17 +207,22 @@ def _baselines(evaluation: Evaluation) -> Table | None:
         *(("Model minus baseline",) if evaluation.standings else ()),
         "The baseline is",
     )
+    table.columns[0].min_width = _LONGEST_WORD
     for column in table.columns[1:-1]:
-        column.no_wrap = True
-    model = words.interval(main, evaluation.metrics[main])
+        column.no_wrap = width >= _WIDE  # else words and numbers would be cut
+    kind = metric_words(main).kind
+    model = words.number(evaluation.metrics[main].value, kind)
     table.add_row(Text("This model", style="bold"), Text(model, style="bold"))
     for name, reached in rivals.items():
         standing = evaluation.standings.get(name)
         colour = {"bad": "red", "good": "green", "": ""}[words.tone(standing)]
         difference = Text(words.difference_cell(standing, main))
+        # Two intervals beside each other mislead where there is one of the difference.
+        value = words.interval(main, reached)
+        value = value if standing is None else words.number(reached.value, kind)
         table.add_row(
             Text(baseline_title(name)),
-            Text(words.interval(main, reached)),
+            Text(value),
             *((difference,) if evaluation.standings else ()),
             Text(words.standing_words(standing), style=colour),
         )
