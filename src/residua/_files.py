@@ -307,6 +307,20 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
         ) from error
 
 
+def checksum(body: Any) -> str:
+    """SHA-256, in hex, of a value as JSON, however it is written.
+
+    Examples
+    --------
+    >>> checksum({"a": 1, "b": [2]}) == checksum({"b": [2], "a": 1})
+    True
+    """
+    canonical = json.dumps(
+        body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as strict JSON (no NaN, no infinities), atomically."""
     with atomic_write(path, "w", encoding="utf-8") as file:

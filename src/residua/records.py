@@ -8,6 +8,7 @@ Their JSON form (``model_dump(mode="json")``) is the public object that ``--json
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import (
@@ -226,6 +227,17 @@ class Evaluation(Record):
         if info.mode == "json" and isinstance(data, dict) and "schema_version" not in data:
             return {**data, "schema_version": 1}
         return data
+
+
+def now() -> str:
+    """The local date and time with its distance from UTC, as records keep it.
+
+    Examples
+    --------
+    >>> now()[:2], now()[16:20]
+    ('20', ' UTC')
+    """
+    return f"{datetime.now().astimezone():%Y-%m-%d %H:%M UTC%z}"
 
 
 def not_applicable_of(provenance: Mapping[str, Any]) -> tuple[NotApplicable, ...]:

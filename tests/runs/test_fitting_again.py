@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 
 from residua.runs.command import fit_command
-from residua.runs.trained_run import RunState, TrainedRun
+from residua.runs.run_state import RunState
+from residua.runs.trained_run import TrainedRun
 from runs import options
 
 

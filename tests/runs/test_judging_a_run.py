@@ -90,8 +90,10 @@ def test_nothing_of_the_test_part_was_seen_in_training(judged):
 
 
 def test_judging_twice_gives_the_same(judged, finished):
-    again = evaluate_run(finished.path)
-    assert again.evaluation == judged.evaluation
+    again = evaluate_run(finished.path).evaluation
+    date = {"date": judged.evaluation.provenance["date"]}
+    again = again.model_copy(update={"provenance": {**again.provenance, **date}})
+    assert again == judged.evaluation
 
 
 def test_the_run_keeps_the_evaluation(judged, finished):
@@ -417,7 +419,7 @@ def test_a_report_is_written_from_the_stored_evaluation_or_after_evaluating(
     assert page.read_text("utf-8").startswith("<!")
     assert run.evaluation.exists()
     monkeypatch.setattr(
-        "residua.runs.report.evaluate_run", lambda *_, **__: pytest.fail("evaluated again")
+        "residua.runs.evaluate.evaluate_run", lambda *_, **__: pytest.fail("evaluated again")
     )
     report_run(run.path, tmp_path / "again.html")
     run.evaluation.write_text(json.dumps({"job": "detect"}))

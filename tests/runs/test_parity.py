@@ -12,8 +12,9 @@ import torch
 
 import residua
 from residua.records import not_applicable_of
-from residua.runs.evaluate import Judgement, evaluate_run
+from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
+from residua.runs.judgement import Judgement
 from residua.training.bundle import load_bundle
 from runs import options, write_source
 

@@ -30,8 +30,9 @@ from residua.images.hashing import in_hex
 from residua.images.shards import Block, Shard
 from residua.metrics.pixel_tally import MOST_EXACT
 from residua.records import with_assumptions
-from residua.runs.evaluate import Judgement, found_before, model_provenance
+from residua.runs.evaluate import model_provenance
 from residua.runs.job_result import with_findings
+from residua.runs.judgement import Judgement, found_before
 from residua.runs.model import JudgedModel
 from residua.runs.open_run import open_run
 from residua.runs.progress import Watcher

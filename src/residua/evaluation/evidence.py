@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,15 @@ from residua._files import atomic_write, read_arrays
 from residua.errors import BundleError
 from residua.evaluation.thumbnails import Thumbnails
 from residua.findings.figures import Figure
+from residua.findings.kind import ChangedScores
+
+if TYPE_CHECKING:
+    from residua.images.duplicates import Leaks
 
 ThresholdFrom = Literal["calibration", "judged", "elsewhere"]
 _TOLD = ("seed", "prevalence", "threshold_from")  # kept as JSON
 _NAMES = ("labels", "groups", "calibration_groups")
+_LEAKS, _CHANGED = "leaks", "changed"
 _DICTS = ("per_image", "history", "baselines")
 
 
@@ -62,6 +67,11 @@ class Evidence:
     that was stated to the policy, and ``threshold_from`` says which scores the threshold comes
     from: ``calibration``, those carried here; ``judged``, the judged ones themselves;
     ``elsewhere``, others. With these an evaluation can be made again from its evidence.
+
+    Four more let a detector be judged at another threshold without its images: ``leaks``, which of
+    the images are copies of training images; ``changed``, scores of normal images that were changed
+    on purpose; ``again``, those of the first images when the model was asked once more; and
+    ``calibration_paths``, the names of the normal calibration images.
     """
 
     paths: NDArray[Any]
@@ -78,6 +88,10 @@ class Evidence:
     pixel_hashes: NDArray[Any] | None = None
     groups: NDArray[Any] | None = None
     calibration_groups: NDArray[Any] | None = None
+    calibration_paths: NDArray[Any] | None = None
+    again: NDArray[Any] | None = None
+    changed: ChangedScores | None = None
+    leaks: Leaks | None = None
     per_image: dict[str, NDArray[Any]] = field(default_factory=dict)
     history: dict[str, NDArray[Any]] = field(default_factory=dict)
     baselines: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -111,7 +125,11 @@ class Evidence:
             value = getattr(self, spec.name)
             if spec.name in told or value is None:
                 continue
-            if spec.name == "figures":
+            if spec.name == _LEAKS:
+                flat |= _arrays_of_leaks(value)
+            elif isinstance(value, ChangedScores):
+                flat |= _arrays_of_changed(value)
+            elif spec.name == "figures":
                 for code, figure in value.items():
                     flat.update(
                         {
@@ -155,7 +173,8 @@ class Evidence:
 
     @classmethod
     def _from(cls, flat: dict[str, NDArray[Any]], told: dict[str, Any]) -> Evidence:
-        parts: dict[str, Any] = {name: {} for name in (*_DICTS, "gallery", "thumbnails", "figures")}
+        several = (*_DICTS, "gallery", "thumbnails", "figures", _LEAKS, _CHANGED)
+        parts: dict[str, Any] = {name: {} for name in several}
         for name, array in flat.items():
             group, _, column = name.partition("/")
             group = "figures" if group == "exhibits" else group  # as earlier versions wrote it
@@ -166,7 +185,43 @@ class Evidence:
         parts["gallery"] = Gallery(**parts["gallery"]) if parts["gallery"] else None
         parts["thumbnails"] = Thumbnails(**parts["thumbnails"]) if parts["thumbnails"] else None
         parts["figures"] = _figures(parts["figures"])
+        parts[_LEAKS] = _leaks(parts[_LEAKS], parts["paths"])
+        parts[_CHANGED] = _changed(parts[_CHANGED])
         return cls(**parts, **told)
+
+
+def _arrays_of_leaks(leaks: Leaks) -> dict[str, NDArray[Any]]:
+    """The rows that are copies, of what kind, and of which image."""
+    rows = np.flatnonzero(leaks.leaked)
+    return {
+        f"{_LEAKS}/rows": rows,
+        f"{_LEAKS}/kinds": _without_objects(leaks.kinds[rows]),
+        f"{_LEAKS}/of": _without_objects(leaks.of[rows]),
+        f"{_LEAKS}/is_thorough": np.array(leaks.is_thorough),
+    }
+
+
+def _leaks(arrays: dict[str, NDArray[Any]], paths: NDArray[Any]) -> Leaks | None:
+    if not arrays:
+        return None
+    from residua.images.duplicates import Leaks  # slow to load, and arrays are judged without it
+
+    kinds, of = np.full(len(paths), None, object), np.full(len(paths), "", object)
+    kinds[arrays["rows"]], of[arrays["rows"]] = arrays["kinds"], arrays["of"]
+    return Leaks(kinds, paths, of, bool(arrays["is_thorough"]))
+
+
+def _arrays_of_changed(changed: ChangedScores) -> dict[str, NDArray[Any]]:
+    """The scores alone: the pictures stand in the finding's figure."""
+    scores = {f"{_CHANGED}/of/{name}": one for name, one in changed.scores.items()}
+    return {f"{_CHANGED}/unchanged": changed.unchanged, **scores}
+
+
+def _changed(arrays: dict[str, NDArray[Any]]) -> ChangedScores | None:
+    if not arrays:
+        return None
+    scores = {name.partition("/")[2]: one for name, one in arrays.items() if "/" in name}
+    return ChangedScores(arrays["unchanged"], scores)
 
 
 def _figures(arrays: dict[str, NDArray[Any]]) -> dict[str, Figure]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua.findings.figures import Figure, Group, Picture
-from residua.findings.kind import Answer, Finding, FindingKind, JudgedFacts
+from residua.findings.kind import Answer, ChangedScores, Finding, FindingKind, JudgedFacts
 
 _BLIND = 0.5
 _MOST = 40
@@ -88,11 +89,13 @@ def find_blind_spots(
     )
 
 
-def _ask(facts: JudgedFacts) -> Answer:
-    """Perturb up to 40 normal images in every way, and score them as any other image."""
+def changed_scores(facts: JudgedFacts) -> ChangedScores | None:
+    """Change up to 40 normal images in every way, and score them as any other image; None where
+    there is no normal one.
+    """
     from residua.images import ImageSet  # slow to load, and arrays are judged without it
 
-    normal, threshold = facts.normal_rows, facts.operating_point.threshold
+    normal = facts.normal_rows
     if not len(normal):
         return None
     rng = np.random.default_rng(0)
@@ -105,11 +108,37 @@ def _ask(facts: JudgedFacts) -> Answer:
         for name, change in changes.items():
             changed = _perturbed(images, change, rng, facts.images.dtype)
             scores[name] = facts.score_of(ImageSet.from_arrays(changed))
-            answer = "caught" if scores[name][0] > threshold else "missed"
-            shown.append(Picture.of(changed[0], f"{name}: {answer}"))
+            shown.append(Picture.of(changed[0], name))
         groups.append(Group(tuple(shown), f"{facts.images.paths[rows[0]]}, {kind} changes"))
     figure = Figure.of(groups, caption="One of the images, unchanged and with each change.")
-    return find_blind_spots(scores, threshold, facts.scores[rows]), figure
+    return ChangedScores(facts.scores[rows], scores, figure)
+
+
+def _ask(facts: JudgedFacts) -> Answer:
+    changed, threshold = facts.changed, facts.operating_point.threshold
+    finding = find_blind_spots(changed.scores, threshold, changed.unchanged)
+    return finding, _answered(changed, threshold)
+
+
+def _answered(changed: ChangedScores, threshold: float) -> Figure | None:
+    """The pictures, each with what the threshold says of it."""
+    if changed.figure is None:
+        return None
+    told = {
+        name: f"{name}: {'caught' if one[0] > threshold else 'missed'}"
+        for name, one in changed.scores.items()
+    }
+    groups = (
+        replace(
+            group,
+            pictures=tuple(
+                replace(one, caption=told.get(one.caption.partition(":")[0], one.caption))
+                for one in group.pictures
+            ),
+        )
+        for group in changed.figure.groups
+    )
+    return replace(changed.figure, groups=tuple(groups))
 
 
 def _as_float(image: NDArray[Any]) -> NDArray[np.float32]:
@@ -213,6 +242,6 @@ KIND = FindingKind(
     "Changes that the operating point misses",
     find_blind_spots,
     _ask,
-    needs=("score_of", "operating_point", "images", "scores", "is_anomalous"),
+    needs=("changed", "operating_point"),
     jobs=("detect",),
 )

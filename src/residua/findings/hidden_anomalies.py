@@ -244,7 +244,7 @@ def _of_calibration(facts: JudgedFacts) -> Answer:
     finding = find_hidden_anomalies(
         scores,
         groups=facts.calibration_groups,
-        paths=None if images is None else images.paths,
+        paths=facts.calibration_paths,
         cost=_cost(facts, apart),
     )
     return finding, _figure(scores, apart, images, apart.rows)

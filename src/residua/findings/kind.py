@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JOBS",
     "Answer",
+    "ChangedScores",
     "Estimate",
     "Figure",
     "Finding",
@@ -106,6 +107,17 @@ class MaskMeasures:
 
 
 @dataclass(frozen=True)
+class ChangedScores:
+    """Scores of some normal images, (n,), `unchanged` and by each change that was planted into
+    them, and pictures of one of them; see `find_blind_spots`.
+    """
+
+    unchanged: NDArray[Any]
+    scores: Mapping[str, NDArray[Any]]
+    figure: Figure | None = None
+
+
+@dataclass(frozen=True)
 class LabelVotes:
     """What a judge that has not seen the labels says of some images: their ``rows``, the index of
     the label of each, and probabilities, (n, n_classes); see `find_label_noise`.
@@ -163,6 +175,8 @@ class JudgedFacts:
     calibration: Fact[NDArray[Any]] = _fact("scores of normal calibration images")
     calibration_groups: NDArray[Any] | None = None
     calibration_images: ImageSet | None = None
+    calibration_paths: NDArray[Any] | None = None
+    changed: Fact[ChangedScores] = _fact("a model that scores other images")
     train_images: ImageSet | None = None
     score_of: Fact[ScoreOf] = _fact("a model that scores other images")
     # of a reconstructor

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from residua.runs.trained_run import RunState, TrainedRun
+from residua.runs.run_state import RunState
+from residua.runs.trained_run import TrainedRun
 from residua.training.fitting.options import OPTIONS, flag
 
 _SAID_FIRST = ("source", "job", "recipe", "strategy")

@@ -9,9 +9,9 @@ from residua.errors import InputError
 from residua.evaluation.comparison import Comparison, Contestant, compare_models
 from residua.findings import leakage
 from residua.records import Finding
-from residua.runs.evaluate import evaluate_run
+from residua.runs.judgement import current_judgement
 from residua.runs.progress import Watcher
-from residua.runs.report import judgement_of, run_names
+from residua.runs.report import run_names
 
 
 def compare_runs(
@@ -21,8 +21,8 @@ def compare_runs(
     confidence: float = 0.95,
     watcher: Watcher | None = None,
 ) -> Comparison:
-    """Compare runs by their stored evaluations on their own test parts; those that have none are
-    evaluated first.
+    """Compare runs by their stored evaluations on their own test parts; at the threshold that
+    each has now; those that have none are evaluated first.
 
     With a source `on`, each is judged on the test part of that source, or on all of it where it
     names no parts. What a run has stored stays as it is.
@@ -43,8 +43,10 @@ def compare_runs(
     leaked: list[Finding] = []  # a source may hold training images of one run and not of the other
     for run, name in zip(runs, run_names(places), strict=True):
         if on is None:
-            judged = judgement_of(Path(run), watcher)
+            judged = current_judgement(run, watcher)
         else:
+            from residua.runs.evaluate import evaluate_run  # what is stored takes no PyTorch
+
             judged = evaluate_run(run, on, watcher=watcher)
             leaked += [
                 finding.model_copy(update={"meaning": f"{name}: {finding.meaning}"})

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from residua.evaluation.report import write_html
-from residua.runs.evaluate import Judgement, evaluate_run
+from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
+from residua.runs.judgement import Judgement
 from residua.runs.progress import Watcher
 from residua.training.fitting.options import FitOptions, make_options
 

@@ -24,7 +24,8 @@ from residua.runs.command import fit_command
 from residua.runs.machine import describe_machine
 from residua.runs.model import JudgedModel
 from residua.runs.progress import Watcher
-from residua.runs.trained_run import RunState, TrainedRun
+from residua.runs.run_state import RunState
+from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import Bundle, check_fits, load_bundle
 from residua.training.export import Verification, build_engine
 from residua.training.export.onnx_file import Entry

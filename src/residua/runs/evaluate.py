@@ -8,34 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from residua._files import ensure_folder, in_a_line, read_file
+from residua._files import ensure_folder
 from residua._version import __version__
 from residua.engines.kinds import REFERENCE
-from residua.errors import BundleError, InputError, OutputError
+from residua.errors import InputError
 from residua.evaluation import Evidence
 from residua.evaluation.per_day import Day, check_job, with_day
 from residua.evaluation.positive import check_positive
-from residua.evaluation.report import write_json
-from residua.findings import (
-    leakage,
-    not_checked,
-    small_defects,
-)
-from residua.images.hashing import of_hex
+from residua.findings import leakage
 from residua.images.listing import Progress
 from residua.images.stores import is_url
 from residua.images.summary import groups_of
 from residua.metrics.names import baseline_title
-from residua.records import Evaluation, Finding, Job, NotApplicable, with_assumptions
+from residua.records import Job, NotApplicable, now, with_assumptions
 from residua.runs.baselines import (
     MOST_BASELINE_IMAGES,
 )
-from residua.runs.check import read_check
 from residua.runs.evaluate_classes import judge_classifier
 from residua.runs.evaluate_errors import judge_reconstructor
 from residua.runs.evaluate_scores import judge_detector
@@ -44,21 +36,14 @@ from residua.runs.job_result import (
     JobResult,
     with_findings,
 )
+from residua.runs.judgement import Judgement, keep, with_check
 from residua.runs.model import JudgedModel
 from residua.runs.open_run import open_run
 from residua.runs.origin import MEMORY_MEGABYTES
 from residua.runs.parts import JudgedImages, RunImages
 from residua.runs.pictures import make_gallery
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import Run, RunFolder
 from residua.runs.wrapped.targets import targets_of
-
-
-class Judgement(NamedTuple):
-    """An evaluation and the arrays behind it."""
-
-    evaluation: Evaluation
-    evidence: Evidence
 
 
 def evaluate_run(
@@ -110,13 +95,15 @@ def evaluate_run(
         positive=positive,
         separator=origin.separator,
         progress=watcher.on_read,
-        provenance=with_assumptions({"source": origin.source}, origin.assumptions),
+        provenance=with_assumptions(
+            {"source": origin.source, "weights_sha256": folder.mark().weights}, origin.assumptions
+        ),
     )
     judgement = judgement._replace(evaluation=with_day(judgement.evaluation, day))
     if source is None:
-        earlier = found_before(folder, judgement.evaluation)
-        judgement = judgement._replace(evaluation=with_findings(judgement.evaluation, earlier))
-        _keep(folder, judgement)
+        judgement = judgement._replace(evaluation=with_check(folder, judgement.evaluation))
+        with folder.locked():
+            keep(folder, judgement)
     return judgement
 
 
@@ -145,7 +132,7 @@ def evaluate_model(
             f"evaluate: targets must be judged as reconstructions. Got job={job!r}. Leave job or"
             " targets out."
         )
-    told = {**_provenance(model, judged), **dict(provenance or {})}
+    told = {**_provenance(model, judged), **dict(provenance or {}), "date": now()}
     told["assumptions"] = [*(provenance or {}).get("assumptions", ())]
     of_images = (*model.assumptions, *images.assumptions)
     request = EvaluationRequest(
@@ -183,54 +170,6 @@ def evaluate_model(
     return Judgement(with_findings(evaluation, judged.findings), evidence)
 
 
-def stored_judgement(folder: Run) -> Judgement | None:
-    """The run's latest evaluation on its own test part, with the arrays behind it; None if there
-    was none.
-    """
-    folder.origin()
-    if not (folder.evaluation.exists() and folder.evidence.exists()):
-        return None
-    try:
-        evaluation = Evaluation.model_validate_json(read_file(folder.evaluation))
-    except (ValidationError, OSError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
-        raise BundleError(
-            f"{folder.evaluation}: must be what evaluate wrote. Got: {what}. Run evaluate again."
-        ) from None
-    evidence = Evidence.load(folder.evidence)
-    if not _belong(evaluation, evidence):
-        raise BundleError(
-            f"{folder.evidence}: must be the evidence of {folder.evaluation.name}. Got that of"
-            " other images. Run evaluate again."
-        )
-    return Judgement(evaluation, evidence)
-
-
-def _belong(evaluation: Evaluation, evidence: Evidence) -> bool:
-    """Whether both are of the same images, and nothing of the evidence is cut short."""
-    n = len(evidence.paths)
-    one_each = (
-        evidence.scores,
-        evidence.labels,
-        evidence.is_anomalous,
-        evidence.labelled,
-        evidence.probabilities,
-        evidence.predicted,
-        evidence.pixel_hashes,
-        evidence.groups,
-        *evidence.per_image.values(),
-    )
-    if not all(one is None or len(one) == n for one in one_each):
-        return False
-    told = evaluation.provenance.get("fingerprints")
-    if not isinstance(told, dict) or "judged" not in told or evidence.pixel_hashes is None:
-        return True
-    try:
-        return bool(told["judged"] == of_hex(evidence.pixel_hashes))
-    except ValueError:
-        return False
-
-
 def _check_positive(model: JudgedModel, positive: str | None) -> None:
     """Said before the work, not after it."""
     if positive is None:
@@ -241,30 +180,6 @@ def _check_positive(model: JudgedModel, positive: str | None) -> None:
             f" {model.facts.job}. Leave it out."
         )
     check_positive([str(name) for name in model.facts.classes or ()], positive, "evaluate")
-
-
-def _keep(folder: RunFolder, judgement: Judgement) -> None:
-    """Both files of a judgement, or the evaluation alone is missing: never one beside the evidence
-    of another.
-    """
-    with folder.locked():
-        try:
-            folder.evaluation.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"{folder.evaluation}: the file must be writable. Got: {in_a_line(error)}. Delete"
-                " it, and run evaluate again."
-            ) from None
-        judgement.evidence.save(folder.evidence)
-        write_json(judgement.evaluation, folder.evaluation)
-
-
-def found_before(folder: RunFolder, evaluation: Evaluation) -> list[Finding]:
-    """What was found in the images before training and is not judged again here."""
-    told = {one.code for one in evaluation.findings} - {not_checked.KIND.code}
-    if evaluation.job == "detect":  # asked again, at the size that the network came to have
-        told.add(small_defects.KIND.code)
-    return [one for one in read_check(folder) if one.code not in told]
 
 
 def _history(model: JudgedModel) -> dict[str, NDArray[Any]]:

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.engines import Scores, score_with
-from residua.errors import InputError
 from residua.evaluation.check import SCALES, image_statistics, measure_masks
 from residua.evaluation.conclusion import conclude
 from residua.evaluation.detection import detection_facts
-from residua.evaluation.evidence import ThresholdFrom
 from residua.evaluation.labels import DetectionLabels
-from residua.findings import OF_MODEL, Checks, JudgedFacts, not_applicable
+from residua.evaluation.other_threshold import threshold_from
+from residua.findings import OF_MODEL, Checks, JudgedFacts, not_applicable, random_model
+from residua.findings.blind_spots import changed_scores
 from residua.images import ImageSet
 from residua.metrics import PixelTally
 from residua.runs.baselines import detecting_baselines, sampled
@@ -23,7 +23,6 @@ from residua.runs.job_result import EvaluationRequest, JobResult, of_training, w
 from residua.runs.model import Calibration, Floats, JudgedModel
 from residua.runs.parts import JudgedImages
 from residua.runs.pictures import choose_images, make_thumbnails
-from residua.thresholds.defaults import choose_again
 
 
 def judge_detector(
@@ -55,7 +54,7 @@ def judge_detector(
         seed=model.seed,
     )
     facts = _with_images(facts, model, judged, scores)
-    facts = with_model(facts, model, judged, scores.score, model.scores)
+    facts = _asked(with_model(facts, model, judged, scores.score, model.scores))
     made = conclude(facts, split=judged.part, provenance=request.provenance)
     known = is_anomalous if labelled.all() else None
     return JobResult(
@@ -71,10 +70,36 @@ def judge_detector(
             "calibration_scores": calibration.scores,
             "calibration_is_anomalous": calibration.is_anomalous,
             "baselines": beside,
-            "threshold_from": _threshold_from(model),
+            "threshold_from": threshold_from(
+                model.facts.operating_point,
+                calibration.scores,
+                calibration.is_anomalous,
+                calibration.groups,
+            ),
+            "calibration_paths": facts.calibration_paths,
+            "changed": facts.changed,
+            "again": None if facts.asked_twice is None else facts.asked_twice()[1],
+            "leaks": judged.leaks,
             "thumbnails": make_thumbnails(model, images, scores.score, known),
         },
         not_applicable(facts, OF_MODEL),
+    )
+
+
+def _asked(facts: JudgedFacts) -> JudgedFacts:
+    """`facts` with what the model answers for images that were changed, and for the same images
+    once more: asked once, and kept with the evidence, so that another threshold takes no images.
+    """
+    checks = Checks()
+    changed = checks.make("blind spots", lambda: changed_scores(facts))
+    twice = None
+    if facts.asked_twice is not None:
+        twice = checks.make(random_model.KIND.check, facts.asked_twice)
+    return replace(
+        facts,
+        changed=changed,
+        asked_twice=None if twice is None else lambda: twice,
+        not_made=(*facts.not_made, *checks.not_made),
     )
 
 
@@ -97,6 +122,7 @@ def _with_images(
     statistics = checks.make("the looks of images", lambda: image_statistics(images))
     features = {name: column for name, column in (statistics or {}).items() if name not in SCALES}
     fitted_on = judged.fitted_on
+    of_threshold = _calibration_images(calibration, judged.calibration)
     return replace(
         facts,
         score_of=model.scores,
@@ -105,7 +131,8 @@ def _with_images(
         pixel_hashes=images.pixel_hashes,
         calibration=calibration.normals,
         calibration_groups=calibration.normal_groups,
-        calibration_images=_calibration_images(calibration, judged.calibration),
+        calibration_images=of_threshold,
+        calibration_paths=None if of_threshold is None else of_threshold.paths,
         train_images=None if fitted_on is None else sampled(fitted_on, model.seed),
         chosen_on=calibration.pixel_hashes,
         errors={"mse": np.asarray(scores.columns["mse"], np.float64)},
@@ -140,19 +167,3 @@ def _adding(
             pixels.add(mask, error_map, row=row)
 
     return add
-
-
-def _threshold_from(model: JudgedModel) -> ThresholdFrom:
-    """Whether the stored calibration scores give the model's threshold; `residua threshold RUN
-    SOURCE` takes others.
-    """
-    point, calibration = model.facts.operating_point, model.calibration
-    if point is None:
-        return "calibration"
-    try:
-        again = choose_again(
-            point, calibration.scores, calibration.is_anomalous, groups=calibration.groups
-        )
-    except InputError:
-        return "elsewhere"
-    return "calibration" if again.threshold == point.threshold else "elsewhere"

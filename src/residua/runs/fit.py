@@ -17,7 +17,8 @@ from residua.runs.open_run import is_wrapped
 from residua.runs.origin import MEMORY_MEGABYTES, mark_of_here
 from residua.runs.progress import Watcher
 from residua.runs.run_record import training_columns
-from residua.runs.trained_run import RunState, TrainedRun
+from residua.runs.run_state import RunState
+from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import save_bundle
 from residua.training.fitting.fit import expected_size, fit
 from residua.training.fitting.options import (

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from residua.evaluation.per_day import Day, with_day
 from residua.evaluation.report import write_html
-from residua.runs.evaluate import Judgement, evaluate_run, stored_judgement
-from residua.runs.open_run import open_run
+from residua.runs.judgement import current_judgement
 from residua.runs.progress import Watcher
 
 
@@ -19,14 +18,14 @@ def report_run(
     day: Day | None = None,
     watcher: Watcher | None = None,
 ) -> Path:
-    """Write the report of one or several runs to `out`, from their stored evaluations, or after
-    evaluating them.
+    """Write the report of one or several runs to `out`, from their stored evaluations at the
+    threshold that they have now, or after evaluating them.
 
     A `day` has the costs told in parts. Two runs that were judged on the same images are compared
     image by image.
     """
     places = [Path(run) for run in ([runs] if isinstance(runs, Path) else runs)]
-    judged = [judgement_of(place, watcher or Watcher()) for place in places]
+    judged = [current_judgement(place, watcher) for place in places]
     names = run_names(places)
     jobs = [(with_day(one.evaluation, day, "report"), one.evidence) for one in judged]
     return write_html(
@@ -52,12 +51,3 @@ def run_names(folders: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [f"{folder.name} ({place + 1})" for place, folder in enumerate(folders)]
-
-
-def judgement_of(run: Path, watcher: Watcher) -> Judgement:
-    """The latest evaluation of a run on its own test part; evaluated now if there was none."""
-    judged = stored_judgement(open_run(run))
-    if judged is None or judged.evidence.pixel_hashes is None:
-        watcher.note(f"{run} is evaluated first")
-        judged = evaluate_run(run, watcher=watcher)
-    return judged

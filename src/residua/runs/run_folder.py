@@ -177,6 +177,16 @@ class RunFolder:
         return read_arrays(self.training)
 
 
+@dataclass(frozen=True)
+class ModelMark:
+    """What tells a model and its threshold from others: the operating point that it decides with,
+    and the SHA-256 of its weights.
+    """
+
+    operating_point: OperatingPoint | None
+    weights: str
+
+
 class Run(RunFolder, ABC):
     """A run, whoever trained its model: what every command asks of it. `open_run` knows which kind
     a folder is.
@@ -208,6 +218,17 @@ class Run(RunFolder, ABC):
     @abstractmethod
     def identity(self) -> str:
         """A checksum that changes with the model and its threshold."""
+
+    @abstractmethod
+    def mark(self, engine: str = REFERENCE) -> ModelMark:
+        """The operating point that `engine` decides with, and which model it is, read from the
+        files of the run without loading the model.
+
+        Raises
+        ------
+        BundleError
+            Where the run is not finished or damaged, or the engine is not there or out of date.
+        """
 
     @abstractmethod
     def store(self, point: OperatingPoint) -> None:

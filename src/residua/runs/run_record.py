@@ -15,7 +15,8 @@ from residua.runs.bundle_model import model_of_bundle
 from residua.runs.engines import provenance_of
 from residua.runs.model import JudgedModel
 from residua.runs.run_folder import image_columns, image_rows
-from residua.runs.trained_run import RunState, TrainedRun
+from residua.runs.run_state import RunState
+from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import Bundle, save_bundle
 from residua.training.fitting.options import FitOptions
 from residua.training.fitting.session import Fitted

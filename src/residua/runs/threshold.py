@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from residua.errors import InputError, LabelError
+from residua.errors import InputError, LabelError, ResiduaError
 from residua.records import OperatingPoint
+from residua.runs.judgement import judge_stored_again
 from residua.runs.open_run import open_run
 from residua.runs.parts import RunImages
 from residua.runs.progress import Watcher
+from residua.runs.run_folder import Run
 from residua.thresholds.calibration import Promised
 from residua.thresholds.defaults import choose_operating_point
 
@@ -31,7 +33,8 @@ def change_threshold(
     calibration part if it is divided into parts, else all of it; `groups` say which of its images
     belong together, as in `load_images`. Images of another source that the model was fitted on are
     left out, near-duplicates of them too. A `contamination` of None is that of the threshold
-    before. Nothing else of the model changes.
+    before. Nothing else of the model changes. The stored evaluation is judged again at the new
+    threshold, from its scores; where it cannot be, `watcher` is told.
     """
     folder = open_run(run)
     origin, model = folder.origin().grouped_by(groups), folder.model()
@@ -71,6 +74,21 @@ def change_threshold(
         promise=promise,
         contamination=contamination,
     )
+    watcher = watcher or Watcher()
     with folder.locked():
         folder.store(point)
+        _judge_again(folder, point, watcher)
     return point
+
+
+def _judge_again(folder: Run, point: OperatingPoint, watcher: Watcher) -> None:
+    """The threshold stands whatever becomes of the evaluation, whose readers look again."""
+    try:
+        again = judge_stored_again(folder, point)
+    except ResiduaError as error:
+        watcher.note(f"the stored evaluation was not judged again: {error}")
+        return
+    if again is None and folder.evaluation.exists():
+        watcher.note(
+            "the stored evaluation is one of another engine or model: run residua evaluate again"
+        )

@@ -1,95 +1,32 @@
-"""A run that `fit` or an estimator wrote, and its `run.json`."""
+"""A run that `fit` or an estimator wrote.
+
+Its files say what was judged and with which threshold; only what takes the model loads PyTorch.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
-from residua._files import in_a_line, read_file, read_json, write_json
-from residua.engines import Engine
-from residua.engines.kinds import REFERENCE
+from residua._files import checksum, has_sha256, in_a_line, read_file, read_json, write_json
+from residua._version import __version__
+from residua.engines.card import check_fresh, read_card
+from residua.engines.kinds import REFERENCE, parse_engine
 from residua.errors import BundleError
-from residua.images import Grouping
-from residua.images.reading import Reading
-from residua.records import Assumption, OperatingPoint
-from residua.runs.bundle_model import graph_engine
-from residua.runs.model import JudgedModel
-from residua.runs.origin import Origin
+from residua.records import OperatingPoint
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import Run
-from residua.training.bundle import clear_leftovers, load_bundle, save_operating_point
-from residua.training.fitting.options import FitOptions, migrated
-from residua.training.loop.train import TrainingPlan
-from residua.training.recipes import Recipe, make_recipe
+from residua.runs.run_folder import ModelMark, Run
 
-
-class RunState(BaseModel):
-    """The options, the plan decided before the first step, and whether the model is finished.
-
-    ``working_folder`` is where `fit` was started, so that a relative source is found from anywhere;
-    ``made_here`` tells a run that was begun on this machine from others; ``fingerprint`` is that of
-    the source's images, so that a run is not resumed on others; ``choice`` what ``auto`` chose;
-    ``reading`` how the source's values became brightness, so that it is not guessed again;
-    ``grouping`` by what images were grouped.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal["residua-run"] = "residua-run"
-    format_version: Literal[2] = 2
-    options: FitOptions = Field(discriminator="job")
-    working_folder: str = ""
-    made_here: str = ""
-    fingerprint: str | None = None
-    choice: dict[str, Any] | None = None
-    plan: dict[str, Any] | None = None
-    finished: bool = False
-    notes: tuple[str, ...] = ()
-    assumptions: tuple[Assumption, ...] = ()
-    reading: Reading | None = None
-    grouping: Grouping | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_format_1(cls, given: Any) -> Any:
-        """Format 1 held the options of all jobs at once."""
-        if isinstance(given, dict) and given.get("format_version") == 1:
-            return {**given, "format_version": 2, "options": migrated(given["options"])}
-        return given
-
-    def origin(self, test_fingerprint: str | None = None) -> Origin:
-        """Where the run's images come from, and how they were read."""
-        options = self.options
-        return Origin(
-            source=options.source,
-            seed=options.settings.seed,
-            normal=getattr(options, "normal", None),
-            reading=self.reading,
-            bits=options.bits,
-            follow_links=options.follow_links,
-            root=options.root,
-            groups=self.grouping or options.groups,
-            working_folder=self.working_folder,
-            made_here=self.made_here,
-            separator=getattr(options, "separator", None),
-            test_fingerprint=test_fingerprint,
-            assumptions=self.assumptions,
-        )
-
-    def training_plan(self) -> TrainingPlan | None:
-        """The plan as training takes it."""
-        return None if self.plan is None else TrainingPlan(**self.plan)
-
-    def chosen_recipe(self) -> Recipe | None:
-        """What `auto` chose before the run was stopped."""
-        if self.choice is None:
-            return None
-        return make_recipe(self.choice["recipe"], **self.choice["options"])
+if TYPE_CHECKING:
+    from residua.engines import Engine
+    from residua.runs.model import JudgedModel
+    from residua.runs.origin import Origin
+    from residua.runs.run_state import RunState
 
 
 class TrainedRun(Run):
@@ -97,41 +34,20 @@ class TrainedRun(Run):
 
     def read_state(self) -> RunState:
         """`run.json`, checked."""
-        path = self.path / "run.json"
+        from residua.runs.run_state import RunState
+
         try:
-            return RunState.model_validate_json(read_file(path))
-        except FileNotFoundError:
-            got = "a folder without run.json. Name one that `residua fit` wrote"
-            if (self.path / "wrapped.json").is_file():
-                got = (
-                    "a wrapped model. The commands that take one are evaluate, threshold, score,"
-                    " report, compare, serve and info"
-                )
-            raise BundleError(
-                f"{self.path}: this takes a model that `residua fit` trained. Got {got}."
-            ) from None
-        except OSError as error:
-            raise BundleError(
-                f"{path}: must be readable. Got: {in_a_line(error)}. Name a folder that `residua"
-                " fit` wrote."
-            ) from error
+            return RunState.model_validate_json(self._state())
         except ValidationError as error:
             first = error.errors()[0]
-            raise BundleError(
-                f"{path}: must be what `residua fit` wrote. Got:"
-                f" {'.'.join(map(str, first['loc']))}: {first['msg']}. Train again."
-            ) from None
+            raise self._not_written(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
     def read_finished(self) -> RunState:
         """`run.json` of a run whose model is there; `BundleError` where training has not come to
         its end.
         """
         state = self.read_state()
-        if not state.finished:
-            raise BundleError(
-                f"{self.path}: the run must be finished. Its training was stopped or failed. "
-                "Repeat the fit command with --resume, or fit again."
-            )
+        self._check_finished(is_finished=state.finished)
         return state
 
     def write_state(self, state: RunState) -> None:
@@ -154,6 +70,11 @@ class TrainedRun(Run):
 
     def scorer(self) -> Engine:
         """The reference engine in one thread, as a worker has one processor."""
+        import torch
+
+        from residua.runs.bundle_model import graph_engine
+        from residua.training.bundle import load_bundle
+
         torch.set_num_threads(1)
         bundle = load_bundle(self.bundle)
         return graph_engine(bundle, bundle.graph)
@@ -170,28 +91,118 @@ class TrainedRun(Run):
         try:
             return str(read_json(path)["checksum"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BundleError(
-                f"{path}: must be whole. Got: {in_a_line(error)}. Train again."
-            ) from error
+            raise self._not_whole(in_a_line(error)) from error
+
+    def mark(self, engine: str = REFERENCE) -> ModelMark:
+        """What tells the model and its threshold from others; an exported engine has a threshold of
+        its own.
+        """
+        self._check_finished(is_finished=self._plain_state().get("finished") is True)
+        body = self._bundle_json()
+        try:
+            point = body["config"]["operating_point"]
+            mark = ModelMark(
+                None if point is None else OperatingPoint.model_validate(point),
+                str(body["files"]["model.safetensors"]["sha256"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._not_whole(in_a_line(error)) from error
+        kind = parse_engine(engine)
+        if kind.is_reference:
+            return mark
+        card = read_card(self.export, kind)
+        check_fresh(card, self.bundle)
+        return ModelMark(card.operating_point, mark.weights)
 
     def store(self, point: OperatingPoint) -> None:
         """Give the bundle another operating point."""
+        from residua.training.bundle import load_bundle, save_operating_point
+
         save_operating_point(load_bundle(self.bundle).with_operating_point(point), self.bundle)
 
     def summary(self) -> dict[str, Any]:
         """`run.json`, and the facts of the bundle if it is finished."""
-        state = self.read_state()
-        value: dict[str, Any] = {"run": str(self.path), **state.model_dump(mode="json")}
-        if state.finished:
-            value["bundle"] = load_bundle(self.bundle).config.model_dump(mode="json")
-        return value
+        state = self._plain_state()
+        if state.get("finished") is not True:
+            return {"run": str(self.path), **self.read_state().model_dump(mode="json")}
+        body = self._bundle_json()
+        files = body.get("files", {}).get("model.safetensors", {})
+        is_whole = has_sha256(self.bundle / "model.safetensors", files.get("sha256"))
+        is_of_now = body.get("residua_version") == __version__ and state["format_version"] == 2
+        if is_whole and is_of_now:
+            return {"run": str(self.path), **state, "bundle": body["config"]}
+        from residua.training.bundle import load_bundle
+
+        config = load_bundle(self.bundle).config  # of an earlier version, or damaged, which it says
+        written = self.read_state().model_dump(mode="json")
+        return {"run": str(self.path), **written, "bundle": config.model_dump(mode="json")}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep a second writer out, and delete what writers left that were killed."""
+        from residua.training.bundle import clear_leftovers
+
         with super().locked():
             clear_leftovers(self.bundle)
             yield
+
+    def _state(self) -> bytes:
+        path = self.path / "run.json"
+        try:
+            return read_file(path)
+        except FileNotFoundError:
+            got = "a folder without run.json. Name one that `residua fit` wrote"
+            if (self.path / "wrapped.json").is_file():
+                got = (
+                    "a wrapped model. The commands that take one are evaluate, threshold, score,"
+                    " report, compare, serve and info"
+                )
+            raise BundleError(
+                f"{self.path}: this takes a model that `residua fit` trained. Got {got}."
+            ) from None
+        except OSError as error:
+            raise BundleError(
+                f"{path}: must be readable. Got: {in_a_line(error)}. Name a folder that `residua"
+                " fit` wrote."
+            ) from error
+
+    def _plain_state(self) -> dict[str, Any]:
+        """`run.json` as it stands; its format alone is checked."""
+        try:
+            state = dict(json.loads(self._state()))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise self._not_written(in_a_line(error)) from None
+        if state.get("format") != "residua-run" or state.get("format_version") not in (1, 2):
+            raise self._not_written("another format")
+        return state
+
+    def _bundle_json(self) -> dict[str, Any]:
+        """`bundle.json`, whole and unedited."""
+        try:
+            body = dict(read_json(self.bundle / "bundle.json"))
+            told = body.pop("checksum")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._not_whole(in_a_line(error)) from error
+        if told != checksum(body):
+            raise self._not_whole("another checksum than that of its content")
+        return body
+
+    def _check_finished(self, *, is_finished: bool) -> None:
+        if not is_finished:
+            raise BundleError(
+                f"{self.path}: the run must be finished. Its training was stopped or failed. "
+                "Repeat the fit command with --resume, or fit again."
+            )
+
+    def _not_written(self, got: str) -> BundleError:
+        return BundleError(
+            f"{self.path / 'run.json'}: must be what `residua fit` wrote. Got: {got}. Train again."
+        )
+
+    def _not_whole(self, got: str) -> BundleError:
+        return BundleError(
+            f"{self.bundle / 'bundle.json'}: must be whole. Got: {got}. Train again."
+        )
 
     def _test_fingerprint(self) -> str | None:
         try:

@@ -17,7 +17,8 @@ from residua.images import ImageSet
 from residua.images.listing import Progress
 from residua.images.reading import AS_IT_SAYS, Reading
 from residua.records import Assumption, Evaluation, Job, with_assumptions
-from residua.runs.evaluate import Judgement, evaluate_model
+from residua.runs.evaluate import evaluate_model
+from residua.runs.judgement import Judgement
 from residua.runs.model import Calibration, JudgedModel
 from residua.runs.parts import compared
 from residua.runs.wrapped.contract import Error, Layout, Told, agree

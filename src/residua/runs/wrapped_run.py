@@ -23,7 +23,7 @@ from residua.runs.check import check_images
 from residua.runs.model import JudgedModel
 from residua.runs.origin import Origin, mark_of_here
 from residua.runs.progress import Watcher
-from residua.runs.run_folder import Run
+from residua.runs.run_folder import ModelMark, Run
 from residua.runs.wrap import WrappedModel, labels_aside
 from residua.runs.wrapped.contract import Contract
 from residua.runs.wrapped.origins import look_at
@@ -243,6 +243,12 @@ class WrappedRun(Run):
         state = read_wrapped(self.path)
         point = state.operating_point
         return f"{state.sha256}:{None if point is None else point.threshold}"
+
+    def mark(self, engine: str = REFERENCE) -> ModelMark:
+        """Its operating point, and the checksum of the file."""
+        del engine
+        state = read_wrapped(self.path)
+        return ModelMark(state.operating_point, state.sha256)
 
     def store(self, point: OperatingPoint) -> None:
         """Give the run another operating point."""

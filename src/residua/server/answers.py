@@ -147,3 +147,6 @@ class ModelFacts(Record):
     formats: list[str]
     limits: dict[str, Any]
     version: str
+    notice: str | None = Field(
+        description="what has changed since the server started, such as the run's threshold"
+    )

@@ -38,6 +38,7 @@ from residua.server.pictures import Style, map_png, pictures_of
 from residua.server.service import Outcome, Service, T
 from residua.server.uploads import BINARY, FORM
 
+_MOST_NAMED = 60
 _BINARY_SCHEMA = {"type": "string", "format": "binary"}
 
 
@@ -73,11 +74,11 @@ def build_app(
         if guard_options.token is not None
         else []
     )
-    scoring = APIRouter(prefix="/v1", dependencies=bearer)
+    scoring = APIRouter(prefix="/v1", dependencies=[*bearer, Depends(_refuse_unknown)])
     _add_scoring(scoring, service)
     app.include_router(scoring)
     _add_refusals(app)
-    app.add_middleware(Guard, guard_options=guard_options)
+    app.add_middleware(Guard, guard_options=guard_options, notice=model.notice)
     return app
 
 
@@ -105,6 +106,24 @@ def _add_health(app: FastAPI, service: Service) -> None:
         return JSONResponse({"status": service.state}, 503, {"Retry-After": str(RETRY_SECONDS)})
 
 
+async def _refuse_unknown(request: Request) -> None:
+    """Refuse parameters that the route does not have: ignored in silence they look obeyed."""
+    known = [one.alias for one in request.scope["route"].dependant.query_params]
+    strangers = [name for name in request.query_params if name not in known]
+    if not strangers:
+        return
+    name = ascii(strangers[0])[:_MOST_NAMED]
+    takes = f"It takes {' and '.join(known)}." if known else "It takes none."
+    mend = (
+        "Change it with `residua threshold`, and start the server again."
+        if strangers[0] == "threshold"
+        else "Leave it out."
+    )
+    raise RefusedError(
+        422, "unknown-parameter", f"This address has no parameter {name}. {takes} {mend}"
+    )
+
+
 def _add_scoring(routes: APIRouter, service: Service) -> None:
     model = service.model
 
@@ -113,7 +132,7 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
             update={"pictures": pictures_of(sight.pixels, scored, model.ceiling)}
         )
 
-    @routes.get("/model", summary="What is served here", responses=_problems(401, 403, 421))
+    @routes.get("/model", summary="What is served here", responses=_problems(401, 403, 421, 422))
     async def model_facts() -> ModelFacts:
         return model.describe(service.limits)
 

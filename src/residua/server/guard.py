@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,6 +31,8 @@ SECURITY_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
+NOTICE = "Residua-Notice"
+"""The header that says what has changed since the server started, to whom the token allows it."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,13 @@ class Guard:
     back: neither needs a token to hurt.
     """
 
-    def __init__(self, app: ASGIApp, guard_options: GuardOptions) -> None:
-        self._app, self._doorkeeping = app, guard_options
+    def __init__(
+        self,
+        app: ASGIApp,
+        guard_options: GuardOptions,
+        notice: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._app, self._doorkeeping, self._notice = app, guard_options, notice
         self._token = None if guard_options.token is None else _digest(guard_options.token.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,15 +75,20 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        path, authority = _target(scope["path"])
+        refusal = self._refusal(path, authority, Headers(scope=scope))
+        may_know = refusal is None and (self._token is None or path.startswith(_GUARDED))
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                told = self._notice()  # asked each time, so that a change is logged soon
+                if told is not None and may_know:
+                    headers[NOTICE] = told.encode("ascii", "replace").decode()
             await send(message)
 
-        path, authority = _target(scope["path"])
-        refusal = self._refusal(path, authority, Headers(scope=scope))
         if refusal is None:
             await self._app(
                 {**scope, "path": path, "raw_path": path.encode()}, receive, send_with_headers

@@ -19,9 +19,10 @@ from residua.evaluation import Evidence
 from residua.evaluation.report.pictures import error_ceiling
 from residua.runs.model import model_of_card
 from residua.runs.open_run import is_wrapped, open_run
-from residua.runs.run_folder import RunFolder
+from residua.runs.run_folder import ModelMark, RunFolder
 from residua.runs.wrap import WrappedModel
 from residua.server.model import ServedModel
+from residua.server.run_watch import RunWatch
 
 Note = Callable[[str], None]
 _RECOMMENDED = ("onnx", "openvino")  # float32, so that decisions are the run's
@@ -49,7 +50,10 @@ def load_model(
     run, kind = Path(run), parse_engine(engine)
     folder, ceiling, name = RunFolder(run), _ceiling(run), run.resolve().name
     if is_wrapped(run) or not kind.files:
-        return ServedModel(name, open_run(run).model(engine), ceiling=ceiling)
+        opened = open_run(run)
+        weights, model = opened.mark().weights, opened.model(engine)
+        loaded = ModelMark(model.facts.operating_point, weights)
+        return ServedModel(name, model, ceiling=ceiling, notice=RunWatch(run, kind, loaded))
     card = fresh_card(run, kind) or _export(run, kind, on_note)
     exported = OneByOne(load_engine(folder.export, engine, bundle=folder.bundle))
     return ServedModel(
@@ -57,6 +61,7 @@ def load_model(
         model_of_card(card, exported),
         ceiling=ceiling,
         only_eight_bits=card.entry == "uint8",
+        notice=RunWatch(run, kind, ModelMark(card.operating_point, card.weights_sha256)),
     )
 
 

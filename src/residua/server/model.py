@@ -5,6 +5,7 @@ An engine, the threshold, the calibration scores, and words.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,8 @@ class ServedModel:
     """Everything about a model that answers need; nothing of it changes while the server runs.
 
     `ceiling` is the error that a map draws brightest (None: each image's own), `only_eight_bits`
-    says that the engine takes uint8 alone.
+    says that the engine takes uint8 alone, and `notice` what clients should know by now, such as
+    another threshold of the run (None: nothing).
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class ServedModel:
         *,
         ceiling: float | None = None,
         only_eight_bits: bool = False,
+        notice: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.name, self.facts, self.engine = name, model.facts, model.engine
-        self.ceiling, self.only_eight_bits = ceiling, only_eight_bits
+        self.ceiling, self.only_eight_bits, self.notice = ceiling, only_eight_bits, notice
         self.looks, self.normals = model.calibration.looks, np.sort(model.calibration.normals)
 
     def read(self, data: bytes, limits: Limits) -> Sight:
@@ -177,6 +180,7 @@ class ServedModel:
             formats=list(FORMATS),
             limits=limits.model_dump(include={"megabytes", "pixels", "images", "seconds"}),
             version=__version__,
+            notice=self.notice(),
         )
 
     def _histogram(self) -> Histogram | None:

@@ -244,6 +244,7 @@ def _set_logging(*, access_log: bool) -> None:
     What strangers send is not worth a line, unless the access log was asked for.
     """
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.ERROR)
+    logging.getLogger("residua.server").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.CRITICAL)

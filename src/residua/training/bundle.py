@@ -9,8 +9,6 @@ against somebody who computes a new one: nothing in a bundle is executed either 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from dataclasses import dataclass, field, replace
@@ -25,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from residua._files import (
+    checksum,
     has_sha256,
     in_a_line,
     make_readable,
@@ -316,7 +315,7 @@ def _write_config(config: BundleConfig, folder: Path, weights: Path) -> None:
         "config": config.model_dump(mode="json"),
         "files": {_WEIGHTS_NAME: {"bytes": weights.stat().st_size, "sha256": sha256(weights)}},
     }
-    write_json(folder / _JSON_NAME, {**body, "checksum": _checksum(body)})
+    write_json(folder / _JSON_NAME, {**body, "checksum": checksum(body)})
 
 
 def _read_config(folder: Path) -> tuple[BundleConfig, dict[str, Any]]:
@@ -328,7 +327,7 @@ def _read_config(folder: Path) -> tuple[BundleConfig, dict[str, Any]]:
         )
     try:
         body = read_json(path, _MOST_JSON_BYTES)
-        checksum = body.pop("checksum")
+        told = body.pop("checksum")
         if body["format"] != FORMAT:
             raise BundleError(
                 f"{path}: must be a {FORMAT}. Got {body['format']!r}. Name the folder that fit"
@@ -340,7 +339,7 @@ def _read_config(folder: Path) -> tuple[BundleConfig, dict[str, Any]]:
                 f" {body['format_version']}, written by residua {body['residua_version']}. Install"
                 " that version, or train again."
             )
-        if checksum != _checksum(body):
+        if told != checksum(body):
             raise BundleError(
                 f"{path}: the checksum must match the content. It does not: the file was edited or"
                 " damaged. Restore a copy, or change thresholds with `residua threshold`."
@@ -379,13 +378,6 @@ def _check_weights(path: Path, expected: dict[str, Any]) -> None:
             f"{path}: the SHA-256 must match. It does not: the file is damaged. Restore a copy, or"
             " train again."
         )
-
-
-def _checksum(body: dict[str, Any]) -> str:
-    canonical = json.dumps(
-        body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _check_place(folder: Path) -> None:

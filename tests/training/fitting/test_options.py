@@ -18,7 +18,8 @@ from typer.main import get_command
 from residua.cli import app, fit as cli_fit
 from residua.errors import InputError
 from residua.runs.command import fit_command
-from residua.runs.trained_run import RunState, TrainedRun
+from residua.runs.run_state import RunState
+from residua.runs.trained_run import TrainedRun
 from residua.training.estimators import Autoencoder, AutoencoderClassifier, OneClassDetector
 from residua.training.fitting.fit import fit
 from residua.training.fitting.options import (

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from residua.errors import InputError
 from residua.runs import fit
 from residua.runs.fit import fit_run
-from residua.runs.trained_run import RunState, TrainedRun
+from residua.runs.run_state import RunState
+from residua.runs.trained_run import TrainedRun
 from residua.training.fitting.options import check_options, make_options
 from residua.training.loop.processes import is_follower, share_of
 from residua.training.loop.train import TrainingPlan

@@ -22,7 +22,7 @@ from residua.evaluation.classes import is_multilabel, read_classes
 from residua.evaluation.pictures import Pictures
 from residua.evaluation.reconstruction import judge_pictures, pictures_of, scale_options
 from residua.evaluation.scale_options import Numbers, ScaleOptions
-from residua.records import Evaluation, assumptions_of, with_assumptions
+from residua.records import Evaluation, assumptions_of, now, with_assumptions
 from residua.thresholds import parse_policy
 from residua.thresholds.calibration import Promised
 
@@ -173,7 +173,8 @@ def judge(
         pictures = pictures_of(*given.pixels, train_errors=given.train_errors, scales=scales)
         evaluation, evidence = _judge_pictures(given, pictures, decision, seed)
     judged = {name: _described(array) for name, array in arrays.items()}
-    provenance = with_assumptions({**evaluation.provenance, "judged": judged}, given.assumptions)
+    told = {**evaluation.provenance, "judged": judged, "date": now()}
+    provenance = with_assumptions(told, given.assumptions)
     evaluation = evaluation.model_copy(update={"provenance": provenance})
     return asked_for(metric, evaluation, given.pixels, pictures), evidence
 

@@ -215,7 +215,7 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
         ),
         _per_day(key, evaluation),
         _alarms(key, evaluation),
-        sections.top_facts(evaluation.provenance),
+        sections.top_facts(evaluation),
         class_="job-top",
     )
     return element(

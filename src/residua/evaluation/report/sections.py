@@ -16,14 +16,15 @@ from residua.metrics.names import metric_words, spelled
 from residua.records import Evaluation, Finding, assumptions_of, not_applicable_of
 
 _TOP_FACTS = (
-    ("source", "Source"),
+    ("judged_on", "Judged"),
+    ("source", "Source of the run"),
     ("normal", "Normal"),
     ("positive_class", "Positive class"),
     ("recipe", "Recipe"),
     ("splits", "Images"),
+    ("threshold", "Threshold"),
 )
 _FACTS = (
-    ("judged_on", "Judged on"),
     ("architecture", "Architecture"),
     ("parameters", "Parameters"),
     ("latent", "Latent dimensions"),
@@ -36,7 +37,7 @@ _FACTS = (
     ("version", "residua"),
 )
 _MOST_FILES = 500
-_ELSEWHERE = frozenset({"command", "reproduce", "assumptions", "not_applicable"})
+_ELSEWHERE = frozenset({"date", "command", "reproduce", "assumptions", "not_applicable"})
 
 
 def panel(
@@ -61,9 +62,34 @@ def panel(
     )
 
 
-def top_facts(provenance: dict[str, Any]) -> Html:
-    """What was trained on what and how it was split, as a list of terms."""
-    return _facts(provenance, _TOP_FACTS)
+def top_facts(evaluation: Evaluation) -> Html:
+    """What was judged and when, with which threshold, and what was trained on what, as a list of
+    terms.
+    """
+    told, point = dict(evaluation.provenance), evaluation.operating_point
+    told["judged_on"] = judged_words(evaluation)
+    if point is not None:
+        told["threshold"] = f"{point.threshold:.6g} ({point.policy})"
+    return _facts(told, _TOP_FACTS)
+
+
+def judged_words(evaluation: Evaluation) -> str:
+    """What was judged, and when.
+
+    Examples
+    --------
+    >>> told = {"judged_on": "week-48/", "date": "2026-11-30 13:14 UTC+0100"}
+    >>> judged_words(Evaluation(job="detect", n_images=9, split="all", provenance=told))
+    'all of week-48/ on 2026-11-30 13:14 UTC+0100'
+    """
+    told = evaluation.provenance
+    files = told.get("judged")
+    what = str(told.get("judged_on") or "")
+    if isinstance(files, dict):  # arrays, by what they hold
+        what = ", ".join(map(str, files.values()))
+    elif what and evaluation.split == "all":
+        what = f"all of {what}"
+    return " on ".join(part for part in (what, str(told.get("date") or "")) if part)
 
 
 def _facts(provenance: dict[str, Any], names: tuple[tuple[str, str], ...]) -> Html:

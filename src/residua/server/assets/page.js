@@ -23,10 +23,17 @@
       if (error.name === "AbortError") throw error;
       throw new Error("The server does not answer. Is it still running?");
     }
+    notice(response.headers.get("residua-notice"));
     if (response.ok) return response.json();
     const problem = await response.json().catch(() => ({message: `The server answered ${response.status}.`}));
     if (response.status === 401) askForToken();
     throw new Error(problem.message);
+  }
+
+  // What has changed since the server started, such as the threshold of its run.
+  function notice(text) {
+    byId("notice").textContent = text ?? "";
+    byId("notice").hidden = !text;
   }
 
   function askForToken() {

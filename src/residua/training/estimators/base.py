@@ -20,10 +20,12 @@ from residua.images import ImageSet
 from residua.images.reading import Reading
 from residua.records import Evaluation, Job
 from residua.runs.engines import export_run
-from residua.runs.evaluate import Judgement, evaluate_model
+from residua.runs.evaluate import evaluate_model
+from residua.runs.judgement import Judgement
 from residua.runs.parts import compared
 from residua.runs.run_record import RunRecord
-from residua.runs.trained_run import RunState, TrainedRun
+from residua.runs.run_state import RunState
+from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import Bundle, check_fits, load_bundle, score_set
 from residua.training.export import Verification
 from residua.training.fitting.fit import fit
