@@ -46,10 +46,14 @@ def info(
     told: dict[str, Any] = {"normal": names(normal), "groups": groups, "bits": bits}
     told |= {"follow_links": follow_links, "root": root}
     if (run / "run.json").exists() or (run / "wrapped.json").exists():
+        from residua.runs.judgement import describe_stored
         from residua.runs.open_run import open_run
 
         _refuse(what, told)
-        value = open_run(run).summary()
+        opened = open_run(run)
+        value = opened.summary()
+        if value.get("finished", True):
+            value["evaluation"] = describe_stored(opened)
         show = _print_wrapped if "contract" in value else _print_run
     else:
         from residua.images import load_images
@@ -100,6 +104,7 @@ def _print_wrapped(value: dict[str, Any], console: Console) -> None:
         )
     if value["operating_point"]:
         _print_point(value["operating_point"], console)
+    _print_evaluation(value, console)
 
 
 def _print_source(value: dict[str, Any], console: Console) -> None:
@@ -184,6 +189,7 @@ def _print_run(value: dict[str, Any], console: Console) -> None:
     )
     if bundle["operating_point"]:
         _print_point(bundle["operating_point"], console)
+    _print_evaluation(value, console)
     for note in value["notes"]:
         console.print(f"  note: {note}", markup=False)
 
@@ -192,6 +198,35 @@ def _print_point(point: dict[str, Any], console: Console) -> None:
     console.print(
         f"  threshold {point['threshold']:.6g} ({point['policy']}). {point['how']}", markup=False
     )
+
+
+def _print_evaluation(value: dict[str, Any], console: Console) -> None:
+    """When the run was last evaluated, on what, and whether that still holds."""
+    from residua._text import count
+
+    told = value["evaluation"]
+    if told is None:
+        text = f"not evaluated: residua evaluate {value['run']}"
+    else:
+        date = "" if told["date"] is None else f" on {told['date']}"
+        images = count(told["n_images"], "image")
+        text = f"evaluated{date}: {told['judged_on'] or told['part']}, {images}. "
+        before = "none" if told["threshold"] is None else f"{told['threshold']:.6g}"
+        again = f"residua evaluate {value['run']}"
+        text += {
+            "fits": "It fits the model"
+            + ("." if told["threshold"] is None else " and the threshold."),
+            "another threshold": (
+                f"Its threshold is {before}, not the one above: reports judge it again from its"
+                f" scores, and {again} stores it."
+            ),
+            "another model": f"It is one of another model. Run {again}",
+            "another engine": (
+                f"It is one of the engine {told['engine']}, which is gone or has another threshold."
+                f" Run {again} --engine {told['engine']}"
+            ),
+        }[told["fit"]]
+    console.print(f"  {text}", markup=False)
 
 
 def _part_words(value: dict[str, Any]) -> str:

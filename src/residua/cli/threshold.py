@@ -82,7 +82,7 @@ def threshold(
     from residua.thresholds import parse_policy
 
     of_another_source("threshold", source, bits=bits, groups=groups)
-    with watching(quiet=source is None) as watcher:
+    with watching(quiet=is_stdout(json) and source is None) as watcher:
         point = change_threshold(
             run,
             str(parse_policy(policy)),
@@ -96,6 +96,7 @@ def threshold(
         )
     if not is_stdout(json):
         _print_point(point, per_day)
+        _print_decision(run)
     told = {} if per_day is None else {PER_DAY: Day(per_day).counts(point.rates)}
     emit_json({**point.model_dump(mode="json"), **told}, json)
 
@@ -122,6 +123,25 @@ def _print_point(point: OperatingPoint, parts_per_day: int | None) -> None:
         shown = sentence(Day(parts_per_day).counts(point.rates))
         say(f"{shown} Those are the rates on the calibration images.")
         say(promised_a_day(point.policy, parts_per_day))
+
+
+def _print_decision(run: Path) -> None:
+    """What the threshold does on the images that the run was judged on."""
+    from residua.errors import ResiduaError
+    from residua.evaluation.report.words import decision
+    from residua.runs.judgement import fit_of, stored_judgement
+    from residua.runs.open_run import open_run
+
+    folder = open_run(run)
+    try:
+        judged = stored_judgement(folder)
+        if judged is None or fit_of(folder, judged.evaluation) != "fits":
+            return
+    except ResiduaError:  # told while the threshold was chosen
+        return
+    told = judged.evaluation.provenance.get("judged_on", "the images judged last")
+    said = decision(judged.evaluation) or "The evaluation holds its figures."
+    say(f"On {told}, from the stored scores: {said}")
 
 
 def _short(share: float) -> str:
