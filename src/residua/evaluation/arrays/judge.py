@@ -173,8 +173,8 @@ def judge(
         pictures = pictures_of(*given.pixels, train_errors=given.train_errors, scales=scales)
         evaluation, evidence = _judge_pictures(given, pictures, decision, seed)
     judged = {name: _described(array) for name, array in arrays.items()}
-    told = {**evaluation.provenance, "judged": judged, "date": now()}
-    provenance = with_assumptions(told, given.assumptions)
+    known = {**evaluation.provenance, "judged": judged, "date": now()}
+    provenance = with_assumptions(known, given.assumptions)
     evaluation = evaluation.model_copy(update={"provenance": provenance})
     return asked_for(metric, evaluation, given.pixels, pictures), evidence
 
