@@ -116,3 +116,10 @@ def test_a_share_of_defects_needs_parts(capsys):
 def test_a_chosen_threshold_is_told_in_parts():
     rates = choose_threshold("false-alarms<=0.05", SCORES[:100]).rates
     assert "it throws away about" in sentence(Day(10_000).counts(rates))
+
+
+def test_an_error_on_the_command_line_names_the_command_and_no_function(files, capsys):
+    assert ended(["judge", files[0], "--policy", "recall>=0.9"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("residua: judge: recall>=0.9 speaks of anomalies")
+    assert "choose_threshold" not in said

@@ -113,7 +113,9 @@ def test_a_group_in_two_explicit_parts_is_told(tmp_path, write):
     (tmp_path / "m.csv").write_text("path,split,group\n" + rows)
     images = load_images(tmp_path / "m.csv")
     assert images.summary()["groups_in_two_splits"] == ["tile 1"]
-    assert any("1 group in more than one part" in note for note in images.notes)
+    assert any(
+        "1 group in more than one of train, calibration and test" in note for note in images.notes
+    )
 
 
 def test_images_without_a_group_are_their_own():

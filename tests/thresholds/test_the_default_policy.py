@@ -30,7 +30,7 @@ def test_the_default_says_what_it_promises_and_what_five_percent_would_take():
     few = choose_operating_point(scores, np.zeros(40, bool), None).how
     assert "95% confidence (one-sided), that at most 10% of normal images like these" in few
     assert "it may flag none of the 40 normal calibration images, and it flags none." in few
-    assert few.endswith("To promise 5%, it takes 59 of them.")
+    assert few.endswith("To promise 5%, it takes 59 such images.")
     enough = choose_operating_point(RNG.normal(size=300), np.zeros(300, bool), None).how
     assert "it may flag up to 8 of the 300 normal calibration images, and it flags 8." in enough
     assert "To promise" not in enough
@@ -40,7 +40,7 @@ def test_the_default_counts_groups_and_with_few_it_speaks_of_the_known_ones():
     scores, groups = RNG.normal(size=240), np.arange(240) // 8
     thirty = choose_operating_point(scores, np.zeros(240, bool), None, groups=groups)
     assert (thirty.policy, thirty.promise) == ("false-alarms<=0.1", "new groups")
-    assert thirty.how.endswith("To promise 5%, it takes 59 groups of them.")
+    assert thirty.how.endswith("To promise 5%, it takes 59 groups of such images.")
     twelve = choose_operating_point(scores, np.zeros(240, bool), None, groups=groups % 12)
     assert (twelve.policy, twelve.promise) == ("false-alarms<=0.05", "known groups")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -45,6 +46,12 @@ app = typer.Typer(
 _USER_ERRORS = (InputError, OutputError, MissingExtraError)
 _TRAINING_PACKAGES = ("torch", "lightning", "safetensors", "filelock")
 _OURS, _USERS, _GATE, _INTERRUPTED, _READER_GONE, _TERMINATED = 1, 2, 3, 130, 141, 143
+_FUNCTION = re.compile(
+    r"^(choose_threshold|evaluate_(detection|reconstruction|classification)|load_images"
+    r"|plan_difference|threshold_optimism|write_html|write_manifest): ",
+    re.MULTILINE,
+)
+"""Functions that errors name, to be told as the command that somebody typed."""
 
 for _command in (
     demo, check, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare,
@@ -107,11 +114,16 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        told = _told(error)
+        told = _FUNCTION.sub(f"{_asked(arguments)}: ", _told(error))
         if _is_of_output(error):
             _forget_output()
         say(f"residua:\n{told}" if "\n" in told else f"residua: {told}", err=True)
         sys.exit(_code_of(error))
+
+
+def _asked(arguments: list[str]) -> str:
+    """The command that was called: what an error of one of its functions names."""
+    return next((one for one in arguments if not one.startswith("-")), "residua")
 
 
 def _hear_sigterm() -> list[int]:

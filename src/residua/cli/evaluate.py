@@ -82,6 +82,7 @@ def evaluate(
     from residua.cli.progress import watching
     from residua.evaluation.per_day import with_day
     from residua.runs.evaluate import evaluate_run
+    from residua.runs.open_run import open_run
 
     check_targets(json, html)
     day = day_of(per_day, prevalence, "evaluate")
@@ -113,7 +114,15 @@ def evaluate(
                 watcher=watcher,
             )
     evaluation, evidence = with_day(judged.evaluation, day), judged.evidence
-    show(evaluation, evidence, json=json, html=html, title=f"residua: {run.name}", quiet=quiet)
+    show(
+        evaluation,
+        evidence,
+        json=json,
+        html=html,
+        title=f"residua: {run.name}",
+        quiet=quiet,
+        told_before=open_run(run).origin().assumptions,
+    )
     if not quiet and html is None:
         from residua._text import terminal
 

@@ -113,7 +113,6 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
     from rich.text import Text
 
     from residua._text import count
-    from residua.records import Assumption
 
     console.print(
         f"[bold]{count(value['n_images'], 'image')}"
@@ -147,10 +146,7 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
             console.print(
                 f"  labels in {part}: {counted}{', ...' if len(labels) > 20 else ''}", markup=False
             )
-    for one in value["assumptions"]:
-        console.print(f"  assumed {Assumption.model_validate(one).sentence}", markup=False)
-    for note in value["notes"]:
-        console.print(f"  note: {note}", markup=False)
+    _print_told(value, console)
     quarantined = value["quarantined"]
     if quarantined:
         console.print(
@@ -190,6 +186,14 @@ def _print_run(value: dict[str, Any], console: Console) -> None:
     if bundle["operating_point"]:
         _print_point(bundle["operating_point"], console)
     _print_evaluation(value, console)
+    _print_told(value, console)
+
+
+def _print_told(value: dict[str, Any], console: Console) -> None:
+    from residua.records import Assumption
+
+    for one in value["assumptions"]:
+        console.print(f"  assumed {Assumption.model_validate(one).sentence}", markup=False)
     for note in value["notes"]:
         console.print(f"  note: {note}", markup=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from residua.errors import GateError, OutputError
 
 if TYPE_CHECKING:
     from residua.evaluation import Evidence
-    from residua.records import Evaluation
+    from residua.records import Assumption, Evaluation
 
 
 def show(
@@ -23,12 +23,13 @@ def show(
     html: Path | None,
     title: str,
     quiet: bool = False,
+    told_before: Collection[Assumption] = (),
 ) -> None:
     """Print the tables (not where JSON goes to standard output), and write what was asked for."""
     from residua.evaluation.report import print_evaluation, to_json, write_html
 
     if not quiet and not is_stdout(json):
-        print_evaluation(evaluation, evidence)
+        print_evaluation(evaluation, evidence, told_before=told_before)
     emit_json(to_json(evaluation), json)
     if html is not None:
         write_html(html, title, [(evaluation, evidence)])

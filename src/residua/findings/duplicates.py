@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._text import count
 from residua.findings.kind import Finding, FindingKind, Severity
 
 _MOST_EXAMPLES = 10
@@ -75,9 +76,9 @@ def find_duplicates(
     severity = "error" if n_torn > _MANY_TORN * len(paths) else severity
     first = [[str(path) for path in paths[rows[:4]]] for rows in [*torn, *several][:_MOST_EXAMPLES]]
     meaning = (
-        f"{n_extra:,} of the {len(paths):,} images of {part} are copies of others of it"
-        f" ({len(apart):,} picture{'' if len(apart) == 1 else 's'} more than once)."
-        " They count twice, and intervals look narrower than they are."
+        f"{n_extra:,} of the {len(paths):,} images of {part} are copies of other images of {part}"
+        f" ({count(len(apart), 'picture')} more than once). They count twice, so that intervals are"
+        " too narrow."
     )
     if torn and labels is not None:
         one, other = _unlike(torn[0], labels)

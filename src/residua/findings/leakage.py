@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from residua.images.duplicates import Leaks
 
 _MOST_EXAMPLES = 20
+_LOOKED_FOR = (
+    " Copies that were re-encoded, resized, brightened, cropped, flipped or rotated were looked for"
+    " too. How alike a copy has to be follows from the images that are compared, so a search among"
+    " more or fewer images may judge doubtful pairs in another way."
+)
 _HEADLINES = ("roc_auc", "accuracy", "mse")
 # From these on: share of the judged images, change of a figure in [0, 1], change of an error as a
 # share of it.
@@ -68,11 +73,6 @@ def find_leakage(
     n, n_leaked = len(leaks.kinds), int(leaks.leaked.sum())
     if n == 0:
         return None
-    kind = (
-        "a copy, be it re-encoded, resized, brightened, cropped, flipped or rotated,"
-        if leaks.is_thorough
-        else "an exact copy"
-    )
     measured = {
         "n_leaked": n_leaked,
         "n_images": n,
@@ -83,7 +83,11 @@ def find_leakage(
             code=KIND.code,
             severity="ok",
             measured=measured,
-            meaning=f"None of the {n:,} {judged} is {kind} of one of the {seen}.",
+            meaning=(
+                f"None of the {n:,} {judged} is"
+                f" {'a copy' if leaks.is_thorough else 'an exact copy'} of one of the {seen}."
+                f"{_LOOKED_FOR if leaks.is_thorough else ''}"
+            ),
             what_to_do="",
         )
     shown = {name: one.model_dump(mode="json") for name, one in (without or {}).items()}
@@ -99,8 +103,8 @@ def find_leakage(
         },
         meaning=(
             f"{n_leaked:,} of the {n:,} {judged} {'is a copy' if n_leaked == 1 else 'are copies'}"
-            f" of {seen} ({by_kind}). {why}, so they do not show how it"
-            f" does on new ones.{_compared(metrics or {}, without or {})}"
+            f" of {seen} ({by_kind}). {why}, so they do not show how the model"
+            f" does on new images.{_compared(metrics or {}, without or {})}"
         ),
         what_to_do=(
             "Remove the copies from one of the two. Or put copies into one group: --groups twins"

@@ -40,10 +40,10 @@ def find_mixed_sizes(sizes: NDArray[Any]) -> Finding | None:
             "proportions_differ": spread,
         },
         meaning=(
-            f"Sizes run from {low[0]}x{low[1]} to {high[0]}x{high[1]} (height x width), and"
-            f" proportions differ {spread:.3g} times. Recipes for any size (inspect) bring all"
-            " images to about one area and keep their proportions. All others resize them to one"
-            " size."
+            f"Sizes run from {low[0]}x{low[1]} to {high[0]}x{high[1]} (height x width). Height"
+            f" divided by width differs by a factor of {spread:.3g}. Recipes for any size (inspect)"
+            " bring all images to about one area and keep their proportions. All others resize"
+            " them to one size."
         ),
         what_to_do=(
             "Nothing, if the camera gives such images; `--aspect keep` keeps proportions with"

@@ -103,15 +103,14 @@ def _spoilt(recall: Estimate | None, false_alarm_rate: Estimate | None) -> str:
     """What the overlap does to the operating point, in words; empty where it does its job."""
     if recall is not None and recall.high is not None and recall.high < _FOUND:
         return (
-            f" At the operating point {100 - 100 * (recall.value or 0):.3g}% of the anomalies are"
-            f" missed, and surely more than three quarters (at least"
-            f" {100 - 100 * recall.high:.3g}%)."
+            f" At the threshold {100 - 100 * (recall.value or 0):.3g}% of the anomalies are missed,"
+            f" and surely more than three quarters: {100 - 100 * recall.high:.3g}% at least."
         )
     rate = false_alarm_rate
     if rate is not None and rate.low is not None and rate.low > _FLAGGED:
         return (
-            f" At the operating point {100 * (rate.value or 0):.3g}% of the normal images are"
-            f" flagged, and surely more than half (at least {100 * rate.low:.3g}%)."
+            f" At the threshold {100 * (rate.value or 0):.3g}% of the normal images are flagged,"
+            f" and surely more than half: {100 * rate.low:.3g}% at least."
         )
     return ""
 

@@ -59,7 +59,7 @@ def find_threshold_trade_off(
         )
     is_monotone = _precision_never_falls(scores, is_anomalous)
     shown = "; ".join(
-        f"{row['name']} ({row['threshold']:.4g}): recall {row['recall']:.3g}, precision "
+        f"{row['name']} threshold ({row['threshold']:.4g}): recall {row['recall']:.3g}, precision "
         + ("undefined" if row["precision"] is None else f"{row['precision']:.3g}")
         for row in rows
     )
@@ -72,7 +72,7 @@ def find_threshold_trade_off(
         measured={"thresholds": rows, "precision_is_monotone": is_monotone},
         meaning=(
             "A higher threshold always finds fewer anomalies. Precision on these images"
-            f" {habit}. {shown}."
+            f" {habit}. {shown[0].upper()}{shown[1:]}."
         ),
         what_to_do=(
             "Choose the threshold by the costs of a miss and of a false alarm, with a policy"

@@ -204,8 +204,8 @@ def _assemble(
     torn = groups_in_two_splits(splits, listing.groups)
     if torn:
         split_notes.append(
-            f"{count(len(torn), 'group')} in more than one part, {torn[0]!r} for one: test is not"
-            " independent"
+            f"{count(len(torn), 'group')} in more than one of train, calibration and test, such as"
+            f" {torn[0]!r}: test is not independent"
         )
     if listing.quarantined:
         split_notes.append(f"{count(len(listing.quarantined), 'file')} quarantined")

@@ -93,15 +93,16 @@ class FalseAlarms(NumberPolicy):
             f" flagged. For that it may flag {up_to(shown.n_allowed)} of the {n} normal"
             f" calibration images{shown.among}, and it flags {none_or(n_above)}.{shown.beside}"
             f"{hidden_words(hidden, limit)} {calibration.place(threshold)}"
-            f"{self._more(units, confidence, 'groups of them' if is_grouped else 'of them')}"
+            f"{self._more(units, confidence, is_grouped=is_grouped)}"
         )
         return Choice(threshold, how, shown.promise)
 
-    def _more(self, n: int, confidence: float, units: str) -> str:
+    def _more(self, n: int, confidence: float, *, is_grouped: bool) -> str:
         """How many images or groups the stricter promise takes, as a sentence, if `n` are few."""
         needed = images_needed(_STEP, confidence)
         if self.rate <= _STEP or n >= needed:
             return ""
+        units = "groups of such images" if is_grouped else "such images"
         return f" To promise {percent(_STEP)}, it takes {needed} {units}."
 
     def _instead(self, n: int, confidence: float) -> str:

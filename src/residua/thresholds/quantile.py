@@ -67,7 +67,7 @@ class Quantile(NumberPolicy):
                 f" {units}. Add normal images{' of more groups' if grouped else ''}, or ask"
                 f" for a lower quantile{_such_as(units) if hidden == 0 else ''}."
                 + (" Or let it hold for new images of these groups alone" if grouped else "")
-                + (" (promise='known-groups', --known-groups)." if grouped else "")
+                + (" (--known-groups, promise='known-groups')." if grouped else "")
             )
         if grouped:
             most = units - q * (units + 1) + 1e-9

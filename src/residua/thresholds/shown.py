@@ -139,7 +139,7 @@ def _of_new_groups(
                 f" {worth:.0f} independent ones, can't show {policy} for new groups with"
                 f" {percent(calibration.confidence)} confidence; {needed} groups without a"
                 f" {_FAULT[kind]} would, one-sided. Got {n_groups} groups. {mend} Or promise it for"
-                " new images of these groups alone (promise='known-groups', --known-groups)."
+                " new images of these groups alone (--known-groups, promise='known-groups')."
             )
         allowed = 0
         beside = (

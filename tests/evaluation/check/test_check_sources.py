@@ -57,6 +57,15 @@ def test_copies_across_parts_and_within_are_two_findings_and_have_pictures() -> 
     assert found.findings[0].code == "leakage"
 
 
+def test_groups_in_several_parts_are_told_once_and_none_found_says_what_was_looked_for():
+    groups = np.arange(200) % 100
+    found = check_sources([ImageSet.from_arrays(**clean(), groups=groups)]).findings
+    assert sum(one.code == "torn-groups" for one in found) == 1
+    leaks = next(one for one in found if one.code == "leakage")
+    assert "re-encoded, resized, brightened, cropped, flipped or rotated" in leaks.meaning
+    assert "more or fewer images may judge doubtful pairs in another way" in leaks.meaning
+
+
 def test_calibration_images_among_test_images_are_told_apart_from_training_images():
     data = clean()
     data["images"][160:190] = data["images"][110:140]

@@ -7,12 +7,19 @@ from rich.console import Console
 
 from residua.evaluation.evidence import Evidence
 from residua.evaluation.report import print_evaluation, words
-from residua.records import Estimate, Evaluation, Finding, OperatingPoint
+from residua.records import (
+    Assumption,
+    Estimate,
+    Evaluation,
+    Finding,
+    OperatingPoint,
+    with_assumptions,
+)
 
 
-def printed(*arguments, width=100):
+def printed(*arguments, width=100, **more):
     console = Console(width=width, record=True, file=io.StringIO(), color_system=None)
-    print_evaluation(*arguments, console=console)
+    print_evaluation(*arguments, console=console, **more)
     return console.export_text()
 
 
@@ -72,6 +79,20 @@ def test_text_with_brackets_is_not_taken_for_markup():
     )
     for raw in ("[bold]raw[/bold] [0.1, 0.2]", "[red]by hand[/red]", "[/red] a[0].png", HOSTILE):
         assert raw in text
+
+
+def test_an_assumption_that_was_told_at_the_fit_is_counted_and_not_repeated():
+    scale, bits = (
+        Assumption(about=about, taken="8", because="whole numbers", to_tell=f"--{about}")
+        for about in ("scale", "bits")
+    )
+    told = with_assumptions({}, [scale, bits])
+    record = Evaluation(job="detect", n_images=1, split="test", provenance=told)
+    text = printed(record)
+    assert "Assumed scale: 8" in text and "Assumed bits: 8" in text
+    text = printed(record, told_before=(scale,))
+    assert "Assumed scale" not in text and "Assumed bits: 8" in text
+    assert "Assumed as in the fit: 1 assumption. `residua info RUN` lists them." in text
 
 
 def test_an_evaluation_without_metrics_says_so():

@@ -44,7 +44,7 @@ def test_a_terminal_says_how_many_groups_and_what_the_images_are_worth(many):
     assert "Worth" in text
     worth = many[0].metrics["roc_auc"].n_effective
     assert f"{worth:,.0f} images" in text
-    assert text.count("Worth: so many independent images") == 1
+    assert text.count("Worth: images of one group") == 1
 
 
 def test_without_groups_nothing_is_said_of_them():
@@ -80,7 +80,7 @@ def test_a_page_says_groups_and_caveats(tmp_path):
     page = write_html(tmp_path / "r.html", "Parts", [(record, evidence)]).read_text("utf-8")
     assert "Measured on 72 test images of 18 groups." in page
     assert "n = 72 of 18 groups, worth" in page
-    assert "Worth: so many independent images" in page
+    assert "Worth: images of one group" in page
     assert "without intervals" in page and "Images of one group tend to go wrong together" in page
     assert 'data-figure="job0/metrics/caveats"' in page
 

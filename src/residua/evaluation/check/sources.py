@@ -117,7 +117,8 @@ def check_sources(
     found, figures = find_all(facts)
     if columns is not None:
         looks, drawn = find_all(_look_facts(measured, columns, some))
-        found, figures = found + looks, figures | drawn
+        found = (*found, *(one for one in looks if one not in found))  # groups are asked twice
+        figures = figures | drawn
     return SourceCheck(
         tuple(one.source for one in sets),
         len(table.paths),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
@@ -16,7 +18,14 @@ from residua.evaluation.report import words
 from residua.evaluation.report.kinds import ranking_values
 from residua.evaluation.report.payload import outcome
 from residua.metrics.names import baseline_title, metric_words
-from residua.records import Estimate, Evaluation, Finding, assumptions_of, not_applicable_of
+from residua.records import (
+    Assumption,
+    Estimate,
+    Evaluation,
+    Finding,
+    assumptions_of,
+    not_applicable_of,
+)
 from residua.thresholds import is_flagged
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
@@ -26,7 +35,11 @@ _LONGEST_WORD, _WIDE = len("brightness"), 80
 
 
 def print_evaluation(
-    evaluation: Evaluation, evidence: Evidence | None = None, *, console: Console | None = None
+    evaluation: Evaluation,
+    evidence: Evidence | None = None,
+    *,
+    told_before: Collection[Assumption] = (),
+    console: Console | None = None,
 ) -> None:
     """Print an evaluation: one sentence, metrics with intervals, baselines, the operating point,
     the worst images, findings.
@@ -37,6 +50,8 @@ def print_evaluation(
         What to print.
     evidence
         Where given, the images with the highest error are listed too.
+    told_before
+        Assumptions that the user has read already; they are counted, not repeated.
     console
         Where to print; standard output if None.
 
@@ -72,7 +87,7 @@ def print_evaluation(
         _print_outcome(evaluation, evidence, console)
         _print_worst(evidence, console)
         _print_quarantined(evidence, console)
-    _print_caveats(evaluation, console)
+    _print_caveats(evaluation, told_before, console)
     _print_findings(evaluation, console)  # last, where the eye is when the command ends
 
 
@@ -94,17 +109,26 @@ def _print_outcome(evaluation: Evaluation, evidence: Evidence, console: Console)
         )
 
 
-def _print_caveats(evaluation: Evaluation, console: Console) -> None:
+def _print_caveats(
+    evaluation: Evaluation, told_before: Collection[Assumption], console: Console
+) -> None:
     """Where intervals may not hold, what was assumed about the data, and what does not apply to the
     model.
     """
     for row, (labels, caveat) in enumerate(words.caveats(evaluation)):
         console.print(Text(("\n" if row == 0 else "") + f"{labels}: {caveat}", style="dim"))
-    for row, one in enumerate(assumptions_of(evaluation.provenance)):
+    assumed = assumptions_of(evaluation.provenance)
+    new = [one for one in assumed if one not in told_before]
+    for row, one in enumerate(new):
         console.print(Text(("\n" if row == 0 else "") + f"Assumed {one.sentence}", style="dim"))
-    told = not_applicable_of(evaluation.provenance)
-    if told:
-        names = ", ".join(one.what for one in told)
+    if len(new) < len(assumed):
+        known = count(len(assumed) - len(new), "assumption")
+        console.print(
+            Text(f"\nAssumed as in the fit: {known}. `residua info RUN` lists them.", style="dim")
+        )
+    not_asked = not_applicable_of(evaluation.provenance)
+    if not_asked:
+        names = ", ".join(one.what for one in not_asked)
         why = "Not looked at on a cluster" if "ranking" in evaluation.provenance else ""
         console.print(Text(f"{why or 'Not applicable to this model'}: {names}", style="dim"))
 

@@ -359,7 +359,10 @@ def worth_words(evaluation: Evaluation) -> str | None:
     """
     if all(one.n_groups is None for one in evaluation.metrics.values()):
         return None
-    return "Worth: so many independent images, each of a group of its own, would show as much."
+    return (
+        "Worth: images of one group resemble each other, so they show no more than that many"
+        " independent images."
+    )
 
 
 def caveats(evaluation: Evaluation) -> list[tuple[str, str]]:

@@ -169,7 +169,7 @@ class ManifestFiles:
         ]
         if outside:
             raise SourceError(
-                f"{self._path}: paths must stay inside the folder {self._root}. Got"
+                f"{self._path}: paths must stay inside the folder {self._root.resolve()}. Got"
                 f" {count(len(outside), 'path')} that leave it, such as {outside[0][0]} in line"
                 f" {outside[0][1]}. Pass root= (--root) with the folder that holds the images, or"
                 " write the manifest there."

@@ -4,6 +4,10 @@ words.
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 from residua.errors import InputError
 from residua.images import ImageSet
 from residua.images.resize import network_size
@@ -50,6 +54,11 @@ def check_aspect(asked: Aspect | None, recipe: Recipe) -> None:
         )
 
 
+def _range(sides: NDArray[Any]) -> str:
+    low, high = int(sides.min()), int(sides.max())
+    return str(low) if low == high else f"{low}-{high}"
+
+
 def choose_size(
     images: ImageSet,
     longer_side: int | None,
@@ -76,10 +85,6 @@ def choose_size(
     seen = size if uniform is None else Prepare(size, aspect).target(*uniform)
     if uniform == seen:
         return size, f"images are {seen[0]}x{seen[1]} (height x width) and stay so"
-    came = (
-        f"{uniform[0]}x{uniform[1]}"
-        if uniform
-        else f"{int(heights.min())}-{int(heights.max())} x {int(widths.min())}-{int(widths.max())}"
-    )
+    came = f"{uniform[0]}x{uniform[1]}" if uniform else f"{_range(heights)} x {_range(widths)}"
     how = "{0}x{1}" if uniform and aspect == "area" else _HOW[aspect]
     return size, f"images of {came} (height x width) are resized to {how.format(*seen)}"
