@@ -260,7 +260,10 @@ def read_export(run: Path) -> object:
 
 PART = {
     "seen": 3,
-    "rows": 2,
+    "rows": 3,
+    "scored": 2,
+    "reused": 0,
+    "digests": "A" * 64,
     "anomalous": 1,
     "quarantined": [["c.png", "not an image"]],
     "last": True,

@@ -157,6 +157,19 @@ def test_workers_give_the_bytes_and_the_figures_of_one_process(
     check_like_one_process(run, shards, tmp_path)
 
 
+def test_workers_score_what_is_new_alone(in_this_process, run, tmp_path):
+    for row, image in enumerate(blobs(9)):
+        (tmp_path / "new").mkdir(exist_ok=True)
+        Image.fromarray(image[..., 0]).save(tmp_path / "new" / f"{row}.png")
+    source, out = str(tmp_path / "new"), tmp_path / "scores.csv"
+    score_run(run.path, source, out)
+    Image.fromarray(255 - blobs(1)[0, ..., 0]).save(tmp_path / "new" / "4b.png")
+    done = score_on_cluster(run.path, source, out, ClusterOptions(), resume=True)
+    assert (done.n_images, done.n_reused, done.n_gone) == (10, 9, 0)
+    score_run(run.path, source, tmp_path / "fresh.csv")
+    assert out.read_bytes() == (tmp_path / "fresh.csv").read_bytes()
+
+
 def test_workers_score_a_wrapped_model_as_one_process_does(in_this_process, tmp_path):
     for label, images in (("good", blobs(60)), ("bad", 255 - blobs(20))):
         (tmp_path / "parts" / label).mkdir(parents=True)

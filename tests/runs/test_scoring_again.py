@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import shutil
 
+import numpy as np
 import pytest
 
 from residua.cli import main
@@ -112,7 +114,7 @@ def test_another_threshold_or_source_is_refused_and_the_file_stays(run, folder, 
     assert out.read_bytes() == before
 
 
-@pytest.mark.parametrize("how", ["edited", "another version"])
+@pytest.mark.parametrize("how", ["edited", "damaged", "another version"])
 def test_a_file_that_cannot_be_relied_on_is_written_anew_and_said_so(
     how, finished, folder, tmp_path, seen, monkeypatch
 ):
@@ -120,6 +122,9 @@ def test_a_file_that_cannot_be_relied_on_is_written_anew_and_said_so(
     score_run(finished.path, str(folder), out)
     if how == "edited":
         out.write_text(out.read_text().replace("false", "true"))
+    elif how == "damaged":
+        memory = tmp_path / ".s.csv.resume"
+        memory.write_bytes(memory.read_bytes()[:300])
     else:
         monkeypatch.setattr("residua.runs.tables.job.__version__", "0.0.0")
     told: list[str] = []
@@ -160,4 +165,21 @@ def test_an_image_that_was_to_be_judged_and_cannot_be_read_is_an_error(run, fold
     (folder / "04.png").write_bytes(b"no image")
     found = {one.code: one for one in evaluate_run(run.path, str(folder)).evaluation.findings}
     assert found["unreadable-files"].severity == "error"
+    assert found["unreadable-files"].measured["n_unreadable"] == 1
+
+
+def test_a_test_image_of_the_run_that_broke_since_is_an_error_and_a_training_image_is_not(
+    run, source, tmp_path
+):
+    own = tmp_path / "parts"
+    shutil.copytree(source, own)
+    facts = run.path / "run.json"
+    facts.write_text(facts.read_text().replace(str(source), str(own)))
+    recorded = run.read_images("path", "part")
+    for part in ("train", "test"):
+        first = str(recorded["path"][np.flatnonzero(recorded["part"] == part)[0]])
+        (own / first).write_bytes(b"no image")
+    found = {one.code: one for one in evaluate_run(run.path).evaluation.findings}
+    assert found["unreadable-files"].severity == "error"
+    assert found["unreadable-files"].measured["examples"][0][0] == first
     assert found["unreadable-files"].measured["n_unreadable"] == 1

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from residua._files import atomic_write, ensure_folder, one_writer, read_json, write_json
 from residua._text import cell, printable
@@ -32,7 +32,7 @@ from residua.images.listing import Quarantined
 from residua.images.shards import Block, Shards
 from residua.records import Finding
 from residua.runs.tables.chunks import Chunk, ScoringTask
-from residua.runs.tables.earlier import EarlierScores, Memory, read_earlier
+from residua.runs.tables.earlier import DIGEST, EarlierScores, Memory, read_earlier
 
 _JOURNAL, _EARLIER = "journal.json", "earlier.npz"
 _MADE_BY = ("model", "engine", "bits", "source")  # another one is refused
@@ -104,6 +104,13 @@ class _Note(BaseModel):
     digests: str
     quarantined: list[tuple[str, str]]
     last: bool
+
+    @model_validator(mode="after")
+    def _fits(self) -> _Note:
+        n_bytes = len(base64.b64decode(self.digests, validate=True))
+        if self.scored > self.rows or n_bytes != DIGEST * self.rows:
+            raise ValueError("counts that do not fit together")
+        return self
 
 
 class ChunkFiles:

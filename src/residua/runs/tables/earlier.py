@@ -138,7 +138,10 @@ class Memory:
 
     def scores(self, columns: Sequence[str], numbers: Sequence[str]) -> EarlierScores | None:
         """The scores of the table, whose ``columns`` are known, by the hashes of its images."""
-        digests = read_arrays(self.path)["digests"].tobytes()
+        try:
+            digests = read_arrays(self.path)["digests"].tobytes()
+        except (OSError, BundleError, KeyError):
+            return None
         suffix = self.table.suffix
         return read_earlier([self.table], suffix, digests, columns, numbers, has_header=True)
 
