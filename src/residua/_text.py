@@ -64,6 +64,18 @@ def of_groups(n_groups: int | None) -> str:
     return "" if n_groups is None else f" of {count(n_groups, 'group')}"
 
 
+def first_sentence(text: str) -> tuple[str, str]:
+    """`text` cut after its first sentence: what is said loud, and what after it.
+
+    Examples
+    --------
+    >>> first_sentence("ROC AUC is 0.3. Scores seem reversed.")
+    ('ROC AUC is 0.3.', ' Scores seem reversed.')
+    """
+    end = re.search(r"(?<=[.!?])(?=\s+[A-Z])", text)
+    return (text[: end.start()], text[end.start() :]) if end else (text, "")
+
+
 def cell(text: str) -> str:
     """`text` as a cell that no spreadsheet takes for a formula.
 

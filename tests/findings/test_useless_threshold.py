@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from residua import evaluate_detection
-from residua.evaluation.report import words
+from residua.evaluation.report.opening import decision, opening
 from residua.findings import find_useless_threshold
 from residua.metrics import false_alarms_at_recall, rate_interval
 from residua.records import Estimate
@@ -26,7 +26,7 @@ def test_a_threshold_that_catches_nothing_is_an_error_and_stands_first():
     assert found.severity == "error"
     assert "flags 0 of 52 anomalous images, 0 of 84 normal ones" in found.meaning
     assert "The scores rank well" in found.what_to_do
-    first = words.verdict(record)
+    first = opening(record)
     assert first.startswith("At its threshold, the model misses 52 of 52 anomalous images and")
     assert "To catch 90%, it would flag about" in first
     assert first.index("misses 52") < first.index("ROC AUC")
@@ -36,7 +36,7 @@ def test_a_threshold_that_works_is_not_accused_and_nothing_is_invented_without_l
     record = _record(1.0)
     assert "useless-threshold" not in {one.code for one in record.findings}
     unlabelled = evaluate_detection(None, np.arange(9.0), operating_point=4.0)
-    assert words.decision(unlabelled) == ""
+    assert decision(unlabelled) == "At its threshold, the model flags 4 of 9 images."
     assert "useless-threshold" not in {one.code for one in unlabelled.findings}
 
 

@@ -128,7 +128,7 @@ def _print_point(point: OperatingPoint, parts_per_day: int | None) -> None:
 def _print_decision(run: Path) -> None:
     """What the threshold does on the images that the run was judged on."""
     from residua.errors import ResiduaError
-    from residua.evaluation.report.words import decision
+    from residua.evaluation.report.opening import decision
     from residua.runs.judgement import fit_of, stored_judgement
     from residua.runs.open_run import open_run
 

@@ -24,6 +24,8 @@ from residua.cluster.worker import Asked, JudgedWorker, TableWorker, read_model_
 from residua.errors import InputError, LabelError, SourceError
 from residua.evaluation import Evidence
 from residua.evaluation.conclusion import conclude
+from residua.evaluation.detection import areas_of
+from residua.evaluation.evidence import MASK_PIXELS
 from residua.findings import find_unreadable_files
 from residua.findings.figures import Figure
 from residua.images.hashing import in_hex
@@ -196,12 +198,15 @@ def _quarantined(tally: Tally) -> tuple[tuple[str, str], ...]:
 
 def _evidence(tally: Tally, model: JudgedModel, figures: dict[str, Figure]) -> Evidence:
     known = tally.truth != UNKNOWN
+    pixels = tally.pixels if tally.mask_conventions else None
+    areas = {} if pixels is None else {MASK_PIXELS: areas_of(pixels, tally.n_images)}
     return Evidence(
         paths=np.array(tally.paths, object),
         scores=tally.scores,
         is_anomalous=tally.truth == 1 if known.any() else None,
         labelled=known if known.any() else None,
-        per_image={"mse": tally.columns["mse"]},
+        labels=np.array(tally.labels, object) if known.any() else None,
+        per_image={"mse": tally.columns["mse"], **areas},
         pixel_hashes=in_hex(tally.hashes),
         groups=groups_of(tally),
         calibration_groups=model.calibration.groups,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from residua.cluster.tally import UNKNOWN, Tally
 from residua.evaluation.check import SCALES
 from residua.evaluation.detection import detection_facts
-from residua.evaluation.labels import DetectionLabels
+from residua.evaluation.labels import DetectionLabels, kinds_of
 from residua.findings import (
     FINDINGS,
     OF_MODEL,
@@ -62,7 +62,7 @@ def exact_facts(
         reason = "Groups by twins need all images in one place: intervals take each for its own."
         lacking.append(NotApplicable(what="groups", reason=reason))
     facts = detection_facts(
-        DetectionLabels(tally.truth == 1, known),
+        DetectionLabels(tally.truth == 1, known, kinds=kinds_of(tally.labels, tally.truth == 1)),
         tally.scores,
         operating_point=model.facts.operating_point,
         pixels=pixels,
@@ -131,7 +131,7 @@ def lacking_of_sketch(
     wanted = _of_detectors() if evaluation.operating_point is not None else _RANKING
     wanted = [*wanted, *(_of_pixels() if has_masks else ())]
     names = [name for name in wanted if name not in evaluation.metrics]
-    names += [*sorted(asked - known), "groups", "baselines"]
+    names += [*sorted(asked - known), "groups", "baselines", "kinds of anomalies"]
     return [NotApplicable(what=name, reason=_EVERY_SCORE) for name in names]
 
 
@@ -177,8 +177,8 @@ def _are_twins(folder: Run) -> bool:
 
 
 def _of_pixels() -> list[str]:
-    return [one.name for one in METRICS if PixelErrors in one.estimates]
+    return [one.name for one in METRICS if PixelErrors in one.estimates or one.page == "pixel"]
 
 
 def _of_detectors() -> list[str]:
-    return [one.name for one in METRICS if ScoredImages in one.estimates]
+    return [one.name for one in METRICS if ScoredImages in one.estimates and one.page != "pixel"]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.cluster.images import Looked
+from residua.evaluation.verdict import with_verdict
 from residua.findings import (
     find_broken_promise,
     find_not_better_than_chance,
@@ -249,7 +250,7 @@ def evaluate_sketched(
         name: None if math.isnan(one.low) else {"low": one.low, "high": one.high}
         for name, one in bounds.items()
     }
-    return Evaluation(
+    evaluation = Evaluation(
         job="detect",
         n_images=tally.n_images,
         split=split,
@@ -258,6 +259,7 @@ def evaluate_sketched(
         findings=tuple(finding for finding in findings if finding is not None),
         provenance={**provenance, "guaranteed_bounds": told, "sketch_is_exact": sketch.is_exact},
     )
+    return with_verdict(evaluation)
 
 
 def _of_decisions(confusion: NDArray[np.int64]) -> dict[str, Estimate]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from residua._check import fault
 from residua.errors import ShapeError
+from residua.evaluation.verdict import with_verdict
 from residua.findings import JudgedFacts, find_all, not_applicable
 from residua.findings.figures import Figure
 from residua.records import Estimate, Evaluation, Finding, NotApplicable, with_assumptions
@@ -69,7 +70,7 @@ def conclude(
         findings=(*earlier, *findings),
         provenance=known,
     )
-    return Conclusion(evaluation, facts, figures)
+    return Conclusion(with_verdict(evaluation), facts, figures)
 
 
 def with_metrics(facts: JudgedFacts, metrics_of: MetricsOf, leaks: Leaks | None) -> JudgedFacts:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from residua._check import Problems, as_scores, same_length
 from residua.errors import InputError, ShapeError
@@ -18,7 +19,7 @@ from residua.metrics.groups import Groups, names_of
 from residua.metrics.pixel import checked_pair
 from residua.metrics.pixel_errors import PixelErrors
 from residua.metrics.pixel_tally import PixelTally
-from residua.metrics.reported import estimates_of
+from residua.metrics.reported import estimates_of, estimates_per_kind
 from residua.metrics.samples import ScoredImages
 from residua.records import Evaluation, OperatingPoint
 from residua.thresholds import choose_threshold, is_flagged
@@ -93,7 +94,9 @@ def evaluate_detection(
     Evaluation
         ``roc_auc``, ``average_precision``, ``false_alarm_rate_at_90_recall``; with an operating
         point ``precision``, ``recall``, ``f1``, ``accuracy``, ``balanced_accuracy``,
-        ``false_alarm_rate``, and ``flagged_rate`` (of all images, labelled or not); with maps
+        ``false_alarm_rate``, and ``flagged_rate`` (of all images, labelled or not); where several
+        names of labels are anomalous ``recall[KIND]`` and ``roc_auc[KIND]`` of each; with masks and
+        an operating point ``smallest_found``, of each kind too; with maps
         ``pixel_roc_auc``, ``pixel_average_precision``, ``aupro``; with a pixel threshold ``iou``,
         ``defect_detection_rate`` and ``marked_normal_rate``. What the labels can't define has the
         value None and a finding.
@@ -170,6 +173,9 @@ def detection_facts(
     problems.raise_any()
     known, anomalous = array[truth.labelled], truth.is_anomalous[truth.labelled]
     point = _as_point(operating_point)
+    if masks is not None and maps is not None:
+        pixels = _tallied(masks, maps, truth, pixel_threshold)
+    areas = _areas(truth, pixels, len(array))
 
     sample = ScoredImages(
         confidence,
@@ -180,6 +186,8 @@ def detection_facts(
         all_flagged=None if point is None else is_flagged(array, point.threshold),
         groups=None if grouped is None else grouped.of(truth.labelled),
         all_groups=grouped,
+        kinds=None if truth.kinds is None else truth.kinds[truth.labelled],
+        areas=None if areas is None else areas[truth.labelled],
     )
 
     n_anomalous = int(anomalous.sum())
@@ -203,13 +211,34 @@ def detection_facts(
         assumptions=() if truth.assumption is None else (truth.assumption,),
     )
     facts = with_metrics(facts, lambda kept: estimates_of(sample.of(kept[truth.labelled])), leaks)
-    if masks is not None and maps is not None:
-        pixels = _tallied(masks, maps, truth, pixel_threshold)
+    facts = replace(facts, metrics={**facts.metrics, **estimates_per_kind(sample)})
     if pixels is None:
         return facts
     own = None if grouped is None else grouped.of(np.array(pixels.rows, np.int64))
     of_pixels = estimates_of(PixelErrors(confidence, seed, groups=own, pixels=pixels))
     return replace(facts, metrics={**facts.metrics, **of_pixels})
+
+
+def _areas(truth: DetectionLabels, pixels: PixelTally | None, n: int) -> NDArray[np.float64] | None:
+    """The defective pixels of each image's mask, NaN where there is none; None without masks."""
+    if truth.areas is not None or pixels is None:
+        return truth.areas
+    return areas_of(pixels, n)
+
+
+def areas_of(pixels: PixelTally, n: int) -> NDArray[np.float64]:
+    """The defective pixels of each of `n` images, NaN where no mask was added.
+
+    Examples
+    --------
+    >>> tally = PixelTally()
+    >>> tally.add(np.array([[True, False]]), np.array([[0.9, 0.1]]), row=1)
+    >>> areas_of(tally, 2).tolist()
+    [nan, 1.0]
+    """
+    areas = np.full(n, np.nan)
+    areas[pixels.rows] = pixels.areas
+    return areas
 
 
 def _as_point(operating_point: OperatingPoint | float | None) -> OperatingPoint | None:

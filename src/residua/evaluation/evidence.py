@@ -21,6 +21,8 @@ from residua.findings.kind import ChangedScores
 if TYPE_CHECKING:
     from residua.images.duplicates import Leaks
 
+MASK_PIXELS = "mask_pixels"
+"""The column of `Evidence.per_image` that holds the defective pixels of each mask, NaN without."""
 ThresholdFrom = Literal["calibration", "judged", "elsewhere"]
 _TOLD = ("seed", "prevalence", "threshold_from")  # kept as JSON
 _NAMES = ("labels", "groups", "calibration_groups")

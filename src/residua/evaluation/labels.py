@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua._labels import MISSING
 from residua.errors import ShapeError
+from residua.evaluation.evidence import MASK_PIXELS, Evidence
 from residua.evaluation.normal import read_names
 from residua.records import Assumption
 
@@ -25,13 +26,17 @@ class DetectionLabels:
     where ``labelled`` is False.
 
     ``assumption`` says how the normal label was found where nobody named it, ``doubt`` (see
-    `residua.evaluation.normal.NormalReading`) why the two kinds may be exchanged.
+    `residua.evaluation.normal.NormalReading`) why the two kinds may be exchanged. ``kinds`` names
+    what each image shows where several kinds are anomalous, and ``areas`` are the defective pixels
+    of each mask, NaN where there is none.
     """
 
     is_anomalous: NDArray[np.bool_]
     labelled: NDArray[np.bool_]
     assumption: Assumption | None = None
     doubt: str | None = None
+    kinds: NDArray[Any] | None = None
+    areas: NDArray[np.float64] | None = None
 
 
 def as_detection_labels(
@@ -95,7 +100,46 @@ def as_detection_labels(
     reading = read_names(counts, _told_names(normal), problems, column=column)
     anomalous = np.zeros(len(array), np.bool_)
     anomalous[labelled] = np.array([name in reading.anomalous for name in names], np.bool_)[place]
-    return DetectionLabels(anomalous, labelled, reading.assumption, reading.doubt)
+    return DetectionLabels(
+        anomalous,
+        labelled,
+        reading.assumption,
+        reading.doubt,
+        None if problems else kinds_of(array, anomalous & labelled),
+    )
+
+
+def kinds_of(labels: Any, anomalous: NDArray[np.bool_]) -> NDArray[Any] | None:
+    """The names of all labels, where those of the `anomalous` images are of several kinds.
+
+    Examples
+    --------
+    >>> kinds_of(["good", "crack", "dent"], np.array([False, True, True])).tolist()
+    ['good', 'crack', 'dent']
+    >>> kinds_of(["good", "crack", "crack"], np.array([False, True, True])) is None
+    True
+    """
+    if labels is None:
+        return None
+    values = np.asarray(labels, dtype=object).reshape(-1).tolist()
+    names = np.array(["" if one is None else label_name(one) for one in values], dtype=object)
+    return names if len(set(names[anomalous].tolist())) > 1 else None
+
+
+def labels_behind(evidence: Evidence, doubt: str | None = None) -> DetectionLabels:
+    """What the arrays of an evaluation say of its images; nothing is labelled where they do not
+    know.
+    """
+    nothing = np.zeros(len(evidence.paths), np.bool_)
+    labelled = nothing if evidence.labelled is None else evidence.labelled
+    flags = nothing if evidence.is_anomalous is None else evidence.is_anomalous
+    return DetectionLabels(
+        flags,
+        labelled,
+        doubt=doubt,
+        kinds=kinds_of(evidence.labels, flags & labelled),
+        areas=evidence.per_image.get(MASK_PIXELS),
+    )
 
 
 def without_missing(labels: Any) -> NDArray[Any]:

@@ -10,8 +10,9 @@ import numpy as np
 from residua.errors import InputError
 from residua.evaluation.detection import detection_facts
 from residua.evaluation.evidence import Evidence, ThresholdFrom
-from residua.evaluation.labels import DetectionLabels
+from residua.evaluation.labels import labels_behind
 from residua.evaluation.per_day import PER_DAY, counted_again
+from residua.evaluation.verdict import with_verdict
 from residua.findings import FINDINGS, JudgedFacts, blind_spots, find_all, leakage, random_model
 from residua.findings.figures import Figure
 from residua.records import (
@@ -88,7 +89,7 @@ def at_operating_point(
         "provenance": provenance,
     }
     return (
-        evaluation.model_copy(update=changed),
+        with_verdict(evaluation.model_copy(update=changed)),
         replace(evidence, figures=figures, threshold_from=origin),
     )
 
@@ -112,13 +113,11 @@ def threshold_from(
 
 def _facts(evaluation: Evaluation, evidence: Evidence, point: OperatingPoint | None) -> JudgedFacts:
     """What the stored arrays say with an operating point."""
-    scores, n = evidence.scores, evaluation.n_images
+    scores = evidence.scores
     assert scores is not None
-    labelled = np.zeros(n, np.bool_) if evidence.labelled is None else evidence.labelled
-    flags = np.zeros(n, np.bool_) if evidence.is_anomalous is None else evidence.is_anomalous
     confidence = next((one.confidence for one in evaluation.metrics.values()), 0.95)
     facts = detection_facts(
-        DetectionLabels(flags, labelled),
+        labels_behind(evidence),
         scores,
         operating_point=point,
         train_scores=evidence.train_scores,

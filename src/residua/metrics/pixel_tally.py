@@ -44,6 +44,8 @@ class PixelTally:
         An entry per image: what intervals are made of.
     rows : list of int
         Which image each of them is: as `add` was told, else numbered as they came.
+    areas : list of int
+        The defective pixels of each mask.
     highest : list of float
         The highest error of each map.
     peaks : list of float array, (n_regions,)
@@ -74,6 +76,7 @@ class PixelTally:
         self.pixel_threshold = pixel_threshold
         self.points: list[ImagePoints] = []
         self.rows: list[int] = []
+        self.areas: list[int] = []
         self.highest: list[float] = []
         self.peaks: list[NDArray[Any]] = []
         self.overlaps: list[tuple[int, int]] = []
@@ -115,6 +118,7 @@ class PixelTally:
             np.maximum.at(peaks, region, found[1])
         self.points.append(image_points(*found, len(peaks)))
         self.peaks.append(peaks)
+        self.areas.append(len(found[1]))
         self.highest.append(float(values.max()) if values.size else -math.inf)
         if self.pixel_threshold is not None:
             hits = int(np.count_nonzero(found[1] > self.pixel_threshold))
@@ -144,6 +148,7 @@ class PixelTally:
         """
         self.points += other.points
         self.rows += [row + first_row for row in other.rows]
+        self.areas += other.areas
         self.highest += other.highest
         self.peaks += other.peaks
         self.overlaps += other.overlaps
@@ -177,6 +182,7 @@ class PixelTally:
             **{name: np.concatenate(some or [_NOTHING]) for name, some in several.items()},
             **{f"points/{name}": np.array(points[name]) for name in ("n_background", "n_regions")},
             "rows": np.array(self.rows, np.int64),
+            "areas": np.array(self.areas, np.int64),
             "highest": np.array(self.highest),
             "overlaps": np.array(self.overlaps, np.int64).reshape(-1, 2),
             "sums": np.array([self.n_images, self.n_pixels, self.n_regions]),
@@ -213,6 +219,7 @@ class PixelTally:
         ]
         tally._kept = list(zip(*(several(f"kept/{place}") for place in range(3)), strict=True))
         tally.rows, tally.highest = arrays["rows"].tolist(), arrays["highest"].tolist()
+        tally.areas = arrays["areas"].tolist()
         tally.peaks = several("peaks")
         tally.overlaps = [(hits, either) for hits, either in arrays["overlaps"].tolist()]
         tally.n_images, tally.n_pixels, tally.n_regions = arrays["sums"].tolist()

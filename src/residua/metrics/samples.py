@@ -158,7 +158,9 @@ class ScoredImages(Sample):
     """A detector's labelled images.
 
     ``flagged`` are its decisions on them, None without a threshold; ``all_flagged`` those on all
-    judged images, labelled or not, which ``all_groups`` are of.
+    judged images, labelled or not, which ``all_groups`` are of. ``kinds`` names what each image
+    shows, where there are several kinds of anomalies. ``areas`` are the defective pixels of each
+    mask, NaN where there is none.
     """
 
     is_anomalous: Bools
@@ -166,6 +168,8 @@ class ScoredImages(Sample):
     flagged: Bools | None = None
     all_flagged: Bools | None = None
     all_groups: Groups | None = None
+    kinds: NDArray[Any] | None = None
+    areas: Floats | None = None
 
     def of(self, kept: Bools) -> ScoredImages:
         """Those of the images alone that `kept` says; all decisions only where all are kept."""
@@ -179,7 +183,23 @@ class ScoredImages(Sample):
             all_flagged=None,
             all_groups=None,
             groups=None if self.groups is None else self.groups.of(kept),
+            kinds=None if self.kinds is None else self.kinds[kept],
+            areas=None if self.areas is None else self.areas[kept],
         )
+
+    @property
+    def kind_names(self) -> list[str]:
+        """The kinds of the anomalous images, in order; none where all are of one kind."""
+        if self.kinds is None:
+            return []
+        names = sorted({str(one) for one in self.kinds[self.is_anomalous].tolist()})
+        return names if len(names) > 1 else []
+
+    def of_kind(self, name: str) -> ScoredImages:
+        """All normal images, and the anomalous ones of one kind."""
+        if self.kinds is None:
+            return self
+        return replace(self.of(~self.is_anomalous | (self.kinds.astype(str) == name)), kinds=None)
 
     @property
     def has_both(self) -> bool:

@@ -30,7 +30,7 @@ from residua.runs.baselines import (
     reconstructing_baselines,
     sampled,
 )
-from residua.runs.job_result import EvaluationRequest, JobResult, with_model
+from residua.runs.job_result import EvaluationRequest, JobResult, with_findings, with_model
 from residua.runs.labels import label_values
 from residua.runs.model import Floats, JudgedModel
 from residua.runs.parts import JudgedImages
@@ -146,9 +146,8 @@ def _with_reconstruction(evaluation: Evaluation, rebuilt: Evaluation) -> Evaluat
     update = {
         "metrics": {**evaluation.metrics, **rebuilt.metrics},
         "standings": {**rebuilt.standings, **evaluation.standings},
-        "findings": (*evaluation.findings, *told),
     }
-    return evaluation.model_copy(update=update)
+    return with_findings(evaluation.model_copy(update=update), told)
 
 
 def _per_image(

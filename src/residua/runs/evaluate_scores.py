@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from residua.engines import Scores, score_with
 from residua.evaluation.check import SCALES, image_statistics, measure_masks
 from residua.evaluation.conclusion import conclude
-from residua.evaluation.detection import detection_facts
-from residua.evaluation.labels import DetectionLabels
+from residua.evaluation.detection import areas_of, detection_facts
+from residua.evaluation.evidence import MASK_PIXELS
+from residua.evaluation.labels import DetectionLabels, kinds_of
 from residua.evaluation.other_threshold import threshold_from
 from residua.findings import OF_MODEL, Checks, JudgedFacts, not_applicable, random_model
 from residua.findings.blind_spots import changed_scores
@@ -43,7 +45,9 @@ def judge_detector(
     if judged.fitted_on is not None:
         beside = detecting_baselines(model, judged.fitted_on, images)
     facts = detection_facts(
-        DetectionLabels(is_anomalous, labelled),
+        DetectionLabels(
+            is_anomalous, labelled, kinds=kinds_of(images.labels, is_anomalous & labelled)
+        ),
         scores.score,
         operating_point=model.facts.operating_point,
         pixels=pixels,
@@ -57,9 +61,12 @@ def judge_detector(
     facts = _asked(with_model(facts, model, judged, scores.score, model.scores))
     made = conclude(facts, split=judged.part, provenance=request.provenance)
     known = is_anomalous if labelled.all() else None
+    columns: dict[str, NDArray[Any]] = dict(scores.columns)
+    if pixels is not None:
+        columns[MASK_PIXELS] = areas_of(pixels, len(images))
     return JobResult(
         made.evaluation,
-        scores.columns,
+        columns,
         choose_images(scores.score, known, model.threshold),
         {
             "scores": scores.score,

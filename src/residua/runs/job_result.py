@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.evaluation.verdict import with_verdict
 from residua.findings import Checks, JudgedFacts
 from residua.findings.kind import Task
 from residua.images import ImageSet
@@ -52,9 +53,9 @@ class EvaluationRequest:
 
 
 def with_findings(evaluation: Evaluation, more: Iterable[Finding | None]) -> Evaluation:
-    """The same record with further findings at its end."""
+    """The same record with further findings at its end, and what it comes to with them."""
     found = tuple(finding for finding in more if finding is not None)
-    return evaluation.model_copy(update={"findings": (*evaluation.findings, *found)})
+    return with_verdict(evaluation.model_copy(update={"findings": (*evaluation.findings, *found)}))
 
 
 def of_training(

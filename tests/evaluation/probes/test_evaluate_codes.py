@@ -9,7 +9,7 @@ import residua
 from residua.errors import LabelError, RangeError, ShapeError
 from residua.evaluation.probes import evaluate_codes
 from residua.evaluation.probes.fitted import LINEAR, NEIGHBOURS, run_probe
-from residua.evaluation.report.words import verdict
+from residua.evaluation.report.opening import opening
 
 
 def rings(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +69,7 @@ def test_pixels_and_components_stand_beside_the_code():
         > record.metrics["linear_probe_accuracy"].value
     )
     assert record.provenance["code_dimensions"] == 8
-    assert "linear probe" in verdict(record).lower()
+    assert "linear probe" in opening(record).lower()
 
 
 def test_unlabelled_images_are_left_out_and_counted():

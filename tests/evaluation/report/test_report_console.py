@@ -26,7 +26,8 @@ def printed(*arguments, width=100, **more):
 def test_the_headline_comes_first_then_numbers_with_intervals():
     lines = printed(*detector()).splitlines()
     assert lines[0] == "Anomaly detection"
-    assert lines[1].startswith("ROC AUC 0.") and "697 test images" in lines[1]
+    assert lines[1].startswith("Of 626 anomalous images, 571 are caught and 55 missed.")
+    assert lines[2].startswith("ROC AUC 0.") and "697 test images" in lines[2]
     assert any(line.split()[:3] == ["Recall", "0.980", "[0.970,"] for line in lines)
 
 

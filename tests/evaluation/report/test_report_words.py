@@ -9,6 +9,7 @@ from residua.evaluation import evaluate_classification, evaluate_detection, eval
 from residua.evaluation.report import to_json, words, write_json
 from residua.evaluation.report.markup import Html, element
 from residua.evaluation.report.numbers import interval_bar, scale_of
+from residua.evaluation.report.opening import opening
 from residua.evaluation.report.payload import shared_folder
 from residua.evaluation.report.public import plain
 from residua.evaluation.report.sections import duration, reproduction
@@ -107,7 +108,7 @@ def test_the_first_sentence_names_the_strongest_baseline():
         metrics={"mse": Estimate(value=0.03)},
         baselines=values,
     )
-    said = words.verdict(record)
+    said = opening(record)
     assert said.startswith(
         "Mean squared error 0.0300 on 1 image (new). The strongest baseline, PCA, reaches 0.0200"
     )

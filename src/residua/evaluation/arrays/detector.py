@@ -72,7 +72,7 @@ def judge_scores(
     evidence = Evidence(
         paths=given.names(len(scores)),
         scores=scores,
-        labels=None if labels is None else np.asarray(labels, dtype=object).reshape(-1),
+        labels=_names(labels, truth),
         is_anomalous=truth.is_anomalous if labels is not None else None,
         labelled=truth.labelled if labels is not None else None,
         calibration_scores=calibration,
@@ -88,6 +88,18 @@ def judge_scores(
         ),
     )
     return made.evaluation, evidence
+
+
+def _names(labels: Any, truth: DetectionLabels) -> NDArray[Any] | None:
+    """Labels as they were given; as the record names them, where it speaks of kinds."""
+    if labels is None:
+        return None
+    given = np.asarray(labels, dtype=object).reshape(-1)
+    if truth.kinds is None:
+        return given
+    named: NDArray[Any] = truth.kinds.copy()
+    named[~truth.labelled] = None
+    return named
 
 
 def _suspected(given: Inputs, truth: DetectionLabels) -> SuspectedGroups | None:

@@ -22,6 +22,7 @@ from residua.evaluation.classes import is_multilabel, read_classes
 from residua.evaluation.pictures import Pictures
 from residua.evaluation.reconstruction import judge_pictures, pictures_of, scale_options
 from residua.evaluation.scale_options import Numbers, ScaleOptions
+from residua.evaluation.verdict import with_verdict
 from residua.records import Evaluation, assumptions_of, now, with_assumptions
 from residua.thresholds import parse_policy
 from residua.thresholds.calibration import Promised
@@ -286,6 +287,6 @@ def _judge_pictures(
         "provenance": with_assumptions(evaluation.provenance, assumptions_of(detection.provenance)),
     }
     return (
-        detection.model_copy(update=merged),
+        with_verdict(detection.model_copy(update=merged)),
         replace(evidence, figures={**made.figures, **evidence.figures}, **pictures),
     )

@@ -4,6 +4,7 @@ class is ranked and how far probabilities can be believed.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from residua.evaluation.report.sections import panel
 from residua.metrics import reliability_table, roc_auc, roc_curve
 
 _MOST = 30
+_COUNTS = "TP", "FP", "FN", "TN"
 _SIDE, _PAD = 132, 6
 _VERTICES = 120
 _BINS = 10
@@ -51,7 +53,8 @@ def classes(key: str, evidence: Evidence) -> Html | None:
     lede = (
         "Rows are what the images are, columns what the model says; the diagonal is right. Off it,"
         " a row holds the images of a class that are missed (false negatives), a column those"
-        " falsely said to be of it (false positives); margins count both."
+        " falsely said to be of it (false positives); margins count both. Below, TP are right, FP"
+        " falsely said, FN missed, and TN neither of the class nor said to be."
     )
     return panel(
         key,
@@ -97,14 +100,53 @@ def _cell(count: int, is_right: bool, share: float) -> Html:
     )
 
 
+@dataclass(frozen=True)
+class ClassCounts:
+    """What a classifier does with one class: caught, falsely said, missed, and all other images."""
+
+    name: str
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+    @property
+    def wrong(self) -> int:
+        """How many images it is wrong about."""
+        return self.fp + self.fn
+
+
+def class_counts(names: list[str], counts: NDArray[np.int64]) -> list[ClassCounts]:
+    """The four counts of each class, in the order of `names`.
+
+    Examples
+    --------
+    >>> class_counts(["cat", "dog"], np.array([[3, 1], [0, 4]]))[0]
+    ClassCounts(name='cat', tp=3, fp=0, fn=1, tn=4)
+    """
+    true, said, right = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
+    total = int(counts.sum())
+    return [
+        ClassCounts(
+            name,
+            int(right[i]),
+            int(said[i] - right[i]),
+            int(true[i] - right[i]),
+            total - int(true[i] + said[i] - right[i]),
+        )
+        for i, name in enumerate(names)
+    ]
+
+
 def _per_class(key: str, names: list[str], counts: NDArray[np.int64]) -> Html:
     true, said, right = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
     rows = []
-    for i, name in enumerate(names):
+    for i, one in enumerate(class_counts(names, counts)):
         rows.append(
             row(
-                name,
+                one.name,
                 f"{true[i]:,}",
+                *(f"{n:,}" for n in (one.tp, one.fp, one.fn, one.tn)),
                 _ratio(right[i], said[i]),
                 _ratio(right[i], true[i]),
                 _ratio(2 * right[i], said[i] + true[i]),
@@ -112,7 +154,18 @@ def _per_class(key: str, names: list[str], counts: NDArray[np.int64]) -> Html:
             )
         )
     return table(
-        ("Class", "Images", "Precision", "Recall", "F1", "Most often taken for"),
+        (
+            "Class",
+            "Images",
+            "TP",
+            "FP",
+            "FN",
+            "TN",
+            "Precision",
+            "Recall",
+            "F1",
+            "Most often taken for",
+        ),
         rows,
         data_figure=f"{key}/classes/rates",
     )
@@ -149,7 +202,7 @@ def class_curves(key: str, evidence: Evidence) -> Html | None:
             " neither how sure the model is nor how it ranks the images."
         )
         return panel(key, "curves", title, element("p", why), data_figure=figure)
-    calibration = _calibration(true, probabilities)
+    calibration = _calibration(f"{key}/curves", true, probabilities)
     lede = (
         "First, how sure the model is against how often it is right: on the diagonal both are the"
         " same, below it the model is surer than it may be. Then each class against all others: the"
@@ -163,7 +216,7 @@ def class_curves(key: str, evidence: Evidence) -> Html | None:
             "div",
             calibration,
             *[
-                _roc(name, true == column, probabilities[:, column])
+                _roc(f"{key}/curves/class", name, true == column, probabilities[:, column])
                 for column, name in enumerate(names[:_MOST])
             ],
             class_="curve-grid",
@@ -190,22 +243,23 @@ def _truth(evidence: Evidence) -> tuple[list[str], NDArray[np.int64], NDArray[An
     )
 
 
-def _roc(name: str, holds: NDArray[np.bool_], scores: NDArray[np.float64]) -> Html:
+def _roc(key: str, name: str, holds: NDArray[np.bool_], scores: NDArray[np.float64]) -> Html:
     if holds.all() or not holds.any():
-        return _figure(name, "not defined: the images are all of it, or none is", ())
+        return _figure(key, name, "not defined: the images are all of it, or none is", ())
     rate, recall, _ = roc_curve(holds, scores, max_points=_VERTICES)
     area = words.number(roc_auc(holds, scores), "share")
     line = " ".join(
         f"{_x(a):.1f},{_y(b):.1f}" for a, b in zip(rate.tolist(), recall.tolist(), strict=True)
     )
     return _figure(
+        key,
         name,
         f"ROC AUC {area}, {int(holds.sum()):,} images",
         (element("polyline", points=line, class_="curve"),),
     )
 
 
-def _calibration(true: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Html:
+def _calibration(key: str, true: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Html:
     shares = probabilities / probabilities.sum(axis=1, keepdims=True)
     table = reliability_table(true, shares, bins=_BINS, classes=list(range(shares.shape[1])))
     most = max(1, int(table.n.max()))
@@ -230,13 +284,14 @@ def _calibration(true: NDArray[np.int64], probabilities: NDArray[np.float64]) ->
     points = zip(table.confidence[filled].tolist(), table.accuracy[filled].tolist(), strict=True)
     line = " ".join(f"{_x(sure):.1f},{_y(right):.1f}" for sure, right in points)
     return _figure(
+        key,
         "Calibration",
         "said against right, a larger dot is more images",
         (element("polyline", points=line, class_="curve"), *marks),
     )
 
 
-def _figure(title: str, caption: str, drawn: tuple[Html, ...]) -> Html:
+def _figure(key: str, title: str, caption: str, drawn: tuple[Html, ...]) -> Html:
     whole = _SIDE + 2 * _PAD
     frame = element("rect", x=_PAD, y=_PAD, width=_SIDE, height=_SIDE, class_="frame")
     diagonal = element("line", x1=_x(0), y1=_y(0), x2=_x(1), y2=_y(1), class_="rail")
@@ -252,7 +307,13 @@ def _figure(title: str, caption: str, drawn: tuple[Html, ...]) -> Html:
             role="img",
             aria_label=f"{title}: {caption}",
         ),
-        element("figcaption", element("strong", title), " ", caption),
+        element(
+            "figcaption",
+            element("strong", title),
+            " ",
+            caption,
+            data_figure=f"{key}/{title}",
+        ),
         class_="curve-figure",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
@@ -14,9 +15,12 @@ from rich.text import Text
 from residua._text import count, terminal
 from residua.evaluation import per_day
 from residua.evaluation.evidence import Evidence
-from residua.evaluation.report import words
+from residua.evaluation.report import opening, words
+from residua.evaluation.report.by_kind import header, kind_rows
+from residua.evaluation.report.classes import class_counts, confusion
 from residua.evaluation.report.kinds import ranking_values
 from residua.evaluation.report.payload import outcome
+from residua.evaluation.report.shift import shift_sentences
 from residua.metrics.names import baseline_title, metric_words
 from residua.records import (
     Assumption,
@@ -26,8 +30,8 @@ from residua.records import (
     assumptions_of,
     not_applicable_of,
 )
-from residua.thresholds import is_flagged
 
+_WORD_COLOURS = {"usable": "bold green", "not shown": "bold yellow", "useless": "bold red"}
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 _WORST = 5
 _CLASSES = 12
@@ -41,15 +45,16 @@ def print_evaluation(
     told_before: Collection[Assumption] = (),
     console: Console | None = None,
 ) -> None:
-    """Print an evaluation: one sentence, metrics with intervals, baselines, the operating point,
-    the worst images, findings.
+    """Print an evaluation: first the verdict, what the threshold does and what to do next; then
+    metrics with intervals, baselines, the operating point, the worst images, findings; last what
+    was assumed.
 
     Parameters
     ----------
     evaluation
         What to print.
     evidence
-        Where given, the images with the highest error are listed too.
+        Where given, counts of decisions, and the images with the highest error are listed too.
     told_before
         Assumptions that the user has read already; they are counted, not repeated.
     console
@@ -67,54 +72,150 @@ def print_evaluation(
      ROC AUC   0.912 [0.897, 0.926]   chance that an anomalous image scores above a normal one
     """
     console = console or terminal(highlight=True)
-    console.print(Text(words.JOB_TITLES[evaluation.job], style="bold"))
-    a_day = per_day.sentence(evaluation.provenance.get(per_day.PER_DAY))
-    opening = (words.decision(evaluation), a_day, words.ranking(evaluation))
-    for sentences in filter(None, opening):
-        console.print(Text(sentences))
-    meant = words.worth_words(evaluation)
-    parts = (_metrics(evaluation), _per_class(evaluation), _baselines(evaluation, console.width))
-    for row, part in enumerate(parts):
+    _print_first(evaluation, evidence, console)
+    parts = (
+        _by_kind(evaluation, evidence),
+        _decisions(evaluation, evidence),
+        _matrix(evaluation, evidence),
+        _metrics(evaluation),
+        _per_class(evaluation, evidence),
+        _baselines(evaluation, console.width),
+    )
+    for part in parts:
         if part is not None:
             console.print()
             console.print(Padding(part, (0, 0, 0, 1), expand=False))
-        if row == 0 and meant is not None:
-            console.print(Text(f" {meant}", style="dim"))
     if evaluation.operating_point is not None:
         console.print()
         console.print(Text(words.operating_sentence(evaluation.operating_point)))
     if evidence is not None:
-        _print_outcome(evaluation, evidence, console)
         _print_worst(evidence, console)
         _print_quarantined(evidence, console)
-    _print_caveats(evaluation, told_before, console)
-    _print_findings(evaluation, console)  # last, where the eye is when the command ends
+    _print_findings(evaluation, console)
+    _print_fine_print(evaluation, told_before, console)
 
 
-def _print_outcome(evaluation: Evaluation, evidence: Evidence, console: Console) -> None:
-    if words.decision(evaluation):  # said in the first line
-        return
-    counts = outcome(evaluation, evidence)
-    if counts is not None:
-        console.print(Text(words.outcome_sentence(counts), style="bold"))
-    elif evaluation.operating_point is not None and evidence.scores is not None:
-        flagged = np.flatnonzero(is_flagged(evidence.scores, evaluation.operating_point.threshold))
+def _print_first(evaluation: Evaluation, evidence: Evidence | None, console: Console) -> None:
+    """What a colleague would say first: would you deploy it, what would it cost, what to do next.
+
+    Without a verdict (a record of an earlier version) the job stands alone on its line.
+    """
+    found, said = evaluation.verdict, opening.first_sentences(evaluation)
+    outcome_words = "" if opening.decision(evaluation) else _outcome(evaluation, evidence)
+    if outcome_words:
+        said = [outcome_words, *said]
+    title = Text(words.JOB_TITLES[evaluation.job], style="bold")
+    if found is None:
+        console.print(title)
+    else:
+        loud, more = opening.WORDS[found.word]
         console.print(
-            Text(
-                words.flagged_sentence(
-                    [str(evidence.paths[row]) for row in flagged], len(evidence.scores)
-                ),
-                style="bold",
-            )
+            Text.assemble(title, ": ", (loud, _WORD_COLOURS[found.word]), f"{more}. ", *said[:1])
+        )
+        said = said[1:]
+        for reason in found.because:
+            console.print(_bulleted(reason))
+    a_day = per_day.sentence(evaluation.provenance.get(per_day.PER_DAY))
+    for sentence in (a_day, *said, opening.separation(evaluation)):
+        if sentence:
+            console.print(Text(sentence))
+    if evidence is not None:
+        for sentence in shift_sentences(evaluation, evidence):
+            console.print(Text(sentence))
+    told = opening.next_step(evaluation)
+    if told is not None and found is not None:
+        advice, finding = told
+        counts = words.severity_counts(evaluation.findings)
+        console.print(
+            Text.assemble(("Next: ", "bold"), advice, (f"  ({finding.code}; {counts})", "dim"))
         )
 
 
-def _print_caveats(
+def _bulleted(text: str) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_row(Text("-"), Text(text))
+    return table
+
+
+def _outcome(evaluation: Evaluation, evidence: Evidence | None) -> str:
+    """What the threshold does with images of which one kind is labelled."""
+    counts = None if evidence is None else outcome(evaluation, evidence)
+    return "" if counts is None else words.outcome_sentence(counts)
+
+
+def _by_kind(evaluation: Evaluation, evidence: Evidence | None) -> Table | None:
+    """The kinds of anomalies, the least caught first."""
+    rows = kind_rows(evaluation, evidence)
+    if not rows:
+        return None
+    shown = rows[:_CLASSES]
+    title = "Kind" if len(shown) == len(rows) else f"Kind ({len(shown)} worst of {len(rows)})"
+    table = _grid(title, *header(rows))
+    for column in (*table.columns[1:4], *table.columns[5:]):
+        column.justify = "right"
+    for one in shown:
+        table.add_row(Text(one.name), *map(Text, one.cells()[: len(table.columns) - 1]))
+    return table
+
+
+def _decisions(evaluation: Evaluation, evidence: Evidence | None) -> Table | None:
+    """The four counts of decisions, with the truth in rows."""
+    counts = None if evidence is None else outcome(evaluation, evidence)
+    if counts is None or evaluation.job != "detect":
+        return None
+    table = _titled("Truth in rows, decisions in columns", "", "flagged", "passed")
+    for name, cells in (
+        ("anomalous", (f"{counts['tp']:,} caught (TP)", f"{counts['fn']:,} missed (FN)")),
+        ("normal", (f"{counts['fp']:,} false alarms (FP)", f"{counts['tn']:,} right (TN)")),
+    ):
+        table.add_row(Text(name), *(Text(cell) for cell in cells))
+    return table
+
+
+def _matrix(evaluation: Evaluation, evidence: Evidence | None) -> Table | None:
+    """The confusion matrix; of many classes the pairs that are confused most."""
+    found = None if evidence is None or evaluation.job != "classify" else confusion(evidence)
+    if found is None:
+        return None
+    names, counts = found
+    wrong = counts - np.diag(np.diag(counts))
+    if len(names) > _CLASSES:
+        return _pairs(names, wrong)
+    title = "Truth in rows, what the model says in columns"
+    table = _titled(title, "", *names, "false negatives")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row, name in enumerate(names):
+        cells = [
+            Text(f"{n:,}" if n else "·", style="green" if row == column else "red" if n else "dim")
+            for column, n in enumerate(counts[row].tolist())
+        ]
+        table.add_row(Text(name), *cells, Text(f"{int(wrong[row].sum()):,}"))
+    falsely = [f"{n:,}" for n in (*wrong.sum(axis=0).tolist(), int(wrong.sum()))]
+    table.add_row(Text("false positives"), *(Text(cell) for cell in falsely))
+    return table
+
+
+def _pairs(names: list[str], wrong: NDArray[np.int64]) -> Table:
+    order = np.argsort(-wrong.ravel(), kind="stable")[:_CLASSES]
+    table = _grid(f"Truth (the worst pairs of {len(names)} classes)", "Said", "Images")
+    for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True):
+        if wrong[row, column]:
+            table.add_row(
+                Text(names[row]), Text(names[column]), Text(f"{int(wrong[row, column]):,}")
+            )
+    return table
+
+
+def _print_fine_print(
     evaluation: Evaluation, told_before: Collection[Assumption], console: Console
 ) -> None:
-    """Where intervals may not hold, what was assumed about the data, and what does not apply to the
-    model.
+    """What columns mean, where intervals may not hold, what was assumed about the data, and what
+    does not apply to the model.
     """
+    meant = words.worth_words(evaluation)
+    if meant is not None:
+        console.print(Text(f"\n{meant}", style="dim"))
     for row, (labels, caveat) in enumerate(words.caveats(evaluation)):
         console.print(Text(("\n" if row == 0 else "") + f"{labels}: {caveat}", style="dim"))
     assumed = assumptions_of(evaluation.provenance)
@@ -155,6 +256,12 @@ def _grid(*columns: str, show_header: bool = True) -> Table:
     )
 
 
+def _titled(title: str, *columns: str) -> Table:
+    table = _grid(*columns)
+    table.title, table.title_justify, table.title_style = Text(title, style="dim"), "left", "dim"
+    return table
+
+
 def _metrics(evaluation: Evaluation) -> Table | None:
     if not evaluation.metrics:
         return None
@@ -163,9 +270,7 @@ def _metrics(evaluation: Evaluation) -> Table | None:
         *names,
         *(name for name in evaluation.metrics if name not in names and "[" not in name),
     ]
-    if (
-        words.primary_metric(evaluation) is None
-    ):  # without labels hardly any is defined, and a finding names those
+    if words.primary_metric(evaluation) is None:  # hardly any is defined, and a finding names those
         shown = [name for name in shown if evaluation.metrics[name].value is not None]
     if not shown:
         return None
@@ -190,33 +295,42 @@ def _worth(estimate: Estimate) -> str:
     return "" if estimate.n_effective is None else f"{estimate.n_effective:,.0f} images"
 
 
-def _per_class(evaluation: Evaluation) -> Table | None:
-    """The classes with the lowest recall; their metrics are named ``recall[CLASS]``."""
+def _per_class(evaluation: Evaluation, evidence: Evidence | None) -> Table | None:
+    """The classes with the lowest recall; their metrics are named ``recall[CLASS]``. Where the
+    counts are known they stand beside.
+    """
     recalls = {
         name: one
         for name, one in evaluation.metrics.items()
         if name.startswith("recall[") and one.value is not None
     }
-    if not recalls:
+    if not recalls or evaluation.job != "classify":
         return None
+    found = None if evidence is None else confusion(evidence)
+    counted = {} if found is None else {one.name: one for one in class_counts(*found)}
     lowest = sorted(recalls, key=lambda name: recalls[name].value or 0.0)[:_CLASSES]
+    rates = ("recall", "precision") if counted else ("recall", "precision", "f1")
     table = _grid(
         (
             "Class"
             if len(lowest) == len(recalls)
             else f"Class ({len(lowest)} lowest of {len(recalls)})"
         ),
-        "Recall",
-        "Precision",
-        "F1",
+        *(("TP", "FP", "FN", "TN") if counted else ()),
+        *(metric_words(rate).label for rate in rates),
     )
+    for column in table.columns[1 : 5 if counted else 1]:
+        column.justify = "right"
     for name in lowest:
-        others = (name.replace("recall", other, 1) for other in ("recall", "precision", "f1"))
-        cells = (
+        others = (name.replace("recall", other, 1) for other in rates)
+        cells = [
             words.interval(one, evaluation.metrics[one]) if one in evaluation.metrics else ""
             for one in others
-        )
-        table.add_row(Text(name[len("recall[") : -1]), *(Text(cell) for cell in cells))
+        ]
+        title = name[len("recall[") : -1]
+        one = counted.get(title)
+        n = [f"{n:,}" for n in (one.tp, one.fp, one.fn, one.tn)] if one else [""] * 4
+        table.add_row(Text(title), *map(Text, n if counted else ()), *map(Text, cells))
     return table
 
 

@@ -85,7 +85,7 @@ def _figure(key: str, evidence: Evidence, index: int, pictures: dict[str, str]) 
     path = str(evidence.paths[index])
     caption = element(
         "figcaption",
-        element("span", _short_name(path, evidence), class_="name", title=path),
+        element("span", _short_name(path), class_="name", title=path),
         element(
             "span",
             facts_line(evidence, index),
@@ -104,14 +104,9 @@ def _figure(key: str, evidence: Evidence, index: int, pictures: dict[str, str]) 
     )
 
 
-def _short_name(path: str, evidence: Evidence) -> str:
-    """The name of the file; with its folder where several images shown here have that name, as
-    views of parts do.
-    """
-    *folders, name = path.split("/")
-    shown = [] if evidence.gallery is None else evidence.paths[evidence.gallery.index].tolist()
-    n_same = sum(str(one).rsplit("/", 1)[-1] == name for one in shown)
-    return "/".join([*folders[-1:], name]) if n_same > 1 else name
+def _short_name(path: str) -> str:
+    """The file with its folder, which says the part or the kind: ``scratch/012.png``."""
+    return "/".join(path.split("/")[-2:])
 
 
 def facts_line(evidence: Evidence, index: int) -> str:

@@ -88,7 +88,11 @@ def metrics(key: str, evaluation: Evaluation) -> Html | None:
     if not evaluation.metrics:
         return None
     names = words.headline_names(evaluation)
-    others = [name for name in evaluation.metrics if name not in names]
+    others = [
+        name
+        for name in evaluation.metrics
+        if name not in names and not (evaluation.job == "detect" and name.endswith("]"))
+    ]
     columns = math.ceil(len(names) / math.ceil(len(names) / 5))
     cards = element(
         "div",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from residua.evaluation.report import words
+from residua.evaluation.report import opening, words
 from residua.evaluation.report.markup import Html, element
 from residua.evaluation.report.numbers import interval_bar, scale_of
 from residua.metrics.names import metric_words
@@ -42,6 +42,18 @@ def _beside(evaluation: Evaluation, evaluations: Sequence[Evaluation]) -> list[E
     ]
 
 
+def _word(key: str, evaluation: Evaluation) -> Html | None:
+    found = evaluation.verdict
+    if found is None:
+        return None
+    return element(
+        "p",
+        "".join(opening.WORDS[found.word]).capitalize(),
+        class_=f"verdict-word {found.word.replace(' ', '-')}",
+        data_figure=f"overview/{key}/verdict",
+    )
+
+
 def _card(key: str, title: str, evaluation: Evaluation, beside: list[Estimate]) -> Html:
     name = words.primary_metric(evaluation)
     number = bar = None
@@ -60,6 +72,7 @@ def _card(key: str, title: str, evaluation: Evaluation, beside: list[Estimate]) 
     return element(
         "a",
         element("h3", title),
+        _word(key, evaluation),
         number,
         bar,
         element("p", f"{words.judged_images(evaluation)}; {counts}", class_="small"),

@@ -17,12 +17,14 @@ from residua import _files as files
 from residua.errors import InputError
 from residua.evaluation import per_day
 from residua.evaluation.evidence import Evidence
-from residua.evaluation.report import classes, interactive, numbers, sections, words
+from residua.evaluation.report import classes, interactive, numbers, opening, sections, words
+from residua.evaluation.report.by_kind import by_kind
 from residua.evaluation.report.comparison import comparison
 from residua.evaluation.report.gallery import gallery
 from residua.evaluation.report.markup import Html, element, join, render
 from residua.evaluation.report.overview import overview
 from residua.evaluation.report.payload import report_payload
+from residua.evaluation.report.shift import shift_sentences
 from residua.records import Evaluation
 
 # With d3 and Plot (0.5 MB) and the numbers of 10,000 images (1 to 2 MB) a page stays well under ten
@@ -210,10 +212,13 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
     top = element(
         "header",
         element("h2", words.JOB_TITLES[evaluation.job], id=f"{key}-title"),
+        _word(key, evaluation),
         element(
-            "p", words.verdict(evaluation), class_="verdict-line", data_figure=f"{key}/verdict"
+            "p", opening.opening(evaluation), class_="verdict-line", data_figure=f"{key}/verdict"
         ),
         _per_day(key, evaluation),
+        _shift(key, evaluation, evidence),
+        _next(key, evaluation),
         _alarms(key, evaluation),
         sections.top_facts(evaluation),
         class_="job-top",
@@ -223,6 +228,7 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
         top,
         sections.findings(key, evaluation, evidence.figures, _FIGURE_BUDGET // n_jobs),
         numbers.metrics(key, evaluation),
+        by_kind(key, evaluation, evidence),
         interactive.scores(key, evaluation, evidence),
         classes.classes(key, evidence),
         classes.class_curves(key, evidence),
@@ -245,6 +251,46 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
 def _per_day(key: str, evaluation: Evaluation) -> Html | None:
     said = per_day.sentence(evaluation.provenance.get(per_day.PER_DAY))
     return element("p", said, data_figure=f"{key}/per_day") if said else None
+
+
+def _word(key: str, evaluation: Evaluation) -> Html | None:
+    """The verdict in one word, with its reasons."""
+    found = evaluation.verdict
+    if found is None:
+        return None
+    loud, more = opening.WORDS[found.word]
+    return element(
+        "div",
+        element(
+            "p",
+            element("strong", loud.capitalize()),
+            more,
+            class_="word",
+            data_figure=f"{key}/verdict/word",
+        ),
+        element(
+            "ul",
+            (element("li", one) for one in found.because),
+            class_="because",
+            data_figure=f"{key}/verdict/because",
+        ),
+        class_=f"verdict-box {found.word.replace(' ', '-')}",
+    )
+
+
+def _shift(key: str, evaluation: Evaluation, evidence: Evidence) -> Html | None:
+    """What can be said of images without labels."""
+    said = shift_sentences(evaluation, evidence)
+    return element("p", " ".join(said), data_figure=f"{key}/shift") if said else None
+
+
+def _next(key: str, evaluation: Evaluation) -> Html | None:
+    told = opening.next_step(evaluation)
+    if told is None:
+        return None
+    return element(
+        "p", element("strong", "Next: "), told[0], class_="next", data_figure=f"{key}/next"
+    )
 
 
 def _alarms(key: str, evaluation: Evaluation) -> Html | None:

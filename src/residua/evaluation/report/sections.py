@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from residua._text import first_sentence
 from residua.evaluation.report import words
 from residua.evaluation.report.figures import finding_figure
 from residua.evaluation.report.markup import Html, element, prose, row, scroller, table, terms
@@ -203,7 +204,7 @@ def _finding(name: str, finding: Finding, drawn: Html | None = None) -> Html:
         if finding.what_to_do
         else None
     )
-    loud, rest = words.first_sentence(finding.meaning)
+    loud, rest = first_sentence(finding.meaning)
     body = element(
         "div",
         element(

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,8 +29,6 @@ from residua.records import (
 )
 
 _OF_POSITIVE = ("precision", "recall", "f1")
-_MOST_NAMED = 10
-_MOST_CAUGHT = 0.9
 _MOST_LABELS = 3
 HEADLINE: dict[Job, tuple[str, ...]] = {
     "reconstruct": ("mse", "psnr", "ssim", "mae"),
@@ -101,6 +98,8 @@ def number(value: float | None, kind: Kind = "plain") -> str:
         return "not defined"
     if kind == "share":
         return f"{value:.3f}"
+    if kind == "count":
+        return f"{value:,.0f}"
     if kind == "decibel":
         return f"{value:.1f} dB"
     if 1e-4 <= abs(value) < 1000:
@@ -143,9 +142,14 @@ def primary_metric(evaluation: Evaluation) -> str | None:
 
 
 def headline_names(evaluation: Evaluation) -> list[str]:
-    """The metrics shown large, in order; all of them where none is a known headline."""
+    """The metrics shown large, in order; those that have a value where none of them is a known
+    headline with one.
+    """
     known = [name for name in HEADLINE[evaluation.job] if name in evaluation.metrics]
-    return known or list(evaluation.metrics)
+    if known and primary_metric(evaluation) is not None:
+        return known
+    defined = [name for name, one in evaluation.metrics.items() if one.value is not None]
+    return defined or known or list(evaluation.metrics)
 
 
 def standing_words(standing: Standing | None) -> str:
@@ -222,50 +226,6 @@ def best_baseline(evaluation: Evaluation, name: str) -> tuple[str, Estimate] | N
     """The strongest baseline that has the metric `name`."""
     rivals = baselines_in(evaluation, name).items()
     return next(((title, one) for title, one in rivals if one.value is not None), None)
-
-
-def decision(evaluation: Evaluation) -> str:
-    """What the threshold does with the judged images in counts, and what it costs to catch more;
-    empty where labels of either kind or a threshold are missing.
-
-    Examples
-    --------
-    >>> metrics = {
-    ...     "recall": Estimate(value=0.0, n=52),
-    ...     "false_alarm_rate": Estimate(value=1 / 84, n=84),
-    ...     "false_alarm_rate_at_90_recall": Estimate(value=0.5, low=0.35, high=0.7, n=84),
-    ... }
-    >>> print(decision(Evaluation(job="detect", n_images=136, split="test", metrics=metrics)))
-    At its threshold, the model misses 52 of 52 anomalous images and flags 1 of 84 normal ones. To \
-    catch 90%, it would flag about 42 of 84 normal ones [29, 59].
-    """
-    recall, alarms = (evaluation.metrics.get(name) for name in ("recall", "false_alarm_rate"))
-    if evaluation.job != "detect" or recall is None or alarms is None:
-        return ""
-    if recall.value is None or alarms.value is None:
-        return ""
-    missed = round((1 - recall.value) * recall.n)
-    said = (
-        f"At its threshold, the model misses {missed:,} of {recall.n:,} anomalous images and flags"
-        f" {round(alarms.value * alarms.n):,} of {alarms.n:,} normal ones."
-    )
-    cost = evaluation.metrics.get("false_alarm_rate_at_90_recall")
-    if cost is None or cost.value is None or recall.value >= _MOST_CAUGHT:
-        return said
-    bounds = ""
-    if cost.low is not None and cost.high is not None:
-        bounds = f" [{math.floor(cost.low * cost.n):,}, {math.ceil(cost.high * cost.n):,}]"
-    return (
-        f"{said} To catch 90%, it would flag about {round(cost.value * cost.n):,} of {cost.n:,}"
-        f" normal ones{bounds}."
-    )
-
-
-def verdict(evaluation: Evaluation) -> str:
-    """The first sentences: what the threshold does, what the main number is, and whether anything
-    simple does better.
-    """
-    return " ".join(filter(None, (decision(evaluation), ranking(evaluation))))
 
 
 def ranking(evaluation: Evaluation) -> str:
@@ -429,25 +389,6 @@ def outcome_sentence(counts: dict[str, Any]) -> str:
     return " ".join(said)
 
 
-def flagged_sentence(paths: list[str], n_images: int) -> str:
-    """Which of the images are flagged, where no label says whether that is right.
-
-    Examples
-    --------
-    >>> flagged_sentence(["3", "5"], 5)
-    '2 of 5 images are flagged: 3, 5.'
-    """
-    named = (
-        ""
-        if not paths
-        else f": {', '.join(paths[:_MOST_NAMED])}{', ...' if len(paths) > _MOST_NAMED else ''}"
-    )
-    return (
-        f"{len(paths):,} of {n_images:,} images {'is' if len(paths) == 1 else 'are'}"
-        f" flagged{named}."
-    )
-
-
 def severity_counts(findings: tuple[Finding, ...]) -> str:
     """``1 error, 2 warnings``; empty where nothing stands."""
     counted = ((name, sum(one.severity == name for one in findings)) for name in SEVERITIES[:3])
@@ -457,18 +398,6 @@ def severity_counts(findings: tuple[Finding, ...]) -> str:
 def by_severity(findings: tuple[Finding, ...]) -> list[Finding]:
     """Findings, the most serious first, otherwise in their own order."""
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
-
-
-def first_sentence(text: str) -> tuple[str, str]:
-    """`text` cut after its first sentence: what is said loud, and what after it.
-
-    Examples
-    --------
-    >>> first_sentence("ROC AUC is 0.3. Scores seem reversed.")
-    ('ROC AUC is 0.3.', ' Scores seem reversed.')
-    """
-    end = re.search(r"(?<=[.!?])(?=\s+[A-Z])", text)
-    return (text[: end.start()], text[end.start() :]) if end else (text, "")
 
 
 def value_words(value: object) -> str:

@@ -13,12 +13,13 @@ from residua.evaluation import Evidence
 from residua.evaluation.per_day import PER_DAY, counted_again
 from residua.evaluation.report import words
 from residua.evaluation.report.payload import curves, histogram
+from residua.evaluation.verdict import verdict_of
 from residua.evaluation.verification.payload import JobPayload
 from residua.evaluation.verification.recomputation import not_carried
 from residua.metrics.names import baseline_title, metric_words
 from residua.records import SCHEMA_VERSION, Estimate, Evaluation, Finding, Standing
 
-Verdict = Literal["same", "differs", "not carried"]
+Agreement = Literal["same", "differs", "not carried"]
 _ROUNDING = 1e-9
 
 
@@ -35,7 +36,7 @@ class VerifiedNumber:
     name: str
     in_report: str
     recomputed: str
-    verdict: Verdict
+    verdict: Agreement
 
 
 def figures(
@@ -65,6 +66,7 @@ def figures(
     if (told := record.provenance.get(PER_DAY)) is not None:
         yield _plain(job, "parts a day", told, counted_again(told, again.metrics))
     yield from beside.findings(record.findings, again.findings)
+    yield from _verdict(job, record, again)
     yield _drawing(
         job,
         "histogram",
@@ -102,7 +104,7 @@ class _Beside:
         if not is_same and self.is_earlier and alike((said.value, said.n), (made.value, made.n)):
             again = f"{texts[1]} by the methods of today"
             ends = alike((said.low, said.high), (made.low, made.high))
-            verdict: Verdict = "same" if ends else "not carried"
+            verdict: Agreement = "same" if ends else "not carried"
             return VerifiedNumber(self.job, title, texts[0], again, verdict)
         if not is_same and texts[0] == texts[1]:  # too small a difference for the usual digits
             texts = _digits(said), _digits(made)
@@ -158,6 +160,33 @@ def _standing_words(standing: Standing | None) -> str:
         return "not compared in pairs"
     difference = words.difference_cell(standing, standing.metric)
     return f"{words.standing_words(standing)}: model minus baseline {difference}"
+
+
+def _verdict(job: str, record: Evaluation, again: Evaluation) -> Iterator[VerifiedNumber]:
+    """The verdict beside the one that follows from what was made again; findings that take more
+    than arrays are taken as they stand. Records of an earlier version have none.
+    """
+    if record.schema_version < SCHEMA_VERSION and record.verdict is None:
+        return
+    made = _by_code(again.findings)
+    said = _by_code(record.findings)
+    findings = [made.get(one.code, one) for one in record.findings]
+    findings += [one for one in again.findings if one.code not in said]
+    found = verdict_of(
+        record.model_copy(
+            update={
+                "metrics": {**record.metrics, **again.metrics},
+                "baselines": {**record.baselines, **again.baselines},
+                "standings": {**record.standings, **again.standings},
+                "findings": tuple(findings),
+            }
+        )
+    )
+    is_same = record.verdict == found
+    texts = ["absent" if one is None else one.word for one in (record.verdict, found)]
+    if not is_same and record.verdict is not None and texts[0] == texts[1]:
+        texts = [" ".join(one.because) for one in (record.verdict, found)]
+    yield VerifiedNumber(job, "verdict", texts[0], texts[1], "same" if is_same else "differs")
 
 
 def _digits(estimate: Estimate) -> str:

@@ -11,7 +11,7 @@ from residua.errors import InputError
 from residua.evaluation import Evidence, evaluate_classification
 from residua.evaluation.conclusion import conclude
 from residua.evaluation.detection import detection_facts
-from residua.evaluation.labels import DetectionLabels
+from residua.evaluation.labels import labels_behind
 from residua.evaluation.reconstruction import evaluate_errors
 from residua.evaluation.standings import by_baseline
 from residua.findings import (
@@ -77,7 +77,7 @@ def _detection(record: Evaluation, evidence: Evidence, options: dict[str, Any]) 
     flags = labelled if evidence.is_anomalous is None else evidence.is_anomalous
     point = _operating_point(record, evidence, flags, labelled)
     facts = detection_facts(
-        DetectionLabels(flags, labelled, doubt=_doubt(record)),
+        labels_behind(evidence, _doubt(record)),
         evidence.scores,
         operating_point=point,
         train_scores=evidence.train_scores,

@@ -17,7 +17,13 @@ from residua.metrics.reported.classification import CLASSIFICATION
 from residua.metrics.reported.detection import DETECTION
 from residua.metrics.reported.metric import Kind, PerImage, ReportedMetric
 from residua.metrics.reported.reconstruction import RECONSTRUCTION
-from residua.metrics.samples import Floats, PredictedClasses, Sample, SeveralLabels
+from residua.metrics.samples import (
+    Floats,
+    PredictedClasses,
+    Sample,
+    ScoredImages,
+    SeveralLabels,
+)
 from residua.records import Estimate
 
 __all__ = [
@@ -28,6 +34,7 @@ __all__ = [
     "errors_per_image",
     "estimates_of",
     "estimates_per_class",
+    "estimates_per_kind",
 ]
 
 METRICS: tuple[ReportedMetric, ...] = (*DETECTION, *CLASSIFICATION, *RECONSTRUCTION)
@@ -40,7 +47,6 @@ def estimates_of(sample: Sample) -> dict[str, Estimate]:
     Examples
     --------
     >>> import numpy as np
-    >>> from residua.metrics.samples import ScoredImages
     >>> sample = ScoredImages(is_anomalous=np.array([False, True]), scores=np.array([0.1, 0.9]))
     >>> {name: one.value for name, one in estimates_of(sample).items() if one.value}
     {'roc_auc': 1.0, 'average_precision': 1.0}
@@ -59,6 +65,33 @@ def estimates_per_class(
     each = [(name, estimates_of(sample.of_one(place))) for place, name in enumerate(listed)]
     metrics = each[0][1] if each else {}
     return {f"{metric}[{name}]": found[metric] for metric in metrics for name, found in each}
+
+
+def estimates_per_kind(sample: ScoredImages) -> dict[str, Estimate]:
+    """``recall[KIND]`` and so on of up to 30 kinds of anomalies; what is not defined is left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sample = ScoredImages(
+    ...     is_anomalous=np.array([False, True, True]),
+    ...     scores=np.array([0.1, 0.9, 0.05]),
+    ...     kinds=np.array(["good", "crack", "dent"]),
+    ... )
+    >>> {name: one.value for name, one in estimates_per_kind(sample).items()}
+    {'roc_auc[crack]': 1.0, 'roc_auc[dent]': 0.0}
+    """
+    names = sample.kind_names
+    if len(names) > _MOST_CLASSES:
+        return {}
+    each = {name: sample.of_kind(name) for name in names}
+    made = {
+        f"{metric.name}[{name}]": metric.estimate(of_kind)
+        for metric in METRICS
+        if metric.is_by_kind
+        for name, of_kind in each.items()
+    }
+    return {name: one for name, one in made.items() if one is not None and one.value is not None}
 
 
 def errors_per_image(images: NDArray[Any], reconstructions: NDArray[Any]) -> dict[str, Floats]:

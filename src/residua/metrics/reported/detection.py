@@ -27,6 +27,7 @@ from residua.metrics.reported.estimators import (
     recall_of_flags,
     right_decisions,
     roc_auc_of_classes,
+    smallest_found,
 )
 from residua.metrics.reported.metric import ReportedMetric
 from residua.metrics.samples import (
@@ -52,6 +53,7 @@ DETECTION: tuple[ReportedMetric, ...] = (
                 " classes"
             )
         },
+        is_by_kind=True,
     ),
     ReportedMetric(
         "average_precision",
@@ -100,6 +102,7 @@ DETECTION: tuple[ReportedMetric, ...] = (
             OneClass: lambda sample: sample.recall,
         },
         meanings={"classify": "of the images of a class, how many are recognised"},
+        is_by_kind=True,
     ),
     ReportedMetric(
         "f1",
@@ -172,6 +175,16 @@ DETECTION: tuple[ReportedMetric, ...] = (
         "of all images, how many are flagged",
         "ranking",
         {ScoredImages: flagged_rate},
+    ),
+    ReportedMetric(
+        "smallest_found",
+        "Smallest defect found",
+        False,
+        "count",
+        "pixels of the smallest mask among the flagged anomalous images",
+        "pixel",
+        {ScoredImages: smallest_found},
+        is_by_kind=True,
     ),
     ReportedMetric(
         "pixel_roc_auc",

@@ -87,6 +87,20 @@ def balanced_decisions(sample: ScoredImages) -> Estimate | None:
     return two.average(lambda matrix: matrix.balanced_accuracy, mean_recall)
 
 
+def smallest_found(sample: ScoredImages) -> Estimate | None:
+    """The fewest defective pixels of an anomalous image that is flagged.
+
+    None where no mask is known, or nothing is found. The estimate's ``n`` counts the masks.
+    """
+    if sample.flagged is None or sample.areas is None:
+        return None
+    known = sample.is_anomalous & (sample.areas > 0)
+    found = sample.areas[known & sample.flagged]
+    if not len(found):
+        return None
+    return sample.without_interval(float(found.min()), int(known.sum()))
+
+
 def flagged_rate(sample: ScoredImages) -> Estimate | None:
     """Of all judged images, labelled or not, the share that is flagged."""
     flags = sample.all_flagged

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from residua.metrics.samples import Floats, ImageErrors, Sample
 from residua.records import Estimate, Job
 
-Kind = Literal["share", "error", "decibel", "plain"]
+Kind = Literal["share", "error", "decibel", "count", "plain"]
 Estimator = Callable[[Any], Estimate | None]
 """From a sample to the metric; None where the sample cannot have it."""
 
@@ -37,7 +37,7 @@ class ReportedMetric:
     label : str
         What people call it.
     higher_is_better : bool
-    kind : {"share", "error", "decibel", "plain"}
+    kind : {"share", "error", "decibel", "count", "plain"}
         How it is written.
     meaning : str
         A few words below it.
@@ -49,6 +49,8 @@ class ReportedMetric:
         For a metric of reconstructions.
     meanings : mapping of job to str
         Other words where the metric means something else in a job.
+    is_by_kind : bool
+        Whether a detector's record has it of each kind of anomaly too: ``recall[scratch]``.
     """
 
     name: str
@@ -60,6 +62,7 @@ class ReportedMetric:
     estimates: Mapping[type[Sample], Estimator] = field(default_factory=dict)
     per_image: PerImage | None = None
     meanings: Mapping[Job, str] = field(default_factory=dict)
+    is_by_kind: bool = False
 
     def estimate(self, sample: Sample) -> Estimate | None:
         """The metric of `sample`; None where it is not computed from such a sample."""
