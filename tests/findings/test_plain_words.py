@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import residua
-from residua.findings import find_overlap, find_torn_groups, find_unlike_parts
+from residua.findings import find_duplicates, find_overlap, find_torn_groups, find_unlike_parts
 from residua.findings.drift import find_drift
 
 HOME = Path(residua.__file__).parent
@@ -59,3 +59,13 @@ def test_torn_groups_name_the_parts_and_not_parts():
     groups = np.array(["a", "a", "b"], object)
     said = find_torn_groups(groups, np.array(["train", "test", "test"], object)).meaning
     assert "images in more than one of train, calibration and test" in said
+
+
+def test_copies_say_where_they_count_twice():
+    paths = np.array(["a", "b", "c"], object)
+    for part, where in (("train", "in training."), ("test", ", so that intervals are too narrow.")):
+        said = find_duplicates([np.array([0, 2])], paths, part=part).meaning
+        assert said.startswith(
+            f"1 of the 3 images of {part} is a copy of other images of {part} (1"
+        )
+        assert said.endswith(where)

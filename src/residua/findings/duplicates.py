@@ -12,6 +12,8 @@ from residua._text import count
 from residua.findings.kind import Finding, FindingKind, Severity
 
 _MOST_EXAMPLES = 10
+_TWICE = {"train": " in training", "calibration": " in the choice of the threshold"}
+_NARROW = ", so that intervals are too narrow"
 _MANY, _MANY_TORN = (
     0.1,
     0.05,
@@ -76,9 +78,10 @@ def find_duplicates(
     severity = "error" if n_torn > _MANY_TORN * len(paths) else severity
     first = [[str(path) for path in paths[rows[:4]]] for rows in [*torn, *several][:_MOST_EXAMPLES]]
     meaning = (
-        f"{n_extra:,} of the {len(paths):,} images of {part} are copies of other images of {part}"
-        f" ({count(len(apart), 'picture')} more than once). They count twice, so that intervals are"
-        " too narrow."
+        f"{n_extra:,} of the {len(paths):,} images of {part}"
+        f" {'is a copy' if n_extra == 1 else 'are copies'} of other images of {part}"
+        f" ({count(len(apart), 'picture')} more than once)."
+        f" Copies count twice{_TWICE.get(part, _NARROW)}."
     )
     if torn and labels is not None:
         one, other = _unlike(torn[0], labels)

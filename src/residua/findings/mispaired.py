@@ -142,8 +142,8 @@ def _rescaled(
         "negative" if slope < 0 else "scale",
         f"The reconstructions look like {what}: {slope:.3g} times the reconstruction plus"
         f" {offset:.3g} comes close to the image",
-        "State the scale of each side (scale=, reconstructions_scale=, or mean and deviation),"
-        " or correct how they were saved.",
+        "State the scale of each side: --scale and --reconstructions-scale (scale=,"
+        " reconstructions_scale=), or mean and deviation. Or correct how they were saved.",
         errors,
         {"slope": slope, "offset": offset, "correlation": correlation},
     )
