@@ -11,6 +11,7 @@ from PIL import Image
 
 from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
+from residua.evaluation.compression import compression_sentence
 from residua.evaluation.verification import verify_report
 from residua.images import load_images
 from residua.records import assumptions_of
@@ -93,6 +94,7 @@ def test_the_record_holds_the_classes_the_reconstruction_and_the_baselines(judge
     assert {"log_loss", "roc_auc", "recall[dark]", "mse", "psnr"} <= set(record.metrics)
     assert {"majority_class", "pixel_neighbours", "pixel_linear"} <= set(record.baselines)
     assert "mse" in record.baselines["pca"]
+    assert "PCA with" in compression_sentence(record)
     shares = [values["accuracy"] for values in record.baselines.values() if "accuracy" in values]
     assert all(0 <= share.low <= share.value <= share.high <= 1 for share in shares)
     assert "unlabelled-images" in {finding.code for finding in record.findings}
@@ -140,6 +142,7 @@ def test_plain_leaves_unlabelled_images_out_and_has_no_reconstruction(source, tm
     run = fit_run(options(source, "plain", settings={"epochs": 2}), tmp_path / "run")
     record = evaluate_run(run.path).evaluation
     assert "mse" not in record.metrics
+    assert record.provenance["compression"]["reason"] == "it rebuilds no image"
     assert (run.read_images()["part"] == "left out").sum() > 10
     assert "source-changed" not in {finding.code for finding in record.findings}
 

@@ -21,9 +21,13 @@ from residua.errors import (
     SourceError,
 )
 from residua.evaluation import Evidence
+from residua.evaluation.compression import compression_sentence
+from residua.evaluation.report import write_html
+from residua.evaluation.verification import verify_report
 from residua.images import load_images
 from residua.metrics import roc_auc
 from residua.records import Evaluation
+from residua.runs.check import read_check
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.progress import Watcher
@@ -111,6 +115,19 @@ def test_a_reconstructor_is_judged_against_its_baselines(source, tmp_path):
     assert judged.evaluation.metrics["mse"].value == pytest.approx(
         judged.evidence.per_image["mse"].mean(), rel=1e-4
     )
+    told = judged.evaluation.provenance["compression"]
+    height, width, channels = judged.evaluation.provenance["image_size"]
+    assert told["values"] == height * width * channels
+    assert told["ratio"] == told["values"] / told["code"] > 1
+    said = compression_sentence(judged.evaluation)
+    assert f"become {told['code']} numbers" in said
+    assert f"PCA with {told['code']} numbers" in said and "model minus PCA" in said
+    assert any(note.startswith("compression: ") for note in run.read_state().notes)
+    page = write_html(tmp_path / "page.html", "Run", [judged])
+    assert verify_report(page).differing == ()
+    grown = page.read_text("utf-8").replace(f'"ratio":{told["ratio"]}', '"ratio":99.0')
+    page.write_text(grown, "utf-8")
+    assert "compression" in {one.name for one in verify_report(page).differing}
 
 
 def test_a_changed_test_image_is_a_finding(own):
@@ -466,6 +483,12 @@ def test_a_dozen_magnetic_tiles_of_mixed_sizes_are_judged_with_their_masks(data_
     assert judged.evaluation.n_images == 6
     assert judged.evaluation.metrics["pixel_roc_auc"].value is not None
     assert judged.evidence.gallery.masks.any()
+    # Specks of the blowholes that 32 px do not show: told by fit of the size it takes, and again.
+    told = next(one for one in judged.evaluation.findings if one.code == "small-defects")
+    assert max(told.measured["network_size"]) == 32
+    assert [one.code for one in judged.evaluation.findings].count("small-defects") == 1
+    before = next(one for one in read_check(run) if one.code == "small-defects")
+    assert before.measured["network_size"] == told.measured["network_size"]
 
 
 def test_an_evaluation_never_stands_beside_the_evidence_of_another(run, monkeypatch):

@@ -94,6 +94,7 @@ def _print_wrapped(value: dict[str, Any], console: Console) -> None:
         f"  {height}x{width}, {contract['channels']} channels, {contract['layout']}, {scales}",
         markup=False,
     )
+    _print_code(contract, console)
     if value["random"]:
         console.print("  random: the same image gets another score each time", markup=False)
     for one in value["assumptions"]:
@@ -105,6 +106,17 @@ def _print_wrapped(value: dict[str, Any], console: Console) -> None:
     if value["operating_point"]:
         _print_point(value["operating_point"], console)
     _print_evaluation(value, console)
+
+
+def _print_code(contract: dict[str, Any], console: Console) -> None:
+    """How much a wrapped model compresses, where its code is known."""
+    from residua.evaluation.compression import UNKNOWN
+    from residua.metrics.compression import code_words
+
+    values = contract["size"][0] * contract["size"][1] * contract["channels"]
+    code = contract["latent"]
+    said = f"not measured, because {UNKNOWN}." if code is None else code_words(values, code)
+    console.print(f"  compression: {said}", markup=False)
 
 
 def _print_source(value: dict[str, Any], console: Console) -> None:

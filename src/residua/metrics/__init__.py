@@ -15,7 +15,7 @@ from residua.metrics.classification import (
     precision,
     recall,
 )
-from residua.metrics.compression import Compression, latent_compression
+from residua.metrics.compression import Compression, code_words, latent_compression
 from residua.metrics.confusion import ConfusionMetrics, confusion_matrix, metrics_from_confusion
 from residua.metrics.delong import delong_variance, roc_auc_difference, roc_auc_interval
 from residua.metrics.demonstration import AccuracyDemonstration, accuracy_demonstration
@@ -95,6 +95,7 @@ __all__ = [
     "binary_cross_entropy",
     "bootstrap_interval",
     "brier_score",
+    "code_words",
     "cohen_kappa",
     "confusion_matrix",
     "contrast_normalised_error",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from residua._check import Problems
+from residua._text import count
 from residua.errors import RangeError
 
 
@@ -26,6 +27,35 @@ class Compression:
     bits_a_pixel: float
     image_bits_a_pixel: float
     bit_ratio: float
+
+
+def code_words(n_values: int, code: int, *, bits_a_value: int = 8) -> str:
+    """How much a code of `code` float32 numbers compresses an image of `n_values`, in a sentence.
+
+    Examples
+    --------
+    >>> code_words(784, 32)
+    '784 values per image become 32 numbers, 24.5 times fewer; in bits (float32 beside 8-bit values)
+    6.13 times fewer.'
+    >>> code_words(64, 16)
+    '64 values per image become 16 numbers, 4 times fewer; in bits (float32 beside 8-bit values)
+    nothing is saved: 512 beside 512.'
+    >>> code_words(64, 128)
+    "The code's 128 numbers are no fewer than the image's 64 values: nothing is compressed."
+    """
+    found = latent_compression((1, n_values), code, bits_a_value=bits_a_value)
+    if code >= n_values:
+        return (
+            f"The code's {count(code, 'number')} are no fewer than the image's"
+            f" {count(n_values, 'value')}: nothing is compressed."
+        )
+    said = f"{n_values:,} values per image become {count(code, 'number')}, {found.ratio:.3g} times"
+    saved = (
+        f"{found.bit_ratio:.3g} times fewer"
+        if found.bit_ratio > 1
+        else f"nothing is saved: {code * 32:,} beside {n_values * bits_a_value:,}"
+    )
+    return f"{said} fewer; in bits (float32 beside {bits_a_value}-bit values) {saved}."
 
 
 def latent_compression(

@@ -17,6 +17,7 @@ from residua.runs.model import Calibration, Floats, JudgedModel
 from residua.training.bundle import Bundle, build_graph, build_recipe
 from residua.training.loop.batches import all_to_unit
 from residua.training.networks import ImageShape, default_latent
+from residua.training.networks.base import why_no_code
 from residua.training.scoring.engine import GraphEngine, prepare_each, prepared_chunks
 from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.image_list import at_once
@@ -76,6 +77,7 @@ def model_of_bundle(
         seed=seed_of(bundle),
         # Beside a network without a latent vector, PCA has the dimensions of its own recipe.
         latent=int(getattr(bundle.graph.scorer.network, "latent", default_latent(shape))),
+        no_code=why_no_code(bundle.graph.scorer.network),
         provenance=dict(provenance or {}),
         keep_aspect=config.aspect == "keep",
         reconstructs=bundle.graph.scorer.reconstructs,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from residua._files import ensure_folder
@@ -17,9 +18,11 @@ from residua._version import __version__
 from residua.engines.kinds import REFERENCE
 from residua.errors import InputError
 from residua.evaluation import Evidence
+from residua.evaluation.compression import UNKNOWN, compression_facts
 from residua.evaluation.per_day import Day, check_job, with_day
 from residua.evaluation.positive import check_positive
 from residua.findings import leakage
+from residua.images import ImageSet
 from residua.images.listing import Progress
 from residua.images.stores import is_url
 from residua.images.summary import groups_of
@@ -205,6 +208,20 @@ def model_provenance(model: JudgedModel) -> dict[str, Any]:
     }
 
 
+def _compression(model: JudgedModel, images: ImageSet) -> dict[str, Any]:
+    """How large the code is beside an image; without one, the reason."""
+    facts = model.facts
+    reason = model.no_code or ("" if model.reconstructs else "it rebuilds no image") or UNKNOWN
+    is_known = model.latent is not None and reason is UNKNOWN
+    bits = 8 if images.dtype == np.uint8 else facts.reading.bits or 16
+    return compression_facts(
+        (*facts.size, facts.channels),
+        model.latent if is_known else None,
+        bits_a_value=bits,
+        reason=reason,
+    )
+
+
 def _provenance(model: JudgedModel, judged: JudgedImages) -> dict[str, Any]:
     images, fitted_on = judged.images, judged.fitted_on
     told = model_provenance(model)
@@ -212,6 +229,7 @@ def _provenance(model: JudgedModel, judged: JudgedImages) -> dict[str, Any]:
         "source": images.source,
         "normal": ", ".join(images.normal) if images.normal else None,
         **told,
+        "compression": _compression(model, images),
         "judged_on": (
             f"{judged.part} part of {images.source}" if judged.part == "test" else images.source
         ),

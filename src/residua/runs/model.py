@@ -81,6 +81,9 @@ class JudgedModel:
         Of everything that is drawn while judging.
     latent : int or None
         The size of the latent vector, which PCA gets too; None where it is not known.
+    no_code : str or None
+        Why images are not rebuilt from the latent vector alone; None where they are, or where
+        nobody knows.
     provenance : mapping
         Where the model comes from, for the record.
     keep_aspect : bool
@@ -106,6 +109,7 @@ class JudgedModel:
     calibration: Calibration = field(default_factory=Calibration)
     seed: int = 0
     latent: int | None = None
+    no_code: str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     keep_aspect: bool = False
     output_size: tuple[int, int] | None = None

@@ -11,6 +11,7 @@ from onnx import TensorProto
 
 import residua
 from residua.errors import InputError, RangeError, ShapeError
+from residua.evaluation.compression import compression_sentence
 from residua.images import ImageSet
 from residua.runs.wrapped.errors_in_numpy import error_maps, scores_of
 from residua.training.scoring import error_maps as graph_maps
@@ -192,4 +193,14 @@ def test_without_a_normal_label_the_reconstructions_are_judged(tmp_path):
     record = model.evaluate(blobs(12, (8, 8)), train=blobs(20, (8, 8), seed=4))
     assert record.job == "reconstruct"
     assert {"mean_image", "pca_2", "pca_8"} == record.baselines.keys()
+    assert "state them with latent=" in compression_sentence(record)
+    small, large = (
+        residua.wrap(dimmer, values="unit", size=(8, 8), channels=1, latent=code).evaluate(
+            blobs(12, (8, 8)), train=blobs(20, (8, 8), seed=4)
+        )
+        for code in (4, 100)
+    )
+    assert "64 values per image become 4 numbers, 16 times fewer" in compression_sentence(small)
+    assert "PCA with 4 numbers" in compression_sentence(small)
+    assert compression_sentence(large).endswith("nothing is compressed.")
     assert model.report(tmp_path / "report.html", blobs(12, (8, 8))).stat().st_size > 1000

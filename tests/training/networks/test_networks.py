@@ -14,6 +14,8 @@ from residua.training.networks import (
     default_latent,
     n_parameters,
 )
+from residua.training.networks.base import why_no_code
+from residua.training.networks.skip import SkipNetwork
 
 SIZES = [(8, 8), (9, 13), (17, 31), (64, 40)]
 
@@ -98,3 +100,10 @@ def test_all_that_is_wrong_is_said_at_once():
     assert "'transformer'" in message
     assert "7x30" in message
     assert "--latent" in message
+
+
+def test_only_networks_that_decode_a_code_alone_have_one_to_measure():
+    shape = ImageShape(64, 64, 1)
+    assert why_no_code(build_network("dense", shape, 8)) is None
+    assert "skip connections" in why_no_code(SkipNetwork(shape))
+    assert "no code" in why_no_code(torch.nn.Identity())

@@ -135,13 +135,23 @@ def compare_models(models: Sequence[Contestant], *, confidence: float = 0.95) ->
             None if len(pairs) == 1 else f"Bonferroni over {len(pairs)} pairs, metric by metric"
         ),
         standings=tuple(
-            Standing(name=model.name, n_own=len(model.evidence.paths), metrics=metrics)
+            Standing(
+                name=model.name,
+                n_own=len(model.evidence.paths),
+                metrics=metrics,
+                code=_compression(model).get("code"),
+                code_ratio=_compression(model).get("ratio"),
+            )
             for model, metrics in zip(models, standings, strict=True)
         ),
         pairs=tuple(differences),
         sentence=in_one_sentence(main, [model.name for model in models], n_images, n_groups),
         findings=shared.findings,
     )
+
+
+def _compression(model: Contestant) -> dict[str, Any]:
+    return dict(model.evaluation.provenance.get("compression") or {})
 
 
 def _check(models: Sequence[Contestant], confidence: float) -> None:

@@ -26,12 +26,15 @@ class _Record(BaseModel):
 
 class Standing(_Record):
     """One model's metrics on the images that all share; ``n_own`` is how many test images it has
-    itself.
+    itself. ``code`` is how many numbers its code holds, ``code_ratio`` how many values of an image
+    stand behind each; None where there is no code or nobody knows its size.
     """
 
     name: str
     n_own: int
     metrics: dict[str, Estimate] = Field(default_factory=dict)
+    code: int | None = None
+    code_ratio: float | None = None
 
 
 class PairedDifference(_Record):

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from residua._text import count, terminal
 from residua.evaluation import per_day
+from residua.evaluation.compression import compression_sentence
 from residua.evaluation.evidence import Evidence
 from residua.evaluation.report import opening, words
 from residua.evaluation.report.by_kind import header, kind_rows
@@ -85,6 +86,9 @@ def print_evaluation(
         if part is not None:
             console.print()
             console.print(Padding(part, (0, 0, 0, 1), expand=False))
+    if (compressed := compression_sentence(evaluation)) is not None:
+        console.print()
+        console.print(Text(compressed))
     if evaluation.operating_point is not None:
         console.print()
         console.print(Text(words.operating_sentence(evaluation.operating_point)))

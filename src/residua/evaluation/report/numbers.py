@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from residua.evaluation.compression import compression_sentence
 from residua.evaluation.report import words
 from residua.evaluation.report.markup import Html, element, prose, row, scroller, table
 from residua.evaluation.report.sections import panel
@@ -109,11 +110,19 @@ def metrics(key: str, evaluation: Evaluation) -> Html | None:
         cards,
         _other_metrics(key, others, evaluation),
         _caveats(key, evaluation),
+        _compression(key, evaluation),
         lede=(
             f"Measured on {words.judged_images(evaluation)}. Bars show confidence intervals{ticks}."
             + ("" if worth is None else f" {worth}")
         ),
     )
+
+
+def _compression(key: str, evaluation: Evaluation) -> Html | None:
+    said = compression_sentence(evaluation)
+    if said is None:
+        return None
+    return element("p", said, class_="small", data_figure=f"{key}/compression")
 
 
 def _card(key: str, name: str, evaluation: Evaluation) -> Html:

@@ -38,7 +38,9 @@ _FACTS = (
     ("version", "residua"),
 )
 _MOST_FILES = 500
-_ELSEWHERE = frozenset({"date", "command", "reproduce", "assumptions", "not_applicable"})
+_ELSEWHERE = frozenset(
+    {"date", "command", "reproduce", "assumptions", "not_applicable", "compression"}
+)
 
 
 def panel(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from residua.evaluation import Evidence
+from residua.evaluation.compression import compression_facts
 from residua.evaluation.per_day import PER_DAY, counted_again
 from residua.evaluation.report import words
 from residua.evaluation.report.payload import curves, histogram
@@ -62,6 +63,7 @@ def figures(
                 job, baseline_title(name), f"{len(values)} metrics", "no scores", "not carried"
             )
     yield from beside.standings(record, again)
+    yield from _compression(job, record)
     yield from _operating_point(beside, carried, evidence, again)
     if (told := record.provenance.get(PER_DAY)) is not None:
         yield _plain(job, "parts a day", told, counted_again(told, again.metrics))
@@ -222,6 +224,25 @@ def _operating_point(
     else:
         yield _plain(job, title, said.threshold, made.threshold)
         yield from beside.metrics("on calibration: ", said.rates, made.rates, set())
+
+
+def _compression(job: str, record: Evaluation) -> Iterator[VerifiedNumber]:
+    """How much smaller the code is, from the sizes of image and code."""
+    said = record.provenance.get("compression")
+    if not isinstance(said, dict):
+        return
+    try:
+        made = compression_facts(
+            record.provenance["image_size"],
+            said["code"],
+            bits_a_value=said["bits_a_value"],
+            reason=said["reason"] or "",
+        )
+    except (KeyError, TypeError, ValueError):
+        made = {}
+    told, again = (words.value_words(one.get("ratio")) for one in (said, made))
+    same = alike(said, made)
+    yield VerifiedNumber(job, "compression", told, again, "same" if same else "differs")
 
 
 def _by_code(findings: tuple[Finding, ...]) -> dict[str, Finding]:

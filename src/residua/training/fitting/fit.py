@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from residua.errors import ShapeError
 from residua.images import ImageSet
 from residua.images.resize import network_size
+from residua.metrics.compression import code_words
 from residua.training.bundle import Bundle, BundleConfig, TrainingRecord
 from residua.training.fitting.images import (
     calibrate_scores,
@@ -32,8 +34,10 @@ from residua.training.fitting.sizes import choose_prepare
 from residua.training.fitting.splits import VALIDATION_SHARE, hold_out, sample_rows
 from residua.training.fitting.targets import LabelledSet, calibration_set, images_of, labelled_set
 from residua.training.networks import n_parameters
+from residua.training.networks.base import why_no_code
 from residua.training.recipes import RECIPES
 from residua.training.scoring.engine import score_images
+from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.prepare import Prepare
 from residua.training.strategies import STRATEGIES
 
@@ -193,7 +197,19 @@ def _bundle(
         fingerprints={"train": train.fingerprint},
         **facts,
     )
+    work.notes.add(_code_words(model.graph, train))
     return Bundle(config, model.graph)
+
+
+def _code_words(graph: InferenceGraph, images: ImageSet) -> str:
+    """How much the code compresses, or why there is none."""
+    network: Any = graph.scorer.network
+    why = why_no_code(network) if graph.scorer.reconstructs else "it rebuilds no image"
+    if why is not None:
+        return f"compression: not measured, because {why}"
+    values = math.prod(graph.prepare.size) * images.channels
+    bits = 8 if images.dtype == np.uint8 else images.reading.bits or 16
+    return f"compression: {code_words(values, int(network.latent), bits_a_value=bits)}"
 
 
 def _fitted(

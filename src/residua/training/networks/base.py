@@ -75,6 +75,16 @@ class NetworkAround(AutoencoderNetwork):
         return self.base.decode(codes)
 
 
+def why_no_code(network: object) -> str | None:
+    """Why images are not rebuilt from a code alone; None where they are.
+
+    A network without `decode` says why in its attribute ``no_code``.
+    """
+    if hasattr(network, "decode"):
+        return None
+    return str(getattr(network, "no_code", "the model has no code that images are rebuilt from"))
+
+
 def n_parameters(network: nn.Module) -> int:
     """Count the trainable numbers of `network`; of one that is computed, its numbers."""
     parameters = list(network.parameters())

@@ -45,6 +45,8 @@ class SkipNetwork(nn.Module):
     the code.
     """
 
+    no_code = "its skip connections carry maps of images past the code"
+
     def __init__(self, shape: ImageShape, *, width: int = 16, latent: int | None = None) -> None:
         super().__init__()
         if min(shape.height, shape.width) < _SMALLEST_SIDE:

@@ -20,6 +20,8 @@ _CHUNK = 256  # images at a time
 class ImageBank(Bank):
     """A bank of images of one `shape`."""
 
+    no_code = "it keeps training images and no code of them"
+
     def __init__(self, shape: ImageShape, *, n_nearest: int) -> None:
         super().__init__(shape.n_values, n_nearest=n_nearest)
         self.shape = shape
