@@ -205,6 +205,24 @@ def test_threshold_changes_the_operating_point(residua, run):
     )
 
 
+def test_info_and_threshold_tell_the_latest_evaluation(residua, run):
+    def told() -> str:
+        return " ".join(residua("info", run)[1].split())
+
+    assert residua("evaluate", run, "--quiet")[0] == 0
+    assert "It fits the model and the threshold." in told()
+    stored = (run / "evaluation.json").read_bytes()
+    out = residua("threshold", run, "--policy", "quantile:0.5")[1]
+    assert "from the stored scores: At its threshold, the model misses" in out
+    assert "It fits the model and the threshold." in told()
+    fit = json.loads(residua("info", run, "--json", "-")[1])["evaluation"]
+    assert (fit["fit"], fit["part"], fit["engine"]) == ("fits", "test", "torch")
+    (run / "evaluation.json").write_bytes(stored)
+    assert "not the one above: reports judge it again from its scores" in told()
+    code, _, err = residua("report", run)
+    assert code == 0 and "is judged again from its scores" in " ".join(err.split())
+
+
 def test_recipes_are_listed(residua, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     from residua.training.recipes import RECIPES

@@ -15,6 +15,7 @@ from residua.errors import BundleError, OutputError
 from residua.evaluation import Evidence
 from residua.evaluation.other_threshold import at_operating_point
 from residua.evaluation.report import write_json
+from residua.evaluation.verdict import with_verdict
 from residua.findings import not_checked, small_defects
 from residua.images.hashing import of_hex
 from residua.records import Evaluation, Finding, OperatingPoint
@@ -160,7 +161,8 @@ def keep(folder: RunFolder, judgement: Judgement) -> None:
 def with_check(folder: RunFolder, evaluation: Evaluation) -> Evaluation:
     """The record with what was found in the images before training and is not judged again here."""
     earlier = found_before(folder, evaluation)
-    return evaluation.model_copy(update={"findings": (*evaluation.findings, *earlier)})
+    findings = (*evaluation.findings, *earlier)
+    return with_verdict(evaluation.model_copy(update={"findings": findings}))
 
 
 def found_before(folder: RunFolder, evaluation: Evaluation) -> list[Finding]:

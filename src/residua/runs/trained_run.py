@@ -184,7 +184,11 @@ class TrainedRun(Run):
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._not_whole(in_a_line(error)) from error
         if told != checksum(body):
-            raise self._not_whole("another checksum than that of its content")
+            raise BundleError(
+                f"{self.bundle / 'bundle.json'}: the checksum must match the content. It does not:"
+                " the file was edited or damaged. Restore a copy, or change thresholds with"
+                " `residua threshold`."
+            )
         return body
 
     def _check_finished(self, *, is_finished: bool) -> None:
