@@ -228,63 +228,41 @@ def baselines(key: str, evaluation: Evaluation) -> Html | None:
         for name in words.headline_names(evaluation)
         if any(name in values for values in evaluation.baselines.values())
     ]
-    labels = [words.label(name, evaluation) for name in shown]
-    ends = scale_of(
-        main,
-        [
-            evaluation.metrics[main],
-            *words.baselines_in(evaluation, main).values(),
-        ],
-    )
-    rows = [
-        row(
-            "This model",
-            *_cells(f"{key}/model", evaluation.metrics, shown, main, ends),
-            "",
-            prose(""),
-            class_="model",
-        )
-    ]
-    ranked = (*words.baselines_in(evaluation, main), *evaluation.baselines)
-    for name in dict.fromkeys(ranked):  # those without the metric last
+    first, others = ([name for name in shown if (name == main) is own] for own in (True, False))
+    reached = words.baselines_in(evaluation, main)
+    ends = scale_of(main, [evaluation.metrics[main], *reached.values()])
+
+    def cells(figure: str, values: dict[str, Estimate], *paired: Html) -> tuple[str | Html, ...]:
+        """What is compared first; the table may be wider than the page."""
+        bar = interval_bar(main, values[main], {}, ends) if main in values else None
+        beside = (_cells(figure, values, some) for some in (first, others))
+        return (*next(beside), *paired, *next(beside), element("td", bar, class_="bar"))
+
+    own = cells(f"{key}/model", evaluation.metrics, element("td"), prose(""))
+    rows = [row("This model", *own, class_="model")]
+    for name in dict.fromkeys((*reached, *evaluation.baselines)):  # those without the metric last
         given = evaluation.baselines[name]
-        values = given | {
-            one: words.baselines_in(evaluation, one)[name]
-            for one in given
-            if words.is_turned(evaluation, name, one)
-        }
+        values = given | ({main: reached[name]} if name in reached else {})
         standing, figure = evaluation.standings.get(name), f"{key}/baselines/{name}"
         told = words.standing_words(standing) if main in values or standing is not None else ""
-        rows.append(
-            row(
-                baseline_title(name),
-                *_cells(figure, values, shown, main, ends),
-                element(
-                    "td",
-                    words.difference_cell(standing, main),
-                    data_figure=f"{figure}/difference",
-                ),
-                prose(told, words.tone(standing), data_figure=f"{figure}/standing"),
-            )
+        difference = element(
+            "td", words.difference_cell(standing, main), data_figure=f"{figure}/difference"
         )
+        stands = prose(told, words.tone(standing), data_figure=f"{figure}/standing")
+        rows.append(row(baseline_title(name), *cells(figure, values, difference, stands)))
+    titles = (
+        "",
+        *(words.label(name, evaluation) for name in first),
+        "Model minus baseline",
+        "The baseline is",
+        *(words.label(name, evaluation) for name in others),
+        f"{words.label(main, evaluation)}, to scale",
+    )
     return panel(
         key,
         "baselines",
         "Baselines",
-        scroller(
-            table(
-                (
-                    "",
-                    *labels,
-                    f"{words.label(main, evaluation)}, to scale",
-                    "Model minus baseline, in pairs",
-                    "The baseline is",
-                ),
-                rows,
-                class_="baselines",
-            ),
-            "Baselines",
-        ),
+        scroller(table(titles, rows, class_="baselines"), "Baselines"),
         lede=_lede(evaluation),
     )
 
@@ -305,14 +283,8 @@ def _lede(evaluation: Evaluation) -> str:
     return told
 
 
-def _cells(
-    figure: str, values: dict[str, Estimate], shown: list[str], main: str, ends: tuple[float, float]
-) -> list[str | Html]:
-    bar = interval_bar(main, values[main], {}, ends) if main in values else None
+def _cells(figure: str, values: dict[str, Estimate], names: Sequence[str]) -> list[Html]:
     texts = (
-        (name, words.interval(name, values[name]) if name in values else "–") for name in shown
+        (name, words.interval(name, values[name]) if name in values else "–") for name in names
     )
-    return [
-        *(element("td", text, data_figure=f"{figure}/{name}") for name, text in texts),
-        element("td", bar, class_="bar"),
-    ]
+    return [element("td", text, data_figure=f"{figure}/{name}") for name, text in texts]
