@@ -40,6 +40,9 @@ CLASSES = ("0", "4", "5")
 RECIPES = {
     "convolutional, plain": make_recipe("plain"),
     "plain": make_recipe("plain", family="dense"),
+    "plain with density": make_recipe(
+        "plain", family="dense", density=("mahalanobis", "neighbours")
+    ),
     "plain, tied": make_recipe("plain", family="dense", tied=True),
     "denoising": make_recipe("denoising", family="dense"),
     "sparse": make_recipe("sparse", family="dense"),

@@ -18,8 +18,8 @@ def recipes() -> None:
         (
             "auto",
             (
-                "chooses a recipe by image size, and by how well each candidate separates made"
-                " anomalies from normal images"
+                "tries pca, neighbours and one trained recipe, by image size; keeps what separates"
+                " made anomalies from normal images best"
             ),
             {},
         ),

@@ -190,7 +190,7 @@ def _history(model: JudgedModel) -> dict[str, NDArray[Any]]:
     return {
         name.removeprefix(prefix): column
         for name, column in model.training.items()
-        if name.startswith(prefix)
+        if name.startswith(prefix) and len(column)  # a computed model has none
     }
 
 

@@ -11,7 +11,7 @@ from residua.errors import InputError
 from residua.images import ImageSet
 from residua.training.fitting import recipe_choice as choosing
 from residua.training.fitting.options import make_options
-from residua.training.fitting.recipe_choice import candidates, choose_recipe
+from residua.training.fitting.recipe_choice import candidates, choose_recipe, difference
 from residua.training.fitting.splits import hold_out
 from residua.training.loop.settings import TrainingSettings
 from residua.training.synthesis import Draws, make_anomalies
@@ -35,10 +35,64 @@ def test_it_chooses_the_candidate_that_separates_best_and_says_so(zeros: ImageSe
     fitted_on, validation = hold_out(zeros, 0.2, seed=0)
     choice = choose_recipe(fitted_on, validation, TrainingSettings(), on_note=told.append)
     best = max(choice.separation, key=lambda name: choice.separation[name])
-    assert set(choice.separation) == set(candidates(zeros))
+    assert list(choice.separation) == list(candidates(zeros))
     assert choice.recipe == candidates(zeros)[best]
     assert told[-1] == choice.words and f"auto chose {best}" in choice.words
+    assert "joint-one-class after 2% of its schedule less " in choice.words
     assert choice.separation[best] > 0.5
+
+
+def separating(monkeypatch: pytest.MonkeyPatch, **shares: float) -> list[str]:
+    """Each recipe wins so large a share against each normal image; the list is of those tried."""
+    asked: list[str] = []
+
+    def wins(recipe, *_: object) -> np.ndarray:
+        asked.append(recipe.name)
+        name = recipe.name.split("-")[0]
+        noise = np.random.default_rng(len(asked)).normal(0, 0.01, (20, 10))
+        return np.clip(shares[name] + noise, 0, 1)
+
+    monkeypatch.setattr(choosing, "_wins", wins)
+    return asked
+
+
+def chosen_at(side: int) -> tuple[str, str]:
+    images = ImageSet.from_arrays(np.zeros((40, side, side), np.uint8))
+    choice = choose_recipe(images[:30], images[30:], TrainingSettings(), on_note=lambda _: None)
+    return choice.recipe.name, choice.words
+
+
+def test_what_is_dear_is_not_tried_where_nothing_better_could_be_shown(monkeypatch) -> None:
+    asked = separating(monkeypatch, pca=0.9, neighbours=1.2, joint=1.2)
+    name, words = chosen_at(12)
+    assert (name, asked) == ("neighbours", ["pca", "neighbours"])
+    assert "joint-one-class was not tried: even a perfect recipe could not be shown" in words
+
+
+def test_among_small_images_the_one_that_is_ahead_is_kept(monkeypatch) -> None:
+    separating(monkeypatch, pca=0.8, neighbours=0.7, joint=0.75)
+    assert chosen_at(12)[0] == "pca"
+    separating(monkeypatch, pca=0.8, neighbours=0.7, joint=0.85)
+    name, words = chosen_at(12)
+    assert name == "joint-one-class" and "less pca, in pairs: +0.05" in words
+
+
+def test_among_large_images_inspect_is_kept_unless_another_is_shown_better(monkeypatch) -> None:
+    asked = separating(monkeypatch, pca=0.801, neighbours=0.7, inspect=0.8)
+    assert chosen_at(80)[0] == "inspect" and asked == ["pca", "neighbours", "inspect"]
+    separating(monkeypatch, pca=0.95, neighbours=0.7, inspect=0.8)
+    assert chosen_at(80)[0] == "pca"
+
+
+def test_the_interval_of_a_difference_covers_what_is_true() -> None:
+    rng, inside = np.random.default_rng(0), 0
+    for _ in range(200):
+        made, normal = rng.normal(1, 1, (24, 1)), rng.normal(0, 1, (12,))
+        other = made + rng.normal(0, 1, made.shape)
+        kept = normal + rng.normal(0, 1, normal.shape)
+        found = difference((made > normal) * 1.0, (other > kept) * 1.0)
+        inside += found.low <= 0.7602 - 0.6915 <= found.high
+    assert inside >= 184  # of 200; 190 are expected
 
 
 def test_the_same_seed_chooses_alike(zeros: ImageSet) -> None:
@@ -69,19 +123,20 @@ def test_labels_change_nothing() -> None:
 def test_small_objects_and_large_surfaces_have_other_candidates() -> None:
     small = ImageSet.from_arrays(np.zeros((4, 28, 28), np.uint8))
     large = ImageSet.from_arrays(np.zeros((4, 128, 128), np.uint8))
-    assert "joint-one-class" in candidates(small) and "inspect" in candidates(large)
+    assert list(candidates(small)) == ["pca", "neighbours", "joint-one-class"]
+    assert list(candidates(large)) == ["pca", "neighbours", "inspect"]
 
 
 def test_a_detector_fits_by_auto_and_keeps_the_recipe_it_chose(zeros: ImageSet) -> None:
     detector = residua.OneClassDetector(recipe="auto", epochs=2).fit(zeros)
-    assert detector.bundle_.config.recipe in ("plain", "joint-one-class")
+    assert detector.bundle_.config.recipe in candidates(zeros)
     assert any(note.startswith("auto chose") for note in detector.notes_)
 
 
 def test_too_few_images_to_compare_by_take_the_first_candidate_and_say_so() -> None:
     few = ImageSet.from_arrays(np.arange(12 * 64, dtype=np.uint8).reshape(12, 8, 8))
     detector = residua.OneClassDetector(epochs=1).fit(few)
-    assert detector.bundle_.config.recipe == "plain"
+    assert detector.bundle_.config.recipe == "neighbours"
     assert any("too few to compare recipes" in note for note in detector.notes_)
 
 

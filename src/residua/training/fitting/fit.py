@@ -172,7 +172,7 @@ def _bundle(
         parameters=n_parameters(network),
         images=len(model.fitted_on),
         validation_images=len(model.validation),
-        epochs=len(trained.history.get("epoch", ())),
+        epochs=len(trained.history["epoch"]),
         epochs_planned=trained.plan.epochs,
         best_epoch=trained.best_epoch,
         seconds=round(trained.seconds, 1),

@@ -30,7 +30,7 @@ from residua.training.fitting.session import FitSession, FitWork, Hold, Notes, T
 from residua.training.fitting.splits import CALIBRATION_SHARE, hold_out, sample_rows
 from residua.training.loop.batches import MemoryBatches, all_to_unit, to_unit
 from residua.training.loop.settings import TrainingSettings
-from residua.training.loop.train import TrainingPlan, TrainingResult, batch_size_of
+from residua.training.loop.train import HISTORY, TrainingPlan, TrainingResult, batch_size_of
 from residua.training.networks import ImageShape
 from residua.training.recipes import Recipe, make_recipe
 from residua.training.recipes.closed_form import ClosedFormRecipe
@@ -166,7 +166,7 @@ def _compute(work: FitWork, recipe: ClosedFormRecipe, trim: float) -> TrainedMod
         graph, kept = _computed(work, taken(images, best)), np.delete(kept, dropped)
     work.tell_of_network(graph.scorer.network)
     trained = TrainingResult(
-        history={},
+        history={name: np.zeros(0) for name in HISTORY},
         best_epoch=0,
         seconds=time.perf_counter() - started,
         plan=TrainingPlan(0, 0, bfloat16=False),

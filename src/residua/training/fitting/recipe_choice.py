@@ -1,8 +1,9 @@
 """`auto`: which recipe, by image size and by how well each candidate tells made anomalies from
 held-out normal images.
 
-No label of the data is asked, and neither calibration nor test is seen. Each candidate is trained
-for a fraction of its schedule on the fitted images; the validation slice gives the normals, and
+What is computed is tried first. A recipe that is trained costs a hundred times as much: it is tried
+where it could be shown better at all, for a fraction of its schedule. No label of the data is
+asked, and neither calibration nor test is seen. The validation slice gives the normals, and
 anomalies are made from the same slice.
 """
 
@@ -10,22 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import t
 from torch import Tensor
 
 from residua.images import ImageSet
-from residua.metrics import roc_auc
 from residua.training.bundle import build_graph
 from residua.training.fitting.sizes import choose_prepare, choose_size
+from residua.training.fitting.splits import sample_rows
 from residua.training.loop.batches import all_to_unit, seeded
 from residua.training.loop.settings import TrainingSettings
 from residua.training.loop.train import TrainingPlan, plan_training, train_network
 from residua.training.networks import ImageShape
 from residua.training.recipes import Recipe, make_recipe
+from residua.training.recipes.closed_form import ClosedFormRecipe
 from residua.training.scoring.engine import prepare_each, score_images
 from residua.training.scoring.image_list import Images
 from residua.training.scoring.prepare import Aspect, Prepare
@@ -34,6 +37,9 @@ from residua.training.synthesis.smoothing import resized
 
 Hold = Callable[[Prepare, ImageSet], Any]
 """Prepares images and keeps them, in memory or in a file."""
+Wins = NDArray[np.float64]
+"""The share of the kinds of anomaly made of each image that scores above each normal image,
+(n_made, n_normal); a tie counts half. Its mean is the mean ROC AUC over the kinds."""
 
 _SHARE_OF_SCHEDULE = 0.15
 _MOST_IMAGES = 200
@@ -41,12 +47,13 @@ _FEWEST_IMAGES = 4  # two that set the scale of the score, and two to be told fr
 _DEFECT_SIDE = 64
 _MADE_SIDE = 256
 _BATCH = 16
+_UNCOMPARED = 1  # neighbours, of the candidates for small images
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The recipe chosen, the mean ROC AUC of every candidate over the kinds of made anomalies, and
-    the sentence.
+    """The recipe chosen, the mean ROC AUC of every candidate that was tried over the kinds of made
+    anomalies, and the sentence.
     """
 
     recipe: Recipe
@@ -54,14 +61,30 @@ class Choice:
     words: str
 
 
+class Difference(NamedTuple):
+    """By how much one candidate separates better than another, with a 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def words(self) -> str:
+        """As the report writes a difference."""
+        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
 def candidates(images: ImageSet) -> dict[str, Recipe]:
-    """Recipes worth trying at this size: objects below 64 pixels, defects on surfaces from there
-    on.
+    """Recipes worth trying at this size, the cheapest first: objects below 64 pixels, defects on
+    surfaces from there on.
     """
-    density = make_recipe("plain", family="dense", density=("mahalanobis", "neighbours"))
-    if int(np.median(images.sizes.min(axis=1))) < _DEFECT_SIDE:
-        return {"plain with density": density, "joint-one-class": make_recipe("joint-one-class")}
-    return {"plain with density": density, "inspect": make_recipe("inspect")}
+    trained = "joint-one-class" if is_small(images) else "inspect"
+    return {name: make_recipe(name) for name in ("pca", "neighbours", trained)}
+
+
+def is_small(images: ImageSet) -> bool:
+    """Whether the shorter side is below 64 pixels, as it is for images of single objects."""
+    return int(np.median(images.sizes.min(axis=1))) < _DEFECT_SIDE
 
 
 def choose_recipe(
@@ -74,35 +97,88 @@ def choose_recipe(
     hold: Hold = prepare_each,
     on_note: Callable[[str], None],
 ) -> Choice:
-    """Train each candidate briefly and keep the one that separates made anomalies from the
-    validation slice best.
+    """Try the candidates, the cheapest first, and keep the one that separates made anomalies from
+    the validation slice best.
+
+    Small images: the trained candidate is not tried where even a perfect one could not be shown
+    better. Larger ones: it is kept unless a computed one is shown better, because made anomalies
+    are coarser than real defects.
     """
-    normals = validation[:_MOST_IMAGES]
+    normals, tried = validation[:_MOST_IMAGES], candidates(fitted_on)
+    small = is_small(fitted_on)
     if len(normals) < _FEWEST_IMAGES:
-        name, recipe = next(iter(candidates(fitted_on).items()))
+        name = list(tried)[_UNCOMPARED if small else -1]
         words = (
             f"auto takes {name}: {len(normals)} held-out normal images are too few to compare"
             f" recipes; that takes {_FEWEST_IMAGES}"
         )
         on_note(words)
-        return Choice(recipe, {}, words)
-    separation = {}
-    for name, recipe in candidates(fitted_on).items():
-        separation[name] = _separation(recipe, fitted_on, normals, settings, size, aspect, hold)
+        return Choice(tried[name], {}, words)
+    wins: dict[str, Wins] = {}
+    left_out = ""
+    for name, recipe in tried.items():
+        best = max(wins, key=lambda one: wins[one].mean(), default=None)
+        if best is not None and small and not recipe.is_closed_form:
+            perfect = difference(np.ones_like(wins[best]), wins[best])
+            if perfect.low <= 0:
+                left_out = (
+                    f"; {name} was not tried: even a perfect recipe could not be shown better"
+                )
+                break
+        wins[name] = _wins(recipe, fitted_on, normals, settings, size, aspect, hold)
         on_note(
-            f"auto: {name} tells artificial defects from {len(normals)} held-out normal images with"
-            f" ROC AUC {separation[name]:.3f} (0.5 is chance)"
+            f"auto: {name} separates made anomalies from {len(normals)} held-out normal images with"
+            f" ROC AUC {wins[name].mean():.3f}"
         )
-    best = max(separation, key=lambda name: separation[name])
-    others = ", ".join(f"{name} {value:.3f}" for name, value in separation.items() if name != best)
+    separation = {name: float(one.mean()) for name, one in wins.items()}
+    name, why = _best(tried, wins, small=small)
+    others = ", ".join(f"{one} {value:.3f}" for one, value in separation.items() if one != name)
     words = (
-        f"auto chose {best}: after {_SHARE_OF_SCHEDULE:.0%} of its schedule it told artificial"
-        " defects from held-out normal images best, with ROC AUC"
-        f" {separation[best]:.3f} ({others}); no label, no calibration image and no test image was"
-        " used"
+        f"auto chose {name}: it separated made anomalies (defects, joined, blended, scrambled,"
+        f" warped, squeezed images) from held-out normal ones with ROC AUC {separation[name]:.3f}"
+        f" ({others}){why}{left_out}. It used no label, no calibration image and no test image"
     )
     on_note(words)
-    return Choice(candidates(fitted_on)[best], separation, words)
+    return Choice(tried[name], separation, words)
+
+
+def _best(tried: dict[str, Recipe], wins: dict[str, Wins], *, small: bool) -> tuple[str, str]:
+    """The candidate to keep, and what the comparison of computed and trained ones showed."""
+    cheap = max(
+        (name for name in wins if tried[name].is_closed_form), key=lambda name: wins[name].mean()
+    )
+    trained = next((name for name in wins if not tried[name].is_closed_form), None)
+    if trained is None:
+        return cheap, ""
+    ahead = difference(wins[trained], wins[cheap])
+    told = (
+        f"; {trained} after {_SHARE_OF_SCHEDULE:.0%} of its schedule less {cheap}, in pairs:"
+        f" {ahead.words}"
+    )
+    keeps_trained = ahead.value > 0 if small else ahead.high >= 0
+    return (trained if keeps_trained else cheap), told
+
+
+def difference(one: Wins, other: Wins) -> Difference:
+    """Mean of `one` less that of `other`, both (n_made, n_normal), in pairs.
+
+    The interval allows for other made images and for other normal ones (DeLong, 1988), by Student's
+    distribution for the fewer of the two.
+
+    Examples
+    --------
+    >>> made = np.array([[1.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> difference(np.ones_like(made), made).words
+    '+0.167 [-2.700, +3.033]'
+    >>> difference(made, made).words
+    '+0.000 [+0.000, +0.000]'
+    """
+    apart = one - other
+    n_made, n_normal = apart.shape
+    variance = apart.mean(1).var(ddof=1) / n_made + apart.mean(0).var(ddof=1) / n_normal
+    half = float(t.ppf(0.975, min(n_made, n_normal) - 1) * np.sqrt(variance))
+    value = float(apart.mean())
+    return Difference(value, value - half, value + half)
 
 
 def _made_anomalies(normals: ImageSet, seed: int) -> Iterator[tuple[str, ImageSet]]:
@@ -138,7 +214,7 @@ def _with_neighbours(prepared: Images) -> Iterator[tuple[Tensor, Tensor]]:
     )
 
 
-def _separation(  # noqa: PLR0917  a private step of one function, given what that function has
+def _wins(  # noqa: PLR0917  a private step of one function, given what that function has
     recipe: Recipe,
     fitted_on: ImageSet,
     normals: ImageSet,
@@ -146,20 +222,18 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
     size: int | None,
     asked: Aspect | None,
     hold: Hold,
-) -> float:
+) -> Wins:
     prepare, _ = choose_prepare(fitted_on, recipe, size, asked)
+    if isinstance(recipe, ClosedFormRecipe):
+        most = recipe.most_images(ImageShape(*prepare.size, fitted_on.channels))
+        fitted_on = fitted_on[sample_rows(len(fitted_on), most, settings.seed)]
     train, held_out = hold(prepare, fitted_on), prepare_each(prepare, normals, keep_float=True)
     torch.manual_seed(settings.seed)
-    network = recipe.build_network(ImageShape(*prepare.size, fitted_on.channels))
-    brief = settings.model_copy(update={"epochs": None, "minutes": None, "patience": None})
-    train_network(
-        recipe,
-        network,
-        train,
-        held_out,
-        brief,
-        _brief_plan(plan_training(recipe, network, train, brief)),
-    )
+    network = recipe.build_network(ImageShape(*prepare.size, fitted_on.channels)).eval()
+    if not recipe.is_closed_form:
+        brief = settings.model_copy(update={"epochs": None, "minutes": None, "patience": None})
+        plan = _brief_plan(plan_training(recipe, network, train, brief))
+        train_network(recipe, network, train, held_out, brief, plan)
     graph = build_graph(recipe, network, prepare.size, prepare.aspect)
     half = max(1, len(held_out) // 2)
     with torch.inference_mode():
@@ -168,13 +242,9 @@ def _separation(  # noqa: PLR0917  a private step of one function, given what th
     normal_scores = score_images(graph, normals[half:], batch_size=_BATCH).score
     scores: dict[str, list[NDArray[np.float32]]] = {}
     for kind, made in _made_anomalies(normals, settings.seed):
-        scores.setdefault(kind, [normal_scores]).append(
-            score_images(graph, made, batch_size=_BATCH).score
-        )
-    found = [np.concatenate(parts) for parts in scores.values()]
-    return float(
-        np.mean([roc_auc(np.arange(len(one)) >= len(normal_scores), one) for one in found])
-    )
+        scores.setdefault(kind, []).append(score_images(graph, made, batch_size=_BATCH).score)
+    kinds = [np.concatenate(parts)[:, None] for parts in scores.values()]
+    return np.mean([(one > normal_scores) + 0.5 * (one == normal_scores) for one in kinds], axis=0)
 
 
 def _brief_plan(plan: TrainingPlan) -> TrainingPlan:

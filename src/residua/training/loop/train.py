@@ -30,6 +30,8 @@ from residua.training.scoring.image_list import n_pixels
 if TYPE_CHECKING:
     import lightning as L
 
+HISTORY = ("epoch", "train_loss", "validation_loss", "seconds")
+"""The columns of a history, a row an epoch."""
 _CHECKPOINT_PARTS = frozenset(
     {"state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks"}
 )
