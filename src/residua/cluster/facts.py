@@ -36,7 +36,7 @@ from residua.runs.tables.part_lookup import PartLookup
 
 _IN_ONE_PLACE = "Needs the images in one place, and workers have them. Leave --cluster out."
 _EVERY_SCORE = "Needs every score, and a sketch is a summary. Take --ranking exact."
-_OF_IMAGES = ("images", "score_of")
+_OF_IMAGES = ("images", "score_of", "changed")
 _FITTED = ("train", "validation")
 
 
@@ -112,7 +112,7 @@ def lacking_of(facts: JudgedFacts, model: JudgedModel, *, is_own: bool) -> list[
     if facts.masks is None and any(name in facts.metrics for name in _of_pixels()):
         told += [
             NotApplicable(what=code, reason=_IN_ONE_PLACE)
-            for code in ("empty-masks", "suspicious-masks")
+            for code in ("empty-masks", "suspicious-masks", "small-defects")
         ]
     if is_own and facts.groups is not None:
         told.append(NotApplicable(what="torn-groups", reason=_IN_ONE_PLACE))
