@@ -157,3 +157,14 @@ def test_made_anomalies_are_images_of_the_same_kind_and_differ(shape: tuple[int,
         assert anomalies.shape == images.shape, name
         assert float(anomalies.min()) >= 0 and float(anomalies.max()) <= 1, name
         assert not torch.equal(anomalies, images), name
+
+
+def test_a_candidate_is_trained_as_a_fit_trains_it(zeros: ImageSet, monkeypatch) -> None:
+    """Batch norm learns in the mode of training alone, which Lightning does not set."""
+    modes: list[bool] = []
+    monkeypatch.setattr(
+        choosing, "train_network", lambda recipe, network, *_: modes.append(network.training)
+    )
+    fitted_on, validation = hold_out(zeros, 0.2, seed=0)
+    choose_recipe(fitted_on, validation, TrainingSettings(), on_note=lambda _: None)
+    assert modes == [True]

@@ -229,7 +229,7 @@ def _wins(  # noqa: PLR0917  a private step of one function, given what that fun
         fitted_on = fitted_on[sample_rows(len(fitted_on), most, settings.seed)]
     train, held_out = hold(prepare, fitted_on), prepare_each(prepare, normals, keep_float=True)
     torch.manual_seed(settings.seed)
-    network = recipe.build_network(ImageShape(*prepare.size, fitted_on.channels)).eval()
+    network = recipe.build_network(ImageShape(*prepare.size, fitted_on.channels))
     if not recipe.is_closed_form:
         brief = settings.model_copy(update={"epochs": None, "minutes": None, "patience": None})
         plan = _brief_plan(plan_training(recipe, network, train, brief))
