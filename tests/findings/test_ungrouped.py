@@ -12,6 +12,7 @@ from residua.evaluation.detection import detection_facts
 from residua.evaluation.labels import DetectionLabels
 from residua.evaluation.reconstruction import error_facts
 from residua.findings import find_all, ungrouped
+from residua.findings.blind_spots import changed_scores
 from residua.images.group_names import groups_in_names
 
 NAMES = [f"part{part:02d}_view{view}.png" for part in range(40) for view in range(6)]
@@ -65,3 +66,11 @@ def test_groups_that_were_fitted_on_are_told_by_themselves(n_seen, is_told):
     assert bool(found) == is_told
     if is_told:
         assert "100 of the images are of groups that the model was fitted on" in found[0].meaning
+
+
+def test_it_is_asked_of_images_without_labels_too():
+    nothing = np.zeros(len(PART), bool)
+    facts = detection_facts(DetectionLabels(nothing, nothing), drawn(0.9))
+    assert told(facts) is None
+    assert facts.normal_rows.size == facts.anomalous_rows.size == 0
+    assert changed_scores(facts) is None

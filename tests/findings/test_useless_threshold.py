@@ -24,7 +24,8 @@ def test_a_threshold_that_catches_nothing_is_an_error_and_stands_first():
     record = _record(9.0)
     found = {one.code: one for one in record.findings}["useless-threshold"]
     assert found.severity == "error"
-    assert "flags 0 of 52 anomalous images, 0 of 84 normal ones" in found.meaning
+    assert ": 0 of 52 anomalous images and 0 of 84 normal ones, 0.0%." in found.meaning
+    assert "by `--policy 'false-alarms<=0.1'`" in found.what_to_do  # arrays have no RUN
     assert "The scores rank well" in found.what_to_do
     first = opening(record)
     assert first.startswith("At its threshold, the model misses 52 of 52 anomalous images and")
@@ -46,7 +47,11 @@ def test_another_threshold_is_advised_only_where_scores_rank_well():
         rate_interval(6, 100),
         roc_auc=Estimate(value=0.6, low=0.5, high=0.7, n=150),
     )
-    assert "train another recipe" in told.what_to_do
+    assert "train another recipe, or take the strongest baseline" in told.what_to_do
+    labels = np.arange(100) < 50
+    arrays = evaluate_detection(labels, np.tile([0.0, 1.0], 50), operating_point=0.5)
+    found = {one.code: one for one in arrays.findings}["useless-threshold"]
+    assert "baseline" not in found.what_to_do
 
 
 def test_false_alarms_at_recall_are_counted_as_by_hand():

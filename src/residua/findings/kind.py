@@ -230,19 +230,25 @@ class JudgedFacts:
         return tuple(dict.fromkeys(words[one] for one in needs if getattr(self, one) is None))
 
     @property
+    def _flags(self) -> Bools:
+        """Which images are anomalous; none of them where no image has a label."""
+        none = np.zeros(len(self.labelled), np.bool_)
+        return none if self.is_anomalous is None else np.asarray(self.is_anomalous)
+
+    @property
     def normal_rows(self) -> Rows:
         """Rows of images that are labelled as normal."""
-        return np.flatnonzero(self.labelled & ~self.is_anomalous)
+        return np.flatnonzero(self.labelled & ~self._flags)
 
     @property
     def anomalous_rows(self) -> Rows:
         """Rows of images that are labelled as anomalous."""
-        return np.flatnonzero(self.labelled & self.is_anomalous)
+        return np.flatnonzero(self.labelled & self._flags)
 
     @property
     def known(self) -> tuple[NDArray[Any], Bools]:
         """Scores of the labelled images, and which of them are anomalous."""
-        return self.scores[self.labelled], self.is_anomalous[self.labelled]
+        return self.scores[self.labelled], self._flags[self.labelled]
 
     @property
     def are_normal(self) -> bool:

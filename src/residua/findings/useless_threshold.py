@@ -16,6 +16,7 @@ def find_useless_threshold(
     *,
     roc_auc: Estimate | None = None,
     to_catch: Estimate | None = None,
+    of_run: bool = True,
 ) -> Finding | None:
     """Compare the share of anomalies that is flagged with that of normal images.
 
@@ -30,6 +31,8 @@ def find_useless_threshold(
         Whether another threshold could do better.
     to_catch : Estimate, optional
         The false-alarm rate that it costs to catch 90% of the anomalies.
+    of_run : bool
+        Whether the model is a run with baselines, so that the advice may name its commands.
 
     Examples
     --------
@@ -48,7 +51,7 @@ def find_useless_threshold(
     if low > 0:
         return None
     n_caught, n_false = round(caught * recall.n), round(false * false_alarm_rate.n)
-    rather = f", {caught:.1%}, and" if n_caught else ","
+    rather = f", {caught:.1%}, and" if n_caught else " and"
     return Finding(
         code=KIND.code,
         severity="error",
@@ -59,19 +62,20 @@ def find_useless_threshold(
             "difference_low": low,
         },
         meaning=(
-            f"This threshold flags {n_caught:,} of {recall.n:,} anomalous images{rather}"
-            f" {n_false:,} of {false_alarm_rate.n:,} normal ones, {false:.1%}. It is not shown that"
-            " an anomaly is flagged more often than a normal image."
+            "It is not shown that this threshold flags anomalous images more often than normal"
+            f" ones: {n_caught:,} of {recall.n:,} anomalous images{rather}"
+            f" {n_false:,} of {false_alarm_rate.n:,} normal ones, {false:.1%}."
         ),
-        what_to_do=_advice(roc_auc, to_catch),
+        what_to_do=_advice(roc_auc, to_catch, of_run=of_run),
     )
 
 
-def _advice(roc_auc: Estimate | None, to_catch: Estimate | None) -> str:
+def _advice(roc_auc: Estimate | None, to_catch: Estimate | None, *, of_run: bool) -> str:
     if roc_auc is None or roc_auc.low is None or roc_auc.low < _WELL:
+        other = "train another recipe, or take the strongest baseline" if of_run else "train again"
         return (
             "Do not use it. The scores do not rank well enough for another threshold to help much:"
-            " train another recipe, or take the strongest baseline."
+            f" {other}."
         )
     cost = ""
     if to_catch is not None and to_catch.value is not None:
@@ -80,10 +84,12 @@ def _advice(roc_auc: Estimate | None, to_catch: Estimate | None) -> str:
             if to_catch.low is not None and to_catch.high is not None
             else "."
         )
+    policy = "--policy 'false-alarms<=0.1'"
+    by = f"`residua threshold RUN {policy}`" if of_run else f"by `{policy}`"
     return (
         f"Do not use it. The scores rank well ({metric_words('roc_auc').label}"
-        f" {roc_auc.value:.3f}), so choose another one: `residua threshold RUN --policy"
-        f" 'false-alarms<=0.1'`, or recall>=0.9 with labelled anomalies in calibration.{cost}"
+        f" {roc_auc.value:.3f}), so choose another one: {by}, or recall>=0.9 with labelled"
+        f" anomalies in calibration.{cost}"
     )
 
 
@@ -96,6 +102,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
         metrics["false_alarm_rate"],
         roc_auc=metrics.get("roc_auc"),
         to_catch=metrics.get("false_alarm_rate_at_90_recall"),
+        of_run=facts.baselines is not None,
     )
 
 

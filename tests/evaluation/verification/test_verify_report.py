@@ -549,3 +549,16 @@ def test_findings_that_rest_on_calibration_scores_are_made_again_with_them(tmp_p
     found = verify_report(write_html(tmp_path / "r.html", "One", [made]))
     assert not found.differing
     assert "finding drift" in {one.name for one in found.figures if one.verdict == "same"}
+
+
+def test_so_does_a_report_with_too_few_calibration_scores_for_drift(tmp_path):
+    scores = np.r_[np.linspace(-1, 1, 40), np.full(10, -0.9), np.full(20, 9.0)]
+    made = judge(
+        scores=scores,
+        labels=np.repeat([0, 1], [40, 30]),
+        calibration_scores=np.linspace(-6, -5, 12),
+        policy="quantile:0.9",
+    )
+    codes = {one.code for one in made[0].findings}
+    assert not codes & {"drift", "label-noise"}
+    assert not verify_report(write_html(tmp_path / "r.html", "One", [made])).differing

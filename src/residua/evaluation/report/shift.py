@@ -77,7 +77,7 @@ def _place(scores: NDArray[Any], normals: NDArray[Any]) -> str:
     middle = float(np.median(scores))
     below = float((normals < middle).mean() + (normals == middle).mean() / 2)
     return (
-        f"Their middle score is higher than {below:.0%} of the"
+        f"The middle score of all {count(len(scores), 'image')} is higher than {below:.0%} of the"
         f" {count(len(normals), 'normal calibration score')}; about 50% means alike."
     )
 

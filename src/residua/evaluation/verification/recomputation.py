@@ -17,6 +17,7 @@ from residua.evaluation.standings import by_baseline
 from residua.findings import (
     JudgedFacts,
     drift,
+    find_all,
     find_not_better_than_baseline,
     find_threshold_optimism,
     hidden_anomalies,
@@ -117,17 +118,20 @@ def _detection(record: Evaluation, evidence: Evidence, options: dict[str, Any]) 
 
 def _with_calibration(facts: JudgedFacts, record: Evaluation, evidence: Evidence) -> JudgedFacts:
     """`facts` with the normal calibration scores where the record's findings were made with them,
-    which `drift` shows, and with the images' names where its findings tell them.
+    which `drift` shows unless it is not told of so few, and with the images' names where its
+    findings tell them.
     """
     scores, flags = evidence.calibration_scores, evidence.calibration_is_anomalous
-    if scores is not None and any(one.code == drift.KIND.code for one in record.findings):
+    if scores is not None:
         normal = np.ones(len(scores), np.bool_) if flags is None else ~np.asarray(flags, np.bool_)
         groups = evidence.calibration_groups
-        facts = replace(
+        known = replace(
             facts,
             calibration=np.asarray(scores)[normal],
             calibration_groups=None if groups is None else groups[normal],
         )
+        is_told = any(one.code == drift.KIND.code for one in record.findings)
+        facts = known if is_told or not find_all(known, [drift.KIND])[0] else facts
     told = next((one for one in record.findings if one.code == label_noise.KIND.code), None)
     is_named = told is not None and bool(told.measured.get("paths"))
     return replace(facts, paths=evidence.paths) if is_named else facts
