@@ -237,7 +237,7 @@ def now() -> str:
     >>> now()[:2], now()[16:20]
     ('20', ' UTC')
     """
-    return f"{datetime.now().astimezone():%Y-%m-%d %H:%M UTC%z}"
+    return f"{datetime.now().astimezone():%Y-%m-%d %H:%M UTC%z}".removesuffix("+0000")
 
 
 def not_applicable_of(provenance: Mapping[str, Any]) -> tuple[NotApplicable, ...]:

@@ -197,9 +197,13 @@ def test_what_describes_images_is_refused_of_a_run(residua, finished, option):
 
 
 def test_threshold_changes_the_operating_point(residua, run):
-    code, out, _ = residua("threshold", run, "--policy", "quantile:0.5", "--json", "-")
+    day = ("--per-day", 1000, "--prevalence", 0.1)
+    code, out, _ = residua("threshold", run, "--policy", "quantile:0.5", *day, "--json", "-")
     assert code == 0
-    assert json.loads(out)["policy"] == "quantile:0.5"
+    point = json.loads(out)
+    assert point["policy"] == "quantile:0.5"
+    thrown = 900 * point["rates"]["false_alarm_rate"]["value"]
+    assert point["per_day"]["thrown_away"]["value"] == pytest.approx(thrown)
     assert (
         json.loads(residua("info", run, "--json", "-")[1])["bundle"]["operating_point"]["policy"]
         == "quantile:0.5"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from residua.evaluation.comparison import Comparison
-    from residua.evaluation.comparison.records import Standing
+    from residua.evaluation.comparison.records import ComparedModel
 
 
 def compare(
@@ -109,12 +109,12 @@ def _standings(comparison: Comparison) -> Table:
     return table
 
 
-def _code(standing: Standing) -> str:
+def _code(model: ComparedModel) -> str:
     """``16 numbers, 4x fewer`` than values of an image."""
-    if standing.code is None or standing.code_ratio is None:
+    if model.code is None or model.code_ratio is None:
         return "none, or not known"
-    fewer = f", {standing.code_ratio:.3g}x fewer" if standing.code_ratio > 1 else ", no fewer"
-    return f"{standing.code:,} numbers{fewer}"
+    fewer = f", {model.code_ratio:.3g}x fewer" if model.code_ratio > 1 else ", no fewer"
+    return f"{model.code:,} numbers{fewer}"
 
 
 def _p(value: float | None) -> str:

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from residua._text import say
-from residua.cli.options import BitsOfSource, GroupsOfRun, PerDay, of_another_source
+from residua.cli.options import (
+    BitsOfSource,
+    GroupsOfRun,
+    PerDay,
+    Prevalence,
+    day_of,
+    of_another_source,
+)
 
 if TYPE_CHECKING:
+    from residua.evaluation.per_day import Day
     from residua.records import OperatingPoint
 
 
@@ -53,6 +61,7 @@ def threshold(
     groups: GroupsOfRun = None,
     bits: BitsOfSource = None,
     per_day: PerDay = None,
+    prevalence: Prevalence = None,
     json: Annotated[
         Path | None,
         typer.Option(
@@ -77,10 +86,11 @@ def threshold(
         )
     from residua.cli.output import emit_json, is_stdout
     from residua.cli.progress import watching
-    from residua.evaluation.per_day import PER_DAY, Day
+    from residua.evaluation.per_day import PER_DAY
     from residua.runs.threshold import change_threshold
     from residua.thresholds import parse_policy
 
+    day = day_of(per_day, prevalence, "threshold")
     of_another_source("threshold", source, bits=bits, groups=groups)
     with watching(quiet=is_stdout(json) and source is None) as watcher:
         point = change_threshold(
@@ -95,15 +105,15 @@ def threshold(
             watcher=watcher,
         )
     if not is_stdout(json):
-        _print_point(point, per_day)
+        _print_point(point, day)
         _print_decision(run)
-    told = {} if per_day is None else {PER_DAY: Day(per_day).counts(point.rates)}
+    told = {} if day is None else {PER_DAY: day.counts(point.rates)}
     emit_json({**point.model_dump(mode="json"), **told}, json)
 
 
-def _print_point(point: OperatingPoint, parts_per_day: int | None) -> None:
+def _print_point(point: OperatingPoint, day: Day | None) -> None:
     from residua._text import count
-    from residua.evaluation.per_day import Day, promised_a_day, sentence
+    from residua.evaluation.per_day import promised_a_day, sentence
     from residua.evaluation.report.words import worth
 
     say(f"Threshold {point.threshold:.6g} ({point.policy})")
@@ -119,10 +129,10 @@ def _print_point(point: OperatingPoint, parts_per_day: int | None) -> None:
         say(f"  {name.replace('_', ' ')} {value}{bounds} on {behind}")
         if rate.caveat is not None:
             say(f"    {rate.caveat}")
-    if parts_per_day is not None:
-        shown = sentence(Day(parts_per_day).counts(point.rates))
+    if day is not None:
+        shown = sentence(day.counts(point.rates))
         say(f"{shown} Those are the rates on the calibration images.")
-        say(promised_a_day(point.policy, parts_per_day))
+        say(promised_a_day(point.policy, round(day.good)))
 
 
 def _print_decision(run: Path) -> None:

@@ -93,6 +93,12 @@ def test_a_model_beside_its_copy_differs_in_nothing():
     assert found.pairs[0].better is None
 
 
+def test_the_same_scores_differ_by_nothing_in_few_digits():
+    flags, scores = np.arange(40) < 20, np.random.default_rng(0).random(40)
+    found = compare_models([detector("a", scores, flags), detector("b", scores, flags)])
+    assert "can be shown: 0.000 of ROC AUC" in found.sentence
+
+
 def test_two_models_of_one_quality_are_told_apart_as_seldom_as_promised():
     rng = np.random.default_rng(2)
     wrong = 0

@@ -16,9 +16,9 @@ from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
 from residua.evaluation.comparison.measures import Images, Measure, measures_of
 from residua.evaluation.comparison.records import (
+    ComparedModel,
     Comparison,
     PairedDifference,
-    Standing,
     in_one_sentence,
     pair_sentence,
 )
@@ -135,7 +135,7 @@ def compare_models(models: Sequence[Contestant], *, confidence: float = 0.95) ->
             None if len(pairs) == 1 else f"Bonferroni over {len(pairs)} pairs, metric by metric"
         ),
         standings=tuple(
-            Standing(
+            ComparedModel(
                 name=model.name,
                 n_own=len(model.evidence.paths),
                 metrics=metrics,

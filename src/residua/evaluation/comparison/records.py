@@ -24,7 +24,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Standing(_Record):
+class ComparedModel(_Record):
     """One model's metrics on the images that all share; ``n_own`` is how many test images it has
     itself. ``code`` is how many numbers its code holds, ``code_ratio`` how many values of an image
     stand behind each; None where there is no code or nobody knows its size.
@@ -68,7 +68,7 @@ class Comparison(_Record):
     confidence: float
     n_pairs: int
     correction: str | None = None
-    standings: tuple[Standing, ...]
+    standings: tuple[ComparedModel, ...]
     pairs: tuple[PairedDifference, ...]
     sentence: str
     findings: tuple[Finding, ...] = ()
@@ -175,6 +175,6 @@ def _amount(metric: str, difference: Estimate) -> str:
 def _digits(size: float) -> int:
     """Decimals that show two digits of the largest number."""
     digits = 3
-    while digits < 8 and size < 10 ** -(digits - 1):
+    while size > 0 and digits < 8 and size < 10 ** -(digits - 1):
         digits += 1
     return digits

@@ -28,6 +28,7 @@ from residua.training.fitting.options import DetectOptions, RecipeOptions, flag
 from residua.training.fitting.recipe_choice import choose_recipe
 from residua.training.fitting.session import FitSession, FitWork, Hold, Notes, TrainedModel
 from residua.training.fitting.splits import CALIBRATION_SHARE, hold_out, sample_rows
+from residua.training.loop.augmentation import check_names
 from residua.training.loop.batches import MemoryBatches, all_to_unit, to_unit
 from residua.training.loop.settings import TrainingSettings
 from residua.training.loop.train import HISTORY, TrainingPlan, TrainingResult, batch_size_of
@@ -178,6 +179,7 @@ def _compute(work: FitWork, recipe: ClosedFormRecipe, trim: float) -> TrainedMod
 
 
 def _computed(work: FitWork, images: Images) -> InferenceGraph:
+    check_names(work.settings.augment)
     graph = work.graph(work.fresh_network().eval())
     seen = all_to_unit(images)
     with work.threads(), torch.inference_mode():
