@@ -36,6 +36,7 @@ from residua.training.fitting.targets import LabelledSet, calibration_set, image
 from residua.training.networks import n_parameters
 from residua.training.networks.base import why_no_code
 from residua.training.recipes import RECIPES
+from residua.training.recipes.closed_form import ClosedFormRecipe
 from residua.training.scoring.engine import score_images
 from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.prepare import Prepare
@@ -116,7 +117,7 @@ def _fit_images(
     train, calibration = usable_parts(options, train, calibration, notes)
     fitted_on, validation = hold_out(train, VALIDATION_SHARE, seed=options.settings.seed)
     recipe = find_recipe(options, fitted_on, validation, session, notes)
-    if recipe.is_closed_form:  # nothing to stop early and no scale to set: all images teach it
+    if isinstance(recipe, ClosedFormRecipe) and not recipe.holds_out:  # all images teach it
         fitted_on, validation = train, train[:0]
     prepare, words = choose_prepare(train, recipe, options.size, options.aspect)
     notes.add(words)

@@ -28,7 +28,6 @@ from residua.training.fitting.options import DetectOptions, RecipeOptions, flag
 from residua.training.fitting.recipe_choice import choose_recipe
 from residua.training.fitting.session import FitSession, FitWork, Hold, Notes, TrainedModel
 from residua.training.fitting.splits import CALIBRATION_SHARE, hold_out, sample_rows
-from residua.training.loop.augmentation import check_names
 from residua.training.loop.batches import MemoryBatches, all_to_unit, to_unit
 from residua.training.loop.settings import TrainingSettings
 from residua.training.loop.train import HISTORY, TrainingPlan, TrainingResult, batch_size_of
@@ -158,13 +157,15 @@ def _compute(work: FitWork, recipe: ClosedFormRecipe, trim: float) -> TrainedMod
         )
     images = work.prepared(work.fitted_on[rows])
     work.tell_of_file()
-    graph = _computed(work, images)
+    held_out = work.prepared(work.validation, keep_float=True) if recipe.holds_out else None
+    graph = _computed(work, images, held_out)
     kept = np.arange(n_images)
     if trim:
         best = keep_best(graph.scorer, images, trim)
         dropped = np.delete(rows, best)
         work.notes.add(say_dropped(work.fitted_on.paths[dropped], len(rows)))
-        graph, kept = _computed(work, taken(images, best)), np.delete(kept, dropped)
+        graph = _computed(work, taken(images, best), held_out)
+        kept = np.delete(kept, dropped)
     work.tell_of_network(graph.scorer.network)
     trained = TrainingResult(
         history={name: np.zeros(0) for name in HISTORY},
@@ -178,12 +179,11 @@ def _compute(work: FitWork, recipe: ClosedFormRecipe, trim: float) -> TrainedMod
     return TrainedModel(graph, trained, work.fitted_on[kept], work.validation, facts)
 
 
-def _computed(work: FitWork, images: Images) -> InferenceGraph:
-    check_names(work.settings.augment)
+def _computed(work: FitWork, images: Images, held_out: Images | None) -> InferenceGraph:
     graph = work.graph(work.fresh_network().eval())
     seen = all_to_unit(images)
     with work.threads(), torch.inference_mode():
-        graph.fit_score(seen, seen)
+        graph.fit_score(seen, seen if held_out is None else all_to_unit(held_out))
     return graph
 
 

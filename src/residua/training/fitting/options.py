@@ -71,7 +71,7 @@ class RecipeOptions(SharedOptions):
         if isinstance(given, dict) and given.get("recipe_options") and "recipe" not in given:
             return {
                 **given,
-                "recipe": "feature" if "backbone" in given["recipe_options"] else "plain",
+                "recipe": "memory" if "backbone" in given["recipe_options"] else "plain",
             }
         return given
 

@@ -24,31 +24,27 @@ _HIDDEN = 128
 _PICTURE = 32
 
 
-class FeatureAutoencoder(AutoencoderNetwork):
-    """A frozen backbone, and an autoencoder on its feature maps that shares nothing with it.
+class FeatureMaps(nn.Module):
+    """A frozen backbone, and the maps that it gives of images.
 
-    The maps of the chosen ``levels`` are brought to one grid (of at most 64 x 64 places), squeezed
-    to ``width`` numbers a place, and rebuilt by convolutions. The code is the maps averaged over
-    cells, at most 4 x 4 and as many as keep it under 1,024 numbers. A small head draws a picture of
-    the code, for people; it learns beside the rest and has no part in the score.
+    The maps of the chosen ``levels`` are brought to one grid of at most 64 x 64 places, ``grid``;
+    ``channels`` are how many each level has.
     """
 
     mean: Tensor
     deviation: Tensor
-    cells: Tensor
 
     def __init__(
         self,
         backbone: nn.Module,
         shape: ImageShape,
-        width: int,
         *,
         levels: Sequence[int] | None = None,
         side: int | None = None,
         values: Values = IMAGENET,
     ) -> None:
         super().__init__()
-        self.shape, self.width = shape, width
+        self.shape = shape
         self.seen = (side, side) if side is not None else (shape.height, shape.width)
         self.backbone = backbone.eval().requires_grad_(False)
         for name, channels in values._asdict().items():
@@ -62,27 +58,11 @@ class FeatureAutoencoder(AutoencoderNetwork):
             min(_LARGEST_GRID, max(m.shape[2] for m in maps)),
             min(_LARGEST_GRID, max(m.shape[3] for m in maps)),
         )
-        n_features = sum(self.channels)
-        n_cells = max(
-            n
-            for n in range(1, min(_CELLS, *self.grid) + 1)
-            if n == 1 or n * n * n_features <= _LONGEST_CODE
-        )
-        self.register_buffer("cells", pooling(*self.grid, n_cells), persistent=False)
-        self.latent = n_features * n_cells * n_cells
-        self.squeeze = nn.Sequential(*_layer(n_features, _HIDDEN, 1), nn.Conv2d(_HIDDEN, width, 1))
-        self.rebuild = nn.Sequential(
-            *_layer(width, _HIDDEN, 1),
-            *_layer(_HIDDEN, _HIDDEN, 3),
-            nn.Conv2d(_HIDDEN, n_features, 1),
-        )
-        self.start = (-(-shape.height // 4), -(-shape.width // 4))
-        self.from_code = nn.Sequential(
-            nn.BatchNorm1d(self.latent), nn.Linear(self.latent, _PICTURE * _CELLS * _CELLS)
-        )
-        self.draw = nn.Sequential(
-            *_layer(_PICTURE, _PICTURE, 3), nn.Conv2d(_PICTURE, 16 * shape.channels, 3, padding=1)
-        )
+
+    @property
+    def n_features(self) -> int:
+        """Numbers at each place."""
+        return sum(self.channels)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Weights that were saved before the values of a backbone were."""
@@ -109,6 +89,62 @@ class FeatureAutoencoder(AutoencoderNetwork):
             colour = F.interpolate(colour, size=self.seen, mode="bilinear", align_corners=False)
         maps = feature_maps(self.backbone((colour - self.mean) / self.deviation), *self.seen)
         return torch.cat([_to_grid(maps[level], self.grid) for level in self.levels], 1)
+
+    def describe(self) -> str:
+        """How many features there are where, and of what."""
+        n_frozen = sum(parameter.numel() for parameter in self.backbone.parameters())
+        rows, columns = self.grid
+        return (
+            f"{self.n_features} features in {rows}x{columns} places, of a frozen backbone of"
+            f" {n_frozen:,} parameters"
+        )
+
+    def _probe(self) -> list[Tensor]:
+        """The maps of one black image, wherever the backbone lies.
+
+        Bundles are measured on a device without memory.
+        """
+        first = next(iter(self.backbone.parameters()), torch.zeros(0, device="cpu"))
+        with torch.no_grad(), torch.device(first.device):
+            return feature_maps(
+                self.backbone(torch.zeros(1, 3, *self.seen, dtype=first.dtype)), *self.seen
+            )
+
+
+class FeatureAutoencoder(FeatureMaps, AutoencoderNetwork):
+    """An autoencoder on the feature maps of a frozen backbone, with which it shares nothing.
+
+    The maps are squeezed to ``width`` numbers a place, and rebuilt by convolutions. The code is the
+    maps averaged over cells, at most 4 x 4 and as many as keep it under 1,024 numbers. A small head
+    draws a picture of the code, for people; it learns beside the rest and has no part in the score.
+    """
+
+    cells: Tensor
+
+    def __init__(self, backbone: nn.Module, shape: ImageShape, width: int, **options: Any) -> None:
+        super().__init__(backbone, shape, **options)
+        self.width = width
+        n_features = self.n_features
+        n_cells = max(
+            n
+            for n in range(1, min(_CELLS, *self.grid) + 1)
+            if n == 1 or n * n * n_features <= _LONGEST_CODE
+        )
+        self.register_buffer("cells", pooling(*self.grid, n_cells), persistent=False)
+        self.latent = n_features * n_cells * n_cells
+        self.squeeze = nn.Sequential(*_layer(n_features, _HIDDEN, 1), nn.Conv2d(_HIDDEN, width, 1))
+        self.rebuild = nn.Sequential(
+            *_layer(width, _HIDDEN, 1),
+            *_layer(_HIDDEN, _HIDDEN, 3),
+            nn.Conv2d(_HIDDEN, n_features, 1),
+        )
+        self.start = (-(-shape.height // 4), -(-shape.width // 4))
+        self.from_code = nn.Sequential(
+            nn.BatchNorm1d(self.latent), nn.Linear(self.latent, _PICTURE * _CELLS * _CELLS)
+        )
+        self.draw = nn.Sequential(
+            *_layer(_PICTURE, _PICTURE, 3), nn.Conv2d(_PICTURE, 16 * shape.channels, 3, padding=1)
+        )
 
     def distances(self, rebuilt: Tensor, targets: Tensor) -> Tensor:
         """Cosine distance in [0, 2] of each place, averaged over the levels.
@@ -144,23 +180,7 @@ class FeatureAutoencoder(AutoencoderNetwork):
 
     def describe(self) -> str:
         """What is reproduced, and how narrow the bottleneck is."""
-        n_frozen = sum(parameter.numel() for parameter in self.backbone.parameters())
-        rows, columns = self.grid
-        return (
-            f"autoencoder of {sum(self.channels)} features in {rows}x{columns} places, bottleneck"
-            f" {self.width} a place, on a frozen backbone of {n_frozen:,} parameters"
-        )
-
-    def _probe(self) -> list[Tensor]:
-        """The maps of one black image, wherever the backbone lies.
-
-        Bundles are measured on a device without memory.
-        """
-        first = next(iter(self.backbone.parameters()), torch.zeros(0, device="cpu"))
-        with torch.no_grad(), torch.device(first.device):
-            return feature_maps(
-                self.backbone(torch.zeros(1, 3, *self.seen, dtype=first.dtype)), *self.seen
-            )
+        return f"autoencoder of {super().describe()}, bottleneck {self.width} a place"
 
 
 def _layer(n_in: int, n_out: int, size: int) -> tuple[nn.Module, ...]:

@@ -17,6 +17,7 @@ from residua.training.recipes.denoising import Denoising
 from residua.training.recipes.feature import Feature
 from residua.training.recipes.inspect import Inspect
 from residua.training.recipes.joint_one_class import JointOneClass
+from residua.training.recipes.memory import Memory
 from residua.training.recipes.neighbours import Neighbours
 from residua.training.recipes.pca import Pca
 from residua.training.recipes.plain import Plain
@@ -31,6 +32,7 @@ RECIPES: dict[str, type[Recipe]] = {
     for recipe in (
         Pca,
         Neighbours,
+        Memory,
         Plain,
         Denoising,
         Sparse,

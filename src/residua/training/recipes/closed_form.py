@@ -15,12 +15,14 @@ _MOST_IMAGES = 10_000
 
 
 class ClosedFormRecipe(Recipe, ABC):
-    """A recipe whose scorer finds everything in `fit`: no steps, no loss, no validation slice.
+    """A recipe whose scorer finds everything in `fit`: no steps and no loss.
 
-    It learns from at most `most_images` of the training images, drawn by the seed.
+    It learns from at most `most_images` of the training images, drawn by the seed. One that
+    `holds_out` needs a validation slice, to see how it scores what it has not kept.
     """
 
     is_closed_form: ClassVar[bool] = True
+    holds_out: ClassVar[bool] = False
 
     def most_images(self, shape: ImageShape) -> int:
         """How many images of `shape` it learns from at most."""

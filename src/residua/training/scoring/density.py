@@ -75,7 +75,7 @@ def centre_and_whitening(codes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Nearest(nn.Module):
-    """Distances of whitened vectors to the nearest of 1,000 that lie as far apart as can be.
+    """Distances of whitened vectors to the nearest of ``size`` that lie as far apart as can be.
 
     After PatchCore (Roth et al., 2022), with Gonzalez' farthest-first choice (1985): of what is
     common few are kept, of what is rare all, so that a rare part of a good image is no anomaly.
@@ -85,13 +85,14 @@ class Nearest(nn.Module):
     whitening: Tensor
     bank: Tensor
 
-    def __init__(self, n_features: int) -> None:
+    def __init__(self, n_features: int, size: int = _SIZE) -> None:
         super().__init__()
+        self.size = size
         add_buffers(
             self,
             centre=torch.zeros(n_features),
             whitening=torch.eye(n_features),
-            bank=torch.zeros(_SIZE, n_features),
+            bank=torch.zeros(size, n_features),
         )
 
     def fit(self, vectors: Tensor) -> None:
@@ -105,7 +106,7 @@ class Nearest(nn.Module):
         )
         self.centre = exact.mean(0).float()
         self.whitening = (directions / values.clamp(min=float(ridge)).sqrt()).float()
-        self.bank = far_apart((vectors.float() - self.centre) @ self.whitening, _SIZE)
+        self.bank = far_apart((vectors.float() - self.centre) @ self.whitening, self.size)
 
     @in_float32
     def forward(self, maps: Tensor) -> Tensor:
@@ -120,9 +121,9 @@ class Nearest(nn.Module):
         return squares.sqrt().view(maps.shape[0], 1, maps.shape[2], maps.shape[3])
 
 
-def some_vectors(maps: Tensor, generator: Generator) -> Tensor:
-    """A hundred places of each image, the same in all of the batch, as vectors: (n, n_features)."""
-    chosen = torch.randperm(maps.shape[2] * maps.shape[3], generator=generator)[:_PLACES]
+def some_vectors(maps: Tensor, generator: Generator, n_places: int = _PLACES) -> Tensor:
+    """Some places of each image, the same in all of the batch, as vectors: (n, n_features)."""
+    chosen = torch.randperm(maps.shape[2] * maps.shape[3], generator=generator)[:n_places]
     return maps.flatten(2)[:, :, chosen].transpose(1, 2).flatten(0, 1)
 
 
@@ -138,14 +139,14 @@ def far_apart(vectors: Tensor, n: int) -> Tensor:
             [5.],
             [1.]])
     """
-    chosen = vectors.new_zeros(n, vectors.shape[1])
+    chosen = torch.zeros(n, dtype=torch.int64)
     apart = vectors.new_full((len(vectors),), torch.inf)
     next_one = 0
     for place in range(n):
-        chosen[place] = vectors[next_one]
-        apart = torch.minimum(apart, (vectors - chosen[place]).square().sum(1))
+        chosen[place] = next_one
+        apart = torch.minimum(apart, (vectors - vectors[next_one]).square().sum(1))
         next_one = int(apart.argmax())
-    return chosen
+    return vectors[chosen]
 
 
 class DensityScorer(ScorerAround):

@@ -1,0 +1,121 @@
+"""Scores of a memory: how far what a backbone sees lies from what it saw in normal images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from residua.errors import InputError
+from residua.training.networks.feature import FeatureMaps
+from residua.training.scoring.density import Gaussian, Nearest, some_vectors
+from residua.training.scoring.image_list import Images, chunks_of, every
+from residua.training.scoring.places import Places, highest, tamed
+from residua.training.scoring.scorer import Scorer, ScorerOutput, add_buffers
+from residua.training.synthesis import standardise
+
+_CHUNK = 16
+_MOST_VECTORS = 60_000
+_MOST_HELD_OUT = 2000
+_CELLS = 2
+_MEAN, _SPREAD = 0.45, 0.2  # about those of photographs in [0, 1]
+_TINY = 1e-6
+
+
+class MemoryScorer(Scorer):
+    """How far the features at each place lie from the nearest of those of normal images.
+
+    Features are averaged over 3 x 3 places and whitened; ``size`` of them are kept, as far apart as
+    can be, out of at most 60,000 from all training images. Distances are taken in units of what is
+    usual at their place. An image's score is the sum of the means of its highest places, for each
+    share in ``tops``, and of the Mahalanobis distance of the features averaged over quarters of the
+    image; each is standardised on held-out normals, and what lies far out counts by its logarithm.
+    """
+
+    image_mean: Tensor
+    image_spread: Tensor
+
+    def __init__(
+        self, network: FeatureMaps, *, size: int, tops: tuple[float, ...], even: bool
+    ) -> None:
+        super().__init__()
+        self.network, self.tops, self.even = network, tops, even
+        self.nearest = Nearest(network.n_features, size)
+        self.places = Places(1)
+        self.gaussian = Gaussian(network.n_features * _CELLS**2)
+        add_buffers(
+            self, image_mean=torch.zeros(len(tops) + 1), image_spread=torch.ones(len(tops) + 1)
+        )
+
+    @property
+    def reconstructs(self) -> bool:
+        """A memory compares and makes no images."""
+        return False
+
+    def forward(self, images: Tensor) -> ScorerOutput:
+        """Score prepared images."""
+        features = self._features(images)
+        maps = self.places(self._distances(features))
+        parts = (self._image_scores(maps, _pooled(features)) - self.image_mean) / self.image_spread
+        error_map = F.interpolate(
+            maps, size=images.shape[2:], mode="bilinear", align_corners=False
+        )[:, 0]
+        return ScorerOutput(tamed(parts).sum(1), error_map, torch.full_like(images, torch.nan))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Refused: features are looked up, and no code is made of an image."""
+        raise InputError(
+            "transform: the model must have a latent vector. The recipe memory has none: it looks"
+            " up the nearest features. Use the recipe feature."
+        )
+
+    def fit(self, train: Images, held_out: Images) -> None:
+        """The memory from training images, what is usual from held-out ones."""
+        generator = torch.Generator().manual_seed(0)
+        per_image = max(1, _MOST_VECTORS // len(train))
+        vectors, cells = [], []
+        for chunk in chunks_of(train, _CHUNK):
+            features = self._features(chunk)
+            vectors.append(some_vectors(_smooth(features), generator, per_image))
+            cells.append(_pooled(features))
+        self.nearest.fit(torch.cat(vectors)[:_MOST_VECTORS])
+        self.gaussian.fit(torch.cat(cells))
+        seen = []
+        for chunk in chunks_of(every(held_out, -(-len(held_out) // _MOST_HELD_OUT)), _CHUNK):
+            features = self._features(chunk)
+            seen.append((self._distances(features), _pooled(features)))
+        maps, codes = (torch.cat(parts) for parts in zip(*seen, strict=True))
+        self.places.fit(maps.split(_CHUNK))
+        scores = self._image_scores(self.places(maps), codes)
+        self.image_mean = scores.mean(0)
+        self.image_spread = scores.std(0, correction=0).clamp(min=_TINY)
+
+    def _features(self, images: Tensor) -> Tensor:
+        """What the backbone sees, (batch, n_features, rows, columns).
+
+        With `even` light, it sees images that are all as bright and as rich in contrast.
+        """
+        if self.even:
+            images = standardise(images).values * _SPREAD + _MEAN
+        return self.network.targets(images)
+
+    def _distances(self, features: Tensor) -> Tensor:
+        """Of each place to the nearest that is kept, (batch, 1, rows, columns)."""
+        return self.nearest(_smooth(features))  # type: ignore[no-any-return]
+
+    def _image_scores(self, maps: Tensor, codes: Tensor) -> Tensor:
+        """The highest places and the whole, (batch, n_tops + 1)."""
+        whole = self.gaussian(codes).sqrt()
+        return torch.stack([*(highest(maps[:, 0], top) for top in self.tops), whole], dim=1)
+
+
+def _smooth(maps: Tensor) -> Tensor:
+    """Every place averaged with its neighbours, those that there are."""
+    return F.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
+
+
+def _pooled(features: Tensor) -> Tensor:
+    """Features averaged over quarters of the image, (batch, 4 * n_features)."""
+    rows, columns = (max(1, length // _CELLS) for length in features.shape[2:])
+    grid = features[:, :, : rows * _CELLS, : columns * _CELLS]
+    return F.avg_pool2d(grid, (rows, columns)).flatten(1)
