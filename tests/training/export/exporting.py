@@ -25,6 +25,7 @@ SMALL = {
     "restore": {"width": 4, "latent": 4},
     "joint-one-class": {"width": 4, "latent": 4},
     "neighbours": {},
+    "memory": {"backbone": "random-conv", "size": 50},
 }
 
 

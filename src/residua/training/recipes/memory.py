@@ -43,13 +43,16 @@ class Memory(ClosedFormRecipe):
     default_side: ClassVar[int] = 256
     smallest_side: ClassVar[int] = 32
     holds_out: ClassVar[bool] = True
+    keeps_images: ClassVar[bool] = True
 
     latent: None = None
     backbone: Annotated[str, AfterValidator(check_backbone)] = "lite0"
     levels: tuple[int, ...] | None = None
     side: int | None = Field(default=None, ge=8, le=4096)
     size: int = Field(default=4000, ge=1, le=100_000)
-    tops: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=(0.01,), min_length=1)
+    tops: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        default=(0.003, 0.03), min_length=1
+    )
     even: bool = True
 
     def build_network(self, shape: ImageShape) -> nn.Module:

@@ -106,7 +106,8 @@ class Nearest(nn.Module):
         )
         self.centre = exact.mean(0).float()
         self.whitening = (directions / values.clamp(min=float(ridge)).sqrt()).float()
-        self.bank = far_apart((vectors.float() - self.centre) @ self.whitening, self.size)
+        white = (vectors.float() - self.centre) @ self.whitening
+        self.bank = white[far_apart_rows(white, self.size)]
 
     @in_float32
     def forward(self, maps: Tensor) -> Tensor:
@@ -127,17 +128,15 @@ def some_vectors(maps: Tensor, generator: Generator, n_places: int = _PLACES) ->
     return maps.flatten(2)[:, :, chosen].transpose(1, 2).flatten(0, 1)
 
 
-def far_apart(vectors: Tensor, n: int) -> Tensor:
-    """`n` of `vectors`, each the farthest from those before it.
+def far_apart_rows(vectors: Tensor, n: int) -> Tensor:
+    """Rows of `n` of `vectors`, each the farthest from those before it.
 
     Some several times if there are fewer.
 
     Examples
     --------
-    >>> far_apart(torch.tensor([[0.0], [1.0], [5.0], [4.0]]), 3)
-    tensor([[0.],
-            [5.],
-            [1.]])
+    >>> far_apart_rows(torch.tensor([[0.0], [1.0], [5.0], [4.0]]), 3)
+    tensor([0, 2, 1])
     """
     chosen = torch.zeros(n, dtype=torch.int64)
     apart = vectors.new_full((len(vectors),), torch.inf)
@@ -146,7 +145,7 @@ def far_apart(vectors: Tensor, n: int) -> Tensor:
         chosen[place] = next_one
         apart = torch.minimum(apart, (vectors - vectors[next_one]).square().sum(1))
         next_one = int(apart.argmax())
-    return vectors[chosen]
+    return chosen
 
 
 class DensityScorer(ScorerAround):

@@ -8,7 +8,9 @@ from torch.nn import functional as F
 
 from residua.errors import InputError
 from residua.training.networks.feature import FeatureMaps
-from residua.training.scoring.density import Gaussian, Nearest, some_vectors
+from residua.training.networks.residual import pooling
+from residua.training.scoring.bank import less_own_square
+from residua.training.scoring.density import Gaussian, Nearest, far_apart_rows, some_vectors
 from residua.training.scoring.image_list import Images, chunks_of, every
 from residua.training.scoring.places import Places, highest, tamed
 from residua.training.scoring.scorer import Scorer, ScorerOutput, add_buffers
@@ -18,6 +20,7 @@ _CHUNK = 16
 _MOST_VECTORS = 60_000
 _MOST_HELD_OUT = 2000
 _CELLS = 2
+_PICTURES = 16
 _MEAN, _SPREAD = 0.45, 0.2  # about those of photographs in [0, 1]
 _TINY = 1e-6
 
@@ -30,10 +33,14 @@ class MemoryScorer(Scorer):
     usual at their place. An image's score is the sum of the means of its highest places, for each
     share in ``tops``, and of the Mahalanobis distance of the features averaged over quarters of the
     image; each is standardised on held-out normals, and what lies far out counts by its logarithm.
+    In place of a reconstruction stands the most similar of 16 training images that are kept.
     """
 
+    cells: Tensor
     image_mean: Tensor
     image_spread: Tensor
+    pictures: Tensor
+    picture_codes: Tensor
 
     def __init__(
         self, network: FeatureMaps, *, size: int, tops: tuple[float, ...], even: bool
@@ -43,24 +50,25 @@ class MemoryScorer(Scorer):
         self.nearest = Nearest(network.n_features, size)
         self.places = Places(1)
         self.gaussian = Gaussian(network.n_features * _CELLS**2)
+        shape, n_codes = network.shape, network.n_features * _CELLS**2
+        self.register_buffer("cells", pooling(*network.grid, _CELLS), persistent=False)
         add_buffers(
-            self, image_mean=torch.zeros(len(tops) + 1), image_spread=torch.ones(len(tops) + 1)
+            self,
+            image_mean=torch.zeros(len(tops) + 1),
+            image_spread=torch.ones(len(tops) + 1),
+            pictures=torch.zeros(1, shape.channels, shape.height, shape.width),
+            picture_codes=torch.zeros(1, n_codes),
         )
-
-    @property
-    def reconstructs(self) -> bool:
-        """A memory compares and makes no images."""
-        return False
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""
         features = self._features(images)
-        maps = self.places(self._distances(features))
-        parts = (self._image_scores(maps, _pooled(features)) - self.image_mean) / self.image_spread
+        maps, codes = self.places(self._distances(features)), self._pooled(features)
+        parts = (self._image_scores(maps, codes) - self.image_mean) / self.image_spread
         error_map = F.interpolate(
             maps, size=images.shape[2:], mode="bilinear", align_corners=False
         )[:, 0]
-        return ScorerOutput(tamed(parts).sum(1), error_map, torch.full_like(images, torch.nan))
+        return ScorerOutput(tamed(parts).sum(1), error_map, self._most_alike(codes))
 
     def encode(self, images: Tensor) -> Tensor:
         """Refused: features are looked up, and no code is made of an image."""
@@ -77,13 +85,20 @@ class MemoryScorer(Scorer):
         for chunk in chunks_of(train, _CHUNK):
             features = self._features(chunk)
             vectors.append(some_vectors(_smooth(features), generator, per_image))
-            cells.append(_pooled(features))
+            cells.append(self._pooled(features))
         self.nearest.fit(torch.cat(vectors)[:_MOST_VECTORS])
-        self.gaussian.fit(torch.cat(cells))
+        codes = torch.cat(cells)
+        self.gaussian.fit(codes)
+        white = (codes - self.gaussian.centre) @ self.gaussian.whitening.T
+        rows = far_apart_rows(white, min(_PICTURES, len(train)))
+        self.pictures = torch.cat(
+            [next(chunks_of(train[row : row + 1], 1)) for row in rows.tolist()]
+        )
+        self.picture_codes = white[rows]
         seen = []
         for chunk in chunks_of(every(held_out, -(-len(held_out) // _MOST_HELD_OUT)), _CHUNK):
             features = self._features(chunk)
-            seen.append((self._distances(features), _pooled(features)))
+            seen.append((self._distances(features), self._pooled(features)))
         maps, codes = (torch.cat(parts) for parts in zip(*seen, strict=True))
         self.places.fit(maps.split(_CHUNK))
         scores = self._image_scores(self.places(maps), codes)
@@ -103,6 +118,16 @@ class MemoryScorer(Scorer):
         """Of each place to the nearest that is kept, (batch, 1, rows, columns)."""
         return self.nearest(_smooth(features))  # type: ignore[no-any-return]
 
+    def _pooled(self, features: Tensor) -> Tensor:
+        """Features averaged over quarters of the image, (batch, 4 * n_features)."""
+        return (features.flatten(2) @ self.cells).flatten(1)
+
+    def _most_alike(self, codes: Tensor) -> Tensor:
+        """The kept picture whose features are most like each image's as a whole."""
+        white = (codes - self.gaussian.centre) @ self.gaussian.whitening.T
+        ranks = less_own_square(white, self.picture_codes, self.picture_codes.square().sum(1))
+        return self.pictures[ranks.argmin(1)].clamp(0, 1)
+
     def _image_scores(self, maps: Tensor, codes: Tensor) -> Tensor:
         """The highest places and the whole, (batch, n_tops + 1)."""
         whole = self.gaussian(codes).sqrt()
@@ -112,10 +137,3 @@ class MemoryScorer(Scorer):
 def _smooth(maps: Tensor) -> Tensor:
     """Every place averaged with its neighbours, those that there are."""
     return F.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
-
-
-def _pooled(features: Tensor) -> Tensor:
-    """Features averaged over quarters of the image, (batch, 4 * n_features)."""
-    rows, columns = (max(1, length // _CELLS) for length in features.shape[2:])
-    grid = features[:, :, : rows * _CELLS, : columns * _CELLS]
-    return F.avg_pool2d(grid, (rows, columns)).flatten(1)
