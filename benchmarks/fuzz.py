@@ -295,12 +295,12 @@ def read_form(path: Path) -> object:
 
 def checksummed(data: bytes) -> bytes:
     """The JSON with the checksum that its content needs: what an attacker would write."""
-    from residua.training.bundle import _checksum
+    from residua._files import checksum
 
     try:
         body = json.loads(data)
         body.pop("checksum", None)
-        return json.dumps({**body, "checksum": _checksum(body)}).encode()
+        return json.dumps({**body, "checksum": checksum(body)}).encode()
     except (ValueError, AttributeError, TypeError, RecursionError):
         return data
 

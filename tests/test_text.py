@@ -83,14 +83,18 @@ def test_names_of_files_and_classes_are_shown_and_their_images_read(hostile_fold
 
 
 def test_the_table_of_scores_has_no_formula_unless_asked_for():
-    columns = {"path": ["=1+1.png", "a.png"], "score": np.float32([-0.5, 1])}
+    columns = {
+        "path": ["=1+1.png", "a.png"],
+        "score": np.float32([-0.5, 1]),
+        "unreadable": [None, None],
+    }
     part = Chunk(columns, n_seen=2, quarantined=(), is_last=True)
     safe, raw = (
         list(csv.reader(io.StringIO(encode(part, ".csv", raw_cells=flag).decode())))
         for flag in (False, True)
     )
-    assert safe == [["'=1+1.png", "-0.5"], ["a.png", "1.0"]]
-    assert raw == [["=1+1.png", "-0.5"], ["a.png", "1.0"]]
+    assert safe == [["'=1+1.png", "-0.5", ""], ["a.png", "1.0", ""]]
+    assert raw == [["=1+1.png", "-0.5", ""], ["a.png", "1.0", ""]]
 
 
 def test_a_column_of_the_users_own_speaks_to_no_terminal_either():

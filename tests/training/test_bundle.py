@@ -14,11 +14,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from residua import OneClassDetector
+from residua import OneClassDetector, _files
+from residua._files import sha256
 from residua.errors import BundleError, OutputError
 from residua.records import OperatingPoint
 from residua.training import bundle
-from residua.training.bundle import TrainingRecord, load_bundle, save_bundle, save_operating_point
+from residua.training.bundle import (
+    TrainingRecord,
+    clear_leftovers,
+    load_bundle,
+    save_bundle,
+    save_operating_point,
+)
 from training_wing import blobs
 
 JSON, WEIGHTS = "bundle.json", "model.safetensors"
@@ -41,7 +48,7 @@ def rewrite(folder: Path, change, *, checksum: bool = True) -> None:
     body.pop("checksum") if checksum else None
     change(body)
     if checksum:
-        body["checksum"] = bundle._checksum(body)
+        body["checksum"] = _files.checksum(body)
     (folder / JSON).write_text(json.dumps(body))
 
 
@@ -232,7 +239,7 @@ def reweigh(folder, change):
     def listed(body):
         body["files"][WEIGHTS] = {
             "bytes": (folder / WEIGHTS).stat().st_size,
-            "sha256": bundle.sha256(folder / WEIGHTS),
+            "sha256": sha256(folder / WEIGHTS),
         }
 
     rewrite(folder, listed)
@@ -309,11 +316,11 @@ def test_a_writer_killed_between_its_two_renames_loses_no_bundle(saved, tmp_path
     saved.rename(tmp_path / ".bundle.4711.old")
     (tmp_path / ".bundle.4711.part").mkdir()
     assert np.array_equal(load_bundle(saved).calibration_scores, scores)
-    bundle.clear_leftovers(saved)
+    clear_leftovers(saved)
     assert [path.name for path in tmp_path.iterdir()] == [".bundle.4711.old"]
     (tmp_path / ".bundle.4711.old").rename(saved)
     (tmp_path / ".bundle.4712.old").mkdir()
-    bundle.clear_leftovers(saved)
+    clear_leftovers(saved)
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 

@@ -176,8 +176,8 @@ def fit(
         typer.Option(
             metavar="NAME",
             help=(
-                "For the recipe feature: published weights, lite0, lite2, timm:NAME or"
-                " huggingface:NAME."
+                "Published weights: lite0, lite2, timm:NAME or huggingface:NAME, for the recipes"
+                " memory (the default with a backbone) and feature. none: keep auto from using any."
             ),
             show_default=False,
         ),

@@ -39,7 +39,7 @@ def find_small_defects(
     >>> told = find_small_defects(np.array([4.0, 5, 30]), np.array([[1024, 1024]] * 3), (256, 256))
     >>> told.severity, told.measured["n_narrow"], told.measured["smallest"]
     ('warning', 2, 1.0)
-    >>> "--size 768" in told.what_to_do
+    >>> "--size 736" in told.what_to_do
     True
     """
     if len(widths) == 0:

@@ -146,6 +146,14 @@ class ImageSet:
         for start in range(0, len(self), n):
             yield list(self._table.pixels.read(self._rows[start : start + n]))
 
+    def chunks(self, n: int = 256, values: int = 2**25) -> Iterator[list[NDArray[Any]]]:
+        """As `batches`, but of fewer images where they are large.
+
+        A list holds about `values` numbers at most, at least one image.
+        """
+        largest = self.channels * int(self.sizes.prod(axis=1).max(initial=1))
+        return self.batches(max(1, min(n, values // largest)))
+
     def array(self, size: tuple[int, int] | None = None) -> NDArray[Any]:
         """All images as one array (n, h, w, c), a copy.
 

@@ -18,8 +18,6 @@ from residua.records import Assumption
 
 Floats = NDArray[np.float32]
 
-_AT_ONCE = 256  # images that are resized together
-
 
 @dataclass(frozen=True)
 class Calibration:
@@ -174,7 +172,7 @@ def model_of_card(card: Card, engine: Engine) -> JudgedModel:
 
 def _of_one_size(images: ImageSet) -> Iterator[NDArray[Any]]:
     """The images in order, as arrays of neighbours that have the same size."""
-    for batch in images.batches(_AT_ONCE):
+    for batch in images.chunks():
         start = 0
         for end in range(1, len(batch) + 1):
             if end == len(batch) or batch[end].shape != batch[start].shape:

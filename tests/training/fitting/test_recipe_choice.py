@@ -87,11 +87,36 @@ def test_among_small_images_the_one_that_is_ahead_is_kept(monkeypatch) -> None:
     assert name == "joint-one-class" and "less pca, in pairs: +0.05" in words
 
 
-def test_among_large_images_inspect_is_kept_unless_another_is_shown_better(monkeypatch) -> None:
-    asked = separating(monkeypatch, pca=0.801, neighbours=0.7, inspect=0.8)
-    assert chosen_at(80)[0] == "inspect" and asked == ["pca", "neighbours", "inspect"]
-    separating(monkeypatch, pca=0.95, neighbours=0.7, inspect=0.8)
+@pytest.mark.parametrize("main", ["memory", "inspect"])
+def test_among_large_images_the_main_one_is_kept_unless_another_is_shown_better(
+    monkeypatch, main
+) -> None:
+    monkeypatch.setattr(choosing, "has_lite", lambda: main == "memory")
+    asked = separating(monkeypatch, pca=0.801, neighbours=0.7, **{main: 0.8})
+    name, words = chosen_at(80)
+    assert name == main and asked == ["pca", "neighbours", main]
+    assert ("of its schedule" in words) == (main == "inspect")
+    separating(monkeypatch, pca=0.95, neighbours=0.7, **{main: 0.8})
     assert chosen_at(80)[0] == "pca"
+
+
+def test_a_backbone_is_left_out_where_none_is_wanted_and_missed_where_it_is_not_installed(
+    monkeypatch,
+) -> None:
+    separating(monkeypatch, pca=0.8, neighbours=0.7, inspect=0.8, memory=0.8)
+    images = ImageSet.from_arrays(np.zeros((40, 80, 80), np.uint8))
+    told: list[str] = []
+    for backbone, has_lite in ((False, True), (True, False)):
+        monkeypatch.setattr(choosing, "has_lite", lambda has_lite=has_lite: has_lite)
+        choice = choose_recipe(
+            images[:30], images[30:], TrainingSettings(), backbone=backbone, on_note=told.append
+        )
+        assert choice.recipe.name == "inspect"
+    assert sum("pip install 'residua[lite]'" in one for one in told) == 1
+    asked = make_options("detect", backbone="none")
+    assert asked.chooses_recipe and not asked.takes_backbone
+    assert make_options("detect", backbone="none", latent=3).recipe == "plain"
+    assert make_options("detect").takes_backbone
 
 
 def test_the_interval_of_a_difference_covers_what_is_true() -> None:
@@ -134,7 +159,8 @@ def test_small_objects_and_large_surfaces_have_other_candidates() -> None:
     small = ImageSet.from_arrays(np.zeros((4, 28, 28), np.uint8))
     large = ImageSet.from_arrays(np.zeros((4, 128, 128), np.uint8))
     assert list(candidates(small)) == ["pca", "neighbours", "joint-one-class"]
-    assert list(candidates(large)) == ["pca", "neighbours", "inspect"]
+    assert list(candidates(large)) == ["pca", "neighbours", "memory"]
+    assert list(candidates(large, backbone=False)) == ["pca", "neighbours", "inspect"]
 
 
 def test_a_detector_fits_by_auto_and_keeps_the_recipe_it_chose(zeros: ImageSet) -> None:

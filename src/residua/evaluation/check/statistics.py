@@ -54,7 +54,7 @@ def image_statistics(
     ([0.2, 0.2], [0.0, 0.0], ['brightness', 'compression', 'contrast'])
     """
     rows = []
-    for batch in images.batches(256):
+    for batch in images.chunks():
         rows += [_of(image) for image in batch]
         if progress is not None:
             progress(len(rows), len(images))

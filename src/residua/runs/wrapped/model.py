@@ -164,7 +164,7 @@ class WrappedEngine:
 
     def prepare(self, images: ImageSet) -> NDArray[np.float32]:
         """Images as the model sees them, in [0, 1]: float32 (n_images, height, width, channels)."""
-        parts = [self._prepare(batch) for batch in images.batches(256)]
+        parts = [self._prepare(batch) for batch in images.chunks()]
         return np.concatenate(parts) if parts else self._prepare([])
 
     def as_images(self, made: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -33,6 +33,7 @@ from residua.training.fitting.session import FitSession, Fitted, FitWork, Notes,
 from residua.training.fitting.sizes import choose_prepare
 from residua.training.fitting.splits import VALIDATION_SHARE, hold_out, sample_rows
 from residua.training.fitting.targets import LabelledSet, calibration_set, images_of, labelled_set
+from residua.training.loop.augmentation import check_names
 from residua.training.networks import n_parameters
 from residua.training.networks.base import why_no_code
 from residua.training.recipes import RECIPES
@@ -91,8 +92,8 @@ def expected_size(options: SharedOptions, images: ImageSet) -> tuple[int, int] |
     tried: list[Any] = []
     if isinstance(options, ClassifyOptions):
         tried = [STRATEGIES[options.strategy]]
-    elif options.chooses_recipe:
-        tried = list(candidates(images).values())
+    elif isinstance(options, RecipeOptions) and options.chooses_recipe:
+        tried = list(candidates(images, backbone=options.takes_backbone).values())
     elif isinstance(options, RecipeOptions):
         tried = [RECIPES[options.recipe]]
     return max(
@@ -114,6 +115,7 @@ def _fit_images(
     notes: Notes,
 ) -> Fitted:
     _same_channels(train, calibration)
+    check_names(options.settings.augment)  # a recipe that is computed would never meet them
     train, calibration = usable_parts(options, train, calibration, notes)
     fitted_on, validation = hold_out(train, VALIDATION_SHARE, seed=options.settings.seed)
     recipe = find_recipe(options, fitted_on, validation, session, notes)

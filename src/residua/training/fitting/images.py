@@ -117,6 +117,7 @@ def find_recipe(
         options.settings,
         size=options.size,
         aspect=options.aspect,
+        backbone=options.takes_backbone,
         hold=Hold(session),
         on_note=notes.add,
     )

@@ -24,6 +24,7 @@ from residua.training.scoring.prepare import Aspect
 from residua.training.strategies import STRATEGIES, make_strategy
 
 AUTO = "auto"
+NO_BACKBONE = "none"
 """As a recipe: chosen by made anomalies. As an augmentation: chosen by what the labels survive."""
 
 
@@ -67,17 +68,22 @@ class RecipeOptions(SharedOptions):
     @model_validator(mode="before")
     @classmethod
     def _recipe_left_out(cls, given: Any) -> Any:
-        """Options of a network speak of the plain autoencoder unless a recipe is named."""
+        """Options of a network speak of the plain autoencoder unless a recipe is named.
+
+        A backbone speaks of the memory.
+        """
         if isinstance(given, dict) and given.get("recipe_options") and "recipe" not in given:
-            return {
-                **given,
-                "recipe": "memory" if "backbone" in given["recipe_options"] else "plain",
-            }
+            options = dict(given["recipe_options"])
+            if options.get("backbone") != NO_BACKBONE:
+                return {**given, "recipe": "memory" if "backbone" in options else "plain"}
+            if len(options) > 1:
+                del options["backbone"]
+                return {**given, "recipe": "plain", "recipe_options": options}
         return given
 
     @model_validator(mode="after")
     def _auto_has_no_options(self) -> Any:
-        if self.chooses_recipe and self.recipe_options:
+        if self.chooses_recipe and self.recipe_options not in ({}, {"backbone": NO_BACKBONE}):
             raise ValueError(
                 "auto picks the network itself and takes no options of a recipe. Got"
                 f" {', '.join(self.recipe_options)}. Name a recipe with --recipe, or leave them out"
@@ -98,6 +104,11 @@ class RecipeOptions(SharedOptions):
     def chooses_recipe(self) -> bool:
         """Whether the recipe is chosen by the fit itself."""
         return self.recipe == AUTO
+
+    @property
+    def takes_backbone(self) -> bool:
+        """Whether a recipe that is chosen may look through a pretrained backbone."""
+        return self.recipe_options.get("backbone") != NO_BACKBONE
 
 
 class ReconstructOptions(RecipeOptions):

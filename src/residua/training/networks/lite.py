@@ -144,6 +144,11 @@ class EfficientNetLite(nn.Module):
         return maps
 
 
+def has_lite(name: str = "lite0") -> bool:
+    """Whether the package with the weights of `name` is installed."""
+    return importlib.util.find_spec(LITE[name].package) is not None
+
+
 def load_lite(network: nn.Module, name: str) -> None:
     """Give `network` the weights of the package.
 

@@ -74,7 +74,7 @@ def prepared_chunks(
     """What `prepare_images` gives, a few hundred images at a time, of large ones a few."""
     device = prepare.unit.device
     done = 0
-    for batch in images.batches(_read_at_once(images)):
+    for batch in images.chunks(_READ, _READ_VALUES):
         for stack in _same_sizes(batch):
             with torch.inference_mode():
                 # Resizing leaves the range by a last digit, which whoever measures would refuse.
@@ -107,7 +107,7 @@ def prepared_one_by_one(
     For models whose images keep their own proportions.
     """
     is_rounded = images.dtype == np.uint8 and not keep_float
-    for batch in images.batches(_read_at_once(images)):
+    for batch in images.chunks(_READ, _READ_VALUES):
         for image in batch:
             with torch.inference_mode():
                 prepared = prepare(torch.tensor(image[np.newaxis], device=prepare.unit.device))[
@@ -238,11 +238,6 @@ def _in_batches(
                 .numpy()
             )
     graph.train(was_training)
-
-
-def _read_at_once(images: ImageSet) -> int:
-    largest = images.channels * int(images.sizes.prod(axis=1).max(initial=1))
-    return max(1, min(_READ, _READ_VALUES // largest))
 
 
 def _possible(graph: InferenceGraph, batch_size: int) -> int:

@@ -1,0 +1,151 @@
+"""The recipe `memory` beside a plain memory with the same backbone, on photographs of real parts.
+
+    python benchmarks/memory.py [--again] [CASE ...]
+
+The plain memory is PatchCore (Roth et al., 2022) as one writes it first: features of two levels,
+averaged over 3 x 3 places, as many of them as far apart as can be, and the highest distance. Both
+see the same images at the same size, with one seed. Tiles by their protocols (`tile_protocols.py`),
+commutators and micro-lenses by the parts that their manifests state; intervals by groups.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+import residua
+from measure import Results, rounded
+from residua.evaluation.paired import paired_roc_auc
+from residua.images import ImageSet
+from residua.metrics.groups import Groups
+from residua.training.networks import ImageShape
+from residua.training.recipes import make_recipe
+from residua.training.scoring.engine import prepare_each
+from residua.training.scoring.prepare import Prepare
+from tile_protocols import PROTOCOLS, load_tiles
+
+DATA = Path(os.environ.get("RESIDUA_TEST_DATA", "../shared/data"))
+TILES = ("published", *(f"grouped {division}" for division in range(3)), "final")
+OTHERS = {
+    "commutators": ("commutators/set.csv", 448),
+    "micro-lenses": ("micro_lenses/set_clean.csv", 448),
+}
+SIZE, VECTORS, SAMPLED = 256, 4000, 60_000
+
+
+def main() -> None:
+    asked = [name for name in (*TILES, *OTHERS) if name in sys.argv[1:]] or [*TILES, *OTHERS]
+    results, tiles = Results("memory"), None
+    for name in asked:
+        if name in results.rows:
+            continue
+        if name in OTHERS:
+            place, size = OTHERS[name]
+            images = residua.load_images(DATA / place, normal=("normal", "good"))
+            parts = images.train, images.calibration, images.test
+            if not len(parts[1]):
+                parts = held_out(images.train), images.test
+                parts = (*parts[0], parts[1])
+        else:
+            tiles = tiles or load_tiles(DATA / "magnetic_tile")
+            protocol, size = PROTOCOLS[name](tiles), SIZE
+            parts = tiles[protocol.train], tiles[protocol.calibration], tiles[protocol.test]
+        results.measure(name, partial(compared, *parts, size))
+
+
+def held_out(train: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """A fifth of the training images for the threshold, whole groups."""
+    names = np.asarray(train.paths if train.groups is None else train.groups).astype(str)
+    chosen = np.random.default_rng(0).permutation(np.unique(names))
+    is_held = np.isin(names, chosen[: len(chosen) // 5])
+    return train[~is_held], train[is_held]
+
+
+def compared(train: ImageSet, calibration: ImageSet, test: ImageSet, size: int) -> dict[str, Any]:
+    """Both on one division."""
+    started = time.process_time()
+    detector = residua.OneClassDetector(
+        make_recipe("memory"), size=size, seed=0, threads=1, policy="false-alarms<=0.05"
+    )
+    detector = detector.fit(train, calibration=calibration)
+    fitted = time.process_time()
+    record = detector.evaluate(test)
+    scores = detector.anomaly_scores(test)
+    peer_started = time.process_time()
+    peer = plain_memory(train, test, detector.bundle_.config.size)
+    groups = None if test.groups is None else Groups.read(test.groups, len(test))
+    paired = paired_roc_auc(test.is_anomalous, scores, peer, confidence=0.95, groups=groups)
+    metrics = {name: told(record.metrics[name]) for name in METRICS if name in record.metrics}
+    return {
+        "train": len(train),
+        "test": len(test),
+        "size": size,
+        **metrics,
+        "plain memory": told(
+            residua.metrics.roc_auc_interval(test.is_anomalous, peer, groups=test.groups)
+        ),
+        "paired": told(paired.difference),
+        "fit_processor_seconds": rounded(fitted - started),
+        "plain_processor_seconds": rounded(time.process_time() - peer_started),
+    }
+
+
+METRICS = ("roc_auc", "average_precision", "recall", "false_alarm_rate", "pixel_roc_auc", "aupro")
+
+
+def told(one: Any) -> list[float | None]:
+    """Value and interval."""
+    return [None if end is None else round(end, 4) for end in (one.value, one.low, one.high)]
+
+
+def plain_memory(train: ImageSet, test: ImageSet, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Scores of `test`."""
+    recipe = make_recipe("memory")
+    network = recipe.build_network(ImageShape(*size, train.channels))
+    recipe.load_pretrained(network)
+    network.eval()
+
+    def features(images: ImageSet) -> Any:
+        for start in range(0, len(images), 16):
+            prepared = prepare_each(Prepare(size, "stretch"), images[start : start + 16])
+            maps = network.targets(
+                prepared.float() / 255 if prepared.dtype == torch.uint8 else prepared
+            )
+            yield F.avg_pool2d(maps, 3, 1, 1, count_include_pad=False).flatten(2).transpose(1, 2)
+
+    generator = torch.Generator().manual_seed(0)
+    with torch.inference_mode():
+        sample = torch.cat(
+            [
+                one[torch.randperm(len(one), generator=generator)[: max(1, SAMPLED // len(train))]]
+                for batch in features(train)
+                for one in batch
+            ]
+        )
+        bank = farthest_first(sample, VECTORS)
+        return np.concatenate(
+            [torch.cdist(batch, bank).amin(2).amax(1).numpy() for batch in features(test)]
+        )
+
+
+def farthest_first(vectors: Tensor, n: int) -> Tensor:
+    """`n` of `vectors`, each the farthest from those before it."""
+    chosen, apart = [0], torch.full((len(vectors),), torch.inf)
+    while len(chosen) < n:
+        apart = torch.minimum(apart, (vectors - vectors[chosen[-1]]).square().sum(1))
+        chosen.append(int(apart.argmax()))
+    return vectors[chosen]
+
+
+if __name__ == "__main__":
+    main()
