@@ -74,9 +74,7 @@ def held_out(train: ImageSet) -> tuple[ImageSet, ImageSet]:
 def compared(train: ImageSet, calibration: ImageSet, test: ImageSet, size: int) -> dict[str, Any]:
     """Both on one division."""
     started = time.process_time()
-    detector = residua.OneClassDetector(
-        make_recipe("memory"), size=size, seed=0, threads=1, policy="false-alarms<=0.05"
-    )
+    detector = residua.OneClassDetector(make_recipe("memory"), size=size, seed=0, threads=1)
     detector = detector.fit(train, calibration=calibration)
     fitted = time.process_time()
     record = detector.evaluate(test)
