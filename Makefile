@@ -18,8 +18,11 @@ setup: $(STAMP)  ## make .venv with every extra, the test tools and the residua 
 demo: $(STAMP)  ## train on bundled images, all jobs, and write a report (a minute on two free cores)
 	$(BIN)/residua demo --out runs/demo
 
-test: $(STAMP)  ## run every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(STAMP)  ## run every test but those that take long
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-slow: $(STAMP)  ## run the tests that take long
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist load -m slow
 
 lint: $(STAMP)  ## ruff: style and mistakes
 	$(BIN)/ruff check src tests benchmarks && $(BIN)/ruff format --check src tests benchmarks
@@ -33,9 +36,9 @@ docs: $(STAMP)  ## run every example in the documentation
 bench: $(STAMP)  ## measure speed and coverage beside the peers (long; results in benchmarks/results)
 	$(BIN)/python benchmarks/run.py
 
-check: lint types test  ## what a commit must pass
+check: lint types test test-slow  ## what a commit must pass
 
 clean:  ## remove what the tasks made
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup demo test lint types docs bench check clean
+.PHONY: help setup demo test test-slow lint types docs bench check clean

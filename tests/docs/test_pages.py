@@ -14,7 +14,12 @@ from pages import PAGES, ROOT, Block, anchors, blocks, links, name_of
 
 from residua.cli import app, main
 
-RUNNABLE = [page for page in PAGES if blocks(page, "python")]
+SLOW = {"wrap.md", "magnetic_tiles.md"}
+RUNNABLE = [
+    pytest.param(page, marks=pytest.mark.slow) if page.name in SLOW else page
+    for page in PAGES
+    if blocks(page, "python")
+]
 SHOWN = [page for page in PAGES if blocks(page, "console")]
 # Pages whose commands are not only parsed but run, between the python blocks they stand among.
 COMMANDS_RUN = {"quickstart.md"}

@@ -68,6 +68,7 @@ def test_a_flipped_crop_of_other_brightness_is_all_three():
     assert found.kind == "flipped + cropped + brightened"
 
 
+@pytest.mark.slow
 def test_similar_images_of_one_class_are_no_copies():
     digits = load_images("digits")
     found = search_duplicates(digits)
@@ -333,6 +334,7 @@ def test_pixels_are_aligned_to_a_fraction_of_a_pixel_and_details_tell_pictures_a
     assert align(ReducedImage.of(first), other, 0, np.zeros(4, np.float32)).details < 0.5
 
 
+@pytest.mark.slow
 def test_a_copy_beyond_the_reach_is_known_by_details_that_agree_all_but_perfectly():
     """Clipped light and a few small copies of small pictures move low frequencies further than
     other pictures are."""

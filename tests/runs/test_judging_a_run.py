@@ -444,6 +444,7 @@ def test_a_report_is_written_from_the_stored_evaluation_or_after_evaluating(
         report_run(run.path, tmp_path / "third.html")
 
 
+@pytest.mark.slow
 def test_images_of_fashion_mnist_are_told_apart(data_folder, tmp_path):
     images = load_images(data_folder / "fashion_mnist", normal=["0"])
     train = images.train[np.flatnonzero(~images.train.is_anomalous)[:300]]

@@ -197,6 +197,7 @@ def test_a_metric_without_a_value_is_said_to_be_not_defined(full):
     )
 
 
+@pytest.mark.slow
 def test_ten_thousand_images_and_a_large_gallery_stay_below_ten_megabytes(tmp_path):
     rng = np.random.default_rng(0)
     n, k, side = 10_000, 40, 256

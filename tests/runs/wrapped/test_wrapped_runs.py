@@ -227,6 +227,7 @@ def test_a_wrapped_classifier_is_a_run_that_is_judged_and_served_by_its_classes(
     assert served.describe(Limits()).classes == ["0", "1"]
 
 
+@pytest.mark.slow
 def test_wrapped_models_stand_beside_others_and_commands_that_need_ours_say_so(
     saved, few, tmp_path
 ):
@@ -306,6 +307,7 @@ def test_a_save_that_was_refused_leaves_nothing_and_one_after_it_replaces_what_w
     assert [one.name for one in tmp_path.iterdir()] == ["run"]
 
 
+@pytest.mark.slow
 def test_a_keras_model_of_layers_that_only_this_process_knows_is_not_saved(few, tmp_path):
     import keras
 

@@ -63,8 +63,18 @@ def assorted(bundle):
     )
 
 
-@pytest.mark.parametrize(("engine", "channels"), [("onnx", 1), ("onnx", 3), ("openvino", 3)])
-@pytest.mark.parametrize("name", RECIPES)
+LONG = {"inspect", "restore", "joint-one-class"}  # to compile by OpenVINO
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "channels"),
+    [("plain", "onnx", 3)]
+    + [(name, "onnx", 1) for name in RECIPES]
+    + [
+        pytest.param(name, "openvino", 3, marks=[pytest.mark.slow] if name in LONG else [])
+        for name in RECIPES
+    ],
+)
 def test_scores_maps_and_decisions_are_the_models_own_at_any_size(name, channels, engine):
     bundle, folder, card = exported(name, channels, engine)
     assert card.deviation.different_decisions == 0
