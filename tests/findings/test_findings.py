@@ -326,6 +326,18 @@ def test_the_advice_names_the_recipe_of_a_baseline_and_what_a_shortcut_means() -
     assert "One number per image" in advice("roc_auc", "brightness", 0.9)
 
 
+def test_where_no_difference_is_shown_nobody_is_sent_from_one_to_the_other() -> None:
+    pairs = Standing(
+        metric="roc_auc", difference=Estimate(value=0.0), baseline="no difference shown"
+    )
+    for name, recipe in (("pca", "pca"), ("pixel_neighbours", "neighbours")):
+        told = find_not_better_than_baseline(
+            "roc_auc", Estimate(value=1.0), {name: Estimate(value=1.0)}, standings={name: pairs}
+        )
+        assert told.what_to_do.startswith("Either may be the better one")
+        assert f"--recipe {recipe}`" in told.what_to_do and "fails" not in told.what_to_do
+
+
 def test_a_baseline_that_separates_backwards_is_told_with_its_scores_turned_around() -> None:
     paired = Standing(
         metric="roc_auc",

@@ -298,7 +298,8 @@ def _add_baselines(case: _Case, evaluation: Evaluation) -> dict[str, str]:
         rivals = f"The baseline {named} is" if is_one else f"Baselines ({named}) are"
         case.useless.append(f"{rivals} better by {metric_inside(metric)}.")
     if not standings:
-        case.shown.append("No baseline was compared.")
+        other = "other " if _majority(evaluation) is not None else ""
+        case.shown.append(f"No {other}baseline was compared.")
     elif even:
         case.shown.append(f"It is not shown to be better than {_listed(even)}.")
     elif not better:

@@ -182,14 +182,16 @@ def _what_to_do(worst: int, metric: str, best: str) -> str:
             "Give what the baseline says of each image instead of its mean, so that both are"
             " compared in pairs."
         )
-    advice = _ADVICE.get(best, f"Use the baseline, or {_LEARN_MORE}")
-    if (metric, best) in _RECIPES:
-        advice = (
-            f"Use the baseline: `residua fit SOURCE --recipe {_RECIPES[metric, best]}`. Or"
-            f" {_LEARN_MORE}"
-        )
-    more = " Or test on more images, which narrows the interval." if worst == _OPEN else ""
-    return f"{advice}{more}"
+    recipe = _RECIPES.get((metric, best))
+    command = None if recipe is None else f"`residua fit SOURCE --recipe {recipe}`"
+    if worst != _OPEN:
+        use = "Use the baseline, or" if command is None else f"Use the baseline: {command}. Or"
+        return _ADVICE.get(best, f"{use} {_LEARN_MORE}")
+    either = "Either may be the better one" + ("." if command is None else f" ({command}).")
+    return (
+        f"{_ADVICE.get(best, f'{either} Take the simpler one.')} Or test on more images, which"
+        " narrows the interval."
+    )
 
 
 def _ask(facts: JudgedFacts) -> Finding | None:
