@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from residua import findings
+from residua.evaluation.detection import detection_facts
+from residua.evaluation.labels import DetectionLabels
 from residua.findings import (
     FINDINGS,
+    find_all,
     find_broken_promise,
     find_clipped_values,
     find_collapsed_reconstruction,
@@ -30,6 +34,7 @@ from residua.findings import (
     find_too_few_images,
     find_torn_groups,
     find_undefined_metric,
+    overfitting,
 )
 from residua.records import Estimate, OperatingPoint, Standing
 from residua.thresholds import choose_threshold
@@ -88,6 +93,18 @@ def test_few_noisy_images_do_not_make_an_error_of_a_large_ratio() -> None:
     told = find_overfitting(np.array([0.1, 0.2, 0.3]), np.array([0.1, 3.0, 0.2]))
     assert told.measured["ratio"] > 5
     assert told.severity == "ok"
+
+
+def test_images_without_labels_may_be_anomalous_and_show_no_overfitting() -> None:
+    nothing, rng = np.zeros(40, bool), np.random.default_rng(0)
+    facts = detection_facts(
+        DetectionLabels(nothing, nothing),
+        rng.gamma(9, 1, 40) + 90,
+        train_scores=rng.gamma(9, 1, 60),
+    )
+    facts = replace(facts, calibration=rng.gamma(9, 1, 50))
+    (told,) = find_all(facts, [overfitting.KIND])[0]
+    assert told.severity != "error" and told.measured["n_new"] == 50
 
 
 def test_overfitting_says_nothing_of_negative_scores_and_of_nothing() -> None:

@@ -46,7 +46,7 @@ def test_the_distance_of_two_parts_says_what_its_ends_mean():
     )
     assert "where 0 means the same and 1 means no overlap" in said
     spread = find_drift(rng.normal(size=400), 4 * rng.normal(size=400)).meaning
-    assert "among images that are alike it is 0.5" in spread
+    assert "among images that are alike it is 50%" in spread
 
 
 def test_an_overlap_says_which_shares_add_up_to_what():

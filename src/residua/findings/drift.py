@@ -94,12 +94,12 @@ def find_drift(
             float((one > threshold).mean()) for one in (new, calibration)
         )
         flags = (
-            f" {100 * measured['flagged']:.3g}% are flagged. Of the calibration images"
-            f" {100 * measured['flagged_of_calibration']:.3g}% are."
+            f" At the threshold {100 * measured['flagged']:.3g}% of them are flagged, and"
+            f" {100 * measured['flagged_of_calibration']:.3g}% of the calibration images."
         )
     words = (
-        f"One of these {len(new):,} images scores above a normal calibration image with a chance"
-        f" of {chance.value:.2g}; among images that are alike it is 0.5.{flags}"
+        f"These {len(new):,} images score above the normal calibration images in"
+        f" {100 * chance.value:.0f}% of pairs; among images that are alike it is 50%.{flags}"
     )
     if severity == "ok":
         return Finding(

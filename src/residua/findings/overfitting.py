@@ -160,10 +160,11 @@ def _words(
 
 def _ask(facts: JudgedFacts) -> Answer:
     train, new = facts.train_errors, facts.new_errors
-    rows = facts.new_rows if facts.job == "detect" else np.arange(len(new))
-    finding = find_overfitting(
-        train, new, groups=facts.groups_of(rows), confidence=facts.confidence
-    )
+    groups = facts.groups_of(facts.new_rows if facts.job == "detect" else np.arange(len(new)))
+    if facts.job == "detect" and not facts.are_normal and facts.calibration is not None:
+        # Images without labels may be anomalous; calibration images are new and normal.
+        new, groups = np.asarray(facts.calibration), facts.calibration_groups
+    finding = find_overfitting(train, new, groups=groups, confidence=facts.confidence)
     drawn = Histogram.of({"training images": train, "new images": new}, "error")
     return finding, Figure(histogram=drawn)
 

@@ -75,6 +75,15 @@ def test_all_components_of_digits_give_the_residuals_of_an_exact_decomposition(d
     assert np.allclose(detector.anomaly_scores(digits.test), (rest**2).mean(1), rtol=1e-4)
 
 
+@pytest.mark.parametrize(("latent", "components"), [(None, 10), (20, 20)])
+def test_few_images_give_few_components_unless_more_are_asked_for(latent, components):
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40, 52, 1), np.uint8)
+    detector = OneClassDetector(make_recipe("pca", latent=latent)).fit(
+        pixels[:30], calibration=pixels[30:]
+    )
+    assert detector.bundle_.graph.scorer.network.latent == components
+
+
 def test_components_of_images_in_a_file_are_those_of_images_in_memory(tmp_path):
     pixels = blobs(300, (9, 12), 3)
     images = ImageSet.from_arrays(pixels)

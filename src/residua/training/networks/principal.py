@@ -11,16 +11,16 @@ from residua.training.networks.base import AutoencoderNetwork, ImageShape
 class PrincipalNetwork(AutoencoderNetwork):
     """The code is the image less the mean image, on each component; the decoder goes back.
 
-    ``wanted`` components are asked for; images that show fewer directions give fewer. Before they
-    are found, everything is decoded to black.
+    ``wanted`` components are asked for, at most one to ``images_each`` images; images that show
+    fewer directions give fewer. Before they are found, everything is decoded to black.
     """
 
     mean: Tensor
     components: Tensor
 
-    def __init__(self, shape: ImageShape, wanted: int) -> None:
+    def __init__(self, shape: ImageShape, wanted: int, *, images_each: int = 1) -> None:
         super().__init__()
-        self.shape, self.wanted = shape, wanted
+        self.shape, self.wanted, self.images_each = shape, wanted, images_each
         self.register_buffer("mean", torch.zeros(shape.n_values))
         self.register_buffer("components", torch.zeros(1, shape.n_values))
 

@@ -38,7 +38,8 @@ class PrincipalScorer(Scorer):
     def fit(self, train: Tensor, held_out: Tensor) -> None:
         """Find the components of the training images; held-out ones are not looked at."""
         network: Any = self.network
-        network.mean, network.components = principal_components(train, network.wanted)
+        wanted = min(network.wanted, len(train) // network.images_each)
+        network.mean, network.components = principal_components(train, wanted)
 
 
 def principal_components(images: Any, n_wanted: int) -> tuple[Tensor, Tensor]:
