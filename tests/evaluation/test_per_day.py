@@ -100,6 +100,18 @@ def test_judge_says_it_after_the_decision_and_verify_finds_a_changed_count(files
     assert "parts a day" in {one.name for one in found.differing}
 
 
+def test_files_are_written_before_the_tables_are_printed(files, tmp_path, monkeypatch):
+    """`judge ... --json FILE | head` ends the command while it prints."""
+
+    def closed(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("residua.evaluation.report.print_evaluation", closed)
+    places = tmp_path / "r.html", tmp_path / "r.json"
+    ended(["judge", *files, f"--html={places[0]}", f"--json={places[1]}"])
+    assert all(place.is_file() for place in places)
+
+
 def test_plan_tells_a_promise_in_parts(capsys):
     assert ended(["plan", "--policy", "false-alarms<=0.05", "--per-day", "10000"]) == 0
     assert "of 10,000 good parts a day, at most 500 are thrown away" in capsys.readouterr().out

@@ -55,6 +55,12 @@ def test_the_word_of_a_threshold_follows_from_counts(caught, flagged, word):
     assert all(one.endswith(".") and len(one) < 120 for one in found.because)
 
 
+def test_a_threshold_chosen_on_the_judged_images_is_not_shown_to_be_usable():
+    chosen = error("threshold-optimism").model_copy(update={"severity": "warning"})
+    found = verdict_of(detector((48, 52), (2, 84), findings=(chosen,)))
+    assert found.word == "not shown" and "chosen on these images" in found.because[0]
+
+
 @pytest.mark.parametrize(
     ("low", "high", "word"),
     [

@@ -25,14 +25,15 @@ def show(
     quiet: bool = False,
     told_before: Collection[Assumption] = (),
 ) -> None:
-    """Print the tables (not where JSON goes to standard output), and write what was asked for."""
+    """Write what was asked for, and print the tables (not where JSON goes to standard output)."""
     from residua.evaluation.report import print_evaluation, to_json, write_html
 
-    if not quiet and not is_stdout(json):
-        print_evaluation(evaluation, evidence, told_before=told_before)
-    emit_json(to_json(evaluation), json)
+    # Files first: who reads the first lines alone (`| head`) ends the command while it prints.
     if html is not None:
         write_html(html, title, [(evaluation, evidence)])
+    emit_json(to_json(evaluation), json)
+    if not quiet and not is_stdout(json):
+        print_evaluation(evaluation, evidence, told_before=told_before)
 
 
 def check_targets(*targets: Path | None) -> None:

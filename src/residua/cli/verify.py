@@ -67,7 +67,7 @@ def _print(found: Verification) -> None:
     from residua._text import terminal
 
     console = terminal()
-    titles = ("VerifiedNumber", "In the report", "Made again", "")
+    titles = ("Number", "In the report", "Made again", "")
     columns = (Column(title, overflow="fold") for title in titles)
     table = Table(*columns, box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     job = ""

@@ -125,6 +125,10 @@ def _detection(evaluation: Evaluation) -> _Case:
         if low <= 0 and (high < _HARDLY or _is_chance(area)):
             case.useless.append("It flags anomalous images no more often than normal ones.")
         _add_rates(case, recall, alarms)
+        if any(one.code == "threshold-optimism" for one in evaluation.findings):
+            case.lacking.append(
+                "The threshold was chosen on these images, so they do not show what it does."
+            )
     elif area is not None:
         _add_ranking(case, area)
     _add_baselines(case, evaluation)

@@ -50,7 +50,7 @@ def find_majority_class(accuracy: Estimate, majority_share: float, majority: str
             "Nothing."
             if beaten
             else (
-                "Read balanced_accuracy and recall per class. Weight the classes, or collect"
+                "Read the balanced accuracy and the recall of each class. Weight the classes, or collect"
                 " more images of the rare ones."
             )
         ),

@@ -463,7 +463,8 @@ def test_the_command_prints_the_table_and_ends_with_zero_or_three(report, tmp_pa
     assert run("verify", report) in (0, None)
     out = capsys.readouterr().out
     assert (
-        "ROC AUC" in out
+        out.split()[0] == "Number"
+        and "ROC AUC" in out
         and "figures follow from the scores and labels" in out
         and "differs" not in out
     )
