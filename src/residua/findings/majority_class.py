@@ -50,8 +50,8 @@ def find_majority_class(accuracy: Estimate, majority_share: float, majority: str
             "Nothing."
             if beaten
             else (
-                "Read the balanced accuracy and the recall of each class. Weight the classes, or collect"
-                " more images of the rare ones."
+                "Read the balanced accuracy and the recall of each class. Weight the classes, or"
+                " collect more images of the rare ones."
             )
         ),
     )
