@@ -417,6 +417,18 @@ def test_a_threshold_is_not_chosen_on_images_that_the_model_was_fitted_on(run, s
     assert any("left out, so that 30 choose the threshold" in one for one in said)
 
 
+def test_what_is_assumed_of_images_that_choose_a_threshold_is_told(run, source, tmp_path):
+    recorded, said = run.read_images("path", "part"), []
+    in_test = recorded["path"][recorded["part"] == "test"][:20]
+    (tmp_path / "bare").mkdir()
+    for index, path in enumerate(in_test):
+        shutil.copyfile(source / path, tmp_path / "bare" / f"{index}.png")
+    watcher = Watcher(on_note=said.append)
+    change_threshold(run.path, "quantile:0.9", str(tmp_path / "bare"), watcher=watcher)
+    assert any("20 of 20 images have no label and are taken for normal" in one for one in said)
+    assert any("20 of the 20 images that choose the threshold" in one for one in said)
+
+
 def test_labels_without_a_normal_one_are_no_calibration(source, tmp_path):
     (tmp_path / "flat").mkdir()
     for index in range(20):

@@ -113,8 +113,12 @@ def _code(model: ComparedModel) -> str:
     """``16 numbers, 4x fewer`` than values of an image."""
     if model.code is None or model.code_ratio is None:
         return "none, or not known"
-    fewer = f", {model.code_ratio:.3g}x fewer" if model.code_ratio > 1 else ", no fewer"
+    fewer = f", {_short(model.code_ratio)}x fewer" if model.code_ratio > 1 else ", no fewer"
     return f"{model.code:,} numbers{fewer}"
+
+
+def _short(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 1000 else f"{ratio:.3g}"
 
 
 def _p(value: float | None) -> str:

@@ -40,6 +40,8 @@ def code_words(n_values: int, code: int, *, bits_a_value: int = 8) -> str:
     >>> code_words(64, 16)
     '64 values per image become 16 numbers, 4 times fewer; in bits (float32 beside 8-bit values)
     nothing is saved: 512 beside 512.'
+    >>> code_words(13_184, 12)[:63]
+    '13,184 values per image become 12 numbers, 1,099 times fewer; i'
     >>> code_words(64, 128)
     "The code's 128 numbers are no fewer than the image's 64 values: nothing is compressed."
     """
@@ -49,13 +51,17 @@ def code_words(n_values: int, code: int, *, bits_a_value: int = 8) -> str:
             f"The code's {count(code, 'number')} are no fewer than the image's"
             f" {count(n_values, 'value')}: nothing is compressed."
         )
-    said = f"{n_values:,} values per image become {count(code, 'number')}, {found.ratio:.3g} times"
+    said = f"{n_values:,} values per image become {count(code, 'number')}, {_times(found.ratio)}"
     saved = (
-        f"{found.bit_ratio:.3g} times fewer"
+        f"{_times(found.bit_ratio)} fewer"
         if found.bit_ratio > 1
         else f"nothing is saved: {code * 32:,} beside {n_values * bits_a_value:,}"
     )
     return f"{said} fewer; in bits (float32 beside {bits_a_value}-bit values) {saved}."
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} times" if ratio >= 1000 else f"{ratio:.3g} times"
 
 
 def latent_compression(

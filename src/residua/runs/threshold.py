@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from residua.errors import InputError, LabelError, ResiduaError
+from residua.images import ImageSet
 from residua.records import OperatingPoint
 from residua.runs.judgement import judge_stored_again
 from residua.runs.open_run import open_run
@@ -50,6 +51,7 @@ def change_threshold(
         chosen = images.calibration(source, bits)
         if not origin.is_own(source):
             chosen = images.unseen(chosen)
+            _tell_assumed(folder, chosen, watcher or Watcher())
         scores, is_anomalous = model.scores(chosen), chosen.presumed_anomalous
         numbers = chosen.group_codes
     elif not len(scores):
@@ -79,6 +81,27 @@ def change_threshold(
         folder.store(point)
         _judge_again(folder, point, watcher)
     return point
+
+
+def _tell_assumed(folder: Run, chosen: ImageSet, watcher: Watcher) -> None:
+    """Images without a label are taken for normal; those of the test part show too much."""
+    n, labels = len(chosen), chosen.labels
+    n_bare = n if labels is None else sum(one is None for one in labels.tolist())
+    if n_bare:
+        watcher.note(
+            f"{n_bare:,} of {n:,} images have no label and are taken for normal. A hidden anomaly"
+            " raises the threshold; --contamination allows for some"
+        )
+    if not folder.images.exists():
+        return
+    recorded = folder.read_images("pixels", "part")
+    tested = set(recorded["pixels"][recorded["part"] == "test"].tolist())
+    n_tested = sum(one in tested for one in chosen.pixel_hashes.tolist())
+    if n_tested:
+        watcher.note(
+            f"{n_tested:,} of the {n:,} images that choose the threshold are of the run's test part."
+            " There it looks better than it is: evaluate on other images"
+        )
 
 
 def _judge_again(folder: Run, point: OperatingPoint, watcher: Watcher) -> None:
