@@ -99,8 +99,8 @@ def _tell_assumed(folder: Run, chosen: ImageSet, watcher: Watcher) -> None:
     n_tested = sum(one in tested for one in chosen.pixel_hashes.tolist())
     if n_tested:
         watcher.note(
-            f"{n_tested:,} of the {n:,} images that choose the threshold are of the run's test part."
-            " There it looks better than it is: evaluate on other images"
+            f"{n_tested:,} of the {n:,} images that choose the threshold are of the run's test"
+            " part. There it looks better than it is: evaluate on other images"
         )
 
 
