@@ -37,8 +37,8 @@ from tile_protocols import PROTOCOLS, load_tiles
 DATA = Path(os.environ.get("RESIDUA_TEST_DATA", "../shared/data"))
 TILES = ("published", *(f"grouped {division}" for division in range(3)), "final")
 OTHERS = {
-    "commutators": ("commutators/set.csv", 448),
-    "micro-lenses": ("micro_lenses/set_clean.csv", 448),
+    "commutators": ("commutators/set.csv", "normal", 448),
+    "micro-lenses": ("micro_lenses/set_clean.csv", "good", 448),
 }
 SIZE, VECTORS, SAMPLED = 256, 4000, 60_000
 
@@ -50,8 +50,8 @@ def main() -> None:
         if name in results.rows:
             continue
         if name in OTHERS:
-            place, size = OTHERS[name]
-            images = residua.load_images(DATA / place, normal=("normal", "good"))
+            place, normal, size = OTHERS[name]
+            images = residua.load_images(DATA / place, normal=normal)
             parts = images.train, images.calibration, images.test
             if not len(parts[1]):
                 parts = held_out(images.train), images.test
@@ -77,8 +77,15 @@ def compared(train: ImageSet, calibration: ImageSet, test: ImageSet, size: int) 
     detector = residua.OneClassDetector(make_recipe("memory"), size=size, seed=0, threads=1)
     detector = detector.fit(train, calibration=calibration)
     fitted = time.process_time()
-    record = detector.evaluate(test)
-    scores = detector.anomaly_scores(test)
+    scores, maps = detector.anomaly_scores(test), detector.error_maps(test)
+    record = residua.evaluate_detection(
+        test.is_anomalous,
+        scores,
+        operating_point=detector.operating_point_,
+        masks=[test.masks[row] for row in range(len(test))],
+        maps=maps,
+        groups=test.groups,
+    )
     peer_started = time.process_time()
     peer = plain_memory(train, test, detector.bundle_.config.size)
     groups = None if test.groups is None else Groups.read(test.groups, len(test))

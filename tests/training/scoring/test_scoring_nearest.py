@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from residua.training.scoring import density
 from residua.training.scoring.density import Nearest, far_apart_rows
 
 
@@ -38,3 +39,18 @@ def test_a_rare_direction_counts_as_much_as_a_common_one():
     scaled.fit(seen * 0.01)
     probe = torch.tensor([500.0, -300.0]).view(1, 2, 1, 1)
     assert torch.allclose(nearest(probe), scaled(probe * 0.01), rtol=0.02)
+
+
+def test_very_many_are_chosen_along_random_directions_and_lie_as_far_apart(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    few = torch.randn(2000, 8, generator=generator)  # what images show varies in few directions
+    vectors = few @ torch.randn(8, 80, generator=generator)
+    exact = far_apart_rows(vectors, 100)
+    monkeypatch.setattr(density, "_MANY", 1)
+    chosen = far_apart_rows(vectors, 100)
+    assert len(set(chosen.tolist())) == 100
+
+    def reach(rows):
+        return float(torch.cdist(vectors, vectors[rows]).amin(1).max())
+
+    assert reach(chosen) < 1.15 * reach(exact)
