@@ -427,6 +427,9 @@ def test_what_is_assumed_of_images_that_choose_a_threshold_is_told(run, source, 
     change_threshold(run.path, "quantile:0.9", str(tmp_path / "bare"), watcher=watcher)
     assert any("20 of 20 images have no label and are taken for normal" in one for one in said)
     assert any("20 of the 20 images that choose the threshold" in one for one in said)
+    assert findings(evaluate_run(run.path))["test-reused"].severity == "error"
+    change_threshold(run.path, "quantile:0.8")
+    assert "test-reused" not in findings(evaluate_run(run.path))
 
 
 def test_labels_without_a_normal_one_are_no_calibration(source, tmp_path):

@@ -79,7 +79,7 @@ def exact_facts(
         pixel_hashes=hashes,
         calibration=calibration.normals,
         calibration_groups=calibration.normal_groups,
-        chosen_on=calibration.pixel_hashes,
+        chosen_on=calibration.chosen_on,
         errors={"mse": np.asarray(tally.columns["mse"], np.float64)},
         statistics=looks,
         features={name: column for name, column in looks.items() if name not in SCALES},

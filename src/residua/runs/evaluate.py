@@ -31,6 +31,7 @@ from residua.records import Job, NotApplicable, now, with_assumptions
 from residua.runs.baselines import (
     MOST_BASELINE_IMAGES,
 )
+from residua.runs.chosen_on import with_chosen_on
 from residua.runs.evaluate_classes import judge_classifier
 from residua.runs.evaluate_errors import judge_reconstructor
 from residua.runs.evaluate_scores import judge_detector
@@ -82,7 +83,7 @@ def evaluate_run(
     source = None if is_own_url else source
     if source is None:
         ensure_folder(folder.path, where="evaluate")  # said before the work, not after it
-    model = folder.model(engine, watcher)
+    model = with_chosen_on(folder.model(engine, watcher), folder)
     _check_positive(model, positive)
     if day is not None:
         check_job(model.facts.job, "evaluate")

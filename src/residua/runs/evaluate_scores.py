@@ -141,7 +141,7 @@ def _with_images(
         calibration_images=of_threshold,
         calibration_paths=None if of_threshold is None else of_threshold.paths,
         train_images=None if fitted_on is None else sampled(fitted_on, model.seed),
-        chosen_on=calibration.pixel_hashes,
+        chosen_on=calibration.chosen_on,
         errors={"mse": np.asarray(scores.columns["mse"], np.float64)},
         statistics=statistics,
         features=None if statistics is None else features,

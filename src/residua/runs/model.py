@@ -23,7 +23,8 @@ Floats = NDArray[np.float32]
 class Calibration:
     """What a threshold was chosen on: float32 scores (n,), which of them are of anomalous images,
     the hashes of the images' pixels, their looks (see `looks_of`) with the pixel threshold of their
-    maps, and the group of each by number, (n,); None where nobody named groups.
+    maps, and the group of each by number, (n,); None where nobody named groups. ``elsewhere`` are
+    the hashes of images of another source, on which the threshold was chosen later.
     """
 
     scores: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -31,6 +32,12 @@ class Calibration:
     pixel_hashes: NDArray[Any] = field(default_factory=lambda: np.zeros(0, object))
     looks: dict[str, Any] = field(default_factory=dict)
     groups: NDArray[np.int64] | None = None
+    elsewhere: NDArray[Any] = field(default_factory=lambda: np.zeros(0, object))
+
+    @property
+    def chosen_on(self) -> NDArray[Any]:
+        """The hashes of all images that a threshold of this model was chosen on."""
+        return np.concatenate([self.pixel_hashes.astype(object), self.elsewhere])
 
     @property
     def normals(self) -> Floats:

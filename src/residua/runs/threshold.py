@@ -7,6 +7,7 @@ from pathlib import Path
 from residua.errors import InputError, LabelError, ResiduaError
 from residua.images import ImageSet
 from residua.records import OperatingPoint
+from residua.runs.chosen_on import keep_chosen_on
 from residua.runs.judgement import judge_stored_again
 from residua.runs.open_run import open_run
 from residua.runs.parts import RunImages
@@ -64,6 +65,7 @@ def change_threshold(
             "threshold: a promise for known groups needs images in groups. Got images without."
             " Leave out --known-groups, or name the groups of SOURCE with --groups."
         )
+    hashes = None if source is None or origin.is_own(source) else chosen.pixel_hashes
     before = model.facts.operating_point
     if contamination is None and before is not None:
         contamination = before.contamination
@@ -79,6 +81,7 @@ def change_threshold(
     watcher = watcher or Watcher()
     with folder.locked():
         folder.store(point)
+        keep_chosen_on(folder, point, hashes)
         _judge_again(folder, point, watcher)
     return point
 

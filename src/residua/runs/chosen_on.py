@@ -1,0 +1,40 @@
+"""Which images of another source chose the threshold of a run, so that judging them is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from residua._files import read_json, write_json
+from residua.records import OperatingPoint
+from residua.runs.model import JudgedModel
+from residua.runs.run_folder import Run
+
+_NAME = "threshold_images.json"
+
+
+def keep_chosen_on(folder: Run, point: OperatingPoint, pixel_hashes: Iterable[Any] | None) -> None:
+    """Store the hashes beside the threshold that was chosen on them; None for the run's own
+    calibration images, which it knows.
+    """
+    path = folder.path / _NAME
+    if pixel_hashes is None:
+        path.unlink(missing_ok=True)
+        return
+    write_json(path, {"threshold": point.threshold, "pixels": [str(one) for one in pixel_hashes]})
+
+
+def with_chosen_on(model: JudgedModel, folder: Run) -> JudgedModel:
+    """The model with those hashes, where they are of the threshold that it has."""
+    point = model.facts.operating_point
+    try:
+        told = read_json(folder.path / _NAME)
+        if point is None or told["threshold"] != point.threshold:
+            return model
+        hashes = np.array([str(one) for one in told["pixels"]], object)
+    except (OSError, ValueError, KeyError, TypeError):
+        return model
+    return replace(model, calibration=replace(model.calibration, elsewhere=hashes))
