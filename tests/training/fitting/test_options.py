@@ -143,6 +143,7 @@ def test_options_of_a_network_speak_of_plain_unless_a_recipe_is_named():
     assert make_options("reconstruct").recipe == "plain"
     assert make_options("detect", tied=True, family="dense").recipe == "plain"
     assert make_options("detect", backbone="timm:x").recipe == "memory"
+    assert make_options("detect", backbone="timm:x", latent=3).recipe == "feature"
     assert make_options("detect", recipe="sparse", weight=0.1).recipe_options == {"weight": 0.1}
 
 

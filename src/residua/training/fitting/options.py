@@ -70,12 +70,13 @@ class RecipeOptions(SharedOptions):
     def _recipe_left_out(cls, given: Any) -> Any:
         """Options of a network speak of the plain autoencoder unless a recipe is named.
 
-        A backbone speaks of the memory.
+        A backbone alone speaks of the memory, and with other options of the feature autoencoder.
         """
         if isinstance(given, dict) and given.get("recipe_options") and "recipe" not in given:
             options = dict(given["recipe_options"])
             if options.get("backbone") != NO_BACKBONE:
-                return {**given, "recipe": "memory" if "backbone" in options else "plain"}
+                recipe = "feature" if "backbone" in options else "plain"
+                return {**given, "recipe": "memory" if set(options) == {"backbone"} else recipe}
             if len(options) > 1:
                 del options["backbone"]
                 return {**given, "recipe": "plain", "recipe_options": options}
