@@ -27,9 +27,9 @@ def brief_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         choosing,
         "candidates",
-        lambda images: {
+        lambda images, **asked: {
             name: narrow if name == narrow.name else recipe
-            for name, recipe in candidates(images).items()
+            for name, recipe in candidates(images, **asked).items()
         },
     )
 
