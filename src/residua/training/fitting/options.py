@@ -20,6 +20,7 @@ from residua.training.fitting.sizes import check_aspect
 from residua.training.loop.processes import check_spread
 from residua.training.loop.settings import TrainingSettings, sentence_of
 from residua.training.recipes import RECIPES, make_recipe
+from residua.training.recipes.memory import Memory
 from residua.training.scoring.prepare import Aspect
 from residua.training.strategies import STRATEGIES, make_strategy
 
@@ -101,6 +102,16 @@ class RecipeOptions(SharedOptions):
             )
         return self
 
+    @model_validator(mode="after")
+    def _trim_needs_scores_of_training_images(self) -> Any:
+        if self.trim and self.recipe == Memory.name:
+            raise ValueError(
+                "trim drops the training images that score worst, and a memory holds just those, so"
+                f" that they score lowest. Got --trim {self.trim:g} with --recipe {self.recipe}."
+                " Leave it out, or name another recipe"
+            )
+        return self
+
     @property
     def chooses_recipe(self) -> bool:
         """Whether the recipe is chosen by the fit itself."""
@@ -108,8 +119,10 @@ class RecipeOptions(SharedOptions):
 
     @property
     def takes_backbone(self) -> bool:
-        """Whether a recipe that is chosen may look through a pretrained backbone."""
-        return self.recipe_options.get("backbone") != NO_BACKBONE
+        """Whether a recipe that is chosen may look through a pretrained backbone: not in order to
+        trim.
+        """
+        return self.recipe_options.get("backbone") != NO_BACKBONE and not self.trim
 
 
 class ReconstructOptions(RecipeOptions):
