@@ -144,6 +144,15 @@ def test_strict_is_a_gate(residua, finished, source):
     assert "leakage" in message
 
 
+def test_a_threshold_that_catches_nothing_is_an_error_that_stands_first(residua, run):
+    assert residua("threshold", run, "--policy", "1000000")[0] == 0
+    code, out, err = residua("evaluate", run, "--strict")
+    first = " ".join(out.split())[:400]
+    assert code == 3 and "useless-threshold" in err + out
+    assert "NOT SHOWN to be usable" in first  # eight anomalies cannot show that it is useless
+    assert "misses 8 of 8 anomalous images and flags 0 of " in first
+
+
 def test_strict_passes_where_no_error_stands(residua, finished):
     code, out, err = residua("evaluate", finished, "--strict", "--json", "-", "--quiet")
     errors = [one for one in json.loads(out)["findings"] if one["severity"] == "error"]
