@@ -47,7 +47,13 @@ def test_another_threshold_is_advised_only_where_scores_rank_well():
         rate_interval(6, 100),
         roc_auc=Estimate(value=0.6, low=0.5, high=0.7, n=150),
     )
-    assert "train another recipe, or take the strongest baseline" in told.what_to_do
+    assert "train another recipe, or take a baseline if one is better" in told.what_to_do
+    ranked = find_useless_threshold(
+        rate_interval(0, 81),
+        rate_interval(0, 17),
+        roc_auc=Estimate(value=0.85, low=0.71, high=0.92, n=98),
+    )
+    assert "rank better than chance" in ranked.what_to_do
     labels = np.arange(100) < 50
     arrays = evaluate_detection(labels, np.tile([0.0, 1.0], 50), operating_point=0.5)
     found = {one.code: one for one in arrays.findings}["useless-threshold"]

@@ -71,10 +71,16 @@ def find_useless_threshold(
 
 
 def _advice(roc_auc: Estimate | None, to_catch: Estimate | None, *, of_run: bool) -> str:
-    if roc_auc is None or roc_auc.low is None or roc_auc.low < _WELL:
-        other = "train another recipe, or take the strongest baseline" if of_run else "train again"
+    other = "train another recipe, or take a baseline if one is better" if of_run else "train again"
+    if roc_auc is None or roc_auc.low is None or roc_auc.low <= 0.5:
         return (
             "Do not use it. The scores do not rank well enough for another threshold to help much:"
+            f" {other}."
+        )
+    if roc_auc.low < _WELL:
+        return (
+            "Do not use it. The scores rank better than chance, and it is not shown that they rank"
+            " well. Choose the threshold on more normal images, judge it on more images, or"
             f" {other}."
         )
     cost = ""
