@@ -82,7 +82,10 @@ def test_an_error_that_is_not_ours_is_found(place):
         check(Target("text", (b"abc",), read), place, b"abc", [("byte", 0, 200)])
 
 
-SPECIAL = ("pipe", "zero", "sparse", "deep", "long line", "far away")
+SPECIAL = (
+    *("pipe", "zero", "sparse", "deep", "long line"),
+    pytest.param("far away", marks=pytest.mark.slow),
+)
 
 
 def lay(kind: str, path: Path) -> None:

@@ -63,16 +63,16 @@ def assorted(bundle):
     )
 
 
-LONG = {"inspect", "restore", "joint-one-class"}  # to compile by OpenVINO
+LONG = {"inspect", "restore", "joint-one-class"}  # to export
 
 
 @pytest.mark.parametrize(
     ("name", "engine", "channels"),
     [("plain", "onnx", 3)]
-    + [(name, "onnx", 1) for name in RECIPES]
     + [
-        pytest.param(name, "openvino", 3, marks=[pytest.mark.slow] if name in LONG else [])
+        pytest.param(name, engine, channels, marks=[pytest.mark.slow] if name in LONG else [])
         for name in RECIPES
+        for engine, channels in (("onnx", 1), ("openvino", 3))
     ],
 )
 def test_scores_maps_and_decisions_are_the_models_own_at_any_size(name, channels, engine):
