@@ -64,6 +64,11 @@ class FeatureMaps(nn.Module):
         """Numbers at each place."""
         return sum(self.channels)
 
+    def n_cells(self, most: int) -> int:
+        """Cells a side, at most so many, over which maps are averaged to under 1,024 numbers."""
+        sides = range(1, min(most, *self.grid) + 1)
+        return max(n for n in sides if n == 1 or n * n * self.n_features <= _LONGEST_CODE)
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Weights that were saved before the values of a backbone were."""
         for name in Values._fields:
@@ -124,12 +129,7 @@ class FeatureAutoencoder(FeatureMaps, AutoencoderNetwork):
     def __init__(self, backbone: nn.Module, shape: ImageShape, width: int, **options: Any) -> None:
         super().__init__(backbone, shape, **options)
         self.width = width
-        n_features = self.n_features
-        n_cells = max(
-            n
-            for n in range(1, min(_CELLS, *self.grid) + 1)
-            if n == 1 or n * n * n_features <= _LONGEST_CODE
-        )
+        n_features, n_cells = self.n_features, self.n_cells(_CELLS)
         self.register_buffer("cells", pooling(*self.grid, n_cells), persistent=False)
         self.latent = n_features * n_cells * n_cells
         self.squeeze = nn.Sequential(*_layer(n_features, _HIDDEN, 1), nn.Conv2d(_HIDDEN, width, 1))

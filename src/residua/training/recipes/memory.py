@@ -71,4 +71,4 @@ class Memory(ClosedFormRecipe):
 
     def describe(self, network: nn.Module) -> str:
         """What is looked up in what."""
-        return f"memory of {self.size:,} vectors of {network.describe()}, {self.backbone}"  # type: ignore[operator]
+        return f"memory of up to {self.size:,} vectors of {network.describe()}, {self.backbone}"  # type: ignore[operator]

@@ -52,7 +52,11 @@ class Gaussian(nn.Module):
     @in_float32
     def forward(self, codes: Tensor) -> Tensor:
         """Codes (batch, n_features) to squared distances, (batch,)."""
-        return ((codes - self.centre) @ self.whitening.T).square().sum(1)
+        return self.whiten(codes).square().sum(1)
+
+    def whiten(self, codes: Tensor) -> Tensor:
+        """Codes (batch, n_features) as vectors whose squared lengths are the distances."""
+        return (codes - self.centre) @ self.whitening.T
 
 
 def centre_and_whitening(codes: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,7 +112,7 @@ class Nearest(nn.Module):
         self.centre = exact.mean(0).float()
         self.whitening = (directions / values.clamp(min=float(ridge)).sqrt()).float()
         white = (vectors.float() - self.centre) @ self.whitening
-        self.bank = white[far_apart_rows(white, self.size)]
+        self.bank = white[far_apart_rows(white, min(self.size, len(white)))]
 
     @in_float32
     def forward(self, maps: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class FeatureScorer(Scorer):
             self.nearest.fit(
                 torch.cat(
                     [
-                        some_vectors(_smooth(self.network.targets(chunk)), generator)
+                        some_vectors(smooth_places(self.network.targets(chunk)), generator)
                         for chunk in some
                     ]
                 )
@@ -102,10 +102,10 @@ class FeatureScorer(Scorer):
         """The parts that say where, as they come: (batch, n_placed, rows, columns)."""
         network = self.network
         made = {
-            "error": lambda: _smooth(
+            "error": lambda: smooth_places(
                 network.distances(network.rebuild(network.squeeze(targets)), targets)[:, None]
             ),
-            "neighbours": lambda: _smooth(self.nearest(_smooth(targets))),
+            "neighbours": lambda: smooth_places(self.nearest(smooth_places(targets))),
         }
         return torch.cat([made[part]() for part in self.placed], dim=1)
 
@@ -119,6 +119,6 @@ class FeatureScorer(Scorer):
         )
 
 
-def _smooth(maps: Tensor) -> Tensor:
+def smooth_places(maps: Tensor) -> Tensor:
     """Every place averaged with its neighbours, those that there are."""
     return F.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)

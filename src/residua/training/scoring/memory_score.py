@@ -11,6 +11,7 @@ from residua.training.networks.feature import FeatureMaps
 from residua.training.networks.residual import pooling
 from residua.training.scoring.bank import less_own_square
 from residua.training.scoring.density import Gaussian, Nearest, far_apart_rows, some_vectors
+from residua.training.scoring.feature_score import smooth_places
 from residua.training.scoring.image_list import Images, chunks_of, every
 from residua.training.scoring.places import Places, highest, tamed
 from residua.training.scoring.scorer import Scorer, ScorerOutput, add_buffers
@@ -32,8 +33,9 @@ class MemoryScorer(Scorer):
     can be, out of at most 60,000 from all training images. Distances are taken in units of what is
     usual at their place. An image's score is the sum of the means of its highest places, for each
     share in ``tops``, and of the Mahalanobis distance of the features averaged over quarters of the
-    image; each is standardised on held-out normals, and what lies far out counts by its logarithm.
-    In place of a reconstruction stands the most similar of 16 training images that are kept.
+    image, or over all of it where quarters take more than 1,024 numbers; each is standardised on
+    held-out normals, and what lies far out counts by its logarithm. In place of a reconstruction
+    stands the most similar of 16 training images that are kept.
     """
 
     cells: Tensor
@@ -49,9 +51,10 @@ class MemoryScorer(Scorer):
         self.network, self.tops, self.even = network, tops, even
         self.nearest = Nearest(network.n_features, size)
         self.places = Places(1)
-        self.gaussian = Gaussian(network.n_features * _CELLS**2)
-        shape, n_codes = network.shape, network.n_features * _CELLS**2
-        self.register_buffer("cells", pooling(*network.grid, _CELLS), persistent=False)
+        n_cells, shape = network.n_cells(_CELLS), network.shape
+        n_codes = network.n_features * n_cells**2
+        self.gaussian = Gaussian(n_codes)
+        self.register_buffer("cells", pooling(*network.grid, n_cells), persistent=False)
         add_buffers(
             self,
             image_mean=torch.zeros(len(tops) + 1),
@@ -84,12 +87,12 @@ class MemoryScorer(Scorer):
         vectors, cells = [], []
         for chunk in chunks_of(train, _CHUNK):
             features = self._features(chunk)
-            vectors.append(some_vectors(_smooth(features), generator, per_image))
+            vectors.append(some_vectors(smooth_places(features), generator, per_image))
             cells.append(self._pooled(features))
         self.nearest.fit(torch.cat(vectors)[:_MOST_VECTORS])
         codes = torch.cat(cells)
         self.gaussian.fit(codes)
-        white = (codes - self.gaussian.centre) @ self.gaussian.whitening.T
+        white = self.gaussian.whiten(codes)
         rows = far_apart_rows(white, min(_PICTURES, len(train)))
         self.pictures = torch.cat(
             [next(chunks_of(train[row : row + 1], 1)) for row in rows.tolist()]
@@ -116,15 +119,15 @@ class MemoryScorer(Scorer):
 
     def _distances(self, features: Tensor) -> Tensor:
         """Of each place to the nearest that is kept, (batch, 1, rows, columns)."""
-        return self.nearest(_smooth(features))  # type: ignore[no-any-return]
+        return self.nearest(smooth_places(features))  # type: ignore[no-any-return]
 
     def _pooled(self, features: Tensor) -> Tensor:
-        """Features averaged over quarters of the image, (batch, 4 * n_features)."""
+        """Features averaged over the cells, (batch, n_cells * n_features)."""
         return (features.flatten(2) @ self.cells).flatten(1)
 
     def _most_alike(self, codes: Tensor) -> Tensor:
         """The kept picture whose features are most like each image's as a whole."""
-        white = (codes - self.gaussian.centre) @ self.gaussian.whitening.T
+        white = self.gaussian.whiten(codes)
         ranks = less_own_square(white, self.picture_codes, self.picture_codes.square().sum(1))
         return self.pictures[ranks.argmin(1)].clamp(0, 1)
 
@@ -132,8 +135,3 @@ class MemoryScorer(Scorer):
         """The highest places and the whole, (batch, n_tops + 1)."""
         whole = self.gaussian(codes).sqrt()
         return torch.stack([*(highest(maps[:, 0], top) for top in self.tops), whole], dim=1)
-
-
-def _smooth(maps: Tensor) -> Tensor:
-    """Every place averaged with its neighbours, those that there are."""
-    return F.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
