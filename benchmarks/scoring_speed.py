@@ -1,12 +1,13 @@
-"""Scoring at batch 1 and 256 beside eager PyTorch and the peers, a folder of JPEG and PNG files to
-scores, and start-up.
+"""Scoring at batch 1 and 256 beside eager PyTorch and the peers, a memory image by image beside a
+plain loop, a folder of JPEG and PNG files to scores, and start-up.
 
     RESIDUA_PEERS_PYTHON=peers/bin/python python benchmarks/scoring_speed.py [--again]
 
 Images a processor second on one thread, medians of turns that alternate, so that a busy machine
 slows all alike; files in images a second of wall time. Every engine does the whole work: decoded
-bytes to score and decision; eager PyTorch is the network and the mean squared error. anomalib and
-PyOD run in a Python of their own, where the variable names one.
+bytes to score and decision; eager PyTorch is the network and the mean squared error. Of the memory,
+the best of the turns counts. anomalib and PyOD run in a Python of their own, where the variable
+names one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch.nn import functional as F
 
 from measure import Results, in_subprocess, median_seconds, rounded
+from residua import OneClassDetector
 from residua.engines import KINDS, Engine, Scores, load_engine, score_with
 from residua.images import ImageSet, load_images
 from residua.training.bundle import Bundle, BundleConfig, build_graph
@@ -39,7 +43,7 @@ from residua.training.recipes import make_recipe
 from residua.training.scoring.engine import GraphEngine
 from residua.training.scoring.engine_variants import ReducedPrecisionEngine
 
-SIZE = (32, 32)
+SIZE, MEMORY_SIDE = (32, 32), 256
 BATCHES, TURNS, SECONDS = (1, 256), 7, 0.25
 PEERS = (
     {"anomalib, Ganomaly": "anomalib", "PyOD, AutoEncoder": "pyod"}
@@ -148,6 +152,47 @@ def engines() -> dict[str, Any]:
                 for name in ("onnx", "openvino")
             },
         },
+        "threads": torch.get_num_threads(),
+    }
+
+
+def memory_one_at_a_time() -> dict[str, Any]:
+    """The recipe `memory` by its defaults on 300 images of 256 px: the fit, and milliseconds an
+    image beside a plain loop with the same backbone and as many vectors, and the backbone alone.
+    """
+    images = ImageSet.from_arrays(pictures(400, MEMORY_SIDE))
+    started = time.process_time()
+    detector = OneClassDetector("memory", size=MEMORY_SIDE, seed=0, threads=1)
+    bundle = detector.fit(images[:300], calibration=images[300:364]).bundle_
+    fitted = time.process_time() - started
+    folder = Path(tempfile.mkdtemp()) / "export"
+    given = Verification(images[300:364], np.zeros(64, np.bool_), images[364:])
+    scorer: Any = bundle.graph.scorer
+    network, bank = scorer.network, scorer.nearest.bank
+
+    def plain(image: NDArray[np.uint8]) -> Any:
+        values = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
+        maps = F.avg_pool2d(network.targets(values), 3, 1, 1, count_include_pad=False)
+        return torch.cdist(maps.flatten(2).transpose(1, 2), bank).amin(2).amax(1)
+
+    black = torch.zeros(1, 3, MEMORY_SIDE, MEMORY_SIDE)
+    ways: dict[str, Callable[[], Any]] = {
+        "backbone alone, torch": lambda: network.targets(black),
+        "plain loop, torch": lambda: plain(images[0]),
+    }
+    engines: dict[str, Engine] = {"torch": GraphEngine(bundle.graph, 3, bundle.config.batch_size)}
+    for name in ("onnx", "openvino"):
+        build_engine(bundle, KINDS[name], folder, given, weights_sha256="0")
+        engines[name] = load_engine(folder, name)
+    ways |= {name: partial(one.score, [images[0]]) for name, one in engines.items()}
+    best = dict.fromkeys(ways, 0.0)
+    with torch.inference_mode():
+        for _ in range(TURNS):
+            for name, way in ways.items():
+                best[name] = max(best[name], rate(way, 1))
+    return {
+        "milliseconds_an_image": {name: rounded(1000 / one) for name, one in best.items()},
+        "fit_processor_seconds": rounded(fitted),
         "threads": torch.get_num_threads(),
     }
 
@@ -261,6 +306,7 @@ def start_up(arguments: list[str], python: str = sys.executable) -> dict[str, An
 def main() -> None:
     results = Results("scoring_speed")
     results.measure("engines on a 32-64-128 autoencoder, 32x32x3", engines)
+    results.measure("memory, lite0, 256x256x3, one at a time", memory_one_at_a_time)
     for suffix in (".jpg", ".png"):
         results.measure(
             f"256 files of 256x256 {suffix}", lambda suffix=suffix: folder_to_scores(suffix)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from residua.findings import (
     FINDINGS,
@@ -29,6 +30,8 @@ from residua.findings import (
     find_unlike_parts,
     find_unreadable_files,
 )
+from residua.findings.blind_spots import GROSS, PERTURBATIONS, _perturbed
+from residua.images.channels import with_channels
 from residua.images.duplicates import Leaks, exact_leaks
 from residua.records import Estimate
 
@@ -249,6 +252,27 @@ def test_a_blind_spot_is_a_warning_only_where_nobody_could_overlook_the_change(
         == "note"
     )
     assert find({}, 0.5, np.zeros(4)) is None
+
+
+@pytest.mark.parametrize("name", [*PERTURBATIONS, *GROSS])
+def test_repeated_grey_is_changed_as_its_copy_is(name: str) -> None:
+    grey = [RNG.integers(0, 256, (30, 40, 1)).astype(np.uint8) for _ in range(3)]
+    views = [with_channels(one, 3) for one in grey]
+    change = (PERTURBATIONS | GROSS)[name]
+    made = [
+        _perturbed(some, change, np.random.default_rng(0), np.dtype(np.uint8))
+        for some in (views, [one.copy() for one in views])
+    ]
+    assert np.array_equal(*made)
+
+
+def test_a_blur_is_gaussian_and_repeats_the_edges() -> None:
+    image = RNG.random((60, 90, 3)).astype(np.float32)
+    width = 90 / 28
+    expected = gaussian_filter(image, (width, width, 0), mode="nearest")
+    blurred = PERTURBATIONS["blurred"](image, RNG, image)
+    assert blurred.dtype == np.float32
+    np.testing.assert_allclose(blurred, expected, atol=1e-6)
 
 
 def test_a_network_worse_than_pca_or_the_mean_image_underfits_unless_it_overfits() -> None:

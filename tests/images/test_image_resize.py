@@ -7,6 +7,7 @@ from PIL import Image
 
 from residua.errors import ShapeError
 from residua.images import resize, resize_weights
+from residua.images.channels import grey_of, own_channels, with_channels
 from residua.images.resize import fit_to
 
 LENGTHS = st.integers(1, 40)
@@ -46,6 +47,16 @@ def test_bytes_equal_pillows_to_one_level(data_folder):
         found = resize(image, size)
         assert found.dtype == np.uint8
         assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_grey_that_is_repeated_gives_what_its_copy_gives():
+    grey = np.random.default_rng(0).integers(0, 256, (40, 50, 1)).astype(np.uint8)
+    view = with_channels(grey, 3)
+    copy = np.ascontiguousarray(view)
+    assert own_channels(view).shape[-1] == 1 and own_channels(copy).shape[-1] == 3
+    assert np.array_equal(resize(view, (9, 7)), resize(copy, (9, 7)))
+    assert np.array_equal(fit_to(view[np.newaxis], (9, 7)), fit_to(copy[np.newaxis], (9, 7)))
+    np.testing.assert_allclose(grey_of(view), grey_of(copy), atol=1e-7)
 
 
 def test_it_equals_torchs_antialiased_bilinear():

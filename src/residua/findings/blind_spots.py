@@ -16,8 +16,8 @@ _BLIND = 0.5
 _MOST = 40
 
 _Image = NDArray[np.float32]
-Perturbation = Callable[[_Image, np.random.Generator, _Image], _Image]
-"""From an image in [0, 1], a generator, and another normal image."""
+Perturbation = Callable[[_Image, np.random.Generator, NDArray[Any]], _Image]
+"""From an image in [0, 1], a generator, and another normal image as it is stored."""
 
 
 def find_blind_spots(
@@ -142,31 +142,57 @@ def _answered(changed: ChangedScores, threshold: float) -> Figure | None:
 
 
 def _as_float(image: NDArray[Any]) -> NDArray[np.float32]:
-    return np.asarray(
-        image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1), np.float32
-    )
+    values = image.astype(np.float32)
+    if image.dtype == np.uint8:
+        values /= np.float32(255)
+    return values
 
 
 def _perturbed(
     images: list[NDArray[Any]], change: Perturbation, rng: np.random.Generator, dtype: np.dtype[Any]
 ) -> list[NDArray[Any]]:
+    """Each image changed; what repeats grey is changed once, unless every channel has its noise."""
+    from residua.images.channels import own_channels, with_channels
+
     changed = []
     for image, other in zip(images, images[1:] + images[:1], strict=True):
-        one = change(_as_float(image), rng, _as_float(other))
-        changed.append(
-            one if dtype != np.uint8 else np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8)
-        )
+        both = image, other
+        if change not in _NOISES and all(own_channels(one).shape[-1] == 1 for one in both):
+            both = own_channels(image), own_channels(other)
+        one = change(_as_float(both[0]), rng, both[1])
+        stored = one if dtype != np.uint8 else _as_bytes(one)
+        changed.append(with_channels(stored, image.shape[-1]))
     return changed
 
 
-def _blurred(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
-    from scipy.ndimage import gaussian_filter
+def _as_bytes(values: _Image) -> NDArray[np.uint8]:
+    scaled = np.clip(values, 0, 1)
+    scaled *= np.float32(255)
+    return np.rint(scaled, out=scaled).astype(np.uint8)
 
-    width = max(image.shape[:2]) / 28
-    return np.asarray(gaussian_filter(image, (width, width, 0), mode="nearest"), np.float32)
+
+def _blurred(image: _Image, rng: np.random.Generator, other: NDArray[Any]) -> _Image:
+    """A Gaussian blur, its width 1/28 of the longer side; edges are repeated."""
+    for axis in (0, 1):
+        image = _blurred_along(image, max(image.shape[:2]) / 28, axis)
+    return image
 
 
-def _scratched(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
+def _blurred_along(image: _Image, width: float, axis: int) -> _Image:
+    """By Fourier's transform: on five megapixels a tenth of the time of sums."""
+    from scipy import fft
+
+    reach, n = int(4 * width + 0.5), image.shape[axis]
+    curve = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / width))
+    length = fft.next_fast_len(n + 2 * reach, real=True)
+    waves = fft.rfft((curve / curve.sum()).astype(np.float32), length)
+    rows = np.moveaxis(image, axis, -1)
+    padded = np.pad(rows, [(0, 0), (0, 0), (reach, reach)], mode="edge")
+    blurred = fft.irfft(fft.rfft(padded, length) * waves, length)[..., 2 * reach : 2 * reach + n]
+    return np.moveaxis(blurred, -1, axis)
+
+
+def _scratched(image: _Image, rng: np.random.Generator, other: NDArray[Any]) -> _Image:
     """A straight line over a quarter of the side, as bright as the brightest or as dark as the
     darkest pixel.
     """
@@ -190,7 +216,7 @@ def _scratched(image: _Image, rng: np.random.Generator, other: _Image) -> _Image
     return changed
 
 
-def _patched(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
+def _patched(image: _Image, rng: np.random.Generator, other: NDArray[Any]) -> _Image:
     """A square of a fifth of the side from the middle of another normal image, turned by 90
     degrees, somewhere in the middle.
     """
@@ -198,7 +224,7 @@ def _patched(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
     if min(other.shape[:2]) < 2 * side:
         return image
     top, left = ((extent - side) // 2 for extent in other.shape[:2])
-    patch = np.rot90(other[top : top + side, left : left + side])
+    patch = _as_float(np.rot90(other[top : top + side, left : left + side]))
     row, column = (
         int(rng.integers(extent // 4, max(extent // 4 + 1, 3 * extent // 4 - side)))
         for extent in image.shape[:2]
@@ -208,7 +234,7 @@ def _patched(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
     return changed
 
 
-def _covered(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
+def _covered(image: _Image, rng: np.random.Generator, other: NDArray[Any]) -> _Image:
     """The middle half of the rows covered: black where they are bright, white where dark."""
     height = image.shape[0]
     rows = slice(height // 4, height // 4 + max(1, height // 2))
@@ -217,25 +243,30 @@ def _covered(image: _Image, rng: np.random.Generator, other: _Image) -> _Image:
     return changed
 
 
+def _noise(spread: float) -> Perturbation:
+    def noisy(image: _Image, rng: np.random.Generator, other: NDArray[Any]) -> _Image:
+        return np.clip(image + rng.normal(0, spread, image.shape).astype(np.float32), 0, 1)
+
+    return noisy
+
+
 PERTURBATIONS: dict[str, Perturbation] = {
     "dimmed": lambda image, rng, other: image * np.float32(0.6),
     "blurred": _blurred,
     "scratch": _scratched,
     "patch": _patched,
-    "noise": lambda image, rng, other: np.clip(
-        image + rng.normal(0, 0.1, image.shape).astype(np.float32), 0, 1
-    ),
+    "noise": _noise(0.1),
     "flipped": lambda image, rng, other: np.ascontiguousarray(image[::-1]),
 }
 """Changes that a detector may miss: faint ones, and ones that many a part survives."""
 
 GROSS: dict[str, Perturbation] = {
-    "snow": lambda image, rng, other: np.clip(
-        image + rng.normal(0, 0.5, image.shape).astype(np.float32), 0, 1
-    ),
+    "snow": _noise(0.5),
     "half covered": _covered,
 }
 """Changes that nobody could overlook."""
+
+_NOISES = (PERTURBATIONS["noise"], GROSS["snow"])
 
 KIND = FindingKind(
     "blind-spots",

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import ImageError
 from residua.images.arrays import as_pixels
+from residua.images.channels import with_channels
 from residua.images.decoding import decode, quiet_pillow
 from residua.images.hashing import BYTES, PIXELS, pixel_digest, row_byte_digests, row_pixel_digests
 from residua.images.listing import EncodedImages
 from residua.images.reading import AS_IT_SAYS, Reading, common_type
 
+_MOST_COPIED = 2**20  # values of an image
 WORKERS = min(8, os.cpu_count() or 1)  # threads that decode
 
 
@@ -187,18 +189,21 @@ def as_common(
     """
     if pixels.dtype != dtype:
         pixels = reading.to_unit(pixels)
-    if pixels.shape[-1] != channels:
-        pixels = np.repeat(pixels, channels, axis=-1)
-    pixels = pixels.view()
+    pixels = with_channels(pixels, channels).view()
     pixels.flags.writeable = False
     return pixels
+
+
+def _are_small(images: Any) -> bool:
+    """Whether it costs little to copy them into one array."""
+    return not len(images) or np.size(images[0]) <= _MOST_COPIED
 
 
 def pixels_of(images: Any, problems: Problems, reading: Reading) -> Pixels:
     """Pixels of arrays from outside, in one array or as a sequence of images of any sizes."""
     if isinstance(images, np.ndarray) and images.dtype != object:
         return InArray(as_pixels(images, name="images", problems=problems, reading=reading))
-    if len({np.shape(image) for image in images}) <= 1:
+    if len({np.shape(image) for image in images}) <= 1 and _are_small(images):
         return InArray(
             as_pixels(np.asarray(list(images)), name="images", problems=problems, reading=reading)
         )

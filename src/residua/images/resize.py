@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from residua._check import fault
 from residua.errors import ShapeError
+from residua.images.channels import own_channels, with_channels
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # pixels of both sides: weights of longer ones are made anew, so that the cache stays under 30 MB
 _MOST_CACHED = 4096
 _SMALLEST_SIDE = 8
+_ABOUT_EQUAL = 2
 
 
 def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_array:
@@ -123,13 +125,15 @@ def resize(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     height, width = image.shape[-3:-1]
     if (height, width) == tuple(size):
         return image
+    own = own_channels(image)
     result = weighted(
-        image.astype(np.float32), resize_weights(height, size[0]), resize_weights(width, size[1])
+        own.astype(np.float32), resize_weights(height, size[0]), resize_weights(width, size[1])
     )
     if image.dtype == np.uint8:
-        return np.asarray(np.rint(result), np.uint8)
-    # Rows of weights sum to 1 up to rounding: white would come out a last digit above 1.
-    return np.clip(result, image.min(initial=np.inf), image.max(initial=-np.inf))
+        result = np.asarray(np.rint(result), np.uint8)
+    else:  # rows of weights sum to 1 up to rounding: white would come out a last digit above 1
+        result = np.clip(result, own.min(initial=np.inf), own.max(initial=-np.inf))
+    return with_channels(result, image.shape[-1])
 
 
 def weighted(
@@ -138,9 +142,10 @@ def weighted(
     """Images (..., h, w, c) with `rows` applied along the height and `columns` along the width."""
     height, width = images.shape[-3:-1]
     # The axis that shrinks most goes first: 1 x 4,000,000 made 64 high first would take a gigabyte.
+    # Of equals the height: rows lie together in memory.
     return (
         _along(-2, columns, _along(-3, rows, images))
-        if rows.shape[0] * width <= height * columns.shape[0]
+        if rows.shape[0] * width <= _ABOUT_EQUAL * height * columns.shape[0]
         else _along(-3, rows, _along(-2, columns, images))
     )
 
@@ -166,6 +171,9 @@ def fit_to(
     array([[0.2, 0.2],
            [0.2, 0.2]], dtype=float32)
     """
+    if images.shape[-1] > 1 and images.strides[-1] == 0:
+        own = fit_to(own_channels(images), size, keep_aspect=keep_aspect)
+        return with_channels(own, images.shape[-1])
     values = images.astype(np.float32)
     if images.dtype == np.uint8:
         values /= np.float32(255)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.images.channels import own_channels
 from residua.images.groups import n_groups
 from residua.images.listing import PARTS
 from residua.images.splits import groups_in_two_splits
@@ -104,7 +105,8 @@ def brightness(image: NDArray[Any]) -> float:
     >>> brightness(np.full((2, 2, 1), 51, np.uint8))
     0.2
     """
-    return round(float(image.mean(dtype=np.float64)) / (255 if image.dtype == np.uint8 else 1), 6)
+    mean = float(own_channels(image).mean(dtype=np.float64))
+    return round(mean / (255 if image.dtype == np.uint8 else 1), 6)
 
 
 def looks_of(images: ImageSet) -> dict[str, Any]:

@@ -209,10 +209,15 @@ def regions_of(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.i
     """Areas of the 8-connected regions, and the region of each True pixel in reading order."""
     from scipy.ndimage import label
 
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    box = boxed(mask)
     region = label(box, structure=np.ones((3, 3), np.int8))[0][box] - 1
     return np.bincount(region), region
+
+
+def boxed(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The smallest part of a mask that holds all that it marks; a pixel where it marks nothing."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else mask[:1, :1]
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:

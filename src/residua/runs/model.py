@@ -18,6 +18,8 @@ from residua.records import Assumption
 
 Floats = NDArray[np.float32]
 
+_AT_ONCE = 2**22  # values of images that are resized together
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -179,9 +181,10 @@ def model_of_card(card: Card, engine: Engine) -> JudgedModel:
 
 def _of_one_size(images: ImageSet) -> Iterator[NDArray[Any]]:
     """The images in order, as arrays of neighbours that have the same size."""
-    for batch in images.chunks():
+    for batch in images.chunks(values=_AT_ONCE):
         start = 0
         for end in range(1, len(batch) + 1):
             if end == len(batch) or batch[end].shape != batch[start].shape:
-                yield np.stack(batch[start:end])
+                # One alone is not copied: grey that is repeated stays a view of one channel.
+                yield batch[start][np.newaxis] if end - start == 1 else np.stack(batch[start:end])
                 start = end

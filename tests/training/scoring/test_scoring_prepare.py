@@ -151,6 +151,15 @@ def test_in_pieces_a_resized_image_and_its_map_are_what_they_are_at_once(aspect,
     assert torch.allclose(prepared.restore(whole[:, 0], *size), restored, atol=1e-6)
 
 
+def test_grey_that_is_repeated_is_prepared_as_its_copy_is_bit_for_bit():
+    for size in ((1100, 1000), (90, 70)):  # in pieces, and at once
+        grey = torch.from_numpy(random_images(1, size))
+        view = grey.expand(-1, -1, -1, 3)
+        prepared = Prepare((48, 32))
+        assert torch.equal(prepared(view), prepared(view.clone()))
+        assert prepared(view).shape == (1, 3, 48, 32)
+
+
 _PEAK = """
 import resource
 import torch

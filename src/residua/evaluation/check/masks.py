@@ -14,6 +14,7 @@ from scipy.ndimage import find_objects, label, uniform_filter
 
 from residua.findings.kind import MaskMeasures
 from residua.images import ImageSet
+from residua.metrics.pixel import boxed
 
 _GRID = 48
 _SIDE = 256
@@ -144,7 +145,7 @@ def _look(
         float(border.mean()),
         _width(mask),
         (mask.shape[0], mask.shape[1]),
-        _on_grid(mask.astype(np.float64), np.add),
+        _on_grid(mask, np.add),
         np.stack(contrasts),
         _on_grid(small.mean(axis=2), np.add),
     )
@@ -154,7 +155,7 @@ def _width(mask: NDArray[np.bool_]) -> float:
     """How wide the widest part of a mask is: its area divided by the longer side of its box, so
     that a crack is as wide as its line, whatever its direction.
     """
-    parts, _ = label(mask, np.ones((3, 3)))
+    parts, _ = label(boxed(mask), np.ones((3, 3)))
     areas = np.bincount(parts.ravel())[1:]
     longer = [max(axis.stop - axis.start for axis in box) for box in find_objects(parts)]
     return max((float(area) / side for area, side in zip(areas, longer, strict=True)), default=0.0)
@@ -179,13 +180,15 @@ def _small(image: NDArray[np.generic]) -> NDArray[np.float64]:
     )
 
 
-def _on_grid(values: NDArray[np.float64], how: np.ufunc) -> NDArray[np.float64]:
+def _on_grid(values: NDArray[np.generic], how: np.ufunc) -> NDArray[np.float64]:
     """Cells of the grid: their means, or with `np.maximum` their largest values."""
     height, width = values.shape
     rows, columns = (np.arange(_GRID) * side // _GRID for side in (height, width))
     if height < _GRID or width < _GRID:
-        return values[np.ix_(rows, columns)]
-    cells: NDArray[np.float64] = how.reduceat(how.reduceat(values, rows, axis=0), columns, axis=1)
+        return values[np.ix_(rows, columns)].astype(np.float64)
+    cells: NDArray[np.float64] = how.reduceat(
+        how.reduceat(values, rows, axis=0, dtype=np.float64), columns, axis=1
+    )
     if how is np.add:
         cells = cells / np.outer(
             np.diff(np.append(rows, height)), np.diff(np.append(columns, width))

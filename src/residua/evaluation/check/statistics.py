@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.images import ImageSet, resize
+from residua.images.channels import grey_of, own_channels
 from residua.metrics.groups import Groups
 
 SCALES = frozenset({"highest", "range"})
@@ -104,13 +105,11 @@ def neighbour_votes(
 
 
 def _small(image: NDArray[np.generic]) -> NDArray[np.float32]:
-    values = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
-    return resize(values.mean(axis=2, keepdims=True), (_VOTING_SIDE, _VOTING_SIDE)).reshape(-1)
+    return resize(grey_of(image)[..., np.newaxis], (_VOTING_SIDE, _VOTING_SIDE)).reshape(-1)
 
 
 def _of(image: NDArray[np.generic]) -> tuple[float, ...]:
-    values = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
-    grey = values.mean(axis=2)
+    grey = grey_of(image)
     height, width = grey.shape
     shrunk = min(1.0, _SIDE / max(height, width))
     small = resize(
@@ -120,8 +119,10 @@ def _of(image: NDArray[np.generic]) -> tuple[float, ...]:
     steps = [np.abs(np.diff(small, axis=axis)).mean() for axis in (0, 1) if small.shape[axis] > 1]
     sharpness = float(np.mean(steps)) / max(contrast, 1e-3) if steps else 0.0
     # One channel after the other: over both leading axes at once it takes twenty times as long.
-    reach = max(float(np.ptp(values[..., channel])) for channel in range(values.shape[2]))
-    return float(grey.mean()), contrast, sharpness, _compression(grey), float(values.max()), reach
+    ends = np.array([(one.min(), one.max()) for one in np.moveaxis(own_channels(image), 2, 0)])
+    low, high = ends.T.astype(np.float32) / np.float32(255 if image.dtype == np.uint8 else 1)
+    highest, reach = float(high.max()), float((high - low).max())
+    return float(grey.mean()), contrast, sharpness, _compression(grey), highest, reach
 
 
 def _compression(grey: NDArray[np.float32]) -> float:

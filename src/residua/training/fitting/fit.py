@@ -231,14 +231,13 @@ def _fitted(
 
 def scoring_batch(prepare: Prepare) -> int:
     """Images that fit a processor's cache in one go: 64 small ones, fewer large ones; one where
-    each has its own size.
+    each has its own size. From 256 pixels on one alone is as fast, and needs no company.
 
     Examples
     --------
-    >>> [scoring_batch(Prepare((side, side), "stretch")) for side in (28, 128, 256, 512, 1024)]
-    [64, 16, 4, 4, 1]
+    >>> [scoring_batch(Prepare((side, side), "stretch")) for side in (28, 128, 256, 512)]
+    [64, 4, 1, 1]
     """
     if prepare.aspect == "area":
         return 1
-    n_pixels = prepare.size[0] * prepare.size[1]
-    return int(min(64, max(4, 2**18 // n_pixels), max(1, 2**20 // n_pixels)))
+    return int(min(64, max(1, 2**16 // (prepare.size[0] * prepare.size[1]))))

@@ -16,6 +16,7 @@ from torch import Tensor
 from residua.engines import Scores
 from residua.engines.interface import check_channels
 from residua.images import ImageSet
+from residua.images.channels import own_channels
 from residua.images.listing import Progress
 from residua.training.scoring.graph import GraphOutput, InferenceGraph
 from residua.training.scoring.image_list import ImageList, Images
@@ -78,7 +79,7 @@ def prepared_chunks(
         for stack in _same_sizes(batch):
             with torch.inference_mode():
                 # Resizing leaves the range by a last digit, which whoever measures would refuse.
-                prepared = prepare(torch.tensor(stack, device=device)).cpu().clamp_(0, 1)
+                prepared = prepare(_as_tensor(stack, device)).cpu().clamp_(0, 1)
                 if images.dtype == np.uint8 and not keep_float:
                     prepared = (prepared * 255).round().to(torch.uint8)
             yield prepared
@@ -110,9 +111,7 @@ def prepared_one_by_one(
     for batch in images.chunks(_READ, _READ_VALUES):
         for image in batch:
             with torch.inference_mode():
-                prepared = prepare(torch.tensor(image[np.newaxis], device=prepare.unit.device))[
-                    0
-                ].cpu()
+                prepared = prepare(_as_tensor(image[np.newaxis], prepare.unit.device))[0].cpu()
                 prepared = (prepared * 255).round().to(torch.uint8) if is_rounded else prepared
             yield prepared
 
@@ -253,13 +252,17 @@ def _prepared_batch(prepare: Prepare, batch: list[NDArray[Any]], batch_size: int
     else:
         # One at a time, always: a product over a stack may round differently from one over a single
         # image.
-        prepared = torch.cat(
-            [prepare(torch.tensor(image[np.newaxis], device=device)) for image in batch]
-        )
+        prepared = torch.cat([prepare(_as_tensor(image[np.newaxis], device)) for image in batch])
     missing = batch_size - len(batch)
     if missing:
         prepared = torch.cat([prepared, prepared.new_zeros(missing, *prepared.shape[1:])])
     return prepared
+
+
+def _as_tensor(images: NDArray[Any], device: torch.device) -> Tensor:
+    """A copy of images (n, h, w, c); grey that is repeated stays a view of one channel."""
+    own = torch.tensor(own_channels(images), device=device)
+    return own.expand(-1, -1, -1, images.shape[-1])
 
 
 def _same_sizes(batch: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
@@ -267,11 +270,15 @@ def _same_sizes(batch: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
     run: list[NDArray[Any]] = []
     for image in batch:
         if run and run[0].shape != image.shape:
-            yield np.stack(run)
+            yield _stacked(run)
             run = []
         run.append(image)
     if run:
-        yield np.stack(run)
+        yield _stacked(run)
+
+
+def _stacked(images: list[NDArray[Any]]) -> NDArray[Any]:
+    return images[0][np.newaxis] if len(images) == 1 else np.stack(images)
 
 
 def _restore_maps(

@@ -17,8 +17,10 @@ from torch import Tensor, nn
 
 Aspect = Literal["stretch", "keep", "area"]
 
+_MOST_AT_ONCE = 1 << 20  # pixels that are multiplied by all weights: most of them are zero
 _MOST_WEIGHTS = 1 << 24  # of one axis in one piece: 4,096 x 4,096, with what makes them some 200 MB
-_ROWS = 512  # of a piece
+_REACH, _FEWEST_ROWS, _MOST_ROWS = 128, 8, 512  # of a piece: in the image, in what is made of it
+_ABOUT_EQUAL = 2
 
 # sides of images that keep their proportions are multiples of it, as networks that halve them want
 _STRIDE = 16
@@ -50,18 +52,33 @@ def _under(centres: Tensor, positions: Tensor, scale: Tensor) -> Tensor:
 def _resized(values: Tensor, target: tuple[int, int], scales: tuple[Tensor, Tensor]) -> Tensor:
     """Values (..., height, width) at `target`, both axes by their own scale."""
     height, width = values.shape[-2:]
-    # A graph has no loop over pieces.
-    is_traced = any(type(side) is not int for side in (height, width, *target))
-    if not is_traced and max(height * target[0], width * target[1]) > _MOST_WEIGHTS:
+    if _are_in_pieces((height, width), target):
         return _resized_in_pieces(values, target, scales)
     rows = resize_weights(height, target[0], scales[0])
     return rows @ values @ resize_weights(width, target[1], scales[1]).T
 
 
+def _are_in_pieces(size: tuple[Any, Any], target: tuple[Any, Any]) -> bool:
+    """Whether weights that are zero are left out: of large images and of long sides.
+
+    Never in a graph, which has no loop over pieces.
+    """
+    if any(type(side) is not int for side in (*size, *target)):
+        return False
+    n_weights = max(size[0] * target[0], size[1] * target[1])
+    n_pixels = max(size[0] * size[1], target[0] * target[1])
+    return n_weights > _MOST_WEIGHTS or n_pixels > _MOST_AT_ONCE
+
+
+def _unit(images: Tensor) -> Tensor:
+    values = images.to(torch.float32)
+    return values / 255.0 if images.dtype == torch.uint8 else values
+
+
 def _resized_in_pieces(
     values: Tensor, target: tuple[int, int], scales: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """The same for sides whose weights would take gigabytes: all but a band of them are zero."""
+    """The same, without the weights that are zero: all but a band of them."""
     height, width = values.shape[-2:]
 
     def rows(of: Tensor) -> Tensor:
@@ -70,15 +87,17 @@ def _resized_in_pieces(
     def columns(of: Tensor) -> Tensor:
         return _rows_in_pieces(of.mT, target[1], scales[1]).mT.contiguous()
 
-    return (
-        columns(rows(values)) if target[0] * width <= height * target[1] else rows(columns(values))
-    )
+    # The axis that leaves less goes first; of equals that which leaves less to be turned about.
+    even = _ABOUT_EQUAL if target[0] < height else 1 / _ABOUT_EQUAL
+    rows_first = target[0] * width <= even * height * target[1]
+    return columns(rows(values)) if rows_first else rows(columns(values))
 
 
 def _rows_in_pieces(values: Tensor, n_out: int, scale: Tensor) -> Tensor:
     n_in = values.shape[-2]
     pieces = []
-    for centres in _centres(n_in, n_out, scale).split(_ROWS):
+    n_rows = max(_FEWEST_ROWS, min(_MOST_ROWS, round(_REACH / float(scale))))
+    for centres in _centres(n_in, n_out, scale).split(n_rows):
         reach = float(scale.clamp(min=1.0))
         first, last = max(0, int(centres[0] - reach) - 1), min(n_in, int(centres[-1] + reach) + 2)
         positions = torch.arange(first, last, device=scale.device) + 0.5
@@ -111,17 +130,22 @@ class Prepare(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Scale to [0, 1], move the channels forward, resize."""
-        values = images.to(torch.float32)
-        if images.dtype == torch.uint8:
-            values = values / 255.0
-        values = values.permute(0, 3, 1, 2)
         height, width = images.shape[1], images.shape[2]
         target = self.target(height, width)
         # Equal sizes give identity matrices, which change nothing; an exported graph must not rely
         # on one.
         if not torch.compiler.is_exporting() and (height, width) == target:
-            return values.contiguous()
-        return _resized(values, target, self._scales((height, width), target))
+            return _unit(images).permute(0, 3, 1, 2).contiguous()
+        scales = self._scales((height, width), target)
+        if not _are_in_pieces((height, width), target):
+            return _resized(_unit(images).permute(0, 3, 1, 2), target, scales)
+        # Grey that is repeated, as `own_channels` has it, is resized once.
+        n_own = 1 if images.stride(-1) == 0 else images.shape[-1]
+        planes = [
+            _resized_in_pieces(_unit(images[..., channel].contiguous()), target, scales)
+            for channel in range(n_own)
+        ]
+        return torch.stack(planes, 1).expand(-1, images.shape[-1], -1, -1).contiguous()
 
     def target(self, height: Any, width: Any) -> tuple[int, int]:
         """(height, width) that an image of this size is resized to."""
